@@ -1,0 +1,171 @@
+"""How fast an audit is: credentials only against reading every byte once, and full examination from one process to two.
+
+Everything is interleaved in one run and told as ratios, since other work on the machine moves absolute numbers.
+
+    python -m benchmarks.speed.audit --megabytes 1000 --repeats 3
+    python -m benchmarks.speed.audit --scaling --clips 24
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+PIECE = 1 << 20
+
+
+def _read(path: str) -> int:
+    """Every byte once, nothing done with it: the floor under any audit."""
+    total = 0
+    buffer = bytearray(PIECE)
+    with open(path, "rb", buffering=0) as file:
+        while n := file.readinto(buffer):
+            total += n
+    return total
+
+
+def _hash(path: str) -> int:
+    """Every byte once, hashed: the floor under an audit that knows content again."""
+    from gioconda.core.files import sha256_of
+
+    sha256_of(path)
+    return os.path.getsize(path)
+
+
+def _all(work: Callable[[str], int], files: list[str], jobs: int) -> float:
+    with ProcessPoolExecutor(jobs) as pool:
+        list(pool.map(_nothing, range(jobs)))  # processes are there before the clock starts
+        start = time.perf_counter()
+        list(pool.map(work, files))
+        return time.perf_counter() - start
+
+
+def _forget(files: list[str]) -> None:
+    """Drop files from the system's cache, so that they are read from the disk, as a tree is the first time."""
+    for path in files:
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(handle)
+
+
+def _nothing(_: int) -> None:
+    return None
+
+
+def _audit(tree: Path, jobs: int, detectors: tuple[str, ...] | None) -> float:
+    """Seconds from the first answer asked for to the last row kept; start of processes and tables at the end left out."""
+    from gioconda.audit import Audit
+
+    with tempfile.TemporaryDirectory() as out:
+        marks: list[float] = []
+        job = Audit([str(tree)], out, detectors=detectors, jobs=jobs, formats=())
+        keep = job._keep
+
+        def marked(*args: Any) -> None:
+            keep(*args)
+            marks.append(time.perf_counter())
+
+        job._keep = marked  # type: ignore[method-assign]
+        job.run()
+        return marks[-1] - marks[0]
+
+
+def credentials_only(megabytes: int, repeats: int, jobs: int, cold: bool) -> dict[str, Any]:
+    """Ratios of a credentials-only audit to reading, and to reading and hashing, every byte once; half the bytes are signed."""
+    from gioconda.core.types import Claim
+    from provenance import sign
+    from synth.puppets import perform
+
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        small, signed = tree / "small.mp4", tree / "signed.mp4"
+        _clip(small, perform(1, 1, frames=25, size=256), 24)
+        claim = Claim("speed", "control", "real", "speed", "1")
+        sign.sign_file(small, signed, claim)
+        (tree / "media").mkdir()
+        size = small.stat().st_size
+        for i in range(max(4, megabytes * 1_000_000 // size)):
+            shutil.copyfile(signed if i % 2 else small, tree / "media" / f"{i}.mp4")
+            with open(tree / "media" / f"{i}.mp4", "ab") as file:  # a box of its own: each content is met once
+                file.write((16).to_bytes(4, "big") + b"free" + i.to_bytes(8, "big"))
+        files = sorted(str(p) for p in (tree / "media").iterdir())
+        figures: dict[str, list[float]] = {"read": [], "hash": [], "audit": []}
+        for _ in range(repeats):
+            for name in figures:
+                if cold:
+                    _forget(files)
+                if name == "audit":
+                    figures[name].append(_audit(tree / "media", jobs, ()))
+                else:
+                    figures[name].append(_all(_read if name == "read" else _hash, files, jobs))
+        total = sum(os.path.getsize(p) for p in files)
+        ratio = [a / r for a, r in zip(figures["audit"], figures["read"], strict=True)]
+        over_hash = [a / r for a, r in zip(figures["audit"], figures["hash"], strict=True)]
+        return {
+            "files": len(files),
+            "bytes": total,
+            "jobs": jobs,
+            "cold": cold,
+            "seconds": figures,
+            "audit_over_read": statistics.median(ratio),
+            "audit_over_hash": statistics.median(over_hash),
+        }
+
+
+def _clip(path: Path, performance: Any, copies: int) -> None:
+    """A file of many megabytes: one take again and again, hardly compressed."""
+    import numpy as np
+
+    from gioconda.core.media import write_video
+
+    write_video(path, np.concatenate([performance.frames] * copies), fps=performance.fps, crf=1)
+
+
+def scaling(clips: int, repeats: int) -> dict[str, Any]:
+    """Full examination by the shipped detectors with one process and with two."""
+    from gioconda.core.media import write_video
+    from synth.puppets import perform
+
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        os.environ["GIOCONDA_CACHE"] = str(tree / "cache")
+        (tree / "media").mkdir()
+        for i in range(clips):
+            take = perform(i, i, frames=50, size=256)
+            write_video(tree / "media" / f"{i}.mp4", take.frames, fps=take.fps)
+        one, two = [], []
+        for _ in range(repeats):
+            for jobs, into in ((1, one), (2, two)):
+                shutil.rmtree(tree / "cache", ignore_errors=True)
+                into.append(_audit(tree / "media", jobs, None))
+        return {"clips": clips, "one": one, "two": two, "speedup": statistics.median(one) / statistics.median(two)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--warm", action="store_true", help="read from the system's cache instead of the disk")
+    parser.add_argument("--scaling", action="store_true")
+    parser.add_argument("--clips", type=int, default=24)
+    given = parser.parse_args()
+    if given.scaling:
+        found = scaling(given.clips, given.repeats)
+    else:
+        found = credentials_only(given.megabytes, given.repeats, given.jobs, not given.warm)
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

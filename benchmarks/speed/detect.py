@@ -1,0 +1,118 @@
+"""How fast clips are read, end to end, and what the time goes to: decoding, following the face, the detector.
+
+    python -m benchmarks.speed.detect [--clips 4] [--rounds 3] [--detectors spectrum,residual,texture,dynamics,ensemble]
+
+Draws its own clips: puppets of 8 seconds at 256 px, H.264. Stages are timed by wall and by CPU of the process, rounds interleaved,
+medians taken. The pipelined reader is compared with its slower half alone: the looking (decode and follow) or the reading.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+import detect
+from detect import footage as footages
+from detect.contain import run
+from detect.reader import rows
+from gioconda.core import faces
+from gioconda.core.media import Clip, write_video
+
+
+def drawn(folder: Path, count: int) -> list[Path]:
+    from synth import puppets
+
+    paths = []
+    for i in range(count):
+        path = folder / f"clip{i}.mp4"
+        write_video(path, puppets.perform(i, i, frames=200, size=256).frames, fps=Fraction(25))
+        paths.append(path)
+    return paths
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
+    """(wall, CPU seconds, result)."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    return time.perf_counter() - wall, time.process_time() - cpu, result
+
+
+def decode(path: Path, sampling: str) -> int:
+    with Clip.open(path) as clip:
+        return len(clip.sample(sampling)[0])
+
+
+def look(path: Path, detectors: list[Any]) -> Any:
+    with Clip.open(path) as clip:
+        sampling, dense = footages.wanted(detectors, clip.duration, float(clip.fps or 25))
+        return faces.observe(clip, sampling, dense=dense, cache=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--detectors", default="spectrum,residual,texture,dynamics,ensemble")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    loaded = {name: detect.load(name) for name in options.detectors.split(",")}
+    stages: dict[str, dict[str, list[float]]] = {name: {} for name in loaded}
+
+    def note(name: str, stage: str, wall: float, cpu: float) -> None:
+        stages[name].setdefault(f"{stage}_wall", []).append(wall)
+        stages[name].setdefault(f"{stage}_cpu", []).append(cpu)
+
+    frames = 0
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["GIOCONDA_CACHE"] = str(Path(folder) / "cache")
+        paths = drawn(Path(folder), options.clips)
+        for _ in range(options.rounds):
+            for name, detector in loaded.items():
+                for path in paths:
+                    with Clip.open(path) as clip:
+                        sampling, _ = footages.wanted([detector], clip.duration, float(clip.fps or 25))
+                    wall, cpu, frames = timed(lambda p=path, s=sampling: decode(p, s))
+                    note(name, "decode", wall, cpu)
+                    wall, cpu, seen = timed(lambda p=path, d=detector: look(p, [d]))
+                    note(name, "look", wall, cpu)
+                    wall, cpu, _ = timed(lambda d=detector, s=seen: run(d, s))
+                    note(name, "read", wall, cpu)
+                faces_cache = faces.observe
+                faces.observe = lambda *a, own=faces_cache, **k: own(*a, **{**k, "cache": False})
+                try:
+                    wall, cpu, _ = timed(
+                        lambda d=detector: list(rows([(p.name, p, None) for p in paths], [d], calibrated=False))
+                    )
+                finally:
+                    faces.observe = faces_cache
+                note(name, "pipelined", wall / len(paths), cpu / len(paths))
+    report = {}
+    for name, found in stages.items():
+        m = {key: statistics.median(values) for key, values in found.items()}
+        total = m["look_cpu"] + m["read_cpu"]
+        report[name] = {
+            "clips_per_cpu_second": round(1 / total, 3),
+            "frames_per_cpu_second": round(frames / total, 1),
+            "share": {
+                "decode": round(m["decode_cpu"] / total, 2),
+                "faces": round(max(0.0, m["look_cpu"] - m["decode_cpu"]) / total, 2),
+                "detector": round(m["read_cpu"] / total, 2),
+            },
+            "clips_per_second_pipelined": round(1 / m["pipelined_wall"], 3),
+            "pipelined_over_slower_half": round(max(m["look_wall"], m["read_wall"]) / m["pipelined_wall"], 2),
+        }
+    print(json.dumps({"load": os.getloadavg()[0], "cores": os.cpu_count(), "detectors": report}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

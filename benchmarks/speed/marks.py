@@ -1,0 +1,119 @@
+"""How the invisible mark fares: read rate, coded-bit errors and false alarms over the codec ladder, and milliseconds a frame.
+
+    python -m benchmarks.speed.marks [CLIP…] [--json FILE]
+
+Without clips it draws its own cast. Every clip is marked, encoded once at CRF 18 as ``synth`` does, sent down each rung of the
+``ladder`` suite, and read; its unmarked twin takes the same way for the false alarms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections import defaultdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import degrade, suite
+from detect.calibrate import interval
+from gioconda.core.files import write_json
+from gioconda.core.media import Clip, write_video
+from provenance import marks, repository
+
+FRAMES = 32
+OWN = 12  # puppets, when no clip is given
+
+
+def clips_of(paths: list[str]) -> list[tuple[str, np.ndarray, Fraction]]:
+    """(name, frames, fps): the first ``FRAMES`` frames of each clip, or puppets."""
+    if paths:
+        found = []
+        for path in paths:
+            with Clip.open(path) as clip:
+                frames = [frame for _, (_, frame) in zip(range(FRAMES), clip.frames(), strict=False)]
+                found.append((Path(path).name, np.stack(frames), clip.fps or Fraction(25)))
+        return found
+    from synth import puppets
+
+    played = [puppets.perform(700 + i, i, frames=FRAMES, size=256) for i in range(OWN)]
+    return [(f"cast-{p.identity}", p.frames, p.fps) for p in played]
+
+
+def measure(clips: list[tuple[str, np.ndarray, Fraction]]) -> dict[str, Any]:
+    """Rows by rung: clips read back, errors of coded bits, false alarms; with the embedder's cost and PSNR."""
+    rungs = suite.load("ladder").degradations
+    hits: dict[str, list[bool]] = defaultdict(list)
+    errors: dict[str, list[float]] = defaultdict(list)
+    alarms: dict[str, list[bool]] = defaultdict(list)
+    psnr, embedding, reading = [], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (_, frames, fps) in enumerate(clips):
+            begun = time.perf_counter()
+            marked, binding = repository.marker(frames)
+            embedding.append((time.perf_counter() - begun) / len(frames))
+            psnr.append(10 * np.log10(255**2 / np.mean((frames.astype(np.float64) - marked) ** 2)))
+            for kind, pictures in (("marked", marked), ("plain", frames)):
+                path = Path(folder) / f"{number}-{kind}.mp4"
+                write_video(path, pictures, fps=fps, crf=18)
+                for rung in rungs:
+                    worse = degrade.apply(path, degrade.parse(rung), folder=Path(folder) / "cache")
+                    with Clip.open(worse) as clip:
+                        seen, _ = clip.sample("all")
+                    begun = time.perf_counter()
+                    found = marks.read(seen)
+                    reading.append((time.perf_counter() - begun) / max(found.frames, 1))
+                    if kind == "marked":
+                        hits[rung].append(found.value == binding.value)
+                        errors[rung].append(found.errors)
+                    else:
+                        alarms[rung].append(found.payload is not None)
+    rows = []
+    for rung in rungs:
+        low, high = interval(sum(hits[rung]), len(hits[rung]))
+        rows.append(
+            {
+                "rung": rung,
+                "read": sum(hits[rung]),
+                "n": len(hits[rung]),
+                "low": round(low, 3),
+                "high": round(high, 3),
+                "coded_bit_errors": round(float(np.mean(errors[rung])), 3),
+                "false_alarms": sum(alarms[rung]),
+            }
+        )
+    total = sum(len(v) for v in alarms.values())
+    return {
+        "rows": rows,
+        "false_alarms": sum(sum(v) for v in alarms.values()),
+        "false_alarm_trials": total,
+        "false_alarm_upper95": round(interval(sum(sum(v) for v in alarms.values()), total)[1], 5),
+        "psnr_db": [round(float(np.min(psnr)), 1), round(float(np.median(psnr)), 1), round(float(np.max(psnr)), 1)],
+        "embed_ms_a_frame": round(1000 * float(np.median(embedding)), 2),
+        "read_ms_a_frame": round(1000 * float(np.median(reading)), 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("clips", nargs="*")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    found = measure(clips_of(options.clips))
+    print("| rung | read | 95 % interval | coded bits wrong | false alarms |\n|---|---|---|---|---|")
+    for row in found["rows"]:
+        print(
+            f"| {row['rung']} | {row['read']} of {row['n']} | {row['low']:.2f} to {row['high']:.2f} | "
+            f"{row['coded_bit_errors']:.0%} | {row['false_alarms']} |"
+        )
+    print(json.dumps({key: value for key, value in found.items() if key != "rows"}))
+    if options.json:
+        write_json(options.json, found)
+
+
+if __name__ == "__main__":
+    main()

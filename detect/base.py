@@ -1,0 +1,123 @@
+"""What a detector is: gets frames and tracks, never a path; answers with a raw score or an abstention, never both.
+
+The protocol, the card that says what a detector was trained on and where it fails, and the exception by which it declines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import wraps
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from gioconda.core.errors import PluginError
+from gioconda.core.types import Footage, Reading, TrackScore
+
+__all__ = ["Abstain", "Card", "Detector", "abstaining", "pool", "reading"]
+
+
+class Abstain(Exception):
+    """A detector declines: the reason in plain words becomes the reading's ``abstained``. Not an error."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a detector is, in the words a stranger needs before trusting a number of it.
+
+    trained_on, limits, licence : plain sentences. evaluated : rows of ``{set, metric, value, low, high, n…}``.
+    recipe : the exact command that made the weights. network : the footage leaves this computer when it reads.
+    """
+
+    summary: str
+    trained_on: str = "unknown"
+    evaluated: tuple[Mapping[str, Any], ...] = ()
+    limits: tuple[str, ...] = ()
+    licence: str = "unknown"
+    recipe: str = ""
+    network: bool = False
+    date: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Card:
+        """Card from its JSON file; unknown keys are kept under ``extra``."""
+        import json
+
+        document = json.loads(path.read_text(encoding="utf-8"))
+        known = {key: document[key] for key in cls.__dataclass_fields__ if key in document}
+        known["extra"] = {
+            **document.get("extra", {}),
+            **{k: v for k, v in document.items() if k not in cls.__dataclass_fields__},
+        }
+        known["evaluated"] = tuple(known.get("evaluated", ()))
+        known["limits"] = tuple(known.get("limits", ()))
+        return cls(**known)
+
+    def json(self) -> dict[str, Any]:
+        """As a plain document."""
+        return asdict(self)
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """The seam. ``read`` answers with a score or an abstention; whatever it raises is a failure of the detector.
+
+    Two optional attributes say what footage it wants: ``sampling`` (a function of duration and fps, see
+    :func:`detect.moments.sampling`) and ``dense`` (positions of a track a second).
+    """
+
+    id: str
+    version: str
+    weights_sha256: str | None
+    card: Card
+
+    def read(self, footage: Footage) -> Reading: ...
+
+
+def abstaining(read: Callable[[Any, Footage], Reading]) -> Callable[[Any, Footage], Reading]:
+    """For ``read`` methods: an :class:`Abstain` raised inside becomes the reading that says so."""
+
+    @wraps(read)
+    def wrapper(self: Any, footage: Footage) -> Reading:
+        try:
+            return read(self, footage)
+        except Abstain as reason:
+            return Reading(self.id, self.version, self.weights_sha256, abstained=str(reason), protocol=footage.protocol)
+
+    return wrapper
+
+
+def pool(series: Sequence[TrackScore], pooling: str = "max-track-mean") -> float:
+    """One score of a clip from the per-time scores of its faces.
+
+    ``max-track-mean``: the mean over time of each face, then the largest: one generated face makes the clip notable.
+    ``mean``: over all faces and times. ``max``: the single largest.
+    """
+    import numpy as np
+
+    if not series or not any(len(track.scores) for track in series):
+        raise Abstain("no face could be scored")
+    if pooling == "max-track-mean":
+        return float(max(np.mean(track.scores) for track in series if len(track.scores)))
+    values = np.concatenate([np.asarray(track.scores, dtype=np.float64) for track in series])
+    if pooling == "mean":
+        return float(values.mean())
+    if pooling == "max":
+        return float(values.max())
+    raise PluginError(f"unknown pooling {pooling!r}", hint="max-track-mean, mean or max")
+
+
+def reading(
+    detector: Detector, footage: Footage, series: Sequence[TrackScore], pooling: str = "max-track-mean"
+) -> Reading:
+    """The Reading of per-time scores, pooled."""
+    return Reading(
+        detector=detector.id,
+        version=detector.version,
+        weights_sha256=detector.weights_sha256,
+        score=pool(series, pooling),
+        series=tuple(series),
+        pooling=pooling,
+        protocol=footage.protocol,
+    )

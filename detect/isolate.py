@@ -1,0 +1,122 @@
+"""A detector in a process of its own: it may hang or die, and only its own reading is lost.
+
+The child is this module run as a program. Footage goes in as one ZIP (see ``detect.wire``), one JSON line comes back.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+from typing import Any, BinaryIO
+
+from detect import wire
+from detect.base import Abstain, Card, abstaining
+from gioconda.core.errors import PluginError
+from gioconda.core.types import Footage, Reading
+
+__all__ = ["IsolatedDetector"]
+
+
+class IsolatedDetector:
+    """Stands for the plugin ``name`` in another process, started on first use and again after a death."""
+
+    def __init__(self, name: str, options: dict[str, Any] | None = None, start_timeout: float = 60.0) -> None:
+        self.name, self.options, self.start_timeout = name, dict(options or {}), start_timeout
+        self._child: subprocess.Popen[bytes] | None = None
+        try:
+            about = self._start()
+        except (OSError, EOFError) as error:
+            raise PluginError(f"could not be started: {error}", where=f"detector {name}") from error
+        if "error" in about:
+            raise PluginError(about["error"], where=f"detector {name}")
+        self.id: str = about["id"]
+        self.version: str = about["version"]
+        self.weights_sha256: str | None = about["weights_sha256"]
+        self.card = Card(**about["card"])
+
+    def _start(self) -> dict[str, Any]:
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "detect.isolate", self.name, json.dumps(self.options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._child is not None and self._child.stdout is not None
+        line = self._child.stdout.readline()
+        if not line:
+            code = self._child.wait()
+            self._child = None
+            raise EOFError(f"its process ended with {'signal ' + str(-code) if code < 0 else 'code ' + str(code)}")
+        document = json.loads(line)
+        assert isinstance(document, dict)
+        return document
+
+    @abstaining
+    def read(self, footage: Footage) -> Reading:
+        if self._child is None or self._child.poll() is not None:
+            self._start()
+        assert self._child is not None and self._child.stdin is not None
+        body = wire.pack(footage)
+        self._child.stdin.write(struct.pack("<Q", len(body)) + body)
+        self._child.stdin.flush()
+        answer = self._answer()
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return wire.reading(answer, self, footage)
+
+    def kill(self) -> None:
+        """End the child at once; the next ``read`` starts another."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+
+    close = kill
+
+    def __del__(self) -> None:
+        if getattr(self, "_child", None) is not None:
+            self.kill()
+
+
+def _serve(name: str, options: dict[str, Any], source: BinaryIO, sink: BinaryIO) -> None:
+    """The child's loop: load once, then read footage until the parent closes the pipe."""
+    from detect.registry import load
+
+    def say(document: dict[str, Any]) -> None:
+        sink.write(json.dumps(document).encode() + b"\n")
+        sink.flush()
+
+    try:
+        detector = load(name, isolate=False, **options)
+    except Exception as error:
+        say({"error": str(error)})
+        return
+    say(
+        {
+            "id": detector.id,
+            "version": detector.version,
+            "weights_sha256": detector.weights_sha256,
+            "card": detector.card.json(),
+        }
+    )
+    while head := source.read(8):
+        footage = wire.unpack(source.read(struct.unpack("<Q", head)[0]))
+        try:
+            say(wire.answer(detector.read(footage)))
+        except Abstain as reason:
+            say({"abstain": str(reason)})
+        except Exception as error:
+            say({"error": f"{type(error).__name__}: {error}"})
+
+
+if __name__ == "__main__":
+    import os
+
+    # The plugin may print: its stdout becomes stderr, and the answers keep the real one to themselves.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    _serve(sys.argv[1], json.loads(sys.argv[2]), sys.stdin.buffer, answers)

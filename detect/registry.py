@@ -1,0 +1,86 @@
+"""Finding and loading detectors by name: built-in, installed as a plugin, or named with what they need.
+
+``spectrum`` · ``cnn:runs/mine`` (a run folder) · ``onnx:model.onnx`` · ``http:https://…`` · ``command:./judge`` · ``scores:theirs.csv``.
+What follows the colon becomes the option ``target``. A plugin that is not ours runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from detect.base import Detector
+from gioconda.core import plugins
+from gioconda.core.errors import GiocondaError, PluginError, UsageError
+
+__all__ = ["BUILT_IN", "WEIGHTS", "load", "names", "shipped"]
+
+WEIGHTS = (
+    Path(__file__).parent / "weights"
+)  # one folder a shipped detector: model.safetensors, card, calibration, golden
+
+BUILT_IN = {
+    "spectrum": "detect.spectrum:SpectrumDetector",
+    "residual": "detect.residual:ResidualDetector",
+    "dynamics": "detect.dynamics:DynamicsDetector",
+    "texture": "detect.texture:TextureDetector",
+    "ensemble": "detect.ensemble:EnsembleDetector",
+    "cnn": "detect.cnn:CnnDetector",
+    "vit-ln": "detect.vit_ln:VitLnDetector",
+    "onnx": "detect.onnx:OnnxDetector",
+    "http": "detect.http:HttpDetector",
+    "command": "detect.command:CommandDetector",
+    "scores": "detect.scores:ScoresDetector",
+}
+
+
+def shipped() -> list[str]:
+    """Names of the detectors whose weights come with the package."""
+    return sorted(path.parent.name for path in WEIGHTS.glob("*/card.json"))
+
+
+def names() -> list[str]:
+    """Built-in detectors and those of installed plugins; nothing is imported."""
+    return sorted({*BUILT_IN, *(plugin.name for plugin in plugins.available("gioconda.detectors"))})
+
+
+def load(name: str, **options: Any) -> Detector:
+    """A detector ready to read.
+
+    Parameters
+    ----------
+    name : str
+        ``NAME`` or ``NAME:TARGET`` (see the module's first lines).
+    options
+        Passed to the detector's constructor. ``isolate`` (bool): run a plugin in a process of its own;
+        default True for plugins that are not built in, which may hang or die.
+
+    Raises
+    ------
+    UsageError, PluginError, WeightsError
+    """
+    base, colon, target = name.partition(":")
+    if colon:
+        options["target"] = target
+    if base not in BUILT_IN and base not in names():
+        raise UsageError(f"no detector named {base!r}", where="--detectors", hint=f"known: {', '.join(names())}")
+    isolate = options.pop("isolate", base not in BUILT_IN)
+    if isolate:
+        from detect.isolate import IsolatedDetector
+
+        return IsolatedDetector(base, options)
+    if base in BUILT_IN:
+        module, _, attribute = BUILT_IN[base].partition(":")
+        factory = getattr(import_module(module), attribute)
+    else:
+        factory = plugins.load("gioconda.detectors", base)
+    try:
+        detector = factory(**options)
+    except GiocondaError:
+        raise
+    except Exception as error:
+        raise PluginError(f"could not be made: {type(error).__name__}: {error}", where=f"detector {name}") from error
+    if not isinstance(detector, Detector):
+        raise PluginError("lacks id, version, weights_sha256, card or read", where=f"detector {name}")
+    return detector

@@ -1,0 +1,118 @@
+"""Write the reference pages that are made from the code: commands from --help, exit codes from the enum.
+
+``python docs/generate.py`` writes them; ``python docs/generate.py --check`` exits 1 if a page is not what would be written.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+REFERENCE = Path(__file__).resolve().parent / "reference"
+README = REFERENCE.parent.parent / "README.md"
+
+
+def _commands(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
+    yield path, command
+    for name, child in sorted(getattr(command, "commands", {}).items()):
+        yield from _commands(child, [*path, name])
+
+
+def cli_page() -> str:
+    """Every command with its help text, arguments and options, from the same objects --help is made of."""
+    import typer.main
+
+    from gioconda.cli.app import app
+
+    lines = ["# Commands", "", "Made from the command line's own help; `gioconda COMMAND --help` says the same.", ""]
+    for path, command in _commands(typer.main.get_command(app), ["gioconda"]):
+        lines += [f"{'#' * min(len(path) + 1, 4)} `{' '.join(path)}`", ""]
+        text = inspect.cleandoc(command.help or "")
+        body, _, example = text.partition("Example: ")
+        lines += [body.strip(), ""]
+        if example:
+            lines += ["```console", *(f"$ {line.strip()}" for line in example.strip().splitlines()), "```", ""]
+        rows = []
+        for parameter in command.params:
+            if parameter.name in {"help", "install_completion", "show_completion"}:
+                continue
+            names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+            note = (getattr(parameter, "help", "") or "").strip()
+            default = parameter.default
+            shown = "" if default in (None, False, (), []) or callable(default) else f" Default: `{default}`."
+            rows.append(f"| {names} | {note}{shown} |".replace("\n", " "))
+        if rows:
+            lines += ["| | |", "|---|---|", *rows, ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def exit_codes_page() -> str:
+    """The exit codes, from the enum every command uses."""
+    from gioconda.core.errors import ExitCode
+
+    rows = [f"| {int(code)} | {code.meaning} |" for code in ExitCode]
+    return "\n".join(
+        ["# Exit codes", "", "| code | meaning |", "|---|---|", *rows, "", "3 beats 4; the JSON output carries both facts.",
+         "A score alone never changes the exit code.", ""]
+    )  # fmt: skip
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    return f"{figure['value']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
+
+
+def detectors_table() -> str:
+    """The shipped detectors' figures on methods, persons and origins they had not seen, from their own cards."""
+    import json
+
+    rows = []
+    for card in sorted((README.parent / "detect" / "weights").glob("*/card.json")):
+        about = json.loads(card.read_text(encoding="utf-8"))
+        by = {e["protocol"]: e for e in about["evaluated"]}
+        kinds = (
+            "method unseen, person unseen; clean",
+            "method unseen, person unseen, origin unseen; clean",
+            "method unseen, person unseen, origin unseen; h264-crf32",
+        )
+        cells = [_interval(by[kind]) if kind in by else "not measured" for kind in kinds]
+        last = by[kinds[0]]
+        rows.append(
+            f"| `{card.parent.name}` | {' | '.join(cells)} | {last['reals']} / {last['fakes']} | {about['summary']} |"
+        )
+    head = "| detector | AUC, method and person unseen | and origin unseen | the same, compressed (H.264, CRF 32) | real / fake clips | what it looks at |"
+    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
+
+
+def readme() -> str:
+    """The README with that table where its markers are."""
+    text = README.read_text(encoding="utf-8")
+    begin, end = "<!-- detectors -->", "<!-- /detectors -->"
+    before, rest = text.split(begin, 1)
+    return f"{before}{begin}\n{detectors_table()}\n{end}{rest.split(end, 1)[1]}"
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page by its path."""
+    return {README: readme(), REFERENCE / "cli.md": cli_page(), REFERENCE / "exit-codes.md": exit_codes_page()}
+
+
+def main() -> int:
+    os.environ["NO_COLOR"] = "1"
+    stale = [path for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if "--check" in sys.argv:
+        for path in stale:
+            print(f"{path.name} is not what the code says; run: python docs/generate.py", file=sys.stderr)
+        return int(bool(stale))
+    REFERENCE.mkdir(exist_ok=True)
+    for path in stale:
+        path.write_text(pages()[path], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(REFERENCE.parent.parent))
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""``python -m gioconda``."""
+
+from gioconda.cli import main
+
+main()

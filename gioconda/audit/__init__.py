@@ -1,0 +1,12 @@
+"""A tree of media, audited: resumable, in bounded memory, a poisoned file costs one row.
+
+>>> from gioconda.audit import Audit
+>>> summary = Audit(["media/"], out="audit-out").run()        # doctest: +SKIP
+
+``walk`` finds files, ``journal`` keeps rows, ``work`` is what a worker does with one file, ``run`` puts them together,
+``tables`` writes what is made at the end, ``cluster`` is the Ray engine.
+"""
+
+from gioconda.audit.run import Audit, Summary
+
+__all__ = ["Audit", "Summary"]

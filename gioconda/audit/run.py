@@ -1,0 +1,226 @@
+"""An audit from start to end: walk, skip what is done, share out, keep rows, write tables."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gioconda.audit.journal import Journal
+from gioconda.audit.walk import Found, Walk, shown
+from gioconda.core.errors import UsageError
+from gioconda.policy import Policy
+from gioconda.render import rows
+
+__all__ = ["Audit", "Summary"]
+
+TARGET = "gioconda.audit.work:Work"
+
+
+@dataclass
+class Summary:
+    """What an audit came to. seen = resumed + examined + copied; skipped : passed over, and why; tripped : policy, first 1,000."""
+
+    seen: int = 0
+    resumed: int = 0
+    examined: int = 0
+    copied: int = 0  # rows taken over from a file of the same content
+    failed: int = 0
+    seconds: float = 0.0
+    levels: dict[str, int] = field(default_factory=dict)
+    states: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
+    tripped: int = 0
+    tripped_first: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    schema: str = "gioconda.audit/1"
+
+
+@dataclass
+class Audit:
+    """Files and folders to audit into ``out``.
+
+    detectors : None = shipped, () = credentials only. engine : ``local`` or ``ray``. shard : (i, n), 1-based.
+    report : called about twice a second with (Summary so far, total or None).
+    """
+
+    roots: Iterable[str]
+    out: str | os.PathLike[str] = "gioconda-audit"
+    detectors: Sequence[str] | None = None
+    trust: Sequence[str] = ()
+    development: bool = False
+    lang: str = "en"
+    sampling: str | None = None
+    timeout: float = 900.0
+    jobs: int = 1
+    engine: str = "local"
+    shard: tuple[int, int] = (1, 1)
+    every: bool = False
+    policy: Policy = field(default_factory=Policy)
+    formats: Sequence[str] = ("parquet", "csv", "sarif", "html")
+    report: Callable[[Summary, int | None], None] | None = None
+
+    def __post_init__(self) -> None:
+        i, n = self.shard
+        if not 1 <= i <= n:
+            raise UsageError(f"no shard {i} of {n}", where="--shard", hint="i/n with 1 ≤ i ≤ n, such as 1/4")
+        if self.engine not in ("local", "ray"):
+            raise UsageError(f"no engine {self.engine!r}", where="--engine", hint="local or ray")
+        self._total: int | None = None
+
+    def config(self) -> str:
+        """What a row depends on beside the file: another configuration examines again."""
+        body = {
+            "detectors": self._weights(),
+            "sampling": self.sampling,
+            "trust": [hashlib.sha256(Path(p.partition("=")[2] or p).read_bytes()).hexdigest() for p in self.trust],
+            "development": self.development,
+            "stored": self._stored(),
+            "lang": self.lang,
+            "schema": rows.SCHEMA,
+        }
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _stored(self) -> list[str]:
+        from provenance import trust
+
+        return sorted(item.sha256 for item in trust.load(development=False).lists)
+
+    def _weights(self) -> list[str]:
+        """Detector names with the hash of their weights, shipped or named after the colon, read without loading a network."""
+        if self.detectors is not None and not self.detectors:
+            return []
+        from detect import registry
+        from gioconda.core.files import sha256_of
+
+        names = list(self.detectors) if self.detectors is not None else registry.shipped()
+        found = []
+        for name in names:
+            target = Path(name.partition(":")[2] or registry.WEIGHTS / name)
+            files = sorted(target.glob("*.safetensors")) if target.is_dir() else [target] if target.is_file() else []
+            found.append(" ".join([name, *map(sha256_of, files)]))
+        return found
+
+    def run(self) -> Summary:
+        """Audit; what was done before is not done again. Ctrl-C leaves a folder from which the same call goes on."""
+        start = time.monotonic()
+        out = Path(self.out)
+        if self.shard[1] > 1:
+            out = out / f"shard-{self.shard[0]}-of-{self.shard[1]}"
+        journal = Journal(out)
+        summary = Summary()
+        try:
+            config = self.config()
+            roots = self.roots if isinstance(self.roots, (list, tuple)) else _remembered(self.roots)
+            walk = Walk(tuple(roots), self.every, (os.path.realpath(self.out),), self.shard)
+            self._count(walk)
+            todo = self._todo(walk, journal, config, summary)
+            for task, answer, error in self._answers(todo, journal, config):
+                self._keep(journal, task, answer, error, config, summary)
+                self._tell(summary)
+            summary.skipped = walk.skipped
+            self._finish(journal, out, summary)
+        finally:
+            journal.close()
+        summary.seconds = round(time.monotonic() - start, 3)
+        return summary
+
+    def _count(self, walk: Walk) -> None:
+        """Count files beside the work, so that time left can be told."""
+        other = Walk(walk.roots, walk.every, walk.exclude, walk.shard)
+
+        def count() -> None:
+            self._total = sum(1 for _ in other)
+
+        if self.report is not None:
+            threading.Thread(target=count, daemon=True).start()
+
+    def _todo(self, walk: Walk, journal: Journal, config: str, summary: Summary) -> Iterator[dict[str, Any]]:
+        for found in walk:
+            name = shown(found.path)
+            summary.seen += 1
+            if journal.done(name, found.size, found.mtime_ns, config):
+                summary.resumed += 1
+                self._tell(summary)
+                continue
+            yield _task(found, name)
+
+    def _answers(self, todo: Iterator[dict[str, Any]], journal: Journal, config: str) -> Iterator[Any]:
+        first = next(todo, None)
+        if first is None:  # nothing to do: no worker is started
+            return
+        tasks = itertools.chain([first], todo)
+        only_credentials = self.detectors is not None and not self.detectors
+        options = {
+            "detectors": None if self.detectors is None else list(self.detectors),
+            "trust": list(self.trust),
+            "development": self.development,
+            "lang": self.lang,
+            "sampling": self.sampling,
+            "timeout": self.timeout / 2,
+            "index": os.path.abspath(journal.index),
+            "config": config,
+        }
+        if self.engine == "ray":
+            from gioconda.audit.cluster import answers
+
+            yield from answers(TARGET, options, self.jobs, tasks, self.timeout)
+            return
+        from gioconda.workers import Pool
+
+        with Pool(TARGET, options, self.jobs, timeout=self.timeout, depth=64 if only_credentials else 1) as pool:
+            yield from pool.map(tasks)
+
+    def _keep(
+        self, journal: Journal, task: dict[str, Any], answer: Any, error: str | None, config: str, summary: Summary
+    ) -> None:
+        name, size, mtime_ns = task["shown"], task["size"], task["mtime_ns"]
+        if answer is not None and "known" in answer:
+            summary.copied += 1
+            if journal.touch(name, answer["known"], size, mtime_ns, config):
+                return
+            row = journal.content(answer["known"], config) or rows.error_row(name, "its row was lost; run again")
+        elif answer is None:
+            summary.examined += 1
+            row = rows.error_row(name, error or "no answer", size=size if size >= 0 else None)
+        else:
+            summary.examined += 1
+            row = answer
+        summary.failed += bool(row["error"])
+        journal.append(row | {"path": name, "mtime_ns": mtime_ns, "config": config})
+
+    def _tell(self, summary: Summary) -> None:
+        now = time.monotonic()
+        if self.report is not None and now - getattr(self, "_told", 0.0) > 0.5:
+            self._told = now
+            self.report(summary, self._total)
+
+    def _finish(self, journal: Journal, out: Path, summary: Summary) -> None:
+        from gioconda.audit import tables
+
+        counts = journal.counts()
+        summary.levels, summary.states = counts["level"], counts["state"]
+        summary.failed = counts["failed"]["rows"]
+        if self.policy.fail_on or self.policy.require:
+            for row in journal.rows():
+                why = self.policy.tripped(row)
+                if why:
+                    summary.tripped += 1
+                    if len(summary.tripped_first) < 1000:
+                        summary.tripped_first.append(f"{row['path']}: {'; '.join(why)}")
+        summary.files = tables.write(journal, out, summary, self.formats, self.lang)
+
+
+def _task(found: Found, name: str) -> dict[str, Any]:
+    return {"path": os.path.abspath(found.path), "shown": name, "size": found.size, "mtime_ns": found.mtime_ns}
+
+
+def _remembered(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(paths)

@@ -1,0 +1,18 @@
+"""The ``gioconda`` command: one module a group, nothing heavy imported before a command runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code. Errors a person can act on are one line on stderr."""
+    from gioconda.cli.app import run
+
+    code = run(list(sys.argv[1:] if argv is None else argv))
+    if argv is None:
+        sys.exit(code)
+    return code

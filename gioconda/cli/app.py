@@ -1,0 +1,137 @@
+"""The command tree. Groups register here; each lives in a module of its own that imports only typer at the top."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from gioconda.cli import (
+    audit,
+    bench,
+    check,
+    data,
+    demo,
+    detect,
+    diagnosis,
+    models,
+    provenance,
+    provenance_media,
+    serve,
+    synth,
+    synth_data,
+)
+from gioconda.cli.common import clean, settings
+from gioconda.core.errors import ExitCode, GiocondaError
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="gioconda",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: gioconda check clip.mp4   ·   global options may stand anywhere   ·   docs: gioconda explain exit-codes",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from gioconda import __version__
+
+        print(f"gioconda {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More on stderr.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Animate, detect, attest: labelled talking-head fakes, measured detectors, Content Credentials."""
+    settings.quiet, settings.verbose, settings.debug = quiet, verbose, debug
+    settings.device, settings.seed = device, seed
+
+
+app.command(rich_help_panel="Examine")(check.check)
+app.command(rich_help_panel="Examine")(audit.audit)
+app.command(rich_help_panel="Examine")(serve.serve)
+app.command(rich_help_panel="Start here")(demo.demo)
+app.add_typer(bench.app, name="bench")
+app.add_typer(data.app, name="data")
+app.add_typer(detect.app, name="detect")
+app.add_typer(models.app, name="models")
+app.add_typer(provenance.app, name="provenance")
+synth_data.register(synth.app)
+provenance_media.register(provenance.app)
+app.add_typer(synth.app, name="synth")
+for _command in (diagnosis.plugins, diagnosis.doctor, diagnosis.config, diagnosis.explain):
+    app.command(rich_help_panel="Diagnosis")(_command)
+
+
+_FLAGS = {"-q", "--quiet", "-v", "--verbose", "--debug", "--version"}
+_VALUES = {"--device", "--seed"}
+
+
+def hoist(argv: list[str]) -> list[str]:
+    """Move global options to the front, so that ``gioconda check clip.mp4 -q`` means what it says."""
+    front: list[str] = []
+    rest: list[str] = []
+    items = iter(argv)
+    for item in items:
+        if item == "--":
+            rest += [item, *items]
+        elif item in _FLAGS or (item.split("=")[0] in _VALUES and "=" in item):
+            front.append(item)
+        elif item in _VALUES:
+            front += [item, *[value for value in [next(items, None)] if value is not None]]
+        else:
+            rest.append(item)
+    return front + rest
+
+
+def run(argv: list[str]) -> int:
+    """Parse, dispatch, and turn every outcome into an exit code."""
+    from typer import TyperException
+
+    try:
+        result = app(args=hoist(argv), prog_name="gioconda", standalone_mode=False)
+        code = int(result) if isinstance(result, int) else ExitCode.DONE
+        return _interrupted() if code == ExitCode.INTERRUPTED else code  # typer swallows Ctrl-C and returns 130
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return _interrupted()
+    except GiocondaError as error:
+        if settings.debug:
+            raise
+        print(f"gioconda: {clean(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except TyperException as error:
+        error.show()
+        return getattr(error, "exit_code", ExitCode.USAGE)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    except Exception as error:
+        if settings.debug:
+            raise
+        print(
+            f"gioconda: internal error: {type(error).__name__}: {clean(str(error))} (a bug of ours; run again with --debug and report it)",
+            file=sys.stderr,
+        )
+        return ExitCode.FAULT
+
+
+def _interrupted() -> int:
+    print("interrupted; run the same command again to resume", file=sys.stderr)
+    return ExitCode.INTERRUPTED

@@ -1,0 +1,158 @@
+"""What every command shares: global options, where results and progress go, and one shape for errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+__all__ = [
+    "Force",
+    "JsonFlag",
+    "Output",
+    "Settings",
+    "emit",
+    "notice",
+    "parse_outputs",
+    "progress",
+    "settings",
+    "stderr",
+]
+
+
+@dataclass
+class Settings:
+    """The global options of this run, set once by the root callback."""
+
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+    device: str = "auto"
+    seed: int = 0
+
+
+settings = Settings()
+
+Force = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Short for -o json.")]
+Output = Annotated[
+    list[str] | None,
+    typer.Option("-o", "--output", metavar="FORMAT[=FILE]", help="Result format; may be given several times."),
+]
+
+
+def stderr() -> Console:
+    """The console for progress and logs; results never go here. Obeys NO_COLOR."""
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=settings.quiet, highlight=False, soft_wrap=True)
+
+
+def notice(message: str) -> None:
+    """Say something on stderr unless -q."""
+    if not settings.quiet:
+        print(clean(message), file=sys.stderr, flush=True)
+
+
+def clean(text: str) -> str:
+    """One safe line: terminal escapes, newlines and bidi overrides are shown, not obeyed."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def emit(text: str) -> None:
+    """Write a result to stdout."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.flush()
+
+
+def parse_outputs(output: list[str] | None, json: bool, allowed: tuple[str, ...]) -> list[tuple[str, str | None]]:
+    """``-o text -o json=report.json`` → [(format, file or None)]; default text to stdout.
+
+    Raises UsageError for an unknown format, or for two results on stdout.
+    """
+    from gioconda.core.errors import UsageError
+
+    wanted: list[tuple[str, str | None]] = []
+    for item in (output or []) + (["json"] if json else []):
+        name, _, file = item.partition("=")
+        if name not in allowed:
+            raise UsageError(f"unknown format {name!r}", where="-o", hint=f"one of {', '.join(allowed)}")
+        wanted.append((name, file or None))
+    wanted = wanted or [("text", None)]
+    if sum(file is None or file == "-" for _, file in wanted) > 1:
+        raise UsageError("two results on stdout", where="-o", hint="give one of them a file: -o html=report.html")
+    return wanted
+
+
+@contextmanager
+def progress(description: str, total: float | None, unit: str = "items") -> Iterator[Any]:
+    """A progress bar on stderr with rate and time left; yields ``advance(n=1, note="")``. Plain lines where there is no terminal."""
+    import time
+
+    if settings.quiet:
+        yield lambda n=1, note="": None
+        return
+    console = stderr()
+    if not console.is_terminal:
+        start = last = time.monotonic()
+        done = 0.0
+
+        def advance(n: float = 1, note: str = "") -> None:
+            nonlocal done, last
+            done += n
+            now = time.monotonic()
+            if now - last >= 10 or (total is not None and done >= total):
+                last = now
+                rate = done / max(now - start, 1e-9)
+                left = f", {(total - done) / max(rate, 1e-9):.0f} s left" if total else ""
+                of = f"/{total:g}" if total else ""
+                print(
+                    clean(f"{description}: {done:g}{of} {unit}, {rate:.2f}/s{left} {note}".rstrip()),
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+        yield advance
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    bar: Progress = Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=False,
+    )
+    with bar:
+        task = bar.add_task(description, total=total, rate="", note="")
+
+        def tick(n: float = 1, note: str = "") -> None:
+            bar.advance(task, n)
+            speed = bar.tasks[0].speed
+            bar.update(task, rate=f"{speed:.2f} {unit}/s" if speed else "", note=clean(note))
+
+        yield tick
+
+
+def thread_budget() -> int:
+    """Threads worth using here: a busy neighbour makes two-thread torch several times slower, so count free cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    try:
+        busy = os.getloadavg()[0]
+    except OSError:
+        busy = 0.0
+    return max(1, round(cores - max(0.0, busy - 0.5)))

@@ -1,0 +1,267 @@
+"""``gioconda provenance keys`` and ``gioconda provenance trust``: what this user signs with, and whom they trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gioconda.cli.common import Force, JsonFlag, Output, clean, emit, notice, parse_outputs
+
+keys_app = typer.Typer(no_args_is_help=True, help="Signing keys: make, show, renew.")
+trust_app = typer.Typer(no_args_is_help=True, help="Trust lists: show, add, update, diff, remove.")
+
+KeyName = Annotated[str, typer.Argument(help="The key's name.", show_default=False)]
+ListName = Annotated[str, typer.Argument(help="The list's name in the store.", show_default=False)]
+
+# Published by the C2PA's conformance programme; anything else is given with --url.
+PUBLISHED = "https://raw.githubusercontent.com/c2pa-org/conformance-public/main/trust-list/"
+KNOWN = {"C2PA-TRUST-LIST": "manifest", "C2PA-TSA-TRUST-LIST": "tsa"}
+
+
+@keys_app.command("make")
+def keys_make(
+    name: KeyName,
+    organisation: Annotated[str, typer.Option(help="Who signs, as the certificate will say.")],
+    algorithm: Annotated[str, typer.Option(help="es256, es384, es512, ps256, ps384, ps512 or ed25519.")] = "es256",
+    days: Annotated[int, typer.Option(min=1, help="How long the certificate is valid.")] = 365,
+    request: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a signing request for a certificate authority here instead of self-made certificates."
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Also write the root certificate here: what others add to a trust list.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Make a signing key with certificates that work, under a root of its own; or a request for an authority to sign.
+
+    The key's own file holds the secret and stays with you; the root certificate is for giving away.
+
+    Example: gioconda provenance keys make newsroom --organisation "The Daily Example" --root newsroom-root.pem
+    """
+    from gioconda.core.files import refuse_overwrite, write_text
+    from provenance import keys
+
+    if request is not None:
+        refuse_overwrite(request, force)
+        path, text = keys.make_with_request(name, organisation, algorithm=algorithm, force=force)
+        write_text(request, text)
+        emit(str(path))
+        notice(f"send {request} to your certificate authority, then append the chain it returns (leaf first) to {path}")
+        return
+    if root is not None:
+        refuse_overwrite(root, force)
+    path = keys.make(name, organisation, algorithm=algorithm, days=days, force=force)
+    emit(str(path))
+    if root is None:
+        notice("others trust it only if they add its last certificate to a trust list of theirs (--root writes it)")
+        return
+    begin = "-----BEGIN CERTIFICATE-----"
+    write_text(root, begin + path.read_text(encoding="ascii").rsplit(begin, 1)[1])
+    notice(f"{root} is for others: gioconda provenance trust add {root}")
+
+
+@keys_app.command("show")
+def keys_show(output: Output = None, json: JsonFlag = False) -> None:
+    """This user's keys, without their secrets: subject, purpose, fingerprint, and how long they last.
+
+    Example: gioconda provenance keys show
+    """
+    import dataclasses
+    import json as codec
+
+    from provenance import keys
+
+    found = keys.show()
+    for name, _ in parse_outputs(output, json, ("text", "json")):
+        if name == "json":
+            emit(codec.dumps([dataclasses.asdict(key) for key in found], indent=1, ensure_ascii=False))
+            continue
+        for key in found:
+            note = " · development: proves nothing about who signed" if key.development else ""
+            emit(clean(f"{key.name}: {key.algorithm}, {key.days_left} days left, sha256 {key.fingerprint}{note}"))
+            emit(clean(f"  {key.subject} · issued by {key.issuer} · {key.not_before} to {key.not_after}"))
+        if not found:
+            emit("no keys yet; the development key is made when it is first needed")
+
+
+@keys_app.command("renew")
+def keys_renew(
+    name: KeyName,
+    days: Annotated[
+        int | None, typer.Option(min=1, help="How long the new one is valid; as long as the old by default.")
+    ] = None,
+) -> None:
+    """Replace a self-made key by a new one of the same subject; the old file is kept under its end date.
+
+    Example: gioconda provenance keys renew newsroom
+    """
+    from provenance import keys
+
+    emit(str(keys.renew(name, days=days)))
+    notice("the new key has a new root: give its last certificate to those who trust you")
+
+
+@trust_app.command("show")
+def trust_show(output: Output = None, json: JsonFlag = False) -> None:
+    """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired.
+
+    Example: gioconda provenance trust show
+    """
+    import datetime
+    import json as codec
+
+    from provenance import trust
+
+    now = datetime.datetime.now(datetime.UTC)
+    rows = [
+        {
+            "name": item.name,
+            "kind": item.kind,
+            "date": item.date,
+            "sha256": item.sha256,
+            "source": item.source,
+            "anchors": len(item.anchors),
+            "expired": sum(anchor.not_valid_after_utc < now for anchor in item.anchors),
+        }
+        for item in trust.load().lists
+    ]
+    for name, _ in parse_outputs(output, json, ("text", "json")):
+        if name == "json":
+            emit(codec.dumps(rows, indent=1, ensure_ascii=False))
+            continue
+        for row in rows:
+            emit(
+                clean(
+                    "{name}: {kind}, {date}, {anchors} anchors ({expired} expired), sha256 {sha256}, from {source}".format(
+                        **row
+                    )
+                )
+            )
+        if not rows:
+            emit("no lists: nothing is trusted; `gioconda provenance trust add FILE` or `trust update`")
+
+
+@trust_app.command("add")
+def trust_add(
+    file: Annotated[Path, typer.Argument(help="A bundle of PEM certificates.", show_default=False)],
+    name: Annotated[str, typer.Option(help="Its name in the store; the file's by default.")] = "",
+    kind: Annotated[str, typer.Option(help="manifest, tsa or cawg; guessed from the file's name by default.")] = "",
+    date: Annotated[str, typer.Option(help="When it was published, as YYYY-MM-DD.")] = "",
+    force: Force = False,
+) -> None:
+    """Add a trust list to the store, with its date and hash, which every verdict will name.
+
+    Example: gioconda provenance trust add newsroom.pem --kind cawg --date 2026-08-21
+    """
+    from provenance import trust
+
+    added = trust.add(file, name=name, kind=kind, date=date, force=force)
+    emit(clean(f"{added.name}: {added.kind}, {added.date}, {len(added.anchors)} anchors, sha256 {added.sha256}"))
+
+
+@trust_app.command("update")
+def trust_update(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Lists to fetch; the published C2PA and TSA lists by default.")
+    ] = None,
+    url: Annotated[
+        str, typer.Option(help="Where to fetch one list from, when it is not one of the published ones.")
+    ] = "",
+    kind: Annotated[str, typer.Option(help="manifest, tsa or cawg, for --url.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Take the new list without showing the difference first.")] = False,
+) -> None:
+    """Fetch current trust lists. What was added and removed is shown, and an existing list is replaced only with --yes.
+
+    Example: gioconda provenance trust update --yes
+    """
+    import datetime
+    import tempfile
+
+    from gioconda.core.errors import UsageError
+    from provenance import online, trust
+
+    wanted = names or ([] if url else list(KNOWN))
+    if url and len(wanted) != 1:
+        raise UsageError("one name for one URL", where="--url", hint="gioconda provenance trust update NAME --url URL")
+    stored = {item.name: item for item in trust.load().lists}
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    for name in wanted:
+        if not url and name not in KNOWN:
+            raise UsageError("not a published list", where=name, hint=f"give --url, or one of {', '.join(KNOWN)}")
+        address = url or f"{PUBLISHED}{name}.pem"
+        body = online.fetch(address)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{name}.pem"
+            file.write_bytes(body)
+            fetched = trust.read_list(file, kind=kind or KNOWN.get(name, ""), name=name, date=today)
+            old = stored.get(name)
+            if old is not None and old.sha256 == fetched.sha256:
+                emit(f"{name}: unchanged since {old.date}")
+                continue
+            if old is not None:
+                _show_difference(old, fetched)
+                if not yes:
+                    notice(f"{name}: not replaced; run again with --yes to take it")
+                    continue
+            trust.add(file, name=name, kind=fetched.kind, date=today, source=address, force=True)
+            emit(clean(f"{name}: {len(fetched.anchors)} anchors, {today}, sha256 {fetched.sha256}"))
+
+
+def _show_difference(old: object, new: object) -> None:
+    from provenance import certificates, trust
+
+    added, removed = trust.compare(old, new)  # type: ignore[arg-type]
+    for sign, anchors in (("+", added), ("-", removed)):
+        for anchor in anchors:
+            subject, until = anchor.subject.rfc4514_string(), anchor.not_valid_after_utc.date()
+            emit(clean(f"{sign} {subject} (until {until}, sha256 {certificates.fingerprint(anchor)})"))
+    if not added and not removed:
+        emit("the same anchors")
+
+
+@trust_app.command("diff")
+def trust_diff(
+    old: Annotated[Path, typer.Argument(help="A list: a file, or a name in the store.", show_default=False)],
+    new: Annotated[Path, typer.Argument(help="Another.", show_default=False)],
+) -> None:
+    """Which anchors one list has that another has not.
+
+    Example: gioconda provenance trust diff C2PA-TRUST-LIST new-list.pem
+    """
+    from provenance import trust
+
+    def find(item: Path) -> trust.TrustList:
+        stored = {known.name: known for known in trust.load().lists}
+        return stored[str(item)] if str(item) in stored and not item.exists() else trust.read_list(item)
+
+    _show_difference(find(old), find(new))
+
+
+@trust_app.command("remove")
+def trust_remove(name: ListName) -> None:
+    """Take a list out of the store.
+
+    Example: gioconda provenance trust remove C2PA-TRUST-LIST
+    """
+    from provenance import trust
+
+    trust.remove(name)
+    emit(f"{name}: removed")
+
+
+@trust_app.command("revoke")
+def trust_revoke(
+    fingerprint: Annotated[str, typer.Argument(help="sha256 of the signing certificate, hex.", show_default=False)],
+) -> None:
+    """Stop believing one signing certificate, whatever the lists say.
+
+    Example: gioconda provenance trust revoke 3f2a…
+    """
+    from provenance import trust
+
+    emit(f"revoked: {trust.revoke(fingerprint)}")

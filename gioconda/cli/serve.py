@@ -1,0 +1,93 @@
+"""``gioconda serve``: the local page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gioconda.cli.check import Detectors, Lang, OwnKey, TrustOption, names_of
+from gioconda.cli.common import emit, notice
+
+
+def serve(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 = any free one.")] = 7503,
+    limit: Annotated[str, typer.Option(help="Largest file taken, such as 500MB or 2GB.")] = "1GB",
+    keep: Annotated[float, typer.Option(help="Hours after which a clip and its report are deleted.")] = 24.0,
+    detectors: Detectors = None,
+    trust: TrustOption = None,
+    trust_development: OwnKey = False,
+    lang: Lang = None,
+    folder: Annotated[str | None, typer.Option(help="Where clips are kept; the user's cache by default.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds one clip may take.")] = 900.0,
+) -> None:
+    """One page on this computer: drop a clip, read its report. Listens on 127.0.0.1 only; nothing is uploaded anywhere.
+
+    Example: gioconda serve --port 7503
+    """
+    import socket
+    from pathlib import Path
+
+    import uvicorn
+
+    from gioconda.core import cache
+    from gioconda.core.errors import UsageError
+    from gioconda.render.wording import language
+    from gioconda.web.app import Page, application
+
+    here = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        here.bind(("127.0.0.1", port))
+        here.listen()
+    except OSError as error:
+        raise UsageError(f"port {port} is taken", where="--port", hint="give another, or 0 for any free one") from error
+    page = Page(
+        folder=Path(folder) if folder else cache.folder() / "serve",
+        port=here.getsockname()[1],
+        limit=_bytes(limit),
+        hours=keep,
+        seconds=timeout,
+        lang=language(lang) if lang else None,
+        options={
+            "detectors": None if names_of(detectors) is None else list(names_of(detectors) or ()),
+            "trust": [_absolute(item) for item in trust or ()],
+            "development": trust_development,
+        },
+    )
+    emit(f"http://127.0.0.1:{page.port}/")
+    notice(
+        f"clips are kept in {page.folder} for {keep:g} hours; Ctrl-C ends the page, and what was waiting goes on next time"
+    )
+    config = uvicorn.Config(
+        application(page),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=3,
+        limit_concurrency=64,
+    )
+    uvicorn.Server(config).run(sockets=[here])
+
+
+def _absolute(item: str) -> str:
+    """``KIND=FILE`` or FILE, with the file's whole path."""
+    import os
+
+    kind, equals, file = item.partition("=")
+    return f"{kind}={os.path.abspath(file)}" if equals else os.path.abspath(item)
+
+
+def _bytes(text: str) -> int:
+    """``500MB`` → bytes, in powers of 1000."""
+    import re
+
+    from gioconda.core.errors import UsageError
+
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text, re.I)
+    if not found:
+        raise UsageError(f"not a size: {text!r}", where="--limit", hint="such as 500MB or 2GB")
+    return int(float(found[1]) * 1000 ** " kmgt".index(found[2].lower() or " "))

@@ -1,0 +1,1 @@
+"""The ground floor: types, errors, media, faces, weights, plugins and configuration, imported by everything above."""

@@ -1,0 +1,102 @@
+"""What can go wrong, in one shape: what happened, where, and what to do about it.
+
+Exit codes live here too, in one enum from which the documentation is made.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = [
+    "CredentialError",
+    "ExitCode",
+    "GiocondaError",
+    "MediaError",
+    "PluginError",
+    "UsageError",
+    "WeightsError",
+]
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every command. 3 beats 4; the JSON output carries both facts."""
+
+    DONE = 0
+    FAULT = 1
+    USAGE = 2
+    POLICY = 3
+    INCOMPLETE = 4
+    INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.DONE: "done",
+    ExitCode.FAULT: "our fault: a bug, please report it with --debug",
+    ExitCode.USAGE: "usage or configuration: the command cannot mean anything as given",
+    ExitCode.POLICY: "a policy the user set was tripped (--fail-on, --require)",
+    ExitCode.INCOMPLETE: "incomplete: unreadable input, missing weights, a row that failed",
+    ExitCode.INTERRUPTED: "interrupted; run the same command again to resume",
+}
+
+
+class GiocondaError(Exception):
+    """An error a person can act on.
+
+    Parameters
+    ----------
+    what : str
+        One plain sentence, lower case, no full stop: what went wrong.
+    where : str
+        The file, option, index row or plugin it went wrong in; may be empty.
+    hint : str
+        What to do next; may be empty.
+    """
+
+    exit_code: ExitCode = ExitCode.FAULT
+
+    def __init__(self, what: str, where: str = "", hint: str = "") -> None:
+        super().__init__(what, where, hint)
+        self.what = what
+        self.where = str(where)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {self.what}" if self.where else self.what
+        if self.hint:
+            line += f" ({self.hint})"
+        # One line, whatever a file name or a manifest carries: newlines, escapes and bidi overrides are shown, not obeyed.
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+class UsageError(GiocondaError):
+    """The command or configuration cannot be carried out as written."""
+
+    exit_code = ExitCode.USAGE
+
+
+class MediaError(GiocondaError):
+    """A file cannot be read, decoded or written as media."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
+class WeightsError(GiocondaError):
+    """Weights are missing, or are not the ones that were pinned."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
+class CredentialError(GiocondaError):
+    """Signing, keys, certificates or trust lists cannot do what was asked."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
+class PluginError(GiocondaError):
+    """Somebody's plugin failed; only its own name is harmed."""
+
+    exit_code = ExitCode.INCOMPLETE

@@ -1,0 +1,484 @@
+"""``gioconda demo``: the whole story on embedded material, from a drawn cast to a page that tells it.
+
+Every number on the page is computed in the run. Each chapter leaves ``chapter-N.json`` when it is done; interrupted, the
+same command goes on with the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda.core.errors import UsageError
+from gioconda.core.files import atomic_path, sha256_of, write_json, write_text
+
+__all__ = ["Scale", "run"]
+
+Frames = NDArray[np.uint8]
+Say = Callable[[str], None]
+SUITE = """\
+name = "demo"
+version = "1.0"
+title = "The demo's test people"
+
+[data]
+kind = "index"
+split = "test"
+
+[protocol]
+sampling = "native"
+degradations = ["none", "h264:crf=32"]
+metrics = ["auc", "eer", "ap"]
+resamples = 2000
+"""
+FIRST = 500  # identities of the demo's cast: none of them was among those the shipped weights learned from
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything; the default is what two cores do in a few minutes.
+
+    people : identities in the labelled set, each in ``takes`` takes. frames : of each clip. train_steps : of the visible training.
+    tune_steps : for each portrait. shots : T of the labelled set.
+    """
+
+    people: int = 32
+    takes: int = 1
+    frames: int = 80
+    train_steps: int = 40
+    tune_steps: int = 80
+    shots: int = 8
+    portraits: tuple[str, ...] = ("astronaut", "cast:530/1", "cast:531/1", "cast:532/1")
+    drivers: tuple[str, ...] = ("cast:540/2", "cast:541/3", "cast:542/4")
+    seconds: float = 2.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a chapter is given. folder : of the demo; told : results of the chapters before, by name."""
+
+    folder: Path
+    scale: Scale
+    told: Mapping[str, Any]
+    say: Say
+    device: str
+    threads: int
+
+
+def _jpeg(stage: Stage, name: str, picture: Frames, quality: int = 88) -> str:
+    from gioconda.core.media import write_image
+
+    path = stage.folder / "pictures" / f"{name}.jpg"
+    path.parent.mkdir(exist_ok=True)
+    write_image(path, picture, quality=quality, force=True)
+    return str(path.relative_to(stage.folder))
+
+
+def _grid(rows: list[list[Frames]], side: int) -> Frames:
+    import cv2
+
+    def cell(frame: Frames) -> Frames:
+        return np.asarray(cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+    return np.concatenate([np.concatenate([cell(f) for f in row], 1) for row in rows])
+
+
+# --------------------------------------------------------------------------- chapters
+
+
+def cast(stage: Stage) -> dict[str, Any]:
+    """Draw the cast and prepare it as footage is prepared."""
+    from synth import networks, puppets
+    from synth.prepare import Prepare, prepare
+
+    people = range(FIRST, FIRST + stage.scale.people)
+    heads = [puppets.perform(i, 1, frames=9, size=128).frames[8] for i in people]
+    wide = min(8, len(heads))
+    sheet = _grid([heads[k : k + wide] for k in range(0, len(heads) - len(heads) % wide, wide)], 128)
+    size = networks.load_checkpoint(networks.shipped()).config.size
+    spec = f"cast:{people.start}-{people.stop - 1}x{stage.scale.takes}"
+    job = Prepare(sources=(spec,), size=size, cast_frames=stage.scale.shots + stage.scale.frames)
+    done = prepare(job, stage.folder / "shards", jobs=stage.threads)
+    return {
+        "people": len(people),
+        "picture": _jpeg(stage, "cast", sheet),
+        "frames": done.frames,
+        "kept": done.kept,
+        "clips": done.clips,
+        "rate": round(done.frames_per_second, 1),
+        "size": size,
+    }
+
+
+def training(stage: Stage) -> dict[str, Any]:
+    """Let the shipped generator learn on, for a moment, where one can watch it."""
+    from synth import networks, train
+    from synth.describe import table
+
+    weights = networks.shipped()
+    model = networks.load_checkpoint(weights)
+    steps = stage.scale.train_steps
+    options = train.Options(
+        shards=(str(stage.folder / "shards"),),
+        preset=model.config.name,
+        steps=steps,
+        batch=2,
+        shots=4,
+        init=str(weights),
+        seed=stage.scale.seed,
+        checkpoint_every=steps,
+        sample_every=steps,
+        log_every=2,
+    )
+    said: list[str] = []
+    done = 0.0
+
+    def count(n: float, note: str = "") -> None:
+        nonlocal done
+        done += n
+        if n and done % 10 < n:
+            stage.say(f"  step {done:.0f} of {steps}  {note}")
+
+    train.train(
+        options,
+        stage.folder / "training",
+        device=stage.device,
+        advance=count,
+        say=said.append,
+    )
+    rows = [json.loads(line) for line in (stage.folder / "training" / "stats.jsonl").read_text().splitlines()]
+    curves = {key: [row[key] for row in rows if key in row] for key in ("l1", "content", "hinge_d")}
+    sheet = sorted((stage.folder / "training" / "samples").glob("*.png"))[-1]
+    import cv2
+
+    picture = cv2.cvtColor(cv2.imread(str(sheet)), cv2.COLOR_BGR2RGB)
+    return {
+        "steps": steps,
+        "content": next((line for line in said if line.startswith("content loss")), ""),
+        "curve": _curves(stage, curves, [row["step"] for row in rows]),
+        "picture": _jpeg(stage, "training", np.asarray(picture, np.uint8)),
+        "parameters": sum(row["parameters"] for row in table(model.config)),  # type: ignore[misc]
+        "preset": model.config.name,
+        "weights": sha256_of(weights),
+    }
+
+
+def portraits(stage: Stage) -> dict[str, Any]:
+    """A photograph and three drawn people, each moved by the same three drivers; every clip signed."""
+    from PIL import Image
+    from skimage.data import astronaut
+
+    from gioconda.core.media import Clip
+    from synth.reenact import FewShotGenerator, Reenact, reenact
+
+    photo = stage.folder / "astronaut.png"
+    with atomic_path(photo) as temporary:
+        Image.fromarray(astronaut()).save(temporary, format="PNG")
+    heads = FewShotGenerator(device=stage.device)
+    job = Reenact(
+        steps=stage.scale.tune_steps, seconds=stage.scale.seconds, frame="crop", side=256, seed=stage.scale.seed
+    )
+    clips, rows = [], []
+    for who in stage.scale.portraits:
+        name = who.replace(":", "-").replace("/", "-")
+        begun = time.perf_counter()
+        made = reenact(
+            [photo if who == "astronaut" else who],
+            stage.scale.drivers,
+            stage.folder / "portraits" / f"{name}.mp4",
+            heads,
+            job,
+            consent="public-domain" if who == "astronaut" else "embedded",
+            force=True,
+            say=stage.say,
+        )
+        stage.say(f"  {who}: learned and driven three ways in {time.perf_counter() - begun:.0f} s")
+        row = [_shot(photo if who == "astronaut" else who, heads.size)]
+        for clip in made:
+            with Clip.open(clip.path) as opened:
+                frames, _ = opened.sample("even:3")
+            row += [frames[0], frames[2]]
+            clips.append(str(clip.path.relative_to(stage.folder)))
+        rows.append(row)
+    return {
+        "clips": clips,
+        "picture": _jpeg(stage, "portraits", _grid([_driver_row(stage), *rows], 128)),
+        "people": list(stage.scale.portraits),
+        "drivers": list(stage.scale.drivers),
+        "steps": stage.scale.tune_steps,
+    }
+
+
+def _shot(who: str | Path, size: int) -> Frames:
+    from synth.shots import load_shots
+
+    return np.asarray(load_shots([who], size).frames[0], np.uint8)
+
+
+def _driver_row(stage: Stage) -> list[Frames]:
+    from synth.shots import load_driver
+
+    row = [np.full((128, 128, 3), 255, np.uint8)]
+    for driver in stage.scale.drivers:
+        crops = load_driver(driver, 128, seconds=stage.scale.seconds, crops=True).crops
+        assert crops is not None  # asked for
+        row += [crops[0], crops[-1]]
+    return row
+
+
+def fakes(stage: Stage) -> dict[str, Any]:
+    """A labelled set: fakes of the cast by the generator, and real controls through the same crop and codec."""
+    from gioconda.core.index import Index
+    from synth import fakes as sets
+    from synth.reenact import FewShotGenerator
+
+    job = sets.Fakes(
+        sources=(str(stage.folder / "shards"),),
+        shots=(stage.scale.shots,),
+        modes=("ff",),
+        frames=stage.scale.frames,
+        splits={"train": 0.65, "test": 0.35},
+        seed=stage.scale.seed,
+    )
+    result = sets.make(
+        job,
+        stage.folder / "fakes",
+        FewShotGenerator(device=stage.device),
+        consent="embedded",
+        jobs=stage.threads,
+        say=stage.say,
+    )
+    if result.index is None:
+        raise UsageError(
+            "the labelled set is not complete", where=str(stage.folder / "fakes"), hint="run again to go on"
+        )
+    summary = Index.read(result.index).summary()
+    total = sum(result.stages.values()) or 1.0
+    return {
+        **{key: summary[key] for key in ("samples", "labels", "generators", "splits", "identities")},
+        "index": str(result.index.relative_to(stage.folder)),
+        "rate": round(result.made / result.seconds, 2) if result.made else None,
+        "stages": {name: round(100 * value / total) for name, value in result.stages.items()},
+    }
+
+
+def detector(stage: Stage) -> dict[str, Any]:
+    """Train a detector on the training people of that set; the others are not opened."""
+    from detect import train_features
+
+    options = train_features.Options(
+        index=(str(stage.folder / stage.told["fakes"]["index"]),),
+        out=stage.folder / "detector",
+        detectors=("residual",),
+        rungs=("clean",),
+        tests=("clean",),
+        blends=0,
+        folds=4,
+        jobs=stage.threads,
+        seed=stage.scale.seed,
+        name="the demo's cast, training people",
+        command="gioconda demo",
+    )
+    figures = train_features.train(options)["residual"]["person"]["clean"]
+    return {"spec": f"residual:{stage.folder / 'detector' / 'residual'}", "validation": figures}
+
+
+def benchmark(stage: Stage) -> dict[str, Any]:
+    """Measure it, and the shipped ensemble, on the people nobody trained on."""
+    from benchmarks import report, run
+    from benchmarks import suite as suites
+    from gioconda.core.index import Index
+
+    write_text(stage.folder / "suite.toml", SUITE)
+    suite = suites.load(stage.folder / "suite.toml")
+    specs = [stage.told["detector"]["spec"], "ensemble"]
+    out = stage.folder / "benchmark"
+    done = run.run(
+        suite, specs, out, {"fakes": Index.read(stage.folder / stage.told["fakes"]["index"])}, jobs=stage.threads
+    )
+    document = report.document(out, title="The demo's test people")
+    for kind, name in (("html", "benchmark.html"), ("json", "benchmark.json")):
+        write_text(out / name, report.render(document, kind))
+    return {
+        "rows": done.rows,
+        "failed": done.failed,
+        "abstained": done.abstained,
+        "report": "benchmark/benchmark.html",
+        "board": _board(document),
+    }
+
+
+def _board(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """AUC of each detector on the clips as they are and after degradation, as the page shows it."""
+    from benchmarks import board
+
+    rows = []
+    for row in board.rows_of(document):
+        if not row["figure"].startswith("auc/video") or row["axis"] not in ("all", "degradation"):
+            continue
+        if row["axis"] == "degradation" and row["slice"] == "none":
+            continue  # said already
+        refused, bounds = row["refused"], (row["low"], row["high"])
+        rows.append(
+            {
+                "detector": row["detector"],
+                "slice": row["slice"] or "as they are",
+                "figure": row["figure"],
+                "value": refused or f"{row['value']:.3f}",
+                "interval": f"{bounds[0]:.3f} to {bounds[1]:.3f}"
+                if None not in bounds
+                else (row["no_interval"] or "none"),
+                "n": f"{row['n_real']} real, {row['n_fake']} fake, {row['clusters']} people",
+            }
+        )
+    return rows
+
+
+def check(stage: Stage) -> dict[str, Any]:
+    """Report on one fake, one control, and the fake with one byte changed."""
+    from gioconda import render
+    from gioconda.core.index import Index
+    from gioconda.examine import Examiner
+    from provenance import trust
+
+    index = Index.read(stage.folder / stage.told["fakes"]["index"]).filter(split="test")
+    fake = index.resolve(index.filter(label="fake").samples[0])
+    control = index.resolve(index.filter(label="real").samples[0])
+    folder = stage.folder / "check"
+    folder.mkdir(exist_ok=True)
+    tampered = folder / "tampered.mp4"
+    raw = bytearray(fake.read_bytes())
+    raw[len(raw) * 3 // 4] ^= 0x40  # in the middle of the pictures
+    with atomic_path(tampered) as temporary:
+        temporary.write_bytes(raw)
+    examiner = Examiner(trust=trust.load(development=True), cache=False)
+    pages = []
+    for name, path in (("fake", fake), ("control", control), ("tampered", tampered)):
+        stage.say(f"  {name}")
+        report = examiner.examine(path, title=name, command=f"gioconda check {path.name}")
+        write_text(folder / f"{name}.html", render.html(report))
+        write_text(folder / f"{name}.json", render.json(report))
+        pages.append(
+            {
+                "name": name,
+                "state": str(report.provenance.state),
+                "level": str(report.verdict.level),
+                "page": f"check/{name}.html",
+            }
+        )
+    return {"reports": pages}
+
+
+CHAPTERS: dict[str, tuple[str, Callable[[Stage], dict[str, Any]]]] = {
+    "cast": ("A cast is drawn and prepared", cast),
+    "training": ("The generator learns a little further", training),
+    "portraits": ("A photograph speaks, and so do three drawn people", portraits),
+    "fakes": ("A labelled, signed set is made", fakes),
+    "detector": ("A detector is trained on some of the people", detector),
+    "benchmark": ("The others measure it", benchmark),
+    "check": ("Three clips are checked", check),
+}
+
+
+def _curves(stage: Stage, curves: Mapping[str, list[float]], steps: list[int]) -> str:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    titles = {"l1": "L1 to the real frame", "content": "content loss", "hinge_d": "discriminator's hinge loss"}
+    figure, axes = plt.subplots(1, len(curves), figsize=(9, 2.4), constrained_layout=True)
+    for axis, (key, values) in zip(axes, curves.items(), strict=True):
+        axis.plot(steps[: len(values)], values, color="#7f5413", linewidth=1.4)
+        axis.set_title(titles[key], fontsize=9)
+        axis.set_xlabel("step", fontsize=8)
+        axis.tick_params(labelsize=7)
+        axis.spines[["top", "right"]].set_visible(False)
+    path = stage.folder / "pictures" / "losses.png"
+    path.parent.mkdir(exist_ok=True)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=130, format="png")
+    plt.close(figure)
+    return str(path.relative_to(stage.folder))
+
+
+# --------------------------------------------------------------------------- the telling
+
+
+def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
+    from gioconda.render import as_html
+
+    def picture(name: str) -> bytes:
+        return (folder / name).read_bytes()
+
+    body = as_html.environment().get_template("_demo.html.jinja").render(told=told, scale=asdict(scale), read=picture)
+    write_text(folder / "index.html", as_html.page("Gioconda: the demo", body))
+    return folder / "index.html"
+
+
+def run(
+    out: str | os.PathLike[str],
+    *,
+    scale: Scale | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    force: bool = False,
+    say: Say = print,
+) -> Path:
+    """Run the demo's chapters that are not done yet, and write the page.
+
+    Parameters
+    ----------
+    out : the demo's folder. force : begin anew in a folder that a demo has finished in.
+
+    Returns
+    -------
+    Path of the page, ``index.html``.
+
+    Raises
+    ------
+    UsageError
+        The folder holds something else, or a finished demo and ``force`` was not given.
+    """
+    import shutil
+
+    folder, scale = Path(out), scale or Scale()
+    plan = json.loads(json.dumps(asdict(scale)))
+    note = folder / "demo.json"
+    if folder.exists() and any(folder.iterdir()):
+        if not note.exists():
+            raise UsageError("is not empty and is no demo", where=str(folder), hint="give another --out")
+        finished = (folder / "index.html").exists()
+        if finished and not force:
+            raise UsageError(
+                "a demo is finished here", where=str(folder), hint="open index.html, or give --force to begin anew"
+            )
+        if finished or json.loads(note.read_text()) != plan:
+            shutil.rmtree(folder)
+    write_json(note, plan)
+    told: dict[str, Any] = {}
+    begun = time.perf_counter()
+    for number, (name, (title, chapter)) in enumerate(CHAPTERS.items(), start=1):
+        record = folder / f"chapter-{number}.json"
+        if record.exists():
+            told[name] = json.loads(record.read_text())
+            say(f"{number}/{len(CHAPTERS)}  {title}: done before")
+            continue
+        say(f"{number}/{len(CHAPTERS)}  {title}")
+        start = time.perf_counter()
+        told[name] = {"title": title, **chapter(Stage(folder, scale, told, say, device, threads))}
+        told[name]["seconds"] = round(time.perf_counter() - start, 1)
+        write_json(record, told[name])
+        say(f"      {told[name]['seconds']:.0f} s")
+    page = _page(folder, told, scale)
+    say(f"{page}  ({time.perf_counter() - begun:.0f} s)")
+    return page

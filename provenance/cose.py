@@ -1,0 +1,200 @@
+"""The certificate chain inside a manifest store: just enough CBOR, JUMBF and COSE to reach it.
+
+The SDK reports a signer's names, which prove nothing, and not the certificate. We ask it for the store's bytes as it parsed
+them (so that a decoy elsewhere in the file cannot be looked at instead) and take the chain of one manifest's signature.
+Nothing here is trusted to validate: signatures and hashes are the SDK's work.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from cryptography import x509
+
+__all__ = ["chain_of", "clock_of", "decode"]
+
+_DEPTH = 32
+_X5CHAIN = 33  # RFC 9360
+_SUPERBOX, _DESCRIPTION, _CBOR = b"jumb", b"jumd", b"cbor"
+
+
+class _Reader:
+    """A CBOR reader (RFC 8949) over bytes that may be hostile: bounded depth, no allocation by claimed length."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def take(self, n: int) -> bytes:
+        if n < 0 or self.at + n > len(self.data):
+            raise ValueError("CBOR ends early")
+        piece = self.data[self.at : self.at + n]
+        self.at += n
+        return piece
+
+    def value(self, depth: int = 0) -> Any:
+        if depth > _DEPTH:
+            raise ValueError("CBOR nests too deep")
+        first = self.take(1)[0]
+        major, info = first >> 5, first & 31
+        if info < 24:
+            n = info
+        elif info < 28:
+            n = int.from_bytes(self.take(1 << (info - 24)), "big")
+        elif info == 31 and major in (2, 3, 4, 5):
+            return self.indefinite(major, depth)
+        else:
+            raise ValueError("CBOR length is malformed")
+        match major:
+            case 0:
+                return n
+            case 1:
+                return -1 - n
+            case 2:
+                return self.take(n)
+            case 3:
+                return self.take(n).decode("utf-8", "replace")
+            case 4:
+                return [self.value(depth + 1) for _ in self.count(n)]
+            case 5:
+                return dict(self.pair(depth) for _ in self.count(n))
+            case 6:
+                return self.value(depth + 1)  # the tag itself does not matter here
+        return {20: False, 21: True}.get(n)  # null, undefined, floats: nothing here needs them
+
+    def count(self, n: int) -> range:
+        if n > len(self.data):
+            raise ValueError("CBOR claims more items than it has bytes")
+        return range(n)
+
+    def pair(self, depth: int) -> tuple[Any, Any]:
+        key = self.value(depth + 1)
+        if isinstance(key, (list, dict)):
+            key = repr(key)
+        return key, self.value(depth + 1)
+
+    def indefinite(self, major: int, depth: int) -> Any:
+        items: list[Any] = []
+        while self.data[self.at : self.at + 1] != b"\xff":
+            items.append(self.pair(depth) if major == 5 else self.value(depth + 1))
+        self.at += 1
+        if major == 2:
+            return b"".join(items)
+        if major == 3:
+            return "".join(items)
+        return dict(items) if major == 5 else items
+
+
+def decode(data: bytes) -> Any:
+    """The first CBOR item in ``data``. Raises ValueError when it is malformed."""
+    try:
+        return _Reader(data).value()
+    except (TypeError, RecursionError, UnicodeError) as error:
+        raise ValueError(f"malformed CBOR: {error}") from error
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(type, payload) of each box laid end to end in ``data``; stops where the lengths stop making sense."""
+    at = 0
+    while at + 8 <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        head = 8
+        if size == 1 and at + 16 <= len(data):
+            size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
+        elif size == 0:
+            size = len(data) - at
+        if size < head or at + size > len(data):
+            return
+        yield kind, data[at + head : at + size]
+        at += size
+
+
+def _label(superbox: bytes) -> str:
+    for kind, payload in _boxes(superbox):
+        if kind == _DESCRIPTION and len(payload) > 17 and payload[16] & 2:  # 16 bytes type, 1 toggles, then the label
+            return payload[17:].split(b"\0", 1)[0].decode("utf-8", "replace")
+        break
+    return ""
+
+
+def chain_of(store: bytes, manifest: str) -> list[x509.Certificate]:
+    """The certificates beside the signature of one manifest, leaf first; empty when they cannot be had.
+
+    Two manifests of the same label, or two signatures in one, are ambiguous: nothing is returned, and policy then refuses to
+    call the signer trusted.
+    """
+    return _certificates(_signature(store, manifest))
+
+
+def clock_of(store: bytes, manifest: str) -> list[x509.Certificate]:
+    """The certificates of the authority that timestamped one manifest's signature, its own first; empty without a timestamp."""
+    from asn1crypto import cms
+
+    try:
+        parts = decode(_signature(store, manifest))
+        stamps = parts[1].get("sigTst2") or parts[1].get("sigTst")
+        token = stamps["tstTokens"][0]["val"]
+        found = cms.ContentInfo.load(token)
+        if found["content_type"].native != "signed_data":  # the older form wraps the token in a response
+            from asn1crypto import tsp
+
+            found = tsp.TimeStampResp.load(token)["time_stamp_token"]
+        signed = found["content"]
+        chain = [_whole(item.chosen.dump()) for item in signed["certificates"]]
+        serial = signed["signer_infos"][0]["sid"].chosen["serial_number"].native
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return []
+    return sorted(chain, key=lambda certificate: certificate.serial_number != serial)
+
+
+def _signature(store: bytes, manifest: str) -> bytes:
+    """The COSE signature of one manifest; empty when there is none, or more than one to choose from."""
+    for kind, top in _boxes(store):
+        if kind != _SUPERBOX or _label(top) != "c2pa":
+            continue
+        found = [box for inner, box in _boxes(top) if inner == _SUPERBOX and _label(box) == manifest]
+        if len(found) != 1:
+            return b""
+        signatures = [box for inner, box in _boxes(found[0]) if inner == _SUPERBOX and _label(box) == "c2pa.signature"]
+        if len(signatures) != 1:
+            return b""
+        for inner, payload in _boxes(signatures[0]):
+            if inner == _CBOR:
+                return payload
+    return b""
+
+
+def _certificates(sign1: bytes) -> list[x509.Certificate]:
+    try:
+        parts = decode(sign1)
+        if not isinstance(parts, list) or len(parts) != 4:
+            return []
+        protected = decode(parts[0]) if isinstance(parts[0], bytes) and parts[0] else {}
+        headers = [header for header in (protected, parts[1]) if isinstance(header, dict)]
+        chains = [header[key] for header in headers for key in (_X5CHAIN, "x5chain") if key in header]
+        if len(chains) != 1:
+            return []
+        pieces = chains[0] if isinstance(chains[0], list) else [chains[0]]
+        return [_whole(piece) for piece in pieces if isinstance(piece, bytes)]
+    except ValueError:
+        return []
+
+
+@functools.lru_cache(maxsize=512)
+def _whole(der: bytes) -> x509.Certificate:
+    """A certificate every part of which can be read: cryptography reads lazily, and a mutated one fails later, anywhere."""
+    certificate = x509.load_der_x509_certificate(der)
+    try:
+        parts = (
+            certificate.subject,
+            certificate.issuer,
+            certificate.not_valid_before_utc,
+            certificate.not_valid_after_utc,
+        )
+        _ = (parts, certificate.serial_number, certificate.extensions, certificate.public_key())
+        certificate.subject.rfc4514_string()
+    except Exception as error:  # ValueError, UnsupportedAlgorithm, DuplicateExtension…
+        raise ValueError(f"a certificate cannot be read: {error}") from error
+    return certificate

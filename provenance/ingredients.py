@@ -1,0 +1,172 @@
+"""The ingredients of a credential as a tree, walked from the active manifest, with the failures that the top does not mention.
+
+An edit of a tampered parent is Trusted with no failure at the top: what was found when the parent was taken in is written
+beside the ingredient, and only there. Cycles, depth and size are bounded; the manifests are the attacker's.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gioconda.core.types import Code, IngredientNode
+from provenance import codes, policy, sanitise
+
+if TYPE_CHECKING:
+    from provenance.store import Opened
+
+__all__ = ["tree"]
+
+DEPTH = 16
+NODES = 400
+THUMBNAIL_BYTES = 300_000
+_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+_UNTRUSTED = "signingCredential.untrusted"  # says nothing about the bytes; not a failure to flag
+FAILURE = "gioconda.ingredient.failure"
+UNSIGNED_PARENT = "gioconda.ingredient.unsignedParent"
+UNREFERENCED = "gioconda.manifest.unreferenced"
+
+
+def tree(found: Opened, *, thumbnails: bool = True) -> tuple[tuple[IngredientNode, ...], list[Code], tuple[str, ...]]:
+    """(ingredients, flags, source types of the pixels' ancestors) of the active manifest.
+
+    An edit or an update of generated media is still generated media: parents and components hand their source types on,
+    mere inputs (a face, a driver) do not.
+    """
+    walk = _Walk(found, thumbnails)
+    nodes = walk.children(found.active, 0, (str(found.document.get("active_manifest")),))
+    flags = list(dict.fromkeys(walk.flags))
+    everything = set(found.document.get("manifests") or {})
+    if everything - walk.seen - {str(found.document.get("active_manifest"))}:
+        flags.append(_flag(UNREFERENCED))
+    return nodes, flags, tuple(dict.fromkeys(walk.sources))
+
+
+def _flag(code: str, where: str = "") -> Code:
+    return Code(code, "policy", codes.sentence(code), where)
+
+
+def _failures(block: Any) -> list[Code]:
+    """Failures in an ingredient's recorded results, from its new form or its old one."""
+    if not isinstance(block, Mapping):
+        return []
+    listed = block.get("failure")
+    found = []
+    for item in listed if isinstance(listed, list) else []:
+        code = str(item.get("code")) if isinstance(item, Mapping) else ""
+        if code and code != _UNTRUSTED:
+            found.append(Code(code, "failure", codes.sentence(code), sanitise.text(item.get("url", ""), 200)))
+    return found
+
+
+class _Walk:
+    def __init__(self, found: Opened, thumbnails: bool) -> None:
+        self.found = found
+        self.thumbnails = thumbnails
+        self.left = NODES
+        self.flags: list[Code] = []
+        self.sources: list[str] = []
+        self.seen: set[str] = set()
+        self.deltas = self._deltas()
+
+    def _deltas(self) -> dict[str, list[Code]]:
+        """What the SDK finds wrong with an ingredient now, by the last part of its assertion's URI (manifest/assertion)."""
+        results = self.found.document.get("validation_results")
+        listed = results.get("ingredientDeltas") if isinstance(results, Mapping) else None
+        made: dict[str, list[Code]] = {}
+        for item in listed if isinstance(listed, list) else []:
+            if isinstance(item, Mapping):
+                key = _tail(str(item.get("ingredientAssertionURI", "")))
+                made.setdefault(key, []).extend(_failures(item.get("validationDeltas")))
+        return made
+
+    def children(
+        self, manifest: Mapping[str, Any], depth: int, path: tuple[str, ...], pixels: bool = True
+    ) -> tuple[IngredientNode, ...]:
+        listed = manifest.get("ingredients")
+        if not isinstance(listed, list) or depth >= DEPTH:
+            return ()
+        nodes = []
+        for item in listed:
+            if self.left <= 0:
+                break
+            if isinstance(item, Mapping):
+                self.left -= 1
+                nodes.append(self.node(item, depth, path, pixels))
+        return tuple(nodes)
+
+    def node(self, item: Mapping[str, Any], depth: int, path: tuple[str, ...], pixels: bool) -> IngredientNode:
+        title = sanitise.text(item.get("title", ""), 200)
+        results = item.get("validation_results")
+        failures = _failures(results.get("activeManifest")) if isinstance(results, Mapping) else []
+        for delta in (results.get("ingredientDeltas") or []) if isinstance(results, Mapping) else []:
+            failures += _failures(delta.get("validationDeltas")) if isinstance(delta, Mapping) else []
+        old = item.get("validation_status")
+        failures += _failures({"failure": old}) if isinstance(old, list) else []
+        failures += self.deltas.get(f"{path[-1]}/{item.get('label', '')}", [])
+        failures = list(dict.fromkeys(failures))
+        if failures:
+            self.flags.append(_flag(FAILURE, title))
+        label = str(item.get("active_manifest") or "")
+        manifests = self.found.document.get("manifests")
+        manifest = manifests.get(label) if isinstance(manifests, Mapping) else None
+        relationship = str(item.get("relationship") or "")
+        if relationship == "parentOf" and not label:
+            self.flags.append(_flag(UNSIGNED_PARENT, title))
+        children: tuple[IngredientNode, ...] = ()
+        if isinstance(manifest, Mapping) and label not in path:
+            self.seen.add(label)
+            pixels = pixels and relationship in ("parentOf", "componentOf")
+            if pixels:
+                types = [action.get("digitalSourceType") for action, _ in policy.actions_of(manifest)]
+                self.sources += [sanitise.text(item) for item in types if isinstance(item, str)]
+            children = self.children(manifest, depth + 1, (*path, label), pixels)
+        return IngredientNode(
+            title=title,
+            relationship=sanitise.text(relationship, 40),
+            format=sanitise.text(item.get("format", ""), 80),
+            signer=self.signer(manifest),
+            failures=tuple(failures),
+            thumbnail=self.thumbnail(item.get("thumbnail")),
+            children=children,
+        )
+
+    def signer(self, manifest: object) -> str | None:
+        info = manifest.get("signature_info") if isinstance(manifest, Mapping) else None
+        if not isinstance(info, Mapping):
+            return None
+        names = [str(info[key]) for key in ("common_name", "issuer") if info.get(key)]
+        return sanitise.text(", ".join(dict.fromkeys(names)), 200) or None
+
+    def thumbnail(self, reference: object) -> bytes | None:
+        """The picture's bytes when it is a JPEG or PNG of a bearable size."""
+        uri = reference.get("identifier") if isinstance(reference, Mapping) else None
+        if not self.thumbnails or not isinstance(uri, str):
+            return None
+        buffer = _Capped(THUMBNAIL_BYTES)
+        try:
+            self.found.reader.resource_to_stream(uri, buffer)
+        except Exception:  # too large, not there, not a resource: a picture less
+            return None
+        data = buffer.getvalue()
+        return data if data.startswith(_PICTURES) else None
+
+
+class _Capped(io.BytesIO):
+    """A buffer that refuses to grow past its cap."""
+
+    def __init__(self, cap: int) -> None:
+        super().__init__()
+        self.cap = cap
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self.cap:
+            raise ValueError("larger than allowed")
+        return super().write(data)
+
+
+def _tail(uri: str) -> str:
+    """``self#jumbf=/c2pa/MANIFEST/c2pa.assertions/LABEL`` → ``MANIFEST/LABEL``."""
+    parts = uri.split("/")
+    return f"{parts[-3]}/{parts[-1]}" if len(parts) >= 3 else uri

@@ -1,0 +1,47 @@
+"""Strings from manifests are the attacker's: made safe to print, to put in a page and to log, before anybody sees them.
+
+Control characters, terminal escapes, bidirectional overrides, zero-width and private characters become visible escapes;
+angle brackets become the look-alikes ‹ ›, so that even a renderer that forgot to escape cannot be handed a tag; lengths,
+depths and counts are capped. Renderers still escape: this is the second wall, not the only one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["plain", "text"]
+
+LENGTH = 500  # characters of one string
+DEPTH = 12
+ITEMS = 400  # members of one list or mapping
+
+_BRACKETS = str.maketrans({"<": "‹", ">": "›"})
+
+
+def text(value: object, limit: int = LENGTH) -> str:
+    """One safe line of at most ``limit`` characters (an ellipsis is added when it was longer)."""
+    raw = value if isinstance(value, str) else str(value)
+    if len(raw) <= limit and raw.isprintable():  # nearly always
+        return raw.translate(_BRACKETS)
+    cut = len(raw) > limit
+    safe = "".join(
+        c if c.isprintable() else " " if c == "\u3000" else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in raw[:limit]
+    )
+    return safe.translate(_BRACKETS) + ("…" if cut else "")
+
+
+def plain(value: Any, depth: int = DEPTH) -> Any:
+    """A JSON-able value with every string in it (keys too) made safe, capped in depth and size."""
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, bool) or value is None or isinstance(value, (int, float)):
+        return value
+    if depth <= 0:
+        return "…"
+    if isinstance(value, Mapping):
+        return {text(key, 120): plain(item, depth - 1) for key, item in list(value.items())[:ITEMS]}
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
+        return [plain(item, depth - 1) for item in list(value)[:ITEMS]]
+    return text(repr(value))

@@ -1,0 +1,232 @@
+"""Whose face may be used for what: consent files, and an append-only log of every run that made something.
+
+A consent file is TOML that a person can read and sign on paper too:
+
+    schema = "gioconda.consent/1"
+    [[person]]
+    who = "Lisa Gherardini"
+    scope = ["reenact", "fakes"]        # tasks; "any" for all
+    licence = "CC-BY-4.0"
+    until = 2030-12-31                  # optional
+    files = ["<sha256>", …]             # optional: only these source files
+
+Its sha256 goes into every manifest. ``embedded`` stands for material that ships with Gioconda or is drawn by it, ``public-domain``
+for works whose author and sitter are long dead or that were given to the public. What it does not cover: whether what the file says is true.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gioconda.core.errors import UsageError
+from gioconda.core.files import sha256_of, write_text
+
+__all__ = ["SCOPES", "Consent", "Person", "check_log", "log", "read", "require", "template"]
+
+SCHEMA = "gioconda.consent/1"
+SCOPES = ("reenact", "fakes", "tune", "any")
+WORDS = ("embedded", "public-domain")
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person's consent. until : last day on which it holds, or None. files : sha256 of the sources it is for; empty = any."""
+
+    who: str
+    scope: tuple[str, ...]
+    licence: str
+    until: dt.date | None = None
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What a run may rest on. id : sha256 of the file, or one of the two words."""
+
+    id: str
+    people: tuple[Person, ...] = ()
+    path: str = ""
+
+    @property
+    def licence(self) -> str:
+        """Licences of all people, for the claim."""
+        if not self.people:
+            return {"embedded": "CC0-1.0", "public-domain": "public domain"}[self.id]
+        return " AND ".join(sorted({person.licence for person in self.people}))
+
+
+def read(value: str | os.PathLike[str]) -> Consent:
+    """Read ``--consent``: a file, ``embedded`` or ``public-domain``.
+
+    Raises
+    ------
+    UsageError
+        The file is missing, is not a consent file, or lacks who, scope or licence.
+    """
+    text = os.fspath(value)
+    if text in WORDS:
+        return Consent(text)
+    path = Path(text)
+    if not path.is_file():
+        raise UsageError("no such consent file", where=text, hint="make one: gioconda synth consent new FILE")
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"is not readable TOML: {error}", where=text) from error
+    if data.get("schema") != SCHEMA:
+        raise UsageError(f"schema is {data.get('schema')!r}, not {SCHEMA!r}", where=text)
+    rows = data.get("person")
+    if not isinstance(rows, list) or not rows:
+        raise UsageError("names no [[person]]", where=text)
+    return Consent(sha256_of(path), tuple(_person(row, text) for row in rows), str(path))
+
+
+def _person(row: Mapping[str, Any], where: str) -> Person:
+    who, scope, licence = row.get("who"), row.get("scope"), row.get("licence")
+    if not (isinstance(who, str) and who.strip()):
+        raise UsageError("a person has no 'who'", where=where)
+    if isinstance(scope, str):
+        scope = [scope]
+    if not isinstance(scope, list) or not scope or any(s not in SCOPES for s in scope):
+        raise UsageError(f"scope of {who!r} is not among {', '.join(SCOPES)}", where=where)
+    if not (isinstance(licence, str) and licence.strip()):
+        raise UsageError(f"{who!r} has no 'licence'", where=where)
+    until = row.get("until")
+    if isinstance(until, dt.datetime):
+        until = until.date()
+    if until is not None and not isinstance(until, dt.date):
+        raise UsageError(f"'until' of {who!r} is not a date", where=where, hint="until = 2030-12-31")
+    files = row.get("files", [])
+    if not isinstance(files, list) or any(not isinstance(f, str) or len(f) != 64 for f in files):
+        raise UsageError(f"'files' of {who!r} is not a list of sha256", where=where)
+    return Person(who, tuple(scope), licence, until, tuple(f.lower() for f in files))
+
+
+def require(
+    consent: str | os.PathLike[str] | None, task: str, sources: Sequence[str] = (), *, today: dt.date | None = None
+) -> Consent:
+    """The consent for a task on sources (sha256), or a refusal that says what is missing.
+
+    Every source must be covered by somebody whose scope holds the task today.
+    """
+    if consent is None:
+        raise UsageError(
+            "faces of real people need consent",
+            where="--consent",
+            hint="--consent FILE, or --consent embedded, or --consent public-domain",
+        )
+    found = read(consent)
+    if not found.people:
+        return found
+    day = today or dt.datetime.now(dt.UTC).date()
+    able = [p for p in found.people if (task in p.scope or "any" in p.scope) and (p.until is None or day <= p.until)]
+    if not able:
+        late = [p.who for p in found.people if p.until is not None and day > p.until]
+        reason = f"the consent of {', '.join(late)} has ended" if late else f"no consent in it covers {task!r}"
+        raise UsageError(reason, where=found.path)
+    for source in sources:
+        if not any(not p.files or source.lower() in p.files for p in able):
+            raise UsageError(
+                f"covers other files, not {source[:16]}…", where=found.path, hint="add its sha256 to files"
+            )
+    return found
+
+
+def template(path: str | os.PathLike[str], who: str, scope: Sequence[str], licence: str, files: Sequence[str]) -> None:
+    """Write a consent file to fill in, with the sha256 of the given sources."""
+    hashes = ",\n  ".join(json.dumps(sha256_of(f)) for f in files)
+    lines = [
+        f'schema = "{SCHEMA}"',
+        "",
+        "[[person]]",
+        f"who = {json.dumps(who, ensure_ascii=False)}",
+        f"scope = {json.dumps(list(scope))}",
+        f"licence = {json.dumps(licence, ensure_ascii=False)}",
+        "# until = 2030-12-31   # the last day on which this holds",
+    ]
+    if hashes:
+        lines.append(f"files = [\n  {hashes},\n]")
+    write_text(path, "\n".join(lines) + "\n")
+
+
+# --------------------------------------------------------------------------- the log
+
+
+def _log_file() -> Path:
+    from gioconda.core import config
+
+    return config.home() / "synth-log.jsonl"
+
+
+def _digest(row: Mapping[str, Any]) -> str:
+    return sha256_of(json.dumps(row, sort_keys=True, ensure_ascii=False).encode())
+
+
+def log(
+    task: str,
+    *,
+    sources: Sequence[str],
+    drivers: Sequence[str],
+    consent: str,
+    outputs: Sequence[str],
+    generator: str,
+    path: str | os.PathLike[str] | None = None,
+) -> None:
+    """Add a row to the log of this user. Each row names the digest of the one before, so that a removed or changed row shows.
+
+    sources, drivers, outputs : sha256.
+    """
+    import fcntl
+
+    file = Path(path) if path else _log_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    row: dict[str, Any] = {
+        "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "task": task,
+        "generator": generator,
+        "consent": consent,
+        "sources": sorted(set(sources)),
+        "drivers": sorted(set(drivers)),
+        "outputs": list(outputs),
+    }
+    # One writer at a time: the chain needs the last row. "a" never rewrites what is there.
+    with open(file, "a+b") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        handle.seek(0)
+        last = None
+        torn = False
+        for line in handle:
+            torn = not line.endswith(b"\n")
+            try:
+                last = json.loads(line)
+            except ValueError:
+                continue
+        row["before"] = _digest(last) if last is not None else ""
+        text = json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
+        handle.write((b"\n" if torn else b"") + text.encode())
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def check_log(path: str | os.PathLike[str] | None = None) -> tuple[list[dict[str, Any]], list[int]]:
+    """Rows of the log, and the numbers of rows whose predecessor is not the one they were written after."""
+    file = Path(path) if path else _log_file()
+    rows: list[dict[str, Any]] = []
+    broken: list[int] = []
+    if file.exists():
+        for line in file.read_text("utf-8", errors="replace").splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue  # torn by a kill; the next row says which row it follows
+            if row.get("before", "") != (_digest(rows[-1]) if rows else ""):
+                broken.append(len(rows))
+            rows.append(row)
+    return rows, broken

@@ -1,0 +1,211 @@
+"""One sample of a labelled set: from a recipe to pixels, from pixels to a signed clip with its record, and back again (replay)."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda.core.errors import MediaError, UsageError
+from gioconda.core.files import atomic_path, sha256_of, write_json
+from gioconda.core.types import Claim, Ingredient, Synthesis
+from synth import consent as consents
+from synth.adapt import adapt, smooth
+from synth.fakes_plan import Clip, Fakes, Recipe, held_rows, read_part, shot_rows, units_of
+from synth.generators import Personal, TalkingHeads
+
+__all__ = ["Drawn", "draw_sample", "replay", "write_sample"]
+
+RECORD = "gioconda.fake.record/1"
+Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A sample before it is written. before, after : landmarks (N, 68, 2). mask : uint8 (N, S, S) or None for a control."""
+
+    recipe: Recipe
+    frames: Frames
+    times: NDArray[np.float64]
+    fps: Fraction
+    before: NDArray[np.float32]
+    after: NDArray[np.float32]
+    adaptation: Mapping[str, Any] | None
+    mask: Frames | None
+
+
+def _hull_mask(landmarks: NDArray[np.float32], size: int) -> Frames:
+    """Faces as soft-edged convex hulls, uint8 (N, S, S): forehead included, by as much again as the brows lie above the eyes."""
+    import cv2
+
+    out = np.zeros((len(landmarks), size, size), np.uint8)
+    for k, points in enumerate(landmarks):
+        lift = points[17:27] + 0.9 * (points[17:27] - points[36:48].mean(0))
+        hull = cv2.convexHull(np.concatenate([points, lift]).astype(np.float32))
+        cv2.fillConvexPoly(out[k], np.round(hull * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
+        out[k] = cv2.GaussianBlur(out[k], (0, 0), size / 64)
+    return out
+
+
+def draw_sample(recipe: Recipe, personal: Personal | None, shots: Clip | None, driver: Clip) -> Drawn:
+    """Frames of one sample. The only place where a recipe becomes pixels: making and replaying both come here."""
+    if recipe.kind == "control":
+        return Drawn(recipe, driver.frames, driver.times, driver.fps, driver.landmarks, driver.landmarks, None, None)
+    assert personal is not None and shots is not None
+    marks, how = driver.landmarks, None
+    if recipe.kind == "cross":
+        marks, adapted = adapt(driver.landmarks, shots.landmarks, recipe.adapt)
+        marks = smooth(marks, driver.times, recipe.smoothing)
+        how = replace(adapted, smoothing=recipe.smoothing).as_dict()
+    frames = personal.render(marks)
+    if frames.shape != driver.frames.shape:
+        raise MediaError(f"the generator drew {frames.shape}, not {driver.frames.shape}")
+    if recipe.region == "face":
+        mask = _hull_mask(driver.landmarks, recipe.size)
+        weight = mask[..., None].astype(np.float32) / 255
+        frames = np.round(driver.frames + (frames.astype(np.float32) - driver.frames) * weight).astype(np.uint8)
+    else:
+        mask = np.full(frames.shape[:3], 255, np.uint8)
+    return Drawn(recipe, frames, driver.times - driver.times[0], driver.fps, driver.landmarks, marks, how, mask)
+
+
+def _claim(drawn: Drawn, granted: consents.Consent) -> Claim:
+    r = drawn.recipe
+    ingredients = [Ingredient("source", r.shots_sha256, title=f"{r.identity}: {r.source}")]
+    if r.driver_sha256 != r.shots_sha256:
+        ingredients.append(Ingredient("driver", r.driver_sha256, title=f"{r.driver_identity}: {r.driver_source}"))
+    fake = r.kind != "control"
+    return Claim(
+        title=f"{r.id}.mp4",
+        task=f"{r.kind}-reenactment" if fake else "control",
+        label="fake" if fake else "real",
+        generator=r.generator if fake else "pass-through",
+        generator_version=r.generator_version if fake else "1",
+        ingredients=tuple(ingredients),
+        weights_sha256=r.weights_sha256,
+        config_sha256=sha256_of(json.dumps(asdict(r), sort_keys=True).encode()),
+        seed=r.seed,
+        licence=granted.licence,
+        consent=granted.id,
+        split=r.split,
+        identity=r.identity,
+        params={
+            "recipe": r.id,
+            "shots": r.shots,
+            "mode": r.mode,
+            "steps": r.steps,
+            "region": r.region,
+            "crf": r.crf,
+            **({"adaptation": dict(drawn.adaptation)} if drawn.adaptation else {}),
+        },
+    )
+
+
+def pixels_sha256(frames: Frames) -> str:
+    """sha256 of frames before encoding: what a replay must reproduce."""
+    return sha256_of(repr(frames.shape).encode() + np.ascontiguousarray(frames).tobytes())
+
+
+def write_sample(
+    drawn: Drawn, out: Path, granted: consents.Consent, signer: Any, versions: Mapping[str, str]
+) -> dict[str, Any]:
+    """Encode, sign, keep landmarks and mask, and last of all the record."""
+    import cv2
+
+    from provenance import sign
+    from provenance.read import read
+
+    r = drawn.recipe
+    path = out / "clips" / r.split / f"{r.id}.mp4"
+    claim = _claim(drawn, granted)
+    marker = None
+    if r.mark:
+        from synth.reenact import marker as marker_for
+
+        marker = marker_for(int(sha256_of(r.id.encode())[:16], 16))
+    # force: a clip without a record is the remains of a killed run; its recipe is the same, so is what replaces it.
+    sign.write(
+        Synthesis(drawn.frames, drawn.times - drawn.times[0], drawn.fps, claim, mask=drawn.mask),
+        path, signer=signer, crf=r.crf, marker=marker, force=True,
+    )  # fmt: skip
+    label = read(path).label or {}
+    with atomic_path(out / "landmarks" / f"{r.id}.npz") as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, times=drawn.times, before=drawn.before, after=drawn.after)
+    if drawn.mask is not None:
+        good, data = cv2.imencode(".png", drawn.mask.reshape(-1, r.size))
+        assert good
+        with atomic_path(out / "masks" / f"{r.id}.png") as temporary:
+            temporary.write_bytes(data.tobytes())
+    record = {
+        "schema": RECORD,
+        "id": r.id,
+        "recipe": asdict(r),
+        "file": path.relative_to(out).as_posix(),
+        "sha256": sha256_of(path),
+        "bytes": path.stat().st_size,
+        "essence": label.get("essence_sha256", ""),
+        "pixels_sha256": pixels_sha256(drawn.frames),
+        "landmarks_sha256": {
+            "before": sha256_of(np.ascontiguousarray(drawn.before, np.float32).tobytes()),
+            "after": sha256_of(np.ascontiguousarray(drawn.after, np.float32).tobytes()),
+        },
+        "adaptation": drawn.adaptation,
+        "licence": granted.licence,
+        "consent": granted.id,
+        "versions": dict(versions),
+    }
+    write_json(out / "records" / f"{r.id}.json", record)
+    return record
+
+
+def replay(
+    record: str | os.PathLike[str], sources: Sequence[str | os.PathLike[str]], heads: TalkingHeads
+) -> tuple[bool, Frames]:
+    """Make one sample's frames again from its record.
+
+    Parameters
+    ----------
+    sources : the shard folders it was made from. heads : a generator with the same weights.
+
+    Returns
+    -------
+    Whether the pixels before encoding are the same, bit for bit, and the frames.
+
+    Raises
+    ------
+    UsageError
+        The footage or the weights are not those of the record.
+    """
+    from synth.shards import ShardSet
+
+    data = json.loads(Path(record).read_text())
+    recipe = Recipe(**data["recipe"])
+    if recipe.kind != "control" and heads.weights_sha256 != recipe.weights_sha256:
+        raise UsageError(
+            "other weights than the record's", where=str(record), hint=f"weights sha256 {recipe.weights_sha256}"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        sets = [ShardSet(Path(s)) for s in sources]
+        units = units_of(sets, Path(folder), Fakes(shots=(1,), min_frames=2))
+    by_hash = {u.sha256: u for u in units}
+    try:
+        unit, driver = by_hash[recipe.shots_sha256], by_hash[recipe.driver_sha256]
+    except KeyError as error:
+        raise UsageError("the footage is not that of the record", where=str(record), hint=f"sha256 {error}") from error
+    held = read_part(sets[driver.shards], driver, held_rows(driver, recipe.frames), recipe.size)
+    personal, shots = None, None
+    if recipe.kind != "control":
+        shots = read_part(sets[unit.shards], unit, shot_rows(unit, recipe.before, recipe.shots), recipe.size)
+        personal = heads.personalise(
+            shots.frames, shots.landmarks, mode=recipe.mode, steps=recipe.steps or None, seed=int(recipe.seed)
+        )
+    drawn = draw_sample(recipe, personal, shots, held)
+    return pixels_sha256(drawn.frames) == data["pixels_sha256"], drawn.frames

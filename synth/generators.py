@@ -1,0 +1,162 @@
+"""The seam through which faces are made: something that learns a person from shots and then draws landmarks as that person.
+
+``few-shot`` is the trained generator. ``warp`` and ``copy`` need no weights: a smooth warp of the most similar shot, and that
+shot itself; they are baselines to measure against, and what the tests and the pipeline's own checks run on.
+Others register under the entry-point group ``gioconda.generators``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda.core.errors import UsageError
+
+__all__ = ["CopyGenerator", "Personal", "TalkingHeads", "WarpGenerator", "generator"]
+
+Frames = NDArray[np.uint8]
+Points = NDArray[np.float32]
+
+
+class Personal(Protocol):
+    """One person, learned."""
+
+    def render(self, landmarks: Points) -> Frames:
+        """landmarks (N, 68, 2), pixels of a crop of the generator's size → uint8 (N, S, S, 3)."""
+        ...
+
+
+class TalkingHeads(Protocol):
+    """A generator. size : side of its crops, pixels. weights_sha256 : of what was trained, None where nothing was."""
+
+    name: str
+    version: str
+    weights_sha256: str | None
+    size: int
+
+    def personalise(self, frames: Frames, landmarks: Points, *, mode: str, steps: int | None, seed: int) -> Personal:
+        """Learn a person from shots. mode : ``ff`` (as the model stands) or ``ft`` (tuned for ``steps``, None = the generator's own)."""
+        ...
+
+
+class _Copy:
+    def __init__(self, frames: Frames, landmarks: Points) -> None:
+        self.frames, self.landmarks = frames, np.asarray(landmarks, np.float64)
+
+    def nearest(self, points: NDArray[np.float64]) -> int:
+        return int(np.argmin(np.linalg.norm(self.landmarks - points, axis=-1).mean(-1)))
+
+    def render(self, landmarks: Points) -> Frames:
+        return self.frames[[self.nearest(np.asarray(p, np.float64)) for p in landmarks]]
+
+
+class _Warp(_Copy):
+    """Thin-plate warp of the shot that looks most like what is wanted; the border of the crop stays where it is."""
+
+    GRID = 33
+
+    def __init__(self, frames: Frames, landmarks: Points) -> None:
+        super().__init__(frames, landmarks)
+        size = frames.shape[1]
+        edge = np.linspace(0, size - 1, 5)
+        self.border = np.array(
+            [(x, y) for x in edge for y in edge if x in (edge[0], edge[-1]) or y in (edge[0], edge[-1])]
+        )
+        at = np.linspace(0, size - 1, self.GRID)
+        self.grid = np.stack(np.meshgrid(at, at), -1).reshape(-1, 2)
+
+    @staticmethod
+    def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        r2 = ((a[:, None] - b[None]) ** 2).sum(-1)
+        return np.asarray(r2 * np.log(r2 + 1e-9))
+
+    def render(self, landmarks: Points) -> Frames:
+        import cv2
+
+        size = self.frames.shape[1]
+        out = np.empty((len(landmarks), size, size, 3), np.uint8)
+        yx = np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1).astype(np.float32)
+        for k, points in enumerate(np.asarray(landmarks, np.float64)):
+            shot = self.nearest(points)
+            knots = np.concatenate([points, self.border])
+            shift = np.concatenate([self.landmarks[shot] - points, np.zeros_like(self.border)])
+            n = len(knots)
+            plane = np.c_[np.ones(n), knots / size]
+            system = np.zeros((n + 3, n + 3))
+            # Landmarks of two frames may nearly coincide (closed lips): a little slack keeps the system well conditioned.
+            system[:n, :n] = self._kernel(knots / size, knots / size) + 1e-4 * np.eye(n)
+            system[:n, n:], system[n:, :n] = plane, plane.T
+            weights = np.linalg.solve(system, np.concatenate([shift, np.zeros((3, 2))]))
+            coarse = (
+                np.c_[self._kernel(self.grid / size, knots / size), np.ones(len(self.grid)), self.grid / size] @ weights
+            )
+            coarse = coarse.reshape(self.GRID, self.GRID, 2).astype(np.float32)
+            # The grid's corners are the crop's corners: scale with aligned corners, not aligned edges.
+            at = yx * np.float32((self.GRID - 1) / (size - 1))
+            field = cv2.remap(coarse, at[..., 0], at[..., 1], cv2.INTER_LINEAR)
+            source = yx + field
+            out[k] = cv2.remap(
+                self.frames[shot], source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+        return out
+
+
+class CopyGenerator:
+    """Baseline: the shot that looks most like the landmarks, unchanged."""
+
+    name, version, weights_sha256 = "copy", "1", None
+
+    def __init__(self, size: int = 256, **_: Any) -> None:
+        self.size = int(size)
+
+    def personalise(self, frames: Frames, landmarks: Points, *, mode: str, steps: int | None, seed: int) -> Personal:
+        """Nothing is learned; mode, steps and seed change nothing."""
+        return _Copy(frames, landmarks)
+
+
+class WarpGenerator:
+    """Baseline: the most similar shot, warped smoothly so that its landmarks lie where they are wanted."""
+
+    name, version, weights_sha256 = "warp", "1", None
+
+    def __init__(self, size: int = 256, **_: Any) -> None:
+        self.size = int(size)
+
+    def personalise(self, frames: Frames, landmarks: Points, *, mode: str, steps: int | None, seed: int) -> Personal:
+        """Nothing is learned; mode, steps and seed change nothing."""
+        return _Warp(frames, landmarks)
+
+
+_OURS: dict[str, Any] = {"copy": CopyGenerator, "warp": WarpGenerator}
+
+
+def generator(name: str, **options: Any) -> TalkingHeads:
+    """A generator by name: ``copy``, ``warp``, ``few-shot`` or a plugin's. options : model, device, size…
+
+    Raises
+    ------
+    UsageError
+        Nobody provides it.
+    """
+    if name in _OURS:
+        return _OURS[name](**{k: v for k, v in options.items() if v is not None})  # type: ignore[no-any-return]
+    from gioconda.core import plugins
+
+    made: TalkingHeads = plugins.load("gioconda.generators", name)(
+        **{k: v for k, v in options.items() if v is not None}
+    )
+    missing = [
+        field for field in ("name", "version", "weights_sha256", "size", "personalise") if not hasattr(made, field)
+    ]
+    if missing:
+        raise UsageError(f"generator {name!r} lacks {', '.join(missing)}")
+    return made
+
+
+def check_shots(frames: Sequence[Any], least: int = 1) -> None:
+    """Raise unless there are enough shots to learn from."""
+    if len(frames) < least:
+        raise UsageError(f"{len(frames)} shots, {least} are needed", where="--shots")

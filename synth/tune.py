@@ -1,0 +1,230 @@
+"""Few-shot tuning: some frames of a person and a meta-learned model make a personal one.
+
+ψ′ starts as P·ê and becomes a free parameter; the discriminator's row starts as w′ = w0 + ê
+(w0 alone for a model that never met the match term); the adversarial, feature
+matching and content terms stay, the match term goes. Source: Zakharov 2019, §3.3. Too many iterations overfit and lose
+expression: the budget is in iterations, and held-out shots stop it earlier where there are enough to hold out.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gioconda.core.errors import UsageError
+from synth.content import build
+from synth.layers import power_iteration
+from synth.losses import WEIGHTS, feature_matching, hinge_discriminator, hinge_generator
+from synth.networks import Generator, Model
+from synth.personal import PersonalModel
+from synth.raster import draw
+from synth.train import compute_dtype, to_signed
+
+__all__ = ["MODES", "PersonalModel", "budget", "tune"]
+
+MODES = ("ff", "psi", "last", "full")
+HOLD_OUT_FROM = 8  # shots from which some are kept aside to stop by
+CHECK_EVERY = 20  # iterations between looks at the held-out shots
+RATE = 3.0  # × the rate the model was trained at; measured on ``sketch`` (docs/performance.md, "Generator")
+PATIENCE = 5  # looks without improvement that end the tuning
+
+
+def budget(shots: int) -> int:
+    """Iterations for T shots: 125 for one, 230 for thirty-two (u), in between by the logarithm."""
+    return round(125 + 21 * np.log2(max(1, shots)))
+
+
+def tune(
+    model: Model,
+    frames: NDArray[np.uint8],
+    landmarks: NDArray[np.floating],
+    *,
+    mode: str = "full",
+    steps: int | None = None,
+    batch: int = 4,
+    lr: float | None = None,
+    lr_discriminator: float | None = None,
+    content: str = "auto",
+    content_files: Mapping[str, str] | None = None,
+    device: str | torch.device = "cpu",
+    precision: str = "auto",
+    hold_out: bool = True,
+    seed: int = 0,
+    advance: Callable[[float, str], None] = lambda n, note: None,
+) -> PersonalModel:
+    """Tune a meta-learned model to one person.
+
+    Parameters
+    ----------
+    model : from ``networks.load_checkpoint``; it is not changed.
+    frames : uint8 (T, S, S, 3) RGB crops at the model's size, T ≥ 1. landmarks : (T, 68, 2) in their pixels.
+    mode : ``ff`` none at all; ``psi`` ψ′ alone; ``last`` ψ′ and the last two up blocks; ``full`` ψ′ and all of G.
+    steps : iterations at most; None = :func:`budget`. lr : default is three times the rate the model was trained at;
+    lr_discriminator : default is lr.
+
+    Returns
+    -------
+    PersonalModel, whose ``facts`` record mode, shots, iterations run and the content loss.
+    """
+    frames, points = np.asarray(frames), np.asarray(landmarks, np.float32)
+    size = model.config.size
+    if mode not in MODES:
+        raise UsageError(f"no mode {mode!r}", where="--mode", hint=f"one of {', '.join(MODES)}")
+    if frames.ndim != 4 or frames.shape[1:] != (size, size, 3) or frames.dtype != np.uint8 or not len(frames):
+        raise UsageError(f"shots are {frames.dtype} {frames.shape}", hint=f"uint8 (T, {size}, {size}, 3) is needed")
+    if points.shape != (len(frames), 68, 2):
+        raise UsageError(f"landmarks are {points.shape}, not ({len(frames)}, 68, 2)")
+    device = torch.device(device)
+    dtype = compute_dtype(precision, device)
+    started = time.monotonic()
+    shots = to_signed(frames, device, dtype)  # (T, 3, S, S)
+    rasters = to_signed(np.stack([draw(p, size) for p in points]), device, dtype)
+    embedder = model.embedder.to(device)
+    generator = copy.deepcopy(model.generator).to(device)
+    with torch.no_grad():
+        parts = [embedder(s[None], r[None]) for s, r in zip(shots.split(8), rasters.split(8), strict=True)]
+        lengths = torch.tensor([len(s) for s in shots.split(8)], device=device)
+        embedding = (torch.cat(parts) * lengths[:, None]).sum(0, keepdim=True) / len(shots)  # (1, N)
+        style = generator.style(embedding).clone()  # (1, values)
+    facts: dict[str, Any] = {
+        "mode": mode,
+        "shots": len(frames),
+        "steps": 0,
+        "model_sha256": model.sha256,
+        "model": dict(model.facts),
+    }
+    if mode == "ff":
+        return PersonalModel.of(generator, style, facts)
+
+    judge = copy.deepcopy(model.discriminator).to(device).requires_grad_(True)
+    # w′ = w0 + ê, w0 being the discriminator's own. Where ê was never matched to rows of W it means nothing to the
+    # discriminator, whose rows lie about zero: then w′ = w0.
+    row = nn.Parameter(embedding.clone() if model.facts.get("matched_steps") else torch.zeros_like(embedding))
+    psi = nn.Parameter(style)
+    moving = _moving(generator, mode)
+    term = build(content, WEIGHTS["v2"], files=content_files, dtype=dtype).to(device)
+    lr = lr or RATE * float(model.facts.get("lr", 5e-5))
+    lr_discriminator = lr_discriminator or lr
+    settings = {"betas": (0.0, 0.999), "eps": 1e-5, "fused": True}
+    adam = torch.optim.Adam([psi, *moving], lr, **settings)
+    adam_judge = torch.optim.Adam([row, *judge.parameters()], lr_discriminator, **settings)
+    average = _Average(generator, psi, keep=0.972)
+
+    kept = _held_out(len(frames)) if hold_out else []
+    pool = [i for i in range(len(frames)) if i not in kept]
+    rng = np.random.default_rng([seed, 4])
+    steps = budget(len(frames)) if steps is None else steps
+    best: tuple[float, int, dict[str, Tensor], Tensor] | None = None
+    looks = 0
+    done = 0
+    for done in range(1, steps + 1):
+        chosen = [int(i) for i in rng.choice(pool, size=min(batch, len(pool)), replace=False)]
+        real, raster = shots[chosen], rasters[chosen]
+        power_iteration(generator, judge)
+        _step(generator, judge, psi, row, real, raster, term, adam, adam_judge)
+        average.update(generator, psi)
+        advance(1, "")
+        if kept and done % CHECK_EVERY == 0:
+            looks += 1
+            error = average.error(shots[kept], rasters[kept])
+            if best is None or error < best[0]:
+                best, looks = (error, done, copy.deepcopy(average.generator.state_dict()), average.psi.clone()), 0
+            if looks >= PATIENCE:
+                break
+    if best is not None:
+        average.generator.load_state_dict(best[2])
+        average.psi = best[3]
+    facts |= {
+        "steps": done,
+        "kept_step": best[1] if best else done,
+        "held_out": len(kept),
+        "content": term.description,
+        "lr": lr,
+        "seconds": round(time.monotonic() - started, 1),
+        "seed": seed,
+    }
+    return PersonalModel.of(average.generator, average.psi, facts)
+
+
+def _step(
+    generator: Generator,
+    judge: nn.Module,
+    psi: Tensor,
+    row: Tensor,
+    real: Tensor,
+    raster: Tensor,
+    term: nn.Module,
+    adam: torch.optim.Optimizer,
+    adam_judge: torch.optim.Optimizer,
+) -> None:
+    """One generator update, then two of the discriminator, as in meta-learning."""
+    n = len(real)
+    judge.requires_grad_(False)
+    fake = generator(raster, psi.expand(n, -1))  # (n, 3, S, S)
+    with torch.no_grad():
+        _, wanted = judge(real, raster, row.expand(n, -1))
+    score, found = judge(fake.to(real.dtype), raster, row.detach().expand(n, -1))
+    weights = WEIGHTS["v2"]
+    loss = hinge_generator(score) + weights.feature_matching * feature_matching(wanted, found) + term(fake, real)
+    loss.backward()
+    adam.step()
+    adam.zero_grad(set_to_none=True)
+    judge.requires_grad_(True)
+    both, rasters = torch.cat([real, fake.detach().to(real.dtype)]), raster.repeat(2, 1, 1, 1)
+    for _ in range(2):
+        scores, _ = judge(both, rasters, row.expand(2 * n, -1))
+        hinge_discriminator(*scores.chunk(2)).backward()
+        adam_judge.step()
+        adam_judge.zero_grad(set_to_none=True)
+
+
+def _moving(generator: Generator, mode: str) -> list[nn.Parameter]:
+    """The parameters of G a mode trains; the others are frozen. P never moves: ψ′ has taken its place."""
+    generator.requires_grad_(False)
+    modules: list[nn.Module] = []
+    if mode == "full":
+        modules = [m for name, m in generator.named_children() if name != "project"]
+    elif mode == "last":
+        modules = [*generator.up[-2:], generator.last]
+    parameters = [p for module in modules for p in module.parameters()]
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    return parameters
+
+
+def _held_out(shots: int) -> list[int]:
+    """Shots kept aside to stop by, spread over the sequence: one in eight from eight shots on."""
+    if shots < HOLD_OUT_FROM:
+        return []
+    number = max(1, shots // 8)
+    return sorted({round((i + 0.5) * shots / number) for i in range(number)})
+
+
+class _Average:
+    """Moving average of G and ψ′, and how well it does on held-out shots."""
+
+    def __init__(self, generator: Generator, psi: Tensor, *, keep: float) -> None:
+        self.generator = copy.deepcopy(generator).requires_grad_(False)
+        self.psi, self.keep = psi.detach().clone(), keep
+
+    @torch.no_grad()
+    def update(self, generator: Generator, psi: Tensor) -> None:
+        torch._foreach_lerp_(list(self.generator.parameters()), list(generator.parameters()), 1 - self.keep)
+        self.psi.lerp_(psi, 1 - self.keep)
+        for mine, theirs in zip(self.generator.buffers(), generator.buffers(), strict=True):
+            mine.copy_(theirs)
+
+    @torch.no_grad()
+    def error(self, shots: Tensor, rasters: Tensor) -> float:
+        """Multi-scale L1 and SSIM against the held-out shots; lower is better."""
+        from synth.content import MultiScale
+
+        made = self.generator(rasters, self.psi.expand(len(rasters), -1))
+        return float(MultiScale()(made, shots))

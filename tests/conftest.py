@@ -1,0 +1,16 @@
+"""Every test runs with its own home, cache and weights folders, and without a gioconda.toml of the user's."""
+
+import os
+
+import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path_factory, monkeypatch):
+    base = tmp_path_factory.mktemp("user")
+    for name in ("home", "cache", "weights"):
+        monkeypatch.setenv(f"GIOCONDA_{name.upper()}", str(base / name))
+    monkeypatch.delenv("GIOCONDA_LANDMARKER", raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")

@@ -1,0 +1,147 @@
+"""The synth commands as a person types them, and a run that is killed in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gioconda.cli.app import run
+from gioconda.core.errors import ExitCode
+from gioconda.core.index import Index
+
+FAKES = [
+    "synth",
+    "fakes",
+    "--generator",
+    "warp",
+    "--size",
+    "96",
+    "--shots",
+    "1",
+    "--frames",
+    "10",
+    "--split",
+    "train=0.5,test=0.5",
+]
+
+
+def test_prepare_fakes_replay_and_export(tmp_path, capsys):
+    shards, out = str(tmp_path / "shards"), tmp_path / "set"
+    assert (
+        run(
+            [
+                "synth",
+                "prepare",
+                "cast:4",
+                "--out",
+                shards,
+                "--size",
+                "96",
+                "--min-face",
+                "32",
+                "--cast-frames",
+                "11",
+                "--json",
+                "-q",
+            ]
+        )
+        == 0
+    )
+    prepared = json.loads(capsys.readouterr().out)
+    assert (prepared["kept"], prepared["frames"], prepared["dropped"]) == (4, 44, {})
+    arguments = [*FAKES, shards, "--out", str(out), "--json", "-q"]
+    assert run([*arguments, "--export", f"df40={tmp_path / 'df40'}"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["made"] == done["planned"] == 12 and Index.read(done["index"]).leaks() == []
+    assert len(list((tmp_path / "df40").rglob("*.mp4"))) == 12
+    assert run(arguments) == 0 and json.loads(capsys.readouterr().out)["there"] == 12
+    record = next((out / "records").glob("*.json"))
+    assert run(["synth", "fakes", shards, "--generator", "warp", "--size", "96", "--replay", str(record)]) == 0
+    assert "bit for bit" in capsys.readouterr().out
+
+
+def test_reenact_consent_and_log(tmp_path, capsys):
+    out = str(tmp_path / "a.mp4")
+    arguments = [
+        "synth",
+        "reenact",
+        "--shots",
+        "cast:3/1",
+        "--drive",
+        "cast:4/1",
+        "--generator",
+        "warp",
+        "--seconds",
+        "0.3",
+        "--out",
+        out,
+        "-q",
+    ]
+    assert run([*arguments, "--no-label"]) == ExitCode.USAGE
+    assert "--no-label needs --consent" in capsys.readouterr().err
+    assert run([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["clips"][0]["frames"] == 8
+    assert run(arguments) == ExitCode.USAGE and "already exists" in capsys.readouterr().err
+    assert run(["synth", "consent", "log"]) == 0
+    assert "1 rows, 0 that do not follow" in capsys.readouterr().out
+    file = str(tmp_path / "c.toml")
+    assert run(["synth", "consent", "new", file, "--who", "Ada", "--scope", "fakes", "--licence", "CC0-1.0"]) == 0
+    assert run(["synth", "consent", "check", file, "--task", "fakes"]) == 0
+    assert "allows fakes: Ada" in capsys.readouterr().out
+    assert run(["synth", "consent", "check", file, "--task", "reenact"]) == ExitCode.USAGE
+
+
+def test_a_list_of_no_numbers_and_no_model(tmp_path, capsys):
+    assert run([*FAKES, "cast:2", "--out", str(tmp_path / "a"), "--crf", "good"]) == ExitCode.USAGE
+    assert "--crf: not a list of whole numbers" in capsys.readouterr().err
+    model = str(tmp_path / "none.safetensors")
+    arguments = ["synth", "reenact", "--shots", "cast:1/1", "--drive", "cast:2/1", "--model", model]
+    assert run(arguments) == ExitCode.INCOMPLETE
+    assert "no such file" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_the_same_set_comes_out(tmp_path):
+    """kill -9 at several moments; in the end nothing is there twice and nothing is missing."""
+    shards = tmp_path / "shards"
+    assert (
+        run(
+            [
+                "synth",
+                "prepare",
+                "cast:6",
+                "--out",
+                str(shards),
+                "--size",
+                "96",
+                "--min-face",
+                "32",
+                "--cast-frames",
+                "14",
+                "-q",
+            ]
+        )
+        == 0
+    )
+    command = [sys.executable, "-m", "gioconda", *FAKES, "--crf", "18,30", str(shards), "-q"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
+    wanted = {s.path: s.essence for s in Index.read(whole / "index.parquet")}
+    for records in (1, 7, 15):
+        process = subprocess.Popen([*command, "--out", str(cut)], stdout=subprocess.DEVNULL, env=os.environ)
+        while process.poll() is None and len(list((cut / "records").glob("*.json"))) < records:
+            time.sleep(0.01)
+        assert process.poll() is None, "it ended before it could be killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (cut / "index.parquet").exists()
+    subprocess.run([*command, "--out", str(cut)], check=True, capture_output=True)
+    assert {s.path: s.essence for s in Index.read(cut / "index.parquet")} == wanted
+    assert len(list(cut.rglob("*.mp4"))) == len(wanted) and Index.read(cut / "index.parquet").verify() == []
+    assert not list(cut.rglob(".gioconda-*"))

@@ -1,0 +1,95 @@
+"""The ground floor's commands through the real entry point."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def gioconda(*args, **kw):
+    return subprocess.run([sys.executable, "-m", "gioconda", *map(str, args)], capture_output=True, text=True, **kw)
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom gioconda.cli import main\nmain(['--help'])\n"
+        "print('HEAVY', sorted({'torch', 'cv2', 'numpy', 'av', 'sklearn', 'c2pa'} & set(sys.modules)))"
+    )
+    assert "HEAVY []" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_every_command_has_help_with_an_example():
+    import typer.main
+
+    from gioconda.cli.app import app
+
+    def leaves(command, path):
+        for name, child in getattr(command, "commands", {}).items():
+            yield from leaves(child, [*path, name])
+        if not getattr(command, "commands", None):
+            yield path, command.help or ""
+
+    found = list(leaves(typer.main.get_command(app), []))
+    assert len(found) > 8
+    assert not [path for path, text in found if "Example: gioconda" not in text]
+
+
+def test_usage_errors_are_exit_2_and_one_line():
+    done = gioconda("data", "index", "/no/such/folder")
+    assert done.returncode == 2 and done.stderr.strip().count("\n") == 0 and "not a folder" in done.stderr
+    assert gioconda("no-such-command").returncode == 2
+
+
+def test_explain_config_plugins_models():
+    assert "policy" in gioconda("explain", "3").stdout
+    assert "130" in gioconda("explain", "exit-codes").stdout
+    assert "authentic" in gioconda("explain", "no-strong-signal").stdout
+    config = json.loads(gioconda("config", "--json").stdout)
+    assert config["sections"]["core"]["home"]["origin"] == "GIOCONDA_HOME"
+    names = {p["name"] for p in json.loads(gioconda("plugins", "--json").stdout)["plugins"]}
+    assert {"spectrum", "dlib", "faceforensics", "development"} <= names
+    assert "vgg19-caffe" in gioconda("models", "list").stdout
+    assert gioconda("models", "verify", "sfd").returncode == 4
+
+
+def test_a_pull_without_an_address_says_what_to_do():
+    done = gioconda("models", "pull", "squeezenet10")
+    assert done.returncode == 4 and "--from FILE" in done.stderr
+
+
+@pytest.fixture
+def tree(tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for label in ("real", "fake/few-shot"):
+        for i in range(4):
+            path = tmp_path / "set" / label / f"p{i}" / f"{i}.png"
+            path.parent.mkdir(parents=True)
+            Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(path)
+    return tmp_path
+
+
+def test_index_verify_split_export(tree):
+    index = tree / "all.parquet"
+    done = gioconda("data", "index", tree / "set", "--out", index, "-q")
+    assert done.returncode == 0, done.stderr
+    assert gioconda("data", "verify", index, "-q").returncode == 0
+    assert gioconda("data", "index", tree / "set", "--out", index).returncode == 2  # never overwrites without --force
+    split = tree / "split.parquet"
+    shares = ("--train", "0.5", "--val", "0", "--test", "0.5")
+    assert gioconda("data", "split", index, "--out", split, *shares, "-q").returncode == 0
+    assert "0 leaks" in gioconda("data", "verify", split, "-q").stdout
+    assert gioconda("data", "export", split, tree / "ff", "--layout", "faceforensics").returncode == 0
+    assert len(list((tree / "ff").rglob("*.png"))) == 8
+    (tree / "set" / "real" / "p0" / "0.png").write_bytes(b"changed")
+    done = gioconda("data", "verify", split, "-q", "--json")
+    assert done.returncode == 4 and json.loads(done.stdout)["problems"][0]["what"].startswith("has changed")
+
+
+def test_an_unreadable_file_is_a_counted_row_not_a_crash(tree):
+    (tree / "set" / "real" / "p0" / "text.mp4").write_text("not a clip")
+    done = gioconda("data", "index", tree / "set", "--out", tree / "i.parquet", "-q")
+    assert done.returncode == 4 and "1 unreadable" in done.stdout and "9 samples" in done.stdout

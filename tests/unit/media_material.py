@@ -1,0 +1,62 @@
+"""Clips drawn for the media tests: every frame carries its own number as a strip of black and white squares."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+
+BITS, CELL = 12, 16
+WIDTH, HEIGHT = BITS * CELL, 96
+
+
+def numbered(n: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    """A frame that says n: 12 bits along the top, and a moving, textured bar below so that frames depend on one another."""
+    picture = np.full((height, width, 3), 90, np.uint8)
+    for bit in range(BITS):
+        picture[:CELL, bit * CELL : (bit + 1) * CELL] = 235 if n >> bit & 1 else 16
+    x = (n * 5) % (width - 24)
+    picture[CELL + 8 :, x : x + 24] = (40 + n * 3 % 180, 200, 60)
+    return picture
+
+
+def number(picture: np.ndarray) -> int:
+    """The number a frame says."""
+    cells = picture[CELL // 4 : CELL - CELL // 4, : BITS * CELL].reshape(CELL // 2, BITS, CELL, 3)
+    return sum(1 << bit for bit, value in enumerate(cells[:, :, 4:-4].mean(axis=(0, 2, 3))) if value > 125)
+
+
+def encode(
+    path,
+    pictures,
+    *,
+    codec="libx264",
+    fps=Fraction(25),
+    options=None,
+    pts=None,
+    base=None,
+    pix_fmt="yuv420p",
+    **context,
+):
+    """Encode with PyAV directly, so that the reader is not tested against our own writer."""
+    container = av.open(str(path), "w")
+    stream = container.add_stream(codec, rate=fps, options=options or {})
+    first = True
+    for i, picture in enumerate(pictures):
+        if first:
+            stream.width, stream.height, stream.pix_fmt = picture.shape[1], picture.shape[0], pix_fmt
+            stream.codec_context.time_base = base or 1 / Fraction(fps)
+            for name, value in context.items():
+                setattr(stream.codec_context if hasattr(stream.codec_context, name) else stream, name, value)
+            first = False
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = (i if pts is None else pts[i]), base or 1 / Fraction(fps)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+    container.close()
+    return path
+
+
+def numbered_clip(path, n=120, **kwargs):
+    return encode(path, (numbered(i) for i in range(n)), **kwargs)

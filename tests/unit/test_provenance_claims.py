@@ -1,0 +1,413 @@
+"""Claims as objects and TOML, every container of the SDK, updates and redactions, codes with sentences, lists with names."""
+
+import re
+import zipfile
+
+import pytest
+from provenance_kit import (
+    authority,
+    both,
+    created,
+    leaf,
+    signer_of,
+    trust_in,
+    write_any,
+    write_mp4,
+    write_picture,
+    write_wav,
+)
+
+from gioconda.core.errors import CredentialError, UsageError
+from gioconda.core.types import Code, Ingredient, Provenance
+from gioconda.core.types import ProvenanceState as State
+from provenance import batch, certificates, claims, codes, engine, policy, sanitise, sign, store, trust
+from provenance.read import read
+
+
+@pytest.fixture
+def signer(tmp_path):
+    return signer_of(leaf(), tmp_path)
+
+
+TOML = """
+title = "A restored photograph"
+intent = "edit"
+redactions = []
+[training]
+ai_training = "notAllowed"
+[ai]
+model_type = "c2pa.types.model"
+model_name = "restorer"
+oversight = "human_in_the_loop"
+[[actions]]
+action = "c2pa.edited"
+source_type = "algorithmicallyEnhanced"
+software = "Restorer"
+[[ingredients]]
+role = "input"
+path = "scan.png"
+[assertions."org.example.note"]
+text = "seen by the desk"
+"""
+
+
+def test_a_claim_written_as_toml_comes_back(tmp_path, signer):
+    (tmp_path / "claim.toml").write_text(TOML)
+    write_picture(tmp_path / "scan.png", seed=3)
+    plain = write_any(tmp_path / "plain.jpg")
+    path = sign.sign_file(plain, tmp_path / "signed.jpg", claims.from_toml(tmp_path / "claim.toml"), signer=signer)
+    found = read(path, trust=trust_in(authority()))
+    assert found.state == State.TRUSTED
+    assert [action["action"] for action in found.actions] == ["c2pa.opened", "c2pa.edited"]
+    assert {node.relationship for node in found.ingredients} == {"parentOf", "inputTo"}
+    with store.opened(path) as opened:
+        said = {item["label"]: item for item in opened.active["assertions"]}
+    assert said["c2pa.ai-disclosure"]["data"]["modelName"] == "restorer"
+    assert said["cawg.training-mining"]["data"]["entries"] == {"cawg.ai_training": {"use": "notAllowed"}}
+    assert said["org.example.note"]["data"] == {"text": "seen by the desk"}
+    assert re.fullmatch("[0-9a-f]{64}", said["org.gioconda.ingredients"]["data"]["ingredients"][0]["sha256"])
+    assert all(item.get("created") for label, item in said.items() if not label.startswith("c2pa.ingredient"))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('titel = "x"', "titel"),
+        ('title = "x"\n[[actions]]\nacton = "c2pa.created"', "acton"),
+        ('title = "x"\nintent = "destroy"', "no such intent"),
+        ('title = "x"\n[[ingredients]]\nrole = "grandparent"', "no such role"),
+        ('title = "x"\n[training]\nai_training = "no"', "not a use"),
+        ("title = ", "not TOML"),
+    ],
+)
+def test_a_typo_in_a_claim_is_an_error_not_a_silence(tmp_path, text, complaint):
+    (tmp_path / "claim.toml").write_text(text)
+    with pytest.raises(UsageError, match=complaint):
+        claims.from_toml(tmp_path / "claim.toml")
+
+
+def test_created_without_a_known_source_type_is_refused_before_signing():
+    with pytest.raises(UsageError, match="digitalSourceType"):
+        claims.to_manifest(claims.Credential("t", actions=(claims.Action("c2pa.created", "definitelyReal"),)))
+    with pytest.raises(UsageError, match="source type"):
+        claims.to_manifest(claims.Credential("t", actions=(claims.Action("c2pa.created"),)))
+    with pytest.raises(UsageError, match=r"c2pa\.created"):
+        claims.to_manifest(claims.Credential("t"))
+
+
+def test_an_update_says_more_and_changes_nothing(tmp_path, signer):
+    first = sign.sign_file(write_any(tmp_path / "a.png"), tmp_path / "b.png", created("first"), signer=signer)
+    update = claims.Credential("more", intent="update", training={"ai_training": "notAllowed"})
+    path = sign.sign_file(first, tmp_path / "c.png", update, signer=signer)
+    found = read(path, trust=trust_in(authority()))
+    assert found.state == State.TRUSTED and found.manifest_count == 2
+    assert found.says_ai  # what the parent says of the pixels still holds
+    from PIL import Image
+
+    assert Image.open(first).tobytes() == Image.open(path).tobytes()
+
+
+def test_a_redaction_takes_the_statement_out_and_says_so(tmp_path, signer):
+    secret = created("first", label={"schema": "x", "where": "the source's address"})
+    first = sign.sign_file(write_any(tmp_path / "a.jpg"), tmp_path / "b.jpg", secret, signer=signer)
+    with store.opened(first) as opened:
+        label = opened.document["active_manifest"]
+    uri = f"self#jumbf=/c2pa/{label}/c2pa.assertions/org.gioconda.label"
+    with pytest.raises(UsageError, match="needs its action"):
+        claims.to_manifest(claims.Credential("silent", intent="update", redactions=(uri,)))
+    redaction = claims.Credential(
+        "without the address",
+        intent="update",
+        actions=(claims.Action("c2pa.redacted", parameters={"redacted": uri, "reason": "c2pa.PII.present"}),),
+        redactions=(uri,),
+    )
+    path = sign.sign_file(first, tmp_path / "c.jpg", redaction, signer=signer)
+    assert b"the source's address" in first.read_bytes() and b"the source's address" not in path.read_bytes()
+    found = read(path, trust=trust_in(authority()))
+    assert found.state == State.TRUSTED and found.redacted == (uri,)
+
+
+def make_office(path):
+    kinds = '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="xml" ContentType="application/xml"/></Types>'
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("[Content_Types].xml", f'<?xml version="1.0"?>{kinds}')
+        file.writestr("word/document.xml", "<x/>")
+
+
+def make_audio(path, codec):
+    import av
+    import numpy as np
+
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=44100)
+        stream.layout = "mono"
+        tone = (np.sin(np.arange(4096) / 9) * 9000).astype("<i2")[None]
+        frame = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
+        frame.rate = 44100
+        resampler = av.AudioResampler(format=stream.codec_context.format, layout="mono", rate=44100)
+        for part in [*resampler.resample(frame), None]:
+            for packet in stream.encode(part):
+                file.mux(packet)
+
+
+def make_video(path, codec):
+    from fractions import Fraction
+
+    import av
+    from provenance_kit import picture
+
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=Fraction(25))
+        stream.width = stream.height = 48
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for part in [*(av.VideoFrame.from_ndarray(picture(48, i), format="rgb24") for i in range(4)), None]:
+            for packet in stream.encode(part):
+                file.mux(packet)
+
+
+SVG = '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="5" height="5"/></svg>'
+
+
+def make_jxl(path):
+    """A JPEG XL container with a codestream of noise; the credential does not look inside."""
+
+    def box(kind, payload):
+        return (8 + len(payload)).to_bytes(4, "big") + kind + payload
+
+    stream = box(b"jxlc", b"\xff\x0a" + bytes(range(200)))
+    path.write_bytes(box(b"JXL ", b"\r\n\x87\n") + box(b"ftyp", b"jxl " + bytes(4) + b"jxl ") + stream)
+
+
+MAKERS = {
+    **dict.fromkeys(("jpg", "png", "webp", "gif", "tif", "avif", "pdf"), write_picture),
+    "dng": lambda path: write_picture(path.with_suffix(".tif")).rename(path),
+    "heic": lambda path: write_picture(path.with_suffix(".avif")).rename(path),
+    "jxl": make_jxl,
+    "svg": lambda path: path.write_text(SVG),
+    "mp4": write_mp4,
+    "mov": lambda path: make_video(path, "h264"),
+    "m4v": lambda path: write_mp4(path.with_suffix(".mp4")).rename(path),
+    "avi": lambda path: make_video(path, "mjpeg"),
+    "wav": write_wav,
+    "mp3": lambda path: make_audio(path, "libmp3lame"),
+    "flac": lambda path: make_audio(path, "flac"),
+    "m4a": lambda path: make_audio(path, "aac"),
+    "docx": make_office,
+}
+
+
+@pytest.mark.parametrize("suffix", MAKERS)
+def test_every_container_carries_a_credential(tmp_path, signer, suffix):
+    plain = tmp_path / f"plain.{suffix}"
+    MAKERS[suffix](plain)
+    path = sign.sign_file(plain, tmp_path / f"signed.{suffix}", created(), signer=signer)
+    assert read(path, trust=trust_in(authority())).state == State.TRUSTED
+    assert read(plain).state == State.ABSENT
+
+
+def test_a_wrong_suffix_does_not_hide_a_credential(tmp_path, signer):
+    path = sign.sign_file(write_any(tmp_path / "a.jpg"), tmp_path / "b.jpg", created(), signer=signer)
+    for name in ("c.mp4", "c.png", "c", "c.dat"):
+        (tmp_path / name).write_bytes(path.read_bytes())
+        assert read(tmp_path / name, trust=trust_in(authority())).state == State.TRUSTED
+
+
+@pytest.mark.parametrize("data", [b"", b"text", b"\x1aE\xdf\xa3" + bytes(80), b"8BPS" + bytes(80)])
+def test_what_the_sdk_does_not_know_is_said_to_be_unsupported(tmp_path, data):
+    (tmp_path / "x.webm").write_bytes(data)
+    found = read(tmp_path / "x.webm")
+    assert found.state == State.UNREADABLE and found.reason == "unsupported container"
+
+
+def test_unknown_settings_are_an_error_because_the_sdk_keeps_silent():
+    import c2pa
+
+    c2pa.Context.from_dict({"verify": {"remote_manifest_fetsch": False}})  # accepted: the reason for our own check
+    with pytest.raises(CredentialError, match="remote_manifest_fetsch"):
+        engine.settings(extra={"verify": {"remote_manifest_fetsch": False}})
+    with pytest.raises(CredentialError, match="mistyped"):
+        engine.settings(extra={"core": {"backing_store_memory_threshold_in_mb": "8"}})
+    with pytest.raises(CredentialError, match="unknown SDK settings section"):
+        engine.settings(extra={"verfy": {}})
+
+
+def test_every_code_has_a_plain_sentence():
+    assert len(codes.CODES) > 150
+    for code, text in codes.CODES.items():
+        assert re.fullmatch(r"[A-Za-z][\w.-]+", code) and text.endswith(".") and len(text) < 220, code
+        assert not re.search(r"\b(fake|real|authentic)\b", text, re.IGNORECASE), code
+        assert codes.explain(code) == text
+    assert codes.explain("no.such.code") is None
+    assert "has no sentence" in codes.sentence("assertion.brandNew")
+
+
+def test_policy_codes_all_have_sentences_of_ours():
+    from pathlib import Path
+
+    import provenance
+
+    used = set()
+    for file in Path(provenance.__path__[0]).glob("*.py"):
+        if file.name != "codes.py":
+            used |= set(re.findall(r'"(gioconda\.[A-Za-z]+\.[A-Za-z]+)"', file.read_text()))
+    assert used and used == set(codes.OURS)
+
+
+def test_tolerated_codes_never_mean_that_bytes_changed():
+    assert not [code for code in policy.TOLERATED if "mismatch" in code or "Hash" in code]
+
+
+@pytest.mark.parametrize(
+    "evil",
+    ["\x1b[31mred", "a\u202eb", "a\u2066b", "a\nb", "a\x00b", "<b>x</b>", "a\u200bb", "\udcff", "a\u2028b", "x" * 900],
+)
+def test_sanitised_text_is_one_safe_line(evil):
+    safe = sanitise.text(evil)
+    assert safe.isprintable() and "<" not in safe and len(safe) <= 6 * 501
+    assert sanitise.text("Ἀγαθὴ 東京 مرحبا é 👍") == "Ἀγαθὴ 東京 مرحبا é 👍"
+
+
+def test_sanitised_documents_are_bounded():
+    deep = value = {}
+    for _ in range(100):
+        value["k"] = value = {}
+    safe = sanitise.plain(
+        {"deep": deep, "wide": list(range(10000)), "key\x1b": object(), "n": 1.5, "b": True, "x": None}
+    )
+    assert len(safe["wide"]) == sanitise.ITEMS and "key\\x1b" in safe and safe["n"] == 1.5 and safe["b"] is True
+
+
+def test_lists_are_stored_with_hash_and_date_and_guarded(tmp_path):
+    file = tmp_path / "MY-TSA-LIST.pem"
+    other = certificates.make_authority("second", "x")
+    file.write_text("# Date: 2026-08-21\nSubject\tCN=first\n" + certificates.pem(authority().certificate))
+    added = trust.add(file)
+    assert (added.kind, added.date, len(added.anchors)) == ("tsa", "2026-08-21", 1)
+    (loaded,) = trust.load().lists
+    assert loaded.sha256 == added.sha256 and loaded.date == "2026-08-21"
+    with pytest.raises(UsageError, match="already exists"):
+        trust.add(file)
+    newer = tmp_path / "newer.pem"
+    newer.write_text(certificates.pem(other.certificate))
+    gained, lost = trust.compare(loaded, trust.read_list(newer))
+    assert (len(gained), len(lost)) == (1, 1)
+    stored = trust.store() / "MY-TSA-LIST.pem"
+    stored.write_text(stored.read_text() + certificates.pem(other.certificate))
+    with pytest.raises(CredentialError, match="sha256"):
+        trust.load()
+    trust.remove("MY-TSA-LIST")
+    assert trust.load().lists == ()
+    (tmp_path / "empty.pem").write_text("nothing")
+    with pytest.raises(CredentialError, match="no certificate"):
+        trust.read_list(tmp_path / "empty.pem")
+
+
+def test_two_lists_of_one_name_are_refused_because_a_verdict_names_one(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "list.pem").write_text(certificates.pem(authority().certificate))
+    with pytest.raises(UsageError, match="two trust lists"):
+        trust.load([tmp_path / "a" / "list.pem", tmp_path / "b" / "list.pem"])
+
+
+def test_a_list_of_clocks_or_identities_does_not_make_signers_trusted(tmp_path, signer):
+    """The SDK takes an authority on any list for any purpose; the published timestamp list would widen who may sign."""
+    path = sign.sign_file(write_wav(tmp_path / "a.wav"), tmp_path / "b.wav", created(), signer=signer)
+    for kind in ("tsa", "cawg"):
+        lists = trust_in(authority(), kind=kind)
+        with store.opened(path, lists.anchors) as opened:
+            assert opened.document["validation_state"] == "Trusted"
+        found = read(path, trust=lists)
+        assert found.state == State.VALID and "gioconda.anchor.otherList" in {code.code for code in found.codes}
+    lists = both(trust_in(authority(), kind="tsa", name="clock"), trust_in(authority(), name="mine"))
+    assert read(path, trust=lists).trust_list.startswith("mine")
+
+
+def test_requirements():
+    def verdict(state, mark="ab" * 32):
+        return Provenance(state, signer_fingerprint=mark)
+
+    valid, trusted = batch.Requirement.parse("valid"), batch.Requirement.parse("trusted")
+    named = batch.Requirement.parse("signer:" + ":".join(["AB"] * 32))
+    assert (
+        valid.met(verdict(State.VALID))
+        and not valid.met(verdict(State.INVALID))
+        and not valid.met(verdict(State.ABSENT))
+    )
+    assert trusted.met(verdict(State.TRUSTED)) and not trusted.met(verdict(State.VALID))
+    assert named.met(verdict(State.VALID)) and not named.met(verdict(State.VALID, "cd" * 32))
+    assert not named.met(verdict(State.INVALID))
+    revoked = Provenance(
+        State.VALID, signer_fingerprint="ab" * 32, codes=(Code("gioconda.signer.revoked", "policy", "x"),)
+    )
+    assert valid.met(revoked) and not named.met(revoked)
+    for wrong in ("", "good", "signer:", "signer:xyz", "trusted:1"):
+        with pytest.raises(UsageError, match="not a requirement"):
+            batch.Requirement.parse(wrong)
+
+
+def test_the_forecast_puts_first_what_expires_first(tmp_path):
+    from provenance_tsa import Authority
+
+    plain = write_wav(tmp_path / "plain.wav")
+    rows = []
+    with Authority() as clock:
+        for days, url in ((300, None), (20, None), (5, clock.url)):
+            chosen = signer_of(leaf(f"for {days} days", days=days), tmp_path, timestamp=url)
+            rows.append(sign.sign_file(plain, tmp_path / f"{days}.wav", created(), signer=chosen))
+    lists = both(trust_in(authority()), trust_in(clock.root, kind="tsa", name="clock"))
+    found = batch.forecast(batch.verdicts([*rows, plain], trust=lists))
+    assert [(row.path.rsplit("/", 1)[1], row.never) for row in found] == [
+        ("20.wav", False),
+        ("300.wav", False),
+        ("5.wav", True),
+    ]
+    assert 18 <= found[0].days <= 20
+
+
+def test_drift_between_two_reports():
+    before = [
+        {"path": "a", "state": "trusted", "codes": [{"code": "x"}], "sdk": "1"},
+        {"path": "b", "state": "valid", "codes": []},
+    ]
+    after = [
+        {"path": "a", "state": "valid", "codes": [{"code": "y"}], "sdk": "2"},
+        {"path": "b", "state": "valid", "codes": []},
+    ]
+    (row,) = batch.drift(before, after)
+    assert (row.path, row.before, row.after, row.gone, row.new) == ("a", "trusted", "valid", ("x",), ("y",))
+
+
+def test_a_batch_goes_on_past_what_fails(tmp_path, signer):
+    sources = [write_wav(tmp_path / f"{n}.wav") for n in range(4)]
+    sources[2].write_bytes(b"not a wav")
+    pairs = [(source, tmp_path / "out" / source.name) for source in sources]
+    done = list(batch.sign_many(pairs, created(), signer=signer, jobs=3))
+    assert [path.name for path, _ in done] == ["0.wav", "1.wav", "2.wav", "3.wav"]
+    assert [isinstance(result, Exception) for _, result in done] == [False, False, True, False]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.wav", "1.wav", "3.wav"]
+
+
+def test_folders_are_walked_once_and_steadily(tmp_path):
+    (tmp_path / "sub" / ".hidden").mkdir(parents=True)
+    for name in ("b.jpg", "a.mp4", "note.txt", "a.mp4.c2pa", "sub/c.wav", "sub/.hidden/d.jpg", ".e.jpg"):
+        (tmp_path / name).write_bytes(b"")
+    names = [
+        str(path.relative_to(tmp_path)) for path in batch.files_in([tmp_path, tmp_path / "sub", tmp_path / "b.jpg"])
+    ]
+    assert names == ["a.mp4", "b.jpg", "sub/c.wav"]
+
+
+def test_signed_ingredients_are_judged_by_the_lists_given(tmp_path, signer):
+    """Without our lists in the builder, 'untrusted' would be baked in beside the ingredient for good."""
+    part = sign.sign_file(write_any(tmp_path / "a.jpg"), tmp_path / "part.jpg", created(), signer=signer)
+    whole = claims.Credential(
+        "whole", actions=(claims.Action("c2pa.created", "trainedAlgorithmicMedia", inputs=(0,)),),
+        ingredients=(Ingredient("source", "", "part", str(part)),),
+    )  # fmt: skip
+    path = sign.sign_file(
+        write_any(tmp_path / "b.jpg"), tmp_path / "w.jpg", whole, signer=signer, trust=trust_in(authority())
+    )
+    with store.opened(path) as found:
+        results = found.active["ingredients"][0]["validation_results"]["activeManifest"]
+    assert "signingCredential.trusted" in [item["code"] for item in results["success"]]

@@ -1,0 +1,285 @@
+"""From readings and container to words; and one real file through the whole of examine."""
+
+import dataclasses
+import subprocess
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from roof_samples import abstained, calibrated
+
+import gioconda
+from gioconda import container, verdict
+from gioconda.core.errors import MediaError, UsageError
+from gioconda.core.types import FaceTrack, Footage, Level, Provenance, ProvenanceState
+from gioconda.policy import Policy, outcome
+from gioconda.render.wording import say
+
+ABSENT = Provenance(ProvenanceState.ABSENT)
+HIGH = calibrated("residual", 2.0, 0.002, Level.STRONG_SIGNAL)
+LOW = calibrated("spectrum", -1.0, 0.6, Level.NO_STRONG_SIGNAL)
+RANK = calibrated("vit-ln", 9.0, None)
+
+
+def footage(face=200, n=16, quality=0.9, yaw=0.0, tracks=1, every=1):
+    times = np.arange(n) / 5.0
+    kept = times[::every]
+    m = len(kept)
+    box = np.tile(np.array([50, 50, 50 + face, 50 + face], np.float32), (m, 1))
+    found = tuple(
+        FaceTrack(
+            i,
+            kept,
+            box,
+            np.zeros((m, 68, 2), np.float32),
+            np.full(m, quality, np.float32),
+            {"yaw": np.full(m, yaw, np.float32)},
+        )
+        for i in range(tracks)
+    )
+    return Footage(np.zeros((n, 8, 8, 3), np.uint8), times, Fraction(25), 3.2, found)
+
+
+def keys(sentences):
+    return [s.key for s in sentences]
+
+
+def test_a_score_without_a_calibration_card_sets_no_level():
+    assert verdict.level_of([RANK]) == Level.NOT_ASSESSED
+    assert verdict.level_of([RANK, LOW]) == Level.NO_STRONG_SIGNAL
+    # the wrong way: taking a level at its word although nothing calibrates it
+    forged = dataclasses.replace(RANK, level=Level.STRONG_SIGNAL)
+    assert verdict.level_of([forged]) == Level.NOT_ASSESSED
+    assert keys(verdict.sentences([forged])) == ["short.uncalibrated"]
+
+
+def test_disagreement_is_said_and_the_strongest_level_stands():
+    v = verdict.verdict([LOW, HIGH, abstained()], footage(), {"width": 640, "height": 480}, ABSENT)
+    assert v.level == Level.STRONG_SIGNAL
+    assert keys(v.sentences) == ["short.strong-signal", "short.disagree", "short.partly"]
+    assert {"next.lead", "next.disagree"} <= set(keys(v.next_steps))
+
+
+def test_low_says_it_is_not_authentic_and_names_what_may_be_missed():
+    v = verdict.verdict([LOW], footage(), {}, ABSENT)
+    assert keys(v.sentences) == ["short.no-strong-signal"] and "caveat.unseen-generators" in keys(v.caveats)
+
+
+def test_nothing_assessed_gives_the_reason():
+    v = verdict.verdict([abstained(), abstained("cnn")], None, {}, ABSENT)
+    assert v.level == Level.NOT_ASSESSED and "31 pixels" in say(v.sentences[0])
+    v = verdict.verdict([abstained(), abstained("cnn", "too short")], None, {}, ABSENT)
+    assert "beside each" in say(v.sentences[0])
+    v = verdict.verdict([], None, {}, ABSENT, unread={"key": "reason.no-media"})
+    assert "cannot be decoded" in say(v.sentences[0]) and "復号" in say(v.sentences[0], "ja")
+    assert v.next_steps[0].key == "next.readable"
+
+
+@pytest.mark.parametrize(
+    ("changes", "facts", "key"),
+    [
+        ({"face": 40}, {}, "caveat.face-small"),
+        ({"quality": 0.2}, {}, "caveat.blurred"),
+        ({"yaw": 60.0}, {}, "caveat.turned"),
+        ({"tracks": 2}, {}, "caveat.several-faces"),
+        ({"every": 5}, {}, "caveat.few-frames"),
+        ({}, {"codec": "h264", "bits_per_pixel": 0.01}, "caveat.compressed"),
+        ({}, {"duration": 1.2}, "caveat.short"),
+        ({}, {"width": 320, "height": 240}, "caveat.picture-small"),
+        ({}, {"fps": 10.0}, "caveat.frame-rate"),
+        ({}, {"still": True, "width": 900, "height": 900}, "caveat.still"),
+    ],
+)
+def test_each_caveat_is_computed_from_this_clip(changes, facts, key):
+    good = {"width": 1280, "height": 720, "duration": 8.0, "fps": 25.0, "codec": "h264", "bits_per_pixel": 0.2}
+    assert key not in keys(verdict.caveats([HIGH], footage(), good))
+    said = verdict.caveats([HIGH], footage(**changes), good | facts)
+    assert key in keys(said)
+    assert all(say(s, lang) for s in said for lang in ("en", "ja"))
+
+
+def test_credentials_change_next_steps_and_never_the_level():
+    for state in ProvenanceState:
+        p = Provenance(state, signer="Example News", says_ai=True)
+        v = verdict.verdict([LOW], footage(), {}, p)
+        assert v.level == Level.NO_STRONG_SIGNAL
+        assert keys(v.sentences) == ["short.no-strong-signal"]
+        assert ("next.say-ai" in keys(v.next_steps)) == (state in ("valid", "trusted"))
+    own = Provenance(ProvenanceState.VALID, signer="me", development_key=True)
+    assert "next.signer" not in keys(verdict.verdict([LOW], footage(), {}, own).next_steps)
+
+
+def test_signs_are_facts_of_the_container():
+    found = {
+        "metadata": {"Make": "Apple", "Model": "iPhone", "Writing application": "Lavf61", "Recorded date": "2024:01:02 10:00", "Encoded date": "2026-03-04"},
+        "streams": {"video_seconds": 10.0, "audio_seconds": 8.0, "lowest_rate": 20.0, "highest_rate": 30.0, "video_source_seconds": 11.0},
+        "generator_fields": ["parameters"],
+    }  # fmt: skip
+    said = {s["key"].removeprefix("sign.") for s in container.signs(found)}
+    assert said == {"camera", "writer", "generator", "durations", "variable-rate", "edit-list", "dates"}
+    assert [s["key"] for s in container.signs({"metadata": {}})] == ["sign.bare"]
+    same = {"metadata": {"Encoded date": "2026-03-04 01:00 UTC", "Modified": "2026:03:04"}}
+    assert container.signs(same) == []
+
+
+def test_policy_is_the_only_way_to_exit_three():
+    row = {"level": "strong-signal", "state": "absent"}
+    assert Policy().tripped(row) == []
+    assert Policy("signal").tripped(row) and not Policy("strong-signal").tripped(row | {"level": "signal"})
+    assert Policy(None, ("trusted",)).tripped(row | {"state": "valid"})
+    assert not Policy(None, ("valid", "assessed")).tripped(row | {"state": "trusted"})
+    assert outcome(["x"], True)["exit_code"] == 3 and outcome([], True)["exit_code"] == 4
+    for wrong in (Policy, lambda *a: Policy(None, a)):
+        with pytest.raises(UsageError):
+            wrong("no-strong-signal")
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    from PIL import Image, PngImagePlugin
+
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", "a portrait\x1b[31m, steps 20")
+    path = tmp_path_factory.mktemp("roof") / "a b;$(x).png"
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(path, pnginfo=info)
+    return path
+
+
+def test_a_picture_through_the_whole_of_check(picture):
+    report = gioconda.check(picture, detectors=(), sandbox=False)
+    assert report.provenance.state == "absent" and report.facts["still"] and report.facts["width"] == 64
+    assert {"key": "sign.generator", "args": {"field": ["parameters"]}} in report.facts["signs"]
+    assert report.verdict.level == Level.NOT_ASSESSED and not report.errors
+    assert len(report.sha256) == 64 and report.title == "a b;$(x).png"
+    from gioconda import render
+
+    assert "\x1b" not in render.text(report) + render.html(report)
+
+
+def test_a_text_file_called_mp4_is_a_report_and_a_missing_file_an_error(tmp_path):
+    path = tmp_path / "text.mp4"
+    path.write_text("not a clip\n")
+    report = gioconda.check(path, detectors=(), sandbox=False)
+    assert report.errors and report.verdict.next_steps[0].key == "next.readable"
+    with pytest.raises(MediaError, match="no such file"):
+        gioconda.check(tmp_path / "none.mp4", detectors=())
+    with pytest.raises(MediaError, match="not a regular file"):
+        gioconda.check(tmp_path, detectors=())
+
+
+def test_metadata_is_read_in_a_child_that_imports_nothing_from_the_folder_we_stand_in(picture, tmp_path, monkeypatch):
+    (tmp_path / "pymediainfo.py").write_text("raise SystemExit('hijacked')")
+    (tmp_path / "exifread.py").write_text("raise SystemExit('hijacked')")
+    (tmp_path / "json.py").write_text("raise SystemExit('hijacked')")
+    monkeypatch.setenv("PYTHONPATH", str(container.__file__).rsplit("/gioconda/", 1)[0])
+    monkeypatch.chdir(tmp_path)
+    assert container.inspect(picture)["generator_fields"] == ["parameters"]
+
+
+def test_a_detector_that_fails_makes_the_report_incomplete_and_others_go_on(picture, monkeypatch):
+    from detect.base import Card
+    from gioconda.core import faces
+    from gioconda.core.types import Reading
+    from gioconda.examine import Examiner
+
+    class Good:
+        id, version, weights_sha256, card = "good", "1", None, Card("always the same")
+
+        def read(self, footage):
+            return Reading("good", "1", None, score=3.0)
+
+    class Bad(Good):
+        id = "bad"
+
+        def read(self, footage):
+            raise RuntimeError("lost my weights")
+
+    monkeypatch.setattr(faces, "observe", lambda clip, *a, **k: footage(n=2))
+    examiner = Examiner((), sandbox=False)
+    examiner.detectors = [Bad(), Good()]
+    report = examiner.examine(picture)
+    assert list(report.errors) == ["bad: the detector failed: RuntimeError: lost my weights"]
+    good = report.readings[1]
+    assert good.reading.score == 3.0 and good.false_alarm is None and report.verdict.level == Level.NOT_ASSESSED
+    assert "short.uncalibrated" in keys(report.verdict.sentences)
+
+
+def test_a_metadata_parser_that_never_ends_is_given_up_on(picture):
+    assert "within" in container.inspect(picture, seconds=0.001)["error"]
+
+
+def cli(*args, **options):
+    command = [sys.executable, "-m", "gioconda", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=options.pop("text", True), timeout=120, **options)
+
+
+def test_check_on_the_command_line(picture, tmp_path):
+    import json
+
+    text = tmp_path / "text.mp4"
+    text.write_text("not a clip")
+    page = tmp_path / "r.html"
+    done = cli("check", picture, text, "--detectors", "none", "--json", "-o", f"html={page}", "--require", "trusted")
+    assert done.returncode == 3, done.stderr  # 3 beats 4, and JSON carries both
+    documents = json.loads(done.stdout)
+    assert [d["outcome"]["incomplete"] for d in documents] == [True, True]
+    assert len(documents[0]["outcome"]["policy"]) == 2 and page.read_text().count("<h1>") == 2
+    ids = [part.split('"')[0] for part in page.read_text().split(' id="')[1:]]
+    assert len(ids) == len(set(ids)) >= 10
+    again = cli("check", picture, "--detectors", "none", "-o", f"html={page}")
+    assert again.returncode == 2 and "--force" in again.stderr
+    over = cli("check", picture, "--detectors", "none", "-o", f"html={picture}", "--force")
+    assert over.returncode == 2 and "replace the clip" in over.stderr
+
+
+def test_check_reads_stdin_and_speaks_japanese(picture):
+    done = cli("check", "-", "--detectors", "none", "--lang", "ja", input=picture.read_bytes(), text=False)
+    assert done.returncode == 0, done.stderr
+    assert "次にすること" in done.stdout.decode() and done.stdout.decode().startswith("stdin\n")
+
+
+def _png(path, width, height, *chunks):
+    """A one-bit PNG of zeros: hundreds of megapixels in a hundred kilobytes."""
+    import struct
+    import zlib
+
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    rows = zlib.compress(bytes((width // 8 + 1) * height), 9)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + head + b"".join(chunk(*c) for c in chunks) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+    return path
+
+
+def test_decompression_bombs_are_errors_of_a_report(tmp_path):
+    import zlib
+
+    pixels = _png(tmp_path / "pixels.png", 20_000, 20_000)
+    assert pixels.stat().st_size < 500_000
+    report = gioconda.check(pixels, detectors=())
+    assert report.errors and report.verdict.level == Level.NOT_ASSESSED
+    text = b"comment\0\0" + zlib.compress(bytes(200_000_000), 9)  # a 200 MB comment in 200 kB
+    comment = _png(tmp_path / "comment.png", 8, 8, (b"zTXt", text))
+    found = container.inspect(comment)
+    assert "error" in found or len(str(found)) < 100_000
+
+
+def test_hostile_bytes_in_every_reader_are_one_report(tmp_path):
+    rng = np.random.default_rng(7)
+    from gioconda import render
+
+    for name, head in (
+        ("a.mp4", b"\0\0\0\x18ftypisom"),
+        ("b.jpg", b"\xff\xd8\xff\xe1"),
+        ("c.png", b"\x89PNG\r\n\x1a\n"),
+        ("d.webp", b"RIFF"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(head + rng.integers(0, 256, 3000, dtype=np.uint8).tobytes())
+        report = gioconda.check(path, detectors=(), sandbox=False)
+        assert report.errors and report.provenance.state in ("absent", "unreadable", "invalid")
+        assert render.html(report, "ja") and render.text(report)
