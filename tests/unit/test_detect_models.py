@@ -164,14 +164,18 @@ def test_no_model_ever_sees_the_method_or_the_person_it_is_asked_about(by):
 def test_a_detector_of_persons_gets_no_credit():
     """Real and fake persons differ here, so that knowing persons would be enough: out of fold it is worth nothing."""
     clips = clips_of(methods="ab")
-    rng = np.random.default_rng(0)
-    look = {p: rng.normal(0, 1, 8) for p in set(clips.persons)}
-    x = np.stack([look[p] for p in clips.persons]) + rng.normal(0, 0.01, (len(clips), 8))
-    rows = (x, np.arange(len(clips)))
-    fitter = lambda a, b, w: fit("rbf", a, b, w, C=10.0).score  # noqa: E731
-    figure = validate.figure(clips, validate.unseen(clips, [rows], {"clean": rows}, fitter)["clean"])
-    assert 0.3 < figure["value"] < 0.7 and figure["low"] < 0.5 < figure["high"] + 0.1
-    assert figure["reals"] == 20 and figure["fakes"] == 40 and figure["coverage"] == 1
+    figures, known = [], []
+    for seed in range(12):  # one draw of twenty looks is luck: 0.29 and 0.57 both come out
+        rng = np.random.default_rng(seed)
+        look = {p: rng.normal(0, 1, 8) for p in sorted(set(clips.persons))}
+        x = np.stack([look[p] for p in clips.persons]) + rng.normal(0, 0.01, (len(clips), 8))
+        rows = (x, np.arange(len(clips)))
+        fitter = lambda a, b, w: fit("rbf", a, b, w, C=10.0).score  # noqa: E731
+        figures.append(validate.figure(clips, validate.unseen(clips, [rows], {"clean": rows}, fitter)["clean"]))
+        mine = np.isin(clips.persons, [f"p{k}" for k in range(10)])  # the same features do tell persons that were seen
+        known.append(np.mean((fit("rbf", x, mine.astype(int), np.ones(len(x)), C=10.0).score(x) > 0) == mine))
+    assert 0.35 < np.mean([f["value"] for f in figures]) < 0.55 and np.mean(known) > 0.95
+    assert all(f["reals"] == 20 and f["fakes"] == 40 and f["coverage"] == 1 for f in figures)
 
 
 def test_a_clip_weighs_the_same_however_many_windows_it_has():
