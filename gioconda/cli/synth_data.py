@@ -85,7 +85,7 @@ def prepare(
         f"{out}: {done.kept} of {done.clips} clips, {done.frames} frames, {done.identities} identities; "
         f"{done.frames_per_second:.1f} frames/s\ndropped: {dropped}"
     )
-    _write(wanted, text, dumps({"schema": "gioconda.prepare/1", **asdict(done)}))
+    _write(wanted, text, dumps({"schema": "gioconda.prepare/1", **asdict(done), "dropped": dict(done.dropped)}))
     if any(reason.startswith("unreadable") for reason in done.dropped):
         raise typer.Exit(4)
 

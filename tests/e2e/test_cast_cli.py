@@ -66,6 +66,15 @@ def test_prepare_fakes_replay_and_export(tmp_path, capsys):
     assert "bit for bit" in capsys.readouterr().out
 
 
+def test_a_dropped_clip_is_counted_in_text_and_json(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.mp4").write_bytes(b"not a film")
+    arguments = ["synth", "prepare", str(tmp_path / "in"), "--out", str(tmp_path / "shards"), "--size", "96", "-q"]
+    assert run([*arguments, "--json"]) == ExitCode.INCOMPLETE
+    assert list(json.loads(capsys.readouterr().out)["dropped"].values()) == [1]
+    assert run(arguments) == ExitCode.INCOMPLETE and "1 × unreadable" in capsys.readouterr().out
+
+
 def test_reenact_consent_and_log(tmp_path, capsys):
     out = str(tmp_path / "a.mp4")
     arguments = [
