@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+
+from gioconda.core.testing import peak_memory
 
 MEGABYTE = 2**20
 
@@ -49,8 +50,7 @@ def make_video(path: Path, megabytes: float) -> None:
 
 def peak() -> float:
     """Peak resident memory of this process so far, MB."""
-    scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / MEGABYTE
+    return peak_memory() / MEGABYTE
 
 
 def warm_up(statement: object, signer: object, lists: object) -> None:

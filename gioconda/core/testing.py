@@ -6,6 +6,7 @@ They check behaviour at the seam (what goes in, what comes out, what must not ha
 from __future__ import annotations
 
 import dataclasses
+import sys
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from gioconda.core.types import FaceTrack, Footage, Reading
 
-__all__ = ["check_detector", "check_landmarker", "check_signer", "footage"]
+__all__ = ["check_detector", "check_landmarker", "check_signer", "footage", "peak_memory"]
 
 
 def footage(frames: int = 8, size: int = 160, seed: int = 0, faces: int = 1) -> Footage:
@@ -33,6 +34,21 @@ def footage(frames: int = 8, size: int = 160, seed: int = 0, faces: int = 1) -> 
         boxes = np.concatenate([landmarks.min(1), landmarks.max(1)], axis=1)
         tracks.append(FaceTrack(face, times, boxes, landmarks, np.full(frames, 0.8, np.float32)))
     return Footage(pictures, times, Fraction(25), frames / 25, tuple(tracks))
+
+
+def peak_memory() -> int:
+    """Most memory this process has held at once, in bytes.
+
+    Not ``ru_maxrss`` where Linux tells better: a child starts with the peak of whoever forked it, so that one born of a test run of
+    two gigabytes seems to need them itself.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def check_detector(detector: Any) -> None:
