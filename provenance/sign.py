@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from gioconda.core.errors import CredentialError, MediaError, UsageError
 from gioconda.core.files import atomic_path, refuse_overwrite
 from gioconda.core.types import Claim, Frames, ProvenanceState, Synthesis
-from provenance import certificates, claims, engine, policy, repository, signers, streams, thumbnails
+from provenance import certificates, claims, embed, engine, policy, repository, signers, streams, thumbnails
 from provenance.claims import Credential, SoftBinding
 from provenance.store import Opened, opened
 from provenance.trust import Trust
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Marker", "sign_file", "write"]
 
+# Containers laid out in boxes of which we know how to move the media.
+_ONE_PASS = frozenset(("video/mp4", "video/quicktime", "video/x-m4v", "audio/mp4"))
 # Above this, media are hashed in 1 MB leaves, which keeps signing and verifying under 64 MB of memory at any size.
 LARGE = 64 * 2**20
 # The SDK reports a signing callback's failure to the log and again as an error; the error is enough.
@@ -148,9 +150,8 @@ def sign_file(
     chosen = signer or signers.default()
     credential = claim if isinstance(claim, Credential) else claims.of_synthesis(claim)
     anchors = _anchors(chosen, trust)
-    settings = engine.settings(anchors, hosts=_hosts(chosen), merkle=_in_leaves(origin))
     with atomic_path(final) as temporary:
-        manifest = _sign(origin, None if sidecar else temporary, kind, credential, chosen, settings)
+        manifest = _sign(origin, None if sidecar else temporary, kind, credential, chosen, anchors)
         if sidecar:
             temporary.write_bytes(manifest)
         lone = len(certificates.certificates_in(chosen.chain)) == 1  # without an issuer there is no chain to check
@@ -178,28 +179,44 @@ _OWN = "gioconda:own-chain"
 
 
 def _sign(
-    origin: Path, destination: Path | None, kind: str, credential: Credential, signer: Signer, settings: dict[str, Any]
+    origin: Path, destination: Path | None, kind: str, credential: Credential, signer: Signer, anchors: engine.Anchors
 ) -> bytes:
-    """The manifest's bytes; the signed file is in ``destination`` unless that is None (sidecar)."""
+    """The signed file in ``destination``; where that is None (sidecar), the manifest's bytes."""
     import c2pa
 
-    context = engine.context(settings)
     try:
-        with c2pa.Builder(claims.to_manifest(credential), context=context) as builder, contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
+            stream = stack.enter_context(open(origin, "rb", buffering=0))
+            # What is opened from the source itself, its parent, only the SDK's own call adds.
+            itself = credential.intent != "create" and not any(item.role == "parent" for item in credential.ingredients)
+            layout = None
+            if destination is not None and kind in _ONE_PASS and not itself and streams.possible():
+                layout = embed.plan(stream) if isinstance(signer, signers.Contextual) else None
+            settings = engine.settings(
+                anchors, hosts=_hosts(signer), merkle=_in_leaves(origin) if layout is None else True
+            )
+            if layout is not None and isinstance(signer, signers.Contextual):
+                context = signer.context(settings)
+            else:
+                context = engine.context(settings)
+            builder = stack.enter_context(c2pa.Builder(claims.to_manifest(credential), context=context))
             if destination is None:
                 builder.set_no_embed()
             if credential.intent == "update":
                 builder.set_intent(c2pa.C2paBuilderIntent.UPDATE)
-            elif credential.intent == "edit" and not any(item.role == "parent" for item in credential.ingredients):
+            elif credential.intent == "edit" and itself:
                 builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
             for index, item in enumerate(credential.ingredients):
                 _add_ingredient(builder, index, item)
-            stream = stack.enter_context(open(origin, "rb", buffering=0))
             sink: IO[bytes]
             if destination is None:
                 sink = stack.enter_context(tempfile.TemporaryFile(buffering=0))
             else:
                 sink = stack.enter_context(open(destination, "w+b", buffering=0))
+            if layout is not None:
+                embed.sign(builder, kind, layout, stream, sink)
+                return b""
+            stream.seek(0)
             return streams.sign(builder, signer.native(), kind, stream, sink)
     except c2pa.C2paError as error:
         why = getattr(signer, "failure", lambda: "")() or str(error)

@@ -11,7 +11,7 @@ import os
 import shlex
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -55,6 +55,18 @@ class Signer(Protocol):
         ...
 
 
+@runtime_checkable
+class Contextual(Protocol):
+    """A signer that can be put into a context of the SDK's, as all built-in ones; others sign large files more slowly."""
+
+    def context(self, settings: Mapping[str, Any]) -> c2pa.Context:
+        """A context with these settings that holds this signer, shared between threads."""
+        ...
+
+
+_MOST_CONTEXTS = 16
+
+
 class _Signer:
     """Shared parts: the chain checked early, and one native signer a process."""
 
@@ -76,6 +88,8 @@ class _Signer:
         self.timestamp = timestamp
         self._native: c2pa.Signer | None = None
         self._pid = 0
+        self._contexts: dict[str, c2pa.Context] = {}
+        self._contexts_pid = 0
         self._lock = threading.Lock()
         self._failures = threading.local()  # the callback runs on the thread that called sign
 
@@ -87,6 +101,23 @@ class _Signer:
             if self._native is None or self._pid != os.getpid():
                 self._native, self._pid = self._make(), os.getpid()
             return self._native
+
+    def context(self, settings: Mapping[str, Any]) -> c2pa.Context:
+        """A context of the SDK's with this signer in it, made once a process for each set of settings."""
+        import json
+
+        document = json.dumps(settings, sort_keys=True)
+        with self._lock:
+            if self._contexts_pid != os.getpid():
+                self._contexts, self._contexts_pid = {}, os.getpid()
+            if document not in self._contexts:
+                import c2pa
+
+                if len(self._contexts) >= _MOST_CONTEXTS:
+                    self._contexts.clear()  # threads that sign with one still hold it
+                # The context consumes the signer it is given.
+                self._contexts[document] = c2pa.Context.from_json(document, self._make())
+            return self._contexts[document]
 
     def _make(self) -> c2pa.Signer:
         import c2pa

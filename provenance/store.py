@@ -21,7 +21,7 @@ from cryptography import x509
 
 from gioconda.core.errors import MediaError
 from gioconda.core.types import Code, Provenance, ProvenanceState
-from provenance import codes, cose, engine, policy, sanitise
+from provenance import codes, cose, engine, policy, sanitise, streams
 
 if TYPE_CHECKING:
     import c2pa
@@ -94,7 +94,7 @@ def _regular(file: Path) -> IO[bytes]:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):
             raise MediaError("is not a regular file", where=str(file), hint="give a file, or a folder of files")
-        return open(file, "rb")
+        return open(file, "rb", buffering=0)
     except FileNotFoundError as error:
         raise MediaError("no such file", where=str(file), hint="check the path") from error
     except OSError as error:
@@ -139,13 +139,12 @@ def opened(
         try:
             reader = None
             try:
-                reader = c2pa.Reader.try_create(kind, stream, context=context)
+                reader = streams.reader(kind, stream, context)
             except c2pa.C2paError as error:
                 if manifest is None or not _REMOTE.search(str(error)):
                     raise
             if reader is None and manifest is not None:
-                stream.seek(0)
-                reader, outside = c2pa.Reader(kind, stream, manifest_data=manifest, context=context), True
+                reader, outside = streams.reader(kind, stream, context, manifest), True
             if reader is None:
                 result = Provenance(ProvenanceState.ABSENT, sdk=engine.sdk())
             else:

@@ -11,13 +11,12 @@ import contextlib
 import ctypes
 import functools
 import sys
-from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import c2pa
 
-__all__ = ["sign"]
+__all__ = ["descriptor", "possible", "reader", "sign"]
 
 
 @functools.cache
@@ -41,7 +40,7 @@ def _callbacks() -> tuple[Any, ...] | None:
 
 
 class _Descriptor:
-    """What the SDK's signing call needs of a stream: its native half."""
+    """What the SDK's calls need of a stream: its native half, and a way to let go of it."""
 
     def __init__(self, descriptor: int) -> None:
         from c2pa import c2pa as sdk
@@ -53,21 +52,75 @@ class _Descriptor:
         if not self._stream:
             raise OSError("no stream could be made of a file")
 
+    def close(self) -> None:
+        """Release the native half; the file stays open."""
+        from c2pa import c2pa as sdk
 
-@contextlib.contextmanager
-def _descriptor(file: IO[bytes]) -> Iterator[Any]:
+        if self._stream:
+            sdk._lib.c2pa_release_stream(self._stream)
+            self._stream = None
+
+
+def possible() -> bool:
+    """Whether the SDK can be given descriptors on this system."""
+    return _callbacks() is not None
+
+
+def descriptor(file: IO[bytes]) -> contextlib.closing[_Descriptor]:
+    """An open, unbuffered file as a stream of the SDK's, for a ``with``."""
+    return contextlib.closing(_Descriptor(file.fileno()))
+
+
+@functools.cache
+def _reader() -> type[c2pa.Reader]:
     from c2pa import c2pa as sdk
 
-    stream = _Descriptor(file.fileno())
-    try:
-        yield stream
-    finally:
-        sdk._lib.c2pa_release_stream(stream._stream)
+    class Reader(sdk.Reader):  # type: ignore[misc, unused-ignore]
+        """The SDK's reader, over a descriptor."""
+
+        def _init_from_context(self, context: Any, kind: Any, stream: Any, manifest_data: bytes | None = None) -> None:
+            name = sdk._format_ffi_arg(self._resolve_format_bytes(kind, stream))
+            self._own_stream = _Descriptor(stream.fileno())
+            try:
+                with sdk._context_guard(context):
+                    self._create_and_activate(
+                        lambda: sdk._lib.c2pa_reader_from_context(context.execution_context), "no reader: {}"
+                    )
+                native = self._own_stream._stream
+                if manifest_data is None:
+                    self._consume_and_swap(
+                        lambda handle: sdk._lib.c2pa_reader_with_stream(handle, name, native), "not read: {}"
+                    )
+                else:
+                    size = len(manifest_data)
+                    store = (ctypes.c_ubyte * size).from_buffer_copy(manifest_data)
+                    self._consume_and_swap(
+                        lambda handle: sdk._lib.c2pa_reader_with_manifest_data_and_stream(
+                            handle, name, native, store, size
+                        ),
+                        "not read: {}",
+                    )
+            except Exception:
+                self._close_streams()
+                raise
+
+    return Reader
+
+
+def reader(kind: str, file: IO[bytes], context: c2pa.Context, manifest: bytes | None = None) -> c2pa.Reader | None:
+    """A reader of an open, unbuffered file, from its beginning; None where it has no manifest and none is given."""
+    import c2pa
+
+    file.seek(0)
+    made = _reader() if possible() else c2pa.Reader
+    if manifest is not None:
+        return made(kind, file, manifest_data=manifest, context=context)
+    return made.try_create(kind, file, context=context)
 
 
 def sign(builder: c2pa.Builder, signer: c2pa.Signer, kind: str, source: IO[bytes], target: IO[bytes]) -> bytes:
     """Sign from one open file into another (both unbuffered); the manifest's bytes."""
-    if _callbacks() is None:
+    if not possible():
         return bytes(builder.sign(signer, kind, source, target))
-    with _descriptor(source) as reading, _descriptor(target) as writing:
+    with descriptor(source) as reading, descriptor(target) as writing:
         return bytes(builder._sign_internal(kind, reading, writing, signer=signer))

@@ -57,7 +57,7 @@ def media_offset(path):
     """A byte of the media itself, away from headers and from the manifest."""
     data = path.read_bytes()
     if path.suffix == ".mp4":
-        return data.index(b"mdat") + 40
+        return data.rindex(b"mdat") + 40  # the credential names the box too
     if path.suffix == ".wav":
         return data.index(b"data") + 50
     if path.suffix == ".png":
