@@ -38,7 +38,8 @@ class IsolatedDetector:
 
     def _start(self) -> dict[str, Any]:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "detect.isolate", self.name, json.dumps(self.options)],
+            # -P: the folder we are run in may hold a stranger's files, and must not be where modules come from.
+            [sys.executable, "-P", "-m", "detect.isolate", self.name, json.dumps(self.options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -120,21 +120,16 @@ def write_sample(
     """Encode, sign, keep landmarks and mask, and last of all the record."""
     import cv2
 
-    from provenance import sign
+    from provenance import repository, sign
     from provenance.read import read
 
     r = drawn.recipe
     path = out / "clips" / r.split / f"{r.id}.mp4"
     claim = _claim(drawn, granted)
-    marker = None
-    if r.mark:
-        from synth.reenact import marker as marker_for
-
-        marker = marker_for(int(sha256_of(r.id.encode())[:16], 16))
     # force: a clip without a record is the remains of a killed run; its recipe is the same, so is what replaces it.
     sign.write(
         Synthesis(drawn.frames, drawn.times - drawn.times[0], drawn.fps, claim, mask=drawn.mask),
-        path, signer=signer, crf=r.crf, marker=marker, force=True,
+        path, signer=signer, crf=r.crf, marker=repository.marker if r.mark else None, force=True,
     )  # fmt: skip
     label = read(path).label or {}
     with atomic_path(out / "landmarks" / f"{r.id}.npz") as temporary, open(temporary, "wb") as file:

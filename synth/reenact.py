@@ -245,17 +245,6 @@ def _outputs(out: Path, drivers: Sequence[Driver]) -> list[Path]:
     return [folder / f"{stem}{name}{suffix}" for name in names]
 
 
-def marker(payload: int) -> Any:
-    """The invisible mark for ``provenance.sign.write``: every frame carries ``payload`` (64 bits)."""
-    from provenance import marks
-    from provenance.claims import SoftBinding
-
-    def mark(frames: Frames) -> tuple[Frames, SoftBinding]:
-        return marks.embed(frames, payload), SoftBinding(marks.ALGORITHM, f"{payload:016x}", "frequency-domain mark")
-
-    return mark
-
-
 def reenact(
     shots: Sequence[str | os.PathLike[str]],
     drivers: Sequence[str | os.PathLike[str]],
@@ -285,7 +274,7 @@ def reenact(
     UsageError, MediaError
         With the file's name and what to do: no face, several faces, too small, a driver that does not move, gaps, no consent.
     """
-    from provenance import sign
+    from provenance import repository, sign
 
     job = job or Reenact()
     if not drivers:
@@ -335,13 +324,12 @@ def reenact(
         marked = job.mark and min(frames.shape[1:3]) >= 64
         if job.mark and not marked:
             say(f"{target.name}: smaller than 64 px, too small for the invisible mark")
-        payload = int(sha256_of(repr(claim).encode())[:16], 16)
         sign.write(
             Synthesis(
                 frames, driver.times, driver.fps, claim, audio_from=driver.audio if job.audio else None,
                 audio_start=driver.audio_start,
             ),
-            target, signer=signer, crf=job.crf, marker=marker(payload) if marked else None, force=force,
+            target, signer=signer, crf=job.crf, marker=repository.marker if marked else None, force=force,
         )  # fmt: skip
         picture = None
         if preview:

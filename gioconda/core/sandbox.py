@@ -60,7 +60,7 @@ class _Worker:
         mine, theirs = socket.socketpair()
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p) or ".",
+            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "MALLOC_ARENA_MAX": "2",  # each arena reserves 64 MiB of the address space that is limited
