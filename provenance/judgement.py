@@ -180,20 +180,34 @@ def _identities(active: Mapping[str, Any], listed: list[Code], trust: Trust) -> 
             code for code in about if code.kind == "success" and code.code.endswith((".trusted", "credential_valid"))
         ]
         failed = [code.code for code in about if code.kind == "failure"]
-        info = data.get("signature_info")
-        info = info if isinstance(info, Mapping) else {}
-        payload = data.get("signer_payload")
-        payload = payload if isinstance(payload, Mapping) else {}
-        names = [str(info[key]) for key in ("common_name", "issuer") if info.get(key)]
-        lists = [entry.name for entry in trust.lists if entry.kind == "cawg"]
+        aggregated = isinstance(data.get("c2paAsset"), Mapping)  # an aggregator's credential has a shape of its own
+        said = data.get("c2paAsset" if aggregated else "signer_payload")
+        said = said if isinstance(said, Mapping) else {}
+        if aggregated:
+            names = [
+                str(item.get("name") or item.get("username") or "") for item in _list(data.get("verifiedIdentities"))
+            ]
+            issuer = str(data.get("issuer") or "").split("#", 1)[0]
+            # The SDK asks who the issuer is only once the issuer's signature holds; whom to believe is the lists' to say.
+            if any(code.code == "cawg.ica.untrusted_issuer" for code in about):
+                vouched = about
+            lists = [entry.name for entry in trust.lists if issuer in entry.issuers]
+        else:
+            info = data.get("signature_info")
+            info = info if isinstance(info, Mapping) else {}
+            names = [str(info[key]) for key in ("common_name", "issuer") if info.get(key)]
+            issuer = ""
+            lists = [entry.name for entry in trust.lists if entry.kind == "cawg" and entry.anchors]
+        trusted = bool(vouched and lists) and not failed
         found.append(
             {
-                "name": sanitise.text(", ".join(dict.fromkeys(names)), 200),
-                "roles": sanitise.plain(payload.get("role") or []),
-                "kind": sanitise.text(payload.get("sig_type", ""), 60),
-                "trusted": bool(vouched) and not failed,
+                "name": sanitise.text(", ".join(dict.fromkeys(filter(None, names))), 200),
+                "roles": sanitise.plain(said.get("role") or []),
+                "kind": sanitise.text(said.get("sig_type", ""), 60),
+                "issuer": sanitise.text(issuer, 300),
+                "trusted": trusted,
                 "failures": failed,
-                "lists": lists if vouched and not failed else [],
+                "lists": lists if trusted else [],
             }
         )
     return tuple(found[:20])

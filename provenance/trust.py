@@ -50,6 +50,12 @@ class TrustList:
     def anchors(self) -> tuple[x509.Certificate, ...]:
         return tuple(certificates.certificates_in(self.pem))
 
+    @functools.cached_property
+    def issuers(self) -> frozenset[str]:
+        """Of a list of identities: the aggregators believed, by their DID, one a line (``did:web:…``, ``did:jwk:…``)."""
+        lines = self.pem.split() if self.kind == "cawg" else ()
+        return frozenset(line for line in lines if line.startswith("did:"))
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -61,7 +67,9 @@ class Trust:
     @functools.cached_property
     def anchors(self) -> engine.Anchors:
         """What the SDK is given: the certificates alone, since it stops at text it does not know."""
-        return tuple((item.kind, item.uri, "".join(map(certificates.pem, item.anchors))) for item in self.lists)
+        return tuple(
+            (item.kind, item.uri, "".join(map(certificates.pem, item.anchors))) for item in self.lists if item.anchors
+        )
 
     def named(self, uri: str | None) -> TrustList | None:
         """The list the SDK says matched."""
@@ -109,9 +117,11 @@ def read_list(path: str | os.PathLike[str], *, kind: str = "", name: str = "", d
         date=date or (written.group(1) if written else modified),
         source=str(file.name),
     )
-    if not found.anchors:
+    if not found.anchors and not found.issuers:
         raise CredentialError(
-            "no certificate in it", where=str(file), hint="a trust list is a bundle of PEM certificates"
+            "no certificate in it",
+            where=str(file),
+            hint="a trust list is a bundle of PEM certificates; one of identities may also name DIDs, one a line",
         )
     return found
 

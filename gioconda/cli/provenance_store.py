@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gioconda.cli.common import Force, JsonFlag, Output, clean, emit, notice, parse_outputs
+
+if TYPE_CHECKING:
+    from provenance.trust import TrustList
 
 keys_app = typer.Typer(no_args_is_help=True, help="Signing keys: make, show, renew.")
 trust_app = typer.Typer(no_args_is_help=True, help="Trust lists: show, add, update, diff, remove.")
@@ -126,6 +129,7 @@ def trust_show(output: Output = None, json: JsonFlag = False) -> None:
             "sha256": item.sha256,
             "source": item.source,
             "anchors": len(item.anchors),
+            "aggregators": len(item.issuers),
             "expired": sum(anchor.not_valid_after_utc < now for anchor in item.anchors),
         }
         for item in trust.load().lists
@@ -137,7 +141,7 @@ def trust_show(output: Output = None, json: JsonFlag = False) -> None:
         for row in rows:
             emit(
                 clean(
-                    "{name}: {kind}, {date}, {anchors} anchors ({expired} expired), sha256 {sha256}, from {source}".format(
+                    "{name}: {kind}, {date}, {anchors} anchors ({expired} expired), {aggregators} aggregators, sha256 {sha256}, from {source}".format(
                         **row
                     )
                 )
@@ -148,7 +152,9 @@ def trust_show(output: Output = None, json: JsonFlag = False) -> None:
 
 @trust_app.command("add")
 def trust_add(
-    file: Annotated[Path, typer.Argument(help="A bundle of PEM certificates.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="A bundle of PEM certificates; of identities, also DIDs.", show_default=False)
+    ],
     name: Annotated[str, typer.Option(help="Its name in the store; the file's by default.")] = "",
     kind: Annotated[str, typer.Option(help="manifest, tsa or cawg; guessed from the file's name by default.")] = "",
     date: Annotated[str, typer.Option(help="When it was published, as YYYY-MM-DD.")] = "",
@@ -161,7 +167,8 @@ def trust_add(
     from provenance import trust
 
     added = trust.add(file, name=name, kind=kind, date=date, force=force)
-    emit(clean(f"{added.name}: {added.kind}, {added.date}, {len(added.anchors)} anchors, sha256 {added.sha256}"))
+    inside = f"{len(added.anchors)} anchors" + (f", {len(added.issuers)} aggregators" if added.issuers else "")
+    emit(clean(f"{added.name}: {added.kind}, {added.date}, {inside}, sha256 {added.sha256}"))
 
 
 @trust_app.command("update")
@@ -212,15 +219,18 @@ def trust_update(
             emit(clean(f"{name}: {len(fetched.anchors)} anchors, {today}, sha256 {fetched.sha256}"))
 
 
-def _show_difference(old: object, new: object) -> None:
+def _show_difference(old: TrustList, new: TrustList) -> None:
     from provenance import certificates, trust
 
-    added, removed = trust.compare(old, new)  # type: ignore[arg-type]
+    added, removed = trust.compare(old, new)
     for sign, anchors in (("+", added), ("-", removed)):
         for anchor in anchors:
             subject, until = anchor.subject.rfc4514_string(), anchor.not_valid_after_utc.date()
             emit(clean(f"{sign} {subject} (until {until}, sha256 {certificates.fingerprint(anchor)})"))
-    if not added and not removed:
+    for sign, issuers in (("+", new.issuers - old.issuers), ("-", old.issuers - new.issuers)):
+        for issuer in sorted(issuers):
+            emit(clean(f"{sign} {issuer}"))
+    if not added and not removed and new.issuers == old.issuers:
         emit("the same anchors")
 
 

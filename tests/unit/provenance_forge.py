@@ -4,11 +4,13 @@ The SDK checks a certificate before it signs with it, so the files a verifier mu
 signature's box lies outside of the hashed bytes; it is replaced by one of the same length.
 """
 
+import base64
 import hashlib
+import json
 
 from asn1crypto import tsp
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
 from provenance import cose
 from provenance.store import opened
@@ -164,3 +166,93 @@ def fragmented(signed_init, segments, leaf):
     data = signed_init.read_bytes()
     assert data.count(old) == 1
     return data.replace(old, new), made
+
+
+def aggregated(signed, target, leaf, issuer=None, key=None, other_asset=False, valid_until=None):
+    """A WAV signed with an X.509 identity (timestamped, for the room), its identity made an aggregator's credential instead.
+
+    issuer : its DID, by default ``did:jwk`` of ``key`` (Ed25519). The SDK signs no such credential from Python.
+    """
+    key = key or ed25519.Ed25519PrivateKey.generate()
+    with opened(signed) as found:
+        old, label = found.store, found.document["active_manifest"]
+    ((_, top),) = list(cose._boxes(old))
+    manifest = child(top, label)
+    assertions = child(manifest, "c2pa.assertions")
+
+    def cbor(box):
+        return next(payload for kind, payload in cose._boxes(box) if kind == b"cbor")
+
+    before = cbor(child(assertions, "cawg.identity"))
+    said = cose.decode(before)["signer_payload"]
+    said["sig_type"] = "cawg.identity_claims_aggregation"
+    asset = {
+        **said,
+        "referenced_assertions": [
+            {**item, "hash": base64.b64encode(bytes(32) if other_asset else item["hash"]).decode()}
+            for item in said["referenced_assertions"]
+        ],
+    }
+    credential = {
+        "@context": ["https://www.w3.org/ns/credentials/v2", "https://cawg.io/identity/1.1/ica/context/"],
+        "type": ["VerifiableCredential", "IdentityClaimsAggregationCredential"],
+        "issuer": issuer or did_of(key),
+        "validFrom": "2026-01-01T00:00:00Z",
+        **({"validUntil": valid_until} if valid_until else {}),
+        "credentialSubject": {
+            "verifiedIdentities": [
+                {
+                    "type": "cawg.social_media",
+                    "name": "The picture desk",
+                    "username": "desk",
+                    "uri": "https://example.com/desk",
+                    "verifiedAt": "2026-01-01T00:00:00Z",
+                    "provider": {"id": "https://example.com", "name": "Example"},
+                }
+            ],
+            "c2paAsset": asset,
+        },
+    }
+    payload = json.dumps(credential).encode()
+    protected = encode({1: -8, 3: "application/vc"})
+    signature = key.sign(encode(["Signature1", protected, b"", payload]))
+    made = {"signer_payload": said, "signature": b"\xd2" + encode([protected, {}, payload, signature])}
+
+    def padded(length):
+        return encode({**made, "pad1": bytes(length)})
+
+    identity = padded(1000 + len(before) - len(padded(1000)))
+    assert len(identity) == len(before)
+    assertions = rebuilt(assertions, "cawg.identity", identity)
+    claim = cose.decode(cbor(child(manifest, "c2pa.claim.v2")))
+    for kind in ("created_assertions", "gathered_assertions"):
+        for reference in claim.get(kind, []):
+            reference["hash"] = hashlib.sha256(child(assertions, reference["url"].rsplit("/", 1)[1])).digest()
+    claim = encode(claim)
+    chain = [certificate.public_bytes(serialization.Encoding.DER) for certificate in leaf.chain]
+    protected = encode({1: -7, 33: chain})
+    r, s = utils.decode_dss_signature(
+        leaf.key.sign(encode(["Signature1", protected, b"", claim]), ec.ECDSA(hashes.SHA256()))
+    )
+    room = len(cbor(child(manifest, "c2pa.signature")))
+
+    def sign1(padding):
+        unprotected = {"pad": bytes(padding)}
+        return b"\xd2" + encode([protected, unprotected, None, r.to_bytes(32, "big") + s.to_bytes(32, "big")])
+
+    inner = rebuilt(manifest, "c2pa.assertions", lambda _: assertions)
+    inner = rebuilt(inner, "c2pa.claim.v2", claim)
+    inner = rebuilt(inner, "c2pa.signature", sign1(300 + room - len(sign1(300))))
+    new = superbox(rebuilt(top, label, lambda _: inner))
+    assert len(new) == len(old), (len(new), len(old))
+    data = signed.read_bytes()
+    assert data.count(old) == 1
+    target.write_bytes(data.replace(old, new))
+    return target
+
+
+def did_of(key):
+    """The ``did:jwk`` of an Ed25519 key."""
+    raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": base64.urlsafe_b64encode(raw).rstrip(b"=").decode()}
+    return "did:jwk:" + base64.urlsafe_b64encode(json.dumps(jwk).encode()).decode()

@@ -92,8 +92,9 @@ def ranges(path):
         elif name == "c2pa.claim.v2":
             blobs += [payload for inner, payload in cose._boxes(box) if inner == b"cbor"]
     inside = [[base + data.index(blob), base + data.index(blob) + len(blob)] for blob in blobs]
-    start = 0 if path.suffix == ".mp4" else base - 40  # an MP4's ftyp is covered by nobody's hashes
-    return path.suffix, inside, [max(0, start), base + len(data) + 8]
+    if path.suffix == ".mp4":  # nobody's hashes cover its ftyp, nor the free boxes up to the first that holds something
+        return path.suffix, inside, [0, min(whole.index(name, base + len(data)) for name in (b"moov", b"mdat")) - 4]
+    return path.suffix, inside, [max(0, base - 40), base + len(data) + 8]
 
 
 def test_mutated_files_neither_crash_nor_hang_nor_pass(tmp_path):
