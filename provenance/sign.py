@@ -7,6 +7,7 @@ before anything has the name that was asked for.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import logging
 import os
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from gioconda.core.errors import CredentialError, MediaError, UsageError
-from gioconda.core.files import atomic_path, refuse_overwrite
-from gioconda.core.types import Claim, Frames, ProvenanceState, Synthesis
+from gioconda.core.files import atomic_path, refuse_overwrite, sha256_of
+from gioconda.core.types import Claim, Frames, Ingredient, ProvenanceState, Synthesis
 from provenance import certificates, claims, embed, engine, policy, repository, signers, streams, thumbnails
 from provenance.claims import Credential, SoftBinding
 from provenance.store import Opened, opened
@@ -112,6 +113,7 @@ def sign_file(
 
     Parameters
     ----------
+    claim : an edit that names no parent has ``source`` for one.
     target : the signed file, or with ``sidecar`` the ``.c2pa`` file (None: the source's name with ``.c2pa`` appended).
     signer : the development key when None. One signer may serve many files and threads.
     trust : lists by which signed ingredients are judged when they are taken in.
@@ -144,11 +146,19 @@ def sign_file(
             raise UsageError("no target", where=str(origin), hint="a file is never signed in place; name another")
         target = origin.with_name(origin.name + ".c2pa")
     final = Path(target)
+    named = engine.mime_of(final)
+    if not sidecar and final.suffix and named != kind and not {named, kind} <= _ONE_PASS:
+        raise UsageError(
+            "its name says another container than the source's", where=str(final), hint=f"name it *{origin.suffix}"
+        )
     if final.exists() and os.path.samefile(origin, final):
         raise UsageError("a file is never signed in place", where=str(final), hint="name another target")
     refuse_overwrite(final, force)
     chosen = signer or signers.default()
     credential = claim if isinstance(claim, Credential) else claims.of_synthesis(claim)
+    if credential.intent == "edit" and not any(item.role == "parent" for item in credential.ingredients):
+        parent = Ingredient("parent", sha256_of(origin), origin.name, str(origin), kind)
+        credential = dataclasses.replace(credential, ingredients=(*credential.ingredients, parent))
     anchors = _anchors(chosen, trust)
     with atomic_path(final) as temporary:
         manifest = _sign(origin, None if sidecar else temporary, kind, credential, chosen, anchors)
@@ -187,10 +197,10 @@ def _sign(
     try:
         with contextlib.ExitStack() as stack:
             stream = stack.enter_context(open(origin, "rb", buffering=0))
-            # What is opened from the source itself, its parent, only the SDK's own call adds.
-            itself = credential.intent != "create" and not any(item.role == "parent" for item in credential.ingredients)
             layout = None
-            if destination is not None and kind in _ONE_PASS and not itself and streams.possible():
+            # An update's parent is the source itself, which only the SDK's own call adds.
+            updates = credential.intent == "update"
+            if destination is not None and kind in _ONE_PASS and not updates and streams.possible():
                 layout = embed.plan(stream) if isinstance(signer, signers.Contextual) else None
             settings = engine.settings(
                 anchors, hosts=_hosts(signer), merkle=_in_leaves(origin) if layout is None else True
@@ -202,10 +212,8 @@ def _sign(
             builder = stack.enter_context(c2pa.Builder(claims.to_manifest(credential), context=context))
             if destination is None:
                 builder.set_no_embed()
-            if credential.intent == "update":
+            if updates:
                 builder.set_intent(c2pa.C2paBuilderIntent.UPDATE)
-            elif credential.intent == "edit" and itself:
-                builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
             for index, item in enumerate(credential.ingredients):
                 _add_ingredient(builder, index, item)
             sink: IO[bytes]

@@ -9,7 +9,7 @@ from provenance_kit import authority, created, leaf, signer_of, synthesis, trust
 from gioconda.core.errors import CredentialError, MediaError, UsageError
 from gioconda.core.fingerprint import essence
 from gioconda.core.types import Claim, ProvenanceState
-from provenance import keys, sign, signers, trust
+from provenance import claims, keys, sign, signers, trust
 from provenance.read import read
 
 
@@ -167,3 +167,26 @@ def test_ingredients_come_back_as_a_tree_with_thumbnails(tmp_path, signer):
     assert len(pictures[0]) < 5000  # the SDK's own would be enlarged to 1024 pixels
     assert found.label["source_sha256"] == [sha256_of(face), "cd" * 32]
     assert found.label["driver_sha256"] == [sha256_of(driver)]
+
+
+def test_a_name_that_says_another_container_is_refused(tmp_path, signer):
+    source = write_any(tmp_path / "plain.mp4")
+    for name in ("signed.mkv", "signed.jpg"):
+        with pytest.raises(UsageError, match="another container"):
+            sign.sign_file(source, tmp_path / name, created(), signer=signer)
+    assert sign.sign_file(source, tmp_path / "signed.m4v", created(), signer=signer).exists()
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".mp4"])
+def test_an_edit_without_a_parent_is_one_of_its_source(tmp_path, signer, suffix):
+    from gioconda.core.files import sha256_of
+
+    source = write_any(tmp_path / f"interview{suffix}")
+    edit = claims.Credential("an edit", intent="edit", actions=(claims.Action("c2pa.edited"),))
+    found = read(sign.sign_file(source, tmp_path / f"edited{suffix}", edit, signer=signer), trust=trust_in(authority()))
+    assert found.state == ProvenanceState.TRUSTED
+    (parent,) = found.ingredients
+    assert (parent.title, parent.relationship) == (f"interview{suffix}", "parentOf")
+    assert parent.thumbnail.startswith(b"\xff\xd8")
+    assert [action["action"] for action in found.actions] == ["c2pa.opened", "c2pa.edited"]
+    assert sha256_of(source).encode() in (tmp_path / f"edited{suffix}").read_bytes()
