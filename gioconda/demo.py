@@ -50,15 +50,15 @@ class Scale:
     tune_steps : for each portrait. shots : T of the labelled set.
     """
 
-    people: int = 32
+    people: int = 28
     takes: int = 1
-    frames: int = 80
-    train_steps: int = 40
-    tune_steps: int = 80
+    frames: int = 60
+    train_steps: int = 30
+    tune_steps: int = 40
     shots: int = 8
     portraits: tuple[str, ...] = ("astronaut", "cast:530/1", "cast:531/1", "cast:532/1")
     drivers: tuple[str, ...] = ("cast:540/2", "cast:541/3", "cast:542/4")
-    seconds: float = 2.0
+    seconds: float = 1.6
     seed: int = 0
 
 
