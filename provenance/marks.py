@@ -29,8 +29,14 @@ BAND = 4  # DCT radii in one band of equal strength
 FALL = 70  # DCT radius at which trust has fallen to 1/e
 CLIP = 2.5  # of the picture's own strength: how much one coefficient may vote
 FLOOR = 0.5  # least strength of a band, in luma levels; a flat picture has none of its own
-STRENGTH = 1.15  # standard deviations each bit is pushed to
-STEP, ROUNDS = 0.2, 4  # of the embedder's correction
+STRENGTH = 0.95  # standard deviations each bit is pushed to
+STEP, ROUNDS = 0.2, 8  # of the embedder's correction
+FLAT_ROOM = 0.12  # least room, that of a flat area
+FLAT_MOST, BUSY_MOST = (
+    2.0,
+    0.6,
+)  # luma levels a pixel may change in a flat area, and more for each level of texture there
+CALM = 9  # pixels of the neighbourhood whose least busy part counts
 LIMIT = 2.0  # of a band's strength: how far one coefficient may move
 MIN_SIDE = 64  # pixels; a smaller picture has no room for 64 bits
 
@@ -85,13 +91,19 @@ def _ring(luma: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(dctn(luma, norm="ortho").ravel()[_layout()[0]], np.float64)
 
 
-def _room(luma: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much change each pixel hides, (256, 256) around 1: little on smooth skin, much in hair and cloth."""
+def _room(luma: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How much change each pixel hides, (256, 256) around 1, and the most that it may change, in luma levels.
+
+    Little in flat areas, much in hair and cloth. The flat side of an edge is flat: the limit looks at the least busy
+    neighbourhood around, or the mark would stand as blotches along every outline.
+    """
     import cv2
 
     mean = cv2.GaussianBlur(luma, (0, 0), 4)
     deviation = np.sqrt(np.maximum(cv2.GaussianBlur(luma * luma, (0, 0), 4) - mean * mean, 0))
-    return np.asarray(cv2.GaussianBlur(np.clip(deviation / 9, 0.45, 1.8), (0, 0), 3), np.float32)
+    room = cv2.GaussianBlur(np.clip(deviation / 9, FLAT_ROOM, 1.8), (0, 0), 3)
+    calm = cv2.GaussianBlur(cv2.erode(deviation, np.ones((CALM, CALM), np.uint8)), (0, 0), 2)
+    return np.asarray(room, np.float32), np.asarray(FLAT_MOST + BUSY_MOST * calm, np.float32)
 
 
 def _scale(coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -144,7 +156,7 @@ def embed(frames: Frames, payload: int, strength: float = STRENGTH) -> Frames:
     height, width = frames.shape[1:3]
     for t, frame in enumerate(frames):
         luma = _luma(frame)
-        room = _room(luma)
+        room, most = _room(luma)
         host = _ring(luma)
         scale = _scale(host)
         change = np.zeros_like(host)
@@ -156,6 +168,7 @@ def embed(frames: Frames, payload: int, strength: float = STRENGTH) -> Frames:
             spectrum = np.zeros(GRID * GRID, np.float32)
             spectrum[flat] = change
             pattern = idctn(spectrum.reshape(GRID, GRID), norm="ortho") * room
+            pattern = np.clip(pattern, -most, most)
         added = cv2.resize(pattern, (width, height), interpolation=cv2.INTER_CUBIC)
         out[t] = np.clip(np.rint(frame.astype(np.float32) + added[..., None]), 0, 255).astype(np.uint8)
     return out

@@ -333,7 +333,9 @@ def reenact(
         )  # fmt: skip
         picture = None
         if preview:
-            picture = _write_preview(frames, None if job.side_by_side else driver.crops, target, claim, signer, force)
+            picture = _write_preview(
+                frames, None if job.side_by_side else driver.crops, target, claim, signer, force, marked
+            )
         if save_tracks:
             from synth.framing import save_track
 
@@ -389,18 +391,31 @@ def _claim(
 
 
 def _write_preview(
-    frames: Frames, drivers: Frames | None, target: Path, claim: Claim, signer: Signer | None, force: bool
+    frames: Frames,
+    drivers: Frames | None,
+    target: Path,
+    claim: Claim,
+    signer: Signer | None,
+    force: bool,
+    marked: bool,
 ) -> Path:
-    """A strip of the clip's moments, signed like the clip."""
+    """A strip of the clip's moments, marked and signed like the clip."""
     from dataclasses import replace
 
     from gioconda.core.media import write_image
-    from provenance import sign
+    from provenance import claims, repository, sign
 
     path = target.with_name(f"{target.stem}-preview.jpg")
     refuse_overwrite(path, force)
     with tempfile.TemporaryDirectory(prefix=".gioconda-", dir=target.parent) as folder:
         unsigned = Path(folder) / "strip.jpg"
-        write_image(unsigned, strip(frames, drivers))
-        sign.sign_file(unsigned, path, replace(claim, title=path.name), signer=signer, force=force)
+        picture, bindings = strip(frames, drivers), ()
+        if marked:
+            (picture,), binding = repository.marker(picture[None])
+            bindings = (binding,)
+        write_image(unsigned, picture)
+        credential = claims.of_synthesis(replace(claim, title=path.name), soft_bindings=bindings)
+        sign.sign_file(unsigned, path, credential, signer=signer, force=force)
+    if marked:
+        repository.remember(path)
     return path

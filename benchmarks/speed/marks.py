@@ -44,18 +44,31 @@ def clips_of(paths: list[str]) -> list[tuple[str, np.ndarray, Fraction]]:
     return [(f"cast-{p.identity}", p.frames, p.fps) for p in played]
 
 
+def grain(frames: np.ndarray, marked: np.ndarray) -> float:
+    """Root mean square change, in luma levels, of the flat tenth of the first frame: where a mark is seen first; NaN if none is flat."""
+    import cv2
+
+    luma = cv2.cvtColor(frames[0], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    mean = cv2.GaussianBlur(luma, (0, 0), 4)
+    deviation = np.sqrt(np.maximum(cv2.GaussianBlur(luma * luma, (0, 0), 4) - mean * mean, 0))
+    flat = deviation < min(3.0, float(np.quantile(deviation, 0.1)) + 1e-3)
+    change = marked[0].astype(np.float64) - frames[0]
+    return float(np.sqrt(np.mean(change[flat] ** 2))) if flat.any() else float("nan")
+
+
 def measure(clips: list[tuple[str, np.ndarray, Fraction]]) -> dict[str, Any]:
     """Rows by rung: clips read back, errors of coded bits, false alarms; with the embedder's cost and PSNR."""
     rungs = suite.load("ladder").degradations
     hits: dict[str, list[bool]] = defaultdict(list)
     errors: dict[str, list[float]] = defaultdict(list)
     alarms: dict[str, list[bool]] = defaultdict(list)
-    psnr, embedding, reading = [], [], []
+    psnr, flat, embedding, reading = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for number, (_, frames, fps) in enumerate(clips):
             begun = time.perf_counter()
             marked, binding = repository.marker(frames)
             embedding.append((time.perf_counter() - begun) / len(frames))
+            flat.append(grain(frames, marked))
             psnr.append(10 * np.log10(255**2 / np.mean((frames.astype(np.float64) - marked) ** 2)))
             for kind, pictures in (("marked", marked), ("plain", frames)):
                 path = Path(folder) / f"{number}-{kind}.mp4"
@@ -93,6 +106,7 @@ def measure(clips: list[tuple[str, np.ndarray, Fraction]]) -> dict[str, Any]:
         "false_alarm_trials": total,
         "false_alarm_upper95": round(interval(sum(sum(v) for v in alarms.values()), total)[1], 5),
         "psnr_db": [round(float(np.min(psnr)), 1), round(float(np.median(psnr)), 1), round(float(np.max(psnr)), 1)],
+        "flat_levels": [round(float(f(flat)), 2) for f in (np.nanmin, np.nanmedian, np.nanmax)],
         "embed_ms_a_frame": round(1000 * float(np.median(embedding)), 2),
         "read_ms_a_frame": round(1000 * float(np.median(reading)), 2),
     }

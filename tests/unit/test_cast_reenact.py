@@ -109,10 +109,13 @@ def test_the_label_is_on_by_default_and_leaving_it_off_needs_consent(tmp_path):
 def test_the_invisible_mark_is_signed_and_read_back(tmp_path):
     from provenance import marks
 
-    made = reenact(["cast:3/1"], ["cast:4/1"], tmp_path / "a.mp4", HEADS, quick(mark=True), consent="embedded")[0]
-    binding = read(made.path).soft_bindings[0]
-    reading = marks.read(frames_of(made.path))
-    assert reading.value is not None and reading.value in str(binding)
+    made = reenact(
+        ["cast:3/1"], ["cast:4/1"], tmp_path / "a.mp4", HEADS, quick(mark=True), consent="embedded", preview=True
+    )[0]
+    for path in (made.path, made.preview):  # the picture beside the clip too
+        binding = read(path).soft_bindings[0]
+        reading = marks.read(frames_of(path))
+        assert reading.value is not None and reading.value in str(binding)
 
 
 def test_real_people_need_consent(portrait, tmp_path):
