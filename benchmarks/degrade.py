@@ -28,7 +28,7 @@ from benchmarks.table import CLEAN
 from gioconda.core.errors import UsageError
 from gioconda.core.files import sha256_of
 
-__all__ = ["CHAINS", "Degradation", "apply", "parse"]
+__all__ = ["CHAINS", "Degradation", "apply", "parse", "trim"]
 
 Frame = NDArray[np.uint8]
 _VERSION = 1  # change it when the same steps give other pixels
@@ -196,6 +196,20 @@ def cache_folder() -> Path:
     from gioconda.core.cache import folder
 
     return folder() / "degraded"
+
+
+def trim() -> int:
+    """Bring the cache below ``GIOCONDA_DEGRADED_MB`` (20,000 by default), the clips longest unused going first; returns how many went.
+
+    For the end of a run: in the middle of one, a clip could go between being made and being read.
+    """
+    from gioconda.core import cache
+
+    try:
+        bound = int(float(os.environ.get("GIOCONDA_DEGRADED_MB", "20000")) * 1e6)
+    except ValueError:
+        bound = 20_000_000_000
+    return cache.trim(cache_folder(), bound)
 
 
 def _encoders() -> str:

@@ -410,6 +410,7 @@ def run(
                 ledger.add(row)
                 done += 1
             advance(done)
+    degrade.trim()
     outcome = Outcome(folder, rows, rows if tasks or seen else 0, ledger.failed, ledger.abstained)
     if shard[1] == 1:
         write_json(folder / "complete.json", {"rows": rows, "failed": ledger.failed, "abstained": ledger.abstained})

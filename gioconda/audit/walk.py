@@ -80,7 +80,7 @@ class Walk:
                 yield from self._one(root)
 
     def _skip(self, why: str) -> None:
-        self.skipped[why] = self.skipped.get(why, 0) + 1
+        self.skipped[why] = self.skipped.get(why, 0) + 1  # asked for files of this shard only, so that shards add up
 
     def _ours(self, key: str) -> bool:
         i, n = self.shard
@@ -94,16 +94,18 @@ class Walk:
             try:
                 entries = os.scandir(folder)
             except OSError:
-                self._skip("folder that may not be read")
+                if self._ours(os.path.relpath(folder, root)):
+                    self._skip("folder that may not be read")
                 continue
             with entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         if os.path.realpath(entry.path) not in self.exclude:
                             stack.append(entry.path)
+                    elif not self._ours(os.path.relpath(entry.path, root)):
+                        continue
                     elif self.every or os.path.splitext(entry.name)[1].lower() in SUFFIXES:
-                        found = self._entry(entry, inside)
-                        if found and self._ours(os.path.relpath(entry.path, root)):
+                        if found := self._entry(entry, inside):
                             yield found
                     else:
                         self._skip("no name of a clip or picture (--all takes it)")

@@ -70,7 +70,10 @@ def serve(
         timeout_graceful_shutdown=3,
         limit_concurrency=64,
     )
-    uvicorn.Server(config).run(sockets=[here])
+    try:
+        uvicorn.Server(config).run(sockets=[here])
+    except KeyboardInterrupt:  # how one ends a page: nothing was cut short
+        notice("the page has ended")
 
 
 def _absolute(item: str) -> str:

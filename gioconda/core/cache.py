@@ -105,13 +105,13 @@ def store(key: Mapping[str, Any], tracks: tuple[FaceTrack, ...]) -> None:
             np.savez_compressed(file, **arrays)
         # Looking through the folder costs more than writing to it: once at first, then now and then.
         if next(_stores) % 64 == 0:
-            trim(bound)
+            trim(folder() / "tracks", bound)
 
 
-def trim(bound: int) -> int:
-    """Remove the entries longest unused until the rest takes at most ``bound`` bytes; returns how many went."""
+def trim(within: Path, bound: int) -> int:
+    """Remove the files of ``within/??/`` longest unused until the rest takes at most ``bound`` bytes; returns how many went."""
     entries = []
-    for path in (folder() / "tracks").glob("??/*.npz"):
+    for path in within.glob("??/*"):
         with contextlib.suppress(OSError):
             facts = path.stat()
             entries.append((facts.st_mtime, facts.st_size, path))

@@ -93,3 +93,18 @@ def test_an_unreadable_file_is_a_counted_row_not_a_crash(tree):
     (tree / "set" / "real" / "p0" / "text.mp4").write_text("not a clip")
     done = gioconda("data", "index", tree / "set", "--out", tree / "i.parquet", "-q")
     assert done.returncode == 4 and "1 unreadable" in done.stdout and "9 samples" in done.stdout
+
+
+def test_a_page_that_is_ended_promises_no_resumption(tmp_path):
+    import signal
+
+    command = [sys.executable, "-m", "gioconda", "serve", "--port", "0", "--folder", str(tmp_path / "kept")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as page:
+        assert page.stdout.readline().startswith("http://127.0.0.1:")
+        assert "Ctrl-C ends the page" in page.stderr.readline()
+        import time
+
+        time.sleep(1)  # until the server has its handlers
+        page.send_signal(signal.SIGINT)
+        said = page.communicate(timeout=60)[1]
+    assert page.returncode == 0 and "the page has ended" in said and "resume" not in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -142,6 +143,19 @@ def test_degraded_clips_are_deterministic_cached_and_touch_the_whole_video(clips
         assert (clip.facts.width, clip.facts.height) == (32, 24)
         assert len(list(clip.frames("all"))) == 10
     assert not [p for p in (tmp_path / "one").rglob(".*") if p.is_file()], "no intermediate files are left"
+
+
+def test_degraded_clips_are_kept_within_a_bound_the_longest_unused_going_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIOCONDA_CACHE", str(tmp_path))
+    for number in range(4):
+        path = degrade.cache_folder() / "ab" / f"{number}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(400_000))
+        os.utime(path, (number, number))
+    assert degrade.trim() == 0
+    monkeypatch.setenv("GIOCONDA_DEGRADED_MB", "1")
+    assert degrade.trim() == 2
+    assert sorted(p.name for p in degrade.cache_folder().glob("*/*")) == ["2.mp4", "3.mp4"]
 
 
 def test_frame_rate_crop_and_chains(clips, tmp_path):

@@ -158,6 +158,15 @@ def test_tables_agree_with_the_rows(tree, tmp_path):
 def test_shards_share_all_files_and_none_twice(tree):
     parts = [{f.path for f in Walk((str(tree),), shard=(i, 3))} for i in (1, 2, 3)]
     assert sum(map(len, parts)) == 5 and len(set.union(*parts)) == 5
+    for number in range(20):
+        (tree / f"notes-{number}.txt").write_text("no clip")
+    counts = []
+    for shard in ((1, 1), (1, 3), (2, 3), (3, 3)):
+        walk = Walk((str(tree),), shard=shard)
+        list(walk)
+        counts.append(sum(walk.skipped.values()))
+    whole, *shares = counts
+    assert whole >= 20 and sum(shares) == whole and max(shares) < whole
     assert shard_of("a/b.mp4", 7) == shard_of("a/b.mp4", 7) and 1 <= shard_of("x", 7) <= 7
 
 
