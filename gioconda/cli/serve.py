@@ -25,6 +25,7 @@ def serve(
 
     Example: gioconda serve --port 7503
     """
+    import contextlib
     import socket
     from pathlib import Path
 
@@ -70,10 +71,9 @@ def serve(
         timeout_graceful_shutdown=3,
         limit_concurrency=64,
     )
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # how one ends a page: nothing was cut short
         uvicorn.Server(config).run(sockets=[here])
-    except KeyboardInterrupt:  # how one ends a page: nothing was cut short
-        notice("the page has ended")
+    notice("the page has ended")
 
 
 def _absolute(item: str) -> str:

@@ -97,14 +97,16 @@ def test_an_unreadable_file_is_a_counted_row_not_a_crash(tree):
 
 def test_a_page_that_is_ended_promises_no_resumption(tmp_path):
     import signal
+    import urllib.request
 
     command = [sys.executable, "-m", "gioconda", "serve", "--port", "0", "--folder", str(tmp_path / "kept")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as page:
-        assert page.stdout.readline().startswith("http://127.0.0.1:")
-        assert "Ctrl-C ends the page" in page.stderr.readline()
-        import time
-
-        time.sleep(1)  # until the server has its handlers
-        page.send_signal(signal.SIGINT)
-        said = page.communicate(timeout=60)[1]
-    assert page.returncode == 0 and "the page has ended" in said and "resume" not in said
+    with open(tmp_path / "said", "w") as said:
+        page = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True)
+        with page:
+            address = page.stdout.readline().strip()
+            with urllib.request.urlopen(address, timeout=60) as answer:  # answered once the server runs
+                assert answer.status == 200
+            page.send_signal(signal.SIGINT)
+            code = page.wait(timeout=60)
+    text = (tmp_path / "said").read_text()
+    assert code == 0 and "the page has ended" in text and "resume" not in text
