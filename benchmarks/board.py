@@ -23,6 +23,8 @@ __all__ = ["HELD_FPR", "SCHEMA", "build", "held_threshold", "to_csv", "to_latex"
 
 SCHEMA = "gioconda.benchmark/1"
 SLICE_METRICS = ("auc", "tpr@fpr=0.01")
+OPERATING_FPR = (0.05, 0.01, 0.001)  # false-alarm rates a reader is told thresholds for, besides those of the suite
+PREVALENCES = (0.1, 0.01, 0.001)  # shares of fakes an alarm is weighed at, where the user names none
 HELD_FPR = 0.05  # the threshold carried from clean clips to degraded ones: at 1 % it would rest on too few reals
 CURVE_POINTS = 400
 WORST = 3  # of each kind, for each detector
@@ -127,6 +129,32 @@ def _reliability(table: Table, detector: str, seed: int) -> dict[str, Any] | Non
         "origin": "given" if column.probability else "platt-crossfit",
         "risk_coverage": [[round(float(c), 5) for c in coverage[keep]], [round(float(r), 5) for r in risk[keep]]],
     }
+
+
+def _operating(
+    labels: NDArray[Any],
+    scores: NDArray[np.float64],
+    figures: Sequence[Mapping[str, Any]],
+    prevalences: Sequence[float],
+) -> list[dict[str, Any]]:
+    """What a threshold does on these clips, one row for each ``tpr@fpr`` among ``figures``: the threshold, the fakes found, and
+    how many alarms would be right where fakes are rarer than here."""
+    rows = []
+    for figure in figures:
+        fpr = metrics.parse(figure["metric"]).params["fpr"]
+        found = figure["value"]
+        rows.append(
+            {
+                "fpr": fpr,
+                "threshold": None if found is None else metrics.threshold_at(labels, scores, fpr),
+                **{k: figure[k] for k in ("value", "low", "high", "refused", "no_interval")},
+                "ppv": [
+                    {"prevalence": p, "value": None if found is None else float(metrics.right_alarms(found, fpr, p))}
+                    for p in prevalences
+                ],
+            }
+        )
+    return sorted(rows, key=lambda row: -row["fpr"])
 
 
 def held_threshold(clean: Table, detector: str) -> float | None:
@@ -291,6 +319,7 @@ def build(
     extra: Mapping[str, Any] | None = None,
     not_comparable: str = "",
     slices: Sequence[str] = (),
+    prevalences: Sequence[float] = PREVALENCES,
 ) -> dict[str, Any]:
     """Everything the page shows. ``frames`` : the same clips frame by frame, for frame-level figures.
 
@@ -299,13 +328,18 @@ def build(
     ``extra`` : suite, probes, stability, command, versions… copied into the document as they are.
     """
     wanted = [metrics.parse(name) for name in names]
+    asked = {metric.name for metric in wanted}
+    operating = [metrics.parse(f"tpr@fpr={fpr:g}") for fpr in OPERATING_FPR]
+    operating = [metric for metric in operating if metric.name not in asked]
     main = headline(table)
     detectors: list[dict[str, Any]] = []
     for name, column in table.detectors.items():
         rows = np.flatnonzero(main.labelled & main.detectors[name].scored)
         labels, scores = main.labels[rows], main.detectors[name].scores[rows]
         both = min(np.sum(labels == 0), np.sum(labels == 1)) >= metrics.FEWEST_PER_CLASS
-        figures = figures_of(main, name, wanted, resamples=resamples, seed=seed)
+        figures = figures_of(main, name, [*wanted, *operating], resamples=resamples, seed=seed)
+        at = [f for f in figures if f["metric"].startswith("tpr@")]
+        figures = figures[: len(wanted)]
         if frames is not None and name in frames.detectors:
             figures += figures_of(
                 headline(frames), name, [m for m in wanted if m.base == "auc"], resamples=resamples, seed=seed
@@ -320,6 +354,7 @@ def build(
                 "statuses": _statuses(table, column),
                 "coverage": float(main.detectors[name].scored[main.labelled].mean()) if main.labelled.any() else 0.0,
                 "figures": figures,
+                "operating": _operating(labels, scores, at, prevalences),
                 "curves": _curves(labels, scores) if both else None,
                 "calibration": _reliability(main, name, seed),
                 "seconds_per_clip": float(np.median(seconds)) if len(seconds) else None,

@@ -99,6 +99,9 @@ def roc(document: Mapping[str, Any]) -> str:
         axes.set(
             xscale="log", xlim=(floor, 1), ylim=(0, 1.005), xlabel="False alarms among reals", ylabel="Fakes found"
         )
+        ticks = [t for t in (0.0001, 0.001, 0.01, 0.1, 1.0) if t >= floor]
+        axes.set_xticks(ticks, [f"{100 * t:g} %" for t in ticks])
+        axes.set_yticks([i / 5 for i in range(6)], [f"{20 * i} %" for i in range(6)])
 
     told = "; ".join(
         f"{n} finds {_read(x, y, 0.01):.0%} of fakes at 1 % false alarms and {_read(x, y, 0.1):.0%} at 10 %"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from benchmarks import figures
 
 __all__ = ["to_html"]
 
+MOST_ACROSS = 6  # slices laid side by side; more go down the page, which paper can follow
 _AXIS_TITLES = {"degradation": "By degradation", "generator": "By generator"}
 
 
@@ -33,6 +36,16 @@ def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
+def _breakable(name: str) -> Markup:
+    """A figure's name that a narrow column may break before its protocol."""
+    return Markup("<wbr>/").join(escape(part) for part in name.split("/"))
+
+
+def _counts(figure: Mapping[str, Any] | None) -> str:
+    """How many clips a slice rests on."""
+    return "" if figure is None else f"{figure['n_real']:,} real, {figure['n_fake']:,} fake"
+
+
 def _refusals(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Figures or intervals that were refused: once each, with the detectors it concerns and the first one's numbers."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
@@ -50,40 +63,64 @@ def _refusals(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _heat(document: Mapping[str, Any], axis: str, metric: str) -> dict[str, Any]:
     """A detector × slice grid of one figure; shade runs from chance (0) to perfect (1)."""
-    entries = document["slices"][axis]
-    columns = list(dict.fromkeys(e["slice"] for e in entries))
-    rows = []
-    for detector in dict.fromkeys(d["name"] for d in document["detectors"]):
-        cells = []
-        for column in columns:
-            entry = next(e for e in entries if e["slice"] == column and e["detector"] == detector)
-            figure = next((f for f in entry["figures"] if f["metric"] == metric), None)
-            value = figure["value"] if figure else None
-            floor = 0.5 if metric == "auc" else 0.0
-            shade = 0 if value is None else round(100 * max(0.0, min(1.0, (value - floor) / (1 - floor))))
-            cells.append({"figure": figure, "value": value, "shade": shade, "held": entry.get("held")})
-        rows.append({"detector": detector, "cells": cells})
+    cells: dict[tuple[str, str], dict[str, Any]] = {}
+    floor = 0.5 if metric == "auc" else 0.0
+    for entry in document["slices"][axis]:
+        figure = next((f for f in entry["figures"] if f["metric"] == metric), None)
+        value = figure["value"] if figure else None
+        shade = 0 if value is None else round(100 * max(0.0, min(1.0, (value - floor) / (1 - floor))))
+        cells[entry["detector"], entry["slice"]] = {"figure": figure, "shade": shade, "held": entry.get("held")}
+    detectors = [d["name"] for d in document["detectors"]]
+    slices = list(dict.fromkeys(name for _, name in cells))
+    # The most clips any detector scored there: what a figure of this slice can rest on.
+    sizes = {
+        s: _counts(max((cells[d, s]["figure"] for d in detectors), key=lambda f: f["n_real"] + f["n_fake"] if f else 0))
+        for s in slices
+    }
+    down, across = (slices, detectors) if len(slices) > MOST_ACROSS else (detectors, slices)
+    turned = down is slices
     return {
-        "columns": columns,
-        "rows": rows,
+        "corner": "Slice" if turned else "Detector",
+        "columns": [{"name": c, "size": sizes.get(c, "") if not turned else ""} for c in across],
+        "rows": [
+            {
+                "name": r,
+                "size": sizes.get(r, "") if turned else "",
+                "cells": [cells[(c, r) if turned else (r, c)] for c in across],
+            }
+            for r in down
+        ],
+        "held": any(cell["held"] for cell in cells.values()),
         "metric": metric,
         "title": _AXIS_TITLES.get(axis, f"By {axis}"),
         "axis": axis,
     }
 
 
-def _thumb(folder: Path | None, sample: str) -> str | None:
-    """A thumbnail of a clip as a data URI, where the run kept one."""
-    if folder is None or not sample.isalnum():
+def _thumb(folders: Sequence[Path], sample: str) -> str | None:
+    """A thumbnail of a clip as a data URI, where a run kept one. sample : its id, with ``@fold`` where folds pool."""
+    name = sample.partition("@")[0]
+    if not name.isalnum():
         return None
-    path = folder / "thumbs" / f"{sample}.jpg"
-    if not path.exists() or path.stat().st_size > 200_000:
-        return None
-    return "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode()
+    for folder in folders:
+        path = folder / f"{name}.jpg"
+        if path.exists() and path.stat().st_size <= 200_000:
+            return "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode()
+    return None
 
 
-def to_html(document: Mapping[str, Any], *, folder: Path | None = None) -> str:
-    """The page. folder : the run's folder, for thumbnails of the worst clips."""
+def _worst(document: Mapping[str, Any], thumbs: Sequence[Path]) -> list[dict[str, Any]]:
+    """The clips each detector was most wrong on, in the leaderboard's order."""
+    found = []
+    for entry in document["detectors"]:
+        clips = [{**w, "thumb": _thumb(thumbs, w["id"])} for w in document["worst"] if w["detector"] == entry["name"]]
+        if clips:
+            found.append({"detector": entry["name"], "clips": clips})
+    return found
+
+
+def to_html(document: Mapping[str, Any], *, thumbs: Sequence[Path] = (), signed: str = "") -> str:
+    """The page. thumbs : folders with thumbnails of clips, by id. signed : name of the signed copy beside the page, or empty."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
@@ -93,7 +130,7 @@ def to_html(document: Mapping[str, Any], *, folder: Path | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "number": _number, "p": _p, "signed": _signed}
+    environment.filters |= {"percent": _percent, "number": _number, "p": _p, "signed": _signed, "breakable": _breakable}
     has_curves = any(d["curves"] for d in document["detectors"])
     has_calibration = any(d["calibration"] for d in document["detectors"])
     heat = [
@@ -116,6 +153,7 @@ def to_html(document: Mapping[str, Any], *, folder: Path | None = None) -> str:
         heat=heat,
         refusals=_refusals(document),
         colours=colours,
-        worst=[{**w, "thumb": _thumb(folder, w["id"])} for w in document["worst"]],
+        worst=_worst(document, thumbs),
+        signed=signed,
         caution=not document["comparable"] or any(p.get("solved") for p in document.get("probes") or []),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,17 +158,19 @@ def document(
         "suite": config["identity"]["suite"] if config else None,
         "probes": _probes(path, seed) if config else [],
         "stability": [],
-        "command": config["command"] if config else f"gioconda bench report {path.name} -o html=report.html",
+        "command": config["command"] if config else "",
+        "report_command": _command(path, metrics, prevalence, probabilities, protocol, resamples, seed),
         "environment": environment(),
+        "card": _card(table),
     }
     if config:
         extra["stability"] = reshare.stability(table, resamples=resamples, seed=seed)
         first = next(iter(parts(path).values()))
         extra["environment"] = json.loads((first / "environment.json").read_text(encoding="utf-8"))
         if len(table.meta["configs"]) > 1:
-            extra["card"] = {
-                "Folds": "one training a generator held out; figures over all clips pool the folds, read the slices"
-            }
+            extra["card"]["Folds"] = (
+                "one training a generator held out; figures over all clips pool the folds, read the slices"
+            )
         extra["cards"] = config["cards"]
     return board.build(
         table,
@@ -179,7 +182,41 @@ def document(
         extra=extra,
         not_comparable=_not_comparable(table) if config else "",
         slices=suite["slices"] if suite else (),
+        prevalences=board.PREVALENCES if prevalence is None else (prevalence,),
     )
+
+
+def _command(
+    path: Path,
+    metrics: Sequence[str],
+    prevalence: float | None,
+    probabilities: bool,
+    protocol: str,
+    resamples: int,
+    seed: int,
+) -> str:
+    """What makes this report again, without the folders of whoever made it first."""
+    words = ["gioconda", *(["--seed", str(seed)] if seed else []), "bench", "report", path.resolve().name]
+    words += ["--metrics", ";".join(metrics)] if metrics else []
+    words += ["--prevalence", f"{prevalence:g}"] if prevalence is not None else []
+    words += ["--probabilities"] if probabilities else []
+    words += ["--protocol", protocol] if protocol else []
+    words += ["--resamples", str(resamples), "-o", "html=report.html"]
+    return shlex.join(words)
+
+
+def _card(table: Table) -> dict[str, str]:
+    """Which scores or clips these are: hashes, and what the sets say of themselves."""
+    if "configs" not in table.meta:
+        return {"Scores": f"{table.meta['source']}, sha256 {table.meta['sha256']}"}
+    found = {}
+    for fold, config in table.meta["configs"].items():
+        found["List of samples" + (f", {fold} held out" if fold else "")] = (
+            f"sha256 {config['identity']['data']['sha256']}"
+        )
+        for name, card in config.get("sets", {}).items():
+            found[f"Set {name}"] = "; ".join(f"{key} {value}" for key, value in card.items())
+    return found
 
 
 def _not_comparable(table: Table) -> str:
@@ -228,8 +265,11 @@ def _at_prevalence(name: str, prevalence: float) -> str:
     return f"{base}@{','.join([*kept, f'prevalence={prevalence:g}'])}"
 
 
-def render(found: Mapping[str, Any], form: str, *, folder: Path | None = None) -> str:
-    """The document as text, json, html, csv or latex."""
+def render(found: Mapping[str, Any], form: str, *, folder: Path | None = None, signed: str = "") -> str:
+    """The document as text, json, html, csv or latex.
+
+    folder : the run's folder, for thumbnails. signed : the name of the signed copy beside a page, which then speaks of it.
+    """
     if form == "json":
         return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     if form == "csv":
@@ -239,7 +279,8 @@ def render(found: Mapping[str, Any], form: str, *, folder: Path | None = None) -
     if form == "html":
         from benchmarks.page import to_html
 
-        return to_html(found, folder=folder)
+        thumbs = [part / "thumbs" for part in parts(folder).values()] if folder else []
+        return to_html(found, thumbs=thumbs, signed=signed)
     return to_text(found)
 
 
@@ -371,6 +412,11 @@ def render_comparison(found: Sequence[comparisons.Difference], form: str) -> str
     return "\n".join(_difference_lines([d.__dict__ for d in found])) + "\n"
 
 
+def signed_name(path: Path) -> str:
+    """``report.html`` → ``report.signed.zip``."""
+    return path.stem + ".signed.zip"
+
+
 def sign_report(path: Path, found: Mapping[str, Any], *, signer: str = "", force: bool = False) -> list[str]:
     """Content Credentials for a written report; returns what to tell the user.
 
@@ -382,7 +428,7 @@ def sign_report(path: Path, found: Mapping[str, Any], *, signer: str = "", force
 
     from provenance import claims, sign, signers
 
-    target = path.with_name(path.stem + ".signed.zip")
+    target = path.with_name(signed_name(path))
     version = str(found.get("environment", {}).get("gioconda", "0"))
     made = claims.Action(
         "c2pa.created", claims.source_type("dataDrivenMedia"), software="gioconda", software_version=version

@@ -363,7 +363,8 @@ def run(
     whole = len(samples)
     samples = limited(samples, limit)
     identity = _identity(suite, loaded, samples, limit)
-    _claim(folder, identity, loaded, suite, whole, command, force)
+    sets = {name: _set_card(index) for name, index in indexes.items()}
+    _claim(folder, identity, loaded, suite, whole, command, force, sets)
     write_samples(folder, samples)
     ledger = _Ledger()
     for row in readings(folder):
@@ -417,6 +418,12 @@ def run(
     return outcome
 
 
+def _set_card(index: Index) -> dict[str, str]:
+    """What a reader of figures must know of the set: what it was made from, under which licences."""
+    card = {k: str(index.card[k]) for k in ("name", "from", "made by") if index.card.get(k)}
+    return card | {"licences": ", ".join(index.summary()["licences"]) or "not given"}
+
+
 def _claim(
     folder: Path,
     identity: Mapping[str, Any],
@@ -425,6 +432,7 @@ def _claim(
     whole: int,
     command: str,
     force: bool,
+    sets: Mapping[str, Mapping[str, str]],
 ) -> None:
     """Write the configuration before any work, or check that the folder holds the same run."""
     path = folder / "config.json"
@@ -453,6 +461,7 @@ def _claim(
             "suite": {**asdict(suite), "data": dict(suite.data)},
             "cards": {d.id: d.card.json() for d in loaded.values()},
             "samples_in_set": whole,
+            "sets": sets,
             "command": command,
         },
     )

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda.core.errors import UsageError
+from gioconda.core.files import sha256_of
 
 __all__ = ["CLEAN", "Column", "Problem", "Table", "read_csv"]
 
@@ -304,7 +305,8 @@ def read_csv(path: str | Path, *, detector: str = "", protocol: str = "", probab
     other column is a slice. Comma, semicolon or tab; UTF-8, UTF-16 or cp1252; decimal commas where the separator is not one.
     """
     path = Path(path)
-    text, encoding = _decode(path.read_bytes())
+    raw = path.read_bytes()
+    text, encoding = _decode(raw)
     problems = []
     if encoding not in ("utf-8", "utf-8-sig"):
         problems.append(Problem("encoding", f"{path.name} is not UTF-8; it was read as {encoding}"))
@@ -382,7 +384,9 @@ def read_csv(path: str | Path, *, detector: str = "", protocol: str = "", probab
                 tuple(strange)[:3],
             )
         )
-    return Table.of_rows(rows, problems=problems, meta={"source": path.name, "encoding": encoding})
+    return Table.of_rows(
+        rows, problems=problems, meta={"source": path.name, "encoding": encoding, "sha256": sha256_of(raw)}
+    )
 
 
 def _number(text: str, delimiter: str) -> dict[str, Any]:

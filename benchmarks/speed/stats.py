@@ -1,7 +1,8 @@
 """Speed of the clustered bootstrap: 10,000 resamples of 100,000 scores against scikit-learn in a loop, same values checked.
 
 Run: python -m benchmarks.speed.stats [--scores 100000] [--resamples 10000] [--identities 1000] [--loop 20]
-The loop is timed over ``--loop`` resamples, interleaved with ours, and its time a resample is what is compared.
+The loop is timed over ``--loop`` resamples and its time a resample is what is compared; processor time, so that neighbours on a
+shared machine do not count. Run it with OMP_NUM_THREADS=1: one thread each.
 """
 
 from __future__ import annotations
@@ -39,17 +40,17 @@ def measure(n: int, resamples: int, identities: int, loop: int) -> list[dict[str
         members = np.split(np.argsort(resampler.axes[0], kind="stable"), np.cumsum(np.bincount(resampler.axes[0]))[:-1])
         draws = np.concatenate([d[0] for d in resampler.draws(loop)])
         theirs, spent = [], 0.0
-        start = time.perf_counter()
+        start = time.process_time()
         ours = bootstrap.distribution(auc, labels, scores, None, resampler, count)["auc"]
-        took = time.perf_counter() - start
+        took = time.process_time() - start
         for draw in draws:
             picked = np.concatenate([members[k] for k in np.repeat(np.arange(len(draw)), draw)])
-            start = time.perf_counter()
+            start = time.process_time()
             theirs.append(roc_auc_score(labels[picked], scores[picked]))
-            spent += time.perf_counter() - start
-        start = time.perf_counter()
+            spent += time.process_time() - start
+        start = time.process_time()
         bootstrap.distribution(several, labels, scores, None, resampler, loop)
-        all_took = (time.perf_counter() - start) / loop
+        all_took = (time.process_time() - start) / loop
         rows.append(
             {
                 "clusters": kind,

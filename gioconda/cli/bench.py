@@ -204,8 +204,10 @@ def report(
         seed=settings.seed,
     )
     for form, file in wanted:
-        _deliver(reports.render(document, form, folder=source if source.is_dir() else None), file)
-        if form == "html" and file and file != "-" and sign:
+        beside = form == "html" and file and file != "-" and sign
+        signed = reports.signed_name(Path(file)) if beside and file else ""
+        _deliver(reports.render(document, form, folder=source if source.is_dir() else None, signed=signed), file)
+        if beside and file:
             for line in reports.sign_report(Path(file), document, signer=signer, force=force):
                 notice(line)
 
