@@ -1,7 +1,7 @@
 """A plain sentence for every status code of C2PA 2.x and CAWG, and for our own policy's; nothing else is said in code here.
 
-Codes come from the C2PA specification (§ validation, standard status codes), the CAWG identity specification, and what the
-SDK emits beyond both. The subject of each sentence is the credential, never the truth of what is shown.
+Codes come from the C2PA specification (2.4, § validation, standard status codes, with those of earlier 2.x that it dropped), the
+CAWG identity assertion (1.2 and 1.3, § status codes), and what the SDK emits beyond both. The subject of each sentence is the credential, never the truth of what is shown.
 """
 
 from __future__ import annotations
@@ -63,6 +63,14 @@ _MANIFEST = {
     "manifest.update.wrongParents": "An update credential must have exactly one parent, and has not.",
     "manifest.timestamp.invalid": "A timestamp credential contains what it may not.",
     "manifest.timestamp.wrongParents": "A timestamp credential must have exactly one parent, and has not.",
+    "manifest.html.multipleManifests": "The web page carries more than one credential, so none of them can be taken for its own.",
+    "manifest.text.corruptedWrapper": "The text carries a credential whose wrapping is damaged.",
+    "manifest.text.multipleWrappers": "The text carries more than one credential, so none of them can be taken for its own.",
+    "manifest.structuredText.noManifest": "The text carries no credential between the marks that should hold one, or only one of the marks.",
+    "manifest.structuredText.emptyReference": "The text has the marks for a credential and nothing between them.",
+    "manifest.structuredText.malformedReference": "The text refers to a credential by something that is no address.",
+    "manifest.structuredText.multipleReferences": "The text refers to more than one credential, so none of them can be taken for its own.",
+    "manifest.structuredText.noResolutionPath": "The text refers to a credential, and there is no way to find it.",
 }
 
 _INGREDIENT = {
@@ -106,6 +114,10 @@ _ASSERTION = {
     "assertion.multiAssetHash.malformed": "The list of the multi-part file's hashes cannot be read.",
     "assertion.multiAssetHash.missingPart": "A part of the multi-part file is missing.",
     "assertion.multipleHardBindings": "More than one statement binds the claim to the file's bytes.",
+    "assertion.alternativeContentRepresentation.match": "The original kept beside the file has the hash that was signed.",
+    "assertion.alternativeContentRepresentation.hashMismatch": "The original kept beside the file does not have the hash that was signed.",
+    "assertion.alternativeContentRepresentation.missing": "The original that should be kept beside the file is not there.",
+    "assertion.alternativeContentRepresentation.malformed": "The description of the original kept beside the file cannot be read or contradicts itself.",
     "assertion.hardBinding.redacted": "The statement that binds the claim to the file's bytes was taken out, which is not allowed.",
     "assertion.missing": "A statement that the claim lists is not there.",
     "assertion.undeclared": "A statement is there that the claim does not list: nobody signed it.",
@@ -123,6 +135,7 @@ _ASSERTION = {
     "assertion.action.redactionMismatch": "An action speaks of a redaction that is not there.",
     "assertion.action.redacted": "The list of actions was taken out, which is not allowed.",
     "assertion.action.softBindingMissing": "An action speaks of a mark in the media that no statement describes.",
+    "assertion.action.missing": "The list of actions that every claim must have is not there.",
     "assertion.cloud-data.match": "A statement kept elsewhere has the hash that was signed.",
     "assertion.cloud-data.mismatch": "A statement kept elsewhere does not have the hash that was signed.",
     "assertion.cloud-data.malformed": "The reference to a statement kept elsewhere cannot be read.",
@@ -132,11 +145,23 @@ _ASSERTION = {
     "assertion.external-reference.created": "A reference to data elsewhere is among the signer's own statements, where it may not be.",
     "assertion.external-reference.malformed": "A reference to data elsewhere cannot be read.",
     "assertion.external-reference.hashMismatch": "Data kept elsewhere does not have the hash that was signed.",
+    "assertion.external-reference.labelMismatch": "Data kept elsewhere is of another kind than was signed.",
+    "assertion.external-reference.hardBinding": "The statement that binds the claim to the file is a reference to data elsewhere, which is not allowed.",
+    "assertion.external-reference.actions": "The list of actions is a reference to data elsewhere, which is not allowed.",
     "assertion.ingredient.malformed": "The description of an ingredient cannot be read.",
     "assertion.metadata.disallowed": "The metadata statement contains a field that the specification does not allow there.",
     "assertion.timestamp.malformed": "The timestamp statement cannot be read.",
     "assertion.certificateStatus.malformed": "The statement of the certificate's status cannot be read.",
     "assertion.unsupported": "A statement is of a kind that this SDK does not know.",
+}
+
+_LIVE = {
+    "livevideo.init.invalid": "The start of a live stream is not one: it holds media already.",
+    "livevideo.manifest.invalid": "The credential of a segment of a live stream did not validate.",
+    "livevideo.segment.invalid": "A segment of a live stream carries no proof that holds, or does not follow on the one before it.",
+    "livevideo.assertion.invalid": "A segment's place or stream is not the one that its credential states.",
+    "livevideo.continuityMethod.invalid": "A live stream ties its segments together in a way that is not known.",
+    "livevideo.sessionkey.invalid": "The short-lived key of a live stream is not one, was not vouched for by the signer, or has expired.",
 }
 
 _CAWG = {
@@ -152,8 +177,12 @@ _CAWG = {
     "cawg.identity.expected_claim_generator.mismatch": "The identity was attested for a claim by another signer.",
     "cawg.identity.expected_partial_claim.mismatch": "The identity was attested for another claim.",
     "cawg.identity.expected_countersigner.missing": "Another identity that should have signed too is missing.",
+    "cawg.identity.expected_countersigner.mismatch": "Another identity signed with a certificate that was not the expected one.",
+    "cawg.identity.expected_countersigner.duplicate": "The identity statement expects the same other identity twice.",
     "cawg.identity.unexpected_countersigner": "An identity signed that was not expected.",
     "cawg.identity.hard_binding_missing": "The identity statement does not cover the file's bytes.",
+    "cawg.identity.hard_binding_incorrect": "The identity statement covers the bytes by another statement than the claim does.",
+    "cawg.identity.network_traffic_blocked": "The identity statement could only be checked over the network, which was not used.",
     "cawg.identity.pad.invalid": "The identity statement's padding is not empty.",
     "cawg.identity.sig_type.unknown": "The identity statement is signed in a way that this SDK does not know.",
     "cawg.identity.signature.validated": "The identity statement's signature is mathematically correct.",
@@ -164,10 +193,30 @@ _CAWG = {
     "cawg.x509.credential.invalid": "The certificate behind the identity statement may not attest identities.",
     "cawg.x509.credential.expired": "The certificate behind the identity statement had expired.",
     "cawg.x509.signature.validated": "The identity statement's signature is mathematically correct.",
+    "cawg.x509.signature.inside_validity": "The identity statement was signed while its certificate was valid.",
+    "cawg.x509.signature.outside_validity": "The identity statement was signed outside its certificate's validity.",
+    "cawg.x509.algorithm.unsupported": "The identity statement is signed with an algorithm that is not allowed or not known.",
+    "cawg.x509.time_of_signing.inside_validity": "The time of signing that the identity statement gives lies within its certificate's validity.",
+    "cawg.x509.time_of_signing.outside_validity": "The time of signing that the identity statement gives lies outside its certificate's validity.",
+    "cawg.x509.time_stamp.validated": "The identity statement's timestamp is well formed and covers it.",
+    "cawg.x509.time_stamp.trusted": "The identity statement's timestamp comes from an authority on the timestamp trust list.",
+    "cawg.x509.time_stamp.untrusted": "The authority of the identity statement's timestamp is not on the timestamp trust list, so its time proves nothing.",
+    "cawg.x509.time_stamp.mismatch": "The identity statement's timestamp was made for something else.",
+    "cawg.x509.time_stamp.malformed": "The identity statement's timestamp cannot be read.",
+    "cawg.x509.time_stamp.outside_validity": "The identity statement's timestamp lies outside the validity of its own authority's certificate.",
+    "cawg.x509.time_stamp.credential_invalid": "The certificate of the identity statement's timestamp authority may not sign timestamps.",
+    "cawg.x509.ocsp.not_revoked": "The issuer says that the certificate behind the identity statement was not revoked.",
+    "cawg.x509.ocsp.skipped": "Whether the certificate behind the identity statement was revoked was not looked up.",
+    "cawg.x509.ocsp.inaccessible": "The status service of the identity certificate's issuer could not be reached, so revocation was not checked.",
+    "cawg.x509.ocsp.unknown": "The issuer's status service does not know the certificate behind the identity statement.",
     "cawg.x509.signing_credential.trusted": "The certificate behind the identity statement leads to an identity trust list.",
     "cawg.x509.signing_credential.untrusted": "The certificate behind the identity statement is on no identity trust list.",
     "cawg.ica.credential_valid": "An identity aggregator's credential about the named actor is valid.",
     "cawg.ica.credential_revoked": "The identity aggregator has revoked its credential.",
+    "cawg.ica.credential.revoked": "The identity aggregator has revoked its credential.",
+    "cawg.ica.credential.not_revoked": "The identity aggregator says that its credential was not revoked.",
+    "cawg.ica.revocation.unsupported": "Whether the identity credential was revoked is told in a way that is not known.",
+    "cawg.ica.revocation.unavailable": "Whether the identity credential was revoked could not be looked up.",
     "cawg.ica.invalid_cose_sign1": "The identity aggregator's signature cannot be read.",
     "cawg.ica.invalid_alg": "The identity aggregator's credential uses an algorithm that is not allowed.",
     "cawg.ica.invalid_content_type": "The identity aggregator's credential is of the wrong content type.",
@@ -175,6 +224,7 @@ _CAWG = {
     "cawg.ica.invalid_issuer": "The identity aggregator cannot be identified.",
     "cawg.ica.untrusted_issuer": "The identity aggregator is not one that is trusted.",
     "cawg.ica.did_unavailable": "The identity aggregator's key lies elsewhere and was not fetched.",
+    "cawg.ica.did_unsupported_method": "The identity aggregator names its key in a way that is not known.",
     "cawg.ica.invalid_did_document": "The identity aggregator's key document cannot be read.",
     "cawg.ica.signature_mismatch": "The identity aggregator's signature does not fit its credential.",
     "cawg.ica.signer_payload.mismatch": "The identity aggregator's credential was made for another file.",
@@ -212,7 +262,7 @@ OURS = {
     "gioconda.state.contradiction": "The SDK's own answer has no state or contradicts itself; nothing was concluded from it.",
 }  # fmt: skip
 
-CODES: dict[str, str] = {**_SIGNER, **_CLAIM, **_MANIFEST, **_INGREDIENT, **_ASSERTION, **_CAWG, **OURS}
+CODES: dict[str, str] = {**_SIGNER, **_CLAIM, **_MANIFEST, **_INGREDIENT, **_ASSERTION, **_LIVE, **_CAWG, **OURS}
 
 _FAMILIES = {
     "signingCredential": "the signing certificate",
@@ -223,6 +273,7 @@ _FAMILIES = {
     "ingredient": "an ingredient",
     "assertion": "a statement in the credential",
     "algorithm": "an algorithm",
+    "livevideo": "a live stream",
     "cawg": "an identity statement",
 }
 
