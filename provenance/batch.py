@@ -17,6 +17,7 @@ from provenance import engine
 from provenance.claims import Credential
 from provenance.read import read
 from provenance.sign import sign_file
+from provenance.store import sidecar_of
 from provenance.trust import Trust
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Requirement:
 
 
 def files_in(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
-    """Files named, and below folders every file of a kind the SDK reads, each once, in a steady order.
+    """Files named, and below folders every file of a kind the SDK reads or with a sidecar of its name, each once, in a steady order.
 
     Hidden files and sidecars below folders are left out.
     """
@@ -82,7 +83,9 @@ def _walk(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
             names[:] = sorted(name for name in names if not name.startswith("."))
             for name in sorted(files):
                 file = Path(folder) / name
-                if not name.startswith(".") and file.suffix.lower() != ".c2pa" and engine.mime_of(file):
+                if name.startswith(".") or file.suffix.lower() == ".c2pa":
+                    continue
+                if engine.mime_of(file) or sidecar_of(file, exact=True):
                     yield file
 
 
@@ -118,7 +121,7 @@ def verdicts(
 
 
 def sign_many(
-    pairs: Iterable[tuple[Path, Path]],
+    pairs: Iterable[tuple[Path, Path | None]],
     claim: Claim | Credential | Callable[[Path], Claim | Credential],
     *,
     signer: Signer,
@@ -126,9 +129,12 @@ def sign_many(
     sidecar: bool = False,
     force: bool = False,
 ) -> Iterator[tuple[Path, Path | GiocondaError]]:
-    """Sign (source, target) pairs with one signer; what failed is a row with its error, the others go on."""
+    """Sign (source, target) pairs with one signer; what failed is a row with its error, the others go on.
 
-    def one(pair: tuple[Path, Path]) -> tuple[Path, Path | GiocondaError]:
+    A target of None is, with ``sidecar``, the source's name with ``.c2pa`` appended.
+    """
+
+    def one(pair: tuple[Path, Path | None]) -> tuple[Path, Path | GiocondaError]:
         source, target = pair
         try:
             said = claim(source) if callable(claim) else claim

@@ -91,6 +91,7 @@ def key_pem(key: PrivateKey) -> str:
     ).decode()
 
 
+@functools.lru_cache(maxsize=4096)  # every verdict compares a chain with every anchor of every list
 def fingerprint(certificate: x509.Certificate) -> str:
     """sha256 of the DER certificate, hex."""
     return certificate.fingerprint(hashes.SHA256()).hex()

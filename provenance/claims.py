@@ -246,9 +246,12 @@ def ingredient_id(index: int) -> str:
 
 
 def _action(item: Action) -> dict[str, Any]:
+    agent = {"name": item.software, "version": item.software_version}
+    if not item.software:
+        agent = {"name": "Gioconda", "version": __version__}
     made: dict[str, Any] = {
         "action": item.action,
-        "softwareAgent": {"name": item.software or "Gioconda", "version": item.software_version or __version__},
+        "softwareAgent": {key: value for key, value in agent.items() if value},  # our version is not another's
     }
     if item.source_type:
         made["digitalSourceType"] = source_type(item.source_type)

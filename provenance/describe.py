@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gioconda.core.types import IngredientNode, Provenance, ProvenanceState
@@ -66,15 +66,18 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
     if found.says_ai:
         yield "the credential itself says that a trained model made it, or part of it"
     for action in found.actions:
-        note = "" if action.get("created") else " (reported, not stated by the signer)"
-        yield f"action: {action.get('action', '?')}{note}"
+        yield f"action: {_action(action)}"
     for source in found.source_types:
         yield f"source type: {source}"
     for identity in found.identities:
         vouched = f"vouched for by {', '.join(identity['lists'])}" if identity["trusted"] else "not established"
-        yield f"identity: {identity['name']} ({vouched})"
+        roles = "".join(f", {role}" for role in _listed(identity["roles"]))
+        yield f"identity: {identity['name']}{roles} ({vouched})"
     if found.label:
         yield f"label: {found.label.get('label', '?')}, {found.label.get('task', '?')}, {found.label.get('generator', '?')}"
+    for binding in found.soft_bindings:
+        values = [str(block.get("value")) for block in _listed(binding.get("blocks")) if isinstance(block, Mapping)]
+        yield f"mark in the pixels, if it survived: {', '.join(values) or '?'} ({binding.get('alg', '?')})"
     for uri in found.redacted:
         yield f"taken out: {uri}"
     for node in found.ingredients:
@@ -87,6 +90,22 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
     if found.sidecar:
         yield "read from a sidecar (.c2pa) beside the file"
     yield f"read with: {found.sdk}"
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []  # the manifest's author chose its type
+
+
+def _action(action: Mapping[str, Any]) -> str:
+    """``c2pa.edited, with Studio 3, on 2026-05-01: what was done``, as far as it is told."""
+    agent = action.get("softwareAgent")
+    if isinstance(agent, Mapping):
+        agent = " ".join(str(agent[key]) for key in ("name", "version") if agent.get(key))
+    said = str(action.get("action", "?"))
+    said += f", with {agent}" if agent else ""
+    said += f", on {action['when']}" if action.get("when") else ""
+    said += f": {action['description']}" if action.get("description") else ""
+    return said if action.get("created") else f"{said} (reported, not stated by the signer)"
 
 
 def _tree(node: IngredientNode, depth: int) -> Iterator[str]:

@@ -19,8 +19,9 @@ from provenance.certificates import ACCEPTED_EKUS
 if TYPE_CHECKING:
     import c2pa
 
-__all__ = ["Anchors", "accepted_eku_text", "context", "mime_of", "reading", "sdk", "settings", "supported"]
+__all__ = ["ANY", "Anchors", "accepted_eku_text", "context", "mime_of", "reading", "sdk", "settings", "supported"]
 
+ANY = "application/octet-stream"  # any bytes at all: nothing can be embedded in them, but a sidecar can be held against them
 Anchors = tuple[tuple[str, str, str], ...]  # (kind, uri, PEM) of each list: kind is manifest, tsa or cawg
 
 # What each setting may be; a key or a type that is not here is a mistake of ours and is said aloud, because the SDK will not.

@@ -97,7 +97,11 @@ class _Walk:
         return tuple(nodes)
 
     def node(self, item: Mapping[str, Any], depth: int, path: tuple[str, ...], pixels: bool) -> IngredientNode:
-        title = sanitise.text(item.get("title", ""), 200)
+        label = str(item.get("active_manifest") or "")
+        manifests = self.found.document.get("manifests")
+        manifest = manifests.get(label) if isinstance(manifests, Mapping) else None
+        own = manifest.get("title") if isinstance(manifest, Mapping) else None
+        title = sanitise.text(item.get("title") or own or "", 200)  # an update's parent has a title only of its own
         results = item.get("validation_results")
         failures = _failures(results.get("activeManifest")) if isinstance(results, Mapping) else []
         for delta in (results.get("ingredientDeltas") or []) if isinstance(results, Mapping) else []:
@@ -108,9 +112,6 @@ class _Walk:
         failures = list(dict.fromkeys(failures))
         if failures:
             self.flags.append(_flag(FAILURE, title))
-        label = str(item.get("active_manifest") or "")
-        manifests = self.found.document.get("manifests")
-        manifest = manifests.get(label) if isinstance(manifests, Mapping) else None
         relationship = str(item.get("relationship") or "")
         if relationship == "parentOf" and not label:
             self.flags.append(_flag(UNSIGNED_PARENT, title))

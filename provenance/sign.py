@@ -134,13 +134,15 @@ def sign_file(
         raise MediaError("no such file", where=str(origin))
     kind = engine.mime_of(origin)
     if kind not in engine.supported()[1]:
-        raise UsageError(
-            "this container cannot carry a credential"
-            if kind or origin.suffix
-            else "the container is not known from the name",
-            where=str(origin),
-            hint="sign an MP4, or write a .c2pa sidecar for a kind the SDK knows",
-        )
+        if not sidecar:
+            raise UsageError(
+                "this container cannot carry a credential"
+                if kind or origin.suffix
+                else "the container is not known from the name",
+                where=str(origin),
+                hint="sign an MP4 of it, or write its credential beside it (--sidecar)",
+            )
+        kind = engine.ANY
     if target is None:
         if not sidecar:
             raise UsageError("no target", where=str(origin), hint="a file is never signed in place; name another")
@@ -157,7 +159,7 @@ def sign_file(
     chosen = signer or signers.default()
     credential = claim if isinstance(claim, Credential) else claims.of_synthesis(claim)
     if credential.intent == "edit" and not any(item.role == "parent" for item in credential.ingredients):
-        parent = Ingredient("parent", sha256_of(origin), origin.name, str(origin), kind)
+        parent = Ingredient("parent", sha256_of(origin), origin.name, str(origin), engine.mime_of(origin))
         credential = dataclasses.replace(credential, ingredients=(*credential.ingredients, parent))
     anchors = _anchors(chosen, trust)
     with atomic_path(final) as temporary:
@@ -236,6 +238,8 @@ def _sign(
 def _hint(message: str, signer: Signer) -> str:
     if signer.timestamp and ("timestamp" in message.lower() or "TimeStamp" in message):
         return f"the timestamp authority {signer.timestamp} may be out of reach"
+    if getattr(signer, "failure", lambda: "")():
+        return ""  # the signer has said what was wrong
     return "gioconda provenance keys show describes the certificate"
 
 

@@ -7,6 +7,7 @@ many threads and used for many files; after a fork it makes its native half anew
 
 from __future__ import annotations
 
+import inspect
 import os
 import shlex
 import subprocess
@@ -395,6 +396,7 @@ def from_spec(spec: str, *, timestamp: str | None = None) -> Signer:
     """
     name, _, rest = spec.partition(":")
     if name == "key":
+        keys.load(rest)  # says which keys there are, where a file's absence would say less
         return PemSigner(keys.key_path(rest), timestamp=timestamp)
     if name in {plugin.name for plugin in plugins.available("gioconda.signers")}:
         options: dict[str, Any] = {"timestamp": timestamp} if timestamp else {}
@@ -405,10 +407,15 @@ def from_spec(spec: str, *, timestamp: str | None = None) -> Signer:
                 options[key.strip().replace("-", "_")] = value.strip()
             else:
                 positional.append(part)
+        kind = plugins.load("gioconda.signers", name)
         try:
-            made = plugins.load("gioconda.signers", name)(*positional, **options)
+            inspect.signature(kind).bind(*positional, **options)
         except TypeError as error:
-            raise UsageError(f"cannot be made from these options: {error}", where=spec) from error
+            known = ", ".join(inspect.signature(kind).parameters)
+            raise UsageError(
+                f"cannot be made from these options: {error}", where=spec, hint=f"it takes {known}"
+            ) from error
+        made = kind(*positional, **options)
         if not isinstance(made, Signer):
             raise UsageError("the plugin does not make a signer", where=name)
         return made

@@ -7,6 +7,7 @@ Not covered by the hashes themselves, so a change there goes unseen by anybody: 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -34,13 +35,25 @@ NOT_FETCHED = "remote manifest, not fetched"
 
 @dataclass
 class Opened:
-    """What the SDK made of a file, before judgement. document : its JSON; store : the manifest store's bytes as it parsed them."""
+    """What the SDK made of a file, before judgement. document : its JSON."""
 
     document: dict[str, Any]
-    store: bytes
     reader: c2pa.Reader
     sidecar: bool = False
     remote: str = ""
+
+    @functools.cached_property
+    def store(self) -> bytes:
+        """The manifest store's bytes as the SDK parsed them; to be had while the file is open."""
+        # Asked for a part that is not a resource, the SDK answers with the whole store.
+        buffer = io.BytesIO()
+        try:
+            self.reader.resource_to_stream(
+                f"self#jumbf=/c2pa/{self.document.get('active_manifest')}/c2pa.signature", buffer
+            )
+        except Exception:
+            return b""
+        return buffer.getvalue()
 
     @property
     def active(self) -> Mapping[str, Any]:
@@ -60,14 +73,22 @@ class Opened:
         return cose.clock_of(self.store, str(self.document.get("active_manifest"))) if self.store else []
 
 
-def sidecar_of(path: str | os.PathLike[str]) -> Path | None:
-    """``clip.mp4.c2pa`` or ``clip.c2pa`` next to the file, the more exact name first."""
-    file = Path(path)
-    if file.suffix.lower() == ".c2pa":
+def _exact(file: Path) -> Path:
+    return file.with_name(file.name + ".c2pa")
+
+
+def sidecar_of(path: str | os.PathLike[str], *, exact: bool = False) -> Path | None:
+    """``clip.mp4.c2pa`` or ``clip.c2pa`` next to the file, the more exact name first.
+
+    exact : only the former. In a container that the SDK does not know, ``clip.srt`` beside ``clip.mp4`` say, the latter is another file's.
+    """
+    whole = os.fspath(path)
+    stem, suffix = os.path.splitext(whole)
+    if suffix.lower() == ".c2pa":
         return None
-    for candidate in (file.with_name(file.name + ".c2pa"), file.with_suffix(".c2pa")):
-        if candidate.is_file():
-            return candidate
+    for candidate in (whole, *(() if exact else (stem,))):
+        if os.path.isfile(candidate + ".c2pa"):
+            return Path(candidate + ".c2pa")
     return None
 
 
@@ -76,16 +97,6 @@ def _document(reader: c2pa.Reader) -> dict[str, Any]:
     if not isinstance(made, dict):
         raise ValueError("not an object")
     return made
-
-
-def _store(reader: c2pa.Reader, label: object) -> bytes:
-    # Asked for a part that is not a resource, the SDK answers with the whole store as it parsed it.
-    buffer = io.BytesIO()
-    try:
-        reader.resource_to_stream(f"self#jumbf=/c2pa/{label}/c2pa.signature", buffer)
-    except Exception:
-        return b""
-    return buffer.getvalue()
 
 
 def _regular(file: Path) -> IO[bytes]:
@@ -141,8 +152,11 @@ def opened(
             try:
                 reader = streams.reader(kind, stream, context)
             except c2pa.C2paError as error:
-                if manifest is None or not _REMOTE.search(str(error)):
+                unknown = _unsupported(error) and (aside is None or aside == _exact(file))
+                if manifest is None or not (unknown or _REMOTE.search(str(error))):
                     raise
+                if unknown:
+                    kind = engine.ANY
             if reader is None and manifest is not None:
                 reader, outside = streams.reader(kind, stream, context, manifest), True
             if reader is None:
@@ -157,8 +171,7 @@ def opened(
                     document = _document(reader)
                     if policy.failures_of(document):
                         break  # the SDK forgets a bad fragment as soon as it is given a good one
-                store = _store(reader, document.get("active_manifest"))
-                result = Opened(document, store, reader, sidecar=outside and aside is not None)
+                result = Opened(document, reader, sidecar=outside and aside is not None)
         except c2pa.C2paError as error:
             result = _refused(str(error))
         except (ValueError, RecursionError) as error:
@@ -173,6 +186,10 @@ def unreadable(reason: str, *found: Code) -> Provenance:
     return Provenance(ProvenanceState.UNREADABLE, sanitise.text(reason), codes=found, sdk=engine.sdk())
 
 
+def _unsupported(message: object) -> bool:
+    return str(message).startswith("NotSupported")
+
+
 def _refused(message: str) -> Provenance:
     """The SDK's refusal to open a file, as a state and a reason."""
     remote = _REMOTE.match(message)
@@ -180,6 +197,6 @@ def _refused(message: str) -> Provenance:
         code = "gioconda.remote.notFetched"
         where = sanitise.text(remote.group(1) or "", 2000)
         return unreadable(NOT_FETCHED, Code(code, "policy", codes.sentence(code), where))
-    if message.startswith("NotSupported"):
+    if _unsupported(message):
         return unreadable(UNSUPPORTED)
     return unreadable(f"not readable as media or as a credential: {message}")

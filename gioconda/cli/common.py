@@ -64,6 +64,11 @@ def notice(message: str) -> None:
         print(clean(message), file=sys.stderr, flush=True)
 
 
+def complain(error: Exception) -> None:
+    """Say on stderr what went wrong with one of many, -q or not."""
+    print(clean(str(error)), file=sys.stderr, flush=True)
+
+
 def clean(text: str) -> str:
     """One safe line: terminal escapes, newlines and bidi overrides are shown, not obeyed."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

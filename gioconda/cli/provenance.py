@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gioconda.cli.common import Force, JsonFlag, Output, clean, emit, notice, parse_outputs, progress
+from gioconda.cli.common import Force, JsonFlag, Output, clean, complain, emit, notice, parse_outputs, progress
 from gioconda.cli.provenance_store import keys_app, trust_app
 
 if TYPE_CHECKING:
@@ -214,10 +214,13 @@ def verify(
 @app.command()
 def sign(
     sources: Annotated[list[Path], typer.Argument(help="What to sign; never changed.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", help="The signed file; for several sources, a folder.")],
     claim: Annotated[
         Path, typer.Option("--claim", help="What to say, as TOML: title, intent, actions, ingredients, ai…")
     ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The signed file; for several sources, a folder. Not needed with --sidecar."),
+    ] = None,
     signer: Annotated[
         str, typer.Option("--signer", help="A PEM file, key:NAME, development, or PLUGIN:option=value;…")
     ] = "development",
@@ -231,24 +234,36 @@ def sign(
         str | None,
         typer.Option("--timestamp", help="URL of a timestamp authority (RFC 3161): the one use of the network."),
     ] = None,
-    sidecar: Annotated[bool, typer.Option("--sidecar", help="Write a .c2pa beside the target's name instead.")] = False,
+    sidecar: Annotated[
+        bool,
+        typer.Option(
+            "--sidecar", help="Leave the file as it is, of whatever kind, and write its credential to a .c2pa."
+        ),
+    ] = False,
     jobs: Jobs = 2,
     force: Force = False,
 ) -> int:
     """Sign files to new files: written aside, verified, flushed, renamed. The development key is used unless told otherwise.
 
     Example: gioconda provenance sign clip.mp4 --out signed.mp4 --claim claim.toml --signer key:newsroom
+
+    Example: gioconda provenance sign clip.mkv --sidecar --claim claim.toml --signer key:newsroom
     """
     from gioconda.core.errors import ExitCode, GiocondaError, UsageError
     from provenance import batch, claims, signers
 
+    if out is None and not sidecar:
+        raise UsageError("no target", where="--out", hint="a file is never signed in place; name another, or --sidecar")
     statement = claims.from_toml(claim)
     chosen: Any = signers.from_spec(signer, timestamp=timestamp)
     if chosen.development:
         notice("signing with the Gioconda development key: it proves nothing about who signed")
     if identity:
         chosen = signers.IdentitySigner(chosen, signers.from_spec(identity), roles=tuple(role or ()))
-    if len(sources) > 1 or out.is_dir():
+    pairs: list[tuple[Path, Path | None]]
+    if out is None:
+        pairs = [(source, None) for source in sources]
+    elif len(sources) > 1 or out.is_dir():
         names = [source.name for source in sources]
         if len(set(names)) != len(names):
             raise UsageError("two sources of one name", where=str(out), hint="sign them into different folders")
@@ -261,7 +276,7 @@ def sign(
             advance()
             if isinstance(result, GiocondaError):
                 failed.append(result)
-                notice(str(result))
+                complain(result)
             else:
                 emit(str(result))
     if len(pairs) == 1 and failed:

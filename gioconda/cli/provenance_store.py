@@ -60,6 +60,13 @@ def keys_make(
         refuse_overwrite(root, force)
     path = keys.make(name, organisation, algorithm=algorithm, days=days, force=force)
     emit(str(path))
+    _give_root(path, root)
+
+
+def _give_root(path: Path, root: Path | None) -> None:
+    """Write the certificate that others must add to their lists, the chain's last, where it was asked for."""
+    from gioconda.core.files import write_text
+
     if root is None:
         notice("others trust it only if they add its last certificate to a trust list of theirs (--root writes it)")
         return
@@ -98,15 +105,23 @@ def keys_renew(
     days: Annotated[
         int | None, typer.Option(min=1, help="How long the new one is valid; as long as the old by default.")
     ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Also write the new root certificate here: what others add to a trust list.")
+    ] = None,
+    force: Force = False,
 ) -> None:
-    """Replace a self-made key by a new one of the same subject; the old file is kept under its end date.
+    """Replace a self-made key by a new one of the same subject, under a new root; the old file is kept under its end date.
 
-    Example: gioconda provenance keys renew newsroom
+    Example: gioconda provenance keys renew newsroom --root newsroom-root-2027.pem
     """
+    from gioconda.core.files import refuse_overwrite
     from provenance import keys
 
-    emit(str(keys.renew(name, days=days)))
-    notice("the new key has a new root: give its last certificate to those who trust you")
+    if root is not None:
+        refuse_overwrite(root, force)
+    path = keys.renew(name, days=days)
+    emit(str(path))
+    _give_root(path, root)
 
 
 @trust_app.command("show")

@@ -17,10 +17,11 @@ from provenance_kit import (
     write_wav,
 )
 
+from gioconda import __version__
 from gioconda.core.errors import CredentialError, UsageError
 from gioconda.core.types import Code, Ingredient, Provenance
 from gioconda.core.types import ProvenanceState as State
-from provenance import batch, certificates, claims, codes, engine, policy, sanitise, sign, store, trust
+from provenance import batch, certificates, claims, codes, describe, engine, policy, sanitise, sign, store, trust
 from provenance.read import read
 
 
@@ -102,6 +103,7 @@ def test_an_update_says_more_and_changes_nothing(tmp_path, signer):
     found = read(path, trust=trust_in(authority()))
     assert found.state == State.TRUSTED and found.manifest_count == 2
     assert found.says_ai  # what the parent says of the pixels still holds
+    assert found.ingredients[0].title == "first"  # the SDK gives an update's parent no name; it has one of its own
     from PIL import Image
 
     assert Image.open(first).tobytes() == Image.open(path).tobytes()
@@ -212,6 +214,9 @@ def test_a_camera_raw_is_read_and_not_written(tmp_path, signer, suffix):
     assert read(raw, trust=trust_in(authority())).state == State.TRUSTED
     with pytest.raises(UsageError, match="cannot carry"):
         sign.sign_file(raw, tmp_path / f"c.{suffix}", created(), signer=signer)
+    plain = write_picture(tmp_path / "plain.tif").rename(tmp_path / f"plain.{suffix}")
+    sign.sign_file(plain, None, created(), signer=signer, sidecar=True)
+    assert read(plain, trust=trust_in(authority())).state == State.TRUSTED
 
 
 def test_every_kind_the_sdk_names_is_tried_here():
@@ -226,6 +231,50 @@ def test_every_kind_the_sdk_names_is_tried_here():
     }
     assert suffixes == set(MAKERS) | set(alike)
     assert suffixes - writes == {"arw", "nef"}
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "speech.ogg", "nameless"])
+def test_any_file_at_all_can_have_its_credential_beside_it(tmp_path, signer, name):
+    plain = tmp_path / name
+    plain.write_bytes(b"\x1aE\xdf\xa3" + bytes(range(256)) * 20)
+    beside = sign.sign_file(plain, None, created(), signer=signer, sidecar=True)
+    assert beside == tmp_path / f"{name}.c2pa"
+    found = read(plain, trust=trust_in(authority()))
+    assert found.state == State.TRUSTED and found.sidecar
+    assert list(batch.files_in([tmp_path])) == [plain]  # its own sidecar is what makes it worth looking at
+    for changed in (plain.read_bytes() + b"x", plain.read_bytes()[:-1] + b"x"):
+        plain.write_bytes(changed)
+        found = read(plain, trust=trust_in(authority()))
+        assert found.state == State.INVALID and "assertion.dataHash.mismatch" in {code.code for code in found.codes}
+
+
+def test_a_sidecar_of_less_exact_name_is_not_held_against_what_it_cannot_be_of(tmp_path, signer):
+    beside = sign.sign_file(write_wav(tmp_path / "clip.wav"), None, created(), signer=signer, sidecar=True)
+    beside.rename(tmp_path / "clip.c2pa")
+    (tmp_path / "clip.srt").write_text("a subtitle")
+    assert read(tmp_path / "clip.wav", trust=trust_in(authority())).state == State.TRUSTED
+    assert read(tmp_path / "clip.srt").reason == "unsupported container"
+
+
+def test_an_action_carries_the_version_of_the_software_that_did_it_and_of_no_other(tmp_path, signer):
+    acted = [
+        claims.Action("c2pa.created", "digitalCapture", software="Camera"),
+        claims.Action("c2pa.edited", software="Studio", software_version="3", description="cut", when="2026-05-01T00:00:00Z"),
+        claims.Action("c2pa.published"),
+    ]  # fmt: skip
+    manifest = claims.to_manifest(claims.Credential("t", actions=tuple(acted)))
+    agents = [item["softwareAgent"] for item in manifest["assertions"][0]["data"]["actions"]]
+    assert agents == [
+        {"name": "Camera"},
+        {"name": "Studio", "version": "3"},
+        {"name": "Gioconda", "version": __version__},
+    ]
+    path = sign.sign_file(
+        write_any(tmp_path / "a.jpg"), tmp_path / "b.jpg", claims.Credential("t", actions=tuple(acted)), signer=signer
+    )
+    shown = list(describe.lines(read(path)))
+    assert "action: c2pa.created, with Camera" in shown
+    assert "action: c2pa.edited, with Studio 3, on 2026-05-01T00:00:00Z: cut" in shown
 
 
 def test_a_wrong_suffix_does_not_hide_a_credential(tmp_path, signer):

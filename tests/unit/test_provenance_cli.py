@@ -90,6 +90,29 @@ def test_sign_one_and_many(shelf, capsys):
     assert code == 0 and (shelf / "beside.c2pa").read_bytes()[4:8] == b"jumb"
 
 
+def test_a_sidecar_needs_no_target_and_a_failure_is_said_even_when_quiet(shelf, capsys):
+    options = ["--claim", shelf / "claim.toml"]
+    code, out = run(capsys, "sign", shelf / "plain.jpg", shelf / "odd.mkv", "--sidecar", *options)
+    assert code == 0 and out.split() == [str(shelf / "plain.jpg.c2pa"), str(shelf / "odd.mkv.c2pa")]
+    assert run(capsys, "verify", shelf / "plain.jpg", shelf / "odd.mkv")[0] == 0
+    assert run(capsys, "sign", shelf / "plain.jpg", *options)[0] == 2
+    assert (
+        main(["-q", "provenance", "sign", str(shelf / "odd.mkv"), "--out", str(shelf / "x.mkv"), *map(str, options)])
+        == 2
+    )
+    assert "--sidecar" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [("key:nobody", "no such key"), ("command:rum=true", "run, chain, algorithm, timestamp, timeout")],
+)
+def test_a_signer_that_cannot_be_had_says_what_there_is(shelf, capsys, spec, said):
+    options = ["--claim", str(shelf / "claim.toml"), "--signer", spec]
+    assert main(["provenance", "sign", str(shelf / "plain.jpg"), "--out", str(shelf / "n.jpg"), *options]) != 0
+    assert said in capsys.readouterr().err
+
+
 def test_signing_with_the_development_key_says_so(shelf, capsys):
     main(
         [
@@ -116,7 +139,21 @@ def test_keys_and_lists(shelf, capsys):
     assert run(capsys, "keys", "make", "desk", "--organisation", "The Daily Example")[0] == 0
     _, out = run(capsys, "keys", "show", "--json")
     assert [key["name"] for key in json.loads(out)] == ["desk"] and "PRIVATE" not in out
-    assert run(capsys, "keys", "renew", "desk")[0] == 0
+    assert run(capsys, "keys", "renew", "desk", "--root", shelf / "new-root.pem")[0] == 0
+    assert "PRIVATE" not in (shelf / "new-root.pem").read_text()
+    run(
+        capsys,
+        "sign",
+        shelf / "plain.jpg",
+        "--out",
+        shelf / "d.jpg",
+        "--claim",
+        shelf / "claim.toml",
+        "--signer",
+        "key:desk",
+    )
+    trusted = ["--require", "trusted", "--trust", shelf / "new-root.pem"]
+    assert run(capsys, "verify", shelf / "d.jpg", *trusted)[0] == 0
     assert run(capsys, "trust", "add", shelf / "list.pem", "--name", "mine", "--date", "2026-08-21")[0] == 0
     _, out = run(capsys, "trust", "show", "--json")
     assert json.loads(out)[0]["date"] == "2026-08-21"
