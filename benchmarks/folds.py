@@ -39,7 +39,7 @@ def folds_of(suite: Suite, indexes: Mapping[str, Index]) -> list[Fold]:
     Raises
     ------
     UsageError
-        The set to train on is not given, there are fewer than two generators, or training and test share clips.
+        No set is given, or not the one to train on; there are fewer than two generators, or training and test share clips.
     """
     split = suite.data.get("split")
     trained_on = suite.data.get("train")
@@ -57,6 +57,10 @@ def folds_of(suite: Suite, indexes: Mapping[str, Index]) -> list[Fold]:
         for name, index in test.items():
             _refuse_shared(train, index, name)
         return [Fold("", train, test)]
+    if not indexes:
+        raise UsageError(
+            f"{suite.name} needs a labelled set", where="--index", hint="gioconda data index makes one of your clips"
+        )
     if suite.data.get("leave_out") == "generator":
         generators = sorted({s.generator for i in indexes.values() for s in i if s.label == Label.FAKE and s.generator})
         if len(generators) < 2:

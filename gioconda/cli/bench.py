@@ -72,7 +72,8 @@ def list_suites(json: JsonFlag = False) -> None:
         return
     for s in found:
         needs = "needs nothing" if s.data["kind"] == "cast" else "needs --index"
-        emit(f"{s.name:<26} {s.version:<6} {s.title} ({needs}; {len(s.degradations)} degradations)")
+        rungs = f"{len(s.degradations)} degradations" if len(s.degradations) > 1 else "undegraded"
+        emit(f"{s.name:<26} {s.version:<6} {s.title} ({needs}; {rungs})")
 
 
 @app.command()

@@ -68,6 +68,14 @@ def test_a_set_without_splits_cannot_be_trained_on():
         folds.folds_of(suites.load("protocol-ff"), {"faceforensics": unsplit, "celeb": labelled("c")})
 
 
+@pytest.mark.parametrize("name", ["ladder", "leave-one-generator-out"])
+def test_a_suite_without_a_set_asks_for_one(name):
+    """It used to speak of the splits and generators of a set that nobody had given."""
+    with pytest.raises(UsageError, match="needs a labelled set") as error:
+        folds.folds_of(suites.load(name), {})
+    assert error.value.where == "--index"
+
+
 def test_one_generator_cannot_be_left_out():
     with pytest.raises(UsageError, match="at least two"):
         folds.folds_of(suites.load("leave-one-generator-out"), {"set": labelled("a", ("glow",))})
