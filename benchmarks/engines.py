@@ -36,6 +36,11 @@ def _quiet() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
+    _one_thread()
+
+
+def _one_thread() -> None:
+    """OpenCV takes every core it sees, whatever OMP_NUM_THREADS says, and its threads spin while they wait."""
     try:
         import cv2
 
@@ -144,7 +149,11 @@ class _Ray:
         self.jobs = max(jobs, int(self.ray.cluster_resources().get("CPU", jobs)))
 
     def map(self, work: Callable[[Any, Any], Any], plan: Any, tasks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-        call = self.ray.remote(num_cpus=1, max_retries=1)(work)
+        def alone(plan: Any, task: Any) -> Any:
+            _one_thread()  # Ray sees to OpenMP
+            return work(plan, task)
+
+        call = self.ray.remote(num_cpus=1, max_retries=1)(alone)
         shared = self.ray.put(plan)
         source = iter(tasks)
         running: dict[Any, Any] = {}

@@ -62,15 +62,22 @@ def bare(index: Index, detector) -> float:
     return time.process_time() - start
 
 
-def harness(index: Index, spec: str, out: Path, jobs: int, engine: str) -> float:
-    """Seconds of the same through ``bench run``: of CPU for one job in this process, by the clock for several."""
+def harness(index: Index, spec: str, out: Path, jobs: int, engine: str) -> tuple[float, float]:
+    """Seconds of the same through ``bench run``: of CPU for one job in this process, by the clock for several.
+
+    The second number is seconds a clip once a quarter is through, when every worker has started and loaded its models.
+    """
     suite = suites.load(out.parent / "speed.toml")
     clock = time.process_time if jobs == 1 else time.perf_counter
+    ticks: list[float] = []
     start = clock()
-    outcome = runs.run(suite, [spec], out, {"set": index}, jobs=jobs, engine_name=engine)
+    outcome = runs.run(
+        suite, [spec], out, {"set": index}, jobs=jobs, engine_name=engine, advance=lambda n: ticks.append(clock())
+    )
     took = clock() - start
     assert outcome.complete and not outcome.failed
-    return took
+    warm = len(ticks) // 4
+    return took, (ticks[-1] - ticks[warm - 1]) / (len(ticks) - warm)
 
 
 def main() -> None:
@@ -89,19 +96,22 @@ def main() -> None:
         index = clips(folder / "set", options.clips)
         bare(index, detector)  # models are loaded by now
         found: dict[str, list[float]] = {"bare": [], "harness": [], "local": [], "ray": []}
+        steady: dict[str, list[float]] = {"local": [], "ray": []}
         for i in range(options.repeats):
             found["bare"].append(bare(index, detector))
-            found["harness"].append(harness(index, options.detector, folder / f"h{i}", 1, "local"))
+            found["harness"].append(harness(index, options.detector, folder / f"h{i}", 1, "local")[0])
             if options.ray:
                 for engine in ("local", "ray"):
-                    found[engine].append(
-                        harness(index, options.detector, folder / f"{engine}{i}", options.jobs, engine)
-                    )
+                    took, a_clip = harness(index, options.detector, folder / f"{engine}{i}", options.jobs, engine)
+                    found[engine].append(took)
+                    steady[engine].append(a_clip)
         medians = {k: statistics.median(v) for k, v in found.items() if v}
         row: dict[str, object] = {"clips": options.clips, "repeats": options.repeats, "seconds": medians}
         row["overhead"] = float(np.round(medians["harness"] / medians["bare"] - 1, 4))
         if options.ray:
             row["ray_over_local"] = float(np.round(medians["ray"] / medians["local"] - 1, 4))
+            row["seconds_a_clip_once_started"] = rate = {k: statistics.median(v) for k, v in steady.items()}
+            row["ray_over_local_once_started"] = float(np.round(rate["ray"] / rate["local"] - 1, 4))
         print(json.dumps(row))
 
 
