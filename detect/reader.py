@@ -5,28 +5,42 @@ A clip that cannot be opened is a row with an error, never a missing row and nev
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from detect.base import Detector
 from detect.contain import FAILED, failed, run
-from detect.footage import observe
-from gioconda.core.errors import GiocondaError
+from detect.footage import wanted
+from gioconda.core.errors import GiocondaError, MediaError
 from gioconda.core.types import Footage, Sample
 
 __all__ = ["row_of", "rows"]
 
+Labelled = tuple[str, Path, Sample | None]  # id, file, and its row of an index
+Look = tuple[Footage | GiocondaError, str]  # what was seen of a clip, and its sha256
+
 
 def rows(
-    clips: Iterable[tuple[str, Path, Sample | None]],
+    clips: Iterable[Labelled],
     detectors: Sequence[Detector],
     *,
     timeout: float | None = 300.0,
     calibrated: bool = True,
+    jobs: int | None = None,
+    cache: bool = True,
 ) -> Iterator[dict[str, Any]]:
-    """Read (id, path, sample or None) with every detector; each clip is decoded and its faces followed once for all of them."""
-    for (name, _, sample), footage, sha256 in _ahead(clips, detectors):
+    """Read (id, path, sample or None) with every detector; each clip is decoded and its faces followed once for all of them.
+
+    jobs : processes that decode and follow, ahead of the reading, which stays in this one; None = as many as there are cores.
+    They are started anew (``spawn``), so a script that calls this needs ``if __name__ == "__main__"``. cache : see ``faces.observe``.
+    """
+    for (name, _, sample), (footage, sha256) in _ahead(list(clips), detectors, jobs or os.cpu_count() or 1, cache):
         about: dict[str, Any] = {"id": name}
         if sample is not None:
             about |= {
@@ -44,40 +58,113 @@ def rows(
             continue
         about.setdefault("sha256", sha256)
         for detector in detectors:
-            yield {**about, **row_of(detector, footage, timeout, calibrated)}
+            yield {**about, **row_of(detector, footage, timeout, calibrated, (sha256, name, Path(name).name))}
+
+
+class _Lookers:
+    """Decoding and following in ``jobs`` processes of their own, beside the reading in this one: neither waits for the other's
+    interpreter. A file that kills its process costs its own row only."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self._pool = self._fresh()
+
+    def _fresh(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self.jobs, mp_context=get_context("spawn"), initializer=_settle)
+
+    def submit(self, *job: Any) -> Future[Look]:
+        try:
+            return self._pool.submit(_look, *job)
+        except BrokenProcessPool:  # another clip has just broken it; what was in it is asked for again by ``result``
+            self._pool = self._fresh()
+            return self._pool.submit(_look, *job)
+
+    def result(self, future: Future[Look], job: tuple[Any, ...]) -> Look:
+        """What was seen. Where a process died, nobody knows whose clip it was: this one is tried again, alone."""
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            pass
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_settle) as alone:
+            try:
+                return alone.submit(_look, *job).result()
+            except BrokenProcessPool:
+                return MediaError("decoding it ended the process that tried", where=str(job[0])), ""
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _settle() -> None:
+    """One thread a looker, and Ctrl-C left to the parent."""
+    import signal
+
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+
+
+def _look(path: Path, sampling: str, dense: float | None, cache: bool) -> Look:
+    from gioconda.core import faces
+    from gioconda.core.media import Clip
+
+    try:
+        with Clip.open(path) as clip:
+            return faces.observe(clip, sampling, dense=dense, cache=cache), clip.sha256
+    except GiocondaError as error:
+        return error, ""
 
 
 def _ahead(
-    clips: Iterable[tuple[str, Path, Sample | None]], detectors: Sequence[Detector]
-) -> Iterator[tuple[tuple[str, Path, Sample | None], Footage | GiocondaError, str]]:
-    """Footage of each clip, the next one decoded and followed while this one is read; one clip ahead, so that memory stays bounded."""
-    from concurrent.futures import Future, ThreadPoolExecutor
-
+    clips: Sequence[Labelled], detectors: Sequence[Detector], jobs: int, cache: bool
+) -> Iterator[tuple[Labelled, Look]]:
+    """Footage of each clip, in order; at most ``jobs`` + 1 are held that have not been read, so that memory stays bounded."""
     from gioconda.core.media import Clip
 
-    def look(path: Path) -> tuple[Footage | GiocondaError, str]:
-        try:
-            with Clip.open(path) as clip:
-                return observe(clip, detectors), clip.sha256
-        except GiocondaError as error:
-            return error, ""
+    def job(path: Path) -> tuple[Any, ...]:
+        with Clip.open(path) as clip:
+            return path, *wanted(detectors, clip.duration, float(clip.fps) if clip.fps else None), cache
 
-    with ThreadPoolExecutor(1) as pool:
-        waiting: tuple[tuple[str, Path, Sample | None], Future[tuple[Footage | GiocondaError, str]]] | None = None
+    if len(clips) < 2:  # starting a process takes longer than a clip does
         for clip in clips:
-            after = (clip, pool.submit(look, clip[1]))
-            if waiting is not None:
-                yield (waiting[0], *waiting[1].result())
-            waiting = after
-        if waiting is not None:
-            yield (waiting[0], *waiting[1].result())
+            try:
+                yield clip, _look(*job(clip[1]))
+            except GiocondaError as error:
+                yield clip, (error, "")
+        return
+    lookers = _Lookers(min(jobs, len(clips)))
+    waiting: deque[tuple[Labelled, tuple[Any, ...], Future[Look]]] = deque()
+    try:
+        for clip in clips:
+            try:
+                asked = job(clip[1])
+                waiting.append((clip, asked, lookers.submit(*asked)))
+            except GiocondaError as error:
+                broken: Future[Look] = Future()
+                broken.set_result((error, ""))
+                waiting.append((clip, (clip[1],), broken))
+            if len(waiting) > lookers.jobs:
+                first, asked, future = waiting.popleft()
+                yield first, lookers.result(future, asked)
+        while waiting:
+            first, asked, future = waiting.popleft()
+            yield first, lookers.result(future, asked)
+    finally:
+        lookers.close()
 
 
-def row_of(detector: Detector, footage: Any, timeout: float | None, calibrated: bool) -> dict[str, Any]:
-    """One reading as plain columns; a failure is an ``error``, a decision not to say is ``abstained``."""
+def row_of(
+    detector: Detector, footage: Any, timeout: float | None, calibrated: bool, names: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One reading as plain columns; a failure is an ``error``, a decision not to say is ``abstained``.
+
+    names : what the clip is called, for tables of scores alone; a detector that sees frames is never told.
+    """
     from detect.calibrate import judge
+    from detect.scores import ScoresDetector
 
-    reading = run(detector, footage, timeout)
+    reading = detector.of(*names) if isinstance(detector, ScoresDetector) and names else run(detector, footage, timeout)
     row: dict[str, Any] = {
         "detector": reading.detector,
         "version": reading.version,

@@ -60,6 +60,13 @@ class ScoresDetector:
                 return Reading(self.id, self.version, self.weights_sha256, score, pooling="theirs", protocol=protocol)
         raise Abstain("the table does not name this clip")
 
+    def of(self, *keys: str) -> Reading:
+        """As ``lookup``, with an abstention where the table says nothing."""
+        try:
+            return self.lookup(*keys)
+        except Abstain as reason:
+            return Reading(self.id, self.version, self.weights_sha256, abstained=str(reason), protocol="theirs")
+
     @abstaining
     def read(self, footage: Footage) -> Reading:
         return self.lookup(str(footage.facts.get("sha256", "")), protocol=footage.protocol)

@@ -1,9 +1,10 @@
 """How fast clips are read, end to end, and what the time goes to: decoding, following the face, the detector.
 
-    python -m benchmarks.speed.detect [--clips 4] [--rounds 3] [--detectors spectrum,residual,texture,dynamics,ensemble]
+    python -m benchmarks.speed.detect [--clips 12] [--rounds 2] [--detectors spectrum,residual,texture,dynamics,ensemble]
 
 Draws its own clips: puppets of 8 seconds at 256 px, H.264. Stages are timed by wall and by CPU of the process, rounds interleaved,
-medians taken. The pipelined reader is compared with its slower half alone: the looking (decode and follow) or the reading.
+medians taken. The pipelined reader (processes that decode and follow, a core each, ahead of the reading) is timed from its first clip
+on, and compared with its slower half alone: the looking (decode and follow, in one process) or the reading.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ def look(path: Path, detectors: list[Any]) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clips", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--detectors", default="spectrum,residual,texture,dynamics,ensemble")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -87,15 +88,11 @@ def main() -> None:
                     note(name, "look", wall, cpu)
                     wall, cpu, _ = timed(lambda d=detector, s=seen: run(d, s))
                     note(name, "read", wall, cpu)
-                faces_cache = faces.observe
-                faces.observe = lambda *a, own=faces_cache, **k: own(*a, **{**k, "cache": False})
-                try:
-                    wall, cpu, _ = timed(
-                        lambda d=detector: list(rows([(p.name, p, None) for p in paths], [d], calibrated=False))
-                    )
-                finally:
-                    faces.observe = faces_cache
-                note(name, "pipelined", wall / len(paths), cpu / len(paths))
+                stream = rows([(p.name, p, None) for p in paths], [detector], calibrated=False, cache=False)
+                start, _, _ = timed(lambda s=stream: next(s))  # the first clip pays for starting the processes
+                wall, cpu, _ = timed(lambda s=stream: list(s))
+                note(name, "start", start, 0.0)
+                note(name, "pipelined", wall / (len(paths) - 1), cpu / (len(paths) - 1))
     report = {}
     for name, found in stages.items():
         m = {key: statistics.median(values) for key, values in found.items()}
@@ -108,6 +105,7 @@ def main() -> None:
                 "faces": round(max(0.0, m["look_cpu"] - m["decode_cpu"]) / total, 2),
                 "detector": round(m["read_cpu"] / total, 2),
             },
+            "seconds_to_the_first_clip": round(m["start_wall"], 2),
             "clips_per_second_pipelined": round(1 / m["pipelined_wall"], 3),
             "pipelined_over_slower_half": round(max(m["look_wall"], m["read_wall"]) / m["pipelined_wall"], 2),
         }

@@ -125,6 +125,10 @@ def score(
     index: Annotated[str | None, typer.Option("--index", metavar="FILE", help="Score a labelled set.")] = None,
     split: Annotated[str | None, typer.Option("--split", help="Only this split of the index.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds a detector may take for a clip.")] = 300.0,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Processes that decode and follow faces ahead of the reading; default: a core each."),
+    ] = None,
     output: Output = None,
     json: JsonFlag = False,
     force: Force = False,
@@ -161,7 +165,7 @@ def score(
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
     found = []
     with progress("reading", len(work) * len(loaded), "readings") as advance:
-        for row in rows(work, loaded, timeout=timeout):
+        for row in rows(work, loaded, timeout=timeout, jobs=jobs):
             found.append(row)
             advance(1)
     for format, file in wanted:

@@ -14,12 +14,15 @@ from detect import wire
 from detect.contain import failed, run
 from detect.explain import occlusion, points_inside, strongest
 from detect.golden import drawn
+from detect.reader import _Lookers
 from detect.registry import load
 from gioconda.cli.app import run as gioconda
+from gioconda.core.files import sha256_of
 from gioconda.core.index import Index
 from gioconda.core.media import write_video
 from gioconda.core.testing import footage
 from gioconda.core.types import Label, Reading, Sample, TrackScore
+from gioconda.examine import examine
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,34 @@ def test_every_clip_has_a_row_and_a_broken_one_has_its_error(clip, tmp_path, cap
     for row in table:
         assert row["score"] == "" and row["label"] == "real" and row["identity"] == "p"
         assert ("no face" in row["abstained"]) if "empty" in row["path"] else row["error"]
+
+
+@pytest.mark.slow  # starts four processes
+def test_a_process_that_dies_while_decoding_costs_no_other_clip(clip):
+    job = (clip, "even:2", None, False)
+    lookers = _Lookers(1)
+    try:
+        future = lookers.submit(*job)
+        for process in list(lookers._pool._processes.values()):
+            process.kill()
+        seen, sha256 = lookers.result(future, job)  # tried again, alone: it was not this clip's fault
+        assert len(seen.frames) == 2 and sha256 == sha256_of(clip)
+        seen, _ = lookers.result(lookers.submit(*job), job)  # and the next one finds a new process
+        assert len(seen.frames) == 2
+    finally:
+        lookers.close()
+
+
+def test_a_table_of_scores_speaks_of_the_clips_it_names(clip, tmp_path, capsys):
+    table = tmp_path / "theirs.csv"
+    table.write_text(f"sha256,path,score\n{sha256_of(clip)},,0.25\n,other.mp4,0.5\n")
+    assert gioconda(["-q", "detect", "score", str(clip), "--detectors", f"scores:{table}", "--json"]) == 0
+    assert [row["score"] for row in json.loads(capsys.readouterr().out)["rows"]] == [0.25]
+    (said,) = examine(clip, detectors=[f"scores:{table}"]).readings
+    assert said.reading.score == 0.25 and said.false_alarm is None
+    table.write_text("path,score\nother.mp4,0.5\n")
+    (said,) = examine(clip, detectors=[f"scores:{table}"]).readings
+    assert said.reading.score is None and "does not name" in said.reading.abstained
 
 
 def test_results_are_not_overwritten(clip, tmp_path):
