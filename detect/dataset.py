@@ -69,9 +69,14 @@ class Clips:
 
     @property
     def sources(self) -> Array:
-        """(N,) where a clip was published: ``group['origin']``, else its index. Encoders and cameras go with it."""
+        """(N,) where a clip was published, its ``group['origin']``: encoders and cameras go with it. One without (made by
+        ``synth fakes``, say) has the origin its person's other clips have, else its index is its origin."""
+        known = {s.identity: s.group["origin"] for s in self.samples if s.identity and s.group.get("origin")}
         return np.array(
-            [s.group.get("origin", "") or f"index{h}" for s, h in zip(self.samples, self.home, strict=True)]
+            [
+                s.group.get("origin") or known.get(s.identity) or f"index{h}"
+                for s, h in zip(self.samples, self.home, strict=True)
+            ]
         )
 
     def weights(self, rows: Array) -> Array:

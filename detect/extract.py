@@ -1,7 +1,7 @@
 """Feature vectors of labelled clips for training, clean and down the codec ladder, kept in a cache so that a killed run goes on.
 
-A rung is applied to the whole video before anything is measured. Faces are followed once, on the clean clip: landmarks are not what
-a codec changes most, and following is nine tenths of the time.
+A rung is applied to the whole video before faces are looked for, as it would be in the wild: what a codec does to the landmarks is
+part of what it does to a detector. Self-blended clips alone keep the landmarks they were blended by.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -27,7 +28,7 @@ from gioconda.core.types import Footage
 __all__ = ["PARTS", "RUNGS", "SELF_BLEND", "Table", "extract", "table"]
 
 Array = NDArray[Any]
-VERSION = "3"  # raise it when a feature changes: what is cached under another version is not read
+VERSION = "4"  # raise it when a feature changes: what is cached under another version is not read
 PARTS = (*moments.PARTS, *moments.WINDOW_PARTS, "dynamics")
 SELF_BLEND = "self-blend"  # real clips blended onto themselves, encoded as the clean ones were
 
@@ -59,8 +60,9 @@ def _footage(path: Path) -> tuple[Footage, str]:
         return faces.observe(clip, sampling, dense=0.0, max_faces=2), sampling
 
 
-def _worse(path: Path, sampling: str, rung: Rung, change: Any = None) -> tuple[Array, Array]:
-    """The sampled frames and times of the clip after the rung; ``change(index, time, frame)`` comes before the encoder."""
+@contextmanager
+def _worse(path: Path, rung: Rung, change: Any = None) -> Iterator[Path]:
+    """The clip after the rung, as a file for the while; ``change(index, time, frame)`` comes before the encoder."""
     import cv2
 
     from gioconda.core.media import Clip, write_video
@@ -80,8 +82,7 @@ def _worse(path: Path, sampling: str, rung: Rung, change: Any = None) -> tuple[A
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "rung.mp4"
         write_video(target, frames(), fps=fps, crf=rung.crf)
-        with Clip.open(target) as clip:
-            return clip.sample(sampling)
+        yield target
 
 
 def _vectors(footage: Footage) -> dict[str, Array]:
@@ -102,21 +103,22 @@ def _vectors(footage: Footage) -> dict[str, Array]:
 
 
 def extract(path: Path, rung: str, seed: int = 0, prepared: tuple[Footage, str] | None = None) -> dict[str, Array]:
-    """Part → (W, F) of one clip on one rung; a part that cannot be measured is absent."""
+    """Part → (W, F) of one clip on one rung; a part that cannot be measured is absent. prepared : the clean clip's footage."""
+    from gioconda.core.media import Clip
+
+    if worse := RUNGS.get(rung):
+        with _worse(path, worse) as file:
+            return _vectors(_footage(file)[0])
     footage, sampling = prepared or _footage(path)
     if rung == "clean":
         return _vectors(footage)
-    if rung == SELF_BLEND:
-        if not footage.tracks:
-            return {}
-        change = _swap(footage, seed)
-        frames, _ = _worse(path, sampling, Rung(18), change)
-    else:
-        frames, _ = _worse(path, sampling, RUNGS[rung] or Rung(18))
+    if not footage.tracks:
+        return {}
+    with _worse(path, Rung(18), _swap(footage, seed)) as file, Clip.open(file) as clip:
+        frames, _ = clip.sample(sampling)
     count = min(len(frames), len(footage.times))
-    changed = replace(footage, frames=frames[:count], times=np.asarray(footage.times)[:count])
-    found = _vectors(changed)
-    found.pop("dynamics", None)  # faces were followed on the clean clip
+    found = _vectors(replace(footage, frames=frames[:count], times=np.asarray(footage.times)[:count]))
+    found.pop("dynamics", None)  # it moves as the real clip does
     return found
 
 
@@ -147,7 +149,8 @@ def _work(path: Path, sha256: str, rungs: Sequence[str], seeds: Sequence[int], c
     if not todo:
         return None
     try:
-        prepared = _footage(path)
+        plain = any(not RUNGS.get(rung) for rung, _ in todo)
+        prepared = _footage(path) if plain else None
         for rung, seed in todo:
             found = extract(path, rung, seed, prepared)
             with atomic_path(_file(cache, sha256, rung, seed)) as temporary, open(temporary, "wb") as file:

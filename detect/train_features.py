@@ -230,9 +230,7 @@ def _ensemble(
         for rung, first in done[ENSEMBLE[0]].unseen[by].items():
             groups = []
             for k, group in enumerate(first):
-                # Landmarks are followed on the clean clip, so dynamics speaks of every rung with its clean score.
-                members = [done[m].unseen[by].get(rung, done[m].unseen[by]["clean"])[k].scores for m in ENSEMBLE]
-                stack = np.stack(members)
+                stack = np.stack([own[k].scores for m in ENSEMBLE if (own := done[m].unseen[by].get(rung))])
                 counts = np.isfinite(stack).sum(0)
                 mean = np.nansum(stack, 0) / np.maximum(counts, 1)
                 groups.append(validate.Unseen(group.name, group.fakes, np.where(np.isfinite(stack[0]), mean, np.nan)))

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from detect.texture import unwrap
 from gioconda.core.errors import UsageError, WeightsError
 from gioconda.core.files import sha256_of
 from gioconda.core.index import Index
+from gioconda.core.media import write_video
 from gioconda.core.testing import check_detector, footage
-from gioconda.core.types import FaceTrack, Label, Level, Reading, Sample
+from gioconda.core.types import FaceTrack, Footage, Label, Level, Reading, Sample
 
 # --------------------------------------------------------------------------- models
 
@@ -186,6 +188,38 @@ def test_a_clip_weighs_the_same_however_many_windows_it_has():
     assert weight[labels == 0].sum() == pytest.approx(weight[labels == 1].sum())
 
 
+def test_a_rung_is_applied_before_faces_are_followed(tmp_path, monkeypatch):
+    clip = tmp_path / "clip.mp4"
+    y, x = np.mgrid[:64, :64]
+    write_video(
+        clip,
+        [np.stack([x * 3, y * 3, (x + 2 * i) % 256], -1).astype(np.uint8) for i in range(50)],
+        fps=Fraction(25),
+        crf=18,
+    )
+    followed = []
+
+    def observe(of, sampling, **options):
+        frames, times = of.sample(sampling)
+        followed.append((of.sha256, frames.astype(float)))
+        return Footage(frames, times, of.fps, of.duration, ())
+
+    monkeypatch.setattr("gioconda.core.faces.observe", observe)
+    for rung in ("clean", "h264-crf23", "h264-crf40", "half-crf23"):
+        assert extract.extract(clip, rung) == {}
+    assert len({sha256 for sha256, _ in followed}) == 4
+    change = [np.abs(frames - followed[0][1]).mean() for _, frames in followed]
+    assert change[0] == 0 < change[1] < change[2] and change[1] < change[3]
+
+
+def test_a_clip_made_from_somebody_has_the_origin_of_their_footage():
+    of = clips_of(persons=3, methods="a")
+    made = Sample("m", "m", Label.FAKE, "few-shot", identity="p1")
+    stranger = Sample("n", "n", Label.FAKE, "few-shot", identity="q")
+    both = Clips((*of.samples, made, stranger), of.indexes * 2, (*of.home, 1, 1))
+    assert both.sources[-2:].tolist() == ["o1", "index1"]
+
+
 def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatch):
     clips = clips_of(persons=24, methods="ab")
     path = tmp_path / "set.parquet"
@@ -198,7 +232,7 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
             name: (rng.normal(0, 1, (len(at), 26)) + 1.2 * of.labels[at][:, None] * (np.arange(26) < 4), at)
             for name in (*moments.PARTS, *moments.WINDOW_PARTS)
         }
-        return extract.Table(rung, parts | ({"dynamics": parts["spectrum"]} if rung == "clean" else {}))
+        return extract.Table(rung, parts | {"dynamics": parts["spectrum"]})
 
     monkeypatch.setattr(extract, "fill", lambda *a, **k: [])
     monkeypatch.setattr(extract, "table", table)
