@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ Array = NDArray[Any]
 SCHEMA = "gioconda.calibration/1"
 STRONG = 0.05  # upper end of the interval of the false-alarm rate at or below which a signal is strong
 SIGNAL = 0.10  # false-alarm rate at or below which a signal was found
+MEASURES = ("face_px", "detail", "seconds")
 FEWEST = 20  # real clips a calibration set needs at all
 FEWEST_STRATUM = 50  # and a stratum, to speak for itself; below, the whole set speaks
 
@@ -67,7 +68,7 @@ class Calibration:
     """A calibration card.
 
     scores : stratum → scores of real clips, ascending; ``all`` is always there. clips : stratum → number of different clips.
-    edges : detail at which strata part. span : measure → (least, most) seen. platt : (slope, intercept) of the temperature fit,
+    edges : detail at which strata part. span : measure → (least, most) that is read, None = no end. temperature : of the fit,
     or None. thresholds : nominal false-positive rate → score, or None where the set is too small to promise it.
     """
 
@@ -79,7 +80,7 @@ class Calibration:
     scores: Mapping[str, tuple[float, ...]]
     clips: Mapping[str, int]
     edges: tuple[float, ...] = ()
-    span: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    span: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
     temperature: float | None = None
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
     selective: tuple[Mapping[str, float], ...] = ()
@@ -107,10 +108,11 @@ class Calibration:
         say = {
             "face_px": ("the face spans {0:.0f} pixels", "{0:.0f} to {1:.0f}"),
             "detail": ("detail is {0:.2f}", "{0:.2f} to {1:.2f}"),
+            "seconds": ("the face is there for {0:.1f} s", "at least {0:.1f} s"),
         }
         for key, (least, most) in self.span.items():
             value = found.get(key)
-            if value is None or least <= value <= most:
+            if value is None or least <= value <= (np.inf if most is None else most):
                 continue
             what, spanned = say.get(key, (key + " is {0:.2f}", "{0:.2f} to {1:.2f}"))
             return f"{what.format(value)}; calibrated for {spanned.format(least, most)}"
@@ -236,6 +238,15 @@ def selective_risk(scores: Array, labels: Array, cut: float = 0.0) -> list[dict[
     return [{"coverage": round(float(covered[i]), 3), "risk": round(float(risk[i]), 4)} for i in picks]
 
 
+# How far beyond what was seen a clip may lie and still be read. Larger faces are shrunk to the size of those measured, and longer
+# clips are read in windows as long as theirs; a smaller face or a shorter clip has less to measure than any that was calibrated.
+_SPAN: Mapping[str, Callable[[float, float], tuple[float, float | None]]] = {
+    "face_px": lambda least, most: (least / 1.25, most * 8),
+    "detail": lambda least, most: (least - 0.3, most + 0.3),
+    "seconds": lambda least, most: (least / 1.25, None),
+}
+
+
 def make(
     detector: str,
     weights_sha256: str | None,
@@ -264,12 +275,11 @@ def make(
     if edges:
         which = np.searchsorted(edges, detail)
         rows |= {stratum: which == k for k, stratum in enumerate(Calibration.STRATA)}
-    span = {}
-    for key, slack in (("face_px", 1.25), ("detail", None)):
+    span: dict[str, tuple[float, float | None]] = {}
+    for key in MEASURES:
         values = np.array([row[2].get(key, np.nan) for row in real])
         if np.isfinite(values).all():
-            least, most = float(values.min()), float(values.max())
-            span[key] = (least / slack, most * 8) if slack else (least - 0.3, most + 0.3)
+            span[key] = _SPAN[key](float(values.min()), float(values.max()))
     alone = _one_a_clip(ids, scores)
     both = np.concatenate([alone, np.asarray(fakes, float)])
     labels = np.concatenate([np.zeros(len(alone), int), np.ones(len(fakes), int)])

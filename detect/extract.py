@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detect import blend, dynamics, moments
+from detect import blend, calibrate, dynamics, moments
 from detect.base import Abstain
 from detect.dataset import Clips
 from gioconda.core.files import atomic_path
@@ -29,7 +29,7 @@ __all__ = ["PARTS", "RUNGS", "SELF_BLEND", "Table", "extract", "table"]
 
 Array = NDArray[Any]
 VERSION = "4"  # raise it when a feature changes: what is cached under another version is not read
-PARTS = (*moments.PARTS, *moments.WINDOW_PARTS, "dynamics")
+PARTS = (*moments.PARTS, *moments.WINDOW_PARTS, "dynamics", "measures")
 SELF_BLEND = "self-blend"  # real clips blended onto themselves, encoded as the clean ones were
 
 
@@ -86,13 +86,16 @@ def _worse(path: Path, rung: Rung, change: Any = None) -> Iterator[Path]:
 
 
 def _vectors(footage: Footage) -> dict[str, Array]:
-    """Part → (W, F) of the largest face; windows of moments and windows of landmarks are numbered apart."""
+    """Part → (W, F) of the largest face; windows of moments and windows of landmarks are numbered apart, ``measures`` (what decides
+    how like the calibration set a clip is) are one row."""
     out: dict[str, Array] = {}
     try:
+        found = calibrate.measures(footage)
+        out["measures"] = np.array([[found[name] for name in calibrate.MEASURES]])
         face = moments.moments(footage)[0]
         rows = moments.windows(face.times)
         if rows:
-            out = {name: moments.part(name, face, rows) for name in (*moments.PARTS, *moments.WINDOW_PARTS)}
+            out |= {name: moments.part(name, face, rows) for name in (*moments.PARTS, *moments.WINDOW_PARTS)}
     except Abstain:
         return out
     track = next(t for t in footage.tracks if t.id == face.track)

@@ -296,10 +296,11 @@ def _papers(
     real = []
     for rung, groups in trained.unseen["person"].items():
         scores = validate.real_scores(groups, clips)
-        details = _details(tables[rung], len(clips))
+        measured, of = tables[rung].parts["measures"]
         real += [
-            (str(i), float(scores[i]), {"detail": float(details[i])})
-            for i in np.flatnonzero(np.isfinite(scores) & np.isfinite(details))
+            (str(i), float(scores[i]), dict(zip(calibrate.MEASURES, map(float, row), strict=True)))
+            for row, i in zip(measured, of, strict=True)
+            if clips.labels[i] == 0 and np.isfinite(scores[i])
         ]
     if len({row[0] for row in real}) < calibrate.FEWEST:
         return  # too few to state an alarm rate: the detector is uncalibrated, and every report of it says so
@@ -316,11 +317,3 @@ def _papers(
         note="Scores of real clips by models that had seen neither the person nor, in turn, each method; a clip counts once "
         "however many rungs it was seen on.",
     ).write(folder)
-
-
-_DETAIL = 12  # column of the regions part: log mean fine residual of the face (see residual.region_features)
-
-
-def _details(table: extract.Table, count: int) -> Array:
-    rows, of = table.parts["regions"]
-    return validate.by_clip(rows[:, _DETAIL], of, count)

@@ -232,7 +232,11 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
             name: (rng.normal(0, 1, (len(at), 26)) + 1.2 * of.labels[at][:, None] * (np.arange(26) < 4), at)
             for name in (*moments.PARTS, *moments.WINDOW_PARTS)
         }
-        return extract.Table(rung, parts | {"dynamics": parts["spectrum"]})
+        measured = (
+            np.stack([rng.uniform(100, 150, len(of)), rng.normal(0, 0.2, len(of)), rng.uniform(3, 8, len(of))], 1),
+            np.arange(len(of)),
+        )
+        return extract.Table(rung, parts | {"dynamics": parts["spectrum"], "measures": measured})
 
     monkeypatch.setattr(extract, "fill", lambda *a, **k: [])
     monkeypatch.setattr(extract, "table", table)
@@ -254,6 +258,9 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
         assert "2 methods (a, b)" in card["trained_on"] and card["limits"] and len(card["evaluated"]) >= 2
         calibration = Calibration.read(tmp_path / "run" / name)
         assert calibration.clips["all"] == 24 and calibration.weights_sha256 == card["weights_sha256"]
+        assert "face spans 60 pixels" in (calibration.unlike({"face_px": 60.0}) or "")
+        assert "1.0 s; calibrated for at least" in (calibration.unlike({"seconds": 1.0}) or "")
+        assert calibration.unlike({"face_px": 400.0, "seconds": 600.0, "detail": 0.0}) is None
     detector = load("ensemble", target=str(tmp_path / "run" / "ensemble"))
     assert detector.weights_sha256 == card["weights_sha256"]
 

@@ -1,0 +1,165 @@
+"""How often a map of *where* points at what was changed: fakes whose masks are known, against what the mask's area, and other clips' masks, would give.
+
+    python -m benchmarks.speed.pointing INDEX [--detectors ensemble] [--grid 5] [--most 16] [--blend]
+
+INDEX is what ``gioconda synth fakes`` leaves (fakes with a mask of the pixels generated; ``--regions face`` leaves some unchanged). With
+``--blend`` its real clips are taken instead, each blended onto itself here and encoded, with the blend's own mask. Only clips that the
+detector scores are asked; the interval is over persons.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import detect
+from detect import explain
+from detect import footage as footages
+from detect.base import Abstain
+from detect.blend import draw
+from detect.preparation import square
+from gioconda.core.index import Index
+from gioconda.core.media import Clip, write_video
+from gioconda.core.types import Footage, Label, Sample
+
+Array = NDArray[Any]
+
+
+def around_face(masks: Array, footage: Footage) -> Array:
+    """Masks uint8 (T, H, W) of the sampled frames → their mean over the square that a map covers, float (MAP, MAP) in 0…1."""
+    face = footage.tracks[0]
+    extent = float(np.median(np.ptp(face.landmarks, axis=1).max(1)))
+    seen = []
+    for mask, time in zip(masks, footage.times, strict=True):
+        at = int(np.argmin(np.abs(face.times - time)))
+        if abs(face.times[at] - time) < 0.2:
+            part, _ = square(np.repeat(mask[..., None], 3, 2), face.landmarks[at], explain.MAP, explain.MARGIN, extent)
+            seen.append(part[..., 0] / 255)
+    return np.mean(seen, 0)
+
+
+def known(index: Index, sample: Sample, detector: Any) -> tuple[Footage, Array]:
+    """A fake of ``synth fakes`` and its mask; the mask file holds the frames below one another."""
+    import cv2
+
+    with Clip.open(index.resolve(sample)) as clip:
+        footage = footages.observe(clip, [detector])
+        fps = float(clip.fps or 25)
+    sheet = cv2.imread(str(index.root / sample.extra["mask"]), cv2.IMREAD_GRAYSCALE)
+    height, width = footage.frames.shape[1:3]
+    sheet = sheet.reshape(-1, sheet.shape[1], sheet.shape[1]) if height == width else sheet.reshape(-1, height, width)
+    rows = np.clip(np.round(footage.times * fps).astype(int), 0, len(sheet) - 1)
+    masks = np.stack([cv2.resize(sheet[row], (width, height)) for row in rows])
+    return footage, masks
+
+
+def blended(index: Index, sample: Sample, detector: Any, seed: int) -> tuple[Footage, Array]:
+    """A real clip blended onto itself and encoded, and the blend's mask."""
+    import tempfile
+
+    path = index.resolve(sample)
+    with Clip.open(path) as clip:
+        footage = footages.observe(clip, [detector])
+        if not footage.tracks:
+            raise Abstain("no face was found")
+        change, masks, fps = draw(np.random.default_rng(seed)), [], clip.fps
+        face = footage.tracks[0]
+
+        def frames() -> Iterator[Array]:
+            for time, frame in clip.frames("all"):
+                at = int(np.argmin(np.abs(face.times - time)))
+                picture, mask = change(frame, face.landmarks[at])
+                if np.abs(footage.times - time).min() < 1e-6:
+                    masks.append(mask)
+                yield picture
+
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "blend.mp4"
+            write_video(target, frames(), fps=fps or 25, crf=18)
+            with Clip.open(target) as again:
+                return footages.observe(again, [detector]), np.stack(masks)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("index")
+    parser.add_argument("--detectors", default="ensemble")
+    parser.add_argument("--grid", type=int, default=5)
+    parser.add_argument("--most", type=int, default=16)
+    parser.add_argument("--blend", action="store_true")
+    options = parser.parse_args()
+    index = Index.read(options.index)
+    wanted = [s for s in index if (s.label == Label.REAL if options.blend else "mask" in s.extra)]
+    wanted = [wanted[i] for i in np.random.default_rng(0).permutation(len(wanted))]
+    for name in options.detectors.split(","):
+        detector = detect.load(name)
+        maps: list[Array] = []
+        inside: list[Array] = []
+        persons: list[str] = []
+        for number, sample in enumerate(wanted):
+            if len(maps) >= options.most:
+                break
+            if sample.identity in persons:
+                continue
+            try:
+                footage, masks = (
+                    blended(index, sample, detector, number) if options.blend else known(index, sample, detector)
+                )
+                mask = around_face(masks[: len(footage.times)], footage)
+                if not 0.02 < (mask > 0.5).mean() < 0.8:
+                    continue  # nothing, or nearly everything, was changed: any map points there
+                maps.append(explain.occlusion(detector, footage, grid=options.grid))
+                inside.append(mask > 0.5)
+                persons.append(sample.identity)
+            except Abstain:
+                continue
+        print(
+            json.dumps(
+                {"detector": name, "grid": options.grid, "blend": options.blend, **summary(maps, inside)}, indent=1
+            )
+        )
+
+
+def summary(maps: list[Array], masks: list[Array]) -> dict[str, Any]:
+    """Means over clips (one a person) with 95 % bootstrap intervals: the share of a map's positive mass inside its clip's mask, over
+    chance (the mask's area) and over what the same map has inside the other clips' masks; and whether its peak lies inside."""
+    if len(maps) < 2:
+        return {"clips": len(maps)}
+    own = [explain.points_inside(a, b) for a, b in zip(maps, masks, strict=True)]
+    table = {key: np.array([row[key] for row in own]) for key in own[0]}
+    others = np.array(
+        [
+            np.mean(
+                [
+                    (found := explain.points_inside(a, b))["inside"] - found["chance"]
+                    for j, b in enumerate(masks)
+                    if j != i
+                ]
+            )
+            for i, a in enumerate(maps)
+        ]
+    )
+    gain = table["inside"] - table["chance"]
+    rng = np.random.default_rng(0)
+    draws = rng.integers(len(maps), size=(2000, len(maps)))
+
+    def interval(values: Array) -> list[float]:
+        return [round(float(v), 3) for v in (values.mean(), *np.percentile(values[draws].mean(1), [2.5, 97.5]))]
+
+    return {
+        "clips": len(maps),
+        **{key: round(float(value.mean()), 3) for key, value in table.items()},
+        "inside_over_chance": interval(gain),
+        "inside_over_other_masks": interval(gain - others),
+        "peak_over_chance": interval(table["peak"] - table["chance"]),
+    }
+
+
+if __name__ == "__main__":
+    main()
