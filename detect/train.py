@@ -11,7 +11,7 @@ import datetime
 import json
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -247,7 +247,14 @@ def _run(options: Options, out: Path, device: str, rank: int, world: int, advanc
                 advance(1)
         last = step == options.steps
         if step % options.validate_every == 0 or last:
-            row = validate(net, clips, crops, val_rows, device, options.frames if options.temporal else 0, options.seed)
+            row = _told(
+                lambda: validate(
+                    net, clips, crops, val_rows, device, options.frames if options.temporal else 0, options.seed
+                ),
+                rank,
+                world,
+                device,
+            )
             # The lower end decides: on few persons a lucky value is easy, a lucky interval is not.
             if best is None or row["low"] > best["low"]:
                 best, waited = {**row, "step": step}, 0
@@ -263,6 +270,19 @@ def _run(options: Options, out: Path, device: str, rank: int, world: int, advanc
     if rank == 0:
         write_json(out / "done.json", {"best": best, "steps": step})
     return best
+
+
+def _told(measure: Callable[[], dict[str, float]], rank: int, world: int, device: str) -> dict[str, float]:
+    """What the first process measures, told to all: batch statistics differ between them, and two that disagree on when to stop
+    would wait for each other for ever."""
+    if world == 1:
+        return measure()
+    names = ("value", "low", "high", "reals", "fakes")
+    row = measure() if rank == 0 else dict.fromkeys(names, 0.0)
+    values = torch.tensor([row[name] for name in names], dtype=torch.float64, device=device)
+    torch.distributed.broadcast(values, 0)
+    found = dict(zip(names, values.tolist(), strict=True))
+    return found | {"reals": int(found["reals"]), "fakes": int(found["fakes"])}
 
 
 def _crops(clips: Clips, options: Options) -> dict[int, frames.Crops]:

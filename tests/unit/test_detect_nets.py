@@ -2,7 +2,11 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,21 +44,21 @@ def index(tmp_path):
     return path
 
 
+def checkered(path, sha256, folder, size, mode):
+    """Crops without files: fakes carry a fine checkerboard, as a careless decoder leaves one."""
+    number = int(path.stem)
+    rng = np.random.default_rng(number // 2)
+    crops = np.repeat(rng.integers(60, 180, (1, size // 8, size // 8, 3)), 10, 0).repeat(8, 1).repeat(8, 2)
+    crops = crops + np.random.default_rng(number).normal(0, 4, (10, size, size, 3))
+    if number % 2:
+        crops = crops + 25 * (np.indices((size, size)).sum(0) % 2 - 0.5)[None, :, :, None]
+    points = size / 2 + size * 0.3 * np.random.default_rng(1).uniform(-1, 1, (10, 68, 2))
+    return frames.Crops(np.clip(crops, 0, 255).astype(np.uint8), points.astype(np.float32))
+
+
 @pytest.fixture
 def drawn(monkeypatch):
-    """Crops without files: fakes carry a fine checkerboard, as a careless decoder leaves one."""
-
-    def cached(path, sha256, folder, size, mode):
-        number = int(path.stem)
-        rng = np.random.default_rng(number // 2)
-        crops = np.repeat(rng.integers(60, 180, (1, size // 8, size // 8, 3)), 10, 0).repeat(8, 1).repeat(8, 2)
-        crops = crops + np.random.default_rng(number).normal(0, 4, (10, size, size, 3))
-        if number % 2:
-            crops = crops + 25 * (np.indices((size, size)).sum(0) % 2 - 0.5)[None, :, :, None]
-        points = size / 2 + size * 0.3 * np.random.default_rng(1).uniform(-1, 1, (10, 68, 2))
-        return frames.Crops(np.clip(crops, 0, 255).astype(np.uint8), points.astype(np.float32))
-
-    monkeypatch.setattr(frames, "cached", cached)
+    monkeypatch.setattr(frames, "cached", checkered)
 
 
 def options(index, out, **more):
@@ -176,6 +180,31 @@ def test_a_run_learns_resumes_and_ends_where_an_unbroken_one_ends(index, drawn, 
         and "optimistic" in card["evaluated"][0]["protocol"]
     )
     assert train.train(options(index, broken, steps=6)) == whole  # done is done
+
+
+@pytest.mark.slow  # two processes, each with its own torch
+def test_two_processes_train_one_network_and_stop_together(index, tmp_path):
+    script = tmp_path / "both.py"
+    script.write_text(
+        "import sys; from pathlib import Path\n"
+        f"sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[2])!r}]\n"
+        "from detect import frames, train\n"
+        "from test_detect_nets import checkered, options\n"
+        "frames.cached = checkered\n"
+        f"best = train.train(options({str(index)!r}, Path({str(tmp_path / 'run')!r}), steps=12, pairs=4, patience=1))\n"
+        "print('best', best['step'], best['low'])\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=200, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = [line for line in done.stdout.splitlines() if line.startswith("best")]
+    assert len(said) == 2 and len(set(said)) == 1  # both know the same best
+    rows = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
+    steps = [row["step"] for row in rows if "loss" in row]
+    assert steps == list(range(1, len(steps) + 1))  # each step once, whoever made it
+    assert json.loads((tmp_path / "run" / "done.json").read_text())["steps"] == steps[-1]
 
 
 def test_a_temporal_head_and_what_is_saved_is_what_is_loaded(index, drawn, tmp_path):
