@@ -51,13 +51,13 @@ RUNGS = {
 
 
 def _footage(path: Path) -> tuple[Footage, str]:
-    """A clip sampled for all parts, with dense tracks; and its sampling."""
+    """A clip sampled for all parts, followed as the detectors ask for it; and its sampling."""
     from gioconda.core import faces
     from gioconda.core.media import Clip
 
     with Clip.open(path) as clip:
         sampling = moments.sampling(clip.duration, float(clip.fps) if clip.fps else None)
-        return faces.observe(clip, sampling, dense=0.0, max_faces=2), sampling
+        return faces.observe(clip, sampling, dense=1 / dynamics.RATE, max_faces=2), sampling
 
 
 @contextmanager

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["embed", "observe", "protocol", "track"]
 
 # Change it whenever tracks change for the same frames and settings: it is part of the cache key.
-_VERSION = 1
+_VERSION = 2
 
 
 def track(
@@ -166,12 +166,13 @@ def observe(
 
 
 def _denser(clip: Clip, wanted: list[float], spacing: float) -> Iterator[tuple[float, Frame]]:
-    """Frames at the wanted times, and others at least ``spacing`` seconds apart."""
+    """Frames at the wanted times, and others about ``spacing`` seconds apart. A frame a third too early is taken: the next one may
+    come far too late (at 30 frames a second, every other frame is 15 a second where 25 were asked for)."""
     due, sampled = -np.inf, set(wanted)
     for time, frame in clip.frames("all"):
         if time in sampled or time >= due - 1e-6:
             yield time, frame
-            due = time + spacing
+            due = time + spacing * 2 / 3
 
 
 def _safe_facts(clip: Clip) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_tracks_cover_the_sampled_frames(film, kept):
     assert not any("puppet" in str(value) for value in footage.facts.values())  # no names: they may tell the label
 
 
-@pytest.mark.parametrize(("dense", "count"), [(0.0, 40), (0.1, 20)])
+@pytest.mark.parametrize(("dense", "count"), [(0.0, 40), (0.1, 20), (1 / 15, 40)])
 def test_dense_tracks_go_between_the_sampled_frames(film, kept, dense, count):
     footage = see(film, sampling="even:5", dense=dense)
     (track,) = footage.tracks
