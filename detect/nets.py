@@ -1,7 +1,7 @@
 """Networks over face crops: a timm backbone of any name, a head for frames, and over them pooling or a head in time.
 
-A checkpoint is safetensors whose header holds the dimensions that rebuild the network. Nothing is downloaded: pretrained weights
-come from the weights store or not at all.
+A checkpoint is safetensors whose header holds the dimensions that rebuild the network. Pretrained weights come from a file, from the
+weights store, or from a model hub when one is named (``hub:OWNER/NAME``: the only thing here that uses the network).
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from gioconda.core.errors import UsageError, WeightsError
 from gioconda.core.files import atomic_path, sha256_of
 from gioconda.core.types import Footage, Reading, TrackScore
 
-__all__ = ["Net", "NetDetector", "Shape", "load", "save"]
+__all__ = ["Net", "NetDetector", "Shape", "begin", "load", "pretrained", "save"]
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HUB = "hub:"
 CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 
 
@@ -97,6 +98,83 @@ class Net(nn.Module):
         return {"clip": clip, "frames": each, "features": features}
 
 
+def pretrained(backbone: str, start: str = "") -> tuple[str, tuple[Any, Any], dict[str, Tensor] | None]:
+    """(timm's name, (mean, std) of its pixels, weights or None) of what ``--backbone`` and ``--start`` name.
+
+    backbone : timm's name, or ``hub:`` and a repository of the hub or the folder of one, in timm's layout (``config.json`` and
+    ``model.safetensors``). start : a safetensors file or a name in the weights store; a hub's backbone brings its own.
+
+    Raises
+    ------
+    UsageError, WeightsError
+    """
+    from safetensors.torch import load_file
+    from timm.models import get_pretrained_cfg
+
+    from gioconda.core import weights
+
+    if not backbone.startswith(HUB):
+        usual = get_pretrained_cfg(backbone)
+        pixels = (tuple(usual.mean), tuple(usual.std)) if usual else IMAGENET
+        if not start:
+            return backbone, pixels, None
+        path = Path(start) if start.endswith(".safetensors") else weights.store().path(start)
+        if not path.is_file():
+            raise WeightsError("does not exist", where=str(path))
+        return backbone, pixels, load_file(path)
+    if start:
+        raise UsageError("a hub's backbone brings its own weights", where="--start")
+    config, tensors = (_of_hub(backbone.removeprefix(HUB), file) for file in ("config.json", "model.safetensors"))
+    document = json.loads(config.read_text(encoding="utf-8"))
+    if "architecture" not in document or document.get("model_args"):
+        raise UsageError(
+            "is not a model that timm makes by name alone", where=backbone, hint="its config.json lacks architecture"
+        )
+    own = document.get("pretrained_cfg", {})
+    return (
+        str(document["architecture"]),
+        (tuple(own.get("mean", IMAGENET[0])), tuple(own.get("std", IMAGENET[1]))),
+        load_file(tensors),
+    )
+
+
+def _of_hub(name: str, file: str) -> Path:
+    """One file of a hub's repository, downloaded unless the name is a folder or it is in the hub's own cache."""
+    if Path(name).is_dir():
+        path = Path(name) / file
+        if not path.is_file():
+            raise WeightsError(
+                f"has no {file}", where=name, hint="weights are read from safetensors, never from pickles"
+            )
+        return path
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(name, file))
+    except Exception as error:  # no network, no such repository, no safetensors in it: the hub's own words say which
+        raise WeightsError(f"{file} cannot be had: {' '.join(str(error).split())[:200]}", where=HUB + name) from error
+
+
+def begin(net: Net, state: dict[str, Tensor], source: str) -> None:
+    """Load a backbone's weights, under timm's names or those its architecture is published under (positions are resampled)."""
+    import sys
+
+    rename = getattr(sys.modules[type(net.backbone).__module__], "checkpoint_filter_fn", None)
+    if rename is not None:
+        state = rename(state, net.backbone)
+    try:
+        missing, _ = net.backbone.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise UsageError(
+            f"does not fit {net.shape.backbone}: {' '.join(str(error).split())[:200]}", where=source
+        ) from None
+    if missing:
+        raise UsageError(
+            f"does not fit {net.shape.backbone}: {len(missing)} tensors missing ({', '.join(missing[:3])})",
+            where=source,
+        )
+
+
 def save(net: Net, path: Path) -> str:
     """Write a checkpoint; returns its sha256."""
     from safetensors.torch import save_file
@@ -134,7 +212,8 @@ class NetDetector:
     Parameters
     ----------
     target : run folder with ``model.safetensors`` and ``card.json``, or the checkpoint itself.
-    batch : crops at a time. precision : ``float32``, or ``bfloat16`` (see docs/performance: within 0.002 AUC).
+    batch : crops at a time. precision : ``float32``, or ``bfloat16``, whose effect on the AUC is yours to
+    measure (docs/performance).
     """
 
     id = "cnn"

@@ -36,8 +36,8 @@ Array = NDArray[Any]
 class Options:
     """One training run of a network.
 
-    tune : ``all``, ``layer-norm`` or ``probe``; empty = all for cnn, layer-norm for vit-ln. start : weights-store name or file of
-    backbone weights; empty = random. pairs : real/fake pairs a step, over all processes. frames : crops a clip in a batch.
+    tune : ``all``, ``layer-norm`` or ``probe``; empty = all for cnn, layer-norm for vit-ln. backbone, start : see
+    :func:`detect.nets.pretrained`; without either's weights the backbone begins at random. pairs : real/fake pairs a step, over all processes. frames : crops a clip in a batch.
     patience : validations without a better lower end of the interval before stopping. alignment, uniformity : GenD's losses.
     """
 
@@ -196,18 +196,20 @@ def _run(options: Options, out: Path, device: str, rank: int, world: int, advanc
         out.mkdir(parents=True, exist_ok=True)
         config.save(options, out / "options.json")
     torch.manual_seed(options.seed)
+    backbone, (mean, std), state_of = nets.pretrained(options.backbone, options.start)
     shape = nets.Shape(
         options.kind,
-        options.backbone,
+        backbone,
         options.size,
         options.kind == "vit-ln",
         options.frames if options.temporal else 0,
+        mean=mean,
+        std=std,
     )
-    if "clip" in options.backbone:
-        shape = nets.replace(shape, mean=nets.CLIP[0], std=nets.CLIP[1])
-    net = nets.Net(shape).to(device)
-    if options.start:
-        _start(net, options.start)
+    net = nets.Net(shape)
+    if state_of is not None:
+        nets.begin(net, state_of, options.start or options.backbone)
+    net = net.to(device)
     moving = set(vit_ln.trainable(net, options.tune))
     for name, parameter in net.named_parameters():
         parameter.requires_grad_(name in moving)
@@ -306,18 +308,6 @@ def validate(
             x = torch.from_numpy(np.ascontiguousarray(of[pick])).to(device).permute(0, 3, 1, 2)[None]
             scores.append(float(net(x)["clip"].float().cpu()))
     return auc_interval(np.array(scores), clips.labels[rows], clips.persons[rows], seed)
-
-
-def _start(net: nets.Net, source: str) -> None:
-    """Backbone weights from the store or a safetensors file; a head that does not fit is left as it is."""
-    from safetensors.torch import load_file
-
-    from gioconda.core import weights
-
-    path = Path(source) if source.endswith(".safetensors") else weights.store().path(source)
-    missing, _ = net.backbone.load_state_dict(load_file(path), strict=False)
-    if len(missing) > 2:
-        raise UsageError(f"does not fit the backbone: {len(missing)} tensors missing", where=source)
 
 
 def _keep(net: nets.Net, options: Options, clips: Clips, best: dict[str, Any], out: Path) -> None:

@@ -230,7 +230,17 @@ def train(
     tests: Annotated[str, typer.Option(help="Feature detectors: qualities measured on; clean is one of them.")] = (
         "clean,h264-crf32,half-crf23,h264-crf40"
     ),
-    backbone: Annotated[str | None, typer.Option(help="cnn, vit-ln: any timm name, or hub:NAME.")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="cnn, vit-ln: any timm name, or hub:OWNER/NAME (or hub:FOLDER) with the weights it brings."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="cnn, vit-ln: weights the backbone starts from, safetensors or a name of the weights store.",
+        ),
+    ] = None,
     tune: Annotated[str | None, typer.Option(help="vit-ln: probe or layer-norm.")] = None,
     temporal: Annotated[bool, typer.Option("--temporal", help="cnn: a head over time instead of pooling.")] = False,
     steps: Annotated[int | None, typer.Option(help="cnn, vit-ln: optimiser steps.")] = None,
@@ -290,7 +300,7 @@ def train(
     from detect.train import Options as NetOptions
     from detect.train import train as run_net
 
-    given = {"backbone": backbone, "tune": tune, "steps": steps, "pairs": batch, "size": size}
+    given = {"backbone": backbone, "start": start, "tune": tune, "steps": steps, "pairs": batch, "size": size}
     net = NetOptions(
         kind=name,
         index=tuple(index),
@@ -303,6 +313,8 @@ def train(
         command=command,
         **{key: value for key, value in given.items() if value is not None},
     )
+    if not start and not (backbone or "").startswith("hub:"):
+        notice("the backbone starts from random weights; --start FILE or --backbone hub:OWNER/NAME gives it others")
     with progress("training", net.steps, "steps") as advance:
         best = run_net(net, advance)
     emit(

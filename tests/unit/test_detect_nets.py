@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from detect import frames, nets, train, vit_ln
 from detect.cnn import CnnDetector
@@ -230,6 +230,38 @@ def test_layer_norm_tuning_moves_norms_and_head_only(index, drawn, tmp_path):
     saved = load_file(tmp_path / "vit" / "model.safetensors")
     moved = {k for k, v in net.state_dict().items() if not torch.equal(v, saved[k])}
     assert moved and moved <= set(names)
+
+
+def test_a_backbone_starts_from_a_file_or_from_a_hub_s_folder(index, drawn, tmp_path):
+    torch.manual_seed(5)
+    source = nets.Net(nets.Shape("vit-ln", TINY, 160, unit=True)).backbone
+    folder = tmp_path / "published"
+    folder.mkdir()
+    save_file(source.state_dict(), folder / "model.safetensors")
+    (folder / "config.json").write_text(
+        json.dumps({"architecture": TINY, "pretrained_cfg": {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}})
+    )
+    frozen = {"kind": "vit-ln", "tune": "probe", "size": 64, "steps": 1, "pairs": 2}
+    for name, how in (
+        ("hub", {"backbone": f"hub:{folder}"}),
+        ("file", {"backbone": TINY, "start": str(folder / "model.safetensors")}),
+    ):
+        train.train(options(index, tmp_path / name, **frozen, **how))
+        net = nets.load(tmp_path / name / "model.safetensors")
+        assert net.shape.backbone == TINY  # it is rebuilt without the hub
+        own = net.backbone.state_dict()
+        assert all(torch.equal(own[k], v) for k, v in source.state_dict().items() if k != "pos_embed")
+        assert own["pos_embed"].shape != source.pos_embed.shape  # another size of crop: positions are resampled
+    assert nets.load(tmp_path / "hub" / "model.safetensors").shape.mean == (0.1, 0.2, 0.3)
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"a pickle")
+    with pytest.raises(WeightsError, match="safetensors"):
+        train.train(options(index, tmp_path / "pickle", **frozen, backbone=f"hub:{folder}"))
+    save_file({"blocks.0.norm1.weight": torch.ones(64)}, tmp_path / "part.safetensors")
+    with pytest.raises(UsageError, match="missing"):
+        train.train(
+            options(index, tmp_path / "part", **frozen, backbone=TINY, start=str(tmp_path / "part.safetensors"))
+        )
 
 
 def test_alignment_and_uniformity_know_which_way_is_better():
