@@ -71,7 +71,9 @@ class Clips:
     def sources(self) -> Array:
         """(N,) where a clip was published, its ``group['origin']``: encoders and cameras go with it. One without (made by
         ``synth fakes``, say) has the origin its person's other clips have, else its index is its origin."""
-        known = {s.identity: s.group["origin"] for s in self.samples if s.identity and s.group.get("origin")}
+        told = [s for s in self.samples if s.identity and s.group.get("origin")]
+        told.sort(key=lambda s: s.label == Label.REAL)  # where a person has real clips, they say it
+        known = {s.identity: s.group["origin"] for s in told}
         return np.array(
             [
                 s.group.get("origin") or known.get(s.identity) or f"index{h}"
@@ -92,7 +94,10 @@ class Clips:
         return np.asarray(weight * len(rows) / 2)
 
     def folds(self, count: int = 5, seed: int = 0, by: str = "person") -> Array:
-        """(N,) fold of each real clip, −1 for fakes. by ``person``, or ``origin``: no person and no origin in two folds."""
+        """(N,) fold of each clip. by ``person``: no person in two folds, real or fake; ``origin``: no origin of real clips either.
+
+        Fakes' own origins do not join folds: one page with fakes by many methods would join most of a set.
+        """
         parent: dict[str, str] = {}
 
         def find(x: str) -> str:
@@ -102,22 +107,23 @@ class Clips:
                 x = parent[x]
             return x
 
-        real = np.flatnonzero(self.labels == 0)
-        persons, sources = self.persons, self.sources
-        for i in real:
+        labels, persons, sources = self.labels, self.persons, self.sources
+        for i in range(len(self)):
             root = find(f"p:{persons[i]}")
-            if by == "origin":
+            if by == "origin" and labels[i] == 0:
                 parent[root] = find(f"o:{sources[i]}")
         groups: dict[str, list[int]] = defaultdict(list)
-        for i in real:
-            groups[find(f"p:{persons[i]}")].append(int(i))
-        # Large groups first, each to the emptiest fold; among equals a keyed hash, so that order of rows does not matter.
-        key = lambda name: (-len(groups[name]), hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())  # noqa: E731
-        filled = [0] * count
-        fold = np.full(len(self), -1)
+        for i in range(len(self)):
+            groups[find(f"p:{persons[i]}")].append(i)
+        number = {name: (int(np.sum(labels[rows] == 0)), int(np.sum(labels[rows]))) for name, rows in groups.items()}
+        # Large groups first, each to the fold with fewest real clips (or, where it has none, fewest fakes); among equals a keyed
+        # hash, so that order of rows does not matter.
+        key = lambda name: (*(-n for n in number[name]), hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())  # noqa: E731
+        filled = np.zeros((2, count), int)
+        fold = np.zeros(len(self), int)
         for name in sorted(groups, key=key):
-            k = int(np.argmin(filled))
-            filled[k] += len(groups[name])
+            k = int(np.argmin(filled[0] if number[name][0] else filled[1]))
+            filled[:, k] += number[name]
             fold[groups[name]] = k
         return fold
 

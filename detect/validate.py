@@ -1,7 +1,8 @@
 """How well a detector does on methods and persons it has not seen: leave-one-method-out, with an interval over persons.
 
-For each method, models are fitted without any of its fakes, once for each fold of persons; the method's fakes and the real clips of
-the fold, scored by those models, give that method's AUC. What is reported is the mean over fakes, ``auc/video`` of unseen methods.
+For each method, models are fitted without any of its fakes, once for each fold of persons and without whatever shows those persons; the
+method's fakes and the real clips of the fold are scored by that model, and give the method's AUC. Neither a person's real clips nor
+fakes of that person by other methods have been seen. What is reported is the mean over fakes, ``auc/video`` of unseen methods.
 """
 
 from __future__ import annotations
@@ -64,9 +65,10 @@ def unseen(
     """Out-of-fold scores for each table of ``tests`` (rung → rows).
 
     train : tables whose rows are fitted on (clean, and rungs as augmentation). extra : self-blended rows, with the clip they
-    were made of: fakes of no method, left out with that clip. by : ``person`` or ``origin``, see :meth:`Clips.folds`.
+    were made of: fakes of no method, left out with that clip. by : ``person``, or ``origin``: neither the origin of a real clip that
+    is scored (see :meth:`Clips.folds`) nor that of a fake is in its model's training.
     """
-    y, methods, persons = clips.labels, clips.methods, clips.persons
+    y, methods, sources = clips.labels, clips.methods, clips.sources
     fold = clips.folds(folds, seed, by)
     # Where persons tie nearly all origins together, one fold holds most real clips and its model has seen hardly any: scores of
     # such models cannot be laid beside one another (an AUC of 0.1 came out once), so nothing is claimed.
@@ -79,24 +81,18 @@ def unseen(
     for name, members in groups_of(clips):
         held = np.isin(methods, members) & (y == 1)
         scores = {rung: np.full(len(clips), np.nan) for rung in tests}
-        fakes: dict[str, list[Array]] = {rung: [] for rung in tests}
         alone = not ((y == 1) & ~held).any()  # a set of one method: only persons can be held out
         for k in range(folds):
-            real = np.flatnonzero(fold == k)
-            theirs = np.isin(persons, persons[real])
-            keep = ((y == 0) & (fold != k)) | ((y == 1) & ~theirs & (alone | ~held))
+            asked = np.flatnonzero((fold == k) & ((y == 0) | held))
+            keep = (fold != k) & ((y == 0) | alone | ~held)
+            if by == "origin":
+                keep &= ~np.isin(sources, sources[asked])
             if not (keep & (y == 0)).any() or not (keep & (y == 1)).any():
                 continue  # one origin, say: nothing is left to learn from, and nothing is claimed
             score = _fit(clips, x, of, np.flatnonzero(keep), fit, extra, extra_share)
             for rung, (rows, clip) in tests.items():
-                found = by_clip(score(rows), clip, len(clips))
-                scores[rung][real] = found[real]
-                fakes[rung].append(np.where(theirs[held] | (not alone), found[held], np.nan))
+                scores[rung][asked] = by_clip(score(rows), clip, len(clips))[asked]
         for rung in tests:
-            if fakes[rung]:
-                stack = np.stack(fakes[rung])
-                known = np.isfinite(stack).sum(0)
-                scores[rung][held] = np.where(known, np.nansum(stack, 0) / np.maximum(known, 1), np.nan)
             out[rung].append(Unseen(name, held, scores[rung]))
     return out
 
