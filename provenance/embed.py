@@ -1,8 +1,8 @@
-"""Sign an MP4 in one pass: laid out by us with room for the credential, hashed by the SDK while it is copied, then filled in.
+"""Sign an MP4, a WAV or an AVI by laying it out ourselves with room for the credential, hashed by the SDK, then filled in.
 
-The SDK's own call copies the file to a store of its own, hashes that, and copies it again; this copies once, in a megabyte of
-memory, and leaves time to read everything back. It is taken only where the layout is plain (see :func:`plan`); what else there is
-is signed by the SDK's own call. See docs/decisions/one-pass-signing.md.
+The SDK's own call copies the file to a store of its own, hashes that, and copies it again (of a WAV or AVI it holds two copies in memory);
+this copies once, in a megabyte of memory, and leaves time to read everything back. It is taken only where the layout is plain
+(see :func:`plan`); what else there is is signed by the SDK's own call. See docs/decisions/one-pass-signing.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from provenance import streams
 if TYPE_CHECKING:
     import c2pa
 
-__all__ = ["LEAF", "Layout", "plan", "sign"]
+__all__ = ["LEAF", "Chunks", "Layout", "plan", "sign"]
 
 LEAF = 2**20  # bytes of media in one leaf of the hash tree: what a reader must hold at a time
 _PER_LEAF = 40  # bytes of the credential that one leaf takes, rounded up
@@ -64,9 +64,37 @@ class Layout:
         return bytes(made)
 
 
-def plan(file: IO[bytes]) -> Layout | None:
-    """The layout of an unsigned, unfragmented MP4 or MOV; None for anything that is not plainly that."""
+@dataclass(frozen=True)
+class Chunks:
+    """A WAV or AVI: one RIFF of whole chunks that fills the file. size : bytes."""
+
+    size: int
+
+
+def plan(file: IO[bytes]) -> Layout | Chunks | None:
+    """The layout of an unsigned, unfragmented MP4 or MOV, or of an unsigned WAV or AVI; None for anything that is not plainly that."""
     end = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    return _chunks(file, end) if file.read(4) == b"RIFF" else _boxes(file, end)
+
+
+def _chunks(file: IO[bytes], end: int) -> Chunks | None:
+    file.seek(0)
+    head = file.read(12)
+    if int.from_bytes(head[4:8], "little") + 8 != end or head[8:12] not in (b"WAVE", b"AVI "):
+        return None  # several RIFFs, or one that goes on past 4 GB
+    at = 12
+    while at < end:
+        file.seek(at)
+        name = file.read(8)
+        if len(name) < 8 or name[:4] == b"C2PA":
+            return None
+        size = int.from_bytes(name[4:], "little")
+        at += 8 + size + size % 2
+    return Chunks(end) if at == end and end + _MOST_ROOM < 2**32 else None
+
+
+def _boxes(file: IO[bytes], end: int) -> Layout | None:
     boxes, at = [], 0
     while at < end:
         file.seek(at)
@@ -116,7 +144,34 @@ def _tables(moov: bytes, at: int, end: int) -> Iterator[tuple[str, int, int]]:
         at += size
 
 
-def sign(builder: c2pa.Builder, kind: str, layout: Layout, source: IO[bytes], target: IO[bytes]) -> None:
+class _Call:
+    """The SDK's embedding calls on one builder. kind : what the credential is wrapped for."""
+
+    def __init__(self, builder: c2pa.Builder, kind: str) -> None:
+        self.builder, self.kind, self.native = builder, kind.encode(), _functions()
+
+    def ask(self, function: Any, *arguments: Any) -> int:
+        from c2pa import c2pa as sdk
+
+        result = int(function(self.builder._handle, *arguments))
+        sdk._check_ffi_operation_result(result, "Error during signing", check=lambda number: number < 0)
+        return result
+
+    def taken(self, function: Any) -> bytes:
+        pointer = ctypes.c_void_p()
+        length = self.ask(function, self.kind, ctypes.byref(pointer))
+        try:
+            return ctypes.string_at(pointer, length)
+        finally:
+            self.native.free(pointer)
+
+    def hash_rest(self, target: IO[bytes]) -> None:
+        target.seek(0)
+        with streams.descriptor(target) as stream:
+            self.ask(self.native.rest, self.kind, stream._stream)
+
+
+def sign(builder: c2pa.Builder, kind: str, layout: Layout | Chunks, source: IO[bytes], target: IO[bytes]) -> None:
     """Sign ``source`` into ``target`` (both unbuffered, the target readable) with the signer in the builder's context.
 
     Raises
@@ -124,47 +179,56 @@ def sign(builder: c2pa.Builder, kind: str, layout: Layout, source: IO[bytes], ta
     c2pa.C2paError
         As the SDK's own signing does.
     """
-    from c2pa import c2pa as sdk
-
-    native, name = _functions(), kind.encode()
-
-    def ask(function: Any, *arguments: Any) -> int:
-        result = int(function(builder._handle, *arguments))
-        sdk._check_ffi_operation_result(result, "Error during signing", check=lambda number: number < 0)
-        return result
-
-    def taken(function: Any) -> bytes:
-        pointer = ctypes.c_void_p()
-        length = ask(function, name, ctypes.byref(pointer))
-        try:
-            return ctypes.string_at(pointer, length)
-        finally:
-            native.free(pointer)
-
     with builder._exclusive_native_call():
-        ask(native.leaves, LEAF // 1024)
-        first = taken(native.placeholder)
-        # The placeholder has no room for the leaves, so the credential will outgrow it: a free box, which no hash covers, keeps it.
-        room = len(first) + _PER_LEAF * layout.leaves + _SLACK
-        if room > _MOST_ROOM:
-            raise sdk.C2paError("the credential is too large")
-        moov = layout.moved(room)
-        at = layout.boxes[0].size
-        _copy(source, target, 0, at)
-        _fill(target, at, room, first)
-        for box in layout.boxes[1:]:
-            if box.kind == b"moov":
-                target.write(moov)
-            elif box.kind == b"mdat":
-                _copy(source, target, box.start, box.header)
-                for buffer, length in _pieces(source, target, box.start + box.header, box.size - box.header):
-                    ask(native.media, 0, buffer, length, box.header == 16)
-            else:
-                _copy(source, target, box.start, box.size)
-        target.seek(0)
-        with streams.descriptor(target) as stream:
-            ask(native.rest, name, stream._stream)
-        _fill(target, at, room, taken(native.sign))
+        if isinstance(layout, Chunks):
+            _sign_chunks(_Call(builder, "application/c2pa"), layout, source, target)
+        else:
+            _sign_boxes(_Call(builder, kind), layout, source, target)
+
+
+def _sign_chunks(call: _Call, layout: Chunks, source: IO[bytes], target: IO[bytes]) -> None:
+    """The file as it is, then a ``C2PA`` chunk (C2PA 2.x, A.3.6); the SDK wraps nothing for RIFF, so the bare store is asked for."""
+    from c2pa import C2paError
+
+    first = call.taken(call.native.placeholder)
+    room = 8 + len(first)
+    _copy(source, target, 0, layout.size)
+    target.write(b"C2PA" + len(first).to_bytes(4, "little") + first + bytes(room % 2))
+    target.seek(4)
+    target.write((layout.size + room + room % 2 - 8).to_bytes(4, "little"))
+    call.ask(call.native.exclude, (ctypes.c_uint64 * 2)(layout.size, room), 1)
+    call.hash_rest(target)
+    signed = call.taken(call.native.sign)
+    if len(signed) != len(first):
+        raise C2paError("the credential does not fit in the room made for it")
+    target.seek(layout.size + 8)
+    target.write(signed)
+
+
+def _sign_boxes(call: _Call, layout: Layout, source: IO[bytes], target: IO[bytes]) -> None:
+    from c2pa import C2paError
+
+    call.ask(call.native.leaves, LEAF // 1024)
+    first = call.taken(call.native.placeholder)
+    # The placeholder has no room for the leaves, so the credential will outgrow it: a free box, which no hash covers, keeps it.
+    room = len(first) + _PER_LEAF * layout.leaves + _SLACK
+    if room > _MOST_ROOM:
+        raise C2paError("the credential is too large")
+    moov = layout.moved(room)
+    at = layout.boxes[0].size
+    _copy(source, target, 0, at)
+    _fill(target, at, room, first)
+    for box in layout.boxes[1:]:
+        if box.kind == b"moov":
+            target.write(moov)
+        elif box.kind == b"mdat":
+            _copy(source, target, box.start, box.header)
+            for buffer, length in _pieces(source, target, box.start + box.header, box.size - box.header):
+                call.ask(call.native.media, 0, buffer, length, box.header == 16)
+        else:
+            _copy(source, target, box.start, box.size)
+    call.hash_rest(target)
+    _fill(target, at, room, call.taken(call.native.sign))
 
 
 def _fill(target: IO[bytes], at: int, room: int, credential: bytes) -> None:
@@ -218,6 +282,9 @@ class _Native:
         self.leaves = declared("c2pa_builder_set_fixed_size_merkle", integer, pointer, size)
         self.media = declared("c2pa_builder_hash_mdat_bytes", integer, pointer, size, pointer, size, ctypes.c_bool)
         self.rest = declared("c2pa_builder_update_hash_from_stream", integer, pointer, text, pointer)
+        self.exclude = declared(
+            "c2pa_builder_set_data_hash_exclusions", integer, pointer, ctypes.POINTER(ctypes.c_uint64), size
+        )
         self.sign = declared("c2pa_builder_sign_embeddable", ctypes.c_int64, pointer, text, out)
         self.free = declared("c2pa_free", integer, pointer)
 

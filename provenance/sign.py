@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Marker", "sign_file", "write"]
 
-# Containers laid out in boxes of which we know how to move the media.
-_ONE_PASS = frozenset(("video/mp4", "video/quicktime", "video/x-m4v", "audio/mp4"))
+# Containers laid out in boxes of which we know how to move the media; of which one may be named as another.
+_BOXES = frozenset(("video/mp4", "video/quicktime", "video/x-m4v", "audio/mp4"))
+# And those that we lay out ourselves for the SDK to sign (see provenance.embed).
+_ONE_PASS = _BOXES | {"audio/wav", "video/avi"}
 # Above this, media are hashed in 1 MB leaves, which keeps signing and verifying under 64 MB of memory at any size.
 LARGE = 64 * 2**20
 # The SDK reports a signing callback's failure to the log and again as an error; the error is enough.
@@ -149,7 +151,7 @@ def sign_file(
         target = origin.with_name(origin.name + ".c2pa")
     final = Path(target)
     named = engine.mime_of(final)
-    if not sidecar and final.suffix and named != kind and not {named, kind} <= _ONE_PASS:
+    if not sidecar and final.suffix and named != kind and not {named, kind} <= _BOXES:
         raise UsageError(
             "its name says another container than the source's", where=str(final), hint=f"name it *{origin.suffix}"
         )

@@ -1,4 +1,4 @@
-"""Signing an MP4 while it is copied: the same statement, the same media, and the SDK's own call wherever the layout is not plain."""
+"""Signing an MP4, a WAV or an AVI while it is copied: the same statement, the same media, and the SDK's own call wherever the layout is not plain."""
 
 import itertools
 import struct
@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from provenance_kit import authority, both, created, leaf, picture, signer_of, trust_in, write_mp4
+from provenance_kit import authority, both, created, leaf, picture, signer_of, trust_in, write_mp4, write_wav
 from provenance_tsa import Authority
 
 from gioconda.core.errors import CredentialError
@@ -145,6 +145,77 @@ def test_boxes_that_do_not_fit_are_nobodys_plan(tmp_path):
     for name, content in broken.items():
         (tmp_path / name).write_bytes(content)
         assert planned(tmp_path / name) is None, name
+
+
+def cartoon(path):
+    import av
+
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("mjpeg", rate=Fraction(25))
+        stream.width = stream.height = 48
+        stream.pix_fmt = "yuvj420p"
+        for part in [*(av.VideoFrame.from_ndarray(picture(48, i), format="rgb24") for i in range(4)), None]:
+            for packet in stream.encode(part):
+                file.mux(packet)
+    return path
+
+
+RIFFS = {".wav": write_wav, ".avi": cartoon}
+
+
+@pytest.mark.parametrize("suffix", RIFFS)
+def test_a_riff_gains_one_chunk_and_nothing_else(tmp_path, signer, suffix):
+    plain = RIFFS[suffix](tmp_path / f"plain{suffix}")
+    assert isinstance(planned(plain), embed.Chunks)
+    signed = sign.sign_file(plain, tmp_path / f"signed{suffix}", created(), signer=signer)
+    assert read(signed, trust=TRUST).state == State.TRUSTED
+    before, after = plain.read_bytes(), signed.read_bytes()
+    assert after[8 : len(before)] == before[8:] and after[len(before) :][:4] == b"C2PA"
+    assert struct.unpack_from("<I", after, 4)[0] == len(after) - 8
+    assert packets(signed) == packets(plain)
+
+
+@pytest.mark.parametrize("suffix", RIFFS)
+def test_every_byte_of_a_riff_is_covered(tmp_path, signer, suffix):
+    plain = RIFFS[suffix](tmp_path / f"plain{suffix}")
+    data = sign.sign_file(plain, tmp_path / f"signed{suffix}", created(), signer=signer).read_bytes()
+    size = plain.stat().st_size
+    for where in (*range(16), *range(16, size, size // 24), size - 1):
+        changed = bytearray(data)
+        changed[where] ^= 1
+        (tmp_path / f"changed{suffix}").write_bytes(changed)
+        found = read(tmp_path / f"changed{suffix}", trust=TRUST)  # a changed length can hide the credential
+        assert found.state in (State.INVALID, State.UNREADABLE, State.ABSENT), where
+
+
+def test_a_riff_that_is_not_plain_is_left_to_the_sdk(tmp_path, signer):
+    plain = write_wav(tmp_path / "plain.wav")
+    data = plain.read_bytes()
+    assert planned(sign.sign_file(plain, tmp_path / "signed.wav", created(), signer=signer)) is None
+    broken = {
+        "more": data + b"RIFF",  # another RIFF after the first, as a long AVI has
+        "short": data[:-2],
+        "long": b"RF64" + data[4:],
+        "picture": data[:8] + b"WEBP" + data[12:],
+        "chunk": data[:16] + b"\xff\xff\xff\x7f" + data[20:],
+    }
+    for name, content in broken.items():
+        (tmp_path / name).write_bytes(content)
+        assert planned(tmp_path / name) is None, name
+
+
+def test_parents_clocks_and_identities_go_into_a_riff(tmp_path):
+    parent = write_wav(tmp_path / "parent.wav")
+    edit = claims.Credential("an edit", intent="edit", actions=(claims.Action("c2pa.edited"),))
+    with Authority() as clock:
+        claim = signer_of(leaf(), tmp_path, timestamp=clock.url)
+        desk = signer_of(leaf("Picture desk"), tmp_path)
+        signed = sign.sign_file(
+            parent, tmp_path / "signed.wav", edit, signer=signers.IdentitySigner(claim, desk, roles=("cawg.editor",))
+        )
+    found = read(signed, trust=both(TRUST, trust_in(clock.root, kind="tsa", name="clock")))
+    assert found.state == State.TRUSTED and found.timestamped, [code.code for code in found.codes]
+    assert [node.title for node in found.ingredients] == ["parent.wav"] and len(found.identities) == 1
 
 
 def test_parents_pictures_clocks_and_identities_go_in(tmp_path):
