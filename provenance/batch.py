@@ -15,6 +15,7 @@ from gioconda.core.errors import GiocondaError, MediaError, UsageError
 from gioconda.core.types import Claim, Provenance, ProvenanceState
 from provenance import engine
 from provenance.claims import Credential
+from provenance.ingredients import FAILURE
 from provenance.read import read
 from provenance.sign import sign_file
 from provenance.store import sidecar_of
@@ -37,21 +38,24 @@ class Requirement:
 
     kind: str
     fingerprint: str = ""
+    ingredients: bool = False  # whether the credentials of what it was made from must have validated as well
 
     @classmethod
-    def parse(cls, text: str) -> Requirement:
+    def parse(cls, text: str, *, ingredients: bool = False) -> Requirement:
         kind, _, rest = text.partition(":")
         if kind in ("valid", "trusted") and not rest:
-            return cls(kind)
+            return cls(kind, ingredients=ingredients)
         fingerprint = rest.lower().replace(":", "").replace(" ", "")
         if kind == "signer" and len(fingerprint) == 64 and set(fingerprint) <= set("0123456789abcdef"):
-            return cls(kind, fingerprint)
+            return cls(kind, fingerprint, ingredients)
         raise UsageError(
             "not a requirement", where=text[:120], hint="valid, trusted, or signer: and a sha256 fingerprint"
         )
 
     def met(self, found: Provenance) -> bool:
         """Whether a verdict meets it. A named signer needs no list: the fingerprint is the trust."""
+        if self.ingredients and any(code.code == FAILURE for code in found.codes):
+            return False
         if self.kind == "trusted":
             return found.state == ProvenanceState.TRUSTED
         intact = found.state in (ProvenanceState.VALID, ProvenanceState.TRUSTED)

@@ -151,6 +151,13 @@ def verify(
         str,
         typer.Option("--require", help="valid, trusted, or signer:FINGERPRINT; exit 3 when a file does not meet it."),
     ] = "valid",
+    sound_ingredients: Annotated[
+        bool,
+        typer.Option(
+            "--sound-ingredients",
+            help="A credential among the ingredients that did not validate counts too: a trusted edit of a broken parent.",
+        ),
+    ] = False,
     allow_absent: Annotated[
         bool, typer.Option("--allow-absent", help="A file without credentials does not count against the requirement.")
     ] = False,
@@ -172,7 +179,7 @@ def verify(
     from provenance import batch
 
     outputs = parse_outputs(output, json, ("text", "json", "jsonl"))
-    wanted = batch.Requirement.parse(require)
+    wanted = batch.Requirement.parse(require, ingredients=sound_ingredients)
     rows = list(_collect(paths, _trust(trust, store, trust_development), online, jobs))
     failed, unread, documents = [], [], []
     for path, found in rows:

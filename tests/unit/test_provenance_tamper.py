@@ -10,7 +10,7 @@ from provenance_kit import authority, created, flip, leaf, signer_of, trust_in, 
 
 from gioconda.core.types import Ingredient
 from gioconda.core.types import ProvenanceState as State
-from provenance import claims, cose, engine, sign, store
+from provenance import batch, claims, cose, engine, sign, store
 from provenance.codes import explain
 from provenance.read import read
 
@@ -186,6 +186,9 @@ def test_laundering_through_an_edit_keeps_the_tampered_parent_in_sight(copy, tmp
     found = read(path, trust=TRUST)
     assert "gioconda.ingredient.failure" in {code.code for code in found.codes}
     assert MISMATCH[kind] in [code.code for node in found.ingredients for code in node.failures]
+    assert batch.Requirement.parse("trusted").met(found)
+    assert not batch.Requirement.parse("trusted", ingredients=True).met(found)
+    assert batch.Requirement.parse("trusted", ingredients=True).met(read(copy(kind), trust=TRUST))
     assert found.says_ai  # the parent said so
 
 
