@@ -60,6 +60,12 @@ _EXIF = {
 # Text chunks that image generators write; the value is their prompt or settings.
 _GENERATOR_FIELDS = {"parameters", "prompt", "workflow", "sd-metadata", "invokeai_metadata", "dream", "generation_data"}
 _GENERATOR_NAMES = re.compile(r"stable.?diffusion|midjourney|dall.?e\b|comfyui|novelai|invokeai|firefly", re.I)
+# What editors, sites and screen recorders write with. A camera's own writer is named and nothing is concluded from it.
+_REWRITERS = re.compile(
+    r"^lavf|^lavc|ffmpeg|handbrake|mkvmerge|mkvtoolnix|libebml|gpac|mp4box|adobe|premiere|after effects|final cut|davinci|"
+    r"vegas|capcut|inshot|imovie|google|youtube|x26[45]|virtualdub|avidemux|camtasia|openshot|kdenlive|shotcut",
+    re.I,
+)
 _AI_SOURCE = re.compile(rb"digitalsourcetype/(\w*[aA]lgorithmicMedia)")
 
 
@@ -96,7 +102,8 @@ def signs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     if camera:
         say("camera", camera=camera)
     if writer:
-        say("writer", writer=writer)
+        name = f"{writer} (FFmpeg)" if writer.startswith("Lavf") else writer
+        say("writer" if _REWRITERS.search(writer) else "written", writer=name)
     if software:
         say("software", software=software)
     traces = list(found.get("generator_fields", ()))

@@ -92,6 +92,7 @@ class Examiner:
         step("container", 0.05)
         found = container.inspect(file)
         facts: dict[str, Any] = {"size": size, "metadata": found.get("metadata", {}), "signs": container.signs(found)}
+        facts["trust_lists"] = self._lists()
         warnings = [found["error"]] if found.get("error") else []
         step("provenance", 0.1)
         provenance, trouble = self._provenance(file)
@@ -120,7 +121,7 @@ class Examiner:
         return Report(
             title=shown,
             sha256=digest,
-            verdict=verdict.verdict(readings, footage, facts, provenance, unread=unread),
+            verdict=verdict.verdict(readings, footage, facts, provenance, unread=unread, warnings=warnings),
             provenance=provenance,
             readings=tuple(readings),
             facts=facts,
@@ -144,6 +145,14 @@ class Examiner:
         except Exception as error:  # a stranger's bytes reached a bug: the report goes on without it
             what = visible(f"{type(error).__name__}: {error}")
             return Provenance(ProvenanceState.UNREADABLE, what), f"Content Credentials: {what}"
+
+    def _lists(self) -> list[list[str]]:
+        """(name, date) of the lists a claim's signer was looked for on."""
+        from provenance import trust
+
+        if self.trust is None:
+            self.trust = trust.load()
+        return [list(named) for named in self.trust.dated("manifest")]
 
     def _observe(self, clip: Any) -> Footage:
         import detect

@@ -21,6 +21,7 @@ SECONDS = 3.0
 QUALITY = 0.4
 YAW = 35.0  # degrees
 RATE = 15.0  # frames per second
+DAMAGED = ("damaged data", "the file ends early")  # how a warning begins that puts the pictures themselves in doubt
 UNLIKE = "outside what was calibrated:"  # how an abstention of ``detect.calibrate.judge`` begins
 REALS = 300  # calibration clips below which a 1 % rate rests on two or three alarms
 
@@ -72,8 +73,10 @@ def _names(readings: Sequence[Calibrated]) -> list[str]:
     return [r.reading.detector for r in readings]
 
 
-def caveats(readings: Sequence[Calibrated], footage: Footage | None, facts: Mapping[str, Any]) -> tuple[Sentence, ...]:
-    """What weakens a reading of this very clip, each with the number that was measured."""
+def caveats(
+    readings: Sequence[Calibrated], footage: Footage | None, facts: Mapping[str, Any], warnings: Sequence[str] = ()
+) -> tuple[Sentence, ...]:
+    """What weakens a reading of this very clip, each with the number that was measured. warnings : the decoder's."""
     said: list[Sentence] = []
 
     def say(name: str, **args: Any) -> None:
@@ -81,6 +84,9 @@ def caveats(readings: Sequence[Calibrated], footage: Footage | None, facts: Mapp
 
     if not readings:
         return ()
+    for warning in warnings:
+        if warning.startswith(DAMAGED):
+            say("partly-decoded", reason=warning)
     width, height = int(facts.get("width") or 0), int(facts.get("height") or 0)
     duration, fps = float(facts.get("duration") or 0.0), float(facts.get("fps") or 0.0)
     if facts.get("still"):
@@ -97,6 +103,9 @@ def caveats(readings: Sequence[Calibrated], footage: Footage | None, facts: Mapp
         say("frame-rate", fps=fps, threshold=RATE)
     if footage is not None:
         _faces(footage, say)
+    scored = [r for r in readings if r.reading.score is not None and r.false_alarm is not None]
+    if len(scored) > 1 and any(r.level in (Level.SIGNAL, Level.STRONG_SIGNAL) for r in scored):
+        say("several-detectors", count=len(scored))
     for r in readings:
         name = r.reading.detector
         unlike = (r.reading.abstained or "").partition(UNLIKE)[2].strip()
@@ -141,7 +150,12 @@ def _faces(footage: Footage, say: Any) -> None:
 
 
 def next_steps(
-    level: Level, readings: Sequence[Calibrated], provenance: Provenance, said: Sequence[Sentence], readable: bool
+    level: Level,
+    readings: Sequence[Calibrated],
+    provenance: Provenance,
+    said: Sequence[Sentence],
+    facts: Mapping[str, Any],
+    readable: bool,
 ) -> tuple[Sentence, ...]:
     """What a person does now, most useful first; never empty."""
     steps: list[Sentence] = []
@@ -161,12 +175,15 @@ def next_steps(
     weak = {"caveat.face-small", "caveat.compressed", "caveat.picture-small", "caveat.blurred"}
     if readable and any(s.key in weak for s in said):
         steps.append(Sentence("next.better-copy"))
+    if readable and any(s.key == "caveat.short" for s in said):
+        steps.append(Sentence("next.longer-copy"))
     if provenance.state != ProvenanceState.TRUSTED:
         steps.append(Sentence("next.original"))
         if readable:
-            steps.append(Sentence("next.earliest"))
+            still, heard = facts.get("still"), facts.get("has_audio")
+            steps.append(Sentence(f"next.earliest{'-still' if still else '' if heard else '-silent'}"))
     if readable:
-        steps.append(Sentence("next.context"))
+        steps.append(Sentence("next.context-still" if facts.get("still") else "next.context"))
     if any(r.reading.score is not None and r.false_alarm is None for r in readings):
         steps.append(Sentence("next.calibrate"))
     steps.append(Sentence("next.keep"))
@@ -180,9 +197,10 @@ def verdict(
     provenance: Provenance,
     *,
     unread: str | None = None,
+    warnings: Sequence[str] = (),
 ) -> Verdict:
-    """Everything a report says, as keys and arguments."""
+    """Everything a report says, as keys and arguments. unread : why nothing could be looked at; warnings : the decoder's."""
     level = level_of(readings)
-    said = caveats(readings, footage, facts)
-    steps = next_steps(level, readings, provenance, said, readable=unread is None)
+    said = caveats(readings, footage, facts, warnings)
+    steps = next_steps(level, readings, provenance, said, facts, readable=unread is None)
     return Verdict(level, sentences(readings, unread), said, steps)

@@ -107,7 +107,7 @@ class Worker:
             self.process.wait(10)
 
 
-BATCH = 4_000_000  # bytes of files (a task's ``size``) beyond which a worker is given no more ahead
+BATCH = 4_000_000  # bytes of files (a task's ``size``) beyond which a worker is given no more than one task ahead
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -164,8 +164,10 @@ class Pool:
                     yield task, None, f"gave no answer within {self.timeout:g} s"
 
     def _room(self, worker: Worker) -> bool:
-        held = sum(int(task.get("size") or 0) for _, task in worker.pending)
-        return not worker.pending or (len(worker.pending) < self.depth and held < BATCH)
+        waiting = len(worker.pending)
+        if waiting < 2:
+            return waiting < self.depth  # one task ahead, however large: no worker waits for us between two
+        return waiting < self.depth and sum(int(task.get("size") or 0) for _, task in worker.pending) < BATCH
 
     def _handle(self, worker: Worker, message: Any, again: deque[tuple[int, Task]]) -> Iterator[Any]:
         if worker not in self.workers:

@@ -75,6 +75,10 @@ class Trust:
         """The list the SDK says matched."""
         return next((item for item in self.lists if uri and item.uri == uri), None)
 
+    def dated(self, kind: str) -> tuple[tuple[str, str], ...]:
+        """Name and date of each list of a kind, for a report to say what was looked through."""
+        return tuple((item.name, item.date) for item in self.lists if item.kind == kind)
+
     def with_list(self, item: TrustList) -> Trust:
         """These lists and one more; a list of the same name is replaced."""
         return replace(self, lists=(*(known for known in self.lists if known.name != item.name), item))

@@ -1,6 +1,7 @@
 """How fast an audit is: credentials only against reading every byte once, and full examination from one process to two.
 
-Everything is interleaved in one run and told as ratios, since other work on the machine moves absolute numbers.
+Everything is interleaved in one run and told as ratios, since other work on the machine moves absolute numbers; ``others`` is
+the share of all cores that it took in each turn.
 
     python -m benchmarks.speed.audit --megabytes 1000 --repeats 3
     python -m benchmarks.speed.audit --scaling --clips 24
@@ -9,13 +10,14 @@ Everything is interleaved in one run and told as ratios, since other work on the
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,25 @@ def _forget(files: list[str]) -> None:
         os.fsync(handle)
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(handle)
+
+
+def _busy() -> tuple[float, float]:
+    """CPU seconds of the whole machine and of this process with its children, so far."""
+    import psutil
+
+    times = psutil.cpu_times()
+    machine = sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
+    return machine, sum(os.times()[:4])
+
+
+@contextlib.contextmanager
+def _beside(into: list[float]) -> Iterator[None]:
+    """Note the share of all cores that other programs took meanwhile: a figure by the clock is worth little beside a busy neighbour."""
+    start, (machine, own) = time.perf_counter(), _busy()
+    yield
+    after, ours = _busy()
+    room = (time.perf_counter() - start) * (os.cpu_count() or 1)
+    into.append(round(max(0.0, (after - machine) - (ours - own)) / room, 3))
 
 
 def _nothing(_: int) -> None:
@@ -100,14 +121,16 @@ def credentials_only(megabytes: int, repeats: int, jobs: int, cold: bool) -> dic
                 file.write((16).to_bytes(4, "big") + b"free" + i.to_bytes(8, "big"))
         files = sorted(str(p) for p in (tree / "media").iterdir())
         figures: dict[str, list[float]] = {"read": [], "hash": [], "audit": []}
+        others: list[float] = []
         for _ in range(repeats):
             for name in figures:
                 if cold:
                     _forget(files)
-                if name == "audit":
-                    figures[name].append(_audit(tree / "media", jobs, ()))
-                else:
-                    figures[name].append(_all(_read if name == "read" else _hash, files, jobs))
+                with _beside(others):
+                    if name == "audit":
+                        figures[name].append(_audit(tree / "media", jobs, ()))
+                    else:
+                        figures[name].append(_all(_read if name == "read" else _hash, files, jobs))
         total = sum(os.path.getsize(p) for p in files)
         ratio = [a / r for a, r in zip(figures["audit"], figures["read"], strict=True)]
         over_hash = [a / r for a, r in zip(figures["audit"], figures["hash"], strict=True)]
@@ -117,6 +140,7 @@ def credentials_only(megabytes: int, repeats: int, jobs: int, cold: bool) -> dic
             "jobs": jobs,
             "cold": cold,
             "seconds": figures,
+            "others": others,
             "audit_over_read": statistics.median(ratio),
             "audit_over_hash": statistics.median(over_hash),
         }
@@ -143,12 +167,14 @@ def scaling(clips: int, repeats: int) -> dict[str, Any]:
         for i in range(clips):
             take = perform(i, i, frames=50, size=256)
             write_video(tree / "media" / f"{i}.mp4", take.frames, fps=take.fps)
-        one, two = [], []
+        one, two, others = [], [], []
         for _ in range(repeats):
             for jobs, into in ((1, one), (2, two)):
                 shutil.rmtree(tree / "cache", ignore_errors=True)
-                into.append(_audit(tree / "media", jobs, None))
-        return {"clips": clips, "one": one, "two": two, "speedup": statistics.median(one) / statistics.median(two)}
+                with _beside(others):
+                    into.append(_audit(tree / "media", jobs, None))
+        speedup = statistics.median(a / b for a, b in zip(one, two, strict=True))
+        return {"clips": clips, "one": one, "two": two, "others": others, "speedup": speedup}
 
 
 def main() -> None:

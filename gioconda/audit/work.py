@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -63,6 +64,7 @@ class Work:
         size = _size(path)
         if size >= BESIDE:
             # Both let go of the interpreter lock while they work, and read the same pages of the system's cache.
+            _read_ahead(path)
             found: list[Any] = []
             beside = threading.Thread(target=lambda: found.append(_try_read(path, self.trust)))
             beside.start()
@@ -81,7 +83,7 @@ class Work:
             if p.state == ProvenanceState.UNREADABLE:
                 row["error"] = p.reason or "cannot be read"
             row |= {"state": str(p.state), "signer": p.signer, "trust_list": p.trust_list, "says_ai": p.says_ai}
-            row["sentences"] = rows.origin_text(p, self.lang)
+            row["sentences"] = rows.origin_text(p, self.lang, self.trust.dated("manifest"))
         return row
 
 
@@ -99,6 +101,17 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except OSError as error:
         raise MediaError(error.strerror or "cannot be read") from error
+
+
+def _read_ahead(path: str) -> None:
+    """Let the system fetch the whole file while its beginning is hashed, so that the disk never waits for the processor."""
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_WILLNEED)
+            finally:
+                os.close(handle)
 
 
 def _sha256(path: str) -> str:

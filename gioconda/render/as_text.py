@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
+import unicodedata
 
 from gioconda.core.types import Level, Report
 from gioconda.render.view import Strip, View, view
-from gioconda.render.wording import label
+from gioconda.render.wording import label, visible
 
 __all__ = ["text"]
 
@@ -16,14 +18,18 @@ _STYLE = {
     Level.SIGNAL: "bold yellow",
     Level.STRONG_SIGNAL: "bold red",
 }
-_GLUE = "\ue000%"  # a number and its per cent sign stay on one line; rich breaks at no-break spaces too
+# What stays in one piece when a line is broken: a word with the spaces that belong to it, or one wide character with the
+# marks that may not begin a line after it and those that may not end one before it.
+_PIECES = re.compile(
+    r"\s|[（「『(“]*(?:\d[\d.,]* %|n = \d+|[^\s\u2e80-\uffef]+|[\u2e80-\uffef])[、。，．・）」』〜：ー),.;:”]*"
+)
+METADATA = 16  # fields shown in a terminal; all are in HTML and JSON
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def text(report: Report, lang: str = "en", *, width: int = 80, color: bool = False) -> str:
     """The report as lines of at most ``width`` columns (wide characters count two), with ANSI colour where ``color``."""
     from rich.console import Console
-    from rich.padding import Padding
     from rich.text import Text
 
     page = view(report, lang)
@@ -45,13 +51,14 @@ def text(report: Report, lang: str = "en", *, width: int = 80, color: bool = Fal
         console.print(Text(label(key, lang), style="bold underline" if color else "bold"))
 
     def say(line: str, indent: int = 2, style: str = "") -> None:
-        console.print(Padding(Text(line.replace(" %", _GLUE), style=style), (0, 0, 0, indent)))
+        for part in wrap(line, width - indent):
+            console.print(Text(" " * indent + part, style=style))
 
     def item(mark: str, line: str) -> None:
-        for i, wrapped in enumerate(Text(line.replace(" %", _GLUE)).wrap(console, width - 4)):
-            console.print(Text("  " + (mark if i == 0 else "").ljust(2)) + wrapped)
+        for i, part in enumerate(wrap(line, width - 4)):
+            console.print("  " + (mark if i == 0 else "").ljust(2) + part)
 
-    console.print(Text(page.title, style="bold"))
+    say(page.title, 0, "bold")
     say(f"sha256 {page.sha256}", 0, "dim")
 
     heading("in-short")
@@ -78,16 +85,26 @@ def text(report: Report, lang: str = "en", *, width: int = 80, color: bool = Fal
             say(line, 4)
         for strip in reading.strips:
             say(f"{label('face', lang)} {strip.track + 1} {sparkline(strip, width - 20)}", 4)
+            say(strip.note, 4)
     if not page.readings:
-        say(label("none", lang))
+        say(label("no-detector", lang))
     for track in page.tracks:
         say(f"{track.name}: {track.description}", 2)
 
     heading("trust")
-    for line in page.caveats or [label("nothing-to-trust", lang)]:
+    for line in page.caveats or [label("nothing-to-trust" if page.readings else "nothing-assessed", lang)]:
         item("·", line)
-    for line in page.signs:
-        item("·", line)
+
+    if page.signs:
+        heading("container")
+        for line in page.signs:
+            item("·", line)
+    if page.metadata:
+        heading("metadata")
+        for name, value in page.metadata[:METADATA]:
+            say(f"{name}: {visible(value, 120)}")
+        if len(page.metadata) > METADATA:
+            say(f"… ({len(page.metadata)})")
 
     heading("details")
     for name, value in [*page.quality, *page.details[2:]]:
@@ -98,7 +115,34 @@ def text(report: Report, lang: str = "en", *, width: int = 80, color: bool = Fal
     heading("next")
     for i, line in enumerate(page.steps, 1):
         item(f"{i}", line)
-    return "".join(line.rstrip() + "\n" for line in out.getvalue().replace(_GLUE, " %").splitlines())
+    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+
+
+def columns(text: str) -> int:
+    """Columns of a terminal that a text takes: wide characters two, combining ones none."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Lines of at most ``width`` columns, broken between words and, in Japanese, between characters.
+
+    A line never begins with 、 or 。, nor ends with an opening bracket; a number and its per cent sign stay together.
+    """
+    lines, line, room = [], "", width
+    for piece in _PIECES.findall(text):
+        while columns(piece) > width:  # a hash or an address longer than a line
+            if room < 2:
+                lines.append(line)
+                line, room = "", width
+            cut = next(i for i in range(len(piece), 0, -1) if columns(piece[:i]) <= room)
+            lines.append(line + piece[:cut])
+            line, room, piece = "", width, piece[cut:]
+        if columns(piece) > room:
+            lines.append(line)
+            line, room = "", width
+        if line or not piece.isspace():
+            line, room = line + piece, room - columns(piece)
+    return [part.rstrip() for part in [*lines, line]] or [""]
 
 
 def sparkline(strip: Strip, columns: int) -> str:

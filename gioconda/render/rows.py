@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv as csvlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gioconda import __version__
@@ -91,9 +91,9 @@ def row(report: Report, lang: str = "en", *, path: str | None = None, seconds: f
     }
 
 
-def origin_text(provenance: Provenance, lang: str) -> list[str]:
-    """What the credentials say, where nothing else was looked at."""
-    return [say(s, lang) for s in credential_sentences(provenance)]
+def origin_text(provenance: Provenance, lang: str, lists: Sequence[Sequence[str]] = ()) -> list[str]:
+    """What the credentials say, where nothing else was looked at. lists : (name, date) of the trust lists used."""
+    return [say(s, lang) for s in credential_sentences(provenance, lists)]
 
 
 def error_row(path: str, error: str, *, sha256: str | None = None, size: int | None = None) -> dict[str, Any]:

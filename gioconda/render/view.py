@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gioconda.core.types import Calibrated, Code, IngredientNode, Level, Provenance, ProvenanceState, Report, Sentence
-from gioconda.render.wording import label, number, say, visible
+from gioconda.render.wording import code_sentence, label, number, problem, say, visible
 
 __all__ = ["Node", "ReadingView", "Strip", "TrackView", "View", "view"]
 
@@ -17,13 +17,17 @@ Pairs = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Strip:
-    """A detector's raw score for one face over time. threshold : the score at which it alarms, or None."""
+    """A detector's raw score for one face over time.
+
+    threshold : the score at which it alarms, or None. description : the whole strip in words; note : where to look, in short.
+    """
 
     track: int
     times: tuple[float, ...]
     scores: tuple[float, ...]
     threshold: float | None
     description: str
+    note: str
 
 
 @dataclass(frozen=True)
@@ -95,23 +99,31 @@ def view(report: Report, lang: str = "en") -> View:
         state_text=say(Sentence(_state_key(report.provenance)), lang),
         origin=[say(s, lang) for s in origin(report)],
         credential=_credential(report.provenance, lang),
-        codes=[(visible(c.code), c.kind, visible(c.sentence)) for c in report.provenance.codes],
+        codes=[
+            (visible(c.code), c.kind, visible(code_sentence(c.code, c.sentence, lang))) for c in report.provenance.codes
+        ],
         tree=[_node(node, lang) for node in report.provenance.ingredients],
         readings=[_reading(r, lang) for r in report.readings],
-        tracks=[_track(t, lang) for t in report.tracks],
+        tracks=[_track(t, lang, still=bool(report.facts.get("still"))) for t in report.tracks],
         caveats=[say(s, lang) for s in v.caveats],
         steps=[say(s, lang) for s in v.next_steps],
         quality=_quality(report.facts, lang),
         signs=[say(Sentence(s["key"], s.get("args", {})), lang) for s in report.facts.get("signs", ())],
         metadata=[(visible(k, 80), visible(x)) for k, x in report.facts.get("metadata", {}).items()],
         details=_details(report, lang),
-        problems=[visible(x) for x in (*report.errors, *report.warnings)],
+        problems=[visible(problem(x, lang)) for x in (*report.errors, *report.warnings)],
         duration=float(report.facts.get("duration") or 0.0),
     )
 
 
+# Reasons of ``provenance.store`` for which nothing in the file failed to be read.
+_NOT_READ = {"unsupported container": "not-looked", "remote manifest, not fetched": "elsewhere"}
+
+
 def _state_key(p: Provenance) -> str:
-    """A development key is anybody's: its heading never says that the signer is on a list."""
+    """A development key is anybody's: its heading never says that the signer is on a list. What was not looked for is not "unreadable"."""
+    if p.state == ProvenanceState.UNREADABLE and p.reason in _NOT_READ:
+        return f"state.{_NOT_READ[p.reason]}"
     ours = p.development_key and p.state in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
     return "state.development" if ours else f"state.{p.state}"
 
@@ -160,8 +172,10 @@ def _reading(item: Calibrated, lang: str) -> ReadingView:
             over = sum(score >= threshold for score in series.scores)
             description = say(Sentence("strip.calibrated", args | {"over": over}), lang)
         top = series.times[max(range(len(series.scores)), key=series.scores.__getitem__)]
-        description += ("" if lang == "ja" else " ") + say(Sentence("strip.highest", {"time": top}), lang)
-        strips.append(Strip(series.track, tuple(series.times), tuple(series.scores), threshold, description))
+        highest = say(Sentence("strip.highest", {"time": top}), lang)
+        description += ("" if lang == "ja" else " ") + highest
+        note = highest if threshold is None else _marked(series.times, series.scores, threshold, top, lang)
+        strips.append(Strip(series.track, tuple(series.times), tuple(series.scores), threshold, description, note))
     return ReadingView(
         detector=name,
         version=visible(reading.version, 40),
@@ -172,13 +186,24 @@ def _reading(item: Calibrated, lang: str) -> ReadingView:
     )
 
 
-def _track(track: Mapping[str, Any], lang: str) -> TrackView:
+def _marked(times: Sequence[float], scores: Sequence[float], threshold: float, top: float, lang: str) -> str:
+    """The moments a person should look at: those that reach the threshold, the highest eight where there are more."""
+    over = sorted((-score, time) for time, score in zip(times, scores, strict=True) if score >= threshold)
+    if not over:
+        return say(Sentence("strip.unmarked", {"time": top}), lang)
+    moments = [number(round(time, 1)) for time in sorted(time for _, time in over[:8])]
+    return say(Sentence("strip.marked", {"moments": [*moments, "…"] if len(over) > 8 else moments, "time": top}), lang)
+
+
+def _track(track: Mapping[str, Any], lang: str, *, still: bool) -> TrackView:
     args = {"seen": track["seen"], "start": track["start"], "end": track["end"]}
     args |= {"face_px": track["face_px"], "quality": track["quality"]}
     return TrackView(
         id=int(track["id"]),
         name=f"{label('face', lang)} {int(track['id']) + 1}",
-        description=say(Sentence("face.seen", args), lang),
+        description=say(
+            Sentence("face.still" if still else "face.once" if track["seen"] == 1 else "face.seen", args), lang
+        ),
         thumbnail=track.get("thumbnail"),
         stills=[(float(s["time"]), s["jpeg"]) for s in track.get("stills", ())],
     )
@@ -186,29 +211,36 @@ def _track(track: Mapping[str, Any], lang: str) -> TrackView:
 
 def origin(report: Report) -> list[Sentence]:
     """What the credentials and the mark say, one sentence each."""
-    said = credential_sentences(report.provenance)
+    said = credential_sentences(report.provenance, report.facts.get("trust_lists", ()))
     if report.mark:
         facts = "; ".join(f"{k}: {v}" for k, v in report.mark.items() if not isinstance(v, (dict, list, bytes)))
         said.append(Sentence("mark.found", {"mark": facts}))
     return said
 
 
-def credential_sentences(p: Provenance) -> list[Sentence]:
-    """What the credentials say, one sentence each; who signed, on which list of which date."""
+def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> list[Sentence]:
+    """What the credentials say, one sentence each; who signed, on which list of which date. lists : (name, date) of those used."""
     said: list[Sentence] = []
     if p.state == ProvenanceState.ABSENT:
         said.append(
             Sentence("provenance.absent-because", {"reason": p.reason}) if p.reason else Sentence("provenance.absent")
         )
     elif p.state == ProvenanceState.UNREADABLE:
-        said.append(Sentence("provenance.unreadable", {"reason": p.reason or "?"}))
+        reason: Any = {"key": "reason.container"} if p.reason in _NOT_READ else p.reason or "?"
+        said.append(Sentence(f"provenance.{_NOT_READ.get(p.reason, 'unreadable')}", {"reason": reason}))
     elif p.state == ProvenanceState.INVALID:
-        failures = [c.sentence.rstrip(".。") for c in _broken(p)]
-        said.append(Sentence("provenance.invalid", {"reason": p.reason or "; ".join(failures[:3]) or "?"}))
-    else:
+        failures = [{"code": c.code, "sentence": c.sentence} for c in _broken(p)[:3]]
+        said.append(Sentence("provenance.invalid", {"reason": p.reason or failures or "?"}))
+    elif p.state == ProvenanceState.TRUSTED:
         name = (p.trust_list or "–").split(" (")[0]  # the list's date is said beside it
         args = {"signer": p.signer or "?", "list": name, "list_date": p.trust_list_date or "–"}
-        said.append(Sentence(f"provenance.{p.state}", args))
+        said.append(Sentence("provenance.trusted", args))
+    elif lists:
+        names, dates = zip(*lists, strict=True)
+        args = {"signer": p.signer or "?", "list": list(names), "list_date": list(dates)}
+        said.append(Sentence("provenance.valid", args))
+    else:
+        said.append(Sentence("provenance.valid-no-list", {"signer": p.signer or "?"}))
     if p.state in (ProvenanceState.VALID, ProvenanceState.TRUSTED):
         if p.development_key:
             said.append(Sentence("provenance.development"))
@@ -251,7 +283,7 @@ def _node(node: IngredientNode, lang: str) -> Node:
     lines = [visible(x, 120) for x in (node.relationship, node.format) if x]
     if node.signer:
         lines.append(f"{label('signer', lang)}: {visible(node.signer, 120)}")
-    lines += [visible(c.sentence) for c in node.failures]
+    lines += [visible(code_sentence(c.code, c.sentence, lang)) for c in node.failures]
     return Node(visible(node.title, 120) or "–", lines, node.thumbnail, [_node(n, lang) for n in node.children])
 
 

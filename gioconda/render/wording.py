@@ -18,7 +18,18 @@ from typing import Any
 from gioconda.core.errors import UsageError
 from gioconda.core.types import Sentence
 
-__all__ = ["LANGUAGES", "Template", "label", "language", "phrase", "say", "templates", "visible"]
+__all__ = [
+    "LANGUAGES",
+    "Template",
+    "code_sentence",
+    "label",
+    "language",
+    "phrase",
+    "problem",
+    "say",
+    "templates",
+    "visible",
+]
 
 LANGUAGES = ("en", "ja")
 
@@ -83,6 +94,28 @@ def phrase(text: str, lang: str) -> str:
     return text
 
 
+def problem(text: str, lang: str) -> str:
+    """An error or warning, ``what (hint)``, in a language: each half by itself, since either may be known."""
+    found = re.fullmatch(r"(.+) \(([^()]+)\)", text)
+    if found:
+        what, hint = phrase(found[1], lang), phrase(found[2], lang)
+        if (what, hint) != found.groups():
+            return f"{what}（{hint}）"
+    return phrase(text, lang)
+
+
+@cache
+def _codes(lang: str) -> Mapping[str, str]:
+    text = (resources.files("gioconda.render") / "codes.toml").read_text("utf-8")
+    found: Mapping[str, str] = tomllib.loads(text).get(lang, {})
+    return found
+
+
+def code_sentence(code: str, given: str, lang: str) -> str:
+    """What a status code of Content Credentials says in a language; ``given`` (English) where there is no sentence of ours."""
+    return _codes(lang).get(code, given)
+
+
 def visible(text: object, limit: int = 300) -> str:
     """A stranger's string made safe to show: control characters, terminal escapes and bidi overrides become visible escapes.
 
@@ -130,8 +163,13 @@ class _Formatter(string.Formatter):
             return f"{float(value):.3f}"
         if isinstance(value, Mapping) and "key" in value:
             return say(Sentence(value["key"], value.get("args", {})), self.lang)
+        if isinstance(value, Mapping) and "code" in value:
+            return visible(code_sentence(value["code"], value["sentence"], self.lang)).rstrip(".。")
         if isinstance(value, Sequence) and not isinstance(value, str):
-            return ("、" if self.lang == "ja" else ", ").join(visible(v) for v in value)
+            between = "; " if value and isinstance(value[0], Mapping) else ", "
+            return ("、" if self.lang == "ja" else between).join(
+                self.format_field(v, "") if isinstance(v, Mapping) else visible(v) for v in value
+            )
         if isinstance(value, str):
             return visible(phrase(value, self.lang))
         return number(value) if isinstance(value, float) else visible(value)

@@ -72,7 +72,7 @@ def test_nothing_assessed_gives_the_reason():
     v = verdict.verdict([abstained(), abstained("cnn", "too short")], None, {}, ABSENT)
     assert "beside each" in say(v.sentences[0])
     v = verdict.verdict([], None, {}, ABSENT, unread={"key": "reason.no-media"})
-    assert "cannot be decoded" in say(v.sentences[0]) and "復号" in say(v.sentences[0], "ja")
+    assert "no picture in the file" in say(v.sentences[0]) and "読み出せません" in say(v.sentences[0], "ja")
     assert v.next_steps[0].key == "next.readable"
 
 
@@ -99,6 +99,33 @@ def test_each_caveat_is_computed_from_this_clip(changes, facts, key):
     assert all(say(s, lang) for s in said for lang in ("en", "ja"))
 
 
+def test_what_cannot_be_read_of_the_pictures_is_a_caveat():
+    torn = [
+        "damaged data at 0.40 s; pictures from there may be wrong",
+        "pixel aspect 9:1 is not believable and was ignored",
+    ]
+    said = verdict.verdict([LOW], footage(), {}, ABSENT, warnings=torn).caveats
+    assert [s.args["reason"] for s in said if s.key == "caveat.partly-decoded"] == torn[:1]
+    assert "0.40" in say(said[0], "ja") and "may be wrong" not in say(said[0], "ja")
+
+
+def test_several_detectors_make_an_alarm_by_chance_likelier_and_that_is_said():
+    assert "caveat.several-detectors" in keys(verdict.caveats([HIGH, LOW], footage(), {}))
+    assert "caveat.several-detectors" not in keys(verdict.caveats([HIGH, RANK], footage(), {}))
+    assert "caveat.several-detectors" not in keys(verdict.caveats([LOW, LOW], footage(), {}))
+
+
+def test_next_steps_ask_for_nothing_that_the_file_has_not():
+    for facts, key in (
+        ({"still": True}, "next.earliest-still"),
+        ({"has_audio": False}, "next.earliest-silent"),
+        ({"has_audio": True}, "next.earliest"),
+    ):
+        steps = keys(verdict.verdict([LOW], footage(), facts, ABSENT).next_steps)
+        assert [s for s in steps if s.startswith("next.earliest")] == [key]
+    assert "next.longer-copy" in keys(verdict.verdict([LOW], footage(), {"duration": 1.0}, ABSENT).next_steps)
+
+
 def test_credentials_change_next_steps_and_never_the_level():
     for state in ProvenanceState:
         p = Provenance(state, signer="Example News", says_ai=True)
@@ -119,6 +146,10 @@ def test_signs_are_facts_of_the_container():
     said = {s["key"].removeprefix("sign.") for s in container.signs(found)}
     assert said == {"camera", "writer", "generator", "durations", "variable-rate", "edit-list", "dates"}
     assert [s["key"] for s in container.signs({"metadata": {}})] == ["sign.bare"]
+    # a phone's own writer is no sign of re-encoding; FFmpeg's is, and is called by the name people know
+    phone = container.signs({"metadata": {"Make": "Apple", "Writing library": "Apple QuickTime"}})
+    assert [s["key"] for s in phone] == ["sign.camera", "sign.written"]
+    assert container.signs({"metadata": {"Writing application": "Lavf61"}})[0]["args"] == {"writer": "Lavf61 (FFmpeg)"}
     same = {"metadata": {"Encoded date": "2026-03-04 01:00 UTC", "Modified": "2026:03:04"}}
     assert container.signs(same) == []
 

@@ -172,6 +172,58 @@ def test_every_credential_state_has_its_sentences(state):
     assert shown
 
 
+def test_what_was_not_looked_for_is_never_called_unreadable():
+    from provenance.store import NOT_FETCHED, UNSUPPORTED
+
+    for reason, heading, sentence in (
+        (UNSUPPORTED, "Content Credentials not looked for", "their reader does not open this kind of file"),
+        (NOT_FETCHED, "Content Credentials kept elsewhere, not fetched", "kept elsewhere, which were not fetched"),
+        ("Io: torn", "Content Credentials could not be read", "could not be read (Io: torn)"),
+    ):
+        shown = view(report(provenance=Provenance(ProvenanceState.UNREADABLE, reason)))
+        assert shown.state_text == heading and sentence in shown.origin[0]
+        assert "nothing either way" in shown.origin[0] and "is there" not in shown.origin[0]
+
+
+def test_a_signer_on_no_list_is_told_with_the_lists_that_were_used():
+    own = Provenance(ProvenanceState.VALID, signer="Example News")
+    assert "No trust list is set up here" in view(report(provenance=own)).origin[0]
+    facts = {"trust_lists": [["C2PA", "2026-08-21"], ["ours", "2026-11-01"]]}
+    assert (
+        "none of the trust lists used: C2PA, ours (dated 2026-08-21, 2026-11-01)"
+        in view(report(provenance=own, facts=facts)).origin[0]
+    )
+
+
+def test_the_terminal_says_at_which_moments_to_look():
+    shown = render.text(report())
+    assert "At or above the alarm threshold around " in shown and re.search(r"highest at [\d.]+ s", shown)
+
+
+def test_a_still_picture_is_described_as_one():
+    track = report().tracks[0] | {"seen": 1, "start": 0.0, "end": 0.0}
+    shown = render.text(report(tracks=(track,), facts={"still": True, "width": 9, "height": 9}))
+    assert "Face 1: 61 pixels wide" in shown and "sampled frame" not in shown
+    once = render.text(report(tracks=(track | {"start": 1.2, "end": 1.2},)))
+    assert "Seen in one sampled frame, at 1.2 s" in once
+
+
+def test_japanese_lines_break_between_characters_and_never_before_a_comma():
+    from gioconda.render.as_text import wrap
+
+    text = (
+        "dynamics、ensemble、residual では「較正セット」の 0.19 % が、このスコア以上になります（95 % 区間 0 %〜3.1 %、n = 119）。"
+        * 3
+    )
+    for columns in range(12, 90):
+        lines = wrap(text, columns)
+        assert all(width(line) <= columns for line in lines)
+        assert "".join("".join(lines).split()) == "".join(text.split())
+        assert not any(line[0] in "、。）」〜%" or line[-1] in "（「" for line in lines)
+    assert max(map(width, wrap(text, 78)[:-1])) >= 74  # no ragged lines
+    assert [len(part) for part in wrap("a" * 25, 10)] == [10, 10, 5]
+
+
 def test_an_invalid_credential_repeats_nothing_it_claims():
     shown = render.text(report(provenance=Provenance(ProvenanceState.INVALID, says_ai=True, label={"task": "x"})))
     assert "states that AI" not in shown and "data-set label" not in shown

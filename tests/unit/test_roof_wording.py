@@ -92,10 +92,16 @@ def test_rule_6_credentials_name_signer_list_and_date_and_claim_no_more():
         assert template.fields(lang) >= {"signer", "list", "list_date"}
         text = getattr(template, lang)
         assert ("not that the scene happened" if lang == "en" else "実際に起きたという意味ではありません") in text
+    assert len(kind("valid-no-list")) == 2
+    for template, lang in kind("valid-no-list"):
+        assert template.fields(lang) == {"signer"}
+        text = getattr(template, lang)
+        assert ("No trust list" in text) if lang == "en" else ("信頼リストが設定されていない" in text)
+        assert ("not that the scene happened" if lang == "en" else "実際に起きたという意味ではありません") in text
     assert len(kind("absent")) >= 8
     for template, lang in kind("absent"):
         text = getattr(template, lang)
-        assert ("says nothing either way" if lang == "en" else "何も意味しません") in text, template.key
+        assert ("says nothing either way" if lang == "en" else "何の判断材料にもなりません") in text, template.key
 
 
 def test_rule_7_no_sentence_mixes_a_score_with_a_credential():
@@ -137,6 +143,31 @@ def test_numbers_read_as_people_write_them():
     ]  # fmt: skip
     assert [number(x) for x in (0.0342, 1920, 12.345, 3.0, 0.00012)] == ["0.0342", "1920", "12.3", "3", "0.0001"]
     assert label("next") == "What to do next" and label("next", "ja") == "次にすること"
+
+
+def test_every_status_code_is_said_in_japanese_too():
+    from gioconda.render.wording import code_sentence
+    from provenance.codes import CODES
+
+    for code, english in CODES.items():
+        said = code_sentence(code, english, "ja")
+        assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", said) and said.endswith(("。", "）。")), code
+        assert code_sentence(code, english, "en") == english
+        assert not bare_verdict(said, "ja") and not bare_verdict(english, "en"), code
+    assert code_sentence("a.code.newer.than.this", "As given.", "ja") == "As given."
+
+
+def test_errors_and_warnings_are_said_in_japanese_too():
+    from gioconda.render.wording import problem
+
+    text = "cannot be opened as video: invalid data found when processing input (is this a video or picture file, and whole?)"
+    assert problem(text, "en") == text
+    assert problem(text, "ja") == (
+        "映像として開けません。データの形式が不正です（映像か画像のファイルで、途中で切れていないか確かめてください）"
+    )
+    assert problem("no video stream (it has audio) (give a video or picture file)", "ja").startswith("映像がありません")
+    assert problem("damaged data at 0.00 s; pictures from there may be wrong", "ja").startswith("0.00 秒の位置で")
+    assert problem("never seen (before)", "ja") == "never seen (before)"
 
 
 def test_reasons_of_detectors_are_said_in_japanese_too():
