@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gioconda.core.types import Calibrated, Code, IngredientNode, Level, Provenance, ProvenanceState, Report, Sentence
-from gioconda.render.wording import code_sentence, label, number, problem, say, visible
+from gioconda.render.wording import code_sentence, label, number, problem, say, templates, visible
 
 __all__ = ["Node", "ReadingView", "Strip", "TrackView", "View", "view"]
 
@@ -280,7 +280,8 @@ def _walk(nodes: Sequence[IngredientNode]) -> list[IngredientNode]:
 
 
 def _node(node: IngredientNode, lang: str) -> Node:
-    lines = [visible(x, 120) for x in (node.relationship, node.format) if x]
+    relation = _named("relation", node.relationship, lang)
+    lines = [visible(x, 120) for x in (relation, node.format) if x]
     if node.signer:
         lines.append(f"{label('signer', lang)}: {visible(node.signer, 120)}")
     lines += [visible(code_sentence(c.code, c.sentence, lang)) for c in node.failures]
@@ -290,16 +291,22 @@ def _node(node: IngredientNode, lang: str) -> Node:
 def _credential(p: Provenance, lang: str) -> Pairs:
     if p.state in (ProvenanceState.ABSENT, ProvenanceState.UNREADABLE):
         return []
-    actions = [str(a.get("action", a)) for a in p.actions]
+    actions = [_named("action", str(a.get("action", a)), lang) for a in p.actions]
     pairs = [
         ("signer", p.signer),
         ("list", _dated(p) if p.trust_list else label("none", lang)),
         ("signed-at", p.signed_at and moment(p.signed_at)),
         ("expires-at", p.expires_at and moment(p.expires_at)),
         ("generator", p.claim_generator),
-        ("actions", ", ".join(actions)),
+        ("actions", ("、" if lang == "ja" else ", ").join(actions)),
     ]
     return [(label(key, lang), visible(value)) for key, value in pairs if value]
+
+
+def _named(kind: str, value: str, lang: str) -> str:
+    """A value of C2PA's vocabulary in words where we have them (``c2pa.edited`` → edited), else as it stands."""
+    key = f"{kind}-{value.removeprefix('c2pa.')}"
+    return label(key, lang) if f"label.{key}" in templates() else value
 
 
 def _dated(p: Provenance) -> str:

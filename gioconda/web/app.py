@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from gioconda.render import as_html, as_json
 from gioconda.render.view import bytes_text
-from gioconda.render.wording import LANGUAGES, label, visible
+from gioconda.render.wording import LANGUAGES, label, problem, visible
 from gioconda.web.guard import Guard
 from gioconda.web.jobs import ACTIVE, Clip, Jobs, Runner
 
@@ -157,7 +157,8 @@ class _Site:
             return PlainTextResponse("no such clip", 404)
         document = self.jobs.report(found.id) if found.state == "done" else None
         if document is None:
-            return self._render(request, "waiting.html.jinja", clip=found, active=ACTIVE)
+            error = visible(problem(found.error, self._lang(request)))
+            return self._render(request, "waiting.html.jinja", clip=found, error=error, active=ACTIVE)
         lang = self._lang(request)
         report = as_json.from_document(document)
         kind = TYPES.get(Path(found.file).suffix, "")
@@ -181,7 +182,7 @@ class _Site:
             "active": clip.state in ACTIVE,
             "text": _label(f"state-{clip.state}", lang, {}),
             "stage": stage,
-            "error": visible(clip.error),
+            "error": visible(problem(clip.error, lang)),
         }
 
     async def states(self, request: Request) -> Response:
@@ -248,11 +249,11 @@ class _Site:
         if told is not None and (not told.isdigit() or int(told) > limit):
             return _refuse(too_large, 413)
         if len(self.jobs.all()) >= self.page.keep:
-            return _refuse(f"at most {self.page.keep} clips are kept: delete one first", 507)
+            return _refuse(_label("too-many", lang, {"keep": self.page.keep}), 507)
         if shutil.disk_usage(self.page.folder).free < int(told or 0) + SPARE:
-            return _refuse("the disk is nearly full", 507)
+            return _refuse(_label("disk-full", lang, {}), 507)
         if self.arriving >= 4:
-            return _refuse("too many files at once", 429)
+            return _refuse(_label("too-busy", lang, {}), 429)
         title = visible(
             unquote(request.headers.get("x-file-name", ""), errors="replace").replace("\\", "/").split("/")[-1], 200
         )
@@ -265,10 +266,10 @@ class _Site:
                 return _refuse(too_large, 413)
             if size == 0:
                 path.unlink(missing_ok=True)
-                return _refuse("the file is empty", 400)
+                return _refuse(_label("empty-file", lang, {}), 400)
         except (ClientDisconnect, TimeoutError, OSError):
             path.unlink(missing_ok=True)
-            return _refuse("the file did not arrive whole", 400)
+            return _refuse(_label("cut-short", lang, {}), 400)
         finally:
             self.arriving -= 1
         clip = self.jobs.add(identity, title or "clip", path, size)

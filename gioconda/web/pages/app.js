@@ -58,7 +58,7 @@ async function take(files) {
   let last = null;
   for (const file of files) {
     if (file.size > Number(drop.dataset.limit)) { refuse(file, drop.dataset.tooLarge); continue; }
-    const url = await send(file).catch(() => refuse(file, "—"));
+    const url = await send(file).catch(() => refuse(file, drop.dataset.cutShort));
     if (url) last = url;
   }
   if (last) location.href = files.length === 1 ? `${last}?lang=${lang}` : location.href;
