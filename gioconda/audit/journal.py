@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,7 +41,7 @@ class Journal:
         self.run = self._meta("run") + 1
         self._set("run", self.run)
         self._catch_up()
-        self._uncommitted = 0
+        self._uncommitted, self._committed = 0, time.monotonic()
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -112,13 +113,14 @@ class Journal:
         self._note(row, place)
         self._set("end", place + len(line))
         self._uncommitted += 1
-        if self._uncommitted >= 200:
+        # Often enough that a copy is known soon after its original, where files take long; seldom where thousands pass a second.
+        if self._uncommitted >= 200 or time.monotonic() - self._committed > 1.0:
             self.commit()
 
     def commit(self) -> None:
         """Let others see what was noted."""
         self._base.commit()
-        self._uncommitted = 0
+        self._uncommitted, self._committed = 0, time.monotonic()
 
     def done(self, path: str, size: int, mtime_ns: int, config: str) -> bool:
         """Whether this very file has a row under this configuration; then it is counted as seen in this run."""

@@ -89,7 +89,8 @@ def _groups(items: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def _html(journal: Journal, file: Path, detectors: list[str], summary: Summary, lang: str) -> None:
     from gioconda.render.as_html import environment, page
-    from gioconda.render.wording import label, say, visible
+    from gioconda.render.wording import label, phrase, problem, say, visible
+    from provenance.store import UNSUPPORTED
 
     def text(kind: str, key: str) -> str:
         from gioconda.core.types import Sentence
@@ -99,7 +100,12 @@ def _html(journal: Journal, file: Path, detectors: list[str], summary: Summary, 
         except KeyError:
             return visible(key)
 
-    listed = list(journal.rows(order="attention", limit=LISTED))
+    def state(row: dict[str, Any]) -> str:
+        if not row["state"]:
+            return "–"
+        return text("state", "not-looked" if row["error"] == UNSUPPORTED else row["state"])
+
+    listed = [row for row in journal.rows(order="attention", limit=LISTED) if _finding(row)]
     body = (
         environment()
         .get_template("audit.html.jinja")
@@ -109,7 +115,9 @@ def _html(journal: Journal, file: Path, detectors: list[str], summary: Summary, 
             levels=[(level, text("level", level), summary.levels.get(level, 0)) for level in reversed(list(Level))],
             states=[(text("state", state), n) for state, n in sorted(summary.states.items())],
             level_text=lambda level: text("level", level),
-            state_text=lambda state: text("state", state) if state else "–",
+            state_text=state,
+            say=lambda words: visible(problem(words, lang)),
+            skipped=[(phrase(why, lang), n) for why, n in sorted(summary.skipped.items())],
             total=summary.seen,
             t=lambda key: label(key, lang),
         )

@@ -143,11 +143,15 @@ class _Meter:
         if not self.terminal and now - self.last < 10:
             return
         self.last = now
-        done = summary.resumed + summary.copied + summary.examined
-        rate = (summary.copied + summary.examined) / max(now - self.start, 1e-9)
+        fresh = summary.copied + summary.examined
+        done = summary.resumed + fresh
+        rate = fresh / max(now - self.start, 1e-9)
         of = f"/{total:,}" if total else ""
-        left = f", {_span((total - done) / rate)} left" if total and rate else ""
-        line = f"audit: {done:,}{of} files, {rate:.1f}/s{left}, {summary.failed:,} errors"
+        # The first few came while workers were still being made ready: nothing can be told from them.
+        known = fresh >= 5
+        left = f", {_span((total - done) / rate)} left" if total and known else ""
+        speed = (f", {rate:.1f}/s" if rate >= 1 else f", {60 * rate:.1f}/min") if known else ""
+        line = f"audit: {done:,}{of} files{speed}{left}, {summary.failed:,} errors"
         if self.terminal:
             self.used = True
             sys.stderr.write(f"\r\x1b[K{line}")

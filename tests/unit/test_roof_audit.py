@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -62,6 +63,38 @@ def test_the_same_content_is_examined_once_under_any_name_and_any_date(tree, tmp
     assert len(found) == 6  # 4, and a row for each new name; a new date adds none
     assert found[-1]["path"] != found[-2]["path"]
     assert again.seen == 5 and sum(again.levels.values()) == 5  # the old name of what was moved is counted no more
+
+
+def test_a_copy_is_known_a_moment_after_its_original(tmp_path, monkeypatch):
+    """Where files take long, copies must not wait for two hundred rows before they are recognised."""
+    import time
+
+    from gioconda.audit.journal import known_content
+    from gioconda.render.rows import error_row
+
+    journal = Journal(tmp_path)
+    known = known_content(str(journal.index), "c")
+    row = error_row("a.mp4", "", sha256="ab", size=1) | {"error": None, "config": "c"}
+    journal.append(row)
+    later = time.monotonic() + 2
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    journal.append(row | {"path": "b.mp4", "sha256": "cd"})
+    assert known("ab") and known("cd")
+    journal.close()
+
+
+def test_time_left_is_told_only_when_it_can_be(capsys):
+    from gioconda.audit.run import Summary
+    from gioconda.cli.audit import _Meter
+
+    meter = _Meter()
+    meter.start -= 40
+    meter(Summary(examined=1), 100)
+    meter.last -= 20
+    meter(Summary(examined=20, resumed=10), 100)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "audit: 1/100 files, 0 errors"
+    assert re.fullmatch(r"audit: 30/100 files, (30.0|29.\d)/min, 2 min left, 0 errors", second)
 
 
 def test_changed_content_and_changed_configuration_are_examined_again(tree, tmp_path):
@@ -153,6 +186,11 @@ def test_tables_agree_with_the_rows(tree, tmp_path):
     assert [r["ruleId"] for r in log["runs"][0]["results"]] == ["error", "credentials/unreadable"]
     page = (out / "index.html").read_text()
     assert "<script" not in page and "broken.mp4" in page and "default-src 'none'" in page
+    assert "0.png" not in page.split('id="rows"')[1]  # only what asks for a person is listed
+    (tree / "broken.mp4").unlink()
+    audit(tree, out, formats=("html",), lang="ja")
+    page = (out / "index.html").read_text()
+    assert "エラー・兆候・無効な認証情報のあるファイルはありません" in page and "映像や画像の名前ではない" in page
 
 
 def test_shards_share_all_files_and_none_twice(tree):
