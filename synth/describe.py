@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from synth.layers import Conv
 from synth.networks import Config, Discriminator, Embedder, Generator, count, preset
 
-__all__ = ["PAPER", "describe", "table"]
+__all__ = ["PAPER", "cost", "describe", "table"]
 
 # Source: Zakharov 2019, §4, in millions, as the paper rounds them.
 PAPER = {"E": 15, "G": 38, "V": 20}
@@ -47,6 +49,28 @@ def table(config: Config) -> list[dict[str, object]]:
     return rows
 
 
+def cost(config: Config, *, folded: bool) -> dict[str, float]:
+    """Forward GFLOP (2 × MAC) of one frame through E, G and V; ``folded`` : ×2 resampling folded into its convolution."""
+    with torch.device("meta"):
+        e, g, v = Embedder(config), Generator(config), Discriminator(config)
+        for net in (e, g, v):
+            for layer in net.modules():
+                if isinstance(layer, Conv):
+                    layer.folded = folded
+        x = torch.zeros(1, 3, config.size, config.size)
+        calls = {
+            "E": lambda: e(x[None], x[None]),
+            "G": lambda: g(x, torch.zeros(1, g.style_values)),
+            "V": lambda: v(x, x, torch.zeros(1, config.dim)),
+        }
+        found = {}
+        for key, call in calls.items():
+            with FlopCounterMode(display=False) as counter:
+                call()
+            found[key] = counter.get_total_flops() / 1e9
+    return found
+
+
 def describe(name: str) -> str:
     """A text table of a preset's networks, for ``gioconda synth train --dry-run``."""
     config: Config = preset(name)
@@ -65,4 +89,7 @@ def describe(name: str) -> str:
     lines.append(
         f"AdaIN values a frame: {values:,}; W: one row of {config.dim} for each training video, beside the networks"
     )
+    for title, folded in (("plain", False), ("as computed here, ×2 folded", True)):
+        costs = ", ".join(f"{key} {gflop:.1f}" for key, gflop in cost(config, folded=folded).items())
+        lines.append(f"GFLOP of one frame forward, {title}: {costs}")
     return "\n".join(lines)

@@ -36,13 +36,17 @@ class _Spectral(nn.Module):
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(shape))
+        self.baked = False
+        rows, columns = shape[0], self.weight[0].numel()
+        if self.weight.is_meta:  # only shapes are wanted there, and drawing "nothing" costs seconds a model
+            self.register_buffer("u", torch.empty(rows))
+            self.register_buffer("v", torch.empty(columns))
+            return
         # Orthogonal, as BigGAN: with σ fixed at 1, a Gaussian start halves the signal in every block, and ê hardly
         # differs between people for thousands of steps (docs/decisions/small-presets.md).
         nn.init.orthogonal_(self.weight)
-        rows, columns = shape[0], self.weight[0].numel()
         self.register_buffer("u", F.normalize(torch.randn(rows), dim=0))
         self.register_buffer("v", F.normalize(torch.randn(columns), dim=0))
-        self.baked = False
         for _ in range(15):  # a usable σ before the first step, as torch's own version does
             self.iterate()
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from gioconda.core.errors import ExitCode, GiocondaError, UsageError
 from gioconda.core.files import append_row, atomic_path, write_json
 
-__all__ = ["DiskFullError", "RunFolder", "contact_sheet"]
+__all__ = ["DiskFullError", "RunFolder", "contact_sheet", "room"]
 
 
 class DiskFullError(GiocondaError):
@@ -34,7 +34,8 @@ class DiskFullError(GiocondaError):
 
 
 @contextlib.contextmanager
-def _room(where: Path) -> Iterator[None]:
+def room(where: Path) -> Iterator[None]:
+    """Say it in one sentence when the disk is full while ``where`` is written."""
     try:
         yield
     except OSError as error:
@@ -80,14 +81,14 @@ class RunFolder:
                         where=str(self.path),
                         hint="use another folder for another run",
                     )
-        with _room(self.path):
+        with room(self.path):
             write_json(self.path / "options.json", dict(options))
 
     # ---- rows
 
     def log(self, row: dict[str, Any]) -> None:
         """One line of stats.jsonl."""
-        with _room(self.path):
+        with room(self.path):
             append_row(self.path / "stats.jsonl", row)
 
     # ---- checkpoints
@@ -110,7 +111,7 @@ class RunFolder:
         from safetensors.torch import save_file
 
         folder = self.path / "checkpoint" / f"step-{step:09d}"
-        with _room(folder):
+        with room(folder):
             if folder.exists():
                 shutil.rmtree(folder)
             folder.mkdir(parents=True)
@@ -153,7 +154,7 @@ class RunFolder:
         from PIL import Image
 
         target = self.path / "samples" / f"step-{step:09d}.png"
-        with _room(target), atomic_path(target) as path:
+        with room(target), atomic_path(target) as path:
             Image.fromarray(sheet).save(path)
         return target
 

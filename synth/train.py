@@ -26,9 +26,10 @@ from synth.distributed import Group
 from synth.episodes import Batch, EpisodeSampler
 from synth.layers import power_iteration
 from synth.losses import WEIGHTS, feature_matching, hinge_discriminator, hinge_generator, match
+from synth.memory import keep_freed
 from synth.networks import Config, Model, load_checkpoint, preset, save_checkpoint
 from synth.options import FIXED, Options
-from synth.runs import RunFolder, contact_sheet
+from synth.runs import RunFolder, contact_sheet, room
 from synth.shards import ShardSet
 from synth.w_table import WTable
 
@@ -98,7 +99,8 @@ class Trainer:
             "judging": torch.optim.Adam(self.judging, options.lr_discriminator, **settings),
         }
         if group.rank == 0:
-            self.table = WTable(folder.path / "w.bin", rows, config.dim, seed=options.seed)
+            with room(folder.path):
+                self.table = WTable(folder.path / "w.bin", rows, config.dim, seed=options.seed)
         group.barrier()
         if group.rank > 0:
             self.table = WTable(folder.path / "w.bin", rows, config.dim, seed=options.seed)
@@ -266,7 +268,8 @@ class Trainer:
             path = folder.save(self.step_number, nets, self.adam, rows, contents, {"content": self.content.description})
             self.table.fold_in(rows, contents)
             folder.prune(path)
-            save_checkpoint(folder.path / "model.safetensors", self.averaged())
+            with room(folder.path):
+                save_checkpoint(folder.path / "model.safetensors", self.averaged())
         self.group.barrier()
         if self.group.rank > 0:
             self.table.reload()
@@ -306,6 +309,8 @@ def train(
     """
     device = torch.device(device)
     group = Group.join(device)
+    if device.type == "cpu":
+        keep_freed()
     config = preset(options.preset)
     sets = [ShardSet(path, cache=20_000) for path in options.shards]
     sampler = EpisodeSampler(

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed import synth_plain
 from gioconda.core.files import write_json
+from synth import describe
 from synth.content import VGG
 from synth.layers import power_iteration
 from synth.losses import feature_matching, hinge_discriminator, hinge_generator, match
-from synth.networks import Config, Discriminator, Embedder, Generator, Model, preset
+from synth.networks import Config, Generator, Model, preset
 from synth.personal import PersonalModel
 
 SHOTS = 8
@@ -120,25 +120,6 @@ def beside(times: dict[str, dict[str, float]], plain: str) -> dict[str, dict[str
     }
 
 
-def folded_gflop(config: Config) -> dict[str, float]:
-    """Forward GFLOP (2 × MAC) of one frame through each folded network."""
-    s = config.size
-    with torch.device("meta"):
-        x = torch.zeros(1, 3, s, s)
-        e, g, d = Embedder(config), Generator(config), Discriminator(config)
-        calls = {
-            "E": lambda: e(x[None], x[None]),
-            "G": lambda: g(x, torch.zeros(1, g.style_values)),
-            "V": lambda: d(x, x, torch.zeros(1, config.dim)),
-        }
-        found = {}
-        for name, call in calls.items():
-            with FlopCounterMode(display=False) as counter:
-                call()
-            found[name] = counter.get_total_flops() / 1e9
-    return found
-
-
 def personal(config: Config) -> PersonalModel:
     """A personal model of random weights."""
     generator = Generator(config).eval()
@@ -219,7 +200,7 @@ def cuda(config: Config, batches: list[int], train_batch: int, compile: bool) ->
     """Frames a second at each batch with CUDA graphs, training samples a second, and shares of the measured ceilings."""
     torch.backends.cudnn.benchmark = True
     top = ceilings()
-    cost = folded_gflop(config)
+    cost = describe.cost(config, folded=True)
     net = personal(config).module().to("cuda", torch.bfloat16, memory_format=torch.channels_last)
     if compile:
         net = torch.compile(net)  # type: ignore[assignment]

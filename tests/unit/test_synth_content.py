@@ -78,6 +78,29 @@ def test_weights_that_are_no_weights(tmp_path):
         build("squeezenet", WEIGHTS["v2"], files={"squeezenet": tmp_path / "nothing.npz"})
 
 
+@pytest.mark.parametrize(
+    ("kind", "mean"), [("vgg19", (103.939, 116.779, 123.68)), ("vggface", (93.594, 104.762, 129.186))]
+)
+def test_vgg_itself_sees_bgr_in_0_to_255_less_its_mean(kind, mean):
+    """Trap 3, where it bites: a first layer that copies channels shows what the network was really fed."""
+    net = VGG(kind, None)
+    first = net.layers[0]
+    first.weight.zero_()
+    first.bias.fill_(200.0)  # above the largest mean: nothing is lost in the ReLU
+    for channel in range(3):
+        first.weight[channel, channel, 1, 1] = 1
+    frame = torch.tensor([1.0, -1.0, 0.0])[None, :, None, None].expand(1, 3, 16, 16)  # R 255, G 0, B 127.5
+    (seen, *_), _ = zip(*net.terms(frame, frame), strict=True)
+    assert (seen[0, :3, 8, 8] - 200).tolist() == pytest.approx([127.5 - mean[0], -mean[1], 255 - mean[2]], abs=1e-3)
+
+
+def test_ssim_of_the_loss_is_that_of_plain_boxes():
+    from synth.content import _box
+
+    x = torch.randn(2, 3, 31, 20)
+    torch.testing.assert_close(_box(x), torch.nn.functional.avg_pool2d(x, 7, 1), atol=1e-6, rtol=1e-5)
+
+
 def test_layers_compared_are_the_published_ones():
     """ReLUs 1, 6, 11, 20, 29 of VGG19 and 1, 6, 11, 18, 25 of VGG16, seen by their channels and sizes."""
     x = torch.rand(1, 3, 64, 64)

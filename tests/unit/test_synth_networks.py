@@ -60,6 +60,36 @@ def test_blocks_of_the_paper():
     assert rows["G", "last"] == (3, 256, 1_731)
 
 
+def test_sizes_in_the_table_are_those_of_a_picture_passing_through():
+    """The table derives sizes from the preset; here a 256 px picture is sent through and each block's output is looked at."""
+    config = PRESETS["paper"]
+    found: dict[str, list] = {"E": [], "G": [], "V": []}
+    with torch.device("meta"):
+        for key, net in zip("EGV", nets(config), strict=True):
+            for block in net.modules():
+                if type(block).__name__ in ("FirstBlock", "Residual", "NormResidual", "AdaResidual"):
+                    block.register_forward_hook(lambda m, a, y, key=key: found[key].append((y.shape[1], y.shape[2])))
+            x = torch.zeros(1, 3, 256, 256)
+            if key == "E":
+                assert net(x[None], x[None]).shape == (1, 512)
+            elif key == "G":
+                assert net(x, torch.zeros(1, 13_056)).shape == (1, 3, 256, 256)
+            else:
+                assert [tuple(b.shape[1:3]) for b in net(x, x, torch.zeros(1, 512))[1]] == [
+                    (64, 128), (128, 64), (256, 32), (512, 16), (512, 8), (512, 4), (512, 4)
+                ]  # fmt: skip
+    for key in "EGV":
+        blocks = [r for r in table(config) if r["net"] == key and r["block"] not in ("attention", "last", "P")]
+        assert found[key] == [(r["channels"], r["size"]) for r in blocks]
+
+
+def test_networks_of_the_meta_device_are_shapes_alone(monkeypatch):
+    """Loading a checkpoint builds the networks there first: drawing weights that are replaced at once took seconds."""
+    monkeypatch.setattr(Conv, "iterate", lambda self: pytest.fail("iterated"))
+    with torch.device("meta"):
+        assert {p.device.type for net in nets(PRESETS["paper"]) for p in net.state_dict().values()} == {"meta"}
+
+
 @pytest.mark.parametrize(("folded", "expected"), [(False, (31.1, 96.7, 31.2)), (True, (18.7, 63.7, 18.9))])
 def test_cost_of_the_paper(folded, expected):
     """2 × MAC of a 256 px frame. E and V are published without attention, G with it."""
@@ -91,6 +121,7 @@ def test_dry_run_shows_the_table_beside_the_paper(capsys):
     text = capsys.readouterr().out
     for number in ("14,906,945", "38,073,285", "19,626,561", "6,697,728", "13,056", "15 M", "38 M", "20 M"):
         assert number in text
+    assert "G 96.7" in text and "G 63.7" in text
 
 
 @pytest.mark.parametrize("resample", ["up", "down"])
