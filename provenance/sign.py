@@ -1,7 +1,7 @@
 """Sign files: to a temporary file, verified, flushed, renamed; never in place, never half a file.
 
-``write`` is the only way a :class:`~gioconda.core.types.Synthesis` becomes a file: frames are encoded, signed and read back
-before anything has the name that was asked for.
+``write`` is the only way a :class:`~gioconda.core.types.Synthesis` becomes a file, ``write_picture`` the one for a generated picture:
+frames are encoded, signed and read back before anything has the name that was asked for.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gioconda.core.errors import CredentialError, MediaError, UsageError
 from gioconda.core.files import atomic_path, refuse_overwrite, sha256_of
 from gioconda.core.types import Claim, Frames, Ingredient, ProvenanceState, Synthesis
@@ -26,7 +29,7 @@ from provenance.trust import Trust
 if TYPE_CHECKING:
     from provenance.signers import Signer
 
-__all__ = ["Marker", "sign_file", "write"]
+__all__ = ["Marker", "sign_file", "write", "write_picture"]
 
 # Containers laid out in boxes of which we know how to move the media; of which one may be named as another.
 _BOXES = frozenset(("video/mp4", "video/quicktime", "video/x-m4v", "audio/mp4"))
@@ -96,6 +99,49 @@ def write(
             essence = fingerprint.essence(frame for _, frame in clip.frames("all"))
         credential = claims.of_synthesis(synthesis.claim, essence=essence, soft_bindings=bindings, training=training)
         signed = sign_file(unsigned, target, credential, signer=signer, force=force)
+    if bindings:
+        repository.remember(signed)
+    return signed
+
+
+def write_picture(
+    picture: NDArray[np.uint8],
+    path: str | os.PathLike[str],
+    claim: Claim,
+    *,
+    signer: Signer | None = None,
+    marker: Marker | None = None,
+    quality: int = 95,
+    force: bool = False,
+) -> Path:
+    """Save one generated picture (strips and grids too) and sign it, before it has the name that was asked for.
+
+    Parameters
+    ----------
+    picture : uint8 (H, W, 3). quality : of JPEG and WebP, 1 to 100. marker : as in :func:`write`.
+
+    Raises
+    ------
+    UsageError
+        The target exists and ``force`` was not given, or pictures of its kind cannot be signed.
+    CredentialError
+        Signing or reading back failed; nothing is left behind.
+    """
+    from gioconda.core import media
+
+    target = Path(path)
+    refuse_overwrite(target, force)
+    bindings: tuple[SoftBinding, ...] = ()
+    if marker is not None:
+        marked, binding = marker(picture[None])
+        picture, bindings = marked[0], (binding,)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".gioconda-", dir=target.parent) as folder:
+        unsigned = Path(folder) / f"unsigned{target.suffix}"
+        media.write_image(unsigned, picture, quality)
+        signed = sign_file(
+            unsigned, target, claims.of_synthesis(claim, soft_bindings=bindings), signer=signer, force=force
+        )
     if bindings:
         repository.remember(signed)
     return signed

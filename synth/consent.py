@@ -31,7 +31,7 @@ from gioconda.core.files import sha256_of, write_text
 __all__ = ["SCOPES", "Consent", "Person", "check_log", "log", "read", "require", "template"]
 
 SCHEMA = "gioconda.consent/1"
-SCOPES = ("reenact", "fakes", "tune", "any")
+SCOPES = ("reenact", "fakes", "evaluate", "tune", "any")
 WORDS = ("embedded", "public-domain")
 
 
@@ -110,15 +110,20 @@ def _person(row: Mapping[str, Any], where: str) -> Person:
 
 
 def require(
-    consent: str | os.PathLike[str] | None, task: str, sources: Sequence[str] = (), *, today: dt.date | None = None
+    consent: str | os.PathLike[str] | None,
+    task: str,
+    sources: Sequence[str] = (),
+    *,
+    whose: str = "faces of real people",
+    today: dt.date | None = None,
 ) -> Consent:
     """The consent for a task on sources (sha256), or a refusal that says what is missing.
 
-    Every source must be covered by somebody whose scope holds the task today.
+    Every source must be covered by somebody whose scope holds the task today. whose : begins the refusal where none was given.
     """
     if consent is None:
         raise UsageError(
-            "faces of real people need consent",
+            f"{whose} need consent",
             where="--consent",
             hint="--consent FILE, or --consent embedded, or --consent public-domain",
         )

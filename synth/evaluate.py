@@ -17,14 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda.core.errors import UsageError
+from gioconda.core.files import sha256_of
 from gioconda.core.types import Footage
+from synth import consent as consents
 from synth import measures
 from synth.fakes_plan import Fakes, Unit, held_out, held_rows, read_part, shot_rows, units_of
 from synth.generators import CopyGenerator, TalkingHeads, WarpGenerator
 from synth.measures import Figure
 
-__all__ = ["Cell", "Evaluation", "evaluate", "grid", "sign_grid", "text"]
+__all__ = ["Cell", "Evaluation", "evaluate", "grid", "shows_real_people", "sign_grid", "text"]
 
+DETECTOR_CRF = 18  # as `synth fakes` encodes by default
 Frames = NDArray[np.uint8]
 Judge = Callable[[Footage], float | None]
 Embed = Callable[[Frames, NDArray[np.float32]], NDArray[np.float32]]
@@ -78,20 +81,34 @@ class _Person:
     features: NDArray[np.float32]
 
 
+def shows_real_people(shards: Sequence[str | os.PathLike[str]]) -> bool:
+    """Whether anybody in the shards is not of the embedded cast."""
+    from synth.shards import ShardSet
+
+    return any(not name.startswith("cast-") for folder in shards for name in ShardSet(folder).identities)
+
+
 def _listed(file: str | os.PathLike[str]) -> set[str]:
-    """Names in a test list: every word of it, with and without suffix (VoxCeleb's lists name files, some with labels before them)."""
-    words = Path(file).read_text("utf-8", errors="replace").split()
-    return {
-        name for word in words for name in (word, str(Path(word).with_suffix("")), word.split("/")[0]) if len(name) > 1
-    }
+    """Names in a test list: every word of it, files without their suffix (VoxCeleb's lists name .wav or .txt files, some after a label)."""
+    words = Path(file).read_text("utf-8", errors="replace").replace(",", " ").split()
+    return {str(Path(word).with_suffix("")) if "/" in word else word for word in words if len(word) > 1}
+
+
+def _names(unit: Unit) -> set[str]:
+    """What a list may call a take: its person, its clip, or the clip's place below any folder of the tree (dev/mp4/ID/VIDEO/NNNNN)."""
+    parts = Path(unit.source).with_suffix("").parts
+    return {unit.identity, unit.source, *("/".join(parts[k:]) for k in range(max(1, len(parts) - 1)))}
 
 
 def choose(units: Sequence[Unit], people: int, seed: int, listed: set[str] | None = None) -> list[Unit]:
-    """One take a person, at most ``people`` of them, by hash; only those on the list where there is one."""
+    """One take a person, at most ``people`` of them, by hash; only those on the list where there is one.
+
+    A list that names clips chooses those clips, not others of the same people.
+    """
     from synth.fakes_plan import _hash
 
     if listed is not None:
-        units = [u for u in units if {u.identity, u.source, str(Path(u.source).with_suffix(""))} & listed]
+        units = [u for u in units if _names(u) & listed]
         if not units:
             raise UsageError("no footage is on the list", where="--list")
     best: dict[str, Unit] = {}
@@ -159,9 +176,9 @@ def evaluate(
             _Person(unit, held.frames, held.landmarks, held.times, found, embed(held.frames, held.landmarks))
         )
         advance(1, note=unit.identity)
-    real_scores = {
-        name: [judge(_footage(p.frames, p.times, mark)) for p in persons] for name, judge in (detectors or {}).items()
-    }
+    held_footage = [_footage(p.frames, p.times, mark) for p in persons] if detectors else []
+    real_scores = {name: [judge(footage) for footage in held_footage] for name, judge in (detectors or {}).items()}
+    del held_footage
     absent = {"user study": "needs people"}
     perceived, inception = _stored(absent)
     cells, pictures = [], []
@@ -197,7 +214,8 @@ def evaluate(
         "csim": f"cosine of {known_as} embeddings of paired frames (dlib128: strangers come out near 0.8)",
         "fid, kid": f"over {known_as} embeddings of {heads.size} px crops; the embedding's own aligned chip, bilinear",
         "intervals": "95 %, over people: percentile bootstrap; for fid and kid jackknife",
-        "frames_are": "as generated, before any codec",
+        "frames_are": f"as generated, before any codec; detectors see both kinds through H.264 at CRF {DETECTOR_CRF}",
+        "footage_sha256": sorted(p.unit.sha256 for p in persons),
         "seed": seed,
     }
     real = [p.frames[len(p.frames) // 2] for p in persons]
@@ -251,12 +269,23 @@ def _pose(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np
 
 
 def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:
+    """What a detector gets: the frames after one codec, real and generated alike.
+
+    The real ones come out of the shards' JPEG and the generated ones out of nothing: without a codec in common that alone would tell.
+    """
+    import tempfile
     from fractions import Fraction
 
     from gioconda.core import faces
+    from gioconda.core.media import Clip, write_video
 
     at = times - times[0]
     rate = Fraction(1 / float(np.median(np.diff(at)))).limit_denominator(1001)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        write_video(path, iter(frames), fps=rate, times=at, crf=DETECTOR_CRF)
+        with Clip.open(path) as clip:
+            frames = clip.sample("all")[0]
     tracks = faces.track(zip(at.tolist(), frames, strict=True), landmarker=mark, recognise=False)
     return Footage(frames, at, rate, float(at[-1]), tracks, "all", {})
 
@@ -304,19 +333,33 @@ def grid(columns: Sequence[tuple[str, Sequence[Frames]]], most: int = 8, side: i
     return out
 
 
-def sign_grid(picture: Frames, path: Path, heads: TalkingHeads, *, force: bool = False) -> None:
-    """Write the grid as a signed picture: most of its faces are generated."""
-    import tempfile
-
-    from gioconda.core.media import write_image
+def sign_grid(
+    picture: Frames,
+    path: Path,
+    heads: TalkingHeads,
+    granted: consents.Consent,
+    footage: Sequence[str] = (),
+    *,
+    force: bool = False,
+) -> None:
+    """Write the grid as a signed picture, and log it: most of its faces are generated. footage : sha256 of what it was made from."""
     from gioconda.core.types import Claim
     from provenance import sign
 
-    claim = Claim(path.name, "evaluation", "fake", heads.name, heads.version, weights_sha256=heads.weights_sha256)
-    with tempfile.TemporaryDirectory(prefix=".gioconda-", dir=path.parent) as folder:
-        unsigned = Path(folder) / "grid.jpg"
-        write_image(unsigned, picture, quality=90)
-        sign.sign_file(unsigned, path, claim, force=force)
+    claim = Claim(
+        path.name,
+        "evaluation",
+        "fake",
+        heads.name,
+        heads.version,
+        weights_sha256=heads.weights_sha256,
+        licence=granted.licence,
+        consent=granted.id,
+    )
+    sign.write_picture(picture, path, claim, quality=90, force=force)
+    consents.log(
+        "evaluate", sources=footage, drivers=[], consent=granted.id, outputs=[sha256_of(path)], generator=heads.name
+    )
 
 
 def text(found: Evaluation) -> str:

@@ -16,22 +16,26 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gioconda.core.errors import GiocondaError, UsageError
 from gioconda.core.files import append_row, write_json
 from gioconda.core.types import Label, Sample
 from synth import consent as consents
 from synth.fakes_plan import Clip, Fakes, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
-from synth.fakes_sample import Drawn, draw_sample, write_sample
-from synth.generators import Personal, TalkingHeads, generator
+from synth.fakes_sample import Motion, draw_sample, motion, write_sample
+from synth.generators import TalkingHeads, generator
 
 __all__ = ["Fakes", "Result", "make", "on_ray", "worker", "write_index"]
+
+Frames = NDArray[np.uint8]
 
 
 @dataclass
@@ -103,6 +107,19 @@ class _Clock:
                 self.seconds[stage] += time.perf_counter() - start
 
 
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Held by one process of a run: torchrun starts several on the same folder, and the footage is prepared by the first alone."""
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _done(out: Path, recipe: Recipe) -> bool:
     """Whether a sample is finished: its record is whole, and the clip it names has the size it had."""
     try:
@@ -154,14 +171,16 @@ def make(
     try:
         for name in ("clips", "records", "landmarks", "masks"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        _same_job(job, folder, heads)
+        with _one_at_a_time(folder):
+            _same_job(job, folder, heads)
     except OSError as error:
         raise UsageError(f"cannot be written: {error.strerror}".lower(), where=str(folder)) from error
     if world == 1:
         for left in (folder / "clips").glob("*/.gioconda-*"):
             shutil.rmtree(left, ignore_errors=True)  # of a killed run
-    sets = _shards(job, folder, heads.size, jobs)
-    units = units_of(sets, folder, job)
+    with _one_at_a_time(folder):
+        sets = _shards(job, folder, heads.size, jobs)
+        units = units_of(sets, folder, job)
     real = any(not u.identity.startswith("cast-") for u in units)
     granted = consents.require(consent if consent is not None or real else "embedded", "fakes")
     recipes = plan(units, job, heads)
@@ -237,26 +256,19 @@ def _run(
             except GiocondaError as error:
                 yield from (({}, f"{group[0].identity}/{group[0].source}: {error.what}") for _ in group)
                 continue
-            for _, samples in groupby(group, key=lambda r: r.person if r.kind != "control" else ()):
-                personal: Personal | None = None
-                drawings: dict[Any, Drawn] = {}
-                for r in samples:
-                    held = clips["held", units[(r.driver_identity, r.driver_source)].sha256]
-                    shots = clips.get(("shots", r.shots))
+            for learned, samples in groupby(group, key=lambda r: r.person if r.kind != "control" else ()):
+                recipes = list(samples)
+                # The same frames at another CRF or in another region are not drawn again.
+                drawings = _sitting(recipes, heads, clips, clock) if learned else {}
+                for r in recipes:
+                    drawing = drawings.get((r.kind, r.driver_sha256), (None, None))
                     try:
-                        if r.kind != "control" and personal is None:
-                            assert shots is not None
-                            personal = clock.run(
-                                "generator", heads.personalise, shots.frames, shots.landmarks,
-                                mode=r.mode, steps=r.steps or None, seed=int(r.seed),
-                            )  # fmt: skip
-                        key = (r.kind, r.driver_sha256, r.region)
-                        if key not in drawings:  # the same frames at another CRF are not drawn again
-                            drawings[key] = clock.run("generator", draw_sample, r, personal, shots, held)
+                        if isinstance(drawing, GiocondaError):
+                            raise drawing
+                        drawn = draw_sample(r, clips["held", r.driver_sha256], *drawing)
                     except GiocondaError as error:
                         yield {}, f"{r.id}: {error.what}"
                         continue
-                    drawn = replace(drawings[key], recipe=r)
                     waiting.append(
                         pool.submit(clock.run, "encode and sign", write_sample, drawn, out, granted, signer, versions)
                     )
@@ -264,6 +276,41 @@ def _run(
                         yield _taken(waiting.pop(0))
         for future in waiting:
             yield _taken(future)
+
+
+def _sitting(
+    recipes: Sequence[Recipe], heads: TalkingHeads, clips: Mapping[Any, Clip], clock: _Clock
+) -> Mapping[tuple[str, str], tuple[Motion, Frames] | GiocondaError]:
+    """One person learned, and every motion asked of them drawn once: (kind, driver) → landmarks and frames, or why there are none."""
+    first = recipes[0]
+    out: dict[tuple[str, str], tuple[Motion, Frames] | GiocondaError] = {}
+    motions: dict[tuple[str, str], Motion] = {}
+    shots = clips["shots", first.shots]
+    try:
+        personal = clock.run(
+            "generator", heads.personalise, shots.frames, shots.landmarks,
+            mode=first.mode, steps=first.steps or None, seed=int(first.seed),
+        )  # fmt: skip
+    except GiocondaError as error:
+        return {(r.kind, r.driver_sha256): error for r in recipes}
+    for r in recipes:
+        key = (r.kind, r.driver_sha256)
+        if key not in motions and key not in out:
+            try:
+                motions[key] = motion(r, shots, clips["held", r.driver_sha256])
+            except GiocondaError as error:
+                out[key] = error
+    # On a GPU the clips of one person fill its batches together; on a CPU that gains nothing.
+    together = getattr(heads, "batches", False) and len(motions) > 1
+    for keys in [list(motions)] if together else [[key] for key in motions]:
+        try:
+            frames = clock.run("generator", personal.render, np.concatenate([motions[key].landmarks for key in keys]))
+        except GiocondaError as error:
+            out.update(dict.fromkeys(keys, error))
+            continue
+        ends = np.cumsum([len(motions[key].landmarks) for key in keys])
+        out.update({key: (motions[key], part) for key, part in zip(keys, np.split(frames, ends[:-1]), strict=True)})
+    return out
 
 
 def _taken(future: Future[dict[str, Any]]) -> tuple[dict[str, Any], str | None]:

@@ -20,9 +20,10 @@ from gioconda.core.types import Claim, Ingredient, Synthesis
 from synth import consent as consents
 from synth.adapt import adapt, smooth
 from synth.fakes_plan import Clip, Fakes, Recipe, held_rows, read_part, shot_rows, units_of
-from synth.generators import Personal, TalkingHeads
+from synth.framing import face_mask
+from synth.generators import TalkingHeads
 
-__all__ = ["Drawn", "draw_sample", "replay", "write_sample"]
+__all__ = ["Drawn", "Motion", "draw_sample", "motion", "replay", "write_sample"]
 
 RECORD = "gioconda.fake.record/1"
 Frames = NDArray[np.uint8]
@@ -42,39 +43,46 @@ class Drawn:
     mask: Frames | None
 
 
-def _hull_mask(landmarks: NDArray[np.float32], size: int) -> Frames:
-    """Faces as soft-edged convex hulls, uint8 (N, S, S): forehead included, by as much again as the brows lie above the eyes."""
-    import cv2
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """What a sample is drawn at. landmarks : (N, 68, 2) in the person's crop. adaptation : how they came about; None = as they are."""
 
-    out = np.zeros((len(landmarks), size, size), np.uint8)
-    for k, points in enumerate(landmarks):
-        lift = points[17:27] + 0.9 * (points[17:27] - points[36:48].mean(0))
-        hull = cv2.convexHull(np.concatenate([points, lift]).astype(np.float32))
-        cv2.fillConvexPoly(out[k], np.round(hull * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
-        out[k] = cv2.GaussianBlur(out[k], (0, 0), size / 64)
-    return out
+    landmarks: NDArray[np.float32]
+    adaptation: Mapping[str, Any] | None
 
 
-def draw_sample(recipe: Recipe, personal: Personal | None, shots: Clip | None, driver: Clip) -> Drawn:
-    """Frames of one sample. The only place where a recipe becomes pixels: making and replaying both come here."""
+def motion(recipe: Recipe, shots: Clip, driver: Clip) -> Motion:
+    """The driver's landmarks, fitted to the person where the driver is somebody else."""
+    if recipe.kind != "cross":
+        return Motion(driver.landmarks, None)
+    marks, adapted = adapt(driver.landmarks, shots.landmarks, recipe.adapt)
+    marks = smooth(marks, driver.times, recipe.smoothing)
+    return Motion(marks, replace(adapted, smoothing=recipe.smoothing).as_dict())
+
+
+def draw_sample(recipe: Recipe, driver: Clip, moved: Motion | None = None, frames: Frames | None = None) -> Drawn:
+    """One sample: a control, or what the generator drew at the motion. Making and replaying both come here."""
     if recipe.kind == "control":
         return Drawn(recipe, driver.frames, driver.times, driver.fps, driver.landmarks, driver.landmarks, None, None)
-    assert personal is not None and shots is not None
-    marks, how = driver.landmarks, None
-    if recipe.kind == "cross":
-        marks, adapted = adapt(driver.landmarks, shots.landmarks, recipe.adapt)
-        marks = smooth(marks, driver.times, recipe.smoothing)
-        how = replace(adapted, smoothing=recipe.smoothing).as_dict()
-    frames = personal.render(marks)
+    assert moved is not None and frames is not None
     if frames.shape != driver.frames.shape:
         raise MediaError(f"the generator drew {frames.shape}, not {driver.frames.shape}")
     if recipe.region == "face":
-        mask = _hull_mask(driver.landmarks, recipe.size)
+        mask = face_mask(driver.landmarks, recipe.size, soft=recipe.size / 64)
         weight = mask[..., None].astype(np.float32) / 255
         frames = np.round(driver.frames + (frames.astype(np.float32) - driver.frames) * weight).astype(np.uint8)
     else:
         mask = np.full(frames.shape[:3], 255, np.uint8)
-    return Drawn(recipe, frames, driver.times - driver.times[0], driver.fps, driver.landmarks, marks, how, mask)
+    return Drawn(
+        recipe,
+        frames,
+        driver.times - driver.times[0],
+        driver.fps,
+        driver.landmarks,
+        moved.landmarks,
+        moved.adaptation,
+        mask,
+    )
 
 
 def _claim(drawn: Drawn, granted: consents.Consent) -> Claim:
@@ -196,11 +204,13 @@ def replay(
     except KeyError as error:
         raise UsageError("the footage is not that of the record", where=str(record), hint=f"sha256 {error}") from error
     held = read_part(sets[driver.shards], driver, held_rows(driver, recipe.frames), recipe.size)
-    personal, shots = None, None
+    moved, frames = None, None
     if recipe.kind != "control":
         shots = read_part(sets[unit.shards], unit, shot_rows(unit, recipe.before, recipe.shots), recipe.size)
         personal = heads.personalise(
             shots.frames, shots.landmarks, mode=recipe.mode, steps=recipe.steps or None, seed=int(recipe.seed)
         )
-    drawn = draw_sample(recipe, personal, shots, held)
+        moved = motion(recipe, shots, held)
+        frames = personal.render(moved.landmarks)
+    drawn = draw_sample(recipe, held, moved, frames)
     return pixels_sha256(drawn.frames) == data["pixels_sha256"], drawn.frames

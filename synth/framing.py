@@ -17,11 +17,12 @@ from gioconda.core import align
 from gioconda.core.errors import MediaError, UsageError
 from gioconda.core.files import atomic_path, refuse_overwrite
 
-__all__ = ["MARGIN", "load_track", "save_track", "steady", "stretches"]
+__all__ = ["MARGIN", "face_mask", "load_track", "save_track", "steady", "stretches"]
 
 MARGIN = 0.45  # of the face square on each side: room for the head to turn and nod in
 
 Matrix = NDArray[np.float64]
+Points = NDArray[np.float32]
 
 
 def steady(landmarks: NDArray[np.float32], shape: tuple[int, int], size: int, margin: float = MARGIN) -> Matrix:
@@ -65,6 +66,32 @@ def stretches(landmarks: NDArray[np.float32], most: float = 2.0) -> list[slice]:
         low, high = new_low, new_high
     if len(landmarks):
         out.append(slice(start, len(landmarks)))
+    return out
+
+
+def face_mask(landmarks: Points, size: int, *, soft: float, lift: float = 0.9, reach: float = 1.0) -> NDArray[np.uint8]:
+    """Faces as soft-edged convex hulls, uint8 (N, S, S), 255 inside.
+
+    Parameters
+    ----------
+    landmarks : (N, 68·k, 2), pixels of the crop; with k > 1 the hull holds several poses of the same face.
+    size : side of the crop. soft : standard deviation of the soft edge, pixels.
+    lift : how far the forehead goes above the brows, in distances from eyes to brows; 0.9 ends below the hair, 2.6 at the crown.
+    reach : the hull is grown by this factor about its middle; 1.3 brings ears, hair and chin in.
+    """
+    import cv2
+
+    out = np.zeros((len(landmarks), size, size), np.uint8)
+    for k, points in enumerate(landmarks):
+        poses = points.reshape(-1, 68, 2)
+        brows = poses[:, 17:27]
+        up = brows.mean(1, keepdims=True) - poses[:, 36:48].mean(1, keepdims=True)
+        hull = cv2.convexHull(np.concatenate([points, (brows + lift * up).reshape(-1, 2)]).astype(np.float32))
+        middle = (hull.min(0) + hull.max(0)) / 2
+        cv2.fillConvexPoly(
+            out[k], np.round((middle + (hull - middle) * reach) * 16).astype(np.int32), 255, cv2.LINE_AA, 4
+        )
+        out[k] = cv2.GaussianBlur(out[k], (0, 0), soft)
     return out
 
 

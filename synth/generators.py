@@ -30,7 +30,11 @@ class Personal(Protocol):
 
 
 class TalkingHeads(Protocol):
-    """A generator. size : side of its crops, pixels. weights_sha256 : of what was trained, None where nothing was."""
+    """A generator. size : side of its crops, pixels. weights_sha256 : of what was trained, None where nothing was.
+
+    One on a GPU may also say ``batches = True``: several clips of one person are then drawn in one call of ``render``, whose
+    frames must not depend on what stands beside them.
+    """
 
     name: str
     version: str

@@ -139,7 +139,8 @@ class PersonalModel:
         size = self.config.size
         device = torch.device(device)
         if runtime == "auto":
-            long = "openvino" in self._runtimes or len(points) * size * size >= _WORTH_COMPILING
+            # By this call alone, not by what was drawn before: a replay of one clip of many must take the same way.
+            long = len(points) * size * size >= _WORTH_COMPILING
             runtime = "openvino" if device.type == "cpu" and long and _openvino_installed() else "torch"
         run = self._openvino() if runtime == "openvino" else self._torch(device)
         frames = np.empty((len(points), size, size, 3), np.uint8)

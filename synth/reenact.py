@@ -7,9 +7,8 @@ visible label → ``provenance.sign``. Several drivers in one call learn the per
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +21,13 @@ from gioconda.core.files import refuse_overwrite, sha256_of
 from gioconda.core.types import Claim, Synthesis
 from synth import consent as consents
 from synth.adapt import Adapted, adapt, fill_gaps, smooth
+from synth.framing import face_mask, save_track
 from synth.generators import Personal, TalkingHeads
 from synth.shots import Driver, Shots, load_driver, load_shots
 
 if TYPE_CHECKING:
     from provenance.signers import Signer
+    from synth.personal import PersonalModel
 
 __all__ = ["FewShotGenerator", "Made", "Reenact", "draw_label", "reenact"]
 
@@ -89,10 +90,30 @@ class Made:
     driver: str
 
 
+class _Sitter:
+    """A personal model on the generator's device.
+
+    On a GPU every batch is of one size, the last one filled up: a clip's pixels then do not depend on what was drawn beside it.
+    """
+
+    BATCH = 32
+
+    def __init__(self, model: PersonalModel, device: str) -> None:
+        self.model, self.device = model, device
+
+    def render(self, landmarks: Points) -> Frames:
+        if self.device == "cpu":
+            return self.model.render(landmarks)
+        fill = np.repeat(landmarks[-1:], -len(landmarks) % self.BATCH, 0)
+        drawn = self.model.render(np.concatenate([landmarks, fill]), device=self.device, batch=self.BATCH)
+        return drawn[: len(landmarks)]
+
+
 class FewShotGenerator:
     """The trained few-shot generator, as the pipeline sees it.
 
     model : a checkpoint from ``gioconda synth train``; None = the one that comes with the package.
+    batches : whether several clips of one person are drawn faster together.
     """
 
     name = "gioconda-few-shot"
@@ -104,6 +125,7 @@ class FewShotGenerator:
         self.version = __version__
         self.model = load_checkpoint(shipped() if model is None else model)
         self.device = device
+        self.batches = device != "cpu"
         self.weights_sha256: str | None = self.model.sha256
         self.size = int(self.model.config.size)
         self.progress: Callable[[float, str], None] = lambda n, note: None  # of tuning, which may take minutes on a CPU
@@ -113,7 +135,7 @@ class FewShotGenerator:
         from synth import tune
 
         chosen = "ff" if mode == "ff" else "full"
-        found: Personal = tune.tune(
+        found = tune.tune(
             self.model,
             frames,
             landmarks,
@@ -123,7 +145,7 @@ class FewShotGenerator:
             device=self.device,
             advance=self.progress,
         )
-        return found
+        return _Sitter(found, self.device)
 
 
 def draw_label(frames: Frames, text: str = LABEL) -> Frames:
@@ -161,10 +183,15 @@ def _resized(frame: Frames, side: int) -> Frames:
     )
 
 
-def _place(rendered: Frames, shots: Shots, job: Reenact) -> Frames:
-    """Crops → output frames: pasted into the source picture (or its clip, frame by frame), and brought to size."""
+def _place(rendered: Frames, marks: Points, shots: Shots, job: Reenact) -> Frames:
+    """Crops → output frames: heads pasted into the source picture (or its clip, frame by frame), and brought to size.
+
+    marks : (N, 68, 2), where the faces were drawn, pixels of the crop. Only the head is pasted, as it was and as it is now: the
+    source's own background is sharper and stands stiller than any generator draws it.
+    """
     if job.frame == "crop":
         return np.stack([_resized(f, job.side or f.shape[0]) for f in rendered])
+    size = rendered.shape[1]
     bases = shots.whole if len(shots.ingredients) == 1 else shots.whole[:1]
     count = len(bases)
     longest = max(bases[0].shape[:2])
@@ -183,7 +210,9 @@ def _place(rendered: Frames, shots: Shots, job: Reenact) -> Frames:
         if scale < 1:
             factor = np.array([base.shape[1] / shape[1], base.shape[0] / shape[0]])
             matrix[:, :2] /= factor
-        frame = align.paste(base, picture, matrix, feather=job.feather)
+        both = np.concatenate([marks[k], shots.landmarks[at]])[None]
+        head = face_mask(both, size, soft=job.feather * size / 3, lift=2.6, reach=1.3)[0]
+        frame = align.paste(base, picture, matrix, feather=job.feather, mask=head)
         out.append(_resized(frame, side))
     return np.stack(out)
 
@@ -209,26 +238,36 @@ def _beside(result: Frames, shots: Shots, driver: Driver) -> Frames:
     return out[:, :, : out.shape[2] // 2 * 2]
 
 
+def _around_head(frames: Frames, shots: Shots, job: Reenact) -> Frames:
+    """The part of each output frame that shows the head: what a strip of small pictures is looked at for."""
+    if job.frame == "crop" or job.side_by_side:
+        return frames
+    corners = align.apply(align.invert(shots.matrices[0]), [(0, 0), (shots.frames.shape[1],) * 2])
+    corners = corners * (frames.shape[2] / shots.whole[0].shape[1])
+    room = 0.1 * float(corners[1, 0] - corners[0, 0])
+    (x0, y0), (x1, y1) = np.round(corners + np.array([[-room], [room]])).astype(int)
+    return frames[:, max(y0, 0) : y1, max(x0, 0) : x1]
+
+
 def strip(frames: Frames, drivers: Frames | None, count: int = 8) -> Frames:
-    """A preview: ``count`` moments side by side, the driver above where it has pictures."""
+    """A preview: ``count`` moments side by side, above each the driver's where it has pictures; uint8 (H, W, 3)."""
     import cv2
 
     take = np.round(np.linspace(0, len(frames) - 1, min(count, len(frames)))).astype(int)
+    rows = [frames] if drivers is None else [drivers, frames]
     height = 160
+    width = max(round(row.shape[2] * height / row.shape[1]) for row in rows)  # so that moments stand below one another
 
-    def row(pictures: Frames) -> Frames:
-        cells = [
-            cv2.resize(p, (round(p.shape[1] * height / p.shape[0]), height), interpolation=cv2.INTER_AREA)
-            for p in pictures[take]
-        ]
-        return np.asarray(np.concatenate(cells, 1), np.uint8)
+    def cell(picture: Frames) -> Frames:
+        small = cv2.resize(
+            picture, (round(picture.shape[1] * height / picture.shape[0]), height), interpolation=cv2.INTER_AREA
+        )
+        left = (width - small.shape[1]) // 2
+        return np.asarray(
+            cv2.copyMakeBorder(small, 0, 0, left, width - small.shape[1] - left, cv2.BORDER_CONSTANT), np.uint8
+        )
 
-    below = row(frames)
-    if drivers is None:
-        return below
-    above = row(drivers)
-    above = np.asarray(cv2.copyMakeBorder(above, 0, 0, 0, max(0, below.shape[1] - above.shape[1]), cv2.BORDER_CONSTANT))
-    return np.concatenate([above[:, : below.shape[1]], below], 0)
+    return np.concatenate([np.concatenate([cell(p) for p in row[take]], 1) for row in rows])
 
 
 def _outputs(out: Path, drivers: Sequence[Driver]) -> list[Path]:
@@ -294,9 +333,18 @@ def reenact(
         )
         for d in drivers
     ]  # fmt: skip
+    if job.side_by_side or preview:
+        seen = [d.ingredient.sha256 for d in moving if d.real and d.crops is not None]
+        if seen:
+            consents.require(consent, "reenact", seen, whose="the driver's face is shown too: faces of real people")
     targets = _outputs(Path(out), moving)
     for target in targets:
-        refuse_overwrite(target, force)
+        for wanted in (
+            target,
+            *([_preview_of(target)] if preview else []),
+            *([target.with_suffix(".npz")] if save_tracks else []),
+        ):
+            refuse_overwrite(wanted, force)
         try:  # now, not after minutes of tuning
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -314,12 +362,12 @@ def reenact(
         marks = smooth(marks, driver.times, job.smoothing)
         rendered = model.render(marks)
         advance(1, note=target.name)
-        frames = _place(rendered, person, job)
+        frames = _place(rendered, marks, person, job)
         if job.side_by_side:
             frames = _beside(frames, person, driver)
         if job.label:
             draw_label(frames)
-        how = Adapted(**{**asdict(how), "smoothing": job.smoothing})
+        how = replace(how, smoothing=job.smoothing)
         claim = _claim(target, job, heads, person, driver, granted, how, filled)
         marked = job.mark and min(frames.shape[1:3]) >= 64
         if job.mark and not marked:
@@ -331,14 +379,16 @@ def reenact(
             ),
             target, signer=signer, crf=job.crf, marker=repository.marker if marked else None, force=force,
         )  # fmt: skip
-        picture = None
+        shown = None
         if preview:
-            picture = _write_preview(
-                frames, None if job.side_by_side else driver.crops, target, claim, signer, force, marked
-            )
+            picture = strip(_around_head(frames, person, job), None if job.side_by_side else driver.crops)
+            if job.label:
+                draw_label(picture[None])
+            shown = sign.write_picture(
+                picture, _preview_of(target), replace(claim, title=_preview_of(target).name),
+                signer=signer, marker=repository.marker if marked else None, force=force,
+            )  # fmt: skip
         if save_tracks:
-            from synth.framing import save_track
-
             save_track(
                 target.with_suffix(".npz"),
                 driver.times,
@@ -356,7 +406,7 @@ def reenact(
             generator=heads.name,
         )
         advance(1, note=target.name)
-        made.append(Made(target, picture, len(frames), how, filled, claim, driver.name))
+        made.append(Made(target, shown, len(frames), how, filled, claim, driver.name))
     return made
 
 
@@ -390,32 +440,5 @@ def _claim(
     )
 
 
-def _write_preview(
-    frames: Frames,
-    drivers: Frames | None,
-    target: Path,
-    claim: Claim,
-    signer: Signer | None,
-    force: bool,
-    marked: bool,
-) -> Path:
-    """A strip of the clip's moments, marked and signed like the clip."""
-    from dataclasses import replace
-
-    from gioconda.core.media import write_image
-    from provenance import claims, repository, sign
-
-    path = target.with_name(f"{target.stem}-preview.jpg")
-    refuse_overwrite(path, force)
-    with tempfile.TemporaryDirectory(prefix=".gioconda-", dir=target.parent) as folder:
-        unsigned = Path(folder) / "strip.jpg"
-        picture, bindings = strip(frames, drivers), ()
-        if marked:
-            (picture,), binding = repository.marker(picture[None])
-            bindings = (binding,)
-        write_image(unsigned, picture)
-        credential = claims.of_synthesis(replace(claim, title=path.name), soft_bindings=bindings)
-        sign.sign_file(unsigned, path, credential, signer=signer, force=force)
-    if marked:
-        repository.remember(path)
-    return path
+def _preview_of(target: Path) -> Path:
+    return target.with_name(f"{target.stem}-preview.jpg")

@@ -22,7 +22,7 @@ from provenance import sign, signers
 from synth import consent
 from synth.fakes import make
 from synth.fakes_plan import Fakes, held_rows, plan, read_part, shot_rows, units_of
-from synth.fakes_sample import draw_sample, write_sample
+from synth.fakes_sample import draw_sample, motion, write_sample
 from synth.generators import generator
 from synth.prepare import Prepare, prepare
 from synth.puppets import perform
@@ -53,8 +53,8 @@ def cast_speed(size: int, takes: int = 3, frames: int = 75) -> tuple[float, floa
     """Frames a CPU second of drawing, of people already painted and with a new person each take."""
     perform(0, 0, frames=2, size=size)
     start = time.process_time()
-    for motion in range(takes):
-        perform(0, motion, frames=frames, size=size)
+    for take in range(takes):
+        perform(0, take, frames=frames, size=size)
     known = takes * frames / (time.process_time() - start)
     start = time.process_time()
     for identity in range(takes):
@@ -72,13 +72,15 @@ def one_by_one(job: Fakes, shards: Path, out: Path, heads: Any, granted: consent
     for r in recipes:
         unit, driver = by_hash[r.shots_sha256], by_hash[r.driver_sha256]
         held = meter.run("decode", read_part, sets[0], driver, held_rows(driver, r.frames), heads.size)
-        personal = shots = None
+        moved = frames = None
         if r.kind != "control":
             shots = meter.run("decode", read_part, sets[0], unit, shot_rows(unit, r.before, r.shots), heads.size)
             personal = meter.run(
                 "generator", heads.personalise, shots.frames, shots.landmarks, mode=r.mode, steps=None, seed=0
             )
-        drawn = meter.run("generator", draw_sample, r, personal, shots, held)
+            moved = meter.run("generator", motion, r, shots, held)
+            frames = meter.run("generator", personal.render, moved.landmarks)
+        drawn = meter.run("generator", draw_sample, r, held, moved, frames)
         write_sample(drawn, out, granted, signer, {})
     return len(recipes)
 

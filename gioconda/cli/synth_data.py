@@ -292,29 +292,37 @@ def evaluate(
     people: Annotated[int, typer.Option(help="Most people; 0 = all.")] = 50,
     frames: Annotated[int, typer.Option(help="Frames held out of each take.")] = 32,
     baselines: Annotated[bool, typer.Option("--baselines/--no-baselines", help="Also measure warp and copy.")] = True,
-    detectors: Annotated[str, typer.Option(help="Detectors to measure against, by name, with commas.")] = "",
+    detectors: Annotated[
+        str, typer.Option(help="Detectors whose AUC is measured: all that are ready, none, or names with commas.")
+    ] = "all",
     list_: Annotated[Path | None, typer.Option("--list", help="A test list (VoxCeleb's, or names of people).")] = None,
     embedding: Annotated[
         Path | None, typer.Option(help="An ArcFace-type ONNX network for CSIM, instead of dlib's.")
     ] = None,
     landmarker: Annotated[str, typer.Option(help="auto, dlib, face-alignment or a plugin's.")] = "auto",
+    consent: ConsentFile = None,
     force: Force = False,
     output: Output = None,
     json: JsonFlag = False,
 ) -> None:
     """The paper's protocol: SSIM, CSIM, landmark and pose error, FID, KID and detectors' AUC, with n and intervals; a picture grid.
 
-    Example: gioconda synth evaluate test-shards --model model.safetensors --shots 1,8,32 --people 50 --out evaluation
+    Example: gioconda synth evaluate test-shards --model model.safetensors --people 50 --consent consent.toml --out evaluation
     """
+    from dataclasses import replace
     from json import dumps
 
     from gioconda.core.files import refuse_overwrite, write_json
+    from synth import consent as consents
     from synth.evaluate import evaluate as run
-    from synth.evaluate import sign_grid, text
+    from synth.evaluate import shows_real_people, sign_grid, text
 
     wanted = parse_outputs(output, json, ("text", "json"))
     for name in ("evaluation.json", "grid.jpg"):
         refuse_overwrite(out / name, force)
+    real = shows_real_people(shards)
+    granted = consents.require(consent if consent is not None or real else "embedded", "evaluate")
+    judges, missing = _judges(detectors)
     own = None
     if embedding is not None:
         from synth.measures import onnx_embedding
@@ -324,26 +332,37 @@ def evaluate(
     with _Bar("evaluating", "steps") as bar:
         found, picture = run(
             shards, heads, out, shots=_numbers(shots, "--shots"), modes=tuple(modes.split(",")), steps=steps,
-            people=people, frames=frames, baselines=baselines, detectors=_judges(detectors), listed=list_,
+            people=people, frames=frames, baselines=baselines, detectors=judges, listed=list_,
             landmarker=landmarker, embedding=own, seed=settings.seed, begin=bar.begin, advance=bar.advance,
         )  # fmt: skip
+    found = replace(found, absent={**found.absent, **missing})
     write_json(out / "evaluation.json", found.as_dict())
-    sign_grid(picture, out / "grid.jpg", heads, force=force)
+    sign_grid(picture, out / "grid.jpg", heads, granted, found.protocol["footage_sha256"], force=force)
     _write(wanted, text(found), dumps(found.as_dict()))
 
 
-def _judges(names: str) -> dict:  # type: ignore[type-arg]
-    """Detectors as functions of a footage: a raw score, or None where they abstain or fail."""
-    if not names:
-        return {}
-    from detect.contain import run
-    from detect.registry import load
+def _judges(names: str):  # type: ignore[no-untyped-def]
+    """Detectors as functions of a footage (a raw score, or None where they abstain or fail), and why others could not be loaded.
 
-    def judge(name: str):  # type: ignore[no-untyped-def]
-        detector = load(name)
+    ``all`` are those that come with their weights, and those that plugins brought; a name that was asked for must load.
+    """
+    from detect import registry
+    from detect.contain import run
+    from gioconda.core.errors import GiocondaError
+
+    def judge(detector):  # type: ignore[no-untyped-def]
         return lambda footage: run(detector, footage).score
 
-    return {name: judge(name) for name in names.split(",")}
+    if names != "all":
+        chosen = [] if names in ("", "none") else names.split(",")
+        return {name: judge(registry.load(name)) for name in chosen}, {}
+    judges, missing = {}, {}
+    for name in sorted({*registry.shipped(), *registry.names()} - ({*registry.BUILT_IN} - {*registry.shipped()})):
+        try:
+            judges[name] = judge(registry.load(name))
+        except GiocondaError as error:
+            missing[f"auc/{name}"] = str(error)
+    return judges, missing
 
 
 def _export(index: Path, wanted: list[str]) -> None:

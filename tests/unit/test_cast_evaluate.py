@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cast_material import puppet, shards
 
 from gioconda.core.errors import UsageError
+from gioconda.core.landmarks import landmarker
 from provenance.read import read
-from synth import measures
-from synth.evaluate import _listed, choose, evaluate, sign_grid, text
+from synth import consent, measures
+from synth.evaluate import _listed, choose, evaluate, shows_real_people, sign_grid, text
 from synth.generators import CopyGenerator, WarpGenerator
+from synth.shards import ShardWriter
 
 
 def test_auc_is_scikit_learns_with_ties():
@@ -130,8 +134,29 @@ def test_the_protocol_on_baselines(found):
 
 
 def test_the_grid_is_signed(found, tmp_path):
-    sign_grid(found[1], tmp_path / "grid.jpg", CopyGenerator(size=96))
-    assert read(tmp_path / "grid.jpg").label["task"] == "evaluation"
+    footage = found[0].protocol["footage_sha256"]
+    assert len(footage) == 3
+    sign_grid(found[1], tmp_path / "grid.jpg", CopyGenerator(size=96), consent.read("embedded"), footage)
+    label = read(tmp_path / "grid.jpg").label
+    assert (label["task"], label["consent"]) == ("evaluation", "embedded")
+    row = consent.check_log()[0][-1]
+    assert (row["task"], row["sources"]) == ("evaluate", footage)
+
+
+def test_real_people_are_told_from_the_cast(tmp_path):
+    assert not shows_real_people([shards()])
+    with ShardWriter(tmp_path) as writer:
+        writer.add(np.zeros((96, 96, 3), np.uint8), np.zeros((68, 2)), "id00017", "id00017/video/00001", 0.0)
+    assert shows_real_people([shards(), tmp_path])
+
+
+def test_detectors_see_real_and_generated_frames_through_one_codec():
+    from synth.evaluate import _footage
+
+    frames = puppet(3, 5).frames[:6, ::2, ::2]
+    seen = _footage(np.ascontiguousarray(frames), np.arange(6) / 25, landmarker("dlib"))
+    assert seen.frames.shape == frames.shape and (seen.frames != frames).any()
+    assert np.abs(seen.frames.astype(int) - frames).mean() < 4
 
 
 def test_lists_choose_people(tmp_path):
@@ -147,7 +172,14 @@ def test_lists_choose_people(tmp_path):
     file.write_text(
         "1 id00001/vid0/00001.wav id00001/vid1/00001.wav\n0 id00003/vid0/00001.wav id00001/vid0/00001.wav\n"
     )
-    assert {u.identity for u in choose(units, 0, 0, _listed(file))} == {"id00001", "id00003"}
+    chosen = choose(units, 0, 0, _listed(file))
+    assert {u.identity for u in chosen} == {"id00001", "id00003"}
+    # Of a person whose clips are named, one of those clips; vid1 of id00003 is not on the list.
+    assert next(u.source for u in chosen if u.identity == "id00003") == "id00003/vid0/00001.mp4"
+    below = [replace(u, source=f"dev/mp4/{u.source}") for u in units]
+    assert len(choose(below, 0, 0, _listed(file))) == 2
+    (tmp_path / "people.txt").write_text("id00002\nid00000\n")
+    assert {u.identity for u in choose(units, 0, 0, _listed(tmp_path / "people.txt"))} == {"id00000", "id00002"}
     with pytest.raises(UsageError, match="on the list"):
         choose(units, 0, 0, {"nobody"})
     with pytest.raises(UsageError, match="64 shots and 8 held out"):

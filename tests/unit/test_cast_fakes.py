@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -185,6 +187,39 @@ def test_two_ranks_share_the_work_and_the_last_writes_the_index(tmp_path):
     assert first.index is None and first.made == 2
     second = make(small, tmp_path, HEADS, rank=1, world=2)
     assert second.made == 2 and len(Index.read(second.index)) == 4
+
+
+def test_processes_that_start_together_prepare_the_footage_once(tmp_path):
+    """torchrun starts them at one moment; two writers of one shard would tear it."""
+    wanted = replace(JOB, sources=("cast:2",), kinds=("control",), shots=(1,))
+    with ThreadPoolExecutor(2) as pool:  # the lock is between open files, so that threads stand for processes
+        shares = [pool.submit(make, wanted, tmp_path, HEADS, rank=rank, world=2) for rank in range(2)]
+        assert sum(share.result().made for share in shares) == 2
+    assert len(Index.read(tmp_path / "index.parquet")) == 2
+    prepared = ShardSet(tmp_path / "shards" / "00")
+    assert len(prepared.units) == 2 and len(prepared) == 18 and len(list(prepared.folder.glob("*.tar"))) == 1
+
+
+class Batching(WarpGenerator):
+    """A generator that says, as one on a GPU does, that clips are drawn faster together; notes the size of each call."""
+
+    batches = True
+    calls: ClassVar[list[int]] = []
+
+    def personalise(self, *args, **options):
+        drawn = super().personalise(*args, **options)
+        plain = drawn.render
+        drawn.render = lambda marks: (self.calls.append(len(marks)), plain(marks))[1]
+        return drawn
+
+
+def test_clips_of_one_person_fill_a_batch_together(made, tmp_path):
+    wanted = job(kinds=("self", "cross"), shots=(1,), drivers=1, crf=(23, 30), regions=("whole", "face"))
+    result = make(wanted, tmp_path, Batching(size=96))
+    assert result.complete and result.made == 4 * (4 + 2)
+    assert Batching.calls == [16] * 4  # two motions of eight frames a person, whatever the regions and CRFs
+    record = next(p for p in (tmp_path / "records").glob("*.json") if '"cross"' in p.read_text())
+    assert replay(record, [shards()], HEADS)[0]  # drawn alone, the same pixels
 
 
 def test_ids_are_by_content():

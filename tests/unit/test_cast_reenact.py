@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cast_material import clip, puppet, tone
 
+from gioconda.core import align
 from gioconda.core.errors import MediaError, UsageError
 from gioconda.core.files import sha256_of
 from gioconda.core.media import Clip, write_image
@@ -79,10 +80,30 @@ def test_the_seam_is_soft():
 
     base = np.full((200, 200, 3), 100, np.uint8)
     matrix = np.array([[1.0, 0, -50], [0, 1.0, -50]])
-    shots = Shots(base[None, :100, :100], np.zeros((1, 68, 2), np.float32), (base,), (matrix,), (1,))
-    out = _place(np.full((1, 100, 100, 3), 200, np.uint8), shots, Reenact())[0].astype(int)
+    face = (np.array(align.FACE_SHAPE, np.float32)[None] + 0.45) / 1.9 * 100
+    shots = Shots(base[None, :100, :100], face, (base,), (matrix,), (1,))
+    out = _place(np.full((1, 100, 100, 3), 200, np.uint8), face, shots, Reenact())[0].astype(int)
     assert out[100, 100, 0] == 200 and out[100, 20, 0] == 100
     assert np.abs(np.diff(out[100, :, 0])).max() < 30
+    # Only the head is pasted: the crop's corners keep the source's background.
+    assert out[52:60, 52:60].max() == 100 and out[140:148, 140:148].max() == 100
+    # A head that has moved away still covers the place where it was.
+    moved = _place(np.full((1, 100, 100, 3), 200, np.uint8), face + np.float32([8, 0]), shots, Reenact())[0]
+    assert (moved[60:140, 60:140] >= out[60:140, 60:140] - 1).all() and moved.astype(int).sum() > out.sum()
+
+
+def test_a_preview_sets_moments_below_one_another():
+    from synth.reenact import strip
+
+    frames, drivers = np.zeros((10, 300, 100, 3), np.uint8), np.zeros((10, 64, 64, 3), np.uint8)
+    frames[:, :, 50] = 255
+    drivers[:, :, 32] = 255
+    picture = strip(frames, drivers, count=5)
+    assert picture.shape == (320, 5 * 160, 3)
+    above, below = picture[80, :, 0].astype(float), picture[240, :, 0].astype(float)
+    for k in range(5):
+        cells = [row[k * 160 : (k + 1) * 160] for row in (above, below)]
+        assert abs(cells[0].argmax() - cells[1].argmax()) <= 3
 
 
 def test_the_label_is_seen_and_not_too_large():
@@ -124,6 +145,19 @@ def test_real_people_need_consent(portrait, tmp_path):
     consent.template(tmp_path / "c.toml", "P", ["reenact"], "CC0-1.0", [str(portrait)])
     made = reenact([portrait], ["cast:4/1"], tmp_path / "a.mp4", HEADS, quick(), consent=tmp_path / "c.toml")
     assert read(made[0].path).label["consent"] == sha256_of(tmp_path / "c.toml")
+
+
+def test_a_driver_who_is_shown_needs_consent_too(tmp_path):
+    driver = clip(tmp_path / "driver.mp4", 4, 6)
+    with pytest.raises(UsageError, match="the driver's face is shown too"):
+        reenact(["cast:3/1"], [driver], tmp_path / "a.mp4", HEADS, quick(label=True), preview=True)
+    assert not (tmp_path / "a.mp4").exists()
+    reenact(["cast:3/1"], [driver], tmp_path / "a.mp4", HEADS, quick(label=True))  # only the motion: nobody is seen
+    consent.template(tmp_path / "c.toml", "D", ["reenact"], "CC0-1.0", [str(driver)])
+    made = reenact(
+        ["cast:3/1"], [driver], tmp_path / "b.mp4", HEADS, quick(label=True), preview=True, consent=tmp_path / "c.toml"
+    )
+    assert made[0].preview is not None
 
 
 def test_a_clip_drives_with_its_sound_and_a_saved_track_drives_the_same(tmp_path):
@@ -286,6 +320,23 @@ def test_settings_that_mean_nothing():
 
 
 @pytest.mark.slow
+def test_a_gpu_draws_in_batches_of_one_size():
+    """What was tuned on a device is drawn on it; a clip's pixels must not depend on how many frames stand beside it."""
+    from synth.reenact import _Sitter
+
+    seen = []
+
+    class Model:
+        def render(self, landmarks, **options):
+            seen.append((len(landmarks), options))
+            return landmarks[:, 0, :1]
+
+    marks = np.arange(40, dtype=np.float32)[:, None, None].repeat(68, 1).repeat(2, 2)
+    drawn = _Sitter(Model(), "cuda:1").render(marks)
+    assert seen == [(64, {"device": "cuda:1", "batch": 32})] and drawn[:, 0].tolist() == list(range(40))
+    assert len(_Sitter(Model(), "cpu").render(marks)) == 40 and seen[1] == (40, {})
+
+
 def test_the_trained_generator_goes_the_same_way(tmp_path):
     from synth.networks import PRESETS, Model, save_checkpoint
 
