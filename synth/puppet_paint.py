@@ -209,18 +209,18 @@ def _eye(rng: np.random.Generator, iris: Array) -> NDArray[np.float32]:
     y, x = np.mgrid[0:128, 0:128].astype(np.float32)
     r = np.hypot(x - 63.5, y - 63.5)
     out = np.empty((128, 128, 3), np.float32)
-    out[:] = (222, 214, 210)
-    out -= (r / 64)[..., None] ** 2 * np.array([20, 45, 45], np.float32)
+    out[:] = (198, 189, 184)  # an eye lies in its socket's shade: white as paper it would glow
+    out -= (r / 64)[..., None] ** 2 * np.array([48, 76, 74], np.float32)
     out += noise(rng, 128, 30)[..., None] * (0.5, 1.5, 1.5)
     big = rng.uniform(16.2, 17.8)  # iris radius 0.066 head units, some 6 mm
     angle = np.arctan2(y - 63.5, x - 63.5)
     rays = np.interp((angle + np.pi) * 20, np.arange(128), rng.standard_normal(128)).astype(np.float32)
-    colour = iris * (1.05 + 0.14 * rays[..., None] + 0.25 * ((r / big)[..., None] - 0.5))
+    colour = iris * (0.74 + 0.14 * rays[..., None] + 0.25 * ((r / big)[..., None] - 0.5))
     edge = 1 / (1 + np.exp(np.clip((r - big) / 0.7, -30, 30)))
     out += (colour - out) * edge[..., None]
-    limbus = np.exp(-(((r - big) / 1.8) ** 2)) * 0.75
+    limbus = np.exp(-(((r - big) / 2.2) ** 2)) * 0.85
     out += (np.array([30, 24, 22]) - out) * limbus[..., None]
-    pupil = 1 / (1 + np.exp(np.clip((r - rng.uniform(5.5, 7.5)) / 0.6, -30, 30)))
+    pupil = 1 / (1 + np.exp(np.clip((r - rng.uniform(7.5, 9.5)) / 0.6, -30, 30)))
     out += (np.array([10, 8, 8]) - out) * pupil[..., None]
     return out
 

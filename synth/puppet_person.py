@@ -98,7 +98,7 @@ def person(identity: int) -> Person:
         local = (g - 0.5) * (0.40, 0.26)
         z = middle[2] + 0.035 - 1.6 * (local**2).sum(1)
         v = np.c_[middle[0] + local[:, 0], middle[1] + local[:, 1], z]
-        light = np.clip(0.98 - 3.2 * np.clip(-local[:, 1] - 0.012, 0, 1) - 1.6 * np.abs(local[:, 0]), 0.35, 1)
+        light = np.clip(0.78 - 5.0 * np.clip(-local[:, 1], 0, 1) - 1.7 * np.abs(local[:, 0]), 0.35, 1)
         add(
             name,
             v,

@@ -220,9 +220,9 @@ class Stage:
                 continue
             n = self.ids[yi, xi]
             if n and low <= self.person.triangles[shown[n - 1], 0] < high:
-                radius = max(0.6, 0.011 * self.scale)
+                radius = max(0.5, 0.0085 * self.scale)
                 cv2.circle(
-                    picture, (round(x * 16), round(y * 16)), round(radius * 16), (0.6, 0.6, 0.6), -1, cv2.LINE_AA, 4
+                    picture, (round(x * 16), round(y * 16)), round(radius * 16), (0.85, 0.85, 0.85), -1, cv2.LINE_AA, 4
                 )
 
     def _glasses(self, picture: NDArray[np.float32], k: int) -> None:

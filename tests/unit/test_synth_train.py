@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from gioconda.core.errors import ExitCode, GiocondaError, UsageError, WeightsError
+from provenance.read import read
 from synth.content import MultiScale, caffe_input
 from synth.distributed import Group
 from synth.episodes import EpisodeSampler
@@ -409,6 +410,7 @@ def test_what_a_run_leaves(shards, tmp_path):
     run = tmp_path / "run"
     assert any("instead of the paper's VGG19 and VGGFace" in line for line in said)
     assert [p.name for p in sorted((run / "samples").iterdir())] == ["step-000000002.png", "step-000000003.png"]
+    assert read(run / "samples" / "step-000000003.png").label["task"] == "training"  # half of its faces are generated
     rows = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 3]
     assert {"adversarial", "feature_matching", "content", "match", "hinge_d", "steps_per_s"} <= rows[0].keys()
