@@ -1,23 +1,27 @@
-"""Decoding speed against hand-written PyAV, as ratios taken interleaved in one run: ``python -m benchmarks.speed.media``.
+"""Decoding speed against hand-written PyAV, as ratios taken interleaved in one run.
 
-The material is drawn here: one minute of 720p, 25 frames a second, soft, moving and grainy, H.264 with a keyframe every second, every two
-seconds or every ten (x264's own default). Each figure is the median over rounds of the ratio within a round, so that a noisy neighbour
-slows both sides alike.
+    python -m benchmarks.speed.media [CLIP…]
+
+Without clips it draws its own: one minute of 720p, 25 frames a second, soft, moving and grainy, H.264 with a keyframe every second, every
+two seconds or every ten (x264's own default). ``--keep FOLDER`` keeps what was drawn for the next run. Each figure is the median over
+rounds of the ratio within a round, so that a noisy neighbour slows both sides alike.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gioconda.core.files import atomic_path
 from gioconda.core.media import Clip
 
 SECONDS, FPS = 60, 25
@@ -30,18 +34,17 @@ def material(folder: Path, gap: int, seconds: int = SECONDS) -> Path:
     import av
 
     path = folder / f"{gap}s.mp4"
+    if path.exists():
+        return path
     import cv2
 
     rng = np.random.default_rng(0)
     soft = rng.integers(30, 225, (34, 120, 3)).astype(np.uint8)
     texture = cv2.resize(soft, (SIZE[0] * 3, SIZE[1] + 300), interpolation=cv2.INTER_CUBIC)
     grain = rng.normal(0, 2.5, (8, SIZE[1], SIZE[0], 1)).astype(np.int8)  # a camera's, so that nothing is quite still
-    with av.open(str(path), "w") as container:
-        options = {
-            "preset": "veryfast",
-            "crf": "23",
-            "x264-params": f"keyint={gap * FPS}:min-keyint={gap * FPS}:scenecut=0:bframes=3",
-        }
+    with atomic_path(path) as unfinished, av.open(str(unfinished), "w", format="mp4") as container:
+        gop = f"keyint={gap * FPS}:min-keyint={gap * FPS}:scenecut=0"  # everything else as x264 does it when not told
+        options = {"x264-params": gop}
         stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         for i in range(seconds * FPS):
@@ -108,6 +111,17 @@ def walk_loop(path: Path, targets: list[float]) -> int:
     return count
 
 
+def reference_loop(path: Path) -> int:
+    """Only what other pictures refer to, none of it converted: what nobody who wants exact frames far from keyframes can leave out."""
+    import av
+
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        stream.codec_context.skip_frame = "NONREF"
+        return sum(1 for _ in container.decode(stream))
+
+
 # --------------------------------------------------------------------------- ours
 
 
@@ -141,11 +155,11 @@ def ratio(seconds: dict[str, list[float]], slow: str, fast: str) -> float:
     return statistics.median(a / b for a, b in zip(seconds[slow], seconds[fast], strict=True))
 
 
-def decoding(rounds: int, folder: Path, gaps: tuple[int, ...] = GAPS) -> Iterator[dict[str, Any]]:
-    """The media figures, one row each."""
-    for gap in gaps:
-        path = material(folder, gap)
-        targets = [float(t) for t in range(SECONDS)]
+def decoding(rounds: int, paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    """The media figures, one row for each clip."""
+    for path in paths:
+        with Clip.open(path) as clip:
+            targets = [float(t) for t in range(math.ceil(clip.duration - 1e-9))]
         result = interleaved(
             rounds,
             all=lambda path=path: ours(path, "all"),
@@ -154,14 +168,16 @@ def decoding(rounds: int, folder: Path, gaps: tuple[int, ...] = GAPS) -> Iterato
             every=lambda path=path: ours(path, "every:1s"),
             even=lambda path=path: ours(path, "even:32"),
             keys=lambda path=path: ours(path, "keyframes"),
+            references=lambda path=path: reference_loop(path),
             seek=lambda path=path, targets=targets: seek_loop(path, targets, "AUTO"),
             seek_slice=lambda path=path, targets=targets: seek_loop(path, targets, "SLICE"),
             walk=lambda path=path, targets=targets: walk_loop(path, targets),
         )
         cpu, clock = result["cpu"], result["clock"]
-        best = min(("seek", "seek_slice", "walk"), key=lambda name: statistics.median(cpu[name]))
+        by_hand = ("seek", "seek_slice", "walk")
+        best_cpu, best_clock = (min(by_hand, key=lambda name: statistics.median(spent[name])) for spent in (cpu, clock))
         yield {
-            "keyframe every": f"{gap} s",
+            "clip": path.name,
             "rounds": rounds,
             "all, frames per CPU second": result["frames"]["all"] / statistics.median(cpu["all"]),
             "all vs bare PyAV loop, CPU": ratio(cpu, "bare", "all"),
@@ -169,23 +185,28 @@ def decoding(rounds: int, folder: Path, gaps: tuple[int, ...] = GAPS) -> Iterato
             "all in the sandbox vs bare, clock": ratio(clock, "bare", "sandbox"),
             "every:1s vs all, CPU": ratio(cpu, "all", "every"),
             "every:1s vs all, clock": ratio(clock, "all", "every"),
-            "every:1s vs best by hand, CPU": ratio(cpu, best, "every"),
-            "every:1s vs best by hand, clock": ratio(clock, best, "every"),
-            "best by hand": best,
+            "references alone vs all, CPU": ratio(cpu, "all", "references"),
+            "references alone vs all, clock": ratio(clock, "all", "references"),
+            "every:1s vs best by hand, CPU": ratio(cpu, best_cpu, "every"),
+            "every:1s vs best by hand, clock": ratio(clock, best_clock, "every"),
+            "best by hand, CPU; clock": f"{best_cpu}; {best_clock}",
             "even:32, CPU s": statistics.median(cpu["even"]),
             "keyframes, CPU s": statistics.median(cpu["keys"]),
-            "frames given": [result["frames"][n] for n in ("all", "bare", "every", best)],
+            "frames given": [result["frames"][n] for n in ("all", "bare", "every", best_cpu)],
         }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", type=Path, nargs="*", metavar="CLIP", help="clips of your own, in place of drawn ones")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--gap", type=int, nargs="+", default=list(GAPS), help="seconds between keyframes")
+    parser.add_argument("--keep", type=Path, help="a folder for the drawn clips")
     parser.add_argument("--json", action="store_true", help="one JSON row per line")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gioconda-speed-") as folder:
-        for row in decoding(arguments.rounds, Path(folder), tuple(arguments.gap)):
+        drawn = (material(arguments.keep or Path(folder), gap) for gap in arguments.gap)
+        for row in decoding(arguments.rounds, arguments.clips or drawn):
             if arguments.json:
                 print(json.dumps(row), flush=True)
             else:

@@ -16,7 +16,7 @@ import contextlib
 import math
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 
 from gioconda.core.colour import Orientation, RgbMaker
 from gioconda.core.errors import MediaError, UsageError
-from gioconda.core.facts import ClipFacts, Limits
+from gioconda.core.facts import TOO_LARGE_HINT, ClipFacts, Limits
+from gioconda.core.lanes import in_turn
 from gioconda.core.sampling import SLACK, Sampling
-from gioconda.core.seek import Finder, Unsure
+from gioconda.core.seek import Ended, Finder, Unsure, keyframes, share_out
 
 __all__ = ["VideoSource"]
 
@@ -48,6 +49,8 @@ _OWN_TIMESTAMPS = {"mp4", "matroska", "avi", "flv", "mpegts", "asf"}
 
 _WIDEST_PIXEL = 8  # a pixel aspect beyond 8:1 is a broken header, not a lens
 _MOST_ERRORS = 1000  # damaged packets passed over before giving up on the file
+_LANES = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+_AHEAD = 96 << 20  # bytes of decoded pictures that lanes may keep ready, counted as RGB
 _COVER = 0x400 | 0x800  # AV_DISPOSITION_ATTACHED_PIC, _TIMED_THUMBNAILS
 
 
@@ -165,7 +168,7 @@ class VideoSource:
             raise MediaError(
                 f"{width}x{height} is more than {self._limits.pixels / 1e6:g} megapixels",
                 self._where,
-                "scale it down, or raise the pixel limit if you trust the file",
+                TOO_LARGE_HINT,
             )
 
     def _examine(self, container: Any, stream: Any) -> None:
@@ -204,6 +207,7 @@ class VideoSource:
         turn = Orientation.from_matrix(matrix)
         self._rgb = RgbMaker(width, height, turn)
         duration = self._duration(container, stream)
+        self._keys = keyframes(stream)  # now, when finding the end has made containers read their index that do so late
         audio = [s for s in container.streams.audio if s.codec_context is not None]
         format_ = frame.format
         self.facts = ClipFacts(
@@ -299,7 +303,9 @@ class VideoSource:
         for given, (seconds, frame) in enumerate(self._wanted(sampling)):
             if given >= self._limits.frames:
                 raise MediaError(
-                    f"more than {self._limits.frames} frames", self._where, "raise the frame limit, or sample"
+                    f"more than {self._limits.frames} frames",
+                    self._where,
+                    "sample it; from Python, Limits(frames=…) raises the limit",
                 )
             self._check_pixels(frame.width, frame.height)
             if (frame.width, frame.height) != self._stored:
@@ -329,23 +335,18 @@ class VideoSource:
         previous: float | None = None  # time of the frame given last
         done = 0
         if self._timed and self._seekable:
-            container, stream = self._open()
-            with container:
-                try:
-                    finder = Finder(container, stream, self._start, round(self._step / self._base))
-                    ticks = [self._start + math.floor((t + SLACK) / self._base) for t in targets]
-                    for tick, following in zip(ticks, [*ticks[1:], None], strict=True):
-                        frame = finder.find(tick, following)
-                        if frame is None:
-                            self._stopped(float(finder.end * self._base))
-                            return
-                        seconds = self._seconds(frame.pts)
-                        yield seconds, frame, seconds != previous
-                        previous = seconds
-                        done += 1
-                    return
-                except Unsure:
-                    pass  # decode from the start instead: slower, and right whatever the file's index says
+            ticks = [self._start + math.floor((t + SLACK) / self._base) for t in targets]
+            try:
+                for frame in self._sought(ticks):
+                    seconds = self._seconds(frame.pts)
+                    yield seconds, frame, seconds != previous
+                    previous = seconds
+                    done += 1
+                return
+            except Ended as error:
+                return self._stopped(float(error.ticks * self._base))
+            except Unsure:
+                pass  # decode from the start instead: slower, and right whatever the file's index says
         pending = deque(targets[done:])
         before: tuple[float, Any] | None = None
         container, stream = self._open()
@@ -362,6 +363,27 @@ class VideoSource:
                 yield *before, before[0] != previous
                 previous = before[0]
                 pending.popleft()
+
+    def _sought(self, ticks: Sequence[int]) -> Iterator[Any]:
+        """The frame on screen at each tick, by seeking; in several places at once where keyframes divide the work evenly."""
+        step = max(1, round(self._step / self._base))
+        turns = share_out(ticks, self._keys, step, _LANES) if self._path is not None else [0] * len(ticks)
+        if not any(turns):
+            yield from self._lane(ticks, "AUTO")
+            return
+        # Threads within one decoder stand idle whenever it is drained: at each frame that is wanted from a keyframe of its own.
+        parts = [
+            [tick for tick, turn in zip(ticks, turns, strict=True) if turn == lane] for lane in range(max(turns) + 1)
+        ]
+        ahead = max(1, _AHEAD // (self._stored[0] * self._stored[1] * 3 * len(parts)))
+        yield from in_turn([self._lane(part, "NONE") for part in parts], turns, ahead)
+
+    def _lane(self, ticks: Sequence[int], threads: str) -> Generator[Any, None, None]:
+        container, stream = self._open()
+        with container:
+            stream.codec_context.thread_type = threads
+            finder = Finder(container, stream, self._start, round(self._step / self._base), self._keys)
+            yield from finder.find_all(ticks)
 
     @property
     def _slack(self) -> float:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from gioconda.core.sampling import Sampling
 
-__all__ = ["ClipFacts", "Limits", "Source"]
+__all__ = ["TOO_LARGE_HINT", "ClipFacts", "Limits", "Source"]
+
+TOO_LARGE_HINT = "scale it down; from Python, Limits(pixels=…) raises the limit for a file you trust"
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,8 @@ def _open_file(name: str) -> BinaryIO:
         if stat.S_ISDIR(mode):
             raise MediaError("is a folder, not a clip", name, "give a file, or use `gioconda audit` for a tree")
         if not stat.S_ISREG(mode):  # opening a pipe would wait for a writer that may never come
-            kind = "a named pipe" if stat.S_ISFIFO(mode) else "not a regular file"
+            kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+            kind = kinds.get(stat.S_IFMT(mode), "a device")
             raise MediaError(f"is {kind}, not a clip", name, 'give "-" and redirect stdin to read a stream')
         return open(name, "rb")
     except FileNotFoundError as error:

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from av.error import FFmpegError
 
-__all__ = ["Finder", "Unsure"]
+__all__ = ["Ended", "Finder", "Unsure", "keyframes", "share_out"]
 
 _MOST_HELD = 256 << 20  # bytes of packets read ahead
 _STEPS_BACK = 3  # keyframes, before giving up
+_UNFAIR = 1.25  # times its share that the busiest lane may have, before threads within one decoder do better
 _WIDENINGS = 8  # times a seek that landed too late is tried further back, doubling the distance
 _HIDDEN = {
     "vp8"
@@ -32,23 +34,53 @@ class Unsure(Exception):
     """Seeking cannot prove which frame is on screen; decode from the start instead."""
 
 
+class Ended(Exception):
+    """The file has no frame at the tick asked for. ticks : from the clip's start to the end of its last frame."""
+
+    def __init__(self, ticks: int) -> None:
+        super().__init__(ticks)
+        self.ticks = ticks
+
+
+def keyframes(stream: Any) -> list[int]:
+    """Decode timestamps of the keyframes that the container lists, ascending; none where it has no index or has not read it yet."""
+    entries = getattr(stream, "index_entries", ())
+    return [e.timestamp for e in entries if e.is_keyframe and not e.is_discard] if len(entries) > 1 else []
+
+
+def share_out(ticks: Sequence[int], keys: Sequence[int], step: int, lanes: int) -> list[int]:
+    """Which of so many lanes finds each of these ascending ticks, so that none waits long for another; all 0 where that cannot be.
+
+    Ticks that are decoded from one keyframe stay together.
+    """
+    work, turns = [0] * lanes, []
+    lane, before = 0, None  # the keyframe or tick decoded to last
+    for tick in ticks:
+        key = keys[max(0, bisect_right(keys, tick) - 1)] if keys else 0
+        if before is None or key > before:
+            lane, before = work.index(min(work)), key
+        work[lane] += max(step, tick - before)
+        before = max(before, tick)
+        turns.append(lane)
+    fair = max(work) * lanes <= _UNFAIR * sum(work)
+    return turns if fair else [0] * len(turns)
+
+
 class Finder:
     """Finds the frames on screen at ascending ticks in one opened stream.
 
-    start : tick of the clip's first frame; step : ticks a frame usually lasts.
+    start : tick of the clip's first frame; step : ticks a frame usually lasts; keys : as :func:`keyframes` lists them.
     """
 
     _stamps: list[int]  # timestamps this run's packets promise, from the last found on
 
-    def __init__(self, container: Any, stream: Any, start: int, step: int) -> None:
+    def __init__(self, container: Any, stream: Any, start: int, step: int, keys: Sequence[int]) -> None:
         self._container, self._stream, self._context = container, stream, stream.codec_context
-        self._start, self._step = start, max(1, step)
+        self._start, self._step, self._keys = start, max(1, step), keys
         if self._context.name in _HIDDEN:
             raise Unsure
-        self._keys: list[int] = []  # decode timestamps of keyframes, where the container lists them
         self._gap = round(2.0 / float(stream.time_base))  # most ticks between keyframes, guessed until seen
         self._gap_seen = False
-        self._learn_keys()
         self._packets: Any = container.demux(stream)
         self._ahead: int | None = None  # decode timestamp of the last packet read
         self._last: tuple[int, int] | None = (
@@ -59,15 +91,22 @@ class Finder:
         self._begin(None)
 
     @property
-    def end(self) -> int:
+    def _end(self) -> int:
         """Ticks from the clip's start to the end of the last frame, once reading has come to it."""
         return 0 if self._last is None else self._last[0] + max(self._last[1], self._step) - self._start
 
+    def find_all(self, ticks: Sequence[int]) -> Iterator[Any]:
+        """The frame on screen at each of these ascending ticks; errors as of :meth:`find`."""
+        for i, tick in enumerate(ticks):
+            yield self.find(tick, ticks[i + 1] if i + 1 < len(ticks) else None)
+
     def find(self, tick: int, following: int | None) -> Any:
-        """The frame on screen at ``tick``, or None where the file ends before. ``following`` : the tick asked for next, if any.
+        """The frame on screen at ``tick``. ``following`` : the tick asked for next, if any.
 
         Raises
         ------
+        Ended
+            When the file ends before.
         Unsure
             When the stream's timestamps or keyframes do not bear it out.
         """
@@ -83,7 +122,7 @@ class Finder:
         for _ in range(_STEPS_BACK):
             self._read_to(tick)
             if self._past_end(tick):
-                return None
+                raise Ended(self._end)
             stamp = self._stamp(tick)
             if stamp is not None:
                 leaving = following is None or self._leaves(stamp, following)
@@ -113,11 +152,6 @@ class Finder:
             self._first = key.pts
             self._keep(key)
 
-    def _learn_keys(self) -> None:
-        entries = getattr(self._stream, "index_entries", ())
-        if len(entries) > max(1, len(self._keys)):
-            self._keys = [e.timestamp for e in entries if e.is_keyframe and not e.is_discard]
-
     def _worth_a_seek(self, tick: int) -> bool:
         if self._spent:
             return True
@@ -145,8 +179,6 @@ class Finder:
             self._packets = self._container.demux(self._stream)
             self._over, self._ahead = False, None
             self._begin(None, careful)
-            if attempt == 0:
-                self._learn_keys()
             while (packet := self._next()) is not None:
                 if packet.is_keyframe and not packet.is_discard:
                     break
@@ -208,7 +240,7 @@ class Finder:
 
     def _past_end(self, tick: int) -> bool:
         """Whether the file ends before ``tick``; the last frame is granted one step of grace."""
-        return self._over and self._last is not None and tick >= self._start + self.end + self._step
+        return self._over and self._last is not None and tick >= self._start + self._end + self._step
 
     def _decode_to(self, stamp: int, leaving: bool) -> Any:
         """Send packets until the frame with this timestamp comes out; None when it does not."""

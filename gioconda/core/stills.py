@@ -6,7 +6,10 @@ clipped. Frame durations are the file's; a GIF or WebP frame of 10 ms or less la
 
 from __future__ import annotations
 
+import contextlib
 import io
+import re
+import threading
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
@@ -18,7 +21,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from gioconda.core.colour import Orientation
 from gioconda.core.errors import MediaError, UsageError
-from gioconda.core.facts import ClipFacts, Limits
+from gioconda.core.facts import TOO_LARGE_HINT, ClipFacts, Limits
 from gioconda.core.sampling import SLACK, Sampling
 
 __all__ = ["StillSource", "is_picture"]
@@ -39,6 +42,22 @@ def is_picture(head: bytes) -> bool:
         or (head.startswith((b"P5", b"P6")) and head[2:3].isspace())
         or (head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"))
     )
+
+
+_pillow = threading.Lock()
+
+
+@contextlib.contextmanager
+def _pillow_allowing(pixels: int) -> Iterator[None]:
+    """Pillow's own limit out of the way, where a person has set ours higher. It is global, and is never lowered here."""
+    with _pillow:
+        before = Image.MAX_IMAGE_PIXELS
+        if before is not None:
+            Image.MAX_IMAGE_PIXELS = max(before, pixels)
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 class StillSource:
@@ -74,11 +93,14 @@ class StillSource:
     def _open(self) -> Image.Image:
         self._file.seek(0)
         try:
-            with warnings.catch_warnings():
+            with _pillow_allowing(self._limits.pixels), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's own bomb warning: our limit decides
                 image = Image.open(self._file, formats=_FORMATS)
         except Image.DecompressionBombError as error:
-            raise self._too_large("this picture") from error
+            size = next(iter(re.findall(r"\d+(?= pixels)", str(error))), "")
+            raise self._too_large(
+                f"a picture of {int(size) / 1e6:.3g} megapixels" if size else "this picture"
+            ) from error
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError, EOFError) as error:
             raise MediaError("cannot be opened as a picture", self._where, "is it whole?") from error
         if image.size[0] * image.size[1] > self._limits.pixels:
@@ -90,7 +112,7 @@ class StillSource:
         return MediaError(
             f"{what} is more than {self._limits.pixels / 1e6:g} megapixels",
             self._where,
-            "scale it down, or raise the pixel limit if you trust the file",
+            TOO_LARGE_HINT,
         )
 
     def _exif_orientation(self, image: Image.Image) -> int:

@@ -35,7 +35,7 @@ def test_missing_folder_pipe_and_device(tmp_path, sandbox):
     _refused(tmp_path, "is a folder", sandbox=sandbox)
     os.mkfifo(tmp_path / "pipe.mp4")
     _refused(tmp_path / "pipe.mp4", "named pipe", sandbox=sandbox)
-    _refused("/dev/zero", "not a regular file", sandbox=sandbox)
+    _refused("/dev/zero", "is a device, not a clip", sandbox=sandbox)
     _refused("a\0b", "cannot be opened", sandbox=sandbox)
 
 

@@ -151,6 +151,18 @@ def test_the_pixel_limit_can_be_raised(tmp_path):
     Clip.open(path, limits=Limits(pixels=60_000)).close()
 
 
+def test_the_pixel_limit_can_be_raised_beyond_pillows_own(tmp_path, monkeypatch):
+    """The wrong way: Pillow's own limit, reported as if it were ours."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
+    path = tmp_path / "a.png"
+    write_image(path, np.zeros((200, 300, 3), np.uint8))
+    with pytest.raises(MediaError, match=r"megapixels is more than 0\.02 megapixels"):
+        Clip.open(path, limits=Limits(pixels=20_000))
+    with Clip.open(path, limits=Limits(pixels=60_000)) as clip:
+        assert clip.sample("all")[0].shape == (1, 200, 300, 3)
+    assert Image.MAX_IMAGE_PIXELS == 10_000
+
+
 def test_a_truncated_picture_is_an_error_and_a_truncated_animation_gives_what_it_has(tmp_path):
     whole, cut = tmp_path / "a.jpg", tmp_path / "cut.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(whole)
