@@ -72,6 +72,14 @@ def _names() -> Check:
             return Check("names", "wrong", f"package {name!r} cannot be found; reinstall gioconda")
         if Path(spec.origin).resolve().parent.parent != ours:
             return Check("names", "wrong", f"another package shadows {name!r}: {spec.origin}")
+    # Two distributions that put a package of one name into the same folder overwrite each other's files without a word.
+    owners = metadata.packages_distributions()
+    for name in GENERIC:
+        others = sorted({owner for owner in owners.get(name, ()) if owner.lower() != "gioconda"})
+        if others:
+            return Check(
+                "names", "wrong", f"{others[0]} also installs a package {name!r}; keep it in an environment of its own"
+            )
     return Check("names", "ok", "synth, detect, provenance and benchmarks are ours")
 
 

@@ -12,7 +12,11 @@ from gioconda.cli.common import Force, JsonFlag, Output, emit, notice, parse_out
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Benchmarks: run suites, report, compare, audit labelled sets.", no_args_is_help=True)
+app = typer.Typer(
+    help="Benchmarks: run suites, report, compare, audit labelled sets.",
+    epilog="Example: gioconda bench list",
+    no_args_is_help=True,
+)
 
 Resamples = Annotated[int, typer.Option("--resamples", min=100, help="Bootstrap resamples.")]
 Metrics = Annotated[str, typer.Option("--metrics", help="Figures by name, separated by semicolons.")]

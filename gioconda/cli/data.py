@@ -9,7 +9,11 @@ import typer
 
 from gioconda.cli.common import Force, JsonFlag, Output, emit, notice, parse_outputs, progress, settings
 
-app = typer.Typer(no_args_is_help=True, help="Labelled sets: index, verify, split, export.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Labelled sets: index, verify, split, export.",
+    epilog="Example: gioconda data index footage --out set.parquet",
+)
 
 IndexFile = Annotated[Path, typer.Argument(help="An index: .parquet, or a .csv with path and label.")]
 

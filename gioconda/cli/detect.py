@@ -11,7 +11,11 @@ from gioconda.cli.common import Force, JsonFlag, Output, clean, emit, notice, pa
 if TYPE_CHECKING:
     from pathlib import Path
 
-app = typer.Typer(no_args_is_help=True, help="Detectors: list, show, train, calibrate, score.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Detectors: list, show, train, calibrate, score.",
+    epilog="Example: gioconda detect score clip.mp4",
+)
 
 Indexes = Annotated[
     list[str],

@@ -9,7 +9,11 @@ import typer
 
 from gioconda.cli.common import Force, JsonFlag, Output, emit, parse_outputs, progress
 
-app = typer.Typer(no_args_is_help=True, help="Weights: list, pull, verify; pinned by sha256, never unpickled.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Weights: list, pull, verify; pinned by sha256, never unpickled.",
+    epilog="Example: gioconda models list",
+)
 
 
 @app.command("list")

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from gioconda.core.types import Provenance
     from provenance.trust import Trust
 
-app = typer.Typer(no_args_is_help=True, help="Content Credentials: read, verify, sign, forecast, keys, trust.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Content Credentials: read, verify, sign, forecast, keys, trust.",
+    epilog="Example: gioconda provenance read clip.mp4",
+)
 app.add_typer(keys_app, name="keys")
 app.add_typer(trust_app, name="trust")
 

@@ -12,8 +12,14 @@ from gioconda.cli.common import Force, JsonFlag, Output, clean, emit, notice, pa
 if TYPE_CHECKING:
     from provenance.trust import TrustList
 
-keys_app = typer.Typer(no_args_is_help=True, help="Signing keys: make, show, renew.")
-trust_app = typer.Typer(no_args_is_help=True, help="Trust lists: show, add, update, diff, remove.")
+keys_app = typer.Typer(
+    no_args_is_help=True, help="Signing keys: make, show, renew.", epilog="Example: gioconda provenance keys show"
+)
+trust_app = typer.Typer(
+    no_args_is_help=True,
+    help="Trust lists: show, add, update, diff, remove.",
+    epilog="Example: gioconda provenance trust show",
+)
 
 KeyName = Annotated[str, typer.Argument(help="The key's name.", show_default=False)]
 ListName = Annotated[str, typer.Argument(help="The list's name in the store.", show_default=False)]

@@ -9,7 +9,11 @@ import typer
 
 from gioconda.cli.common import Force, emit, notice, progress, settings
 
-app = typer.Typer(no_args_is_help=True, help="Few-shot talking heads: prepare, train, tune, reenact, fakes, evaluate.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Few-shot talking heads: prepare, train, tune, reenact, fakes, evaluate.",
+    epilog="Example: gioconda synth prepare footage --out shards",
+)
 
 
 @app.command()

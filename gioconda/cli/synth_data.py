@@ -11,7 +11,11 @@ from gioconda.cli.common import Force, JsonFlag, Output, emit, notice, parse_out
 
 __all__ = ["register"]
 
-consent_app = typer.Typer(no_args_is_help=True, help="Consent files, and the log of what was made.")
+consent_app = typer.Typer(
+    no_args_is_help=True,
+    help="Consent files, and the log of what was made.",
+    epilog="Example: gioconda synth consent log",
+)
 
 Generator = Annotated[str, typer.Option("--generator", help="few-shot, warp, copy or a plugin's name.")]
 ModelFile = Annotated[Path | None, typer.Option("--model", help="A trained model (few-shot): .safetensors.")]

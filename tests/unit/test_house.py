@@ -45,6 +45,27 @@ def test_a_reading_never_carries_both_or_neither():
         Reading("d", "1", None, score=float("nan"))
 
 
+def test_doctor_names_a_package_that_shares_one_of_our_names(tmp_path, monkeypatch):
+    """Found before ours on the path, or installed over it: the second leaves our own path in place."""
+    from gioconda import diagnose
+
+    def names():
+        return next(check for check in diagnose.checks() if check.name == "names")
+
+    assert names().state == "ok"
+    info = tmp_path / "installed" / "sleuth-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sleuth\nVersion: 1.0\n")
+    (info / "RECORD").write_text("detect/__init__.py,,\n")
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    assert names().state == "wrong" and "sleuth also installs a package 'detect'" in names().detail
+    (tmp_path / "nearer" / "synth").mkdir(parents=True)
+    (tmp_path / "nearer" / "synth" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "nearer")
+    monkeypatch.delitem(sys.modules, "synth", raising=False)
+    assert names().state == "wrong" and "shadows 'synth'" in names().detail
+
+
 def test_global_options_may_stand_anywhere():
     assert hoist(["check", "a.mp4", "-q", "--seed", "3"]) == ["-q", "--seed", "3", "check", "a.mp4"]
     assert hoist(["check", "--", "-q"]) == ["check", "--", "-q"]
