@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
 from gioconda.cli import (
     audit,
@@ -66,14 +69,29 @@ app.command(rich_help_panel="Examine")(check.check)
 app.command(rich_help_panel="Examine")(audit.audit)
 app.command(rich_help_panel="Examine")(serve.serve)
 app.command(rich_help_panel="Start here")(demo.demo)
-app.add_typer(bench.app, name="bench")
-app.add_typer(data.app, name="data")
-app.add_typer(detect.app, name="detect")
-app.add_typer(models.app, name="models")
-app.add_typer(provenance.app, name="provenance")
 synth_data.register(synth.app)
 provenance_media.register(provenance.app)
-app.add_typer(synth.app, name="synth")
+
+
+class _Group(TyperGroup):
+    """A group whose commands are made when one is asked for: making all of them is half of what ``gioconda --help`` would cost."""
+
+    made_from: typer.Typer
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        del self.commands  # the empty ones, so that the property below is asked
+
+    @functools.cached_property
+    def commands(self) -> dict[str, Any]:  # type: ignore[override]
+        return get_group(self.made_from).commands
+
+
+for _name, _app in {
+    "bench": bench.app, "data": data.app, "detect": detect.app, "models": models.app, "provenance": provenance.app, "synth": synth.app,
+}.items():  # fmt: skip
+    _front = typer.Typer(no_args_is_help=True, help=_app.info.help, epilog=_app.info.epilog)
+    app.add_typer(_front, name=_name, cls=type(_name, (_Group,), {"made_from": _app}))
 for _command in (diagnosis.plugins, diagnosis.doctor, diagnosis.config, diagnosis.explain):
     app.command(rich_help_panel="Diagnosis")(_command)
 
