@@ -5,7 +5,8 @@ keyframe packet K; frames before K's timestamp are leading pictures that refer t
 after the time wanted, or the frame wanted does not come out, the search goes further back.
 
 Speed: packets are read ahead to the time wanted, so that the frame's timestamp is known before decoding, everything before the last
-keyframe not after it is never decoded, and pictures that nothing refers to are skipped on the way.
+keyframe not after it is never decoded, and pictures that nothing refers to are skipped on the way. Where the times wanted lie behind
+different keyframes, several decoders work at once, each in one thread (:mod:`gioconda.core.lanes`).
 
 Not covered: deinterlacing (interlaced frames are given woven), subtitles, layered (multi-view) streams beyond the base.
 """
