@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from benchmarks import figures
 
@@ -38,7 +38,8 @@ def _signed(value: float) -> str:
 
 def _breakable(name: str) -> Markup:
     """A figure's name that a narrow column may break before its protocol."""
-    return Markup("<wbr>/").join(escape(part) for part in name.split("/"))
+    measure, slash, protocol = name.partition("/")
+    return Markup("<span>{}</span><wbr><span>{}{}</span>").format(measure, slash, protocol)
 
 
 def _counts(figure: Mapping[str, Any] | None) -> str:
@@ -47,18 +48,23 @@ def _counts(figure: Mapping[str, Any] | None) -> str:
 
 
 def _refusals(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Figures or intervals that were refused: once each, with the detectors it concerns and the first one's numbers."""
+    """Figures or intervals that were refused: a reason once, with the figures and detectors it concerns and the first one's numbers."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for entry in document["detectors"]:
         for figure in entry["figures"]:
-            for what, reason in (("is refused", figure["refused"]), ("has no interval", figure["no_interval"])):
+            for what, reason in (("refused", figure["refused"]), ("no interval", figure["no_interval"])):
                 if reason:
                     row = found.setdefault(
                         (figure["name"], what),
-                        {"name": figure["name"], "what": what, "reason": reason, "detectors": []},
+                        {"names": [figure["name"]], "what": what, "reason": reason, "detectors": []},
                     )
                     row["detectors"].append(entry["name"])
-    return list(found.values())
+    merged: dict[tuple[str, str, tuple[str, ...]], dict[str, Any]] = {}
+    for row in found.values():
+        same = merged.setdefault((row["what"], row["reason"], tuple(row["detectors"])), row)
+        if same is not row:
+            same["names"] += row["names"]
+    return list(merged.values())
 
 
 def _heat(document: Mapping[str, Any], axis: str, metric: str) -> dict[str, Any]:

@@ -296,9 +296,9 @@ def to_text(found: Mapping[str, Any]) -> str:
             f"{entry['name']} {entry['version']}".rstrip()
             + f"  coverage {entry['coverage']:.1%}  ({s['scored']} scored, {s['abstained']} abstained, {s['failed']} failed, {s['missing']} missing)",
         ]
-        refusals = {f["refused"] for f in entry["figures"] if f["value"] is None}
-        if len(refusals) == 1 and all(f["value"] is None for f in entry["figures"]):
-            lines.append(f"  no figure: {refusals.pop()}")
+        if all(f["value"] is None for f in entry["figures"]):
+            for reason in dict.fromkeys(f["refused"] for f in entry["figures"]):
+                lines.append(f"  no figure: {reason}")
             continue
         for f in entry["figures"]:
             if f["value"] is None:

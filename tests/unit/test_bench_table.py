@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from benchmarks import board, compare, report
+from benchmarks import board, compare, metrics, report
 from benchmarks.table import Table, read_csv
 from gioconda.core.errors import UsageError
 
@@ -199,7 +199,6 @@ def test_protocols_are_not_mixed():
 
 def test_scores_that_detect_wrote_are_reported(tmp_path):
     """The columns of ``detect score``: the help promises that ``bench report`` reads them."""
-    from benchmarks import metrics
     from detect.reader import row_of
     from gioconda.core.types import Footage, Reading
 
@@ -222,6 +221,10 @@ def test_one_reason_for_every_refusal_is_said_once(tmp_path):
     file.write_text("id,label,score\na,real,0\nb,fake,1\n")
     shown = report.to_text(report.document(file, resamples=100))
     assert shown.count("needs at least") == 1 and "no figure" in shown
+    page = report.render(report.document(file, resamples=100), "html")
+    listed = page[page.index("Refused, and why") :]
+    listed = listed[: listed.index("</ul>")]
+    assert listed.count("needs at least") == 1 and listed.count("<code>") == len(metrics.DEFAULT_METRICS)
 
 
 def test_every_form_of_the_report(tmp_path):
