@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda.core.errors import UsageError
+from synth.warp import warp
 
 __all__ = ["CopyGenerator", "Personal", "TalkingHeads", "WarpGenerator", "generator"]
 
@@ -58,54 +59,12 @@ class _Copy:
 
 
 class _Warp(_Copy):
-    """Thin-plate warp of the shot that looks most like what is wanted; the border of the crop stays where it is."""
-
-    GRID = 33
-
-    def __init__(self, frames: Frames, landmarks: Points) -> None:
-        super().__init__(frames, landmarks)
-        size = frames.shape[1]
-        edge = np.linspace(0, size - 1, 5)
-        self.border = np.array(
-            [(x, y) for x in edge for y in edge if x in (edge[0], edge[-1]) or y in (edge[0], edge[-1])]
-        )
-        at = np.linspace(0, size - 1, self.GRID)
-        self.grid = np.stack(np.meshgrid(at, at), -1).reshape(-1, 2)
-
-    @staticmethod
-    def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-        r2 = ((a[:, None] - b[None]) ** 2).sum(-1)
-        return np.asarray(r2 * np.log(r2 + 1e-9))
+    """The shot that looks most like what is wanted, bent to it."""
 
     def render(self, landmarks: Points) -> Frames:
-        import cv2
-
-        size = self.frames.shape[1]
-        out = np.empty((len(landmarks), size, size, 3), np.uint8)
-        yx = np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1).astype(np.float32)
-        for k, points in enumerate(np.asarray(landmarks, np.float64)):
-            shot = self.nearest(points)
-            knots = np.concatenate([points, self.border])
-            shift = np.concatenate([self.landmarks[shot] - points, np.zeros_like(self.border)])
-            n = len(knots)
-            plane = np.c_[np.ones(n), knots / size]
-            system = np.zeros((n + 3, n + 3))
-            # Landmarks of two frames may nearly coincide (closed lips): a little slack keeps the system well conditioned.
-            system[:n, :n] = self._kernel(knots / size, knots / size) + 1e-4 * np.eye(n)
-            system[:n, n:], system[n:, :n] = plane, plane.T
-            weights = np.linalg.solve(system, np.concatenate([shift, np.zeros((3, 2))]))
-            coarse = (
-                np.c_[self._kernel(self.grid / size, knots / size), np.ones(len(self.grid)), self.grid / size] @ weights
-            )
-            coarse = coarse.reshape(self.GRID, self.GRID, 2).astype(np.float32)
-            # The grid's corners are the crop's corners: scale with aligned corners, not aligned edges.
-            at = yx * np.float32((self.GRID - 1) / (size - 1))
-            field = cv2.remap(coarse, at[..., 0], at[..., 1], cv2.INTER_LINEAR)
-            source = yx + field
-            out[k] = cv2.remap(
-                self.frames[shot], source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
-        return out
+        nearest = [self.nearest(np.asarray(p, np.float64)) for p in landmarks]
+        bent = [warp(self.frames[k], self.landmarks[k], p) for k, p in zip(nearest, landmarks, strict=True)]
+        return np.stack(bent)
 
 
 class CopyGenerator:

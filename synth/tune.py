@@ -4,6 +4,9 @@
 (w0 alone for a model that never met the match term); the adversarial, feature
 matching and content terms stay, the match term goes. Source: Zakharov 2019, §3.3. Too many iterations overfit and lose
 expression: the budget is in iterations, and held-out shots stop it earlier where there are enough to hold out.
+
+Ours, not the paper's (docs/decisions/tuning.md): few shots are helped out by views of them, and a substitute content
+term goes alone at first.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -26,14 +30,35 @@ from synth.networks import Generator, Model
 from synth.personal import PersonalModel
 from synth.raster import draw
 from synth.train import compute_dtype, to_signed
+from synth.views import view
 
-__all__ = ["MODES", "PersonalModel", "budget", "tune"]
+__all__ = ["MODES", "PersonalModel", "Schedule", "budget", "tune"]
 
 MODES = ("ff", "psi", "last", "full")
 HOLD_OUT_FROM = 8  # shots from which some are kept aside to stop by
 CHECK_EVERY = 20  # iterations between looks at the held-out shots
 RATE = 3.0  # × the rate the model was trained at; measured on ``sketch`` (docs/performance.md, "Generator")
+VIEWS = 64  # views made of one shot; four fewer for each further shot, so that seventeen are left to themselves
 PATIENCE = 5  # looks without improvement that end the tuning
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the terms share the iterations.
+
+    alone : share of the iterations, from the first, in which the content term is alone. adversarial : weight of −D(x̂).
+    judge_rate : the discriminator's rate, × the generator's.
+    """
+
+    alone: float
+    adversarial: float
+    judge_rate: float
+
+
+PAPER = Schedule(alone=0.0, adversarial=1.0, judge_rate=1.0)
+# The paper's VGG terms are tens of times larger than its adversarial one; a substitute of a hundredth of their size is not, and
+# the discriminator, which does not know the new person, then tears the face apart.
+SUBSTITUTE = Schedule(alone=0.7, adversarial=0.1, judge_rate=0.2)
 
 
 def budget(shots: int) -> int:
@@ -48,7 +73,7 @@ def tune(
     *,
     mode: str = "full",
     steps: int | None = None,
-    batch: int = 4,
+    batch: int = 2,
     lr: float | None = None,
     lr_discriminator: float | None = None,
     content: str = "auto",
@@ -56,6 +81,7 @@ def tune(
     device: str | torch.device = "cpu",
     precision: str = "auto",
     hold_out: bool = True,
+    views: bool = True,
     seed: int = 0,
     advance: Callable[[float, str], None] = lambda n, note: None,
 ) -> PersonalModel:
@@ -67,7 +93,7 @@ def tune(
     frames : uint8 (T, S, S, 3) RGB crops at the model's size, T ≥ 1. landmarks : (T, 68, 2) in their pixels.
     mode : ``ff`` none at all; ``psi`` ψ′ alone; ``last`` ψ′ and the last two up blocks; ``full`` ψ′ and all of G.
     steps : iterations at most; None = :func:`budget`. lr : default is three times the rate the model was trained at;
-    lr_discriminator : default is lr.
+    lr_discriminator : default is by the content term's :class:`Schedule`. views : learn from bent views of the shots too.
 
     Returns
     -------
@@ -111,7 +137,8 @@ def tune(
     moving = _moving(generator, mode)
     term = build(content, WEIGHTS["v2"], files=content_files, dtype=dtype).to(device)
     lr = lr or RATE * float(model.facts.get("lr", 5e-5))
-    lr_discriminator = lr_discriminator or lr
+    schedule = SUBSTITUTE if term.parts and "vgg19" not in term.parts else PAPER
+    lr_discriminator = lr_discriminator or schedule.judge_rate * lr
     settings = {"betas": (0.0, 0.999), "eps": 1e-5, "fused": True}
     adam = torch.optim.Adam([psi, *moving], lr, **settings)
     adam_judge = torch.optim.Adam([row, *judge.parameters()], lr_discriminator, **settings)
@@ -119,16 +146,18 @@ def tune(
 
     kept = _held_out(len(frames)) if hold_out else []
     pool = [i for i in range(len(frames)) if i not in kept]
-    rng = np.random.default_rng([seed, 4])
+    examples = _Examples(frames[pool], points[pool], batch, views, device, dtype, seed)
     steps = budget(len(frames)) if steps is None else steps
     best: tuple[float, int, dict[str, Tensor], Tensor] | None = None
     looks = 0
     done = 0
     for done in range(1, steps + 1):
-        chosen = [int(i) for i in rng.choice(pool, size=min(batch, len(pool)), replace=False)]
-        real, raster = shots[chosen], rasters[chosen]
         power_iteration(generator, judge)
-        _step(generator, judge, psi, row, real, raster, term, adam, adam_judge)
+        shown = examples.draw()
+        if done <= round(schedule.alone * steps):
+            _content_step(generator, psi, *shown, term, adam)
+        else:
+            _step(generator, judge, psi, row, *shown, term, schedule.adversarial, adam, adam_judge)
         average.update(generator, psi)
         advance(1, "")
         if kept and done % CHECK_EVERY == 0:
@@ -146,11 +175,56 @@ def tune(
         "kept_step": best[1] if best else done,
         "held_out": len(kept),
         "content": term.description,
+        "schedule": asdict(schedule),
+        "views": examples.views,
         "lr": lr,
         "seconds": round(time.monotonic() - started, 1),
         "seed": seed,
     }
     return PersonalModel.of(average.generator, average.psi, facts)
+
+
+class _Examples:
+    """What each step learns from: shots as they are and, the fewer there are, the more views of them."""
+
+    def __init__(
+        self, frames: NDArray[np.uint8], points: NDArray[np.float32], batch: int, views: bool,
+        device: torch.device, dtype: torch.dtype, seed: int,
+    ) -> None:  # fmt: skip
+        self.rng = np.random.default_rng([seed, 4])
+        self.shots, size = len(frames), frames.shape[1]
+        self.views = max(0, VIEWS - 4 * (self.shots - 1)) if views else 0
+        made = [view(frames[k % self.shots], points[k % self.shots], self.rng) for k in range(self.views)]
+        pictures = np.stack([*frames, *(v.frame for v in made)])
+        rasters = np.stack([draw(p, size) for p in (*points, *(v.landmarks for v in made))])
+        known = np.stack([np.ones((size, size), bool)] * self.shots + [v.known for v in made])
+        self.real, self.raster = (to_signed(a, device, dtype) for a in (pictures, rasters))  # (n, 3, S, S)
+        self.known = torch.from_numpy(known)[:, None].to(device)  # (n, 1, S, S)
+        self.batch = min(batch, len(pictures))
+
+    def draw(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Frames, landmark images and what is known of the frames, for one step; the first is a shot as it is."""
+        first = int(self.rng.integers(self.shots))
+        others = np.delete(np.arange(len(self.real)), first)
+        chosen = [first, *self.rng.choice(others, self.batch - 1, replace=False).tolist()]
+        return self.real[chosen], self.raster[chosen], self.known[chosen]
+
+
+def _drawn(generator: Generator, psi: Tensor, real: Tensor, raster: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """x̂, and the frames it is compared with: where a view knows nothing, x̂ itself, so that nothing is asked there."""
+    fake = generator(raster, psi.expand(len(real), -1))  # (n, 3, S, S)
+    return fake, torch.where(known, real, fake.detach().to(real.dtype))
+
+
+def _content_step(
+    generator: Generator, psi: Tensor, real: Tensor, raster: Tensor, known: Tensor, term: nn.Module,
+    adam: torch.optim.Optimizer,
+) -> None:  # fmt: skip
+    """One generator update by the content term."""
+    fake, real = _drawn(generator, psi, real, raster, known)
+    term(fake, real).backward()
+    adam.step()
+    adam.zero_grad(set_to_none=True)
 
 
 def _step(
@@ -160,20 +234,21 @@ def _step(
     row: Tensor,
     real: Tensor,
     raster: Tensor,
+    known: Tensor,
     term: nn.Module,
+    adversarial: float,
     adam: torch.optim.Optimizer,
     adam_judge: torch.optim.Optimizer,
 ) -> None:
     """One generator update, then two of the discriminator, as in meta-learning."""
     n = len(real)
     judge.requires_grad_(False)
-    fake = generator(raster, psi.expand(n, -1))  # (n, 3, S, S)
+    fake, real = _drawn(generator, psi, real, raster, known)
     with torch.no_grad():
         _, wanted = judge(real, raster, row.expand(n, -1))
     score, found = judge(fake.to(real.dtype), raster, row.detach().expand(n, -1))
-    weights = WEIGHTS["v2"]
-    loss = hinge_generator(score) + weights.feature_matching * feature_matching(wanted, found) + term(fake, real)
-    loss.backward()
+    matched = WEIGHTS["v2"].feature_matching * feature_matching(wanted, found)
+    (adversarial * hinge_generator(score) + matched + term(fake, real)).backward()
     adam.step()
     adam.zero_grad(set_to_none=True)
     judge.requires_grad_(True)

@@ -103,6 +103,12 @@ def tune(
     content: Annotated[
         str, typer.Option(help="Content loss: auto, vgg, squeezenet, multiscale, random-vgg or none.")
     ] = "auto",
+    views: Annotated[
+        bool,
+        typer.Option(
+            help="Learn from bent views of the shots too, the fewer shots the more; --no-views for the paper's way."
+        ),
+    ] = True,
     consent: Annotated[str, typer.Option(help="How this person agreed; recorded in the model's card.")] = "",
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: what is free.")] = None,
     force: Force = False,
@@ -127,8 +133,8 @@ def tune(
     total = 0 if mode == "ff" else steps or budget(len(found.frames))
     with progress("tuning", total, "steps") as advance:
         personal = run(
-            loaded, found.frames[:limit], found.landmarks[:limit], mode=mode, steps=steps, lr=lr, content=content, seed=settings.seed,
-            device=_device(), advance=advance,
+            loaded, found.frames[:limit], found.landmarks[:limit], mode=mode, steps=steps, lr=lr, content=content, views=views,
+            seed=settings.seed, device=_device(), advance=advance,
         )  # fmt: skip
     personal.facts = {**personal.facts, "consent": consent}
     personal.save(out, force=force)

@@ -257,3 +257,22 @@ def test_long_clips_on_a_cpu_go_to_openvino(personal, shots, monkeypatch):
     fresh.render(shots[1])
     fresh.render(np.repeat(shots[1][:1], 1700, 0), batch=1700)
     assert ran == ["torch", "openvino"]
+
+
+@pytest.mark.parametrize(("number", "views"), [(1, 64), (9, 32)])
+def test_the_fewer_the_shots_the_more_views_of_them(model, shots, number, views):
+    frames, points = shots
+    assert tuned(model, (frames[:number], points[:number]), steps=1, hold_out=False).facts["views"] == views
+
+
+def test_without_views_the_shots_alone_are_learned_from(model, shots):
+    frames, points = shots
+    assert tuned(model, (frames[:1], points[:1]), steps=1, views=False).facts["views"] == 0
+
+
+def test_a_substitute_content_term_goes_alone_at_first(model, shots):
+    """The discriminator has its say only in the last part; with no content term at all, throughout."""
+    frames, points = shots
+    early = tuned(model, (frames[:1], points[:1]), steps=1)
+    assert early.facts["schedule"] == {"alone": 0.7, "adversarial": 0.1, "judge_rate": 0.2}
+    assert tuned(model, (frames[:1], points[:1]), steps=1, content="none").facts["schedule"]["alone"] == 0
