@@ -12,9 +12,13 @@ COPY synth synth
 COPY detect detect
 COPY provenance provenance
 COPY benchmarks benchmarks
-# The plain torch wheel carries CUDA and also runs without a GPU; the CPU image leaves CUDA's libraries out again.
-RUN pip install -c constraints.txt . \
- && if [ "$TORCH" = cpu ]; then pip freeze | grep -i '^nvidia-' | cut -d= -f1 | xargs -r pip uninstall -q -y; fi
+# The plain torch wheel needs CUDA's libraries even to be imported, so the CPU image takes PyTorch's own CPU wheels, of the pinned
+# versions and without their dependencies, which the second step brings.
+RUN if [ "$TORCH" = cpu ]; then \
+      pip install --no-deps --index-url https://download.pytorch.org/whl/cpu $(grep -E '^torch(vision)?==' constraints.txt); \
+    fi \
+ && pip install -c constraints.txt . \
+ && python -c "import torch, torchvision, gioconda"
 RUN useradd --create-home gioconda && mkdir -p /state && chown gioconda /state
 USER gioconda
 VOLUME /state
