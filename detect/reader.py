@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -105,12 +106,21 @@ def _settle() -> None:
     cv2.setNumThreads(1)
 
 
-def _look(path: Path, sampling: str, dense: float | None, cache: bool) -> Look:
+@dataclass(frozen=True)
+class _Wish:
+    """What a detector asks for of its footage, without the detector: all that a looker needs to know."""
+
+    sampling: Any
+    dense: float
+
+
+def _look(path: Path, wishes: Sequence[Any], cache: bool) -> Look:
     from gioconda.core import faces
     from gioconda.core.media import Clip
 
     try:
         with Clip.open(path) as clip:
+            sampling, dense = wanted(wishes, clip.duration, float(clip.fps) if clip.fps else None)
             return faces.observe(clip, sampling, dense=dense, cache=cache), clip.sha256
     except GiocondaError as error:
         return error, ""
@@ -120,30 +130,19 @@ def _ahead(
     clips: Sequence[Labelled], detectors: Sequence[Detector], jobs: int, cache: bool
 ) -> Iterator[tuple[Labelled, Look]]:
     """Footage of each clip, in order; at most ``jobs`` + 1 are held that have not been read, so that memory stays bounded."""
-    from gioconda.core.media import Clip
-
-    def job(path: Path) -> tuple[Any, ...]:
-        with Clip.open(path) as clip:
-            return path, *wanted(detectors, clip.duration, float(clip.fps) if clip.fps else None), cache
-
-    if len(clips) < 2:  # starting a process takes longer than a clip does
+    wishes = [_Wish(getattr(d, "sampling", None), float(getattr(d, "dense", 0) or 0)) for d in detectors]
+    # A function that has no name to be found by cannot be sent to another process; and starting one takes longer than a clip does.
+    nameless = any(w.sampling is not None and "<" in getattr(w.sampling, "__qualname__", "<") for w in wishes)
+    if len(clips) < 2 or nameless:
         for clip in clips:
-            try:
-                yield clip, _look(*job(clip[1]))
-            except GiocondaError as error:
-                yield clip, (error, "")
+            yield clip, _look(clip[1], wishes, cache)
         return
     lookers = _Lookers(min(jobs, len(clips)))
     waiting: deque[tuple[Labelled, tuple[Any, ...], Future[Look]]] = deque()
     try:
         for clip in clips:
-            try:
-                asked = job(clip[1])
-                waiting.append((clip, asked, lookers.submit(*asked)))
-            except GiocondaError as error:
-                broken: Future[Look] = Future()
-                broken.set_result((error, ""))
-                waiting.append((clip, (clip[1],), broken))
+            job = (clip[1], wishes, cache)
+            waiting.append((clip, job, lookers.submit(*job)))
             if len(waiting) > lookers.jobs:
                 first, asked, future = waiting.popleft()
                 yield first, lookers.result(future, asked)
