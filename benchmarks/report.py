@@ -296,6 +296,8 @@ def to_text(found: Mapping[str, Any]) -> str:
             f"{entry['name']} {entry['version']}".rstrip()
             + f"  coverage {entry['coverage']:.1%}  ({s['scored']} scored, {s['abstained']} abstained, {s['failed']} failed, {s['missing']} missing)",
         ]
+        if entry["coverage"] < 1:
+            lines += [f"  not scored: {r['reason']} ({r['n']})" for r in s["reasons"][:3]]
         if all(f["value"] is None for f in entry["figures"]):
             for reason in dict.fromkeys(f["refused"] for f in entry["figures"]):
                 lines.append(f"  no figure: {reason}")

@@ -227,6 +227,11 @@ def test_one_reason_for_every_refusal_is_said_once(tmp_path):
     assert listed.count("needs at least") == 1 and listed.count("<code>") == len(metrics.DEFAULT_METRICS)
 
 
+def test_the_text_says_why_clips_were_not_scored(tmp_path):
+    file = write(tmp_path / "s.csv", ["a,1,,no face", "b,0,,no face", "c,1,2,"], header="id,label,score,abstained")
+    assert "not scored: no face (2)" in report.to_text(report.document(file, resamples=100))
+
+
 def test_every_form_of_the_report(tmp_path):
     """One CSV, five forms: self-contained HTML, JSON without NaN, CSV, LaTeX, text; refusals carry their reasons."""
     import json
