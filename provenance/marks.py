@@ -3,7 +3,8 @@
 The whole frame is brought to 256×256, so that a mark survives resizing to any size and aspect ratio; it is spread over the DCT
 coefficients in a ring, and the embedder cancels the picture's own share of each correlation (improved spread spectrum, Malvar
 and Florêncio 2003), so that what is left to fight is compression. In a clip every frame carries the same bits and the
-reader adds up frames. What it does not survive: cropping, rotation, mirroring, and an opponent who knows this file. It
+reader adds up frames. Asked to, it looks again as if the edges had been cut away evenly, since the mark lies where
+the whole frame was. What it does not survive: other crops, rotation, mirroring, and an opponent who knows this file. It
 is a help for finding a stripped manifest again, never evidence by itself. Survival over the codec ladder is in
 docs/performance.md.
 """
@@ -38,6 +39,13 @@ FLAT_MOST, BUSY_MOST = (
 )  # luma levels a pixel may change in a flat area, and more for each level of texture there
 CALM = 9  # pixels of the neighbourhood whose least busy part counts
 LIMIT = 2.0  # of a band's strength: how far one coefficient may move
+# Even crops that are tried: shares of the height and of the width that may be left, of both alike or of one alone.
+KEPT = tuple(
+    pair
+    for share in np.round(np.arange(0.99, 0.74, -0.01), 2).tolist()
+    for pair in ((share, share), (share, 1.0), (1.0, share))
+)
+SCREENED, LIKELY = 6, 3  # frames by which crops are compared, and how many of them are then read in full
 MIN_SIDE = 64  # pixels; a smaller picture has no room for 64 bits
 
 
@@ -45,12 +53,14 @@ MIN_SIDE = 64  # pixels; a smaller picture has no room for 64 bits
 class MarkReading:
     """payload : the 64 bits, or None when no mark was read. errors : share of coded bits that had to be corrected.
 
-    An unmarked picture reads as None but for about one in 2²⁴.
+    kept : the shares of the height and of the width that an even crop left, where the mark was found in one.
+    An unmarked picture reads as None but for about four in 2²⁴: as it is, and as each of the likeliest crops.
     """
 
     payload: int | None
     errors: float
     frames: int
+    kept: tuple[float, float] = (1.0, 1.0)
 
     @property
     def value(self) -> str | None:
@@ -76,12 +86,17 @@ def _layout() -> tuple[
     return flat, bit, chip, band, weight
 
 
-def _luma(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _luma(frame: NDArray[np.uint8], kept: tuple[float, float] = (1.0, 1.0)) -> NDArray[np.float32]:
+    """The canonical luma, (256, 256); where only the middle of a picture is left, put where it was, its edges mirrored outwards."""
     import cv2
 
     grey = frame.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    height, width = (round(GRID * share) for share in kept)
     how = cv2.INTER_AREA if min(grey.shape) >= GRID else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(grey, (GRID, GRID), interpolation=how), np.float32)
+    middle = cv2.resize(grey, (width, height), interpolation=how)
+    top, left = (GRID - height) // 2, (GRID - width) // 2
+    around = (top, GRID - height - top, left, GRID - width - left)
+    return np.asarray(cv2.copyMakeBorder(middle, *around, cv2.BORDER_REFLECT) if any(around) else middle, np.float32)
 
 
 def _ring(luma: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -174,17 +189,29 @@ def embed(frames: Frames, payload: int, strength: float = STRENGTH) -> Frames:
     return out
 
 
-def read(frames: Frames, most: int = 32) -> MarkReading:
-    """Look for a mark. frames : uint8 (T, H, W, 3); of a long clip, ``most`` evenly spaced frames are used."""
+def read(frames: Frames, most: int = 32, *, crops: bool = False) -> MarkReading:
+    """Look for a mark. frames : uint8 (T, H, W, 3); of a long clip, ``most`` evenly spaced frames are used.
+
+    crops : where nothing is read, look again as if the edges had been cut away evenly; some 0.3 s more for what is unmarked.
+    """
     if len(frames) == 0 or _too_small(frames):
         return MarkReading(None, 0.5, 0)
+    found = _read(frames, most)
+    if crops and found.payload is None:
+        likely = sorted(KEPT, key=lambda kept: _read(frames, SCREENED, kept).errors)[:LIKELY]
+        again = (_read(frames, most, kept) for kept in likely)
+        found = next((reading for reading in again if reading.payload is not None), found)
+    return found
+
+
+def _read(frames: Frames, most: int, kept: tuple[float, float] = (1.0, 1.0)) -> MarkReading:
     picks = np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int))
     total = np.zeros(CODED_BITS)
     for index in picks:
-        coefficients = _ring(_luma(frames[index]))
+        coefficients = _ring(_luma(frames[index], kept))
         total += _project(coefficients, _scale(coefficients))
     payload, errors = decode(total)
-    return MarkReading(payload, errors, len(picks))
+    return MarkReading(payload, errors, len(picks), kept)
 
 
 def soft_binding(payload: int) -> dict[str, Any]:

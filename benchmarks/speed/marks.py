@@ -78,7 +78,7 @@ def measure(clips: list[tuple[str, np.ndarray, Fraction]]) -> dict[str, Any]:
                     with Clip.open(worse) as clip:
                         seen, _ = clip.sample("all")
                     begun = time.perf_counter()
-                    found = marks.read(seen)
+                    found = marks.read(seen, crops=True)
                     reading.append((time.perf_counter() - begun) / max(found.frames, 1))
                     if kind == "marked":
                         hits[rung].append(found.value == binding.value)

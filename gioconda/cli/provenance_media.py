@@ -24,7 +24,7 @@ def mark(clip: Annotated[Path, typer.Argument(help="A clip or picture.")], json:
 
     with Clip.open(clip, sandbox=True) as opened:
         frames, _ = opened.sample("even:32")
-    found = marks.read(frames)
+    found = marks.read(frames, crops=True)
     if json:
         emit(
             dumps(
@@ -33,13 +33,20 @@ def mark(clip: Annotated[Path, typer.Argument(help="A clip or picture.")], json:
                     "algorithm": marks.ALGORITHM,
                     "value": found.value,
                     "errors": found.errors,
+                    "kept": found.kept,
                 }
             )
         )
     elif found.value is None:
         emit("no mark found; this says nothing either way")
     else:
-        emit(f"mark {found.value} found ({marks.ALGORITHM}, {found.errors:.0%} of coded bits corrected)")
+        height, width = found.kept
+        cut = (
+            ""
+            if found.kept == (1.0, 1.0)
+            else f", in what is left of a picture: {height:.0%} of its height, {width:.0%} of its width"
+        )
+        emit(f"mark {found.value} found ({marks.ALGORITHM}, {found.errors:.0%} of coded bits corrected{cut})")
 
 
 def recover(
@@ -59,7 +66,7 @@ def recover(
     refuse_overwrite(out, force)
     with Clip.open(clip, sandbox=True) as opened:
         frames, _ = opened.sample("even:32")
-    value = marks.read(frames).value
+    value = marks.read(frames, crops=True).value
     found = repository.recover(value) if value else None
     if found is None:
         emit("no mark found" if value is None else f"mark {value} found, but no credential is remembered under it")

@@ -49,6 +49,22 @@ def test_an_unmarked_clip_has_no_mark_and_a_marked_one_has(clip, marked):
     assert found.payload == PAYLOAD and found.value == "0123456789abcdef"
 
 
+@pytest.mark.parametrize(("height", "width"), [(0.8, 0.8), (1.0, 0.8)])
+def test_the_mark_is_found_in_the_middle_of_its_picture_when_asked(clip, marked, height, width):
+    def middle(frames):
+        rows, columns = frames.shape[1:3]
+        top, left = round(rows * (1 - height) / 2), round(columns * (1 - width) / 2)
+        return frames[:, top : rows - top, left : columns - left]
+
+    found = marks.read(middle(marked), crops=True)
+    assert found.payload == PAYLOAD and np.allclose(found.kept, (height, width), atol=0.02)
+    assert marks.read(middle(marked)).payload is None  # not looked for unless asked
+
+
+def test_an_unmarked_clip_has_no_mark_in_any_crop(clip):
+    assert marks.read(clip[:4], crops=True).payload is None
+
+
 def test_the_mark_is_small(clip, marked):
     mse = np.mean((clip.astype(float) - marked) ** 2)
     assert 10 * np.log10(255**2 / mse) > 34
