@@ -176,6 +176,17 @@ class PersonalModel:
 
     # ---- files
 
+    @staticmethod
+    def at(path: str | os.PathLike[str]) -> bool:
+        """Whether a file calls itself a personal model; a file that cannot be read does not."""
+        from safetensors import safe_open
+
+        try:
+            with safe_open(Path(path), framework="pt") as file:
+                return (file.metadata() or {}).get("schema") == SCHEMA
+        except Exception:  # torn, foreign or missing: whoever loads it says what is wrong
+            return False
+
     def save(self, path: str | os.PathLike[str], *, dtype: torch.dtype = torch.bfloat16, force: bool = False) -> Path:
         """Write one safetensors file, and beside it a card (``.json``) saying how it was made."""
         from safetensors.torch import save_file

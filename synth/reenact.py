@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from provenance.signers import Signer
     from synth.personal import PersonalModel
 
-__all__ = ["FewShotGenerator", "Made", "Reenact", "draw_label", "reenact"]
+__all__ = ["FewShotGenerator", "Made", "Reenact", "TunedGenerator", "draw_label", "reenact"]
 
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -146,6 +146,26 @@ class FewShotGenerator:
             advance=self.progress,
         )
         return _Sitter(found, self.device)
+
+
+class TunedGenerator:
+    """A personal model, from ``gioconda synth tune``: it has learned its person, and draws nobody else."""
+
+    name = "gioconda-few-shot"
+    batches = False
+
+    def __init__(self, model: str | os.PathLike[str], device: str = "cpu") -> None:
+        from gioconda import __version__
+        from synth.personal import PersonalModel
+
+        self.version, self.device = __version__, device
+        self.model = PersonalModel.load(model)
+        self.weights_sha256: str | None = self.model.sha256
+        self.size = int(self.model.config.size)
+
+    def personalise(self, frames: Frames, landmarks: Points, *, mode: str, steps: int | None, seed: int) -> Personal:
+        """Nothing more is learned; the shots only say how this face lies in its picture."""
+        return _Sitter(self.model, self.device)
 
 
 def draw_label(frames: Frames, text: str = LABEL) -> Frames:

@@ -114,7 +114,9 @@ def reenact(
     ],
     out: Annotated[Path, typer.Option("--out", help="A file; with several drivers a folder.")] = Path("reenacted.mp4"),
     generator: Generator = "few-shot",
-    model: ModelFile = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="A trained model, or a personal one from synth tune: .safetensors.")
+    ] = None,
     consent: ConsentFile = None,
     mode: Annotated[str, typer.Option(help="ft = tune on the shots; ff = the model as it stands.")] = "ft",
     steps: Annotated[int | None, typer.Option(help="Iterations of tuning; default by the number of shots.")] = None,
@@ -150,10 +152,18 @@ def reenact(
     """
     from json import dumps
 
-    from synth.reenact import Reenact
+    from gioconda.core.errors import UsageError
+    from synth.personal import PersonalModel
+    from synth.reenact import Reenact, TunedGenerator
     from synth.reenact import reenact as run
 
     wanted = parse_outputs(output, json, ("text", "json"))
+    if generator == "few-shot" and model is not None and PersonalModel.at(model):
+        if steps is not None or mode != "ft":
+            raise UsageError("a personal model is tuned already", where=str(model), hint="leave out --steps and --mode")
+        heads = TunedGenerator(model, _device())
+    else:
+        heads = _heads(generator, model)
     job = Reenact(
         mode=mode, steps=steps, adapt=adapt, smoothing=smoothing, max_gap=max_gap, face=face, driver_face=driver_face,
         most_shots=max_shots, frame=frame, side=side, side_by_side=side_by_side, label=label, mark=mark, audio=audio,
@@ -161,7 +171,7 @@ def reenact(
     )  # fmt: skip
     with progress("reenacting", 1 + 2 * len(drive), "steps") as advance:
         made = run(
-            shots, drive, out, _heads(generator, model), job, consent=consent, preview=preview, save_tracks=save_tracks,
+            shots, drive, out, heads, job, consent=consent, preview=preview, save_tracks=save_tracks,
             force=force, say=notice, advance=advance,
         )  # fmt: skip
     rows = [

@@ -154,3 +154,18 @@ def test_killed_in_the_middle_the_same_set_comes_out(tmp_path):
     assert {s.path: s.essence for s in Index.read(cut / "index.parquet")} == wanted
     assert len(list(cut.rglob("*.mp4"))) == len(wanted) and Index.read(cut / "index.parquet").verify() == []
     assert not list(cut.rglob(".gioconda-*"))
+
+
+def test_a_personal_model_is_driven_without_tuning_again(tmp_path):
+    from synth.networks import Config, Model
+    from synth.shots import load_shots
+    from synth.tune import tune
+
+    model = Model.fresh(Config("pocket", 64, 8), seed=1)
+    shots = load_shots(["cast:3/1"], 64)
+    person = tune(model, shots.frames[:1], shots.landmarks[:1], mode="ff").save(tmp_path / "person.safetensors")
+    command = ["synth", "reenact", "--shots", "cast:3/1", "--drive", "cast:4/1", "--seconds", "0.3", "--frame", "crop"]
+    command += ["--consent", "embedded", "--model", str(person), "--out", str(tmp_path / "out.mp4")]
+    assert run(command) == ExitCode.DONE
+    assert (tmp_path / "out.mp4").exists()
+    assert run([*command, "--steps", "3", "--force"]) == ExitCode.USAGE
