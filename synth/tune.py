@@ -26,6 +26,7 @@ from gioconda.core.errors import UsageError
 from synth.content import build
 from synth.layers import power_iteration
 from synth.losses import WEIGHTS, feature_matching, hinge_discriminator, hinge_generator
+from synth.memory import keep_freed
 from synth.networks import Generator, Model
 from synth.personal import PersonalModel
 from synth.raster import draw
@@ -110,6 +111,8 @@ def tune(
     device = torch.device(device)
     dtype = compute_dtype(precision, device)
     started = time.monotonic()
+    if device.type == "cpu":
+        keep_freed()
     shots = to_signed(frames, device, dtype)  # (T, 3, S, S)
     rasters = to_signed(np.stack([draw(p, size) for p in points]), device, dtype)
     embedder = model.embedder.to(device)
