@@ -81,7 +81,7 @@ def test_what_is_no_file_is_refused_at_once(gioconda, material, name):
 @pytest.mark.parametrize("name", ["empty.mp4", "text.mp4", NAME])
 def test_what_is_no_clip_is_incomplete_and_says_so(gioconda, material, name):
     code, out, _ = gioconda("check", "--detectors", "none", material / name)
-    assert code == 4 and shown(name) in out and "cannot be decoded" in out
+    assert code == 4 and shown(name) in out and "no picture in the file could be decoded" in out
     code, out, _ = gioconda("provenance", "read", material / name)
     assert code == 4 and shown(name) in out and "unreadable" in out
     code, _, err = gioconda("synth", "reenact", "--generator", "warp", "--consent", "embedded", "--drive", "cast:1/1",
