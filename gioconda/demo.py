@@ -6,19 +6,23 @@ same command goes on with the next one.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gioconda.core.errors import UsageError
 from gioconda.core.files import atomic_path, sha256_of, write_json, write_text
+
+if TYPE_CHECKING:
+    from gioconda.render.view import Node
 
 __all__ = ["Scale", "run"]
 
@@ -50,7 +54,7 @@ class Scale:
     tune_steps : for each portrait. shots : T of the labelled set.
     """
 
-    people: int = 28
+    people: int = 24
     takes: int = 1
     frames: int = 60
     train_steps: int = 30
@@ -352,10 +356,11 @@ def _board(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def check(stage: Stage) -> dict[str, Any]:
-    """Report on one fake, one control, and the fake with one byte changed."""
+    """Report on a portrait that speaks, one fake of the set, one control, and the fake with one byte changed."""
     from gioconda import render
     from gioconda.core.index import Index
     from gioconda.examine import Examiner
+    from gioconda.render.view import view
     from provenance import trust
 
     index = Index.read(stage.folder / stage.told["fakes"]["index"]).filter(split="test")
@@ -370,9 +375,14 @@ def check(stage: Stage) -> dict[str, Any]:
         temporary.write_bytes(raw)
     examiner = Examiner(trust=trust.load(development=True), cache=False)
     pages = []
-    for name, path in (("fake", fake), ("control", control), ("tampered", tampered)):
+    told: dict[str, Any] = {}
+    portrait = stage.folder / stage.told["portraits"]["clips"][0]  # its credential names a photograph and a driver
+    for name, path in (("portrait", portrait), ("fake", fake), ("control", control), ("tampered", tampered)):
         stage.say(f"  {name}")
         report = examiner.examine(path, title=name, command=f"gioconda check {path.name}")
+        if path is portrait:
+            seen = view(report)
+            told = {"credential": seen.credential, "tree": [_kept(stage, node) for node in seen.tree]}
         write_text(folder / f"{name}.html", render.html(report))
         write_text(folder / f"{name}.json", render.json(report))
         pages.append(
@@ -383,7 +393,18 @@ def check(stage: Stage) -> dict[str, Any]:
                 "page": f"check/{name}.html",
             }
         )
-    return {"reports": pages}
+    return {"reports": pages, **told}
+
+
+def _kept(stage: Stage, node: Node) -> dict[str, Any]:
+    """An ingredient of the credential tree as JSON; its thumbnail becomes a file of the demo's."""
+    picture = None
+    if node.thumbnail:
+        picture = f"pictures/ingredient-{hashlib.sha256(node.thumbnail).hexdigest()[:12]}"
+        with atomic_path(stage.folder / picture) as temporary:
+            temporary.write_bytes(node.thumbnail)
+    children = [_kept(stage, child) for child in node.children]
+    return {"title": node.title, "lines": node.lines, "picture": picture, "children": children}
 
 
 CHAPTERS: dict[str, tuple[str, Callable[[Stage], dict[str, Any]]]] = {
@@ -393,7 +414,7 @@ CHAPTERS: dict[str, tuple[str, Callable[[Stage], dict[str, Any]]]] = {
     "fakes": ("A labelled, signed set is made", fakes),
     "detector": ("A detector is trained on some of the people", detector),
     "benchmark": ("The others measure it", benchmark),
-    "check": ("Three clips are checked", check),
+    "check": ("Four clips are checked", check),
 }
 
 
@@ -424,11 +445,18 @@ def _curves(stage: Stage, curves: Mapping[str, list[float]], steps: list[int]) -
 
 def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
     from gioconda.render import as_html
+    from gioconda.render.view import Node
 
     def picture(name: str) -> bytes:
         return (folder / name).read_bytes()
 
-    body = as_html.environment().get_template("_demo.html.jinja").render(told=told, scale=asdict(scale), read=picture)
+    def node(kept: Mapping[str, Any]) -> Node:
+        thumbnail = picture(kept["picture"]) if kept["picture"] else None
+        return Node(kept["title"], kept["lines"], thumbnail, [node(child) for child in kept["children"]])
+
+    sources = [node(kept) for kept in told["check"]["tree"]]
+    template = as_html.environment().get_template("_demo.html.jinja")
+    body = template.render(told=told, scale=asdict(scale), read=picture, sources=sources)
     write_text(folder / "index.html", as_html.page("Gioconda: the demo", body))
     return folder / "index.html"
 

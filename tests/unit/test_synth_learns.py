@@ -81,6 +81,7 @@ def scores(model):
         frames, points = take(identity, FRAMES)
         shots, tests = slice(0, FRAMES, 2), slice(1, FRAMES, 2)
         people = {
+            "FF T=1": tune(model, frames[:1], points[:1], mode="ff"),
             "FF T=8": tune(model, frames[shots], points[shots], mode="ff"),
             "FT T=1": tune(model, frames[:1], points[:1], steps=50, lr=1e-3, content="multiscale"),
             "FT T=8": tune(
@@ -102,11 +103,20 @@ def interval(differences):
     return np.quantile(draws, [0.025, 0.975])
 
 
-@pytest.mark.parametrize(("better", "worse"), [("FT T=8", "FF T=8"), ("FT T=8", "FT T=1"), ("FT T=8", "copy")])
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [("FT T=8", "FF T=8"), ("FT T=1", "FF T=1"), ("FT T=8", "FT T=1"), ("FT T=8", "copy"), ("FT T=1", "copy")],
+)
 def test_similarity_rises_with_tuning_and_with_shots(scores, better, worse):
     low, high = interval(scores[better][:, 0] - scores[worse][:, 0])
     print({name: rows.mean(0).round(4).tolist() for name, rows in scores.items()}, low, high)
     assert low > 0, (better, worse, low, high)
+
+
+@pytest.mark.parametrize("worse", ["FF T=8", "FT T=1"])
+def test_landmarks_are_followed_better_with_tuning_and_with_shots(scores, worse):
+    low, high = interval(scores[worse][:, 1] - scores["FT T=8"][:, 1])
+    assert low > 0, (worse, low, high)
 
 
 @pytest.mark.parametrize("way", ["FF T=8", "FT T=1", "FT T=8"])
