@@ -447,6 +447,7 @@ def wide(tmp_path):
     return save_checkpoint(tmp_path / "wide.safetensors", Model.fresh(Config("wide", SIZE, 16)))
 
 
+@pytest.mark.slow
 def test_a_curriculum_may_change_the_picture_size(shards, tmp_path):
     from synth.networks import save_checkpoint
 

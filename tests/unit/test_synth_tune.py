@@ -239,6 +239,7 @@ def test_openvino_draws_the_same(personal, shots, tmp_path):
     assert (tmp_path / "p.bin").exists() and len(list(tmp_path.iterdir())) == 2, "nothing unfinished is left"
 
 
+@pytest.mark.slow
 def test_int8_is_written_only_when_the_picture_survives(personal, tmp_path, monkeypatch):
     from synth import export as module
 
