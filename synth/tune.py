@@ -149,7 +149,7 @@ def tune(
 
     kept = _held_out(len(frames)) if hold_out else []
     pool = [i for i in range(len(frames)) if i not in kept]
-    examples = _Examples(frames[pool], points[pool], batch, views, device, dtype, seed)
+    examples = _Examples(frames[pool], points[pool], shots[pool], rasters[pool], batch, views, seed)
     steps = budget(len(frames)) if steps is None else steps
     best: tuple[float, int, dict[str, Tensor], Tensor] | None = None
     looks = 0
@@ -191,19 +191,24 @@ class _Examples:
     """What each step learns from: shots as they are and, the fewer there are, the more views of them."""
 
     def __init__(
-        self, frames: NDArray[np.uint8], points: NDArray[np.float32], batch: int, views: bool,
-        device: torch.device, dtype: torch.dtype, seed: int,
+        self, frames: NDArray[np.uint8], points: NDArray[np.float32], real: Tensor, raster: Tensor, batch: int,
+        views: bool, seed: int,
     ) -> None:  # fmt: skip
         self.rng = np.random.default_rng([seed, 4])
         self.shots, size = len(frames), frames.shape[1]
         self.views = max(0, VIEWS - 4 * (self.shots - 1)) if views else 0
         made = [view(frames[k % self.shots], points[k % self.shots], self.rng) for k in range(self.views)]
-        pictures = np.stack([*frames, *(v.frame for v in made)])
-        rasters = np.stack([draw(p, size) for p in (*points, *(v.landmarks for v in made))])
-        known = np.stack([np.ones((size, size), bool)] * self.shots + [v.known for v in made])
-        self.real, self.raster = (to_signed(a, device, dtype) for a in (pictures, rasters))  # (n, 3, S, S)
-        self.known = torch.from_numpy(known)[:, None].to(device)  # (n, 1, S, S)
-        self.batch = min(batch, len(pictures))
+        known = np.ones((self.shots + self.views, 1, size, size), bool)
+        self.real, self.raster = real, raster  # (n, 3, S, S), shots first
+        if made:
+            bent = np.stack([v.frame for v in made]), np.stack([draw(v.landmarks, size) for v in made])
+            self.real, self.raster = (
+                torch.cat([shots, to_signed(views, shots.device, shots.dtype)])
+                for shots, views in zip((real, raster), bent, strict=True)
+            )
+            known[self.shots :, 0] = np.stack([v.known for v in made])
+        self.known = torch.from_numpy(known).to(real.device)  # (n, 1, S, S)
+        self.batch = min(batch, len(self.real))
 
     def draw(self) -> tuple[Tensor, Tensor, Tensor]:
         """Frames, landmark images and what is known of the frames, for one step; the first is a shot as it is."""

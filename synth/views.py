@@ -7,6 +7,8 @@ opens wider than in the shot nothing is known of what lies behind the lips, and 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,13 +42,13 @@ _BROWS = np.arange(17, 27)
 _INNER = np.arange(60, 68)
 
 
+@dataclass(frozen=True, eq=False)
 class View:
     """A bent shot. frame : uint8 (S, S, 3); landmarks : (68, 2); known : bool (S, S), False where nothing is known."""
 
-    __slots__ = ("frame", "known", "landmarks")
-
-    def __init__(self, frame: Frames, landmarks: Points, known: NDArray[np.bool_]) -> None:
-        self.frame, self.landmarks, self.known = frame, landmarks, known
+    frame: Frames
+    landmarks: Points
+    known: NDArray[np.bool_]
 
 
 def moved(landmarks: Points, rng: np.random.Generator) -> Points:
