@@ -73,7 +73,7 @@ def test_the_whole_story_in_small(tmp_path):
     assert text.count("data:image/") >= 4 and not re.search(r"(src|href)=.https?://", text)
     told = {p.name: json.loads(p.read_text()) for p in page.parent.glob("chapter-*.json")}
     states = {row["name"]: row["state"] for row in told["chapter-7.json"]["reports"]}
-    assert states == {"fake": "trusted", "control": "trusted", "tampered": "invalid"}
+    assert states == {"portrait": "trusted", "fake": "trusted", "control": "trusted", "tampered": "invalid"}
     # Four controls, four of themselves, and three across: one side of the split has one person, whom nobody there can drive.
     assert told["chapter-4.json"]["labels"] == {"fake": 7, "real": 4}
     # Four people cannot carry an AUC with an interval: the figure is refused, not made up.
