@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,8 +13,6 @@ from gioconda.core.types import Level, Provenance, ProvenanceState
 from gioconda.render import rows
 
 __all__ = ["Work"]
-
-BESIDE = 4 << 20  # bytes from which hashing and reading credentials are done side by side
 
 
 class Work:
@@ -61,22 +57,10 @@ class Work:
 
     def _credentials(self, path: str, name: str, start: float) -> dict[str, Any]:
         """A row without opening the picture: content hash and Content Credentials."""
-        size = _size(path)
-        if size >= BESIDE:
-            # Both let go of the interpreter lock while they work, and read the same pages of the system's cache.
-            _read_ahead(path)
-            found: list[Any] = []
-            beside = threading.Thread(target=lambda: found.append(_try_read(path, self.trust)))
-            beside.start()
-            digest = _sha256(path)
-            beside.join()
-            provenance, error = found[0]
-        else:
-            digest = _sha256(path)
-            if self.known(digest):
-                return {"known": digest}
-            provenance, error = _try_read(path, self.trust)
-        p: Provenance | None = provenance
+        size, digest = _size(path), _sha256(path)
+        if self.known(digest):
+            return {"known": digest}
+        p, error = _try_read(path, self.trust)  # of a signed file, the same pages again, from the system's cache
         row = rows.error_row(name, error or "", sha256=digest, size=size)
         row |= {"level": str(Level.NOT_ASSESSED), "error": error, "seconds": round(time.monotonic() - start, 4)}
         if p is not None:
@@ -101,17 +85,6 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except OSError as error:
         raise MediaError(error.strerror or "cannot be read") from error
-
-
-def _read_ahead(path: str) -> None:
-    """Let the system fetch the whole file while its beginning is hashed, so that the disk never waits for the processor."""
-    if hasattr(os, "posix_fadvise"):
-        with contextlib.suppress(OSError):
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_WILLNEED)
-            finally:
-                os.close(handle)
 
 
 def _sha256(path: str) -> str:
