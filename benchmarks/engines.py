@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from gioconda.core.cores import keep_to
 from gioconda.core.errors import UsageError
 
 __all__ = ["Engine", "engine"]
@@ -31,22 +32,10 @@ class _Here:
 
 def _quiet() -> None:
     """In a worker: one thread each, since there are as many workers as cores; Ctrl-C is the parent's business."""
-    import os
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = "1"
-    _one_thread()
-
-
-def _one_thread() -> None:
-    """OpenCV takes every core it sees, whatever OMP_NUM_THREADS says, and its threads spin while they wait."""
-    try:
-        import cv2
-
-        cv2.setNumThreads(1)
-    except ImportError:
-        pass
+    keep_to(1)
 
 
 class _Processes:
@@ -150,7 +139,7 @@ class _Ray:
 
     def map(self, work: Callable[[Any, Any], Any], plan: Any, tasks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         def alone(plan: Any, task: Any) -> Any:
-            _one_thread()  # Ray sees to OpenMP
+            keep_to(1)
             return work(plan, task)
 
         call = self.ray.remote(num_cpus=1, max_retries=1)(alone)

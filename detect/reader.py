@@ -5,7 +5,6 @@ A clip that cannot be opened is a row with an error, never a missing row and nev
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -18,6 +17,7 @@ from typing import Any
 from detect.base import Detector
 from detect.contain import FAILED, failed, run
 from detect.footage import wanted
+from gioconda.core.cores import cores, keep_to
 from gioconda.core.errors import GiocondaError, MediaError
 from gioconda.core.types import Footage, Sample
 
@@ -41,7 +41,7 @@ def rows(
     jobs : processes that decode and follow, ahead of the reading, which stays in this one; None = as many as there are cores.
     They are started anew (``spawn``), so a script that calls this needs ``if __name__ == "__main__"``. cache : see ``faces.observe``.
     """
-    for (name, _, sample), (footage, sha256) in _ahead(list(clips), detectors, jobs or os.cpu_count() or 1, cache):
+    for (name, _, sample), (footage, sha256) in _ahead(list(clips), detectors, jobs or cores(), cache):
         about: dict[str, Any] = {"id": name}
         if sample is not None:
             about |= {
@@ -100,10 +100,8 @@ def _settle() -> None:
     """One thread a looker, and Ctrl-C left to the parent."""
     import signal
 
-    import cv2
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
+    keep_to(1)
 
 
 @dataclass(frozen=True)

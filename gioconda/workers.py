@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from gioconda.core.cores import cores, environment
 from gioconda.core.errors import ExitCode, GiocondaError, UsageError
 
 __all__ = ["Fatal", "Pool", "Worker"]
@@ -38,7 +39,6 @@ class Worker:
     """
 
     def __init__(self, target: str, options: Mapping[str, Any], inbox: queue.Queue[Any], threads: int = 1) -> None:
-        environment = os.environ | {name: str(threads) for name in _THREADS}
         self.pending: deque[tuple[int, Task]] = deque()
         self.since = time.monotonic()  # when the task now worked on was begun, or the process started
         self.ready = False
@@ -46,7 +46,7 @@ class Worker:
             [sys.executable, "-P", "-m", "gioconda.workers", target, json.dumps(dict(options))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment,
+            env=os.environ | environment(threads),
             start_new_session=True,  # Ctrl-C is the parent's to handle
         )
         threading.Thread(target=self._listen, args=(inbox,), daemon=True).start()
@@ -108,7 +108,6 @@ class Worker:
 
 
 BATCH = 4_000_000  # bytes of files (a task's ``size``) beyond which a worker is given no more than one task ahead
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Pool:
@@ -122,7 +121,7 @@ class Pool:
     ) -> None:
         self.target, self.options, self.timeout, self.depth = target, dict(options), timeout, depth
         self.inbox: queue.Queue[Any] = queue.Queue()
-        self.threads = max(1, (os.cpu_count() or 1) // jobs)
+        self.threads = max(1, cores() // jobs)
         self.workers = [self._start() for _ in range(jobs)]
         self._stillborn = 0
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gioconda.core.cores import keep_to
 from gioconda.core.errors import GiocondaError, UsageError
 from gioconda.core.files import append_row, read_rows, write_json
 from synth.sources import Entry, entries
@@ -220,20 +221,12 @@ def _cut(
 # --------------------------------------------------------------------------- engines
 
 
-def _quiet_threads() -> None:
-    """One thread a worker: the parallelism is in the processes."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
-
-
 def _local(todo: list[Entry], job: Prepare, jobs: int) -> Iterator[_Result]:
     if jobs <= 1:
         yield from (crops(entry, job) for entry in todo)
         return
     # Spawned, not forked: the parent may hold threads of torch, OpenCV or a test runner.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_quiet_threads) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=keep_to, initargs=(1,)) as pool:
         waiting: set[Future[_Result]] = set()
         rest = iter(todo)
         try:
@@ -260,7 +253,12 @@ def _on_ray(todo: list[Entry], job: Prepare, jobs: int) -> Iterator[_Result]:
         ray.init(
             num_cpus=jobs if not os.environ.get("RAY_ADDRESS") else None, log_to_driver=False, include_dashboard=False
         )
-    task = ray.remote(max_retries=3)(crops)
+
+    def alone(entry: Entry, job: Prepare) -> _Result:
+        keep_to(1)
+        return crops(entry, job)
+
+    task = ray.remote(max_retries=3)(alone)
     waiting: list[Any] = []
     rest = iter(todo)
     while True:

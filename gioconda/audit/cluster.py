@@ -39,8 +39,10 @@ def answers(
     @ray.remote(num_cpus=1, max_restarts=0)
     class Actor:
         def __init__(self) -> None:
+            from gioconda.core.cores import keep_to
             from gioconda.workers import make
 
+            keep_to(1)
             self.work = make(target, options)
 
         def do(self, task: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import typer
 
 from gioconda.cli.check import Detectors, FailOn, Lang, OwnKey, Require, TrustOption, names_of
 from gioconda.cli.common import JsonFlag, Output, emit, notice, parse_outputs, settings
+from gioconda.core.cores import cores
 
 if TYPE_CHECKING:
     from gioconda.audit import Summary
@@ -80,7 +81,7 @@ def audit(
         lang=language(lang),
         sampling=sampling,
         timeout=timeout,
-        jobs=jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1,
+        jobs=jobs or cores(),
         engine=engine,
         shard=(int(i), int(n)),
         every=every,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gioconda.core.cores import cores
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -155,9 +157,8 @@ def progress(description: str, total: float | None, unit: str = "items") -> Iter
 
 def thread_budget() -> int:
     """Threads worth using here: a busy neighbour makes two-thread torch several times slower, so count free cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     try:
         busy = os.getloadavg()[0]
     except OSError:
         busy = 0.0
-    return max(1, round(cores - max(0.0, busy - 0.5)))
+    return max(1, round(cores() - max(0.0, busy - 0.5)))

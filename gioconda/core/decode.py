@@ -27,6 +27,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from gioconda.core.colour import Orientation, RgbMaker
+from gioconda.core.cores import cores
 from gioconda.core.errors import MediaError, UsageError
 from gioconda.core.facts import TOO_LARGE_HINT, ClipFacts, Limits
 from gioconda.core.lanes import in_turn
@@ -50,7 +51,6 @@ _OWN_TIMESTAMPS = {"mp4", "matroska", "avi", "flv", "mpegts", "asf"}
 
 _WIDEST_PIXEL = 8  # a pixel aspect beyond 8:1 is a broken header, not a lens
 _MOST_ERRORS = 1000  # damaged packets passed over before giving up on the file
-_LANES = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 _AHEAD = 96 << 20  # bytes of decoded pictures that lanes may keep ready, counted as RGB
 _COVER = 0x400 | 0x800  # AV_DISPOSITION_ATTACHED_PIC, _TIMED_THUMBNAILS
 
@@ -368,7 +368,7 @@ class VideoSource:
     def _sought(self, ticks: Sequence[int]) -> Iterator[Any]:
         """The frame on screen at each tick, by seeking; in several places at once where keyframes divide the work evenly."""
         step = max(1, round(self._step / self._base))
-        turns = share_out(ticks, self._keys, step, _LANES) if self._path is not None else [0] * len(ticks)
+        turns = share_out(ticks, self._keys, step, min(4, cores())) if self._path is not None else [0] * len(ticks)
         if not any(turns):
             yield from self._lane(ticks, "AUTO")
             return

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda.core import align, quality
+from gioconda.core.cores import cores
 from gioconda.core.errors import GiocondaError, PluginError
 from gioconda.core.landmarks import Boxes, Frame, Landmarker, one_each
 from gioconda.core.types import FaceTrack
@@ -332,7 +333,7 @@ def ahead(
     """
     batch = max(1, int(getattr(landmarker, "batch", 1)))
     # While one core follows, another may search: only for landmarkers that say their methods may run side by side.
-    pool = ThreadPoolExecutor(1) if getattr(landmarker, "threads", False) else None
+    pool = ThreadPoolExecutor(1) if getattr(landmarker, "threads", False) and cores() > 1 else None
     lead = min(detect_every, 8) if pool else 0  # frames read ahead of the one being followed; frames are large
     waiting: deque[tuple[float, Frame, Future[list[Boxes]] | None, int]] = deque()
     group: list[Frame] = []  # due frames not yet searched

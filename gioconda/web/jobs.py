@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import secrets
 import sqlite3
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gioconda.core.cores import cores
 from gioconda.core.errors import GiocondaError
 from gioconda.core.files import write_text
 
@@ -198,7 +198,7 @@ class Runner:
         if self._worker is not None:
             self._worker.kill()
         self._inbox = queue.Queue()
-        threads = max(1, (os.cpu_count() or 2) - 1)
+        threads = max(1, cores() - 1)
         self._worker = Worker(self.target, self.options, self._inbox, threads)
         return self._worker
 

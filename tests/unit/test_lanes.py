@@ -87,7 +87,7 @@ def test_the_frame_asked_for_is_the_frame_given_whatever_the_lanes(tmp_path, mon
         name, {"options": options}
     )
     path = numbered_clip(tmp_path / name, 100, **codec)
-    monkeypatch.setattr(decode, "_LANES", lanes)
+    monkeypatch.setattr(decode, "cores", lambda: lanes)
     with Clip.open(path) as clip:
         frames = clip.sample("all")[0]
         for sampling, wanted in (
@@ -106,7 +106,7 @@ def test_the_frame_asked_for_is_the_frame_given_whatever_the_lanes(tmp_path, mon
 
 
 def test_lanes_end_where_the_file_does(tmp_path, monkeypatch):
-    monkeypatch.setattr(decode, "_LANES", 2)
+    monkeypatch.setattr(decode, "cores", lambda: 2)
     path = numbered_clip(tmp_path / "a.mkv", 100, options={"g": "12"})
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 6 // 10])
