@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ __all__ = ["SAME", "Tracker", "ahead"]
 # below it (n = 441), of pairs of different people 0.014 % (n = 49,915); dlib's own 0.6 would join many drawn faces.
 SAME = 0.45
 NEAR = 0.25  # s: frames further apart than this are not followed, every one is searched
+_LARGE = 640 * 360  # pixels of a frame from which it is searched in a thread of its own
 COAST = 0.6  # s: how long a face is believed that the detector no longer finds
 LIKE = 0.75  # correlation of the aligned face with its last detected look, above which following is trusted as it is
 
@@ -332,8 +334,14 @@ def ahead(
     Every ``detect_every``-th frame is searched, and every frame that comes long after the one before it.
     """
     batch = max(1, int(getattr(landmarker, "batch", 1)))
-    # While one core follows, another may search: only for landmarkers that say their methods may run side by side.
-    pool = ThreadPoolExecutor(1) if getattr(landmarker, "threads", False) and cores() > 1 else None
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        return
+    # While one core follows, another may search: only for landmarkers that say their methods may run side by side, and where a
+    # search takes long enough to be worth handing over (at 256 px it cost a tenth more processor time and saved none).
+    beside = getattr(landmarker, "threads", False) and cores() > 1 and first[1].shape[0] * first[1].shape[1] >= _LARGE
+    pool = ThreadPoolExecutor(1) if beside else None
     lead = min(detect_every, 8) if pool else 0  # frames read ahead of the one being followed; frames are large
     waiting: deque[tuple[float, Frame, Future[list[Boxes]] | None, int]] = deque()
     group: list[Frame] = []  # due frames not yet searched
@@ -360,7 +368,7 @@ def ahead(
             work()
 
     try:
-        for number, (time, frame) in enumerate(frames):
+        for number, (time, frame) in enumerate(chain([first], frames)):
             due = number % detect_every == 0 or time - last > NEAR
             last = time
             waiting.append((time, frame, promised if due else None, len(group)))

@@ -48,7 +48,7 @@ def test_one_that_has_begun_is_held_too(monkeypatch):
         cv2.setNumThreads(before)
 
 
-def test_a_searching_thread_is_started_only_where_a_core_is_free_for_it(monkeypatch):
+def test_a_searching_thread_is_started_only_where_a_core_is_free_and_the_search_long(monkeypatch):
     import threading
 
     import numpy as np
@@ -57,6 +57,7 @@ def test_a_searching_thread_is_started_only_where_a_core_is_free_for_it(monkeypa
 
     class Searcher:
         name, threads, batch = "searcher", True, 1
+
         def __init__(self):
             self.seen = set()
 
@@ -64,9 +65,9 @@ def test_a_searching_thread_is_started_only_where_a_core_is_free_for_it(monkeypa
             self.seen.add(threading.get_ident())
             return [np.zeros((0, 5), np.float32) for _ in frames]
 
-    frames = [(i / 25, np.zeros((8, 8, 3), np.uint8)) for i in range(10)]
-    for told, own in (("1", True), ("2", False)):
-        monkeypatch.setattr(tracker, "cores", lambda told=told: int(told))
+    for told, side, own in ((1, 720, True), (2, 720, False), (2, 256, True)):
+        frames = [(i / 25, np.zeros((side, side, 3), np.uint8)) for i in range(10)]
+        monkeypatch.setattr(tracker, "cores", lambda told=told: told)
         searcher = Searcher()
         list(tracker.ahead(frames, searcher, 5))
         assert (searcher.seen == {threading.get_ident()}) is own
