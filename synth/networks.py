@@ -333,10 +333,10 @@ def shipped() -> Path:
     return path
 
 
-def load_checkpoint(path: str | os.PathLike[str], *, expect: Config | None = None) -> Model:
+def load_checkpoint(path: str | os.PathLike[str]) -> Model:
     """Read a model written by :func:`save_checkpoint`; float32, on the CPU, in eval mode.
 
-    Raises WeightsError when the file is missing, broken, of another kind, or (with ``expect``) of other dimensions.
+    Raises WeightsError when the file is missing, broken or of another kind.
     """
     from safetensors import safe_open
 
@@ -349,12 +349,6 @@ def load_checkpoint(path: str | os.PathLike[str], *, expect: Config | None = Non
             if header.get("schema") != SCHEMA:
                 raise WeightsError(f"is not a generator model (schema {header.get('schema')!r})", where=str(path))
             config = Config(**json.loads(header["config"]))
-            if expect is not None and (expect.width, expect.attention) != (config.width, config.attention):
-                raise WeightsError(
-                    f"is of preset {config.name!r} (width {config.width}), not {expect.name!r} (width {expect.width})",
-                    where=str(path),
-                    hint=f"give --preset {config.name}, or another checkpoint",
-                )
             with torch.device("meta"):  # shapes alone: nothing is drawn only to be replaced
                 model = Model(config, Embedder(config), Generator(config), Discriminator(config))
             for net, module in model.nets().items():

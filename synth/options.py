@@ -19,8 +19,8 @@ class Options:
     match_from : step at which the match term joins; None = after 150 epochs, as the paper (u), an epoch being one
     episode for each video. Before W's rows have learned something it pulls ê to nothing (docs/decisions/small-presets.md).
     batch : episodes a step over all processes; accumulate : parts it is computed in. precision : auto, bf16, fp32.
-    lr, lr_discriminator : of Adam; the paper's by default. init : a model of the same width to start from (another
-    picture size is fine: that is the curriculum).
+    lr, lr_discriminator : of Adam; the paper's by default. init : a model to start from, of the same width or
+    narrower, of any picture size: that is the curriculum (:mod:`synth.widen`).
     """
 
     shards: tuple[str, ...]

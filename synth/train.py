@@ -32,6 +32,7 @@ from synth.options import FIXED, Options
 from synth.runs import RunFolder, contact_sheet, room
 from synth.shards import ShardSet
 from synth.w_table import WTable
+from synth.widen import widen
 
 __all__ = ["Options", "Result", "Trainer", "train"]
 
@@ -82,7 +83,7 @@ class Trainer:
             device
         )
         if options.init:
-            self.model = load_checkpoint(options.init, expect=config)
+            self.model = widen(load_checkpoint(options.init), config, options.seed)
             for net in (*self.model.nets().values(),):
                 net.requires_grad_(True).train()
         else:

@@ -44,7 +44,9 @@ def train(
     lr_discriminator: Annotated[float, typer.Option(help="Learning rate of the discriminator and W.")] = 2e-4,
     precision: Annotated[str, typer.Option(help="auto, bf16 or fp32.")] = "auto",
     compile_: Annotated[bool, typer.Option("--compile", help="torch.compile the networks.")] = False,
-    init: Annotated[Path | None, typer.Option(help="Start from this model; the picture size may differ.")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Start from this model, of the same width or narrower, of any picture size.")
+    ] = None,
     checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 1000,
     sample_every: Annotated[int, typer.Option(help="Steps between contact sheets.")] = 1000,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: what is free.")] = None,

@@ -150,15 +150,13 @@ def test_spectral_norm_makes_the_largest_singular_value_one_and_baking_changes_n
     torch.testing.assert_close(conv(x), before, atol=1e-6, rtol=1e-5)
 
 
-def test_checkpoint_carries_its_dimensions_and_refuses_others(tmp_path):
+def test_checkpoint_carries_its_dimensions_and_a_torn_one_is_refused(tmp_path):
     model = Model.fresh(PRESETS["pocket"], seed=3)
     path = save_checkpoint(tmp_path / "m.safetensors", model)
     again = load_checkpoint(path)
     assert again.config == PRESETS["pocket"] and len(again.sha256) == 64
     for mine, theirs in zip(model.generator.state_dict().values(), again.generator.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
-    with pytest.raises(WeightsError, match="pocket"):
-        load_checkpoint(path, expect=PRESETS["half"])
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(WeightsError, match="cannot be read"):
         load_checkpoint(path)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from gioconda.core.errors import ExitCode, GiocondaError, UsageError, WeightsError
+from gioconda.core.errors import ExitCode, GiocondaError, UsageError
 from provenance.read import read
 from synth.content import MultiScale, caffe_input
 from synth.distributed import Group
@@ -437,7 +437,7 @@ def test_a_run_refuses_other_settings_other_shards_and_another_size(shards, tmp_
     assert train(options(shards, steps=2), tmp_path / "run").step == 2  # longer is fine
     with pytest.raises(UsageError, match="64 px do not fit preset 'sketch'"):  # trap 6
         train(options(shards, preset="sketch"), tmp_path / "other")
-    with pytest.raises(WeightsError, match="width"):
+    with pytest.raises(UsageError, match="wider than"):
         train(options(shards, init=str(wide(tmp_path))), tmp_path / "third")
 
 
