@@ -11,6 +11,7 @@ from gioconda.core.errors import MediaError
 from gioconda.core.files import sha256_of
 from gioconda.core.types import Level, Provenance, ProvenanceState
 from gioconda.render import rows
+from provenance.store import NOT_FETCHED, UNSUPPORTED
 
 __all__ = ["Work"]
 
@@ -64,7 +65,8 @@ class Work:
         row = rows.error_row(name, error or "", sha256=digest, size=size)
         row |= {"level": str(Level.NOT_ASSESSED), "error": error, "seconds": round(time.monotonic() - start, 4)}
         if p is not None:
-            if p.state == ProvenanceState.UNREADABLE:
+            # What was not looked for (a container without credentials, a manifest elsewhere) is no error; `check` says so too.
+            if p.state == ProvenanceState.UNREADABLE and p.reason not in (UNSUPPORTED, NOT_FETCHED):
                 row["error"] = p.reason or "cannot be read"
             row |= {"state": str(p.state), "signer": p.signer, "trust_list": p.trust_list, "says_ai": p.says_ai}
             row["sentences"] = rows.origin_text(p, self.lang, self.trust.dated("manifest"))

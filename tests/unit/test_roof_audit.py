@@ -162,6 +162,14 @@ def test_a_sibling_whose_name_begins_like_the_root_is_outside(tmp_path):
     assert list(Walk((str(tmp_path / "a"),))) == []
 
 
+def test_a_container_without_credentials_is_not_looked_into_and_no_error(tree, tmp_path):
+    (tree / "clip.mkv").write_bytes(b"\x1a\x45\xdf\xa3" + bytes(64))
+    summary = audit(tree, tmp_path / "out")
+    row = next(r for r in rows(tmp_path / "out") if r["path"].endswith("clip.mkv"))
+    assert (row["error"], row["state"], row["level"]) == (None, "unreadable", "not-assessed")
+    assert summary.failed == 1  # broken.mp4 alone
+
+
 def test_names_that_are_no_text_have_rows_too(tree, tmp_path):
     name = os.path.join(os.fsencode(tree), b"\xff\n\x1b[31m.png")
     with open(name, "wb") as file, open(tree / "sub" / "0.png", "rb") as source:
