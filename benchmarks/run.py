@@ -299,7 +299,8 @@ def _names(detectors: Mapping[str, Any]) -> None:
     for spec, d in detectors.items():
         if d.id in seen:
             raise UsageError(
-                f"{seen[d.id]} and {spec} both call themselves {d.id!r}", hint="give one of them another name"
+                f"{seen[d.id]} and {spec} both call themselves {d.id!r}",
+                hint=f"name one of them yourself: another={spec}",
             )
         seen[d.id] = spec
 

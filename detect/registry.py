@@ -1,11 +1,13 @@
 """Finding and loading detectors by name: built-in, installed as a plugin, or named with what they need.
 
 ``spectrum`` · ``cnn:runs/mine`` (a run folder) · ``onnx:model.onnx`` · ``http:https://…`` · ``command:./judge`` · ``scores:theirs.csv``.
-What follows the colon becomes the option ``target``. A plugin that is not ours runs in a process of its own.
+What follows the colon becomes the option ``target``; ``theirs=http:https://…`` gives a name of one's own, so that two services can be told
+apart. A plugin that is not ours runs in a process of its own.
 """
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,9 @@ BUILT_IN = {
 }
 
 
+_OWN_NAME = re.compile(r"([A-Za-z0-9][\w.-]*)=")  # no colon before the equals sign: an address may hold one after it
+
+
 def shipped() -> list[str]:
     """Names of the detectors whose weights come with the package."""
     return sorted(path.parent.name for path in WEIGHTS.glob("*/card.json"))
@@ -51,7 +56,7 @@ def load(name: str, **options: Any) -> Detector:
     Parameters
     ----------
     name : str
-        ``NAME`` or ``NAME:TARGET`` (see the module's first lines).
+        ``NAME``, ``NAME:TARGET`` or ``ID=NAME:TARGET`` (see the module's first lines).
     options
         Passed to the detector's constructor. ``isolate`` (bool): run a plugin in a process of its own;
         default True for plugins that are not built in, which may hang or die.
@@ -60,7 +65,8 @@ def load(name: str, **options: Any) -> Detector:
     ------
     UsageError, PluginError, WeightsError
     """
-    base, colon, target = name.partition(":")
+    own = _OWN_NAME.match(name)
+    base, colon, target = name[own.end() if own else 0 :].partition(":")
     if colon:
         options["target"] = target
     if base not in BUILT_IN and base not in names():
@@ -69,7 +75,9 @@ def load(name: str, **options: Any) -> Detector:
     if isolate:
         from detect.isolate import IsolatedDetector
 
-        return IsolatedDetector(base, options)
+        isolated = IsolatedDetector(base, options)
+        isolated.id = own[1] if own else isolated.id
+        return isolated
     if base in BUILT_IN:
         module, _, attribute = BUILT_IN[base].partition(":")
         factory = getattr(import_module(module), attribute)
@@ -83,4 +91,6 @@ def load(name: str, **options: Any) -> Detector:
         raise PluginError(f"could not be made: {type(error).__name__}: {error}", where=f"detector {name}") from error
     if not isinstance(detector, Detector):
         raise PluginError("lacks id, version, weights_sha256, card or read", where=f"detector {name}")
+    if own:
+        detector.id = own[1]
     return detector

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -328,6 +329,85 @@ def test_scores_from_a_table_say_nothing_of_degraded_clips(clips, tiny, tmp_path
     rows = list(read_rows(tmp_path / "out" / "readings.jsonl"))
     assert sum("score" in r for r in rows) == 11 and outcome.abstained == 13
     assert not any("score" in r for r in rows if r["degradation"] != "none")
+
+
+@pytest.fixture
+def service():
+    """Somebody else's service: answers with the mean of the frames it was sent."""
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    from detect import wire
+
+    class Judge(BaseHTTPRequestHandler):
+        def do_POST(self):
+            clip = wire.unpack(self.rfile.read(int(self.headers["content-length"])))
+            body = json.dumps({"score": float(clip.frames.mean())}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Judge)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/judge"
+    server.shutdown()
+
+
+def brightness_onnx(path):
+    """A network whose logit is the mean of the face's pixels."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    mean = helper.make_node("ReduceMean", ["x"], ["y"], axes=[1, 2, 3], keepdims=0)
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 16, 16])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])
+    graph = helper.make_graph([mean], "judge", [x], [y])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    path.with_suffix(".toml").write_text('id = "theirs"\nsize = 16\ncrop = "square"\n')
+
+
+def test_one_run_takes_detectors_of_every_kind(clips, tiny, tmp_path, monkeypatch, service):
+    """Ours, an ONNX file, a service, a program and a table of scores, side by side on the same clips."""
+    import sys
+
+    from gioconda.core import faces
+    from gioconda.core.align import FACE_SHAPE
+    from gioconda.core.types import FaceTrack
+
+    def face(frames, **_):
+        times = [time for time, _ in frames]
+        points = np.asarray(FACE_SHAPE, np.float32)
+        points = (points - points.min(0)) / np.ptp(points, axis=0).max() * 40 + 4
+        many = np.repeat(points[None], len(times), 0)
+        boxes = np.concatenate([many.min(1), many.max(1)], 1)
+        return (FaceTrack(0, np.array(times), boxes, many, np.ones(len(times), np.float32)),)
+
+    monkeypatch.setattr(faces, "track", face)
+    program, network, table = tmp_path / "judge.py", tmp_path / "theirs.onnx", tmp_path / "theirs.csv"
+    program.write_text(
+        "import json, sys\nfrom detect import wire\n"
+        "print(json.dumps({'score': float(wire.unpack(sys.stdin.buffer.read()).frames.mean())}))\n"
+    )
+    brightness_onnx(network)
+    table.write_text("sha256,score\n" + "".join(f"{s.sha256},{i % 2}\n" for i, s in enumerate(clips.samples)))
+    specs = [
+        "spectrum",
+        f"onnx:{network}",
+        f"http:{service}",
+        f"command:{sys.executable} {program}",
+        f"table=scores:{table}",
+    ]
+    outcome = runs.run(tiny, specs, tmp_path / "out", {"set": clips})
+    assert outcome.complete and not outcome.failed
+    scored = Counter(r["detector"] for r in read_rows(tmp_path / "out" / "readings.jsonl") if "score" in r)
+    # A second of film is too short for `spectrum`, and a table knows no degraded clip.
+    assert scored == {"theirs": 24, "http": 24, "command": 24, "table": 12}
+    named = {row["name"] for row in report.document(tmp_path / "out", resamples=100)["detectors"]}
+    assert named == {*scored, "spectrum"}
 
 
 def test_two_detectors_of_one_name_are_refused(clips, tiny, tmp_path, monkeypatch):
