@@ -82,9 +82,12 @@ class Trainer:
         self.content: Content = build(options.content, self.losses, files=options.content_files, dtype=self.dtype).to(
             device
         )
+        self.began_as: dict[str, Any] | None = None
         if options.init:
-            self.model = widen(load_checkpoint(options.init), config, options.seed)
-            for net in (*self.model.nets().values(),):
+            earlier = load_checkpoint(options.init)
+            self.began_as = {"sha256": earlier.sha256, **earlier.config.as_dict()}
+            self.model = widen(earlier, config, options.seed)
+            for net in self.model.nets().values():
                 net.requires_grad_(True).train()
         else:
             self.model = Model.fresh(config, options.seed)
@@ -250,6 +253,8 @@ class Trainer:
             "lr_discriminator": self.options.lr_discriminator,
             "units": self.table.rows,
         }
+        if self.began_as is not None:
+            facts["began_as"] = self.began_as
         return Model(self.config, self.ema["embedder"], self.ema["generator"], self.model.discriminator, facts)
 
     @torch.no_grad()

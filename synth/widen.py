@@ -9,7 +9,6 @@ to the old. Their rows lie in the complement of the old rows' space and are as l
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -42,16 +41,14 @@ def widen(model: Model, config: Config, seed: int = 0) -> Model:
     for name, net in wide.nets().items():
         _fill(net, model.nets()[name])
     wide.discriminator.w0[old.dim :] = 0
-    facts = dict(model.facts) | ({"widened_from": old.name} if config.width > old.width else {})
-    return replace(wide, facts=facts, sha256=model.sha256)
+    return wide
 
 
 def _fill(wide: nn.Module, narrow: nn.Module) -> None:
     """Put the narrow network's numbers into the wide one, module by module."""
     own = dict(narrow.named_modules())
-    silent = {
-        id(m.f) for m in wide.modules() if isinstance(m, Attention)
-    }  # new queries would shift what old ones attend to
+    # New queries would shift what old ones attend to, so they begin as zero.
+    silent = {id(layer.f) for layer in wide.modules() if isinstance(layer, Attention)}
     for name, new in wide.named_modules():
         old = own[name]
         rows = _style_rows(wide, narrow) if isinstance(wide, Generator) and new is wide.project else slice

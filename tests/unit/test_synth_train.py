@@ -454,7 +454,9 @@ def test_a_curriculum_may_change_the_picture_size(shards, tmp_path):
     larger = save_checkpoint(tmp_path / "l.safetensors", Model.fresh(dataclasses.replace(TINY, size=128), seed=9))
     train(options(shards, steps=1, lr=0.0, init=str(larger)), tmp_path / "run")
     started = load_checkpoint(larger).generator.last.weight
-    assert torch.equal(load_checkpoint(tmp_path / "run/model.safetensors").generator.last.weight, started)
+    made = load_checkpoint(tmp_path / "run/model.safetensors")
+    assert torch.equal(made.generator.last.weight, started)
+    assert made.facts["began_as"]["size"] == 128 and made.facts["began_as"]["sha256"] == load_checkpoint(larger).sha256
 
 
 def test_losses_that_are_not_finite_skip_the_step_then_end_the_run(shards, tmp_path, monkeypatch):

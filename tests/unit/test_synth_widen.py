@@ -91,7 +91,6 @@ def test_the_same_width_is_the_same_model_at_any_size_and_a_narrower_one_is_refu
     for name, net in larger.nets().items():
         for key, value in model.nets()[name].state_dict().items():
             assert torch.equal(net.state_dict()[key], value), key
-    assert "widened_from" not in larger.facts
     with pytest.raises(UsageError, match="wider than"):
         widen(model, Config("thin", 64, 8))
     with pytest.raises(UsageError, match="attention"):
