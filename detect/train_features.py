@@ -31,13 +31,15 @@ Array = NDArray[Any]
 @dataclass(frozen=True)
 class Recipe:
     """What a feature detector is made of. kind, options : of :func:`detect.model.fit`. blend_share : weight of self-blended clips
-    over that of all other fakes; more finds swaps better and portrait animation worse (docs/decisions/detectors)."""
+    over that of all other fakes; more finds swaps better and portrait animation worse. windows : of each clip that are fitted on, evenly
+    chosen (all are scored). Source of all numbers: docs/decisions/detectors."""
 
     parts: tuple[str, ...]
     kind: str
     options: dict[str, Any]
     summary: str
     blend_share: float = 0.0
+    windows: int = 2
 
 
 RECIPES = {
@@ -50,7 +52,7 @@ RECIPES = {
     "residual": Recipe(
         ("residual",),
         "rbf",
-        {"C": 2.0},
+        {"C": 10.0, "gamma": 2.0},
         "noise residuals, their co-occurrences and block-DCT statistics of the face; support vectors",
         0.2,
     ),
@@ -64,8 +66,9 @@ RECIPES = {
     "dynamics": Recipe(
         ("dynamics",),
         "rbf",
-        {"C": 2.0},
+        {"C": 10.0},
         "how head, eyes and mouth move over three seconds, from landmarks alone; support vectors",
+        windows=4,
     ),
 }
 ENSEMBLE = ("texture", "dynamics", "residual")
@@ -82,8 +85,7 @@ class Options:
     """One training run of feature detectors.
 
     index : Parquet or CSV indexes. detectors : names of :data:`RECIPES`, or ``ensemble`` for all of its members and itself.
-    rungs : trained on; tests : measured on besides. blends : self-blended versions of each real clip. windows : of each clip and
-    rung that are fitted on, evenly chosen; all of them are scored.
+    rungs : trained on; tests : measured on besides. blends : self-blended versions of each real clip.
     """
 
     index: tuple[str, ...]
@@ -92,7 +94,6 @@ class Options:
     rungs: tuple[str, ...] = ("clean", "h264-crf32")
     tests: tuple[str, ...] = ("clean", "h264-crf32", "half-crf23")
     blends: int = 2
-    windows: int = 2
     folds: int = 5
     jobs: int = 1
     seed: int = 0
@@ -174,10 +175,10 @@ def _one(
     recipe = RECIPES[name]
     tests = {rung: rows for rung in options.tests if (rows := _rows(tables[rung], recipe)) is not None}
     train_on = [
-        _thin(rows, options.windows) for rung in options.rungs if (rows := _rows(tables[rung], recipe)) is not None
+        _thin(rows, recipe.windows) for rung in options.rungs if (rows := _rows(tables[rung], recipe)) is not None
     ]
     blends = _rows(tables[extract.SELF_BLEND], recipe) if options.blends and recipe.blend_share else None
-    blends = _thin(blends, options.windows) if blends is not None else None
+    blends = _thin(blends, recipe.windows) if blends is not None else None
     share = recipe.blend_share
     fitter = _fitter(recipe, options.seed)
     found = {
