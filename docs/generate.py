@@ -65,7 +65,6 @@ def _interval(figure: dict[str, Any]) -> str:
     return f"{figure['value']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
 
 
-KIND = "method unseen, real person unseen"  # how cards from before the stricter validation put it: fakes' persons may have been seen
 LADDER = ("h264-crf23", "h264-crf32", "h264-crf40", "half-crf23")
 
 
@@ -73,18 +72,16 @@ def detectors_table() -> str:
     """The shipped detectors' figures on methods, persons and origins they had not seen, from their own cards."""
     import json
 
-    rows, kind = [], False
+    rows = []
     for card in sorted((README.parent / "detect" / "weights").glob("*/card.json")):
         about = json.loads(card.read_text(encoding="utf-8"))
         by = {e["protocol"]: e for e in about["evaluated"]}
         strict = "method unseen, person unseen"
-        first = by.get(f"{strict}; clean") or by[f"{KIND}; clean"]
-        kind = kind or f"{strict}; clean" not in by
-        star = "" if f"{strict}; clean" in by else " *"
+        first = by[f"{strict}; clean"]
         origin = by.get(f"{strict}, origin unseen; clean")
         ladder = [by.get(f"{strict}; {rung}") for rung in LADDER]
         cells = [
-            _interval(first) + star,
+            _interval(first),
             _interval(origin) if origin else "not measured",
             " / ".join(f"{e['value']:.2f}" if e else "–" for e in ladder) if any(ladder) else "not measured",
         ]
@@ -95,11 +92,7 @@ def detectors_table() -> str:
         "| detector | AUC, method and person unseen | and origin unseen | first column at CRF 23 / 32 / 40 / half size | real / fake clips "
         "| what it looks at |"
     )
-    note = (
-        "\n\n\\* perhaps too kind: persons of real clips were unseen, but many persons of fakes were known from fakes by other methods. "
-        "`detect train` is stricter since; these weights have not been trained again."
-    )
-    return "\n".join([head, "|---|---|---|---|---|---|", *rows]) + (note if kind else "")
+    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
 
 
 def readme() -> str:
