@@ -16,7 +16,7 @@ from detect.base import Detector
 from gioconda.core import plugins
 from gioconda.core.errors import GiocondaError, PluginError, UsageError
 
-__all__ = ["BUILT_IN", "WEIGHTS", "load", "names", "shipped"]
+__all__ = ["BUILT_IN", "WEIGHTS", "load", "names", "parse", "shipped"]
 
 WEIGHTS = (
     Path(__file__).parent / "weights"
@@ -50,6 +50,13 @@ def names() -> list[str]:
     return sorted({*BUILT_IN, *(plugin.name for plugin in plugins.available("gioconda.detectors"))})
 
 
+def parse(spec: str) -> tuple[str | None, str, str | None]:
+    """``ID=NAME:TARGET`` → (id or None, name, target or None)."""
+    own = _OWN_NAME.match(spec)
+    name, colon, target = spec[own.end() if own else 0 :].partition(":")
+    return own[1] if own else None, name, target if colon else None
+
+
 def load(name: str, **options: Any) -> Detector:
     """A detector ready to read.
 
@@ -65,9 +72,8 @@ def load(name: str, **options: Any) -> Detector:
     ------
     UsageError, PluginError, WeightsError
     """
-    own = _OWN_NAME.match(name)
-    base, colon, target = name[own.end() if own else 0 :].partition(":")
-    if colon:
+    own, base, target = parse(name)
+    if target is not None:
         options["target"] = target
     if base not in BUILT_IN and base not in names():
         raise UsageError(f"no detector named {base!r}", where="--detectors", hint=f"known: {', '.join(names())}")
@@ -76,7 +82,7 @@ def load(name: str, **options: Any) -> Detector:
         from detect.isolate import IsolatedDetector
 
         isolated = IsolatedDetector(base, options)
-        isolated.id = own[1] if own else isolated.id
+        isolated.id = own or isolated.id
         return isolated
     if base in BUILT_IN:
         module, _, attribute = BUILT_IN[base].partition(":")
@@ -92,5 +98,5 @@ def load(name: str, **options: Any) -> Detector:
     if not isinstance(detector, Detector):
         raise PluginError("lacks id, version, weights_sha256, card or read", where=f"detector {name}")
     if own:
-        detector.id = own[1]
+        detector.id = own
     return detector

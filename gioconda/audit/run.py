@@ -103,7 +103,8 @@ class Audit:
         names = list(self.detectors) if self.detectors is not None else registry.shipped()
         found = []
         for name in names:
-            target = Path(name.partition(":")[2] or registry.WEIGHTS / name)
+            _, base, told = registry.parse(name)
+            target = Path(told or registry.WEIGHTS / base)
             files = sorted(target.glob("*.safetensors")) if target.is_dir() else [target] if target.is_file() else []
             found.append(" ".join([name, *map(sha256_of, files)]))
         return found

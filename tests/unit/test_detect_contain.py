@@ -14,7 +14,7 @@ from detect.command import CommandDetector
 from detect.contain import failed, run
 from detect.isolate import IsolatedDetector
 from detect.preparation import MAX_TRACKS, MIN_FACE, prepare, square
-from detect.registry import load
+from detect.registry import load, parse
 from gioconda.core.errors import PluginError, UsageError
 from gioconda.core.testing import check_detector, footage
 from gioconda.core.types import Reading, TrackScore
@@ -261,3 +261,23 @@ def test_the_contract_for_plugins_holds_for_a_command(tmp_path):
     script = tmp_path / "judge.py"
     script.write_text(SCRIPT)
     check_detector(CommandDetector(f"{sys.executable} {script} good"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "parts"),
+    [
+        ("spectrum", (None, "spectrum", None)),
+        ("cnn:runs/mine", (None, "cnn", "runs/mine")),
+        ("theirs=http:https://a.example/judge?key=1", ("theirs", "http", "https://a.example/judge?key=1")),
+        ("http:https://a.example/judge?key=1", (None, "http", "https://a.example/judge?key=1")),
+        ("command:./judge --mode=fast", (None, "command", "./judge --mode=fast")),
+        ("old=spectrum", ("old", "spectrum", None)),
+    ],
+)
+def test_a_name_of_ones_own_is_told_from_an_address_with_an_equals_sign(spec, parts):
+    assert parse(spec) == parts
+
+
+def test_a_detector_answers_under_the_name_it_was_given():
+    detector = load("mine=command:true")
+    assert detector.id == "mine" and run(detector, footage()).detector == "mine"
