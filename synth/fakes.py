@@ -36,6 +36,7 @@ from synth.generators import TalkingHeads, generator
 __all__ = ["Fakes", "Result", "make", "on_ray", "worker", "write_index"]
 
 Frames = NDArray[np.uint8]
+_FOLDERS = ("clips", "records", "landmarks", "masks")
 
 
 @dataclass
@@ -169,15 +170,14 @@ def make(
     folder = Path(out)
     begun = time.perf_counter()
     try:
-        for name in ("clips", "records", "landmarks", "masks"):
+        for name in _FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
         with _one_at_a_time(folder):
             _same_job(job, folder, heads)
     except OSError as error:
         raise UsageError(f"cannot be written: {error.strerror}".lower(), where=str(folder)) from error
     if world == 1:
-        for left in (folder / "clips").glob("*/.gioconda-*"):
-            shutil.rmtree(left, ignore_errors=True)  # of a killed run
+        _sweep(folder)
     with _one_at_a_time(folder):
         sets = _shards(job, folder, heads.size, jobs)
         units = units_of(sets, folder, job)
@@ -221,6 +221,16 @@ def make(
     if all(_done(folder, r) for r in recipes):
         result.index = write_index(recipes, folder, job)
     return result
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed run had in hand: whatever is half written lies under a hidden name beside its target."""
+    for name in _FOLDERS:
+        for left in [*(folder / name).rglob(".*")]:
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def _run(

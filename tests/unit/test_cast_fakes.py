@@ -173,12 +173,15 @@ def test_what_is_missing_is_made_again_and_nothing_else(tmp_path):
     torn = tmp_path / json.loads(lost[1].read_text())["file"]
     torn.write_bytes(torn.read_bytes()[:1000])  # a clip that is not what its record says
     (tmp_path / "clips" / "train" / ".gioconda-left").mkdir()
+    halves = [tmp_path / "clips" / "train" / ".1a2b.tmp.mp4", tmp_path / "records" / ".1a2b.tmp.json"]
+    for half in halves:  # killed while writing
+        half.write_bytes(b"half")
     again = make(small, tmp_path, HEADS)
     assert (again.planned, again.made, again.there) == (8, 2, 6)
     after = {p.name: p.stat().st_mtime_ns for p in tmp_path.rglob("*.mp4")}
     assert after.keys() == before.keys() and sum(after[k] != before[k] for k in after) == 2
     assert {s.path: s.essence for s in Index.read(again.index)} == hashes
-    assert not list(tmp_path.rglob(".gioconda-*"))
+    assert not list(tmp_path.rglob(".gioconda-*")) and not any(half.exists() for half in halves)
 
 
 def test_two_ranks_share_the_work_and_the_last_writes_the_index(tmp_path):
