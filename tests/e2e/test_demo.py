@@ -74,7 +74,7 @@ def test_the_whole_story_in_small(tmp_path):
     told = {p.name: json.loads(p.read_text()) for p in page.parent.glob("chapter-*.json")}
     states = {row["name"]: row["state"] for row in told["chapter-7.json"]["reports"]}
     assert states == {"portrait": "trusted", "fake": "trusted", "control": "trusted", "tampered": "invalid"}
-    # Four controls, four of themselves, and three across: one side of the split has one person, whom nobody there can drive.
-    assert told["chapter-4.json"]["labels"] == {"fake": 7, "real": 4}
+    # Two people on either side of the split: four controls, four of themselves, and four across.
+    assert told["chapter-4.json"]["labels"] == {"fake": 8, "real": 4}
     # Four people cannot carry an AUC with an interval: the figure is refused, not made up.
     assert all("needs at least" in row["value"] for row in told["chapter-6.json"]["board"])
