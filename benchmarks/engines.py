@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from gioconda.core.cores import keep_to
+from gioconda.core.cores import keep_to, settle
 from gioconda.core.errors import UsageError
 
 __all__ = ["Engine", "engine"]
@@ -30,14 +30,6 @@ class _Here:
                 yield task, error
 
 
-def _quiet() -> None:
-    """In a worker: one thread each, since there are as many workers as cores; Ctrl-C is the parent's business."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    keep_to(1)
-
-
 class _Processes:
     """A pool of processes that survives the death of one: its task is tried once more, then reported."""
 
@@ -51,7 +43,7 @@ class _Processes:
 
         # spawn: a fork of a process with OpenMP or codec threads in it may hang
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(self.jobs, mp_context=context, initializer=_quiet)
+        self._pool = ProcessPoolExecutor(self.jobs, mp_context=context, initializer=settle)
 
     def map(self, work: Callable[[Any, Any], Any], plan: Any, tasks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         from concurrent.futures import FIRST_COMPLETED, wait

@@ -17,7 +17,7 @@ from typing import Any
 from detect.base import Detector
 from detect.contain import FAILED, failed, run
 from detect.footage import wanted
-from gioconda.core.cores import cores, keep_to
+from gioconda.core.cores import cores, settle
 from gioconda.core.errors import GiocondaError, MediaError
 from gioconda.core.types import Footage, Sample
 
@@ -71,7 +71,7 @@ class _Lookers:
         self._pool = self._fresh()
 
     def _fresh(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self.jobs, mp_context=get_context("spawn"), initializer=_settle)
+        return ProcessPoolExecutor(self.jobs, mp_context=get_context("spawn"), initializer=settle)
 
     def submit(self, *job: Any) -> Future[Look]:
         try:
@@ -86,7 +86,7 @@ class _Lookers:
             return future.result()
         except BrokenProcessPool:
             pass
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_settle) as alone:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=settle) as alone:
             try:
                 return alone.submit(_look, *job).result()
             except BrokenProcessPool:
@@ -94,14 +94,6 @@ class _Lookers:
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _settle() -> None:
-    """One thread a looker, and Ctrl-C left to the parent."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    keep_to(1)
 
 
 @dataclass(frozen=True)

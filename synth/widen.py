@@ -85,8 +85,9 @@ def _spectral(new: _Spectral, old: _Spectral, rows: Rows, *, silent: bool) -> No
     kept[rows(len(old.weight))] = True
     here = torch.zeros_like(new.weight)
     here[kept, : old.weight.shape[1]] = old.weight
-    fresh = _complement(here[kept].flatten(1), int((~kept).sum())) * old.sigma()
-    here[~kept] = 0 if silent else fresh.view(-1, *here.shape[1:])
+    if not silent:
+        fresh = _complement(here[kept].flatten(1), int((~kept).sum())) * old.sigma()
+        here[~kept] = fresh.view(-1, *here.shape[1:])
     new.weight.copy_(here)
     new.u.zero_()[kept] = old.u
     v = torch.zeros_like(here[0])

@@ -16,3 +16,21 @@ def _own_folders(tmp_path_factory, monkeypatch):
         monkeypatch.setenv(f"GIOCONDA_{name.upper()}", str(base / name))
     monkeypatch.delenv("GIOCONDA_LANDMARKER", raising=False)
     monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture
+def served():
+    """A function that puts a request handler on a port of this computer, for the test's time, and gives its address."""
+    import threading
+    from http.server import ThreadingHTTPServer
+
+    servers = []
+
+    def serve(handler):
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["cores", "environment", "keep_to"]
+__all__ = ["cores", "environment", "keep_to", "settle"]
 
 _OURS = "GIOCONDA_CORES"
 _LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
@@ -19,7 +19,7 @@ def cores() -> int:
     """Cores this process may keep busy: those the system lets it run on, or fewer in a worker that shares them with others."""
     seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     told = os.environ.get(_OURS, "")
-    return max(1, min(seen, int(told))) if told.isdigit() else seen
+    return max(1, min(seen, int(told))) if told.isdecimal() else seen
 
 
 def environment(count: int) -> dict[str, str]:
@@ -32,3 +32,11 @@ def keep_to(count: int) -> None:
     os.environ.update(environment(count))
     if "cv2" in sys.modules:  # imported later, it reads the environment
         sys.modules["cv2"].setNumThreads(count)
+
+
+def settle() -> None:
+    """In one of as many workers as there are cores: one core, and Ctrl-C left to the parent."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_to(1)

@@ -332,10 +332,9 @@ def test_scores_from_a_table_say_nothing_of_degraded_clips(clips, tiny, tmp_path
 
 
 @pytest.fixture
-def service():
+def service(served):
     """Somebody else's service: answers with the mean of the frames it was sent."""
-    import threading
-    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from http.server import BaseHTTPRequestHandler
 
     from detect import wire
 
@@ -351,10 +350,7 @@ def service():
         def log_message(self, *_):
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Judge)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/judge"
-    server.shutdown()
+    return served(Judge) + "/judge"
 
 
 def brightness_onnx(path):

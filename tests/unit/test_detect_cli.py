@@ -3,9 +3,8 @@
 import csv
 import io
 import json
-import threading
 from fractions import Fraction
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import numpy as np
 import pytest
@@ -120,7 +119,7 @@ def test_training_from_the_command_line_refuses_a_set_of_one_class(tmp_path):
 
 
 @pytest.fixture
-def service():
+def service(served):
     """A service on this computer that answers as its path asks."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -142,10 +141,7 @@ def service():
         def log_message(self, *args):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    return served(Handler)
 
 
 def test_a_service_is_asked_and_believed_only_when_it_answers_well(service, monkeypatch):
