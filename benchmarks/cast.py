@@ -1,7 +1,8 @@
 """The embedded labelled set: puppets, and fakes of puppets made by methods whose names are their labels; from seeds alone.
 
 Every clip, real or fake, is encoded by the same encoder with the same settings from frames of the same size and number, so
-that nothing but the picture tells them apart. A fake shares the identity and source of the take it was made from.
+that nothing but the picture tells them apart. Credentials lie beside the clips, not in them: a signature has a time and a key,
+and the clips' bytes, by which results refer to them, come from seeds alone. A fake shares the identity and source of the take it was made from.
 ``face-swap`` puts another puppet's face on, colour-matched and feathered; every other method is a generator of
 :mod:`synth.generators` that reenacts the take it learned from: ``warp`` (one photograph, warped) and ``few-shot``.
 """
@@ -18,14 +19,14 @@ from numpy.typing import NDArray
 
 from gioconda.core.files import sha256_of, write_json
 from gioconda.core.index import Index
-from gioconda.core.types import Label, Sample
+from gioconda.core.types import Claim, Ingredient, Label, Sample
 
 if TYPE_CHECKING:
     from synth.puppets import Performance
 
 __all__ = ["build", "face_swap", "generators", "reenacted", "size"]
 
-_VERSION = 3
+_VERSION = 4
 Frames = NDArray[np.uint8]
 
 
@@ -123,6 +124,7 @@ def build(
 
 def _make(data: Mapping[str, Any], home: Path, advance: Callable[..., None]) -> Index:
     from gioconda.core.media import write_video
+    from provenance import sign
     from synth import puppets
 
     identities, takes = int(data.get("identities", 16)), int(data.get("takes", 2))
@@ -133,10 +135,30 @@ def _make(data: Mapping[str, Any], home: Path, advance: Callable[..., None]) -> 
         return [puppets.perform(first + i, first + i * 17 + take, frames=frames, size=side) for take in range(takes)]
 
     samples = []
+    made_from: dict[tuple[int, int], str] = {}  # a take → sha256 of its clip
 
-    def keep(name: str, clip: Frames, like: Performance, **about: Any) -> None:
+    def keep(name: str, clip: Frames, like: Performance, donor: Performance | None = None, **about: Any) -> None:
         path = home / f"{name}.mp4"
         write_video(path, iter(clip), fps=like.fps, codec="h264", crf=18, force=True)
+        fake = about["label"] == Label.FAKE
+        if not fake:
+            made_from[like.identity, like.motion] = sha256_of(path)
+        parts = [take for take in (like, donor) if take is not None] if fake else []
+        claim = Claim(
+            title=path.name,
+            task="self-reenactment" if fake and donor is None else "face-swap" if fake else "control",
+            label=str(about["label"]),
+            generator=about.get("generator", "cast"),
+            generator_version=str(_VERSION),
+            ingredients=tuple(
+                Ingredient("source", made_from[take.identity, take.motion], f"puppet-{take.identity}") for take in parts
+            ),
+            licence=puppets.LICENCE,
+            consent="embedded",
+            split="test",
+            identity=f"puppet-{like.identity}",
+        )
+        sign.sign_file(path, None, claim, sidecar=True, force=True)
         identity, source = f"puppet-{like.identity}", f"puppet-{like.identity}-take-{like.motion}"
         samples.append(
             Sample(
@@ -153,14 +175,25 @@ def _make(data: Mapping[str, Any], home: Path, advance: Callable[..., None]) -> 
 
     last = perform(identities - 1)
     previous = last  # the donor of the first puppet's face swaps
+    for take, performance in enumerate(last):
+        keep(f"real-{identities - 1:03d}-{take}", performance.frames, performance, label=Label.REAL)
     for i in range(identities):
         own = perform(i) if i < identities - 1 else last
-        for take, performance in enumerate(own):
+        for take, performance in enumerate(own if own is not last else ()):
             keep(f"real-{i:03d}-{take}", performance.frames, performance, label=Label.REAL)
         for generator in generators(data):
             for take, clip in enumerate(_fakes(generator, own, previous)):
-                more = {"donor": f"puppet-{previous[0].identity}"} if generator == "face-swap" else {}
-                keep(f"{generator}-{i:03d}-{take}", clip, own[take], label=Label.FAKE, generator=generator, extra=more)
+                donor = previous[0] if generator == "face-swap" else None
+                more = {"donor": f"puppet-{donor.identity}"} if donor else {}
+                keep(
+                    f"{generator}-{i:03d}-{take}",
+                    clip,
+                    own[take],
+                    donor,
+                    label=Label.FAKE,
+                    generator=generator,
+                    extra=more,
+                )
         previous = own
     card = {"name": "cast", "made by": f"benchmarks.cast {_VERSION}", "data": dict(data), "licence": puppets.LICENCE}
     index = Index(tuple(samples), home, {})

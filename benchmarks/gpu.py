@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gioconda.core.cores import cores
 from gioconda.core.files import sha256_of, write_json
 
 __all__ = ["Chapter", "main", "pieces", "plan"]
@@ -63,7 +63,7 @@ def plan(out: Path, sources: tuple[str, ...], preset: str, device: str) -> list[
             "speed", (sys.executable, "-m", "benchmarks.speed.synth", "--device", device, "--json", str(out / "speed.json")), 0.16, _json("speed.json")
         ),
         Chapter(
-            "prepare", (*CLI, "synth", "prepare", *sources, "--out", str(shards), "--size", size, "--jobs", str(os.cpu_count() or 1)), 0.12,
+            "prepare", (*CLI, "synth", "prepare", *sources, "--out", str(shards), "--size", size, "--jobs", str(cores())), 0.12,
             _json("shards", "prepare.json"),
         ),
         Chapter(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gioconda.core.media import Limits
     from provenance.trust import Trust
 
-__all__ = ["Examiner", "check", "examine"]
+__all__ = ["Examiner", "check", "examine", "unread"]
 
 DENSE_SECONDS = 60.0  # clips up to this long are also followed frame by frame, for detectors of motion
 STILLS = 8  # thumbnails along each face's strip
@@ -167,6 +167,13 @@ class Examiner:
         looked_up = hasattr(detector, "lookup")
         reading = detector.of(*names) if looked_up else detect.run(detector, footage, timeout=self.timeout)
         return _judge(reading, footage)
+
+
+def unread(report: Report) -> MediaError | None:
+    """The error of a file in which neither a picture nor a credential could be read, so that a report would say nothing else."""
+    if report.errors and "width" not in report.facts and report.provenance.state == ProvenanceState.UNREADABLE:
+        return MediaError(report.errors[-1], report.title)
+    return None
 
 
 def _shipped() -> list[str]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda.core.cores import keep_to
+from gioconda.core.cores import keep_to, settle
 from gioconda.core.errors import GiocondaError, UsageError
 from gioconda.core.files import append_row, read_rows, write_json
 from synth.sources import Entry, entries
@@ -226,7 +226,7 @@ def _local(todo: list[Entry], job: Prepare, jobs: int) -> Iterator[_Result]:
         yield from (crops(entry, job) for entry in todo)
         return
     # Spawned, not forked: the parent may hold threads of torch, OpenCV or a test runner.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=keep_to, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=settle) as pool:
         waiting: set[Future[_Result]] = set()
         rest = iter(todo)
         try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gioconda.cli.common import Force, JsonFlag, Output, emit, notice, parse_outputs, settings
+from gioconda.cli.common import Force, JsonFlag, Output, complain, emit, notice, parse_outputs, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def check(
 
     from gioconda.core.errors import GiocondaError
     from gioconda.core.files import refuse_overwrite
-    from gioconda.examine import Examiner
+    from gioconda.examine import Examiner, unread
     from gioconda.policy import Policy, outcome
     from gioconda.render.rows import row
     from gioconda.render.wording import language
@@ -98,16 +98,21 @@ def check(
         except GiocondaError as error:
             if settings.debug:
                 raise
-            notice(f"gioconda: {error}")
+            complain(error)
             incomplete = True
             continue
+        if nothing := unread(report):
+            complain(nothing)
         incomplete |= bool(report.errors)
         tripped += [f"{title}: {why}" for why in policy.tripped(row(report))]
         reports.append(report)
     result = outcome(tripped, incomplete)
     for format, file in wanted:
-        text = _render(format, reports, spoken, result, color=file is None and sys.stdout.isatty())
-        if file and file != "-":
+        kept = bool(file) and file != "-"
+        # On a terminal the one line on stderr says it all; a file or a program gets the whole report.
+        shown = reports if kept or format != "text" else [r for r in reports if not unread(r)]
+        text = _render(format, shown, spoken, result, color=file is None and sys.stdout.isatty())
+        if file and kept:
             from gioconda.core.files import write_text
 
             write_text(Path(file), text if text.endswith("\n") else text + "\n")

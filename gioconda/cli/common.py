@@ -68,7 +68,7 @@ def notice(message: str) -> None:
 
 def complain(error: Exception) -> None:
     """Say on stderr what went wrong with one of many, -q or not."""
-    print(clean(str(error)), file=sys.stderr, flush=True)
+    print(f"gioconda: {clean(str(error))}", file=sys.stderr, flush=True)
 
 
 def clean(text: str) -> str:

@@ -261,9 +261,10 @@ class Examine:
         self.examiner = Examiner(detectors, trust=lists.load(trust, development=development))
 
     def __call__(self, task: dict[str, Any], progress: Any) -> dict[str, Any]:
+        from gioconda.examine import unread
         from gioconda.render.as_json import document
 
         report = self.examiner.examine(task["path"], title=task["title"], progress=progress)
-        if report.errors and "width" not in report.facts and report.provenance.state == "unreadable":
-            raise GiocondaError(report.errors[0])
+        if nothing := unread(report):
+            raise GiocondaError(nothing.what)
         return document(report)

@@ -1,5 +1,6 @@
 """Through the command line: whatever is given, one clear line with what, where and hint; no traceback, nothing left behind."""
 
+import json
 import os
 import subprocess
 import sys
@@ -80,8 +81,10 @@ def test_what_is_no_file_is_refused_at_once(gioconda, material, name):
 
 @pytest.mark.parametrize("name", ["empty.mp4", "text.mp4", NAME])
 def test_what_is_no_clip_is_incomplete_and_says_so(gioconda, material, name):
-    code, out, _ = gioconda("check", "--detectors", "none", material / name)
-    assert code == 4 and shown(name) in out and "no picture in the file could be decoded" in out
+    code, out, err = gioconda("check", "--detectors", "none", material / name)
+    assert code == 4 and not out and shown(name) in line(err) and line(err).endswith(")")
+    code, out, err = gioconda("check", "--detectors", "none", "--json", material / name)
+    assert code == 4 and json.loads(out)["errors"] and line(err), "for a program there is a document all the same"
     code, out, _ = gioconda("provenance", "read", material / name)
     assert code == 4 and shown(name) in out and "unreadable" in out
     code, _, err = gioconda("synth", "reenact", "--generator", "warp", "--consent", "embedded", "--drive", "cast:1/1",

@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks import cast
 from gioconda.core.media import Clip
-from gioconda.core.types import Label
+from gioconda.core.types import Label, ProvenanceState
+from provenance.read import read
 
 DATA = {
     "kind": "cast",
@@ -43,6 +44,15 @@ def test_the_container_does_not_tell_real_from_fake(made):
             f = clip.facts
             facts.append((f.codec, f.width, f.height, f.fps, f.frame_count, f.pix_fmt, f.encoder, f.profile))
     assert len(set(facts)) == 1
+
+
+def test_every_clip_has_its_credential_beside_it(made):
+    takes = {s.sha256 for s in made if s.label == Label.REAL}
+    for sample in made:
+        found = read(made.resolve(sample))
+        assert found.state == ProvenanceState.VALID and found.label["label"] == str(sample.label)
+        sources = set(found.label.get("source_sha256", ()))
+        assert len(sources) == {"": 0, "warp": 1, "face-swap": 2}[sample.generator] and sources <= takes
 
 
 def test_fakes_differ_from_their_real_clip_where_the_face_is(made):
