@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,6 @@ class Clips:
         if sample.split == "test":
             raise TestSplitError("belongs to a test split, which training never opens", where=sample.path)
         return self.indexes[self.home[i]].resolve(sample)
-
-    def subset(self, rows: Sequence[int]) -> Clips:
-        return replace(self, samples=tuple(self.samples[i] for i in rows), home=tuple(self.home[i] for i in rows))
 
     @property
     def labels(self) -> Array:

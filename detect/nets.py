@@ -7,7 +7,7 @@ weights store, or from a model hub when one is named (``hub:OWNER/NAME``: the on
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -264,8 +264,3 @@ class NetDetector:
             values, at = self.scores(face.crops)
             series.append(TrackScore(face.track, tuple(face.times[at].tolist()), tuple(values.tolist())))
         return reading(self, footage, series)
-
-
-def with_size(shape: Shape, size: int | None) -> Shape:
-    """The shape at another crop size, where one is given."""
-    return replace(shape, size=size) if size else shape

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from gioconda.core.types import Frames
 from provenance.mark_code import CODED_BITS, decode, encode
 
-__all__ = ["ALGORITHM", "MarkReading", "embed", "read", "soft_binding"]
+__all__ = ["ALGORITHM", "MarkReading", "embed", "read"]
 
 ALGORITHM = "org.gioconda.mark.1"
 GRID = 256  # pixels a side of the canonical luma
@@ -212,8 +211,3 @@ def _read(frames: Frames, most: int, kept: tuple[float, float] = (1.0, 1.0)) -> 
         total += _project(coefficients, _scale(coefficients))
     payload, errors = decode(total)
     return MarkReading(payload, errors, len(picks), kept)
-
-
-def soft_binding(payload: int) -> dict[str, Any]:
-    """The ``c2pa.soft-binding`` assertion's data that says this mark is in the pixels (C2PA 2.x, §9.3 soft bindings)."""
-    return {"alg": ALGORITHM, "blocks": [{"scope": {}, "value": f"{payload:016x}"}]}

@@ -79,10 +79,6 @@ class Trust:
         """Name and date of each list of a kind, for a report to say what was looked through."""
         return tuple((item.name, item.date) for item in self.lists if item.kind == kind)
 
-    def with_list(self, item: TrustList) -> Trust:
-        """These lists and one more; a list of the same name is replaced."""
-        return replace(self, lists=(*(known for known in self.lists if known.name != item.name), item))
-
 
 def store() -> Path:
     """The folder of stored lists."""

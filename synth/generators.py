@@ -7,7 +7,6 @@ Others register under the entry-point group ``gioconda.generators``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -117,9 +116,3 @@ def generator(name: str, **options: Any) -> TalkingHeads:
     if missing:
         raise UsageError(f"generator {name!r} lacks {', '.join(missing)}")
     return made
-
-
-def check_shots(frames: Sequence[Any], least: int = 1) -> None:
-    """Raise unless there are enough shots to learn from."""
-    if len(frames) < least:
-        raise UsageError(f"{len(frames)} shots, {least} are needed", where="--shots")
