@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -109,10 +110,9 @@ def _from_cast(entry: Entry, job: Prepare, start: float) -> _Result:
     from synth.puppets import perform
 
     identity, motion = (int(v) for v in entry.path.removeprefix("cast:").split("/"))
-    step = max(1, round(job.every * 25))
-    drawn = perform(identity, motion, frames=job.cast_frames * step, size=min(max(job.size, 256), 512))
-    kept = slice(0, None, step)
-    return _cut(entry, job, drawn.frames[kept], drawn.landmarks[kept], drawn.times[kept], len(drawn.frames), start)
+    rate = Fraction(25, max(1, round(job.every * 25)))  # a take is a function of time: only what is kept is drawn
+    drawn = perform(identity, motion, frames=job.cast_frames, size=min(max(job.size, 256), 512), fps=rate)
+    return _cut(entry, job, drawn.frames, drawn.landmarks, drawn.times, len(drawn.frames), start)
 
 
 def _from_clip(entry: Entry, job: Prepare, start: float) -> _Result:

@@ -27,10 +27,15 @@ def noise(rng: np.random.Generator, size: int, cells: int) -> NDArray[np.float32
     return np.asarray(cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC))
 
 
-def blob(at: Array, spread: tuple[float, float]) -> NDArray[np.float32]:
-    """A soft round spot, 1 in the middle; (SIDE, SIDE)."""
-    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
-    return np.asarray(np.exp(-(((x - at[0]) / spread[0]) ** 2) - ((y - at[1]) / spread[1]) ** 2))
+def blob(at: Array, spread: tuple[float, float]) -> NDArray[np.float64]:
+    """A soft round spot, 1 in the middle; (SIDE, SIDE). Nothing where it would be less than 1e-13."""
+    out = np.zeros((SIDE, SIDE))
+    (left, right), (top, bottom) = (
+        (max(0, int(c - 5.5 * s)), max(0, min(SIDE, int(c + 5.5 * s) + 1))) for c, s in zip(at, spread, strict=True)
+    )
+    x, y = np.arange(left, right)[None], np.arange(top, bottom)[:, None]
+    out[top:bottom, left:right] = np.exp(-(((x - at[0]) / spread[0]) ** 2) - ((y - at[1]) / spread[1]) ** 2)
+    return out
 
 
 def mask(points: Array, blur: float) -> NDArray[np.float32]:
@@ -49,9 +54,13 @@ def stroke(points: Array, width: int, blur: float) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(out, (0, 0), blur) if blur else out)
 
 
-def mix(image: NDArray[np.float32], colour: Array, cover: NDArray[np.float32]) -> None:
+def mix(image: NDArray[np.float32], colour: Array, cover: NDArray[np.floating]) -> None:
     """Lay a colour over the picture, in place, where ``cover`` in [0, 1] says."""
-    image += (np.asarray(colour, np.float32) - image) * np.clip(cover, 0, 1)[..., None]
+    rows, columns = np.flatnonzero(cover.any(1)), np.flatnonzero(cover.any(0))
+    if not len(rows):
+        return
+    part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]  # most strokes touch little of the picture
+    image[part] += (np.asarray(colour, np.float32) - image[part]) * np.clip(cover[part], 0, 1)[..., None]
 
 
 def fixed(p: Array) -> tuple[int, int]:

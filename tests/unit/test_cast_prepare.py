@@ -84,6 +84,17 @@ def test_shards_hold_faces_where_the_landmarks_say():
         assert np.ptp(middles, axis=0).max() > 0.3
 
 
+def test_a_cast_is_drawn_as_often_as_frames_are_kept(tmp_path):
+    prepare(Prepare(sources=("cast:3-3",), size=64, cast_frames=9, every=0.2, min_face=20), tmp_path)
+    found = ShardSet(tmp_path)
+    frames = sorted((found[k] for k in range(len(found))), key=lambda f: f.time)
+    assert [round(f.time, 6) for f in frames] == [round(0.2 * k, 6) for k in range(9)]
+    drawn = puppet(3, 3000, frames=41)
+    apart = np.linalg.norm(drawn.landmarks[::5, 36] - drawn.landmarks[::5, 45], axis=1)
+    kept = np.linalg.norm([f.landmarks[36] - f.landmarks[45] for f in frames], axis=1)
+    assert np.ptp(kept / apart) < 0.005 * np.mean(kept / apart), "the moments of the take, in one crop"
+
+
 def test_a_steady_crop_keeps_the_motion_and_every_landmark():
     drawn = puppet()
     matrix = steady(drawn.landmarks, (256, 256), 128)

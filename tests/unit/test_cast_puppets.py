@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from cast_material import puppet
@@ -12,13 +14,13 @@ from synth import puppet_head as head
 from synth.puppets import perform
 
 
-def against_dlib(people, motions, frames, every):
+def against_dlib(people, motions, frames, fps):
     """Share of frames in which dlib finds the face, and its mean landmark error in inter-ocular distances."""
     mark = DlibLandmarker()
     found, errors = [], []
     for identity, motion in zip(people, motions, strict=True):
-        drawn = perform(identity, motion, frames=frames)
-        for k in range(0, frames, every):
+        drawn = perform(identity, motion, frames=frames, fps=fps)
+        for k in range(frames):
             boxes = mark.detect([drawn.frames[k]])[0]
             found.append(len(boxes) > 0)
             if len(boxes):
@@ -29,13 +31,13 @@ def against_dlib(people, motions, frames, every):
 
 
 def test_found_by_dlib_with_true_landmarks():
-    share, error, n = against_dlib(range(1000, 1005), range(5), 13, 6)
+    share, error, n = against_dlib(range(1000, 1005), range(5), 3, 4)
     assert n == 15 and share >= 0.93 and error < 0.06
 
 
 @pytest.mark.slow
 def test_found_by_dlib_many():
-    share, error, n = against_dlib(range(1000, 1030), range(30), 51, 25)
+    share, error, n = against_dlib(range(1000, 1030), range(30), 3, 1)
     assert n == 90 and share >= 0.95 and error < 0.06
 
 
@@ -43,6 +45,12 @@ def test_same_numbers_same_pixels_and_a_longer_take_begins_as_the_shorter():
     first, again = perform(7, 9, frames=5, size=96), perform(7, 9, frames=8, size=96)
     assert np.array_equal(first.landmarks, again.landmarks[:5])
     assert np.array_equal(first.frames, again.frames[:5])
+
+
+def test_a_take_is_the_same_at_any_rate():
+    often, seldom = perform(7, 9, frames=21, size=96), perform(7, 9, frames=3, size=96, fps=Fraction(5, 2))
+    assert np.allclose(often.times[::10], seldom.times)
+    assert np.abs(often.landmarks[::10] - seldom.landmarks).max() < 0.01 < np.ptp(often.landmarks, 0).max()
 
 
 def test_identity_and_motion_are_seeded_apart():

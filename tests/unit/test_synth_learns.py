@@ -31,10 +31,11 @@ def take(identity, frames, motion=0):
     """A puppet's crops and landmarks at 64 px, 0.2 s apart."""
     from synth.puppets import perform
 
-    drawn = perform(identity, motion, frames=5 * frames, size=128)
-    pictures, points = drawn.frames[::5], drawn.landmarks[::5]
-    matrix = steady(points, (128, 128), SIZE)
-    return np.stack([crop(p, matrix, SIZE) for p in pictures]), np.stack([apply(matrix, p) for p in points])
+    drawn = perform(identity, motion, frames=frames, size=128, fps=5)
+    matrix = steady(drawn.landmarks, (128, 128), SIZE)
+    return np.stack([crop(p, matrix, SIZE) for p in drawn.frames]), np.stack(
+        [apply(matrix, p) for p in drawn.landmarks]
+    )
 
 
 @pytest.fixture(scope="module")
