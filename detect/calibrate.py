@@ -10,8 +10,9 @@ import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +24,16 @@ from gioconda.core.files import write_json
 from gioconda.core.index import Index
 from gioconda.core.types import Calibrated, Footage, Label, Level, Reading
 
-__all__ = ["Calibration", "judge", "measures", "selective_risk", "temperature", "threshold"]
+__all__ = ["Calibration", "Scored", "judge", "measures", "selective_risk", "temperature", "threshold"]
 
 Array = NDArray[Any]
 SCHEMA = "gioconda.calibration/1"
 STRONG = 0.05  # upper end of the interval of the false-alarm rate at or below which a signal is strong
 SIGNAL = 0.10  # false-alarm rate at or below which a signal was found
-MEASURES = ("face_px", "detail", "seconds")
+MEASURES = ("face_px", "detail", "seconds", "side")
 FEWEST = 20  # real clips a calibration set needs at all
-FEWEST_STRATUM = 50  # and a stratum, to speak for itself; below, the whole set speaks
+FEWEST_STRATUM = 50  # and a stratum, to speak for itself; below, it is on the card and silent
+SIDES = (360.0, 720.0)  # fixed, as video is published: where all clips are of one size, they do not speak of another
 
 
 def interval(alarms: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -48,7 +50,7 @@ def measures(footage: Footage) -> dict[str, float]:
     """What decides how like the calibration set a clip is, of its largest face.
 
     ``face_px`` : median extent of the face, pixels. ``detail`` : log of the mean fine residual in the face, log grey levels.
-    ``seconds`` : how long the face is there.
+    ``seconds`` : how long the face is there. ``side`` : the picture's shorter side, pixels.
     """
     from detect import moments
 
@@ -60,7 +62,26 @@ def measures(footage: Footage) -> dict[str, float]:
         "face_px": float(np.median(face_px(track.landmarks))),
         "detail": moments.detail(face),
         "seconds": float(track.times[-1] - track.times[0]),
+        "side": float(min(footage.frames.shape[1:3])),
     }
+
+
+class Scored(NamedTuple):
+    """A real clip's score. clip : which; a clip may be scored once for each quality. rung : of the codec ladder, empty = not told."""
+
+    clip: str
+    score: float
+    measures: Mapping[str, float]
+    rung: str = ""
+
+
+def _names(measure: str, edges: Sequence[float]) -> tuple[str, ...]:
+    """What the strata between these edges are called, wherever a rate is quoted."""
+    if measure == "detail":
+        return ("soft", "middling", "fine")
+    what = {"face_px": "face", "side": "shorter side"}[measure]
+    between = (f"{what} {low:.0f} to {high:.0f} px" for low, high in pairwise(edges))
+    return (f"{what} under {edges[0]:.0f} px", *between, f"{what} from {edges[-1]:.0f} px")
 
 
 @dataclass(frozen=True)
@@ -68,7 +89,7 @@ class Calibration:
     """A calibration card.
 
     scores : stratum → scores of real clips, ascending; ``all`` is always there. clips : stratum → number of different clips.
-    edges : detail at which strata part. span : measure → (least, most) that is read, None = no end. temperature : of the fit,
+    edges : measure → where its strata part. span : measure → (least, most) that is read, None = no end. temperature : of the fit,
     or None. thresholds : nominal false-positive rate → score, or None where the set is too small to promise it.
     """
 
@@ -79,21 +100,33 @@ class Calibration:
     protocol: str
     scores: Mapping[str, tuple[float, ...]]
     clips: Mapping[str, int]
-    edges: tuple[float, ...] = ()
+    edges: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     span: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
     temperature: float | None = None
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
     selective: tuple[Mapping[str, float], ...] = ()
     note: str = ""
 
-    STRATA = ("soft", "middling", "fine")
+    @property
+    def kinds(self) -> dict[str, tuple[str, ...]]:
+        """What parts the set → its strata. ``compression`` is by rungs, which nobody knows of a stranger's clip: it is told, and
+        never chosen by :meth:`strata`; detail in the face stands for it there."""
+        kinds = {measure: _names(measure, edges) for measure, edges in self.edges.items()}
+        rungs = tuple(name for name in self.scores if name != "all" and name not in sum(kinds.values(), ()))
+        return kinds | ({"compression": rungs} if rungs else {})
 
-    def stratum(self, detail: float) -> str:
-        """The stratum a clip of this detail belongs to; ``all`` where it holds too few clips."""
-        if not self.edges:
-            return "all"
-        name = self.STRATA[int(np.searchsorted(self.edges, detail))]
-        return name if self.clips.get(name, 0) >= FEWEST_STRATUM else "all"
+    def speaks(self, stratum: str) -> bool:
+        """Whether a stratum says something for itself: it holds enough clips, and not every one."""
+        return self.clips[stratum] >= FEWEST_STRATUM and len(self.scores[stratum]) < len(self.scores["all"])
+
+    def strata(self, found: Mapping[str, float]) -> list[str]:
+        """The strata that a clip of these measures belongs to and that speak for themselves; else ``all``."""
+        own = [
+            _names(measure, edges)[int(np.searchsorted(edges, found[measure], side="right"))]
+            for measure, edges in self.edges.items()
+            if measure in found
+        ]
+        return [name for name in own if self.speaks(name)] or ["all"]
 
     def false_alarm(self, score: float, stratum: str = "all") -> tuple[float, float, float, int]:
         """(rate, low, high, n): the share of the stratum's real clips that score at least this, its 95 % interval, and how many."""
@@ -134,7 +167,11 @@ class Calibration:
             raise WeightsError(f"is not a {SCHEMA} document", where=str(path))
         document["scores"] = {key: tuple(value) for key, value in document["scores"].items()}
         document["span"] = {key: tuple(value) for key, value in document["span"].items()}
-        document["edges"], document["selective"] = tuple(document["edges"]), tuple(document["selective"])
+        edges = document["edges"]
+        if isinstance(edges, list):  # a card of before, with strata of detail alone
+            edges = {"detail": edges} if edges else {}
+        document["edges"] = {key: tuple(value) for key, value in edges.items()}
+        document["selective"] = tuple(document["selective"])
         return cls(**document)
 
 
@@ -156,8 +193,9 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
     if why:
         silent = replace(reading, score=None, series=(), abstained=f"outside what was calibrated: {why}")
         return Calibrated(silent, Level.NOT_ASSESSED, calibration_set=card.name, date=card.date)
-    stratum = card.stratum(found["detail"]) if "detail" in found else "all"
-    rate, low, high, n = card.false_alarm(reading.score, stratum)
+    told = {name: card.false_alarm(reading.score, name) for name in card.strata(found)}
+    stratum = max(told, key=lambda name: (told[name][0], told[name][2]))  # the one in which such a score means least
+    rate, low, high, n = told[stratum]
     level = Level.NO_STRONG_SIGNAL
     if rate <= SIGNAL:
         level = Level.STRONG_SIGNAL if high <= STRONG else Level.SIGNAL
@@ -246,6 +284,12 @@ _SPAN: Mapping[str, Callable[[float, float], tuple[float, float | None]]] = {
     "seconds": lambda least, most: (least / 1.25, None),
 }
 
+_EDGES: Mapping[str, Callable[[Array], tuple[float, ...]]] = {
+    "detail": lambda values: tuple(map(float, np.quantile(values, [1 / 3, 2 / 3]))),
+    "face_px": lambda values: tuple(map(float, np.unique(np.round(np.quantile(values, [1 / 3, 2 / 3]))))),
+    "side": lambda values: SIDES,
+}
+
 
 def make(
     detector: str,
@@ -253,11 +297,11 @@ def make(
     name: str,
     date: str,
     protocol: str,
-    real: Sequence[tuple[str, float, Mapping[str, float]]],
+    real: Sequence[Scored],
     fakes: Sequence[float] = (),
     note: str = "",
 ) -> Calibration:
-    """A card from scores of real clips: rows (clip id, score, measures); a clip may appear once for each quality it was seen in.
+    """A card from scores of real clips, parted by each of detail, face size, picture size and rung.
 
     fakes : scores of fakes of methods unseen, for temperature and the selective-risk curve only; no rate rests on them.
     """
@@ -267,19 +311,23 @@ def make(
             where=name,
             hint="an alarm rate from fewer would be an anecdote",
         )
-    ids = np.array([row[0] for row in real])
-    scores = np.array([row[1] for row in real])
-    detail = np.array([row[2].get("detail", np.nan) for row in real])
-    edges = tuple(float(v) for v in np.nanquantile(detail, [1 / 3, 2 / 3])) if np.isfinite(detail).all() else ()
+    ids = np.array([row.clip for row in real])
+    scores = np.array([row.score for row in real])
+    rungs = np.array([row.rung for row in real])
     rows: dict[str, Array] = {"all": np.ones(len(ids), bool)}
-    if edges:
-        which = np.searchsorted(edges, detail)
-        rows |= {stratum: which == k for k, stratum in enumerate(Calibration.STRATA)}
+    edges: dict[str, tuple[float, ...]] = {}
     span: dict[str, tuple[float, float | None]] = {}
     for key in MEASURES:
-        values = np.array([row[2].get(key, np.nan) for row in real])
-        if np.isfinite(values).all():
+        values = np.array([row.measures.get(key, np.nan) for row in real])
+        if not np.isfinite(values).all():
+            continue
+        if key in _SPAN:
             span[key] = _SPAN[key](float(values.min()), float(values.max()))
+        if key in _EDGES:
+            edges[key] = _EDGES[key](values)
+            which = np.searchsorted(edges[key], values, side="right")
+            rows |= {name: which == k for k, name in enumerate(_names(key, edges[key]))}
+    rows |= {rung: rungs == rung for rung in dict.fromkeys(rungs.tolist()) if rung}
     alone = _one_a_clip(ids, scores)
     both = np.concatenate([alone, np.asarray(fakes, float)])
     labels = np.concatenate([np.zeros(len(alone), int), np.ones(len(fakes), int)])
@@ -301,8 +349,18 @@ def make(
     )
 
 
-def run(name: str, index: Index, set_name: str, *, force: bool = False, advance: Any = None) -> Calibration:
+def run(
+    name: str,
+    index: Index,
+    set_name: str,
+    *,
+    rungs: Sequence[str] = ("clean",),
+    force: bool = False,
+    advance: Any = None,
+) -> Calibration:
     """Score a set with a detector whose weights lie in a folder of the user's, and write ``calibration.json`` beside them.
+
+    rungs : of :data:`detect.extract.RUNGS`; real clips are scored on each, fakes on the first.
 
     Raises
     ------
@@ -311,6 +369,7 @@ def run(name: str, index: Index, set_name: str, *, force: bool = False, advance:
     """
     import datetime
 
+    from detect import extract
     from detect.contain import run as read
     from detect.footage import observe
     from detect.registry import WEIGHTS, load
@@ -322,7 +381,8 @@ def run(name: str, index: Index, set_name: str, *, force: bool = False, advance:
     if folder is None or folder.is_relative_to(WEIGHTS):
         raise UsageError("has no folder of its own to keep a card in", where=name, hint="give NAME:RUN, a run folder")
     refuse_overwrite(folder / "calibration.json", force)
-    real: list[tuple[str, float, Mapping[str, float]]] = []
+    extract.check(rungs)
+    real: list[Scored] = []
     fakes: list[float] = []
     protocol = "all"
     for sample in index:
@@ -330,16 +390,17 @@ def run(name: str, index: Index, set_name: str, *, force: bool = False, advance:
             advance()
         if sample.label == Label.UNKNOWN:
             continue
-        with Clip.open(index.resolve(sample)) as clip:
-            footage = observe(clip, [detector])
-        said = read(detector, footage)
-        if said.score is None:
-            continue
-        protocol = said.protocol
-        if sample.label == Label.REAL:
-            real.append((sample.sha256 or sample.path, said.score, measures(footage)))
-        else:
-            fakes.append(said.score)
+        for rung in rungs if sample.label == Label.REAL else rungs[:1]:
+            with extract.worse(index.resolve(sample), rung) as path, Clip.open(path) as clip:
+                footage = observe(clip, [detector])
+            said = read(detector, footage)
+            if said.score is None:
+                continue
+            protocol = said.protocol
+            if sample.label == Label.REAL:
+                real.append(Scored(sample.sha256 or sample.path, said.score, measures(footage), rung))
+            else:
+                fakes.append(said.score)
     today = datetime.date.today().isoformat()
     card = make(detector.id, detector.weights_sha256, set_name, today, protocol, real, fakes)
     card.write(folder)

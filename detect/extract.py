@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from detect import blend, calibrate, dynamics, moments
 from detect.base import Abstain
 from detect.dataset import Clips
+from gioconda.core.errors import UsageError
 from gioconda.core.files import atomic_path
 from gioconda.core.types import Footage
 
-__all__ = ["PARTS", "RUNGS", "SELF_BLEND", "Table", "extract", "table"]
+__all__ = ["PARTS", "RUNGS", "SELF_BLEND", "Table", "check", "extract", "table", "worse"]
 
 Array = NDArray[Any]
 VERSION = "4"  # raise it when a feature changes: what is cached under another version is not read
@@ -48,6 +49,24 @@ RUNGS = {
     "h264-crf40": Rung(40),
     "half-crf23": Rung(23, 0.5),
 }
+
+
+def check(rungs: Sequence[str]) -> None:
+    """Raise UsageError for a name that is no rung."""
+    for rung in rungs:
+        if rung not in RUNGS:
+            raise UsageError(f"no quality {rung!r}", hint=f"one of {', '.join(RUNGS)}")
+
+
+@contextmanager
+def worse(path: Path, rung: str) -> Iterator[Path]:
+    """A clip as it is on a rung, for the while; on ``clean`` the clip itself."""
+    change = RUNGS[rung]
+    if change is None:
+        yield path
+        return
+    with _worse(path, change) as file:
+        yield file
 
 
 def _footage(path: Path) -> tuple[Footage, str]:
@@ -91,7 +110,7 @@ def _vectors(footage: Footage) -> dict[str, Array]:
     out: dict[str, Array] = {}
     try:
         found = calibrate.measures(footage)
-        out["measures"] = np.array([[found[name] for name in calibrate.MEASURES]])
+        out["measures"] = np.array([[found[name] for name in calibrate.MEASURES if name != "side"]])
         face = moments.moments(footage)[0]
         rows = moments.windows(face.times)
         if rows:
@@ -109,8 +128,8 @@ def extract(path: Path, rung: str, seed: int = 0, prepared: tuple[Footage, str] 
     """Part → (W, F) of one clip on one rung; a part that cannot be measured is absent. prepared : the clean clip's footage."""
     from gioconda.core.media import Clip
 
-    if worse := RUNGS.get(rung):
-        with _worse(path, worse) as file:
+    if RUNGS.get(rung):
+        with worse(path, rung) as file:
             return _vectors(_footage(file)[0])
     footage, sampling = prepared or _footage(path)
     if rung == "clean":
@@ -214,8 +233,19 @@ def table(clips: Clips, rung: str, cache: Path, blends: int = 2) -> Table:
             if not path.exists():
                 continue
             with np.load(path, allow_pickle=False) as file:
-                for name in file.files:
-                    rows, of = gathered.setdefault(name, ([], []))
-                    rows.append(file[name])
-                    of += [i] * len(rows[-1])
+                found = {name: file[name] for name in file.files}
+            if "measures" in found:
+                side = _side(clips.path(i))  # no rung changes it, and a header tells it: it is not in the cache
+                found["measures"] = np.append(found["measures"], [[side]], 1)
+            for name, values in found.items():
+                rows, of = gathered.setdefault(name, ([], []))
+                rows.append(values)
+                of += [i] * len(values)
     return Table(rung, {name: (np.concatenate(rows), np.array(of)) for name, (rows, of) in gathered.items()})
+
+
+def _side(path: Path) -> float:
+    from gioconda.core.media import Clip
+
+    with Clip.open(path) as clip:
+        return float(min(clip.facts.width, clip.facts.height))

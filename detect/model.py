@@ -67,7 +67,8 @@ class Model:
         """Write ``model.safetensors`` and return its sha256."""
         from safetensors.numpy import save_file
 
-        meta = {"kind": self.kind, "facts": json.dumps(self.facts, sort_keys=True)}
+        # One entry: several are written in an order that changes from run to run, and the hash with it.
+        meta = {"facts": json.dumps({**self.facts, "kind": self.kind}, sort_keys=True)}
         with atomic_path(folder / "model.safetensors") as path:
             save_file({key: np.ascontiguousarray(value) for key, value in self.arrays.items()}, path, metadata=meta)
         return sha256_of(folder / "model.safetensors")
@@ -83,9 +84,11 @@ class Model:
         with safe_open(path, framework="numpy") as file:
             meta = file.metadata() or {}
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        if "kind" not in meta or "mean" not in arrays:
+        facts = json.loads(meta.get("facts", "{}"))
+        kind = facts.pop("kind", meta.get("kind"))  # of its own in files of before
+        if kind is None or "mean" not in arrays:
             raise WeightsError("is not one of our models", where=str(path))
-        return cls(meta["kind"], arrays, json.loads(meta.get("facts", "{}")))
+        return cls(kind, arrays, facts)
 
 
 def _trees(z: Array, a: dict[str, Array]) -> Array:

@@ -103,9 +103,7 @@ class Options:
     command: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        for rung in (*self.rungs, *self.tests):
-            if rung not in extract.RUNGS:
-                raise UsageError(f"no quality {rung!r}", hint=f"one of {', '.join(extract.RUNGS)}")
+        extract.check((*self.rungs, *self.tests))
         if "clean" not in self.tests:
             raise UsageError("clean is measured always", where="--tests")
 
@@ -299,11 +297,13 @@ def _papers(
         scores = validate.real_scores(groups, clips)
         measured, of = tables[rung].parts["measures"]
         real += [
-            (str(i), float(scores[i]), dict(zip(calibrate.MEASURES, map(float, row), strict=True)))
+            calibrate.Scored(
+                str(i), float(scores[i]), dict(zip(calibrate.MEASURES, map(float, row), strict=True)), rung
+            )
             for row, i in zip(measured, of, strict=True)
             if clips.labels[i] == 0 and np.isfinite(scores[i])
         ]
-    if len({row[0] for row in real}) < calibrate.FEWEST:
+    if len({row.clip for row in real}) < calibrate.FEWEST:
         return  # too few to state an alarm rate: the detector is uncalibrated, and every report of it says so
     clean = trained.unseen["person"]["clean"]
     fakes = [float(v) for group in clean for v in group.scores[group.fakes] if np.isfinite(v)]

@@ -11,6 +11,8 @@ from gioconda.cli.common import Force, JsonFlag, Output, clean, emit, notice, pa
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from detect.calibrate import Calibration
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Detectors: list, show, train, calibrate, score.",
@@ -90,9 +92,28 @@ def show(
             "clips": dict(calibration.clips),
             "thresholds": dict(calibration.thresholds),
             "span": dict(calibration.span),
+            "strata": _strata(calibration),
         }
     for format, file in parse_outputs(output, json, ("text", "json")):
         _write(j.dumps(document, indent=1) if format == "json" else _card_text(document), file)
+
+
+def _strata(card: Calibration) -> list[dict[str, Any]]:
+    """Each stratum's share of real clips at one score, that which a tenth of all of them reach: how far kinds of clip differ."""
+    import numpy as np
+
+    score = float(np.quantile(card.scores["all"], 0.9, method="higher"))
+    rows = []
+    for kind, names in {"all": ("all",), **card.kinds}.items():
+        for name in names:
+            rate, low, high, n = card.false_alarm(score, name) if card.scores[name] else (None, None, None, 0)
+            speaks = kind != "compression" and card.speaks(name)
+            told = {"score": round(score, 4), "false_alarm": rate, "low": low, "high": high}
+            rows.append({"kind": kind, "stratum": name, "clips": n, "speaks": speaks, **told})
+    return rows
+
+
+_KINDS = {"detail": "detail", "face_px": "face", "side": "picture", "compression": "compression"}
 
 
 def _card_text(card: dict[str, Any]) -> str:
@@ -117,6 +138,16 @@ def _card_text(card: dict[str, Any]) -> str:
     for rate, score in found["thresholds"].items():
         said = f"score ≥ {score:.3f}" if score is not None else "not promised: too few real clips"
         lines.append(f"             false alarms ≤ {float(rate):.1%} with 90 % confidence: {said}")
+    lines.append(
+        f"by quality   real clips of each kind that score ≥ {found['strata'][0]['score']:.3f}, 95 % interval, number of clips"
+    )
+    for row in found["strata"][1:]:
+        rate = (
+            "none" if row["false_alarm"] is None else f"{row['false_alarm']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+        )
+        few = row["kind"] != "compression" and not row["speaks"] and row["clips"] < found["clips"]["all"]
+        silent = "  too few to speak for themselves" if few else ""
+        lines.append(f"  {_KINDS[row['kind']]:<12}{row['stratum']:<28}{rate:<22}n = {row['clips']}{silent}")
     return "\n".join(lines)
 
 
@@ -334,9 +365,17 @@ def calibrate(
     ],
     set_name: Annotated[str, typer.Option("--name", help="What the set is called wherever a rate is quoted.")],
     split: Annotated[str | None, typer.Option("--split", help="Only this split.")] = None,
+    rungs: Annotated[
+        str,
+        typer.Option(
+            help="Qualities real clips are scored at, of clean, h264-crf23, h264-crf32, half-crf23, h264-crf40."
+        ),
+    ] = "clean",
     force: Force = False,
 ) -> None:
     """Find what scores mean: the false-alarm rate at each score on real clips the weights have not seen, by kind of clip.
+
+    Kinds are by picture size, face size, detail in the face, and compression (--rungs).
 
     Example: gioconda detect calibrate cnn:runs/mine --index newsroom.parquet --name "newsroom 2026"
     """
@@ -346,7 +385,7 @@ def calibrate(
     labelled = Index.read(index)
     labelled = labelled.filter(split=split) if split else labelled
     with progress("reading", len(labelled), "clips") as advance:
-        card = run(name, labelled, set_name, force=force, advance=advance)
+        card = run(name, labelled, set_name, rungs=tuple(rungs.split(",")), force=force, advance=advance)
     emit(f"{card.detector}: {card.clips['all']} real clips")
     for rate, cut in card.thresholds.items():
         emit(

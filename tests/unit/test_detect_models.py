@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detect import calibrate, dynamics, extract, golden, moments, train_features, validate
-from detect.calibrate import Calibration, interval, judge
+from detect.calibrate import Calibration, Scored, interval, judge
 from detect.dataset import Clips
 from detect.model import Model, fit, remember
 from detect.registry import WEIGHTS, load, shipped
@@ -46,6 +46,7 @@ def test_a_model_is_arrays_that_say_what_scikit_learn_said(kind, options, tmp_pa
         ours, theirs, atol=5e-3 if kind == "rbf" else 1e-6
     )  # support vectors are kept in half precision
     sha256 = model.save(tmp_path)
+    assert {model.save(tmp_path) for _ in range(4)} == {sha256}
     back = Model.load(tmp_path)
     np.testing.assert_array_equal(back.score(x), ours)
     assert sha256 == sha256_of(tmp_path / "model.safetensors")
@@ -236,7 +237,15 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
             for name in (*moments.PARTS, *moments.WINDOW_PARTS)
         }
         measured = (
-            np.stack([rng.uniform(100, 150, len(of)), rng.normal(0, 0.2, len(of)), rng.uniform(3, 8, len(of))], 1),
+            np.stack(
+                [
+                    rng.uniform(100, 150, len(of)),
+                    rng.normal(0, 0.2, len(of)),
+                    rng.uniform(3, 8, len(of)),
+                    np.full(len(of), 256),
+                ],
+                1,
+            ),
             np.arange(len(of)),
         )
         return extract.Table(rung, parts | {"dynamics": parts["spectrum"], "measures": measured})
@@ -261,6 +270,11 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
         assert "2 methods (a, b)" in card["trained_on"] and card["limits"] and len(card["evaluated"]) >= 2
         calibration = Calibration.read(tmp_path / "run" / name)
         assert calibration.clips["all"] == 24 and calibration.weights_sha256 == card["weights_sha256"]
+        assert set(calibration.kinds) == {"detail", "face_px", "side", "compression"}
+        assert calibration.clips["clean"] == calibration.clips["h264-crf32"] == 24
+        assert (
+            calibration.clips["shorter side under 360 px"] == 24 and calibration.clips["shorter side from 720 px"] == 0
+        )
         assert "face spans 60 pixels" in (calibration.unlike({"face_px": 60.0}) or "")
         assert "1.0 s; calibrated for at least" in (calibration.unlike({"seconds": 1.0}) or "")
         assert calibration.unlike({"face_px": 400.0, "seconds": 600.0, "detail": 0.0}) is None
@@ -307,7 +321,9 @@ def test_abstaining_on_the_doubtful_lowers_the_risk_of_the_rest():
 @pytest.fixture
 def card(tmp_path):
     rng = np.random.default_rng(0)
-    real = [(str(i), float(rng.normal()), {"detail": float(rng.uniform(0, 1)), "face_px": 100.0}) for i in range(400)]
+    real = [
+        Scored(str(i), float(rng.normal()), {"detail": float(rng.uniform(0, 1)), "face_px": 100.0}) for i in range(400)
+    ]
     made = calibrate.make("d", "f" * 64, "a set", "2026-01-01", "32f", real, rng.normal(2, 1, 50))
     made.write(tmp_path)
     remember("f" * 64, tmp_path)
@@ -328,6 +344,82 @@ def test_a_score_is_quoted_with_what_it_has_meant(card, monkeypatch):
     )
     rates = [judge(read_as(s), footage()).false_alarm for s in (-2.0, 0.0, 1.0, 2.0)]
     assert rates == sorted(rates, reverse=True)
+
+
+def by_kind(tmp_path):
+    """200 clips on two rungs: small faces score high, large pictures are few, and the worse rung scores a little higher."""
+    rng = np.random.default_rng(1)
+    real = []
+    for i in range(200):
+        small = i % 2 == 0
+        measured = {"face_px": 60.0 + 3 * rng.uniform() + 100 * (not small), "side": 1080.0 if i < 20 else 480.0}
+        measured |= {"seconds": 5.0, "detail": float(rng.uniform(0, 1))}
+        for k, rung in enumerate(("clean", "h264-crf32")):
+            real.append(Scored(str(i), float(rng.normal() + 2 * small + 0.5 * k), measured, rung))
+    calibrate.make("d", "f" * 64, "a set", "2026-01-01", "32f", real).write(tmp_path)
+    remember("f" * 64, tmp_path)
+    return Calibration.read(tmp_path)
+
+
+def test_a_card_holds_the_scores_of_each_kind_of_clip(tmp_path):
+    card = by_kind(tmp_path)
+    assert card.kinds["compression"] == ("clean", "h264-crf32") and card.clips["clean"] == 200
+    assert card.false_alarm(1.0, "clean")[0] < card.false_alarm(1.0, "h264-crf32")[0]
+    for names in card.kinds.values():
+        assert sum(len(card.scores[name]) for name in names) == len(card.scores["all"]) == 400
+    assert card.clips["shorter side from 720 px"] == 20 and card.clips["shorter side under 360 px"] == 0
+    small, *_, large = card.kinds["face_px"]
+    assert card.false_alarm(2.0, small)[0] > card.false_alarm(2.0, "all")[0] > card.false_alarm(2.0, large)[0]
+
+
+def test_of_the_kinds_a_clip_is_of_the_one_where_the_score_means_least_speaks(tmp_path, monkeypatch):
+    card = by_kind(tmp_path)
+    for face, side in ((61.0, 480.0), (170.0, 480.0), (61.0, 1080.0)):
+        found = {"detail": 0.5, "face_px": face, "seconds": 5.0, "side": side}
+        monkeypatch.setattr(calibrate, "measures", lambda clip, found=found: found)
+        said = judge(read_as(2.0), footage())
+        own = card.strata(found)
+        assert "shorter side from 720 px" not in own  # 20 clips are on the card, and too few to speak
+        assert said.stratum in own and said.n == card.clips[said.stratum] >= calibrate.FEWEST_STRATUM
+        assert said.false_alarm == max(card.false_alarm(2.0, name)[0] for name in own)
+        assert said.stratum == card.kinds["face_px"][0] or face > 100
+    monkeypatch.setattr(calibrate, "measures", lambda clip: {})
+    assert judge(read_as(2.0), footage()).stratum == "all"
+
+
+def test_a_card_of_before_is_read(card, tmp_path):
+    document = json.loads((tmp_path / "calibration.json").read_text())
+    (tmp_path / "calibration.json").write_text(json.dumps(document | {"edges": document["edges"]["detail"]}))
+    assert Calibration.read(tmp_path).strata({"detail": 0.5, "face_px": 9.0}) == ["middling"]
+
+
+def test_calibrating_down_the_ladder_scores_every_real_clip_on_every_rung(tmp_path, monkeypatch):
+    class Detector:
+        id, version, weights_sha256, sampling = "d", "1", "a" * 64, staticmethod(lambda duration, fps: "even:2")
+
+        def read(self, clip):
+            return Reading("d", "1", "a" * 64, float(clip.frames.astype(float).std()), protocol=clip.protocol)
+
+    rows = []
+    for i in range(21):
+        picture = np.random.default_rng(i).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+        write_video(tmp_path / f"{i}.mp4", [picture] * 3, fps=Fraction(25), crf=18)
+        label = Label.REAL if i < 20 else Label.FAKE
+        rows.append(Sample(f"{i}.mp4", f"{i:064x}", label, "a" * (i == 20), identity=f"p{i}"))
+    remember("a" * 64, tmp_path)
+    monkeypatch.setattr("detect.registry.load", lambda name: Detector())
+    monkeypatch.setattr(
+        "detect.footage.observe", lambda clip, detectors: Footage(*clip.sample("even:2"), clip.fps, 0.1, ())
+    )
+    monkeypatch.setattr(calibrate, "measures", lambda clip: {"side": float(clip.frames.shape[1])})
+    index = Index(tuple(rows), tmp_path, {})
+    with pytest.raises(UsageError, match="quality"):
+        calibrate.run("d", index, "mine", rungs=("clean", "vhs"))
+    card = calibrate.run("d", index, "mine", rungs=("clean", "h264-crf40"))
+    assert card.kinds["compression"] == ("clean", "h264-crf40") and len(card.scores["all"]) == 40
+    assert card.clips["clean"] == card.clips["h264-crf40"] == card.clips["all"] == 20
+    assert np.mean(card.scores["h264-crf40"]) < np.mean(card.scores["clean"])
+    assert Calibration.read(tmp_path).kinds == card.kinds
 
 
 def test_outside_the_card_a_reading_is_withheld_and_a_stranger_s_has_no_level(card, monkeypatch):
