@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from detect.base import Abstain, Card, abstaining, reading
 from detect.model import remember
 from detect.preparation import prepare
+from gioconda.core.device import device as where
 from gioconda.core.errors import UsageError, WeightsError
 from gioconda.core.files import atomic_path, sha256_of
 from gioconda.core.types import Footage, Reading, TrackScore
@@ -201,11 +202,6 @@ def load(path: Path, device: str = "cpu") -> Net:
     return net.to(device).eval()
 
 
-def device_of(name: str) -> str:
-    """``auto`` → cuda where there is one."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-
-
 class NetDetector:
     """A network run over at most ``frames`` crops of each face.
 
@@ -229,7 +225,7 @@ class NetDetector:
     ) -> None:
         path = Path(target)
         path = path / "model.safetensors" if path.is_dir() else path
-        self.device = device_of(device)
+        self.device = where(device)
         self.net = load(path, self.device)
         self.frames, self.batch, self.dtype = frames, batch, getattr(torch, precision)
         self.weights_sha256: str | None = sha256_of(path)

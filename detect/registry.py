@@ -37,6 +37,16 @@ BUILT_IN = {
 }
 
 
+# What follows the colon of those that are nothing without it.
+TARGETS = {
+    "cnn": "RUN",
+    "vit-ln": "RUN",
+    "onnx": "MODEL.onnx",
+    "http": "https://…",
+    "command": "./JUDGE",
+    "scores": "THEIRS.csv",
+}
+
 _OWN_NAME = re.compile(r"([A-Za-z0-9][\w.-]*)=")  # no colon before the equals sign: an address may hold one after it
 
 
@@ -84,6 +94,8 @@ def load(name: str, **options: Any) -> Detector:
         isolated = IsolatedDetector(base, options)
         isolated.id = own or isolated.id
         return isolated
+    if base in TARGETS and "target" not in options:
+        raise UsageError("is named with what it reads from", where=name, hint=f"{base}:{TARGETS[base]}")
     if base in BUILT_IN:
         module, _, attribute = BUILT_IN[base].partition(":")
         factory = getattr(import_module(module), attribute)

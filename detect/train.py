@@ -24,6 +24,7 @@ from detect import frames, nets, vit_ln
 from detect.base import Card
 from detect.dataset import Clips, gather
 from gioconda.core import config
+from gioconda.core.device import device as where
 from gioconda.core.errors import UsageError
 from gioconda.core.files import append_row, atomic_path, write_json
 
@@ -77,6 +78,8 @@ class Options:
             raise UsageError(
                 f"cannot train {self.kind!r}", hint="spectrum, residual, texture, dynamics, ensemble, cnn, vit-ln"
             )
+        if self.tune not in ("", "all", "layer-norm", "probe"):
+            raise UsageError(f"cannot tune {self.tune!r}", where="--tune", hint="all, layer-norm or probe")
         vit = self.kind == "vit-ln"
         return replace(
             self,
@@ -179,7 +182,7 @@ def train(given: Options, advance: Any = None) -> Mapping[str, Any]:
     if (out / "done.json").is_file():
         best: dict[str, Any] = json.loads((out / "done.json").read_text())["best"]
         return best
-    device = nets.device_of(options.device)
+    device = where(options.device)
     if world > 1:
         torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
         device = f"cuda:{local}" if device == "cuda" else device

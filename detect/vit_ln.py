@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from detect.base import Card
-from detect.nets import CLIP, Net, NetDetector, Shape, device_of
+from detect.nets import CLIP, Net, NetDetector, Shape
 from gioconda.core import weights
+from gioconda.core.device import device as where
 from gioconda.core.errors import WeightsError
 from gioconda.core.files import sha256_of
 
@@ -135,7 +136,7 @@ class VitLnDetector(NetDetector):
         from safetensors.torch import load_file
 
         path = weights.store().path(str(target))
-        self.device = device_of(device)
+        self.device = where(device)
         self.net = from_gend(load_file(path), GEND[str(target)]).to(self.device).eval()
         self.frames = int(options.get("frames", 32))
         self.batch = int(options.get("batch", 8))

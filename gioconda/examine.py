@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from gioconda import container, verdict
 from gioconda.core.errors import GiocondaError, MediaError
 from gioconda.core.files import sha256_of
+from gioconda.core.sampling import Sampling
 from gioconda.core.types import Calibrated, FaceTrack, Footage, Level, Provenance, ProvenanceState, Reading, Report
 from gioconda.render.view import now
 from gioconda.render.wording import visible
@@ -58,6 +59,8 @@ class Examiner:
         cache: bool = True,
     ) -> None:
         self.sampling, self.timeout, self.sandbox, self.limits, self.cache = sampling, timeout, sandbox, limits, cache
+        if sampling is not None:
+            Sampling.parse(sampling)
         self.trust = trust
         self.detectors: list[Any] = []
         if detectors is None or len(detectors):

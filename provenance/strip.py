@@ -35,6 +35,8 @@ def strip(source: str | os.PathLike[str], target: str | os.PathLike[str], *, for
     from provenance.read import read
 
     origin, final = Path(source), Path(target)
+    if final.resolve() == origin.resolve():
+        raise UsageError("a file is never changed in place", where=str(origin), hint="name another target")
     refuse_overwrite(final, force)
     if not origin.is_file():
         raise MediaError("no such file", where=str(origin))

@@ -83,7 +83,7 @@ class EpisodeSampler:
             self._by_set.append(usable)
         share = np.asarray(weights if weights is not None else [len(u) ** 0.5 for u in self._by_set], float)
         if len(share) != len(sets) or (share < 0).any() or share.sum() <= 0:
-            raise UsageError("one non-negative weight for each shard folder is needed", where="--weights")
+            raise UsageError("one non-negative weight for each shard folder is needed", where="--weight")
         self._share = share / share.sum()
 
     def keys(self) -> list[str]:

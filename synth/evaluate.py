@@ -90,6 +90,8 @@ def shows_real_people(shards: Sequence[str | os.PathLike[str]]) -> bool:
 
 def _listed(file: str | os.PathLike[str]) -> set[str]:
     """Names in a test list: every word of it, files without their suffix (VoxCeleb's lists name .wav or .txt files, some after a label)."""
+    if not Path(file).is_file():
+        raise UsageError("no such list", where=str(file), hint="--list takes a text file of names")
     words = Path(file).read_text("utf-8", errors="replace").replace(",", " ").split()
     return {str(Path(word).with_suffix("")) if "/" in word else word for word in words if len(word) > 1}
 
@@ -164,6 +166,8 @@ def evaluate(
     mark = landmarks_by(landmarker)
     known_as, embed = embedding or ("dlib128", measures.embeddings)
     # Nothing to tune and no mode: the baselines stand once for each T.
+    if bad := [mode for mode in modes if mode not in ("ff", "ft")]:
+        raise UsageError(f"unknown mode {bad[0]!r}", where="--modes", hint="ff, ft")
     rivals: list[tuple[TalkingHeads, str]] = [(heads, mode) for mode in modes]
     if baselines:
         rivals += [(made(heads.size), "") for made in (WarpGenerator, CopyGenerator) if made.name != heads.name]

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from gioconda.core.errors import UsageError
 from gioconda.core.files import append_row, read_rows
+from synth.adapt import MODES
+from synth.sources import LAYOUTS
 
 if TYPE_CHECKING:
     from synth.generators import TalkingHeads
@@ -73,6 +75,12 @@ class Fakes:
                 raise UsageError(f"unknown {name[:-1]} {bad[0]!r}", where=f"--{name}", hint=", ".join(allowed))
         if not self.kinds or not self.shots or min(self.shots) < 1 or self.frames < 2 or self.min_frames < 2:
             raise UsageError("kinds and shots must not be empty; shots start at 1, frames at 2")
+        if self.adapt not in MODES:
+            raise UsageError(f"unknown adaptation {self.adapt!r}", where="--adapt", hint=", ".join(MODES))
+        if self.layout not in LAYOUTS:
+            raise UsageError(f"unknown layout {self.layout!r}", where="--layout", hint=", ".join(LAYOUTS))
+        if bad := [crf for crf in self.crf if not 0 <= crf <= 51]:
+            raise UsageError(f"crf {bad[0]} is out of range", where="--crf", hint="0 to 51")
         if not self.splits or any(v < 0 for v in self.splits.values()) or sum(self.splits.values()) <= 0:
             raise UsageError("shares of the splits must be above 0", where="--split")
 

@@ -189,8 +189,11 @@ def replay(
     """
     from synth.shards import ShardSet
 
-    data = json.loads(Path(record).read_text())
-    recipe = Recipe(**data["recipe"])
+    try:
+        data = json.loads(Path(record).read_text())
+        recipe = Recipe(**data["recipe"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError("is not a record", where=str(record), hint="SET/records/ID.json") from error
     if recipe.kind != "control" and heads.weights_sha256 != recipe.weights_sha256:
         raise UsageError(
             "other weights than the record's", where=str(record), hint=f"weights sha256 {recipe.weights_sha256}"

@@ -54,12 +54,18 @@ class Options:
             raise UsageError(f"no variant {self.variant!r}", where="--variant", hint="ff or ft")
         if self.losses not in WEIGHTS:
             raise UsageError(f"no loss preset {self.losses!r}", where="--losses", hint=", ".join(WEIGHTS))
-        if self.batch % self.accumulate:
-            raise UsageError("does not divide the batch", where="--accumulate", hint=f"batch is {self.batch}")
         if self.precision not in ("auto", "bf16", "fp32"):
             raise UsageError(f"no precision {self.precision!r}", where="--precision", hint="auto, bf16 or fp32")
         if min(self.batch, self.accumulate, self.shots, self.steps) < 1:
             raise UsageError("batch, accumulate, shots and steps start at 1")
+        if self.batch % self.accumulate:
+            raise UsageError("does not divide the batch", where="--accumulate", hint=f"batch is {self.batch}")
+        if unknown := set(self.content_files) - {"vgg19", "vggface", "squeezenet"}:
+            raise UsageError(
+                f"no content net {min(unknown)!r}", where="--content-file", hint="vgg19, vggface or squeezenet"
+            )
+        if self.variant == "ff" and self.match_from is not None:
+            raise UsageError("only the variant ft has a match term", where="--match-from")
 
 
 # A resumed run may change how long, how often and in how many parts; never what is learned from or how.

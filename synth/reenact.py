@@ -71,6 +71,8 @@ class Reenact:
     def __post_init__(self) -> None:
         if self.mode not in ("ff", "ft"):
             raise UsageError(f"unknown mode {self.mode!r}", where="--mode", hint="ff or ft")
+        if self.mode == "ff" and self.steps is not None:
+            raise UsageError("mode ff is not tuned", where="--steps", hint="leave it out, or --mode ft")
         if self.frame not in ("source", "crop"):
             raise UsageError(f"unknown frame {self.frame!r}", where="--frame", hint="source or crop")
         if self.seconds <= 0 or self.side < 0 or self.most_shots < 1:

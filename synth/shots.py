@@ -215,6 +215,8 @@ def _puppet_driver(text: str, size: int, start: float, seconds: float) -> Driver
     identity, motion = _puppet(text)
     first = round(start * 25)
     count = min(round(seconds * 25), 250)
+    if first > 1500:
+        raise UsageError("a puppet's take is drawn from its beginning", where="--start", hint="at most 60 seconds")
     drawn = perform(identity, motion, frames=first + count, size=max(256, min(size, 512)))
     marks, frames, times = drawn.landmarks[first:], drawn.frames[first:], drawn.times[first:]
     _checked(text, len(times))

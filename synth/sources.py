@@ -160,6 +160,8 @@ def entries(source: str, layout: str = "folder", where: str = "") -> list[Entry]
     root = Path(source)
     if not root.exists():
         raise UsageError("no such folder or list", where=source)
+    if where and root.suffix.lower() != ".csv":
+        raise UsageError("chooses rows of a .csv list", where="--where", hint=f"{source} is none")
     if layout not in LAYOUTS:
         raise UsageError(f"unknown layout {layout!r}", hint=f"one of {', '.join(LAYOUTS)}")
     found = list(_csv(root, where) if root.suffix.lower() == ".csv" else LAYOUTS[layout](root))

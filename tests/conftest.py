@@ -14,6 +14,7 @@ def _own_folders(tmp_path_factory, monkeypatch):
     base = tmp_path_factory.mktemp("user")
     for name in ("home", "cache", "weights"):
         monkeypatch.setenv(f"GIOCONDA_{name.upper()}", str(base / name))
+    monkeypatch.setenv("GIOCONDA_DEVICE", "auto")  # --device sets it
     monkeypatch.delenv("GIOCONDA_LANDMARKER", raising=False)
     monkeypatch.setenv("NO_COLOR", "1")
 

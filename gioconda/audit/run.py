@@ -16,6 +16,7 @@ from typing import Any
 from gioconda.audit.journal import Journal
 from gioconda.audit.walk import Found, Walk, shown
 from gioconda.core.errors import UsageError
+from gioconda.core.sampling import Sampling
 from gioconda.policy import Policy
 from gioconda.render import rows
 
@@ -73,6 +74,12 @@ class Audit:
             raise UsageError(f"no shard {i} of {n}", where="--shard", hint="i/n with 1 ≤ i ≤ n, such as 1/4")
         if self.engine not in ("local", "ray"):
             raise UsageError(f"no engine {self.engine!r}", where="--engine", hint="local or ray")
+        if self.sampling is not None:
+            Sampling.parse(self.sampling)
+        if self.trust:  # one that cannot be read stops the audit before it begins
+            from provenance import trust
+
+            trust.load(self.trust, stored=False)
         self._total: int | None = None
 
     def config(self) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
+import re
 import sys
 from typing import Annotated, Any
 
@@ -27,7 +29,7 @@ from gioconda.cli import (
     synth_data,
 )
 from gioconda.cli.common import clean, settings
-from gioconda.core.errors import ExitCode, GiocondaError
+from gioconda.core.errors import ExitCode, GiocondaError, UsageError
 
 __all__ = ["app", "run"]
 
@@ -54,15 +56,19 @@ def root(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More on stderr.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N; auto by default.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Animate, detect, attest: labelled talking-head fakes, measured detectors, Content Credentials."""
+    if device is not None:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+            raise UsageError(f"no device {device!r}", where="--device", hint="auto, cpu, cuda or cuda:N")
+        os.environ["GIOCONDA_DEVICE"] = device  # which the processes this one starts go by as well
     settings.quiet, settings.verbose, settings.debug = quiet, verbose, debug
-    settings.device, settings.seed = device, seed
+    settings.seed = seed
 
 
 app.command(rich_help_panel="Examine")(check.check)
@@ -108,10 +114,15 @@ def hoist(argv: list[str]) -> list[str]:
     for item in items:
         if item == "--":
             rest += [item, *items]
-        elif item in _FLAGS or (item.split("=")[0] in _VALUES and "=" in item):
+        elif item in _FLAGS or re.fullmatch("-[qv]{2,}", item) or (item.split("=")[0] in _VALUES and "=" in item):
             front.append(item)
         elif item in _VALUES:
-            front += [item, *[value for value in [next(items, None)] if value is not None]]
+            value = next(items, None)
+            if value is None:
+                return [
+                    item
+                ]  # so that it is this option whose value is missing, and not one that took the command's name
+            front += [item, value]
         else:
             rest.append(item)
     return front + rest
@@ -138,16 +149,38 @@ def run(argv: list[str]) -> int:
         error.show()
         return getattr(error, "exit_code", ExitCode.USAGE)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
+        return _unheard()
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # which typer catches first
+            return _unheard()
+        raise
+    except OSError as error:
+        if settings.debug:
+            raise
+        if error.filename is None and error.errno != errno.ENOSPC:
+            return _fault(error)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"gioconda: {clean(where + str(error.strerror).lower())}", file=sys.stderr)
+        wrong_kind = isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError)
+        return ExitCode.USAGE if wrong_kind else ExitCode.INCOMPLETE
     except Exception as error:
         if settings.debug:
             raise
-        print(
-            f"gioconda: internal error: {type(error).__name__}: {clean(str(error))} (a bug of ours; run again with --debug and report it)",
-            file=sys.stderr,
-        )
-        return ExitCode.FAULT
+        return _fault(error)
+
+
+def _fault(error: Exception) -> int:
+    print(
+        f"gioconda: internal error: {type(error).__name__}: {clean(str(error))} (a bug of ours; run again with --debug and report it)",
+        file=sys.stderr,
+    )
+    return ExitCode.FAULT
+
+
+def _unheard() -> int:
+    """Whoever read stdout has heard enough, as ``head`` does."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.DONE
 
 
 def _interrupted() -> int:

@@ -24,7 +24,9 @@ def audit(
     ] = None,
     out: Annotated[str, typer.Option(help="Where rows and tables go; run again to resume.")] = "gioconda-audit",
     detectors: Detectors = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes; default one a core.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; default one a core.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only the I-th of N parts of the paths.")] = "1/1",
     every: Annotated[bool, typer.Option("--all", help="Every file, whatever its suffix.")] = False,
@@ -33,7 +35,7 @@ def audit(
     trust: TrustOption = None,
     trust_development: OwnKey = False,
     lang: Lang = None,
-    timeout: Annotated[float, typer.Option(help="Seconds one file may take.")] = 900.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds one file may take.")] = 900.0,
     sampling: Annotated[
         str | None, typer.Option(help="Frames the detectors see, such as even:32; what they ask for by default.")
     ] = None,

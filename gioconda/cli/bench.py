@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gioconda.cli.common import Force, JsonFlag, Output, emit, notice, parse_outputs, progress, settings
+from gioconda.cli.common import Force, JsonFlag, Output, deliver, emit, notice, parse_outputs, progress, settings
 
 __all__ = ["app"]
 
@@ -24,24 +24,6 @@ Metrics = Annotated[str, typer.Option("--metrics", help="Figures by name, separa
 
 def _split(text: str, at: str) -> list[str]:
     return [item.strip() for item in text.split(at) if item.strip()]
-
-
-def _deliver(text: str, file: str | None) -> None:
-    from gioconda.core.files import write_text
-
-    if file is None or file == "-":
-        emit(text)
-    else:
-        write_text(file, text)
-        notice(f"wrote {file}")
-
-
-def _refuse(wanted: list[tuple[str, str | None]], force: bool) -> None:
-    from gioconda.core.files import refuse_overwrite
-
-    for _, file in wanted:
-        if file and file != "-":
-            refuse_overwrite(file, force)
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -98,7 +80,7 @@ def run(
         int | None, typer.Option("--limit", min=1, help="Only so many samples; not comparable then.")
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", help="Seconds a detector may take for one clip.")
+        float | None, typer.Option("--timeout", min=0.1, help="Seconds a detector may take for one clip.")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Measure rows that failed once more.")] = False,
     json: JsonFlag = False,
@@ -115,10 +97,12 @@ def run(
     from benchmarks import folds
     from benchmarks import suite as suites
     from gioconda.cli.common import thread_budget
-    from gioconda.core.errors import ExitCode
+    from gioconda.core.errors import ExitCode, UsageError
     from gioconda.core.index import Index
 
     part = _shard(shard)
+    if not _split(detectors, ","):
+        raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
     chosen = suites.load(suite)
     indexes = {}
     for item in index or []:
@@ -175,7 +159,8 @@ def report(
     json: JsonFlag = False,
     metrics: Metrics = "",
     prevalence: Annotated[
-        float | None, typer.Option("--prevalence", help="Share of fakes where you work; for PPV and cost.")
+        float | None,
+        typer.Option("--prevalence", min=0, max=1, help="Share of fakes where you work; for PPV and cost."),
     ] = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Scores are probabilities, not raw.")] = False,
     protocol: Annotated[
@@ -195,9 +180,15 @@ def report(
     Example: gioconda bench report scores.csv -o html=report.html -o text
     """
     from benchmarks import report as reports
+    from gioconda.core.errors import UsageError
 
-    wanted = parse_outputs(output, json, ("text", "json", "html", "csv", "latex"))
-    _refuse(wanted, force)
+    wanted = parse_outputs(output, json, ("text", "json", "html", "csv", "latex"), force)
+    if signer and not (sign and any(form == "html" and file for form, file in wanted)):
+        raise UsageError("nothing to sign", where="--signer", hint="an HTML report in a file: -o html=report.html")
+    if signer:
+        from provenance import signers
+
+        signers.from_spec(signer)  # one that was asked for must be there
     document = reports.document(
         source,
         metrics=_split(metrics, ";"),
@@ -209,9 +200,9 @@ def report(
         seed=settings.seed,
     )
     for form, file in wanted:
-        beside = form == "html" and file and file != "-" and sign
+        beside = form == "html" and file and sign
         signed = reports.signed_name(Path(file)) if beside and file else ""
-        _deliver(reports.render(document, form, folder=source if source.is_dir() else None, signed=signed), file)
+        deliver(reports.render(document, form, folder=source if source.is_dir() else None, signed=signed), file)
         if beside and file:
             for line in reports.sign_report(Path(file), document, signer=signer, force=force):
                 notice(line)
@@ -233,11 +224,10 @@ def compare(
     """
     from benchmarks import report as reports
 
-    wanted = parse_outputs(output, json, ("text", "json"))
-    _refuse(wanted, force)
+    wanted = parse_outputs(output, json, ("text", "json"), force)
     found = reports.comparison(a, b, _split(metrics, ";"), resamples=resamples, seed=settings.seed)
     for form, file in wanted:
-        _deliver(reports.render_comparison(found, form), file)
+        deliver(reports.render_comparison(found, form), file)
 
 
 @app.command()
@@ -251,7 +241,10 @@ def audit(
     ] = True,
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Worker processes; 0 = as many as cores are free.")] = 0,
     fail_on: Annotated[
-        str, typer.Option("--fail-on", help="Exit 3 on these findings: leak, shortcut, tell, label, duplicate, any.")
+        str,
+        typer.Option(
+            "--fail-on", help="Exit 3 on these findings: leak, shortcut, tell, split-tell, label, duplicate, any."
+        ),
     ] = "",
     force: Force = False,
 ) -> None:
@@ -266,12 +259,11 @@ def audit(
     from gioconda.core.errors import ExitCode, UsageError
     from gioconda.core.index import Index
 
-    wanted = parse_outputs(output, json, ("text", "json"))
-    _refuse(wanted, force)
+    wanted = parse_outputs(output, json, ("text", "json"), force)
     kinds = set(_split(fail_on, ","))
-    unknown = kinds - {"leak", "shortcut", "tell", "split-tell", "label", "duplicate", "any"}
-    if unknown:
-        raise UsageError(f"no finding is called {sorted(unknown)[0]!r}", where="--fail-on")
+    known = ("leak", "shortcut", "tell", "split-tell", "label", "duplicate", "any")
+    if unknown := kinds.difference(known):
+        raise UsageError(f"no finding is called {min(unknown)!r}", where="--fail-on", hint=f"one of {', '.join(known)}")
     found = Index.read(index)
     with progress("looking at clips", len(found) if probes else 0, "clips") as advance:
         document = audits.audit(
@@ -279,7 +271,7 @@ def audit(
         )
     for form, file in wanted:
         text = audits.to_text(document) if form == "text" else jsons.dumps(document, indent=1, ensure_ascii=False)
-        _deliver(text, file)
+        deliver(text, file)
     if any(f["kind"] in kinds or "any" in kinds for f in document["findings"]):
         raise typer.Exit(ExitCode.POLICY)
     if document["unread_count"]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gioconda.cli.common import Force, JsonFlag, Output, complain, emit, notice, parse_outputs, settings
+from gioconda.cli.common import Force, JsonFlag, Output, Seconds, complain, deliver, notice, parse_outputs, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def check(
     sampling: Annotated[
         str | None, typer.Option(help="Frames the detectors see; what they ask for by default.")
     ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds a detector may take for a clip.")] = 300.0,
+    timeout: Seconds = 300.0,
     force: Force = False,
 ) -> int:
     """Report on clips and pictures: what they are, where they say they come from, what detectors saw, what to do next.
@@ -71,22 +71,18 @@ def check(
     Example: gioconda check clip.mp4 -o text -o html=report.html
     """
     import sys
-    from pathlib import Path
 
     from gioconda.core.errors import GiocondaError
-    from gioconda.core.files import refuse_overwrite
     from gioconda.examine import Examiner, unread
     from gioconda.policy import Policy, outcome
     from gioconda.render.rows import row
     from gioconda.render.wording import language
 
-    wanted = parse_outputs(output, json, FORMATS)
+    for item in output or ():
+        _spare(item.partition("=")[2], clips)
+    wanted = parse_outputs(output, json, FORMATS, force)
     spoken = language(lang)
     policy = Policy(fail_on, tuple(require or ()))
-    for _, file in wanted:
-        if file and file != "-":
-            refuse_overwrite(file, force)
-            _spare(file, clips)
     lists = trust_of(trust, trust_development)
     examiner = Examiner(names_of(detectors), trust=lists, sampling=sampling, timeout=timeout)
     reports: list[Report] = []
@@ -108,17 +104,10 @@ def check(
         reports.append(report)
     result = outcome(tripped, incomplete)
     for format, file in wanted:
-        kept = bool(file) and file != "-"
         # On a terminal the one line on stderr says it all; a file or a program gets the whole report.
-        shown = reports if kept or format != "text" else [r for r in reports if not unread(r)]
+        shown = reports if file or format != "text" else [r for r in reports if not unread(r)]
         text = _render(format, shown, spoken, result, color=file is None and sys.stdout.isatty())
-        if file and kept:
-            from gioconda.core.files import write_text
-
-            write_text(Path(file), text if text.endswith("\n") else text + "\n")
-            notice(f"wrote {file}")
-        elif text:
-            emit(text)
+        deliver(text, file)
     for line in tripped:
         notice(f"policy: {line}")
     return int(result["exit_code"])
@@ -130,7 +119,7 @@ def _spare(file: str, clips: list[str]) -> None:
 
     from gioconda.core.errors import UsageError
 
-    if any(clip != "-" and Path(clip).resolve() == Path(file).resolve() for clip in clips):
+    if file and any(clip != "-" and Path(clip).resolve() == Path(file).resolve() for clip in clips):
         raise UsageError("the output would replace the clip", where=file, hint="give -o another file name")
 
 

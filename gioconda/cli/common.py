@@ -22,7 +22,10 @@ __all__ = [
     "Force",
     "JsonFlag",
     "Output",
+    "Seconds",
     "Settings",
+    "deliver",
+    "device",
     "emit",
     "notice",
     "parse_outputs",
@@ -39,7 +42,6 @@ class Settings:
     quiet: bool = False
     verbose: bool = False
     debug: bool = False
-    device: str = "auto"
     seed: int = 0
 
 
@@ -51,6 +53,10 @@ Output = Annotated[
     list[str] | None,
     typer.Option("-o", "--output", metavar="FORMAT[=FILE]", help="Result format; may be given several times."),
 ]
+
+
+Seconds = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds a detector may take for a clip.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes.")]
 
 
 def stderr() -> Console:
@@ -82,22 +88,44 @@ def emit(text: str) -> None:
     sys.stdout.flush()
 
 
-def parse_outputs(output: list[str] | None, json: bool, allowed: tuple[str, ...]) -> list[tuple[str, str | None]]:
-    """``-o text -o json=report.json`` → [(format, file or None)]; default text to stdout.
+def deliver(text: str, file: str | None) -> None:
+    """A result where it was asked for: in a file, or on stdout."""
+    from gioconda.core.files import write_text
 
-    Raises UsageError for an unknown format, or for two results on stdout.
+    if file:
+        write_text(file, text if not text or text.endswith("\n") else text + "\n")
+        notice(f"wrote {file}")
+    elif text:
+        emit(text)
+
+
+def parse_outputs(
+    output: list[str] | None, json: bool, allowed: tuple[str, ...], force: bool = False
+) -> list[tuple[str, str | None]]:
+    """``-o text -o json=report.json`` → [(format, file or None)]; default text to stdout (also ``-``, which is given as None).
+
+    Raises UsageError for an unknown format, two results in one place, and, before any work, a file that is there already.
     """
     from gioconda.core.errors import UsageError
+    from gioconda.core.files import refuse_overwrite
 
     wanted: list[tuple[str, str | None]] = []
     for item in (output or []) + (["json"] if json else []):
-        name, _, file = item.partition("=")
+        name, equals, file = item.partition("=")
         if name not in allowed:
             raise UsageError(f"unknown format {name!r}", where="-o", hint=f"one of {', '.join(allowed)}")
-        wanted.append((name, file or None))
+        if equals and not file:
+            raise UsageError(f"no file after {item!r}", where="-o", hint=f"-o {name} for stdout, or -o {name}=FILE")
+        wanted.append((name, None if file in ("", "-") else file))
     wanted = wanted or [("text", None)]
-    if sum(file is None or file == "-" for _, file in wanted) > 1:
+    places = [file and os.path.realpath(file) for _, file in wanted]
+    if places.count(None) > 1:
         raise UsageError("two results on stdout", where="-o", hint="give one of them a file: -o html=report.html")
+    for _, file in wanted:
+        if file and places.count(os.path.realpath(file)) > 1:
+            raise UsageError("two results in one file", where=f"-o {file}", hint="give each a file of its own")
+        if file:
+            refuse_overwrite(file, force)
     return wanted
 
 
@@ -153,6 +181,14 @@ def progress(description: str, total: float | None, unit: str = "items") -> Iter
             bar.update(task, rate=f"{speed:.2f} {unit}/s" if speed else "", note=clean(note))
 
         yield tick
+
+
+def device() -> str:
+    """The device asked for; under torchrun, where it may be any GPU, this process's own."""
+    from gioconda.core.device import device as found
+
+    name = found()
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if name == "cuda" else name
 
 
 def thread_budget() -> int:

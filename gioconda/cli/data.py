@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gioconda.cli.common import Force, JsonFlag, Output, emit, notice, parse_outputs, progress, settings
+from gioconda.cli.common import Force, JsonFlag, Output, deliver, emit, notice, parse_outputs, progress, settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,6 +16,27 @@ app = typer.Typer(
 )
 
 IndexFile = Annotated[Path, typer.Argument(help="An index: .parquet, or a .csv with path and label.")]
+
+
+def fresh_folder(out: Path) -> None:
+    """Refuse a folder to fill that holds something already, or is none."""
+    from gioconda.core.errors import UsageError
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError("is not an empty folder", where=str(out), hint="give a new one")
+
+
+def layout_writer(name: str) -> Any:
+    """What writes a layout; refuses one that can only be read."""
+    from gioconda.core import plugins
+    from gioconda.core.errors import UsageError
+
+    writer = plugins.load("gioconda.datasets", name)()
+    if not hasattr(writer, "export"):
+        raise UsageError(
+            f"the layout {name!r} can be read but not written", hint="plain, faceforensics, celeb-df or df40"
+        )
+    return writer
 
 
 @app.command("index")
@@ -31,7 +52,7 @@ def index_(
         bool,
         typer.Option("--fingerprint/--no-fingerprint", help="Also hash decoded frames and take perceptual hashes."),
     ] = True,
-    jobs: Annotated[int, typer.Option(help="Threads.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
     force: Force = False,
 ) -> None:
     """Scan a folder, hash every file, and write an index with its card. Interrupted, it resumes where it was.
@@ -64,7 +85,7 @@ def index_(
 
 
 @app.command()
-def verify(index: IndexFile, output: Output = None, json: JsonFlag = False) -> None:
+def verify(index: IndexFile, output: Output = None, json: JsonFlag = False, force: Force = False) -> None:
     """Re-hash every file, and look for duplicates, unknown labels and leaks between splits. Exit 4 if anything does not hold.
 
     Example: gioconda data verify ff.parquet
@@ -73,10 +94,9 @@ def verify(index: IndexFile, output: Output = None, json: JsonFlag = False) -> N
     from json import dumps
 
     from gioconda.core.errors import ExitCode
-    from gioconda.core.files import write_text
     from gioconda.core.index import Index
 
-    wanted = parse_outputs(output, json, ("text", "json"))
+    wanted = parse_outputs(output, json, ("text", "json"), force)
     loaded = Index.read(index)
     with progress("verifying", len(loaded), "files") as advance:
         problems = loaded.verify(advance)
@@ -99,10 +119,7 @@ def verify(index: IndexFile, output: Output = None, json: JsonFlag = False) -> N
             text = "\n".join(
                 [*lines, f"{len(loaded)} samples, {len(problems)} problems, {len(leaks)} leaks between splits"]
             )
-        if file and file != "-":
-            write_text(file, text + "\n")
-        else:
-            emit(text)
+        deliver(text, file)
     if problems or leaks:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
@@ -111,11 +128,14 @@ def verify(index: IndexFile, output: Output = None, json: JsonFlag = False) -> N
 def split(
     index: IndexFile,
     out: Annotated[Path, typer.Option("--out", help="Where the new index goes.")],
-    train: Annotated[float, typer.Option(help="Share of the samples.")] = 0.7,
-    val: Annotated[float, typer.Option(help="Share of the samples.")] = 0.1,
-    test: Annotated[float, typer.Option(help="Share of the samples.")] = 0.2,
+    train: Annotated[float, typer.Option(min=0, max=1, help="Share of the samples.")] = 0.7,
+    val: Annotated[float, typer.Option(min=0, max=1, help="Share of the samples.")] = 0.1,
+    test: Annotated[float, typer.Option(min=0, max=1, help="Share of the samples.")] = 0.2,
     near: Annotated[
-        int, typer.Option(help="Join samples whose perceptual hashes differ in at most N bits; -1 = do not.")
+        int,
+        typer.Option(
+            min=-1, max=16, help="Join samples whose perceptual hashes differ in at most N of 64 bits; -1 = do not."
+        ),
     ] = 3,
     force: Force = False,
 ) -> None:
@@ -144,17 +164,10 @@ def export(
 
     Example: gioconda data export fakes.parquet out/ --layout faceforensics
     """
-    from gioconda.core import plugins
-    from gioconda.core.errors import UsageError
     from gioconda.core.index import Index
 
     loaded = Index.read(index)
-    writer = plugins.load("gioconda.datasets", layout)()
-    if not hasattr(writer, "export"):
-        raise UsageError(
-            f"the layout {layout!r} can be read but not written", hint="plain, faceforensics, celeb-df or df40"
-        )
-    if out.exists() and any(out.iterdir()):
-        raise UsageError("is not empty", where=str(out), hint="give a new folder")
+    writer = layout_writer(layout)
+    fresh_folder(out)
     count = writer.export([(sample, loaded.resolve(sample)) for sample in loaded], out)
     emit(f"{out}: {count} files in the layout {layout}")

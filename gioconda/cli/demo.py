@@ -25,8 +25,10 @@ def demo(
     from dataclasses import replace
 
     from gioconda import demo as story
+    from gioconda.core import config
+    from gioconda.core.device import device as find
 
     scale = replace(story.Scale(), seed=settings.seed)
-    device = "cpu" if settings.device == "auto" else settings.device
+    device = "cpu" if config.core().device == "auto" else find()
     page = story.run(out, scale=scale, device=device, threads=thread_budget(), force=force, say=notice)
     emit(str(page))

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gioconda.cli.common import Force, JsonFlag, Output, clean, emit, notice, parse_outputs, progress, settings
+from gioconda.cli.common import (
+    Force,
+    JsonFlag,
+    Output,
+    Seconds,
+    clean,
+    deliver,
+    emit,
+    notice,
+    parse_outputs,
+    progress,
+    settings,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +38,7 @@ Indexes = Annotated[
 
 
 @app.command("list")
-def list_(output: Output = None, json: JsonFlag = False) -> None:
+def list_(output: Output = None, json: JsonFlag = False, force: Force = False) -> None:
     """The detectors there are, and whether weights for them come with the package.
 
     Example: gioconda detect list
@@ -42,16 +54,16 @@ def list_(output: Output = None, json: JsonFlag = False) -> None:
         card = Card.read(WEIGHTS / name / "card.json") if name in with_weights else None
         summary = card.summary if card else _SUMMARIES.get(name, "a plugin")
         rows.append({"name": name, "shipped": bool(card), "built_in": name in BUILT_IN, "summary": summary})
-    for format, file in parse_outputs(output, json, ("text", "json")):
+    for format, file in parse_outputs(output, json, ("text", "json"), force):
         if format == "json":
-            _write(j.dumps(rows, indent=1), file)
+            deliver(j.dumps(rows, indent=1), file)
         else:
             width = max(len(row["name"]) for row in rows)
             lines = [
                 f"{row['name']:<{width}}  {'shipped ' if row['shipped'] else '        '}  {row['summary']}"
                 for row in rows
             ]
-            _write("\n".join(lines), file)
+            deliver("\n".join(lines), file)
 
 
 _SUMMARIES = {
@@ -69,6 +81,7 @@ def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A detector, as NAME or NAME:TARGET.")],
     output: Output = None,
     json: JsonFlag = False,
+    force: Force = False,
 ) -> None:
     """A detector's card: trained on what, measured where, its limits and licence, and what its scores have meant.
 
@@ -94,8 +107,8 @@ def show(
             "span": dict(calibration.span),
             "strata": _strata(calibration),
         }
-    for format, file in parse_outputs(output, json, ("text", "json")):
-        _write(j.dumps(document, indent=1) if format == "json" else _card_text(document), file)
+    for format, file in parse_outputs(output, json, ("text", "json"), force):
+        deliver(j.dumps(document, indent=1) if format == "json" else _card_text(document), file)
 
 
 def _strata(card: Calibration) -> list[dict[str, Any]]:
@@ -159,10 +172,10 @@ def score(
     ] = None,
     index: Annotated[str | None, typer.Option("--index", metavar="FILE", help="Score a labelled set.")] = None,
     split: Annotated[str | None, typer.Option("--split", help="Only this split of the index.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds a detector may take for a clip.")] = 300.0,
+    timeout: Seconds = 300.0,
     jobs: Annotated[
         int | None,
-        typer.Option(help="Processes that decode and follow faces ahead of the reading; default: a core each."),
+        typer.Option(min=1, help="Processes that decode and follow faces ahead of the reading; default: a core each."),
     ] = None,
     output: Output = None,
     json: JsonFlag = False,
@@ -179,12 +192,8 @@ def score(
     from detect.reader import rows
     from detect.registry import load, shipped
     from gioconda.core.errors import ExitCode, UsageError
-    from gioconda.core.files import refuse_overwrite
 
-    wanted = parse_outputs(output, json, ("text", "json", "jsonl", "csv"))
-    for _, file in wanted:
-        if file and file != "-":
-            refuse_overwrite(file, force)
+    wanted = parse_outputs(output, json, ("text", "json", "jsonl", "csv"), force)
     work: list[tuple[str, Path, Any]] = [(clip, Path(clip), None) for clip in clips or []]
     if index:
         from gioconda.core.index import Index
@@ -192,9 +201,13 @@ def score(
         labelled = Index.read(index)
         labelled = labelled.filter(split=split) if split else labelled
         work += [(sample.path, labelled.resolve(sample), sample) for sample in labelled]
+    elif split:
+        raise UsageError("is of an index", where="--split", hint="give --index FILE too")
     if not work:
-        raise UsageError("nothing to score", hint="give clips, or --index FILE")
-    named = detectors.split(",") if detectors else shipped()
+        raise UsageError(
+            "nothing to score", hint="give clips, or --index FILE" + (" with such a split" if split else "")
+        )
+    named = shipped() if detectors is None else [name for name in detectors.split(",") if name.strip()]
     loaded = [load(name.strip()) for name in named]
     if not loaded:
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
@@ -204,7 +217,7 @@ def score(
             found.append(row)
             advance(1)
     for format, file in wanted:
-        _write(_rendered(found, format), file)
+        deliver(_rendered(found, format), file)
     broken = sum("error" in row for row in found)
     if broken:
         notice(f"{broken} of {len(found)} readings failed; their rows say why")
@@ -257,14 +270,22 @@ def train(
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="The run folder; run again to resume.")],
     set_name: Annotated[str, typer.Option("--name", help="What the set is called on the card.")] = "the given indexes",
     licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "unspecified",
-    jobs: Annotated[int, typer.Option(help="Processes that measure features.")] = 1,
-    blends: Annotated[int, typer.Option(help="Self-blended versions of each real clip.")] = 2,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Feature detectors: processes that measure; default 1.")
+    ] = None,
+    blends: Annotated[
+        int | None, typer.Option(min=0, help="Feature detectors: self-blended versions of each real clip; default 2.")
+    ] = None,
     rungs: Annotated[
-        str, typer.Option(help="Feature detectors: qualities trained on, of clean, h264-crf32, half-crf23, h264-crf40.")
-    ] = "clean,h264-crf32,half-crf23",
-    tests: Annotated[str, typer.Option(help="Feature detectors: qualities measured on; clean is one of them.")] = (
-        "clean,h264-crf32,half-crf23,h264-crf40"
-    ),
+        str | None,
+        typer.Option(help="Feature detectors: qualities trained on; default clean,h264-crf32,half-crf23."),
+    ] = None,
+    tests: Annotated[
+        str | None,
+        typer.Option(
+            help="Feature detectors: qualities measured on, clean among them; default clean,h264-crf32,half-crf23,h264-crf40."
+        ),
+    ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(help="cnn, vit-ln: any timm name, or hub:OWNER/NAME (or hub:FOLDER) with the weights it brings."),
@@ -276,11 +297,11 @@ def train(
             help="cnn, vit-ln: weights the backbone starts from, safetensors or a name of the weights store.",
         ),
     ] = None,
-    tune: Annotated[str | None, typer.Option(help="vit-ln: probe or layer-norm.")] = None,
+    tune: Annotated[str | None, typer.Option(help="cnn, vit-ln: all, layer-norm or probe.")] = None,
     temporal: Annotated[bool, typer.Option("--temporal", help="cnn: a head over time instead of pooling.")] = False,
-    steps: Annotated[int | None, typer.Option(help="cnn, vit-ln: optimiser steps.")] = None,
-    batch: Annotated[int | None, typer.Option(help="cnn, vit-ln: real/fake pairs a step.")] = None,
-    size: Annotated[int | None, typer.Option(help="cnn, vit-ln: side of the crops, pixels.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="cnn, vit-ln: optimiser steps.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="cnn, vit-ln: real/fake pairs a step.")] = None,
+    size: Annotated[int | None, typer.Option(min=16, help="cnn, vit-ln: side of the crops, pixels.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained on, and stop.")] = False,
 ) -> None:
     """Train a detector on labelled sets. The test split of an index is never opened; validation shares no person with training.
@@ -296,14 +317,26 @@ def train(
 
     from detect.dataset import gather
     from detect.train_features import RECIPES
+    from gioconda.core.errors import UsageError
 
     command = "gioconda " + shlex.join(sys.argv[1:])
+    measured = name == "ensemble" or name in RECIPES
+    foreign: dict[str, object] = (
+        {"backbone": backbone, "start": start, "tune": tune, "temporal": temporal or None, "steps": steps, "batch": batch, "size": size}
+        if measured
+        else {"jobs": jobs, "blends": blends, "rungs": rungs, "tests": tests}
+    )  # fmt: skip
+    if not measured and name not in ("cnn", "vit-ln"):
+        raise UsageError(f"cannot train {name!r}", hint=f"one of {', '.join(RECIPES)}, ensemble, cnn, vit-ln")
+    for option, value in foreign.items():
+        if value is not None:
+            raise UsageError(f"is no option of {name}", where=f"--{option}", hint="gioconda detect train --help")
     if dry_run:
         clips = gather(index)
         persons = len(set(clips.persons.tolist()))
         emit(j.dumps({"clips": len(clips), "fakes": int(clips.labels.sum()), "persons": persons}, indent=1))
         return
-    if name == "ensemble" or name in RECIPES:
+    if measured:
         from detect.train_features import Options
         from detect.train_features import train as run
 
@@ -311,10 +344,10 @@ def train(
             index=tuple(index),
             out=Path(out),
             detectors=(name,) if name != "ensemble" else ("spectrum", "ensemble"),
-            rungs=tuple(rungs.split(",")),
-            tests=tuple(tests.split(",")),
-            blends=blends,
-            jobs=jobs,
+            rungs=tuple((rungs or "clean,h264-crf32,half-crf23").split(",")),
+            tests=tuple((tests or "clean,h264-crf32,half-crf23,h264-crf40").split(",")),
+            blends=2 if blends is None else blends,
+            jobs=jobs or 1,
             seed=settings.seed,
             name=set_name,
             licence=licence,
@@ -342,7 +375,6 @@ def train(
         out=Path(out),
         temporal=temporal,
         seed=settings.seed,
-        device=settings.device,
         name=set_name,
         licence=licence,
         command=command,
@@ -392,13 +424,3 @@ def calibrate(
             f"false alarms ≤ {float(rate):.1%}, 90 % confidence: "
             + (f"score ≥ {cut:.3f}" if cut is not None else "not promised, too few real clips")
         )
-
-
-def _write(text: str, file: str | None) -> None:
-    if file and file != "-":
-        from gioconda.core.files import write_text
-
-        write_text(file, text if text.endswith("\n") else text + "\n")
-        notice(f"wrote {file}")
-    else:
-        emit(text)

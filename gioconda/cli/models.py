@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gioconda.cli.common import Force, JsonFlag, Output, emit, parse_outputs, progress
+from gioconda.cli.common import Force, JsonFlag, Output, deliver, emit, parse_outputs, progress
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,7 +17,7 @@ app = typer.Typer(
 
 
 @app.command("list")
-def list_(output: Output = None, json: JsonFlag = False) -> None:
+def list_(output: Output = None, json: JsonFlag = False, force: Force = False) -> None:
     """Every registered network: use, size, licence, and whether it is here.
 
     Example: gioconda models list
@@ -25,21 +25,17 @@ def list_(output: Output = None, json: JsonFlag = False) -> None:
     import dataclasses
     from json import dumps
 
-    from gioconda.core.files import write_text
     from gioconda.core.weights import REGISTRY, store
 
     here = store()
-    for kind, file in parse_outputs(output, json, ("text", "json")):
+    for kind, file in parse_outputs(output, json, ("text", "json"), force):
         if kind == "json":
             rows = [{**dataclasses.asdict(entry), "here": here.has(entry.name)} for entry in REGISTRY.values()]
             text = dumps({"schema": "gioconda.models/1", "folder": str(here.folder), "models": rows})
         else:
             lines = [f"{'here' if here.has(e.name) else '-':5} {e.name:20} {e.size / 2**20:7.0f} MB  {e.licence:40} {e.use}" for e in REGISTRY.values()]  # fmt: skip
             text = "\n".join([*lines, f"store: {here.folder}"])
-        if file and file != "-":
-            write_text(file, text + "\n")
-        else:
-            emit(text)
+        deliver(text, file)
 
 
 @app.command()

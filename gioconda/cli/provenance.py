@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gioconda.cli.common import Force, JsonFlag, Output, clean, complain, emit, notice, parse_outputs, progress
+from gioconda.cli.common import Force, JsonFlag, Output, clean, complain, deliver, emit, notice, parse_outputs, progress
 from gioconda.cli.provenance_store import keys_app, trust_app
 
 if TYPE_CHECKING:
@@ -44,16 +44,10 @@ def _trust(lists: list[str] | None, stored: bool, development: bool) -> Trust:
     return trust.load(lists or (), stored=stored, development=development)
 
 
-def _write(outputs: list[tuple[str, str | None]], made: dict[str, Any], force: bool) -> None:
+def _write(outputs: list[tuple[str, str | None]], made: dict[str, Any]) -> None:
     """Each result where it was asked for; ``made`` maps a format to a function that makes its text."""
-    from gioconda.core.files import refuse_overwrite, write_text
-
     for name, file in outputs:
-        if file and file != "-":
-            refuse_overwrite(file, force)
-            write_text(file, made[name]())
-        else:
-            emit(made[name]())
+        deliver(made[name](), file)
 
 
 def _json(document: object) -> str:
@@ -123,15 +117,18 @@ def read(
 
     Example: gioconda provenance read clip.mp4 --trust C2PA-TRUST-LIST.pem
     """
-    from gioconda.core.errors import ExitCode, UsageError
+    from gioconda.core.errors import ExitCode, MediaError, UsageError
     from gioconda.core.types import Provenance, ProvenanceState
     from provenance.read import read as read_one
 
-    outputs = parse_outputs(output, json, ("text", "json", "jsonl"))
+    outputs = parse_outputs(output, json, ("text", "json", "jsonl"), force)
     lists = _trust(trust, store, trust_development)
     if fragment:
         if len(paths) != 1:
             raise UsageError("fragments belong to one initialisation segment", where="--fragment")
+        for part in fragment:
+            if not part.is_file():
+                raise MediaError("no such file", where=str(part), hint="--fragment takes a segment")
         rows: list[tuple[Path, Provenance | GiocondaError]] = [
             (paths[0], read_one(paths[0], trust=lists, online=online, fragments=fragment))
         ]
@@ -143,7 +140,7 @@ def read(
         "json": lambda: _json(documents[0] if len(documents) == 1 else documents),
         "jsonl": lambda: _jsonl(rows),
     }
-    _write(outputs, made, force)
+    _write(outputs, made)
     unread = any(not isinstance(found, Provenance) or found.state == ProvenanceState.UNREADABLE for _, found in rows)
     return ExitCode.INCOMPLETE if unread else ExitCode.DONE
 
@@ -182,7 +179,7 @@ def verify(
     from gioconda.core.types import Provenance, ProvenanceState
     from provenance import batch
 
-    outputs = parse_outputs(output, json, ("text", "json", "jsonl"))
+    outputs = parse_outputs(output, json, ("text", "json", "jsonl"), force)
     wanted = batch.Requirement.parse(require, ingredients=sound_ingredients)
     rows = list(_collect(paths, _trust(trust, store, trust_development), online, jobs))
     failed, unread, documents = [], [], []
@@ -218,7 +215,7 @@ def verify(
         "json": lambda: _json({"require": require, "failed": len(failed), "unread": len(unread), "files": documents}),
         "jsonl": lambda: "".join(codec.dumps(document, ensure_ascii=False) + "\n" for document in documents),
     }
-    _write(outputs, made, force)
+    _write(outputs, made)
     return ExitCode.POLICY if failed else ExitCode.INCOMPLETE if unread else ExitCode.DONE
 
 
@@ -265,6 +262,8 @@ def sign(
 
     if out is None and not sidecar:
         raise UsageError("no target", where="--out", hint="a file is never signed in place; name another, or --sidecar")
+    if role and not identity:
+        raise UsageError("a role is the second signer's", where="--role", hint="give --identity too")
     statement = claims.from_toml(claim)
     chosen: Any = signers.from_spec(signer, timestamp=timestamp)
     if chosen.development:
@@ -315,11 +314,18 @@ def forecast(
     """
     import dataclasses
 
-    from gioconda.core.errors import ExitCode
+    from gioconda.core.errors import ExitCode, MediaError
+    from gioconda.core.types import Provenance, ProvenanceState
     from provenance import batch
 
-    outputs = parse_outputs(output, json, ("text", "json"))
-    rows = batch.forecast(_collect(paths, _trust(trust, store, False), False, jobs))
+    outputs = parse_outputs(output, json, ("text", "json"), force)
+    found = list(_collect(paths, _trust(trust, store, False), False, jobs))
+    unread = 0
+    for path, verdict in found:
+        if not isinstance(verdict, Provenance) or verdict.state == ProvenanceState.UNREADABLE:
+            unread += 1
+            complain(MediaError("cannot be read", where=str(path)) if isinstance(verdict, Provenance) else verdict)
+    rows = batch.forecast(found)
     soon = [row for row in rows if not row.never and row.days is not None and within is not None and row.days <= within]
 
     def text() -> str:
@@ -328,11 +334,14 @@ def forecast(
             for row in rows
         ]
         return "\n".join(
-            [*shown, f"{len(rows)} signed files, {sum(not row.never for row in rows)} without a trusted timestamp"]
+            [
+                *shown,
+                f"{len(rows)} signed files, {sum(not row.never for row in rows)} without a trusted timestamp, {unread} not read",
+            ]
         )
 
-    _write(outputs, {"text": text, "json": lambda: _json([dataclasses.asdict(row) for row in rows])}, force)
-    return ExitCode.POLICY if soon else ExitCode.DONE
+    _write(outputs, {"text": text, "json": lambda: _json([dataclasses.asdict(row) for row in rows])})
+    return ExitCode.POLICY if soon else ExitCode.INCOMPLETE if unread else ExitCode.DONE
 
 
 @app.command()
@@ -349,15 +358,19 @@ def drift(
     """
     import dataclasses
 
-    from gioconda.core.errors import ExitCode, UsageError
+    from gioconda.core.errors import ExitCode, MediaError, UsageError
     from gioconda.core.files import read_rows
     from provenance import batch
 
+    outputs = parse_outputs(output, json, ("text", "json"), force)
+    reports = []
     for file in (before, after):
         if not file.exists():
             raise UsageError("no such report", where=str(file))
-    outputs = parse_outputs(output, json, ("text", "json"))
-    rows = batch.drift(read_rows(before), read_rows(after))
+        reports.append([row for row in read_rows(file) if "path" in row])
+        if not reports[-1] and file.stat().st_size:
+            raise MediaError("holds no verdicts", where=str(file), hint="gioconda provenance verify -o jsonl=FILE")
+    rows = batch.drift(*reports)
 
     def text() -> str:
         shown = []
@@ -370,5 +383,5 @@ def drift(
             )
         return "\n".join([*shown, f"{len(rows)} verdicts changed"])
 
-    _write(outputs, {"text": text, "json": lambda: _json([dataclasses.asdict(row) for row in rows])}, force)
+    _write(outputs, {"text": text, "json": lambda: _json([dataclasses.asdict(row) for row in rows])})
     return ExitCode.POLICY if rows else ExitCode.DONE

@@ -94,6 +94,8 @@ def labels(
 
     Example: gioconda provenance labels fakes/ --out index.parquet --trust-development
     """
+    import re
+
     from gioconda.core.errors import ExitCode, UsageError
     from gioconda.core.files import refuse_overwrite
     from provenance import labels as labelled
@@ -101,13 +103,19 @@ def labels(
 
     if not folder.is_dir():
         raise UsageError("is not a folder", where=str(folder))
+    if sources is not None and not sources.exists():
+        raise UsageError("no such file or folder", where=str(sources), hint="--sources takes the originals")
+    accepted = {s.lower().replace(":", "") for s in signer or []}
+    for fingerprint in accepted:
+        if not re.fullmatch("[0-9a-f]{64}", fingerprint):
+            raise UsageError("not a sha256 fingerprint", where=f"--signer {fingerprint}", hint="64 hexadecimal digits")
     refuse_overwrite(out, force)
     lists = trust.load(development=development)
     with progress("reading labels", None, "files") as advance:
         index, refused = labelled.collect(
             folder,
             trust=lists,
-            signers={s.lower().replace(":", "") for s in signer or []},
+            signers=accepted,
             sources=sources,
             advance=advance,
         )

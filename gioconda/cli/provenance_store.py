@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gioconda.cli.common import Force, JsonFlag, Output, clean, emit, notice, parse_outputs
+from gioconda.cli.common import Force, JsonFlag, Output, clean, deliver, emit, notice, parse_outputs
 
 if TYPE_CHECKING:
     from provenance.trust import TrustList
@@ -34,7 +34,9 @@ def keys_make(
     name: KeyName,
     organisation: Annotated[str, typer.Option(help="Who signs, as the certificate will say.")],
     algorithm: Annotated[str, typer.Option(help="es256, es384, es512, ps256, ps384, ps512 or ed25519.")] = "es256",
-    days: Annotated[int, typer.Option(min=1, help="How long the certificate is valid.")] = 365,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36500, help="How long the certificate is valid; default 365.")
+    ] = None,
     request: Annotated[
         Path | None,
         typer.Option(
@@ -52,10 +54,16 @@ def keys_make(
 
     Example: gioconda provenance keys make newsroom --organisation "The Daily Example" --root newsroom-root.pem
     """
+    from gioconda.core.errors import UsageError
     from gioconda.core.files import refuse_overwrite, write_text
     from provenance import keys
 
+    if not organisation.strip():
+        raise UsageError("nobody", where="--organisation", hint="who signs, as the certificate will say")
     if request is not None:
+        for option, value in {"--days": days, "--root": root}.items():
+            if value is not None:
+                raise UsageError("is the authority's to say", where=option, hint="leave it out with --request")
         refuse_overwrite(request, force)
         path, text = keys.make_with_request(name, organisation, algorithm=algorithm, force=force)
         write_text(request, text)
@@ -64,7 +72,7 @@ def keys_make(
         return
     if root is not None:
         refuse_overwrite(root, force)
-    path = keys.make(name, organisation, algorithm=algorithm, days=days, force=force)
+    path = keys.make(name, organisation, algorithm=algorithm, days=days or 365, force=force)
     emit(str(path))
     _give_root(path, root)
 
@@ -82,7 +90,7 @@ def _give_root(path: Path, root: Path | None) -> None:
 
 
 @keys_app.command("show")
-def keys_show(output: Output = None, json: JsonFlag = False) -> None:
+def keys_show(output: Output = None, json: JsonFlag = False, force: Force = False) -> None:
     """This user's keys, without their secrets: subject, purpose, fingerprint, and how long they last.
 
     Example: gioconda provenance keys show
@@ -92,24 +100,27 @@ def keys_show(output: Output = None, json: JsonFlag = False) -> None:
 
     from provenance import keys
 
+    wanted = parse_outputs(output, json, ("text", "json"), force)
     found = keys.show()
-    for name, _ in parse_outputs(output, json, ("text", "json")):
+    for name, file in wanted:
         if name == "json":
-            emit(codec.dumps([dataclasses.asdict(key) for key in found], indent=1, ensure_ascii=False))
+            deliver(codec.dumps([dataclasses.asdict(key) for key in found], indent=1, ensure_ascii=False), file)
             continue
+        lines = []
         for key in found:
             note = " · development: proves nothing about who signed" if key.development else ""
-            emit(clean(f"{key.name}: {key.algorithm}, {key.days_left} days left, sha256 {key.fingerprint}{note}"))
-            emit(clean(f"  {key.subject} · issued by {key.issuer} · {key.not_before} to {key.not_after}"))
-        if not found:
-            emit("no keys yet; the development key is made when it is first needed")
+            lines.append(
+                clean(f"{key.name}: {key.algorithm}, {key.days_left} days left, sha256 {key.fingerprint}{note}")
+            )
+            lines.append(clean(f"  {key.subject} · issued by {key.issuer} · {key.not_before} to {key.not_after}"))
+        deliver("\n".join(lines) or "no keys yet; the development key is made when it is first needed", file)
 
 
 @keys_app.command("renew")
 def keys_renew(
     name: KeyName,
     days: Annotated[
-        int | None, typer.Option(min=1, help="How long the new one is valid; as long as the old by default.")
+        int | None, typer.Option(min=1, max=36500, help="How long the new one is valid; as long as the old by default.")
     ] = None,
     root: Annotated[
         Path | None, typer.Option(help="Also write the new root certificate here: what others add to a trust list.")
@@ -131,7 +142,7 @@ def keys_renew(
 
 
 @trust_app.command("show")
-def trust_show(output: Output = None, json: JsonFlag = False) -> None:
+def trust_show(output: Output = None, json: JsonFlag = False, force: Force = False) -> None:
     """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired.
 
     Example: gioconda provenance trust show
@@ -141,6 +152,7 @@ def trust_show(output: Output = None, json: JsonFlag = False) -> None:
 
     from provenance import trust
 
+    wanted = parse_outputs(output, json, ("text", "json"), force)
     now = datetime.datetime.now(datetime.UTC)
     rows = [
         {
@@ -155,20 +167,20 @@ def trust_show(output: Output = None, json: JsonFlag = False) -> None:
         }
         for item in trust.load().lists
     ]
-    for name, _ in parse_outputs(output, json, ("text", "json")):
+    for name, file in wanted:
         if name == "json":
-            emit(codec.dumps(rows, indent=1, ensure_ascii=False))
+            deliver(codec.dumps(rows, indent=1, ensure_ascii=False), file)
             continue
-        for row in rows:
-            emit(
-                clean(
-                    "{name}: {kind}, {date}, {anchors} anchors ({expired} expired), {aggregators} aggregators, sha256 {sha256}, from {source}".format(
-                        **row
-                    )
+        lines = [
+            clean(
+                "{name}: {kind}, {date}, {anchors} anchors ({expired} expired), {aggregators} aggregators, sha256 {sha256}, from {source}".format(
+                    **row
                 )
             )
-        if not rows:
-            emit("no lists: nothing is trusted; `gioconda provenance trust add FILE` or `trust update`")
+            for row in rows
+        ]
+        nothing = "no lists: nothing is trusted; `gioconda provenance trust add FILE` or `trust update`"
+        deliver("\n".join(lines) or nothing, file)
 
 
 @trust_app.command("add")
@@ -185,8 +197,16 @@ def trust_add(
 
     Example: gioconda provenance trust add newsroom.pem --kind cawg --date 2026-08-21
     """
+    import datetime
+
+    from gioconda.core.errors import UsageError
     from provenance import trust
 
+    if date:
+        try:
+            datetime.date.fromisoformat(date)
+        except ValueError as error:
+            raise UsageError(f"not a date: {date!r}", where="--date", hint="YYYY-MM-DD") from error
     added = trust.add(file, name=name, kind=kind, date=date, force=force)
     inside = f"{len(added.anchors)} anchors" + (f", {len(added.issuers)} aggregators" if added.issuers else "")
     emit(clean(f"{added.name}: {added.kind}, {added.date}, {inside}, sha256 {added.sha256}"))
@@ -216,6 +236,8 @@ def trust_update(
     wanted = names or ([] if url else list(KNOWN))
     if url and len(wanted) != 1:
         raise UsageError("one name for one URL", where="--url", hint="gioconda provenance trust update NAME --url URL")
+    if kind and not url:
+        raise UsageError("is known of a published list", where="--kind", hint="only with --url")
     stored = {item.name: item for item in trust.load().lists}
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     for name in wanted:

@@ -11,15 +11,15 @@ from gioconda.cli.common import emit, notice
 
 
 def serve(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 = any free one.")] = 7503,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 = any free one.")] = 7503,
     limit: Annotated[str, typer.Option(help="Largest file taken, such as 500MB or 2GB.")] = "1GB",
-    keep: Annotated[float, typer.Option(help="Hours after which a clip and its report are deleted.")] = 24.0,
+    keep: Annotated[float, typer.Option(min=0.01, help="Hours after which a clip and its report are deleted.")] = 24.0,
     detectors: Detectors = None,
     trust: TrustOption = None,
     trust_development: OwnKey = False,
     lang: Lang = None,
     folder: Annotated[str | None, typer.Option(help="Where clips are kept; the user's cache by default.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds one clip may take.")] = 900.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds one clip may take.")] = 900.0,
 ) -> None:
     """One page on this computer: drop a clip, read its report. Listens on 127.0.0.1 only; nothing is uploaded anywhere.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gioconda.cli.common import Force, emit, notice, progress, settings
+from gioconda.cli.common import Force, device, emit, notice, progress, settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,17 +21,19 @@ def train(
     shards: Annotated[list[Path] | None, typer.Argument(help="Shard folders, from `gioconda synth prepare`.")] = None,
     out: Annotated[Path, typer.Option("--out", help="The run's folder; a run already in it is resumed.")] = Path("run"),
     preset: Annotated[str, typer.Option(help="paper, half (256 px), sketch (128 px), pocket (64 px).")] = "paper",
-    steps: Annotated[int, typer.Option(help="Steps of the whole run.")] = 100_000,
-    limit_steps: Annotated[int | None, typer.Option(help="Stop, with a checkpoint, after this many steps now.")] = None,
-    batch: Annotated[int, typer.Option(help="Episodes a step, over all processes.")] = 4,
-    accumulate: Annotated[int, typer.Option(help="Compute the batch in this many parts.")] = 1,
-    shots: Annotated[int, typer.Option(help="K: frames embedded an episode.")] = 8,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the whole run.")] = 100_000,
+    limit_steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop, with a checkpoint, after this many steps now.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Episodes a step, over all processes.")] = 4,
+    accumulate: Annotated[int, typer.Option(min=1, help="Compute the batch in this many parts.")] = 1,
+    shots: Annotated[int, typer.Option(min=1, help="K: frames embedded an episode.")] = 8,
     vary_shots: Annotated[bool, typer.Option("--vary-shots", help="Draw K from 1, 2, 4 … each step.")] = False,
     augment: Annotated[bool, typer.Option("--augment", help="Mirror, shift, scale and recolour episodes.")] = False,
     weight: Annotated[list[float] | None, typer.Option(help="Share of episodes from each folder, in order.")] = None,
     variant: Annotated[str, typer.Option(help="ft (for tuning) or ff (feed-forward only).")] = "ft",
     match_from: Annotated[
-        int | None, typer.Option(help="Step at which the match term joins; default: after 150 epochs.")
+        int | None, typer.Option(min=0, help="Step at which the match term joins; default: after 150 epochs.")
     ] = None,
     losses: Annotated[str, typer.Option(help="Loss weights: v2 or v1.")] = "v2",
     content: Annotated[
@@ -40,16 +42,16 @@ def train(
     content_file: Annotated[
         list[str] | None, typer.Option(metavar="NET=FILE", help="Weights of a content net, instead of the store's.")
     ] = None,
-    lr: Annotated[float, typer.Option(help="Learning rate of embedder and generator.")] = 5e-5,
-    lr_discriminator: Annotated[float, typer.Option(help="Learning rate of the discriminator and W.")] = 2e-4,
+    lr: Annotated[float, typer.Option(min=0, help="Learning rate of embedder and generator.")] = 5e-5,
+    lr_discriminator: Annotated[float, typer.Option(min=0, help="Learning rate of the discriminator and W.")] = 2e-4,
     precision: Annotated[str, typer.Option(help="auto, bf16 or fp32.")] = "auto",
     compile_: Annotated[bool, typer.Option("--compile", help="torch.compile the networks.")] = False,
     init: Annotated[
         Path | None, typer.Option(help="Start from this model, of the same width or narrower, of any picture size.")
     ] = None,
-    checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 1000,
-    sample_every: Annotated[int, typer.Option(help="Steps between contact sheets.")] = 1000,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default: what is free.")] = None,
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 1000,
+    sample_every: Annotated[int, typer.Option(min=1, help="Steps between contact sheets.")] = 1000,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: what is free.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the networks block by block and stop.")] = False,
 ) -> None:
     """Meta-learn the generator. Interrupted or killed, it resumes when run again; torchrun spreads it over processes.
@@ -86,7 +88,7 @@ def train(
     )  # fmt: skip
     torch.set_num_threads(threads or thread_budget())
     with progress("training", steps, "steps") as advance:
-        result = run(options, out, device=_device(), limit_steps=limit_steps, advance=advance, say=notice)
+        result = run(options, out, device=device(), limit_steps=limit_steps, advance=advance, say=notice)
     emit(f"{result.model}: step {result.step}")
     if result.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
@@ -98,10 +100,14 @@ def tune(
     shots: Annotated[list[str], typer.Argument(help="Pictures or clips of one person, or cast:IDENTITY/MOTION.")],
     out: Annotated[Path, typer.Option("--out", help="The personal model.")] = Path("person.safetensors"),
     mode: Annotated[str, typer.Option(help="ff, psi, last or full.")] = "full",
-    limit: Annotated[int, typer.Option("--limit", help="T: shots used at most.")] = 32,
-    face: Annotated[int | None, typer.Option(help="Which face, the largest first, where there are several.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Iterations at most; default by the number of shots.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate; default: the model's own.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="T: shots used at most.")] = 32,
+    face: Annotated[
+        int | None, typer.Option(min=0, help="Which face, the largest first, where there are several.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Iterations at most; default by the number of shots.")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(min=0, help="Learning rate; default: the model's own.")] = None,
     content: Annotated[
         str, typer.Option(help="Content loss: auto, vgg, squeezenet, multiscale, random-vgg or none.")
     ] = "auto",
@@ -112,7 +118,7 @@ def tune(
         ),
     ] = True,
     consent: Annotated[str, typer.Option(help="How this person agreed; recorded in the model's card.")] = "",
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default: what is free.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: what is free.")] = None,
     force: Force = False,
 ) -> None:
     """Tune the model to one person, from one shot or many.
@@ -122,12 +128,15 @@ def tune(
     import torch
 
     from gioconda.cli.common import thread_budget
+    from gioconda.core.errors import UsageError
     from gioconda.core.files import refuse_overwrite
     from synth.networks import load_checkpoint
     from synth.shots import load_shots
     from synth.tune import budget
     from synth.tune import tune as run
 
+    if mode == "ff" and (steps, lr) != (None, None):
+        raise UsageError("mode ff is not tuned", where="--mode", hint="leave out --steps and --lr")
     refuse_overwrite(out, force)
     loaded = load_checkpoint(model)
     torch.set_num_threads(threads or thread_budget())
@@ -136,7 +145,7 @@ def tune(
     with progress("tuning", total, "steps") as advance:
         personal = run(
             loaded, found.frames[:limit], found.landmarks[:limit], mode=mode, steps=steps, lr=lr, content=content, views=views,
-            seed=settings.seed, device=_device(), advance=advance,
+            seed=settings.seed, device=device(), advance=advance,
         )  # fmt: skip
     personal.facts = {**personal.facts, "consent": consent}
     personal.save(out, force=force)
@@ -160,12 +169,3 @@ def export_(
 
     error = run(PersonalModel.load(personal), out, kind, force=force)
     emit(f"{out}: {kind}, pictures differ by {error:.3f} of 255 on average from the original's")
-
-
-def _device() -> str:
-    """The device asked for; ``auto`` is CUDA where there is one."""
-    import torch
-
-    if settings.device != "auto":
-        return settings.device
-    return "cuda" if torch.cuda.is_available() else "cpu"

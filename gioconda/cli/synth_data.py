@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from gioconda.cli.common import Force, JsonFlag, Output, emit, notice, parse_outputs, progress, settings
+from gioconda.cli.common import (
+    Force,
+    JsonFlag,
+    Output,
+    deliver,
+    device,
+    emit,
+    notice,
+    parse_outputs,
+    progress,
+    settings,
+)
 
 __all__ = ["register"]
 
@@ -25,23 +36,17 @@ ConsentFile = Annotated[
 ]
 
 
-def _device() -> str:
-    if settings.device != "auto":
-        return settings.device
-    import os
-
-    import torch
-
-    # torchrun: one GPU a process.
-    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
-
-
 def _heads(generator: str, model: Path | None, size: int | None = None):  # type: ignore[no-untyped-def]
+    from gioconda.core.errors import UsageError
     from synth.generators import generator as load
 
     if generator in ("warp", "copy"):
+        if model is not None:
+            raise UsageError(f"{generator} has no model", where="--model", hint="leave it out, or --generator few-shot")
         return load(generator, size=size or 256)
-    return load(generator, model=model, device=_device())
+    if size is not None:
+        raise UsageError("only warp and copy are given a size", where="--size", hint="a model has its own")
+    return load(generator, model=model, device=device())
 
 
 def prepare(
@@ -51,20 +56,21 @@ def prepare(
         str, typer.Option(help="folder, voxceleb1, voxceleb2, hdtf, celebv-hq or talkinghead-1kh.")
     ] = "folder",
     where: Annotated[str, typer.Option(help="Rows of a list to take: kind=real,view=face crop.")] = "",
-    size: Annotated[int, typer.Option(help="Side of the crops, pixels.")] = 256,
-    every: Annotated[float, typer.Option(help="Seconds between frames kept; 0 = every frame.")] = 0.0,
-    min_face: Annotated[int, typer.Option(help="Smallest face, pixels of its square.")] = 64,
-    min_frames: Annotated[int, typer.Option(help="Fewest frames a clip must give.")] = 8,
-    max_frames: Annotated[int, typer.Option(help="Most frames kept of a clip.")] = 400,
+    size: Annotated[int, typer.Option(min=16, max=1024, help="Side of the crops, pixels.")] = 256,
+    every: Annotated[float, typer.Option(min=0, help="Seconds between frames kept; 0 = every frame.")] = 0.0,
+    min_face: Annotated[int, typer.Option(min=1, help="Smallest face, pixels of its square.")] = 64,
+    min_frames: Annotated[int, typer.Option(min=1, help="Fewest frames a clip must give.")] = 8,
+    max_frames: Annotated[int, typer.Option(min=1, help="Most frames kept of a clip.")] = 400,
     landmarks: Annotated[
         Path | None, typer.Option(help="Folder of saved tracks (.npz), to find nothing twice.")
     ] = None,
     landmarker: Annotated[str, typer.Option(help="auto, dlib, face-alignment or a plugin's.")] = "auto",
-    cast_frames: Annotated[int, typer.Option(help="Frames drawn of each puppet's take.")] = 48,
-    jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
+    cast_frames: Annotated[int, typer.Option(min=1, help="Frames drawn of each puppet's take.")] = 48,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     engine: Annotated[str, typer.Option(help="local, or ray (RAY_ADDRESS for a cluster).")] = "local",
     output: Output = None,
     json: JsonFlag = False,
+    force: Force = False,
 ) -> None:
     """Footage to shards: tracks, steady crops, landmarks; a row for each clip in OUT/clips.jsonl. Run again, it resumes.
 
@@ -73,10 +79,17 @@ def prepare(
     from dataclasses import asdict
     from json import dumps
 
+    from gioconda.core.errors import UsageError
+    from gioconda.core.landmarks import known as known_landmarker
     from synth.prepare import Prepare
     from synth.prepare import prepare as run
 
-    wanted = parse_outputs(output, json, ("text", "json"))
+    wanted = parse_outputs(output, json, ("text", "json"), force)
+    known_landmarker(landmarker)
+    if landmarks is not None and not landmarks.is_dir():
+        raise UsageError(
+            "no such folder", where=f"--landmarks {landmarks}", hint="saved tracks, such as reenact --save-tracks keeps"
+        )
     job = Prepare(
         sources=tuple(sources), layout=layout, where=where, size=size, every=every, min_face=min_face,
         min_frames=min_frames, max_frames=max_frames, landmarker=landmarker, landmarks=str(landmarks or ""),
@@ -95,14 +108,8 @@ def prepare(
 
 
 def _write(wanted: list[tuple[str, str | None]], text: str, document: str) -> None:
-    from gioconda.core.files import write_text
-
     for kind, file in wanted:
-        body = document if kind == "json" else text
-        if file and file != "-":
-            write_text(file, body + "\n")
-        else:
-            emit(body)
+        deliver(document if kind == "json" else text, file)
 
 
 def reenact(
@@ -119,18 +126,22 @@ def reenact(
     ] = None,
     consent: ConsentFile = None,
     mode: Annotated[str, typer.Option(help="ft = tune on the shots; ff = the model as it stands.")] = "ft",
-    steps: Annotated[int | None, typer.Option(help="Iterations of tuning; default by the number of shots.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Iterations of tuning; default by the number of shots.")
+    ] = None,
     adapt: Annotated[str, typer.Option(help="relative, procrustes or absolute.")] = "relative",
-    smoothing: Annotated[float, typer.Option(help="Of the motion, seconds; 0 = none.")] = 0.04,
-    max_gap: Annotated[float, typer.Option(help="Longest absence of the driver's face, seconds.")] = 0.5,
-    face: Annotated[int | None, typer.Option(help="Which face of the shots, the largest first.")] = None,
-    driver_face: Annotated[int | None, typer.Option(help="Which face of the driver, the largest first.")] = None,
-    max_shots: Annotated[int, typer.Option(help="Frames taken of a clip of shots.")] = 32,
+    smoothing: Annotated[float, typer.Option(min=0, help="Of the motion, seconds; 0 = none.")] = 0.04,
+    max_gap: Annotated[float, typer.Option(min=0, help="Longest absence of the driver's face, seconds.")] = 0.5,
+    face: Annotated[int | None, typer.Option(min=0, help="Which face of the shots, the largest first.")] = None,
+    driver_face: Annotated[int | None, typer.Option(min=0, help="Which face of the driver, the largest first.")] = None,
+    max_shots: Annotated[int, typer.Option(min=1, help="Frames taken of a clip of shots.")] = 32,
     frame: Annotated[str, typer.Option(help="source = paste back into the picture; crop = the crop alone.")] = "source",
-    side: Annotated[int, typer.Option(help="Long side of the output, pixels; 0 = as the source, at most 1280.")] = 0,
-    start: Annotated[float, typer.Option(help="Where the driver begins, seconds.")] = 0.0,
-    seconds: Annotated[float, typer.Option(help="How much of the driver.")] = 20.0,
-    crf: Annotated[int, typer.Option(help="H.264 quality, 0 best … 51.")] = 18,
+    side: Annotated[
+        int, typer.Option(min=0, help="Long side of the output, pixels; 0 = as the source, at most 1280.")
+    ] = 0,
+    start: Annotated[float, typer.Option(min=0, help="Where the driver begins, seconds.")] = 0.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How much of the driver.")] = 20.0,
+    crf: Annotated[int, typer.Option(min=0, max=51, help="H.264 quality, 0 best … 51.")] = 18,
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Shot, driver and result in one picture.")
     ] = False,
@@ -153,17 +164,19 @@ def reenact(
     from json import dumps
 
     from gioconda.core.errors import UsageError
+    from gioconda.core.landmarks import known as known_landmarker
     from synth.personal import PersonalModel
     from synth.reenact import Reenact, TunedGenerator
     from synth.reenact import reenact as run
 
-    wanted = parse_outputs(output, json, ("text", "json"))
+    wanted = parse_outputs(output, json, ("text", "json"), force)
     if generator == "few-shot" and model is not None and PersonalModel.at(model):
         if steps is not None or mode != "ft":
             raise UsageError("a personal model is tuned already", where=str(model), hint="leave out --steps and --mode")
-        heads = TunedGenerator(model, _device())
+        heads = TunedGenerator(model, device())
     else:
         heads = _heads(generator, model)
+    known_landmarker(landmarker)
     job = Reenact(
         mode=mode, steps=steps, adapt=adapt, smoothing=smoothing, max_gap=max_gap, face=face, driver_face=driver_face,
         most_shots=max_shots, frame=frame, side=side, side_by_side=side_by_side, label=label, mark=mark, audio=audio,
@@ -207,7 +220,9 @@ def fakes(
     out: Annotated[Path, typer.Option("--out", help="The set's folder; run again, it resumes.")] = Path("fakes"),
     generator: Generator = "few-shot",
     model: ModelFile = None,
-    size: Annotated[int | None, typer.Option(help="Side of the crops (warp and copy; a model has its own).")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=16, max=1024, help="Side of the crops (warp and copy; a model has its own).")
+    ] = None,
     consent: ConsentFile = None,
     kinds: Annotated[str, typer.Option(help="Of self, cross, control.")] = "self,cross,control",
     shots: Annotated[str, typer.Option(help="T, shots a person: a list is a grid.")] = "1,8",
@@ -215,10 +230,10 @@ def fakes(
     steps: Annotated[str, typer.Option(help="Iterations of tuning; 0 = the generator's own.")] = "0",
     crf: Annotated[str, typer.Option(help="H.264 quality.")] = "18",
     regions: Annotated[str, typer.Option(help="whole, or face (laid over the real frame; self only).")] = "whole",
-    frames: Annotated[int, typer.Option(help="Most frames in a clip.")] = 32,
-    min_frames: Annotated[int, typer.Option(help="Fewest frames in a clip.")] = 8,
-    people: Annotated[int, typer.Option(help="Most people; 0 = all.")] = 0,
-    drivers: Annotated[int, typer.Option(help="People who drive each person in cross.")] = 1,
+    frames: Annotated[int, typer.Option(min=1, help="Most frames in a clip.")] = 32,
+    min_frames: Annotated[int, typer.Option(min=1, help="Fewest frames in a clip.")] = 8,
+    people: Annotated[int, typer.Option(min=0, help="Most people; 0 = all.")] = 0,
+    drivers: Annotated[int, typer.Option(min=1, help="People who drive each person in cross.")] = 1,
     adapt: Annotated[str, typer.Option(help="relative, procrustes or absolute.")] = "procrustes",
     split: Annotated[str, typer.Option(help="Shares of people.")] = "train=0.6,val=0.2,test=0.2",
     layout: Annotated[str, typer.Option(help="Of folders of clips, as in synth prepare.")] = "folder",
@@ -228,11 +243,12 @@ def fakes(
         list[str] | None, typer.Option(metavar="LAYOUT=DIR", help="Also write as faceforensics, celeb-df or df40.")
     ] = None,
     replay: Annotated[Path | None, typer.Option(metavar="RECORD", help="Make one sample again and compare.")] = None,
-    writers: Annotated[int, typer.Option(help="Threads that encode and sign.")] = 2,
-    jobs: Annotated[int, typer.Option(help="Processes that prepare footage; with ray, workers.")] = 1,
+    writers: Annotated[int, typer.Option(min=1, help="Threads that encode and sign.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that prepare footage; with ray, workers.")] = 1,
     engine: Annotated[str, typer.Option(help="local (torchrun spreads it over GPUs), or ray.")] = "local",
     output: Output = None,
     json: JsonFlag = False,
+    force: Force = False,
 ) -> None:
     """A labelled set: self- and cross-reenactments, real controls, masks, splits, records; every clip signed. Resumes.
 
@@ -246,7 +262,8 @@ def fakes(
     from synth.fakes import Fakes, make
     from synth.fakes_sample import replay as again
 
-    wanted = parse_outputs(output, json, ("text", "json"))
+    wanted = parse_outputs(output, json, ("text", "json"), force)
+    exports = [_layout(item) for item in export or []]
     heads = _heads(generator, model, size)
     if replay is not None:
         same, drawn = again(replay, sources or [], heads)
@@ -271,7 +288,7 @@ def fakes(
         if engine == "ray":
             from synth.fakes import on_ray
 
-            options = {"model": str(model) if model else None, "size": size, "device": _device()}
+            options = {"model": str(model) if model else None, "size": size, "device": device()}
             done = on_ray(job, out, generator, options, consent=consent, workers=jobs)
         elif engine == "local":
             done = make(
@@ -281,7 +298,7 @@ def fakes(
         else:
             raise UsageError(f"unknown engine {engine!r}", where="--engine", hint="local or ray")
     if done.index is not None:
-        _export(done.index, export or [])
+        _export(done.index, exports)
     busy = ", ".join(f"{name} {value:.1f} s" for name, value in done.stages.items())
     rate = done.made / max(done.seconds, 1e-9)
     text = (
@@ -299,12 +316,14 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", help="Folder for evaluation.json and grid.jpg.")] = Path("evaluation"),
     generator: Generator = "few-shot",
     model: ModelFile = None,
-    size: Annotated[int | None, typer.Option(help="Side of the crops (warp and copy).")] = None,
+    size: Annotated[int | None, typer.Option(min=16, max=1024, help="Side of the crops (warp and copy).")] = None,
     shots: Annotated[str, typer.Option(help="T.")] = "1,8,32",
     modes: Annotated[str, typer.Option(help="ff, ft.")] = "ff,ft",
-    steps: Annotated[int | None, typer.Option(help="Iterations of tuning; default by the number of shots.")] = None,
-    people: Annotated[int, typer.Option(help="Most people; 0 = all.")] = 50,
-    frames: Annotated[int, typer.Option(help="Frames held out of each take.")] = 32,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Iterations of tuning; default by the number of shots.")
+    ] = None,
+    people: Annotated[int, typer.Option(min=0, help="Most people; 0 = all.")] = 50,
+    frames: Annotated[int, typer.Option(min=1, help="Frames held out of each take.")] = 32,
     baselines: Annotated[bool, typer.Option("--baselines/--no-baselines", help="Also measure warp and copy.")] = True,
     detectors: Annotated[
         str, typer.Option(help="Detectors whose AUC is measured: all that are ready, none, or names with commas.")
@@ -331,7 +350,7 @@ def evaluate(
     from synth.evaluate import evaluate as run
     from synth.evaluate import shows_real_people, sign_grid, text
 
-    wanted = parse_outputs(output, json, ("text", "json"))
+    wanted = parse_outputs(output, json, ("text", "json"), force)
     for name in ("evaluation.json", "grid.jpg"):
         refuse_overwrite(out / name, force)
     real = shows_real_people(shards)
@@ -379,23 +398,26 @@ def _judges(names: str):  # type: ignore[no-untyped-def]
     return judges, missing
 
 
-def _export(index: Path, wanted: list[str]) -> None:
-    """Write the finished set in other people's layouts."""
-    from gioconda.core import plugins
+def _layout(item: str):  # type: ignore[no-untyped-def]
+    """``LAYOUT=DIR`` → (what writes it, an empty folder), so that a wrong one is known before the set is made."""
+    from gioconda.cli.data import fresh_folder, layout_writer
     from gioconda.core.errors import UsageError
+
+    name, found, folder = item.partition("=")
+    if not found or not folder:
+        raise UsageError("is not LAYOUT=DIR", where=f"--export {item}")
+    fresh_folder(Path(folder))
+    return layout_writer(name), Path(folder)
+
+
+def _export(index: Path, wanted) -> None:  # type: ignore[no-untyped-def]
+    """Write the finished set in other people's layouts."""
     from gioconda.core.index import Index
 
-    for item in wanted:
-        name, found, folder = item.partition("=")
-        if not found:
-            raise UsageError("is not LAYOUT=DIR", where=f"--export {item}")
-        target = Path(folder)
-        if target.exists() and any(target.iterdir()):
-            raise UsageError("is not empty", where=folder, hint="give a new folder")
+    for writer, folder in wanted:
         loaded = Index.read(index)
-        writer = plugins.load("gioconda.datasets", name)()
-        count = writer.export([(sample, loaded.resolve(sample)) for sample in loaded], target)
-        notice(f"{folder}: {count} files in the layout {name}")
+        count = writer.export([(sample, loaded.resolve(sample)) for sample in loaded], folder)
+        notice(f"{folder}: {count} files")
 
 
 class _Bar:
@@ -427,7 +449,7 @@ class _Bar:
 def consent_new(
     file: Annotated[Path, typer.Argument(help="The file to write.")],
     who: Annotated[str, typer.Option(help="Whose face.")],
-    scope: Annotated[list[str], typer.Option(help="reenact, fakes, tune or any; repeatable.")],
+    scope: Annotated[list[str], typer.Option(help="reenact, fakes, evaluate, tune or any; repeatable.")],
     licence: Annotated[str, typer.Option(help="Under which the result may be used.")],
     source: Annotated[list[Path] | None, typer.Option(help="Only these source files; repeatable.")] = None,
     force: Force = False,
@@ -442,6 +464,9 @@ def consent_new(
 
     if bad := [s for s in scope if s not in consent.SCOPES]:
         raise UsageError(f"unknown scope {bad[0]!r}", hint=", ".join(consent.SCOPES))
+    for option, value in {"--who": who, "--licence": licence}.items():
+        if not value.strip():
+            raise UsageError("is empty", where=option, hint="gioconda synth consent new --help")
     refuse_overwrite(file, force)
     consent.template(file, who, scope, licence, [str(s) for s in source or []])
     emit(f"{file}: consent {consent.read(file).id}")
@@ -450,16 +475,19 @@ def consent_new(
 @consent_app.command("check")
 def consent_check(
     file: Annotated[str, typer.Argument(help="A consent file, embedded or public-domain.")],
-    task: Annotated[str, typer.Option(help="reenact or fakes.")] = "reenact",
+    task: Annotated[str, typer.Option(help="reenact, fakes, evaluate or tune.")] = "reenact",
     source: Annotated[list[Path] | None, typer.Option(help="Files it must cover; repeatable.")] = None,
 ) -> None:
     """Say what a consent file allows today, for a task and files.
 
     Example: gioconda synth consent check lisa.toml --task reenact --source lisa.jpg
     """
+    from gioconda.core.errors import UsageError
     from gioconda.core.files import sha256_of
     from synth import consent
 
+    if task not in consent.SCOPES or task == "any":
+        raise UsageError(f"unknown task {task!r}", where="--task", hint="reenact, fakes, evaluate or tune")
     found = consent.require(file, task, [sha256_of(s) for s in source or []])
     people = "; ".join(f"{p.who}: {', '.join(p.scope)}, {p.licence}" for p in found.people) or found.licence
     emit(f"{file} allows {task}: {people}\nid {found.id}")

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from gioconda.core.errors import UsageError
 from gioconda.core.files import atomic_path, sha256_of
 from gioconda.core.types import FaceTrack
 
@@ -100,7 +101,7 @@ def store(key: Mapping[str, Any], tracks: tuple[FaceTrack, ...]) -> None:
             arrays[f"{number}.{name}"] = getattr(track, name)
         for name, values in track.measures.items():
             arrays[f"{number}.measure.{name}"] = values
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, UsageError):
         with atomic_path(_path(key)) as path, open(path, "wb") as file:
             np.savez_compressed(file, **arrays)
         # Looking through the folder costs more than writing to it: once at first, then now and then.

@@ -6,6 +6,7 @@ where each value came from. ``save`` writes the merged result before work starts
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import tomllib
@@ -31,13 +32,14 @@ class Core:
     """Where things lie on this computer, and the landmarker.
 
     weights : folder of the weights store. cache : folder of derived results, safe to delete.
-    home : folder of keys, trust lists and logs of this user.
+    home : folder of keys, trust lists and logs of this user. device : auto, cpu, cuda or cuda:N.
     """
 
     weights: Path = dataclasses.field(default_factory=lambda: _dirs("data") / "weights")
     cache: Path = dataclasses.field(default_factory=lambda: _dirs("cache"))
     home: Path = dataclasses.field(default_factory=lambda: _dirs("config"))
     landmarker: str = "auto"
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -135,9 +137,13 @@ def core() -> Core:
 
 
 def home() -> Path:
-    """This user's folder for keys, trust lists and logs; made on first use, readable by the user alone."""
+    """This user's folder for keys, trust lists and logs; made on first use, readable by the user alone.
+
+    Where it cannot be made there is nothing in it to be read, and writing to it says why.
+    """
     folder = core().home
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 
 

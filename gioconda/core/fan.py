@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda.core import align
+from gioconda.core.device import device as where
 from gioconda.core.errors import UsageError, WeightsError
 
 __all__ = ["FaceAlignmentLandmarker"]
@@ -29,16 +30,6 @@ _CROP = 200 / 195 * _PERIMETER  # side of FAN's crop, in face squares
 
 _INPUT, _HEATMAP = 256, 64  # px
 _CHUNK = {"cpu": 4, "cuda": 64}  # faces in one pass of FAN
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"no CUDA device for {name!r}", hint="--device cpu")
-    return name
 
 
 def _load(network: Any, name: str, folder: Path | None) -> None:
@@ -133,7 +124,7 @@ class FaceAlignmentLandmarker:
         folder = Path(weights) if weights is not None else None
         if folder is None:
             store().path("fan2d-4")  # before torch is imported: ``auto`` asks on every run whether these are here
-        self.device, self.flip = _device(device), flip
+        self.device, self.flip = where(device), flip
         kind = self.device.partition(":")[0]
         self.batch = 8 if kind == "cuda" else 1
         self._chunk = _CHUNK.get(kind, 4)

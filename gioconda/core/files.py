@@ -45,10 +45,21 @@ def _fsync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def atomic_path(target: str | os.PathLike[str], *, mode: int | None = None) -> Iterator[Path]:
-    """A temporary path beside ``target`` (same suffix), renamed over it when the block ends well, removed when it does not."""
+    """A temporary path beside ``target`` (same suffix), renamed over it when the block ends well, removed when it does not.
+
+    Raises
+    ------
+    UsageError
+        The target is a folder, or its folder cannot be written to.
+    """
     final = Path(target)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    fd, name = tempfile.mkstemp(prefix=f".{final.stem[:40]}.", suffix=final.suffix or ".tmp", dir=final.parent)
+    if final.is_dir():
+        raise UsageError("is a folder", where=str(final), hint="name a file")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(prefix=f".{final.stem[:40]}.", suffix=final.suffix or ".tmp", dir=final.parent)
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror or error}".lower(), where=str(final)) from error
     os.close(fd)
     temporary = Path(name)
     try:

@@ -85,7 +85,7 @@ class Index:
         file = Path(path)
         if not file.is_file():
             raise MediaError(
-                "no such index", where=str(file), hint="make one: gioconda data index FOLDER -o index.parquet"
+                "no such index", where=str(file), hint="make one: gioconda data index FOLDER --out index.parquet"
             )
         if file.suffix.lower() == ".csv":
             from gioconda.core.layouts import CsvList

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda.core import align, plugins
-from gioconda.core.errors import GiocondaError, PluginError, WeightsError
+from gioconda.core.errors import GiocondaError, PluginError, UsageError, WeightsError
 from gioconda.core.fan import FaceAlignmentLandmarker
 
 __all__ = ["DlibLandmarker", "FaceAlignmentLandmarker", "Landmarker", "landmarker", "one_each", "package_model"]
@@ -217,6 +217,12 @@ class DlibLandmarker:
         parts = _predictor()(gray, square)
         points = np.array([(parts.part(i).x, parts.part(i).y) for i in range(68)], np.float32)
         return align.apply(align.invert(matrix), points)
+
+
+def known(name: str) -> None:
+    """Refuse the name of no landmarker before a long job begins."""
+    if name != "auto" and name not in {plugin.name for plugin in plugins.available("gioconda.landmarkers")}:
+        raise UsageError(f"no landmarker named {name!r}", where="--landmarker", hint="gioconda plugins lists them")
 
 
 def landmarker(name: str = "auto", device: str = "auto", **options: Any) -> Landmarker:

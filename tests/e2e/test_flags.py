@@ -1,0 +1,182 @@
+"""Every option of every command: it is used, numbers have a least, results overwrite nothing, and a wrong value is one clear line."""
+
+import ast
+import inspect
+import json
+import subprocess
+import sys
+import textwrap
+import typing
+from pathlib import Path
+from subprocess import PIPE
+
+import numpy as np
+import pytest
+from typer.main import get_command
+
+from gioconda.cli import main
+from gioconda.cli.app import app, hoist
+from gioconda.core.index import Index
+from gioconda.core.types import Label, Sample
+from gioconda.core.writer import write_image
+
+
+def commands(command=None, name=()):
+    """(name, command) of every command there is."""
+    command = command or get_command(app)
+    for key, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, (*name, key))
+    if not hasattr(command, "commands"):
+        yield " ".join(name), command
+
+
+COMMANDS = dict(commands())
+
+
+def options(command):
+    return [option for option in command.params if option.name not in ("help", "install_completion", "show_completion")]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_used(name):
+    function = inspect.unwrap(COMMANDS[name].callback)
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    read = {node.id for part in tree.body for node in ast.walk(part) if isinstance(node, ast.Name)}
+    assert set(inspect.signature(function).parameters) <= read
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_number_has_a_least(name):
+    """-7 processes, frames or seconds mean nothing; nothing is what some commands did with them, and said so with exit 0."""
+    hints = typing.get_type_hints(inspect.unwrap(COMMANDS[name].callback), include_extras=True)
+    for option, hint in hints.items():
+        kind, note = typing.get_args(hint) if option != "return" else (None, None)
+        if kind in (int, float, int | None, float | None):
+            assert note.min is not None, option
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_result_in_a_file_may_be_forced(name):
+    given = {option.name for option in options(COMMANDS[name])}
+    assert name == "audit" or "output" not in given or "force" in given
+
+
+@pytest.fixture
+def gioconda(capfd, tmp_path, monkeypatch):
+    """Run the command line in this process, in a folder with a picture, a text and an index of the picture."""
+    monkeypatch.chdir(tmp_path)
+    write_image(tmp_path / "a.png", np.zeros((32, 32, 3), np.uint8))
+    Path("text.mp4").write_text("not a clip\n" * 40)
+    Index((Sample("a.png", "0" * 64, Label.REAL, identity="p"),), tmp_path, {}).write("set.parquet")
+
+    def run(*args):
+        code = main([*args])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err and "internal error" not in err, err
+        return code, out, err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["provenance keys show", "provenance trust show", "models list", "detect list", "data verify set.parquet",
+     "detect show spectrum", "provenance read a.png", "check a.png --detectors none"],
+)  # fmt: skip
+def test_a_result_goes_where_it_was_asked_for_and_replaces_nothing(gioconda, command):
+    gioconda(*command.split(), "-o", "json=result.json")
+    json.loads(Path("result.json").read_text())
+    Path("result.json").write_text("mine")
+    code, _, err = gioconda(*command.split(), "-o", "json=result.json")
+    assert code == 2 and "already exists" in err and Path("result.json").read_text() == "mine"
+    gioconda(*command.split(), "-o", "json=result.json", "--force")
+    json.loads(Path("result.json").read_text())
+
+
+WRONG = """
+check a.png --detectors none -o html=text.mp4/page.html | 2 | text.mp4/page.html: cannot be written
+check a.png --detectors none -o html=. --force | 2 | is a folder
+check a.png --detectors none -o json= | 2 | no file after
+check a.png --detectors none -o json=x -o csv=./x | 2 | two results in one file
+check a.png --detectors none --sampling bogus | 2 | unknown sampling 'bogus'
+check a.png --device tpu | 2 | --device: no device 'tpu'
+check a.png --detectors cnn | 2 | cnn:RUN
+audit a.png --out text.mp4 --detectors none | 2 | text.mp4: file exists
+audit a.png --detectors none --sampling bogus | 2 | unknown sampling 'bogus'
+audit a.png --detectors none --trust none.pem | 4 | none.pem: cannot be read
+audit a.png --detectors none --jobs -3 | 2 | --jobs
+data verify none.parquet | 4 | data index FOLDER --out index.parquet
+data export set.parquet text.mp4 | 2 | text.mp4: is not an empty folder
+data split set.parquet --out s.parquet --train -1 --val 1 --test 1 | 2 | --train
+detect train nothing --index set.parquet --out run --dry-run | 2 | cannot train 'nothing'
+detect train spectrum --index set.parquet --out run --dry-run --steps 3 | 2 | --steps: is no option of spectrum
+detect train cnn --index set.parquet --out run --dry-run --blends 3 | 2 | --blends: is no option of cnn
+detect score a.png --detectors spectrum --split test | 2 | give --index
+bench run ladder --detectors , --index set.parquet --out run | 2 | --detectors: no detector
+bench report none.csv --signer key:mine | 2 | --signer: nothing to sign
+serve --port 70000 | 2 | --port
+provenance read a.png --fragment none.m4s | 4 | none.m4s: no such file
+provenance forecast none.mp4 | 4 | none.mp4: no such file
+provenance drift text.mp4 text.mp4 | 4 | holds no verdicts
+provenance strip a.png ./a.png --force | 2 | never changed in place
+provenance keys make k --organisation X --request k.csr --days 9 | 2 | --days
+provenance keys make k --organisation X --request k.csr --root k.pem | 2 | --root
+provenance keys make k --organisation= | 2 | --organisation
+provenance keys make k --organisation X --days 99999999 | 2 | --days
+provenance sign a.png --claim c.toml --out b.png --role cawg.editor | 2 | give --identity
+provenance labels . --signer zz | 2 | not a sha256 fingerprint
+provenance labels . --sources none | 2 | none: no such
+provenance trust add a.png --date yesterday | 2 | not a date: 'yesterday'
+provenance trust update --kind tsa | 2 | only with --url
+synth prepare . --out shards --where kind=real | 2 | --where: chooses rows of a .csv
+synth prepare cast:1 --out shards --landmarker bogus | 2 | no landmarker named 'bogus'
+synth prepare . --out shards --landmarks none | 2 | none: no such folder
+synth train shards --content-file vgg=x | 2 | no content net 'vgg'
+synth train shards --variant ff --match-from 3 | 2 | --match-from
+synth tune none cast:1/1 --mode ff --steps 3 | 2 | mode ff is not tuned
+synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --mode ff --steps 3 | 2 | mode ff is not tuned
+synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --model m.safetensors | 2 | --model: warp has no model
+synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --start 9999 | 2 | --start
+synth fakes cast:2 --generator few-shot --size 64 | 2 | --size: only warp and copy
+synth fakes cast:2 --generator warp --adapt bogus | 2 | unknown adaptation 'bogus'
+synth fakes cast:2 --generator warp --layout bogus | 2 | unknown layout 'bogus'
+synth fakes cast:2 --generator warp --crf 99 | 2 | crf 99
+synth fakes cast:2 --generator warp --export bogus=x | 2 | no dataset named 'bogus'
+synth fakes cast:2 --generator warp --replay text.mp4 | 2 | text.mp4: is not a record
+synth consent new c.toml --who= --scope any --licence x | 2 | --who: is empty
+synth consent new c.toml --who A --scope any --licence x --source none.png | 4 | none.png: no such file
+synth consent check c.toml --task bogus | 2 | unknown task 'bogus'
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", WRONG, ids=lambda line: line.split(" | ")[0])
+def test_a_wrong_value_is_one_clear_line(gioconda, line):
+    typed, expected, said = line.split(" | ")
+    before = sorted(Path().iterdir())
+    code, _, err = gioconda("-q", *typed.split())
+    assert code == int(expected) and said in err, err
+    assert sum(text.startswith(("gioconda: ", "Error: ")) for text in err.splitlines()) <= 1
+    assert sorted(Path().iterdir()) == before or "--out" in typed, "nothing half made is left"
+
+
+def test_short_flags_may_be_joined_and_a_value_may_not_be_missing(gioconda):
+    assert hoist(["check", "a.mp4", "-qv"]) == ["-qv", "check", "a.mp4"]
+    code, _, err = gioconda("check", "a.png", "--seed")
+    assert code == 2 and "--seed" in err and "argument" in err
+
+
+def test_a_reader_that_has_heard_enough_is_no_error():
+    for command in (["models", "list"], ["--help"]):
+        with subprocess.Popen([sys.executable, "-m", "gioconda", *command], stdout=PIPE, stderr=PIPE) as run:
+            run.stdout.close()
+            assert run.stderr.read() == b"" and run.wait() == 0
+
+
+def test_without_a_home_to_write_to_clips_are_read_all_the_same(gioconda, monkeypatch):
+    for name in ("HOME", "CACHE", "WEIGHTS"):
+        monkeypatch.setenv(f"GIOCONDA_{name}", str(Path("text.mp4") / name))
+    assert gioconda("check", "a.png", "--detectors", "spectrum")[0] == 0
+    assert gioconda("provenance", "read", "a.png")[0] == 0
+    Path("claim.toml").write_text('intent = "edit"\n')
+    code, _, err = gioconda("-q", "provenance", "sign", "a.png", "--claim", "claim.toml", "--out", "b.png")
+    assert code == 2 and "text.mp4" in err and not Path("b.png").exists()
