@@ -64,8 +64,6 @@ class Options:
             raise UsageError(
                 f"no content net {min(unknown)!r}", where="--content-file", hint="vgg19, vggface or squeezenet"
             )
-        if self.variant == "ff" and self.match_from is not None:
-            raise UsageError("only the variant ft has a match term", where="--match-from")
 
 
 # A resumed run may change how long, how often and in how many parts; never what is learned from or how.

@@ -70,6 +70,8 @@ def train(
     from synth.train import Options
     from synth.train import train as run
 
+    if variant == "ff" and match_from is not None:
+        raise UsageError("only the variant ft has a match term", where="--match-from", hint="leave it out")
     files = {}
     for item in content_file or []:
         name, found, file = item.partition("=")

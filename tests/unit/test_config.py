@@ -66,4 +66,10 @@ def test_the_merged_job_is_saved_as_json(tmp_path):
     import json
 
     config.save(config.core(), tmp_path / "options.json")
-    assert set(json.loads((tmp_path / "options.json").read_text())) == {"weights", "cache", "home", "landmarker"}
+    assert set(json.loads((tmp_path / "options.json").read_text())) == {
+        "weights",
+        "cache",
+        "home",
+        "landmarker",
+        "device",
+    }
