@@ -8,6 +8,23 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores: each with threads for all of them is slower
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Files of a minute of processor time and more, longest first, with what they take when slow tests are among those chosen.
+LONGEST = (
+    "test_synth_learns",
+    "test_roof_audit",
+    "test_synth_train",
+    "test_media_slow",
+    "test_demo",
+    "test_detect_nets",
+    "test_roof_browser",
+    "test_docs",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the long files, so that no process is left with one while the others have nothing to do."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path_factory, monkeypatch):

@@ -45,6 +45,7 @@ def test_unknown_engines_are_usage_errors():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a node comes up slowly where the cores are taken
 def test_ray_gives_the_rows_local_gives(tmp_path, monkeypatch):
     """The whole run, on Ray and here: the same rows but for the time they took."""
     pytest.importorskip("ray")

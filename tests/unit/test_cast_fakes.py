@@ -332,6 +332,7 @@ def test_a_generator_that_fails_is_a_counted_row(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a node comes up slowly where the cores are taken
 def test_ray_workers_make_the_same_set(made, tmp_path):
     pytest.importorskip("ray")
     from synth.fakes import on_ray

@@ -194,6 +194,7 @@ def test_tracks_are_checked_when_read(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a node comes up slowly where the cores are taken
 def test_by_processes_and_by_ray_the_same(tmp_path):
     pytest.importorskip("ray")
     job = Prepare(sources=("cast:3",), size=64, cast_frames=9, min_face=20)

@@ -1,5 +1,7 @@
 """What takes minutes: thousands of damaged files through the worker, and two hours of 1080p in bounded memory."""
 
+import functools
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -113,15 +115,23 @@ def _long(path, fps, hours=2):
     return path
 
 
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """Long clips by container and rate, each made once."""
+    folder = tmp_path_factory.mktemp("long")
+    yield functools.cache(lambda suffix, fps: _long(folder / f"{fps.denominator}-{fps.numerator}.{suffix}", fps))
+    shutil.rmtree(folder)  # gigabytes
+
+
 @pytest.mark.parametrize(
     ("fps", "sampling", "frames"),
     [(Fraction(1, 2), "all", 3600), (Fraction(25), "even:32", 32), (Fraction(25), "every:60", 120)],
 )
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_two_hours_of_1080p_stay_under_one_gibibyte(tmp_path, fps, sampling, frames, suffix):
+def test_two_hours_of_1080p_stay_under_one_gibibyte(long, fps, sampling, frames, suffix):
     if (suffix, sampling) == ("mkv", "all"):
         pytest.skip("said by the MP4 already")
-    path = _long(tmp_path / f"long.{suffix}", fps)
+    path = long(suffix, fps)
     code = f"""
 import time
 from gioconda.core.media import Clip

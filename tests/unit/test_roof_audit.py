@@ -348,6 +348,7 @@ def test_audit_on_the_command_line(tree, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a node comes up slowly where the cores are taken
 def test_ray_with_two_workers_gives_the_same_rows(tree, tmp_path):
     pytest.importorskip("ray")
     local, far = tmp_path / "local", tmp_path / "ray"
