@@ -29,7 +29,7 @@ from provenance.trust import Trust
 if TYPE_CHECKING:
     from provenance.signers import Signer
 
-__all__ = ["Marker", "sign_file", "write", "write_picture"]
+__all__ = ["Marker", "sign_file", "video_name", "write", "write_picture"]
 
 # Containers laid out in boxes of which we know how to move the media; of which one may be named as another.
 _BOXES = frozenset(("video/mp4", "video/quicktime", "video/x-m4v", "audio/mp4"))
@@ -47,6 +47,15 @@ class Marker(Protocol):
     def __call__(self, frames: Frames) -> tuple[Frames, SoftBinding]:
         """frames : uint8 (T, H, W, 3) → (marked frames of the same shape, the binding to be signed)."""
         ...
+
+
+def video_name(path: str | os.PathLike[str], codec: str = "h264") -> None:
+    """Refuse (UsageError) a name under which :func:`write` could not encode and sign a clip: before frames are made for it."""
+    from gioconda.core import media
+
+    media.video_name(path, codec)
+    if engine.mime_of(Path(path)) not in engine.supported()[1]:
+        raise UsageError("this container cannot carry a credential", where=str(path), hint="name it .mp4 or .mov")
 
 
 def write(
@@ -77,6 +86,7 @@ def write(
 
     target = Path(path)
     refuse_overwrite(target, force)
+    video_name(target, codec)
     frames = synthesis.frames
     bindings: tuple[SoftBinding, ...] = ()
     if marker is not None:
@@ -84,7 +94,7 @@ def write(
         bindings = (binding,)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".gioconda-", dir=target.parent) as folder:
-        unsigned = Path(folder) / f"unsigned{target.suffix or '.mp4'}"
+        unsigned = Path(folder) / f"unsigned{target.suffix}"
         media.write_video(
             unsigned,
             iter(frames),
@@ -288,6 +298,8 @@ def _hint(message: str, signer: Signer) -> str:
         return f"the timestamp authority {signer.timestamp} may be out of reach"
     if getattr(signer, "failure", lambda: "")():
         return ""  # the signer has said what was wrong
+    if "parse" in message.lower():
+        return "is the file whole, and what its name says?"
     return "gioconda provenance keys show describes the certificate"
 
 

@@ -361,6 +361,7 @@ def reenact(
             consents.require(consent, "reenact", seen, whose="the driver's face is shown too: faces of real people")
     targets = _outputs(Path(out), moving)
     for target in targets:
+        sign.video_name(target)
         for wanted in (
             target,
             *([_preview_of(target)] if preview else []),

@@ -134,6 +134,8 @@ def _cast(text: str) -> Iterator[Entry]:
         raise UsageError(f"not a cast: {text!r}", hint="cast:300, cast:100-199 or cast:50x3")
     first, last, takes = match.groups()
     people = range(int(first), int(last) + 1) if last else range(int(first))
+    if not people or takes == "0":
+        raise UsageError("a cast of nobody", where=text, hint="cast:300, cast:100-199 or cast:50x3")
     for identity in people:
         for take in range(int(takes or 1)):
             # Takes of two people never share a motion seed, so that no room or light ties identities together.

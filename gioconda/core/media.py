@@ -28,9 +28,9 @@ from gioconda.core.facts import ClipFacts, Limits, Source
 from gioconda.core.files import sha256_of
 from gioconda.core.sampling import Sampling
 from gioconda.core.types import Frames, Times
-from gioconda.core.writer import CODECS, write_image, write_video
+from gioconda.core.writer import CODECS, video_name, write_image, write_video
 
-__all__ = ["CODECS", "Clip", "ClipFacts", "Limits", "Sampling", "write_image", "write_video"]
+__all__ = ["CODECS", "Clip", "ClipFacts", "Limits", "Sampling", "video_name", "write_image", "write_video"]
 
 
 class Clip:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gioconda.core.errors import MediaError, UsageError
 from gioconda.core.files import atomic_path, refuse_overwrite
 
-__all__ = ["CODECS", "write_image", "write_video"]
+__all__ = ["CODECS", "video_name", "write_image", "write_video"]
 
 # name → encoder, quality option's range, options for speed and for the same bytes on every machine
 CODECS: dict[str, tuple[str, int, dict[str, str]]] = {
@@ -42,6 +42,16 @@ _CONTAINERS = {
     ".webm": {"vp9", "av1"},
 }
 _VFR_CLOCK = 90_000  # ticks a second for free timestamps: 11 µs, the clock of MPEG
+
+
+def video_name(path: str | os.PathLike[str], codec: str = "h264") -> None:
+    """Refuse (UsageError) an unknown codec, and a name whose container does not take it: before frames are made for it."""
+    codec, suffix = _ALIASES.get(codec, codec), Path(path).suffix.lower()
+    if codec not in CODECS:
+        raise UsageError(f"unknown codec {codec!r}", "codec", f"one of {', '.join(CODECS)}")
+    if codec not in _CONTAINERS.get(suffix, ()):
+        good = ", ".join(s for s, codecs in _CONTAINERS.items() if codec in codecs)
+        raise UsageError(f"{codec} is not written to {suffix or 'a file without suffix'}", str(path), f"use {good}")
 
 
 def write_video(
@@ -90,13 +100,9 @@ def write_video(
 
     target = Path(path)
     codec = _ALIASES.get(codec, codec)
-    if codec not in CODECS:
-        raise UsageError(f"unknown codec {codec!r}", "codec", f"one of {', '.join(CODECS)}")
+    video_name(target, codec)
     encoder, worst, options = CODECS[codec]
     suffix = target.suffix.lower()
-    if codec not in _CONTAINERS.get(suffix, ()):
-        good = ", ".join(s for s, codecs in _CONTAINERS.items() if codec in codecs)
-        raise UsageError(f"{codec} is not written to {suffix or 'a file without suffix'}", str(target), f"use {good}")
     if bit_rate is None and not 0 <= crf <= worst:
         raise UsageError(f"crf {crf:g} is out of range", "crf", f"0 to {worst} for {codec}")
     rate = Fraction(fps).limit_denominator(1001 * 1000)

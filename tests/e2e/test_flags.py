@@ -137,6 +137,9 @@ synth tune none cast:1/1 --mode ff --steps 3 | 2 | mode ff is not tuned
 synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --mode ff --steps 3 | 2 | mode ff is not tuned
 synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --model m.safetensors | 2 | --model: warp has no model
 synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --start 9999 | 2 | --start
+synth reenact --generator warp --consent embedded --shots cast:1/1 --drive cast:2/1 --out x.txt | 2 | gioconda: x.txt: h264 is not written to .txt
+synth reenact --generator warp --consent embedded --shots cast:1/1 --drive cast:2/1 --out x.mkv | 2 | gioconda: x.mkv: this container cannot carry
+synth prepare cast:0 --out shards | 2 | cast:0: a cast of nobody
 synth fakes cast:2 --generator few-shot --size 64 | 2 | --size: only warp and copy
 synth fakes cast:2 --generator warp --adapt bogus | 2 | unknown adaptation 'bogus'
 synth fakes cast:2 --generator warp --layout bogus | 2 | unknown layout 'bogus'
