@@ -1,6 +1,6 @@
 """Why a score is what it is, as far as that can be shown: its course over time, the strongest moments, and where in the face.
 
-``where`` hides one part of the face after another (any detector) or follows the gradient (networks). A map says what moved the
+``occlusion`` hides one part of the face after another (any detector), ``gradient`` follows the score's slope (networks). A map says what moved the
 score, not what was manipulated; how often it points at a known mask is measured, see docs/decisions/detectors.
 """
 
@@ -112,10 +112,12 @@ def _hidden(footage: Footage, face: Any, row: int, column: int, grid: int) -> Ar
     return frames
 
 
-def gradient(detector: Any, footage: Footage, samples: int = 4, seed: int = 0) -> Array:
-    """Where a network's score is most sensitive, float64 (MAP, MAP), mean over frames of the largest face, in its own crop.
+def gradient(detector: Any, footage: Footage, steps: int = 8) -> Array:
+    """What in the picture speaks for a network's high score, float64 (MAP, MAP), mean over frames of the largest face, in its own crop.
 
-    Mean size of the gradient under a little noise. Source: Smilkov 2017, *SmoothGrad*.
+    Gradients along the way from the crop without its fine detail to the crop itself, times what changes on it; positive = speaks for a
+    high score, negative = against. Source: Sundararajan 2017, *Axiomatic Attribution* (integrated gradients), from a blurred picture.
+    The mean size of the gradient alone (SmoothGrad) shows where faces have edges; see docs/decisions/detectors.
     """
     import cv2
     import torch
@@ -124,15 +126,17 @@ def gradient(detector: Any, footage: Footage, samples: int = 4, seed: int = 0) -
 
     shape = detector.net.shape
     face = prepare(footage, shape.size, mode=shape.crop, max_frames=shape.temporal or 8)[0]
-    x = torch.from_numpy(face.crops).to(detector.device).permute(0, 3, 1, 2).float()
-    noise = torch.Generator(device=x.device).manual_seed(seed)
-    total = torch.zeros(x.shape[2:], device=x.device)
-    for _ in range(samples):
-        given = (x + 4 * torch.randn(x.shape, generator=noise, device=x.device)).requires_grad_()
+    plain = np.stack([cv2.GaussianBlur(crop, (0, 0), shape.size / 16) for crop in face.crops])
+    x, base = (torch.from_numpy(crops).to(detector.device).permute(0, 3, 1, 2).float() for crops in (face.crops, plain))
+    total = torch.zeros_like(x)
+    for k in range(steps):
+        given = (base + (x - base) * (k + 0.5) / steps).requires_grad_()
         score = detector.net(given[None] if shape.temporal else given[:, None])["clip"].sum()
-        (slope,) = torch.autograd.grad(score, given)
-        total += slope.abs().sum(1).mean(0)
-    return np.asarray(cv2.resize(total.cpu().double().numpy(), (MAP, MAP), interpolation=cv2.INTER_AREA))
+        total += torch.autograd.grad(score, given)[0]
+    found = (total * (x - base) / steps).sum(1).mean(0).cpu().double().numpy()
+    return np.asarray(
+        cv2.resize(cv2.GaussianBlur(found, (0, 0), shape.size / 32), (MAP, MAP), interpolation=cv2.INTER_AREA)
+    )
 
 
 def points_inside(map_: Array, mask: Array) -> dict[str, float]:
