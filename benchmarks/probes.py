@@ -7,6 +7,7 @@ A set that one of them solves measures that shortcut, and says so on the report'
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -101,18 +102,16 @@ def _background(frame: NDArray[np.uint8], box: tuple[int, int, int, int] | None)
     import cv2
 
     picture = frame.astype(np.float32)
-    outside = np.ones(frame.shape[:2], bool)
-    if box is not None:
-        outside[box[1] : box[3], box[0] : box[2]] = False
+    outside = np.ones(frame.shape[:2], np.uint8)
+    face = np.s_[0:0] if box is None else np.s_[box[1] : box[3], box[0] : box[2]]
+    outside[face] = 0
     if not outside.any():
         return np.zeros(6 * 6 * 3 + 6)
-    mean = picture[outside].mean(0)
-    residual = picture - cv2.GaussianBlur(picture, (0, 0), 1.5)
-    picture[~outside] = mean
+    mean, spread = cv2.meanStdDev(picture, mask=outside)
+    _, grain = cv2.meanStdDev(picture - cv2.GaussianBlur(picture, (0, 0), 1.5), mask=outside)
+    picture[face] = mean.ravel()
     small = cv2.resize(picture, (6, 6), interpolation=cv2.INTER_AREA) / 255
-    return np.concatenate([small.ravel(), picture[outside].std(0) / 64, np.log(residual[outside].std(0) + 0.1)]).astype(
-        np.float64
-    )
+    return np.concatenate([small.ravel(), spread.ravel() / 64, np.log(grain.ravel() + 0.1)]).astype(np.float64)
 
 
 def _blur(frame: NDArray[np.uint8], box: tuple[int, int, int, int] | None) -> Floats:
@@ -124,7 +123,8 @@ def _blur(frame: NDArray[np.uint8], box: tuple[int, int, int, int] | None) -> Fl
     rows = []
     for part in parts:
         for _ in range(3):
-            rows.append(math.log(float(cv2.Laplacian(part, cv2.CV_32F).var()) + 1e-3))
+            _, spread = cv2.meanStdDev(cv2.Laplacian(part, cv2.CV_32F))
+            rows.append(math.log(float(spread[0, 0]) ** 2 + 1e-3))
             part = cv2.resize(
                 part, (max(8, part.shape[1] // 2), max(8, part.shape[0] // 2)), interpolation=cv2.INTER_AREA
             )
@@ -141,12 +141,17 @@ def _spectrum(frame: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Float
     square = cv2.resize(
         grey, (side, side), interpolation=cv2.INTER_AREA if min(grey.shape) >= side else cv2.INTER_CUBIC
     )
-    window = np.hanning(side)[:, None] * np.hanning(side)[None]
+    window, radius = _rings(side)
     power = np.log(np.abs(np.fft.fftshift(np.fft.fft2((square - square.mean()) * window))) ** 2 + 1.0)
+    total = np.bincount(radius, weights=power.ravel())
+    return np.asarray((total / np.bincount(radius))[: side // 2])
+
+
+@functools.cache
+def _rings(side: int) -> tuple[Floats, NDArray[np.int64]]:
+    """A window for a square picture, and the ring of its spectrum that each frequency lies on, in a row."""
     y, x = np.indices((side, side)) - side // 2
-    radius = np.hypot(x, y).astype(int)
-    total = np.bincount(radius.ravel(), weights=power.ravel())
-    return np.asarray((total / np.bincount(radius.ravel()))[: side // 2])
+    return np.hanning(side)[:, None] * np.hanning(side)[None], np.hypot(x, y).astype(np.int64).ravel()
 
 
 # --------------------------------------------------------------------------- reading them

@@ -2,8 +2,8 @@
 
 Run: python -m benchmarks.speed.harness [--clips 24] [--repeats 3] [--jobs 2] [--ray]
 The bare loop opens each clip, finds faces and calls the detector, keeping only the score. Rounds are interleaved and the
-medians compared; CPU seconds, since neighbours on a shared machine do not count. Face tracks are not cached, so that both do
-the same work.
+medians compared; CPU seconds, since neighbours on a shared machine do not count. Face tracks are not
+cached, so that both do the same work.
 """
 
 from __future__ import annotations
@@ -88,10 +88,10 @@ def main() -> None:
     parser.add_argument("--detector", default="spectrum")
     parser.add_argument("--ray", action="store_true")
     options = parser.parse_args()
-    os.environ["GIOCONDA_CACHE_MB"] = "0"
     detector = runs.detectors_of((options.detector,))[options.detector]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        os.environ |= {"GIOCONDA_CACHE_MB": "0", "GIOCONDA_CACHE": name}  # nothing is kept, and nothing is there
         (folder / "speed.toml").write_text(SUITE)
         index = clips(folder / "set", options.clips)
         bare(index, detector)  # models are loaded by now
