@@ -273,6 +273,9 @@ def data_card(table: Table) -> dict[str, Any]:
 
 def first_line(document: Mapping[str, Any]) -> str:
     """The sentence a reader must not miss."""
+    learned = [p for p in document["problems"] if p["kind"] == "learned"]
+    if learned:
+        return "; ".join(f"{p['sentence']} ({p['count']:,} of {document['data']['samples']:,})" for p in learned) + "."
     solved = [p for p in document.get("probes") or [] if p.get("solved")]
     if solved:
         told = "; ".join(f"{p['title']} alone reaches AUC {p['value']:.2f}" for p in solved)

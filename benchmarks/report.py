@@ -20,6 +20,7 @@ from benchmarks.metrics import DEFAULT_METRICS
 from benchmarks.probes import run_probes
 from benchmarks.run import readings
 from benchmarks.table import CLEAN, Problem, Table, read_csv
+from detect.base import DIGITS
 from gioconda.core.errors import GiocondaError, UsageError
 from gioconda.core.files import read_rows
 
@@ -89,6 +90,12 @@ def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[d
         problems.append(
             Problem("same-bytes", "two samples are the same file: measured once", len(twice), tuple(twice[:3]))
         )
+    for name, card in config.get("cards", {}).items():
+        learned = set(card.get("clips", ()))
+        seen = [id_ for id_ in samples if id_[:DIGITS] in learned]
+        if seen:
+            told = f"{name} learned from clips of this set, so its figures say nothing about clips it has not seen"
+            problems.append(Problem("learned", told, len(seen), tuple(seen[:3])))
     names = [parse_degradation(d).name for d in config["identity"]["degradations"]]
     latest: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in readings(folder):  # a row measured again (--retry) replaces the failure

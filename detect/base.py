@@ -16,6 +16,8 @@ from gioconda.core.types import Footage, Reading, TrackScore
 
 __all__ = ["Abstain", "Card", "Detector", "abstaining", "pool", "reading"]
 
+DIGITS = 12  # of a sha256: two clips out of a million share them by chance with probability 0.002
+
 
 class Abstain(Exception):
     """A detector declines: the reason in plain words becomes the reading's ``abstained``. Not an error."""
@@ -27,6 +29,7 @@ class Card:
 
     trained_on, limits, licence : plain sentences. evaluated : rows of ``{set, metric, value, low, high, n…}``.
     recipe : the exact command that made the weights. network : the footage leaves this computer when it reads.
+    clips : the clips it learned from, each by the first :data:`DIGITS` hex digits of its sha256.
     """
 
     summary: str
@@ -37,6 +40,7 @@ class Card:
     recipe: str = ""
     network: bool = False
     date: str = ""
+    clips: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -52,7 +56,12 @@ class Card:
         }
         known["evaluated"] = tuple(known.get("evaluated", ()))
         known["limits"] = tuple(known.get("limits", ()))
+        known["clips"] = tuple(known.get("clips", ()))
         return cls(**known)
+
+    def learned(self, sha256: str) -> bool:
+        """Whether this very file is among the clips it learned from; a copy encoded anew is not known."""
+        return sha256[:DIGITS] in self.clips
 
     def json(self) -> dict[str, Any]:
         """As a plain document."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detect.base import DIGITS
 from gioconda.core.errors import UsageError
 from gioconda.core.index import Index
 from gioconda.core.types import Label, Sample
@@ -53,6 +54,11 @@ class Clips:
     def labels(self) -> Array:
         """(N,) int, 1 = fake."""
         return np.array([int(s.label == Label.FAKE) for s in self.samples])
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """By what a card says which files a detector learned from."""
+        return tuple(sorted(s.sha256[:DIGITS] for s in self.samples if s.sha256))
 
     @property
     def methods(self) -> Array:

@@ -335,6 +335,7 @@ def _keep(net: nets.Net, options: Options, clips: Clips, best: dict[str, Any], o
         licence=options.licence,
         recipe=options.command,
         date=datetime.date.today().isoformat(),
+        clips=clips.known,
     )
     document = card.json()
     document.pop("extra")

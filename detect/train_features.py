@@ -287,6 +287,7 @@ def _papers(
         licence=options.licence,
         recipe=options.command,
         date=date,
+        clips=clips.known,
         extra={"weights_sha256": trained.sha256, "python": platform.python_version()},
     )
     document = card.json()

@@ -96,6 +96,7 @@ class Examiner:
         found = container.inspect(file)
         facts: dict[str, Any] = {"size": size, "metadata": found.get("metadata", {}), "signs": container.signs(found)}
         facts["trust_lists"] = self._lists()
+        facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
         warnings = [found["error"]] if found.get("error") else []
         step("provenance", 0.1)
         provenance, trouble = self._provenance(file)

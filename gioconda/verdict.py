@@ -115,6 +115,13 @@ def caveats(
             continue
         if r.false_alarm is None:
             say("uncalibrated", detector=name)
+    learned = [
+        r.reading.detector
+        for r in readings
+        if r.reading.score is not None and r.reading.detector in facts.get("learned_by", ())
+    ]
+    if learned:
+        say("learned", detectors=learned)
     few = [r for r in readings if r.reading.score is not None and r.n and r.n < REALS]
     if few:
         n = min(r.n or 0 for r in few)

@@ -184,6 +184,12 @@ def test_no_interval_over_a_handful_of_identities():
     assert found.low is None and "lack" in (found.reason or "")
 
 
+def test_clips_told_apart_without_a_mistake_give_no_interval():
+    """Every resample of them is as perfect: "1.000 to 1.000" would claim to know of others."""
+    found = bootstrap.interval(np.ones(1000), clusters=40)
+    assert found.low is None and "every resample" in (found.reason or "")
+
+
 def test_calibration_never_sees_the_identity_it_calibrates():
     """Scores that carry only who it is: in-sample calibration would look fine, cross-fitted must say 'coin'."""
     rng = np.random.default_rng(0)

@@ -421,6 +421,14 @@ def test_the_same_file_twice_is_measured_once_and_told(clips, tiny, tmp_path, mo
     assert any(p["kind"] == "same-bytes" for p in document["problems"])
 
 
+def test_a_detector_measured_on_what_it_learned_from_is_told_first(clips, tiny, tmp_path, monkeypatch):
+    detector = Brightness()
+    detector.card = Card("brightness", clips=tuple(s.sha256[:12] for s in list(clips)[:5]))
+    runs.run(tiny, use(monkeypatch, detector), tmp_path / "out", {"set": clips})
+    line = report.document(tmp_path / "out", resamples=100)["first_line"]
+    assert line.startswith("brightness learned from clips of this set") and "(5 of 12)" in line
+
+
 def test_frame_figures_are_named_as_such(clips, tiny, tmp_path, monkeypatch):
     runs.run(tiny, use(monkeypatch, Brightness()), tmp_path / "out", {"set": clips})
     document = report.document(tmp_path / "out", resamples=100)

@@ -268,6 +268,7 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
     for name in ("texture", "dynamics", "residual", "ensemble"):
         card = json.loads((tmp_path / "run" / name / "card.json").read_text())
         assert "2 methods (a, b)" in card["trained_on"] and card["limits"] and len(card["evaluated"]) >= 2
+        assert sorted(card["clips"]) == sorted(s.sha256[:12] for s in Index.read(path) if s.split != "test")
         calibration = Calibration.read(tmp_path / "run" / name)
         assert calibration.clips["all"] == 24 and calibration.weights_sha256 == card["weights_sha256"]
         assert set(calibration.kinds) == {"detail", "face_px", "side", "compression"}
@@ -443,7 +444,9 @@ def test_outside_the_card_a_reading_is_withheld_and_a_stranger_s_has_no_level(ca
 def test_a_clip_seen_at_several_qualities_counts_once():
     rng = np.random.default_rng(0)
     rows = [
-        (str(i), float(rng.normal()), {"detail": float(r + rng.uniform(0, 0.1))}) for i in range(40) for r in range(3)
+        calibrate.Scored(str(i), float(rng.normal()), {"detail": float(r + rng.uniform(0, 0.1))})
+        for i in range(40)
+        for r in range(3)
     ]
     made = calibrate.make("d", None, "a set", "2026-01-01", "32f", rows)
     assert made.clips["all"] == 40 and len(made.scores["all"]) == 120
