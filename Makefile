@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-browser test-all lint docs wheel gpu clean help
+.PHONY: demo test test-slow test-browser test-rest lint docs wheel gpu clean help
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -29,8 +29,8 @@ test-slow: $(STAMP)  ## the tests that take minutes
 test-browser: $(STAMP)  ## the page, driven in headless Chromium
 	$(PY) -m pytest -m browser
 
-test-all: $(STAMP)  ## the three above in one run, as .ci/run does it: two processes that end together once
-	$(PY) -m pytest -m 'not gpu and not weights'
+test-rest: $(STAMP)  ## slow and browser tests in one run, so that both processes have work to the end
+	$(PY) -m pytest -m '(slow or browser) and not gpu and not weights'
 
 lint: $(STAMP)  ## ruff, mypy (strict where promised), import contracts
 	$(VENV)/bin/ruff check .

@@ -17,6 +17,7 @@ LONGEST = (
     "test_demo",
     "test_detect_nets",
     "test_roof_browser",
+    "test_detect_points",
     "test_docs",
 )
 
