@@ -343,8 +343,7 @@ def test_the_trained_generator_goes_the_same_way(tmp_path):
     save_checkpoint(tmp_path / "m.safetensors", Model.fresh(PRESETS["pocket"]))
     heads = generator("few-shot", model=tmp_path / "m.safetensors", device="cpu")
     assert heads.size == 64 and heads.weights_sha256
-    for mode in ("ff", "ft"):
-        made = reenact(
-            ["cast:3/1"], ["cast:4/1"], tmp_path / f"{mode}.mp4", heads, quick(mode=mode, steps=2), consent="embedded"
-        )[0]
+    for mode, steps in (("ff", None), ("ft", 2)):
+        job = quick(mode=mode, steps=steps)
+        made = reenact(["cast:3/1"], ["cast:4/1"], tmp_path / f"{mode}.mp4", heads, job, consent="embedded")[0]
         assert read(made.path).label["weights_sha256"] == heads.weights_sha256
