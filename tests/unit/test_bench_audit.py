@@ -70,7 +70,9 @@ def test_a_clean_set_is_not_accused():
 )
 def test_a_planted_shortcut_is_found_by_its_own_probe_only(probe, plant):
     found = {p["probe"]: p for p in probes.run_probes(*rows(plant=plant), [""] * 120, resamples=100)}
-    assert found[probe]["solved"] and (found[probe]["low"] or found[probe]["value"]) > 0.7  # no interval of a perfect probe
+    assert (
+        found[probe]["solved"] and (found[probe]["low"] or found[probe]["value"]) > 0.7
+    )  # no interval of a perfect probe
     assert [p for p in found if found[p]["solved"]] == [probe]
 
 
