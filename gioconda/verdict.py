@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gioconda.core.types import Calibrated, Footage, Level, Provenance, ProvenanceState, Sentence, Verdict
+from gioconda.render.view import clips
 
 __all__ = ["caveats", "level_of", "next_steps", "sentences", "verdict"]
 
@@ -50,7 +51,7 @@ def sentences(readings: Sequence[Calibrated], unread: str | None = None) -> tupl
     said = []
     for r in high[:3]:
         args = {"detector": r.reading.detector, "rate": r.false_alarm, "low": r.low, "high": r.high}
-        args |= {"set": r.calibration_set or "?", "n": r.n or 0, "date": r.date or "?"}
+        args |= {"set": r.calibration_set or "?", "n": r.n or 0, "date": r.date or "?", "clips": clips(r)}
         said.append(Sentence(f"short.{r.level}", args))
     if high and low:
         said.append(Sentence("short.disagree", {"high": _names(high), "low": _names(low)}))

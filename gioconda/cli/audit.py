@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gioconda.audit import Summary
 
 TABLES = ("parquet", "csv", "sarif", "html")
+SHOWN = 20  # of those that trip the policy, named on stderr
 
 
 def audit(
@@ -94,8 +95,10 @@ def audit(
     summary = job.run()
     meter.end()
     result = outcome(summary.tripped_first, summary.failed > 0)
-    for line in summary.tripped_first[:20]:
+    for line in summary.tripped_first[:SHOWN]:
         notice(f"policy: {line}")
+    if summary.tripped > SHOWN:
+        notice(f"policy: and {summary.tripped - SHOWN} more")
     for format, _ in wanted:
         if format == "json":
             emit(json_module.dumps(dataclasses.asdict(summary) | {"outcome": result}, indent=1))

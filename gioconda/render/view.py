@@ -135,6 +135,13 @@ def _credential_short(report: Report, lang: str) -> list[str]:
     return [say(Sentence(_state_key(report.provenance)), lang) + ("。" if lang == "ja" else ".")]
 
 
+def clips(item: Calibrated) -> dict[str, Any]:
+    """The real clips that a rate is quoted of: all of the calibration set, or those of one kind."""
+    if item.stratum and item.stratum != "all":
+        return {"key": "clips.like", "args": {"stratum": item.stratum}}
+    return {"key": "clips.all"}
+
+
 def reading_sentences(item: Calibrated) -> list[Sentence]:
     """What is said of one reading; the same words everywhere."""
     reading = item.reading
@@ -144,11 +151,8 @@ def reading_sentences(item: Calibrated) -> list[Sentence]:
         return [Sentence("reading.uncalibrated", {"score": reading.score})]
     args: dict[str, Any] = {"score": reading.score, "rate": item.false_alarm, "set": item.calibration_set or "?"}
     args |= {"low": item.low or 0.0, "high": 1.0 if item.high is None else item.high}
-    args |= {"n": item.n or 0, "date": item.date or "?"}
-    key = "reading.calibrated"
-    if item.stratum and item.stratum != "all":
-        key, args["stratum"] = "reading.stratum", item.stratum
-    sentences = [Sentence(key, args)]
+    args |= {"n": item.n or 0, "date": item.date or "?", "clips": clips(item)}
+    sentences = [Sentence("reading.calibrated", args)]
     if item.level == Level.NO_STRONG_SIGNAL:
         sentences.append(Sentence("reading.low"))
     return sentences

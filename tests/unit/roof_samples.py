@@ -61,7 +61,7 @@ def report(**changes):
             (
                 Sentence(
                     "short.strong-signal",
-                    {"detector": "residual", "set": "footage-2026", "rate": 0.004, "low": 0.001, "high": 0.013, "n": 420, "date": "2026-11-20"},
+                    {"detector": "residual", "set": "footage-2026", "rate": 0.004, "low": 0.001, "high": 0.013, "n": 420, "date": "2026-11-20", "clips": {"key": "clips.all"}},
                 ),
                 Sentence("short.disagree", {"high": ["residual"], "low": ["spectrum"]}),
                 Sentence("short.partly", {"detectors": ["dynamics"]}),
