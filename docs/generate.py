@@ -65,7 +65,7 @@ def _interval(figure: dict[str, Any]) -> str:
     return f"{figure['value']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
 
 
-LADDER = ("h264-crf23", "h264-crf32", "h264-crf40", "half-crf23")
+LADDER = {"h264-crf23": "CRF 23", "h264-crf32": "CRF 32", "h264-crf40": "CRF 40", "half-crf23": "half size"}
 
 
 def detectors_table() -> str:
@@ -73,13 +73,17 @@ def detectors_table() -> str:
     import json
 
     rows = []
-    for card in sorted((README.parent / "detect" / "weights").glob("*/card.json")):
-        about = json.loads(card.read_text(encoding="utf-8"))
+    strict = "method unseen, person unseen"
+    cards = sorted((README.parent / "detect" / "weights").glob("*/card.json"))
+    read = [json.loads(card.read_text(encoding="utf-8")) for card in cards]
+    measured = [
+        rung for rung in LADDER if any(e["protocol"] == f"{strict}; {rung}" for a in read for e in a["evaluated"])
+    ]
+    for card, about in zip(cards, read, strict=True):
         by = {e["protocol"]: e for e in about["evaluated"]}
-        strict = "method unseen, person unseen"
         first = by[f"{strict}; clean"]
         origin = by.get(f"{strict}, origin unseen; clean")
-        ladder = [by.get(f"{strict}; {rung}") for rung in LADDER]
+        ladder = [by.get(f"{strict}; {rung}") for rung in measured]
         cells = [
             _interval(first),
             _interval(origin) if origin else "not measured",
@@ -89,8 +93,8 @@ def detectors_table() -> str:
             f"| `{card.parent.name}` | {' | '.join(cells)} | {first['reals']} / {first['fakes']} | {about['summary']} |"
         )
     head = (
-        "| detector | AUC, method and person unseen | and origin unseen | first column at CRF 23 / 32 / 40 / half size | real / fake clips "
-        "| what it looks at |"
+        "| detector | AUC, method and person unseen | and origin unseen | first column at "
+        f"{' / '.join(LADDER[rung] for rung in measured)} | real / fake clips | what it looks at |"
     )
     return "\n".join([head, "|---|---|---|---|---|---|", *rows])
 
