@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -59,6 +60,8 @@ def atomic_path(target: str | os.PathLike[str], *, mode: int | None = None) -> I
         final.parent.mkdir(parents=True, exist_ok=True)
         fd, name = tempfile.mkstemp(prefix=f".{final.stem[:40]}.", suffix=final.suffix or ".tmp", dir=final.parent)
     except OSError as error:
+        if error.errno == errno.ENOSPC:  # not what was asked for is wrong: the work is incomplete
+            raise
         raise UsageError(f"cannot be written: {error.strerror or error}".lower(), where=str(final)) from error
     os.close(fd)
     temporary = Path(name)

@@ -1,6 +1,7 @@
 """Every option of every command: it is used, numbers have a least, results overwrite nothing, and a wrong value is one clear line."""
 
 import ast
+import errno
 import inspect
 import json
 import subprocess
@@ -183,3 +184,12 @@ def test_without_a_home_to_write_to_clips_are_read_all_the_same(gioconda, monkey
     Path("claim.toml").write_text('intent = "edit"\n')
     code, _, err = gioconda("-q", "provenance", "sign", "a.png", "--claim", "claim.toml", "--out", "b.png")
     assert code == 2 and "text.mp4" in err and not Path("b.png").exists()
+
+
+def test_a_full_disk_is_incomplete_work_not_wrong_usage(gioconda, monkeypatch):
+    def full(**_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gioconda.core.files.tempfile.mkstemp", full)
+    code, _, err = gioconda("data", "verify", "set.parquet", "-o", "json=x.json")
+    assert code == 4 and "no space left" in err and "internal error" not in err
