@@ -342,6 +342,8 @@ def reenact(
         raise UsageError("no driver", where="--drive")
     if not job.label and consent is None:
         raise UsageError("--no-label needs --consent", where="--no-label")
+    if Path(out).suffix:
+        sign.video_name(out)
     person = load_shots(shots, heads.size, face=job.face, landmarker=job.landmarker, most=job.most_shots)
     granted = consents.require(
         consent if consent is not None or person.real else "embedded",
@@ -361,7 +363,6 @@ def reenact(
             consents.require(consent, "reenact", seen, whose="the driver's face is shown too: faces of real people")
     targets = _outputs(Path(out), moving)
     for target in targets:
-        sign.video_name(target)
         for wanted in (
             target,
             *([_preview_of(target)] if preview else []),
