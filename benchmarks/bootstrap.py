@@ -372,12 +372,10 @@ def interval(values: Floats, clusters: int, level: float = 0.95, centre: float |
     kept = values[np.isfinite(values)]
     if len(kept) < 0.99 * len(values):
         return Interval(None, None, "resamples too often lack one of the classes")
-    if (
-        kept.min() == kept.max()
-    ):  # told apart without a mistake, say: that nothing varies here is no knowledge of others
-        return Interval(
-            None, None, "every resample gives the same value: these clips cannot say how far others would differ"
-        )
+    if kept.min() == kept.max():
+        # Told apart without a mistake, say: that nothing varies here is no knowledge of others.
+        told = "every resample gives the same value: these clips cannot say how far others would differ"
+        return Interval(None, None, told)
     low, high = quantiles(kept, clusters, level)
     if centre is not None:
         bias = float(kept.mean()) - centre

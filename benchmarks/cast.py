@@ -2,8 +2,8 @@
 
 Every clip, real or fake, is encoded by the same encoder with the same settings from frames of the same size and number, so
 that nothing but the picture tells them apart. Credentials lie beside the clips, not in them: a signature has a time and a key,
-and the clips' bytes, by which results refer to them, come from seeds alone. A fake shares the identity and source of the take it was made from.
-``face-swap`` puts another puppet's face on, colour-matched and feathered; every other method is a generator of
+and the clips' bytes, by which results refer to them, come from seeds alone. A fake shares the identity and source of the take it
+was made from. ``face-swap`` puts another puppet's face on, colour-matched and feathered; every other method is a generator of
 :mod:`synth.generators` that reenacts the take it learned from: ``warp`` (one photograph, warped) and ``few-shot``.
 """
 
@@ -137,63 +137,61 @@ def _make(data: Mapping[str, Any], home: Path, advance: Callable[..., None]) -> 
     samples = []
     made_from: dict[tuple[int, int], str] = {}  # a take → sha256 of its clip
 
-    def keep(name: str, clip: Frames, like: Performance, donor: Performance | None = None, **about: Any) -> None:
+    def keep(name: str, clip: Frames, like: Performance, generator: str = "", donor: Performance | None = None) -> None:
+        """generator : empty for a real clip."""
         path = home / f"{name}.mp4"
         write_video(path, iter(clip), fps=like.fps, codec="h264", crf=18, force=True)
-        fake = about["label"] == Label.FAKE
-        if not fake:
-            made_from[like.identity, like.motion] = sha256_of(path)
-        parts = [take for take in (like, donor) if take is not None] if fake else []
+        digest, identity = sha256_of(path), f"puppet-{like.identity}"
+        if not generator:
+            made_from[like.identity, like.motion] = digest
+        sources = [take for take in (like, donor) if take and generator]
+        label = Label.FAKE if generator else Label.REAL
+        tasks = {"": "control", "face-swap": "face-swap"}
         claim = Claim(
             title=path.name,
-            task="self-reenactment" if fake and donor is None else "face-swap" if fake else "control",
-            label=str(about["label"]),
-            generator=about.get("generator", "cast"),
+            task=tasks.get(generator, "self-reenactment"),
+            label=str(label),
+            generator=generator or "cast",
             generator_version=str(_VERSION),
             ingredients=tuple(
-                Ingredient("source", made_from[take.identity, take.motion], f"puppet-{take.identity}") for take in parts
+                Ingredient("source", made_from[t.identity, t.motion], f"puppet-{t.identity}") for t in sources
             ),
             licence=puppets.LICENCE,
             consent="embedded",
             split="test",
-            identity=f"puppet-{like.identity}",
+            identity=identity,
         )
         sign.sign_file(path, None, claim, sidecar=True, force=True)
-        identity, source = f"puppet-{like.identity}", f"puppet-{like.identity}-take-{like.motion}"
         samples.append(
             Sample(
                 path.name,
-                sha256_of(path),
+                digest,
+                label=label,
+                generator=generator,
                 identity=identity,
-                source=source,
+                source=f"{identity}-take-{like.motion}",
                 licence=puppets.LICENCE,
                 split="test",
-                **about,
+                extra={"donor": f"puppet-{donor.identity}"} if donor else {},
             )
         )
         advance(1)
 
+    def keep_real(i: int, takes: list[Performance]) -> None:
+        for take, performance in enumerate(takes):
+            keep(f"real-{i:03d}-{take}", performance.frames, performance)
+
     last = perform(identities - 1)
     previous = last  # the donor of the first puppet's face swaps
-    for take, performance in enumerate(last):
-        keep(f"real-{identities - 1:03d}-{take}", performance.frames, performance, label=Label.REAL)
+    keep_real(identities - 1, last)
     for i in range(identities):
         own = perform(i) if i < identities - 1 else last
-        for take, performance in enumerate(own if own is not last else ()):
-            keep(f"real-{i:03d}-{take}", performance.frames, performance, label=Label.REAL)
+        if own is not last:
+            keep_real(i, own)
         for generator in generators(data):
             for take, clip in enumerate(_fakes(generator, own, previous)):
                 donor = previous[0] if generator == "face-swap" else None
-                more = {"donor": f"puppet-{donor.identity}"} if donor else {}
-                keep(
-                    f"{generator}-{i:03d}-{take}",
-                    clip,
-                    own[take],
-                    donor,
-                    label=Label.FAKE,
-                    generator=generator,
-                    extra=more,
-                )
+                keep(f"{generator}-{i:03d}-{take}", clip, own[take], generator, donor)
         previous = own
     card = {"name": "cast", "made by": f"benchmarks.cast {_VERSION}", "data": dict(data), "licence": puppets.LICENCE}
     index = Index(tuple(samples), home, {})

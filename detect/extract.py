@@ -6,6 +6,7 @@ part of what it does to a detector. Self-blended clips alone keep the landmarks 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import tempfile
@@ -244,7 +245,9 @@ def table(clips: Clips, rung: str, cache: Path, blends: int = 2) -> Table:
     return Table(rung, {name: (np.concatenate(rows), np.array(of)) for name, (rows, of) in gathered.items()})
 
 
+@functools.cache  # asked for on every rung
 def _side(path: Path) -> float:
+    """The picture's shorter side, pixels."""
     from gioconda.core.media import Clip
 
     with Clip.open(path) as clip:
