@@ -174,8 +174,9 @@ class Examiner:
 
 
 def unread(report: Report) -> MediaError | None:
-    """The error of a file in which neither a picture nor a credential could be read, so that a report would say nothing else."""
-    if report.errors and "width" not in report.facts and report.provenance.state == ProvenanceState.UNREADABLE:
+    """The error of a file in which neither a picture nor a credential was found, so that a report would say nothing else."""
+    nothing = (ProvenanceState.UNREADABLE, ProvenanceState.ABSENT)
+    if report.errors and "width" not in report.facts and report.provenance.state in nothing:
         return MediaError(report.errors[-1], report.title)
     return None
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -77,6 +78,13 @@ def test_what_is_no_file_is_refused_at_once(gioconda, material, name):
     code, _, err = gioconda("audit", material / name, "--detectors", "none", "--out", "audit")
     assert code in (0, 2), "a pipe is passed over and counted, a missing root is refused"
     assert name in err if code == 2 else os.path.exists("audit/readings.csv")
+
+
+def test_a_clip_cut_before_its_first_frame_is_one_line_too(gioconda, material):
+    whole = (material / "whole.mp4").read_bytes()
+    Path("stub.mp4").write_bytes(whole[: whole.index(b"mdat") + 8])
+    code, out, err = gioconda("check", "--detectors", "none", "stub.mp4")
+    assert code == 4 and not out and "stub.mp4" in line(err) and line(err).endswith(")")
 
 
 @pytest.mark.parametrize("name", ["empty.mp4", "text.mp4", NAME])
