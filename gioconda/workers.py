@@ -107,22 +107,30 @@ class Worker:
             self.process.wait(10)
 
 
-BATCH = 4_000_000  # bytes of files (a task's ``size``) beyond which a worker is given no more than one task ahead
+LARGE = 4_000_000  # bytes of files (a task's ``size``) beyond which a worker is given no more than one task ahead
 
 
 class Pool:
     """``jobs`` workers over a stream of tasks, in bounded memory; order of answers is not that of tasks.
 
     timeout : seconds one task may take. depth : tasks a worker holds at once, more than one where tasks are tiny.
+    readers : further workers, for large files only, where a task waits for the disk as often as for the processor.
     """
 
     def __init__(
-        self, target: str, options: Mapping[str, Any], jobs: int, *, timeout: float = 900.0, depth: int = 1
+        self,
+        target: str,
+        options: Mapping[str, Any],
+        jobs: int,
+        *,
+        timeout: float = 900.0,
+        depth: int = 1,
+        readers: int = 0,
     ) -> None:
         self.target, self.options, self.timeout, self.depth = target, dict(options), timeout, depth
         self.inbox: queue.Queue[Any] = queue.Queue()
-        self.threads = max(1, cores() // jobs)
-        self.workers = [self._start() for _ in range(jobs)]
+        self.jobs, self.threads = jobs, max(1, cores() // jobs)
+        self.workers = [self._start() for _ in range(jobs + readers)]
         self._stillborn = 0
 
     def _start(self) -> Worker:
@@ -136,17 +144,12 @@ class Pool:
         source = enumerate(tasks)
         again: deque[tuple[int, Task]] = deque()  # what dead workers had not begun
         while True:
-            hungry = [w for w in self.workers if self._room(w)]
-            while hungry:  # one each in turn, so that a short list is shared out and not swallowed by the first
-                for worker in hungry:
-                    item = again.popleft() if again else next(source, None)
-                    if item is None:
-                        break
-                    worker.send(*item)
-                else:
-                    hungry = [w for w in hungry if self._room(w)]
-                    continue
-                break
+            while (item := again.popleft() if again else next(source, None)) is not None:
+                taker = self._taker(item[1])
+                if taker is None:
+                    again.appendleft(item)
+                    break
+                taker.send(*item)
             if not any(worker.pending for worker in self.workers):
                 return
             try:
@@ -162,11 +165,16 @@ class Pool:
                     self._replace(slow, again)
                     yield task, None, f"gave no answer within {self.timeout:g} s"
 
+    def _taker(self, task: Task) -> Worker | None:
+        """Who has least to do, so that a short list is shared out and not swallowed by the first; None when nobody has room."""
+        able = self.workers if _size(task) >= LARGE else self.workers[: self.jobs]
+        return min((w for w in able if self._room(w)), key=lambda w: len(w.pending), default=None)
+
     def _room(self, worker: Worker) -> bool:
         waiting = len(worker.pending)
         if waiting < 2:
             return waiting < self.depth  # one task ahead, however large: no worker waits for us between two
-        return waiting < self.depth and sum(int(task.get("size") or 0) for _, task in worker.pending) < BATCH
+        return waiting < self.depth and sum(_size(task) for _, task in worker.pending) < LARGE
 
     def _handle(self, worker: Worker, message: Any, again: deque[tuple[int, Task]]) -> Iterator[Any]:
         if worker not in self.workers:
@@ -212,6 +220,10 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _size(task: Task) -> int:
+    return int(task.get("size") or 0)
 
 
 def _error(told: Mapping[str, Any]) -> GiocondaError:

@@ -183,9 +183,9 @@ class Audit:
             return
         from gioconda.workers import Pool
 
-        # Reading waits for the disk as often as for the processor: while one worker of a core waits, another hashes.
-        workers, depth = (2 * self.jobs, 64) if only_credentials else (self.jobs, 1)
-        with Pool(TARGET, options, workers, timeout=self.timeout, depth=depth) as pool:
+        # Hashing a large file waits for the disk as often as for the processor: while one worker of a core waits, another hashes.
+        depth, readers = (64, 2 * self.jobs) if only_credentials else (1, 0)
+        with Pool(TARGET, options, self.jobs, timeout=self.timeout, depth=depth, readers=readers) as pool:
             yield from pool.map(tasks)
 
     def _keep(

@@ -101,8 +101,6 @@ def resolve(job: type[T], section: str, flags: Mapping[str, Any] | None = None) 
     UsageError
         A key the job does not know, or a value of the wrong type; it names the origin.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     names = [field.name for field in dataclasses.fields(job)]  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     origins = dict.fromkeys(names, "default")
@@ -121,6 +119,10 @@ def resolve(job: type[T], section: str, flags: Mapping[str, Any] | None = None) 
             raise UsageError(f"unknown setting {name!r}", where=section, hint=f"known: {', '.join(names)}")
         if value is not None:
             values[name], origins[name] = value, "flag"
+    if not values:
+        return Resolved(job(), origins)
+    from pydantic import TypeAdapter, ValidationError  # slow to import, and most users set nothing
+
     try:
         return Resolved(TypeAdapter(job).validate_python(values), origins)
     except ValidationError as error:

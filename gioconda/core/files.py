@@ -26,7 +26,7 @@ __all__ = [
 
 
 def sha256_of(source: str | os.PathLike[str] | BinaryIO | bytes) -> str:
-    """Hex sha256 of a file's bytes, read in 1 MiB pieces."""
+    """Hex sha256 of a file's bytes, in pieces: any size in little memory."""
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
     if hasattr(source, "read"):

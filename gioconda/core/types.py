@@ -7,18 +7,20 @@ boxes are ``xyxy`` in pixels of the upright frame; landmarks are float32 (68, 2)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # a third of a second, which each of an audit's workers would spend on names alone
+    import numpy as np
+    from numpy.typing import NDArray
 
-Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB, upright
-Landmarks = NDArray[np.float32]  # (68, 2) pixels of the upright frame, iBUG order
-Times = NDArray[np.float64]  # (T,) seconds
+Frames: TypeAlias = "NDArray[np.uint8]"  # (T, H, W, 3) RGB, upright
+Landmarks: TypeAlias = "NDArray[np.float32]"  # (68, 2) pixels of the upright frame, iBUG order
+Times: TypeAlias = "NDArray[np.float64]"  # (T,) seconds
 
 # --------------------------------------------------------------------------- faces
 
@@ -108,7 +110,7 @@ class Reading:
     def __post_init__(self) -> None:
         if (self.score is None) == (self.abstained is None):
             raise ValueError("a Reading carries a score or an abstention, never both and never neither")
-        if self.score is not None and not np.isfinite(self.score):
+        if self.score is not None and not math.isfinite(self.score):
             raise ValueError(f"score is not a finite number: {self.score}")
 
 

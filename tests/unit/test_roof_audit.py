@@ -288,6 +288,13 @@ def test_a_poisoned_task_costs_one_row_and_the_others_are_done(target, depth):
     assert "poisoned" in errors["raise"]
 
 
+def test_small_files_are_left_to_the_workers_and_large_ones_go_to_the_readers_too(target):
+    small, large = ([{"do": "a", "size": size}] * 6 for size in (1_000, 5_000_000))
+    with Pool(target, {}, 1, depth=64, readers=2) as pool:
+        assert len({answer["pid"] for _, answer, _ in pool.map(iter(small))}) == 1
+        assert len({answer["pid"] for _, answer, _ in pool.map(iter(small + large))}) == 3
+
+
 def test_workers_that_cannot_be_made_end_the_run_with_their_reason(target):
     with Pool(target, {"fail": True}, 2) as pool, pytest.raises(GiocondaError, match="no such detector") as caught:
         list(pool.map(iter([{"do": "a"}])))
