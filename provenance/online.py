@@ -7,11 +7,14 @@ in all, three redirects, no credentials, no cookies. The SDK's own fetching is n
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -71,7 +74,33 @@ def fetch(
     CredentialError
         Not allowed, too large, too slow, or not there.
     """
+    connections: list[Any] = []
+    answer: Future[bytes] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(_fetch(url, data, kind, limits, resolve, connections))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    # A client's timeouts begin anew with every byte, and a name's look-up has none: only somebody else can keep the time.
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return answer.result(limits.seconds)
+    except TimeoutError as error:
+        raise CredentialError(f"slower than {limits.seconds:g} s", where=url[:200]) from error
+    finally:
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)  # and so the other thread ends too
+
+
+def _fetch(url: str, data: bytes | None, kind: str, limits: Limits, resolve: Resolver, connections: list[Any]) -> bytes:
     import httpx
+
+    def opened(event: str, facts: dict[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            connections.append(facts["return_value"].get_extra_info("socket"))
 
     end = time.monotonic() + limits.seconds
     for _ in range(limits.redirects + 1):
@@ -103,7 +132,7 @@ def fetch(
                     target,
                     content=data,
                     headers=headers,
-                    extensions={"sni_hostname": parts.hostname},
+                    extensions={"sni_hostname": parts.hostname, "trace": opened},
                 ) as answer,
             ):
                 if answer.is_redirect:

@@ -3,6 +3,7 @@
 import datetime
 import http.server
 import platform
+import socket
 import subprocess
 import sys
 import threading
@@ -105,6 +106,7 @@ def test_a_remote_manifest_is_named_and_not_fetched(tmp_path):
         remote, _ = remote_file(tmp_path, f"{url}/m.c2pa")
         found = read(remote, trust=Trust())
         assert found.state == State.UNREADABLE and found.reason == "remote manifest, not fetched"
+        assert found.codes[0].code == "gioconda.remote.notFetched"
         assert found.codes[0].where == f"{url}/m.c2pa" and asked == []
 
 
@@ -199,6 +201,34 @@ def test_too_slow_is_cut_off():
     assert time.monotonic() - begin < 5
 
 
+def test_headers_that_never_end_and_names_that_are_never_found_are_cut_off():
+    """A client's timeouts begin anew with every byte."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    ended = threading.Event()
+
+    def drip():
+        connection, _ = listener.accept()
+        try:
+            connection.recv(1000)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.05)
+        except OSError:
+            ended.set()
+
+    threading.Thread(target=drip, daemon=True).start()
+    limits = online.Limits(private=True, seconds=0.5)
+    begin = time.monotonic()
+    with pytest.raises(CredentialError, match=r"slower than 0\.5 s"):
+        online.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/", limits=limits)
+    with pytest.raises(CredentialError, match=r"slower than 0\.5 s"):
+        online.fetch("http://example.com/", limits=limits, resolve=lambda host, port: time.sleep(3) or ["127.0.0.1"])
+    assert time.monotonic() - begin < 3
+    assert ended.wait(5)  # and the connection is closed, not left to drip
+    listener.close()
+
+
 def status(issuer, certificate, answer, signer=None, at=None):
     signer = signer or issuer
     now = at or datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
@@ -246,5 +276,7 @@ def test_revocation_is_asked_online_and_only_the_issuer_is_believed(tmp_path, mo
         assert read(path, trust=lists).state == State.TRUSTED and asked == []  # offline: not asked
         monkeypatch.setattr(online, "allowed", lambda address: True)
         found = read(path, trust=lists, online=True)
-    assert found.state == state and code in {item.code for item in found.codes}
+    said = {item.code for item in found.codes}
+    assert found.state == state and code in said
+    assert ("gioconda.signer.revokedByIssuer" in said) == (state == State.INVALID)
     assert len(asked) == 1
