@@ -9,12 +9,14 @@ ingredients carry no hash of their bytes, so we record sha256 ourselves; integer
 
 from __future__ import annotations
 
+import datetime
 import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from gioconda import __version__
 from gioconda.core.errors import UsageError
@@ -166,6 +168,9 @@ class Credential:
         for item in self.ingredients:
             if item.role not in _ROLES:
                 raise UsageError(f"no such role: {item.role!r}", where="ingredient", hint=f"one of {', '.join(_ROLES)}")
+        for action in self.actions:
+            if any(not 0 <= index < len(self.ingredients) for index in action.inputs):
+                raise UsageError(f"no such ingredient: {action.inputs}", where=action.action, hint="counted from 0")
         for name, use in self.training.items():
             if use not in _USES:
                 raise UsageError(f"{use!r} is not a use", where=name, hint=f"one of {', '.join(_USES)}")
@@ -330,10 +335,22 @@ def to_manifest(credential: Credential) -> dict[str, Any]:
     return manifest
 
 
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value read from TOML is what a field's annotation asks for."""
+    if isinstance(hint, UnionType):
+        return any(_fits(value, part) for part in get_args(hint))
+    kind, inside = get_origin(hint) or hint, get_args(hint)
+    if kind is tuple:
+        return isinstance(value, (list, tuple)) and all(_fits(item, inside[0]) for item in value)
+    if kind is Mapping:
+        return isinstance(value, dict) and all(_fits(item, inside[1]) for item in value.values())
+    return kind is Any or isinstance(value, kind)
+
+
 def from_toml(source: str | os.PathLike[str]) -> Credential:
     """A credential from a TOML file; unknown keys are refused, because a typo must not silently drop a statement.
 
-    ``title``, ``intent``, ``[[actions]]``, ``[[ingredients]]`` (role, path, title), ``[ai]``, ``[training]``, ``[label]``,
+    ``title``, ``intent``, ``[[actions]]``, ``[[ingredients]]`` (role, path, title, sha256), ``[ai]``, ``[training]``, ``[label]``,
     ``[[soft_bindings]]``, ``[assertions."my.label"]``, ``redactions``.
     """
     from gioconda.core.files import sha256_of
@@ -351,24 +368,41 @@ def from_toml(source: str | os.PathLike[str]) -> Credential:
         if not isinstance(values, dict) or set(values) - known:
             extra = ", ".join(sorted(set(values) - known)) if isinstance(values, dict) else "not a table"
             raise UsageError(f"unknown in {where}: {extra}", where=str(path), hint=f"known: {', '.join(sorted(known))}")
+        hints = get_type_hints(kind)
+        made = {}
+        for key, value in values.items():
+            value = value.isoformat() if isinstance(value, datetime.date) else value  # a TOML date
+            if not _fits(value, hints[key]):
+                raise UsageError(
+                    f"{key} of {where} is of the wrong type", where=str(path), hint=f"it was {value!r:.80}"
+                )
+            made[key] = tuple(value) if isinstance(value, list) else value
         try:
-            return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+            return kind(**made)
         except TypeError as error:
             raise UsageError(f"{where}: {error}", where=str(path)) from error
 
+    def tables(name: str) -> list[Any]:
+        found = document.pop(name, [])
+        if not isinstance(found, list):
+            raise UsageError(f"{name} is not a list", where=str(path), hint=f"each begins with [[{name}]]")
+        return found
+
     ingredients = []
-    for values in document.pop("ingredients", []):
-        values = dict(values)
-        if values.get("path"):
+    for values in tables("ingredients"):
+        if isinstance(values, dict) and values.get("path"):
             file = path.parent / str(values["path"])
-            values["path"] = str(file)
-            values.setdefault("sha256", sha256_of(file) if file.exists() else "")
+            if not file.is_file():
+                raise UsageError("no such file", where=str(file), hint="an ingredient without one needs no path")
+            values["path"], digest = str(file), sha256_of(file)
+            if values.setdefault("sha256", digest) != digest:
+                raise UsageError("its sha256 is not the one stated", where=str(file), hint="leave sha256 out")
             values.setdefault("title", file.name)
-        ingredients.append(build(Ingredient, {"sha256": "", **values}, "[[ingredients]]"))
-    document["actions"] = tuple(build(Action, item, "[[actions]]") for item in document.get("actions", []))
-    document["soft_bindings"] = tuple(
-        build(SoftBinding, item, "[[soft_bindings]]") for item in document.get("soft_bindings", [])
-    )
+        if isinstance(values, dict):
+            values.setdefault("sha256", "")
+        ingredients.append(build(Ingredient, values, "[[ingredients]]"))
+    document["actions"] = tuple(build(Action, item, "[[actions]]") for item in tables("actions"))
+    document["soft_bindings"] = tuple(build(SoftBinding, item, "[[soft_bindings]]") for item in tables("soft_bindings"))
     if "ai" in document:
         document["ai"] = build(AiDisclosure, document["ai"], "[ai]")
     document.setdefault("title", path.stem)

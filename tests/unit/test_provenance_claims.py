@@ -79,6 +79,13 @@ def test_a_claim_written_as_toml_comes_back(tmp_path, signer):
         ('title = "x"\n[[ingredients]]\nrole = "grandparent"', "no such role"),
         ('title = "x"\n[training]\nai_training = "no"', "not a use"),
         ("title = ", "not TOML"),
+        ('title = "x"\n[[ingredients]]\nrole = "input"\npath = "nowhere.png"', "no such file"),
+        ('title = "x"\n[[ingredients]]\nrole = "input"\npath = "claim.toml"\nsha256 = "ab"', "not the one stated"),
+        ('title = "x"\n[[actions]]\naction = "c2pa.edited"\ninputs = [1]', "no such ingredient"),
+        ('title = "x"\nactions = "c2pa.edited"', "not a list"),
+        ("title = 3", "wrong type"),
+        ('title = "x"\ntraining = "no"', "wrong type"),
+        ('title = "x"\n[[actions]]\naction = "c2pa.created"\nsource_type = 3', "wrong type"),
     ],
 )
 def test_a_typo_in_a_claim_is_an_error_not_a_silence(tmp_path, text, complaint):
@@ -393,6 +400,8 @@ def test_policy_codes_all_have_sentences_of_ours():
         if file.name != "codes.py":
             used |= set(re.findall(r'"(gioconda\.[A-Za-z]+\.[A-Za-z]+)"', file.read_text()))
     assert used and used == set(codes.OURS)
+    tried = "".join(file.read_text() for file in Path(__file__).parent.glob("test_provenance_*.py"))
+    assert [code for code in sorted(used) if code not in tried] == []  # no rule without a test that trips it
 
 
 def test_tolerated_codes_never_mean_that_bytes_changed():
