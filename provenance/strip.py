@@ -1,11 +1,13 @@
 """Take a credential out of a file without touching a pixel, and prove it: the decoded frames before and after are compared.
 
 Detectors are trained on stripped copies, so that they learn pixels and not the presence of a manifest. MP4, MOV and M4A are
-remuxed (every packet copied); JPEG, PNG, WebP and WAV lose the one block the manifest is in.
+remuxed (every packet copied); JPEG, PNG, WebP and WAV lose the one block the manifest is in; in AVIF and HEIF, where the places of
+the picture's parts are written down, an empty box of the same size takes its place.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 from pathlib import Path
@@ -18,6 +20,9 @@ from gioconda.core.types import ProvenanceState
 __all__ = ["strip"]
 
 _REMUX = {".mp4", ".mov", ".m4v", ".m4a", ".avi"}
+_MUXERS = {".m4v": "mp4", ".m4a": "mp4"}
+_SOUND = {".wav", ".m4a"}
+_C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA 2.x, A.5.1
 
 
 def strip(source: str | os.PathLike[str], target: str | os.PathLike[str], *, force: bool = False) -> Path:
@@ -30,8 +35,6 @@ def strip(source: str | os.PathLike[str], target: str | os.PathLike[str], *, for
     CredentialError
         The copy would not decode to the same frames, or still carries a credential; nothing is written.
     """
-    from gioconda.core import fingerprint
-    from gioconda.core.media import Clip
     from provenance.read import read
 
     origin, final = Path(source), Path(target)
@@ -48,14 +51,30 @@ def strip(source: str | os.PathLike[str], target: str | os.PathLike[str], *, for
             temporary.write_bytes(_without_block(origin.read_bytes(), origin))
         if read(temporary).state != ProvenanceState.ABSENT:
             raise CredentialError("a credential would remain", where=str(origin))
-        if suffix != ".wav":
-            with Clip.open(origin) as before, Clip.open(temporary) as after:
-                same = fingerprint.essence(f for _, f in before.frames()) == fingerprint.essence(
-                    f for _, f in after.frames()
-                )
-            if not same:
-                raise CredentialError("the copy does not decode to the same frames", where=str(origin))
+        if _decoded(origin) != _decoded(temporary):
+            raise CredentialError("the copy does not decode to the same frames", where=str(origin))
     return final
+
+
+def _decoded(path: Path) -> tuple[str, str]:
+    """Hashes of the decoded pictures and of the decoded sound; empty where there are none."""
+    import av
+
+    from gioconda.core import fingerprint
+    from gioconda.core.media import Clip
+
+    seen, heard = "", hashlib.sha256()
+    if path.suffix.lower() not in _SOUND:
+        with Clip.open(path) as clip:
+            seen = fingerprint.essence(frame for _, frame in clip.frames())
+    if path.suffix.lower() in _REMUX | _SOUND:
+        try:
+            with av.open(str(path)) as file:
+                for frame in file.decode(audio=0) if file.streams.audio else ():
+                    heard.update(frame.to_ndarray().tobytes())
+        except av.FFmpegError as error:
+            raise MediaError(f"its sound cannot be decoded: {error}", where=str(path)) from error
+    return seen, heard.hexdigest()
 
 
 def _remux(origin: Path, target: Path, suffix: str) -> None:
@@ -64,7 +83,7 @@ def _remux(origin: Path, target: Path, suffix: str) -> None:
     try:
         with (
             av.open(str(origin)) as source,
-            av.open(str(target), "w", format=suffix.lstrip(".").replace("m4v", "mp4") or None) as out,
+            av.open(str(target), "w", format=_MUXERS.get(suffix.lower(), suffix[1:].lower())) as out,
         ):
             streams: dict[int, Any] = {}
             for stream in source.streams:
@@ -85,10 +104,12 @@ def _without_block(data: bytes, origin: Path) -> bytes:
         return _png(data)
     if data[:4] == b"RIFF":
         return _riff(data)
+    if data[4:8] == b"ftyp":
+        return _boxes(data)
     raise UsageError(
         "a manifest cannot be taken out of this container without re-encoding",
         where=str(origin),
-        hint="jpg, png, webp, wav, mp4, mov, m4a and avi can be stripped",
+        hint="jpg, png, webp, avif, heic, wav, mp4, mov, m4a and avi can be stripped",
     )
 
 
@@ -111,6 +132,17 @@ def _png(data: bytes) -> bytes:
         if data[at + 4 : at + 8] != b"caBX":
             out += data[at : at + length]
         at += length
+    return bytes(out)
+
+
+def _boxes(data: bytes) -> bytes:
+    """Make the ``uuid`` box of AVIF and HEIF a free one of the same size: what stands after it stays where it is."""
+    out, at = bytearray(data), 0
+    while at + 8 <= len(data):
+        length = struct.unpack_from(">I", data, at)[0]
+        if data[at + 4 : at + 8] == b"uuid" and data[at + 8 : at + 24] == _C2PA_BOX and length >= 24:
+            out[at + 4 : at + length] = b"free" + bytes(length - 8)
+        at += max(length, 8)
     return bytes(out)
 
 

@@ -5,12 +5,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from provenance_kit import write_any, write_picture, write_wav
 
 from gioconda.core import media
 from gioconda.core.errors import CredentialError, UsageError
 from gioconda.core.files import sha256_of
 from gioconda.core.types import Claim, Code, Ingredient, IngredientNode, Label, ProvenanceState, Synthesis
-from provenance import labels, marks, repository, sign, trust
+from provenance import claims, labels, marks, repository, sign, trust
 from provenance.read import read
 from provenance.strip import strip
 from synth import puppets
@@ -90,6 +91,7 @@ def test_every_other_reason(signed):
         "t", "inputTo", children=(IngredientNode("u", "parentOf", failures=(Code("x.y", "failure", ""),)),)
     )
     assert "x.y" in why(ingredients=(bad,))
+    assert "more ingredients" in why(codes=(Code("gioconda.ingredient.unread", "policy", ""),))
 
 
 def test_strip_leaves_the_pixels_and_takes_the_credential(signed, tmp_path):
@@ -101,19 +103,36 @@ def test_strip_leaves_the_pixels_and_takes_the_credential(signed, tmp_path):
         strip(signed, copy)
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
-def test_strip_pictures(tmp_path, suffix):
-    from PIL import Image
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif", "wav", "m4a", "mov", "avi"])
+def test_strip_takes_the_credential_out_of(tmp_path, suffix):
+    from test_provenance_claims import MAKERS
 
-    from provenance.claims import Action, Credential
-
-    frame = puppets.perform(1, 1, frames=1, size=96).frames[0]
-    plain, out = tmp_path / f"p{suffix}", tmp_path / f"s{suffix}"
-    Image.fromarray(frame).save(plain)
-    sign.sign_file(plain, out, Credential(title="p", actions=(Action("c2pa.created", "digitalCreation"),)))
+    plain, out = tmp_path / f"p.{suffix}", tmp_path / f"s.{suffix}"
+    MAKERS[suffix](plain)
+    sign.sign_file(plain, out, claims.Credential("p", actions=(claims.Action("c2pa.created", "digitalCreation"),)))
     assert read(out).state is not ProvenanceState.ABSENT
-    copy = strip(out, tmp_path / f"c{suffix}")
+    copy = strip(out, tmp_path / f"c.{suffix}")
     assert read(copy).state is ProvenanceState.ABSENT
+
+
+@pytest.mark.parametrize(("suffix", "taker"), [("png", "_png"), ("wav", "_riff")])
+def test_a_copy_that_is_not_the_same_is_not_written(tmp_path, monkeypatch, suffix, taker):
+    from provenance import strip as stripper
+
+    signed = sign.sign_file(
+        write_any(tmp_path / f"p.{suffix}"),
+        tmp_path / f"s.{suffix}",
+        claims.Credential("p", actions=(claims.Action("c2pa.created", "digitalCreation"),)),
+    )
+    other = tmp_path / f"other.{suffix}"
+    if suffix == "png":
+        write_picture(other, seed=9)
+    else:
+        write_wav(other, seconds=0.1)
+    monkeypatch.setattr(stripper, taker, lambda data: other.read_bytes())
+    with pytest.raises(CredentialError, match="same frames"):
+        strip(signed, tmp_path / f"c.{suffix}")
+    assert not (tmp_path / f"c.{suffix}").exists()
 
 
 def test_strip_says_what_it_cannot_do(tmp_path):
