@@ -15,7 +15,7 @@ from gioconda.core.errors import GiocondaError, MediaError, UsageError
 from gioconda.core.types import Claim, Provenance, ProvenanceState
 from provenance import engine
 from provenance.claims import Credential
-from provenance.ingredients import FAILURE
+from provenance.ingredients import FAILURE, UNREAD
 from provenance.read import read
 from provenance.sign import sign_file
 from provenance.store import sidecar_of
@@ -54,7 +54,7 @@ class Requirement:
 
     def met(self, found: Provenance) -> bool:
         """Whether a verdict meets it. A named signer needs no list: the fingerprint is the trust."""
-        if self.ingredients and any(code.code == FAILURE for code in found.codes):
+        if self.ingredients and any(code.code in (FAILURE, UNREAD) for code in found.codes):
             return False
         if self.kind == "trusted":
             return found.state == ProvenanceState.TRUSTED

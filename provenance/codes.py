@@ -255,6 +255,7 @@ OURS = {
     "gioconda.label.multiple": "More than one Gioconda label: none of them counts.",
     "gioconda.label.gathered": "The Gioconda label is reported, not stated by the signer: it does not count.",
     "gioconda.ingredient.failure": "An ingredient's credential did not validate, now or when it was taken in; the top credential does not say so.",
+    "gioconda.ingredient.unread": "There are more ingredients, or deeper ones, than are looked at; those beyond were not checked.",
     "gioconda.ingredient.unsignedParent": "The file was made from one without a credential; what happened before is unknown.",
     "gioconda.manifest.unreferenced": "The file carries a credential that nothing refers to; it was left out of account.",
     "gioconda.remote.notFetched": "The file names a credential kept elsewhere; it was not fetched (--online fetches it).",

@@ -13,7 +13,7 @@ from typing import Any
 
 from cryptography import x509
 
-__all__ = ["chain_of", "clock_of", "decode"]
+__all__ = ["chain_of", "clock_of", "decode", "identity_of"]
 
 _DEPTH = 32
 _X5CHAIN = 33  # RFC 9360
@@ -128,6 +128,16 @@ def chain_of(store: bytes, manifest: str) -> list[x509.Certificate]:
     return _certificates(_signature(store, manifest))
 
 
+def identity_of(store: bytes, manifest: str, assertion: str) -> list[x509.Certificate]:
+    """The certificates beside the signature of one identity statement (CAWG), leaf first; empty when they cannot be had."""
+    try:
+        said = decode(_content(store, "c2pa", manifest, "c2pa.assertions", assertion))
+    except ValueError:
+        return []
+    signature = said.get("signature") if isinstance(said, dict) else None
+    return _certificates(signature) if isinstance(signature, bytes) else []
+
+
 def clock_of(store: bytes, manifest: str) -> list[x509.Certificate]:
     """The certificates of the authority that timestamped one manifest's signature, its own first; empty without a timestamp."""
     from asn1crypto import cms
@@ -149,21 +159,20 @@ def clock_of(store: bytes, manifest: str) -> list[x509.Certificate]:
     return sorted(chain, key=lambda certificate: certificate.serial_number != serial)
 
 
-def _signature(store: bytes, manifest: str) -> bytes:
-    """The COSE signature of one manifest; empty when there is none, or more than one to choose from."""
-    for kind, top in _boxes(store):
-        if kind != _SUPERBOX or _label(top) != "c2pa":
-            continue
-        found = [box for inner, box in _boxes(top) if inner == _SUPERBOX and _label(box) == manifest]
+def _content(store: bytes, *labels: str) -> bytes:
+    """The CBOR in the box at a path of labels; empty when there is none, or more than one to choose from."""
+    inside = store
+    for label in labels:
+        found = [box for kind, box in _boxes(inside) if kind == _SUPERBOX and _label(box) == label]
         if len(found) != 1:
             return b""
-        signatures = [box for inner, box in _boxes(found[0]) if inner == _SUPERBOX and _label(box) == "c2pa.signature"]
-        if len(signatures) != 1:
-            return b""
-        for inner, payload in _boxes(signatures[0]):
-            if inner == _CBOR:
-                return payload
-    return b""
+        inside = found[0]
+    return next((payload for kind, payload in _boxes(inside) if kind == _CBOR), b"")
+
+
+def _signature(store: bytes, manifest: str) -> bytes:
+    """The COSE signature of one manifest."""
+    return _content(store, "c2pa", manifest, "c2pa.signature")
 
 
 def _certificates(sign1: bytes) -> list[x509.Certificate]:

@@ -53,6 +53,8 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
         yield "signed with a Gioconda development key: it proves nothing about who signed"
     if found.trust_list:
         yield f"trust list: {found.trust_list}"
+    elif found.state in (ProvenanceState.VALID, ProvenanceState.INVALID):
+        yield f"trust lists looked through: {', '.join(found.trust_lists) or 'none'}"
     if found.signed_at:
         kind = "by a trusted timestamp" if found.timestamped else "as the timestamp states, not trusted"
         yield f"signed at: {found.signed_at} ({kind})"

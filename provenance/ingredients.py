@@ -22,8 +22,8 @@ DEPTH = 16
 NODES = 400
 THUMBNAIL_BYTES = 300_000
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
-_UNTRUSTED = "signingCredential.untrusted"  # says nothing about the bytes; not a failure to flag
 FAILURE = "gioconda.ingredient.failure"
+UNREAD = "gioconda.ingredient.unread"
 UNSIGNED_PARENT = "gioconda.ingredient.unsignedParent"
 UNREFERENCED = "gioconda.manifest.unreferenced"
 
@@ -55,8 +55,9 @@ def _failures(block: Any) -> list[Code]:
     found = []
     for item in listed if isinstance(listed, list) else []:
         code = str(item.get("code")) if isinstance(item, Mapping) else ""
-        if code and code != _UNTRUSTED:
-            found.append(Code(code, "failure", codes.sentence(code), sanitise.text(item.get("url", ""), 200)))
+        if code and code not in policy.TOLERATED:  # those say nothing about the bytes; not a failure to flag
+            where = sanitise.text(item.get("url", ""), 200)
+            found.append(Code(sanitise.text(code, 120), "failure", codes.sentence(code), where))
     return found
 
 
@@ -85,11 +86,12 @@ class _Walk:
         self, manifest: Mapping[str, Any], depth: int, path: tuple[str, ...], pixels: bool = True
     ) -> tuple[IngredientNode, ...]:
         listed = manifest.get("ingredients")
-        if not isinstance(listed, list) or depth >= DEPTH:
+        if not isinstance(listed, list):
             return ()
         nodes = []
         for item in listed:
-            if self.left <= 0:
+            if self.left <= 0 or depth >= DEPTH:
+                self.flags.append(_flag(UNREAD))  # or a broken one could be put behind many sound ones
                 break
             if isinstance(item, Mapping):
                 self.left -= 1

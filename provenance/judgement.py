@@ -29,7 +29,10 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         return unreadable("the SDK gives no findings", Code(code, "policy", codes.sentence(code)))
     listed = [
         Code(
-            str(item.get("code")), kind, codes.sentence(str(item.get("code"))), sanitise.text(item.get("url", ""), 200)
+            sanitise.text(item.get("code"), 120),
+            kind,
+            codes.sentence(str(item.get("code"))),
+            sanitise.text(item.get("url", ""), 200),
         )
         for key, kind in _KINDS
         for item in _list(top.get(key))
@@ -84,13 +87,14 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         label=_label(active),
         ingredients=tree,
         codes=tuple(listed + _once(ours)),
-        trust_list=_list_name(matched) if state == ProvenanceState.TRUSTED else None,
+        trust_list=_list_name(matched) if matched and state == ProvenanceState.TRUSTED else None,
         trust_list_date=matched.date if matched and state == ProvenanceState.TRUSTED else None,
+        trust_lists=tuple(f"{item.kind}: {_list_name(item)}" for item in trust.lists),
         sidecar=found.sidecar,
         sdk=engine.sdk(),
         manifest_count=len(document["manifests"]),
         soft_bindings=_soft_bindings(active),
-        identities=_identities(active, listed, trust),
+        identities=_identities(found, listed, trust),
         redacted=_redacted(active),
     )
 
@@ -103,8 +107,8 @@ def _once(found: Iterable[Code]) -> list[Code]:
     return list(dict.fromkeys(found))
 
 
-def _list_name(matched: TrustList | None) -> str | None:
-    return f"{matched.name} ({matched.date}, sha256 {matched.sha256[:12]}…)" if matched else None
+def _list_name(item: TrustList) -> str:
+    return f"{item.name} ({item.date}, sha256 {item.sha256[:12]}…)"
 
 
 def _time(value: object) -> datetime.datetime | None:
@@ -167,10 +171,10 @@ def _soft_bindings(active: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     return tuple(sanitise.plain(data) for data in found[:20] if isinstance(data, Mapping))
 
 
-def _identities(active: Mapping[str, Any], listed: list[Code], trust: Trust) -> tuple[Mapping[str, Any], ...]:
+def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mapping[str, Any], ...]:
     """CAWG identity statements: who is named, in which role, and whether an identity list vouches for it."""
     found = []
-    for item in _list(active.get("assertions")):
+    for item in _list(opened.active.get("assertions")):
         label = str(item.get("label"))
         data = item.get("data")
         if not label.startswith("cawg.identity") or not isinstance(data, Mapping):
@@ -197,7 +201,9 @@ def _identities(active: Mapping[str, Any], listed: list[Code], trust: Trust) -> 
             info = info if isinstance(info, Mapping) else {}
             names = [str(info[key]) for key in ("common_name", "issuer") if info.get(key)]
             issuer = ""
-            lists = [entry.name for entry in trust.lists if entry.kind == "cawg" and entry.anchors]
+            chain = opened.identity(label)
+            entry = policy.list_of(chain, trust, "cawg") if chain else None
+            lists = [entry.name] if entry else []
         trusted = bool(vouched and lists) and not failed
         found.append(
             {

@@ -20,6 +20,7 @@ from gioconda.core.index import Index
 from gioconda.core.layouts import is_media
 from gioconda.core.types import Label, Provenance, ProvenanceState, Sample
 from provenance.claims import LABEL_SCHEMA
+from provenance.ingredients import UNREAD
 from provenance.read import read
 from provenance.trust import Trust
 
@@ -49,6 +50,9 @@ def why_not(found: Provenance, signers: Collection[str]) -> str | None:
         return f"the label's schema is {str(found.label.get('schema'))[:40]!r}, not {LABEL_SCHEMA!r}"
     if found.label.get("label") not in (Label.REAL, Label.FAKE):
         return "the label is neither real nor fake"
+
+    if any(code.code == UNREAD for code in found.codes):
+        return "it has more ingredients than are looked at"
 
     def failing(nodes: Iterable[Any]) -> str | None:
         for node in nodes:

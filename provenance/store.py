@@ -68,6 +68,10 @@ class Opened:
         wanted = label or self.document.get("active_manifest")
         return cose.chain_of(self.store, str(wanted)) if self.store and wanted else []
 
+    def identity(self, assertion: str) -> list[x509.Certificate]:
+        """The certificates of an identity statement of the active manifest."""
+        return cose.identity_of(self.store, str(self.document.get("active_manifest")), assertion)
+
     def clock(self) -> list[x509.Certificate]:
         """The certificates of the authority that timestamped the active manifest."""
         return cose.clock_of(self.store, str(self.document.get("active_manifest"))) if self.store else []

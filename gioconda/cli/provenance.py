@@ -35,6 +35,9 @@ OwnDevelopment = Annotated[
     bool, typer.Option("--trust-development", help="Also trust this user's own development key, which proves nothing.")
 ]
 Online = Annotated[bool, typer.Option("--online", help="Fetch remote manifests and ask for revocation, within limits.")]
+Fragments = Annotated[
+    list[Path] | None, typer.Option("--fragment", help="A further segment of a fragmented MP4; several times.")
+]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Files at a time.")]
 
 
@@ -86,10 +89,20 @@ def _jsonl(rows: Iterable[tuple[Path, Provenance | GiocondaError]]) -> str:
 
 
 def _collect(
-    paths: list[Path], lists: Trust, online: bool, jobs: int
+    paths: list[Path], lists: Trust, online: bool, jobs: int, fragments: list[Path] | None = None
 ) -> Iterator[tuple[Path, Provenance | GiocondaError]]:
+    from gioconda.core.errors import MediaError, UsageError
     from provenance import batch
+    from provenance.read import read as read_one
 
+    if fragments:
+        if len(paths) != 1:
+            raise UsageError("fragments belong to one initialisation segment", where="--fragment")
+        for part in fragments:
+            if not part.is_file():
+                raise MediaError("no such file", where=str(part), hint="--fragment takes a segment")
+        yield paths[0], read_one(paths[0], trust=lists, online=online, fragments=fragments)
+        return
     files = list(batch.files_in(paths))
     with progress("reading", len(files), "files") as advance:
         for row in batch.verdicts(files, trust=lists, online=online, jobs=jobs):
@@ -104,9 +117,7 @@ def read(
     store: Stored = True,
     trust_development: OwnDevelopment = False,
     online: Online = False,
-    fragment: Annotated[
-        list[Path] | None, typer.Option("--fragment", help="A further segment of a fragmented MP4; several times.")
-    ] = None,
+    fragment: Fragments = None,
     codes: Annotated[bool, typer.Option("--codes", help="Show every status code, not only what failed.")] = False,
     jobs: Jobs = 2,
     output: Output = None,
@@ -117,23 +128,12 @@ def read(
 
     Example: gioconda provenance read clip.mp4 --trust C2PA-TRUST-LIST.pem
     """
-    from gioconda.core.errors import ExitCode, MediaError, UsageError
+    from gioconda.core.errors import ExitCode
     from gioconda.core.types import Provenance, ProvenanceState
-    from provenance.read import read as read_one
 
     outputs = parse_outputs(output, json, ("text", "json", "jsonl"), force)
     lists = _trust(trust, store, trust_development)
-    if fragment:
-        if len(paths) != 1:
-            raise UsageError("fragments belong to one initialisation segment", where="--fragment")
-        for part in fragment:
-            if not part.is_file():
-                raise MediaError("no such file", where=str(part), hint="--fragment takes a segment")
-        rows: list[tuple[Path, Provenance | GiocondaError]] = [
-            (paths[0], read_one(paths[0], trust=lists, online=online, fragments=fragment))
-        ]
-    else:
-        rows = list(_collect(paths, lists, online, jobs))
+    rows = list(_collect(paths, lists, online, jobs, fragment))
     documents = [_row(*row) for row in rows]
     made = {
         "text": lambda: _text(rows, codes),
@@ -166,6 +166,7 @@ def verify(
     store: Stored = True,
     trust_development: OwnDevelopment = False,
     online: Online = False,
+    fragment: Fragments = None,
     jobs: Jobs = 2,
     output: Output = None,
     json: JsonFlag = False,
@@ -181,7 +182,7 @@ def verify(
 
     outputs = parse_outputs(output, json, ("text", "json", "jsonl"), force)
     wanted = batch.Requirement.parse(require, ingredients=sound_ingredients)
-    rows = list(_collect(paths, _trust(trust, store, trust_development), online, jobs))
+    rows = list(_collect(paths, _trust(trust, store, trust_development), online, jobs, fragment))
     failed, unread, documents = [], [], []
     for path, found in rows:
         document = _row(path, found)
@@ -199,6 +200,8 @@ def verify(
         for (path, found), document in zip(rows, documents, strict=True):
             word = {True: "met", False: "NOT MET", None: "not read"}[document["met"]]
             said = found.state if isinstance(found, Provenance) else str(found)
+            if isinstance(found, Provenance) and found.trust_list:
+                said += f" by {found.trust_list}"
             why = (
                 [code.code for code in found.codes if code.kind in ("failure", "policy")]
                 if isinstance(found, Provenance)

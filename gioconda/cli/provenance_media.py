@@ -80,7 +80,7 @@ def recover(
 
 def labels(
     folder: Annotated[Path, typer.Argument(help="Signed files.")],
-    out: Annotated[Path, typer.Option("--out", help="Where the index goes.")] = Path("index.parquet"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the index goes.")] = Path("index.parquet"),
     signer: Annotated[list[str] | None, typer.Option(help="Accepted leaf fingerprint (sha256); may repeat.")] = None,
     sources: Annotated[
         Path | None, typer.Option(help="Originals: named source and driver hashes must be among them.")

@@ -231,11 +231,12 @@ class Provenance:
     codes: tuple[Code, ...] = ()
     trust_list: str | None = None  # the list that matched, with its date
     trust_list_date: str | None = None
+    trust_lists: tuple[str, ...] = ()  # every list looked through, with kind, date and hash
     sidecar: bool = False
     sdk: str = ""
     manifest_count: int = 0
     soft_bindings: tuple[Mapping[str, Any], ...] = ()
-    identities: tuple[Mapping[str, Any], ...] = ()  # CAWG: name, roles, trusted (on an identity list), list
+    identities: tuple[Mapping[str, Any], ...] = ()  # CAWG: name, roles, trusted (on an identity list), lists
     redacted: tuple[str, ...] = ()  # statements of earlier credentials that this one took out
 
 

@@ -129,7 +129,7 @@ def _provenance(body: Mapping[str, Any]) -> Provenance:
     p["state"] = ProvenanceState(p["state"])
     p["codes"] = tuple(Code(**c) for c in p["codes"])
     p["ingredients"] = tuple(_node(n) for n in p["ingredients"])
-    for name in ("actions", "source_types", "soft_bindings", "identities", "redacted"):
+    for name in ("actions", "source_types", "soft_bindings", "identities", "redacted", "trust_lists"):
         p[name] = tuple(p.get(name, ()))
     return Provenance(**p)
 

@@ -3,19 +3,28 @@
 import datetime
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from provenance_forge import resign
 from provenance_kit import authority, both, created, leaf, signer_of, trust_in, write_wav
 from provenance_tsa import Authority
 
+from gioconda.core.errors import CredentialError
 from gioconda.core.types import ProvenanceState as State
 from provenance import certificates, claims, sign
 from provenance.codes import explain
+from provenance.describe import lines as described
 from provenance.read import read
 from provenance.store import opened
 from provenance.trust import Trust
 
 NOW = datetime.datetime.now(datetime.UTC)
 TLS = "1.3.6.1.5.5.7.3.1"
+
+
+def lines(found):
+    return list(described(found))
 
 
 def days(n):
@@ -94,6 +103,33 @@ def test_bad_leaves_are_refused_with_a_code(signed, tmp_path, name):
     assert found.trust_list is None
 
 
+def test_a_leaf_that_nobody_issued_is_not_trusted(signed, tmp_path):
+    model, key = leaf().chain[0], certificates.generate_key()
+    builder = x509.CertificateBuilder(model.subject, model.subject, key.public_key(), 5)
+    builder = builder.not_valid_before(model.not_valid_before_utc).not_valid_after(model.not_valid_after_utc)
+    identifiers = (
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()),
+    )
+    for extension in model.extensions:
+        if extension.oid not in {item.oid for item in identifiers}:
+            builder = builder.add_extension(extension.value, extension.critical)
+    for item in identifiers:
+        builder = builder.add_extension(item, False)
+    alone = certificates.Leaf(key, (builder.sign(key, hashes.SHA256()),), "es256")
+    found = read(resign(signed, tmp_path / "forged.wav", alone), trust=trust_in(authority()))
+    assert found.state == State.VALID and "signingCredential.untrusted" in codes(found)
+
+
+def test_a_key_too_short_signs_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(certificates, "generate_key", lambda algorithm: rsa.generate_private_key(65537, 1024))
+    short = certificates.make_leaf(authority(), "short", "x", algorithm="ps256")
+    source = write_wav(tmp_path / "plain.wav")
+    with pytest.raises(CredentialError, match="certificate is invalid"):
+        sign.sign_file(source, tmp_path / "signed.wav", created(), signer=signer_of(short, tmp_path))
+    assert not (tmp_path / "signed.wav").exists()
+
+
 def test_the_sdk_alone_would_have_trusted_a_timestamping_leaf(signed, tmp_path):
     # The reason for our rule; when this fails, the SDK has become stricter and the rule may go.
     forged = resign(signed, tmp_path / "forged.wav", leaf("timestamping only", ekus=(certificates.TIME_STAMPING,)))
@@ -107,6 +143,9 @@ def test_an_expired_root_is_no_authority(signed, tmp_path):
         made = certificates.make_leaf(root, "young leaf", "x", include_issuer=included)
         found = read(resign(signed, tmp_path / "forged.wav", made), trust=trust_in(root))
         assert found.state == State.VALID and found.trust_list is None
+        # The SDK sees it itself only where the chain holds the root.
+        assert "signingCredential.untrusted" in codes(found) or "gioconda.anchor.expired" in codes(found, "policy")
+    assert "gioconda.anchor.expired" in codes(found, "policy")
 
 
 def test_a_leaf_under_another_root_of_the_same_name_is_not_trusted(signed, tmp_path):
@@ -135,7 +174,13 @@ def test_a_leaf_on_the_users_own_list_of_revoked_ones_is_not_trusted(signed):
 def test_the_verdict_names_the_list_that_matched(signed):
     other = certificates.make_authority("other root", "x")
     lists = both(trust_in(other, name="others"), trust_in(authority(), name="mine"))
-    assert read(signed, trust=lists).trust_list.startswith("mine (2026-01-01")
+    found = read(signed, trust=lists)
+    assert found.trust_list.startswith("mine (2026-01-01")
+    assert [item.split(" (")[0] for item in found.trust_lists] == ["manifest: others", "manifest: mine"]
+    stranger = read(signed, trust=trust_in(other, name="others"))
+    assert stranger.trust_list is None
+    assert any(line.startswith("trust lists looked through: manifest: others (2026-01-01") for line in lines(stranger))
+    assert "trust lists looked through: none" in lines(read(signed, trust=Trust()))
 
 
 def expired_leaf():
@@ -175,7 +220,8 @@ def test_a_clock_on_the_list_of_signers_is_no_clock(signed, tmp_path):
         fresh = resign(signed, tmp_path / "fresh.wav", leaf(), clock)
     lists = both(trust_in(old_root(), authority()), trust_in(clock.root, name="clock"))
     found = read(forged, trust=lists)
-    assert found.state == State.INVALID and "gioconda.timestamp.otherList" in codes(found)
+    assert found.state == State.INVALID
+    assert {"gioconda.timestamp.otherList", "gioconda.signer.expired"} <= codes(found, "policy")
     assert read(fresh, trust=lists).state != State.INVALID and not read(fresh, trust=lists).timestamped
 
 
@@ -221,4 +267,5 @@ def test_a_gathered_claim_is_not_the_signers(tmp_path):
     ):
         builder.sign(signer_of(leaf(), tmp_path).native(), "audio/wav", stream, sink)
     found = read(tmp_path / "gathered.wav", trust=trust_in(authority()))
-    assert found.label is None and "gioconda.label.gathered" in codes(found)
+    assert found.label is None
+    assert {"gioconda.label.gathered", "gioconda.actions.gathered"} <= codes(found, "policy")

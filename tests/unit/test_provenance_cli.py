@@ -61,6 +61,16 @@ def test_verify_exits_as_written(shelf, capsys, monkeypatch, name, options, expe
     assert run(capsys, "verify", name, *options)[0] == expected
 
 
+def test_verify_names_the_list_that_matched(shelf, capsys):
+    _, out = run(capsys, "verify", shelf / "signed.jpg", "--trust", shelf / "list.pem")
+    assert "trusted by list (" in out
+
+
+def test_labels_go_where_o_says(shelf, capsys):
+    assert run(capsys, "labels", shelf, "-o", shelf / "index.parquet")[0] == 4
+    assert (shelf / "index.parquet").exists()
+
+
 def test_verify_holds_a_named_signer(shelf, capsys):
     fingerprint = certificates.fingerprint(leaf().chain[0])
     assert run(capsys, "verify", shelf / "signed.jpg", "--require", f"signer:{fingerprint}")[0] == 0

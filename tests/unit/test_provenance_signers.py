@@ -47,6 +47,31 @@ def test_a_key_service_gets_bytes_and_returns_a_signature(plain):
     assert len(asked) == 1 and isinstance(asked[0], bytes)
 
 
+SERVICE = """
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from provenance.signers import CallbackSigner, sign_with
+
+def signer(key, chain, timestamp=None):
+    secret = load_pem_private_key(open(key, "rb").read(), None)
+    return CallbackSigner(lambda data: sign_with(secret, "es256", data), open(chain).read(), timestamp=timestamp)
+"""
+
+
+def test_a_key_services_plugin_is_named_on_the_command_line(plain, tmp_path, monkeypatch):
+    made = leaf("kms")
+    (tmp_path / "key.pem").write_text(made.key_pem)
+    (tmp_path / "chain.pem").write_text(made.chain_pem)
+    (tmp_path / "house_kms.py").write_text(SERVICE)
+    (tmp_path / "house_kms-1.dist-info").mkdir()
+    (tmp_path / "house_kms-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: house-kms\nVersion: 1\n")
+    (tmp_path / "house_kms-1.dist-info" / "entry_points.txt").write_text(
+        "[gioconda.signers]\nhouse-kms = house_kms:signer\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    chosen = signers.from_spec(f"house-kms:key={tmp_path / 'key.pem'};chain={tmp_path / 'chain.pem'}")
+    assert signed_state(plain, chosen).state == State.TRUSTED
+
+
 def test_a_signature_as_r_and_s_is_taken_too(plain):
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
@@ -173,6 +198,9 @@ def test_an_identity_is_attested_beside_the_claim(plain, tmp_path):
         lists = both(trust_in(authority()), trust_in(desk_root, kind="cawg", name="desks"))
         (identity,) = read(plain.with_name("signed.wav"), trust=lists).identities
         assert identity["trusted"] and identity["lists"] == ["desks"] and identity["roles"] == ["cawg.editor"]
+        others = trust_in(certificates.make_authority("Another desk", "x"), kind="cawg", name="another newsroom's")
+        (identity,) = read(plain.with_name("signed.wav"), trust=both(others, lists)).identities
+        assert identity["lists"] == ["desks"]  # the one that vouches, not each that there is
 
 
 def test_one_signer_serves_many_threads(tmp_path):

@@ -10,7 +10,7 @@ from provenance_kit import authority, created, flip, leaf, signer_of, trust_in, 
 
 from gioconda.core.types import Ingredient
 from gioconda.core.types import ProvenanceState as State
-from provenance import batch, claims, cose, engine, sign, store
+from provenance import batch, certificates, claims, cose, engine, sign, store
 from provenance.codes import explain
 from provenance.read import read
 
@@ -78,44 +78,50 @@ def test_a_flipped_bit_of_the_media(copy, kind):
     assert found.state == State.INVALID and failures(found)[0] == MISMATCH[kind]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_flipped_bit_of_a_statement(copy, kind):
+def changed(what, data, path):
+    """The signed file's bytes after one kind of tampering."""
+    data = bytearray(data)
+    if what == "statement":
+        data[data.index(b"trainedAlgorithmicMedia")] ^= 1
+    elif what == "claim":
+        data[data.index(b"created_assertions") + 40] ^= 1
+    elif what == "signature":
+        with store.opened(path) as found:
+            sign1 = cose._signature(found.store, found.document["active_manifest"])
+        data[data.index(sign1) + len(sign1) - 1] ^= 1  # its last bytes are the signature itself
+    elif what == "cut to a third":
+        del data[len(data) * 3 // 10 :]
+    elif what == "cut by a tenth":
+        del data[len(data) * 9 // 10 :]
+    elif what == "a byte more":
+        data += b"\0"
+    elif what == "a text more":
+        data += b"and one more thing" * 20
+    return bytes(data)
+
+
+UNREADABLE = (State.UNREADABLE, None)
+EXPECTED = {
+    **{("statement", kind): (State.INVALID, "assertion.hashedURI.mismatch") for kind in KINDS},
+    **{("claim", kind): (State.INVALID, "claimSignature.mismatch") for kind in KINDS},
+    **{("signature", kind): (State.INVALID, "claimSignature.mismatch") for kind in KINDS},
+    **{("cut to a third", kind): UNREADABLE for kind in KINDS},
+    **{("cut by a tenth", kind): UNREADABLE for kind in ("jpg", "png", "wav")},
+    **{(f"a {what} more", kind): (State.INVALID, MISMATCH[kind]) for what in ("byte", "text") for kind in KINDS},
+    ("cut by a tenth", "mp4"): (State.INVALID, MISMATCH["mp4"]),
+    ("a text more", "mp4"): UNREADABLE,  # no box at all
+}
+
+
+@pytest.mark.parametrize(("what", "kind"), EXPECTED)
+def test_what_is_changed_is_seen_with_its_code(copy, what, kind):
     path = copy(kind)
-    data = path.read_bytes()
-    flip(path, data.index(b"trainedAlgorithmicMedia"))
+    path.write_bytes(changed(what, path.read_bytes(), path))
     found = read(path, trust=TRUST)
-    if kind == "png":  # its chunk has a checksum of its own
-        assert found.state in (State.INVALID, State.UNREADABLE)
-    else:
-        assert found.state == State.INVALID and "assertion.hashedURI.mismatch" in failures(found)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_flipped_bit_of_the_claim(copy, kind):
-    path = copy(kind)
-    at = path.read_bytes().index(b"created_assertions")
-    flip(path, at + 40)
-    found = read(path, trust=TRUST)
-    assert found.state in (State.INVALID, State.UNREADABLE)
-    assert found.state == State.UNREADABLE or failures(found)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("share", [0.3, 0.9])
-def test_truncated(copy, kind, share):
-    path = copy(kind)
-    data = path.read_bytes()
-    path.write_bytes(data[: int(len(data) * share)])
-    assert read(path, trust=TRUST).state in (State.INVALID, State.UNREADABLE, State.ABSENT)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_appended(copy, kind):
-    path = copy(kind)
-    with open(path, "ab") as file:
-        file.write(b"and one more thing" * 20)
-    found = read(path, trust=TRUST)
-    assert found.state in (State.INVALID, State.UNREADABLE), found.state
+    state, code = EXPECTED[what, kind]
+    assert found.state == state and failures(found) == ([code] if code else []), (found.state, failures(found))
+    if state == State.UNREADABLE:
+        assert found.reason.startswith("not readable as media")
 
 
 def test_a_free_box_at_the_end_of_an_mp4_is_known_not_to_be_covered(copy):
@@ -207,25 +213,46 @@ def wrap(kind, payload):
     return struct.pack(">I4s", 8 + len(payload), kind) + payload
 
 
-def test_an_injected_manifest_is_never_looked_at(shelf, tmp_path):
+def with_store(kind, data, own, built):
+    """A file's bytes with its manifest store exchanged for a larger one, in the wrapping that its container has for it."""
+    if kind == "png":
+        at = data.index(b"caBX")
+        chunk = struct.pack(">I", len(built)) + b"caBX" + built + struct.pack(">I", zlib.crc32(b"caBX" + built))
+        return data[: at - 4] + chunk + data[at + 8 + len(own) :]
+    begin = data.index(own)
+    made = bytearray(data[:begin] + built + data[begin + len(own) :])
+    more = len(built) - len(own)
+
+    def grow(at, form):
+        struct.pack_into(form, made, at, struct.unpack_from(form, made, at)[0] + more)
+
+    if kind == "wav":
+        grow(begin - 4, "<I")
+        grow(4, "<I")
+    elif kind == "jpg":
+        grow(begin - 10, ">H")  # its segment: length, "JP", instance, sequence number, then the box
+    elif kind == "mp4":
+        grow(data.rindex(b"uuid", 0, begin) - 4, ">I")
+    return bytes(made)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_injected_manifest_is_never_looked_at(shelf, tmp_path, kind):
     """A manifest that nothing refers to, put before the active one: the SDK's state stays, and so must the signer."""
-    png = shelf["png"][1].read_bytes()
-    with store.opened(shelf["png"][2]) as found:
+    with store.opened(shelf[kind][2]) as found:
         foreign = found.store
-    with store.opened(shelf["png"][1]) as found:
+    with store.opened(shelf[kind][1]) as found:
         own = found.store
         active = found.document["active_manifest"]
     (box,) = [box for kind, top in cose._boxes(foreign) for inner, box in cose._boxes(top) if inner == b"jumb"]
     ((_, top),) = list(cose._boxes(own))
     inside = list(cose._boxes(top))
     built = wrap(b"jumb", b"".join([wrap(*inside[0]), wrap(b"jumb", box), *(wrap(*item) for item in inside[1:])]))
-    at = png.index(b"caBX")
-    length = struct.unpack(">I", png[at - 4 : at])[0]
-    chunk = struct.pack(">I", len(built)) + b"caBX" + built + struct.pack(">I", zlib.crc32(b"caBX" + built))
-    path = tmp_path / "injected.png"
-    path.write_bytes(png[: at - 4] + chunk + png[at + 8 + length :])
+    path = tmp_path / f"injected.{kind}"
+    path.write_bytes(with_store(kind, shelf[kind][1].read_bytes(), own, built))
     found = read(path, trust=TRUST)
     # Growing the store moves the hashed bytes, so here the change is also seen; what matters is whose claim is read.
+    assert found.state == State.INVALID and MISMATCH[kind] in failures(found)
     assert found.manifest_count == 2
     assert found.signer == "Test signer, Test house" and found.label["a"] == "mine"
     assert "gioconda.manifest.unreferenced" in {code.code for code in found.codes}
@@ -274,6 +301,48 @@ def test_an_unknown_source_type_is_not_trusted(shelf, tmp_path):
     assert found.state == State.VALID and "gioconda.sourceType.unknown" in {code.code for code in found.codes}
 
 
+def test_created_from_nothing_known_and_two_labels_are_flagged(shelf, tmp_path):
+    manifest = claims.to_manifest(created(label={"schema": "x"}))
+    del manifest["assertions"][0]["data"]["actions"][0]["digitalSourceType"]
+    manifest["assertions"].append({"label": claims.LABEL, "data": {"schema": "y"}, "created": True})
+    found = read(raw_sign(shelf["jpg"][0], tmp_path / "odd.jpg", manifest, tmp_path), trust=TRUST)
+    assert found.label is None
+    assert {"gioconda.sourceType.missing", "gioconda.label.multiple"} <= {code.code for code in found.codes}
+
+
+def test_a_broken_ingredient_cannot_hide_behind_many_sound_ones(copy, tmp_path, monkeypatch):
+    from provenance import ingredients
+
+    broken = copy("jpg")
+    flip(broken, media_offset(broken))
+    plain = write_any(tmp_path / "plain.jpg")
+    parts = [Ingredient("input", "", name, str(path)) for name, path in (("a", plain), ("b", plain), ("c", broken))]
+    edit = claims.Credential("many", intent="edit", actions=(claims.Action("c2pa.edited"),), ingredients=tuple(parts))
+    path = sign.sign_file(plain, tmp_path / "edit.jpg", edit, signer=signer_of(leaf(), tmp_path))
+    sound = batch.Requirement.parse("trusted", ingredients=True)
+    found = read(path, trust=TRUST)
+    said = {code.code for code in found.codes}
+    assert "gioconda.ingredient.failure" in said and not sound.met(found)
+    assert "gioconda.ingredient.unsignedParent" in said and "gioconda.ingredient.unread" not in said
+    for name in ("NODES", "DEPTH"):
+        with monkeypatch.context() as less:
+            less.setattr(ingredients, name, 2 if name == "NODES" else 0)
+            found = read(path, trust=TRUST)
+        assert "gioconda.ingredient.unread" in {code.code for code in found.codes} and not sound.met(found)
+
+
+def test_what_was_recorded_beside_an_ingredient_is_the_attackers_too(shelf, monkeypatch):
+    from provenance import judgement
+
+    with store.opened(shelf["jpg"][1], TRUST.anchors) as found:
+        failure = [{"code": "<b>x\x1b[2J", "url": ""}, {"code": "cawg.x509.credential.untrusted", "url": ""}]
+        item = {"title": "p", "relationship": "inputTo", "validation_results": {"activeManifest": {"failure": failure}}}
+        found.active["ingredients"] = [item]
+        (node,) = judgement.judge(found, TRUST).ingredients
+    (code,) = node.failures  # that an identity is not established says nothing about the bytes
+    assert "<" not in code.code and code.code.isprintable()
+
+
 def test_strings_in_manifests_cannot_act(shelf, tmp_path):
     evil = "<script>alert(1)</script>\x1b[2Jgone\u202egnp.exe\r\nfake: line\u0000"
     manifest = claims.to_manifest(created("x"))
@@ -300,7 +369,17 @@ def test_a_state_the_sdk_does_not_give_is_no_verdict(shelf, monkeypatch):
     with store.opened(shelf["jpg"][1], TRUST.anchors) as found:
         for word in (None, "Wonderful"):
             found.document["validation_state"] = word
-            assert judgement.judge(found, TRUST).state == State.UNREADABLE
+            verdict = judgement.judge(found, TRUST)
+            assert verdict.state == State.UNREADABLE and verdict.codes[-1].code == "gioconda.state.contradiction"
+
+
+def test_a_signer_whose_certificate_cannot_be_found_is_not_trusted(shelf):
+    from provenance import judgement
+
+    with store.opened(shelf["jpg"][1], TRUST.anchors) as found:
+        found.store = b""  # what we take the certificate out of, and the SDK does not
+        verdict = judgement.judge(found, TRUST)
+    assert verdict.state == State.VALID and "gioconda.signer.undetermined" in {code.code for code in verdict.codes}
 
 
 def test_trust_in_a_list_we_did_not_give_is_no_trust(shelf):
@@ -352,6 +431,29 @@ def test_a_stream_in_fragments_is_trusted(dash):
     found = read(init, trust=TRUST, fragments=segments)
     assert found.state == State.TRUSTED, failures(found)
     assert read(init, trust=TRUST, fragments=segments[1:2]).state == State.TRUSTED
+
+
+def test_the_command_line_holds_a_stream_to_a_requirement(dash, tmp_path, capsys):
+    from gioconda.cli import main
+
+    init, segments = dash
+    (tmp_path / "list.pem").write_text(certificates.pem(authority().certificate))
+    broken = tmp_path / "broken.m4s"
+    broken.write_bytes(segments[1].read_bytes())
+    flip(broken, broken.stat().st_size - 5)
+    for parts, expected in ((segments, 0), ([segments[0], broken], 3)):
+        options = [text for part in parts for text in ("--fragment", str(part))]
+        verify = [
+            "-q",
+            "provenance",
+            "verify",
+            str(init),
+            "--trust",
+            str(tmp_path / "list.pem"),
+            "--require",
+            "trusted",
+        ]
+        assert main([*verify, *options]) == expected
 
 
 def test_a_changed_or_foreign_fragment_is_seen(dash, tmp_path):
