@@ -44,7 +44,7 @@ def _csv(journal: Journal, file: Path, detectors: list[str], summary: Summary, l
 
 
 def _sarif(journal: Journal, file: Path, detectors: list[str], summary: Summary, lang: str) -> None:
-    """Findings only: signals, invalid credentials and errors; a million notes would help nobody."""
+    """Findings only: signals, invalid credentials, broken ingredients and errors; a million notes would help nobody."""
     with atomic_path(file) as path, open(path, "w", encoding="utf-8") as out:
         out.write(rows.sarif_head(lang))
         first = True
@@ -59,7 +59,7 @@ def _sarif(journal: Journal, file: Path, detectors: list[str], summary: Summary,
 
 def _finding(row: dict[str, Any]) -> bool:
     signal = row["level"] in (Level.SIGNAL, Level.STRONG_SIGNAL)
-    return bool(row["error"]) or signal or row["state"] == ProvenanceState.INVALID
+    return bool(row["error"]) or signal or row["state"] == ProvenanceState.INVALID or rows.broken_ingredient(row)
 
 
 def _parquet(journal: Journal, file: Path, detectors: list[str], summary: Summary, lang: str) -> None:

@@ -68,7 +68,7 @@ class Work:
             # What was not looked for (a container without credentials, a manifest elsewhere) is no error; `check` says so too.
             if p.state == ProvenanceState.UNREADABLE and p.reason not in (UNSUPPORTED, NOT_FETCHED):
                 row["error"] = p.reason or "cannot be read"
-            row |= {"state": str(p.state), "signer": p.signer, "trust_list": p.trust_list, "says_ai": p.says_ai}
+            row |= rows.credential_columns(p)
             row["sentences"] = rows.origin_text(p, self.lang, self.trust.dated("manifest"))
         return row
 

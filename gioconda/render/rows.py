@@ -16,6 +16,8 @@ from gioconda.render.wording import say, visible
 
 __all__ = [
     "COLUMNS",
+    "broken_ingredient",
+    "credential_columns",
     "csv",
     "csv_line",
     "error_row",
@@ -39,6 +41,7 @@ COLUMNS = (
     "state",
     "signer",
     "trust_list",
+    "codes",
     "says_ai",
     "mark",
     "faces",
@@ -73,10 +76,7 @@ def row(report: Report, lang: str = "en", *, path: str | None = None, seconds: f
         "sha256": report.sha256,
         "size": report.facts.get("size"),
         "level": str(report.verdict.level),
-        "state": str(p.state),
-        "signer": p.signer,
-        "trust_list": p.trust_list,
-        "says_ai": p.says_ai,
+        **credential_columns(p),
         "mark": bool(report.mark),
         "faces": len(report.tracks) if "width" in report.facts else None,
         "duration": report.facts.get("duration"),
@@ -86,8 +86,21 @@ def row(report: Report, lang: str = "en", *, path: str | None = None, seconds: f
         "caveats": [s.key.removeprefix("caveat.") for s in report.verdict.caveats],
         "detectors": detectors,
         "sentences": [say(s, lang) for s in report.verdict.sentences] or [say(s, lang) for s in origin(report)],
+        "credentials": [say(s, lang) for s in origin(report)],
         "error": "; ".join(report.errors) or None,
         "seconds": seconds,
+    }
+
+
+def credential_columns(p: Provenance) -> dict[str, Any]:
+    """What the columns of a row say of the credentials. codes : what failed, at the top, and what our policy has to say."""
+    codes = dict.fromkeys(code.code for code in p.codes if code.kind in ("failure", "policy"))
+    return {
+        "state": str(p.state),
+        "signer": p.signer,
+        "trust_list": p.trust_list,
+        "codes": list(codes),
+        "says_ai": p.says_ai,
     }
 
 
@@ -99,7 +112,7 @@ def origin_text(provenance: Provenance, lang: str, lists: Sequence[Sequence[str]
 def error_row(path: str, error: str, *, sha256: str | None = None, size: int | None = None) -> dict[str, Any]:
     """The one row a poisoned file costs."""
     empty: dict[str, Any] = dict.fromkeys(COLUMNS)
-    empty |= {"caveats": [], "mark": False, "says_ai": False}
+    empty |= {"caveats": [], "codes": [], "mark": False, "says_ai": False}
     return (
         {"schema": SCHEMA}
         | empty
@@ -110,6 +123,7 @@ def error_row(path: str, error: str, *, sha256: str | None = None, size: int | N
             "level": str(Level.NOT_ASSESSED),
             "detectors": {},
             "sentences": [],
+            "credentials": [],
             "error": visible(error),
         }
     )
@@ -118,7 +132,8 @@ def error_row(path: str, error: str, *, sha256: str | None = None, size: int | N
 def flat(item: Mapping[str, Any], detectors: Iterable[str]) -> dict[str, Any]:
     """A row with its detectors spread over columns ``NAME.score``…; lists become text."""
     out = {name: item.get(name) for name in COLUMNS}
-    out["caveats"] = " ".join(item.get("caveats") or ())
+    for name in ("caveats", "codes"):
+        out[name] = " ".join(item.get(name) or ())
     for name in detectors:
         reading = item.get("detectors", {}).get(name, {})
         for column in DETECTOR_COLUMNS:
@@ -157,6 +172,7 @@ _RULES = {
 }
 # "error" in SARIF means a defect certainly there; no score is that, so a signal is at most a warning.
 _SEVERITY = {"level/strong-signal": "warning", "level/signal": "warning", "credentials/invalid": "warning"}
+_BROKEN_INGREDIENT = "gioconda.ingredient.failure"  # to be seen however good the state
 
 
 def sarif_head(lang: str = "en", version: str = "") -> str:
@@ -181,11 +197,16 @@ def sarif_result(item: Mapping[str, Any]) -> Iterator[str]:
     if item.get("state"):
         rules.append(f"credentials/{item['state']}")
     for rule in rules:
-        message = item.get("error") if rule == "error" else " ".join(item.get("sentences") or ()) or rule
+        said, severity = item.get("sentences"), _SEVERITY.get(rule, "note")
+        if rule == "error":
+            said, severity = [item["error"]], "error"
+        elif rule.startswith("credentials/"):
+            said = item.get("credentials") or said
+            severity = "warning" if broken_ingredient(item) else severity
         result = {
             "ruleId": rule,
-            "level": "error" if rule == "error" else _SEVERITY.get(rule, "note"),
-            "message": {"text": visible(message, 4000)},
+            "level": severity,
+            "message": {"text": visible(" ".join(said or ()) or rule, 4000)},
             "locations": [
                 {"physicalLocation": {"artifactLocation": {"uri": quote(str(item["path"]), errors="replace")}}}
             ],
@@ -194,6 +215,11 @@ def sarif_result(item: Mapping[str, Any]) -> Iterator[str]:
         if item.get("sha256"):
             result["partialFingerprints"] = {"sha256": item["sha256"]}
         yield printable(result)
+
+
+def broken_ingredient(item: Mapping[str, Any]) -> bool:
+    """Whether a row's file was made from one whose credential did not validate."""
+    return _BROKEN_INGREDIENT in (item.get("codes") or ())
 
 
 def sarif_tail() -> str:

@@ -299,6 +299,7 @@ def _credential(p: Provenance, lang: str) -> Pairs:
     pairs = [
         ("signer", p.signer),
         ("list", _dated(p) if p.trust_list else label("none", lang)),
+        *(("identity", _actor(item, lang)) for item in p.identities),
         ("signed-at", p.signed_at and moment(p.signed_at)),
         ("expires-at", p.expires_at and moment(p.expires_at)),
         ("generator", p.claim_generator),
@@ -311,6 +312,14 @@ def _named(kind: str, value: str, lang: str) -> str:
     """A value of C2PA's vocabulary in words where we have them (``c2pa.edited`` → edited), else as it stands."""
     key = f"{kind}-{value.removeprefix('c2pa.')}"
     return label(key, lang) if f"label.{key}" in templates() else value
+
+
+def _actor(identity: Mapping[str, Any], lang: str) -> str:
+    """A named actor (CAWG), in which roles, and whether an identity list vouches for the name."""
+    lists = [str(name) for name in identity.get("lists") or ()]
+    said = [str(role).removeprefix("cawg.") for role in identity.get("roles") or ()]
+    said.append(f"{label('identity-by', lang)} {', '.join(lists)}" if lists else label("identity-unknown", lang))
+    return f"{identity.get('name') or '?'} ({'; '.join(said)})"
 
 
 def _dated(p: Provenance) -> str:

@@ -237,6 +237,20 @@ def test_a_detector_that_fails_makes_the_report_incomplete_and_others_go_on(pict
     assert "short.uncalibrated" in keys(report.verdict.sentences)
 
 
+def test_check_reads_the_invisible_mark(tmp_path):
+    from gioconda.core.media import write_video
+    from gioconda.render import text
+    from provenance import marks
+    from synth import puppets
+
+    frames = puppets.perform(3, 5, frames=6, size=256).frames
+    for name, seen in (("plain", frames), ("marked", marks.embed(frames, 0x0123456789ABCDEF))):
+        write_video(tmp_path / f"{name}.mp4", seen, fps=Fraction(25))
+        report = gioconda.check(tmp_path / f"{name}.mp4", detectors=("spectrum",), sandbox=False)
+        assert (report.mark and report.mark["value"]) == ("0123456789abcdef" if name == "marked" else None)
+        assert ("0123456789abcdef" in text(report)) == (name == "marked")
+
+
 def test_a_metadata_parser_that_never_ends_is_given_up_on(picture):
     assert "within" in container.inspect(picture, seconds=0.001)["error"]
 

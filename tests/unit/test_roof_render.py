@@ -12,7 +12,7 @@ import pytest
 from roof_samples import HOSTILE, abstained, calibrated, hostile, report, signed
 
 from gioconda import render
-from gioconda.core.types import Code, Level, Provenance, ProvenanceState, Verdict
+from gioconda.core.types import Code, IngredientNode, Level, Provenance, ProvenanceState, Verdict
 from gioconda.render import as_json
 from gioconda.render.view import view
 
@@ -164,6 +164,27 @@ def test_sarif_says_warning_at_most_for_a_score():
     assert {r["ruleId"] for r in results} <= rules
     assert {r["level"] for r in results} <= {"note", "warning"}
     assert results[0]["partialFingerprints"] == {"sha256": "ab" * 32}
+
+
+def test_a_named_actor_is_shown_with_the_list_that_vouches_or_with_none():
+    desk = {"name": "Picture desk", "roles": ["cawg.editor"], "trusted": True, "lists": ["desks"]}
+    shown = render.text(report(provenance=signed(identities=(desk, {**desk, "name": HOSTILE, "lists": []}))))
+    assert "Named actor: Picture desk (editor; vouched for by desks)" in shown
+    assert "(editor; identity not established)" in " ".join(shown.split()) and "\x1b[31m" not in shown
+
+
+def test_tables_and_logs_name_the_list_the_development_key_and_a_broken_ingredient():
+    broken = IngredientNode("old.mp4", "parentOf", failures=(Code("assertion.bmffHash.mismatch", "failure", ""),))
+    policy = tuple(Code(f"gioconda.{name}", "policy", "") for name in ("ingredient.failure", "signer.development"))
+    item = report(provenance=signed(development_key=True, ingredients=(broken,), codes=policy))
+    results = json.loads(render.sarif(item))["runs"][0]["results"]
+    (found,) = [result for result in results if result["ruleId"] == "credentials/trusted"]
+    assert found["level"] == "warning"  # however good the state
+    for said in ("project list of 2026-11-01", "development key", "assertion.bmffHash.mismatch"):
+        assert said in found["message"]["text"]
+    (line,) = csvlib.DictReader(io.StringIO(render.csv(item)))
+    assert line["codes"] == "gioconda.ingredient.failure gioconda.signer.development"
+    assert line["trust_list"].startswith("project list")
 
 
 @pytest.mark.parametrize("state", list(ProvenanceState))
