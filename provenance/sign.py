@@ -294,7 +294,7 @@ def _sign(
 
 
 def _hint(message: str, signer: Signer) -> str:
-    if signer.timestamp and ("timestamp" in message.lower() or "TimeStamp" in message):
+    if signer.timestamp and any(word in message.lower() for word in ("timestamp", "http resolver")):
         return f"the timestamp authority {signer.timestamp} may be out of reach"
     if getattr(signer, "failure", lambda: "")():
         return ""  # the signer has said what was wrong

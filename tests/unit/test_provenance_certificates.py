@@ -251,6 +251,15 @@ def test_signing_asks_the_authority_once_and_the_time_is_believed_only_with_its_
     assert read(path, trust=both(mine, trust_in(clock.root, kind="tsa", name="clock"))).timestamped
 
 
+def test_an_authority_out_of_reach_is_named_and_nothing_is_left_behind(tmp_path):
+    signer = signer_of(leaf(), tmp_path, timestamp="http://127.0.0.1:9/")
+    source = write_wav(tmp_path / "plain.wav")
+    with pytest.raises(CredentialError) as caught:
+        sign.sign_file(source, tmp_path / "out" / "signed.wav", created(), signer=signer)
+    assert caught.value.hint == "the timestamp authority http://127.0.0.1:9/ may be out of reach"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_a_gathered_claim_is_not_the_signers(tmp_path):
     import c2pa
 
