@@ -115,6 +115,7 @@ class Pool:
 
     timeout : seconds one task may take. depth : tasks a worker holds at once, more than one where tasks are tiny.
     readers : further workers, for large files only, where a task waits for the disk as often as for the processor.
+    Each is started when there is first something for it to do: a short list of small files pays for no more than it needs.
     """
 
     def __init__(
@@ -129,8 +130,8 @@ class Pool:
     ) -> None:
         self.target, self.options, self.timeout, self.depth = target, dict(options), timeout, depth
         self.inbox: queue.Queue[Any] = queue.Queue()
-        self.jobs, self.threads = jobs, max(1, cores() // jobs)
-        self.workers = [self._start() for _ in range(jobs + readers)]
+        self.jobs, self.readers, self.threads = jobs, readers, max(1, cores() // jobs)
+        self.workers: list[Worker] = []
         self._stillborn = 0
 
     def _start(self) -> Worker:
@@ -167,8 +168,11 @@ class Pool:
 
     def _taker(self, task: Task) -> Worker | None:
         """Who has least to do, so that a short list is shared out and not swallowed by the first; None when nobody has room."""
-        able = self.workers if _size(task) >= LARGE else self.workers[: self.jobs]
-        return min((w for w in able if self._room(w)), key=lambda w: len(w.pending), default=None)
+        most = self.jobs + (self.readers if _size(task) >= LARGE else 0)
+        if len(self.workers) < most and all(worker.pending for worker in self.workers):
+            self.workers.append(self._start())
+        able = (worker for worker in self.workers[:most] if self._room(worker))
+        return min(able, key=lambda worker: len(worker.pending), default=None)
 
     def _room(self, worker: Worker) -> bool:
         waiting = len(worker.pending)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gioconda.audit import tables
 from gioconda.audit.journal import Journal
 from gioconda.audit.walk import Found, Walk, shown
 from gioconda.core.errors import UsageError
@@ -129,6 +130,7 @@ class Audit:
             roots = self.roots if isinstance(self.roots, (list, tuple)) else _remembered(self.roots)
             walk = Walk(tuple(roots), self.every, (os.path.realpath(self.out),), self.shard)
             self._count(walk)
+            threading.Thread(target=tables.prepare, args=(self.formats,)).start()
             todo = self._todo(walk, journal, config, summary)
             for task, answer, error in self._answers(todo, journal, config):
                 self._keep(journal, task, answer, error, config, summary)
@@ -213,8 +215,6 @@ class Audit:
             self.report(summary, self._total)
 
     def _finish(self, journal: Journal, out: Path, summary: Summary) -> None:
-        from gioconda.audit import tables
-
         counts = journal.counts()
         summary.levels, summary.states = counts["level"], counts["state"]
         summary.failed = counts["failed"]["rows"]

@@ -15,7 +15,7 @@ from gioconda.render import rows
 if TYPE_CHECKING:
     from gioconda.audit.run import Summary
 
-__all__ = ["write"]
+__all__ = ["prepare", "write"]
 
 GROUP = 5_000  # rows of a Parquet row group, and held in memory at once
 LISTED = 200  # rows of the HTML page
@@ -30,6 +30,14 @@ def write(journal: Journal, out: Path, summary: Summary, formats: Sequence[str],
         _WRITERS[name](journal, file, detectors, summary, lang)
         made[name] = file.name
     return made
+
+
+def prepare(formats: Sequence[str]) -> None:
+    """Import what ``write`` will need: slow, and so done beside the workers' work."""
+    if "parquet" in formats:
+        import pyarrow.parquet  # noqa: F401
+    if "html" in formats:
+        import jinja2  # noqa: F401
 
 
 def _detectors(journal: Journal) -> list[str]:

@@ -295,6 +295,13 @@ def test_small_files_are_left_to_the_workers_and_large_ones_go_to_the_readers_to
         assert len({answer["pid"] for _, answer, _ in pool.map(iter(small + large))}) == 3
 
 
+def test_no_worker_is_started_that_nothing_waits_for(target):
+    with Pool(target, {}, 4, depth=64, readers=8) as pool:
+        for n in (1, 3, 9):
+            assert len(list(pool.map({"do": "a", "size": 9} for _ in range(n)))) == n
+            assert len(pool.workers) <= min(n, 4)
+
+
 def test_workers_that_cannot_be_made_end_the_run_with_their_reason(target):
     with Pool(target, {"fail": True}, 2) as pool, pytest.raises(GiocondaError, match="no such detector") as caught:
         list(pool.map(iter([{"do": "a"}])))
