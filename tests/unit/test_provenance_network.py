@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 from provenance_kit import authority, created, leaf, signer_of, trust_in, write_any
+from test_provenance_claims import MAKERS
 
 from gioconda.core.errors import CredentialError
 from gioconda.core.types import ProvenanceState as State
@@ -88,15 +89,16 @@ def test_reading_opens_no_socket(tmp_path):
     )
     signer = signer_of(certificates.make_leaf(authority(), "with ocsp", "x", extra=[(ocsp_url, False)]), tmp_path)
     files = [remote]
-    for suffix in (".jpg", ".png", ".mp4", ".wav"):
-        plain = write_any(tmp_path / f"plain{suffix}")
-        files += [plain, sign.sign_file(plain, tmp_path / f"signed{suffix}", created(), signer=signer)]
+    for suffix, make in MAKERS.items():
+        plain = tmp_path / f"{suffix}.{suffix}"  # some are made under another kind's name first
+        make(plain)
+        files += [plain, sign.sign_file(plain, tmp_path / f"signed.{suffix}", created(), signer=signer)]
     program = [sys.executable, str(HERE / "provenance_nosockets.py")]
     done = subprocess.run([*program, "hermetic", *map(str, files)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "unreadable | remote manifest, not fetched | http://127.0.0.1:9/manifest.c2pa"
-    assert [line.split(" ")[0] for line in lines[1:]] == ["absent", "valid"] * 4
+    assert [line.split(" ")[0] for line in lines[1:]] == ["absent", "valid"] * len(MAKERS)
     careless = subprocess.run([*program, "careless", str(remote)], capture_output=True, timeout=60)
     assert careless.returncode == -31  # SIGSYS: without our settings, the SDK opens a socket
 
