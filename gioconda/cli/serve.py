@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,8 +71,13 @@ def serve(
         timeout_graceful_shutdown=3,
         limit_concurrency=64,
     )
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            self.should_exit = True  # within seconds; a second Ctrl-C could only break the ending off halfway
+
     with contextlib.suppress(KeyboardInterrupt):  # how one ends a page: nothing was cut short
-        uvicorn.Server(config).run(sockets=[here])
+        Server(config).run(sockets=[here])
     notice("the page has ended")
 
 

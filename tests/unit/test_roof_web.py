@@ -271,3 +271,21 @@ def test_two_gigabytes_are_refused_before_their_first_byte(page):
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+def test_two_quick_interrupts_end_the_page_quietly(tmp_path):
+    import signal
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "gioconda", "serve", "--port", "0", "--folder", str(tmp_path), "--detectors", "none"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    port = int(server.stdout.readline().strip().rstrip("/").rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+        line.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        assert line.recv(100).startswith(b"HTTP/1.1 200")
+    for _ in range(2):
+        server.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    _, said = server.communicate(timeout=30)
+    assert server.returncode == 0 and "Traceback" not in said and "the page has ended" in said
