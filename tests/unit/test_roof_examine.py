@@ -153,6 +153,69 @@ def test_signs_are_facts_of_the_container():
     assert container.signs({"metadata": {"Writing application": "Lavf61"}})[0]["args"] == {"writer": "Lavf61 (FFmpeg)"}
     same = {"metadata": {"Encoded date": "2026-03-04 01:00 UTC", "Modified": "2026:03:04"}}
     assert container.signs(same) == []
+    early = {"metadata": {"Creation date": "2026-03-05T07:30:00+0900", "Encoded date": "2026-03-04 22:30:00 UTC"}}
+    assert container.signs(early) == []  # before nine in Tokyo it is yesterday in UTC
+    assert container.signs({"metadata": {"Encoded date": "2026-03-04", "Recorded date": "0000:00:00 00:00:00"}}) == []
+
+
+def written(path, sound=0.0, early=0.0, pts=range(75), tags=None):
+    """A clip as other programs write them, its index at the end. early : seconds of pictures before the clip's beginning."""
+    import av
+
+    with av.open(str(path), "w", options={"movflags": "use_metadata_tags"} if tags else {}) as file:
+        file.metadata.update(tags or {})
+        video = file.add_stream("libx264", rate=25, options={"bf": "0"})
+        video.width = video.height = 64
+        audio = file.add_stream("aac", rate=44100) if sound else None
+        packets = []
+        for number, at in enumerate(pts):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 3 * number, np.uint8), "rgb24")
+            frame.pts, frame.time_base = at, Fraction(1, 25)
+            packets += video.encode(frame)
+        for packet in [*packets, *video.encode()]:
+            packet.pts -= int(early / packet.time_base)
+            packet.dts -= int(early / packet.time_base)
+            file.mux(packet)
+        for number in range(int(sound * 44100 / 1024)):
+            silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp")
+            silence.sample_rate, silence.pts = 44100, 1024 * number
+            file.mux(audio.encode(silence))
+        if audio:
+            file.mux(audio.encode())
+    return container.inspect(path)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ({}, {"writer"}),
+        ({"sound": 3.0}, {"writer"}),
+        ({"sound": 5.0}, {"writer", "durations"}),
+        ({"sound": 2.0, "early": 1.0}, {"writer", "edit-list"}),
+        ({"pts": [*range(40), *range(40, 110, 2)]}, {"writer", "variable-rate"}),
+    ],
+)
+def test_signs_are_found_in_files_that_other_programs_wrote(tmp_path, how, expected):
+    found = written(tmp_path / "clip.mp4", **how)
+    assert {s["key"].removeprefix("sign.") for s in container.signs(found)} == expected
+    assert found["metadata"]["Video encoder"].startswith("x264") and "crf=" in found["metadata"]["Encoder settings"]
+
+
+def test_what_a_phone_writes_is_read(tmp_path):
+    from PIL import Image
+
+    apple = "com.apple.quicktime."
+    tags = {f"{apple}make": "Apple", f"{apple}model": "iPhone 15", f"{apple}creationdate": "2024-01-02T10:00:00+0900"}
+    said = container.signs(written(tmp_path / "clip.mov", tags=tags | {"creation_time": "2026-03-04T00:00:00Z"}))
+    assert [s["key"] for s in said] == ["sign.camera", "sign.dates"] and said[0]["args"] == {
+        "camera": "Apple iPhone 15"
+    }
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif[0x0131], exif[0x0132] = "Canon", "R5", "Photoshop", "2024:01:02 10:00:00"
+    exif.get_ifd(0x8769)[0x9003] = "2023:05:06 10:00:00"
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
+    said = container.signs(container.inspect(tmp_path / "a.jpg"))
+    assert [s["key"] for s in said] == ["sign.camera", "sign.software", "sign.dates"]
 
 
 def test_policy_is_the_only_way_to_exit_three():

@@ -278,7 +278,18 @@ def test_two_quick_interrupts_end_the_page_quietly(tmp_path):
     import subprocess
     import sys
 
-    command = [sys.executable, "-m", "gioconda", "serve", "--port", "0", "--folder", str(tmp_path), "--detectors", "none"]
+    command = [
+        sys.executable,
+        "-m",
+        "gioconda",
+        "serve",
+        "--port",
+        "0",
+        "--folder",
+        str(tmp_path),
+        "--detectors",
+        "none",
+    ]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     port = int(server.stdout.readline().strip().rstrip("/").rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
