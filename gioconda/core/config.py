@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_type_hints
 
 from gioconda.core.errors import UsageError
 from gioconda.core.files import write_json
@@ -119,9 +119,10 @@ def resolve(job: type[T], section: str, flags: Mapping[str, Any] | None = None) 
             raise UsageError(f"unknown setting {name!r}", where=section, hint=f"known: {', '.join(names)}")
         if value is not None:
             values[name], origins[name] = value, "flag"
-    if not values:
-        return Resolved(job(), origins)
-    from pydantic import TypeAdapter, ValidationError  # slow to import, and most users set nothing
+    kinds = get_type_hints(job)
+    if all(isinstance(value, str) and kinds[name] in (str, Path) for name, value in values.items()):  # nothing to check
+        return Resolved(job(**{name: kinds[name](value) for name, value in values.items()}), origins)
+    from pydantic import TypeAdapter, ValidationError  # a third of a second, which most commands are spared
 
     try:
         return Resolved(TypeAdapter(job).validate_python(values), origins)

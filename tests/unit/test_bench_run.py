@@ -383,6 +383,7 @@ def test_one_run_takes_detectors_of_every_kind(clips, tiny, tmp_path, monkeypatc
         return (FaceTrack(0, np.array(times), boxes, many, np.ones(len(times), np.float32)),)
 
     monkeypatch.setattr(faces, "track", face)
+    clips = clips.with_samples(list(clips)[::3])  # real and fake; a program is started for each clip
     program, network, table = tmp_path / "judge.py", tmp_path / "theirs.onnx", tmp_path / "theirs.csv"
     program.write_text(
         "import json, sys\nfrom detect import wire\n"
@@ -401,7 +402,7 @@ def test_one_run_takes_detectors_of_every_kind(clips, tiny, tmp_path, monkeypatc
     assert outcome.complete and not outcome.failed
     scored = Counter(r["detector"] for r in read_rows(tmp_path / "out" / "readings.jsonl") if "score" in r)
     # A second of film is too short for `spectrum`, and a table knows no degraded clip.
-    assert scored == {"theirs": 24, "http": 24, "command": 24, "table": 12}
+    assert scored == {"theirs": 8, "http": 8, "command": 8, "table": 4}
     named = {row["name"] for row in report.document(tmp_path / "out", resamples=100)["detectors"]}
     assert named == {*scored, "spectrum"}
 
