@@ -37,6 +37,11 @@ def _picture(data: bytes | None) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}" if kind else ""
 
 
+def _whole(value: Any) -> Any:
+    """A number and its per cent sign stay on one line."""
+    return value.replace(" %", "\u00a0%") if type(value) is str else value
+
+
 @cache
 def environment() -> Any:
     """The Jinja environment all pages share: autoescaping, undefined names are errors."""
@@ -48,6 +53,7 @@ def environment() -> Any:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_whole,
     )
     env.filters |= {"picture": _picture, "number": number, "bytes": bytes_text, "visible": visible}
     return env

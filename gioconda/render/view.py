@@ -129,10 +129,14 @@ def _state_key(p: Provenance) -> str:
 
 
 def _credential_short(report: Report, lang: str) -> list[str]:
-    """A credential, where there is one, is news too: its state in a sentence of its own, never weighed with a score."""
-    if report.provenance.state == ProvenanceState.ABSENT:
+    """A credential, where there is one, is news too: its state, and whether it names AI, in sentences of their own, never weighed with a score."""
+    p = report.provenance
+    if p.state == ProvenanceState.ABSENT:
         return []
-    return [say(Sentence(_state_key(report.provenance)), lang) + ("。" if lang == "ja" else ".")]
+    said = [say(Sentence(_state_key(p)), lang) + ("。" if lang == "ja" else ".")]
+    if p.says_ai and p.state in (ProvenanceState.VALID, ProvenanceState.TRUSTED):
+        said.append(say(Sentence("provenance.says-ai"), lang))
+    return said
 
 
 def clips(item: Calibrated) -> dict[str, Any]:

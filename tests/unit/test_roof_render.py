@@ -250,6 +250,15 @@ def test_an_invalid_credential_repeats_nothing_it_claims():
     assert "states that AI" not in shown and "data-set label" not in shown
 
 
+def test_that_a_credential_names_ai_is_said_in_short_and_only_where_it_is_intact():
+    said = "The credential itself states that AI made or edited this media."
+    for state in ProvenanceState:
+        for says_ai in (True, False):
+            p = Provenance(state, signer="Example News", says_ai=says_ai)
+            intact = state in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
+            assert (said in view(report(provenance=p)).short) == (intact and says_ai)
+
+
 def test_an_invalid_credential_is_news_and_says_what_broke_it():
     codes = (
         Code("signingCredential.untrusted", "failure", "Nobody knows the signer."),
@@ -264,6 +273,7 @@ def test_an_invalid_credential_is_news_and_says_what_broke_it():
 
 
 def test_a_number_and_its_per_cent_sign_stay_on_one_line():
+    assert not re.search(r"\d %", render.html(report())) and re.search(r"\d\u00a0%", render.html(report()))
     for length in range(1, 40):  # wherever the line happens to break
         reading = replace(calibrated(), calibration_set="s" * length)
         shown = render.text(report(readings=(reading,)))

@@ -203,10 +203,12 @@ def test_the_kind_of_clip_that_a_rate_is_quoted_of_is_named_wherever_the_rate_is
     from detect.calibrate import Calibration
     from gioconda import verdict
     from gioconda.render.view import reading_sentences
+    from gioconda.render.wording import phrase
 
     weights = Path(registry.__file__).parent / "weights"
     for stratum in {name for card in weights.iterdir() for name in Calibration.read(card).clips}:
         item = replace(calibrated(), stratum=stratum)
         for sentence in (verdict.sentences([item])[0], reading_sentences(item)[0]):
-            assert (f"real clips like this one ({stratum})" in say(sentence)) == (stratum != "all")
+            assert (f"real clips like this one ({phrase(stratum, 'en')})" in say(sentence)) == (stratum != "all")
+            assert "(fine)" not in say(sentence) and "(soft)" not in say(sentence)
             assert stratum in ("all", *extract.RUNGS) or stratum not in say(sentence, "ja")
