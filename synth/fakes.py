@@ -1,6 +1,7 @@
 """A labelled, signed set of fakes and real controls from footage: planned, made, recorded, indexed; resumable and replayable.
 
-Shards are read ahead by one thread, clips are encoded and signed by others, and the generator runs in between and waits for neither.
+Shards are read ahead by some threads, clips are finished, encoded and signed by others, and the generator runs in between and waits
+for neither as long as there are cores enough for it.
 A sample is done when its record is there; the record is written last. Killed at any moment and run again, the same set comes
 out: nothing twice, nothing lost. Output folder: ``clips/SPLIT/ID.mp4``, ``records/ID.json``, ``landmarks/ID.npz`` (before and after
 adaptation), ``masks/ID.png`` (frames below one another, white where pixels were generated), ``index.parquet`` with its card.
@@ -13,19 +14,20 @@ import os
 import shutil
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda.core.errors import GiocondaError, UsageError
+from gioconda.core.cores import cores
+from gioconda.core.errors import GiocondaError, MediaError, UsageError
 from gioconda.core.files import append_row, write_json
 from gioconda.core.types import Label, Sample
 from synth import consent as consents
@@ -146,7 +148,7 @@ def make(
     consent: str | os.PathLike[str] | None = None,
     signer: Any = None,
     jobs: int = 1,
-    writers: int = 2,
+    writers: int | None = None,
     rank: int = 0,
     world: int = 1,
     say: Callable[[str], None] = lambda text: None,
@@ -157,7 +159,8 @@ def make(
 
     Parameters
     ----------
-    jobs : processes that prepare footage. writers : threads that encode and sign. rank, world : this process's share of the people
+    jobs : processes that prepare footage. writers : threads that encode and sign, by default one a core and two at least;
+    a third as many read ahead. rank, world : this process's share of the people
     (``torchrun`` sets them); whoever finishes last writes the index. begin, advance : progress, by sample.
 
     Raises
@@ -197,7 +200,9 @@ def make(
     chosen = signer or signers.default()
     made: list[dict[str, Any]] = []
     try:
-        for record, error in _run(mine, heads, sets, by_source, folder, granted, chosen, writers, clock):
+        for record, error in _run(
+            mine, heads, sets, by_source, folder, granted, chosen, writers or max(2, cores()), clock
+        ):
             if error is not None:
                 result.failed[error] += 1
                 append_row(folder / "failed.jsonl", {"why": error})
@@ -255,14 +260,26 @@ def _run(
                 )
         return clips
 
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(max(1, writers)) as pool:
-        ahead: Future[dict[Any, Clip]] | None = None
-        waiting: list[Future[dict[str, Any]]] = []
-        for number, group in enumerate(groups):
-            current = ahead or reader.submit(clock.run, "decode", load, group)
-            ahead = reader.submit(clock.run, "decode", load, groups[number + 1]) if number + 1 < len(groups) else None
+    def finish(r: Recipe, driver: Clip, drawing: tuple[Motion | None, Frames | None]) -> dict[str, Any]:
+        try:
+            drawn = draw_sample(r, driver, *drawing)
+        except GiocondaError as error:
+            raise MediaError(f"{r.id}: {error.what}") from error
+        return write_sample(drawn, out, granted, signer, versions)
+
+    readers = max(1, writers // 3)  # pictures are decoded in a third of the time that a clip takes to encode and sign
+    with ThreadPoolExecutor(readers) as reading, ThreadPoolExecutor(writers) as writing:
+        coming, ahead = iter(groups), deque[tuple[Sequence[Recipe], Future[dict[Any, Clip]]]]()
+        waiting: deque[Future[dict[str, Any]]] = deque()
+        while True:
+            # One more than is read at a time: what the generator takes next is there while it draws.
+            for group in islice(coming, readers + 1 - len(ahead)):
+                ahead.append((group, reading.submit(clock.run, "decode", load, group)))
+            if not ahead:
+                break
+            group, loading = ahead.popleft()
             try:
-                clips = current.result()
+                clips = loading.result()
             except GiocondaError as error:
                 yield from (({}, f"{group[0].identity}/{group[0].source}: {error.what}") for _ in group)
                 continue
@@ -272,18 +289,13 @@ def _run(
                 drawings = _sitting(recipes, heads, clips, clock) if learned else {}
                 for r in recipes:
                     drawing = drawings.get((r.kind, r.driver_sha256), (None, None))
-                    try:
-                        if isinstance(drawing, GiocondaError):
-                            raise drawing
-                        drawn = draw_sample(r, clips["held", r.driver_sha256], *drawing)
-                    except GiocondaError as error:
-                        yield {}, f"{r.id}: {error.what}"
+                    if isinstance(drawing, GiocondaError):
+                        yield {}, f"{r.id}: {drawing.what}"
                         continue
-                    waiting.append(
-                        pool.submit(clock.run, "encode and sign", write_sample, drawn, out, granted, signer, versions)
-                    )
-                    while len(waiting) > 4 * max(1, writers):  # finished frames wait in memory: bound them
-                        yield _taken(waiting.pop(0))
+                    held = clips["held", r.driver_sha256]
+                    waiting.append(writing.submit(clock.run, "encode and sign", finish, r, held, drawing))
+                    while len(waiting) > 4 * writers:  # finished frames wait in memory: bound them
+                        yield _taken(waiting.popleft())
         for future in waiting:
             yield _taken(future)
 

@@ -1,8 +1,10 @@
 """From clips to signed fakes: what decode, landmarks, generator, encode and sign cost, the whole run by the clock, and the cast itself.
 
-Run: python -m benchmarks.speed.fakes [--people 3] [--model model.safetensors] [--size 128] [--writers 2]
+Run: python -m benchmarks.speed.fakes [--people 3] [--model model.safetensors] [--size 128] [--writers 2] [--elsewhere 8 4 2 1]
 Draws clips of puppets and prepares them as anybody's footage. Stages are first run one after another and counted in CPU seconds of this
 process, all threads, so that a busy machine changes little; then the set is made as users make it, with threads beside one another.
+With --elsewhere no stage is counted: a stand-in takes so many milliseconds a frame and no core, as a GPU would, which shows from what speed
+of the generator on these cores can no longer feed it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gioconda.core import media
 from gioconda.core.landmarks import DlibLandmarker
@@ -47,6 +51,30 @@ class Meter:
         """Count every call of ``owner.name`` under ``stage``."""
         inner: Callable[..., Any] = getattr(owner, name)
         setattr(owner, name, lambda *args, **kwargs: self.run(stage, inner, *args, **kwargs))
+
+
+class Elsewhere:
+    """A generator that waits instead of working, and gives the shots back: what is left of the pipeline when drawing costs no core."""
+
+    name, version, weights_sha256, batches = "elsewhere", "1", None, True
+
+    def __init__(self, size: int, milliseconds: float, tuning: float) -> None:
+        self.size, self.seconds, self.tuning = size, milliseconds / 1000, tuning
+
+    def personalise(self, frames: Any, landmarks: Any, **_: Any) -> _Waiting:
+        """The person's shots, to be given back, after the time that tuning to them would take."""
+        time.sleep(self.tuning)
+        return _Waiting(frames, self.seconds)
+
+
+class _Waiting:
+    def __init__(self, shots: Any, seconds: float) -> None:
+        self.shots, self.seconds = shots, seconds
+
+    def render(self, landmarks: Any) -> Any:
+        """As many frames as landmarks, after the time that they would take."""
+        time.sleep(len(landmarks) * self.seconds)
+        return self.shots[np.arange(len(landmarks)) % len(self.shots)]
 
 
 def cast_speed(size: int, takes: int = 3, frames: int = 75) -> tuple[float, float]:
@@ -85,6 +113,22 @@ def one_by_one(job: Fakes, shards: Path, out: Path, heads: Any, granted: consent
     return len(recipes)
 
 
+def fed(speeds: list[float], tuning: float, people: int, size: int, writers: int | None) -> None:
+    """Print how much of the time a generator of each speed is busy while its clips are read, encoded and signed."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        os.environ["GIOCONDA_HOME"] = str(root / "home")
+        prepare(Prepare(sources=(f"cast:{people}",), size=size, cast_frames=40), root / "shards")
+        job = Fakes(sources=(str(root / "shards"),), shots=(1, 8), modes=("ff",), frames=32, splits={"train": 1.0})
+        for speed in speeds:
+            done = make(job, root / f"{speed:g}", Elsewhere(size, speed, tuning), writers=writers)
+            share = done.stages["generator"] / done.seconds
+            print(
+                f"{tuning:g} s a person, {speed:g} ms a frame, {size} px: {done.made} clips, {done.made / done.seconds:.1f} clips/s, the generator busy "
+                f"{share:.0%}; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--people", type=int, default=3)
@@ -93,8 +137,13 @@ def main() -> None:
     parser.add_argument("--model", default=None, help="a trained model; without one the warp baseline draws")
     parser.add_argument("--mode", default="ff")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--writers", type=int, default=2)
+    parser.add_argument("--writers", type=int, default=None)
+    parser.add_argument("--elsewhere", type=float, nargs="+", metavar="MS", help="milliseconds a frame")
+    parser.add_argument("--tuning", type=float, default=0.0, metavar="S", help="seconds a person, with --elsewhere")
     args = parser.parse_args()
+    if args.elsewhere:
+        fed(args.elsewhere, args.tuning, args.people, args.size, args.writers)
+        return
     known, new = cast_speed(256)
     print(f"cast, 256 px: {known:.0f} frames a CPU second of a known person, {new:.0f} with a new one every 75 frames")
     heads = (

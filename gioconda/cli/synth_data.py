@@ -243,7 +243,9 @@ def fakes(
         list[str] | None, typer.Option(metavar="LAYOUT=DIR", help="Also write as faceforensics, celeb-df or df40.")
     ] = None,
     replay: Annotated[Path | None, typer.Option(metavar="RECORD", help="Make one sample again and compare.")] = None,
-    writers: Annotated[int, typer.Option(min=1, help="Threads that encode and sign.")] = 2,
+    writers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that encode and sign; default one a core, two at least.")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that prepare footage; with ray, workers.")] = 1,
     engine: Annotated[str, typer.Option(help="local (torchrun spreads it over GPUs), or ray.")] = "local",
     output: Output = None,

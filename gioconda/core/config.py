@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import tomllib
 from collections.abc import Mapping
@@ -86,6 +87,11 @@ def _toml_section(section: str) -> tuple[dict[str, Any], str]:
     return {k: v for k, v in document.items() if not isinstance(v, dict)}, str(path)
 
 
+@functools.cache
+def _kinds(job: type[Any]) -> dict[str, Any]:
+    return get_type_hints(job)
+
+
 def resolve(job: type[T], section: str, flags: Mapping[str, Any] | None = None) -> Resolved[T]:
     """Fill ``job`` from flags, environment, file and defaults, in that order of precedence.
 
@@ -119,7 +125,7 @@ def resolve(job: type[T], section: str, flags: Mapping[str, Any] | None = None) 
             raise UsageError(f"unknown setting {name!r}", where=section, hint=f"known: {', '.join(names)}")
         if value is not None:
             values[name], origins[name] = value, "flag"
-    kinds = get_type_hints(job)
+    kinds = _kinds(job)  # type: ignore[arg-type]  # mypy takes a class for unhashable
     if all(isinstance(value, str) and kinds[name] in (str, Path) for name, value in values.items()):  # nothing to check
         return Resolved(job(**{name: kinds[name](value) for name, value in values.items()}), origins)
     from pydantic import TypeAdapter, ValidationError  # a third of a second, which most commands are spared
