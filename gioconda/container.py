@@ -67,6 +67,7 @@ _REWRITERS = re.compile(
     r"vegas|capcut|inshot|imovie|google|youtube|x26[45]|virtualdub|avidemux|camtasia|openshot|kdenlive|shotcut",
     re.I,
 )
+_HEIF = (b"avif", b"heic", b"heix", b"heim", b"heis", b"mif1")  # pictures in the boxes of MP4
 _AI_SOURCE = re.compile(rb"digitalsourcetype/(\w*[aA]lgorithmicMedia)")
 
 
@@ -182,23 +183,31 @@ def _number(into: dict[str, float], name: str, value: Any, divide: float = 1) ->
 
 
 def _picture(path: str) -> dict[str, Any]:
+    import io
+
     import exifread
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     metadata: dict[str, str] = {}
     traces: list[str] = []
+    try:
+        with Image.open(path) as image:  # reads the header and text chunks only: no pixel is decoded
+            info = dict(image.info)
+    except UnidentifiedImageError:  # HEIC: its EXIF is read all the same
+        info = {}
     with open(path, "rb") as file:
         tags = exifread.process_file(file, details=False)
+    if not tags and isinstance(info.get("exif"), bytes):  # where ExifRead does not look, as in most WebP
+        tags = exifread.process_file(io.BytesIO(info["exif"].removeprefix(b"Exif\0\0")), details=False)
     for key, name in _EXIF.items():
         if key in tags and str(tags[key]).strip():
             metadata[name] = str(tags[key])
-    with Image.open(path) as image:  # reads the header and text chunks only: no pixel is decoded
-        for key, value in image.info.items():
-            if isinstance(value, str) and value.strip():
-                metadata.setdefault(key, value)
-                if key.lower() in _GENERATOR_FIELDS:
-                    traces.append(key)
-        xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    for key, value in info.items():
+        if isinstance(value, str) and value.strip():
+            metadata.setdefault(key, value)
+            if key.lower() in _GENERATOR_FIELDS:
+                traces.append(key)
+    xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     packet = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
     if found := _AI_SOURCE.search(packet):
         traces.append(f"XMP {found.group(1).decode()}")
@@ -208,8 +217,10 @@ def _picture(path: str) -> dict[str, Any]:
 def _child(path: str) -> dict[str, Any]:
     with open(path, "rb") as file:
         head = file.read(16)
-    picture = head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"BM")) or (
-        head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    picture = (
+        head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"BM"))
+        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+        or (head[4:8] == b"ftyp" and head[8:12] in _HEIF)
     )
     found = _picture(path) if picture else _media_info(path)
     found["metadata"] = {

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from fractions import Fraction
 
+import jsonschema
 import numpy as np
 import pytest
 from roof_samples import abstained, calibrated
@@ -14,6 +15,7 @@ from gioconda import container, verdict
 from gioconda.core.errors import MediaError, UsageError
 from gioconda.core.types import FaceTrack, Footage, Level, Provenance, ProvenanceState
 from gioconda.policy import Policy, outcome
+from gioconda.render import as_json
 from gioconda.render.wording import say
 
 ABSENT = Provenance(ProvenanceState.ABSENT)
@@ -213,9 +215,13 @@ def test_what_a_phone_writes_is_read(tmp_path):
     exif = Image.Exif()
     exif[0x010F], exif[0x0110], exif[0x0131], exif[0x0132] = "Canon", "R5", "Photoshop", "2024:01:02 10:00:00"
     exif.get_ifd(0x8769)[0x9003] = "2023:05:06 10:00:00"
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
-    said = container.signs(container.inspect(tmp_path / "a.jpg"))
-    assert [s["key"] for s in said] == ["sign.camera", "sign.software", "sign.dates"]
+    for suffix in ("jpg", "png", "webp", "avif"):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"a.{suffix}", exif=exif)
+        said = container.signs(container.inspect(tmp_path / f"a.{suffix}"))
+        assert [s["key"] for s in said] == ["sign.camera", "sign.software", "sign.dates"], suffix
+    boxes = (tmp_path / "a.avif").read_bytes()
+    (tmp_path / "a.heic").write_bytes(boxes[:8] + b"heic" + boxes[12:])  # as far as EXIF goes, what an iPhone writes
+    assert container.inspect(tmp_path / "a.heic")["metadata"]["Model"] == "R5"
 
 
 def test_policy_is_the_only_way_to_exit_three():
@@ -332,6 +338,8 @@ def test_check_on_the_command_line(picture, tmp_path):
     done = cli("check", picture, text, "--detectors", "none", "--json", "-o", f"html={page}", "--require", "trusted")
     assert done.returncode == 3, done.stderr  # 3 beats 4, and JSON carries both
     documents = json.loads(done.stdout)
+    for document in documents:
+        jsonschema.validate(document, as_json.schema())
     assert [d["outcome"]["incomplete"] for d in documents] == [True, True]
     assert len(documents[0]["outcome"]["policy"]) == 2 and page.read_text().count("<h1>") == 2
     ids = [part.split('"')[0] for part in page.read_text().split(' id="')[1:]]
