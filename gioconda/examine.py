@@ -11,6 +11,7 @@ the path. Not covered: sound.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -208,7 +209,9 @@ def _size(file: Path) -> int:
     try:
         status = file.stat()
     except FileNotFoundError as error:
-        raise MediaError("no such file", str(file), "check the path") from error
+        address = re.match(r"[a-z]+:/", str(file))
+        hint = "nothing is fetched here: save the file first" if address else "check the path"
+        raise MediaError("no such file", str(file), hint) from error
     except (OSError, ValueError) as error:
         raise MediaError(f"cannot be read: {getattr(error, 'strerror', error)}", str(file)) from error
     if not stat.S_ISREG(status.st_mode):

@@ -215,6 +215,8 @@ class Runner:
             if document is not None:
                 write_text(self.jobs.report_path(clip.id), json.dumps(document, ensure_ascii=False), mode=0o600)
             self.jobs.end(clip.id, state, error)
+            if self.jobs.get(clip.id) is None:  # deleted while its report was being written
+                self.jobs.report_path(clip.id).unlink(missing_ok=True)
 
     def _one(self, clip: Clip) -> tuple[str, str, Mapping[str, Any] | None]:
         """Examine one clip: (state, error, report's document)."""

@@ -265,6 +265,9 @@ def test_a_text_file_called_mp4_is_a_report_and_a_missing_file_an_error(tmp_path
     assert report.errors and report.verdict.next_steps[0].key == "next.readable"
     with pytest.raises(MediaError, match="no such file"):
         gioconda.check(tmp_path / "none.mp4", detectors=())
+    with pytest.raises(MediaError, match="no such file") as caught:
+        gioconda.check("https://example.org/clip.mp4", detectors=())
+    assert "nothing is fetched" in caught.value.hint
     with pytest.raises(MediaError, match="not a regular file"):
         gioconda.check(tmp_path, detectors=())
 

@@ -251,26 +251,87 @@ def test_old_clips_and_stray_files_are_swept(tmp_path):
     jobs.close()
 
 
-def test_two_gigabytes_are_refused_before_their_first_byte(page):
-    """Over a real socket: the answer comes although nothing of the body was sent."""
+def test_a_clip_has_only_so_many_seconds(page, tmp_path):
+    jobs = Jobs(tmp_path / "serve")
+    ids = []
+    for body in (b"slow", b"clip"):
+        identity, file = jobs.new_file(".mp4")
+        file.write_bytes(body)
+        jobs.add(identity, "clip", file, 4)
+        ids.append(identity)
+    runner = Runner(jobs, page.target, page.options, seconds=3.0)
+    runner.start()
+    end = time.monotonic() + 30
+    while jobs.get(ids[1]).state != "done" and time.monotonic() < end:
+        time.sleep(0.05)
+    assert [jobs.get(i).state for i in ids] == ["failed", "done"] and "within 3 s" in jobs.get(ids[0]).error
+    runner.stop()
+    jobs.close()
+
+
+def test_a_clip_deleted_while_its_report_is_written_leaves_nothing(page, tmp_path, monkeypatch):
+    from gioconda.web import jobs as module
+
+    jobs = Jobs(tmp_path / "serve")
+    identity, file = jobs.new_file(".mp4")
+    file.write_bytes(b"clip")
+    jobs.add(identity, "clip", file, 4)
+    written = threading.Event()
+
+    def late(path, text, **options):
+        jobs.delete(identity)
+        path.write_text(text)
+        written.set()
+
+    monkeypatch.setattr(module, "write_text", late)
+    runner = Runner(jobs, page.target, page.options)
+    runner.start()
+    assert written.wait(20)
+    runner.stop()
+    assert list((tmp_path / "serve" / "files").iterdir()) == []
+    jobs.close()
+
+
+@pytest.fixture
+def server(page):
+    """The page on a real socket: its port and token."""
+    import dataclasses
+
     here = socket.socket()
     here.bind(("127.0.0.1", 0))
     here.listen()
     port = here.getsockname()[1]
-    import dataclasses
-
     app = application(dataclasses.replace(page, port=port))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [here]}, daemon=True)
+    made = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
+    thread = threading.Thread(target=made.run, kwargs={"sockets": [here]}, daemon=True)
     thread.start()
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
-            head = f"POST /clips HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Gioconda-Token: {app.state.token}\r\n"
-            line.sendall((head + "Content-Length: 2000000000\r\n\r\n").encode())
-            assert line.recv(100).startswith(b"HTTP/1.1 413")
-    finally:
-        server.should_exit = True
-        thread.join(10)
+    yield port, app.state.token
+    made.should_exit = True
+    thread.join(10)
+
+
+def begin(server, length, body=b""):
+    port, token = server
+    line = socket.create_connection(("127.0.0.1", port), timeout=10)
+    head = f"POST /clips HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Gioconda-Token: {token}\r\nContent-Length: {length}\r\n\r\n"
+    line.sendall(head.encode() + body)
+    return line
+
+
+def test_two_gigabytes_are_refused_before_their_first_byte(server):
+    """The answer comes although nothing of the body was sent."""
+    with begin(server, 2_000_000_000) as line:
+        assert line.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_an_upload_that_stops_or_goes_away_is_given_up(server, page, monkeypatch):
+    from gioconda.web import app
+
+    monkeypatch.setattr(app, "IDLE", 0.5)
+    begin(server, 1000, b"half").close()
+    with begin(server, 1000, b"half of it, and no more") as line:
+        assert line.recv(100).startswith(b"HTTP/1.1 400")
+    assert list((page.folder / "files").iterdir()) == []
 
 
 def test_two_quick_interrupts_end_the_page_quietly(tmp_path):
