@@ -105,7 +105,9 @@ class Journal:
         )
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Write a row in one piece, and remember where."""
+        """Write a row in one piece, and remember where. An error that was met before is not written again."""
+        if row["error"] and self._repeated(row):
+            return
         line = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
         place = self._file.seek(0, os.SEEK_END)
         self._file.write(line)
@@ -116,6 +118,13 @@ class Journal:
         # Often enough that a copy is known soon after its original, where files take long; seldom where thousands pass a second.
         if self._uncommitted >= 200 or time.monotonic() - self._committed > 1.0:
             self.commit()
+
+    def _repeated(self, row: Mapping[str, Any]) -> bool:
+        found = self._base.execute("SELECT place FROM rows WHERE path = ?", (row["path"],)).fetchone()
+        if found is None or self._read(found[0]) | {"seconds": None} != dict(row) | {"seconds": None}:
+            return False
+        self._base.execute("UPDATE rows SET run = ? WHERE path = ?", (self.run, row["path"]))
+        return True
 
     def commit(self) -> None:
         """Let others see what was noted."""

@@ -111,7 +111,12 @@ def _html(journal: Journal, file: Path, detectors: list[str], summary: Summary, 
     def state(row: dict[str, Any]) -> str:
         if not row["state"]:
             return "–"
-        return text("state", "not-looked" if row["error"] == UNSUPPORTED else row["state"])
+        if row["error"] == UNSUPPORTED:
+            return text("state", "not-looked")
+        intact = row["state"] in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
+        return text(
+            "state", "development" if intact and "gioconda.signer.development" in row["codes"] else row["state"]
+        )
 
     listed = [row for row in journal.rows(order="attention", limit=LISTED) if _finding(row)]
     body = (

@@ -47,7 +47,8 @@ def test_every_file_has_a_row_and_running_again_adds_none(tree, tmp_path):
     assert [r["state"] for r in rows(out) if r["path"].endswith("0.png")] == ["absent"]
     again = audit(tree, out)
     assert (again.resumed, again.examined) == (4, 1)  # what failed is tried again
-    assert again.levels == first.levels and again.states == first.states
+    assert again.levels == first.levels and again.states == first.states and again.failed == first.failed
+    assert len(rows(out)) == 5
 
 
 def test_the_same_content_is_examined_once_under_any_name_and_any_date(tree, tmp_path):
@@ -199,6 +200,21 @@ def test_tables_agree_with_the_rows(tree, tmp_path):
     audit(tree, out, formats=("html",), lang="ja")
     page = (out / "index.html").read_text()
     assert "エラー・兆候・無効な認証情報のあるファイルはありません" in page and "映像や画像の名前ではない" in page
+
+
+def test_the_page_never_says_of_a_development_key_that_its_signer_is_on_a_list(tmp_path):
+    from gioconda.audit import Summary, tables
+    from gioconda.render.rows import error_row
+
+    journal = Journal(tmp_path)
+    for i, codes in enumerate((["gioconda.signer.development"], [])):
+        row = error_row(f"{i}.mp4", "", sha256=f"{i}", size=1)
+        journal.append(row | {"error": None, "level": "signal", "state": "trusted", "codes": codes})
+    tables.write(journal, tmp_path, Summary(), ("html",), "en")
+    journal.close()
+    listed = (tmp_path / "index.html").read_text().split('id="rows"')[1]
+    assert "signed with a development key" in listed.partition("1.mp4")[0]
+    assert "signer on a trust list" in listed.partition("1.mp4")[2]
 
 
 def test_shards_share_all_files_and_none_twice(tree):
@@ -374,6 +390,19 @@ def test_ray_with_two_workers_gives_the_same_rows(tree, tmp_path):
         return sorted(({k: v for k, v in r.items() if k != "seconds"} for r in rows(folder)), key=lambda r: r["path"])
 
     assert plain(local) == plain(far)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_on_ray_too_a_poisoned_task_costs_one_row(target):
+    pytest.importorskip("ray")
+    from gioconda.audit.cluster import answers
+
+    tasks = [{"do": what, "i": i} for i, what in enumerate(["a", "die", "b", "raise", "segv", "c"])]
+    found = {task["do"]: (answer, error) for task, answer, error in answers(target, {}, 2, iter(tasks), 300)}
+    assert sorted(found) == ["a", "b", "c", "die", "raise", "segv"]
+    assert all((answer is not None) == (do in "abc") for do, (answer, _) in found.items())
+    assert "process ended" in found["die"][1] and "poisoned" in found["raise"][1]
 
 
 @pytest.mark.slow
