@@ -22,7 +22,7 @@ Points = NDArray[np.float32]
 
 
 class Personal(Protocol):
-    """One person, learned."""
+    """One person, learned. One that was tuned may say in how many ``steps``; they are recorded."""
 
     def render(self, landmarks: Points) -> Frames:
         """landmarks (N, 68, 2), pixels of a crop of the generator's size → uint8 (N, S, S, 3)."""

@@ -7,6 +7,7 @@ visible label → ``provenance.sign``. Several drivers in one call learn the per
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -102,6 +103,7 @@ class _Sitter:
 
     def __init__(self, model: PersonalModel, device: str) -> None:
         self.model, self.device = model, device
+        self.steps = int(model.facts.get("steps", 0))
 
     def render(self, landmarks: Points) -> Frames:
         if self.device == "cpu":
@@ -344,6 +346,8 @@ def reenact(
         raise UsageError("--no-label needs --consent", where="--no-label")
     if Path(out).suffix:
         sign.video_name(out)
+    if job.driver_face is not None and all(str(d).startswith("cast:") or Path(d).suffix == ".npz" for d in drivers):
+        raise UsageError("puppets and saved tracks are of one face", where="--driver-face", hint="leave it out")
     person = load_shots(shots, heads.size, face=job.face, landmarker=job.landmarker, most=job.most_shots)
     granted = consents.require(
         consent if consent is not None or person.real else "embedded",
@@ -371,6 +375,7 @@ def reenact(
             refuse_overwrite(wanted, force)
         try:  # now, not after minutes of tuning
             target.parent.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=target.parent).close()
         except OSError as error:
             raise UsageError(f"cannot be written: {error.strerror}".lower(), where=str(target)) from error
     advance(1, note="learning")
@@ -392,7 +397,7 @@ def reenact(
         if job.label:
             draw_label(frames)
         how = replace(how, smoothing=job.smoothing)
-        claim = _claim(target, job, heads, person, driver, granted, how, filled)
+        claim = _claim(target, job, heads, person, driver, granted, how, filled, getattr(model, "steps", 0))
         marked = job.mark and min(frames.shape[1:3]) >= 64
         if job.mark and not marked:
             say(f"{target.name}: smaller than 64 px, too small for the invisible mark")
@@ -426,7 +431,7 @@ def reenact(
             sources=[i.sha256 for i in person.ingredients],
             drivers=[driver.ingredient.sha256],
             consent=granted.id,
-            outputs=[sha256_of(target)],
+            outputs=[sha256_of(path) for path in (target, shown) if path],
             generator=heads.name,
         )
         advance(1, note=target.name)
@@ -436,9 +441,10 @@ def reenact(
 
 def _claim(
     target: Path, job: Reenact, heads: TalkingHeads, person: Shots, driver: Driver, granted: consents.Consent, how: Adapted,
-    filled: int,
+    filled: int, steps: int,
 ) -> Claim:  # fmt: skip
-    same = driver.ingredient.sha256 in {item.sha256 for item in person.ingredients}
+    # Of one file, two faces may be chosen: then one person drives another all the same.
+    same = job.face == job.driver_face and driver.ingredient.sha256 in {item.sha256 for item in person.ingredients}
     return Claim(
         title=target.name,
         task="self-reenactment" if same else "cross-reenactment",
@@ -454,7 +460,7 @@ def _claim(
         params={
             "shots": len(person.frames),
             "mode": job.mode,
-            "steps": "default" if job.steps is None else job.steps,
+            "steps": steps,
             "crf": job.crf,
             "frame": job.frame,
             "visible_label": job.label,

@@ -117,6 +117,8 @@ def load_shots(
     matrices: list[NDArray[np.float64]] = []
     ingredients: list[Ingredient] = []
     real = False
+    if face is not None and paths and all(os.fspath(item).startswith("cast:") for item in paths):
+        raise UsageError("a puppet is one face", where="--face", hint="leave it out")
     for item in paths:
         text = os.fspath(item)
         if text.startswith("cast:"):
@@ -197,6 +199,8 @@ def load_driver(
     if text.startswith("cast:"):
         return _puppet_driver(text, size, start, seconds)
     if text.startswith("camera"):
+        if start:
+            raise UsageError("a camera has no past", where="--start", hint="leave it out")
         return _camera_driver(text, size, face, landmarker, seconds)
     path = Path(text)
     if path.suffix == ".npz":

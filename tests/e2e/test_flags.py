@@ -138,6 +138,11 @@ synth tune none cast:1/1 --mode ff --steps 3 | 2 | mode ff is not tuned
 synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --mode ff --steps 3 | 2 | mode ff is not tuned
 synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --model m.safetensors | 2 | --model: warp has no model
 synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --start 9999 | 2 | --start
+synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --face 0 | 2 | gioconda: --face: a puppet is one face
+synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --driver-face 0 | 2 | --driver-face: puppets
+synth reenact --generator warp --shots cast:1/1 --drive camera:0 --start 3 | 2 | --start: a camera has no past
+synth fakes cast:2 --generator warp --modes ff --steps 3 | 2 | --steps: mode ff is not tuned
+synth fakes cast:2 --generator warp --kinds cross --regions face | 2 | --regions: the region face
 synth reenact --generator warp --consent embedded --shots cast:1/1 --drive cast:2/1 --out x.txt | 2 | gioconda: x.txt: h264 is not written to .txt
 synth reenact --generator warp --consent embedded --shots cast:1/1 --drive cast:2/1 --out x.mkv | 2 | gioconda: x.mkv: this container cannot carry
 synth prepare cast:0 --out shards | 2 | cast:0: a cast of nobody

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from cast_material import clip, puppet, tone
@@ -9,7 +11,7 @@ from cast_material import clip, puppet, tone
 from gioconda.core import align
 from gioconda.core.errors import MediaError, UsageError
 from gioconda.core.files import sha256_of
-from gioconda.core.media import Clip, write_image
+from gioconda.core.media import Clip, write_image, write_video
 from provenance.read import read
 from synth import consent
 from synth.framing import save_track
@@ -137,6 +139,7 @@ def test_the_invisible_mark_is_signed_and_read_back(tmp_path):
         binding = read(path).soft_bindings[0]
         reading = marks.read(frames_of(path))
         assert reading.value is not None and reading.value in str(binding)
+    assert consent.check_log()[0][-1]["outputs"] == [sha256_of(made.path), sha256_of(made.preview)]
 
 
 def test_real_people_need_consent(portrait, tmp_path):
@@ -256,6 +259,42 @@ def test_two_faces_must_be_chosen_between(tmp_path):
     assert sides[0] > 1.2 * sides[1]  # 0 is the largest
 
 
+def test_two_faces_of_a_driver_are_chosen_between(tmp_path):
+    import cv2
+
+    from synth.shots import load_driver
+
+    truth = [puppet(3, 5).landmarks[:10], puppet(4, 6).landmarks[:10]]
+    two = np.zeros((10, 256, 436, 3), np.uint8)
+    two[:, :, :256] = puppet(3, 5).frames[:10]
+    two[:, :180, 256:] = [cv2.resize(f, (180, 180), interpolation=cv2.INTER_AREA) for f in puppet(4, 6).frames[:10]]
+    write_video(tmp_path / "two.mp4", iter(two), fps=Fraction(25))
+    refused(UsageError, "2 faces found.*--driver-face 0…1", ["cast:6/1"], [tmp_path / "two.mp4"], tmp_path / "a.mp4")
+
+    def shape(points):
+        return (points - points.mean(1, keepdims=True)) / points.std()
+
+    for face in (0, 1):
+        found = shape(load_driver(tmp_path / "two.mp4", 128, face=face).landmarks)
+        own, other = (np.abs(found - shape(truth[k])).mean() for k in (face, 1 - face))
+        assert own < other
+    for other, task in ((1, "cross-reenactment"), (0, "self-reenactment")):
+        job = quick(face=0, driver_face=other, most_shots=1)
+        made = reenact(
+            [tmp_path / "two.mp4"], [tmp_path / "two.mp4"], tmp_path / f"{other}.mp4", HEADS, job, consent="embedded"
+        )
+        assert made[0].claim.task == task
+
+
+def test_a_choice_of_face_where_there_is_none_is_refused(tmp_path):
+    save_track(tmp_path / "t.npz", np.arange(10) / 25, puppet().landmarks[:10])
+    out = tmp_path / "a.mp4"
+    refused(UsageError, "--face: a puppet is one face", ["cast:3/1"], ["cast:4/1"], out, job=quick(face=0))
+    for driver in ("cast:4/1", tmp_path / "t.npz"):
+        refused(UsageError, "--driver-face.*one face", ["cast:3/1"], [driver], out, job=quick(driver_face=0))
+    refused(UsageError, "--start: a camera has no past", ["cast:3/1"], ["camera:0"], out, job=quick(start=1))
+
+
 def test_a_shot_smaller_than_64_px(tmp_path):
     import cv2
 
@@ -302,6 +341,15 @@ def test_a_folder_that_cannot_be_written_and_a_file_that_is_there(tmp_path):
     refused(UsageError, "cannot be written", ["cast:3/1"], ["cast:4/1"], tmp_path / "a.mp4" / "below" / "b.mp4")
 
 
+def test_a_folder_that_is_there_but_takes_nothing_is_said_before_anything_is_learned():
+    class Learning(WarpGenerator):
+        def personalise(self, *args, **options):
+            pytest.fail("minutes of tuning came first")
+
+    with pytest.raises(UsageError, match=r"b\.mp4: cannot be written"):
+        reenact(["cast:3/1"], ["cast:4/1"], "/proc/b.mp4", Learning(size=128), quick(), consent="embedded")
+
+
 def test_a_shot_that_is_no_picture(tmp_path):
     (tmp_path / "x.png").write_bytes(b"hello")
     refused(MediaError, "x.png", [tmp_path / "x.png"], ["cast:4/1"], tmp_path / "a.mp4")
@@ -346,4 +394,5 @@ def test_the_trained_generator_goes_the_same_way(tmp_path):
     for mode, steps in (("ff", None), ("ft", 2)):
         job = quick(mode=mode, steps=steps)
         made = reenact(["cast:3/1"], ["cast:4/1"], tmp_path / f"{mode}.mp4", heads, job, consent="embedded")[0]
-        assert read(made.path).label["weights_sha256"] == heads.weights_sha256
+        label = read(made.path).label
+        assert (label["weights_sha256"], label["params"]["steps"]) == (heads.weights_sha256, steps or 0)
