@@ -119,7 +119,7 @@ def require(
 ) -> Consent:
     """The consent for a task on sources (sha256), or a refusal that says what is missing.
 
-    Every source must be covered by somebody whose scope holds the task today. whose : begins the refusal where none was given.
+    Every source must be covered by somebody whose scope holds the task today; ``""`` is one that is not known. whose : begins the refusal where none was given.
     """
     if consent is None:
         raise UsageError(
@@ -137,6 +137,12 @@ def require(
         reason = f"the consent of {', '.join(late)} has ended" if late else f"no consent in it covers {task!r}"
         raise UsageError(reason, where=found.path)
     for source in sources:
+        if not source and not any(not p.files for p in able):
+            raise UsageError(
+                "is for certain files, and the shards do not say which they were made from",
+                where=found.path,
+                hint="prepare the footage again: gioconda synth prepare",
+            )
         if not any(not p.files or source.lower() in p.files for p in able):
             raise UsageError(
                 f"covers other files, not {source[:16]}…", where=found.path, hint="add its sha256 to files"

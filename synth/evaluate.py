@@ -25,7 +25,7 @@ from synth.fakes_plan import Fakes, Unit, held_out, held_rows, read_part, shot_r
 from synth.generators import CopyGenerator, TalkingHeads, WarpGenerator
 from synth.measures import Figure
 
-__all__ = ["Cell", "Evaluation", "evaluate", "grid", "shows_real_people", "sign_grid", "text"]
+__all__ = ["Cell", "Evaluation", "evaluate", "grid", "sign_grid", "text"]
 
 DETECTOR_CRF = 18  # as `synth fakes` encodes by default
 Frames = NDArray[np.uint8]
@@ -79,13 +79,6 @@ class _Person:
     times: NDArray[np.float64]
     found: NDArray[np.float32]  # by the landmarker itself, as on generated frames
     features: NDArray[np.float32]
-
-
-def shows_real_people(shards: Sequence[str | os.PathLike[str]]) -> bool:
-    """Whether anybody in the shards is not of the embedded cast."""
-    from synth.shards import ShardSet
-
-    return any(not name.startswith("cast-") for folder in shards for name in ShardSet(folder).identities)
 
 
 def _listed(file: str | os.PathLike[str]) -> set[str]:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from gioconda.core.cores import cores
 from gioconda.core.errors import GiocondaError, MediaError, UsageError
-from gioconda.core.files import append_row, write_json
+from gioconda.core.files import append_row, sha256_of, write_json
 from gioconda.core.types import Label, Sample
 from synth import consent as consents
 from synth.fakes_plan import Clip, Fakes, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
@@ -68,10 +68,11 @@ def _shards(job: Fakes, out: Path, size: int, jobs: int) -> list[Any]:
     from synth.shards import ShardSet
 
     sets = []
-    for number, source in enumerate(job.sources):
+    for source in job.sources:
         folder = Path(source)
         if not (folder / "shards.json").exists():
-            folder = out / "shards" / f"{number:02d}"
+            # By what it is, not by its place in the command: another run's footage may lie here already.
+            folder = out / "shards" / sha256_of(repr((source, job.layout, job.where)).encode())[:12]
             wanted = max(job.shots) + job.frames
             prepare(
                 Prepare(
@@ -123,13 +124,13 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _done(out: Path, recipe: Recipe) -> bool:
-    """Whether a sample is finished: its record is whole, and the clip it names has the size it had."""
+def _done(out: Path, recipe: Recipe) -> dict[str, Any] | None:
+    """The record of a finished sample: it is whole, and the clip it names has the size it had."""
     try:
-        record = json.loads((out / "records" / f"{recipe.id}.json").read_text())
-        return (out / record["file"]).stat().st_size == record["bytes"]
+        record: dict[str, Any] = json.loads((out / "records" / f"{recipe.id}.json").read_text())
+        return record if (out / record["file"]).stat().st_size == record["bytes"] else None
     except (OSError, ValueError, KeyError):
-        return False
+        return None
 
 
 def _versions() -> dict[str, str]:
@@ -184,14 +185,14 @@ def make(
     with _one_at_a_time(folder):
         sets = _shards(job, folder, heads.size, jobs)
         units = units_of(sets, folder, job)
-    real = any(not u.identity.startswith("cast-") for u in units)
-    granted = consents.require(consent if consent is not None or real else "embedded", "fakes")
+    seen = {file for u in units for file in sets[u.shards].real_files([(u.identity, u.source)])}
+    granted = consents.require(consent if consent is not None or seen else "embedded", "fakes", sorted(seen))
     recipes = plan(units, job, heads)
     if not recipes:
         raise UsageError("nothing to make: no take has enough frames for these shots", hint="lower --shots")
     # People are dealt out before looking at what is done, so that processes which start at different times agree.
     people = [list(group) for _, group in groupby(recipes, key=lambda r: (r.identity, r.source))][rank::world]
-    there = {r.id for r in recipes if _done(folder, r)}
+    there = {r.id: record for r in recipes if (record := _done(folder, r))}
     mine = [left for group in people if (left := [r for r in group if r.id not in there])]
     result = Result(planned=len(recipes), there=len(there))
     begin(sum(len(group) for group in mine))
@@ -199,6 +200,9 @@ def make(
     by_source = {(u.identity, u.source): u for u in units}
     chosen = signer or signers.default()
     made: list[dict[str, Any]] = []
+    _log(
+        heads, granted, [r for group in mine for r in group], [there[r.id] for g in people for r in g if r.id in there]
+    )
     try:
         for record, error in _run(
             mine, heads, sets, by_source, folder, granted, chosen, writers or max(2, cores()), clock
@@ -212,20 +216,29 @@ def make(
                 result.made += 1
             advance(1)
     finally:
-        if made:
-            consents.log(
-                "fakes",
-                sources=[row["recipe"]["shots_sha256"] for row in made],
-                drivers=[row["recipe"]["driver_sha256"] for row in made],
-                consent=granted.id,
-                outputs=[row["sha256"] for row in made],
-                generator=heads.name,
-            )
+        _log(heads, granted, [], made)
     result.seconds = time.perf_counter() - begun
     result.stages = {name: round(value, 3) for name, value in clock.seconds.items()}
     if all(_done(folder, r) for r in recipes):
         result.index = write_index(recipes, folder, job)
     return result
+
+
+def _log(
+    heads: TalkingHeads, granted: consents.Consent, wanted: Sequence[Recipe], records: Sequence[Mapping[str, Any]]
+) -> None:
+    """A row of what is about to be made, and of finished samples that no row names: those of this run, or of one that was killed."""
+    named = {digest for row in consents.check_log()[0] for digest in row["outputs"]} if records else set()
+    records = [record for record in records if record["sha256"] not in named]
+    if wanted or records:
+        consents.log(
+            "fakes",
+            sources=[*(r.shots_sha256 for r in wanted), *(row["recipe"]["shots_sha256"] for row in records)],
+            drivers=[*(r.driver_sha256 for r in wanted), *(row["recipe"]["driver_sha256"] for row in records)],
+            consent=granted.id,
+            outputs=[row["sha256"] for row in records],
+            generator=heads.name,
+        )
 
 
 def _sweep(folder: Path) -> None:

@@ -75,6 +75,10 @@ class Fakes:
                 raise UsageError(f"unknown {name[:-1]} {bad[0]!r}", where=f"--{name}", hint=", ".join(allowed))
         if not self.kinds or not self.shots or min(self.shots) < 1 or self.frames < 2 or self.min_frames < 2:
             raise UsageError("kinds and shots must not be empty; shots start at 1, frames at 2")
+        if "ft" not in self.modes and any(self.steps):
+            raise UsageError("mode ff is not tuned", where="--steps", hint="leave it out, or --modes ft")
+        if "face" in self.regions and "self" not in self.kinds:
+            raise UsageError("the region face is for self-reenactments", where="--regions", hint="--kinds self")
         if self.adapt not in MODES:
             raise UsageError(f"unknown adaptation {self.adapt!r}", where="--adapt", hint=", ".join(MODES))
         if self.layout not in LAYOUTS:
@@ -155,7 +159,7 @@ def units_of(
     sets: Sequence[ShardSet], out: Path, job: Fakes, advance: Callable[..., None] = lambda n=1, note="": None
 ) -> list[Unit]:
     """Units with enough frames, each hashed once (remembered in ``units.jsonl``); a take that appears twice is kept once."""
-    known = {(row["identity"], row["source"], row["frames"]): row for row in read_rows(out / "units.jsonl")}
+    known = {(row["identity"], row["source"], row.get("outline")): row for row in read_rows(out / "units.jsonl")}
     seen: set[str] = set()
     units: list[Unit] = []
     for number, shards in enumerate(sets):
@@ -163,7 +167,7 @@ def units_of(
             rows = [int(r) for r in shards.rows(identity, source)]
             if len(rows) < min(job.shots) + job.min_frames:
                 continue
-            key = (identity, source, len(rows))
+            key = (identity, source, shards.outline(identity, source))
             if key not in known:
                 digest = hashlib.sha256()
                 times = []
@@ -178,6 +182,7 @@ def units_of(
                     "identity": identity,
                     "source": source,
                     "frames": len(rows),
+                    "outline": key[2],
                     "fps": str(fps),
                     "sha256": digest.hexdigest(),
                 }

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from gioconda.core.cores import keep_to, settle
 from gioconda.core.errors import GiocondaError, UsageError
-from gioconda.core.files import append_row, read_rows, write_json
+from gioconda.core.files import append_row, read_rows, sha256_of, write_json
 from synth.sources import Entry, entries
 
 __all__ = ["Prepare", "Prepared", "crops", "prepare"]
@@ -79,6 +79,14 @@ class _Result:
     seconds: float
     reason: str = ""
     note: str = ""
+    sha256: tuple[str, ...] = ()  # of the files; none for the cast
+
+
+def _hashes(entry: Entry) -> tuple[str, ...]:
+    """sha256 of the files of a clip: what a consent file names."""
+    if entry.path.startswith("cast:"):
+        return ()
+    return tuple(sha256_of(path) for path in entry.pictures or (entry.path,))
 
 
 def _empty(entry: Entry, size: int, read: int, seconds: float, reason: str) -> _Result:
@@ -101,7 +109,7 @@ def crops(entry: Entry, job: Prepare) -> _Result:
     try:
         if entry.path.startswith("cast:"):
             return _from_cast(entry, job, start)
-        return _from_clip(entry, job, start)
+        return replace(_from_clip(entry, job, start), sha256=_hashes(entry))
     except GiocondaError as error:
         return _empty(entry, job.size, 0, time.perf_counter() - start, f"unreadable: {error.what}")
 
@@ -332,8 +340,19 @@ def prepare(
     noted = {row["clip"]: row for row in read_rows(rows)}
     dropped = {name: row["dropped"] for name, row in noted.items() if row.get("dropped")}
     result = Prepared(clips=len(listed))
-    for name in done.keys() - noted.keys():
-        append_row(rows, {"clip": name, "identity": done[name][0], "frames": done[name][1], "dropped": ""})
+    for entry in listed:
+        if entry.name in done and entry.name not in noted:  # killed between the shard and its rows
+            identity, frames = done[entry.name]
+            append_row(
+                rows,
+                {
+                    "clip": entry.name,
+                    "identity": identity,
+                    "frames": frames,
+                    "dropped": "",
+                    "sha256": list(_hashes(entry)),
+                },
+            )
     todo = [entry for entry in listed if entry.name not in done and entry.name not in dropped]
     begin(len(todo))
     run = _local if engine == "local" else _on_ray
@@ -350,6 +369,7 @@ def prepare(
                 "seconds": round(item.seconds, 3),
                 "dropped": item.reason,
                 "note": item.note,
+                "sha256": list(item.sha256),
             }
             if item.reason:
                 append_row(rows, row)

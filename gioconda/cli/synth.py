@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gioconda.cli.common import Force, device, emit, notice, progress, settings
+from gioconda.cli.synth_data import ConsentFile
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -119,7 +120,7 @@ def tune(
             help="Learn from bent views of the shots too, the fewer shots the more; --no-views for the paper's way."
         ),
     ] = True,
-    consent: Annotated[str, typer.Option(help="How this person agreed; recorded in the model's card.")] = "",
+    consent: ConsentFile = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: what is free.")] = None,
     force: Force = False,
 ) -> None:
@@ -132,6 +133,7 @@ def tune(
     from gioconda.cli.common import thread_budget
     from gioconda.core.errors import UsageError
     from gioconda.core.files import refuse_overwrite
+    from synth import consent as consents
     from synth.networks import load_checkpoint
     from synth.shots import load_shots
     from synth.tune import budget
@@ -143,15 +145,22 @@ def tune(
     loaded = load_checkpoint(model)
     torch.set_num_threads(threads or thread_budget())
     found = load_shots(shots, loaded.config.size, face=face, most=limit)
+    sources = [item.sha256 for item in found.ingredients]
+    granted = consents.require(
+        consent if consent is not None or found.real else "embedded", "tune", sources if found.real else []
+    )
     total = 0 if mode == "ff" else steps or budget(len(found.frames))
     with progress("tuning", total, "steps") as advance:
         personal = run(
             loaded, found.frames[:limit], found.landmarks[:limit], mode=mode, steps=steps, lr=lr, content=content, views=views,
             seed=settings.seed, device=device(), advance=advance,
         )  # fmt: skip
-    personal.facts = {**personal.facts, "consent": consent}
+    personal.facts = {**personal.facts, "consent": granted.id}
     personal.save(out, force=force)
     facts = personal.facts
+    consents.log(
+        "tune", sources=sources, drivers=[], consent=granted.id, outputs=[str(personal.sha256)], generator="gioconda-few-shot"
+    )  # fmt: skip
     emit(f"{out}: {facts['shots']} shots, mode {facts['mode']}, {facts['steps']} steps, sha256 {personal.sha256}")
 
 

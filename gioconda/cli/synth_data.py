@@ -350,13 +350,14 @@ def evaluate(
     from gioconda.core.files import refuse_overwrite, write_json
     from synth import consent as consents
     from synth.evaluate import evaluate as run
-    from synth.evaluate import shows_real_people, sign_grid, text
+    from synth.evaluate import sign_grid, text
+    from synth.shards import ShardSet
 
     wanted = parse_outputs(output, json, ("text", "json"), force)
     for name in ("evaluation.json", "grid.jpg"):
         refuse_overwrite(out / name, force)
-    real = shows_real_people(shards)
-    granted = consents.require(consent if consent is not None or real else "embedded", "evaluate")
+    seen = {file for folder in shards for file in ShardSet(folder).real_files()}
+    granted = consents.require(consent if consent is not None or seen else "embedded", "evaluate", sorted(seen))
     judges, missing = _judges(detectors)
     own = None
     if embedding is not None:

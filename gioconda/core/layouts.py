@@ -158,7 +158,7 @@ class FaceForensics:
         for path in _media(root, "manipulated_sequences/*/*/*/*"):
             method, compression = path.parts[-4], path.parts[-3]
             parts = path.stem.split("_")
-            target, donor = parts[0], parts[1] if len(parts) > 1 else ""
+            target, donor = parts[0], parts[1].split("-")[0] if len(parts) > 1 else ""
             shown, other = (donor, target) if method in self._swaps and donor else (target, donor)
             yield Sample(
                 _relative(path, root), "", Label.FAKE, generator=method, identity=shown, source=target,
@@ -175,7 +175,10 @@ class FaceForensics:
         return found
 
     def export(self, samples: Iterable[tuple[Sample, Path]], root: Path) -> int:
-        """``c23/videos`` below each method, three-digit names, and the split lists. Numbers follow first appearance of a source."""
+        """``cCRF/videos`` below each method, three-digit names, and the split lists. Numbers follow first appearance of a source.
+
+        CRF is 23 where the sample does not say its own; several fakes of one pair get ``-1``, ``-2`` after the name.
+        """
         numbers: dict[str, str] = {}
         pairs: dict[str, list[list[str]]] = {"train": [], "val": [], "test": []}
         placed = []
@@ -184,12 +187,13 @@ class FaceForensics:
             donor = numbers.setdefault(
                 str(sample.extra.get("donor") or sample.source or sample.path), f"{len(numbers):03d}"
             )
+            compression = f"c{sample.group.get('crf', 23)}"
             if sample.label == Label.FAKE:
-                folder, stem = f"manipulated_sequences/{sample.generator}/c23/videos", f"{number}_{donor}"
+                folder, stem = f"manipulated_sequences/{sample.generator}/{compression}/videos", f"{number}_{donor}"
                 if sample.split in pairs and [number, donor] not in pairs[sample.split]:
                     pairs[sample.split].append([number, donor])
             else:
-                folder, stem = "original_sequences/youtube/c23/videos", number
+                folder, stem = f"original_sequences/youtube/{compression}/videos", number
             placed.append((path, folder, sample, stem))
         count = _place_named(placed, root)
         for split, listed in pairs.items():

@@ -14,6 +14,7 @@ import pytest
 from gioconda.cli.app import run
 from gioconda.core.errors import ExitCode
 from gioconda.core.index import Index
+from synth.consent import check_log
 
 FAKES = [
     "synth",
@@ -154,6 +155,11 @@ def test_killed_in_the_middle_the_same_set_comes_out(tmp_path):
     assert {s.path: s.essence for s in Index.read(cut / "index.parquet")} == wanted
     assert len(list(cut.rglob("*.mp4"))) == len(wanted) and Index.read(cut / "index.parquet").verify() == []
     assert not list(cut.rglob(".gioconda-*"))
+    # Whole run: two rows. Three killed runs: what was begun. The last: what was left of them, then its own. Every clip once.
+    rows, broken = check_log()
+    outputs = [digest for row in rows[2:] for digest in row["outputs"]]
+    assert not broken and len(rows) == 2 + 3 + 2 and all(row["sources"] for row in rows)
+    assert sorted(outputs) == sorted(s.sha256 for s in Index.read(cut / "index.parquet"))
 
 
 def test_a_personal_model_is_driven_without_tuning_again(tmp_path):
@@ -169,3 +175,25 @@ def test_a_personal_model_is_driven_without_tuning_again(tmp_path):
     assert run(command) == ExitCode.DONE
     assert (tmp_path / "out.mp4").exists()
     assert run([*command, "--steps", "3", "--force"]) == ExitCode.USAGE
+
+
+def test_tuning_to_a_real_person_needs_consent(tmp_path, capsys):
+    from gioconda.core.files import sha256_of
+    from gioconda.core.media import write_image
+    from synth.consent import template
+    from synth.networks import Config, Model, save_checkpoint
+    from synth.puppets import perform
+
+    model, portrait = str(tmp_path / "m.safetensors"), str(tmp_path / "p.png")
+    save_checkpoint(model, Model.fresh(Config("pocket", 64, 8), seed=1))
+    write_image(portrait, perform(3, 5, frames=1).frames[0])
+    command = ["synth", "tune", model, portrait, "--mode", "ff", "--out", str(tmp_path / "person.safetensors")]
+    assert run(command) == ExitCode.USAGE and "need consent" in capsys.readouterr().err
+    for name, scope in (("no.toml", "fakes"), ("yes.toml", "tune")):
+        template(tmp_path / name, "P", [scope], "CC0-1.0", [portrait])
+    assert run([*command, "--consent", str(tmp_path / "no.toml")]) == ExitCode.USAGE
+    assert run([*command, "--consent", str(tmp_path / "yes.toml")]) == ExitCode.DONE
+    card = json.loads((tmp_path / "person.json").read_text())
+    assert card["facts"]["consent"] == sha256_of(tmp_path / "yes.toml")
+    row = check_log()[0][-1]
+    assert (row["task"], row["sources"], row["outputs"]) == ("tune", [sha256_of(portrait)], [card["sha256"]])

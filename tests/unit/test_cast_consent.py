@@ -47,6 +47,9 @@ def test_scope_date_and_files_are_held_to(tmp_path):
         consent.require(file, "reenact", today=dt.date(2026, 3, 2))
     with pytest.raises(UsageError, match="other files"):
         consent.require(file, "reenact", ["b" * 64], today=day)
+    with pytest.raises(UsageError, match="do not say which they were made from"):
+        consent.require(file, "reenact", [""], today=day)
+    assert consent.require(write(tmp_path / "any.toml", GOOD), "reenact", [""])
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,8 @@ from gioconda.core.errors import UsageError
 from gioconda.core.landmarks import landmarker
 from provenance.read import read
 from synth import consent, measures
-from synth.evaluate import _listed, choose, evaluate, shows_real_people, sign_grid, text
+from synth.evaluate import _listed, choose, evaluate, sign_grid, text
 from synth.generators import CopyGenerator, WarpGenerator
-from synth.shards import ShardWriter
 
 
 def test_auc_is_scikit_learns_with_ties():
@@ -141,13 +140,6 @@ def test_the_grid_is_signed(found, tmp_path):
     assert (label["task"], label["consent"]) == ("evaluation", "embedded")
     row = consent.check_log()[0][-1]
     assert (row["task"], row["sources"]) == ("evaluate", footage)
-
-
-def test_real_people_are_told_from_the_cast(tmp_path):
-    assert not shows_real_people([shards()])
-    with ShardWriter(tmp_path) as writer:
-        writer.add(np.zeros((96, 96, 3), np.uint8), np.zeros((68, 2)), "id00017", "id00017/video/00001", 0.0)
-    assert shows_real_people([shards(), tmp_path])
 
 
 def test_detectors_see_real_and_generated_frames_through_one_codec():

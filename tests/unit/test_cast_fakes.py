@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from cast_material import shards
 
-from gioconda.core import plugins
+from gioconda.core import config, plugins
 from gioconda.core.errors import UsageError
 from gioconda.core.files import sha256_of
 from gioconda.core.index import Index
@@ -27,7 +27,7 @@ from synth.generators import WarpGenerator
 from synth.shards import ShardSet, ShardWriter
 
 HEADS = WarpGenerator(size=96)
-JOB = Fakes(shots=(1, 4), frames=8, splits={"train": 0.5, "test": 0.5}, crf=(23,))
+JOB = Fakes(shots=(1, 4), frames=8, splits={"train": 0.5, "test": 0.5}, crf=(30,))
 
 
 def job(**changes):
@@ -168,6 +168,10 @@ def test_what_is_missing_is_made_again_and_nothing_else(tmp_path):
     first = make(small, tmp_path, HEADS)
     before = {p.name: p.stat().st_mtime_ns for p in tmp_path.rglob("*.mp4")}
     hashes = {s.path: s.essence for s in Index.read(first.index)}
+    rows, _ = consent.check_log()
+    assert [len(row["outputs"]) for row in rows] == [0, 8] and rows[0]["sources"] == rows[1]["sources"]
+    log = config.home() / "synth-log.jsonl"
+    log.write_text(log.read_text().splitlines(keepends=True)[0])  # killed before the second row
     lost = sorted((tmp_path / "records").glob("*.json"))
     lost[0].unlink()  # killed between the clip and its record
     torn = tmp_path / json.loads(lost[1].read_text())["file"]
@@ -182,6 +186,11 @@ def test_what_is_missing_is_made_again_and_nothing_else(tmp_path):
     assert after.keys() == before.keys() and sum(after[k] != before[k] for k in after) == 2
     assert {s.path: s.essence for s in Index.read(again.index)} == hashes
     assert not list(tmp_path.rglob(".gioconda-*")) and not any(half.exists() for half in halves)
+    rows, broken = consent.check_log()  # what the killed run had made is named by the next one, once
+    assert [len(row["outputs"]) for row in rows] == [0, 6, 2] and not broken
+    assert {h for row in rows for h in row["outputs"]} == {s.sha256 for s in Index.read(again.index)}
+    make(small, tmp_path, HEADS)
+    assert len(consent.check_log()[0]) == 3, "nothing was made"
 
 
 def test_two_ranks_share_the_work_and_the_last_writes_the_index(tmp_path):
@@ -199,7 +208,7 @@ def test_processes_that_start_together_prepare_the_footage_once(tmp_path):
         shares = [pool.submit(make, wanted, tmp_path, HEADS, rank=rank, world=2) for rank in range(2)]
         assert sum(share.result().made for share in shares) == 2
     assert len(Index.read(tmp_path / "index.parquet")) == 2
-    prepared = ShardSet(tmp_path / "shards" / "00")
+    prepared = ShardSet(next((tmp_path / "shards").iterdir()))
     assert len(prepared.units) == 2 and len(prepared) == 18 and len(list(prepared.folder.glob("*.tar"))) == 1
 
 
@@ -230,7 +239,7 @@ def test_ids_are_by_content():
     assert len({r.id for r in wanted}) == len(wanted)
     assert [r.id for r in recipes()] == [r.id for r in wanted]
     one = wanted[0]
-    for change in ({"shots_sha256": "0" * 64}, {"weights_sha256": "0" * 64}, {"crf": 30}, {"seed": "1"}, {"size": 128}):
+    for change in ({"shots_sha256": "0" * 64}, {"weights_sha256": "0" * 64}, {"crf": 41}, {"seed": "1"}, {"size": 128}):
         assert replace(one, **change).id != one.id
 
 
@@ -278,6 +287,14 @@ def test_export_to_layouts_others_read(made, tmp_path, layout):
     found = list(there.scan(tmp_path))
     assert count == len(index) == len(found)
     assert Counter(s.label for s in found) == Counter(s.label for s in index)
+    by_hash = {s.sha256: s for s in index}
+    for seen in found:
+        true = by_hash[sha256_of(tmp_path / seen.path)]  # each clip under the label it had
+        assert seen.label == true.label
+        if layout == "faceforensics":
+            assert (seen.split, seen.group["compression"]) == (true.split, f"c{true.group['crf']}")
+            if true.label == Label.FAKE:
+                assert (seen.extra["donor"] == seen.identity) == (true.group["task"] == "self")
 
 
 def test_bad_jobs_are_refused(tmp_path):
@@ -287,6 +304,8 @@ def test_bad_jobs_are_refused(tmp_path):
         {"regions": ("ear",)},
         {"shots": ()},
         {"splits": {"train": 0.0}},
+        {"modes": ("ff",), "steps": (3,)},
+        {"regions": ("face",), "kinds": ("cross", "control")},
     ):
         with pytest.raises(UsageError):
             Fakes(**bad)
@@ -310,8 +329,37 @@ def test_real_people_need_consent(tmp_path):
         found = ShardSet(shards())
         for k in range(20):
             writer.add(found[k].frame, found[k].landmarks, "Anna", "talk", k / 25)
+    anna = replace(JOB, sources=(str(tmp_path / "real"),), kinds=("control",))
     with pytest.raises(UsageError, match="need consent"):
-        make(replace(JOB, sources=(str(tmp_path / "real"),)), tmp_path / "out", HEADS)
+        make(anna, tmp_path / "out", HEADS)
+    for name, files in (("one", ['"' + "a" * 64 + '"']), ("any", [])):
+        (tmp_path / name).write_text(
+            'schema = "gioconda.consent/1"\n[[person]]\nwho = "Anna"\nscope = "fakes"\nlicence = "CC0-1.0"\n'
+            f"files = [{', '.join(files)}]\n"
+        )
+    with pytest.raises(UsageError, match="for certain files"):  # a consent for one file is none for any other
+        make(anna, tmp_path / "out", HEADS, consent=tmp_path / "one")
+    index = make(anna, tmp_path / "out", HEADS, consent=tmp_path / "any").index
+    assert {s.licence for s in Index.read(index)} == {"CC0-1.0"}
+
+
+def test_other_pixels_under_the_same_names_are_other_samples(made, tmp_path):
+    """Units are hashed once a folder; what is remembered must not be taken for footage that only has the same names."""
+    with ShardWriter(tmp_path / "again", size=96, quality=60) as writer:
+        for item in map(ShardSet(shards()).__getitem__, range(80)):
+            writer.add(item.frame, item.landmarks, item.identity, item.source, item.time)
+    first = units_of([ShardSet(shards())], tmp_path, JOB)
+    other = units_of([ShardSet(tmp_path / "again")], tmp_path, JOB)
+    assert [(u.identity, u.source) for u in first] == [(u.identity, u.source) for u in other]
+    assert not {u.sha256 for u in first} & {u.sha256 for u in other}
+    assert units_of([ShardSet(shards())], tmp_path, JOB) == first
+
+
+def test_footage_of_another_run_is_not_taken_for_this_one(tmp_path):
+    for cast in ("cast:5-6", "cast:7-8"):  # prepared into the set's own folder
+        wanted = replace(JOB, sources=(cast,), kinds=("control",), shots=(1,))
+        index = make(wanted, tmp_path, HEADS).index
+        assert {s.identity for s in Index.read(index)} == {f"cast-{int(n):06d}" for n in cast[5:].split("-")}
 
 
 def test_a_generator_that_fails_is_a_counted_row(tmp_path):

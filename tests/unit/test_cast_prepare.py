@@ -11,7 +11,7 @@ from cast_material import clip, puppet, shards
 
 from gioconda.core import align
 from gioconda.core.errors import MediaError, UsageError
-from gioconda.core.files import read_rows
+from gioconda.core.files import read_rows, sha256_of
 from gioconda.core.media import write_image, write_video
 from synth.framing import load_track, save_track, steady, stretches
 from synth.prepare import Prepare, prepare
@@ -138,6 +138,20 @@ def test_killed_between_shard_and_rows_or_before_the_shard(tmp_path):
     done = prepare(job, tmp_path)
     after = ShardSet(tmp_path)
     assert done.kept == 2 and sorted((after[k].identity, after[k].time) for k in range(len(after))) == before
+
+
+def test_shards_know_whose_consent_they_need(tmp_path):
+    """The cast needs nobody's, whoever is called like it does, and clips are known by the hashes a consent file holds."""
+    (tmp_path / "in" / "cast-000003").mkdir(parents=True)
+    file = clip(tmp_path / "in" / "cast-000003" / "talk.mp4", frames=9)
+    out = tmp_path / "out"
+    prepare(Prepare(sources=(str(tmp_path / "in"), "cast:1"), size=64, cast_frames=9, min_face=20), out)
+    assert ShardSet(out).identities == ["cast-000000", "cast-000003"] and ShardSet(shards()).real_files() == set()
+    assert ShardSet(out).real_files() == {sha256_of(file)}
+    (out / "clips.jsonl").unlink()  # killed between the shard and its rows
+    assert ShardSet(out).real_files() == {""}
+    prepare(Prepare(sources=(str(tmp_path / "in"), "cast:1"), size=64, cast_frames=9, min_face=20), out)
+    assert ShardSet(out).real_files() == {sha256_of(file)}
 
 
 def test_other_settings_are_refused_in_the_same_folder(tmp_path):
