@@ -20,7 +20,7 @@ from benchmarks.metrics import DEFAULT_METRICS
 from benchmarks.probes import run_probes
 from benchmarks.run import readings
 from benchmarks.table import CLEAN, Problem, Table, read_csv
-from detect.base import DIGITS
+from detect.base import known_as
 from gioconda.core.errors import GiocondaError, UsageError
 from gioconda.core.files import read_rows
 
@@ -92,7 +92,7 @@ def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[d
         )
     for name, card in config.get("cards", {}).items():
         learned = set(card.get("clips", ()))
-        seen = [id_ for id_ in samples if id_[:DIGITS] in learned]
+        seen = [id_ for id_ in samples if known_as(id_) in learned]
         if seen:
             told = f"{name} learned from clips of this set, so its figures say nothing about clips it has not seen"
             problems.append(Problem("learned", told, len(seen), tuple(seen[:3])))

@@ -14,13 +14,16 @@ from typing import Any, Protocol, runtime_checkable
 from gioconda.core.errors import PluginError
 from gioconda.core.types import Footage, Reading, TrackScore
 
-__all__ = ["Abstain", "Card", "Detector", "abstaining", "pool", "reading"]
-
-DIGITS = 12  # of a sha256: two clips out of a million share them by chance with probability 0.002
+__all__ = ["Abstain", "Card", "Detector", "abstaining", "known_as", "pool", "reading"]
 
 
 class Abstain(Exception):
     """A detector declines: the reason in plain words becomes the reading's ``abstained``. Not an error."""
+
+
+def known_as(sha256: str) -> str:
+    """How a card names a clip: 12 hex digits, which two clips out of a million share by chance with probability 0.002."""
+    return sha256[:12]
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Card:
 
     trained_on, limits, licence : plain sentences. evaluated : rows of ``{set, metric, value, low, high, n…}``.
     recipe : the exact command that made the weights. network : the footage leaves this computer when it reads.
-    clips : the clips it learned from, each by the first :data:`DIGITS` hex digits of its sha256.
+    clips : the clips it learned from, as :func:`known_as` names them.
     """
 
     summary: str
@@ -61,7 +64,7 @@ class Card:
 
     def learned(self, sha256: str) -> bool:
         """Whether this very file is among the clips it learned from; a copy encoded anew is not known."""
-        return sha256[:DIGITS] in self.clips
+        return known_as(sha256) in self.clips
 
     def json(self) -> dict[str, Any]:
         """As a plain document."""

@@ -136,6 +136,19 @@ class Calibration:
         low, high = interval(round(share * n), n)
         return share, low, high, n
 
+    def table(self) -> list[dict[str, Any]]:
+        """A row a stratum, ``all`` first: its share of real clips at one score, that which a tenth of all of them reach. It tells how
+        far kinds of clip differ. speaks : whether :meth:`strata` may choose it."""
+        score = float(np.quantile(self.scores["all"], 0.9, method="higher"))
+        rows = []
+        for kind, names in {"all": ("all",), **self.kinds}.items():
+            for name in names:
+                rate, low, high, n = self.false_alarm(score, name) if self.scores[name] else (None, None, None, 0)
+                speaks = kind != "compression" and self.speaks(name)
+                told = {"score": round(score, 4), "false_alarm": rate, "low": low, "high": high}
+                rows.append({"kind": kind, "stratum": name, "clips": n, "speaks": speaks, **told})
+        return rows
+
     def unlike(self, found: Mapping[str, float]) -> str | None:
         """Why a clip lies outside what was calibrated, with the measure and its range; None when it lies inside."""
         say = {

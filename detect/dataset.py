@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.base import DIGITS
+from detect.base import known_as
 from gioconda.core.errors import UsageError
 from gioconda.core.index import Index
 from gioconda.core.types import Label, Sample
@@ -58,7 +58,7 @@ class Clips:
     @property
     def known(self) -> tuple[str, ...]:
         """By what a card says which files a detector learned from."""
-        return tuple(sorted(s.sha256[:DIGITS] for s in self.samples if s.sha256))
+        return tuple(sorted(known_as(s.sha256) for s in self.samples if s.sha256))
 
     @property
     def methods(self) -> Array:

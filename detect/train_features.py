@@ -91,13 +91,13 @@ class Options:
     index: tuple[str, ...]
     out: Path
     detectors: tuple[str, ...] = ("spectrum", "residual", "texture", "dynamics", "ensemble")
-    rungs: tuple[str, ...] = ("clean", "h264-crf32")
-    tests: tuple[str, ...] = ("clean", "h264-crf32", "half-crf23")
+    rungs: tuple[str, ...] = ("clean", "h264-crf32", "half-crf23")
+    tests: tuple[str, ...] = ("clean", "h264-crf32", "half-crf23", "h264-crf40")
     blends: int = 2
     folds: int = 5
     jobs: int = 1
     seed: int = 0
-    name: str = "development footage"
+    name: str = "the given indexes"
     licence: str = "unspecified"
     cache: Path | None = None
     command: str = field(default="", compare=False)

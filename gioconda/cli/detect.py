@@ -23,7 +23,6 @@ from gioconda.cli.common import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from detect.calibrate import Calibration
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -105,25 +104,10 @@ def show(
             "clips": dict(calibration.clips),
             "thresholds": dict(calibration.thresholds),
             "span": dict(calibration.span),
-            "strata": _strata(calibration),
+            "strata": calibration.table(),
         }
     for format, file in parse_outputs(output, json, ("text", "json"), force):
         deliver(j.dumps(document, indent=1) if format == "json" else _card_text(document), file)
-
-
-def _strata(card: Calibration) -> list[dict[str, Any]]:
-    """Each stratum's share of real clips at one score, that which a tenth of all of them reach: how far kinds of clip differ."""
-    import numpy as np
-
-    score = float(np.quantile(card.scores["all"], 0.9, method="higher"))
-    rows = []
-    for kind, names in {"all": ("all",), **card.kinds}.items():
-        for name in names:
-            rate, low, high, n = card.false_alarm(score, name) if card.scores[name] else (None, None, None, 0)
-            speaks = kind != "compression" and card.speaks(name)
-            told = {"score": round(score, 4), "false_alarm": rate, "low": low, "high": high}
-            rows.append({"kind": kind, "stratum": name, "clips": n, "speaks": speaks, **told})
-    return rows
 
 
 _KINDS = {"detail": "detail", "face_px": "face", "side": "picture", "compression": "compression"}
@@ -340,18 +324,21 @@ def train(
         from detect.train_features import Options
         from detect.train_features import train as run
 
+        chosen: dict[str, Any] = {
+            "rungs": tuple(rungs.split(",")) if rungs else None,
+            "tests": tuple(tests.split(",")) if tests else None,
+            "blends": blends,
+            "jobs": jobs,
+        }
         options = Options(
             index=tuple(index),
             out=Path(out),
             detectors=(name,) if name != "ensemble" else ("spectrum", "ensemble"),
-            rungs=tuple((rungs or "clean,h264-crf32,half-crf23").split(",")),
-            tests=tuple((tests or "clean,h264-crf32,half-crf23,h264-crf40").split(",")),
-            blends=2 if blends is None else blends,
-            jobs=jobs or 1,
             seed=settings.seed,
             name=set_name,
             licence=licence,
             command=command,
+            **{key: value for key, value in chosen.items() if value is not None},
         )
         with progress("measuring", len(gather(index)), "clips") as advance:
             figures = run(options, advance)
