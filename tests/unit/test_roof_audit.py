@@ -373,8 +373,10 @@ def test_audit_on_the_command_line(tree, tmp_path):
     assert done.returncode == 4, done.stderr  # one file is no media
     body = json.loads(done.stdout)
     assert body["seen"] == 5 and body["outcome"] == {"policy": [], "incomplete": True, "exit_code": 4}
-    done = subprocess.run([*command, "--require", "trusted"], capture_output=True, text=True, timeout=120)
+    listed = [*command[:4], "--from-file", "-", *command[5:], "--require", "trusted"]
+    done = subprocess.run(listed, input=f"{tree}\n", capture_output=True, text=True, timeout=120)
     assert done.returncode == 3 and "policy: " in done.stderr
+    assert json.loads(done.stdout)["resumed"] == 4
 
 
 @pytest.mark.slow

@@ -334,7 +334,7 @@ def test_an_upload_that_stops_or_goes_away_is_given_up(server, page, monkeypatch
     assert list((page.folder / "files").iterdir()) == []
 
 
-def test_two_quick_interrupts_end_the_page_quietly(tmp_path):
+def test_the_page_listens_here_only_and_two_quick_interrupts_end_it_quietly(tmp_path):
     import signal
     import subprocess
     import sys
@@ -356,6 +356,8 @@ def test_two_quick_interrupts_end_the_page_quietly(tmp_path):
     with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
         line.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
         assert line.recv(100).startswith(b"HTTP/1.1 200")
+    with pytest.raises(OSError):  # another of this computer's addresses: only 127.0.0.1 is listened on
+        socket.create_connection(("127.0.0.2", port), timeout=5)
     for _ in range(2):
         server.send_signal(signal.SIGINT)
         time.sleep(0.05)
