@@ -177,7 +177,7 @@ def forecast(found: Iterable[tuple[Path, Provenance | GiocondaError]]) -> list[E
 
 @dataclass(frozen=True)
 class Drift:
-    """One file whose verdict differs between two reports. gone, new : codes."""
+    """One file whose verdict differs between two reports. gone, new : codes; lists_gone, lists_new : trust lists looked through."""
 
     path: str
     before: str
@@ -186,6 +186,8 @@ class Drift:
     new: tuple[str, ...]
     sdk_before: str
     sdk_after: str
+    lists_gone: tuple[str, ...] = ()
+    lists_new: tuple[str, ...] = ()
 
 
 def drift(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]) -> list[Drift]:
@@ -197,6 +199,7 @@ def drift(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]
         if past is None:
             continue
         was, now = (sorted({str(code.get("code")) for code in item.get("codes", [])}) for item in (past, row))
+        had, has = ([str(name) for name in item.get("trust_lists") or ()] for item in (past, row))
         if past.get("state") != row.get("state") or was != now:
             found.append(
                 Drift(
@@ -207,6 +210,8 @@ def drift(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]
                     tuple(code for code in now if code not in was),
                     str(past.get("sdk", "")),
                     str(row.get("sdk", "")),
+                    tuple(name for name in had if name not in has),
+                    tuple(name for name in has if name not in had),
                 )
             )
     return found

@@ -355,7 +355,7 @@ def drift(
     json: JsonFlag = False,
     force: Force = False,
 ) -> int:
-    """Files whose verdict changed between two reports, with the codes and SDK versions. Exit 3 when there are any.
+    """Files whose verdict changed between two reports, with the codes, SDK versions and trust lists that changed. Exit 3 when there are any.
 
     Example: gioconda provenance drift may.jsonl june.jsonl
     """
@@ -379,11 +379,9 @@ def drift(
         shown = []
         for row in rows:
             changes = [f"-{code}" for code in row.gone] + [f"+{code}" for code in row.new]
-            shown.append(
-                clean(
-                    f"{row.path}: {row.before} → {row.after} {' '.join(changes)} ({row.sdk_before} → {row.sdk_after})"
-                )
-            )
+            lists = [f"- {name}" for name in row.lists_gone] + [f"+ {name}" for name in row.lists_new]
+            why = "; ".join([f"{row.sdk_before} → {row.sdk_after}", *lists])
+            shown.append(clean(f"{row.path}: {row.before} → {row.after} {' '.join(changes)} ({why})"))
         return "\n".join([*shown, f"{len(rows)} verdicts changed"])
 
     _write(outputs, {"text": text, "json": lambda: _json([dataclasses.asdict(row) for row in rows])})

@@ -83,6 +83,7 @@ def test_verify_writes_rows_and_drift_compares_them(shelf, capsys):
     run(capsys, "verify", shelf / "tree", "-o", f"jsonl={shelf / 'two.jsonl'}", "--trust", shelf / "list.pem")
     code, out = run(capsys, "drift", shelf / "one.jsonl", shelf / "two.jsonl")
     assert code == 3 and "valid → trusted" in out and "+signingCredential.trusted" in out
+    assert "; + manifest: list (" in out  # the list is what made the difference
     assert run(capsys, "drift", shelf / "one.jsonl", shelf / "one.jsonl")[0] == 0
 
 
