@@ -147,12 +147,13 @@ def fill_gaps(
             hint="give a clip in which a face is seen",
         )
     seen = np.flatnonzero(found)
-    holes = np.diff(times[seen])
-    if float(holes.max()) > longest:
+    edges = np.concatenate([times[:1], times[seen], times[-1:]])  # before the first and after the last it is away too
+    holes = np.diff(edges)
+    if float(holes.max()) > longest + 1e-6:
         at = int(np.argmax(holes))
         raise MediaError(
-            f"the driver's face is away for {holes[at]:.2f} s from {times[seen[at]]:.2f} s",
-            hint=f"cut the clip there, or allow it with --max-gap {holes[at]:.2f}",
+            f"the driver's face is away for {holes[at]:.2f} s from {edges[at]:.2f} s",
+            hint=f"cut the clip there, or allow it with --max-gap {np.ceil(100 * holes[at] - 1e-4) / 100:.2f}",
         )
     if found.all():
         return points, 0

@@ -169,6 +169,18 @@ def write_sample(
     return record
 
 
+def _footage_of(folder: Path) -> list[Path]:
+    """Shards of a set: what it was made from, and what was prepared into it."""
+    try:
+        named = json.loads((folder / "fakes.json").read_text())["sources"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(
+            "no set around the record", where=str(folder), hint="name the shards: synth fakes SHARDS…"
+        ) from error
+    found = [Path(source) for source in named] + sorted((folder / "shards").glob("*"))
+    return [path for path in found if (path / "shards.json").exists()]
+
+
 def replay(
     record: str | os.PathLike[str], sources: Sequence[str | os.PathLike[str]], heads: TalkingHeads
 ) -> tuple[bool, Frames]:
@@ -176,7 +188,7 @@ def replay(
 
     Parameters
     ----------
-    sources : the shard folders it was made from. heads : a generator with the same weights.
+    sources : the shard folders it was made from; none = those that the set beside the record names, or holds. heads : a generator with the same weights.
 
     Returns
     -------
@@ -199,7 +211,7 @@ def replay(
             "other weights than the record's", where=str(record), hint=f"weights sha256 {recipe.weights_sha256}"
         )
     with tempfile.TemporaryDirectory() as folder:
-        sets = [ShardSet(Path(s)) for s in sources]
+        sets = [ShardSet(Path(s)) for s in sources or _footage_of(Path(record).absolute().parents[1])]
         units = units_of(sets, Path(folder), Fakes(shots=(1,), min_frames=2))
     by_hash = {u.sha256: u for u in units}
     try:

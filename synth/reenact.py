@@ -264,7 +264,7 @@ def _beside(result: Frames, shots: Shots, driver: Driver) -> Frames:
 
 def _around_head(frames: Frames, shots: Shots, job: Reenact) -> Frames:
     """The part of each output frame that shows the head: what a strip of small pictures is looked at for."""
-    if job.frame == "crop" or job.side_by_side:
+    if job.frame == "crop":
         return frames
     corners = align.apply(align.invert(shots.matrices[0]), [(0, 0), (shots.frames.shape[1],) * 2])
     corners = corners * (frames.shape[2] / shots.whole[0].shape[1])
@@ -391,11 +391,10 @@ def reenact(
         marks = smooth(marks, driver.times, job.smoothing)
         rendered = model.render(marks)
         advance(1, note=target.name)
-        frames = _place(rendered, marks, person, job)
-        if job.side_by_side:
-            frames = _beside(frames, person, driver)
+        result = _place(rendered, marks, person, job)
         if job.label:
-            draw_label(frames)
+            draw_label(result)  # before anything stands beside it: the label is of this face, not of the shot's
+        frames = _beside(result, person, driver) if job.side_by_side else result
         how = replace(how, smoothing=job.smoothing)
         claim = _claim(target, job, heads, person, driver, granted, how, filled, getattr(model, "steps", 0))
         marked = job.mark and min(frames.shape[1:3]) >= 64
@@ -410,7 +409,7 @@ def reenact(
         )  # fmt: skip
         shown = None
         if preview:
-            picture = strip(_around_head(frames, person, job), None if job.side_by_side else driver.crops)
+            picture = strip(_around_head(result, person, job), driver.crops)
             if job.label:
                 draw_label(picture[None])
             shown = sign.write_picture(

@@ -242,7 +242,12 @@ def fakes(
     export: Annotated[
         list[str] | None, typer.Option(metavar="LAYOUT=DIR", help="Also write as faceforensics, celeb-df or df40.")
     ] = None,
-    replay: Annotated[Path | None, typer.Option(metavar="RECORD", help="Make one sample again and compare.")] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RECORD", help="Make one sample again and compare; by default from the footage its set names."
+        ),
+    ] = None,
     writers: Annotated[
         int | None, typer.Option(min=1, help="Threads that encode and sign; default one a core, two at least.")
     ] = None,

@@ -110,6 +110,15 @@ def test_short_gaps_are_filled_and_long_ones_refused():
     assert np.array_equal(filled[found], marks[found])
     with pytest.raises(MediaError, match=r"away for 0\.16 s from 0\.16 s"):
         fill_gaps(damaged, found, times, 0.1)
+    late = np.arange(20) > 8  # no face to begin with: what is drawn there stands still, and so is a gap as well
+    with pytest.raises(MediaError, match=r"away for 0\.36 s from 0\.00 s"):
+        fill_gaps(marks, late, times, 0.2)
+    with pytest.raises(MediaError, match=r"away for 0\.36 s from 0\.40 s"):
+        fill_gaps(marks, np.arange(20) < 11, times, 0.2)
+    for step in (0.0401, 0.2, 1 / 30):  # what the message offers is enough
+        with pytest.raises(MediaError) as refused:
+            fill_gaps(damaged, found, np.arange(20) * step, 0.01)
+        assert fill_gaps(damaged, found, np.arange(20) * step, float(str(refused.value.hint).split()[-1]))[1] == 3
     with pytest.raises(MediaError, match="nothing moves"):
         fill_gaps(damaged, np.arange(20) == 4, times)
 

@@ -132,8 +132,9 @@ def test_records_replay_to_the_same_pixels(made):
         kind = json.loads(path.read_text())["recipe"]["kind"]
         if kind not in seen:
             seen.add(kind)
-            same, frames = replay(path, [shards()], HEADS)
-            assert same and frames.shape == (8, 96, 96, 3)
+            for sources in ([shards()], []):  # the set knows what it was made from
+                same, frames = replay(path, sources, HEADS)
+                assert same and frames.shape == (8, 96, 96, 3)
     assert seen == {"self", "cross", "control"}
 
 
@@ -360,6 +361,8 @@ def test_footage_of_another_run_is_not_taken_for_this_one(tmp_path):
         wanted = replace(JOB, sources=(cast,), kinds=("control",), shots=(1,))
         index = make(wanted, tmp_path, HEADS).index
         assert {s.identity for s in Index.read(index)} == {f"cast-{int(n):06d}" for n in cast[5:].split("-")}
+    for record in (tmp_path / "records").iterdir():  # of either run
+        assert replay(record, [], HEADS)[0]
 
 
 def test_a_generator_that_fails_is_a_counted_row(tmp_path):

@@ -129,6 +129,16 @@ def test_the_label_is_on_by_default_and_leaving_it_off_needs_consent(tmp_path):
     assert difference[235:250, 10:60].mean() > 20 and difference[:150].mean() < 2
 
 
+def test_beside_the_shot_and_the_driver_the_label_is_on_the_result(tmp_path):
+    pictures = [
+        reenact(["cast:3/1"], ["cast:4/1"], tmp_path / f"{on}.mp4", HEADS, quick(side_by_side=True, label=on), consent="embedded")
+        for on in (True, False)
+    ]  # fmt: skip
+    on, off = (frames_of(made[0].path).astype(int) for made in pictures)
+    difference = np.abs(on - off).mean((0, 3))[235:250]
+    assert difference[:, 522:572].mean() > 20 and difference[:, :512].mean() < 2
+
+
 def test_the_invisible_mark_is_signed_and_read_back(tmp_path):
     from provenance import marks
 
