@@ -133,12 +133,21 @@ def _done(out: Path, recipe: Recipe) -> dict[str, Any] | None:
         return None
 
 
-def _versions() -> dict[str, str]:
+def _versions(heads: TalkingHeads) -> dict[str, str]:
+    """What else pixels depend on: another torch, or another device, need not draw the same ones bit for bit."""
+    from importlib.metadata import version
+
     import cv2
 
     from gioconda import __version__
 
-    return {"gioconda": __version__, "numpy": np.__version__, "opencv": cv2.__version__}
+    return {
+        "gioconda": __version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "torch": version("torch"),
+        "device": getattr(heads, "device", "cpu"),
+    }
 
 
 def make(
@@ -256,7 +265,7 @@ def _run(
     units: Mapping[tuple[str, str], Unit], out: Path, granted: consents.Consent, signer: Any, writers: int, clock: _Clock,
 ) -> Iterator[tuple[dict[str, Any], str | None]]:  # fmt: skip
     """Read ahead → generate → encode and sign; yields each record, or the reason why there is none."""
-    versions = _versions()
+    versions = _versions(heads)
 
     def load(group: Sequence[Recipe]) -> dict[Any, Clip]:
         clips: dict[Any, Clip] = {}

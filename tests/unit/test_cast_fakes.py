@@ -138,6 +138,16 @@ def test_records_replay_to_the_same_pixels(made):
     assert seen == {"self", "cross", "control"}
 
 
+def test_a_record_says_what_its_pixels_were_made_with(made):
+    import torch
+
+    out, _, _ = made
+    record = json.loads(next((out / "records").iterdir()).read_text())
+    assert record["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert record["versions"]["device"] == "cpu"
+    assert record["recipe"]["seed"] == "0" and {"sha256", "pixels_sha256", "landmarks_sha256", "essence"} < set(record)
+
+
 def test_a_replay_with_other_footage_or_weights_is_refused(made, tmp_path):
     out, _, _ = made
     path = next(p for p in sorted((out / "records").glob("*.json")) if '"cross"' in p.read_text())
