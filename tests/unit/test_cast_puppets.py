@@ -53,6 +53,13 @@ def test_a_take_is_the_same_at_any_rate():
     assert np.abs(often.landmarks[::10] - seldom.landmarks).max() < 0.01 < np.ptp(often.landmarks, 0).max()
 
 
+def test_a_take_is_the_same_at_any_size():
+    large, small = (perform(7, 9, frames=2, size=size) for size in (512, 64))
+    assert large.frames.shape == (2, 512, 512, 3) and np.abs(large.landmarks / 8 - small.landmarks).max() < 0.01
+    shrunk = large.frames.reshape(2, 64, 8, 64, 8, 3).mean((2, 4))
+    assert np.corrcoef(shrunk.ravel(), small.frames.ravel())[0, 1] > 0.95
+
+
 def test_identity_and_motion_are_seeded_apart():
     base, other_face, other_take = (perform(i, m, frames=6, size=96) for i, m in ((1, 2), (8, 2), (1, 3)))
     # The same take of another person: the head turns the same way, the face is another.
