@@ -8,6 +8,7 @@ learned nothing. Detectors are handed in by the caller, since this package does 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from gioconda.core.errors import UsageError
 from gioconda.core.files import sha256_of
 from gioconda.core.types import Footage
 from synth import consent as consents
-from synth import measures
+from synth import measures, perceptual
 from synth.fakes_plan import Fakes, Unit, held_out, held_rows, read_part, shot_rows, units_of
 from synth.generators import CopyGenerator, TalkingHeads, WarpGenerator
 from synth.measures import Figure
@@ -29,7 +30,7 @@ __all__ = ["Cell", "Evaluation", "evaluate", "grid", "sign_grid", "text"]
 
 DETECTOR_CRF = 18  # as `synth fakes` encodes by default
 Frames = NDArray[np.uint8]
-Judge = Callable[[Footage], float | None]
+Judge = Callable[[Footage], float | str]  # a score, or why there is none
 Embed = Callable[[Frames, NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -137,7 +138,7 @@ def evaluate(
     Parameters
     ----------
     shards : folders of people the model has not seen. shots : T. frames : held out of each take. people : most; 0 = all.
-    detectors : name → function of a footage that gives a raw score or None; each gets an AUC of generated against real clips.
+    detectors : name → function of a footage that gives a raw score, or says why not; each gets an AUC of generated against real clips.
     listed : a test list (VoxCeleb's, or any text naming identities or clips). embedding : a name and a function of frames and
     landmarks, for CSIM and the distances between sets; dlib's by default.
 
@@ -197,7 +198,7 @@ def evaluate(
                 a, b = ([inception(x).astype(np.float64) for x in y] for y in ([p.frames for p in persons], drawn))
                 figures.append(measures.set_figure("fid-inception2048", a, b, measures.frechet))
                 figures.append(measures.set_figure("kid-inception2048", a, b, measures.kid))
-            figures += _auc_figures(persons, drawn, mark, detectors or {}, real_scores, seed)
+            figures += _auc_figures(persons, drawn, mark, detectors or {}, real_scores, seed, absent)
             cells.append(Cell(rival.name, mode, count, tuple(figures)))
             pictures.append((f"{rival.name} {mode} T={count}".replace("  ", " "), [d[len(d) // 2] for d in drawn]))
     protocol = {
@@ -210,6 +211,7 @@ def evaluate(
         "landmarker": mark.name,
         "csim": f"cosine of {known_as} embeddings of paired frames (dlib128: strangers come out near 0.8)",
         "fid, kid": f"over {known_as} embeddings of {heads.size} px crops; the embedding's own aligned chip, bilinear",
+        **({"fid, kid of inception2048": f"{heads.size} px crops, {perceptual.RESIZE}"} if inception else {}),
         "intervals": "95 %, over people: percentile bootstrap; for fid and kid jackknife",
         "frames_are": f"as generated, before any codec; detectors see both kinds through H.264 at CRF {DETECTOR_CRF}",
         "footage_sha256": sorted(p.unit.sha256 for p in persons),
@@ -222,7 +224,6 @@ def evaluate(
 def _stored(absent: dict[str, str]) -> tuple[Any, Any]:
     """LPIPS and Inception features where the store has their networks; else None, and why in ``absent``."""
     from gioconda.core.errors import WeightsError
-    from synth import perceptual
 
     found = []
     for name, make in (("lpips-alex", perceptual.lpips), ("fid-inception2048", perceptual.inception)):
@@ -289,7 +290,7 @@ def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:
 
 def _auc_figures(
     persons: Sequence[_Person], drawn: Sequence[Frames], mark: Any, detectors: Mapping[str, Judge],
-    real: Mapping[str, Sequence[float | None]], seed: int,
+    real: Mapping[str, Sequence[float | str]], seed: int, absent: dict[str, str],
 ) -> list[Figure]:  # fmt: skip
     if not detectors:
         return []
@@ -297,9 +298,15 @@ def _auc_figures(
     figures = []
     for name, judge in detectors.items():
         pairs = [(r, judge(f)) for r, f in zip(real[name], footages, strict=True)]
-        both = np.array([(r, m) for r, m in pairs if r is not None and m is not None], np.float64).reshape(-1, 2)
+        why = [said for pair in pairs for said in pair if isinstance(said, str)]
+        both = np.array([p for p in pairs if not any(isinstance(said, str) for said in p)], np.float64).reshape(-1, 2)
         label, share = f"auc/{name}", len(both) / max(len(pairs), 1)
         if len(both) < 2:
+            seconds = np.median([f.duration for f in footages])
+            most = Counter(why).most_common(1)
+            absent[label] = (
+                f"{most[0][0] if most else 'fewer than two clips'} (clips of {seconds:.1f} s; --frames sets how long)"
+            )
             figures.append(
                 Figure(label, float("nan"), float("nan"), float("nan"), len(both), len(pairs), "down", share)
             )

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from gioconda.core import weights
 from gioconda.core.errors import WeightsError
 
-__all__ = ["ALEXNET", "INCEPTION", "inception", "lpips"]
+__all__ = ["ALEXNET", "INCEPTION", "RESIZE", "inception", "lpips"]
 
 Frames = NDArray[np.uint8]
 ALEXNET, INCEPTION = "lpips-alexnet", "inception-fid"  # names in the store
+RESIZE = "resized to 299 px, bilinear, without antialiasing"  # as the evaluation records it
 BATCH = 16
 # AlexNet's convolutions by torchvision index, and the slice LPIPS puts each in.
 _SLICES = {0: 1, 3: 2, 6: 3, 8: 4, 10: 5}

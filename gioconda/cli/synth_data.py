@@ -383,7 +383,7 @@ def evaluate(
 
 
 def _judges(names: str):  # type: ignore[no-untyped-def]
-    """Detectors as functions of a footage (a raw score, or None where they abstain or fail), and why others could not be loaded.
+    """Detectors as functions of a footage (a raw score, or why they abstain or fail), and why others could not be loaded.
 
     ``all`` are those that come with their weights, and those that plugins brought; a name that was asked for must load.
     """
@@ -392,7 +392,11 @@ def _judges(names: str):  # type: ignore[no-untyped-def]
     from gioconda.core.errors import GiocondaError
 
     def judge(detector):  # type: ignore[no-untyped-def]
-        return lambda footage: run(detector, footage).score
+        def score(footage):  # type: ignore[no-untyped-def]
+            reading = run(detector, footage)
+            return reading.score if reading.score is not None else reading.abstained
+
+        return score
 
     if names != "all":
         chosen = [] if names in ("", "none") else names.split(",")

@@ -105,7 +105,7 @@ def thumbnails(frames, landmarks):
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    judged = {"bright": lambda footage: float(footage.frames.mean()), "mute": lambda footage: None}
+    judged = {"bright": lambda footage: float(footage.frames.mean()), "mute": lambda footage: "nothing to go by"}
     return evaluate(
         [shards()], WarpGenerator(size=96), tmp_path_factory.mktemp("evaluation"), shots=(1,), modes=("ff",), frames=2,
         people=3, detectors=judged, embedding=("thumbnail", thumbnails),
@@ -125,11 +125,28 @@ def test_the_protocol_on_baselines(found):
     assert grid.shape[0] > 3 * 128 and grid.shape[1] == 3 * 128
     shown = text(result)
     assert "3 people" in shown and "not computed: lpips" in shown and "not assessed" in shown
+    assert (
+        "not computed: auc/mute: nothing to go by (clips of 0.0 s; --frames" in shown
+        and "auc/bright" not in result.absent
+    )
     document = result.as_dict()
     assert document["schema"] == "gioconda.evaluate/1" and document["protocol"]["held_out_frames"] == 2
     import json
 
     assert "NaN" not in json.dumps(document, allow_nan=False)
+
+
+def test_with_their_weights_lpips_and_fid_are_measured_and_the_resize_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr("synth.perceptual.lpips", lambda: lambda real, made: np.full(len(made), 0.25))
+    monkeypatch.setattr("synth.perceptual.inception", lambda: lambda frames: thumbnails(frames, None))
+    result, _ = evaluate(
+        [shards()], CopyGenerator(size=96), tmp_path, shots=(1,), modes=("ff",), frames=2, people=2, baselines=False,
+        embedding=("thumbnail", thumbnails),
+    )  # fmt: skip
+    figures = {f.name: f for f in result.cells[0].figures}
+    assert figures["lpips-alex"].value == 0.25 and figures["fid-inception2048"].value > 0
+    assert figures["kid-inception2048"].n == 2 and set(result.absent) == {"user study"}
+    assert "299 px, bilinear" in result.protocol["fid, kid of inception2048"]
 
 
 def test_the_grid_is_signed(found, tmp_path):
