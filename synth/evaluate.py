@@ -380,9 +380,8 @@ def text(found: Evaluation) -> str:
         row = [cell.generator, cell.mode or "-", str(cell.shots)]
         for f in cell.figures:
             low_coverage = f" ({f.coverage:.0%} covered)" if f.coverage < 0.995 else ""
-            row.append(
-                f"{f.value:.4g} [{f.low:.4g}, {f.high:.4g}]{low_coverage}" if np.isfinite(f.value) else "not assessed"
-            )
+            interval = f"[{f.low:.4g}, {f.high:.4g}]" if np.isfinite(f.low) else "(no interval)"
+            row.append(f"{f.value:.4g} {interval}{low_coverage}" if np.isfinite(f.value) else "not assessed")
         rows.append(row)
     widths = [max(len(r[c]) for r in rows) for c in range(len(head))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -163,15 +163,16 @@ def bootstrap(
     """95 % percentile interval of a statistic over people drawn with replacement.
 
     statistic : takes the drawn people's numbers (people,), returns a float; rounds in which it is not finite are left out.
+    NaN where there is none: one person, or the same value in every round (clips told apart without a mistake).
     """
     if people < 2:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     values = np.array([statistic(rng.integers(0, people, people)) for _ in range(rounds)])
     values = values[np.isfinite(values)]
-    return (
-        (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))) if len(values) else (float("nan"),) * 2
-    )
+    if not len(values) or np.ptp(values) == 0:  # the same in every round says nothing of people not drawn
+        return float("nan"), float("nan")
+    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
 
 
 def mean_figure(name: str, groups: Sequence[Array], better: str, seed: int = 0) -> Figure:

@@ -92,6 +92,8 @@ def test_intervals_are_over_people_and_frames_without_a_face_lower_the_coverage(
     # A thousand frames of two people are two people: the interval is as wide as they are apart.
     wide = measures.mean_figure("x", [np.full(500, 0.0), np.full(500, 1.0)], "up")
     assert (wide.low, wide.high) == (0.0, 1.0)
+    same = measures.mean_figure("x", [np.ones(2)] * 3, "up")
+    assert same.value == 1 and np.isnan(same.low) and np.isnan(same.high), "[1, 1] would claim to know of others"
     none = measures.mean_figure("x", [np.array([np.nan])], "up")
     assert np.isnan(none.value) and none.coverage == 0
 
@@ -133,6 +135,7 @@ def test_the_protocol_on_baselines(found):
     assert document["schema"] == "gioconda.evaluate/1" and document["protocol"]["held_out_frames"] == 2
     import json
 
+    assert "nan" not in shown
     assert "NaN" not in json.dumps(document, allow_nan=False)
 
 
