@@ -49,6 +49,13 @@ def _heads(generator: str, model: Path | None, size: int | None = None):  # type
     return load(generator, model=model, device=device())
 
 
+def _tunable(generator: str, steps: object) -> None:
+    from gioconda.core.errors import UsageError
+
+    if generator in ("warp", "copy") and steps not in (None, "0"):
+        raise UsageError(f"{generator} is not tuned", where="--steps", hint="leave it out, or --generator few-shot")
+
+
 def prepare(
     sources: Annotated[list[str], typer.Argument(help="Folders, .csv lists, or cast:N for puppets.")],
     out: Annotated[Path, typer.Option("--out", help="The folder of shards.")],
@@ -182,6 +189,7 @@ def reenact(
         most_shots=max_shots, frame=frame, side=side, side_by_side=side_by_side, label=label, mark=mark, audio=audio,
         start=start, seconds=seconds, crf=crf, seed=settings.seed, landmarker=landmarker,
     )  # fmt: skip
+    _tunable(generator, steps)
     with progress("reenacting", 1 + 2 * len(drive), "steps") as advance:
         made = run(
             shots, drive, out, heads, job, consent=consent, preview=preview, save_tracks=save_tracks,
@@ -289,6 +297,7 @@ def fakes(
         crf=_numbers(crf, "--crf"), regions=tuple(regions.split(",")), frames=frames, min_frames=min_frames,
         people=people, drivers=drivers, adapt=adapt, splits=shares, seed=settings.seed, mark=mark,
     )  # fmt: skip
+    _tunable(generator, steps)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     bar = _Bar("making", "clips")
     with bar:
@@ -359,6 +368,7 @@ def evaluate(
     from synth.shards import ShardSet
 
     wanted = parse_outputs(output, json, ("text", "json"), force)
+    _tunable(generator, steps)
     for name in ("evaluation.json", "grid.jpg"):
         refuse_overwrite(out / name, force)
     seen = {file for folder in shards for file in ShardSet(folder).real_files()}

@@ -142,6 +142,9 @@ synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --face 0 | 2 | 
 synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --driver-face 0 | 2 | --driver-face: puppets
 synth reenact --generator warp --shots cast:1/1 --drive camera:0 --start 3 | 2 | --start: a camera has no past
 synth fakes cast:2 --generator warp --modes ff --steps 3 | 2 | --steps: mode ff is not tuned
+synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --steps 3 | 2 | --steps: warp is not tuned
+synth fakes cast:2 --generator warp --steps 3 | 2 | --steps: warp is not tuned
+synth evaluate cast:2 --generator copy --steps 3 | 2 | --steps: copy is not tuned
 synth fakes cast:2 --generator warp --kinds cross --regions face | 2 | --regions: the region face
 synth reenact --generator warp --consent embedded --shots cast:1/1 --drive cast:2/1 --out x.txt | 2 | gioconda: x.txt: h264 is not written to .txt
 synth reenact --generator warp --consent embedded --shots cast:1/1 --drive cast:2/1 --out x.mkv | 2 | gioconda: x.mkv: this container cannot carry
