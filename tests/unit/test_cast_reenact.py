@@ -377,21 +377,29 @@ def test_settings_that_mean_nothing():
         load_shots(["cast:seven"], 128)
 
 
-@pytest.mark.slow
 def test_a_gpu_draws_in_batches_of_one_size():
     """What was tuned on a device is drawn on it; a clip's pixels must not depend on how many frames stand beside it."""
+    from typing import ClassVar
+
     from synth.reenact import _Sitter
 
     seen = []
 
     class Model:
+        facts: ClassVar = {"steps": 7}
+
         def render(self, landmarks, **options):
             seen.append((len(landmarks), options))
             return landmarks[:, 0, :1]
 
     marks = np.arange(40, dtype=np.float32)[:, None, None].repeat(68, 1).repeat(2, 2)
-    drawn = _Sitter(Model(), "cuda:1").render(marks)
-    assert seen == [(64, {"device": "cuda:1", "batch": 32})] and drawn[:, 0].tolist() == list(range(40))
+    sitter = _Sitter(Model(), "cuda:1")
+    drawn = sitter.render(marks)
+    assert (
+        sitter.steps == 7
+        and seen == [(64, {"device": "cuda:1", "batch": 32})]
+        and drawn[:, 0].tolist() == list(range(40))
+    )
     assert len(_Sitter(Model(), "cpu").render(marks)) == 40 and seen[1] == (40, {})
 
 
