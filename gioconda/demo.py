@@ -381,8 +381,8 @@ def check(stage: Stage) -> dict[str, Any]:
     for name, path in (("portrait", portrait), ("fake", fake), ("control", control), ("tampered", tampered)):
         stage.say(f"  {name}")
         report = examiner.examine(path, title=name, command=f"gioconda check {path.name}")
+        seen = view(report)
         if path is portrait:
-            seen = view(report)
             told = {"credential": seen.credential, "tree": [_kept(stage, node) for node in seen.tree]}
         write_text(folder / f"{name}.html", render.html(report))
         write_text(folder / f"{name}.json", render.json(report))
@@ -390,7 +390,8 @@ def check(stage: Stage) -> dict[str, Any]:
             {
                 "name": name,
                 "state": str(report.provenance.state),
-                "level": str(report.verdict.level),
+                "state_text": seen.state_text,
+                "level_text": seen.level_text,
                 "page": f"check/{name}.html",
             }
         )

@@ -74,6 +74,9 @@ def test_the_whole_story_in_small(tmp_path):
     told = {p.name: json.loads(p.read_text()) for p in page.parent.glob("chapter-*.json")}
     states = {row["name"]: row["state"] for row in told["chapter-7.json"]["reports"]}
     assert states == {"portrait": "trusted", "fake": "trusted", "control": "trusted", "tampered": "invalid"}
+    assert (
+        "signed with a development key" in text and "<td>no-strong-signal" not in text and "VGG19 and VGGFace" in text
+    )
     # Two people on either side of the split: four controls, four of themselves, and four across.
     assert told["chapter-4.json"]["labels"] == {"fake": 8, "real": 4}
     # Four people cannot carry an AUC with an interval: the figure is refused, not made up.
