@@ -194,7 +194,9 @@ def make(
     with _one_at_a_time(folder):
         sets = _shards(job, folder, heads.size, jobs)
         units = units_of(sets, folder, job)
-    seen = {file for u in units for file in sets[u.shards].real_files([(u.identity, u.source)])}
+    seen: set[str] = set()
+    for number, shards in enumerate(sets):
+        seen |= shards.real_files([(u.identity, u.source) for u in units if u.shards == number])
     granted = consents.require(consent if consent is not None or seen else "embedded", "fakes", sorted(seen))
     recipes = plan(units, job, heads)
     if not recipes:
@@ -209,9 +211,11 @@ def make(
     by_source = {(u.identity, u.source): u for u in units}
     chosen = signer or signers.default()
     made: list[dict[str, Any]] = []
-    _log(
-        heads, granted, [r for group in mine for r in group], [there[r.id] for g in people for r in g if r.id in there]
-    )
+    finished = [there[r.id] for group in people for r in group if r.id in there]
+    # Finished samples that no row names are those of a run that was killed.
+    named = {digest for row in consents.check_log()[0] for digest in row["outputs"]} if finished else set()
+    unnamed = [record for record in finished if record["sha256"] not in named]
+    _log(heads, granted, [r for group in mine for r in group], unnamed)
     try:
         for record, error in _run(
             mine, heads, sets, by_source, folder, granted, chosen, writers or max(2, cores()), clock
@@ -236,9 +240,7 @@ def make(
 def _log(
     heads: TalkingHeads, granted: consents.Consent, wanted: Sequence[Recipe], records: Sequence[Mapping[str, Any]]
 ) -> None:
-    """A row of what is about to be made, and of finished samples that no row names: those of this run, or of one that was killed."""
-    named = {digest for row in consents.check_log()[0] for digest in row["outputs"]} if records else set()
-    records = [record for record in records if record["sha256"] not in named]
+    """A row of what is about to be made, and of finished samples that no row names yet."""
     if wanted or records:
         consents.log(
             "fakes",

@@ -196,7 +196,9 @@ class ShardSet:
 
         ``""`` stands for a file that ``clips.jsonl`` does not name.
         """
-        real = [source for identity, source in units or self.units if not _is_drawn(identity, source)]
+        real = [
+            source for identity, source in (self.units if units is None else units) if not _is_drawn(identity, source)
+        ]
         known = {row["clip"]: row.get("sha256", [""]) for row in read_rows(self.folder / "clips.jsonl")} if real else {}
         return {digest for source in real for digest in known.get(source, [""])}
 
