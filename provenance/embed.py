@@ -21,7 +21,7 @@ from provenance import streams
 if TYPE_CHECKING:
     import c2pa
 
-__all__ = ["LEAF", "Chunks", "Layout", "plan", "sign"]
+__all__ = ["LEAF", "Box", "Chunks", "Layout", "boxes_of", "plan", "sign"]
 
 LEAF = 2**20  # bytes of media in one leaf of the hash tree: what a reader must hold at a time
 _PER_LEAF = 40  # bytes of the credential that one leaf takes, rounded up
@@ -36,7 +36,9 @@ _OTHER_OFFSETS = (b"mvex", b"iloc", b"saio", b"cmov", b"rmra")
 
 
 @dataclass(frozen=True)
-class _Box:
+class Box:
+    """One box of ISO media where it lies in the file."""
+
     kind: bytes
     start: int
     header: int  # bytes
@@ -47,7 +49,7 @@ class _Box:
 class Layout:
     """The boxes of a plain MP4 or MOV, ``ftyp`` first; tables : where in ``moov`` the chunk offsets are, as (dtype, begin, end)."""
 
-    boxes: tuple[_Box, ...]
+    boxes: tuple[Box, ...]
     moov: bytes
     tables: tuple[tuple[str, int, int], ...]
 
@@ -94,18 +96,30 @@ def _chunks(file: IO[bytes], end: int) -> Chunks | None:
     return Chunks(end) if at == end and end + _MOST_ROOM < 2**32 else None
 
 
-def _boxes(file: IO[bytes], end: int) -> Layout | None:
-    boxes, at = [], 0
-    while at < end:
+def boxes_of(file: IO[bytes], end: int) -> Iterator[Box]:
+    """The topmost boxes of ISO media, as they are written: the last may claim more than the file has, or no size at all."""
+    at = 0
+    while at + 8 <= end:
         file.seek(at)
         head = file.read(16)
-        size, kind, header = int.from_bytes(head[:4], "big"), head[4:8], 8
+        size, header = int.from_bytes(head[:4], "big"), 8
         if size == 1:
             size, header = int.from_bytes(head[8:16], "big"), 16
-        if len(head) < 8 or size < header or at + size > end or kind not in _PLAIN:
-            return None
-        boxes.append(_Box(kind, at, header, size))
+        yield Box(head[4:8], at, header, size)
+        if size < header:  # to the end of the file, or not a box at all
+            return
         at += size
+
+
+def _boxes(file: IO[bytes], end: int) -> Layout | None:
+    boxes, at = [], 0
+    for box in boxes_of(file, end):
+        if box.size < box.header or box.kind not in _PLAIN:
+            return None
+        boxes.append(box)
+        at += box.size
+    if at != end:
+        return None
     kinds = [box.kind for box in boxes]
     if kinds[:1] != [b"ftyp"] or kinds.count(b"ftyp") != 1 or kinds.count(b"moov") != 1 or kinds.count(b"mdat") != 1:
         return None  # of several media boxes the SDK signs the leaves in any order, and refuses all but one

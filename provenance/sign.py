@@ -322,19 +322,11 @@ def _verify(path: Path, anchors: engine.Anchors, manifest: bytes | None, final: 
 
 def _in_leaves(path: Path) -> bool:
     """Whether to hash media in leaves: large MP4s with one media box. With several the SDK signs what it then refuses."""
-    if path.stat().st_size <= LARGE:
+    size = path.stat().st_size
+    if size <= LARGE:
         return False
-    boxes = 0
     with open(path, "rb") as file:
-        while len(head := file.read(16)) >= 8:
-            size = int.from_bytes(head[:4], "big")
-            boxes += head[4:8] == b"mdat"
-            if size == 1:
-                size = int.from_bytes(head[8:16], "big")
-            if size < 8:  # to the end of the file, or not a box at all
-                break
-            file.seek(size - len(head), os.SEEK_CUR)
-    return boxes == 1
+        return sum(box.kind == b"mdat" for box in embed.boxes_of(file, size)) == 1
 
 
 def _add_ingredient(builder: Any, index: int, item: Any) -> None:

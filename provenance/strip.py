@@ -8,6 +8,7 @@ the picture's parts are written down, an empty box of the same size takes its pl
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import struct
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from gioconda.core.errors import CredentialError, MediaError, UsageError
 from gioconda.core.files import atomic_path, refuse_overwrite
 from gioconda.core.types import ProvenanceState
+from provenance.embed import boxes_of
 
 __all__ = ["strip"]
 
@@ -137,12 +139,12 @@ def _png(data: bytes) -> bytes:
 
 def _boxes(data: bytes) -> bytes:
     """Make the ``uuid`` box of AVIF and HEIF a free one of the same size: what stands after it stays where it is."""
-    out, at = bytearray(data), 0
-    while at + 8 <= len(data):
-        length = struct.unpack_from(">I", data, at)[0]
-        if data[at + 4 : at + 8] == b"uuid" and data[at + 8 : at + 24] == _C2PA_BOX and length >= 24:
-            out[at + 4 : at + length] = b"free" + bytes(length - 8)
-        at += max(length, 8)
+    out = bytearray(data)
+    for box in boxes_of(io.BytesIO(data), len(data)):
+        begin, end = box.start + box.header, box.start + box.size
+        if box.kind == b"uuid" and data[begin : begin + 16] == _C2PA_BOX and begin + 16 <= end <= len(data):
+            out[box.start + 4 : box.start + 8] = b"free"
+            out[begin:end] = bytes(end - begin)
     return bytes(out)
 
 
