@@ -6,7 +6,13 @@ CAWG identity assertion (1.2 and 1.3, § status codes), and what the SDK emits b
 
 from __future__ import annotations
 
-__all__ = ["CODES", "OURS", "explain", "sentence"]
+from collections.abc import Mapping
+from typing import Any
+
+from gioconda.core.types import Code
+from provenance import sanitise
+
+__all__ = ["CODES", "OURS", "explain", "reported", "sentence", "told"]
 
 _SIGNER = {
     "signingCredential.trusted": "The signing certificate leads to an authority on one of the trust lists given.",
@@ -282,6 +288,17 @@ _FAMILIES = {
 def explain(code: str) -> str | None:
     """The sentence for a code, exactly as written; None when there is none (see :func:`sentence`)."""
     return CODES.get(code)
+
+
+def told(code: str, kind: str = "policy", *, where: str = "") -> Code:
+    """A code of ours with its sentence."""
+    return Code(code, kind, sentence(code), where)
+
+
+def reported(item: Mapping[str, Any], kind: str) -> Code:
+    """A finding as the SDK reports it: code and place come out of the file, and are made safe to show."""
+    code = str(item.get("code"))
+    return Code(sanitise.text(code, 120), kind, sentence(code), sanitise.text(item.get("url", ""), 200))
 
 
 def sentence(code: str) -> str:

@@ -39,12 +39,8 @@ def tree(found: Opened, *, thumbnails: bool = True) -> tuple[tuple[IngredientNod
     flags = list(dict.fromkeys(walk.flags))
     everything = set(found.document.get("manifests") or {})
     if everything - walk.seen - {str(found.document.get("active_manifest"))}:
-        flags.append(_flag(UNREFERENCED))
+        flags.append(codes.told(UNREFERENCED))
     return nodes, flags, tuple(dict.fromkeys(walk.sources))
-
-
-def _flag(code: str, where: str = "") -> Code:
-    return Code(code, "policy", codes.sentence(code), where)
 
 
 def _failures(block: Any) -> list[Code]:
@@ -52,13 +48,12 @@ def _failures(block: Any) -> list[Code]:
     if not isinstance(block, Mapping):
         return []
     listed = block.get("failure")
-    found = []
-    for item in listed if isinstance(listed, list) else []:
-        code = str(item.get("code")) if isinstance(item, Mapping) else ""
-        if code and code not in policy.TOLERATED:  # those say nothing about the bytes; not a failure to flag
-            where = sanitise.text(item.get("url", ""), 200)
-            found.append(Code(sanitise.text(code, 120), "failure", codes.sentence(code), where))
-    return found
+    # What is tolerated says nothing about the bytes: not a failure to flag.
+    return [
+        codes.reported(item, "failure")
+        for item in (listed if isinstance(listed, list) else [])
+        if isinstance(item, Mapping) and str(item.get("code")) not in {"", *policy.TOLERATED}
+    ]
 
 
 class _Walk:
@@ -91,7 +86,7 @@ class _Walk:
         nodes = []
         for item in listed:
             if self.left <= 0 or depth >= DEPTH:
-                self.flags.append(_flag(UNREAD))  # or a broken one could be put behind many sound ones
+                self.flags.append(codes.told(UNREAD))  # or a broken one could be put behind many sound ones
                 break
             if isinstance(item, Mapping):
                 self.left -= 1
@@ -113,10 +108,10 @@ class _Walk:
         failures += self.deltas.get(f"{path[-1]}/{item.get('label', '')}", [])
         failures = list(dict.fromkeys(failures))
         if failures:
-            self.flags.append(_flag(FAILURE, title))
+            self.flags.append(codes.told(FAILURE, where=title))
         relationship = str(item.get("relationship") or "")
         if relationship == "parentOf" and not label:
-            self.flags.append(_flag(UNSIGNED_PARENT, title))
+            self.flags.append(codes.told(UNSIGNED_PARENT, where=title))
         children: tuple[IngredientNode, ...] = ()
         if isinstance(manifest, Mapping) and label not in path:
             self.seen.add(label)

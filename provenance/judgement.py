@@ -25,18 +25,8 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
     results = document.get("validation_results")
     top = results.get("activeManifest") if isinstance(results, Mapping) else None
     if not active or not isinstance(top, Mapping):
-        code = "gioconda.state.contradiction"
-        return unreadable("the SDK gives no findings", Code(code, "policy", codes.sentence(code)))
-    listed = [
-        Code(
-            sanitise.text(item.get("code"), 120),
-            kind,
-            codes.sentence(str(item.get("code"))),
-            sanitise.text(item.get("url", ""), 200),
-        )
-        for key, kind in _KINDS
-        for item in _list(top.get(key))
-    ]
+        return unreadable("the SDK gives no findings", codes.told("gioconda.state.contradiction"))
+    listed = [codes.reported(item, kind) for key, kind in _KINDS for item in _list(top.get(key))]
     extra = list(extra)
     if extra:  # asked online: what the SDK says about not having asked no longer holds
         listed = [code for code in listed if code.code != "signingCredential.ocsp.skipped"] + extra
@@ -61,15 +51,13 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         broken.append(policy.Finding("gioconda.signer.revokedByIssuer", ProvenanceState.INVALID))
     state = policy.decide(document, broken)
     if state is None or (state == ProvenanceState.TRUSTED and trust.named(uri) is None):
-        code = "gioconda.state.contradiction"
-        return unreadable(
-            "the SDK's state contradicts its findings", *listed, Code(code, "policy", codes.sentence(code))
-        )
+        told = codes.told("gioconda.state.contradiction")
+        return unreadable("the SDK's state contradicts its findings", *listed, told)
     tree, flags, inherited = ingredients.tree(found, thumbnails=thumbnails)
     development = bool(chain) and keys.is_development(chain[0])
     ours = [finding.as_code() for finding in broken] + flags
     if development:
-        ours.append(Code("gioconda.signer.development", "policy", codes.sentence("gioconda.signer.development")))
+        ours.append(codes.told("gioconda.signer.development"))
     actions, sources = _actions(active)
     sources = tuple(dict.fromkeys((*sources, *inherited)))
     return Provenance(

@@ -157,10 +157,6 @@ def _body(pieces: Iterable[bytes], limits: Limits, end: float, url: str) -> byte
     return bytes(body)
 
 
-def _code(name: str, kind: str) -> Code:
-    return Code(name, kind, codes.sentence(name))
-
-
 def revocation(
     chain: list[x509.Certificate], *, limits: Limits = DEFAULT, resolve: Resolver = _addresses
 ) -> Code | None:
@@ -195,11 +191,11 @@ def revocation(
         )
         return _answer(ocsp.load_der_ocsp_response(body), leaf, issuer)
     except (CredentialError, ValueError):
-        return _code("signingCredential.ocsp.inaccessible", "informational")
+        return codes.told("signingCredential.ocsp.inaccessible", "informational")
 
 
 def _answer(response: Any, leaf: x509.Certificate, issuer: x509.Certificate) -> Code:
-    unreached = _code("signingCredential.ocsp.inaccessible", "informational")
+    unreached = codes.told("signingCredential.ocsp.inaccessible", "informational")
     if response.response_status != ocsp.OCSPResponseStatus.SUCCESSFUL or response.serial_number != leaf.serial_number:
         return unreached
     now = datetime.datetime.now(datetime.UTC)
@@ -209,10 +205,10 @@ def _answer(response: Any, leaf: x509.Certificate, issuer: x509.Certificate) -> 
     if not _signed_by(response, issuer):
         return unreached
     if response.certificate_status == ocsp.OCSPCertStatus.REVOKED:
-        return _code("signingCredential.ocsp.revoked", "failure")
+        return codes.told("signingCredential.ocsp.revoked", "failure")
     if response.certificate_status == ocsp.OCSPCertStatus.GOOD:
-        return _code("signingCredential.ocsp.notRevoked", "success")
-    return _code("signingCredential.ocsp.unknown", "failure")
+        return codes.told("signingCredential.ocsp.notRevoked", "success")
+    return codes.told("signingCredential.ocsp.unknown", "failure")
 
 
 def _signed_by(response: Any, issuer: x509.Certificate) -> bool:

@@ -55,7 +55,7 @@ class Finding:
     where: str = ""
 
     def as_code(self) -> Code:
-        return Code(self.code, "policy", codes.sentence(self.code), self.where)
+        return codes.told(self.code, where=self.where)
 
 
 def actions_of(manifest: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], bool]]:

@@ -83,8 +83,7 @@ def _fetched(
     try:
         store = online.fetch(found.codes[0].where)
     except CredentialError as error:
-        code = "gioconda.remote.refused"
-        refused = Code(code, "policy", codes.sentence(code), sanitise.text(error))
+        refused = codes.told("gioconda.remote.refused", where=sanitise.text(error))
         return replace(found, codes=(*found.codes, refused))
     with opened(path, trust.anchors, manifest=store, fragments=fragments) as again:
         if isinstance(again, Opened):

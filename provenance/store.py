@@ -198,9 +198,8 @@ def _refused(message: str) -> Provenance:
     """The SDK's refusal to open a file, as a state and a reason."""
     remote = _REMOTE.match(message)
     if remote:
-        code = "gioconda.remote.notFetched"
         where = sanitise.text(remote.group(1) or "", 2000)
-        return unreadable(NOT_FETCHED, Code(code, "policy", codes.sentence(code), where))
+        return unreadable(NOT_FETCHED, codes.told("gioconda.remote.notFetched", where=where))
     if _unsupported(message):
         return unreadable(UNSUPPORTED)
     return unreadable(f"not readable as media or as a credential: {message}")

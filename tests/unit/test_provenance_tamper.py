@@ -191,6 +191,8 @@ def test_laundering_through_an_edit_keeps_the_tampered_parent_in_sight(copy, tmp
         assert not found.document["validation_results"]["activeManifest"]["failure"]
     found = read(path, trust=TRUST)
     assert "gioconda.ingredient.failure" in {code.code for code in found.codes}
+    (flagged,) = (code for code in found.codes if code.code == "gioconda.ingredient.failure")
+    assert (flagged.kind, flagged.where) == ("policy", found.ingredients[0].title) and flagged.sentence
     assert MISMATCH[kind] in [code.code for node in found.ingredients for code in node.failures]
     assert batch.Requirement.parse("trusted").met(found)
     assert not batch.Requirement.parse("trusted", ingredients=True).met(found)
