@@ -175,7 +175,7 @@ def next_steps(
         steps.append(Sentence("next.disagree"))
     if provenance.state == ProvenanceState.INVALID:
         steps.append(Sentence("next.invalid"))
-    elif provenance.state in (ProvenanceState.VALID, ProvenanceState.TRUSTED):
+    elif provenance.state.intact:
         if provenance.says_ai:
             steps.append(Sentence("next.say-ai"))
         if provenance.signer and not provenance.development_key:

@@ -107,7 +107,8 @@ class Worker:
             self.process.wait(10)
 
 
-LARGE = 4_000_000  # bytes of files (a task's ``size``) beyond which a worker is given no more than one task ahead
+# Bytes of files (a task's ``size``) from which a worker is given no more than one task ahead, and a file goes to readers too.
+LARGE = 4_000_000
 
 
 class Pool:

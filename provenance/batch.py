@@ -58,7 +58,7 @@ class Requirement:
             return False
         if self.kind == "trusted":
             return found.state == ProvenanceState.TRUSTED
-        intact = found.state in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
+        intact = found.state.intact
         if self.kind == "valid":
             return intact
         doubted = any(code.code.startswith("gioconda.signer.") and code.code not in _HARMLESS for code in found.codes)

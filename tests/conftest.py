@@ -37,6 +37,20 @@ def _own_folders(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
 
 
+@pytest.fixture(scope="session")
+def serving():
+    """A function that starts ``gioconda serve`` on a free port and gives the process and the page's address."""
+    import subprocess
+    import sys
+
+    def start(folder, *flags, stderr=None):
+        command = [sys.executable, "-m", "gioconda", "serve", "--port", "0", "--folder", str(folder), *flags]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+        return process, process.stdout.readline().strip()
+
+    return start
+
+
 @pytest.fixture
 def served():
     """A function that puts a request handler on a port of this computer, for the test's time, and gives its address."""

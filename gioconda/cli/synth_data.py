@@ -36,11 +36,14 @@ ConsentFile = Annotated[
 ]
 
 
+_UNTRAINED = ("warp", "copy")
+
+
 def _heads(generator: str, model: Path | None, size: int | None = None):  # type: ignore[no-untyped-def]
     from gioconda.core.errors import UsageError
     from synth.generators import generator as load
 
-    if generator in ("warp", "copy"):
+    if generator in _UNTRAINED:
         if model is not None:
             raise UsageError(f"{generator} has no model", where="--model", hint="leave it out, or --generator few-shot")
         return load(generator, size=size or 256)
@@ -52,7 +55,7 @@ def _heads(generator: str, model: Path | None, size: int | None = None):  # type
 def _tunable(generator: str, steps: object) -> None:
     from gioconda.core.errors import UsageError
 
-    if generator in ("warp", "copy") and steps not in (None, "0"):
+    if generator in _UNTRAINED and steps not in (None, "0"):
         raise UsageError(f"{generator} is not tuned", where="--steps", hint="leave it out, or --generator few-shot")
 
 

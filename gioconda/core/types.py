@@ -183,6 +183,11 @@ class ProvenanceState(StrEnum):
     VALID = "valid"
     TRUSTED = "trusted"
 
+    @property
+    def intact(self) -> bool:
+        """Whether a credential is there and holds, whoever signed it."""
+        return self in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
+
 
 @dataclass(frozen=True)
 class Code:

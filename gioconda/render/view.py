@@ -124,7 +124,7 @@ def _state_key(p: Provenance) -> str:
     """A development key is anybody's: its heading never says that the signer is on a list. What was not looked for is not "unreadable"."""
     if p.state == ProvenanceState.UNREADABLE and p.reason in _NOT_READ:
         return f"state.{_NOT_READ[p.reason]}"
-    ours = p.development_key and p.state in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
+    ours = p.development_key and p.state.intact
     return "state.development" if ours else f"state.{p.state}"
 
 
@@ -134,7 +134,7 @@ def _credential_short(report: Report, lang: str) -> list[str]:
     if p.state == ProvenanceState.ABSENT:
         return []
     said = [say(Sentence(_state_key(p)), lang) + ("。" if lang == "ja" else ".")]
-    if p.says_ai and p.state in (ProvenanceState.VALID, ProvenanceState.TRUSTED):
+    if p.says_ai and p.state.intact:
         said.append(say(Sentence("provenance.says-ai"), lang))
     return said
 
@@ -249,7 +249,7 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
         said.append(Sentence("provenance.valid", args))
     else:
         said.append(Sentence("provenance.valid-no-list", {"signer": p.signer or "?"}))
-    if p.state in (ProvenanceState.VALID, ProvenanceState.TRUSTED):
+    if p.state.intact:
         if p.development_key:
             said.append(Sentence("provenance.development"))
         if p.says_ai:

@@ -94,15 +94,13 @@ def test_an_unreadable_file_is_a_counted_row_not_a_crash(tree):
     assert done.returncode == 4 and "1 unreadable" in done.stdout and "9 samples" in done.stdout
 
 
-def test_a_page_that_is_ended_promises_no_resumption(tmp_path):
+def test_a_page_that_is_ended_promises_no_resumption(serving, tmp_path):
     import signal
     import urllib.request
 
-    command = [sys.executable, "-m", "gioconda", "serve", "--port", "0", "--folder", str(tmp_path / "kept")]
     with open(tmp_path / "said", "w") as said:
-        page = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True)
+        page, address = serving(tmp_path / "kept", stderr=said)
         with page:
-            address = page.stdout.readline().strip()
             with urllib.request.urlopen(address, timeout=60) as answer:  # answered once the server runs
                 assert answer.status == 200
             page.send_signal(signal.SIGINT)

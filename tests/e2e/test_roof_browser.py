@@ -8,8 +8,6 @@ import io
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -67,20 +65,9 @@ def clips(folder, home):
 
 
 @pytest.fixture(scope="module")
-def address(clips, home):
-    command = [
-        sys.executable,
-        "-m",
-        "gioconda",
-        "serve",
-        "--port",
-        "0",
-        "--folder",
-        str(clips / "serve"),
-        "--trust-development",
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    yield server.stdout.readline().strip()
+def address(clips, home, serving):
+    server, address = serving(clips / "serve", "--trust-development")
+    yield address
     server.terminate()
     server.wait(20)
 

@@ -334,25 +334,12 @@ def test_an_upload_that_stops_or_goes_away_is_given_up(server, page, monkeypatch
     assert list((page.folder / "files").iterdir()) == []
 
 
-def test_the_page_listens_here_only_and_two_quick_interrupts_end_it_quietly(tmp_path):
+def test_the_page_listens_here_only_and_two_quick_interrupts_end_it_quietly(serving, tmp_path):
     import signal
     import subprocess
-    import sys
 
-    command = [
-        sys.executable,
-        "-m",
-        "gioconda",
-        "serve",
-        "--port",
-        "0",
-        "--folder",
-        str(tmp_path),
-        "--detectors",
-        "none",
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    port = int(server.stdout.readline().strip().rstrip("/").rpartition(":")[2])
+    server, address = serving(tmp_path, "--detectors", "none", stderr=subprocess.PIPE)
+    port = int(address.rstrip("/").rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
         line.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
         assert line.recv(100).startswith(b"HTTP/1.1 200")
