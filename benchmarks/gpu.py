@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gioconda.core.cores import cores
-from gioconda.core.files import sha256_of, write_json
+from gioconda_core.files import sha256_of, write_json
+from gioconda_core.workers.cpu import cores
 
 __all__ = ["Chapter", "main", "pieces", "plan"]
 

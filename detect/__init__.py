@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from detect.base import Abstain, Card, Detector
-    from detect.contain import failed, run
-    from detect.footage import observe
+    from detect.reading.guard import failed, run
+    from detect.reading.observe import observe
     from detect.registry import load, names
 
 __all__ = ["Abstain", "Card", "Detector", "failed", "load", "names", "observe", "run"]
@@ -16,11 +16,11 @@ _HOME = {
     "Abstain": "detect.base",
     "Card": "detect.base",
     "Detector": "detect.base",
-    "failed": "detect.contain",
+    "failed": "detect.reading.guard",
     "load": "detect.registry",
     "names": "detect.registry",
-    "observe": "detect.footage",
-    "run": "detect.contain",
+    "observe": "detect.reading.observe",
+    "run": "detect.reading.guard",
 }
 
 

@@ -11,8 +11,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from gioconda.core.errors import PluginError
-from gioconda.core.types import Footage, Reading, TrackScore
+from gioconda_core.errors import PluginError
+from gioconda_core.types import Footage, Reading, TrackScore
 
 __all__ = ["Abstain", "Card", "Detector", "abstaining", "known_as", "pool", "reading"]
 
@@ -76,7 +76,7 @@ class Detector(Protocol):
     """The seam. ``read`` answers with a score or an abstention; whatever it raises is a failure of the detector.
 
     Two optional attributes say what footage it wants: ``sampling`` (a function of duration and fps, see
-    :func:`detect.moments.sampling`) and ``dense`` (positions of a track a second).
+    :func:`detect.features.windows.sampling`) and ``dense`` (positions of a track a second).
     """
 
     id: str

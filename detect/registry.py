@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from detect.base import Detector
-from gioconda.core import plugins
-from gioconda.core.errors import GiocondaError, PluginError, UsageError
+from gioconda_core import plugins
+from gioconda_core.errors import GiocondaError, PluginError, UsageError
 
 __all__ = ["BUILT_IN", "WEIGHTS", "load", "names", "parse", "shipped"]
 
@@ -23,17 +23,17 @@ WEIGHTS = (
 )  # one folder a shipped detector: model.safetensors, card, calibration, golden
 
 BUILT_IN = {
-    "spectrum": "detect.spectrum:SpectrumDetector",
-    "residual": "detect.residual:ResidualDetector",
-    "dynamics": "detect.dynamics:DynamicsDetector",
-    "texture": "detect.texture:TextureDetector",
-    "ensemble": "detect.ensemble:EnsembleDetector",
-    "cnn": "detect.cnn:CnnDetector",
-    "vit-ln": "detect.vit_ln:VitLnDetector",
-    "onnx": "detect.onnx:OnnxDetector",
-    "http": "detect.http:HttpDetector",
-    "command": "detect.command:CommandDetector",
-    "scores": "detect.scores:ScoresDetector",
+    "spectrum": "detect.features.spectrum:SpectrumDetector",
+    "residual": "detect.features.residual:ResidualDetector",
+    "dynamics": "detect.features.dynamics:DynamicsDetector",
+    "texture": "detect.features.texture:TextureDetector",
+    "ensemble": "detect.features.ensemble:EnsembleDetector",
+    "cnn": "detect.networks.cnn:CnnDetector",
+    "vit-ln": "detect.networks.vit_ln:VitLnDetector",
+    "onnx": "detect.networks.onnx:OnnxDetector",
+    "http": "detect.external.http:HttpDetector",
+    "command": "detect.external.command:CommandDetector",
+    "scores": "detect.external.scores:ScoresDetector",
 }
 
 
@@ -89,7 +89,7 @@ def load(name: str, **options: Any) -> Detector:
         raise UsageError(f"no detector named {base!r}", where="--detectors", hint=f"known: {', '.join(names())}")
     isolate = options.pop("isolate", base not in BUILT_IN)
     if isolate:
-        from detect.isolate import IsolatedDetector
+        from detect.external.plugin import IsolatedDetector
 
         isolated = IsolatedDetector(base, options)
         isolated.id = own or isolated.id

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from gioconda import __version__
+from gioconda_core.version import __version__
 
 project = "Gioconda"
 author = "The Gioconda authors"

@@ -52,7 +52,7 @@ def cli_page() -> str:
 
 def exit_codes_page() -> str:
     """The exit codes, from the enum every command uses."""
-    from gioconda.core.errors import ExitCode
+    from gioconda_core.errors import ExitCode
 
     rows = [f"| {int(code)} | {code.meaning} |" for code in ExitCode]
     return "\n".join(

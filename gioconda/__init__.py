@@ -11,18 +11,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from gioconda_core.version import __version__
+
 __all__ = ["Clip", "Report", "__version__", "check"]
 
 if TYPE_CHECKING:
-    from gioconda.core.media import Clip as Clip
-    from gioconda.core.types import Report as Report
-    from gioconda.examine import check as check
+    from gioconda.report.examine import check
+    from gioconda_core.media.clip import Clip
+    from gioconda_core.types import Report
 
 _LAZY = {
-    "Clip": ("gioconda.core.media", "Clip"),
-    "Report": ("gioconda.core.types", "Report"),
-    "check": ("gioconda.examine", "check"),
+    "Clip": ("gioconda_core.media.clip", "Clip"),
+    "Report": ("gioconda_core.types", "Report"),
+    "check": ("gioconda.report.examine", "check"),
 }
 
 

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda.core.errors import UsageError
-from gioconda.core.files import atomic_path, sha256_of, write_json, write_text
+from gioconda_core.errors import UsageError
+from gioconda_core.files import atomic_path, sha256_of, write_json, write_text
 
 if TYPE_CHECKING:
-    from gioconda.render.view import Node
+    from gioconda.report.view import Node
 
 __all__ = ["Scale", "run"]
 
@@ -80,10 +80,10 @@ class Stage:
 
 def _jpeg(stage: Stage, name: str, picture: Frames, *, made: str = "") -> str:
     """A picture for the page. made : the task it shows generated faces of; such a picture carries its credential."""
-    from gioconda import __version__
-    from gioconda.core.media import write_image
-    from gioconda.core.types import Claim
-    from provenance.sign import write_picture
+    from gioconda_core.media.clip import write_image
+    from gioconda_core.types import Claim
+    from gioconda_core.version import __version__
+    from provenance.signing.sign import write_picture
 
     path = stage.folder / "pictures" / f"{name}.jpg"
     path.parent.mkdir(exist_ok=True)
@@ -109,11 +109,12 @@ def _grid(rows: list[list[Frames]], side: int) -> Frames:
 
 def cast(stage: Stage) -> dict[str, Any]:
     """Draw the cast and prepare it as footage is prepared."""
-    from synth import networks, puppets
-    from synth.prepare import Prepare, prepare
+    from synth.fakes.prepare import Prepare, prepare
+    from synth.model import networks
+    from synth.puppets import perform
 
     people = range(FIRST, FIRST + stage.scale.people)
-    heads = [puppets.perform(i, 1, frames=9, size=128).frames[8] for i in people]
+    heads = [perform.perform(i, 1, frames=9, size=128).frames[8] for i in people]
     wide = min(8, len(heads))
     sheet = _grid([heads[k : k + wide] for k in range(0, len(heads) - len(heads) % wide, wide)], 128)
     size = networks.load_checkpoint(networks.shipped()).config.size
@@ -133,8 +134,9 @@ def cast(stage: Stage) -> dict[str, Any]:
 
 def training(stage: Stage) -> dict[str, Any]:
     """Let the shipped generator learn on, for a moment, where one can watch it."""
-    from synth import networks, train
-    from synth.describe import table
+    from synth.model import networks
+    from synth.model.describe import table
+    from synth.training import train
 
     weights = networks.shipped()
     model = networks.load_checkpoint(weights)
@@ -189,8 +191,8 @@ def portraits(stage: Stage) -> dict[str, Any]:
     from PIL import Image
     from skimage.data import astronaut
 
-    from gioconda.core.media import Clip
-    from synth.reenact import FewShotGenerator, Reenact, reenact
+    from gioconda_core.media.clip import Clip
+    from synth.reenact.reenact import FewShotGenerator, Reenact, reenact
 
     photo = stage.folder / "astronaut.png"
     with atomic_path(photo) as temporary:
@@ -231,13 +233,13 @@ def portraits(stage: Stage) -> dict[str, Any]:
 
 
 def _shot(who: str | Path, size: int) -> Frames:
-    from synth.shots import load_shots
+    from synth.reenact.shots import load_shots
 
     return np.asarray(load_shots([who], size).frames[0], np.uint8)
 
 
 def _driver_row(stage: Stage) -> list[Frames]:
-    from synth.shots import load_driver
+    from synth.reenact.shots import load_driver
 
     row = [np.full((128, 128, 3), 255, np.uint8)]
     for driver in stage.scale.drivers:
@@ -249,9 +251,9 @@ def _driver_row(stage: Stage) -> list[Frames]:
 
 def fakes(stage: Stage) -> dict[str, Any]:
     """A labelled set: fakes of the cast by the generator, and real controls through the same crop and codec."""
-    from gioconda.core.index import Index
-    from synth import fakes as sets
-    from synth.reenact import FewShotGenerator
+    from gioconda_core.datasets.index import Index
+    from synth.fakes import make as sets
+    from synth.reenact.reenact import FewShotGenerator
 
     job = sets.Fakes(
         sources=(str(stage.folder / "shards"),),
@@ -286,7 +288,7 @@ def fakes(stage: Stage) -> dict[str, Any]:
 
 def detector(stage: Stage) -> dict[str, Any]:
     """Train a detector on the training people of that set; the others are not opened."""
-    from detect import train_features
+    from detect.training import train_features
 
     options = train_features.Options(
         index=(str(stage.folder / stage.told["fakes"]["index"]),),
@@ -307,9 +309,10 @@ def detector(stage: Stage) -> dict[str, Any]:
 
 def benchmark(stage: Stage) -> dict[str, Any]:
     """Measure it, and the shipped ensemble, on the people nobody trained on."""
-    from benchmarks import report, run
-    from benchmarks import suite as suites
-    from gioconda.core.index import Index
+    from benchmarks.report import report
+    from benchmarks.run import run
+    from benchmarks.run import suite as suites
+    from gioconda_core.datasets.index import Index
 
     write_text(stage.folder / "suite.toml", SUITE)
     suite = suites.load(stage.folder / "suite.toml")
@@ -332,10 +335,10 @@ def benchmark(stage: Stage) -> dict[str, Any]:
 
 def _board(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """AUC of each detector on the clips as they are and after degradation, as the page shows it."""
-    from benchmarks import board
+    from benchmarks.report import results
 
     rows = []
-    for row in board.rows_of(document):
+    for row in results.rows_of(document):
         if not row["figure"].startswith("auc/video") or row["axis"] not in ("all", "degradation"):
             continue
         if row["axis"] == "degradation" and row["slice"] == "none":
@@ -358,11 +361,11 @@ def _board(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def check(stage: Stage) -> dict[str, Any]:
     """Report on a portrait that speaks, one fake of the set, one control, and the fake with one byte changed."""
-    from gioconda import render
-    from gioconda.core.index import Index
-    from gioconda.examine import Examiner
-    from gioconda.render.view import view
-    from provenance import trust
+    from gioconda import report as render
+    from gioconda.report.examine import Examiner
+    from gioconda.report.view import view
+    from gioconda_core.datasets.index import Index
+    from provenance.trust import lists
 
     index = Index.read(stage.folder / stage.told["fakes"]["index"]).filter(split="test")
     fake = index.resolve(index.filter(label="fake").samples[0])
@@ -374,7 +377,7 @@ def check(stage: Stage) -> dict[str, Any]:
     raw[len(raw) * 3 // 4] ^= 0x40  # in the middle of the pictures
     with atomic_path(tampered) as temporary:
         temporary.write_bytes(raw)
-    examiner = Examiner(trust=trust.load(development=True), cache=False)
+    examiner = Examiner(trust=lists.load(development=True), cache=False)
     pages = []
     told: dict[str, Any] = {}
     portrait = stage.folder / stage.told["portraits"]["clips"][0]  # its credential names a photograph and a driver
@@ -446,8 +449,8 @@ def _curves(stage: Stage, curves: Mapping[str, list[float]], steps: list[int]) -
 
 
 def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
-    from gioconda.render import as_html
-    from gioconda.render.view import Node
+    from gioconda.report import as_html
+    from gioconda.report.view import Node
 
     def picture(name: str) -> bytes:
         return (folder / name).read_bytes()

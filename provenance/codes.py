@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gioconda.core.types import Code
+from gioconda_core.types import Code
 from provenance import sanitise
 
 __all__ = ["CODES", "OURS", "explain", "reported", "sentence", "told"]

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gioconda.core.errors import UsageError
-from gioconda.core.files import sha256_of, write_text
+from gioconda_core.errors import UsageError
+from gioconda_core.files import sha256_of, write_text
 
 __all__ = ["SCOPES", "Consent", "Person", "check_log", "log", "read", "require", "template"]
 
@@ -171,7 +171,7 @@ def template(path: str | os.PathLike[str], who: str, scope: Sequence[str], licen
 
 
 def _log_file() -> Path:
-    from gioconda.core import config
+    from gioconda_core import config
 
     return config.home() / "synth-log.jsonl"
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda.core.errors import UsageError
+from gioconda_core.errors import UsageError
 from synth.warp import warp
 
 __all__ = ["CopyGenerator", "Personal", "TalkingHeads", "WarpGenerator", "generator"]
@@ -105,7 +105,7 @@ def generator(name: str, **options: Any) -> TalkingHeads:
     """
     if name in _OURS:
         return _OURS[name](**{k: v for k, v in options.items() if v is not None})  # type: ignore[no-any-return]
-    from gioconda.core import plugins
+    from gioconda_core import plugins
 
     made: TalkingHeads = plugins.load("gioconda.generators", name)(
         **{k: v for k, v in options.items() if v is not None}

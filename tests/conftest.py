@@ -10,14 +10,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores: each w
 
 # Files of a minute of processor time and more, longest first, with what they take when slow tests are among those chosen.
 LONGEST = (
-    "test_synth_learns",
-    "test_roof_audit",
-    "test_synth_train",
+    "test_learns",
+    "test_audit",
+    "test_train",
     "test_media_slow",
     "test_demo",
-    "test_detect_nets",
-    "test_roof_browser",
-    "test_detect_points",
+    "test_networks",
+    "test_browser",
+    "test_explain",
     "test_docs",
 )
 

@@ -26,21 +26,21 @@ from typing import Any
 import cv2
 
 import detect
-from detect import footage as footages
-from detect.contain import run
-from detect.reader import rows
-from gioconda.core import faces
-from gioconda.core.cores import cores
-from gioconda.core.media import Clip, write_video
+from detect.reading import observe as footages
+from detect.reading.guard import run
+from detect.reading.score import rows
+from gioconda_core.faces import observe
+from gioconda_core.media.clip import Clip, write_video
+from gioconda_core.workers.cpu import cores
 
 
 def drawn(folder: Path, count: int) -> list[Path]:
-    from synth import puppets
+    from synth.puppets import perform
 
     paths = []
     for i in range(count):
         path = folder / f"clip{i}.mp4"
-        write_video(path, puppets.perform(i, i, frames=200, size=256).frames, fps=Fraction(25))
+        write_video(path, perform.perform(i, i, frames=200, size=256).frames, fps=Fraction(25))
         paths.append(path)
     return paths
 
@@ -60,7 +60,7 @@ def decode(path: Path, sampling: str) -> int:
 def look(path: Path, detectors: list[Any]) -> Any:
     with Clip.open(path) as clip:
         sampling, dense = footages.wanted(detectors, clip.duration, float(clip.fps or 25))
-        return faces.observe(clip, sampling, dense=dense, cache=False)
+        return observe.observe(clip, sampling, dense=dense, cache=False)
 
 
 def main() -> None:

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from gioconda.core import align, faces
-from gioconda.core.landmarks import DlibLandmarker
-from gioconda.core.media import Clip
-from gioconda.core.tracker import overlap
-from gioconda.core.writer import write_video
+from gioconda_core.faces import align, observe
+from gioconda_core.faces.landmarks import DlibLandmarker
+from gioconda_core.faces.tracker import overlap
+from gioconda_core.media.clip import Clip
+from gioconda_core.media.writer import write_video
 
 WIDTH, HEIGHT, SECONDS, ROUNDS = 1280, 720, 6.0, 3
 
@@ -44,11 +44,11 @@ def fit(frame: np.ndarray) -> np.ndarray:
 
 def drawn(folder: Path) -> list[Path]:
     """Clips of two puppets each, 720p, 25 frames a second."""
-    from synth import puppets
+    from synth.puppets import perform
 
     paths = []
     for pair in ((1, 2), (3, 4)):
-        left, right = (puppets.perform(who, who, frames=100, size=320) for who in pair)
+        left, right = (perform.perform(who, who, frames=100, size=320) for who in pair)
         frames = []
         for a, b in zip(left.frames, right.frames, strict=True):
             frame = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
@@ -102,9 +102,9 @@ def measure(path: Path, detect_every: int) -> dict[str, Any]:
             if name == "decode":
                 length = max(moment for moment, _ in head(path))
             elif name == "track":
-                tracks = faces.track(head(path), landmarker=mark, detect_every=detect_every)
+                tracks = observe.track(head(path), landmarker=mark, detect_every=detect_every)
             elif turn == 0:  # slow, and the same each time
-                every = faces.track(head(path), landmarker=recording, detect_every=1)
+                every = observe.track(head(path), landmarker=recording, detect_every=1)
             else:
                 continue
             values.append(time.perf_counter() - begin)

@@ -20,17 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from gioconda.core import media
-from gioconda.core.landmarks import DlibLandmarker
-from provenance import sign, signers
+from gioconda_core.faces.landmarks import DlibLandmarker
+from gioconda_core.media import clip
+from provenance.signing import sign, signers
 from synth import consent
-from synth.fakes import make
-from synth.fakes_plan import Fakes, held_rows, plan, read_part, shot_rows, units_of
-from synth.fakes_sample import draw_sample, motion, write_sample
+from synth.fakes.make import make
+from synth.fakes.plan import Fakes, held_rows, plan, read_part, shot_rows, units_of
+from synth.fakes.prepare import Prepare, prepare
+from synth.fakes.sample import draw_sample, motion, write_sample
 from synth.generators import generator
-from synth.prepare import Prepare, prepare
-from synth.puppets import perform
-from synth.shards import ShardSet
+from synth.puppets.perform import perform
+from synth.training.shards import ShardSet
 
 
 class Meter:
@@ -152,7 +152,7 @@ def main() -> None:
     meter = Meter()
     meter.wrap(DlibLandmarker, "detect", "landmarks")
     meter.wrap(DlibLandmarker, "landmarks", "landmarks")
-    meter.wrap(media, "write_video", "encode")
+    meter.wrap(clip, "write_video", "encode")
     meter.wrap(sign, "sign_file", "sign")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -161,7 +161,7 @@ def main() -> None:
         footage.mkdir()
         for person in range(args.people):
             drawn = perform(person, person, frames=args.frames)
-            media.write_video(footage / f"person{person}.mp4", iter(drawn.frames), fps=25)
+            clip.write_video(footage / f"person{person}.mp4", iter(drawn.frames), fps=25)
         consent.template(root / "c.toml", "puppets as clips", ["fakes"], "CC0-1.0", [])
         meter.seconds.clear()
         start = time.process_time()

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import run as runs
-from benchmarks import suite as suites
-from gioconda.core import faces
-from gioconda.core.files import sha256_of
-from gioconda.core.index import Index
-from gioconda.core.media import Clip, write_video
-from gioconda.core.types import Label, Sample
+from benchmarks.run import run as runs
+from benchmarks.run import suite as suites
+from gioconda_core.datasets.index import Index
+from gioconda_core.faces import observe
+from gioconda_core.files import sha256_of
+from gioconda_core.media.clip import Clip, write_video
+from gioconda_core.types import Label, Sample
 
 SUITE = """
 name = "speed"
@@ -40,12 +40,12 @@ metrics = ["auc"]
 
 def clips(folder: Path, n: int) -> Index:
     """n puppet clips of 24 frames."""
-    from synth import puppets
+    from synth.puppets import perform
 
     samples = []
     for i in range(n):
         path = folder / f"c{i}.mp4"
-        shown = puppets.perform(i % 6, i, frames=24, size=224)
+        shown = perform.perform(i % 6, i, frames=24, size=224)
         write_video(path, iter(shown.frames), fps=shown.fps)
         samples.append(Sample(path.name, sha256_of(path), Label.FAKE if i % 2 else Label.REAL, identity=f"p{i % 6}"))
     return Index(tuple(samples), folder, {})
@@ -57,7 +57,7 @@ def bare(index: Index, detector) -> float:
     kept = []
     for sample in index:
         with Clip.open(index.resolve(sample)) as clip:
-            kept.append(detector.read(faces.observe(clip, "even:8", cache=False)).score)
+            kept.append(detector.read(observe.observe(clip, "even:8", cache=False)).score)
     assert len(kept) == len(index)
     return time.process_time() - start
 

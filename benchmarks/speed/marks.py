@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import degrade, suite
-from detect.calibrate import interval
-from gioconda.core.files import write_json
-from gioconda.core.media import Clip, write_video
-from provenance import marks, repository
+from benchmarks.run import degrade, suite
+from detect.reading.calibration import interval
+from gioconda_core.files import write_json
+from gioconda_core.media.clip import Clip, write_video
+from provenance.watermark import mark, repository
 
 FRAMES = 32
 OWN = 12  # puppets, when no clip is given
@@ -39,9 +39,9 @@ def clips_of(paths: list[str]) -> list[tuple[str, np.ndarray, Fraction]]:
                 frames = [frame for _, (_, frame) in zip(range(FRAMES), clip.frames(), strict=False)]
                 found.append((Path(path).name, np.stack(frames), clip.fps or Fraction(25)))
         return found
-    from synth import puppets
+    from synth.puppets import perform
 
-    played = [puppets.perform(700 + i, i, frames=FRAMES, size=256) for i in range(OWN)]
+    played = [perform.perform(700 + i, i, frames=FRAMES, size=256) for i in range(OWN)]
     return [(f"cast-{p.identity}", p.frames, p.fps) for p in played]
 
 
@@ -80,7 +80,7 @@ def measure(clips: list[tuple[str, np.ndarray, Fraction]]) -> dict[str, Any]:
                     with Clip.open(worse) as clip:
                         seen, _ = clip.sample("all")
                     begun = time.perf_counter()
-                    found = marks.read(seen, crops=True)
+                    found = mark.read(seen, crops=True)
                     reading.append((time.perf_counter() - begun) / max(found.frames, 1))
                     if kind == "marked":
                         hits[rung].append(found.value == binding.value)

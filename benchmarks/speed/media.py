@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from gioconda.core.files import atomic_path
-from gioconda.core.media import Clip
+from gioconda_core.files import atomic_path
+from gioconda_core.media.clip import Clip
 
 SECONDS, FPS = 60, 25
 SIZE = (1280, 720)

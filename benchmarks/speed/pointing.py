@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import detect
-from detect import explain
-from detect import footage as footages
 from detect.base import Abstain
-from detect.blend import draw
-from detect.preparation import square
-from gioconda.core.index import Index
-from gioconda.core.media import Clip, write_video
-from gioconda.core.types import Footage, Label, Sample
+from detect.face_crops import square
+from detect.reading import explain
+from detect.reading import observe as footages
+from detect.training.blend import draw
+from gioconda_core.datasets.index import Index
+from gioconda_core.media.clip import Clip, write_video
+from gioconda_core.types import Footage, Label, Sample
 
 Array = NDArray[Any]
 

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
-from gioconda.core.testing import peak_memory
+from gioconda_core.testing import peak_memory
 
 MEGABYTE = 2**20
 
@@ -30,7 +30,7 @@ def make_video(path: Path, megabytes: float) -> None:
     """A playable MP4 whose media box, the last in the file, is lengthened with noise."""
     import numpy as np
 
-    from gioconda.core.media import write_video
+    from gioconda_core.media.clip import write_video
 
     noise = np.random.default_rng(0)
     write_video(path, (noise.integers(0, 255, (64, 64, 3), np.uint8) for _ in range(5)), fps=Fraction(25))
@@ -57,8 +57,11 @@ def one(action: str, source: Path, target: Path, key: Path) -> dict[str, float]:
     """Run one call in this process; seconds, and megabytes above what the imports and a first small call took."""
     import c2pa
 
-    from provenance import certificates, claims, engine, read, sign, signers
-    from provenance.trust import Trust, TrustList
+    from provenance.keys import certificates
+    from provenance.reading import read
+    from provenance.sdk import engine
+    from provenance.signing import claims, sign, signers
+    from provenance.trust.lists import Trust, TrustList
 
     signer = signers.PemSigner(key)
     statement = claims.Credential("b", actions=(claims.Action("c2pa.created", "trainedAlgorithmicMedia"),))
@@ -168,8 +171,10 @@ def small(count: int, folder: Path, key: Path, jobs: int) -> dict[str, object]:
     import numpy as np
     from PIL import Image
 
-    from provenance import batch, certificates, claims, signers
-    from provenance.trust import Trust, TrustList
+    from provenance.keys import certificates
+    from provenance.signing import claims, signers
+    from provenance.tools import batch
+    from provenance.trust.lists import Trust, TrustList
 
     plain = folder / "plain.jpg"
     Image.fromarray(np.random.default_rng(1).integers(0, 255, (220, 220, 3), np.uint8)).save(plain, quality=92)
@@ -205,7 +210,9 @@ def bare_small(count: int, folder: Path, key: Path, jobs: int) -> dict[str, obje
     """The same with the bare library: sign, then read, with nothing in between."""
     import c2pa
 
-    from provenance import certificates, claims, engine, signers
+    from provenance.keys import certificates
+    from provenance.sdk import engine
+    from provenance.signing import claims, signers
 
     signer = signers.PemSigner(key)
     root = certificates.pem(certificates.certificates_in(signer.chain)[-1])
@@ -258,7 +265,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["GIOCONDA_HOME"] = str(folder / "home")
-        from provenance import keys
+        from provenance.keys import keys
 
         key = keys.make("bench", "Benchmark")
         result: dict[str, object] = {"large": large(options.sizes, options.rounds, folder, key)}
@@ -267,7 +274,7 @@ def main() -> None:
             result["bare_small"] = bare_small(options.small, folder, key, options.jobs)
             print(json.dumps({key: result[key] for key in ("small", "bare_small")}), flush=True)
     if options.out:
-        from gioconda.core.files import write_json
+        from gioconda_core.files import write_json
 
         write_json(options.out, result)
 

@@ -14,7 +14,7 @@ import time
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from benchmarks import bootstrap, metrics
+from gioconda_core.stats import bootstrap, metrics
 
 
 def material(n: int, identities: int, seed: int = 0):

@@ -22,13 +22,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed import synth_plain
-from gioconda.core.files import write_json
-from synth import describe
-from synth.content import VGG
-from synth.layers import power_iteration
-from synth.losses import feature_matching, hinge_discriminator, hinge_generator, match
-from synth.networks import Config, Generator, Model, preset
-from synth.personal import PersonalModel
+from gioconda_core.files import write_json
+from synth.model import describe
+from synth.model.content_loss import VGG
+from synth.model.layers import power_iteration
+from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
+from synth.model.networks import Config, Generator, Model, preset
+from synth.person.model import PersonalModel
 
 SHOTS = 8
 
@@ -129,7 +129,7 @@ def personal(config: Config) -> PersonalModel:
 
 def render_cpu(config: Config, rounds: int) -> dict[str, Any]:
     """Frames a second of one personal model, batch 1, by plain torch, ours, and OpenVINO in each precision."""
-    from synth.export import compile_openvino
+    from synth.person.model import compile_openvino
 
     model = personal(config)
     x = torch.rand(1, 3, config.size, config.size) * 2 - 1

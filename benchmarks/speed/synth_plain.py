@@ -1,6 +1,6 @@
 """The same networks computed the plain way, as the yardstick: float32, NCHW, instance_norm, nothing folded.
 
-Only the benchmark uses it. It walks over the very modules of :mod:`synth.networks`, so weights are shared and the outputs can
+Only the benchmark uses it. It walks over the very modules of :mod:`synth.model.networks`, so weights are shared and the outputs can
 be compared; spectral norm iterates in every training forward, as ``torch.nn.utils.spectral_norm`` does.
 """
 
@@ -12,8 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synth.layers import Attention, Conv, Norm
-from synth.networks import AdaResidual, Discriminator, Embedder, FirstBlock, Generator, NormResidual, Pyramid, Residual
+from synth.model.layers import Attention, Conv, Norm
+from synth.model.networks import (
+    AdaResidual,
+    Discriminator,
+    Embedder,
+    FirstBlock,
+    Generator,
+    NormResidual,
+    Pyramid,
+    Residual,
+)
 
 __all__ = ["discriminator", "embedder", "generator"]
 

@@ -7,6 +7,7 @@
 ``tables`` writes what is made at the end, ``cluster`` is the Ray engine.
 """
 
-from gioconda.audit.run import Audit, Summary
+from gioconda.audit.run import Audit
+from gioconda.audit.summary import Summary
 
 __all__ = ["Audit", "Summary"]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from gioconda.core.errors import UsageError
+from gioconda_core.errors import UsageError
 
 __all__ = ["answers"]
 
@@ -19,7 +19,7 @@ __all__ = ["answers"]
 def answers(
     target: str, options: dict[str, Any], jobs: int, tasks: Iterator[dict[str, Any]], timeout: float
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None, str | None]]:
-    """As ``gioconda.workers.Pool.map``: (task, answer or None, error or None), at most ``jobs`` tasks in flight."""
+    """As ``gioconda_core.workers.pool.Pool.map``: (task, answer or None, error or None), at most ``jobs`` tasks in flight."""
     try:
         import ray
     except ImportError as error:
@@ -39,8 +39,8 @@ def answers(
     @ray.remote(num_cpus=1, max_restarts=0)
     class Actor:
         def __init__(self) -> None:
-            from gioconda.core.cores import keep_to
-            from gioconda.workers import make
+            from gioconda_core.workers.cpu import keep_to
+            from gioconda_core.workers.pool import make
 
             keep_to(1)
             self.work = make(target, options)

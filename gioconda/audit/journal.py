@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gioconda.core.errors import UsageError
+from gioconda_core.errors import UsageError
 
 __all__ = ["Journal", "known_content"]
 

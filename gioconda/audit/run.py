@@ -15,34 +15,16 @@ from typing import Any
 
 from gioconda.audit import tables
 from gioconda.audit.journal import Journal
+from gioconda.audit.summary import Summary
 from gioconda.audit.walk import Found, Walk, shown
-from gioconda.core.errors import UsageError
-from gioconda.core.sampling import Sampling
-from gioconda.policy import Policy
-from gioconda.render import rows
+from gioconda.report import rows
+from gioconda.report.requirements import Policy
+from gioconda_core.errors import UsageError
+from gioconda_core.media.sampling import Sampling
 
-__all__ = ["Audit", "Summary"]
+__all__ = ["Audit"]
 
 TARGET = "gioconda.audit.work:Work"
-
-
-@dataclass
-class Summary:
-    """What an audit came to. seen = resumed + examined + copied; skipped : passed over, and why; tripped : policy, first 1,000."""
-
-    seen: int = 0
-    resumed: int = 0
-    examined: int = 0
-    copied: int = 0  # rows taken over from a file of the same content
-    failed: int = 0
-    seconds: float = 0.0
-    levels: dict[str, int] = field(default_factory=dict)
-    states: dict[str, int] = field(default_factory=dict)
-    skipped: dict[str, int] = field(default_factory=dict)
-    tripped: int = 0
-    tripped_first: list[str] = field(default_factory=list)
-    files: dict[str, str] = field(default_factory=dict)
-    schema: str = "gioconda.audit/1"
 
 
 @dataclass
@@ -78,7 +60,7 @@ class Audit:
         if self.sampling is not None:
             Sampling.parse(self.sampling)
         if self.trust:  # one that cannot be read stops the audit before it begins
-            from provenance import trust
+            from provenance.trust import lists as trust
 
             trust.load(self.trust, stored=False)
         self._total: int | None = None
@@ -97,7 +79,7 @@ class Audit:
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
 
     def _stored(self) -> list[str]:
-        from provenance import trust
+        from provenance.trust import lists as trust
 
         return sorted(item.sha256 for item in trust.load(development=False).lists)
 
@@ -106,7 +88,7 @@ class Audit:
         if self.detectors is not None and not self.detectors:
             return []
         from detect import registry
-        from gioconda.core.files import sha256_of
+        from gioconda_core.files import sha256_of
 
         names = list(self.detectors) if self.detectors is not None else registry.shipped()
         found = []
@@ -183,7 +165,7 @@ class Audit:
 
             yield from answers(TARGET, options, self.jobs, tasks, self.timeout)
             return
-        from gioconda.workers import Pool
+        from gioconda_core.workers.pool import Pool
 
         # Hashing a large file waits for the disk as often as for the processor: while one worker of a core waits, another hashes.
         depth, readers = (64, 2 * self.jobs) if only_credentials else (1, 0)

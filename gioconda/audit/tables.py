@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gioconda.audit.journal import Journal
-from gioconda.core.files import atomic_path, write_text
-from gioconda.core.types import Level, ProvenanceState
-from gioconda.render import rows
+from gioconda.report import rows
+from gioconda_core.files import atomic_path, write_text
+from gioconda_core.types import Level, ProvenanceState
 
 if TYPE_CHECKING:
-    from gioconda.audit.run import Summary
+    from gioconda.audit.summary import Summary
 
 __all__ = ["prepare", "write"]
 
@@ -96,12 +96,12 @@ def _groups(items: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _html(journal: Journal, file: Path, detectors: list[str], summary: Summary, lang: str) -> None:
-    from gioconda.render.as_html import environment, page
-    from gioconda.render.wording import label, phrase, problem, say, visible
-    from provenance.store import UNSUPPORTED
+    from gioconda.report.as_html import environment, page
+    from gioconda.report.wording import label, phrase, problem, say, visible
+    from provenance.reading.open import UNSUPPORTED
 
     def text(kind: str, key: str) -> str:
-        from gioconda.core.types import Sentence
+        from gioconda_core.types import Sentence
 
         try:
             return say(Sentence(f"{kind}.{key}"), lang)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gioconda.core.errors import UsageError
+from gioconda_core.errors import UsageError
 
 __all__ = ["SUFFIXES", "Found", "Walk", "read_list", "shown"]
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gioconda.core.errors import MediaError
-from gioconda.core.files import sha256_of
-from gioconda.core.types import Level, Provenance, ProvenanceState
-from gioconda.render import rows
-from provenance.store import NOT_FETCHED, UNSUPPORTED
+from gioconda.report import rows
+from gioconda_core.errors import MediaError
+from gioconda_core.files import sha256_of
+from gioconda_core.types import Level, Provenance, ProvenanceState
+from provenance.reading.open import NOT_FETCHED, UNSUPPORTED
 
 __all__ = ["Work"]
 
@@ -35,13 +35,13 @@ class Work:
         config: str,
     ) -> None:
         from gioconda.audit.journal import known_content
-        from provenance import trust as lists
+        from provenance.trust import lists
 
         self.trust = lists.load(trust, development=development)
         self.lang, self.known = lang, known_content(index, config)
         self.examiner: Any = None
         if detectors is None or detectors:
-            from gioconda.examine import Examiner
+            from gioconda.report.examine import Examiner
 
             self.examiner = Examiner(detectors, trust=self.trust, sampling=sampling, timeout=timeout)
 
@@ -74,7 +74,7 @@ class Work:
 
 
 def _try_read(path: str, trust: Any) -> tuple[Provenance | None, str | None]:
-    from provenance import read
+    from provenance.reading import read
 
     try:
         return read.read(path, trust=trust), None

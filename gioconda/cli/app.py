@@ -20,16 +20,16 @@ from gioconda.cli import (
     data,
     demo,
     detect,
-    diagnosis,
+    doctor,
     models,
     provenance,
-    provenance_media,
+    provenance_marks,
     serve,
     synth,
     synth_data,
 )
 from gioconda.cli.common import clean, settings
-from gioconda.core.errors import ExitCode, GiocondaError, UsageError
+from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 
 __all__ = ["app", "run"]
 
@@ -45,7 +45,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        from gioconda import __version__
+        from gioconda_core.version import __version__
 
         print(f"gioconda {__version__}")
         raise typer.Exit
@@ -76,7 +76,7 @@ app.command(rich_help_panel="Examine")(audit.audit)
 app.command(rich_help_panel="Examine")(serve.serve)
 app.command(rich_help_panel="Start here")(demo.demo)
 synth_data.register(synth.app)
-provenance_media.register(provenance.app)
+provenance_marks.register(provenance.app)
 
 
 class _Group(TyperGroup):
@@ -98,7 +98,7 @@ for _name, _app in {
 }.items():  # fmt: skip
     _front = typer.Typer(no_args_is_help=True, help=_app.info.help, epilog=_app.info.epilog)
     app.add_typer(_front, name=_name, cls=type(_name, (_Group,), {"made_from": _app}))
-for _command in (diagnosis.plugins, diagnosis.doctor, diagnosis.config, diagnosis.explain):
+for _command in (doctor.plugins, doctor.doctor, doctor.config, doctor.explain):
     app.command(rich_help_panel="Diagnosis")(_command)
 
 

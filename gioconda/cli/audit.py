@@ -9,7 +9,7 @@ import typer
 
 from gioconda.cli.check import Detectors, FailOn, Lang, OwnKey, Require, TrustOption, names_of
 from gioconda.cli.common import JsonFlag, Output, emit, notice, parse_outputs, settings
-from gioconda.core.cores import cores
+from gioconda_core.workers.cpu import cores
 
 if TYPE_CHECKING:
     from gioconda.audit import Summary
@@ -56,9 +56,9 @@ def audit(
 
     from gioconda.audit import Audit
     from gioconda.audit.walk import read_list
-    from gioconda.core.errors import UsageError
-    from gioconda.policy import Policy, outcome
-    from gioconda.render.wording import language
+    from gioconda.report.requirements import Policy, outcome
+    from gioconda.report.wording import language
+    from gioconda_core.errors import UsageError
 
     wanted = parse_outputs(output, json, ("text", "json", "jsonl"))
     if any(file not in (None, "-") for _, file in wanted):
@@ -113,7 +113,7 @@ def _rows(out: str, shard: tuple[int, int]) -> None:
     from json import dumps
     from pathlib import Path
 
-    from gioconda.core.files import read_rows
+    from gioconda_core.files import read_rows
 
     folder = Path(out) / f"shard-{shard[0]}-of-{shard[1]}" if shard[1] > 1 else Path(out)
     for row in read_rows(folder / "readings.jsonl"):

@@ -27,7 +27,7 @@ def _split(text: str, at: str) -> list[str]:
 
 
 def _shard(text: str) -> tuple[int, int]:
-    from gioconda.core.errors import UsageError
+    from gioconda_core.errors import UsageError
 
     try:
         i, n = (int(part) for part in text.split("/"))
@@ -46,7 +46,7 @@ def list_suites(json: JsonFlag = False) -> None:
     """
     import json as jsons
 
-    from benchmarks import suite as suites
+    from benchmarks.run import suite as suites
 
     found = [suites.load(name) for name in suites.built_in()]
     if json:
@@ -94,11 +94,11 @@ def run(
     import shlex
     import sys
 
-    from benchmarks import folds
-    from benchmarks import suite as suites
+    from benchmarks.run import folds
+    from benchmarks.run import suite as suites
     from gioconda.cli.common import thread_budget
-    from gioconda.core.errors import ExitCode, UsageError
-    from gioconda.core.index import Index
+    from gioconda_core.datasets.index import Index
+    from gioconda_core.errors import ExitCode, UsageError
 
     part = _shard(shard)
     if not _split(detectors, ","):
@@ -110,10 +110,10 @@ def run(
         path = Path(file if equals else item)
         indexes[name if equals else path.stem] = Index.read(path)
     if chosen.data["kind"] == "cast" and not indexes:
-        from benchmarks import cast
+        from benchmarks.run import puppet_set
 
-        with progress("making the cast", cast.size(chosen.data), "clips") as advance:
-            indexes["cast"] = cast.build(chosen.data, advance=advance)
+        with progress("making the cast", puppet_set.size(chosen.data), "clips") as advance:
+            indexes["cast"] = puppet_set.build(chosen.data, advance=advance)
     command = "gioconda " + shlex.join(Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:])
     with contextlib.ExitStack() as stack:
         bars = []
@@ -179,14 +179,14 @@ def report(
 
     Example: gioconda bench report scores.csv -o html=report.html -o text
     """
-    from benchmarks import report as reports
-    from gioconda.core.errors import UsageError
+    from benchmarks.report import report as reports
+    from gioconda_core.errors import UsageError
 
     wanted = parse_outputs(output, json, ("text", "json", "html", "csv", "latex"), force)
     if signer and not (sign and any(form == "html" and file for form, file in wanted)):
         raise UsageError("nothing to sign", where="--signer", hint="an HTML report in a file: -o html=report.html")
     if signer:
-        from provenance import signers
+        from provenance.signing import signers
 
         signers.from_spec(signer)  # one that was asked for must be there
     document = reports.document(
@@ -222,7 +222,7 @@ def compare(
 
     Example: gioconda bench compare scores.csv:ours scores.csv:theirs
     """
-    from benchmarks import report as reports
+    from benchmarks.report import report as reports
 
     wanted = parse_outputs(output, json, ("text", "json"), force)
     found = reports.comparison(a, b, _split(metrics, ";"), resamples=resamples, seed=settings.seed)
@@ -254,10 +254,10 @@ def audit(
     """
     import json as jsons
 
-    from benchmarks import audit as audits
+    from benchmarks import audit_set as audits
     from gioconda.cli.common import thread_budget
-    from gioconda.core.errors import ExitCode, UsageError
-    from gioconda.core.index import Index
+    from gioconda_core.datasets.index import Index
+    from gioconda_core.errors import ExitCode, UsageError
 
     wanted = parse_outputs(output, json, ("text", "json"), force)
     kinds = set(_split(fail_on, ","))

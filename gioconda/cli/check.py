@@ -11,7 +11,7 @@ from gioconda.cli.common import Force, JsonFlag, Output, Seconds, complain, deli
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gioconda.core.types import Report
+    from gioconda_core.types import Report
 
 FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif")
 
@@ -43,7 +43,7 @@ def names_of(detectors: str | None) -> tuple[str, ...] | None:
 
 def trust_of(lists: list[str] | None, development: bool) -> Any:
     """The trust lists a command was given, with those of the user's store."""
-    from provenance import trust
+    from provenance.trust import lists as trust
 
     return trust.load(lists or (), development=development)
 
@@ -72,11 +72,11 @@ def check(
     """
     import sys
 
-    from gioconda.core.errors import GiocondaError
-    from gioconda.examine import Examiner, unread
-    from gioconda.policy import Policy, outcome
-    from gioconda.render.rows import row
-    from gioconda.render.wording import language
+    from gioconda.report.examine import Examiner, unread
+    from gioconda.report.requirements import Policy, outcome
+    from gioconda.report.rows import row
+    from gioconda.report.wording import language
+    from gioconda_core.errors import GiocondaError
 
     for item in output or ():
         _spare(item.partition("=")[2], clips)
@@ -117,7 +117,7 @@ def _spare(file: str, clips: list[str]) -> None:
     """An output never lands on an input, --force or not."""
     from pathlib import Path
 
-    from gioconda.core.errors import UsageError
+    from gioconda_core.errors import UsageError
 
     if file and any(clip != "-" and Path(clip).resolve() == Path(file).resolve() for clip in clips):
         raise UsageError("the output would replace the clip", where=file, hint="give -o another file name")
@@ -185,13 +185,13 @@ def _command() -> str:
 def _render(format: str, reports: list[Report], lang: str, result: dict[str, Any], color: bool) -> str:
     import os
 
-    from gioconda import render
+    from gioconda import report as render
 
     if format == "text":
         color = color and not os.environ.get("NO_COLOR")
         return ("\n" + "─" * 80 + "\n\n").join(render.text(r, lang, color=color) for r in reports)
     if format == "json":
-        from gioconda.render.as_json import document, printable
+        from gioconda.report.as_json import document, printable
 
         documents = [document(r, lang) | {"outcome": result} for r in reports]
         return printable(documents[0] if len(documents) == 1 else documents, indent=1)

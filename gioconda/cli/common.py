@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gioconda.core.cores import cores
+from gioconda_core.workers.cpu import cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def emit(text: str) -> None:
 
 def deliver(text: str, file: str | None) -> None:
     """A result where it was asked for: in a file, or on stdout."""
-    from gioconda.core.files import write_text
+    from gioconda_core.files import write_text
 
     if file:
         write_text(file, text if not text or text.endswith("\n") else text + "\n")
@@ -106,8 +106,8 @@ def parse_outputs(
 
     Raises UsageError for an unknown format, two results in one place, and, before any work, a file that is there already.
     """
-    from gioconda.core.errors import UsageError
-    from gioconda.core.files import refuse_overwrite
+    from gioconda_core.errors import UsageError
+    from gioconda_core.files import refuse_overwrite
 
     wanted: list[tuple[str, str | None]] = []
     for item in (output or []) + (["json"] if json else []):
@@ -185,7 +185,7 @@ def progress(description: str, total: float | None, unit: str = "items") -> Iter
 
 def device() -> str:
     """The device asked for; under torchrun, where it may be any GPU, this process's own."""
-    from gioconda.core.device import device as found
+    from gioconda_core.device import device as found
 
     name = found()
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if name == "cuda" else name

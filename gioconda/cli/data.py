@@ -20,7 +20,7 @@ IndexFile = Annotated[Path, typer.Argument(help="An index: .parquet, or a .csv w
 
 def fresh_folder(out: Path) -> None:
     """Refuse a folder to fill that holds something already, or is none."""
-    from gioconda.core.errors import UsageError
+    from gioconda_core.errors import UsageError
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError("is not an empty folder", where=str(out), hint="give a new one")
@@ -28,8 +28,8 @@ def fresh_folder(out: Path) -> None:
 
 def layout_writer(name: str) -> Any:
     """What writes a layout; refuses one that can only be read."""
-    from gioconda.core import plugins
-    from gioconda.core.errors import UsageError
+    from gioconda_core import plugins
+    from gioconda_core.errors import UsageError
 
     writer = plugins.load("gioconda.datasets", name)()
     if not hasattr(writer, "export"):
@@ -59,10 +59,10 @@ def index_(
 
     Example: gioconda data index ~/FaceForensics --layout faceforensics --out ff.parquet
     """
-    from gioconda.core.errors import ExitCode
-    from gioconda.core.files import refuse_overwrite
-    from gioconda.core.fingerprint import fingerprint_index
-    from gioconda.core.index import Index
+    from gioconda_core.datasets.index import Index
+    from gioconda_core.errors import ExitCode
+    from gioconda_core.files import refuse_overwrite
+    from gioconda_core.media.fingerprint import fingerprint_index
 
     refuse_overwrite(out, force)
     index = Index.read(folder) if folder.suffix.lower() == ".csv" else Index.from_folder(folder, layout)
@@ -93,8 +93,8 @@ def verify(index: IndexFile, output: Output = None, json: JsonFlag = False, forc
     import dataclasses
     from json import dumps
 
-    from gioconda.core.errors import ExitCode
-    from gioconda.core.index import Index
+    from gioconda_core.datasets.index import Index
+    from gioconda_core.errors import ExitCode
 
     wanted = parse_outputs(output, json, ("text", "json"), force)
     loaded = Index.read(index)
@@ -143,8 +143,8 @@ def split(
 
     Example: gioconda data split all.parquet --out split.parquet --train 0.8 --val 0.1 --test 0.1
     """
-    from gioconda.core.files import refuse_overwrite
-    from gioconda.core.index import Index
+    from gioconda_core.datasets.index import Index
+    from gioconda_core.files import refuse_overwrite
 
     refuse_overwrite(out, force)
     loaded = Index.read(index)
@@ -164,7 +164,7 @@ def export(
 
     Example: gioconda data export fakes.parquet out/ --layout faceforensics
     """
-    from gioconda.core.index import Index
+    from gioconda_core.datasets.index import Index
 
     loaded = Index.read(index)
     writer = layout_writer(layout)

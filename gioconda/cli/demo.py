@@ -25,8 +25,8 @@ def demo(
     from dataclasses import replace
 
     from gioconda import demo as story
-    from gioconda.core import config
-    from gioconda.core.device import device as find
+    from gioconda_core import config
+    from gioconda_core.device import device as find
 
     scale = replace(story.Scale(), seed=settings.seed)
     device = "cpu" if config.core().device == "auto" else find()

@@ -88,8 +88,8 @@ def show(
     """
     import json as j
 
-    from detect.calibrate import Calibration
-    from detect.model import home_of
+    from detect.features.model import home_of
+    from detect.reading.calibration import Calibration
     from detect.registry import load
 
     detector = load(name)
@@ -173,14 +173,14 @@ def score(
     """
     from pathlib import Path
 
-    from detect.reader import rows
+    from detect.reading.score import rows
     from detect.registry import load, shipped
-    from gioconda.core.errors import ExitCode, UsageError
+    from gioconda_core.errors import ExitCode, UsageError
 
     wanted = parse_outputs(output, json, ("text", "json", "jsonl", "csv"), force)
     work: list[tuple[str, Path, Any]] = [(clip, Path(clip), None) for clip in clips or []]
     if index:
-        from gioconda.core.index import Index
+        from gioconda_core.datasets.index import Index
 
         labelled = Index.read(index)
         labelled = labelled.filter(split=split) if split else labelled
@@ -299,9 +299,9 @@ def train(
     import sys
     from pathlib import Path
 
-    from detect.dataset import gather
-    from detect.train_features import RECIPES
-    from gioconda.core.errors import UsageError
+    from detect.training.dataset import gather
+    from detect.training.train_features import RECIPES
+    from gioconda_core.errors import UsageError
 
     command = "gioconda " + shlex.join(sys.argv[1:])
     measured = name == "ensemble" or name in RECIPES
@@ -321,8 +321,8 @@ def train(
         emit(j.dumps({"clips": len(clips), "fakes": int(clips.labels.sum()), "persons": persons}, indent=1))
         return
     if measured:
-        from detect.train_features import Options
-        from detect.train_features import train as run
+        from detect.training.train_features import Options
+        from detect.training.train_features import train as run
 
         chosen: dict[str, Any] = {
             "rungs": tuple(rungs.split(",")) if rungs else None,
@@ -352,8 +352,8 @@ def train(
                 f"{row['reals']} real, {row['fakes']} fake"
             )
         return
-    from detect.train import Options as NetOptions
-    from detect.train import train as run_net
+    from detect.training.train_networks import Options as NetOptions
+    from detect.training.train_networks import train as run_net
 
     given = {"backbone": backbone, "start": start, "tune": tune, "steps": steps, "pairs": batch, "size": size}
     net = NetOptions(
@@ -398,8 +398,8 @@ def calibrate(
 
     Example: gioconda detect calibrate cnn:runs/mine --index newsroom.parquet --name "newsroom 2026"
     """
-    from detect.calibrate import run
-    from gioconda.core.index import Index
+    from detect.training.calibrate import run
+    from gioconda_core.datasets.index import Index
 
     labelled = Index.read(index)
     labelled = labelled.filter(split=split) if split else labelled

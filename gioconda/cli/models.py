@@ -25,7 +25,7 @@ def list_(output: Output = None, json: JsonFlag = False, force: Force = False) -
     import dataclasses
     from json import dumps
 
-    from gioconda.core.weights import REGISTRY, store
+    from gioconda_core.weights import REGISTRY, store
 
     here = store()
     for kind, file in parse_outputs(output, json, ("text", "json"), force):
@@ -51,7 +51,7 @@ def pull(
 
     Example: gioconda models pull vgg19-caffe
     """
-    from gioconda.core.weights import REGISTRY, store
+    from gioconda_core.weights import REGISTRY, store
 
     here = store()
     if source is not None:
@@ -71,8 +71,8 @@ def verify(
 
     Example: gioconda models verify
     """
-    from gioconda.core.errors import ExitCode, WeightsError
-    from gioconda.core.weights import store
+    from gioconda_core.errors import ExitCode, WeightsError
+    from gioconda_core.weights import store
 
     here, failed = store(), 0
     wanted = names or list(here.names())

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gioconda.cli.common import Force, JsonFlag, Output, clean, complain, deliver, emit, notice, parse_outputs, progress
-from gioconda.cli.provenance_store import keys_app, trust_app
+from gioconda.cli.provenance_keys import keys_app
+from gioconda.cli.provenance_trust import trust_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gioconda.core.errors import GiocondaError
-    from gioconda.core.types import Provenance
-    from provenance.trust import Trust
+    from gioconda_core.errors import GiocondaError
+    from gioconda_core.types import Provenance
+    from provenance.trust.lists import Trust
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,7 +43,7 @@ Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Files at a time.")]
 
 
 def _trust(lists: list[str] | None, stored: bool, development: bool) -> Trust:
-    from provenance import trust
+    from provenance.trust import lists as trust
 
     return trust.load(lists or (), stored=stored, development=development)
 
@@ -60,8 +61,8 @@ def _json(document: object) -> str:
 
 
 def _row(path: Path, found: Provenance | GiocondaError) -> dict[str, Any]:
-    from gioconda.core.types import Provenance
-    from provenance import describe
+    from gioconda_core.types import Provenance
+    from provenance.reading import describe
 
     if isinstance(found, Provenance):
         return describe.document(str(path), found)
@@ -69,8 +70,8 @@ def _row(path: Path, found: Provenance | GiocondaError) -> dict[str, Any]:
 
 
 def _text(rows: Iterable[tuple[Path, Provenance | GiocondaError]], every_code: bool = False) -> str:
-    from gioconda.core.types import Provenance
-    from provenance import describe
+    from gioconda_core.types import Provenance
+    from provenance.reading import describe
 
     parts = []
     for path, found in rows:
@@ -91,9 +92,9 @@ def _jsonl(rows: Iterable[tuple[Path, Provenance | GiocondaError]]) -> str:
 def _collect(
     paths: list[Path], lists: Trust, online: bool, jobs: int, fragments: list[Path] | None = None
 ) -> Iterator[tuple[Path, Provenance | GiocondaError]]:
-    from gioconda.core.errors import MediaError, UsageError
-    from provenance import batch
-    from provenance.read import read as read_one
+    from gioconda_core.errors import MediaError, UsageError
+    from provenance.reading.read import read as read_one
+    from provenance.tools import batch
 
     if fragments:
         if len(paths) != 1:
@@ -128,8 +129,8 @@ def read(
 
     Example: gioconda provenance read clip.mp4 --trust C2PA-TRUST-LIST.pem
     """
-    from gioconda.core.errors import ExitCode
-    from gioconda.core.types import Provenance, ProvenanceState
+    from gioconda_core.errors import ExitCode
+    from gioconda_core.types import Provenance, ProvenanceState
 
     outputs = parse_outputs(output, json, ("text", "json", "jsonl"), force)
     lists = _trust(trust, store, trust_development)
@@ -176,9 +177,9 @@ def verify(
 
     Example: gioconda provenance verify incoming/ --require trusted --allow-absent -o jsonl=verdicts.jsonl
     """
-    from gioconda.core.errors import ExitCode
-    from gioconda.core.types import Provenance, ProvenanceState
-    from provenance import batch
+    from gioconda_core.errors import ExitCode
+    from gioconda_core.types import Provenance, ProvenanceState
+    from provenance.tools import batch
 
     outputs = parse_outputs(output, json, ("text", "json", "jsonl"), force)
     wanted = batch.Requirement.parse(require, ingredients=sound_ingredients)
@@ -260,8 +261,9 @@ def sign(
 
     Example: gioconda provenance sign clip.mkv --sidecar --claim claim.toml --signer key:newsroom
     """
-    from gioconda.core.errors import ExitCode, GiocondaError, UsageError
-    from provenance import batch, claims, signers
+    from gioconda_core.errors import ExitCode, GiocondaError, UsageError
+    from provenance.signing import claims, signers
+    from provenance.tools import batch
 
     if out is None and not sidecar:
         raise UsageError("no target", where="--out", hint="a file is never signed in place; name another, or --sidecar")
@@ -317,9 +319,9 @@ def forecast(
     """
     import dataclasses
 
-    from gioconda.core.errors import ExitCode, MediaError
-    from gioconda.core.types import Provenance, ProvenanceState
-    from provenance import batch
+    from gioconda_core.errors import ExitCode, MediaError
+    from gioconda_core.types import Provenance, ProvenanceState
+    from provenance.tools import batch
 
     outputs = parse_outputs(output, json, ("text", "json"), force)
     found = list(_collect(paths, _trust(trust, store, False), False, jobs))
@@ -361,9 +363,9 @@ def drift(
     """
     import dataclasses
 
-    from gioconda.core.errors import ExitCode, MediaError, UsageError
-    from gioconda.core.files import read_rows
-    from provenance import batch
+    from gioconda_core.errors import ExitCode, MediaError, UsageError
+    from gioconda_core.files import read_rows
+    from provenance.tools import batch
 
     outputs = parse_outputs(output, json, ("text", "json"), force)
     reports = []

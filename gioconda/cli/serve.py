@@ -31,10 +31,10 @@ def serve(
 
     import uvicorn
 
-    from gioconda.core import cache
-    from gioconda.core.errors import UsageError
-    from gioconda.render.wording import language
-    from gioconda.web.app import Page, application
+    from gioconda.report.wording import language
+    from gioconda.serve.app import Page, application
+    from gioconda_core.errors import UsageError
+    from gioconda_core.faces import track_cache
 
     here = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,7 +44,7 @@ def serve(
     except OSError as error:
         raise UsageError(f"port {port} is taken", where="--port", hint="give another, or 0 for any free one") from error
     page = Page(
-        folder=Path(folder) if folder else cache.folder() / "serve",
+        folder=Path(folder) if folder else track_cache.folder() / "serve",
         port=here.getsockname()[1],
         limit=_bytes(limit),
         hours=keep,
@@ -93,7 +93,7 @@ def _bytes(text: str) -> int:
     """``500MB`` → bytes, in powers of 1000."""
     import re
 
-    from gioconda.core.errors import UsageError
+    from gioconda_core.errors import UsageError
 
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text, re.I)
     if not found:

@@ -60,16 +60,16 @@ def train(
     Example: gioconda synth train shards/ --preset half --out run --content vgg
     """
     if dry_run:
-        from synth.describe import describe
+        from synth.model.describe import describe
 
         emit(describe(preset))
         return
     import torch
 
     from gioconda.cli.common import thread_budget
-    from gioconda.core.errors import ExitCode, UsageError
-    from synth.train import Options
-    from synth.train import train as run
+    from gioconda_core.errors import ExitCode, UsageError
+    from synth.training.train import Options
+    from synth.training.train import train as run
 
     if variant == "ff" and match_from is not None:
         raise UsageError("only the variant ft has a match term", where="--match-from", hint="leave it out")
@@ -131,13 +131,13 @@ def tune(
     import torch
 
     from gioconda.cli.common import thread_budget
-    from gioconda.core.errors import UsageError
-    from gioconda.core.files import refuse_overwrite
+    from gioconda_core.errors import UsageError
+    from gioconda_core.files import refuse_overwrite
     from synth import consent as consents
-    from synth.networks import load_checkpoint
-    from synth.shots import load_shots
-    from synth.tune import budget
-    from synth.tune import tune as run
+    from synth.model.networks import load_checkpoint
+    from synth.person.tune import budget
+    from synth.person.tune import tune as run
+    from synth.reenact.shots import load_shots
 
     if mode == "ff" and (steps, lr) != (None, None):
         raise UsageError("mode ff is not tuned", where="--mode", hint="leave out --steps and --lr")
@@ -175,8 +175,8 @@ def export_(
 
     Example: gioconda synth export lisa.safetensors --out lisa.onnx
     """
-    from synth.export import export as run
-    from synth.personal import PersonalModel
+    from synth.person.export import export as run
+    from synth.person.model import PersonalModel
 
     error = run(PersonalModel.load(personal), out, kind, force=force)
     emit(f"{out}: {kind}, pictures differ by {error:.3f} of 255 on average from the original's")

@@ -13,20 +13,15 @@ from gioconda.cli.common import (
     Output,
     deliver,
     device,
-    emit,
     notice,
     parse_outputs,
     progress,
     settings,
 )
+from gioconda.cli.synth_consent import consent_app
 
 __all__ = ["register"]
 
-consent_app = typer.Typer(
-    no_args_is_help=True,
-    help="Consent files, and the log of what was made.",
-    epilog="Example: gioconda synth consent log",
-)
 
 Generator = Annotated[str, typer.Option("--generator", help="few-shot, warp, copy or a plugin's name.")]
 ModelFile = Annotated[Path | None, typer.Option("--model", help="A trained model (few-shot): .safetensors.")]
@@ -40,7 +35,7 @@ _UNTRAINED = ("warp", "copy")
 
 
 def _heads(generator: str, model: Path | None, size: int | None = None):  # type: ignore[no-untyped-def]
-    from gioconda.core.errors import UsageError
+    from gioconda_core.errors import UsageError
     from synth.generators import generator as load
 
     if generator in _UNTRAINED:
@@ -53,7 +48,7 @@ def _heads(generator: str, model: Path | None, size: int | None = None):  # type
 
 
 def _tunable(generator: str, steps: object) -> None:
-    from gioconda.core.errors import UsageError
+    from gioconda_core.errors import UsageError
 
     if generator in _UNTRAINED and steps not in (None, "0"):
         raise UsageError(f"{generator} is not tuned", where="--steps", hint="leave it out, or --generator few-shot")
@@ -89,10 +84,10 @@ def prepare(
     from dataclasses import asdict
     from json import dumps
 
-    from gioconda.core.errors import UsageError
-    from gioconda.core.landmarks import known as known_landmarker
-    from synth.prepare import Prepare
-    from synth.prepare import prepare as run
+    from gioconda_core.errors import UsageError
+    from gioconda_core.faces.landmarks import known as known_landmarker
+    from synth.fakes.prepare import Prepare
+    from synth.fakes.prepare import prepare as run
 
     wanted = parse_outputs(output, json, ("text", "json"), force)
     known_landmarker(landmarker)
@@ -173,11 +168,11 @@ def reenact(
     """
     from json import dumps
 
-    from gioconda.core.errors import UsageError
-    from gioconda.core.landmarks import known as known_landmarker
-    from synth.personal import PersonalModel
-    from synth.reenact import Reenact, TunedGenerator
-    from synth.reenact import reenact as run
+    from gioconda_core.errors import UsageError
+    from gioconda_core.faces.landmarks import known as known_landmarker
+    from synth.person.model import PersonalModel
+    from synth.reenact.reenact import Reenact, TunedGenerator
+    from synth.reenact.reenact import reenact as run
 
     wanted = parse_outputs(output, json, ("text", "json"), force)
     if generator == "few-shot" and model is not None and PersonalModel.at(model):
@@ -218,7 +213,7 @@ def reenact(
 
 
 def _numbers(text: str, what: str) -> tuple[int, ...]:
-    from gioconda.core.errors import UsageError
+    from gioconda_core.errors import UsageError
 
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
@@ -276,9 +271,9 @@ def fakes(
     from dataclasses import asdict
     from json import dumps
 
-    from gioconda.core.errors import UsageError
-    from synth.fakes import Fakes, make
-    from synth.fakes_sample import replay as again
+    from gioconda_core.errors import UsageError
+    from synth.fakes.make import Fakes, make
+    from synth.fakes.sample import replay as again
 
     wanted = parse_outputs(output, json, ("text", "json"), force)
     exports = [_layout(item) for item in export or []]
@@ -305,7 +300,7 @@ def fakes(
     bar = _Bar("making", "clips")
     with bar:
         if engine == "ray":
-            from synth.fakes import on_ray
+            from synth.fakes.make import on_ray
 
             options = {"model": str(model) if model else None, "size": size, "device": device()}
             done = on_ray(job, out, generator, options, consent=consent, workers=jobs)
@@ -364,11 +359,11 @@ def evaluate(
     from dataclasses import replace
     from json import dumps
 
-    from gioconda.core.files import refuse_overwrite, write_json
+    from gioconda_core.files import refuse_overwrite, write_json
     from synth import consent as consents
-    from synth.evaluate import evaluate as run
-    from synth.evaluate import sign_grid, text
-    from synth.shards import ShardSet
+    from synth.evaluation.evaluate import evaluate as run
+    from synth.evaluation.evaluate import sign_grid, text
+    from synth.training.shards import ShardSet
 
     wanted = parse_outputs(output, json, ("text", "json"), force)
     _tunable(generator, steps)
@@ -379,7 +374,7 @@ def evaluate(
     judges, missing = _judges(detectors)
     own = None
     if embedding is not None:
-        from synth.measures import onnx_embedding
+        from synth.evaluation.measures import onnx_embedding
 
         own = (embedding.stem, onnx_embedding(str(embedding)))
     heads = _heads(generator, model, size)
@@ -401,8 +396,8 @@ def _judges(names: str):  # type: ignore[no-untyped-def]
     ``all`` are those that come with their weights, and those that plugins brought; a name that was asked for must load.
     """
     from detect import registry
-    from detect.contain import run
-    from gioconda.core.errors import GiocondaError
+    from detect.reading.guard import run
+    from gioconda_core.errors import GiocondaError
 
     def judge(detector):  # type: ignore[no-untyped-def]
         def score(footage):  # type: ignore[no-untyped-def]
@@ -426,7 +421,7 @@ def _judges(names: str):  # type: ignore[no-untyped-def]
 def _layout(item: str):  # type: ignore[no-untyped-def]
     """``LAYOUT=DIR`` → (what writes it, an empty folder), so that a wrong one is known before the set is made."""
     from gioconda.cli.data import fresh_folder, layout_writer
-    from gioconda.core.errors import UsageError
+    from gioconda_core.errors import UsageError
 
     name, found, folder = item.partition("=")
     if not found or not folder:
@@ -437,7 +432,7 @@ def _layout(item: str):  # type: ignore[no-untyped-def]
 
 def _export(index: Path, wanted) -> None:  # type: ignore[no-untyped-def]
     """Write the finished set in other people's layouts."""
-    from gioconda.core.index import Index
+    from gioconda_core.datasets.index import Index
 
     for writer, folder in wanted:
         loaded = Index.read(index)
@@ -468,78 +463,6 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         if self._context is not None:
             self._context.__exit__(None, None, None)
-
-
-@consent_app.command("new")
-def consent_new(
-    file: Annotated[Path, typer.Argument(help="The file to write.")],
-    who: Annotated[str, typer.Option(help="Whose face.")],
-    scope: Annotated[list[str], typer.Option(help="reenact, fakes, evaluate, tune or any; repeatable.")],
-    licence: Annotated[str, typer.Option(help="Under which the result may be used.")],
-    source: Annotated[list[Path] | None, typer.Option(help="Only these source files; repeatable.")] = None,
-    force: Force = False,
-) -> None:
-    """Write a consent file for one person, with the hashes of the files it is for.
-
-    Example: gioconda synth consent new lisa.toml --who "Lisa G." --scope reenact --licence CC-BY-4.0 --source lisa.jpg
-    """
-    from gioconda.core.errors import UsageError
-    from gioconda.core.files import refuse_overwrite
-    from synth import consent
-
-    if bad := [s for s in scope if s not in consent.SCOPES]:
-        raise UsageError(f"unknown scope {bad[0]!r}", hint=", ".join(consent.SCOPES))
-    for option, value in {"--who": who, "--licence": licence}.items():
-        if not value.strip():
-            raise UsageError("is empty", where=option, hint="gioconda synth consent new --help")
-    refuse_overwrite(file, force)
-    consent.template(file, who, scope, licence, [str(s) for s in source or []])
-    emit(f"{file}: consent {consent.read(file).id}")
-
-
-@consent_app.command("check")
-def consent_check(
-    file: Annotated[str, typer.Argument(help="A consent file, embedded or public-domain.")],
-    task: Annotated[str, typer.Option(help="reenact, fakes, evaluate or tune.")] = "reenact",
-    source: Annotated[list[Path] | None, typer.Option(help="Files it must cover; repeatable.")] = None,
-) -> None:
-    """Say what a consent file allows today, for a task and files.
-
-    Example: gioconda synth consent check lisa.toml --task reenact --source lisa.jpg
-    """
-    from gioconda.core.errors import UsageError
-    from gioconda.core.files import sha256_of
-    from synth import consent
-
-    if task not in consent.SCOPES or task == "any":
-        raise UsageError(f"unknown task {task!r}", where="--task", hint="reenact, fakes, evaluate or tune")
-    found = consent.require(file, task, [sha256_of(s) for s in source or []])
-    people = "; ".join(f"{p.who}: {', '.join(p.scope)}, {p.licence}" for p in found.people) or found.licence
-    emit(f"{file} allows {task}: {people}\nid {found.id}")
-
-
-@consent_app.command("log")
-def consent_log(json: JsonFlag = False) -> None:
-    """Show what was made on this account, and whether rows of the log were changed or removed. Exit 4 if so.
-
-    Example: gioconda synth consent log --json
-    """
-    from json import dumps
-
-    from synth import consent
-
-    rows, broken = consent.check_log()
-    if json:
-        emit(dumps({"schema": "gioconda.synth.log/1", "rows": rows, "broken": broken}, ensure_ascii=False))
-    else:
-        for number, row in enumerate(rows):
-            flag = "  <- does not follow the row before it" if number in broken else ""
-            emit(
-                f"{row['time']} {row['task']} by {row['generator']}: {len(row['outputs'])} files, consent {row['consent'][:16]}{flag}"
-            )
-        emit(f"{len(rows)} rows, {len(broken)} that do not follow the one before")
-    if broken:
-        raise typer.Exit(4)
 
 
 def register(app: typer.Typer) -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from gioconda.cli import main
-from gioconda.core.writer import write_image, write_video
+from gioconda_core.media.writer import write_image, write_video
 
 NAME = "line\nbreak 🎭.mp4"
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from gioconda import demo
-from gioconda.core.errors import UsageError
+from gioconda_core.errors import UsageError
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from typer.main import get_command
 
 from gioconda.cli import main
 from gioconda.cli.app import app, hoist
-from gioconda.core.index import Index
-from gioconda.core.types import Label, Sample
-from gioconda.core.writer import write_image
+from gioconda_core.datasets.index import Index
+from gioconda_core.media.writer import write_image
+from gioconda_core.types import Label, Sample
 
 
 def commands(command=None, name=()):
@@ -198,6 +198,6 @@ def test_a_full_disk_is_incomplete_work_not_wrong_usage(gioconda, monkeypatch):
     def full(**_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("gioconda.core.files.tempfile.mkstemp", full)
+    monkeypatch.setattr("gioconda_core.files.tempfile.mkstemp", full)
     code, _, err = gioconda("data", "verify", "set.parquet", "-o", "json=x.json")
     assert code == 4 and "no space left" in err and "internal error" not in err

@@ -1,4 +1,4 @@
-"""The wheel holds exactly the five packages, the files they read at run time, and no tests."""
+"""The wheel holds exactly the six packages, the files they read at run time, and no tests."""
 
 import shutil
 import subprocess
@@ -27,7 +27,7 @@ def test_top_level_names_and_data(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names if ".dist-info" not in name.split("/")[0]}
-    assert top == {"gioconda", "synth", "detect", "provenance", "benchmarks"}
+    assert top == {"gioconda", "gioconda_core", "synth", "detect", "provenance", "benchmarks"}
     assert not [name for name in names if "test_" in name or name.startswith("tests/")]
     packaged = {f for f in tracked if f.split("/")[0] in top}
     assert packaged <= set(names), f"not in the wheel: {sorted(packaged - set(names))}"

@@ -1,0 +1,1 @@
+"""The report of a benchmark: results, comparisons, figures, and the page that shows them."""

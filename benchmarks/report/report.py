@@ -1,0 +1,462 @@
+"""What ``bench report`` and ``bench compare`` do: a run's folder or a CSV → document → text, JSON, HTML, CSV, LaTeX, signed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.report import reshare, results
+from benchmarks.run import suite as suites
+from benchmarks.run.degrade import parse as parse_degradation
+from benchmarks.run.environment import environment
+from benchmarks.run.run import readings
+from benchmarks.stats import compare as comparisons
+from benchmarks.stats.probes import run_probes
+from benchmarks.stats.table import CLEAN, Problem, Table, read_csv
+from detect.base import known_as
+from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.files import read_rows
+from gioconda_core.stats.metrics import DEFAULT_METRICS
+
+__all__ = ["comparison", "document", "load", "render", "render_comparison"]
+
+
+HELD_OUT = "generator held out"
+
+
+def load(source: str | Path, *, probabilities: bool = False, protocol: str = "", detector: str = "") -> Table:
+    """A run's folder or a CSV of scores → table."""
+    path = Path(source)
+    if path.is_dir():
+        return load_run(path)
+    if not path.exists():
+        raise UsageError("no such run or file", where=str(source))
+    return read_csv(path, detector=detector, protocol=protocol, probability=probabilities)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UsageError("is not the folder of a run", where=str(folder), hint="gioconda bench run makes one") from None
+    return found
+
+
+def parts(folder: Path) -> dict[str, Path]:
+    """The runs in a folder by fold: one without a name, or one for each fold."""
+    path = folder / "folds.json"
+    if not path.exists():
+        return {"": folder}
+    found = json.loads(path.read_text(encoding="utf-8"))["folds"]
+    return {name: folder / sub for name, sub in found.items() if (folder / sub / "config.json").exists()}
+
+
+def load_run(folder: Path) -> Table:
+    """A run's rows, joined with what is known of its samples. A reading that never came is missing, not absent.
+
+    Where each fold has its own training, a sample is measured once a fold: its id then carries the fold, which is a slice.
+    """
+    rows: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    configs = {}
+    for fold, part in parts(folder).items():
+        configs[fold] = _config(part)
+        found, told = _rows_of(part, configs[fold], fold)
+        rows += found
+        problems += told
+    if not configs:
+        raise UsageError("is not the folder of a run", where=str(folder), hint="gioconda bench run makes one")
+    return Table.of_rows(rows, problems=problems, meta={"config": next(iter(configs.values())), "configs": configs})
+
+
+def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[dict[str, Any]], list[Problem]]:
+    samples: dict[str, dict[str, Any]] = {}
+    problems = []
+    twice = []
+    for row in read_rows(folder / "samples.jsonl"):
+        if row["id"] in samples:
+            twice.append(row["id"])
+            if samples[row["id"]]["label"] != row["label"]:
+                samples[row["id"]]["label"] = -1
+            continue
+        samples[row["id"]] = row
+    if twice:
+        problems.append(
+            Problem("same-bytes", "two samples are the same file: measured once", len(twice), tuple(twice[:3]))
+        )
+    for name, card in config.get("cards", {}).items():
+        learned = set(card.get("clips", ()))
+        seen = [id_ for id_ in samples if known_as(id_) in learned]
+        if seen:
+            told = f"{name} learned from clips of this set, so its figures say nothing about clips it has not seen"
+            problems.append(Problem("learned", told, len(seen), tuple(seen[:3])))
+    names = [parse_degradation(d).name for d in config["identity"]["degradations"]]
+    latest: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for row in readings(folder):  # a row measured again (--retry) replaces the failure
+        latest[(row["id"], row["degradation"], row["detector"])] = row
+    rows: list[dict[str, Any]] = []
+    for id_, sample in samples.items():
+        base = {k: sample[k] for k in ("label", "generator", "identity", "source")}
+        base["group"] = {**sample["group"], **({HELD_OUT: fold} if fold else {})}
+        base["id"] = f"{id_}@{fold}" if fold else id_
+        for degradation in names:
+            rows.append({**base, "degradation": degradation})
+            for d in config["identity"]["detectors"]:
+                found = latest.get((id_, degradation, d["id"]))
+                if found:
+                    rows.append({**found, **base})
+    return rows, problems
+
+
+def frame_table(folder: Path) -> Table | None:
+    """The same run frame by frame: each scored moment of the highest-scoring face is a row. None for folds."""
+    if list(parts(folder)) != [""]:
+        return None
+    samples = {row["id"]: row for row in read_rows(folder / "samples.jsonl")}
+    rows = []
+    for row in readings(folder):
+        sample = samples.get(row["id"])
+        series = row.get("series") or []
+        if sample is None or not series or row["degradation"] != CLEAN:
+            continue
+        track = max(series, key=lambda s: sum(s["scores"]) / max(len(s["scores"]), 1))
+        for position, score in enumerate(track["scores"]):
+            rows.append(
+                {
+                    **{k: sample[k] for k in ("label", "generator", "identity", "source", "group")},
+                    "id": f"{row['id']}#{position}",
+                    "detector": row["detector"],
+                    "score": score,
+                    "protocol": str(row["protocol"]).replace("video@", "frame@").split("+")[0],
+                }
+            )
+    return Table.of_rows(rows) if rows else None
+
+
+def document(
+    source: str | Path,
+    *,
+    metrics: Sequence[str] = (),
+    prevalence: float | None = None,
+    probabilities: bool = False,
+    protocol: str = "",
+    title: str = "",
+    resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Everything a report shows, from a run's folder or a CSV of scores."""
+    path = Path(source)
+    table = load(path, probabilities=probabilities, protocol=protocol)
+    if not table.detectors:
+        raise UsageError("no scores at all", where=str(source))
+    config = table.meta.get("config")
+    suite = config["suite"] if config else None
+    names = list(metrics) or list(suite["metrics"] if suite else DEFAULT_METRICS)
+    if prevalence is not None:
+        names = [n if not n.startswith(("ppv", "mincost")) else _at_prevalence(n, prevalence) for n in names]
+    extra: dict[str, Any] = {
+        "created": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "suite": config["identity"]["suite"] if config else None,
+        "probes": _probes(path, seed) if config else [],
+        "stability": [],
+        "command": config["command"] if config else "",
+        "report_command": _command(path, metrics, prevalence, probabilities, protocol, resamples, seed),
+        "environment": environment(),
+        "card": _card(table),
+    }
+    if config:
+        extra["stability"] = reshare.stability(table, resamples=resamples, seed=seed)
+        first = next(iter(parts(path).values()))
+        extra["environment"] = json.loads((first / "environment.json").read_text(encoding="utf-8"))
+        if len(table.meta["configs"]) > 1:
+            extra["card"]["Folds"] = (
+                "one training a generator held out; figures over all clips pool the folds, read the slices"
+            )
+        extra["cards"] = config["cards"]
+    return results.build(
+        table,
+        names,
+        resamples=resamples,
+        seed=seed,
+        title=title or (suite["title"] if suite else f"Scores in {path.name}"),
+        frames=frame_table(path) if config else None,
+        extra=extra,
+        not_comparable=_not_comparable(table) if config else "",
+        slices=suite["slices"] if suite else (),
+        prevalences=results.PREVALENCES if prevalence is None else (prevalence,),
+    )
+
+
+def _command(
+    path: Path,
+    metrics: Sequence[str],
+    prevalence: float | None,
+    probabilities: bool,
+    protocol: str,
+    resamples: int,
+    seed: int,
+) -> str:
+    """What makes this report again, without the folders of whoever made it first."""
+    words = ["gioconda", *(["--seed", str(seed)] if seed else []), "bench", "report", path.resolve().name]
+    words += ["--metrics", ";".join(metrics)] if metrics else []
+    words += ["--prevalence", f"{prevalence:g}"] if prevalence is not None else []
+    words += ["--probabilities"] if probabilities else []
+    words += ["--protocol", protocol] if protocol else []
+    words += ["--resamples", str(resamples), "-o", "html=report.html"]
+    return shlex.join(words)
+
+
+def _card(table: Table) -> dict[str, str]:
+    """Which scores or clips these are: hashes, and what the sets say of themselves."""
+    if "configs" not in table.meta:
+        return {"Scores": f"{table.meta['source']}, sha256 {table.meta['sha256']}"}
+    found = {}
+    for fold, config in table.meta["configs"].items():
+        found["List of samples" + (f", {fold} held out" if fold else "")] = (
+            f"sha256 {config['identity']['data']['sha256']}"
+        )
+        for name, card in config.get("sets", {}).items():
+            found[f"Set {name}"] = "; ".join(f"{key} {value}" for key, value in card.items())
+    return found
+
+
+def _not_comparable(table: Table) -> str:
+    """Why this run's figures may not stand beside another's; empty when they may."""
+    reasons = []
+    configs = list(table.meta["configs"].values())
+    limits = [(c["identity"]["limit"], c["samples_in_set"]) for c in configs]
+    cut = [(limit, whole) for limit, whole in limits if limit is not None and limit < whole]
+    if cut:
+        reasons.append(f"only {cut[0][0]} of {cut[0][1]} samples were measured (--limit)")
+    detectors = {d["id"] for c in configs for d in c["identity"]["detectors"]}
+    missing = sum(int((c.status == "missing").sum()) for c in table.detectors.values())
+    missing += len(table) * (len(detectors) - len(table.detectors))
+    if missing:
+        reasons.append(f"{missing} readings are not there yet: run it again to resume, or run the other shards")
+    name, version, sha = (configs[0]["identity"]["suite"][k] for k in ("name", "version", "sha256"))
+    released = suites.versions().get(name, {})
+    if name in suites.built_in() and released.get(version) != sha:
+        reasons.append(f"the suite calls itself {name} {version} but is not that suite")
+    return "; ".join(reasons)
+
+
+def _probes(folder: Path, seed: int) -> list[dict[str, Any]]:
+    """The shortcut probes over the features a run kept."""
+    features: dict[str, dict[str, Any]] = {}
+    known: dict[str, dict[str, Any]] = {}
+    for part in parts(folder).values():
+        for path in sorted(part.glob("features*.jsonl")):
+            features |= {row["id"]: row["features"] for row in read_rows(path)}
+        known |= {row["id"]: row for row in read_rows(part / "samples.jsonl")}
+    samples = [row for id_, row in known.items() if id_ in features]
+    if not samples:
+        return []
+    return run_probes(
+        [features[s["id"]] for s in samples],
+        np.array([s["label"] for s in samples]),
+        [s["identity"] for s in samples],
+        [s["source"] for s in samples],
+        seed=seed,
+    )
+
+
+def _at_prevalence(name: str, prevalence: float) -> str:
+    base, _, tail = name.partition("@")
+    kept = [item for item in tail.split(",") if item and not item.startswith("prevalence=")]
+    return f"{base}@{','.join([*kept, f'prevalence={prevalence:g}'])}"
+
+
+def render(found: Mapping[str, Any], form: str, *, folder: Path | None = None, signed: str = "") -> str:
+    """The document as text, json, html, csv or latex.
+
+    folder : the run's folder, for thumbnails. signed : the name of the signed copy beside a page, which then speaks of it.
+    """
+    if form == "json":
+        return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if form == "csv":
+        return results.to_csv(found)
+    if form == "latex":
+        return results.to_latex(found)
+    if form == "html":
+        from benchmarks.report.page import to_html
+
+        thumbs = [part / "thumbs" for part in parts(folder).values()] if folder else []
+        return to_html(found, thumbs=thumbs, signed=signed)
+    return to_text(found)
+
+
+def to_text(found: Mapping[str, Any]) -> str:
+    """The leaderboard and what a reader must know, for a terminal."""
+    lines = [found["title"], found["first_line"], ""]
+    for problem in found["problems"]:
+        lines.append(f"! {problem['sentence']} ({problem['count']})")
+    for entry in found["detectors"]:
+        s = entry["statuses"]
+        lines += [
+            "",
+            f"{entry['name']} {entry['version']}".rstrip()
+            + f"  coverage {entry['coverage']:.1%}  ({s['scored']} scored, {s['abstained']} abstained, {s['failed']} failed, {s['missing']} missing)",
+        ]
+        if entry["coverage"] < 1:
+            lines += [f"  not scored: {r['reason']} ({r['n']})" for r in s["reasons"][:3]]
+        if all(f["value"] is None for f in entry["figures"]):
+            for reason in dict.fromkeys(f["refused"] for f in entry["figures"]):
+                lines.append(f"  no figure: {reason}")
+            continue
+        for f in entry["figures"]:
+            if f["value"] is None:
+                told = f"refused: {f['refused']}"
+            elif f["low"] is None:
+                told = f"{f['value']:.4f}  no interval: {f['no_interval']}"
+            else:
+                told = f"{f['value']:.4f}  [{f['low']:.4f}, {f['high']:.4f}]"
+            lines.append(f"  {f['name']:<58} {told}")
+    lines += _ladder_lines(found["slices"].get("degradation", ()))
+    if found["differences"]:
+        lines += ["", *_difference_lines(found["differences"])]
+    return "\n".join(lines) + "\n"
+
+
+def _ladder_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The first figure under each degradation, a line a detector: where a ladder breaks, told without opening the page."""
+    if not rows:
+        return []
+    lines = ["", f"by degradation: {rows[0]['figures'][0]['name']}"]
+    for row in rows:
+        f = row["figures"][0]
+        told = f"refused: {f['refused']}" if f["value"] is None else f"{f['value']:.4f}"
+        if f["value"] is not None and f["low"] is not None:
+            told += f"  [{f['low']:.4f}, {f['high']:.4f}]"
+        lines.append(f"  {row['slice']:<24} {row['detector']:<16} {told}")
+    return lines
+
+
+def _difference_lines(differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = []
+    for x in differences:
+        head = f"{x['a']} − {x['b']}  {x['metric']}:"
+        if x["difference"] is None:
+            lines.append(f"{head} refused: {x['reason']}")
+            continue
+        span = f" [{x['low']:+.4f}, {x['high']:+.4f}]" if x["low"] is not None else f" no interval: {x['reason']}"
+        p = f"  p {x['p_corrected']:.4f} (Holm, {len(differences)} asked)" if x["p_corrected"] is not None else ""
+        left = (
+            f"  left out: {x['only_a']} only {x['a']}, {x['only_b']} only {x['b']}"
+            if x["only_a"] or x["only_b"]
+            else ""
+        )
+        lines.append(f"{head} {x['difference']:+.4f}{span}{p}  n {x['n_real']} real, {x['n_fake']} fake{left}")
+    return lines
+
+
+def _side(spec: str) -> tuple[Path, str]:
+    """``FILE:DETECTOR`` → (FILE, DETECTOR); a plain path → (path, "")."""
+    if Path(spec).exists():
+        return Path(spec), ""
+    path, _, name = spec.rpartition(":")
+    if path and Path(path).exists():
+        return Path(path), name
+    raise UsageError("no such run or file", where=spec, hint="give a run's folder, a CSV, or FILE:DETECTOR")
+
+
+def comparison(
+    a: str, b: str, names: Sequence[str], *, resamples: int = 2000, seed: int = 0
+) -> list[comparisons.Difference]:
+    """Every detector of A against every detector of B (or the one named), on the samples both scored."""
+    (path_a, name_a), (path_b, name_b) = _side(a), _side(b)
+    table_a, table_b = load(path_a), load(path_b)
+    side_a = [name_a] if name_a else list(table_a.detectors)
+    side_b = [name_b] if name_b else list(table_b.detectors)
+    if path_a.resolve() == path_b.resolve():
+        table = table_a
+        pairs = [(x, y) for x in side_a for y in side_b if x != y]
+        if not (name_a or name_b):
+            pairs = [(x, y) for i, x in enumerate(side_a) for y in side_a[i + 1 :]]
+    else:
+        table, pairs = _joined(table_a, table_b, side_a, side_b)
+    return comparisons.compare(comparisons.headline(table), pairs, names, resamples=resamples, seed=seed)
+
+
+def _joined(a: Table, b: Table, side_a: Sequence[str], side_b: Sequence[str]) -> tuple[Table, list[tuple[str, str]]]:
+    """Two tables side by side over the samples both have; labels must agree."""
+
+    def keys(table: Table) -> dict[tuple[str, str], int]:
+        return {
+            (str(i), str(d)): n for n, (i, d) in enumerate(zip(table.ids, table.columns["degradation"], strict=True))
+        }
+
+    at_a, at_b = keys(a), keys(b)
+    shared = [k for k in at_a if k in at_b]
+    if not shared:
+        raise UsageError(
+            "the two have no sample in common", hint="ids must be the same in both, e.g. the clips' sha256"
+        )
+    rows_a, rows_b = np.array([at_a[k] for k in shared]), np.array([at_b[k] for k in shared])
+    part_a, part_b = a.take(rows_a), b.take(rows_b)
+    if np.any(part_a.labels != part_b.labels):
+        n = int(np.sum(part_a.labels != part_b.labels))
+        raise UsageError(f"{n} shared samples carry different labels", hint="a difference would compare two tasks")
+    detectors = {f"{n} (A)" if n in b.detectors else n: part_a.detectors[n] for n in side_a}
+    theirs = {f"{n} (B)" if n in a.detectors else n: part_b.detectors[n] for n in side_b}
+    table = Table(part_a.ids, part_a.labels, part_a.columns, {**detectors, **theirs}, a.problems + b.problems)
+    return table, [(x, y) for x in detectors for y in theirs]
+
+
+def render_comparison(found: Sequence[comparisons.Difference], form: str) -> str:
+    if form == "json":
+        return (
+            json.dumps(
+                {"schema": "gioconda.comparison/1", "differences": [d.__dict__ for d in found]},
+                indent=1,
+                allow_nan=False,
+            )
+            + "\n"
+        )
+    return "\n".join(_difference_lines([d.__dict__ for d in found])) + "\n"
+
+
+def signed_name(path: Path) -> str:
+    """``report.html`` → ``report.signed.zip``."""
+    return path.stem + ".signed.zip"
+
+
+def sign_report(path: Path, found: Mapping[str, Any], *, signer: str = "", force: bool = False) -> list[str]:
+    """Content Credentials for a written report; returns what to tell the user.
+
+    The SDK signs no HTML, not even beside it, so that page, document and table go into one ZIP that carries the
+    credential: ``report.html`` → ``report.signed.zip``. Unzipped, the page is the one that was signed.
+    """
+    import tempfile
+    import zipfile
+
+    from provenance import vocabulary
+    from provenance.signing import claims, sign, signers
+
+    target = path.with_name(signed_name(path))
+    version = str(found.get("environment", {}).get("gioconda", "0"))
+    made = claims.Action(
+        "c2pa.created", vocabulary.source_type("dataDrivenMedia"), software="gioconda", software_version=version
+    )
+    credential = claims.Credential(str(found["title"]), actions=(made,))
+    parts = {
+        path.name: path.read_text(encoding="utf-8"),
+        f"{path.stem}.json": render(found, "json"),
+        f"{path.stem}.csv": render(found, "csv"),
+    }
+    try:
+        who = signers.from_spec(signer) if signer else signers.default()
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = Path(folder) / target.name
+            with zipfile.ZipFile(bundle, "w") as archive:
+                for name, text in parts.items():
+                    archive.writestr(zipfile.ZipInfo(name), text)  # stored: the SDK reads no other
+            sign.sign_file(bundle, target, credential, signer=who, force=force)
+    except GiocondaError as error:
+        return [f"the report is not signed: {error}"]
+    return [f"wrote {target.name}: the page, the document and the table, with Content Credentials"]

@@ -1,0 +1,90 @@
+"""Re-share stability: the same clip after upload-like chains; how often what would be said of it changes, per detector.
+
+Criticism on record is a photo whose score went from 0.000 to 0.9999 by rescaling. A flip is a change of level (by the
+detector's own calibration) or, without one, a crossing of the threshold that kept false alarms at 5 % on undegraded reals.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.report.results import HELD_FPR, held_threshold
+from benchmarks.stats.table import CLEAN, Column, Table
+from gioconda_core.stats import bootstrap
+
+__all__ = ["stability"]
+
+LEVELS = ("not-assessed", "no-strong-signal", "signal", "strong-signal")  # as in gioconda_core.types.Level
+_BY_LEVEL = "A flip is a change of level, by each detector's own calibration."
+_BY_THRESHOLD = f"A flip is a crossing of the threshold that kept false alarms at {HELD_FPR:.0%} on undegraded reals; these detectors carry no calibration."
+
+
+def _said(column: Column, threshold: float | None) -> NDArray[np.int64] | None:
+    """What would be said of each row, as a rank: 0 not assessed, then weaker to stronger; None when nothing can be."""
+    if column.levels is not None:
+        ranks = {name: i for i, name in enumerate(LEVELS)}
+        said = np.array([ranks.get(str(level), 0) for level in column.levels])
+    elif threshold is not None:
+        said = 1 + (np.nan_to_num(column.scores, nan=-np.inf) >= threshold).astype(np.int64)
+    else:
+        return None
+    return np.where(column.scored, said, 0)
+
+
+def stability(table: Table, *, resamples: int = bootstrap.RESAMPLES, seed: int = 0) -> list[dict[str, Any]]:
+    """One row a detector and degradation: share of clips whose level flipped, with its interval over identities.
+
+    up : towards alarm; down : away from it; lost : no longer assessed. All are shares of clips assessed undegraded.
+    """
+    degradations = [d for d in dict.fromkeys(table.columns["degradation"]) if d != CLEAN]
+    clean_rows = np.flatnonzero(table.columns["degradation"] == CLEAN)
+    if not degradations or not len(clean_rows):
+        return []
+    clean = table.take(clean_rows)
+    rows = []
+    for name in table.detectors:
+        threshold = held_threshold(clean, name)
+        before = _said(clean.detectors[name], threshold)
+        if before is None:
+            continue
+        for degradation in degradations:
+            part = table.take(table.columns["degradation"] == degradation)
+            where = {str(i): n for n, i in enumerate(part.ids)}
+            pairs = [(a, where[str(i)]) for a, i in enumerate(clean.ids) if str(i) in where and before[a] > 0]
+            after_all = _said(part.detectors[name], threshold)
+            if not pairs or after_all is None:
+                continue
+            a, b = np.array(pairs).T
+            b = b[part.detectors[name].status[b] != "missing"]
+            if len(b) < len(a):
+                continue
+            was, now = before[a], after_all[b]
+            flipped = (was != now).astype(np.float64)
+            low, high = _interval(clean, a, flipped, resamples, seed)
+            rows.append(
+                {
+                    "detector": name,
+                    "chain": degradation,
+                    "n": len(a),
+                    "flipped": float(flipped.mean()),
+                    "low": low,
+                    "high": high,
+                    "up": float(np.mean(now > was)),
+                    "down": float(np.mean((now < was) & (now > 0))),
+                    "lost": float(np.mean(now == 0)),
+                    "basis": _BY_LEVEL if clean.detectors[name].levels is not None else _BY_THRESHOLD,
+                }
+            )
+    return rows
+
+
+def _interval(
+    table: Table, rows: NDArray[np.int64], flipped: NDArray[np.float64], resamples: int, seed: int
+) -> tuple[float | None, float | None]:
+    resampler = bootstrap.Resampler.over(*(table.columns[c][rows] for c in ("identity", "source")), seed=seed)
+    drawn = bootstrap.mean_distribution(flipped, resampler, resamples)
+    span = bootstrap.interval(drawn, resampler.clusters)
+    return span.low, span.high

@@ -1,0 +1,477 @@
+"""From a table of scores to one results document: leaderboard, slices, curves, worst clips, what is missing and why.
+
+The document (schema ``gioconda.benchmark/1``) is plain JSON; the page, the CSV and the LaTeX table are made from it alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.stats.compare import headline, leaderboard_differences, probabilities_of
+from benchmarks.stats.table import CLEAN, Column, Table
+from gioconda_core.stats import bootstrap, metrics
+from gioconda_core.stats.metrics import DEFAULT_METRICS, Metric, Protocol
+
+__all__ = ["HELD_FPR", "SCHEMA", "build", "held_threshold", "to_csv", "to_latex"]
+
+SCHEMA = "gioconda.benchmark/1"
+SLICE_METRICS = ("auc", "tpr@fpr=0.01")
+OPERATING_FPR = (0.05, 0.01, 0.001)  # false-alarm rates a reader is told thresholds for, besides those of the suite
+PREVALENCES = (0.1, 0.01, 0.001)  # shares of fakes an alarm is weighed at, where the user names none
+HELD_FPR = 0.05  # the threshold carried from clean clips to degraded ones: at 1 % it would rest on too few reals
+CURVE_POINTS = 400
+WORST = 3  # of each kind, for each detector
+
+
+def figures_of(
+    table: Table, detector: str, wanted: Sequence[Metric], *, resamples: int, seed: int, protocol: str | None = None
+) -> list[dict[str, Any]]:
+    """Every wanted figure of one detector over the rows of ``table``, each with its interval, n, and coverage, or a refusal."""
+    column = table.detectors[detector]
+    labelled = table.labelled
+    rows = np.flatnonzero(labelled & column.scored)
+    labels, scores = table.labels[rows], column.scores[rows]
+    reals, fakes = int((labels == 0).sum()), int((labels == 1).sum())
+    coverage = len(rows) / max(int(labelled.sum()), 1)
+    named = Protocol.parse(protocol or column.protocol)
+    origin = "given" if column.probability else "platt-crossfit"
+    resampler = (
+        bootstrap.Resampler.over(*(table.columns[c][rows] for c in ("identity", "source")), seed=seed)
+        if len(rows)
+        else None
+    )
+    clusters = min(resampler.clusters_of(labels == 0), resampler.clusters_of(labels == 1)) if resampler else 0
+    probabilities = None
+    if resampler and min(reals, fakes) and any(m.needs_probability for m in wanted):
+        probabilities = probabilities_of(scores, labels, column.probability, resampler)
+    reasons = {m.name: metrics.refusal(m, reals, fakes) for m in wanted}
+    for m in wanted:
+        if reasons[m.name] is None and m.needs_probability and probabilities is None:
+            reasons[m.name] = "too few identities in each class to turn raw scores into probabilities"
+    allowed = [m for m in wanted if reasons[m.name] is None]
+    drawn: Mapping[str, NDArray[np.float64]] = {}
+    if allowed and resampler and clusters >= bootstrap.FEWEST_CLUSTERS:
+        drawn = bootstrap.distribution(allowed, labels, scores, probabilities, resampler, resamples)
+    out = []
+    for m in wanted:
+        value = low = high = interval_reason = None
+        if reasons[m.name] is None:
+            value = metrics.value(m, labels, scores, probabilities)
+            # ECE of a resample is larger than of the set it came from (noise never cancels inside a bin): recentre it
+            centre = value if m.kind == "bins" else None
+            span = bootstrap.interval(drawn.get(m.name, np.empty(0)), clusters, centre=centre)
+            low, high, interval_reason = span.low, span.high, span.reason
+        out.append(
+            {
+                "name": m.full_name(named, origin),
+                "metric": m.name,
+                "title": m.title,
+                "higher_is_better": m.higher_is_better,
+                "value": value,
+                "low": low,
+                "high": high,
+                "n_real": reals,
+                "n_fake": fakes,
+                "clusters": clusters,
+                "coverage": coverage,
+                "refused": reasons[m.name],
+                "no_interval": interval_reason,
+            }
+        )
+    return out
+
+
+def _statuses(table: Table, column: Column) -> dict[str, Any]:
+    """How many rows were scored, abstained on, failed or never came, and the commonest reasons."""
+    reasons = Counter(
+        str(r) for r, s in zip(column.reasons, column.status, strict=True) if s in ("abstained", "failed") and r
+    )
+    return {
+        **{s: int((column.status == s).sum()) for s in ("scored", "abstained", "failed", "missing")},
+        "reasons": [{"reason": r, "n": n} for r, n in reasons.most_common(8)],
+    }
+
+
+def _curves(labels: NDArray[Any], scores: NDArray[np.float64]) -> dict[str, Any]:
+    """ROC and DET, thinned to what a page can show; never thinned where few points are."""
+
+    def thin(*arrays: NDArray[np.float64]) -> list[list[float]]:
+        n = len(arrays[0])
+        keep = np.unique(np.linspace(0, n - 1, CURVE_POINTS).round().astype(int)) if n > CURVE_POINTS else np.arange(n)
+        return [[round(float(v), 5) for v in a[keep]] for a in arrays]
+
+    fpr, tpr, _ = metrics.roc(labels, scores)
+    dfpr, dfnr, _ = metrics.det(labels, scores)
+    return {"roc": thin(fpr, tpr), "det": thin(dfpr, dfnr)}
+
+
+def _reliability(table: Table, detector: str, seed: int) -> dict[str, Any] | None:
+    column = table.detectors[detector]
+    rows = np.flatnonzero(table.labelled & column.scored)
+    labels = table.labels[rows]
+    if min(np.sum(labels == 0), np.sum(labels == 1)) < metrics.FEWEST_PER_CLASS:
+        return None
+    resampler = bootstrap.Resampler.over(*(table.columns[c][rows] for c in ("identity", "source")), seed=seed)
+    p = probabilities_of(column.scores[rows], labels, column.probability, resampler)
+    if p is None:
+        return None
+    coverage, risk = metrics.risk_coverage(labels, p)
+    keep = np.unique(np.linspace(0, len(coverage) - 1, 100).round().astype(int))
+    return {
+        "bins": metrics.calibration_bins(labels, p, 10),
+        "origin": "given" if column.probability else "platt-crossfit",
+        "risk_coverage": [[round(float(c), 5) for c in coverage[keep]], [round(float(r), 5) for r in risk[keep]]],
+    }
+
+
+def _operating(
+    labels: NDArray[Any],
+    scores: NDArray[np.float64],
+    figures: Sequence[Mapping[str, Any]],
+    prevalences: Sequence[float],
+) -> list[dict[str, Any]]:
+    """What a threshold does on these clips, one row for each ``tpr@fpr`` among ``figures``: the threshold, the fakes found, and
+    how many alarms would be right where fakes are rarer than here."""
+    rows = []
+    for figure in figures:
+        fpr = metrics.parse(figure["metric"]).params["fpr"]
+        found = figure["value"]
+        rows.append(
+            {
+                "fpr": fpr,
+                "threshold": None if found is None else metrics.threshold_at(labels, scores, fpr),
+                **{k: figure[k] for k in ("value", "low", "high", "refused", "no_interval")},
+                "ppv": [
+                    {"prevalence": p, "value": None if found is None else float(metrics.right_alarms(found, fpr, p))}
+                    for p in prevalences
+                ],
+            }
+        )
+    return sorted(rows, key=lambda row: -row["fpr"])
+
+
+def held_threshold(clean: Table, detector: str) -> float | None:
+    """The threshold whose alarms (scores at or above it) stay within ``HELD_FPR`` of the reals; None where they are too few."""
+    column = clean.detectors[detector]
+    reals = column.scores[(clean.labels == 0) & column.scored]
+    if HELD_FPR * len(reals) < 1:
+        return None
+    allowed = int(np.floor(HELD_FPR * len(reals) + 1e-9))
+    return float(np.nextafter(np.sort(reals)[::-1][allowed], np.inf))
+
+
+def _held(clean: Table, degraded: Table, detector: str) -> dict[str, Any] | None:
+    """Alarms on degraded clips at the threshold that kept false alarms at ``HELD_FPR`` on clean reals."""
+    threshold = held_threshold(clean, detector)
+    if threshold is None:
+        return None
+    other = degraded.detectors[detector]
+    real = other.scores[(degraded.labels == 0) & other.scored]
+    fake = other.scores[(degraded.labels == 1) & other.scored]
+    if not len(real) or not len(fake):
+        return None
+    return {
+        "threshold": threshold,
+        "false_alarms": float(np.mean(real >= threshold)),
+        "found": float(np.mean(fake >= threshold)),
+        "n_real": len(real),
+        "n_fake": len(fake),
+    }
+
+
+def _slices(
+    table: Table, wanted: Sequence[Metric], *, resamples: int, seed: int, only: Sequence[str] = ()
+) -> dict[str, list[dict[str, Any]]]:
+    """Figures by degradation, by generator (its fakes against every real), and by each slice column."""
+    out: dict[str, list[dict[str, Any]]] = {}
+    clean = headline(table)
+
+    def add(axis: str, value: str, part: Table, held: Table | None = None) -> None:
+        for detector in table.detectors:
+            row: dict[str, Any] = {
+                "slice": value,
+                "detector": detector,
+                "figures": figures_of(part, detector, wanted, resamples=resamples, seed=seed),
+            }
+            if held is not None:
+                row["held"] = _held(held, part, detector)
+            out.setdefault(axis, []).append(row)
+
+    degradations = list(dict.fromkeys(table.columns["degradation"]))
+    if len(degradations) > 1:
+        held = clean if CLEAN in degradations else None
+        for d in sorted(degradations, key=lambda d: (d != CLEAN, degradations.index(d))):
+            add("degradation", d, table.take(table.columns["degradation"] == d), held)
+    generators = [g for g in dict.fromkeys(clean.columns["generator"][clean.labels == 1]) if g]
+    if generators and not any(name.startswith("generator ") for name in clean.columns):  # folds slice by it already
+        for g in sorted(generators):
+            add("generator", g, clean.take((clean.labels == 0) | (clean.columns["generator"] == g)))
+    for axis in [a for a in clean.slices if not only or a in only]:
+        for v in sorted(set(clean.columns[axis])):
+            add(axis, v or "(not given)", clean.take(clean.columns[axis] == v))
+    return out
+
+
+def _worst(table: Table) -> list[dict[str, Any]]:
+    """Clips each detector was most wrong on: fakes that most reals outscore, reals that outscore most fakes."""
+    found = []
+    for detector, column in table.detectors.items():
+        for label, kind in ((1, "fake scored low"), (0, "real scored high")):
+            rows = np.flatnonzero((table.labels == label) & column.scored)
+            others = np.sort(column.scores[(table.labels == 1 - label) & column.scored])
+            if not len(rows) or not len(others):
+                continue
+            below = np.searchsorted(others, column.scores[rows], "left") / len(others)
+            outscored = 1 - below if label else below  # share of the other class on the wrong side of it
+            for at in np.argsort(-outscored, kind="stable")[:WORST]:
+                if outscored[at] < 0.5:
+                    break
+                row = rows[at]
+                found.append(
+                    {
+                        "detector": detector,
+                        "kind": kind,
+                        "id": str(table.ids[row]),
+                        "generator": str(table.columns["generator"][row]),
+                        "degradation": str(table.columns["degradation"][row]),
+                        "score": float(column.scores[row]),
+                        "share": float(outscored[at]),
+                    }
+                )
+    return found
+
+
+def data_card(table: Table) -> dict[str, Any]:
+    """What the set is made of, counted in samples (not rows)."""
+    _, first = np.unique(table.ids, return_index=True)
+    part = table.take(np.sort(first))
+
+    def distinct(name: str) -> int:
+        return len({v for v in part.columns[name] if v})
+
+    return {
+        "samples": len(part),
+        "real": int((part.labels == 0).sum()),
+        "fake": int((part.labels == 1).sum()),
+        "unlabelled": int((part.labels < 0).sum()),
+        "identities": distinct("identity"),
+        "sources": distinct("source"),
+        "generators": {
+            str(g): int(n) for g, n in Counter(part.columns["generator"][part.labels == 1]).most_common() if g
+        },
+        "degradations": list(dict.fromkeys(str(d) for d in table.columns["degradation"])),
+        "slices": {s: {str(k): int(n) for k, n in Counter(part.columns[s]).most_common()} for s in part.slices},
+    }
+
+
+def first_line(document: Mapping[str, Any]) -> str:
+    """The sentence a reader must not miss."""
+    learned = [p for p in document["problems"] if p["kind"] == "learned"]
+    if learned:
+        return "; ".join(f"{p['sentence']} ({p['count']:,} of {document['data']['samples']:,})" for p in learned) + "."
+    solved = [p for p in document.get("probes") or [] if p.get("solved")]
+    if solved:
+        told = "; ".join(f"{p['title']} alone reaches AUC {p['value']:.2f}" for p in solved)
+        return f"A shortcut solves this set, so its figures may say little about fakes: {told}."
+    if not document["comparable"]:
+        return f"Not comparable: {document['not_comparable']}."
+    best = [
+        (d["name"], f)
+        for d in document["detectors"]
+        for f in d["figures"]
+        if f["metric"] == "auc" and f["value"] is not None
+    ]
+    card = document["data"]
+    told = f"{card['fake']:,} fakes and {card['real']:,} reals of {card['identities']:,} identities"
+    if not card["identities"]:
+        told = f"{card['fake']:,} fakes and {card['real']:,} reals, identities not given"
+    if not best:
+        return f"No ranking figure can be given for {told}."
+    name, figure = max(best, key=lambda item: item[1]["value"])
+    ties = [
+        d
+        for d in document["differences"]
+        if name in (d["a"], d["b"]) and (d["p_corrected"] is None or d["p_corrected"] >= 0.05)
+    ]
+    others = sorted({d["b"] if d["a"] == name else d["a"] for d in ties})
+    spread = f" ({figure['low']:.3f} to {figure['high']:.3f})" if figure["low"] is not None else ""
+    tail = f"; not distinguishable from {', '.join(others)}" if others else ""
+    return f"On {told}, {name} ranks highest: AUC {figure['value']:.3f}{spread}{tail}."
+
+
+def _standing(entry: Mapping[str, Any]) -> float:
+    """Leaderboard order: AUC, best first; a detector without one comes last."""
+    return -next((f["value"] for f in entry["figures"] if f["metric"] == "auc" and f["value"] is not None), -1.0)
+
+
+def build(
+    table: Table,
+    names: Sequence[str] = DEFAULT_METRICS,
+    *,
+    resamples: int = bootstrap.RESAMPLES,
+    seed: int = 0,
+    title: str = "Benchmark",
+    frames: Table | None = None,
+    extra: Mapping[str, Any] | None = None,
+    not_comparable: str = "",
+    slices: Sequence[str] = (),
+    prevalences: Sequence[float] = PREVALENCES,
+) -> dict[str, Any]:
+    """Everything the page shows. ``frames`` : the same clips frame by frame, for frame-level figures.
+
+    ``slices`` : columns to slice by, besides degradation and generator; all of them when empty.
+
+    ``extra`` : suite, probes, stability, command, versions… copied into the document as they are.
+    """
+    wanted = [metrics.parse(name) for name in names]
+    asked = {metric.name for metric in wanted}
+    operating = [metrics.parse(f"tpr@fpr={fpr:g}") for fpr in OPERATING_FPR]
+    operating = [metric for metric in operating if metric.name not in asked]
+    main = headline(table)
+    detectors: list[dict[str, Any]] = []
+    for name, column in table.detectors.items():
+        rows = np.flatnonzero(main.labelled & main.detectors[name].scored)
+        labels, scores = main.labels[rows], main.detectors[name].scores[rows]
+        both = min(np.sum(labels == 0), np.sum(labels == 1)) >= metrics.FEWEST_PER_CLASS
+        figures = figures_of(main, name, [*wanted, *operating], resamples=resamples, seed=seed)
+        at = [f for f in figures if f["metric"].startswith("tpr@")]
+        figures = figures[: len(wanted)]
+        if frames is not None and name in frames.detectors:
+            figures += figures_of(
+                headline(frames), name, [m for m in wanted if m.base == "auc"], resamples=resamples, seed=seed
+            )
+        seconds = column.seconds[np.isfinite(column.seconds)] if column.seconds is not None else np.empty(0)
+        detectors.append(
+            {
+                "name": name,
+                "version": column.version,
+                "weights_sha256": column.weights_sha256,
+                "protocol": column.protocol,
+                "statuses": _statuses(table, column),
+                "coverage": float(main.detectors[name].scored[main.labelled].mean()) if main.labelled.any() else 0.0,
+                "figures": figures,
+                "operating": _operating(labels, scores, at, prevalences),
+                "curves": _curves(labels, scores) if both else None,
+                "calibration": _reliability(main, name, seed),
+                "seconds_per_clip": float(np.median(seconds)) if len(seconds) else None,
+            }
+        )
+    detectors.sort(key=_standing)
+    slice_metrics = [m for m in wanted if m.name in SLICE_METRICS] or wanted[:1]
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "title": title,
+        "first_line": "",
+        "comparable": not not_comparable,
+        "not_comparable": not_comparable,
+        "bootstrap": {"resamples": resamples, "seed": seed, "over": "identity and source", "level": 0.95},
+        "data": data_card(table),
+        "problems": [p.__dict__ | {"examples": list(p.examples)} for p in table.problems],
+        "detectors": detectors,
+        "differences": [
+            d.__dict__
+            for d in leaderboard_differences(table, [d["name"] for d in detectors], resamples=resamples, seed=seed)
+        ],
+        "slices": _slices(table, slice_metrics, resamples=resamples, seed=seed, only=slices),
+        "worst": _worst(main),
+        **dict(extra or {}),
+    }
+    document["first_line"] = first_line(document)
+    return document
+
+
+# --------------------------------------------------------------------------- other forms
+
+
+def rows_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every figure as a flat row: axis, slice, detector, figure, value, interval, n."""
+    rows = []
+
+    def add(axis: str, value: str, detector: str, figure: Mapping[str, Any]) -> None:
+        rows.append(
+            {
+                "axis": axis,
+                "slice": value,
+                "detector": detector,
+                "figure": figure["name"],
+                **{
+                    k: figure[k]
+                    for k in (
+                        "value",
+                        "low",
+                        "high",
+                        "n_real",
+                        "n_fake",
+                        "clusters",
+                        "coverage",
+                        "refused",
+                        "no_interval",
+                    )
+                },
+            }
+        )
+
+    for d in document["detectors"]:
+        for figure in d["figures"]:
+            add("all", "", d["name"], figure)
+    for axis, entries in document["slices"].items():
+        for entry in entries:
+            for figure in entry["figures"]:
+                add(axis, entry["slice"], entry["detector"], figure)
+    return rows
+
+
+def to_csv(document: Mapping[str, Any]) -> str:
+    """Every figure, one a line."""
+    rows = rows_of(document)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(rows[0]) if rows else ["axis"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+_TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}  # fmt: skip
+
+
+def tex(text: str) -> str:
+    return "".join(_TEX.get(c, c) for c in text)
+
+
+def to_latex(document: Mapping[str, Any]) -> str:
+    """The leaderboard as a booktabs table; refusals are dashes with their reason in the note."""
+    shown = [f["metric"] for f in document["detectors"][0]["figures"]][:6] if document["detectors"] else []
+    names = {f["metric"]: f["name"] for d in document["detectors"] for f in d["figures"]}
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        r"\begin{table}",
+        rf"\caption{{{tex(document['title'])}. {tex(document['first_line'])} 95\,\% intervals by bootstrap over identities and sources.}}",
+        rf"\begin{{tabular}}{{l{'r' * (len(shown) + 1)}}}",
+        r"\toprule",
+        " & ".join(["Detector", "coverage", *(rf"\texttt{{{tex(names[m])}}}" for m in shown)]) + r" \\",
+        r"\midrule",
+    ]
+    notes = set()
+    for d in document["detectors"]:
+        cells = [tex(d["name"]), f"{d['coverage']:.3f}"]
+        for m in shown:
+            f = next(f for f in d["figures"] if f["metric"] == m)
+            if f["value"] is None:
+                notes.add(f["refused"])
+                cells.append("--")
+            elif f["low"] is None:
+                notes.add(f["no_interval"])
+                cells.append(f"{f['value']:.3f}")
+            else:
+                cells.append(rf"{f['value']:.3f} {{\scriptsize[{f['low']:.3f}, {f['high']:.3f}]}}")
+        lines.append(" & ".join(cells) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\footnotesize {tex(str(n))}." for n in sorted(str(n) for n in notes)]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"

@@ -1,0 +1,1 @@
+"""Running a benchmark: suites, degradations, folds, and one row a clip and detector."""

@@ -1,0 +1,301 @@
+"""Can a set be solved without looking for a fake? Small classifiers that see only a shortcut, read on other identities.
+
+``metadata``: what the container says. ``background``: the picture with the face blanked. ``blur``: how sharp face and picture are.
+``spectrum``: the azimuthal power spectrum of the face (Durall 2019). ``identity``: a frozen face embedding, that is who it is.
+A set that one of them solves measures that shortcut, and says so on the report's first line.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda_core.stats import bootstrap, metrics
+
+if TYPE_CHECKING:
+    from gioconda_core.types import Footage
+
+__all__ = ["LIMIT", "TITLES", "features", "run_probes", "tells"]
+
+Floats = NDArray[np.float64]
+
+LIMIT = 0.85  # AUC from which a set counts as solved by a shortcut
+FRAMES = 3  # frames a clip that features are averaged over
+TITLES = {
+    "metadata": "Container metadata",
+    "background": "The background",
+    "blur": "Sharpness",
+    "spectrum": "The power spectrum",
+    "identity": "A frozen face embedding",
+}
+_FACTS = (
+    "container",
+    "codec",
+    "width",
+    "height",
+    "fps",
+    "duration",
+    "frame_count",
+    "rotation",
+    "pixel_aspect",
+    "has_audio",
+    "audio_codec",
+    "bit_rate",
+    "pix_fmt",
+    "matrix",
+    "transfer",
+    "primaries",
+    "full_range",
+    "profile",
+    "encoder",
+    "streams",
+    "size_bytes",
+)
+
+
+def features(footage: Footage, facts: Mapping[str, Any], *, embed: bool = True) -> dict[str, Any]:
+    """Plain numbers for each probe; ``metadata`` stays a mapping. Small enough to keep for every clip.
+
+    embed : the face embedding too, which costs more than all the rest (a tenth of finding the faces).
+    """
+    picks = np.unique(np.linspace(0, len(footage.frames) - 1, FRAMES + 2).round().astype(int)[1:-1])
+    found: dict[str, Any] = {"metadata": {k: facts.get(k) for k in _FACTS}}
+    rows: dict[str, list[Floats]] = {}
+    for i in picks:
+        frame = footage.frames[i]
+        box, landmarks = _face(footage, float(footage.times[i]))
+        rows.setdefault("background", []).append(_background(frame, box))
+        rows.setdefault("blur", []).append(_blur(frame, box))
+        if box is not None:
+            rows.setdefault("spectrum", []).append(_spectrum(frame, box))
+            if embed and "identity" not in rows and landmarks is not None:
+                from gioconda_core.faces import observe
+
+                rows["identity"] = [observe.embed(frame, landmarks).astype(np.float64)]
+    for name, values in rows.items():
+        found[name] = [float(f"{v:.4g}") for v in np.mean(values, axis=0)]
+    return found
+
+
+def _face(footage: Footage, time: float) -> tuple[tuple[int, int, int, int] | None, Any]:
+    """The largest face on screen at that time: its box with a margin of a quarter, clipped to the frame."""
+    h, w = footage.frames.shape[1:3]
+    for track in footage.tracks:
+        at = int(np.argmin(np.abs(track.times - time)))
+        if abs(float(track.times[at]) - time) > 0.02:
+            continue
+        x0, y0, x1, y1 = (float(v) for v in track.boxes[at])
+        mx, my = (x1 - x0) / 4, (y1 - y0) / 4
+        box = max(0, int(x0 - mx)), max(0, int(y0 - my)), min(w, int(x1 + mx)), min(h, int(y1 + my))
+        if box[2] - box[0] >= 16 and box[3] - box[1] >= 16:
+            return box, track.landmarks[at]
+    return None, None
+
+
+def _background(frame: NDArray[np.uint8], box: tuple[int, int, int, int] | None) -> Floats:
+    """A 6 × 6 thumbnail with the face blanked by the mean around it, and the grain of the rest."""
+    import cv2
+
+    picture = frame.astype(np.float32)
+    outside = np.ones(frame.shape[:2], np.uint8)
+    face = np.s_[0:0] if box is None else np.s_[box[1] : box[3], box[0] : box[2]]
+    outside[face] = 0
+    if not outside.any():
+        return np.zeros(6 * 6 * 3 + 6)
+    mean, spread = cv2.meanStdDev(picture, mask=outside)
+    _, grain = cv2.meanStdDev(picture - cv2.GaussianBlur(picture, (0, 0), 1.5), mask=outside)
+    picture[face] = mean.ravel()
+    small = cv2.resize(picture, (6, 6), interpolation=cv2.INTER_AREA) / 255
+    return np.concatenate([small.ravel(), spread.ravel() / 64, np.log(grain.ravel() + 0.1)]).astype(np.float64)
+
+
+def _blur(frame: NDArray[np.uint8], box: tuple[int, int, int, int] | None) -> Floats:
+    """Log variance of the Laplacian at three scales, of the picture and of the face, and their differences."""
+    import cv2
+
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    parts = [grey, grey if box is None else grey[box[1] : box[3], box[0] : box[2]]]
+    rows = []
+    for part in parts:
+        for _ in range(3):
+            _, spread = cv2.meanStdDev(cv2.Laplacian(part, cv2.CV_32F))
+            rows.append(math.log(float(spread[0, 0]) ** 2 + 1e-3))
+            part = cv2.resize(
+                part, (max(8, part.shape[1] // 2), max(8, part.shape[0] // 2)), interpolation=cv2.INTER_AREA
+            )
+    values = np.array(rows)
+    return np.concatenate([values, values[:3] - values[3:]])
+
+
+def _spectrum(frame: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Floats:
+    """Azimuthal mean of the log power spectrum of the face at 96 pixels: 48 numbers. Source: Durall 2019, §3."""
+    import cv2
+
+    grey = cv2.cvtColor(np.ascontiguousarray(frame[box[1] : box[3], box[0] : box[2]]), cv2.COLOR_RGB2GRAY)
+    side = 96
+    square = cv2.resize(
+        grey, (side, side), interpolation=cv2.INTER_AREA if min(grey.shape) >= side else cv2.INTER_CUBIC
+    )
+    window, radius = _rings(side)
+    power = np.log(np.abs(np.fft.fftshift(np.fft.fft2((square - square.mean()) * window))) ** 2 + 1.0)
+    total = np.bincount(radius, weights=power.ravel())
+    return np.asarray((total / np.bincount(radius))[: side // 2])
+
+
+@functools.cache
+def _rings(side: int) -> tuple[Floats, NDArray[np.int64]]:
+    """A window for a square picture, and the ring of its spectrum that each frequency lies on, in a row."""
+    y, x = np.indices((side, side)) - side // 2
+    return np.hanning(side)[:, None] * np.hanning(side)[None], np.hypot(x, y).astype(np.int64).ravel()
+
+
+# --------------------------------------------------------------------------- reading them
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return float(value)
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str) and "/" in value:
+        top, _, bottom = value.partition("/")
+        try:
+            return float(top) / float(bottom)
+        except (ValueError, ZeroDivisionError):
+            return None
+    return None
+
+
+def _metadata_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
+    """Field → (n, c): numbers as they are (missing = −1), words one-hot, rare words together."""
+    columns: dict[str, Floats] = {}
+    for name in _FACTS:
+        values = [r.get(name) for r in rows]
+        numbers = [_number(v) for v in values]
+        if all(v is None or n is not None for v, n in zip(values, numbers, strict=True)):
+            column = np.array([-1.0 if n is None else n for n in numbers])[:, None]
+        else:
+            words = np.array([str(v) for v in values])
+            kinds, count = np.unique(words, return_counts=True)
+            kept = kinds[np.argsort(-count)][:12]
+            column = (words[:, None] == kept[None]).astype(np.float64)
+        if np.ptp(column, axis=0).any():
+            columns[name] = column
+    return columns
+
+
+def _read(x: Floats, labels: NDArray[Any], groups: NDArray[Any], trees: bool) -> Floats | None:
+    """Scores of each clip by a classifier fitted on other groups; None when there are too few."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    folds = min(5, len(np.unique(groups)))
+    if folds < 2:
+        return None
+    scores = np.full(len(labels), np.nan)
+    for train, test in StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(x, labels, groups):
+        if len(np.unique(labels[train])) < 2:
+            return None
+        model = (
+            RandomForestClassifier(60, min_samples_leaf=2, random_state=0)
+            if trees
+            else make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=400, class_weight="balanced"))
+        )
+        scores[test] = model.fit(x[train], labels[train]).predict_proba(x[test])[:, 1]
+    return scores
+
+
+def _single_tells(columns: Mapping[str, Floats], labels: NDArray[Any]) -> list[tuple[str, float]]:
+    """How far each field alone separates the labels, best first: |2 AUC − 1| of its best column."""
+    found = []
+    for name, column in columns.items():
+        best = max(
+            abs(2 * metrics.value(metrics.parse("auc"), labels, column[:, c]) - 1) for c in range(column.shape[1])
+        )
+        found.append((name, float(best)))
+    return sorted(found, key=lambda item: -item[1])
+
+
+def tells(rows: Sequence[Mapping[str, Any]], sides: NDArray[Any], least: float = 0.5) -> list[dict[str, Any]]:
+    """Container fields that tell two sides (labels or splits) apart, with what each side usually says."""
+    if len(np.unique(sides)) != 2:
+        return []
+    binary = (sides == np.unique(sides)[1]).astype(int)
+    columns = _metadata_columns(rows)
+    found = []
+    for name, strength in _single_tells(columns, binary):
+        if strength < least:
+            continue
+        usual = {}
+        for side in np.unique(sides):
+            values = [str(r.get(name)) for r, s in zip(rows, sides, strict=True) if s == side]
+            kinds, count = np.unique(values, return_counts=True)
+            top = int(np.argmax(count))
+            usual[str(side)] = f"{kinds[top]} ({count[top] / len(values):.0%})"
+        found.append({"field": name, "strength": strength, "usual": usual})
+    return found
+
+
+def run_probes(
+    rows: Sequence[Mapping[str, Any]],
+    labels: NDArray[Any],
+    identities: Sequence[str],
+    sources: Sequence[str],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Every probe over clips' features. rows : one ``features`` a clip; labels : (n,) 0 real, 1 fake.
+
+    Each answer: probe, title, value (AUC on other identities), low, high, n, solved, limit, tell, reason.
+    """
+    labels = np.asarray(labels)
+    out = []
+    for probe, title in TITLES.items():
+        have = np.array([bool(r.get(probe)) for r in rows])
+        if not have.any():  # not looked at
+            continue
+        keep = [int(i) for i in np.flatnonzero(have & (labels >= 0))]
+        y = labels[keep]
+        blank: dict[str, Any] = {
+            "probe": probe, "title": title, "value": None, "low": None, "high": None, "n": len(keep),
+            "solved": False, "limit": LIMIT, "tell": "", "reason": "",
+        }  # fmt: skip
+        reason = metrics.refusal(metrics.parse("auc"), int((y == 0).sum()), int((y == 1).sum()))
+        if reason:
+            out.append(blank | {"reason": reason})
+            continue
+        columns = _metadata_columns([rows[i]["metadata"] for i in keep]) if probe == "metadata" else {}
+        if probe == "metadata":
+            if not columns:
+                out.append(blank | {"value": 0.5, "reason": "every file says the same"})
+                continue
+            x = np.concatenate(list(columns.values()), axis=1)
+        else:
+            x = np.array([rows[i][probe] for i in keep], dtype=np.float64)
+        resampler = bootstrap.Resampler.over(
+            np.array([identities[i] for i in keep]), np.array([sources[i] for i in keep]), seed=seed
+        )
+        scores = _read(x, y, resampler.axes[0], trees=probe == "metadata")
+        if scores is None:
+            out.append(blank | {"reason": "too few identities to fit on some and read on others"})
+            continue
+        value = metrics.value(metrics.parse("auc"), y, scores)
+        drawn = bootstrap.distribution([metrics.parse("auc")], y, scores, None, resampler, resamples)["auc"]
+        clusters = min(resampler.clusters_of(y == 0), resampler.clusters_of(y == 1))
+        span = bootstrap.interval(drawn, clusters)
+        solved = value >= LIMIT
+        tell = ""
+        if solved and probe == "metadata":
+            field, strength = _single_tells(columns, y)[0]
+            tell = f"mostly by {field}" if strength > 0.5 else ""
+        out.append(blank | {"value": value, "low": span.low, "high": span.high, "solved": solved, "tell": tell})
+    return out

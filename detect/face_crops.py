@@ -1,0 +1,222 @@
+"""The only preprocessing: footage → one stack of face crops per track, each with its landmarks, times and quality.
+
+Two crops exist. ``aligned`` turns and scales the face into a canonical pose (for networks). ``square`` keeps the pixel
+grid's direction and only ever shrinks by area or enlarges by cubic interpolation, so that noise statistics survive.
+Not covered: choosing which face matters; every face is prepared, the largest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detect.base import Abstain
+from gioconda_core.types import FaceTrack, Footage
+
+__all__ = ["MIN_FACE", "Prepared", "face_px", "prepare", "square"]
+
+MIN_FACE = 32  # pixels from the outermost landmark to the opposite one: below it there is nothing to measure
+MAX_TRACKS = 16  # faces prepared in one clip; a crowd's largest are read, the rest are not
+MIN_QUALITY = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One face ready for a detector.
+
+    track : id of the FaceTrack. times : (N,) seconds. crops : uint8 (N, S, S, 3) RGB.
+    landmarks : float32 (N, 68, 2), pixels of the crop. quality : (N,). face_px : (N,) extent of the face in the frame, pixels.
+    frames : (N,) int, index of each crop's frame in the footage.
+    """
+
+    track: int
+    times: NDArray[np.float64]
+    crops: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    quality: NDArray[np.float32]
+    face_px: NDArray[np.float32]
+    frames: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+def face_px(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(…, 68, 2) → (…,): the longer side of the landmarks' bounding box, pixels."""
+    return np.ptp(landmarks, axis=-2).max(axis=-1)
+
+
+def square(
+    frame: NDArray[np.uint8], landmarks: NDArray[np.float32], size: int, margin: float, extent: float | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """An upright square around the landmarks, ``margin`` times their extent, resampled to size × size.
+
+    ``extent`` (pixels) replaces the landmarks' own, so that a sequence is not rescaled at every twitch of the jaw.
+    Returns the crop, uint8 (size, size, 3), and the landmarks in its pixels, float32 (68, 2). Outside the frame: reflected.
+    """
+    import cv2
+
+    low, high = landmarks.min(0), landmarks.max(0)
+    side = max(2, round(float(extent or (high - low).max()) * margin))
+    x, y = (int(v) for v in np.round((low + high) / 2 - side / 2))
+    height, width = frame.shape[:2]
+    left, top, right, bottom = max(0, -x), max(0, -y), max(0, x + side - width), max(0, y + side - height)
+    patch = frame[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)]
+    if patch.size == 0:
+        raise Abstain("the face lies outside the frame")
+    if left or top or right or bottom:
+        small = max(left, right) >= patch.shape[1] or max(top, bottom) >= patch.shape[0]
+        border = cv2.BORDER_REPLICATE if small else cv2.BORDER_REFLECT_101
+        patch = cv2.copyMakeBorder(patch, top, bottom, left, right, border)
+    how = cv2.INTER_AREA if side >= size else cv2.INTER_CUBIC
+    crop = cv2.resize(patch, (size, size), interpolation=how)
+    scale = size / side
+    points = ((landmarks - (x, y) + 0.5) * scale - 0.5).astype(np.float32)
+    return crop, points
+
+
+# Eyes, nose and mouth corners as shares of the side, before the margin. Source: GenD's code, after ArcFace's five points.
+_FIVE = np.array([[0.34, 0.46], [0.66, 0.46], [0.5, 0.64], [0.37, 0.82], [0.63, 0.82]])
+
+
+def five_point(
+    frame: NDArray[np.uint8], landmarks: NDArray[np.float32], size: int, margin: float = 1.3
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The face by five points with a margin, as published detectors were trained on; outside the frame is black."""
+    import cv2
+
+    five = np.stack(
+        [landmarks[36:42].mean(0), landmarks[42:48].mean(0), landmarks[30], landmarks[48], landmarks[54]]
+    ).astype(np.float32)
+    target = ((_FIVE + (margin - 1) / 2) / margin * size).astype(np.float32)
+    matrix, _ = cv2.estimateAffinePartial2D(five, target, method=cv2.LMEDS)
+    if matrix is None:
+        raise Abstain("the face's landmarks lie in one point")
+    crop = cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR)
+    return crop, (landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+def usable(track: FaceTrack, times: Sequence[float]) -> list[tuple[int, int]]:
+    """(frame index, track index) pairs at which this face was seen in a sampled frame, large and sure enough."""
+    pairs = []
+    where = np.searchsorted(track.times, times)
+    sizes = face_px(track.landmarks)
+    for frame, (time, at) in enumerate(zip(times, where, strict=True)):
+        near = [i for i in (at - 1, at) if 0 <= i < len(track) and abs(track.times[i] - time) < 1e-4]
+        if not near:
+            continue
+        index = int(near[0])
+        good = np.isfinite(track.landmarks[index]).all() and sizes[index] >= MIN_FACE
+        if good and track.quality[index] >= MIN_QUALITY:
+            pairs.append((frame, index))
+    return pairs
+
+
+def prepare(
+    footage: Footage,
+    size: int,
+    *,
+    mode: str = "aligned",
+    margin: float = 1.3,
+    step: float = 0.0,
+    max_frames: int | None = None,
+    min_frames: int = 1,
+) -> tuple[Prepared, ...]:
+    """Crops of every face that can be measured.
+
+    Parameters
+    ----------
+    size : int
+        Side of the crops, pixels.
+    mode : ``aligned``, ``square``, or ``five-point`` (the crop of GenD and its kin, for weights trained with it)
+    margin : float
+        For ``square``: side of the crop over the extent of the landmarks. ``aligned`` has its own canonical frame.
+    step : float
+        Seconds between crops, at least (four fifths of it, since frames lie where they lie).
+    max_frames, min_frames : int
+        At most so many crops a face, evenly spaced; a face with fewer than ``min_frames`` is left out.
+
+    Raises
+    ------
+    Abstain
+        With the reason in plain words, when no face can be measured.
+    """
+    found = [
+        _crops(footage, track, _thin(_apart(footage, pairs, step), max_frames), size, mode, margin)
+        for track, pairs in _measurable(footage, min_frames)
+    ]
+    return tuple(found)
+
+
+def _apart(footage: Footage, pairs: list[tuple[int, int]], step: float) -> list[tuple[int, int]]:
+    kept: list[tuple[int, int]] = []
+    for frame, row in pairs:
+        if not kept or footage.times[frame] - footage.times[kept[-1][0]] >= 0.8 * step:
+            kept.append((frame, row))
+    return kept
+
+
+def _thin(pairs: list[tuple[int, int]], most: int | None) -> list[tuple[int, int]]:
+    if not most or len(pairs) <= most:
+        return pairs
+    return [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, most).round().astype(int))]
+
+
+def _measurable(footage: Footage, min_frames: int) -> list[tuple[FaceTrack, list[tuple[int, int]]]]:
+    """Tracks that can be measured, largest face first, with their (frame, track row) pairs; Abstain when there is none."""
+    if len(footage.frames) == 0:
+        raise Abstain("there is no picture in it")
+    if not footage.tracks:
+        raise Abstain("no face was found")
+    largest, seen = 0.0, 0
+    found = []
+    order = sorted(footage.tracks, key=lambda t: -float(np.median(face_px(t.landmarks))) if len(t) else 0.0)
+    for track in order[:MAX_TRACKS]:
+        if len(track) == 0:
+            continue
+        largest = max(largest, float(face_px(track.landmarks).max()))
+        pairs = usable(track, footage.times)
+        seen = max(seen, len(pairs))
+        if len(pairs) >= max(1, min_frames):
+            found.append((track, pairs))
+    if found:
+        return found
+    if largest < MIN_FACE:
+        raise Abstain(f"the largest face spans {largest:.0f} pixels; below {MIN_FACE} nothing can be measured")
+    if seen < min_frames:
+        raise Abstain(f"a face can be measured in {seen} sampled frames; this detector needs {min_frames}")
+    raise Abstain("no face is clear enough to be measured")
+
+
+def _crops(
+    footage: Footage, track: FaceTrack, pairs: list[tuple[int, int]], size: int, mode: str, margin: float
+) -> Prepared:
+    crops, points = [], []
+    extent = float(np.median(face_px(track.landmarks)))
+    for frame, index in pairs:
+        picture, landmarks = footage.frames[frame], track.landmarks[index]
+        if mode == "square":
+            crop, moved = square(picture, landmarks, size, margin, extent)
+        elif mode == "five-point":
+            crop, moved = five_point(picture, landmarks, size)
+        else:
+            from gioconda_core.faces import align
+
+            matrix = align.transform(landmarks, size)
+            crop, moved = align.crop(picture, matrix, size), align.apply(matrix, landmarks)
+        crops.append(crop)
+        points.append(moved)
+    frames = np.array([frame for frame, _ in pairs])
+    rows = np.array([index for _, index in pairs])
+    return Prepared(
+        track=track.id,
+        times=np.asarray(footage.times, dtype=np.float64)[frames],
+        crops=np.stack(crops),
+        landmarks=np.stack(points).astype(np.float32),
+        quality=track.quality[rows],
+        face_px=face_px(track.landmarks[rows]),
+        frames=frames,
+    )

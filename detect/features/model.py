@@ -1,0 +1,211 @@
+"""Small models over feature vectors, stored as arrays and JSON and evaluated by a few lines of numpy: nothing is ever unpickled.
+
+Three kinds, all fitted with scikit-learn: ``linear`` (logistic regression), ``rbf`` (support vectors), ``trees`` (gradient boosting).
+A shipped detector is a folder: ``model.safetensors``, ``card.json``, ``calibration.json``, ``golden.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detect.base import Card
+from detect.registry import WEIGHTS
+from gioconda_core.errors import WeightsError
+from gioconda_core.files import atomic_path, sha256_of
+
+__all__ = ["Model", "Shipped", "fit", "home_of", "remember"]
+
+Array = NDArray[Any]
+CLIP = (
+    6.0  # standard deviations a feature may lie from the training set's middle: what is stranger says no more than that
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A fitted model. kind : ``linear``, ``rbf`` or ``trees``; arrays : what it computes with; facts : plain JSON."""
+
+    kind: str
+    arrays: dict[str, Array]
+    facts: dict[str, Any]
+
+    def standard(self, x: Array) -> Array:
+        """(N, F) features as the model sees them: centred, scaled, clipped; a missing value sits in the middle."""
+        if x.shape[1] != len(self.arrays["mean"]):
+            raise WeightsError(f"made for {len(self.arrays['mean'])} features, given {x.shape[1]}", where=self.kind)
+        z = (np.asarray(x, np.float64) - self.arrays["mean"]) / self.arrays["scale"]
+        return np.clip(np.where(np.isfinite(z), z, 0.0), -CLIP, CLIP)
+
+    def score(self, x: Array) -> Array:
+        """Features (N, F) → scores (N,), higher = more like the fakes trained on; once ``standardised``, 0 is the mean and 1 the
+        spread of real clips the model had not seen."""
+        return np.asarray((self._raw(x) - self.facts.get("centre", 0.0)) / self.facts.get("spread", 1.0))
+
+    def standardised(self, centre: float, spread: float) -> Model:
+        """This model with its scores less ``centre``, in units of ``spread``: mean and deviation of real clips it was not fitted on."""
+        return replace(self, facts={**self.facts, "centre": centre, "spread": spread})
+
+    def _raw(self, x: Array) -> Array:
+        a, z = self.arrays, self.standard(x)
+        if self.kind == "linear":
+            return np.asarray(z @ a["weights"] + a["bias"][0])
+        if self.kind == "rbf":
+            vectors = a["vectors"].astype(np.float64)
+            distance = (z**2).sum(1)[:, None] + (vectors**2).sum(1) - 2 * z @ vectors.T
+            return np.asarray(np.exp(-float(a["gamma"][0]) * distance) @ a["weights"] + a["bias"][0])
+        if self.kind == "trees":
+            return _trees(z, a)
+        raise WeightsError(f"unknown kind of model {self.kind!r}")
+
+    def save(self, folder: Path) -> str:
+        """Write ``model.safetensors`` and return its sha256."""
+        from safetensors.numpy import save_file
+
+        # One entry: several are written in an order that changes from run to run, and the hash with it.
+        meta = {"facts": json.dumps({**self.facts, "kind": self.kind}, sort_keys=True)}
+        with atomic_path(folder / "model.safetensors") as path:
+            save_file({key: np.ascontiguousarray(value) for key, value in self.arrays.items()}, path, metadata=meta)
+        return sha256_of(folder / "model.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path) -> Model:
+        """Read what ``save`` wrote."""
+        from safetensors import safe_open
+
+        path = folder / "model.safetensors"
+        if not path.is_file():
+            raise WeightsError("no trained weights here", where=str(folder), hint="gioconda detect train makes them")
+        with safe_open(path, framework="numpy") as file:
+            meta = file.metadata() or {}
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        facts = json.loads(meta.get("facts", "{}"))
+        kind = facts.pop("kind", meta.get("kind"))  # of its own in files of before
+        if kind is None or "mean" not in arrays:
+            raise WeightsError("is not one of our models", where=str(path))
+        return cls(kind, arrays, facts)
+
+
+def _trees(z: Array, a: dict[str, Array]) -> Array:
+    """Boosted trees: every row walks down every tree at once, a level at a time."""
+    total = np.full(len(z), float(a["bias"][0]))
+    rows = np.arange(len(z))
+    for root in a["roots"]:
+        node = np.full(len(z), root)
+        for _ in range(int(a["depth"][0])):
+            feature = a["feature"][node]
+            left = z[rows, np.maximum(feature, 0)] <= a["threshold"][node]
+            node = np.where(feature < 0, node, np.where(left, a["left"][node], a["right"][node]))
+        total += a["value"][node]
+    return total
+
+
+def fit(kind: str, x: Array, y: Array, weight: Array | None = None, seed: int = 0, **options: Any) -> Model:
+    """Fit a model on features (N, F), labels (N,) 1 = fake, sample weights (N,).
+
+    Options: ``C`` for linear and rbf, ``gamma`` (times 1/F) for rbf; ``rounds``, ``rate``, ``leaves`` for trees.
+    """
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, float)
+    x = np.where(np.isfinite(x), x, np.nan).astype(np.float64)
+    mean = np.nan_to_num(np.nanmedian(x, 0))
+    scale = np.nan_to_num(np.nanstd(x, 0))
+    arrays: dict[str, Array] = {"mean": mean, "scale": np.where(scale > 1e-6, scale, 1.0)}
+    z = Model("linear", arrays, {}).standard(x)
+    facts = {"n": len(y), "fakes": int(np.sum(y)), "seed": seed, **options}
+    if kind == "linear":
+        from sklearn.linear_model import LogisticRegression
+
+        model = LogisticRegression(C=options.get("C", 0.01), max_iter=1000, random_state=seed).fit(z, y, weight)
+        arrays |= {"weights": model.coef_[0], "bias": model.intercept_}
+    elif kind == "rbf":
+        from sklearn.svm import SVC
+
+        gamma = options.get("gamma", 1.0) / z.shape[1]
+        svm = SVC(C=options.get("C", 1.0), gamma=gamma).fit(z, y, weight)
+        arrays |= {
+            "vectors": z[svm.support_].astype(np.float16),
+            "weights": svm.dual_coef_[0],
+            "bias": svm.intercept_,
+            "gamma": np.array([gamma]),
+        }
+    elif kind == "trees":
+        arrays |= _fit_trees(z, y, weight, seed, options)
+    else:
+        raise WeightsError(f"unknown kind of model {kind!r}")
+    return Model(kind, arrays, facts)
+
+
+def _fit_trees(z: Array, y: Array, weight: Array, seed: int, options: dict[str, Any]) -> dict[str, Array]:
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    boost = GradientBoostingClassifier(
+        n_estimators=options.get("rounds", 150),
+        learning_rate=options.get("rate", 0.08),
+        max_leaf_nodes=options.get("leaves", 6),
+        max_depth=None,
+        subsample=0.6,
+        max_features="sqrt",
+        min_samples_leaf=8,
+        random_state=seed,
+    ).fit(z, y, weight)
+    parts: dict[str, list[Array]] = {key: [] for key in ("feature", "threshold", "left", "right", "value")}
+    roots, start, depth = [], 0, 0
+    for (stage,) in boost.estimators_:
+        tree = stage.tree_
+        roots.append(start)
+        parts["feature"].append(tree.feature)
+        parts["threshold"].append(tree.threshold)
+        parts["left"].append(tree.children_left + start)
+        parts["right"].append(tree.children_right + start)
+        parts["value"].append(tree.value[:, 0, 0] * boost.learning_rate)
+        start += tree.node_count
+        depth = max(depth, tree.max_depth)
+    share = np.average(y, weights=weight)
+    return {
+        **{key: np.concatenate(value) for key, value in parts.items()},
+        "roots": np.array(roots),
+        "depth": np.array([depth]),
+        "bias": np.array([np.log(share / (1 - share))]),
+    }
+
+
+_HOMES: dict[str, Path] = {}  # sha256 of weights in use → the folder they came from, with its calibration
+
+
+def remember(weights: str | None, folder: Path) -> None:
+    """Note where a detector's weights lie, so that a reading of it can be judged by the calibration beside them."""
+    if weights:
+        _HOMES[weights] = folder
+
+
+def home_of(weights: str | None) -> Path | None:
+    """The folder of weights that were loaded in this process; None for a stranger's."""
+    return _HOMES.get(weights or "")
+
+
+class Shipped:
+    """What the feature detectors share: weights and card from the package, or from a folder the user trained."""
+
+    id: str
+    version: str
+
+    def __init__(self, target: str | Path | None = None) -> None:
+        folder = Path(target) if target else WEIGHTS / self.id
+        self.folder = folder
+        self.model = Model.load(folder)
+        self.weights_sha256: str | None = sha256_of(folder / "model.safetensors")
+        card = folder / "card.json"
+        if not card.is_file():
+            raise WeightsError("has weights but no card", where=str(folder), hint="every detector says what it is")
+        self.card = Card.read(card)
+        pinned = self.card.extra.get("weights_sha256")
+        if pinned and pinned != self.weights_sha256:
+            raise WeightsError(
+                "the weights are not the ones the card describes", where=str(folder), hint="reinstall, or train again"
+            )
+        remember(self.weights_sha256, folder)

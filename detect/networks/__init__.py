@@ -1,0 +1,1 @@
+"""Detectors that are neural networks, trained here or brought as ONNX."""

@@ -1,0 +1,1 @@
+"""From a clip to calibrated readings: observing faces, guarding detectors, scores, calibration, and explanation."""

@@ -1,0 +1,222 @@
+"""What a score has meant on real clips: the false-alarm rate at each score, read from a card and put beside a reading."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detect.base import Abstain
+from detect.features.model import home_of
+from gioconda_core.errors import WeightsError
+from gioconda_core.files import write_json
+from gioconda_core.types import Calibrated, Footage, Level, Reading
+
+__all__ = ["Calibration", "judge", "measures"]
+
+Array = NDArray[Any]
+
+
+SCHEMA = "gioconda.calibration/1"
+
+
+STRONG = 0.05  # upper end of the interval of the false-alarm rate at or below which a signal is strong
+
+
+SIGNAL = 0.10  # false-alarm rate at or below which a signal was found
+
+
+MEASURES = ("face_px", "detail", "seconds", "side")
+
+
+FEWEST_STRATUM = 50  # and a stratum, to speak for itself; below, it is on the card and silent
+
+
+SIDES = (360.0, 720.0)  # fixed, as video is published: where all clips are of one size, they do not speak of another
+
+
+def interval(alarms: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Clopper–Pearson: the exact interval of a share, alarms of n. It covers at least what it says at any n."""
+    from scipy.stats import beta
+
+    tail = (1 - level) / 2
+    low = 0.0 if alarms == 0 else float(beta.ppf(tail, alarms, n - alarms + 1))
+    high = 1.0 if alarms == n else float(beta.ppf(1 - tail, alarms + 1, n - alarms))
+    return low, high
+
+
+def measures(footage: Footage) -> dict[str, float]:
+    """What decides how like the calibration set a clip is, of its largest face.
+
+    ``face_px`` : median extent of the face, pixels. ``detail`` : log of the mean fine residual in the face, log grey levels.
+    ``seconds`` : how long the face is there. ``side`` : the picture's shorter side, pixels.
+    """
+    from detect.features import windows
+
+    face = windows.moments(footage)[0]
+    track = next(t for t in footage.tracks if t.id == face.track)
+    from detect.face_crops import face_px
+
+    return {
+        "face_px": float(np.median(face_px(track.landmarks))),
+        "detail": windows.detail(face),
+        "seconds": float(track.times[-1] - track.times[0]),
+        "side": float(min(footage.frames.shape[1:3])),
+    }
+
+
+def _names(measure: str, edges: Sequence[float]) -> tuple[str, ...]:
+    """What the strata between these edges are called, wherever a rate is quoted."""
+    if measure == "detail":
+        return ("soft", "middling", "fine")
+    what = {"face_px": "face", "side": "shorter side"}[measure]
+    between = (f"{what} {low:.0f} to {high:.0f} px" for low, high in pairwise(edges))
+    return (f"{what} under {edges[0]:.0f} px", *between, f"{what} from {edges[-1]:.0f} px")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A calibration card.
+
+    scores : stratum → scores of real clips, ascending; ``all`` is always there. clips : stratum → number of different clips.
+    edges : measure → where its strata part. span : measure → (least, most) that is read, None = no end. temperature : of the fit,
+    or None. thresholds : nominal false-positive rate → score, or None where the set is too small to promise it.
+    """
+
+    detector: str
+    weights_sha256: str | None
+    name: str
+    date: str
+    protocol: str
+    scores: Mapping[str, tuple[float, ...]]
+    clips: Mapping[str, int]
+    edges: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    span: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
+    temperature: float | None = None
+    thresholds: Mapping[str, float | None] = field(default_factory=dict)
+    selective: tuple[Mapping[str, float], ...] = ()
+    note: str = ""
+
+    @property
+    def kinds(self) -> dict[str, tuple[str, ...]]:
+        """What parts the set → its strata. ``compression`` is by rungs, which nobody knows of a stranger's clip: it is told, and
+        never chosen by :meth:`strata`; detail in the face stands for it there."""
+        kinds = {measure: _names(measure, edges) for measure, edges in self.edges.items()}
+        rungs = tuple(name for name in self.scores if name != "all" and name not in sum(kinds.values(), ()))
+        return kinds | ({"compression": rungs} if rungs else {})
+
+    def speaks(self, stratum: str) -> bool:
+        """Whether a stratum says something for itself: it holds enough clips, and not every one."""
+        return self.clips[stratum] >= FEWEST_STRATUM and len(self.scores[stratum]) < len(self.scores["all"])
+
+    def strata(self, found: Mapping[str, float]) -> list[str]:
+        """The strata that a clip of these measures belongs to and that speak for themselves; else ``all``."""
+        own = [
+            _names(measure, edges)[int(np.searchsorted(edges, found[measure], side="right"))]
+            for measure, edges in self.edges.items()
+            if measure in found
+        ]
+        return [name for name in own if self.speaks(name)] or ["all"]
+
+    def false_alarm(self, score: float, stratum: str = "all") -> tuple[float, float, float, int]:
+        """(rate, low, high, n): the share of the stratum's real clips that score at least this, its 95 % interval, and how many."""
+        values = np.asarray(self.scores[stratum])
+        n = self.clips[stratum]
+        share = float(np.mean(values >= score))
+        low, high = interval(round(share * n), n)
+        return share, low, high, n
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row a stratum, ``all`` first: its share of real clips at one score, that which a tenth of all of them reach. It tells how
+        far kinds of clip differ. speaks : whether :meth:`strata` may choose it."""
+        score = float(np.quantile(self.scores["all"], 0.9, method="higher"))
+        rows = []
+        for kind, names in {"all": ("all",), **self.kinds}.items():
+            for name in names:
+                rate, low, high, n = self.false_alarm(score, name) if self.scores[name] else (None, None, None, 0)
+                speaks = kind != "compression" and self.speaks(name)
+                told = {"score": round(score, 4), "false_alarm": rate, "low": low, "high": high}
+                rows.append({"kind": kind, "stratum": name, "clips": n, "speaks": speaks, **told})
+        return rows
+
+    def unlike(self, found: Mapping[str, float]) -> str | None:
+        """Why a clip lies outside what was calibrated, with the measure and its range; None when it lies inside."""
+        say = {
+            "face_px": ("the face spans {0:.0f} pixels", "{0:.0f} to {1:.0f}"),
+            "detail": ("detail is {0:.2f}", "{0:.2f} to {1:.2f}"),
+            "seconds": ("the face is there for {0:.1f} s", "at least {0:.1f} s"),
+        }
+        for key, (least, most) in self.span.items():
+            value = found.get(key)
+            if value is None or least <= value <= (np.inf if most is None else most):
+                continue
+            what, spanned = say.get(key, (key + " is {0:.2f}", "{0:.2f} to {1:.2f}"))
+            return f"{what.format(value)}; calibrated for {spanned.format(least, most)}"
+        return None
+
+    def write(self, folder: Path) -> None:
+        document = {"schema": SCHEMA, **{key: getattr(self, key) for key in self.__dataclass_fields__}}
+        document["scores"] = {key: [round(float(v), 4) for v in value] for key, value in self.scores.items()}
+        write_json(folder / "calibration.json", document)
+
+    @classmethod
+    def read(cls, folder: Path) -> Calibration:
+        path = folder / "calibration.json"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise WeightsError("is not calibrated", where=str(folder), hint="gioconda detect calibrate") from None
+        if document.pop("schema", None) != SCHEMA:
+            raise WeightsError(f"is not a {SCHEMA} document", where=str(path))
+        document["scores"] = {key: tuple(value) for key, value in document["scores"].items()}
+        document["span"] = {key: tuple(value) for key, value in document["span"].items()}
+        edges = document["edges"]
+        if isinstance(edges, list):  # a card of before, with strata of detail alone
+            edges = {"detail": edges} if edges else {}
+        document["edges"] = {key: tuple(value) for key, value in edges.items()}
+        document["selective"] = tuple(document["selective"])
+        return cls(**document)
+
+
+def judge(reading: Reading, footage: Footage) -> Calibrated:
+    """A reading beside what its score has meant. Without a card: no level, rank only. Outside the card: an abstention."""
+    if reading.score is None:
+        return Calibrated(reading, Level.NOT_ASSESSED)
+    folder = home_of(reading.weights_sha256)
+    if folder is None or not (folder / "calibration.json").is_file():
+        return Calibrated(reading, Level.NOT_ASSESSED)
+    card = Calibration.read(folder)
+    if card.weights_sha256 != reading.weights_sha256:
+        return Calibrated(reading, Level.NOT_ASSESSED)  # another training's card says nothing about these weights
+    try:
+        found = measures(footage)
+    except Abstain:
+        found = {}
+    why = card.unlike(found)
+    if why:
+        silent = replace(reading, score=None, series=(), abstained=f"outside what was calibrated: {why}")
+        return Calibrated(silent, Level.NOT_ASSESSED, calibration_set=card.name, date=card.date)
+    told = {name: card.false_alarm(reading.score, name) for name in card.strata(found)}
+    stratum = max(told, key=lambda name: (told[name][0], told[name][2]))  # the one in which such a score means least
+    rate, low, high, n = told[stratum]
+    level = Level.NO_STRONG_SIGNAL
+    if rate <= SIGNAL:
+        level = Level.STRONG_SIGNAL if high <= STRONG else Level.SIGNAL
+    return Calibrated(
+        reading,
+        level,
+        rate,
+        low,
+        high,
+        n,
+        calibration_set=card.name,
+        date=card.date,
+        stratum=stratum,
+        threshold=card.thresholds.get("0.05"),
+    )

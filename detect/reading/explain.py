@@ -1,0 +1,153 @@
+"""Why a score is what it is, as far as that can be shown: its course over time, the strongest moments, and where in the face.
+
+``occlusion`` hides one part of the face after another (any detector), ``gradient`` follows the score's slope (networks). A map says what moved the
+score, not what was manipulated; how often it points at a known mask is measured, see docs/decisions/detectors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detect.base import Abstain, Detector
+from detect.face_crops import square
+from detect.reading.guard import run
+from gioconda_core.types import Footage, Reading
+
+__all__ = ["Moment", "gradient", "occlusion", "points_inside", "strongest"]
+
+Array = NDArray[Any]
+MAP = 64  # side of a map
+MARGIN = 1.7  # of the square a map covers, over the landmarks' extent
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """A face at one of the times that count most. thumbnail : JPEG bytes, at most a few kB."""
+
+    track: int
+    time: float
+    score: float
+    thumbnail: bytes
+
+
+def strongest(reading: Reading, footage: Footage, count: int = 3, size: int = 128) -> tuple[Moment, ...]:
+    """The moments with the highest scores, at least half a second apart, highest first; empty for an abstention."""
+    rows = sorted(
+        ((s, t, track.track) for track in reading.series for t, s in zip(track.times, track.scores, strict=True)),
+        reverse=True,
+    )
+    kept: list[tuple[float, float, int]] = []
+    for score, time, track in rows:
+        if len(kept) < count and all(track != k[2] or abs(time - k[1]) >= 0.5 for k in kept):
+            kept.append((score, time, track))
+    return tuple(Moment(track, time, score, _thumbnail(footage, track, time, size)) for score, time, track in kept)
+
+
+def _thumbnail(footage: Footage, number: int, time: float, size: int) -> bytes:
+    from PIL import Image
+
+    track = next(t for t in footage.tracks if t.id == number)
+    frame = int(np.argmin(np.abs(np.asarray(footage.times) - time)))
+    row = int(np.argmin(np.abs(track.times - footage.times[frame])))
+    crop, _ = square(footage.frames[frame], track.landmarks[row], size, MARGIN)
+    out = io.BytesIO()
+    Image.fromarray(crop).save(out, "jpeg", quality=85)
+    return out.getvalue()
+
+
+def occlusion(
+    detector: Detector, footage: Footage, track: int | None = None, grid: int = 5, timeout: float | None = None
+) -> Array:
+    """How much the score falls when a part of the face is hidden, float64 (MAP, MAP), over the square around the face.
+
+    A part is hidden by its own average colour under a soft edge, in every frame, following the face. Positive = the part
+    speaks for a high score. grid² + 1 readings.
+
+    Raises
+    ------
+    Abstain
+        When the detector has no score for the clip to begin with.
+    """
+    import cv2
+
+    before = run(detector, footage, timeout)
+    if before.score is None:
+        raise Abstain(before.abstained or "")
+    face = next(t for t in footage.tracks if track is None or t.id == track)
+    drops = np.zeros((grid, grid))
+    for row in range(grid):
+        for column in range(grid):
+            hidden = dataclasses.replace(footage, frames=_hidden(footage, face, row, column, grid))
+            after = run(detector, hidden, timeout)
+            drops[row, column] = before.score - after.score if after.score is not None else 0.0
+    return np.asarray(cv2.resize(drops, (MAP, MAP), interpolation=cv2.INTER_CUBIC))
+
+
+def _hidden(footage: Footage, face: Any, row: int, column: int, grid: int) -> Array:
+    import cv2
+
+    frames = footage.frames.copy()
+    extent = float(np.median(np.ptp(face.landmarks, axis=1).max(1))) * MARGIN
+    for i, time in enumerate(footage.times):
+        at = int(np.argmin(np.abs(face.times - time)))
+        if abs(face.times[at] - time) > 0.2:
+            continue
+        points = face.landmarks[at]
+        corner = (points.min(0) + points.max(0)) / 2 - extent / 2
+        low = corner + np.array([column, row]) * extent / grid
+        mask = np.zeros(frames.shape[1:3], np.float32)
+        x0, y0, x1, y1 = (round(float(v)) for v in (*low, *(low + extent / grid)))
+        mask[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = 1
+        if not mask.any():
+            continue
+        colour = frames[i][mask > 0].mean(0)
+        mask = cv2.GaussianBlur(mask, (0, 0), max(1.0, extent / grid / 8))[..., None]
+        frames[i] = np.round(frames[i] * (1 - mask) + colour * mask).astype(np.uint8)
+    return frames
+
+
+def gradient(detector: Any, footage: Footage, steps: int = 8) -> Array:
+    """What in the picture speaks for a network's high score, float64 (MAP, MAP), mean over frames of the largest face, in its own crop.
+
+    Gradients along the way from the crop without its fine detail to the crop itself, times what changes on it; positive = speaks for a
+    high score, negative = against. Source: Sundararajan 2017, *Axiomatic Attribution* (integrated gradients), from a blurred picture.
+    The mean size of the gradient alone (SmoothGrad) shows where faces have edges; see docs/decisions/detectors.
+    """
+    import cv2
+    import torch
+
+    from detect.face_crops import prepare
+
+    shape = detector.net.shape
+    face = prepare(footage, shape.size, mode=shape.crop, max_frames=shape.temporal or 8)[0]
+    plain = np.stack([cv2.GaussianBlur(crop, (0, 0), shape.size / 16) for crop in face.crops])
+    x, base = (torch.from_numpy(crops).to(detector.device).permute(0, 3, 1, 2).float() for crops in (face.crops, plain))
+    total = torch.zeros_like(x)
+    for k in range(steps):
+        given = (base + (x - base) * (k + 0.5) / steps).requires_grad_()
+        score = detector.net(given[None] if shape.temporal else given[:, None])["clip"].sum()
+        total += torch.autograd.grad(score, given)[0]
+    found = (total * (x - base) / steps).sum(1).mean(0).cpu().double().numpy()
+    return np.asarray(
+        cv2.resize(cv2.GaussianBlur(found, (0, 0), shape.size / 32), (MAP, MAP), interpolation=cv2.INTER_AREA)
+    )
+
+
+def points_inside(map_: Array, mask: Array) -> dict[str, float]:
+    """How well a map points at a mask of the same square, bool (…, …): the share of its positive mass inside, the share a map that
+    knows nothing would have (the mask's area), and whether its peak is inside."""
+    import cv2
+
+    inside = cv2.resize(mask.astype(np.float32), map_.shape[::-1], interpolation=cv2.INTER_AREA) > 0.5
+    mass = np.maximum(map_, 0)
+    return {
+        "inside": float(mass[inside].sum() / max(mass.sum(), 1e-12)),
+        "chance": float(inside.mean()),
+        "peak": float(inside.flat[int(map_.argmax())]),
+    }

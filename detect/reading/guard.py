@@ -1,0 +1,114 @@
+"""Running a detector so that its failures stay its own: NaN, exception, hang, death become a reading without a score.
+
+Covered: exceptions, non-finite or malformed output, a hang when ``timeout`` is given, writes into the frames.
+A crash of the interpreter itself is covered for detectors that run in a process of their own (see ``detect.external.plugin``).
+Not covered: a thread that hangs in native code is abandoned, not stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from detect.base import Abstain, Detector
+from gioconda_core.types import Footage, Reading
+
+__all__ = ["FAILED", "failed", "run"]
+
+FAILED = "the detector failed: "  # how an abstention begins when it is a failure rather than a decision
+
+
+def failed(reading: Reading) -> bool:
+    """Whether this abstention is a failure of the detector (an error row), not a decision not to say."""
+    return reading.abstained is not None and reading.abstained.startswith(FAILED)
+
+
+def _without_score(detector: Detector, footage: Footage, reason: str, seconds: float) -> Reading:
+    return Reading(
+        detector=str(getattr(detector, "id", type(detector).__name__)),
+        version=str(getattr(detector, "version", "?")),
+        weights_sha256=getattr(detector, "weights_sha256", None),
+        abstained=" ".join(reason.split())[:400] or "no reason given",
+        protocol=footage.protocol,
+        seconds=seconds,
+    )
+
+
+def _complaint(answer: Any) -> str | None:
+    """Why an answer cannot be taken for a Reading; None when it can."""
+    if not isinstance(answer, Reading):
+        return f"it answered with {type(answer).__name__}, not a Reading"
+    if answer.score is not None and not (isinstance(answer.score, int | float) and math.isfinite(answer.score)):
+        return f"its score is not a finite number ({answer.score!r})"
+    for track in answer.series:
+        if len(track.times) != len(track.scores):
+            return "its series has a different number of times and scores"
+        if not all(math.isfinite(value) for value in (*track.times, *track.scores)):
+            return "its series holds a value that is not a finite number"
+    return None
+
+
+def _within(work: Callable[[], Any], timeout: float | None) -> Any:
+    """work() in this thread, or in another one that is given up on after ``timeout`` seconds."""
+    if timeout is None:
+        return work()
+    outcome: list[Any] = []
+
+    def target() -> None:
+        try:
+            outcome.append((True, work()))
+        except BaseException as error:
+            outcome.append((False, error))
+
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if not outcome:
+        raise TimeoutError(f"no answer within {timeout:g} s")
+    good, value = outcome[0]
+    if not good:
+        raise value
+    return value
+
+
+def run(detector: Detector, footage: Footage, timeout: float | None = None) -> Reading:
+    """Read footage with a detector; never raises for what the detector does, and never invents a score.
+
+    Parameters
+    ----------
+    timeout : float or None
+        Seconds before a detector is given up on. One in a process of its own is killed and started anew next time.
+
+    Returns
+    -------
+    Reading
+        With a finite score, or with ``abstained``: the detector's own reason, or one that begins with ``FAILED``.
+    """
+    frames = footage.frames.view()
+    frames.flags.writeable = False  # one detector's scribbling must not be the next one's evidence
+    guarded = dataclasses.replace(footage, frames=frames)
+    start = time.perf_counter()
+    try:
+        answer = _within(lambda: detector.read(guarded), timeout)
+        complaint = _complaint(answer)
+    except Abstain as reason:
+        return _without_score(detector, footage, str(reason), time.perf_counter() - start)
+    except KeyboardInterrupt:
+        raise
+    except TimeoutError as error:
+        kill = getattr(detector, "kill", None)
+        if callable(kill):
+            kill()
+        return _without_score(detector, footage, f"{FAILED}{error}", time.perf_counter() - start)
+    except BaseException as error:  # SystemExit included: a plugin must not end the audit it runs in
+        return _without_score(
+            detector, footage, f"{FAILED}{type(error).__name__}: {error}", time.perf_counter() - start
+        )
+    seconds = time.perf_counter() - start
+    if complaint:
+        return _without_score(detector, footage, FAILED + complaint, seconds)
+    return dataclasses.replace(answer, seconds=seconds)

@@ -1,0 +1,1 @@
+"""Training, validating and calibrating detectors on a labelled set."""

@@ -1,0 +1,231 @@
+"""What a score has meant on real clips: the false-alarm rate at each score, with interval, number, date and kind of clip.
+
+A calibration set is real clips the weights were not fitted on (for the shipped detectors: scored by models that had seen neither
+the person nor, in turn, each method). Outside what it holds, a reading is withheld: an abstention that names the measure and its range.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from detect.features.model import home_of
+from detect.reading.calibration import MEASURES, SIDES, Array, Calibration, _names, measures
+from gioconda_core.datasets.index import Index
+from gioconda_core.errors import UsageError
+from gioconda_core.types import Label
+
+__all__ = ["Scored", "selective_risk", "temperature", "threshold"]
+
+FEWEST = 20  # real clips a calibration set needs at all
+
+
+class Scored(NamedTuple):
+    """A real clip's score. clip : which; a clip may be scored once for each quality. rung : of the codec ladder, empty = not told."""
+
+    clip: str
+    score: float
+    measures: Mapping[str, float]
+    rung: str = ""
+
+
+# --------------------------------------------------------------------------- making a card
+
+
+def threshold(real: Array, rate: float, confidence: float = 0.9) -> float | None:
+    """The least score at which the false-positive rate of new real clips stays at or below ``rate`` with this confidence.
+
+    None where the set is too small to promise it (0.1 % needs thousands). By MAPIE's risk control, thresholds tested from the
+    highest down (fixed sequence), so that looking at many costs nothing.
+    """
+    from mapie.risk_control import BinaryClassificationController
+
+    unit = max(1.0, float(np.subtract(*np.quantile(real, [0.75, 0.25]))))
+    grid = np.linspace(0.005, 0.995, 199)  # of the squashed score, fixed beforehand
+
+    def squashed(x: Any) -> Array:
+        p = 1 / (1 + np.exp(-np.asarray(x, float).ravel() / unit))
+        return np.stack([1 - p, p], 1)
+
+    controller = BinaryClassificationController(
+        squashed,
+        risk="fpr",
+        target_level=rate,
+        confidence_level=confidence,
+        list_predict_params=grid,
+        fwer_method="fixed_sequence",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "no threshold found" is an answer here, and is returned as None
+        controller.calibrate(np.asarray(real)[:, None], np.zeros(len(real), int))
+    valid = np.asarray(controller.valid_predict_params, float).ravel()
+    if not len(valid):
+        return None
+    cut = float(valid.min())
+    return float(np.log(cut / (1 - cut)) * unit)
+
+
+def temperature(scores: Array, labels: Array) -> float:
+    """T such that sigmoid(score / T) has the least log-loss on a balanced set. Source: Guo 2017."""
+    from scipy.optimize import minimize_scalar
+
+    weight = np.where(labels == 1, 0.5 / max(1, np.sum(labels == 1)), 0.5 / max(1, np.sum(labels == 0)))
+
+    def loss(log_t: float) -> float:
+        z = scores / np.exp(log_t)
+        return float(np.sum(weight * (np.logaddexp(0, z) - labels * z)))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-4, 6), method="bounded").x))
+
+
+def selective_risk(scores: Array, labels: Array, cut: float = 0.0) -> list[dict[str, float]]:
+    """Error rate among the clips a rule would still speak of, when it abstains on those nearest the cut first.
+
+    Returns rows ``{coverage, risk}``, both classes weighing the same.
+    """
+    weight = np.where(labels == 1, 0.5 / max(1, np.sum(labels == 1)), 0.5 / max(1, np.sum(labels == 0)))
+    order = np.argsort(-np.abs(scores - cut), kind="stable")
+    wrong = ((scores >= cut).astype(int) != labels)[order] * weight[order]
+    covered = np.cumsum(weight[order])
+    risk = np.cumsum(wrong) / covered
+    picks = np.unique(np.searchsorted(covered, np.arange(0.1, 1.001, 0.1) - 1e-9).clip(0, len(order) - 1))
+    return [{"coverage": round(float(covered[i]), 3), "risk": round(float(risk[i]), 4)} for i in picks]
+
+
+# How far beyond what was seen a clip may lie and still be read. Larger faces are shrunk to the size of those measured, and longer
+# clips are read in windows as long as theirs; a smaller face or a shorter clip has less to measure than any that was calibrated.
+_SPAN: Mapping[str, Callable[[float, float], tuple[float, float | None]]] = {
+    "face_px": lambda least, most: (least / 1.25, most * 8),
+    "detail": lambda least, most: (least - 0.3, most + 0.3),
+    "seconds": lambda least, most: (least / 1.25, None),
+}
+
+_EDGES: Mapping[str, Callable[[Array], tuple[float, ...]]] = {
+    "detail": lambda values: tuple(map(float, np.quantile(values, [1 / 3, 2 / 3]))),
+    "face_px": lambda values: tuple(map(float, np.unique(np.round(np.quantile(values, [1 / 3, 2 / 3]))))),
+    "side": lambda values: SIDES,
+}
+
+
+def make(
+    detector: str,
+    weights_sha256: str | None,
+    name: str,
+    date: str,
+    protocol: str,
+    real: Sequence[Scored],
+    fakes: Sequence[float] = (),
+    note: str = "",
+) -> Calibration:
+    """A card from scores of real clips, parted by each of detail, face size, picture size and rung.
+
+    fakes : scores of fakes of methods unseen, for temperature and the selective-risk curve only; no rate rests on them.
+    """
+    if len(real) < FEWEST:
+        raise UsageError(
+            f"{len(real)} real clips can be scored; a calibration needs at least {FEWEST}",
+            where=name,
+            hint="an alarm rate from fewer would be an anecdote",
+        )
+    ids = np.array([row.clip for row in real])
+    scores = np.array([row.score for row in real])
+    rungs = np.array([row.rung for row in real])
+    rows: dict[str, Array] = {"all": np.ones(len(ids), bool)}
+    edges: dict[str, tuple[float, ...]] = {}
+    span: dict[str, tuple[float, float | None]] = {}
+    for key in MEASURES:
+        values = np.array([row.measures.get(key, np.nan) for row in real])
+        if not np.isfinite(values).all():
+            continue
+        if key in _SPAN:
+            span[key] = _SPAN[key](float(values.min()), float(values.max()))
+        if key in _EDGES:
+            edges[key] = _EDGES[key](values)
+            which = np.searchsorted(edges[key], values, side="right")
+            rows |= {name: which == k for k, name in enumerate(_names(key, edges[key]))}
+    rows |= {rung: rungs == rung for rung in dict.fromkeys(rungs.tolist()) if rung}
+    alone = _one_a_clip(ids, scores)
+    both = np.concatenate([alone, np.asarray(fakes, float)])
+    labels = np.concatenate([np.zeros(len(alone), int), np.ones(len(fakes), int)])
+    cut = float(np.median(both)) if len(fakes) else 0.0
+    return Calibration(
+        detector=detector,
+        weights_sha256=weights_sha256,
+        name=name,
+        date=date,
+        protocol=protocol,
+        scores={key: tuple(sorted(float(v) for v in scores[mask])) for key, mask in rows.items()},
+        clips={key: len(set(ids[mask].tolist())) for key, mask in rows.items()},
+        edges=edges,
+        span=span,
+        temperature=temperature(both - cut, labels) if len(fakes) else None,
+        thresholds={f"{rate:g}": threshold(alone, rate) for rate in (0.1, 0.05, 0.01, 0.001)},
+        selective=tuple(selective_risk(both, labels, cut)) if len(fakes) else (),
+        note=note,
+    )
+
+
+def run(
+    name: str,
+    index: Index,
+    set_name: str,
+    *,
+    rungs: Sequence[str] = ("clean",),
+    force: bool = False,
+    advance: Any = None,
+) -> Calibration:
+    """Score a set with a detector whose weights lie in a folder of the user's, and write ``calibration.json`` beside them.
+
+    rungs : of :data:`detect.training.extract.RUNGS`; real clips are scored on each, fakes on the first.
+
+    Raises
+    ------
+    UsageError
+        A card is there already, the weights come with the package, or too few real clips can be scored.
+    """
+    import datetime
+
+    from detect.reading.guard import run as read
+    from detect.reading.observe import observe
+    from detect.registry import WEIGHTS, load
+    from detect.training import extract
+    from gioconda_core.files import refuse_overwrite
+    from gioconda_core.media.clip import Clip
+
+    detector = load(name)
+    folder = home_of(detector.weights_sha256)
+    if folder is None or folder.is_relative_to(WEIGHTS):
+        raise UsageError("has no folder of its own to keep a card in", where=name, hint="give NAME:RUN, a run folder")
+    refuse_overwrite(folder / "calibration.json", force)
+    extract.check(rungs)
+    real: list[Scored] = []
+    fakes: list[float] = []
+    protocol = "all"
+    for sample in index:
+        if advance:
+            advance()
+        if sample.label == Label.UNKNOWN:
+            continue
+        for rung in rungs if sample.label == Label.REAL else rungs[:1]:
+            with extract.worse(index.resolve(sample), rung) as path, Clip.open(path) as clip:
+                footage = observe(clip, [detector])
+            said = read(detector, footage)
+            if said.score is None:
+                continue
+            protocol = said.protocol
+            if sample.label == Label.REAL:
+                real.append(Scored(sample.sha256 or sample.path, said.score, measures(footage), rung))
+            else:
+                fakes.append(said.score)
+    today = datetime.date.today().isoformat()
+    card = make(detector.id, detector.weights_sha256, set_name, today, protocol, real, fakes)
+    card.write(folder)
+    return card
+
+
+def _one_a_clip(ids: Array, scores: Array) -> Array:
+    """The largest score of each clip: the cautious side for a promise about false alarms."""
+    return np.array([scores[ids == clip].max() for clip in sorted(set(ids.tolist()))])

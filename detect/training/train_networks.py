@@ -1,0 +1,372 @@
+"""Training of networks: one loop for ``cnn`` and ``vit-ln``, on a processor, a GPU, or several under torchrun.
+
+The run folder is the truth: ``options.json`` before work starts, ``stats.jsonl`` a row a step or validation, ``checkpoint/`` the
+latest state, ``model.safetensors`` and ``card.json`` the best by validation. Run again to resume; ``done.json`` is written last.
+Covered: test splits stay shut, validation shares no person, source or pair with training. Not covered: several nodes.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from detect.base import Card
+from detect.networks import network, vit_ln
+from detect.training import network_crops as frames
+from detect.training.dataset import Clips, gather
+from gioconda_core import config
+from gioconda_core.device import device as where
+from gioconda_core.errors import UsageError
+from gioconda_core.files import append_row, atomic_path, write_json
+
+__all__ = ["Options", "auc_interval", "holdout", "train"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """One training run of a network.
+
+    tune : ``all``, ``layer-norm`` or ``probe``; empty = all for cnn, layer-norm for vit-ln. backbone, start : see
+    :func:`detect.networks.network.pretrained`; without either's weights the backbone begins at random. pairs : real/fake pairs a step, over all processes. frames : crops a clip in a batch.
+    patience : validations without a better lower end of the interval before stopping. alignment, uniformity : GenD's losses.
+    """
+
+    index: tuple[str, ...]
+    out: Path
+    kind: str = "cnn"
+    backbone: str = ""
+    tune: str = ""
+    start: str = ""
+    size: int = 224
+    temporal: bool = False
+    steps: int = 2000
+    pairs: int = 8
+    frames: int = 1
+    rate: float = 3e-4
+    decay: float = 1e-4
+    self_blend: float = 0.3
+    alignment: float | None = None
+    uniformity: float | None = None
+    validate_every: int = 200
+    save_every: int = 100
+    patience: int = 8
+    held_out: float = 0.2
+    bf16: bool = True
+    device: str = "auto"
+    seed: int = 0
+    name: str = "the given indexes"
+    licence: str = "unspecified"
+    cache: Path | None = None
+    command: str = field(default="", compare=False)
+
+    def settled(self) -> Options:
+        """With what follows from ``kind`` filled in."""
+        from dataclasses import replace
+
+        if self.kind not in ("cnn", "vit-ln"):
+            raise UsageError(
+                f"cannot train {self.kind!r}", hint="spectrum, residual, texture, dynamics, ensemble, cnn, vit-ln"
+            )
+        if self.tune not in ("", "all", "layer-norm", "probe"):
+            raise UsageError(f"cannot tune {self.tune!r}", where="--tune", hint="all, layer-norm or probe")
+        vit = self.kind == "vit-ln"
+        return replace(
+            self,
+            backbone=self.backbone or ("vit_large_patch14_clip_quickgelu_224" if vit else "efficientnet_b0"),
+            tune=self.tune or ("layer-norm" if vit else "all"),
+            alignment=(0.1 if vit else 0.0) if self.alignment is None else self.alignment,
+            uniformity=(0.5 if vit else 0.0) if self.uniformity is None else self.uniformity,
+            frames=max(self.frames, 8) if self.temporal else self.frames,
+        )
+
+
+def holdout(clips: Clips, share: float, seed: int) -> tuple[Array, Array]:
+    """(training rows, validation rows): an index's own ``val`` split, else whole groups that share a person, source or pair."""
+    own = np.array([s.split == "val" for s in clips.samples])
+    names = _groups(clips)
+    if own.any():
+        inside = {names[i] for i in np.flatnonzero(own)}
+        leak = [i for i in np.flatnonzero(~own) if names[i] in inside]
+        if leak:
+            raise UsageError(
+                "a person, source or pair is in both the train and the val split",
+                where=clips.samples[leak[0]].path,
+                hint="gioconda data split gives splits that do not leak",
+            )
+        return np.flatnonzero(~own), np.flatnonzero(own)
+    members: dict[str, list[int]] = defaultdict(list)
+    for i, name in enumerate(names):
+        members[name].append(i)
+    order = sorted(members.values(), key=lambda rows: clips.samples[rows[0]].sha256 or clips.samples[rows[0]].path)
+    np.random.default_rng(seed).shuffle(order)
+    labels = clips.labels
+    val: list[int] = []
+    for label in (0, 1):  # each class reaches its share by whole groups
+        need = share * int(np.sum(labels == label))
+        for rows in order:
+            have = sum(int(labels[i] == label) for i in val)
+            if (
+                have < need
+                and any(labels[i] == label for i in rows)
+                and rows[0] not in val
+                and len(rows) <= 0.5 * len(clips)
+            ):
+                val += rows
+    chosen = np.array(sorted(set(val)), int)
+    rest = np.setdiff1d(np.arange(len(clips)), chosen)
+    for rows in (chosen, rest):
+        if set(labels[rows].tolist()) != {0, 1}:
+            raise UsageError(
+                "too few persons to hold some out for validation", hint="give more clips, or an index with a val split"
+            )
+    return rest, chosen
+
+
+def _groups(clips: Clips) -> list[str]:
+    """A name for each clip's component over persons, sources and pairs."""
+    parent: dict[str, str] = {}
+
+    def find(x: str) -> str:
+        parent.setdefault(x, x)
+        while parent[x] != x:
+            parent[x] = parent[parent[x]]
+            x = parent[x]
+        return x
+
+    for i, s in enumerate(clips.samples):
+        for key in (
+            f"i:{s.identity}" * bool(s.identity),
+            f"s:{s.source}" * bool(s.source),
+            f"f:{s.sha256}",
+            f"f:{s.pair}" * bool(s.pair),
+        ):
+            if key:
+                parent[find(f"#{i}")] = find(key)
+    return [find(f"#{i}") for i in range(len(clips))]
+
+
+def auc_interval(scores: Array, labels: Array, persons: Array, seed: int = 0, resamples: int = 500) -> dict[str, float]:
+    """AUC with its 95 % interval by bootstrap over persons: ``{value, low, high, reals, fakes}``."""
+    real, fake = np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)
+    win = (scores[fake][:, None] > scores[real][None]) + 0.5 * (scores[fake][:, None] == scores[real][None])
+    names, code = np.unique(persons, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    draws = []
+    for _ in range(resamples):
+        weight = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[code].astype(float)
+        a, b = weight[fake], weight[real]
+        if a.sum() and b.sum():
+            draws.append(float(a @ win @ b / a.sum() / b.sum()))
+    low, high = np.percentile(draws, [2.5, 97.5]) if draws else (0.0, 1.0)
+    return {"value": float(win.mean()), "low": float(low), "high": float(high), "reals": len(real), "fakes": len(fake)}
+
+
+def train(given: Options, advance: Any = None) -> Mapping[str, Any]:
+    """Train, resume or find the run done; returns the best validation figure."""
+    options = given.settled()
+    out = Path(options.out)
+    rank, world, local = (
+        int(os.environ.get(key, default)) for key, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
+    )
+    if (out / "done.json").is_file():
+        best: dict[str, Any] = json.loads((out / "done.json").read_text())["best"]
+        return best
+    device = where(options.device)
+    if world > 1:
+        torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+        device = f"cuda:{local}" if device == "cuda" else device
+    try:
+        return _run(options, out, device, rank, world, advance)
+    finally:
+        if world > 1:
+            torch.distributed.destroy_process_group()
+
+
+def _run(options: Options, out: Path, device: str, rank: int, world: int, advance: Any) -> dict[str, Any]:
+    clips = gather(options.index)
+    if rank == 0:
+        out.mkdir(parents=True, exist_ok=True)
+        config.save(options, out / "options.json")
+    torch.manual_seed(options.seed)
+    backbone, (mean, std), state_of = network.pretrained(options.backbone, options.start)
+    shape = network.Shape(
+        options.kind,
+        backbone,
+        options.size,
+        options.kind == "vit-ln",
+        options.frames if options.temporal else 0,
+        mean=mean,
+        std=std,
+    )
+    net = network.Net(shape)
+    if state_of is not None:
+        network.begin(net, state_of, options.start or options.backbone)
+    net = net.to(device)
+    moving = set(vit_ln.trainable(net, options.tune))
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(name in moving)
+    optimiser = torch.optim.AdamW(
+        [p for p in net.parameters() if p.requires_grad], options.rate, weight_decay=options.decay
+    )
+    train_rows, val_rows = holdout(clips, options.held_out, options.seed)
+    crops = _crops(clips, options)
+    train_rows, val_rows = (np.array([i for i in rows if int(i) in crops], int) for rows in (train_rows, val_rows))
+    pairs = frames.partners(clips, train_rows)
+    state = _resume(net, optimiser, out / "checkpoint") if (out / "checkpoint" / "state.json").is_file() else {}
+    step, best, waited = int(state.get("step", 0)), state.get("best"), int(state.get("waited", 0))
+    module: Any = torch.nn.parallel.DistributedDataParallel(net) if world > 1 else net
+    amp = device.split(":")[0]
+    if advance and step:
+        advance(step)
+    while step < options.steps and waited < options.patience:
+        rng = np.random.default_rng([options.seed, step, rank])
+        share = max(1, options.pairs // world)
+        x, y = frames.draw(clips, crops, pairs, rng, share, options.frames, options.self_blend)
+        for group in optimiser.param_groups:
+            group["lr"] = options.rate * min(1.0, (step + 1) / 50) * 0.5 * (1 + np.cos(np.pi * step / options.steps))
+        net.train()
+        if options.tune == "probe":
+            net.backbone.eval()
+        with torch.autocast(amp, torch.bfloat16, options.bf16):
+            given = module(torch.from_numpy(x).to(device).permute(0, 1, 4, 2, 3))
+        loss = vit_ln.losses(given, torch.from_numpy(y).to(device), options)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for p in net.parameters() if p.requires_grad], 1.0)
+        optimiser.step()
+        step += 1
+        if rank == 0:
+            append_row(out / "stats.jsonl", {"step": step, "loss": round(loss.item(), 5)})
+            if advance:
+                advance(1)
+        last = step == options.steps
+        if step % options.validate_every == 0 or last:
+            row = _told(
+                lambda: validate(
+                    net, clips, crops, val_rows, device, options.frames if options.temporal else 0, options.seed
+                ),
+                rank,
+                world,
+                device,
+            )
+            # The lower end decides: on few persons a lucky value is easy, a lucky interval is not.
+            if best is None or row["low"] > best["low"]:
+                best, waited = {**row, "step": step}, 0
+                if rank == 0:
+                    _keep(net, options, clips, best, out)
+            else:
+                waited += 1
+            if rank == 0:
+                append_row(out / "stats.jsonl", {"step": step, "validation": row})
+        if rank == 0 and (step % options.save_every == 0 or last):
+            _save(net, optimiser, out / "checkpoint", {"step": step, "best": best, "waited": waited})
+    assert best is not None
+    if rank == 0:
+        write_json(out / "done.json", {"best": best, "steps": step})
+    return best
+
+
+def _told(measure: Callable[[], dict[str, float]], rank: int, world: int, device: str) -> dict[str, float]:
+    """What the first process measures, told to all: batch statistics differ between them, and two that disagree on when to stop
+    would wait for each other for ever."""
+    if world == 1:
+        return measure()
+    names = ("value", "low", "high", "reals", "fakes")
+    row = measure() if rank == 0 else dict.fromkeys(names, 0.0)
+    values = torch.tensor([row[name] for name in names], dtype=torch.float64, device=device)
+    torch.distributed.broadcast(values, 0)
+    found = dict(zip(names, values.tolist(), strict=True))
+    return found | {"reals": int(found["reals"]), "fakes": int(found["fakes"])}
+
+
+def _crops(clips: Clips, options: Options) -> dict[int, frames.Crops]:
+    folder = (options.cache or config.core().cache) / "detect-crops"
+    mode = network.Shape().crop
+    found = {i: frames.cached(clips.path(i), s.sha256, folder, options.size, mode) for i, s in enumerate(clips.samples)}
+    return {i: value for i, value in found.items() if value is not None}
+
+
+def validate(
+    net: network.Net, clips: Clips, crops: dict[int, frames.Crops], rows: Array, device: str, temporal: int, seed: int
+) -> dict[str, float]:
+    """Video AUC of the validation clips, eight even crops (or one window) each."""
+    net.eval()
+    scores = []
+    with torch.inference_mode():
+        for i in rows:
+            of = crops[int(i)].crops
+            count = temporal or min(8, len(of))
+            pick = np.linspace(0, len(of) - 1, count).round().astype(int)
+            x = torch.from_numpy(np.ascontiguousarray(of[pick])).to(device).permute(0, 3, 1, 2)[None]
+            scores.append(float(net(x)["clip"].float().cpu()))
+    return auc_interval(np.array(scores), clips.labels[rows], clips.persons[rows], seed)
+
+
+def _keep(net: network.Net, options: Options, clips: Clips, best: dict[str, Any], out: Path) -> None:
+    """The best so far, with its card."""
+    sha256 = network.save(net, out / "model.safetensors")
+    methods = sorted({m for m in clips.methods.tolist() if m})
+    card = Card(
+        summary=f"{options.backbone}, {options.tune}"
+        + (", a head in time" if options.temporal else ", mean over frames"),
+        trained_on=f"{options.name}: {int(np.sum(clips.labels == 0))} real and {int(clips.labels.sum())} fake clips "
+        f"({', '.join(methods)}), self-blended images for {options.self_blend:.0%} of the fakes",
+        evaluated=(
+            {
+                "set": options.name,
+                "metric": "auc/video@8f-even",
+                "protocol": "validation: person, source and pair unseen, methods seen; chosen as the best, so optimistic",
+                **{key: best[key] for key in ("value", "low", "high", "reals", "fakes")},
+                "persons": best["reals"] + best["fakes"],
+            },
+        ),
+        limits=("Measured only on its validation clips: measure it with gioconda bench run before quoting a figure.",),
+        licence=options.licence,
+        recipe=options.command,
+        date=datetime.date.today().isoformat(),
+        clips=clips.known,
+    )
+    document = card.json()
+    document.pop("extra")
+    write_json(out / "card.json", {**document, "weights_sha256": sha256})
+
+
+def _save(net: network.Net, optimiser: torch.optim.Optimizer, folder: Path, state: dict[str, Any]) -> None:
+    """Everything a resumed run needs, as tensors and JSON; ``state.json`` last, so that a torn checkpoint is not one."""
+    from safetensors.torch import save_file
+
+    network.save(net, folder / "model.safetensors")
+    moments: dict[str, torch.Tensor] = {}
+    for number, values in optimiser.state_dict()["state"].items():
+        for key, value in values.items():
+            moments[f"{number}.{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
+    with atomic_path(folder / "optimiser.safetensors") as path:
+        save_file(moments, path)
+    write_json(folder / "state.json", state)
+
+
+def _resume(net: network.Net, optimiser: torch.optim.Optimizer, folder: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    net.load_state_dict(load_file(folder / "model.safetensors"))
+    document = optimiser.state_dict()
+    restored: dict[int, dict[str, Any]] = defaultdict(dict)
+    for name, value in load_file(folder / "optimiser.safetensors").items():
+        number, key = name.split(".", 1)
+        restored[int(number)][key] = value
+    document["state"] = dict(restored)
+    optimiser.load_state_dict(document)
+    found: dict[str, Any] = json.loads((folder / "state.json").read_text())
+    return found

@@ -1,0 +1,26 @@
+"""What an audit came to, as a document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["Summary"]
+
+
+@dataclass
+class Summary:
+    """What an audit came to. seen = resumed + examined + copied; skipped : passed over, and why; tripped : policy, first 1,000."""
+
+    seen: int = 0
+    resumed: int = 0
+    examined: int = 0
+    copied: int = 0  # rows taken over from a file of the same content
+    failed: int = 0
+    seconds: float = 0.0
+    levels: dict[str, int] = field(default_factory=dict)
+    states: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
+    tripped: int = 0
+    tripped_first: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    schema: str = "gioconda.audit/1"

@@ -1,0 +1,205 @@
+"""``gioconda provenance trust``: whose signatures this user trusts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gioconda.cli.common import Force, JsonFlag, Output, clean, deliver, emit, notice, parse_outputs
+
+if TYPE_CHECKING:
+    from provenance.trust.lists import TrustList
+
+trust_app = typer.Typer(
+    no_args_is_help=True,
+    help="Trust lists: show, add, update, diff, remove.",
+    epilog="Example: gioconda provenance trust show",
+)
+
+ListName = Annotated[str, typer.Argument(help="The list's name in the store.", show_default=False)]
+
+# Published by the C2PA's conformance programme; anything else is given with --url.
+PUBLISHED = "https://raw.githubusercontent.com/c2pa-org/conformance-public/main/trust-list/"
+KNOWN = {"C2PA-TRUST-LIST": "manifest", "C2PA-TSA-TRUST-LIST": "tsa"}
+
+
+@trust_app.command("show")
+def trust_show(output: Output = None, json: JsonFlag = False, force: Force = False) -> None:
+    """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired.
+
+    Example: gioconda provenance trust show
+    """
+    import datetime
+    import json as codec
+
+    from provenance.trust import lists
+
+    wanted = parse_outputs(output, json, ("text", "json"), force)
+    now = datetime.datetime.now(datetime.UTC)
+    rows = [
+        {
+            "name": item.name,
+            "kind": item.kind,
+            "date": item.date,
+            "sha256": item.sha256,
+            "source": item.source,
+            "anchors": len(item.anchors),
+            "aggregators": len(item.issuers),
+            "expired": sum(anchor.not_valid_after_utc < now for anchor in item.anchors),
+        }
+        for item in lists.load().lists
+    ]
+    for name, file in wanted:
+        if name == "json":
+            deliver(codec.dumps(rows, indent=1, ensure_ascii=False), file)
+            continue
+        lines = [
+            clean(
+                "{name}: {kind}, {date}, {anchors} anchors ({expired} expired), {aggregators} aggregators, sha256 {sha256}, from {source}".format(
+                    **row
+                )
+            )
+            for row in rows
+        ]
+        nothing = "no lists: nothing is trusted; `gioconda provenance trust add FILE` or `trust update`"
+        deliver("\n".join(lines) or nothing, file)
+
+
+@trust_app.command("add")
+def trust_add(
+    file: Annotated[
+        Path, typer.Argument(help="A bundle of PEM certificates; of identities, also DIDs.", show_default=False)
+    ],
+    name: Annotated[str, typer.Option(help="Its name in the store; the file's by default.")] = "",
+    kind: Annotated[str, typer.Option(help="manifest, tsa or cawg; guessed from the file's name by default.")] = "",
+    date: Annotated[str, typer.Option(help="When it was published, as YYYY-MM-DD.")] = "",
+    force: Force = False,
+) -> None:
+    """Add a trust list to the store, with its date and hash, which every verdict will name.
+
+    Example: gioconda provenance trust add newsroom.pem --kind cawg --date 2026-08-21
+    """
+    import datetime
+
+    from gioconda_core.errors import UsageError
+    from provenance.trust import lists
+
+    if date:
+        try:
+            datetime.date.fromisoformat(date)
+        except ValueError as error:
+            raise UsageError(f"not a date: {date!r}", where="--date", hint="YYYY-MM-DD") from error
+    added = lists.add(file, name=name, kind=kind, date=date, force=force)
+    inside = f"{len(added.anchors)} anchors" + (f", {len(added.issuers)} aggregators" if added.issuers else "")
+    emit(clean(f"{added.name}: {added.kind}, {added.date}, {inside}, sha256 {added.sha256}"))
+
+
+@trust_app.command("update")
+def trust_update(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Lists to fetch; the published C2PA and TSA lists by default.")
+    ] = None,
+    url: Annotated[
+        str, typer.Option(help="Where to fetch one list from, when it is not one of the published ones.")
+    ] = "",
+    kind: Annotated[str, typer.Option(help="manifest, tsa or cawg, for --url.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Take the new list without showing the difference first.")] = False,
+) -> None:
+    """Fetch current trust lists. What was added and removed is shown, and an existing list is replaced only with --yes.
+
+    Example: gioconda provenance trust update --yes
+    """
+    import datetime
+    import tempfile
+
+    from gioconda_core.errors import UsageError
+    from provenance.trust import lists, online
+
+    wanted = names or ([] if url else list(KNOWN))
+    if url and len(wanted) != 1:
+        raise UsageError("one name for one URL", where="--url", hint="gioconda provenance trust update NAME --url URL")
+    if kind and not url:
+        raise UsageError("is known of a published list", where="--kind", hint="only with --url")
+    stored = {item.name: item for item in lists.load().lists}
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    for name in wanted:
+        if not url and name not in KNOWN:
+            raise UsageError("not a published list", where=name, hint=f"give --url, or one of {', '.join(KNOWN)}")
+        address = url or f"{PUBLISHED}{name}.pem"
+        body = online.fetch(address)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{name}.pem"
+            file.write_bytes(body)
+            fetched = lists.read_list(file, kind=kind or KNOWN.get(name, ""), name=name, date=today)
+            old = stored.get(name)
+            if old is not None and old.sha256 == fetched.sha256:
+                emit(f"{name}: unchanged since {old.date}")
+                continue
+            if old is not None:
+                _show_difference(old, fetched)
+                if not yes:
+                    notice(f"{name}: not replaced; run again with --yes to take it")
+                    continue
+            lists.add(file, name=name, kind=fetched.kind, date=today, source=address, force=True)
+            emit(clean(f"{name}: {len(fetched.anchors)} anchors, {today}, sha256 {fetched.sha256}"))
+
+
+def _show_difference(old: TrustList, new: TrustList) -> None:
+    from provenance.keys import certificates
+    from provenance.trust import lists
+
+    added, removed = lists.compare(old, new)
+    for sign, anchors in (("+", added), ("-", removed)):
+        for anchor in anchors:
+            subject, until = anchor.subject.rfc4514_string(), anchor.not_valid_after_utc.date()
+            emit(clean(f"{sign} {subject} (until {until}, sha256 {certificates.fingerprint(anchor)})"))
+    for sign, issuers in (("+", new.issuers - old.issuers), ("-", old.issuers - new.issuers)):
+        for issuer in sorted(issuers):
+            emit(clean(f"{sign} {issuer}"))
+    if not added and not removed and new.issuers == old.issuers:
+        emit("the same anchors")
+
+
+@trust_app.command("diff")
+def trust_diff(
+    old: Annotated[Path, typer.Argument(help="A list: a file, or a name in the store.", show_default=False)],
+    new: Annotated[Path, typer.Argument(help="Another.", show_default=False)],
+) -> None:
+    """Which anchors one list has that another has not.
+
+    Example: gioconda provenance trust diff C2PA-TRUST-LIST new-list.pem
+    """
+    from provenance.trust import lists
+
+    def find(item: Path) -> lists.TrustList:
+        stored = {known.name: known for known in lists.load().lists}
+        return stored[str(item)] if str(item) in stored and not item.exists() else lists.read_list(item)
+
+    _show_difference(find(old), find(new))
+
+
+@trust_app.command("remove")
+def trust_remove(name: ListName) -> None:
+    """Take a list out of the store.
+
+    Example: gioconda provenance trust remove C2PA-TRUST-LIST
+    """
+    from provenance.trust import lists
+
+    lists.remove(name)
+    emit(f"{name}: removed")
+
+
+@trust_app.command("revoke")
+def trust_revoke(
+    fingerprint: Annotated[str, typer.Argument(help="sha256 of the signing certificate, hex.", show_default=False)],
+) -> None:
+    """Stop believing one signing certificate, whatever the lists say.
+
+    Example: gioconda provenance trust revoke 3f2a…
+    """
+    from provenance.trust import lists
+
+    emit(f"revoked: {lists.revoke(fingerprint)}")

@@ -1,0 +1,55 @@
+"""One Report, many writers: text, JSON, HTML, SARIF, CSV, in English or Japanese. Renderers see the Report and nothing else.
+
+>>> from gioconda import render
+>>> render.text(report, lang="ja")       # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from gioconda_core.types import Report
+
+__all__ = ["FORMATS", "csv", "html", "json", "sarif", "text"]
+
+FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif")
+
+
+def text(report: Report, lang: str = "en", **options: Any) -> str:
+    """For the terminal, readable in 80 columns. Options: width, color."""
+    from gioconda.report.as_text import text as write
+
+    return write(report, lang, **options)
+
+
+def json(report: Report, lang: str = "en", **options: Any) -> str:
+    """A document of schema ``gioconda.report/1`` (``report.schema.json`` beside this file). Options: indent."""
+    from gioconda.report.as_json import dumps
+
+    return dumps(report, lang, **options)
+
+
+def html(report: Report | Sequence[Report], lang: str = "en") -> str:
+    """One file with no script and no external asset, under a strict content-security policy."""
+    from gioconda.report.as_html import html as write
+
+    return write(report, lang)
+
+
+def csv(reports: Report | Iterable[Report], lang: str = "en") -> str:
+    """One line a file, one group of columns a detector."""
+    from gioconda.report import rows
+
+    return rows.csv([rows.row(r, lang) for r in _many(reports)])
+
+
+def sarif(reports: Report | Iterable[Report], lang: str = "en") -> str:
+    """SARIF 2.1.0, for code-scanning dashboards."""
+    from gioconda.report import rows
+
+    return rows.sarif([rows.row(r, lang) for r in _many(reports)])
+
+
+def _many(reports: Report | Iterable[Report]) -> list[Report]:
+    return [reports] if isinstance(reports, Report) else list(reports)

@@ -1,0 +1,107 @@
+"""A Report as one HTML file: no script, no external asset, and a policy in the page that would refuse both."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from gioconda.report.strips import svg
+from gioconda.report.view import View, bytes_text, view
+from gioconda.report.wording import label, number, visible
+from gioconda_core.types import Report
+
+__all__ = ["environment", "fragment", "html", "page", "policy", "stylesheet"]
+
+
+@cache
+def stylesheet() -> str:
+    """The one stylesheet of every page."""
+    return (resources.files("gioconda.report") / "style.css").read_text("utf-8")
+
+
+def policy(style: str) -> str:
+    """A content-security policy that allows pictures from the file itself and exactly this stylesheet; nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def _picture(data: bytes | None) -> str:
+    """A data URI for JPEG or PNG bytes; anything else a stranger put into a manifest is not shown."""
+    if not data or len(data) > 1_000_000:
+        return ""
+    kind = {b"\xff\xd8\xff": "jpeg", b"\x89PN": "png"}.get(data[:3])
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}" if kind else ""
+
+
+def _whole(value: Any) -> Any:
+    """A number and its per cent sign stay on one line."""
+    return value.replace(" %", "\u00a0%") if type(value) is str else value
+
+
+@cache
+def environment() -> Any:
+    """The Jinja environment all pages share: autoescaping, undefined names are errors."""
+    import jinja2
+
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("gioconda.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_whole,
+    )
+    env.filters |= {"picture": _picture, "number": number, "bytes": bytes_text, "visible": visible}
+    return env
+
+
+def safe(ready: str) -> Any:
+    """HTML made by our own templates, not to be escaped again."""
+    import markupsafe
+
+    return markupsafe.Markup(ready)
+
+
+def _context(shown: View, *, seek: bool) -> dict[str, Any]:
+    def strip(item: Any) -> Any:
+        return safe(svg(item, shown.duration, seek=seek))
+
+    return {"page": shown, "t": lambda key: label(key, shown.lang), "strip": strip, "seek": seek, "lang": shown.lang}
+
+
+def fragment(report: Report, lang: str = "en", *, seek: bool = False, prefix: str = "", player: str = "") -> str:
+    """The report's sections without a page around them; ``seek`` adds the hooks of the local page's script.
+
+    prefix : put before every id, where several reports share a page. player : ready HTML shown after the first section.
+    """
+    template = environment().get_template("_report.html.jinja")
+    return template.render(prefix=prefix, player=safe(player), **_context(view(report, lang), seek=seek))
+
+
+def page(title: str, body: str, lang: str = "en") -> str:
+    """A self-contained page around ready HTML: stylesheet inside, policy over it. The audit and benchmark pages use it too."""
+    style = stylesheet()
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            title=title,
+            body=safe(body),
+            lang=lang,
+            style=safe(style),
+            policy=safe(policy(style)),
+            t=lambda key: label(key, lang),
+        )
+    )
+
+
+def html(report: Report | Sequence[Report], lang: str = "en") -> str:
+    """One or more reports as one file, readable in any browser, each printable on two pages."""
+    reports = [report] if isinstance(report, Report) else list(report)
+    title = ", ".join(visible(r.title, 80) for r in reports[:3])
+    body = "".join(fragment(r, lang, prefix=f"r{i}-" if i else "") for i, r in enumerate(reports))
+    return page(f"{title} · {label('report', lang)}", body, lang)

@@ -1,0 +1,142 @@
+"""A Report as JSON and back: schema ``gioconda.report/1``, published as ``report.schema.json`` beside this file."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from gioconda.report.wording import say
+from gioconda_core.types import (
+    Calibrated,
+    Code,
+    IngredientNode,
+    Level,
+    Provenance,
+    ProvenanceState,
+    Reading,
+    Report,
+    Sentence,
+    TrackScore,
+    Verdict,
+)
+
+__all__ = ["document", "dumps", "from_document", "printable", "schema"]
+
+
+def schema() -> dict[str, Any]:
+    """The published JSON Schema (draft 2020-12) of the document."""
+    from importlib import resources
+
+    return json.loads((resources.files("gioconda.report") / "report.schema.json").read_text("utf-8"))
+
+
+def document(report: Report, lang: str = "en") -> dict[str, Any]:
+    """The report as plain JSON values; each sentence carries its key, its arguments and its text in ``lang``."""
+    body = _plain(report, lang)
+    body["lang"] = lang
+    return body
+
+
+def dumps(report: Report, lang: str = "en", *, indent: int | None = 1) -> str:
+    """The document as text; NaN is refused."""
+    return printable(document(report, lang), indent=indent)
+
+
+def printable(body: Any, *, indent: int | None = None) -> str:
+    """JSON that may be shown in a terminal: readable letters stay, invisible and bidi characters become ``\\u`` escapes."""
+    text = json.dumps(body, indent=indent, ensure_ascii=False, allow_nan=False)
+    if text.isprintable():
+        return text
+    # Outside strings JSON has only ASCII, so any other unprintable character is inside one and may be written as an escape.
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+def _plain(value: Any, lang: str) -> Any:
+    if isinstance(value, Sentence):
+        return {"key": value.key, "args": _plain(value.args, lang), "text": say(value, lang)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name), lang) for f in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v, lang) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v, lang) for v in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):
+            raise ValueError("a report carries no NaN and no infinity")
+        return value
+    if hasattr(value, "item"):  # numpy scalars
+        return value.item()
+    return str(value)
+
+
+def from_document(body: Mapping[str, Any]) -> Report:
+    """The Report back from its document, so that it can be rendered again in another language.
+
+    Raises ValueError for another schema.
+    """
+    if body.get("schema") != "gioconda.report/1":
+        raise ValueError(f"not a gioconda.report/1 document: {body.get('schema')!r}")
+    v = body["verdict"]
+    verdict = Verdict(
+        Level(v["level"]), _sentences(v["sentences"]), _sentences(v["caveats"]), _sentences(v["next_steps"])
+    )
+    tracks = tuple(_track(t) for t in body["tracks"])
+    rest = {k: body[k] for k in ("title", "sha256", "facts", "mark", "versions", "command", "created")}
+    return Report(
+        verdict=verdict,
+        provenance=_provenance(body["provenance"]),
+        readings=tuple(_calibrated(r) for r in body["readings"]),
+        tracks=tracks,
+        warnings=tuple(body["warnings"]),
+        errors=tuple(body["errors"]),
+        **rest,
+    )
+
+
+def _sentences(items: list[Mapping[str, Any]]) -> tuple[Sentence, ...]:
+    return tuple(Sentence(s["key"], s["args"]) for s in items)
+
+
+def _track(body: Mapping[str, Any]) -> dict[str, Any]:
+    track = dict(body)
+    if track.get("thumbnail"):
+        track["thumbnail"] = base64.b64decode(track["thumbnail"])
+    track["stills"] = [s | {"jpeg": base64.b64decode(s["jpeg"])} for s in track.get("stills", ())]
+    return track
+
+
+def _calibrated(body: Mapping[str, Any]) -> Calibrated:
+    reading = dict(body["reading"])
+    reading["series"] = tuple(
+        TrackScore(s["track"], tuple(s["times"]), tuple(s["scores"])) for s in reading.get("series", ())
+    )
+    rest = {k: x for k, x in body.items() if k not in ("reading", "level")}
+    return Calibrated(Reading(**reading), Level(body["level"]), **rest)
+
+
+def _provenance(body: Mapping[str, Any]) -> Provenance:
+    p = dict(body)
+    p["state"] = ProvenanceState(p["state"])
+    p["codes"] = tuple(Code(**c) for c in p["codes"])
+    p["ingredients"] = tuple(_node(n) for n in p["ingredients"])
+    for name in ("actions", "source_types", "soft_bindings", "identities", "redacted", "trust_lists"):
+        p[name] = tuple(p.get(name, ()))
+    return Provenance(**p)
+
+
+def _node(body: Mapping[str, Any]) -> IngredientNode:
+    n = dict(body)
+    n["failures"] = tuple(Code(**c) for c in n["failures"])
+    n["thumbnail"] = base64.b64decode(n["thumbnail"]) if n["thumbnail"] else None
+    n["children"] = tuple(_node(c) for c in n["children"])
+    return IngredientNode(**n)

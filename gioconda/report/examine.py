@@ -1,0 +1,346 @@
+"""Path to Report: the one place where detection meets provenance, side by side.
+
+>>> import gioconda
+>>> report = gioconda.check("clip.mp4")                  # doctest: +SKIP
+>>> print(gioconda.report.text(report))                  # doctest: +SKIP
+
+The file is decoded in a limited child process, its metadata is parsed in another; detectors get frames and tracks, never
+the path. Not covered: sound.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gioconda.report import metadata, verdict
+from gioconda.report.view import now
+from gioconda.report.wording import visible
+from gioconda_core.errors import GiocondaError, MediaError
+from gioconda_core.files import sha256_of
+from gioconda_core.media.sampling import Sampling
+from gioconda_core.types import Calibrated, FaceTrack, Footage, Level, Provenance, ProvenanceState, Reading, Report
+
+if TYPE_CHECKING:
+    from gioconda_core.media.clip import Limits
+    from provenance.trust.lists import Trust
+
+__all__ = ["Examiner", "check", "examine", "unread"]
+
+DENSE_SECONDS = 60.0  # clips up to this long are also followed frame by frame, for detectors of motion
+STILLS = 8  # thumbnails along each face's strip
+BOXES = 1500  # boxes kept of each face, for the player's overlay
+Progress = Callable[[str, float], None]
+
+
+class Examiner:
+    """Loaded detectors and trust lists, ready for any number of files.
+
+    Parameters
+    ----------
+    detectors : names as ``gioconda detect list`` shows them (``NAME`` or ``NAME:TARGET``); None = those shipped; () = none.
+    trust : trust lists; None = the user's stored ones.
+    timeout : seconds before a detector is given up on for a clip.
+    sandbox : decode in a limited child process. Turn it off only for your own footage.
+    """
+
+    def __init__(
+        self,
+        detectors: Sequence[str] | None = None,
+        *,
+        trust: Trust | None = None,
+        sampling: str | None = None,
+        timeout: float = 300.0,
+        sandbox: bool = True,
+        limits: Limits | None = None,
+        cache: bool = True,
+    ) -> None:
+        self.sampling, self.timeout, self.sandbox, self.limits, self.cache = sampling, timeout, sandbox, limits, cache
+        if sampling is not None:
+            Sampling.parse(sampling)
+        self.trust = trust
+        self.detectors: list[Any] = []
+        if detectors is None or len(detectors):
+            import detect
+
+            names = list(detectors) if detectors is not None else _shipped()
+            self.detectors = [detect.load(name) for name in names]
+
+    def examine(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        title: str | None = None,
+        progress: Progress | None = None,
+        command: str = "",
+    ) -> Report:
+        """A Report on one file.
+
+        progress : called with a stage's name (``open container provenance faces detectors report``) and the share done.
+
+        Raises
+        ------
+        MediaError
+            When there is no such file, or it may not be read. A file that is no media is a Report that says so.
+        """
+        step = progress or (lambda stage, share: None)
+        file = Path(path)
+        shown = visible(title if title is not None else file.name)
+        step("open", 0.0)
+        size = _size(file)
+        digest = sha256_of(file)
+        step("container", 0.05)
+        found = metadata.inspect(file)
+        facts: dict[str, Any] = {"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)}
+        facts["trust_lists"] = self._lists()
+        facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
+        warnings = [found["error"]] if found.get("error") else []
+        step("provenance", 0.1)
+        provenance, trouble = self._provenance(file)
+        errors = [trouble] if trouble else []
+        readings: list[Calibrated] = []
+        footage, tracks, mark, unread = None, [], None, None
+        try:
+            with _open(file, self.limits, self.sandbox) as clip:
+                facts |= _clip_facts(clip)
+                if self.detectors:
+                    step("faces", 0.15)
+                    footage = self._observe(clip)
+                    tracks = [_summary(t, footage) for t in footage.tracks]
+                warnings += list(clip.warnings)
+            if footage is not None:
+                for i, detector in enumerate(self.detectors):
+                    step("detectors", 0.55 + 0.4 * i / len(self.detectors))
+                    readings.append(self._read(detector, footage, (digest, str(file), file.name)))
+                errors += _failures(readings)
+                mark = _mark(footage)
+        except MediaError as error:
+            unread = {"key": "reason.no-media"}
+            facts["signs"] = []
+            errors.append(f"{error.what}" + (f" ({error.hint})" if error.hint else ""))
+        step("report", 0.97)
+        return Report(
+            title=shown,
+            sha256=digest,
+            verdict=verdict.verdict(readings, footage, facts, provenance, unread=unread, warnings=warnings),
+            provenance=provenance,
+            readings=tuple(readings),
+            facts=facts,
+            tracks=tuple(tracks),
+            mark=mark,
+            warnings=tuple(warnings),
+            errors=tuple(errors),
+            versions=versions(),
+            command=command or f"gioconda check {shlex.quote(shown)}",
+            created=now(),
+        )
+
+    def _provenance(self, file: Path) -> tuple[Provenance, str | None]:
+        """Credentials, whatever the file does to their reader."""
+        from provenance.reading import read
+
+        try:
+            return read.read(file, trust=self.trust), None
+        except GiocondaError as error:
+            return Provenance(ProvenanceState.UNREADABLE, error.what), f"Content Credentials: {error.what}"
+        except Exception as error:  # a stranger's bytes reached a bug: the report goes on without it
+            what = visible(f"{type(error).__name__}: {error}")
+            return Provenance(ProvenanceState.UNREADABLE, what), f"Content Credentials: {what}"
+
+    def _lists(self) -> list[list[str]]:
+        """(name, date) of the lists a claim's signer was looked for on."""
+        from provenance.trust import lists as trust
+
+        if self.trust is None:
+            self.trust = trust.load()
+        return [list(named) for named in self.trust.dated("manifest")]
+
+    def _observe(self, clip: Any) -> Footage:
+        import detect
+
+        follow = 0 < clip.duration <= DENSE_SECONDS
+        return detect.observe(clip, self.detectors, self.sampling, follow=follow, cache=self.cache)
+
+    def _read(self, detector: Any, footage: Footage, names: Sequence[str]) -> Calibrated:
+        """names : what the file is called, for tables of scores alone; a detector that sees frames is never told."""
+        import detect
+
+        looked_up = hasattr(detector, "lookup")
+        reading = detector.of(*names) if looked_up else detect.run(detector, footage, timeout=self.timeout)
+        return _judge(reading, footage)
+
+
+def unread(report: Report) -> MediaError | None:
+    """The error of a file in which neither a picture nor a credential was found, so that a report would say nothing else."""
+    nothing = (ProvenanceState.UNREADABLE, ProvenanceState.ABSENT)
+    if report.errors and "width" not in report.facts and report.provenance.state in nothing:
+        return MediaError(report.errors[-1], report.title)
+    return None
+
+
+def _shipped() -> list[str]:
+    from detect import registry
+
+    return registry.shipped()
+
+
+def _judge(reading: Reading, footage: Footage) -> Calibrated:
+    """A reading beside its calibration; without a card it is rank only, and sets no level."""
+    from detect.reading.calibration import judge
+
+    if reading.score is None:
+        return Calibrated(reading, Level.NOT_ASSESSED)
+    return judge(reading, footage)
+
+
+def _open(file: Path, limits: Limits | None, sandbox: bool) -> Any:
+    from gioconda_core.media.clip import Clip
+
+    return Clip.open(file, limits=limits, sandbox=sandbox)
+
+
+def _size(file: Path) -> int:
+    import stat
+
+    try:
+        status = file.stat()
+    except FileNotFoundError as error:
+        address = re.match(r"[a-z]+:/", str(file))
+        hint = "nothing is fetched here: save the file first" if address else "check the path"
+        raise MediaError("no such file", str(file), hint) from error
+    except (OSError, ValueError) as error:
+        raise MediaError(f"cannot be read: {getattr(error, 'strerror', error)}", str(file)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError("is not a regular file", str(file), "use `gioconda audit` for a folder, or - for stdin")
+    if not os.access(file, os.R_OK):
+        raise MediaError("may not be read", str(file), "check the file's permissions")
+    return status.st_size
+
+
+def _clip_facts(clip: Any) -> dict[str, Any]:
+    """Container facts as plain JSON, with fps as a number and bits per pixel where they can be known."""
+    facts: dict[str, Any] = dict(clip.facts.as_dict())
+    fps = float(clip.fps) if clip.fps else None
+    facts |= {"fps": fps, "duration": float(clip.duration)}
+    pixels = facts["width"] * facts["height"] * (fps or 0)
+    if facts.get("bit_rate") and pixels:
+        facts["bits_per_pixel"] = facts["bit_rate"] / pixels
+    return facts
+
+
+def _summary(track: FaceTrack, footage: Footage) -> dict[str, Any]:
+    """A face for the report: where and how large it was, thumbnails along time, boxes as shares of the frame."""
+    import numpy as np
+
+    height, width = footage.frames.shape[1:3]
+    index = {round(float(t), 4): i for i, t in enumerate(footage.times)}
+    sampled = [(k, index[key]) for k, t in enumerate(track.times) if (key := round(float(t), 4)) in index]
+    picks = (
+        [sampled[i] for i in np.unique(np.linspace(0, len(sampled) - 1, min(STILLS, len(sampled))).astype(int))]
+        if sampled
+        else []
+    )
+    stills = [{"time": float(track.times[k]), "jpeg": _thumbnail(footage.frames[i], track.boxes[k])} for k, i in picks]
+    best = max(sampled, key=lambda pair: float(track.quality[pair[0]]), default=None)
+    every = max(1, -(-len(track.times) // BOXES))
+    shares = track.boxes[::every] / np.array([width, height, width, height], np.float32)
+    return {
+        "id": track.id,
+        "seen": len(sampled),
+        "start": float(track.times[0]),
+        "end": float(track.times[-1]),
+        "face_px": float(np.median(track.boxes[:, 2] - track.boxes[:, 0])),
+        "quality": float(np.clip(np.median(track.quality), 0, 1)),
+        "times": [round(float(t), 4) for t in track.times[::every]],
+        "boxes": [[round(float(x), 4) for x in box] for box in np.clip(shares, 0, 1)],
+        "thumbnail": _thumbnail(footage.frames[best[1]], track.boxes[best[0]], 176) if best else None,
+        "stills": stills,
+    }
+
+
+def _thumbnail(frame: Any, box: Any, size: int = 110) -> bytes:
+    """JPEG of a face with some room around it, square, a few kB."""
+    import io
+
+    from PIL import Image
+
+    x0, y0, x1, y1 = (float(v) for v in box)
+    half = 0.72 * max(x1 - x0, y1 - y0, 2.0)
+    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
+    picture = Image.fromarray(frame).crop((round(cx - half), round(cy - half), round(cx + half), round(cy + half)))
+    out = io.BytesIO()
+    picture.resize((size, size), Image.Resampling.LANCZOS).save(out, "jpeg", quality=82)
+    return out.getvalue()
+
+
+def _failures(readings: Sequence[Calibrated]) -> list[str]:
+    """Detectors that failed, as opposed to those that declined: the report is not complete."""
+    import detect
+
+    return [f"{r.reading.detector}: {r.reading.abstained}" for r in readings if detect.failed(r.reading)]
+
+
+def _mark(footage: Footage) -> dict[str, Any] | None:
+    """The invisible mark in the sampled frames; None where none is read."""
+    from provenance.watermark import mark as marks
+
+    found = marks.read(footage.frames)
+    if found.value is None:
+        return None
+    return {
+        "algorithm": marks.ALGORITHM,
+        "value": found.value,
+        "errors": round(found.errors, 4),
+        "frames": found.frames,
+    }
+
+
+def versions() -> dict[str, str]:
+    """What a repeat of this report needs to be the same."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for name in ("gioconda", "c2pa-python", "av", "numpy", "torch", "dlib-bin", "pymediainfo"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def examine(
+    path: str | os.PathLike[str],
+    *,
+    detectors: Sequence[str] | None = None,
+    trust: Trust | None = None,
+    title: str | None = None,
+    progress: Progress | None = None,
+    command: str = "",
+    **options: Any,
+) -> Report:
+    """A Report on one file: what it is, where it says it comes from, what detectors saw, and what to do next.
+
+    Parameters
+    ----------
+    path : a video, picture or animation.
+    detectors : names; None = those shipped with Gioconda; () = none (container facts and credentials only).
+    trust : trust lists for credentials; None = the user's stored ones.
+    options : further options of :class:`Examiner` (``sampling``, ``timeout``, ``sandbox``, ``limits``, ``cache``).
+
+    Raises
+    ------
+    MediaError
+        No such file, or it may not be read.
+    UsageError, WeightsError, PluginError
+        A detector that was asked for cannot be loaded.
+    """
+    examiner = Examiner(detectors, trust=trust, **options)
+    return examiner.examine(path, title=title, progress=progress, command=command)
+
+
+check = examine

@@ -1,0 +1,249 @@
+"""What a file says of itself beside its picture: metadata, encoder, dates, and signs of editing; read in a limited child process.
+
+MediaInfo reads containers, ExifRead and Pillow read pictures; none of them is trusted with a stranger's file in our own
+process. Not covered: the truth of any of it. Metadata is easily changed, and every sentence made from it says so.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["inspect", "signs"]
+
+SECONDS = 20.0  # wall time of the child
+MEMORY = 2 << 30  # its address space, bytes
+FIELDS = 60  # metadata fields kept
+LENGTH = 500  # characters kept of each
+
+# MediaInfo's name → ours. General track only; technical fields come from Clip.facts, which decodes the stream.
+_GENERAL = {
+    "title": "Title",
+    "movie_name": "Title",
+    "performer": "Performer",
+    "comment": "Comment",
+    "description": "Description",
+    "copyright": "Copyright",
+    "writing_application": "Writing application",
+    "writing_library": "Writing library",
+    "encoded_date": "Encoded date",
+    "tagged_date": "Tagged date",
+    "recorded_date": "Recorded date",
+    "comapplequicktimemake": "Make",
+    "comapplequicktimemodel": "Model",
+    "comapplequicktimesoftware": "Software",
+    "comapplequicktimecreationdate": "Creation date",
+    "comapplequicktimelocationiso6709": "Location",
+    "recorded_location": "Location",
+    "xyz": "Location",
+    "comandroidversion": "Android version",
+}
+_EXIF = {
+    "Image Make": "Make",
+    "Image Model": "Model",
+    "Image Software": "Software",
+    "Image DateTime": "Modified",
+    "EXIF DateTimeOriginal": "Recorded date",
+    "EXIF DateTimeDigitized": "Digitised",
+    "Image Artist": "Artist",
+    "Image Copyright": "Copyright",
+    "Image ImageDescription": "Description",
+    "EXIF LensModel": "Lens",
+    "GPS GPSLatitude": "Latitude",
+    "GPS GPSLongitude": "Longitude",
+}
+# Text chunks that image generators write; the value is their prompt or settings.
+_GENERATOR_FIELDS = {"parameters", "prompt", "workflow", "sd-metadata", "invokeai_metadata", "dream", "generation_data"}
+_GENERATOR_NAMES = re.compile(r"stable.?diffusion|midjourney|dall.?e\b|comfyui|novelai|invokeai|firefly", re.I)
+# What editors, sites and screen recorders write with. A camera's own writer is named and nothing is concluded from it.
+_REWRITERS = re.compile(
+    r"^lavf|^lavc|ffmpeg|handbrake|mkvmerge|mkvtoolnix|libebml|gpac|mp4box|adobe|premiere|after effects|final cut|davinci|"
+    r"vegas|capcut|inshot|imovie|google|youtube|x26[45]|virtualdub|avidemux|camtasia|openshot|kdenlive|shotcut",
+    re.I,
+)
+_HEIF = (b"avif", b"heic", b"heix", b"heim", b"heis", b"mif1")  # pictures in the boxes of MP4
+_AI_SOURCE = re.compile(rb"digitalsourcetype/(\w*[aA]lgorithmicMedia)")
+
+
+def inspect(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> dict[str, Any]:
+    """Metadata of a file as plain JSON: ``metadata`` (name → text), ``streams`` (numbers the signs need), ``generator_fields``.
+
+    Never raises for what the file does to the parsers: ``error`` then says so.
+    """
+    # -P: the folder we are run in may hold a stranger's files, and must not be where modules come from.
+    command = [sys.executable, "-P", "-m", "gioconda.report.metadata", os.path.abspath(os.fspath(path))]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired:
+        return {"metadata": {}, "error": f"metadata could not be read within {seconds:g} s"}
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        return {"metadata": {}, "error": "metadata could not be read: its parser stopped"}
+    return found if isinstance(found, dict) else {"metadata": {}}
+
+
+def signs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Sentences (key and arguments) about how the file was written; each a fact of the container, none a verdict."""
+    metadata: Mapping[str, str] = found.get("metadata", {})
+    streams: Mapping[str, float] = found.get("streams", {})
+    said: list[dict[str, Any]] = []
+
+    def say(name: str, **args: Any) -> None:
+        said.append({"key": f"sign.{name}", "args": args})
+
+    camera = " ".join(metadata[k] for k in ("Make", "Model") if metadata.get(k))
+    writer = metadata.get("Writing application") or metadata.get("Writing library")
+    software = metadata.get("Software")
+    if camera:
+        say("camera", camera=camera)
+    if writer:
+        name = f"{writer} (FFmpeg)" if writer.startswith("Lavf") else writer
+        say("writer" if _REWRITERS.search(writer) else "written", writer=name)
+    if software:
+        say("software", software=software)
+    traces = list(found.get("generator_fields", ()))
+    if software and _GENERATOR_NAMES.search(software):
+        traces.append("Software")
+    if traces:
+        say("generator", field=sorted(set(traces)))
+    video, audio = streams.get("video_seconds"), streams.get("audio_seconds")
+    if video and audio and abs(video - audio) > max(0.3, 0.03 * max(video, audio)):
+        say("durations", video=video, audio=audio)
+    source = streams.get("video_source_seconds")
+    if video and source and source - video > 0.2:
+        say("edit-list", delay=source - video)
+    lowest, highest = streams.get("lowest_rate"), streams.get("highest_rate")
+    if lowest and highest and highest > 1.05 * lowest:
+        say("variable-rate", lowest=lowest, highest=highest)
+    dates = {k: metadata[k] for k in _DATES if metadata.get(k)}
+    days = [day for text in dates.values() if (day := _day(text))]
+    if days and max(days) - min(days) > 1:  # a day apart is what a clock in UTC and one on the wall may be
+        say("dates", dates=[f"{k} {v}" for k, v in dates.items()])
+    if not (camera or writer or software or traces or dates):
+        said.append({"key": "sign.bare", "args": {}})
+    return said
+
+
+_DATES = ("Recorded date", "Creation date", "Encoded date", "Digitised", "Modified")
+
+
+def _day(text: str) -> int | None:
+    """A number for the day, growing by one each day."""
+    found = re.search(r"(\d{4})[-:](\d\d)[-:](\d\d)", text)
+    try:
+        return datetime.date(*map(int, found.groups())).toordinal() if found else None
+    except ValueError:  # "0000:00:00", as cameras without a clock write
+        return None
+
+
+# ------------------------------------------------------------------------- in the child
+
+
+def _media_info(path: str) -> dict[str, Any]:
+    from pymediainfo import MediaInfo
+
+    # A file object, not a name: MediaInfo then looks at no neighbouring file and follows no reference or address.
+    with open(path, "rb") as file:
+        # In two pieces at least: given the whole file at once, it does not go back from an index at the end to the pictures.
+        tracks = MediaInfo.parse(file, buffer_size=min(1 << 16, os.path.getsize(path) // 2 + 1)).tracks
+    metadata: dict[str, str] = {}
+    streams: dict[str, float] = {}
+    for item in tracks:
+        facts = item.to_data()
+        if item.track_type == "General":
+            for key, name in _GENERAL.items():
+                value = facts.get(key)
+                if value and name not in metadata:
+                    metadata[name] = str(value)
+        elif item.track_type == "Video" and "video_seconds" not in streams:
+            _number(streams, "video_seconds", facts.get("duration"), 1000)
+            _number(streams, "video_source_seconds", facts.get("source_duration"), 1000)
+            _number(streams, "lowest_rate", facts.get("minimum_frame_rate"))
+            _number(streams, "highest_rate", facts.get("maximum_frame_rate"))
+            for key, name in (("writing_library", "Video encoder"), ("encoding_settings", "Encoder settings")):
+                if facts.get(key):
+                    metadata[name] = str(facts[key])
+        elif item.track_type == "Audio" and "audio_seconds" not in streams:
+            _number(streams, "audio_seconds", facts.get("duration"), 1000)
+    return {"metadata": metadata, "streams": streams}
+
+
+def _number(into: dict[str, float], name: str, value: Any, divide: float = 1) -> None:
+    try:
+        into[name] = float(value) / divide
+    except (TypeError, ValueError):
+        return
+
+
+def _picture(path: str) -> dict[str, Any]:
+    import io
+
+    import exifread
+    from PIL import Image, UnidentifiedImageError
+
+    metadata: dict[str, str] = {}
+    traces: list[str] = []
+    try:
+        with Image.open(path) as image:  # reads the header and text chunks only: no pixel is decoded
+            info = dict(image.info)
+    except UnidentifiedImageError:  # HEIC: its EXIF is read all the same
+        info = {}
+    with open(path, "rb") as file:
+        tags = exifread.process_file(file, details=False)
+    if not tags and isinstance(info.get("exif"), bytes):  # where ExifRead does not look, as in most WebP
+        tags = exifread.process_file(io.BytesIO(info["exif"].removeprefix(b"Exif\0\0")), details=False)
+    for key, name in _EXIF.items():
+        if key in tags and str(tags[key]).strip():
+            metadata[name] = str(tags[key])
+    for key, value in info.items():
+        if isinstance(value, str) and value.strip():
+            metadata.setdefault(key, value)
+            if key.lower() in _GENERATOR_FIELDS:
+                traces.append(key)
+    xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
+    packet = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
+    if found := _AI_SOURCE.search(packet):
+        traces.append(f"XMP {found.group(1).decode()}")
+    return {"metadata": metadata, "generator_fields": traces}
+
+
+def _child(path: str) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        head = file.read(16)
+    picture = (
+        head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"BM"))
+        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+        or (head[4:8] == b"ftyp" and head[8:12] in _HEIF)
+    )
+    found = _picture(path) if picture else _media_info(path)
+    found["metadata"] = {
+        str(k)[:80]: str(v)[:LENGTH] for k, v in list(found["metadata"].items())[:FIELDS] if "xmp" not in str(k).lower()
+    }
+    return found
+
+
+def _limit() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows: the time limit of the parent remains
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(SECONDS), int(SECONDS) + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    _limit()
+    try:
+        answer = _child(sys.argv[1])
+    except Exception as error:
+        answer = {"metadata": {}, "error": f"metadata could not be read: {type(error).__name__}"}
+    sys.stdout.write(json.dumps(answer))

@@ -1,0 +1,56 @@
+"""What a user may ask of files so that a command ends with exit code 3: levels not to reach, properties to have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.types import Level, ProvenanceState
+
+__all__ = ["REQUIREMENTS", "Policy"]
+
+REQUIREMENTS = ("assessed", "valid", "trusted")
+_LEVELS = tuple(str(level) for level in Level)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """fail_on : the lowest level that trips, or None. require : properties every file must have, of REQUIREMENTS.
+
+    Without either a score never changes an exit code.
+    """
+
+    fail_on: str | None = None
+    require: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.fail_on is not None and self.fail_on not in _LEVELS[2:]:
+            raise UsageError(f"no level {self.fail_on!r}", where="--fail-on", hint="signal or strong-signal")
+        for name in self.require:
+            if name not in REQUIREMENTS:
+                raise UsageError(
+                    f"cannot require {name!r}", where="--require", hint=f"one of {', '.join(REQUIREMENTS)}"
+                )
+
+    def tripped(self, row: Mapping[str, Any]) -> list[str]:
+        """Why a row (``gioconda.report.rows.row``) trips the policy; empty when it does not."""
+        why = []
+        level = _LEVELS.index(str(row["level"]))
+        if self.fail_on and level >= _LEVELS.index(self.fail_on):
+            why.append(f"level {row['level']} (--fail-on {self.fail_on})")
+        state = row.get("state")
+        if "trusted" in self.require and state != ProvenanceState.TRUSTED:
+            why.append(f"credentials {state or 'not read'} (--require trusted)")
+        if "valid" in self.require and state not in (ProvenanceState.VALID, ProvenanceState.TRUSTED):
+            why.append(f"credentials {state or 'not read'} (--require valid)")
+        if "assessed" in self.require and level == 0:
+            why.append("not assessed (--require assessed)")
+        return why
+
+
+def outcome(tripped: Sequence[str], incomplete: bool) -> dict[str, Any]:
+    """Both facts for JSON, and the exit code in which 3 beats 4."""
+    code = ExitCode.POLICY if tripped else ExitCode.INCOMPLETE if incomplete else ExitCode.DONE
+    return {"policy": list(tripped), "incomplete": incomplete, "exit_code": int(code)}

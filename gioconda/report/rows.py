@@ -1,0 +1,233 @@
+"""A Report as one flat row, and rows as CSV and SARIF: what an audit writes, one file at a time, in bounded memory."""
+
+from __future__ import annotations
+
+import csv as csvlib
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from gioconda.report.as_json import printable
+from gioconda.report.view import credential_sentences, origin
+from gioconda.report.wording import say, visible
+from gioconda_core.types import Level, Provenance, ProvenanceState, Report, Sentence
+from gioconda_core.version import __version__
+
+__all__ = [
+    "COLUMNS",
+    "broken_ingredient",
+    "credential_columns",
+    "csv",
+    "csv_line",
+    "error_row",
+    "flat",
+    "origin_text",
+    "row",
+    "sarif",
+    "sarif_head",
+    "sarif_result",
+    "sarif_tail",
+]
+
+SCHEMA = "gioconda.row/1"
+
+# Columns every table has, in order; each detector adds its own group after them.
+COLUMNS = (
+    "path",
+    "sha256",
+    "size",
+    "level",
+    "state",
+    "signer",
+    "trust_list",
+    "codes",
+    "says_ai",
+    "mark",
+    "faces",
+    "duration",
+    "width",
+    "height",
+    "codec",
+    "caveats",
+    "error",
+    "seconds",
+)
+DETECTOR_COLUMNS = ("score", "false_alarm", "low", "high", "n", "level", "abstained")
+
+
+def row(report: Report, lang: str = "en", *, path: str | None = None, seconds: float | None = None) -> dict[str, Any]:
+    """A report's row: plain JSON, a few hundred bytes. ``sentences`` is what a person reads first."""
+    p = report.provenance
+    detectors = {}
+    for item in report.readings:
+        detectors[item.reading.detector] = {
+            "score": item.reading.score,
+            "false_alarm": item.false_alarm,
+            "low": item.low,
+            "high": item.high,
+            "n": item.n,
+            "level": str(item.level),
+            "abstained": item.reading.abstained,
+        }
+    return {
+        "schema": SCHEMA,
+        "path": path if path is not None else report.title,
+        "sha256": report.sha256,
+        "size": report.facts.get("size"),
+        "level": str(report.verdict.level),
+        **credential_columns(p),
+        "mark": bool(report.mark),
+        "faces": len(report.tracks) if "width" in report.facts else None,
+        "duration": report.facts.get("duration"),
+        "width": report.facts.get("width"),
+        "height": report.facts.get("height"),
+        "codec": report.facts.get("codec"),
+        "caveats": [s.key.removeprefix("caveat.") for s in report.verdict.caveats],
+        "detectors": detectors,
+        "sentences": [say(s, lang) for s in report.verdict.sentences] or [say(s, lang) for s in origin(report)],
+        "credentials": [say(s, lang) for s in origin(report)],
+        "error": "; ".join(report.errors) or None,
+        "seconds": seconds,
+    }
+
+
+def credential_columns(p: Provenance) -> dict[str, Any]:
+    """What the columns of a row say of the credentials. codes : what failed, at the top, and what our policy has to say."""
+    codes = dict.fromkeys(code.code for code in p.codes if code.kind in ("failure", "policy"))
+    return {
+        "state": str(p.state),
+        "signer": p.signer,
+        "trust_list": p.trust_list,
+        "codes": list(codes),
+        "says_ai": p.says_ai,
+    }
+
+
+def origin_text(provenance: Provenance, lang: str, lists: Sequence[Sequence[str]] = ()) -> list[str]:
+    """What the credentials say, where nothing else was looked at. lists : (name, date) of the trust lists used."""
+    return [say(s, lang) for s in credential_sentences(provenance, lists)]
+
+
+def error_row(path: str, error: str, *, sha256: str | None = None, size: int | None = None) -> dict[str, Any]:
+    """The one row a poisoned file costs."""
+    empty: dict[str, Any] = dict.fromkeys(COLUMNS)
+    empty |= {"caveats": [], "codes": [], "mark": False, "says_ai": False}
+    return (
+        {"schema": SCHEMA}
+        | empty
+        | {
+            "path": path,
+            "sha256": sha256,
+            "size": size,
+            "level": str(Level.NOT_ASSESSED),
+            "detectors": {},
+            "sentences": [],
+            "credentials": [],
+            "error": visible(error),
+        }
+    )
+
+
+def flat(item: Mapping[str, Any], detectors: Iterable[str]) -> dict[str, Any]:
+    """A row with its detectors spread over columns ``NAME.score``…; lists become text."""
+    out = {name: item.get(name) for name in COLUMNS}
+    for name in ("caveats", "codes"):
+        out[name] = " ".join(item.get(name) or ())
+    for name in detectors:
+        reading = item.get("detectors", {}).get(name, {})
+        for column in DETECTOR_COLUMNS:
+            out[f"{name}.{column}"] = reading.get(column)
+    return out
+
+
+def csv_line(values: Iterable[Any]) -> str:
+    """One CSV line. A text that a spreadsheet would run as a formula is kept a text by a leading apostrophe."""
+    out = io.StringIO()
+    csvlib.writer(out, lineterminator="\n").writerow([_cell(v) for v in values])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        value = visible(value, 2000)
+        return "'" + value if value[:1] in ("=", "+", "-", "@") else value
+    return "" if value is None else value
+
+
+def csv(items: Iterable[Mapping[str, Any]]) -> str:
+    """A small table at once; an audit writes line by line instead."""
+    kept = list(items)
+    names = sorted({name for item in kept for name in item.get("detectors", {})})
+    header = list(flat({}, names))
+    return csv_line(header) + "".join(csv_line(flat(item, names).values()) for item in kept)
+
+
+# ------------------------------------------------------------------------- SARIF 2.1.0
+
+_RULES = {
+    **{f"level/{level}": f"level.{level}" for level in Level},
+    **{f"credentials/{state}": f"state.{state}" for state in ProvenanceState},
+    "error": None,
+}
+# "error" in SARIF means a defect certainly there; no score is that, so a signal is at most a warning.
+_SEVERITY = {"level/strong-signal": "warning", "level/signal": "warning", "credentials/invalid": "warning"}
+_BROKEN_INGREDIENT = "gioconda.ingredient.failure"  # to be seen however good the state
+
+
+def sarif_head(lang: str = "en", version: str = "") -> str:
+    """Everything before the first result."""
+    rules = []
+    for rule, key in _RULES.items():
+        text = say(Sentence(key), lang) if key else "The file could not be examined"
+        rules.append({"id": rule, "shortDescription": {"text": text}})
+    driver = {"name": "gioconda", "version": version or __version__, "rules": rules}
+    return (
+        '{"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [{"tool": {"driver": '
+        + json.dumps(driver, ensure_ascii=False)
+        + '}, "columnKind": "unicodeCodePoints", "results": [\n'
+    )
+
+
+def sarif_result(item: Mapping[str, Any]) -> Iterator[str]:
+    """The results of one row: its error, or its level; and the state of its credentials."""
+    from urllib.parse import quote
+
+    rules = ["error"] if item.get("error") else [f"level/{item['level']}"]
+    if item.get("state"):
+        rules.append(f"credentials/{item['state']}")
+    for rule in rules:
+        said, severity = item.get("sentences"), _SEVERITY.get(rule, "note")
+        if rule == "error":
+            said, severity = [item["error"]], "error"
+        elif rule.startswith("credentials/"):
+            said = item.get("credentials") or said
+            severity = "warning" if broken_ingredient(item) else severity
+        result = {
+            "ruleId": rule,
+            "level": severity,
+            "message": {"text": visible(" ".join(said or ()) or rule, 4000)},
+            "locations": [
+                {"physicalLocation": {"artifactLocation": {"uri": quote(str(item["path"]), errors="replace")}}}
+            ],
+            "properties": {"detectors": item.get("detectors", {})},
+        }
+        if item.get("sha256"):
+            result["partialFingerprints"] = {"sha256": item["sha256"]}
+        yield printable(result)
+
+
+def broken_ingredient(item: Mapping[str, Any]) -> bool:
+    """Whether a row's file was made from one whose credential did not validate."""
+    return _BROKEN_INGREDIENT in (item.get("codes") or ())
+
+
+def sarif_tail() -> str:
+    """Everything after the last result."""
+    return "\n]}]}\n"
+
+
+def sarif(items: Iterable[Mapping[str, Any]], lang: str = "en") -> str:
+    """A small log at once; an audit writes result by result instead."""
+    results = [text for item in items for text in sarif_result(item)]
+    return sarif_head(lang) + ",\n".join(results) + sarif_tail()

@@ -1,0 +1,214 @@
+"""From readings, clip and credentials to words: level, sentences, caveats computed from this clip, next steps.
+
+Detectors and credentials are kept apart here as everywhere: no function below takes both a score and a signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gioconda.report.view import clips
+from gioconda_core.types import Calibrated, Footage, Level, Provenance, ProvenanceState, Sentence, Verdict
+
+__all__ = ["caveats", "level_of", "next_steps", "sentences", "verdict"]
+
+FACE_PX = 96  # median width of the largest face below which texture traces are mostly lost
+BITS = {"h264": 0.05, "hevc": 0.03, "av1": 0.025, "vp9": 0.03}  # bits per pixel of visible compression
+SHORT_SIDE = 360  # pixels
+SECONDS = 3.0
+QUALITY = 0.4
+YAW = 35.0  # degrees
+RATE = 15.0  # frames per second
+DAMAGED = ("damaged data", "the file ends early")  # how a warning begins that puts the pictures themselves in doubt
+UNLIKE = "outside what was calibrated:"  # how an abstention of ``detect.training.calibrate.judge`` begins
+REALS = 300  # calibration clips below which a 1 % rate rests on two or three alarms
+
+_ORDER = tuple(Level)
+
+
+def level_of(readings: Sequence[Calibrated]) -> Level:
+    """The strongest level among calibrated readings; a score without a calibration card sets no level."""
+    levels = [r.level for r in readings if r.reading.score is not None and r.false_alarm is not None]
+    return max(levels, key=_ORDER.index, default=Level.NOT_ASSESSED)
+
+
+def sentences(readings: Sequence[Calibrated], unread: str | None = None) -> tuple[Sentence, ...]:
+    """What the detectors found, in short. unread : why nothing could be looked at, when nothing could."""
+    if unread:
+        return (Sentence("short.none-run", {"reason": unread}),)
+    if not readings:
+        return (Sentence("short.none-run", {"reason": {"key": "reason.none-asked"}}),)
+    scored = [r for r in readings if r.reading.score is not None and r.false_alarm is not None]
+    high = sorted(
+        (r for r in scored if r.level in (Level.SIGNAL, Level.STRONG_SIGNAL)), key=lambda r: r.false_alarm or 0.0
+    )
+    low = [r for r in scored if r.level == Level.NO_STRONG_SIGNAL]
+    rank_only = [r for r in readings if r.reading.score is not None and r.false_alarm is None]
+    silent = [r for r in readings if r.reading.score is None]
+    said = []
+    for r in high[:3]:
+        args = {"detector": r.reading.detector, "rate": r.false_alarm, "low": r.low, "high": r.high}
+        args |= {"set": r.calibration_set or "?", "n": r.n or 0, "date": r.date or "?", "clips": clips(r)}
+        said.append(Sentence(f"short.{r.level}", args))
+    if high and low:
+        said.append(Sentence("short.disagree", {"high": _names(high), "low": _names(low)}))
+    elif low:
+        said.append(Sentence("short.no-strong-signal", {"detectors": _names(low)}))
+    if rank_only:
+        said.append(Sentence("short.uncalibrated", {"detectors": _names(rank_only)}))
+    if silent and len(silent) == len(readings):
+        reasons = {r.reading.abstained for r in silent}
+        if len(reasons) == 1:
+            said.append(Sentence("short.not-assessed", {"reason": reasons.pop()}))
+        else:
+            said.append(Sentence("short.none-assessed", {"detectors": _names(silent)}))
+    elif silent:
+        said.append(Sentence("short.partly", {"detectors": _names(silent)}))
+    return tuple(said)
+
+
+def _names(readings: Sequence[Calibrated]) -> list[str]:
+    return [r.reading.detector for r in readings]
+
+
+def caveats(
+    readings: Sequence[Calibrated], footage: Footage | None, facts: Mapping[str, Any], warnings: Sequence[str] = ()
+) -> tuple[Sentence, ...]:
+    """What weakens a reading of this very clip, each with the number that was measured. warnings : the decoder's."""
+    said: list[Sentence] = []
+
+    def say(name: str, **args: Any) -> None:
+        said.append(Sentence(f"caveat.{name}", args))
+
+    if not readings:
+        return ()
+    for warning in warnings:
+        if warning.startswith(DAMAGED):
+            say("partly-decoded", reason=warning)
+    width, height = int(facts.get("width") or 0), int(facts.get("height") or 0)
+    duration, fps = float(facts.get("duration") or 0.0), float(facts.get("fps") or 0.0)
+    if facts.get("still"):
+        say("still", width=width, height=height)
+    elif 0 < duration < SECONDS:
+        say("short", duration=duration, threshold=SECONDS)
+    if 0 < min(width, height) < SHORT_SIDE:
+        say("picture-small", width=width, height=height, threshold=SHORT_SIDE)
+    bits = facts.get("bits_per_pixel")
+    floor = BITS.get(str(facts.get("codec")))
+    if bits and floor and bits < floor:
+        say("compressed", bits=bits, threshold=floor)
+    if 0 < fps < RATE:
+        say("frame-rate", fps=fps, threshold=RATE)
+    if footage is not None:
+        _faces(footage, say)
+    scored = [r for r in readings if r.reading.score is not None and r.false_alarm is not None]
+    if len(scored) > 1 and any(r.level in (Level.SIGNAL, Level.STRONG_SIGNAL) for r in scored):
+        say("several-detectors", count=len(scored))
+    for r in readings:
+        name = r.reading.detector
+        unlike = (r.reading.abstained or "").partition(UNLIKE)[2].strip()
+        if unlike:
+            say("unlike", detector=name, difference=unlike)
+        if r.reading.score is None:
+            continue
+        if r.false_alarm is None:
+            say("uncalibrated", detector=name)
+    learned = [
+        r.reading.detector
+        for r in readings
+        if r.reading.score is not None and r.reading.detector in facts.get("learned_by", ())
+    ]
+    if learned:
+        say("learned", detectors=learned)
+    few = [r for r in readings if r.reading.score is not None and r.n and r.n < REALS]
+    if few:
+        n = min(r.n or 0 for r in few)
+        say("few-reals", detectors=_names(few), n=n, floor=1 / n)
+    low = [r for r in readings if r.level == Level.NO_STRONG_SIGNAL and r.false_alarm is not None]
+    if low:
+        say("unseen-generators", detectors=_names(low))
+    return tuple(said)
+
+
+def _faces(footage: Footage, say: Any) -> None:
+    tracks = footage.tracks
+    if not tracks:
+        return
+    largest = max(tracks, key=lambda t: float(np.median(t.boxes[:, 2] - t.boxes[:, 0])))
+    face = float(np.median(largest.boxes[:, 2] - largest.boxes[:, 0]))
+    if face < FACE_PX:
+        say("face-small", face_px=face, threshold=FACE_PX)
+    seen = {float(t) for track in tracks for t, q in zip(track.times, track.quality, strict=True) if q > 0}
+    usable = sum(any(abs(float(t) - s) < 1e-3 for s in seen) for t in footage.times)
+    if usable < max(2, len(footage.times) // 2) and len(footage.times) > 1:
+        say("few-frames", usable=usable, frames=len(footage.times))
+    quality = float(np.median(largest.quality))
+    if quality < QUALITY:
+        say("blurred", quality=quality, threshold=QUALITY)
+    yaw = largest.measures.get("yaw")
+    if yaw is not None and len(yaw):
+        share = float(np.mean(np.abs(yaw) > YAW))
+        if share > 0.25:
+            say("turned", share=share, threshold=YAW)
+    if len(tracks) > 1:
+        say("several-faces", faces=len(tracks))
+
+
+def next_steps(
+    level: Level,
+    readings: Sequence[Calibrated],
+    provenance: Provenance,
+    said: Sequence[Sentence],
+    facts: Mapping[str, Any],
+    readable: bool,
+) -> tuple[Sentence, ...]:
+    """What a person does now, most useful first; never empty."""
+    steps: list[Sentence] = []
+    if not readable:
+        steps.append(Sentence("next.readable"))
+    if level in (Level.SIGNAL, Level.STRONG_SIGNAL):
+        steps.append(Sentence("next.lead"))
+    if any(s.key == "short.disagree" for s in sentences(readings)):
+        steps.append(Sentence("next.disagree"))
+    if provenance.state == ProvenanceState.INVALID:
+        steps.append(Sentence("next.invalid"))
+    elif provenance.state.intact:
+        if provenance.says_ai:
+            steps.append(Sentence("next.say-ai"))
+        if provenance.signer and not provenance.development_key:
+            steps.append(Sentence("next.signer", {"signer": provenance.signer}))
+    weak = {"caveat.face-small", "caveat.compressed", "caveat.picture-small", "caveat.blurred"}
+    if readable and any(s.key in weak for s in said):
+        steps.append(Sentence("next.better-copy"))
+    if readable and any(s.key == "caveat.short" for s in said):
+        steps.append(Sentence("next.longer-copy"))
+    if provenance.state != ProvenanceState.TRUSTED:
+        steps.append(Sentence("next.original"))
+        if readable:
+            still, heard = facts.get("still"), facts.get("has_audio")
+            steps.append(Sentence(f"next.earliest{'-still' if still else '' if heard else '-silent'}"))
+    if readable:
+        steps.append(Sentence("next.context-still" if facts.get("still") else "next.context"))
+    if any(r.reading.score is not None and r.false_alarm is None for r in readings):
+        steps.append(Sentence("next.calibrate"))
+    steps.append(Sentence("next.keep"))
+    return tuple(steps)
+
+
+def verdict(
+    readings: Sequence[Calibrated],
+    footage: Footage | None,
+    facts: Mapping[str, Any],
+    provenance: Provenance,
+    *,
+    unread: str | None = None,
+    warnings: Sequence[str] = (),
+) -> Verdict:
+    """Everything a report says, as keys and arguments. unread : why nothing could be looked at; warnings : the decoder's."""
+    level = level_of(readings)
+    said = caveats(readings, footage, facts, warnings)
+    steps = next_steps(level, readings, provenance, said, facts, readable=unread is None)
+    return Verdict(level, sentences(readings, unread), said, steps)

@@ -1,0 +1,397 @@
+"""A Report in one language, section by section: what text and HTML both show, so that they cannot say different things."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gioconda.report.wording import code_sentence, label, number, problem, say, templates, visible
+from gioconda_core.types import Calibrated, Code, IngredientNode, Level, Provenance, ProvenanceState, Report, Sentence
+
+__all__ = ["Node", "ReadingView", "Strip", "TrackView", "View", "view"]
+
+Pairs = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A detector's raw score for one face over time.
+
+    threshold : the score at which it alarms, or None. description : the whole strip in words; note : where to look, in short.
+    """
+
+    track: int
+    times: tuple[float, ...]
+    scores: tuple[float, ...]
+    threshold: float | None
+    description: str
+    note: str
+
+
+@dataclass(frozen=True)
+class ReadingView:
+    detector: str
+    version: str
+    level: Level
+    level_text: str
+    lines: list[str]
+    strips: list[Strip]
+
+
+@dataclass(frozen=True)
+class TrackView:
+    id: int
+    name: str
+    description: str
+    thumbnail: bytes | None
+    stills: list[tuple[float, bytes]]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One ingredient of the credential tree."""
+
+    title: str
+    lines: list[str]
+    thumbnail: bytes | None
+    children: list[Node]
+
+
+@dataclass(frozen=True)
+class View:
+    lang: str
+    title: str
+    sha256: str
+    level: Level
+    level_text: str
+    short: list[str]
+    state: ProvenanceState
+    state_text: str
+    origin: list[str]
+    credential: Pairs
+    codes: list[tuple[str, str, str]]  # code, kind, sentence
+    tree: list[Node]
+    readings: list[ReadingView]
+    tracks: list[TrackView]
+    caveats: list[str]
+    steps: list[str]
+    quality: Pairs
+    signs: list[str]
+    metadata: Pairs
+    details: Pairs
+    problems: list[str]
+    duration: float
+
+
+def view(report: Report, lang: str = "en") -> View:
+    """Every sentence of a report in ``lang``, in reading order."""
+    v = report.verdict
+    return View(
+        lang=lang,
+        title=visible(report.title),
+        sha256=report.sha256,
+        level=v.level,
+        level_text=say(Sentence(f"level.{v.level}"), lang),
+        short=[*(say(s, lang) for s in v.sentences), *_credential_short(report, lang)],
+        state=report.provenance.state,
+        state_text=say(Sentence(_state_key(report.provenance)), lang),
+        origin=[say(s, lang) for s in origin(report)],
+        credential=_credential(report.provenance, lang),
+        codes=[
+            (visible(c.code), c.kind, visible(code_sentence(c.code, c.sentence, lang))) for c in report.provenance.codes
+        ],
+        tree=[_node(node, lang) for node in report.provenance.ingredients],
+        readings=[_reading(r, lang) for r in report.readings],
+        tracks=[_track(t, lang, still=bool(report.facts.get("still"))) for t in report.tracks],
+        caveats=[say(s, lang) for s in v.caveats],
+        steps=[say(s, lang) for s in v.next_steps],
+        quality=_quality(report.facts, lang),
+        signs=[say(Sentence(s["key"], s.get("args", {})), lang) for s in report.facts.get("signs", ())],
+        metadata=[(visible(k, 80), visible(x)) for k, x in report.facts.get("metadata", {}).items()],
+        details=_details(report, lang),
+        problems=[visible(problem(x, lang)) for x in (*report.errors, *report.warnings)],
+        duration=float(report.facts.get("duration") or 0.0),
+    )
+
+
+# Reasons of ``provenance.reading.open`` for which nothing in the file failed to be read.
+_NOT_READ = {"unsupported container": "not-looked", "remote manifest, not fetched": "elsewhere"}
+
+
+def _state_key(p: Provenance) -> str:
+    """A development key is anybody's: its heading never says that the signer is on a list. What was not looked for is not "unreadable"."""
+    if p.state == ProvenanceState.UNREADABLE and p.reason in _NOT_READ:
+        return f"state.{_NOT_READ[p.reason]}"
+    ours = p.development_key and p.state.intact
+    return "state.development" if ours else f"state.{p.state}"
+
+
+def _credential_short(report: Report, lang: str) -> list[str]:
+    """A credential, where there is one, is news too: its state, and whether it names AI, in sentences of their own, never weighed with a score."""
+    p = report.provenance
+    if p.state == ProvenanceState.ABSENT:
+        return []
+    said = [say(Sentence(_state_key(p)), lang) + ("。" if lang == "ja" else ".")]
+    if p.says_ai and p.state.intact:
+        said.append(say(Sentence("provenance.says-ai"), lang))
+    return said
+
+
+def clips(item: Calibrated) -> dict[str, Any]:
+    """The real clips that a rate is quoted of: all of the calibration set, or those of one kind."""
+    if item.stratum and item.stratum != "all":
+        return {"key": "clips.like", "args": {"stratum": item.stratum}}
+    return {"key": "clips.all"}
+
+
+def reading_sentences(item: Calibrated) -> list[Sentence]:
+    """What is said of one reading; the same words everywhere."""
+    reading = item.reading
+    if reading.score is None:
+        return [Sentence("reading.abstained", {"reason": reading.abstained or ""})]
+    if item.false_alarm is None:
+        return [Sentence("reading.uncalibrated", {"score": reading.score})]
+    args: dict[str, Any] = {"score": reading.score, "rate": item.false_alarm, "set": item.calibration_set or "?"}
+    args |= {"low": item.low or 0.0, "high": 1.0 if item.high is None else item.high}
+    args |= {"n": item.n or 0, "date": item.date or "?", "clips": clips(item)}
+    sentences = [Sentence("reading.calibrated", args)]
+    if item.level == Level.NO_STRONG_SIGNAL:
+        sentences.append(Sentence("reading.low"))
+    return sentences
+
+
+def _reading(item: Calibrated, lang: str) -> ReadingView:
+    reading = item.reading
+    name = visible(reading.detector, 80)
+    rank_only = reading.score is not None and item.false_alarm is None
+    strips = []
+    for series in reading.series:
+        if len(series.times) < 2:
+            continue  # one moment is the score itself; a strip of it would show nothing
+        args = {"detector": name, "track": series.track + 1, "moments": len(series.times)}
+        args |= {"start": series.times[0], "end": series.times[-1]}
+        if item.threshold is None or item.false_alarm is None:
+            description = say(Sentence("strip.uncalibrated", args), lang)
+            threshold = None
+        else:
+            threshold = item.threshold
+            over = sum(score >= threshold for score in series.scores)
+            description = say(Sentence("strip.calibrated", args | {"over": over}), lang)
+        top = series.times[max(range(len(series.scores)), key=series.scores.__getitem__)]
+        highest = say(Sentence("strip.highest", {"time": top}), lang)
+        description += ("" if lang == "ja" else " ") + highest
+        note = highest if threshold is None else _marked(series.times, series.scores, threshold, top, lang)
+        strips.append(Strip(series.track, tuple(series.times), tuple(series.scores), threshold, description, note))
+    return ReadingView(
+        detector=name,
+        version=visible(reading.version, 40),
+        level=item.level,
+        level_text=label("uncalibrated", lang) if rank_only else say(Sentence(f"level.{item.level}"), lang),
+        lines=[say(s, lang) for s in reading_sentences(item)],
+        strips=strips,
+    )
+
+
+def _marked(times: Sequence[float], scores: Sequence[float], threshold: float, top: float, lang: str) -> str:
+    """The moments a person should look at: those that reach the threshold, the highest eight where there are more."""
+    over = sorted((-score, time) for time, score in zip(times, scores, strict=True) if score >= threshold)
+    if not over:
+        return say(Sentence("strip.unmarked", {"time": top}), lang)
+    moments = [number(round(time, 1)) for time in sorted(time for _, time in over[:8])]
+    return say(Sentence("strip.marked", {"moments": [*moments, "…"] if len(over) > 8 else moments, "time": top}), lang)
+
+
+def _track(track: Mapping[str, Any], lang: str, *, still: bool) -> TrackView:
+    args = {"seen": track["seen"], "start": track["start"], "end": track["end"]}
+    args |= {"face_px": track["face_px"], "quality": track["quality"]}
+    return TrackView(
+        id=int(track["id"]),
+        name=f"{label('face', lang)} {int(track['id']) + 1}",
+        description=say(
+            Sentence("face.still" if still else "face.once" if track["seen"] == 1 else "face.seen", args), lang
+        ),
+        thumbnail=track.get("thumbnail"),
+        stills=[(float(s["time"]), s["jpeg"]) for s in track.get("stills", ())],
+    )
+
+
+def origin(report: Report) -> list[Sentence]:
+    """What the credentials and the mark say, one sentence each."""
+    said = credential_sentences(report.provenance, report.facts.get("trust_lists", ()))
+    if report.mark:
+        facts = "; ".join(f"{k}: {v}" for k, v in report.mark.items() if not isinstance(v, (dict, list, bytes)))
+        said.append(Sentence("mark.found", {"mark": facts}))
+    return said
+
+
+def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> list[Sentence]:
+    """What the credentials say, one sentence each; who signed, on which list of which date. lists : (name, date) of those used."""
+    said: list[Sentence] = []
+    if p.state == ProvenanceState.ABSENT:
+        said.append(
+            Sentence("provenance.absent-because", {"reason": p.reason}) if p.reason else Sentence("provenance.absent")
+        )
+    elif p.state == ProvenanceState.UNREADABLE:
+        reason: Any = {"key": "reason.container"} if p.reason in _NOT_READ else p.reason or "?"
+        said.append(Sentence(f"provenance.{_NOT_READ.get(p.reason, 'unreadable')}", {"reason": reason}))
+    elif p.state == ProvenanceState.INVALID:
+        failures = [{"code": c.code, "sentence": c.sentence} for c in _broken(p)[:3]]
+        said.append(Sentence("provenance.invalid", {"reason": p.reason or failures or "?"}))
+    elif p.state == ProvenanceState.TRUSTED:
+        name = (p.trust_list or "–").split(" (")[0]  # the list's date is said beside it
+        args = {"signer": p.signer or "?", "list": name, "list_date": p.trust_list_date or "–"}
+        said.append(Sentence("provenance.trusted", args))
+    elif lists:
+        names, dates = zip(*lists, strict=True)
+        args = {"signer": p.signer or "?", "list": list(names), "list_date": list(dates)}
+        said.append(Sentence("provenance.valid", args))
+    else:
+        said.append(Sentence("provenance.valid-no-list", {"signer": p.signer or "?"}))
+    if p.state.intact:
+        if p.development_key:
+            said.append(Sentence("provenance.development"))
+        if p.says_ai:
+            said.append(Sentence("provenance.says-ai"))
+        if p.label:
+            args = {"task": p.label.get("task", "?"), "generator": _generator(p.label)}
+            said.append(Sentence("provenance.label", args))
+        if p.signed_at:
+            key = "provenance.timestamped" if p.timestamped else "provenance.signed-at"
+            said.append(Sentence(key, {"signed_at": moment(p.signed_at)}))
+        for node in _walk(p.ingredients):
+            if node.failures:
+                codes = [c.code for c in node.failures]
+                said.append(Sentence("provenance.ingredient-failure", {"title": node.title, "codes": codes}))
+    if p.sidecar:
+        said.append(Sentence("provenance.sidecar"))
+    return said
+
+
+def _broken(p: Provenance) -> list[Code]:
+    """What makes a credential invalid: broken bytes before broken rules; an unknown signer alone breaks nothing."""
+    hard = [c for c in p.codes if c.kind == "failure" and not c.code.endswith("ntrusted")]
+    return hard or [c for c in p.codes if c.kind in ("failure", "policy")]
+
+
+def _generator(claim: Mapping[str, Any]) -> str:
+    value = claim.get("generator", "?")
+    return str(value.get("name", "?")) if isinstance(value, Mapping) else str(value)
+
+
+def _walk(nodes: Sequence[IngredientNode]) -> list[IngredientNode]:
+    found = []
+    for node in nodes:
+        found += [node, *_walk(node.children)]
+    return found
+
+
+def _node(node: IngredientNode, lang: str) -> Node:
+    relation = _named("relation", node.relationship, lang)
+    lines = [visible(x, 120) for x in (relation, node.format) if x]
+    if node.signer:
+        lines.append(f"{label('signer', lang)}: {visible(node.signer, 120)}")
+    lines += [visible(code_sentence(c.code, c.sentence, lang)) for c in node.failures]
+    return Node(visible(node.title, 120) or "–", lines, node.thumbnail, [_node(n, lang) for n in node.children])
+
+
+def _credential(p: Provenance, lang: str) -> Pairs:
+    if p.state in (ProvenanceState.ABSENT, ProvenanceState.UNREADABLE):
+        return []
+    actions = [_named("action", str(a.get("action", a)), lang) for a in p.actions]
+    pairs = [
+        ("signer", p.signer),
+        ("list", _dated(p) if p.trust_list else label("none", lang)),
+        *(("identity", _actor(item, lang)) for item in p.identities),
+        ("signed-at", p.signed_at and moment(p.signed_at)),
+        ("expires-at", p.expires_at and moment(p.expires_at)),
+        ("generator", p.claim_generator),
+        ("actions", ("、" if lang == "ja" else ", ").join(actions)),
+    ]
+    return [(label(key, lang), visible(value)) for key, value in pairs if value]
+
+
+def _named(kind: str, value: str, lang: str) -> str:
+    """A value of C2PA's vocabulary in words where we have them (``c2pa.edited`` → edited), else as it stands."""
+    key = f"{kind}-{value.removeprefix('c2pa.')}"
+    return label(key, lang) if f"label.{key}" in templates() else value
+
+
+def _actor(identity: Mapping[str, Any], lang: str) -> str:
+    """A named actor (CAWG), in which roles, and whether an identity list vouches for the name."""
+    lists = [str(name) for name in identity.get("lists") or ()]
+    said = [str(role).removeprefix("cawg.") for role in identity.get("roles") or ()]
+    said.append(f"{label('identity-by', lang)} {', '.join(lists)}" if lists else label("identity-unknown", lang))
+    return f"{identity.get('name') or '?'} ({'; '.join(said)})"
+
+
+def _dated(p: Provenance) -> str:
+    name, date = str(p.trust_list), p.trust_list_date or "–"
+    return name if date in name else f"{name} ({date})"
+
+
+# Demuxers' names for containers → what people call them.
+_CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "MP4 / MOV", "matroska,webm": "Matroska / WebM"}
+
+
+def _quality(facts: Mapping[str, Any], lang: str) -> Pairs:
+    pairs: list[tuple[str, str]] = []
+    if facts.get("width"):
+        pairs.append(("picture", f"{facts['width']} × {facts['height']}"))
+    if facts.get("duration"):
+        pairs.append(("duration", f"{number(float(facts['duration']))} s"))
+    if facts.get("fps"):
+        pairs.append(("fps", number(float(facts["fps"]))))
+    if facts.get("codec"):
+        pairs.append(("codec", str(facts["codec"])))
+    if facts.get("container"):
+        pairs.append(("container-format", _CONTAINERS.get(str(facts["container"]), str(facts["container"]))))
+    if facts.get("bit_rate"):
+        pairs.append(("bit-rate", f"{number(float(facts['bit_rate']) / 1000)} kbit/s"))
+    if "has_audio" in facts and not facts.get("still"):
+        pairs.append(("audio", label("yes" if facts["has_audio"] else "no", lang)))
+    if facts.get("size"):
+        pairs.append(("size", bytes_text(int(facts["size"]))))
+    return [(label(key, lang), visible(value)) for key, value in pairs]
+
+
+def bytes_text(size: int) -> str:
+    """1536 → 1.54 kB, in powers of 1000."""
+    value, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{number(value)} {unit}"
+
+
+def _details(report: Report, lang: str) -> Pairs:
+    pairs = [(label("file", lang), visible(report.title)), ("sha256", report.sha256)]
+    if report.command:
+        pairs.append((label("command", lang), visible(report.command)))
+    if report.created:
+        pairs.append((label("created", lang), visible(moment(report.created))))
+    if report.versions:
+        versions = ", ".join(f"{k} {v}" for k, v in report.versions.items())
+        pairs.append((label("versions", lang), visible(versions, 2000)))
+    for item in report.readings:
+        if item.reading.weights_sha256:
+            pairs.append((f"{visible(item.reading.detector, 80)} sha256", visible(item.reading.weights_sha256)))
+    return pairs
+
+
+def moment(text: str) -> str:
+    """An ISO 8601 moment as a person writes it, in UTC; what is not one is returned as it stands."""
+    try:
+        when = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if when.tzinfo is None:
+        return when.strftime("%Y-%m-%d %H:%M")
+    return when.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def now() -> str:
+    """The time of a report: UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()

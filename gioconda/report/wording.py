@@ -1,0 +1,195 @@
+"""Templates to sentences, in English and Japanese: every word a report says is in ``words.toml`` and passes here.
+
+Arguments are formatted by kind (``{rate:percent}``, ``{score:score}``, ``{face_px:number}``) and made safe to show;
+they are never parsed as templates themselves.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from gioconda_core.errors import UsageError
+from gioconda_core.types import Sentence
+
+__all__ = [
+    "LANGUAGES",
+    "Template",
+    "code_sentence",
+    "label",
+    "language",
+    "phrase",
+    "problem",
+    "say",
+    "templates",
+    "visible",
+]
+
+LANGUAGES = ("en", "ja")
+
+
+@dataclass(frozen=True)
+class Template:
+    """One thing that can be said. kind : what the wording rules look at (``score``, ``low``, ``caveat``…)."""
+
+    key: str
+    kind: str
+    en: str
+    ja: str
+
+    def fields(self, lang: str) -> set[str]:
+        """Names of the arguments the template takes."""
+        return {name for _, name, _, _ in string.Formatter().parse(getattr(self, lang)) if name}
+
+
+@cache
+def templates() -> Mapping[str, Template]:
+    """Every template by key, from ``words.toml`` and the labels of ``labels.toml`` (kind ``label``)."""
+    folder = resources.files("gioconda.report")
+    found = {}
+    for key, entry in tomllib.loads((folder / "words.toml").read_text("utf-8")).items():
+        found[key] = Template(key, entry["kind"], entry["en"], entry["ja"])
+    for key, entry in tomllib.loads((folder / "labels.toml").read_text("utf-8")).items():
+        found[f"label.{key}"] = Template(f"label.{key}", "label", entry["en"], entry["ja"])
+    return found
+
+
+def language(wanted: str | None = None, environment: Mapping[str, str] | None = None) -> str:
+    """The language asked for, else the locale's (LC_ALL, LC_MESSAGES, LANG), else English.
+
+    Raises UsageError for a language that is not spoken here.
+    """
+    if wanted:
+        short = wanted.split("_")[0].split("-")[0].lower()
+        if short not in LANGUAGES:
+            raise UsageError(f"no sentences in {wanted!r}", where="--lang", hint=f"one of {', '.join(LANGUAGES)}")
+        return short
+    import os
+
+    env = os.environ if environment is None else environment
+    locale = next((env[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if env.get(name)), "")
+    return "ja" if locale.lower().startswith("ja") else "en"
+
+
+@cache
+def _phrases(lang: str) -> Sequence[tuple[re.Pattern[str], str]]:
+    text = (resources.files("gioconda.report") / "phrases.toml").read_text("utf-8")
+    return [(re.compile(pattern), said) for pattern, said in tomllib.loads(text).get(lang, ())]
+
+
+def phrase(text: str, lang: str) -> str:
+    """A detector's reason in a language, where it is a known one; else as it was given."""
+    for pattern, said in _phrases(lang):
+        found = pattern.fullmatch(text)
+        if found:
+            for i, group in enumerate(found.groups(), 1):
+                said = said.replace(f"{{{i}}}", phrase(group, lang))
+            return said
+    return text
+
+
+def problem(text: str, lang: str) -> str:
+    """An error or warning, ``what (hint)``, in a language: each half by itself, since either may be known."""
+    found = re.fullmatch(r"(.+) \(([^()]+)\)", text)
+    if found:
+        what, hint = phrase(found[1], lang), phrase(found[2], lang)
+        if (what, hint) != found.groups():
+            return f"{what}（{hint}）"
+    return phrase(text, lang)
+
+
+@cache
+def _codes(lang: str) -> Mapping[str, str]:
+    text = (resources.files("gioconda.report") / "codes.toml").read_text("utf-8")
+    found: Mapping[str, str] = tomllib.loads(text).get(lang, {})
+    return found
+
+
+def code_sentence(code: str, given: str, lang: str) -> str:
+    """What a status code of Content Credentials says in a language; ``given`` (English) where there is no sentence of ours."""
+    return _codes(lang).get(code, given)
+
+
+def visible(text: object, limit: int = 300) -> str:
+    """A stranger's string made safe to show: control characters, terminal escapes and bidi overrides become visible escapes.
+
+    Manifest titles, issuers, tags and file names are whatever their author liked; so are detectors' messages.
+    """
+    raw = str(text)
+    cut = raw[:limit]
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in cut)
+    return shown + "…" if len(raw) > limit else shown
+
+
+def number(value: float) -> str:
+    """A measured number to three significant figures, never in exponent form: 0.0342 → 0.034, 1920 → 1920."""
+    if isinstance(value, int) or float(value).is_integer():
+        return str(int(value))
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.4f}"
+
+
+def percent(value: float) -> str:
+    """A share as a percentage: 0.0042 → 0.42 %, 0.05 → 5 %, 0.00004 → under 0.01 %."""
+    p = 100 * value
+    if 0 < p < 0.01:
+        return "< 0.01 %"
+    if p < 1:
+        text = f"{p:.2f}"
+    elif p < 99.95:
+        text = f"{p:.1f}"
+    else:
+        text = "100" if p >= 100 else "99.9"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + " %"
+
+
+class _Formatter(string.Formatter):
+    def __init__(self, lang: str) -> None:
+        self.lang = lang
+
+    def format_field(self, value: Any, spec: str) -> str:
+        if spec == "percent":
+            return percent(float(value))
+        if spec == "number":
+            return number(float(value))
+        if spec == "score":
+            return f"{float(value):.3f}"
+        if isinstance(value, Mapping) and "key" in value:
+            return say(Sentence(value["key"], value.get("args", {})), self.lang)
+        if isinstance(value, Mapping) and "code" in value:
+            return visible(code_sentence(value["code"], value["sentence"], self.lang)).rstrip(".。")
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            between = "; " if value and isinstance(value[0], Mapping) else ", "
+            return ("、" if self.lang == "ja" else between).join(
+                self.format_field(v, "") if isinstance(v, Mapping) else visible(v) for v in value
+            )
+        if isinstance(value, str):
+            return visible(phrase(value, self.lang))
+        return number(value) if isinstance(value, float) else visible(value)
+
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return kwargs[key]  # type: ignore[index]
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return kwargs[field_name], field_name  # plain names only: no attribute or index reaches into an argument
+
+
+def say(sentence: Sentence, lang: str = "en") -> str:
+    """The sentence in a language.
+
+    Raises KeyError when the key is unknown or an argument is missing: a report must not say half a sentence.
+    """
+    template = templates()[sentence.key]
+    return _Formatter(lang).vformat(getattr(template, lang), (), sentence.args)
+
+
+def label(key: str, lang: str = "en") -> str:
+    """A heading or field name of the interface."""
+    return say(Sentence(f"label.{key}"), lang)

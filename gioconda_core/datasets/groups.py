@@ -1,0 +1,53 @@
+"""Which samples belong together: what two samples may share, and near-duplicates by perceptual hash."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from gioconda_core.types import Sample
+
+__all__ = ["near_duplicates"]
+
+
+def _axes(sample: Sample) -> list[tuple[str, str]]:
+    axes = [
+        ("identity", sample.identity),
+        ("identity", str(sample.extra.get("donor", ""))),  # the other person in a swap belongs to the same side
+        ("source", sample.source),
+        ("sha256", sample.sha256),
+        ("essence", sample.essence),
+    ]
+    if sample.pair:
+        axes.append(("sha256", sample.pair))
+    return [(axis, value) for axis, value in axes if value]
+
+
+def near_duplicates(hashes: Sequence[str], within: int = 3) -> list[tuple[int, int]]:
+    """Pairs of rows whose hashes (hex, 64 bits, ``;``-joined for several frames) differ in at most ``within`` bits.
+
+    Split each hash in ``within + 1`` bands: by the pigeonhole principle a pair that near agrees in one band, so only
+    rows that share a band are compared.
+    """
+    owners: dict[int, list[int]] = defaultdict(list)
+    for i, text in enumerate(hashes):
+        for part in filter(None, text.split(";")):
+            owners[int(part, 16)].append(i)
+    # Equal hashes are chained, not paired each with each: ten thousand black clips are one chain, not fifty million pairs.
+    pairs = {(min(a, b), max(a, b)) for same in owners.values() for a, b in itertools.pairwise(same) if a != b}
+    value = np.fromiter(owners, dtype=np.uint64, count=len(owners))
+    edges = np.linspace(0, 64, within + 2).astype(int)
+    for low, high in itertools.pairwise(edges):
+        key = (value >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
+        order = np.argsort(key, kind="stable")
+        for bucket in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):
+            for n, i in enumerate(bucket[:-1]):
+                others = bucket[n + 1 :]
+                for j in others[np.bitwise_count(value[others] ^ value[i]) <= within]:
+                    a, b = owners[int(value[i])][0], owners[int(value[j])][0]
+                    if a != b:
+                        pairs.add((min(a, b), max(a, b)))
+    return sorted(pairs)

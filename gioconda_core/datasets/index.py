@@ -1,0 +1,324 @@
+"""A labelled set: one row a file, Parquet with a card inside, splits disjoint by identity and by source.
+
+What counts as the same group: an identity, a source video, a donor of a face, a pair, equal bytes, equal decoded frames. Two
+samples that share any of these are never put on two sides of a split. Near-duplicates by perceptual hash are
+reported by ``leaks`` and can be joined into groups too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from gioconda_core.datasets.groups import _axes, near_duplicates
+from gioconda_core.errors import MediaError, UsageError
+from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of
+from gioconda_core.types import Label, Sample
+
+__all__ = ["Index", "Leak", "Problem"]
+
+SCHEMA = "gioconda.index/1"
+_JSON = ("group", "extra")
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Something two splits share. axis : identity, source, sha256, essence, pair, donor or phash."""
+
+    axis: str
+    value: str
+    splits: tuple[str, ...]
+    samples: tuple[str, ...]  # paths, at most ten
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One row that does not hold what it says."""
+
+    path: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Index:
+    """A labelled set. root : the folder sample paths are relative to. card : plain JSON that says what this is."""
+
+    samples: tuple[Sample, ...]
+    root: Path
+    card: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self.samples)
+
+    def resolve(self, sample: Sample) -> Path:
+        """Where a sample lies. Paths that climb out of the root are refused: an index may come from a stranger."""
+        path = Path(sample.path)
+        if path.is_absolute():
+            return path
+        full = self.root / path
+        if ".." in path.parts:
+            raise UsageError("path climbs out of the index's folder", where=sample.path)
+        return full
+
+    # ------------------------------------------------------------------ reading and writing
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Index:
+        """Read a Parquet index (ours) or a CSV with at least ``path`` and ``label`` columns.
+
+        Raises
+        ------
+        MediaError
+            It cannot be read. UsageError: a row lacks a label or a path.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise MediaError(
+                "no such index", where=str(file), hint="make one: gioconda data index FOLDER --out index.parquet"
+            )
+        if file.suffix.lower() == ".csv":
+            from gioconda_core.datasets.layouts import CsvList
+
+            return cls(tuple(CsvList().scan(file)), file.parent, {"schema": SCHEMA, "from": file.name})
+        import pyarrow
+        import pyarrow.parquet as parquet
+
+        try:
+            table = parquet.read_table(file)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise MediaError("is not a readable Parquet file", where=str(file)) from error
+        metadata = table.schema.metadata or {}
+        try:
+            card = json.loads(metadata.get(b"gioconda.card", b"{}"))
+        except ValueError:
+            card = {}
+        names = {field.name for field in fields(Sample)}
+        missing = {"path", "label"} - set(table.column_names)
+        if missing:
+            raise UsageError(f"has no column {', '.join(sorted(missing))}", where=str(file))
+        samples = []
+        for row in table.to_pylist():
+            known = {key: value for key, value in row.items() if key in names and value is not None}
+            for key in _JSON:
+                known[key] = json.loads(known[key]) if known.get(key) else {}
+            known.setdefault("sha256", "")
+            known["label"] = _label(known["label"], str(file))
+            samples.append(Sample(**known))
+        return cls(tuple(samples), file.parent, card)
+
+    def write(self, path: str | os.PathLike[str], card: Mapping[str, Any] | None = None, *, force: bool = True) -> None:
+        """Write the Parquet file atomically, with its card inside and a readable copy beside it (``.md``)."""
+        import pyarrow
+        import pyarrow.parquet as parquet
+
+        file = Path(path)
+        refuse_overwrite(file, force)
+        rows: dict[str, list[Any]] = {field.name: [] for field in fields(Sample)}
+        for sample in self.samples:
+            for name, column in rows.items():
+                value = getattr(sample, name)
+                if name in _JSON:
+                    value = json.dumps(dict(value), ensure_ascii=False, sort_keys=True, allow_nan=False)
+                column.append(str(value) if name == "label" else value)
+        full = {"schema": SCHEMA, **self.card, **(card or {}), **self.summary()}
+        schema = pyarrow.schema([(name, pyarrow.string()) for name in rows])
+        table = pyarrow.table(rows, schema=schema).replace_schema_metadata(
+            {b"gioconda.card": json.dumps(full, ensure_ascii=False).encode()}
+        )
+        with atomic_path(file) as temporary:
+            parquet.write_table(table, temporary, compression="zstd")
+        with atomic_path(file.with_suffix(".md")) as temporary:
+            temporary.write_text(_card_text(file.stem, full), encoding="utf-8")
+
+    @classmethod
+    def from_folder(cls, folder: str | os.PathLike[str], layout: str = "plain") -> Index:
+        """Scan a folder by one of the installed layouts; hashes are not taken (see ``hashed``)."""
+        from gioconda_core import plugins
+
+        root = Path(folder)
+        if not root.is_dir():
+            raise UsageError("is not a folder", where=str(root))
+        samples = tuple(plugins.load("gioconda.datasets", layout)().scan(root))
+        if not samples:
+            raise UsageError(
+                f"nothing that the layout {layout!r} knows is here", where=str(root), hint="try --layout plain"
+            )
+        return cls(samples, root, {"schema": SCHEMA, "layout": layout})
+
+    # ------------------------------------------------------------------ views
+
+    def rebased(self, root: str | os.PathLike[str]) -> Index:
+        """The same files, with paths relative to another folder (absolute where they lie outside it)."""
+        base = Path(root).resolve()
+
+        def moved(sample: Sample) -> str:
+            full = self.resolve(sample).resolve()
+            return full.relative_to(base).as_posix() if full.is_relative_to(base) else str(full)
+
+        return replace(self, samples=tuple(replace(s, path=moved(s)) for s in self.samples), root=base)
+
+    def with_samples(self, samples: Iterable[Sample]) -> Index:
+        """The same index with other rows."""
+        return replace(self, samples=tuple(samples))
+
+    def filter(
+        self, *, split: str | Sequence[str] | None = None, label: str | None = None, generator: str | None = None
+    ) -> Index:
+        """Rows of a split (or several), of a label, of a generator."""
+        splits = {split} if isinstance(split, str) else set(split) if split is not None else None
+        return self.with_samples(
+            sample
+            for sample in self.samples
+            if (splits is None or sample.split in splits)
+            and (label is None or sample.label == label)
+            and (generator is None or sample.generator == generator)
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Counts for the card."""
+        return {
+            "samples": len(self.samples),
+            "labels": dict(sorted(Counter(str(s.label) for s in self.samples).items())),
+            "generators": dict(sorted(Counter(s.generator for s in self.samples if s.generator).items())),
+            "splits": dict(sorted(Counter(s.split or "none" for s in self.samples).items())),
+            "identities": len({s.identity for s in self.samples if s.identity}),
+            "sources": len({s.source for s in self.samples if s.source}),
+            "licences": sorted({s.licence for s in self.samples if s.licence}),
+        }
+
+    # ------------------------------------------------------------------ groups, splits, leaks
+
+    def groups(self, near: int | None = None) -> list[str]:
+        """A group name for each sample: the connected component over everything two samples may share.
+
+        near : also join samples whose perceptual hashes differ in at most this many of 64 bits.
+        """
+        parent = list(range(len(self.samples)))
+
+        def find(i: int) -> int:
+            while parent[i] != i:
+                parent[i] = parent[parent[i]]
+                i = parent[i]
+            return i
+
+        first: dict[tuple[str, str], int] = {}
+        for i, sample in enumerate(self.samples):
+            for key in _axes(sample):
+                j = first.setdefault(key, i)
+                parent[find(i)] = find(j)
+        if near is not None:
+            for i, j in near_duplicates([s.phash for s in self.samples], near):
+                parent[find(i)] = find(j)
+        names: dict[int, str] = {}
+        return [names.setdefault(find(i), f"g{find(i):06d}") for i in range(len(self.samples))]
+
+    def split(self, fractions: Mapping[str, float], seed: int = 0, near: int | None = None) -> Index:
+        """Give every sample a split so that no group lies on two sides.
+
+        fractions : e.g. ``{"train": 0.7, "val": 0.1, "test": 0.2}``; they must sum to 1.
+
+        Groups are ordered by a keyed hash of their smallest member and given, one by one, to the split that lacks most;
+        the same set with the same seed is split the same way whatever the order of its rows.
+        """
+        if abs(sum(fractions.values()) - 1) > 1e-6 or any(value < 0 for value in fractions.values()):
+            raise UsageError("fractions must be positive and sum to 1", where=str(dict(fractions)))
+        names = self.groups(near)
+        members: dict[str, list[int]] = defaultdict(list)
+        for i, name in enumerate(names):
+            members[name].append(i)
+
+        def order(indices: list[int]) -> tuple[int, str]:
+            key = min(self.samples[i].sha256 or self.samples[i].path for i in indices)
+            # Large groups first, or a large one that comes last overflows the split it lands in.
+            return -len(indices), hashlib.sha256(f"{seed}:{key}".encode()).hexdigest()
+
+        total = len(self.samples)
+        filled = dict.fromkeys(fractions, 0)
+        given = [""] * total
+        for indices in sorted(members.values(), key=order):
+            wanted = max(fractions, key=lambda name: fractions[name] * total - filled[name])
+            filled[wanted] += len(indices)
+            for i in indices:
+                given[i] = wanted
+        card = {**self.card, "split": {"fractions": dict(fractions), "seed": str(seed), "groups": len(members)}}
+        return replace(self, samples=tuple(replace(s, split=given[i]) for i, s in enumerate(self.samples)), card=card)
+
+    def leaks(self, near: int = 3) -> list[Leak]:
+        """Everything two splits share, by axis; near-duplicates by perceptual hash within ``near`` bits of 64."""
+        where: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for sample in self.samples:
+            if sample.split:
+                for axis in _axes(sample):
+                    where[axis][sample.split].append(sample.path)
+        found = [
+            Leak(axis, value, tuple(sorted(by_split)), tuple(p for paths in by_split.values() for p in paths[:5])[:10])
+            for (axis, value), by_split in sorted(where.items())
+            if len(by_split) > 1
+        ]
+        for i, j in near_duplicates([s.phash for s in self.samples], near):
+            a, b = self.samples[i], self.samples[j]
+            if a.split and b.split and a.split != b.split:
+                found.append(
+                    Leak("phash", f"{a.phash} ~ {b.phash}", tuple(sorted((a.split, b.split))), (a.path, b.path))
+                )
+        return found
+
+    def verify(self, advance: Any = None) -> list[Problem]:
+        """Rows whose file is missing, whose bytes changed, whose label is unknown, or that stand twice."""
+        problems = []
+        seen: dict[str, str] = {}
+        for sample in self.samples:
+            path = self.resolve(sample)
+            if sample.path in seen:
+                problems.append(Problem(sample.path, "stands in the index twice"))
+            seen[sample.path] = sample.sha256
+            if sample.label == Label.UNKNOWN:
+                problems.append(Problem(sample.path, "has no label"))
+            if not path.exists():
+                problems.append(Problem(sample.path, "is missing"))
+            elif path.is_file() and sample.sha256 and sha256_of(path) != sample.sha256:
+                problems.append(Problem(sample.path, "has changed since it was indexed"))
+            if advance:
+                advance()
+        by_hash: dict[str, list[Sample]] = defaultdict(list)
+        for sample in self.samples:
+            if sample.sha256:
+                by_hash[sample.sha256].append(sample)
+        for same in by_hash.values():
+            if len({s.label for s in same}) > 1:
+                problems.append(Problem(same[0].path, f"is labelled differently as {same[1].path}"))
+        return problems
+
+
+def _label(text: str, where: str) -> Label:
+    names = {"0": Label.REAL, "1": Label.FAKE, "": Label.UNKNOWN}
+    try:
+        return names.get(text.strip().lower()) or Label(text.strip().lower())
+    except ValueError:
+        raise UsageError(f"unknown label {text!r}", where=where, hint="real, fake or unknown") from None
+
+
+def _card_text(name: str, card: Mapping[str, Any]) -> str:
+    lines = [
+        f"# {name}",
+        "",
+        "A labelled set indexed by Gioconda. This card is a copy of the one inside the Parquet file.",
+        "",
+    ]
+    for key, value in card.items():
+        if isinstance(value, dict):
+            lines.append(f"- **{key}**: " + (", ".join(f"{k} {v}" for k, v in value.items()) or "none"))
+        elif isinstance(value, list):
+            lines.append(f"- **{key}**: " + (", ".join(map(str, value)) or "none"))
+        else:
+            lines.append(f"- **{key}**: {value}")
+    return "\n".join(lines) + "\n"

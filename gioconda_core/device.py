@@ -1,0 +1,29 @@
+"""On what networks run: the device asked for, where it is here."""
+
+from __future__ import annotations
+
+from gioconda_core.errors import UsageError
+
+__all__ = ["device"]
+
+
+def device(name: str = "auto") -> str:
+    """``auto`` → the configured one (``--device``, ``GIOCONDA_DEVICE``); if that too is ``auto``, CUDA where there is a GPU.
+
+    Raises
+    ------
+    UsageError
+        A GPU that is not here.
+    """
+    import torch
+
+    from gioconda_core import config
+
+    if name == "auto":
+        name = config.core().device
+    here = torch.cuda.device_count()
+    if name == "auto":
+        return "cuda" if here else "cpu"
+    if name.startswith("cuda") and int(name.partition(":")[2] or 0) >= here:
+        raise UsageError(f"no {name} here: {here} CUDA devices", where="--device", hint="auto or cpu")
+    return name

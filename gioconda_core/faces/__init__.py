@@ -1,0 +1,1 @@
+"""Faces in a clip: finding, following, landmarks, alignment and quality."""

@@ -1,0 +1,127 @@
+"""Tracks kept under the user's cache folder, by content and settings: whole or not there, never unpickled, bounded in size.
+
+A damaged or foreign entry is no entry: it is worked out again and written anew. ``GIOCONDA_CACHE`` moves the folder;
+``GIOCONDA_CACHE_MB`` bounds it (512 by default, 0 = keep nothing), the entries longest unused going first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gioconda_core.errors import UsageError
+from gioconda_core.files import atomic_path, sha256_of
+from gioconda_core.types import FaceTrack
+
+__all__ = ["folder", "load", "store", "trim"]
+
+_SCHEMA = "gioconda.tracks/1"
+_stores = itertools.count()
+
+
+def folder() -> Path:
+    """Where caches lie: ``GIOCONDA_CACHE``, else the platform's cache folder for the user."""
+    own = os.environ.get("GIOCONDA_CACHE")
+    if own:
+        return Path(own)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("gioconda", appauthor=False))
+
+
+def _bound() -> int:
+    """Bytes the cache may take."""
+    try:
+        return int(float(os.environ.get("GIOCONDA_CACHE_MB", "512")) * 1e6)
+    except ValueError:
+        return 512_000_000
+
+
+def _path(key: Mapping[str, Any]) -> Path:
+    name = sha256_of(json.dumps(dict(key), sort_keys=True, allow_nan=False).encode())
+    return folder() / "tracks" / name[:2] / f"{name}.npz"
+
+
+def load(key: Mapping[str, Any]) -> tuple[FaceTrack, ...] | None:
+    """The tracks stored under a key, or None. Whatever is wrong with the file, the answer is None."""
+    path = _path(key)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            head = json.loads(bytes(archive["head"]).decode())
+            if head["schema"] != _SCHEMA or head["key"] != json.loads(json.dumps(dict(key))):
+                return None
+            tracks = tuple(_unpack(archive, number, names) for number, names in enumerate(head["measures"]))
+        os.utime(path)  # used now: the last to be trimmed
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AssertionError,
+        EOFError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+    ):
+        return None
+    except Exception as error:  # zlib.error and whatever else a damaged archive makes numpy raise
+        if type(error).__module__ in ("zlib", "lzma", "struct"):
+            return None
+        raise
+    return tracks
+
+
+def _unpack(archive: Any, number: int, names: list[str]) -> FaceTrack:
+    def part(name: str) -> Any:
+        array = archive[f"{number}.{name}"]
+        if not np.isfinite(array).all():
+            raise ValueError("not a number")
+        return array
+
+    measures = {name: part(f"measure.{name}") for name in names}
+    return FaceTrack(number, part("times"), part("boxes"), part("landmarks"), part("quality"), measures)
+
+
+def store(key: Mapping[str, Any], tracks: tuple[FaceTrack, ...]) -> None:
+    """Keep tracks under a key. A cache that cannot be written (read-only home, full disk) is no reason to fail."""
+    bound = _bound()
+    if bound <= 0:
+        return
+    head = {"schema": _SCHEMA, "key": dict(key), "measures": [list(track.measures) for track in tracks]}
+    arrays: dict[str, Any] = {"head": np.frombuffer(json.dumps(head).encode(), np.uint8)}
+    for number, track in enumerate(tracks):
+        for name in ("times", "boxes", "landmarks", "quality"):
+            arrays[f"{number}.{name}"] = getattr(track, name)
+        for name, values in track.measures.items():
+            arrays[f"{number}.measure.{name}"] = values
+    with contextlib.suppress(OSError, UsageError):
+        with atomic_path(_path(key)) as path, open(path, "wb") as file:
+            np.savez(file, **arrays)  # packed it takes a fifth less and six times as long
+        # Looking through the folder costs more than writing to it: once at first, then now and then.
+        if next(_stores) % 64 == 0:
+            trim(folder() / "tracks", bound)
+
+
+def trim(within: Path, bound: int) -> int:
+    """Remove the files of ``within/??/`` longest unused until the rest takes at most ``bound`` bytes; returns how many went."""
+    entries = []
+    for path in within.glob("??/*"):
+        with contextlib.suppress(OSError):
+            facts = path.stat()
+            entries.append((facts.st_mtime, facts.st_size, path))
+    total, removed = sum(size for _, size, _ in entries), 0
+    for _, size, path in sorted(entries):
+        if total <= bound:
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+            removed += 1
+        total -= size
+    return removed

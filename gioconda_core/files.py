@@ -1,0 +1,127 @@
+"""Files that are whole or not there: temporary file, fsync, rename; hashes; append-only rows that survive kill -9."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gioconda_core.errors import UsageError
+
+__all__ = [
+    "append_row",
+    "atomic_path",
+    "read_rows",
+    "refuse_overwrite",
+    "sha256_of",
+    "write_json",
+    "write_text",
+]
+
+
+def sha256_of(source: str | os.PathLike[str] | BinaryIO | bytes) -> str:
+    """Hex sha256 of a file's bytes, in pieces: any size in little memory."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    if hasattr(source, "read"):
+        return hashlib.file_digest(source, "sha256").hexdigest()  # type: ignore[arg-type]
+    with open(source, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fsync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def atomic_path(target: str | os.PathLike[str], *, mode: int | None = None) -> Iterator[Path]:
+    """A temporary path beside ``target`` (same suffix), renamed over it when the block ends well, removed when it does not.
+
+    Raises
+    ------
+    UsageError
+        The target is a folder, or its folder cannot be written to.
+    """
+    final = Path(target)
+    if final.is_dir():
+        raise UsageError("is a folder", where=str(final), hint="name a file")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(prefix=f".{final.stem[:40]}.", suffix=final.suffix or ".tmp", dir=final.parent)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:  # not what was asked for is wrong: the work is incomplete
+            raise
+        raise UsageError(f"cannot be written: {error.strerror or error}".lower(), where=str(final)) from error
+    os.close(fd)
+    temporary = Path(name)
+    try:
+        yield temporary
+        if mode is None:
+            umask = os.umask(0)
+            os.umask(umask)
+            mode = 0o666 & ~umask
+        os.chmod(temporary, mode)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, final)
+        _fsync_folder(final.parent)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def write_text(target: str | os.PathLike[str], text: str, *, mode: int | None = None) -> None:
+    """Write text atomically, UTF-8."""
+    with atomic_path(target, mode=mode) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def write_json(target: str | os.PathLike[str], document: Any) -> None:
+    """Write a JSON document atomically, indented, keys in the order given. NaN is refused."""
+    write_text(target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def append_row(target: str | os.PathLike[str], row: dict[str, Any]) -> None:
+    """Append one JSON line in a single write, so that kill -9 leaves at most one torn last line (``read_rows`` drops it)."""
+    line = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+    path = Path(target)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab+") as file:
+        file.seek(0, os.SEEK_END)
+        if file.tell() > 0:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")  # close a torn line left by a killed run
+        file.write(line.encode())
+
+
+def read_rows(target: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """Rows of a JSON-lines file; a torn line (from a killed run) is skipped. A missing file has no rows."""
+    path = Path(target)
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                yield row
+
+
+def refuse_overwrite(target: str | os.PathLike[str], force: bool) -> None:
+    """Raise unless the target is free or the user said --force."""
+    if not force and Path(target).exists():
+        raise UsageError("already exists", where=str(target), hint="give --force to replace it")

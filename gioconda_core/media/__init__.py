@@ -1,0 +1,1 @@
+"""Media files: opening, decoding in a limited process, sampling and writing."""

@@ -1,0 +1,459 @@
+"""Video files through PyAV: facts, every frame in order, and exact sparse sampling that seeks where that is faster.
+
+Exactness: the frame given for a time is the one on screen then, the same one that decoding everything gives. A seek lands on a
+keyframe packet K; frames before K's timestamp are leading pictures that refer to what was skipped and are never given; if K lies
+after the time wanted, or the frame wanted does not come out, the search goes further back.
+
+Speed: packets are read ahead to the time wanted, so that the frame's timestamp is known before decoding, everything before the last
+keyframe not after it is never decoded, and pictures that nothing refers to are skipped on the way. Where the times wanted lie behind
+different keyframes, several decoders work at once, each in one thread (:mod:`gioconda_core.media.read_ahead`).
+
+Not covered: deinterlacing (interlaced frames are given woven), subtitles, layered (multi-view) streams beyond the base.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from numpy.typing import NDArray
+
+from gioconda_core.errors import MediaError, UsageError
+from gioconda_core.media.colour import Orientation, RgbMaker
+from gioconda_core.media.facts import TOO_LARGE_HINT, ClipFacts, Limits
+from gioconda_core.media.read_ahead import in_turn
+from gioconda_core.media.sampling import SLACK, Sampling
+from gioconda_core.media.seek import Ended, Finder, Unsure, keyframes, share_out
+from gioconda_core.workers.cpu import cores
+
+__all__ = ["VideoSource"]
+
+Picture = NDArray[np.uint8]
+
+# Demuxers that open other files or addresses named inside the file: a stranger's "video" must not read our disk.
+_REFERRING = {
+    "concat", "concatf", "dash", "hls", "applehttp", "image2", "imf", "lavfi", "rtp", "rtsp", "sap", "sdp", "webm_dash_manifest",
+    "xwma_list", "vapoursynth", "avisynth", "alias_pix", "tty", "bin", "xbin", "adf", "idf",
+    "cdg",  # no video: karaoke graphics, which a text beginning with "I" is taken for
+}  # fmt: skip
+
+# Containers in which every packet carries its own timestamp. Elsewhere (MPEG program streams, Ogg) they are worked out from what was
+# read before, and are wrong by some frames after a seek.
+_OWN_TIMESTAMPS = {"mp4", "matroska", "avi", "flv", "mpegts", "asf"}
+
+_WIDEST_PIXEL = 8  # a pixel aspect beyond 8:1 is a broken header, not a lens
+_MOST_ERRORS = 1000  # damaged packets passed over before giving up on the file
+_AHEAD = 96 << 20  # bytes of decoded pictures that lanes may keep ready, counted as RGB
+_COVER = 0x400 | 0x800  # AV_DISPOSITION_ATTACHED_PIC, _TIMED_THUMBNAILS
+
+
+def _formats() -> str:
+    return ",".join(sorted(name for name in av.formats_available if name not in _REFERRING))
+
+
+def _no_other_file(*_: Any) -> Any:
+    raise PermissionError("a file may not name other files to open")
+
+
+def _reason(error: BaseException) -> str:
+    """FFmpeg's words without its punctuation, path and error number."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).split(":")[0].strip().rstrip(".").lower()
+
+
+class VideoSource:
+    """One video file. Each ``play`` opens the container afresh, so passes are independent of one another.
+
+    path : file to open, or None with ``file`` a seekable binary file (stdin spooled). where : how messages name it.
+    """
+
+    def __init__(self, path: str | None, file: BinaryIO | None, where: str, limits: Limits) -> None:
+        self._path, self._file, self._where, self._limits = path, file, where, limits
+        self.warnings: list[str] = []
+        self._said: set[str] = set()
+        self._errors = 0
+        container, stream = self._open()
+        try:
+            self._examine(container, stream)
+        finally:
+            container.close()
+
+    # ----------------------------------------------------------------- opening
+
+    def _open(self) -> tuple[Any, Any]:
+        hint = "is this a video or picture file, and whole?"
+        options = {"format_whitelist": _formats(), "protocol_whitelist": "file"}
+        try:
+            if self._file is not None:
+                self._file.seek(0)
+                container = av.open(
+                    self._file,
+                    "r",
+                    options=options,
+                    buffer_size=1 << 18,
+                    metadata_errors="replace",
+                    io_open=_no_other_file,
+                )
+            else:
+                # "file:" keeps a name such as "a:b.mp4" from being read as a protocol.
+                container = av.open(f"file:{self._path}", "r", options=options, metadata_errors="replace")
+        except (FFmpegError, OSError, ValueError, UnicodeError) as error:
+            raise MediaError(f"cannot be opened as video: {_reason(error)}", self._where, hint) from error
+        try:
+            stream = self._choose(container)
+            context = stream.codec_context
+            context.thread_type = "AUTO"
+            with contextlib.suppress(Exception):
+                context.options = {"max_pixels": str(self._limits.pixels)}
+            return container, stream
+        except BaseException:
+            container.close()
+            raise
+
+    def _choose(self, container: Any) -> Any:
+        """The best video stream: no cover picture, decodable, then largest, then the container's default."""
+        videos = list(container.streams.video)
+        real = [s for s in videos if not int(s.disposition) & _COVER]
+        usable = [s for s in real if s.codec_context is not None]
+        self._streams = len(real)
+        if not usable:
+            if real:
+                raise MediaError("the video stream's codec is not known", self._where, "re-encode it as H.264")
+            kinds = sorted({s.type for s in container.streams})
+            what = f"no video stream (it has {', '.join(kinds)})" if kinds else "no video stream"
+            raise MediaError(
+                what, self._where, "a cover picture is not video" if videos else "give a video or picture file"
+            )
+
+        def worth(s: Any) -> tuple[int, int, int]:
+            return (s.codec_context.width * s.codec_context.height, int(s.disposition) & 1, -s.index)
+
+        best = max(usable, key=worth)
+        if len(real) > 1:
+            context = best.codec_context
+            self._warn(
+                f"{len(real)} video streams; stream {best.index} is read ({context.width}x{context.height} {context.name})",
+                once="streams",
+            )
+        return best
+
+    def _cut(self, stream: Any) -> float | None:
+        """Seconds at which a truncated file runs out, from the container's index; None when it is whole or has no index."""
+        if self._path is None or not len(stream.index_entries):
+            return None
+        size = os.path.getsize(self._path)
+        if stream.index_entries[-1].pos + stream.index_entries[-1].size <= size:
+            return None
+        first = stream.index_entries[0].timestamp
+        stamps = (e.timestamp for e in stream.index_entries if e.pos + e.size > size)
+        return float((next(stamps) - first) * self._base)
+
+    def _warn(self, text: str, once: str = "") -> None:
+        if once not in self._said:
+            if once:
+                self._said.add(once)
+            self.warnings.append(text)
+
+    def _check_pixels(self, width: int, height: int) -> None:
+        if width <= 0 or height <= 0:
+            raise MediaError("the video stream has no picture size", self._where, "the file is damaged or empty")
+        if width * height > self._limits.pixels:
+            raise MediaError(
+                f"{width}x{height} is more than {self._limits.pixels / 1e6:g} megapixels",
+                self._where,
+                TOO_LARGE_HINT,
+            )
+
+    def _examine(self, container: Any, stream: Any) -> None:
+        """Decode the first frame (its side data holds the orientation and colours) and gather the facts."""
+        context = stream.codec_context
+        self._check_pixels(max(context.width, 1), max(context.height, 1))
+        self._base: Fraction = stream.time_base or Fraction(1, 1000)
+        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+        self._fps: Fraction | None = rate if rate and 0 < rate < 10_000 else None
+        frame = next(self._frames(container, stream), None)
+        if frame is None:
+            raise MediaError("no frame could be decoded", self._where, "the file is damaged or holds no pictures")
+        self._check_pixels(frame.width, frame.height)
+        self._stored = (frame.width, frame.height)
+        self._start: int = frame.pts or 0
+        self._timed = frame.pts is not None
+        self._seekable = bool(_OWN_TIMESTAMPS & set(container.format.name.split(",")))
+        self._step = (
+            float(1 / self._fps) if self._fps else float(frame.duration * self._base) if frame.duration else 0.04
+        )
+
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        if aspect <= 0 or not Fraction(1, _WIDEST_PIXEL) <= aspect <= _WIDEST_PIXEL:
+            if aspect > 0:
+                self._warn(f"pixel aspect {aspect} is not believable and was ignored")
+            aspect = Fraction(1)
+        width, height = frame.width, frame.height
+        if aspect > 1:
+            width = round(width * aspect)
+        elif aspect < 1:
+            height = round(height / aspect)
+        self._check_pixels(width, height)
+
+        block = frame.side_data.get("DISPLAYMATRIX")
+        matrix = bytes(block) if block is not None else b""
+        turn = Orientation.from_matrix(matrix)
+        self._rgb = RgbMaker(width, height, turn)
+        duration = self._duration(container, stream)
+        self._keys = keyframes(stream)  # now, when finding the end has made containers read their index that do so late
+        audio = [s for s in container.streams.audio if s.codec_context is not None]
+        format_ = frame.format
+        self.facts = ClipFacts(
+            container=container.format.name,
+            codec=context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name,
+            width=height if turn.swaps else width,
+            height=width if turn.swaps else height,
+            fps=self._fps,
+            duration=duration,
+            frame_count=stream.frames or None,
+            rotation=turn.turns * 90,
+            mirrored=turn.mirror,
+            pixel_aspect=aspect,
+            has_audio=bool(audio),
+            audio_codec=audio[0].codec_context.name if audio else "",
+            bit_rate=context.bit_rate or container.bit_rate or None,
+            pix_fmt=format_.name,
+            bit_depth=max((c.bits for c in format_.components), default=8),
+            hdr={16: "PQ", 18: "HLG"}.get(int(frame.color_trc), ""),
+            matrix=int(frame.colorspace),
+            transfer=int(frame.color_trc),
+            primaries=int(frame.color_primaries),
+            full_range={1: False, 2: True}.get(int(frame.color_range)),
+            profile=context.profile or "",
+            encoder=str(
+                stream.metadata.get("encoder")
+                or container.metadata.get("encoder")
+                or container.metadata.get("ENCODER")
+                or ""
+            ),
+            streams=self._streams,
+            size_bytes=os.path.getsize(self._path) if self._path else None,
+        )
+
+    def _duration(self, container: Any, stream: Any) -> float:
+        """Seconds of video that can be read; says so when the file declares more.
+
+        The container's own figure covers its longest stream, often the sound, so it is believed last.
+        """
+        declared = float(stream.duration * self._base) if stream.duration and stream.duration > 0 else 0.0
+        tag = next((v for k, v in stream.metadata.items() if k.upper().startswith("DURATION")), "")
+        with contextlib.suppress(ValueError):
+            h, m, s = tag.split(":")
+            declared = int(h) * 3600 + int(m) * 60 + float(s) - float(self._start * self._base)
+        if "mp4" in container.format.name and stream.frames:
+            readable = self._cut(stream) or declared  # the index tells without reading
+        else:
+            readable = self._last_packet(container, stream) or declared
+        if not readable and container.duration and container.duration > 0:
+            return float(container.duration / av.time_base)
+        if readable < declared - self._slack:
+            self._warn(f"the file ends early: reading stops at {readable:.2f} s of {declared:.2f} s", once="stopped")
+        return readable
+
+    def _last_packet(self, container: Any, stream: Any) -> float:
+        """Seconds to the end of the last video packet: found near the end, or by reading everything; 0 when it cannot be read.
+
+        Streams without timestamps (raw H.264) are counted instead.
+        """
+        for back in (2, 30):
+            near = (container.duration or 0) - back * av.time_base
+            if self._timed and near > 0:
+                with contextlib.suppress(FFmpegError):
+                    container.seek(near, backward=True)
+                    end, span = self._read_out(container, stream)
+                    if span >= 0.5:  # less may miss the last picture, which need not come last in the file
+                        return end
+        fresh, stream = self._open()
+        with fresh:
+            return self._read_out(fresh, stream)[0]
+
+    def _read_out(self, container: Any, stream: Any) -> tuple[float, float]:
+        """Seconds from the clip's start to the end of what is left to read, and how much that was."""
+        stamps: list[tuple[int, int]] = []  # the earliest and the latest, with how long they last
+        count = 0
+        with contextlib.suppress(FFmpegError):
+            for packet in container.demux(stream):
+                count += packet.size > 0
+                if packet.pts is not None:
+                    stamps.append((packet.pts, packet.duration or 0))
+                    stamps = [min(stamps), max(stamps)]
+        if not self._timed:
+            return count * self._step, 0.0
+        if not stamps or stamps[-1][0] < self._start:
+            return 0.0, 0.0
+        (first, _), (last, lasts) = stamps[0], stamps[-1]
+        return self._seconds(last) + max(self._step, float(lasts * self._base)), float((last - first) * self._base)
+
+    # ----------------------------------------------------------------- playing
+
+    def play(self, sampling: Sampling) -> Iterator[tuple[float, Picture]]:
+        """(seconds, upright RGB) of the frames wanted, in display order."""
+        for given, (seconds, frame) in enumerate(self._wanted(sampling)):
+            if given >= self._limits.frames:
+                raise MediaError(
+                    f"more than {self._limits.frames} frames",
+                    self._where,
+                    "sample it; from Python, Limits(frames=…) raises the limit",
+                )
+            self._check_pixels(frame.width, frame.height)
+            if (frame.width, frame.height) != self._stored:
+                self._warn(f"picture size changes at {seconds:.2f} s; frames are scaled to the first", once="size")
+            # No name for the picture: held here while the next is made, it would cost the allocator a page fault for every 4 KiB.
+            yield seconds, self._rgb(frame)
+
+    def _wanted(self, sampling: Sampling) -> Iterator[tuple[float, Any]]:
+        if sampling.mode in ("all", "keyframes"):
+            container, stream = self._open()
+            with container:
+                keys = sampling.mode == "keyframes"
+                frames = self._keyframes(container, stream) if keys else self._frames(container, stream)
+                yield from self._clocked(frames, whole=not keys)
+            return
+        targets = sampling.targets(self.facts.duration)
+        if sampling.mode == "at" and targets[-1] > self.facts.duration + self._step:
+            raise UsageError(
+                f"no frame at {targets[-1]:g} s", where=self._where, hint=f"the clip lasts {self.facts.duration:g} s"
+            )
+        for seconds, frame, fresh in self._sparse(targets):
+            if fresh or sampling.repeats:
+                yield seconds, frame
+
+    def _sparse(self, targets: Sequence[float]) -> Iterator[tuple[float, Any, bool]]:
+        """(seconds, frame, not the previous one again) for each target; by seeking while that is certain, else in order."""
+        previous: float | None = None  # time of the frame given last
+        done = 0
+        if self._timed and self._seekable:
+            ticks = [self._start + math.floor((t + SLACK) / self._base) for t in targets]
+            try:
+                for frame in self._sought(ticks):
+                    seconds = self._seconds(frame.pts)
+                    yield seconds, frame, seconds != previous
+                    previous = seconds
+                    done += 1
+                return
+            except Ended as error:
+                return self._stopped(float(error.ticks * self._base))
+            except Unsure:
+                pass  # decode from the start instead: slower, and right whatever the file's index says
+        pending = deque(targets[done:])
+        before: tuple[float, Any] | None = None
+        container, stream = self._open()
+        with container:
+            for seconds, frame in self._clocked(self._frames(container, stream)):
+                while pending and before is not None and seconds > pending[0] + SLACK:
+                    yield *before, before[0] != previous
+                    previous = before[0]
+                    pending.popleft()
+                if not pending:
+                    return
+                before = (seconds, frame)
+            while pending and before is not None and pending[0] <= before[0] + 2 * self._step:
+                yield *before, before[0] != previous
+                previous = before[0]
+                pending.popleft()
+
+    def _sought(self, ticks: Sequence[int]) -> Iterator[Any]:
+        """The frame on screen at each tick, by seeking; in several places at once where keyframes divide the work evenly."""
+        step = max(1, round(self._step / self._base))
+        turns = share_out(ticks, self._keys, step, min(4, cores())) if self._path is not None else [0] * len(ticks)
+        if not any(turns):
+            yield from self._lane(ticks, "AUTO")
+            return
+        # Threads within one decoder stand idle whenever it is drained: at each frame that is wanted from a keyframe of its own.
+        parts = [
+            [tick for tick, turn in zip(ticks, turns, strict=True) if turn == lane] for lane in range(max(turns) + 1)
+        ]
+        ahead = max(1, _AHEAD // (self._stored[0] * self._stored[1] * 3 * len(parts)))
+        yield from in_turn([self._lane(part, "NONE") for part in parts], turns, ahead)
+
+    def _lane(self, ticks: Sequence[int], threads: str) -> Generator[Any, None, None]:
+        container, stream = self._open()
+        with container:
+            stream.codec_context.thread_type = threads
+            finder = Finder(container, stream, self._start, round(self._step / self._base), self._keys)
+            yield from finder.find_all(ticks)
+
+    @property
+    def _slack(self) -> float:
+        """Seconds by which a declared end may be late before we say that something is missing."""
+        return max(0.25, 2 * self._step)
+
+    def _seconds(self, pts: int) -> float:
+        return float((pts - self._start) * self._base)
+
+    def _clocked(self, frames: Iterable[Any], whole: bool = True) -> Iterator[tuple[float, Any]]:
+        """Every frame with its time; says so when the file ends before the time it declares."""
+        seconds, end = -math.inf, 0.0
+        for count, frame in enumerate(frames):
+            now = self._seconds(frame.pts) if frame.pts is not None else count * self._step
+            if now <= seconds:
+                self._warn(f"timestamps do not increase at {seconds:.2f} s; they were nudged forward", once="backwards")
+                now = seconds + float(self._base)
+            seconds = now
+            end = seconds + (float(frame.duration * self._base) if frame.duration else self._step)
+            if frame.is_corrupt:
+                self._warn(f"damaged data at {seconds:.2f} s; pictures from there may be wrong", once="damaged")
+            yield seconds, frame
+        if whole and end < self.facts.duration - self._slack:
+            self._stopped(end)
+
+    def _stopped(self, seconds: float) -> None:
+        self._warn(
+            f"reading stopped at {seconds:.2f} s of {self.facts.duration:.2f} s: the file is truncated or damaged there",
+            once="stopped",
+        )
+
+    def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
+        """Every frame that decodes; damaged packets are passed over and said."""
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+                yield from packet.decode()
+            except StopIteration:
+                return
+            except FFmpegError as error:
+                if not self._damage(error):
+                    return
+
+    def _keyframes(self, container: Any, stream: Any) -> Iterator[Any]:
+        """The frames that decode on their own, each drained from the decoder by itself: fed in a row, some codecs reorder them."""
+        context = stream.codec_context
+        context.thread_type = "SLICE"
+        with contextlib.suppress(AttributeError):
+            stream.discard = 32  # AVDISCARD_NONKEY: containers with an index need not even read the rest
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+                if packet.is_keyframe and not packet.is_discard and packet.size:
+                    frames = [*context.decode(packet), *context.decode(None)]
+                    context.flush_buffers()
+                    yield from (f for f in frames if f.key_frame)
+            except StopIteration:
+                return
+            except FFmpegError as error:
+                if not self._damage(error):
+                    return
+
+    def _damage(self, error: FFmpegError) -> bool:
+        """Note damaged data that was passed over; False when there is too much of it to go on."""
+        self._warn(f"damaged data was passed over: {_reason(error)}", once="errors")
+        self._errors += 1
+        return self._errors <= _MOST_ERRORS
+
+    def close(self) -> None:
+        """Nothing is kept open between passes."""

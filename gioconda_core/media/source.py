@@ -1,0 +1,43 @@
+"""Choose the reader of a file by what it begins with: Pillow for pictures and animations, PyAV for everything else."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from gioconda_core.errors import GiocondaError, MediaError
+from gioconda_core.media.facts import Limits, Source
+
+__all__ = ["open_source"]
+
+
+def open_source(file: BinaryIO, path: str | None, where: str, limits: Limits) -> Source:
+    """Pillow for what begins like a picture, PyAV for everything else. The file stays the caller's to close."""
+    from gioconda_core.media.stills import StillSource, is_picture
+
+    file.seek(0)
+    head = file.read(32)
+    if not head:
+        raise MediaError("the file is empty", where, "fetch or export it again")
+    with _blamed(where):
+        if is_picture(head):
+            return StillSource(file, where, limits)
+        from gioconda_core.media.decode import VideoSource
+
+        return VideoSource(path, None if path else file, where, limits)
+
+
+@contextlib.contextmanager
+def _blamed(where: str) -> Iterator[None]:
+    """Whatever else a decoder throws at a damaged file (IndexError, struct.error…) is that file's error; --debug shows the cause."""
+    try:
+        yield
+    except GiocondaError:
+        raise
+    except Exception as error:
+        raise MediaError(
+            f"the decoder failed: {type(error).__name__}: {error}",
+            where,
+            "the file is damaged, or uses something we do not know",
+        ) from error

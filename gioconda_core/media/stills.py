@@ -1,0 +1,214 @@
+"""Still pictures and animations (JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP) through Pillow, as clips of one or more frames.
+
+EXIF orientation and colour profiles are applied; transparency is shown over white, as viewers do; 16-bit pictures are scaled, not
+clipped. Frame durations are the file's; a GIF or WebP frame of 10 ms or less lasts 100 ms, as every browser has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from gioconda_core.errors import MediaError, UsageError
+from gioconda_core.media.colour import Orientation
+from gioconda_core.media.facts import TOO_LARGE_HINT, ClipFacts, Limits
+from gioconda_core.media.sampling import SLACK, Sampling
+
+__all__ = ["StillSource", "is_picture"]
+
+Picture = NDArray[np.uint8]
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "JPEG2000", "PPM")
+_SHORTEST, _INSTEAD = 10, 100  # milliseconds
+
+
+def is_picture(head: bytes) -> bool:
+    """Whether the first 32 bytes are those of a picture that Pillow reads."""
+    return (
+        head.startswith(
+            (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
+        )
+        or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
+        or (head.startswith(b"BM") and len(head) > 17 and head[15:18] == b"\0\0\0")
+        or (head.startswith((b"P5", b"P6")) and head[2:3].isspace())
+        or (head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"))
+    )
+
+
+_pillow = threading.Lock()
+
+
+@contextlib.contextmanager
+def _pillow_allowing(pixels: int) -> Iterator[None]:
+    """Pillow's own limit out of the way, where a person has set ours higher. It is global, and is never lowered here."""
+    with _pillow:
+        before = Image.MAX_IMAGE_PIXELS
+        if before is not None:
+            Image.MAX_IMAGE_PIXELS = max(before, pixels)
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+class StillSource:
+    """One picture or animation, read from a seekable binary file."""
+
+    def __init__(self, file: BinaryIO, where: str, limits: Limits) -> None:
+        self._file, self._where, self._limits = file, where, limits
+        self.warnings: list[str] = []
+        with self._open() as image:
+            self._frames, stamps = self._clock(image)
+            self._times = stamps[:-1]
+            orientation = Orientation.from_exif(self._exif_orientation(image))
+            first = self._rgb(image)
+            still = self._frames == 1
+            duration = 0.0 if still else stamps[-1]
+            self.facts = ClipFacts(
+                container=(image.format or "").lower(),
+                codec=(image.format or "").lower(),
+                width=first.shape[1],
+                height=first.shape[0],
+                fps=None if still or duration <= 0 else Fraction(round(duration * 1000), 1000) ** -1 * self._frames,
+                duration=duration,
+                frame_count=self._frames,
+                still=still,
+                rotation=orientation.turns * 90,
+                mirrored=orientation.mirror,
+                pix_fmt=image.mode,
+                bit_depth=16 if image.mode.startswith(("I", "F")) else 8,
+                encoder=str(image.info.get("Software") or image.getexif().get(0x0131) or "")[:200],
+                size_bytes=file.seek(0, io.SEEK_END),
+            )
+
+    def _open(self) -> Image.Image:
+        self._file.seek(0)
+        try:
+            with _pillow_allowing(self._limits.pixels), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow's own bomb warning: our limit decides
+                image = Image.open(self._file, formats=_FORMATS)
+        except Image.DecompressionBombError as error:
+            size = next(iter(re.findall(r"\d+(?= pixels)", str(error))), "")
+            raise self._too_large(
+                f"a picture of {int(size) / 1e6:.3g} megapixels" if size else "this picture"
+            ) from error
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError, EOFError) as error:
+            raise MediaError("cannot be opened as a picture", self._where, "is it whole?") from error
+        if image.size[0] * image.size[1] > self._limits.pixels:
+            image.close()
+            raise self._too_large(f"{image.size[0]}x{image.size[1]}")
+        return image
+
+    def _too_large(self, what: str) -> MediaError:
+        return MediaError(
+            f"{what} is more than {self._limits.pixels / 1e6:g} megapixels",
+            self._where,
+            TOO_LARGE_HINT,
+        )
+
+    def _exif_orientation(self, image: Image.Image) -> int:
+        try:
+            return int(image.getexif().get(0x0112, 1))
+        except Exception:  # EXIF is free-form bytes; a broken block only loses the orientation
+            self.warnings.append("the EXIF block is damaged; orientation unknown")
+            return 1
+
+    def _clock(self, image: Image.Image) -> tuple[int, list[float]]:
+        """How many frames, and when each begins, with the end last; seconds."""
+        count = getattr(image, "n_frames", 1) if image.format in ("GIF", "WEBP", "PNG", "AVIF") else 1
+        if count == 1:
+            return 1, [0.0, 0.0]
+        stamps = [0]
+        for i in range(min(count, self._limits.frames)):
+            try:
+                image.seek(i)
+                image.load()  # WebP and AVIF say a frame's duration only once it is decoded; all say so if it is damaged
+            except (OSError, EOFError, ValueError, SyntaxError):
+                self.warnings.append(
+                    f"reading stopped at {stamps[-1] / 1000:.2f} s: the file is truncated or damaged there"
+                )
+                break
+            lasts = float(image.info.get("duration") or 0)
+            stamps.append(round(stamps[-1] + (lasts if lasts > _SHORTEST else _INSTEAD)))
+        image.seek(0)
+        if len(stamps) == 1:
+            return 1, [0.0, 0.0]  # not one frame decoded; reading the first says why
+        return len(stamps) - 1, [s / 1000 for s in stamps]
+
+    def _rgb(self, image: Image.Image) -> Picture:
+        """uint8 (H, W, 3), upright, sRGB, over white."""
+        orientation = Orientation.from_exif(self._exif_orientation(image))
+        profile = image.info.get("icc_profile")
+        try:
+            image.load()
+        except (OSError, ValueError, SyntaxError, MemoryError, EOFError, Image.DecompressionBombError) as error:
+            raise MediaError("the picture is damaged or cut off", self._where, "fetch it again") from error
+        if image.mode.startswith(("I", "F")):
+            values = np.asarray(image).astype(np.float64)
+            top = 65535.0 if image.mode.startswith("I") else max(1.0, float(values.max(initial=1.0)))
+            grey = np.clip(values / top * 255 + 0.5, 0, 255).astype(np.uint8)
+            return orientation.apply(np.repeat(grey[:, :, None], 3, axis=2))
+        if image.has_transparency_data:
+            layer = image.convert("RGBA")
+            flat = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+            flat.alpha_composite(layer)
+            plain: Image.Image = flat.convert("RGB")
+        elif profile and image.mode in ("RGB", "CMYK"):
+            plain = self._managed(image, profile)
+        else:
+            plain = image.convert("RGB")
+        return orientation.apply(np.array(plain, dtype=np.uint8))
+
+    def _managed(self, image: Image.Image, profile: bytes) -> Image.Image:
+        try:
+            given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            made: Any = ImageCms.profileToProfile(image, given, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            return made if made is not None else image.convert("RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            self.warnings.append("the colour profile is damaged and was ignored")
+            return image.convert("RGB")
+
+    def play(self, sampling: Sampling) -> Iterator[tuple[float, Picture]]:
+        """(seconds, upright RGB) of the frames wanted; a still gives its one frame whatever the sampling."""
+        with self._open() as image:
+            for i in self._wanted(sampling):
+                if self._frames > 1:
+                    try:
+                        image.seek(i)
+                    except (OSError, EOFError, ValueError, SyntaxError) as error:
+                        raise MediaError("the animation is damaged", self._where) from error
+                yield self._times[i], self._rgb(image)
+
+    def _wanted(self, sampling: Sampling) -> Iterator[int]:
+        if self._frames == 1:
+            yield 0
+        elif sampling.mode == "all":
+            yield from range(self._frames)
+        elif sampling.mode == "keyframes":
+            yield 0
+        else:
+            previous = -1
+            targets = sampling.targets(self.facts.duration)
+            if sampling.mode == "at" and targets[-1] > self.facts.duration:
+                raise UsageError(
+                    f"no frame at {targets[-1]:g} s",
+                    where=self._where,
+                    hint=f"the clip lasts {self.facts.duration:g} s",
+                )
+            for target in targets:
+                i = int(np.searchsorted(np.asarray(self._times), target + SLACK, side="right")) - 1
+                if i != previous or sampling.repeats:
+                    yield i
+                previous = i
+
+    def close(self) -> None:
+        """The file belongs to the clip."""

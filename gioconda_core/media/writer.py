@@ -1,0 +1,356 @@
+"""Writing video and pictures: H.264, H.265, VP9 and AV1 by quality or bit rate, atomically and the same bytes every time.
+
+Colours are BT.709 limited range, 4:2:0, and tagged so. The 4:2:0 encoders want even sizes: an odd width or height is padded by
+repeating the last column or row, since 4:4:4 does not play in browsers; a clip of 101x57 is therefore read back as 102x58.
+Thread counts are fixed, because encoders decide differently with other numbers of threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda_core.errors import MediaError, UsageError
+from gioconda_core.files import atomic_path, refuse_overwrite
+
+__all__ = ["CODECS", "video_name", "write_image", "write_video"]
+
+# name → encoder, quality option's range, options for speed and for the same bytes on every machine
+CODECS: dict[str, tuple[str, int, dict[str, str]]] = {
+    "h264": ("libx264", 51, {"preset": "medium", "threads": "2"}),
+    "h265": ("libx265", 51, {"preset": "medium", "x265-params": "frame-threads=1:pools=2:log-level=none"}),
+    "vp9": (
+        "libvpx-vp9",
+        63,
+        {"deadline": "good", "cpu-used": "4", "threads": "2", "row-mt": "0", "tile-columns": "0"},
+    ),
+    "av1": ("libsvtav1", 63, {"preset": "8", "svtav1-params": "lp=2"}),
+}
+_ALIASES = {"hevc": "h265", "avc": "h264", "x264": "h264", "x265": "h265"}
+_CONTAINERS = {
+    ".mp4": {"h264", "h265", "vp9", "av1"},
+    ".m4v": {"h264", "h265"},
+    ".mov": {"h264", "h265"},
+    ".mkv": {"h264", "h265", "vp9", "av1"},
+    ".webm": {"vp9", "av1"},
+}
+_VFR_CLOCK = 90_000  # ticks a second for free timestamps: 11 µs, the clock of MPEG
+
+
+def video_name(path: str | os.PathLike[str], codec: str = "h264") -> None:
+    """Refuse (UsageError) an unknown codec, and a name whose container does not take it: before frames are made for it."""
+    codec, suffix = _ALIASES.get(codec, codec), Path(path).suffix.lower()
+    if codec not in CODECS:
+        raise UsageError(f"unknown codec {codec!r}", "codec", f"one of {', '.join(CODECS)}")
+    if codec not in _CONTAINERS.get(suffix, ()):
+        good = ", ".join(s for s, codecs in _CONTAINERS.items() if codec in codecs)
+        raise UsageError(f"{codec} is not written to {suffix or 'a file without suffix'}", str(path), f"use {good}")
+
+
+def write_video(
+    path: str | os.PathLike[str],
+    frames: Iterable[NDArray[np.uint8]],
+    *,
+    fps: Fraction | int | float,
+    times: Sequence[float] | NDArray[np.float64] | None = None,
+    codec: str = "h264",
+    crf: float = 18,
+    bit_rate: int | None = None,
+    audio_from: str | os.PathLike[str] | None = None,
+    audio_start: float = 0.0,
+    force: bool = False,
+) -> None:
+    """Encode frames into a file that is whole or not there.
+
+    Parameters
+    ----------
+    path : PathLike
+        The container follows the suffix: .mp4, .mov, .mkv, .webm (VP9 and AV1 only).
+    frames : iterable of uint8 (H, W, 3)
+        RGB, all of one size; odd sizes are padded to even ones.
+    fps : Fraction
+        Frames per second; with ``times`` only the nominal rate.
+    times : (T,) seconds, strictly increasing, optional
+        Timestamps to keep (variable frame rate).
+    codec : str
+        ``h264``, ``h265``, ``vp9`` or ``av1``.
+    crf : float
+        Constant quality, lower is better: 0 to 51 (H.264, H.265), 0 to 63 (VP9, AV1). Ignored with ``bit_rate`` (bits per second).
+    audio_from : PathLike, optional
+        A clip whose first audio track is copied, packet for packet, for as long as the frames last.
+    audio_start : float
+        Seconds into ``audio_from``, on the clock of its first video frame, at which the frames begin.
+
+    Raises
+    ------
+    UsageError
+        For an unknown codec or suffix, a file already there, frames of differing sizes, times that do not fit.
+    MediaError
+        When the audio cannot be copied or the encoder refuses.
+    """
+    import av
+    from av.error import FFmpegError
+
+    target = Path(path)
+    codec = _ALIASES.get(codec, codec)
+    video_name(target, codec)
+    encoder, worst, options = CODECS[codec]
+    suffix = target.suffix.lower()
+    if bit_rate is None and not 0 <= crf <= worst:
+        raise UsageError(f"crf {crf:g} is out of range", "crf", f"0 to {worst} for {codec}")
+    rate = Fraction(fps).limit_denominator(1001 * 1000)
+    if rate <= 0:
+        raise UsageError(f"{fps} frames per second", "fps", "give a rate above 0")
+    refuse_overwrite(target, force)
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 talks on stderr unless told otherwise; 1 = errors only
+    with atomic_path(target) as temporary:
+        try:
+            _encode(
+                av,
+                temporary,
+                frames,
+                rate,
+                times,
+                encoder,
+                dict(options),
+                crf,
+                bit_rate,
+                audio_from,
+                audio_start,
+                suffix,
+            )
+        except FFmpegError as error:
+            raise MediaError(
+                f"cannot be written: {error.strerror or error}".lower(), str(target), "try another codec or suffix"
+            ) from error
+
+
+def _encode(
+    av: Any,
+    temporary: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    rate: Fraction,
+    times: Sequence[float] | NDArray[np.float64] | None,
+    encoder: str,
+    options: dict[str, str],
+    crf: float,
+    bit_rate: int | None,
+    audio_from: str | os.PathLike[str] | None,
+    audio_start: float,
+    suffix: str,
+) -> None:
+    clock = Fraction(1, _VFR_CLOCK) if times is not None else 1 / rate
+    container_options = {"fflags": "+bitexact"}
+    if suffix in (".mp4", ".m4v", ".mov"):
+        container_options["movflags"] = "+faststart"
+    if encoder == "libx264" and _has_avx512():
+        # x264's AVX-512 lookahead gives other bytes now and then (3 to 7 runs in 60 here); AVX2 gives those of its C code, always.
+        options["x264-params"] = "asm=avx2"
+    if bit_rate is None:
+        options["crf"] = f"{crf:g}"
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(av.open(f"file:{temporary}", "w", container_options=container_options))
+        stream: Any = None
+        audio: _Audio | None = None
+        size = (0, 0)
+        pts = -1
+        count = 0
+        scaler = av.video.reformatter.VideoReformatter()
+        for count, picture in enumerate(frames, start=1):
+            if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+                raise UsageError(
+                    f"a frame of shape {picture.shape}, {picture.dtype}", "frames", "give uint8 (H, W, 3) RGB"
+                )
+            if stream is None:
+                size = (picture.shape[1], picture.shape[0])
+                stream = output.add_stream(encoder, rate=rate, options=options)
+                stream.width, stream.height = size[0] + size[0] % 2, size[1] + size[1] % 2
+                stream.pix_fmt = "yuv420p"
+                context = stream.codec_context
+                context.time_base = clock
+                # SVT-AV1 and libvpx take -b:v; with crf they want it 0.
+                context.bit_rate = bit_rate or 0
+                context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
+                context.color_range = 1  # limited
+                if encoder == "libx265" and suffix in (".mp4", ".m4v", ".mov"):
+                    context.codec_tag = "hvc1"  # what players on phones accept
+                with _own_priority():
+                    context.open(strict=False)
+                if audio_from is not None:
+                    audio = stack.enter_context(_Audio(av, output, audio_from, audio_start))
+            if (picture.shape[1], picture.shape[0]) != size:
+                raise UsageError(
+                    f"frame {count} is {picture.shape[1]}x{picture.shape[0]}, the first was {size[0]}x{size[1]}",
+                    "frames",
+                    "",
+                )
+            now = count - 1 if times is None else _tick(times, count - 1)
+            if now <= pts:
+                raise UsageError(f"times do not increase at frame {count}", "times", "give strictly increasing seconds")
+            pts = now
+            if size[0] % 2 or size[1] % 2:
+                picture = np.pad(picture, ((0, size[1] % 2), (0, size[0] % 2), (0, 0)), mode="edge")
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame = scaler.reformat(
+                frame, format="yuv420p", dst_colorspace="ITU709", src_color_range="JPEG", dst_color_range="MPEG"
+            )
+            frame.pts, frame.time_base = pts, clock
+            frame.duration = _lasts(times, count - 1, rate, clock)
+            for packet in stream.encode(frame):
+                output.mux(packet)
+                if audio is not None and packet.dts is not None:
+                    audio.copy_until(float(packet.dts * packet.time_base))
+        if stream is None:
+            raise UsageError("there are no frames to write", "frames", "")
+        if times is not None and len(times) != count:
+            raise UsageError(f"{count} frames but {len(times)} times", "times", "give one per frame")
+        output.mux(stream.encode(None))
+        if audio is not None:
+            audio.copy_until(float((pts + _lasts(times, count - 1, rate, clock)) * clock))
+
+
+@contextlib.contextmanager
+def _own_priority() -> Iterator[None]:
+    """Give every thread its scheduling back afterwards.
+
+    SVT-AV1, opened by root, makes the calling thread and all of its own real-time at the highest priority: one small clip then
+    stops everything else on the machine, and the caller stays real-time for ever.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        tasks = Path("/proc/self/task")
+        for task in (int(p.name) for p in tasks.iterdir()) if tasks.is_dir() else (0,):
+            with contextlib.suppress(OSError):  # a thread may have ended meanwhile
+                if os.sched_getscheduler(task) != policy:
+                    os.sched_setscheduler(task, policy, parameters)
+
+
+def _has_avx512() -> bool:
+    try:
+        from numpy._core._multiarray_umath import __cpu_features__  # numpy keeps no public list
+    except ImportError:
+        return False
+    return bool(__cpu_features__.get("AVX512F"))
+
+
+def _tick(times: Sequence[float] | NDArray[np.float64], i: int) -> int:
+    if i >= len(times):
+        raise UsageError(f"more frames than the {len(times)} times", "times", "give one per frame")
+    return round(float(times[i]) * _VFR_CLOCK)
+
+
+def _lasts(times: Sequence[float] | NDArray[np.float64] | None, i: int, rate: Fraction, clock: Fraction) -> int:
+    """Ticks that frame i stays on screen; the last one for one nominal frame."""
+    if times is None:
+        return 1
+    if i + 1 < len(times):
+        return max(1, _tick(times, i + 1) - _tick(times, i))
+    return max(1, round(1 / rate / clock))
+
+
+class _Audio:
+    """Copies the first audio track of a clip into the output, packet by packet, no faster than the video is written."""
+
+    def __init__(self, av: Any, output: Any, source: str | os.PathLike[str], start: float) -> None:
+        from av.error import FFmpegError
+
+        where = os.fspath(source)
+        try:
+            self._input = av.open(f"file:{os.path.abspath(where)}", "r", options={"protocol_whitelist": "file"})
+        except (FFmpegError, OSError, ValueError) as error:
+            raise MediaError(
+                "the audio source cannot be opened", where, "give a clip with sound, or leave the audio out"
+            ) from error
+        if not self._input.streams.audio:
+            self._input.close()
+            raise MediaError("has no audio track to copy", where, "leave the audio out")
+        track = self._input.streams.audio[0]
+        try:
+            self._stream = output.add_stream_from_template(track)
+        except (FFmpegError, ValueError) as error:
+            name = track.codec_context.name
+            self._input.close()
+            raise MediaError(
+                f"{name} audio does not fit this container", where, "write .mkv, or leave the audio out"
+            ) from error
+        # The clip's clock begins at its first video frame; a file of sound alone begins with its sound.
+        lead = self._input.streams.video[0] if self._input.streams.video else track
+        self._zero = float((lead.start_time or 0) * lead.time_base) + start
+        self._start = start
+        self._packets: Iterator[Any] = self._input.demux(track)
+        self._waiting: Any = None
+        self._output = output
+
+    def copy_until(self, seconds: float) -> None:
+        """Copy the packets that begin before ``seconds`` of the output."""
+        while True:
+            packet = self._waiting or next(self._packets, None)
+            self._waiting = None
+            if packet is None:
+                return
+            if packet.pts is None:
+                continue
+            begins = float(packet.pts * packet.time_base) - self._zero
+            if begins >= seconds:
+                self._waiting = packet
+                return
+            # Priming packets (before zero) belong to a track that is copied from its beginning; a cut one starts at a packet edge.
+            if begins < 0 and self._start > 0:
+                continue
+            shift = round(self._zero / float(packet.time_base))
+            packet.pts -= shift
+            packet.dts = packet.pts
+            packet.stream = self._stream
+            self._output.mux(packet)
+
+    def __enter__(self) -> _Audio:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._input.close()
+
+
+def write_image(
+    path: str | os.PathLike[str], frame: NDArray[np.uint8], quality: int = 95, *, force: bool = False
+) -> None:
+    """Write one uint8 (H, W, 3) RGB picture, atomically; the format follows the suffix (.png, .jpg, .webp, .avif, .tif, .bmp).
+
+    quality : 1 to 100 for JPEG, WebP and AVIF; JPEG keeps full chroma from 90 up.
+    """
+    from PIL import Image
+
+    target = Path(path)
+    refuse_overwrite(target, force)
+    suffix = target.suffix.lower()
+    name = {
+        ".jpg": "JPEG",
+        ".jpeg": "JPEG",
+        ".png": "PNG",
+        ".webp": "WEBP",
+        ".avif": "AVIF",
+        ".tif": "TIFF",
+        ".bmp": "BMP",
+    }
+    if suffix not in name:
+        raise UsageError(
+            f"pictures are not written to {suffix or 'a file without suffix'}", str(target), f"use {', '.join(name)}"
+        )
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        raise UsageError(f"a picture of shape {frame.shape}, {frame.dtype}", str(target), "give uint8 (H, W, 3) RGB")
+    extra = {"quality": quality} if suffix in (".jpg", ".jpeg", ".webp", ".avif") else {}
+    if name[suffix] == "JPEG" and quality >= 90:
+        extra["subsampling"] = 0
+    with atomic_path(target) as temporary:
+        Image.fromarray(frame).save(temporary, format=name[suffix], **extra)

@@ -1,0 +1,1 @@
+"""Statistics that every package uses: metrics and the clustered bootstrap."""

@@ -1,0 +1,352 @@
+"""The types that flow between the parts: frozen, small, and free of any knowledge of where a clip lies on disk.
+
+``Clip`` is in :mod:`gioconda_core.media.clip` (it opens files); ``Index`` is in :mod:`gioconda_core.datasets.index`.
+Arrays are numpy; pictures are uint8 RGB and upright; times are seconds from the start of the clip;
+boxes are ``xyxy`` in pixels of the upright frame; landmarks are float32 (68, 2), iBUG order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:  # a third of a second, which each of an audit's workers would spend on names alone
+    import numpy as np
+    from numpy.typing import NDArray
+
+Frames: TypeAlias = "NDArray[np.uint8]"  # (T, H, W, 3) RGB, upright
+Landmarks: TypeAlias = "NDArray[np.float32]"  # (68, 2) pixels of the upright frame, iBUG order
+Times: TypeAlias = "NDArray[np.float64]"  # (T,) seconds
+
+# --------------------------------------------------------------------------- faces
+
+
+@dataclass(frozen=True, eq=False)
+class FaceTrack:
+    """One face followed through a clip.
+
+    id : int, 0-based, by first appearance, larger face first.
+    times : (T,) float64 seconds, strictly increasing; gaps are allowed (exits and returns).
+    boxes : (T, 4) float32 xyxy pixels.
+    landmarks : (T, 68, 2) float32 pixels, iBUG order.
+    quality : (T,) float32 in [0, 1]; 0 = unusable (tiny, blurred, turned away, unsure), 1 = large, sharp, frontal.
+    measures : per-time parts of that quality, each (T,): ``face_px`` (pixels), ``blur``, ``yaw`` and ``pitch``
+        (degrees), ``confidence`` [0, 1].
+    """
+
+    id: int
+    times: Times
+    boxes: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    quality: NDArray[np.float32]
+    measures: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.times)
+        assert self.boxes.shape == (n, 4), self.boxes.shape
+        assert self.landmarks.shape == (n, 68, 2), self.landmarks.shape
+        assert self.quality.shape == (n,), self.quality.shape
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """What a detector is given: pixels and tracks, never a path, so it cannot read the label.
+
+    frames : uint8 (T, H, W, 3) RGB, the frames sampled by ``protocol``; times : (T,) seconds of each.
+    fps : the stream's average rate, or None for a still picture.
+    duration : seconds; 0 for a still picture.
+    tracks : the faces; a track's times are a superset of the sampled times at which that face is present.
+    protocol : how frames were taken, as metrics name it: ``32f-even``, ``all``, ``every-1s``.
+    facts : container facts that are safe to show a detector's caveats (codec, bit rate, width, height); no names.
+    """
+
+    frames: Frames
+    times: Times
+    fps: Fraction | None
+    duration: float
+    tracks: tuple[FaceTrack, ...]
+    protocol: str = "all"
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --------------------------------------------------------------------------- detectors
+
+
+@dataclass(frozen=True)
+class TrackScore:
+    """A raw score over time for one face. times : (T,) seconds; scores : (T,) raw, higher = more like the fakes trained on."""
+
+    track: int
+    times: tuple[float, ...]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one detector says of one clip: a raw score, or an abstention with its reason; never both.
+
+    score : raw (not a probability), higher = more like the fakes it was trained on.
+    pooling : how the per-time scores became one: ``mean``, ``max-track-mean``…
+    abstained : why nothing is said, in plain words; None when there is a score.
+    """
+
+    detector: str
+    version: str
+    weights_sha256: str | None
+    score: float | None = None
+    series: tuple[TrackScore, ...] = ()
+    pooling: str = "max-track-mean"
+    abstained: str | None = None
+    protocol: str = "all"
+    seconds: float | None = None  # wall time spent, for the record
+
+    def __post_init__(self) -> None:
+        if (self.score is None) == (self.abstained is None):
+            raise ValueError("a Reading carries a score or an abstention, never both and never neither")
+        if self.score is not None and not math.isfinite(self.score):
+            raise ValueError(f"score is not a finite number: {self.score}")
+
+
+# --------------------------------------------------------------------------- claims and synthesis
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """Something that went into a generated clip. role : ``source`` (the face), ``driver`` (the motion), ``parent``."""
+
+    role: str
+    sha256: str
+    title: str = ""
+    path: str | None = None  # only read at signing time, for the thumbnail; never written into the manifest
+    mime: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """How a piece of media came to be: everything ``provenance.signing.sign`` needs to attest it.
+
+    task : ``self-reenactment``, ``cross-reenactment``, ``control`` (real pass-through)…
+    label : ``fake`` (generated), ``real`` (control), as the data set's ground truth.
+    params : JSON-able facts (landmark adaptation, T, mode, iterations, crf); 64-bit integers as strings.
+    """
+
+    title: str
+    task: str
+    label: str
+    generator: str
+    generator_version: str
+    ingredients: tuple[Ingredient, ...] = ()
+    weights_sha256: str | None = None
+    config_sha256: str | None = None
+    seed: str | None = None
+    licence: str = "unspecified"
+    consent: str | None = None  # consent id: sha256 of the consent file, or "embedded" / "public-domain"
+    split: str | None = None
+    identity: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Synthesis:
+    """Frames plus the claim that describes how they were made. It has no writer: only ``provenance.signing.sign`` makes a file of it.
+
+    frames : uint8 (T, H, W, 3); times : (T,) seconds; fps : Fraction.
+    mask : optional uint8 (T, H, W), 255 where pixels were generated.
+    audio_from : path of a clip whose audio track is copied, or None.
+    """
+
+    frames: Frames
+    times: Times
+    fps: Fraction
+    claim: Claim
+    mask: NDArray[np.uint8] | None = None
+    audio_from: str | None = None
+    audio_start: float = 0.0  # seconds into audio_from at which the frames begin
+
+
+# --------------------------------------------------------------------------- provenance
+
+
+class ProvenanceState(StrEnum):
+    """Closed. Absent says nothing either way; valid means unchanged since signing, by whoever signed."""
+
+    ABSENT = "absent"
+    UNREADABLE = "unreadable"
+    INVALID = "invalid"
+    VALID = "valid"
+    TRUSTED = "trusted"
+
+    @property
+    def intact(self) -> bool:
+        """Whether a credential is there and holds, whoever signed it."""
+        return self in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
+
+
+@dataclass(frozen=True)
+class Code:
+    """One status code with its sentence. kind : ``success``, ``informational``, ``failure`` or ``policy`` (ours)."""
+
+    code: str
+    kind: str
+    sentence: str
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class IngredientNode:
+    """One ingredient in the credential tree; thumbnails are JPEG or PNG bytes, at most a few hundred kB."""
+
+    title: str
+    relationship: str
+    format: str = ""
+    signer: str | None = None
+    failures: tuple[Code, ...] = ()
+    thumbnail: bytes | None = None
+    children: tuple[IngredientNode, ...] = ()
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a file's Content Credentials say, after our policy. All strings are sanitised; none is proof of anything.
+
+    reason : why, when absent or unreadable needs one (``unsupported container``, ``remote manifest, not fetched``).
+    """
+
+    state: ProvenanceState
+    reason: str = ""
+    signer: str | None = None
+    signer_fingerprint: str | None = None  # sha256 of the leaf certificate, hex
+    signed_at: str | None = None  # ISO 8601, from the RFC 3161 timestamp where there is one
+    timestamped: bool = False
+    expires_at: str | None = None
+    claim_generator: str | None = None
+    actions: tuple[Mapping[str, Any], ...] = ()
+    source_types: tuple[str, ...] = ()  # IPTC digitalSourceType URIs
+    says_ai: bool = False  # the credential itself states that AI made or edited it
+    development_key: bool = False  # signed by a Gioconda development certificate: proves nothing about who
+    label: Mapping[str, Any] | None = None  # org.gioconda.label, when exactly one created assertion is there
+    ingredients: tuple[IngredientNode, ...] = ()
+    codes: tuple[Code, ...] = ()
+    trust_list: str | None = None  # the list that matched, with its date
+    trust_list_date: str | None = None
+    trust_lists: tuple[str, ...] = ()  # every list looked through, with kind, date and hash
+    sidecar: bool = False
+    sdk: str = ""
+    manifest_count: int = 0
+    soft_bindings: tuple[Mapping[str, Any], ...] = ()
+    identities: tuple[Mapping[str, Any], ...] = ()  # CAWG: name, roles, trusted (on an identity list), lists
+    redacted: tuple[str, ...] = ()  # statements of earlier credentials that this one took out
+
+
+# --------------------------------------------------------------------------- labelled sets
+
+
+class Label(StrEnum):
+    REAL = "real"
+    FAKE = "fake"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of an index. identity and source are the axes splits must be disjoint by.
+
+    path is relative to the index file's folder where possible. sha256 is of the file; essence is of decoded frames.
+    """
+
+    path: str
+    sha256: str
+    label: Label
+    generator: str = ""  # empty for real
+    identity: str = ""
+    source: str = ""  # id of the source video; a fake shares it with the real clip it was made from
+    licence: str = ""
+    split: str = ""  # train, val, test or empty
+    essence: str = ""
+    phash: str = ""
+    pair: str = ""  # sha256 of the paired real clip, for self-reenactment and controls
+    group: Mapping[str, str] = field(default_factory=dict)  # language, demographic, quality… slices
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --------------------------------------------------------------------------- reports
+
+
+class Level(StrEnum):
+    """How strong the strongest signal found is. Never 'real', never 'fake'. Ordered weakest first."""
+
+    NOT_ASSESSED = "not-assessed"
+    NO_STRONG_SIGNAL = "no-strong-signal"
+    SIGNAL = "signal"
+    STRONG_SIGNAL = "strong-signal"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence to be said, by key and arguments, so that every language says the same thing.
+
+    key : template key in gioconda.report.wording; args : plain strings and numbers, already sanitised.
+    """
+
+    key: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A reading beside what its score has meant on a named calibration set.
+
+    false_alarm : share of real clips of the calibration set that score at least this; None = uncalibrated, rank only.
+    low, high : 95 % interval of that share; n : reals in the (stratum of the) set.
+    """
+
+    reading: Reading
+    level: Level
+    false_alarm: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    calibration_set: str | None = None
+    date: str | None = None
+    stratum: str | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Level, sentences, caveats, next steps. Detectors and provenance stand side by side, never fused into one number."""
+
+    level: Level
+    sentences: tuple[Sentence, ...]
+    caveats: tuple[Sentence, ...]
+    next_steps: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a renderer sees of one examined file. Schema ``gioconda.report/1``.
+
+    facts : container facts (plain JSON); tracks : summaries (plain JSON, with thumbnails as JPEG bytes under ``thumbnail``).
+    """
+
+    title: str
+    sha256: str
+    verdict: Verdict
+    provenance: Provenance
+    readings: tuple[Calibrated, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    tracks: tuple[Mapping[str, Any], ...] = ()
+    mark: Mapping[str, Any] | None = None  # the invisible mark, if one was read
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    created: str = ""
+    schema: str = "gioconda.report/1"

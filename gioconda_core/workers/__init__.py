@@ -1,0 +1,1 @@
+"""Work on several processes and machines: the pool, Ray, and the processor's cores."""

@@ -1,0 +1,1 @@
+"""Signing keys and certificate chains: making, storing, showing and renewing them."""

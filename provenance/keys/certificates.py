@@ -1,0 +1,260 @@
+"""Certificates that work: roots and signing leaves with exactly the extensions Content Credentials ask for.
+
+What a leaf needs was measured, not guessed: v3, CA=false (critical), key usage digitalSignature (critical), extended key
+usage emailProtection and C2PA claim signing, subject and authority key identifiers. Every part can be overridden, so that
+the certificate matrix of the tests can make each leaf that must be refused.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import NameOID
+
+from gioconda_core.errors import UsageError
+
+__all__ = [
+    "ACCEPTED_EKUS",
+    "ALGORITHMS",
+    "CLAIM_SIGNING",
+    "DOCUMENT_SIGNING",
+    "EMAIL_PROTECTION",
+    "OCSP_SIGNING",
+    "TIME_STAMPING",
+    "Authority",
+    "Leaf",
+    "certificates_in",
+    "fingerprint",
+    "generate_key",
+    "key_pem",
+    "make_authority",
+    "make_leaf",
+    "make_request",
+    "pem",
+]
+
+EMAIL_PROTECTION = "1.3.6.1.5.5.7.3.4"
+TIME_STAMPING = "1.3.6.1.5.5.7.3.8"
+OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
+DOCUMENT_SIGNING = "1.3.6.1.5.5.7.3.36"
+CLAIM_SIGNING = "1.3.6.1.4.1.62558.2.1"  # C2PA claim signing
+ACCEPTED_EKUS = (EMAIL_PROTECTION, DOCUMENT_SIGNING, CLAIM_SIGNING)
+
+ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+_CURVES: dict[str, Any] = {"es256": ec.SECP256R1, "es384": ec.SECP384R1, "es512": ec.SECP521R1}
+_HASHES: dict[str, Any] = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority of our own: its key and its certificate."""
+
+    key: PrivateKey
+    certificate: x509.Certificate
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A signing key with its chain, leaf first, then issuers; the root's certificate last when it is included."""
+
+    key: PrivateKey
+    chain: tuple[x509.Certificate, ...]
+    algorithm: str
+
+    @property
+    def chain_pem(self) -> str:
+        return "".join(pem(certificate) for certificate in self.chain)
+
+    @property
+    def key_pem(self) -> str:
+        return key_pem(self.key)
+
+
+def pem(certificate: x509.Certificate) -> str:
+    """A certificate as PEM text."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def key_pem(key: PrivateKey) -> str:
+    """A private key as unencrypted PKCS#8 PEM text."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+@functools.lru_cache(maxsize=4096)  # every verdict compares a chain with every anchor of every list
+def fingerprint(certificate: x509.Certificate) -> str:
+    """sha256 of the DER certificate, hex."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def certificates_in(text: str | bytes) -> list[x509.Certificate]:
+    """Every certificate in a PEM bundle, in order; text between them is ignored. A block that does not parse is left out."""
+    return list(_parsed(text.encode() if isinstance(text, str) else text))
+
+
+@functools.lru_cache(maxsize=64)  # a batch reads the same chains and lists for every file
+def _parsed(data: bytes) -> tuple[x509.Certificate, ...]:
+    found: list[x509.Certificate] = []
+    end = b"-----END CERTIFICATE-----"
+    for piece in data.split(b"-----BEGIN CERTIFICATE-----")[1:]:
+        block = b"-----BEGIN CERTIFICATE-----" + piece.split(end)[0] + end
+        try:
+            found.append(x509.load_pem_x509_certificate(block))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def generate_key(algorithm: str = "es256") -> PrivateKey:
+    """A fresh private key for a COSE algorithm name."""
+    if algorithm in _CURVES:
+        return ec.generate_private_key(_CURVES[algorithm]())
+    if algorithm in ("ps256", "ps384", "ps512"):
+        return rsa.generate_private_key(65537, 3072)
+    if algorithm == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    raise UsageError(f"no signing algorithm {algorithm!r}", hint=f"one of {', '.join(ALGORITHMS)}")
+
+
+def _digest(key: PrivateKey, algorithm: str = "es256") -> Any:
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return None
+    return _HASHES.get(algorithm[-3:], hashes.SHA256)()
+
+
+def _name(common_name: str, organisation: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64]),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation[:64]),
+        ]
+    )
+
+
+def _usage(*names: str) -> x509.KeyUsage:
+    known = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    return x509.KeyUsage(**{name: name in names for name in known})
+
+
+def _window(
+    not_before: datetime.datetime | None, days: float, not_after: datetime.datetime | None
+) -> tuple[datetime.datetime, datetime.datetime]:
+    # An hour back by default, so that a clock that is a little behind does not refuse a fresh certificate.
+    start = not_before or datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    return start, not_after or start + datetime.timedelta(days=days)
+
+
+def make_authority(
+    common_name: str,
+    organisation: str,
+    *,
+    algorithm: str = "es256",
+    days: float = 3650,
+    not_before: datetime.datetime | None = None,
+    not_after: datetime.datetime | None = None,
+    issuer: Authority | None = None,
+) -> Authority:
+    """A root (or, with ``issuer``, an intermediate) that may sign leaves."""
+    key = generate_key(algorithm)
+    subject = _name(common_name, organisation)
+    start, end = _window(not_before, days, not_after)
+    signer = issuer or Authority(key, None)  # type: ignore[arg-type]
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(True, None), critical=True)
+        .add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+    if issuer:
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False
+        )
+    return Authority(key, builder.sign(signer.key, _digest(signer.key, algorithm)))
+
+
+def make_leaf(
+    authority: Authority,
+    common_name: str,
+    organisation: str,
+    *,
+    algorithm: str = "es256",
+    days: float = 365,
+    not_before: datetime.datetime | None = None,
+    not_after: datetime.datetime | None = None,
+    ekus: Sequence[str] = (EMAIL_PROTECTION, CLAIM_SIGNING),
+    eku_critical: bool = False,
+    is_ca: bool = False,
+    usage: Sequence[str] = ("digital_signature",),
+    key_identifiers: bool = True,
+    include_issuer: bool = True,
+    extra: Sequence[tuple[x509.ExtensionType, bool]] = (),
+) -> Leaf:
+    """A signing certificate; the defaults are the ones that validate, each argument is one way to get it wrong."""
+    key = generate_key(algorithm)
+    start, end = _window(not_before, days, not_after)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(_name(common_name, organisation))
+        .issuer_name(authority.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
+    )
+    if usage:
+        builder = builder.add_extension(_usage(*usage), critical=True)
+    if ekus:
+        purposes = x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in ekus])
+        builder = builder.add_extension(purposes, critical=eku_critical)
+    if key_identifiers:
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False
+        )
+    for extension, critical in extra:
+        builder = builder.add_extension(extension, critical=critical)
+    certificate = builder.sign(authority.key, _digest(authority.key))
+    chain = (certificate, authority.certificate) if include_issuer else (certificate,)
+    return Leaf(key, chain, algorithm)
+
+
+def make_request(key: PrivateKey, common_name: str, organisation: str, algorithm: str = "es256") -> str:
+    """A signing request (PEM) that asks a certificate authority for the extensions a claim signer needs."""
+    builder = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(_name(common_name, organisation))
+        .add_extension(x509.BasicConstraints(False, None), critical=True)
+        .add_extension(_usage("digital_signature"), critical=True)
+        .add_extension(
+            x509.ExtendedKeyUsage([x509.ObjectIdentifier(EMAIL_PROTECTION), x509.ObjectIdentifier(CLAIM_SIGNING)]),
+            critical=False,
+        )
+    )
+    return builder.sign(key, _digest(key, algorithm)).public_bytes(serialization.Encoding.PEM).decode()

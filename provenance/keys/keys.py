@@ -1,0 +1,275 @@
+"""Signing keys on disk: the development chain made on first use, named keys, renewal, and what expires when.
+
+The development chain is made on this computer for this user, is never shipped, and proves nothing about who signed: its
+certificates say so in their names. Its root's private key is thrown away once the leaf is signed, so nothing else can ever
+be issued under it. Key files are 0600, one PEM file each: private key, leaf, issuer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from gioconda_core.errors import CredentialError, UsageError
+from gioconda_core.files import atomic_path, refuse_overwrite
+from provenance.keys import certificates
+from provenance.keys.certificates import Leaf
+
+__all__ = [
+    "DEVELOPMENT",
+    "KeyFile",
+    "algorithm_of",
+    "development",
+    "development_roots",
+    "home",
+    "is_development",
+    "key_path",
+    "make",
+    "make_with_request",
+    "parse",
+    "renew",
+    "show",
+]
+
+DEVELOPMENT = "development"
+DEVELOPMENT_NAME = "Gioconda development key"
+DEVELOPMENT_ORGANISATION = "Gioconda development: proves nothing about who signed"  # X.520 allows 64 characters
+DEVELOPMENT_DAYS = 5 * 365  # long: without a timestamp, everything signed turns invalid the day the leaf expires
+RENEW_BEFORE = datetime.timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class KeyFile:
+    """A key on disk, described without its secret. days_left is negative once it has expired."""
+
+    name: str
+    path: str
+    algorithm: str
+    subject: str
+    issuer: str
+    fingerprint: str
+    not_before: str
+    not_after: str
+    days_left: int
+    ekus: tuple[str, ...]
+    development: bool
+
+
+def home() -> Path:
+    """Where keys and trust lists live: the user's configuration folder, or ``GIOCONDA_HOME``."""
+    from gioconda_core import config
+
+    return config.home()
+
+
+def key_path(name: str) -> Path:
+    """The file of a named key."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise UsageError("not a name for a key", where=name[:80], hint="letters, digits, dot, dash and underscore")
+    return home() / "keys" / f"{name}.pem"
+
+
+def algorithm_of(key: object) -> str:
+    """The COSE algorithm that fits a private or public key."""
+    if isinstance(key, (ed25519.Ed25519PrivateKey, ed25519.Ed25519PublicKey)):
+        return "ed25519"
+    if isinstance(key, (rsa.RSAPrivateKey, rsa.RSAPublicKey)):
+        return "ps256"
+    if isinstance(key, (ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey)):
+        names = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
+        with contextlib.suppress(KeyError):
+            return names[key.curve.name]
+    raise CredentialError("this kind of key cannot sign claims", hint="use P-256, P-384, P-521, RSA or Ed25519")
+
+
+def parse(text: bytes, where: str, password: bytes | None = None) -> Leaf:
+    """A key file's contents: one private key and its chain, leaf first.
+
+    Raises
+    ------
+    CredentialError
+        No key, no certificate, or the first certificate is not the key's.
+    """
+    chain = certificates.certificates_in(text)
+    start = text.find(b"-----BEGIN")
+    while start >= 0 and b"PRIVATE KEY" not in text[start : text.find(b"\n", start)]:
+        start = text.find(b"-----BEGIN", start + 1)
+    if start < 0:
+        raise CredentialError("no private key in it", where=where, hint="PEM: private key, then leaf, then issuers")
+    stop = text.find(b"-----END", start)
+    stop = text.find(b"\n", stop) + 1 or len(text)
+    try:
+        key = serialization.load_pem_private_key(text[start:stop], password)
+    except (ValueError, TypeError) as error:
+        raise CredentialError(f"the private key cannot be read: {error}", where=where) from error
+    if not chain:
+        raise CredentialError("no certificate in it", where=where, hint="append the leaf's PEM, then its issuers'")
+    public = serialization.PublicFormat.SubjectPublicKeyInfo
+    if key.public_key().public_bytes(serialization.Encoding.DER, public) != chain[0].public_key().public_bytes(
+        serialization.Encoding.DER, public
+    ):
+        raise CredentialError("the first certificate is not this key's", where=where, hint="leaf first, then issuers")
+    return Leaf(key, tuple(chain), algorithm_of(key))  # type: ignore[arg-type]
+
+
+def _write(path: Path, leaf: Leaf) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with atomic_path(path, mode=0o600) as temporary:  # mkstemp made it 0600 before a byte of the key is in it
+        temporary.write_text(leaf.key_pem + leaf.chain_pem, encoding="ascii")
+
+
+def _issue(name: str, organisation: str, algorithm: str, days: float) -> Leaf:
+    authority = certificates.make_authority(f"{name} root", organisation, days=days + 1)
+    return certificates.make_leaf(authority, name, organisation, algorithm=algorithm, days=days)
+
+
+def _days_left(certificate: x509.Certificate) -> datetime.timedelta:
+    return certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+
+
+def development() -> Path:
+    """The development key's file, made on first use and renewed in its last 30 days. Safe to call from many processes."""
+    path = key_path(DEVELOPMENT)
+    if path.exists() and _days_left(parse(path.read_bytes(), str(path)).chain[0]) > RENEW_BEFORE:
+        return path
+    leaf = _issue(DEVELOPMENT_NAME, DEVELOPMENT_ORGANISATION, "es256", DEVELOPMENT_DAYS)
+    roots = home() / "keys" / "development-roots.pem"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # One winner among many processes: an exclusive lock around "still needed? then write both files".
+    with _lock(path.parent / ".development.lock"):
+        if path.exists() and _days_left(parse(path.read_bytes(), str(path)).chain[0]) > RENEW_BEFORE:
+            return path
+        known = roots.read_text(encoding="ascii") if roots.exists() else ""
+        with atomic_path(roots, mode=0o600) as temporary:  # older roots stay, so that what they signed still verifies
+            temporary.write_text(known + certificates.pem(leaf.chain[-1]), encoding="ascii")
+        _write(path, leaf)
+    return path
+
+
+@contextlib.contextmanager
+def _lock(path: Path):  # type: ignore[no-untyped-def]
+    with open(path, "a", encoding="ascii") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except ImportError:  # Windows: the atomic rename still leaves one whole file; two first runs may race
+            pass
+        yield
+
+
+def development_roots() -> str:
+    """PEM of every development root this user ever had; empty when none was made."""
+    path = home() / "keys" / "development-roots.pem"
+    return path.read_text(encoding="ascii") if path.exists() else ""
+
+
+def is_development(certificate: x509.Certificate) -> bool:
+    """Whether a certificate calls itself a Gioconda development certificate, whoever's it is."""
+    return DEVELOPMENT_ORGANISATION in certificate.subject.rfc4514_string()
+
+
+def make(name: str, organisation: str, *, algorithm: str = "es256", days: float = 365, force: bool = False) -> Path:
+    """Make a named key with a self-made root; others must be given the root (the chain's last certificate) to trust it."""
+    path = key_path(name)
+    if name == DEVELOPMENT:
+        raise UsageError("this key makes itself", where=name, hint="choose another name")
+    refuse_overwrite(path, force)
+    _write(path, _issue(name, organisation, algorithm, days))
+    return path
+
+
+def make_with_request(
+    name: str, organisation: str, *, algorithm: str = "es256", force: bool = False
+) -> tuple[Path, str]:
+    """Make a key and a signing request for a certificate authority. Append the chain it returns to the key's file."""
+    path = key_path(name)
+    refuse_overwrite(path, force)
+    key = certificates.generate_key(algorithm)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with atomic_path(path, mode=0o600) as temporary:
+        temporary.write_text(certificates.key_pem(key), encoding="ascii")
+    return path, certificates.make_request(key, name, organisation, algorithm)
+
+
+def renew(name: str, *, days: float | None = None) -> Path:
+    """Replace a self-made key by a new one of the same subject and algorithm; the old file is kept, marked with its end.
+
+    Raises
+    ------
+    CredentialError
+        Somebody else issued it: only they can renew it.
+    """
+    path = key_path(name)
+    old = load(name)
+    leaf = old.chain[0]
+    if name != DEVELOPMENT and old.chain[-1].issuer != old.chain[-1].subject:
+        raise CredentialError("issued by somebody else", where=str(path), hint="ask the issuer for a new certificate")
+    ended = leaf.not_valid_after_utc.strftime("%Y%m%d")
+    kept = path.with_name(f"{path.stem}-until-{ended}-{certificates.fingerprint(leaf)[:8]}.pem")
+    os.replace(path, kept)
+    if name == DEVELOPMENT:
+        return development()
+    span = days or (leaf.not_valid_after_utc - leaf.not_valid_before_utc).days
+    organisation = _attribute(leaf, x509.NameOID.ORGANIZATION_NAME)
+    _write(path, _issue(name, organisation, old.algorithm, span))
+    return path
+
+
+def load(name: str) -> Leaf:
+    """A named key with its chain."""
+    path = key_path(name)
+    if not path.exists():
+        raise CredentialError("no such key", where=name, hint="gioconda provenance keys show lists them")
+    return parse(path.read_bytes(), str(path))
+
+
+def _attribute(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
+    values = certificate.subject.get_attributes_for_oid(oid)
+    return str(values[0].value) if values else ""
+
+
+def describe(certificate: x509.Certificate, *, name: str, path: str, algorithm: str) -> KeyFile:
+    """What a certificate says, for ``keys show`` and the expiry forecast."""
+    try:
+        ekus = tuple(
+            oid.dotted_string for oid in certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        )
+    except (x509.ExtensionNotFound, ValueError):
+        ekus = ()
+    return KeyFile(
+        name=name,
+        path=path,
+        algorithm=algorithm,
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        fingerprint=certificates.fingerprint(certificate),
+        not_before=certificate.not_valid_before_utc.isoformat(),
+        not_after=certificate.not_valid_after_utc.isoformat(),
+        days_left=_days_left(certificate).days,
+        ekus=ekus,
+        development=is_development(certificate),
+    )
+
+
+def show() -> list[KeyFile]:
+    """Every key in the folder, by name; a file that holds only a key (its request is with an authority) is described too."""
+    found = []
+    for path in sorted((home() / "keys").glob("*.pem")):
+        if path.name == "development-roots.pem":
+            continue
+        try:
+            leaf = parse(path.read_bytes(), str(path))
+        except CredentialError as error:
+            found.append(KeyFile(path.stem, str(path), "?", error.what, "", "", "", "", 0, (), False))
+            continue
+        found.append(describe(leaf.chain[0], name=path.stem, path=str(path), algorithm=leaf.algorithm))
+    return found

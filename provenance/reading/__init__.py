@@ -1,0 +1,1 @@
+"""Reading Content Credentials: from a file to a state, codes and sentences."""

@@ -1,0 +1,118 @@
+"""One verdict as plain lines or as a JSON document (schema ``gioconda.provenance/1``), for the commands and for logs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gioconda_core.types import IngredientNode, Provenance, ProvenanceState
+from provenance.reading.rules import TOLERATED
+
+__all__ = ["SCHEMA", "STATES", "document", "lines"]
+
+SCHEMA = "gioconda.provenance/1"
+
+STATES = {
+    ProvenanceState.ABSENT: "no Content Credentials were found; this says nothing either way",
+    ProvenanceState.UNREADABLE: "no verdict",
+    ProvenanceState.INVALID: "Content Credentials are there and do not validate",
+    ProvenanceState.VALID: "unchanged since signing; who signed is not established by a trust list",
+    ProvenanceState.TRUSTED: "unchanged since signing, by a signer on a trust list; not a statement that the scene happened",
+}
+
+
+def document(path: str, found: Provenance) -> dict[str, Any]:
+    """Everything in the verdict, JSON-able; thumbnails are given by their size only."""
+    body = {key: value for key, value in dataclasses.asdict(found).items() if key != "ingredients"}
+    body["state"] = str(found.state)
+    return {"schema": SCHEMA, "path": path, **body, "ingredients": [_node(node) for node in found.ingredients]}
+
+
+def _node(node: IngredientNode) -> dict[str, Any]:
+    return {
+        "title": node.title,
+        "relationship": node.relationship,
+        "format": node.format,
+        "signer": node.signer,
+        "failures": [dataclasses.asdict(code) for code in node.failures],
+        "thumbnail_bytes": len(node.thumbnail) if node.thumbnail else 0,
+        "children": [_node(child) for child in node.children],
+    }
+
+
+def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
+    """What a person needs, one fact a line, the most important first."""
+    reason = f": {found.reason}" if found.reason else ""
+    yield f"{found.state}: {STATES[found.state]}{reason}"
+    if found.state == ProvenanceState.ABSENT:
+        return
+    if found.signer:
+        yield f"signer: {found.signer} (the name is the certificate's own; sha256 {found.signer_fingerprint})"
+    if found.development_key:
+        yield "signed with a Gioconda development key: it proves nothing about who signed"
+    if found.trust_list:
+        yield f"trust list: {found.trust_list}"
+    elif found.state in (ProvenanceState.VALID, ProvenanceState.INVALID):
+        yield f"trust lists looked through: {', '.join(found.trust_lists) or 'none'}"
+    if found.signed_at:
+        kind = "by a trusted timestamp" if found.timestamped else "as the timestamp states, not trusted"
+        yield f"signed at: {found.signed_at} ({kind})"
+    if found.expires_at:
+        after = (
+            "stays valid after, by its timestamp" if found.timestamped else "turns invalid then: no trusted timestamp"
+        )
+        yield f"certificate until: {found.expires_at} ({after})"
+    if found.claim_generator:
+        yield f"made with: {found.claim_generator}"
+    if found.says_ai:
+        yield "the credential itself says that a trained model made it, or part of it"
+    for action in found.actions:
+        yield f"action: {_action(action)}"
+    for source in found.source_types:
+        yield f"source type: {source}"
+    for identity in found.identities:
+        vouched = f"vouched for by {', '.join(identity['lists'])}" if identity["trusted"] else "not established"
+        roles = "".join(f", {role}" for role in _listed(identity["roles"]))
+        yield f"identity: {identity['name']}{roles} ({vouched})"
+    if found.label:
+        yield f"label: {found.label.get('label', '?')}, {found.label.get('task', '?')}, {found.label.get('generator', '?')}"
+    for binding in found.soft_bindings:
+        values = [str(block.get("value")) for block in _listed(binding.get("blocks")) if isinstance(block, Mapping)]
+        yield f"mark in the pixels, if it survived: {', '.join(values) or '?'} ({binding.get('alg', '?')})"
+    for uri in found.redacted:
+        yield f"taken out: {uri}"
+    for node in found.ingredients:
+        yield from _tree(node, 0)
+    for code in found.codes:
+        if every_code or code.kind in ("failure", "policy"):
+            where = f" [{code.where}]" if code.where else ""
+            kind = "note" if code.code in TOLERATED else code.kind
+            yield f"{kind}: {code.code}: {code.sentence}{where}"
+    if found.sidecar:
+        yield "read from a sidecar (.c2pa) beside the file"
+    yield f"read with: {found.sdk}"
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []  # the manifest's author chose its type
+
+
+def _action(action: Mapping[str, Any]) -> str:
+    """``c2pa.edited, with Studio 3, on 2026-05-01: what was done``, as far as it is told."""
+    agent = action.get("softwareAgent")
+    if isinstance(agent, Mapping):
+        agent = " ".join(str(agent[key]) for key in ("name", "version") if agent.get(key))
+    said = str(action.get("action", "?"))
+    said += f", with {agent}" if agent else ""
+    said += f", on {action['when']}" if action.get("when") else ""
+    said += f": {action['description']}" if action.get("description") else ""
+    return said if action.get("created") else f"{said} (reported, not stated by the signer)"
+
+
+def _tree(node: IngredientNode, depth: int) -> Iterator[str]:
+    by = f", signed by {node.signer}" if node.signer else ""
+    broken = f", did not validate: {', '.join(code.code for code in node.failures)}" if node.failures else ""
+    yield f"{'  ' * depth}ingredient: {node.title or '(untitled)'} ({node.relationship}{by}{broken})"
+    for child in node.children:
+        yield from _tree(child, depth + 1)

@@ -1,0 +1,171 @@
+"""The ingredients of a credential as a tree, walked from the active manifest, with the failures that the top does not mention.
+
+An edit of a tampered parent is Trusted with no failure at the top: what was found when the parent was taken in is written
+beside the ingredient, and only there. Cycles, depth and size are bounded; the manifests are the attacker's.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gioconda_core.types import Code, IngredientNode
+from provenance import codes, sanitise
+from provenance.reading import rules
+
+if TYPE_CHECKING:
+    from provenance.reading.open import Opened
+
+__all__ = ["tree"]
+
+DEPTH = 16
+NODES = 400
+THUMBNAIL_BYTES = 300_000
+_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+FAILURE = "gioconda.ingredient.failure"
+UNREAD = "gioconda.ingredient.unread"
+UNSIGNED_PARENT = "gioconda.ingredient.unsignedParent"
+UNREFERENCED = "gioconda.manifest.unreferenced"
+
+
+def tree(found: Opened, *, thumbnails: bool = True) -> tuple[tuple[IngredientNode, ...], list[Code], tuple[str, ...]]:
+    """(ingredients, flags, source types of the pixels' ancestors) of the active manifest.
+
+    An edit or an update of generated media is still generated media: parents and components hand their source types on,
+    mere inputs (a face, a driver) do not.
+    """
+    walk = _Walk(found, thumbnails)
+    nodes = walk.children(found.active, 0, (str(found.document.get("active_manifest")),))
+    flags = list(dict.fromkeys(walk.flags))
+    everything = set(found.document.get("manifests") or {})
+    if everything - walk.seen - {str(found.document.get("active_manifest"))}:
+        flags.append(codes.told(UNREFERENCED))
+    return nodes, flags, tuple(dict.fromkeys(walk.sources))
+
+
+def _failures(block: Any) -> list[Code]:
+    """Failures in an ingredient's recorded results, from its new form or its old one."""
+    if not isinstance(block, Mapping):
+        return []
+    listed = block.get("failure")
+    # What is tolerated says nothing about the bytes: not a failure to flag.
+    return [
+        codes.reported(item, "failure")
+        for item in (listed if isinstance(listed, list) else [])
+        if isinstance(item, Mapping) and str(item.get("code")) not in {"", *rules.TOLERATED}
+    ]
+
+
+class _Walk:
+    def __init__(self, found: Opened, thumbnails: bool) -> None:
+        self.found = found
+        self.thumbnails = thumbnails
+        self.left = NODES
+        self.flags: list[Code] = []
+        self.sources: list[str] = []
+        self.seen: set[str] = set()
+        self.deltas = self._deltas()
+
+    def _deltas(self) -> dict[str, list[Code]]:
+        """What the SDK finds wrong with an ingredient now, by the last part of its assertion's URI (manifest/assertion)."""
+        results = self.found.document.get("validation_results")
+        listed = results.get("ingredientDeltas") if isinstance(results, Mapping) else None
+        made: dict[str, list[Code]] = {}
+        for item in listed if isinstance(listed, list) else []:
+            if isinstance(item, Mapping):
+                key = _tail(str(item.get("ingredientAssertionURI", "")))
+                made.setdefault(key, []).extend(_failures(item.get("validationDeltas")))
+        return made
+
+    def children(
+        self, manifest: Mapping[str, Any], depth: int, path: tuple[str, ...], pixels: bool = True
+    ) -> tuple[IngredientNode, ...]:
+        listed = manifest.get("ingredients")
+        if not isinstance(listed, list):
+            return ()
+        nodes = []
+        for item in listed:
+            if self.left <= 0 or depth >= DEPTH:
+                self.flags.append(codes.told(UNREAD))  # or a broken one could be put behind many sound ones
+                break
+            if isinstance(item, Mapping):
+                self.left -= 1
+                nodes.append(self.node(item, depth, path, pixels))
+        return tuple(nodes)
+
+    def node(self, item: Mapping[str, Any], depth: int, path: tuple[str, ...], pixels: bool) -> IngredientNode:
+        label = str(item.get("active_manifest") or "")
+        manifests = self.found.document.get("manifests")
+        manifest = manifests.get(label) if isinstance(manifests, Mapping) else None
+        own = manifest.get("title") if isinstance(manifest, Mapping) else None
+        title = sanitise.text(item.get("title") or own or "", 200)  # an update's parent has a title only of its own
+        results = item.get("validation_results")
+        failures = _failures(results.get("activeManifest")) if isinstance(results, Mapping) else []
+        for delta in (results.get("ingredientDeltas") or []) if isinstance(results, Mapping) else []:
+            failures += _failures(delta.get("validationDeltas")) if isinstance(delta, Mapping) else []
+        old = item.get("validation_status")
+        failures += _failures({"failure": old}) if isinstance(old, list) else []
+        failures += self.deltas.get(f"{path[-1]}/{item.get('label', '')}", [])
+        failures = list(dict.fromkeys(failures))
+        if failures:
+            self.flags.append(codes.told(FAILURE, where=title))
+        relationship = str(item.get("relationship") or "")
+        if relationship == "parentOf" and not label:
+            self.flags.append(codes.told(UNSIGNED_PARENT, where=title))
+        children: tuple[IngredientNode, ...] = ()
+        if isinstance(manifest, Mapping) and label not in path:
+            self.seen.add(label)
+            pixels = pixels and relationship in ("parentOf", "componentOf")
+            if pixels:
+                types = [action.get("digitalSourceType") for action, _ in rules.actions_of(manifest)]
+                self.sources += [sanitise.text(item) for item in types if isinstance(item, str)]
+            children = self.children(manifest, depth + 1, (*path, label), pixels)
+        return IngredientNode(
+            title=title,
+            relationship=sanitise.text(relationship, 40),
+            format=sanitise.text(item.get("format", ""), 80),
+            signer=self.signer(manifest),
+            failures=tuple(failures),
+            thumbnail=self.thumbnail(item.get("thumbnail")),
+            children=children,
+        )
+
+    def signer(self, manifest: object) -> str | None:
+        info = manifest.get("signature_info") if isinstance(manifest, Mapping) else None
+        if not isinstance(info, Mapping):
+            return None
+        names = [str(info[key]) for key in ("common_name", "issuer") if info.get(key)]
+        return sanitise.text(", ".join(dict.fromkeys(names)), 200) or None
+
+    def thumbnail(self, reference: object) -> bytes | None:
+        """The picture's bytes when it is a JPEG or PNG of a bearable size."""
+        uri = reference.get("identifier") if isinstance(reference, Mapping) else None
+        if not self.thumbnails or not isinstance(uri, str):
+            return None
+        buffer = _Capped(THUMBNAIL_BYTES)
+        try:
+            self.found.reader.resource_to_stream(uri, buffer)
+        except Exception:  # too large, not there, not a resource: a picture less
+            return None
+        data = buffer.getvalue()
+        return data if data.startswith(_PICTURES) else None
+
+
+class _Capped(io.BytesIO):
+    """A buffer that refuses to grow past its cap."""
+
+    def __init__(self, cap: int) -> None:
+        super().__init__()
+        self.cap = cap
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self.cap:
+            raise ValueError("larger than allowed")
+        return super().write(data)
+
+
+def _tail(uri: str) -> str:
+    """``self#jumbf=/c2pa/MANIFEST/c2pa.assertions/LABEL`` → ``MANIFEST/LABEL``."""
+    parts = uri.split("/")
+    return f"{parts[-3]}/{parts[-1]}" if len(parts) >= 3 else uri

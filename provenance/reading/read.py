@@ -1,0 +1,92 @@
+"""Read what a file's Content Credentials say, offline unless asked otherwise, and judge it by our policy.
+
+Covered: embedded manifests, sidecars, references to manifests elsewhere (named, fetched only when asked), ingredients as a
+tree, identity statements, fragments of DASH media. What the hashes do not cover is written in :mod:`provenance.reading.open`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gioconda_core.errors import CredentialError
+from gioconda_core.types import Code, Provenance
+from provenance import codes, sanitise
+from provenance.reading import rules
+from provenance.reading.open import NOT_FETCHED, Opened, opened
+from provenance.reading.verdict import judge
+from provenance.trust.lists import Trust
+from provenance.trust.lists import load as load_trust
+
+__all__ = ["read"]
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    trust: Trust | None = None,
+    online: bool = False,
+    fragments: Iterable[str | os.PathLike[str]] = (),
+    manifest: bytes | None = None,
+    thumbnails: bool = True,
+) -> Provenance:
+    """What a file's Content Credentials say, judged by our policy; all strings are made safe to show.
+
+    Parameters
+    ----------
+    path : the media file; its sidecar is found by itself.
+    trust : the lists to judge by; those of the store when None. The development root is on none unless asked for.
+    online : fetch a manifest kept elsewhere and ask whether the certificate was revoked, within limits; otherwise nothing
+        leaves this computer.
+    fragments : the further segments of a fragmented MP4.
+    manifest : a store to validate the file against instead of its sidecar.
+    thumbnails : whether to take the ingredients' pictures out.
+
+    Raises
+    ------
+    MediaError
+        The file cannot be opened at all. A damaged or unsupported file is a state, not an error.
+    """
+    lists = load_trust() if trust is None else trust
+    with opened(path, lists.anchors, manifest=manifest, fragments=fragments) as found:
+        if isinstance(found, Opened):
+            extra = _revocation(found, lists) if online else ()
+            return judge(found, lists, extra=extra, thumbnails=thumbnails)
+    if not online or found.reason != NOT_FETCHED or manifest is not None:
+        return found
+    return _fetched(path, found, lists, fragments, thumbnails)
+
+
+def _revocation(found: Opened, trust: Trust) -> tuple[Code, ...]:
+    from provenance.trust import online
+
+    chain = found.chain()
+    if chain:
+        # Chains often leave the issuer out because it is the anchor itself: then the lists have it.
+        anchor = rules.anchor_of(chain[:1], [anchor for item in trust.lists for anchor in item.anchors])
+        if len(chain) == 1 and anchor is not None:
+            chain = [chain[0], anchor]
+    said = online.revocation(chain)
+    return (said,) if said else ()
+
+
+def _fetched(
+    path: str | os.PathLike[str],
+    found: Provenance,
+    trust: Trust,
+    fragments: Iterable[str | os.PathLike[str]],
+    thumbnails: bool,
+) -> Provenance:
+    """Read again with the manifest the file only points to; the first answer, with why not, when it cannot be fetched."""
+    from provenance.trust import online
+
+    try:
+        store = online.fetch(found.codes[0].where)
+    except CredentialError as error:
+        refused = codes.told("gioconda.remote.refused", where=sanitise.text(error))
+        return replace(found, codes=(*found.codes, refused))
+    with opened(path, trust.anchors, manifest=store, fragments=fragments) as again:
+        if isinstance(again, Opened):
+            return judge(again, trust, extra=_revocation(again, trust), thumbnails=thumbnails)
+    return again

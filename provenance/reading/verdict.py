@@ -1,0 +1,219 @@
+"""From what the SDK found to what we say: our states, our codes, the signer, the claims, the ingredients."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cryptography import x509
+
+from gioconda_core.types import Code, Provenance, ProvenanceState
+from provenance import codes, sanitise
+from provenance.keys import certificates, keys
+from provenance.reading import ingredients, rules
+from provenance.reading.open import Opened, unreadable
+from provenance.sdk import engine
+from provenance.trust.lists import Trust, TrustList
+from provenance.vocabulary import AI_SOURCE_TYPES, LABEL, SOFT_BINDING
+
+__all__ = ["judge"]
+
+_KINDS = (("success", "success"), ("informational", "informational"), ("failure", "failure"))
+
+
+def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails: bool = True) -> Provenance:
+    """Turn what the SDK found into our states and codes."""
+    document, active = found.document, found.active
+    results = document.get("validation_results")
+    top = results.get("activeManifest") if isinstance(results, Mapping) else None
+    if not active or not isinstance(top, Mapping):
+        return unreadable("the SDK gives no findings", codes.told("gioconda.state.contradiction"))
+    listed = [codes.reported(item, kind) for key, kind in _KINDS for item in _list(top.get(key))]
+    extra = list(extra)
+    if extra:  # asked online: what the SDK says about not having asked no longer holds
+        listed = [code for code in listed if code.code != "signingCredential.ocsp.skipped"] + extra
+    chain = found.chain()
+    signature = active.get("signature_info")
+    signature = signature if isinstance(signature, Mapping) else {}
+    uri = results.get("trustListUri") if isinstance(results, Mapping) else None
+    said = rules.succeeded(document)
+    matched = rules.list_of(chain, trust, "manifest") if "signingCredential.trusted" in said and chain else None
+    stamped = {"timeStamp.validated", "timeStamp.trusted"} <= said
+    broken: list[rules.Finding] = []
+    if stamped:
+        clock = found.clock()
+        if not clock or rules.list_of(clock, trust, "tsa") is None:
+            broken.append(rules.Finding("gioconda.timestamp.otherList", None))
+            stamped = False
+    signed_at = _time(signature.get("time")) if stamped else None
+    broken += rules.findings(active, chain, trust, matched, signed_at)
+    if "signingCredential.trusted" in said and matched is None:
+        broken.append(rules.Finding("gioconda.anchor.otherList", ProvenanceState.VALID))
+    if any(code.kind == "failure" for code in extra):
+        broken.append(rules.Finding("gioconda.signer.revokedByIssuer", ProvenanceState.INVALID))
+    state = rules.decide(document, broken)
+    if state is None or (state == ProvenanceState.TRUSTED and trust.named(uri) is None):
+        told = codes.told("gioconda.state.contradiction")
+        return unreadable("the SDK's state contradicts its findings", *listed, told)
+    tree, flags, inherited = ingredients.tree(found, thumbnails=thumbnails)
+    development = bool(chain) and keys.is_development(chain[0])
+    ours = [finding.as_code() for finding in broken] + flags
+    if development:
+        ours.append(codes.told("gioconda.signer.development"))
+    actions, sources = _actions(active)
+    sources = tuple(dict.fromkeys((*sources, *inherited)))
+    return Provenance(
+        state,
+        signer=_signer(chain, signature),
+        signer_fingerprint=certificates.fingerprint(chain[0]) if chain else None,
+        signed_at=_iso(signature.get("time")),
+        timestamped=stamped,
+        expires_at=chain[0].not_valid_after_utc.isoformat() if chain else None,
+        claim_generator=_generator(active),
+        actions=actions,
+        source_types=sources,
+        says_ai=any(source in AI_SOURCE_TYPES for source in sources),
+        development_key=development,
+        label=_label(active),
+        ingredients=tree,
+        codes=tuple(listed + _once(ours)),
+        trust_list=_list_name(matched) if matched and state == ProvenanceState.TRUSTED else None,
+        trust_list_date=matched.date if matched and state == ProvenanceState.TRUSTED else None,
+        trust_lists=tuple(f"{item.kind}: {_list_name(item)}" for item in trust.lists),
+        sidecar=found.sidecar,
+        sdk=engine.sdk(),
+        manifest_count=len(document["manifests"]),
+        soft_bindings=_soft_bindings(active),
+        identities=_identities(found, listed, trust),
+        redacted=_redacted(active),
+    )
+
+
+def _list(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _once(found: Iterable[Code]) -> list[Code]:
+    return list(dict.fromkeys(found))
+
+
+def _list_name(item: TrustList) -> str:
+    return f"{item.name} ({item.date}, sha256 {item.sha256[:12]}…)"
+
+
+def _time(value: object) -> datetime.datetime | None:
+    try:
+        parsed = datetime.datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.UTC)
+
+
+def _iso(value: object) -> str | None:
+    parsed = _time(value)
+    return parsed.isoformat() if parsed else None
+
+
+def _signer(chain: list[x509.Certificate], signature: Mapping[str, Any]) -> str | None:
+    """Common name and organisation as the certificate states them; the name alone proves nothing."""
+    parts: list[str] = []
+    if chain:
+        for oid in (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME):
+            parts += [str(item.value) for item in chain[0].subject.get_attributes_for_oid(oid)][:1]
+    else:
+        parts = [str(signature[key]) for key in ("common_name", "issuer") if signature.get(key)]
+    return sanitise.text(", ".join(dict.fromkeys(parts)), 200) or None
+
+
+def _generator(active: Mapping[str, Any]) -> str | None:
+    names = [
+        f"{item.get('name', '')} {item.get('version', '')}".strip()
+        for item in _list(active.get("claim_generator_info"))
+    ]
+    said = ", ".join(name for name in names if name) or str(active.get("claim_generator") or "")
+    return sanitise.text(said, 200) or None
+
+
+def _actions(active: Mapping[str, Any]) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]:
+    listed, sources = [], []
+    for action, created in rules.actions_of(active):
+        listed.append({**sanitise.plain(action), "created": created})
+        if isinstance(action.get("digitalSourceType"), str):
+            sources.append(action["digitalSourceType"])
+    return tuple(listed[:200]), tuple(dict.fromkeys(sanitise.text(source) for source in sources))
+
+
+def _named(active: Mapping[str, Any], label: str) -> list[Mapping[str, Any]]:
+    return [item for item in _list(active.get("assertions")) if str(item.get("label")).split("__", 1)[0] == label]
+
+
+def _label(active: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The label, when exactly one is there and the signer states it."""
+    found = _named(active, LABEL)
+    if len(found) != 1 or found[0].get("created") is not True or not isinstance(found[0].get("data"), Mapping):
+        return None
+    label: Mapping[str, Any] = sanitise.plain(found[0]["data"])
+    return label
+
+
+def _soft_bindings(active: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    found = [item.get("data") for item in _named(active, SOFT_BINDING)]
+    return tuple(sanitise.plain(data) for data in found[:20] if isinstance(data, Mapping))
+
+
+def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mapping[str, Any], ...]:
+    """CAWG identity statements: who is named, in which role, and whether an identity list vouches for it."""
+    found = []
+    for item in _list(opened.active.get("assertions")):
+        label = str(item.get("label"))
+        data = item.get("data")
+        if not label.startswith("cawg.identity") or not isinstance(data, Mapping):
+            continue
+        about = [code for code in listed if code.where.endswith(f"/{label}")]
+        vouched = [
+            code for code in about if code.kind == "success" and code.code.endswith((".trusted", "credential_valid"))
+        ]
+        failed = [code.code for code in about if code.kind == "failure"]
+        aggregated = isinstance(data.get("c2paAsset"), Mapping)  # an aggregator's credential has a shape of its own
+        said = data.get("c2paAsset" if aggregated else "signer_payload")
+        said = said if isinstance(said, Mapping) else {}
+        if aggregated:
+            names = [
+                str(item.get("name") or item.get("username") or "") for item in _list(data.get("verifiedIdentities"))
+            ]
+            issuer = str(data.get("issuer") or "").split("#", 1)[0]
+            # The SDK asks who the issuer is only once the issuer's signature holds; whom to believe is the lists' to say.
+            if any(code.code == "cawg.ica.untrusted_issuer" for code in about):
+                vouched = about
+            lists = [entry.name for entry in trust.lists if issuer in entry.issuers]
+        else:
+            info = data.get("signature_info")
+            info = info if isinstance(info, Mapping) else {}
+            names = [str(info[key]) for key in ("common_name", "issuer") if info.get(key)]
+            issuer = ""
+            chain = opened.identity(label)
+            entry = rules.list_of(chain, trust, "cawg") if chain else None
+            lists = [entry.name] if entry else []
+        trusted = bool(vouched and lists) and not failed
+        found.append(
+            {
+                "name": sanitise.text(", ".join(dict.fromkeys(filter(None, names))), 200),
+                "roles": sanitise.plain(said.get("role") or []),
+                "kind": sanitise.text(said.get("sig_type", ""), 60),
+                "issuer": sanitise.text(issuer, 300),
+                "trusted": trusted,
+                "failures": failed,
+                "lists": lists if trusted else [],
+            }
+        )
+    return tuple(found[:20])
+
+
+def _redacted(active: Mapping[str, Any]) -> tuple[str, ...]:
+    uris = [
+        (action.get("parameters") or {}).get("redacted") if isinstance(action.get("parameters"), Mapping) else None
+        for action, _ in rules.actions_of(active)
+        if action.get("action") == "c2pa.redacted"
+    ]
+    return tuple(sanitise.text(uri, 300) for uri in uris if uri)

@@ -1,0 +1,1 @@
+"""Signing: what is claimed, who signs, and how the signed file is written."""

@@ -1,0 +1,345 @@
+"""What a file will say of itself: typed claims, read from Python or TOML, turned into the SDK's manifest definition.
+
+A :class:`Credential` is anything one may attest (a photograph edited, a clip generated, an update that only adds a statement).
+A generated clip's :class:`gioconda_core.types.Claim` becomes one with :func:`of_synthesis`.
+
+Measured facts this module exists for: JSON assertions default to *gathered*, so each of ours says ``created``; unsigned
+ingredients carry no hash of their bytes, so we record sha256 ourselves; integers above 2^63−1 are refused, so seeds are strings.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from gioconda_core.errors import UsageError
+from gioconda_core.types import Claim, Ingredient
+from gioconda_core.version import __version__
+from provenance.vocabulary import (
+    AI_DISCLOSURE,
+    LABEL,
+    LABEL_SCHEMA,
+    SOFT_BINDING,
+    SPEC_VERSION,
+    TRAINING_MINING,
+    SoftBinding,
+    source_type,
+)
+
+__all__ = ["Action", "AiDisclosure", "Credential", "from_toml", "of_synthesis", "to_manifest"]
+
+
+_ROLES = {
+    "source": "inputTo",
+    "driver": "inputTo",
+    "input": "inputTo",
+    "parent": "parentOf",
+    "component": "componentOf",
+}
+_INTENTS = ("create", "edit", "update")
+_USES = ("allowed", "notAllowed", "constrained")
+
+
+@dataclass(frozen=True)
+class Action:
+    """One action. action : ``c2pa.created``, ``c2pa.opened``, ``c2pa.edited``…; inputs : indexes into the credential's ingredients."""
+
+    action: str
+    source_type: str = ""
+    description: str = ""
+    when: str = ""
+    software: str = ""
+    software_version: str = ""
+    inputs: tuple[int, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AiDisclosure:
+    """``c2pa.ai-disclosure``. oversight : ``fully_autonomous``, ``prompt_guided``, ``human_in_the_loop``…"""
+
+    model_type: str
+    model_name: str
+    oversight: str = "human_in_the_loop"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """Everything one credential will say.
+
+    intent : ``create`` (new media), ``edit`` (of a parent), ``update`` (same pixels, more said).
+    training : uses by name, e.g. ``{"ai_training": "notAllowed"}``; label : the ``org.gioconda.label`` assertion.
+    assertions : further assertions by label; redactions : JUMBF URIs of a parent's assertions to take out.
+    """
+
+    title: str
+    intent: str = "create"
+    actions: tuple[Action, ...] = ()
+    ingredients: tuple[Ingredient, ...] = ()
+    ai: AiDisclosure | None = None
+    training: Mapping[str, str] = field(default_factory=dict)
+    label: Mapping[str, Any] | None = None
+    soft_bindings: tuple[SoftBinding, ...] = ()
+    assertions: Mapping[str, Any] = field(default_factory=dict)
+    redactions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.intent not in _INTENTS:
+            raise UsageError(f"no such intent: {self.intent!r}", where="claim", hint=f"one of {', '.join(_INTENTS)}")
+        parents = sum(item.role == "parent" for item in self.ingredients)
+        if self.intent == "update" and parents:
+            raise UsageError("an update's parent is the file itself", where="claim", hint="leave the ingredient out")
+        if self.intent == "create" and parents:
+            # Validators accept c2pa.created beside a parent; it contradicts itself, and our own policy refuses it.
+            raise UsageError("created media cannot have a parent", where="claim", hint='intent = "edit"')
+        if parents > 1:
+            raise UsageError("more than one parent", where="claim", hint='role = "component" for the others')
+        for item in self.ingredients:
+            if item.role not in _ROLES:
+                raise UsageError(f"no such role: {item.role!r}", where="ingredient", hint=f"one of {', '.join(_ROLES)}")
+        for action in self.actions:
+            if any(not 0 <= index < len(self.ingredients) for index in action.inputs):
+                raise UsageError(f"no such ingredient: {action.inputs}", where=action.action, hint="counted from 0")
+        for name, use in self.training.items():
+            if use not in _USES:
+                raise UsageError(f"{use!r} is not a use", where=name, hint=f"one of {', '.join(_USES)}")
+
+
+def of_synthesis(
+    claim: Claim,
+    *,
+    essence: str = "",
+    soft_bindings: tuple[SoftBinding, ...] = (),
+    training: Mapping[str, str] | None = None,
+) -> Credential:
+    """The credential of a generated (or passed-through control) clip: created, by whom, from what, and our label.
+
+    essence : sha256 of the decoded frames, by which copies of other bytes are recognised.
+    """
+    source = "algorithmicMedia" if claim.label == "real" else "trainedAlgorithmicMedia"
+    created = Action(
+        "c2pa.created",
+        source_type(source),
+        software=claim.generator,
+        software_version=claim.generator_version,
+        inputs=tuple(range(len(claim.ingredients))),
+    )
+    by_role: dict[str, list[str]] = {}
+    for item in claim.ingredients:
+        by_role.setdefault(f"{item.role}_sha256", []).append(item.sha256)
+    label: dict[str, Any] = {
+        "schema": LABEL_SCHEMA,
+        "label": claim.label,
+        "task": claim.task,
+        "generator": claim.generator,
+        "generator_version": claim.generator_version,
+        **by_role,
+        "licence": claim.licence,
+    }
+    optional = {
+        "weights_sha256": claim.weights_sha256,
+        "config_sha256": claim.config_sha256,
+        "seed": None if claim.seed is None else str(claim.seed),
+        "consent": claim.consent,
+        "split": claim.split,
+        "identity": claim.identity,
+        "essence_sha256": essence or None,
+        "params": _jsonable(dict(claim.params)) or None,
+    }
+    label |= {key: value for key, value in optional.items() if value is not None}
+    fake = claim.label != "real"
+    return Credential(
+        title=claim.title,
+        actions=(created,),
+        ingredients=claim.ingredients,
+        ai=AiDisclosure("c2pa.types.model", claim.generator) if fake else None,
+        training={"ai_training": "constrained", "ai_generative_training": "notAllowed"}
+        if training is None
+        else training,
+        label=label,
+        soft_bindings=soft_bindings,
+    )
+
+
+def _jsonable(value: Any) -> Any:
+    """Numbers the SDK refuses (beyond 63 bits) become strings; tuples become lists."""
+    if isinstance(value, bool) or value is None or isinstance(value, (str, float)):
+        return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**63 else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    return str(value)
+
+
+def ingredient_id(index: int) -> str:
+    """The identifier by which an action refers to an ingredient."""
+    return f"gioconda-ingredient-{index}"
+
+
+def _action(item: Action) -> dict[str, Any]:
+    agent = {"name": item.software, "version": item.software_version}
+    if not item.software:
+        agent = {"name": "Gioconda", "version": __version__}
+    made: dict[str, Any] = {
+        "action": item.action,
+        "softwareAgent": {key: value for key, value in agent.items() if value},  # our version is not another's
+    }
+    if item.source_type:
+        made["digitalSourceType"] = source_type(item.source_type)
+    for key, value in (("description", item.description), ("when", item.when)):
+        if value:
+            made[key] = value
+    parameters = dict(_jsonable(item.parameters))
+    if item.inputs:
+        parameters["ingredientIds"] = [ingredient_id(index) for index in item.inputs]
+    if parameters:
+        made["parameters"] = parameters
+    return made
+
+
+def to_manifest(credential: Credential) -> dict[str, Any]:
+    """The manifest definition the SDK is given; every assertion of ours is *created*, that is: said by the signer."""
+    assertions: list[dict[str, Any]] = []
+
+    def say(label: str, data: Any) -> None:
+        assertions.append({"label": label, "data": _jsonable(data), "created": True})
+
+    actions = list(credential.actions)
+    parent = next((i for i, item in enumerate(credential.ingredients) if item.role == "parent"), None)
+    if parent is not None and not any(item.action == "c2pa.opened" for item in actions):
+        actions.insert(0, Action("c2pa.opened", inputs=(parent,)))  # without one given, the SDK opens the file itself
+    if credential.intent == "create" and not any(item.action == "c2pa.created" for item in actions):
+        raise UsageError("a created file needs a c2pa.created action with its source type", where="claim")
+    for item in actions:
+        if item.action == "c2pa.created" and not item.source_type:
+            raise UsageError(
+                "c2pa.created needs a source type", where="claim", hint="for example trainedAlgorithmicMedia"
+            )
+    if actions:
+        say("c2pa.actions.v2", {"actions": [_action(item) for item in actions], "allActionsIncluded": True})
+    if credential.ai:
+        say(
+            AI_DISCLOSURE,
+            {
+                "modelType": credential.ai.model_type,
+                "modelName": credential.ai.model_name,
+                "humanOversightLevel": credential.ai.oversight,
+            },
+        )
+    if credential.training:
+        say(TRAINING_MINING, {"entries": {f"cawg.{key}": {"use": use} for key, use in credential.training.items()}})
+    for binding in credential.soft_bindings:
+        block = {"scope": {}, "value": binding.value}
+        data = {"alg": binding.algorithm, "blocks": [block], "name": binding.description or binding.algorithm}
+        say(SOFT_BINDING, data)
+    if credential.label is not None:
+        say(LABEL, credential.label)
+    for label, data in credential.assertions.items():
+        say(label, data)
+    hashes = [
+        {"title": item.title, "role": item.role, "sha256": item.sha256}
+        for item in credential.ingredients
+        if item.sha256
+    ]
+    if hashes and credential.label is None:  # the label already carries them
+        say("org.gioconda.ingredients", {"schema": "gioconda.ingredients/1", "ingredients": hashes})
+    manifest: dict[str, Any] = {
+        "claim_version": 2,
+        "claim_generator_info": [{"name": "Gioconda", "version": __version__, "specVersion": SPEC_VERSION}],
+        "title": credential.title,
+        "assertions": assertions,
+    }
+    if credential.redactions:
+        manifest["redactions"] = list(credential.redactions)
+        said = [str(item.parameters.get("redacted")) for item in actions if item.action == "c2pa.redacted"]
+        if missing := [uri for uri in credential.redactions if uri not in said]:
+            raise UsageError(
+                "a redaction needs its action",
+                where=missing[0],
+                hint='action = "c2pa.redacted", parameters = { redacted = … }',
+            )
+    return manifest
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value read from TOML is what a field's annotation asks for."""
+    if isinstance(hint, UnionType):
+        return any(_fits(value, part) for part in get_args(hint))
+    kind, inside = get_origin(hint) or hint, get_args(hint)
+    if kind is tuple:
+        return isinstance(value, (list, tuple)) and all(_fits(item, inside[0]) for item in value)
+    if kind is Mapping:
+        return isinstance(value, dict) and all(_fits(item, inside[1]) for item in value.values())
+    return kind is Any or isinstance(value, kind)
+
+
+def from_toml(source: str | os.PathLike[str]) -> Credential:
+    """A credential from a TOML file; unknown keys are refused, because a typo must not silently drop a statement.
+
+    ``title``, ``intent``, ``[[actions]]``, ``[[ingredients]]`` (role, path, title, sha256), ``[ai]``, ``[training]``, ``[label]``,
+    ``[[soft_bindings]]``, ``[assertions."my.label"]``, ``redactions``.
+    """
+    from gioconda_core.files import sha256_of
+
+    path = Path(source)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"not TOML: {error}", where=str(path)) from error
+
+    def build(kind: Any, values: Any, where: str) -> Any:
+        known = {item.name for item in fields(kind)}
+        if not isinstance(values, dict) or set(values) - known:
+            extra = ", ".join(sorted(set(values) - known)) if isinstance(values, dict) else "not a table"
+            raise UsageError(f"unknown in {where}: {extra}", where=str(path), hint=f"known: {', '.join(sorted(known))}")
+        hints = get_type_hints(kind)
+        made = {}
+        for key, value in values.items():
+            value = value.isoformat() if isinstance(value, datetime.date) else value  # a TOML date
+            if not _fits(value, hints[key]):
+                raise UsageError(
+                    f"{key} of {where} is of the wrong type", where=str(path), hint=f"it was {value!r:.80}"
+                )
+            made[key] = tuple(value) if isinstance(value, list) else value
+        try:
+            return kind(**made)
+        except TypeError as error:
+            raise UsageError(f"{where}: {error}", where=str(path)) from error
+
+    def tables(name: str) -> list[Any]:
+        found = document.pop(name, [])
+        if not isinstance(found, list):
+            raise UsageError(f"{name} is not a list", where=str(path), hint=f"each begins with [[{name}]]")
+        return found
+
+    ingredients = []
+    for values in tables("ingredients"):
+        if isinstance(values, dict) and values.get("path"):
+            file = path.parent / str(values["path"])
+            if not file.is_file():
+                raise UsageError("no such file", where=str(file), hint="an ingredient without one needs no path")
+            values["path"], digest = str(file), sha256_of(file)
+            if values.setdefault("sha256", digest) != digest:
+                raise UsageError("its sha256 is not the one stated", where=str(file), hint="leave sha256 out")
+            values.setdefault("title", file.name)
+        if isinstance(values, dict):
+            values.setdefault("sha256", "")
+        ingredients.append(build(Ingredient, values, "[[ingredients]]"))
+    document["actions"] = tuple(build(Action, item, "[[actions]]") for item in tables("actions"))
+    document["soft_bindings"] = tuple(build(SoftBinding, item, "[[soft_bindings]]") for item in tables("soft_bindings"))
+    if "ai" in document:
+        document["ai"] = build(AiDisclosure, document["ai"], "[ai]")
+    document.setdefault("title", path.stem)
+    made: Credential = build(Credential, {**document, "ingredients": tuple(ingredients)}, "the claim")
+    return made

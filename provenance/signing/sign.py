@@ -1,0 +1,360 @@
+"""Sign files: to a temporary file, verified, flushed, renamed; never in place, never half a file.
+
+``write`` is the only way a :class:`~gioconda_core.types.Synthesis` becomes a file, ``write_picture`` the one for a generated picture:
+frames are encoded, signed and read back before anything has the name that was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda_core.errors import CredentialError, MediaError, UsageError
+from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of
+from gioconda_core.types import Claim, Frames, Ingredient, ProvenanceState, Synthesis
+from provenance.keys import certificates
+from provenance.reading import rules
+from provenance.reading.open import Opened, opened
+from provenance.sdk import descriptors, engine, one_pass
+from provenance.signing import claims, signers, thumbnails
+from provenance.signing.claims import Credential
+from provenance.trust.lists import Trust
+from provenance.vocabulary import SoftBinding
+from provenance.watermark import repository
+
+if TYPE_CHECKING:
+    from provenance.signing.signers import Signer
+
+__all__ = ["Marker", "sign_file", "video_name", "write", "write_picture"]
+
+# Containers laid out in boxes of which we know how to move the media; of which one may be named as another.
+_BOXES = frozenset(("video/mp4", "video/quicktime", "video/x-m4v", "audio/mp4"))
+# And those that we lay out ourselves for the SDK to sign (see provenance.sdk.one_pass).
+_ONE_PASS = _BOXES | {"audio/wav", "video/avi"}
+# Above this, media are hashed in 1 MB leaves, which keeps signing and verifying under 64 MB of memory at any size.
+LARGE = 64 * 2**20
+# The SDK reports a signing callback's failure to the log and again as an error; the error is enough.
+logging.getLogger("c2pa").addHandler(logging.NullHandler())
+
+
+class Marker(Protocol):
+    """Embeds an invisible mark before encoding and says how it can be found again."""
+
+    def __call__(self, frames: Frames) -> tuple[Frames, SoftBinding]:
+        """frames : uint8 (T, H, W, 3) → (marked frames of the same shape, the binding to be signed)."""
+        ...
+
+
+def video_name(path: str | os.PathLike[str], codec: str = "h264") -> None:
+    """Refuse (UsageError) a name under which :func:`write` could not encode and sign a clip: before frames are made for it."""
+    from gioconda_core.media import clip as media
+
+    media.video_name(path, codec)
+    if engine.mime_of(Path(path)) not in engine.supported()[1]:
+        raise UsageError("this container cannot carry a credential", where=str(path), hint="name it .mp4 or .mov")
+
+
+def write(
+    synthesis: Synthesis,
+    path: str | os.PathLike[str],
+    *,
+    signer: Signer | None = None,
+    codec: str = "h264",
+    crf: int = 18,
+    marker: Marker | None = None,
+    training: dict[str, str] | None = None,
+    force: bool = False,
+) -> Path:
+    """Encode a synthesis, sign it, verify it, and only then give it its name.
+
+    marker : embeds a soft-binding mark in the frames (``provenance.watermark.repository.marker``); its binding goes into the claim, and
+        the credential is remembered under it.
+    The label's ``essence_sha256`` is of the encoded frames, decoded again: what a reader of the file sees.
+
+    Raises
+    ------
+    UsageError
+        The target exists and ``force`` was not given.
+    CredentialError
+        Signing or reading back failed; nothing is left behind.
+    """
+    from gioconda_core.media import clip as media
+    from gioconda_core.media import fingerprint
+
+    target = Path(path)
+    refuse_overwrite(target, force)
+    video_name(target, codec)
+    frames = synthesis.frames
+    bindings: tuple[SoftBinding, ...] = ()
+    if marker is not None:
+        frames, binding = marker(frames)
+        bindings = (binding,)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".gioconda-", dir=target.parent) as folder:
+        unsigned = Path(folder) / f"unsigned{target.suffix}"
+        media.write_video(
+            unsigned,
+            iter(frames),
+            fps=synthesis.fps,
+            times=synthesis.times,
+            codec=codec,
+            crf=crf,
+            audio_from=synthesis.audio_from,
+            audio_start=synthesis.audio_start,
+        )
+        with media.Clip.open(unsigned) as clip:
+            essence = fingerprint.essence(frame for _, frame in clip.frames("all"))
+        credential = claims.of_synthesis(synthesis.claim, essence=essence, soft_bindings=bindings, training=training)
+        signed = sign_file(unsigned, target, credential, signer=signer, force=force)
+    if bindings:
+        repository.remember(signed)
+    return signed
+
+
+def write_picture(
+    picture: NDArray[np.uint8],
+    path: str | os.PathLike[str],
+    claim: Claim,
+    *,
+    signer: Signer | None = None,
+    marker: Marker | None = None,
+    quality: int = 95,
+    force: bool = False,
+) -> Path:
+    """Save one generated picture (strips and grids too) and sign it, before it has the name that was asked for.
+
+    Parameters
+    ----------
+    picture : uint8 (H, W, 3). quality : of JPEG and WebP, 1 to 100. marker : as in :func:`write`.
+
+    Raises
+    ------
+    UsageError
+        The target exists and ``force`` was not given, or pictures of its kind cannot be signed.
+    CredentialError
+        Signing or reading back failed; nothing is left behind.
+    """
+    from gioconda_core.media import clip as media
+
+    target = Path(path)
+    refuse_overwrite(target, force)
+    bindings: tuple[SoftBinding, ...] = ()
+    if marker is not None:
+        marked, binding = marker(picture[None])
+        picture, bindings = marked[0], (binding,)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".gioconda-", dir=target.parent) as folder:
+        unsigned = Path(folder) / f"unsigned{target.suffix}"
+        media.write_image(unsigned, picture, quality)
+        signed = sign_file(
+            unsigned, target, claims.of_synthesis(claim, soft_bindings=bindings), signer=signer, force=force
+        )
+    if bindings:
+        repository.remember(signed)
+    return signed
+
+
+def sign_file(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str] | None,
+    claim: Claim | Credential,
+    *,
+    signer: Signer | None = None,
+    trust: Trust | None = None,
+    sidecar: bool = False,
+    force: bool = False,
+) -> Path:
+    """Sign ``source`` into ``target``; with ``sidecar`` the source stays as it is and the credential is written beside it.
+
+    Parameters
+    ----------
+    claim : an edit that names no parent has ``source`` for one.
+    target : the signed file, or with ``sidecar`` the ``.c2pa`` file (None: the source's name with ``.c2pa`` appended).
+    signer : the development key when None. One signer may serve many files and threads.
+    trust : lists by which signed ingredients are judged when they are taken in.
+
+    Returns
+    -------
+    Path of what was written.
+
+    Raises
+    ------
+    UsageError
+        Same file, existing target without ``force``, or a container that cannot carry a credential.
+    CredentialError
+        The signer failed, or what was written does not validate. Nothing is left behind and the source is untouched.
+    """
+    origin = Path(source)
+    if not origin.is_file():
+        raise MediaError("no such file", where=str(origin))
+    kind = engine.mime_of(origin)
+    if kind not in engine.supported()[1]:
+        if not sidecar:
+            raise UsageError(
+                "this container cannot carry a credential"
+                if kind or origin.suffix
+                else "the container is not known from the name",
+                where=str(origin),
+                hint="sign an MP4 of it, or write its credential beside it (--sidecar)",
+            )
+        kind = engine.ANY
+    if target is None:
+        if not sidecar:
+            raise UsageError("no target", where=str(origin), hint="a file is never signed in place; name another")
+        target = origin.with_name(origin.name + ".c2pa")
+    final = Path(target)
+    named = engine.mime_of(final)
+    if not sidecar and final.suffix and named != kind and not {named, kind} <= _BOXES:
+        raise UsageError(
+            "its name says another container than the source's", where=str(final), hint=f"name it *{origin.suffix}"
+        )
+    if final.exists() and os.path.samefile(origin, final):
+        raise UsageError("a file is never signed in place", where=str(final), hint="name another target")
+    refuse_overwrite(final, force)
+    chosen = signer or signers.default()
+    credential = claim if isinstance(claim, Credential) else claims.of_synthesis(claim)
+    if credential.intent == "edit" and not any(item.role == "parent" for item in credential.ingredients):
+        parent = Ingredient("parent", sha256_of(origin), origin.name, str(origin), engine.mime_of(origin))
+        credential = dataclasses.replace(credential, ingredients=(*credential.ingredients, parent))
+    anchors = _anchors(chosen, trust)
+    with atomic_path(final) as temporary:
+        manifest = _sign(origin, None if sidecar else temporary, kind, credential, chosen, anchors)
+        if sidecar:
+            temporary.write_bytes(manifest)
+        lone = len(certificates.certificates_in(chosen.chain)) == 1  # without an issuer there is no chain to check
+        _verify(origin if sidecar else temporary, anchors, manifest if sidecar else None, final, lone=lone)
+    return final
+
+
+def _hosts(signer: Signer) -> tuple[str, ...]:
+    """The one host signing may speak to: the timestamp authority's."""
+    from urllib.parse import urlsplit
+
+    host = urlsplit(signer.timestamp).hostname if signer.timestamp else None
+    return (host,) if host else ()
+
+
+def _anchors(signer: Signer, trust: Trust | None) -> engine.Anchors:
+    """The lists given, and the signer's own issuer, so that what is read back must lead to the very chain that signed."""
+    own = [("manifest", _OWN, certificates.pem(certificates.certificates_in(signer.chain)[-1]))]
+    if isinstance(signer, signers.IdentitySigner):
+        own.append(("cawg", _OWN, certificates.pem(certificates.certificates_in(signer.identity.chain)[-1])))
+    return (*(trust.anchors if trust else ()), *own)
+
+
+_OWN = "gioconda:own-chain"
+
+
+def _sign(
+    origin: Path, destination: Path | None, kind: str, credential: Credential, signer: Signer, anchors: engine.Anchors
+) -> bytes:
+    """The signed file in ``destination``; where that is None (sidecar), the manifest's bytes."""
+    import c2pa
+
+    try:
+        with contextlib.ExitStack() as stack:
+            stream = stack.enter_context(open(origin, "rb", buffering=0))
+            layout = None
+            # An update's parent is the source itself, which only the SDK's own call adds.
+            updates = credential.intent == "update"
+            if destination is not None and kind in _ONE_PASS and not updates and descriptors.possible():
+                layout = one_pass.plan(stream) if isinstance(signer, signers.Contextual) else None
+            settings = engine.settings(
+                anchors, hosts=_hosts(signer), merkle=_in_leaves(origin) if layout is None else True
+            )
+            if layout is not None and isinstance(signer, signers.Contextual):
+                context = signer.context(settings)
+            else:
+                context = engine.context(settings)
+            builder = stack.enter_context(c2pa.Builder(claims.to_manifest(credential), context=context))
+            if destination is None:
+                builder.set_no_embed()
+            if updates:
+                builder.set_intent(c2pa.C2paBuilderIntent.UPDATE)
+            for index, item in enumerate(credential.ingredients):
+                _add_ingredient(builder, index, item)
+            sink: IO[bytes]
+            if destination is None:
+                sink = stack.enter_context(tempfile.TemporaryFile(buffering=0))
+            else:
+                sink = stack.enter_context(open(destination, "w+b", buffering=0))
+            if layout is not None:
+                one_pass.sign(builder, kind, layout, stream, sink)
+                return b""
+            stream.seek(0)
+            return descriptors.sign(builder, signer.native(), kind, stream, sink)
+    except c2pa.C2paError as error:
+        why = getattr(signer, "failure", lambda: "")() or str(error)
+        raise CredentialError(
+            f"could not be signed: {why}", where=str(origin), hint=_hint(str(error), signer)
+        ) from error
+
+
+def _hint(message: str, signer: Signer) -> str:
+    if signer.timestamp and any(word in message.lower() for word in ("timestamp", "http resolver")):
+        return f"the timestamp authority {signer.timestamp} may be out of reach"
+    if getattr(signer, "failure", lambda: "")():
+        return ""  # the signer has said what was wrong
+    if "parse" in message.lower():
+        return "is the file whole, and what its name says?"
+    return "gioconda provenance keys show describes the certificate"
+
+
+def _verify(path: Path, anchors: engine.Anchors, manifest: bytes | None, final: Path, *, lone: bool) -> None:
+    """Read back what was written; anything but a clean trust in our own chain is a failure of signing."""
+    with opened(path, anchors, manifest=manifest) as found:
+        if not isinstance(found, Opened):
+            raise CredentialError(
+                f"what was signed cannot be read back: {found.reason or found.state}", where=str(final)
+            )
+        state = rules.decide(found.document)
+        if state != ProvenanceState.TRUSTED and not (lone and state == ProvenanceState.VALID):
+            failures = ", ".join(rules.failures_of(found.document)) or str(state)
+            raise CredentialError(
+                f"what was signed does not validate: {failures}",
+                where=str(final),
+                hint="gioconda explain CODE; most often the certificate is not one for claims, or has expired",
+            )
+
+
+def _in_leaves(path: Path) -> bool:
+    """Whether to hash media in leaves: large MP4s with one media box. With several the SDK signs what it then refuses."""
+    size = path.stat().st_size
+    if size <= LARGE:
+        return False
+    with open(path, "rb") as file:
+        return sum(box.kind == b"mdat" for box in one_pass.boxes_of(file, size)) == 1
+
+
+def _add_ingredient(builder: Any, index: int, item: Any) -> None:
+    """Add one ingredient; from its file where there is one, so that it brings its thumbnail and its own credential."""
+    relationship = claims._ROLES[item.role]
+    described: dict[str, Any] = {
+        "title": item.title or item.role,
+        "relationship": relationship,
+        "label": claims.ingredient_id(index),
+        "instance_id": f"sha256:{item.sha256}" if item.sha256 else claims.ingredient_id(index),
+    }
+    kind = item.mime or (engine.mime_of(item.path) if item.path else "")
+    picture = thumbnails.of(item.path) if item.path and Path(item.path).is_file() else None
+    if picture:
+        name = f"{claims.ingredient_id(index)}.jpg"
+        builder.add_resource(name, io.BytesIO(picture))
+        described["thumbnail"] = {"format": "image/jpeg", "identifier": name}
+    if item.path and kind in engine.supported()[0] and Path(item.path).is_file():
+        with open(item.path, "rb") as stream:
+            builder.add_ingredient({**described, "format": kind}, kind, stream)
+        return
+    # No file the SDK can open: the description and our sha256 still go in, over an empty stream.
+    builder.add_ingredient(
+        {**described, "format": kind or "application/octet-stream"}, kind or "application/octet-stream", io.BytesIO()
+    )

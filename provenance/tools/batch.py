@@ -1,0 +1,217 @@
+"""Many files: verdicts over trees, signing with one signer, when what expires, and how verdicts drift between SDK versions."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gioconda_core.errors import GiocondaError, MediaError, UsageError
+from gioconda_core.types import Claim, Provenance, ProvenanceState
+from provenance.reading.ingredients import FAILURE, UNREAD
+from provenance.reading.open import sidecar_of
+from provenance.reading.read import read
+from provenance.sdk import engine
+from provenance.signing.claims import Credential
+from provenance.signing.sign import sign_file
+from provenance.trust.lists import Trust
+
+if TYPE_CHECKING:
+    from provenance.signing.signers import Signer
+
+__all__ = ["Drift", "Expiry", "Requirement", "drift", "files_in", "forecast", "sign_many", "verdicts"]
+
+# Of the rules about the signer, the one that a requirement of that very signer does not mind.
+_HARMLESS = frozenset({"gioconda.signer.development"})
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What ``--require`` asks of a file: ``valid``, ``trusted`` or ``signer:FINGERPRINT`` (sha256 of the leaf, hex)."""
+
+    kind: str
+    fingerprint: str = ""
+    ingredients: bool = False  # whether the credentials of what it was made from must have validated as well
+
+    @classmethod
+    def parse(cls, text: str, *, ingredients: bool = False) -> Requirement:
+        kind, _, rest = text.partition(":")
+        if kind in ("valid", "trusted") and not rest:
+            return cls(kind, ingredients=ingredients)
+        fingerprint = rest.lower().replace(":", "").replace(" ", "")
+        if kind == "signer" and len(fingerprint) == 64 and set(fingerprint) <= set("0123456789abcdef"):
+            return cls(kind, fingerprint, ingredients)
+        raise UsageError(
+            "not a requirement", where=text[:120], hint="valid, trusted, or signer: and a sha256 fingerprint"
+        )
+
+    def met(self, found: Provenance) -> bool:
+        """Whether a verdict meets it. A named signer needs no list: the fingerprint is the trust."""
+        if self.ingredients and any(code.code in (FAILURE, UNREAD) for code in found.codes):
+            return False
+        if self.kind == "trusted":
+            return found.state == ProvenanceState.TRUSTED
+        intact = found.state.intact
+        if self.kind == "valid":
+            return intact
+        doubted = any(code.code.startswith("gioconda.signer.") and code.code not in _HARMLESS for code in found.codes)
+        return intact and not doubted and found.signer_fingerprint == self.fingerprint
+
+
+def files_in(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+    """Files named, and below folders every file of a kind the SDK reads or with a sidecar of its name, each once, in a steady order.
+
+    Hidden files and sidecars below folders are left out.
+    """
+    seen: set[Path] = set()
+    for path in _walk(paths):
+        if (real := path.resolve()) not in seen:
+            seen.add(real)
+            yield path
+
+
+def _walk(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+    for item in paths:
+        path = Path(item)
+        if not path.is_dir():
+            yield path
+            continue
+        for folder, names, files in os.walk(path):
+            names[:] = sorted(name for name in names if not name.startswith("."))
+            for name in sorted(files):
+                file = Path(folder) / name
+                if name.startswith(".") or file.suffix.lower() == ".c2pa":
+                    continue
+                if engine.mime_of(file) or sidecar_of(file, exact=True):
+                    yield file
+
+
+def _pooled(work: Callable[[In], Out], items: Iterable[In], jobs: int) -> Iterator[Out]:
+    """Results in order; a few items ahead at most, so that a million files do not become a million futures."""
+    source = iter(items)
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        waiting = [pool.submit(work, item) for item in itertools.islice(source, 4 * max(1, jobs))]
+        try:
+            while waiting:
+                done = waiting.pop(0)
+                waiting += [pool.submit(work, item) for item in itertools.islice(source, 1)]
+                yield done.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def verdicts(
+    paths: Iterable[Path], *, trust: Trust, online: bool = False, jobs: int = 2, thumbnails: bool = False
+) -> Iterator[tuple[Path, Provenance | GiocondaError]]:
+    """A verdict, or the error that stood in its way, for each file, in order."""
+
+    def one(path: Path) -> tuple[Path, Provenance | GiocondaError]:
+        try:
+            return path, read(path, trust=trust, online=online, thumbnails=thumbnails)
+        except GiocondaError as error:
+            return path, error
+        except OSError as error:
+            return path, MediaError(f"cannot be read: {error.strerror}", where=str(path))
+
+    return _pooled(one, paths, jobs)
+
+
+def sign_many(
+    pairs: Iterable[tuple[Path, Path | None]],
+    claim: Claim | Credential | Callable[[Path], Claim | Credential],
+    *,
+    signer: Signer,
+    jobs: int = 2,
+    sidecar: bool = False,
+    force: bool = False,
+) -> Iterator[tuple[Path, Path | GiocondaError]]:
+    """Sign (source, target) pairs with one signer; what failed is a row with its error, the others go on.
+
+    A target of None is, with ``sidecar``, the source's name with ``.c2pa`` appended.
+    """
+
+    def one(pair: tuple[Path, Path | None]) -> tuple[Path, Path | GiocondaError]:
+        source, target = pair
+        try:
+            said = claim(source) if callable(claim) else claim
+            return source, sign_file(source, target, said, signer=signer, sidecar=sidecar, force=force)
+        except GiocondaError as error:
+            return source, error
+
+    return _pooled(one, pairs, jobs)
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """When a file's credential turns invalid. days : until then, negative when it has; never : a trusted timestamp keeps it."""
+
+    path: str
+    state: str
+    signer: str | None
+    expires_at: str | None
+    days: int | None
+    never: bool
+
+
+def forecast(found: Iterable[tuple[Path, Provenance | GiocondaError]]) -> list[Expiry]:
+    """What expires first, first: told before it happens, because afterwards nothing can be added."""
+    now = datetime.datetime.now(datetime.UTC)
+    rows = []
+    for path, verdict in found:
+        if not isinstance(verdict, Provenance) or not verdict.expires_at:
+            continue
+        days = (datetime.datetime.fromisoformat(verdict.expires_at) - now).days
+        rows.append(
+            Expiry(str(path), str(verdict.state), verdict.signer, verdict.expires_at, days, verdict.timestamped)
+        )
+    return sorted(rows, key=lambda row: (row.never, row.days if row.days is not None else 0, row.path))
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One file whose verdict differs between two reports. gone, new : codes; lists_gone, lists_new : trust lists looked through."""
+
+    path: str
+    before: str
+    after: str
+    gone: tuple[str, ...]
+    new: tuple[str, ...]
+    sdk_before: str
+    sdk_after: str
+    lists_gone: tuple[str, ...] = ()
+    lists_new: tuple[str, ...] = ()
+
+
+def drift(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]) -> list[Drift]:
+    """Files present in both reports (rows of ``verify -o jsonl``) whose state or codes changed."""
+    old = {str(row.get("path")): row for row in before}
+    found = []
+    for row in after:
+        past = old.get(str(row.get("path")))
+        if past is None:
+            continue
+        was, now = (sorted({str(code.get("code")) for code in item.get("codes", [])}) for item in (past, row))
+        had, has = ([str(name) for name in item.get("trust_lists") or ()] for item in (past, row))
+        if past.get("state") != row.get("state") or was != now:
+            found.append(
+                Drift(
+                    str(row.get("path")),
+                    str(past.get("state")),
+                    str(row.get("state")),
+                    tuple(code for code in was if code not in now),
+                    tuple(code for code in now if code not in was),
+                    str(past.get("sdk", "")),
+                    str(row.get("sdk", "")),
+                    tuple(name for name in had if name not in has),
+                    tuple(name for name in has if name not in had),
+                )
+            )
+    return found

@@ -1,0 +1,1 @@
+"""Trust lists, and everything that asks the network when it is told to."""

@@ -1,0 +1,238 @@
+"""Trust lists: who may sign, who may timestamp, whom a newsroom knows; each with its name, hash and date, so a verdict can say which.
+
+Lists are PEM bundles, from a file or from the store (``GIOCONDA_HOME``/trust). Nothing is trusted that was not asked for: with
+no lists, the best a file can be is valid. The development root is never among them unless ``development=True``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cryptography import x509
+
+from gioconda_core.errors import CredentialError, UsageError
+from gioconda_core.files import atomic_path, refuse_overwrite, write_json, write_text
+from provenance.keys import certificates, keys
+from provenance.sdk import engine
+
+__all__ = ["KINDS", "Trust", "TrustList", "add", "compare", "load", "read_list", "remove", "revoke", "store"]
+
+KINDS = ("manifest", "tsa", "cawg")
+DEVELOPMENT_LIST = "development"
+_PREFIX = "gioconda:trust:"
+
+
+@dataclass(frozen=True)
+class TrustList:
+    """One list. kind : ``manifest`` (claim signers), ``tsa`` (timestamp authorities) or ``cawg`` (identities).
+
+    date : ISO date the list was published or, failing that, added; sha256 : of the bytes as read.
+    """
+
+    name: str
+    kind: str
+    pem: str
+    sha256: str
+    date: str
+    source: str = ""
+
+    @property
+    def uri(self) -> str:
+        return f"{_PREFIX}{self.name}"
+
+    @functools.cached_property
+    def anchors(self) -> tuple[x509.Certificate, ...]:
+        return tuple(certificates.certificates_in(self.pem))
+
+    @functools.cached_property
+    def issuers(self) -> frozenset[str]:
+        """Of a list of identities: the aggregators believed, by their DID, one a line (``did:web:…``, ``did:jwk:…``)."""
+        lines = self.pem.split() if self.kind == "cawg" else ()
+        return frozenset(line for line in lines if line.startswith("did:"))
+
+
+@dataclass(frozen=True)
+class Trust:
+    """The lists a verdict is given against. revoked : sha256 fingerprints of leaves no longer to be believed."""
+
+    lists: tuple[TrustList, ...] = ()
+    revoked: frozenset[str] = frozenset()
+
+    @functools.cached_property
+    def anchors(self) -> engine.Anchors:
+        """What the SDK is given: the certificates alone, since it stops at text it does not know."""
+        return tuple(
+            (item.kind, item.uri, "".join(map(certificates.pem, item.anchors))) for item in self.lists if item.anchors
+        )
+
+    def named(self, uri: str | None) -> TrustList | None:
+        """The list the SDK says matched."""
+        return next((item for item in self.lists if uri and item.uri == uri), None)
+
+    def dated(self, kind: str) -> tuple[tuple[str, str], ...]:
+        """Name and date of each list of a kind, for a report to say what was looked through."""
+        return tuple((item.name, item.date) for item in self.lists if item.kind == kind)
+
+
+def store() -> Path:
+    """The folder of stored lists."""
+    return keys.home() / "trust"
+
+
+def read_list(path: str | os.PathLike[str], *, kind: str = "", name: str = "", date: str = "") -> TrustList:
+    """Read one PEM bundle.
+
+    kind is taken from the file's name where it says ``tsa`` or ``cawg``; the date from a ``Date:`` line before the first
+    certificate, else from the file's own time.
+
+    Raises
+    ------
+    CredentialError
+        It cannot be read, or holds no certificate.
+    """
+    file = Path(path)
+    try:
+        data = file.read_bytes()
+        modified = datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).date().isoformat()
+    except OSError as error:
+        raise CredentialError(f"cannot be read: {error.strerror}", where=str(file)) from error
+    text = data.decode("utf-8", "replace")
+    lowered = file.name.lower()
+    guessed = "tsa" if "tsa" in lowered else "cawg" if "cawg" in lowered else "manifest"
+    written = re.match(r"(?:.*\n)*?#?\s*Date:\s*(\d{4}-\d{2}-\d{2})", text.split("-----BEGIN", 1)[0])
+    kind = kind or guessed
+    if kind not in KINDS:
+        raise UsageError(f"no such kind of trust list: {kind!r}", where=str(file), hint=f"one of {', '.join(KINDS)}")
+    found = TrustList(
+        name=name or file.stem,
+        kind=kind,
+        pem=text,
+        sha256=hashlib.sha256(data).hexdigest(),
+        date=date or (written.group(1) if written else modified),
+        source=str(file.name),
+    )
+    if not found.anchors and not found.issuers:
+        raise CredentialError(
+            "no certificate in it",
+            where=str(file),
+            hint="a trust list is a bundle of PEM certificates; one of identities may also name DIDs, one a line",
+        )
+    return found
+
+
+def development_list() -> TrustList | None:
+    """This user's development roots as a list; None when no development key was ever made."""
+    text = keys.development_roots()
+    if not text:
+        return None
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return TrustList(DEVELOPMENT_LIST, "manifest", text, digest, today, "this user's own development key")
+
+
+def load(
+    paths: Iterable[str | os.PathLike[str]] = (),
+    *,
+    development: bool = False,
+    stored: bool = True,
+    revoked: Iterable[str] = (),
+) -> Trust:
+    """The lists of the store, those in ``paths`` (a name like ``KIND=FILE`` says the kind), and, only if asked, the development root."""
+    lists: list[TrustList] = []
+    if stored and store().is_dir():
+        lists += [_stored(path) for path in sorted(store().glob("*.pem"))]
+    for item in paths:
+        kind, _, rest = str(item).partition("=")
+        lists.append(read_list(rest, kind=kind) if rest and kind in KINDS else read_list(item))
+    if development:
+        own = development_list()
+        if own:
+            lists.append(own)
+    names = [item.name for item in lists]
+    doubled = {name for name in names if names.count(name) > 1}
+    if doubled:
+        raise UsageError(
+            "two trust lists of one name", where=", ".join(sorted(doubled)), hint="rename one of the files"
+        )
+    refused = store() / "revoked.txt"
+    if stored and refused.exists():
+        revoked = [*revoked, *refused.read_text(encoding="utf-8").split()]
+    return Trust(tuple(lists), frozenset(fingerprint.lower().replace(":", "") for fingerprint in revoked))
+
+
+def _stored(path: Path) -> TrustList:
+    import json
+
+    card = path.with_suffix(".json")
+    try:
+        facts = json.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
+    except ValueError as error:
+        raise CredentialError(f"its card is not JSON: {error}", where=str(card)) from error
+    found = read_list(path, kind=str(facts.get("kind", "")), date=str(facts.get("date", "")))
+    expected = facts.get("sha256")
+    if expected and expected != found.sha256:
+        raise CredentialError(
+            "not the list that was added: its sha256 differs from its card",
+            where=str(path),
+            hint="gioconda provenance trust add it again",
+        )
+    return replace(found, source=str(facts.get("source", found.source)))
+
+
+def add(
+    path: str | os.PathLike[str],
+    *,
+    name: str = "",
+    kind: str = "",
+    date: str = "",
+    source: str = "",
+    force: bool = False,
+) -> TrustList:
+    """Copy a list into the store with its card (kind, date, sha256, where it came from)."""
+    found = read_list(path, kind=kind, name=name, date=date)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", found.name) or found.name == DEVELOPMENT_LIST:
+        raise UsageError("not a name for a trust list", where=found.name[:80], hint="give --name")
+    target = store() / f"{found.name}.pem"
+    refuse_overwrite(target, force)
+    found = replace(found, source=source or found.source)
+    card = {"kind": found.kind, "date": found.date, "sha256": found.sha256, "source": found.source}
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(Path(path).read_bytes())
+    write_json(target.with_suffix(".json"), card)
+    return found
+
+
+def remove(name: str) -> None:
+    """Take a list out of the store."""
+    target = store() / f"{name}.pem"
+    if not target.exists():
+        raise UsageError("no such trust list in the store", where=name)
+    target.unlink()
+    target.with_suffix(".json").unlink(missing_ok=True)
+
+
+def revoke(fingerprint: str) -> str:
+    """Remember a leaf (sha256, hex) as no longer to be believed; what it signed is at best valid."""
+    wanted = fingerprint.lower().replace(":", "").replace(" ", "")
+    if not re.fullmatch(r"[0-9a-f]{64}", wanted):
+        raise UsageError("not a sha256 fingerprint", where=fingerprint[:80], hint="64 hexadecimal digits")
+    path = store() / "revoked.txt"
+    known = set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
+    write_text(path, "\n".join(sorted(known | {wanted})) + "\n")
+    return wanted
+
+
+def compare(old: TrustList, new: TrustList) -> tuple[tuple[x509.Certificate, ...], tuple[x509.Certificate, ...]]:
+    """(added, removed) anchors between two versions of a list."""
+    before = {certificates.fingerprint(anchor): anchor for anchor in old.anchors}
+    after = {certificates.fingerprint(anchor): anchor for anchor in new.anchors}
+    added = tuple(anchor for print_, anchor in after.items() if print_ not in before)
+    removed = tuple(anchor for print_, anchor in before.items() if print_ not in after)
+    return added, removed

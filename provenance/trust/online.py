@@ -1,0 +1,243 @@
+"""The only part of provenance that may use the network, and only when asked: remote manifests, revocation, trust lists.
+
+URLs in files are the attacker's. So: http and https only, no private, loopback, link-local or reserved addresses (checked on
+the address actually connected to, at every redirect, so a name that resolves twice does not help), at most 8 MiB, 10 seconds
+in all, three redirects, no credentials, no cookies. The SDK's own fetching is never used: it has none of these limits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+
+from gioconda_core.errors import CredentialError
+from gioconda_core.types import Code
+from provenance import codes
+
+__all__ = ["Limits", "fetch", "revocation"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """size : bytes; seconds : for the whole fetch; private : allow private addresses (tests only)."""
+
+    size: int = 8 * 2**20
+    seconds: float = 10.0
+    redirects: int = 3
+    private: bool = False
+
+
+DEFAULT = Limits()
+Resolver = Callable[[str, int], list[str]]
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    return [str(item[4][0]) for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def allowed(address: str) -> bool:
+    """Whether an address is a public one."""
+    try:
+        parsed = ipaddress.ip_address(address.split("%", 1)[0])
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
+    return parsed.is_global and not parsed.is_multicast and (mapped is None or mapped.is_global)
+
+
+def fetch(
+    url: str,
+    *,
+    data: bytes | None = None,
+    kind: str = "",
+    limits: Limits = DEFAULT,
+    resolve: Resolver = _addresses,
+) -> bytes:
+    """The body at a URL (POST when ``data`` is given), within limits.
+
+    Raises
+    ------
+    CredentialError
+        Not allowed, too large, too slow, or not there.
+    """
+    connections: list[Any] = []
+    answer: Future[bytes] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(_fetch(url, data, kind, limits, resolve, connections))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    # A client's timeouts begin anew with every byte, and a name's look-up has none: only somebody else can keep the time.
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return answer.result(limits.seconds)
+    except TimeoutError as error:
+        raise CredentialError(f"slower than {limits.seconds:g} s", where=url[:200]) from error
+    finally:
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)  # and so the other thread ends too
+
+
+def _fetch(url: str, data: bytes | None, kind: str, limits: Limits, resolve: Resolver, connections: list[Any]) -> bytes:
+    import httpx
+
+    def opened(event: str, facts: dict[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            connections.append(facts["return_value"].get_extra_info("socket"))
+
+    end = time.monotonic() + limits.seconds
+    for _ in range(limits.redirects + 1):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+            raise CredentialError(
+                "an address that is not fetched", where=url[:200], hint="http and https without a login only"
+            )
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            found = resolve(parts.hostname, port)
+        except (OSError, UnicodeError) as error:
+            raise CredentialError("its host cannot be found", where=url[:200]) from error
+        if not found or (not limits.private and not all(map(allowed, found))):
+            raise CredentialError(
+                "its host is not a public one", where=url[:200], hint="private addresses are never fetched"
+            )
+        # Connect to the address that was checked, under the name that was asked for: no second look-up in between.
+        target = httpx.URL(url).copy_with(host=found[0])
+        headers = {"Host": parts.netloc, "User-Agent": "gioconda", "Accept-Encoding": "identity"}
+        if kind:
+            headers["Content-Type"] = kind
+        left = max(0.1, end - time.monotonic())
+        try:
+            with (
+                httpx.Client(timeout=left, follow_redirects=False, trust_env=False) as client,
+                client.stream(
+                    "POST" if data is not None else "GET",
+                    target,
+                    content=data,
+                    headers=headers,
+                    extensions={"sni_hostname": parts.hostname, "trace": opened},
+                ) as answer,
+            ):
+                if answer.is_redirect:
+                    url = urljoin(url, answer.headers.get("location", ""))
+                    continue
+                if answer.status_code != 200:
+                    raise CredentialError(f"answered {answer.status_code}", where=url[:200])
+                return _body(answer.iter_raw(), limits, end, url)
+        except httpx.HTTPError as error:
+            raise CredentialError(f"could not be fetched: {type(error).__name__}", where=url[:200]) from error
+    raise CredentialError("too many redirects", where=url[:200])
+
+
+def _body(pieces: Iterable[bytes], limits: Limits, end: float, url: str) -> bytes:
+    body = bytearray()
+    for piece in pieces:
+        body += piece
+        if len(body) > limits.size:
+            raise CredentialError(f"larger than {limits.size >> 20} MiB", where=url[:200])
+        if time.monotonic() > end:
+            raise CredentialError(f"slower than {limits.seconds:g} s", where=url[:200])
+    return bytes(body)
+
+
+def revocation(
+    chain: list[x509.Certificate], *, limits: Limits = DEFAULT, resolve: Resolver = _addresses
+) -> Code | None:
+    """Ask the issuer (OCSP) whether the leaf was revoked; None when the certificate names nowhere to ask.
+
+    An answer counts only if the issuer, or a responder the issuer appointed, signed it, and it is of today.
+    """
+    if len(chain) < 2:
+        return None
+    leaf, issuer = chain[0], chain[1]
+    try:
+        access = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except (x509.ExtensionNotFound, ValueError):
+        return None
+    urls = [
+        item.access_location.value
+        for item in access
+        if item.access_method == AuthorityInformationAccessOID.OCSP
+        and isinstance(item.access_location, x509.UniformResourceIdentifier)
+    ]
+    if not urls:
+        return None
+    # sha1 only names the certificate here, as every responder expects (RFC 5019); it protects nothing.
+    request = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, hashes.SHA1()).build()
+    try:
+        body = fetch(
+            urls[0],
+            data=request.public_bytes(serialization.Encoding.DER),
+            kind="application/ocsp-request",
+            limits=limits,
+            resolve=resolve,
+        )
+        return _answer(ocsp.load_der_ocsp_response(body), leaf, issuer)
+    except (CredentialError, ValueError):
+        return codes.told("signingCredential.ocsp.inaccessible", "informational")
+
+
+def _answer(response: Any, leaf: x509.Certificate, issuer: x509.Certificate) -> Code:
+    unreached = codes.told("signingCredential.ocsp.inaccessible", "informational")
+    if response.response_status != ocsp.OCSPResponseStatus.SUCCESSFUL or response.serial_number != leaf.serial_number:
+        return unreached
+    now = datetime.datetime.now(datetime.UTC)
+    until = response.next_update_utc or response.this_update_utc + datetime.timedelta(days=7)
+    if not response.this_update_utc - datetime.timedelta(minutes=5) <= now <= until:
+        return unreached
+    if not _signed_by(response, issuer):
+        return unreached
+    if response.certificate_status == ocsp.OCSPCertStatus.REVOKED:
+        return codes.told("signingCredential.ocsp.revoked", "failure")
+    if response.certificate_status == ocsp.OCSPCertStatus.GOOD:
+        return codes.told("signingCredential.ocsp.notRevoked", "success")
+    return codes.told("signingCredential.ocsp.unknown", "failure")
+
+
+def _signed_by(response: Any, issuer: x509.Certificate) -> bool:
+    signers = [issuer]
+    for certificate in response.certificates:
+        try:
+            certificate.verify_directly_issued_by(issuer)
+            purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        except Exception:  # not the issuer's, or without a purpose: not a responder
+            continue
+        if ExtendedKeyUsageOID.OCSP_SIGNING in purposes:
+            signers.append(certificate)
+    return any(_verifies(signer.public_key(), response) for signer in signers)
+
+
+def _verifies(key: Any, response: Any) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+
+    signature, signed, digest = response.signature, response.tbs_response_bytes, response.signature_hash_algorithm
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, signed, ec.ECDSA(digest))
+        elif isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, signed, padding.PKCS1v15(), digest)
+        elif isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, signed)
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True

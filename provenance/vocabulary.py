@@ -1,0 +1,89 @@
+"""The words of Content Credentials that signing and reading share: assertion labels, source types, soft bindings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gioconda_core.errors import UsageError
+
+__all__ = ["AI_DISCLOSURE", "LABEL", "LABEL_SCHEMA", "SOFT_BINDING", "SOURCE_TYPES", "TRAINING_MINING", "SoftBinding"]
+
+LABEL = "org.gioconda.label"
+
+
+LABEL_SCHEMA = "gioconda.label/1"
+
+
+AI_DISCLOSURE = "c2pa.ai-disclosure"
+
+
+TRAINING_MINING = "cawg.training-mining"
+
+
+SOFT_BINDING = "c2pa.soft-binding"
+
+
+ACTIONS = ("c2pa.actions.v2", "c2pa.actions")
+
+
+SPEC_VERSION = "2.2"
+
+
+_IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+# IPTC's vocabulary and C2PA's own additions; anything else is unknown to policy.
+SOURCE_TYPES = frozenset(
+    _IPTC + name
+    for name in (
+        "digitalCapture",
+        "computationalCapture",
+        "negativeFilm",
+        "positiveFilm",
+        "print",
+        "humanEdits",
+        "minorHumanEdits",
+        "compositeCapture",
+        "composite",
+        "algorithmicallyEnhanced",
+        "dataDrivenMedia",
+        "digitalArt",
+        "digitalCreation",
+        "softwareImage",
+        "virtualRecording",
+        "screenCapture",
+        "multiFrameComputationalCapture",
+        "compositeSynthetic",
+        "compositeWithTrainedAlgorithmicMedia",
+        "trainedAlgorithmicMedia",
+        "algorithmicMedia",
+    )
+) | frozenset("http://c2pa.org/digitalsourcetype/" + name for name in ("empty", "trainedAlgorithmicData", "humanEdits"))
+
+
+# Those with which a credential itself states that a trained model made, or helped to make, what is shown.
+AI_SOURCE_TYPES = frozenset(
+    {
+        _IPTC + "trainedAlgorithmicMedia",
+        _IPTC + "compositeWithTrainedAlgorithmicMedia",
+        _IPTC + "compositeSynthetic",
+        "http://c2pa.org/digitalsourcetype/trainedAlgorithmicData",
+    }
+)
+
+
+def source_type(name: str) -> str:
+    """A digitalSourceType by its short name or URI; unknown ones are refused, because our own policy would refuse to read them."""
+    uri = name if "://" in name else _IPTC + name
+    if uri not in SOURCE_TYPES:
+        raise UsageError("not a known digitalSourceType", where=name[:120], hint="for example trainedAlgorithmicMedia")
+    return uri
+
+
+@dataclass(frozen=True)
+class SoftBinding:
+    """A mark in the pixels by which a stripped credential can be found again. value : the payload, as text."""
+
+    algorithm: str
+    value: str
+    description: str = ""

@@ -1,0 +1,1 @@
+"""Measuring a generator: image similarity, identity and perceptual distances on held-out people."""

@@ -1,0 +1,389 @@
+"""The paper's protocol: tune on T frames of an unseen person, draw held-out frames of the same take, measure, with intervals.
+
+Self-reenactment, T ∈ {1, 8, 32}, the same held-out frames for every T, generator and baseline. Source: Zakharov 2019, §4. Baselines:
+``copy`` (the most similar shot as it is) and ``warp`` (that shot, bent to the landmarks): a generator that does not beat them has
+learned nothing. Detectors are handed in by the caller, since this package does not know any.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda_core.errors import UsageError
+from gioconda_core.files import sha256_of
+from gioconda_core.types import Footage
+from synth import consent as consents
+from synth.evaluation import measures, perceptual
+from synth.evaluation.measures import Figure
+from synth.fakes.plan import Fakes, Unit, held_out, held_rows, read_part, shot_rows, units_of
+from synth.generators import CopyGenerator, TalkingHeads, WarpGenerator
+
+__all__ = ["Cell", "Evaluation", "evaluate", "grid", "sign_grid", "text"]
+
+DETECTOR_CRF = 18  # as `synth fakes` encodes by default
+Frames = NDArray[np.uint8]
+Judge = Callable[[Footage], float | str]  # a score, or why there is none
+Embed = Callable[[Frames, NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Figures of one generator in one mode at one T."""
+
+    generator: str
+    mode: str
+    shots: int
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything measured. protocol : how, in words and numbers. absent : measures that could not be computed, and why."""
+
+    cells: tuple[Cell, ...]
+    protocol: Mapping[str, Any]
+    absent: Mapping[str, str]
+    schema: str = "gioconda.evaluate/1"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON; a figure that is not a number is null."""
+
+        def plain(value: Any) -> Any:
+            return None if isinstance(value, float) and not np.isfinite(value) else value
+
+        return {
+            "schema": self.schema,
+            "protocol": dict(self.protocol),
+            "absent": dict(self.absent),
+            "cells": [
+                {**asdict(cell), "figures": [{k: plain(v) for k, v in asdict(f).items()} for f in cell.figures]}
+                for cell in self.cells
+            ],
+        }
+
+
+@dataclass(eq=False)
+class _Person:
+    """One held-out clip with what is known of it."""
+
+    unit: Unit
+    frames: Frames
+    landmarks: NDArray[np.float32]
+    times: NDArray[np.float64]
+    found: NDArray[np.float32]  # by the landmarker itself, as on generated frames
+    features: NDArray[np.float32]
+
+
+def _listed(file: str | os.PathLike[str]) -> set[str]:
+    """Names in a test list: every word of it, files without their suffix (VoxCeleb's lists name .wav or .txt files, some after a label)."""
+    if not Path(file).is_file():
+        raise UsageError("no such list", where=str(file), hint="--list takes a text file of names")
+    words = Path(file).read_text("utf-8", errors="replace").replace(",", " ").split()
+    return {str(Path(word).with_suffix("")) if "/" in word else word for word in words if len(word) > 1}
+
+
+def _names(unit: Unit) -> set[str]:
+    """What a list may call a take: its person, its clip, or the clip's place below any folder of the tree (dev/mp4/ID/VIDEO/NNNNN)."""
+    parts = Path(unit.source).with_suffix("").parts
+    return {unit.identity, unit.source, *("/".join(parts[k:]) for k in range(max(1, len(parts) - 1)))}
+
+
+def choose(units: Sequence[Unit], people: int, seed: int, listed: set[str] | None = None) -> list[Unit]:
+    """One take a person, at most ``people`` of them, by hash; only those on the list where there is one.
+
+    A list that names clips chooses those clips, not others of the same people.
+    """
+    from synth.fakes.plan import _hash
+
+    if listed is not None:
+        units = [u for u in units if _names(u) & listed]
+        if not units:
+            raise UsageError("no footage is on the list", where="--list")
+    best: dict[str, Unit] = {}
+    for unit in sorted(units, key=lambda u: _hash(seed, "take", u.sha256)):
+        best.setdefault(unit.identity, unit)
+    chosen = sorted(best.values(), key=lambda u: _hash(seed, "person", u.identity))
+    return chosen[:people] if people else chosen
+
+
+def evaluate(
+    shards: Sequence[str | os.PathLike[str]],
+    heads: TalkingHeads,
+    out: str | os.PathLike[str],
+    *,
+    shots: Sequence[int] = (1, 8, 32),
+    modes: Sequence[str] = ("ff", "ft"),
+    steps: int | None = None,
+    people: int = 50,
+    frames: int = 32,
+    baselines: bool = True,
+    detectors: Mapping[str, Judge] | None = None,
+    listed: str | os.PathLike[str] | None = None,
+    landmarker: str = "auto",
+    embedding: tuple[str, Embed] | None = None,
+    seed: int = 0,
+    begin: Callable[[int], None] = lambda total: None,
+    advance: Callable[..., None] = lambda n=1, note="": None,
+) -> tuple[Evaluation, Frames]:
+    """Measure a generator.
+
+    Parameters
+    ----------
+    shards : folders of people the model has not seen. shots : T. frames : held out of each take. people : most; 0 = all.
+    detectors : name → function of a footage that gives a raw score, or says why not; each gets an AUC of generated against real clips.
+    listed : a test list (VoxCeleb's, or any text naming identities or clips). embedding : a name and a function of frames and
+    landmarks, for CSIM and the distances between sets; dlib's by default.
+
+    Returns
+    -------
+    The figures, and a grid of pictures uint8 (H, W, 3).
+    """
+    from gioconda_core.faces.landmarks import landmarker as landmarks_by
+    from synth.training.shards import ShardSet
+
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    sets = [ShardSet(s) for s in shards]
+    job = Fakes(shots=tuple(shots), frames=frames, min_frames=min(frames, 8), seed=seed)
+    units = [u for u in units_of(sets, folder, job) if len(u.rows) >= max(shots) + job.min_frames]
+    if not units:
+        raise UsageError(f"no take has {max(shots)} shots and {job.min_frames} held-out frames", hint="lower --shots")
+    chosen = choose(units, people, seed, _listed(listed) if listed else None)
+    mark = landmarks_by(landmarker)
+    known_as, embed = embedding or ("dlib128", measures.embeddings)
+    # Nothing to tune and no mode: the baselines stand once for each T.
+    if bad := [mode for mode in modes if mode not in ("ff", "ft")]:
+        raise UsageError(f"unknown mode {bad[0]!r}", where="--modes", hint="ff, ft")
+    rivals: list[tuple[TalkingHeads, str]] = [(heads, mode) for mode in modes]
+    if baselines:
+        rivals += [(made(heads.size), "") for made in (WarpGenerator, CopyGenerator) if made.name != heads.name]
+    begin(len(chosen) * (1 + len(rivals) * len(shots)))
+    persons = []
+    for unit in chosen:
+        held = read_part(sets[unit.shards], unit, held_rows(unit, held_out(unit, job)), heads.size)
+        found = measures.detect(held.frames, held.landmarks, mark)
+        persons.append(
+            _Person(unit, held.frames, held.landmarks, held.times, found, embed(held.frames, held.landmarks))
+        )
+        advance(1, note=unit.identity)
+    held_footage = [_footage(p.frames, p.times, mark) for p in persons] if detectors else []
+    real_scores = {name: [judge(footage) for footage in held_footage] for name, judge in (detectors or {}).items()}
+    del held_footage
+    absent = {"user study": "needs people"}
+    perceived, inception = _stored(absent)
+    cells, pictures = [], []
+    for rival, mode in rivals:
+        for count in shots:
+            drawn = []
+            for person in persons:
+                unit = person.unit
+                rows = shot_rows(unit, len(unit.rows) - len(person.frames), count)
+                clip = read_part(sets[unit.shards], unit, rows, heads.size)
+                personal = rival.personalise(clip.frames, clip.landmarks, mode=mode or "ff", steps=steps, seed=seed)
+                drawn.append(personal.render(person.landmarks))
+                advance(1, note=f"{rival.name} {mode} T={count}")
+            figures = _figures(persons, drawn, mark, known_as, embed, seed)
+            if perceived:
+                near = [perceived(p.frames, d) for p, d in zip(persons, drawn, strict=True)]
+                figures.append(measures.mean_figure("lpips-alex", near, "down", seed))
+            if inception:
+                a, b = ([inception(x).astype(np.float64) for x in y] for y in ([p.frames for p in persons], drawn))
+                figures.append(measures.set_figure("fid-inception2048", a, b, measures.frechet))
+                figures.append(measures.set_figure("kid-inception2048", a, b, measures.kid))
+            figures += _auc_figures(persons, drawn, mark, detectors or {}, real_scores, seed, absent)
+            cells.append(Cell(rival.name, mode, count, tuple(figures)))
+            pictures.append((f"{rival.name} {mode} T={count}".replace("  ", " "), [d[len(d) // 2] for d in drawn]))
+    protocol = {
+        "task": "self-reenactment: shots from the beginning of a take, its last frames held out",
+        "people": len(persons),
+        "held_out_frames": int(np.median([len(p.frames) for p in persons])),
+        "size": heads.size,
+        "generator": heads.name,
+        "weights_sha256": heads.weights_sha256,
+        "landmarker": mark.name,
+        "csim": f"cosine of {known_as} embeddings of paired frames (dlib128: strangers come out near 0.8)",
+        "fid, kid": f"over {known_as} embeddings of {heads.size} px crops; the embedding's own aligned chip, bilinear",
+        **({"fid, kid of inception2048": f"{heads.size} px crops, {perceptual.RESIZE}"} if inception else {}),
+        "intervals": "95 %, over people: percentile bootstrap; for fid and kid jackknife",
+        "frames_are": f"as generated, before any codec; detectors see both kinds through H.264 at CRF {DETECTOR_CRF}",
+        "footage_sha256": sorted(p.unit.sha256 for p in persons),
+        "seed": seed,
+    }
+    real = [p.frames[len(p.frames) // 2] for p in persons]
+    return Evaluation(tuple(cells), protocol, absent), grid([("real, held out", real), *pictures])
+
+
+def _stored(absent: dict[str, str]) -> tuple[Any, Any]:
+    """LPIPS and Inception features where the store has their networks; else None, and why in ``absent``."""
+    from gioconda_core.errors import WeightsError
+
+    found = []
+    for name, make in (("lpips-alex", perceptual.lpips), ("fid-inception2048", perceptual.inception)):
+        try:
+            found.append(make())
+        except WeightsError as error:
+            absent[name] = str(error)
+            found.append(None)
+    return found[0], found[1]
+
+
+def _figures(
+    persons: Sequence[_Person], drawn: Sequence[Frames], mark: Any, known_as: str, embed: Embed, seed: int
+) -> list[Figure]:
+    similar = [measures.ssim(p.frames, d) for p, d in zip(persons, drawn, strict=True)]
+    features = [embed(d, p.landmarks) for p, d in zip(persons, drawn, strict=True)]
+    found = [measures.detect(d, p.landmarks, mark) for p, d in zip(persons, drawn, strict=True)]
+    # Against what the landmarker finds in the real frame, not against the driving landmarks: its own bias cancels.
+    marks = [measures.landmark_error(f, p.found) for f, p in zip(found, persons, strict=True)]
+    poses = [_pose(f, p.found) for f, p in zip(found, persons, strict=True)]
+    real = [p.features.astype(np.float64) for p in persons]
+    made = [f.astype(np.float64) for f in features]
+    like = [measures.csim(p.features, f) for p, f in zip(persons, features, strict=True)]
+    return [
+        measures.mean_figure("ssim", similar, "up", seed),
+        measures.mean_figure(f"csim-{known_as}", like, "up", seed),
+        measures.mean_figure("landmark-error", marks, "down", seed),
+        measures.mean_figure("pose-error-degrees", poses, "down", seed),
+        measures.set_figure(f"fid-{known_as}", real, made, measures.frechet),
+        measures.set_figure(f"kid-{known_as}", real, made, measures.kid),
+    ]
+
+
+def _pose(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Pose error where the face was found in both."""
+    both = np.isfinite(found).all((1, 2)) & np.isfinite(wanted).all((1, 2))
+    out = np.full(len(found), np.nan)
+    if both.any():
+        out[both] = measures.pose_error(found[both], wanted[both])
+    return out
+
+
+def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:
+    """What a detector gets: the frames after one codec, real and generated alike.
+
+    The real ones come out of the shards' JPEG and the generated ones out of nothing: without a codec in common that alone would tell.
+    """
+    import tempfile
+    from fractions import Fraction
+
+    from gioconda_core.faces import observe as faces
+    from gioconda_core.media.clip import Clip, write_video
+
+    at = times - times[0]
+    rate = Fraction(1 / float(np.median(np.diff(at)))).limit_denominator(1001)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        write_video(path, iter(frames), fps=rate, times=at, crf=DETECTOR_CRF)
+        with Clip.open(path) as clip:
+            frames = clip.sample("all")[0]
+    tracks = faces.track(zip(at.tolist(), frames, strict=True), landmarker=mark, recognise=False)
+    return Footage(frames, at, rate, float(at[-1]), tracks, "all", {})
+
+
+def _auc_figures(
+    persons: Sequence[_Person], drawn: Sequence[Frames], mark: Any, detectors: Mapping[str, Judge],
+    real: Mapping[str, Sequence[float | str]], seed: int, absent: dict[str, str],
+) -> list[Figure]:  # fmt: skip
+    if not detectors:
+        return []
+    footages = [_footage(d, p.times, mark) for p, d in zip(persons, drawn, strict=True)]
+    figures = []
+    for name, judge in detectors.items():
+        pairs = [(r, judge(f)) for r, f in zip(real[name], footages, strict=True)]
+        why = [said for pair in pairs for said in pair if isinstance(said, str)]
+        both = np.array([p for p in pairs if not any(isinstance(said, str) for said in p)], np.float64).reshape(-1, 2)
+        label, share = f"auc/{name}", len(both) / max(len(pairs), 1)
+        if len(both) < 2:
+            seconds = np.median([f.duration for f in footages])
+            most = Counter(why).most_common(1)
+            absent[label] = (
+                f"{most[0][0] if most else 'fewer than two clips'} (clips of {seconds:.1f} s; --frames sets how long)"
+            )
+            figures.append(
+                Figure(label, float("nan"), float("nan"), float("nan"), len(both), len(pairs), "down", share)
+            )
+            continue
+        low, high = measures.bootstrap(len(both), lambda rows, b=both: measures.auc(b[rows, 0], b[rows, 1]), seed=seed)  # type: ignore[misc]
+        figures.append(
+            Figure(label, measures.auc(both[:, 0], both[:, 1]), low, high, len(both), len(pairs), "down", share)
+        )
+    return figures
+
+
+# --------------------------------------------------------------------------- what is shown
+
+
+def grid(columns: Sequence[tuple[str, Sequence[Frames]]], most: int = 8, side: int = 128) -> Frames:
+    """People below one another, generators beside one another, titles above; uint8 (H, W, 3)."""
+    import cv2
+
+    rows = min(most, len(columns[0][1]))
+    head = 22
+    out = np.full((head + rows * side, len(columns) * side, 3), 255, np.uint8)
+    for c, (title, faces) in enumerate(columns):
+        scale = min(0.4, 0.4 * side * 0.95 / max(1, cv2.getTextSize(title, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1)[0][0]))
+        cv2.putText(out, title, (c * side + 3, 15), cv2.FONT_HERSHEY_SIMPLEX, scale, (20, 20, 20), 1, cv2.LINE_AA)
+        for r in range(rows):
+            cell = cv2.resize(faces[r], (side, side), interpolation=cv2.INTER_AREA)
+            out[head + r * side : head + (r + 1) * side, c * side : (c + 1) * side] = cell
+    return out
+
+
+def sign_grid(
+    picture: Frames,
+    path: Path,
+    heads: TalkingHeads,
+    granted: consents.Consent,
+    footage: Sequence[str] = (),
+    *,
+    force: bool = False,
+) -> None:
+    """Write the grid as a signed picture, and log it: most of its faces are generated. footage : sha256 of what it was made from."""
+    from gioconda_core.types import Claim
+    from provenance.signing import sign
+
+    claim = Claim(
+        path.name,
+        "evaluation",
+        "fake",
+        heads.name,
+        heads.version,
+        weights_sha256=heads.weights_sha256,
+        licence=granted.licence,
+        consent=granted.id,
+    )
+    sign.write_picture(picture, path, claim, quality=90, force=force)
+    consents.log(
+        "evaluate", sources=footage, drivers=[], consent=granted.id, outputs=[sha256_of(path)], generator=heads.name
+    )
+
+
+def text(found: Evaluation) -> str:
+    """The figures as a table for people."""
+    names = [f.name for f in found.cells[0].figures]
+    head = [
+        "generator",
+        "mode",
+        "T",
+        *(f"{n} {'↑' if f.better == 'up' else '↓'}" for n, f in zip(names, found.cells[0].figures, strict=True)),
+    ]
+    rows = [head]
+    for cell in found.cells:
+        row = [cell.generator, cell.mode or "-", str(cell.shots)]
+        for f in cell.figures:
+            low_coverage = f" ({f.coverage:.0%} covered)" if f.coverage < 0.995 else ""
+            interval = f"[{f.low:.4g}, {f.high:.4g}]" if np.isfinite(f.low) else "(no interval)"
+            row.append(f"{f.value:.4g} {interval}{low_coverage}" if np.isfinite(f.value) else "not assessed")
+        rows.append(row)
+    widths = [max(len(r[c]) for r in rows) for c in range(len(head))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    n = f"{found.protocol['people']} people, {found.protocol['held_out_frames']} held-out frames each; 95 % intervals over people"
+    return "\n".join([*lines, n, *(f"not computed: {name}: {why}" for name, why in found.absent.items())])

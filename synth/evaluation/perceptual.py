@@ -1,0 +1,142 @@
+"""LPIPS and Inception features for the evaluation, from networks in the weights store; absent where their weights are.
+
+LPIPS is torchmetrics' (its linear heads come with that package) over AlexNet from the store. ``inception2048`` are the features of
+the FID that papers state: the Inception of 2015, whose poolings differ from torchvision's. Source of the
+differences: the TensorFlow graph as pytorch-fid documents it. Pictures are resized to 299 px, bilinear, without antialiasing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda_core import weights
+from gioconda_core.errors import WeightsError
+
+__all__ = ["ALEXNET", "INCEPTION", "RESIZE", "inception", "lpips"]
+
+Frames = NDArray[np.uint8]
+ALEXNET, INCEPTION = "lpips-alexnet", "inception-fid"  # names in the store
+RESIZE = "resized to 299 px, bilinear, without antialiasing"  # as the evaluation records it
+BATCH = 16
+# AlexNet's convolutions by torchvision index, and the slice LPIPS puts each in.
+_SLICES = {0: 1, 3: 2, 6: 3, 8: 4, 10: 5}
+
+
+def _tensors(name: str) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return load_file(weights.store().path(name))
+
+
+def lpips() -> Callable[[Frames, Frames], NDArray[np.float64]]:
+    """A function of real and made frames, uint8 (N, H, W, 3) each, that gives their LPIPS (AlexNet), (N,); lower is closer.
+
+    Raises
+    ------
+    WeightsError
+        AlexNet is not in the store, or is another network.
+    """
+    import torch
+    from torchmetrics.functional.image.lpips import _LPIPS  # the public function would download its backbone
+
+    found = _tensors(ALEXNET)
+    net = _LPIPS(pretrained=True, net="alex", pnet_rand=True)
+    try:
+        state = {
+            f"slice{s}.{i}.{part}": found[f"features.{i}.{part}"]
+            for i, s in _SLICES.items()
+            for part in ("weight", "bias")
+        }
+        net.net.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
+        raise WeightsError("is not torchvision's AlexNet", where=ALEXNET) from error
+
+    def measure(real: Frames, made: Frames) -> NDArray[np.float64]:
+        out = []
+        with torch.inference_mode():
+            for at in range(0, len(real), BATCH):
+                a, b = (
+                    torch.from_numpy(x[at : at + BATCH]).permute(0, 3, 1, 2).float() / 127.5 - 1 for x in (real, made)
+                )
+                out.append(net(a, b).flatten().double().numpy())
+        return np.concatenate(out)
+
+    return measure
+
+
+def inception() -> Callable[[Frames, Any], NDArray[np.float32]]:
+    """A function of frames uint8 (N, H, W, 3) (and landmarks, which it does not use) that gives pool features, (N, 2048).
+
+    Raises
+    ------
+    WeightsError
+        The network is not in the store, or is another one.
+    """
+    import torch
+    import torch.nn.functional as F
+    from torchvision.models import inception as tv
+
+    def average(x: Any) -> Any:  # the border is left out of the mean
+        return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+
+    class A(tv.InceptionA):
+        def _forward(self, x: Any) -> list[Any]:
+            double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
+            return [self.branch1x1(x), self.branch5x5_2(self.branch5x5_1(x)), double, self.branch_pool(average(x))]
+
+    class C(tv.InceptionC):
+        def _forward(self, x: Any) -> list[Any]:
+            seven = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
+            double = x
+            for number in range(1, 6):
+                double = getattr(self, f"branch7x7dbl_{number}")(double)
+            return [self.branch1x1(x), seven, double, self.branch_pool(average(x))]
+
+    class E(tv.InceptionE):
+        pool = staticmethod(average)
+
+        def _forward(self, x: Any) -> list[Any]:
+            three = self.branch3x3_1(x)
+            three = torch.cat([self.branch3x3_2a(three), self.branch3x3_2b(three)], 1)
+            double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
+            double = torch.cat([self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)], 1)
+            return [self.branch1x1(x), three, double, self.branch_pool(self.pool(x))]
+
+    class Last(E):
+        @staticmethod
+        def pool(x: Any) -> Any:
+            return F.max_pool2d(x, 3, 1, 1)  # a slip in the graph of 2015 that every published FID contains
+
+    net = tv.Inception3(num_classes=1008, aux_logits=False, init_weights=False)
+    net.Mixed_5b, net.Mixed_5c, net.Mixed_5d = (
+        A(192, pool_features=32),
+        A(256, pool_features=64),
+        A(288, pool_features=64),
+    )
+    net.Mixed_6b, net.Mixed_6c = C(768, channels_7x7=128), C(768, channels_7x7=160)
+    net.Mixed_6d, net.Mixed_6e = C(768, channels_7x7=160), C(768, channels_7x7=192)
+    net.Mixed_7b, net.Mixed_7c = E(1280), Last(2048)
+    try:
+        net.load_state_dict(_tensors(INCEPTION), strict=False)
+        missing = set(net.state_dict()) - set(_tensors(INCEPTION))
+    except RuntimeError as error:
+        raise WeightsError("is not the Inception of 2015", where=INCEPTION) from error
+    if {name for name in missing if not name.endswith("num_batches_tracked")}:
+        raise WeightsError("is not the Inception of 2015", where=INCEPTION)
+    net.fc, net.dropout = torch.nn.Identity(), torch.nn.Identity()
+    net.eval()
+
+    def features(frames: Frames, _: Any = None) -> NDArray[np.float32]:
+        out = []
+        with torch.inference_mode():
+            for at in range(0, len(frames), BATCH):
+                x = torch.from_numpy(frames[at : at + BATCH]).permute(0, 3, 1, 2).float()
+                x = F.interpolate(x, (299, 299), mode="bilinear", align_corners=False) / 127.5 - 1
+                out.append(net(x).numpy())
+        return np.concatenate(out).astype(np.float32)
+
+    return features

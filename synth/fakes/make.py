@@ -1,0 +1,482 @@
+"""A labelled, signed set of fakes and real controls from footage: planned, made, recorded, indexed; resumable and replayable.
+
+Shards are read ahead by some threads, clips are finished, encoded and signed by others, and the generator runs in between and waits
+for neither as long as there are cores enough for it.
+A sample is done when its record is there; the record is written last. Killed at any moment and run again, the same set comes
+out: nothing twice, nothing lost. Output folder: ``clips/SPLIT/ID.mp4``, ``records/ID.json``, ``landmarks/ID.npz`` (before and after
+adaptation), ``masks/ID.png`` (frames below one another, white where pixels were generated), ``index.parquet`` with its card.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda_core.errors import GiocondaError, MediaError, UsageError
+from gioconda_core.files import append_row, sha256_of, write_json
+from gioconda_core.types import Label, Sample
+from gioconda_core.workers.cpu import cores
+from synth import consent as consents
+from synth.fakes.plan import Clip, Fakes, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
+from synth.fakes.sample import Motion, draw_sample, motion, write_sample
+from synth.generators import TalkingHeads, generator
+
+__all__ = ["Fakes", "Result", "make", "on_ray", "worker", "write_index"]
+
+Frames = NDArray[np.uint8]
+_FOLDERS = ("clips", "records", "landmarks", "masks")
+
+
+@dataclass
+class Result:
+    """What a run did. planned : samples of the whole set; made : in this run; there : found finished. stages : seconds of each thread."""
+
+    planned: int = 0
+    made: int = 0
+    there: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+    index: Path | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned sample is there."""
+        return self.made + self.there == self.planned
+
+
+# --------------------------------------------------------------------------- sources
+
+
+def _shards(job: Fakes, out: Path, size: int, jobs: int) -> list[Any]:
+    """Shard sets of the job; footage that is not in shards yet is prepared into the output folder."""
+    from synth.fakes.prepare import Prepare, prepare
+    from synth.training.shards import ShardSet
+
+    sets = []
+    for source in job.sources:
+        folder = Path(source)
+        if not (folder / "shards.json").exists():
+            # By what it is, not by its place in the command: another run's footage may lie here already.
+            folder = out / "shards" / sha256_of(repr((source, job.layout, job.where)).encode())[:12]
+            wanted = max(job.shots) + job.frames
+            prepare(
+                Prepare(
+                    sources=(source,),
+                    layout=job.layout,
+                    where=job.where,
+                    size=size,
+                    cast_frames=wanted,
+                    max_frames=4 * wanted,
+                ),
+                folder,
+                jobs=jobs,
+            )
+        sets.append(ShardSet(folder))
+    if not sets:
+        raise UsageError("no sources", hint="gioconda synth fakes SHARDS… --out DIR")
+    return sets
+
+
+# --------------------------------------------------------------------------- the run
+
+
+class _Clock:
+    """Seconds each stage has worked, over all threads."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def run(self, stage: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return call(*args, **kwargs)
+        finally:
+            with self._lock:
+                self.seconds[stage] += time.perf_counter() - start
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Held by one process of a run: torchrun starts several on the same folder, and the footage is prepared by the first alone."""
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _done(out: Path, recipe: Recipe) -> dict[str, Any] | None:
+    """The record of a finished sample: it is whole, and the clip it names has the size it had."""
+    try:
+        record: dict[str, Any] = json.loads((out / "records" / f"{recipe.id}.json").read_text())
+        return record if (out / record["file"]).stat().st_size == record["bytes"] else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _versions(heads: TalkingHeads) -> dict[str, str]:
+    """What else pixels depend on: another torch, or another device, need not draw the same ones bit for bit."""
+    from importlib.metadata import version
+
+    import cv2
+
+    from gioconda_core.version import __version__
+
+    return {
+        "gioconda": __version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "torch": version("torch"),
+        "device": getattr(heads, "device", "cpu"),
+    }
+
+
+def make(
+    job: Fakes,
+    out: str | os.PathLike[str],
+    heads: TalkingHeads,
+    *,
+    consent: str | os.PathLike[str] | None = None,
+    signer: Any = None,
+    jobs: int = 1,
+    writers: int | None = None,
+    rank: int = 0,
+    world: int = 1,
+    say: Callable[[str], None] = lambda text: None,
+    begin: Callable[[int], None] = lambda total: None,
+    advance: Callable[..., None] = lambda n=1, note="": None,
+) -> Result:
+    """Make the set, or what is missing of it.
+
+    Parameters
+    ----------
+    jobs : processes that prepare footage. writers : threads that encode and sign, by default one a core and two at least;
+    a third as many read ahead. rank, world : this process's share of the people
+    (``torchrun`` sets them); whoever finishes last writes the index. begin, advance : progress, by sample.
+
+    Raises
+    ------
+    UsageError
+        No footage with enough frames, no consent, a folder begun with another job or that cannot be written.
+    """
+    from provenance.signing import signers
+
+    folder = Path(out)
+    begun = time.perf_counter()
+    try:
+        for name in _FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time(folder):
+            _same_job(job, folder, heads)
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror}".lower(), where=str(folder)) from error
+    if world == 1:
+        _sweep(folder)
+    with _one_at_a_time(folder):
+        sets = _shards(job, folder, heads.size, jobs)
+        units = units_of(sets, folder, job)
+    seen: set[str] = set()
+    for number, shards in enumerate(sets):
+        seen |= shards.real_files([(u.identity, u.source) for u in units if u.shards == number])
+    granted = consents.require(consent if consent is not None or seen else "embedded", "fakes", sorted(seen))
+    recipes = plan(units, job, heads)
+    if not recipes:
+        raise UsageError("nothing to make: no take has enough frames for these shots", hint="lower --shots")
+    # People are dealt out before looking at what is done, so that processes which start at different times agree.
+    people = [list(group) for _, group in groupby(recipes, key=lambda r: (r.identity, r.source))][rank::world]
+    there = {r.id: record for r in recipes if (record := _done(folder, r))}
+    mine = [left for group in people if (left := [r for r in group if r.id not in there])]
+    result = Result(planned=len(recipes), there=len(there))
+    begin(sum(len(group) for group in mine))
+    clock = _Clock()
+    by_source = {(u.identity, u.source): u for u in units}
+    chosen = signer or signers.default()
+    made: list[dict[str, Any]] = []
+    finished = [there[r.id] for group in people for r in group if r.id in there]
+    # Finished samples that no row names are those of a run that was killed.
+    named = {digest for row in consents.check_log()[0] for digest in row["outputs"]} if finished else set()
+    unnamed = [record for record in finished if record["sha256"] not in named]
+    _log(heads, granted, [r for group in mine for r in group], unnamed)
+    try:
+        for record, error in _run(
+            mine, heads, sets, by_source, folder, granted, chosen, writers or max(2, cores()), clock
+        ):
+            if error is not None:
+                result.failed[error] += 1
+                append_row(folder / "failed.jsonl", {"why": error})
+                say(error)
+            else:
+                made.append(record)
+                result.made += 1
+            advance(1)
+    finally:
+        _log(heads, granted, [], made)
+    result.seconds = time.perf_counter() - begun
+    result.stages = {name: round(value, 3) for name, value in clock.seconds.items()}
+    if all(_done(folder, r) for r in recipes):
+        result.index = write_index(recipes, folder, job)
+    return result
+
+
+def _log(
+    heads: TalkingHeads, granted: consents.Consent, wanted: Sequence[Recipe], records: Sequence[Mapping[str, Any]]
+) -> None:
+    """A row of what is about to be made, and of finished samples that no row names yet."""
+    if wanted or records:
+        consents.log(
+            "fakes",
+            sources=[*(r.shots_sha256 for r in wanted), *(row["recipe"]["shots_sha256"] for row in records)],
+            drivers=[*(r.driver_sha256 for r in wanted), *(row["recipe"]["driver_sha256"] for row in records)],
+            consent=granted.id,
+            outputs=[row["sha256"] for row in records],
+            generator=heads.name,
+        )
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed run had in hand: whatever is half written lies under a hidden name beside its target."""
+    for name in _FOLDERS:
+        for left in [*(folder / name).rglob(".*")]:
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
+
+def _run(
+    groups: Sequence[Sequence[Recipe]], heads: TalkingHeads, sets: Sequence[Any],
+    units: Mapping[tuple[str, str], Unit], out: Path, granted: consents.Consent, signer: Any, writers: int, clock: _Clock,
+) -> Iterator[tuple[dict[str, Any], str | None]]:  # fmt: skip
+    """Read ahead → generate → encode and sign; yields each record, or the reason why there is none."""
+    versions = _versions(heads)
+
+    def load(group: Sequence[Recipe]) -> dict[Any, Clip]:
+        clips: dict[Any, Clip] = {}
+        for r in group:
+            driver = units[(r.driver_identity, r.driver_source)]
+            if ("held", driver.sha256) not in clips:
+                clips["held", driver.sha256] = read_part(
+                    sets[driver.shards], driver, held_rows(driver, r.frames), heads.size
+                )
+            if r.kind != "control" and ("shots", r.shots) not in clips:
+                unit = units[(r.identity, r.source)]
+                clips["shots", r.shots] = read_part(
+                    sets[unit.shards], unit, shot_rows(unit, r.before, r.shots), heads.size
+                )
+        return clips
+
+    def finish(r: Recipe, driver: Clip, drawing: tuple[Motion | None, Frames | None]) -> dict[str, Any]:
+        try:
+            drawn = draw_sample(r, driver, *drawing)
+        except GiocondaError as error:
+            raise MediaError(f"{r.id}: {error.what}") from error
+        return write_sample(drawn, out, granted, signer, versions)
+
+    readers = max(1, writers // 3)  # pictures are decoded in a third of the time that a clip takes to encode and sign
+    with ThreadPoolExecutor(readers) as reading, ThreadPoolExecutor(writers) as writing:
+        coming, ahead = iter(groups), deque[tuple[Sequence[Recipe], Future[dict[Any, Clip]]]]()
+        waiting: deque[Future[dict[str, Any]]] = deque()
+        while True:
+            # One more than is read at a time: what the generator takes next is there while it draws.
+            for group in islice(coming, readers + 1 - len(ahead)):
+                ahead.append((group, reading.submit(clock.run, "decode", load, group)))
+            if not ahead:
+                break
+            group, loading = ahead.popleft()
+            try:
+                clips = loading.result()
+            except GiocondaError as error:
+                yield from (({}, f"{group[0].identity}/{group[0].source}: {error.what}") for _ in group)
+                continue
+            for learned, samples in groupby(group, key=lambda r: r.person if r.kind != "control" else ()):
+                recipes = list(samples)
+                # The same frames at another CRF or in another region are not drawn again.
+                drawings = _sitting(recipes, heads, clips, clock) if learned else {}
+                for r in recipes:
+                    drawing = drawings.get((r.kind, r.driver_sha256), (None, None))
+                    if isinstance(drawing, GiocondaError):
+                        yield {}, f"{r.id}: {drawing.what}"
+                        continue
+                    held = clips["held", r.driver_sha256]
+                    waiting.append(writing.submit(clock.run, "encode and sign", finish, r, held, drawing))
+                    while len(waiting) > 4 * writers:  # finished frames wait in memory: bound them
+                        yield _taken(waiting.popleft())
+        for future in waiting:
+            yield _taken(future)
+
+
+def _sitting(
+    recipes: Sequence[Recipe], heads: TalkingHeads, clips: Mapping[Any, Clip], clock: _Clock
+) -> Mapping[tuple[str, str], tuple[Motion, Frames] | GiocondaError]:
+    """One person learned, and every motion asked of them drawn once: (kind, driver) → landmarks and frames, or why there are none."""
+    first = recipes[0]
+    out: dict[tuple[str, str], tuple[Motion, Frames] | GiocondaError] = {}
+    motions: dict[tuple[str, str], Motion] = {}
+    shots = clips["shots", first.shots]
+    try:
+        personal = clock.run(
+            "generator", heads.personalise, shots.frames, shots.landmarks,
+            mode=first.mode, steps=first.steps or None, seed=int(first.seed),
+        )  # fmt: skip
+    except GiocondaError as error:
+        return {(r.kind, r.driver_sha256): error for r in recipes}
+    for r in recipes:
+        key = (r.kind, r.driver_sha256)
+        if key not in motions and key not in out:
+            try:
+                motions[key] = motion(r, shots, clips["held", r.driver_sha256])
+            except GiocondaError as error:
+                out[key] = error
+    # On a GPU the clips of one person fill its batches together; on a CPU that gains nothing.
+    together = getattr(heads, "batches", False) and len(motions) > 1
+    for keys in [list(motions)] if together else [[key] for key in motions]:
+        try:
+            frames = clock.run("generator", personal.render, np.concatenate([motions[key].landmarks for key in keys]))
+        except GiocondaError as error:
+            out.update(dict.fromkeys(keys, error))
+            continue
+        ends = np.cumsum([len(motions[key].landmarks) for key in keys])
+        out.update({key: (motions[key], part) for key, part in zip(keys, np.split(frames, ends[:-1]), strict=True)})
+    return out
+
+
+def _taken(future: Future[dict[str, Any]]) -> tuple[dict[str, Any], str | None]:
+    try:
+        return future.result(), None
+    except GiocondaError as error:
+        return {}, str(error)
+
+
+def _same_job(job: Fakes, folder: Path, heads: TalkingHeads) -> None:
+    """Save the merged configuration before work starts; note a later run with another one (its samples join the folder)."""
+    text = {**asdict(job), "generator": heads.name, "weights_sha256": heads.weights_sha256}
+    text["splits"] = dict(job.splits)
+    document = json.loads(json.dumps(text))
+    file = folder / "fakes.json"
+    if file.exists():
+        before = json.loads(file.read_text())
+        if {k: before.get(k) for k in ("splits", "seed")} != {k: document[k] for k in ("splits", "seed")}:
+            raise UsageError(
+                "was begun with another seed or other splits: people would change sides",
+                where=str(folder),
+                hint="give a new --out",
+            )
+        if before != document:
+            append_row(folder / "fakes.history.jsonl", before)
+    write_json(file, document)
+
+
+# --------------------------------------------------------------------------- index and replay
+
+
+def write_index(recipes: Sequence[Recipe], out: Path, job: Fakes) -> Path:
+    """``index.parquet``: one row a sample of this plan, fakes paired with the control of the same frames and CRF."""
+    from gioconda_core.datasets.index import Index
+
+    records = {r.id: json.loads((out / "records" / f"{r.id}.json").read_text()) for r in recipes}
+    controls = {(r.driver_sha256, r.crf): records[r.id]["sha256"] for r in recipes if r.kind == "control"}
+    samples = []
+    for r in recipes:
+        record = records[r.id]
+        fake = r.kind != "control"
+        samples.append(
+            Sample(
+                path=record["file"],
+                sha256=record["sha256"],
+                label=Label.FAKE if fake else Label.REAL,
+                generator=r.generator,
+                identity=r.identity,
+                source=r.source,
+                licence=record["licence"],
+                split=r.split,
+                essence=record["essence"],
+                pair=controls.get((r.driver_sha256, r.crf), "") if r.kind == "self" else "",
+                group={
+                    "task": r.kind,
+                    "crf": str(r.crf),
+                    **(
+                        {"shots": str(r.shots), "mode": r.mode, "steps": str(r.steps), "region": r.region}
+                        if fake
+                        else {}
+                    ),
+                },
+                extra={
+                    "record": f"records/{r.id}.json",
+                    **({"mask": f"masks/{r.id}.png"} if fake else {}),
+                    **({"donor": r.driver_identity, "driver_source": r.driver_source} if r.kind == "cross" else {}),
+                },
+            )
+        )
+    target = out / "index.parquet"
+    card = {
+        "title": "Reenactments by a few-shot talking-head generator, with real pass-through controls",
+        "generator": sorted({r.generator for r in recipes if r.generator}),
+        "weights_sha256": sorted({r.weights_sha256 for r in recipes if r.weights_sha256}),
+        "grid": {
+            "shots": list(job.shots),
+            "modes": list(job.modes),
+            "steps": list(job.steps),
+            "crf": list(job.crf),
+            "regions": list(job.regions),
+        },
+        "controls": "real frames passed through the same crop, size, codec and CRF as the fakes",
+        "splits_are": "disjoint by identity and source; a cross-reenactment's driver is of the same split",
+        "seed": str(job.seed),
+    }
+    Index(tuple(samples), out, {}).write(target, card)
+    return target
+
+
+def worker(
+    job: Fakes, out: str, name: str, options: Mapping[str, Any], consent: str | None, rank: int, world: int
+) -> Result:
+    """One process's share, for Ray: it loads its own generator."""
+    return make(job, out, generator(name, **options), consent=consent, rank=rank, world=world)
+
+
+def on_ray(
+    job: Fakes, out: str | os.PathLike[str], name: str, options: Mapping[str, Any], *, consent: str | None, workers: int
+) -> Result:
+    """Make the set with Ray workers that see the same files (RAY_ADDRESS for a cluster).
+
+    Footage is prepared, and what is left without a record after the workers is made, by this process.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError("--engine ray needs the ray package", hint="pip install 'gioconda[ray]'") from error
+    heads = generator(name, **options)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    units_of(_shards(job, folder, heads.size, workers), folder, job)  # once, not once in each worker
+    if not ray.is_initialized():
+        local = workers if not os.environ.get("RAY_ADDRESS") else None
+        ray.init(num_cpus=local, log_to_driver=False, include_dashboard=False)
+    task = ray.remote(max_retries=3)(worker)
+    place = os.path.abspath(folder)
+    shares = ray.get([task.remote(job, place, name, dict(options), consent, k, workers) for k in range(workers)])
+    final = make(job, folder, heads, consent=consent)
+    final.made += sum(share.made for share in shares)
+    final.there = final.planned - final.made
+    for share in shares:
+        final.failed.update(share.failed)
+    return final

@@ -1,0 +1,316 @@
+"""What a labelled set will hold: units of footage, identity-disjoint splits, and every sample to make, named by what goes into it.
+
+A sample's id is a hash of its recipe: the pixels and landmarks of the shots and of the driver, the generator and its weights, the
+settings and the seed. The same recipe has the same id on every machine, which is what makes a killed run go on
+exactly where it was. Nothing here draws or writes a picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda_core.errors import UsageError
+from gioconda_core.files import append_row, read_rows
+from synth.fakes.sources import LAYOUTS
+from synth.reenact.motion import MODES
+
+if TYPE_CHECKING:
+    from synth.generators import TalkingHeads
+    from synth.training.shards import ShardSet
+
+__all__ = ["Clip", "Fakes", "Recipe", "Unit", "plan", "read_part", "split_of", "units_of"]
+
+KINDS = ("self", "cross", "control")
+REGIONS = ("whole", "face")
+SCHEMA = "gioconda.fake/1"
+
+
+@dataclass(frozen=True)
+class Fakes:
+    """The job. Every tuple is an axis of the difficulty grid; all combinations are made.
+
+    sources : shard folders, folders of clips or ``cast:N`` (these two are prepared into the output folder first).
+    kinds : ``self`` (held-out frames of the same take drive), ``cross`` (another person's do), ``control`` (real frames, passed
+    through the same crop, size and codec). shots : T. modes : ``ff``, ``ft``. steps : of tuning, 0 = the generator's own budget.
+    crf : H.264 quality. regions : ``whole`` crop generated, or ``face`` alone laid over the real frame (self only).
+    frames : most in a clip; min_frames : fewest. people : most identities, 0 = all. drivers : people who drive each in cross.
+    splits : shares of people. seed : decides splits, drivers and everything random. mark : the invisible mark, on fakes and controls alike.
+    """
+
+    sources: tuple[str, ...] = ()
+    layout: str = "folder"
+    where: str = ""
+    kinds: tuple[str, ...] = KINDS
+    shots: tuple[int, ...] = (1, 8)
+    modes: tuple[str, ...] = ("ft",)
+    steps: tuple[int, ...] = (0,)
+    crf: tuple[int, ...] = (18,)
+    regions: tuple[str, ...] = ("whole",)
+    frames: int = 32
+    min_frames: int = 8
+    people: int = 0
+    drivers: int = 1
+    adapt: str = "procrustes"
+    smoothing: float = 0.0
+    splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.6, "val": 0.2, "test": 0.2})
+    seed: int = 0
+    mark: bool = False
+
+    def __post_init__(self) -> None:
+        for name, values, allowed in (
+            ("kinds", self.kinds, KINDS),
+            ("regions", self.regions, REGIONS),
+            ("modes", self.modes, ("ff", "ft")),
+        ):
+            if bad := [v for v in values if v not in allowed]:
+                raise UsageError(f"unknown {name[:-1]} {bad[0]!r}", where=f"--{name}", hint=", ".join(allowed))
+        if not self.kinds or not self.shots or min(self.shots) < 1 or self.frames < 2 or self.min_frames < 2:
+            raise UsageError("kinds and shots must not be empty; shots start at 1, frames at 2")
+        if "ft" not in self.modes and any(self.steps):
+            raise UsageError("mode ff is not tuned", where="--steps", hint="leave it out, or --modes ft")
+        if "face" in self.regions and "self" not in self.kinds:
+            raise UsageError("the region face is for self-reenactments", where="--regions", hint="--kinds self")
+        if self.adapt not in MODES:
+            raise UsageError(f"unknown adaptation {self.adapt!r}", where="--adapt", hint=", ".join(MODES))
+        if self.layout not in LAYOUTS:
+            raise UsageError(f"unknown layout {self.layout!r}", where="--layout", hint=", ".join(LAYOUTS))
+        if bad := [crf for crf in self.crf if not 0 <= crf <= 51]:
+            raise UsageError(f"crf {bad[0]} is out of range", where="--crf", hint="0 to 51")
+        if not self.splits or any(v < 0 for v in self.splits.values()) or sum(self.splits.values()) <= 0:
+            raise UsageError("shares of the splits must be above 0", where="--split")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One take of one person in the shards. rows : numbers of its frames, in time. times : seconds. sha256 : of all its pixels and landmarks."""
+
+    identity: str
+    source: str
+    shards: int
+    rows: tuple[int, ...]
+    fps: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides one sample's pixels. ``id`` names its files.
+
+    shots : T, drawn from the unit's first ``before`` frames. frames : how many of the driver's last frames drive, or are passed through.
+    """
+
+    kind: str
+    identity: str
+    source: str
+    shots_sha256: str
+    driver_identity: str
+    driver_source: str
+    driver_sha256: str
+    shots: int
+    before: int
+    frames: int
+    mode: str
+    steps: int
+    region: str
+    crf: int
+    adapt: str
+    smoothing: float
+    split: str
+    seed: str
+    generator: str
+    generator_version: str
+    weights_sha256: str | None
+    size: int
+    mark: bool
+    schema: str = SCHEMA
+
+    @property
+    def id(self) -> str:
+        """The first 20 hex digits of the sha256 of this recipe as canonical JSON."""
+        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    @property
+    def person(self) -> tuple[Any, ...]:
+        """What a personal model is learned from: recipes that share this share the model."""
+        return (self.identity, self.source, self.shots, self.mode, self.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Frames of a unit: the shots, or the held-out part that drives and is passed through."""
+
+    frames: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    times: NDArray[np.float64]
+    fps: Fraction
+
+
+def units_of(
+    sets: Sequence[ShardSet], out: Path, job: Fakes, advance: Callable[..., None] = lambda n=1, note="": None
+) -> list[Unit]:
+    """Units with enough frames, each hashed once (remembered in ``units.jsonl``); a take that appears twice is kept once."""
+    known = {(row["identity"], row["source"], row.get("outline")): row for row in read_rows(out / "units.jsonl")}
+    seen: set[str] = set()
+    units: list[Unit] = []
+    for number, shards in enumerate(sets):
+        for identity, source in shards.units:
+            rows = [int(r) for r in shards.rows(identity, source)]
+            if len(rows) < min(job.shots) + job.min_frames:
+                continue
+            key = (identity, source, shards.outline(identity, source))
+            if key not in known:
+                digest = hashlib.sha256()
+                times = []
+                for row in rows:
+                    frame = shards[row]
+                    digest.update(frame.frame.tobytes())
+                    digest.update(np.ascontiguousarray(frame.landmarks, np.float32).tobytes())
+                    times.append(frame.time)
+                step = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+                fps = Fraction(1 / max(step, 1e-3)).limit_denominator(100)
+                known[key] = {
+                    "identity": identity,
+                    "source": source,
+                    "frames": len(rows),
+                    "outline": key[2],
+                    "fps": str(fps),
+                    "sha256": digest.hexdigest(),
+                }
+                append_row(out / "units.jsonl", known[key])
+            row_ = known[key]
+            advance(1, note=source[-40:])
+            if row_["sha256"] in seen:
+                continue
+            seen.add(row_["sha256"])
+            units.append(Unit(identity, source, number, tuple(rows), row_["fps"], row_["sha256"]))
+    units.sort(key=lambda u: (u.identity, u.source))
+    if job.people:
+        # Chosen by hash, not by name, so that adding footage does not reshuffle the choice.
+        people = sorted({u.identity for u in units}, key=lambda name: _hash(job.seed, "people", name))[: job.people]
+        units = [u for u in units if u.identity in set(people)]
+    if not units:
+        raise UsageError(
+            f"no take has {min(job.shots) + job.min_frames} frames: {min(job.shots)} shots and {job.min_frames} held out",
+            hint="lower --shots or --min-frames, or prepare more frames of each clip",
+        )
+    return units
+
+
+def _hash(*parts: object) -> int:
+    return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:8], "big")
+
+
+def split_of(identities: Sequence[str], shares: Mapping[str, float], seed: int) -> dict[str, str]:
+    """A split for each person: shares met as closely as whole people allow, each non-empty share getting one where there are enough."""
+    order = sorted(set(identities), key=lambda name: _hash(seed, "split", name))
+    total = sum(shares.values())
+    names = [name for name, share in shares.items() if share > 0]
+    counts = {name: int(len(order) * shares[name] / total) for name in names}
+    for name in sorted(names, key=lambda n: counts[n] - len(order) * shares[n] / total):
+        if sum(counts.values()) < len(order):
+            counts[name] += 1
+    for name in names:
+        if counts[name] == 0 and (rich := max(names, key=lambda n: counts[n])) and counts[rich] > 1:
+            counts[name], counts[rich] = 1, counts[rich] - 1
+    counts[names[0]] += len(order) - sum(counts.values())
+    out: dict[str, str] = {}
+    at = 0
+    for name in names:
+        out.update(dict.fromkeys(order[at : at + counts[name]], name))
+        at += counts[name]
+    return out
+
+
+def held_out(unit: Unit, job: Fakes) -> int:
+    """How many frames at the end of a take are held out: the same whatever T is, so that the grid compares like with like.
+
+    0 where the take is too short for the smallest T.
+    """
+    for shots in sorted(set(job.shots), reverse=True):
+        left = len(unit.rows) - shots
+        if left >= job.min_frames:
+            return min(job.frames, left)
+    return 0
+
+
+def shot_rows(unit: Unit, before: int, shots: int) -> list[int]:
+    """Rows of T shots, spread over the take's first ``before`` frames; empty where there are fewer."""
+    if before < shots:
+        return []
+    return [unit.rows[int(i)] for i in np.round(np.linspace(0, before - 1, shots))]
+
+
+def held_rows(unit: Unit, frames: int) -> list[int]:
+    """Rows of the held-out clip: the take's last frames."""
+    return list(unit.rows[len(unit.rows) - frames :])
+
+
+def plan(units: Sequence[Unit], job: Fakes, heads: TalkingHeads) -> list[Recipe]:
+    """Every sample of the set, in a stable order, people of one personal model together."""
+    splits = split_of([u.identity for u in units], job.splits, job.seed)
+    recipes: list[Recipe] = []
+    grid = [
+        (t, mode, steps) for t in job.shots for mode in job.modes for steps in (job.steps if mode == "ft" else (0,))
+    ]
+
+    def add(kind: str, unit: Unit, driver: Unit, t: int, mode: str, steps: int, region: str) -> None:
+        frames, before = held_out(driver, job), len(unit.rows) - held_out(unit, job)
+        if frames < job.min_frames or (kind != "control" and before < t):
+            return
+        made = kind != "control"
+        for crf in job.crf:
+            recipes.append(
+                Recipe(
+                    kind, unit.identity, unit.source, unit.sha256, driver.identity, driver.source, driver.sha256,
+                    t if made else 0,
+                    before if made else 0,
+                    frames,
+                    mode if made else "", steps if made else 0, region if made else "",
+                    crf, job.adapt if kind == "cross" else "", job.smoothing if kind == "cross" else 0.0,
+                    splits[unit.identity], str(job.seed), heads.name if made else "", heads.version if made else "",
+                    heads.weights_sha256 if made else None, heads.size, job.mark,
+                )
+            )  # fmt: skip
+
+    for unit in units:
+        if "control" in job.kinds:
+            add("control", unit, unit, 0, "", 0, "")
+        others = [u for u in units if u.identity != unit.identity and splits[u.identity] == splits[unit.identity]]
+        others.sort(key=lambda u: _hash(job.seed, "driver", unit.sha256, u.sha256))
+        for t, mode, steps in grid:
+            if "self" in job.kinds:
+                for region in job.regions:
+                    add("self", unit, unit, t, mode, steps, region)
+            if "cross" in job.kinds:
+                for driver in others[: job.drivers]:
+                    add("cross", unit, driver, t, mode, steps, "whole")
+    return recipes
+
+
+def read_part(shards: ShardSet, unit: Unit, rows: Sequence[int], size: int) -> Clip:
+    """Decode rows of a unit, brought to the generator's size where the shards have another."""
+    frames, marks, times = [], [], []
+    for row in rows:
+        item = shards[row]
+        frame, points = item.frame, item.landmarks
+        if frame.shape[0] != size:
+            import cv2
+
+            scale = size / frame.shape[0]
+            how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+            frame = np.asarray(cv2.resize(frame, (size, size), interpolation=how), np.uint8)
+            points = (points + 0.5) * scale - 0.5
+        frames.append(frame)
+        marks.append(points.astype(np.float32))
+        times.append(item.time)
+    return Clip(np.stack(frames), np.stack(marks), np.array(times), Fraction(unit.fps))

@@ -1,0 +1,416 @@
+"""Footage → tracks → steady crops → shards; resumable, with a row for each clip that says what became of it.
+
+Clips are worked on in parallel by processes (or by Ray, beyond one machine); this process alone writes. A clip lies whole in
+one shard, and a shard counts once its table is written, so that after kill -9 the same command goes on: nothing twice, nothing
+lost. Rows: ``clips.jsonl`` in the output folder. Landmark images are never stored.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.files import append_row, read_rows, sha256_of, write_json
+from gioconda_core.workers.cpu import keep_to, settle
+from synth.fakes.sources import Entry, entries
+
+__all__ = ["Prepare", "Prepared", "crops", "prepare"]
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """The job. Everything here is saved in the output folder before work starts.
+
+    sources : folders, .csv lists, ``cast:N``. layout, where : see :func:`synth.fakes.sources.entries`.
+    size : side of the crops, pixels. every : seconds between frames kept, 0 = every frame.
+    min_face : smallest face square, pixels. min_frames : a clip with fewer is dropped. max_frames : most kept of a clip.
+    min_quality : frames whose face scores less are left out (0…1, see FaceTrack). landmarks : folder of saved tracks, named as
+    the clip with ``/`` as ``__`` and ``.npz`` after it; clips without one are tracked. shard_mb : size at which a shard is closed.
+    """
+
+    sources: tuple[str, ...] = ()
+    layout: str = "folder"
+    where: str = ""
+    size: int = 256
+    every: float = 0.0
+    min_face: int = 64
+    min_frames: int = 8
+    max_frames: int = 400
+    min_quality: float = 0.1
+    landmarker: str = "auto"
+    landmarks: str = ""
+    cast_frames: int = 48
+    shard_mb: int = 128
+    quality: int = 95
+
+
+@dataclass
+class Prepared:
+    """What became of the footage. seconds : wall time of this run; frames_per_second : of frames read in this run."""
+
+    clips: int = 0
+    kept: int = 0
+    frames: int = 0
+    identities: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    frames_per_second: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Result:
+    entry: Entry
+    frames: NDArray[np.uint8]  # (T, S, S, 3)
+    landmarks: NDArray[np.float32]  # (T, 68, 2) in the crop
+    times: NDArray[np.float64]
+    read: int  # frames decoded or drawn
+    seconds: float
+    reason: str = ""
+    note: str = ""
+    sha256: tuple[str, ...] = ()  # of the files; none for the cast
+
+
+def _hashes(entry: Entry) -> tuple[str, ...]:
+    """sha256 of the files of a clip: what a consent file names."""
+    if entry.path.startswith("cast:"):
+        return ()
+    return tuple(sha256_of(path) for path in entry.pictures or (entry.path,))
+
+
+def _empty(entry: Entry, size: int, read: int, seconds: float, reason: str) -> _Result:
+    nothing = np.zeros((0, size, size, 3), np.uint8)
+    return _Result(entry, nothing, np.zeros((0, 68, 2), np.float32), np.zeros(0), read, seconds, reason)
+
+
+def _pictures(paths: Iterable[str]) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """A folder of pictures as frames, one a second of nominal time (VoxCeleb1's are taken once a second)."""
+    from gioconda_core.media.clip import Clip
+
+    for k, path in enumerate(paths):
+        with Clip.open(path) as clip:
+            yield float(k), next(iter(clip.frames()))[1]
+
+
+def crops(entry: Entry, job: Prepare) -> _Result:
+    """One clip's crops and landmarks, or the reason why there are none. Runs in a worker; never raises for bad footage."""
+    start = time.perf_counter()
+    try:
+        if entry.path.startswith("cast:"):
+            return _from_cast(entry, job, start)
+        return replace(_from_clip(entry, job, start), sha256=_hashes(entry))
+    except GiocondaError as error:
+        return _empty(entry, job.size, 0, time.perf_counter() - start, f"unreadable: {error.what}")
+
+
+def _from_cast(entry: Entry, job: Prepare, start: float) -> _Result:
+    from synth.puppets.perform import perform
+
+    identity, motion = (int(v) for v in entry.path.removeprefix("cast:").split("/"))
+    rate = Fraction(25, max(1, round(job.every * 25)))  # a take is a function of time: only what is kept is drawn
+    drawn = perform(identity, motion, frames=job.cast_frames, size=min(max(job.size, 256), 512), fps=rate)
+    return _cut(entry, job, drawn.frames, drawn.landmarks, drawn.times, len(drawn.frames), start)
+
+
+def _from_clip(entry: Entry, job: Prepare, start: float) -> _Result:
+    from gioconda_core.faces import observe
+    from gioconda_core.media.clip import Clip
+
+    frames: list[NDArray[np.uint8]] = []
+    times: list[float] = []
+    saved = _saved(entry, job)
+
+    def thinned(source: Iterable[tuple[float, NDArray[np.uint8]]]) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        due = -np.inf
+        for at, frame in source:
+            if at < due - 1e-6:
+                continue
+            due = at + job.every
+            frames.append(frame)
+            times.append(at)
+            yield at, frame
+            if len(frames) >= 4 * job.max_frames:  # a film, not a clip: bound the memory
+                return
+
+    if entry.pictures:
+        tracks = observe.track(thinned(_pictures(entry.pictures)), landmarker=job.landmarker)
+    else:
+        with Clip.open(entry.path) as clip:
+            if saved is None:
+                tracks = observe.track(thinned(clip.frames()), landmarker=job.landmarker)
+            else:
+                for _ in thinned(clip.frames()):
+                    pass
+    seconds = time.perf_counter() - start
+    if saved is None:
+        if not tracks:
+            return _empty(entry, job.size, len(frames), seconds, "no face")
+        largest = max(tracks, key=lambda t: float(np.median(t.boxes[:, 2] - t.boxes[:, 0])) * len(t))
+        good = largest.quality >= job.min_quality
+        if not good.any():
+            return _empty(entry, job.size, len(frames), seconds, "face of too low quality")
+        known = {round(float(t), 6): k for k, t in enumerate(largest.times)}
+        marks, usable = largest.landmarks, good
+        note = f"{len(tracks)} faces, the largest taken" if len(tracks) > 1 else ""
+    else:
+        known = {round(float(t), 6): k for k, t in enumerate(saved["times"])}
+        marks, usable, note = saved["landmarks"], saved["found"], "saved landmarks"
+    pairs = [(i, known[key]) for i, at in enumerate(times) if (key := round(at, 6)) in known and usable[known[key]]]
+    if not pairs:
+        return _empty(entry, job.size, len(frames), seconds, "no face")
+    chosen = np.array([frames[i] for i, _ in pairs])
+    return replace(
+        _cut(
+            entry, job, chosen, marks[[k for _, k in pairs]], np.array([times[i] for i, _ in pairs]), len(frames), start
+        ),
+        note=note,
+    )
+
+
+def _saved(entry: Entry, job: Prepare) -> dict[str, Any] | None:
+    from synth.reenact.framing import load_track
+
+    if not job.landmarks:
+        return None
+    file = Path(job.landmarks) / (entry.name.replace("/", "__") + ".npz")
+    return load_track(file) if file.is_file() else None
+
+
+def _cut(
+    entry: Entry,
+    job: Prepare,
+    frames: NDArray[np.uint8],
+    landmarks: NDArray[np.float32],
+    times: NDArray[np.float64],
+    read: int,
+    start: float,
+) -> _Result:
+    """Crop each stretch of the track steadily, drop what is too small or too short."""
+    from gioconda_core.faces import align
+    from synth.reenact.framing import steady, stretches
+
+    pictures: list[NDArray[np.uint8]] = []
+    points: list[NDArray[np.float32]] = []
+    kept: list[float] = []
+    small = 0
+    for part in stretches(landmarks):
+        sides = np.array([align.side(p) for p in landmarks[part]])
+        if float(np.median(sides)) < job.min_face:
+            small += len(sides)
+            continue
+        matrix = steady(landmarks[part], frames.shape[1:3], job.size)
+        for frame, mark, at in zip(frames[part], landmarks[part], times[part], strict=True):
+            pictures.append(align.crop(frame, matrix, job.size))
+            points.append(align.apply(matrix, mark))
+            kept.append(float(at))
+    seconds = time.perf_counter() - start
+    if len(kept) < job.min_frames:
+        reason = (
+            f"face smaller than {job.min_face} px" if small else f"fewer than {job.min_frames} frames with the face"
+        )
+        return _empty(entry, job.size, read, seconds, reason)
+    if len(kept) > job.max_frames:
+        take = np.round(np.linspace(0, len(kept) - 1, job.max_frames)).astype(int)
+        pictures, points, kept = ([seq[i] for i in take] for seq in (pictures, points, kept))
+    return _Result(entry, np.array(pictures), np.array(points), np.array(kept), read, seconds)
+
+
+# --------------------------------------------------------------------------- engines
+
+
+def _local(todo: list[Entry], job: Prepare, jobs: int) -> Iterator[_Result]:
+    if jobs <= 1:
+        yield from (crops(entry, job) for entry in todo)
+        return
+    # Spawned, not forked: the parent may hold threads of torch, OpenCV or a test runner.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=settle) as pool:
+        waiting: set[Future[_Result]] = set()
+        rest = iter(todo)
+        try:
+            while True:
+                for entry in rest:
+                    waiting.add(pool.submit(crops, entry, job))
+                    if len(waiting) >= 2 * jobs:  # finished crops wait in memory: bound them
+                        break
+                if not waiting:
+                    return
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _on_ray(todo: list[Entry], job: Prepare, jobs: int) -> Iterator[_Result]:
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError("--engine ray needs the ray package", hint="pip install 'gioconda[ray]'") from error
+    if not ray.is_initialized():
+        ray.init(
+            num_cpus=jobs if not os.environ.get("RAY_ADDRESS") else None, log_to_driver=False, include_dashboard=False
+        )
+
+    def alone(entry: Entry, job: Prepare) -> _Result:
+        keep_to(1)
+        return crops(entry, job)
+
+    task = ray.remote(max_retries=3)(alone)
+    waiting: list[Any] = []
+    rest = iter(todo)
+    while True:
+        for entry in rest:
+            waiting.append(task.remote(entry, job))
+            if len(waiting) >= 4 * max(jobs, 1):
+                break
+        if not waiting:
+            return
+        done, waiting = ray.wait(waiting)
+        yield from ray.get(done)
+
+
+# --------------------------------------------------------------------------- the job
+
+
+def _finished(out: Path) -> dict[str, tuple[str, int]]:
+    """Sources of every clip that lies in a finished shard: name → (identity, frames)."""
+    import pyarrow.parquet as pq
+
+    found: dict[str, tuple[str, int]] = {}
+    for file in sorted(out.glob("shard-*.parquet")):
+        table = pq.read_table(file, columns=["identity", "source"])
+        for (identity, source), n in Counter(
+            zip(table["identity"].to_pylist(), table["source"].to_pylist(), strict=True)
+        ).items():
+            found[source] = (identity, found.get(source, ("", 0))[1] + n)
+    return found
+
+
+def prepare(
+    job: Prepare,
+    out: str | os.PathLike[str],
+    *,
+    jobs: int = 1,
+    engine: str = "local",
+    advance: Callable[..., None] = lambda n=1, note="": None,
+    begin: Callable[[int], None] = lambda total: None,
+) -> Prepared:
+    """Fill a folder with shards. Run again after an interruption, it goes on where it was.
+
+    Parameters
+    ----------
+    out : the folder; it keeps ``prepare.json``, ``clips.jsonl`` and the shards.
+    jobs : processes. engine : ``local`` or ``ray`` (RAY_ADDRESS for a cluster that sees the same files).
+    advance, begin : progress, called with 1 for each clip and once with the number of clips to do.
+
+    Raises
+    ------
+    UsageError
+        Nothing to do, settings that differ from those the folder was begun with, or a folder that cannot be written.
+    """
+    from synth.training.shards import ShardWriter
+
+    folder = Path(out)
+    listed = [entry for source in job.sources for entry in entries(source, job.layout, job.where)]
+    names = Counter(entry.name for entry in listed)
+    if twice := [name for name, n in names.items() if n > 1]:
+        raise UsageError(f"the same clip twice: {twice[0]}", hint="two sources overlap")
+    if engine not in ("local", "ray"):
+        raise UsageError(f"unknown engine {engine!r}", hint="local or ray")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _same_job(job, folder)
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror}".lower(), where=str(folder)) from error
+    begun = time.perf_counter()
+    rows = folder / "clips.jsonl"
+    # The shard's source column holds the clip's name: what is in a finished shard is done, whatever the rows say.
+    done = _finished(folder)
+    noted = {row["clip"]: row for row in read_rows(rows)}
+    dropped = {name: row["dropped"] for name, row in noted.items() if row.get("dropped")}
+    result = Prepared(clips=len(listed))
+    for entry in listed:
+        if entry.name in done and entry.name not in noted:  # killed between the shard and its rows
+            identity, frames = done[entry.name]
+            append_row(
+                rows,
+                {
+                    "clip": entry.name,
+                    "identity": identity,
+                    "frames": frames,
+                    "dropped": "",
+                    "sha256": list(_hashes(entry)),
+                },
+            )
+    todo = [entry for entry in listed if entry.name not in done and entry.name not in dropped]
+    begin(len(todo))
+    run = _local if engine == "local" else _on_ray
+    read, pending, size = 0, [], 0
+    with ShardWriter(folder, size=job.size, max_bytes=1 << 50, quality=job.quality) as writer:
+        for item in run(todo, job, jobs):
+            read += item.read
+            row = {
+                "clip": item.entry.name,
+                "identity": item.entry.identity,
+                "source": item.entry.source,
+                "frames": len(item.frames),
+                "read": item.read,
+                "seconds": round(item.seconds, 3),
+                "dropped": item.reason,
+                "note": item.note,
+                "sha256": list(item.sha256),
+            }
+            if item.reason:
+                append_row(rows, row)
+                dropped[item.entry.name] = item.reason
+            else:
+                for frame, marks, at in zip(item.frames, item.landmarks, item.times, strict=True):
+                    writer.add(frame, marks, item.entry.identity, item.entry.name, float(at))
+                    size += frame.nbytes // 12  # about what the JPEG takes
+                pending.append(row)
+                if size > job.shard_mb << 20:
+                    _flush(writer, rows, pending)
+                    pending, size = [], 0
+            advance(1, note=item.entry.name[-40:])
+        _flush(writer, rows, pending)
+    final = _finished(folder)
+    mine = {entry.name for entry in listed}
+    result.kept = len(final.keys() & mine)
+    result.frames = sum(n for name, (_, n) in final.items() if name in mine)
+    result.identities = len({identity for name, (identity, _) in final.items() if name in mine})
+    result.dropped = Counter(reason for name, reason in dropped.items() if name in mine)
+    result.seconds = time.perf_counter() - begun
+    result.frames_per_second = read / max(result.seconds, 1e-9)
+    return result
+
+
+def _flush(writer: Any, rows: Path, pending: list[dict[str, Any]]) -> None:
+    writer.close()  # the shard is whole now; rows follow
+    for row in pending:
+        append_row(rows, row)
+
+
+def _same_job(job: Prepare, folder: Path) -> None:
+    import json
+
+    file = folder / "prepare.json"
+    # Which clips are asked for may change between runs; how they are cut may not.
+    fixed = {k: v for k, v in asdict(job).items() if k not in ("sources", "where", "layout", "landmarks", "shard_mb")}
+    if file.exists():
+        before = json.loads(file.read_text())["cut"]
+        if differ := [k for k in fixed if before.get(k) != fixed[k]]:
+            raise UsageError(
+                f"was begun with other settings: {', '.join(differ)}", where=str(folder), hint="give a new --out"
+            )
+    write_json(file, {"schema": "gioconda.prepare/1", "sources": list(job.sources), "cut": fixed})

@@ -1,0 +1,232 @@
+"""One sample of a labelled set: from a recipe to pixels, from pixels to a signed clip with its record, and back again (replay)."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda_core.errors import MediaError, UsageError
+from gioconda_core.files import atomic_path, sha256_of, write_json
+from gioconda_core.types import Claim, Ingredient, Synthesis
+from synth import consent as consents
+from synth.fakes.plan import Clip, Fakes, Recipe, held_rows, read_part, shot_rows, units_of
+from synth.generators import TalkingHeads
+from synth.reenact.framing import face_mask
+from synth.reenact.motion import adapt, smooth
+
+__all__ = ["Drawn", "Motion", "draw_sample", "motion", "replay", "write_sample"]
+
+RECORD = "gioconda.fake.record/1"
+Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A sample before it is written. before, after : landmarks (N, 68, 2). mask : uint8 (N, S, S) or None for a control."""
+
+    recipe: Recipe
+    frames: Frames
+    times: NDArray[np.float64]
+    fps: Fraction
+    before: NDArray[np.float32]
+    after: NDArray[np.float32]
+    adaptation: Mapping[str, Any] | None
+    mask: Frames | None
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """What a sample is drawn at. landmarks : (N, 68, 2) in the person's crop. adaptation : how they came about; None = as they are."""
+
+    landmarks: NDArray[np.float32]
+    adaptation: Mapping[str, Any] | None
+
+
+def motion(recipe: Recipe, shots: Clip, driver: Clip) -> Motion:
+    """The driver's landmarks, fitted to the person where the driver is somebody else."""
+    if recipe.kind != "cross":
+        return Motion(driver.landmarks, None)
+    marks, adapted = adapt(driver.landmarks, shots.landmarks, recipe.adapt)
+    marks = smooth(marks, driver.times, recipe.smoothing)
+    return Motion(marks, replace(adapted, smoothing=recipe.smoothing).as_dict())
+
+
+def draw_sample(recipe: Recipe, driver: Clip, moved: Motion | None = None, frames: Frames | None = None) -> Drawn:
+    """One sample: a control, or what the generator drew at the motion. Making and replaying both come here."""
+    if recipe.kind == "control":
+        return Drawn(recipe, driver.frames, driver.times, driver.fps, driver.landmarks, driver.landmarks, None, None)
+    assert moved is not None and frames is not None
+    if frames.shape != driver.frames.shape:
+        raise MediaError(f"the generator drew {frames.shape}, not {driver.frames.shape}")
+    if recipe.region == "face":
+        mask = face_mask(driver.landmarks, recipe.size, soft=recipe.size / 64)
+        weight = mask[..., None].astype(np.float32) / 255
+        frames = np.round(driver.frames + (frames.astype(np.float32) - driver.frames) * weight).astype(np.uint8)
+    else:
+        mask = np.full(frames.shape[:3], 255, np.uint8)
+    return Drawn(
+        recipe,
+        frames,
+        driver.times - driver.times[0],
+        driver.fps,
+        driver.landmarks,
+        moved.landmarks,
+        moved.adaptation,
+        mask,
+    )
+
+
+def _claim(drawn: Drawn, granted: consents.Consent) -> Claim:
+    r = drawn.recipe
+    ingredients = [Ingredient("source", r.shots_sha256, title=f"{r.identity}: {r.source}")]
+    if r.driver_sha256 != r.shots_sha256:
+        ingredients.append(Ingredient("driver", r.driver_sha256, title=f"{r.driver_identity}: {r.driver_source}"))
+    fake = r.kind != "control"
+    return Claim(
+        title=f"{r.id}.mp4",
+        task=f"{r.kind}-reenactment" if fake else "control",
+        label="fake" if fake else "real",
+        generator=r.generator if fake else "pass-through",
+        generator_version=r.generator_version if fake else "1",
+        ingredients=tuple(ingredients),
+        weights_sha256=r.weights_sha256,
+        config_sha256=sha256_of(json.dumps(asdict(r), sort_keys=True).encode()),
+        seed=r.seed,
+        licence=granted.licence,
+        consent=granted.id,
+        split=r.split,
+        identity=r.identity,
+        params={
+            "recipe": r.id,
+            "shots": r.shots,
+            "mode": r.mode,
+            "steps": r.steps,
+            "region": r.region,
+            "crf": r.crf,
+            **({"adaptation": dict(drawn.adaptation)} if drawn.adaptation else {}),
+        },
+    )
+
+
+def pixels_sha256(frames: Frames) -> str:
+    """sha256 of frames before encoding: what a replay must reproduce."""
+    return sha256_of(repr(frames.shape).encode() + np.ascontiguousarray(frames).tobytes())
+
+
+def write_sample(
+    drawn: Drawn, out: Path, granted: consents.Consent, signer: Any, versions: Mapping[str, str]
+) -> dict[str, Any]:
+    """Encode, sign, keep landmarks and mask, and last of all the record."""
+    import cv2
+
+    from provenance.reading.read import read
+    from provenance.signing import sign
+    from provenance.watermark import repository
+
+    r = drawn.recipe
+    path = out / "clips" / r.split / f"{r.id}.mp4"
+    claim = _claim(drawn, granted)
+    # force: a clip without a record is the remains of a killed run; its recipe is the same, so is what replaces it.
+    sign.write(
+        Synthesis(drawn.frames, drawn.times - drawn.times[0], drawn.fps, claim, mask=drawn.mask),
+        path, signer=signer, crf=r.crf, marker=repository.marker if r.mark else None, force=True,
+    )  # fmt: skip
+    label = read(path).label or {}
+    with atomic_path(out / "landmarks" / f"{r.id}.npz") as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, times=drawn.times, before=drawn.before, after=drawn.after)
+    if drawn.mask is not None:
+        good, data = cv2.imencode(".png", drawn.mask.reshape(-1, r.size))
+        assert good
+        with atomic_path(out / "masks" / f"{r.id}.png") as temporary:
+            temporary.write_bytes(data.tobytes())
+    record = {
+        "schema": RECORD,
+        "id": r.id,
+        "recipe": asdict(r),
+        "file": path.relative_to(out).as_posix(),
+        "sha256": sha256_of(path),
+        "bytes": path.stat().st_size,
+        "essence": label.get("essence_sha256", ""),
+        "pixels_sha256": pixels_sha256(drawn.frames),
+        "landmarks_sha256": {
+            "before": sha256_of(np.ascontiguousarray(drawn.before, np.float32).tobytes()),
+            "after": sha256_of(np.ascontiguousarray(drawn.after, np.float32).tobytes()),
+        },
+        "adaptation": drawn.adaptation,
+        "licence": granted.licence,
+        "consent": granted.id,
+        "versions": dict(versions),
+    }
+    write_json(out / "records" / f"{r.id}.json", record)
+    return record
+
+
+def _footage_of(folder: Path) -> list[Path]:
+    """Shards of a set: what it was made from, and what was prepared into it."""
+    try:
+        named = json.loads((folder / "fakes.json").read_text())["sources"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(
+            "no set around the record", where=str(folder), hint="name the shards: synth fakes SHARDS…"
+        ) from error
+    found = [Path(source) for source in named] + sorted((folder / "shards").glob("*"))
+    return [path for path in found if (path / "shards.json").exists()]
+
+
+def replay(
+    record: str | os.PathLike[str], sources: Sequence[str | os.PathLike[str]], heads: TalkingHeads
+) -> tuple[bool, Frames]:
+    """Make one sample's frames again from its record.
+
+    Parameters
+    ----------
+    sources : the shard folders it was made from; none = those that the set beside the record names, or holds. heads : a generator with the same weights.
+
+    Returns
+    -------
+    Whether the pixels before encoding are the same, bit for bit, and the frames.
+
+    Raises
+    ------
+    UsageError
+        The footage or the weights are not those of the record.
+    """
+    from synth.training.shards import ShardSet
+
+    try:
+        data = json.loads(Path(record).read_text())
+        recipe = Recipe(**data["recipe"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError("is not a record", where=str(record), hint="SET/records/ID.json") from error
+    if recipe.kind != "control" and heads.weights_sha256 != recipe.weights_sha256:
+        raise UsageError(
+            "other weights than the record's", where=str(record), hint=f"weights sha256 {recipe.weights_sha256}"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        sets = [ShardSet(Path(s)) for s in sources or _footage_of(Path(record).absolute().parents[1])]
+        units = units_of(sets, Path(folder), Fakes(shots=(1,), min_frames=2))
+    by_hash = {u.sha256: u for u in units}
+    try:
+        unit, driver = by_hash[recipe.shots_sha256], by_hash[recipe.driver_sha256]
+    except KeyError as error:
+        raise UsageError("the footage is not that of the record", where=str(record), hint=f"sha256 {error}") from error
+    held = read_part(sets[driver.shards], driver, held_rows(driver, recipe.frames), recipe.size)
+    moved, frames = None, None
+    if recipe.kind != "control":
+        shots = read_part(sets[unit.shards], unit, shot_rows(unit, recipe.before, recipe.shots), recipe.size)
+        personal = heads.personalise(
+            shots.frames, shots.landmarks, mode=recipe.mode, steps=recipe.steps or None, seed=int(recipe.seed)
+        )
+        moved = motion(recipe, shots, held)
+        frames = personal.render(moved.landmarks)
+    drawn = draw_sample(recipe, held, moved, frames)
+    return pixels_sha256(drawn.frames) == data["pixels_sha256"], drawn.frames

@@ -1,0 +1,172 @@
+"""Where training footage comes from: folders of clips in the layouts people have, lists, and the embedded cast.
+
+Each clip gets an identity and a source, so that splits can be disjoint by both. A folder of pictures counts as one clip
+(VoxCeleb1 is distributed so). Names that do not fit the layout are reported, not guessed.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gioconda_core.errors import UsageError
+
+__all__ = ["LAYOUTS", "Entry", "entries"]
+
+_VIDEO = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".gif"}
+_PICTURE = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One clip. path : file, folder of pictures, or ``cast:IDENTITY/MOTION``. name : unique in the list, stable between runs."""
+
+    path: str
+    name: str
+    identity: str
+    source: str
+    pictures: tuple[str, ...] = ()
+
+
+def _videos(root: Path) -> Iterator[Path]:
+    yield from sorted(p for p in root.rglob("*") if p.suffix.lower() in _VIDEO and not p.name.startswith("."))
+
+
+def _folder(root: Path) -> Iterator[Entry]:
+    """Any tree: the identity is the first folder below the root, or the file's own name where it lies in the root."""
+    for path in _videos(root):
+        relative = path.relative_to(root)
+        identity = relative.parts[0] if len(relative.parts) > 1 else path.stem
+        yield Entry(str(path), relative.as_posix(), identity, relative.with_suffix("").as_posix())
+
+
+def _voxceleb1(root: Path) -> Iterator[Entry]:
+    """``[unzippedFaces/]NAME/1.6/VIDEO/*.jpg``, or the same as mp4: ``ID/VIDEO/NNNNN.mp4``."""
+    folders: dict[Path, list[Path]] = {}
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() in _PICTURE and not path.name.startswith("."):
+            folders.setdefault(path.parent, []).append(path)
+    for folder, pictures in sorted(folders.items()):
+        parts = [p for p in folder.relative_to(root).parts if p not in ("unzippedFaces", "dev", "test", "1.6")]
+        if len(parts) >= 2:
+            name = "/".join(parts)
+            yield Entry(str(folder), name, parts[0], name, tuple(str(p) for p in pictures))
+    yield from _voxceleb2(root)
+
+
+def _voxceleb2(root: Path) -> Iterator[Entry]:
+    """``[dev|test/][mp4/]ID/VIDEO/NNNNN.mp4``; the source is the video, whose utterances share room and clothes."""
+    for path in _videos(root):
+        parts = path.relative_to(root).parts
+        if len(parts) >= 3:
+            yield Entry(str(path), "/".join(parts), parts[-3], f"{parts[-3]}/{parts[-2]}")
+
+
+def _hdtf(root: Path) -> Iterator[Entry]:
+    """``WDA_Name_000.mp4``, ``RD_Radio1_000.mp4``: the person is the name without its clip number."""
+    for path in _videos(root):
+        relative = path.relative_to(root).as_posix()
+        person = re.sub(r"_\d+$", "", path.stem)
+        yield Entry(str(path), relative, person, path.stem)
+
+
+def _celebv_hq(root: Path) -> Iterator[Entry]:
+    """``YOUTUBEID_K[_I].mp4``: an 11-character video id (which may hold underscores), then clip numbers. No person is named:
+    one identity a video."""
+    for path in _videos(root):
+        video = path.stem[:11] if len(path.stem) > 11 and path.stem[11] == "_" else path.stem.split("_")[0]
+        yield Entry(str(path), path.relative_to(root).as_posix(), video, video)
+
+
+def _talkinghead_1kh(root: Path) -> Iterator[Entry]:
+    """``cropped_clips/YOUTUBEID_NNNN_S0_E185_L0_T0_R512_B512.mp4``: one identity a video."""
+    for path in _videos(root):
+        match = re.match(r"(.+?)_(\d{4})(?:_S\d+_E\d+.*)?$", path.stem)
+        video, clip = match.groups() if match else (path.stem, "0000")
+        yield Entry(str(path), path.relative_to(root).as_posix(), video, f"{video}_{clip}")
+
+
+def _csv(root: Path, where: str = "") -> Iterator[Entry]:
+    """A list: a path column (``path``, ``file``), and ``identity`` or ``person``, ``source``, as they are there.
+
+    where : ``column=value`` conditions joined by commas, ``kind=real,view=face crop``; ``kind=real|fake`` takes either.
+    """
+    from gioconda_core.datasets.layouts import read_text
+
+    wanted = [tuple(part.split("=", 1)) for part in where.split(",") if "=" in part]
+    rows = list(csv.DictReader(read_text(root).splitlines()))
+    if not rows:
+        raise UsageError("the list has no rows", where=str(root))
+    column = next((name for name in ("path", "file", "filename", "video") if name in rows[0]), None)
+    if column is None:
+        raise UsageError("the list has no path or file column", where=str(root))
+    for name, _ in wanted:
+        if name not in rows[0]:
+            raise UsageError(f"the list has no column {name!r}", where=str(root), hint=f"it has {', '.join(rows[0])}")
+    for row in rows:
+        if any(row[name] not in value.split("|") for name, value in wanted):
+            continue
+        relative = row[column]
+        if Path(relative).suffix.lower() not in _VIDEO:
+            continue
+        name = Path(relative).with_suffix("").as_posix()
+        identity = row.get("identity") or row.get("person") or row.get("id") or name
+        yield Entry(str((root.parent / relative).resolve()), relative, identity, row.get("source") or name)
+
+
+LAYOUTS = {
+    "folder": _folder,
+    "voxceleb1": _voxceleb1,
+    "voxceleb2": _voxceleb2,
+    "hdtf": _hdtf,
+    "celebv-hq": _celebv_hq,
+    "talkinghead-1kh": _talkinghead_1kh,
+}
+
+
+def _cast(text: str) -> Iterator[Entry]:
+    """``cast:300`` = identities 0…299; ``cast:100-199`` a range; ``cast:50x3`` three takes of each."""
+    match = re.fullmatch(r"cast:(\d+)(?:-(\d+))?(?:x(\d+))?", text)
+    if not match:
+        raise UsageError(f"not a cast: {text!r}", hint="cast:300, cast:100-199 or cast:50x3")
+    first, last, takes = match.groups()
+    people = range(int(first), int(last) + 1) if last else range(int(first))
+    if not people or takes == "0":
+        raise UsageError("a cast of nobody", where=text, hint="cast:300, cast:100-199 or cast:50x3")
+    for identity in people:
+        for take in range(int(takes or 1)):
+            # Takes of two people never share a motion seed, so that no room or light ties identities together.
+            motion = identity * 1000 + take
+            name = f"cast/{identity:06d}/{motion}"
+            yield Entry(f"cast:{identity}/{motion}", name, f"cast-{identity:06d}", name)
+
+
+def entries(source: str, layout: str = "folder", where: str = "") -> list[Entry]:
+    """The clips of a source.
+
+    Parameters
+    ----------
+    source : a folder, a .csv list, or ``cast:N``.
+    layout : one of LAYOUTS; a .csv and a cast need none. where : conditions on a list's columns.
+
+    Raises
+    ------
+    UsageError
+        The source is missing, the layout unknown, or nothing in it looks like a clip.
+    """
+    if source.startswith("cast:"):
+        return list(_cast(source))
+    root = Path(source)
+    if not root.exists():
+        raise UsageError("no such folder or list", where=source)
+    if where and root.suffix.lower() != ".csv":
+        raise UsageError("chooses rows of a .csv list", where="--where", hint=f"{source} is none")
+    if layout not in LAYOUTS:
+        raise UsageError(f"unknown layout {layout!r}", hint=f"one of {', '.join(LAYOUTS)}")
+    found = list(_csv(root, where) if root.suffix.lower() == ".csv" else LAYOUTS[layout](root))
+    if not found:
+        raise UsageError(f"no clips found in the layout {layout}", where=source)
+    return found

@@ -1,0 +1,280 @@
+"""Content (perceptual) losses: the paper's two VGGs, SqueezeNet, and stand-ins that need no weights at all.
+
+Weights come from the store or from a file the user names; they are never shipped here. ``build`` picks what can be
+had and says in plain words what was taken, because a run without the VGGs is not the paper's run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gioconda_core.errors import UsageError, WeightsError
+from synth.model.losses import LossWeights
+
+__all__ = ["CHOICES", "VGG", "Content", "MultiScale", "SqueezeNet", "build"]
+
+CHOICES = ("auto", "vgg", "squeezenet", "multiscale", "random-vgg", "none")
+
+# torchvision's `features` layouts: channels of each convolution, "M" = max-pool 2.
+_VGG19 = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512, 512, 512, 512, "M")
+_VGG16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
+# BGR means in 0–255, and the indices of the ReLUs compared. Source: the nets' Caffe deployments.
+_VGGS: dict[str, tuple[tuple[int | str, ...], tuple[int, ...], tuple[float, float, float]]] = {
+    "vgg19": (_VGG19, (1, 6, 11, 20, 29), (103.939, 116.779, 123.68)),
+    "vggface": (_VGG16, (1, 6, 11, 18, 25), (93.594, 104.762, 129.186)),
+}
+_STORE = {"vgg19": "vgg19-caffe", "vggface": "vggface-vgg16-caffe", "squeezenet": "squeezenet10"}
+
+
+def caffe_input(frames: Tensor, mean: tuple[float, float, float]) -> Tensor:
+    """[-1, 1] RGB (N, 3, H, W) → BGR in 0–255 less the mean, as the Caffe-trained nets were fed (trap 3)."""
+    bgr = (frames.flip(1).float() + 1) * 127.5
+    return bgr - torch.tensor(mean, device=frames.device)[None, :, None, None]
+
+
+class _Frozen(nn.Module):
+    """A frozen feature extractor whose L1 feature distance is a loss."""
+
+    mean: tuple[float, float, float]
+    dtype = torch.float32
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        raise NotImplementedError
+
+    def _prepare(self, frames: Tensor) -> Tensor:
+        return caffe_input(frames, self.mean).to(dtype=self.dtype, memory_format=torch.channels_last)
+
+    def terms(self, fake: Tensor, real: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Pairs (fake features, real features); the real side carries no graph."""
+        with torch.no_grad():
+            wanted = self.features(self._prepare(real))
+        return list(zip(self.features(self._prepare(fake)), wanted, strict=True))
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Sum over layers of the mean L1, in float32. fake, real : (N, 3, S, S) in [-1, 1]."""
+        return torch.stack([(f.float() - r.float()).abs().mean() for f, r in self.terms(fake, real)]).sum()
+
+
+class VGG(_Frozen):
+    """VGG19 or VGGFace's VGG16 up to the last compared ReLU."""
+
+    def __init__(self, kind: str, weights: Mapping[str, Tensor] | None, *, seed: int = 0, divide: int = 1) -> None:
+        super().__init__()
+        layout, self.taps, self.mean = _VGGS[kind]
+        generator = torch.Generator().manual_seed(seed)
+        layers: list[nn.Module] = []
+        cin = 3
+        for item in layout:
+            if item == "M":
+                layers.append(nn.MaxPool2d(2))
+                continue
+            conv = nn.Conv2d(cin, int(item) // divide, 3, padding=1)
+            if weights is not None:
+                conv.weight.data.copy_(weights[f"features.{len(layers)}.weight"])
+                conv.bias.data.copy_(weights[f"features.{len(layers)}.bias"])
+            else:  # frozen random net: He-normal keeps the signal's size through the layers
+                conv.weight.data.normal_(0, (2 / (9 * cin)) ** 0.5, generator=generator)
+                conv.bias.data.zero_()
+            layers += [conv, nn.ReLU()]
+            cin = int(item) // divide
+        self.layers = nn.Sequential(*layers[: self.taps[-1] + 1]).requires_grad_(False)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        found = []
+        for index, layer in enumerate(self.layers):
+            x = layer(x)
+            if index in self.taps:
+                found.append(x)
+        return found
+
+
+class SqueezeNet(_Frozen):
+    """ImageNet SqueezeNet v1.0 to fire7: a small content net where the VGGs cannot be had.
+
+    Each layer's L1 is divided by the mean of the real features, so layers weigh alike whatever their scale.
+    """
+
+    mean = (104.0, 117.0, 123.0)
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        for name, value in weights.items():
+            if not name.startswith(("fire8", "fire9", "conv_final")):
+                self.register_buffer(name.replace("/", "_").replace(".", "_"), value, persistent=False)
+
+    def _conv(self, x: Tensor, name: str, padding: int = 0, stride: int = 1) -> Tensor:
+        weight, bias = getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias")
+        weight = weight.to(dtype=x.dtype, memory_format=torch.channels_last)
+        return F.relu(F.conv2d(x, weight, bias.to(x.dtype), stride=stride, padding=padding))
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        x = self._conv(x, "conv1", stride=2)
+        found = [x]
+        for number in range(2, 8):
+            if number in (2, 5):
+                x = F.max_pool2d(x, 3, 2, ceil_mode=True)  # Caffe's pooling rounds up
+            x = self._conv(x, f"fire{number}_conv1x1_1")
+            x = torch.cat(
+                [self._conv(x, f"fire{number}_conv1x1_2"), self._conv(x, f"fire{number}_conv3x3_2", padding=1)], 1
+            )
+            if number in (3, 4, 5, 7):
+                found.append(x)
+        return found
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        # Each sample has its own divisor, so that a batch split over processes gives the same loss as a whole one.
+        return torch.stack(
+            [
+                ((f.float() - r.float()).abs().mean((1, 2, 3)) / r.float().mean((1, 2, 3)).clamp_min(1e-3)).mean()
+                for f, r in self.terms(fake, real)
+            ]
+        ).mean()
+
+
+class MultiScale(nn.Module):
+    """L1 at full, half and quarter resolution, plus 1 − SSIM at full and half: needs no weights."""
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        fake, real = fake.float().contiguous(), real.float().contiguous()  # pooling 3 channels-last channels is slow
+        total = fake.new_zeros(())
+        for level in range(3):
+            total = total + (fake - real).abs().mean()
+            if level < 2:
+                total = total + 0.5 * (1 - _ssim(fake, real))
+                fake, real = F.avg_pool2d(fake, 2), F.avg_pool2d(real, 2)
+        return total / 3
+
+
+@lru_cache
+def _averaging(length: int, device: torch.device) -> Tensor:
+    """(length - 6, length): each row averages seven neighbours, so that ``A x Aᵀ`` is a 7×7 box filter."""
+    offset = torch.arange(length, device=device)[None] - torch.arange(length - 6, device=device)[:, None]
+    return ((offset >= 0) & (offset < 7)).float() / 7
+
+
+def _box(x: Tensor) -> Tensor:
+    """Mean over 7×7 boxes as two products: on a CPU a third of the time of ``avg_pool2d``, which looks at all 49."""
+    return _averaging(x.shape[-2], x.device) @ x @ _averaging(x.shape[-1], x.device).t()
+
+
+def _ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Mean SSIM over 7×7 boxes for data in [-1, 1] (range 2): a loss, not the metric of the evaluation."""
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    mean_a, mean_b = _box(a), _box(b)
+    var_a = _box(a * a) - mean_a**2
+    var_b = _box(b * b) - mean_b**2
+    both = _box(a * b) - mean_a * mean_b
+    return (
+        ((2 * mean_a * mean_b + c1) * (2 * both + c2)) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    ).mean()
+
+
+class Content(nn.Module):
+    """The content term of a run: a weighted sum of parts, with a description for the run's record."""
+
+    def __init__(self, parts: Mapping[str, tuple[float, nn.Module]], description: str) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict({name: part for name, (_, part) in parts.items()})
+        self.weights = {name: weight for name, (weight, _) in parts.items()}
+        self.description = description
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        total = fake.new_zeros((), dtype=torch.float32)
+        for name, part in self.parts.items():
+            total = total + self.weights[name] * part(fake, real)
+        return total
+
+
+def _load(kind: str, files: Mapping[str, str | os.PathLike[str]]) -> dict[str, Tensor]:
+    """Weights of a net, from the user's file or the store. Nothing is unpickled: safetensors, or npz of plain arrays."""
+    if kind in files:
+        path = Path(files[kind])
+    else:
+        from gioconda_core import weights
+
+        path = weights.store().path(_STORE[kind])
+    if not path.exists():
+        raise WeightsError("no such file", where=str(path), hint="give a .safetensors or .npz file")
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: torch.from_numpy(archive[name]) for name in archive.files}
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    except Exception as error:  # whatever a broken file raises, it is the file's fault
+        raise WeightsError(f"cannot be read as weights: {error}", where=str(path)) from error
+
+
+def _first_there(makers: Mapping[str, Callable[[], Content]]) -> Content:
+    """The paper's nets, else SqueezeNet, else no net: in the order in which they were measured to help."""
+    for name in ("vgg", "squeezenet"):
+        try:
+            return makers[name]()
+        except WeightsError:
+            continue
+    content = makers["multiscale"]()
+    content.description += " (their weights are not in the store)"
+    return content
+
+
+def build(
+    choice: str,
+    weights: LossWeights,
+    *,
+    files: Mapping[str, str | os.PathLike[str]] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Content:
+    """The content term by name; ``auto`` takes the VGGs where the store holds both, else SqueezeNet, else none.
+
+    files : net name (``vgg19``, ``vggface``, ``squeezenet``) → local file, used instead of the store.
+    """
+    files = files or {}
+    if choice not in CHOICES:
+        raise UsageError(f"no content loss {choice!r}", where="--content", hint=f"one of {', '.join(CHOICES)}")
+    makers: dict[str, Callable[[], Content]] = {
+        "vgg": lambda: Content(
+            {
+                "vgg19": (weights.vgg19, VGG("vgg19", _load("vgg19", files))),
+                "vggface": (weights.vggface, VGG("vggface", _load("vggface", files))),
+            },
+            "VGG19 and VGGFace, as in the paper",
+        ),
+        "squeezenet": lambda: Content(
+            {
+                "squeezenet": (weights.substitute, SqueezeNet(_load("squeezenet", files))),
+                "multiscale": (0.5 * weights.substitute, MultiScale()),
+            },
+            "SqueezeNet v1.0 with multi-scale L1 and SSIM, instead of the paper's VGG19 and VGGFace",
+        ),
+        "multiscale": lambda: Content(
+            {"multiscale": (weights.substitute, MultiScale())},
+            "multi-scale L1 and SSIM, without any network, instead of the paper's VGG19 and VGGFace",
+        ),
+        "random-vgg": lambda: Content(
+            {
+                "random": (weights.substitute * 0.02, VGG("vgg19", None, divide=4)),
+                "multiscale": (0.5 * weights.substitute, MultiScale()),
+            },
+            "a frozen random VGG with multi-scale L1 and SSIM, instead of the paper's VGG19 and VGGFace",
+        ),
+        "none": lambda: Content({}, "none: feature matching alone"),
+    }
+    if choice == "auto":
+        content = _first_there(makers)
+    else:
+        content = makers[choice]()
+    for part in content.parts.values():
+        if isinstance(part, _Frozen):
+            part.dtype = dtype
+            if isinstance(part, VGG):
+                part.to(dtype)
+    return content.requires_grad_(False)

@@ -1,0 +1,364 @@
+"""Embedder, generator and discriminator of the few-shot talking-head model, exact to the paper's counts.
+
+Source: Zakharov, Shysheya, Burkov, Lempitsky 2019 (arXiv 1905.08233), §3.1 and §4; the block layout is checked
+block by block against the published parameter counts (:mod:`synth.model.describe`). No pose-dependent skip from landmark image to
+output, no normalisation in embedder and discriminator.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gioconda_core.errors import UsageError, WeightsError
+from gioconda_core.files import atomic_path, sha256_of
+from synth.model.layers import Attention, Conv, Linear, Norm, modulated_relu
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "Discriminator",
+    "Embedder",
+    "Generator",
+    "Model",
+    "count",
+    "load_checkpoint",
+    "preset",
+    "save_checkpoint",
+    "shipped",
+]
+
+SCHEMA = "gioconda.generator/1"
+
+
+@dataclass(frozen=True)
+class Config:
+    """One dial for the size of the picture, one for the width; everything else follows.
+
+    size : pixels of the square crop, a power of two from 64. width : channels after the first block (64 in the paper);
+    the widest layers and the embedding have 8 × width. attention : the three self-attention layers.
+    """
+
+    name: str = "paper"
+    size: int = 256
+    width: int = 64
+    attention: bool = True
+
+    def __post_init__(self) -> None:
+        if self.size < 64 or self.size & (self.size - 1) or self.width < 8 or self.width % 8:
+            raise UsageError(
+                f"no network of {self.size} px and width {self.width}",
+                hint="64, 128, 256 … px; widths are multiples of 8",
+            )
+
+    @property
+    def dim(self) -> int:
+        """N, the length of an embedding: 512 in the paper."""
+        return 8 * self.width
+
+    @property
+    def down(self) -> tuple[int, ...]:
+        """Channels after each of the six down blocks of E and V; G uses the first four."""
+        return tuple(self.width * factor for factor in (1, 2, 4, 8, 8, 8))
+
+    @property
+    def up(self) -> tuple[int, ...]:
+        """Channels after each of G's four up blocks."""
+        return tuple(self.width * factor for factor in (8, 4, 2, 1))
+
+    @property
+    def pooling(self) -> float:
+        """Factor on sums over space: the paper's 256 px sum 4 × 4 positions, and smaller sizes are brought to the same.
+
+        Without it spectral norm keeps a small preset's ê too short to be heard (docs/decisions/small-presets.md).
+        """
+        return 16 / (self.size / 64) ** 2
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON-able; ``Config(**d)`` rebuilds it."""
+        return asdict(self)
+
+
+PRESETS: dict[str, Config] = {
+    "paper": Config("paper", 256, 64),
+    "half": Config("half", 256, 32),
+    "sketch": Config("sketch", 128, 16),  # what two CPU cores can meta-train
+    "pocket": Config("pocket", 64, 16),  # tests
+}
+
+
+def preset(name: str) -> Config:
+    """A preset by name, or a clear refusal."""
+    if name not in PRESETS:
+        raise UsageError(f"no preset {name!r}", where="--preset", hint=f"one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+class FirstBlock(nn.Module):
+    """conv3-ReLU-conv3-mean2 + skip conv1-mean2: no pre-activation, no norm."""
+
+    def __init__(self, cin: int, cout: int) -> None:
+        super().__init__()
+        self.conv1 = Conv(cin, cout)
+        self.conv2 = Conv(cout, cout, resample="down")
+        self.skip = Conv(cin, cout, 1, resample="down")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv2(F.relu(self.conv1(x), inplace=True)) + self.skip(x)
+
+
+class Residual(nn.Module):
+    """Pre-activation residual block of E and V, without norm: ReLU-conv3-ReLU-conv3-[mean2]; conv1 skip when the shape changes."""
+
+    def __init__(self, cin: int, cout: int, *, down: bool = True) -> None:
+        super().__init__()
+        self.conv1 = Conv(cin, cout)
+        self.conv2 = Conv(cout, cout, resample="down" if down else "")
+        self.skip = Conv(cin, cout, 1, resample="down") if down else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv2(F.relu(self.conv1(F.relu(x)), inplace=True))
+        return y + (x if self.skip is None else self.skip(x))
+
+
+class NormResidual(nn.Module):
+    """G's down block: affine instance norm-ReLU-conv3-norm-ReLU-conv3-mean2. Convolutions that meet a norm carry no bias."""
+
+    def __init__(self, cin: int, cout: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = Norm(cin), Norm(cout)
+        self.conv1 = Conv(cin, cout, bias=False)
+        self.conv2 = Conv(cout, cout, bias=False, resample="down")
+        self.skip = Conv(cin, cout, 1, resample="down")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv2(self.norm2(self.conv1(self.norm1(x)))) + self.skip(x)
+
+
+class AdaResidual(nn.Module):
+    """G's AdaIN block: AdaIN-ReLU-[nearest ×2]-conv3-AdaIN-ReLU-conv3; conv1 skip when the shape changes.
+
+    The two AdaIN layers take ``2·cin`` and ``2·cout`` values: biases first, then weights (used directly, not 1+w).
+    """
+
+    def __init__(self, cin: int, cout: int, *, up: bool = False) -> None:
+        super().__init__()
+        self.adain = (cin, cout)  # channels modulated
+        self.conv1 = Conv(cin, cout, bias=False, resample="up" if up else "")
+        self.conv2 = Conv(cout, cout, bias=False)
+        self.skip = Conv(cin, cout, 1, resample="up") if up else None
+
+    def forward(self, x: Tensor, style: Iterator[tuple[Tensor, Tensor]]) -> Tensor:
+        y = self.conv1(modulated_relu(x, *next(style)))
+        y = self.conv2(modulated_relu(y, *next(style)))
+        return y + (x if self.skip is None else self.skip(x))
+
+
+class Pyramid(nn.Module):
+    """The trunk E and V share: six down blocks with attention after the third."""
+
+    def __init__(self, config: Config, cin: int = 6) -> None:
+        super().__init__()
+        widths = config.down
+        self.blocks = nn.ModuleList([FirstBlock(cin, widths[0])])
+        for before, after in pairwise(widths):
+            self.blocks.append(Residual(before, after))
+        self.attention = Attention(widths[2]) if config.attention else None
+
+    def features(self, x: Tensor) -> Iterator[Tensor]:
+        """Output of each block in turn; attention belongs to the third."""
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index == 2 and self.attention is not None:
+                x = self.attention(x)
+            yield x
+
+
+class Embedder(Pyramid):
+    """E(x, y; φ): frames with their landmark images → embeddings."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.config = config
+
+    def forward(self, frames: Tensor, rasters: Tensor) -> Tensor:
+        """ê, the mean over K shots of relu(sum over space). Source: Zakharov 2019, §3.2, eq. 1.
+
+        frames, rasters : (B, K, 3, S, S) in [-1, 1] → (B, N) float32.
+        """
+        b, k = frames.shape[:2]
+        x = torch.cat([rasters, frames], 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        *_, x = self.features(x)
+        x = F.relu(x.float().sum((2, 3))) * self.config.pooling  # a sum, not a maximum (trap 7): (B·K, N)
+        return x.view(b, k, -1).mean(1)
+
+
+class Discriminator(Pyramid):
+    """V(x, y; θ) with the projection head r = vᵀ(W_i + w0) + b. W itself lives outside, in :mod:`synth.training.identity_table`."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.config = config
+        self.last = Residual(config.dim, config.dim, down=False)
+        self.w0 = nn.Parameter(torch.randn(config.dim) * 0.02)
+        self.b = nn.Parameter(torch.zeros(()))
+
+    def forward(self, frames: Tensor, rasters: Tensor, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """frames, rasters : (N, 3, S, S); rows : (N, dim) W_i → realness r (N,) float32, block outputs."""
+        x = torch.cat([rasters, frames], 1).contiguous(memory_format=torch.channels_last)
+        blocks = list(self.features(x))
+        blocks.append(self.last(blocks[-1]))
+        vector = F.relu(blocks[-1].float().sum((2, 3))) * self.config.pooling  # (N, dim)
+        return (vector * (rows.float() + self.w0)).sum(1) + self.b, blocks
+
+
+class Generator(nn.Module):
+    """G(y, ê; ψ, P): a landmark image, dressed as the person of the embedding."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.down[:4]
+        self.first = FirstBlock(3, widths[0])
+        self.down = nn.ModuleList([NormResidual(a, b) for a, b in pairwise(widths)])
+        self.middle = nn.ModuleList([AdaResidual(config.dim, config.dim) for _ in range(4)])
+        ups = (config.dim, *config.up)
+        self.up = nn.ModuleList([AdaResidual(a, b, up=True) for a, b in pairwise(ups)])
+        self.last = Conv(config.width, 3)
+        self.attention_down = Attention(widths[2]) if config.attention else None
+        self.attention_up = Attention(config.up[1]) if config.attention else None
+        self.channels = [c for block in (*self.middle, *self.up) for c in block.adain] + [config.width]
+        self.project: Linear | None = Linear(config.dim, self.style_values)
+        with torch.no_grad():  # start near the identity: shift 0, scale 1 (P's bias; P·ê then moves it)
+            for _, weight in self.split(self.project.bias[None]):
+                weight.fill_(1.0)
+
+    @property
+    def style_values(self) -> int:
+        """AdaIN values a frame takes: 13,056 in the paper's size."""
+        return 2 * sum(self.channels)
+
+    def split(self, style: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """ψ̂ (N, values) → (bias, weight) of each AdaIN layer in turn, each (N, C) views."""
+        at = 0
+        for channels in self.channels:
+            yield style[:, at : at + channels], style[:, at + channels : at + 2 * channels]
+            at += 2 * channels
+
+    def style(self, embedding: Tensor) -> Tensor:
+        """P·ê: (B, N) → (B, values)."""
+        assert self.project is not None
+        return self.project(embedding)
+
+    def forward(self, rasters: Tensor, style: Tensor) -> Tensor:
+        """rasters : (B, 3, S, S) in [-1, 1]; style : (B, values), from :meth:`style` or a tuned ψ′ → frames in [-1, 1]."""
+        layers = self.split(style)
+        x = self.first(rasters.contiguous(memory_format=torch.channels_last))
+        for index, block in enumerate(self.down):
+            x = block(x)
+            if index == 1 and self.attention_down is not None:
+                x = self.attention_down(x)
+        for block in self.middle:
+            x = block(x, layers)
+        for index, block in enumerate(self.up):
+            x = block(x, layers)
+            if index == 1 and self.attention_up is not None:
+                x = self.attention_up(x)
+        return torch.tanh(self.last(modulated_relu(x, *next(layers))).float())
+
+
+def count(module: nn.Module) -> int:
+    """Parameters of a network, as the paper counts them: the projection head's w0 and b go with W, not with V."""
+    extra = module.w0.numel() + module.b.numel() if isinstance(module, Discriminator) else 0
+    return sum(p.numel() for p in module.parameters()) - extra
+
+
+@dataclass(eq=False)
+class Model:
+    """A meta-learned model: what tuning starts from. facts : plain JSON about the run that made it."""
+
+    config: Config
+    embedder: Embedder
+    generator: Generator
+    discriminator: Discriminator
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+    @classmethod
+    def fresh(cls, config: Config, seed: int = 0) -> Model:
+        """Untrained networks, the same for the same seed."""
+        torch.manual_seed(seed)
+        return cls(config, Embedder(config), Generator(config), Discriminator(config))
+
+    def nets(self) -> dict[str, nn.Module]:
+        """Networks by the names their tensors carry in files."""
+        return {"embedder": self.embedder, "generator": self.generator, "discriminator": self.discriminator}
+
+
+def save_checkpoint(path: str | os.PathLike[str], model: Model, *, dtype: torch.dtype | None = None) -> Path:
+    """Write a model as one safetensors file that carries the dimensions which rebuild it, whole or not at all.
+
+    dtype : store in this dtype (bf16 halves the file; every load gives float32).
+    """
+    from safetensors.torch import save_file
+
+    tensors = {
+        f"{net}.{name}": value.detach().to("cpu", dtype or value.dtype).contiguous().clone()
+        for net, module in model.nets().items()
+        for name, value in module.state_dict().items()
+    }
+    header = {"schema": SCHEMA, "config": json.dumps(model.config.as_dict()), "facts": json.dumps(dict(model.facts))}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
+    return Path(path)
+
+
+def shipped() -> Path:
+    """The model that comes with the package; its card lies beside it.
+
+    Raises WeightsError in an installation without it.
+    """
+    path = Path(__file__).parent / "weights" / "sketch.safetensors"
+    if not path.is_file():
+        raise WeightsError("the shipped model is not installed", where=str(path), hint="reinstall, or give --model")
+    return path
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Model:
+    """Read a model written by :func:`save_checkpoint`; float32, on the CPU, in eval mode.
+
+    Raises WeightsError when the file is missing, broken or of another kind.
+    """
+    from safetensors import safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError("no such file", where=str(path), hint="a model is made by: gioconda synth train")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            if header.get("schema") != SCHEMA:
+                raise WeightsError(f"is not a generator model (schema {header.get('schema')!r})", where=str(path))
+            config = Config(**json.loads(header["config"]))
+            with torch.device("meta"):  # shapes alone: nothing is drawn only to be replaced
+                model = Model(config, Embedder(config), Generator(config), Discriminator(config))
+            for net, module in model.nets().items():
+                state = {name: file.get_tensor(f"{net}.{name}").float() for name in module.state_dict()}
+                module.load_state_dict(state, assign=True)
+                module.eval().requires_grad_(False)
+            model.facts = json.loads(header.get("facts", "{}"))
+    except WeightsError:
+        raise
+    except Exception as error:  # a torn or foreign file raises many things; all mean the same
+        raise WeightsError(f"cannot be read as a generator model: {error}", where=str(path)) from error
+    model.sha256 = sha256_of(path)
+    return model

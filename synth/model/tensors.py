@@ -1,0 +1,30 @@
+"""Between pictures and tensors: number types, and the two ways to and from [-1, 1]."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["compute_dtype", "to_signed", "to_uint8"]
+
+
+def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """bf16 where the hardware multiplies it natively, else float32."""
+    if precision == "fp32":
+        return torch.float32
+    if precision == "bf16" or device.type == "cuda":
+        return torch.bfloat16
+    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+
+
+def to_signed(pictures: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """uint8 (…, S, S, 3) → [-1, 1] (…, 3, S, S) on the device; S and 3 are moved, S and S never swapped (trap 3)."""
+    tensor = torch.from_numpy(pictures).to(device, non_blocking=True).movedim(-1, -3)
+    return (tensor.to(dtype) - 127.5) / 127.5  # the difference is exact in bf16 too
+
+
+def to_uint8(frames: Tensor) -> np.ndarray:
+    """[-1, 1] (N, 3, S, S) → uint8 (N, S, S, 3)."""
+    scaled = ((frames.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(scaled.movedim(-3, -1).cpu().numpy())

@@ -1,0 +1,1 @@
+"""A generator tuned to one person: views of the shots, tuning, the personal model and its export."""

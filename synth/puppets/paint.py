@@ -1,0 +1,251 @@
+"""What a puppet's surface looks like: one texture an identity, with skin, brows, lips, hair, eyes and teeth.
+
+Textures are painted in the head's unrolled directions (:func:`synth.puppets.head.uv_of`), stored squared (gamma 2), so that light multiplies.
+"""
+
+# ruff: noqa: RUF005 -- a tuple added to an array is a shift, not a concatenation
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.puppets import head
+from synth.puppets.brush import SIDE, blob, fixed, mask, mix, noise, spline, stroke, to_texture
+from synth.puppets.hair import paint_beard, paint_hair
+
+__all__ = ["ATLAS", "Look", "paint_look"]
+
+Array = NDArray[np.float64]
+ATLAS = (SIDE + 128, SIDE)  # rows below the head hold the eye, the mouth, the neck and the hair strands
+
+# sRGB from fair to deep; a person's skin lies between two neighbours, with a shift of hue.
+_SKIN = np.array(
+    [
+        *[(236, 196, 172), (228, 184, 156), (216, 168, 136), (200, 150, 116), (180, 128, 94)],
+        *[(154, 104, 74), (126, 82, 57), (98, 63, 45)],
+    ],
+    float,
+)
+_HAIR = np.array(
+    [
+        (28, 22, 20),
+        (44, 31, 25),
+        (72, 48, 33),
+        (104, 72, 46),
+        (146, 106, 66),
+        (186, 150, 98),
+        (128, 58, 34),
+        (150, 146, 142),
+        (205, 202, 198),
+    ],
+    float,
+)
+_IRIS = np.array([(70, 44, 28), (92, 62, 36), (112, 92, 52), (88, 108, 78), (88, 116, 142), (108, 124, 138)], float)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One person's surface.
+
+    atlas : float32 ATLAS + (3,), squared colour in [0, 1]. hair : (V,) thickness of hair over each head vertex, in head units.
+    """
+
+    atlas: NDArray[np.float32]
+    hair: Array
+    long_hair: float  # length of hair below the ears, head units; 0 = none
+    glasses: tuple[float, float, float, tuple[int, int, int]] | None  # half width, half height, roundness, colour
+    ears: float  # size; 0 where hair covers them
+    neck: float  # radius
+
+
+def paint_look(rng: np.random.Generator, mature: float) -> Look:
+    """Paint one identity. mature : 0 young … 1 old, for wrinkles and grey."""
+    knots = head.mesh().uv[: len(head.BASE)]
+    at = to_texture(knots)
+    named = {name: at[i] for name, i in head.INDEX.items()}
+    tone = rng.uniform(0, len(_SKIN) - 1.001)
+    skin = _SKIN[int(tone)] * (1 - tone % 1) + _SKIN[int(tone) + 1] * (tone % 1)
+    skin = skin + rng.normal(0, 1, 3) * (3, 3, 5)
+    depth = 1 - tone / (len(_SKIN) - 1)  # 1 fair … 0 deep
+    image = np.empty((SIDE, SIDE, 3), np.float32)
+    image[:] = skin
+    for cells, amount in ((6, 3.0), (24, 2.6), (90, 2.2), (256, 2.4)):
+        image *= 1 + noise(rng, SIDE, cells)[..., None] * amount / 255
+    image[..., 0] += noise(rng, SIDE, 16) * 2.2
+    red = np.clip(skin * (1.0, 0.80, 0.78), 0, 255)
+    flush = rng.uniform(0.25, 0.8)
+    for name in ("cheek_mid", "cheek_mid-"):
+        mix(image, red, flush * blob(named[name], (30, 26)))
+    mix(image, red, 0.7 * flush * blob(at[30], (17, 16)))
+    mix(image, red, 0.4 * flush * blob(named["chin"], (22, 16)))
+    dark = skin * (0.62, 0.52, 0.47)
+
+    # Hollows and folds: light alone does not make them on so coarse a mesh.
+    for eye, sign in ((slice(36, 42), -1), (slice(42, 48), 1)):
+        centre = at[eye].mean(0)
+        mix(image, dark, 0.36 * blob(centre + (0, -3), (24, 13)))
+        mix(image, dark, 0.30 * blob(centre + (-sign * 17, -8), (10, 12)))
+        lid = head.eye_outline(at[eye])
+        upper = lid[: len(lid) // 2 + 1]
+        crease = upper + np.c_[np.zeros(len(upper)), -6.0 - 2.2 * np.sin(np.linspace(0, np.pi, len(upper)))]
+        mix(image, dark * 0.8, rng.uniform(0.35, 0.75) * stroke(crease, 1, 0.9))
+        bag = lid[len(lid) // 2 :] + (0, 8.5)
+        mix(image, dark, (0.16 + 0.3 * mature) * stroke(bag, 3, 2.6))
+        mix(image, skin * (0.85, 0.66, 0.62), 0.6 * stroke(lid[len(lid) // 2 :], 3, 1.0))  # wet rim
+    sides = ((31, 48, "nasolabial-", "alar-"), (35, 54, "nasolabial", "alar"))
+    for wing, corner, fold, alar in sides:
+        line = np.array(
+            [named[alar] + (0, -3), named[fold] * 0.72 + at[wing] * 0.28, named[fold] * 0.75 + at[corner] * 0.25]
+        )
+        mix(image, dark, (0.22 + 0.34 * mature) * stroke(spline(line), 4, 3.0))
+        mix(
+            image,
+            dark,
+            0.45 * stroke(spline(np.array([named[alar] + (0, -9), named[alar], at[wing] + (0, 4)])), 3, 2.2),
+        )
+        mix(image, dark * 0.9, 0.35 * blob(at[corner], (6, 5)))
+    mix(image, dark * 0.85, 0.55 * stroke(spline(at[[31, 32, 33, 34, 35]] + (0, 2)), 4, 2.4))
+    for nostril, sign in ((32, -1), (34, 1)):
+        mix(image, np.array([32.0, 15, 12]), 0.95 * blob(at[nostril] + (sign * 1.0, -1.5), (5.2, 3.4)) ** 0.8)
+    mix(image, dark, 0.5 * blob(named["lip_below"] + (0, -4), (26, 6)))
+    mix(image, np.minimum(skin * 1.08, 255), 0.35 * blob(at[29], (6, 22)))
+    mix(image, dark, 0.20 * blob(named["philtrum"], (4, 8)))
+    for i in range(3):
+        if mature > 0.45:
+            y = named["forehead_low"][1] - 8 - 13 * i
+            x = np.linspace(-52, 52, 9)
+            line = np.c_[named["forehead_low"][0] + x, y + rng.normal(0, 0.8, 9) + (x / 40) ** 2]
+            mix(image, dark, 0.4 * (mature - 0.3) * stroke(line, 2, 1.4))
+    if depth > 0.45 and rng.random() < 0.3:
+        spots = (noise(rng, SIDE, 200) > 1.55).astype(np.float32)
+        mix(image, skin * (0.78, 0.66, 0.55), 0.7 * cv2.GaussianBlur(spots, (0, 0), 0.8) * (blob(at[29], (80, 38))))
+    for _ in range(rng.poisson(1.3)):
+        spot = at[rng.choice([3, 13, 5, 11, 31, 35])] + rng.normal(0, 14, 2)
+        mix(image, dark * 0.55, 0.9 * blob(spot, (1.7, 1.7)))
+
+    # Lips.
+    lips = np.array([skin[0] * 0.86, skin[1] * 0.62, skin[2] * 0.62]) + rng.normal(0, 1, 3) * (8, 5, 5)
+    if rng.random() < 0.22:
+        lips = np.array([rng.uniform(125, 170), rng.uniform(45, 75), rng.uniform(55, 85)])
+    lips = np.clip(lips, 10, 240)
+    outer, inner = head.smooth_closed(at[48:60], 4), head.smooth_closed(at[60:68], 4)
+    mix(image, lips, 0.92 * mask(outer, 1.1))
+    mix(image, lips * 1.16, 0.5 * blob((at[57] + at[66]) / 2, (17, 3.6)))
+    mix(image, lips * 0.55, 0.8 * stroke(np.r_[inner, inner[:1]], 2, 0.9))
+    mix(image, dark * 0.8, 0.4 * stroke(head.smooth_closed(at[48:60], 4)[len(outer) // 2 - 1 :] + (0, 2.0), 2, 1.3))
+
+    # Hair of the face, then of the head.
+    grey = mature > 0.72 and rng.random() < 0.75
+    shade = _HAIR[rng.integers(7, 9)] if grey else _HAIR[rng.integers(0, 7) if depth > 0.4 else rng.integers(0, 3)]
+    shade = np.clip(shade + rng.normal(0, 6, 3), 8, 235)
+    brow = shade * (0.62 if shade.mean() > 60 else 0.85)
+    thick = rng.uniform(2.4, 5.2)
+    for side in (range(17, 22), range(26, 21, -1)):
+        curve = spline(at[list(side)], 40)
+        mix(image, brow, 0.5 * stroke(curve, round(thick), 1.7))
+        inward = 1 if side[0] == 17 else -1
+        canvas = np.zeros((SIDE, SIDE), np.uint8)
+        for t in rng.uniform(0, 1, 150):
+            p = curve[min(int(t * 39), 39)] + (rng.normal(0, 1.2), rng.normal(0, 0.42 * thick * (1 - 0.5 * t)))
+            # Hairs start by the nose pointing up, and lie down along the arch towards the temple.
+            rise = 0.9 - 1.5 * (1 - t)
+            tip = p + np.array([-inward * 5.0, -4.5 * max(-0.25, rise)])
+            cv2.line(canvas, fixed(p), fixed(tip), 255, 1, cv2.LINE_AA, 4)
+        mix(image, brow * 0.8, 0.65 * cv2.GaussianBlur(canvas, (0, 0), 0.6).astype(np.float32) / 255)
+    lash = np.array([22.0, 16, 14])
+    for eye, sign in ((slice(36, 42), -1), (slice(42, 48), 1)):
+        lid = head.eye_outline(at[eye])
+        upper = lid[: len(lid) // 2 + 1]
+        mix(image, lash, rng.uniform(0.75, 0.95) * stroke(upper + (0, -1.0), 3, 0.8))
+        out = upper[-1] if sign > 0 else upper[0]
+        mix(image, lash, 0.6 * stroke(np.array([out, out + (sign * 5, -3.0)]), 2, 0.8))
+    male = rng.random() < 0.5
+    if male and rng.random() < 0.55:
+        paint_beard(rng, image, at, named, shade, rng.choice([0.28, 0.45, 0.9]))
+    style = str(
+        rng.choice(
+            ["short", "short", "crop", "long", "long", "bob", "curls"]
+            if not male
+            else ["short", "short", "crop", "crop", "bald", "receding", "curls"]
+        )
+    )
+    hair = paint_hair(rng, image, shade, style)
+
+    atlas = np.zeros((*ATLAS, 3), np.float32)
+    atlas[:SIDE] = image
+    atlas[SIDE : SIDE + 128, 0:128] = _eye(
+        rng, _IRIS[rng.integers(0, len(_IRIS)) if depth > 0.45 else rng.integers(0, 2)]
+    )
+    atlas[SIDE : SIDE + 128, 128:256] = _mouth(rng)
+    neck = np.empty((128, 128, 3), np.float32)
+    neck[:] = skin * 0.97
+    neck *= 1 + noise(rng, 128, 24)[..., None] * 0.012
+    for y in rng.uniform(30, 110, 2):
+        cv2.line(neck, (0, int(y)), (127, int(y + rng.normal(0, 3))), tuple(map(float, skin * 0.9)), 1, cv2.LINE_AA)
+    atlas[SIDE : SIDE + 128, 256:384] = cv2.GaussianBlur(neck, (0, 0), 1.0)
+    strands = cv2.resize(rng.standard_normal((3, 64)).astype(np.float32), (128, 128), interpolation=cv2.INTER_CUBIC)
+    atlas[SIDE : SIDE + 128, 384:512] = shade * (1 + 0.22 * strands)[..., None]
+    glasses = None
+    if rng.random() < 0.24:
+        frame = [(24, 22, 22), (70, 46, 30), (120, 116, 112), (40, 44, 70)][rng.integers(0, 4)]
+        glasses = (rng.uniform(0.235, 0.275), rng.uniform(0.15, 0.21), float(rng.choice([2.0, 3.0, 4.0])), frame)
+    longer = {"long": rng.uniform(1.5, 2.3), "bob": rng.uniform(0.85, 1.2)}.get(style, 0.0)
+    return Look(
+        atlas=(np.clip(atlas, 0, 255) / 255) ** 2,
+        hair=hair,
+        long_hair=longer,
+        glasses=glasses,
+        ears=0.0 if longer else rng.uniform(0.9, 1.12),
+        neck=rng.uniform(0.5, 0.6) if male else rng.uniform(0.43, 0.5),
+    )
+
+
+def _eye(rng: np.random.Generator, iris: Array) -> NDArray[np.float32]:
+    """Sclera, iris and pupil; 128 texels across = 0.5 head units."""
+    y, x = np.mgrid[0:128, 0:128].astype(np.float32)
+    r = np.hypot(x - 63.5, y - 63.5)
+    out = np.empty((128, 128, 3), np.float32)
+    out[:] = (198, 189, 184)  # an eye lies in its socket's shade: white as paper it would glow
+    out -= (r / 64)[..., None] ** 2 * np.array([48, 76, 74], np.float32)
+    out += noise(rng, 128, 30)[..., None] * (0.5, 1.5, 1.5)
+    big = rng.uniform(16.2, 17.8)  # iris radius 0.066 head units, some 6 mm
+    angle = np.arctan2(y - 63.5, x - 63.5)
+    rays = np.interp((angle + np.pi) * 20, np.arange(128), rng.standard_normal(128)).astype(np.float32)
+    colour = iris * (0.74 + 0.14 * rays[..., None] + 0.25 * ((r / big)[..., None] - 0.5))
+    edge = 1 / (1 + np.exp(np.clip((r - big) / 0.7, -30, 30)))
+    out += (colour - out) * edge[..., None]
+    limbus = np.exp(-(((r - big) / 2.2) ** 2)) * 0.85
+    out += (np.array([30, 24, 22]) - out) * limbus[..., None]
+    pupil = 1 / (1 + np.exp(np.clip((r - rng.uniform(7.5, 9.5)) / 0.6, -30, 30)))
+    out += (np.array([10, 8, 8]) - out) * pupil[..., None]
+    return out
+
+
+def _mouth(rng: np.random.Generator) -> NDArray[np.float32]:
+    """Rows 0–39 upper teeth (x −0.26…0.26), 40–79 lower teeth, 80–127 the cavity with the tongue."""
+    out = np.empty((128, 128, 3), np.float32)
+    out[:] = (52, 20, 20)
+    tooth = np.array([226, 218, 200]) - rng.uniform(0, 1) * np.array([8, 16, 40])
+    edges = 64 + np.cumsum([0, 12, 9.5, 9.5, 8.5, 8.5, 8.0])
+    for top, rows, flip in ((0, 40, False), (40, 40, True)):
+        x = np.arange(128)
+        band = np.empty((rows, 128, 3), np.float32)
+        band[:] = tooth * (0.97 if not flip else 0.9)
+        for e in [*edges, *(127 - edges)]:
+            band *= (1 - 0.38 * np.exp(-(((x - e) / 0.9) ** 2)))[None, :, None]
+        band *= np.clip(1.04 - (np.abs(x - 63.5) / 78) ** 2.2, 0.25, 1)[None, :, None]
+        gum = (
+            np.clip((np.arange(rows) - 11) / 3.0, 0, 1)[:, None, None]
+            if not flip
+            else np.clip((26 - np.arange(rows)) / 3.0, 0, 1)[:, None, None]
+        )
+        band = band * gum + np.array([150, 72, 72]) * (1 - gum)
+        out[top : top + rows] = band
+    y, x = np.mgrid[0:48, 0:128].astype(np.float32)
+    tongue = np.exp(-(((x - 64) / 34) ** 4) - ((y - 42) / 15) ** 2)
+    out[80:] += (np.array([150, 70, 72]) - out[80:]) * tongue[..., None]
+    return out

@@ -1,0 +1,1 @@
+"""Reenactment: a person's shots moved by a driver's landmarks."""

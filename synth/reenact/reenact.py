@@ -1,0 +1,474 @@
+"""One portrait, any driver: that face, moving as the driver moves; every clip is signed, and says on its face what it is.
+
+shots → steady crops → a personal model → the driver's landmarks, adapted → frames → pasted back where the face came from →
+visible label → ``provenance.signing.sign``. Several drivers in one call learn the person once.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda_core.errors import UsageError
+from gioconda_core.faces import align
+from gioconda_core.files import refuse_overwrite, sha256_of
+from gioconda_core.types import Claim, Synthesis
+from synth import consent as consents
+from synth.generators import Personal, TalkingHeads
+from synth.reenact.framing import face_mask, save_track
+from synth.reenact.motion import Adapted, adapt, fill_gaps, smooth
+from synth.reenact.shots import Driver, Shots, load_driver, load_shots
+
+if TYPE_CHECKING:
+    from provenance.signing.signers import Signer
+    from synth.person.model import PersonalModel
+
+__all__ = ["FewShotGenerator", "Made", "Reenact", "TunedGenerator", "draw_label", "reenact"]
+
+Frames = NDArray[np.uint8]
+Points = NDArray[np.float32]
+LABEL = "AI-GENERATED"
+
+
+@dataclass(frozen=True)
+class Reenact:
+    """The job.
+
+    mode : ``ft`` tunes the model on the shots, ``ff`` uses it as it stands. steps : of tuning, None = by the number of shots.
+    adapt : ``relative``, ``procrustes`` or ``absolute``. smoothing : seconds. max_gap : longest absence of the driver's face, seconds.
+    face, driver_face : which one, the largest first. most_shots : frames taken of a clip of shots.
+    frame : ``source`` pastes the face back where it came from, ``crop`` keeps the crop. side : long side of the output in pixels,
+    0 = as it is, at most 1280. side_by_side : shot, driver and result in one picture. label : the visible one. mark : the invisible one.
+    """
+
+    mode: str = "ft"
+    steps: int | None = None
+    adapt: str = "relative"
+    smoothing: float = 0.04
+    max_gap: float = 0.5
+    face: int | None = None
+    driver_face: int | None = None
+    most_shots: int = 32
+    frame: str = "source"
+    side: int = 0
+    feather: float = 0.12
+    side_by_side: bool = False
+    label: bool = True
+    mark: bool = True
+    audio: bool = True
+    start: float = 0.0
+    seconds: float = 20.0
+    crf: int = 18
+    seed: int = 0
+    landmarker: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("ff", "ft"):
+            raise UsageError(f"unknown mode {self.mode!r}", where="--mode", hint="ff or ft")
+        if self.mode == "ff" and self.steps is not None:
+            raise UsageError("mode ff is not tuned", where="--steps", hint="leave it out, or --mode ft")
+        if self.frame not in ("source", "crop"):
+            raise UsageError(f"unknown frame {self.frame!r}", where="--frame", hint="source or crop")
+        if self.seconds <= 0 or self.side < 0 or self.most_shots < 1:
+            raise UsageError("seconds, side and shots must be above 0")
+
+
+@dataclass(frozen=True)
+class Made:
+    """One clip. adapted : how the landmarks were fitted. filled : moments at which the driver's face was not found."""
+
+    path: Path
+    preview: Path | None
+    frames: int
+    adapted: Adapted
+    filled: int
+    claim: Claim
+    driver: str
+
+
+class _Sitter:
+    """A personal model on the generator's device.
+
+    On a GPU every batch is of one size, the last one filled up: a clip's pixels then do not depend on what was drawn beside it.
+    """
+
+    BATCH = 32
+
+    def __init__(self, model: PersonalModel, device: str) -> None:
+        self.model, self.device = model, device
+        self.steps = int(model.facts.get("steps", 0))
+
+    def render(self, landmarks: Points) -> Frames:
+        if self.device == "cpu":
+            return self.model.render(landmarks)
+        fill = np.repeat(landmarks[-1:], -len(landmarks) % self.BATCH, 0)
+        drawn = self.model.render(np.concatenate([landmarks, fill]), device=self.device, batch=self.BATCH)
+        return drawn[: len(landmarks)]
+
+
+class FewShotGenerator:
+    """The trained few-shot generator, as the pipeline sees it.
+
+    model : a checkpoint from ``gioconda synth train``; None = the one that comes with the package.
+    batches : whether several clips of one person are drawn faster together.
+    """
+
+    name = "gioconda-few-shot"
+
+    def __init__(self, model: str | os.PathLike[str] | None = None, device: str = "cpu", **_: Any) -> None:
+        from gioconda_core.version import __version__
+        from synth.model.networks import load_checkpoint, shipped
+
+        self.version = __version__
+        self.model = load_checkpoint(shipped() if model is None else model)
+        self.device = device
+        self.batches = device != "cpu"
+        self.weights_sha256: str | None = self.model.sha256
+        self.size = int(self.model.config.size)
+        self.progress: Callable[[float, str], None] = lambda n, note: None  # of tuning, which may take minutes on a CPU
+
+    def personalise(self, frames: Frames, landmarks: Points, *, mode: str, steps: int | None, seed: int) -> Personal:
+        """Tune on the shots (``ft``) or embed them (``ff``)."""
+        from synth.person import tune
+
+        chosen = "ff" if mode == "ff" else "full"
+        found = tune.tune(
+            self.model,
+            frames,
+            landmarks,
+            mode=chosen,
+            steps=steps,
+            seed=seed,
+            device=self.device,
+            advance=self.progress,
+        )
+        return _Sitter(found, self.device)
+
+
+class TunedGenerator:
+    """A personal model, from ``gioconda synth tune``: it has learned its person, and draws nobody else."""
+
+    name = "gioconda-few-shot"
+    batches = False
+
+    def __init__(self, model: str | os.PathLike[str], device: str = "cpu") -> None:
+        from gioconda_core.version import __version__
+        from synth.person.model import PersonalModel
+
+        self.version, self.device = __version__, device
+        self.model = PersonalModel.load(model)
+        self.weights_sha256: str | None = self.model.sha256
+        self.size = int(self.model.config.size)
+
+    def personalise(self, frames: Frames, landmarks: Points, *, mode: str, steps: int | None, seed: int) -> Personal:
+        """Nothing more is learned; the shots only say how this face lies in its picture."""
+        return _Sitter(self.model, self.device)
+
+
+def draw_label(frames: Frames, text: str = LABEL) -> Frames:
+    """The visible label: a dark bar with light capitals in the lower left corner, in place; never larger than a third of the width."""
+    import cv2
+
+    height, width = frames.shape[1:3]
+    font, thickness = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(min(height, width) / 300))
+    scale = max(0.3, min(height, width) / 640)
+    (w, h), base = cv2.getTextSize(text, font, scale, thickness)
+    if w > 0.45 * width:
+        scale *= 0.45 * width / w
+        (w, h), base = cv2.getTextSize(text, font, scale, thickness)
+    pad = max(2, h // 2)
+    x0, y1 = pad, height - pad
+    y0, x1 = y1 - h - base - pad, x0 + w + 2 * pad
+    for frame in frames:
+        bar = frame[max(y0, 0) : y1, x0:x1]
+        bar[:] = (bar.astype(np.uint16) * 2 // 7).astype(np.uint8)
+        cv2.putText(frame, text, (x0 + pad, y1 - base - pad // 2), font, scale, (245, 245, 245), thickness, cv2.LINE_AA)
+    return frames
+
+
+def _resized(frame: Frames, side: int) -> Frames:
+    import cv2
+
+    height, width = frame.shape[:2]
+    scale = side / max(height, width)
+    if scale == 1:
+        return frame
+    # Even sides, as the 4:2:0 encoders want.
+    target = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
+    return np.asarray(
+        cv2.resize(frame, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), np.uint8
+    )
+
+
+def _place(rendered: Frames, marks: Points, shots: Shots, job: Reenact) -> Frames:
+    """Crops → output frames: heads pasted into the source picture (or its clip, frame by frame), and brought to size.
+
+    marks : (N, 68, 2), where the faces were drawn, pixels of the crop. Only the head is pasted, as it was and as it is now: the
+    source's own background is sharper and stands stiller than any generator draws it.
+    """
+    if job.frame == "crop":
+        return np.stack([_resized(f, job.side or f.shape[0]) for f in rendered])
+    size = rendered.shape[1]
+    bases = shots.whole if len(shots.ingredients) == 1 else shots.whole[:1]
+    count = len(bases)
+    longest = max(bases[0].shape[:2])
+    side = job.side or min(longest, 1280)
+    shape = bases[0].shape
+    out = []
+    scale = side / longest
+    # Shrink the picture first: pasting at 4000 px to shrink afterwards would cost far more.
+    small = [_resized(b, side) if scale < 1 else b for b in bases if b.shape == shape]
+    for k, picture in enumerate(rendered):
+        # A clip of shots runs to and fro under the new face, so that the background does not jump when it ends.
+        lap = k % max(1, 2 * len(small) - 2) if count > 1 else 0
+        at = lap if lap < len(small) else 2 * len(small) - 2 - lap
+        base = small[at]
+        matrix = shots.matrices[at].copy()
+        if scale < 1:
+            factor = np.array([base.shape[1] / shape[1], base.shape[0] / shape[0]])
+            matrix[:, :2] /= factor
+        both = np.concatenate([marks[k], shots.landmarks[at]])[None]
+        head = face_mask(both, size, soft=job.feather * size / 3, lift=2.6, reach=1.3)[0]
+        frame = align.paste(base, picture, matrix, feather=job.feather, mask=head)
+        out.append(_resized(frame, side))
+    return np.stack(out)
+
+
+def _beside(result: Frames, shots: Shots, driver: Driver) -> Frames:
+    """Shot | driver | result, of equal height."""
+    import cv2
+
+    height = result.shape[1]
+    shot = np.asarray(cv2.resize(shots.frames[0], (height, height), interpolation=cv2.INTER_AREA), np.uint8)
+    rows = []
+    for k, frame in enumerate(result):
+        if driver.crops is not None:
+            middle = np.asarray(cv2.resize(driver.crops[k], (height, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        else:
+            from synth.model.landmark_image import draw
+
+            middle = np.asarray(
+                cv2.resize(draw(driver.landmarks[k], shots.frames.shape[1]), (height, height)), np.uint8
+            )
+        rows.append(np.concatenate([shot, middle, frame], 1))
+    out = np.stack(rows)
+    return out[:, :, : out.shape[2] // 2 * 2]
+
+
+def _around_head(frames: Frames, shots: Shots, job: Reenact) -> Frames:
+    """The part of each output frame that shows the head: what a strip of small pictures is looked at for."""
+    if job.frame == "crop":
+        return frames
+    corners = align.apply(align.invert(shots.matrices[0]), [(0, 0), (shots.frames.shape[1],) * 2])
+    corners = corners * (frames.shape[2] / shots.whole[0].shape[1])
+    room = 0.1 * float(corners[1, 0] - corners[0, 0])
+    (x0, y0), (x1, y1) = np.round(corners + np.array([[-room], [room]])).astype(int)
+    return frames[:, max(y0, 0) : y1, max(x0, 0) : x1]
+
+
+def strip(frames: Frames, drivers: Frames | None, count: int = 8) -> Frames:
+    """A preview: ``count`` moments side by side, above each the driver's where it has pictures; uint8 (H, W, 3)."""
+    import cv2
+
+    take = np.round(np.linspace(0, len(frames) - 1, min(count, len(frames)))).astype(int)
+    rows = [frames] if drivers is None else [drivers, frames]
+    height = 160
+    width = max(round(row.shape[2] * height / row.shape[1]) for row in rows)  # so that moments stand below one another
+
+    def cell(picture: Frames) -> Frames:
+        small = cv2.resize(
+            picture, (round(picture.shape[1] * height / picture.shape[0]), height), interpolation=cv2.INTER_AREA
+        )
+        left = (width - small.shape[1]) // 2
+        return np.asarray(
+            cv2.copyMakeBorder(small, 0, 0, left, width - small.shape[1] - left, cv2.BORDER_CONSTANT), np.uint8
+        )
+
+    return np.concatenate([np.concatenate([cell(p) for p in row[take]], 1) for row in rows])
+
+
+def _outputs(out: Path, drivers: Sequence[Driver]) -> list[Path]:
+    """One driver: the path itself; several: a name each, beside one another."""
+    if len(drivers) == 1 and out.suffix:
+        return [out]
+    folder, stem, suffix = (out.parent, out.stem + "-", out.suffix) if out.suffix else (out, "", ".mp4")
+    names: list[str] = []
+    for driver in drivers:
+        name, k = driver.name, 2
+        while name in names:
+            name, k = f"{driver.name}-{k}", k + 1
+        names.append(name)
+    return [folder / f"{stem}{name}{suffix}" for name in names]
+
+
+def reenact(
+    shots: Sequence[str | os.PathLike[str]],
+    drivers: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    heads: TalkingHeads,
+    job: Reenact | None = None,
+    *,
+    consent: str | os.PathLike[str] | None = None,
+    preview: bool = False,
+    save_tracks: bool = False,
+    signer: Signer | None = None,
+    force: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+    advance: Callable[..., None] = lambda n=1, note="": None,
+) -> list[Made]:
+    """Animate a person.
+
+    Parameters
+    ----------
+    shots : photographs, paintings, a clip, or puppets. drivers : clips, tracks, puppets or a camera; each gives one clip.
+    out : a file for one driver; a folder, or a file name that is varied, for several.
+    consent : see :mod:`synth.consent`; needed when anybody real is shown, and always without the visible label.
+    preview : also write a signed strip of pictures. save_tracks : also keep the driver's landmarks as .npz.
+
+    Raises
+    ------
+    UsageError, MediaError
+        With the file's name and what to do: no face, several faces, too small, a driver that does not move, gaps, no consent.
+    """
+    from provenance.signing import sign
+    from provenance.watermark import repository
+
+    job = job or Reenact()
+    if not drivers:
+        raise UsageError("no driver", where="--drive")
+    if not job.label and consent is None:
+        raise UsageError("--no-label needs --consent", where="--no-label")
+    if Path(out).suffix:
+        sign.video_name(out)
+    if job.driver_face is not None and all(str(d).startswith("cast:") or Path(d).suffix == ".npz" for d in drivers):
+        raise UsageError("puppets and saved tracks are of one face", where="--driver-face", hint="leave it out")
+    person = load_shots(shots, heads.size, face=job.face, landmarker=job.landmarker, most=job.most_shots)
+    granted = consents.require(
+        consent if consent is not None or person.real else "embedded",
+        "reenact",
+        [item.sha256 for item in person.ingredients] if person.real else [],
+    )
+    moving = [
+        load_driver(
+            d, heads.size, face=job.driver_face, landmarker=job.landmarker, start=job.start, seconds=job.seconds,
+            crops=job.side_by_side or preview,
+        )
+        for d in drivers
+    ]  # fmt: skip
+    if job.side_by_side or preview:
+        seen = [d.ingredient.sha256 for d in moving if d.real and d.crops is not None]
+        if seen:
+            consents.require(consent, "reenact", seen, whose="the driver's face is shown too: faces of real people")
+    targets = _outputs(Path(out), moving)
+    for target in targets:
+        for wanted in (
+            target,
+            *([_preview_of(target)] if preview else []),
+            *([target.with_suffix(".npz")] if save_tracks else []),
+        ):
+            refuse_overwrite(wanted, force)
+        try:  # now, not after minutes of tuning
+            target.parent.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=target.parent).close()
+        except OSError as error:
+            raise UsageError(f"cannot be written: {error.strerror}".lower(), where=str(target)) from error
+    advance(1, note="learning")
+    if hasattr(heads, "progress"):
+        heads.progress = lambda n, note="": advance(0, note=f"tuning {note}".rstrip())
+    model = heads.personalise(person.frames, person.landmarks, mode=job.mode, steps=job.steps, seed=job.seed)
+    made = []
+    for driver, target in zip(moving, targets, strict=True):
+        marks, filled = fill_gaps(driver.landmarks, driver.found, driver.times, job.max_gap)
+        if filled:
+            say(f"{driver.name}: the face was not found at {filled} of {len(marks)} moments; filled in between")
+        marks, how = adapt(marks, person.landmarks, job.adapt)
+        marks = smooth(marks, driver.times, job.smoothing)
+        rendered = model.render(marks)
+        advance(1, note=target.name)
+        result = _place(rendered, marks, person, job)
+        if job.label:
+            draw_label(result)  # before anything stands beside it: the label is of this face, not of the shot's
+        frames = _beside(result, person, driver) if job.side_by_side else result
+        how = replace(how, smoothing=job.smoothing)
+        claim = _claim(target, job, heads, person, driver, granted, how, filled, getattr(model, "steps", 0))
+        marked = job.mark and min(frames.shape[1:3]) >= 64
+        if job.mark and not marked:
+            say(f"{target.name}: smaller than 64 px, too small for the invisible mark")
+        sign.write(
+            Synthesis(
+                frames, driver.times, driver.fps, claim, audio_from=driver.audio if job.audio else None,
+                audio_start=driver.audio_start,
+            ),
+            target, signer=signer, crf=job.crf, marker=repository.marker if marked else None, force=force,
+        )  # fmt: skip
+        shown = None
+        if preview:
+            picture = strip(_around_head(result, person, job), driver.crops)
+            if job.label:
+                draw_label(picture[None])
+            shown = sign.write_picture(
+                picture, _preview_of(target), replace(claim, title=_preview_of(target).name),
+                signer=signer, marker=repository.marker if marked else None, force=force,
+            )  # fmt: skip
+        if save_tracks:
+            save_track(
+                target.with_suffix(".npz"),
+                driver.times,
+                driver.landmarks,
+                fps=driver.fps,
+                size=(heads.size,) * 2,
+                force=force,
+            )
+        consents.log(
+            "reenact",
+            sources=[i.sha256 for i in person.ingredients],
+            drivers=[driver.ingredient.sha256],
+            consent=granted.id,
+            outputs=[sha256_of(path) for path in (target, shown) if path],
+            generator=heads.name,
+        )
+        advance(1, note=target.name)
+        made.append(Made(target, shown, len(frames), how, filled, claim, driver.name))
+    return made
+
+
+def _claim(
+    target: Path, job: Reenact, heads: TalkingHeads, person: Shots, driver: Driver, granted: consents.Consent, how: Adapted,
+    filled: int, steps: int,
+) -> Claim:  # fmt: skip
+    # Of one file, two faces may be chosen: then one person drives another all the same.
+    same = job.face == job.driver_face and driver.ingredient.sha256 in {item.sha256 for item in person.ingredients}
+    return Claim(
+        title=target.name,
+        task="self-reenactment" if same else "cross-reenactment",
+        label="fake",
+        generator=heads.name,
+        generator_version=heads.version,
+        ingredients=(*person.ingredients, driver.ingredient),
+        weights_sha256=heads.weights_sha256,
+        config_sha256=sha256_of(repr(sorted(asdict(job).items())).encode()),
+        seed=str(job.seed),
+        licence=granted.licence,
+        consent=granted.id,
+        params={
+            "shots": len(person.frames),
+            "mode": job.mode,
+            "steps": steps,
+            "crf": job.crf,
+            "frame": job.frame,
+            "visible_label": job.label,
+            "adaptation": how.as_dict(),
+            "filled": filled,
+        },
+    )
+
+
+def _preview_of(target: Path) -> Path:
+    return target.with_name(f"{target.stem}-preview.jpg")

@@ -1,0 +1,351 @@
+"""What reenactment starts from: shots of the person to be shown, and the motion that drives them.
+
+Shots are photographs, paintings, a clip, or a puppet (``cast:IDENTITY/MOTION``); a driver is a clip, a saved landmark track (.npz), a
+puppet, or a camera (``camera:0``). Each comes as landmarks in a steady crop of the generator's size.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda_core.errors import MediaError, UsageError
+from gioconda_core.faces import align
+from gioconda_core.files import sha256_of
+from gioconda_core.types import FaceTrack, Ingredient
+from synth.reenact.framing import load_track, steady
+
+__all__ = ["MIN_FACE", "Driver", "Shots", "load_driver", "load_shots"]
+
+MIN_FACE = 64  # pixels of the face square: less holds no face to learn
+Frames = NDArray[np.uint8]
+Points = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Shots:
+    """The person to be shown.
+
+    frames : uint8 (T, S, S, 3). landmarks : (T, 68, 2) in them. whole : the pictures they come from. matrices : frame → crop of each.
+    ingredients : one for each file. real : False where nobody real is shown (the cast).
+    """
+
+    frames: Frames
+    landmarks: Points
+    whole: tuple[Frames, ...]
+    matrices: tuple[NDArray[np.float64], ...]
+    ingredients: tuple[Ingredient, ...]
+    real: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Driver:
+    """The motion.
+
+    landmarks : (N, 68, 2) in a steady crop. times : (N,) seconds. crops : uint8 (N, S, S, 3) where there are pictures, for the side view.
+    filled : landmarks drawn between neighbours. audio : path of the clip whose sound goes with it, or None.
+    """
+
+    name: str
+    landmarks: Points
+    found: NDArray[np.bool_]
+    times: NDArray[np.float64]
+    fps: Fraction
+    ingredient: Ingredient
+    crops: Frames | None = None
+    audio: str | None = None
+    audio_start: float = 0.0
+    real: bool = True
+
+
+def _puppet(text: str) -> tuple[int, int]:
+    try:
+        identity, motion = (int(v) for v in text.removeprefix("cast:").split("/"))
+    except ValueError as error:
+        raise UsageError("not a puppet", where=text, hint="cast:IDENTITY/MOTION, for example cast:7/1") from error
+    return identity, motion
+
+
+def _ingredient(role: str, path: Path) -> Ingredient:
+    return Ingredient(role, sha256_of(path), title=path.name, path=str(path.resolve()))
+
+
+def pick(tracks: Sequence[FaceTrack], face: int | None, where: str, option: str = "--face") -> FaceTrack:
+    """The face asked for. Raises MediaError where there is none, UsageError where it must be said which."""
+    if not tracks:
+        raise MediaError("no face found", where=where, hint="a frontal face of at least 64 px is needed")
+    if face is None and len(tracks) > 1:
+        raise UsageError(
+            f"{len(tracks)} faces found",
+            where=where,
+            hint=f"choose one with {option} 0…{len(tracks) - 1}, the largest first",
+        )
+    # Counted by size, which a person can see, not by the order of appearance.
+    ordered = sorted(tracks, key=lambda t: -float(np.median(t.boxes[:, 2] - t.boxes[:, 0])))
+    if face is not None and not 0 <= face < len(ordered):
+        raise UsageError(f"there is no face {face}, only {len(ordered)}", where=where)
+    return ordered[face or 0]
+
+
+def load_shots(
+    paths: Sequence[str | os.PathLike[str]],
+    size: int,
+    *,
+    face: int | None = None,
+    landmarker: str = "auto",
+    most: int = 32,
+) -> Shots:
+    """Read shots. face : which one, the largest first, where a picture shows several. most : frames taken of a clip, evenly spaced.
+
+    Raises
+    ------
+    MediaError
+        No face, a face smaller than 64 px, or a file that is no picture or clip; the message names the file.
+    UsageError
+        Several faces and none chosen.
+    """
+    frames: list[Frames] = []
+    marks: list[Points] = []
+    whole: list[Frames] = []
+    matrices: list[NDArray[np.float64]] = []
+    ingredients: list[Ingredient] = []
+    real = False
+    if face is not None and paths and all(os.fspath(item).startswith("cast:") for item in paths):
+        raise UsageError("a puppet is one face", where="--face", hint="leave it out")
+    for item in paths:
+        text = os.fspath(item)
+        if text.startswith("cast:"):
+            part = _puppet_shots(text, size, most)
+        else:
+            real = True
+            part = _file_shots(Path(text), size, face, landmarker, most)
+        for shot, points, matrix in part[0]:
+            whole.append(shot)
+            matrices.append(matrix)
+            frames.append(align.crop(shot, matrix, size))
+            marks.append(align.apply(matrix, points))
+        ingredients.append(part[1])
+    if not frames:
+        raise UsageError("no shots", where="--shots", hint="one photograph is enough")
+    return Shots(np.stack(frames), np.stack(marks), tuple(whole), tuple(matrices), tuple(ingredients), real)
+
+
+_Part = tuple[list[tuple[Frames, Points, NDArray[np.float64]]], Ingredient]
+
+
+def _puppet_shots(text: str, size: int, most: int) -> _Part:
+    from synth.puppets.perform import LICENCE, perform
+
+    identity, motion = _puppet(text)
+    drawn = perform(identity, motion, frames=max(most, 8), size=max(256, min(size, 512)))
+    take = np.round(np.linspace(0, len(drawn.frames) - 1, most)).astype(int)
+    matrix = steady(drawn.landmarks[take], drawn.frames.shape[1:3], size)
+    digest = sha256_of(np.ascontiguousarray(drawn.frames[take]).tobytes())
+    return (
+        [(drawn.frames[k], drawn.landmarks[k], matrix) for k in take],
+        Ingredient("source", digest, title=f"puppet {identity}, take {motion} ({LICENCE})"),
+    )
+
+
+def _file_shots(path: Path, size: int, face: int | None, landmarker: str, most: int) -> _Part:
+    from gioconda_core.faces import observe
+    from gioconda_core.media.clip import Clip
+
+    with Clip.open(path) as clip:
+        pictures, times = clip.sample("all" if clip.facts.still else f"even:{most}")
+        pictures, times = pictures[:most], times[:most]
+        track = pick(observe.track(zip(times.tolist(), pictures, strict=True), landmarker=landmarker), face, str(path))
+    at = {round(float(t), 6): k for k, t in enumerate(times)}
+    rows = [
+        (pictures[at[round(float(t), 6)]], track.landmarks[k])
+        for k, t in enumerate(track.times)
+        if round(float(t), 6) in at
+    ]
+    side = float(np.median([align.side(points) for _, points in rows]))
+    if side < MIN_FACE:
+        raise MediaError(f"the face is {side:.0f} px, at least {MIN_FACE} are needed", where=str(path))
+    matrix = steady(np.stack([points for _, points in rows]), rows[0][0].shape[:2], size)
+    return [(picture, points, matrix) for picture, points in rows], _ingredient("source", path)
+
+
+# --------------------------------------------------------------------------- drivers
+
+
+def load_driver(
+    source: str | os.PathLike[str],
+    size: int,
+    *,
+    face: int | None = None,
+    landmarker: str = "auto",
+    start: float = 0.0,
+    seconds: float = 20.0,
+    crops: bool = False,
+) -> Driver:
+    """Read what drives. start, seconds : the part of it. crops : also keep its pictures, for the side view.
+
+    Raises
+    ------
+    MediaError
+        No face, no motion (one frame), an unreadable file. UsageError: several faces and none chosen.
+    """
+    text = os.fspath(source)
+    if text.startswith("cast:"):
+        return _puppet_driver(text, size, start, seconds)
+    if text.startswith("camera"):
+        if start:
+            raise UsageError("a camera has no past", where="--start", hint="leave it out")
+        return _camera_driver(text, size, face, landmarker, seconds)
+    path = Path(text)
+    if path.suffix == ".npz":
+        return _saved_driver(path, size, start, seconds)
+    return _clip_driver(path, size, face, landmarker, start, seconds, crops)
+
+
+def _checked(name: str, count: int) -> None:
+    if count < 2:
+        raise MediaError("the driver has one frame: nothing moves", where=name, hint="give a clip, a track or a camera")
+
+
+def _puppet_driver(text: str, size: int, start: float, seconds: float) -> Driver:
+    from synth.puppets.perform import LICENCE, perform
+
+    identity, motion = _puppet(text)
+    first = round(start * 25)
+    count = min(round(seconds * 25), 250)
+    if first > 1500:
+        raise UsageError("a puppet's take is drawn from its beginning", where="--start", hint="at most 60 seconds")
+    drawn = perform(identity, motion, frames=first + count, size=max(256, min(size, 512)))
+    marks, frames, times = drawn.landmarks[first:], drawn.frames[first:], drawn.times[first:]
+    _checked(text, len(times))
+    matrix = steady(marks, frames.shape[1:3], size)
+    return Driver(
+        f"puppet-{identity}-{motion}",
+        align.apply(matrix, marks),
+        np.ones(len(times), bool),
+        times - times[0],
+        drawn.fps,
+        Ingredient(
+            "driver", sha256_of(np.ascontiguousarray(frames).tobytes()), f"puppet {identity}, take {motion} ({LICENCE})"
+        ),
+        np.stack([align.crop(frame, matrix, size) for frame in frames]),
+        real=False,
+    )
+
+
+def _saved_driver(path: Path, size: int, start: float, seconds: float) -> Driver:
+    saved = load_track(path)
+    times, marks, found = saved["times"], saved["landmarks"], saved["found"]
+    inside = (times >= start) & (times < start + seconds)
+    times, marks, found = times[inside], marks[inside], found[inside]
+    _checked(str(path), len(times))
+    if not found.any():
+        raise MediaError("the track holds no face", where=str(path))
+    shape = saved["size"] or tuple(int(v) + 1 for v in np.nanmax(marks[found], (0, 1))[::-1])
+    matrix = steady(marks[found], shape, size)  # type: ignore[arg-type]
+    fps = Fraction(saved["fps"]) if saved["fps"] else _rate(times)
+    ingredient = Ingredient("driver", sha256_of(path), title=path.name)
+    return Driver(path.stem, align.apply(matrix, np.nan_to_num(marks)), found, times - times[0], fps, ingredient)
+
+
+def _rate(times: NDArray[np.float64]) -> Fraction:
+    return Fraction(1 / float(np.median(np.diff(times)))).limit_denominator(1001)
+
+
+def _clip_driver(
+    path: Path, size: int, face: int | None, landmarker: str, start: float, seconds: float, crops: bool
+) -> Driver:
+    from gioconda_core.faces import observe
+    from gioconda_core.media.clip import Clip
+
+    times: list[float] = []
+
+    def part(clip: Clip) -> Iterator[tuple[float, Frames]]:
+        for at, frame in clip.frames("all"):
+            if at >= start + seconds - 1e-6:
+                return
+            if at >= start - 1e-6:
+                yield at, frame
+
+    def noted(clip: Clip) -> Iterator[tuple[float, Frames]]:
+        for at, frame in part(clip):
+            times.append(at)
+            yield at, frame
+
+    with Clip.open(path) as clip:
+        if clip.facts.still:
+            _checked(str(path), 1)
+        tracks = observe.track(noted(clip), landmarker=landmarker)
+        _checked(str(path), len(times))
+        track = pick(tracks, face, str(path), "--driver-face")
+        shape = (clip.facts.height, clip.facts.width)
+        at = np.array(times)
+        index = {round(t, 6): k for k, t in enumerate(times)}
+        marks = np.zeros((len(at), 68, 2), np.float32)
+        found = np.zeros(len(at), bool)
+        for t, points in zip(track.times, track.landmarks, strict=True):
+            k = index.get(round(float(t), 6))
+            if k is not None:
+                marks[k], found[k] = points, True
+        matrix = steady(marks[found], shape, size)
+        pictures = np.stack([align.crop(frame, matrix, size) for _, frame in part(clip)]) if crops else None
+        fps = clip.fps or _rate(at)
+        audio = str(path) if clip.facts.has_audio else None
+    return Driver(
+        path.stem,
+        align.apply(matrix, marks),
+        found,
+        at - at[0],
+        fps,
+        _ingredient("driver", path),
+        pictures,
+        audio,
+        float(at[0]),
+    )
+
+
+def _camera_driver(text: str, size: int, face: int | None, landmarker: str, seconds: float) -> Driver:
+    import time
+
+    import cv2
+
+    from gioconda_core.faces import observe
+
+    number = text.partition(":")[2] or "0"
+    camera: Any = cv2.VideoCapture(int(number) if number.isdigit() else number)
+    if not camera.isOpened():
+        raise MediaError("the camera cannot be opened", where=text, hint="camera:0 is the first one")
+    frames: list[Frames] = []
+    times: list[float] = []
+    try:
+        begun = time.monotonic()
+        while (now := time.monotonic() - begun) < seconds:
+            good, frame = camera.read()
+            if not good:
+                break
+            frames.append(np.ascontiguousarray(frame[:, :, ::-1]))
+            times.append(now)
+    finally:
+        camera.release()
+    _checked(text, len(frames))
+    track = pick(observe.track(zip(times, frames, strict=True), landmarker=landmarker), face, text, "--driver-face")
+    at, known = np.array(times), {round(float(t), 6): k for k, t in enumerate(track.times)}
+    found = np.array([round(t, 6) in known for t in times])
+    marks = np.zeros((len(at), 68, 2), np.float32)
+    for k, t in enumerate(times):
+        if found[k]:
+            marks[k] = track.landmarks[known[round(t, 6)]]
+    matrix = steady(marks[found], frames[0].shape[:2], size)
+    digest = sha256_of(np.ascontiguousarray(marks).tobytes())
+    # A camera's clock trembles; the clip gets the even rate it had on average.
+    rate = Fraction(int(np.clip(round((len(at) - 1) / max(at[-1] - at[0], 1e-3)), 1, 60)))
+    return Driver(
+        "camera", align.apply(matrix, marks), found, np.arange(len(at)) / float(rate), rate,
+        Ingredient("driver", digest, "camera"), np.stack([align.crop(frame, matrix, size) for frame in frames]),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Meta-training: shards, episodes, the identity table, run folders and several devices."""

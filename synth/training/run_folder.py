@@ -1,0 +1,196 @@
+"""A training run's folder: options, statistics, samples, checkpoints. The folder is the truth; a run resumes from it.
+
+``options.json`` · ``stats.jsonl`` · ``samples/step-*.png`` · ``checkpoint/step-*/`` · ``w.bin`` · ``model.safetensors``
+· ``events/`` (TensorBoard). A checkpoint counts once its ``state.json``, written last, is there. W's file is brought
+up to date after that from the rows saved in the checkpoint; doing so again on resume changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gioconda_core.errors import ExitCode, GiocondaError, UsageError
+from gioconda_core.files import append_row, atomic_path, write_json
+
+__all__ = ["DiskFullError", "RunFolder", "contact_sheet", "room"]
+
+
+class DiskFullError(GiocondaError):
+    """No room for a checkpoint. What was there before is whole."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
+@contextlib.contextmanager
+def room(where: Path) -> Iterator[None]:
+    """Say it in one sentence when the disk is full while ``where`` is written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFullError(
+            "the disk is full; the last whole checkpoint is kept",
+            where=str(where),
+            hint="make room and run the same command again",
+        ) from error
+    except Exception as error:  # safetensors wraps the OS error in its own
+        if "os error 28" not in str(error).lower() and "no space left" not in str(error).lower():
+            raise
+        raise DiskFullError(
+            "the disk is full; the last whole checkpoint is kept",
+            where=str(where),
+            hint="make room and run the same command again",
+        ) from error
+
+
+class RunFolder:
+    """Reads and writes everything a run leaves on disk."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    # ---- options
+
+    def options(self) -> dict[str, Any] | None:
+        """What the run was started with, or None for a new folder."""
+        file = self.path / "options.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+    def start(self, options: Mapping[str, Any], fixed: tuple[str, ...]) -> None:
+        """Write the options of a new run, or check that a resumed one has the same ``fixed`` ones."""
+        known = self.options()
+        if known is not None:
+            for name in fixed:
+                if known.get(name) != json.loads(json.dumps(options[name])):
+                    raise UsageError(
+                        f"was started with {name} = {known.get(name)!r}, not {options[name]!r}",
+                        where=str(self.path),
+                        hint="use another folder for another run",
+                    )
+        with room(self.path):
+            write_json(self.path / "options.json", dict(options))
+
+    # ---- rows
+
+    def log(self, row: dict[str, Any]) -> None:
+        """One line of stats.jsonl."""
+        with room(self.path):
+            append_row(self.path / "stats.jsonl", row)
+
+    # ---- checkpoints
+
+    def latest(self) -> Path | None:
+        """The newest whole checkpoint."""
+        whole = sorted(p.parent for p in (self.path / "checkpoint").glob("step-*/state.json"))
+        return whole[-1] if whole else None
+
+    def save(
+        self,
+        step: int,
+        nets: Mapping[str, nn.Module],
+        optimisers: Mapping[str, torch.optim.Optimizer],
+        rows: NDArray[np.int64],
+        contents: NDArray[np.float32],
+        state: Mapping[str, Any],
+    ) -> Path:
+        """Write a checkpoint whole, then remove older ones."""
+        from safetensors.torch import save_file
+
+        folder = self.path / "checkpoint" / f"step-{step:09d}"
+        with room(folder):
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+            for name, net in nets.items():
+                _save(save_file, folder / f"{name}.safetensors", net.state_dict())
+            for name, optimiser in optimisers.items():
+                _save(save_file, folder / f"{name}.adam.safetensors", _flatten(optimiser))
+            _save(
+                save_file,
+                folder / "w-rows.safetensors",
+                {"rows": torch.from_numpy(rows), "contents": torch.from_numpy(contents)},
+            )
+            write_json(folder / "state.json", {"step": step, **state})
+        return folder
+
+    def prune(self, keep: Path) -> None:
+        """Remove every checkpoint but one."""
+        for folder in (self.path / "checkpoint").glob("step-*"):
+            if folder != keep:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def load(
+        self, folder: Path, nets: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer]
+    ) -> tuple[dict[str, Any], NDArray[np.int64], NDArray[np.float32]]:
+        """Put a checkpoint back; returns its state and its rows of W."""
+        from safetensors.torch import load_file
+
+        for name, net in nets.items():
+            net.load_state_dict(load_file(folder / f"{name}.safetensors"))
+        for name, optimiser in optimisers.items():
+            _unflatten(optimiser, load_file(folder / f"{name}.adam.safetensors"))
+        table = load_file(folder / "w-rows.safetensors")
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        return state, table["rows"].numpy(), table["contents"].numpy()
+
+    # ---- pictures
+
+    def sample(self, step: int, sheet: NDArray[np.uint8]) -> Path:
+        """Write a contact sheet, signed: half of its faces are generated."""
+        from gioconda_core.types import Claim
+        from gioconda_core.version import __version__
+        from provenance.signing import sign
+
+        target = self.path / "samples" / f"step-{step:09d}.png"
+        with room(target):
+            return sign.write_picture(
+                sheet, target, Claim(target.name, "training", "fake", "gioconda-few-shot", __version__), force=True
+            )
+
+
+def _save(save_file: Any, target: Path, tensors: Mapping[str, Tensor]) -> None:
+    with atomic_path(target) as path:
+        save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, path)
+
+
+def _flatten(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{index}.{name}": torch.as_tensor(value)
+        for index, entry in optimiser.state_dict()["state"].items()
+        for name, value in entry.items()
+    }
+
+
+def _unflatten(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    whole = optimiser.state_dict()
+    whole["state"] = state
+    optimiser.load_state_dict(whole)
+
+
+def contact_sheet(columns: list[NDArray[np.uint8]], *, gap: int = 2) -> NDArray[np.uint8]:
+    """Pictures in a grid: each entry of ``columns`` is (B, S, S, 3) uint8 and becomes one column, each b one row."""
+    b, size = columns[0].shape[:2]
+    step = size + gap
+    sheet = np.full((b * step - gap, len(columns) * step - gap, 3), 40, np.uint8)
+    for x, column in enumerate(columns):
+        for y, picture in enumerate(column):
+            sheet[y * step : y * step + size, x * step : x * step + size] = picture
+    return sheet

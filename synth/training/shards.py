@@ -1,0 +1,250 @@
+"""Training footage on disk: tars of face crops with landmarks, readable in any order.
+
+A folder holds ``shard-000000.tar`` (WebDataset's naming: KEY.jpg, KEY.landmarks.npy float16, KEY.json), for each a
+``shard-000000.parquet`` with the byte offsets that make random access one ``pread``, and ``shards.json``. The parquet
+is written last: a tar without one is unfinished and is not read. Landmark images are never stored.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import tarfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda_core.errors import MediaError, UsageError
+from gioconda_core.files import read_rows, sha256_of, write_json
+
+__all__ = ["Frame", "ShardSet", "ShardWriter"]
+
+_COLUMNS = ("key", "identity", "source", "time", "jpg_at", "jpg_size", "points_at", "points_size")
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One training frame. frame : uint8 (S, S, 3) RGB; landmarks : float32 (68, 2) in its pixels; time : seconds."""
+
+    frame: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    identity: str
+    source: str
+    time: float
+
+
+class ShardWriter:
+    """Write frames to shards; a context manager. An interrupted run keeps every finished tar and appends after them.
+
+    Parameters
+    ----------
+    folder : where shards go. size : pixels of the crop, fixed for the folder (taken from the first frame if 0).
+    max_bytes : a tar is closed once it passes this. quality : JPEG quality, 95 keeps texture.
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], *, size: int = 0, max_bytes: int = 256 << 20, quality: int = 95
+    ) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        card = self.folder / "shards.json"
+        known = json.loads(card.read_text())["size"] if card.exists() else 0
+        if known and size and known != size:
+            raise UsageError(f"holds crops of {known} px, not {size}", where=str(folder), hint="use another folder")
+        self.size, self.max_bytes, self.quality = known or size, max_bytes, quality
+        finished = [int(p.stem.split("-")[1]) for p in self.folder.glob("shard-*.parquet")]
+        self._number = max(finished, default=-1) + 1
+        self._tar: tarfile.TarFile | None = None
+        self._rows: list[tuple[object, ...]] = []
+
+    def add(
+        self,
+        frame: NDArray[np.uint8],
+        landmarks: NDArray[np.floating],
+        identity: str | int,
+        source: str | int,
+        time: float,
+    ) -> str:
+        """Add one frame: uint8 (S, S, 3) RGB with float (68, 2) landmarks in its pixels. Returns its key."""
+        import cv2
+
+        frame = np.asarray(frame)
+        self.size = self.size or frame.shape[0]
+        if frame.dtype != np.uint8 or frame.shape != (self.size, self.size, 3):
+            raise MediaError(f"a frame is {frame.dtype} {frame.shape}, not uint8 ({self.size}, {self.size}, 3)")
+        points = np.asarray(landmarks, np.float16)
+        if points.shape != (68, 2) or not np.isfinite(points).all():
+            raise MediaError("landmarks are not 68 finite points", where=f"{identity}/{source} at {time:.3f} s")
+        if self._tar is None:
+            self._tar = tarfile.open(self._path("tar"), "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed in _finish
+        key = f"{self._number:06d}-{len(self._rows):06d}"
+        good, jpeg = cv2.imencode(".jpg", frame[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        assert good
+        buffer = io.BytesIO()
+        np.save(buffer, points, allow_pickle=False)
+        facts = {"identity": str(identity), "source": str(source), "time": float(time)}
+        jpg_at, jpg_size = self._member(f"{key}.jpg", jpeg.tobytes())
+        points_at, points_size = self._member(f"{key}.landmarks.npy", buffer.getvalue())
+        self._member(f"{key}.json", json.dumps(facts).encode())
+        self._rows.append((key, str(identity), str(source), float(time), jpg_at, jpg_size, points_at, points_size))
+        if self._tar.offset >= self.max_bytes:
+            self._finish()
+        return key
+
+    def _path(self, suffix: str) -> Path:
+        return self.folder / f"shard-{self._number:06d}.{suffix}"
+
+    def _member(self, name: str, data: bytes) -> tuple[int, int]:
+        assert self._tar is not None
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        at = self._tar.offset + tarfile.BLOCKSIZE  # one header block before the data in USTAR
+        self._tar.addfile(info, io.BytesIO(data))
+        return at, len(data)
+
+    def _finish(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from gioconda_core.files import atomic_path
+
+        if self._tar is None:
+            return
+        self._tar.close()
+        with open(self._path("tar"), "rb+") as file:
+            os.fsync(file.fileno())
+        columns = {name: [row[i] for row in self._rows] for i, name in enumerate(_COLUMNS)}
+        with atomic_path(self._path("parquet")) as path:
+            pq.write_table(pa.table(columns), path)
+        write_json(self.folder / "shards.json", {"schema": "gioconda.shards/1", "size": self.size})
+        self._tar, self._rows = None, []
+        self._number += 1
+
+    def close(self) -> None:
+        """Finish the open tar; without this (or after a kill) it is not read."""
+        self._finish()
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        self.close()
+
+
+def _is_drawn(identity: str, source: str) -> bool:
+    """Whether this is a puppet: by both names, so that no folder of people called so by chance passes for one."""
+    return re.fullmatch(r"cast-\d+", identity) is not None and source.startswith("cast/")
+
+
+class ShardSet:
+    """Random access to a folder of shards. Rows are grouped in units: one identity in one source (a video).
+
+    Attributes
+    ----------
+    size : pixels of the crops. units : sorted (identity, source) pairs. identities : sorted names.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, cache: int = 0) -> None:
+        import pyarrow.parquet as pq
+
+        self.folder = Path(folder)
+        tables = sorted(self.folder.glob("shard-*.parquet"))
+        if not tables:
+            raise UsageError("holds no finished shards", where=str(folder), hint="make some: gioconda synth prepare")
+        self.size = int(json.loads((self.folder / "shards.json").read_text())["size"])
+        self._rows: list[tuple[int, str, str, float, int, int, int, int]] = []
+        self._tars: list[Path] = []
+        for number, path in enumerate(tables):
+            self._tars.append(path.with_suffix(".tar"))
+            columns = [pq.read_table(path).column(name).to_pylist() for name in _COLUMNS[1:]]
+            self._rows += [(number, *row) for row in zip(*columns, strict=True)]
+        groups: dict[tuple[str, str], list[int]] = {}
+        for index, row in enumerate(self._rows):
+            groups.setdefault((row[1], row[2]), []).append(index)
+        self.units = sorted(groups)
+        self._groups = {unit: np.array(rows) for unit, rows in groups.items()}
+        self.identities = sorted({identity for identity, _ in groups})
+        self._files: dict[int, int] = {}
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[int, Frame] = OrderedDict()
+        self._cache_size = cache
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def rows(self, identity: str, source: str | None = None) -> NDArray[np.int64]:
+        """Row numbers of one identity, or of one of its sources, in the order written."""
+        if source is not None:
+            return self._groups[(identity, source)]
+        return np.concatenate([self._groups[unit] for unit in self.units if unit[0] == identity])
+
+    def outline(self, identity: str, source: str) -> str:
+        """sha256 of a unit's times and sizes in the tars: another one where its frames are others, without decoding any."""
+        rows = [self._rows[row] for row in self._groups[(identity, source)]]
+        return sha256_of(json.dumps([(time, jpg, points) for _, _, _, time, _, jpg, _, points in rows]).encode())
+
+    def real_files(self, units: Iterable[tuple[str, str]] | None = None) -> set[str]:
+        """sha256 of the files that (identity, source) were cropped from, all of them by default; none for the embedded cast.
+
+        ``""`` stands for a file that ``clips.jsonl`` does not name.
+        """
+        real = [
+            source for identity, source in (self.units if units is None else units) if not _is_drawn(identity, source)
+        ]
+        known = {row["clip"]: row.get("sha256", [""]) for row in read_rows(self.folder / "clips.jsonl")} if real else {}
+        return {digest for source in real for digest in known.get(source, [""])}
+
+    def __getitem__(self, index: int) -> Frame:
+        """One frame. Raises MediaError where the picture is torn or the landmarks are not 68 finite points."""
+        import cv2
+
+        index = int(index)
+        with self._lock:
+            if index in self._cache:
+                self._cache.move_to_end(index)
+                return self._cache[index]
+        shard, identity, source, time, jpg_at, jpg_size, points_at, points_size = self._rows[index]
+        where = f"{self._tars[shard].name}, {identity}/{source} at {time:.3f} s"
+        picture = cv2.imdecode(np.frombuffer(self._read(shard, jpg_at, jpg_size, where), np.uint8), cv2.IMREAD_COLOR)
+        if picture is None or picture.shape != (self.size, self.size, 3):
+            raise MediaError("a picture in the shard is torn", where=where)
+        try:
+            points = np.load(io.BytesIO(self._read(shard, points_at, points_size, where)), allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise MediaError("landmarks in the shard are torn", where=where) from error
+        if points.shape != (68, 2) or not np.isfinite(points).all():
+            raise MediaError("landmarks in the shard are not 68 finite points", where=where)
+        frame = Frame(np.ascontiguousarray(picture[:, :, ::-1]), points.astype(np.float32), identity, source, time)
+        if self._cache_size:
+            with self._lock:
+                self._cache[index] = frame
+                if len(self._cache) > self._cache_size:
+                    self._cache.popitem(last=False)
+        return frame
+
+    def _read(self, shard: int, at: int, size: int, where: str) -> bytes:
+        with self._lock:
+            if shard not in self._files:
+                try:
+                    self._files[shard] = os.open(self._tars[shard], os.O_RDONLY)
+                except OSError as error:
+                    raise MediaError(f"cannot be opened: {error.strerror}", where=str(self._tars[shard])) from error
+            file = self._files[shard]
+        data = os.pread(file, size, at)
+        if len(data) != size:
+            raise MediaError("the shard ends early", where=where)
+        return data
+
+    def close(self) -> None:
+        """Close the tars."""
+        for file in self._files.values():
+            os.close(file)
+        self._files.clear()

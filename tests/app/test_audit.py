@@ -1,0 +1,437 @@
+"""Audit: every file one row, whatever it does; run again and nothing is done twice; no link leads out."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from gioconda.audit import Audit
+from gioconda.audit.journal import Journal
+from gioconda.audit.walk import Walk, read_list, shard_of, shown
+from gioconda.report.requirements import Policy
+from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.workers.pool import Pool
+
+
+@pytest.fixture
+def tree(tmp_path):
+    root = tmp_path / "tree"
+    (root / "sub").mkdir(parents=True)
+    for i in range(4):
+        Image.new("RGB", (16, 16), (i * 40, 90, 90)).save(root / "sub" / f"{i}.png")
+    (root / "notes.txt").write_text("not media, not looked at")
+    (root / "broken.mp4").write_bytes(b"not media either")
+    return root
+
+
+def audit(root, out, **options):
+    options = {"detectors": (), "formats": ()} | options
+    return Audit([str(root)] if isinstance(root, os.PathLike) else root, out, **options).run()
+
+
+def rows(out):
+    return [json.loads(line) for line in (out / "readings.jsonl").read_text().splitlines()]
+
+
+def test_every_file_has_a_row_and_running_again_adds_none(tree, tmp_path):
+    out = tmp_path / "out"
+    first = audit(tree, out)
+    assert (first.seen, first.examined, first.failed) == (5, 5, 1)
+    assert {os.path.basename(r["path"]) for r in rows(out)} == {"0.png", "1.png", "2.png", "3.png", "broken.mp4"}
+    assert [r["state"] for r in rows(out) if r["path"].endswith("0.png")] == ["absent"]
+    again = audit(tree, out)
+    assert (again.resumed, again.examined) == (4, 1)  # what failed is tried again
+    assert again.levels == first.levels and again.states == first.states and again.failed == first.failed
+    assert len(rows(out)) == 5
+
+
+def test_the_same_content_is_examined_once_under_any_name_and_any_date(tree, tmp_path):
+    out = tmp_path / "out"
+    (tree / "broken.mp4").unlink()
+    audit(tree, out)
+    os.utime(tree / "sub" / "0.png", (1, 1))
+    (tree / "copy.png").write_bytes((tree / "sub" / "1.png").read_bytes())
+    (tree / "sub" / "2.png").rename(tree / "moved.png")
+    again = audit(tree, out)
+    assert (again.resumed, again.copied, again.examined) == (2, 3, 0)
+    found = rows(out)
+    assert len(found) == 6  # 4, and a row for each new name; a new date adds none
+    assert found[-1]["path"] != found[-2]["path"]
+    assert again.seen == 5 and sum(again.levels.values()) == 5  # the old name of what was moved is counted no more
+
+
+def test_a_copy_is_known_a_moment_after_its_original(tmp_path, monkeypatch):
+    """Where files take long, copies must not wait for two hundred rows before they are recognised."""
+    import time
+
+    from gioconda.audit.journal import known_content
+    from gioconda.report.rows import error_row
+
+    journal = Journal(tmp_path)
+    known = known_content(str(journal.index), "c")
+    row = error_row("a.mp4", "", sha256="ab", size=1) | {"error": None, "config": "c"}
+    journal.append(row)
+    later = time.monotonic() + 2
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    journal.append(row | {"path": "b.mp4", "sha256": "cd"})
+    assert known("ab") and known("cd")
+    journal.close()
+
+
+def test_time_left_is_told_only_when_it_can_be(capsys):
+    from gioconda.audit.summary import Summary
+    from gioconda.cli.audit import _Meter
+
+    meter = _Meter()
+    meter.start -= 40
+    meter(Summary(examined=1), 100)
+    meter.last -= 20
+    meter(Summary(examined=20, resumed=10), 100)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "audit: 1/100 files, 0 errors"
+    assert re.fullmatch(r"audit: 30/100 files, (30.0|29.\d)/min, 2 min left, 0 errors", second)
+
+
+def test_changed_content_and_changed_configuration_are_examined_again(tree, tmp_path):
+    out = tmp_path / "out"
+    (tree / "broken.mp4").unlink()
+    audit(tree, out)
+    Image.new("RGB", (16, 16), (1, 2, 3)).save(tree / "sub" / "0.png")
+    assert audit(tree, out).examined == 1
+    assert audit(tree, out, lang="ja").examined == 4
+
+
+def test_a_killed_run_loses_at_most_one_row(tree, tmp_path):
+    out = tmp_path / "out"
+    (tree / "broken.mp4").unlink()
+    audit(tree, out)
+    journal = out / "readings.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-25])  # torn in its last line
+    (out / "journal.sqlite").unlink()  # and the index lost
+    again = audit(tree, out)
+    assert (again.resumed, again.examined) == (3, 1)
+    bad = 0
+    for line in journal.read_text().splitlines():
+        try:
+            json.loads(line)
+        except ValueError:
+            bad += 1
+    assert bad == 1
+    (out / "journal.sqlite").write_bytes(b"garbage" * 1000)
+    assert audit(tree, out).resumed == 4
+
+
+def test_links_never_lead_out_of_the_tree_and_pipes_never_block(tree, tmp_path):
+    secret = tmp_path / "secret.png"
+    Image.new("RGB", (8, 8)).save(secret)
+    (tree / "out.png").symlink_to(secret)
+    (tree / "up").symlink_to(tmp_path, target_is_directory=True)
+    (tree / "loop").symlink_to(tree, target_is_directory=True)
+    (tree / "dot.png").symlink_to("../tree/../secret.png")
+    (tree / "inside.png").symlink_to(tree / "sub" / "0.png")
+    (tree / "nowhere.png").symlink_to(tree / "none")
+    (tree / "folder.png").symlink_to(tree / "sub", target_is_directory=True)
+    os.mkfifo(tree / "pipe.mp4")
+    walk = Walk((str(tree),))
+    found = {os.path.relpath(f.path, tree) for f in walk}
+    assert found == {"sub/0.png", "sub/1.png", "sub/2.png", "sub/3.png", "broken.mp4", "inside.png"}
+    assert walk.skipped["link that leads out of the tree"] == 2 and walk.skipped["not a regular file"] == 1
+    assert walk.skipped["link that leads nowhere"] == 1
+
+
+def test_files_not_named_like_media_are_counted_not_silent(tmp_path):
+    for name in ("a.jpg", "notes.txt", "README"):
+        (tmp_path / name).write_bytes(b"x")
+    walk = Walk((str(tmp_path),))
+    assert [os.path.basename(found.path) for found in walk] == ["a.jpg"]
+    assert sum(walk.skipped.values()) == 2
+    everything = Walk((str(tmp_path),), every=True)
+    assert len(list(everything)) == 3 and not everything.skipped
+
+
+def test_a_sibling_whose_name_begins_like_the_root_is_outside(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "ab").mkdir()
+    (tmp_path / "ab" / "x.png").write_bytes(b"x")
+    (tmp_path / "a" / "x.png").symlink_to(tmp_path / "ab" / "x.png")
+    assert list(Walk((str(tmp_path / "a"),))) == []
+
+
+def test_a_container_without_credentials_is_not_looked_into_and_no_error(tree, tmp_path):
+    (tree / "clip.mkv").write_bytes(b"\x1a\x45\xdf\xa3" + bytes(64))
+    summary = audit(tree, tmp_path / "out")
+    row = next(r for r in rows(tmp_path / "out") if r["path"].endswith("clip.mkv"))
+    assert (row["error"], row["state"], row["level"]) == (None, "unreadable", "not-assessed")
+    assert summary.failed == 1  # broken.mp4 alone
+
+
+def test_names_that_are_no_text_have_rows_too(tree, tmp_path):
+    name = os.path.join(os.fsencode(tree), b"\xff\n\x1b[31m.png")
+    with open(name, "wb") as file, open(tree / "sub" / "0.png", "rb") as source:
+        file.write(source.read())
+    out = tmp_path / "out"
+    summary = audit(tree, out, formats=("parquet", "csv", "sarif", "html"))
+    assert summary.seen == 6
+    assert any("\\xff" in r["path"] and r["state"] == "absent" for r in rows(out))
+    for file in ("readings.csv", "readings.sarif", "index.html"):
+        assert "\x1b" not in (out / file).read_text()
+
+
+def test_tables_agree_with_the_rows(tree, tmp_path):
+    out = tmp_path / "out"
+    audit(tree, out, formats=("parquet", "csv", "sarif", "html"))
+    table = pq.read_table(out / "readings.parquet").to_pylist()
+    with open(out / "readings.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [r["path"] for r in table] == [r["path"] for r in lines] == sorted(r["path"] for r in rows(out))
+    assert {r["sha256"] for r in table} == {r["sha256"] for r in rows(out)}
+    log = json.loads((out / "readings.sarif").read_text())
+    assert [r["ruleId"] for r in log["runs"][0]["results"]] == ["error", "credentials/unreadable"]
+    page = (out / "index.html").read_text()
+    assert "<script" not in page and "broken.mp4" in page and "default-src 'none'" in page
+    assert "0.png" not in page.split('id="rows"')[1]  # only what asks for a person is listed
+    (tree / "broken.mp4").unlink()
+    audit(tree, out, formats=("html",), lang="ja")
+    page = (out / "index.html").read_text()
+    assert "エラー・兆候・無効な認証情報のあるファイルはありません" in page and "映像や画像の名前ではない" in page
+
+
+def test_the_page_never_says_of_a_development_key_that_its_signer_is_on_a_list(tmp_path):
+    from gioconda.audit import Summary, tables
+    from gioconda.report.rows import error_row
+
+    journal = Journal(tmp_path)
+    for i, codes in enumerate((["gioconda.signer.development"], [])):
+        row = error_row(f"{i}.mp4", "", sha256=f"{i}", size=1)
+        journal.append(row | {"error": None, "level": "signal", "state": "trusted", "codes": codes})
+    tables.write(journal, tmp_path, Summary(), ("html",), "en")
+    journal.close()
+    listed = (tmp_path / "index.html").read_text().split('id="rows"')[1]
+    assert "signed with a development key" in listed.partition("1.mp4")[0]
+    assert "signer on a trust list" in listed.partition("1.mp4")[2]
+
+
+def test_shards_share_all_files_and_none_twice(tree):
+    parts = [{f.path for f in Walk((str(tree),), shard=(i, 3))} for i in (1, 2, 3)]
+    assert sum(map(len, parts)) == 5 and len(set.union(*parts)) == 5
+    for number in range(20):
+        (tree / f"notes-{number}.txt").write_text("no clip")
+    counts = []
+    for shard in ((1, 1), (1, 3), (2, 3), (3, 3)):
+        walk = Walk((str(tree),), shard=shard)
+        list(walk)
+        counts.append(sum(walk.skipped.values()))
+    whole, *shares = counts
+    assert whole >= 20 and sum(shares) == whole and max(shares) < whole
+    assert shard_of("a/b.mp4", 7) == shard_of("a/b.mp4", 7) and 1 <= shard_of("x", 7) <= 7
+
+
+def test_lists_by_line_and_by_nul(tmp_path):
+    (tmp_path / "lines").write_bytes(b"a.mp4\r\nb c.mp4\n\n")
+    (tmp_path / "nul").write_bytes(b"a\nb.mp4\0c.mp4")
+    assert list(read_list(str(tmp_path / "lines"))) == ["a.mp4", "b c.mp4"]
+    assert list(read_list(str(tmp_path / "nul"))) == ["a\nb.mp4", "c.mp4"]
+    assert shown(os.fsdecode(b"\xff/a")) == "\\xff/a"
+
+
+def test_policy_and_missing_files(tree, tmp_path):
+    gone = str(tmp_path / "gone.mp4")
+    summary = audit([str(tree), gone], tmp_path / "out", policy=Policy(None, ("valid",)))
+    assert summary.tripped == 6 and summary.failed == 2
+    assert any(r["path"].endswith("gone.mp4") and "No such file" in r["error"] for r in rows(tmp_path / "out"))
+
+
+def test_wrong_options_are_usage_errors(tmp_path):
+    for wrong in ({"shard": (3, 2)}, {"shard": (0, 1)}, {"engine": "spark"}):
+        with pytest.raises(UsageError):
+            Audit([str(tmp_path)], tmp_path / "out", **wrong)
+
+
+def test_two_audits_do_not_share_a_folder(tmp_path):
+    journal = Journal(tmp_path)
+    with pytest.raises(UsageError, match="another audit"):
+        Journal(tmp_path)
+    journal.close()
+    Journal(tmp_path).close()
+
+
+# ------------------------------------------------------------------------- workers
+
+HOSTILE = """
+import os, sys, time
+class Work:
+    def __init__(self, fail=False):
+        if fail:
+            from gioconda_core.errors import UsageError
+            raise UsageError("no such detector", hint="look again")
+    def __call__(self, task, progress):
+        print("noise on stdout")
+        what = task["do"]
+        if what == "die": os._exit(7)
+        if what == "segv": os.kill(os.getpid(), 11)
+        if what == "hang": time.sleep(60)
+        if what == "raise": raise ValueError("poisoned")
+        if what == "exit": sys.exit(3)
+        return {"did": what, "pid": os.getpid()}
+"""
+
+
+@pytest.fixture
+def target(tmp_path, monkeypatch):
+    (tmp_path / "hostile_work.py").write_text(HOSTILE)
+    root = str(__import__("gioconda").__file__).rsplit("/gioconda/", 1)[0]
+    monkeypatch.setenv("PYTHONPATH", f"{root}:{tmp_path}")
+    return "hostile_work:Work"
+
+
+@pytest.mark.parametrize("depth", [1, 8])
+def test_a_poisoned_task_costs_one_row_and_the_others_are_done(target, depth):
+    tasks = [
+        {"do": what, "i": i} for i, what in enumerate(["a", "die", "b", "raise", "segv", "c", "exit", "hang", "d"])
+    ]
+    with Pool(target, {}, 2, timeout=1.5, depth=depth) as pool:
+        answers = {task["i"]: (task["do"], answer, error) for task, answer, error in pool.map(iter(tasks))}
+    assert sorted(answers) == list(range(9))
+    assert {do for do, answer, _ in answers.values() if answer} == {"a", "b", "c", "d"}
+    errors = {do: error for do, _, error in answers.values() if error}
+    assert "code 7" in errors["die"] and "signal 11" in errors["segv"] and "within" in errors["hang"]
+    assert "poisoned" in errors["raise"]
+
+
+def test_small_files_are_left_to_the_workers_and_large_ones_go_to_the_readers_too(target):
+    small, large = ([{"do": "a", "size": size}] * 6 for size in (1_000, 5_000_000))
+    with Pool(target, {}, 1, depth=64, readers=2) as pool:
+        assert len({answer["pid"] for _, answer, _ in pool.map(iter(small))}) == 1
+        assert len({answer["pid"] for _, answer, _ in pool.map(iter(small + large))}) == 3
+
+
+def test_no_worker_is_started_that_nothing_waits_for(target):
+    with Pool(target, {}, 4, depth=64, readers=8) as pool:
+        for n in (1, 3, 9):
+            assert len(list(pool.map({"do": "a", "size": 9} for _ in range(n)))) == n
+            assert len(pool.workers) <= min(n, 4)
+
+
+def test_workers_that_cannot_be_made_end_the_run_with_their_reason(target):
+    with Pool(target, {"fail": True}, 2) as pool, pytest.raises(GiocondaError, match="no such detector") as caught:
+        list(pool.map(iter([{"do": "a"}])))
+    assert caught.value.exit_code == 2
+
+
+def test_ending_a_pool_leaves_no_process(target):
+    import psutil
+
+    with Pool(target, {}, 2, timeout=60) as pool:
+        answers = pool.map(iter([{"do": "hang"}, {"do": "a"}]))
+        next(answers)
+        pids = [w.process.pid for w in pool.workers]
+    assert not any(psutil.pid_exists(p) and psutil.Process(p).status() != "zombie" for p in pids)
+
+
+def test_a_killed_parent_leaves_no_worker(target):
+    import time
+
+    import psutil
+
+    code = (
+        "import sys; from gioconda_core.workers.pool import Pool; p = Pool(sys.argv[1], {}, 1); a = p.map(iter([{'do': 'a'}, {'do': 'hang'}]));"
+        "print(next(a)[1]['pid'], flush=True); next(a)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, target], stdout=subprocess.PIPE, text=True)
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    end = time.monotonic() + 20
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+
+
+def test_audit_on_the_command_line(tree, tmp_path):
+    out = tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "gioconda",
+        "audit",
+        str(tree),
+        "--out",
+        str(out),
+        "--detectors",
+        "none",
+        "--json",
+        "-j",
+        "1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 4, done.stderr  # one file is no media
+    body = json.loads(done.stdout)
+    assert body["seen"] == 5 and body["outcome"] == {"policy": [], "incomplete": True, "exit_code": 4}
+    listed = [*command[:4], "--from-file", "-", *command[5:], "--require", "trusted"]
+    done = subprocess.run(listed, input=f"{tree}\n", capture_output=True, text=True, timeout=120)
+    assert done.returncode == 3 and "policy: " in done.stderr
+    assert json.loads(done.stdout)["resumed"] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # a node comes up slowly where the cores are taken
+def test_ray_with_two_workers_gives_the_same_rows(tree, tmp_path):
+    pytest.importorskip("ray")
+    local, far = tmp_path / "local", tmp_path / "ray"
+    audit(tree, local)
+    summary = audit(tree, far, engine="ray", jobs=2)
+    assert summary.examined == 5
+
+    def plain(folder):
+        return sorted(({k: v for k, v in r.items() if k != "seconds"} for r in rows(folder)), key=lambda r: r["path"])
+
+    assert plain(local) == plain(far)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_on_ray_too_a_poisoned_task_costs_one_row(target):
+    pytest.importorskip("ray")
+    from gioconda.audit.cluster import answers
+
+    tasks = [{"do": what, "i": i} for i, what in enumerate(["a", "die", "b", "raise", "segv", "c"])]
+    found = {task["do"]: (answer, error) for task, answer, error in answers(target, {}, 2, iter(tasks), 300)}
+    assert sorted(found) == ["a", "b", "c", "die", "raise", "segv"]
+    assert all((answer is not None) == (do in "abc") for do, (answer, _) in found.items())
+    assert "process ended" in found["die"][1] and "poisoned" in found["raise"][1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_hundred_thousand_files_in_bounded_memory(tmp_path):
+    """Peak memory of the auditing process for 100,000 files stays near that for 5,000."""
+    import shutil
+
+    small = tmp_path / "small.png"
+    Image.new("RGB", (8, 8)).save(small)
+    body = small.read_bytes()
+    code = (
+        "import sys; from gioconda.audit import Audit; from gioconda_core.testing import peak_memory;"
+        "s = Audit([sys.argv[1]], sys.argv[2], detectors=(), jobs=2).run();"
+        "print(s.examined + s.copied, s.failed, peak_memory())"
+    )
+    peaks = []
+    for n in (5_000, 100_000):
+        root = tmp_path / f"tree{n}"
+        for i in range(n):
+            if i % 1000 == 0:
+                (root / str(i)).mkdir(parents=True)
+            (root / str(i - i % 1000) / f"{i}.png").write_bytes(body + i.to_bytes(4, "big"))
+        command = [sys.executable, "-c", code, str(root), str(tmp_path / f"out{n}")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
+        seen, failed, peak = map(int, done.stdout.split())
+        assert (seen, failed) == (n, 0)
+        peaks.append(peak)
+        shutil.rmtree(root)
+    assert peaks[1] - peaks[0] < 40 << 20, peaks  # rows are never held, only groups of them

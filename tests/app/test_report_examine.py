@@ -1,0 +1,404 @@
+"""From readings and container to words; and one real file through the whole of examine."""
+
+import dataclasses
+import subprocess
+import sys
+from fractions import Fraction
+
+import jsonschema
+import numpy as np
+import pytest
+from report_samples import abstained, calibrated
+
+import gioconda
+from gioconda.report import as_json, metadata, verdict
+from gioconda.report.requirements import Policy, outcome
+from gioconda.report.wording import say
+from gioconda_core.errors import MediaError, UsageError
+from gioconda_core.types import FaceTrack, Footage, Level, Provenance, ProvenanceState
+
+ABSENT = Provenance(ProvenanceState.ABSENT)
+HIGH = calibrated("residual", 2.0, 0.002, Level.STRONG_SIGNAL)
+LOW = calibrated("spectrum", -1.0, 0.6, Level.NO_STRONG_SIGNAL)
+RANK = calibrated("vit-ln", 9.0, None)
+
+
+def footage(face=200, n=16, quality=0.9, yaw=0.0, tracks=1, every=1):
+    times = np.arange(n) / 5.0
+    kept = times[::every]
+    m = len(kept)
+    box = np.tile(np.array([50, 50, 50 + face, 50 + face], np.float32), (m, 1))
+    found = tuple(
+        FaceTrack(
+            i,
+            kept,
+            box,
+            np.zeros((m, 68, 2), np.float32),
+            np.full(m, quality, np.float32),
+            {"yaw": np.full(m, yaw, np.float32)},
+        )
+        for i in range(tracks)
+    )
+    return Footage(np.zeros((n, 8, 8, 3), np.uint8), times, Fraction(25), 3.2, found)
+
+
+def keys(sentences):
+    return [s.key for s in sentences]
+
+
+def test_a_score_without_a_calibration_card_sets_no_level():
+    assert verdict.level_of([RANK]) == Level.NOT_ASSESSED
+    assert verdict.level_of([RANK, LOW]) == Level.NO_STRONG_SIGNAL
+    # the wrong way: taking a level at its word although nothing calibrates it
+    forged = dataclasses.replace(RANK, level=Level.STRONG_SIGNAL)
+    assert verdict.level_of([forged]) == Level.NOT_ASSESSED
+    assert keys(verdict.sentences([forged])) == ["short.uncalibrated"]
+
+
+def test_disagreement_is_said_and_the_strongest_level_stands():
+    v = verdict.verdict([LOW, HIGH, abstained()], footage(), {"width": 640, "height": 480}, ABSENT)
+    assert v.level == Level.STRONG_SIGNAL
+    assert keys(v.sentences) == ["short.strong-signal", "short.disagree", "short.partly"]
+    assert {"next.lead", "next.disagree"} <= set(keys(v.next_steps))
+
+
+def test_low_says_it_is_not_authentic_and_names_what_may_be_missed():
+    v = verdict.verdict([LOW], footage(), {}, ABSENT)
+    assert keys(v.sentences) == ["short.no-strong-signal"] and "caveat.unseen-generators" in keys(v.caveats)
+
+
+def test_nothing_assessed_gives_the_reason():
+    v = verdict.verdict([abstained(), abstained("cnn")], None, {}, ABSENT)
+    assert v.level == Level.NOT_ASSESSED and "31 pixels" in say(v.sentences[0])
+    v = verdict.verdict([abstained(), abstained("cnn", "too short")], None, {}, ABSENT)
+    assert "beside each" in say(v.sentences[0])
+    v = verdict.verdict([], None, {}, ABSENT, unread={"key": "reason.no-media"})
+    assert "no picture in the file" in say(v.sentences[0]) and "読み出せません" in say(v.sentences[0], "ja")
+    assert v.next_steps[0].key == "next.readable"
+
+
+@pytest.mark.parametrize(
+    ("changes", "facts", "key"),
+    [
+        ({"face": 40}, {}, "caveat.face-small"),
+        ({"quality": 0.2}, {}, "caveat.blurred"),
+        ({"yaw": 60.0}, {}, "caveat.turned"),
+        ({"tracks": 2}, {}, "caveat.several-faces"),
+        ({"every": 5}, {}, "caveat.few-frames"),
+        ({}, {"codec": "h264", "bits_per_pixel": 0.01}, "caveat.compressed"),
+        ({}, {"duration": 1.2}, "caveat.short"),
+        ({}, {"width": 320, "height": 240}, "caveat.picture-small"),
+        ({}, {"fps": 10.0}, "caveat.frame-rate"),
+        ({}, {"learned_by": [HIGH.reading.detector]}, "caveat.learned"),
+        ({}, {"still": True, "width": 900, "height": 900}, "caveat.still"),
+    ],
+)
+def test_each_caveat_is_computed_from_this_clip(changes, facts, key):
+    good = {"width": 1280, "height": 720, "duration": 8.0, "fps": 25.0, "codec": "h264", "bits_per_pixel": 0.2}
+    assert key not in keys(verdict.caveats([HIGH], footage(), good))
+    said = verdict.caveats([HIGH], footage(**changes), good | facts)
+    assert key in keys(said)
+    assert all(say(s, lang) for s in said for lang in ("en", "ja"))
+
+
+def test_what_cannot_be_read_of_the_pictures_is_a_caveat():
+    torn = [
+        "damaged data at 0.40 s; pictures from there may be wrong",
+        "pixel aspect 9:1 is not believable and was ignored",
+    ]
+    said = verdict.verdict([LOW], footage(), {}, ABSENT, warnings=torn).caveats
+    assert [s.args["reason"] for s in said if s.key == "caveat.partly-decoded"] == torn[:1]
+    assert "0.40" in say(said[0], "ja") and "may be wrong" not in say(said[0], "ja")
+
+
+def test_several_detectors_make_an_alarm_by_chance_likelier_and_that_is_said():
+    assert "caveat.several-detectors" in keys(verdict.caveats([HIGH, LOW], footage(), {}))
+    assert "caveat.several-detectors" not in keys(verdict.caveats([HIGH, RANK], footage(), {}))
+    assert "caveat.several-detectors" not in keys(verdict.caveats([LOW, LOW], footage(), {}))
+
+
+def test_next_steps_ask_for_nothing_that_the_file_has_not():
+    for facts, key in (
+        ({"still": True}, "next.earliest-still"),
+        ({"has_audio": False}, "next.earliest-silent"),
+        ({"has_audio": True}, "next.earliest"),
+    ):
+        steps = keys(verdict.verdict([LOW], footage(), facts, ABSENT).next_steps)
+        assert [s for s in steps if s.startswith("next.earliest")] == [key]
+    assert "next.longer-copy" in keys(verdict.verdict([LOW], footage(), {"duration": 1.0}, ABSENT).next_steps)
+
+
+def test_credentials_change_next_steps_and_never_the_level():
+    for state in ProvenanceState:
+        p = Provenance(state, signer="Example News", says_ai=True)
+        v = verdict.verdict([LOW], footage(), {}, p)
+        assert v.level == Level.NO_STRONG_SIGNAL
+        assert keys(v.sentences) == ["short.no-strong-signal"]
+        assert ("next.say-ai" in keys(v.next_steps)) == (state in ("valid", "trusted"))
+    own = Provenance(ProvenanceState.VALID, signer="me", development_key=True)
+    assert "next.signer" not in keys(verdict.verdict([LOW], footage(), {}, own).next_steps)
+
+
+def test_signs_are_facts_of_the_container():
+    found = {
+        "metadata": {"Make": "Apple", "Model": "iPhone", "Writing application": "Lavf61", "Recorded date": "2024:01:02 10:00", "Encoded date": "2026-03-04"},
+        "streams": {"video_seconds": 10.0, "audio_seconds": 8.0, "lowest_rate": 20.0, "highest_rate": 30.0, "video_source_seconds": 11.0},
+        "generator_fields": ["parameters"],
+    }  # fmt: skip
+    said = {s["key"].removeprefix("sign.") for s in metadata.signs(found)}
+    assert said == {"camera", "writer", "generator", "durations", "variable-rate", "edit-list", "dates"}
+    assert [s["key"] for s in metadata.signs({"metadata": {}})] == ["sign.bare"]
+    # a phone's own writer is no sign of re-encoding; FFmpeg's is, and is called by the name people know
+    phone = metadata.signs({"metadata": {"Make": "Apple", "Writing library": "Apple QuickTime"}})
+    assert [s["key"] for s in phone] == ["sign.camera", "sign.written"]
+    assert metadata.signs({"metadata": {"Writing application": "Lavf61"}})[0]["args"] == {"writer": "Lavf61 (FFmpeg)"}
+    same = {"metadata": {"Encoded date": "2026-03-04 01:00 UTC", "Modified": "2026:03:04"}}
+    assert metadata.signs(same) == []
+    early = {"metadata": {"Creation date": "2026-03-05T07:30:00+0900", "Encoded date": "2026-03-04 22:30:00 UTC"}}
+    assert metadata.signs(early) == []  # before nine in Tokyo it is yesterday in UTC
+    assert metadata.signs({"metadata": {"Encoded date": "2026-03-04", "Recorded date": "0000:00:00 00:00:00"}}) == []
+
+
+def written(path, sound=0.0, early=0.0, pts=range(75), tags=None):
+    """A clip as other programs write them, its index at the end. early : seconds of pictures before the clip's beginning."""
+    import av
+
+    with av.open(str(path), "w", options={"movflags": "use_metadata_tags"} if tags else {}) as file:
+        file.metadata.update(tags or {})
+        video = file.add_stream("libx264", rate=25, options={"bf": "0"})
+        video.width = video.height = 64
+        audio = file.add_stream("aac", rate=44100) if sound else None
+        packets = []
+        for number, at in enumerate(pts):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 3 * number, np.uint8), "rgb24")
+            frame.pts, frame.time_base = at, Fraction(1, 25)
+            packets += video.encode(frame)
+        for packet in [*packets, *video.encode()]:
+            packet.pts -= int(early / packet.time_base)
+            packet.dts -= int(early / packet.time_base)
+            file.mux(packet)
+        for number in range(int(sound * 44100 / 1024)):
+            silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp")
+            silence.sample_rate, silence.pts = 44100, 1024 * number
+            file.mux(audio.encode(silence))
+        if audio:
+            file.mux(audio.encode())
+    return metadata.inspect(path)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ({}, {"writer"}),
+        ({"sound": 3.0}, {"writer"}),
+        ({"sound": 5.0}, {"writer", "durations"}),
+        ({"sound": 2.0, "early": 1.0}, {"writer", "edit-list"}),
+        ({"pts": [*range(40), *range(40, 110, 2)]}, {"writer", "variable-rate"}),
+    ],
+)
+def test_signs_are_found_in_files_that_other_programs_wrote(tmp_path, how, expected):
+    found = written(tmp_path / "clip.mp4", **how)
+    assert {s["key"].removeprefix("sign.") for s in metadata.signs(found)} == expected
+    assert found["metadata"]["Video encoder"].startswith("x264") and "crf=" in found["metadata"]["Encoder settings"]
+
+
+def test_what_a_phone_writes_is_read(tmp_path):
+    from PIL import Image
+
+    apple = "com.apple.quicktime."
+    tags = {f"{apple}make": "Apple", f"{apple}model": "iPhone 15", f"{apple}creationdate": "2024-01-02T10:00:00+0900"}
+    said = metadata.signs(written(tmp_path / "clip.mov", tags=tags | {"creation_time": "2026-03-04T00:00:00Z"}))
+    assert [s["key"] for s in said] == ["sign.camera", "sign.dates"] and said[0]["args"] == {
+        "camera": "Apple iPhone 15"
+    }
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif[0x0131], exif[0x0132] = "Canon", "R5", "Photoshop", "2024:01:02 10:00:00"
+    exif.get_ifd(0x8769)[0x9003] = "2023:05:06 10:00:00"
+    for suffix in ("jpg", "png", "webp", "avif"):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"a.{suffix}", exif=exif)
+        said = metadata.signs(metadata.inspect(tmp_path / f"a.{suffix}"))
+        assert [s["key"] for s in said] == ["sign.camera", "sign.software", "sign.dates"], suffix
+    boxes = (tmp_path / "a.avif").read_bytes()
+    (tmp_path / "a.heic").write_bytes(boxes[:8] + b"heic" + boxes[12:])  # as far as EXIF goes, what an iPhone writes
+    assert metadata.inspect(tmp_path / "a.heic")["metadata"]["Model"] == "R5"
+
+
+def test_policy_is_the_only_way_to_exit_three():
+    row = {"level": "strong-signal", "state": "absent"}
+    assert Policy().tripped(row) == []
+    assert Policy("signal").tripped(row) and not Policy("strong-signal").tripped(row | {"level": "signal"})
+    assert Policy(None, ("trusted",)).tripped(row | {"state": "valid"})
+    assert not Policy(None, ("valid", "assessed")).tripped(row | {"state": "trusted"})
+    assert outcome(["x"], True)["exit_code"] == 3 and outcome([], True)["exit_code"] == 4
+    for wrong in (Policy, lambda *a: Policy(None, a)):
+        with pytest.raises(UsageError):
+            wrong("no-strong-signal")
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    from PIL import Image, PngImagePlugin
+
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", "a portrait\x1b[31m, steps 20")
+    path = tmp_path_factory.mktemp("roof") / "a b;$(x).png"
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(path, pnginfo=info)
+    return path
+
+
+def test_a_picture_through_the_whole_of_check(picture):
+    report = gioconda.check(picture, detectors=(), sandbox=False)
+    assert report.provenance.state == "absent" and report.facts["still"] and report.facts["width"] == 64
+    assert {"key": "sign.generator", "args": {"field": ["parameters"]}} in report.facts["signs"]
+    assert report.verdict.level == Level.NOT_ASSESSED and not report.errors
+    assert len(report.sha256) == 64 and report.title == "a b;$(x).png"
+    from gioconda import report as render
+
+    assert "\x1b" not in render.text(report) + render.html(report)
+
+
+def test_a_text_file_called_mp4_is_a_report_and_a_missing_file_an_error(tmp_path):
+    path = tmp_path / "text.mp4"
+    path.write_text("not a clip\n")
+    report = gioconda.check(path, detectors=(), sandbox=False)
+    assert report.errors and report.verdict.next_steps[0].key == "next.readable"
+    with pytest.raises(MediaError, match="no such file"):
+        gioconda.check(tmp_path / "none.mp4", detectors=())
+    with pytest.raises(MediaError, match="no such file") as caught:
+        gioconda.check("https://example.org/clip.mp4", detectors=())
+    assert "nothing is fetched" in caught.value.hint
+    with pytest.raises(MediaError, match="not a regular file"):
+        gioconda.check(tmp_path, detectors=())
+
+
+def test_metadata_is_read_in_a_child_that_imports_nothing_from_the_folder_we_stand_in(picture, tmp_path, monkeypatch):
+    (tmp_path / "pymediainfo.py").write_text("raise SystemExit('hijacked')")
+    (tmp_path / "exifread.py").write_text("raise SystemExit('hijacked')")
+    (tmp_path / "json.py").write_text("raise SystemExit('hijacked')")
+    monkeypatch.setenv("PYTHONPATH", str(metadata.__file__).rsplit("/gioconda/", 1)[0])
+    monkeypatch.chdir(tmp_path)
+    assert metadata.inspect(picture)["generator_fields"] == ["parameters"]
+
+
+def test_a_detector_that_fails_makes_the_report_incomplete_and_others_go_on(picture, monkeypatch):
+    from detect.base import Card
+    from gioconda.report.examine import Examiner
+    from gioconda_core.faces import observe
+    from gioconda_core.types import Reading
+
+    class Good:
+        id, version, weights_sha256, card = "good", "1", None, Card("always the same")
+
+        def read(self, footage):
+            return Reading("good", "1", None, score=3.0)
+
+    class Bad(Good):
+        id = "bad"
+
+        def read(self, footage):
+            raise RuntimeError("lost my weights")
+
+    monkeypatch.setattr(observe, "observe", lambda clip, *a, **k: footage(n=2))
+    examiner = Examiner((), sandbox=False)
+    examiner.detectors = [Bad(), Good()]
+    report = examiner.examine(picture)
+    assert list(report.errors) == ["bad: the detector failed: RuntimeError: lost my weights"]
+    good = report.readings[1]
+    assert good.reading.score == 3.0 and good.false_alarm is None and report.verdict.level == Level.NOT_ASSESSED
+    assert "short.uncalibrated" in keys(report.verdict.sentences)
+
+
+def test_check_reads_the_invisible_mark(tmp_path):
+    from gioconda.report import text
+    from gioconda_core.media.clip import write_video
+    from provenance.watermark import mark
+    from synth.puppets import perform
+
+    frames = perform.perform(3, 5, frames=6, size=256).frames
+    for name, seen in (("plain", frames), ("marked", mark.embed(frames, 0x0123456789ABCDEF))):
+        write_video(tmp_path / f"{name}.mp4", seen, fps=Fraction(25))
+        report = gioconda.check(tmp_path / f"{name}.mp4", detectors=("spectrum",), sandbox=False)
+        assert (report.mark and report.mark["value"]) == ("0123456789abcdef" if name == "marked" else None)
+        assert ("0123456789abcdef" in text(report)) == (name == "marked")
+
+
+def test_a_metadata_parser_that_never_ends_is_given_up_on(picture):
+    assert "within" in metadata.inspect(picture, seconds=0.001)["error"]
+
+
+def cli(*args, **options):
+    command = [sys.executable, "-m", "gioconda", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=options.pop("text", True), timeout=120, **options)
+
+
+def test_check_on_the_command_line(picture, tmp_path):
+    import json
+
+    text = tmp_path / "text.mp4"
+    text.write_text("not a clip")
+    page = tmp_path / "r.html"
+    done = cli("check", picture, text, "--detectors", "none", "--json", "-o", f"html={page}", "--require", "trusted")
+    assert done.returncode == 3, done.stderr  # 3 beats 4, and JSON carries both
+    documents = json.loads(done.stdout)
+    for document in documents:
+        jsonschema.validate(document, as_json.schema())
+    assert [d["outcome"]["incomplete"] for d in documents] == [True, True]
+    assert len(documents[0]["outcome"]["policy"]) == 2 and page.read_text().count("<h1>") == 2
+    ids = [part.split('"')[0] for part in page.read_text().split(' id="')[1:]]
+    assert len(ids) == len(set(ids)) >= 10
+    again = cli("check", picture, "--detectors", "none", "-o", f"html={page}")
+    assert again.returncode == 2 and "--force" in again.stderr
+    over = cli("check", picture, "--detectors", "none", "-o", f"html={picture}", "--force")
+    assert over.returncode == 2 and "replace the clip" in over.stderr
+
+
+def test_check_reads_stdin_and_speaks_japanese(picture):
+    done = cli("check", "-", "--detectors", "none", "--lang", "ja", input=picture.read_bytes(), text=False)
+    assert done.returncode == 0, done.stderr
+    assert "次にすること" in done.stdout.decode() and done.stdout.decode().startswith("stdin\n")
+
+
+def _png(path, width, height, *chunks):
+    """A one-bit PNG of zeros: hundreds of megapixels in a hundred kilobytes."""
+    import struct
+    import zlib
+
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    rows = zlib.compress(bytes((width // 8 + 1) * height), 9)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + head + b"".join(chunk(*c) for c in chunks) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+    return path
+
+
+def test_decompression_bombs_are_errors_of_a_report(tmp_path):
+    import zlib
+
+    pixels = _png(tmp_path / "pixels.png", 20_000, 20_000)
+    assert pixels.stat().st_size < 500_000
+    report = gioconda.check(pixels, detectors=())
+    assert report.errors and report.verdict.level == Level.NOT_ASSESSED
+    text = b"comment\0\0" + zlib.compress(bytes(200_000_000), 9)  # a 200 MB comment in 200 kB
+    comment = _png(tmp_path / "comment.png", 8, 8, (b"zTXt", text))
+    found = metadata.inspect(comment)
+    assert "error" in found or len(str(found)) < 100_000
+
+
+def test_hostile_bytes_in_every_reader_are_one_report(tmp_path):
+    rng = np.random.default_rng(7)
+    from gioconda import report as render
+
+    for name, head in (
+        ("a.mp4", b"\0\0\0\x18ftypisom"),
+        ("b.jpg", b"\xff\xd8\xff\xe1"),
+        ("c.png", b"\x89PNG\r\n\x1a\n"),
+        ("d.webp", b"RIFF"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(head + rng.integers(0, 256, 3000, dtype=np.uint8).tobytes())
+        report = gioconda.check(path, detectors=(), sandbox=False)
+        assert report.errors and report.provenance.state in ("absent", "unreadable", "invalid")
+        assert render.html(report, "ja") and render.text(report)

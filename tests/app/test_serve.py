@@ -1,0 +1,352 @@
+"""The local page: who may talk to it, what it takes in, and a queue that survives."""
+
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import uvicorn
+from report_samples import HOSTILE, hostile, report, signed
+from starlette.testclient import TestClient
+
+from gioconda.report import as_json
+from gioconda.serve.app import Page, application
+from gioconda.serve.jobs import ATTEMPTS, Jobs, Runner
+
+# A worker that needs no detector: the file's text says what happens to it.
+STUB = """
+import json, os, time
+class Stub:
+    def __init__(self, reports=None): self.reports = reports
+    def __call__(self, task, progress):
+        what = open(task["path"], "rb").read(200).decode("latin-1")
+        progress("faces", 0.4)
+        if what.startswith("slow"): time.sleep(60)
+        if what.startswith("die"): os._exit(9)
+        if what.startswith("bad"): raise ValueError("cannot be decoded")
+        body = json.load(open(self.reports))
+        body["title"] = task["title"]
+        return body
+"""
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    (tmp_path / "stub_work.py").write_text(STUB)
+    root = str(Path(as_json.__file__).parents[2])
+    monkeypatch.setenv("PYTHONPATH", f"{root}:{tmp_path}")
+    (tmp_path / "report.json").write_text(json.dumps(as_json.document(report(provenance=signed()))))
+    return Page(
+        folder=tmp_path / "serve",
+        port=7503,
+        limit=100_000,
+        keep=3,
+        seconds=20.0,
+        target="stub_work:Stub",
+        options={"reports": str(tmp_path / "report.json")},
+    )
+
+
+@pytest.fixture
+def client(page):
+    with TestClient(application(page), base_url="http://127.0.0.1:7503", raise_server_exceptions=False) as made:
+        made.headers["X-Gioconda-Token"] = made.app.state.token
+        yield made
+
+
+def drop(client, body=b"clip", name="clip.mp4", **headers):
+    return client.post("/clips", content=body, headers={"X-File-Name": name} | headers)
+
+
+def wait(client, identity, seconds=20.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        state = client.get(f"/clips/{identity}/state.json").json()
+        if not state["active"]:
+            return state
+        time.sleep(0.05)
+    raise AssertionError("the clip was never done")
+
+
+def test_drop_watch_read_delete(client, page):
+    answer = drop(client)
+    assert answer.status_code == 201
+    identity = answer.json()["id"]
+    assert wait(client, identity)["state"] == "done"
+    shown = client.get(f"/clips/{identity}")
+    assert "A strong signal was found" in shown.text and "<video" in shown.text
+    assert 'role="slider"' in shown.text and "<script>" not in shown.text and " style=" not in shown.text
+    assert "強い兆候が見つかりました" in client.get(f"/clips/{identity}?lang=ja").text
+    assert "強い兆候" in client.get(f"/clips/{identity}", headers={"Accept-Language": "ja,en"}).text
+    assert client.get(f"/clips/{identity}/report.json").json()["schema"] == "gioconda.report/1"
+    saved = client.get(f"/clips/{identity}/report.html")
+    assert "attachment" in saved.headers["content-disposition"] and "<script" not in saved.text
+    assert client.get(f"/clips/{identity}/boxes.json").json()["tracks"][0]["boxes"]
+    part = client.get(f"/clips/{identity}/media", headers={"Range": "bytes=1-2"})
+    assert part.status_code == 206 and part.content == b"li"
+    assert client.post(f"/clips/{identity}/delete").status_code == 204
+    assert client.get(f"/clips/{identity}").status_code == 404
+    assert list((page.folder / "files").iterdir()) == []
+
+
+def test_another_name_for_this_computer_is_refused(client):
+    """DNS rebinding: the browser believes it talks to evil.example, which now resolves to 127.0.0.1."""
+    for host in ("evil.example", "evil.example:7503", "127.0.0.1", "127.0.0.1:80", "localhost.evil.example:7503", ""):
+        assert client.get("/", headers={"Host": host}).status_code == 421, host
+    assert client.get("/", headers={"Host": "localhost:7503"}).status_code == 200
+
+
+def test_other_sites_can_neither_change_nor_read(client):
+    token = client.headers.pop("X-Gioconda-Token")
+    assert drop(client).status_code == 403  # CSRF: a plain form of another site carries no token
+    client.headers["X-Gioconda-Token"] = "0" * 64
+    assert drop(client).status_code == 403
+    client.headers["X-Gioconda-Token"] = token
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:7504", "https://127.0.0.1:7503"):
+        assert drop(client, Origin=origin).status_code == 403, origin
+    for site in ("cross-site", "same-site", "none"):
+        assert drop(client, **{"Sec-Fetch-Site": site}).status_code == 403
+    embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert client.get("/clips.json", headers=embedded).status_code == 403
+    assert client.get("/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}).status_code == 200
+    assert drop(client, Origin="http://127.0.0.1:7503", **{"Sec-Fetch-Site": "same-origin"}).status_code == 201
+
+
+def test_every_answer_carries_the_policy(client):
+    for path in ("/", "/app.js", "/style.css", "/clips.json", "/nothing"):
+        headers = client.get(path).headers
+        assert headers["content-security-policy"].startswith("default-src 'none'"), path
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "DENY"
+    identity = drop(client, b"<html><script>alert(1)</script>", "page.html").json()["id"]
+    media = client.get(f"/clips/{identity}/media")
+    assert media.headers["content-type"] == "application/octet-stream"
+    assert media.headers["content-security-policy"].startswith("sandbox")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../../etc/passwd.mp4", "..\\..\\x.mp4", "%2e%2e%2fevil.mp4", "/abs/x.mp4", "a\x00b.mp4", "x" * 5000 + ".mp4"],
+)
+def test_a_file_name_is_shown_and_never_a_path(client, page, name):
+    from urllib.parse import quote
+
+    answer = drop(client, name=quote(name, safe=""))
+    assert answer.status_code == 201
+    files = list((page.folder / "files").rglob("*"))
+    assert all(len(f.stem) == 32 and f.parent == page.folder / "files" for f in files)
+    assert not (page.folder.parent / "evil.mp4").exists()
+
+
+def test_only_ids_are_paths(client):
+    for path in (
+        "/clips/../../etc/passwd",
+        "/clips/%2e%2e%2f%2e%2e%2fetc",
+        "/clips/" + "g" * 32,
+        "/clips/" + "a" * 31,
+        "/style.css/../x",
+    ):
+        assert client.get(path).status_code == 404
+    assert client.get("/clips/" + "a" * 32 + "/media").status_code == 404
+
+
+def test_too_large_is_refused_by_its_length_and_by_its_bytes(client, page):
+    told = drop(client, b"x" * 100_001)
+    assert told.status_code == 413 and "100 kB" in told.json()["error"]
+
+    def endless():
+        for _ in range(1000):
+            yield b"y" * 1000
+
+    untold = client.post("/clips", content=endless(), headers={"X-File-Name": "a.mp4"})
+    assert untold.status_code == 413
+    assert drop(client, b"").status_code == 400
+    assert list((page.folder / "files").iterdir()) == []
+
+
+def test_only_so_many_clips_are_kept(client):
+    assert [drop(client).status_code for _ in range(4)] == [201, 201, 201, 507]
+
+
+def test_cancel_ends_what_runs_and_the_next_goes_on(client):
+    slow = drop(client, b"slow").json()["id"]
+    after = drop(client, b"clip").json()["id"]
+    end = time.monotonic() + 15
+    while client.get(f"/clips/{slow}/state.json").json()["stage"] != "following faces" and time.monotonic() < end:
+        time.sleep(0.05)
+    assert client.post(f"/clips/{slow}/cancel").status_code == 204
+    assert wait(client, slow)["state"] == "cancelled" and wait(client, after)["state"] == "done"
+    assert "cancelled" in client.get(f"/clips/{slow}").text
+
+
+def test_what_kills_its_worker_fails_alone(client):
+    dead, bad, good = (drop(client, body).json()["id"] for body in (b"die", b"bad", b"clip"))
+    assert "process" in wait(client, dead)["error"]
+    assert "cannot be decoded" in wait(client, bad)["error"]
+    assert wait(client, good)["state"] == "done"
+    assert "could not be examined" in client.get(f"/clips/{bad}").text
+
+
+def test_hostile_strings_in_a_report_stay_text(client, page, tmp_path):
+    (tmp_path / "report.json").write_text(json.dumps(as_json.document(hostile())))
+    from urllib.parse import quote
+
+    identity = drop(client, name=quote(HOSTILE + ".mp4", safe="")).json()["id"]
+    assert wait(client, identity)["state"] == "done"
+    for path in (f"/clips/{identity}", "/", f"/clips/{identity}/report.html"):
+        text = client.get(path).text
+        assert "<script>alert" not in text and "\u202e" not in text and "\x1b" not in text
+
+
+def test_the_queue_survives_a_restart_but_a_deadly_clip_does_not(tmp_path):
+    jobs = Jobs(tmp_path)
+    identity, file = jobs.new_file(".mp4")
+    file.write_bytes(b"clip")
+    jobs.add(identity, "clip", file, 4)
+    assert jobs.take().state == "running"
+    jobs.close()  # as if killed
+    for attempt in range(2, ATTEMPTS + 1):
+        jobs = Jobs(tmp_path)
+        assert jobs.get(identity).state == "queued"
+        assert jobs.take().attempts == attempt
+        jobs.close()
+    jobs = Jobs(tmp_path)
+    assert jobs.get(identity).state == "failed"
+    jobs.close()
+
+
+def test_a_restart_goes_on_with_what_was_running(page, tmp_path):
+    jobs = Jobs(tmp_path / "serve")
+    identity, file = jobs.new_file(".mp4")
+    file.write_bytes(b"clip")
+    jobs.add(identity, "clip", file, 4)
+    jobs.take()
+    jobs.close()
+    jobs = Jobs(tmp_path / "serve")
+    runner = Runner(jobs, page.target, page.options)
+    runner.start()
+    end = time.monotonic() + 15
+    while jobs.get(identity).state != "done" and time.monotonic() < end:
+        time.sleep(0.05)
+    assert jobs.get(identity).state == "done" and jobs.report(identity)["schema"] == "gioconda.report/1"
+    runner.stop()
+    jobs.close()
+
+
+def test_old_clips_and_stray_files_are_swept(tmp_path):
+    import os
+
+    jobs = Jobs(tmp_path)
+    identity, file = jobs.new_file(".mp4")
+    file.write_bytes(b"clip")
+    jobs.add(identity, "clip", file, 4)
+    stray = tmp_path / "files" / "half.bin"
+    stray.write_bytes(b"half an upload")
+    os.utime(stray, (1, 1))
+    assert jobs.sweep(1.0) == 0 and not stray.exists() and file.exists()
+    assert jobs.sweep(-1.0) == 1 and not file.exists()
+    assert (tmp_path.stat().st_mode & 0o777) == 0o700
+    jobs.close()
+
+
+def test_a_clip_has_only_so_many_seconds(page, tmp_path):
+    jobs = Jobs(tmp_path / "serve")
+    ids = []
+    for body in (b"slow", b"clip"):
+        identity, file = jobs.new_file(".mp4")
+        file.write_bytes(body)
+        jobs.add(identity, "clip", file, 4)
+        ids.append(identity)
+    runner = Runner(jobs, page.target, page.options, seconds=3.0)
+    runner.start()
+    end = time.monotonic() + 30
+    while jobs.get(ids[1]).state != "done" and time.monotonic() < end:
+        time.sleep(0.05)
+    assert [jobs.get(i).state for i in ids] == ["failed", "done"] and "within 3 s" in jobs.get(ids[0]).error
+    runner.stop()
+    jobs.close()
+
+
+def test_a_clip_deleted_while_its_report_is_written_leaves_nothing(page, tmp_path, monkeypatch):
+    from gioconda.serve import jobs as module
+
+    jobs = Jobs(tmp_path / "serve")
+    identity, file = jobs.new_file(".mp4")
+    file.write_bytes(b"clip")
+    jobs.add(identity, "clip", file, 4)
+    written = threading.Event()
+
+    def late(path, text, **options):
+        jobs.delete(identity)
+        path.write_text(text)
+        written.set()
+
+    monkeypatch.setattr(module, "write_text", late)
+    runner = Runner(jobs, page.target, page.options)
+    runner.start()
+    assert written.wait(20)
+    runner.stop()
+    assert list((tmp_path / "serve" / "files").iterdir()) == []
+    jobs.close()
+
+
+@pytest.fixture
+def server(page):
+    """The page on a real socket: its port and token."""
+    import dataclasses
+
+    here = socket.socket()
+    here.bind(("127.0.0.1", 0))
+    here.listen()
+    port = here.getsockname()[1]
+    app = application(dataclasses.replace(page, port=port))
+    made = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
+    thread = threading.Thread(target=made.run, kwargs={"sockets": [here]}, daemon=True)
+    thread.start()
+    yield port, app.state.token
+    made.should_exit = True
+    thread.join(10)
+
+
+def begin(server, length, body=b""):
+    port, token = server
+    line = socket.create_connection(("127.0.0.1", port), timeout=10)
+    head = f"POST /clips HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Gioconda-Token: {token}\r\nContent-Length: {length}\r\n\r\n"
+    line.sendall(head.encode() + body)
+    return line
+
+
+def test_two_gigabytes_are_refused_before_their_first_byte(server):
+    """The answer comes although nothing of the body was sent."""
+    with begin(server, 2_000_000_000) as line:
+        assert line.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_an_upload_that_stops_or_goes_away_is_given_up(server, page, monkeypatch):
+    from gioconda.serve import app
+
+    monkeypatch.setattr(app, "IDLE", 0.5)
+    begin(server, 1000, b"half").close()
+    with begin(server, 1000, b"half of it, and no more") as line:
+        assert line.recv(100).startswith(b"HTTP/1.1 400")
+    assert list((page.folder / "files").iterdir()) == []
+
+
+def test_the_page_listens_here_only_and_two_quick_interrupts_end_it_quietly(serving, tmp_path):
+    import signal
+    import subprocess
+
+    server, address = serving(tmp_path, "--detectors", "none", stderr=subprocess.PIPE)
+    port = int(address.rstrip("/").rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+        line.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        assert line.recv(100).startswith(b"HTTP/1.1 200")
+    with pytest.raises(OSError):  # another of this computer's addresses: only 127.0.0.1 is listened on
+        socket.create_connection(("127.0.0.2", port), timeout=5)
+    for _ in range(2):
+        server.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    _, said = server.communicate(timeout=30)
+    assert server.returncode == 0 and "Traceback" not in said and "the page has ended" in said

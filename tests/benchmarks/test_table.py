@@ -1,0 +1,348 @@
+"""The score table: what a CSV may get wrong is reported and counted, never dropped; keys are the sample's own."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from benchmarks.report import report, results
+from benchmarks.stats import compare
+from benchmarks.stats.table import Table, read_csv
+from gioconda_core.errors import UsageError
+from gioconda_core.stats import metrics
+
+
+def write(path, rows, encoding="utf-8", header="id,label,score,identity"):
+    path.write_bytes((header + "\n" + "\n".join(rows) + "\n").encode(encoding))
+    return path
+
+
+def problems(table):
+    return {p.kind: p.count for p in table.problems}
+
+
+def good_rows(n=40, seed=0):
+    rng = np.random.default_rng(seed)
+    return [f"c{i},{'fake' if i % 2 else 'real'},{rng.normal() + (i % 2):.4f},p{i // 4}" for i in range(n)]
+
+
+def test_same_named_folders_are_not_merged():
+    """DeepfakeBench keys video AUC by parent folder and merges four manipulations: 700 videos became 280."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for method in ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"):
+        for i in range(14):
+            rows.append({"id": f"{method}/{i:03d}_sha", "label": 1, "detector": "d", "score": rng.normal(), "generator": method, "source": f"{i:03d}"})  # fmt: skip
+    rows += [
+        {"id": f"real/{i:03d}_sha", "label": 0, "detector": "d", "score": 0.0, "source": f"{i:03d}"} for i in range(14)
+    ]
+    document = results.build(Table.of_rows(rows), ["auc"], resamples=100)
+    assert document["data"]["fake"] == 56
+    assert document["detectors"][0]["figures"][0]["n_fake"] == 56
+    assert {e["slice"] for e in document["slices"]["generator"]} == {
+        "Deepfakes",
+        "Face2Face",
+        "FaceSwap",
+        "NeuralTextures",
+    }
+
+
+def test_duplicates_are_counted_once_or_failed_where_they_disagree(tmp_path):
+    rows = good_rows()
+    table = read_csv(write(tmp_path / "s.csv", [*rows, rows[3], "c4,real,99.0,p1"]))
+    assert problems(table)["duplicate"] == 1
+    assert problems(table)["duplicate-conflict"] == 1
+    assert len(table) == 40
+    column = table.detectors["s"]
+    at = list(table.ids).index("c4")
+    assert column.status[at] == "failed" and np.isnan(column.scores[at])
+
+
+def test_conflicting_labels_leave_the_sample_out_and_say_so(tmp_path):
+    table = read_csv(write(tmp_path / "s.csv", [*good_rows(), "c0,fake,0.5,p0"]))
+    assert problems(table)["label-conflict"] == 1
+    assert table.labels[list(table.ids).index("c0")] == -1
+
+
+def test_missing_labels_and_scores_that_are_not_numbers_are_counted(tmp_path):
+    rows = [
+        *good_rows(),
+        "x1,,0.3,p1",
+        "x2,maybe,0.3,p1",
+        "x3,real,nan,p1",
+        "x4,fake,inf,p1",
+        "x5,real,,p1",
+        "x6,fake,high,p1",
+    ]
+    table = read_csv(write(tmp_path / "s.csv", rows))
+    found = problems(table)
+    assert found["unlabelled"] == 2 and found["label-unread"] == 1 and found["nan"] == 3
+    column = table.detectors["s"]
+    assert (column.status == "failed").sum() == 3 and (column.status == "abstained").sum() == 1
+    document = results.build(table, ["auc"], resamples=100)
+    entry = document["detectors"][0]
+    assert entry["coverage"] == pytest.approx(40 / 44)
+    assert entry["statuses"]["failed"] == 3
+    assert entry["figures"][0]["n_real"] + entry["figures"][0]["n_fake"] == 40
+    assert any(p["kind"] == "nan" for p in document["problems"])
+
+
+def test_constant_scores_are_reported(tmp_path):
+    rows = [f"c{i},{i % 2},0.5,p{i // 4}" for i in range(40)]
+    document = report.document(write(tmp_path / "s.csv", rows), resamples=100, metrics=["auc"])
+    assert any(p["kind"] == "constant" for p in document["problems"])
+    assert document["detectors"][0]["figures"][0]["value"] == 0.5
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_other_encodings_are_read_and_told(tmp_path, encoding):
+    header = "id,label,score,identity,langue"
+    rows = [row + ",français" for row in good_rows()]
+    table = read_csv(write(tmp_path / "s.csv", rows, encoding, header))
+    assert set(table.columns["langue"]) == {"français"}
+    assert ("encoding" in problems(table)) == (encoding != "utf-8-sig")
+
+
+def test_semicolons_with_decimal_commas(tmp_path):
+    rows = [row.replace(",", ";").replace(".", ",") for row in good_rows()]
+    table = read_csv(write(tmp_path / "s.csv", rows, header="id;label;score;identity"))
+    plain = read_csv(write(tmp_path / "t.csv", good_rows()))
+    np.testing.assert_array_equal(table.detectors["s"].scores, plain.detectors["t"].scores)
+
+
+@pytest.mark.parametrize("header", ["id,score", "label,score", "id,label,points", "id,label,score,label"])
+def test_missing_or_doubled_columns_are_usage_errors(tmp_path, header):
+    with pytest.raises(UsageError, match=r"missing|twice"):
+        read_csv(write(tmp_path / "s.csv", ["a,real,0.1,b"], header=header))
+
+
+def test_ragged_lines_and_lines_without_id_are_counted(tmp_path):
+    table = read_csv(write(tmp_path / "s.csv", [*good_rows(), ",real,0.1,p1", "z,real"]))
+    assert problems(table)["no-id"] == 1 and problems(table)["ragged"] == 1
+    assert "z" in table.ids
+
+
+def test_an_empty_file_is_a_usage_error(tmp_path):
+    (tmp_path / "s.csv").write_text("id,label,score\n")
+    with pytest.raises(UsageError):
+        read_csv(tmp_path / "s.csv")
+
+
+def test_several_detectors_side_by_side_or_one_below_another(tmp_path):
+    wide = read_csv(write(tmp_path / "w.csv", ["a,real,0.1,0.3", "b,fake,0.2,"], header="id,label,score:one,score:two"))
+    long = read_csv(
+        write(
+            tmp_path / "l.csv", ["a,real,0.1,one", "a,real,0.3,two", "b,fake,0.2,one"], header="id,label,score,detector"
+        )
+    )
+    assert list(wide.detectors) == list(long.detectors) == ["one", "two"]
+    assert wide.detectors["two"].status[1] == "abstained"
+    assert long.detectors["two"].status[1] == "missing"
+
+
+def test_probabilities_outside_zero_and_one_are_refused(tmp_path):
+    path = write(tmp_path / "s.csv", good_rows())
+    with pytest.raises(UsageError, match="probabilit"):
+        report.document(path, probabilities=True, resamples=100)
+
+
+def two_detectors(n=400, seed=0, gap=0.8):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(n):
+        label, person = i % 2, i // 10
+        shared = rng.normal()
+        for name, strength in (("strong", 1.0 + gap), ("weak", 1.0), ("twin", 1.0)):
+            score = label * strength + shared + 0.3 * rng.normal()
+            rows.append({"id": f"c{i}", "label": label, "detector": name, "score": score, "identity": f"p{person}"})
+    return Table.of_rows(rows)
+
+
+def test_paired_comparison_sees_what_separate_intervals_hide():
+    table = two_detectors(gap=0.35)
+    found = compare.compare(table, [("strong", "weak"), ("weak", "twin")], ["auc"], resamples=500)
+    assert found[0].p_corrected < 0.05 and found[0].low > 0
+    assert found[1].p_corrected > 0.05
+    figures = {d["name"]: d["figures"][0] for d in results.build(table, ["auc"], resamples=500)["detectors"]}
+    assert figures["strong"]["low"] < figures["weak"]["high"], "their own intervals overlap"
+
+
+def test_holm_correction():
+    assert compare.holm([0.01, None, 0.04, 0.03]) == [
+        pytest.approx(0.03),
+        None,
+        pytest.approx(0.06),
+        pytest.approx(0.06),
+    ]
+
+
+def test_samples_only_one_detector_scored_are_told_not_used():
+    rows = [
+        {"id": f"c{i}", "label": i % 2, "detector": d, "score": float(i % 7), "identity": f"p{i // 5}"}
+        for i in range(100)
+        for d in ("a", "b")
+        if not (d == "b" and i < 3)
+    ]
+    found = compare.compare(Table.of_rows(rows), [("a", "b")], ["auc"], resamples=100)[0]
+    assert (found.only_a, found.only_b) == (3, 0) and found.n_real + found.n_fake == 97
+
+
+def test_protocols_are_not_mixed():
+    rows = [
+        {"id": f"c{i}", "label": i % 2, "detector": d, "score": i * 1.0, "protocol": p}
+        for i in range(40)
+        for d, p in (("a", "video@32f-even"), ("b", "video@8f-even"))
+    ]
+    with pytest.raises(UsageError, match="protocol"):
+        compare.compare(Table.of_rows(rows), [("a", "b")])
+
+
+def test_scores_that_detect_wrote_are_reported(tmp_path):
+    """The columns of ``detect score``: the help promises that ``bench report`` reads them."""
+    from detect.reading.score import row_of
+    from gioconda_core.types import Footage, Reading
+
+    class Sure:
+        id, version, weights_sha256 = "sure", "1", None
+
+        def read(self, footage):
+            return Reading("sure", "1", None, 1.0, protocol=footage.protocol)
+
+    footage = Footage(np.zeros((1, 8, 8, 3), np.uint8), np.zeros(1), Fraction(25), 0.04, (), "32f-even")
+    row = {"id": "c", "label": "real", **row_of(Sure(), footage, None, True)}
+    file = tmp_path / "scores.csv"
+    file.write_text(",".join(row) + "\n" + ",".join(str(v if v is not None else "") for v in row.values()) + "\n")
+    table = read_csv(file)
+    assert str(metrics.Protocol.parse(table.detectors["sure"].protocol)) == "video@32f-even" and not table.slices
+
+
+def test_one_reason_for_every_refusal_is_said_once(tmp_path):
+    file = tmp_path / "few.csv"
+    file.write_text("id,label,score\na,real,0\nb,fake,1\n")
+    shown = report.to_text(report.document(file, resamples=100))
+    assert shown.count("needs at least") == 1 and "no figure" in shown
+    page = report.render(report.document(file, resamples=100), "html")
+    listed = page[page.index("Refused, and why") :]
+    listed = listed[: listed.index("</ul>")]
+    assert listed.count("needs at least") == 1 and listed.count("<code>") == len(metrics.DEFAULT_METRICS)
+
+
+def test_the_text_says_why_clips_were_not_scored(tmp_path):
+    file = write(tmp_path / "s.csv", ["a,1,,no face", "b,0,,no face", "c,1,2,"], header="id,label,score,abstained")
+    assert "not scored: no face (2)" in report.to_text(report.document(file, resamples=100))
+
+
+def test_every_form_of_the_report(tmp_path):
+    """One CSV, five forms: self-contained HTML, JSON without NaN, CSV, LaTeX, text; refusals carry their reasons."""
+    import json
+
+    rng = np.random.default_rng(1)
+    header = "id,label,score:alpha,score:beta,identity,generator,degradation,language"
+    rows = []
+    for i in range(240):
+        for deg in ("none", "h264-crf40"):
+            label = i % 2
+            generator = ("g1", "g<2>&")[i % 4 == 1] if label else ""
+            rows.append(
+                f"c{i},{label},{rng.normal() + label:.4f},{rng.normal() + label / 2:.4f},p{i // 8},{generator},{deg},{('en', 'ja')[i % 3 == 0]}"
+            )
+    path = write(tmp_path / "s.csv", rows, header=header)
+    document = report.document(path, resamples=200)
+    html = report.render(document, "html")
+    assert "http://" not in html.replace("http://www.w3.org", "") and "https://" not in html and "<script" not in html
+    assert "g&lt;2&gt;&amp;" in html and "g<2>" not in html
+    assert html.count("<svg") >= 5 and 'role="img"' in html and 'lang="en"' in html
+    assert "needs at least 3,000 reals" in html
+    parsed = json.loads(report.render(document, "json"))
+    assert parsed["schema"] == "gioconda.benchmark/1"
+    assert "auc/video@given" in report.render(document, "csv")
+    assert r"\begin{tabular}" in report.render(document, "latex")
+    text = report.render(document, "text")
+    assert "refused" in text and "alpha − beta" in text
+    assert text.count("h264-crf40 ") == 2, "a line a detector under each degradation"
+    assert {"degradation", "generator", "language"} <= set(document["slices"])
+    held = document["slices"]["degradation"][0]["held"]
+    assert held is not None and held["false_alarms"] <= 0.05
+
+
+def test_report_and_compare_from_the_command_line(tmp_path, capsys):
+    from gioconda.cli import main
+
+    path = write(
+        tmp_path / "s.csv",
+        [f"{r},{d}" for r in good_rows(60) for d in ("a", "b")],
+        header="id,label,score,identity,detector",
+    )
+    out = tmp_path / "r.html"
+    assert main(["bench", "report", str(path), "-o", f"html={out}", "--resamples", "100", "-q", "--no-sign"]) == 0
+    assert out.read_text().startswith("<!doctype html>")
+    assert main(["bench", "report", str(path), "-o", f"html={out}", "-q"]) == 2, "never overwrites without --force"
+    assert main(["bench", "compare", f"{path}:a", f"{path}:b", "--json", "--resamples", "100"]) == 0
+    assert '"gioconda.comparison/1"' in capsys.readouterr().out
+
+
+def test_a_signed_report_carries_credentials_and_shows_tampering(tmp_path, monkeypatch):
+    import zipfile
+
+    from provenance.reading import read
+
+    monkeypatch.setenv("GIOCONDA_HOME", str(tmp_path / "home"))
+    document = report.document(write(tmp_path / "s.csv", good_rows()), resamples=100, metrics=["auc"])
+    page = tmp_path / "report.html"
+    page.write_text(report.render(document, "html"), encoding="utf-8")
+    assert "report.signed.zip" in report.sign_report(page, document)[0]
+    signed = tmp_path / "report.signed.zip"
+    found = read.read(signed)
+    assert found.state == "valid" and found.development_key and not found.says_ai
+    with zipfile.ZipFile(signed) as archive:
+        assert archive.read("report.html") == page.read_bytes() and "report.json" in archive.namelist()
+    raw = signed.read_bytes()
+    signed.write_bytes(raw.replace(b"Benchmark report", b"Benchmark rep0rt", 1))
+    assert read.read(signed).state == "invalid"
+    assert "not signed" in report.sign_report(page, document)[0], "never overwrites without being told"
+
+
+def test_several_protocols_of_one_detector_are_named_or_called_mixed():
+    def table(*names):
+        return Table.of_rows(
+            {"id": f"c{i}", "label": i % 2, "detector": "d", "score": float(i), "protocol": names[i % len(names)]}
+            for i in range(40)
+        )
+
+    assert table("video@32f-even").detectors["d"].protocol == "video@32f-even"
+    ranged = table("video@8f-at", "video@32f-at")
+    assert ranged.detectors["d"].protocol == "video@8-32f-at" and not ranged.problems
+    mixed = table("video@32f-even", "video@all")
+    assert mixed.detectors["d"].protocol == "video@mixed" and mixed.problems[0].kind == "mixed-protocol"
+    assert results.build(ranged, ["auc"], resamples=100)["detectors"][0]["figures"][0]["name"] == "auc/video@8-32f-at"
+
+
+def test_slices_a_suite_names_are_the_only_ones():
+    rows = [
+        {
+            "id": f"c{i}",
+            "label": i % 2,
+            "detector": "d",
+            "score": float(i % 9),
+            "group": {"set": "ab"[i % 3 == 0], "hair": "cd"[i % 5 == 0]},
+        }
+        for i in range(90)
+    ]
+    assert {"set", "hair"} <= set(results.build(Table.of_rows(rows), ["auc"], resamples=100)["slices"])
+    assert "hair" not in results.build(Table.of_rows(rows), ["auc"], resamples=100, slices=["set"])["slices"]
+
+
+def test_figures_do_not_depend_on_the_order_of_rows():
+    """DeepfakeBench computes per-class accuracy on an array that was shuffled beside its labels."""
+    rows = [
+        {"id": f"c{i}", "label": i % 2, "detector": "d", "score": i % 2 + 0.01 * (i % 7), "identity": f"p{i % 20}"}
+        for i in range(80)
+    ]
+    shuffled = [rows[i] for i in np.random.default_rng(0).permutation(80)]
+    figures = [
+        results.build(Table.of_rows(r), ["auc", "eer", "tpr@fpr=0.1"], resamples=100)["detectors"][0]["figures"]
+        for r in (rows, shuffled)
+    ]
+    assert [f["value"] for f in figures[0]] == [f["value"] for f in figures[1]] == [1.0, 0.0, 1.0]

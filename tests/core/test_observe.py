@@ -1,0 +1,206 @@
+"""observe: frames and tracks of a clip in one call, denser tracks when asked, and a cache that never gets in the way."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from gioconda_core.errors import PluginError
+from gioconda_core.faces import observe, track_cache
+from gioconda_core.faces.landmarks import DlibLandmarker
+from gioconda_core.media import writer
+from gioconda_core.media.clip import Clip
+from synth.puppets import perform
+
+
+class Counting(DlibLandmarker):
+    searched = 0
+
+    def detect(self, frames):
+        type(self).searched += len(frames)
+        return super().detect(frames)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    path = tmp_path_factory.mktemp("film") / "puppet.mp4"
+    acting = perform.perform(2, 2, frames=40, size=128, fps=Fraction(20))
+    writer.write_video(path, acting.frames, fps=acting.fps)
+    return path
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIOCONDA_CACHE", str(tmp_path / "cache"))
+    Counting.searched = 0
+    return tmp_path / "cache"
+
+
+def see(film, **options):
+    with Clip.open(film) as clip:
+        return observe.observe(clip, landmarker=Counting(), **options)
+
+
+def entries(kept):
+    return sorted(kept.rglob("*.npz"))
+
+
+def same(a, b):
+    return len(a) == len(b) and all(
+        x.id == y.id
+        and all(np.array_equal(getattr(x, n), getattr(y, n)) for n in ("times", "boxes", "landmarks", "quality"))
+        and x.measures.keys() == y.measures.keys()
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def test_tracks_cover_the_sampled_frames(film, kept):
+    footage = see(film, sampling="even:6")
+    assert footage.frames.shape == (6, 128, 128, 3) and len(footage.times) == 6
+    assert footage.protocol == "6f-even" and footage.fps == 20 and footage.duration == pytest.approx(2, abs=0.06)
+    (track,) = footage.tracks
+    assert set(footage.times.tolist()) <= set(track.times.tolist())
+    assert footage.facts["width"] == 128 and "h264" in str(footage.facts["codec"])
+    assert not any("puppet" in str(value) for value in footage.facts.values())  # no names: they may tell the label
+
+
+@pytest.mark.parametrize(("dense", "count"), [(0.0, 40), (0.1, 20), (1 / 15, 40)])
+def test_dense_tracks_go_between_the_sampled_frames(film, kept, dense, count):
+    footage = see(film, sampling="even:5", dense=dense)
+    (track,) = footage.tracks
+    assert len(footage.times) == 5
+    assert set(footage.times.tolist()) <= set(track.times.tolist())
+    assert abs(len(track) - count) <= 5
+    if dense:
+        assert Counting.searched < 20  # followed, not searched everywhere
+
+
+@pytest.mark.parametrize(
+    ("sampling", "name"),
+    [("even:32", "32f-even"), ("all", "all"), ("every:1", "every-1s"), ("every:0.5", "every-0.5s"), ("at:0,1", "2f-at"), ("keyframes", "keyframes")],
+)  # fmt: skip
+def test_protocols_are_named_as_metrics_name_them(sampling, name):
+    assert observe.protocol(sampling) == name
+
+
+def test_the_second_look_comes_from_the_cache(film, kept):
+    first = see(film, sampling="even:4")
+    searched = Counting.searched
+    again = see(film, sampling="even:4")
+    assert Counting.searched == searched > 0
+    assert same(first.tracks, again.tracks)
+    assert len(entries(kept)) == 1
+
+
+@pytest.mark.parametrize("other", [{"sampling": "even:5"}, {"dense": 0.5}, {"max_faces": 2}, {"detect_every": 3}])
+def test_other_settings_are_another_entry(film, kept, other):
+    see(film, sampling="even:4")
+    searched = Counting.searched
+    see(film, **{"sampling": "even:4", **other})
+    assert Counting.searched > searched
+    assert len(entries(kept)) == 2
+
+
+def test_another_landmarker_or_version_is_another_entry(film, kept):
+    see(film, sampling="even:4")
+
+    class Newer(Counting):
+        version = "next"
+
+    before = Counting.searched
+    with Clip.open(film) as clip:
+        observe.observe(clip, "even:4", landmarker=Newer())
+    assert Newer.searched > before or Counting.searched > before
+    assert len(entries(kept)) == 2
+
+
+def test_no_cache_means_none(film, kept):
+    see(film, sampling="even:2", cache=False)
+    assert not entries(kept)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: b"not an archive",
+        lambda data: bytes(b ^ (0xFF if 300 < i < 900 else 0) for i, b in enumerate(data)),
+    ],
+)
+def test_a_damaged_entry_is_ignored_and_written_anew(film, kept, damage):
+    first = see(film, sampling="even:3")
+    (entry,) = entries(kept)
+    whole = entry.read_bytes()
+    entry.write_bytes(damage(whole))
+    again = see(film, sampling="even:3")
+    assert same(first.tracks, again.tracks)
+    searched = Counting.searched
+    see(film, sampling="even:3")
+    assert Counting.searched == searched  # whole again
+
+
+def test_an_entry_that_would_run_code_is_no_entry(film, kept, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "owned"), "w"))
+
+    see(film, sampling="even:3")
+    (entry,) = entries(kept)
+    np.savez(entry, head=np.array([Evil()], dtype=object))
+    (tmp_path / "owned").unlink(missing_ok=True)
+    assert len(see(film, sampling="even:3").tracks) == 1
+    assert not (tmp_path / "owned").exists()
+
+
+def test_an_entry_of_another_clip_is_no_entry(kept):
+    key, other = {"clip": "a"}, {"clip": "b"}
+    track_cache.store(key, ())
+    (entry,) = entries(kept)
+    track_cache.store(other, ())
+    target = next(path for path in entries(kept) if path != entry)
+    target.write_bytes(entry.read_bytes())  # a file moved by hand
+    assert track_cache.load(key) == ()
+    assert track_cache.load(other) is None
+
+
+def test_the_cache_is_bounded_and_the_longest_unused_goes_first(kept, monkeypatch):
+    import os
+
+    for number in range(6):
+        track_cache.store({"n": number}, ())
+        os.utime(track_cache._path({"n": number}), (number, number))
+    assert track_cache.load({"n": 0}) == ()  # used now: no longer the oldest
+    size = sum(path.stat().st_size for path in entries(kept))
+    assert track_cache.trim(track_cache.folder() / "tracks", size // 2) >= 3
+    assert track_cache.load({"n": 0}) == () and track_cache.load({"n": 1}) is None
+    monkeypatch.setenv("GIOCONDA_CACHE_MB", "0")
+    track_cache.store({"n": 9}, ())
+    assert track_cache.load({"n": 9}) is None
+
+
+def test_a_cache_that_cannot_be_written_is_no_failure(film, tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    monkeypatch.setenv("GIOCONDA_CACHE", str(blocked))
+    assert len(see(film, sampling="even:2").tracks) == 1
+
+
+def test_a_landmarkers_failure_is_not_cached(film, kept):
+    class Broken(Counting):
+        def landmarks(self, frame, boxes):
+            raise RuntimeError("boom")
+
+    with Clip.open(film) as clip, pytest.raises(PluginError):
+        observe.observe(clip, "even:2", landmarker=Broken())
+    assert not entries(kept)
+
+
+def test_a_picture_is_a_clip_of_one_frame(tmp_path, kept):
+    from skimage.data import astronaut
+
+    writer.write_image(tmp_path / "portrait.png", astronaut())
+    footage = see(tmp_path / "portrait.png")
+    assert len(footage.frames) == 1 and footage.fps is None and footage.duration == 0
+    assert len(footage.tracks) == 1 and len(footage.tracks[0]) == 1
+    assert footage.tracks[0].quality[0] > 0.7

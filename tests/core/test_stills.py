@@ -1,0 +1,200 @@
+"""Stills and animations: upright, in true colours, not clipped, with the durations the file gives."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from gioconda_core.errors import MediaError, UsageError
+from gioconda_core.media.clip import Clip, Limits, write_image
+
+
+def _marked():
+    """Blue with a red top left corner, 48x32."""
+    picture = np.full((32, 48, 3), (20, 40, 200), np.uint8)
+    picture[:12, :16] = (220, 30, 30)
+    return picture
+
+
+def _read(path, **kwargs):
+    with Clip.open(path, **kwargs) as clip:
+        frames, times = clip.sample()
+        return clip, frames, times
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif", "bmp", "tif", "ppm", "jp2"])
+def test_every_still_is_one_frame_whatever_is_asked(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(_marked()).save(path, **({"quality": 95} if suffix in ("jpg", "webp", "avif") else {}))
+    for sampling in ("all", "even:32", "every:1", "keyframes", "at:0"):
+        with Clip.open(path) as clip:
+            frames, times = clip.sample(sampling)
+            assert frames.shape == (1, 32, 48, 3) and times.tolist() == [0.0]
+            assert clip.facts.still and clip.fps is None and clip.duration == 0.0 and clip.warnings == []
+    assert np.abs(frames[0].astype(int) - _marked()).mean() < 8
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, tag):
+    """Against Pillow's own exif_transpose, which is not used by the code."""
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    path = tmp_path / "a.jpg"
+    Image.fromarray(_marked()).save(path, exif=exif, quality=95)
+    _, frames, _ = _read(path)
+    assert np.array_equal(frames[0], np.asarray(ImageOps.exif_transpose(Image.open(path))))
+
+
+def test_a_colour_profile_is_applied(tmp_path):
+    """The wrong way: a wide-gamut photograph read as sRGB, its skin turned grey."""
+    linear = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ"))
+    path = tmp_path / "a.png"
+    Image.fromarray(_marked()).save(path, icc_profile=linear.tobytes())
+    clip, frames, _ = _read(path)
+    assert clip.warnings == [] or "profile" in clip.warnings[0]
+    Image.fromarray(_marked()).save(path, icc_profile=b"not a profile")
+    clip, frames, _ = _read(path)
+    assert np.array_equal(frames[0], _marked()) and "colour profile is damaged" in clip.warnings[0]
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
+    path = tmp_path / "deep.png"
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (8, 1))
+    Image.fromarray(ramp).save(path)
+    _, frames, _ = _read(path)
+    assert np.abs(frames[0, 0, :, 0].astype(int) - np.linspace(0, 255, 64)).max() <= 1
+
+
+def test_transparency_is_shown_over_white(tmp_path):
+    path = tmp_path / "a.png"
+    picture = np.zeros((4, 4, 4), np.uint8)
+    picture[:2] = (255, 0, 0, 255)
+    Image.fromarray(picture).save(path)
+    _, frames, _ = _read(path)
+    assert frames[0, 0, 0].tolist() == [255, 0, 0] and frames[0, 3, 3].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "CMYK"])
+def test_every_colour_mode_becomes_rgb(tmp_path, mode):
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    Image.fromarray(_marked()).convert("RGB").convert(mode).save(path)
+    _, frames, _ = _read(path)
+    assert frames.shape == (1, 32, 48, 3)
+
+
+DURATIONS = [100, 40, 250, 500]  # milliseconds
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "avif"])
+def test_animations_keep_their_durations(tmp_path, suffix):
+    """The wrong way: a constant rate, or 100 ms for every frame."""
+    path = tmp_path / f"a.{suffix}"
+    pictures = [Image.fromarray(np.full((32, 32, 3), 60 * i, np.uint8)) for i in range(4)]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=DURATIONS, loop=0)
+    with Clip.open(path) as clip:
+        frames, times = clip.sample("all")
+        assert np.allclose(times, [0.0, 0.1, 0.14, 0.39]) and clip.duration == pytest.approx(0.89)
+        assert clip.fps == pytest.approx(4 / 0.89, abs=0.02) and not clip.facts.still
+        assert [round(float(f.mean()) / 60) for f in frames] == [0, 1, 2, 3]
+        assert [round(float(f.mean()) / 60) for f in clip.sample("at:0.12,0.2,0.5")[0]] == [1, 2, 3]
+        assert [round(float(f.mean()) / 60) for f in clip.sample("every:0.4")[0]] == [0, 3]
+        assert len(clip.sample("even:32")[0]) == 4, "each frame at most once"
+        with pytest.raises(UsageError, match="no frame at 5 s"):
+            clip.sample("at:5")
+
+
+def test_gif_frames_are_composed(tmp_path):
+    """A GIF stores only what changed; the frame is the whole picture."""
+    path = tmp_path / "a.gif"
+    base = np.full((32, 32, 3), 200, np.uint8)
+    second = base.copy()
+    second[:8, :8] = 10
+    Image.fromarray(base).save(path, save_all=True, append_images=[Image.fromarray(second)], duration=100)
+    _, frames, _ = _read(path)
+    assert frames[1][20, 20, 0] > 180 and frames[1][2, 2, 0] < 30
+
+
+def test_a_gif_that_says_zero_is_shown_as_browsers_do(tmp_path):
+    path = tmp_path / "a.gif"
+    pictures = [Image.fromarray(np.full((8, 8, 3), 60 * i, np.uint8)) for i in range(3)]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=0)
+    with Clip.open(path) as clip:
+        assert clip.duration == pytest.approx(0.3)
+
+
+def test_one_by_one(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (1, 1), (9, 8, 7)).save(path)
+    _, frames, _ = _read(path)
+    assert frames.tolist() == [[[[9, 8, 7]]]]
+
+
+@pytest.mark.parametrize("sandbox", [False, True])
+def test_a_sixteen_thousand_pixel_picture_is_refused_before_it_is_decoded(tmp_path, sandbox):
+    """268 megapixels in a 33 kB file: 800 MB when decoded."""
+    path = tmp_path / "bomb.png"
+    with io.BytesIO() as buffer:
+        Image.new("1", (16384, 16384)).save(buffer, "PNG", compress_level=9)
+        path.write_bytes(buffer.getvalue())
+    with pytest.raises(MediaError, match="megapixels"):
+        Clip.open(path, sandbox=sandbox)
+
+
+def test_the_pixel_limit_can_be_raised(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (300, 200)).save(path)
+    with pytest.raises(MediaError, match=r"300x200 is more than 0\.05 megapixels"):
+        Clip.open(path, limits=Limits(pixels=50_000))
+    Clip.open(path, limits=Limits(pixels=60_000)).close()
+
+
+def test_the_pixel_limit_can_be_raised_beyond_pillows_own(tmp_path, monkeypatch):
+    """The wrong way: Pillow's own limit, reported as if it were ours."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
+    path = tmp_path / "a.png"
+    write_image(path, np.zeros((200, 300, 3), np.uint8))
+    with pytest.raises(MediaError, match=r"megapixels is more than 0\.02 megapixels"):
+        Clip.open(path, limits=Limits(pixels=20_000))
+    with Clip.open(path, limits=Limits(pixels=60_000)) as clip:
+        assert clip.sample("all")[0].shape == (1, 200, 300, 3)
+    assert Image.MAX_IMAGE_PIXELS == 10_000
+
+
+def test_a_truncated_picture_is_an_error_and_a_truncated_animation_gives_what_it_has(tmp_path):
+    whole, cut = tmp_path / "a.jpg", tmp_path / "cut.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(whole)
+    cut.write_bytes(whole.read_bytes()[:900])
+    with pytest.raises(MediaError, match="damaged or cut off"):
+        Clip.open(cut)
+    pictures = [Image.fromarray(np.random.default_rng(i).integers(0, 255, (64, 64, 3), np.uint8)) for i in range(6)]
+    animation = tmp_path / "a.gif"
+    pictures[0].save(animation, save_all=True, append_images=pictures[1:], duration=100)
+    cut = tmp_path / "cut.gif"
+    cut.write_bytes(animation.read_bytes()[: int(animation.stat().st_size * 0.6)])
+    with Clip.open(cut) as clip:
+        frames, times = clip.sample("all")
+        assert 2 <= len(frames) <= 5 and times[-1] < 0.5
+        assert any("stopped at" in w for w in clip.warnings)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif", "tif", "bmp"])
+def test_write_image_reads_back(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    write_image(path, _marked())
+    _, frames, _ = _read(path)
+    assert np.abs(frames[0].astype(int) - _marked()).mean() < 4
+    with pytest.raises(UsageError, match="--force"):
+        write_image(path, _marked())
+    write_image(path, _marked(), force=True)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_write_image_refuses_what_it_cannot_write(tmp_path):
+    with pytest.raises(UsageError, match="pictures are not written"):
+        write_image(tmp_path / "a.mp4", _marked())
+    with pytest.raises(UsageError, match="give uint8"):
+        write_image(tmp_path / "a.png", _marked().astype(np.float32))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,369 @@
+"""Networks: what trains them never sees a test split, resumes where it was, and what they save is what they load."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from detect.networks import network, vit_ln
+from detect.networks.cnn import CnnDetector
+from detect.networks.onnx import OnnxDetector
+from detect.reading.guard import run
+from detect.training import network_crops, train_networks
+from detect.training.dataset import TestSplitError, gather
+from gioconda_core.datasets.index import Index
+from gioconda_core.errors import UsageError, WeightsError
+from gioconda_core.testing import check_detector, footage
+from gioconda_core.types import Label, Sample
+
+TINY = "test_vit"  # timm's own test networks: a few thousand parameters
+
+
+def sample(i, label, person, method="", split="", pair=""):
+    return Sample(
+        f"{i}.mp4", f"{i:064x}", Label(label), method, f"p{person}", licence="CC0-1.0", split=split, pair=pair
+    )
+
+
+@pytest.fixture
+def index(tmp_path):
+    """Twelve persons, a real clip and a fake of each, by two methods."""
+    rows = []
+    for p in range(12):
+        rows.append(sample(2 * p, "real", p))
+        rows.append(sample(2 * p + 1, "fake", p, "abcdefghijkl"[p % 2], pair=f"{2 * p:064x}"))
+    path = tmp_path / "set.parquet"
+    Index(tuple(rows), tmp_path, {}).write(path)
+    return path
+
+
+def checkered(path, sha256, folder, size, mode):
+    """Crops without files: fakes carry a fine checkerboard, as a careless decoder leaves one."""
+    number = int(path.stem)
+    rng = np.random.default_rng(number // 2)
+    crops = np.repeat(rng.integers(60, 180, (1, size // 8, size // 8, 3)), 10, 0).repeat(8, 1).repeat(8, 2)
+    crops = crops + np.random.default_rng(number).normal(0, 4, (10, size, size, 3))
+    if number % 2:
+        crops = crops + 25 * (np.indices((size, size)).sum(0) % 2 - 0.5)[None, :, :, None]
+    points = size / 2 + size * 0.3 * np.random.default_rng(1).uniform(-1, 1, (10, 68, 2))
+    return network_crops.Crops(np.clip(crops, 0, 255).astype(np.uint8), points.astype(np.float32))
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    monkeypatch.setattr(network_crops, "cached", checkered)
+
+
+def options(index, out, **more):
+    base = {
+        "backbone": "test_efficientnet", "size": 48, "steps": 6, "pairs": 2, "rate": 3e-3, "validate_every": 3, "save_every": 2,
+        "bf16": False, "device": "cpu",
+    }  # fmt: skip
+    return train_networks.Options(index=(str(index),), out=out, **(base | more))
+
+
+# --------------------------------------------------------------------------- what training may see
+
+
+def test_a_test_split_is_never_opened(index, tmp_path):
+    full = Index.read(index)
+    split = full.with_samples(replace(s, split="test" if s.identity in ("p0", "p1") else "train") for s in full)
+    split.write(index)
+    clips = gather([index])
+    assert {s.identity for s in clips.samples}.isdisjoint({"p0", "p1"}) and len(clips) == 20
+    with pytest.raises(TestSplitError):
+        gather([index], splits=("train", "test"))
+    smuggled = replace(clips, samples=(replace(clips.samples[0], split="test"), *clips.samples[1:]))
+    with pytest.raises(TestSplitError):
+        smuggled.path(0)
+
+
+def test_test_bytes_under_another_name_are_refused(index, tmp_path):
+    full = Index.read(index)
+    held = tmp_path / "held.parquet"
+    full.with_samples(replace(s, split="test") for s in full.samples[:2]).write(held)
+    with pytest.raises(UsageError, match="same bytes"):
+        gather([index, held])
+
+
+def test_validation_shares_no_person_with_training(index):
+    clips = gather([index])
+    rows, val = train_networks.holdout(clips, 0.25, seed=1)
+    assert not set(clips.persons[rows]) & set(clips.persons[val])
+    assert set(clips.labels[val]) == {0, 1} and sorted([*rows, *val]) == list(range(len(clips)))
+    leaky = replace(
+        clips, samples=tuple(replace(s, split="val" if i == 0 else "train") for i, s in enumerate(clips.samples))
+    )
+    with pytest.raises(UsageError, match="both"):
+        train_networks.holdout(leaky, 0.25, seed=1)
+
+
+def test_folds_by_origin_keep_person_and_origin_together(index):
+    clips = gather([index])
+    marked = replace(
+        clips, samples=tuple(replace(s, group={"origin": f"o{i // 4 % 4}"}) for i, s in enumerate(clips.samples))
+    )
+    fold = marked.folds(3, by="origin")
+    real = marked.labels == 0
+    assert set(fold[real]) == {0, 1, 2}
+    for person in set(marked.persons):  # fakes of a person lie where the person does
+        assert len(set(fold[marked.persons == person])) == 1
+    for origin in set(marked.sources[real]):
+        assert len(set(fold[real & (marked.sources == origin)])) == 1
+
+
+# --------------------------------------------------------------------------- batches
+
+
+def test_a_batch_is_half_real_in_pairs_of_one_source_and_depends_on_its_number_alone(index, drawn):
+    clips = gather([index])
+    rows = np.arange(len(clips))
+    crops = {i: network_crops.cached(clips.path(i), "", None, 64, "aligned") for i in rows}
+    pairs = network_crops.partners(clips, rows)
+    assert all(clips.samples[j].pair == clips.samples[i].sha256 for i, own in pairs.items() for j in own)
+    batches = [network_crops.draw(clips, crops, pairs, np.random.default_rng([0, 7]), 5, 2, 0.5) for _ in range(2)]
+    assert np.array_equal(batches[0][0], batches[1][0])
+    assert batches[0][1].tolist() == [0, 1] * 5 and batches[0][0].shape == (10, 2, 64, 64, 3)
+
+
+def test_a_self_blend_changes_what_its_mask_covers_and_nothing_else():
+    from detect.training import blend
+
+    clip = footage(size=200)
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        out, mask = blend.draw(rng)(clip.frames[0], clip.tracks[0].landmarks[0])
+        assert np.array_equal(out[mask == 0], clip.frames[0][mask == 0])
+        assert 0.005 < (mask > 0).mean() < 0.9 and not np.array_equal(out, clip.frames[0])
+
+
+def test_the_ladder_in_training_is_a_real_codec():
+    crops = footage(size=64).frames
+    soft, hard = network_crops.encode(crops, 18), network_crops.encode(crops, 40)
+    error = [np.abs(x.astype(int) - crops).mean() for x in (soft, hard)]
+    assert soft.shape == crops.shape and error[0] < error[1]
+
+
+# --------------------------------------------------------------------------- training
+
+
+def test_a_run_learns_resumes_and_ends_where_an_unbroken_one_ends(index, drawn, tmp_path, monkeypatch):
+    whole = train_networks.train(options(index, tmp_path / "whole"))
+    broken = tmp_path / "broken"
+    draw, calls = network_crops.draw, []
+
+    def dies(*args):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return draw(*args)
+
+    monkeypatch.setattr(network_crops, "draw", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train_networks.train(options(index, broken))
+    assert not (broken / "done.json").exists()
+    again = train_networks.train(options(index, broken))
+    assert again == whole
+    a, b = (load_file(tmp_path / n / "checkpoint" / "model.safetensors") for n in ("whole", "broken"))
+    assert all(torch.allclose(a[k], b[k], atol=1e-6) for k in a)
+    assert {"value", "low", "high", "reals", "fakes", "step"} <= set(whole)
+    assert json.loads((broken / "options.json").read_text())["steps"] == 6
+    card = json.loads((broken / "card.json").read_text())
+    assert (
+        card["evaluated"][0]["low"] <= card["evaluated"][0]["value"]
+        and "optimistic" in card["evaluated"][0]["protocol"]
+    )
+    assert train_networks.train(options(index, broken, steps=6)) == whole  # done is done
+
+
+@pytest.mark.slow  # two processes, each with its own torch
+def test_two_processes_train_one_network_and_stop_together(index, tmp_path):
+    script = tmp_path / "both.py"
+    script.write_text(
+        "import sys; from pathlib import Path\n"
+        f"sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[2])!r}]\n"
+        "from detect.training import network_crops, train_networks\n"
+        "from test_networks import checkered, options\n"
+        "network_crops.cached = checkered\n"
+        f"best = train_networks.train(options({str(index)!r}, Path({str(tmp_path / 'run')!r}), steps=12, pairs=4, patience=1))\n"
+        "print('best', best['step'], best['low'])\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=280, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = [line for line in done.stdout.splitlines() if line.startswith("best")]
+    assert len(said) == 2 and len(set(said)) == 1  # both know the same best
+    rows = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
+    steps = [row["step"] for row in rows if "loss" in row]
+    assert steps == list(range(1, len(steps) + 1))  # each step once, whoever made it
+    assert json.loads((tmp_path / "run" / "done.json").read_text())["steps"] == steps[-1]
+
+
+def test_a_temporal_head_and_what_is_saved_is_what_is_loaded(index, drawn, tmp_path):
+    out = tmp_path / "run"
+    train_networks.train(options(index, out, temporal=True, frames=4, steps=2, pairs=2))
+    detector = CnnDetector(out, device="cpu")
+    assert detector.net.shape.temporal == 8
+    clip = footage(frames=16, size=160)
+    got = run(detector, clip)
+    assert got.score == pytest.approx(np.mean(got.series[0].scores)) and len(got.series[0].scores) == 2
+    assert run(detector, footage(frames=4)).abstained
+    check_detector(detector)
+    assert detector.card.trained_on.startswith("the given indexes: 12 real")
+
+
+def test_layer_norm_tuning_moves_norms_and_head_only(index, drawn, tmp_path):
+    torch.manual_seed(0)
+    net = network.Net(network.Shape("vit-ln", TINY, 64, unit=True))
+    names = vit_ln.trainable(net, "layer-norm")
+    assert all("norm" in n or n.startswith("head") for n in names) and any("norm1" in n for n in names)
+    assert vit_ln.trainable(net, "probe") == ["head.weight", "head.bias"]
+    train_networks.train(options(index, tmp_path / "vit", kind="vit-ln", backbone=TINY, size=64, steps=2, pairs=2))
+    saved = load_file(tmp_path / "vit" / "model.safetensors")
+    moved = {k for k, v in net.state_dict().items() if not torch.equal(v, saved[k])}
+    assert moved and moved <= set(names)
+
+
+def test_a_backbone_starts_from_a_file_or_from_a_hub_s_folder(index, drawn, tmp_path):
+    torch.manual_seed(5)
+    source = network.Net(network.Shape("vit-ln", TINY, 160, unit=True)).backbone
+    folder = tmp_path / "published"
+    folder.mkdir()
+    save_file(source.state_dict(), folder / "model.safetensors")
+    (folder / "config.json").write_text(
+        json.dumps({"architecture": TINY, "pretrained_cfg": {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}})
+    )
+    frozen = {"kind": "vit-ln", "tune": "probe", "size": 64, "steps": 1, "pairs": 2}
+    for name, how in (
+        ("hub", {"backbone": f"hub:{folder}"}),
+        ("file", {"backbone": TINY, "start": str(folder / "model.safetensors")}),
+    ):
+        train_networks.train(options(index, tmp_path / name, **frozen, **how))
+        net = network.load(tmp_path / name / "model.safetensors")
+        assert net.shape.backbone == TINY  # it is rebuilt without the hub
+        own = net.backbone.state_dict()
+        assert all(torch.equal(own[k], v) for k, v in source.state_dict().items() if k != "pos_embed")
+        assert own["pos_embed"].shape != source.pos_embed.shape  # another size of crop: positions are resampled
+    assert network.load(tmp_path / "hub" / "model.safetensors").shape.mean == (0.1, 0.2, 0.3)
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"a pickle")
+    with pytest.raises(WeightsError, match="safetensors"):
+        train_networks.train(options(index, tmp_path / "pickle", **frozen, backbone=f"hub:{folder}"))
+    save_file({"blocks.0.norm1.weight": torch.ones(64)}, tmp_path / "part.safetensors")
+    with pytest.raises(UsageError, match="missing"):
+        train_networks.train(
+            options(index, tmp_path / "part", **frozen, backbone=TINY, start=str(tmp_path / "part.safetensors"))
+        )
+
+
+def test_alignment_and_uniformity_know_which_way_is_better():
+    x = torch.nn.functional.normalize(torch.tensor([[1.0, 0.1], [1.0, -0.1], [-1.0, 0.1], [-1.0, -0.1]]), dim=1)
+    right, wrong = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+    assert vit_ln.alignment(x, right) < vit_ln.alignment(x, wrong)
+    spread = torch.tensor([[1.0, 0], [0, 1], [-1, 0], [0, -1]])
+    assert vit_ln.uniformity(spread) < vit_ln.uniformity(x)
+
+
+def test_an_interval_over_persons_is_wider_than_one_over_clips():
+    rng = np.random.default_rng(0)
+    person = np.repeat(np.arange(20), 10)
+    labels = (person % 2).astype(int)
+    scores = labels * 0.8 + rng.normal(0, 1, 20)[person] + rng.normal(0, 0.1, 200)
+    by_person = train_networks.auc_interval(scores, labels, person.astype(str))
+    by_clip = train_networks.auc_interval(scores, labels, np.arange(200).astype(str))
+    assert by_person["high"] - by_person["low"] > 2 * (by_clip["high"] - by_clip["low"])
+
+
+# --------------------------------------------------------------------------- strangers' weights
+
+
+def test_published_gend_weights_fit_by_name():
+    """Hugging Face's CLIP names, tiny and random: every tensor finds its place, and the score is fake minus real."""
+    shape = network.Shape("vit-ln", TINY, 64, unit=True)
+    net = network.Net(shape)
+    torch.manual_seed(1)
+    for p in net.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    inverse = {"norm1": "layer_norm1", "norm2": "layer_norm2", "attn.proj": "self_attn.out_proj"}
+    theirs = {}
+    for name, value in net.backbone.state_dict().items():
+        stem = "feature_extractor.vision_model."
+        if name == "cls_token":
+            theirs[stem + "embeddings.class_embedding"] = value.flatten()
+        elif name == "pos_embed":
+            theirs[stem + "embeddings.position_embedding.weight"] = value[0]
+        elif name.startswith("blocks."):
+            _, number, rest = name.split(".", 2)
+            part, _, leaf = rest.rpartition(".")
+            layer = f"{stem}encoder.layers.{number}."
+            if part == "attn.qkv":
+                for x, piece in zip("qkv", value.chunk(3), strict=True):
+                    theirs[f"{layer}self_attn.{x}_proj.{leaf}"] = piece
+            else:
+                theirs[f"{layer}{inverse.get(part, part)}.{leaf}"] = value
+        else:
+            theirs[stem + name.replace("norm.", "post_layernorm.") if name.startswith("norm.") else stem + name] = value
+    theirs[stem + "embeddings.position_ids"] = torch.arange(5)
+    theirs["feature_extractor.visual_projection.weight"] = torch.zeros(2, 2)
+    width = net.backbone.num_features
+    theirs["model.linear.weight"], theirs["model.linear.bias"] = torch.randn(2, width), torch.randn(2)
+    ours = vit_ln.from_gend(theirs, shape).eval()
+    x = torch.randint(0, 256, (1, 1, 3, 64, 64))
+    features = torch.nn.functional.normalize(net.eval()(x)["features"][0], dim=-1)
+    logits = features @ theirs["model.linear.weight"].T + theirs["model.linear.bias"]
+    assert ours(x)["clip"].item() == pytest.approx((logits[0, 1] - logits[0, 0]).item(), abs=1e-4)
+    del theirs[stem + "encoder.layers.0.mlp.fc1.weight"]
+    with pytest.raises(WeightsError, match="missing"):
+        vit_ln.from_gend(theirs, shape)
+
+
+@pytest.fixture
+def onnx_file(tmp_path):
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = numpy_helper.from_array(np.array([[1.0, -1.0]] * 3, np.float32), "w")
+    graph = helper.make_graph(
+        [
+            helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+            helper.make_node("Flatten", ["p"], ["f"]),
+            helper.make_node("MatMul", ["f", "w"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 48, 48])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])],
+        [weight],
+    )
+    path = tmp_path / "theirs.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
+    path.with_suffix(".toml").write_text(
+        'summary = "brightness"\nsize = 48\noutput = "softmax"\nfake = 0\nlicence = "MIT"\n'
+    )
+    return path
+
+
+def test_any_onnx_file_with_a_card(onnx_file):
+    detector = OnnxDetector(onnx_file)
+    clip = footage()
+    dark, light = (
+        run(detector, dataclasses.replace(clip, frames=np.full_like(clip.frames, v))).score for v in (40, 200)
+    )
+    assert light > dark and light == pytest.approx(2 * 3 * 200 / 255, abs=0.01)
+    check_detector(detector)
+    card = onnx_file.with_suffix(".toml")
+    card.write_text(card.read_text() + f'sha256 = "{"0" * 64}"\n')
+    with pytest.raises(WeightsError):
+        OnnxDetector(onnx_file)
+    card.write_text("colour = 3\n")
+    with pytest.raises(UsageError, match="colour"):
+        OnnxDetector(onnx_file)

@@ -1,0 +1,258 @@
+"""Forge what the SDK refuses to sign: a WAV's claim signed again by any leaf at all, with any timestamp, at any time.
+
+The SDK checks a certificate before it signs with it, so the files a verifier must refuse cannot be made with it. The
+signature's box lies outside of the hashed bytes; it is replaced by one of the same length.
+"""
+
+import base64
+import hashlib
+import json
+
+from asn1crypto import tsp
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
+
+from provenance.reading import cose
+from provenance.reading.open import opened
+
+
+def encode(value):
+    """A value as CBOR."""
+
+    def head(major, n):
+        if n < 24:
+            return bytes([major << 5 | n])
+        size = next(size for size in (1, 2, 4, 8) if n < 256**size)
+        return bytes([major << 5 | (23 + size.bit_length())]) + n.to_bytes(size, "big")
+
+    if value is None:
+        return b"\xf6"
+    if isinstance(value, int):
+        return head(0, value) if value >= 0 else head(1, -1 - value)
+    if isinstance(value, bytes):
+        return head(2, len(value)) + value
+    if isinstance(value, str):
+        return head(3, len(value.encode())) + value.encode()
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(map(encode, value))
+    return head(5, len(value)) + b"".join(encode(key) + encode(item) for key, item in value.items())
+
+
+def parts(store, label):
+    """(claim, signature) CBOR of one manifest."""
+    for kind, top in cose._boxes(store):
+        assert kind == b"jumb"
+        (manifest,) = [box for _, box in cose._boxes(top) if cose._label(box) == label]
+        found = {cose._label(box): box for inner, box in cose._boxes(manifest) if inner == b"jumb"}
+        claim = found.get("c2pa.claim.v2")
+        return tuple(
+            next(payload for inner, payload in cose._boxes(box) if inner == b"cbor")
+            for box in (claim, found["c2pa.signature"])
+        )
+
+
+def resign(signed, target, leaf, clock=None):
+    """Sign the active claim of ``signed`` (a WAV) again with ``leaf`` (ES256), timestamped by ``clock`` when given."""
+    with opened(signed) as found:
+        claim, old = parts(found.store, found.document["active_manifest"])
+    chain = [certificate.public_bytes(serialization.Encoding.DER) for certificate in leaf.chain]
+    protected = encode({1: -7, 33: chain if len(chain) > 1 else chain[0]})
+    der = leaf.key.sign(encode(["Signature1", protected, b"", claim]), ec.ECDSA(hashes.SHA256()))
+    r, s = utils.decode_dss_signature(der)
+    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    unprotected = {}
+    if clock is not None:
+        stamped = encode(["CounterSignature", protected, b"", encode(signature)])
+        imprint = tsp.MessageImprint(
+            {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": hashlib.sha256(stamped).digest()}
+        )
+        token = clock.respond(imprint, None)["time_stamp_token"].dump()
+        unprotected["sigTst2"] = {"tstTokens": [{"val": token}]}
+
+    def made(padding):
+        return b"\xd2" + encode([protected, {**unprotected, "pad": bytes(padding)}, None, signature])
+
+    padding = len(old) - len(made(300)) + 300
+    new = made(padding)
+    assert len(new) == len(old) and padding > 300, (len(new), len(old), padding)
+    data = signed.read_bytes()
+    assert data.count(old) == 1
+    target.write_bytes(data.replace(old, new))
+    return target
+
+
+def superbox(payload):
+    return (8 + len(payload)).to_bytes(4, "big") + b"jumb" + payload
+
+
+def rebuilt(data, label, content):
+    """A superbox's payload with the CBOR (or, given a function, the payload) of its child ``label`` exchanged."""
+    made = []
+    for kind, payload in cose._boxes(data):
+        if kind == b"jumb" and cose._label(payload) == label:
+            if callable(content):
+                payload = content(payload)
+            else:
+                description = next(iter(cose._boxes(payload)))[1]
+                payload = (8 + len(description)).to_bytes(4, "big") + b"jumd" + description
+                payload += (8 + len(content)).to_bytes(4, "big") + b"cbor" + content
+        made.append((8 + len(payload)).to_bytes(4, "big") + kind + payload)
+    return b"".join(made)
+
+
+def child(data, label):
+    return next(payload for kind, payload in cose._boxes(data) if kind == b"jumb" and cose._label(payload) == label)
+
+
+def bmff_hash(data):
+    """The hash C2PA defines for boxes (v3): each top-level box that counts, after its offset."""
+    digest, at = hashlib.sha256(), 0
+    while at < len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if kind not in (b"ftyp", b"mfra", b"free", b"skip", b"uuid"):
+            digest.update(at.to_bytes(8, "big") + data[at : at + size])
+        at += size
+    return digest.digest()
+
+
+MERKLE = bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + bytes(4) + b"merkle\0"
+
+
+def fragmented(signed_init, segments, leaf):
+    """(init, segments) as DASH carries them: the SDK signs no fragments from Python, so its signed init segment is rewritten.
+
+    Each segment gets its C2PA box; the init segment's hash becomes a Merkle map over all of them, and the claim is signed again.
+    """
+    made = []
+    for location, segment in enumerate(segments):
+        body = MERKLE + encode({"uniqueId": 1, "localId": 1, "location": location})
+        made.append((8 + len(body)).to_bytes(4, "big") + b"uuid" + body + segment)
+    with opened(signed_init) as found:
+        old, label = found.store, found.document["active_manifest"]
+    ((_, top),) = list(cose._boxes(old))
+    manifest = child(top, label)
+    assertions = child(manifest, "c2pa.assertions")
+    name = next(cose._label(box) for _, box in cose._boxes(assertions) if "bmff" in cose._label(box))
+
+    def cbor(box):
+        return next(payload for kind, payload in cose._boxes(box) if kind == b"cbor")
+
+    hashed = cose.decode(cbor(child(assertions, name)))
+    whole = hashed.pop("hash")
+    assert whole == bmff_hash(signed_init.read_bytes())
+    leaves = [bmff_hash(segment) for segment in made]
+    tree = {"uniqueId": 1, "localId": 1, "count": len(made), "alg": "sha256", "initHash": whole, "hashes": leaves}
+    hashed["merkle"] = [tree]
+    # A null data field (any value allowed) is absent in the definition the SDK writes; keep its own form.
+    assertions = rebuilt(assertions, name, encode(hashed))
+    claim = cose.decode(cbor(child(manifest, "c2pa.claim.v2")))
+    for reference in claim["created_assertions"]:
+        reference["hash"] = hashlib.sha256(child(assertions, reference["url"].rsplit("/", 1)[1])).digest()
+    claim = encode(claim)
+    chain = [certificate.public_bytes(serialization.Encoding.DER) for certificate in leaf.chain]
+    protected = encode({1: -7, 33: chain})
+    der = leaf.key.sign(encode(["Signature1", protected, b"", claim]), ec.ECDSA(hashes.SHA256()))
+    r, s = utils.decode_dss_signature(der)
+    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+    def store(padding):
+        sign1 = b"\xd2" + encode([protected, {"pad": bytes(padding)}, None, signature])
+        inner = rebuilt(manifest, "c2pa.assertions", lambda _: assertions)
+        inner = rebuilt(rebuilt(inner, "c2pa.claim.v2", claim), "c2pa.signature", sign1)
+        return superbox(rebuilt(top, label, lambda _: inner))
+
+    new = store(1000 + len(old) - len(store(1000)))
+    assert len(new) == len(old)
+    data = signed_init.read_bytes()
+    assert data.count(old) == 1
+    return data.replace(old, new), made
+
+
+def aggregated(signed, target, leaf, issuer=None, key=None, other_asset=False, valid_until=None):
+    """A WAV signed with an X.509 identity (timestamped, for the room), its identity made an aggregator's credential instead.
+
+    issuer : its DID, by default ``did:jwk`` of ``key`` (Ed25519). The SDK signs no such credential from Python.
+    """
+    key = key or ed25519.Ed25519PrivateKey.generate()
+    with opened(signed) as found:
+        old, label = found.store, found.document["active_manifest"]
+    ((_, top),) = list(cose._boxes(old))
+    manifest = child(top, label)
+    assertions = child(manifest, "c2pa.assertions")
+
+    def cbor(box):
+        return next(payload for kind, payload in cose._boxes(box) if kind == b"cbor")
+
+    before = cbor(child(assertions, "cawg.identity"))
+    said = cose.decode(before)["signer_payload"]
+    said["sig_type"] = "cawg.identity_claims_aggregation"
+    asset = {
+        **said,
+        "referenced_assertions": [
+            {**item, "hash": base64.b64encode(bytes(32) if other_asset else item["hash"]).decode()}
+            for item in said["referenced_assertions"]
+        ],
+    }
+    credential = {
+        "@context": ["https://www.w3.org/ns/credentials/v2", "https://cawg.io/identity/1.1/ica/context/"],
+        "type": ["VerifiableCredential", "IdentityClaimsAggregationCredential"],
+        "issuer": issuer or did_of(key),
+        "validFrom": "2026-01-01T00:00:00Z",
+        **({"validUntil": valid_until} if valid_until else {}),
+        "credentialSubject": {
+            "verifiedIdentities": [
+                {
+                    "type": "cawg.social_media",
+                    "name": "The picture desk",
+                    "username": "desk",
+                    "uri": "https://example.com/desk",
+                    "verifiedAt": "2026-01-01T00:00:00Z",
+                    "provider": {"id": "https://example.com", "name": "Example"},
+                }
+            ],
+            "c2paAsset": asset,
+        },
+    }
+    payload = json.dumps(credential).encode()
+    protected = encode({1: -8, 3: "application/vc"})
+    signature = key.sign(encode(["Signature1", protected, b"", payload]))
+    made = {"signer_payload": said, "signature": b"\xd2" + encode([protected, {}, payload, signature])}
+
+    def padded(length):
+        return encode({**made, "pad1": bytes(length)})
+
+    identity = padded(1000 + len(before) - len(padded(1000)))
+    assert len(identity) == len(before)
+    assertions = rebuilt(assertions, "cawg.identity", identity)
+    claim = cose.decode(cbor(child(manifest, "c2pa.claim.v2")))
+    for kind in ("created_assertions", "gathered_assertions"):
+        for reference in claim.get(kind, []):
+            reference["hash"] = hashlib.sha256(child(assertions, reference["url"].rsplit("/", 1)[1])).digest()
+    claim = encode(claim)
+    chain = [certificate.public_bytes(serialization.Encoding.DER) for certificate in leaf.chain]
+    protected = encode({1: -7, 33: chain})
+    r, s = utils.decode_dss_signature(
+        leaf.key.sign(encode(["Signature1", protected, b"", claim]), ec.ECDSA(hashes.SHA256()))
+    )
+    room = len(cbor(child(manifest, "c2pa.signature")))
+
+    def sign1(padding):
+        unprotected = {"pad": bytes(padding)}
+        return b"\xd2" + encode([protected, unprotected, None, r.to_bytes(32, "big") + s.to_bytes(32, "big")])
+
+    inner = rebuilt(manifest, "c2pa.assertions", lambda _: assertions)
+    inner = rebuilt(inner, "c2pa.claim.v2", claim)
+    inner = rebuilt(inner, "c2pa.signature", sign1(300 + room - len(sign1(300))))
+    new = superbox(rebuilt(top, label, lambda _: inner))
+    assert len(new) == len(old), (len(new), len(old))
+    data = signed.read_bytes()
+    assert data.count(old) == 1
+    target.write_bytes(data.replace(old, new))
+    return target
+
+
+def did_of(key):
+    """The ``did:jwk`` of an Ed25519 key."""
+    raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": base64.urlsafe_b64encode(raw).rstrip(b"=").decode()}
+    return "did:jwk:" + base64.urlsafe_b64encode(json.dumps(jwk).encode()).decode()

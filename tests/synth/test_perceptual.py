@@ -1,0 +1,65 @@
+"""LPIPS and Inception features come from the store or not at all; with random weights of the right shape the code runs whole."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision import models
+
+from gioconda_core import weights
+from gioconda_core.errors import WeightsError
+from gioconda_core.files import sha256_of, write_json
+from synth.evaluation import perceptual
+
+
+def stored(name, tensors):
+    store = weights.store()
+    store.folder.mkdir(parents=True, exist_ok=True)
+    path = store.folder / f"{name}.safetensors"
+    save_file({k: v.contiguous() for k, v in tensors.items()}, path)
+    write_json(path.with_suffix(".json"), {"sha256": sha256_of(path)})
+
+
+@pytest.fixture
+def frames():
+    return np.random.default_rng(0).integers(0, 255, (3, 96, 96, 3), dtype=np.uint8)
+
+
+def test_without_weights_it_says_which(frames):
+    with pytest.raises(WeightsError, match="lpips-alexnet"):
+        perceptual.lpips()
+    with pytest.raises(WeightsError, match="inception-fid"):
+        perceptual.inception()
+
+
+def test_lpips_is_zero_on_itself_and_grows_with_damage(frames):
+    torch.manual_seed(0)
+    stored(perceptual.ALEXNET, models.alexnet(weights=None).state_dict())
+    measure = perceptual.lpips()
+    a_little = np.clip(frames.astype(int) + 6, 0, 255).astype(np.uint8)
+    none, some, much = measure(frames, frames), measure(frames, a_little), measure(frames, 255 - frames)
+    assert np.allclose(none, 0, atol=1e-6)
+    assert (some > none).all() and (much > some).all()
+
+
+def test_another_network_is_refused(frames):
+    stored(perceptual.ALEXNET, {"features.0.weight": torch.zeros(3)})
+    with pytest.raises(WeightsError, match="AlexNet"):
+        perceptual.lpips()
+    stored(perceptual.INCEPTION, {"fc.weight": torch.zeros(3)})
+    with pytest.raises(WeightsError, match="Inception"):
+        perceptual.inception()
+
+
+def test_inception_gives_2048_features_and_leaves_the_border_out_of_its_means(frames):
+    torch.manual_seed(0)
+    reference = models.Inception3(num_classes=1008, aux_logits=False, init_weights=False).eval()
+    stored(perceptual.INCEPTION, reference.state_dict())
+    found = perceptual.inception()(frames)
+    assert found.shape == (3, 2048) and np.isfinite(found).all()
+    # torchvision's own poolings count the padded border and take a mean at the end: the 2015 graph differs in both.
+    reference.fc, reference.dropout = torch.nn.Identity(), torch.nn.Identity()
+    with torch.inference_mode():
+        x = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+        x = torch.nn.functional.interpolate(x, (299, 299), mode="bilinear", align_corners=False) / 127.5 - 1
+        assert not np.allclose(found, reference(x).numpy(), rtol=1e-3)

@@ -1,0 +1,597 @@
+"""One training step, W, and runs that survive: the public re-implementations' mistakes are caught here one by one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from gioconda_core.errors import ExitCode, GiocondaError, UsageError
+from provenance.reading.read import read
+from synth.model.content_loss import MultiScale, caffe_input
+from synth.model.layers import modulated_relu
+from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
+from synth.model.networks import PRESETS, Config, Model, load_checkpoint
+from synth.model.tensors import to_signed, to_uint8
+from synth.training.distributed import Group
+from synth.training.episodes import EpisodeSampler
+from synth.training.identity_table import WTable
+from synth.training.run_folder import RunFolder
+from synth.training.shards import ShardSet, ShardWriter
+from synth.training.train import Options, Trainer, train
+
+SIZE = 64
+TINY = Config("pocket", SIZE, 8)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    """The pocket preset at half its width: what is tested here does not depend on it."""
+    monkeypatch.setitem(PRESETS, "pocket", TINY)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Four people of noise, in six frames each."""
+    folder = tmp_path_factory.mktemp("shards")
+    rng = np.random.default_rng(0)
+    from gioconda_core.faces.align import FACE_SHAPE
+
+    with ShardWriter(folder, size=SIZE) as writer:
+        for unit in range(4):
+            base = rng.integers(0, 255, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+            for number in range(6):
+                points = (np.asarray(FACE_SHAPE, np.float32) + 0.4) / 1.8 * SIZE + number
+                writer.add(np.roll(base, number, 1), points, f"p{unit}", "take", number)
+    return folder
+
+
+def options(shards, **changes):
+    basics = {
+        "preset": "pocket",
+        "steps": 6,
+        "batch": 2,
+        "shots": 2,
+        "content": "multiscale",
+        "log_every": 1,
+        "match_from": 0,
+    }
+    return Options(shards=(str(shards),), **{**basics, "checkpoint_every": 100, "sample_every": 100, **changes})
+
+
+def trainer(shards, tmp_path, **changes):
+    chosen = options(shards, **changes)
+    sampler = EpisodeSampler([ShardSet(shards)], shots=chosen.shots)
+    made = Trainer(chosen, TINY, len(sampler.units), RunFolder(tmp_path / "run"), torch.device("cpu"), Group())
+    return made, sampler
+
+
+# ---- the step
+
+
+def test_adversarial_gradient_reaches_the_generator_and_the_embedder(shards, tmp_path):
+    """Trap 1: with a detach too many, or both losses summed and stepped together, this is exactly zero."""
+    made, sampler = trainer(shards, tmp_path, precision="fp32")
+    batch = sampler.batch(0, 2)
+    rows = made._rows(batch.units)
+    _, terms, _ = made._generate(batch, np.arange(2), rows)
+    for net in (made.model.generator, made.model.embedder):
+        gradients = torch.autograd.grad(
+            terms["adversarial"], list(net.parameters()), retain_graph=True, allow_unused=True
+        )
+        assert sum(float(g.abs().sum()) for g in gradients if g is not None) > 1e-6
+
+
+def test_each_network_is_moved_by_its_own_loss_alone(shards, tmp_path):
+    """Trap 1, the other half: D learns to tell, G to fool; neither is dragged by the other's objective."""
+    made, sampler = trainer(shards, tmp_path, precision="fp32")
+    batch = sampler.batch(0, 2)
+    rows = made._rows(batch.units)
+    made._trainable(made.judging, False)
+    _, terms, _ = made._generate(batch, np.arange(2), rows)
+    torch.stack([v for k, v in terms.items() if k != "l1"]).sum().backward()
+    assert all(p.grad is None for p in made.model.discriminator.parameters())
+    for net in (made.model.embedder, made.model.generator):
+        still = [n for n, p in net.named_parameters() if p.grad is None or not float(p.grad.abs().sum())]
+        # Attention starts with γ = 0: its convolutions move from the second step on. Biases under a tie may rest.
+        assert all("attention" in name for name in still), still
+
+    before = {n: [p.clone() for p in net.parameters()] for n, net in made.model.nets().items()}
+    made.step(batch)
+    for name, net in made.model.nets().items():
+        assert any(not torch.equal(a, b) for a, b in zip(before[name], net.parameters(), strict=True)), name
+
+
+def test_discriminator_step_lowers_its_loss_and_generator_step_raises_realness(shards, tmp_path):
+    made, sampler = trainer(shards, tmp_path, precision="fp32", lr=0.0, lr_discriminator=1e-3)
+    first = [made.step(sampler.batch(0, 2)) for _ in range(12)]
+    assert first[-1]["hinge_d"] < first[0]["hinge_d"] - 0.2
+    assert first[-1]["real"] > first[-1]["fake"]
+
+
+def test_loss_formulas():
+    real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 0.25])
+    assert hinge_discriminator(real, fake).item() == pytest.approx((0 + 0.5) / 2 + (0 + 1.25) / 2)
+    assert hinge_generator(fake).item() == pytest.approx(1.375)
+    a, b = torch.ones(2, 3, 4, 4), torch.zeros(2, 3, 4, 4, requires_grad=True)
+    loss = feature_matching([a, 3 * a], [b, b])
+    assert loss.item() == pytest.approx(2.0)
+    embedding, rows = torch.zeros(2, 4, requires_grad=True), torch.ones(2, 4, requires_grad=True)
+    match(embedding, rows).backward()
+    assert rows.grad is None and embedding.grad is not None
+
+
+def test_weights_rates_and_counts_are_the_papers():
+    from synth.model.losses import WEIGHTS
+
+    v1, v2 = WEIGHTS["v1"], WEIGHTS["v2"]
+    assert (v2.vgg19, v2.vggface, v2.match, v2.feature_matching) == (1.5e-1, 2.5e-2, 10, 10)
+    assert (v1.vgg19, v1.vggface, v1.match, v1.feature_matching) == (1e-2, 2e-3, 80, 10)
+    plain = Options(shards=())
+    assert (plain.lr, plain.lr_discriminator, plain.ema, plain.shots) == (5e-5, 2e-4, 0.999, 8)
+    assert (plain.discriminator_steps, plain.losses, plain.variant) == (2, "v2", "ft")
+
+
+def test_one_step_is_put_together_as_the_paper_says(shards, tmp_path, monkeypatch):
+    """Adam with β1 = 0; one power iteration; real and generated in one discriminator batch, twice; then the average."""
+    made, sampler = trainer(shards, tmp_path, precision="fp32", losses="v1", lr=1e-3)
+    for adam in made.adam.values():
+        assert (adam.defaults["betas"], adam.defaults["eps"]) == ((0.0, 0.999), 1e-5)
+    sizes, judge = [], made.judge
+    monkeypatch.setattr(
+        made, "judge", lambda x, *rest: sizes.append((len(x), torch.is_grad_enabled())) or judge(x, *rest)
+    )
+    layers = [m for net in made.model.nets().values() for m in net.modules() if hasattr(m, "sigma")]
+    wanted = []
+    for layer in layers:
+        matrix = layer.weight.detach().flatten(1)
+        v = torch.nn.functional.normalize(matrix.t() @ layer.u, dim=0)
+        wanted.append(torch.nn.functional.normalize(matrix @ v, dim=0))
+    batch = sampler.batch(0, 2)
+    _, terms, _ = made._generate(batch, np.arange(2), made._rows(batch.units))
+    with torch.no_grad():
+        embedding = made.embed(*(to_signed(x, made.device, made.dtype) for x in (batch.shots, batch.shot_rasters)))
+    assert terms["match"].item() == pytest.approx(80 * match(embedding, made._rows(batch.units)).item(), rel=1e-5)
+    average = [p.clone() for p in made.ema["generator"].parameters()]
+    sizes.clear()
+    made.step(batch)
+    assert sizes == [(2, False), (2, True), (4, True), (4, True)]
+    for layer, u in zip(layers, wanted, strict=True):
+        torch.testing.assert_close(layer.u, u, atol=1e-5, rtol=1e-4)
+    keep = 2 / 11  # step 1: min(0.999, (1 + n) / (10 + n))
+    for old, new, live in zip(
+        average, made.ema["generator"].parameters(), made.model.generator.parameters(), strict=True
+    ):
+        torch.testing.assert_close(new, keep * old + (1 - keep) * live.detach(), atol=1e-6, rtol=1e-4)
+
+
+def test_ff_has_no_match_term_and_ft_gets_it_when_told_or_after_150_epochs(shards, tmp_path):
+    for variant, wanted in (("ff", [False] * 3), ("ft", [False, False, True])):
+        made, sampler = trainer(shards, tmp_path / variant, variant=variant, match_from=2)
+        assert ["match" in made.step(sampler.batch(i, 2)) for i in range(3)] == wanted
+        assert made.averaged().facts["matched_steps"] == sum(wanted)
+    made, _ = trainer(shards, tmp_path / "default", match_from=None)
+    assert made.match_from == 150 * 4 / 2  # four videos, two episodes a step
+
+
+def test_pictures_are_neither_transposed_nor_rescaled_on_the_way():
+    """Trap 3."""
+    picture = np.zeros((1, 8, 8, 3), np.uint8)
+    picture[0, 1, 6] = [255, 0, 128]  # y = 1, x = 6
+    for dtype in (torch.float32, torch.bfloat16):
+        tensor = to_signed(picture, torch.device("cpu"), dtype)
+        assert tensor.shape == (1, 3, 8, 8)
+        assert tensor[0, 0, 1, 6] == 1 and tensor[0, 1, 1, 6] == -1 and tensor[0, 0, 6, 1] == -1
+    noise = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    assert np.array_equal(to_uint8(to_signed(noise, torch.device("cpu"), torch.float32)), noise)
+
+
+def test_vgg_is_fed_as_caffe_fed_it():
+    """Trap 3: BGR, 0–255, less the mean; never [0, 1] RGB."""
+    frame = torch.tensor([1.0, -1.0, 0.0])[None, :, None, None].expand(1, 3, 4, 4)  # R 255, G 0, B 127.5
+    fed = caffe_input(frame, (103.939, 116.779, 123.68))
+    expected = [127.5 - 103.939, 0 - 116.779, 255 - 123.68]
+    assert fed[0, :, 0, 0].tolist() == pytest.approx(expected, abs=1e-3)
+
+
+def test_embedding_sums_over_space_and_averages_over_shots():
+    """Trap 7: a maximum would not double with the area, and the order of shots must not matter."""
+    model = Model.fresh(TINY)
+    shots, rasters = torch.rand(1, 3, 3, SIZE, SIZE), torch.rand(1, 3, 3, SIZE, SIZE)
+    with torch.no_grad():
+        whole = model.embedder(shots, rasters)
+        single = torch.stack([model.embedder(shots[:, i : i + 1], rasters[:, i : i + 1]) for i in range(3)]).mean(0)
+        turned = model.embedder(shots.flip(1), rasters.flip(1))
+        *_, last = model.embedder.features(torch.cat([rasters[:, 0], shots[:, 0]], 1).repeat(1, 1, 2, 2))
+        doubled = model.embedder(shots[:, :1].repeat(1, 1, 1, 2, 2), rasters[:, :1].repeat(1, 1, 1, 2, 2))
+    torch.testing.assert_close(whole, single, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(whole, turned, atol=1e-5, rtol=1e-4)
+    expected = torch.relu(last.sum((2, 3)))[0] * TINY.pooling
+    torch.testing.assert_close(doubled[0], expected, atol=1e-3, rtol=1e-4)
+    assert last.shape[-1] == 2, "four positions are summed"
+
+
+def test_realness_sums_over_space_too():
+    """Trap 7 in the discriminator: four times the same features weigh four times as much as once."""
+    model = Model.fresh(TINY)
+    frames, rows = torch.rand(1, 3, SIZE, SIZE), torch.rand(1, TINY.dim)
+    with torch.no_grad():
+        wide = frames.repeat(1, 1, 2, 2)
+        score, blocks = model.discriminator(wide, wide, rows)
+        vector = torch.relu(blocks[-1].sum((2, 3))) * TINY.pooling
+        wanted = (vector * (rows + model.discriminator.w0)).sum(1) + model.discriminator.b
+    assert blocks[-1].shape[-1] == 2
+    torch.testing.assert_close(score, wanted, atol=1e-4, rtol=1e-4)
+    assert all(b.is_contiguous(memory_format=torch.channels_last) for b in blocks[:-2]), "trap 8"
+
+
+@pytest.mark.parametrize("shape", [(2, 16, 12, 12), (3, 8, 4, 4)])
+@pytest.mark.parametrize("shared", [True, False])
+def test_fused_norm_is_instance_norm(shape, shared):
+    """Forward and backward of the CPU kernel against autograd through F.instance_norm, in double precision."""
+    torch.manual_seed(0)
+    x = (torch.randn(shape, dtype=torch.float64) * 3 + 2).requires_grad_()
+    weight = torch.randn(shape[1] if shared else shape[:2], dtype=torch.float64).requires_grad_()
+    bias = torch.randn_like(weight).requires_grad_()
+    up = torch.randn(shape, dtype=torch.float64)
+    normal = torch.nn.functional.instance_norm(x, eps=1e-5)
+    w, b = (v[None] if shared else v for v in (weight, bias))
+    wanted = torch.relu(normal * w[..., None, None] + b[..., None, None])
+    reference = torch.autograd.grad((wanted * up).sum(), (x, weight, bias))
+    mine = [v.detach().float().requires_grad_() for v in (x, weight, bias)]
+    fast = mine[0].to(memory_format=torch.channels_last)
+    made = modulated_relu(fast, mine[1], mine[2])
+    assert made.is_contiguous(memory_format=torch.channels_last), "trap 8"
+    torch.testing.assert_close(made.double(), wanted, atol=1e-5, rtol=1e-5)
+    found = torch.autograd.grad((made * up.float()).sum(), mine)
+    for a, b in zip(found, reference, strict=True):
+        torch.testing.assert_close(a.double(), b, atol=2e-4, rtol=1e-4)
+    with torch.no_grad():
+        still = modulated_relu(fast, mine[1], mine[2])
+    assert still.is_contiguous(memory_format=torch.channels_last), "trap 8, at inference"
+    torch.testing.assert_close(still.double(), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_norm_statistics_are_float32_under_bf16():
+    """A large mean beside a small spread: statistics gathered in bf16 would be worthless."""
+    torch.manual_seed(0)
+    x = (torch.randn(1, 16, 32, 32) + 8).to(torch.bfloat16).to(memory_format=torch.channels_last)
+    weight, bias = torch.ones(16, requires_grad=True), torch.zeros(16)
+    made = modulated_relu(x.clone().requires_grad_(), weight, bias).float()
+    wanted = torch.relu(torch.nn.functional.instance_norm(x.float()))
+    assert (made - wanted).abs().mean() < 0.03
+
+
+def test_realness_and_style_are_float32_whatever_the_network_runs_in():
+    model = Model.fresh(TINY)
+    frames = torch.rand(2, 3, SIZE, SIZE, dtype=torch.bfloat16)
+    with torch.no_grad():
+        score, blocks = model.discriminator(frames, frames, torch.zeros(2, TINY.dim))
+        embedding = model.embedder(frames[:, None], frames[:, None])
+        assert score.dtype == embedding.dtype == model.generator.style(embedding).dtype == torch.float32
+        assert model.generator(frames, model.generator.style(embedding)).dtype == torch.float32
+    assert {b.dtype for b in blocks} == {torch.bfloat16} and len(blocks) == 7
+
+
+def test_multiscale_substitute_is_zero_only_for_the_same_picture():
+    a, b = torch.rand(2, 3, 32, 32) * 2 - 1, torch.rand(2, 3, 32, 32) * 2 - 1
+    loss = MultiScale()
+    assert loss(a, a).item() == pytest.approx(0, abs=1e-5) and loss(a, b) > 0.3
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+def test_memory_that_a_step_frees_is_used_again():
+    """Otherwise each block of 36 MB is nine thousand pages to be cleared, every time. In a process of its own: it is for good."""
+    script = """
+import resource, torch
+from synth.training.malloc import keep_freed
+def faults(rounds):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(rounds): torch.empty(9 << 20).fill_(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+before = faults(5)
+kept = keep_freed()
+faults(30)  # until the small blocks between the large ones have found their places
+print(before, faults(5) if kept else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert after <= 0.1 * before, done.stdout
+
+
+# ---- W
+
+
+def test_rows_of_w_have_adam_states_of_their_own(tmp_path):
+    """Trap 4: a row seen once moves exactly as if it were alone, however often others were seen."""
+    table = WTable(tmp_path / "w.bin", 10, 4, seed=1)
+    before = table.gather(np.arange(10))
+    for _ in range(50):
+        table.update(np.array([3]), torch.full((1, 4), 5.0), lr=0.1)
+    gradient = torch.tensor([[1.0, -2.0, 0.5, 4.0]])
+    table.update(np.array([7]), gradient, lr=0.1)
+    after = table.gather(np.arange(10))
+    alone = torch.nn.Parameter(before[7].clone())
+    adam = torch.optim.Adam([alone], 0.1, betas=(0.0, 0.999), eps=1e-5)
+    alone.grad = gradient[0]
+    adam.step()
+    torch.testing.assert_close(after[7], alone.detach())
+    untouched = [0, 1, 2, 4, 5, 6, 8, 9]
+    assert torch.equal(after[untouched], before[untouched])
+    assert np.array_equal(table.dirty()[0], [3, 7])
+
+
+def test_a_row_named_twice_gets_both_gradients(tmp_path):
+    a = WTable(tmp_path / "a.bin", 4, 2, seed=1)
+    b = WTable(tmp_path / "b.bin", 4, 2, seed=1)
+    a.update(np.array([1, 1]), torch.tensor([[1.0, 2.0], [3.0, -1.0]]), lr=0.1)
+    b.update(np.array([1]), torch.tensor([[4.0, 1.0]]), lr=0.1)
+    assert torch.equal(a.gather(np.arange(4)), b.gather(np.arange(4)))
+
+
+def test_w_of_voxceleb2_costs_under_a_gigabyte_and_is_not_a_parameter(tmp_path):
+    """Trap 5. The file is sparse here; its size is what a full one would be."""
+    rows, dim = 145_569, 512
+    with open(tmp_path / "w.bin", "wb") as file:
+        file.truncate(rows * (2 * dim + 1) * 4)
+    table = WTable(tmp_path / "w.bin", rows, dim)
+    assert table.path.stat().st_size < 1e9
+    table.update(np.array([0, rows - 1]), torch.ones(2, dim), lr=1e-3)
+    assert table.dirty()[1].nbytes == 2 * (2 * dim + 1) * 4, "a step moves the rows it saw"
+    model = Model.fresh(TINY)
+    assert all(p.shape[:1] != (rows,) for p in model.discriminator.parameters())
+
+
+def test_the_file_of_w_changes_only_when_told_and_twice_is_once(tmp_path):
+    table = WTable(tmp_path / "w.bin", 6, 3, seed=1)
+    original = (tmp_path / "w.bin").read_bytes()
+    table.update(np.array([2]), torch.ones(1, 3), lr=0.1)
+    assert (tmp_path / "w.bin").read_bytes() == original, "kill -9 now would lose nothing of the checkpoint"
+    rows, contents = table.dirty()
+    changed = table.gather(np.arange(6))
+    table.fold_in(rows, contents)
+    once = (tmp_path / "w.bin").read_bytes()
+    table.fold_in(rows, contents)
+    assert (tmp_path / "w.bin").read_bytes() == once != original
+    assert torch.equal(WTable(tmp_path / "w.bin", 6, 3).gather(np.arange(6)), changed)
+    with pytest.raises(UsageError, match="rows of W"):
+        WTable(tmp_path / "w.bin", 7, 3)
+
+
+# ---- runs
+
+
+def everything(folder):
+    """All numbers of a run's newest checkpoint and of W."""
+    from safetensors.torch import load_file
+
+    newest = RunFolder(folder).latest()
+    found = {
+        f"{file.name}/{name}": value
+        for file in sorted(newest.glob("*.safetensors"))
+        if file.name != "w-rows.safetensors"
+        for name, value in load_file(file).items()
+    }
+    found["w"] = torch.from_numpy(np.fromfile(folder / "w.bin", np.float32))
+    return found
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_resume_is_bit_exact(shards, tmp_path, precision):
+    straight = options(shards, steps=5, precision=precision, augment=True, vary_shots=True)
+    train(straight, tmp_path / "a")
+    assert train(straight, tmp_path / "b", limit_steps=2).step == 2
+    assert train(straight, tmp_path / "b").step == 5
+    a, b = everything(tmp_path / "a"), everything(tmp_path / "b")
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+def test_same_seed_same_run_another_seed_another(shards, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train(options(shards, steps=2, seed=seed), tmp_path / name)
+    a, b, c = (everything(tmp_path / name) for name in "abc")
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert any(not torch.equal(a[k], c[k]) for k in a if "generator" in k)
+
+
+def test_what_a_run_leaves(shards, tmp_path):
+    said = []
+    result = train(options(shards, steps=3, sample_every=2, checkpoint_every=2), tmp_path / "run", say=said.append)
+    run = tmp_path / "run"
+    assert any("instead of the paper's VGG19 and VGGFace" in line for line in said)
+    assert [p.name for p in sorted((run / "samples").iterdir())] == ["step-000000002.png", "step-000000003.png"]
+    assert read(run / "samples" / "step-000000003.png").label["task"] == "training"  # half of its faces are generated
+    rows = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    assert {"adversarial", "feature_matching", "content", "match", "hinge_d", "steps_per_s"} <= rows[0].keys()
+    assert json.loads((run / "options.json").read_text())["preset"] == "pocket"
+    assert list((run / "events").glob("events.*")) and len(list((run / "checkpoint").iterdir())) == 1
+    model = load_checkpoint(result.model)
+    assert model.facts["step"] == 3 and "multi-scale" in model.facts["content"]
+
+
+def test_accumulation_is_the_same_batch_in_parts(shards, tmp_path):
+    whole = train(options(shards, steps=1, batch=4, precision="fp32"), tmp_path / "a").stats
+    parts = train(options(shards, steps=1, batch=4, accumulate=2, precision="fp32"), tmp_path / "b").stats
+    for name in whole:
+        assert parts[name] == pytest.approx(whole[name], rel=1e-4, abs=1e-5), name
+    a, b = everything(tmp_path / "a"), everything(tmp_path / "b")
+    key = "generating.adam.safetensors/0.exp_avg_sq"
+    torch.testing.assert_close(a[key], b[key], rtol=1e-2, atol=1e-10)
+
+
+def test_a_run_refuses_other_settings_other_shards_and_another_size(shards, tmp_path):
+    train(options(shards, steps=1), tmp_path / "run")
+    with pytest.raises(UsageError, match="batch"):
+        train(options(shards, steps=2, batch=4), tmp_path / "run")
+    assert train(options(shards, steps=2), tmp_path / "run").step == 2  # longer is fine
+    with pytest.raises(UsageError, match="64 px do not fit preset 'sketch'"):  # trap 6
+        train(options(shards, preset="sketch"), tmp_path / "other")
+    with pytest.raises(UsageError, match="wider than"):
+        train(options(shards, init=str(wide(tmp_path))), tmp_path / "third")
+
+
+def wide(tmp_path):
+    from synth.model.networks import save_checkpoint
+
+    return save_checkpoint(tmp_path / "wide.safetensors", Model.fresh(Config("wide", SIZE, 16)))
+
+
+@pytest.mark.slow
+def test_a_curriculum_may_change_the_picture_size(shards, tmp_path):
+    from synth.model.networks import save_checkpoint
+
+    larger = save_checkpoint(tmp_path / "l.safetensors", Model.fresh(dataclasses.replace(TINY, size=128), seed=9))
+    train(options(shards, steps=1, lr=0.0, init=str(larger)), tmp_path / "run")
+    started = load_checkpoint(larger).generator.last.weight
+    made = load_checkpoint(tmp_path / "run/model.safetensors")
+    assert torch.equal(made.generator.last.weight, started)
+    assert made.facts["began_as"]["size"] == 128 and made.facts["began_as"]["sha256"] == load_checkpoint(larger).sha256
+
+
+def test_losses_that_are_not_finite_skip_the_step_then_end_the_run(shards, tmp_path, monkeypatch):
+    made, sampler = trainer(shards, tmp_path)
+    monkeypatch.setattr(made, "content", lambda fake, real: fake.sum() * float("nan"))
+    before = [p.clone() for p in made.generating]
+    made.step(sampler.batch(0, 2))
+    assert all(torch.equal(a, b) for a, b in zip(before, made.generating, strict=True))
+    with pytest.raises(GiocondaError, match="not been finite"):
+        for _ in range(30):
+            made.step(sampler.batch(0, 2))
+
+
+@pytest.mark.parametrize("victim", ["embedder-ema.safetensors", "judging.adam.safetensors", "model.safetensors"])
+def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(shards, tmp_path, monkeypatch, victim):
+    """The disk fills up in the middle of a checkpoint, or right after it; the same command then goes on."""
+    import errno
+
+    import safetensors.torch
+
+    run, write = tmp_path / "run", safetensors.torch.save_file
+    train(options(shards, steps=2), run)
+    before = everything(run)
+
+    def full(tensors, path, **rest):
+        if victim.removesuffix(".safetensors") in str(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(tensors, path, **rest)
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(GiocondaError, match="disk is full") as caught:
+        train(options(shards, steps=3), run)
+    assert caught.value.exit_code == ExitCode.INCOMPLETE
+    if victim != "model.safetensors":
+        assert all(torch.equal(before[k], v) for k, v in everything(run).items())
+    monkeypatch.setattr(safetensors.torch, "save_file", write)
+    train(options(shards, steps=3), run)
+    train(options(shards, steps=3), tmp_path / "undisturbed")
+    after, wanted = everything(run), everything(tmp_path / "undisturbed")
+    assert all(torch.equal(wanted[k], v) for k, v in after.items())
+
+
+def test_no_room_for_w_is_the_same_sentence(shards, tmp_path, monkeypatch):
+    import errno
+
+    def full(*arguments, **rest):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("synth.training.train.WTable", full)
+    with pytest.raises(GiocondaError, match="disk is full"):
+        train(options(shards), tmp_path / "run")
+
+
+SCRIPT = """
+import sys, torch
+torch.set_num_threads(1)
+from synth import networks
+networks.PRESETS["pocket"] = networks.Config("pocket", 64, 8)
+from synth.training.train import Options, train
+result = train(Options(shards=(sys.argv[1],), preset="pocket", steps=int(sys.argv[3]), batch=2, shots=2, content="multiscale",
+                       precision="fp32", log_every=1, checkpoint_every=int(sys.argv[4]), sample_every=10**6), sys.argv[2])
+print("ended", result.step, result.interrupted, flush=True)
+"""
+
+
+def launch(*arguments, **options):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
+    return subprocess.Popen(
+        [sys.executable, *options.pop("with_", ()), "-c", SCRIPT, *map(str, arguments)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def wait_for_step(run, step, process):
+    for _ in range(6000):
+        if (run / "stats.jsonl").exists() and len((run / "stats.jsonl").read_text().splitlines()) >= step:
+            return
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
+    raise AssertionError("no progress")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_sigterm_checkpoints_and_kill_loses_one_interval(shards, tmp_path):
+    run = tmp_path / "run"
+    process = launch(shards, run, 100_000, 3)
+    wait_for_step(run, 5, process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0 and "True" in output
+    stopped = json.loads((RunFolder(run).latest() / "state.json").read_text())["step"]
+    assert stopped == json.loads((run / "stats.jsonl").read_text().splitlines()[-1])["step"]
+
+    process = launch(shards, run, 100_000, 3)
+    wait_for_step(run, stopped + 5, process)
+    process.kill()
+    process.wait()
+    reached = json.loads((run / "stats.jsonl").read_text().splitlines()[-1])["step"]
+    kept = json.loads((RunFolder(run).latest() / "state.json").read_text())["step"]
+    assert reached - kept <= 4
+    # and what is resumed is what an undisturbed run would have been
+    end = reached + 2
+    for folder in (run, tmp_path / "undisturbed"):
+        process = launch(shards, folder, end, 3)
+        output, _ = process.communicate(timeout=600)
+        assert f"ended {end} False" in output, output
+    a, b = everything(run), everything(tmp_path / "undisturbed")
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_processes_are_one(shards, tmp_path):
+    """torchrun over gloo: same losses as one process on the same global batch, W rows owned by one rank each."""
+    script = tmp_path / "job.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
+    for name, prefix in (
+        ("one", []),
+        ("two", ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]),
+    ):
+        done = subprocess.run(
+            [sys.executable, *prefix, str(script), str(shards), str(tmp_path / name), "4", "2"],
+            env=environment, capture_output=True, text=True, timeout=900,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+    rows = {
+        name: [json.loads(line) for line in (tmp_path / name / "stats.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    }
+    assert len(rows["one"]) == len(rows["two"]) == 4
+    for one, two in zip(rows["one"], rows["two"], strict=True):
+        for key in ("adversarial", "feature_matching", "content", "hinge_d", "l1"):
+            assert two[key] == pytest.approx(one[key], rel=2e-3, abs=2e-3), (one["step"], key)
+    a, b = everything(tmp_path / "one"), everything(tmp_path / "two")
+    torch.testing.assert_close(a["w"], b["w"], atol=2e-3, rtol=1e-2)
