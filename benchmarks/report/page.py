@@ -130,7 +130,7 @@ def to_html(document: Mapping[str, Any], *, thumbs: Sequence[Path] = (), signed:
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
-        loader=PackageLoader("benchmarks", ""),
+        loader=PackageLoader("benchmarks.report", ""),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,

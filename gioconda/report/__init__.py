@@ -1,7 +1,7 @@
 """One Report, many writers: text, JSON, HTML, SARIF, CSV, in English or Japanese. Renderers see the Report and nothing else.
 
->>> from gioconda import render
->>> render.text(report, lang="ja")       # doctest: +SKIP
+>>> from gioconda import report
+>>> report.text(gioconda.check("clip.mp4"), lang="ja")       # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -327,7 +327,7 @@ def shipped() -> Path:
 
     Raises WeightsError in an installation without it.
     """
-    path = Path(__file__).parent / "weights" / "sketch.safetensors"
+    path = Path(__file__).parents[1] / "weights" / "sketch.safetensors"
     if not path.is_file():
         raise WeightsError("the shipped model is not installed", where=str(path), hint="reinstall, or give --model")
     return path

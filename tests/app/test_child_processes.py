@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 STARTS = {
     "sandbox": "from gioconda_core.media.clip import Clip\nwith Clip.open('clip.mp4', sandbox=True) as clip: clip.sample('all')",
     "detector": "from detect.external.plugin import IsolatedDetector\nIsolatedDetector('spectrum').kill()",
-    "container": "from gioconda import container\nassert 'error' not in container.inspect('clip.mp4')",
+    "metadata": "from gioconda.report import metadata\nassert 'error' not in metadata.inspect('clip.mp4')",
     "worker": (
         "import queue\nfrom gioconda_core.workers.pool import Worker\n"
         "inbox = queue.Queue()\nworker = Worker('builtins:dict', {}, inbox)\ninbox.get(timeout=60)\nworker.process.kill()"

@@ -387,7 +387,7 @@ def test_one_run_takes_detectors_of_every_kind(clips, tiny, tmp_path, monkeypatc
     clips = clips.with_samples(list(clips)[::3])  # real and fake; a program is started for each clip
     program, network, table = tmp_path / "judge.py", tmp_path / "theirs.onnx", tmp_path / "theirs.csv"
     program.write_text(
-        "import json, sys\nfrom detect import wire\n"
+        "import json, sys\nfrom detect.external import wire\n"
         "print(json.dumps({'score': float(wire.unpack(sys.stdin.buffer.read()).frames.mean())}))\n"
     )
     brightness_onnx(network)

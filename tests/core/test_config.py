@@ -25,13 +25,13 @@ def toml(tmp_path, monkeypatch):
 
 
 def test_precedence_and_origins(toml, monkeypatch):
-    toml("[synth.training.train]\nlr = 0.2\nsteps = 20\n")
+    toml("[synth.train]\nlr = 0.2\nsteps = 20\n")
     monkeypatch.setenv("GIOCONDA_SYNTH_TRAIN_LR", "0.3")
-    got = config.resolve(Job, "synth.training.train", {"steps": 40})
+    got = config.resolve(Job, "synth.train", {"steps": 40})
     assert (got.value.lr, got.value.steps) == (0.3, 40)
     assert got.origins == {"lr": "GIOCONDA_SYNTH_TRAIN_LR", "steps": "flag"}
-    assert config.resolve(Job, "synth.training.train").value.steps == 20
-    assert config.resolve(Job, "synth.person.tune").origins["lr"] == "default"
+    assert config.resolve(Job, "synth.train").value.steps == 20
+    assert config.resolve(Job, "synth.tune").origins["lr"] == "default"
 
 
 def test_the_file_is_found_from_a_folder_below(toml, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from media_material import encode, number, numbered, numbered_clip
+from media_material import encode, number, numbered, numbered_clip, with_audio
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.media.clip import Clip, Limits

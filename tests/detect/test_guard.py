@@ -150,7 +150,7 @@ def test_a_strangers_answer_must_hold_a_number(bad):
 
 SCRIPT = """
 import json, sys
-from detect import wire
+from detect.external import wire
 clip = wire.unpack(sys.stdin.buffer.read())
 mode = sys.argv[1]
 if mode == "sleep":

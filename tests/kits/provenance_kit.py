@@ -4,6 +4,7 @@ import functools
 import io
 import struct
 import wave
+import zipfile
 from fractions import Fraction
 
 import numpy as np

@@ -161,7 +161,7 @@ def test_a_key_in_a_token_signs_and_never_leaves_it(plain, tmp_path, monkeypatch
         subprocess.run(["softhsm2-util", *arguments], env=environment, check=True, capture_output=True)
     (tmp_path / "key.pem").unlink()
     code = (
-        "import sys; from pathlib import Path; from provenance import claims, sign, signers\n"
+        "import sys; from pathlib import Path; from provenance.signing import claims, sign, signers\n"
         "made = claims.Credential('t', actions=(claims.Action('c2pa.created', 'trainedAlgorithmicMedia'),))\n"
         "chosen = signers.from_spec(sys.argv[1])\n"
         "for name in sys.argv[3:]: sign.sign_file(sys.argv[2], name, made, signer=chosen)\n"
