@@ -384,7 +384,7 @@ def test_of_the_kinds_a_clip_is_of_the_one_where_the_score_means_least_speaks(tm
         said = judge(read_as(2.0), footage())
         own = card.strata(found)
         assert "shorter side from 720 px" not in own  # 20 clips are on the card, and too few to speak
-        assert said.stratum in own and said.n == card.clips[said.stratum] >= calibrate.FEWEST_STRATUM
+        assert said.stratum in own and said.n == card.clips[said.stratum] >= calibration.FEWEST_STRATUM
         assert said.false_alarm == max(card.false_alarm(2.0, name)[0] for name in own)
         assert said.stratum == card.kinds["face_px"][0] or face > 100
     monkeypatch.setattr(calibration, "measures", lambda clip: {})
@@ -415,7 +415,7 @@ def test_calibrating_down_the_ladder_scores_every_real_clip_on_every_rung(tmp_pa
     monkeypatch.setattr(
         "detect.reading.observe.observe", lambda clip, detectors: Footage(*clip.sample("even:2"), clip.fps, 0.1, ())
     )
-    monkeypatch.setattr(calibration, "measures", lambda clip: {"side": float(clip.frames.shape[1])})
+    monkeypatch.setattr(calibrate, "measures", lambda clip: {"side": float(clip.frames.shape[1])})
     index = Index(tuple(rows), tmp_path, {})
     with pytest.raises(UsageError, match="quality"):
         calibrate.run("d", index, "mine", rungs=("clean", "vhs"))
