@@ -154,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     document: dict[str, Any] = {"schema": "gioconda.gpu/1", "card": card, "minutes": options.minutes, "chapters": {}}
     seconds = options.minutes * 60
-    sources = tuple(options.source or ["cast:96"])
+    sources = tuple(options.source or ["puppets:96"])
     for chapter in plan(out, sources, options.preset, options.device):
         print(f"{chapter.name}: at most {chapter.share * seconds:.0f} s", flush=True)
         document["chapters"][chapter.name] = _run(chapter, chapter.share * seconds, out)

@@ -31,7 +31,7 @@ _FIELD = re.compile(r"[a-z_]\w*(, [a-z_]\w*)* : ")
 
 
 def _lists(app, what, name, obj, options, lines):
-    """``name : meaning`` lines below a docstring's first paragraph, as the house writes them, become a list."""
+    """``name : meaning`` lines below a docstring's first paragraph, as this project writes them, become a list."""
     out: list[str] = []
     inside = False
     rules = [i for i, line in enumerate(lines) if len(line) > 3 and not line.strip("-")]

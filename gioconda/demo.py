@@ -1,4 +1,4 @@
-"""``gioconda demo``: the whole story on embedded material, from a drawn cast to a page that tells it.
+"""``gioconda demo``: the whole story on embedded material, from drawn puppets to a page that tells it.
 
 Every number on the page is computed in the run. Each chapter leaves ``chapter-N.json`` when it is done; interrupted, the
 same command goes on with the next one.
@@ -43,7 +43,7 @@ degradations = ["none", "h264:crf=32"]
 metrics = ["auc", "eer", "ap"]
 resamples = 2000
 """
-FIRST = 500  # identities of the demo's cast: none of them was among those the shipped weights learned from
+FIRST = 500  # identities of the demo's puppets: none of them was among those the shipped weights learned from
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Scale:
     train_steps: int = 30
     tune_steps: int = 80
     shots: int = 8
-    portraits: tuple[str, ...] = ("astronaut", "cast:530/1", "cast:531/1", "cast:532/1")
-    drivers: tuple[str, ...] = ("cast:540/2", "cast:541/3", "cast:542/4")
+    portraits: tuple[str, ...] = ("astronaut", "puppets:530/1", "puppets:531/1", "puppets:532/1")
+    drivers: tuple[str, ...] = ("puppets:540/2", "puppets:541/3", "puppets:542/4")
     seconds: float = 1.6
     seed: int = 0
 
@@ -107,8 +107,8 @@ def _grid(rows: list[list[Frames]], side: int) -> Frames:
 # --------------------------------------------------------------------------- chapters
 
 
-def cast(stage: Stage) -> dict[str, Any]:
-    """Draw the cast and prepare it as footage is prepared."""
+def puppets(stage: Stage) -> dict[str, Any]:
+    """Draw the puppets and prepare them as footage is prepared."""
     from synth.fakes.prepare import Prepare, prepare
     from synth.model import networks
     from synth.puppets import perform
@@ -118,12 +118,12 @@ def cast(stage: Stage) -> dict[str, Any]:
     wide = min(8, len(heads))
     sheet = _grid([heads[k : k + wide] for k in range(0, len(heads) - len(heads) % wide, wide)], 128)
     size = networks.load_checkpoint(networks.shipped()).config.size
-    spec = f"cast:{people.start}-{people.stop - 1}x{stage.scale.takes}"
-    job = Prepare(sources=(spec,), size=size, cast_frames=stage.scale.shots + stage.scale.frames)
+    spec = f"puppets:{people.start}-{people.stop - 1}x{stage.scale.takes}"
+    job = Prepare(sources=(spec,), size=size, puppet_frames=stage.scale.shots + stage.scale.frames)
     done = prepare(job, stage.folder / "shards", jobs=stage.threads)
     return {
         "people": len(people),
-        "picture": _jpeg(stage, "cast", sheet),
+        "picture": _jpeg(stage, "puppets", sheet),
         "frames": done.frames,
         "kept": done.kept,
         "clips": done.clips,
@@ -250,7 +250,7 @@ def _driver_row(stage: Stage) -> list[Frames]:
 
 
 def fakes(stage: Stage) -> dict[str, Any]:
-    """A labelled set: fakes of the cast by the generator, and real controls through the same crop and codec."""
+    """A labelled set: fakes of the puppets by the generator, and real controls through the same crop and codec."""
     from gioconda_core.datasets.index import Index
     from synth.fakes import make as sets
     from synth.reenact.reenact import FewShotGenerator
@@ -300,7 +300,7 @@ def detector(stage: Stage) -> dict[str, Any]:
         folds=4,
         jobs=stage.threads,
         seed=stage.scale.seed,
-        name="the demo's cast, training people",
+        name="the demo's puppets, training people",
         command="gioconda demo",
     )
     figures = train_features.train(options)["residual"]["person"]["clean"]
@@ -413,7 +413,7 @@ def _kept(stage: Stage, node: Node) -> dict[str, Any]:
 
 
 CHAPTERS: dict[str, tuple[str, Callable[[Stage], dict[str, Any]]]] = {
-    "cast": ("A cast is drawn and prepared", cast),
+    "puppets": ("Puppets are drawn and prepared", puppets),
     "training": ("The generator learns a little further", training),
     "portraits": ("A photograph speaks, and so do three drawn people", portraits),
     "fakes": ("A labelled, signed set is made", fakes),

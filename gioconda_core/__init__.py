@@ -1,1 +1,1 @@
-"""The ground floor: types, errors, media, faces, weights, plugins and configuration, imported by everything above."""
+"""What every package stands on: types, errors, media, faces, data sets, statistics, workers, weights, plugins and configuration."""

@@ -116,7 +116,7 @@ def build(
     from gioconda_core.faces.track_cache import folder as cache_folder
 
     key = sha256_of(json.dumps([_VERSION, dict(data)], sort_keys=True).encode())[:20]
-    home = (folder or cache_folder() / "cast") / key
+    home = (folder or cache_folder() / "puppets") / key
     if (home / "complete.json").exists():
         return Index.read(home / "index.parquet")
     return _make(data, home, advance)
@@ -151,7 +151,7 @@ def _make(data: Mapping[str, Any], home: Path, advance: Callable[..., None]) -> 
             title=path.name,
             task=tasks.get(generator, "self-reenactment"),
             label=str(label),
-            generator=generator or "cast",
+            generator=generator or "puppets",
             generator_version=str(_VERSION),
             ingredients=tuple(
                 Ingredient("source", made_from[t.identity, t.motion], f"puppet-{t.identity}") for t in sources
@@ -194,7 +194,7 @@ def _make(data: Mapping[str, Any], home: Path, advance: Callable[..., None]) -> 
                 keep(f"{generator}-{i:03d}-{take}", clip, own[take], generator, donor)
         previous = own
     card = {
-        "name": "cast",
+        "name": "puppets",
         "made by": f"benchmarks.run.puppet_set {_VERSION}",
         "data": dict(data),
         "licence": puppets.LICENCE,

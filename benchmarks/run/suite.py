@@ -27,7 +27,7 @@ _PROTOCOL = {"sampling", "degradations", "metrics", "slices", "resamples"}
 class Suite:
     """One suite.
 
-    data : ``kind`` ("cast" makes its own clips, "index" needs ``--index``) and what that kind needs.
+    data : ``kind`` ("puppets" makes its own clips, "index" needs ``--index``) and what that kind needs.
     sampling : as in :mod:`gioconda_core.media.sampling`, or ``native``.
     sha256 : of the parsed content, so that a comment or the order of keys does not change it.
     """
@@ -97,8 +97,8 @@ def _read(document: Mapping[str, Any], where: str) -> Suite:
     ]
     if unknown:
         raise UsageError(f"unknown setting {unknown[0]!r}", where=where)
-    if data.get("kind") not in ("cast", "index"):
-        raise UsageError("data.kind is cast or index", where=where)
+    if data.get("kind") not in ("puppets", "index"):
+        raise UsageError("data.kind is puppets or index", where=where)
     sampling = str(protocol.get("sampling", NATIVE))
     if sampling != NATIVE:
         Sampling.parse(sampling)

@@ -1,4 +1,4 @@
-"""From clips to signed fakes: what decode, landmarks, generator, encode and sign cost, the whole run by the clock, and the cast itself.
+"""From clips to signed fakes: what decode, landmarks, generator, encode and sign cost, the whole run by the clock, and the puppets itself.
 
 Run: python -m benchmarks.speed.fakes [--people 3] [--model model.safetensors] [--size 128] [--writers 2] [--elsewhere 8 4 2 1]
 Draws clips of puppets and prepares them as anybody's footage. Stages are first run one after another and counted in CPU seconds of this
@@ -77,7 +77,7 @@ class _Waiting:
         return self.shots[np.arange(len(landmarks)) % len(self.shots)]
 
 
-def cast_speed(size: int, takes: int = 3, frames: int = 75) -> tuple[float, float]:
+def puppet_speed(size: int, takes: int = 3, frames: int = 75) -> tuple[float, float]:
     """Frames a CPU second of drawing, of people already painted and with a new person each take."""
     perform(0, 0, frames=2, size=size)
     start = time.process_time()
@@ -118,7 +118,7 @@ def fed(speeds: list[float], tuning: float, people: int, size: int, writers: int
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         os.environ["GIOCONDA_HOME"] = str(root / "home")
-        prepare(Prepare(sources=(f"cast:{people}",), size=size, cast_frames=40), root / "shards")
+        prepare(Prepare(sources=(f"puppets:{people}",), size=size, puppet_frames=40), root / "shards")
         job = Fakes(sources=(str(root / "shards"),), shots=(1, 8), modes=("ff",), frames=32, splits={"train": 1.0})
         for speed in speeds:
             done = make(job, root / f"{speed:g}", Elsewhere(size, speed, tuning), writers=writers)
@@ -144,8 +144,10 @@ def main() -> None:
     if args.elsewhere:
         fed(args.elsewhere, args.tuning, args.people, args.size, args.writers)
         return
-    known, new = cast_speed(256)
-    print(f"cast, 256 px: {known:.0f} frames a CPU second of a known person, {new:.0f} with a new one every 75 frames")
+    known, new = puppet_speed(256)
+    print(
+        f"puppets, 256 px: {known:.0f} frames a CPU second of a known person, {new:.0f} with a new one every 75 frames"
+    )
     heads = (
         generator("few-shot", model=args.model, device=args.device) if args.model else generator("warp", size=args.size)
     )

@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed.marks [CLIP…] [--json FILE]
 
-Without clips it draws its own cast. Every clip is marked, encoded once at CRF 18 as ``synth`` does, sent down each rung of the
+Without clips it draws its own puppets. Every clip is marked, encoded once at CRF 18 as ``synth`` does, sent down each rung of the
 ``ladder`` suite, and read with the search for even crops that ``provenance mark`` and ``recover`` make; ``as it is`` counts what is read without
 it, as ``check`` does. Its unmarked twin takes the same way for the false alarms.
 """
@@ -42,7 +42,7 @@ def clips_of(paths: list[str]) -> list[tuple[str, np.ndarray, Fraction]]:
     from synth.puppets import perform
 
     played = [perform.perform(700 + i, i, frames=FRAMES, size=256) for i in range(OWN)]
-    return [(f"cast-{p.identity}", p.frames, p.fps) for p in played]
+    return [(f"puppet-{p.identity}", p.frames, p.fps) for p in played]
 
 
 def grain(frames: np.ndarray, marked: np.ndarray) -> float:

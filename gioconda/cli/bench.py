@@ -51,13 +51,13 @@ def list_suites(json: JsonFlag = False) -> None:
     found = [suites.load(name) for name in suites.built_in()]
     if json:
         rows = [
-            {**s.identity, "title": s.title, "needs": "nothing" if s.data["kind"] == "cast" else "an index"}
+            {**s.identity, "title": s.title, "needs": "nothing" if s.data["kind"] == "puppets" else "an index"}
             for s in found
         ]
         emit(jsons.dumps(rows, indent=1, ensure_ascii=False))
         return
     for s in found:
-        needs = "needs nothing" if s.data["kind"] == "cast" else "needs --index"
+        needs = "needs nothing" if s.data["kind"] == "puppets" else "needs --index"
         rungs = f"{len(s.degradations)} degradations" if len(s.degradations) > 1 else "undegraded"
         emit(f"{s.name:<26} {s.version:<6} {s.title} ({needs}; {rungs})")
 
@@ -88,7 +88,7 @@ def run(
 ) -> None:
     """Measure detectors with a suite, one row a sample, appended; survives interruption and resumes.
 
-    Example: gioconda bench run cast --detectors spectrum,residual --out runs/cast
+    Example: gioconda bench run puppets --detectors spectrum,residual --out runs/puppets
     """
     import json as jsons
     import shlex
@@ -109,11 +109,11 @@ def run(
         name, equals, file = item.partition("=")
         path = Path(file if equals else item)
         indexes[name if equals else path.stem] = Index.read(path)
-    if chosen.data["kind"] == "cast" and not indexes:
+    if chosen.data["kind"] == "puppets" and not indexes:
         from benchmarks.run import puppet_set
 
-        with progress("making the cast", puppet_set.size(chosen.data), "clips") as advance:
-            indexes["cast"] = puppet_set.build(chosen.data, advance=advance)
+        with progress("making the puppets", puppet_set.size(chosen.data), "clips") as advance:
+            indexes["puppets"] = puppet_set.build(chosen.data, advance=advance)
     command = "gioconda " + shlex.join(Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:])
     with contextlib.ExitStack() as stack:
         bars = []

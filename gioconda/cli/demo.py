@@ -18,7 +18,7 @@ def demo(
     ),
     force: Force = False,
 ) -> None:
-    """Cast → training → talking portraits → signed fakes → detector → benchmark → check → one HTML page. No download; minutes on two cores.
+    """Puppets → training → talking portraits → signed fakes → detector → benchmark → check → one HTML page. No download; minutes on two cores.
 
     Example: gioconda demo --out demo-out
     """

@@ -100,7 +100,7 @@ def train(
 @app.command()
 def tune(
     model: Annotated[Path, typer.Argument(help="A meta-learned model: RUN/model.safetensors.")],
-    shots: Annotated[list[str], typer.Argument(help="Pictures or clips of one person, or cast:IDENTITY/MOTION.")],
+    shots: Annotated[list[str], typer.Argument(help="Pictures or clips of one person, or puppets:IDENTITY/MOTION.")],
     out: Annotated[Path, typer.Option("--out", help="The personal model.")] = Path("person.safetensors"),
     mode: Annotated[str, typer.Option(help="ff, psi, last or full.")] = "full",
     limit: Annotated[int, typer.Option("--limit", min=1, help="T: shots used at most.")] = 32,

@@ -55,7 +55,7 @@ def _tunable(generator: str, steps: object) -> None:
 
 
 def prepare(
-    sources: Annotated[list[str], typer.Argument(help="Folders, .csv lists, or cast:N for puppets.")],
+    sources: Annotated[list[str], typer.Argument(help="Folders, .csv lists, or puppets:N for puppets.")],
     out: Annotated[Path, typer.Option("--out", help="The folder of shards.")],
     layout: Annotated[
         str, typer.Option(help="folder, voxceleb1, voxceleb2, hdtf, celebv-hq or talkinghead-1kh.")
@@ -70,7 +70,7 @@ def prepare(
         Path | None, typer.Option(help="Folder of saved tracks (.npz), to find nothing twice.")
     ] = None,
     landmarker: Annotated[str, typer.Option(help="auto, dlib, face-alignment or a plugin's.")] = "auto",
-    cast_frames: Annotated[int, typer.Option(min=1, help="Frames drawn of each puppet's take.")] = 48,
+    puppet_frames: Annotated[int, typer.Option(min=1, help="Frames drawn of each puppet's take.")] = 48,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     engine: Annotated[str, typer.Option(help="local, or ray (RAY_ADDRESS for a cluster).")] = "local",
     output: Output = None,
@@ -98,7 +98,7 @@ def prepare(
     job = Prepare(
         sources=tuple(sources), layout=layout, where=where, size=size, every=every, min_face=min_face,
         min_frames=min_frames, max_frames=max_frames, landmarker=landmarker, landmarks=str(landmarks or ""),
-        cast_frames=cast_frames,
+        puppet_frames=puppet_frames,
     )  # fmt: skip
     with _Bar("preparing", "clips") as bar:
         done = run(job, out, jobs=jobs, engine=engine, begin=bar.begin, advance=bar.advance)
@@ -119,10 +119,10 @@ def _write(wanted: list[tuple[str, str | None]], text: str, document: str) -> No
 
 def reenact(
     shots: Annotated[
-        list[str], typer.Option("--shots", help="Photograph, painting, clip or cast:ID/TAKE; repeatable.")
+        list[str], typer.Option("--shots", help="Photograph, painting, clip or puppets:ID/TAKE; repeatable.")
     ],
     drive: Annotated[
-        list[str], typer.Option("--drive", help="Clip, track (.npz), camera:0 or cast:ID/TAKE; repeatable.")
+        list[str], typer.Option("--drive", help="Clip, track (.npz), camera:0 or puppets:ID/TAKE; repeatable.")
     ],
     out: Annotated[Path, typer.Option("--out", help="A file; with several drivers a folder.")] = Path("reenacted.mp4"),
     generator: Generator = "few-shot",
@@ -222,7 +222,7 @@ def _numbers(text: str, what: str) -> tuple[int, ...]:
 
 
 def fakes(
-    sources: Annotated[list[str] | None, typer.Argument(help="Shard folders, folders of clips, or cast:N.")] = None,
+    sources: Annotated[list[str] | None, typer.Argument(help="Shard folders, folders of clips, or puppets:N.")] = None,
     out: Annotated[Path, typer.Option("--out", help="The set's folder; run again, it resumes.")] = Path("fakes"),
     generator: Generator = "few-shot",
     model: ModelFile = None,

@@ -80,7 +80,7 @@ def _shards(job: Fakes, out: Path, size: int, jobs: int) -> list[Any]:
                     layout=job.layout,
                     where=job.where,
                     size=size,
-                    cast_frames=wanted,
+                    puppet_frames=wanted,
                     max_frames=4 * wanted,
                 ),
                 folder,

@@ -38,7 +38,7 @@ SCHEMA = "gioconda.fake/1"
 class Fakes:
     """The job. Every tuple is an axis of the difficulty grid; all combinations are made.
 
-    sources : shard folders, folders of clips or ``cast:N`` (these two are prepared into the output folder first).
+    sources : shard folders, folders of clips or ``puppets:N`` (these two are prepared into the output folder first).
     kinds : ``self`` (held-out frames of the same take drive), ``cross`` (another person's do), ``control`` (real frames, passed
     through the same crop, size and codec). shots : T. modes : ``ff``, ``ft``. steps : of tuning, 0 = the generator's own budget.
     crf : H.264 quality. regions : ``whole`` crop generated, or ``face`` alone laid over the real frame (self only).

@@ -33,7 +33,7 @@ __all__ = ["Prepare", "Prepared", "crops", "prepare"]
 class Prepare:
     """The job. Everything here is saved in the output folder before work starts.
 
-    sources : folders, .csv lists, ``cast:N``. layout, where : see :func:`synth.fakes.sources.entries`.
+    sources : folders, .csv lists, ``puppets:N``. layout, where : see :func:`synth.fakes.sources.entries`.
     size : side of the crops, pixels. every : seconds between frames kept, 0 = every frame.
     min_face : smallest face square, pixels. min_frames : a clip with fewer is dropped. max_frames : most kept of a clip.
     min_quality : frames whose face scores less are left out (0…1, see FaceTrack). landmarks : folder of saved tracks, named as
@@ -51,7 +51,7 @@ class Prepare:
     min_quality: float = 0.1
     landmarker: str = "auto"
     landmarks: str = ""
-    cast_frames: int = 48
+    puppet_frames: int = 48
     shard_mb: int = 128
     quality: int = 95
 
@@ -79,12 +79,12 @@ class _Result:
     seconds: float
     reason: str = ""
     note: str = ""
-    sha256: tuple[str, ...] = ()  # of the files; none for the cast
+    sha256: tuple[str, ...] = ()  # of the files; none for the puppets
 
 
 def _hashes(entry: Entry) -> tuple[str, ...]:
     """sha256 of the files of a clip: what a consent file names."""
-    if entry.path.startswith("cast:"):
+    if entry.path.startswith("puppets:"):
         return ()
     return tuple(sha256_of(path) for path in entry.pictures or (entry.path,))
 
@@ -107,19 +107,19 @@ def crops(entry: Entry, job: Prepare) -> _Result:
     """One clip's crops and landmarks, or the reason why there are none. Runs in a worker; never raises for bad footage."""
     start = time.perf_counter()
     try:
-        if entry.path.startswith("cast:"):
-            return _from_cast(entry, job, start)
+        if entry.path.startswith("puppets:"):
+            return _from_puppet(entry, job, start)
         return replace(_from_clip(entry, job, start), sha256=_hashes(entry))
     except GiocondaError as error:
         return _empty(entry, job.size, 0, time.perf_counter() - start, f"unreadable: {error.what}")
 
 
-def _from_cast(entry: Entry, job: Prepare, start: float) -> _Result:
+def _from_puppet(entry: Entry, job: Prepare, start: float) -> _Result:
     from synth.puppets.perform import perform
 
-    identity, motion = (int(v) for v in entry.path.removeprefix("cast:").split("/"))
+    identity, motion = (int(v) for v in entry.path.removeprefix("puppets:").split("/"))
     rate = Fraction(25, max(1, round(job.every * 25)))  # a take is a function of time: only what is kept is drawn
-    drawn = perform(identity, motion, frames=job.cast_frames, size=min(max(job.size, 256), 512), fps=rate)
+    drawn = perform(identity, motion, frames=job.puppet_frames, size=min(max(job.size, 256), 512), fps=rate)
     return _cut(entry, job, drawn.frames, drawn.landmarks, drawn.times, len(drawn.frames), start)
 
 

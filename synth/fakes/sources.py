@@ -1,4 +1,4 @@
-"""Where training footage comes from: folders of clips in the layouts people have, lists, and the embedded cast.
+"""Where training footage comes from: folders of clips in the layouts people have, lists, and the embedded puppets.
 
 Each clip gets an identity and a source, so that splits can be disjoint by both. A folder of pictures counts as one clip
 (VoxCeleb1 is distributed so). Names that do not fit the layout are reported, not guessed.
@@ -22,7 +22,7 @@ _PICTURE = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 @dataclass(frozen=True)
 class Entry:
-    """One clip. path : file, folder of pictures, or ``cast:IDENTITY/MOTION``. name : unique in the list, stable between runs."""
+    """One clip. path : file, folder of pictures, or ``puppets:IDENTITY/MOTION``. name : unique in the list, stable between runs."""
 
     path: str
     name: str
@@ -127,21 +127,21 @@ LAYOUTS = {
 }
 
 
-def _cast(text: str) -> Iterator[Entry]:
-    """``cast:300`` = identities 0…299; ``cast:100-199`` a range; ``cast:50x3`` three takes of each."""
-    match = re.fullmatch(r"cast:(\d+)(?:-(\d+))?(?:x(\d+))?", text)
+def _puppets(text: str) -> Iterator[Entry]:
+    """``puppets:300`` = identities 0…299; ``puppets:100-199`` a range; ``puppets:50x3`` three takes of each."""
+    match = re.fullmatch(r"puppets:(\d+)(?:-(\d+))?(?:x(\d+))?", text)
     if not match:
-        raise UsageError(f"not a cast: {text!r}", hint="cast:300, cast:100-199 or cast:50x3")
+        raise UsageError(f"not puppets: {text!r}", hint="puppets:300, puppets:100-199 or puppets:50x3")
     first, last, takes = match.groups()
     people = range(int(first), int(last) + 1) if last else range(int(first))
     if not people or takes == "0":
-        raise UsageError("a cast of nobody", where=text, hint="cast:300, cast:100-199 or cast:50x3")
+        raise UsageError("no puppet at all", where=text, hint="puppets:300, puppets:100-199 or puppets:50x3")
     for identity in people:
         for take in range(int(takes or 1)):
             # Takes of two people never share a motion seed, so that no room or light ties identities together.
             motion = identity * 1000 + take
-            name = f"cast/{identity:06d}/{motion}"
-            yield Entry(f"cast:{identity}/{motion}", name, f"cast-{identity:06d}", name)
+            name = f"puppets/{identity:06d}/{motion}"
+            yield Entry(f"puppets:{identity}/{motion}", name, f"puppet-{identity:06d}", name)
 
 
 def entries(source: str, layout: str = "folder", where: str = "") -> list[Entry]:
@@ -149,16 +149,16 @@ def entries(source: str, layout: str = "folder", where: str = "") -> list[Entry]
 
     Parameters
     ----------
-    source : a folder, a .csv list, or ``cast:N``.
-    layout : one of LAYOUTS; a .csv and a cast need none. where : conditions on a list's columns.
+    source : a folder, a .csv list, or ``puppets:N``.
+    layout : one of LAYOUTS; a .csv and puppets need none. where : conditions on a list's columns.
 
     Raises
     ------
     UsageError
         The source is missing, the layout unknown, or nothing in it looks like a clip.
     """
-    if source.startswith("cast:"):
-        return list(_cast(source))
+    if source.startswith("puppets:"):
+        return list(_puppets(source))
     root = Path(source)
     if not root.exists():
         raise UsageError("no such folder or list", where=source)

@@ -35,7 +35,7 @@ _STORE = {"vgg19": "vgg19-caffe", "vggface": "vggface-vgg16-caffe", "squeezenet"
 
 
 def caffe_input(frames: Tensor, mean: tuple[float, float, float]) -> Tensor:
-    """[-1, 1] RGB (N, 3, H, W) → BGR in 0–255 less the mean, as the Caffe-trained nets were fed (trap 3)."""
+    """[-1, 1] RGB (N, 3, H, W) → BGR in 0–255 less the mean, as the Caffe-trained networks were fed; RGB in [0, 1] is the common mistake."""
     bgr = (frames.flip(1).float() + 1) * 127.5
     return bgr - torch.tensor(mean, device=frames.device)[None, :, None, None]
 

@@ -181,7 +181,7 @@ def _tile(values: Tensor, width: int, dtype: torch.dtype) -> Tensor:
 def modulated_relu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """ReLU(instance-norm(x)·weight + bias). x : (N, C, H, W); weight, bias : (C,) affine or (N, C) AdaIN, float32.
 
-    ``F.group_norm`` with one channel a group is instance norm; ``F.instance_norm`` undoes channels_last (trap 8).
+    ``F.group_norm`` with one channel a group is instance norm; ``F.instance_norm`` undoes channels_last.
     Statistics are accumulated in float32 whatever the dtype of x.
     """
     if x.device.type == "cpu" and x.requires_grad and torch.is_grad_enabled():

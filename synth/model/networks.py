@@ -198,7 +198,7 @@ class Embedder(Pyramid):
         b, k = frames.shape[:2]
         x = torch.cat([rasters, frames], 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         *_, x = self.features(x)
-        x = F.relu(x.float().sum((2, 3))) * self.config.pooling  # a sum, not a maximum (trap 7): (B·K, N)
+        x = F.relu(x.float().sum((2, 3))) * self.config.pooling  # a sum, not a maximum, as in the paper: (B·K, N)
         return x.view(b, k, -1).mean(1)
 
 

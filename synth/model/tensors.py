@@ -19,7 +19,7 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 
 def to_signed(pictures: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """uint8 (…, S, S, 3) → [-1, 1] (…, 3, S, S) on the device; S and 3 are moved, S and S never swapped (trap 3)."""
+    """uint8 (…, S, S, 3) → [-1, 1] (…, 3, S, S) on the device; S and 3 are moved, S and S never swapped."""
     tensor = torch.from_numpy(pictures).to(device, non_blocking=True).movedim(-1, -3)
     return (tensor.to(dtype) - 127.5) / 127.5  # the difference is exact in bf16 too
 

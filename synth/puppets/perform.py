@@ -1,4 +1,4 @@
-"""The cast: procedural talking heads with exact landmarks, as many identities as asked; the embedded material for tests and the demo.
+"""The puppets: procedural talking heads with exact landmarks, as many identities as asked; the embedded material for tests and the demo.
 
 ``identity`` seeds the person (skull, skin, hair, eyes, glasses); ``motion`` seeds the take (speech, pose, blinks, gaze, light, room,
 clothes, camera). The same two numbers give the same pixels on the same machine. Nobody real is shown and no consent is needed.

@@ -2,7 +2,8 @@
 
 ``absolute`` takes the driver's landmarks as they are; ``procrustes`` gives them the source's size, place and proportions of width
 to height; ``relative`` adds to the source's own landmarks what the driver changes with respect to the driver's frame that
-looks most like the source. What was done is recorded in every claim. Source: trap 10 of the public re-implementations of Zakharov 2019.
+looks most like the source. What was done is recorded in every claim. Without
+it a driver's face shape shows through, as in the public re-implementations of Zakharov 2019.
 """
 
 from __future__ import annotations

@@ -347,7 +347,7 @@ def reenact(
         raise UsageError("--no-label needs --consent", where="--no-label")
     if Path(out).suffix:
         sign.video_name(out)
-    if job.driver_face is not None and all(str(d).startswith("cast:") or Path(d).suffix == ".npz" for d in drivers):
+    if job.driver_face is not None and all(str(d).startswith("puppets:") or Path(d).suffix == ".npz" for d in drivers):
         raise UsageError("puppets and saved tracks are of one face", where="--driver-face", hint="leave it out")
     person = load_shots(shots, heads.size, face=job.face, landmarker=job.landmarker, most=job.most_shots)
     granted = consents.require(

@@ -1,6 +1,6 @@
 """What reenactment starts from: shots of the person to be shown, and the motion that drives them.
 
-Shots are photographs, paintings, a clip, or a puppet (``cast:IDENTITY/MOTION``); a driver is a clip, a saved landmark track (.npz), a
+Shots are photographs, paintings, a clip, or a puppet (``puppets:IDENTITY/MOTION``); a driver is a clip, a saved landmark track (.npz), a
 puppet, or a camera (``camera:0``). Each comes as landmarks in a steady crop of the generator's size.
 """
 
@@ -34,7 +34,7 @@ class Shots:
     """The person to be shown.
 
     frames : uint8 (T, S, S, 3). landmarks : (T, 68, 2) in them. whole : the pictures they come from. matrices : frame → crop of each.
-    ingredients : one for each file. real : False where nobody real is shown (the cast).
+    ingredients : one for each file. real : False where nobody real is shown (the puppets).
     """
 
     frames: Frames
@@ -67,9 +67,9 @@ class Driver:
 
 def _puppet(text: str) -> tuple[int, int]:
     try:
-        identity, motion = (int(v) for v in text.removeprefix("cast:").split("/"))
+        identity, motion = (int(v) for v in text.removeprefix("puppets:").split("/"))
     except ValueError as error:
-        raise UsageError("not a puppet", where=text, hint="cast:IDENTITY/MOTION, for example cast:7/1") from error
+        raise UsageError("not a puppet", where=text, hint="puppets:IDENTITY/MOTION, for example puppets:7/1") from error
     return identity, motion
 
 
@@ -117,11 +117,11 @@ def load_shots(
     matrices: list[NDArray[np.float64]] = []
     ingredients: list[Ingredient] = []
     real = False
-    if face is not None and paths and all(os.fspath(item).startswith("cast:") for item in paths):
+    if face is not None and paths and all(os.fspath(item).startswith("puppets:") for item in paths):
         raise UsageError("a puppet is one face", where="--face", hint="leave it out")
     for item in paths:
         text = os.fspath(item)
-        if text.startswith("cast:"):
+        if text.startswith("puppets:"):
             part = _puppet_shots(text, size, most)
         else:
             real = True
@@ -196,7 +196,7 @@ def load_driver(
         No face, no motion (one frame), an unreadable file. UsageError: several faces and none chosen.
     """
     text = os.fspath(source)
-    if text.startswith("cast:"):
+    if text.startswith("puppets:"):
         return _puppet_driver(text, size, start, seconds)
     if text.startswith("camera"):
         if start:

@@ -1,7 +1,7 @@
 """The few collective operations training needs; a single process passes through untouched.
 
 Plain all-reduces instead of DistributedDataParallel: gradients are averaged once a step in one flat buffer, nothing
-wraps the networks, so compile and spectral norm meet no hooks (trap 9, pytorch#113415).
+wraps the networks, so compile and spectral norm meet no hooks (pytorch#113415).
 """
 
 from __future__ import annotations

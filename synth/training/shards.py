@@ -141,7 +141,7 @@ class ShardWriter:
 
 def _is_drawn(identity: str, source: str) -> bool:
     """Whether this is a puppet: by both names, so that no folder of people called so by chance passes for one."""
-    return re.fullmatch(r"cast-\d+", identity) is not None and source.startswith("cast/")
+    return re.fullmatch(r"puppet-\d+", identity) is not None and source.startswith("puppets/")
 
 
 class ShardSet:
@@ -192,7 +192,7 @@ class ShardSet:
         return sha256_of(json.dumps([(time, jpg, points) for _, _, _, time, _, jpg, _, points in rows]).encode())
 
     def real_files(self, units: Iterable[tuple[str, str]] | None = None) -> set[str]:
-        """sha256 of the files that (identity, source) were cropped from, all of them by default; none for the embedded cast.
+        """sha256 of the files that (identity, source) were cropped from, all of them by default; none for the embedded puppets.
 
         ``""`` stands for a file that ``clips.jsonl`` does not name.
         """

@@ -165,7 +165,7 @@ class Trainer:
     def _generate(
         self, batch: Batch, part: np.ndarray, rows: Tensor
     ) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor, Tensor]]:
-        """Forward pass and generator losses of one part of the batch. x̂ keeps its graph: never detached here (trap 1)."""
+        """Forward pass and generator losses of one part of the batch. x̂ keeps its graph: detached here, the adversarial gradient would be exactly zero."""
         device, dtype = self.device, self.dtype
         shots = to_signed(batch.shots[part], device, dtype)  # (b, K, 3, S, S)
         shot_rasters = to_signed(batch.shot_rasters[part], device, dtype)

@@ -1,4 +1,4 @@
-"""The house keeps its shape: exit codes, one-line errors, plugins listed without import, a light front door."""
+"""The layout keeps its shape: exit codes, one-line errors, plugins listed without import, a light front door."""
 
 import subprocess
 import sys

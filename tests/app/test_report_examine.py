@@ -241,7 +241,7 @@ def picture(tmp_path_factory):
 
     info = PngImagePlugin.PngInfo()
     info.add_text("parameters", "a portrait\x1b[31m, steps 20")
-    path = tmp_path_factory.mktemp("roof") / "a b;$(x).png"
+    path = tmp_path_factory.mktemp("examined") / "a b;$(x).png"
     Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(path, pnginfo=info)
     return path
 

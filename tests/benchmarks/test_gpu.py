@@ -37,7 +37,7 @@ def test_the_plan_fits_its_time_and_its_options_exist():
     from gioconda.cli.app import app
 
     root = typer.main.get_command(app)
-    chapters = gpu.plan(Path("o"), ("cast:8",), "half", "cuda")
+    chapters = gpu.plan(Path("o"), ("puppets:8",), "half", "cuda")
     assert sum(c.share for c in chapters) <= 1.0
     for chapter in chapters:
         if chapter.command[1:3] != ("-m", "gioconda"):

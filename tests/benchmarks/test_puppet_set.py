@@ -11,7 +11,7 @@ from gioconda_core.types import Label, ProvenanceState
 from provenance.reading.read import read
 
 DATA = {
-    "kind": "cast",
+    "kind": "puppets",
     "identities": 2,
     "takes": 1,
     "frames": 8,

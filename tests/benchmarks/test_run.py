@@ -100,7 +100,7 @@ def test_every_suite_in_the_box_is_the_version_it_says():
         assert released.get(name, {}).get(suite.version) == suite.sha256, (
             f"{name} {suite.version} has changed: {suite.sha256}"
         )
-    assert set(suites.built_in()) == {"cast", "ladder", "protocol-ff", "leave-one-generator-out"}
+    assert set(suites.built_in()) == {"puppets", "ladder", "protocol-ff", "leave-one-generator-out"}
 
 
 @pytest.mark.parametrize(
@@ -483,5 +483,5 @@ def test_suites_are_listed_from_the_command_line(capsys):
 
     assert main(["bench", "list"]) == 0
     out = capsys.readouterr().out
-    assert "cast" in out and "leave-one-generator-out" in out
+    assert "puppets" in out and "leave-one-generator-out" in out
     assert main(["bench", "run", "nonsense", "-d", "x", "--out", "y"]) == 2

@@ -25,7 +25,7 @@ class Counting(DlibLandmarker):
 
 
 @pytest.fixture(scope="module")
-def cast():
+def puppets():
     return {n: perform.perform(n, n, frames=16, size=224) for n in (1, 2, 4)}
 
 
@@ -49,35 +49,35 @@ def empty(n, like):
     return np.full((n, *like.frames.shape[1:]), 110, np.uint8)
 
 
-def test_a_face_is_followed_and_seldom_searched_for(cast):
+def test_a_face_is_followed_and_seldom_searched_for(puppets):
     mark = Counting()
-    (track,) = observe.track(timed(cast[2].frames), landmarker=mark, detect_every=5)
+    (track,) = observe.track(timed(puppets[2].frames), landmarker=mark, detect_every=5)
     assert len(track) == 16 and (np.diff(track.times) > 0).all()
     assert mark.searched <= 5
-    error = np.linalg.norm(track.landmarks - cast[2].landmarks, axis=-1).mean()
-    assert error / align.side(cast[2].landmarks[0]) < 0.05
+    error = np.linalg.norm(track.landmarks - puppets[2].landmarks, axis=-1).mean()
+    assert error / align.side(puppets[2].landmarks[0]) < 0.05
     assert track.quality.min() > 0.3 and track.quality.max() <= 1
     assert set(track.measures) == {"face_px", "blur", "yaw", "pitch", "confidence"}
 
 
-def test_following_shows_no_rhythm_of_the_detector(cast):
+def test_following_shows_no_rhythm_of_the_detector(puppets):
     # If searched frames read the face in another box than followed ones, points jump every fifth frame.
-    (track,) = observe.track(timed(cast[2].frames), landmarker=DlibLandmarker(), detect_every=4)
-    offset = (track.landmarks - cast[2].landmarks).mean(axis=1)
+    (track,) = observe.track(timed(puppets[2].frames), landmarker=DlibLandmarker(), detect_every=4)
+    offset = (track.landmarks - puppets[2].landmarks).mean(axis=1)
     jump = np.linalg.norm(np.diff(offset, axis=0), axis=1)
     into = np.arange(1, 16) % 4 == 0
     assert jump[into].mean() < 3 * jump[~into].mean() + 0.3
 
 
-def test_a_cut_ends_one_track_and_begins_another_at_once(cast, woman):
-    frames = timed(np.concatenate([woman[:7], cast[2].frames[:7]]))
+def test_a_cut_ends_one_track_and_begins_another_at_once(puppets, woman):
+    frames = timed(np.concatenate([woman[:7], puppets[2].frames[:7]]))
     first, second = observe.track(frames, landmarker=DlibLandmarker())
     assert (first.id, second.id) == (0, 1)
     assert first.times[-1] == frames[6][0] and second.times[0] == frames[7][0]
 
 
-def test_whoever_returns_after_a_cut_resumes_their_track(cast, woman):
-    frames = timed(np.concatenate([woman[:7], cast[2].frames[:7], woman[8:15]]))
+def test_whoever_returns_after_a_cut_resumes_their_track(puppets, woman):
+    frames = timed(np.concatenate([woman[:7], puppets[2].frames[:7], woman[8:15]]))
     first, second = observe.track(frames, landmarker=DlibLandmarker())
     assert len(first) == 14 and len(second) == 7
     assert np.diff(first.times).max() > 0.25  # a gap, not a bridge over the other's shot
@@ -85,28 +85,28 @@ def test_whoever_returns_after_a_cut_resumes_their_track(cast, woman):
     assert [len(track) for track in strangers] == [7, 7, 7]
 
 
-def test_exit_and_return_leave_a_gap(cast):
-    frames = timed(np.concatenate([cast[4].frames[:6], empty(6, cast[4]), cast[4].frames[6:12]]))
+def test_exit_and_return_leave_a_gap(puppets):
+    frames = timed(np.concatenate([puppets[4].frames[:6], empty(6, puppets[4]), puppets[4].frames[6:12]]))
     (track,) = observe.track(frames, landmarker=DlibLandmarker())
     assert len(track) == 12
     times = np.round(track.times * FPS).astype(int)
     assert set(times) == {*range(6), *range(12, 18)}
 
 
-def test_a_face_that_fades_away_between_searches_is_let_go(cast):
+def test_a_face_that_fades_away_between_searches_is_let_go(puppets):
     # Following alone would go on placing 68 points on the wall.
-    frames = [cast[2].frames[0]] * 3 + [empty(1, cast[2])[0]] * 9
+    frames = [puppets[2].frames[0]] * 3 + [empty(1, puppets[2])[0]] * 9
     (track,) = observe.track(timed(frames), landmarker=DlibLandmarker(), detect_every=12)
     assert len(track) == 3
 
 
-def test_two_faces_are_two_tracks_the_larger_first(cast):
+def test_two_faces_are_two_tracks_the_larger_first(puppets):
     import cv2
 
     def scene(i):
         frame = np.full((260, 480, 3), 128, np.uint8)
-        frame[40:208, 10:178] = cv2.resize(cast[1].frames[i], (168, 168), interpolation=cv2.INTER_AREA)
-        frame[20:244, 240:464] = cast[2].frames[i]
+        frame[40:208, 10:178] = cv2.resize(puppets[1].frames[i], (168, 168), interpolation=cv2.INTER_AREA)
+        frame[20:244, 240:464] = puppets[2].frames[i]
         return frame
 
     frames = timed([scene(i) for i in range(8)])
@@ -117,15 +117,15 @@ def test_two_faces_are_two_tracks_the_larger_first(cast):
     assert only.boxes[:, 0].min() > 200
 
 
-def test_sparse_frames_are_all_searched_and_linked(cast):
+def test_sparse_frames_are_all_searched_and_linked(puppets):
     mark = Counting()
-    frames = [(i * 2.0, cast[4].frames[i * 3]) for i in range(5)]
+    frames = [(i * 2.0, puppets[4].frames[i * 3]) for i in range(5)]
     (track,) = observe.track(frames, landmarker=mark)
     assert len(track) == 5 and mark.searched == 5
 
 
-def test_two_people_in_the_same_place_seconds_apart_are_not_one(cast, woman):
-    frames = [(i * 2.0, (woman if i % 2 else cast[2].frames)[i]) for i in range(6)]
+def test_two_people_in_the_same_place_seconds_apart_are_not_one(puppets, woman):
+    frames = [(i * 2.0, (woman if i % 2 else puppets[2].frames)[i]) for i in range(6)]
     tracks = observe.track(frames, landmarker=DlibLandmarker())
     assert sorted(len(track) for track in tracks) == [3, 3]
 
@@ -142,7 +142,7 @@ def test_a_change_of_size_and_a_repeated_time_are_survived():
     assert sum(len(track) for track in tracks) == 3
 
 
-def test_memory_does_not_grow_with_the_clip(cast):
+def test_memory_does_not_grow_with_the_clip(puppets):
     # The trap: list(frames). A two-hour film must pass through frame by frame.
     alive, most = 0, 0
 
@@ -155,8 +155,8 @@ def test_memory_does_not_grow_with_the_clip(cast):
     def frames():
         nonlocal alive, most
         for i in range(40):
-            frame = np.empty(cast[2].frames[0].shape, np.uint8).view(np.ndarray)
-            frame[:] = cast[2].frames[i % 16]
+            frame = np.empty(puppets[2].frames[0].shape, np.uint8).view(np.ndarray)
+            frame[:] = puppets[2].frames[i % 16]
             watched = np.ndarray.__new__(Watched, frame.shape, np.uint8)
             watched[:] = frame
             alive += 1
@@ -206,7 +206,7 @@ def test_a_landmarker_that_fails_is_named_and_nothing_else_is_harmed(broken):
     assert "theirs" in caught.value.where
 
 
-def test_a_plugin_needs_no_verify_of_its_own(cast):
+def test_a_plugin_needs_no_verify_of_its_own(puppets):
     class Plain:
         name, version = "plain", "1"
         inner = DlibLandmarker()
@@ -217,7 +217,7 @@ def test_a_plugin_needs_no_verify_of_its_own(cast):
         def landmarks(self, frame, boxes):
             return self.inner.landmarks(frame, boxes)
 
-    frames = [cast[2].frames[0]] * 3 + [empty(1, cast[2])[0]] * 3
+    frames = [puppets[2].frames[0]] * 3 + [empty(1, puppets[2])[0]] * 3
     (track,) = observe.track(timed(frames), landmarker=Plain(), detect_every=6)
     assert len(track) == 3
 

@@ -68,7 +68,7 @@ def shown(name):
 @pytest.mark.parametrize("name", ["none.mp4", "folder.mp4", "pipe.mp4"])
 def test_what_is_no_file_is_refused_at_once(gioconda, material, name):
     for command in (["check", "--detectors", "none"], ["synth", "reenact", "--generator", "warp", "--consent", "embedded",
-                    "--drive", "cast:1/1", "--shots"]):  # fmt: skip
+                    "--drive", "puppets:1/1", "--shots"]):  # fmt: skip
         code, _, err = gioconda(*command, material / name)
         assert code in (2, 4) and name in line(err) and line(err).endswith(")"), err
     if name == "folder.mp4":
@@ -95,7 +95,7 @@ def test_what_is_no_clip_is_incomplete_and_says_so(gioconda, material, name):
     assert code == 4 and json.loads(out)["errors"] and line(err), "for a program there is a document all the same"
     code, out, _ = gioconda("provenance", "read", material / name)
     assert code == 4 and shown(name) in out and "unreadable" in out
-    code, _, err = gioconda("synth", "reenact", "--generator", "warp", "--consent", "embedded", "--drive", "cast:1/1",
+    code, _, err = gioconda("synth", "reenact", "--generator", "warp", "--consent", "embedded", "--drive", "puppets:1/1",
                             "--shots", material / name)  # fmt: skip
     assert code == 4 and shown(name) in line(err)
 

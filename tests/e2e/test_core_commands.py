@@ -1,4 +1,4 @@
-"""The ground floor's commands through the real entry point."""
+"""Plugins, models, configuration and diagnosis through the real entry point."""
 
 import json
 import subprocess

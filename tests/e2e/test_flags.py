@@ -130,31 +130,31 @@ provenance labels . --sources none | 2 | none: no such
 provenance trust add a.png --date yesterday | 2 | not a date: 'yesterday'
 provenance trust update --kind tsa | 2 | only with --url
 synth prepare . --out shards --where kind=real | 2 | --where: chooses rows of a .csv
-synth prepare cast:1 --out shards --landmarker bogus | 2 | no landmarker named 'bogus'
+synth prepare puppets:1 --out shards --landmarker bogus | 2 | no landmarker named 'bogus'
 synth prepare . --out shards --landmarks none | 2 | none: no such folder
 synth train shards --content-file vgg=x | 2 | no content net 'vgg'
 synth train shards --variant ff --match-from 3 | 2 | --match-from
-synth tune none cast:1/1 --mode ff --steps 3 | 2 | mode ff is not tuned
-synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --mode ff --steps 3 | 2 | mode ff is not tuned
-synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --model m.safetensors | 2 | --model: warp has no model
-synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --start 9999 | 2 | --start
-synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --face 0 | 2 | gioconda: --face: a puppet is one face
-synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --driver-face 0 | 2 | --driver-face: puppets
-synth reenact --generator warp --shots cast:1/1 --drive camera:0 --start 3 | 2 | --start: a camera has no past
-synth fakes cast:2 --generator warp --modes ff --steps 3 | 2 | --steps: mode ff is not tuned
-synth reenact --generator warp --shots cast:1/1 --drive cast:2/1 --steps 3 | 2 | --steps: warp is not tuned
-synth fakes cast:2 --generator warp --steps 3 | 2 | --steps: warp is not tuned
-synth evaluate cast:2 --generator copy --steps 3 | 2 | --steps: copy is not tuned
-synth fakes cast:2 --generator warp --kinds cross --regions face | 2 | --regions: the region face
-synth reenact --generator warp --consent embedded --shots cast:1/1 --drive cast:2/1 --out x.txt | 2 | gioconda: x.txt: h264 is not written to .txt
-synth reenact --generator warp --consent embedded --shots cast:1/1 --drive cast:2/1 --out x.mkv | 2 | gioconda: x.mkv: this container cannot carry
-synth prepare cast:0 --out shards | 2 | cast:0: a cast of nobody
-synth fakes cast:2 --generator few-shot --size 64 | 2 | --size: only warp and copy
-synth fakes cast:2 --generator warp --adapt bogus | 2 | unknown adaptation 'bogus'
-synth fakes cast:2 --generator warp --layout bogus | 2 | unknown layout 'bogus'
-synth fakes cast:2 --generator warp --crf 99 | 2 | crf 99
-synth fakes cast:2 --generator warp --export bogus=x | 2 | no dataset named 'bogus'
-synth fakes cast:2 --generator warp --replay text.mp4 | 2 | text.mp4: is not a record
+synth tune none puppets:1/1 --mode ff --steps 3 | 2 | mode ff is not tuned
+synth reenact --generator warp --shots puppets:1/1 --drive puppets:2/1 --mode ff --steps 3 | 2 | mode ff is not tuned
+synth reenact --generator warp --shots puppets:1/1 --drive puppets:2/1 --model m.safetensors | 2 | --model: warp has no model
+synth reenact --generator warp --shots puppets:1/1 --drive puppets:2/1 --start 9999 | 2 | --start
+synth reenact --generator warp --shots puppets:1/1 --drive puppets:2/1 --face 0 | 2 | gioconda: --face: a puppet is one face
+synth reenact --generator warp --shots puppets:1/1 --drive puppets:2/1 --driver-face 0 | 2 | --driver-face: puppets
+synth reenact --generator warp --shots puppets:1/1 --drive camera:0 --start 3 | 2 | --start: a camera has no past
+synth fakes puppets:2 --generator warp --modes ff --steps 3 | 2 | --steps: mode ff is not tuned
+synth reenact --generator warp --shots puppets:1/1 --drive puppets:2/1 --steps 3 | 2 | --steps: warp is not tuned
+synth fakes puppets:2 --generator warp --steps 3 | 2 | --steps: warp is not tuned
+synth evaluate puppets:2 --generator copy --steps 3 | 2 | --steps: copy is not tuned
+synth fakes puppets:2 --generator warp --kinds cross --regions face | 2 | --regions: the region face
+synth reenact --generator warp --consent embedded --shots puppets:1/1 --drive puppets:2/1 --out x.txt | 2 | gioconda: x.txt: h264 is not written to .txt
+synth reenact --generator warp --consent embedded --shots puppets:1/1 --drive puppets:2/1 --out x.mkv | 2 | gioconda: x.mkv: this container cannot carry
+synth prepare puppets:0 --out shards | 2 | puppets:0: no puppet at all
+synth fakes puppets:2 --generator few-shot --size 64 | 2 | --size: only warp and copy
+synth fakes puppets:2 --generator warp --adapt bogus | 2 | unknown adaptation 'bogus'
+synth fakes puppets:2 --generator warp --layout bogus | 2 | unknown layout 'bogus'
+synth fakes puppets:2 --generator warp --crf 99 | 2 | crf 99
+synth fakes puppets:2 --generator warp --export bogus=x | 2 | no dataset named 'bogus'
+synth fakes puppets:2 --generator warp --replay text.mp4 | 2 | text.mp4: is not a record
 synth consent new c.toml --who= --scope any --licence x | 2 | --who: is empty
 synth consent new c.toml --who A --scope any --licence x --source none.png | 4 | none.png: no such file
 synth consent check c.toml --task bogus | 2 | unknown task 'bogus'

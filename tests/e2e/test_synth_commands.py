@@ -39,14 +39,14 @@ def test_prepare_fakes_replay_and_export(tmp_path, capsys):
             [
                 "synth",
                 "prepare",
-                "cast:4",
+                "puppets:4",
                 "--out",
                 shards,
                 "--size",
                 "96",
                 "--min-face",
                 "32",
-                "--cast-frames",
+                "--puppet-frames",
                 "11",
                 "--json",
                 "-q",
@@ -82,9 +82,9 @@ def test_reenact_consent_and_log(tmp_path, capsys):
         "synth",
         "reenact",
         "--shots",
-        "cast:3/1",
+        "puppets:3/1",
         "--drive",
-        "cast:4/1",
+        "puppets:4/1",
         "--generator",
         "warp",
         "--seconds",
@@ -108,10 +108,10 @@ def test_reenact_consent_and_log(tmp_path, capsys):
 
 
 def test_a_list_of_no_numbers_and_no_model(tmp_path, capsys):
-    assert run([*FAKES, "cast:2", "--out", str(tmp_path / "a"), "--crf", "good"]) == ExitCode.USAGE
+    assert run([*FAKES, "puppets:2", "--out", str(tmp_path / "a"), "--crf", "good"]) == ExitCode.USAGE
     assert "--crf: not a list of whole numbers" in capsys.readouterr().err
     model = str(tmp_path / "none.safetensors")
-    arguments = ["synth", "reenact", "--shots", "cast:1/1", "--drive", "cast:2/1", "--model", model]
+    arguments = ["synth", "reenact", "--shots", "puppets:1/1", "--drive", "puppets:2/1", "--model", model]
     assert run(arguments) == ExitCode.INCOMPLETE
     assert "no such file" in capsys.readouterr().err
 
@@ -125,14 +125,14 @@ def test_killed_in_the_middle_the_same_set_comes_out(tmp_path):
             [
                 "synth",
                 "prepare",
-                "cast:6",
+                "puppets:6",
                 "--out",
                 str(shards),
                 "--size",
                 "96",
                 "--min-face",
                 "32",
-                "--cast-frames",
+                "--puppet-frames",
                 "14",
                 "-q",
             ]
@@ -168,9 +168,20 @@ def test_a_personal_model_is_driven_without_tuning_again(tmp_path):
     from synth.reenact.shots import load_shots
 
     model = Model.fresh(Config("pocket", 64, 8), seed=1)
-    shots = load_shots(["cast:3/1"], 64)
+    shots = load_shots(["puppets:3/1"], 64)
     person = tune(model, shots.frames[:1], shots.landmarks[:1], mode="ff").save(tmp_path / "person.safetensors")
-    command = ["synth", "reenact", "--shots", "cast:3/1", "--drive", "cast:4/1", "--seconds", "0.3", "--frame", "crop"]
+    command = [
+        "synth",
+        "reenact",
+        "--shots",
+        "puppets:3/1",
+        "--drive",
+        "puppets:4/1",
+        "--seconds",
+        "0.3",
+        "--frame",
+        "crop",
+    ]
     command += ["--consent", "embedded", "--model", str(person), "--out", str(tmp_path / "out.mp4")]
     assert run(command) == ExitCode.DONE
     assert (tmp_path / "out.mp4").exists()

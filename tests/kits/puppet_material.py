@@ -1,4 +1,4 @@
-"""Footage drawn for the cast's tests: shards and clips of puppets, made once a session."""
+"""Footage drawn for the synth tests: shards and clips of puppets, made once a session."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def puppet(identity: int = 3, motion: int = 5, frames: int = 20) -> Performance:
 @functools.lru_cache(maxsize=1)
 def shards() -> Path:
     """Shards of four puppets, 20 frames each, 96 px."""
-    folder = Path(tempfile.mkdtemp(prefix="cast-shards-"))
-    prepare(Prepare(sources=("cast:4",), size=96, cast_frames=20, min_face=32), folder)
+    folder = Path(tempfile.mkdtemp(prefix="puppet-shards-"))
+    prepare(Prepare(sources=("puppets:4",), size=96, puppet_frames=20, min_face=32), folder)
     return folder
 
 

@@ -28,7 +28,7 @@ def signed(tmp_path):
     original.write_bytes(b"a driver")
     claim = Claim(
         "a clip", "self-reenactment", "fake", "few-shot", "0.1.0",
-        ingredients=(Ingredient("driver", sha256_of(original)),), identity="cast-1", split="train", licence="CC0",
+        ingredients=(Ingredient("driver", sha256_of(original)),), identity="puppet-1", split="train", licence="CC0",
     )  # fmt: skip
     folder = tmp_path / "out"
     synthesis = Synthesis(played.frames, played.times, Fraction(25), claim)
@@ -42,7 +42,7 @@ def collect(path, **kw):
 def test_a_signed_label_becomes_a_row(signed, tmp_path):
     index, refused = collect(signed, sources=tmp_path / "sources")
     (row,) = index
-    assert not refused and row.label is Label.FAKE and row.identity == "cast-1" and row.split == "train"
+    assert not refused and row.label is Label.FAKE and row.identity == "puppet-1" and row.split == "train"
     assert row.sha256 == sha256_of(signed) and row.essence
 
 

@@ -82,7 +82,7 @@ def test_weights_that_are_no_weights(tmp_path):
     ("kind", "mean"), [("vgg19", (103.939, 116.779, 123.68)), ("vggface", (93.594, 104.762, 129.186))]
 )
 def test_vgg_itself_sees_bgr_in_0_to_255_less_its_mean(kind, mean):
-    """Trap 3, where it bites: a first layer that copies channels shows what the network was really fed."""
+    """RGB fed as BGR, where it matters: a first layer that copies channels shows what the network was really fed."""
     net = VGG(kind, None)
     first = net.layers[0]
     first.weight.zero_()

@@ -154,7 +154,7 @@ def test_a_replay_with_other_footage_or_weights_is_refused(made, tmp_path):
     with ShardWriter(tmp_path / "other", size=96) as writer:
         item = ShardSet(shards())[0]
         for k in range(12):
-            writer.add(item.frame, item.landmarks, "cast-000000", "other", k / 25)
+            writer.add(item.frame, item.landmarks, "puppet-000000", "other", k / 25)
     with pytest.raises(UsageError, match="footage is not that"):
         replay(path, [tmp_path / "other"], HEADS)
     heads = WarpGenerator(size=96)
@@ -214,7 +214,7 @@ def test_two_ranks_share_the_work_and_the_last_writes_the_index(tmp_path):
 
 def test_processes_that_start_together_prepare_the_footage_once(tmp_path):
     """torchrun starts them at one moment; two writers of one shard would tear it."""
-    wanted = replace(JOB, sources=("cast:2",), kinds=("control",), shots=(1,))
+    wanted = replace(JOB, sources=("puppets:2",), kinds=("control",), shots=(1,))
     with ThreadPoolExecutor(2) as pool:  # the lock is between open files, so that threads stand for processes
         shares = [pool.submit(make, wanted, tmp_path, HEADS, rank=rank, world=2) for rank in range(2)]
         assert sum(share.result().made for share in shares) == 2
@@ -367,10 +367,12 @@ def test_other_pixels_under_the_same_names_are_other_samples(made, tmp_path):
 
 
 def test_footage_of_another_run_is_not_taken_for_this_one(tmp_path):
-    for cast in ("cast:5-6", "cast:7-8"):  # prepared into the set's own folder
-        wanted = replace(JOB, sources=(cast,), kinds=("control",), shots=(1,))
+    for source in ("puppets:5-6", "puppets:7-8"):  # prepared into the set's own folder
+        wanted = replace(JOB, sources=(source,), kinds=("control",), shots=(1,))
         index = make(wanted, tmp_path, HEADS).index
-        assert {s.identity for s in Index.read(index)} == {f"cast-{int(n):06d}" for n in cast[5:].split("-")}
+        assert {s.identity for s in Index.read(index)} == {
+            f"puppet-{int(n):06d}" for n in source.removeprefix("puppets:").split("-")
+        }
     for record in (tmp_path / "records").iterdir():  # of either run
         assert replay(record, [], HEADS)[0]
 

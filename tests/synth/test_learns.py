@@ -1,4 +1,4 @@
-"""Proof that it learns, at 64 px on the embedded cast: minutes of CPU, so behind the ``slow`` marker.
+"""Proof that it learns, at 64 px on the embedded puppets: minutes of CPU, so behind the ``slow`` marker.
 
 Meta-learn on some puppets, then take unseen ones: tuning beats feed-forward, eight shots beat one, both beat showing the
 source frame unmoved, and what the embedding says matters. With ``GIOCONDA_GALLERY=docs/gallery`` the pictures that are judged here are

@@ -186,7 +186,7 @@ def test_the_benchmarks_plain_build_is_the_same_mathematics():
 
 @pytest.mark.slow
 def test_networks_compile_whole_and_carry_no_parametrisation():
-    """Trap 9 (pytorch#113415): spectral norm by parametrisation or hook breaks graphs; ours is a plain function of buffers."""
+    """Spectral norm (pytorch#113415) by parametrisation or hook breaks graphs; ours is a plain function of buffers."""
     from torch.nn.utils.parametrize import is_parametrized
 
     model = Model.fresh(Config("tiny", 64, 8))

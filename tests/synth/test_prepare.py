@@ -55,11 +55,16 @@ def test_a_list_is_filtered_by_its_columns(tmp_path):
         entries(str(listed), where="sort=real")
 
 
-def test_a_cast_and_what_is_none():
-    assert [e.path for e in entries("cast:2x2")] == ["cast:0/0", "cast:0/1", "cast:1/1000", "cast:1/1001"]
-    assert len(entries("cast:100-104")) == 5
-    for text in ("cast:many", "cast:"):
-        with pytest.raises(UsageError, match="not a cast"):
+def test_puppets_and_what_is_none():
+    assert [e.path for e in entries("puppets:2x2")] == [
+        "puppets:0/0",
+        "puppets:0/1",
+        "puppets:1/1000",
+        "puppets:1/1001",
+    ]
+    assert len(entries("puppets:100-104")) == 5
+    for text in ("puppets:many", "puppets:"):
+        with pytest.raises(UsageError, match="not puppets"):
             entries(text)
 
 
@@ -84,8 +89,8 @@ def test_shards_hold_faces_where_the_landmarks_say():
         assert np.ptp(middles, axis=0).max() > 0.3
 
 
-def test_a_cast_is_drawn_as_often_as_frames_are_kept(tmp_path):
-    prepare(Prepare(sources=("cast:3-3",), size=64, cast_frames=9, every=0.2, min_face=20), tmp_path)
+def test_puppets_is_drawn_as_often_as_frames_are_kept(tmp_path):
+    prepare(Prepare(sources=("puppets:3-3",), size=64, puppet_frames=9, every=0.2, min_face=20), tmp_path)
     found = ShardSet(tmp_path)
     frames = sorted((found[k] for k in range(len(found))), key=lambda f: f.time)
     assert [round(f.time, 6) for f in frames] == [round(0.2 * k, 6) for k in range(9)]
@@ -130,7 +135,7 @@ def test_a_folder_of_clips_rows_and_resumption(tmp_path):
 
 
 def test_killed_between_shard_and_rows_or_before_the_shard(tmp_path):
-    job = Prepare(sources=("cast:2",), size=64, cast_frames=9, min_face=20, shard_mb=0)
+    job = Prepare(sources=("puppets:2",), size=64, puppet_frames=9, min_face=20, shard_mb=0)
     prepare(job, tmp_path)
     before = sorted((f.identity, f.time) for f in map(ShardSet(tmp_path).__getitem__, range(18)))
     (tmp_path / "clips.jsonl").unlink()  # the shards were finished, the rows not yet written
@@ -141,34 +146,34 @@ def test_killed_between_shard_and_rows_or_before_the_shard(tmp_path):
 
 
 def test_shards_know_whose_consent_they_need(tmp_path):
-    """The cast needs nobody's, whoever is called like it does, and clips are known by the hashes a consent file holds."""
-    (tmp_path / "in" / "cast-000003").mkdir(parents=True)
-    file = clip(tmp_path / "in" / "cast-000003" / "talk.mp4", frames=9)
+    """The puppets needs nobody's, whoever is called like it does, and clips are known by the hashes a consent file holds."""
+    (tmp_path / "in" / "puppet-000003").mkdir(parents=True)
+    file = clip(tmp_path / "in" / "puppet-000003" / "talk.mp4", frames=9)
     out = tmp_path / "out"
-    prepare(Prepare(sources=(str(tmp_path / "in"), "cast:1"), size=64, cast_frames=9, min_face=20), out)
-    assert ShardSet(out).identities == ["cast-000000", "cast-000003"] and ShardSet(shards()).real_files() == set()
+    prepare(Prepare(sources=(str(tmp_path / "in"), "puppets:1"), size=64, puppet_frames=9, min_face=20), out)
+    assert ShardSet(out).identities == ["puppet-000000", "puppet-000003"] and ShardSet(shards()).real_files() == set()
     assert ShardSet(out).real_files() == {sha256_of(file)}
     (out / "clips.jsonl").unlink()  # killed between the shard and its rows
     assert ShardSet(out).real_files() == {""}
-    prepare(Prepare(sources=(str(tmp_path / "in"), "cast:1"), size=64, cast_frames=9, min_face=20), out)
+    prepare(Prepare(sources=(str(tmp_path / "in"), "puppets:1"), size=64, puppet_frames=9, min_face=20), out)
     assert ShardSet(out).real_files() == {sha256_of(file)}
 
 
 def test_other_settings_are_refused_in_the_same_folder(tmp_path):
-    prepare(Prepare(sources=("cast:1",), size=64, cast_frames=9, min_face=20), tmp_path)
+    prepare(Prepare(sources=("puppets:1",), size=64, puppet_frames=9, min_face=20), tmp_path)
     with pytest.raises(UsageError, match="other settings: size"):
-        prepare(Prepare(sources=("cast:1",), size=96, cast_frames=9, min_face=20), tmp_path)
+        prepare(Prepare(sources=("puppets:1",), size=96, puppet_frames=9, min_face=20), tmp_path)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
-        prepare(Prepare(sources=("cast:1",)), tmp_path / "file" / "below")
+        prepare(Prepare(sources=("puppets:1",)), tmp_path / "file" / "below")
 
 
 def test_small_faces_and_short_clips_are_dropped_with_the_reason(tmp_path):
-    small = prepare(Prepare(sources=("cast:1",), size=64, cast_frames=9, min_face=400), tmp_path / "a")
-    short = prepare(Prepare(sources=("cast:1",), size=64, cast_frames=4, min_face=20), tmp_path / "b")
+    small = prepare(Prepare(sources=("puppets:1",), size=64, puppet_frames=9, min_face=400), tmp_path / "a")
+    short = prepare(Prepare(sources=("puppets:1",), size=64, puppet_frames=4, min_face=20), tmp_path / "b")
     assert dict(small.dropped) == {"face smaller than 400 px": 1}
     assert dict(short.dropped) == {"fewer than 8 frames with the face": 1}
 
@@ -211,7 +216,7 @@ def test_tracks_are_checked_when_read(tmp_path):
 @pytest.mark.timeout(900)  # a node comes up slowly where the cores are taken
 def test_by_processes_and_by_ray_the_same(tmp_path):
     pytest.importorskip("ray")
-    job = Prepare(sources=("cast:3",), size=64, cast_frames=9, min_face=20)
+    job = Prepare(sources=("puppets:3",), size=64, puppet_frames=9, min_face=20)
     prepare(job, tmp_path / "one")
     prepare(job, tmp_path / "two", jobs=2)
     prepare(job, tmp_path / "ray", jobs=2, engine="ray")

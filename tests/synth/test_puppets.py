@@ -1,4 +1,4 @@
-"""The cast: faces that detectors find, landmarks that are true, people and motions seeded apart."""
+"""The puppets: faces that detectors find, landmarks that are true, people and motions seeded apart."""
 
 from __future__ import annotations
 

@@ -42,7 +42,12 @@ def portrait(tmp_path):
 
 def test_three_drivers_one_portrait(portrait, tmp_path):
     made = reenact(
-        [portrait], ["cast:4/1", "cast:5/1", "cast:6/1"], tmp_path / "out", HEADS, quick(), consent="public-domain"
+        [portrait],
+        ["puppets:4/1", "puppets:5/1", "puppets:6/1"],
+        tmp_path / "out",
+        HEADS,
+        quick(),
+        consent="public-domain",
     )
     assert len(made) == 3 and len({m.path for m in made}) == 3
     clips = [frames_of(m.path) for m in made]
@@ -64,7 +69,7 @@ def test_the_picture_outside_the_face_stays(portrait, tmp_path):
     from synth.reenact.shots import load_shots
 
     shots = load_shots([portrait], 128)
-    made = reenact([portrait], ["cast:4/1"], tmp_path / "a.mp4", HEADS, quick(crf=0), consent="public-domain")
+    made = reenact([portrait], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(crf=0), consent="public-domain")
     result = frames_of(made[0].path).astype(int)
     still = puppet(3, 5).frames[0].astype(int)
     x0, y0 = -shots.matrices[0][:, 2] / shots.matrices[0][0, 0]
@@ -122,16 +127,16 @@ def test_the_label_is_seen_and_not_too_large():
 def test_the_label_is_on_by_default_and_leaving_it_off_needs_consent(tmp_path):
     assert Reenact().label and Reenact().mark
     with pytest.raises(UsageError, match="--no-label needs --consent"):
-        reenact(["cast:3/1"], ["cast:4/1"], tmp_path / "a.mp4", HEADS, quick())
-    with_label = reenact(["cast:3/1"], ["cast:4/1"], tmp_path / "b.mp4", HEADS, quick(label=True))[0]
-    without = reenact(["cast:3/1"], ["cast:4/1"], tmp_path / "c.mp4", HEADS, quick(), consent="embedded")[0]
+        reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick())
+    with_label = reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / "b.mp4", HEADS, quick(label=True))[0]
+    without = reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / "c.mp4", HEADS, quick(), consent="embedded")[0]
     difference = np.abs(frames_of(with_label.path).astype(int) - frames_of(without.path)).mean((0, 3))
     assert difference[235:250, 10:60].mean() > 20 and difference[:150].mean() < 2
 
 
 def test_beside_the_shot_and_the_driver_the_label_is_on_the_result(tmp_path):
     pictures = [
-        reenact(["cast:3/1"], ["cast:4/1"], tmp_path / f"{on}.mp4", HEADS, quick(side_by_side=True, label=on), consent="embedded")
+        reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / f"{on}.mp4", HEADS, quick(side_by_side=True, label=on), consent="embedded")
         for on in (True, False)
     ]  # fmt: skip
     on, off = (frames_of(made[0].path).astype(int) for made in pictures)
@@ -143,7 +148,7 @@ def test_the_invisible_mark_is_signed_and_read_back(tmp_path):
     from provenance.watermark import mark as marks
 
     made = reenact(
-        ["cast:3/1"], ["cast:4/1"], tmp_path / "a.mp4", HEADS, quick(mark=True), consent="embedded", preview=True
+        ["puppets:3/1"], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(mark=True), consent="embedded", preview=True
     )[0]
     for path in (made.path, made.preview):  # the picture beside the clip too
         binding = read(path).soft_bindings[0]
@@ -154,21 +159,27 @@ def test_the_invisible_mark_is_signed_and_read_back(tmp_path):
 
 def test_real_people_need_consent(portrait, tmp_path):
     with pytest.raises(UsageError, match="need consent"):
-        reenact([portrait], ["cast:4/1"], tmp_path / "a.mp4", HEADS, quick(label=True))
+        reenact([portrait], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(label=True))
     consent.template(tmp_path / "c.toml", "P", ["reenact"], "CC0-1.0", [str(portrait)])
-    made = reenact([portrait], ["cast:4/1"], tmp_path / "a.mp4", HEADS, quick(), consent=tmp_path / "c.toml")
+    made = reenact([portrait], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(), consent=tmp_path / "c.toml")
     assert read(made[0].path).label["consent"] == sha256_of(tmp_path / "c.toml")
 
 
 def test_a_driver_who_is_shown_needs_consent_too(tmp_path):
     driver = clip(tmp_path / "driver.mp4", 4, 6)
     with pytest.raises(UsageError, match="the driver's face is shown too"):
-        reenact(["cast:3/1"], [driver], tmp_path / "a.mp4", HEADS, quick(label=True), preview=True)
+        reenact(["puppets:3/1"], [driver], tmp_path / "a.mp4", HEADS, quick(label=True), preview=True)
     assert not (tmp_path / "a.mp4").exists()
-    reenact(["cast:3/1"], [driver], tmp_path / "a.mp4", HEADS, quick(label=True))  # only the motion: nobody is seen
+    reenact(["puppets:3/1"], [driver], tmp_path / "a.mp4", HEADS, quick(label=True))  # only the motion: nobody is seen
     consent.template(tmp_path / "c.toml", "D", ["reenact"], "CC0-1.0", [str(driver)])
     made = reenact(
-        ["cast:3/1"], [driver], tmp_path / "b.mp4", HEADS, quick(label=True), preview=True, consent=tmp_path / "c.toml"
+        ["puppets:3/1"],
+        [driver],
+        tmp_path / "b.mp4",
+        HEADS,
+        quick(label=True),
+        preview=True,
+        consent=tmp_path / "c.toml",
     )
     assert made[0].preview is not None
 
@@ -176,13 +187,13 @@ def test_a_driver_who_is_shown_needs_consent_too(tmp_path):
 def test_a_clip_drives_with_its_sound_and_a_saved_track_drives_the_same(tmp_path):
     driver = clip(tmp_path / "driver.mp4", 4, 6, audio_from=tone(tmp_path / "tone.m4a"))
     made = reenact(
-        ["cast:3/1"], [driver], tmp_path / "a.mp4", HEADS, quick(side_by_side=True, start=0.12), consent="embedded",
+        ["puppets:3/1"], [driver], tmp_path / "a.mp4", HEADS, quick(side_by_side=True, start=0.12), consent="embedded",
         preview=True, save_tracks=True,
     )[0]  # fmt: skip
     with Clip.open(made.path) as found:
         assert found.facts.has_audio and (found.facts.width, found.facts.height) == (3 * 256, 256)
     assert read(made.preview).label["label"] == "fake"
-    again = reenact(["cast:3/1"], [tmp_path / "a.npz"], tmp_path / "b.mp4", HEADS, quick(), consent="embedded")[0]
+    again = reenact(["puppets:3/1"], [tmp_path / "a.npz"], tmp_path / "b.mp4", HEADS, quick(), consent="embedded")[0]
     assert again.frames == made.frames and again.adapted.reference == made.adapted.reference
     with Clip.open(again.path) as found:
         assert not found.facts.has_audio
@@ -190,7 +201,7 @@ def test_a_clip_drives_with_its_sound_and_a_saved_track_drives_the_same(tmp_path
 
 def test_a_clip_of_shots_is_pasted_back_frame_by_frame(tmp_path):
     source = clip(tmp_path / "source.mp4")
-    made = reenact([source], ["cast:4/1"], tmp_path / "a.mp4", HEADS, quick(most_shots=4), consent="embedded")[0]
+    made = reenact([source], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(most_shots=4), consent="embedded")[0]
     corner = frames_of(made.path)[:, :40, :20].astype(int)
     assert np.abs(np.diff(corner, axis=0)).mean() > 0.3  # the camera's noise goes on behind the face
     assert made.claim.params["shots"] == 4
@@ -215,14 +226,14 @@ def test_a_camera_drives_and_a_missing_one_is_said(tmp_path, monkeypatch):
             self.there = False
 
     monkeypatch.setattr(cv2, "VideoCapture", Camera)
-    made = reenact(["cast:3/1"], ["camera:1"], tmp_path / "a.mp4", HEADS, quick(seconds=60), consent="embedded")[0]
+    made = reenact(["puppets:3/1"], ["camera:1"], tmp_path / "a.mp4", HEADS, quick(seconds=60), consent="embedded")[0]
     assert made.frames == 10 and made.driver == "camera"
-    refused(MediaError, "camera cannot be opened", ["cast:3/1"], ["camera:0"], tmp_path / "b.mp4")
+    refused(MediaError, "camera cannot be opened", ["puppets:3/1"], ["camera:0"], tmp_path / "b.mp4")
 
 
 def test_output_sizes(portrait, tmp_path):
-    small = reenact([portrait], ["cast:4/1"], tmp_path / "a.mp4", HEADS, quick(side=200), consent="embedded")[0]
-    crop = reenact([portrait], ["cast:4/1"], tmp_path / "b.mp4", HEADS, quick(frame="crop"), consent="embedded")[0]
+    small = reenact([portrait], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(side=200), consent="embedded")[0]
+    crop = reenact([portrait], ["puppets:4/1"], tmp_path / "b.mp4", HEADS, quick(frame="crop"), consent="embedded")[0]
     assert frames_of(small.path).shape[1:3] == (200, 200) and frames_of(crop.path).shape[1:3] == (128, 128)
 
 
@@ -231,7 +242,7 @@ def test_a_real_portrait(tmp_path):
     write_image(tmp_path / "astronaut.png", data.astronaut())
     made = reenact(
         [tmp_path / "astronaut.png"],
-        ["cast:4/1"],
+        ["puppets:4/1"],
         tmp_path / "a.mp4",
         HEADS,
         quick(label=True),
@@ -250,7 +261,7 @@ def refused(error, match, *arguments, **options):
 
 def test_no_face_in_the_shot(tmp_path):
     write_image(tmp_path / "wall.png", np.full((200, 200, 3), 128, np.uint8))
-    refused(MediaError, "wall.png: no face found", [tmp_path / "wall.png"], ["cast:4/1"], tmp_path / "a.mp4")
+    refused(MediaError, "wall.png: no face found", [tmp_path / "wall.png"], ["puppets:4/1"], tmp_path / "a.mp4")
 
 
 def test_two_faces_must_be_chosen_between(tmp_path):
@@ -260,7 +271,7 @@ def test_two_faces_must_be_chosen_between(tmp_path):
     two = np.zeros((256, 436, 3), np.uint8)
     two[:, :256], two[:180, 256:] = puppet(3, 5).frames[0], small
     write_image(tmp_path / "two.png", two)
-    shots, drive = [tmp_path / "two.png"], ["cast:6/1"]
+    shots, drive = [tmp_path / "two.png"], ["puppets:6/1"]
     refused(UsageError, "2 faces found.*--face 0…1", shots, drive, tmp_path / "a.mp4")
     refused(UsageError, "no face 2, only 2", shots, drive, tmp_path / "a.mp4", job=quick(face=2))
     from synth.reenact.shots import load_shots
@@ -279,7 +290,7 @@ def test_two_faces_of_a_driver_are_chosen_between(tmp_path):
     two[:, :, :256] = puppet(3, 5).frames[:10]
     two[:, :180, 256:] = [cv2.resize(f, (180, 180), interpolation=cv2.INTER_AREA) for f in puppet(4, 6).frames[:10]]
     write_video(tmp_path / "two.mp4", iter(two), fps=Fraction(25))
-    refused(UsageError, "2 faces found.*--driver-face 0…1", ["cast:6/1"], [tmp_path / "two.mp4"], tmp_path / "a.mp4")
+    refused(UsageError, "2 faces found.*--driver-face 0…1", ["puppets:6/1"], [tmp_path / "two.mp4"], tmp_path / "a.mp4")
 
     def shape(points):
         return (points - points.mean(1, keepdims=True)) / points.std()
@@ -299,10 +310,10 @@ def test_two_faces_of_a_driver_are_chosen_between(tmp_path):
 def test_a_choice_of_face_where_there_is_none_is_refused(tmp_path):
     save_track(tmp_path / "t.npz", np.arange(10) / 25, puppet().landmarks[:10])
     out = tmp_path / "a.mp4"
-    refused(UsageError, "--face: a puppet is one face", ["cast:3/1"], ["cast:4/1"], out, job=quick(face=0))
-    for driver in ("cast:4/1", tmp_path / "t.npz"):
-        refused(UsageError, "--driver-face.*one face", ["cast:3/1"], [driver], out, job=quick(driver_face=0))
-    refused(UsageError, "--start: a camera has no past", ["cast:3/1"], ["camera:0"], out, job=quick(start=1))
+    refused(UsageError, "--face: a puppet is one face", ["puppets:3/1"], ["puppets:4/1"], out, job=quick(face=0))
+    for driver in ("puppets:4/1", tmp_path / "t.npz"):
+        refused(UsageError, "--driver-face.*one face", ["puppets:3/1"], [driver], out, job=quick(driver_face=0))
+    refused(UsageError, "--start: a camera has no past", ["puppets:3/1"], ["camera:0"], out, job=quick(start=1))
 
 
 def test_a_shot_smaller_than_64_px(tmp_path):
@@ -310,13 +321,13 @@ def test_a_shot_smaller_than_64_px(tmp_path):
 
     tiny = cv2.resize(puppet(3, 5).frames[0], (110, 110), interpolation=cv2.INTER_AREA)
     write_image(tmp_path / "tiny.png", cv2.copyMakeBorder(tiny, 60, 60, 60, 60, cv2.BORDER_REPLICATE))
-    refused(MediaError, "at least 64", [tmp_path / "tiny.png"], ["cast:4/1"], tmp_path / "a.mp4")
+    refused(MediaError, "at least 64", [tmp_path / "tiny.png"], ["puppets:4/1"], tmp_path / "a.mp4")
 
 
 def test_a_driver_of_one_frame(tmp_path, portrait):
-    refused(MediaError, "one frame: nothing moves", ["cast:3/1"], [portrait], tmp_path / "a.mp4")
+    refused(MediaError, "one frame: nothing moves", ["puppets:3/1"], [portrait], tmp_path / "a.mp4")
     save_track(tmp_path / "one.npz", np.zeros(1), puppet().landmarks[:1])
-    refused(MediaError, "one frame: nothing moves", ["cast:3/1"], [tmp_path / "one.npz"], tmp_path / "a.mp4")
+    refused(MediaError, "one frame: nothing moves", ["puppets:3/1"], [tmp_path / "one.npz"], tmp_path / "a.mp4")
 
 
 def test_a_driver_with_gaps(tmp_path):
@@ -326,14 +337,14 @@ def test_a_driver_with_gaps(tmp_path):
     refused(
         MediaError,
         "away for 0.40 s from 0.30 s",
-        ["cast:3/1"],
+        ["puppets:3/1"],
         [tmp_path / "gap.npz"],
         tmp_path / "a.mp4",
         job=quick(max_gap=0.2, seconds=2),
     )
     said = []
     made = reenact(
-        ["cast:3/1"],
+        ["puppets:3/1"],
         [tmp_path / "gap.npz"],
         tmp_path / "a.mp4",
         HEADS,
@@ -346,9 +357,9 @@ def test_a_driver_with_gaps(tmp_path):
 
 def test_a_folder_that_cannot_be_written_and_a_file_that_is_there(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"mine")
-    refused(UsageError, "already exists", ["cast:3/1"], ["cast:4/1"], tmp_path / "a.mp4")
+    refused(UsageError, "already exists", ["puppets:3/1"], ["puppets:4/1"], tmp_path / "a.mp4")
     assert (tmp_path / "a.mp4").read_bytes() == b"mine"
-    refused(UsageError, "cannot be written", ["cast:3/1"], ["cast:4/1"], tmp_path / "a.mp4" / "below" / "b.mp4")
+    refused(UsageError, "cannot be written", ["puppets:3/1"], ["puppets:4/1"], tmp_path / "a.mp4" / "below" / "b.mp4")
 
 
 def test_a_folder_that_is_there_but_takes_nothing_is_said_before_anything_is_learned():
@@ -357,12 +368,12 @@ def test_a_folder_that_is_there_but_takes_nothing_is_said_before_anything_is_lea
             pytest.fail("minutes of tuning came first")
 
     with pytest.raises(UsageError, match=r"b\.mp4: cannot be written"):
-        reenact(["cast:3/1"], ["cast:4/1"], "/proc/b.mp4", Learning(size=128), quick(), consent="embedded")
+        reenact(["puppets:3/1"], ["puppets:4/1"], "/proc/b.mp4", Learning(size=128), quick(), consent="embedded")
 
 
 def test_a_shot_that_is_no_picture(tmp_path):
     (tmp_path / "x.png").write_bytes(b"hello")
-    refused(MediaError, "x.png", [tmp_path / "x.png"], ["cast:4/1"], tmp_path / "a.mp4")
+    refused(MediaError, "x.png", [tmp_path / "x.png"], ["puppets:4/1"], tmp_path / "a.mp4")
 
 
 def test_settings_that_mean_nothing():
@@ -374,7 +385,7 @@ def test_settings_that_mean_nothing():
     with pytest.raises(UsageError, match="not a puppet"):
         from synth.reenact.shots import load_shots
 
-        load_shots(["cast:seven"], 128)
+        load_shots(["puppets:seven"], 128)
 
 
 def test_a_gpu_draws_in_batches_of_one_size():
@@ -411,6 +422,6 @@ def test_the_trained_generator_goes_the_same_way(tmp_path):
     assert heads.size == 64 and heads.weights_sha256
     for mode, steps in (("ff", None), ("ft", 2)):
         job = quick(mode=mode, steps=steps)
-        made = reenact(["cast:3/1"], ["cast:4/1"], tmp_path / f"{mode}.mp4", heads, job, consent="embedded")[0]
+        made = reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / f"{mode}.mp4", heads, job, consent="embedded")[0]
         label = read(made.path).label
         assert (label["weights_sha256"], label["params"]["steps"]) == (heads.weights_sha256, steps or 0)

@@ -122,7 +122,7 @@ def test_bad_frames_are_refused_at_the_door(tmp_path):
 
 
 def test_the_target_is_never_among_the_shots_and_all_frames_are_of_one_take(tmp_path):
-    """Trap 2. The unit and the frame can be read off each picture."""
+    """The target frame is never among the shots. The unit and the frame can be read off each picture."""
     sampler = EpisodeSampler([ShardSet(fill(tmp_path))], shots=5, seed=1)
     for step in range(20):
         batch = sampler.batch(step, 3)

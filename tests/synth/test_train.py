@@ -79,7 +79,7 @@ def trainer(shards, tmp_path, **changes):
 
 
 def test_adversarial_gradient_reaches_the_generator_and_the_embedder(shards, tmp_path):
-    """Trap 1: with a detach too many, or both losses summed and stepped together, this is exactly zero."""
+    """With a detach too many, or both losses summed and stepped together, this is exactly zero."""
     made, sampler = trainer(shards, tmp_path, precision="fp32")
     batch = sampler.batch(0, 2)
     rows = made._rows(batch.units)
@@ -92,7 +92,7 @@ def test_adversarial_gradient_reaches_the_generator_and_the_embedder(shards, tmp
 
 
 def test_each_network_is_moved_by_its_own_loss_alone(shards, tmp_path):
-    """Trap 1, the other half: D learns to tell, G to fool; neither is dragged by the other's objective."""
+    """The other half: D learns to tell, G to fool; neither is dragged by the other's objective."""
     made, sampler = trainer(shards, tmp_path, precision="fp32")
     batch = sampler.batch(0, 2)
     rows = made._rows(batch.units)
@@ -184,7 +184,7 @@ def test_ff_has_no_match_term_and_ft_gets_it_when_told_or_after_150_epochs(shard
 
 
 def test_pictures_are_neither_transposed_nor_rescaled_on_the_way():
-    """Trap 3."""
+    """Height and width are never swapped."""
     picture = np.zeros((1, 8, 8, 3), np.uint8)
     picture[0, 1, 6] = [255, 0, 128]  # y = 1, x = 6
     for dtype in (torch.float32, torch.bfloat16):
@@ -196,7 +196,7 @@ def test_pictures_are_neither_transposed_nor_rescaled_on_the_way():
 
 
 def test_vgg_is_fed_as_caffe_fed_it():
-    """Trap 3: BGR, 0–255, less the mean; never [0, 1] RGB."""
+    """BGR, 0–255, less the mean; never [0, 1] RGB."""
     frame = torch.tensor([1.0, -1.0, 0.0])[None, :, None, None].expand(1, 3, 4, 4)  # R 255, G 0, B 127.5
     fed = caffe_input(frame, (103.939, 116.779, 123.68))
     expected = [127.5 - 103.939, 0 - 116.779, 255 - 123.68]
@@ -204,7 +204,7 @@ def test_vgg_is_fed_as_caffe_fed_it():
 
 
 def test_embedding_sums_over_space_and_averages_over_shots():
-    """Trap 7: a maximum would not double with the area, and the order of shots must not matter."""
+    """A maximum would not double with the area, and the order of shots must not matter."""
     model = Model.fresh(TINY)
     shots, rasters = torch.rand(1, 3, 3, SIZE, SIZE), torch.rand(1, 3, 3, SIZE, SIZE)
     with torch.no_grad():
@@ -221,7 +221,7 @@ def test_embedding_sums_over_space_and_averages_over_shots():
 
 
 def test_realness_sums_over_space_too():
-    """Trap 7 in the discriminator: four times the same features weigh four times as much as once."""
+    """The same in the discriminator: four times the same features weigh four times as much as once."""
     model = Model.fresh(TINY)
     frames, rows = torch.rand(1, 3, SIZE, SIZE), torch.rand(1, TINY.dim)
     with torch.no_grad():
@@ -231,7 +231,9 @@ def test_realness_sums_over_space_too():
         wanted = (vector * (rows + model.discriminator.w0)).sum(1) + model.discriminator.b
     assert blocks[-1].shape[-1] == 2
     torch.testing.assert_close(score, wanted, atol=1e-4, rtol=1e-4)
-    assert all(b.is_contiguous(memory_format=torch.channels_last) for b in blocks[:-2]), "trap 8"
+    assert all(b.is_contiguous(memory_format=torch.channels_last) for b in blocks[:-2]), (
+        "a kernel that undoes channels_last is slow"
+    )
 
 
 @pytest.mark.parametrize("shape", [(2, 16, 12, 12), (3, 8, 4, 4)])
@@ -250,14 +252,14 @@ def test_fused_norm_is_instance_norm(shape, shared):
     mine = [v.detach().float().requires_grad_() for v in (x, weight, bias)]
     fast = mine[0].to(memory_format=torch.channels_last)
     made = modulated_relu(fast, mine[1], mine[2])
-    assert made.is_contiguous(memory_format=torch.channels_last), "trap 8"
+    assert made.is_contiguous(memory_format=torch.channels_last), "a kernel that undoes channels_last is slow"
     torch.testing.assert_close(made.double(), wanted, atol=1e-5, rtol=1e-5)
     found = torch.autograd.grad((made * up.float()).sum(), mine)
     for a, b in zip(found, reference, strict=True):
         torch.testing.assert_close(a.double(), b, atol=2e-4, rtol=1e-4)
     with torch.no_grad():
         still = modulated_relu(fast, mine[1], mine[2])
-    assert still.is_contiguous(memory_format=torch.channels_last), "trap 8, at inference"
+    assert still.is_contiguous(memory_format=torch.channels_last), "at inference too"
     torch.testing.assert_close(still.double(), wanted, atol=1e-5, rtol=1e-5)
 
 
@@ -312,7 +314,7 @@ print(before, faults(5) if kept else 0)
 
 
 def test_rows_of_w_have_adam_states_of_their_own(tmp_path):
-    """Trap 4: a row seen once moves exactly as if it were alone, however often others were seen."""
+    """Adam's state is a row's own: a row seen once moves exactly as if it were alone, however often others were seen."""
     table = WTable(tmp_path / "w.bin", 10, 4, seed=1)
     before = table.gather(np.arange(10))
     for _ in range(50):
@@ -339,7 +341,7 @@ def test_a_row_named_twice_gets_both_gradients(tmp_path):
 
 
 def test_w_of_voxceleb2_costs_under_a_gigabyte_and_is_not_a_parameter(tmp_path):
-    """Trap 5. The file is sparse here; its size is what a full one would be."""
+    """W with its state does not fit a GPU. The file is sparse here; its size is what a full one would be."""
     rows, dim = 145_569, 512
     with open(tmp_path / "w.bin", "wb") as file:
         file.truncate(rows * (2 * dim + 1) * 4)
@@ -436,7 +438,9 @@ def test_a_run_refuses_other_settings_other_shards_and_another_size(shards, tmp_
     with pytest.raises(UsageError, match="batch"):
         train(options(shards, steps=2, batch=4), tmp_path / "run")
     assert train(options(shards, steps=2), tmp_path / "run").step == 2  # longer is fine
-    with pytest.raises(UsageError, match="64 px do not fit preset 'sketch'"):  # trap 6
+    with pytest.raises(
+        UsageError, match="64 px do not fit preset 'sketch'"
+    ):  # the common mistake is to resize in silence
         train(options(shards, preset="sketch"), tmp_path / "other")
     with pytest.raises(UsageError, match="wider than"):
         train(options(shards, init=str(wide(tmp_path))), tmp_path / "third")
