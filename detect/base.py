@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from gioconda_core.errors import PluginError
-from gioconda_core.types import Footage, Reading, TrackScore
+from gioconda_core.types import Footage, Reading, Sealed, TrackScore
 
 __all__ = ["Abstain", "Card", "Detector", "abstaining", "known_as", "pool", "reading"]
 
@@ -32,7 +32,8 @@ class Card:
 
     trained_on, limits, licence : plain sentences. evaluated : rows of ``{set, metric, value, low, high, n…}``.
     recipe : the exact command that made the weights. network : the footage leaves this computer when it reads.
-    clips : the clips it learned from, as :func:`known_as` names them.
+    clips : the clips it learned from, as :func:`known_as` names them. sealed : its figure on a set it was neither trained on nor chosen
+    by, None = not measured; what it says of unseen methods comes before everything in ``evaluated``.
     """
 
     summary: str
@@ -44,6 +45,7 @@ class Card:
     network: bool = False
     date: str = ""
     clips: tuple[str, ...] = ()
+    sealed: Sealed | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -60,6 +62,7 @@ class Card:
         known["evaluated"] = tuple(known.get("evaluated", ()))
         known["limits"] = tuple(known.get("limits", ()))
         known["clips"] = tuple(known.get("clips", ()))
+        known["sealed"] = Sealed(**known["sealed"]) if known.get("sealed") else None
         return cls(**known)
 
     def learned(self, sha256: str) -> bool:

@@ -65,6 +65,14 @@ def _interval(figure: dict[str, Any]) -> str:
     return f"{figure['value']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
 
 
+def _sealed(figure: dict[str, Any] | None) -> str:
+    """What a card says of a set that nobody had trained on or chosen by."""
+    if not figure:
+        return "not yet measured"
+    cue = f"; {figure['cue']} {figure['cue_value']:.2f}" if figure["cue"] else ""
+    return f"**{_interval(figure)}** ({figure['date']}){cue}"
+
+
 LADDER = {"h264-crf23": "CRF 23", "h264-crf32": "CRF 32", "h264-crf40": "CRF 40", "half-crf23": "half size"}
 
 
@@ -90,13 +98,13 @@ def detectors_table() -> str:
             " / ".join(f"{e['value']:.2f}" if e else "–" for e in ladder) if any(ladder) else "not measured",
         ]
         rows.append(
-            f"| `{card.parent.name}` | {' | '.join(cells)} | {first['reals']} / {first['fakes']} | {about['summary']} |"
+            f"| `{card.parent.name}` | {_sealed(about.get('sealed'))} | {' | '.join(cells)} | {first['reals']} / {first['fakes']} | {about['summary']} |"
         )
     head = (
-        "| detector | AUC, method and person unseen | and origin unseen | first column at "
+        "| detector | sealed set: AUC (date), best trivial cue | development: AUC, method and person unseen | and origin unseen | first column at "
         f"{' / '.join(LADDER[rung] for rung in measured)} | real / fake clips | what it looks at |"
     )
-    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *rows])
 
 
 def readme() -> str:

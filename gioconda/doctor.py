@@ -15,6 +15,8 @@ __all__ = ["LEVELS", "STATES", "Check", "checks"]
 
 LEVELS = {
     Level.NOT_ASSESSED: "not-assessed: nothing could be said; the report gives the reason and the threshold that was missed",
+    Level.NO_SKILL: "no-skill: the detectors that read it told fakes by methods they had not seen no better than a coin or a trivial cue, "
+    "on the sealed set their cards name; their scores set no level",
     Level.NO_STRONG_SIGNAL: "no-strong-signal: no strong signal found; this does not show the clip is authentic",
     Level.SIGNAL: "signal: a signal was found at a score that more than a few real clips of the calibration set also reach",
     Level.STRONG_SIGNAL: "strong-signal: a signal was found at a score that few real clips of the calibration set reach; "

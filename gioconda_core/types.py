@@ -283,6 +283,9 @@ class Level(StrEnum):
     """How strong the strongest signal found is. Never 'real', never 'fake'. Ordered weakest first."""
 
     NOT_ASSESSED = "not-assessed"
+    NO_SKILL = (
+        "no-skill"  # read, by a detector that told fakes by unseen methods no better than a coin or a trivial cue
+    )
     NO_STRONG_SIGNAL = "no-strong-signal"
     SIGNAL = "signal"
     STRONG_SIGNAL = "strong-signal"
@@ -300,11 +303,38 @@ class Sentence:
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """How well a detector told real from fake on a set that it was neither trained on nor chosen by: other persons, other methods.
+
+    value, low, high : AUC by clip and its 95 % interval over persons. reals, fakes : clips that were scored. cue, cue_value : the best
+    trivial cue on the same set (``sharpness``, ``fps``, ``length``, ``bytes``) and its AUC; empty and None where none was measured.
+    """
+
+    set: str
+    date: str
+    value: float
+    low: float
+    high: float
+    reals: int
+    fakes: int
+    persons: int
+    methods: int
+    cue: str = ""
+    cue_value: float | None = None
+
+    @property
+    def skill(self) -> bool:
+        """Whether it did better than a coin, by the whole interval, and better than the best trivial cue."""
+        return self.low > 0.5 and (self.cue_value is None or self.value > self.cue_value)
+
+
+@dataclass(frozen=True)
 class Calibrated:
     """A reading beside what its score has meant on a named calibration set.
 
     false_alarm : share of real clips of the calibration set that score at least this; None = uncalibrated, rank only.
-    low, high : 95 % interval of that share; n : reals in the (stratum of the) set.
+    low, high : 95 % interval of that share; n : reals in the (stratum of the) set. sealed : what the detector reached on a sealed set,
+    None = not measured.
     """
 
     reading: Reading
@@ -317,6 +347,7 @@ class Calibrated:
     date: str | None = None
     stratum: str | None = None
     threshold: float | None = None
+    sealed: Sealed | None = None
 
 
 @dataclass(frozen=True)

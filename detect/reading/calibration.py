@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.base import Abstain
+from detect.base import Abstain, Card
 from detect.features.model import home_of
 from gioconda_core.errors import WeightsError
 from gioconda_core.files import write_json
@@ -185,7 +185,10 @@ class Calibration:
 
 
 def judge(reading: Reading, footage: Footage) -> Calibrated:
-    """A reading beside what its score has meant. Without a card: no level, rank only. Outside the card: an abstention."""
+    """A reading beside what its score has meant. Without a card: no level, rank only. Outside the card: an abstention.
+
+    A detector whose own card says that it showed no skill on a sealed set has its rates told, and sets no level.
+    """
     if reading.score is None:
         return Calibrated(reading, Level.NOT_ASSESSED)
     folder = home_of(reading.weights_sha256)
@@ -208,6 +211,9 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
     level = Level.NO_STRONG_SIGNAL
     if rate <= SIGNAL:
         level = Level.STRONG_SIGNAL if high <= STRONG else Level.SIGNAL
+    sealed = Card.read(folder / "card.json").sealed if (folder / "card.json").is_file() else None
+    if sealed is not None and not sealed.skill:
+        level = Level.NO_SKILL
     return Calibrated(
         reading,
         level,
@@ -219,4 +225,5 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
         date=card.date,
         stratum=stratum,
         threshold=card.thresholds.get("0.05"),
+        sealed=sealed,
     )

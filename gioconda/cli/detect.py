@@ -116,6 +116,15 @@ _KINDS = {"detail": "detail", "face_px": "face", "side": "picture", "compression
 def _card_text(card: dict[str, Any]) -> str:
     lines = [f"{card['name']} {card['version']}: {card['summary']}", ""]
     lines.append(f"trained on   {card['trained_on']}")
+    sealed = card["sealed"]
+    if sealed:
+        cue = f"; {sealed['cue']} alone {sealed['cue_value']:.2f}" if sealed["cue"] else ""
+        lines.append(
+            f"sealed set   auc/video {sealed['value']:.3f} [{sealed['low']:.3f}, {sealed['high']:.3f}] · {sealed['reals']} real, "
+            f"{sealed['fakes']} fake by {sealed['methods']} unseen methods, {sealed['persons']} persons · {sealed['date']}{cue}"
+        )
+    else:
+        lines.append("sealed set   not measured")
     for row in card["evaluated"]:
         lines.append(
             f"measured     {row['metric']} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] · {row['protocol']} · "

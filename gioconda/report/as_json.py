@@ -19,6 +19,7 @@ from gioconda_core.types import (
     ProvenanceState,
     Reading,
     Report,
+    Sealed,
     Sentence,
     TrackScore,
     Verdict,
@@ -120,8 +121,9 @@ def _calibrated(body: Mapping[str, Any]) -> Calibrated:
     reading["series"] = tuple(
         TrackScore(s["track"], tuple(s["times"]), tuple(s["scores"])) for s in reading.get("series", ())
     )
-    rest = {k: x for k, x in body.items() if k not in ("reading", "level")}
-    return Calibrated(Reading(**reading), Level(body["level"]), **rest)
+    rest = {k: x for k, x in body.items() if k not in ("reading", "level", "sealed")}
+    sealed = Sealed(**body["sealed"]) if body.get("sealed") else None
+    return Calibrated(Reading(**reading), Level(body["level"]), **rest, sealed=sealed)
 
 
 def _provenance(body: Mapping[str, Any]) -> Provenance:

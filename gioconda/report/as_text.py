@@ -14,6 +14,7 @@ __all__ = ["text"]
 
 _STYLE = {
     Level.NOT_ASSESSED: "bold",
+    Level.NO_SKILL: "bold",
     Level.NO_STRONG_SIGNAL: "bold cyan",
     Level.SIGNAL: "bold yellow",
     Level.STRONG_SIGNAL: "bold red",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gioconda.report.view import clips
+from gioconda.report.view import clips, sealed_figure
 from gioconda_core.types import Calibrated, Footage, Level, Provenance, ProvenanceState, Sentence, Verdict
 
 __all__ = ["caveats", "level_of", "next_steps", "sentences", "verdict"]
@@ -48,7 +48,10 @@ def sentences(readings: Sequence[Calibrated], unread: str | None = None) -> tupl
     low = [r for r in scored if r.level == Level.NO_STRONG_SIGNAL]
     rank_only = [r for r in readings if r.reading.score is not None and r.false_alarm is None]
     silent = [r for r in readings if r.reading.score is None]
+    unskilled = [r for r in scored if r.level == Level.NO_SKILL]
     said = []
+    if unskilled:
+        said.append(Sentence("short.no-skill", {"detectors": _names(unskilled), **sealed_figure(unskilled)}))
     for r in high[:3]:
         args = {"detector": r.reading.detector, "rate": r.false_alarm, "low": r.low, "high": r.high}
         args |= {"set": r.calibration_set or "?", "n": r.n or 0, "date": r.date or "?", "clips": clips(r)}

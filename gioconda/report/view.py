@@ -146,6 +146,14 @@ def clips(item: Calibrated) -> dict[str, Any]:
     return {"key": "clips.all"}
 
 
+def sealed_figure(readings: Sequence[Calibrated]) -> dict[str, Any]:
+    """What the best of these detectors reached on its sealed set, as arguments of a sentence."""
+    best = max((r.sealed for r in readings if r.sealed), key=lambda sealed: sealed.value)
+    args = {key: getattr(best, key) for key in ("value", "low", "high", "reals", "persons", "fakes", "methods", "date")}
+    beside = {"key": f"cue.{best.cue}", "args": {"value": best.cue_value}} if best.cue else {"key": "cue.none"}
+    return {**args, "beside": beside}
+
+
 def reading_sentences(item: Calibrated) -> list[Sentence]:
     """What is said of one reading; the same words everywhere."""
     reading = item.reading
@@ -157,6 +165,8 @@ def reading_sentences(item: Calibrated) -> list[Sentence]:
     args |= {"low": item.low or 0.0, "high": 1.0 if item.high is None else item.high}
     args |= {"n": item.n or 0, "date": item.date or "?", "clips": clips(item)}
     sentences = [Sentence("reading.calibrated", args)]
+    if item.level == Level.NO_SKILL:
+        sentences.append(Sentence("reading.no-skill", sealed_figure([item])))
     if item.level == Level.NO_STRONG_SIGNAL:
         sentences.append(Sentence("reading.low"))
     return sentences

@@ -8,14 +8,14 @@ from fractions import Fraction
 import jsonschema
 import numpy as np
 import pytest
-from report_samples import abstained, calibrated
+from report_samples import abstained, calibrated, report
 
 import gioconda
 from gioconda.report import as_json, metadata, verdict
 from gioconda.report.requirements import Policy, outcome
 from gioconda.report.wording import say
 from gioconda_core.errors import MediaError, UsageError
-from gioconda_core.types import FaceTrack, Footage, Level, Provenance, ProvenanceState
+from gioconda_core.types import FaceTrack, Footage, Level, Provenance, ProvenanceState, Sealed
 
 ABSENT = Provenance(ProvenanceState.ABSENT)
 HIGH = calibrated("residual", 2.0, 0.002, Level.STRONG_SIGNAL)
@@ -53,6 +53,41 @@ def test_a_score_without_a_calibration_card_sets_no_level():
     forged = dataclasses.replace(RANK, level=Level.STRONG_SIGNAL)
     assert verdict.level_of([forged]) == Level.NOT_ASSESSED
     assert keys(verdict.sentences([forged])) == ["short.uncalibrated"]
+
+
+def sealed(value=0.542, low=0.458, high=0.619, cue="sharpness", cue_value=0.682):
+    return Sealed("a sealed set", "2026-11-29", value, low, high, 69, 164, 63, 23, cue, cue_value)
+
+
+def test_a_detector_without_skill_on_unseen_methods_sets_no_other_level_and_the_headline_says_so():
+    dull = dataclasses.replace(HIGH, level=Level.NO_SKILL, sealed=sealed())
+    for readings in ([dull], [dull, RANK, abstained()]):
+        v = verdict.verdict(readings, footage(), {}, ABSENT)
+        assert v.level == Level.NO_SKILL and v.sentences[0].key == "short.no-skill"
+        assert "next.lead" not in keys(v.next_steps)
+        assert "No skill on unseen methods" in say(v.sentences[0])
+        for figure in ("0.542", "0.458", "0.619", "2026-11-29", "sharpness alone reaches 0.682"):
+            assert figure in say(v.sentences[0])
+        assert "0.542" in say(v.sentences[0], "ja") and "鮮鋭さ" in say(v.sentences[0], "ja")
+    document = as_json.document(report(readings=(dull,)))
+    jsonschema.validate(document, as_json.schema())
+    assert as_json.from_document(document).readings[0].sealed == dull.sealed
+    # one with skill speaks for itself, beside it
+    v = verdict.verdict([dull, LOW], footage(), {}, ABSENT)
+    assert v.level == Level.NO_STRONG_SIGNAL and keys(v.sentences)[:2] == ["short.no-skill", "short.no-strong-signal"]
+
+
+@pytest.mark.parametrize(
+    "figure, skill",
+    [
+        (sealed(), False),  # a coin lies in the interval
+        (sealed(0.66, 0.58, 0.74), False),  # better than a coin, and no better than sharpness
+        (sealed(0.72, 0.63, 0.80), True),
+        (sealed(0.66, 0.58, 0.74, "", None), True),
+    ],
+)
+def test_skill_is_more_than_a_coin_and_more_than_the_best_trivial_cue(figure, skill):
+    assert figure.skill is skill
 
 
 def test_disagreement_is_said_and_the_strongest_level_stands():

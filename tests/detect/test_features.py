@@ -350,6 +350,26 @@ def test_a_score_is_quoted_with_what_it_has_meant(card, monkeypatch):
     assert rates == sorted(rates, reverse=True)
 
 
+def test_a_card_that_admits_no_skill_on_a_sealed_set_takes_the_level_and_leaves_the_rate(card, tmp_path, monkeypatch):
+    monkeypatch.setattr(calibrate, "measures", lambda clip: {"detail": 0.5, "face_px": 100.0})
+    figure = {
+        "set": "sealed",
+        "date": "2026-11-29",
+        "value": 0.54,
+        "low": 0.46,
+        "high": 0.62,
+        "reals": 69,
+        "fakes": 164,
+    }
+    figure |= {"persons": 63, "methods": 23, "cue": "sharpness", "cue_value": 0.68}
+    (tmp_path / "card.json").write_text(json.dumps({"summary": "s", "sealed": figure}))
+    said = judge(read_as(9.0), footage())
+    assert said.level == Level.NO_SKILL and said.false_alarm == 0 and said.sealed.value == 0.54
+    (tmp_path / "card.json").write_text(json.dumps({"summary": "s", "sealed": figure | {"value": 0.8, "low": 0.7}}))
+    said = judge(read_as(9.0), footage())
+    assert said.level == Level.STRONG_SIGNAL and said.sealed.skill
+
+
 def by_kind(tmp_path):
     """200 clips on two rungs: small faces score high, large pictures are few, and the worse rung scores a little higher."""
     rng = np.random.default_rng(1)
