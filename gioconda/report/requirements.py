@@ -13,6 +13,7 @@ __all__ = ["REQUIREMENTS", "Policy"]
 
 REQUIREMENTS = ("assessed", "valid", "trusted")
 _LEVELS = tuple(str(level) for level in Level)
+_ALARMS = (str(Level.SIGNAL), str(Level.STRONG_SIGNAL))
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Policy:
     require: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.fail_on is not None and self.fail_on not in _LEVELS[2:]:
+        if self.fail_on is not None and self.fail_on not in _ALARMS:
             raise UsageError(f"no level {self.fail_on!r}", where="--fail-on", hint="signal or strong-signal")
         for name in self.require:
             if name not in REQUIREMENTS:
@@ -37,16 +38,15 @@ class Policy:
     def tripped(self, row: Mapping[str, Any]) -> list[str]:
         """Why a row (``gioconda.report.rows.row``) trips the policy; empty when it does not."""
         why = []
-        level = _LEVELS.index(str(row["level"]))
-        if self.fail_on and level >= _LEVELS.index(self.fail_on):
+        if self.fail_on and _LEVELS.index(str(row["level"])) >= _LEVELS.index(self.fail_on):
             why.append(f"level {row['level']} (--fail-on {self.fail_on})")
         state = row.get("state")
         if "trusted" in self.require and state != ProvenanceState.TRUSTED:
             why.append(f"credentials {state or 'not read'} (--require trusted)")
         if "valid" in self.require and state not in (ProvenanceState.VALID, ProvenanceState.TRUSTED):
             why.append(f"credentials {state or 'not read'} (--require valid)")
-        if "assessed" in self.require and level == 0:
-            why.append("not assessed (--require assessed)")
+        if "assessed" in self.require and row["level"] in (Level.NOT_ASSESSED, Level.NO_SKILL):
+            why.append(f"{row['level']} (--require assessed)")
         return why
 
 

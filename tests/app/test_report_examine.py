@@ -264,6 +264,9 @@ def test_policy_is_the_only_way_to_exit_three():
     assert Policy("signal").tripped(row) and not Policy("strong-signal").tripped(row | {"level": "signal"})
     assert Policy(None, ("trusted",)).tripped(row | {"state": "valid"})
     assert not Policy(None, ("valid", "assessed")).tripped(row | {"state": "trusted"})
+    # read by a detector without skill is not assessed by anything that can assess
+    assert Policy(None, ("assessed",)).tripped({"level": "no-skill", "state": "absent"})
+    assert not Policy("signal").tripped({"level": "no-skill", "state": "absent"})
     assert outcome(["x"], True)["exit_code"] == 3 and outcome([], True)["exit_code"] == 4
     for wrong in (Policy, lambda *a: Policy(None, a)):
         with pytest.raises(UsageError):

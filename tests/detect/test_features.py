@@ -351,7 +351,7 @@ def test_a_score_is_quoted_with_what_it_has_meant(card, monkeypatch):
 
 
 def test_a_card_that_admits_no_skill_on_a_sealed_set_takes_the_level_and_leaves_the_rate(card, tmp_path, monkeypatch):
-    monkeypatch.setattr(calibrate, "measures", lambda clip: {"detail": 0.5, "face_px": 100.0})
+    monkeypatch.setattr(calibration, "measures", lambda clip: {"detail": 0.5, "face_px": 100.0})
     figure = {
         "set": "sealed",
         "date": "2026-11-29",
