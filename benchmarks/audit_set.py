@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from benchmarks.run.engines import engine
 from benchmarks.stats import probes
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError
 from gioconda_core.types import Label, Sample
+from gioconda_core.workers.pool import workers
 
 __all__ = ["SCHEMA", "audit", "to_text"]
 
@@ -23,31 +23,28 @@ PROBE_SAMPLES = 5000  # clips the probes look at; taken by hash
 _SHOWN = 20
 
 
-@dataclass(frozen=True)
-class _Look:
-    """Plan of a worker: how clips are looked at."""
+class Look:
+    """What a worker does: one clip's features for the probes, and its perceptual hash."""
 
-    sampling: str
-    hashes: bool  # perceptual hashes too, where the index has none
+    def __call__(self, task: Mapping[str, str], progress: object) -> dict[str, Any]:
+        return look(task["path"])
 
 
-def look(plan: _Look, task: tuple[str, str]) -> dict[str, Any]:
-    """One clip's features for the probes, and its perceptual hash; in a worker."""
+def look(path: str) -> dict[str, Any]:
+    """``features`` and ``phash`` of a clip, or an ``error``."""
     from gioconda_core.faces import observe
     from gioconda_core.media.clip import Clip
     from gioconda_core.media.fingerprint import perceptual
 
-    sha, path = task
     try:
         with Clip.open(path) as clip:
-            footage = observe.observe(clip, plan.sampling)
-            found: dict[str, Any] = {"id": sha, "features": probes.features(footage, clip.facts.as_dict())}
-            if plan.hashes:
-                found["phash"] = perceptual(footage.frames)
-            return found
+            footage = observe.observe(clip, "even:5")
+            return {
+                "features": probes.features(footage, clip.facts.as_dict()),
+                "phash": perceptual(footage.frames),
+            }
     except (GiocondaError, OSError) as error:
-        what = error.what if isinstance(error, GiocondaError) else str(error)
-        return {"id": sha, "error": what}
+        return {"error": error.what if isinstance(error, GiocondaError) else str(error)}
 
 
 def _numeric(sample: Sample) -> int:
@@ -73,15 +70,13 @@ def audit(
     samples = list(index.samples)
     if look_at_clips:
         chosen = sorted(samples, key=lambda s: s.sha256 or s.path)[:PROBE_SAMPLES]
-        tasks = [(s.path, str(index.resolve(s))) for s in chosen]
-        with engine("local", jobs) as workers:
-            for task, found in workers.map(look, _Look("even:5", True), tasks):
-                if isinstance(found, BaseException) or "error" in found:
-                    unread.append(
-                        {"path": task[0], "why": str(found) if isinstance(found, BaseException) else found["error"]}
-                    )
+        tasks = ({"name": s.path, "path": str(index.resolve(s))} for s in chosen)
+        with workers("local", "benchmarks.audit_set:Look", {}, jobs) as pool:
+            for task, found, failure in pool.map(tasks):
+                if found is None or "error" in found:
+                    unread.append({"path": task["name"], "why": found["error"] if found else str(failure)})
                 else:
-                    rows[task[0]] = found
+                    rows[task["name"]] = found
                 advance(1)
         from dataclasses import replace
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.run import degrade
-from benchmarks.run.engines import Engine, engine
 from benchmarks.run.environment import environment
 from benchmarks.run.suite import NATIVE, Suite
 from benchmarks.stats import probes
@@ -25,6 +24,7 @@ from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import append_row, read_rows, sha256_of, write_json, write_text
 from gioconda_core.types import Label, Sample
+from gioconda_core.workers.pool import workers
 
 __all__ = ["Outcome", "Plan", "run", "samples_of"]
 
@@ -34,7 +34,7 @@ PROBED = 5000  # clips whose features are kept for the shortcut probes
 
 @dataclass(frozen=True)
 class Plan:
-    """What a worker needs to know; plain data, so that any engine can send it.
+    """What a worker needs to know; plain data that goes to any process or machine.
 
     detectors : specs as given to ``detect.load``. thumbs : folder for one small picture a clip, or "".
     """
@@ -85,6 +85,16 @@ def detectors_of(specs: Sequence[str]) -> dict[str, Any]:
     if key not in _loaded:
         _loaded[key] = {spec: detect.load(spec) for spec in specs}
     return _loaded[key]
+
+
+class Work:
+    """What a pool's worker holds: the plan, and the detectors of its process."""
+
+    def __init__(self, **plan: Any) -> None:
+        self.plan = Plan(**plan)
+
+    def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:
+        return {"rows": work(self.plan, Task(**task))}
 
 
 def work(plan: Plan, task: Task) -> list[dict[str, Any]]:
@@ -396,14 +406,16 @@ def run(
     started(rows, rows - sum(len(t.missing) for t in tasks))
     target = folder / ("readings.jsonl" if shard[1] == 1 else f"readings-{shard[0]}-of-{shard[1]}.jsonl")
     plan = Plan(tuple(detectors), suite.sampling, suite.degradations, str(folder / "thumbs"), "", timeout)
-    with contextlib.ExitStack() as stack:
-        chosen: Engine = stack.enter_context(engine(engine_name, jobs))
-        for task, result in chosen.map(work, plan, tasks):
-            if isinstance(result, BaseException):
-                result = [
-                    _row(task, degrade.parse(d).name, spec, loaded[spec], error=f"the worker died: {result}")
-                    for d, spec in task.missing
+    with workers(engine_name, "benchmarks.run.run:Work", asdict(plan), jobs) as pool:
+        for task, answer, failure in pool.map(map(asdict, tasks)):
+            result = (
+                [
+                    _row(Task(**task), degrade.parse(d).name, spec, loaded[spec], error=str(failure))
+                    for d, spec in task["missing"]
                 ]
+                if answer is None
+                else answer["rows"]
+            )
             done = 0
             for row in result:
                 if "features" in row:

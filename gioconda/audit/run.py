@@ -160,20 +160,16 @@ class Audit:
             "index": os.path.abspath(journal.index),
             "config": config,
         }
-        if self.engine == "ray":
-            from gioconda.audit.cluster import answers
-
-            yield from answers(TARGET, options, self.jobs, tasks, self.timeout)
-            return
-        from gioconda_core.workers.pool import Pool
+        from gioconda_core.workers.pool import workers
 
         # Hashing a large file waits for the disk as often as for the processor: while one worker of a core waits, another hashes.
         depth, readers = (64, 2 * self.jobs) if only_credentials else (1, 0)
-        with Pool(TARGET, options, self.jobs, timeout=self.timeout, depth=depth, readers=readers) as pool:
+        limits = {"timeout": self.timeout, "depth": depth, "readers": readers}
+        with workers(self.engine, TARGET, options, self.jobs, apart=True, **limits) as pool:
             yield from pool.map(tasks)
 
     def _keep(
-        self, journal: Journal, task: dict[str, Any], answer: Any, error: str | None, config: str, summary: Summary
+        self, journal: Journal, task: dict[str, Any], answer: Any, error: object, config: str, summary: Summary
     ) -> None:
         name, size, mtime_ns = task["shown"], task["size"], task["mtime_ns"]
         if answer is not None and "known" in answer:
@@ -183,7 +179,7 @@ class Audit:
             row = journal.content(answer["known"], config) or rows.error_row(name, "its row was lost; run again")
         elif answer is None:
             summary.examined += 1
-            row = rows.error_row(name, error or "no answer", size=size if size >= 0 else None)
+            row = rows.error_row(name, str(error), size=size if size >= 0 else None)
         else:
             summary.examined += 1
             row = answer

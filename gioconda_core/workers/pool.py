@@ -1,73 +1,172 @@
-"""Worker processes that may die: tasks and answers as JSON lines over pipes; a crash or a hang costs one task.
+"""Worker processes that may die: what every command that works on many clips shares its tasks out to.
 
-No pickle, nothing inherited from the parent but the environment, and no need for ``if __name__ == "__main__"`` in a caller's
-script. A worker leads a process group of its own, so that ending it also ends the decoders and detectors it started.
+A task and its answer are dictionaries of JSON and, at their top level, numpy arrays. What becomes of a task that goes wrong is the
+same everywhere, here and on Ray: one that raises, ends its worker or takes too long has a Failure for an answer, is not tried again,
+and costs no other task. Workers answer in order, so it is known which task a dead one had in hand; a new worker takes what that one had
+not begun.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
+import math
 import queue
-import subprocess
-import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from typing import Any, Self
 
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
-from gioconda_core.workers.cpu import cores, environment
+from gioconda_core.workers.child import Channel, Child, Lost, listen
+from gioconda_core.workers.cpu import cores
 
-__all__ = ["Fatal", "Pool", "Worker"]
+__all__ = ["Failure", "Fatal", "Here", "Pool", "Why", "Worker", "Workers", "make", "workers"]
 
 Task = dict[str, Any]
+Answer = dict[str, Any]
 Progress = Callable[[str, float], None]
+Work = Callable[[Task, Progress], Answer]
+
+_START_SECONDS = 900.0  # for a worker to be made ready: a network may have to be read from a slow disk
+
+
+class Why(StrEnum):
+    """Why a task has no answer."""
+
+    RAISED = "raised"
+    ENDED = "ended"  # its worker did
+    LATE = "late"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What became of a task that has no answer; ``str()`` of it is one line for a person."""
+
+    why: Why
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Result = tuple[Task, Answer | None, Failure | None]
 
 
 class Fatal(GiocondaError):
     """A worker could not be made ready at all: the same would happen to every task."""
 
 
+class Workers(ABC):
+    """Those who do tasks with ``target(**options)``: this process, other processes, or Ray.
+
+    target : ``module:name`` of what is called once in each worker, and returns what is called with (task, progress) for each task.
+    """
+
+    @abstractmethod
+    def map(self, tasks: Iterable[Task], *, ordered: bool = False) -> Iterator[Result]:
+        """(task, answer or None, Failure or None) of every task, of which no more are taken than there is work for.
+
+        ordered : in the order of the tasks, else as they are finished. Raises Fatal, or what the target raised that was to make a worker.
+        """
+
+    def close(self) -> None:  # noqa: B027 - nothing was started where there is nothing to end
+        """End what was started."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def workers(
+    engine: str, target: str, options: Mapping[str, Any], jobs: int, *, apart: bool = False, **limits: Any
+) -> Workers:
+    """``local`` (in this process for one job, unless it is to be apart; else a Pool) or ``ray``.
+
+    limits : as a Pool takes them.
+    """
+    if engine == "ray":
+        from gioconda_core.workers.ray import RayPool
+
+        return RayPool(target, options, jobs, **limits)
+    if engine != "local":
+        raise UsageError(f"unknown engine {engine!r}", where="--engine", hint="local or ray")
+    return Pool(target, options, jobs, **limits) if apart or jobs > 1 else Here(target, options)
+
+
+def make(target: str, options: Mapping[str, Any]) -> Work:
+    """The callable that a target gives."""
+    module, _, name = target.partition(":")
+    made: Work = getattr(import_module(module), name)(**options)
+    return made
+
+
+def describe(error: BaseException) -> str:
+    """One line that says what was raised."""
+    if isinstance(error, GiocondaError):
+        return str(error)
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+
+
+class Here(Workers):
+    """One task after another in this process: a crash or a hang is this process's own."""
+
+    def __init__(self, target: str, options: Mapping[str, Any]) -> None:
+        self.work = make(target, options)
+
+    def map(self, tasks: Iterable[Task], *, ordered: bool = False) -> Iterator[Result]:
+        for task in tasks:
+            try:
+                result: Result = task, self.work(task, lambda stage, share: None), None
+            except Exception as error:
+                result = task, None, Failure(Why.RAISED, describe(error))
+            yield result
+
+
 class Worker:
     """One process that holds ``target(**options)`` and answers tasks in order.
 
-    target : ``module:name`` of a callable that returns a callable ``(task, progress) -> dict``.
-    inbox : queue that receives ``(worker, message)``; message None when the process has ended.
+    inbox : queue that receives ``(worker, message)``; message None when the process has ended, else a dictionary with one of ``ready``
+    (what the made object has to say of itself, its ``about``), ``fatal``, ``progress`` (stage, share), ``answer``, ``error``.
     """
 
     def __init__(self, target: str, options: Mapping[str, Any], inbox: queue.Queue[Any], threads: int = 1) -> None:
         self.pending: deque[tuple[int, Task]] = deque()
         self.since = time.monotonic()  # when the task now worked on was begun, or the process started
         self.ready = False
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "gioconda_core.workers.pool", target, json.dumps(dict(options))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | environment(threads),
-            start_new_session=True,  # Ctrl-C is the parent's to handle
-        )
+        self.child = Child("gioconda_core.workers.pool:serve", threads=threads)
+        self.process = self.child.process
         threading.Thread(target=self._listen, args=(inbox,), daemon=True).start()
+        self._send({"target": target, "options": dict(options)})
 
     def _listen(self, inbox: queue.Queue[Any]) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as stream:
-            for line in stream:
-                with contextlib.suppress(ValueError):  # a torn line of a killed worker
-                    inbox.put((self, json.loads(line)))
-        inbox.put((self, None))
+        try:
+            while True:
+                message, arrays = self.child.receive()
+                if arrays:
+                    message["answer"] |= arrays
+                inbox.put((self, message))
+        except Lost:
+            inbox.put((self, None))
+
+    def _send(self, message: Mapping[str, Any], arrays: Mapping[str, Any] | None = None) -> None:
+        try:
+            self.child.send(message, arrays)
+        except Lost:  # the inbox will say so
+            return
 
     def send(self, number: int, task: Task) -> None:
         """Give the worker a task; it is answered after those before it."""
-        assert self.process.stdin is not None
         if not self.pending:
             self.since = time.monotonic()
         self.pending.append((number, task))
-        with contextlib.suppress(BrokenPipeError, OSError):  # it has died: the inbox will say so
-            self.process.stdin.write(json.dumps({"n": number, "task": task}).encode() + b"\n")
-            self.process.stdin.flush()
+        plain, arrays = _apart(task)
+        self._send({"n": number, "task": plain}, arrays)
 
     def done(self, number: int) -> Task:
         """Take note of an answer; returns its task."""
@@ -80,41 +179,17 @@ class Worker:
 
     def kill(self) -> None:
         """End the process and everything it started, at once."""
-        with contextlib.suppress(OSError):
-            if hasattr(os, "killpg"):
-                import signal
-
-                os.killpg(self.process.pid, signal.SIGKILL)
-            else:
-                self.process.kill()
-        self._reap()
-
-    def close(self) -> None:
-        """Let it finish what it has in hand, for a moment; then end it."""
-        with contextlib.suppress(OSError):
-            if self.process.stdin is not None:
-                self.process.stdin.close()
-        try:
-            self.process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def _reap(self) -> None:
-        with contextlib.suppress(OSError):
-            if self.process.stdin is not None:
-                self.process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(10)
+        self.child.kill()
 
 
 # Bytes of files (a task's ``size``) from which a worker is given no more than one task ahead, and a file goes to readers too.
 LARGE = 4_000_000
 
 
-class Pool:
-    """``jobs`` workers over a stream of tasks, in bounded memory; order of answers is not that of tasks.
+class Pool(Workers):
+    """``jobs`` processes over a stream of tasks, in bounded memory.
 
-    timeout : seconds one task may take. depth : tasks a worker holds at once, more than one where tasks are tiny.
+    timeout : seconds one task may take, None = no limit. depth : tasks a worker holds at once, more than two where they are tiny.
     readers : further workers, for large files only, where a task waits for the disk as often as for the processor.
     Each is started when there is first something for it to do: a short list of small files pays for no more than it needs.
     """
@@ -125,11 +200,12 @@ class Pool:
         options: Mapping[str, Any],
         jobs: int,
         *,
-        timeout: float = 900.0,
-        depth: int = 1,
+        timeout: float | None = None,
+        depth: int = 2,
         readers: int = 0,
     ) -> None:
-        self.target, self.options, self.timeout, self.depth = target, dict(options), timeout, depth
+        self.target, self.options, self.depth = target, dict(options), depth
+        self.timeout = math.inf if timeout is None else timeout
         self.inbox: queue.Queue[Any] = queue.Queue()
         self.jobs, self.readers, self.threads = jobs, readers, max(1, cores() // jobs)
         self.workers: list[Worker] = []
@@ -138,15 +214,29 @@ class Pool:
     def _start(self) -> Worker:
         return Worker(self.target, self.options, self.inbox, self.threads)
 
-    def map(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, dict[str, Any] | None, str | None]]:
-        """(task, answer or None, error or None) for every task.
+    def map(self, tasks: Iterable[Task], *, ordered: bool = False) -> Iterator[Result]:
+        early: dict[int, Result] = {}
+        self._turn = 0  # of those in order, the next to be given
+        for number, result in self._run(tasks, self.jobs if ordered else math.inf):
+            if not ordered:
+                yield result
+                continue
+            early[number] = result
+            while (ready := early.pop(self._turn, None)) is not None:
+                self._turn += 1
+                yield ready
 
-        Raises Fatal when workers cannot be made ready.
-        """
+    def _run(self, tasks: Iterable[Task], ahead: float) -> Iterator[tuple[int, Result]]:
+        """Results with their numbers. ahead : how far beyond ``_turn`` tasks are begun, so that few results wait for their turn."""
         source = enumerate(tasks)
-        again: deque[tuple[int, Task]] = deque()  # what dead workers had not begun
+        again: deque[tuple[int, Task]] = deque()  # what nobody had room for, and what dead workers had not begun
+        taken = 0
         while True:
-            while (item := again.popleft() if again else next(source, None)) is not None:
+            while again or taken <= self._turn + ahead:
+                item = again.popleft() if again else next(source, None)
+                if item is None:
+                    break
+                taken = max(taken, item[0] + 1)
                 taker = self._taker(item[1])
                 if taker is None:
                     again.appendleft(item)
@@ -160,12 +250,7 @@ class Pool:
                 message = worker = None
             if worker is not None:
                 yield from self._handle(worker, message, again)
-            now = time.monotonic()
-            for slow in self.workers:
-                if slow.pending and slow.ready and now - slow.since > self.timeout:
-                    _, task = slow.pending.popleft()
-                    self._replace(slow, again)
-                    yield task, None, f"gave no answer within {self.timeout:g} s"
+            yield from self._late(again)
 
     def _taker(self, task: Task) -> Worker | None:
         """Who has least to do, so that a short list is shared out and not swallowed by the first; None when nobody has room."""
@@ -181,30 +266,46 @@ class Pool:
             return waiting < self.depth  # one task ahead, however large: no worker waits for us between two
         return waiting < self.depth and sum(_size(task) for _, task in worker.pending) < LARGE
 
-    def _handle(self, worker: Worker, message: Any, again: deque[tuple[int, Task]]) -> Iterator[Any]:
+    def _handle(
+        self, worker: Worker, message: dict[str, Any] | None, again: deque[tuple[int, Task]]
+    ) -> Iterator[tuple[int, Result]]:
         if worker not in self.workers:
             return  # the last words of one that was replaced
         if message is None:
-            status = worker.process.wait()
-            why = f"its worker process ended with {'signal ' + str(-status) if status < 0 else 'code ' + str(status)}"
+            why = worker.child.obituary()
             if not worker.ready:
                 self._stillborn += 1
                 if self._stillborn > 3:
                     raise Fatal("workers end before they are ready", hint=why)
                 self._replace(worker, again)
-                return
-            blamed = worker.pending.popleft() if worker.pending else None
-            self._replace(worker, again)
-            if blamed is not None:
-                yield blamed[1], None, why
+            else:
+                yield from self._lose(worker, Failure(Why.ENDED, why), again)
         elif "fatal" in message:
             raise _error(message["fatal"])
         elif "ready" in message:
             worker.ready, worker.since, self._stillborn = True, time.monotonic(), 0
         elif "answer" in message:
-            yield worker.done(message["n"]), message["answer"], None
+            number = message["n"]
+            yield number, (worker.done(number), message["answer"], None)
         elif "error" in message:
-            yield worker.done(message["n"]), None, message["error"]
+            number = message["n"]
+            yield number, (worker.done(number), None, Failure(Why.RAISED, message["error"]))
+
+    def _late(self, again: deque[tuple[int, Task]]) -> Iterator[tuple[int, Result]]:
+        """Give up on tasks that take too long."""
+        now = time.monotonic()
+        for worker in [w for w in self.workers if w.pending]:
+            if worker.ready and now - worker.since > self.timeout:
+                yield from self._lose(worker, Failure(Why.LATE, f"gave no answer within {self.timeout:g} s"), again)
+            elif not worker.ready and now - worker.since > _START_SECONDS:
+                raise Fatal(f"a worker was not ready within {_START_SECONDS:g} s")
+
+    def _lose(self, worker: Worker, failure: Failure, again: deque[tuple[int, Task]]) -> Iterator[tuple[int, Result]]:
+        """Another worker for this one; the task that it had in hand is lost."""
+        blamed = worker.pending.popleft() if worker.pending else None
+        self._replace(worker, again)
+        if blamed is not None:
+            yield blamed[0], (blamed[1], None, failure)
 
     def _replace(self, worker: Worker, again: deque[tuple[int, Task]]) -> None:
         again.extend(worker.pending)
@@ -213,59 +314,45 @@ class Pool:
         worker.kill()
 
     def close(self) -> None:
-        """End all workers."""
         for worker in self.workers:
-            if worker.pending:
-                worker.kill()
-            else:
-                worker.close()
-
-    def __enter__(self) -> Pool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+            worker.kill()
 
 
 def _size(task: Task) -> int:
     return int(task.get("size") or 0)
 
 
+def _apart(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is JSON, and what is an array."""
+    arrays = {name: value for name, value in content.items() if hasattr(value, "dtype") and hasattr(value, "shape")}
+    return {name: value for name, value in content.items() if name not in arrays}, arrays
+
+
 def _error(told: Mapping[str, Any]) -> GiocondaError:
-    kind = UsageError if told.get("exit") == ExitCode.USAGE else Fatal
-    error = kind(told["what"], told.get("where", ""), told.get("hint", ""))
-    error.exit_code = ExitCode(told.get("exit", ExitCode.FAULT))
+    kind = UsageError if told["exit"] == ExitCode.USAGE else Fatal
+    error = kind(told["what"], told["where"], told["hint"])
+    error.exit_code = ExitCode(told["exit"])
     return error
 
 
 # ------------------------------------------------------------------------- in the worker
 
 
-def make(target: str, options: Mapping[str, Any]) -> Callable[[Task, Progress], dict[str, Any]]:
-    """The callable a target names."""
-    from importlib import import_module
-
-    module, _, name = target.partition(":")
-    made: Callable[[Task, Progress], dict[str, Any]] = getattr(import_module(module), name)(**options)
-    return made
-
-
-def _serve(target: str, options: Mapping[str, Any], source: Any, sink: Any) -> None:
-    def say(message: Mapping[str, Any]) -> None:
-        sink.write(json.dumps(message, allow_nan=False).encode() + b"\n")
-        sink.flush()
-
+def serve(channel: Channel) -> None:
+    """Make what does the work, then answer tasks until the other side closes."""
+    inbox: queue.Queue[tuple[dict[str, Any], dict[str, Any]]] = queue.Queue()
+    listen(channel, lambda message, arrays: inbox.put((message, arrays)))
+    order, _ = inbox.get()
     try:
-        work = make(target, options)
-    except GiocondaError as error:
-        say({"fatal": {"what": error.what, "where": error.where, "hint": error.hint, "exit": int(error.exit_code)}})
-        return
+        work = make(order["target"], order["options"])
     except Exception as error:
-        say({"fatal": {"what": f"{type(error).__name__}: {error}", "exit": int(ExitCode.FAULT)}})
+        told = error if isinstance(error, GiocondaError) else GiocondaError(describe(error))
+        about = {"what": told.what, "where": told.where, "hint": told.hint, "exit": int(told.exit_code)}
+        channel.send({"fatal": about})
         return
-    say({"ready": os.getpid()})
-    for line in source:
-        order = json.loads(line)
+    channel.send({"ready": getattr(work, "about", None)})
+    while True:
+        order, arrays = inbox.get()
         number = order["n"]
         last = 0.0
 
@@ -273,36 +360,12 @@ def _serve(target: str, options: Mapping[str, Any], source: Any, sink: Any) -> N
             nonlocal last
             if time.monotonic() - last > 0.1:
                 last = time.monotonic()
-                say({"n": number, "progress": [stage, share]})
+                channel.send({"n": number, "progress": [stage, share]})
 
         try:
-            say({"n": number, "answer": work(order["task"], progress)})
-        except GiocondaError as error:
-            say({"n": number, "error": str(error)})
+            answer, found = _apart(work(order["task"] | arrays, progress))
+            channel.send({"n": number, "answer": answer}, found)
+        except Lost:
+            return
         except Exception as error:
-            say({"n": number, "error": f"{type(error).__name__}: {error}"[:500]})
-
-
-def _outlive_nobody() -> None:
-    """End, with everything started, when the parent is gone: killed, it could not tell us to."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        if hasattr(os, "killpg"):
-            import signal
-
-            os.killpg(os.getpgrp(), signal.SIGKILL)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-if __name__ == "__main__":
-    _outlive_nobody()
-    # Detectors and libraries may print: their stdout becomes stderr, and the answers keep the real one to themselves.
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        _serve(sys.argv[1], json.loads(sys.argv[2]), sys.stdin.buffer, answers)
+            channel.send({"n": number, "error": describe(error)})

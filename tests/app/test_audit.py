@@ -15,8 +15,7 @@ from gioconda.audit import Audit
 from gioconda.audit.journal import Journal
 from gioconda.audit.walk import Walk, read_list, shard_of, shown
 from gioconda.report.requirements import Policy
-from gioconda_core.errors import GiocondaError, UsageError
-from gioconda_core.workers.pool import Pool
+from gioconda_core.errors import UsageError
 
 
 @pytest.fixture
@@ -261,98 +260,6 @@ def test_two_audits_do_not_share_a_folder(tmp_path):
     Journal(tmp_path).close()
 
 
-# ------------------------------------------------------------------------- workers
-
-HOSTILE = """
-import os, sys, time
-class Work:
-    def __init__(self, fail=False):
-        if fail:
-            from gioconda_core.errors import UsageError
-            raise UsageError("no such detector", hint="look again")
-    def __call__(self, task, progress):
-        print("noise on stdout")
-        what = task["do"]
-        if what == "die": os._exit(7)
-        if what == "segv": os.kill(os.getpid(), 11)
-        if what == "hang": time.sleep(60)
-        if what == "raise": raise ValueError("poisoned")
-        if what == "exit": sys.exit(3)
-        return {"did": what, "pid": os.getpid()}
-"""
-
-
-@pytest.fixture
-def target(tmp_path, monkeypatch):
-    (tmp_path / "hostile_work.py").write_text(HOSTILE)
-    root = str(__import__("gioconda").__file__).rsplit("/gioconda/", 1)[0]
-    monkeypatch.setenv("PYTHONPATH", f"{root}:{tmp_path}")
-    return "hostile_work:Work"
-
-
-@pytest.mark.parametrize("depth", [1, 8])
-def test_a_poisoned_task_costs_one_row_and_the_others_are_done(target, depth):
-    tasks = [
-        {"do": what, "i": i} for i, what in enumerate(["a", "die", "b", "raise", "segv", "c", "exit", "hang", "d"])
-    ]
-    with Pool(target, {}, 2, timeout=1.5, depth=depth) as pool:
-        answers = {task["i"]: (task["do"], answer, error) for task, answer, error in pool.map(iter(tasks))}
-    assert sorted(answers) == list(range(9))
-    assert {do for do, answer, _ in answers.values() if answer} == {"a", "b", "c", "d"}
-    errors = {do: error for do, _, error in answers.values() if error}
-    assert "code 7" in errors["die"] and "signal 11" in errors["segv"] and "within" in errors["hang"]
-    assert "poisoned" in errors["raise"]
-
-
-def test_small_files_are_left_to_the_workers_and_large_ones_go_to_the_readers_too(target):
-    small, large = ([{"do": "a", "size": size}] * 6 for size in (1_000, 5_000_000))
-    with Pool(target, {}, 1, depth=64, readers=2) as pool:
-        assert len({answer["pid"] for _, answer, _ in pool.map(iter(small))}) == 1
-        assert len({answer["pid"] for _, answer, _ in pool.map(iter(small + large))}) == 3
-
-
-def test_no_worker_is_started_that_nothing_waits_for(target):
-    with Pool(target, {}, 4, depth=64, readers=8) as pool:
-        for n in (1, 3, 9):
-            assert len(list(pool.map({"do": "a", "size": 9} for _ in range(n)))) == n
-            assert len(pool.workers) <= min(n, 4)
-
-
-def test_workers_that_cannot_be_made_end_the_run_with_their_reason(target):
-    with Pool(target, {"fail": True}, 2) as pool, pytest.raises(GiocondaError, match="no such detector") as caught:
-        list(pool.map(iter([{"do": "a"}])))
-    assert caught.value.exit_code == 2
-
-
-def test_ending_a_pool_leaves_no_process(target):
-    import psutil
-
-    with Pool(target, {}, 2, timeout=60) as pool:
-        answers = pool.map(iter([{"do": "hang"}, {"do": "a"}]))
-        next(answers)
-        pids = [w.process.pid for w in pool.workers]
-    assert not any(psutil.pid_exists(p) and psutil.Process(p).status() != "zombie" for p in pids)
-
-
-def test_a_killed_parent_leaves_no_worker(target):
-    import time
-
-    import psutil
-
-    code = (
-        "import sys; from gioconda_core.workers.pool import Pool; p = Pool(sys.argv[1], {}, 1); a = p.map(iter([{'do': 'a'}, {'do': 'hang'}]));"
-        "print(next(a)[1]['pid'], flush=True); next(a)"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", code, target], stdout=subprocess.PIPE, text=True)
-    pid = int(parent.stdout.readline())
-    parent.kill()
-    parent.wait()
-    end = time.monotonic() + 20
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
-
-
 def test_audit_on_the_command_line(tree, tmp_path):
     out = tmp_path / "out"
     command = [
@@ -392,19 +299,6 @@ def test_ray_with_two_workers_gives_the_same_rows(tree, tmp_path):
         return sorted(({k: v for k, v in r.items() if k != "seconds"} for r in rows(folder)), key=lambda r: r["path"])
 
     assert plain(local) == plain(far)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_on_ray_too_a_poisoned_task_costs_one_row(target):
-    pytest.importorskip("ray")
-    from gioconda.audit.cluster import answers
-
-    tasks = [{"do": what, "i": i} for i, what in enumerate(["a", "die", "b", "raise", "segv", "c"])]
-    found = {task["do"]: (answer, error) for task, answer, error in answers(target, {}, 2, iter(tasks), 300)}
-    assert sorted(found) == ["a", "b", "c", "die", "raise", "segv"]
-    assert all((answer is not None) == (do in "abc") for do, (answer, _) in found.items())
-    assert "process ended" in found["die"][1] and "poisoned" in found["raise"][1]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ STARTS = {
     "metadata": "from gioconda.report import metadata\nassert 'error' not in metadata.inspect('clip.mp4')",
     "worker": (
         "import queue\nfrom gioconda_core.workers.pool import Worker\n"
-        "inbox = queue.Queue()\nworker = Worker('builtins:dict', {}, inbox)\ninbox.get(timeout=60)\nworker.process.kill()"
+        "inbox = queue.Queue()\nworker = Worker('builtins:dict', {}, inbox)\ninbox.get(timeout=60)\nworker.kill()"
     ),
 }
 
