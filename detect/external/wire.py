@@ -11,6 +11,7 @@ import io
 import json
 import math
 import zipfile
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from detect.base import Abstain, Detector
 from gioconda_core.types import FaceTrack, Footage, Reading, TrackScore
 
-__all__ = ["SCHEMA", "answer", "pack", "reading", "unpack"]
+__all__ = ["SCHEMA", "answer", "arrays", "footage", "pack", "reading", "unpack"]
 
 SCHEMA = "gioconda.footage/1"
 LIMIT = 4 << 30  # bytes of an unpacked archive
@@ -88,6 +89,40 @@ def unpack(body: bytes) -> Footage:
         protocol=document["protocol"],
         facts=document["facts"],
     )
+
+
+_TRACK = ("times", "boxes", "landmarks", "quality")
+
+
+def arrays(given: Footage) -> dict[str, Any]:
+    """Footage as the task or the answer of a worker of ours: exactly as it is, plain values and arrays."""
+    task: dict[str, Any] = {
+        "frames": given.frames,
+        "times": np.asarray(given.times),
+        "fps": str(given.fps) if given.fps else None,
+        "duration": given.duration,
+        "protocol": given.protocol,
+        "facts": dict(given.facts),
+        "tracks": [[track.id, list(track.measures)] for track in given.tracks],
+    }
+    for i, track in enumerate(given.tracks):
+        task |= {f"{i}.{name}": getattr(track, name) for name in _TRACK}
+        task |= {f"{i}.measures.{name}": np.asarray(values) for name, values in track.measures.items()}
+    return task
+
+
+def footage(task: Mapping[str, Any]) -> Footage:
+    """The other side of ``arrays``."""
+    tracks = tuple(
+        FaceTrack(
+            id,
+            **{name: task[f"{i}.{name}"] for name in _TRACK},
+            measures={name: task[f"{i}.measures.{name}"] for name in measures},
+        )
+        for i, (id, measures) in enumerate(task["tracks"])
+    )
+    fps = Fraction(task["fps"]) if task["fps"] else None
+    return Footage(task["frames"], task["times"], fps, task["duration"], tracks, task["protocol"], task["facts"])
 
 
 def answer(reading: Reading) -> dict[str, Any]:

@@ -132,6 +132,21 @@ def test_a_plugin_that_dies_or_hangs_loses_one_reading_only(installed):
         detector.close()
     with pytest.raises(PluginError):
         load("broken")
+    with pytest.raises(PluginError, match="not loaded within"):
+        IsolatedDetector("theirs", start_timeout=0.01)
+
+
+def test_footage_goes_to_a_worker_and_comes_back_as_it_is():
+    clip = footage(frames=3, faces=2)
+    track = dataclasses.replace(clip.tracks[1], measures={"yaw": np.ones(len(clip.tracks[1]), np.float32)})
+    clip = dataclasses.replace(clip, tracks=(clip.tracks[0], track), facts={"codec": "h264", "width": 64})
+    back = wire.footage(wire.arrays(clip))
+    assert (back.fps, back.duration, back.protocol, back.facts) == (clip.fps, clip.duration, clip.protocol, clip.facts)
+    assert np.array_equal(back.frames, clip.frames) and np.array_equal(back.times, clip.times)
+    for one, other in zip(back.tracks, clip.tracks, strict=True):
+        assert one.id == other.id and list(one.measures) == list(other.measures)
+        for name in ("times", "boxes", "landmarks", "quality"):
+            assert np.array_equal(getattr(one, name), getattr(other, name))
 
 
 def test_footage_survives_the_wire_exactly():
