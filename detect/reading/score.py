@@ -5,26 +5,25 @@ A clip that cannot be opened is a row with an error, never a missing row and nev
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from detect.base import Detector
+from detect.external import wire
 from detect.reading.guard import FAILED, failed, run
 from detect.reading.observe import wanted
-from gioconda_core.errors import GiocondaError, MediaError
+from gioconda_core.errors import GiocondaError
 from gioconda_core.types import Footage, Sample
-from gioconda_core.workers.cpu import cores, settle
+from gioconda_core.workers.cpu import cores
+from gioconda_core.workers.pool import workers
 
 __all__ = ["row_of", "rows"]
 
 Labelled = tuple[str, Path, Sample | None]  # id, file, and its row of an index
-Look = tuple[Footage | GiocondaError, str]  # what was seen of a clip, and its sha256
 
 
 def rows(
@@ -39,9 +38,9 @@ def rows(
     """Read (id, path, sample or None) with every detector; each clip is decoded and its faces followed once for all of them.
 
     jobs : processes that decode and follow, ahead of the reading, which stays in this one; None = as many as there are cores.
-    They are started anew (``spawn``), so a script that calls this needs ``if __name__ == "__main__"``. cache : see ``faces.observe``.
+    cache : see ``faces.observe``.
     """
-    for (name, _, sample), (footage, sha256) in _ahead(list(clips), detectors, jobs or cores(), cache):
+    for (name, _, sample), footage, told in _ahead(list(clips), detectors, jobs or cores(), cache):
         about: dict[str, Any] = {"id": name}
         if sample is not None:
             about |= {
@@ -53,94 +52,83 @@ def rows(
                 "generator": sample.generator,
                 "sha256": sample.sha256,
             }
-        if isinstance(footage, GiocondaError):
+        if footage is None:
             for detector in detectors:
-                yield {**about, "detector": detector.id, "error": str(footage)}
+                yield {**about, "detector": detector.id, "error": told}
             continue
-        about.setdefault("sha256", sha256)
+        about.setdefault("sha256", told)
         for detector in detectors:
-            yield {**about, **row_of(detector, footage, timeout, calibrated, (sha256, name, Path(name).name))}
+            yield {**about, **row_of(detector, footage, timeout, calibrated, (told, name, Path(name).name))}
 
 
-class _Lookers:
-    """Decoding and following in ``jobs`` processes of their own, beside the reading in this one: neither waits for the other's
-    interpreter. A file that kills its process costs its own row only."""
+class Look:
+    """What a worker does: it decodes a clip and follows its faces, for detectors that it does not know.
 
-    def __init__(self, jobs: int) -> None:
-        self.jobs = jobs
-        self._pool = self._fresh()
+    wishes : of each detector, ``module:name`` of its sampling or None, and how densely it wants faces followed.
+    """
 
-    def _fresh(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self.jobs, mp_context=get_context("spawn"), initializer=settle)
+    def __init__(self, wishes: Sequence[tuple[str | None, float]], cache: bool) -> None:
+        self.wishes = [_Wish(_named(name) if name else None, dense) for name, dense in wishes]
+        self.cache = cache
 
-    def submit(self, *job: Any) -> Future[Look]:
-        try:
-            return self._pool.submit(_look, *job)
-        except BrokenProcessPool:  # another clip has just broken it; what was in it is asked for again by ``result``
-            self._pool = self._fresh()
-            return self._pool.submit(_look, *job)
-
-    def result(self, future: Future[Look], job: tuple[Any, ...]) -> Look:
-        """What was seen. Where a process died, nobody knows whose clip it was: this one is tried again, alone."""
-        try:
-            return future.result()
-        except BrokenProcessPool:
-            pass
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=settle) as alone:
-            try:
-                return alone.submit(_look, *job).result()
-            except BrokenProcessPool:
-                return MediaError("decoding it ended the process that tried", where=str(job[0])), ""
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:
+        footage, sha256 = _look(Path(task["path"]), self.wishes, self.cache)
+        return wire.arrays(footage) | {"sha256": sha256}
 
 
 @dataclass(frozen=True)
 class _Wish:
-    """What a detector asks for of its footage, without the detector: all that a looker needs to know."""
+    """What a detector asks for of its footage, without the detector."""
 
     sampling: Any
     dense: float
 
 
-def _look(path: Path, wishes: Sequence[Any], cache: bool) -> Look:
+def _name(sampling: Any) -> str | None:
+    """``module:name`` by which another process finds a function; None for one that has no such name."""
+    name = f"{getattr(sampling, '__module__', '')}:{getattr(sampling, '__qualname__', '')}"
+    try:
+        return name if _named(name) is sampling and not name.startswith("__main__") else None
+    except (ImportError, AttributeError, ValueError):
+        return None
+
+
+def _named(name: str) -> Any:
+    module, _, path = name.partition(":")
+    return attrgetter(path)(import_module(module))
+
+
+def _look(path: Path, wishes: Sequence[Any], cache: bool) -> tuple[Footage, str]:
     from gioconda_core.faces import observe
     from gioconda_core.media.clip import Clip
 
-    try:
-        with Clip.open(path) as clip:
-            sampling, dense = wanted(wishes, clip.duration, float(clip.fps) if clip.fps else None)
-            return observe.observe(clip, sampling, dense=dense, cache=cache), clip.sha256
-    except GiocondaError as error:
-        return error, ""
+    with Clip.open(path) as clip:
+        sampling, dense = wanted(wishes, clip.duration, float(clip.fps) if clip.fps else None)
+        return observe.observe(clip, sampling, dense=dense, cache=cache), clip.sha256
 
 
 def _ahead(
     clips: Sequence[Labelled], detectors: Sequence[Detector], jobs: int, cache: bool
-) -> Iterator[tuple[Labelled, Look]]:
-    """Footage of each clip, in order; at most ``jobs`` + 1 are held that have not been read, so that memory stays bounded."""
+) -> Iterator[tuple[Labelled, Footage | None, str]]:
+    """Footage of each clip and its sha256, in order, or None and why; few are held that have not been read, so memory stays bounded."""
     wishes = [_Wish(getattr(d, "sampling", None), float(getattr(d, "dense", 0) or 0)) for d in detectors]
-    # A function that has no name to be found by cannot be sent to another process; and starting one takes longer than a clip does.
-    nameless = any(w.sampling is not None and "<" in getattr(w.sampling, "__qualname__", "<") for w in wishes)
-    if len(clips) < 2 or nameless:
+    names = [w.sampling and _name(w.sampling) for w in wishes]
+    # Without a name, a function cannot be found by another process; and starting one takes longer than a single clip does.
+    if len(clips) < 2 or any(w.sampling and not name for w, name in zip(wishes, names, strict=True)):
         for clip in clips:
-            yield clip, _look(clip[1], wishes, cache)
+            try:
+                yield clip, *_look(clip[1], wishes, cache)
+            except GiocondaError as error:
+                yield clip, None, str(error)
         return
-    lookers = _Lookers(min(jobs, len(clips)))
-    waiting: deque[tuple[Labelled, tuple[Any, ...], Future[Look]]] = deque()
-    try:
-        for clip in clips:
-            job = (clip[1], wishes, cache)
-            waiting.append((clip, job, lookers.submit(*job)))
-            if len(waiting) > lookers.jobs:
-                first, asked, future = waiting.popleft()
-                yield first, lookers.result(future, asked)
-        while waiting:
-            first, asked, future = waiting.popleft()
-            yield first, lookers.result(future, asked)
-    finally:
-        lookers.close()
+    options = {"wishes": [(name, w.dense) for w, name in zip(wishes, names, strict=True)], "cache": cache}
+    with workers("local", "detect.reading.score:Look", options, min(jobs, len(clips)), apart=True) as pool:
+        tasks = ({"path": str(path)} for _, path, _ in clips)
+        for clip, (_, answer, failure) in zip(clips, pool.map(tasks, ordered=True), strict=True):
+            if answer is None:
+                yield clip, None, str(failure)
+            else:
+                yield clip, wire.footage(answer), answer["sha256"]
 
 
 def row_of(

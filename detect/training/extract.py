@@ -27,6 +27,7 @@ from detect.training.dataset import Clips
 from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path
 from gioconda_core.types import Footage
+from gioconda_core.workers.pool import workers
 
 __all__ = ["PARTS", "RUNGS", "SELF_BLEND", "Table", "check", "extract", "table", "worse"]
 
@@ -184,6 +185,16 @@ def _work(path: Path, sha256: str, rungs: Sequence[str], seeds: Sequence[int], c
     return None
 
 
+class Fill:
+    """What a worker does: the vectors of one clip into the cache."""
+
+    def __init__(self, cache: str) -> None:
+        self.cache = Path(cache)
+
+    def __call__(self, task: dict[str, Any], progress: object) -> dict[str, str | None]:
+        return {"trouble": _work(Path(task["path"]), task["sha256"], task["rungs"], task["seeds"], self.cache)}
+
+
 def _file(cache: Path, sha256: str, rung: str, seed: int) -> Path:
     return cache / f"{_key(sha256, rung, seed)}.npz"
 
@@ -205,8 +216,6 @@ def fill(
     clips: Clips, rungs: Sequence[str], cache: Path, jobs: int = 1, blends: int = 2, advance: Any = None
 ) -> list[str]:
     """Measure every clip on every rung, as far as the cache does not hold it; returns what went wrong, a sentence a clip."""
-    from joblib import Parallel, delayed
-
     from gioconda_core.files import sha256_of
 
     cache.mkdir(parents=True, exist_ok=True)
@@ -214,13 +223,16 @@ def fill(
     for i, sample in enumerate(clips.samples):
         path = clips.path(i)
         own = [r for r in rungs if r != SELF_BLEND or clips.labels[i] == 0]
-        tasks.append((path, sample.sha256 or sha256_of(path), own, range(blends), cache))
+        seeds = list(range(blends))
+        tasks.append({"path": str(path), "sha256": sample.sha256 or sha256_of(path), "rungs": own, "seeds": seeds})
     troubles = []
-    for trouble in Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(_work)(*task) for task in tasks):
-        if trouble:
-            troubles.append(trouble)
-        if advance:
-            advance()
+    with workers("local", "detect.training.extract:Fill", {"cache": str(cache)}, jobs) as pool:
+        for task, answer, failure in pool.map(tasks):
+            trouble = answer["trouble"] if answer is not None else f"{Path(task['path']).name}: {failure}"
+            if trouble:
+                troubles.append(trouble)
+            if advance:
+                advance()
     return troubles
 
 

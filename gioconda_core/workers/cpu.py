@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["cores", "environment", "keep_to", "settle"]
+__all__ = ["cores", "environment", "keep_to"]
 
 _OURS = "GIOCONDA_CORES"
 _LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
@@ -32,11 +32,3 @@ def keep_to(count: int) -> None:
     os.environ.update(environment(count))
     if "cv2" in sys.modules:  # imported later, it reads the environment
         sys.modules["cv2"].setNumThreads(count)
-
-
-def settle() -> None:
-    """In one of as many workers as there are cores: one core, and Ctrl-C left to the parent."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    keep_to(1)

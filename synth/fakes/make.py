@@ -35,7 +35,7 @@ from synth.fakes.plan import Clip, Fakes, Recipe, Unit, held_rows, plan, read_pa
 from synth.fakes.sample import Motion, draw_sample, motion, write_sample
 from synth.generators import TalkingHeads, generator
 
-__all__ = ["Fakes", "Result", "make", "on_ray", "worker", "write_index"]
+__all__ = ["Fakes", "Result", "make", "on_ray", "write_index"]
 
 Frames = NDArray[np.uint8]
 _FOLDERS = ("clips", "records", "landmarks", "masks")
@@ -446,11 +446,20 @@ def write_index(recipes: Sequence[Recipe], out: Path, job: Fakes) -> Path:
     return target
 
 
-def worker(
-    job: Fakes, out: str, name: str, options: Mapping[str, Any], consent: str | None, rank: int, world: int
-) -> Result:
-    """One process's share, for Ray: it loads its own generator."""
-    return make(job, out, generator(name, **options), consent=consent, rank=rank, world=world)
+class Share:
+    """What a worker does: one process's share of the people, with a generator of its own."""
+
+    def __init__(
+        self, job: Mapping[str, Any], out: str, name: str, options: Mapping[str, Any], consent: str | None, world: int
+    ) -> None:
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in job.items()}
+        self.job = Fakes(**settings)
+        self.out, self.consent, self.world = out, consent, world
+        self.heads = generator(name, **options)
+
+    def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:
+        done = make(self.job, self.out, self.heads, consent=self.consent, rank=task["rank"], world=self.world)
+        return {"made": done.made, "failed": dict(done.failed)}
 
 
 def on_ray(
@@ -460,23 +469,21 @@ def on_ray(
 
     Footage is prepared, and what is left without a record after the workers is made, by this process.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError("--engine ray needs the ray package", hint="pip install 'gioconda[ray]'") from error
+    from gioconda_core.workers.pool import workers as pool_of
+
     heads = generator(name, **options)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     units_of(_shards(job, folder, heads.size, workers), folder, job)  # once, not once in each worker
-    if not ray.is_initialized():
-        local = workers if not os.environ.get("RAY_ADDRESS") else None
-        ray.init(num_cpus=local, log_to_driver=False, include_dashboard=False)
-    task = ray.remote(max_retries=3)(worker)
-    place = os.path.abspath(folder)
-    shares = ray.get([task.remote(job, place, name, dict(options), consent, k, workers) for k in range(workers)])
+    share = {
+        "job": asdict(job), "out": os.path.abspath(folder), "name": name, "options": dict(options),
+        "consent": consent, "world": workers,
+    }  # fmt: skip
+    with pool_of("ray", "synth.fakes.make:Share", share, workers) as pool:
+        shares = [answer for _, answer, _ in pool.map({"rank": k} for k in range(workers)) if answer is not None]
     final = make(job, folder, heads, consent=consent)
-    final.made += sum(share.made for share in shares)
+    final.made += sum(answer["made"] for answer in shares)
     final.there = final.planned - final.made
-    for share in shares:
-        final.failed.update(share.failed)
+    for answer in shares:
+        final.failed.update(answer["failed"])
     return final

@@ -11,10 +11,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from fractions import Fraction
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import append_row, read_rows, sha256_of, write_json
-from gioconda_core.workers.cpu import keep_to, settle
+from gioconda_core.workers.pool import workers
 from synth.fakes.sources import Entry, entries
 
 __all__ = ["Prepare", "Prepared", "crops", "prepare"]
@@ -80,6 +78,7 @@ class _Result:
     reason: str = ""
     note: str = ""
     sha256: tuple[str, ...] = ()  # of the files; none for the puppets
+    failed: bool = False  # the worker ended or the code raised: another run tries the clip again
 
 
 def _hashes(entry: Entry) -> tuple[str, ...]:
@@ -226,58 +225,25 @@ def _cut(
     return _Result(entry, np.array(pictures), np.array(points), np.array(kept), read, seconds)
 
 
-# --------------------------------------------------------------------------- engines
+class Crop:
+    """What a worker does: the crops of one clip."""
+
+    def __init__(self, **job: Any) -> None:
+        self.job = Prepare(**job)
+
+    def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:
+        result = crops(Entry(**task), self.job)
+        return {f.name: getattr(result, f.name) for f in fields(result) if f.name != "entry"}
 
 
-def _local(todo: list[Entry], job: Prepare, jobs: int) -> Iterator[_Result]:
-    if jobs <= 1:
-        yield from (crops(entry, job) for entry in todo)
-        return
-    # Spawned, not forked: the parent may hold threads of torch, OpenCV or a test runner.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=settle) as pool:
-        waiting: set[Future[_Result]] = set()
-        rest = iter(todo)
-        try:
-            while True:
-                for entry in rest:
-                    waiting.add(pool.submit(crops, entry, job))
-                    if len(waiting) >= 2 * jobs:  # finished crops wait in memory: bound them
-                        break
-                if not waiting:
-                    return
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _on_ray(todo: list[Entry], job: Prepare, jobs: int) -> Iterator[_Result]:
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError("--engine ray needs the ray package", hint="pip install 'gioconda[ray]'") from error
-    if not ray.is_initialized():
-        ray.init(
-            num_cpus=jobs if not os.environ.get("RAY_ADDRESS") else None, log_to_driver=False, include_dashboard=False
-        )
-
-    def alone(entry: Entry, job: Prepare) -> _Result:
-        keep_to(1)
-        return crops(entry, job)
-
-    task = ray.remote(max_retries=3)(alone)
-    waiting: list[Any] = []
-    rest = iter(todo)
-    while True:
-        for entry in rest:
-            waiting.append(task.remote(entry, job))
-            if len(waiting) >= 4 * max(jobs, 1):
-                break
-        if not waiting:
-            return
-        done, waiting = ray.wait(waiting)
-        yield from ray.get(done)
+def _results(todo: Iterable[Entry], job: Prepare, jobs: int, engine: str) -> Iterator[_Result]:
+    with workers(engine, "synth.fakes.prepare:Crop", asdict(job), jobs) as pool:
+        for task, answer, failure in pool.map(map(asdict, todo)):
+            entry = Entry(**task)
+            if answer is None:
+                yield replace(_empty(entry, job.size, 0, 0.0, str(failure)), failed=True)
+            else:
+                yield _Result(entry, **answer)
 
 
 # --------------------------------------------------------------------------- the job
@@ -338,7 +304,7 @@ def prepare(
     # The shard's source column holds the clip's name: what is in a finished shard is done, whatever the rows say.
     done = _finished(folder)
     noted = {row["clip"]: row for row in read_rows(rows)}
-    dropped = {name: row["dropped"] for name, row in noted.items() if row.get("dropped")}
+    dropped = {name: row["dropped"] for name, row in noted.items() if row.get("dropped") and not row.get("failed")}
     result = Prepared(clips=len(listed))
     for entry in listed:
         if entry.name in done and entry.name not in noted:  # killed between the shard and its rows
@@ -355,10 +321,9 @@ def prepare(
             )
     todo = [entry for entry in listed if entry.name not in done and entry.name not in dropped]
     begin(len(todo))
-    run = _local if engine == "local" else _on_ray
     read, pending, size = 0, [], 0
     with ShardWriter(folder, size=job.size, max_bytes=1 << 50, quality=job.quality) as writer:
-        for item in run(todo, job, jobs):
+        for item in _results(todo, job, jobs, engine):
             read += item.read
             row = {
                 "clip": item.entry.name,
@@ -372,7 +337,7 @@ def prepare(
                 "sha256": list(item.sha256),
             }
             if item.reason:
-                append_row(rows, row)
+                append_row(rows, row | ({"failed": True} if item.failed else {}))
                 dropped[item.entry.name] = item.reason
             else:
                 for frame, marks, at in zip(item.frames, item.landmarks, item.times, strict=True):

@@ -13,7 +13,7 @@ from detect.external import wire
 from detect.reading.explain import occlusion, points_inside, strongest
 from detect.reading.golden import drawn
 from detect.reading.guard import failed, run
-from detect.reading.score import _Lookers
+from detect.reading.score import rows
 from detect.registry import load
 from gioconda.cli.app import run as gioconda
 from gioconda.report.examine import examine
@@ -49,20 +49,28 @@ def test_every_clip_has_a_row_and_a_broken_one_has_its_error(clip, tmp_path, cap
         assert ("no face" in row["abstained"]) if "empty" in row["path"] else row["error"]
 
 
-@pytest.mark.slow  # starts four processes
-def test_a_process_that_dies_while_decoding_costs_no_other_clip(clip):
-    job = (clip, (), False)
-    lookers = _Lookers(1)
-    try:
-        future = lookers.submit(*job)
-        for process in list(lookers._pool._processes.values()):
-            process.kill()
-        seen, sha256 = lookers.result(future, job)  # tried again, alone: it was not this clip's fault
-        assert len(seen.frames) == 32 and sha256 == sha256_of(clip)
-        seen, _ = lookers.result(lookers.submit(*job), job)  # and the next one finds a new process
-        assert len(seen.frames) == 32
-    finally:
-        lookers.close()
+def test_a_process_that_dies_while_decoding_costs_no_other_clip(clip, tmp_path, monkeypatch):
+    """The detector's wish, which is asked in the process that decodes, ends it over one clip: rows stay whole and in order."""
+    (tmp_path / "deadly_wish.py").write_text(
+        "import os\ndef sampling(duration, fps):\n    if duration > 2.5: os._exit(5)\n    return 'even:4'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import deadly_wish
+
+    long = tmp_path / "long.mp4"
+    write_video(long, [np.zeros((64, 64, 3), np.uint8)] * 75, fps=Fraction(25))
+
+    class Wishing:
+        id, version, weights_sha256 = "wishing", "1", None
+        sampling = staticmethod(deadly_wish.sampling)
+
+        def read(self, footage):
+            return Reading(self.id, "1", None, float(len(footage.frames)), protocol=footage.protocol)
+
+    clips = [(f"{i}", path, None) for i, path in enumerate((clip, long, clip.parent / "broken.mp4", clip))]
+    first, dead, broken, last = rows(clips, [Wishing()], calibrated=False, jobs=2, cache=False)
+    assert first["score"] == last["score"] == 4.0 and first["sha256"] == sha256_of(clip)
+    assert "code 5" in dead["error"] and "broken.mp4" in broken["error"]
 
 
 def test_a_table_of_scores_speaks_of_the_clips_it_names(clip, tmp_path, capsys):

@@ -212,6 +212,19 @@ def test_tracks_are_checked_when_read(tmp_path):
         load_track(tmp_path / "back.npz")
 
 
+def test_a_clip_whose_worker_failed_is_said_and_tried_again(tmp_path, monkeypatch):
+    from synth.fakes import prepare as module
+
+    job = Prepare(sources=("puppets:2",), size=64, puppet_frames=9, min_face=20)
+    with monkeypatch.context() as patch:
+        good = module.crops
+        patch.setattr(module, "crops", lambda entry, job: good(entry, job) if entry.identity.endswith("0") else 1 / 0)
+        first = prepare(job, tmp_path)
+    assert first.kept == 1 and dict(first.dropped) == {"ZeroDivisionError: division by zero": 1}
+    second = prepare(job, tmp_path)
+    assert second.kept == 2 and not second.dropped
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # a node comes up slowly where the cores are taken
 def test_by_processes_and_by_ray_the_same(tmp_path):
