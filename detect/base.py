@@ -6,19 +6,31 @@ The protocol, the card that says what a detector was trained on and where it fai
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from gioconda_core.errors import PluginError
+from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Reading, Sealed, TrackScore
 
-__all__ = ["Abstain", "Card", "Detector", "abstaining", "known_as", "pool", "reading"]
+__all__ = ["Abstain", "Card", "Detector", "abstaining", "known_as", "pool", "read_once", "reading"]
 
 
 class Abstain(Exception):
-    """A detector declines: the reason in plain words becomes the reading's ``abstained``. Not an error."""
+    """A detector declines: the reason becomes the reading's ``abstained``. Not an error.
+
+    ``Abstain(AbstentionReason.TOO_FEW_FRAMES, seen=3, needed=8)``, or a plugin's own words: ``Abstain("too dark")``.
+    """
+
+    def __init__(self, reason: AbstentionReason | Abstention | str, **detail: Any) -> None:
+        if isinstance(reason, AbstentionReason):
+            reason = Abstention(reason, detail)
+        elif not isinstance(reason, Abstention):
+            reason = Abstention(AbstentionReason.OTHER, {"text": str(reason)})
+        super().__init__(reason)
+        self.reason = reason
 
 
 def known_as(sha256: str) -> str:
@@ -97,8 +109,20 @@ def abstaining(read: Callable[[Any, Footage], Reading]) -> Callable[[Any, Footag
     def wrapper(self: Any, footage: Footage) -> Reading:
         try:
             return read(self, footage)
-        except Abstain as reason:
-            return Reading(self.id, self.version, self.weights_sha256, abstained=str(reason), protocol=footage.protocol)
+        except Abstain as said:
+            return Reading(self.id, self.version, self.weights_sha256, abstained=said.reason, protocol=footage.protocol)
+
+    return wrapper
+
+
+def read_once(read: Callable[[Any, Footage], Reading]) -> Callable[[Any, Footage], Reading]:
+    """For ``read`` methods that depend on nothing but weights and footage: a second detector of the same weights, as in an
+    ensemble, is given what the first one read."""
+
+    @wraps(read)
+    def wrapper(self: Any, footage: Footage) -> Reading:
+        key = ("reading", type(self), self.version, self.weights_sha256)
+        return replace(footage.shared.once(key, lambda: read(self, footage)), detector=self.id)
 
     return wrapper
 
@@ -112,7 +136,7 @@ def pool(series: Sequence[TrackScore], pooling: str = "max-track-mean") -> float
     import numpy as np
 
     if not series or not any(len(track.scores) for track in series):
-        raise Abstain("no face could be scored")
+        raise Abstain(AbstentionReason.NO_FACE_SCORED)
     if pooling == "max-track-mean":
         return float(max(np.mean(track.scores) for track in series if len(track.scores)))
     values = np.concatenate([np.asarray(track.scores, dtype=np.float64) for track in series])

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.base import Abstain
+from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import FaceTrack, Footage
 
 __all__ = ["MIN_FACE", "Prepared", "face_px", "prepare", "square"]
@@ -66,7 +67,7 @@ def square(
     left, top, right, bottom = max(0, -x), max(0, -y), max(0, x + side - width), max(0, y + side - height)
     patch = frame[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)]
     if patch.size == 0:
-        raise Abstain("the face lies outside the frame")
+        raise Abstain(AbstentionReason.FACE_OUTSIDE_FRAME)
     if left or top or right or bottom:
         small = max(left, right) >= patch.shape[1] or max(top, bottom) >= patch.shape[0]
         border = cv2.BORDER_REPLICATE if small else cv2.BORDER_REFLECT_101
@@ -94,7 +95,7 @@ def five_point(
     target = ((_FIVE + (margin - 1) / 2) / margin * size).astype(np.float32)
     matrix, _ = cv2.estimateAffinePartial2D(five, target, method=cv2.LMEDS)
     if matrix is None:
-        raise Abstain("the face's landmarks lie in one point")
+        raise Abstain(AbstentionReason.LANDMARKS_IN_ONE_POINT)
     crop = cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR)
     return crop, (landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
@@ -139,16 +140,23 @@ def prepare(
     max_frames, min_frames : int
         At most so many crops a face, evenly spaced; a face with fewer than ``min_frames`` is left out.
 
+    Returns
+    -------
+    The faces, the largest first. Detectors that ask for the same crops of a footage are given the same ones, read-only.
+
     Raises
     ------
     Abstain
-        With the reason in plain words, when no face can be measured.
+        With the reason, when no face can be measured.
     """
-    found = [
-        _crops(footage, track, _thin(_apart(footage, pairs, step), max_frames), size, mode, margin)
-        for track, pairs in _measurable(footage, min_frames)
-    ]
-    return tuple(found)
+
+    def make() -> tuple[Prepared, ...]:
+        return tuple(
+            _crops(footage, track, _thin(_apart(footage, pairs, step), max_frames), size, mode, margin)
+            for track, pairs in _measurable(footage, min_frames)
+        )
+
+    return footage.shared.once(("crops", size, mode, margin, step, max_frames, min_frames), make)
 
 
 def _apart(footage: Footage, pairs: list[tuple[int, int]], step: float) -> list[tuple[int, int]]:
@@ -168,9 +176,9 @@ def _thin(pairs: list[tuple[int, int]], most: int | None) -> list[tuple[int, int
 def _measurable(footage: Footage, min_frames: int) -> list[tuple[FaceTrack, list[tuple[int, int]]]]:
     """Tracks that can be measured, largest face first, with their (frame, track row) pairs; Abstain when there is none."""
     if len(footage.frames) == 0:
-        raise Abstain("there is no picture in it")
+        raise Abstain(AbstentionReason.NO_PICTURE)
     if not footage.tracks:
-        raise Abstain("no face was found")
+        raise Abstain(AbstentionReason.NO_FACE)
     largest, seen = 0.0, 0
     found = []
     order = sorted(footage.tracks, key=lambda t: -float(np.median(face_px(t.landmarks))) if len(t) else 0.0)
@@ -185,10 +193,10 @@ def _measurable(footage: Footage, min_frames: int) -> list[tuple[FaceTrack, list
     if found:
         return found
     if largest < MIN_FACE:
-        raise Abstain(f"the largest face spans {largest:.0f} pixels; below {MIN_FACE} nothing can be measured")
+        raise Abstain(AbstentionReason.FACE_TOO_SMALL, face_px=largest, least=MIN_FACE)
     if seen < min_frames:
-        raise Abstain(f"a face can be measured in {seen} sampled frames; this detector needs {min_frames}")
-    raise Abstain("no face is clear enough to be measured")
+        raise Abstain(AbstentionReason.TOO_FEW_FRAMES, seen=seen, needed=min_frames)
+    raise Abstain(AbstentionReason.FACE_UNCLEAR)
 
 
 def _crops(
@@ -211,7 +219,7 @@ def _crops(
         points.append(moved)
     frames = np.array([frame for frame, _ in pairs])
     rows = np.array([index for _, index in pairs])
-    return Prepared(
+    prepared = Prepared(
         track=track.id,
         times=np.asarray(footage.times, dtype=np.float64)[frames],
         crops=np.stack(crops),
@@ -220,3 +228,6 @@ def _crops(
         face_px=face_px(track.landmarks[rows]),
         frames=frames,
     )
+    for array in (prepared.times, prepared.crops, prepared.landmarks, prepared.quality, prepared.face_px, frames):
+        array.flags.writeable = False  # several detectors look at them
+    return prepared

@@ -25,5 +25,5 @@ class Plugin:
     def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:
         try:
             return wire.answer(self.detector.read(wire.footage(task)))
-        except Abstain as reason:
-            return {"abstain": str(reason)}
+        except Abstain as said:
+            return {"abstain": said.reason.document()}

@@ -8,16 +8,19 @@ boxes are ``xyxy`` in pixels of the upright frame; landmarks are float32 (68, 2)
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from gioconda_core.reasons import Abstention, AbstentionReason, MediaWarning, Problem
 
 if TYPE_CHECKING:  # a third of a second, which each of an audit's workers would spend on names alone
     import numpy as np
     from numpy.typing import NDArray
 
+T = TypeVar("T")
 Frames: TypeAlias = "NDArray[np.uint8]"  # (T, H, W, 3) RGB, upright
 Landmarks: TypeAlias = "NDArray[np.float32]"  # (68, 2) pixels of the upright frame, iBUG order
 Times: TypeAlias = "NDArray[np.float64]"  # (T,) seconds
@@ -55,6 +58,23 @@ class FaceTrack:
         return len(self.times)
 
 
+class Shared:
+    """What was computed of one footage, kept for whoever asks next: crops, features, measures, readings.
+
+    It belongs to the very frames it was computed from: ``dataclasses.replace`` of a footage begins with an empty one.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` gives, made the first time ``key`` is asked for. Whoever gets it must not change it; a failure is not kept."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: T = self._kept[key]
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class Footage:
     """What a detector is given: pixels and tracks, never a path, so it cannot read the label.
@@ -65,6 +85,7 @@ class Footage:
     tracks : the faces; a track's times are a superset of the sampled times at which that face is present.
     protocol : how frames were taken, as metrics name it: ``32f-even``, ``all``, ``every-1s``.
     facts : container facts that are safe to show a detector's caveats (codec, bit rate, width, height); no names.
+    shared : what detectors computed of it so far, for one another.
     """
 
     frames: Frames
@@ -74,6 +95,15 @@ class Footage:
     tracks: tuple[FaceTrack, ...]
     protocol: str = "all"
     facts: Mapping[str, Any] = field(default_factory=dict)
+    shared: Shared = field(default_factory=Shared, init=False, repr=False)
+
+    def frozen(self) -> Footage:
+        """This footage with frames nobody can write to; itself where they are so already, so that what is shared stays shared."""
+        if not self.frames.flags.writeable:
+            return self
+        frames = self.frames.view()
+        frames.flags.writeable = False
+        return replace(self, frames=frames)
 
 
 # --------------------------------------------------------------------------- detectors
@@ -94,7 +124,7 @@ class Reading:
 
     score : raw (not a probability), higher = more like the fakes it was trained on.
     pooling : how the per-time scores became one: ``mean``, ``max-track-mean``…
-    abstained : why nothing is said, in plain words; None when there is a score.
+    abstained : why nothing is said; None when there is a score. Plain words, as a plugin may give them, become the reason OTHER.
     """
 
     detector: str
@@ -103,11 +133,13 @@ class Reading:
     score: float | None = None
     series: tuple[TrackScore, ...] = ()
     pooling: str = "max-track-mean"
-    abstained: str | None = None
+    abstained: Abstention | None = None
     protocol: str = "all"
     seconds: float | None = None  # wall time spent, for the record
 
     def __post_init__(self) -> None:
+        if isinstance(self.abstained, str):
+            object.__setattr__(self, "abstained", Abstention(AbstentionReason.OTHER, {"text": self.abstained}))
         if (self.score is None) == (self.abstained is None):
             raise ValueError("a Reading carries a score or an abstention, never both and never neither")
         if self.score is not None and not math.isfinite(self.score):
@@ -189,6 +221,13 @@ class ProvenanceState(StrEnum):
         return self in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
 
 
+class Unread(StrEnum):
+    """Why nothing was read of a file's credentials, where that is no fault of theirs."""
+
+    UNSUPPORTED_CONTAINER = "unsupported-container"
+    NOT_FETCHED = "remote-not-fetched"
+
+
 @dataclass(frozen=True)
 class Code:
     """One status code with its sentence. kind : ``success``, ``informational``, ``failure`` or ``policy`` (ours)."""
@@ -216,11 +255,12 @@ class IngredientNode:
 class Provenance:
     """What a file's Content Credentials say, after our policy. All strings are sanitised; none is proof of anything.
 
-    reason : why, when absent or unreadable needs one (``unsupported container``, ``remote manifest, not fetched``).
+    reason : why, in words, when absent or unreadable needs one. unread : why nothing was looked for at all.
     """
 
     state: ProvenanceState
     reason: str = ""
+    unread: Unread | None = None
     signer: str | None = None
     signer_fingerprint: str | None = None  # sha256 of the leaf certificate, hex
     signed_at: str | None = None  # ISO 8601, from the RFC 3161 timestamp where there is one
@@ -375,8 +415,8 @@ class Report:
     facts: Mapping[str, Any] = field(default_factory=dict)
     tracks: tuple[Mapping[str, Any], ...] = ()
     mark: Mapping[str, Any] | None = None  # the invisible mark, if one was read
-    warnings: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
+    warnings: tuple[MediaWarning, ...] = ()
+    errors: tuple[Problem, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
     created: str = ""

@@ -12,7 +12,7 @@ from typing import Any
 from gioconda_core.types import Code
 from provenance import sanitise
 
-__all__ = ["CODES", "OURS", "explain", "reported", "sentence", "told"]
+__all__ = ["CODES", "OURS", "UNTRUSTED", "explain", "reported", "sentence", "told"]
 
 _SIGNER = {
     "signingCredential.trusted": "The signing certificate leads to an authority on one of the trust lists given.",
@@ -270,6 +270,18 @@ OURS = {
 }  # fmt: skip
 
 CODES: dict[str, str] = {**_SIGNER, **_CLAIM, **_MANIFEST, **_INGREDIENT, **_ASSERTION, **_LIVE, **_CAWG, **OURS}
+
+# Somebody is on no list: nothing in the credential is broken by that.
+UNTRUSTED = frozenset(
+    {
+        "signingCredential.untrusted",
+        "timeStamp.untrusted",
+        "cawg.identity.credential_untrusted",
+        "cawg.x509.credential.untrusted",
+        "cawg.x509.signing_credential.untrusted",
+        "cawg.x509.time_stamp.untrusted",
+    }
+)
 
 _FAMILIES = {
     "signingCredential": "the signing certificate",

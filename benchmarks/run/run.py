@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.run import degrade
 from benchmarks.run.environment import environment
 from benchmarks.run.suite import NATIVE, Suite
@@ -24,9 +22,9 @@ from benchmarks.stats import probes
 from benchmarks.stats.table import CLEAN
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError, UsageError
-from gioconda_core.files import append_row, atomic_path, read_rows, sha256_of, write_json, write_text
-from gioconda_core.media.pictures import around, jpeg
-from gioconda_core.types import Footage, Label, Sample
+from gioconda_core.files import append_row, read_rows, sha256_of, write_json, write_text
+from gioconda_core.reasons import Abstention, AbstentionReason
+from gioconda_core.types import Label, Sample
 from gioconda_core.workers.pool import workers
 
 __all__ = ["Outcome", "Plan", "run", "samples_of"]
@@ -111,7 +109,8 @@ def work(plan: Plan, task: Task) -> list[dict[str, Any]]:
 
 
 def _one(plan: Plan, task: Task, degradation: str, detectors: Mapping[str, Any]) -> list[dict[str, Any]]:
-    import detect
+    from detect.reading.observe import observe
+    from detect.reading.observe import readings as readings_of
     from gioconda_core.media.clip import Clip
 
     how = degrade.parse(degradation)
@@ -125,7 +124,7 @@ def _one(plan: Plan, task: Task, degradation: str, detectors: Mapping[str, Any])
         path = degrade.apply(task.path, how, sha256=task.id, folder=folder)
         with Clip.open(path) as clip:
             facts = clip.facts.as_dict()
-            footage = detect.observe(clip, list(seeing.values()), None if plan.sampling == NATIVE else plan.sampling)
+            footage = observe(clip, list(seeing.values()), None if plan.sampling == NATIVE else plan.sampling)
     except (GiocondaError, MemoryError, OSError) as error:
         what = error.what if isinstance(error, GiocondaError) else f"{type(error).__name__}: {error}"
         return rows + [
@@ -136,8 +135,8 @@ def _one(plan: Plan, task: Task, degradation: str, detectors: Mapping[str, Any])
             _thumb(Path(plan.thumbs) / f"{task.id}.jpg", footage)
         if task.probe:
             rows.append({"id": task.id, "features": probes.features(footage, facts, embed=False)})
-    for spec, detector in seeing.items():
-        reading = detect.run(detector, footage, timeout=plan.timeout)
+    answers = readings_of(footage, list(seeing.values()), timeout=plan.timeout)
+    for (spec, detector), (reading, judged) in zip(seeing.items(), answers, strict=True):
         row = _row(task, how.name, spec, detector)
         row["protocol"] = f"video@{reading.protocol}" + (
             f"+{reading.pooling}" if reading.score is not None and reading.pooling != "max-track-mean" else ""
@@ -155,13 +154,9 @@ def _one(plan: Plan, task: Task, degradation: str, detectors: Mapping[str, Any])
                 }
                 for s in reading.series
             ]
-        elif detect.failed(reading):
-            row["error"] = reading.abstained
-        else:
-            row["abstained"] = reading.abstained
-        level = _level(reading, footage)
-        if level:
-            row["level"] = level
+        elif reading.abstained is not None:
+            row |= reading.abstained.columns()
+        row["level"] = str(judged.level)
         rows.append(row)
     return rows
 
@@ -184,37 +179,38 @@ def _lookup(task: Task, how: degrade.Degradation, spec: str, detector: Any, samp
 
     row = _row(task, how.name, spec, detector, protocol="video@theirs")
     if how.steps:
-        return row | {"abstained": "a table of scores says nothing of degraded clips"}
+        return row | Abstention(AbstentionReason.TABLE_NOT_OF_DEGRADED).columns()
     try:
         reading = detector.lookup(task.id, Path(task.path).name)
-    except Abstain as reason:
-        return row | {"abstained": str(reason)}
+    except Abstain as said:
+        return row | said.reason.columns()
     return row | {"score": reading.score}
 
 
-def _level(reading: Any, footage: Any) -> str:
-    """What would be said of this clip, by the detector's calibration; empty without one."""
-    try:
-        from detect.reading.calibration import judge
-    except ImportError:
-        return ""
-    try:
-        return str(judge(reading, footage).level)
-    except GiocondaError:
-        return ""
-
-
-def _thumb(path: Path, footage: Footage) -> None:
+def _thumb(path: Path, footage: Any) -> None:
     """The middle frame around its largest face, 160 pixels, for the report."""
+    import cv2
+
     if path.exists():
         return
-    middle = len(footage.frames) // 2
-    picture = footage.frames[middle]
+    frame = footage.frames[len(footage.frames) // 2]
     if footage.tracks:
+        import numpy as np
+
         track = footage.tracks[0]
-        picture = around(picture, track.boxes[int(np.argmin(np.abs(track.times - footage.times[middle])))], 1.6)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(jpeg(picture, 160, quality=80))
+        at = int(np.argmin(np.abs(track.times - footage.times[len(footage.frames) // 2])))
+        x0, y0, x1, y1 = track.boxes[at]
+        half = 0.8 * max(x1 - x0, y1 - y0)
+        cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
+        top, left = max(0, int(cy - half)), max(0, int(cx - half))
+        part = frame[top : int(cy + half) + 1, left : int(cx + half) + 1]
+        frame = part if part.size else frame
+    scale = 160 / max(frame.shape[:2])
+    small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    good, data = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    if good:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.tobytes())
 
 
 # --------------------------------------------------------------------------- in the parent

@@ -26,6 +26,7 @@ from detect.reading import observe as footages
 from detect.training.blend import draw
 from gioconda_core.datasets.index import Index
 from gioconda_core.media.clip import Clip, write_video
+from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import Footage, Label, Sample
 
 Array = NDArray[Any]
@@ -67,7 +68,7 @@ def blended(index: Index, sample: Sample, detector: Any, seed: int) -> tuple[Foo
     with Clip.open(path) as clip:
         footage = footages.observe(clip, [detector])
         if not footage.tracks:
-            raise Abstain("no face was found")
+            raise Abstain(AbstentionReason.NO_FACE)
         change, masks, fps = draw(np.random.default_rng(seed)), [], clip.fps
         face = footage.tracks[0]
 

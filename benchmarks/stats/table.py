@@ -324,7 +324,20 @@ def read_csv(path: str | Path, *, detector: str = "", protocol: str = "", probab
                 where=path.name,
                 hint="a header line with id, label and score is needed; separators are comma, semicolon or tab",
             )
-    known = {"id", "label", "score", "detector", "protocol", "abstained", "error", "seconds", "version", *AXES}
+    known = {
+        "id",
+        "label",
+        "score",
+        "detector",
+        "protocol",
+        "abstained",
+        "error",
+        "reason",
+        "detail",
+        "seconds",
+        "version",
+        *AXES,
+    }
     known |= {
         "path",
         "sha256",

@@ -13,6 +13,7 @@ from pathlib import Path
 from detect.base import Abstain, Card, abstaining
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
+from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import Footage, Reading
 
 __all__ = ["ScoresDetector"]
@@ -56,16 +57,16 @@ class ScoresDetector:
             if key in self._scores:
                 score = self._scores[key]
                 if score is None:
-                    raise Abstain("the table has no score for this clip")
+                    raise Abstain(AbstentionReason.NO_SCORE_IN_TABLE)
                 return Reading(self.id, self.version, self.weights_sha256, score, pooling="theirs", protocol=protocol)
-        raise Abstain("the table does not name this clip")
+        raise Abstain(AbstentionReason.NOT_IN_TABLE)
 
     def of(self, *keys: str) -> Reading:
         """As ``lookup``, with an abstention where the table says nothing."""
         try:
             return self.lookup(*keys)
-        except Abstain as reason:
-            return Reading(self.id, self.version, self.weights_sha256, abstained=str(reason), protocol="theirs")
+        except Abstain as said:
+            return Reading(self.id, self.version, self.weights_sha256, abstained=said.reason, protocol="theirs")
 
     @abstaining
     def read(self, footage: Footage) -> Reading:

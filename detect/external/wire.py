@@ -2,7 +2,8 @@
 
 The ZIP holds ``footage.json`` (times, fps, duration, protocol, tracks with boxes and landmarks) and ``frames/00000.png``…
 (upright RGB, lossless: any re-encoding would change what is measured). The answer is
-``{"score": 1.5, "series": [{"track": 0, "times": […], "scores": […]}]}`` or ``{"abstain": "why"}``.
+``{"score": 1.5, "series": [{"track": 0, "times": […], "scores": […]}]}`` or ``{"abstain": "why"}``; for "why" also
+``{"code": …, "detail": …}`` with a code of :class:`gioconda_core.reasons.AbstentionReason` that is no failure.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from detect.base import Abstain, Detector
+from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import FaceTrack, Footage, Reading, TrackScore
 
 __all__ = ["SCHEMA", "answer", "arrays", "footage", "pack", "reading", "unpack"]
@@ -128,7 +130,7 @@ def footage(task: Mapping[str, Any]) -> Footage:
 def answer(reading: Reading) -> dict[str, Any]:
     """A Reading as the JSON that ``reading`` takes."""
     if reading.abstained is not None:
-        return {"abstain": reading.abstained}
+        return {"abstain": reading.abstained.document()}
     return {
         "score": reading.score,
         "pooling": reading.pooling,
@@ -138,12 +140,25 @@ def answer(reading: Reading) -> dict[str, Any]:
     }
 
 
+def _abstention(given: Any) -> Abstention:
+    """A stranger's reason: one of ours where it is one and says all it must, else its words."""
+    if isinstance(given, dict):
+        try:
+            known = Abstention.of(given)
+            if known.text and not known.failed:
+                return known
+        except (KeyError, TypeError, ValueError):
+            pass
+        given = given.get("text") or given.get("code") or "no reason given"
+    return Abstention(AbstentionReason.OTHER, {"text": str(given)})
+
+
 def reading(document: Any, detector: Detector, footage: Footage) -> Reading:
     """A stranger's JSON answer as a Reading; raises ValueError where it is not one."""
     if not isinstance(document, dict):
         raise ValueError("the answer is not a JSON object")
     if document.get("abstain"):
-        raise Abstain(str(document["abstain"]))
+        raise Abstain(_abstention(document["abstain"]))
     score = document.get("score")
     if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
         raise ValueError(f"the answer's score is not a finite number ({score!r})")

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.base import Abstain, abstaining, reading
+from detect.base import Abstain, abstaining, read_once, reading
 from detect.face_crops import MIN_FACE, face_px
 from detect.features.model import Shipped
+from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import FaceTrack, Footage, Reading, TrackScore
 
 __all__ = ["KEPT", "RATE", "WINDOW", "DynamicsDetector", "features", "windows"]
@@ -162,11 +163,15 @@ class DynamicsDetector(Shipped):
     version = "1"
     dense = RATE
 
+    @read_once
     @abstaining
     def read(self, footage: Footage) -> Reading:
         large = [t for t in footage.tracks if len(t) and float(np.median(face_px(t.landmarks))) >= MIN_FACE]
         if not large:
-            raise Abstain("no face was found" if not footage.tracks else f"no face spans {MIN_FACE} pixels")
+            if not footage.tracks:
+                raise Abstain(AbstentionReason.NO_FACE)
+            sizes = [float(np.median(face_px(t.landmarks))) for t in footage.tracks if len(t)]
+            raise Abstain(AbstentionReason.FACE_TOO_SMALL, face_px=max(sizes, default=0.0), least=MIN_FACE)
         series = []
         for track in large:
             seen = windows(track)
@@ -174,5 +179,5 @@ class DynamicsDetector(Shipped):
                 scores = self.model.score(np.stack([features(points) for _, points in seen]))
                 series.append(TrackScore(track.id, tuple(time for time, _ in seen), tuple(map(float, scores))))
         if not series:
-            raise Abstain(f"no face is followed for {WINDOW:g} s at {MIN_RATE:g} positions a second")
+            raise Abstain(AbstentionReason.NOT_FOLLOWED, seconds=WINDOW, rate=MIN_RATE)
         return reading(self, footage, series)

@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.base import Abstain, abstaining, reading
+from detect.base import Abstain, abstaining, read_once, reading
 from detect.face_crops import prepare
 from detect.features.model import Shipped
-from gioconda_core.types import Footage, Reading, TrackScore
+from gioconda_core.reasons import AbstentionReason
+from gioconda_core.types import Footage, Reading, Shared, TrackScore
 
 __all__ = ["PARTS", "PER_WINDOW", "STEP", "MomentDetector", "Moments", "sampling", "vectors", "windows"]
 
 Array = NDArray[Any]
 STEP = 0.25  # seconds between moments
 PER_WINDOW = 8  # moments a window
+LEAST = 6  # moments in a window that is still read
 # The second-difference kernel of the rich models (Fridrich and Kodovský 2012): what is left is what its neighbours do not foretell.
 KV = np.array([[-1, 2, -1], [2, -4, 2], [-1, 2, -1]], np.float32) / 4
 SIZE, MARGIN = 224, 1.7  # the crop: about one to one for a face of 130 pixels
@@ -73,7 +75,7 @@ class Moments:
     times: Array
     crops: Array
     landmarks: Array
-    _masks: dict[int, dict[str, Array]] = field(default_factory=dict)
+    shared: Shared = field(default_factory=Shared)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -91,9 +93,7 @@ class Moments:
 
     def masks(self, i: int) -> dict[str, Array]:
         """Parts of the crop, bool (S, S): face, eyes, mouth, nose, rim, skin, and what lies around the head."""
-        if i not in self._masks:
-            self._masks[i] = _masks(self.landmarks[i], self.crops.shape[1])
-        return self._masks[i]
+        return self.shared.once(("masks", i), lambda: _masks(self.landmarks[i], self.crops.shape[1]))
 
 
 def _masks(points: Array, size: int) -> dict[str, Array]:
@@ -119,14 +119,16 @@ def _masks(points: Array, size: int) -> dict[str, Array]:
 
 
 def moments(footage: Footage) -> tuple[Moments, ...]:
-    """Every measurable face's moments. Raises Abstain when there is none."""
-    return tuple(
-        Moments(p.track, p.times, p.crops, p.landmarks)
-        for p in prepare(footage, SIZE, mode="square", margin=MARGIN, step=STEP)
-    )
+    """Every measurable face's moments, the same for all who ask. Raises Abstain when there is none."""
+
+    def make() -> tuple[Moments, ...]:
+        faces = prepare(footage, SIZE, mode="square", margin=MARGIN, step=STEP)
+        return tuple(Moments(p.track, p.times, p.crops, p.landmarks) for p in faces)
+
+    return footage.shared.once(("moments",), make)
 
 
-def windows(times: Array, least: int = 6) -> list[Array]:
+def windows(times: Array, least: int = LEAST) -> list[Array]:
     """Rows of each window of up to ``PER_WINDOW`` moments; a window spans no more than twice its usual length."""
     groups = []
     start = 0
@@ -148,12 +150,16 @@ def detail(of: Moments) -> float:
 
 
 def part(name: str, of: Moments, rows: list[Array]) -> Array:
-    """One part's vector of each window, (W, F)."""
-    if name in WINDOW_PARTS:
-        module, function = WINDOW_PARTS[name]
-        return np.asarray(getattr(import_module(module), function)(of, rows))
-    module, function = PARTS[name]
-    return vectors(np.asarray(getattr(import_module(module), function)(of)), rows)
+    """One part's vector of each window, (W, F); measured once, whoever asks."""
+
+    def make() -> Array:
+        if name in WINDOW_PARTS:
+            module, function = WINDOW_PARTS[name]
+            return np.asarray(getattr(import_module(module), function)(of, rows))
+        module, function = PARTS[name]
+        return vectors(np.asarray(getattr(import_module(module), function)(of)), rows)
+
+    return of.shared.once(("part", name, tuple(row.tobytes() for row in rows)), make)
 
 
 def vectors(table: Array, rows: list[Array]) -> Array:
@@ -172,6 +178,7 @@ class MomentDetector(Shipped):
 
     sampling = staticmethod(sampling)
 
+    @read_once
     @abstaining
     def read(self, footage: Footage) -> Reading:
         series = []
@@ -183,5 +190,5 @@ class MomentDetector(Shipped):
             middle = tuple(float(face.times[r].mean()) for r in rows)
             series.append(TrackScore(face.track, middle, tuple(map(float, self.model.score(x)))))
         if not series:
-            raise Abstain("no face can be measured at six moments within four seconds")
+            raise Abstain(AbstentionReason.TOO_FEW_MOMENTS, moments=LEAST, seconds=2 * PER_WINDOW * STEP)
         return reading(self, footage, series)

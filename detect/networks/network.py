@@ -23,6 +23,7 @@ from detect.features.model import remember
 from gioconda_core.device import device as where
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import atomic_path, sha256_of
+from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import Footage, Reading, TrackScore
 
 __all__ = ["Net", "NetDetector", "Shape", "begin", "load", "pretrained", "save"]
@@ -244,7 +245,7 @@ class NetDetector:
                 ]
                 return torch.cat(out).double().numpy(), np.arange(len(crops))
             if len(crops) < step:
-                raise Abstain(f"a face can be measured in {len(crops)} sampled frames; this detector needs {step}")
+                raise Abstain(AbstentionReason.TOO_FEW_FRAMES, seen=len(crops), needed=step)
             starts = np.unique(np.linspace(0, len(crops) - step, max(1, len(crops) // step)).astype(int))
             values = [self.net(self._tensor(crops[None, s : s + step]))["clip"].float().cpu() for s in starts]
             return torch.cat(values).double().numpy(), starts + step // 2

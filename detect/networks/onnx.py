@@ -28,6 +28,7 @@ from detect.face_crops import prepare
 from detect.features.model import remember
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import sha256_of
+from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import Footage, Reading, TrackScore
 
 __all__ = ["OnnxDetector"]
@@ -112,9 +113,7 @@ class OnnxDetector:
         for face in prepare(footage, self.size, mode=self.crop, margin=self.margin, max_frames=self.frames):
             if self.layout == "NTCHW":
                 if len(face) < self.frames:
-                    raise Abstain(
-                        f"a face can be measured in {len(face)} sampled frames; this detector needs {self.frames}"
-                    )
+                    raise Abstain(AbstentionReason.TOO_FEW_FRAMES, seen=len(face), needed=self.frames)
                 middle = (float(face.times.mean()),)
                 series.append(TrackScore(face.track, middle, tuple(self._scores(face.crops).tolist())))
             else:

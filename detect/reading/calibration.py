@@ -16,6 +16,7 @@ from detect.base import Abstain, Card
 from detect.features.model import home_of
 from gioconda_core.errors import WeightsError
 from gioconda_core.files import write_json
+from gioconda_core.reasons import Abstention, AbstentionReason, Difference, DifferenceReason
 from gioconda_core.types import Calibrated, Footage, Level, Reading
 
 __all__ = ["Calibration", "judge", "measures"]
@@ -32,6 +33,13 @@ STRONG = 0.05  # upper end of the interval of the false-alarm rate at or below w
 SIGNAL = 0.10  # false-alarm rate at or below which a signal was found
 
 
+_DIFFERENCES = {
+    "face_px": DifferenceReason.FACE_SIZE,
+    "detail": DifferenceReason.DETAIL,
+    "seconds": DifferenceReason.LENGTH,
+}
+
+
 MEASURES = ("face_px", "detail", "seconds", "side")
 
 
@@ -43,11 +51,13 @@ SIDES = (360.0, 720.0)  # fixed, as video is published: where all clips are of o
 
 def interval(alarms: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Clopper–Pearson: the exact interval of a share, alarms of n. It covers at least what it says at any n."""
-    from scipy.stats import beta
+    from scipy.special import (
+        betaincinv,  # the beta distribution's quantile; all of scipy.stats would take a second to import
+    )
 
     tail = (1 - level) / 2
-    low = 0.0 if alarms == 0 else float(beta.ppf(tail, alarms, n - alarms + 1))
-    high = 1.0 if alarms == n else float(beta.ppf(1 - tail, alarms + 1, n - alarms))
+    low = 0.0 if alarms == 0 else float(betaincinv(alarms, n - alarms + 1, tail))
+    high = 1.0 if alarms == n else float(betaincinv(alarms + 1, n - alarms, 1 - tail))
     return low, high
 
 
@@ -57,18 +67,20 @@ def measures(footage: Footage) -> dict[str, float]:
     ``face_px`` : median extent of the face, pixels. ``detail`` : log of the mean fine residual in the face, log grey levels.
     ``seconds`` : how long the face is there. ``side`` : the picture's shorter side, pixels.
     """
+    from detect.face_crops import face_px
     from detect.features import windows
 
-    face = windows.moments(footage)[0]
-    track = next(t for t in footage.tracks if t.id == face.track)
-    from detect.face_crops import face_px
+    def make() -> dict[str, float]:
+        face = windows.moments(footage)[0]
+        track = next(t for t in footage.tracks if t.id == face.track)
+        return {
+            "face_px": float(np.median(face_px(track.landmarks))),
+            "detail": windows.detail(face),
+            "seconds": float(track.times[-1] - track.times[0]),
+            "side": float(min(footage.frames.shape[1:3])),
+        }
 
-    return {
-        "face_px": float(np.median(face_px(track.landmarks))),
-        "detail": windows.detail(face),
-        "seconds": float(track.times[-1] - track.times[0]),
-        "side": float(min(footage.frames.shape[1:3])),
-    }
+    return footage.shared.once(("measures",), make)
 
 
 def _names(measure: str, edges: Sequence[float]) -> tuple[str, ...]:
@@ -145,19 +157,14 @@ class Calibration:
                 rows.append({"kind": kind, "stratum": name, "clips": n, "speaks": speaks, **told})
         return rows
 
-    def unlike(self, found: Mapping[str, float]) -> str | None:
-        """Why a clip lies outside what was calibrated, with the measure and its range; None when it lies inside."""
-        say = {
-            "face_px": ("the face spans {0:.0f} pixels", "{0:.0f} to {1:.0f}"),
-            "detail": ("detail is {0:.2f}", "{0:.2f} to {1:.2f}"),
-            "seconds": ("the face is there for {0:.1f} s", "at least {0:.1f} s"),
-        }
+    def unlike(self, found: Mapping[str, float]) -> Difference | None:
+        """In what a clip lies outside what was calibrated, with its range; None when it lies inside."""
         for key, (least, most) in self.span.items():
             value = found.get(key)
             if value is None or least <= value <= (np.inf if most is None else most):
                 continue
-            what, spanned = say.get(key, (key + " is {0:.2f}", "{0:.2f} to {1:.2f}"))
-            return f"{what.format(value)}; calibrated for {spanned.format(least, most)}"
+            detail = {"measure": key, "value": value, "least": least, "most": most}
+            return Difference(_DIFFERENCES.get(key, DifferenceReason.MEASURE), detail)
         return None
 
     def write(self, folder: Path) -> None:
@@ -201,9 +208,10 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
         found = measures(footage)
     except Abstain:
         found = {}
-    why = card.unlike(found)
-    if why:
-        silent = replace(reading, score=None, series=(), abstained=f"outside what was calibrated: {why}")
+    difference = card.unlike(found)
+    if difference:
+        why = Abstention(AbstentionReason.OUTSIDE_CALIBRATION, {"difference": difference.document()})
+        silent = replace(reading, score=None, series=(), abstained=why)
         return Calibrated(silent, Level.NOT_ASSESSED, calibration_set=card.name, date=card.date)
     told = {name: card.false_alarm(reading.score, name) for name in card.strata(found)}
     stratum = max(told, key=lambda name: (told[name][0], told[name][2]))  # the one in which such a score means least

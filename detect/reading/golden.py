@@ -58,11 +58,15 @@ def drawn() -> Footage:
 def write(folder: Path) -> None:
     """Score the drawn clip with the detector in this folder and keep the score as golden."""
     reading = run(load(folder.name, target=str(folder)), drawn())
-    if failed(reading):
-        raise PluginError(reading.abstained or "", where=str(folder))
+    if reading.abstained is not None and reading.abstained.failed:
+        raise PluginError(reading.abstained.text, where=str(folder))
     write_json(
         folder / "golden.json",
-        {"score": reading.score, "abstained": reading.abstained, "weights_sha256": reading.weights_sha256},
+        {
+            "score": reading.score,
+            "abstained": reading.abstained.document() if reading.abstained else None,
+            "weights_sha256": reading.weights_sha256,
+        },
     )
 
 

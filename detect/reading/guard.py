@@ -15,24 +15,38 @@ from collections.abc import Callable
 from typing import Any
 
 from detect.base import Abstain, Detector
+from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Reading
 
-__all__ = ["FAILED", "failed", "run"]
+__all__ = ["failed", "run"]
 
-FAILED = "the detector failed: "  # how an abstention begins when it is a failure rather than a decision
+LENGTH = 400  # characters kept of what a plugin says
 
 
 def failed(reading: Reading) -> bool:
     """Whether this abstention is a failure of the detector (an error row), not a decision not to say."""
-    return reading.abstained is not None and reading.abstained.startswith(FAILED)
+    return reading.abstained is not None and reading.abstained.failed
 
 
-def _without_score(detector: Detector, footage: Footage, reason: str, seconds: float) -> Reading:
+def _bounded(reason: Abstention) -> Abstention:
+    """A stranger's words on one line, and no more of them than a reading can carry."""
+    detail = {
+        name: " ".join(value.split())[:LENGTH] or "no reason given" if isinstance(value, str) else value
+        for name, value in reason.detail.items()
+    }
+    return dataclasses.replace(reason, detail=detail)
+
+
+def _failure(text: str) -> Abstention:
+    return Abstention(AbstentionReason.DETECTOR_ERROR, {"text": text})
+
+
+def _without_score(detector: Detector, footage: Footage, reason: Abstention, seconds: float) -> Reading:
     return Reading(
         detector=str(getattr(detector, "id", type(detector).__name__)),
         version=str(getattr(detector, "version", "?")),
         weights_sha256=getattr(detector, "weights_sha256", None),
-        abstained=" ".join(reason.split())[:400] or "no reason given",
+        abstained=_bounded(reason),
         protocol=footage.protocol,
         seconds=seconds,
     )
@@ -52,6 +66,12 @@ def _complaint(answer: Any) -> str | None:
     return None
 
 
+class _NoAnswer(Exception):
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 def _within(work: Callable[[], Any], timeout: float | None) -> Any:
     """work() in this thread, or in another one that is given up on after ``timeout`` seconds."""
     if timeout is None:
@@ -68,7 +88,7 @@ def _within(work: Callable[[], Any], timeout: float | None) -> Any:
     thread.start()
     thread.join(timeout)
     if not outcome:
-        raise TimeoutError(f"no answer within {timeout:g} s")
+        raise _NoAnswer(timeout)
     good, value = outcome[0]
     if not good:
         raise value
@@ -86,29 +106,29 @@ def run(detector: Detector, footage: Footage, timeout: float | None = None) -> R
     Returns
     -------
     Reading
-        With a finite score, or with ``abstained``: the detector's own reason, or one that begins with ``FAILED``.
+        With a finite score, or with ``abstained``: the detector's own reason, or a failure (see :func:`failed`).
     """
-    frames = footage.frames.view()
-    frames.flags.writeable = False  # one detector's scribbling must not be the next one's evidence
-    guarded = dataclasses.replace(footage, frames=frames)
+    guarded = footage.frozen()  # a detector cannot change what the next one sees
     start = time.perf_counter()
     try:
         answer = _within(lambda: detector.read(guarded), timeout)
         complaint = _complaint(answer)
-    except Abstain as reason:
-        return _without_score(detector, footage, str(reason), time.perf_counter() - start)
+    except Abstain as said:
+        return _without_score(detector, footage, said.reason, time.perf_counter() - start)
     except KeyboardInterrupt:
         raise
-    except TimeoutError as error:
+    except _NoAnswer as late:
         kill = getattr(detector, "kill", None)
         if callable(kill):
             kill()
-        return _without_score(detector, footage, f"{FAILED}{error}", time.perf_counter() - start)
+        reason = Abstention(AbstentionReason.NO_ANSWER_IN_TIME, {"seconds": late.seconds})
+        return _without_score(detector, footage, reason, time.perf_counter() - start)
     except BaseException as error:  # SystemExit included: a plugin must not end the audit it runs in
-        return _without_score(
-            detector, footage, f"{FAILED}{type(error).__name__}: {error}", time.perf_counter() - start
-        )
+        failure = _failure(f"{type(error).__name__}: {error}")
+        return _without_score(detector, footage, failure, time.perf_counter() - start)
     seconds = time.perf_counter() - start
     if complaint:
-        return _without_score(detector, footage, FAILED + complaint, seconds)
+        return _without_score(detector, footage, Abstention(AbstentionReason.BAD_ANSWER, {"text": complaint}), seconds)
+    if answer.abstained is not None:
+        return dataclasses.replace(answer, abstained=_bounded(answer.abstained), seconds=seconds)
     return dataclasses.replace(answer, seconds=seconds)

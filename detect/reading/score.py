@@ -14,8 +14,7 @@ from typing import Any
 
 from detect.base import Detector
 from detect.external import wire
-from detect.reading.guard import FAILED, failed, run
-from detect.reading.observe import wanted
+from detect.reading.observe import Answer, readings, wanted
 from gioconda_core.errors import GiocondaError
 from gioconda_core.types import Footage, Sample
 from gioconda_core.workers.cpu import cores
@@ -57,8 +56,9 @@ def rows(
                 yield {**about, "detector": detector.id, "error": told}
             continue
         about.setdefault("sha256", told)
-        for detector in detectors:
-            yield {**about, **row_of(detector, footage, timeout, calibrated, (told, name, Path(name).name))}
+        names = (told, name, Path(name).name)
+        for answer in readings(footage, detectors, timeout=timeout, calibrated=calibrated, names=names):
+            yield {**about, **row_of(answer)}
 
 
 class Look:
@@ -131,17 +131,9 @@ def _ahead(
                 yield clip, wire.footage(answer), answer["sha256"]
 
 
-def row_of(
-    detector: Detector, footage: Any, timeout: float | None, calibrated: bool, names: Sequence[str] = ()
-) -> dict[str, Any]:
-    """One reading as plain columns; a failure is an ``error``, a decision not to say is ``abstained``.
-
-    names : what the clip is called, for tables of scores alone; a detector that sees frames is never told.
-    """
-    from detect.external.scores import ScoresDetector
-    from detect.reading.calibration import judge
-
-    reading = detector.of(*names) if isinstance(detector, ScoresDetector) and names else run(detector, footage, timeout)
+def row_of(answer: Answer) -> dict[str, Any]:
+    """One answer as plain columns; a failure is an ``error``, a decision not to say is ``abstained``, both with their code."""
+    reading, said = answer
     row: dict[str, Any] = {
         "detector": reading.detector,
         "version": reading.version,
@@ -151,12 +143,11 @@ def row_of(
         "pooling": reading.pooling,
         "seconds": round(reading.seconds or 0.0, 4),
     }
-    if failed(reading):
-        return row | {"error": (reading.abstained or "").removeprefix(FAILED)}
-    if not calibrated:
-        return row | {"score": reading.score, "abstained": reading.abstained}
-    said = judge(reading, footage)
-    row |= {"score": said.reading.score, "abstained": said.reading.abstained}
+    if reading.abstained is not None and reading.abstained.failed:
+        return row | reading.abstained.columns()
+    row |= {"score": said.reading.score, "abstained": None}
+    if said.reading.abstained is not None:
+        row |= said.reading.abstained.columns()
     if said.false_alarm is not None:
         row |= {
             "false_alarm": round(said.false_alarm, 4),

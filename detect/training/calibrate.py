@@ -188,8 +188,7 @@ def run(
     """
     import datetime
 
-    from detect.reading.guard import run as read
-    from detect.reading.observe import observe
+    from detect.reading.observe import observe, readings
     from detect.registry import WEIGHTS, load
     from detect.training import extract
     from gioconda_core.files import refuse_overwrite
@@ -212,7 +211,7 @@ def run(
         for rung in rungs if sample.label == Label.REAL else rungs[:1]:
             with extract.worse(index.resolve(sample), rung) as path, Clip.open(path) as clip:
                 footage = observe(clip, [detector])
-            said = read(detector, footage)
+            ((said, _),) = readings(footage, [detector], calibrated=False)
             if said.score is None:
                 continue
             protocol = said.protocol

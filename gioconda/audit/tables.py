@@ -97,8 +97,9 @@ def _groups(items: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def _html(journal: Journal, file: Path, detectors: list[str], summary: Summary, lang: str) -> None:
     from gioconda.report.as_html import environment, page
+    from gioconda.report.view import NOT_READ
     from gioconda.report.wording import label, phrase, problem, say, visible
-    from provenance.reading.open import UNSUPPORTED
+    from gioconda_core.types import Unread
 
     def text(kind: str, key: str) -> str:
         from gioconda_core.types import Sentence
@@ -111,8 +112,8 @@ def _html(journal: Journal, file: Path, detectors: list[str], summary: Summary, 
     def state(row: dict[str, Any]) -> str:
         if not row["state"]:
             return "–"
-        if row["error"] == UNSUPPORTED:
-            return text("state", "not-looked")
+        if row.get("unread"):
+            return text("state", NOT_READ[Unread(row["unread"])])
         intact = row["state"] in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
         return text(
             "state", "development" if intact and "gioconda.signer.development" in row["codes"] else row["state"]

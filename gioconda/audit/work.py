@@ -11,7 +11,6 @@ from gioconda.report import rows
 from gioconda_core.errors import MediaError
 from gioconda_core.files import sha256_of
 from gioconda_core.types import Level, Provenance, ProvenanceState
-from provenance.reading.open import NOT_FETCHED, UNSUPPORTED
 
 __all__ = ["Work"]
 
@@ -66,7 +65,7 @@ class Work:
         row |= {"level": str(Level.NOT_ASSESSED), "error": error, "seconds": round(time.monotonic() - start, 4)}
         if p is not None:
             # What was not looked for (a container without credentials, a manifest elsewhere) is no error; `check` says so too.
-            if p.state == ProvenanceState.UNREADABLE and p.reason not in (UNSUPPORTED, NOT_FETCHED):
+            if p.state == ProvenanceState.UNREADABLE and p.unread is None:
                 row["error"] = p.reason or "cannot be read"
             row |= rows.credential_columns(p)
             row["sentences"] = rows.origin_text(p, self.lang, self.trust.dated("manifest"))

@@ -235,7 +235,9 @@ def _rendered(rows: list[dict[str, Any]], format: str) -> str:
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(
+            {key: j.dumps(value) if isinstance(value, dict) else value for key, value in row.items()} for row in rows
+        )
         return text.getvalue()
     return "\n".join(clean(_line(row)) for row in rows)
 

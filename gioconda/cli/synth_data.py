@@ -86,7 +86,7 @@ def prepare(
 
     from gioconda_core.errors import UsageError
     from gioconda_core.faces.landmarks import known as known_landmarker
-    from synth.fakes.prepare import Prepare
+    from synth.fakes.prepare import Dropped, Prepare
     from synth.fakes.prepare import prepare as run
 
     wanted = parse_outputs(output, json, ("text", "json"), force)
@@ -102,13 +102,23 @@ def prepare(
     )  # fmt: skip
     with _Bar("preparing", "clips") as bar:
         done = run(job, out, jobs=jobs, engine=engine, begin=bar.begin, advance=bar.advance)
-    dropped = "; ".join(f"{n} × {reason}" for reason, n in done.dropped.most_common()) or "none"
+    dropped = "; ".join(f"{n} × {why.sentence(job)}" for why, n in done.dropped.most_common()) or "none"
     text = (
         f"{out}: {done.kept} of {done.clips} clips, {done.frames} frames, {done.identities} identities; "
         f"{done.frames_per_second:.1f} frames/s\ndropped: {dropped}"
     )
-    _write(wanted, text, dumps({"schema": "gioconda.prepare/1", **asdict(done), "dropped": dict(done.dropped)}))
-    if any(reason.startswith("unreadable") for reason in done.dropped):
+    _write(
+        wanted,
+        text,
+        dumps(
+            {
+                "schema": "gioconda.prepare/1",
+                **asdict(done),
+                "dropped": {str(why): n for why, n in done.dropped.items()},
+            }
+        ),
+    )
+    if Dropped.UNREADABLE in done.dropped or Dropped.FAILED in done.dropped:
         raise typer.Exit(4)
 
 
@@ -396,13 +406,13 @@ def _judges(names: str):  # type: ignore[no-untyped-def]
     ``all`` are those that come with their weights, and those that plugins brought; a name that was asked for must load.
     """
     from detect import registry
-    from detect.reading.guard import run
+    from detect.reading.observe import readings
     from gioconda_core.errors import GiocondaError
 
     def judge(detector):  # type: ignore[no-untyped-def]
         def score(footage):  # type: ignore[no-untyped-def]
-            reading = run(detector, footage)
-            return reading.score if reading.score is not None else reading.abstained
+            ((reading, _),) = readings(footage, [detector], calibrated=False)
+            return reading.score if reading.score is not None else str(reading.abstained)
 
         return score
 

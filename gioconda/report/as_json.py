@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from gioconda.report.wording import say
+from gioconda.report.wording import reason_text, say
+from gioconda_core.reasons import Abstention, MediaWarning, Problem, Reason
 from gioconda_core.types import (
     Calibrated,
     Code,
@@ -22,6 +23,7 @@ from gioconda_core.types import (
     Sealed,
     Sentence,
     TrackScore,
+    Unread,
     Verdict,
 )
 
@@ -59,6 +61,8 @@ def printable(body: Any, *, indent: int | None = None) -> str:
 def _plain(value: Any, lang: str) -> Any:
     if isinstance(value, Sentence):
         return {"key": value.key, "args": _plain(value.args, lang), "text": say(value, lang)}
+    if isinstance(value, Reason):
+        return _plain(value.document(), lang) | {"text": reason_text(value.document(), lang)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name), lang) for f in dataclasses.fields(value)}
     if isinstance(value, Enum):
@@ -98,8 +102,8 @@ def from_document(body: Mapping[str, Any]) -> Report:
         provenance=_provenance(body["provenance"]),
         readings=tuple(_calibrated(r) for r in body["readings"]),
         tracks=tracks,
-        warnings=tuple(body["warnings"]),
-        errors=tuple(body["errors"]),
+        warnings=tuple(map(MediaWarning.of, body["warnings"])),
+        errors=tuple(map(Problem.of, body["errors"])),
         **rest,
     )
 
@@ -118,6 +122,8 @@ def _track(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _calibrated(body: Mapping[str, Any]) -> Calibrated:
     reading = dict(body["reading"])
+    if reading["abstained"] is not None:
+        reading["abstained"] = Abstention.of(reading["abstained"])
     reading["series"] = tuple(
         TrackScore(s["track"], tuple(s["times"]), tuple(s["scores"])) for s in reading.get("series", ())
     )
@@ -129,6 +135,7 @@ def _calibrated(body: Mapping[str, Any]) -> Calibrated:
 def _provenance(body: Mapping[str, Any]) -> Provenance:
     p = dict(body)
     p["state"] = ProvenanceState(p["state"])
+    p["unread"] = Unread(p["unread"]) if p.get("unread") else None
     p["codes"] = tuple(Code(**c) for c in p["codes"])
     p["ingredients"] = tuple(_node(n) for n in p["ingredients"])
     for name in ("actions", "source_types", "soft_bindings", "identities", "redacted", "trust_lists"):

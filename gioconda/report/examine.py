@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,12 @@ from gioconda.report.view import now
 from gioconda.report.wording import visible
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import sha256_of
-from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.media.sampling import Sampling
-from gioconda_core.types import Calibrated, FaceTrack, Footage, Level, Provenance, ProvenanceState, Reading, Report
+from gioconda_core.reasons import MediaWarning, Problem, ProblemReason
+from gioconda_core.types import Calibrated, FaceTrack, Footage, Provenance, ProvenanceState, Report
 
 if TYPE_CHECKING:
+    from detect.reading.observe import Answer
     from gioconda_core.media.clip import Limits
     from provenance.trust.lists import Trust
 
@@ -99,7 +100,7 @@ class Examiner:
         facts: dict[str, Any] = {"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)}
         facts["trust_lists"] = self._lists()
         facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
-        warnings = [found["error"]] if found.get("error") else []
+        warnings = [MediaWarning.of(found["error"])] if found.get("error") else []
         step("provenance", 0.1)
         provenance, trouble = self._provenance(file)
         errors = [trouble] if trouble else []
@@ -114,15 +115,17 @@ class Examiner:
                     tracks = [_summary(t, footage) for t in footage.tracks]
                 warnings += list(clip.warnings)
             if footage is not None:
-                for i, detector in enumerate(self.detectors):
-                    step("detectors", 0.55 + 0.4 * i / len(self.detectors))
-                    readings.append(self._read(detector, footage, (digest, str(file), file.name)))
+                step("detectors", 0.55)
+                for answer in self._answers(footage, (digest, str(file), file.name)):
+                    readings.append(answer.judged)
+                    step("detectors", 0.55 + 0.4 * len(readings) / len(self.detectors))
                 errors += _failures(readings)
                 mark = _mark(footage)
         except MediaError as error:
             unread = {"key": "reason.no-media"}
             facts["signs"] = []
-            errors.append(f"{error.what}" + (f" ({error.hint})" if error.hint else ""))
+            text = f"{error.what} ({error.hint})" if error.hint else error.what
+            errors.append(Problem(ProblemReason.MEDIA_UNREAD, {"text": text}))
         step("report", 0.97)
         return Report(
             title=shown,
@@ -140,17 +143,17 @@ class Examiner:
             created=now(),
         )
 
-    def _provenance(self, file: Path) -> tuple[Provenance, str | None]:
+    def _provenance(self, file: Path) -> tuple[Provenance, Problem | None]:
         """Credentials, whatever the file does to their reader."""
         from provenance.reading import read
 
         try:
             return read.read(file, trust=self.trust), None
         except GiocondaError as error:
-            return Provenance(ProvenanceState.UNREADABLE, error.what), f"Content Credentials: {error.what}"
+            what = error.what
         except Exception as error:  # a stranger's bytes reached a bug: the report goes on without it
             what = visible(f"{type(error).__name__}: {error}")
-            return Provenance(ProvenanceState.UNREADABLE, what), f"Content Credentials: {what}"
+        return Provenance(ProvenanceState.UNREADABLE, what), Problem(ProblemReason.CREDENTIALS_FAILED, {"text": what})
 
     def _lists(self) -> list[list[str]]:
         """(name, date) of the lists a claim's signer was looked for on."""
@@ -166,20 +169,17 @@ class Examiner:
         follow = 0 < clip.duration <= DENSE_SECONDS
         return detect.observe(clip, self.detectors, self.sampling, follow=follow, cache=self.cache)
 
-    def _read(self, detector: Any, footage: Footage, names: Sequence[str]) -> Calibrated:
-        """names : what the file is called, for tables of scores alone; a detector that sees frames is never told."""
-        import detect
+    def _answers(self, footage: Footage, names: Sequence[str]) -> Iterator[Answer]:
+        from detect.reading.observe import readings
 
-        looked_up = hasattr(detector, "lookup")
-        reading = detector.of(*names) if looked_up else detect.run(detector, footage, timeout=self.timeout)
-        return _judge(reading, footage)
+        return readings(footage, self.detectors, timeout=self.timeout, names=names)
 
 
 def unread(report: Report) -> MediaError | None:
     """The error of a file in which neither a picture nor a credential was found, so that a report would say nothing else."""
     nothing = (ProvenanceState.UNREADABLE, ProvenanceState.ABSENT)
     if report.errors and "width" not in report.facts and report.provenance.state in nothing:
-        return MediaError(report.errors[-1], report.title)
+        return MediaError(report.errors[-1].text, report.title)
     return None
 
 
@@ -187,15 +187,6 @@ def _shipped() -> list[str]:
     from detect import registry
 
     return registry.shipped()
-
-
-def _judge(reading: Reading, footage: Footage) -> Calibrated:
-    """A reading beside its calibration; without a card it is rank only, and sets no level."""
-    from detect.reading.calibration import judge
-
-    if reading.score is None:
-        return Calibrated(reading, Level.NOT_ASSESSED)
-    return judge(reading, footage)
 
 
 def _open(file: Path, limits: Limits | None, sandbox: bool) -> Any:
@@ -245,9 +236,7 @@ def _summary(track: FaceTrack, footage: Footage) -> dict[str, Any]:
         if sampled
         else []
     )
-    stills = [
-        {"time": float(track.times[k]), "jpeg": jpeg(around(footage.frames[i], track.boxes[k]), 110)} for k, i in picks
-    ]
+    stills = [{"time": float(track.times[k]), "jpeg": _thumbnail(footage.frames[i], track.boxes[k])} for k, i in picks]
     best = max(sampled, key=lambda pair: float(track.quality[pair[0]]), default=None)
     every = max(1, -(-len(track.times) // BOXES))
     shares = track.boxes[::every] / np.array([width, height, width, height], np.float32)
@@ -260,16 +249,33 @@ def _summary(track: FaceTrack, footage: Footage) -> dict[str, Any]:
         "quality": float(np.clip(np.median(track.quality), 0, 1)),
         "times": [round(float(t), 4) for t in track.times[::every]],
         "boxes": [[round(float(x), 4) for x in box] for box in np.clip(shares, 0, 1)],
-        "thumbnail": jpeg(around(footage.frames[best[1]], track.boxes[best[0]]), 176) if best else None,
+        "thumbnail": _thumbnail(footage.frames[best[1]], track.boxes[best[0]], 176) if best else None,
         "stills": stills,
     }
 
 
-def _failures(readings: Sequence[Calibrated]) -> list[str]:
-    """Detectors that failed, as opposed to those that declined: the report is not complete."""
-    import detect
+def _thumbnail(frame: Any, box: Any, size: int = 110) -> bytes:
+    """JPEG of a face with some room around it, square, a few kB."""
+    import io
 
-    return [f"{r.reading.detector}: {r.reading.abstained}" for r in readings if detect.failed(r.reading)]
+    from PIL import Image
+
+    x0, y0, x1, y1 = (float(v) for v in box)
+    half = 0.72 * max(x1 - x0, y1 - y0, 2.0)
+    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
+    picture = Image.fromarray(frame).crop((round(cx - half), round(cy - half), round(cx + half), round(cy + half)))
+    out = io.BytesIO()
+    picture.resize((size, size), Image.Resampling.LANCZOS).save(out, "jpeg", quality=82)
+    return out.getvalue()
+
+
+def _failures(readings: Sequence[Calibrated]) -> list[Problem]:
+    """Detectors that failed, as opposed to those that declined: the report is not complete."""
+    return [
+        Problem(ProblemReason.DETECTOR_FAILED, {"detector": r.reading.detector, "reason": why.document()})
+        for r in readings
+        if (why := r.reading.abstained) is not None and why.failed
+    ]
 
 
 def _mark(footage: Footage) -> dict[str, Any] | None:

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from gioconda_core.reasons import MediaWarning, WarningReason
+
 __all__ = ["inspect", "signs"]
 
 SECONDS = 20.0  # wall time of the child
@@ -74,19 +76,23 @@ _AI_SOURCE = re.compile(rb"digitalsourcetype/(\w*[aA]lgorithmicMedia)")
 def inspect(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> dict[str, Any]:
     """Metadata of a file as plain JSON: ``metadata`` (name → text), ``streams`` (numbers the signs need), ``generator_fields``.
 
-    Never raises for what the file does to the parsers: ``error`` then says so.
+    Never raises for what the file does to the parsers: ``error`` (a MediaWarning's document) then says so.
     """
     # -P: the folder we are run in may hold a stranger's files, and must not be where modules come from.
     command = [sys.executable, "-P", "-m", "gioconda.report.metadata", os.path.abspath(os.fspath(path))]
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL, check=False)
     except subprocess.TimeoutExpired:
-        return {"metadata": {}, "error": f"metadata could not be read within {seconds:g} s"}
+        return {"metadata": {}, "error": MediaWarning(WarningReason.METADATA_TIMEOUT, {"seconds": seconds}).document()}
     try:
         found = json.loads(done.stdout)
     except ValueError:
-        return {"metadata": {}, "error": "metadata could not be read: its parser stopped"}
+        return {"metadata": {}, "error": _unread("its parser stopped")}
     return found if isinstance(found, dict) else {"metadata": {}}
+
+
+def _unread(text: str) -> dict[str, Any]:
+    return MediaWarning(WarningReason.METADATA_UNREAD, {"text": text}).document()
 
 
 def signs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -245,5 +251,5 @@ if __name__ == "__main__":
     try:
         answer = _child(sys.argv[1])
     except Exception as error:
-        answer = {"metadata": {}, "error": f"metadata could not be read: {type(error).__name__}"}
+        answer = {"metadata": {}, "error": _unread(type(error).__name__)}
     sys.stdout.write(json.dumps(answer))

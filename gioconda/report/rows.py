@@ -53,7 +53,7 @@ COLUMNS = (
     "error",
     "seconds",
 )
-DETECTOR_COLUMNS = ("score", "false_alarm", "low", "high", "n", "level", "abstained")
+DETECTOR_COLUMNS = ("score", "false_alarm", "low", "high", "n", "level", "abstained", "reason")
 
 
 def row(report: Report, lang: str = "en", *, path: str | None = None, seconds: float | None = None) -> dict[str, Any]:
@@ -68,8 +68,11 @@ def row(report: Report, lang: str = "en", *, path: str | None = None, seconds: f
             "high": item.high,
             "n": item.n,
             "level": str(item.level),
-            "abstained": item.reading.abstained,
+            "abstained": None,
+            "reason": None,
         }
+        if (why := item.reading.abstained) is not None:
+            detectors[item.reading.detector] |= {"abstained": why.text, "reason": str(why.code), "detail": why.detail}
     return {
         "schema": SCHEMA,
         "path": path if path is not None else report.title,
@@ -87,7 +90,7 @@ def row(report: Report, lang: str = "en", *, path: str | None = None, seconds: f
         "detectors": detectors,
         "sentences": [say(s, lang) for s in report.verdict.sentences] or [say(s, lang) for s in origin(report)],
         "credentials": [say(s, lang) for s in origin(report)],
-        "error": "; ".join(report.errors) or None,
+        "error": "; ".join(problem.text for problem in report.errors) or None,
         "seconds": seconds,
     }
 
@@ -97,6 +100,7 @@ def credential_columns(p: Provenance) -> dict[str, Any]:
     codes = dict.fromkeys(code.code for code in p.codes if code.kind in ("failure", "policy"))
     return {
         "state": str(p.state),
+        "unread": str(p.unread) if p.unread else None,
         "signer": p.signer,
         "trust_list": p.trust_list,
         "codes": list(codes),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gioconda.report.view import clips, sealed_figure
+from gioconda_core.reasons import AbstentionReason, MediaWarning
 from gioconda_core.types import Calibrated, Footage, Level, Provenance, ProvenanceState, Sentence, Verdict
 
 __all__ = ["caveats", "level_of", "next_steps", "sentences", "verdict"]
@@ -22,8 +23,6 @@ SECONDS = 3.0
 QUALITY = 0.4
 YAW = 35.0  # degrees
 RATE = 15.0  # frames per second
-DAMAGED = ("damaged data", "the file ends early")  # how a warning begins that puts the pictures themselves in doubt
-UNLIKE = "outside what was calibrated:"  # how an abstention of ``detect.training.calibrate.judge`` begins
 REALS = 300  # calibration clips below which a 1 % rate rests on two or three alarms
 
 _ORDER = tuple(Level)
@@ -63,9 +62,9 @@ def sentences(readings: Sequence[Calibrated], unread: str | None = None) -> tupl
     if rank_only:
         said.append(Sentence("short.uncalibrated", {"detectors": _names(rank_only)}))
     if silent and len(silent) == len(readings):
-        reasons = {r.reading.abstained for r in silent}
-        if len(reasons) == 1:
-            said.append(Sentence("short.not-assessed", {"reason": reasons.pop()}))
+        reasons = [r.reading.abstained.document() for r in silent if r.reading.abstained is not None]
+        if all(reason == reasons[0] for reason in reasons):
+            said.append(Sentence("short.not-assessed", {"reason": reasons[0]}))
         else:
             said.append(Sentence("short.none-assessed", {"detectors": _names(silent)}))
     elif silent:
@@ -78,7 +77,10 @@ def _names(readings: Sequence[Calibrated]) -> list[str]:
 
 
 def caveats(
-    readings: Sequence[Calibrated], footage: Footage | None, facts: Mapping[str, Any], warnings: Sequence[str] = ()
+    readings: Sequence[Calibrated],
+    footage: Footage | None,
+    facts: Mapping[str, Any],
+    warnings: Sequence[MediaWarning] = (),
 ) -> tuple[Sentence, ...]:
     """What weakens a reading of this very clip, each with the number that was measured. warnings : the decoder's."""
     said: list[Sentence] = []
@@ -89,8 +91,8 @@ def caveats(
     if not readings:
         return ()
     for warning in warnings:
-        if warning.startswith(DAMAGED):
-            say("partly-decoded", reason=warning)
+        if warning.of_pictures:
+            say("partly-decoded", reason=warning.document())
     width, height = int(facts.get("width") or 0), int(facts.get("height") or 0)
     duration, fps = float(facts.get("duration") or 0.0), float(facts.get("fps") or 0.0)
     if facts.get("still"):
@@ -112,9 +114,9 @@ def caveats(
         say("several-detectors", count=len(scored))
     for r in readings:
         name = r.reading.detector
-        unlike = (r.reading.abstained or "").partition(UNLIKE)[2].strip()
-        if unlike:
-            say("unlike", detector=name, difference=unlike)
+        why = r.reading.abstained
+        if why is not None and why.code == AbstentionReason.OUTSIDE_CALIBRATION:
+            say("unlike", detector=name, difference=why.detail["difference"])
         if r.reading.score is None:
             continue
         if r.false_alarm is None:
@@ -208,7 +210,7 @@ def verdict(
     provenance: Provenance,
     *,
     unread: str | None = None,
-    warnings: Sequence[str] = (),
+    warnings: Sequence[MediaWarning] = (),
 ) -> Verdict:
     """Everything a report says, as keys and arguments. unread : why nothing could be looked at; warnings : the decoder's."""
     level = level_of(readings)

@@ -7,8 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gioconda.report.wording import code_sentence, label, number, problem, say, templates, visible
-from gioconda_core.types import Calibrated, Code, IngredientNode, Level, Provenance, ProvenanceState, Report, Sentence
+from gioconda.report.wording import code_sentence, label, number, reason_text, say, templates, visible
+from gioconda_core.types import (
+    Calibrated,
+    Code,
+    IngredientNode,
+    Level,
+    Provenance,
+    ProvenanceState,
+    Report,
+    Sentence,
+    Unread,
+)
+from provenance.codes import UNTRUSTED
 
 __all__ = ["Node", "ReadingView", "Strip", "TrackView", "View", "view"]
 
@@ -111,19 +122,19 @@ def view(report: Report, lang: str = "en") -> View:
         signs=[say(Sentence(s["key"], s.get("args", {})), lang) for s in report.facts.get("signs", ())],
         metadata=[(visible(k, 80), visible(x)) for k, x in report.facts.get("metadata", {}).items()],
         details=_details(report, lang),
-        problems=[visible(problem(x, lang)) for x in (*report.errors, *report.warnings)],
+        problems=[visible(reason_text(x.document(), lang)) for x in (*report.errors, *report.warnings)],
         duration=float(report.facts.get("duration") or 0.0),
     )
 
 
-# Reasons of ``provenance.reading.open`` for which nothing in the file failed to be read.
-_NOT_READ = {"unsupported container": "not-looked", "remote manifest, not fetched": "elsewhere"}
+# Why nothing was read although nothing in the file failed to be: how it is called, which is never "unreadable".
+NOT_READ = {Unread.UNSUPPORTED_CONTAINER: "not-looked", Unread.NOT_FETCHED: "elsewhere"}
 
 
 def _state_key(p: Provenance) -> str:
     """A development key is anybody's: its heading never says that the signer is on a list. What was not looked for is not "unreadable"."""
-    if p.state == ProvenanceState.UNREADABLE and p.reason in _NOT_READ:
-        return f"state.{_NOT_READ[p.reason]}"
+    if p.unread is not None:
+        return f"state.{NOT_READ[p.unread]}"
     ours = p.development_key and p.state.intact
     return "state.development" if ours else f"state.{p.state}"
 
@@ -157,8 +168,9 @@ def sealed_figure(readings: Sequence[Calibrated]) -> dict[str, Any]:
 def reading_sentences(item: Calibrated) -> list[Sentence]:
     """What is said of one reading; the same words everywhere."""
     reading = item.reading
-    if reading.score is None:
-        return [Sentence("reading.abstained", {"reason": reading.abstained or ""})]
+    if reading.abstained is not None:
+        return [Sentence("reading.abstained", {"reason": reading.abstained.document()})]
+    assert reading.score is not None  # one or the other
     if item.false_alarm is None:
         return [Sentence("reading.uncalibrated", {"score": reading.score})]
     args: dict[str, Any] = {"score": reading.score, "rate": item.false_alarm, "set": item.calibration_set or "?"}
@@ -244,8 +256,9 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
             Sentence("provenance.absent-because", {"reason": p.reason}) if p.reason else Sentence("provenance.absent")
         )
     elif p.state == ProvenanceState.UNREADABLE:
-        reason: Any = {"key": "reason.container"} if p.reason in _NOT_READ else p.reason or "?"
-        said.append(Sentence(f"provenance.{_NOT_READ.get(p.reason, 'unreadable')}", {"reason": reason}))
+        reason: Any = {"key": "reason.container"} if p.unread else p.reason or "?"
+        key = NOT_READ[p.unread] if p.unread else "unreadable"
+        said.append(Sentence(f"provenance.{key}", {"reason": reason}))
     elif p.state == ProvenanceState.INVALID:
         failures = [{"code": c.code, "sentence": c.sentence} for c in _broken(p)[:3]]
         said.append(Sentence("provenance.invalid", {"reason": p.reason or failures or "?"}))
@@ -281,7 +294,7 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
 
 def _broken(p: Provenance) -> list[Code]:
     """What makes a credential invalid: broken bytes before broken rules; an unknown signer alone breaks nothing."""
-    hard = [c for c in p.codes if c.kind == "failure" and not c.code.endswith("ntrusted")]
+    hard = [c for c in p.codes if c.kind == "failure" and c.code not in UNTRUSTED]
     return hard or [c for c in p.codes if c.kind in ("failure", "policy")]
 
 

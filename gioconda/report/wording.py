@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Any
 
 from gioconda_core.errors import UsageError
+from gioconda_core.reasons import english
 from gioconda_core.types import Sentence
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "language",
     "phrase",
     "problem",
+    "reason_text",
     "say",
     "templates",
     "visible",
@@ -105,6 +107,29 @@ def problem(text: str, lang: str) -> str:
 
 
 @cache
+def _reasons(lang: str) -> Mapping[str, str]:
+    text = (resources.files("gioconda.report") / "reasons.toml").read_text("utf-8")
+    found: Mapping[str, str] = tomllib.loads(text).get(lang, {})
+    return found
+
+
+def reason_text(reason: Mapping[str, Any], lang: str) -> str:
+    """What the document of a reason (``code``, ``detail``) says in a language; a stranger's own words stay as they are."""
+    template = _reasons(lang).get(reason["code"])
+    if template is None:
+        return english(reason["code"], reason["detail"])
+    said = {
+        name: reason_text(value, lang)
+        if isinstance(value, Mapping) and "code" in value
+        else problem(value, lang)
+        if isinstance(value, str)
+        else value
+        for name, value in reason["detail"].items()
+    }
+    return template.format(**said)
+
+
+@cache
 def _codes(lang: str) -> Mapping[str, str]:
     text = (resources.files("gioconda.report") / "codes.toml").read_text("utf-8")
     found: Mapping[str, str] = tomllib.loads(text).get(lang, {})
@@ -163,6 +188,8 @@ class _Formatter(string.Formatter):
             return f"{float(value):.3f}"
         if isinstance(value, Mapping) and "key" in value:
             return say(Sentence(value["key"], value.get("args", {})), self.lang)
+        if isinstance(value, Mapping) and "detail" in value:
+            return visible(reason_text(value, self.lang))
         if isinstance(value, Mapping) and "code" in value:
             return visible(code_sentence(value["code"], value["sentence"], self.lang)).rstrip(".。")
         if isinstance(value, Sequence) and not isinstance(value, str):

@@ -28,6 +28,7 @@ from gioconda_core.media.facts import ClipFacts, Limits, Source
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.media.source import _blamed, open_source
 from gioconda_core.media.writer import CODECS, video_name, write_image, write_video
+from gioconda_core.reasons import MediaWarning
 from gioconda_core.types import Frames, Times
 
 __all__ = ["CODECS", "Clip", "ClipFacts", "Limits", "Sampling", "video_name", "write_image", "write_video"]
@@ -40,7 +41,7 @@ class Clip:
     ----------
     facts : ClipFacts
         What the container says, and how the picture was turned upright.
-    warnings : list of str
+    warnings : list of MediaWarning
         What a person should know of how this file was read; grows while frames are read.
     where : str
         The name messages use.
@@ -91,7 +92,7 @@ class Clip:
         return self._source.facts
 
     @property
-    def warnings(self) -> list[str]:
+    def warnings(self) -> list[MediaWarning]:
         return self._source.warnings
 
     @property

@@ -32,6 +32,7 @@ from gioconda_core.media.facts import TOO_LARGE_HINT, ClipFacts, Limits
 from gioconda_core.media.read_ahead import in_turn
 from gioconda_core.media.sampling import SLACK, Sampling
 from gioconda_core.media.seek import Ended, Finder, Unsure, keyframes, share_out
+from gioconda_core.reasons import MediaWarning, WarningReason
 from gioconda_core.workers.cpu import cores
 
 __all__ = ["VideoSource"]
@@ -77,8 +78,8 @@ class VideoSource:
 
     def __init__(self, path: str | None, file: BinaryIO | None, where: str, limits: Limits) -> None:
         self._path, self._file, self._where, self._limits = path, file, where, limits
-        self.warnings: list[str] = []
-        self._said: set[str] = set()
+        self.warnings: list[MediaWarning] = []
+        self._said: set[WarningReason] = set()
         self._errors = 0
         container, stream = self._open()
         try:
@@ -139,10 +140,8 @@ class VideoSource:
         best = max(usable, key=worth)
         if len(real) > 1:
             context = best.codec_context
-            self._warn(
-                f"{len(real)} video streams; stream {best.index} is read ({context.width}x{context.height} {context.name})",
-                once="streams",
-            )
+            size = {"width": context.width, "height": context.height, "codec": context.name}
+            self._warn(WarningReason.SEVERAL_STREAMS, streams=len(real), index=best.index, **size)
         return best
 
     def _cut(self, stream: Any) -> float | None:
@@ -156,11 +155,12 @@ class VideoSource:
         stamps = (e.timestamp for e in stream.index_entries if e.pos + e.size > size)
         return float((next(stamps) - first) * self._base)
 
-    def _warn(self, text: str, once: str = "") -> None:
+    def _warn(self, code: WarningReason, **detail: Any) -> None:
+        """Each kind once; that the end is missing, once by whichever way it was found."""
+        once = WarningReason.STOPPED if code == WarningReason.ENDS_EARLY else code
         if once not in self._said:
-            if once:
-                self._said.add(once)
-            self.warnings.append(text)
+            self._said.add(once)
+            self.warnings.append(MediaWarning(code, detail))
 
     def _check_pixels(self, width: int, height: int) -> None:
         if width <= 0 or height <= 0:
@@ -194,7 +194,7 @@ class VideoSource:
         aspect = stream.sample_aspect_ratio or Fraction(1)
         if aspect <= 0 or not Fraction(1, _WIDEST_PIXEL) <= aspect <= _WIDEST_PIXEL:
             if aspect > 0:
-                self._warn(f"pixel aspect {aspect} is not believable and was ignored")
+                self._warn(WarningReason.PIXEL_ASPECT, aspect=str(aspect))
             aspect = Fraction(1)
         width, height = frame.width, frame.height
         if aspect > 1:
@@ -260,7 +260,7 @@ class VideoSource:
         if not readable and container.duration and container.duration > 0:
             return float(container.duration / av.time_base)
         if readable < declared - self._slack:
-            self._warn(f"the file ends early: reading stops at {readable:.2f} s of {declared:.2f} s", once="stopped")
+            self._warn(WarningReason.ENDS_EARLY, time=readable, declared=declared)
         return readable
 
     def _last_packet(self, container: Any, stream: Any) -> float:
@@ -310,7 +310,7 @@ class VideoSource:
                 )
             self._check_pixels(frame.width, frame.height)
             if (frame.width, frame.height) != self._stored:
-                self._warn(f"picture size changes at {seconds:.2f} s; frames are scaled to the first", once="size")
+                self._warn(WarningReason.SIZE_CHANGES, time=seconds)
             # No name for the picture: held here while the next is made, it would cost the allocator a page fault for every 4 KiB.
             yield seconds, self._rgb(frame)
 
@@ -400,21 +400,18 @@ class VideoSource:
         for count, frame in enumerate(frames):
             now = self._seconds(frame.pts) if frame.pts is not None else count * self._step
             if now <= seconds:
-                self._warn(f"timestamps do not increase at {seconds:.2f} s; they were nudged forward", once="backwards")
+                self._warn(WarningReason.TIMESTAMPS, time=seconds)
                 now = seconds + float(self._base)
             seconds = now
             end = seconds + (float(frame.duration * self._base) if frame.duration else self._step)
             if frame.is_corrupt:
-                self._warn(f"damaged data at {seconds:.2f} s; pictures from there may be wrong", once="damaged")
+                self._warn(WarningReason.DAMAGED_DATA, time=seconds)
             yield seconds, frame
         if whole and end < self.facts.duration - self._slack:
             self._stopped(end)
 
     def _stopped(self, seconds: float) -> None:
-        self._warn(
-            f"reading stopped at {seconds:.2f} s of {self.facts.duration:.2f} s: the file is truncated or damaged there",
-            once="stopped",
-        )
+        self._warn(WarningReason.STOPPED, time=seconds, declared=self.facts.duration)
 
     def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
         """Every frame that decodes; damaged packets are passed over and said."""
@@ -451,7 +448,7 @@ class VideoSource:
 
     def _damage(self, error: FFmpegError) -> bool:
         """Note damaged data that was passed over; False when there is too much of it to go on."""
-        self._warn(f"damaged data was passed over: {_reason(error)}", once="errors")
+        self._warn(WarningReason.DAMAGED_DATA_SKIPPED, text=_reason(error))
         self._errors += 1
         return self._errors <= _MOST_ERRORS
 

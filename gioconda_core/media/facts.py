@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.media.sampling import Sampling
+from gioconda_core.reasons import MediaWarning
 
 __all__ = ["TOO_LARGE_HINT", "ClipFacts", "Limits", "Source"]
 
@@ -87,7 +88,7 @@ class Source(Protocol):
     """One opened file: what ``Clip`` stands on. Video, stills and the sandboxed worker each have one."""
 
     facts: ClipFacts
-    warnings: list[str]
+    warnings: list[MediaWarning]
 
     def play(self, sampling: Sampling) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         """(seconds, uint8 (H, W, 3) RGB upright) in display order."""

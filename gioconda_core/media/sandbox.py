@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from gioconda_core.errors import GiocondaError, MediaError, UsageError
 from gioconda_core.media.facts import ClipFacts, Limits, Source
 from gioconda_core.media.sampling import Sampling
+from gioconda_core.reasons import MediaWarning
 from gioconda_core.workers.child import Channel, Child, Lost, Silent, listen
 from gioconda_core.workers.cpu import cores
 
@@ -110,7 +111,7 @@ class SandboxedSource:
 
     def __init__(self, path: str | None, fd: int, where: str, limits: Limits) -> None:
         self._path, self._fd, self._where, self._limits = path, fd, where, limits
-        self.warnings: list[str] = []
+        self.warnings: list[MediaWarning] = []
         self._worker: _Worker | None = self._opened()
 
     def _opened(self) -> _Worker:
@@ -136,7 +137,8 @@ class SandboxedSource:
 
     def _checked(self, message: dict[str, Any]) -> dict[str, Any]:
         """The message, its warnings taken; raises the error it carries."""
-        self.warnings += [w for w in message.get("warnings", ()) if w not in self.warnings]
+        told = map(MediaWarning.of, message.get("warnings", ()))
+        self.warnings += [w for w in told if w not in self.warnings]
         if "error" in message:
             kind = UsageError if message["error"] == "UsageError" else MediaError
             raise kind(message["what"], message["where"], message["hint"])
@@ -271,7 +273,7 @@ def work(channel: Channel) -> None:
                 path = request["path"]
                 file = open(path, "rb") if path else os.fdopen(os.dup(request["fd"]), "rb")  # noqa: SIM115 - kept while open
                 source = open_source(file, path, where, limits)
-                say(facts=source.facts.as_dict(), warnings=source.warnings)
+                say(facts=source.facts.as_dict(), warnings=[w.document() for w in source.warnings])
             elif request["op"] == "play":
                 assert source is not None  # a pass is asked for of a file that was opened
                 stopped.clear()
@@ -280,7 +282,7 @@ def work(channel: Channel) -> None:
                     channel.send({"seconds": seconds}, {"frame": picture})
                     if stopped.is_set():
                         break
-                say(done=True, warnings=source.warnings)
+                say(done=True, warnings=[w.document() for w in source.warnings])
         except GiocondaError as error:
             name = "UsageError" if isinstance(error, UsageError) else "MediaError"
             say(
@@ -288,7 +290,7 @@ def work(channel: Channel) -> None:
                 what=error.what,
                 where=error.where,
                 hint=error.hint,
-                warnings=getattr(source, "warnings", []),
+                warnings=[w.document() for w in getattr(source, "warnings", ())],
             )
         except MemoryError:
             say(

@@ -23,6 +23,7 @@ from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.media.colour import Orientation
 from gioconda_core.media.facts import TOO_LARGE_HINT, ClipFacts, Limits
 from gioconda_core.media.sampling import SLACK, Sampling
+from gioconda_core.reasons import MediaWarning, WarningReason
 
 __all__ = ["StillSource", "is_picture"]
 
@@ -65,7 +66,7 @@ class StillSource:
 
     def __init__(self, file: BinaryIO, where: str, limits: Limits) -> None:
         self._file, self._where, self._limits = file, where, limits
-        self.warnings: list[str] = []
+        self.warnings: list[MediaWarning] = []
         with self._open() as image:
             self._frames, stamps = self._clock(image)
             self._times = stamps[:-1]
@@ -115,11 +116,14 @@ class StillSource:
             TOO_LARGE_HINT,
         )
 
+    def _warn(self, code: WarningReason, **detail: float) -> None:
+        self.warnings.append(MediaWarning(code, detail))
+
     def _exif_orientation(self, image: Image.Image) -> int:
         try:
             return int(image.getexif().get(0x0112, 1))
         except Exception:  # EXIF is free-form bytes; a broken block only loses the orientation
-            self.warnings.append("the EXIF block is damaged; orientation unknown")
+            self._warn(WarningReason.EXIF_DAMAGED)
             return 1
 
     def _clock(self, image: Image.Image) -> tuple[int, list[float]]:
@@ -133,9 +137,7 @@ class StillSource:
                 image.seek(i)
                 image.load()  # WebP and AVIF say a frame's duration only once it is decoded; all say so if it is damaged
             except (OSError, EOFError, ValueError, SyntaxError):
-                self.warnings.append(
-                    f"reading stopped at {stamps[-1] / 1000:.2f} s: the file is truncated or damaged there"
-                )
+                self._warn(WarningReason.STOPPED_THERE, time=stamps[-1] / 1000)
                 break
             lasts = float(image.info.get("duration") or 0)
             stamps.append(round(stamps[-1] + (lasts if lasts > _SHORTEST else _INSTEAD)))
@@ -174,7 +176,7 @@ class StillSource:
             made: Any = ImageCms.profileToProfile(image, given, ImageCms.createProfile("sRGB"), outputMode="RGB")
             return made if made is not None else image.convert("RGB")
         except (ImageCms.PyCMSError, OSError, ValueError):
-            self.warnings.append("the colour profile is damaged and was ignored")
+            self._warn(WarningReason.COLOUR_PROFILE_DAMAGED)
             return image.convert("RGB")
 
     def play(self, sampling: Sampling) -> Iterator[tuple[float, Picture]]:

@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 from cryptography import x509
 
 from gioconda_core.errors import MediaError
-from gioconda_core.types import Code, Provenance, ProvenanceState
+from gioconda_core.types import Code, Provenance, ProvenanceState, Unread
 from provenance import codes, sanitise
 from provenance.reading import cose, rules
 from provenance.sdk import descriptors, engine
@@ -29,10 +29,12 @@ from provenance.sdk import descriptors, engine
 if TYPE_CHECKING:
     import c2pa
 
-__all__ = ["NOT_FETCHED", "UNSUPPORTED", "Opened", "opened", "sidecar_of", "unreadable"]
+__all__ = ["Opened", "opened", "sidecar_of", "unreadable"]
 
-UNSUPPORTED = "unsupported container"
-NOT_FETCHED = "remote manifest, not fetched"
+_SAID = {
+    Unread.UNSUPPORTED_CONTAINER: "unsupported container",
+    Unread.NOT_FETCHED: "remote manifest, not fetched",
+}
 
 
 @dataclass
@@ -192,6 +194,11 @@ def unreadable(reason: str, *found: Code) -> Provenance:
     return Provenance(ProvenanceState.UNREADABLE, sanitise.text(reason), codes=found, sdk=engine.sdk())
 
 
+def _not_read(why: Unread, *found: Code) -> Provenance:
+    """Nothing was looked for, by no fault of the credentials."""
+    return Provenance(ProvenanceState.UNREADABLE, _SAID[why], why, codes=found, sdk=engine.sdk())
+
+
 def _unsupported(message: object) -> bool:
     return str(message).startswith("NotSupported")
 
@@ -201,7 +208,7 @@ def _refused(message: str) -> Provenance:
     remote = _REMOTE.match(message)
     if remote:
         where = sanitise.text(remote.group(1) or "", 2000)
-        return unreadable(NOT_FETCHED, codes.told("gioconda.remote.notFetched", where=where))
+        return _not_read(Unread.NOT_FETCHED, codes.told("gioconda.remote.notFetched", where=where))
     if _unsupported(message):
-        return unreadable(UNSUPPORTED)
+        return _not_read(Unread.UNSUPPORTED_CONTAINER)
     return unreadable(f"not readable as media or as a credential: {message}")

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gioconda_core.errors import CredentialError
-from gioconda_core.types import Code, Provenance
+from gioconda_core.types import Code, Provenance, Unread
 from provenance import codes, sanitise
 from provenance.reading import rules
-from provenance.reading.open import NOT_FETCHED, Opened, opened
+from provenance.reading.open import Opened, opened
 from provenance.reading.verdict import judge
 from provenance.trust.lists import Trust
 from provenance.trust.lists import load as load_trust
@@ -53,7 +53,7 @@ def read(
         if isinstance(found, Opened):
             extra = _revocation(found, lists) if online else ()
             return judge(found, lists, extra=extra, thumbnails=thumbnails)
-    if not online or found.reason != NOT_FETCHED or manifest is not None:
+    if not online or found.unread != Unread.NOT_FETCHED or manifest is not None:
         return found
     return _fetched(path, found, lists, fragments, thumbnails)
 

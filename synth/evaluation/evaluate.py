@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
-from gioconda_core.media.pictures import grid
 from gioconda_core.types import Footage
 from synth import consent as consents
 from synth.evaluation import measures, perceptual
@@ -219,7 +218,7 @@ def evaluate(
         "seed": seed,
     }
     real = [p.frames[len(p.frames) // 2] for p in persons]
-    return Evaluation(tuple(cells), protocol, absent), sheet([("real, held out", real), *pictures])
+    return Evaluation(tuple(cells), protocol, absent), grid([("real, held out", real), *pictures])
 
 
 def _stored(absent: dict[str, str]) -> tuple[Any, Any]:
@@ -286,7 +285,9 @@ def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:
         with Clip.open(path) as clip:
             frames = clip.sample("all")[0]
     tracks = faces.track(zip(at.tolist(), frames, strict=True), landmarker=mark, recognise=False)
-    return Footage(frames, at, rate, float(at[-1]), tracks, "all", {})
+    return Footage(
+        frames, at, rate, float(at[-1]), tracks, "all", {}
+    ).frozen()  # detectors share what they compute of it
 
 
 def _auc_figures(
@@ -322,10 +323,20 @@ def _auc_figures(
 # --------------------------------------------------------------------------- what is shown
 
 
-def sheet(columns: Sequence[tuple[str, Sequence[Frames]]], most: int = 8, side: int = 128) -> Frames:
+def grid(columns: Sequence[tuple[str, Sequence[Frames]]], most: int = 8, side: int = 128) -> Frames:
     """People below one another, generators beside one another, titles above; uint8 (H, W, 3)."""
-    rows = list(zip(*(faces[:most] for _, faces in columns), strict=True))
-    return grid(rows, (side, side), titles=[title for title, _ in columns])
+    import cv2
+
+    rows = min(most, len(columns[0][1]))
+    head = 22
+    out = np.full((head + rows * side, len(columns) * side, 3), 255, np.uint8)
+    for c, (title, faces) in enumerate(columns):
+        scale = min(0.4, 0.4 * side * 0.95 / max(1, cv2.getTextSize(title, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1)[0][0]))
+        cv2.putText(out, title, (c * side + 3, 15), cv2.FONT_HERSHEY_SIMPLEX, scale, (20, 20, 20), 1, cv2.LINE_AA)
+        for r in range(rows):
+            cell = cv2.resize(faces[r], (side, side), interpolation=cv2.INTER_AREA)
+            out[head + r * side : head + (r + 1) * side, c * side : (c + 1) * side] = cell
+    return out
 
 
 def sign_grid(

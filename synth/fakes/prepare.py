@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from gioconda_core.files import append_row, read_rows, sha256_of, write_json
 from gioconda_core.workers.pool import workers
 from synth.fakes.sources import Entry, entries
 
-__all__ = ["Prepare", "Prepared", "crops", "prepare"]
+__all__ = ["Dropped", "Prepare", "Prepared", "crops", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,28 @@ class Prepare:
     quality: int = 95
 
 
+class Dropped(StrEnum):
+    """Why nothing of a clip is kept; what its reader said of an unreadable or failed one stands in the row's ``note``."""
+
+    UNREADABLE = "unreadable"
+    NO_FACE = "no-face"
+    LOW_QUALITY = "low-quality"
+    FACE_TOO_SMALL = "face-too-small"
+    TOO_FEW_FRAMES = "too-few-frames"
+    FAILED = "failed"
+
+    def sentence(self, job: Prepare) -> str:
+        """In words, with the limit of the job that it missed."""
+        return {
+            Dropped.UNREADABLE: "unreadable",
+            Dropped.NO_FACE: "no face",
+            Dropped.LOW_QUALITY: "face of too low quality",
+            Dropped.FAILED: "failed (another run tries again)",
+            Dropped.FACE_TOO_SMALL: f"face smaller than {job.min_face} px",
+            Dropped.TOO_FEW_FRAMES: f"fewer than {job.min_frames} frames with the face",
+        }[self]
+
+
 @dataclass
 class Prepared:
     """What became of the footage. seconds : wall time of this run; frames_per_second : of frames read in this run."""
@@ -62,7 +85,7 @@ class Prepared:
     kept: int = 0
     frames: int = 0
     identities: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[Dropped] = field(default_factory=Counter)
     seconds: float = 0.0
     frames_per_second: float = 0.0
 
@@ -75,7 +98,7 @@ class _Result:
     times: NDArray[np.float64]
     read: int  # frames decoded or drawn
     seconds: float
-    reason: str = ""
+    dropped: Dropped | None = None
     note: str = ""
     sha256: tuple[str, ...] = ()  # of the files; none for the puppets
     failed: bool = False  # the worker ended or the code raised: another run tries the clip again
@@ -88,9 +111,9 @@ def _hashes(entry: Entry) -> tuple[str, ...]:
     return tuple(sha256_of(path) for path in entry.pictures or (entry.path,))
 
 
-def _empty(entry: Entry, size: int, read: int, seconds: float, reason: str) -> _Result:
+def _empty(entry: Entry, size: int, read: int, seconds: float, why: Dropped, note: str = "") -> _Result:
     nothing = np.zeros((0, size, size, 3), np.uint8)
-    return _Result(entry, nothing, np.zeros((0, 68, 2), np.float32), np.zeros(0), read, seconds, reason)
+    return _Result(entry, nothing, np.zeros((0, 68, 2), np.float32), np.zeros(0), read, seconds, why, note)
 
 
 def _pictures(paths: Iterable[str]) -> Iterator[tuple[float, NDArray[np.uint8]]]:
@@ -110,7 +133,7 @@ def crops(entry: Entry, job: Prepare) -> _Result:
             return _from_puppet(entry, job, start)
         return replace(_from_clip(entry, job, start), sha256=_hashes(entry))
     except GiocondaError as error:
-        return _empty(entry, job.size, 0, time.perf_counter() - start, f"unreadable: {error.what}")
+        return _empty(entry, job.size, 0, time.perf_counter() - start, Dropped.UNREADABLE, error.what)
 
 
 def _from_puppet(entry: Entry, job: Prepare, start: float) -> _Result:
@@ -154,11 +177,11 @@ def _from_clip(entry: Entry, job: Prepare, start: float) -> _Result:
     seconds = time.perf_counter() - start
     if saved is None:
         if not tracks:
-            return _empty(entry, job.size, len(frames), seconds, "no face")
+            return _empty(entry, job.size, len(frames), seconds, Dropped.NO_FACE)
         largest = max(tracks, key=lambda t: float(np.median(t.boxes[:, 2] - t.boxes[:, 0])) * len(t))
         good = largest.quality >= job.min_quality
         if not good.any():
-            return _empty(entry, job.size, len(frames), seconds, "face of too low quality")
+            return _empty(entry, job.size, len(frames), seconds, Dropped.LOW_QUALITY)
         known = {round(float(t), 6): k for k, t in enumerate(largest.times)}
         marks, usable = largest.landmarks, good
         note = f"{len(tracks)} faces, the largest taken" if len(tracks) > 1 else ""
@@ -167,7 +190,7 @@ def _from_clip(entry: Entry, job: Prepare, start: float) -> _Result:
         marks, usable, note = saved["landmarks"], saved["found"], "saved landmarks"
     pairs = [(i, known[key]) for i, at in enumerate(times) if (key := round(at, 6)) in known and usable[known[key]]]
     if not pairs:
-        return _empty(entry, job.size, len(frames), seconds, "no face")
+        return _empty(entry, job.size, len(frames), seconds, Dropped.NO_FACE)
     chosen = np.array([frames[i] for i, _ in pairs])
     return replace(
         _cut(
@@ -215,10 +238,8 @@ def _cut(
             kept.append(float(at))
     seconds = time.perf_counter() - start
     if len(kept) < job.min_frames:
-        reason = (
-            f"face smaller than {job.min_face} px" if small else f"fewer than {job.min_frames} frames with the face"
-        )
-        return _empty(entry, job.size, read, seconds, reason)
+        why = Dropped.FACE_TOO_SMALL if small else Dropped.TOO_FEW_FRAMES
+        return _empty(entry, job.size, read, seconds, why)
     if len(kept) > job.max_frames:
         take = np.round(np.linspace(0, len(kept) - 1, job.max_frames)).astype(int)
         pictures, points, kept = ([seq[i] for i in take] for seq in (pictures, points, kept))
@@ -241,9 +262,10 @@ def _results(todo: Iterable[Entry], job: Prepare, jobs: int, engine: str) -> Ite
         for task, answer, failure in pool.map(map(asdict, todo)):
             entry = Entry(**task)
             if answer is None:
-                yield replace(_empty(entry, job.size, 0, 0.0, str(failure)), failed=True)
+                yield replace(_empty(entry, job.size, 0, 0.0, Dropped.FAILED, str(failure)), failed=True)
             else:
-                yield _Result(entry, **answer)
+                why = answer.pop("dropped")
+                yield _Result(entry, dropped=Dropped(why) if why else None, **answer)
 
 
 # --------------------------------------------------------------------------- the job
@@ -304,7 +326,9 @@ def prepare(
     # The shard's source column holds the clip's name: what is in a finished shard is done, whatever the rows say.
     done = _finished(folder)
     noted = {row["clip"]: row for row in read_rows(rows)}
-    dropped = {name: row["dropped"] for name, row in noted.items() if row.get("dropped") and not row.get("failed")}
+    dropped = {
+        name: Dropped(row["dropped"]) for name, row in noted.items() if row.get("dropped") and not row.get("failed")
+    }
     result = Prepared(clips=len(listed))
     for entry in listed:
         if entry.name in done and entry.name not in noted:  # killed between the shard and its rows
@@ -332,13 +356,13 @@ def prepare(
                 "frames": len(item.frames),
                 "read": item.read,
                 "seconds": round(item.seconds, 3),
-                "dropped": item.reason,
+                "dropped": item.dropped or "",
                 "note": item.note,
                 "sha256": list(item.sha256),
             }
-            if item.reason:
+            if item.dropped:
                 append_row(rows, row | ({"failed": True} if item.failed else {}))
-                dropped[item.entry.name] = item.reason
+                dropped[item.entry.name] = item.dropped
             else:
                 for frame, marks, at in zip(item.frames, item.landmarks, item.times, strict=True):
                     writer.add(frame, marks, item.entry.identity, item.entry.name, float(at))
@@ -354,7 +378,7 @@ def prepare(
     result.kept = len(final.keys() & mine)
     result.frames = sum(n for name, (_, n) in final.items() if name in mine)
     result.identities = len({identity for name, (identity, _) in final.items() if name in mine})
-    result.dropped = Counter(reason for name, reason in dropped.items() if name in mine)
+    result.dropped = Counter(why for name, why in dropped.items() if name in mine)
     result.seconds = time.perf_counter() - begun
     result.frames_per_second = read / max(result.seconds, 1e-9)
     return result

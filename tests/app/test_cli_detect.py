@@ -20,6 +20,7 @@ from gioconda.report.examine import examine
 from gioconda_core.datasets.index import Index
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import write_video
+from gioconda_core.reasons import AbstentionReason
 from gioconda_core.testing import footage
 from gioconda_core.types import Label, Reading, Sample, TrackScore
 
@@ -82,7 +83,7 @@ def test_a_table_of_scores_speaks_of_the_clips_it_names(clip, tmp_path, capsys):
     assert said.reading.score == 0.25 and said.false_alarm is None
     table.write_text("path,score\nother.mp4,0.5\n")
     (said,) = examine(clip, detectors=[f"scores:{table}"]).readings
-    assert said.reading.score is None and "does not name" in said.reading.abstained
+    assert said.reading.score is None and said.reading.abstained.code == AbstentionReason.NOT_IN_TABLE
 
 
 def test_results_are_not_overwritten(clip, tmp_path):
@@ -156,7 +157,7 @@ def test_a_service_is_asked_and_believed_only_when_it_answers_well(service, monk
     clip = footage(frames=3)
     good = run(load(f"http:{service}/good"), clip)
     assert good.score == 3.0 and good.version == "5"
-    assert run(load(f"http:{service}/none"), clip).abstained == "too dark"
+    assert run(load(f"http:{service}/none"), clip).abstained.text == "too dark"
     for path in ("nan", "text", "moved"):
         assert failed(run(load(f"http:{service}/{path}"), clip)), path
     assert failed(run(load("http:http://127.0.0.1:9/"), clip))

@@ -14,7 +14,7 @@ from report_samples import HOSTILE, abstained, calibrated, hostile, report, sign
 from gioconda import report as render
 from gioconda.report import as_json
 from gioconda.report.view import view
-from gioconda_core.types import Code, IngredientNode, Level, Provenance, ProvenanceState, Verdict
+from gioconda_core.types import Code, IngredientNode, Level, Provenance, ProvenanceState, Unread, Verdict
 
 
 def width(line):
@@ -194,14 +194,20 @@ def test_every_credential_state_has_its_sentences(state):
 
 
 def test_what_was_not_looked_for_is_never_called_unreadable():
-    from provenance.reading.open import NOT_FETCHED, UNSUPPORTED
-
-    for reason, heading, sentence in (
-        (UNSUPPORTED, "Content Credentials not looked for", "their reader does not open this kind of file"),
-        (NOT_FETCHED, "Content Credentials kept elsewhere, not fetched", "kept elsewhere, which were not fetched"),
-        ("Io: torn", "Content Credentials could not be read", "could not be read (Io: torn)"),
+    for unread, heading, sentence in (
+        (
+            Unread.UNSUPPORTED_CONTAINER,
+            "Content Credentials not looked for",
+            "their reader does not open this kind of file",
+        ),
+        (
+            Unread.NOT_FETCHED,
+            "Content Credentials kept elsewhere, not fetched",
+            "kept elsewhere, which were not fetched",
+        ),
+        (None, "Content Credentials could not be read", "could not be read (Io: torn)"),
     ):
-        shown = view(report(provenance=Provenance(ProvenanceState.UNREADABLE, reason)))
+        shown = view(report(provenance=Provenance(ProvenanceState.UNREADABLE, "Io: torn", unread)))
         assert shown.state_text == heading and sentence in shown.origin[0]
         assert "nothing either way" in shown.origin[0] and "is there" not in shown.origin[0]
 

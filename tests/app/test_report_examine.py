@@ -15,6 +15,7 @@ from gioconda.report import as_json, metadata, verdict
 from gioconda.report.requirements import Policy, outcome
 from gioconda.report.wording import say
 from gioconda_core.errors import MediaError, UsageError
+from gioconda_core.reasons import MediaWarning, WarningReason
 from gioconda_core.types import FaceTrack, Footage, Level, Provenance, ProvenanceState, Sealed
 
 ABSENT = Provenance(ProvenanceState.ABSENT)
@@ -138,11 +139,11 @@ def test_each_caveat_is_computed_from_this_clip(changes, facts, key):
 
 def test_what_cannot_be_read_of_the_pictures_is_a_caveat():
     torn = [
-        "damaged data at 0.40 s; pictures from there may be wrong",
-        "pixel aspect 9:1 is not believable and was ignored",
+        MediaWarning(WarningReason.DAMAGED_DATA, {"time": 0.4}),
+        MediaWarning(WarningReason.PIXEL_ASPECT, {"aspect": "9:1"}),
     ]
     said = verdict.verdict([LOW], footage(), {}, ABSENT, warnings=torn).caveats
-    assert [s.args["reason"] for s in said if s.key == "caveat.partly-decoded"] == torn[:1]
+    assert [s.args["reason"] for s in said if s.key == "caveat.partly-decoded"] == [torn[0].document()]
     assert "0.40" in say(said[0], "ja") and "may be wrong" not in say(said[0], "ja")
 
 
@@ -340,7 +341,8 @@ def test_a_detector_that_fails_makes_the_report_incomplete_and_others_go_on(pict
     examiner = Examiner((), sandbox=False)
     examiner.detectors = [Bad(), Good()]
     report = examiner.examine(picture)
-    assert list(report.errors) == ["bad: the detector failed: RuntimeError: lost my weights"]
+    assert [e.text for e in report.errors] == ["bad: the detector failed: RuntimeError: lost my weights"]
+    assert report.errors[0].detail["reason"]["code"] == "detector-error"
     good = report.readings[1]
     assert good.reading.score == 3.0 and good.false_alarm is None and report.verdict.level == Level.NOT_ASSESSED
     assert "short.uncalibrated" in keys(report.verdict.sentences)
@@ -361,7 +363,7 @@ def test_check_reads_the_invisible_mark(tmp_path):
 
 
 def test_a_metadata_parser_that_never_ends_is_given_up_on(picture):
-    assert "within" in metadata.inspect(picture, seconds=0.001)["error"]
+    assert metadata.inspect(picture, seconds=0.001)["error"]["code"] == "metadata-timeout"
 
 
 def cli(*args, **options):

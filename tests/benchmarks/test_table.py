@@ -201,6 +201,7 @@ def test_protocols_are_not_mixed():
 
 def test_scores_that_detect_wrote_are_reported(tmp_path):
     """The columns of ``detect score``: the help promises that ``bench report`` reads them."""
+    from detect.reading.observe import readings
     from detect.reading.score import row_of
     from gioconda_core.types import Footage, Reading
 
@@ -211,7 +212,7 @@ def test_scores_that_detect_wrote_are_reported(tmp_path):
             return Reading("sure", "1", None, 1.0, protocol=footage.protocol)
 
     footage = Footage(np.zeros((1, 8, 8, 3), np.uint8), np.zeros(1), Fraction(25), 0.04, (), "32f-even")
-    row = {"id": "c", "label": "real", **row_of(Sure(), footage, None, True)}
+    row = {"id": "c", "label": "real", **row_of(*readings(footage, [Sure()]))}
     file = tmp_path / "scores.csv"
     file.write_text(",".join(row) + "\n" + ",".join(str(v if v is not None else "") for v in row.values()) + "\n")
     table = read_csv(file)

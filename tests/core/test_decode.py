@@ -322,7 +322,7 @@ def test_several_video_streams_the_largest_is_read_and_said(tmp_path):
     with Clip.open(path) as clip:
         assert (clip.facts.width, clip.facts.streams) == (192, 2)
         assert [number(f) for f in clip.sample("all")[0]] == list(range(5))
-        assert "2 video streams; stream 1 is read (192x96" in clip.warnings[0]
+        assert "2 video streams; stream 1 is read (192x96" in clip.warnings[0].text
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])

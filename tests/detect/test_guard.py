@@ -59,13 +59,13 @@ def nan_series(clip):
 )
 def test_a_failure_is_an_abstention_that_says_it_failed(act, why):
     got = run(Puppet(act), footage())
-    assert got.score is None and failed(got) and why in got.abstained
+    assert got.score is None and failed(got) and why in got.abstained.text
 
 
 def test_a_hang_is_given_up_on():
     start = time.monotonic()
     got = run(Puppet(lambda f: time.sleep(30)), footage(), timeout=0.2)
-    assert got.score is None and failed(got) and "0.2 s" in got.abstained
+    assert got.score is None and failed(got) and "0.2 s" in got.abstained.text
     assert time.monotonic() - start < 30  # it was not waited for
 
 
@@ -74,7 +74,7 @@ def test_a_decision_not_to_say_is_not_a_failure():
         raise Abstain("too dark")
 
     got = run(Puppet(decline), footage())
-    assert got.abstained == "too dark" and not failed(got)
+    assert got.abstained.text == "too dark" and not failed(got)
 
 
 def test_a_good_reading_passes_unchanged_and_is_timed():
@@ -124,9 +124,9 @@ def test_a_plugin_that_dies_or_hangs_loses_one_reading_only(installed):
         good = run(detector, clip)
         assert good.score == pytest.approx(float(clip.frames.mean()))
         dead = run(detector, dataclasses.replace(clip, protocol="die"))
-        assert failed(dead) and "signal 11" in dead.abstained
+        assert failed(dead) and "signal 11" in dead.abstained.text
         hung = run(detector, dataclasses.replace(clip, protocol="hang"), timeout=0.5)
-        assert failed(hung) and "0.5 s" in hung.abstained
+        assert failed(hung) and "0.5 s" in hung.abstained.text
         assert run(detector, clip).score == good.score
     finally:
         detector.close()
@@ -186,7 +186,7 @@ def test_a_command_is_fed_footage_and_believed_only_when_it_answers_well(tmp_pat
 
     good = judge("good")
     assert good.score == pytest.approx(float(clip.frames.mean())) and good.version == "9"
-    assert judge("none").abstained == "no face" and not failed(judge("none"))
+    assert judge("none").abstained.text == "no face" and not failed(judge("none"))
     for mode in ("nan", "text", "code"):
         assert failed(judge(mode)), mode
     assert failed(judge("sleep", timeout=0.6))

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
+from gioconda_core.reasons import MediaWarning, Problem, ProblemReason, WarningReason
 from gioconda_core.types import (
     Calibrated,
     Code,
@@ -133,8 +134,8 @@ def hostile():
         readings=(calibrated(HOSTILE), abstained(HOSTILE, HOSTILE)),
         facts={"metadata": {HOSTILE: HOSTILE}, "codec": HOSTILE, "signs": [{"key": "sign.writer", "args": {"writer": HOSTILE}}]},
         mark={"name": HOSTILE},
-        warnings=(HOSTILE,),
-        errors=(HOSTILE,),
+        warnings=(MediaWarning(WarningReason.METADATA_UNREAD, {"text": HOSTILE}),),
+        errors=(Problem(ProblemReason.MEDIA_UNREAD, {"text": HOSTILE}),),
         command=HOSTILE,
         versions={HOSTILE: HOSTILE},
     )  # fmt: skip

@@ -13,7 +13,7 @@ from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
 from gioconda_core.files import read_rows, sha256_of
 from gioconda_core.media.clip import write_image, write_video
-from synth.fakes.prepare import Prepare, prepare
+from synth.fakes.prepare import Dropped, Prepare, prepare
 from synth.fakes.sources import entries
 from synth.reenact.framing import load_track, save_track, steady, stretches
 from synth.training.shards import ShardSet
@@ -127,7 +127,7 @@ def test_a_folder_of_clips_rows_and_resumption(tmp_path):
     first = prepare(job, out)
     assert (first.clips, first.kept, first.frames, first.identities) == (3, 1, 12, 1)
     reasons = {row["clip"]: row["dropped"] for row in read_rows(out / "clips.jsonl")}
-    assert reasons["wall.mp4"] == "no face" and reasons["broken.mp4"].startswith("unreadable")
+    assert reasons["wall.mp4"] == Dropped.NO_FACE and reasons["broken.mp4"] == Dropped.UNREADABLE
     assert reasons["anna/talk.mp4"] == "" and first.frames_per_second > 0
     again = prepare(job, out)
     assert (again.kept, again.frames, dict(again.dropped)) == (1, 12, dict(first.dropped))
@@ -174,8 +174,8 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 def test_small_faces_and_short_clips_are_dropped_with_the_reason(tmp_path):
     small = prepare(Prepare(sources=("puppets:1",), size=64, puppet_frames=9, min_face=400), tmp_path / "a")
     short = prepare(Prepare(sources=("puppets:1",), size=64, puppet_frames=4, min_face=20), tmp_path / "b")
-    assert dict(small.dropped) == {"face smaller than 400 px": 1}
-    assert dict(short.dropped) == {"fewer than 8 frames with the face": 1}
+    assert dict(small.dropped) == {Dropped.FACE_TOO_SMALL: 1}
+    assert dict(short.dropped) == {Dropped.TOO_FEW_FRAMES: 1}
 
 
 def test_saved_landmarks_are_used_instead_of_looking_again(tmp_path):
@@ -220,7 +220,10 @@ def test_a_clip_whose_worker_failed_is_said_and_tried_again(tmp_path, monkeypatc
         good = module.crops
         patch.setattr(module, "crops", lambda entry, job: good(entry, job) if entry.identity.endswith("0") else 1 / 0)
         first = prepare(job, tmp_path)
-    assert first.kept == 1 and dict(first.dropped) == {"ZeroDivisionError: division by zero": 1}
+    assert first.kept == 1 and dict(first.dropped) == {Dropped.FAILED: 1}
+    assert [row["note"] for row in read_rows(tmp_path / "clips.jsonl") if row["dropped"]] == [
+        "ZeroDivisionError: division by zero"
+    ]
     second = prepare(job, tmp_path)
     assert second.kept == 2 and not second.dropped
 

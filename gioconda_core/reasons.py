@@ -1,0 +1,233 @@
+"""Why something was left unsaid, failed or is warned of: a code with its details. Sentences are made from them where they are shown.
+
+Verdicts, caveats and exit codes depend on codes alone. The English sentence of each code is here; a report has it in its other
+languages too (``gioconda/report/reasons.toml``), and a document carries code, detail and sentence together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+__all__ = [
+    "SENTENCES",
+    "Abstention",
+    "AbstentionReason",
+    "Difference",
+    "DifferenceReason",
+    "MediaWarning",
+    "Problem",
+    "ProblemReason",
+    "Reason",
+    "WarningReason",
+]
+
+
+class AbstentionReason(StrEnum):
+    """Why a detector gives no score. The last three of ours are failures of the detector, not decisions."""
+
+    NO_PICTURE = "no-picture"
+    NO_FACE = "no-face"
+    FACE_TOO_SMALL = "face-too-small"
+    FACE_UNCLEAR = "face-unclear"
+    FACE_OUTSIDE_FRAME = "face-outside-frame"
+    LANDMARKS_IN_ONE_POINT = "landmarks-in-one-point"
+    NO_FACE_SCORED = "no-face-scored"
+    TOO_FEW_FRAMES = "too-few-frames"
+    TOO_FEW_MOMENTS = "too-few-moments"
+    NOT_FOLLOWED = "not-followed"
+    OUTSIDE_CALIBRATION = "outside-calibration"
+    NOT_IN_TABLE = "not-in-table"
+    NO_SCORE_IN_TABLE = "no-score-in-table"
+    TABLE_NOT_OF_DEGRADED = "table-not-of-degraded"
+    OTHER = "other-reason"  # in a plugin's own words
+    DETECTOR_ERROR = "detector-error"
+    NO_ANSWER_IN_TIME = "no-answer-in-time"
+    BAD_ANSWER = "bad-answer"
+
+
+_FAILURES = frozenset(
+    {AbstentionReason.DETECTOR_ERROR, AbstentionReason.NO_ANSWER_IN_TIME, AbstentionReason.BAD_ANSWER}
+)
+
+
+class DifferenceReason(StrEnum):
+    """In what a clip differs from those a detector was calibrated on."""
+
+    FACE_SIZE = "differs-in-face-size"
+    DETAIL = "differs-in-detail"
+    LENGTH = "differs-in-length"
+    MEASURE = "differs-in-measure"
+
+
+class WarningReason(StrEnum):
+    """What was odd about a file that could be read all the same."""
+
+    SEVERAL_STREAMS = "several-streams"
+    PIXEL_ASPECT = "pixel-aspect"
+    SIZE_CHANGES = "size-changes"
+    TIMESTAMPS = "timestamps"
+    ENDS_EARLY = "ends-early"
+    STOPPED = "stopped"
+    STOPPED_THERE = "stopped-there"  # of an animation, which does not say how long it should be
+    DAMAGED_DATA = "damaged-data"
+    DAMAGED_DATA_SKIPPED = "damaged-data-skipped"
+    EXIF_DAMAGED = "exif-damaged"
+    COLOUR_PROFILE_DAMAGED = "colour-profile-damaged"
+    METADATA_TIMEOUT = "metadata-timeout"
+    METADATA_UNREAD = "metadata-unread"
+
+
+_OF_PICTURES = frozenset(
+    {
+        WarningReason.ENDS_EARLY,
+        WarningReason.STOPPED,
+        WarningReason.STOPPED_THERE,
+        WarningReason.DAMAGED_DATA,
+        WarningReason.DAMAGED_DATA_SKIPPED,
+    }
+)
+
+
+class ProblemReason(StrEnum):
+    """What makes a report incomplete."""
+
+    DETECTOR_FAILED = "detector-failed"
+    CREDENTIALS_FAILED = "credentials-failed"
+    MEDIA_UNREAD = "media-unread"
+
+
+# English, lower case, without a full stop. Each field is a detail that the code comes with.
+SENTENCES: dict[StrEnum, str] = {
+    AbstentionReason.NO_PICTURE: "there is no picture in it",
+    AbstentionReason.NO_FACE: "no face was found",
+    AbstentionReason.FACE_TOO_SMALL: "the largest face spans {face_px:.0f} pixels; below {least:.0f} nothing can be measured",
+    AbstentionReason.FACE_UNCLEAR: "no face is clear enough to be measured",
+    AbstentionReason.FACE_OUTSIDE_FRAME: "the face lies outside the frame",
+    AbstentionReason.LANDMARKS_IN_ONE_POINT: "the face's landmarks lie in one point",
+    AbstentionReason.NO_FACE_SCORED: "no face could be scored",
+    AbstentionReason.TOO_FEW_FRAMES: "a face can be measured in {seen} sampled frames; this detector needs {needed}",
+    AbstentionReason.TOO_FEW_MOMENTS: "no face can be measured at {moments} moments within {seconds:g} seconds",
+    AbstentionReason.NOT_FOLLOWED: "no face is followed for {seconds:g} s at {rate:g} positions a second",
+    AbstentionReason.OUTSIDE_CALIBRATION: "outside what was calibrated: {difference}",
+    AbstentionReason.NOT_IN_TABLE: "the table does not name this clip",
+    AbstentionReason.NO_SCORE_IN_TABLE: "the table has no score for this clip",
+    AbstentionReason.TABLE_NOT_OF_DEGRADED: "a table of scores says nothing of degraded clips",
+    AbstentionReason.OTHER: "{text}",
+    AbstentionReason.DETECTOR_ERROR: "the detector failed: {text}",
+    AbstentionReason.NO_ANSWER_IN_TIME: "the detector failed: no answer within {seconds:g} s",
+    AbstentionReason.BAD_ANSWER: "the detector failed: {text}",
+    DifferenceReason.FACE_SIZE: "the face spans {value:.0f} pixels; calibrated for {least:.0f} to {most:.0f}",
+    DifferenceReason.DETAIL: "detail is {value:.2f}; calibrated for {least:.2f} to {most:.2f}",
+    DifferenceReason.LENGTH: "the face is there for {value:.1f} s; calibrated for at least {least:.1f} s",
+    DifferenceReason.MEASURE: "{measure} is {value:.2f}; calibrated for {least:.2f} to {most:.2f}",
+    WarningReason.SEVERAL_STREAMS: "{streams} video streams; stream {index} is read ({width}x{height} {codec})",
+    WarningReason.PIXEL_ASPECT: "pixel aspect {aspect} is not believable and was ignored",
+    WarningReason.SIZE_CHANGES: "picture size changes at {time:.2f} s; frames are scaled to the first",
+    WarningReason.TIMESTAMPS: "timestamps do not increase at {time:.2f} s; they were nudged forward",
+    WarningReason.ENDS_EARLY: "the file ends early: reading stops at {time:.2f} s of {declared:.2f} s",
+    WarningReason.STOPPED: "reading stopped at {time:.2f} s of {declared:.2f} s: the file is truncated or damaged there",
+    WarningReason.STOPPED_THERE: "reading stopped at {time:.2f} s: the file is truncated or damaged there",
+    WarningReason.DAMAGED_DATA: "damaged data at {time:.2f} s; pictures from there may be wrong",
+    WarningReason.DAMAGED_DATA_SKIPPED: "damaged data was passed over: {text}",
+    WarningReason.EXIF_DAMAGED: "the EXIF block is damaged; orientation unknown",
+    WarningReason.COLOUR_PROFILE_DAMAGED: "the colour profile is damaged and was ignored",
+    WarningReason.METADATA_TIMEOUT: "metadata could not be read within {seconds:g} s",
+    WarningReason.METADATA_UNREAD: "metadata could not be read: {text}",
+    ProblemReason.DETECTOR_FAILED: "{detector}: {reason}",
+    ProblemReason.CREDENTIALS_FAILED: "Content Credentials: {text}",
+    ProblemReason.MEDIA_UNREAD: "{text}",
+}
+
+
+def english(code: str, detail: Mapping[str, Any]) -> str:
+    """The English sentence of a code; a detail that is a reason itself (``code``, ``detail``) is said in its place."""
+    said = {
+        name: english(value["code"], value["detail"]) if isinstance(value, Mapping) and "code" in value else value
+        for name, value in detail.items()
+    }
+    return SENTENCES[code].format(**said)  # type: ignore[index]  # a StrEnum's value finds its member
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A code and its details: numbers and plain strings, or the document of another reason."""
+
+    code: StrEnum
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The English sentence, lower case and without a full stop."""
+        return english(self.code, self.detail)
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON: ``code``, ``detail`` and the English ``text``."""
+        return {"code": str(self.code), "detail": dict(self.detail), "text": self.text}
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Abstention(Reason):
+    """Why there is no score."""
+
+    code: AbstentionReason
+
+    @property
+    def failed(self) -> bool:
+        """Whether the detector failed (an error row), as opposed to deciding not to say."""
+        return self.code in _FAILURES
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Abstention:
+        """Back from a document; a code that is not known here is kept in its own words."""
+        try:
+            return cls(AbstentionReason(body["code"]), dict(body["detail"]))
+        except ValueError:
+            return cls(AbstentionReason.OTHER, {"text": str(body.get("text") or body["code"])})
+
+    def columns(self) -> dict[str, Any]:
+        """As columns of a flat row: the sentence as ``error`` or ``abstained``, its code as ``reason``, and ``detail``."""
+        return {
+            "error" if self.failed else "abstained": self.text,
+            "reason": str(self.code),
+            "detail": dict(self.detail),
+        }
+
+
+@dataclass(frozen=True)
+class Difference(Reason):
+    """In what a clip differs from a calibration set: ``value``, ``least`` and ``most`` that was calibrated, None = no end."""
+
+    code: DifferenceReason
+
+
+@dataclass(frozen=True)
+class MediaWarning(Reason):
+    """What was odd about a file."""
+
+    code: WarningReason
+
+    @property
+    def of_pictures(self) -> bool:
+        """Whether the pictures themselves are in doubt: data is damaged or missing."""
+        return self.code in _OF_PICTURES
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> MediaWarning:
+        return cls(WarningReason(body["code"]), dict(body["detail"]))
+
+
+@dataclass(frozen=True)
+class Problem(Reason):
+    """What makes a report incomplete."""
+
+    code: ProblemReason
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Problem:
+        return cls(ProblemReason(body["code"]), dict(body["detail"]))

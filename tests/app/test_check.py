@@ -1,0 +1,142 @@
+"""``gioconda check``: what it ends with depends on codes, never on how a sentence is worded."""
+
+import json
+import random
+import string
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from gioconda.cli.app import run
+from gioconda_core.media.clip import write_video
+
+JUDGE = """
+import json, sys
+sys.stdin.buffer.read()
+print({"score": '{"score": 1.5}', "own": '{"abstain": "the detector failed: too dark"}',
+       "code": '{"abstain": {"code": "no-face", "detail": {}}}', "bad": "sorry"}[sys.argv[1]])
+"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A clip without a face, its first half, a picture in a container without credentials, a text, and a program that judges."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("files")
+    y, x = np.mgrid[:96, :128]
+    frames = [np.stack([(x + 3 * i) % 256, y, x // 2], -1).astype(np.uint8) for i in range(100)]
+    write_video(folder / "whole.mp4", frames, fps=Fraction(25))
+    whole = (folder / "whole.mp4").read_bytes()
+    (folder / "half.mp4").write_bytes(whole[: len(whole) * 2 // 3])
+    Image.fromarray(frames[0]).save(folder / "still.bmp")
+    (folder / "text.mp4").write_text("not a clip\n")
+    (folder / "judge.py").write_text(JUDGE)
+    return folder
+
+
+def scramble(monkeypatch, seed):
+    """Every sentence anybody could read, exchanged for random letters: reasons, templates, status codes, errors."""
+    from dataclasses import replace
+
+    from gioconda.report import wording
+    from gioconda_core import errors, reasons
+    from provenance import codes
+    from provenance.reading import open as opening
+
+    letters = random.Random(seed)
+
+    def word(*_):
+        return "".join(letters.choices(string.ascii_lowercase + " :()", k=letters.randint(1, 40))) + "."
+
+    for table in (reasons.SENTENCES, codes.CODES, opening._SAID):
+        for key in list(table):
+            monkeypatch.setitem(table, key, word())
+    japanese = {key: word() for key in wording._reasons("ja")}
+    monkeypatch.setattr(wording, "_reasons", lambda lang: japanese if lang == "ja" else {})
+    spoken = {key: replace(t, en=word(), ja=word()) for key, t in wording.templates().items()}
+    monkeypatch.setattr(wording, "templates", lambda: spoken)
+    monkeypatch.setattr(wording, "_phrases", lambda lang: [])
+    monkeypatch.setattr(wording, "_codes", lambda lang: {})
+    plain = errors.GiocondaError.__init__
+
+    def init(self, what, where="", hint=""):
+        plain(self, word(), where, word() if hint else "")
+
+    monkeypatch.setattr(errors.GiocondaError, "__init__", init)
+
+
+def outcome(arguments, capsys):
+    """Exit code and everything of the documents that is no sentence."""
+    code = run(arguments)
+    said = capsys.readouterr().out
+    documents = json.loads(said) if said.strip() else []
+    kept = []
+    for body in documents if isinstance(documents, list) else [documents]:
+        if "rows" in body:
+            kept.append([(r["detector"], r.get("score"), r.get("reason"), "error" in r) for r in body["rows"]])
+            continue
+        verdict = body["verdict"]
+        kept.append(
+            {
+                "level": verdict["level"],
+                "keys": [[s["key"] for s in verdict[part]] for part in ("sentences", "caveats", "next_steps")],
+                "codes": [[r["code"] for r in body[part]] for part in ("warnings", "errors")],
+                "abstained": [(r["reading"]["abstained"] or {}).get("code") for r in body["readings"]],
+                "credentials": (body["provenance"]["state"], body["provenance"]["unread"]),
+                "exit": body["outcome"]["exit_code"],
+                "tripped": len(body["outcome"]["policy"]),
+            }
+        )
+    return code, kept
+
+
+def commands(folder):
+    names = ("whole.mp4", "half.mp4", "still.bmp", "text.mp4")
+    for name in names:
+        yield ["-q", "check", str(folder / name), "--detectors", "none", "--json"]
+    for act in ("score", "own", "code", "bad"):
+        judge = f"command:{sys.executable} {folder / 'judge.py'} {act}"
+        yield ["-q", "check", str(folder / "whole.mp4"), "--detectors", judge, "--json", "--require", "assessed"]
+        yield ["-q", "detect", "score", str(folder / "half.mp4"), "--detectors", judge, "--json"]
+    yield ["-q", "check", str(folder / "half.mp4"), "--detectors", "texture,dynamics", "--json"]
+    yield ["-q", "check", str(folder / "still.bmp"), "--detectors", "none", "--json", "--require", "valid"]
+
+
+@pytest.mark.slow  # starts a program for each reading, twice
+def test_other_sentences_change_no_verdict_and_no_exit_code(files, capsys, monkeypatch):
+    before = [outcome(command, capsys) for command in commands(files)]
+    assert {code for code, _ in before} == {0, 3, 4}
+    seen = json.dumps(before)
+    for code in ("caveat.partly-decoded", "ends-early", "media-unread", "detector-failed", "other-reason", "no-face"):
+        assert code in seen, code
+    assert "unsupported-container" in seen
+    for seed in range(3):
+        with monkeypatch.context() as patch:
+            scramble(patch, seed)
+            assert [outcome(command, capsys) for command in commands(files)] == before
+
+
+def test_what_breaks_a_credential_is_told_from_an_unknown_signer_by_its_code(monkeypatch):
+    from gioconda.report.view import _broken
+    from gioconda_core.types import Code, Provenance, ProvenanceState
+
+    unknown = Code("signingCredential.untrusted", "failure", "x")
+    torn = Code("assertion.dataHash.mismatch", "failure", "y ntrusted")
+    assert _broken(Provenance(ProvenanceState.INVALID, codes=(unknown, torn))) == [torn]
+    assert _broken(Provenance(ProvenanceState.INVALID, codes=(unknown,))) == [unknown]
+
+
+def test_unreadable_footage_is_incomplete_by_its_code(files, tmp_path, capsys, monkeypatch):
+    (tmp_path / "anna").mkdir()
+    (tmp_path / "anna" / "a.mp4").write_bytes((files / "text.mp4").read_bytes())
+
+    def prepare(out):
+        code = run(["-q", "synth", "prepare", str(tmp_path / "anna"), "--out", str(tmp_path / out), "--json"])
+        return code, json.loads(capsys.readouterr().out)["dropped"]
+
+    assert prepare("a") == (4, {"unreadable": 1})
+    scramble(monkeypatch, 5)
+    assert prepare("b") == (4, {"unreadable": 1})

@@ -1,0 +1,68 @@
+"""Reasons: a code and its details, said in two languages that agree, and read back as what was written."""
+
+import re
+import string
+
+import pytest
+
+from gioconda_core import reasons
+from gioconda_core.reasons import SENTENCES, Abstention, AbstentionReason, MediaWarning, WarningReason
+from gioconda_core.types import Reading
+
+KINDS = [reasons.AbstentionReason, reasons.DifferenceReason, reasons.WarningReason, reasons.ProblemReason]
+
+
+def fields(text):
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_every_code_has_one_sentence_in_each_language_with_the_same_details():
+    from gioconda.report.wording import _reasons
+
+    codes = [code for kind in KINDS for code in kind]
+    assert len(set(map(str, codes))) == len(codes) and set(codes) == set(SENTENCES)
+    japanese = _reasons("ja")
+    assert set(japanese) == set(map(str, codes))
+    for code in codes:
+        assert fields(japanese[code]) == fields(SENTENCES[code]), code
+        own_words = re.fullmatch(r"(\{\w+\}[：:]? ?)+", SENTENCES[code])
+        assert own_words or re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", japanese[code]), code
+        assert not SENTENCES[code].endswith("."), "a reason stands within a sentence"
+
+
+def test_a_plugins_own_words_are_a_reason_and_never_a_failure_whatever_they_say():
+    words = "the detector failed: outside what was calibrated: no face was found"
+    said = Reading("theirs", "1", None, abstained=words).abstained
+    assert said == Abstention(AbstentionReason.OTHER, {"text": words}) and said.text == words and not said.failed
+
+
+def test_documents_come_back_and_codes_of_a_newer_version_keep_their_words():
+    why = Abstention(AbstentionReason.TOO_FEW_FRAMES, {"seen": 3, "needed": 8})
+    assert Abstention.of(why.document()) == why and why.columns()["reason"] == "too-few-frames"
+    assert Abstention(AbstentionReason.BAD_ANSWER, {"text": "x"}).columns()["error"] == "the detector failed: x"
+    newer = Abstention.of({"code": "of-tomorrow", "detail": {}, "text": "the moon is wrong"})
+    assert newer.code == AbstentionReason.OTHER and newer.text == "the moon is wrong"
+    odd = MediaWarning(WarningReason.STOPPED, {"time": 1.0, "declared": 2.0})
+    assert MediaWarning.of(odd.document()) == odd and odd.of_pictures
+    assert not MediaWarning(WarningReason.EXIF_DAMAGED).of_pictures
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ("too dark", AbstentionReason.OTHER),
+        ({"code": "no-face", "detail": {}}, AbstentionReason.NO_FACE),
+        ({"code": "too-few-frames", "detail": {}}, AbstentionReason.OTHER),  # does not say what it must
+        ({"code": "detector-error", "detail": {"text": "x"}}, AbstentionReason.OTHER),  # a failure is ours to find
+        ({"text": "none"}, AbstentionReason.OTHER),
+        ({"code": 7, "detail": []}, AbstentionReason.OTHER),
+    ],
+)
+def test_a_strangers_reason_is_ours_only_where_it_is_whole(given, code):
+    from detect.base import Abstain
+    from detect.external import wire
+    from gioconda_core.testing import footage
+
+    with pytest.raises(Abstain) as said:
+        wire.reading({"abstain": given}, None, footage())
+    assert said.value.reason.code == code and said.value.reason.text

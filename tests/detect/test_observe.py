@@ -1,0 +1,93 @@
+"""The one way from a file to readings: what several detectors need of a clip is made once."""
+
+import dataclasses
+from collections import Counter
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+from detect import face_crops, registry
+from detect.base import read_once, reading
+from detect.features import windows
+from detect.reading import calibration
+from detect.reading.observe import readings
+from gioconda_core.testing import footage
+from gioconda_core.types import TrackScore
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """How often each piece of work was done: crops by size and kind, features by name and face, and what calibration measures."""
+    counted = Counter()
+
+    def count(module, name, key):
+        plain = getattr(module, name)
+
+        def counting(*args, **options):
+            counted[key(*args)] += 1
+            return plain(*args, **options)
+
+        monkeypatch.setattr(module, name, counting)
+
+    count(face_crops, "_crops", lambda clip, track, pairs, *how: ("crops", track.id, len(pairs), *how))
+    for name, (module, function) in {**windows.PARTS, **windows.WINDOW_PARTS}.items():
+        count(import_module(module), function, lambda of, *rest, name=name: (name, of.track))
+    count(windows, "detail", lambda of: ("detail", of.track))
+    return counted
+
+
+def test_crops_features_and_measures_are_made_once_for_all_detectors_and_their_calibrations(calls):
+    clip = footage(frames=100, faces=2, size=320)
+    detectors = [registry.load(name) for name in registry.shipped()]
+    answers = list(readings(clip, detectors))
+    assert len(answers) == len(detectors) and sum(a.reading.score is not None for a in answers) >= 2
+    assert calls and set(calls.values()) == {1}, {key: n for key, n in calls.items() if n > 1}
+    # asked again of other pixels, everything is made anew: nothing is remembered of a clip that is not this one
+    before = [a.reading.score for a in answers]
+    other = dataclasses.replace(clip, frames=255 - clip.frames)
+    after = [a.reading.score for a in readings(other, detectors)]
+    assert max(calls.values()) == 2 and after != before
+
+
+def test_what_is_shared_changes_no_score(calls):
+    clip = footage(frames=100, size=320)
+    names = registry.shipped()
+    together = [a.reading.score for a in readings(clip, [registry.load(name) for name in names])]
+    alone = [next(readings(footage(frames=100, size=320), [registry.load(name)])).reading.score for name in names]
+    assert together == alone
+
+
+def test_calibration_measures_what_the_detectors_cut(calls):
+    clip = footage(frames=60, size=320).frozen()
+    found = calibration.measures(clip)
+    assert calibration.measures(clip) is found and calls[("detail", 0)] == 1
+
+
+def test_shared_crops_cannot_be_written_to_and_belong_to_their_frames():
+    clip = footage(frames=20)
+    (face,) = face_crops.prepare(clip, 64)
+    assert face_crops.prepare(clip, 64)[0] is face and face_crops.prepare(clip, 96)[0] is not face
+    with pytest.raises(ValueError):
+        face.crops[0] = 0
+    darker = dataclasses.replace(clip, frames=clip.frames // 2)
+    assert not np.array_equal(face_crops.prepare(darker, 64)[0].crops, face.crops)
+    assert clip.frozen().frozen() is not clip and clip.frozen().shared is not clip.shared
+
+
+def test_one_reading_serves_two_detectors_of_the_same_weights_under_their_own_names():
+    class Counting:
+        version, weights_sha256, card, reads = "1", "a" * 64, None, 0
+
+        def __init__(self, name):
+            self.id = name
+
+        @read_once
+        def read(self, clip):
+            Counting.reads += 1
+            return reading(self, clip, [TrackScore(0, (0.0,), (2.0,))])
+
+    first, second = readings(footage(), [Counting("mine"), Counting("theirs")], calibrated=False)
+    assert Counting.reads == 1
+    assert (first.reading.detector, second.reading.detector) == ("mine", "theirs")
+    assert first.reading.score == second.reading.score == 2.0
