@@ -221,11 +221,21 @@ class ProvenanceState(StrEnum):
         return self in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
 
 
-class Unread(StrEnum):
-    """Why nothing was read of a file's credentials, where that is no fault of theirs."""
+class CredentialReason(StrEnum):
+    """What decided a state that is not plain; each is said in a sentence of its own. Only *altered* says that bytes were changed."""
 
-    UNSUPPORTED_CONTAINER = "unsupported-container"
-    NOT_FETCHED = "remote-not-fetched"
+    ALTERED = "altered"  # bytes, statements or the claim are not those that were signed
+    EXPIRED = "expired"  # unaltered, but the certificate was not valid at the only time that can be shown
+    SIGNER = "signer"  # the certificate may not sign claims, or was revoked
+    INCOMPLETE = "incomplete"  # the file, its segments or a part that the credential needs is not there
+    INGREDIENT = "ingredient"  # the file is as signed; the credential of something it was made from is not
+    CONTRADICTORY = "contradictory"  # the credential says two things that exclude each other
+    MALFORMED = "malformed"  # a credential is there and is not written as one
+    IDENTITY = "identity"  # intact; a statement about a named person or organisation does not hold
+    UNSUPPORTED = "unsupported"  # no credential can be looked for in this kind of file
+    REMOTE = "remote"  # the credential is kept elsewhere and was not fetched
+    DAMAGED = "damaged"  # the file itself cannot be read
+    UNJUDGED = "unjudged"  # the SDK's answer has no state or contradicts itself
 
 
 @dataclass(frozen=True)
@@ -255,12 +265,14 @@ class IngredientNode:
 class Provenance:
     """What a file's Content Credentials say, after our policy. All strings are sanitised; none is proof of anything.
 
-    reason : why, in words, when absent or unreadable needs one. unread : why nothing was looked for at all.
+    reason : what decided the state, where it is not plain. detail : the SDK's own words about it, for a log and never for a person.
+    decided_by : the codes that decided, of those in ``codes``.
     """
 
     state: ProvenanceState
-    reason: str = ""
-    unread: Unread | None = None
+    reason: CredentialReason | None = None
+    detail: str = ""
+    decided_by: tuple[str, ...] = ()
     signer: str | None = None
     signer_fingerprint: str | None = None  # sha256 of the leaf certificate, hex
     signed_at: str | None = None  # ISO 8601, from the RFC 3161 timestamp where there is one

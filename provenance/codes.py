@@ -12,7 +12,7 @@ from typing import Any
 from gioconda_core.types import Code
 from provenance import sanitise
 
-__all__ = ["CODES", "OURS", "UNTRUSTED", "explain", "reported", "sentence", "told"]
+__all__ = ["CLOCK_FAULTS", "CODES", "OURS", "explain", "reported", "sentence", "told"]
 
 _SIGNER = {
     "signingCredential.trusted": "The signing certificate leads to an authority on one of the trust lists given.",
@@ -253,6 +253,10 @@ OURS = {
     "gioconda.anchor.expired": "The authority on the trust list was outside its own validity when the file was signed (or is, without a trusted timestamp).",
     "gioconda.anchor.otherList": "The certificate leads to an authority on a list for timestamps or identities only; that does not make a claim signer trusted.",
     "gioconda.timestamp.otherList": "The timestamp's authority is not on a list of timestamp authorities, so its time proves nothing.",
+    "gioconda.asset.alone": "This is a credential by itself. The file that it was made for does not lie beside it, so nothing could be compared with it.",
+    "gioconda.asset.segments": "This is the beginning of a stream in segments. None of its segments lies beside it, so nothing could be compared with them.",
+    "gioconda.asset.unfitSegments": "Of the segments that lie beside this beginning of a stream, some do not fit its credential: they were changed, or belong to another stream.",
+    "gioconda.identity.failed": "A statement about a named person or organisation in the credential does not hold. It reaches no further than that name.",
     "gioconda.signer.expired": "The signing certificate was not valid at the time that counts, and no trusted timestamp shows otherwise.",
     "gioconda.actions.createdWithParent": "The credential says that the file was created and that it has a parent: it contradicts itself.",
     "gioconda.actions.gathered": "An action is reported by somebody else, not stated by the signer.",
@@ -269,19 +273,17 @@ OURS = {
     "gioconda.state.contradiction": "The SDK's own answer has no state or contradicts itself; nothing was concluded from it.",
 }  # fmt: skip
 
-CODES: dict[str, str] = {**_SIGNER, **_CLAIM, **_MANIFEST, **_INGREDIENT, **_ASSERTION, **_LIVE, **_CAWG, **OURS}
-
-# Somebody is on no list: nothing in the credential is broken by that.
-UNTRUSTED = frozenset(
-    {
-        "signingCredential.untrusted",
-        "timeStamp.untrusted",
-        "cawg.identity.credential_untrusted",
-        "cawg.x509.credential.untrusted",
-        "cawg.x509.signing_credential.untrusted",
-        "cawg.x509.time_stamp.untrusted",
-    }
+# What is wrong with a timestamp decides no state by itself; it is told all the same.
+CLOCK_FAULTS = (
+    "timeStamp.mismatch",
+    "timeStamp.malformed",
+    "timeStamp.untrusted",
+    "timeStamp.outsideValidity",
+    "timeStamp.credentialInvalid",
+    "gioconda.timestamp.otherList",
 )
+
+CODES: dict[str, str] = {**_SIGNER, **_CLAIM, **_MANIFEST, **_INGREDIENT, **_ASSERTION, **_LIVE, **_CAWG, **OURS}
 
 _FAMILIES = {
     "signingCredential": "the signing certificate",

@@ -97,13 +97,11 @@ def _groups(items: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def _html(journal: Journal, file: Path, detectors: list[str], summary: Summary, lang: str) -> None:
     from gioconda.report.as_html import environment, page
-    from gioconda.report.view import NOT_READ
+    from gioconda.report.view import state_key
     from gioconda.report.wording import label, phrase, problem, say, visible
-    from gioconda_core.types import Unread
+    from gioconda_core.types import Sentence
 
     def text(kind: str, key: str) -> str:
-        from gioconda_core.types import Sentence
-
         try:
             return say(Sentence(f"{kind}.{key}"), lang)
         except KeyError:
@@ -112,12 +110,8 @@ def _html(journal: Journal, file: Path, detectors: list[str], summary: Summary, 
     def state(row: dict[str, Any]) -> str:
         if not row["state"]:
             return "–"
-        if row.get("unread"):
-            return text("state", NOT_READ[Unread(row["unread"])])
-        intact = row["state"] in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
-        return text(
-            "state", "development" if intact and "gioconda.signer.development" in row["codes"] else row["state"]
-        )
+        key = state_key(row["state"], row.get("reason"), "gioconda.signer.development" in row["codes"])
+        return say(Sentence(key), lang)
 
     listed = [row for row in journal.rows(order="attention", limit=LISTED) if _finding(row)]
     body = (

@@ -10,7 +10,7 @@ from typing import Any
 from gioconda.report import rows
 from gioconda_core.errors import MediaError
 from gioconda_core.files import sha256_of
-from gioconda_core.types import Level, Provenance, ProvenanceState
+from gioconda_core.types import CredentialReason, Level, Provenance, ProvenanceState
 
 __all__ = ["Work"]
 
@@ -65,8 +65,9 @@ class Work:
         row |= {"level": str(Level.NOT_ASSESSED), "error": error, "seconds": round(time.monotonic() - start, 4)}
         if p is not None:
             # What was not looked for (a container without credentials, a manifest elsewhere) is no error; `check` says so too.
-            if p.state == ProvenanceState.UNREADABLE and p.unread is None:
-                row["error"] = p.reason or "cannot be read"
+            asked = p.reason not in (CredentialReason.UNSUPPORTED, CredentialReason.REMOTE)
+            if p.state == ProvenanceState.UNREADABLE and asked:
+                row["error"] = str(p.reason or CredentialReason.UNJUDGED)
             row |= rows.credential_columns(p)
             row["sentences"] = rows.origin_text(p, self.lang, self.trust.dated("manifest"))
         return row

@@ -14,6 +14,7 @@ from gioconda_core.reasons import Abstention, MediaWarning, Problem, Reason
 from gioconda_core.types import (
     Calibrated,
     Code,
+    CredentialReason,
     IngredientNode,
     Level,
     Provenance,
@@ -23,7 +24,6 @@ from gioconda_core.types import (
     Sealed,
     Sentence,
     TrackScore,
-    Unread,
     Verdict,
 )
 
@@ -135,10 +135,10 @@ def _calibrated(body: Mapping[str, Any]) -> Calibrated:
 def _provenance(body: Mapping[str, Any]) -> Provenance:
     p = dict(body)
     p["state"] = ProvenanceState(p["state"])
-    p["unread"] = Unread(p["unread"]) if p.get("unread") else None
+    p["reason"] = CredentialReason(p["reason"]) if p.get("reason") else None
     p["codes"] = tuple(Code(**c) for c in p["codes"])
     p["ingredients"] = tuple(_node(n) for n in p["ingredients"])
-    for name in ("actions", "source_types", "soft_bindings", "identities", "redacted", "trust_lists"):
+    for name in ("decided_by", "actions", "source_types", "soft_bindings", "identities", "redacted", "trust_lists"):
         p[name] = tuple(p.get(name, ()))
     return Provenance(**p)
 

@@ -24,7 +24,7 @@ from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import sha256_of
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.reasons import MediaWarning, Problem, ProblemReason
-from gioconda_core.types import Calibrated, FaceTrack, Footage, Provenance, ProvenanceState, Report
+from gioconda_core.types import Calibrated, CredentialReason, FaceTrack, Footage, Provenance, ProvenanceState, Report
 
 if TYPE_CHECKING:
     from detect.reading.observe import Answer
@@ -150,10 +150,11 @@ class Examiner:
         try:
             return read.read(file, trust=self.trust), None
         except GiocondaError as error:
-            what = error.what
+            reason, what = CredentialReason.DAMAGED, error.what
         except Exception as error:  # a stranger's bytes reached a bug: the report goes on without it
-            what = visible(f"{type(error).__name__}: {error}")
-        return Provenance(ProvenanceState.UNREADABLE, what), Problem(ProblemReason.CREDENTIALS_FAILED, {"text": what})
+            reason, what = CredentialReason.UNJUDGED, visible(f"{type(error).__name__}: {error}")
+        problem = Problem(ProblemReason.CREDENTIALS_FAILED, {"text": what})
+        return Provenance(ProvenanceState.UNREADABLE, reason, what), problem
 
     def _lists(self) -> list[list[str]]:
         """(name, date) of the lists a claim's signer was looked for on."""

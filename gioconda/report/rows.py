@@ -39,6 +39,7 @@ COLUMNS = (
     "size",
     "level",
     "state",
+    "reason",
     "signer",
     "trust_list",
     "codes",
@@ -100,7 +101,7 @@ def credential_columns(p: Provenance) -> dict[str, Any]:
     codes = dict.fromkeys(code.code for code in p.codes if code.kind in ("failure", "policy"))
     return {
         "state": str(p.state),
-        "unread": str(p.unread) if p.unread else None,
+        "reason": str(p.reason) if p.reason else None,
         "signer": p.signer,
         "trust_list": p.trust_list,
         "codes": list(codes),

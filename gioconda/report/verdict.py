@@ -12,7 +12,16 @@ import numpy as np
 
 from gioconda.report.view import clips, sealed_figure
 from gioconda_core.reasons import AbstentionReason, MediaWarning
-from gioconda_core.types import Calibrated, Footage, Level, Provenance, ProvenanceState, Sentence, Verdict
+from gioconda_core.types import (
+    Calibrated,
+    CredentialReason,
+    Footage,
+    Level,
+    Provenance,
+    ProvenanceState,
+    Sentence,
+    Verdict,
+)
 
 __all__ = ["caveats", "level_of", "next_steps", "sentences", "verdict"]
 
@@ -162,6 +171,16 @@ def _faces(footage: Footage, say: Any) -> None:
         say("several-faces", faces=len(tracks))
 
 
+# What to do about a credential that does not hold, by what decided it; for the rest: another copy, and the tool's maker.
+_NEXT = {
+    CredentialReason.ALTERED: "altered",
+    CredentialReason.EXPIRED: "expired",
+    CredentialReason.SIGNER: "certificate",
+    CredentialReason.INCOMPLETE: "incomplete",
+    CredentialReason.INGREDIENT: "ingredient",
+}
+
+
 def next_steps(
     level: Level,
     readings: Sequence[Calibrated],
@@ -179,7 +198,9 @@ def next_steps(
     if any(s.key == "short.disagree" for s in sentences(readings)):
         steps.append(Sentence("next.disagree"))
     if provenance.state == ProvenanceState.INVALID:
-        steps.append(Sentence("next.invalid"))
+        steps.append(
+            Sentence(f"next.{_NEXT.get(provenance.reason, 'malformed') if provenance.reason else 'malformed'}")
+        )
     elif provenance.state.intact:
         if provenance.says_ai:
             steps.append(Sentence("next.say-ai"))

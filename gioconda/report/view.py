@@ -11,15 +11,15 @@ from gioconda.report.wording import code_sentence, label, number, reason_text, s
 from gioconda_core.types import (
     Calibrated,
     Code,
+    CredentialReason,
     IngredientNode,
     Level,
     Provenance,
     ProvenanceState,
     Report,
     Sentence,
-    Unread,
 )
-from provenance.codes import UNTRUSTED
+from provenance.codes import CLOCK_FAULTS
 
 __all__ = ["Node", "ReadingView", "Strip", "TrackView", "View", "view"]
 
@@ -127,16 +127,32 @@ def view(report: Report, lang: str = "en") -> View:
     )
 
 
-# Why nothing was read although nothing in the file failed to be: how it is called, which is never "unreadable".
-NOT_READ = {Unread.UNSUPPORTED_CONTAINER: "not-looked", Unread.NOT_FETCHED: "elsewhere"}
+# How a state is called for what decided it; the state itself where nothing is named here.
+REASON_KEYS = {
+    CredentialReason.UNSUPPORTED: "not-looked",
+    CredentialReason.REMOTE: "elsewhere",
+    CredentialReason.DAMAGED: "damaged",
+    CredentialReason.UNJUDGED: "unjudged",
+    CredentialReason.MALFORMED: "malformed",
+    CredentialReason.ALTERED: "altered",
+    CredentialReason.EXPIRED: "expired",
+    CredentialReason.SIGNER: "signer",
+    CredentialReason.INGREDIENT: "ingredient",
+    CredentialReason.INCOMPLETE: "incomplete",
+    CredentialReason.CONTRADICTORY: "contradictory",
+}
+
+
+def state_key(state: str, reason: str | None, development: bool = False) -> str:
+    """A development key is anybody's: its heading never says that the signer is on a list. What was not looked for is not "unreadable"."""
+    if development and ProvenanceState(state).intact:
+        return "state.development"
+    named = REASON_KEYS.get(CredentialReason(reason)) if reason else None
+    return f"state.{named or state}"
 
 
 def _state_key(p: Provenance) -> str:
-    """A development key is anybody's: its heading never says that the signer is on a list. What was not looked for is not "unreadable"."""
-    if p.unread is not None:
-        return f"state.{NOT_READ[p.unread]}"
-    ours = p.development_key and p.state.intact
-    return "state.development" if ours else f"state.{p.state}"
+    return state_key(p.state, p.reason, p.development_key)
 
 
 def _credential_short(report: Report, lang: str) -> list[str]:
@@ -252,20 +268,13 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
     """What the credentials say, one sentence each; who signed, on which list of which date. lists : (name, date) of those used."""
     said: list[Sentence] = []
     if p.state == ProvenanceState.ABSENT:
-        said.append(
-            Sentence("provenance.absent-because", {"reason": p.reason}) if p.reason else Sentence("provenance.absent")
-        )
+        said.append(Sentence("provenance.absent"))
     elif p.state == ProvenanceState.UNREADABLE:
-        reason: Any = {"key": "reason.container"} if p.unread else p.reason or "?"
-        key = NOT_READ[p.unread] if p.unread else "unreadable"
-        said.append(Sentence(f"provenance.{key}", {"reason": reason}))
+        said.append(Sentence(f"provenance.{REASON_KEYS.get(p.reason, 'unjudged') if p.reason else 'unjudged'}-unread"))
     elif p.state == ProvenanceState.INVALID:
-        failures = [{"code": c.code, "sentence": c.sentence} for c in _broken(p)[:3]]
-        said.append(Sentence("provenance.invalid", {"reason": p.reason or failures or "?"}))
+        said += _invalid(p)
     elif p.state == ProvenanceState.TRUSTED:
-        name = (p.trust_list or "–").split(" (")[0]  # the list's date is said beside it
-        args = {"signer": p.signer or "?", "list": name, "list_date": p.trust_list_date or "–"}
-        said.append(Sentence("provenance.trusted", args))
+        said.append(Sentence("provenance.trusted", _listed(p)))
     elif lists:
         names, dates = zip(*lists, strict=True)
         args = {"signer": p.signer or "?", "list": list(names), "list_date": list(dates)}
@@ -287,15 +296,45 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
             if node.failures:
                 codes = [c.code for c in node.failures]
                 said.append(Sentence("provenance.ingredient-failure", {"title": node.title, "codes": codes}))
+    for item in p.identities:
+        if p.reason == CredentialReason.IDENTITY and set(item.get("failures") or ()) & set(p.decided_by):
+            said.append(Sentence("provenance.identity-failed", {"name": item.get("name") or "?"}))
+    said += [
+        Sentence("provenance.clock", {"reason": [{"code": c.code, "sentence": c.sentence}]}) for c in clock_faults(p)
+    ]
     if p.sidecar:
         said.append(Sentence("provenance.sidecar"))
     return said
 
 
-def _broken(p: Provenance) -> list[Code]:
-    """What makes a credential invalid: broken bytes before broken rules; an unknown signer alone breaks nothing."""
-    hard = [c for c in p.codes if c.kind == "failure" and c.code not in UNTRUSTED]
-    return hard or [c for c in p.codes if c.kind in ("failure", "policy")]
+def clock_faults(p: Provenance) -> list[Code]:
+    """What is wrong with the timestamp: it decides no state by itself, and a reader must know."""
+    return [code for code in p.codes if code.code in CLOCK_FAULTS]
+
+
+def _listed(p: Provenance) -> dict[str, Any]:
+    """The signer and the list that names its authority; the list's date is said beside its name."""
+    name = (p.trust_list or "–").split(" (")[0]
+    return {"signer": p.signer or "?", "list": name, "list_date": p.trust_list_date or "–"}
+
+
+def _invalid(p: Provenance) -> list[Sentence]:
+    """Why a credential does not hold, by what decided it; who signed it, where a list says so."""
+    by_code = {code.code: code for code in p.codes}
+    decided = [by_code[name] for name in p.decided_by if name in by_code]
+    reason: Any = [{"code": code.code, "sentence": code.sentence} for code in decided[:3]] or "?"
+    key = REASON_KEYS.get(p.reason, "unjudged") if p.reason else "unjudged"
+    args: dict[str, Any] = {"reason": reason}
+    if p.reason == CredentialReason.EXPIRED:
+        ended = (p.expires_at or "")[:10] or "?"
+        args = {"date": ended, "signer": p.signer or "?"}
+        key = "expired" if ended <= now()[:10] else "not-yet-valid"
+    said = [Sentence(f"provenance.{key}", args)]
+    if p.trust_list:
+        said.append(
+            Sentence(f"provenance.{'altered' if p.reason == CredentialReason.ALTERED else 'listed'}-by", _listed(p))
+        )
+    return said
 
 
 def _generator(claim: Mapping[str, Any]) -> str:

@@ -33,11 +33,13 @@ __all__ = [
     "certificates_in",
     "fingerprint",
     "generate_key",
+    "issued",
     "key_pem",
     "make_authority",
     "make_leaf",
     "make_request",
     "pem",
+    "purposes",
 ]
 
 EMAIL_PROTECTION = "1.3.6.1.5.5.7.3.4"
@@ -95,6 +97,27 @@ def key_pem(key: PrivateKey) -> str:
 def fingerprint(certificate: x509.Certificate) -> str:
     """sha256 of the DER certificate, hex."""
     return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def purposes(certificate: x509.Certificate) -> frozenset[str]:
+    """The extended key usages of a certificate, as dotted numbers; empty where it names none."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        return frozenset()
+    return frozenset(oid.dotted_string for oid in usage)
+
+
+@functools.lru_cache(maxsize=2048)
+def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether ``issuer`` signed ``certificate``: by name and by signature; whether it may is not asked here."""
+    if certificate.issuer != issuer.subject:
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except Exception:  # cryptography raises several kinds for a signature that does not fit
+        return False
+    return True
 
 
 def certificates_in(text: str | bytes) -> list[x509.Certificate]:

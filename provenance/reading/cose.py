@@ -13,6 +13,8 @@ from typing import Any
 
 from cryptography import x509
 
+from provenance.keys import certificates
+
 __all__ = ["chain_of", "clock_of", "decode", "identity_of"]
 
 _DEPTH = 32
@@ -139,24 +141,71 @@ def identity_of(store: bytes, manifest: str, assertion: str) -> list[x509.Certif
 
 
 def clock_of(store: bytes, manifest: str) -> list[x509.Certificate]:
-    """The certificates of the authority that timestamped one manifest's signature, its own first; empty without a timestamp."""
-    from asn1crypto import cms
+    """The certificates of the authority that timestamped one manifest's signature: its own, then towards its root.
 
+    Empty without exactly one timestamp, and where none of the certificates beside it made its signature. A claim of version 1
+    carries a whole response (RFC 3161 ``TimeStampResp``, header ``sigTst``), one of version 2 the bare token (``sigTst2``).
+    The SDK takes any authority's for a claim of version 1: who it was is for us to establish, so a name alone is not enough.
+    """
     try:
-        parts = decode(_signature(store, manifest))
-        stamps = parts[1].get("sigTst2") or parts[1].get("sigTst")
-        token = stamps["tstTokens"][0]["val"]
-        found = cms.ContentInfo.load(token)
-        if found["content_type"].native != "signed_data":  # the older form wraps the token in a response
-            from asn1crypto import tsp
-
-            found = tsp.TimeStampResp.load(token)["time_stamp_token"]
-        signed = found["content"]
-        chain = [_whole(item.chosen.dump()) for item in signed["certificates"]]
-        serial = signed["signer_infos"][0]["sid"].chosen["serial_number"].native
+        headers = decode(_signature(store, manifest))[1]
+        (stamps,) = (headers[name] for name in ("sigTst2", "sigTst") if name in headers)
+        (token,) = stamps["tstTokens"]
+        signed = _signed_data(token["val"])
+        (signer,) = signed["signer_infos"]
+        known = [_whole(item.chosen.dump()) for item in signed["certificates"]]
+        return next((_path(leaf, known) for leaf in known if _signed_by(leaf, signer)), [])
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return []
-    return sorted(chain, key=lambda certificate: certificate.serial_number != serial)
+
+
+def _signed_data(der: bytes) -> Any:
+    """The CMS signed data of a timestamp, bare or in its response. Raises ValueError when it is neither."""
+    from asn1crypto import cms, tsp
+
+    try:
+        response = tsp.TimeStampResp.load(der, strict=True)
+        token = response["time_stamp_token"]
+        token["content_type"].native  # noqa: B018  parsed only when it is looked at
+    except (ValueError, TypeError):
+        token = cms.ContentInfo.load(der, strict=True)
+    if token["content_type"].native != "signed_data":
+        raise ValueError("a timestamp that is not signed data")
+    return token["content"]
+
+
+def _signed_by(certificate: x509.Certificate, signer: Any) -> bool:
+    """Whether a certificate's key made the signature over a CMS signer's attributes (RFC 5652, 5.4)."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+    known = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+    digest = known[signer["digest_algorithm"]["algorithm"].native]
+    attributes, signature = signer["signed_attrs"].untag().dump(), signer["signature"].native
+    key = certificate.public_key()
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, attributes, ec.ECDSA(digest))
+        elif not isinstance(key, rsa.RSAPublicKey):
+            return False
+        elif signer["signature_algorithm"]["algorithm"].native == "rsassa_pss":
+            scheme = padding.PSS(padding.MGF1(digest), padding.PSS.AUTO)
+            key.verify(signature, attributes, scheme, digest)
+        else:
+            key.verify(signature, attributes, padding.PKCS1v15(), digest)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _path(leaf: x509.Certificate, known: list[x509.Certificate]) -> list[x509.Certificate]:
+    """``leaf`` and those of ``known`` that issued it, each after the one it issued: a token may hold them in any order."""
+    path, rest = [leaf], [item for item in known if item != leaf]
+    while issuer := next((item for item in rest if certificates.issued(path[-1], item)), None):
+        path.append(issuer)
+        rest.remove(issuer)
+    return path
 
 
 def _content(store: bytes, *labels: str) -> bytes:
@@ -194,8 +243,8 @@ def _certificates(sign1: bytes) -> list[x509.Certificate]:
 @functools.lru_cache(maxsize=512)
 def _whole(der: bytes) -> x509.Certificate:
     """A certificate every part of which can be read: cryptography reads lazily, and a mutated one fails later, anywhere."""
-    certificate = x509.load_der_x509_certificate(der)
     try:
+        certificate = x509.load_der_x509_certificate(der)
         parts = (
             certificate.subject,
             certificate.issuer,
@@ -204,6 +253,6 @@ def _whole(der: bytes) -> x509.Certificate:
         )
         _ = (parts, certificate.serial_number, certificate.extensions, certificate.public_key())
         certificate.subject.rfc4514_string()
-    except Exception as error:  # ValueError, UnsupportedAlgorithm, DuplicateExtension…
+    except Exception as error:  # ValueError, InvalidVersion, UnsupportedAlgorithm, DuplicateExtension…
         raise ValueError(f"a certificate cannot be read: {error}") from error
     return certificate

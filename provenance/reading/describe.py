@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gioconda_core.types import IngredientNode, Provenance, ProvenanceState
-from provenance.reading.rules import TOLERATED
+from gioconda_core.types import CredentialReason, IngredientNode, Provenance, ProvenanceState
+from provenance.codes import CLOCK_FAULTS
+from provenance.reading.rules import tolerated
 
 __all__ = ["SCHEMA", "STATES", "document", "lines"]
 
@@ -16,16 +18,32 @@ SCHEMA = "gioconda.provenance/1"
 STATES = {
     ProvenanceState.ABSENT: "no Content Credentials were found; this says nothing either way",
     ProvenanceState.UNREADABLE: "no verdict",
-    ProvenanceState.INVALID: "Content Credentials are there and do not validate",
+    ProvenanceState.INVALID: "Content Credentials are there and do not hold",
     ProvenanceState.VALID: "unchanged since signing; who signed is not established by a trust list",
     ProvenanceState.TRUSTED: "unchanged since signing, by a signer on a trust list; not a statement that the scene happened",
+}
+
+
+REASONS = {
+    CredentialReason.ALTERED: "what was signed was changed since, or the credential is another file's",
+    CredentialReason.EXPIRED: "unaltered since a signature whose certificate is not valid now; when it was made is not proven",
+    CredentialReason.SIGNER: "the certificate behind the signature may not be relied on",
+    CredentialReason.INCOMPLETE: "not checked in full, a part is missing; that does not show that anything was changed",
+    CredentialReason.INGREDIENT: "the file is as it was signed; the credential of something that went into it does not hold",
+    CredentialReason.CONTRADICTORY: "the credential states two things that exclude each other",
+    CredentialReason.MALFORMED: "a credential is there and is not written as the standard asks",
+    CredentialReason.IDENTITY: "a statement about a named person or organisation in it does not hold, which reaches no further",
+    CredentialReason.UNSUPPORTED: "no credential can lie in this kind of file",
+    CredentialReason.REMOTE: "the credential is kept elsewhere and was not fetched (--online fetches it)",
+    CredentialReason.DAMAGED: "the file is damaged, cut off, or not what its name says",
+    CredentialReason.UNJUDGED: "the findings of the SDK contradict each other or give no reason",
 }
 
 
 def document(path: str, found: Provenance) -> dict[str, Any]:
     """Everything in the verdict, JSON-able; thumbnails are given by their size only."""
     body = {key: value for key, value in dataclasses.asdict(found).items() if key != "ingredients"}
-    body["state"] = str(found.state)
+    body |= {"state": str(found.state), "reason": str(found.reason) if found.reason else None}
     return {"schema": SCHEMA, "path": path, **body, "ingredients": [_node(node) for node in found.ingredients]}
 
 
@@ -43,7 +61,7 @@ def _node(node: IngredientNode) -> dict[str, Any]:
 
 def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
     """What a person needs, one fact a line, the most important first."""
-    reason = f": {found.reason}" if found.reason else ""
+    reason = f": {REASONS[found.reason]}" if found.reason else ""
     yield f"{found.state}: {STATES[found.state]}{reason}"
     if found.state == ProvenanceState.ABSENT:
         return
@@ -53,16 +71,13 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
         yield "signed with a Gioconda development key: it proves nothing about who signed"
     if found.trust_list:
         yield f"trust list: {found.trust_list}"
-    elif found.state in (ProvenanceState.VALID, ProvenanceState.INVALID):
+    elif found.signer:
         yield f"trust lists looked through: {', '.join(found.trust_lists) or 'none'}"
     if found.signed_at:
         kind = "by a trusted timestamp" if found.timestamped else "as the timestamp states, not trusted"
         yield f"signed at: {found.signed_at} ({kind})"
     if found.expires_at:
-        after = (
-            "stays valid after, by its timestamp" if found.timestamped else "turns invalid then: no trusted timestamp"
-        )
-        yield f"certificate until: {found.expires_at} ({after})"
+        yield f"certificate {_until(found)}"
     if found.claim_generator:
         yield f"made with: {found.claim_generator}"
     if found.says_ai:
@@ -85,13 +100,23 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
     for node in found.ingredients:
         yield from _tree(node, 0)
     for code in found.codes:
-        if every_code or code.kind in ("failure", "policy"):
+        if every_code or code.kind in ("failure", "policy") or code.code in CLOCK_FAULTS:
             where = f" [{code.where}]" if code.where else ""
-            kind = "note" if code.code in TOLERATED else code.kind
+            kind = "note" if tolerated(code.code) else code.kind
             yield f"{kind}: {code.code}: {code.sentence}{where}"
     if found.sidecar:
         yield "read from a sidecar (.c2pa) beside the file"
     yield f"read with: {found.sdk}"
+
+
+def _until(found: Provenance) -> str:
+    """What becomes, or has become, of a verdict when the certificate ends."""
+    past = datetime.datetime.fromisoformat(str(found.expires_at)) < datetime.datetime.now(datetime.UTC)
+    if found.timestamped:
+        return f"{'expired on' if past else 'until'}: {found.expires_at} (a trusted timestamp shows that the signature is older)"
+    if past:
+        return f"expired on: {found.expires_at} (no trusted timestamp shows that the signature is older)"
+    return f"until: {found.expires_at} (without a trusted timestamp, the signing time is not proven after that)"
 
 
 def _listed(value: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import itertools
 import json
 import os
 import re
@@ -21,30 +22,30 @@ from typing import IO, TYPE_CHECKING, Any
 from cryptography import x509
 
 from gioconda_core.errors import MediaError
-from gioconda_core.types import Code, Provenance, ProvenanceState, Unread
+from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState
 from provenance import codes, sanitise
 from provenance.reading import cose, rules
-from provenance.sdk import descriptors, engine
+from provenance.sdk import descriptors, engine, one_pass
 
 if TYPE_CHECKING:
     import c2pa
 
 __all__ = ["Opened", "opened", "sidecar_of", "unreadable"]
 
-_SAID = {
-    Unread.UNSUPPORTED_CONTAINER: "unsupported container",
-    Unread.NOT_FETCHED: "remote manifest, not fetched",
-}
+_SEGMENTS = 5000  # looked at beside one initialisation segment
 
 
 @dataclass
 class Opened:
-    """What the SDK made of a file, before judgement. document : its JSON."""
+    """What the SDK made of a file, before judgement.
+
+    document : its JSON. lacks : our code for what the credential was read without, so that no byte of it was compared.
+    """
 
     document: dict[str, Any]
     reader: c2pa.Reader
     sidecar: bool = False
-    remote: str = ""
+    lacks: str = ""
 
     @functools.cached_property
     def store(self) -> bytes:
@@ -100,6 +101,51 @@ def sidecar_of(path: str | os.PathLike[str], *, exact: bool = False) -> Path | N
     return None
 
 
+def _media_of(sidecar: Path) -> Path | None:
+    """The one file that a ``.c2pa`` lies beside, by its name (see :func:`sidecar_of`)."""
+    whole = sidecar.with_suffix("")
+    if whole.suffix and whole.is_file():
+        return whole
+    try:
+        beside = [item for item in sidecar.parent.iterdir() if item.stem == whole.name and item.suffix != ".c2pa"]
+    except OSError:
+        return None
+    found = [item for item in beside if engine.mime_of(item) and item.is_file()]
+    return found[0] if len(found) == 1 else None
+
+
+def _initial(file: IO[bytes]) -> bool:
+    """Whether an MP4 is only the beginning of a stream in segments (ISO/IEC 14496-12, 8.8: a movie that is extended, and no media)."""
+    size = os.fstat(file.fileno()).st_size
+    kinds = set()
+    try:
+        for box in one_pass.boxes_of(file, size):
+            kinds.add(box.kind)
+            if box.kind == b"moov" and box.size < 1 << 24:
+                file.seek(box.start)
+                kinds.add(b"mvex" if b"mvex" in file.read(box.size) else b"moov")
+    except (OSError, ValueError):
+        return False
+    return b"mvex" in kinds and not kinds & {b"moof", b"mdat"}
+
+
+def _segments(initial: Path) -> list[Path]:
+    """The media segments in the folder of an initialisation segment, in the order of their numbers."""
+    found = []
+    for item in sorted(initial.parent.iterdir(), key=_numbered)[:_SEGMENTS]:
+        if item.suffix.lower() not in (".m4s", ".mp4", ".m4v", ".m4a", ".cmfv", ".cmfa") or item == initial:
+            continue
+        with contextlib.suppress(OSError, ValueError), open(item, "rb", buffering=0) as file:
+            kinds = {box.kind for box in itertools.islice(one_pass.boxes_of(file, item.stat().st_size), 16)}
+            if b"moof" in kinds and b"moov" not in kinds:
+                found.append(item)
+    return found
+
+
+def _numbered(path: Path) -> list[tuple[int, int | str]]:
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", path.name)]
+
+
 def _document(reader: c2pa.Reader) -> dict[str, Any]:
     made = json.loads(reader.json())
     if not isinstance(made, dict):
@@ -143,12 +189,20 @@ def opened(
     import c2pa
 
     file = Path(path)
-    aside = None
-    if manifest is None:
+    aside, forced, alone = None, False, False
+    if manifest is None and file.suffix.lower() == ".c2pa" and file.is_file():
+        # Asked about a credential itself: it says something only of the file that it was made for.
+        media = _media_of(file)
+        if media:
+            aside, forced, file = file, True, media
+        else:
+            alone = True
+    elif manifest is None:
         aside = sidecar_of(file)
-        if aside:
-            with contextlib.suppress(OSError):
-                manifest = aside.read_bytes()
+    if aside:
+        with contextlib.suppress(OSError):
+            manifest = aside.read_bytes()
+    fragments = tuple(fragments)
     context = engine.reading(anchors)
     kind = engine.mime_of(file)
     with contextlib.ExitStack() as stack:
@@ -158,7 +212,8 @@ def opened(
         try:
             reader = None
             try:
-                reader = descriptors.reader(kind, stream, context)
+                if not forced:
+                    reader = descriptors.reader(kind, stream, context)
             except c2pa.C2paError as error:
                 unknown = _unsupported(error) and (aside is None or aside == _exact(file))
                 if manifest is None or not (unknown or _REMOTE.search(str(error))):
@@ -179,28 +234,59 @@ def opened(
                     document = _document(reader)
                     if rules.failures_of(document):
                         break  # the SDK forgets a bad fragment as soon as it is given a good one
-                result = Opened(document, reader, sidecar=outside and aside is not None)
+                lacks = rules.ALONE if alone else ""
+                if not (alone or fragments) and _HALF in rules.failures_of(document) and _initial(stream):
+                    document, lacks = _continued(reader, kind, file, document)
+                result = Opened(document, reader, sidecar=outside and aside is not None, lacks=lacks)
         except c2pa.C2paError as error:
             result = _refused(str(error))
         except (ValueError, RecursionError) as error:
-            result = unreadable(f"the SDK's answer cannot be read: {error}")
+            result = unreadable(CredentialReason.UNJUDGED, f"the SDK's answer cannot be read: {error}")
         yield result
+
+
+_HALF = "assertion.bmffHash.mismatch"  # what the SDK says of an initialisation segment without its segments
+
+
+def _continued(reader: c2pa.Reader, kind: str, initial: Path, document: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The answer about an initialisation segment with those of the segments beside it that fit, and what it lacks."""
+    import c2pa
+
+    fit, unfit = document, 0
+    found = _segments(initial)
+    for segment in found:
+        try:
+            with open(initial, "rb") as first, open(segment, "rb") as rest:
+                reader.with_fragment(kind, first, rest)
+                answer = _document(reader)
+        except (c2pa.C2paError, OSError):
+            unfit += 1
+            continue
+        if _HALF in rules.failures_of(answer):
+            unfit += 1
+        else:
+            fit = answer
+    if not found:
+        return document, rules.SEGMENTS
+    return fit, rules.UNFIT if unfit else ""
 
 
 _REMOTE = re.compile(r"^Remote: .*?(https?://\S+)?$", re.DOTALL)
 
 
-def unreadable(reason: str, *found: Code) -> Provenance:
-    return Provenance(ProvenanceState.UNREADABLE, sanitise.text(reason), codes=found, sdk=engine.sdk())
-
-
-def _not_read(why: Unread, *found: Code) -> Provenance:
-    """Nothing was looked for, by no fault of the credentials."""
-    return Provenance(ProvenanceState.UNREADABLE, _SAID[why], why, codes=found, sdk=engine.sdk())
+def unreadable(reason: CredentialReason, detail: str, *found: Code) -> Provenance:
+    """No verdict, and why."""
+    return Provenance(ProvenanceState.UNREADABLE, reason, sanitise.text(detail), codes=found, sdk=engine.sdk())
 
 
 def _unsupported(message: object) -> bool:
     return str(message).startswith("NotSupported")
+
+
+# How the SDK begins what it says of a credential that it cannot read in a file that it can.
+_MALFORMED = re.compile(
+    r"(Verify|Json|Manifest\w*|Assertion\w*|Claim\w*|Decoding|Encoding|Signature): |Other: (unknown algorithm|prerelease|.*(JUMBF|CBOR))"
+)
 
 
 def _refused(message: str) -> Provenance:
@@ -208,7 +294,8 @@ def _refused(message: str) -> Provenance:
     remote = _REMOTE.match(message)
     if remote:
         where = sanitise.text(remote.group(1) or "", 2000)
-        return _not_read(Unread.NOT_FETCHED, codes.told("gioconda.remote.notFetched", where=where))
+        return unreadable(CredentialReason.REMOTE, message, codes.told("gioconda.remote.notFetched", where=where))
     if _unsupported(message):
-        return _not_read(Unread.UNSUPPORTED_CONTAINER)
-    return unreadable(f"not readable as media or as a credential: {message}")
+        return unreadable(CredentialReason.UNSUPPORTED, message)
+    known = _MALFORMED.match(message)
+    return unreadable(CredentialReason.MALFORMED if known else CredentialReason.DAMAGED, message)

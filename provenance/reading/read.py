@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gioconda_core.errors import CredentialError
-from gioconda_core.types import Code, Provenance, Unread
+from gioconda_core.types import Code, CredentialReason, Provenance
 from provenance import codes, sanitise
 from provenance.reading import rules
 from provenance.reading.open import Opened, opened
@@ -53,7 +53,7 @@ def read(
         if isinstance(found, Opened):
             extra = _revocation(found, lists) if online else ()
             return judge(found, lists, extra=extra, thumbnails=thumbnails)
-    if not online or found.unread != Unread.NOT_FETCHED or manifest is not None:
+    if not online or found.reason != CredentialReason.REMOTE or manifest is not None:
         return found
     return _fetched(path, found, lists, fragments, thumbnails)
 

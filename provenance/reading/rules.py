@@ -8,14 +8,13 @@ trusted), or only flags it.
 from __future__ import annotations
 
 import datetime
-import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
 
-from gioconda_core.types import Code, ProvenanceState
+from gioconda_core.types import Code, CredentialReason, ProvenanceState
 from provenance import codes
 from provenance.keys import certificates
 from provenance.keys.certificates import ACCEPTED_EKUS, OCSP_SIGNING, TIME_STAMPING
@@ -23,28 +22,106 @@ from provenance.trust.lists import Trust, TrustList
 from provenance.vocabulary import ACTIONS, LABEL, SOURCE_TYPES
 
 __all__ = [
-    "TOLERATED",
+    "Decision",
     "Finding",
     "actions_of",
     "anchor_of",
     "decide",
+    "expired",
     "failures_of",
     "findings",
+    "gravest",
     "list_of",
+    "reason_of",
     "succeeded",
+    "tolerated",
+    "unbound",
+    "without",
 ]
 
-# What "Valid" tolerates: it says nothing about who signed.
-# Nor does a named actor's identity that is on no identity list: the file is unchanged, that name is just not established.
-TOLERATED = frozenset(
+UNKNOWN_SIGNER = "signingCredential.untrusted"
+IDENTITY_FAILED = "gioconda.identity.failed"
+ALONE = "gioconda.asset.alone"
+SEGMENTS = "gioconda.asset.segments"
+UNFIT = "gioconda.asset.unfitSegments"
+# A name on no identity list is not established, which is no fault of the statement.
+_UNESTABLISHED = frozenset(
     {
-        "signingCredential.untrusted",
         "cawg.x509.credential.untrusted",
         "cawg.identity.credential_untrusted",
         "cawg.ica.untrusted_issuer",
         "cawg.ica.did_unavailable",
     }
 )
+_REASONS = {
+    "signingCredential.expired": CredentialReason.EXPIRED,
+    "claimSignature.outsideValidity": CredentialReason.EXPIRED,
+    "gioconda.signer.expired": CredentialReason.EXPIRED,
+    "gioconda.signer.revokedByIssuer": CredentialReason.SIGNER,
+    "algorithm.unsupported": CredentialReason.SIGNER,
+    "gioconda.actions.createdWithParent": CredentialReason.CONTRADICTORY,
+    "gioconda.ingredient.failure": CredentialReason.INGREDIENT,
+    ALONE: CredentialReason.INCOMPLETE,
+    SEGMENTS: CredentialReason.INCOMPLETE,
+    UNFIT: CredentialReason.INCOMPLETE,
+}
+_ALTERED = frozenset(
+    ("mismatch", "hashMismatch", "unknownBox", "undeclared", "incorrectFileCount", "incorrectItemCount")
+)
+_MISSING = frozenset(("missing", "missingPart", "inaccessible"))
+# The gravest first: a file that was changed is not excused by an old certificate, nor one that is not whole.
+_GRAVEST = (
+    CredentialReason.ALTERED,
+    CredentialReason.SIGNER,
+    CredentialReason.CONTRADICTORY,
+    CredentialReason.MALFORMED,
+    CredentialReason.INGREDIENT,
+    CredentialReason.INCOMPLETE,
+    CredentialReason.EXPIRED,
+)
+
+
+def tolerated(code: str) -> bool:
+    """Whether a failure leaves the file valid: who signed is not established, or an identity statement (CAWG) does not hold.
+
+    A fault of such a statement reaches that statement only (CAWG identity assertion 1.3, section 8).
+    """
+    return code == UNKNOWN_SIGNER or code.startswith("cawg.")
+
+
+def reason_of(code: str) -> CredentialReason:
+    """What kind of fault a failure is."""
+    known = _REASONS.get(code)
+    if known:
+        return known
+    family, last = code.split(".", 1)[0], code.rsplit(".", 1)[-1]
+    if family == "signingCredential":
+        return CredentialReason.SIGNER
+    if last in _ALTERED:
+        return CredentialReason.ALTERED
+    if last in _MISSING and family != "claim":
+        return CredentialReason.INCOMPLETE
+    return CredentialReason.MALFORMED
+
+
+def gravest(failed: Iterable[str]) -> CredentialReason:
+    """The kind of fault that decides, of several failures."""
+    return min((reason_of(code) for code in failed), key=_GRAVEST.index)
+
+
+def expired(chain: list[x509.Certificate], signed_at: datetime.datetime | None) -> bool:
+    """Whether the signing certificate was not valid at the only time that can be shown: a trusted timestamp's, else now."""
+    when = signed_at or datetime.datetime.now(datetime.UTC)
+    return bool(chain) and not chain[0].not_valid_before_utc <= when <= chain[0].not_valid_after_utc
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A state, what decided it where it is not plain, and the codes that did."""
+
+    state: ProvenanceState
+    reason: CredentialReason | None = None
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +178,7 @@ def findings(
     anchor = anchor_of(chain, matched.anchors) if matched and chain else None
     if matched and anchor and not anchor.not_valid_before_utc <= (signed_at or now) <= anchor.not_valid_after_utc:
         found.append(Finding("gioconda.anchor.expired", ProvenanceState.VALID, matched.name))
-    if chain and signed_at is None and not chain[0].not_valid_before_utc <= now <= chain[0].not_valid_after_utc:
+    if expired(chain, signed_at):
         found.append(Finding("gioconda.signer.expired", ProvenanceState.INVALID))
     return found
 
@@ -151,10 +228,7 @@ def _leaf(chain: list[x509.Certificate], trust: Trust) -> Iterable[Finding]:
     leaf = chain[0]
     if certificates.fingerprint(leaf) in trust.revoked:
         yield Finding("gioconda.signer.revoked", ProvenanceState.VALID)
-    try:
-        purposes = {oid.dotted_string for oid in leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value}
-    except (x509.ExtensionNotFound, ValueError):
-        purposes = set()
+    purposes = certificates.purposes(leaf)
     if not purposes & set(ACCEPTED_EKUS):
         yield Finding("gioconda.signer.purpose", ProvenanceState.VALID, ", ".join(sorted(purposes)))
     elif purposes & {TIME_STAMPING, OCSP_SIGNING}:
@@ -172,28 +246,18 @@ def anchor_of(chain: list[x509.Certificate], anchors: Iterable[x509.Certificate]
         if certificates.fingerprint(link) in by_print:
             return by_print[certificates.fingerprint(link)]
         for anchor in known:
-            if _issued(link, anchor):
+            if certificates.issued(link, anchor):
                 return anchor
-        if following is None or not _issued(link, following):
+        if following is None or not certificates.issued(link, following):
             return None
         link = following
     return None
 
 
-@functools.lru_cache(maxsize=2048)
-def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    if certificate.issuer != issuer.subject:
-        return False
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except Exception:  # cryptography raises several kinds for a signature that does not fit
-        return False
-    return True
-
-
 def failures_of(document: Mapping[str, Any]) -> list[str]:
     """The failure codes that count against the active manifest's own validity, tolerated ones left out."""
-    return [str(item.get("code")) for item in _findings(document, "failure") if item.get("code") not in TOLERATED]
+    found = [str(item.get("code")) for item in _findings(document, "failure")]
+    return [code for code in found if not tolerated(code)]
 
 
 def succeeded(document: Mapping[str, Any]) -> set[str]:
@@ -212,22 +276,71 @@ def _own(document: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
     return f"/c2pa/{document.get('active_manifest')}/" in str(item.get("url", ""))
 
 
-def decide(document: Mapping[str, Any], broken: Iterable[Finding] = ()) -> ProvenanceState | None:
-    """The state from the SDK's codes and our rules; None when its answer cannot be relied upon (no state, or no findings)."""
+def without(document: Mapping[str, Any], codes: Iterable[str]) -> dict[str, Any]:
+    """The SDK's answer with some codes left out of what it says of the active manifest: those that we know better."""
+    gone = frozenset(codes)
+    results = document.get("validation_results")
+    top = results.get("activeManifest") if isinstance(results, Mapping) else None
+    if not isinstance(results, Mapping) or not isinstance(top, Mapping):
+        return dict(document)
+    kept = {
+        key: [item for item in value if not (isinstance(item, Mapping) and item.get("code") in gone)]
+        if isinstance(value, list)
+        else value
+        for key, value in top.items()
+    }
+    return {**document, "validation_results": {**results, "activeManifest": kept}}
+
+
+# What the SDK says of bytes that it was not given: nothing was compared.
+_BINDINGS = ("dataHash", "bmffHash", "boxesHash", "collectionHash", "multiAssetHash")
+
+
+def unbound(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The SDK's answer without what it says of the file's bytes, for a credential that was read without its file."""
+    return without(document, [f"assertion.{name}.{word}" for name in _BINDINGS for word in ("mismatch", "match")])
+
+
+def _deltas(document: Mapping[str, Any]) -> list[str]:
+    """The codes by which an ingredient's credential fails now."""
+    results = document.get("validation_results")
+    listed = results.get("ingredientDeltas") if isinstance(results, Mapping) else None
+    found = []
+    for item in listed if isinstance(listed, list) else []:
+        block = item.get("validationDeltas") if isinstance(item, Mapping) else None
+        failures = block.get("failure") if isinstance(block, Mapping) else None
+        found += [str(code.get("code")) for code in failures or () if isinstance(code, Mapping)]
+    return [code for code in found if not tolerated(code)]
+
+
+def decide(document: Mapping[str, Any], broken: Iterable[Finding] = ()) -> Decision | None:
+    """The state and what decided it, from the SDK's codes and our rules; None when its answer cannot be relied upon."""
     word = document.get("validation_state")
     results = document.get("validation_results")
     if word not in ("Invalid", "Valid", "Trusted") or not isinstance(results, Mapping):
         return None
-    state = ProvenanceState.INVALID
-    # An aggregator's key that lies elsewhere is not fetched offline, and the SDK calls the whole file invalid for it.
-    unasked = any(item.get("code") == "cawg.ica.did_unavailable" for item in _findings(document, "failure"))
-    if (word != "Invalid" or unasked) and not failures_of(document):
-        state = ProvenanceState.VALID
-        unknown = any(
-            item.get("code") == "signingCredential.untrusted" and _own(document, item)
-            for item in _findings(document, "failure")
-        )
-        if "signingCredential.trusted" in succeeded(document) and not unknown:
-            state = ProvenanceState.TRUSTED
-    order = [ProvenanceState.INVALID, ProvenanceState.VALID, ProvenanceState.TRUSTED]
-    return min([state, *(item.cap for item in broken if item.cap is not None)], key=order.index)
+    broken = list(broken)
+    failed = failures_of(document)
+    failed += [item.code for item in broken if item.cap == ProvenanceState.INVALID]
+    if failed:
+        reason = gravest(failed)
+        codes_ = tuple(dict.fromkeys(code for code in failed if reason_of(code) == reason))
+        return Decision(ProvenanceState.INVALID, reason, codes_)
+    said = [str(item.get("code")) for item in _findings(document, "failure")]
+    identity = [code for code in said if code.startswith("cawg.") and code not in _UNESTABLISHED]
+    excused = any(code.startswith("cawg.") for code in said) and not _deltas(document)
+    if word == "Invalid" and not excused:
+        reason = CredentialReason.INGREDIENT if _deltas(document) else CredentialReason.UNJUDGED
+        found = ("gioconda.ingredient.failure",) if _deltas(document) else ()
+        return Decision(ProvenanceState.INVALID, reason, found)
+    state = ProvenanceState.VALID
+    unknown = any(
+        item.get("code") == UNKNOWN_SIGNER and _own(document, item) for item in _findings(document, "failure")
+    )
+    if "signingCredential.trusted" in succeeded(document) and not unknown:
+        state = ProvenanceState.TRUSTED
+    order = [ProvenanceState.VALID, ProvenanceState.TRUSTED]
+    state = min([state, *(item.cap for item in broken if item.cap is not None)], key=order.index)
+    if identity:
+        return Decision(state, CredentialReason.IDENTITY, tuple(dict.fromkeys(identity)))
+    return Decision(state)

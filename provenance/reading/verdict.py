@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptography import x509
 
-from gioconda_core.types import Code, Provenance, ProvenanceState
+from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState
 from provenance import codes, sanitise
 from provenance.keys import certificates, keys
 from provenance.reading import ingredients, rules
@@ -28,43 +28,64 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
     results = document.get("validation_results")
     top = results.get("activeManifest") if isinstance(results, Mapping) else None
     if not active or not isinstance(top, Mapping):
-        return unreadable("the SDK gives no findings", codes.told("gioconda.state.contradiction"))
-    listed = [codes.reported(item, kind) for key, kind in _KINDS for item in _list(top.get(key))]
+        return _headless(document)
+    broken: list[rules.Finding] = []
+    if found.lacks:  # nothing was compared with the file's bytes, whatever the SDK says of them
+        document = rules.unbound(document)
+        broken.append(rules.Finding(found.lacks, ProvenanceState.INVALID))
     extra = list(extra)
-    if extra:  # asked online: what the SDK says about not having asked no longer holds
-        listed = [code for code in listed if code.code != "signingCredential.ocsp.skipped"] + extra
     chain = found.chain()
     signature = active.get("signature_info")
     signature = signature if isinstance(signature, Mapping) else {}
     uri = results.get("trustListUri") if isinstance(results, Mapping) else None
     said = rules.succeeded(document)
-    matched = rules.list_of(chain, trust, "manifest") if "signingCredential.trusted" in said and chain else None
+    stated = _time(signature.get("time"))
+    wrong: set[str] = set()  # codes of the SDK that do not hold by our lists
     stamped = {"timeStamp.validated", "timeStamp.trusted"} <= said
-    broken: list[rules.Finding] = []
-    if stamped:
-        clock = found.clock()
-        if not clock or rules.list_of(clock, trust, "tsa") is None:
-            broken.append(rules.Finding("gioconda.timestamp.otherList", None))
-            stamped = False
-    signed_at = _time(signature.get("time")) if stamped else None
-    broken += rules.findings(active, chain, trust, matched, signed_at)
+    if stamped and not _clocked(found.clock(), trust, stated):
+        broken.append(rules.Finding("gioconda.timestamp.otherList", None))
+        wrong.add("timeStamp.trusted")
+        stamped = False
+    signed_at = stated if stamped else None
+    matched = rules.list_of(chain, trust, "manifest") if chain else None
     if "signingCredential.trusted" in said and matched is None:
         broken.append(rules.Finding("gioconda.anchor.otherList", ProvenanceState.VALID))
+        wrong.add("signingCredential.trusted")
+    expired = rules.expired(chain, signed_at)
+    if matched and expired:
+        wrong.add(
+            rules.UNKNOWN_SIGNER
+        )  # the SDK follows no chain from a certificate that has expired; the list is known
+    elif "signingCredential.trusted" not in said:
+        matched = None
+    if expired:
+        wrong.add("claimSignature.insideValidity")
+    broken += rules.findings(active, chain, trust, matched, signed_at)
+    if extra:  # asked online: what the SDK says about not having asked no longer holds
+        wrong.add("signingCredential.ocsp.skipped")
     if any(code.kind == "failure" for code in extra):
         broken.append(rules.Finding("gioconda.signer.revokedByIssuer", ProvenanceState.INVALID))
-    state = rules.decide(document, broken)
-    if state is None or (state == ProvenanceState.TRUSTED and trust.named(uri) is None):
+    decision = rules.decide(document, broken)
+    listed = _reported(rules.without(document, wrong)) + extra
+    if decision is None or (decision.state == ProvenanceState.TRUSTED and trust.named(uri) is None):
         told = codes.told("gioconda.state.contradiction")
-        return unreadable("the SDK's state contradicts its findings", *listed, told)
+        return unreadable(CredentialReason.UNJUDGED, "the SDK's state contradicts its findings", *listed, told)
     tree, flags, inherited = ingredients.tree(found, thumbnails=thumbnails)
     development = bool(chain) and keys.is_development(chain[0])
     ours = [finding.as_code() for finding in broken] + flags
+    if decision.reason == CredentialReason.IDENTITY:
+        ours.append(codes.told(rules.IDENTITY_FAILED, where=", ".join(decision.codes)))
     if development:
         ours.append(codes.told("gioconda.signer.development"))
     actions, sources = _actions(active)
     sources = tuple(dict.fromkeys((*sources, *inherited)))
+    # Whose certificate lies beside a signature that does not fit it is no signer: anybody can put it there.
+    doubted = decision.reason == CredentialReason.SIGNER or any(item.cap == ProvenanceState.VALID for item in broken)
+    signer = matched if "claimSignature.validated" in said and not doubted else None
     return Provenance(
-        state,
+        decision.state,
+        decision.reason,
+        decided_by=decision.codes,
         signer=_signer(chain, signature),
         signer_fingerprint=certificates.fingerprint(chain[0]) if chain else None,
         signed_at=_iso(signature.get("time")),
@@ -78,8 +99,8 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         label=_label(active),
         ingredients=tree,
         codes=tuple(listed + _once(ours)),
-        trust_list=_list_name(matched) if matched and state == ProvenanceState.TRUSTED else None,
-        trust_list_date=matched.date if matched and state == ProvenanceState.TRUSTED else None,
+        trust_list=_list_name(signer) if signer else None,
+        trust_list_date=signer.date if signer else None,
         trust_lists=tuple(f"{item.kind}: {_list_name(item)}" for item in trust.lists),
         sidecar=found.sidecar,
         sdk=engine.sdk(),
@@ -87,6 +108,44 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         soft_bindings=_soft_bindings(active),
         identities=_identities(found, listed, trust),
         redacted=_redacted(active),
+    )
+
+
+def _reported(document: Mapping[str, Any]) -> list[Code]:
+    """The codes that the SDK gives of the active manifest."""
+    results = document.get("validation_results")
+    top = results.get("activeManifest") if isinstance(results, Mapping) else None
+    top = top if isinstance(top, Mapping) else {}
+    return [codes.reported(item, kind) for key, kind in _KINDS for item in _list(top.get(key))]
+
+
+def _headless(document: Mapping[str, Any]) -> Provenance:
+    """A verdict on a store whose active manifest the SDK does not show: by its codes where it gives any, else none."""
+    listed = _reported(document) or [
+        codes.reported(item, "failure") for item in _list(document.get("validation_status"))
+    ]
+    failed = [code.code for code in listed if code.kind == "failure" and not rules.tolerated(code.code)]
+    if not failed:
+        told = codes.told("gioconda.state.contradiction")
+        return unreadable(CredentialReason.UNJUDGED, "the SDK gives no findings", *listed, told)
+    reason = rules.gravest(failed)
+    return Provenance(
+        ProvenanceState.INVALID,
+        reason,
+        decided_by=tuple(code for code in dict.fromkeys(failed) if rules.reason_of(code) == reason),
+        codes=tuple(listed),
+        sdk=engine.sdk(),
+    )
+
+
+def _clocked(clock: list[x509.Certificate], trust: Trust, stated: datetime.datetime | None) -> bool:
+    """Whether a timestamp's authority is on a list of timestamp authorities, may timestamp, and was valid at the time it states."""
+    if not clock or stated is None or rules.list_of(clock, trust, "tsa") is None:
+        return False
+    leaf = clock[0]
+    return (
+        leaf.not_valid_before_utc <= stated <= leaf.not_valid_after_utc
+        and certificates.TIME_STAMPING in certificates.purposes(leaf)
     )
 
 

@@ -314,9 +314,10 @@ def _verify(path: Path, anchors: engine.Anchors, manifest: bytes | None, final: 
     with opened(path, anchors, manifest=manifest) as found:
         if not isinstance(found, Opened):
             raise CredentialError(
-                f"what was signed cannot be read back: {found.reason or found.state}", where=str(final)
+                f"what was signed cannot be read back: {found.detail or found.state}", where=str(final)
             )
-        state = rules.decide(found.document)
+        decision = rules.decide(found.document)
+        state = decision.state if decision else None
         if state != ProvenanceState.TRUSTED and not (lone and state == ProvenanceState.VALID):
             failures = ", ".join(rules.failures_of(found.document)) or str(state)
             raise CredentialError(

@@ -41,7 +41,7 @@ def why_not(found: Provenance, signers: Collection[str]) -> str | None:
     signers : hex sha256 of leaf certificates on the project's list; empty = any signer of a trusted chain.
     """
     if found.state != ProvenanceState.TRUSTED:
-        return f"the credential is {found.state}, not trusted" + (f": {found.reason}" if found.reason else "")
+        return f"the credential is {found.state}, not trusted" + (f" ({found.reason})" if found.reason else "")
     if signers and found.signer_fingerprint not in signers:
         return f"the signer {(found.signer_fingerprint or '?')[:16]}… is not on the project's list"
     if found.label is None:

@@ -14,7 +14,7 @@ from report_samples import HOSTILE, abstained, calibrated, hostile, report, sign
 from gioconda import report as render
 from gioconda.report import as_json
 from gioconda.report.view import view
-from gioconda_core.types import Code, IngredientNode, Level, Provenance, ProvenanceState, Unread, Verdict
+from gioconda_core.types import Code, CredentialReason, IngredientNode, Level, Provenance, ProvenanceState, Verdict
 
 
 def width(line):
@@ -189,25 +189,38 @@ def test_tables_and_logs_name_the_list_the_development_key_and_a_broken_ingredie
 
 @pytest.mark.parametrize("state", list(ProvenanceState))
 def test_every_credential_state_has_its_sentences(state):
-    shown = render.text(report(provenance=Provenance(state, reason="unsupported container")))
+    shown = render.text(
+        report(
+            provenance=Provenance(
+                state, None if state in ("absent", "valid", "trusted") else CredentialReason.MALFORMED
+            )
+        )
+    )
     assert shown
 
 
 def test_what_was_not_looked_for_is_never_called_unreadable():
-    for unread, heading, sentence in (
+    for reason, heading, sentence in (
         (
-            Unread.UNSUPPORTED_CONTAINER,
+            CredentialReason.UNSUPPORTED,
             "Content Credentials not looked for",
-            "their reader does not open this kind of file",
+            "no credential can lie in this kind of file",
         ),
         (
-            Unread.NOT_FETCHED,
+            CredentialReason.REMOTE,
             "Content Credentials kept elsewhere, not fetched",
             "kept elsewhere, which were not fetched",
         ),
-        (None, "Content Credentials could not be read", "could not be read (Io: torn)"),
+        (CredentialReason.DAMAGED, "The file could not be read for Content Credentials", "damaged, cut off"),
+        (
+            CredentialReason.MALFORMED,
+            "Content Credentials are not well formed",
+            "not written in a way that can be read",
+        ),
+        (CredentialReason.UNJUDGED, "Content Credentials without a verdict", "could not be judged"),
     ):
-        shown = view(report(provenance=Provenance(ProvenanceState.UNREADABLE, "Io: torn", unread)))
+        shown = view(report(provenance=Provenance(ProvenanceState.UNREADABLE, reason, "Io: torn")))
+        assert "Io" not in " ".join(shown.origin)  # the SDK's own words are for a log
         assert shown.state_text == heading and sentence in shown.origin[0]
         assert "nothing either way" in shown.origin[0] and "is there" not in shown.origin[0]
 
@@ -271,8 +284,17 @@ def test_an_invalid_credential_is_news_and_says_what_broke_it():
         Code("assertion.bmffHash.mismatch", "failure", "The file was changed."),
         Code("gioconda.ingredient.unsignedParent", "policy", "The parent has no credential."),
     )
-    shown = view(report(provenance=Provenance(ProvenanceState.INVALID, codes=codes)))
-    assert shown.short[-1] == "Content Credentials invalid."
+    shown = view(
+        report(
+            provenance=Provenance(
+                ProvenanceState.INVALID,
+                CredentialReason.ALTERED,
+                decided_by=("assertion.bmffHash.mismatch",),
+                codes=codes,
+            )
+        )
+    )
+    assert shown.short[-1] == "Changed since the Content Credentials were signed."
     assert "The file was changed" in shown.origin[0]
     assert "Nobody knows" not in shown.origin[0] and "The parent" not in shown.origin[0]
     assert "Content Credentials" not in " ".join(view(report(provenance=Provenance(ProvenanceState.ABSENT))).short)

@@ -44,17 +44,21 @@ def parts(store, label):
         assert kind == b"jumb"
         (manifest,) = [box for _, box in cose._boxes(top) if cose._label(box) == label]
         found = {cose._label(box): box for inner, box in cose._boxes(manifest) if inner == b"jumb"}
-        claim = found.get("c2pa.claim.v2")
+        claim = found.get("c2pa.claim.v2") or found["c2pa.claim"]
         return tuple(
             next(payload for inner, payload in cose._boxes(box) if inner == b"cbor")
             for box in (claim, found["c2pa.signature"])
         )
 
 
-def resign(signed, target, leaf, clock=None):
-    """Sign the active claim of ``signed`` (a WAV) again with ``leaf`` (ES256), timestamped by ``clock`` when given."""
+def resign(signed, target, leaf, clock=None, tokens=None):
+    """Sign the active claim of ``signed`` (a WAV) again with ``leaf`` (ES256), timestamped by ``clock`` when given.
+
+    tokens : makes the list of tokens (DER) from the one that the clock gives; a claim of version 1 has whole responses for them.
+    """
     with opened(signed) as found:
         claim, old = parts(found.store, found.document["active_manifest"])
+        first = found.active.get("claim_version") == 1
     chain = [certificate.public_bytes(serialization.Encoding.DER) for certificate in leaf.chain]
     protected = encode({1: -7, 33: chain if len(chain) > 1 else chain[0]})
     der = leaf.key.sign(encode(["Signature1", protected, b"", claim]), ec.ECDSA(hashes.SHA256()))
@@ -62,12 +66,14 @@ def resign(signed, target, leaf, clock=None):
     signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
     unprotected = {}
     if clock is not None:
-        stamped = encode(["CounterSignature", protected, b"", encode(signature)])
+        stamped = encode(["CounterSignature", protected, b"", claim if first else encode(signature)])
         imprint = tsp.MessageImprint(
             {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": hashlib.sha256(stamped).digest()}
         )
-        token = clock.respond(imprint, None)["time_stamp_token"].dump()
-        unprotected["sigTst2"] = {"tstTokens": [{"val": token}]}
+        response = clock.respond(imprint, None)
+        token = response.dump() if first else response["time_stamp_token"].dump()
+        listed = tokens(token) if tokens else [token]
+        unprotected["sigTst" if first else "sigTst2"] = {"tstTokens": [{"val": item} for item in listed]}
 
     def made(padding):
         return b"\xd2" + encode([protected, {**unprotected, "pad": bytes(padding)}, None, signature])

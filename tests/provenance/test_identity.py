@@ -61,7 +61,10 @@ def test_an_aggregators_word_counts_when_it_is_on_the_newsrooms_list(attested, l
 )
 def test_a_wrong_key_an_expired_word_and_another_files_word_do_not(attested, lists, tmp_path, forged, code):
     found = read(aggregated(attested, tmp_path / "forged.wav", leaf(), **forged), trust=lists)
-    assert found.state == State.INVALID and code in found.identities[0]["failures"]
+    # Its reach is that statement: the file, its signer and the list are what they were.
+    assert found.state == State.TRUSTED and found.reason == "identity" and found.decided_by == (code,)
+    assert "gioconda.identity.failed" in {item.code for item in found.codes}
+    assert code in found.identities[0]["failures"]
     assert not found.identities[0]["trusted"] and found.identities[0]["lists"] == []
 
 

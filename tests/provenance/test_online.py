@@ -99,7 +99,7 @@ def test_reading_opens_no_socket(tmp_path):
     done = subprocess.run([*program, "hermetic", *map(str, files)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "unreadable | remote manifest, not fetched | http://127.0.0.1:9/manifest.c2pa"
+    assert lines[0] == "unreadable | remote | http://127.0.0.1:9/manifest.c2pa"
     assert [line.split(" ")[0] for line in lines[1:]] == ["absent", "valid"] * len(MAKERS)
     careless = subprocess.run([*program, "careless", str(remote)], capture_output=True, timeout=60)
     assert careless.returncode == -31  # SIGSYS: without our settings, the SDK opens a socket
@@ -109,7 +109,7 @@ def test_a_remote_manifest_is_named_and_not_fetched(tmp_path):
     with served(lambda path, body: (200, {}, [b""])) as (url, asked):
         remote, _ = remote_file(tmp_path, f"{url}/m.c2pa")
         found = read(remote, trust=Trust())
-        assert found.state == State.UNREADABLE and found.reason == "remote manifest, not fetched"
+        assert found.state == State.UNREADABLE and found.reason == "remote"
         assert found.codes[0].code == "gioconda.remote.notFetched"
         assert found.codes[0].where == f"{url}/m.c2pa" and asked == []
 

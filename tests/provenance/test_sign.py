@@ -115,7 +115,7 @@ def test_a_container_that_cannot_carry_a_credential_is_said_to_be_one(tmp_path, 
     with pytest.raises(UsageError, match="cannot carry"):
         sign.sign_file(source, tmp_path / "out.mkv", created(), signer=signer)
     found = read(source)
-    assert found.state == ProvenanceState.UNREADABLE and found.reason == "unsupported container"
+    assert found.state == ProvenanceState.UNREADABLE and found.reason == "unsupported"
 
 
 def test_a_sidecar_leaves_the_file_alone_and_is_found(tmp_path, signer):
