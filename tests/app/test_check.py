@@ -119,16 +119,6 @@ def test_other_sentences_change_no_verdict_and_no_exit_code(files, capsys, monke
             assert [outcome(command, capsys) for command in commands(files)] == before
 
 
-def test_what_breaks_a_credential_is_told_from_an_unknown_signer_by_its_code(monkeypatch):
-    from gioconda.report.view import _broken
-    from gioconda_core.types import Code, Provenance, ProvenanceState
-
-    unknown = Code("signingCredential.untrusted", "failure", "x")
-    torn = Code("assertion.dataHash.mismatch", "failure", "y ntrusted")
-    assert _broken(Provenance(ProvenanceState.INVALID, codes=(unknown, torn))) == [torn]
-    assert _broken(Provenance(ProvenanceState.INVALID, codes=(unknown,))) == [unknown]
-
-
 def test_unreadable_footage_is_incomplete_by_its_code(files, tmp_path, capsys, monkeypatch):
     (tmp_path / "anna").mkdir()
     (tmp_path / "anna" / "a.mp4").write_bytes((files / "text.mp4").read_bytes())
