@@ -44,14 +44,14 @@ def scramble(monkeypatch, seed):
     from gioconda.report import wording
     from gioconda_core import errors, reasons
     from provenance import codes
-    from provenance.reading import open as opening
+    from provenance.reading import describe
 
     letters = random.Random(seed)
 
     def word(*_):
         return "".join(letters.choices(string.ascii_lowercase + " :()", k=letters.randint(1, 40))) + "."
 
-    for table in (reasons.SENTENCES, codes.CODES, opening._SAID):
+    for table in (reasons.SENTENCES, codes.CODES, describe.REASONS):
         for key in list(table):
             monkeypatch.setitem(table, key, word())
     japanese = {key: word() for key in wording._reasons("ja")}
