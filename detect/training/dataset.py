@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.base import known_as
+from gioconda_core.datasets.groups import components
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError
 from gioconda_core.types import Label, Sample
@@ -101,23 +102,14 @@ class Clips:
 
         Fakes' own origins do not join folds: one page with fakes by many methods would join most of a set.
         """
-        parent: dict[str, str] = {}
-
-        def find(x: str) -> str:
-            parent.setdefault(x, x)
-            while parent[x] != x:
-                parent[x] = parent[parent[x]]
-                x = parent[x]
-            return x
-
         labels, persons, sources = self.labels, self.persons, self.sources
-        for i in range(len(self)):
-            root = find(f"p:{persons[i]}")
-            if by == "origin" and labels[i] == 0:
-                parent[root] = find(f"o:{sources[i]}")
+        shared = [
+            [("person", persons[i]), *([("origin", sources[i])] if by == "origin" and labels[i] == 0 else [])]
+            for i in range(len(self))
+        ]
         groups: dict[str, list[int]] = defaultdict(list)
-        for i in range(len(self)):
-            groups[find(f"p:{persons[i]}")].append(i)
+        for i, first in enumerate(components(shared)):
+            groups[f"p:{persons[first]}"].append(i)
         number = {name: (int(np.sum(labels[rows] == 0)), int(np.sum(labels[rows]))) for name, rows in groups.items()}
         # Large groups first, each to the fold with fewest real clips (or, where it has none, fewest fakes); among equals a keyed
         # hash, so that order of rows does not matter.

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from detect.base import Abstain
 from detect.features import dynamics, windows
-from detect.training import blend, calibrate
+from detect.reading import calibration
+from detect.training import blend
 from detect.training.dataset import Clips
 from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path
@@ -112,8 +113,8 @@ def _vectors(footage: Footage) -> dict[str, Array]:
     how like the calibration set a clip is) are one row."""
     out: dict[str, Array] = {}
     try:
-        found = calibrate.measures(footage)
-        out["measures"] = np.array([[found[name] for name in calibrate.MEASURES if name != "side"]])
+        found = calibration.measures(footage)
+        out["measures"] = np.array([[found[name] for name in calibration.MEASURES if name != "side"]])
         face = windows.moments(footage)[0]
         rows = windows.windows(face.times)
         if rows:

@@ -25,6 +25,7 @@ from detect.networks import network, vit_ln
 from detect.training import network_crops as frames
 from detect.training.dataset import Clips, gather
 from gioconda_core import config
+from gioconda_core.datasets.groups import components
 from gioconda_core.device import device as where
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, atomic_path, write_json
@@ -136,25 +137,11 @@ def holdout(clips: Clips, share: float, seed: int) -> tuple[Array, Array]:
 
 def _groups(clips: Clips) -> list[str]:
     """A name for each clip's component over persons, sources and pairs."""
-    parent: dict[str, str] = {}
-
-    def find(x: str) -> str:
-        parent.setdefault(x, x)
-        while parent[x] != x:
-            parent[x] = parent[parent[x]]
-            x = parent[x]
-        return x
-
-    for i, s in enumerate(clips.samples):
-        for key in (
-            f"i:{s.identity}" * bool(s.identity),
-            f"s:{s.source}" * bool(s.source),
-            f"f:{s.sha256}",
-            f"f:{s.pair}" * bool(s.pair),
-        ):
-            if key:
-                parent[find(f"#{i}")] = find(key)
-    return [find(f"#{i}") for i in range(len(clips))]
+    shared = [
+        [(kind, value) for kind, value in (("i", s.identity), ("s", s.source), ("f", s.sha256), ("f", s.pair)) if value]
+        for s in clips.samples
+    ]
+    return [f"#{first}" for first in components(shared)]
 
 
 def auc_interval(scores: Array, labels: Array, persons: Array, seed: int = 0, resamples: int = 500) -> dict[str, float]:

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
 from gioconda_core.types import Sample
 
-__all__ = ["near_duplicates"]
+__all__ = ["axes", "components", "near_duplicates"]
 
 
-def _axes(sample: Sample) -> list[tuple[str, str]]:
+def components(shared: Sequence[Iterable[Hashable]], pairs: Iterable[tuple[int, int]] = ()) -> list[int]:
+    """The number of the first row that each row is connected with, directly or through others; its own where there is none.
+
+    shared : for each row, what it may share with others; equal values connect their rows. pairs : rows connected besides.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    first: dict[Hashable, int] = {}
+    joined = [(i, first.setdefault(key, i)) for i, keys in enumerate(shared) for key in keys]
+    a, b = np.array([*joined, *pairs], dtype=np.intp).reshape(-1, 2).T
+    rows = len(shared)
+    _, number = connected_components(coo_array((np.ones(len(a), bool), (a, b)), shape=(rows, rows)), directed=False)
+    names: dict[int, int] = {}
+    return [names.setdefault(int(n), i) for i, n in enumerate(number)]
+
+
+def axes(sample: Sample) -> list[tuple[str, str]]:
+    """What a sample may share with others, as (axis, value); samples that share any of it belong to one split."""
     axes = [
         ("identity", sample.identity),
         ("identity", str(sample.extra.get("donor", ""))),  # the other person in a swap belongs to the same side

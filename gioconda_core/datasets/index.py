@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from gioconda_core.datasets.groups import _axes, near_duplicates
+from gioconda_core.datasets.groups import axes, components, near_duplicates
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of
 from gioconda_core.types import Label, Sample
@@ -202,24 +202,8 @@ class Index:
 
         near : also join samples whose perceptual hashes differ in at most this many of 64 bits.
         """
-        parent = list(range(len(self.samples)))
-
-        def find(i: int) -> int:
-            while parent[i] != i:
-                parent[i] = parent[parent[i]]
-                i = parent[i]
-            return i
-
-        first: dict[tuple[str, str], int] = {}
-        for i, sample in enumerate(self.samples):
-            for key in _axes(sample):
-                j = first.setdefault(key, i)
-                parent[find(i)] = find(j)
-        if near is not None:
-            for i, j in near_duplicates([s.phash for s in self.samples], near):
-                parent[find(i)] = find(j)
-        names: dict[int, str] = {}
-        return [names.setdefault(find(i), f"g{find(i):06d}") for i in range(len(self.samples))]
+        pairs = [] if near is None else near_duplicates([s.phash for s in self.samples], near)
+        return [f"g{first:06d}" for first in components([axes(s) for s in self.samples], pairs)]
 
     def split(self, fractions: Mapping[str, float], seed: int = 0, near: int | None = None) -> Index:
         """Give every sample a split so that no group lies on two sides.
@@ -257,7 +241,7 @@ class Index:
         where: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for sample in self.samples:
             if sample.split:
-                for axis in _axes(sample):
+                for axis in axes(sample):
                     where[axis][sample.split].append(sample.path)
         found = [
             Leak(axis, value, tuple(sorted(by_split)), tuple(p for paths in by_split.values() for p in paths[:5])[:10])
