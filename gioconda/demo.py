@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path, sha256_of, write_json, write_text
+from gioconda_core.media.pictures import grid
 
 if TYPE_CHECKING:
     from gioconda.report.view import Node
@@ -95,15 +96,6 @@ def _jpeg(stage: Stage, name: str, picture: Frames, *, made: str = "") -> str:
     return str(path.relative_to(stage.folder))
 
 
-def _grid(rows: list[list[Frames]], side: int) -> Frames:
-    import cv2
-
-    def cell(frame: Frames) -> Frames:
-        return np.asarray(cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-
-    return np.concatenate([np.concatenate([cell(f) for f in row], 1) for row in rows])
-
-
 # --------------------------------------------------------------------------- chapters
 
 
@@ -116,7 +108,7 @@ def puppets(stage: Stage) -> dict[str, Any]:
     people = range(FIRST, FIRST + stage.scale.people)
     heads = [perform.perform(i, 1, frames=9, size=128).frames[8] for i in people]
     wide = min(8, len(heads))
-    sheet = _grid([heads[k : k + wide] for k in range(0, len(heads) - len(heads) % wide, wide)], 128)
+    sheet = grid([heads[k : k + wide] for k in range(0, len(heads) - len(heads) % wide, wide)], (128, 128))
     size = networks.load_checkpoint(networks.shipped()).config.size
     spec = f"puppets:{people.start}-{people.stop - 1}x{stage.scale.takes}"
     job = Prepare(sources=(spec,), size=size, puppet_frames=stage.scale.shots + stage.scale.frames)
@@ -225,7 +217,7 @@ def portraits(stage: Stage) -> dict[str, Any]:
         rows.append(row)
     return {
         "clips": clips,
-        "picture": _jpeg(stage, "portraits", _grid([_driver_row(stage), *rows], 128), made="cross-reenactment"),
+        "picture": _jpeg(stage, "portraits", grid([_driver_row(stage), *rows], (128, 128)), made="cross-reenactment"),
         "people": list(stage.scale.portraits),
         "drivers": list(stage.scale.drivers),
         "steps": stage.scale.tune_steps,

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.run import degrade
 from benchmarks.run.environment import environment
 from benchmarks.run.suite import NATIVE, Suite
@@ -22,9 +24,10 @@ from benchmarks.stats import probes
 from benchmarks.stats.table import CLEAN
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError, UsageError
-from gioconda_core.files import append_row, read_rows, sha256_of, write_json, write_text
+from gioconda_core.files import append_row, atomic_path, read_rows, sha256_of, write_json, write_text
+from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.reasons import Abstention, AbstentionReason
-from gioconda_core.types import Label, Sample
+from gioconda_core.types import Footage, Label, Sample
 from gioconda_core.workers.pool import workers
 
 __all__ = ["Outcome", "Plan", "run", "samples_of"]
@@ -187,30 +190,17 @@ def _lookup(task: Task, how: degrade.Degradation, spec: str, detector: Any, samp
     return row | {"score": reading.score}
 
 
-def _thumb(path: Path, footage: Any) -> None:
+def _thumb(path: Path, footage: Footage) -> None:
     """The middle frame around its largest face, 160 pixels, for the report."""
-    import cv2
-
     if path.exists():
         return
-    frame = footage.frames[len(footage.frames) // 2]
+    middle = len(footage.frames) // 2
+    picture = footage.frames[middle]
     if footage.tracks:
-        import numpy as np
-
         track = footage.tracks[0]
-        at = int(np.argmin(np.abs(track.times - footage.times[len(footage.frames) // 2])))
-        x0, y0, x1, y1 = track.boxes[at]
-        half = 0.8 * max(x1 - x0, y1 - y0)
-        cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
-        top, left = max(0, int(cy - half)), max(0, int(cx - half))
-        part = frame[top : int(cy + half) + 1, left : int(cx + half) + 1]
-        frame = part if part.size else frame
-    scale = 160 / max(frame.shape[:2])
-    small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    good, data = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
-    if good:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.tobytes())
+        picture = around(picture, track.boxes[int(np.argmin(np.abs(track.times - footage.times[middle])))], 1.6)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(jpeg(picture, 160, quality=80))
 
 
 # --------------------------------------------------------------------------- in the parent

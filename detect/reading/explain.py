@@ -7,7 +7,6 @@ score, not what was manipulated; how often it points at a known mask is measured
 from __future__ import annotations
 
 import dataclasses
-import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from detect.base import Abstain, Detector
 from detect.face_crops import square
 from detect.reading.guard import run
+from gioconda_core.media.pictures import jpeg
 from gioconda_core.types import Footage, Reading
 
 __all__ = ["Moment", "gradient", "occlusion", "points_inside", "strongest"]
@@ -50,15 +50,11 @@ def strongest(reading: Reading, footage: Footage, count: int = 3, size: int = 12
 
 
 def _thumbnail(footage: Footage, number: int, time: float, size: int) -> bytes:
-    from PIL import Image
-
     track = next(t for t in footage.tracks if t.id == number)
     frame = int(np.argmin(np.abs(np.asarray(footage.times) - time)))
     row = int(np.argmin(np.abs(track.times - footage.times[frame])))
     crop, _ = square(footage.frames[frame], track.landmarks[row], size, MARGIN)
-    out = io.BytesIO()
-    Image.fromarray(crop).save(out, "jpeg", quality=85)
-    return out.getvalue()
+    return jpeg(crop, quality=85)
 
 
 def occlusion(

@@ -22,6 +22,7 @@ from gioconda.report.view import now
 from gioconda.report.wording import visible
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import sha256_of
+from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.reasons import MediaWarning, Problem, ProblemReason
 from gioconda_core.types import Calibrated, CredentialReason, FaceTrack, Footage, Provenance, ProvenanceState, Report
@@ -237,7 +238,9 @@ def _summary(track: FaceTrack, footage: Footage) -> dict[str, Any]:
         if sampled
         else []
     )
-    stills = [{"time": float(track.times[k]), "jpeg": _thumbnail(footage.frames[i], track.boxes[k])} for k, i in picks]
+    stills = [
+        {"time": float(track.times[k]), "jpeg": jpeg(around(footage.frames[i], track.boxes[k]), 110)} for k, i in picks
+    ]
     best = max(sampled, key=lambda pair: float(track.quality[pair[0]]), default=None)
     every = max(1, -(-len(track.times) // BOXES))
     shares = track.boxes[::every] / np.array([width, height, width, height], np.float32)
@@ -250,24 +253,9 @@ def _summary(track: FaceTrack, footage: Footage) -> dict[str, Any]:
         "quality": float(np.clip(np.median(track.quality), 0, 1)),
         "times": [round(float(t), 4) for t in track.times[::every]],
         "boxes": [[round(float(x), 4) for x in box] for box in np.clip(shares, 0, 1)],
-        "thumbnail": _thumbnail(footage.frames[best[1]], track.boxes[best[0]], 176) if best else None,
+        "thumbnail": jpeg(around(footage.frames[best[1]], track.boxes[best[0]]), 176) if best else None,
         "stills": stills,
     }
-
-
-def _thumbnail(frame: Any, box: Any, size: int = 110) -> bytes:
-    """JPEG of a face with some room around it, square, a few kB."""
-    import io
-
-    from PIL import Image
-
-    x0, y0, x1, y1 = (float(v) for v in box)
-    half = 0.72 * max(x1 - x0, y1 - y0, 2.0)
-    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
-    picture = Image.fromarray(frame).crop((round(cx - half), round(cy - half), round(cx + half), round(cy + half)))
-    out = io.BytesIO()
-    picture.resize((size, size), Image.Resampling.LANCZOS).save(out, "jpeg", quality=82)
-    return out.getvalue()
 
 
 def _failures(readings: Sequence[Calibrated]) -> list[Problem]:

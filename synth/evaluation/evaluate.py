@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
+from gioconda_core.media.pictures import grid
 from gioconda_core.types import Footage
 from synth import consent as consents
 from synth.evaluation import measures, perceptual
@@ -218,7 +219,7 @@ def evaluate(
         "seed": seed,
     }
     real = [p.frames[len(p.frames) // 2] for p in persons]
-    return Evaluation(tuple(cells), protocol, absent), grid([("real, held out", real), *pictures])
+    return Evaluation(tuple(cells), protocol, absent), sheet([("real, held out", real), *pictures])
 
 
 def _stored(absent: dict[str, str]) -> tuple[Any, Any]:
@@ -323,20 +324,10 @@ def _auc_figures(
 # --------------------------------------------------------------------------- what is shown
 
 
-def grid(columns: Sequence[tuple[str, Sequence[Frames]]], most: int = 8, side: int = 128) -> Frames:
+def sheet(columns: Sequence[tuple[str, Sequence[Frames]]], most: int = 8, side: int = 128) -> Frames:
     """People below one another, generators beside one another, titles above; uint8 (H, W, 3)."""
-    import cv2
-
-    rows = min(most, len(columns[0][1]))
-    head = 22
-    out = np.full((head + rows * side, len(columns) * side, 3), 255, np.uint8)
-    for c, (title, faces) in enumerate(columns):
-        scale = min(0.4, 0.4 * side * 0.95 / max(1, cv2.getTextSize(title, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1)[0][0]))
-        cv2.putText(out, title, (c * side + 3, 15), cv2.FONT_HERSHEY_SIMPLEX, scale, (20, 20, 20), 1, cv2.LINE_AA)
-        for r in range(rows):
-            cell = cv2.resize(faces[r], (side, side), interpolation=cv2.INTER_AREA)
-            out[head + r * side : head + (r + 1) * side, c * side : (c + 1) * side] = cell
-    return out
+    rows = list(zip(*(faces[:most] for _, faces in columns), strict=True))
+    return grid(rows, (side, side), titles=[title for title, _ in columns])
 
 
 def sign_grid(

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.files import append_row, atomic_path, write_json
 
-__all__ = ["DiskFullError", "RunFolder", "contact_sheet", "room"]
+__all__ = ["DiskFullError", "RunFolder", "room"]
 
 
 class DiskFullError(GiocondaError):
@@ -183,14 +183,3 @@ def _unflatten(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) 
     whole = optimiser.state_dict()
     whole["state"] = state
     optimiser.load_state_dict(whole)
-
-
-def contact_sheet(columns: list[NDArray[np.uint8]], *, gap: int = 2) -> NDArray[np.uint8]:
-    """Pictures in a grid: each entry of ``columns`` is (B, S, S, 3) uint8 and becomes one column, each b one row."""
-    b, size = columns[0].shape[:2]
-    step = size + gap
-    sheet = np.full((b * step - gap, len(columns) * step - gap, 3), 40, np.uint8)
-    for x, column in enumerate(columns):
-        for y, picture in enumerate(column):
-            sheet[y * step : y * step + size, x * step : x * step + size] = picture
-    return sheet

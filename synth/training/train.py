@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.media.pictures import grid
 from synth.model.content_loss import Content, build
 from synth.model.layers import power_iteration
 from synth.model.losses import WEIGHTS, feature_matching, hinge_discriminator, hinge_generator, match
@@ -32,7 +33,7 @@ from synth.training.episodes import Batch, EpisodeSampler
 from synth.training.identity_table import WTable
 from synth.training.malloc import keep_freed
 from synth.training.options import FIXED, Options
-from synth.training.run_folder import RunFolder, contact_sheet, room
+from synth.training.run_folder import RunFolder, room
 from synth.training.shards import ShardSet
 
 __all__ = ["Options", "Result", "Trainer", "train"]
@@ -244,7 +245,9 @@ class Trainer:
         shots, rasters = (to_signed(a, self.device, self.dtype) for a in (batch.shots, batch.shot_rasters))
         style = model.generator.style(model.embedder(shots, rasters))
         made = model.generator(to_signed(batch.raster, self.device, self.dtype), style)
-        return contact_sheet([batch.shots[:, 0], batch.raster, to_uint8(made), batch.target])
+        size = self.config.size
+        rows = list(zip(batch.shots[:, 0], batch.raster, to_uint8(made), batch.target, strict=True))
+        return grid(rows, (size, size), gap=2, paper=40)
 
     def save(self, folder: RunFolder) -> None:
         """Checkpoint: nets, averages, Adam states, changed rows of W; then the model itself."""
