@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gioconda_core.datasets import layouts
@@ -37,6 +37,7 @@ rows = st.lists(
 )
 
 
+@settings(deadline=None)  # the first one loads SciPy
 @given(rows, st.integers(0, 5))
 def test_no_split_ever_shares_an_identity_a_source_or_a_donor(tmp_path_factory, triples, seed):
     samples = tuple(
