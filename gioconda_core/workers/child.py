@@ -137,7 +137,8 @@ class Child(Channel):
         most: int = 1 << 34,
         **variables: str,
     ) -> None:
-        path = os.pathsep.join(p for p in sys.path if p)  # as here, but for the working folder
+        modules = [*sys.path, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        path = os.pathsep.join(dict.fromkeys(p for p in modules if p))  # as here, but for the working folder
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "gioconda_core.workers.child", entry],
             stdin=subprocess.PIPE,
