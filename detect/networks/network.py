@@ -151,8 +151,11 @@ def _of_hub(name: str, file: str) -> Path:
         return path
     from huggingface_hub import hf_hub_download
 
+    from gioconda_core.offline import hub_allowed
+
     try:
-        return Path(hf_hub_download(name, file))
+        with hub_allowed():
+            return Path(hf_hub_download(name, file))
     except Exception as error:  # no network, no such repository, no safetensors in it: the hub's own words say which
         raise WeightsError(f"{file} cannot be had: {' '.join(str(error).split())[:200]}", where=HUB + name) from error
 
