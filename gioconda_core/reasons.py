@@ -66,6 +66,9 @@ class WarningReason(StrEnum):
     """What was odd about a file that could be read all the same."""
 
     SEVERAL_STREAMS = "several-streams"
+    SEVERAL_PICTURES = "several-pictures"
+    CLOCK_JUMPS = "clock-jumps"
+    MIRROR_UNKNOWN = "mirror-unknown"
     PIXEL_ASPECT = "pixel-aspect"
     SIZE_CHANGES = "size-changes"
     TIMESTAMPS = "timestamps"
@@ -123,7 +126,10 @@ SENTENCES: dict[StrEnum, str] = {
     DifferenceReason.DETAIL: "detail is {value:.2f}; calibrated for {least:.2f} to {most:.2f}",
     DifferenceReason.LENGTH: "the face is there for {value:.1f} s; calibrated for at least {least:.1f} s",
     DifferenceReason.MEASURE: "{measure} is {value:.2f}; calibrated for {least:.2f} to {most:.2f}",
-    WarningReason.SEVERAL_STREAMS: "{streams} video streams; stream {index} is read ({width}x{height} {codec})",
+    WarningReason.SEVERAL_STREAMS: "{streams} video streams; stream {read} is read, as players show it; not examined: stream {others}",
+    WarningReason.SEVERAL_PICTURES: "{pictures} pictures; the primary one is read",
+    WarningReason.CLOCK_JUMPS: "the clock jumps by {by:+.2f} s at {time:.2f} s ({jumps} in all); times are counted without jumps",
+    WarningReason.MIRROR_UNKNOWN: "the picture is turned as the file says; whether it should be mirrored too could not be read",
     WarningReason.PIXEL_ASPECT: "pixel aspect {aspect} is not believable and was ignored",
     WarningReason.SIZE_CHANGES: "picture size changes at {time:.2f} s; frames are scaled to the first",
     WarningReason.TIMESTAMPS: "timestamps do not increase at {time:.2f} s; they were nudged forward",

@@ -6,11 +6,11 @@ an abstention. A clip the file does not name is an abstention too, never a zero.
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
 from detect.base import Abstain, Card, abstaining
+from gioconda_core.datasets.layouts import csv_rows
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
 from gioconda_core.reasons import AbstentionReason
@@ -33,23 +33,22 @@ class ScoresDetector:
             limits=("How these scores were made is unknown here.",),
         )
         self._scores: dict[str, float | None] = {}
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            columns = set(table.fieldnames or ())
-            if "score" not in columns or not columns & {"sha256", "path"}:
-                raise UsageError("needs the columns score and sha256 or path", where=str(path))
-            for line, row in enumerate(table, start=2):
-                text = (row["score"] or "").strip()
-                try:
-                    score = float(text) if text else None
-                except ValueError:
-                    raise UsageError(f"line {line}: {text!r} is not a number", where=str(path)) from None
-                if score is not None and not math.isfinite(score):
-                    raise UsageError(f"line {line}: the score is not finite", where=str(path))
-                for key in filter(None, ((row.get("sha256") or "").lower(), row.get("path"))):
-                    if self._scores.get(key, score) != score:
-                        raise UsageError(f"line {line}: a second, different score for {key}", where=str(path))
-                    self._scores[key] = score
+        table = csv_rows(path)
+        columns = set(table[0] if table else ())
+        if "score" not in columns or not columns & {"sha256", "path"}:
+            raise UsageError("needs the columns score and sha256 or path, and a row", where=str(path))
+        for line, row in enumerate(table, start=2):
+            text = (row["score"] or "").strip()
+            try:
+                score = float(text) if text else None
+            except ValueError:
+                raise UsageError(f"line {line}: {text!r} is not a number", where=str(path)) from None
+            if score is not None and not math.isfinite(score):
+                raise UsageError(f"line {line}: the score is not finite", where=str(path))
+            for key in filter(None, ((row.get("sha256") or "").lower(), row.get("path"))):
+                if self._scores.get(key, score) != score:
+                    raise UsageError(f"line {line}: a second, different score for {key}", where=str(path))
+                self._scores[key] = score
 
     def lookup(self, *keys: str, protocol: str = "theirs") -> Reading:
         """The reading of the first key (sha256 or path) the table names; raises Abstain when there is none."""

@@ -24,6 +24,7 @@ from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import sha256_of
 from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.media.sampling import Sampling
+from gioconda_core.media.sniff import HEAD, misnamed
 from gioconda_core.reasons import MediaWarning, Problem, ProblemReason
 from gioconda_core.types import Calibrated, CredentialReason, FaceTrack, Footage, Provenance, ProvenanceState, Report
 
@@ -99,6 +100,9 @@ class Examiner:
         step("container", 0.05)
         found = metadata.inspect(file)
         facts: dict[str, Any] = {"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)}
+        with open(file, "rb") as opened:
+            if other := misnamed(file, opened.read(HEAD)):
+                facts["misnamed"] = other
         facts["trust_lists"] = self._lists()
         facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
         warnings = [MediaWarning.of(found["error"])] if found.get("error") else []
@@ -152,8 +156,10 @@ class Examiner:
             return read.read(file, trust=self.trust), None
         except GiocondaError as error:
             reason, what = CredentialReason.DAMAGED, error.what
-        except Exception as error:  # a stranger's bytes reached a bug: the report goes on without it
-            reason, what = CredentialReason.UNJUDGED, visible(f"{type(error).__name__}: {error}")
+        except ImportError:
+            raise
+        except Exception:  # a stranger's bytes reached a bug: the report goes on without it
+            reason, what = CredentialReason.UNJUDGED, "the reader of credentials failed"
         problem = Problem(ProblemReason.CREDENTIALS_FAILED, {"text": what})
         return Provenance(ProvenanceState.UNREADABLE, reason, what), problem
 

@@ -97,8 +97,13 @@ def caveats(
     def say(name: str, **args: Any) -> None:
         said.append(Sentence(f"caveat.{name}", args))
 
+    if facts.get("misnamed"):
+        say("misnamed", **facts["misnamed"])
+    others = int(facts.get("streams") or 1) - 1
+    if others > 0:  # seen or not, whoever relies on the file should know of them
+        say("other-tracks", count=others)
     if not readings:
-        return ()
+        return tuple(said)
     for warning in warnings:
         if warning.of_pictures:
             say("partly-decoded", reason=warning.document())

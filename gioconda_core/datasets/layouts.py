@@ -7,6 +7,7 @@ clips of an index into the layout (hard links where possible, else copies), so t
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from typing import ClassVar, Protocol
 
 from gioconda_core.errors import UsageError
 from gioconda_core.files import write_text
+from gioconda_core.media.suffixes import PICTURES, is_media_name
 from gioconda_core.types import Label, Sample
 
 __all__ = [
@@ -32,9 +34,6 @@ __all__ = [
     "is_media",
 ]
 
-VIDEO = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".gif"}
-IMAGE = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".jxl"}
-
 
 class Layout(Protocol):
     """What the entry-point group ``gioconda.datasets`` holds."""
@@ -46,7 +45,7 @@ class Layout(Protocol):
 
 def is_media(path: Path) -> bool:
     """Whether the name looks like a clip or a picture; hidden files do not."""
-    return path.suffix.lower() in VIDEO | IMAGE and not path.name.startswith(".")
+    return is_media_name(path)
 
 
 def _media(root: Path, pattern: str = "**/*") -> Iterator[Path]:
@@ -101,7 +100,7 @@ class CsvList:
         file = root if root.is_file() else next(iter(sorted(root.glob("*.csv"))), None)
         if file is None:
             raise UsageError("no CSV here", where=str(root))
-        rows = list(csv.DictReader(read_text(file).splitlines()))
+        rows = csv_rows(file)
         if not rows or not {"path", "label"} <= set(rows[0]):
             raise UsageError("needs the columns path and label", where=str(file))
         labels = {"real": Label.REAL, "fake": Label.FAKE, "0": Label.REAL, "1": Label.FAKE, "unknown": Label.UNKNOWN}
@@ -120,6 +119,23 @@ class CsvList:
                 identity=cell("identity"), source=cell("source"), split=cell("split"), licence=cell("licence"),
                 pair=cell("pair"), group={k[6:]: v for k, v in row.items() if k and k.startswith("group.") and v},
             )  # fmt: skip
+
+
+def csv_rows(file: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header, whatever ends its lines.
+
+    Raises
+    ------
+    UsageError
+        It is in another encoding than UTF-8 or UTF-16, or a line cannot be read.
+    """
+    reader = csv.DictReader(io.StringIO(read_text(file), newline=None))
+    try:
+        return list(reader)
+    except csv.Error as error:
+        long = "field larger" in str(error)
+        what = f"a cell of more than {csv.field_size_limit():,} characters" if long else "is not CSV"
+        raise UsageError(f"line {reader.line_num + 1}: {what}", where=str(file)) from error
 
 
 def read_text(file: Path) -> str:
@@ -302,7 +318,7 @@ class DF40:
             if len(parts) < 3:
                 continue
             method, domain = parts[0], parts[1]
-            clip = path.parent.name if path.suffix.lower() in IMAGE and len(parts) > 3 else path.stem
+            clip = path.parent.name if path.suffix.lower() in PICTURES and len(parts) > 3 else path.stem
             target, _, donor = clip.partition("_")
             real = method.lower() in {"real", "original", "celeb-real", "youtube-real"}
             yield Sample(

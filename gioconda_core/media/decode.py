@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from array import array
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -54,10 +55,40 @@ _WIDEST_PIXEL = 8  # a pixel aspect beyond 8:1 is a broken header, not a lens
 _MOST_ERRORS = 1000  # damaged packets passed over before giving up on the file
 _AHEAD = 96 << 20  # bytes of decoded pictures that lanes may keep ready, counted as RGB
 _COVER = 0x400 | 0x800  # AV_DISPOSITION_ATTACHED_PIC, _TIMED_THUMBNAILS
+_DEPENDENT = 0x80000  # AV_DISPOSITION_DEPENDENT: a tile or a layer of another stream
+
+_SURVEYED = 1 << 30  # bytes of a file up to which every packet's timestamp is looked at, two seconds at most
+_LEAP = 60.0  # seconds between one frame and the next from which a clock has jumped; a pause of a screen recording is shorter
+_LEAP_BACK = 1.0  # seconds; frames are stored out of order by less
 
 
 def _formats() -> str:
     return ",".join(sorted(name for name in av.formats_available if name not in _REFERRING))
+
+
+def _length(stream: Any) -> float:
+    """Seconds that a stream says it lasts; 0 where it does not say."""
+    if stream.duration and stream.duration > 0 and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    tag = next((v for k, v in stream.metadata.items() if k.upper().startswith("DURATION")), "")
+    with contextlib.suppress(ValueError):
+        h, m, s = tag.split(":")
+        return int(h) * 3600 + int(m) * 60 + float(s)
+    return 0.0
+
+
+def _count(stream: Any) -> int:
+    """Frames that a stream says it has; 0 where it does not say."""
+    tag = next((v for k, v in stream.metadata.items() if k.upper().startswith("NUMBER_OF_FRAMES")), "")
+    return int(stream.frames or (tag if tag.isdecimal() else 0))
+
+
+def _named(stream: Any) -> str:
+    context, length = stream.codec_context, _length(stream)
+    if context is None:
+        return str(stream.index)
+    lasts = f", {length:.2f} s" if length else ""
+    return f"{stream.index} ({context.width}x{context.height} {context.name}{lasts})"
 
 
 def _no_other_file(*_: Any) -> Any:
@@ -65,9 +96,21 @@ def _no_other_file(*_: Any) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """FFmpeg's words without its punctuation, path and error number."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).split(":")[0].strip().rstrip(".").lower()
+    """What an error of FFmpeg's comes to, in our words."""
+    for kind, words in _WORDS.items():
+        if isinstance(error, kind):
+            return words
+    return "it cannot be read"
+
+
+_WORDS: dict[Any, str] = {
+    av.error.EOFError: "it ends too early",
+    (av.error.DecoderNotFoundError, av.error.PatchWelcomeError): "it uses a format that is not read here",
+    av.error.DemuxerNotFoundError: "it is of no kind that is read here",
+    MemoryError: "it needs more memory than allowed",
+    PermissionError: "it may not be read, or names other files to open",
+    ValueError: "the data is not what its format asks for",  # FFmpeg's own kind of it among them
+}
 
 
 class VideoSource:
@@ -81,6 +124,9 @@ class VideoSource:
         self.warnings: list[MediaWarning] = []
         self._said: set[WarningReason] = set()
         self._errors = 0
+        self._leaps = 0  # of the clock
+        self._counted = 0  # frames, where all packets were looked at
+        self.size = os.path.getsize(path) if path else file.seek(0, os.SEEK_END) if file else None
         container, stream = self._open()
         try:
             self._examine(container, stream)
@@ -107,6 +153,7 @@ class VideoSource:
                 # "file:" keeps a name such as "a:b.mp4" from being read as a protocol.
                 container = av.open(f"file:{self._path}", "r", options=options, metadata_errors="replace")
         except (FFmpegError, OSError, ValueError, UnicodeError) as error:
+            self._blame_index()
             raise MediaError(f"cannot be opened as video: {_reason(error)}", self._where, hint) from error
         try:
             stream = self._choose(container)
@@ -119,13 +166,38 @@ class VideoSource:
             container.close()
             raise
 
+    def _blame_index(self) -> None:
+        """Of an MP4 that gives no picture: raise when its index (``moov``) is missing or cut off."""
+        if index := self._lost_index():
+            raise MediaError(index, self._where, "the recording or the copy was broken off; get the file again")
+
+    def _lost_index(self) -> str:
+        with contextlib.ExitStack() as stack:
+            file = self._file or stack.enter_context(open(str(self._path), "rb"))
+            end, at, seen = file.seek(0, os.SEEK_END), 0, False
+            while at + 8 <= end:
+                file.seek(at)
+                head = file.read(16)
+                size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+                seen = seen or kind == b"ftyp"
+                if not seen:
+                    return ""
+                size = int.from_bytes(head[8:], "big") if size == 1 else size or end - at
+                if kind == b"moov":
+                    return "its index is cut off" if at + size > end else ""
+                if size < 8:
+                    return ""
+                at += size
+        return "its index is missing" if seen else ""
+
     def _choose(self, container: Any) -> Any:
-        """The best video stream: no cover picture, decodable, then largest, then the container's default."""
+        """The stream that players show: no cover picture nor part of another, the default one, then the longest, then the largest."""
         videos = list(container.streams.video)
         real = [s for s in videos if not int(s.disposition) & _COVER]
         usable = [s for s in real if s.codec_context is not None]
         self._streams = len(real)
         if not usable:
+            self._blame_index()
             if real:
                 raise MediaError("the video stream's codec is not known", self._where, "re-encode it as H.264")
             kinds = sorted({s.type for s in container.streams})
@@ -133,15 +205,21 @@ class VideoSource:
             raise MediaError(
                 what, self._where, "a cover picture is not video" if videos else "give a video or picture file"
             )
+        lengths, counts = {s.index: _length(s) for s in usable}, {s.index: _count(s) for s in usable}
+        longest, most = max(lengths.values()), max(counts.values())
 
-        def worth(s: Any) -> tuple[int, int, int]:
-            return (s.codec_context.width * s.codec_context.height, int(s.disposition) & 1, -s.index)
+        def worth(s: Any) -> tuple[Any, ...]:
+            flags, context = int(s.disposition), s.codec_context
+            # In tenths: a frame more or less at the end decides nothing.
+            length = round(10 * lengths[s.index] / longest) if longest else 0
+            count = round(10 * counts[s.index] / most) if most else 0
+            return (not flags & _DEPENDENT, flags & 1, length, count, context.width * context.height, -s.index)
 
         best = max(usable, key=worth)
         if len(real) > 1:
-            context = best.codec_context
-            size = {"width": context.width, "height": context.height, "codec": context.name}
-            self._warn(WarningReason.SEVERAL_STREAMS, streams=len(real), index=best.index, **size)
+            read, *others = [best, *(s for s in real if s.index != best.index)]
+            names = "; ".join(_named(s) for s in others[:3]) + (f"; and {len(others) - 3} more" if others[3:] else "")
+            self._warn(WarningReason.SEVERAL_STREAMS, streams=len(real), read=_named(read), others=names)
         return best
 
     def _cut(self, stream: Any) -> float | None:
@@ -181,6 +259,7 @@ class VideoSource:
         self._fps: Fraction | None = rate if rate and 0 < rate < 10_000 else None
         frame = next(self._frames(container, stream), None)
         if frame is None:
+            self._blame_index()
             raise MediaError("no frame could be decoded", self._where, "the file is damaged or holds no pictures")
         self._check_pixels(frame.width, frame.height)
         self._stored = (frame.width, frame.height)
@@ -203,9 +282,7 @@ class VideoSource:
             height = round(height / aspect)
         self._check_pixels(width, height)
 
-        block = frame.side_data.get("DISPLAYMATRIX")
-        matrix = bytes(block) if block is not None else b""
-        turn = Orientation.from_matrix(matrix)
+        turn = self._orientation(frame)
         self._rgb = RgbMaker(width, height, turn)
         duration = self._duration(container, stream)
         self._keys = keyframes(stream)  # now, when finding the end has made containers read their index that do so late
@@ -216,9 +293,9 @@ class VideoSource:
             codec=context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name,
             width=height if turn.swaps else width,
             height=width if turn.swaps else height,
-            fps=self._fps,
+            fps=self._fps,  # after the duration, which corrects it where the clock jumps
             duration=duration,
-            frame_count=stream.frames or None,
+            frame_count=stream.frames or self._counted or None,
             rotation=turn.turns * 90,
             mirrored=turn.mirror,
             pixel_aspect=aspect,
@@ -240,23 +317,36 @@ class VideoSource:
                 or ""
             ),
             streams=self._streams,
-            size_bytes=os.path.getsize(self._path) if self._path else None,
+            size_bytes=self.size,
         )
+
+    def _orientation(self, frame: Any) -> Orientation:
+        try:
+            block = frame.side_data.get("DISPLAYMATRIX")
+        except (
+            ValueError
+        ):  # PyAV lists all that goes with a frame, and knows no name for one kind: EXIF, a 3-D display…
+            turns = round(-frame.rotation / 90) % 4
+            if turns:
+                self._warn(WarningReason.MIRROR_UNKNOWN)
+            return Orientation(turns)
+        return Orientation.from_matrix(bytes(block) if block is not None else b"")
 
     def _duration(self, container: Any, stream: Any) -> float:
         """Seconds of video that can be read; says so when the file declares more.
 
         The container's own figure covers its longest stream, often the sound, so it is believed last.
         """
-        declared = float(stream.duration * self._base) if stream.duration and stream.duration > 0 else 0.0
-        tag = next((v for k, v in stream.metadata.items() if k.upper().startswith("DURATION")), "")
-        with contextlib.suppress(ValueError):
-            h, m, s = tag.split(":")
-            declared = int(h) * 3600 + int(m) * 60 + float(s) - float(self._start * self._base)
+        declared = _length(stream)
+        if not stream.duration and declared:  # Matroska's tag counts from 0, not from the first frame
+            declared -= float(self._start * self._base)
         if "mp4" in container.format.name and stream.frames:
             readable = self._cut(stream) or declared  # the index tells without reading
+            readable = self._leapt([entry.timestamp for entry in stream.index_entries]) or readable
         else:
             readable = self._last_packet(container, stream) or declared
+        if self._leaps:
+            return readable
         if not readable and container.duration and container.duration > 0:
             return float(container.duration / av.time_base)
         if readable < declared - self._slack:
@@ -268,34 +358,76 @@ class VideoSource:
 
         Streams without timestamps (raw H.264) are counted instead.
         """
-        for back in (2, 30):
-            near = (container.duration or 0) - back * av.time_base
-            if self._timed and near > 0:
-                with contextlib.suppress(FFmpegError):
-                    container.seek(near, backward=True)
-                    end, span = self._read_out(container, stream)
-                    if span >= 0.5:  # less may miss the last picture, which need not come last in the file
-                        return end
+        if (self.size or 0) > _SURVEYED:
+            for back in (2, 30):
+                near = (container.duration or 0) - back * av.time_base
+                if self._timed and near > 0:
+                    with contextlib.suppress(FFmpegError):
+                        container.seek(near, backward=True)
+                        end, span = self._read_out(container, stream)
+                        if span >= 0.5:  # less may miss the last picture, which need not come last in the file
+                            return end
         fresh, stream = self._open()
         with fresh:
-            return self._read_out(fresh, stream)[0]
+            return self._read_out(fresh, stream, survey=True)[0]
 
-    def _read_out(self, container: Any, stream: Any) -> tuple[float, float]:
-        """Seconds from the clip's start to the end of what is left to read, and how much that was."""
-        stamps: list[tuple[int, int]] = []  # the earliest and the latest, with how long they last
-        count = 0
+    def _read_out(self, container: Any, stream: Any, survey: bool = False) -> tuple[float, float]:
+        """Seconds from the clip's start to the end of what is left to read, and how much that was. survey : all of the file is."""
+        stamps, lasts = array("q"), 0
+        last, count = -(1 << 63), 0
         with contextlib.suppress(FFmpegError):
             for packet in container.demux(stream):
                 count += packet.size > 0
-                if packet.pts is not None:
-                    stamps.append((packet.pts, packet.duration or 0))
-                    stamps = [min(stamps), max(stamps)]
+                if packet.pts is not None and not packet.is_discard:
+                    stamps.append(packet.pts)
+                    if packet.pts > last:
+                        last, lasts = packet.pts, packet.duration or 0
+        if survey and count:
+            self._counted = count
         if not self._timed:
             return count * self._step, 0.0
-        if not stamps or stamps[-1][0] < self._start:
+        if not stamps or last < self._start:
             return 0.0, 0.0
-        (first, _), (last, lasts) = stamps[0], stamps[-1]
-        return self._seconds(last) + max(self._step, float(lasts * self._base)), float((last - first) * self._base)
+        if survey and (length := self._leapt(stamps)):
+            return length, length
+        return self._seconds(last) + max(self._step, float(lasts * self._base)), float(
+            (last - min(stamps)) * self._base
+        )
+
+    def _leapt(self, stamps: Sequence[int]) -> float:
+        """Seconds of footage where the clock jumps, counted without the jumps, which are said; 0 where it runs on.
+
+        From there on frames have the times at which they would be shown had the clock run on, the rate is that of the frames, and
+        nothing is sought by time. stamps : of all frames, in the order of the file.
+        """
+        ticks = np.asarray(stamps, dtype=np.int64)
+        seconds = (ticks - self._start) * float(self._base)
+        leaps = np.flatnonzero(self._is_leap(np.diff(seconds)))
+        if not len(leaps):
+            return 0.0
+        runs: list[NDArray[np.float64]] = []
+        for piece in np.split(
+            seconds, leaps + 1
+        ):  # frames are stored out of order: across a jump, pieces of both sides take turns
+            late = [i for i in (-1, -2) if len(runs) >= -i and not self._is_leap(piece[0] - runs[i].max())]
+            if late:
+                runs[late[0]] = np.concatenate([runs[late[0]], piece])
+            else:
+                runs.append(piece)
+        if len(runs) < 2:
+            return 0.0
+        steps = np.concatenate([np.diff(np.sort(run)) for run in runs])
+        usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else self._step
+        if self._fps is None or not 0.8 < usual * float(self._fps) < 1.25:
+            self._fps, self._step = Fraction(1 / usual).limit_denominator(1001), usual
+        self._leaps = len(runs) - 1
+        by, at = runs[1].min() - runs[0].max() - self._step, np.ptp(runs[0]) + self._step
+        self._warn(WarningReason.CLOCK_JUMPS, by=round(float(by), 6), time=round(float(at), 6), jumps=self._leaps)
+        return round(float(sum(np.ptp(run) + self._step for run in runs)), 6)
+
+    def _is_leap(self, gap: Any) -> Any:
+        """Whether so many seconds from one frame to the next (an array of them, or one) are a jump of the clock."""
+        return (gap > max(_LEAP, 50 * self._step)) | (gap < -max(_LEAP_BACK, 17 * self._step))
 
     # ----------------------------------------------------------------- playing
 
@@ -335,7 +467,7 @@ class VideoSource:
         """(seconds, frame, not the previous one again) for each target; by seeking while that is certain, else in order."""
         previous: float | None = None  # time of the frame given last
         done = 0
-        if self._timed and self._seekable:
+        if self._timed and self._seekable and not self._leaps:
             ticks = [self._start + math.floor((t + SLACK) / self._base) for t in targets]
             try:
                 for frame in self._sought(ticks):
@@ -396,9 +528,12 @@ class VideoSource:
 
     def _clocked(self, frames: Iterable[Any], whole: bool = True) -> Iterator[tuple[float, Any]]:
         """Every frame with its time; says so when the file ends before the time it declares."""
-        seconds, end = -math.inf, 0.0
+        seconds, end, leapt = -math.inf, 0.0, 0.0
         for count, frame in enumerate(frames):
-            now = self._seconds(frame.pts) if frame.pts is not None else count * self._step
+            now = self._seconds(frame.pts) - leapt if frame.pts is not None else count * self._step
+            if self._leaps and count and self._is_leap(now - seconds):
+                leapt += now - seconds - self._step
+                now = seconds + self._step
             if now <= seconds:
                 self._warn(WarningReason.TIMESTAMPS, time=seconds)
                 now = seconds + float(self._base)

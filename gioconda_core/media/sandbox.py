@@ -301,6 +301,6 @@ def work(channel: Channel) -> None:
             )
         except Lost:
             return
-        except Exception as error:  # whatever else a decoder throws is the file's fault until shown otherwise
-            what = f"the decoder failed: {type(error).__name__}: {error}"
+        except Exception:  # whatever else a decoder throws is the file's fault until shown otherwise
+            what = "the decoder failed"
             say(error="MediaError", what=what, where=where, hint="the file is damaged")

@@ -14,14 +14,14 @@ __all__ = ["open_source"]
 
 def open_source(file: BinaryIO, path: str | None, where: str, limits: Limits) -> Source:
     """Pillow for what begins like a picture, PyAV for everything else. The file stays the caller's to close."""
-    from gioconda_core.media.stills import StillSource, is_picture
+    from gioconda_core.media.stills import StillSource, is_jpeg_stream, is_picture
 
     file.seek(0)
     head = file.read(32)
     if not head:
         raise MediaError("the file is empty", where, "fetch or export it again")
     with _blamed(where):
-        if is_picture(head):
+        if is_picture(head) and not (head.startswith(b"\xff\xd8") and is_jpeg_stream(file)):
             return StillSource(file, where, limits)
         from gioconda_core.media.decode import VideoSource
 
@@ -37,7 +37,7 @@ def _blamed(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise MediaError(
-            f"the decoder failed: {type(error).__name__}: {error}",
+            "the decoder failed",
             where,
             "the file is damaged, or uses something we do not know",
         ) from error

@@ -1,7 +1,8 @@
-"""Still pictures and animations (JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP) through Pillow, as clips of one or more frames.
+"""Still pictures and animations (JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF, BMP) through Pillow, as clips of one or more frames.
 
 EXIF orientation and colour profiles are applied; transparency is shown over white, as viewers do; 16-bit pictures are scaled, not
-clipped. Frame durations are the file's; a GIF or WebP frame of 10 ms or less lasts 100 ms, as every browser has it.
+clipped. Frame durations are the file's; a GIF or WebP frame of 10 ms or less lasts 100 ms, as every browser has it. Of a HEIC the primary
+picture is read, whole: its tiles put together, turned and cropped as the file says (libheif does that).
 """
 
 from __future__ import annotations
@@ -25,10 +26,17 @@ from gioconda_core.media.facts import TOO_LARGE_HINT, ClipFacts, Limits
 from gioconda_core.media.sampling import SLACK, Sampling
 from gioconda_core.reasons import MediaWarning, WarningReason
 
-__all__ = ["StillSource", "is_picture"]
+__all__ = ["StillSource", "is_jpeg_stream", "is_picture"]
 
 Picture = NDArray[np.uint8]
-_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "JPEG2000", "PPM")
+_FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "JPEG2000", "PPM")
+_HEIC = (
+    b"heic",
+    b"heix",
+    b"heim",
+    b"heis",
+    b"mif1",
+)  # brands of pictures; "hevc" and "msf1" are sequences, which PyAV reads
 _SHORTEST, _INSTEAD = 10, 100  # milliseconds
 
 
@@ -36,13 +44,50 @@ def is_picture(head: bytes) -> bool:
     """Whether the first 32 bytes are those of a picture that Pillow reads."""
     return (
         head.startswith(
-            (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
+            (
+                b"\xff\xd8\xff",
+                b"\x89PNG\r\n\x1a\n",
+                b"GIF87a",
+                b"GIF89a",
+                b"II*\0",
+                b"MM\0*",
+                b"II+\0",
+                b"MM\0+",
+                b"\0\0\0\x0cjP  ",
+            )
         )
         or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
         or (head.startswith(b"BM") and len(head) > 17 and head[15:18] == b"\0\0\0")
         or (head.startswith((b"P5", b"P6")) and head[2:3].isspace())
-        or (head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"))
+        or (head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", *_HEIC))
     )
+
+
+_AFTER = 3  # JPEG pictures in a row, from which on a file is a stream of them
+_LOOKED = 64 << 20  # bytes read for that
+
+
+def is_jpeg_stream(file: BinaryIO) -> bool:
+    """Whether a file is JPEG after JPEG, as cameras stream them, and not one with a preview, a depth or a gain map behind it (MPF)."""
+    file.seek(0)
+    data = file.read(_LOOKED)
+    at = 0
+    for _ in range(_AFTER):
+        if data[at : at + 3] != b"\xff\xd8\xff":
+            return False
+        at += 2
+        while (
+            data[at : at + 1] == b"\xff" and (kind := data[at + 1 : at + 2]) and kind != b"\xda"
+        ):  # until the scan begins
+            size = int.from_bytes(data[at + 2 : at + 4], "big")
+            if size < 2 or (kind == b"\xe2" and data[at + 4 : at + 8] == b"MPF\0"):
+                return False
+            at += 2 + size
+        at = data.find(b"\xff\xd9", at) + 2  # of a scan's bytes, FF is never followed by D9 but at the picture's end
+        if at < 2:
+            return False
+        at += len(data[at : at + 64]) - len(data[at : at + 64].lstrip(b"\0"))  # some cameras fill up to a word
+    return True
 
 
 _pillow = threading.Lock()
@@ -74,6 +119,8 @@ class StillSource:
             first = self._rgb(image)
             still = self._frames == 1
             duration = 0.0 if still else stamps[-1]
+            if image.format == "HEIF" and (others := getattr(image, "n_frames", 1) - 1) > 0:
+                self._warn(WarningReason.SEVERAL_PICTURES, pictures=others + 1)
             self.facts = ClipFacts(
                 container=(image.format or "").lower(),
                 codec=(image.format or "").lower(),
@@ -93,16 +140,23 @@ class StillSource:
 
     def _open(self) -> Image.Image:
         self._file.seek(0)
+        formats = _FORMATS
+        if self._file.read(12)[4:8] == b"ftyp":
+            from pillow_heif import register_heif_opener
+
+            register_heif_opener()  # again is harmless
+            formats = ("AVIF", "HEIF")
+        self._file.seek(0)
         try:
             with _pillow_allowing(self._limits.pixels), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's own bomb warning: our limit decides
-                image = Image.open(self._file, formats=_FORMATS)
+                image = Image.open(self._file, formats=formats)
         except Image.DecompressionBombError as error:
             size = next(iter(re.findall(r"\d+(?= pixels)", str(error))), "")
             raise self._too_large(
                 f"a picture of {int(size) / 1e6:.3g} megapixels" if size else "this picture"
             ) from error
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError, EOFError) as error:
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, RuntimeError, MemoryError, EOFError) as error:
             raise MediaError("cannot be opened as a picture", self._where, "is it whole?") from error
         if image.size[0] * image.size[1] > self._limits.pixels:
             image.close()
@@ -152,7 +206,15 @@ class StillSource:
         profile = image.info.get("icc_profile")
         try:
             image.load()
-        except (OSError, ValueError, SyntaxError, MemoryError, EOFError, Image.DecompressionBombError) as error:
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+            RuntimeError,
+            MemoryError,
+            EOFError,
+            Image.DecompressionBombError,
+        ) as error:
             raise MediaError("the picture is damaged or cut off", self._where, "fetch it again") from error
         if image.mode.startswith(("I", "F")):
             values = np.asarray(image).astype(np.float64)

@@ -6,18 +6,15 @@ Each clip gets an identity and a source, so that splits can be disjoint by both.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from gioconda_core.errors import UsageError
+from gioconda_core.media.suffixes import PICTURES, VIDEOS
 
 __all__ = ["LAYOUTS", "Entry", "entries"]
-
-_VIDEO = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".gif"}
-_PICTURE = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Entry:
 
 
 def _videos(root: Path) -> Iterator[Path]:
-    yield from sorted(p for p in root.rglob("*") if p.suffix.lower() in _VIDEO and not p.name.startswith("."))
+    yield from sorted(p for p in root.rglob("*") if p.suffix.lower() in VIDEOS and not p.name.startswith("."))
 
 
 def _folder(root: Path) -> Iterator[Entry]:
@@ -47,7 +44,7 @@ def _voxceleb1(root: Path) -> Iterator[Entry]:
     """``[unzippedFaces/]NAME/1.6/VIDEO/*.jpg``, or the same as mp4: ``ID/VIDEO/NNNNN.mp4``."""
     folders: dict[Path, list[Path]] = {}
     for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in _PICTURE and not path.name.startswith("."):
+        if path.suffix.lower() in PICTURES and not path.name.startswith("."):
             folders.setdefault(path.parent, []).append(path)
     for folder, pictures in sorted(folders.items()):
         parts = [p for p in folder.relative_to(root).parts if p not in ("unzippedFaces", "dev", "test", "1.6")]
@@ -94,10 +91,10 @@ def _csv(root: Path, where: str = "") -> Iterator[Entry]:
 
     where : ``column=value`` conditions joined by commas, ``kind=real,view=face crop``; ``kind=real|fake`` takes either.
     """
-    from gioconda_core.datasets.layouts import read_text
+    from gioconda_core.datasets.layouts import csv_rows
 
     wanted = [tuple(part.split("=", 1)) for part in where.split(",") if "=" in part]
-    rows = list(csv.DictReader(read_text(root).splitlines()))
+    rows = csv_rows(root)
     if not rows:
         raise UsageError("the list has no rows", where=str(root))
     column = next((name for name in ("path", "file", "filename", "video") if name in rows[0]), None)
@@ -110,7 +107,7 @@ def _csv(root: Path, where: str = "") -> Iterator[Entry]:
         if any(row[name] not in value.split("|") for name, value in wanted):
             continue
         relative = row[column]
-        if Path(relative).suffix.lower() not in _VIDEO:
+        if Path(relative).suffix.lower() not in VIDEOS:
             continue
         name = Path(relative).with_suffix("").as_posix()
         identity = row.get("identity") or row.get("person") or row.get("id") or name

@@ -161,7 +161,7 @@ def test_every_status_code_is_said_in_japanese_too():
 def test_errors_and_warnings_are_said_in_japanese_too():
     from gioconda.report.wording import problem
 
-    text = "cannot be opened as video: invalid data found when processing input (is this a video or picture file, and whole?)"
+    text = "cannot be opened as video: the data is not what its format asks for (is this a video or picture file, and whole?)"
     assert problem(text, "en") == text
     assert problem(text, "ja") == (
         "映像として開けません。データの形式が不正です（映像か画像のファイルで、途中で切れていないか確かめてください）"

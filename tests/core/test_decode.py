@@ -304,25 +304,136 @@ def test_hdr_primaries_are_converted():
 # --------------------------------------------------------------------------- streams, facts, memory
 
 
-def test_several_video_streams_the_largest_is_read_and_said(tmp_path):
-    path = tmp_path / "two.mkv"
+def two_streams(path, sizes=((64, 48), (192, 96)), lasts=(5, 5), default=None):
+    """Two video streams; the one of 192x96 shows its frames' numbers."""
     with av.open(str(path), "w") as container:
         streams = []
-        for size in ((64, 48), (192, 96)):
+        for size in sizes:
             stream = container.add_stream("libx264", rate=25)
             stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
             streams.append(stream)
-        for i in range(5):
-            for stream, picture in zip(streams, (np.zeros((48, 64, 3), np.uint8), numbered(i)), strict=True):
-                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-                frame.pts = i
-                container.mux(stream.encode(frame))
+        if default is not None:
+            for i, stream in enumerate(streams):
+                stream.disposition = int(i == default)
+        for i in range(max(lasts)):
+            for stream, size, n in zip(streams, sizes, lasts, strict=True):
+                if i < n:
+                    picture = numbered(i) if size[0] == 192 else np.zeros((*size[::-1], 3), np.uint8)
+                    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                    frame.pts = i
+                    container.mux(stream.encode(frame))
         for stream in streams:
             container.mux(stream.encode(None))
-    with Clip.open(path) as clip:
+    return path
+
+
+def test_of_streams_alike_the_largest_is_read_and_said(tmp_path):
+    with Clip.open(two_streams(tmp_path / "two.mkv")) as clip:
         assert (clip.facts.width, clip.facts.streams) == (192, 2)
         assert [number(f) for f in clip.sample("all")[0]] == list(range(5))
-        assert "2 video streams; stream 1 is read (192x96" in clip.warnings[0].text
+        assert clip.warnings[0].text.startswith("2 video streams; stream 1 (192x96 h264")
+        assert "not examined: stream 0 (64x48 h264" in clip.warnings[0].text
+
+
+def test_a_larger_second_stream_does_not_hide_the_one_that_players_show(tmp_path):
+    """The wrong way: the largest, so that one frame of 720p behind a fake silences every detector."""
+    sizes = ((192, 96), (640, 360))
+    for name, more in {"default.mkv": {"default": 0}, "shorter.mp4": {}}.items():
+        with Clip.open(two_streams(tmp_path / name, sizes, (50, 50) if more else (50, 1), **more)) as clip:
+            assert [number(f) for f in clip.sample("all")[0]] == list(range(50)), name
+            assert "not examined: stream 1 (640x360" in clip.warnings[0].text
+
+
+def jumping(path, by, n=100):
+    """A clip of 25 frames a second whose clock jumps by so many frames in the middle."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 192, 96, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 25)
+        frames = []
+        for i in range(n):
+            frame = av.VideoFrame.from_ndarray(numbered(i), format="rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            frames.append(frame)
+        for frame in [*frames, None]:
+            for packet in stream.encode(frame):
+                if packet.pts >= n // 2:
+                    packet.pts, packet.dts = packet.pts + by, packet.dts + by
+                container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "flv", "ts", "joined.ts"])
+def test_a_clock_that_jumps_is_said_and_frames_are_spread_all_the_same(tmp_path, suffix):
+    """The wrong way: a length of two and a half hours, and one frame for even:8."""
+    path = jumping(tmp_path / f"jump.{suffix}", 0 if suffix == "joined.ts" else 225_000)
+    if suffix == "joined.ts":  # the clock starts anew in the middle
+        path.write_bytes(path.read_bytes() * 2)
+    with Clip.open(path) as clip:
+        length = 8.0 if suffix == "joined.ts" else 4.0
+        assert clip.duration == pytest.approx(length, abs=0.05) and clip.fps == 25
+        assert clip.facts.frame_count == length * 25
+        frames, times = clip.sample("even:8")
+        spread = [int((i + 0.5) * length / 8 * 25 + 1e-6) for i in range(8)]
+        assert [number(f) for f in frames] == pytest.approx([n % 100 for n in spread], abs=1)
+        assert times == pytest.approx([n / 25 for n in spread], abs=0.05)
+        assert any(
+            ("the clock jumps by -4.00 s at 4.00 s" if length > 4 else "the clock jumps by +9000.00 s at 2.00 s")
+            in w.text
+            for w in clip.warnings
+        )
+        every, _ = clip.sample("all")
+        assert [number(f) for f in every] == [*range(100)] * int(length / 4)
+
+
+def test_a_pause_of_a_screen_recording_is_no_jump(tmp_path):
+    with Clip.open(jumping(tmp_path / "pause.mkv", 25 * 40)) as clip:
+        assert clip.duration == pytest.approx(44, abs=0.1) and not clip.warnings
+
+
+def test_exif_with_the_frames_costs_nothing(tmp_path):
+    """PyAV has no name for that kind of side data and raised ValueError; cameras' MJPEG frames carry it."""
+    import io
+
+    from PIL import Image
+
+    with av.open(str(tmp_path / "camera.avi"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=15)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuvj420p"
+        for i in range(8):
+            out, exif = io.BytesIO(), Image.Exif()
+            exif[0x010F], exif[0x0112] = "Camera", 6
+            Image.fromarray(np.full((96, 128, 3), 20 * i, np.uint8)).save(out, "jpeg", exif=exif)
+            packet = av.Packet(out.getvalue())
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, i, i, Fraction(1, 15)
+            container.mux(packet)
+    with Clip.open(tmp_path / "camera.avi") as clip:
+        frames, _ = clip.sample("all")
+        assert frames.shape == (8, 128, 96, 3) and clip.facts.rotation == 90
+        assert any("mirrored" in w.text for w in clip.warnings)
+
+
+def test_jpeg_after_jpeg_is_a_stream_and_a_picture_with_others_behind_it_is_none(tmp_path):
+    import io
+
+    from PIL import Image
+
+    def jpeg(shade, **more):
+        out = io.BytesIO()
+        Image.fromarray(np.full((64, 64, 3), shade, np.uint8)).save(out, "jpeg", **more)
+        return out.getvalue()
+
+    stream = tmp_path / "camera.mjpeg"
+    stream.write_bytes(b"".join(jpeg(10 * i) for i in range(12)))
+    with Clip.open(stream) as clip:
+        assert clip.facts.frame_count == 12 and not clip.facts.still
+        assert len(clip.sample("all")[0]) == 12
+    pictures = [Image.fromarray(np.full((64, 64, 3), 10 * i, np.uint8)) for i in range(4)]
+    pictures[0].save(tmp_path / "stereo.jpg", format="MPO", save_all=True, append_images=pictures[1:])
+    (tmp_path / "motion.jpg").write_bytes(jpeg(9) + b"\0\0\0\x18ftypmp42" + b"\0" * 500)
+    for name in ("stereo.jpg", "motion.jpg"):
+        with Clip.open(tmp_path / name) as clip:
+            assert clip.facts.still, name
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])

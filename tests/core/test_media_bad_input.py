@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 from media_material import encode, number, numbered, numbered_clip
+from PIL import Image
 
 from gioconda_core.errors import ExitCode, MediaError
 from gioconda_core.media.clip import Clip, Limits
@@ -73,7 +75,7 @@ except MediaError as error:
         (b"\xff\xd8\xff", "picture"),
         (b"GIF89a", "picture"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 100, "picture"),
-        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "cannot be opened|no video stream"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "its index is missing"),
         (b"\x1aE\xdf\xa3" + b"\x42" * 400, "cannot be opened|no video stream"),
         (b"RIFF\x10\0\0\0AVI LIST", "cannot be opened|no video stream"),
     ],
@@ -338,3 +340,45 @@ def test_a_bad_file_does_not_cost_the_worker(tmp_path):
     with Clip.open(good, sandbox=True) as clip:
         assert _worker_of(clip).pid == before
     assert len(_children() - others) <= 2
+
+
+def test_a_recording_that_was_broken_off_is_said_so_in_words_of_ours(tmp_path):
+    numbered_clip(tmp_path / "whole.mp4", 20)
+    data = (tmp_path / "whole.mp4").read_bytes()
+    index = data.index(b"moov") - 4
+    for name, piece, what in (
+        ("none.mp4", data[:index], "its index is missing"),
+        ("begun.mp4", data[: index + 9], "its index is cut off"),
+        ("half.mp4", data[: index + 200], "its index is cut off"),
+    ):
+        (tmp_path / name).write_bytes(piece)
+        _refused(tmp_path / name, what)
+
+
+def test_no_decoder_s_words_are_shown(tmp_path):
+    """Of many damaged files, no message repeats what FFmpeg, Pillow or Python says."""
+    import random
+
+    numbered_clip(tmp_path / "whole.mp4", 20)
+    numbered_clip(tmp_path / "whole.mkv", 20)
+    Image.new("RGB", (32, 32)).save(tmp_path / "whole.png")
+    theirs = re.compile(
+        r"Error|Invalid|invalid data|0x|Errno|\bat address|not implemented|moov|EBML|truncated header", re.IGNORECASE
+    )
+    draw = random.Random(1)
+    said = set()
+    for name in ("whole.mp4", "whole.mkv", "whole.png"):
+        data = (tmp_path / name).read_bytes()
+        for i in range(60):
+            bad = bytearray(data)
+            for _ in range(draw.choice((1, 8, 60))):
+                bad[draw.randrange(len(bad) if i % 2 else min(400, len(bad)))] = draw.randrange(256)
+            path = tmp_path / f"bad.{name[6:]}"
+            path.write_bytes(bad[: draw.randrange(20, len(bad)) if i % 5 == 0 else None])
+            try:
+                with Clip.open(path) as clip:
+                    list(clip.frames("even:4"))
+                    said.update(w.text for w in clip.warnings)
+            except MediaError as error:
+                said |= {error.what, error.hint}
+    assert len(said) > 5 and not [text for text in said if theirs.search(text)]

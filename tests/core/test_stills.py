@@ -198,3 +198,32 @@ def test_write_image_refuses_what_it_cannot_write(tmp_path):
     with pytest.raises(UsageError, match="give uint8"):
         write_image(tmp_path / "a.png", _marked().astype(np.float32))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_heic_is_its_primary_picture_whole_and_upright(tmp_path):
+    """The wrong ways: one tile of a grid, a preview, and no picture at all where EXIF goes with it."""
+    import pillow_heif
+
+    picture = Image.new("RGB", (192, 96), (20, 60, 200))
+    picture.paste((220, 30, 30), (0, 0, 48, 96))  # red on the left
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise: red on top
+    heif = pillow_heif.from_pillow(Image.new("RGB", (64, 64), (0, 200, 0)))
+    heif.add_from_pillow(picture)
+    heif.save(tmp_path / "two.heic", primary_index=1, quality=90)
+    with Clip.open(tmp_path / "two.heic", sandbox=True) as clip:
+        assert (clip.facts.width, clip.facts.height, clip.facts.still) == (192, 96, True)
+        assert [w.text for w in clip.warnings] == ["2 pictures; the primary one is read"]
+    pillow_heif.from_pillow(picture).save(tmp_path / "turned.heic", exif=exif.tobytes(), quality=90)
+    for name in ("turned.heic",):
+        with Clip.open(tmp_path / name) as clip:
+            frames, _ = clip.sample("all")
+            assert frames.shape == (1, 192, 96, 3)
+            assert frames[0, 10, 48].argmax() == 0 and frames[0, 150, 48].argmax() == 2
+
+
+def test_big_tiff(tmp_path):
+    Image.new("RGB", (64, 48), (200, 10, 10)).save(tmp_path / "big.tif", big_tiff=True)
+    assert (tmp_path / "big.tif").read_bytes()[:4] == b"II+\0"
+    with Clip.open(tmp_path / "big.tif") as clip:
+        assert clip.facts.container == "tiff" and clip.sample("all")[0][0, 0, 0].tolist() == [200, 10, 10]

@@ -1,0 +1,79 @@
+"""What a file is by its first bytes, and whether its name says so too."""
+
+from __future__ import annotations
+
+import os
+import re
+
+__all__ = ["HEAD", "kind_of", "misnamed"]
+
+HEAD = 1024  # bytes that kind_of wants to see
+
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+# (kind, test of the first bytes); the first that holds.
+_SIGNS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
+    (kind, re.compile(pattern, re.DOTALL))
+    for kind, pattern in (
+        ("JPEG", rb"\xff\xd8\xff"),
+        ("PNG", rb"\x89PNG\r\n\x1a\n"),
+        ("GIF", rb"GIF8[79]a"),
+        ("WebP", rb"RIFF....WEBP"),
+        ("AVI", rb"RIFF....AVI[ X\x19]"),
+        ("TIFF", rb"II[*+]\0|MM\0[*+]"),
+        ("BMP", rb"BM.{13}\0\0\0"),
+        ("JPEG 2000", rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
+        ("JPEG XL", rb"\xff\x0a|\0\0\0\x0cJXL "),
+        ("PPM", rb"P[56]\s"),
+        ("AVIF", rb"....ftypavi[fs]"),
+        ("HEIF", rb"....ftyp(?:" + b"|".join(_HEIC) + rb")"),
+        ("MP4", rb"....(?:ftyp|moov|mdat|wide|free|skip|pnot)"),
+        ("Matroska", rb"\x1a\x45\xdf\xa3"),
+        ("MPEG-TS", rb"\x47.{187}\x47.{187}\x47|.{4}\x47.{191}\x47.{191}\x47"),
+        ("MPEG", rb"\0\0\x01[\xb3\xba]"),
+        ("FLV", rb"FLV\x01"),
+        ("ASF", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+        ("Ogg", rb"OggS"),
+        ("MXF", rb".{0,64}?\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02"),
+        ("RealMedia", rb"\.RMF"),
+        ("YUV4MPEG2", rb"YUV4MPEG2 "),
+    )
+)
+
+_SUFFIXES = {
+    "JPEG": ".jpg .jpeg .jpe .jfif .jif .mpo .mjpeg .mjpg",
+    "PNG": ".png .apng",
+    "GIF": ".gif",
+    "WebP": ".webp",
+    "AVI": ".avi .divx",
+    "TIFF": ".tif .tiff .dng",
+    "BMP": ".bmp",
+    "JPEG 2000": ".jp2 .j2k .jpx",
+    "JPEG XL": ".jxl",
+    "PPM": ".ppm .pgm",
+    "AVIF": ".avif .avifs",
+    "HEIF": ".heic .heif .hif",
+    "MP4": ".mp4 .m4v .mov .qt .3gp .3g2 .f4v",
+    "Matroska": ".mkv .webm",
+    "MPEG-TS": ".ts .mts .m2ts",
+    "MPEG": ".mpg .mpeg .mpe .m2v .vob",
+    "FLV": ".flv",
+    "ASF": ".wmv .asf",
+    "Ogg": ".ogv .ogm",
+    "MXF": ".mxf",
+    "RealMedia": ".rm .rmvb",
+    "YUV4MPEG2": ".y4m",
+}
+_KIND_OF_SUFFIX = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
+
+
+def kind_of(head: bytes) -> str | None:
+    """The kind of picture or video that a file begins like; None where it is none of those known here (raw streams have no sign)."""
+    return next((kind for kind, sign in _SIGNS if sign.match(head)), None)
+
+
+def misnamed(name: str | os.PathLike[str], head: bytes) -> dict[str, str] | None:
+    """``suffix`` and ``kind`` where a name says another kind than the content is; None where they agree or either says nothing."""
+    suffix = os.path.splitext(os.fspath(name))[1].lower()
+    named, kind = _KIND_OF_SUFFIX.get(suffix), kind_of(head)
+    return {"suffix": suffix, "kind": kind} if named and kind and named != kind else None
