@@ -13,6 +13,7 @@ __all__ = [
     "GiocondaError",
     "MediaError",
     "PluginError",
+    "ResourceError",
     "UsageError",
     "WeightsError",
 ]
@@ -80,6 +81,12 @@ class UsageError(GiocondaError):
 
 class MediaError(GiocondaError):
     """A file cannot be read, decoded or written as media."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
+class ResourceError(GiocondaError):
+    """The machine does not give what is needed: a full disk, a quota, a folder that may only be read. What was done is kept."""
 
     exit_code = ExitCode.INCOMPLETE
 

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from gioconda_core.errors import UsageError
 __all__ = [
     "append_row",
     "atomic_path",
+    "path_bytes",
+    "path_text",
     "read_rows",
     "refuse_overwrite",
     "sha256_of",
@@ -33,6 +36,24 @@ def sha256_of(source: str | os.PathLike[str] | BinaryIO | bytes) -> str:
         return hashlib.file_digest(source, "sha256").hexdigest()  # type: ignore[arg-type]
     with open(source, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def path_text(path: str | os.PathLike[str]) -> str:
+    """A path as text that any file can hold, and no two paths share: bytes that are no UTF-8 become ``\\xNN``, a backslash two.
+
+    Separators are ``/``; doubled ones and ``./`` are left out.
+    """
+    name = Path(path).as_posix().encode("utf-8", "surrogateescape").replace(b"\\", b"\\\\")
+    return name.decode("utf-8", "backslashreplace")
+
+
+def path_bytes(text: str) -> bytes:
+    """The path, as the system has it, that :func:`path_text` made a text of."""
+    return re.sub(
+        rb"\\(?:\\|x([0-9a-f]{2}))",
+        lambda m: bytes.fromhex(m[1].decode()) if m[1] else b"\\",
+        text.encode("utf-8", "surrogateescape"),
+    )
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -1,11 +1,17 @@
 """Rows of an audit: ``readings.jsonl`` is the truth, appended as files are done; ``journal.sqlite`` only finds rows in it.
 
 A run killed at any moment loses at most the row being written. The index follows the journal: whatever the journal holds
-beyond what the index knows is read again on the next start, and a lost index is made anew.
+beyond what the index knows is read again on the next start, as rows of an earlier run; a lost or damaged index is made anew.
+
+A row belongs to a path (``gioconda_core.files.path_text``, which no two paths share) and is good for as long as the file, what lies beside
+it and the configuration are those it was made of, and no certificate has ended since. It may be copied to another file of the
+same *content*: the same bytes, the same sidecar and the same suffix, by which readers choose how to read.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import sqlite3
@@ -14,47 +20,85 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gioconda_core.errors import UsageError
+from gioconda.report.rows import error_row
+from gioconda_core.errors import ResourceError, UsageError
+from gioconda_core.types import Level
 
-__all__ = ["Journal", "known_content"]
+__all__ = ["Journal", "content_key", "known_content", "rows_of"]
 
-_TABLES = """
+_VERSION = 2  # of the index
+_TABLES = f"""
 CREATE TABLE IF NOT EXISTS rows (
-  path TEXT PRIMARY KEY, sha256 TEXT, size INTEGER, mtime_ns INTEGER, config TEXT,
+  path TEXT PRIMARY KEY, content TEXT, size INTEGER, mtime_ns INTEGER, aside TEXT, config TEXT, until INTEGER,
   level TEXT, state TEXT, failed INTEGER, place INTEGER, run INTEGER
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS content ON rows (sha256, config) WHERE failed = 0;
+CREATE INDEX IF NOT EXISTS content ON rows (content, config) WHERE failed = 0;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;
+PRAGMA user_version = {_VERSION};
 """
+_NO_ROW = (ValueError, KeyError, TypeError, AttributeError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+_SEEN = "CREATE TEMP TABLE seen (path TEXT PRIMARY KEY) WITHOUT ROWID"
+_CIRCUMSTANCES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
+_NO_ROW = (ValueError, KeyError, TypeError, AttributeError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+_NAMES = ("rows", "content", "meta")
+_GOOD = "failed = 0 AND config = ? AND (until IS NULL OR until > ?)"
+_DAMAGED = "its row in readings.jsonl is damaged; run again"
+
+
+def content_key(sha256: str | None, sidecar: str | None, path: str) -> str:
+    """What decides a row beside the configuration: bytes, the sidecar's bytes, and the suffix, by which readers choose how to read."""
+    return f"{sha256}/{sidecar or ''}/{os.path.splitext(path)[1].lower()}"
 
 
 class Journal:
-    """Rows on disk, found by path and by content. One process writes; workers may read the index."""
+    """Rows on disk, found by path and by content. One process writes; workers may read the index.
+
+    Raises
+    ------
+    UsageError
+        Another audit has the folder.
+    ResourceError
+        The disk is full, or cannot be written to; by every method.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self.index = folder / "readings.jsonl", folder / "journal.sqlite"
         self._lock = _locked(folder / "journal.lock")
         self._file: BinaryIO = open(self.path, "ab+")  # noqa: SIM115 - closed by close()
-        self._base = self._open()
-        self._close_torn_line()
-        self.run = self._meta("run") + 1
-        self._set("run", self.run)
-        self._catch_up()
+        with _blamed(self.index):
+            self._base = self._open()
+            self._base.execute(_SEEN)
+            self._close_torn_line()
+            self.run = self._meta("run") + 1
+            self._set("run", self.run)
+            self._catch_up()
         self._uncommitted, self._committed = 0, time.monotonic()
+        self.damaged = 0  # rows that could not be read back
 
     def _open(self) -> sqlite3.Connection:
+        base = None
         try:
-            base = sqlite3.connect(self.index)
-            base.execute("PRAGMA journal_mode=WAL")
-            base.execute("PRAGMA synchronous=NORMAL")
-            base.executescript(_TABLES)
-            return base
-        except sqlite3.DatabaseError:  # damaged: the journal makes it anew
-            self.index.unlink()
-            base = sqlite3.connect(self.index)
-            base.executescript(_TABLES)
-            return base
+            base = _connected(self.index)
+            (version,) = base.execute("PRAGMA user_version").fetchone()
+            known = {name for (name,) in base.execute("SELECT name FROM sqlite_master")}
+            if (version == _VERSION or not known & set(_NAMES)) and base.execute(
+                "PRAGMA quick_check(1)"
+            ).fetchone() == ("ok",):
+                base.executescript(_TABLES)
+                return base
+        except sqlite3.OperationalError as error:
+            if not _of_content(error):
+                raise
+        except sqlite3.DatabaseError:
+            pass
+        if base is not None:
+            base.close()
+        for name in (self.index.name, f"{self.index.name}-wal", f"{self.index.name}-shm"):
+            self.index.with_name(name).unlink(missing_ok=True)
+        base = _connected(self.index)  # damaged, or of another version: the journal makes it anew
+        base.executescript(_TABLES)
+        return base
 
     def _meta(self, key: str) -> int:
         found = self._base.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -78,42 +122,44 @@ class Journal:
             place = 0
         self._file.seek(place)
         for line in self._file:
-            try:
-                row = json.loads(line)
-                self._note(row, place)
-            except (ValueError, KeyError, TypeError):
-                pass  # a torn line of a killed run
+            with contextlib.suppress(*_NO_ROW):  # a torn line of a killed run, or bytes that somebody changed
+                self._note(
+                    json.loads(line), place, run=0
+                )  # of an earlier run: whether its file is still there is not known
             place += len(line)
         self._set("end", place)
         self._base.commit()
 
-    def _note(self, row: Mapping[str, Any], place: int) -> None:
+    def _note(self, row: Mapping[str, Any], place: int, run: int) -> None:
         self._base.execute(
-            "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 row["path"],
-                row["sha256"],
+                content_key(row["sha256"], row.get("sidecar"), row["path"]),
                 row["size"],
                 row.get("mtime_ns"),
+                row.get("aside"),
                 row.get("config"),
+                row.get("until"),
                 row["level"],
                 row["state"],
                 int(bool(row["error"])),
                 place,
-                self.run,
+                run,
             ),
         )
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Write a row in one piece, and remember where. An error that was met before is not written again."""
-        if row["error"] and self._repeated(row):
-            return
-        line = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
-        place = self._file.seek(0, os.SEEK_END)
-        self._file.write(line)
-        self._file.flush()
-        self._note(row, place)
-        self._set("end", place + len(line))
+        with _blamed(self.path):
+            if row["error"] and self._repeated(row):
+                return
+            line = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+            place = self._file.seek(0, os.SEEK_END)
+            self._file.write(line)
+            self._file.flush()
+            self._note(row, place, self.run)
+            self._set("end", place + len(line))
         self._uncommitted += 1
         # Often enough that a copy is known soon after its original, where files take long; seldom where thousands pass a second.
         if self._uncommitted >= 200 or time.monotonic() - self._committed > 1.0:
@@ -121,70 +167,106 @@ class Journal:
 
     def _repeated(self, row: Mapping[str, Any]) -> bool:
         found = self._base.execute("SELECT place FROM rows WHERE path = ?", (row["path"],)).fetchone()
-        if found is None or self._read(found[0]) | {"seconds": None} != dict(row) | {"seconds": None}:
+        before = self._read(found[0], row["path"]) if found else None
+        if before is None or before | {"seconds": None} != dict(row) | {"seconds": None}:
             return False
         self._base.execute("UPDATE rows SET run = ? WHERE path = ?", (self.run, row["path"]))
         return True
 
     def commit(self) -> None:
         """Let others see what was noted."""
-        self._base.commit()
+        with _blamed(self.index):
+            self._base.commit()
         self._uncommitted, self._committed = 0, time.monotonic()
 
-    def done(self, path: str, size: int, mtime_ns: int, config: str) -> bool:
-        """Whether this very file has a row under this configuration; then it is counted as seen in this run."""
-        found = self._base.execute(
-            "SELECT 1 FROM rows WHERE path = ? AND size = ? AND mtime_ns = ? AND config = ? AND failed = 0",
-            (path, size, mtime_ns, config),
-        ).fetchone()
-        if found:
+    def first(self, path: str) -> bool:
+        """Whether a path is met for the first time in this run: a tree may be named twice."""
+        with _blamed(self.index):
+            return self._base.execute("INSERT OR IGNORE INTO seen VALUES (?)", (path,)).rowcount > 0
+
+    def done(self, path: str, size: int, mtime_ns: int, aside: str, config: str) -> bool | None:
+        """Whether this very file has a row that is still good; then it is counted as seen in this run.
+
+        None where it has one, of the same file, that only another configuration or a certificate's end has made old.
+        """
+        with _blamed(self.index):
+            found = self._base.execute(
+                f"SELECT {_GOOD}, failed FROM rows WHERE path = ? AND size = ? AND mtime_ns = ? AND aside = ?",
+                (config, int(time.time()), path, size, mtime_ns, aside),
+            ).fetchone()
+            if found is None or found[1]:
+                return False
+            if not found[0]:
+                return None
             self._base.execute("UPDATE rows SET run = ? WHERE path = ?", (self.run, path))
-        return found is not None
+        self._uncommitted += 1
+        if self._uncommitted >= 20_000:
+            self.commit()
+        return True
 
-    def content(self, sha256: str, config: str) -> dict[str, Any] | None:
-        """The row of some file with this content, if there is one."""
-        found = self._base.execute(
-            "SELECT place FROM rows WHERE sha256 = ? AND config = ? AND failed = 0 LIMIT 1", (sha256, config)
-        ).fetchone()
-        return self._read(found[0]) if found else None
+    def content(self, key: str, config: str) -> dict[str, Any] | None:
+        """The row of some file with this content, if there is one that can be read."""
+        with _blamed(self.index):
+            found = self._base.execute(
+                f"SELECT place, path FROM rows WHERE content = ? AND {_GOOD} LIMIT 1", (key, config, int(time.time()))
+            ).fetchone()
+            return self._read(*found) if found else None
 
-    def touch(self, path: str, sha256: str, size: int, mtime_ns: int, config: str) -> bool:
+    def touch(self, path: str, key: str, size: int, mtime_ns: int, aside: str, config: str) -> bool:
         """When the file's row already is of this content, only its time is brought up to date: running again adds nothing."""
-        done = self._base.execute(
-            "UPDATE rows SET mtime_ns = ?, run = ? WHERE path = ? AND sha256 = ? AND size = ? AND config = ? AND failed = 0",
-            (mtime_ns, self.run, path, sha256, size, config),
-        )
+        with _blamed(self.index):
+            done = self._base.execute(
+                f"UPDATE rows SET mtime_ns = ?, aside = ?, run = ? WHERE path = ? AND content = ? AND size = ? AND {_GOOD}",
+                (mtime_ns, aside, self.run, path, key, size, config, int(time.time())),
+            )
         return done.rowcount > 0
 
-    def _read(self, place: int) -> dict[str, Any]:
+    def _read(self, place: int, path: str) -> dict[str, Any] | None:
+        """The row at a place; None where what stands there is no row of that path."""
         self._file.seek(place)
-        row: dict[str, Any] = json.loads(self._file.readline())
-        return row
+        try:
+            row = json.loads(self._file.readline())
+            return row if row["path"] == path and "level" in row and "error" in row else None
+        except (ValueError, KeyError, TypeError):
+            return None
 
     def rows(self, *, order: str = "path", limit: int | None = None) -> Iterator[dict[str, Any]]:
-        """The latest row of every file seen in this run, by path or, with ``order='attention'``, what a person should see first."""
+        """The latest row of every file seen in this run, by path or, with ``order='attention'``, what a person should see first.
+
+        One that cannot be read back is an error, and its file is examined again in the next run.
+        """
         self.commit()
         key = "path" if order == "path" else _ATTENTION
-        query = f"SELECT place FROM rows WHERE run = ? ORDER BY {key}" + (f" LIMIT {limit}" if limit else "")
-        for (place,) in self._base.execute(query, (self.run,)):
-            yield self._read(place)
+        query = f"SELECT place, path FROM rows WHERE run = ? ORDER BY {key}" + (f" LIMIT {limit}" if limit else "")
+        lost = []
+        with _blamed(self.index):
+            for place, path in self._base.execute(query, (self.run,)):
+                row = self._read(place, path)
+                if row is None:
+                    lost.append((str(Level.NOT_ASSESSED), path))
+                    row = error_row(path, _DAMAGED)
+                yield row
+            self._base.executemany("UPDATE rows SET failed = 1, level = ?, state = NULL WHERE path = ?", lost)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many files of this run have each level and each credential state, and how many failed."""
         self.commit()
         found = {}
-        for column in ("level", "state"):
-            query = f"SELECT {column}, COUNT(*) FROM rows WHERE run = ? GROUP BY {column}"
-            found[column] = {str(k or "not-read"): n for k, n in self._base.execute(query, (self.run,))}
-        (failed,) = self._base.execute("SELECT COUNT(*) FROM rows WHERE run = ? AND failed", (self.run,)).fetchone()
+        with _blamed(self.index):
+            for column in ("level", "state"):
+                query = f"SELECT {column}, COUNT(*) FROM rows WHERE run = ? GROUP BY {column}"
+                found[column] = {str(k or "not-read"): n for k, n in self._base.execute(query, (self.run,))}
+            (failed,) = self._base.execute("SELECT COUNT(*) FROM rows WHERE run = ? AND failed", (self.run,)).fetchone()
         return found | {"failed": {"rows": failed}}
 
     def close(self) -> None:
         """Commit, and let another run have the folder."""
-        self.commit()
-        self._base.close()
-        self._file.close()
-        self._lock.close()
+        try:
+            self.commit()
+        finally:
+            self._base.close()
+            self._file.close()
+            self._lock.close()
 
 
 _ATTENTION = (
@@ -193,18 +275,79 @@ _ATTENTION = (
 )
 
 
+def rows_of(folder: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a folder's last audit, by path: the same set as its tables."""
+    path, index = folder / "readings.jsonl", folder / "journal.sqlite"
+    if not path.is_file() or not index.is_file():
+        raise UsageError("holds no audit", where=str(folder), hint="give the --out of one, or one of its shards")
+    with _blamed(index), open(path, "rb") as file:
+        base = sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            query = "SELECT place FROM rows WHERE run = (SELECT value FROM meta WHERE key = 'run') ORDER BY path"
+            for (place,) in base.execute(query):
+                file.seek(place)
+                try:
+                    yield json.loads(file.readline())
+                except ValueError:
+                    continue  # its file is counted as an error, and examined again by the next audit
+        finally:
+            base.close()
+
+
+def _connected(index: Path) -> sqlite3.Connection:
+    base = sqlite3.connect(index)
+    base.execute("PRAGMA journal_mode=WAL")
+    base.execute("PRAGMA synchronous=NORMAL")
+    base.execute("PRAGMA temp_store=FILE")
+    return base
+
+
+class _blamed:
+    """What SQLite and the disk say becomes one line about the journal: circumstances, and no fault of the program's."""
+
+    def __init__(self, where: Path) -> None:
+        self.where = where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, sqlite3.DatabaseError):
+            full = "full" in str(error)
+            what = "the disk is full" if full else "is damaged" if _of_content(error) else "cannot be written to"
+            hint = (
+                "make room and run again"
+                if full
+                else "run again: it is made anew"
+                if what == "is damaged"
+                else "check the folder"
+            )
+            raise ResourceError(what, str(self.where), f"{hint}; nothing that was done is lost") from error
+        if isinstance(error, OSError) and error.errno in _CIRCUMSTANCES:
+            hint = "make room and run again; nothing that was done is lost"
+            raise ResourceError(os.strerror(error.errno).lower(), str(self.where), hint) from error
+
+
+def _of_content(error: sqlite3.DatabaseError) -> bool:
+    return "malformed" in str(error) or "not a database" in str(error) or "no such" in str(error)
+
+
 def _locked(path: Path) -> BinaryIO:
     file = open(path, "ab+")  # noqa: SIM115 - held while the journal is open
     try:
-        import fcntl
-    except ImportError:  # Windows: two runs in one folder are the user's to avoid
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
         raise UsageError(
-            "another audit is writing here", where=str(path.parent), hint="give --out another folder"
+            "another audit is writing here", where=str(path.parent), hint="give --out another folder, or wait for it"
         ) from error
     return file
 
@@ -220,11 +363,11 @@ class known_content:
             except sqlite3.Error:
                 self._base = None
 
-    def __call__(self, sha256: str) -> bool:
+    def __call__(self, key: str) -> bool:
         if self._base is None:
             return False
         try:
-            query = "SELECT 1 FROM rows WHERE sha256 = ? AND config = ? AND failed = 0 LIMIT 1"
-            return self._base.execute(query, (sha256, self.config)).fetchone() is not None
+            query = f"SELECT 1 FROM rows WHERE content = ? AND {_GOOD} LIMIT 1"
+            return self._base.execute(query, (key, self.config, int(time.time()))).fetchone() is not None
         except sqlite3.Error:
             return False

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from gioconda.audit import tables
-from gioconda.audit.journal import Journal
+from gioconda.audit.journal import Journal, content_key
 from gioconda.audit.summary import Summary
-from gioconda.audit.walk import Found, Walk, shown
+from gioconda.audit.walk import Found, Walk
 from gioconda.report import rows
 from gioconda.report.requirements import Policy
-from gioconda_core.errors import UsageError
+from gioconda_core.errors import ResourceError, UsageError
+from gioconda_core.files import path_text, write_json
 from gioconda_core.media.sampling import Sampling
+from gioconda_core.version import __version__
 
 __all__ = ["Audit"]
 
@@ -65,9 +67,10 @@ class Audit:
             trust.load(self.trust, stored=False)
         self._total: int | None = None
 
-    def config(self) -> str:
-        """What a row depends on beside the file: another configuration examines again."""
-        body = {
+    def configuration(self) -> dict[str, Any]:
+        """What a row depends on beside the file: under another configuration files are examined anew."""
+        return {
+            "versions": _versions(),
             "detectors": self._weights(),
             "sampling": self.sampling,
             "trust": [hashlib.sha256(Path(p.partition("=")[2] or p).read_bytes()).hexdigest() for p in self.trust],
@@ -76,7 +79,6 @@ class Audit:
             "lang": self.lang,
             "schema": rows.SCHEMA,
         }
-        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
 
     def _stored(self) -> list[str]:
         from provenance.trust import lists as trust
@@ -84,7 +86,7 @@ class Audit:
         return sorted(item.sha256 for item in trust.load(development=False).lists)
 
     def _weights(self) -> list[str]:
-        """Detector names with the hash of their weights, shipped or named after the colon, read without loading a network."""
+        """Detector names with the hashes of their weights, card and calibration, shipped or named after the colon, read without loading a network."""
         if self.detectors is not None and not self.detectors:
             return []
         from detect import registry
@@ -95,7 +97,10 @@ class Audit:
         for name in names:
             _, base, told = registry.parse(name)
             target = Path(told or registry.WEIGHTS / base)
-            files = sorted(target.glob("*.safetensors")) if target.is_dir() else [target] if target.is_file() else []
+            if target.is_dir():
+                files = sorted(p for p in target.iterdir() if p.suffix in (".safetensors", ".json", ".toml"))
+            else:
+                files = [p for p in (target, target.with_suffix(".toml"), target.with_suffix(".json")) if p.is_file()]
             found.append(" ".join([name, *map(sha256_of, files)]))
         return found
 
@@ -108,15 +113,19 @@ class Audit:
         journal = Journal(out)
         summary = Summary()
         try:
-            config = self.config()
+            config = self._remember(out, summary)
             roots = self.roots if isinstance(self.roots, (list, tuple)) else _remembered(self.roots)
             walk = Walk(tuple(roots), self.every, (os.path.realpath(self.out),), self.shard)
             self._count(walk)
             threading.Thread(target=tables.prepare, args=(self.formats,)).start()
             todo = self._todo(walk, journal, config, summary)
+            self._lost: list[dict[str, Any]] = []
             for task, answer, error in self._answers(todo, journal, config):
                 self._keep(journal, task, answer, error, config, summary)
                 self._tell(summary)
+            journal.commit()
+            for task, answer, error in self._answers(iter(self._lost), journal, config, anew=True):
+                self._keep(journal, task, answer, error, config, summary)
             summary.skipped = walk.skipped
             self._finish(journal, out, summary)
         finally:
@@ -136,15 +145,22 @@ class Audit:
 
     def _todo(self, walk: Walk, journal: Journal, config: str, summary: Summary) -> Iterator[dict[str, Any]]:
         for found in walk:
-            name = shown(found.path)
+            name = path_text(found.path)
+            if not journal.first(name):
+                walk.skipped["named twice"] = walk.skipped.get("named twice", 0) + 1
+                continue
             summary.seen += 1
-            if journal.done(name, found.size, found.mtime_ns, config):
+            done = journal.done(name, found.size, found.mtime_ns, found.aside, config)
+            if done:
                 summary.resumed += 1
                 self._tell(summary)
                 continue
+            summary.renewed += done is None
             yield _task(found, name)
 
-    def _answers(self, todo: Iterator[dict[str, Any]], journal: Journal, config: str) -> Iterator[Any]:
+    def _answers(
+        self, todo: Iterator[dict[str, Any]], journal: Journal, config: str, *, anew: bool = False
+    ) -> Iterator[Any]:
         first = next(todo, None)
         if first is None:  # nothing to do: no worker is started
             return
@@ -157,7 +173,7 @@ class Audit:
             "lang": self.lang,
             "sampling": self.sampling,
             "timeout": self.timeout / 2,
-            "index": os.path.abspath(journal.index),
+            "index": os.path.abspath(journal.index) if self._by_content() and not anew else None,
             "config": config,
         }
         from gioconda_core.workers.pool import workers
@@ -171,12 +187,18 @@ class Audit:
     def _keep(
         self, journal: Journal, task: dict[str, Any], answer: Any, error: object, config: str, summary: Summary
     ) -> None:
-        name, size, mtime_ns = task["shown"], task["size"], task["mtime_ns"]
+        name, size, mtime_ns, aside = task["shown"], task["size"], task["mtime_ns"], task["aside"]
         if answer is not None and "known" in answer:
-            summary.copied += 1
-            if journal.touch(name, answer["known"], size, mtime_ns, config):
+            key = content_key(answer["known"], answer["sidecar"], name)
+            if journal.touch(name, key, size, mtime_ns, aside, config):
+                summary.copied += 1
                 return
-            row = journal.content(answer["known"], config) or rows.error_row(name, "its row was lost; run again")
+            twin = journal.content(key, config)
+            if twin is None:  # the file whose row it was has changed since the worker asked
+                self._lost.append(task)
+                return
+            summary.copied += 1
+            row = twin
         elif answer is None:
             summary.examined += 1
             row = rows.error_row(name, str(error), size=size if size >= 0 else None)
@@ -184,7 +206,7 @@ class Audit:
             summary.examined += 1
             row = answer
         summary.failed += bool(row["error"])
-        journal.append(row | {"path": name, "mtime_ns": mtime_ns, "config": config})
+        journal.append(row | {"path": name, "mtime_ns": mtime_ns, "aside": aside, "config": config})
 
     def _tell(self, summary: Summary) -> None:
         now = time.monotonic()
@@ -193,21 +215,63 @@ class Audit:
             self.report(summary, self._total)
 
     def _finish(self, journal: Journal, out: Path, summary: Summary) -> None:
-        counts = journal.counts()
+        detectors: set[str] = set()
+        count = 0
+        for row in journal.rows():
+            count += 1
+            detectors.update(row["detectors"])
+            why = self.policy.tripped(row)
+            if why:
+                summary.tripped += 1
+                if len(summary.tripped_first) < 1000:
+                    summary.tripped_first.append(f"{row['path']}: {'; '.join(why)}")
+        if count != summary.seen:
+            raise ResourceError(
+                f"{summary.seen:,} files have {count:,} rows", str(journal.path), "run again; tables were not written"
+            )
+        counts = journal.counts()  # after all rows were read back: one that cannot be is a failure
         summary.levels, summary.states = counts["level"], counts["state"]
         summary.failed = counts["failed"]["rows"]
-        if self.policy.fail_on or self.policy.require:
-            for row in journal.rows():
-                why = self.policy.tripped(row)
-                if why:
-                    summary.tripped += 1
-                    if len(summary.tripped_first) < 1000:
-                        summary.tripped_first.append(f"{row['path']}: {'; '.join(why)}")
-        summary.files = tables.write(journal, out, summary, self.formats, self.lang)
+        summary.files = tables.write(journal, out, summary, self.formats, self.lang, sorted(detectors))
+
+    def _by_content(self) -> bool:
+        """Whether content decides a row: not where a detector looks its scores up by path."""
+        from detect import registry
+
+        return not any(registry.parse(name)[1] == "scores" for name in self.detectors or ())
+
+    def _remember(self, out: Path, summary: Summary) -> str:
+        """The name of this run's configuration, kept with what it stands for beside the rows; says what is another than last time."""
+        body = self.configuration()
+        name = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+        file = out / "configurations.json"
+        try:
+            known = json.loads(file.read_text("utf-8"))
+            last = known[next(reversed(known))]
+        except (OSError, ValueError, StopIteration, TypeError, KeyError, AttributeError):
+            known, last = {}, {}
+        summary.because = [key for key in body if last and body[key] != last.get(key)]
+        known.pop(name, None)
+        write_json(file, known | {name: body})
+        return name
+
+
+def _versions() -> dict[str, str]:
+    """Of what reads files: another release of any may see more in the same bytes."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"gioconda": __version__}
+    for name in ("c2pa-python", "av", "pillow", "pillow-heif"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _task(found: Found, name: str) -> dict[str, Any]:
-    return {"path": os.path.abspath(found.path), "shown": name, "size": found.size, "mtime_ns": found.mtime_ns}
+    status = {"size": found.size, "mtime_ns": found.mtime_ns, "aside": found.aside}
+    return {"path": os.path.abspath(found.path), "shown": name} | status
 
 
 def _remembered(paths: Iterable[str]) -> tuple[str, ...]:

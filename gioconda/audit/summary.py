@@ -9,12 +9,17 @@ __all__ = ["Summary"]
 
 @dataclass
 class Summary:
-    """What an audit came to. seen = resumed + examined + copied; skipped : passed over, and why; tripped : policy, first 1,000."""
+    """What an audit came to. seen = resumed + examined + copied; skipped : passed over, and why; tripped : policy, first 1,000.
+
+    renewed : files among the examined that had a row of another configuration; because : what is another in it.
+    """
 
     seen: int = 0
     resumed: int = 0
     examined: int = 0
     copied: int = 0  # rows taken over from a file of the same content
+    renewed: int = 0
+    because: list[str] = field(default_factory=list)
     failed: int = 0
     seconds: float = 0.0
     levels: dict[str, int] = field(default_factory=dict)

@@ -21,9 +21,10 @@ GROUP = 5_000  # rows of a Parquet row group, and held in memory at once
 LISTED = 200  # rows of the HTML page
 
 
-def write(journal: Journal, out: Path, summary: Summary, formats: Sequence[str], lang: str) -> dict[str, str]:
-    """Write the tables asked for; returns format → file name. Each is whole or not there."""
-    detectors = _detectors(journal)
+def write(
+    journal: Journal, out: Path, summary: Summary, formats: Sequence[str], lang: str, detectors: list[str]
+) -> dict[str, str]:
+    """Write the tables asked for; returns format → file name. Each is whole or not there. detectors : those that rows speak of."""
     made = {"jsonl": journal.path.name}
     for name in formats:
         file = out / {"parquet": "readings.parquet", "html": "index.html"}.get(name, f"readings.{name}")
@@ -38,10 +39,6 @@ def prepare(formats: Sequence[str]) -> None:
         import pyarrow.parquet  # noqa: F401
     if "html" in formats:
         import jinja2  # noqa: F401
-
-
-def _detectors(journal: Journal) -> list[str]:
-    return sorted({name for row in journal.rows() for name in row["detectors"]})
 
 
 def _csv(journal: Journal, file: Path, detectors: list[str], summary: Summary, lang: str) -> None:

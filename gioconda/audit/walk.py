@@ -11,55 +11,26 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from gioconda_core.errors import UsageError
+from gioconda_core.media.suffixes import is_media_name
+from provenance.reading.open import sidecar_of
 
-__all__ = ["SUFFIXES", "Found", "Walk", "read_list", "shown"]
-
-SUFFIXES = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".wmv",
-        ".flv",
-        ".3gp",
-        ".3g2",
-        ".ogv",
-        ".mxf",
-        ".jpg",
-        ".jpeg",
-        ".png",
-        ".webp",
-        ".gif",
-        ".tif",
-        ".tiff",
-        ".bmp",
-        ".avif",
-        ".heic",
-        ".heif",
-        ".jxl",
-        ".dng",
-    ]
-)
+__all__ = ["Found", "Walk", "read_list"]
 
 
 @dataclass(frozen=True)
 class Found:
-    """A file to examine. path : as the system knows it (may hold bytes that are no text); size, mtime_ns : of its status."""
+    """A file to examine.
+
+    path : as the system knows it (may hold bytes that are no text); size, mtime_ns : of its status; aside : of its sidecar's status,
+    empty where it has none.
+    """
 
     path: str
     size: int
     mtime_ns: int
+    aside: str = ""
 
 
 @dataclass
@@ -104,7 +75,7 @@ class Walk:
                             stack.append(entry.path)
                     elif not self._ours(os.path.relpath(entry.path, root)):
                         continue
-                    elif self.every or os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+                    elif self.every or is_media_name(entry.name, hidden=True):
                         if found := self._entry(entry, inside):
                             yield found
                     else:
@@ -127,7 +98,7 @@ class Walk:
         if not stat.S_ISREG(status.st_mode):
             self._skip("not a regular file")
             return None
-        return Found(entry.path, status.st_size, status.st_mtime_ns)
+        return Found(entry.path, status.st_size, status.st_mtime_ns, _aside(entry.path))
 
     def _one(self, path: str) -> Iterator[Found]:
         if not self._ours(path):
@@ -138,9 +109,21 @@ class Walk:
             yield Found(path, -1, 0)  # a row will say that it is not there
             return
         if stat.S_ISREG(status.st_mode):
-            yield Found(path, status.st_size, status.st_mtime_ns)
+            yield Found(path, status.st_size, status.st_mtime_ns, _aside(path))
         else:
             self._skip("not a regular file")
+
+
+def _aside(path: str) -> str:
+    """What a resumed audit knows a sidecar by: which of the two names it has, its size and its time."""
+    found = sidecar_of(path)
+    if found is None:
+        return ""
+    try:
+        status = os.stat(found)
+    except OSError:
+        return ""
+    return f"{'file' if len(str(found)) > len(path) else 'stem'} {status.st_size} {status.st_mtime_ns}"
 
 
 def shard_of(key: str, n: int) -> int:
@@ -171,9 +154,3 @@ def read_list(source: str) -> Iterable[str]:
     finally:
         if stream is None:
             file.close()
-
-
-def shown(path: str) -> str:
-    """A path as text that any file can hold: bytes that are no UTF-8 become visible escapes; separators become /."""
-    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return Path(text).as_posix()

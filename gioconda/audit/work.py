@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
+from gioconda.audit.journal import content_key
 from gioconda.report import rows
-from gioconda_core.errors import MediaError
+from gioconda.report.wording import say
+from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import sha256_of
-from gioconda_core.types import CredentialReason, Level, Provenance, ProvenanceState
+from gioconda_core.media.sniff import HEAD, kind_of, misnamed
+from gioconda_core.media.suffixes import is_media_name
+from gioconda_core.types import CredentialReason, Level, Provenance, ProvenanceState, Sentence
+from provenance.reading.open import sidecar_of
 
 __all__ = ["Work"]
 
@@ -47,22 +53,22 @@ class Work:
     def __call__(self, task: dict[str, Any], progress: Callable[[str, float], None]) -> dict[str, Any]:
         path, name = task["path"], task["shown"]
         start = time.monotonic()
+        digest, beside = _sha256(path), sidecar_of(path)
+        sidecar = _sha256(str(beside)) if beside else None
+        if self.known(content_key(digest, sidecar, name)):
+            return {"known": digest, "sidecar": sidecar}
         if self.examiner is None:
-            return self._credentials(path, name, start)
-        digest = _sha256(path)
-        if self.known(digest):
-            return {"known": digest}
-        report = self.examiner.examine(path, title=name)
-        return rows.row(report, self.lang, path=name, seconds=round(time.monotonic() - start, 4))
+            row = self._credentials(path, name, digest)
+        else:
+            report = self.examiner.examine(path, title=name)
+            row = rows.row(report, self.lang, path=name) | {"until": _until(report.provenance)}
+        return row | {"sidecar": sidecar, "seconds": round(time.monotonic() - start, 4)}
 
-    def _credentials(self, path: str, name: str, start: float) -> dict[str, Any]:
-        """A row without opening the picture: content hash and Content Credentials."""
-        size, digest = _size(path), _sha256(path)
-        if self.known(digest):
-            return {"known": digest}
+    def _credentials(self, path: str, name: str, digest: str) -> dict[str, Any]:
+        """A row without decoding the picture: what the file begins like, and its Content Credentials."""
         p, error = _try_read(path, self.trust)  # of a signed file, the same pages again, from the system's cache
-        row = rows.error_row(name, error or "", sha256=digest, size=size)
-        row |= {"level": str(Level.NOT_ASSESSED), "error": error, "seconds": round(time.monotonic() - start, 4)}
+        row = rows.error_row(name, error or "", sha256=digest, size=_size(path))
+        row |= {"level": str(Level.NOT_ASSESSED), "error": error}
         if p is not None:
             # What was not looked for (a container without credentials, a manifest elsewhere) is no error; `check` says so too.
             asked = p.reason not in (CredentialReason.UNSUPPORTED, CredentialReason.REMOTE)
@@ -70,6 +76,15 @@ class Work:
                 row["error"] = str(p.reason or CredentialReason.UNJUDGED)
             row |= rows.credential_columns(p)
             row["sentences"] = rows.origin_text(p, self.lang, self.trust.dated("manifest"))
+            row["until"] = _until(p)
+        if is_media_name(path, hidden=True):  # of others (--all) it is not said that they hold a picture
+            with open(path, "rb") as file:
+                head = file.read(HEAD)
+            if found := misnamed(path, head):
+                row["caveats"] = ["misnamed"]
+                row["sentences"] += [say(Sentence("caveat.misnamed", found), self.lang)]
+            if kind_of(head) is None:  # a decoder says best what is wrong with it
+                row["error"] = _no_picture(path) or row["error"]
         return row
 
 
@@ -78,8 +93,31 @@ def _try_read(path: str, trust: Any) -> tuple[Provenance | None, str | None]:
 
     try:
         return read.read(path, trust=trust), None
-    except Exception as error:  # one row, not the audit
-        return None, f"{type(error).__name__}: {error}"
+    except GiocondaError as error:
+        return None, error.what
+    except ImportError:
+        raise
+    except Exception:  # one row, not the audit
+        return None, "the reader of credentials failed"
+
+
+def _until(p: Provenance) -> int | None:
+    """Seconds of the epoch until which a verdict on credentials holds: a certificate that ends, where no timestamp says when it signed."""
+    if p.expires_at is None or p.timestamped:
+        return None
+    end = int(datetime.fromisoformat(p.expires_at).timestamp())
+    return end if end > time.time() else None
+
+
+def _no_picture(path: str) -> str | None:
+    """What a decoder says of a file that begins like no picture or video known by its first bytes; None where it can be read."""
+    from gioconda_core.media.clip import Clip
+
+    try:
+        with Clip.open(path, sandbox=True):
+            return None
+    except MediaError as error:
+        return f"{error.what} ({error.hint})" if error.hint else error.what
 
 
 def _size(path: str) -> int:

@@ -113,10 +113,9 @@ def _rows(out: str, shard: tuple[int, int]) -> None:
     from json import dumps
     from pathlib import Path
 
-    from gioconda_core.files import read_rows
+    from gioconda.audit.journal import rows_of
 
-    folder = Path(out) / f"shard-{shard[0]}-of-{shard[1]}" if shard[1] > 1 else Path(out)
-    for row in read_rows(folder / "readings.jsonl"):
+    for row in rows_of(Path(out) / f"shard-{shard[0]}-of-{shard[1]}" if shard[1] > 1 else Path(out)):
         emit(dumps(row, ensure_ascii=True))
 
 
@@ -125,6 +124,9 @@ def _text(summary: Summary, out: str) -> str:
         f"{summary.seen:,} files: {summary.examined:,} examined, {summary.resumed:,} done before, "
         f"{summary.copied:,} of known content, {summary.failed:,} with an error",
     ]
+    if summary.renewed:
+        why = ", ".join(summary.because) or "a certificate has ended"
+        lines.append(f"  {summary.renewed:>9,}  examined anew: not as they were examined before ({why})")
     lines += [f"  {n:>9,}  {level}" for level, n in sorted(summary.levels.items())]
     lines += [f"  {n:>9,}  credentials {state}" for state, n in sorted(summary.states.items())]
     lines += [f"  {n:>9,}  passed over: {why}" for why, n in sorted(summary.skipped.items())]

@@ -11,6 +11,7 @@ from typing import Any
 from gioconda.report.as_json import printable
 from gioconda.report.view import credential_sentences, origin
 from gioconda.report.wording import say, visible
+from gioconda_core.files import path_bytes
 from gioconda_core.types import Level, Provenance, ProvenanceState, Report, Sentence
 from gioconda_core.version import __version__
 
@@ -212,9 +213,7 @@ def sarif_result(item: Mapping[str, Any]) -> Iterator[str]:
             "ruleId": rule,
             "level": severity,
             "message": {"text": visible(" ".join(said or ()) or rule, 4000)},
-            "locations": [
-                {"physicalLocation": {"artifactLocation": {"uri": quote(str(item["path"]), errors="replace")}}}
-            ],
+            "locations": [{"physicalLocation": {"artifactLocation": {"uri": quote(path_bytes(str(item["path"])))}}}],
             "properties": {"detectors": item.get("detectors", {})},
         }
         if item.get("sha256"):

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from gioconda.audit import Audit
-from gioconda.audit.journal import Journal
-from gioconda.audit.walk import Walk, read_list, shard_of, shown
+from gioconda.audit.journal import Journal, content_key, rows_of
+from gioconda.audit.walk import Walk, read_list, shard_of
 from gioconda.report.requirements import Policy
 from gioconda_core.errors import UsageError
+from gioconda_core.files import path_bytes, path_text
 
 
 @pytest.fixture
@@ -79,7 +80,8 @@ def test_a_copy_is_known_a_moment_after_its_original(tmp_path, monkeypatch):
     later = time.monotonic() + 2
     monkeypatch.setattr(time, "monotonic", lambda: later)
     journal.append(row | {"path": "b.mp4", "sha256": "cd"})
-    assert known("ab") and known("cd")
+    assert known(content_key("ab", None, "x.mp4")) and known(content_key("cd", None, "x.mp4"))
+    assert not known(content_key("ab", "ef", "x.mp4")) and not known(content_key("ab", None, "x.png"))
     journal.close()
 
 
@@ -209,7 +211,7 @@ def test_the_page_never_says_of_a_development_key_that_its_signer_is_on_a_list(t
     for i, codes in enumerate((["gioconda.signer.development"], [])):
         row = error_row(f"{i}.mp4", "", sha256=f"{i}", size=1)
         journal.append(row | {"error": None, "level": "signal", "state": "trusted", "codes": codes})
-    tables.write(journal, tmp_path, Summary(), ("html",), "en")
+    tables.write(journal, tmp_path, Summary(), ("html",), "en", [])
     journal.close()
     listed = (tmp_path / "index.html").read_text().split('id="rows"')[1]
     assert "signed with a development key" in listed.partition("1.mp4")[0]
@@ -236,7 +238,7 @@ def test_lists_by_line_and_by_nul(tmp_path):
     (tmp_path / "nul").write_bytes(b"a\nb.mp4\0c.mp4")
     assert list(read_list(str(tmp_path / "lines"))) == ["a.mp4", "b c.mp4"]
     assert list(read_list(str(tmp_path / "nul"))) == ["a\nb.mp4", "c.mp4"]
-    assert shown(os.fsdecode(b"\xff/a")) == "\\xff/a"
+    assert path_text(os.fsdecode(b"\xff/a")) == "\\xff/a"
 
 
 def test_policy_and_missing_files(tree, tmp_path):
@@ -329,3 +331,194 @@ def test_a_hundred_thousand_files_in_bounded_memory(tmp_path):
         peaks.append(peak)
         shutil.rmtree(root)
     assert peaks[1] - peaks[0] < 40 << 20, peaks  # rows are never held, only groups of them
+
+
+# --------------------------------------------------------------------------- identity: what a row belongs to
+
+
+def signed_beside(path, tmp_path):
+    """Sign a clip into a sidecar with a development key."""
+    from gioconda.cli import main
+
+    claim = tmp_path / "claim.toml"
+    claim.write_text(
+        'title = "t"\nintent = "create"\n[[actions]]\naction = "c2pa.created"\nsource_type = "digitalCapture"\n'
+    )
+    assert main(["-q", "provenance", "sign", str(path), "--claim", str(claim), "--sidecar"]) == 0
+
+
+@pytest.fixture
+def copies(tmp_path):
+    """Four copies of a clip, of which the one the walk meets first has a credential beside it."""
+    from media_material import numbered_clip
+
+    root = tmp_path / "copies"
+    root.mkdir()
+    whole = numbered_clip(tmp_path / "clip.mkv", 3)
+    for name in "abcd":
+        (root / f"{name}.mkv").write_bytes(whole.read_bytes())
+    first = next(iter(Walk((str(root),)))).path
+    signed_beside(first, tmp_path)
+    return root, os.path.basename(first)
+
+
+def test_a_copy_without_the_sidecar_is_not_valid_like_its_twin(copies, tmp_path):
+    """The wrong way: the twin's whole row, its signer's name with it, so that --require valid passes."""
+    root, signed = copies
+    out = tmp_path / "out"
+    summary = audit(root, out, policy=Policy(None, ("valid",)))
+    states = {os.path.basename(r["path"]): (r["state"], bool(r["signer"])) for r in rows(out)}
+    assert states.pop(signed) == ("valid", True) and set(states.values()) == {("unreadable", False)}
+    assert summary.tripped == 3
+    assert summary.examined + summary.copied == 4
+    (root / "e.mkv").write_bytes((root / signed).read_bytes())
+    assert audit(root, out).copied == 1  # the twins without one share their row all the same
+
+
+def test_a_sidecar_that_comes_changes_or_goes_is_seen(copies, tmp_path):
+    root, signed = copies
+    out = tmp_path / "out"
+    audit(root, out)
+    sidecar = next(root.glob("*.c2pa"))
+    other = next(name for name in ("a.mkv", "b.mkv") if name != signed)
+    sidecar.rename(root / f"{other}.c2pa")
+    again = audit(root, out)
+    latest = {os.path.basename(r["path"]): r["state"] for r in rows_of(out)}
+    assert latest[other] == "valid" and latest[signed] == "unreadable" and again.resumed == 2
+    (root / f"{other}.c2pa").write_bytes(b"nonsense")
+    audit(root, out)
+    assert {os.path.basename(r["path"]): r["state"] for r in rows_of(out)}[other] != "valid"
+
+
+def test_two_names_never_share_a_row(tmp_path):
+    """The wrong way: the byte FF and the four signs of its escape are one key, and a bad file hides behind a good one."""
+    root = tmp_path / "tree"
+    root.mkdir()
+    good = root / "a\\xff.png"
+    Image.new("RGB", (8, 8)).save(good)
+    with open(os.path.join(os.fsencode(root), b"a\xff.png"), "wb") as file:
+        file.write(b"no picture")
+    out = tmp_path / "out"
+    summary = audit(root, out, formats=("sarif", "csv"))
+    assert (summary.seen, summary.failed) == (2, 1)
+    named = [r["path"] for r in rows(out)]
+    assert len(set(named)) == 2 and {path_bytes(name) for name in named} == {
+        os.fsencode(f.path) for f in Walk((str(root),))
+    }
+    (result,) = [
+        r for r in json.loads((out / "readings.sarif").read_text())["runs"][0]["results"] if r["ruleId"] == "error"
+    ]
+    uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert uri.endswith("a%FF.png")
+
+
+@pytest.mark.parametrize("name", [b"a\xff.png", b"a\\xff.png", b"a\\\\xff", b"\\", b"\xc3\xa4/\xe4", "ä\n".encode()])
+def test_a_path_comes_back_from_its_text(name):
+    assert path_bytes(path_text(os.fsdecode(name))) == name
+
+
+def test_rows_of_files_that_are_gone_stay_gone(tmp_path):
+    """The wrong way: what a killed run had not noted in its index comes back as rows of the new run."""
+    root, out = tmp_path / "tree", tmp_path / "out"
+    root.mkdir()
+    for i in range(5):
+        (root / f"bad{i}.png").write_text(f"no picture {i}")
+    Image.new("RGB", (8, 8)).save(root / "good.png")
+    audit(root, out)
+    (out / "journal.sqlite").unlink()  # the index knows nothing of them, as after kill -9
+    for file in root.glob("bad*"):
+        file.unlink()
+    summary = audit(root, out, formats=("csv",))
+    assert (summary.seen, summary.failed, sum(summary.levels.values())) == (1, 0, 1)
+    with open(out / "readings.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 1
+    assert [os.path.basename(r["path"]) for r in rows_of(out)] == ["good.png"]
+
+
+def test_rows_on_stdout_are_those_of_the_tables(tree, tmp_path, capsys):
+    from gioconda.cli import main
+
+    command = [
+        "audit",
+        str(tree),
+        "--out",
+        str(tmp_path / "out"),
+        "--detectors",
+        "none",
+        "-q",
+        "-j",
+        "1",
+        "-o",
+        "jsonl",
+    ]
+    main(command)
+    (tree / "broken.mp4").unlink()
+    capsys.readouterr()
+    assert main(command) == 0
+    said = [json.loads(line)["path"] for line in capsys.readouterr().out.splitlines()]
+    assert (
+        said == [r["path"] for r in pq.read_table(tmp_path / "out" / "readings.parquet").to_pylist()] and len(said) == 4
+    )
+
+
+def test_a_tree_named_twice_has_each_file_once(tree, tmp_path):
+    summary = audit([str(tree), str(tree / "sub"), f"{tree}/./sub"], tmp_path / "out")
+    assert summary.seen == 5 == len(rows(tmp_path / "out")) and summary.skipped["named twice"] == 8
+
+
+def test_after_an_upgrade_files_are_examined_anew_and_it_is_said(tree, tmp_path, monkeypatch, capsys):
+    from gioconda.audit import run
+    from gioconda.cli.audit import _text
+
+    (tree / "broken.mp4").unlink()
+    out = tmp_path / "out"
+    assert audit(tree, out).renewed == 0
+    monkeypatch.setattr(run, "__version__", "9.9")
+    again = audit(tree, out)
+    assert (again.examined + again.copied, again.resumed, again.renewed, again.because) == (4, 0, 4, ["versions"])
+    assert "4  examined anew" in _text(again, "out") and "(versions)" in _text(again, "out")
+    known = json.loads((out / "configurations.json").read_text())
+    assert {r["config"] for r in rows_of(out)} == {list(known)[-1]} and len(known) == 2
+
+
+def test_a_certificate_that_ends_makes_a_row_old(tmp_path, monkeypatch):
+    import time
+
+    from gioconda.report.rows import error_row
+
+    end = int(time.time()) + 50
+    journal = Journal(tmp_path)
+    journal.append(
+        error_row("a.mp4", "", sha256="ab", size=1)
+        | {"error": None, "config": "c", "mtime_ns": 1, "aside": "", "until": end}
+    )
+    key = content_key("ab", None, "b.mp4")
+    assert journal.done("a.mp4", 1, 1, "", "c") is True and journal.content(key, "c")
+    monkeypatch.setattr(time, "time", lambda: end + 1.0)
+    assert journal.done("a.mp4", 1, 1, "", "c") is None and journal.content(key, "c") is None
+    journal.close()
+
+
+def test_garbage_under_the_name_of_a_picture_is_an_error_without_detectors_too(tmp_path):
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / "a.jpg").write_text("hello\n")
+    (root / "empty.mp4").touch()
+    Image.new("RGB", (8, 8)).save(root / "b.jpg", "png")
+    Image.new("RGB", (8, 8)).save(root / "c.jpg")
+    (root / "notes.txt").write_text("no picture, and named like none")
+    out = tmp_path / "out"
+    summary = audit(root, out, every=True)
+    found = {os.path.basename(r["path"]): r for r in rows(out)}
+    assert summary.failed == 2 and found["a.jpg"]["error"] and "empty" in found["empty.mp4"]["error"]
+    assert found["b.jpg"]["caveats"] == ["misnamed"] and "PNG" in " ".join(found["b.jpg"]["sentences"])
+    assert found["c.jpg"]["caveats"] == [] and found["notes.txt"]["error"] is None
+
+
+def test_the_second_of_two_audits_is_refused_and_the_first_goes_on(tree, tmp_path):
+    out = tmp_path / "out"
+    journal = Journal(out)
+    command = [sys.executable, "-m", "gioconda", "audit", str(tree), "--out", str(out), "--detectors", "none", "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "another audit is writing here" in done.stderr and done.stderr.count("\n") == 1
+    journal.close()
