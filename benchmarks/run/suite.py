@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.run import degrade
+from gioconda_core.datasets.layouts import read_text
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
 from gioconda_core.media.sampling import Sampling
@@ -75,14 +76,19 @@ def load(name: str | Path) -> Suite:
     if text in built_in():
         raw = (_folder() / f"{text}.toml").read_text(encoding="utf-8")
     elif Path(text).is_file():
-        raw = Path(text).read_text(encoding="utf-8")
+        raw = read_text(Path(text))
     else:
         raise UsageError(f"no suite {text!r}", hint=f"built in: {', '.join(built_in())}; or give a TOML file")
     try:
         document = tomllib.loads(raw)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"is not TOML: {error}", where=text) from error
-    return _read(document, text)
+    try:
+        return _read(document, text)
+    except (TypeError, ValueError, OverflowError) as error:  # a text where a table should be, a number that is none
+        raise UsageError(
+            "a setting is of the wrong kind", where=text, hint=f"see a suite that works: {built_in()[0]}"
+        ) from error
 
 
 def _read(document: Mapping[str, Any], where: str) -> Suite:
@@ -108,6 +114,9 @@ def _read(document: Mapping[str, Any], where: str) -> Suite:
     names = tuple(protocol.get("metrics", metrics.DEFAULT_METRICS))
     for item in names:
         metrics.parse(item)
+    resamples = protocol.get("resamples", 2000)
+    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 1:
+        raise UsageError(f"resamples is {resamples!r}, and must be a whole number", where=where, hint="2000, say")
     return Suite(
         name=str(document["name"]),
         version=str(document["version"]),
@@ -117,6 +126,6 @@ def _read(document: Mapping[str, Any], where: str) -> Suite:
         degradations=degradations,
         metrics=names,
         slices=tuple(protocol.get("slices", ())),
-        resamples=int(protocol.get("resamples", 2000)),
+        resamples=resamples,
         sha256=sha256_of(json.dumps(document, sort_keys=True).encode()),
     )

@@ -11,7 +11,7 @@ import io
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -297,6 +297,15 @@ def _decode(raw: bytes) -> tuple[str, str]:
         return raw.decode("cp1252", errors="replace"), "cp1252"
 
 
+def _records(reader: csv.DictReader[str], where: str) -> Iterator[dict[str, Any]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        long = "field larger" in str(error)
+        what = f"a cell of more than {csv.field_size_limit():,} characters" if long else "is not CSV"
+        raise UsageError(f"line {reader.line_num + 1}: {what}", where=where) from error
+
+
 def read_csv(path: str | Path, *, detector: str = "", protocol: str = "", probability: bool = False) -> Table:
     """A CSV of scores → table: the way in for a team that cannot share clips.
 
@@ -310,9 +319,9 @@ def read_csv(path: str | Path, *, detector: str = "", protocol: str = "", probab
     problems = []
     if encoding not in ("utf-8", "utf-8-sig"):
         problems.append(Problem("encoding", f"{path.name} is not UTF-8; it was read as {encoding}"))
-    first = text.split("\n", 1)[0]
+    first = next(iter(text.splitlines()), "")
     delimiter = max(",;\t", key=first.count)
-    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
+    reader = csv.DictReader(io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True)
     header = [h.strip() for h in (reader.fieldnames or []) if h is not None]
     reader.fieldnames = header
     wide = [h for h in header if h.lower().startswith("score:")]
@@ -351,7 +360,7 @@ def read_csv(path: str | Path, *, detector: str = "", protocol: str = "", probab
     unread: list[str] = []
     short: list[str] = []
     strange: Counter[str] = Counter()
-    for record in reader:
+    for record in _records(reader, path.name):
         if None in record or any(v is None for v in record.values()):
             short.append(str(record.get("id") or f"line {reader.line_num}"))
         cells = {

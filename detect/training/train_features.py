@@ -175,6 +175,8 @@ def _one(
     train_on = [
         _thin(rows, recipe.windows) for rung in options.rungs if (rows := _rows(tables[rung], recipe)) is not None
     ]
+    if not train_on:
+        raise UsageError("no clip gave anything to learn from", where=name, hint="give longer clips, or larger faces")
     blends = _rows(tables[extract.SELF_BLEND], recipe) if options.blends and recipe.blend_share else None
     blends = _thin(blends, recipe.windows) if blends is not None else None
     share = recipe.blend_share

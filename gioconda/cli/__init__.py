@@ -10,9 +10,15 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Errors a person can act on are one line on stderr."""
-    from gioconda.cli.app import run
+    given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        from gioconda.cli.app import run
+    except ImportError as error:
+        from gioconda.cli.faults import say
 
-    code = run(list(sys.argv[1:] if argv is None else argv))
+        code = say(error, given)
+    else:
+        code = run(given)
     if argv is None:
         sys.exit(code)
     return code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import os
 import re
@@ -154,27 +153,12 @@ def run(argv: list[str]) -> int:
         if isinstance(stop.__context__, BrokenPipeError):  # which typer catches first
             return _unheard()
         raise
-    except OSError as error:
-        if settings.debug:
-            raise
-        if error.filename is None and error.errno != errno.ENOSPC:
-            return _fault(error)
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"gioconda: {clean(where + str(error.strerror).lower())}", file=sys.stderr)
-        wrong_kind = isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError)
-        return ExitCode.USAGE if wrong_kind else ExitCode.INCOMPLETE
     except Exception as error:
         if settings.debug:
             raise
-        return _fault(error)
+        from gioconda.cli.faults import say
 
-
-def _fault(error: Exception) -> int:
-    print(
-        f"gioconda: internal error: {type(error).__name__}: {clean(str(error))} (a bug of ours; run again with --debug and report it)",
-        file=sys.stderr,
-    )
-    return ExitCode.FAULT
+        return say(error, argv)
 
 
 def _unheard() -> int:

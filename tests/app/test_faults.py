@@ -1,0 +1,217 @@
+"""What goes wrong and is no bug of ours is one clear line; what is one leaves a file to attach; and resuming works after either."""
+
+import errno
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gioconda.audit import Audit
+from gioconda.audit.journal import Journal, rows_of
+from gioconda.cli import faults, main
+from gioconda.report.rows import error_row
+from gioconda_core.errors import ExitCode, ResourceError
+
+
+@pytest.fixture
+def audited(tmp_path):
+    """(tree of twenty pictures, folder of its finished audit, a function that audits again)."""
+    root, out = tmp_path / "tree", tmp_path / "out"
+    root.mkdir()
+    for i in range(20):
+        Image.new("RGB", (8, 8), (i, i, i)).save(root / f"{i:02}.png")
+
+    def again():
+        return Audit([str(root)], out, detectors=(), formats=("csv",)).run()
+
+    assert again().examined == 20
+    return root, out, again
+
+
+def row(i):
+    return error_row(f"{i}.png", "", sha256=f"{i:064}", size=1) | {
+        "error": None,
+        "mtime_ns": 1,
+        "aside": "",
+        "config": "c",
+    }
+
+
+def test_a_full_disk_is_one_line_and_nothing_is_lost(tmp_path):
+    journal = Journal(tmp_path)
+    (pages,) = journal._base.execute("PRAGMA page_count").fetchone()
+    journal._base.execute(f"PRAGMA max_page_count = {pages + 2}")  # SQLite says "database or disk is full"
+    with pytest.raises(ResourceError, match="the disk is full") as caught:
+        for i in range(5000):
+            journal.append(row(i))
+    assert caught.value.exit_code == ExitCode.INCOMPLETE and "nothing that was done is lost" in caught.value.hint
+    written = len((tmp_path / "readings.jsonl").read_text().splitlines())
+    journal._base.rollback()
+    journal.close()
+    again = Journal(tmp_path)
+    assert sum(again.done(f"{i}.png", 1, 1, "", "c") is True for i in range(5000)) == written > 20
+    again.close()
+
+
+def test_a_row_that_a_full_disk_tore_is_written_anew(tmp_path):
+    journal = Journal(tmp_path)
+    journal.append(row(0))
+    real = journal._file
+
+    class Full:
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        def write(self, data):
+            real.write(data[:40])
+            real.flush()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    journal._file = Full()
+    with pytest.raises(ResourceError, match="no space left"):
+        journal.append(row(1))
+    journal._file = real
+    journal.close()
+    again = Journal(tmp_path)
+    assert [again.done(f"{i}.png", 1, 1, "", "c") for i in (0, 1)] == [True, False]
+    again.append(row(1))
+    assert len(list(again.rows())) == 2
+    again.close()
+
+
+def test_a_damaged_page_of_the_index_is_made_anew(audited):
+    _, out, again = audited
+    index = out / "journal.sqlite"
+    base = sqlite3.connect(index)
+    base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    base.close()
+    data = bytearray(index.read_bytes())
+    for page in range(1, len(data) // 4096):
+        data[page * 4096 : page * 4096 + 200] = os.urandom(200)
+    index.write_bytes(data)
+    summary = again()
+    assert (summary.resumed, summary.failed) == (20, 0)
+
+
+def test_bytes_changed_in_a_row_cost_that_row_and_the_next_run_makes_it_anew(audited):
+    _, out, again = audited
+    file = out / "readings.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    lines[7] = b"x" * (len(lines[7]) - 1) + b"\n"
+    file.write_bytes(b"".join(lines))
+    summary = again()
+    assert (summary.failed, summary.resumed) == (1, 20)
+    with open(out / "readings.csv") as table:
+        assert sum("is damaged; run again" in line for line in table) == 1
+    summary = again()
+    assert (summary.failed, summary.resumed, summary.examined) == (0, 19, 1)
+    assert len(list(rows_of(out))) == 20
+
+
+def test_a_folder_that_is_no_audit_s(tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "readings.jsonl").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    code = main(["audit", str(tmp_path / "a.png"), "--out", str(tmp_path / "out"), "--detectors", "none", "-q"])
+    assert code == ExitCode.USAGE and capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENOMEM])
+def test_what_the_machine_refuses_is_no_bug(number, capsys):
+    assert faults.say(OSError(number, os.strerror(number)), ["x"]) == ExitCode.INCOMPLETE
+    line = capsys.readouterr().err
+    assert os.strerror(number).lower() in line and "bug" not in line and line.count("\n") == 1
+
+
+@pytest.mark.parametrize("package", ["pydantic", "c2pa", "typer"])
+def test_a_missing_package_is_an_incomplete_installation(package, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\nfrom gioconda.cli import main\n"
+        "sys.exit(main(['check', 'a.png', '--detectors', 'none'] if 'c2pa' in sys.modules else ['config']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == ExitCode.INCOMPLETE, done.stderr
+    assert "installation is incomplete" in done.stderr and package in done.stderr and "Traceback" not in done.stderr
+
+
+TABLES = {
+    "long.csv": b"path,score,label\n" + b"a" * 131_073 + b",0.5,fake\n",
+    "latin.csv": "path,score,label\nä.mp4,0.5,fake\n".encode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    "command", ["data verify {}", "bench audit {}", "synth prepare {} --out sh", "check a.png --detectors scores:{}"]
+)
+def test_a_table_that_cannot_be_read_is_refused_by_file_and_line(name, command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save("a.png")
+    Path(name).write_bytes(TABLES[name])
+    assert main([*command.format(name).split(), "-q"]) == ExitCode.USAGE
+    line = capsys.readouterr().err
+    assert line.startswith(f"gioconda: {name}: ") and line.count("\n") == 1
+    assert ("line 2: a cell of more than 131,072" if name == "long.csv" else "UTF-8") in line
+
+
+def test_bare_carriage_returns_end_lines_too(tmp_path):
+    from benchmarks.stats.table import read_csv
+    from detect.external.scores import ScoresDetector
+    from gioconda_core.datasets.layouts import csv_rows
+
+    (tmp_path / "mac.csv").write_bytes(b"id,path,score,label\r1,a.mp4,0.5,fake\r2,b.mp4,0.1,real\r")
+    assert [r["path"] for r in csv_rows(tmp_path / "mac.csv")] == ["a.mp4", "b.mp4"]
+    assert len(read_csv(tmp_path / "mac.csv")) == 2
+    assert ScoresDetector(str(tmp_path / "mac.csv")).lookup("b.mp4").score == 0.1
+
+
+@pytest.mark.parametrize(
+    ("setting", "what"),
+    [("resamples = inf", "resamples is inf"), ("resamples = 0", "resamples is 0"), ("slices = 3", "wrong kind")],
+)
+def test_a_suite_whose_settings_make_no_sense(setting, what, tmp_path, capsys):
+    suite = tmp_path / "suite.toml"
+    suite.write_text(f'name = "x"\nversion = "1"\n[data]\nkind = "puppets"\n[protocol]\n{setting}\n')
+    assert main(["bench", "run", str(suite), "-d", "spectrum", "--out", str(tmp_path / "run"), "-q"]) == ExitCode.USAGE
+    assert what in capsys.readouterr().err
+
+
+def test_a_damaged_file_of_ours_is_named(tmp_path):
+    def reads(path):
+        return json.loads(path.read_text())
+
+    reads.__globals__["__name__"], before = "gioconda.somewhere", reads.__globals__["__name__"]
+    file = tmp_path / "state.json"
+    file.write_text('{"step": ')
+    try:
+        with pytest.raises(json.JSONDecodeError) as caught:
+            reads(file)
+        known = faults.circumstance(caught.value)
+    finally:
+        reads.__globals__["__name__"] = before
+    assert isinstance(known, ResourceError) and str(known).startswith(f"{file}: is not JSON, or is cut off")
+    assert faults.circumstance(json.JSONDecodeError("x", "", 0)) is None  # of no file: a bug of ours
+
+
+def test_a_bug_of_ours_leaves_a_file_to_attach(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GIOCONDA_HOME", str(tmp_path / "home"))
+    try:
+        raise RuntimeError("never\nthought of")
+    except RuntimeError as error:
+        assert faults.say(error, ["check", "clip.mp4"]) == ExitCode.FAULT
+    line = capsys.readouterr().err
+    (file,) = (tmp_path / "home" / "bugs").iterdir()
+    text = file.read_text()
+    assert str(file) in line and line.count("\n") == 1 and "a bug of ours" in line
+    assert (
+        "Command: check clip.mp4" in text
+        and "RuntimeError: never" in text
+        and "test_faults.py" in text
+        and "gioconda 0." in text
+    )
