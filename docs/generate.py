@@ -43,7 +43,7 @@ def cli_page() -> str:
             names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
             note = (getattr(parameter, "help", "") or "").strip()
             default = parameter.default
-            shown = "" if default in (None, False, (), []) or callable(default) else f" Default: `{default}`."
+            shown = "" if default in (None, False, (), [], "") or callable(default) else f" Default: `{default}`."
             rows.append(f"| {names} | {note}{shown} |".replace("\n", " "))
         if rows:
             lines += ["| | |", "|---|---|", *rows, ""]

@@ -185,6 +185,7 @@ def portraits(stage: Stage) -> dict[str, Any]:
 
     from gioconda_core.media.clip import Clip
     from synth.reenact.reenact import FewShotGenerator, Reenact, reenact
+    from synth.session import Session
 
     photo = stage.folder / "astronaut.png"
     with atomic_path(photo) as temporary:
@@ -203,9 +204,7 @@ def portraits(stage: Stage) -> dict[str, Any]:
             stage.folder / "portraits" / f"{name}.mp4",
             heads,
             job,
-            consent="public-domain" if who == "astronaut" else "embedded",
-            force=True,
-            say=stage.say,
+            Session("public-domain" if who == "astronaut" else "embedded", force=True, say=stage.say),
         )
         stage.say(f"  {who}: learned and driven three ways in {time.perf_counter() - begun:.0f} s")
         row = [_shot(photo if who == "astronaut" else who, heads.size)]
@@ -246,6 +245,7 @@ def fakes(stage: Stage) -> dict[str, Any]:
     from gioconda_core.datasets.index import Index
     from synth.fakes import make as sets
     from synth.reenact.reenact import FewShotGenerator
+    from synth.session import Session
 
     job = sets.Fakes(
         sources=(str(stage.folder / "shards"),),
@@ -260,9 +260,8 @@ def fakes(stage: Stage) -> dict[str, Any]:
         job,
         stage.folder / "fakes",
         FewShotGenerator(device=stage.device),
-        consent="embedded",
-        jobs=stage.threads,
-        say=stage.say,
+        Session("embedded", say=stage.say),
+        sets.Part(jobs=stage.threads),
     )
     if result.index is None:
         raise UsageError(
@@ -281,8 +280,9 @@ def fakes(stage: Stage) -> dict[str, Any]:
 def detector(stage: Stage) -> dict[str, Any]:
     """Train a detector on the training people of that set; the others are not opened."""
     from detect.training import train_features
+    from detect.training.options import FeatureTraining
 
-    options = train_features.Options(
+    options = FeatureTraining(
         index=(str(stage.folder / stage.told["fakes"]["index"]),),
         out=stage.folder / "detector",
         detectors=("residual",),

@@ -8,7 +8,7 @@ from typing import Any
 
 from gioconda_core.errors import PluginError, UsageError
 
-__all__ = ["GROUPS", "Plugin", "available", "load"]
+__all__ = ["GROUPS", "Plugin", "available", "load", "names"]
 
 GROUPS = (
     "gioconda.detectors",
@@ -49,6 +49,11 @@ def available(group: str) -> list[Plugin]:
         dist = point.dist
         found.append(Plugin(group, name, point.value, dist.name if dist else "?", dist.version if dist else "?"))
     return found
+
+
+def names(group: str) -> tuple[str, ...]:
+    """Names of a group's plugins, without importing any of them."""
+    return tuple(sorted(_points(group)))
 
 
 def load(group: str, name: str) -> Any:

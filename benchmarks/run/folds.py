@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.run import run as runs
 from benchmarks.run.suite import Suite
+from detect.training.options import FEATURES, NETWORKS, FeatureTraining, NetworkTraining
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of, write_json
@@ -125,26 +126,21 @@ def _refuse_shared(train: Index, test: Index, name: str) -> None:
 
 def trainable(spec: str) -> bool:
     """Whether this project can train the detector: a bare name it has a recipe for."""
-    from detect.training.train_features import RECIPES
-
-    return spec in RECIPES or spec in ("cnn", "vit-ln")
+    return spec in FEATURES or spec in NETWORKS
 
 
 def train_one(spec: str, index: Path, out: Path, advance: Callable[..., None]) -> str:
     """Train a detector on an index, or find it trained already; the spec of what came out."""
-    from detect.training.train_features import RECIPES
-
     folder = out / spec
     if not (folder / "card.json").exists():
-        if spec in RECIPES:
-            from detect.training.train_features import Options, train
+        if spec in FEATURES:
+            from detect.training.train_features import train
 
-            train(Options(index=(str(index),), out=out, detectors=(spec,)), advance)
+            train(FeatureTraining(index=(str(index),), out=out, detectors=(spec,)), advance)
         else:
-            from detect.training.train_networks import Options as NetOptions
             from detect.training.train_networks import train as train_net
 
-            train_net(NetOptions(kind=spec, index=(str(index),), out=folder), advance)
+            train_net(NetworkTraining(kind=spec, index=(str(index),), out=folder), advance)
     return f"{spec}:{folder}"
 
 

@@ -25,11 +25,13 @@ from gioconda_core.media import clip
 from provenance.signing import sign, signers
 from synth import consent
 from synth.fakes.make import make
-from synth.fakes.plan import Fakes, held_rows, plan, read_part, shot_rows, units_of
+from synth.fakes.options import Fakes, Part
+from synth.fakes.plan import held_rows, plan, read_part, shot_rows, units_of
 from synth.fakes.prepare import Prepare, prepare
 from synth.fakes.sample import draw_sample, motion, write_sample
 from synth.generators import generator
 from synth.puppets.perform import perform
+from synth.session import Session
 from synth.training.shards import ShardSet
 
 
@@ -121,7 +123,7 @@ def fed(speeds: list[float], tuning: float, people: int, size: int, writers: int
         prepare(Prepare(sources=(f"puppets:{people}",), size=size, puppet_frames=40), root / "shards")
         job = Fakes(sources=(str(root / "shards"),), shots=(1, 8), modes=("ff",), frames=32, splits={"train": 1.0})
         for speed in speeds:
-            done = make(job, root / f"{speed:g}", Elsewhere(size, speed, tuning), writers=writers)
+            done = make(job, root / f"{speed:g}", Elsewhere(size, speed, tuning), part=Part(writers=writers))
             share = done.stages["generator"] / done.seconds
             print(
                 f"{tuning:g} s a person, {speed:g} ms a frame, {size} px: {done.made} clips, {done.made / done.seconds:.1f} clips/s, the generator busy "
@@ -173,7 +175,7 @@ def main() -> None:
         (root / "one").mkdir()
         count = one_by_one(job, root / "shards", root / "one", heads, consent.read(root / "c.toml"), meter)
         stages = dict(meter.seconds)
-        done = make(job, root / "set", heads, consent=root / "c.toml", writers=args.writers)
+        done = make(job, root / "set", heads, Session(root / "c.toml"), Part(writers=args.writers))
     total = sum(stages.values())
     print(
         f"{heads.name}, {heads.size} px, {args.mode}, {args.device}: {count} clips of 32 frames from {prepared.clips} clips"

@@ -24,10 +24,11 @@ from torch import Tensor
 from benchmarks.speed import synth_plain
 from gioconda_core.files import write_json
 from synth.model import describe
+from synth.model.config import Config, preset
 from synth.model.content_loss import VGG
 from synth.model.layers import power_iteration
 from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
-from synth.model.networks import Config, Generator, Model, preset
+from synth.model.networks import Generator, Model
 from synth.person.model import PersonalModel
 
 SHOTS = 8

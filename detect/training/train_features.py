@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from detect.base import Card
 from detect.features.model import Model, fit
 from detect.training import calibrate, extract, validate
 from detect.training.dataset import Clips, gather
+from detect.training.options import FEATURES, FeatureTraining
 from gioconda_core import config
-from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, write_json
 
-__all__ = ["RECIPES", "Options", "train"]
+__all__ = ["RECIPES", "train"]
 
 Array = NDArray[Any]
 
@@ -47,27 +47,27 @@ RECIPES = {
         ("spectrum",),
         "linear",
         {"C": 0.01},
-        "azimuthal power spectrum of the face and a logistic regression: the floor the others must beat",
+        FEATURES["spectrum"],
     ),
     "residual": Recipe(
         ("residual",),
         "rbf",
         {"C": 10.0, "gamma": 2.0},
-        "noise residuals, their co-occurrences and block-DCT statistics of the face; support vectors",
+        FEATURES["residual"],
         0.2,
     ),
     "texture": Recipe(
         ("regions", "scales", "texture"),
         "rbf",
         {"C": 4.0},
-        "sharpness of the face's parts beside one another, and whether its texture keeps its place over two seconds; support vectors",
+        FEATURES["texture"],
         0.1,
     ),
     "dynamics": Recipe(
         ("dynamics",),
         "rbf",
         {"C": 10.0},
-        "how head, eyes and mouth move over three seconds, from landmarks alone; support vectors",
+        FEATURES["dynamics"],
         windows=4,
     ),
 }
@@ -78,34 +78,6 @@ LIMITS = (
     "Faces below the calibrated size, stills and clips under two seconds are not read.",
     "Swaps of the inner face and good full-body generators are found worse than portrait animation.",
 )
-
-
-@dataclass(frozen=True)
-class Options:
-    """One training run of feature detectors.
-
-    index : Parquet or CSV indexes. detectors : names of :data:`RECIPES`, or ``ensemble`` for all of its members and itself.
-    rungs : trained on; tests : measured on besides. blends : self-blended versions of each real clip.
-    """
-
-    index: tuple[str, ...]
-    out: Path
-    detectors: tuple[str, ...] = ("spectrum", "residual", "texture", "dynamics", "ensemble")
-    rungs: tuple[str, ...] = ("clean", "h264-crf32", "half-crf23")
-    tests: tuple[str, ...] = ("clean", "h264-crf32", "half-crf23", "h264-crf40")
-    blends: int = 2
-    folds: int = 5
-    jobs: int = 1
-    seed: int = 0
-    name: str = "the given indexes"
-    licence: str = "unspecified"
-    cache: Path | None = None
-    command: str = field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        extract.check((*self.rungs, *self.tests))
-        if "clean" not in self.tests:
-            raise UsageError("clean is measured always", where="--tests")
 
 
 def _fitter(recipe: Recipe, seed: int) -> validate.Fitter:
@@ -120,7 +92,7 @@ class _Trained:
     sha256: str
 
 
-def train(options: Options, advance: Any = None) -> dict[str, Any]:
+def train(options: FeatureTraining, advance: Any = None) -> dict[str, Any]:
     """Train and write ``out/NAME/{model.safetensors, card.json, calibration.json}``; returns the figures by detector.
 
     Raises
@@ -168,7 +140,7 @@ def _thin(rows: validate.Rows, most: int) -> validate.Rows:
 
 
 def _one(
-    name: str, clips: Clips, tables: dict[str, extract.Table], options: Options, folder: Path
+    name: str, clips: Clips, tables: dict[str, extract.Table], options: FeatureTraining, folder: Path
 ) -> tuple[_Trained, dict[str, Any]]:
     recipe = RECIPES[name]
     tests = {rung: rows for rung in options.tests if (rows := _rows(tables[rung], recipe)) is not None}
@@ -220,7 +192,7 @@ def _figures(clips: Clips, found: dict[str, dict[str, list[validate.Unseen]]]) -
 
 
 def _ensemble(
-    clips: Clips, tables: dict[str, extract.Table], done: dict[str, _Trained], options: Options, folder: Path
+    clips: Clips, tables: dict[str, extract.Table], done: dict[str, _Trained], options: FeatureTraining, folder: Path
 ) -> dict[str, Any]:
     """The mean of the members' standardised scores; a member that does not speak of a clip is left out of its mean."""
     from gioconda_core.files import sha256_of
@@ -252,7 +224,7 @@ def _papers(
     tables: dict[str, extract.Table],
     trained: _Trained,
     figures: dict[str, Any],
-    options: Options,
+    options: FeatureTraining,
     folder: Path,
 ) -> None:
     """Card and calibration beside the weights."""

@@ -12,7 +12,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,73 +24,29 @@ from detect.base import Card
 from detect.networks import network, vit_ln
 from detect.training import network_crops as frames
 from detect.training.dataset import Clips, gather
+from detect.training.options import NetworkTraining
 from gioconda_core import config
 from gioconda_core.datasets.groups import components
 from gioconda_core.device import device as where
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, atomic_path, write_json
 
-__all__ = ["Options", "auc_interval", "holdout", "train"]
+__all__ = ["auc_interval", "holdout", "settled", "train"]
 
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Options:
-    """One training run of a network.
-
-    tune : ``all``, ``layer-norm`` or ``probe``; empty = all for cnn, layer-norm for vit-ln. backbone, start : see
-    :func:`detect.networks.network.pretrained`; without either's weights the backbone begins at random. pairs : real/fake pairs a step, over all processes. frames : crops a clip in a batch.
-    patience : validations without a better lower end of the interval before stopping. alignment, uniformity : GenD's losses.
-    """
-
-    index: tuple[str, ...]
-    out: Path
-    kind: str = "cnn"
-    backbone: str = ""
-    tune: str = ""
-    start: str = ""
-    size: int = 224
-    temporal: bool = False
-    steps: int = 2000
-    pairs: int = 8
-    frames: int = 1
-    rate: float = 3e-4
-    decay: float = 1e-4
-    self_blend: float = 0.3
-    alignment: float | None = None
-    uniformity: float | None = None
-    validate_every: int = 200
-    save_every: int = 100
-    patience: int = 8
-    held_out: float = 0.2
-    bf16: bool = True
-    device: str = "auto"
-    seed: int = 0
-    name: str = "the given indexes"
-    licence: str = "unspecified"
-    cache: Path | None = None
-    command: str = field(default="", compare=False)
-
-    def settled(self) -> Options:
-        """With what follows from ``kind`` filled in."""
-        from dataclasses import replace
-
-        if self.kind not in ("cnn", "vit-ln"):
-            raise UsageError(
-                f"cannot train {self.kind!r}", hint="spectrum, residual, texture, dynamics, ensemble, cnn, vit-ln"
-            )
-        if self.tune not in ("", "all", "layer-norm", "probe"):
-            raise UsageError(f"cannot tune {self.tune!r}", where="--tune", hint="all, layer-norm or probe")
-        vit = self.kind == "vit-ln"
-        return replace(
-            self,
-            backbone=self.backbone or ("vit_large_patch14_clip_quickgelu_224" if vit else "efficientnet_b0"),
-            tune=self.tune or ("layer-norm" if vit else "all"),
-            alignment=(0.1 if vit else 0.0) if self.alignment is None else self.alignment,
-            uniformity=(0.5 if vit else 0.0) if self.uniformity is None else self.uniformity,
-            frames=max(self.frames, 8) if self.temporal else self.frames,
-        )
+def settled(job: NetworkTraining) -> NetworkTraining:
+    """The job with what follows from its kind filled in."""
+    vit = job.kind == "vit-ln"
+    return replace(
+        job,
+        backbone=job.backbone or ("vit_large_patch14_clip_quickgelu_224" if vit else "efficientnet_b0"),
+        tune=job.tune or ("layer-norm" if vit else "all"),
+        alignment=(0.1 if vit else 0.0) if job.alignment is None else job.alignment,
+        uniformity=(0.5 if vit else 0.0) if job.uniformity is None else job.uniformity,
+        frames=max(job.frames, 8) if job.temporal else job.frames,
+    )
 
 
 def holdout(clips: Clips, share: float, seed: int) -> tuple[Array, Array]:
@@ -160,9 +116,9 @@ def auc_interval(scores: Array, labels: Array, persons: Array, seed: int = 0, re
     return {"value": float(win.mean()), "low": float(low), "high": float(high), "reals": len(real), "fakes": len(fake)}
 
 
-def train(given: Options, advance: Any = None) -> Mapping[str, Any]:
+def train(given: NetworkTraining, advance: Any = None) -> Mapping[str, Any]:
     """Train, resume or find the run done; returns the best validation figure."""
-    options = given.settled()
+    options = settled(given)
     out = Path(options.out)
     rank, world, local = (
         int(os.environ.get(key, default)) for key, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
@@ -181,7 +137,7 @@ def train(given: Options, advance: Any = None) -> Mapping[str, Any]:
             torch.distributed.destroy_process_group()
 
 
-def _run(options: Options, out: Path, device: str, rank: int, world: int, advance: Any) -> dict[str, Any]:
+def _run(options: NetworkTraining, out: Path, device: str, rank: int, world: int, advance: Any) -> dict[str, Any]:
     clips = gather(options.index)
     if rank == 0:
         out.mkdir(parents=True, exist_ok=True)
@@ -278,7 +234,7 @@ def _told(measure: Callable[[], dict[str, float]], rank: int, world: int, device
     return found | {"reals": int(found["reals"]), "fakes": int(found["fakes"])}
 
 
-def _crops(clips: Clips, options: Options) -> dict[int, frames.Crops]:
+def _crops(clips: Clips, options: NetworkTraining) -> dict[int, frames.Crops]:
     folder = (options.cache or config.core().cache) / "detect-crops"
     mode = network.Shape().crop
     found = {i: frames.cached(clips.path(i), s.sha256, folder, options.size, mode) for i, s in enumerate(clips.samples)}
@@ -301,7 +257,7 @@ def validate(
     return auc_interval(np.array(scores), clips.labels[rows], clips.persons[rows], seed)
 
 
-def _keep(net: network.Net, options: Options, clips: Clips, best: dict[str, Any], out: Path) -> None:
+def _keep(net: network.Net, options: NetworkTraining, clips: Clips, best: dict[str, Any], out: Path) -> None:
     """The best so far, with its card."""
     sha256 = network.save(net, out / "model.safetensors")
     methods = sorted({m for m in clips.methods.tolist() if m})

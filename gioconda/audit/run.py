@@ -11,18 +11,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from gioconda.audit import tables
 from gioconda.audit.journal import Journal, content_key
 from gioconda.audit.summary import Summary
 from gioconda.audit.walk import Found, Walk
 from gioconda.report import rows
+from gioconda.report.options import Detectors, Lang, OwnKey, Sampled, TrustLists
 from gioconda.report.requirements import Policy
 from gioconda_core.errors import ResourceError, UsageError
 from gioconda_core.files import path_text, write_json
-from gioconda_core.media.sampling import Sampling
+from gioconda_core.options import Option, argument, check
+from gioconda_core.options import shard as parse_shard
 from gioconda_core.version import __version__
+from gioconda_core.workers.cpu import cores
 
 __all__ = ["Audit"]
 
@@ -33,34 +36,35 @@ TARGET = "gioconda.audit.work:Work"
 class Audit:
     """Files and folders to audit into ``out``.
 
-    detectors : None = shipped, () = credentials only. engine : ``local`` or ``ray``. shard : (i, n), 1-based.
-    report : called about twice a second with (Summary so far, total or None).
+    detectors : None = shipped, () = credentials only. shard : (i, n), 1-based. report : called about twice a second with (Summary so far, total or None).
     """
 
-    roots: Iterable[str]
-    out: str | os.PathLike[str] = "gioconda-audit"
-    detectors: Sequence[str] | None = None
-    trust: Sequence[str] = ()
-    development: bool = False
-    lang: str = "en"
-    sampling: str | None = None
-    timeout: float = 900.0
-    jobs: int = 1
-    engine: str = "local"
-    shard: tuple[int, int] = (1, 1)
-    every: bool = False
+    roots: Annotated[Iterable[str], argument("Folders and files.", "PATH…")] = ()
+    out: Annotated[str | os.PathLike[str], Option("Where rows and tables go; run again to resume.", parse=str)] = (
+        "gioconda-audit"
+    )
+    detectors: Detectors = None
+    jobs: Annotated[int, Option("Worker processes; default one a core.", short="-j", minimum=1, unset=cores)] = 1
+    engine: Annotated[str, Option("local or ray.", choices=("local", "ray"))] = "local"
+    shard: Annotated[
+        tuple[int, int],
+        Option("Only the I-th of N parts of the paths.", metavar="I/N", parse=parse_shard, shown="1/1"),
+    ] = (1, 1)
+    every: Annotated[bool, Option("Every file, whatever its suffix.", flag="--all")] = False
     policy: Policy = field(default_factory=Policy)
+    trust: TrustLists = ()
+    development: OwnKey = False
+    lang: Lang = "en"
+    timeout: Annotated[float, Option("Seconds one file may take.", minimum=0.1)] = 900.0
+    sampling: Sampled = None
     formats: Sequence[str] = ("parquet", "csv", "sarif", "html")
     report: Callable[[Summary, int | None], None] | None = None
 
     def __post_init__(self) -> None:
+        check(self)
         i, n = self.shard
         if not 1 <= i <= n:
             raise UsageError(f"no shard {i} of {n}", where="--shard", hint="i/n with 1 ≤ i ≤ n, such as 1/4")
-        if self.engine not in ("local", "ray"):
-            raise UsageError(f"no engine {self.engine!r}", where="--engine", hint="local or ray")
-        if self.sampling is not None:
-            Sampling.parse(self.sampling)
         if self.trust:  # one that cannot be read stops the audit before it begins
             from provenance.trust import lists as trust
 

@@ -1,4 +1,4 @@
-"""The command tree. Groups register here; each lives in a module of its own that imports only typer at the top."""
+"""The command tree. A command's module is imported when the command is asked for; what the first page says of it stands here."""
 
 from __future__ import annotations
 
@@ -6,36 +6,111 @@ import functools
 import os
 import re
 import sys
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_group
+from typer.main import get_command, get_group
 
-from gioconda.cli import (
-    audit,
-    bench,
-    check,
-    data,
-    demo,
-    detect,
-    doctor,
-    models,
-    provenance,
-    provenance_marks,
-    serve,
-    synth,
-    synth_data,
-)
-from gioconda.cli.common import clean, settings
+from gioconda.cli.common import clean, emit, settings
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 
-__all__ = ["app", "run"]
+# Section → command → (what it does, an example); a group's example stands under its own page, a command's in its own text.
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Examine": {
+        "check": (
+            "Report on clips and pictures: what they are, where they say they come from, what detectors saw.",
+            "",
+        ),
+        "audit": (
+            "Examine every clip and picture under the paths; one row a file, tables and one page at the end.",
+            "",
+        ),
+        "serve": ("One page on this computer: drop a clip, read its report. Nothing is uploaded anywhere.", ""),
+    },
+    "Start here": {
+        "demo": (
+            "The whole story on drawn faces, from training to one HTML page. No download; minutes on two cores.",
+            "",
+        ),
+    },
+    "Make, train, measure": {
+        "provenance": (
+            "Content Credentials: read, verify, sign, forecast, keys, trust.",
+            "gioconda provenance read clip.mp4",
+        ),
+        "detect": ("Detectors: list, show, train, calibrate, score.", "gioconda detect score clip.mp4"),
+        "bench": ("Benchmarks: run suites, report, compare, audit labelled sets.", "gioconda bench list"),
+        "synth": (
+            "Few-shot talking heads: prepare, train, tune, reenact, fakes, evaluate.",
+            "gioconda synth prepare footage --out shards",
+        ),
+        "data": ("Labelled sets: index, verify, split, export.", "gioconda data index footage --out set.parquet"),
+        "models": ("Weights: list, pull, verify; pinned by sha256, never unpickled.", "gioconda models list"),
+    },
+    "Diagnosis": {
+        "doctor": ("Check this installation: versions, names, weights, detectors against golden scores, keys.", ""),
+        "plugins": ("Detectors, generators, data-set layouts, signers and landmarkers that are installed.", ""),
+        "config": ("Every setting, its value, and where it comes from.", ""),
+        "explain": ("A plain sentence for a status code, an exit code or a level of a report.", ""),
+    },
+}
+_WHERE = {"plugins": "doctor", "config": "doctor", "explain": "doctor"}  # modules that hold more than their own command
+_ALL = {name: about for section in SECTIONS.values() for name, about in section.items()}
+
+GREETING = """\
+gioconda: labelled talking-head fakes, measured detectors, Content Credentials
+
+  gioconda check clip.mp4     what is known of a clip or picture
+  gioconda serve              the same as a page on this computer
+  gioconda demo               the whole story on drawn faces, in minutes
+
+All commands: gioconda --help"""
+
+
+class _Root(TyperGroup):
+    """The first page, and commands that are imported when one is asked for: importing all of them costs more than the page."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_ALL)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return _load(cmd_name) if cmd_name in _ALL else None
+
+    @property
+    def commands(self) -> dict[str, Any]:  # type: ignore[override]
+        return {name: _load(name) for name in _ALL}
+
+    @commands.setter
+    def commands(self, value: dict[str, Any]) -> None:
+        """There are no others."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, about) for name, (about, _) in commands.items()])
+
+
+@functools.cache
+def _load(name: str) -> Any:
+    """A command, from the module that is called as it is."""
+    about, example = _ALL[name]
+    module = import_module(f"gioconda.cli.{_WHERE.get(name, name)}")
+    if hasattr(module, "app"):
+        group = get_group(module.app)
+        group.name, group.help, group.epilog = name, about, f"Example: {example}"
+        return group
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name)(getattr(module, name))
+    return get_command(alone)
+
 
 app = typer.Typer(
     name="gioconda",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
+    cls=_Root,
+    invoke_without_command=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: gioconda check clip.mp4   ·   global options may stand anywhere   ·   docs: gioconda explain exit-codes",
@@ -52,6 +127,7 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More on stderr.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
@@ -68,37 +144,8 @@ def root(
         os.environ["GIOCONDA_DEVICE"] = device  # which the processes this one starts go by as well
     settings.quiet, settings.verbose, settings.debug = quiet, verbose, debug
     settings.seed = seed
-
-
-app.command(rich_help_panel="Examine")(check.check)
-app.command(rich_help_panel="Examine")(audit.audit)
-app.command(rich_help_panel="Examine")(serve.serve)
-app.command(rich_help_panel="Start here")(demo.demo)
-synth_data.register(synth.app)
-provenance_marks.register(provenance.app)
-
-
-class _Group(TyperGroup):
-    """A group whose commands are made when one is asked for: making all of them is half of what ``gioconda --help`` would cost."""
-
-    made_from: typer.Typer
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        del self.commands  # the empty ones, so that the property below is asked
-
-    @functools.cached_property
-    def commands(self) -> dict[str, Any]:  # type: ignore[override]
-        return get_group(self.made_from).commands
-
-
-for _name, _app in {
-    "bench": bench.app, "data": data.app, "detect": detect.app, "models": models.app, "provenance": provenance.app, "synth": synth.app,
-}.items():  # fmt: skip
-    _front = typer.Typer(no_args_is_help=True, help=_app.info.help, epilog=_app.info.epilog)
-    app.add_typer(_front, name=_name, cls=type(_name, (_Group,), {"made_from": _app}))
-for _command in (doctor.plugins, doctor.doctor, doctor.config, doctor.explain):
-    app.command(rich_help_panel="Diagnosis")(_command)
+    if context.invoked_subcommand is None:
+        emit(GREETING)
 
 
 _FLAGS = {"-q", "--quiet", "-v", "--verbose", "--debug", "--version"}
@@ -145,13 +192,18 @@ def run(argv: list[str]) -> int:
         print(f"gioconda: {clean(str(error))}", file=sys.stderr)
         return error.exit_code
     except TyperException as error:
-        error.show()
+        context, message = getattr(error, "ctx", None), error.format_message()
+        if "\n" in message:  # the whole help, of a group without a command
+            print(message, file=sys.stderr)
+            return ExitCode.USAGE
+        hint = f" ({context.command_path} --help)" if context else ""
+        print(f"gioconda: {clean(message)}{hint}", file=sys.stderr)
         return getattr(error, "exit_code", ExitCode.USAGE)
     except BrokenPipeError:
-        return _unheard()
+        return _reader_left()
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):  # which typer catches first
-            return _unheard()
+            return _reader_left()
         raise
     except Exception as error:
         if settings.debug:
@@ -161,8 +213,8 @@ def run(argv: list[str]) -> int:
         return say(error, argv)
 
 
-def _unheard() -> int:
-    """Whoever read stdout has heard enough, as ``head`` does."""
+def _reader_left() -> int:
+    """End quietly: what read stdout has closed it, as ``head`` does."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return ExitCode.DONE
 

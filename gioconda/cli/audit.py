@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
 
-import typer
+from gioconda.audit import Audit, Summary
+from gioconda.cli.build import built
+from gioconda.cli.common import Printed, notice, settings
+from gioconda_core.documents import to_json
+from gioconda_core.errors import UsageError
+from gioconda_core.options import Option
 
-from gioconda.cli.check import Detectors, FailOn, Lang, OwnKey, Require, TrustOption, names_of
-from gioconda.cli.common import JsonFlag, Output, emit, notice, parse_outputs, settings
-from gioconda_core.workers.cpu import cores
-
-if TYPE_CHECKING:
-    from gioconda.audit import Summary
-
-TABLES = ("parquet", "csv", "sarif", "html")
 SHOWN = 20  # of those that trip the policy, named on stderr
 
 
+@dataclass
+class Audited(Summary):
+    """What ``audit`` prints as JSON: the summary, with the outcome that the exit code says."""
+
+    outcome: dict[str, Any] = field(default_factory=dict)
+
+
+@built
 def audit(
-    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH…", help="Folders and files.")] = None,
-    from_file: Annotated[
-        str | None, typer.Option("--from-file", help="Also the paths listed in a file, or - for stdin; by line or NUL.")
-    ] = None,
-    out: Annotated[str, typer.Option(help="Where rows and tables go; run again to resume.")] = "gioconda-audit",
-    detectors: Detectors = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; default one a core.")
-    ] = None,
-    engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
-    shard: Annotated[str, typer.Option(metavar="I/N", help="Only the I-th of N parts of the paths.")] = "1/1",
-    every: Annotated[bool, typer.Option("--all", help="Every file, whatever its suffix.")] = False,
-    fail_on: FailOn = None,
-    require: Require = None,
-    trust: TrustOption = None,
-    trust_development: OwnKey = False,
-    lang: Lang = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds one file may take.")] = 900.0,
-    sampling: Annotated[
-        str | None, typer.Option(help="Frames the detectors see, such as even:32; what they ask for by default.")
-    ] = None,
-    output: Output = None,
-    json: JsonFlag = False,
+    job: Audit,
+    printed: Printed,
+    from_file: Annotated[str | None, Option("Also the paths listed in a file, or - for stdin; by line or NUL.")] = None,
 ) -> int:
     """Examine every clip and picture under the paths; one row a file, tables and one page at the end.
 
@@ -50,48 +40,21 @@ def audit(
 
     Example: gioconda audit media/ --out audit --fail-on strong-signal --jobs 8
     """
-    import dataclasses
-    import json as json_module
-    import os
-
-    from gioconda.audit import Audit
     from gioconda.audit.walk import read_list
-    from gioconda.report.requirements import Policy, outcome
-    from gioconda.report.wording import language
-    from gioconda_core.errors import UsageError
+    from gioconda.report.requirements import outcome
 
-    wanted = parse_outputs(output, json, ("text", "json", "jsonl"))
-    if any(file not in (None, "-") for _, file in wanted):
+    writer = printed.among("text", "json", "jsonl")
+    if any(file is not None for _, file in writer.wanted):
         raise UsageError("files are written to --out", where="-o", hint="-o text, -o json or -o jsonl, without a file")
-    roots = list(paths or ())
-    if from_file:
-        roots += read_list(from_file)
-    if not roots:
+    given = list(job.roots)
+    job.roots = [*given, *(read_list(from_file) if from_file else ())]
+    if not job.roots:
         raise UsageError("nothing to audit", hint="give folders or files, or --from-file -")
-    for root in paths or ():
+    for root in given:
         if not os.path.lexists(root):
             raise UsageError("no such file or folder", where=root)
-    i, _, n = shard.partition("/")
-    if not (i.isdigit() and n.isdigit()):
-        raise UsageError(f"no shard {shard!r}", where="--shard", hint="i/n, such as 1/4")
     meter = _Meter()
-    job = Audit(
-        roots,
-        out,
-        detectors=names_of(detectors),
-        trust=tuple(trust or ()),
-        development=trust_development,
-        lang=language(lang),
-        sampling=sampling,
-        timeout=timeout,
-        jobs=jobs or cores(),
-        engine=engine,
-        shard=(int(i), int(n)),
-        every=every,
-        policy=Policy(fail_on, tuple(require or ())),
-        formats=TABLES,
-        report=None if settings.quiet else meter,
-    )
+    job.report = None if settings.quiet else meter
     summary = job.run()
     meter.end()
     result = outcome(summary.tripped_first, summary.failed > 0)
@@ -99,24 +62,18 @@ def audit(
         notice(f"policy: {line}")
     if summary.tripped > SHOWN:
         notice(f"policy: and {summary.tripped - SHOWN} more")
-    for format, _ in wanted:
-        if format == "json":
-            emit(json_module.dumps(dataclasses.asdict(summary) | {"outcome": result}, indent=1))
-        elif format == "jsonl":
-            _rows(out, job.shard)
-        else:
-            emit(_text(summary, out))
+    writer.write(
+        text=lambda: _text(summary, str(job.out)),
+        json=Audited(**vars(summary), outcome=result),
+        jsonl=lambda: map(to_json, _rows(Path(job.out), job.shard)),
+    )
     return int(result["exit_code"])
 
 
-def _rows(out: str, shard: tuple[int, int]) -> None:
-    from json import dumps
-    from pathlib import Path
-
+def _rows(out: Path, shard: tuple[int, int]) -> Iterator[dict[str, Any]]:
     from gioconda.audit.journal import rows_of
 
-    for row in rows_of(Path(out) / f"shard-{shard[0]}-of-{shard[1]}" if shard[1] > 1 else Path(out)):
-        emit(dumps(row, ensure_ascii=True))
+    yield from rows_of(out / f"shard-{shard[0]}-of-{shard[1]}" if shard[1] > 1 else out)
 
 
 def _text(summary: Summary, out: str) -> str:
@@ -140,13 +97,9 @@ class _Meter:
     """Rate, time left and counts on stderr: one line rewritten on a terminal, one line every ten seconds elsewhere."""
 
     def __init__(self) -> None:
-        import sys
-
         self.start, self.last, self.terminal, self.used = time.monotonic(), 0.0, sys.stderr.isatty(), False
 
     def __call__(self, summary: Any, total: int | None) -> None:
-        import sys
-
         now = time.monotonic()
         if not self.terminal and now - self.last < 10:
             return
@@ -169,8 +122,6 @@ class _Meter:
 
     def end(self) -> None:
         if self.used:
-            import sys
-
             sys.stderr.write("\n")
 
 

@@ -2,67 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from gioconda.cli.common import Force, JsonFlag, Output, Seconds, complain, deliver, notice, parse_outputs, settings
+from gioconda.cli.build import built
+from gioconda.cli.common import Results, Seconds, clean, complain, deliver, notice, settings, typed_command
+from gioconda.report.options import Detectors, Lang, OwnKey, Sampled, TrustLists
+from gioconda.report.requirements import Policy
+from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.options import argument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from gioconda_core.types import Report
 
 FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif")
 
-Detectors = Annotated[
-    str | None,
-    typer.Option("--detectors", metavar="A,B", help="Detectors by name; none for credentials and container only."),
-]
-Lang = Annotated[str | None, typer.Option("--lang", help="en or ja; the locale's by default.")]
-TrustOption = Annotated[
-    list[str] | None, typer.Option("--trust", metavar="[KIND=]PEM", help="A trust list beside the stored ones.")
-]
-OwnKey = Annotated[bool, typer.Option("--trust-development", help="Also trust this user's own development key.")]
-FailOn = Annotated[
-    str | None, typer.Option("--fail-on", metavar="LEVEL", help="Exit 3 at this level or above: signal, strong-signal.")
-]
-Require = Annotated[
-    list[str] | None,
-    typer.Option("--require", metavar="WHAT", help="Exit 3 unless every file is assessed, valid or trusted."),
-]
 
-
-def names_of(detectors: str | None) -> tuple[str, ...] | None:
-    """``a,b`` → names; ``none`` → no detector; None → those shipped."""
-    if detectors is None:
-        return None
-    names = tuple(name.strip() for name in detectors.split(",") if name.strip())
-    return () if names == ("none",) else names
-
-
-def trust_of(lists: list[str] | None, development: bool) -> Any:
-    """The trust lists a command was given, with those of the user's store."""
-    from provenance.trust import lists as trust
-
-    return trust.load(lists or (), development=development)
-
-
+@built
 def check(
-    clips: Annotated[list[str], typer.Argument(metavar="CLIP…", help="Videos or pictures; - for stdin.")],
+    clips: Annotated[list[str], argument("Videos or pictures; - for stdin.", "CLIP…")],
+    policy: Policy,
+    results: Results,
     detectors: Detectors = None,
-    lang: Lang = None,
-    output: Output = None,
-    json: JsonFlag = False,
-    trust: TrustOption = None,
+    lang: Lang = "",
+    trust: TrustLists = (),
     trust_development: OwnKey = False,
-    fail_on: FailOn = None,
-    require: Require = None,
-    sampling: Annotated[
-        str | None, typer.Option(help="Frames the detectors see; what they ask for by default.")
-    ] = None,
+    sampling: Sampled = None,
     timeout: Seconds = 300.0,
-    force: Force = False,
 ) -> int:
     """Report on clips and pictures: what they are, where they say they come from, what detectors saw, what to do next.
 
@@ -70,27 +40,22 @@ def check(
 
     Example: gioconda check clip.mp4 -o text -o html=report.html
     """
-    import sys
-
-    from gioconda.report.examine import Examiner, unread
-    from gioconda.report.requirements import Policy, outcome
-    from gioconda.report.rows import row
-    from gioconda.report.wording import language
-    from gioconda_core.errors import GiocondaError
-
-    for item in output or ():
+    for item in results.output or ():
         _spare(item.partition("=")[2], clips)
-    wanted = parse_outputs(output, json, FORMATS, force)
-    spoken = language(lang)
-    policy = Policy(fail_on, tuple(require or ()))
-    lists = trust_of(trust, trust_development)
-    examiner = Examiner(names_of(detectors), trust=lists, sampling=sampling, timeout=timeout)
+    writer = results.among(*FORMATS)
+    from gioconda.report.examine import Examiner, unread
+    from gioconda.report.requirements import outcome
+    from gioconda.report.rows import row
+    from provenance.trust import lists
+
+    own = lists.load(trust, development=trust_development)
+    examiner = Examiner(detectors, trust=own, sampling=sampling, timeout=timeout)
     reports: list[Report] = []
     tripped: list[str] = []
     incomplete = False
     for path, title in _inputs(clips):
         try:
-            report = examiner.examine(path, title=title, progress=_progress(title), command=_command())
+            report = examiner.examine(path, title=title, progress=_progress(title), command=typed_command())
         except GiocondaError as error:
             if settings.debug:
                 raise
@@ -103,11 +68,10 @@ def check(
         tripped += [f"{title}: {why}" for why in policy.tripped(row(report))]
         reports.append(report)
     result = outcome(tripped, incomplete)
-    for format, file in wanted:
+    for format, file in writer.wanted:
         # On a terminal the one line on stderr says it all; a file or a program gets the whole report.
         shown = reports if file or format != "text" else [r for r in reports if not unread(r)]
-        text = _render(format, shown, spoken, result, color=file is None and sys.stdout.isatty())
-        deliver(text, file)
+        deliver(_render(format, shown, lang, result, color=file is None and sys.stdout.isatty()), file)
     for line in tripped:
         notice(f"policy: {line}")
     return int(result["exit_code"])
@@ -115,18 +79,12 @@ def check(
 
 def _spare(file: str, clips: list[str]) -> None:
     """An output never lands on an input, --force or not."""
-    from pathlib import Path
-
-    from gioconda_core.errors import UsageError
-
     if file and any(clip != "-" and Path(clip).resolve() == Path(file).resolve() for clip in clips):
         raise UsageError("the output would replace the clip", where=file, hint="give -o another file name")
 
 
 def _inputs(clips: list[str]) -> Iterator[tuple[str, str]]:
     """(path, shown name); stdin is kept in a temporary file while it is examined."""
-    from pathlib import Path
-
     for clip in clips:
         if clip != "-":
             yield clip, Path(clip).name
@@ -135,24 +93,19 @@ def _inputs(clips: list[str]) -> Iterator[tuple[str, str]]:
             yield path, "stdin"
 
 
-def _spooled() -> Any:
-    import contextlib
-    import os
+@contextmanager
+def _spooled() -> Iterator[str]:
+    """Stdin, kept in a temporary file."""
     import shutil
-    import sys
     import tempfile
 
-    @contextlib.contextmanager
-    def spool() -> Iterator[str]:
-        handle, path = tempfile.mkstemp(prefix="gioconda-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-            yield path
-        finally:
-            os.unlink(path)
-
-    return spool()
+    handle, path = tempfile.mkstemp(prefix="gioconda-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
+        yield path
+    finally:
+        os.unlink(path)
 
 
 def _progress(title: str) -> Any:
@@ -161,7 +114,6 @@ def _progress(title: str) -> Any:
 
     if settings.quiet:
         return None
-    from gioconda.cli.common import clean
 
     def step(stage: str, share: float) -> None:
         if settings.verbose:
@@ -175,16 +127,7 @@ def _progress(title: str) -> Any:
     return step
 
 
-def _command() -> str:
-    import shlex
-    import sys
-
-    return shlex.join(["gioconda", *sys.argv[1:]])
-
-
 def _render(format: str, reports: list[Report], lang: str, result: dict[str, Any], color: bool) -> str:
-    import os
-
     from gioconda import report as render
 
     if format == "text":

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
 
-import typer
-
+from gioconda_core.errors import UsageError
+from gioconda_core.options import Option
 from gioconda_core.workers.cpu import cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console
-    from rich.progress import Progress
-
-__all__ = [
-    "Force",
-    "JsonFlag",
-    "Output",
-    "Seconds",
-    "Settings",
-    "deliver",
-    "device",
-    "emit",
-    "notice",
-    "parse_outputs",
-    "progress",
-    "settings",
-    "stderr",
-]
 
 
 @dataclass
@@ -47,16 +31,89 @@ class Settings:
 
 settings = Settings()
 
-Force = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Short for -o json.")]
-Output = Annotated[
-    list[str] | None,
-    typer.Option("-o", "--output", metavar="FORMAT[=FILE]", help="Result format; may be given several times."),
-]
+Force = Annotated[bool, Option("Replace what is already there.")]
+JsonFlag = Annotated[bool, Option("Short for -o json.")]
+Seconds = Annotated[float, Option("Seconds a detector may take for a clip.", minimum=0.1)]
+Threads = Annotated[int | None, Option("CPU threads; default: what is free.", minimum=1)]
 
 
-Seconds = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds a detector may take for a clip.")]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes.")]
+@dataclass(frozen=True)
+class Printed:
+    """The formats a result is wanted in."""
+
+    output: Annotated[
+        list[str] | None,
+        Option("Result format; may be given several times.", short="-o", metavar="FORMAT[=FILE]", repeat=True),
+    ] = None
+    json: JsonFlag = False
+
+    def among(self, *allowed: str, force: bool = False) -> Writer:
+        """What will write the results, of these formats; text on stdout where nothing was asked for.
+
+        Raises
+        ------
+        UsageError
+            An unknown format, two results in one place, and, before any work, a file that is there already.
+        """
+        return Writer(_outputs(self.output, self.json, allowed, force))
+
+
+@dataclass(frozen=True)
+class Results(Printed):
+    """Where a result is wanted, and in which formats."""
+
+    force: Force = False
+
+    def among(self, *allowed: str, force: bool = False) -> Writer:
+        """As :meth:`Printed.among`, with ``--force``."""
+        return super().among(*allowed, force=force or self.force)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The one way a command's results leave it. wanted : (format, file or None for stdout)."""
+
+    wanted: tuple[tuple[str, str | None], ...]
+
+    def write(self, **made: object) -> None:
+        """Write each wanted format: a text, lines one after another, a document (written as JSON), or a function that makes any."""
+        from gioconda_core.documents import to_json
+
+        for name, file in self.wanted:
+            found = made[name]
+            found = found() if callable(found) else found
+            if isinstance(found, Iterator) and file is None:
+                for line in found:
+                    emit(line)
+                continue
+            text = "\n".join(found) if isinstance(found, Iterator) else found
+            deliver(text if isinstance(text, str) else to_json(text, indent=1), file)
+
+
+def _outputs(
+    output: list[str] | None, json: bool, allowed: tuple[str, ...], force: bool
+) -> tuple[tuple[str, str | None], ...]:
+    """``-o text -o json=report.json`` → ((format, file or None), …); ``-`` is stdout."""
+    from gioconda_core.files import refuse_overwrite
+
+    wanted: list[tuple[str, str | None]] = []
+    for item in (output or []) + (["json"] if json else []):
+        name, equals, file = item.partition("=")
+        if name not in allowed:
+            raise UsageError(f"unknown format {name!r}", where="-o", hint=f"one of {', '.join(allowed)}")
+        if equals and not file:
+            raise UsageError(f"no file after {item!r}", where="-o", hint=f"-o {name} for stdout, or -o {name}=FILE")
+        wanted.append((name, None if file in ("", "-") else file))
+    wanted = wanted or [("text", None)]
+    places = [file and os.path.realpath(file) for _, file in wanted]
+    if places.count(None) > 1:
+        raise UsageError("two results on stdout", where="-o", hint="give one of them a file: -o html=report.html")
+    for _, file in wanted:
+        if file and places.count(os.path.realpath(file)) > 1:
+            raise UsageError("two results in one file", where=f"-o {file}", hint="give each a file of its own")
+        if file:
+            refuse_overwrite(file, force)
+    return tuple(wanted)
 
 
 def stderr() -> Console:
@@ -99,88 +156,104 @@ def deliver(text: str, file: str | None) -> None:
         emit(text)
 
 
-def parse_outputs(
-    output: list[str] | None, json: bool, allowed: tuple[str, ...], force: bool = False
-) -> list[tuple[str, str | None]]:
-    """``-o text -o json=report.json`` → [(format, file or None)]; default text to stdout (also ``-``, which is given as None).
+class Advance(Protocol):
+    """Tells a progress bar that ``n`` more are done; ``note`` stands beside it."""
 
-    Raises UsageError for an unknown format, two results in one place, and, before any work, a file that is there already.
+    def __call__(self, n: float = 1, note: str = "") -> None: ...
+
+
+class Bar:
+    """A progress bar on stderr with rate and time left, or plain lines where there is no terminal; silent with -q.
+
+    It may be begun again, with another total, while it is open: what was before is then ended.
     """
-    from gioconda_core.errors import UsageError
-    from gioconda_core.files import refuse_overwrite
 
-    wanted: list[tuple[str, str | None]] = []
-    for item in (output or []) + (["json"] if json else []):
-        name, equals, file = item.partition("=")
-        if name not in allowed:
-            raise UsageError(f"unknown format {name!r}", where="-o", hint=f"one of {', '.join(allowed)}")
-        if equals and not file:
-            raise UsageError(f"no file after {item!r}", where="-o", hint=f"-o {name} for stdout, or -o {name}=FILE")
-        wanted.append((name, None if file in ("", "-") else file))
-    wanted = wanted or [("text", None)]
-    places = [file and os.path.realpath(file) for _, file in wanted]
-    if places.count(None) > 1:
-        raise UsageError("two results on stdout", where="-o", hint="give one of them a file: -o html=report.html")
-    for _, file in wanted:
-        if file and places.count(os.path.realpath(file)) > 1:
-            raise UsageError("two results in one file", where=f"-o {file}", hint="give each a file of its own")
-        if file:
-            refuse_overwrite(file, force)
-    return wanted
+    def __init__(self, description: str, unit: str) -> None:
+        self.description, self.unit = description, unit
+        self.advance: Advance = _nothing
+        self._end: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def begin(self, total: float | None) -> None:
+        """Start, with so many things to do; None where nobody knows."""
+        self._end()
+        if settings.quiet:
+            return
+        console = stderr()
+        self.advance, self._end = (_drawn if console.is_terminal else _lines)(self, total)
+
+    def count(self, n: float = 1, note: str = "") -> None:
+        """So many more are done."""
+        self.advance(n, note)
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        self.advance, self._end = _nothing, lambda: None
 
 
 @contextmanager
-def progress(description: str, total: float | None, unit: str = "items") -> Iterator[Any]:
-    """A progress bar on stderr with rate and time left; yields ``advance(n=1, note="")``. Plain lines where there is no terminal."""
+def progress(description: str, total: float | None, unit: str = "items") -> Iterator[Advance]:
+    """A :class:`Bar` whose total is known; yields its ``advance``."""
+    with Bar(description, unit) as bar:
+        bar.begin(total)
+        yield bar.advance
+
+
+def _nothing(n: float = 1, note: str = "") -> None:
+    """Nobody is told."""
+
+
+def _lines(bar: Bar, total: float | None) -> tuple[Advance, Callable[[], None]]:
+    """A line every ten seconds, and one at the end."""
     import time
 
-    if settings.quiet:
-        yield lambda n=1, note="": None
-        return
-    console = stderr()
-    if not console.is_terminal:
-        start = last = time.monotonic()
-        done = 0.0
+    start = last = time.monotonic()
+    done = 0.0
 
-        def advance(n: float = 1, note: str = "") -> None:
-            nonlocal done, last
-            done += n
-            now = time.monotonic()
-            if now - last >= 10 or (total is not None and done >= total):
-                last = now
-                rate = done / max(now - start, 1e-9)
-                left = f", {(total - done) / max(rate, 1e-9):.0f} s left" if total else ""
-                of = f"/{total:g}" if total else ""
-                print(
-                    clean(f"{description}: {done:g}{of} {unit}, {rate:.2f}/s{left} {note}".rstrip()),
-                    file=sys.stderr,
-                    flush=True,
-                )
+    def advance(n: float = 1, note: str = "") -> None:
+        nonlocal done, last
+        done += n
+        now = time.monotonic()
+        if now - last >= 10 or (total is not None and done >= total):
+            last = now
+            rate = done / max(now - start, 1e-9)
+            left = f", {(total - done) / max(rate, 1e-9):.0f} s left" if total else ""
+            of = f"/{total:g}" if total else ""
+            line = f"{bar.description}: {done:g}{of} {bar.unit}, {rate:.2f}/s{left} {note}"
+            print(clean(line.rstrip()), file=sys.stderr, flush=True)
 
-        yield advance
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    return advance, lambda: None
 
-    bar: Progress = Bar(
+
+def _drawn(bar: Bar, total: float | None) -> tuple[Advance, Callable[[], None]]:
+    """A bar that is drawn again and again on a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-        console=console,
-        transient=False,
     )
-    with bar:
-        task = bar.add_task(description, total=total, rate="", note="")
+    drawn = Progress(*columns, console=stderr(), transient=False)
+    drawn.start()
+    task = drawn.add_task(bar.description, total=total, rate="", note="")
 
-        def tick(n: float = 1, note: str = "") -> None:
-            bar.advance(task, n)
-            speed = bar.tasks[0].speed
-            bar.update(task, rate=f"{speed:.2f} {unit}/s" if speed else "", note=clean(note))
+    def advance(n: float = 1, note: str = "") -> None:
+        drawn.advance(task, n)
+        speed = drawn.tasks[0].speed
+        drawn.update(task, rate=f"{speed:.2f} {bar.unit}/s" if speed else "", note=clean(note))
 
-        yield tick
+    return advance, drawn.stop
+
+
+def typed_command(short: bool = False) -> str:
+    """The command as it was typed, for records of what made a file; ``short`` keeps only the names of files given by whole paths."""
+    return shlex.join(["gioconda", *(Path(a).name if short and Path(a).is_absolute() else a for a in sys.argv[1:])])
 
 
 def device() -> str:
@@ -198,3 +271,23 @@ def thread_budget() -> int:
     except OSError:
         busy = 0.0
     return max(1, round(cores() - max(0.0, busy - 0.5)))
+
+
+def keep_threads(threads: int | None) -> None:
+    """Hold torch to so many threads, or to what is free."""
+    import torch
+
+    torch.set_num_threads(threads or thread_budget())
+
+
+def split(text: str, at: str = ",") -> list[str]:
+    """``a, b`` → ["a", "b"]; nothing for nothing."""
+    return [item.strip() for item in text.split(at) if item.strip()]
+
+
+def folder_of(text: str) -> Path:
+    """A folder that is there."""
+    path = Path(text)
+    if not path.is_dir():
+        raise UsageError("no such folder", where=text)
+    return path

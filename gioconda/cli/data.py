@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gioconda.cli.common import Force, JsonFlag, Output, deliver, emit, notice, parse_outputs, progress, settings
+from gioconda.cli.build import built, group
+from gioconda.cli.common import Force, Results, emit, notice, progress, settings
+from gioconda_core import plugins
+from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.options import Option, argument
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Labelled sets: index, verify, split, export.",
-    epilog="Example: gioconda data index footage --out set.parquet",
-)
+if TYPE_CHECKING:
+    from gioconda_core.datasets.index import Leak, Problem
 
-IndexFile = Annotated[Path, typer.Argument(help="An index: .parquet, or a .csv with path and label.")]
+app = group()
+
+IndexFile = Annotated[Path, argument("An index: .parquet, or a .csv with path and label.")]
+Share = Annotated[float, Option("Share of the samples.", minimum=0, maximum=1)]
+_LAYOUTS = "gioconda.datasets"
 
 
 def fresh_folder(out: Path) -> None:
     """Refuse a folder to fill that holds something already, or is none."""
-    from gioconda_core.errors import UsageError
-
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError("is not an empty folder", where=str(out), hint="give a new one")
 
@@ -29,9 +33,8 @@ def fresh_folder(out: Path) -> None:
 def layout_writer(name: str) -> Any:
     """What writes a layout; refuses one that can only be read."""
     from gioconda_core import plugins
-    from gioconda_core.errors import UsageError
 
-    writer = plugins.load("gioconda.datasets", name)()
+    writer = plugins.load(_LAYOUTS, name)()
     if not hasattr(writer, "export"):
         raise UsageError(
             f"the layout {name!r} can be read but not written", hint="plain, faceforensics, celeb-df or df40"
@@ -40,19 +43,20 @@ def layout_writer(name: str) -> Any:
 
 
 @app.command("index")
+@built
 def index_(
-    folder: Annotated[Path, typer.Argument(help="The set's folder, or a CSV list.")],
-    out: Annotated[Path, typer.Option("--out", help="Where the index goes.")] = Path("index.parquet"),
+    folder: Annotated[Path, argument("The set's folder, or a CSV list.")],
+    out: Annotated[Path, Option("Where the index goes.")] = Path("index.parquet"),
     layout: Annotated[
         str,
-        typer.Option(help="plain, csv, faceforensics, celeb-df, dfdc, deeperforensics, df40, voxceleb or a plugin's."),
+        Option(
+            "plain, csv, faceforensics, celeb-df, dfdc, deeperforensics, df40, voxceleb or a plugin's.",
+            choices=lambda: plugins.names(_LAYOUTS),
+        ),
     ] = "plain",
-    licence: Annotated[str, typer.Option(help="Licence of every file, for the card.")] = "",
-    fingerprint: Annotated[
-        bool,
-        typer.Option("--fingerprint/--no-fingerprint", help="Also hash decoded frames and take perceptual hashes."),
-    ] = True,
-    jobs: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
+    licence: Annotated[str, Option("Licence of every file, for the card.")] = "",
+    fingerprint: Annotated[bool, Option("Also hash decoded frames and take perceptual hashes.")] = True,
+    jobs: Annotated[int, Option("Threads.", minimum=1)] = 2,
     force: Force = False,
 ) -> None:
     """Scan a folder, hash every file, and write an index with its card. Interrupted, it resumes where it was.
@@ -60,7 +64,6 @@ def index_(
     Example: gioconda data index ~/FaceForensics --layout faceforensics --out ff.parquet
     """
     from gioconda_core.datasets.index import Index
-    from gioconda_core.errors import ExitCode
     from gioconda_core.files import refuse_overwrite
     from gioconda_core.media.fingerprint import fingerprint_index
 
@@ -68,9 +71,14 @@ def index_(
     index = Index.read(folder) if folder.suffix.lower() == ".csv" else Index.from_folder(folder, layout)
     with progress("hashing", len(index), "files") as advance:
         index, failures = fingerprint_index(
-            index, journal=out.with_suffix(".rows.jsonl"), relative_to=out.parent, decode=fingerprint,
-            licence=licence, jobs=jobs, advance=advance,
-        )  # fmt: skip
+            index,
+            journal=out.with_suffix(".rows.jsonl"),
+            relative_to=out.parent,
+            decode=fingerprint,
+            licence=licence,
+            jobs=jobs,
+            advance=advance,
+        )
     index.write(out)
     out.with_suffix(".rows.jsonl").unlink(missing_ok=True)
     for path, what in failures:
@@ -84,57 +92,53 @@ def index_(
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
+@dataclass(frozen=True)
+class Verified:
+    """What ``data verify`` prints: rows that do not hold what they say, and what two splits share."""
+
+    problems: list[Problem]
+    leaks: list[Leak]
+    schema: str = "gioconda.data.verify/1"
+
+
 @app.command()
-def verify(index: IndexFile, output: Output = None, json: JsonFlag = False, force: Force = False) -> None:
+@built
+def verify(index: IndexFile, results: Results) -> None:
     """Re-hash every file, and look for duplicates, unknown labels and leaks between splits. Exit 4 if anything does not hold.
 
     Example: gioconda data verify ff.parquet
     """
-    import dataclasses
-    from json import dumps
-
+    writer = results.among("text", "json")
     from gioconda_core.datasets.index import Index
-    from gioconda_core.errors import ExitCode
 
-    wanted = parse_outputs(output, json, ("text", "json"), force)
     loaded = Index.read(index)
     with progress("verifying", len(loaded), "files") as advance:
         problems = loaded.verify(advance)
     leaks = loaded.leaks()
-    for kind, file in wanted:
-        if kind == "json":
-            text = dumps(
-                {
-                    "schema": "gioconda.data.verify/1",
-                    "problems": [dataclasses.asdict(p) for p in problems],
-                    "leaks": [dataclasses.asdict(leak) for leak in leaks],
-                },
-                ensure_ascii=False,
-            )
-        else:
-            lines = [f"{p.path}: {p.what}" for p in problems]
-            lines += [
-                f"leak by {k.axis} between {' and '.join(k.splits)}: {k.value} ({', '.join(k.samples)})" for k in leaks
-            ]
-            text = "\n".join(
-                [*lines, f"{len(loaded)} samples, {len(problems)} problems, {len(leaks)} leaks between splits"]
-            )
-        deliver(text, file)
+    lines = [
+        *(f"{p.path}: {p.what}" for p in problems),
+        *(f"leak by {k.axis} between {' and '.join(k.splits)}: {k.value} ({', '.join(k.samples)})" for k in leaks),
+        f"{len(loaded)} samples, {len(problems)} problems, {len(leaks)} leaks between splits",
+    ]
+    writer.write(text="\n".join(lines), json=Verified(problems, leaks))
     if problems or leaks:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 @app.command()
+@built
 def split(
     index: IndexFile,
-    out: Annotated[Path, typer.Option("--out", help="Where the new index goes.")],
-    train: Annotated[float, typer.Option(min=0, max=1, help="Share of the samples.")] = 0.7,
-    val: Annotated[float, typer.Option(min=0, max=1, help="Share of the samples.")] = 0.1,
-    test: Annotated[float, typer.Option(min=0, max=1, help="Share of the samples.")] = 0.2,
+    out: Annotated[Path, Option("Where the new index goes.")],
+    train: Share = 0.7,
+    val: Share = 0.1,
+    test: Share = 0.2,
     near: Annotated[
         int,
-        typer.Option(
-            min=-1, max=16, help="Join samples whose perceptual hashes differ in at most N of 64 bits; -1 = do not."
+        Option(
+            "Join samples whose perceptual hashes differ in at most N of 64 bits; -1 = do not.",
+            minimum=-1,
+            maximum=16,
         ),
     ] = 3,
     force: Force = False,
@@ -155,10 +159,14 @@ def split(
 
 
 @app.command()
+@built
 def export(
     index: IndexFile,
-    out: Annotated[Path, typer.Argument(help="The folder to fill.")],
-    layout: Annotated[str, typer.Option(help="plain, faceforensics, celeb-df or df40.")] = "plain",
+    out: Annotated[Path, argument("The folder to fill.")],
+    layout: Annotated[
+        str,
+        Option("plain, faceforensics, celeb-df or df40.", choices=lambda: plugins.names(_LAYOUTS)),
+    ] = "plain",
 ) -> None:
     """Write an index's files in a layout other people's code reads (hard links where possible).
 

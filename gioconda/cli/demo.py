@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from gioconda.cli.build import built
 from gioconda.cli.common import Force, emit, notice, settings, thread_budget
+from gioconda_core.options import Option
 
-__all__ = ["demo"]
 
-
+@built
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="The demo's folder; given again, it goes on where it was.")] = Path(
-        "demo-out"
-    ),
+    out: Annotated[Path, Option("The demo's folder; given again, it goes on where it was.")] = Path("demo-out"),
     force: Force = False,
 ) -> None:
     """Puppets → training → talking portraits → signed fakes → detector → benchmark → check → one HTML page. No download; minutes on two cores.

@@ -2,48 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from gioconda.cli.common import (
-    Force,
-    JsonFlag,
-    Output,
-    Seconds,
-    clean,
-    deliver,
-    emit,
-    notice,
-    parse_outputs,
-    progress,
-    settings,
+from detect.training.options import (
+    FEATURES,
+    QUALITIES,
+    CnnTraining,
+    FeatureTraining,
+    NetworkTraining,
+    VitLnTraining,
 )
+from gioconda.cli.build import built, group
+from gioconda.cli.common import Force, Results, Seconds, clean, emit, notice, progress, split
+from gioconda_core.documents import to_json
+from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.options import Option, argument
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from gioconda_core.types import Sample
+
+app = group()
 
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Detectors: list, show, train, calibrate, score.",
-    epilog="Example: gioconda detect score clip.mp4",
-)
+@dataclass(frozen=True)
+class Listed:
+    """A detector there is. shipped : with weights in the package. built_in : ours, not a plugin's."""
 
-Indexes = Annotated[
-    list[str],
-    typer.Option("--index", metavar="FILE", help="A labelled set, Parquet or CSV; may be given several times."),
-]
+    name: str
+    shipped: bool
+    built_in: bool
+    summary: str
+
+
+@dataclass(frozen=True)
+class Detectors:
+    """What ``detect list`` prints."""
+
+    detectors: list[Listed]
+    schema: str = "gioconda.detectors/1"
 
 
 @app.command("list")
-def list_(output: Output = None, json: JsonFlag = False, force: Force = False) -> None:
+@built
+def list_(results: Results) -> None:
     """The detectors there are, and whether weights for them come with the package.
 
     Example: gioconda detect list
     """
-    import json as j
-
+    writer = results.among("text", "json")
     from detect.base import Card
     from detect.registry import BUILT_IN, WEIGHTS, names, shipped
 
@@ -52,17 +60,10 @@ def list_(output: Output = None, json: JsonFlag = False, force: Force = False) -
     for name in names():
         card = Card.read(WEIGHTS / name / "card.json") if name in with_weights else None
         summary = card.summary if card else _SUMMARIES.get(name, "a plugin")
-        rows.append({"name": name, "shipped": bool(card), "built_in": name in BUILT_IN, "summary": summary})
-    for format, file in parse_outputs(output, json, ("text", "json"), force):
-        if format == "json":
-            deliver(j.dumps(rows, indent=1), file)
-        else:
-            width = max(len(row["name"]) for row in rows)
-            lines = [
-                f"{row['name']:<{width}}  {'shipped ' if row['shipped'] else '        '}  {row['summary']}"
-                for row in rows
-            ]
-            deliver("\n".join(lines), file)
+        rows.append(Listed(name, bool(card), name in BUILT_IN, summary))
+    width = max(len(row.name) for row in rows)
+    lines = [f"{row.name:<{width}}  {'shipped' if row.shipped else '':<8}  {row.summary}" for row in rows]
+    writer.write(text="\n".join(lines), json=Detectors(rows))
 
 
 _SUMMARIES = {
@@ -76,28 +77,31 @@ _SUMMARIES = {
 
 
 @app.command()
+@built
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A detector, as NAME or NAME:TARGET.")],
-    output: Output = None,
-    json: JsonFlag = False,
-    force: Force = False,
+    name: Annotated[str, argument("A detector, as NAME or NAME:TARGET.", "NAME")],
+    results: Results,
 ) -> None:
     """A detector's card: trained on what, measured where, its limits and licence, and what its scores have meant.
 
     Example: gioconda detect show ensemble
     """
-    import json as j
-
+    writer = results.among("text", "json")
     from detect.features.model import home_of
     from detect.reading.calibration import Calibration
     from detect.registry import load
 
     detector = load(name)
     folder = home_of(detector.weights_sha256)
-    card = detector.card
-    document = {"name": name, "version": detector.version, "weights_sha256": detector.weights_sha256, **card.json()}
-    calibration = Calibration.read(folder) if folder and (folder / "calibration.json").is_file() else None
-    if calibration:
+    document = {
+        "schema": "gioconda.detector-card/1",
+        "name": name,
+        "version": detector.version,
+        "weights_sha256": detector.weights_sha256,
+        **detector.card.json(),
+    }
+    if folder and (folder / "calibration.json").is_file():
+        calibration = Calibration.read(folder)
         document["calibration"] = {
             "set": calibration.name,
             "date": calibration.date,
@@ -106,8 +110,7 @@ def show(
             "span": dict(calibration.span),
             "strata": calibration.table(),
         }
-    for format, file in parse_outputs(output, json, ("text", "json"), force):
-        deliver(j.dumps(document, indent=1) if format == "json" else _card_text(document), file)
+    writer.write(text=lambda: _card_text(document), json=document)
 
 
 _KINDS = {"detail": "detail", "face_px": "face", "side": "picture", "compression": "compression"}
@@ -157,22 +160,27 @@ def _card_text(card: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class Scores:
+    """What ``detect score`` prints as JSON: a row a clip and detector, whose columns are those of its CSV."""
+
+    rows: list[dict[str, Any]]
+    schema: str = "gioconda.scores/1"
+
+
 @app.command()
+@built
 def score(
-    clips: Annotated[list[str] | None, typer.Argument(metavar="[CLIP]…", help="Videos.")] = None,
-    detectors: Annotated[
-        str | None, typer.Option("--detectors", metavar="A,B", help="NAME or NAME:TARGET; default: those shipped.")
-    ] = None,
-    index: Annotated[str | None, typer.Option("--index", metavar="FILE", help="Score a labelled set.")] = None,
-    split: Annotated[str | None, typer.Option("--split", help="Only this split of the index.")] = None,
+    results: Results,
+    clips: Annotated[list[str] | None, argument("Videos.", "[CLIP]…")] = None,
+    detectors: Annotated[str | None, Option("NAME or NAME:TARGET; default: those shipped.", metavar="A,B")] = None,
+    index: Annotated[str | None, Option("Score a labelled set.", metavar="FILE")] = None,
+    split_: Annotated[str | None, Option("Only this split of the index.")] = None,
     timeout: Seconds = 300.0,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that decode and follow faces ahead of the reading; default: a core each."),
+        Option("Processes that decode and follow faces ahead of the reading; default: a core each.", minimum=1),
     ] = None,
-    output: Output = None,
-    json: JsonFlag = False,
-    force: Force = False,
 ) -> int:
     """Scores of clips, a row a clip and detector, with what each score has meant on real clips. CSV is what bench report reads.
 
@@ -180,28 +188,23 @@ def score(
 
     Example: gioconda detect score --index set.parquet -o csv=scores.csv
     """
-    from pathlib import Path
-
+    writer = results.among("text", "json", "jsonl", "csv")
+    if split_ and not index:
+        raise UsageError("is of an index", where="--split", hint="give --index FILE too")
     from detect.reading.score import rows
     from detect.registry import load, shipped
-    from gioconda_core.errors import ExitCode, UsageError
 
-    wanted = parse_outputs(output, json, ("text", "json", "jsonl", "csv"), force)
-    work: list[tuple[str, Path, Any]] = [(clip, Path(clip), None) for clip in clips or []]
+    work: list[tuple[str, Path, Sample | None]] = [(clip, Path(clip), None) for clip in clips or []]
     if index:
         from gioconda_core.datasets.index import Index
 
         labelled = Index.read(index)
-        labelled = labelled.filter(split=split) if split else labelled
+        labelled = labelled.filter(split=split_) if split_ else labelled
         work += [(sample.path, labelled.resolve(sample), sample) for sample in labelled]
-    elif split:
-        raise UsageError("is of an index", where="--split", hint="give --index FILE too")
     if not work:
-        raise UsageError(
-            "nothing to score", hint="give clips, or --index FILE" + (" with such a split" if split else "")
-        )
-    named = shipped() if detectors is None else [name for name in detectors.split(",") if name.strip()]
-    loaded = [load(name.strip()) for name in named]
+        of = " with such a split" if split_ else ""
+        raise UsageError("nothing to score", hint=f"give clips, or --index FILE{of}")
+    loaded = [load(name) for name in (shipped() if detectors is None else split(detectors))]
     if not loaded:
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
     found = []
@@ -209,37 +212,28 @@ def score(
         for row in rows(work, loaded, timeout=timeout, jobs=jobs):
             found.append(row)
             advance(1)
-    for format, file in wanted:
-        deliver(_rendered(found, format), file)
+    writer.write(
+        text=lambda: "\n".join(clean(_line(row)) for row in found),
+        json=Scores(found),
+        jsonl=lambda: "\n".join(map(to_json, found)),
+        csv=lambda: _csv(found),
+    )
     broken = sum("error" in row for row in found)
     if broken:
         notice(f"{broken} of {len(found)} readings failed; their rows say why")
     return int(ExitCode.INCOMPLETE if broken else ExitCode.DONE)
 
 
-def _rendered(rows: list[dict[str, Any]], format: str) -> str:
-    import json as j
+def _csv(rows: list[dict[str, Any]]) -> str:
+    import csv
+    import io
 
-    if format == "json":
-        return j.dumps({"schema": "gioconda.scores/1", "rows": rows}, indent=1)
-    if format == "jsonl":
-        return "\n".join(j.dumps(row) for row in rows)
-    if format == "csv":
-        import csv
-        import io
-
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        for needed in ("score", "abstained", "error"):
-            if needed not in columns:
-                columns.append(needed)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {key: j.dumps(value) if isinstance(value, dict) else value for key, value in row.items()} for row in rows
-        )
-        return text.getvalue()
-    return "\n".join(clean(_line(row)) for row in rows)
+    columns = list(dict.fromkeys([*(key for row in rows for key in row), "score", "abstained", "error"]))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: to_json(v) if isinstance(v, dict) else v for key, v in row.items()} for row in rows)
+    return text.getvalue()
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -256,151 +250,118 @@ def _line(row: dict[str, Any]) -> str:
     )
 
 
-@app.command()
-def train(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="spectrum, residual, texture, dynamics, ensemble, cnn or vit-ln.")
-    ],
-    index: Indexes,
-    out: Annotated[str, typer.Option("--out", metavar="DIR", help="The run folder; run again to resume.")],
-    set_name: Annotated[str, typer.Option("--name", help="What the set is called on the card.")] = "the given indexes",
-    licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "unspecified",
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Feature detectors: processes that measure; default 1.")
-    ] = None,
-    blends: Annotated[
-        int | None, typer.Option(min=0, help="Feature detectors: self-blended versions of each real clip; default 2.")
-    ] = None,
-    rungs: Annotated[
-        str | None,
-        typer.Option(help="Feature detectors: qualities trained on; default clean,h264-crf32,half-crf23."),
-    ] = None,
-    tests: Annotated[
-        str | None,
-        typer.Option(
-            help="Feature detectors: qualities measured on, clean among them; default clean,h264-crf32,half-crf23,h264-crf40."
-        ),
-    ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(help="cnn, vit-ln: any timm name, or hub:OWNER/NAME (or hub:FOLDER) with the weights it brings."),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="cnn, vit-ln: weights the backbone starts from, safetensors or a name of the weights store.",
-        ),
-    ] = None,
-    tune: Annotated[str | None, typer.Option(help="cnn, vit-ln: all, layer-norm or probe.")] = None,
-    temporal: Annotated[bool, typer.Option("--temporal", help="cnn: a head over time instead of pooling.")] = False,
-    steps: Annotated[int | None, typer.Option(min=1, help="cnn, vit-ln: optimiser steps.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="cnn, vit-ln: real/fake pairs a step.")] = None,
-    size: Annotated[int | None, typer.Option(min=16, help="cnn, vit-ln: side of the crops, pixels.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained on, and stop.")] = False,
-) -> None:
-    """Train a detector on labelled sets. The test split of an index is never opened; validation shares no person with training.
+training = group()
+app.add_typer(
+    training,
+    name="train",
+    help="Train a detector on labelled sets. The test split of an index is never opened; validation shares no person with training.",
+    epilog="Example: gioconda detect train ensemble --index fakes.parquet --index footage.parquet --out runs/mine",
+)
+DryRun = Annotated[bool, Option("Say what would be trained on, and stop.")]
 
-    Feature detectors train in minutes on a processor; cnn and vit-ln want a GPU, or several under torchrun.
 
-    Example: gioconda detect train ensemble --index fakes.parquet --index footage.parquet --out runs/mine
-    """
-    import json as j
-    import shlex
-    import sys
-    from pathlib import Path
+@dataclass(frozen=True)
+class TrainingSet:
+    """What ``--dry-run`` prints: how much a detector would be trained on."""
 
+    clips: int
+    fakes: int
+    persons: int
+    schema: str = "gioconda.training-set/1"
+
+
+def _dry(index: tuple[str, ...]) -> None:
     from detect.training.dataset import gather
-    from detect.training.train_features import RECIPES
-    from gioconda_core.errors import UsageError
 
-    command = "gioconda " + shlex.join(sys.argv[1:])
-    measured = name == "ensemble" or name in RECIPES
-    foreign: dict[str, object] = (
-        {"backbone": backbone, "start": start, "tune": tune, "temporal": temporal or None, "steps": steps, "batch": batch, "size": size}
-        if measured
-        else {"jobs": jobs, "blends": blends, "rungs": rungs, "tests": tests}
-    )  # fmt: skip
-    if not measured and name not in ("cnn", "vit-ln"):
-        raise UsageError(f"cannot train {name!r}", hint=f"one of {', '.join(RECIPES)}, ensemble, cnn, vit-ln")
-    for option, value in foreign.items():
-        if value is not None:
-            raise UsageError(f"is no option of {name}", where=f"--{option}", hint="gioconda detect train --help")
-    if dry_run:
-        clips = gather(index)
-        persons = len(set(clips.persons.tolist()))
-        emit(j.dumps({"clips": len(clips), "fakes": int(clips.labels.sum()), "persons": persons}, indent=1))
-        return
-    if measured:
-        from detect.training.train_features import Options
+    clips = gather(index)
+    emit(to_json(TrainingSet(len(clips), int(clips.labels.sum()), len(set(clips.persons.tolist()))), indent=1))
+
+
+def _measured(name: str, about: str) -> None:
+    """Add the command that trains a feature detector."""
+
+    @built
+    def train(job: FeatureTraining, dry_run: DryRun = False) -> None:
+        if dry_run:
+            return _dry(job.index)
+        from detect.training.dataset import gather
         from detect.training.train_features import train as run
 
-        chosen: dict[str, Any] = {
-            "rungs": tuple(rungs.split(",")) if rungs else None,
-            "tests": tuple(tests.split(",")) if tests else None,
-            "blends": blends,
-            "jobs": jobs,
-        }
-        options = Options(
-            index=tuple(index),
-            out=Path(out),
-            detectors=(name,) if name != "ensemble" else ("spectrum", "ensemble"),
-            seed=settings.seed,
-            name=set_name,
-            licence=licence,
-            command=command,
-            **{key: value for key, value in chosen.items() if value is not None},
-        )
-        with progress("measuring", len(gather(index)), "clips") as advance:
-            figures = run(options, advance)
+        job = replace(job, detectors=(name,) if name != "ensemble" else ("spectrum", "ensemble"))
+        with progress("measuring", len(gather(job.index)), "clips") as advance:
+            figures = run(job, advance)
         for detector, by in figures.items():
             row = by["person"]["clean"]
-            if row["value"] is None:
-                emit(f"{detector}: trained; one method alone cannot be held out, so there is no figure on unseen ones")
-                continue
             emit(
-                f"{detector}: auc/video {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] on methods and persons unseen, "
-                f"{row['reals']} real, {row['fakes']} fake"
+                f"{detector}: trained; one method alone cannot be held out, so there is no figure on unseen ones"
+                if row["value"] is None
+                else f"{detector}: auc/video {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] on methods and "
+                f"persons unseen, {row['reals']} real, {row['fakes']} fake"
             )
-        return
-    from detect.training.train_networks import Options as NetOptions
-    from detect.training.train_networks import train as run_net
+        return None
 
-    given = {"backbone": backbone, "start": start, "tune": tune, "steps": steps, "pairs": batch, "size": size}
-    net = NetOptions(
-        kind=name,
-        index=tuple(index),
-        out=Path(out),
-        temporal=temporal,
-        seed=settings.seed,
-        name=set_name,
-        licence=licence,
-        command=command,
-        **{key: value for key, value in given.items() if value is not None},
-    )
-    if not start and not (backbone or "").startswith("hub:"):
+    example = f"Example: gioconda detect train {name} --index fakes.parquet --index footage.parquet --out runs/mine"
+    about = f"{about[0].upper()}{about[1:]}. Trains in minutes on a processor.\n\n{example}"
+    training.command(name, help=about)(train)
+
+
+for _name, _about in {
+    **FEATURES,
+    "ensemble": "texture, dynamics and residual together, and spectrum beside them",
+}.items():
+    _measured(_name, _about)
+
+
+@training.command()
+@built
+def cnn(job: CnnTraining, dry_run: DryRun = False) -> None:
+    """A convolutional network, tuned whole unless told otherwise. It wants a GPU, or several under torchrun.
+
+    Example: gioconda detect train cnn --index fakes.parquet --start efficientnet.safetensors --out runs/mine
+    """
+    _network(job, dry_run)
+
+
+@training.command("vit-ln")
+@built
+def vit_ln(job: VitLnTraining, dry_run: DryRun = False) -> None:
+    """A vision transformer whose LayerNorms alone are tuned unless told otherwise. It wants a GPU, or several under torchrun.
+
+    Example: gioconda detect train vit-ln --index fakes.parquet --backbone hub:OWNER/NAME --out runs/mine
+    """
+    _network(job, dry_run)
+
+
+def _network(job: NetworkTraining, dry_run: bool) -> None:
+    if dry_run:
+        return _dry(job.index)
+    from detect.training.train_networks import train as run
+
+    if not job.start and not job.backbone.startswith("hub:"):
         notice("the backbone starts from random weights; --start FILE or --backbone hub:OWNER/NAME gives it others")
-    with progress("training", net.steps, "steps") as advance:
-        best = run_net(net, advance)
+    with progress("training", job.steps, "steps") as advance:
+        best = run(job, advance)
     emit(
-        f"{name}: validation auc/video {best['value']:.3f} [{best['low']:.3f}, {best['high']:.3f}], {best['reals']} real clips"
+        f"{job.kind}: validation auc/video {best['value']:.3f} [{best['low']:.3f}, {best['high']:.3f}], "
+        f"{best['reals']} real clips"
     )
+    return None
 
 
 @app.command()
+@built
 def calibrate(
-    name: Annotated[str, typer.Argument(metavar="NAME:RUN", help="A detector and the folder its weights lie in.")],
-    index: Annotated[
-        str, typer.Option("--index", metavar="FILE", help="The calibration set; its real clips set the rates.")
-    ],
-    set_name: Annotated[str, typer.Option("--name", help="What the set is called wherever a rate is quoted.")],
-    split: Annotated[str | None, typer.Option("--split", help="Only this split.")] = None,
+    name: Annotated[str, argument("A detector and the folder its weights lie in.", "NAME:RUN")],
+    index: Annotated[str, Option("The calibration set; its real clips set the rates.", metavar="FILE")],
+    set_name: Annotated[str, Option("What the set is called wherever a rate is quoted.", flag="--name")],
+    split_: Annotated[str | None, Option("Only this split.")] = None,
     rungs: Annotated[
-        str,
-        typer.Option(
-            help="Qualities real clips are scored at, of clean, h264-crf23, h264-crf32, half-crf23, h264-crf40."
+        tuple[str, ...],
+        Option(
+            "Qualities real clips are scored at, of clean, h264-crf23, h264-crf32, half-crf23, h264-crf40.",
+            choices=QUALITIES,
         ),
-    ] = "clean",
+    ] = ("clean",),
     force: Force = False,
 ) -> None:
     """Find what scores mean: the false-alarm rate at each score on real clips the weights have not seen, by kind of clip.
@@ -413,12 +374,10 @@ def calibrate(
     from gioconda_core.datasets.index import Index
 
     labelled = Index.read(index)
-    labelled = labelled.filter(split=split) if split else labelled
+    labelled = labelled.filter(split=split_) if split_ else labelled
     with progress("reading", len(labelled), "clips") as advance:
-        card = run(name, labelled, set_name, rungs=tuple(rungs.split(",")), force=force, advance=advance)
+        card = run(name, labelled, set_name, rungs=rungs, force=force, advance=advance)
     emit(f"{card.detector}: {card.clips['all']} real clips")
     for rate, cut in card.thresholds.items():
-        emit(
-            f"false alarms ≤ {float(rate):.1%}, 90 % confidence: "
-            + (f"score ≥ {cut:.3f}" if cut is not None else "not promised, too few real clips")
-        )
+        score = f"score ≥ {cut:.3f}" if cut is not None else "not promised, too few real clips"
+        emit(f"false alarms ≤ {float(rate):.1%}, 90 % confidence: {score}")

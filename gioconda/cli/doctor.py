@@ -2,28 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gioconda.cli.build import built
 from gioconda.cli.common import JsonFlag, emit
+from gioconda_core.documents import to_json
+from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.options import argument
 
-__all__ = ["config", "doctor", "explain", "plugins"]
+if TYPE_CHECKING:
+    from gioconda.doctor import Check
+    from gioconda_core.plugins import Plugin
 
 
+@dataclass(frozen=True)
+class Plugins:
+    """What ``plugins`` prints."""
+
+    plugins: list[Plugin]
+    schema: str = "gioconda.plugins/1"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting's value, and where it comes from."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True)
+class Config:
+    """What ``config`` prints. file : the nearest gioconda.toml."""
+
+    file: Path | None
+    sections: dict[str, dict[str, Setting]]
+    schema: str = "gioconda.config/1"
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What ``doctor`` prints."""
+
+    checks: list[Check]
+    schema: str = "gioconda.doctor/1"
+
+
+@built
 def plugins(json: JsonFlag = False) -> None:
-    """Everything installed at the five seams, without importing any of it.
+    """Detectors, generators, data-set layouts, signers and landmarkers that are installed, without importing any of them.
 
     Example: gioconda plugins
     """
-    import dataclasses
-    from json import dumps
-
     from gioconda_core.plugins import GROUPS, available
 
     found = [plugin for group in GROUPS for plugin in available(group)]
     if json:
-        emit(dumps({"schema": "gioconda.plugins/1", "plugins": [dataclasses.asdict(p) for p in found]}))
+        emit(to_json(Plugins(found), indent=1))
         return
     for group in GROUPS:
         emit(group.split(".")[-1])
@@ -32,46 +71,42 @@ def plugins(json: JsonFlag = False) -> None:
                 emit(f"  {plugin.name:18} {plugin.target:42} {plugin.distribution} {plugin.version}")
 
 
+@built
 def config(
-    section: Annotated[str | None, typer.Argument(help="One section; default: all.")] = None, json: JsonFlag = False
+    section: Annotated[str | None, argument("One section; default: all.")] = None, json: JsonFlag = False
 ) -> None:
     """Every setting, its value, and where it comes from: a GIOCONDA_ variable, a gioconda.toml, or the default.
 
     Example: gioconda config core
     """
-    from json import dumps
-
     from gioconda_core import config as c
 
-    document = {}
+    document: dict[str, dict[str, Setting]] = {}
     for name in [section] if section else list(c.SECTIONS):
         resolved = c.resolve(c.section(name), name)
         values = c.as_json(resolved.value)
-        document[name] = {key: {"value": values[key], "origin": resolved.origins[key]} for key in values}
+        document[name] = {key: Setting(values[key], resolved.origins[key]) for key in values}
     if json:
-        emit(dumps({"schema": "gioconda.config/1", "file": str(c.nearest_toml() or ""), "sections": document}))
+        emit(to_json(Config(c.nearest_toml(), document), indent=1))
         return
     emit(f"gioconda.toml: {c.nearest_toml() or 'none found from here upwards'}")
     for name, keys in document.items():
         emit(f"[{name}]")
         for key, entry in keys.items():
-            emit(f"  {key} = {entry['value']!r}   ({entry['origin']})")
+            emit(f"  {key} = {entry.value!r}   ({entry.origin})")
 
 
+@built
 def doctor(json: JsonFlag = False) -> None:
     """Check this installation: versions, name clashes, landmarker, weights, detectors against golden scores, keys. Exit 4 if something is wrong.
 
     Example: gioconda doctor
     """
-    import dataclasses
-    from json import dumps
-
     from gioconda.doctor import checks
-    from gioconda_core.errors import ExitCode
 
     found = list(checks())
     if json:
-        emit(dumps({"schema": "gioconda.doctor/1", "checks": [dataclasses.asdict(check) for check in found]}))
+        emit(to_json(Checks(found), indent=1))
     else:
         for check in found:
             emit(f"{check.state:5} {check.name:24} {check.detail}")
@@ -79,15 +114,14 @@ def doctor(json: JsonFlag = False) -> None:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
+@built
 def explain(
-    code: Annotated[str, typer.Argument(help="A status code, an exit code, a level, or `exit-codes`.")],
+    code: Annotated[str, argument("A status code, an exit code, a level, or `exit-codes`.")],
 ) -> None:
     """A plain sentence for a Content Credentials status code, an exit code or a level of a report.
 
     Example: gioconda explain signingCredential.untrusted
     """
-    from gioconda_core.errors import ExitCode, UsageError
-
     if code == "exit-codes":
         for exit_code in ExitCode:
             emit(f"{int(exit_code):4}  {exit_code.meaning}")

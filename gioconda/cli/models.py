@@ -2,49 +2,70 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gioconda.cli.common import Force, JsonFlag, Output, deliver, emit, parse_outputs, progress
+from gioconda.cli.build import built, group
+from gioconda.cli.common import Force, Results, emit, progress
+from gioconda_core.errors import ExitCode, WeightsError
+from gioconda_core.options import Option, argument
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Weights: list, pull, verify; pinned by sha256, never unpickled.",
-    epilog="Example: gioconda models list",
-)
+app = group()
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A network that may be stored: as :class:`gioconda_core.weights.Entry`, and whether it is here."""
+
+    name: str
+    use: str
+    url: str
+    pin: str
+    size: int
+    licence: str
+    stored: str
+    here: bool
+
+
+@dataclass(frozen=True)
+class Models:
+    """What ``models list`` prints."""
+
+    folder: Path
+    models: list[Registered]
+    schema: str = "gioconda.models/1"
 
 
 @app.command("list")
-def list_(output: Output = None, json: JsonFlag = False, force: Force = False) -> None:
+@built
+def list_(results: Results) -> None:
     """Every registered network: use, size, licence, and whether it is here.
 
     Example: gioconda models list
     """
-    import dataclasses
-    from json import dumps
-
+    writer = results.among("text", "json")
     from gioconda_core.weights import REGISTRY, store
 
     here = store()
-    for kind, file in parse_outputs(output, json, ("text", "json"), force):
-        if kind == "json":
-            rows = [{**dataclasses.asdict(entry), "here": here.has(entry.name)} for entry in REGISTRY.values()]
-            text = dumps({"schema": "gioconda.models/1", "folder": str(here.folder), "models": rows})
-        else:
-            lines = [f"{'here' if here.has(e.name) else '-':5} {e.name:20} {e.size / 2**20:7.0f} MB  {e.licence:40} {e.use}" for e in REGISTRY.values()]  # fmt: skip
-            text = "\n".join([*lines, f"store: {here.folder}"])
-        deliver(text, file)
+    lines = [
+        f"{'here' if here.has(e.name) else '-':5} {e.name:20} {e.size / 2**20:7.0f} MB  {e.licence:40} {e.use}"
+        for e in REGISTRY.values()
+    ]
+    writer.write(
+        text="\n".join([*lines, f"store: {here.folder}"]),
+        json=Models(here.folder, [Registered(**vars(e), here=here.has(e.name)) for e in REGISTRY.values()]),
+    )
 
 
 @app.command()
+@built
 def pull(
-    name: Annotated[str, typer.Argument(help="A name from `gioconda models list`.")],
-    source: Annotated[
-        Path | None, typer.Option("--from", help="A local copy of the publisher's file; no network.")
-    ] = None,
-    sha256: Annotated[str, typer.Option(help="The file's sha256, where the registry knows none.")] = "",
+    name: Annotated[str, argument("A name from `gioconda models list`.")],
+    source: Annotated[Path | None, Option("A local copy of the publisher's file; no network.", flag="--from")] = None,
+    sha256: Annotated[str, Option("The file's sha256, where the registry knows none.")] = "",
     force: Force = False,
 ) -> None:
     """Fetch one network from its publisher (or --from a local file), check its pin, convert it to safetensors.
@@ -64,14 +85,12 @@ def pull(
 
 
 @app.command()
-def verify(
-    names: Annotated[list[str] | None, typer.Argument(help="Names; default: all that are here.")] = None,
-) -> None:
+@built
+def verify(names: Annotated[list[str] | None, argument("Names; default: all that are here.")] = None) -> None:
     """Compare stored files with their recorded sha256. Exit 4 if one does not match or is missing.
 
     Example: gioconda models verify
     """
-    from gioconda_core.errors import ExitCode, WeightsError
     from gioconda_core.weights import store
 
     here, failed = store(), 0

@@ -2,62 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from gioconda.cli.common import Force, JsonFlag, Output, clean, complain, deliver, emit, notice, parse_outputs, progress
+from gioconda.cli import provenance_marks
+from gioconda.cli.build import built, group
+from gioconda.cli.common import Force, Results, clean, complain, emit, notice, progress
 from gioconda.cli.provenance_keys import keys_app
 from gioconda.cli.provenance_trust import trust_app
+from gioconda_core.documents import to_json
+from gioconda_core.errors import ExitCode, GiocondaError, MediaError, UsageError
+from gioconda_core.options import Option, argument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from gioconda_core.errors import GiocondaError
     from gioconda_core.types import Provenance
+    from provenance.tools.batch import Drift, Expiry
     from provenance.trust.lists import Trust
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Content Credentials: read, verify, sign, forecast, keys, trust.",
-    epilog="Example: gioconda provenance read clip.mp4",
+app = group()
+app.add_typer(
+    keys_app, name="keys", help="Signing keys: make, show, renew.", epilog="Example: gioconda provenance keys show"
 )
-app.add_typer(keys_app, name="keys")
-app.add_typer(trust_app, name="trust")
+app.add_typer(
+    trust_app,
+    name="trust",
+    help="Trust lists: show, add, update, diff, remove.",
+    epilog="Example: gioconda provenance trust show",
+)
 
-Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
-TrustLists = Annotated[
-    list[str] | None,
-    typer.Option("--trust", metavar="[KIND=]FILE", help="A trust list (manifest, tsa or cawg); several times."),
-]
-Stored = Annotated[bool, typer.Option("--store/--no-store", help="Use the lists added with `trust add`.")]
-OwnDevelopment = Annotated[
-    bool, typer.Option("--trust-development", help="Also trust this user's own development key, which proves nothing.")
-]
-Online = Annotated[bool, typer.Option("--online", help="Fetch remote manifests and ask for revocation, within limits.")]
-Fragments = Annotated[
-    list[Path] | None, typer.Option("--fragment", help="A further segment of a fragmented MP4; several times.")
-]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Files at a time.")]
+Jobs = Annotated[int, Option("Files at a time.", minimum=1)]
+Row = tuple[Path, "Provenance | GiocondaError"]
 
 
-def _trust(lists: list[str] | None, stored: bool, development: bool) -> Trust:
-    from provenance.trust import lists as trust
+@dataclass(frozen=True)
+class Files:
+    """Which files are read, and whose signatures are trusted."""
 
-    return trust.load(lists or (), stored=stored, development=development)
+    paths: Annotated[list[Path], argument("Files or folders.")]
+    trust: Annotated[
+        tuple[str, ...],
+        Option("A trust list (manifest, tsa or cawg); several times.", metavar="[KIND=]FILE", repeat=True),
+    ] = ()
+    store: Annotated[bool, Option("Use the lists added with `trust add`.")] = True
+    jobs: Jobs = 2
+
+    def lists(self) -> Trust:
+        """The trust lists given, with those of the user's store."""
+        from provenance.trust import lists
+
+        return lists.load(self.trust, stored=self.store, development=False)
+
+    def verdicts(self, *, online: bool = False, fragments: Iterable[Path] = ()) -> Iterator[Row]:
+        """Each file with what its credential says, or why it could not be read."""
+        from provenance.reading.read import read as read_one
+        from provenance.tools import batch
+
+        lists, segments = self.lists(), list(fragments)
+        if segments:
+            if len(self.paths) != 1:
+                raise UsageError("fragments belong to one initialisation segment", where="--fragment")
+            for part in segments:
+                if not part.is_file():
+                    raise MediaError("no such file", where=str(part), hint="--fragment takes a segment")
+            yield self.paths[0], read_one(self.paths[0], trust=lists, online=online, fragments=segments)
+            return
+        files = list(batch.files_in(self.paths))
+        with progress("reading", len(files), "files") as advance:
+            for row in batch.verdicts(files, trust=lists, online=online, jobs=self.jobs):
+                advance()
+                yield row
 
 
-def _write(outputs: list[tuple[str, str | None]], made: dict[str, Any]) -> None:
-    """Each result where it was asked for; ``made`` maps a format to a function that makes its text."""
-    for name, file in outputs:
-        deliver(made[name](), file)
+@dataclass(frozen=True)
+class Reading(Files):
+    """How files are read: also by the user's own development key, by the network, in fragments."""
+
+    trust_development: Annotated[bool, Option("Also trust this user's own development key, which proves nothing.")] = (
+        False
+    )
+    online: Annotated[bool, Option("Fetch remote manifests and ask for revocation, within limits.")] = False
+    fragment: Annotated[
+        tuple[Path, ...], Option("A further segment of a fragmented MP4; several times.", repeat=True)
+    ] = ()
+
+    def lists(self) -> Trust:
+        """The trust lists given, with those of the user's store and the development key."""
+        from provenance.trust import lists
+
+        return lists.load(self.trust, stored=self.store, development=self.trust_development)
+
+    def rows(self) -> list[Row]:
+        """:meth:`verdicts`, as these options say."""
+        return list(self.verdicts(online=self.online, fragments=self.fragment))
 
 
-def _json(document: object) -> str:
-    import json
+def _unreadable(found: Provenance | GiocondaError) -> bool:
+    from gioconda_core.types import Provenance, ProvenanceState
 
-    return json.dumps(document, indent=1, ensure_ascii=False)
+    return not isinstance(found, Provenance) or found.state == ProvenanceState.UNREADABLE
 
 
 def _row(path: Path, found: Provenance | GiocondaError) -> dict[str, Any]:
@@ -69,7 +113,7 @@ def _row(path: Path, found: Provenance | GiocondaError) -> dict[str, Any]:
     return {"schema": describe.SCHEMA, "path": str(path), "error": str(found)}
 
 
-def _text(rows: Iterable[tuple[Path, Provenance | GiocondaError]], every_code: bool = False) -> str:
+def _text(rows: Iterable[Row], every_code: bool = False) -> str:
     from gioconda_core.types import Provenance
     from provenance.reading import describe
 
@@ -83,174 +127,111 @@ def _text(rows: Iterable[tuple[Path, Provenance | GiocondaError]], every_code: b
     return "\n".join(parts) or "no files"
 
 
-def _jsonl(rows: Iterable[tuple[Path, Provenance | GiocondaError]]) -> str:
-    import json
-
-    return "".join(json.dumps(_row(*row), ensure_ascii=False) + "\n" for row in rows)
-
-
-def _collect(
-    paths: list[Path], lists: Trust, online: bool, jobs: int, fragments: list[Path] | None = None
-) -> Iterator[tuple[Path, Provenance | GiocondaError]]:
-    from gioconda_core.errors import MediaError, UsageError
-    from provenance.reading.read import read as read_one
-    from provenance.tools import batch
-
-    if fragments:
-        if len(paths) != 1:
-            raise UsageError("fragments belong to one initialisation segment", where="--fragment")
-        for part in fragments:
-            if not part.is_file():
-                raise MediaError("no such file", where=str(part), hint="--fragment takes a segment")
-        yield paths[0], read_one(paths[0], trust=lists, online=online, fragments=fragments)
-        return
-    files = list(batch.files_in(paths))
-    with progress("reading", len(files), "files") as advance:
-        for row in batch.verdicts(files, trust=lists, online=online, jobs=jobs):
-            advance()
-            yield row
-
-
 @app.command()
+@built
 def read(
-    paths: Files,
-    trust: TrustLists = None,
-    store: Stored = True,
-    trust_development: OwnDevelopment = False,
-    online: Online = False,
-    fragment: Fragments = None,
-    codes: Annotated[bool, typer.Option("--codes", help="Show every status code, not only what failed.")] = False,
-    jobs: Jobs = 2,
-    output: Output = None,
-    json: JsonFlag = False,
-    force: Force = False,
+    job: Reading,
+    results: Results,
+    codes: Annotated[bool, Option("Show every status code, not only what failed.")] = False,
 ) -> int:
     """What files say of themselves, offline: state, signer, list, actions, ingredients. Formats: text, json, jsonl.
 
     Example: gioconda provenance read clip.mp4 --trust C2PA-TRUST-LIST.pem
     """
-    from gioconda_core.errors import ExitCode
-    from gioconda_core.types import Provenance, ProvenanceState
-
-    outputs = parse_outputs(output, json, ("text", "json", "jsonl"), force)
-    lists = _trust(trust, store, trust_development)
-    rows = list(_collect(paths, lists, online, jobs, fragment))
+    writer = results.among("text", "json", "jsonl")
+    rows = job.rows()
     documents = [_row(*row) for row in rows]
-    made = {
-        "text": lambda: _text(rows, codes),
-        "json": lambda: _json(documents[0] if len(documents) == 1 else documents),
-        "jsonl": lambda: _jsonl(rows),
-    }
-    _write(outputs, made)
-    unread = any(not isinstance(found, Provenance) or found.state == ProvenanceState.UNREADABLE for _, found in rows)
-    return ExitCode.INCOMPLETE if unread else ExitCode.DONE
+    writer.write(
+        text=lambda: _text(rows, codes),
+        json=documents[0] if len(documents) == 1 else documents,
+        jsonl=lambda: "\n".join(map(to_json, documents)),
+    )
+    return ExitCode.INCOMPLETE if any(_unreadable(found) for _, found in rows) else ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class Held:
+    """What ``verify`` prints as JSON: the requirement, and each file with whether it is ``met`` (null where it could not be read)."""
+
+    require: str
+    failed: int
+    unread: int
+    files: list[dict[str, Any]]
+    schema: str = "gioconda.verify/1"
 
 
 @app.command()
+@built
 def verify(
-    paths: Files,
+    job: Reading,
+    results: Results,
     require: Annotated[
-        str,
-        typer.Option("--require", help="valid, trusted, or signer:FINGERPRINT; exit 3 when a file does not meet it."),
+        str, Option("valid, trusted, or signer:FINGERPRINT; exit 3 when a file does not meet it.")
     ] = "valid",
     sound_ingredients: Annotated[
         bool,
-        typer.Option(
-            "--sound-ingredients",
-            help="A credential among the ingredients that did not validate counts too: a trusted edit of a broken parent.",
+        Option(
+            "A credential among the ingredients that did not validate counts too: a trusted edit of a broken parent."
         ),
     ] = False,
-    allow_absent: Annotated[
-        bool, typer.Option("--allow-absent", help="A file without credentials does not count against the requirement.")
-    ] = False,
-    trust: TrustLists = None,
-    store: Stored = True,
-    trust_development: OwnDevelopment = False,
-    online: Online = False,
-    fragment: Fragments = None,
-    jobs: Jobs = 2,
-    output: Output = None,
-    json: JsonFlag = False,
-    force: Force = False,
+    allow_absent: Annotated[bool, Option("A file without credentials does not count against the requirement.")] = False,
 ) -> int:
     """Hold files to a requirement. Exit 0 met by all, 3 not met by one, 4 one could not be read.
 
     Example: gioconda provenance verify incoming/ --require trusted --allow-absent -o jsonl=verdicts.jsonl
     """
-    from gioconda_core.errors import ExitCode
+    writer = results.among("text", "json", "jsonl")
     from gioconda_core.types import Provenance, ProvenanceState
     from provenance.tools import batch
 
-    outputs = parse_outputs(output, json, ("text", "json", "jsonl"), force)
     wanted = batch.Requirement.parse(require, ingredients=sound_ingredients)
-    rows = list(_collect(paths, _trust(trust, store, trust_development), online, jobs, fragment))
-    failed, unread, documents = [], [], []
-    for path, found in rows:
+    documents, lines = [], []
+    failed = unread = 0
+    for path, found in job.rows():
         document = _row(path, found)
-        if not isinstance(found, Provenance) or found.state == ProvenanceState.UNREADABLE:
-            unread.append(path)
+        if not isinstance(found, Provenance) or _unreadable(found):
+            unread += 1
             document["met"] = None
         else:
             document["met"] = wanted.met(found) or (allow_absent and found.state == ProvenanceState.ABSENT)
-            if not document["met"]:
-                failed.append(path)
+            failed += not document["met"]
         documents.append(document)
-
-    def text() -> str:
-        shown = []
-        for (path, found), document in zip(rows, documents, strict=True):
-            word = {True: "met", False: "NOT MET", None: "not read"}[document["met"]]
-            said = found.state if isinstance(found, Provenance) else str(found)
-            if isinstance(found, Provenance) and found.trust_list:
-                said += f" by {found.trust_list}"
-            why = (
-                [code.code for code in found.codes if code.kind in ("failure", "policy")]
-                if isinstance(found, Provenance)
-                else []
-            )
-            shown.append(clean(f"{word}: {path}: {said}{' (' + ', '.join(why) + ')' if why else ''}"))
-        shown.append(f"{len(rows)} files, {len(failed)} do not meet {require!r}, {len(unread)} not read")
-        return "\n".join(shown)
-
-    import json as codec
-
-    made = {
-        "text": text,
-        "json": lambda: _json({"require": require, "failed": len(failed), "unread": len(unread), "files": documents}),
-        "jsonl": lambda: "".join(codec.dumps(document, ensure_ascii=False) + "\n" for document in documents),
-    }
-    _write(outputs, made)
+        lines.append(_held(path, found, document["met"]))
+    lines.append(f"{len(documents)} files, {failed} do not meet {require!r}, {unread} not read")
+    writer.write(
+        text="\n".join(lines),
+        json=Held(require, failed, unread, documents),
+        jsonl=lambda: "\n".join(map(to_json, documents)),
+    )
     return ExitCode.POLICY if failed else ExitCode.INCOMPLETE if unread else ExitCode.DONE
 
 
+def _held(path: Path, found: Provenance | GiocondaError, met: bool | None) -> str:
+    """One file's line: whether it meets the requirement, and why not."""
+    word = {True: "met", False: "NOT MET", None: "not read"}[met]
+    if isinstance(found, GiocondaError):
+        return clean(f"{word}: {path}: {found}")
+    by = f" by {found.trust_list}" if found.trust_list else ""
+    why = ", ".join(code.code for code in found.codes if code.kind in ("failure", "policy"))
+    return clean(f"{word}: {path}: {found.state}{by}{f' ({why})' if why else ''}")
+
+
 @app.command()
+@built
 def sign(
-    sources: Annotated[list[Path], typer.Argument(help="What to sign; never changed.", show_default=False)],
-    claim: Annotated[
-        Path, typer.Option("--claim", help="What to say, as TOML: title, intent, actions, ingredients, ai…")
-    ],
+    sources: Annotated[list[Path], argument("What to sign; never changed.")],
+    claim: Annotated[Path, Option("What to say, as TOML: title, intent, actions, ingredients, ai…")],
     out: Annotated[
-        Path | None,
-        typer.Option("--out", help="The signed file; for several sources, a folder. Not needed with --sidecar."),
+        Path | None, Option("The signed file; for several sources, a folder. Not needed with --sidecar.")
     ] = None,
-    signer: Annotated[
-        str, typer.Option("--signer", help="A PEM file, key:NAME, development, or PLUGIN:option=value;…")
-    ] = "development",
-    identity: Annotated[
-        str | None, typer.Option("--identity", help="A second signer, who attests a named actor's identity (CAWG).")
-    ] = None,
-    role: Annotated[
-        list[str] | None, typer.Option("--role", help="The actor's role, e.g. cawg.editor; several times.")
-    ] = None,
+    signer: Annotated[str, Option("A PEM file, key:NAME, development, or PLUGIN:option=value;…")] = "development",
+    identity: Annotated[str | None, Option("A second signer, who attests a named actor's identity (CAWG).")] = None,
+    role: Annotated[tuple[str, ...], Option("The actor's role, e.g. cawg.editor; several times.", repeat=True)] = (),
     timestamp: Annotated[
-        str | None,
-        typer.Option("--timestamp", help="URL of a timestamp authority (RFC 3161): the one use of the network."),
+        str | None, Option("URL of a timestamp authority (RFC 3161): the one use of the network.")
     ] = None,
     sidecar: Annotated[
-        bool,
-        typer.Option(
-            "--sidecar", help="Leave the file as it is, of whatever kind, and write its credential to a .c2pa."
-        ),
+        bool, Option("Leave the file as it is, of whatever kind, and write its credential to a .c2pa.")
     ] = False,
     jobs: Jobs = 2,
     force: Force = False,
@@ -261,30 +242,20 @@ def sign(
 
     Example: gioconda provenance sign clip.mkv --sidecar --claim claim.toml --signer key:newsroom
     """
-    from gioconda_core.errors import ExitCode, GiocondaError, UsageError
-    from provenance.signing import claims, signers
-    from provenance.tools import batch
-
     if out is None and not sidecar:
         raise UsageError("no target", where="--out", hint="a file is never signed in place; name another, or --sidecar")
     if role and not identity:
         raise UsageError("a role is the second signer's", where="--role", hint="give --identity too")
+    from provenance.signing import claims, signers
+    from provenance.tools import batch
+
     statement = claims.from_toml(claim)
     chosen: Any = signers.from_spec(signer, timestamp=timestamp)
     if chosen.development:
         notice("signing with the Gioconda development key: it proves nothing about who signed")
     if identity:
-        chosen = signers.IdentitySigner(chosen, signers.from_spec(identity), roles=tuple(role or ()))
-    pairs: list[tuple[Path, Path | None]]
-    if out is None:
-        pairs = [(source, None) for source in sources]
-    elif len(sources) > 1 or out.is_dir():
-        names = [source.name for source in sources]
-        if len(set(names)) != len(names):
-            raise UsageError("two sources of one name", where=str(out), hint="sign them into different folders")
-        pairs = [(source, out / (source.name + ".c2pa" if sidecar else source.name)) for source in sources]
-    else:
-        pairs = [(sources[0], out)]
+        chosen = signers.IdentitySigner(chosen, signers.from_spec(identity), roles=role)
+    pairs = _targets(sources, out, sidecar)
     failed: list[GiocondaError] = []
     with progress("signing", len(pairs), "files") as advance:
         for _, result in batch.sign_many(pairs, statement, signer=chosen, jobs=jobs, sidecar=sidecar, force=force):
@@ -299,75 +270,84 @@ def sign(
     return ExitCode.INCOMPLETE if failed else ExitCode.DONE
 
 
+def _targets(sources: list[Path], out: Path | None, sidecar: bool) -> list[tuple[Path, Path | None]]:
+    """Each source with the file it is signed to; None for a sidecar beside it."""
+    if out is None:
+        return [(source, None) for source in sources]
+    if len(sources) == 1 and not out.is_dir():
+        return [(sources[0], out)]
+    names = [source.name for source in sources]
+    if len(set(names)) != len(names):
+        raise UsageError("two sources of one name", where=str(out), hint="sign them into different folders")
+    return [(source, out / (source.name + ".c2pa" if sidecar else source.name)) for source in sources]
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """What ``forecast`` prints: when each credential turns invalid, the soonest first."""
+
+    files: list[Expiry]
+    schema: str = "gioconda.forecast/1"
+
+
 @app.command()
+@built
 def forecast(
-    paths: Files,
+    job: Files,
+    results: Results,
     within: Annotated[
         int | None,
-        typer.Option("--fail-within", min=0, help="Exit 3 when something turns invalid within so many days."),
+        Option("Exit 3 when something turns invalid within so many days.", flag="--fail-within", minimum=0),
     ] = None,
-    trust: TrustLists = None,
-    store: Stored = True,
-    jobs: Jobs = 2,
-    output: Output = None,
-    json: JsonFlag = False,
-    force: Force = False,
 ) -> int:
     """When credentials turn invalid, the soonest first: without a trusted timestamp, on the day the certificate expires.
 
     Example: gioconda provenance forecast archive/ --fail-within 90
     """
-    import dataclasses
-
-    from gioconda_core.errors import ExitCode, MediaError
-    from gioconda_core.types import Provenance, ProvenanceState
+    writer = results.among("text", "json")
     from provenance.tools import batch
 
-    outputs = parse_outputs(output, json, ("text", "json"), force)
-    found = list(_collect(paths, _trust(trust, store, False), False, jobs))
+    found = list(job.verdicts())
     unread = 0
     for path, verdict in found:
-        if not isinstance(verdict, Provenance) or verdict.state == ProvenanceState.UNREADABLE:
+        if _unreadable(verdict):
             unread += 1
-            complain(MediaError("cannot be read", where=str(path)) if isinstance(verdict, Provenance) else verdict)
+            complain(verdict if isinstance(verdict, GiocondaError) else MediaError("cannot be read", where=str(path)))
     rows = batch.forecast(found)
     soon = [row for row in rows if not row.never and row.days is not None and within is not None and row.days <= within]
-
-    def text() -> str:
-        shown = [
-            clean(f"{'never' if row.never else f'{row.days} days'}: {row.path}: {row.expires_at}, {row.signer}")
-            for row in rows
-        ]
-        return "\n".join(
-            [
-                *shown,
-                f"{len(rows)} signed files, {sum(not row.never for row in rows)} without a trusted timestamp, {unread} not read",
-            ]
-        )
-
-    _write(outputs, {"text": text, "json": lambda: _json([dataclasses.asdict(row) for row in rows])})
+    lines = [
+        clean(f"{'never' if row.never else f'{row.days} days'}: {row.path}: {row.expires_at}, {row.signer}")
+        for row in rows
+    ]
+    without = sum(not row.never for row in rows)
+    lines.append(f"{len(rows)} signed files, {without} without a trusted timestamp, {unread} not read")
+    writer.write(text="\n".join(lines), json=Forecasts(rows))
     return ExitCode.POLICY if soon else ExitCode.INCOMPLETE if unread else ExitCode.DONE
 
 
+@dataclass(frozen=True)
+class Drifts:
+    """What ``drift`` prints: files whose verdict changed between two reports."""
+
+    files: list[Drift]
+    schema: str = "gioconda.drift/1"
+
+
 @app.command()
+@built
 def drift(
-    before: Annotated[Path, typer.Argument(help="Rows of an earlier `verify -o jsonl=FILE`.")],
-    after: Annotated[Path, typer.Argument(help="Rows of a later one.")],
-    output: Output = None,
-    json: JsonFlag = False,
-    force: Force = False,
+    before: Annotated[Path, argument("Rows of an earlier `verify -o jsonl=FILE`.")],
+    after: Annotated[Path, argument("Rows of a later one.")],
+    results: Results,
 ) -> int:
     """Files whose verdict changed between two reports, with the codes, SDK versions and trust lists that changed. Exit 3 when there are any.
 
     Example: gioconda provenance drift may.jsonl june.jsonl
     """
-    import dataclasses
-
-    from gioconda_core.errors import ExitCode, MediaError, UsageError
+    writer = results.among("text", "json")
     from gioconda_core.files import read_rows
     from provenance.tools import batch
 
-    outputs = parse_outputs(output, json, ("text", "json"), force)
     reports = []
     for file in (before, after):
         if not file.exists():
@@ -376,15 +356,14 @@ def drift(
         if not reports[-1] and file.stat().st_size:
             raise MediaError("holds no verdicts", where=str(file), hint="gioconda provenance verify -o jsonl=FILE")
     rows = batch.drift(*reports)
-
-    def text() -> str:
-        shown = []
-        for row in rows:
-            changes = [f"-{code}" for code in row.gone] + [f"+{code}" for code in row.new]
-            lists = [f"- {name}" for name in row.lists_gone] + [f"+ {name}" for name in row.lists_new]
-            why = "; ".join([f"{row.sdk_before} → {row.sdk_after}", *lists])
-            shown.append(clean(f"{row.path}: {row.before} → {row.after} {' '.join(changes)} ({why})"))
-        return "\n".join([*shown, f"{len(rows)} verdicts changed"])
-
-    _write(outputs, {"text": text, "json": lambda: _json([dataclasses.asdict(row) for row in rows])})
+    lines = []
+    for row in rows:
+        changes = [*(f"-{code}" for code in row.gone), *(f"+{code}" for code in row.new)]
+        lists = [*(f"- {name}" for name in row.lists_gone), *(f"+ {name}" for name in row.lists_new)]
+        why = "; ".join([f"{row.sdk_before} → {row.sdk_after}", *lists])
+        lines.append(clean(f"{row.path}: {row.before} → {row.after} {' '.join(changes)} ({why})"))
+    writer.write(text="\n".join([*lines, f"{len(rows)} verdicts changed"]), json=Drifts(rows))
     return ExitCode.POLICY if rows else ExitCode.DONE
+
+
+provenance_marks.register(app)

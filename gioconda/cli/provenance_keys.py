@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from gioconda.cli.build import built, group
+from gioconda.cli.common import Force, Results, clean, emit, notice
+from gioconda_core.errors import UsageError
+from gioconda_core.options import Option, argument
 
-from gioconda.cli.common import Force, JsonFlag, Output, clean, deliver, emit, notice, parse_outputs
+if TYPE_CHECKING:
+    from provenance.keys.keys import KeyFile
 
-__all__ = ["KeyName", "keys_app", "keys_make", "keys_renew", "keys_show"]
+keys_app = group()
 
-keys_app = typer.Typer(
-    no_args_is_help=True, help="Signing keys: make, show, renew.", epilog="Example: gioconda provenance keys show"
-)
+KeyName = Annotated[str, argument("The key's name.")]
 
 
-KeyName = Annotated[str, typer.Argument(help="The key's name.", show_default=False)]
+def _algorithms() -> tuple[str, ...]:
+    from provenance.keys.certificates import ALGORITHMS
+
+    return ALGORITHMS
+
+
+def _somebody(organisation: str) -> None:
+    if not organisation.strip():
+        raise UsageError("nobody", hint="who signs, as the certificate will say")
 
 
 @keys_app.command("make")
+@built
 def keys_make(
     name: KeyName,
-    organisation: Annotated[str, typer.Option(help="Who signs, as the certificate will say.")],
-    algorithm: Annotated[str, typer.Option(help="es256, es384, es512, ps256, ps384, ps512 or ed25519.")] = "es256",
+    organisation: Annotated[str, Option("Who signs, as the certificate will say.", valid=_somebody)],
+    algorithm: Annotated[
+        str, Option("es256, es384, es512, ps256, ps384, ps512 or ed25519.", choices=_algorithms)
+    ] = "es256",
     days: Annotated[
-        int | None, typer.Option(min=1, max=36500, help="How long the certificate is valid; default 365.")
+        int | None, Option("How long the certificate is valid; default 365.", minimum=1, maximum=36500)
     ] = None,
     request: Annotated[
         Path | None,
-        typer.Option(
-            help="Write a signing request for a certificate authority here instead of self-made certificates."
-        ),
+        Option("Write a signing request for a certificate authority here instead of self-made certificates."),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(help="Also write the root certificate here: what others add to a trust list.")
+        Path | None, Option("Also write the root certificate here: what others add to a trust list.")
     ] = None,
     force: Force = False,
 ) -> None:
@@ -44,12 +56,9 @@ def keys_make(
 
     Example: gioconda provenance keys make newsroom --organisation "The Daily Example" --root newsroom-root.pem
     """
-    from gioconda_core.errors import UsageError
     from gioconda_core.files import refuse_overwrite, write_text
     from provenance.keys import keys
 
-    if not organisation.strip():
-        raise UsageError("nobody", where="--organisation", hint="who signs, as the certificate will say")
     if request is not None:
         for option, value in {"--days": days, "--root": root}.items():
             if value is not None:
@@ -79,41 +88,43 @@ def _give_root(path: Path, root: Path | None) -> None:
     notice(f"{root} is for others: gioconda provenance trust add {root}")
 
 
+@dataclass(frozen=True)
+class Keys:
+    """What ``keys show`` prints: keys without their secrets."""
+
+    keys: list[KeyFile]
+    schema: str = "gioconda.keys/1"
+
+
 @keys_app.command("show")
-def keys_show(output: Output = None, json: JsonFlag = False, force: Force = False) -> None:
+@built
+def keys_show(results: Results) -> None:
     """This user's keys, without their secrets: subject, purpose, fingerprint, and how long they last.
 
     Example: gioconda provenance keys show
     """
-    import dataclasses
-    import json as codec
-
+    writer = results.among("text", "json")
     from provenance.keys import keys
 
-    wanted = parse_outputs(output, json, ("text", "json"), force)
     found = keys.show()
-    for name, file in wanted:
-        if name == "json":
-            deliver(codec.dumps([dataclasses.asdict(key) for key in found], indent=1, ensure_ascii=False), file)
-            continue
-        lines = []
-        for key in found:
-            note = " · development: proves nothing about who signed" if key.development else ""
-            lines.append(
-                clean(f"{key.name}: {key.algorithm}, {key.days_left} days left, sha256 {key.fingerprint}{note}")
-            )
-            lines.append(clean(f"  {key.subject} · issued by {key.issuer} · {key.not_before} to {key.not_after}"))
-        deliver("\n".join(lines) or "no keys yet; the development key is made when it is first needed", file)
+    lines = []
+    for key in found:
+        note = " · development: proves nothing about who signed" if key.development else ""
+        lines.append(clean(f"{key.name}: {key.algorithm}, {key.days_left} days left, sha256 {key.fingerprint}{note}"))
+        lines.append(clean(f"  {key.subject} · issued by {key.issuer} · {key.not_before} to {key.not_after}"))
+    nothing = "no keys yet; the development key is made when it is first needed"
+    writer.write(text="\n".join(lines) or nothing, json=Keys(found))
 
 
 @keys_app.command("renew")
+@built
 def keys_renew(
     name: KeyName,
     days: Annotated[
-        int | None, typer.Option(min=1, max=36500, help="How long the new one is valid; as long as the old by default.")
+        int | None, Option("How long the new one is valid; as long as the old by default.", minimum=1, maximum=36500)
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(help="Also write the new root certificate here: what others add to a trust list.")
+        Path | None, Option("Also write the new root certificate here: what others add to a trust list.")
     ] = None,
     force: Force = False,
 ) -> None:

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gioconda.cli.build import built
 from gioconda.cli.common import Force, JsonFlag, emit, notice, progress
+from gioconda.report.options import OwnKey
+from gioconda_core.documents import to_json
+from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.options import Option, argument
 
-__all__ = ["register"]
+
+@dataclass(frozen=True)
+class Mark:
+    """What ``mark`` prints. errors : share of coded bits corrected. kept : shares of a picture's height and width that are left."""
+
+    algorithm: str
+    value: str | None
+    errors: float
+    kept: tuple[float, float]
+    schema: str = "gioconda.mark/1"
 
 
-def mark(clip: Annotated[Path, typer.Argument(help="A clip or picture.")], json: JsonFlag = False) -> None:
+@built
+def mark(clip: Annotated[Path, argument("A clip or picture.")], json: JsonFlag = False) -> None:
     """Look for Gioconda's invisible mark. No mark found says nothing either way.
 
     Example: gioconda provenance mark clip.mp4
     """
-    from json import dumps
-
     from gioconda_core.media.clip import Clip
     from provenance.watermark import mark as marks
 
@@ -26,39 +40,26 @@ def mark(clip: Annotated[Path, typer.Argument(help="A clip or picture.")], json:
         frames, _ = opened.sample("even:32")
     found = marks.read(frames, crops=True)
     if json:
-        emit(
-            dumps(
-                {
-                    "schema": "gioconda.mark/1",
-                    "algorithm": marks.ALGORITHM,
-                    "value": found.value,
-                    "errors": found.errors,
-                    "kept": found.kept,
-                }
-            )
-        )
+        emit(to_json(Mark(marks.ALGORITHM, found.value, found.errors, found.kept), indent=1))
     elif found.value is None:
         emit("no mark found; this says nothing either way")
     else:
         height, width = found.kept
-        cut = (
-            ""
-            if found.kept == (1.0, 1.0)
-            else f", in what is left of a picture: {height:.0%} of its height, {width:.0%} of its width"
-        )
+        cut = f", in what is left of a picture: {height:.0%} of its height, {width:.0%} of its width"
+        cut = "" if found.kept == (1.0, 1.0) else cut
         emit(f"mark {found.value} found ({marks.ALGORITHM}, {found.errors:.0%} of coded bits corrected{cut})")
 
 
+@built
 def recover(
-    clip: Annotated[Path, typer.Argument(help="A clip whose credential was stripped.")],
-    out: Annotated[Path, typer.Option("--out", help="Where the credential goes, as a .c2pa file.")],
+    clip: Annotated[Path, argument("A clip whose credential was stripped.")],
+    out: Annotated[Path, Option("Where the credential goes, as a .c2pa file.")],
     force: Force = False,
 ) -> None:
     """Find a stripped credential again by the mark in the pixels, in this computer's own repository. Exit 4 if there is none.
 
     Example: gioconda provenance recover copy.mp4 --out copy.history.c2pa
     """
-    from gioconda_core.errors import ExitCode
     from gioconda_core.files import atomic_path, refuse_overwrite
     from gioconda_core.media.clip import Clip
     from provenance.watermark import mark as marks
@@ -79,25 +80,29 @@ def recover(
     )
 
 
+def _fingerprint(text: str) -> str:
+    """A sha256 in hexadecimal, with or without colons."""
+    import re
+
+    plain = text.lower().replace(":", "")
+    if not re.fullmatch("[0-9a-f]{64}", plain):
+        raise UsageError("not a sha256 fingerprint", where=f"--signer {text}", hint="64 hexadecimal digits")
+    return plain
+
+
+@built
 def labels(
-    folder: Annotated[Path, typer.Argument(help="Signed files.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the index goes.")] = Path("index.parquet"),
-    signer: Annotated[list[str] | None, typer.Option(help="Accepted leaf fingerprint (sha256); may repeat.")] = None,
-    sources: Annotated[
-        Path | None, typer.Option(help="Originals: named source and driver hashes must be among them.")
-    ] = None,
-    development: Annotated[
-        bool, typer.Option("--trust-development", help="Also trust this user's own development key.")
-    ] = False,
+    folder: Annotated[Path, argument("Signed files.")],
+    out: Annotated[Path, Option("Where the index goes.", short="-o")] = Path("index.parquet"),
+    signer: Annotated[tuple[str, ...], Option("Accepted leaf fingerprint (sha256); may repeat.", repeat=True)] = (),
+    sources: Annotated[Path | None, Option("Originals: named source and driver hashes must be among them.")] = None,
+    development: OwnKey = False,
     force: Force = False,
 ) -> None:
     """Make an index from the labels in signed files; a label that does not count is a row with its reason.
 
     Example: gioconda provenance labels fakes/ --out index.parquet --trust-development
     """
-    import re
-
-    from gioconda_core.errors import ExitCode, UsageError
     from gioconda_core.files import refuse_overwrite
     from provenance.tools import labels as labelled
     from provenance.trust import lists as trust
@@ -106,20 +111,11 @@ def labels(
         raise UsageError("is not a folder", where=str(folder))
     if sources is not None and not sources.exists():
         raise UsageError("no such file or folder", where=str(sources), hint="--sources takes the originals")
-    accepted = {s.lower().replace(":", "") for s in signer or []}
-    for fingerprint in accepted:
-        if not re.fullmatch("[0-9a-f]{64}", fingerprint):
-            raise UsageError("not a sha256 fingerprint", where=f"--signer {fingerprint}", hint="64 hexadecimal digits")
+    accepted = {_fingerprint(text) for text in signer}
     refuse_overwrite(out, force)
     lists = trust.load(development=development)
     with progress("reading labels", None, "files") as advance:
-        index, refused = labelled.collect(
-            folder,
-            trust=lists,
-            signers=accepted,
-            sources=sources,
-            advance=advance,
-        )
+        index, refused = labelled.collect(folder, trust=lists, signers=accepted, sources=sources, advance=advance)
     index.rebased(out.parent).write(out)
     for row in refused:
         notice(f"{row.path}: {row.why}")
@@ -128,9 +124,10 @@ def labels(
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
+@built
 def strip(
-    source: Annotated[Path, typer.Argument(help="A signed file.")],
-    target: Annotated[Path, typer.Argument(help="The copy without a credential.")],
+    source: Annotated[Path, argument("A signed file.")],
+    target: Annotated[Path, argument("The copy without a credential.")],
     force: Force = False,
 ) -> None:
     """Write a copy without its Content Credentials and prove that the pixels are equal.

@@ -2,110 +2,132 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from gioconda.cli.common import Force, JsonFlag, Output, clean, deliver, emit, notice, parse_outputs
+from gioconda.cli.build import built, group
+from gioconda.cli.common import Force, Results, clean, emit, notice
+from gioconda_core.errors import UsageError
+from gioconda_core.options import Option, argument
 
 if TYPE_CHECKING:
     from provenance.trust.lists import TrustList
 
-trust_app = typer.Typer(
-    no_args_is_help=True,
-    help="Trust lists: show, add, update, diff, remove.",
-    epilog="Example: gioconda provenance trust show",
-)
+trust_app = group()
 
-ListName = Annotated[str, typer.Argument(help="The list's name in the store.", show_default=False)]
+ListName = Annotated[str, argument("The list's name in the store.")]
+
+
+def _kinds() -> tuple[str, ...]:
+    from provenance.trust.lists import KINDS
+
+    return ("", *KINDS)
+
 
 # Published by the C2PA's conformance programme; anything else is given with --url.
 PUBLISHED = "https://raw.githubusercontent.com/c2pa-org/conformance-public/main/trust-list/"
 KNOWN = {"C2PA-TRUST-LIST": "manifest", "C2PA-TSA-TRUST-LIST": "tsa"}
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A list in the store. expired : of its anchors, how many."""
+
+    name: str
+    kind: str
+    date: str
+    sha256: str
+    source: str
+    anchors: int
+    aggregators: int
+    expired: int
+
+
+@dataclass(frozen=True)
+class Store:
+    """What ``trust show`` prints."""
+
+    lists: list[Stored]
+    schema: str = "gioconda.trust/1"
+
+
 @trust_app.command("show")
-def trust_show(output: Output = None, json: JsonFlag = False, force: Force = False) -> None:
+@built
+def trust_show(results: Results) -> None:
     """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired.
 
     Example: gioconda provenance trust show
     """
     import datetime
-    import json as codec
 
     from provenance.trust import lists
 
-    wanted = parse_outputs(output, json, ("text", "json"), force)
+    writer = results.among("text", "json")
     now = datetime.datetime.now(datetime.UTC)
     rows = [
-        {
-            "name": item.name,
-            "kind": item.kind,
-            "date": item.date,
-            "sha256": item.sha256,
-            "source": item.source,
-            "anchors": len(item.anchors),
-            "aggregators": len(item.issuers),
-            "expired": sum(anchor.not_valid_after_utc < now for anchor in item.anchors),
-        }
+        Stored(
+            item.name,
+            item.kind,
+            item.date,
+            item.sha256,
+            item.source,
+            anchors=len(item.anchors),
+            aggregators=len(item.issuers),
+            expired=sum(anchor.not_valid_after_utc < now for anchor in item.anchors),
+        )
         for item in lists.load().lists
     ]
-    for name, file in wanted:
-        if name == "json":
-            deliver(codec.dumps(rows, indent=1, ensure_ascii=False), file)
-            continue
-        lines = [
-            clean(
-                "{name}: {kind}, {date}, {anchors} anchors ({expired} expired), {aggregators} aggregators, sha256 {sha256}, from {source}".format(
-                    **row
-                )
-            )
-            for row in rows
-        ]
-        nothing = "no lists: nothing is trusted; `gioconda provenance trust add FILE` or `trust update`"
-        deliver("\n".join(lines) or nothing, file)
+    lines = [
+        clean(
+            f"{row.name}: {row.kind}, {row.date}, {row.anchors} anchors ({row.expired} expired), "
+            f"{row.aggregators} aggregators, sha256 {row.sha256}, from {row.source}"
+        )
+        for row in rows
+    ]
+    nothing = "no lists: nothing is trusted; `gioconda provenance trust add FILE` or `trust update`"
+    writer.write(text="\n".join(lines) or nothing, json=Store(rows))
+
+
+def _date(text: str) -> None:
+    import datetime
+
+    try:
+        if text:
+            datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"not a date: {text!r}", hint="YYYY-MM-DD") from error
 
 
 @trust_app.command("add")
+@built
 def trust_add(
-    file: Annotated[
-        Path, typer.Argument(help="A bundle of PEM certificates; of identities, also DIDs.", show_default=False)
-    ],
-    name: Annotated[str, typer.Option(help="Its name in the store; the file's by default.")] = "",
-    kind: Annotated[str, typer.Option(help="manifest, tsa or cawg; guessed from the file's name by default.")] = "",
-    date: Annotated[str, typer.Option(help="When it was published, as YYYY-MM-DD.")] = "",
+    file: Annotated[Path, argument("A bundle of PEM certificates; of identities, also DIDs.")],
+    name: Annotated[str, Option("Its name in the store; the file's by default.")] = "",
+    kind: Annotated[
+        str, Option("manifest, tsa or cawg; guessed from the file's name by default.", choices=_kinds)
+    ] = "",
+    date: Annotated[str, Option("When it was published, as YYYY-MM-DD.", valid=_date)] = "",
     force: Force = False,
 ) -> None:
     """Add a trust list to the store, with its date and hash, which every verdict will name.
 
     Example: gioconda provenance trust add newsroom.pem --kind cawg --date 2026-08-21
     """
-    import datetime
-
-    from gioconda_core.errors import UsageError
     from provenance.trust import lists
 
-    if date:
-        try:
-            datetime.date.fromisoformat(date)
-        except ValueError as error:
-            raise UsageError(f"not a date: {date!r}", where="--date", hint="YYYY-MM-DD") from error
     added = lists.add(file, name=name, kind=kind, date=date, force=force)
     inside = f"{len(added.anchors)} anchors" + (f", {len(added.issuers)} aggregators" if added.issuers else "")
     emit(clean(f"{added.name}: {added.kind}, {added.date}, {inside}, sha256 {added.sha256}"))
 
 
 @trust_app.command("update")
+@built
 def trust_update(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Lists to fetch; the published C2PA and TSA lists by default.")
-    ] = None,
-    url: Annotated[
-        str, typer.Option(help="Where to fetch one list from, when it is not one of the published ones.")
-    ] = "",
-    kind: Annotated[str, typer.Option(help="manifest, tsa or cawg, for --url.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Take the new list without showing the difference first.")] = False,
+    names: Annotated[list[str] | None, argument("Lists to fetch; the published C2PA and TSA lists by default.")] = None,
+    url: Annotated[str, Option("Where to fetch one list from, when it is not one of the published ones.")] = "",
+    kind: Annotated[str, Option("manifest, tsa or cawg, for --url.", choices=_kinds)] = "",
+    yes: Annotated[bool, Option("Take the new list without showing the difference first.")] = False,
 ) -> None:
     """Fetch current trust lists. What was added and removed is shown, and an existing list is replaced only with --yes.
 
@@ -114,7 +136,6 @@ def trust_update(
     import datetime
     import tempfile
 
-    from gioconda_core.errors import UsageError
     from provenance.trust import lists, online
 
     wanted = names or ([] if url else list(KNOWN))
@@ -163,9 +184,10 @@ def _show_difference(old: TrustList, new: TrustList) -> None:
 
 
 @trust_app.command("diff")
+@built
 def trust_diff(
-    old: Annotated[Path, typer.Argument(help="A list: a file, or a name in the store.", show_default=False)],
-    new: Annotated[Path, typer.Argument(help="Another.", show_default=False)],
+    old: Annotated[Path, argument("A list: a file, or a name in the store.")],
+    new: Annotated[Path, argument("Another.")],
 ) -> None:
     """Which anchors one list has that another has not.
 
@@ -181,6 +203,7 @@ def trust_diff(
 
 
 @trust_app.command("remove")
+@built
 def trust_remove(name: ListName) -> None:
     """Take a list out of the store.
 
@@ -193,8 +216,9 @@ def trust_remove(name: ListName) -> None:
 
 
 @trust_app.command("revoke")
+@built
 def trust_revoke(
-    fingerprint: Annotated[str, typer.Argument(help="sha256 of the signing certificate, hex.", show_default=False)],
+    fingerprint: Annotated[str, argument("sha256 of the signing certificate, hex.")],
 ) -> None:
     """Stop believing one signing certificate, whatever the lists say.
 

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
-
-from gioconda.cli.check import Detectors, Lang, OwnKey, TrustOption, names_of
+from gioconda.cli.build import built
 from gioconda.cli.common import emit, notice
+from gioconda.report.options import Detectors, OwnKey, TrustLists, language
+from gioconda_core.errors import UsageError
+from gioconda_core.options import Option
 
 
+def _bytes(text: str) -> int:
+    """``500MB`` → bytes, in powers of 1000."""
+    import re
+
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text, re.I)
+    if not found:
+        raise UsageError(f"not a size: {text!r}", hint="such as 500MB or 2GB")
+    return int(float(found[1]) * 1000 ** " kmgt".index(found[2].lower() or " "))
+
+
+@built
 def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 = any free one.")] = 7503,
-    limit: Annotated[str, typer.Option(help="Largest file taken, such as 500MB or 2GB.")] = "1GB",
-    keep: Annotated[float, typer.Option(min=0.01, help="Hours after which a clip and its report are deleted.")] = 24.0,
+    port: Annotated[int, Option("Port on 127.0.0.1; 0 = any free one.", minimum=0, maximum=65535)] = 7503,
+    limit: Annotated[int, Option("Largest file taken, such as 500MB or 2GB.", parse=_bytes, shown="1GB")] = 10**9,
+    keep: Annotated[float, Option("Hours after which a clip and its report are deleted.", minimum=0.01)] = 24.0,
     detectors: Detectors = None,
-    trust: TrustOption = None,
+    trust: TrustLists = (),
     trust_development: OwnKey = False,
-    lang: Lang = None,
-    folder: Annotated[str | None, typer.Option(help="Where clips are kept; the user's cache by default.")] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds one clip may take.")] = 900.0,
+    lang: Annotated[str | None, Option("en or ja; the browser's by default.", parse=language)] = None,
+    folder: Annotated[str | None, Option("Where clips are kept; the user's cache by default.")] = None,
+    timeout: Annotated[float, Option("Seconds one clip may take.", minimum=0.1)] = 900.0,
 ) -> None:
     """One page on this computer: drop a clip, read its report. Listens on 127.0.0.1 only; nothing is uploaded anywhere.
 
@@ -31,9 +43,7 @@ def serve(
 
     import uvicorn
 
-    from gioconda.report.wording import language
     from gioconda.serve.app import Page, application
-    from gioconda_core.errors import UsageError
     from gioconda_core.faces import track_cache
 
     here = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -46,13 +56,13 @@ def serve(
     page = Page(
         folder=Path(folder) if folder else track_cache.folder() / "serve",
         port=here.getsockname()[1],
-        limit=_bytes(limit),
+        limit=limit,
         hours=keep,
         seconds=timeout,
-        lang=language(lang) if lang else None,
+        lang=lang,
         options={
-            "detectors": None if names_of(detectors) is None else list(names_of(detectors) or ()),
-            "trust": [_absolute(item) for item in trust or ()],
+            "detectors": None if detectors is None else list(detectors),
+            "trust": [_absolute(item) for item in trust],
             "development": trust_development,
         },
     )
@@ -87,15 +97,3 @@ def _absolute(item: str) -> str:
 
     kind, equals, file = item.partition("=")
     return f"{kind}={os.path.abspath(file)}" if equals else os.path.abspath(item)
-
-
-def _bytes(text: str) -> int:
-    """``500MB`` → bytes, in powers of 1000."""
-    import re
-
-    from gioconda_core.errors import UsageError
-
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text, re.I)
-    if not found:
-        raise UsageError(f"not a size: {text!r}", where="--limit", hint="such as 500MB or 2GB")
-    return int(float(found[1]) * 1000 ** " kmgt".index(found[2].lower() or " "))

@@ -2,87 +2,93 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gioconda.cli.common import (
-    Force,
-    JsonFlag,
-    emit,
-)
+from gioconda.cli.build import built, group
+from gioconda.cli.common import Force, JsonFlag, emit
+from gioconda_core.documents import to_json
+from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.options import Option, argument
+from synth.consent import SCOPES
 
-__all__ = ["consent_app", "consent_check", "consent_log", "consent_new"]
+consent_app = group()
 
-consent_app = typer.Typer(
-    no_args_is_help=True,
-    help="Consent files, and the log of what was made.",
-    epilog="Example: gioconda synth consent log",
-)
+
+@dataclass(frozen=True)
+class Log:
+    """What ``consent log`` prints: what was made on this account. broken : numbers of rows that do not follow the one before."""
+
+    rows: list[dict[str, Any]]
+    broken: list[int]
+    schema: str = "gioconda.synth.log/1"
+
+
+def _said(text: str) -> None:
+    if not text.strip():
+        raise UsageError("is empty", hint="gioconda synth consent new --help")
 
 
 @consent_app.command("new")
+@built
 def consent_new(
-    file: Annotated[Path, typer.Argument(help="The file to write.")],
-    who: Annotated[str, typer.Option(help="Whose face.")],
-    scope: Annotated[list[str], typer.Option(help="reenact, fakes, evaluate, tune or any; repeatable.")],
-    licence: Annotated[str, typer.Option(help="Under which the result may be used.")],
-    source: Annotated[list[Path] | None, typer.Option(help="Only these source files; repeatable.")] = None,
+    file: Annotated[Path, argument("The file to write.")],
+    who: Annotated[str, Option("Whose face.", valid=_said)],
+    scope: Annotated[
+        list[str], Option("reenact, fakes, evaluate, tune or any; repeatable.", choices=SCOPES, repeat=True)
+    ],
+    licence: Annotated[str, Option("Under which the result may be used.", valid=_said)],
+    source: Annotated[list[Path] | None, Option("Only these source files; repeatable.", repeat=True)] = None,
     force: Force = False,
 ) -> None:
     """Write a consent file for one person, with the hashes of the files it is for.
 
     Example: gioconda synth consent new lisa.toml --who "Lisa G." --scope reenact --licence CC-BY-4.0 --source lisa.jpg
     """
-    from gioconda_core.errors import UsageError
     from gioconda_core.files import refuse_overwrite
     from synth import consent
 
-    if bad := [s for s in scope if s not in consent.SCOPES]:
-        raise UsageError(f"unknown scope {bad[0]!r}", hint=", ".join(consent.SCOPES))
-    for option, value in {"--who": who, "--licence": licence}.items():
-        if not value.strip():
-            raise UsageError("is empty", where=option, hint="gioconda synth consent new --help")
     refuse_overwrite(file, force)
     consent.template(file, who, scope, licence, [str(s) for s in source or []])
     emit(f"{file}: consent {consent.read(file).id}")
 
 
 @consent_app.command("check")
+@built
 def consent_check(
-    file: Annotated[str, typer.Argument(help="A consent file, embedded or public-domain.")],
-    task: Annotated[str, typer.Option(help="reenact, fakes, evaluate or tune.")] = "reenact",
-    source: Annotated[list[Path] | None, typer.Option(help="Files it must cover; repeatable.")] = None,
+    file: Annotated[str, argument("A consent file, embedded or public-domain.")],
+    task: Annotated[
+        str, Option("reenact, fakes, evaluate or tune.", choices=tuple(s for s in SCOPES if s != "any"))
+    ] = "reenact",
+    source: Annotated[list[Path] | None, Option("Files it must cover; repeatable.", repeat=True)] = None,
 ) -> None:
     """Say what a consent file allows today, for a task and files.
 
     Example: gioconda synth consent check lisa.toml --task reenact --source lisa.jpg
     """
-    from gioconda_core.errors import UsageError
     from gioconda_core.files import sha256_of
     from synth import consent
 
-    if task not in consent.SCOPES or task == "any":
-        raise UsageError(f"unknown task {task!r}", where="--task", hint="reenact, fakes, evaluate or tune")
     found = consent.require(file, task, [sha256_of(s) for s in source or []])
     people = "; ".join(f"{p.who}: {', '.join(p.scope)}, {p.licence}" for p in found.people) or found.licence
     emit(f"{file} allows {task}: {people}\nid {found.id}")
 
 
 @consent_app.command("log")
+@built
 def consent_log(json: JsonFlag = False) -> None:
     """Show what was made on this account, and whether rows of the log were changed or removed. Exit 4 if so.
 
     Example: gioconda synth consent log --json
     """
-    from json import dumps
-
     from synth import consent
 
     rows, broken = consent.check_log()
     if json:
-        emit(dumps({"schema": "gioconda.synth.log/1", "rows": rows, "broken": broken}, ensure_ascii=False))
+        emit(to_json(Log(rows, broken), indent=1))
     else:
         for number, row in enumerate(rows):
             flag = "  <- does not follow the row before it" if number in broken else ""
@@ -91,4 +97,4 @@ def consent_log(json: JsonFlag = False) -> None:
             )
         emit(f"{len(rows)} rows, {len(broken)} that do not follow the one before")
     if broken:
-        raise typer.Exit(4)
+        raise typer.Exit(ExitCode.INCOMPLETE)

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from gioconda.report.wording import reason_text, say
+from gioconda_core.documents import to_json
 from gioconda_core.reasons import Abstention, MediaWarning, Problem, Reason
 from gioconda_core.types import (
     Calibrated,
@@ -51,11 +52,7 @@ def dumps(report: Report, lang: str = "en", *, indent: int | None = 1) -> str:
 
 def printable(body: Any, *, indent: int | None = None) -> str:
     """JSON that may be shown in a terminal: readable letters stay, invisible and bidi characters become ``\\u`` escapes."""
-    text = json.dumps(body, indent=indent, ensure_ascii=False, allow_nan=False)
-    if text.isprintable():
-        return text
-    # Outside strings JSON has only ASCII, so any other unprintable character is inside one and may be written as an escape.
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    return to_json(body, indent)
 
 
 def _plain(value: Any, lang: str) -> Any:

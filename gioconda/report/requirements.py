@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.errors import ExitCode
+from gioconda_core.options import Option, check
 from gioconda_core.types import Level, ProvenanceState
 
 __all__ = ["REQUIREMENTS", "Policy"]
@@ -18,22 +19,24 @@ _ALARMS = (str(Level.SIGNAL), str(Level.STRONG_SIGNAL))
 
 @dataclass(frozen=True)
 class Policy:
-    """fail_on : the lowest level that trips, or None. require : properties every file must have, of REQUIREMENTS.
+    """The lowest level that trips, and the properties every file must have. Without either a score never changes an exit code."""
 
-    Without either a score never changes an exit code.
-    """
-
-    fail_on: str | None = None
-    require: tuple[str, ...] = ()
+    fail_on: Annotated[
+        str | None,
+        Option("Exit 3 at this level or above: signal, strong-signal.", metavar="LEVEL", choices=_ALARMS),
+    ] = None
+    require: Annotated[
+        tuple[str, ...],
+        Option(
+            "Exit 3 unless every file is assessed, valid or trusted.",
+            metavar="WHAT",
+            choices=REQUIREMENTS,
+            repeat=True,
+        ),
+    ] = ()
 
     def __post_init__(self) -> None:
-        if self.fail_on is not None and self.fail_on not in _ALARMS:
-            raise UsageError(f"no level {self.fail_on!r}", where="--fail-on", hint="signal or strong-signal")
-        for name in self.require:
-            if name not in REQUIREMENTS:
-                raise UsageError(
-                    f"cannot require {name!r}", where="--require", hint=f"one of {', '.join(REQUIREMENTS)}"
-                )
+        check(self)
 
     def tripped(self, row: Mapping[str, Any]) -> list[str]:
         """Why a row (``gioconda.report.rows.row``) trips the policy; empty when it does not."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,13 @@ from gioconda_core.types import Footage
 from synth import consent as consents
 from synth.evaluation import measures, perceptual
 from synth.evaluation.measures import Figure
-from synth.fakes.plan import Fakes, Unit, held_out, held_rows, read_part, shot_rows, units_of
+from synth.evaluation.options import Evaluate
+from synth.fakes.options import Fakes
+from synth.fakes.plan import Unit, held_out, held_rows, read_part, shot_rows, units_of
 from synth.generators import CopyGenerator, TalkingHeads, WarpGenerator
+from synth.session import Session
 
-__all__ = ["Cell", "Evaluation", "evaluate", "grid", "sign_grid", "text"]
+__all__ = ["Cell", "Evaluation", "Instruments", "evaluate", "grid", "sign_grid", "text"]
 
 DETECTOR_CRF = 18  # as `synth fakes` encodes by default
 Frames = NDArray[np.uint8]
@@ -69,6 +72,18 @@ class Evaluation:
                 for cell in self.cells
             ],
         }
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """What measures beside the landmarker.
+
+    detectors : name → function of a footage that gives a raw score, or says why not; each gets an AUC of generated against real
+    clips. embedding : a name and a function of frames and landmarks, for CSIM and the distances between sets.
+    """
+
+    detectors: Mapping[str, Judge] = field(default_factory=dict)
+    embedding: tuple[str, Embed] = ("dlib128", measures.embeddings)
 
 
 @dataclass(eq=False)
@@ -119,29 +134,15 @@ def evaluate(
     shards: Sequence[str | os.PathLike[str]],
     heads: TalkingHeads,
     out: str | os.PathLike[str],
-    *,
-    shots: Sequence[int] = (1, 8, 32),
-    modes: Sequence[str] = ("ff", "ft"),
-    steps: int | None = None,
-    people: int = 50,
-    frames: int = 32,
-    baselines: bool = True,
-    detectors: Mapping[str, Judge] | None = None,
-    listed: str | os.PathLike[str] | None = None,
-    landmarker: str = "auto",
-    embedding: tuple[str, Embed] | None = None,
-    seed: int = 0,
-    begin: Callable[[int], None] = lambda total: None,
-    advance: Callable[..., None] = lambda n=1, note="": None,
+    job: Evaluate | None = None,
+    instruments: Instruments | None = None,
+    session: Session | None = None,
 ) -> tuple[Evaluation, Frames]:
     """Measure a generator.
 
     Parameters
     ----------
-    shards : folders of people the model has not seen. shots : T. frames : held out of each take. people : most; 0 = all.
-    detectors : name → function of a footage that gives a raw score, or says why not; each gets an AUC of generated against real clips.
-    listed : a test list (VoxCeleb's, or any text naming identities or clips). embedding : a name and a function of frames and
-    landmarks, for CSIM and the distances between sets; dlib's by default.
+    shards : folders of people the model has not seen. out : where takes are kept. session : told of progress, by step.
 
     Returns
     -------
@@ -150,33 +151,33 @@ def evaluate(
     from gioconda_core.faces.landmarks import landmarker as landmarks_by
     from synth.training.shards import ShardSet
 
+    job, instruments, session = job or Evaluate(), instruments or Instruments(), session or Session()
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     sets = [ShardSet(s) for s in shards]
-    job = Fakes(shots=tuple(shots), frames=frames, min_frames=min(frames, 8), seed=seed)
-    units = [u for u in units_of(sets, folder, job) if len(u.rows) >= max(shots) + job.min_frames]
+    shots, seed, detectors = job.shots, job.seed, instruments.detectors
+    takes = Fakes(shots=shots, frames=job.frames, min_frames=min(job.frames, 8), seed=seed)
+    units = [u for u in units_of(sets, folder, takes) if len(u.rows) >= max(shots) + takes.min_frames]
     if not units:
-        raise UsageError(f"no take has {max(shots)} shots and {job.min_frames} held-out frames", hint="lower --shots")
-    chosen = choose(units, people, seed, _listed(listed) if listed else None)
-    mark = landmarks_by(landmarker)
-    known_as, embed = embedding or ("dlib128", measures.embeddings)
+        raise UsageError(f"no take has {max(shots)} shots and {takes.min_frames} held-out frames", hint="lower --shots")
+    chosen = choose(units, job.people, seed, _listed(job.listed) if job.listed else None)
+    mark = landmarks_by(job.landmarker)
+    known_as, embed = instruments.embedding
     # Nothing to tune and no mode: the baselines stand once for each T.
-    if bad := [mode for mode in modes if mode not in ("ff", "ft")]:
-        raise UsageError(f"unknown mode {bad[0]!r}", where="--modes", hint="ff, ft")
-    rivals: list[tuple[TalkingHeads, str]] = [(heads, mode) for mode in modes]
-    if baselines:
+    rivals: list[tuple[TalkingHeads, str]] = [(heads, mode) for mode in job.modes]
+    if job.baselines:
         rivals += [(made(heads.size), "") for made in (WarpGenerator, CopyGenerator) if made.name != heads.name]
-    begin(len(chosen) * (1 + len(rivals) * len(shots)))
+    session.begin(len(chosen) * (1 + len(rivals) * len(shots)))
     persons = []
     for unit in chosen:
-        held = read_part(sets[unit.shards], unit, held_rows(unit, held_out(unit, job)), heads.size)
+        held = read_part(sets[unit.shards], unit, held_rows(unit, held_out(unit, takes)), heads.size)
         found = measures.detect(held.frames, held.landmarks, mark)
         persons.append(
             _Person(unit, held.frames, held.landmarks, held.times, found, embed(held.frames, held.landmarks))
         )
-        advance(1, note=unit.identity)
+        session.advance(1, note=unit.identity)
     held_footage = [_footage(p.frames, p.times, mark) for p in persons] if detectors else []
-    real_scores = {name: [judge(footage) for footage in held_footage] for name, judge in (detectors or {}).items()}
+    real_scores = {name: [judge(footage) for footage in held_footage] for name, judge in detectors.items()}
     del held_footage
     absent = {"user study": "needs people"}
     perceived, inception = _stored(absent)
@@ -188,9 +189,9 @@ def evaluate(
                 unit = person.unit
                 rows = shot_rows(unit, len(unit.rows) - len(person.frames), count)
                 clip = read_part(sets[unit.shards], unit, rows, heads.size)
-                personal = rival.personalise(clip.frames, clip.landmarks, mode=mode or "ff", steps=steps, seed=seed)
+                personal = rival.personalise(clip.frames, clip.landmarks, mode=mode or "ff", steps=job.steps, seed=seed)
                 drawn.append(personal.render(person.landmarks))
-                advance(1, note=f"{rival.name} {mode} T={count}")
+                session.advance(1, note=f"{rival.name} {mode} T={count}")
             figures = _figures(persons, drawn, mark, known_as, embed, seed)
             if perceived:
                 near = [perceived(p.frames, d) for p, d in zip(persons, drawn, strict=True)]
@@ -199,7 +200,7 @@ def evaluate(
                 a, b = ([inception(x).astype(np.float64) for x in y] for y in ([p.frames for p in persons], drawn))
                 figures.append(measures.set_figure("fid-inception2048", a, b, measures.frechet))
                 figures.append(measures.set_figure("kid-inception2048", a, b, measures.kid))
-            figures += _auc_figures(persons, drawn, mark, detectors or {}, real_scores, seed, absent)
+            figures += _auc_figures(persons, drawn, mark, detectors, real_scores, seed, absent)
             cells.append(Cell(rival.name, mode, count, tuple(figures)))
             pictures.append((f"{rival.name} {mode} T={count}".replace("  ", " "), [d[len(d) // 2] for d in drawn]))
     protocol = {

@@ -31,11 +31,13 @@ from gioconda_core.files import append_row, sha256_of, write_json
 from gioconda_core.types import Label, Sample
 from gioconda_core.workers.cpu import cores
 from synth import consent as consents
-from synth.fakes.plan import Clip, Fakes, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
+from synth.fakes.options import Fakes, Part
+from synth.fakes.plan import Clip, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
 from synth.fakes.sample import Motion, draw_sample, motion, write_sample
 from synth.generators import TalkingHeads, generator
+from synth.session import Session
 
-__all__ = ["Fakes", "Result", "make", "on_ray", "write_index"]
+__all__ = ["Fakes", "Part", "Result", "make", "on_ray", "write_index"]
 
 Frames = NDArray[np.uint8]
 _FOLDERS = ("clips", "records", "landmarks", "masks")
@@ -154,24 +156,15 @@ def make(
     job: Fakes,
     out: str | os.PathLike[str],
     heads: TalkingHeads,
-    *,
-    consent: str | os.PathLike[str] | None = None,
-    signer: Any = None,
-    jobs: int = 1,
-    writers: int | None = None,
-    rank: int = 0,
-    world: int = 1,
-    say: Callable[[str], None] = lambda text: None,
-    begin: Callable[[int], None] = lambda total: None,
-    advance: Callable[..., None] = lambda n=1, note="": None,
+    session: Session | None = None,
+    part: Part | None = None,
 ) -> Result:
     """Make the set, or what is missing of it.
 
     Parameters
     ----------
-    jobs : processes that prepare footage. writers : threads that encode and sign, by default one a core and two at least;
-    a third as many read ahead. rank, world : this process's share of the people
-    (``torchrun`` sets them); whoever finishes last writes the index. begin, advance : progress, by sample.
+    session : its consent is needed when anybody real is shown; progress is told by sample. part : this process's part of the
+    work; whoever finishes last writes the index.
 
     Raises
     ------
@@ -180,6 +173,7 @@ def make(
     """
     from provenance.signing import signers
 
+    session, part = session or Session(), part or Part()
     folder = Path(out)
     begun = time.perf_counter()
     try:
@@ -189,27 +183,29 @@ def make(
             _same_job(job, folder, heads)
     except OSError as error:
         raise UsageError(f"cannot be written: {error.strerror}".lower(), where=str(folder)) from error
-    if world == 1:
+    if part.world == 1:
         _sweep(folder)
     with _one_at_a_time(folder):
-        sets = _shards(job, folder, heads.size, jobs)
+        sets = _shards(job, folder, heads.size, part.jobs)
         units = units_of(sets, folder, job)
     seen: set[str] = set()
     for number, shards in enumerate(sets):
         seen |= shards.real_files([(u.identity, u.source) for u in units if u.shards == number])
-    granted = consents.require(consent if consent is not None or seen else "embedded", "fakes", sorted(seen))
+    granted = session.granted("fakes", sorted(seen), bool(seen))
     recipes = plan(units, job, heads)
     if not recipes:
         raise UsageError("nothing to make: no take has enough frames for these shots", hint="lower --shots")
     # People are dealt out before looking at what is done, so that processes which start at different times agree.
-    people = [list(group) for _, group in groupby(recipes, key=lambda r: (r.identity, r.source))][rank::world]
+    people = [list(group) for _, group in groupby(recipes, key=lambda r: (r.identity, r.source))][
+        part.rank :: part.world
+    ]
     there = {r.id: record for r in recipes if (record := _done(folder, r))}
     mine = [left for group in people if (left := [r for r in group if r.id not in there])]
     result = Result(planned=len(recipes), there=len(there))
-    begin(sum(len(group) for group in mine))
+    session.begin(sum(len(group) for group in mine))
     clock = _Clock()
     by_source = {(u.identity, u.source): u for u in units}
-    chosen = signer or signers.default()
+    chosen = session.signer or signers.default()
     made: list[dict[str, Any]] = []
     finished = [there[r.id] for group in people for r in group if r.id in there]
     # Finished samples that no row names are those of a run that was killed.
@@ -217,17 +213,16 @@ def make(
     unnamed = [record for record in finished if record["sha256"] not in named]
     _log(heads, granted, [r for group in mine for r in group], unnamed)
     try:
-        for record, error in _run(
-            mine, heads, sets, by_source, folder, granted, chosen, writers or max(2, cores()), clock
-        ):
+        writers = part.writers or max(2, cores())
+        for record, error in _run(mine, heads, sets, by_source, folder, granted, chosen, writers, clock):
             if error is not None:
                 result.failed[error] += 1
                 append_row(folder / "failed.jsonl", {"why": error})
-                say(error)
+                session.say(error)
             else:
                 made.append(record)
                 result.made += 1
-            advance(1)
+            session.advance(1)
     finally:
         _log(heads, granted, [], made)
     result.seconds = time.perf_counter() - begun
@@ -458,7 +453,7 @@ class Share:
         self.heads = generator(name, **options)
 
     def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:
-        done = make(self.job, self.out, self.heads, consent=self.consent, rank=task["rank"], world=self.world)
+        done = make(self.job, self.out, self.heads, Session(self.consent), Part(rank=task["rank"], world=self.world))
         return {"made": done.made, "failed": dict(done.failed)}
 
 
@@ -481,7 +476,7 @@ def on_ray(
     }  # fmt: skip
     with pool_of("ray", "synth.fakes.make:Share", share, workers) as pool:
         shares = [answer for _, answer, _ in pool.map({"rank": k} for k in range(workers)) if answer is not None]
-    final = make(job, folder, heads, consent=consent)
+    final = make(job, folder, heads, Session(consent))
     final.made += sum(answer["made"] for answer in shares)
     final.there = final.planned - final.made
     for answer in shares:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, read_rows
-from synth.fakes.sources import LAYOUTS
-from synth.reenact.motion import MODES
+from synth.fakes.options import Fakes
 
 if TYPE_CHECKING:
     from synth.generators import TalkingHeads
@@ -29,64 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Clip", "Fakes", "Recipe", "Unit", "plan", "read_part", "split_of", "units_of"]
 
-KINDS = ("self", "cross", "control")
-REGIONS = ("whole", "face")
 SCHEMA = "gioconda.fake/1"
-
-
-@dataclass(frozen=True)
-class Fakes:
-    """The job. Every tuple is an axis of the difficulty grid; all combinations are made.
-
-    sources : shard folders, folders of clips or ``puppets:N`` (these two are prepared into the output folder first).
-    kinds : ``self`` (held-out frames of the same take drive), ``cross`` (another person's do), ``control`` (real frames, passed
-    through the same crop, size and codec). shots : T. modes : ``ff``, ``ft``. steps : of tuning, 0 = the generator's own budget.
-    crf : H.264 quality. regions : ``whole`` crop generated, or ``face`` alone laid over the real frame (self only).
-    frames : most in a clip; min_frames : fewest. people : most identities, 0 = all. drivers : people who drive each in cross.
-    splits : shares of people. seed : decides splits, drivers and everything random. mark : the invisible mark, on fakes and controls alike.
-    """
-
-    sources: tuple[str, ...] = ()
-    layout: str = "folder"
-    where: str = ""
-    kinds: tuple[str, ...] = KINDS
-    shots: tuple[int, ...] = (1, 8)
-    modes: tuple[str, ...] = ("ft",)
-    steps: tuple[int, ...] = (0,)
-    crf: tuple[int, ...] = (18,)
-    regions: tuple[str, ...] = ("whole",)
-    frames: int = 32
-    min_frames: int = 8
-    people: int = 0
-    drivers: int = 1
-    adapt: str = "procrustes"
-    smoothing: float = 0.0
-    splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.6, "val": 0.2, "test": 0.2})
-    seed: int = 0
-    mark: bool = False
-
-    def __post_init__(self) -> None:
-        for name, values, allowed in (
-            ("kinds", self.kinds, KINDS),
-            ("regions", self.regions, REGIONS),
-            ("modes", self.modes, ("ff", "ft")),
-        ):
-            if bad := [v for v in values if v not in allowed]:
-                raise UsageError(f"unknown {name[:-1]} {bad[0]!r}", where=f"--{name}", hint=", ".join(allowed))
-        if not self.kinds or not self.shots or min(self.shots) < 1 or self.frames < 2 or self.min_frames < 2:
-            raise UsageError("kinds and shots must not be empty; shots start at 1, frames at 2")
-        if "ft" not in self.modes and any(self.steps):
-            raise UsageError("mode ff is not tuned", where="--steps", hint="leave it out, or --modes ft")
-        if "face" in self.regions and "self" not in self.kinds:
-            raise UsageError("the region face is for self-reenactments", where="--regions", hint="--kinds self")
-        if self.adapt not in MODES:
-            raise UsageError(f"unknown adaptation {self.adapt!r}", where="--adapt", hint=", ".join(MODES))
-        if self.layout not in LAYOUTS:
-            raise UsageError(f"unknown layout {self.layout!r}", where="--layout", hint=", ".join(LAYOUTS))
-        if bad := [crf for crf in self.crf if not 0 <= crf <= 51]:
-            raise UsageError(f"crf {bad[0]} is out of range", where="--crf", hint="0 to 51")
-        if not self.splits or any(v < 0 for v in self.splits.values()) or sum(self.splits.values()) <= 0:
-            raise UsageError("shares of the splits must be above 0", where="--split")
 
 
 @dataclass(frozen=True)

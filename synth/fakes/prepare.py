@@ -23,36 +23,10 @@ from numpy.typing import NDArray
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import append_row, read_rows, sha256_of, write_json
 from gioconda_core.workers.pool import workers
+from synth.fakes.options import Prepare
 from synth.fakes.sources import Entry, entries
 
 __all__ = ["Dropped", "Prepare", "Prepared", "crops", "prepare"]
-
-
-@dataclass(frozen=True)
-class Prepare:
-    """The job. Everything here is saved in the output folder before work starts.
-
-    sources : folders, .csv lists, ``puppets:N``. layout, where : see :func:`synth.fakes.sources.entries`.
-    size : side of the crops, pixels. every : seconds between frames kept, 0 = every frame.
-    min_face : smallest face square, pixels. min_frames : a clip with fewer is dropped. max_frames : most kept of a clip.
-    min_quality : frames whose face scores less are left out (0…1, see FaceTrack). landmarks : folder of saved tracks, named as
-    the clip with ``/`` as ``__`` and ``.npz`` after it; clips without one are tracked. shard_mb : size at which a shard is closed.
-    """
-
-    sources: tuple[str, ...] = ()
-    layout: str = "folder"
-    where: str = ""
-    size: int = 256
-    every: float = 0.0
-    min_face: int = 64
-    min_frames: int = 8
-    max_frames: int = 400
-    min_quality: float = 0.1
-    landmarker: str = "auto"
-    landmarks: str = ""
-    puppet_frames: int = 48
-    shard_mb: int = 128
-    quality: int = 95
 
 
 class Dropped(StrEnum):

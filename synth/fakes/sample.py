@@ -18,7 +18,8 @@ from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import atomic_path, sha256_of, write_json
 from gioconda_core.types import Claim, Ingredient, Synthesis
 from synth import consent as consents
-from synth.fakes.plan import Clip, Fakes, Recipe, held_rows, read_part, shot_rows, units_of
+from synth.fakes.options import Fakes
+from synth.fakes.plan import Clip, Recipe, held_rows, read_part, shot_rows, units_of
 from synth.generators import TalkingHeads
 from synth.reenact.framing import face_mask
 from synth.reenact.motion import adapt, smooth

@@ -17,11 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError, WeightsError
-from synth.model.losses import LossWeights
+from synth.model.config import CONTENT, LossWeights
 
-__all__ = ["CHOICES", "VGG", "Content", "MultiScale", "SqueezeNet", "build"]
-
-CHOICES = ("auto", "vgg", "squeezenet", "multiscale", "random-vgg", "none")
+__all__ = ["VGG", "Content", "MultiScale", "SqueezeNet", "build"]
 
 # torchvision's `features` layouts: channels of each convolution, "M" = max-pool 2.
 _VGG19 = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512, 512, 512, 512, "M")
@@ -238,8 +236,8 @@ def build(
     files : net name (``vgg19``, ``vggface``, ``squeezenet``) → local file, used instead of the store.
     """
     files = files or {}
-    if choice not in CHOICES:
-        raise UsageError(f"no content loss {choice!r}", where="--content", hint=f"one of {', '.join(CHOICES)}")
+    if choice not in CONTENT:
+        raise UsageError(f"no content loss {choice!r}", where="--content", hint=f"one of {', '.join(CONTENT)}")
     makers: dict[str, Callable[[], Content]] = {
         "vgg": lambda: Content(
             {

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from synth.model.config import Config, preset
 from synth.model.layers import Conv
-from synth.model.networks import Config, Discriminator, Embedder, Generator, count, preset
+from synth.model.networks import Discriminator, Embedder, Generator, count
 
 __all__ = ["PAPER", "cost", "describe", "table"]
 

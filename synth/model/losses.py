@@ -6,30 +6,12 @@ Source: Zakharov 2019, §3.2, eqs. 2–7. The perceptual (content) terms are in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["WEIGHTS", "LossWeights", "feature_matching", "hinge_discriminator", "hinge_generator", "match"]
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms. vgg19, vggface : the paper's content nets; substitute : any stand-in for both (ours)."""
-
-    vgg19: float
-    vggface: float
-    match: float
-    feature_matching: float
-    substitute: float = 10.0
-
-
-WEIGHTS: dict[str, LossWeights] = {
-    "v2": LossWeights(1.5e-1, 2.5e-2, 10.0, 10.0),
-    "v1": LossWeights(1e-2, 2e-3, 80.0, 10.0),
-}
+__all__ = ["feature_matching", "hinge_discriminator", "hinge_generator", "match"]
 
 
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:

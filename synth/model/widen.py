@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError
+from synth.model.config import Config
 from synth.model.layers import Attention, _Spectral
-from synth.model.networks import Config, Generator, Model
+from synth.model.networks import Generator, Model
 
 __all__ = ["widen"]
 

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of, write_json
+from synth.model.config import Config
 from synth.model.landmark_image import draw
 from synth.model.layers import Conv, bake, spectral_modules
-from synth.model.networks import Config, Generator
+from synth.model.networks import Generator
 
 __all__ = ["RUNTIMES", "PersonalModel", "folded"]
 

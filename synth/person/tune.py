@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,19 +23,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError
+from synth.model.config import WEIGHTS
 from synth.model.content_loss import build
 from synth.model.landmark_image import draw
 from synth.model.layers import power_iteration
-from synth.model.losses import WEIGHTS, feature_matching, hinge_discriminator, hinge_generator
+from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator
 from synth.model.networks import Generator, Model
 from synth.model.tensors import compute_dtype, to_signed
 from synth.person.model import PersonalModel
+from synth.person.options import Tune
 from synth.person.views import view
 from synth.training.malloc import keep_freed
 
-__all__ = ["MODES", "PersonalModel", "Schedule", "budget", "tune"]
+__all__ = ["PersonalModel", "Schedule", "Tune", "budget", "tune"]
 
-MODES = ("ff", "psi", "last", "full")
 HOLD_OUT_FROM = 8  # shots from which some are kept aside to stop by
 CHECK_EVERY = 20  # iterations between looks at the held-out shots
 RATE = 3.0  # × the rate the model was trained at; measured on ``sketch`` (docs/performance.md, "Generator")
@@ -71,19 +72,9 @@ def tune(
     model: Model,
     frames: NDArray[np.uint8],
     landmarks: NDArray[np.floating],
+    job: Tune | None = None,
     *,
-    mode: str = "full",
-    steps: int | None = None,
-    batch: int = 2,
-    lr: float | None = None,
-    lr_discriminator: float | None = None,
-    content: str = "auto",
-    content_files: Mapping[str, str] | None = None,
     device: str | torch.device = "cpu",
-    precision: str = "auto",
-    hold_out: bool = True,
-    views: bool = True,
-    seed: int = 0,
     advance: Callable[[float, str], None] = lambda n, note: None,
 ) -> PersonalModel:
     """Tune a meta-learned model to one person.
@@ -92,24 +83,21 @@ def tune(
     ----------
     model : from ``networks.load_checkpoint``; it is not changed.
     frames : uint8 (T, S, S, 3) RGB crops at the model's size, T ≥ 1. landmarks : (T, 68, 2) in their pixels.
-    mode : ``ff`` none at all; ``psi`` ψ′ alone; ``last`` ψ′ and the last two up blocks; ``full`` ψ′ and all of G.
-    steps : iterations at most; None = :func:`budget`. lr : default is three times the rate the model was trained at;
-    lr_discriminator : default is by the content term's :class:`Schedule`. views : learn from bent views of the shots too.
+    job : how; tuned fully by default. advance : told of each iteration.
 
     Returns
     -------
     PersonalModel, whose ``facts`` record mode, shots, iterations run and the content loss.
     """
+    job = job or Tune()
     frames, points = np.asarray(frames), np.asarray(landmarks, np.float32)
     size = model.config.size
-    if mode not in MODES:
-        raise UsageError(f"no mode {mode!r}", where="--mode", hint=f"one of {', '.join(MODES)}")
     if frames.ndim != 4 or frames.shape[1:] != (size, size, 3) or frames.dtype != np.uint8 or not len(frames):
         raise UsageError(f"shots are {frames.dtype} {frames.shape}", hint=f"uint8 (T, {size}, {size}, 3) is needed")
     if points.shape != (len(frames), 68, 2):
         raise UsageError(f"landmarks are {points.shape}, not ({len(frames)}, 68, 2)")
     device = torch.device(device)
-    dtype = compute_dtype(precision, device)
+    dtype = compute_dtype(job.precision, device)
     started = time.monotonic()
     if device.type == "cpu":
         keep_freed()
@@ -123,13 +111,13 @@ def tune(
         embedding = (torch.cat(parts) * lengths[:, None]).sum(0, keepdim=True) / len(shots)  # (1, N)
         style = generator.style(embedding).clone()  # (1, values)
     facts: dict[str, Any] = {
-        "mode": mode,
+        "mode": job.mode,
         "shots": len(frames),
         "steps": 0,
         "model_sha256": model.sha256,
         "model": dict(model.facts),
     }
-    if mode == "ff":
+    if job.mode == "ff":
         return PersonalModel.of(generator, style, facts)
 
     judge = copy.deepcopy(model.discriminator).to(device).requires_grad_(True)
@@ -137,20 +125,20 @@ def tune(
     # discriminator, whose rows lie about zero: then w′ = w0.
     row = nn.Parameter(embedding.clone() if model.facts.get("matched_steps") else torch.zeros_like(embedding))
     psi = nn.Parameter(style)
-    moving = _moving(generator, mode)
-    term = build(content, WEIGHTS["v2"], files=content_files, dtype=dtype).to(device)
-    lr = lr or RATE * float(model.facts.get("lr", 5e-5))
+    moving = _moving(generator, job.mode)
+    term = build(job.content, WEIGHTS["v2"], files=job.content_files, dtype=dtype).to(device)
+    lr = job.lr or RATE * float(model.facts.get("lr", 5e-5))
     schedule = SUBSTITUTE if term.parts and "vgg19" not in term.parts else PAPER
-    lr_discriminator = lr_discriminator or schedule.judge_rate * lr
+    lr_discriminator = job.lr_discriminator or schedule.judge_rate * lr
     settings = {"betas": (0.0, 0.999), "eps": 1e-5, "fused": True}
     adam = torch.optim.Adam([psi, *moving], lr, **settings)
     adam_judge = torch.optim.Adam([row, *judge.parameters()], lr_discriminator, **settings)
     average = _Average(generator, psi, keep=0.972)
 
-    kept = _held_out(len(frames)) if hold_out else []
+    kept = _held_out(len(frames)) if job.hold_out else []
     pool = [i for i in range(len(frames)) if i not in kept]
-    examples = _Examples(frames[pool], points[pool], shots[pool], rasters[pool], batch, views, seed)
-    steps = budget(len(frames)) if steps is None else steps
+    examples = _Examples(frames[pool], points[pool], shots[pool], rasters[pool], job.batch, job.views, job.seed)
+    steps = budget(len(frames)) if job.steps is None else job.steps
     best: tuple[float, int, dict[str, Tensor], Tensor] | None = None
     looks = 0
     done = 0
@@ -182,7 +170,7 @@ def tune(
         "views": examples.views,
         "lr": lr,
         "seconds": round(time.monotonic() - started, 1),
-        "seed": seed,
+        "seed": job.seed,
     }
     return PersonalModel.of(average.generator, average.psi, facts)
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
+from synth.reenact.options import ADAPTATIONS
 
-__all__ = ["MODES", "Adapted", "adapt", "fill_gaps", "smooth"]
+__all__ = ["Adapted", "adapt", "fill_gaps", "smooth"]
 
 Points = NDArray[np.float32]
-MODES = ("absolute", "relative", "procrustes")
 _INNER = ((61, 67), (62, 66), (63, 65))  # upper and lower inner lip, which must not cross
 _LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 
@@ -75,8 +75,8 @@ def adapt(driver: Points, source: Points, mode: str = "relative") -> tuple[Point
     UsageError
         An unknown mode. MediaError: no landmarks, or not numbers.
     """
-    if mode not in MODES:
-        raise UsageError(f"unknown adaptation {mode!r}", where="--adapt", hint=", ".join(MODES))
+    if mode not in ADAPTATIONS:
+        raise UsageError(f"unknown adaptation {mode!r}", where="--adapt", hint=", ".join(ADAPTATIONS))
     d, s = np.asarray(driver, np.float64), np.asarray(source, np.float64)
     if len(d) == 0 or len(s) == 0:
         raise MediaError("there are no landmarks to adapt")

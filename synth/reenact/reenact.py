@@ -24,10 +24,11 @@ from synth import consent as consents
 from synth.generators import Personal, TalkingHeads
 from synth.reenact.framing import face_mask, save_track
 from synth.reenact.motion import Adapted, adapt, fill_gaps, smooth
+from synth.reenact.options import Reenact
 from synth.reenact.shots import Driver, Shots, load_driver, load_shots
+from synth.session import Session
 
 if TYPE_CHECKING:
-    from provenance.signing.signers import Signer
     from synth.person.model import PersonalModel
 
 __all__ = ["FewShotGenerator", "Made", "Reenact", "TunedGenerator", "draw_label", "reenact"]
@@ -35,49 +36,6 @@ __all__ = ["FewShotGenerator", "Made", "Reenact", "TunedGenerator", "draw_label"
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
 LABEL = "AI-GENERATED"
-
-
-@dataclass(frozen=True)
-class Reenact:
-    """The job.
-
-    mode : ``ft`` tunes the model on the shots, ``ff`` uses it as it stands. steps : of tuning, None = by the number of shots.
-    adapt : ``relative``, ``procrustes`` or ``absolute``. smoothing : seconds. max_gap : longest absence of the driver's face, seconds.
-    face, driver_face : which one, the largest first. most_shots : frames taken of a clip of shots.
-    frame : ``source`` pastes the face back where it came from, ``crop`` keeps the crop. side : long side of the output in pixels,
-    0 = as it is, at most 1280. side_by_side : shot, driver and result in one picture. label : the visible one. mark : the invisible one.
-    """
-
-    mode: str = "ft"
-    steps: int | None = None
-    adapt: str = "relative"
-    smoothing: float = 0.04
-    max_gap: float = 0.5
-    face: int | None = None
-    driver_face: int | None = None
-    most_shots: int = 32
-    frame: str = "source"
-    side: int = 0
-    feather: float = 0.12
-    side_by_side: bool = False
-    label: bool = True
-    mark: bool = True
-    audio: bool = True
-    start: float = 0.0
-    seconds: float = 20.0
-    crf: int = 18
-    seed: int = 0
-    landmarker: str = "auto"
-
-    def __post_init__(self) -> None:
-        if self.mode not in ("ff", "ft"):
-            raise UsageError(f"unknown mode {self.mode!r}", where="--mode", hint="ff or ft")
-        if self.mode == "ff" and self.steps is not None:
-            raise UsageError("mode ff is not tuned", where="--steps", hint="leave it out, or --mode ft")
-        if self.frame not in ("source", "crop"):
-            raise UsageError(f"unknown frame {self.frame!r}", where="--frame", hint="source or crop")
-        if self.seconds <= 0 or self.side < 0 or self.most_shots < 1:
-            raise UsageError("seconds, side and shots must be above 0")
 
 
 @dataclass(frozen=True)
@@ -143,9 +101,7 @@ class FewShotGenerator:
             self.model,
             frames,
             landmarks,
-            mode=chosen,
-            steps=steps,
-            seed=seed,
+            tune.Tune(mode=chosen, steps=None if chosen == "ff" else steps, seed=seed),
             device=self.device,
             advance=self.progress,
         )
@@ -314,14 +270,7 @@ def reenact(
     out: str | os.PathLike[str],
     heads: TalkingHeads,
     job: Reenact | None = None,
-    *,
-    consent: str | os.PathLike[str] | None = None,
-    preview: bool = False,
-    save_tracks: bool = False,
-    signer: Signer | None = None,
-    force: bool = False,
-    say: Callable[[str], None] = lambda text: None,
-    advance: Callable[..., None] = lambda n=1, note="": None,
+    session: Session | None = None,
 ) -> list[Made]:
     """Animate a person.
 
@@ -329,8 +278,7 @@ def reenact(
     ----------
     shots : photographs, paintings, a clip, or puppets. drivers : clips, tracks, puppets or a camera; each gives one clip.
     out : a file for one driver; a folder, or a file name that is varied, for several.
-    consent : see :mod:`synth.consent`; needed when anybody real is shown, and always without the visible label.
-    preview : also write a signed strip of pictures. save_tracks : also keep the driver's landmarks as .npz.
+    session : its consent is needed when anybody real is shown, and always without the visible label.
 
     Raises
     ------
@@ -340,58 +288,56 @@ def reenact(
     from provenance.signing import sign
     from provenance.watermark import repository
 
-    job = job or Reenact()
+    job, session = job or Reenact(), session or Session()
     if not drivers:
         raise UsageError("no driver", where="--drive")
-    if not job.label and consent is None:
+    if not job.label and session.consent is None:
         raise UsageError("--no-label needs --consent", where="--no-label")
     if Path(out).suffix:
         sign.video_name(out)
     if job.driver_face is not None and all(str(d).startswith("puppets:") or Path(d).suffix == ".npz" for d in drivers):
         raise UsageError("puppets and saved tracks are of one face", where="--driver-face", hint="leave it out")
     person = load_shots(shots, heads.size, face=job.face, landmarker=job.landmarker, most=job.most_shots)
-    granted = consents.require(
-        consent if consent is not None or person.real else "embedded",
-        "reenact",
-        [item.sha256 for item in person.ingredients] if person.real else [],
-    )
+    granted = session.granted("reenact", [item.sha256 for item in person.ingredients], person.real)
     moving = [
         load_driver(
             d, heads.size, face=job.driver_face, landmarker=job.landmarker, start=job.start, seconds=job.seconds,
-            crops=job.side_by_side or preview,
+            crops=job.side_by_side or job.preview,
         )
         for d in drivers
     ]  # fmt: skip
-    if job.side_by_side or preview:
+    if job.side_by_side or job.preview:
         seen = [d.ingredient.sha256 for d in moving if d.real and d.crops is not None]
         if seen:
-            consents.require(consent, "reenact", seen, whose="the driver's face is shown too: faces of real people")
+            consents.require(
+                session.consent, "reenact", seen, whose="the driver's face is shown too: faces of real people"
+            )
     targets = _outputs(Path(out), moving)
     for target in targets:
         for wanted in (
             target,
-            *([_preview_of(target)] if preview else []),
-            *([target.with_suffix(".npz")] if save_tracks else []),
+            *([_preview_of(target)] if job.preview else []),
+            *([target.with_suffix(".npz")] if job.save_tracks else []),
         ):
-            refuse_overwrite(wanted, force)
+            refuse_overwrite(wanted, session.force)
         try:  # now, not after minutes of tuning
             target.parent.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=target.parent).close()
         except OSError as error:
             raise UsageError(f"cannot be written: {error.strerror}".lower(), where=str(target)) from error
-    advance(1, note="learning")
+    session.advance(1, note="learning")
     if hasattr(heads, "progress"):
-        heads.progress = lambda n, note="": advance(0, note=f"tuning {note}".rstrip())
+        heads.progress = lambda n, note="": session.advance(0, note=f"tuning {note}".rstrip())
     model = heads.personalise(person.frames, person.landmarks, mode=job.mode, steps=job.steps, seed=job.seed)
     made = []
     for driver, target in zip(moving, targets, strict=True):
         marks, filled = fill_gaps(driver.landmarks, driver.found, driver.times, job.max_gap)
         if filled:
-            say(f"{driver.name}: the face was not found at {filled} of {len(marks)} moments; filled in between")
+            session.say(f"{driver.name}: the face was not found at {filled} of {len(marks)} moments; filled in between")
         marks, how = adapt(marks, person.landmarks, job.adapt)
         marks = smooth(marks, driver.times, job.smoothing)
         rendered = model.render(marks)
-        advance(1, note=target.name)
+        session.advance(1, note=target.name)
         result = _place(rendered, marks, person, job)
         if job.label:
             draw_label(result)  # before anything stands beside it: the label is of this face, not of the shot's
@@ -400,31 +346,31 @@ def reenact(
         claim = _claim(target, job, heads, person, driver, granted, how, filled, getattr(model, "steps", 0))
         marked = job.mark and min(frames.shape[1:3]) >= 64
         if job.mark and not marked:
-            say(f"{target.name}: smaller than 64 px, too small for the invisible mark")
+            session.say(f"{target.name}: smaller than 64 px, too small for the invisible mark")
         sign.write(
             Synthesis(
                 frames, driver.times, driver.fps, claim, audio_from=driver.audio if job.audio else None,
                 audio_start=driver.audio_start,
             ),
-            target, signer=signer, crf=job.crf, marker=repository.marker if marked else None, force=force,
+            target, signer=session.signer, crf=job.crf, marker=repository.marker if marked else None, force=session.force,
         )  # fmt: skip
         shown = None
-        if preview:
+        if job.preview:
             picture = strip(_around_head(result, person, job), driver.crops)
             if job.label:
                 draw_label(picture[None])
             shown = sign.write_picture(
                 picture, _preview_of(target), replace(claim, title=_preview_of(target).name),
-                signer=signer, marker=repository.marker if marked else None, force=force,
+                signer=session.signer, marker=repository.marker if marked else None, force=session.force,
             )  # fmt: skip
-        if save_tracks:
+        if job.save_tracks:
             save_track(
                 target.with_suffix(".npz"),
                 driver.times,
                 driver.landmarks,
                 fps=driver.fps,
                 size=(heads.size,) * 2,
-                force=force,
+                force=session.force,
             )
         consents.log(
             "reenact",
@@ -434,7 +380,7 @@ def reenact(
             outputs=[sha256_of(path) for path in (target, shown) if path],
             generator=heads.name,
         )
-        advance(1, note=target.name)
+        session.advance(1, note=target.name)
         made.append(Made(target, shown, len(frames), how, filled, claim, driver.name))
     return made
 
@@ -453,7 +399,7 @@ def _claim(
         generator_version=heads.version,
         ingredients=(*person.ingredients, driver.ingredient),
         weights_sha256=heads.weights_sha256,
-        config_sha256=sha256_of(repr(sorted(asdict(job).items())).encode()),
+        config_sha256=_config(job),
         seed=str(job.seed),
         licence=granted.licence,
         consent=granted.id,
@@ -468,6 +414,12 @@ def _claim(
             "filled": filled,
         },
     )
+
+
+def _config(job: Reenact) -> str:
+    """The hash of what the clip's pixels depend on."""
+    kept = sorted((key, value) for key, value in asdict(job).items() if key not in ("preview", "save_tracks"))
+    return sha256_of(repr(kept).encode())
 
 
 def _preview_of(target: Path) -> Path:

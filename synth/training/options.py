@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from gioconda_core.errors import UsageError
-from synth.model.losses import WEIGHTS
+from gioconda_core.options import Option, argument, check
+from synth.model.config import CONTENT, CONTENT_NETS, PRESETS, WEIGHTS
 
 __all__ = ["FIXED", "Options"]
+
+
+def _known(files: Mapping[str, str]) -> None:
+    if unknown := set(files) - set(CONTENT_NETS):
+        raise UsageError(
+            f"no content net {min(unknown)!r}", where="--content-file", hint=f"one of {', '.join(CONTENT_NETS)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -16,54 +25,63 @@ class Options:
     """One training run, as written to options.json.
 
     variant : ``ft`` adds the match term, so that ê can stand in for W_i when tuning; ``ff`` is for use without tuning.
-    match_from : step at which the match term joins; None = after 150 epochs, as the paper (u), an epoch being one
-    episode for each video. Before W's rows have learned something it pulls ê to nothing (docs/decisions/small-presets.md).
-    batch : episodes a step over all processes; accumulate : parts it is computed in. precision : auto, bf16, fp32.
-    lr, lr_discriminator : of Adam; the paper's by default. init : a model to start from, of the same width or
-    narrower, of any picture size: that is the curriculum (:mod:`synth.model.widen`).
+    match_from : the paper's 150 epochs (u), an epoch being one episode for each video. Before W's rows have learned something
+    the term pulls ê to nothing (docs/decisions/small-presets.md). lr, lr_discriminator : of Adam; the paper's by default.
+    init : the curriculum (:mod:`synth.model.widen`).
     """
 
-    shards: tuple[str, ...]
-    preset: str = "paper"
-    steps: int = 100_000
-    batch: int = 4
-    accumulate: int = 1
-    shots: int = 8
-    vary_shots: bool = False
-    augment: bool = False
-    weights: tuple[float, ...] | None = None
-    variant: str = "ft"
-    match_from: int | None = None
-    losses: str = "v2"
-    content: str = "auto"
-    content_files: Mapping[str, str] = field(default_factory=dict)
-    lr: float = 5e-5
-    lr_discriminator: float = 2e-4
+    shards: Annotated[tuple[str, ...], argument("Shard folders, from `gioconda synth prepare`.")] = ()
+    preset: Annotated[str, Option("paper, half (256 px), sketch (128 px), pocket (64 px).", choices=tuple(PRESETS))] = (
+        "paper"
+    )
+    steps: Annotated[int, Option("Steps of the whole run.", minimum=1)] = 100_000
+    batch: Annotated[int, Option("Episodes a step, over all processes.", minimum=1)] = 4
+    accumulate: Annotated[int, Option("Compute the batch in this many parts.", minimum=1)] = 1
+    shots: Annotated[int, Option("K: frames embedded an episode.", minimum=1)] = 8
+    vary_shots: Annotated[bool, Option("Draw K from 1, 2, 4 … each step.")] = False
+    augment: Annotated[bool, Option("Mirror, shift, scale and recolour episodes.")] = False
+    weights: Annotated[
+        tuple[float, ...] | None,
+        Option("Share of episodes from each folder, in order.", flag="--weight", repeat=True),
+    ] = None
+    variant: Annotated[str, Option("ft (for tuning) or ff (feed-forward only).", choices=("ff", "ft"))] = "ft"
+    match_from: Annotated[
+        int | None, Option("Step at which the match term joins; default: after 150 epochs.", minimum=0)
+    ] = None
+    losses: Annotated[str, Option("Loss weights: v2 or v1.", choices=tuple(WEIGHTS))] = "v2"
+    content: Annotated[
+        str, Option("Content loss: auto, vgg, squeezenet, multiscale, random-vgg or none.", choices=CONTENT)
+    ] = "auto"
+    content_files: Annotated[
+        Mapping[str, str],
+        Option(
+            "Weights of a content net, instead of the store's.",
+            flag="--content-file",
+            metavar="NET=FILE",
+            repeat=True,
+            valid=_known,
+        ),
+    ] = field(default_factory=dict)
+    lr: Annotated[float, Option("Learning rate of embedder and generator.", minimum=0)] = 5e-5
+    lr_discriminator: Annotated[float, Option("Learning rate of the discriminator and W.", minimum=0)] = 2e-4
     ema: float = 0.999
     discriminator_steps: int = 2
-    precision: str = "auto"
-    compile: bool = False
-    init: str | None = None
+    precision: Annotated[str, Option("auto, bf16 or fp32.", choices=("auto", "bf16", "fp32"))] = "auto"
+    compile: Annotated[bool, Option("torch.compile the networks.")] = False
+    init: Annotated[
+        str | None, Option("Start from this model, of the same width or narrower, of any picture size.")
+    ] = None
     seed: int = 0
-    checkpoint_every: int = 1000
-    sample_every: int = 1000
+    checkpoint_every: Annotated[int, Option("Steps between checkpoints.", minimum=1)] = 1000
+    sample_every: Annotated[int, Option("Steps between contact sheets.", minimum=1)] = 1000
     log_every: int = 20
 
     def __post_init__(self) -> None:
-        if self.variant not in ("ff", "ft"):
-            raise UsageError(f"no variant {self.variant!r}", where="--variant", hint="ff or ft")
-        if self.losses not in WEIGHTS:
-            raise UsageError(f"no loss preset {self.losses!r}", where="--losses", hint=", ".join(WEIGHTS))
-        if self.precision not in ("auto", "bf16", "fp32"):
-            raise UsageError(f"no precision {self.precision!r}", where="--precision", hint="auto, bf16 or fp32")
-        if min(self.batch, self.accumulate, self.shots, self.steps) < 1:
-            raise UsageError("batch, accumulate, shots and steps start at 1")
+        check(self)
         if self.batch % self.accumulate:
             raise UsageError("does not divide the batch", where="--accumulate", hint=f"batch is {self.batch}")
-        if unknown := set(self.content_files) - {"vgg19", "vggface", "squeezenet"}:
-            raise UsageError(
-                f"no content net {min(unknown)!r}", where="--content-file", hint="vgg19, vggface or squeezenet"
-            )
+        if self.variant == "ff" and self.match_from is not None:
+            raise UsageError("only the variant ft has a match term", where="--match-from", hint="leave it out")
 
 
 # A resumed run may change how long, how often and in how many parts; never what is learned from or how.

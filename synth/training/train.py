@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.media.pictures import grid
+from synth.model.config import WEIGHTS, Config, preset
 from synth.model.content_loss import Content, build
 from synth.model.layers import power_iteration
-from synth.model.losses import WEIGHTS, feature_matching, hinge_discriminator, hinge_generator, match
-from synth.model.networks import Config, Model, load_checkpoint, preset, save_checkpoint
+from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
+from synth.model.networks import Model, load_checkpoint, save_checkpoint
 from synth.model.tensors import compute_dtype, to_signed, to_uint8
 from synth.model.widen import widen
 from synth.training.distributed import Group

@@ -95,7 +95,7 @@ def test_results_are_not_overwritten(clip, tmp_path):
 
 def test_list_and_show_say_what_a_detector_is(capsys):
     assert gioconda(["detect", "list", "--json"]) == 0
-    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["detectors"]}
     assert (
         rows["ensemble"]["shipped"] and not rows["http"]["shipped"] and "leave this computer" in rows["http"]["summary"]
     )

@@ -149,7 +149,7 @@ def test_forecast_fails_early(shelf, capsys):
 def test_keys_and_lists(shelf, capsys):
     assert run(capsys, "keys", "make", "desk", "--organisation", "The Daily Example")[0] == 0
     _, out = run(capsys, "keys", "show", "--json")
-    assert [key["name"] for key in json.loads(out)] == ["desk"] and "PRIVATE" not in out
+    assert [key["name"] for key in json.loads(out)["keys"]] == ["desk"] and "PRIVATE" not in out
     assert run(capsys, "keys", "renew", "desk", "--root", shelf / "new-root.pem")[0] == 0
     assert "PRIVATE" not in (shelf / "new-root.pem").read_text()
     run(
@@ -167,7 +167,7 @@ def test_keys_and_lists(shelf, capsys):
     assert run(capsys, "verify", shelf / "d.jpg", *trusted)[0] == 0
     assert run(capsys, "trust", "add", shelf / "list.pem", "--name", "mine", "--date", "2026-08-21")[0] == 0
     _, out = run(capsys, "trust", "show", "--json")
-    assert json.loads(out)[0]["date"] == "2026-08-21"
+    assert json.loads(out)["lists"][0]["date"] == "2026-08-21"
     _, out = run(capsys, "read", shelf / "signed.jpg")
     assert "trust list: mine (2026-08-21" in out
     other = shelf / "other.pem"
@@ -194,4 +194,4 @@ def test_an_update_of_a_list_shows_the_difference_and_waits_for_a_yes(shelf, cap
     run(capsys, "trust", "update", "C2PA-TSA-TRUST-LIST", "--yes")
     assert "unchanged" in run(capsys, "trust", "update", "C2PA-TSA-TRUST-LIST")[1]
     _, out = run(capsys, "trust", "show", "--json")
-    assert json.loads(out)[0]["kind"] == "tsa"
+    assert json.loads(out)["lists"][0]["kind"] == "tsa"

@@ -18,6 +18,7 @@ from detect.registry import WEIGHTS, load, shipped
 from detect.training import calibrate, extract, train_features, validate
 from detect.training.calibrate import Scored
 from detect.training.dataset import Clips
+from detect.training.options import QUALITIES, FeatureTraining
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import sha256_of
@@ -255,10 +256,10 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
 
     monkeypatch.setattr(extract, "fill", lambda *a, **k: [])
     monkeypatch.setattr(extract, "table", table)
-    options = train_features.Options(
-        (str(path),),
-        tmp_path / "run",
-        ("ensemble",),
+    options = FeatureTraining(
+        index=(str(path),),
+        out=tmp_path / "run",
+        detectors=("ensemble",),
         rungs=("clean",),
         tests=("clean", "h264-crf32"),
         folds=3,
@@ -538,3 +539,7 @@ def test_blank_short_and_still_footage_is_not_scored():
 
 def first_only(track):
     return FaceTrack(track.id, track.times[:1], track.boxes[:1], track.landmarks[:1], track.quality[:1])
+
+
+def test_the_qualities_one_may_ask_for_are_those_that_are_made():
+    assert sorted(QUALITIES) == sorted(extract.RUNGS)

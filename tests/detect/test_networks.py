@@ -19,6 +19,7 @@ from detect.networks.onnx import OnnxDetector
 from detect.reading.guard import run
 from detect.training import network_crops, train_networks
 from detect.training.dataset import TestSplitError, gather
+from detect.training.options import NetworkTraining
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.testing import check_detector, footage
@@ -67,7 +68,7 @@ def options(index, out, **more):
         "backbone": "test_efficientnet", "size": 48, "steps": 6, "pairs": 2, "rate": 3e-3, "validate_every": 3, "save_every": 2,
         "bf16": False, "device": "cpu",
     }  # fmt: skip
-    return train_networks.Options(index=(str(index),), out=out, **(base | more))
+    return NetworkTraining(index=(str(index),), out=out, **(base | more))
 
 
 # --------------------------------------------------------------------------- what training may see

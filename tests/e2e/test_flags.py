@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import textwrap
-import typing
 from pathlib import Path
 from subprocess import PIPE
 
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
+import benchmarks.run.run
 from gioconda.cli import main
 from gioconda.cli.app import app, hoist
 from gioconda_core.datasets.index import Index
@@ -32,28 +32,113 @@ def commands(command=None, name=()):
 
 
 COMMANDS = dict(commands())
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def options(command):
     return [option for option in command.params if option.name not in ("help", "install_completion", "show_completion")]
 
 
+def declared(command):
+    """Each option's declaration by its name; ``built`` keeps them beside the body."""
+    function = command.callback
+    while not hasattr(function, "declared"):
+        function = function.__wrapped__
+    return function.declared
+
+
+def listed():
+    """A line an option: command, how it is typed, its default."""
+    for name, command in sorted(COMMANDS.items()):
+        for option in options(command):
+            typed = "/".join([*option.opts, *option.secondary_opts])
+            default = "" if option.default is None else str(option.default)
+            yield f"{name},{typed},{'required' if option.required else default}"
+
+
+def test_the_commands_and_their_options_are_those_of_the_list():
+    """Adding, renaming or removing one is a decision: it is taken by changing the list."""
+    kept = Path(__file__).with_name("options.csv").read_text().splitlines()
+    now = list(listed())
+    assert not sorted(set(now) - set(kept)), "not on the list"
+    assert not sorted(set(kept) - set(now)), "on the list, and no longer there"
+    assert len(kept) == len(now)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_is_used(name):
+def test_every_parameter_of_a_command_is_used(name):
     function = inspect.unwrap(COMMANDS[name].callback)
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     read = {node.id for part in tree.body for node in ast.walk(part) if isinstance(node, ast.Name)}
     assert set(inspect.signature(function).parameters) <= read
 
 
+def test_every_option_of_a_job_is_read_somewhere():
+    """A field that nothing reads is a flag that does nothing."""
+    read = set()
+    for package in ("gioconda", "benchmarks", "detect", "synth"):
+        for file in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                    read.add(node.attr)
+    taken = set(inspect.signature(benchmarks.run.run.run).parameters)  # a Measure is handed over field for field
+    for name, command in COMMANDS.items():
+        own = set(inspect.signature(inspect.unwrap(command.callback)).parameters)
+        assert declared(command).keys() - own <= read | taken, name
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_number_has_a_least(name):
     """-7 processes, frames or seconds mean nothing; nothing is what some commands did with them, and said so with exit 0."""
-    hints = typing.get_type_hints(inspect.unwrap(COMMANDS[name].callback), include_extras=True)
-    for option, hint in hints.items():
-        kind, note = typing.get_args(hint) if option != "return" else (None, None)
-        if kind in (int, float, int | None, float | None):
-            assert note.min is not None, option
+    for key, typed in declared(COMMANDS[name]).items():
+        if typed.kind in (int, float, int | None, float | None) and typed.option.parse is None:
+            assert typed.option.minimum is not None, key
+
+
+def wrong_values(command):
+    """(option, a value that cannot be meant) of each option that has such a value."""
+    for typed in declared(command).values():
+        if typed.option.minimum is not None and typed.option.parse is None:
+            yield typed, str(typed.option.minimum - 1)
+        elif (
+            typed.option.allowed()
+            or (typed.option.parse and typed.option.parse is not str and typed.name != "detectors")
+            or typed.name in ("sampling", "rungs", "tests", "date")
+        ):
+            yield typed, "no-such-value"
+
+
+def test_a_wrong_value_is_refused_before_anything_is_loaded(tmp_path):
+    """Nobody waits for torch to hear that a word is not known."""
+    lines = []
+    for name, command in COMMANDS.items():
+        needed = [(option, declared(command)[option.name]) for option in options(command) if option.required]
+        for typed, value in wrong_values(command):
+            line = [*name.split()]
+            for option, other in needed:
+                if other.name != typed.name:
+                    fill = other.option.allowed()[0] if other.option.allowed() else "x"
+                    line += [fill] if other.option.positional else [f"{option.opts[-1]}={fill}"]
+            lines.append([*line, f"{typed.option.named(typed.name)}={value}"])
+    assert len(lines) > 150
+    script = (
+        "import json, sys\nfrom gioconda.cli import main\n"
+        "for line in json.load(open(sys.argv[1])):\n"
+        "    code = main(line)\n"
+        "    heavy = sorted({'torch', 'cv2', 'av', 'c2pa'} & set(sys.modules))\n"
+        "    if code != 2 or heavy:\n"
+        "        sys.exit(f'{line}: exit {code}, {heavy} loaded')\n"
+    )
+    (tmp_path / "lines.json").write_text(json.dumps(lines))
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "lines.json"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr[-600:]
+    said = done.stderr.splitlines()
+    assert len(said) == len(lines)
+    for line, answer in zip(lines, said, strict=True):
+        assert answer.startswith("gioconda: ") and line[-1].split("=")[0] in answer, (line, answer)
+    assert list(tmp_path.iterdir()) == [tmp_path / "lines.json"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -109,9 +194,9 @@ audit a.png --detectors none --jobs -3 | 2 | --jobs
 data verify none.parquet | 4 | data index FOLDER --out index.parquet
 data export set.parquet text.mp4 | 2 | text.mp4: is not an empty folder
 data split set.parquet --out s.parquet --train -1 --val 1 --test 1 | 2 | --train
-detect train nothing --index set.parquet --out run --dry-run | 2 | cannot train 'nothing'
-detect train spectrum --index set.parquet --out run --dry-run --steps 3 | 2 | --steps: is no option of spectrum
-detect train cnn --index set.parquet --out run --dry-run --blends 3 | 2 | --blends: is no option of cnn
+detect train nothing --index set.parquet --out run --dry-run | 2 | No such command 'nothing'
+detect train spectrum --index set.parquet --out run --dry-run --steps 3 | 2 | No such option: --steps
+detect train cnn --index set.parquet --out run --dry-run --blends 3 | 2 | No such option: --blends
 detect score a.png --detectors spectrum --split test | 2 | give --index
 bench run ladder --detectors , --index set.parquet --out run | 2 | --detectors: no detector
 bench report none.csv --signer key:mine | 2 | --signer: nothing to sign
@@ -130,7 +215,7 @@ provenance labels . --sources none | 2 | none: no such
 provenance trust add a.png --date yesterday | 2 | not a date: 'yesterday'
 provenance trust update --kind tsa | 2 | only with --url
 synth prepare . --out shards --where kind=real | 2 | --where: chooses rows of a .csv
-synth prepare puppets:1 --out shards --landmarker bogus | 2 | no landmarker named 'bogus'
+synth prepare puppets:1 --out shards --landmarker bogus | 2 | unknown landmarker 'bogus'
 synth prepare . --out shards --landmarks none | 2 | none: no such folder
 synth train shards --content-file vgg=x | 2 | no content net 'vgg'
 synth train shards --variant ff --match-from 3 | 2 | --match-from
@@ -150,9 +235,9 @@ synth reenact --generator warp --consent embedded --shots puppets:1/1 --drive pu
 synth reenact --generator warp --consent embedded --shots puppets:1/1 --drive puppets:2/1 --out x.mkv | 2 | gioconda: x.mkv: this container cannot carry
 synth prepare puppets:0 --out shards | 2 | puppets:0: no puppet at all
 synth fakes puppets:2 --generator few-shot --size 64 | 2 | --size: only warp and copy
-synth fakes puppets:2 --generator warp --adapt bogus | 2 | unknown adaptation 'bogus'
+synth fakes puppets:2 --generator warp --adapt bogus | 2 | --adapt: unknown adapt 'bogus'
 synth fakes puppets:2 --generator warp --layout bogus | 2 | unknown layout 'bogus'
-synth fakes puppets:2 --generator warp --crf 99 | 2 | crf 99
+synth fakes puppets:2 --generator warp --crf 99 | 2 | --crf: 99 is above 51
 synth fakes puppets:2 --generator warp --export bogus=x | 2 | no dataset named 'bogus'
 synth fakes puppets:2 --generator warp --replay text.mp4 | 2 | text.mp4: is not a record
 synth consent new c.toml --who= --scope any --licence x | 2 | --who: is empty

@@ -163,13 +163,14 @@ def test_killed_in_the_middle_the_same_set_comes_out(tmp_path):
 
 
 def test_a_personal_model_is_driven_without_tuning_again(tmp_path):
-    from synth.model.networks import Config, Model
-    from synth.person.tune import tune
+    from synth.model.config import Config
+    from synth.model.networks import Model
+    from synth.person.tune import Tune, tune
     from synth.reenact.shots import load_shots
 
     model = Model.fresh(Config("pocket", 64, 8), seed=1)
     shots = load_shots(["puppets:3/1"], 64)
-    person = tune(model, shots.frames[:1], shots.landmarks[:1], mode="ff").save(tmp_path / "person.safetensors")
+    person = tune(model, shots.frames[:1], shots.landmarks[:1], Tune(mode="ff")).save(tmp_path / "person.safetensors")
     command = [
         "synth",
         "reenact",
@@ -192,7 +193,8 @@ def test_tuning_to_a_real_person_needs_consent(tmp_path, capsys):
     from gioconda_core.files import sha256_of
     from gioconda_core.media.clip import write_image
     from synth.consent import template
-    from synth.model.networks import Config, Model, save_checkpoint
+    from synth.model.config import Config
+    from synth.model.networks import Model, save_checkpoint
     from synth.puppets.perform import perform
 
     model, portrait = str(tmp_path / "m.safetensors"), str(tmp_path / "p.png")

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from gioconda_core.errors import UsageError, WeightsError
+from synth.model.config import WEIGHTS
 from synth.model.content_loss import VGG, build
-from synth.model.losses import WEIGHTS
 
 FIRES = {2: (96, 16, 64), 3: (128, 16, 64), 4: (128, 32, 128), 5: (256, 32, 128), 6: (256, 48, 192), 7: (384, 48, 192)}
 

@@ -13,7 +13,8 @@ from gioconda_core.faces.landmarks import landmarker
 from provenance.reading.read import read
 from synth import consent
 from synth.evaluation import measures
-from synth.evaluation.evaluate import _listed, choose, evaluate, sign_grid, text
+from synth.evaluation.evaluate import Instruments, _listed, choose, evaluate, sign_grid, text
+from synth.evaluation.options import Evaluate
 from synth.generators import CopyGenerator, WarpGenerator
 
 
@@ -110,9 +111,12 @@ def thumbnails(frames, landmarks):
 def found(tmp_path_factory):
     judged = {"bright": lambda footage: float(footage.frames.mean()), "mute": lambda footage: "nothing to go by"}
     return evaluate(
-        [shards()], WarpGenerator(size=96), tmp_path_factory.mktemp("evaluation"), shots=(1,), modes=("ff",), frames=2,
-        people=3, detectors=judged, embedding=("thumbnail", thumbnails),
-    )  # fmt: skip
+        [shards()],
+        WarpGenerator(size=96),
+        tmp_path_factory.mktemp("evaluation"),
+        Evaluate(shots=(1,), modes=("ff",), frames=2, people=3),
+        Instruments(detectors=judged, embedding=("thumbnail", thumbnails)),
+    )
 
 
 def test_the_protocol_on_baselines(found):
@@ -144,9 +148,12 @@ def test_with_their_weights_lpips_and_fid_are_measured_and_the_resize_is_recorde
     monkeypatch.setattr("synth.evaluation.perceptual.lpips", lambda: lambda real, made: np.full(len(made), 0.25))
     monkeypatch.setattr("synth.evaluation.perceptual.inception", lambda: lambda frames: thumbnails(frames, None))
     result, _ = evaluate(
-        [shards()], CopyGenerator(size=96), tmp_path, shots=(1,), modes=("ff",), frames=2, people=2, baselines=False,
-        embedding=("thumbnail", thumbnails),
-    )  # fmt: skip
+        [shards()],
+        CopyGenerator(size=96),
+        tmp_path,
+        Evaluate(shots=(1,), modes=("ff",), frames=2, people=2, baselines=False),
+        Instruments(embedding=("thumbnail", thumbnails)),
+    )
     figures = {f.name: f for f in result.cells[0].figures}
     assert figures["lpips-alex"].value == 0.25 and figures["fid-inception2048"].value > 0
     assert figures["kid-inception2048"].n == 2 and set(result.absent) == {"user study"}
@@ -196,4 +203,4 @@ def test_lists_choose_people(tmp_path):
     with pytest.raises(UsageError, match="on the list"):
         choose(units, 0, 0, {"nobody"})
     with pytest.raises(UsageError, match="64 shots and 8 held out"):
-        evaluate([shards()], CopyGenerator(size=96), tmp_path, shots=(64,))
+        evaluate([shards()], CopyGenerator(size=96), tmp_path, Evaluate(shots=(64,)))

@@ -21,9 +21,11 @@ from gioconda_core.types import Label
 from provenance.reading.read import read
 from synth import consent
 from synth.fakes.make import make
-from synth.fakes.plan import Fakes, Recipe, held_out, held_rows, plan, shot_rows, split_of, units_of
+from synth.fakes.options import Fakes, Part
+from synth.fakes.plan import Recipe, held_out, held_rows, plan, shot_rows, split_of, units_of
 from synth.fakes.sample import replay
 from synth.generators import WarpGenerator
+from synth.session import Session
 from synth.training.shards import ShardSet, ShardWriter
 
 HEADS = WarpGenerator(size=96)
@@ -206,9 +208,9 @@ def test_what_is_missing_is_made_again_and_nothing_else(tmp_path):
 
 def test_two_ranks_share_the_work_and_the_last_writes_the_index(tmp_path):
     small = job(kinds=("control",))
-    first = make(small, tmp_path, HEADS, rank=0, world=2)
+    first = make(small, tmp_path, HEADS, part=Part(rank=0, world=2))
     assert first.index is None and first.made == 2
-    second = make(small, tmp_path, HEADS, rank=1, world=2)
+    second = make(small, tmp_path, HEADS, part=Part(rank=1, world=2))
     assert second.made == 2 and len(Index.read(second.index)) == 4
 
 
@@ -216,7 +218,7 @@ def test_processes_that_start_together_prepare_the_footage_once(tmp_path):
     """torchrun starts them at one moment; two writers of one shard would tear it."""
     wanted = replace(JOB, sources=("puppets:2",), kinds=("control",), shots=(1,))
     with ThreadPoolExecutor(2) as pool:  # the lock is between open files, so that threads stand for processes
-        shares = [pool.submit(make, wanted, tmp_path, HEADS, rank=rank, world=2) for rank in range(2)]
+        shares = [pool.submit(make, wanted, tmp_path, HEADS, part=Part(rank=rank, world=2)) for rank in range(2)]
         assert sum(share.result().made for share in shares) == 2
     assert len(Index.read(tmp_path / "index.parquet")) == 2
     prepared = ShardSet(next((tmp_path / "shards").iterdir()))
@@ -349,8 +351,8 @@ def test_real_people_need_consent(tmp_path):
             f"files = [{', '.join(files)}]\n"
         )
     with pytest.raises(UsageError, match="for certain files"):  # a consent for one file is none for any other
-        make(anna, tmp_path / "out", HEADS, consent=tmp_path / "one")
-    index = make(anna, tmp_path / "out", HEADS, consent=tmp_path / "any").index
+        make(anna, tmp_path / "out", HEADS, Session(tmp_path / "one"))
+    index = make(anna, tmp_path / "out", HEADS, Session(tmp_path / "any")).index
     assert {s.licence for s in Index.read(index)} == {"CC0-1.0"}
 
 

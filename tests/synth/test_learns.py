@@ -15,10 +15,11 @@ import pytest
 import torch
 
 from gioconda_core.faces.align import apply, box, crop
+from synth.model.config import Config
 from synth.model.content_loss import MultiScale
-from synth.model.networks import Config, Model
+from synth.model.networks import Model
 from synth.model.tensors import to_signed
-from synth.person.tune import tune
+from synth.person.tune import Tune, tune
 from synth.reenact.framing import steady
 from synth.training.shards import ShardWriter
 from synth.training.train import Options, train
@@ -88,11 +89,11 @@ def scores(model):
         frames, points = take(identity, FRAMES)
         shots, tests = slice(0, FRAMES, 2), slice(1, FRAMES, 2)
         people = {
-            "FF T=1": tune(model, frames[:1], points[:1], mode="ff"),
-            "FF T=8": tune(model, frames[shots], points[shots], mode="ff"),
-            "FT T=1": tune(model, frames[:1], points[:1], steps=50, lr=1e-3, content="multiscale"),
+            "FF T=1": tune(model, frames[:1], points[:1], Tune(mode="ff")),
+            "FF T=8": tune(model, frames[shots], points[shots], Tune(mode="ff")),
+            "FT T=1": tune(model, frames[:1], points[:1], Tune(steps=50, lr=0.001, content="multiscale")),
             "FT T=8": tune(
-                model, frames[shots], points[shots], steps=70, lr=1e-3, content="multiscale", hold_out=False
+                model, frames[shots], points[shots], Tune(steps=70, lr=0.001, content="multiscale", hold_out=False)
             ),
         }
         made = {name: personal.render(points[tests], runtime="torch") for name, personal in people.items()}
@@ -167,8 +168,8 @@ def test_one_episode_can_be_learned_by_heart():
     torch.set_num_threads(1)
     frames, points = take(3, 1)
     fresh = Model.fresh(POCKET)
-    made = tune(fresh, frames, points, steps=250, lr=2e-3, lr_discriminator=2e-4, content="multiscale")
+    made = tune(fresh, frames, points, Tune(steps=250, lr=0.002, lr_discriminator=0.0002, content="multiscale"))
     picture = made.render(points, runtime="torch")
-    start = tune(fresh, frames, points, mode="ff").render(points, runtime="torch")
+    start = tune(fresh, frames, points, Tune(mode="ff")).render(points, runtime="torch")
     a, b, wanted = (to_signed(x, torch.device("cpu"), torch.float32) for x in (picture, start, frames))
     assert MultiScale()(a, wanted) < 0.2 * MultiScale()(b, wanted)

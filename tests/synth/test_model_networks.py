@@ -7,11 +7,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from gioconda_core.errors import UsageError, WeightsError
+from synth.model.config import PRESETS, Config
 from synth.model.describe import table
 from synth.model.layers import Conv, bake
 from synth.model.networks import (
-    PRESETS,
-    Config,
     Discriminator,
     Embedder,
     Generator,

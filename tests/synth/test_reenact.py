@@ -17,6 +17,7 @@ from synth import consent
 from synth.generators import WarpGenerator, generator
 from synth.reenact.framing import save_track
 from synth.reenact.reenact import LABEL, Reenact, draw_label, reenact
+from synth.session import Session
 
 HEADS = WarpGenerator(size=128)
 QUICK = Reenact(seconds=0.4, most_shots=2, mark=False, label=False)
@@ -47,7 +48,7 @@ def test_three_drivers_one_portrait(portrait, tmp_path):
         tmp_path / "out",
         HEADS,
         quick(),
-        consent="public-domain",
+        Session("public-domain"),
     )
     assert len(made) == 3 and len({m.path for m in made}) == 3
     clips = [frames_of(m.path) for m in made]
@@ -69,7 +70,7 @@ def test_the_picture_outside_the_face_stays(portrait, tmp_path):
     from synth.reenact.shots import load_shots
 
     shots = load_shots([portrait], 128)
-    made = reenact([portrait], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(crf=0), consent="public-domain")
+    made = reenact([portrait], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(crf=0), Session("public-domain"))
     result = frames_of(made[0].path).astype(int)
     still = puppet(3, 5).frames[0].astype(int)
     x0, y0 = -shots.matrices[0][:, 2] / shots.matrices[0][0, 0]
@@ -129,14 +130,14 @@ def test_the_label_is_on_by_default_and_leaving_it_off_needs_consent(tmp_path):
     with pytest.raises(UsageError, match="--no-label needs --consent"):
         reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick())
     with_label = reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / "b.mp4", HEADS, quick(label=True))[0]
-    without = reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / "c.mp4", HEADS, quick(), consent="embedded")[0]
+    without = reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / "c.mp4", HEADS, quick(), Session("embedded"))[0]
     difference = np.abs(frames_of(with_label.path).astype(int) - frames_of(without.path)).mean((0, 3))
     assert difference[235:250, 10:60].mean() > 20 and difference[:150].mean() < 2
 
 
 def test_beside_the_shot_and_the_driver_the_label_is_on_the_result(tmp_path):
     pictures = [
-        reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / f"{on}.mp4", HEADS, quick(side_by_side=True, label=on), consent="embedded")
+        reenact(['puppets:3/1'], ['puppets:4/1'], tmp_path / f'{on}.mp4', HEADS, quick(side_by_side=True, label=on), Session('embedded'))
         for on in (True, False)
     ]  # fmt: skip
     on, off = (frames_of(made[0].path).astype(int) for made in pictures)
@@ -148,7 +149,7 @@ def test_the_invisible_mark_is_signed_and_read_back(tmp_path):
     from provenance.watermark import mark as marks
 
     made = reenact(
-        ["puppets:3/1"], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(mark=True), consent="embedded", preview=True
+        ["puppets:3/1"], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(mark=True, preview=True), Session("embedded")
     )[0]
     for path in (made.path, made.preview):  # the picture beside the clip too
         binding = read(path).soft_bindings[0]
@@ -161,14 +162,14 @@ def test_real_people_need_consent(portrait, tmp_path):
     with pytest.raises(UsageError, match="need consent"):
         reenact([portrait], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(label=True))
     consent.template(tmp_path / "c.toml", "P", ["reenact"], "CC0-1.0", [str(portrait)])
-    made = reenact([portrait], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(), consent=tmp_path / "c.toml")
+    made = reenact([portrait], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(), Session(tmp_path / "c.toml"))
     assert read(made[0].path).label["consent"] == sha256_of(tmp_path / "c.toml")
 
 
 def test_a_driver_who_is_shown_needs_consent_too(tmp_path):
     driver = clip(tmp_path / "driver.mp4", 4, 6)
     with pytest.raises(UsageError, match="the driver's face is shown too"):
-        reenact(["puppets:3/1"], [driver], tmp_path / "a.mp4", HEADS, quick(label=True), preview=True)
+        reenact(["puppets:3/1"], [driver], tmp_path / "a.mp4", HEADS, quick(label=True, preview=True))
     assert not (tmp_path / "a.mp4").exists()
     reenact(["puppets:3/1"], [driver], tmp_path / "a.mp4", HEADS, quick(label=True))  # only the motion: nobody is seen
     consent.template(tmp_path / "c.toml", "D", ["reenact"], "CC0-1.0", [str(driver)])
@@ -177,9 +178,8 @@ def test_a_driver_who_is_shown_needs_consent_too(tmp_path):
         [driver],
         tmp_path / "b.mp4",
         HEADS,
-        quick(label=True),
-        preview=True,
-        consent=tmp_path / "c.toml",
+        quick(label=True, preview=True),
+        Session(tmp_path / "c.toml"),
     )
     assert made[0].preview is not None
 
@@ -187,13 +187,17 @@ def test_a_driver_who_is_shown_needs_consent_too(tmp_path):
 def test_a_clip_drives_with_its_sound_and_a_saved_track_drives_the_same(tmp_path):
     driver = clip(tmp_path / "driver.mp4", 4, 6, audio_from=tone(tmp_path / "tone.m4a"))
     made = reenact(
-        ["puppets:3/1"], [driver], tmp_path / "a.mp4", HEADS, quick(side_by_side=True, start=0.12), consent="embedded",
-        preview=True, save_tracks=True,
-    )[0]  # fmt: skip
+        ["puppets:3/1"],
+        [driver],
+        tmp_path / "a.mp4",
+        HEADS,
+        quick(side_by_side=True, start=0.12, preview=True, save_tracks=True),
+        Session("embedded"),
+    )[0]
     with Clip.open(made.path) as found:
         assert found.facts.has_audio and (found.facts.width, found.facts.height) == (3 * 256, 256)
     assert read(made.preview).label["label"] == "fake"
-    again = reenact(["puppets:3/1"], [tmp_path / "a.npz"], tmp_path / "b.mp4", HEADS, quick(), consent="embedded")[0]
+    again = reenact(["puppets:3/1"], [tmp_path / "a.npz"], tmp_path / "b.mp4", HEADS, quick(), Session("embedded"))[0]
     assert again.frames == made.frames and again.adapted.reference == made.adapted.reference
     with Clip.open(again.path) as found:
         assert not found.facts.has_audio
@@ -201,7 +205,7 @@ def test_a_clip_drives_with_its_sound_and_a_saved_track_drives_the_same(tmp_path
 
 def test_a_clip_of_shots_is_pasted_back_frame_by_frame(tmp_path):
     source = clip(tmp_path / "source.mp4")
-    made = reenact([source], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(most_shots=4), consent="embedded")[0]
+    made = reenact([source], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(most_shots=4), Session("embedded"))[0]
     corner = frames_of(made.path)[:, :40, :20].astype(int)
     assert np.abs(np.diff(corner, axis=0)).mean() > 0.3  # the camera's noise goes on behind the face
     assert made.claim.params["shots"] == 4
@@ -226,14 +230,14 @@ def test_a_camera_drives_and_a_missing_one_is_said(tmp_path, monkeypatch):
             self.there = False
 
     monkeypatch.setattr(cv2, "VideoCapture", Camera)
-    made = reenact(["puppets:3/1"], ["camera:1"], tmp_path / "a.mp4", HEADS, quick(seconds=60), consent="embedded")[0]
+    made = reenact(["puppets:3/1"], ["camera:1"], tmp_path / "a.mp4", HEADS, quick(seconds=60), Session("embedded"))[0]
     assert made.frames == 10 and made.driver == "camera"
     refused(MediaError, "camera cannot be opened", ["puppets:3/1"], ["camera:0"], tmp_path / "b.mp4")
 
 
 def test_output_sizes(portrait, tmp_path):
-    small = reenact([portrait], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(side=200), consent="embedded")[0]
-    crop = reenact([portrait], ["puppets:4/1"], tmp_path / "b.mp4", HEADS, quick(frame="crop"), consent="embedded")[0]
+    small = reenact([portrait], ["puppets:4/1"], tmp_path / "a.mp4", HEADS, quick(side=200), Session("embedded"))[0]
+    crop = reenact([portrait], ["puppets:4/1"], tmp_path / "b.mp4", HEADS, quick(frame="crop"), Session("embedded"))[0]
     assert frames_of(small.path).shape[1:3] == (200, 200) and frames_of(crop.path).shape[1:3] == (128, 128)
 
 
@@ -246,7 +250,7 @@ def test_a_real_portrait(tmp_path):
         tmp_path / "a.mp4",
         HEADS,
         quick(label=True),
-        consent="public-domain",
+        Session("public-domain"),
     )[0]
     assert frames_of(made.path).shape == (10, 512, 512, 3)
 
@@ -256,7 +260,7 @@ def test_a_real_portrait(tmp_path):
 
 def refused(error, match, *arguments, **options):
     with pytest.raises(error, match=match):
-        reenact(*arguments, HEADS, options.pop("job", quick()), consent="embedded", **options)
+        reenact(*arguments, HEADS, options.pop("job", quick()), Session("embedded"), **options)
 
 
 def test_no_face_in_the_shot(tmp_path):
@@ -302,7 +306,7 @@ def test_two_faces_of_a_driver_are_chosen_between(tmp_path):
     for other, task in ((1, "cross-reenactment"), (0, "self-reenactment")):
         job = quick(face=0, driver_face=other, most_shots=1)
         made = reenact(
-            [tmp_path / "two.mp4"], [tmp_path / "two.mp4"], tmp_path / f"{other}.mp4", HEADS, job, consent="embedded"
+            [tmp_path / "two.mp4"], [tmp_path / "two.mp4"], tmp_path / f"{other}.mp4", HEADS, job, Session("embedded")
         )
         assert made[0].claim.task == task
 
@@ -349,8 +353,7 @@ def test_a_driver_with_gaps(tmp_path):
         tmp_path / "a.mp4",
         HEADS,
         quick(seconds=2),
-        consent="embedded",
-        say=said.append,
+        Session("embedded", say=said.append),
     )
     assert made[0].filled == 3 and made[0].claim.params["filled"] == 3 and "3 of 20 moments" in said[0]
 
@@ -368,7 +371,7 @@ def test_a_folder_that_is_there_but_takes_nothing_is_said_before_anything_is_lea
             pytest.fail("minutes of tuning came first")
 
     with pytest.raises(UsageError, match=r"b\.mp4: cannot be written"):
-        reenact(["puppets:3/1"], ["puppets:4/1"], "/proc/b.mp4", Learning(size=128), quick(), consent="embedded")
+        reenact(["puppets:3/1"], ["puppets:4/1"], "/proc/b.mp4", Learning(size=128), quick(), Session("embedded"))
 
 
 def test_a_shot_that_is_no_picture(tmp_path):
@@ -415,13 +418,14 @@ def test_a_gpu_draws_in_batches_of_one_size():
 
 
 def test_the_trained_generator_goes_the_same_way(tmp_path):
-    from synth.model.networks import PRESETS, Model, save_checkpoint
+    from synth.model.config import PRESETS
+    from synth.model.networks import Model, save_checkpoint
 
     save_checkpoint(tmp_path / "m.safetensors", Model.fresh(PRESETS["pocket"]))
     heads = generator("few-shot", model=tmp_path / "m.safetensors", device="cpu")
     assert heads.size == 64 and heads.weights_sha256
     for mode, steps in (("ff", None), ("ft", 2)):
         job = quick(mode=mode, steps=steps)
-        made = reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / f"{mode}.mp4", heads, job, consent="embedded")[0]
+        made = reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / f"{mode}.mp4", heads, job, Session("embedded"))[0]
         label = read(made.path).label
         assert (label["weights_sha256"], label["params"]["steps"]) == (heads.weights_sha256, steps or 0)

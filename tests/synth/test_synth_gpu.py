@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from synth.model.networks import Config, Generator, Model
+from synth.model.config import Config
+from synth.model.networks import Generator, Model
 from synth.person.model import PersonalModel
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
@@ -33,7 +34,7 @@ def test_forward_is_the_same_on_both(monkeypatch):
 
 def test_training_on_cuda_keeps_w_on_the_host(tmp_path, monkeypatch):
     from gioconda_core.faces.align import FACE_SHAPE
-    from synth.model.networks import PRESETS
+    from synth.model.config import PRESETS
     from synth.training.shards import ShardWriter
     from synth.training.train import Options, train
 

@@ -16,10 +16,11 @@ import torch
 
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from provenance.reading.read import read
+from synth.model.config import PRESETS, Config
 from synth.model.content_loss import MultiScale, caffe_input
 from synth.model.layers import modulated_relu
 from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
-from synth.model.networks import PRESETS, Config, Model, load_checkpoint
+from synth.model.networks import Model, load_checkpoint
 from synth.model.tensors import to_signed, to_uint8
 from synth.training.distributed import Group
 from synth.training.episodes import EpisodeSampler
@@ -131,7 +132,7 @@ def test_loss_formulas():
 
 
 def test_weights_rates_and_counts_are_the_papers():
-    from synth.model.losses import WEIGHTS
+    from synth.model.config import WEIGHTS
 
     v1, v2 = WEIGHTS["v1"], WEIGHTS["v2"]
     assert (v2.vgg19, v2.vggface, v2.match, v2.feature_matching) == (1.5e-1, 2.5e-2, 10, 10)
@@ -518,8 +519,8 @@ def test_no_room_for_w_is_the_same_sentence(shards, tmp_path, monkeypatch):
 SCRIPT = """
 import sys, torch
 torch.set_num_threads(1)
-from synth import networks
-networks.PRESETS["pocket"] = networks.Config("pocket", 64, 8)
+from synth.model import config
+config.PRESETS["pocket"] = config.Config("pocket", 64, 8)
 from synth.training.train import Options, train
 result = train(Options(shards=(sys.argv[1],), preset="pocket", steps=int(sys.argv[3]), batch=2, shots=2, content="multiscale",
                        precision="fp32", log_every=1, checkpoint_every=int(sys.argv[4]), sample_every=10**6), sys.argv[2])

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from gioconda_core.errors import GiocondaError, UsageError, WeightsError
+from synth.model.config import PRESETS, Config
 from synth.model.layers import Conv, power_iteration
-from synth.model.networks import PRESETS, Config, Generator, Model, count, save_checkpoint
+from synth.model.networks import Generator, Model, count, save_checkpoint
 from synth.person.model import PersonalModel
-from synth.person.tune import budget, tune
+from synth.person.tune import Tune, budget, tune
 
 TINY = Config("pocket", 64, 8)
 
@@ -47,9 +48,14 @@ def shots():
     return frames, points
 
 
+def job(**options):
+    quick = {"content": "multiscale", "precision": "fp32"} | ({} if options.get("mode") == "ff" else {"steps": 4})
+    return Tune(**quick | options)
+
+
 def tuned(model, shots, **options):
     frames, points = shots
-    return tune(model, frames, points, **{"steps": 4, "content": "multiscale", "precision": "fp32", **options})
+    return tune(model, frames, points, job(**options))
 
 
 def moved(model, personal):
@@ -131,11 +137,11 @@ def test_bad_shots_are_refused(model, shots):
         with pytest.raises(UsageError):
             tune(model, *wrong)
     with pytest.raises(UsageError, match="mode"):
-        tune(model, frames, points, mode="everything")
+        Tune(mode="everything")
     nan = points.copy()
     nan[0, 0] = np.nan
     with pytest.raises(GiocondaError, match="finite"):
-        tune(model, frames, nan, mode="ff")
+        tune(model, frames, nan, Tune(mode="ff"))
 
 
 # ---- the personal model

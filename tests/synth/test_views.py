@@ -73,7 +73,8 @@ def test_the_inside_of_a_mouth_that_opens_is_unknown():
 @pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0)])
 def test_nothing_is_learned_where_nothing_is_known(monkeypatch, colour):
     """Views that know nothing, whatever they show, leave the same model behind."""
-    from synth.model.networks import Config, Model
+    from synth.model.config import Config
+    from synth.model.networks import Model
     from synth.person import tune
 
     model = Model.fresh(Config("pocket", 64, 8), seed=1)
@@ -87,6 +88,6 @@ def test_nothing_is_learned_where_nothing_is_known(monkeypatch, colour):
     made = []
     for shade in ((0, 0, 255), colour):
         monkeypatch.setattr(tune, "view", blind(shade))
-        personal = tune.tune(model, frame, points, steps=4, content="multiscale", precision="fp32")
+        personal = tune.tune(model, frame, points, tune.Tune(steps=4, content="multiscale", precision="fp32"))
         made.append(personal.render(points, runtime="torch"))
     np.testing.assert_array_equal(*made)

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from gioconda_core.errors import UsageError
+from synth.model.config import Config
 from synth.model.layers import Attention, power_iteration, spectral_modules
-from synth.model.networks import Config, Model
+from synth.model.networks import Model
 from synth.model.widen import widen
 
 

@@ -1,0 +1,213 @@
+"""Commands built from declarations: a parameter that is a job's dataclass becomes that job's options, and the body is handed the job."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import typer
+from typer.core import TyperGroup
+
+from gioconda.cli.common import Results, settings, typed_command
+from gioconda_core.errors import UsageError
+from gioconda_core.options import Option, declared
+
+__all__ = ["built", "first_sentence", "group"]
+
+# Fields of a job that no option sets: they follow from the run.
+_FOLLOW: dict[str, Callable[[], Any]] = {"seed": lambda: settings.seed, "command": typed_command}
+
+
+class Group(TyperGroup):
+    """A group that shows the whole first sentence of each of its commands."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands, in the order in which they were added."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, first_sentence(c.help or "")) for name, c in self.commands.items()])
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first full stop that ends a sentence, or the first paragraph."""
+    paragraph = " ".join(text.split("\n\n")[0].split())
+    return paragraph.split(". ")[0].rstrip(".") + "."
+
+
+def group() -> typer.Typer:
+    """A group of commands; its help and example stand where it is added, so that they are known without importing it."""
+    return typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None)
+
+
+@dataclass(frozen=True)
+class _Typed:
+    """One option as typed: its kind for typer, the marker it was declared with, and what a typed value becomes."""
+
+    kind: Any
+    option: Option
+    default: Any
+    name: str
+
+    def parameter(self) -> inspect.Parameter:
+        option, default = self.option, self.default
+        kind, shown = self._as_typed()
+        given: dict[str, Any] = {"help": option.help, "metavar": option.metavar}
+        if not {int, float}.isdisjoint(_parts(kind)):
+            given |= {"min": option.minimum, "max": option.maximum}
+        if option.positional:
+            note: Any = typer.Argument(show_default=default not in (MISSING, None), **given)
+        else:
+            flags = [option.named(self.name)]
+            if self.kind is bool and default is True:
+                flags = [f"{flags[0]}/--no-{flags[0].removeprefix('--')}"]
+            note = typer.Option(*([option.short] if option.short else []), *flags, **given)
+        return inspect.Parameter(
+            self.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if shown is MISSING or option.required else shown,
+            annotation=Annotated[kind, note],
+        )
+
+    def _as_typed(self) -> tuple[Any, Any]:
+        """The type and the default that typer sees: lists and what is parsed are typed as text."""
+        many = _many(self.kind)
+        if self.option.parse is not None or (many and not self._several()):
+            shown = None if self.option.unset else self.option.shown or _joined(self.default)
+            return (str | None if shown is None else str), shown
+        if self.option.unset:
+            return self.kind | None, None
+        if many:
+            inner = self.kind if get_origin(self.kind) is list else list[_item(self.kind)]  # type: ignore[misc]
+            if self.default is MISSING:
+                return inner, MISSING
+            return inner | None, list(self.default) if self.default else None
+        return self.kind, self.default
+
+    def _several(self) -> bool:
+        return self.option.positional or self.option.repeat
+
+    def value(self, typed: Any) -> Any:
+        """A typed value → the field's."""
+        many = _many(self.kind)
+        if typed is None and self.option.unset:
+            typed = self.option.unset()
+        elif typed is None:
+            typed = self.default if many and self.default is not MISSING and self.default is not None else None
+        elif self.option.parse is not None:
+            try:
+                typed = self.option.parse(typed)
+            except UsageError as error:
+                where = self.option.placed(error, self.name)
+                raise UsageError(error.what, where=where, hint=error.hint) from error
+        elif many is Mapping:
+            typed = dict(self._pair(item) for item in typed)
+        elif many:
+            items = typed if self._several() else [item.strip() for item in typed.split(",") if item.strip()]
+            typed = many(items)
+        if typed is not None:
+            self.option.hold(typed, self.name)
+        return typed
+
+    def _pair(self, item: str) -> tuple[str, str]:
+        name, found, rest = item.partition("=")
+        if not found or not rest:
+            raise UsageError(f"is not {self.option.metavar}", where=f"{self.option.named(self.name)} {item}")
+        return name, rest
+
+
+def _parts(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+
+
+def _many(kind: Any) -> Any:
+    """list, tuple or Mapping where a type holds several values; else None."""
+    for part in _parts(kind):
+        origin = get_origin(part)
+        if origin in (list, tuple):
+            return origin
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return Mapping
+        if isinstance(origin, type) and issubclass(origin, Iterable):
+            return list
+    return None
+
+
+def _item(kind: Any) -> Any:
+    part = next(part for part in _parts(kind) if get_origin(part))
+    return str if issubclass(get_origin(part), Mapping) else get_args(part)[0]
+
+
+def _joined(default: Any) -> Any:
+    """A default as one would type it."""
+    if default is MISSING or default is None or isinstance(default, str):
+        return default
+    if isinstance(default, Mapping):
+        return ",".join(f"{key}={value:g}" for key, value in default.items())
+    return ",".join(map(str, default))
+
+
+def _default(item: Field[Any]) -> Any:
+    return item.default_factory() if item.default_factory is not MISSING else item.default
+
+
+def _job_options(job: type) -> Iterator[_Typed]:
+    """The options of a job and of the jobs inside it."""
+    for item in fields(job):
+        kind, option = declared(job)[item.name]
+        if is_dataclass(kind):
+            yield from _job_options(kind)  # type: ignore[arg-type]
+        elif option is not None:
+            yield _Typed(kind, option, _default(item), item.name)
+
+
+def _job(job: type, options: Mapping[str, _Typed], typed: Mapping[str, Any]) -> Any:
+    """The job itself, from typed values."""
+    values = {}
+    for item in fields(job):
+        kind, option = declared(job)[item.name]
+        if is_dataclass(kind):
+            values[item.name] = _job(kind, options, typed)  # type: ignore[arg-type]
+        elif option is not None:
+            values[item.name] = options[item.name].value(typed[item.name])
+        elif item.name in _FOLLOW:
+            values[item.name] = _FOLLOW[item.name]()
+    return job(**values)
+
+
+def built(body: Callable[..., Any]) -> Callable[..., Any]:
+    """A command for typer, from a body whose parameters are jobs, or single options declared with :class:`Option`.
+
+    Every value is checked before the body runs, so that a wrong one is refused before anything is loaded.
+    """
+    hints = get_type_hints(body, include_extras=True)
+    jobs: dict[str, type] = {}
+    alone: list[str] = []
+    options: dict[str, _Typed] = {}
+    for name, parameter in inspect.signature(body).parameters.items():
+        if is_dataclass(hints[name]):
+            jobs[name] = hints[name]
+            found = {option.name: option for option in _job_options(hints[name])}
+        else:
+            kind, option = get_args(hints[name])
+            default = MISSING if parameter.default is inspect.Parameter.empty else parameter.default
+            alone.append(name)
+            found = {name: _Typed(kind, option, default, name)}
+        if both := options.keys() & found:
+            raise TypeError(f"{body.__name__} declares {min(both)} twice")
+        options |= found
+
+    @functools.wraps(body)
+    def command(**typed: Any) -> Any:
+        given = {name: options[name].value(typed[name]) for name in alone}
+        given |= {name: _job(job, options, typed) for name, job in jobs.items()}
+        return body(**given)
+
+    last = {option.name for option in _job_options(Results)}  # where results go stands below what is done
+    shown = sorted(options.values(), key=lambda option: option.name in last)
+    command.__signature__ = inspect.Signature([option.parameter() for option in shown])  # type: ignore[attr-defined]
+    command.__annotations__ = {}
+    command.declared = options  # type: ignore[attr-defined]
+    return command

@@ -1,0 +1,45 @@
+"""Options that whatever examines files shares: which detectors, whose signatures, which language."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from gioconda_core.options import Option
+
+__all__ = ["Detectors", "Lang", "OwnKey", "Sampled", "TrustLists", "language", "names_of"]
+
+
+def names_of(detectors: str) -> tuple[str, ...]:
+    """``a,b`` → names; ``none`` → no detector."""
+    names = tuple(name.strip() for name in detectors.split(",") if name.strip())
+    return () if names == ("none",) else names
+
+
+def language(text: str | None = None) -> str:
+    """The language asked for, or the locale's; refuses one that is not spoken here."""
+    from gioconda.report import wording
+
+    return wording.language(text)
+
+
+def _sampling(text: str) -> None:
+    from gioconda_core.media.sampling import Sampling
+
+    Sampling.parse(text)
+
+
+Detectors = Annotated[
+    tuple[str, ...] | None,
+    Option("Detectors by name; none for credentials and container only.", metavar="A,B", parse=names_of),
+]
+Lang = Annotated[str, Option("en or ja; the locale's by default.", parse=language, unset=language)]
+TrustLists = Annotated[
+    tuple[str, ...], Option("A trust list beside the stored ones.", metavar="[KIND=]PEM", flag="--trust", repeat=True)
+]
+OwnKey = Annotated[bool, Option("Also trust this user's own development key.", flag="--trust-development")]
+Sampled = Annotated[
+    str | None,
+    Option(
+        "Frames the detectors see, such as even:32; what they ask for by default.", flag="--sampling", valid=_sampling
+    ),
+]

@@ -1,0 +1,161 @@
+"""An option is declared once, on the field of the job it sets; the command line is built from that, and the job holds its values to it.
+
+::
+
+    @dataclass(frozen=True)
+    class Job:
+        mode: Annotated[str, Option("ft = tune on the shots; ff = the model as it stands.", choices=("ff", "ft"))] = "ft"
+
+        def __post_init__(self) -> None:
+            check(self)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from gioconda_core.errors import UsageError
+
+__all__ = ["Option", "argument", "check", "declared", "numbers", "shard", "shares"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a field is on a command line.
+
+    help : the sentence in ``--help``. flag : its name where that is not the field's own. short : one letter's flag.
+    metavar : what stands for the value in ``--help``. minimum, maximum : of a number, or of each number of a list.
+    choices : the only values, or a function that gives them. valid : raises UsageError for a value that cannot be meant.
+    parse : a typed text → the value; lists are typed with commas, or, where ``repeat``, by giving the option several times.
+    positional : an argument, not an option. required : no default on the command line though the field has one.
+    unset : what is taken where nothing is typed, when that is not the field's own default. shown : the default as it is typed.
+    """
+
+    help: str
+    flag: str = ""
+    short: str = ""
+    metavar: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] | Callable[[], Iterable[str]] = ()
+    valid: Callable[[Any], object] | None = None
+    parse: Callable[[str], Any] | None = None
+    repeat: bool = False
+    positional: bool = False
+    required: bool = False
+    unset: Callable[[], Any] | None = None
+    shown: str | None = None
+
+    def named(self, field: str) -> str:
+        """What a person types for it: ``--min-face``, or the argument's name."""
+        return (
+            self.metavar or field.upper() if self.positional else self.flag or "--" + field.strip("_").replace("_", "-")
+        )
+
+    def placed(self, error: UsageError, field: str) -> str:
+        """Where an error is: in this option, unless it names an option itself."""
+        return error.where if error.where.startswith("--") else self.named(field)
+
+    def allowed(self) -> tuple[str, ...]:
+        """The only values, none where there are others."""
+        return tuple(self.choices() if callable(self.choices) else self.choices)
+
+    def hold(self, value: Any, field: str) -> None:
+        """Raise UsageError, naming the option, for a value out of its range or not among its choices."""
+        where = self.named(field)
+        each = (
+            list(value.values())
+            if isinstance(value, Mapping)
+            else list(value)
+            if isinstance(value, tuple | list)
+            else [value]
+        )
+        allowed = self.allowed() if each else ()
+        for item in each:
+            if allowed and item not in allowed:
+                raise UsageError(
+                    f"unknown {_noun(field, value)} {item!r}",
+                    where=where,
+                    hint=f"one of {', '.join(filter(None, allowed))}",
+                )
+            if self.minimum is not None and not item >= self.minimum:  # a NaN is at least nothing
+                raise UsageError(f"{item:g} is below {self.minimum:g}", where=where, hint=f"{self.minimum:g} at least")
+            if self.maximum is not None and not item <= self.maximum:
+                raise UsageError(f"{item:g} is above {self.maximum:g}", where=where, hint=f"{self.maximum:g} at most")
+        if self.valid is not None:
+            try:
+                self.valid(value)
+            except UsageError as error:
+                raise UsageError(error.what, where=self.placed(error, field), hint=error.hint) from error
+
+
+def argument(help: str, metavar: str | None = None, **more: Any) -> Option:
+    """A value that is given without a flag."""
+    return Option(help, metavar=metavar, positional=True, **more)
+
+
+def _noun(field: str, value: Any) -> str:
+    name = field.strip("_").replace("_", " ")
+    return name.removesuffix("s") if isinstance(value, tuple | list) else name
+
+
+def declared(job: type[Any]) -> dict[str, tuple[Any, Option | None]]:
+    """Each field's (type, Option or None) of a job's dataclass, in its order."""
+    if job not in _DECLARED:
+        _DECLARED[job] = _read(job)
+    return _DECLARED[job]
+
+
+_DECLARED: dict[type[Any], dict[str, tuple[Any, Option | None]]] = {}
+
+
+def _read(job: type[Any]) -> dict[str, tuple[Any, Option | None]]:
+    hints = get_type_hints(job, include_extras=True)
+    found: dict[str, tuple[Any, Option | None]] = {}
+    for item in fields(job):
+        hint = hints[item.name]
+        options = (
+            [note for note in get_args(hint)[1:] if isinstance(note, Option)] if get_origin(hint) is Annotated else []
+        )
+        found[item.name] = (get_args(hint)[0] if options else hint, options[0] if options else None)
+    return found
+
+
+def check(job: Any) -> None:
+    """Hold every field of a job to its declaration.
+
+    Raises
+    ------
+    UsageError
+        Naming the first option whose value is out of range, is not among its choices, or cannot be meant.
+    """
+    for name, (_, option) in declared(type(job)).items():
+        value = getattr(job, name)
+        if option is not None and value is not None:
+            option.hold(value, name)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """``1,8,32`` → (1, 8, 32)."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise UsageError(f"not a list of whole numbers: {text!r}", hint="for example 1,8,32") from error
+
+
+def shares(text: str) -> dict[str, float]:
+    """``train=0.8,test=0.2`` → {"train": 0.8, "test": 0.2}."""
+    try:
+        return {name.strip(): float(value) for name, value in (part.split("=") for part in text.split(","))}
+    except ValueError as error:
+        raise UsageError(f"not shares: {text!r}", hint="train=0.6,val=0.2,test=0.2") from error
+
+
+def shard(text: str) -> tuple[int, int]:
+    """``2/8`` → (2, 8): the second part of eight."""
+    i, _, n = text.partition("/")
+    if not (i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
+        raise UsageError(f"{text!r} is not a shard", hint="like 2/8: the second of eight")
+    return int(i), int(n)

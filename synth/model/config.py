@@ -1,0 +1,92 @@
+"""What can be said of a network and its losses without loading torch: sizes, presets, weights of the terms, names of content nets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from gioconda_core.errors import UsageError
+
+__all__ = ["CONTENT", "CONTENT_NETS", "PRESETS", "WEIGHTS", "Config", "LossWeights", "preset"]
+
+CONTENT = ("auto", "vgg", "squeezenet", "multiscale", "random-vgg", "none")
+CONTENT_NETS = ("vgg19", "vggface", "squeezenet")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One dial for the size of the picture, one for the width; everything else follows.
+
+    size : pixels of the square crop, a power of two from 64. width : channels after the first block (64 in the paper);
+    the widest layers and the embedding have 8 × width. attention : the three self-attention layers.
+    """
+
+    name: str = "paper"
+    size: int = 256
+    width: int = 64
+    attention: bool = True
+
+    def __post_init__(self) -> None:
+        if self.size < 64 or self.size & (self.size - 1) or self.width < 8 or self.width % 8:
+            raise UsageError(
+                f"no network of {self.size} px and width {self.width}",
+                hint="64, 128, 256 … px; widths are multiples of 8",
+            )
+
+    @property
+    def dim(self) -> int:
+        """N, the length of an embedding: 512 in the paper."""
+        return 8 * self.width
+
+    @property
+    def down(self) -> tuple[int, ...]:
+        """Channels after each of the six down blocks of E and V; G uses the first four."""
+        return tuple(self.width * factor for factor in (1, 2, 4, 8, 8, 8))
+
+    @property
+    def up(self) -> tuple[int, ...]:
+        """Channels after each of G's four up blocks."""
+        return tuple(self.width * factor for factor in (8, 4, 2, 1))
+
+    @property
+    def pooling(self) -> float:
+        """Factor on sums over space: the paper's 256 px sum 4 × 4 positions, and smaller sizes are brought to the same.
+
+        Without it spectral norm keeps a small preset's ê too short to be heard (docs/decisions/small-presets.md).
+        """
+        return 16 / (self.size / 64) ** 2
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON-able; ``Config(**d)`` rebuilds it."""
+        return asdict(self)
+
+
+PRESETS: dict[str, Config] = {
+    "paper": Config("paper", 256, 64),
+    "half": Config("half", 256, 32),
+    "sketch": Config("sketch", 128, 16),  # what two CPU cores can meta-train
+    "pocket": Config("pocket", 64, 16),  # tests
+}
+
+
+def preset(name: str) -> Config:
+    """A preset by name, or a clear refusal."""
+    if name not in PRESETS:
+        raise UsageError(f"no preset {name!r}", where="--preset", hint=f"one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the terms. vgg19, vggface : the paper's content nets; substitute : any stand-in for both (ours)."""
+
+    vgg19: float
+    vggface: float
+    match: float
+    feature_matching: float
+    substitute: float = 10.0
+
+
+WEIGHTS: dict[str, LossWeights] = {
+    "v2": LossWeights(1.5e-1, 2.5e-2, 10.0, 10.0),
+    "v1": LossWeights(1e-2, 2e-3, 80.0, 10.0),
+}
