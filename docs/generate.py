@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,46 @@ def exit_codes_page() -> str:
         ["# Exit codes", "", "| code | meaning |", "|---|---|", *rows, "", "3 beats 4; the JSON output carries both facts.",
          "A score alone never changes the exit code.", ""]
     )  # fmt: skip
+
+
+def _fields(kind: Any) -> list[str]:
+    """A dataclass as a table: its first sentence, then each field."""
+    import dataclasses
+
+    rows = [f"| `{item.name}` | `{str(item.type).replace('|', 'or')}` |" for item in dataclasses.fields(kind)]
+    return [inspect.cleandoc(kind.__doc__ or "").replace("``", "`"), "", "| field | type |", "|---|---|", *rows, ""]
+
+
+def documents_page() -> str:
+    """The documents that commands print as JSON, from the dataclasses they are written from."""
+    import dataclasses
+    import pkgutil
+    from importlib import import_module
+
+    import gioconda.cli
+
+    found: dict[str, type] = {}
+    for module in pkgutil.iter_modules(gioconda.cli.__path__):
+        for value in vars(import_module(f"gioconda.cli.{module.name}")).values():
+            if inspect.isclass(value) and dataclasses.is_dataclass(value):
+                schema = {item.name: item.default for item in dataclasses.fields(value)}.get("schema")
+                if isinstance(schema, str) and value.__module__.startswith("gioconda.cli"):
+                    found[schema] = value
+    lines = [
+        "# Documents",
+        "",
+        "What commands print with `--json` or `-o json`, from the dataclasses that are written.",
+        "",
+    ]
+    for schema, kind in sorted(found.items()):
+        lines += [f"## `{schema}`", "", *_fields(kind)]
+        parts = (word for item in dataclasses.fields(kind) for word in re.findall(r"\w+", str(item.type)))
+        for name in dict.fromkeys(parts):
+            part = vars(sys.modules[kind.__module__]).get(name)
+            if dataclasses.is_dataclass(part):
+                lines += [f"Each `{name}`:", "", *_fields(part)]
+    lines += ["A report has a schema of its own: [the report](report-schema.md).", ""]
+    return "\n".join(lines)
 
 
 def _interval(figure: dict[str, Any]) -> str:
@@ -117,7 +158,12 @@ def readme() -> str:
 
 def pages() -> dict[Path, str]:
     """Every generated page by its path."""
-    return {README: readme(), REFERENCE / "cli.md": cli_page(), REFERENCE / "exit-codes.md": exit_codes_page()}
+    return {
+        README: readme(),
+        REFERENCE / "cli.md": cli_page(),
+        REFERENCE / "exit-codes.md": exit_codes_page(),
+        REFERENCE / "documents.md": documents_page(),
+    }
 
 
 def main() -> int:
