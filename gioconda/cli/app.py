@@ -79,11 +79,11 @@ class _Root(TyperGroup):
         return _load(cmd_name) if cmd_name in _ALL else None
 
     @property
-    def commands(self) -> dict[str, Any]:  # type: ignore[override]
+    def commands(self) -> Any:
         return {name: _load(name) for name in _ALL}
 
     @commands.setter
-    def commands(self, value: dict[str, Any]) -> None:
+    def commands(self, value: Any) -> None:
         """There are no others."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

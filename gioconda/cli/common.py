@@ -105,14 +105,14 @@ def _outputs(
             raise UsageError(f"no file after {item!r}", where="-o", hint=f"-o {name} for stdout, or -o {name}=FILE")
         wanted.append((name, None if file in ("", "-") else file))
     wanted = wanted or [("text", None)]
-    places = [file and os.path.realpath(file) for _, file in wanted]
+    places = [place and os.path.realpath(place) for _, place in wanted]
     if places.count(None) > 1:
         raise UsageError("two results on stdout", where="-o", hint="give one of them a file: -o html=report.html")
-    for _, file in wanted:
-        if file and places.count(os.path.realpath(file)) > 1:
-            raise UsageError("two results in one file", where=f"-o {file}", hint="give each a file of its own")
-        if file:
-            refuse_overwrite(file, force)
+    for _, place in wanted:
+        if place and places.count(os.path.realpath(place)) > 1:
+            raise UsageError("two results in one file", where=f"-o {place}", hint="give each a file of its own")
+        if place:
+            refuse_overwrite(place, force)
     return tuple(wanted)
 
 
