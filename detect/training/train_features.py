@@ -21,6 +21,7 @@ from detect.training import calibrate, extract, validate
 from detect.training.dataset import Clips, gather
 from detect.training.options import FEATURES, FeatureTraining
 from gioconda_core import config
+from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, write_json
 
 __all__ = ["RECIPES", "train"]
