@@ -1,4 +1,4 @@
-"""``gioconda demo``: the whole story on embedded material, from drawn puppets to a page that tells it.
+"""``gioconda demo``: the whole story on embedded material, and a page that tells it from its end: the report of a clip first.
 
 Every number on the page is computed in the run. Each chapter leaves ``chapter-N.json`` when it is done; interrupted, the
 same command goes on with the next one.
@@ -6,12 +6,13 @@ same command goes on with the next one.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from gioconda_core.media.pictures import grid
 
 if TYPE_CHECKING:
     from gioconda.report.view import Node
+    from synth.reenact.reenact import Made
 
 __all__ = ["Scale", "run"]
 
@@ -61,8 +63,8 @@ class Scale:
     train_steps: int = 30
     tune_steps: int = 80
     shots: int = 8
-    portraits: tuple[str, ...] = ("astronaut", "puppets:530/1", "puppets:531/1", "puppets:532/1")
-    drivers: tuple[str, ...] = ("puppets:540/2", "puppets:541/3", "puppets:542/4")
+    portraits: tuple[str, ...] = ("astronaut", "hopper", "puppets:530/1")
+    drivers: tuple[str, ...] = ("puppets:540/2", "puppets:541/3")
     seconds: float = 1.6
     seed: int = 0
 
@@ -178,66 +180,99 @@ def training(stage: Stage) -> dict[str, Any]:
     }
 
 
-def portraits(stage: Stage) -> dict[str, Any]:
-    """A photograph and three drawn people, each moved by the same three drivers; every clip signed."""
-    from PIL import Image
-    from skimage.data import astronaut
+PHOTOGRAPHS = {
+    "astronaut": "Eileen Collins, photographed by NASA (comes with scikit-image)",
+    "hopper": "Grace Hopper, photographed by the US Navy (comes with matplotlib)",
+}
 
-    from gioconda_core.media.clip import Clip
+
+def _photograph(stage: Stage, who: str) -> str | Path:
+    """The file of a photograph that an installed package carries, both in the public domain; a puppet's own name."""
+    if who not in PHOTOGRAPHS:
+        return who
+    from PIL import Image
+
+    path = stage.folder / f"{who}.png"
+    if who == "astronaut":
+        from skimage.data import astronaut
+
+        picture = Image.fromarray(astronaut())
+    else:
+        from matplotlib.cbook import get_sample_data
+
+        with get_sample_data("grace_hopper.jpg") as file:
+            picture = Image.open(file).convert("RGB")
+    with atomic_path(path) as temporary:
+        picture.save(temporary, format="PNG")
+    return path
+
+
+def portraits(stage: Stage) -> dict[str, Any]:
+    """Two photographs and a drawn person, each moved by the same drivers; every clip signed, and shown beside what it was made from."""
     from synth.reenact.reenact import FewShotGenerator, Reenact, reenact
     from synth.session import Session
 
-    photo = stage.folder / "astronaut.png"
-    with atomic_path(photo) as temporary:
-        Image.fromarray(astronaut()).save(temporary, format="PNG")
     heads = FewShotGenerator(device=stage.device)
     job = Reenact(
         steps=stage.scale.tune_steps, seconds=stage.scale.seconds, frame="crop", side=256, seed=stage.scale.seed
     )
-    clips, rows = [], []
+    clips, films = [], []
+    explained = ""
     for who in stage.scale.portraits:
         name = who.replace(":", "-").replace("/", "-")
         begun = time.perf_counter()
+        source = _photograph(stage, who)
         made = reenact(
-            [photo if who == "astronaut" else who],
+            [source],
             stage.scale.drivers,
             stage.folder / "portraits" / f"{name}.mp4",
             heads,
             job,
-            Session("public-domain" if who == "astronaut" else "embedded", force=True, say=stage.say),
+            Session("public-domain" if who in PHOTOGRAPHS else "embedded", force=True, say=stage.say),
         )
-        stage.say(f"  {who}: learned and driven three ways in {time.perf_counter() - begun:.0f} s")
-        row = [_shot(photo if who == "astronaut" else who, heads.size)]
-        for clip in made:
-            with Clip.open(clip.path) as opened:
-                frames, _ = opened.sample("even:3")
-            row += [frames[0], frames[2]]
+        stage.say(f"  {who}: learned and driven {len(made)} ways in {time.perf_counter() - begun:.0f} s")
+        for clip, driver in zip(made, stage.scale.drivers, strict=True):
             clips.append(str(clip.path.relative_to(stage.folder)))
-        rows.append(row)
+            film, still = _beside(stage, source, driver, clip, heads.size)
+            films.append({"file": film, "who": PHOTOGRAPHS.get(who, "a person drawn from a seed")})
+            explained = explained or still
     return {
         "clips": clips,
-        "picture": _jpeg(stage, "portraits", grid([_driver_row(stage), *rows], (128, 128)), made="cross-reenactment"),
+        "films": films,
+        "explained": explained,
         "people": list(stage.scale.portraits),
         "drivers": list(stage.scale.drivers),
         "steps": stage.scale.tune_steps,
     }
 
 
-def _shot(who: str | Path, size: int) -> Frames:
-    from synth.reenact.shots import load_shots
+def _beside(stage: Stage, source: str | Path, driver: str, clip: Made, size: int) -> tuple[str, str]:
+    """A film of shot, driver and result beside one another, and a still of how the driver's landmarks lead from one to the other."""
+    from gioconda_core.media.clip import Clip
+    from gioconda_core.types import Synthesis
+    from provenance.signing import sign
+    from synth.model.landmark_image import draw
+    from synth.reenact.shots import load_driver, load_shots
 
-    return np.asarray(load_shots([who], size).frames[0], np.uint8)
-
-
-def _driver_row(stage: Stage) -> list[Frames]:
-    from synth.reenact.shots import load_driver
-
-    row = [np.full((128, 128, 3), 255, np.uint8)]
-    for driver in stage.scale.drivers:
-        crops = load_driver(driver, 128, seconds=stage.scale.seconds, crops=True).crops
-        assert crops is not None  # asked for
-        row += [crops[0], crops[-1]]
-    return row
+    side = (192, 192)
+    shot = np.asarray(load_shots([source], size).frames[0], np.uint8)
+    moving = load_driver(driver, size, seconds=stage.scale.seconds, crops=True)
+    assert moving.crops is not None  # asked for
+    with Clip.open(clip.path) as opened:
+        result, times = opened.sample("all")
+        rate = opened.fps
+    assert rate is not None  # a video
+    count = min(len(result), len(moving.crops))
+    frames = np.stack([grid([[shot, moving.crops[k], result[k]]], side) for k in range(count)])
+    film = stage.folder / "films" / clip.path.name
+    film.parent.mkdir(exist_ok=True)
+    claim = replace(clip.claim, title=film.name)
+    sign.write(Synthesis(frames, times[:count], rate, claim), film, crf=28, force=True)
+    k = count // 2
+    lines = draw(moving.landmarks[k], size)
+    titles = ("the photograph", "the driver", "its 68 landmarks", "what comes out")
+    still = grid([[shot, moving.crops[k], lines, result[k]]], side, gap=6, titles=titles)
+    return str(film.relative_to(stage.folder)), _jpeg(stage, f"{film.stem}-explained", still, made="cross-reenactment")
 
 
 def fakes(stage: Stage) -> dict[str, Any]:
@@ -301,7 +336,7 @@ def detector(stage: Stage) -> dict[str, Any]:
 
 def benchmark(stage: Stage) -> dict[str, Any]:
     """Measure it, and the shipped ensemble, on the people nobody trained on."""
-    from benchmarks.report import report
+    from benchmarks.report import figures, report
     from benchmarks.run import run
     from benchmarks.run import suite as suites
     from gioconda_core.datasets.index import Index
@@ -322,6 +357,8 @@ def benchmark(stage: Stage) -> dict[str, Any]:
         "abstained": done.abstained,
         "report": "benchmark/benchmark.html",
         "board": _board(document),
+        "roc": figures.roc(document),
+        "names": {specs[0]: "the detector trained above", "ensemble": "the detectors that ship"},
     }
 
 
@@ -340,15 +377,27 @@ def _board(document: Mapping[str, Any]) -> list[dict[str, Any]]:
             {
                 "detector": row["detector"],
                 "slice": row["slice"] or "as they are",
-                "figure": row["figure"],
-                "value": refused or f"{row['value']:.3f}",
-                "interval": f"{bounds[0]:.3f} to {bounds[1]:.3f}"
+                "value": refused or f"{row['value']:.2f}",
+                "interval": f"{bounds[0]:.2f} to {bounds[1]:.2f}"
                 if None not in bounds
                 else (row["no_interval"] or "none"),
+                "takeaway": _takeaway(row),
                 "n": f"{row['n_real']} real, {row['n_fake']} fake, {row['clusters']} people",
             }
         )
     return rows
+
+
+def _takeaway(row: Mapping[str, Any]) -> str:
+    """What to take from a figure, in a sentence: a refusal, a coin, or how often a fake outscores a real clip."""
+    if row["refused"]:
+        return "too few people to say anything"
+    low, high = row["low"], row["high"]
+    if low is None or high is None:
+        return "no interval can be given from so few people, so little is known of others"
+    if low <= 0.5 <= high:
+        return "no better than a coin, as far as so few people can tell"
+    return f"of a fake and a real clip, the fake has the higher score {row['value']:.0%} of the time ({low:.0%} to {high:.0%})"
 
 
 def check(stage: Stage) -> dict[str, Any]:
@@ -439,6 +488,13 @@ def _curves(stage: Stage, curves: Mapping[str, list[float]], steps: list[int]) -
 
 # --------------------------------------------------------------------------- the telling
 
+CLIP_NAMES = {
+    "portrait": "the speaking photograph",
+    "fake": "a fake of a drawn person",
+    "control": "a real clip of a drawn person",
+    "tampered": "the fake, with one byte changed after signing",
+}
+
 
 def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
     from gioconda.report import as_html
@@ -447,14 +503,26 @@ def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
     def picture(name: str) -> bytes:
         return (folder / name).read_bytes()
 
+    def film(name: str) -> str:
+        return "data:video/mp4;base64," + base64.b64encode(picture(name)).decode()
+
     def node(kept: Mapping[str, Any]) -> Node:
         thumbnail = picture(kept["picture"]) if kept["picture"] else None
         return Node(kept["title"], kept["lines"], thumbnail, [node(child) for child in kept["children"]])
 
     sources = [node(kept) for kept in told["check"]["tree"]]
     template = as_html.environment().get_template("_demo.html.jinja")
-    body = template.render(told=told, scale=asdict(scale), read=picture, sources=sources)
-    write_text(folder / "index.html", as_html.page("Gioconda: the demo", body))
+    body = template.render(
+        told=told,
+        scale=asdict(scale),
+        read=picture,
+        film=film,
+        sources=sources,
+        ready=as_html.safe,
+        clip_names=CLIP_NAMES,
+        seconds=sum(chapter["seconds"] for chapter in told.values()),
+    )
+    write_text(folder / "index.html", as_html.page("Gioconda: the demo", body, films=True))
     return folder / "index.html"
 
 

@@ -23,10 +23,11 @@ def stylesheet() -> str:
     return (resources.files("gioconda.report") / "style.css").read_text("utf-8")
 
 
-def policy(style: str) -> str:
-    """A content-security policy that allows pictures from the file itself and exactly this stylesheet; nothing else."""
+def policy(style: str, films: bool = False) -> str:
+    """A content-security policy that allows pictures (and films) from the file itself and exactly this stylesheet; nothing else."""
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    kinds = "img-src data:; media-src data:" if films else "img-src data:"
+    return f"default-src 'none'; {kinds}; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
 def _picture(data: bytes | None) -> str:
@@ -82,8 +83,8 @@ def fragment(report: Report, lang: str = "en", *, seek: bool = False, prefix: st
     return template.render(prefix=prefix, player=safe(player), **_context(view(report, lang), seek=seek))
 
 
-def page(title: str, body: str, lang: str = "en") -> str:
-    """A self-contained page around ready HTML: stylesheet inside, policy over it. The audit and benchmark pages use it too."""
+def page(title: str, body: str, lang: str = "en", films: bool = False) -> str:
+    """A self-contained page around ready HTML: stylesheet inside, policy over it. films : it holds films too, as data."""
     style = stylesheet()
     return (
         environment()
@@ -93,7 +94,7 @@ def page(title: str, body: str, lang: str = "en") -> str:
             body=safe(body),
             lang=lang,
             style=safe(style),
-            policy=safe(policy(style)),
+            policy=safe(policy(style, films)),
             t=lambda key: label(key, lang),
         )
     )
