@@ -7,6 +7,7 @@ import pytest
 
 from gioconda import demo
 from gioconda_core.errors import UsageError
+from provenance.reading.read import read
 
 
 @pytest.fixture
@@ -68,9 +69,13 @@ def test_the_whole_story_in_small(tmp_path):
     )  # fmt: skip
     page = demo.run(tmp_path / "d", scale=scale, say=lambda text: None)
     text = page.read_text()
-    for title, _ in demo.CHAPTERS.values():
-        assert title in text
+    # Backwards: what can be said of a clip, how it was made, how well such clips are told, how the network learns, your own clip.
+    places = [text.index(f'id="{name}"') for name in ("check", "portraits", "benchmark", "training", "own")]
+    assert places == sorted(places)
     assert text.count("data:image/") >= 4 and not re.search(r"(src|href)=.https?://", text)
+    assert text.count('src="data:video/mp4') == 1 and "media-src data:" in text and len(text) < 3_000_000 * 4 / 3
+    for film in (tmp_path / "d" / "films").iterdir():  # generated faces leave with their label, here too
+        assert read(film).label is not None
     told = {p.name: json.loads(p.read_text()) for p in page.parent.glob("chapter-*.json")}
     states = {row["name"]: row["state"] for row in told["chapter-7.json"]["reports"]}
     assert states == {"portrait": "trusted", "fake": "trusted", "control": "trusted", "tampered": "invalid"}
