@@ -19,7 +19,7 @@ from gioconda.audit.summary import Summary
 from gioconda.audit.walk import Found, Walk
 from gioconda.report import rows
 from gioconda.report.options import Detectors, Lang, OwnKey, Sampled, TrustLists
-from gioconda.report.requirements import Policy
+from gioconda.report.requirements import DECLARED_AI, Policy
 from gioconda_core.errors import ResourceError, UsageError
 from gioconda_core.files import path_text, write_json
 from gioconda_core.options import Option, argument, check
@@ -82,7 +82,12 @@ class Audit:
             "stored": self._stored(),
             "lang": self.lang,
             "schema": rows.SCHEMA,
+            "declared": self._declared(),
         }
+
+    def _declared(self) -> bool:
+        """Whether a policy asks for the unsigned marks of files whose pictures are not opened."""
+        return self.policy.fail_on == DECLARED_AI
 
     def _stored(self) -> list[str]:
         from provenance.trust import lists as trust
@@ -177,6 +182,7 @@ class Audit:
             "lang": self.lang,
             "sampling": self.sampling,
             "timeout": self.timeout / 2,
+            "declared": self._declared(),
             "index": os.path.abspath(journal.index) if self._by_content() and not anew else None,
             "config": config,
         }

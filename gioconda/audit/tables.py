@@ -72,7 +72,13 @@ def _parquet(journal: Journal, file: Path, detectors: list[str], summary: Summar
     import pyarrow.parquet as pq
 
     kinds = {"size": pa.int64(), "faces": pa.int32(), "width": pa.int32(), "height": pa.int32()}
-    kinds |= {"duration": pa.float64(), "seconds": pa.float64(), "says_ai": pa.bool_(), "mark": pa.bool_()}
+    kinds |= {
+        "duration": pa.float64(),
+        "seconds": pa.float64(),
+        "says_ai": pa.bool_(),
+        "declared_ai": pa.bool_(),
+        "mark": pa.bool_(),
+    }
     numbers = {"score", "false_alarm", "low", "high"}
 
     def kind(name: str) -> Any:

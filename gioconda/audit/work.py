@@ -25,6 +25,7 @@ class Work:
     """Made once in each worker.
 
     detectors : names; None = shipped; [] = credentials only, near the speed of the disk.
+    declared : whether the unsigned marks of the metadata are read too where nothing else is; it takes a process a file.
     index, config : where to ask whether a content is known, and under which configuration.
     """
 
@@ -38,11 +39,13 @@ class Work:
         timeout: float,
         index: str | None,
         config: str,
+        declared: bool = False,
     ) -> None:
         from gioconda.audit.journal import known_content
         from provenance.trust import lists
 
         self.trust = lists.load(trust, development=development)
+        self.declared = declared
         self.lang, self.known = lang, known_content(index, config)
         self.examiner: Any = None
         if detectors is None or detectors:
@@ -69,6 +72,10 @@ class Work:
         p, error = _try_read(path, self.trust)  # of a signed file, the same pages again, from the system's cache
         row = rows.error_row(name, error or "", sha256=digest, size=_size(path))
         row |= {"level": str(Level.NOT_ASSESSED), "error": error}
+        if self.declared:
+            from gioconda.report import metadata
+
+            row |= rows.declared_columns(metadata.inspect(path).get("declared", []))
         if p is not None:
             # What was not looked for (a container without credentials, a manifest elsewhere) is no error; `check` says so too.
             asked = p.reason not in (CredentialReason.UNSUPPORTED, CredentialReason.REMOTE)

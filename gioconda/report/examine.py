@@ -100,6 +100,7 @@ class Examiner:
         step("container", 0.05)
         found = metadata.inspect(file)
         facts: dict[str, Any] = {"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)}
+        facts["declared"] = found.get("declared", [])
         with open(file, "rb") as opened:
             if other := misnamed(file, opened.read(HEAD)):
                 facts["misnamed"] = other

@@ -6,15 +6,18 @@ process. Not covered: the truth of any of it. Metadata is easily changed, and ev
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import itertools
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gioconda.report import declared
 from gioconda_core.reasons import MediaWarning, WarningReason
 
 __all__ = ["inspect", "signs"]
@@ -22,6 +25,7 @@ __all__ = ["inspect", "signs"]
 SECONDS = 20.0  # wall time of the child
 MEMORY = 2 << 30  # its address space, bytes
 FIELDS = 60  # metadata fields kept
+BOXES = 4000  # topmost boxes of ISO media looked at
 LENGTH = 500  # characters kept of each
 
 # MediaInfo's name → ours. General track only; technical fields come from Clip.facts, which decodes the stream.
@@ -60,9 +64,6 @@ _EXIF = {
     "GPS GPSLatitude": "Latitude",
     "GPS GPSLongitude": "Longitude",
 }
-# Text chunks that image generators write; the value is their prompt or settings.
-_GENERATOR_FIELDS = {"parameters", "prompt", "workflow", "sd-metadata", "invokeai_metadata", "dream", "generation_data"}
-_GENERATOR_NAMES = re.compile(r"stable.?diffusion|midjourney|dall.?e\b|comfyui|novelai|invokeai|firefly", re.I)
 # What editors, sites and screen recorders write with. A camera's own writer is named and nothing is concluded from it.
 _REWRITERS = re.compile(
     r"^lavf|^lavc|ffmpeg|handbrake|mkvmerge|mkvtoolnix|libebml|gpac|mp4box|adobe|premiere|after effects|final cut|davinci|"
@@ -70,11 +71,10 @@ _REWRITERS = re.compile(
     re.I,
 )
 _HEIF = (b"avif", b"heic", b"heix", b"heim", b"heis", b"mif1")  # pictures in the boxes of MP4
-_AI_SOURCE = re.compile(rb"digitalsourcetype/(\w*[aA]lgorithmicMedia)")
 
 
 def inspect(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> dict[str, Any]:
-    """Metadata of a file as plain JSON: ``metadata`` (name → text), ``streams`` (numbers the signs need), ``generator_fields``.
+    """Metadata of a file as plain JSON: ``metadata`` (name → text), ``streams`` (numbers the signs need), ``declared`` (:mod:`gioconda.report.declared`).
 
     Never raises for what the file does to the parsers: ``error`` (a MediaWarning's document) then says so.
     """
@@ -114,11 +114,6 @@ def signs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         say("writer" if _REWRITERS.search(writer) else "written", writer=name)
     if software:
         say("software", software=software)
-    traces = list(found.get("generator_fields", ()))
-    if software and _GENERATOR_NAMES.search(software):
-        traces.append("Software")
-    if traces:
-        say("generator", field=sorted(set(traces)))
     video, audio = streams.get("video_seconds"), streams.get("audio_seconds")
     if video and audio and abs(video - audio) > max(0.3, 0.03 * max(video, audio)):
         say("durations", video=video, audio=audio)
@@ -132,7 +127,8 @@ def signs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     days = [day for text in dates.values() if (day := _day(text))]
     if days and max(days) - min(days) > 1:  # a day apart is what a clock in UTC and one on the wall may be
         say("dates", dates=[f"{k} {v}" for k, v in dates.items()])
-    if not (camera or writer or software or traces or dates):
+    # Said only where it was looked for, and nothing of the kind was found.
+    if not (camera or writer or software or dates or found.get("declared") or found.get("error")):
         said.append({"key": "sign.bare", "args": {}})
     return said
 
@@ -161,6 +157,7 @@ def _media_info(path: str) -> dict[str, Any]:
         tracks = MediaInfo.parse(file, buffer_size=min(1 << 16, os.path.getsize(path) // 2 + 1)).tracks
     metadata: dict[str, str] = {}
     streams: dict[str, float] = {}
+    fields: list[declared.Field] = []
     for item in tracks:
         facts = item.to_data()
         if item.track_type == "General":
@@ -168,6 +165,8 @@ def _media_info(path: str) -> dict[str, Any]:
                 value = facts.get(key)
                 if value and name not in metadata:
                     metadata[name] = str(value)
+            fields += [declared.Field("text", key, value) for key, value in facts.items() if isinstance(value, str)]
+            fields += [declared.Field("text", name, value) for name, value in metadata.items()]
         elif item.track_type == "Video" and "video_seconds" not in streams:
             _number(streams, "video_seconds", facts.get("duration"), 1000)
             _number(streams, "video_source_seconds", facts.get("source_duration"), 1000)
@@ -178,7 +177,7 @@ def _media_info(path: str) -> dict[str, Any]:
                     metadata[name] = str(facts[key])
         elif item.track_type == "Audio" and "audio_seconds" not in streams:
             _number(streams, "audio_seconds", facts.get("duration"), 1000)
-    return {"metadata": metadata, "streams": streams}
+    return {"metadata": metadata, "streams": streams, "declared": declared.marks([*_xmp(_packets(path)), *fields])}
 
 
 def _number(into: dict[str, float], name: str, value: Any, divide: float = 1) -> None:
@@ -188,6 +187,48 @@ def _number(into: dict[str, float], name: str, value: Any, divide: float = 1) ->
         return
 
 
+_XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # XMP part 3, 1.2.7: ISO base media
+
+
+def _packets(path: str) -> list[bytes]:
+    """The XMP packets that the libraries used here do not give out: of ISO media (MP4, MOV, HEIF, JPEG XL), GIF and ID3."""
+    from provenance.sdk.one_pass import boxes_of
+
+    found: list[bytes] = []
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        head = file.read(64)
+        if head[:3] == b"ID3":
+            return [head + file.read(declared.PACKET - 64)]
+        if (
+            head[:4] == b"GIF8"
+        ):  # its blocks hold the packet as it is, with a trailer that makes the blocks' lengths come out
+            return [head + file.read(declared.PACKET - 64)]
+        if head[4:8] not in (b"ftyp", b"JXL ", b"moov", b"wide"):
+            return []
+        for box in itertools.islice(boxes_of(file, size), BOXES):
+            file.seek(box.start + box.header)
+            length = min(max(0, box.size - box.header), declared.PACKET)
+            if box.kind == b"uuid" and file.read(16) == _XMP_BOX:
+                found.append(file.read(length - 16))
+            elif box.kind in (b"xml ", b"meta", b"moov") or (
+                box.kind in (b"mdat", b"idat") and head[8:12] in _HEIF
+            ):  # JPEG XL; HEIF's items in their index; QuickTime's user data
+                found.append(file.read(length))
+    return [packet for packet in found if b"<x:xmpmeta" in packet]
+
+
+def _xmp(packets: Iterable[bytes]) -> list[declared.Field]:
+    fields: list[declared.Field] = []
+    for packet in packets:
+        begin, end = packet.find(b"<x:xmpmeta"), packet.find(b"</x:xmpmeta>")
+        if 0 <= begin < end:
+            packet = packet[begin : end + 12]
+        with contextlib.suppress(ValueError):  # what is not decently written declares nothing
+            fields += declared.xmp_fields(packet)
+    return fields
+
+
 def _picture(path: str) -> dict[str, Any]:
     import io
 
@@ -195,12 +236,13 @@ def _picture(path: str) -> dict[str, Any]:
     from PIL import Image, UnidentifiedImageError
 
     metadata: dict[str, str] = {}
-    traces: list[str] = []
+    fields: list[declared.Field] = []
     try:
         with Image.open(path) as image:  # reads the header and text chunks only: no pixel is decoded
             info = dict(image.info)
+            comment = image.getexif().get_ifd(0x8769).get(0x9286)
     except UnidentifiedImageError:  # HEIC: its EXIF is read all the same
-        info = {}
+        info, comment = {}, None
     with open(path, "rb") as file:
         tags = exifread.process_file(file, details=False)
     if not tags and isinstance(info.get("exif"), bytes):  # where ExifRead does not look, as in most WebP
@@ -208,16 +250,48 @@ def _picture(path: str) -> dict[str, Any]:
     for key, name in _EXIF.items():
         if key in tags and str(tags[key]).strip():
             metadata[name] = str(tags[key])
+    for key in ("Make", "Software", "ImageDescription", "Artist"):
+        if f"Image {key}" in tags:
+            fields.append(declared.Field("EXIF", key, str(tags[f"Image {key}"])))
+    if isinstance(comment, (bytes, str)):
+        text = _comment(comment) if isinstance(comment, bytes) else comment
+        fields.append(declared.Field("EXIF", "UserComment", text))
     for key, value in info.items():
-        if isinstance(value, str) and value.strip():
+        if isinstance(value, str) and value.strip() and "xmp" not in str(key).lower():
             metadata.setdefault(key, value)
-            if key.lower() in _GENERATOR_FIELDS:
-                traces.append(key)
+            fields.append(declared.Field("text", str(key), value))
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
-    packet = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
-    if found := _AI_SOURCE.search(packet):
-        traces.append(f"XMP {found.group(1).decode()}")
-    return {"metadata": metadata, "generator_fields": traces}
+    packets = [xmp.encode() if isinstance(xmp, str) else bytes(xmp), *_packets(path)]
+    resources = info.get("photoshop")
+    if isinstance(resources, dict) and isinstance(resources.get(0x0404), bytes):
+        fields += _iim(resources[0x0404])
+    return {"metadata": metadata, "declared": declared.marks([*_xmp(packets), *fields])}
+
+
+def _comment(raw: bytes) -> str:
+    """EXIF UserComment, after the eight bytes that name its characters (EXIF 2.3, 4.6.5)."""
+    code, body = raw[:8], raw[8:]
+    if code == b"UNICODE\0":
+        # The standard leaves the order of bytes open; the one in which the text reads as letters is meant.
+        order = "utf-16-le" if body[1::2].count(0) > body[::2].count(0) else "utf-16-be"
+        return body.decode(order, "replace").strip("\0 ")
+    return body.decode("utf-8", "replace").strip("\0 ")
+
+
+_IIM = {105: "Headline", 110: "Credit", 115: "Source", 120: "Caption"}  # record 2 of IPTC-IIM
+
+
+def _iim(block: bytes) -> list[declared.Field]:
+    fields, at = [], 0
+    while at + 5 <= len(block) and block[at] == 0x1C and len(fields) < FIELDS:
+        record, name, length = block[at + 1], block[at + 2], int.from_bytes(block[at + 3 : at + 5], "big")
+        if length & 0x8000:
+            break
+        if record == 2 and name in _IIM:
+            text = block[at + 5 : at + 5 + length].decode("utf-8", "replace")
+            fields.append(declared.Field("IPTC-IIM", _IIM[name], text))
+        at += 5 + length
+    return fields
 
 
 def _child(path: str) -> dict[str, Any]:

@@ -15,15 +15,23 @@ __all__ = ["REQUIREMENTS", "Policy"]
 REQUIREMENTS = ("assessed", "valid", "trusted")
 _LEVELS = tuple(str(level) for level in Level)
 _ALARMS = (str(Level.SIGNAL), str(Level.STRONG_SIGNAL))
+DECLARED_AI = "declared-ai"
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The lowest level that trips, and the properties every file must have. Without either a score never changes an exit code."""
+    """The lowest level that trips, and the properties every file must have. Without either a score never changes an exit code.
+
+    ``declared-ai`` trips where the metadata, or an intact credential, says that AI made or edited the file.
+    """
 
     fail_on: Annotated[
         str | None,
-        Option("Exit 3 at this level or above: signal, strong-signal.", metavar="LEVEL", choices=_ALARMS),
+        Option(
+            "Exit 3 at this level or above: signal, strong-signal; or where AI is declared: declared-ai.",
+            metavar="LEVEL",
+            choices=(*_ALARMS, DECLARED_AI),
+        ),
     ] = None
     require: Annotated[
         tuple[str, ...],
@@ -41,7 +49,11 @@ class Policy:
     def tripped(self, row: Mapping[str, Any]) -> list[str]:
         """Why a row (``gioconda.report.rows.row``) trips the policy; empty when it does not."""
         why = []
-        if self.fail_on and _LEVELS.index(str(row["level"])) >= _LEVELS.index(self.fail_on):
+        if self.fail_on == DECLARED_AI:
+            signed = row.get("says_ai") and row.get("state") in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
+            if signed or row.get("declared_ai"):
+                why.append(f"AI declared in {'the credential' if signed else 'the metadata'} (--fail-on {DECLARED_AI})")
+        elif self.fail_on and _LEVELS.index(str(row["level"])) >= _LEVELS.index(self.fail_on):
             why.append(f"level {row['level']} (--fail-on {self.fail_on})")
         state = row.get("state")
         if "trusted" in self.require and state != ProvenanceState.TRUSTED:

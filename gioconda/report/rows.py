@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gioconda.report import declared
 from gioconda.report.as_json import printable
 from gioconda.report.view import credential_sentences, origin
 from gioconda.report.wording import say, visible
@@ -45,6 +46,8 @@ COLUMNS = (
     "trust_list",
     "codes",
     "says_ai",
+    "declared_ai",
+    "declared",
     "mark",
     "faces",
     "duration",
@@ -82,6 +85,7 @@ def row(report: Report, lang: str = "en", *, path: str | None = None, seconds: f
         "size": report.facts.get("size"),
         "level": str(report.verdict.level),
         **credential_columns(p),
+        **declared_columns(report.facts.get("declared")),
         "mark": bool(report.mark),
         "faces": len(report.tracks) if "width" in report.facts else None,
         "duration": report.facts.get("duration"),
@@ -108,6 +112,14 @@ def credential_columns(p: Provenance) -> dict[str, Any]:
         "codes": list(codes),
         "says_ai": p.says_ai,
     }
+
+
+def declared_columns(found: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
+    """What the columns of a row say of the file's unsigned marks; None where they were not looked for."""
+    if found is None:
+        return {"declared_ai": None, "declared": None}
+    told = [f"{mark['kind']}:{mark['value']}" for mark in found]
+    return {"declared_ai": declared.names_ai(found), "declared": "; ".join(told) or None}
 
 
 def origin_text(provenance: Provenance, lang: str, lists: Sequence[Sequence[str]] = ()) -> list[str]:
@@ -174,6 +186,7 @@ def csv(items: Iterable[Mapping[str, Any]]) -> str:
 _RULES = {
     **{f"level/{level}": f"level.{level}" for level in Level},
     **{f"credentials/{state}": f"state.{state}" for state in ProvenanceState},
+    "declared/ai": "declared.heading",
     "error": None,
 }
 # "error" in SARIF means a defect certainly there; no score is that, so a signal is at most a warning.
@@ -202,6 +215,8 @@ def sarif_result(item: Mapping[str, Any]) -> Iterator[str]:
     rules = ["error"] if item.get("error") else [f"level/{item['level']}"]
     if item.get("state"):
         rules.append(f"credentials/{item['state']}")
+    if item.get("declared_ai"):
+        rules.append("declared/ai")
     for rule in rules:
         said, severity = item.get("sentences"), _SEVERITY.get(rule, "note")
         if rule == "error":
@@ -209,6 +224,8 @@ def sarif_result(item: Mapping[str, Any]) -> Iterator[str]:
         elif rule.startswith("credentials/"):
             said = item.get("credentials") or said
             severity = "warning" if broken_ingredient(item) else severity
+        elif rule == "declared/ai":
+            said = [str(item.get("declared"))]
         result = {
             "ruleId": rule,
             "level": severity,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gioconda.report import declared
 from gioconda.report.wording import code_sentence, label, number, reason_text, say, templates, visible
 from gioconda_core.types import (
     Calibrated,
@@ -158,11 +159,14 @@ def _state_key(p: Provenance) -> str:
 def _credential_short(report: Report, lang: str) -> list[str]:
     """A credential, where there is one, is news too: its state, and whether it names AI, in sentences of their own, never weighed with a score."""
     p = report.provenance
-    if p.state == ProvenanceState.ABSENT:
-        return []
-    said = [say(Sentence(_state_key(p)), lang) + ("。" if lang == "ja" else ".")]
+    said = []
+    if p.state != ProvenanceState.ABSENT:
+        said.append(say(Sentence(_state_key(p)), lang) + ("。" if lang == "ja" else "."))
     if p.says_ai and p.state.intact:
         said.append(say(Sentence("provenance.says-ai"), lang))
+    mark = declared.short(report.facts.get("declared") or ())
+    if mark:
+        said.append(say(Sentence(mark["key"], mark["args"]), lang))
     return said
 
 
@@ -261,6 +265,7 @@ def origin(report: Report) -> list[Sentence]:
     if report.mark:
         facts = "; ".join(f"{k}: {v}" for k, v in report.mark.items() if not isinstance(v, (dict, list, bytes)))
         said.append(Sentence("mark.found", {"mark": facts}))
+    said += [Sentence(s["key"], s["args"]) for s in declared.sentences(report.facts.get("declared") or ())]
     return said
 
 

@@ -179,10 +179,9 @@ def test_signs_are_facts_of_the_container():
     found = {
         "metadata": {"Make": "Apple", "Model": "iPhone", "Writing application": "Lavf61", "Recorded date": "2024:01:02 10:00", "Encoded date": "2026-03-04"},
         "streams": {"video_seconds": 10.0, "audio_seconds": 8.0, "lowest_rate": 20.0, "highest_rate": 30.0, "video_source_seconds": 11.0},
-        "generator_fields": ["parameters"],
     }  # fmt: skip
     said = {s["key"].removeprefix("sign.") for s in metadata.signs(found)}
-    assert said == {"camera", "writer", "generator", "durations", "variable-rate", "edit-list", "dates"}
+    assert said == {"camera", "writer", "durations", "variable-rate", "edit-list", "dates"}
     assert [s["key"] for s in metadata.signs({"metadata": {}})] == ["sign.bare"]
     # a phone's own writer is no sign of re-encoding; FFmpeg's is, and is called by the name people know
     phone = metadata.signs({"metadata": {"Make": "Apple", "Writing library": "Apple QuickTime"}})
@@ -288,7 +287,7 @@ def picture(tmp_path_factory):
 def test_a_picture_through_the_whole_of_check(picture):
     report = gioconda.check(picture, detectors=(), sandbox=False)
     assert report.provenance.state == "absent" and report.facts["still"] and report.facts["width"] == 64
-    assert {"key": "sign.generator", "args": {"field": ["parameters"]}} in report.facts["signs"]
+    assert [mark["value"] for mark in report.facts["declared"]] == ["Stable Diffusion"]
     assert report.verdict.level == Level.NOT_ASSESSED and not report.errors
     assert len(report.sha256) == 64 and report.title == "a b;$(x).png"
     from gioconda import report as render
@@ -316,7 +315,7 @@ def test_metadata_is_read_in_a_child_that_imports_nothing_from_the_folder_we_sta
     (tmp_path / "json.py").write_text("raise SystemExit('hijacked')")
     monkeypatch.setenv("PYTHONPATH", str(metadata.__file__).rsplit("/gioconda/", 1)[0])
     monkeypatch.chdir(tmp_path)
-    assert metadata.inspect(picture)["generator_fields"] == ["parameters"]
+    assert metadata.inspect(picture)["declared"][0]["field"] == "text parameters"
 
 
 def test_a_detector_that_fails_makes_the_report_incomplete_and_others_go_on(picture, monkeypatch):

@@ -1,0 +1,296 @@
+"""What a file declares of AI outside of any signature: IPTC's and China's marks, and what generators and editors leave behind.
+
+Covered: IPTC DigitalSourceType and the AI properties of 2025.1, ``AIGC`` of TC260 (GB 45438-2025), the text that image generators
+write, tools by their name. Not covered: whether any of it is true, marks in the pixels, and C2PA, which is signed and is read
+elsewhere. Everything here is a stranger's: packets, numbers and lengths are bounded, and a document type in XMP is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from provenance.vocabulary import SOURCE_TYPES
+
+__all__ = ["Ai", "Field", "Kind", "marks", "names_ai", "sentences", "xmp_fields"]
+
+PACKET = 4 << 20  # bytes of XMP parsed at most
+DEPTH = 48  # elements one in another
+FIELDS = 200  # fields looked at, and marks kept
+TEXT = 64_000  # characters of one field looked at
+VALUE = 160  # characters of one value kept
+
+
+class Kind(StrEnum):
+    """Who writes such a mark, and in which form."""
+
+    SOURCE_TYPE = "source-type"  # IPTC DigitalSourceType
+    SYSTEM = "system"  # IPTC 2025.1 AISystemUsed, AISystemVersionUsed
+    PROMPT = "prompt"  # IPTC 2025.1 AIPromptInformation, AIPromptWriterName
+    AIGC = "aigc"  # TC260
+    GENERATOR = "generator"  # settings as one generator writes them
+    TOOL = "tool"  # a program's name
+    WORDS = "words"  # a credit line or description
+
+
+class Ai(StrEnum):
+    """What is declared of AI."""
+
+    MADE = "made"
+    EDITED = "edited"
+    USED = "used"
+    POSSIBLE = "possible"
+    SUSPECTED = "suspected"
+    NONE = "none"
+
+
+class Field(NamedTuple):
+    """One text of the metadata. place : XMP, EXIF, IPTC-IIM, text (PNG, MP4, ID3)."""
+
+    place: str
+    name: str
+    value: str
+
+
+_IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+_WANTED = {
+    f"{_IPTC} DigitalSourceType": "DigitalSourceType",
+    f"{_IPTC} AISystemUsed": "AISystemUsed",
+    f"{_IPTC} AISystemVersionUsed": "AISystemVersionUsed",
+    f"{_IPTC} AIPromptInformation": "AIPromptInformation",
+    f"{_IPTC} AIPromptWriterName": "AIPromptWriterName",
+    "http://ns.adobe.com/photoshop/1.0/ Credit": "Credit",
+    "http://ns.adobe.com/xap/1.0/ CreatorTool": "CreatorTool",
+    "http://ns.adobe.com/tiff/1.0/ Software": "Software",
+    "http://ns.adobe.com/exif/1.0/ UserComment": "UserComment",
+    "http://purl.org/dc/elements/1.1/ description": "description",
+    "http://www.tc260.org.cn/ns/AIGC/1.0/ AIGC": "AIGC",
+}
+_RESOURCE = "http://www.w3.org/1999/02/22-rdf-syntax-ns# resource"
+
+
+def xmp_fields(packet: bytes) -> list[Field]:
+    """The fields of one XMP packet that are looked at. Raises ValueError when it is not one, or is not decently written."""
+    from xml.parsers import expat
+
+    if len(packet) > PACKET:
+        raise ValueError("an XMP packet of more than 4 MB")
+    begin, end = packet.find(b"<x:xmpmeta"), packet.rfind(b"</x:xmpmeta>")
+    packet = packet[begin : end + 12] if 0 <= begin < end else packet.strip(b"\0 \r\n\t")
+    found: list[Field] = []
+    open_: list[str] = []
+    inside: list[tuple[int, str, list[str]]] = []  # depth, our name, texts
+
+    def add(name: str, value: str) -> None:
+        if value.strip() and len(found) < FIELDS:
+            found.append(Field("XMP", name, value.strip()[:TEXT]))
+
+    def start(name: str, attributes: Mapping[str, str]) -> None:
+        if len(open_) >= DEPTH:
+            raise ValueError("XMP nests too deep")
+        open_.append(name)
+        for key, value in attributes.items():
+            if key in _WANTED:
+                add(_WANTED[key], value)
+        if name in _WANTED:
+            inside.append((len(open_), _WANTED[name], []))
+            if attributes.get(_RESOURCE):
+                add(_WANTED[name], attributes[_RESOURCE])
+
+    def text(data: str) -> None:
+        if inside and sum(map(len, inside[-1][2])) < TEXT:
+            inside[-1][2].append(data)
+
+    def stop(name: str) -> None:
+        if inside and inside[-1][0] == len(open_):
+            _, ours, texts = inside.pop()
+            add(ours, "".join(texts))
+        open_.pop()
+
+    def refuse(*_: Any) -> None:
+        raise ValueError("XMP with a document type")
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = start, stop
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = text, refuse
+    try:
+        parser.Parse(packet, True)
+    except expat.ExpatError as error:
+        raise ValueError(f"malformed XMP: {error}") from error
+    return found
+
+
+_TERMS = {uri.rsplit("/", 1)[-1] for uri in SOURCE_TYPES}
+_SHARES = {
+    "trainedAlgorithmicMedia": Ai.MADE,
+    "trainedAlgorithmicData": Ai.MADE,
+    "compositeWithTrainedAlgorithmicMedia": Ai.EDITED,
+    "compositeSynthetic": Ai.EDITED,
+}
+_LABELS = {"1": Ai.MADE, "2": Ai.POSSIBLE, "3": Ai.SUSPECTED}
+# How a program is called in metadata, and what it is; names that are words of other things too stand with their maker's.
+_TOOLS = (
+    (r"firefly", "Adobe Firefly"),
+    (r"dall[·.\- ]?e\b", "DALL·E (OpenAI)"),
+    (r"\bsora\b", "Sora (OpenAI)"),
+    (r"\bopenai\b|\bchatgpt\b|\bgpt-(4o|image)", "OpenAI"),
+    (r"midjourney", "Midjourney"),
+    (r"stable.?diffusion|automatic1111", "Stable Diffusion"),
+    (r"comfyui", "ComfyUI"),
+    (r"invokeai", "InvokeAI"),
+    (r"novelai", "NovelAI"),
+    (r"google ai\b|\bimagen\b|\bgemini\b", "Google AI"),
+    (r"\bveo [23]|google veo", "Veo (Google)"),
+    (r"\bx\.?ai\b|\bgrok\b", "Grok (xAI)"),
+    (r"\bblack forest labs\b|\bflux\.1", "FLUX (Black Forest Labs)"),
+    (r"runwayml|runway gen", "Runway"),
+    (r"leonardo\.ai", "Leonardo.Ai"),
+    (r"ideogram", "Ideogram"),
+    (r"kling ?ai|klingai", "Kling AI"),
+    (r"hailuo|minimax video", "Hailuo (MiniMax)"),
+    (r"luma (ai|dream)|dream machine", "Luma"),
+    (r"\bpika( labs|\.art)", "Pika"),
+    (r"heygen", "HeyGen"),
+    (r"synthesia", "Synthesia"),
+)
+_PROGRAMS = {"software", "creatortool", "make", "writing application", "writing library", "title", "source", "host"}
+_TEXTS = {"credit", "description", "imagedescription", "comment", "usercomment", "title", "caption", "xpcomment"}
+_DECLARED = re.compile(
+    r"\b(made|edited|generated|created|enhanced) (with|by|using) ([\w.]+ )?ai\b|\bai[- ](generated|made|edited|created)|(ai|人工智能)\s?生成",
+    re.I,
+)
+_EDITED = re.compile(r"\bedit|\benhanc", re.I)
+_WEBUI = re.compile(r"\bSteps: \d+,.*\b(Sampler|CFG scale|Seed): ", re.S)
+_MIDJOURNEY = re.compile(r"--(v|ar|niji|s|stylize) [\w:.]+.*\bJob ID: [0-9a-f]{8}-", re.S)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
+
+
+def marks(fields: Iterable[Field]) -> list[dict[str, Any]]:
+    """The marks in a file's metadata as plain JSON: ``kind``, ``ai``, ``field``, ``value``, and of AIGC its four numbers; no two alike."""
+    listed = [Field(*field) for field in list(fields)[:FIELDS]]
+    found: list[dict[str, Any]] = []
+    for field in listed:
+        for kind, ai, value, more in _of(field):
+            mark = {"kind": str(kind), "ai": str(ai), "field": _where(field), "value": value[:VALUE], **more}
+            if not any(mark["kind"] == old["kind"] and mark["value"] == old["value"] for old in found):
+                found.append(mark)
+    by_name = {field.name.lower(): field.value for field in listed if field.place == "EXIF"}
+    note = by_name.get("imagedescription", "")
+    if re.match(r"Signature: [A-Za-z0-9+/=]{4,}", note) and _UUID.fullmatch(by_name.get("artist", "").strip()):
+        value = "Grok (xAI)"
+        found.append(
+            {"kind": str(Kind.GENERATOR), "ai": str(Ai.MADE), "field": "EXIF ImageDescription", "value": value}
+        )
+    # A generator's own settings say more than its name: the name alone is not told a second time.
+    generators = {mark["value"].split(" (")[0] for mark in found if mark["kind"] == Kind.GENERATOR}
+    return [m for m in found if m["kind"] != Kind.TOOL or m["value"].split(" (")[0] not in generators][:FIELDS]
+
+
+def _where(field: Field) -> str:
+    return f"{field.place} {field.name}"[:80]
+
+
+def _of(field: Field) -> Iterable[tuple[Kind, Ai, str, dict[str, str]]]:
+    """What one field declares."""
+    name, value = field.name.lower(), field.value[:TEXT]
+    if name == "digitalsourcetype":
+        term = value.strip().rstrip("/").rsplit("/", 1)[-1]
+        yield Kind.SOURCE_TYPE, _SHARES.get(term, Ai.NONE), term, {"known": "yes" if term in _TERMS else "no"}
+        return
+    if name in ("aisystemused", "aisystemversionused"):
+        yield Kind.SYSTEM, Ai.USED, value, {}
+        return
+    if name in ("aipromptinformation", "aipromptwritername"):
+        yield Kind.PROMPT, Ai.USED, value, {}
+        return
+    label = _aigc(value, name)
+    if label is not None:
+        yield label
+        return
+    generator = _generator(name, value)
+    if generator:
+        yield Kind.GENERATOR, Ai.MADE, generator, {}
+    if name in _PROGRAMS:
+        for pattern, tool in _TOOLS:
+            if re.search(pattern, value[:500], re.I):
+                yield Kind.TOOL, Ai.USED, tool, {}
+                break
+    if name in _TEXTS and not generator and _DECLARED.search(value[:2000]):
+        yield Kind.WORDS, Ai.EDITED if _EDITED.search(value[:2000]) else Ai.MADE, value, {}
+
+
+def _aigc(value: str, name: str) -> tuple[Kind, Ai, str, dict[str, str]] | None:
+    """TC260's label, wherever it stands: the JSON object, or one that holds it."""
+    if name != "aigc" and '"AIGC"' not in value:
+        return None
+    try:
+        body = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    body = body.get("AIGC", body) if isinstance(body, dict) else None
+    if not isinstance(body, dict) or "Label" not in body:
+        return None
+    numbers = {
+        ours: str(body.get(theirs) or "")[:VALUE]
+        for ours, theirs in (
+            ("producer", "ContentProducer"),
+            ("produce_id", "ProduceID"),
+            ("propagator", "ContentPropagator"),
+            ("propagate_id", "PropagateID"),
+        )
+    }
+    label = str(body["Label"])
+    return Kind.AIGC, _LABELS.get(label, Ai.NONE), label, numbers
+
+
+def _generator(name: str, value: str) -> str:
+    """The image generator whose settings a text is; empty when it is none's."""
+    if name == "invokeai_metadata" or name in ("sd-metadata", "dream"):
+        return "InvokeAI"
+    if _WEBUI.search(value[:20_000]):
+        return "Stable Diffusion"
+    if name in ("prompt", "workflow", "comment", "description") and '"class_type"' in value:
+        return "ComfyUI"
+    if name == "workflow" and '"nodes"' in value:
+        return "ComfyUI"
+    if name in ("parameters", "generation_data", "fooocus_scheme", "sd_prompt"):
+        return "Stable Diffusion"
+    if name == "software" and value.strip() == "NovelAI":
+        return "NovelAI"
+    if _MIDJOURNEY.search(value[:20_000]):
+        return "Midjourney"
+    return ""
+
+
+def names_ai(found: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether one of the marks declares AI, however surely."""
+    return any(mark.get("ai") != Ai.NONE for mark in found)
+
+
+def sentences(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Sentences (key and arguments), one a mark, and at their end what such marks are worth."""
+    said: list[dict[str, Any]] = []
+    for mark in found:
+        kind, ai = str(mark["kind"]), str(mark["ai"])
+        share = "none" if ai == Ai.NONE and mark.get("known") != "no" else "unknown" if ai == Ai.NONE else ai
+        args = {"field": mark["field"], "value": mark["value"], "share": {"key": f"declared.share.{share}"}}
+        if kind == Kind.AIGC:
+            args |= {name: mark.get(name) or "–" for name in ("producer", "produce_id", "propagator", "propagate_id")}
+        said.append({"key": f"declared.{kind}", "args": args})
+    return [*said, {"key": "declared.unsigned", "args": {}}] if said else []
+
+
+def short(found: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The one sentence for what is read first; None where no AI is declared."""
+    telling = [mark for mark in found if mark.get("ai") != Ai.NONE]
+    if not telling:
+        return None
+    sure = next(
+        ai for ai in (Ai.MADE, Ai.EDITED, Ai.USED, Ai.POSSIBLE, Ai.SUSPECTED) if any(m["ai"] == ai for m in telling)
+    )
+    fields = list(dict.fromkeys(str(mark["field"]) for mark in telling))[:3]
+    return {"key": "declared.short", "args": {"share": {"key": f"declared.share.{sure}"}, "field": fields}}
