@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -10,11 +11,17 @@ from typing import Any
 
 from markupsafe import Markup
 
+from benchmarks.report import board as tables
 from benchmarks.report import figures
+from benchmarks.report.words import read_as, small
+from benchmarks.stats.compare import Finding
 
 __all__ = ["to_html"]
 
 MOST_ACROSS = 6  # slices laid side by side; more go down the page, which paper can follow
+MOST_SPACED = 8  # columns whose cells have room for an interval
+MOST_DRAWN = 8  # detectors whose curves one plot can show, and tell apart
+MOST_WORST = 3  # detectors whose worst clips are shown, where there are many
 _AXIS_TITLES = {"degradation": "By degradation", "generator": "By generator"}
 
 
@@ -27,9 +34,7 @@ def _number(value: float | None) -> str:
 
 
 def _p(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "–" if value is None else small(value)
 
 
 def _signed(value: float) -> str:
@@ -86,6 +91,7 @@ def _heat(document: Mapping[str, Any], axis: str, metric: str) -> dict[str, Any]
     down, across = (slices, detectors) if len(slices) > MOST_ACROSS else (detectors, slices)
     turned = down is slices
     return {
+        "dense": len(across) > MOST_SPACED,
         "corner": "Slice" if turned else "Detector",
         "columns": [{"name": c, "size": sizes.get(c, "") if not turned else ""} for c in across],
         "rows": [
@@ -122,7 +128,18 @@ def _worst(document: Mapping[str, Any], thumbs: Sequence[Path]) -> list[dict[str
         clips = [{**w, "thumb": _thumb(thumbs, w["id"])} for w in document["worst"] if w["detector"] == entry["name"]]
         if clips:
             found.append({"detector": entry["name"], "clips": clips})
-    return found
+    return found if len(found) <= MOST_DRAWN else found[:MOST_WORST]
+
+
+def _told(cell: Mapping[str, Any]) -> str:
+    """What a cell without room for it would say: the interval and the clips, or why there is no figure."""
+    figure = cell["figure"]
+    if figure is None:
+        return ""
+    if figure["value"] is None:
+        return str(figure["refused"])
+    span = "" if figure["low"] is None else f" ({figure['low']:.3f} to {figure['high']:.3f})"
+    return f"{figure['value']:.3f}{span}, {_counts(figure)}"
 
 
 def to_html(document: Mapping[str, Any], *, thumbs: Sequence[Path] = (), signed: str = "") -> str:
@@ -137,6 +154,8 @@ def to_html(document: Mapping[str, Any], *, thumbs: Sequence[Path] = (), signed:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": _percent, "number": _number, "p": _p, "signed": _signed, "breakable": _breakable}
+    environment.filters |= {"read_as": read_as, "rank": tables.rank_of, "told": _told}
+    drawn = {**document, "detectors": document["detectors"][:MOST_DRAWN]}
     has_curves = any(d["curves"] for d in document["detectors"])
     has_calibration = any(d["calibration"] for d in document["detectors"])
     heat = [
@@ -150,16 +169,22 @@ def to_html(document: Mapping[str, Any], *, thumbs: Sequence[Path] = (), signed:
     colours = {d["name"]: figures.series_class(i) for i, d in enumerate(document["detectors"])}
     return environment.get_template("page.html.jinja").render(
         d=document,
+        board=tables.rows(document),
+        pairs=tables.matrix(document) if document["pairs"] else [],
+        asked=max((d["asked"] for d in document["pairs"]), default=0),
+        uncompared=Counter(d["reason"] for d in document["pairs"] if d["finding"] == Finding.REFUSED),
         style=(files("gioconda.report") / "style.css").read_text(encoding="utf-8"),
         forest=figures.forest(document),
-        roc=figures.roc(document) if has_curves else "",
-        det=figures.det(document) if has_curves else "",
-        calibration=figures.calibration(document) if has_calibration else "",
-        risk=figures.risk_coverage(document) if has_calibration else "",
+        roc=figures.roc(drawn) if has_curves else "",
+        det=figures.det(drawn) if has_curves else "",
+        calibration=figures.calibration(drawn) if has_calibration else "",
+        risk=figures.risk_coverage(drawn) if has_calibration else "",
         heat=heat,
         refusals=_refusals(document),
         colours=colours,
         worst=_worst(document, thumbs),
         signed=signed,
-        caution=not document["comparable"] or any(p.get("solved") for p in document.get("probes") or []),
+        caution=not document["comparable"]
+        or any(p.get("solved") for p in document.get("probes") or [])
+        or document["first_line"].startswith("No better than"),
     )

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import reshare, results
+from benchmarks.report import board, reshare, results
+from benchmarks.report.words import read_as, small
 from benchmarks.run import suite as suites
 from benchmarks.run.degrade import parse as parse_degradation
 from benchmarks.run.environment import environment
 from benchmarks.run.run import readings
 from benchmarks.stats import compare as comparisons
-from benchmarks.stats.probes import run_probes
-from benchmarks.stats.table import CLEAN, Problem, Table, read_csv
+from benchmarks.stats import probes
+from benchmarks.stats.table import CLEAN, Problem, Table, read_scores
 from detect.base import known_as
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import read_rows
@@ -30,21 +31,58 @@ __all__ = ["comparison", "document", "load", "render", "render_comparison"]
 HELD_OUT = "generator held out"
 
 
-def load(source: str | Path, *, probabilities: bool = False, protocol: str = "", detector: str = "") -> Table:
-    """A run's folder or a CSV of scores → table."""
+def load(
+    source: str | Path,
+    *,
+    probabilities: bool = False,
+    protocol: str = "",
+    detector: str = "",
+    score: Sequence[str] = (),
+    unit: str = "",
+) -> Table:
+    """A run's folder or a table of scores → table. score, unit : as in :func:`benchmarks.stats.table.read_scores`."""
     path = Path(source)
     if path.is_dir():
+        if score or unit:
+            raise UsageError("belong to a table of scores, not to a run", where="--score, --unit")
         return load_run(path)
     if not path.exists():
         raise UsageError("no such run or file", where=str(source))
-    return read_csv(path, detector=detector, protocol=protocol, probability=probabilities)
+    return read_scores(path, detector=detector, protocol=protocol, probability=probabilities, score=score, unit=unit)
+
+
+def _damaged(folder: Path, what: str) -> UsageError:
+    return UsageError(
+        f"is a run whose {what} is damaged or missing",
+        where=str(folder),
+        hint="run the same command again, or measure anew with --force",
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A document of a run."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise _damaged(path.parent, path.name) from None
+    if not isinstance(found, dict):
+        raise _damaged(path.parent, path.name)
+    return found
 
 
 def _config(folder: Path) -> dict[str, Any]:
+    if not (folder / "config.json").exists():
+        raise UsageError("is not the folder of a run", where=str(folder), hint="gioconda bench run makes one")
+    found = _json(folder / "config.json")
     try:
-        found: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise UsageError("is not the folder of a run", where=str(folder), hint="gioconda bench run makes one") from None
+        found["identity"]["data"]["sha256"], found["identity"]["limit"], found["samples_in_set"]
+        for d in found["identity"]["detectors"]:
+            d["id"]
+        for name in found["identity"]["degradations"]:
+            parse_degradation(name)
+        found["suite"]["title"], found["suite"]["metrics"], found["suite"]["slices"], found["command"], found["cards"]
+    except (KeyError, TypeError):
+        raise _damaged(folder, "config.json") from None
     return found
 
 
@@ -53,8 +91,10 @@ def parts(folder: Path) -> dict[str, Path]:
     path = folder / "folds.json"
     if not path.exists():
         return {"": folder}
-    found = json.loads(path.read_text(encoding="utf-8"))["folds"]
-    return {name: folder / sub for name, sub in found.items() if (folder / sub / "config.json").exists()}
+    found = _json(path).get("folds")
+    if not isinstance(found, dict):
+        raise _damaged(folder, path.name)
+    return {name: folder / sub for name, sub in found.items() if (folder / str(sub) / "config.json").exists()}
 
 
 def load_run(folder: Path) -> Table:
@@ -67,7 +107,10 @@ def load_run(folder: Path) -> Table:
     configs = {}
     for fold, part in parts(folder).items():
         configs[fold] = _config(part)
-        found, told = _rows_of(part, configs[fold], fold)
+        try:
+            found, told = _rows_of(part, configs[fold], fold)
+        except (KeyError, TypeError, ValueError):
+            raise _damaged(part, "list of samples or of readings") from None
         rows += found
         problems += told
     if not configs:
@@ -97,6 +140,7 @@ def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[d
             told = f"{name} learned from clips of this set, so its figures say nothing about clips it has not seen"
             problems.append(Problem("learned", told, len(seen), tuple(seen[:3])))
     names = [parse_degradation(d).name for d in config["identity"]["degradations"]]
+    cues = {id_: probes.cues_of(features) for id_, features in _features(folder).items()}
     latest: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in readings(folder):  # a row measured again (--retry) replaces the failure
         latest[(row["id"], row["degradation"], row["detector"])] = row
@@ -106,7 +150,9 @@ def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[d
         base["group"] = {**sample["group"], **({HELD_OUT: fold} if fold else {})}
         base["id"] = f"{id_}@{fold}" if fold else id_
         for degradation in names:
-            rows.append({**base, "degradation": degradation})
+            rows.append(
+                {**base, "degradation": degradation, **({"cues": cues.get(id_, {})} if degradation == CLEAN else {})}
+            )
             for d in config["identity"]["detectors"]:
                 found = latest.get((id_, degradation, d["id"]))
                 if found:
@@ -149,12 +195,15 @@ def document(
     title: str = "",
     resamples: int = 2000,
     seed: int = 0,
+    against: str = "",
+    score: Sequence[str] = (),
+    unit: str = "",
 ) -> dict[str, Any]:
     """Everything a report shows, from a run's folder or a CSV of scores."""
     path = Path(source)
-    table = load(path, probabilities=probabilities, protocol=protocol)
+    table = load(path, probabilities=probabilities, protocol=protocol, score=score, unit=unit)
     if not table.detectors:
-        raise UsageError("no scores at all", where=str(source))
+        raise UsageError("no scores at all", where=str(source), hint="; ".join(p.sentence for p in table.problems[:2]))
     config = table.meta.get("config")
     suite = config["suite"] if config else None
     names = list(metrics) or list(suite["metrics"] if suite else DEFAULT_METRICS)
@@ -166,14 +215,16 @@ def document(
         "probes": _probes(path, seed) if config else [],
         "stability": [],
         "command": config["command"] if config else "",
-        "report_command": _command(path, metrics, prevalence, probabilities, protocol, resamples, seed),
+        "report_command": _command(
+            path, metrics, prevalence, probabilities, protocol, resamples, seed, against, score, unit
+        ),
         "environment": environment(),
         "card": _card(table),
     }
     if config:
         extra["stability"] = reshare.stability(table, resamples=resamples, seed=seed)
         first = next(iter(parts(path).values()))
-        extra["environment"] = json.loads((first / "environment.json").read_text(encoding="utf-8"))
+        extra["environment"] = _json(first / "environment.json")
         if len(table.meta["configs"]) > 1:
             extra["card"]["Folds"] = (
                 "one training a generator held out; figures over all clips pool the folds, read the slices"
@@ -190,6 +241,7 @@ def document(
         not_comparable=_not_comparable(table) if config else "",
         slices=suite["slices"] if suite else (),
         prevalences=results.PREVALENCES if prevalence is None else (prevalence,),
+        against=against,
     )
 
 
@@ -201,6 +253,9 @@ def _command(
     protocol: str,
     resamples: int,
     seed: int,
+    against: str,
+    score: Sequence[str],
+    unit: str,
 ) -> str:
     """What makes this report again, without the folders of whoever made it first."""
     words = ["gioconda", *(["--seed", str(seed)] if seed else []), "bench", "report", path.resolve().name]
@@ -208,6 +263,10 @@ def _command(
     words += ["--prevalence", f"{prevalence:g}"] if prevalence is not None else []
     words += ["--probabilities"] if probabilities else []
     words += ["--protocol", protocol] if protocol else []
+    for pattern in score:
+        words += ["--score", pattern]
+    words += ["--unit", unit] if unit else []
+    words += ["--against", against] if against else []
     words += ["--resamples", str(resamples), "-o", "html=report.html"]
     return shlex.join(words)
 
@@ -246,18 +305,22 @@ def _not_comparable(table: Table) -> str:
     return "; ".join(reasons)
 
 
+def _features(part: Path) -> dict[str, dict[str, Any]]:
+    """The plain measures of clips that a run kept, by sample."""
+    return {row["id"]: row["features"] for path in sorted(part.glob("features*.jsonl")) for row in read_rows(path)}
+
+
 def _probes(folder: Path, seed: int) -> list[dict[str, Any]]:
     """The shortcut probes over the features a run kept."""
     features: dict[str, dict[str, Any]] = {}
     known: dict[str, dict[str, Any]] = {}
     for part in parts(folder).values():
-        for path in sorted(part.glob("features*.jsonl")):
-            features |= {row["id"]: row["features"] for row in read_rows(path)}
+        features |= _features(part)
         known |= {row["id"]: row for row in read_rows(part / "samples.jsonl")}
     samples = [row for id_, row in known.items() if id_ in features]
     if not samples:
         return []
-    return run_probes(
+    return probes.run_probes(
         [features[s["id"]] for s in samples],
         np.array([s["label"] for s in samples]),
         [s["identity"] for s in samples],
@@ -291,36 +354,45 @@ def render(found: Mapping[str, Any], form: str, *, folder: Path | None = None, s
     return to_text(found)
 
 
+MOST_IN_FULL = 4  # detectors whose every figure is said in text; of more, the page and the CSV say them
+
+
 def to_text(found: Mapping[str, Any]) -> str:
-    """The leaderboard and what a reader must know, for a terminal."""
-    lines = [found["title"], found["first_line"], ""]
+    """The table and what a reader must know, for a terminal."""
+    lines = [found["title"], found["first_line"], "", *board.to_lines(found), ""]
     for problem in found["problems"]:
         lines.append(f"! {problem['sentence']} ({problem['count']})")
     for entry in found["detectors"]:
         s = entry["statuses"]
-        lines += [
-            "",
-            f"{entry['name']} {entry['version']}".rstrip()
-            + f"  coverage {entry['coverage']:.1%}  ({s['scored']} scored, {s['abstained']} abstained, {s['failed']} failed, {s['missing']} missing)",
-        ]
         if entry["coverage"] < 1:
-            lines += [f"  not scored: {r['reason']} ({r['n']})" for r in s["reasons"][:3]]
-        if all(f["value"] is None for f in entry["figures"]):
-            for reason in dict.fromkeys(f["refused"] for f in entry["figures"]):
-                lines.append(f"  no figure: {reason}")
-            continue
-        for f in entry["figures"]:
-            if f["value"] is None:
-                told = f"refused: {f['refused']}"
-            elif f["low"] is None:
-                told = f"{f['value']:.4f}  no interval: {f['no_interval']}"
-            else:
-                told = f"{f['value']:.4f}  [{f['low']:.4f}, {f['high']:.4f}]"
-            lines.append(f"  {f['name']:<58} {told}")
+            why = "; ".join(f"{r['reason']} ({r['n']})" for r in s["reasons"][:3])
+            lost = f"{s['abstained']} abstained, {s['failed']} failed, {s['missing']} missing"
+            lines.append(f"{entry['name']}: {s['scored']} scored, {lost}" + (f"; not scored: {why}" if why else ""))
     lines += _ladder_lines(found["slices"].get("degradation", ()))
     if found["differences"]:
         lines += ["", *_difference_lines(found["differences"])]
+    if len(found["detectors"]) > 2:
+        lines += ["", *board.matrix_lines(found)]
+    if len(found["detectors"]) <= MOST_IN_FULL:
+        for entry in (e for e in found["detectors"] if any(f["value"] is not None for f in e["figures"])):
+            lines += ["", f"{entry['name']} {entry['version']}".rstrip(), *_figure_lines(entry)]
+    else:
+        lines += ["", "every figure of each detector: -o csv=figures.csv, or the page: -o html=report.html"]
     return "\n".join(lines) + "\n"
+
+
+def _figure_lines(entry: Mapping[str, Any]) -> list[str]:
+    """Every figure of one detector."""
+    lines = []
+    for f in entry["figures"]:
+        if f["value"] is None:
+            told = f"refused: {f['refused']}"
+        elif f["low"] is None:
+            told = f"{f['value']:.4f}  no interval: {f['no_interval']}"
+        else:
+            told = f"{f['value']:.4f}  [{f['low']:.4f}, {f['high']:.4f}]"
+        lines.append(f"  {f['name']:<58} {told}")
+    return lines
 
 
 def _ladder_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -342,16 +414,19 @@ def _difference_lines(differences: Sequence[Mapping[str, Any]]) -> list[str]:
     for x in differences:
         head = f"{x['a']} − {x['b']}  {x['metric']}:"
         if x["difference"] is None:
-            lines.append(f"{head} refused: {x['reason']}")
+            lines.append(f"{head} not compared: {x['reason']}")
             continue
         span = f" [{x['low']:+.4f}, {x['high']:+.4f}]" if x["low"] is not None else f" no interval: {x['reason']}"
-        p = f"  p {x['p_corrected']:.4f} (Holm, {len(differences)} asked)" if x["p_corrected"] is not None else ""
+        p = f"  p {small(x['p_corrected'])} (Holm, {x['asked']} asked)" if x["p_corrected"] is not None else ""
         left = (
             f"  left out: {x['only_a']} only {x['a']}, {x['only_b']} only {x['b']}"
             if x["only_a"] or x["only_b"]
             else ""
         )
-        lines.append(f"{head} {x['difference']:+.4f}{span}{p}  n {x['n_real']} real, {x['n_fake']} fake{left}")
+        note = f"  note: {x['note']}" if x["note"] else ""
+        lines.append(
+            f"{head} {x['difference']:+.4f}{span}{p}  {read_as(x)}  n {x['n_real']} real, {x['n_fake']} fake{left}{note}"
+        )
     return lines
 
 

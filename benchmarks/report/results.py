@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.stats.compare import headline, leaderboard_differences, probabilities_of
+from benchmarks.stats.compare import (
+    Finding,
+    against_cues,
+    headline,
+    leaderboard,
+    probabilities_of,
+)
 from benchmarks.stats.table import CLEAN, Column, Table
 from gioconda_core.stats import bootstrap, metrics
 from gioconda_core.stats.metrics import DEFAULT_METRICS, Metric, Protocol
@@ -27,6 +33,7 @@ OPERATING_FPR = (0.05, 0.01, 0.001)  # false-alarm rates a reader is told thresh
 PREVALENCES = (0.1, 0.01, 0.001)  # shares of fakes an alarm is weighed at, where the user names none
 HELD_FPR = 0.05  # the threshold carried from clean clips to degraded ones: at 1 % it would rest on too few reals
 CURVE_POINTS = 400
+MOST_EXTREME = 3  # weakest and strongest generators that the first table names
 WORST = 3  # of each kind, for each detector
 
 
@@ -157,6 +164,46 @@ def _operating(
     return sorted(rows, key=lambda row: -row["fpr"])
 
 
+def _price(column: Column) -> dict[str, Any]:
+    """What a clip takes: median and 95th percentile of seconds, mean cost; None where it was not said."""
+    seconds = column.seconds[np.isfinite(column.seconds)] if column.seconds is not None else np.empty(0)
+    cost = column.cost[np.isfinite(column.cost)] if column.cost is not None else np.empty(0)
+    return {
+        "seconds_per_clip": float(np.median(seconds)) if len(seconds) else None,
+        "seconds_at_95": float(np.quantile(seconds, 0.95)) if len(seconds) >= 20 else None,
+        "cost_per_clip": float(cost.mean()) if len(cost) else None,
+    }
+
+
+def _board_fpr(detectors: Sequence[Mapping[str, Any]], asked: Sequence[float]) -> float:
+    """The false-alarm rate the first table reads at: the first one asked for that these clips carry, else the lowest they carry."""
+    for fpr in [*asked, *sorted(OPERATING_FPR)]:
+        if any(d["board"][f"tpr@fpr={fpr:g}"]["value"] is not None for d in detectors):
+            return fpr
+    return asked[0] if asked else OPERATING_FPR[0]
+
+
+def spread(document: Mapping[str, Any], detector: str) -> dict[str, Any] | None:
+    """How a detector does on its weakest and strongest generators, by AUC, and how far apart those are; None without slices by
+    generator. A detector is as good as its weakest: that is what whoever wants to be missed will use."""
+    found = []
+    for entry in document["slices"].get("generator", ()):
+        figure = next((f for f in entry["figures"] if f["metric"] == "auc"), None)
+        if entry["detector"] == detector and figure and figure["value"] is not None:
+            found.append({"generator": entry["slice"], **{k: figure[k] for k in ("value", "low", "high", "n_fake")}})
+    if len(found) < 2:
+        return None
+    found.sort(key=lambda row: row["value"])
+    few = min(MOST_EXTREME, len(found) // 2)
+    return {
+        "weakest": found[:few],
+        "strongest": found[: -few - 1 : -1],
+        "spread": found[-1]["value"] - found[0]["value"],
+        "count": len(found),
+        "no_better_than_a_coin": sum(row["low"] is not None and row["low"] <= 0.5 for row in found),
+    }
+
+
 def held_threshold(clean: Table, detector: str) -> float | None:
     """The threshold whose alarms (scores at or above it) stay within ``HELD_FPR`` of the reals; None where they are too few."""
     column = clean.detectors[detector]
@@ -282,28 +329,67 @@ def first_line(document: Mapping[str, Any]) -> str:
         return f"A shortcut solves this set, so its figures may say little about fakes: {told}."
     if not document["comparable"]:
         return f"Not comparable: {document['not_comparable']}."
-    best = [
-        (d["name"], f)
-        for d in document["detectors"]
-        for f in d["figures"]
-        if f["metric"] == "auc" and f["value"] is not None
-    ]
     card = document["data"]
     told = f"{card['fake']:,} fakes and {card['real']:,} reals of {card['identities']:,} identities"
     if not card["identities"]:
         told = f"{card['fake']:,} fakes and {card['real']:,} reals, identities not given"
-    if not best:
+    best = next((d for d in document["detectors"] if auc_of(d)), None)
+    if best is None:
         return f"No ranking figure can be given for {told}."
-    name, figure = max(best, key=lambda item: item[1]["value"])
-    ties = [
-        d
-        for d in document["differences"]
-        if name in (d["a"], d["b"]) and (d["p_corrected"] is None or d["p_corrected"] >= 0.05)
-    ]
-    others = sorted({d["b"] if d["a"] == name else d["a"] for d in ties})
+    name, figure = best["name"], auc_of(best)
     spread = f" ({figure['low']:.3f} to {figure['high']:.3f})" if figure["low"] is not None else ""
-    tail = f"; not distinguishable from {', '.join(others)}" if others else ""
-    return f"On {told}, {name} ranks highest: AUC {figure['value']:.3f}{spread}{tail}."
+    many = len(document["detectors"]) > 1
+    if figure["low"] is not None and figure["low"] <= 0.5:
+        who = f"even {name}, which ranks highest, has" if many else f"{name} has"
+        return f"No better than a coin: on {told}, {who} AUC {figure['value']:.3f}{spread}; an interval that holds 0.5 shows no skill."
+    cue = best.get("cue")
+    if cue and cue["finding"] != Finding.A_BETTER:
+        return (
+            f"No better than {cue['b']}: on {told}, {name}{' ranks highest with' if many else ' has'} AUC {figure['value']:.3f}{spread}, "
+            f"{cue['b']} alone has {cue['value_b']:.3f}; the difference is {_open(cue)}."
+        )
+    return f"On {told}, {name} {'ranks highest: ' if many else 'has '}AUC {figure['value']:.3f}{spread}{_ahead(document, name)}."
+
+
+def auc_of(entry: Mapping[str, Any]) -> Any:
+    """A detector's figure of AUC, None where it has no value."""
+    return next((f for f in entry["figures"] if f["metric"] == "auc" and f["value"] is not None), None)
+
+
+def _open(d: Mapping[str, Any]) -> str:
+    """A difference with what its interval leaves open."""
+    value = f"{d['difference']:+.3f}".replace("-", "−")
+    if d["low"] is None:
+        return value
+    return f"{value} ({d['low']:+.3f} to {d['high']:+.3f})".replace("-", "−")
+
+
+MOST_NAMED = 4  # detectors that one sentence names; more are counted
+
+
+def _ahead(document: Mapping[str, Any], name: str) -> str:
+    """Whom the leader is ahead of, whom these clips do not tell it from, and whom it could not be compared with."""
+    found: dict[str, list[str]] = {}
+    for d in document["differences"]:
+        other = d["b"] if d["a"] == name else d["a"] if d["b"] == name else None
+        if other is not None:
+            found.setdefault(d["finding"], []).append(other)
+
+    def listed(names: Sequence[str]) -> str:
+        return ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} others"
+
+    ahead = (
+        Finding.A_BETTER if document["leaderboard"] and document["leaderboard"]["first"] == name else Finding.B_BETTER
+    )
+    parts = []
+    if found.get(ahead):
+        whole = len(found[ahead]) == len(document["differences"]) > 1
+        parts.append(f"ahead of {'all ' if whole else ''}{listed(found[ahead])} by more than chance explains")
+    if found.get(Finding.UNRESOLVED):
+        parts.append(f"these clips leave open whether it is better than {listed(found[Finding.UNRESOLVED])}")
+    if found.get(Finding.REFUSED):
+        parts.append(f"not compared with {listed(found[Finding.REFUSED])}")
+    return "".join(f"; {p}" for p in parts)
 
 
 def _standing(entry: Mapping[str, Any]) -> float:
@@ -323,31 +409,33 @@ def build(
     not_comparable: str = "",
     slices: Sequence[str] = (),
     prevalences: Sequence[float] = PREVALENCES,
+    against: str = "",
 ) -> dict[str, Any]:
     """Everything the page shows. ``frames`` : the same clips frame by frame, for frame-level figures.
 
     ``slices`` : columns to slice by, besides degradation and generator; all of them when empty.
 
+    ``against`` : the detector that the others are compared with, where it was named beforehand.
+
     ``extra`` : suite, probes, stability, command, versions… copied into the document as they are.
     """
     wanted = [metrics.parse(name) for name in names]
     asked = {metric.name for metric in wanted}
-    operating = [metrics.parse(f"tpr@fpr={fpr:g}") for fpr in OPERATING_FPR]
-    operating = [metric for metric in operating if metric.name not in asked]
+    more = [metrics.parse(name) for name in ("auc", "eer", *(f"tpr@fpr={fpr:g}" for fpr in OPERATING_FPR))]
+    more = [metric for metric in more if metric.name not in asked]
     main = headline(table)
     detectors: list[dict[str, Any]] = []
     for name, column in table.detectors.items():
         rows = np.flatnonzero(main.labelled & main.detectors[name].scored)
         labels, scores = main.labels[rows], main.detectors[name].scores[rows]
         both = min(np.sum(labels == 0), np.sum(labels == 1)) >= metrics.FEWEST_PER_CLASS
-        figures = figures_of(main, name, [*wanted, *operating], resamples=resamples, seed=seed)
-        at = [f for f in figures if f["metric"].startswith("tpr@")]
-        figures = figures[: len(wanted)]
+        every = figures_of(main, name, [*wanted, *more], resamples=resamples, seed=seed)
+        at = [f for f in every if f["metric"].startswith("tpr@")]
+        figures = every[: len(wanted)]
         if frames is not None and name in frames.detectors:
             figures += figures_of(
                 headline(frames), name, [m for m in wanted if m.base == "auc"], resamples=resamples, seed=seed
             )
-        seconds = column.seconds[np.isfinite(column.seconds)] if column.seconds is not None else np.empty(0)
         detectors.append(
             {
                 "name": name,
@@ -357,13 +445,23 @@ def build(
                 "statuses": _statuses(table, column),
                 "coverage": float(main.detectors[name].scored[main.labelled].mean()) if main.labelled.any() else 0.0,
                 "figures": figures,
+                "board": {
+                    f["metric"]: f for f in every if f["metric"] in ("auc", "eer") or f["metric"].startswith("tpr@")
+                },
                 "operating": _operating(labels, scores, at, prevalences),
                 "curves": _curves(labels, scores) if both else None,
                 "calibration": _reliability(main, name, seed),
-                "seconds_per_clip": float(np.median(seconds)) if len(seconds) else None,
+                **_price(column),
             }
         )
     detectors.sort(key=_standing)
+    board = leaderboard(table, [d["name"] for d in detectors], against=against, resamples=resamples, seed=seed)
+    cues, beside = against_cues(main, seed=seed)
+    for entry in detectors:
+        standing = next((s for s in board.standings if s.detector == entry["name"]), None) if board else None
+        entry["rank"] = standing.__dict__ if standing else None
+        entry["cue"] = beside[entry["name"]].__dict__ if entry["name"] in beside else None
+    board_fpr = _board_fpr(detectors, [m.fpr for m in wanted if m.base == "tpr" and m.fpr])
     slice_metrics = [m for m in wanted if m.name in SLICE_METRICS] or wanted[:1]
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -375,14 +473,17 @@ def build(
         "data": data_card(table),
         "problems": [p.__dict__ | {"examples": list(p.examples)} for p in table.problems],
         "detectors": detectors,
-        "differences": [
-            d.__dict__
-            for d in leaderboard_differences(table, [d["name"] for d in detectors], resamples=resamples, seed=seed)
-        ],
+        "board_fpr": board_fpr,
+        "leaderboard": {"first": board.first, "named": board.named} if board else None,
+        "differences": [d.__dict__ for d in board.differences] if board else [],
+        "pairs": [d.__dict__ for d in board.pairs] if board else [],
+        "cues": cues,
         "slices": _slices(table, slice_metrics, resamples=resamples, seed=seed, only=slices),
         "worst": _worst(main),
         **dict(extra or {}),
     }
+    for entry in detectors:
+        entry["generators"] = spread(document, entry["name"])
     document["first_line"] = first_line(document)
     return document
 

@@ -95,6 +95,8 @@ def _read(document: Mapping[str, Any], where: str) -> Suite:
     for key in ("name", "version", "data", "protocol"):
         if key not in document:
             raise UsageError(f"a suite needs {key!r}", where=where)
+    if not isinstance(document["data"], dict) or not isinstance(document["protocol"], dict):
+        raise UsageError("data and protocol are tables: [data] and [protocol]", where=where)
     data, protocol = dict(document["data"]), dict(document["protocol"])
     unknown = [
         *(set(document) - {"name", "version", "title", "data", "protocol"}),

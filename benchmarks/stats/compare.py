@@ -1,9 +1,14 @@
-"""Is A better than B? Paired differences over the same samples and the same resamples, corrected for how many were asked."""
+"""Is A better than B? Paired differences over the clips both scored, with p-values that never run out, corrected for how many were asked.
+
+What must match is the clips, the degradation and the unit (video, image, audio…): figures are then of the same question. How a
+detector samples and pools is part of what it is, so a difference there is a note.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import combinations
 from typing import Any
 
@@ -12,56 +17,216 @@ from numpy.typing import NDArray
 
 from benchmarks.stats.table import CLEAN, Table
 from gioconda_core.errors import UsageError
-from gioconda_core.stats import bootstrap, metrics
+from gioconda_core.stats import bootstrap, delong, metrics
+from gioconda_core.stats.cues import cue_scores
+from gioconda_core.stats.delong import holm
 
-__all__ = ["Difference", "compare", "holm", "leaderboard_differences"]
+__all__ = [
+    "Difference",
+    "Finding",
+    "Standing",
+    "against_cues",
+    "compare",
+    "headline",
+    "holm",
+    "leaderboard",
+    "probabilities_of",
+]
 
 Floats = NDArray[np.float64]
+SIGNIFICANT = 0.05
+
+
+class Finding(StrEnum):
+    """What a comparison shows. Unresolved is not "the same": these clips leave it open."""
+
+    A_BETTER = "a-better"
+    B_BETTER = "b-better"
+    UNRESOLVED = "unresolved"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A minus B on one metric over the samples both scored.
+    """A minus B on one metric over the clips both scored.
 
-    p : two-sided bootstrap p-value; p_corrected : after Holm over all comparisons made together.
-    only_a, only_b : samples that just one of them scored: they are in neither figure, so they are told.
+    low, high : 95 % interval of the difference, for this comparison alone. p : two-sided, for this comparison alone; for an AUC
+    from clustered standard errors (DeLong), for another figure from the bootstrap's. p_corrected : after Holm over ``asked``
+    comparisons. only_a, only_b : clips that just one of them scored: they are in neither figure.
+    note : how the two differ in what does not forbid a comparison. reason : why something is not given.
     """
 
     a: str
     b: str
     metric: str
-    value_a: float | None
-    value_b: float | None
-    difference: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    p_corrected: float | None
-    n_real: int
-    n_fake: int
-    clusters: int
-    only_a: int
-    only_b: int
+    value_a: float | None = None
+    value_b: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_corrected: float | None = None
+    asked: int = 0
+    finding: Finding = Finding.REFUSED
+    n_real: int = 0
+    n_fake: int = 0
+    clusters: int = 0
+    only_a: int = 0
+    only_b: int = 0
+    note: str = ""
     reason: str | None = None
 
+    def over(self, a: str) -> Difference:
+        """The same comparison with ``a`` first."""
+        if a == self.a or a != self.b:
+            return self
+        turned = {
+            Finding.A_BETTER: Finding.B_BETTER,
+            Finding.B_BETTER: Finding.A_BETTER,
+        }.get(self.finding, self.finding)
+        return replace(
+            self,
+            a=self.b, b=self.a, value_a=self.value_b, value_b=self.value_a, finding=turned,
+            difference=None if self.difference is None else -self.difference,
+            low=None if self.high is None else -self.high, high=None if self.low is None else -self.low,
+            only_a=self.only_b, only_b=self.only_a,
+        )  # fmt: skip
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction; None stays None and is not counted. Source: Holm 1979."""
-    asked = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    out: list[float | None] = [None] * len(p_values)
-    running = 0.0
-    for rank, (p, i) in enumerate(asked):
-        running = max(running, min(1.0, p * (len(asked) - rank)))
-        out[i] = running
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a detector stands: its rank by AUC (1 is best), and the ranks that these clips leave open to it, with 95 % confidence."""
+
+    detector: str
+    rank: int
+    low: int
+    high: int
+
+
+class _Pairs:
+    """Paired comparisons over one table; what is computed of a detector on the same rows is computed once."""
+
+    def __init__(self, table: Table, resamples: int, seed: int) -> None:
+        self.table, self.resamples, self.seed = table, resamples, seed
+        self._seen: dict[tuple[Any, ...], Any] = {}
+
+    def _once(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        if key not in self._seen:
+            self._seen[key] = make()
+        return self._seen[key]
+
+    def _resampler(self, key: bytes, rows: NDArray[np.int64]) -> bootstrap.Resampler:
+        columns = [self.table.columns[c] for c in ("identity", "source")]
+        made: bootstrap.Resampler = self._once(
+            ("resampler", key), lambda: bootstrap.Resampler.over(*(c[rows] for c in columns), seed=self.seed)
+        )
+        return made
+
+    def compare(self, a: str, b: str, wanted: Sequence[metrics.Metric], *, drawn: bool) -> list[Difference]:
+        """One difference a metric. drawn : intervals by bootstrap; else an AUC's by its standard error, which takes no time."""
+        one, two = self.table.detectors[a], self.table.detectors[b]
+        unit_a, unit_b = (metrics.Protocol.parse(c.protocol) for c in (one, two))
+        labelled = self.table.labelled
+        mask = labelled & one.scored & two.scored
+        rows = np.flatnonzero(mask)
+        labels = self.table.labels[rows]
+        reals, fakes = int((labels == 0).sum()), int((labels == 1).sum())
+        base = Difference(
+            a, b, "",
+            n_real=reals, n_fake=fakes,
+            only_a=int((labelled & one.scored & ~two.scored).sum()),
+            only_b=int((labelled & two.scored & ~one.scored).sum()),
+            note="" if one.protocol == two.protocol else f"measured as {one.protocol} and {two.protocol}",
+        )  # fmt: skip
+        refusal = None
+        if unit_a.unit != unit_b.unit:
+            refusal = f"{a} was measured by {unit_a.unit}, {b} by {unit_b.unit}: these are two questions"
+        for name, column in ((a, one), (b, two)):
+            if not (labelled & column.scored).any():
+                refusal = f"{name} scored no labelled clip"
+        if refusal is None and not len(rows):
+            refusal = "no labelled clip was scored by both"
+        if refusal is not None:
+            return [replace(base, metric=m.name, reason=refusal) for m in wanted]
+        key = np.packbits(mask).tobytes()
+        resampler = self._resampler(key, rows)
+        clusters = min(resampler.clusters_of(labels == 0), resampler.clusters_of(labels == 1))
+        base = replace(base, clusters=clusters)
+        out = []
+        for metric in wanted:
+            reason = metrics.refusal(metric, reals, fakes)
+            if reason is None:
+                out.append(self._one(replace(base, metric=metric.name), metric, key, rows, resampler, drawn))
+            else:
+                out.append(replace(base, metric=metric.name, reason=reason))
+        return out
+
+    def _one(
+        self,
+        base: Difference,
+        metric: metrics.Metric,
+        key: bytes,
+        rows: NDArray[np.int64],
+        resampler: bootstrap.Resampler,
+        drawn: bool,
+    ) -> Difference:
+        labels = self.table.labels[rows]
+        few = bootstrap.too_few(base.clusters)
+
+        def side(name: str) -> tuple[float, Floats | None, Floats | None] | None:
+            """Value, influence (of an AUC) and draws of one detector on these rows; None where it has no probabilities."""
+            column = self.table.detectors[name]
+            scores = column.scores[rows]
+            if metric.base == "auc" and not drawn:
+                share = delong.auc_shares(labels, scores)
+                return share.auc, share.influence, None
+            probabilities = None
+            if metric.needs_probability:
+                probabilities = probabilities_of(scores, labels, column.probability, resampler)
+                if probabilities is None:
+                    return None
+            value = metrics.value(metric, labels, scores, probabilities)
+            made = None
+            if few is None:
+                made = bootstrap.distribution([metric], labels, scores, probabilities, resampler, self.resamples)
+            influence = delong.auc_shares(labels, scores).influence if metric.base == "auc" else None
+            return value, influence, made[metric.name] if made else None
+
+        first, second = (self._once((n, metric.name, drawn, key), lambda n=n: side(n)) for n in (base.a, base.b))  # type: ignore[misc]
+        if first is None or second is None:
+            return replace(base, reason="too few identities to calibrate on")
+        difference = first[0] - second[0]
+        base = replace(base, value_a=first[0], value_b=second[0], difference=difference, finding=Finding.UNRESOLVED)
+        if few is not None:
+            return replace(base, reason=few)
+        error, low, high, reason = 0.0, None, None, None
+        if first[2] is not None and second[2] is not None:
+            differences = first[2] - second[2]
+            span = bootstrap.interval(differences, base.clusters)
+            low, high, reason = span.low, span.high, span.reason
+            kept = differences[np.isfinite(differences)]
+            error = float(kept.std()) if len(kept) else 0.0
+        if first[1] is not None and second[1] is not None:
+            error = delong.standard_error(first[1] - second[1], resampler.axes)
+            if not drawn:
+                low, high = delong.t_interval(difference, error, base.clusters)
+        if reason is not None:
+            return replace(base, reason=reason)
+        p = delong.p_value(difference, error, base.clusters)
+        return replace(base, low=low, high=high, p=p, reason=None if p is not None else bootstrap.NOTHING_VARIES)
+
+
+def _corrected(found: Sequence[Difference]) -> list[Difference]:
+    """Holm over all of them, and what each shows. A metric of which less is better turns the finding round."""
+    asked = sum(d.p is not None for d in found)
+    out = []
+    for d, p in zip(found, holm([d.p for d in found]), strict=True):
+        finding = d.finding
+        if p is not None and p < SIGNIFICANT and d.difference is not None:
+            better = (d.difference > 0) == metrics.parse(d.metric).higher_is_better
+            finding = Finding.A_BETTER if better else Finding.B_BETTER
+        out.append(replace(d, p_corrected=p, asked=asked, finding=finding))
     return out
-
-
-def p_value(differences: Floats) -> float:
-    """Two-sided: twice the share of resampled differences on the far side of zero, never below 2 / (resamples + 1)."""
-    n = len(differences)
-    below = (np.sum(differences <= 0) + 1) / (n + 1)
-    above = (np.sum(differences >= 0) + 1) / (n + 1)
-    return float(min(1.0, 2 * min(below, above)))
 
 
 def compare(
@@ -72,91 +237,13 @@ def compare(
     resamples: int = bootstrap.RESAMPLES,
     seed: int = 0,
 ) -> list[Difference]:
-    """Paired comparisons over the rows of ``table``; all of them are corrected together."""
-    found: list[Difference] = []
-    for a, b in pairs:
-        for name in (a, b):
-            if name not in table.detectors:
-                raise UsageError(f"no scores of {name!r}", hint=f"there are {', '.join(table.detectors)}")
-        one, two = table.detectors[a], table.detectors[b]
-        if one.protocol != two.protocol:
-            raise UsageError(
-                f"{a} was measured as {one.protocol}, {b} as {two.protocol}: a difference would mix the protocols",
-                hint="run both under one suite",
-            )
-        both = table.labelled & one.scored & two.scored
-        only_a = int((table.labelled & one.scored & ~two.scored).sum())
-        only_b = int((table.labelled & two.scored & ~one.scored).sum())
-        found += _pair(
-            table, a, b, np.flatnonzero(both), [metrics.parse(n) for n in names], (only_a, only_b), resamples, seed
-        )
-    corrected = holm([d.p for d in found])
-    return [Difference(**{**d.__dict__, "p_corrected": p}) for d, p in zip(found, corrected, strict=True)]
-
-
-def _pair(
-    table: Table,
-    a: str,
-    b: str,
-    rows: NDArray[np.int64],
-    wanted: Sequence[metrics.Metric],
-    only: tuple[int, int],
-    resamples: int,
-    seed: int,
-) -> list[Difference]:
-    labels = table.labels[rows]
-    resampler = bootstrap.Resampler.over(*(table.columns[c][rows] for c in ("identity", "source")), seed=seed)
-    reals, fakes = int((labels == 0).sum()), int((labels == 1).sum())
-    clusters = min(resampler.clusters_of(labels == 0), resampler.clusters_of(labels == 1)) if len(rows) else 0
-    empty: dict[str, Any] = dict.fromkeys(("value_a", "value_b", "difference", "low", "high", "p", "p_corrected"))
-    shared: dict[str, Any] = {
-        "a": a, "b": b, "n_real": reals, "n_fake": fakes, "clusters": clusters, "only_a": only[0], "only_b": only[1],
-    }  # fmt: skip
-    out: list[Difference] = []
-    allowed = []
-    for metric in wanted:
-        reason = metrics.refusal(metric, reals, fakes)
-        if reason:
-            out.append(Difference(metric=metric.name, **shared, **empty, reason=reason))
-        else:
-            allowed.append(metric)
-    if not allowed:
-        return out
-    sides = []
-    for name in (a, b):
-        column = table.detectors[name]
-        scores = column.scores[rows]
-        probabilities = probabilities_of(scores, labels, column.probability, resampler)
-        drawn = bootstrap.distribution(allowed, labels, scores, probabilities, resampler, resamples)
-        points = {
-            m.name: metrics.value(m, labels, scores, probabilities)
-            for m in allowed
-            if not (m.needs_probability and probabilities is None)
-        }
-        sides.append((points, drawn))
-    for metric in allowed:
-        if any(metric.name not in points for points, _ in sides):
-            out.append(Difference(metric=metric.name, **shared, **empty, reason="too few identities to calibrate on"))
-            continue
-        (points_a, drawn_a), (points_b, drawn_b) = sides
-        differences = drawn_a[metric.name] - drawn_b[metric.name]
-        span = bootstrap.interval(differences, clusters)
-        kept = differences[np.isfinite(differences)]
-        out.append(
-            Difference(
-                metric=metric.name,
-                **shared,
-                value_a=points_a[metric.name],
-                value_b=points_b[metric.name],
-                difference=points_a[metric.name] - points_b[metric.name],
-                low=span.low,
-                high=span.high,
-                p=p_value(kept) if span.reason is None else None,
-                p_corrected=None,
-                reason=span.reason,
-            )
-        )
-    return out
+    """Paired comparisons over the rows of ``table``; all of them are corrected together. A pair that cannot be compared says why."""
+    for name in {n for pair in pairs for n in pair}:
+        if name not in table.detectors:
+            raise UsageError(f"no scores of {name!r}", hint=f"there are {', '.join(table.detectors)}")
+    wanted = [metrics.parse(n) for n in names]
+    made = _Pairs(table, resamples, seed)
+    return _corrected([d for a, b in pairs for d in made.compare(a, b, wanted, drawn=True)])
 
 
 def probabilities_of(
@@ -175,16 +262,111 @@ def probabilities_of(
     return metrics.crossfit_probabilities(labels, scores, resampler.axes[0])
 
 
-def leaderboard_differences(
-    table: Table, order: Sequence[str], *, metric: str = "auc", resamples: int = bootstrap.RESAMPLES, seed: int = 0
-) -> list[Difference]:
-    """Every pair of detectors of one protocol, best first, on the undegraded rows (all rows where none is undegraded)."""
+@dataclass(frozen=True)
+class Leaderboard:
+    """first : the one the others are measured against. named : it was named beforehand, so that only k − 1 questions are asked.
+
+    differences : first against each other, with bootstrap intervals. pairs : every pair, with intervals from standard errors.
+    standings : one a detector that has an AUC.
+    """
+
+    first: str
+    named: bool
+    differences: tuple[Difference, ...]
+    pairs: tuple[Difference, ...]
+    standings: tuple[Standing, ...]
+
+
+def leaderboard(
+    table: Table,
+    order: Sequence[str],
+    *,
+    against: str = "",
+    metric: str = "auc",
+    resamples: int = bootstrap.RESAMPLES,
+    seed: int = 0,
+) -> Leaderboard | None:
+    """The first of ``order`` (best first) against each other, and every pair, on the undegraded rows (all where none is undegraded).
+
+    against : the detector the others are compared with, named before the scores were seen: k − 1 questions. Without it the leader
+    is found in these very scores, and whoever leads k equal detectors by luck leads by more than k − 1 questions allow for: its
+    comparisons are then corrected as part of all k (k − 1) / 2. Ranks are each detector's own k − 1 questions.
+    None where there are fewer than two detectors.
+    """
+    if against and against not in table.detectors:
+        raise UsageError(f"no scores of {against!r}", where="--against", hint=f"there are {', '.join(table.detectors)}")
+    if len(order) < 2:
+        return None
     table = headline(table)
-    pairs = [(a, b) for a, b in combinations(order, 2) if table.detectors[a].protocol == table.detectors[b].protocol]
-    return compare(table, pairs, [metric], resamples=resamples, seed=seed)
+    wanted = [metrics.parse(metric)]
+    made = _Pairs(table, resamples, seed)
+    pairs = _corrected([made.compare(a, b, wanted, drawn=False)[0] for a, b in combinations(order, 2)])
+    first = against or order[0]
+    mine = [d.over(first) for d in pairs if first in (d.a, d.b)]
+    drawn = [made.compare(first, d.b, wanted, drawn=True)[0] for d in mine]
+    if against:
+        differences = _corrected(drawn)
+    else:
+        differences = [
+            replace(with_interval, p=d.p, p_corrected=d.p_corrected, asked=d.asked, finding=d.finding)
+            for with_interval, d in zip(drawn, mine, strict=True)
+        ]
+    able = [n for n in order if metrics.refusal(wanted[0], *_counts(table, n)) is None]
+    spots = delong.ranks(
+        len(able),
+        [
+            (able.index(d.a), able.index(d.b), d.difference, d.p)
+            for d in pairs
+            if d.difference is not None and d.a in able and d.b in able
+        ],
+    )
+    standings = tuple(Standing(n, i + 1, low, high) for i, (n, (low, high)) in enumerate(zip(able, spots, strict=True)))
+    return Leaderboard(first, bool(against), tuple(differences), tuple(pairs), standings)
+
+
+def _counts(table: Table, detector: str) -> tuple[int, int]:
+    labels = table.labels[table.labelled & table.detectors[detector].scored]
+    return int((labels == 0).sum()), int((labels == 1).sum())
 
 
 def headline(table: Table) -> Table:
     """The rows headline figures are computed on: the undegraded ones."""
     clean = table.columns["degradation"] == CLEAN
     return table.take(clean) if clean.any() and not clean.all() else table
+
+
+def against_cues(table: Table, *, seed: int = 0) -> tuple[list[dict[str, Any]], dict[str, Difference]]:
+    """What the table's trivial cues score on its clips, best first, and each detector against the best of them.
+
+    The comparisons are not corrected: each asks of one detector whether it shows anything at all.
+    """
+    if not table.cues:
+        return [], {}
+    rows = np.flatnonzero(table.labelled)
+    labels = table.labels[rows]
+    if metrics.refusal(metrics.parse("auc"), int((labels == 0).sum()), int((labels == 1).sum())):
+        return [], {}
+    part = table.take(rows)
+    resampler = bootstrap.Resampler.over(*(part.columns[c] for c in ("identity", "source")), seed=seed)
+    clusters = min(resampler.clusters_of(labels == 0), resampler.clusters_of(labels == 1))
+    scores = cue_scores(part.cues, labels, resampler.axes[0])
+    told: list[dict[str, Any]] = []
+    for name, values in scores.items():
+        share = delong.auc_shares(labels, values)
+        low, high = delong.t_interval(share.auc, delong.standard_error(share.influence, resampler.axes), clusters)
+        told.append({"cue": name, "value": share.auc, "low": low, "high": min(high, 1.0)})
+    told.sort(key=lambda row: -row["value"])
+    if not told:
+        return [], {}
+    best = str(told[0]["cue"])
+    n = len(part)
+    found = {}
+    for detector, column in part.detectors.items():
+        as_column = replace(
+            column, scores=scores[best], status=np.full(n, "scored"), reasons=np.full(n, "", dtype=object), levels=None
+        )
+        beside = replace(part, detectors={detector: column, best: as_column})
+        pair = _Pairs(beside, 0, seed).compare(detector, best, [metrics.parse("auc")], drawn=False)[0]
+        if pair.difference is not None:
+            found[detector] = _corrected([pair])[0]
+    return told, found

@@ -20,7 +20,7 @@ from gioconda_core.stats import bootstrap, metrics
 if TYPE_CHECKING:
     from gioconda_core.types import Footage
 
-__all__ = ["LIMIT", "TITLES", "features", "run_probes", "tells"]
+__all__ = ["LIMIT", "TITLES", "cues_of", "features", "run_probes", "tells"]
 
 Floats = NDArray[np.float64]
 
@@ -72,6 +72,7 @@ def features(footage: Footage, facts: Mapping[str, Any], *, embed: bool = True) 
         rows.setdefault("background", []).append(_background(frame, box))
         rows.setdefault("blur", []).append(_blur(frame, box))
         if box is not None:
+            rows.setdefault("face_size", []).append(np.array([float(box[3] - box[1])]))
             rows.setdefault("spectrum", []).append(_spectrum(frame, box))
             if embed and "identity" not in rows and landmarks is not None:
                 from gioconda_core.faces import observe
@@ -80,6 +81,23 @@ def features(footage: Footage, facts: Mapping[str, Any], *, embed: bool = True) 
     for name, values in rows.items():
         found[name] = [float(f"{v:.4g}") for v in np.mean(values, axis=0)]
     return found
+
+
+def cues_of(kept: Mapping[str, Any]) -> dict[str, float]:
+    """The trivial measures of one clip that a detector has to pass, out of its ``features``."""
+    facts = kept.get("metadata") or {}
+    found = {
+        "frame rate": _number(facts.get("fps")),
+        "length": _number(facts.get("duration")),
+        "picture size": _number(facts.get("height")),
+    }
+    size, length = _number(facts.get("size_bytes")), found["length"]
+    found["bytes a second"] = size / length if size and length else None
+    if blur := kept.get("blur"):
+        found |= {"sharpness": float(blur[0]), "sharpness of the face": float(blur[3])}
+    if face := kept.get("face_size"):
+        found["face size"] = float(face[0])
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _face(footage: Footage, time: float) -> tuple[tuple[int, int, int, int] | None, Any]:
@@ -193,15 +211,14 @@ def _read(x: Floats, labels: NDArray[Any], groups: NDArray[Any], trees: bool) ->
     """Scores of each clip by a classifier fitted on other groups; None when there are too few."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    folds = min(5, len(np.unique(groups)))
-    if folds < 2:
+    splits = metrics.group_folds(labels, groups)
+    if splits is None:
         return None
     scores = np.full(len(labels), np.nan)
-    for train, test in StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(x, labels, groups):
+    for train, test in splits:
         if len(np.unique(labels[train])) < 2:
             return None
         model = (

@@ -1,4 +1,4 @@
-"""The table every figure is computed from: samples × detectors, with what is missing and why; and CSV in, JSON-lines in.
+"""The table every figure is computed from: samples × detectors, with what is missing and why; and scores in from tables of any dialect.
 
 One row is one sample under one degradation, keyed by the sample's own id, never by a folder name (two manipulations of one
 video in folders of the same name are two samples). Nothing is dropped: a row without a score has a status and a reason.
@@ -6,29 +6,26 @@ video in folders of the same name are two samples). Nothing is dropped: a row wi
 
 from __future__ import annotations
 
-import csv
-import io
+import fnmatch
 import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gioconda_core.datasets.tables import ALIASES, BadCell, Sheet, label_of, number_of, read_sheet
 from gioconda_core.errors import UsageError
-from gioconda_core.files import sha256_of
 
-__all__ = ["CLEAN", "Column", "Problem", "Table", "read_csv"]
+__all__ = ["CLEAN", "Column", "Problem", "Table", "read_scores"]
 
 CLEAN = "none"  # the degradation that is none
 STATUSES = ("scored", "abstained", "failed", "missing")
 AXES = ("identity", "source", "generator", "degradation")
-_LABELS = {"real": 0, "0": 0, "0.0": 0, "genuine": 0, "fake": 1, "1": 1, "1.0": 1, "false": 0, "true": 1}
-_UNKNOWN = {"", "unknown", "-1", "?", "na", "nan", "none"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,8 @@ class Column:
     """One detector's answers, a row for each sample.
 
     scores : (N,) float64, NaN where there is none; status : (N,) one of ``STATUSES``; reasons : (N,) why there is no score.
-    probability : scores are probabilities of being fake as given, not raw scores.
+    probability : scores are probabilities of being fake as given, not raw scores. seconds, cost : (N,) what each row took, in
+    whatever currency; NaN where not said.
     """
 
     scores: NDArray[np.float64]
@@ -58,6 +56,7 @@ class Column:
     probability: bool = False
     levels: NDArray[np.str_] | None = None
     seconds: NDArray[np.float64] | None = None
+    cost: NDArray[np.float64] | None = None
 
     @property
     def scored(self) -> NDArray[np.bool_]:
@@ -69,7 +68,8 @@ class Table:
     """Samples × detectors.
 
     ids : (N,) sample ids; labels : (N,) int8, 1 fake, 0 real, −1 unknown; columns : name → (N,) strings, always with
-    identity, source, generator and degradation, then whatever slices the index or CSV has.
+    identity, source, generator and degradation, then whatever slices the index or CSV has; cues : name → (N,) float64, trivial
+    measures of the clips (sharpness, length…), NaN where not measured.
     """
 
     ids: NDArray[np.str_]
@@ -78,6 +78,7 @@ class Table:
     detectors: Mapping[str, Column]
     problems: tuple[Problem, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+    cues: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -115,10 +116,11 @@ class Table:
         keys: dict[tuple[str, str], int] = {}
         labels: list[int] = []
         columns: dict[str, list[str]] = defaultdict(list)
-        cells: dict[str, dict[int, tuple[float, str, str, str, float]]] = defaultdict(dict)
+        cells: dict[str, dict[int, _Cell]] = defaultdict(dict)
         info: dict[str, dict[str, Any]] = {}
         trouble: dict[str, list[str]] = defaultdict(list)
         protocols: dict[str, set[str]] = defaultdict(set)
+        cues: dict[str, dict[int, float]] = defaultdict(dict)
         names: list[str] = list(AXES)
         for row in rows:
             key = (str(row["id"]), str(row.get("degradation") or CLEAN))
@@ -141,22 +143,24 @@ class Table:
             elif labels[at] != label:
                 trouble["label-conflict"].append(key[0])
                 labels[at] = -1
+            for cue, measured in (row.get("cues") or {}).items():
+                cues[cue][at] = float(measured)
             detector = str(row.get("detector") or "")
             if not detector:
                 continue
             cell = _cell(row)
             earlier = cells[detector].get(at)
             if earlier is not None:
-                same = earlier[1] == cell[1] and (
-                    earlier[0] == cell[0] or (math.isnan(earlier[0]) and math.isnan(cell[0]))
+                same = earlier.status == cell.status and (
+                    earlier.score == cell.score or (math.isnan(earlier.score) and math.isnan(cell.score))
                 )
                 trouble["duplicate" if same else "duplicate-conflict"].append(key[0])
                 if not same:
-                    cell = (math.nan, "failed", "the same id came with different scores", "", math.nan)
+                    cell = _Cell(status="failed", reason="the same id came with different scores")
             cells[detector][at] = cell
-            if cell[1] == "failed" and "not a finite number" in cell[2]:
+            if cell.not_finite:
                 trouble["nan"].append(key[0])
-            if row.get("protocol") and cell[1] == "scored":
+            if row.get("protocol") and cell.status == "scored":
                 protocols[detector].add(str(row["protocol"]))
             info.setdefault(
                 detector,
@@ -200,6 +204,7 @@ class Table:
             built,
             tuple(found),
             dict(meta or {}),
+            {name: np.array([cue.get(i, math.nan) for i in range(n)]) for name, cue in cues.items()},
         )
 
     def take(self, rows: NDArray[Any]) -> Table:
@@ -223,11 +228,13 @@ class Table:
                     c.probability,
                     cut(c.levels),
                     cut(c.seconds),
+                    cut(c.cost),
                 )
                 for k, c in self.detectors.items()
             },
             self.problems,
             self.meta,
+            {k: v[rows] for k, v in self.cues.items()},
         )
 
 
@@ -251,25 +258,41 @@ def _merged(protocols: set[str]) -> str:
     return f"{sorted(protocols)[0].split('@')[0]}@mixed"
 
 
-def _cell(row: Mapping[str, Any]) -> tuple[float, str, str, str, float]:
-    """(score, status, reason, level, seconds) of one row."""
-    level, seconds = str(row.get("level") or ""), float(row.get("seconds") or math.nan)
+@dataclass(frozen=True)
+class _Cell:
+    """What one detector says of one row."""
+
+    score: float = math.nan
+    status: str = "scored"
+    reason: str = ""
+    level: str = ""
+    seconds: float = math.nan
+    cost: float = math.nan
+    not_finite: bool = False
+
+
+def _cell(row: Mapping[str, Any]) -> _Cell:
+    more: dict[str, Any] = {"level": str(row.get("level") or "")}
+    more |= {k: math.nan if row.get(k) is None else float(row[k]) for k in ("seconds", "cost")}
     if row.get("error"):
-        return math.nan, "failed", str(row["error"]), level, seconds
+        return _Cell(
+            status="failed", reason=str(row["error"]), not_finite="not a finite number" in str(row["error"]), **more
+        )
     score = row.get("score")
     if score is None:
-        return math.nan, "abstained", str(row.get("abstained") or "no score given"), level, seconds
+        return _Cell(status="abstained", reason=str(row.get("abstained") or "no score given"), **more)
     if not math.isfinite(float(score)):
-        return math.nan, "failed", f"score is not a finite number: {score}", level, seconds
-    return float(score), "scored", "", level, seconds
+        return _Cell(status="failed", reason=f"score is not a finite number: {score}", not_finite=True, **more)
+    return _Cell(float(score), **more)
 
 
-def _column(cells: Mapping[int, tuple[float, str, str, str, float]], n: int, info: Mapping[str, Any]) -> Column:
-    scores, status = np.full(n, np.nan), np.full(n, "missing", dtype="<U9")
+def _column(cells: Mapping[int, _Cell], n: int, info: Mapping[str, Any]) -> Column:
+    scores, seconds, cost = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    status, levels = np.full(n, "missing", dtype="<U9"), np.full(n, "", dtype="<U16")
     reasons: NDArray[np.object_] = np.full(n, "", dtype=object)
-    levels, seconds = np.full(n, "", dtype="<U16"), np.full(n, np.nan)
-    for at, (score, state, reason, level, took) in cells.items():
-        scores[at], status[at], reasons[at], levels[at], seconds[at] = score, state, reason, level, took
+    for at, cell in cells.items():
+        scores[at], seconds[at], cost[at] = cell.score, cell.seconds, cell.cost
+        status[at], reasons[at], levels[at] = cell.status, cell.reason, cell.level
     return Column(
         scores,
         status,
@@ -280,144 +303,207 @@ def _column(cells: Mapping[int, tuple[float, str, str, str, float]], n: int, inf
         bool(info.get("probability")),
         levels if (levels != "").any() else None,
         seconds if np.isfinite(seconds).any() else None,
+        cost if np.isfinite(cost).any() else None,
     )
 
 
 # --------------------------------------------------------------------------- scores only
 
-
-def _decode(raw: bytes) -> tuple[str, str]:
-    """(text, encoding): by byte-order mark, then UTF-8, then what Excel on Windows writes."""
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if raw.startswith(mark):
-            return raw.decode(encoding), encoding
-    try:
-        return raw.decode("utf-8"), "utf-8"
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", errors="replace"), "cp1252"
-
-
-def _records(reader: csv.DictReader[str], where: str) -> Iterator[dict[str, Any]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        long = "field larger" in str(error)
-        what = f"a cell of more than {csv.field_size_limit():,} characters" if long else "is not CSV"
-        raise UsageError(f"line {reader.line_num + 1}: {what}", where=where) from error
+_ROW = ("detector", "abstained", "error", "seconds", "cost", "version", "weights_sha256", "level")
+# Columns that `detect score` writes besides: nothing to slice by.
+_NOT_SLICES = {
+    "pooling",
+    "reason",
+    "detail",
+    "reals",
+    "calibration",
+    "false_alarm",
+    "false_alarm_low",
+    "false_alarm_high",
+    "protocol",
+    "sha256",
+}
+_UNITS = {"video": "video", "image": "image", "audio": "audio", "frame": "frame", "picture": "image", "clip": "video"}
 
 
-def read_csv(path: str | Path, *, detector: str = "", protocol: str = "", probability: bool = False) -> Table:
-    """A CSV of scores → table: the way in for a team that cannot share clips.
+def read_scores(
+    path: str | Path,
+    *,
+    detector: str = "",
+    protocol: str = "",
+    probability: bool = False,
+    score: Sequence[str] = (),
+    unit: str = "",
+) -> Table:
+    """A table of scores → table: the way in for a team that cannot share clips, and for what others publish.
 
     Columns: ``id``, ``label`` (real/fake or 0/1), ``score``; optional ``detector``, ``identity``, ``source``, ``generator``,
-    ``degradation``, ``protocol``, ``abstained``, ``error``; ``score:NAME`` columns for several detectors side by side; any
-    other column is a slice. Comma, semicolon or tab; UTF-8, UTF-16 or cp1252; decimal commas where the separator is not one.
+    ``degradation``, ``protocol``, ``abstained``, ``error``, ``seconds``, ``cost``, ``level``; ``cue:NAME`` columns of trivial
+    measures; any other column is a slice. Side by side: ``score:NAME`` columns (with ``seconds:NAME`` and ``cost:NAME``), or those
+    that ``score`` matches, like ``prob_*``; the detector is then called as the star. unit : ``video``, ``image`` or ``audio``; the
+    rows of a ``unit`` or ``modality`` column that say so.
+
+    Raises
+    ------
+    UsageError
+        A column is missing, the units are mixed, or a pattern matches nothing.
     """
-    path = Path(path)
-    raw = path.read_bytes()
-    text, encoding = _decode(raw)
+    sheet = read_sheet(path)
+    name = Path(path).name
     problems = []
-    if encoding not in ("utf-8", "utf-8-sig"):
-        problems.append(Problem("encoding", f"{path.name} is not UTF-8; it was read as {encoding}"))
-    first = next(iter(text.splitlines()), "")
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.DictReader(io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True)
-    header = [h.strip() for h in (reader.fieldnames or []) if h is not None]
-    reader.fieldnames = header
-    wide = [h for h in header if h.lower().startswith("score:")]
-    lower = Counter(h.lower() for h in header)
-    for needed in ("id", "label") + (() if wide else ("score",)):
-        if lower[needed] != 1:
-            raise UsageError(
-                f"column {needed!r} is {'there twice' if lower[needed] else 'missing'}",
-                where=path.name,
-                hint="a header line with id, label and score is needed; separators are comma, semicolon or tab",
-            )
-    known = {
-        "id",
-        "label",
-        "score",
-        "detector",
-        "protocol",
-        "abstained",
-        "error",
-        "reason",
-        "detail",
-        "seconds",
-        "version",
-        *AXES,
+    if sheet.guessed:
+        problems.append(Problem("encoding", f"{name} is neither UTF-8 nor UTF-16; it was read as {sheet.encoding}"))
+    if sheet.ragged:
+        told = tuple(f"line {n}" for n in sheet.ragged[:3])
+        problems.append(Problem("ragged", "a line has more or fewer cells than the header", len(sheet.ragged), told))
+    wide = _wide(sheet, score)
+    key = next((k for k in ("id", "sha256", "path") if sheet.named(k)), None)
+    if key is None or sheet.named("label") is None or not (wide or sheet.named("score")):
+        missing = [
+            w
+            for w, there in (("id", key), ("label", sheet.named("label")), ("score", wide or sheet.named("score")))
+            if not there
+        ]
+        raise UsageError(
+            f"column {missing[0]!r} is missing", where=name,
+            hint=f"it has {', '.join(sheet.names[:12])}; columns of several detectors: --score 'prob_*'",
+        )  # fmt: skip
+    if not len(sheet):
+        raise UsageError("has a header and no rows", where=name)
+    keep, unit = _of_unit(sheet, unit, name)
+    given = protocol or f"{unit or 'video'}@given"
+    ids, words = sheet.column(key), sheet.column("label")
+    axes = {axis: sheet.column(axis) for axis in AXES}
+    taken = {sheet.named(n) for n in (*ALIASES, *AXES, *_ROW, *_NOT_SLICES)} | {
+        c for columns in wide.values() for c in columns.values()
     }
-    known |= {
-        "path",
-        "sha256",
-        "weights_sha256",
-        "pooling",
-        "reals",
-        "calibration",
-    }  # of `detect score`: nothing to slice by
-    known |= {"false_alarm", "false_alarm_low", "false_alarm_high"}
-    rows: list[dict[str, Any]] = []
-    unread: list[str] = []
-    short: list[str] = []
-    strange: Counter[str] = Counter()
-    for record in _records(reader, path.name):
-        if None in record or any(v is None for v in record.values()):
-            short.append(str(record.get("id") or f"line {reader.line_num}"))
-        cells = {
-            str(k).lower(): (v or "").strip() for k, v in record.items() if k is not None and not isinstance(v, list)
-        }
-        if not any(cells.values()):
-            continue
-        if not cells.get("id"):
-            unread.append(f"line {reader.line_num}")
-            continue
-        word = cells.get("label", "").lower()
-        label = _LABELS.get(word, -1)
-        if label < 0 and word not in _UNKNOWN:
-            strange[cells["label"]] += 1
-        base = {
-            "id": cells["id"],
-            "label": label,
-            **{axis: cells.get(axis, "") for axis in AXES},
-            "group": {h: (record.get(h) or "").strip() for h in header if h.lower() not in known and h not in wide},
-            "protocol": cells.get("protocol") or protocol or "video@given",
-            "probability": probability,
-            "version": cells.get("version", ""),
-        }
-        if wide:
-            for h in wide:
-                rows.append({**base, "detector": h.split(":", 1)[1], **_number(cells[h.lower()], delimiter)})
-        else:
-            named = cells.get("detector") or detector or path.stem
-            extra = {k: cells[k] for k in ("abstained", "error", "seconds") if cells.get(k)}
-            rows.append({**base, "detector": named, **_number(cells.get("score", ""), delimiter), **extra})
+    cues = {n[4:].strip(): n for n in sheet.names if n.lower().startswith("cue:")}
+    taken |= set(cues.values())
+    slices = {n: sheet.cells[n] for n in sheet.names if n not in taken and n not in sheet.nested}
+    if score:  # a published matrix has a column of everything for each detector: only words are slices
+        slices = {n: c for n, c in slices.items() if not _numbers(c, sheet.decimal_comma)}
+    own = {k: sheet.column(k) for k in (*_ROW, "protocol", "score")}
+    unread = [str(sheet.rows[i]) for i in keep if not ids[i]]
     if unread:
-        problems.append(Problem("no-id", "a line has no id and cannot be used", len(unread), tuple(unread[:3])))
-    if short:
-        problems.append(
-            Problem("ragged", "a line has more or fewer cells than the header", len(short), tuple(short[:3]))
-        )
+        told = tuple(f"line {n}" for n in unread[:3])
+        problems.append(Problem("no-id", "a line has no id and cannot be used", len(unread), told))
+    strange: Counter[str] = Counter()
+    bad: list[BadCell] = []
+
+    def number(column: str, i: int, what: str) -> float | None:
+        try:
+            return number_of(sheet.cells[column][i], sheet.decimal_comma)
+        except ValueError:
+            bad.append(BadCell(sheet.rows[i], column, f"{sheet.cells[column][i][:40]!r} is no {what}"))
+            return None
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for i in keep:
+            if not ids[i]:
+                continue
+            label = label_of(words[i], sheet.decimal_comma)
+            if label is None:
+                strange[words[i]] += 1
+            base: dict[str, Any] = {
+                "id": ids[i], "label": -1 if label is None else label, "probability": probability,
+                **{axis: column[i] for axis, column in axes.items()},
+                "group": {n: column[i] for n, column in slices.items()},
+                "protocol": _protocol(own["protocol"][i], unit) or given,
+            }  # fmt: skip
+            if cues:
+                measured = {n: number(column, i, "number") for n, column in cues.items()}
+                base["cues"] = {n: v for n, v in measured.items() if v is not None}
+            for who, columns in wide.items():
+                numbers = {k: number(c, i, "number") for k, c in columns.items() if k != "score"}
+                yield {**base, "detector": who, **_score(sheet, columns["score"], i), **numbers}
+            if not wide:
+                more: dict[str, Any] = {
+                    k: own[k][i] for k in ("abstained", "error", "version", "weights_sha256", "level") if own[k][i]
+                }
+                more |= {k: number(str(sheet.named(k)), i, "number") for k in ("seconds", "cost") if own[k][i]}
+                who = own["detector"][i] or detector or Path(path).stem.removesuffix(".csv")
+                yield {**base, "detector": who, **_score(sheet, str(sheet.named("score")), i), **more}
+
+    table = Table.of_rows(list(rows()), meta={"source": name, "encoding": sheet.encoding, "sha256": sheet.sha256})
     if strange:
-        problems.append(
-            Problem(
-                "label-unread",
-                "a label is neither real nor fake, 0 nor 1: treated as unknown",
-                sum(strange.values()),
-                tuple(strange)[:3],
-            )
-        )
-    return Table.of_rows(
-        rows, problems=problems, meta={"source": path.name, "encoding": encoding, "sha256": sha256_of(raw)}
+        sentence = "a label is neither real nor fake, 0 nor 1: treated as unknown"
+        problems.append(Problem("label-unread", sentence, sum(strange.values()), tuple(strange)[:3]))
+    if bad:
+        sentence = "a cell of seconds, cost or a cue is no number: taken as not given"
+        problems.append(Problem("cell-unread", sentence, len(bad), tuple(str(b) for b in bad[:3])))
+    silent = [n for n, c in table.detectors.items() if wide and unit and not c.scored.any()]
+    if silent:  # of a matrix of pictures, films and sounds, most detectors read one of them
+        problems.append(Problem("silent", f"no {unit} has a score of {', '.join(silent)}: left out", len(silent)))
+    return replace(
+        table,
+        detectors={n: c for n, c in table.detectors.items() if n not in silent},
+        problems=tuple(problems)
+        + tuple(p for p in table.problems if not any(f" {n} " in f" {p.sentence} " for n in silent)),
     )
 
 
-def _number(text: str, delimiter: str) -> dict[str, Any]:
-    """``0,53`` (where the comma does not separate) → score; empty → abstention; words → failure."""
-    if text == "":
-        return {"score": None}
-    if delimiter != "," and text.count(",") == 1 and "." not in text:
-        text = text.replace(",", ".")
+def _wide(sheet: Sheet, patterns: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Detector → its columns (score, and seconds and cost where they are there)."""
+    found: dict[str, dict[str, str]] = {}
+    for name in sheet.names:
+        kind, colon, who = name.partition(":")
+        if colon and who.strip() and kind.strip().lower() in ("score", "seconds", "cost"):
+            found.setdefault(who.strip(), {})[kind.strip().lower()] = name
+    found = {who: columns for who, columns in found.items() if "score" in columns}
+    for pattern in patterns:
+        matched = [n for n in sheet.names if fnmatch.fnmatchcase(n.lower(), pattern.lower())]
+        if not matched:
+            raise UsageError(
+                f"no column is called {pattern!r}",
+                where=Path(sheet.file).name,
+                hint=f"it has {', '.join(sheet.names[:12])}",
+            )
+        before, star, after = pattern.partition("*")
+        for n in matched:
+            own = n[len(before) : len(n) - len(after)] if star and "*" not in after else n
+            found[own or n] = {"score": n}
+    return found
+
+
+def _of_unit(sheet: Sheet, unit: str, name: str) -> tuple[Sequence[int], str]:
+    """The rows of one unit, and which it is; empty where the table does not say."""
+    if unit and unit not in _UNITS.values():
+        raise UsageError(f"{unit!r} is no unit", where="--unit", hint="video, image or audio")
+    if sheet.named("unit") is None:
+        return range(len(sheet)), unit
+    said = [_UNITS.get(w.lower().removesuffix("s"), w.lower()) for w in sheet.column("unit")]
+    kinds = Counter(said)
+    if not unit and len(kinds) > 1:
+        told = ", ".join(f"{n:,} {k or 'without one'}" for k, n in kinds.most_common(5))
+        raise UsageError(f"mixes units ({told}), which no figure may", where=name, hint="choose one: --unit video")
+    unit = unit or (next(iter(kinds)) if set(kinds) <= set(_UNITS.values()) else "")
+    keep = [i for i, word in enumerate(said) if word == unit or not unit]
+    if not keep:
+        raise UsageError(f"has no row of unit {unit}", where=name, hint=f"it has {', '.join(kinds)}")
+    return keep, unit
+
+
+def _protocol(text: str, unit: str) -> str:
+    """A row's own protocol, with the unit asked for where it names none: ``32f-even`` → ``video@32f-even``."""
+    return text if not text or "@" in text else f"{unit or 'video'}@{text}"
+
+
+def _score(sheet: Sheet, column: str, i: int) -> dict[str, Any]:
+    """A cell of scores: a number, an abstention where it is empty, a failure where it is neither."""
+    text = sheet.cells[column][i]
     try:
-        return {"score": float(text)}
+        return {"score": number_of(text, sheet.decimal_comma)}
     except ValueError:
         return {"score": None, "error": f"score is not a finite number: {text[:40]!r}"}
+
+
+def _numbers(column: Sequence[str], decimal_comma: bool) -> bool:
+    """Whether most of a column's cells that are not empty are numbers."""
+    seen = [c for c in column if c][:200]
+    good = 0
+    for cell in seen:
+        try:
+            good += number_of(cell, decimal_comma) is not None
+        except ValueError:
+            continue
+    return bool(seen) and good > 0.9 * len(seen)

@@ -1,7 +1,7 @@
 """Somebody else's scores from a CSV, so that a detector we cannot run can still be measured.
 
-Columns: ``score`` and one of ``sha256`` (of the clip's file) or ``path``; further columns are ignored. An empty score is
-an abstention. A clip the file does not name is an abstention too, never a zero.
+Columns: ``score`` and one of ``sha256`` (of the clip's file), ``path`` or ``id`` (as the index calls the clip); further columns are
+ignored, and any dialect is read (see :mod:`gioconda_core.datasets.tables`). An empty score is an abstention. A clip the file does not name is an abstention too, never a zero.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 
 from detect.base import Abstain, Card, abstaining
-from gioconda_core.datasets.layouts import csv_rows
+from gioconda_core.datasets.tables import BadCell, number_of, path_of, read_sheet, refuse
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
 from gioconda_core.reasons import AbstentionReason
@@ -20,7 +20,7 @@ __all__ = ["ScoresDetector"]
 
 
 class ScoresDetector:
-    """A table of scores. ``lookup`` takes the sample's hash or path; ``read`` needs ``facts['sha256']`` in the footage."""
+    """A table of scores. ``lookup`` takes the sample's hash, path or id; ``read`` needs ``facts['sha256']`` in the footage."""
 
     def __init__(self, target: str, name: str = "", version: str = "csv") -> None:
         path = Path(target)
@@ -33,25 +33,44 @@ class ScoresDetector:
             limits=("How these scores were made is unknown here.",),
         )
         self._scores: dict[str, float | None] = {}
-        table = csv_rows(path)
-        columns = set(table[0] if table else ())
-        if "score" not in columns or not columns & {"sha256", "path"}:
-            raise UsageError("needs the columns score and sha256 or path, and a row", where=str(path))
-        for line, row in enumerate(table, start=2):
-            text = (row["score"] or "").strip()
+        tails: dict[str, set[str]] = {}
+        sheet = read_sheet(path)
+        keys = [k for k in ("sha256", "path", "id") if sheet.named(k)]
+        if not keys:
+            raise UsageError(
+                "needs the column sha256, path or id", where=str(path), hint=f"it has {', '.join(sheet.names[:12])}"
+            )
+        sheet.needs("score")
+        sheet.refuse_guess()
+        column = str(sheet.named("score"))
+        bad = []
+        for i, (row, text) in enumerate(zip(sheet.rows, sheet.column("score"), strict=True)):
             try:
-                score = float(text) if text else None
+                score = number_of(text, sheet.decimal_comma)
             except ValueError:
-                raise UsageError(f"line {line}: {text!r} is not a number", where=str(path)) from None
+                bad.append(BadCell(row, column, f"{text[:40]!r} is not a number"))
+                continue
             if score is not None and not math.isfinite(score):
-                raise UsageError(f"line {line}: the score is not finite", where=str(path))
-            for key in filter(None, ((row.get("sha256") or "").lower(), row.get("path"))):
-                if self._scores.get(key, score) != score:
-                    raise UsageError(f"line {line}: a second, different score for {key}", where=str(path))
-                self._scores[key] = score
+                bad.append(BadCell(row, column, f"{text[:40]!r} is not finite"))
+                continue
+            for key in keys:
+                name = sheet.column(key)[i]
+                name = name.lower() if key == "sha256" else path_of(name) if key == "path" else name
+                if not name:
+                    continue
+                if self._scores.get(name, score) != score:
+                    bad.append(BadCell(row, column, f"a second, different score for {name}"))
+                self._scores[name] = score
+                if key == "path" and "/" in name:
+                    tails.setdefault(name.rpartition("/")[2], set()).add(name)
+        refuse(str(path), bad)
+        # A table made elsewhere names other folders: a file name that stands for one row alone is enough.
+        for tail, names in tails.items():
+            if len(names) == 1:
+                self._scores.setdefault(tail, self._scores[next(iter(names))])
 
     def lookup(self, *keys: str, protocol: str = "theirs") -> Reading:
-        """The reading of the first key (sha256 or path) the table names; raises Abstain when there is none."""
+        """The reading of the first key (sha256, path or id) the table names; raises Abstain when there is none."""
         for key in keys:
             if key in self._scores:
                 score = self._scores[key]

@@ -153,7 +153,7 @@ def run(
 @app.command()
 @built
 def report(
-    source: Annotated[Path, argument("A run's folder, or a CSV of id, label, score.", "RUN|SCORES.csv")],
+    source: Annotated[Path, argument("A run's folder, or a table of id, label, score: CSV or Parquet.", "RUN|SCORES")],
     results: Results,
     metrics: Metrics = "",
     prevalence: Annotated[
@@ -162,14 +162,19 @@ def report(
     probabilities: Annotated[bool, Option("Scores are probabilities, not raw.")] = False,
     protocol: Annotated[str, Option("What a CSV's scores stand for, like video@32f-even.")] = "",
     title: Annotated[str, Option("The report's title.")] = "",
+    score: Annotated[
+        tuple[str, ...], Option("Columns of scores side by side, separated by commas, like 'prob_*'.")
+    ] = (),
+    unit: Annotated[str, Option("Of a table that holds several: video, image or audio.")] = "",
+    against: Annotated[str, Option("The detector to compare the others with; the leader when not given.")] = "",
     resamples: Resamples = 2000,
     sign: Annotated[bool, Option("A signed ZIP beside an HTML report.")] = True,
     signer: Annotated[str, Option("Who signs; the development key when not given.")] = "",
 ) -> None:
     """Figures with intervals, curves, slices, what is missing: text, html, json, csv or latex.
 
-    A CSV of scores is enough: columns id, label, score, and detector, identity, source, generator, degradation or any
-    other column to slice by.
+    A table of scores is enough: columns id, label, score, and detector, identity, source, generator, degradation or any
+    other column to slice by; CSV of any dialect, or Parquet. A table with a column a detector is read with --score.
 
     Example: gioconda bench report scores.csv -o html=report.html -o text
     """
@@ -191,6 +196,9 @@ def report(
         title=title,
         resamples=resamples,
         seed=settings.seed,
+        against=against,
+        score=score,
+        unit=unit,
     )
     for form, file in writer.wanted:
         beside = form == "html" and file and sign

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gioconda_core.datasets.groups import axes, components, near_duplicates
+from gioconda_core.datasets.tables import read_sheet, samples
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of
 from gioconda_core.types import Label, Sample
@@ -73,47 +74,26 @@ class Index:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Index:
-        """Read a Parquet index (ours) or a CSV with at least ``path`` and ``label`` columns.
+        """Read an index: Parquet or CSV of any dialect, with at least ``path`` and ``label`` columns.
 
         Raises
         ------
         MediaError
-            It cannot be read. UsageError: a row lacks a label or a path.
+            It cannot be read. UsageError: a column is missing, or a cell cannot be read, named by row and column.
         """
         file = Path(path)
         if not file.is_file():
             raise MediaError(
                 "no such index", where=str(file), hint="make one: gioconda data index FOLDER --out index.parquet"
             )
-        if file.suffix.lower() == ".csv":
-            from gioconda_core.datasets.layouts import CsvList
-
-            return cls(tuple(CsvList().scan(file)), file.parent, {"schema": SCHEMA, "from": file.name})
-        import pyarrow
-        import pyarrow.parquet as parquet
-
+        sheet = read_sheet(file)
         try:
-            table = parquet.read_table(file)
-        except (pyarrow.ArrowException, OSError) as error:
-            raise MediaError("is not a readable Parquet file", where=str(file)) from error
-        metadata = table.schema.metadata or {}
-        try:
-            card = json.loads(metadata.get(b"gioconda.card", b"{}"))
+            card = json.loads(sheet.metadata.get(b"gioconda.card", b"{}"))
         except ValueError:
             card = {}
-        names = {field.name for field in fields(Sample)}
-        missing = {"path", "label"} - set(table.column_names)
-        if missing:
-            raise UsageError(f"has no column {', '.join(sorted(missing))}", where=str(file))
-        samples = []
-        for row in table.to_pylist():
-            known = {key: value for key, value in row.items() if key in names and value is not None}
-            for key in _JSON:
-                known[key] = json.loads(known[key]) if known.get(key) else {}
-            known.setdefault("sha256", "")
-            known["label"] = _label(known["label"], str(file))
-            samples.append(Sample(**known))
-        return cls(tuple(samples), file.parent, card)
+        if sheet.encoding != "parquet":
+            card = {"schema": SCHEMA, "from": file.name}
+        return cls(samples(sheet), file.parent, card)
 
     def write(self, path: str | os.PathLike[str], card: Mapping[str, Any] | None = None, *, force: bool = True) -> None:
         """Write the Parquet file atomically, with its card inside and a readable copy beside it (``.md``)."""
@@ -269,6 +249,8 @@ class Index:
                 problems.append(Problem(sample.path, "has no label"))
             if not path.exists():
                 problems.append(Problem(sample.path, "is missing"))
+            elif path.is_dir():
+                problems.append(Problem(sample.path, "is a folder, not a clip"))
             elif path.is_file() and sample.sha256 and sha256_of(path) != sample.sha256:
                 problems.append(Problem(sample.path, "has changed since it was indexed"))
             if advance:
@@ -281,14 +263,6 @@ class Index:
             if len({s.label for s in same}) > 1:
                 problems.append(Problem(same[0].path, f"is labelled differently as {same[1].path}"))
         return problems
-
-
-def _label(text: str, where: str) -> Label:
-    names = {"0": Label.REAL, "1": Label.FAKE, "": Label.UNKNOWN}
-    try:
-        return names.get(text.strip().lower()) or Label(text.strip().lower())
-    except ValueError:
-        raise UsageError(f"unknown label {text!r}", where=where, hint="real, fake or unknown") from None
 
 
 def _card_text(name: str, card: Mapping[str, Any]) -> str:

@@ -6,8 +6,6 @@ clips of an index into the layout (hard links where possible, else copies), so t
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -16,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from gioconda_core.datasets.tables import read_sheet, samples
 from gioconda_core.errors import UsageError
 from gioconda_core.files import write_text
 from gioconda_core.media.suffixes import PICTURES, is_media_name
@@ -89,10 +88,7 @@ class PlainTree:
 
 
 class CsvList:
-    """A CSV with columns path, label and, where known, generator, identity, source, split, licence, sha256, pair and ``group.NAME``.
-
-    UTF-8 (with or without BOM) and UTF-16 are read; another encoding is refused by name rather than misread.
-    """
+    """A CSV with the columns of :func:`gioconda_core.datasets.tables.samples`."""
 
     name: ClassVar[str] = "csv"
 
@@ -100,42 +96,7 @@ class CsvList:
         file = root if root.is_file() else next(iter(sorted(root.glob("*.csv"))), None)
         if file is None:
             raise UsageError("no CSV here", where=str(root))
-        rows = csv_rows(file)
-        if not rows or not {"path", "label"} <= set(rows[0]):
-            raise UsageError("needs the columns path and label", where=str(file))
-        labels = {"real": Label.REAL, "fake": Label.FAKE, "0": Label.REAL, "1": Label.FAKE, "unknown": Label.UNKNOWN}
-        for number, row in enumerate(rows, start=2):
-            label = (row["label"] or "").strip().lower()
-            if label not in labels:
-                raise UsageError(
-                    f"unknown label {label!r}", where=f"{file}:{number}", hint="real, fake, unknown, 0 or 1"
-                )
-
-            def cell(name: str, row: dict[str, str] = row) -> str:
-                return (row.get(name) or "").strip()
-
-            yield Sample(
-                path=row["path"], sha256=cell("sha256"), label=labels[label], generator=cell("generator"),
-                identity=cell("identity"), source=cell("source"), split=cell("split"), licence=cell("licence"),
-                pair=cell("pair"), group={k[6:]: v for k, v in row.items() if k and k.startswith("group.") and v},
-            )  # fmt: skip
-
-
-def csv_rows(file: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file with a header, whatever ends its lines.
-
-    Raises
-    ------
-    UsageError
-        It is in another encoding than UTF-8 or UTF-16, or a line cannot be read.
-    """
-    reader = csv.DictReader(io.StringIO(read_text(file), newline=None))
-    try:
-        return list(reader)
-    except csv.Error as error:
-        long = "field larger" in str(error)
-        what = f"a cell of more than {csv.field_size_limit():,} characters" if long else "is not CSV"
-        raise UsageError(f"line {reader.line_num + 1}: {what}", where=str(file)) from error
+        yield from samples(read_sheet(file))
 
 
 def read_text(file: Path) -> str:

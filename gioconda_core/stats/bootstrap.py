@@ -10,7 +10,8 @@ wᵀMw with M[c, d] = pairs won by fakes of c over reals of d, so with few clust
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,10 @@ Ints = NDArray[np.int64]
 
 RESAMPLES = 2000
 FEWEST_CLUSTERS = 10  # identities per class; below, a percentile interval over them is fiction
+NOTHING_VARIES = "every resample gives the same value: these clips cannot say how far others would differ"
 MANY = 1 << 12  # clusters from which resamples are drawn, and AUC counted, one at a time and inside a core's cache
+KEPT, MOST_KEPT = 16 << 20, 6  # bytes of draws remembered at a time, and how many such
+_kept: dict[tuple[Any, ...], list[list[NDArray[Any]]]] = {}
 BLOCK_BYTES = 32 << 20  # of weights and counts held at a time
 
 
@@ -123,6 +127,20 @@ class Resampler:
             b = min(block, resamples - start)
             yield [draw(b) for draw in drawers]
 
+    def kept_draws(self, resamples: int) -> Iterable[list[NDArray[Any]]]:
+        """As ``draws``, remembered where they are small: all detectors and slices of as many clusters share them."""
+        sizes = tuple(int(axis.max()) + 1 for axis in self.axes)
+        if resamples * sum(sizes) > KEPT:
+            return self.draws(resamples)
+        key = (self.seed, sizes, resamples)
+        if key not in _kept:
+            while len(_kept) >= MOST_KEPT:
+                _kept.pop(next(iter(_kept)))
+            # A count of 256 is drawn with a chance of 1e-500: eight bits are exact.
+            # Clusters lie together, so that the weights of one row under all resamples are one piece of memory.
+            _kept[key] = [[np.asfortranarray(d, dtype=np.uint8) for d in draw] for draw in self.draws(resamples)]
+        return _kept[key]
+
 
 def _drawer(seed: Sequence[int], k: int, block: int) -> Callable[[int], NDArray[Any]]:
     """Rows of the next block: b ↦ (b, K), b at most ``block`` and less only in the last one."""
@@ -164,7 +182,7 @@ def _auc_by_pairs(labels: NDArray[Any], scores: Floats, resampler: Resampler, re
     fakes = np.bincount(axis[labels == 1], minlength=k).astype(np.float64)
     reals = np.bincount(axis[labels == 0], minlength=k).astype(np.float64)
     out = []
-    for (draw,) in resampler.draws(resamples):
+    for (draw,) in resampler.kept_draws(resamples):
         w = draw.astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
             out.append(np.einsum("bk,bk->b", w @ pairs, w) / ((w @ fakes) * (w @ reals)))
@@ -212,8 +230,8 @@ def distribution(
 
 
 def row_weights(resampler: Resampler, draw: Sequence[NDArray[Any]], rows: slice, order: Ints) -> Ints:
-    """Weights of the rows ``order`` under resamples ``rows`` of a block: int64 (b, n)."""
-    weights = draw[0][rows][:, resampler.axes[0][order]].astype(np.int64)
+    """Weights of the rows ``order`` under resamples ``rows`` of a block: int32 (b, n)."""
+    weights = draw[0][rows][:, resampler.axes[0][order]].astype(np.int32)
     for axis, other in zip(resampler.axes[1:], draw[1:], strict=True):
         weights = weights * other[rows][:, axis[order]]
     return np.asarray(weights)
@@ -223,35 +241,132 @@ def _ranked(wanted: Sequence[m.Metric], ranking: m.Ranking, resampler: Resampler
     found: dict[str, list[Floats]] = {metric.name: [] for metric in wanted}
     n = len(ranking.order)
     step = max(1, BLOCK_BYTES // (8 * 8 * max(n, 1)))
-    only_auc = all(metric.base == "auc" for metric in wanted) and len(ranking.ends) == n
+    areas = [metric for metric in wanted if metric.base == "auc"]
+    early = [metric for metric in wanted if metric.base in ("tpr", "ppv", "pauc")]
+    rest = [metric for metric in wanted if metric not in areas and metric not in early]
     by_row = None
-    if only_auc and len(resampler.axes) == 1 and resampler.clusters >= MANY and n < _AucByRow.MOST:
+    if areas and len(resampler.axes) == 1 and resampler.clusters >= MANY and n < _AucByRow.MOST and ranking.strict:
         by_row = _AucByRow(ranking, resampler.axes[0])
-    for draw in resampler.draws(resamples):
+    sides = _Sides.of(ranking) if areas and by_row is None else None
+    head = _Head.of(ranking, max(metric.params["fpr"] for metric in early)) if early else None
+    for draw in resampler.kept_draws(resamples):
         if by_row is not None:
-            found[wanted[0].name].append(np.array([by_row.auc(row) for row in draw[0]]))
-            continue
+            found[areas[0].name].append(np.array([by_row.auc(row) for row in draw[0]]))
         for start in range(0, len(draw[0]), step):
-            weights = row_weights(resampler, draw, slice(start, start + step), ranking.order)
-            if only_auc:
-                found[wanted[0].name].append(_auc_without_ties(ranking, weights))
-                continue
-            tp, fp = m.counts(ranking, weights)
-            for metric in wanted:
+            rows = slice(start, start + step)
+
+            def weights(order: Ints, draw: Any = draw, rows: slice = rows) -> Ints:
+                """Of those rows, (n, b): a running sum along the ranking then adds whole lines."""
+                product = draw[0].T[resampler.axes[0][order], rows]
+                for axis, other in zip(resampler.axes[1:], draw[1:], strict=True):
+                    product = product.astype(np.int32) * other.T[axis[order], rows]
+                return np.asarray(product)
+
+            if sides is not None:
+                found[areas[0].name].append(sides.auc(weights))
+            both = None
+            if rest or (head is not None and head.whole):
+                both = m.counts(ranking, row_weights(resampler, draw, rows, ranking.order))
+            for metric in rest:
+                assert both is not None
+                tp, fp = both
                 value = m.aurc_from_counts(tp, tp + fp) if metric.kind == "selective" else m.from_counts(metric, tp, fp)
                 found[metric.name].append(value)
+            if head is not None:
+                tp, fp = both or head.counts(ranking, weights)
+                for metric in early:
+                    found[metric.name].append(m.from_counts(metric, tp, fp))
     return {name: np.concatenate(values) for name, values in found.items()}
 
 
-def _auc_without_ties(ranking: m.Ranking, weights: Ints) -> Floats:
-    """AUC when no two scores are equal: one integer sum and one integer product (exact below 2⁶³ weighted pairs)."""
-    fakes = weights * ranking.fake
-    above = np.cumsum(fakes, axis=-1)
-    reals = weights - fakes
-    won = np.einsum("bn,bn->b", above, reals).astype(np.float64)
-    total_fake, total_real = above[:, -1].astype(np.float64), reals.sum(axis=-1).astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(won / (total_fake * total_real))
+@dataclass(frozen=True, eq=False)
+class _Sides:
+    """The two classes in order of score, and where those of the smaller one lie in the larger: AUC takes one running sum over the
+    larger class and a look-up for each of the smaller.
+
+    low, high : how many of the larger class lie below each of the smaller, and below or level with it.
+    """
+
+    larger: Ints
+    smaller: Ints
+    low: Ints
+    high: Ints
+    fakes_smaller: bool
+
+    @classmethod
+    def of(cls, ranking: m.Ranking) -> _Sides:
+        place = np.searchsorted(
+            ranking.ends, np.arange(len(ranking.order))
+        )  # which group of equal scores, highest first
+        level = -place
+        fake = ranking.fake == 1
+        fakes_smaller = bool(fake.sum() <= (~fake).sum())
+        small = np.flatnonzero(fake == fakes_smaller)[::-1]
+        large = np.flatnonzero(fake != fakes_smaller)[::-1]
+        low, high = (np.searchsorted(level[large], level[small], side) for side in ("left", "right"))
+        return cls(ranking.order[large], ranking.order[small], low, high, fakes_smaller)
+
+    def auc(self, weights: Callable[[Ints], Ints]) -> Floats:
+        """AUC of each resample: NaN where one lacks a class. Integer sums, exact."""
+        large, small = weights(self.larger), weights(self.smaller)
+        # Running sums are looked up at a few places only: sum what lies between those, then add along them.
+        edges, at = np.unique(np.concatenate([self.low, self.high, [0, len(large)]]), return_inverse=True)
+        parts = [large[i:j].sum(axis=0, dtype=np.int64) for i, j in itertools.pairwise(edges)]
+        below = np.concatenate([np.zeros((1, large.shape[1]), np.int64), np.cumsum(parts, axis=0)])
+        n = len(self.low)
+        won = below[at[:n]].astype(np.float64)
+        tied = self.low != self.high
+        if tied.any():
+            won[tied] = (won[tied] + below[at[n : 2 * n][tied]]) / 2
+        pairs = below[-1].astype(np.float64) * small.sum(axis=0, dtype=np.int64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.einsum("nb,nb->b", won, small.astype(np.float64)) / pairs
+        return np.asarray(share if self.fakes_smaller else 1 - share)
+
+
+@dataclass(frozen=True, eq=False)
+class _Head:
+    """The top of a ranking, deep enough that a false-alarm rate is reached in it: figures at that rate need no more.
+
+    ends, fake, order : as of a ranking, of its top. rest : rows below it. fpr : the rate. whole : the top is most of it, so nothing is won.
+    """
+
+    order: Ints
+    ends: Ints
+    fake: Ints
+    rest: Ints
+    fpr: float
+    whole: bool
+
+    @classmethod
+    def of(cls, ranking: m.Ranking, fpr: float) -> _Head:
+        reals = np.cumsum(1 - ranking.fake)
+        n = len(reals)
+        mean = fpr * float(reals[-1]) if n else 0.0
+        cut = int(np.searchsorted(reals, mean + 10 * np.sqrt(mean + 1) + 10))
+        group = min(int(np.searchsorted(ranking.ends, cut)), len(ranking.ends) - 1)
+        cut = int(ranking.ends[group]) + 1 if n else 0
+        return cls(
+            ranking.order[:cut],
+            ranking.ends[ranking.ends < cut],
+            ranking.fake[:cut],
+            ranking.order[cut:],
+            fpr,
+            cut > 0.8 * n,
+        )
+
+    def counts(self, ranking: m.Ranking, weights: Callable[[Ints], Ints]) -> tuple[Floats, Floats]:
+        """As ``metrics.counts`` over the top, with the totals at the end; over all of it where a resample needs that."""
+        fake = np.zeros(int(ranking.order.max()) + 1, bool)
+        fake[ranking.order] = ranking.fake == 1
+        head = m.Ranking(self.order, self.ends, self.fake)
+        tp, fp = m.counts(head, np.ascontiguousarray(weights(self.order).T, dtype=np.int32))
+        among = fake[self.rest]
+        all_fake = tp[:, -1] + weights(self.rest[among]).sum(axis=0, dtype=np.int64)
+        all_real = fp[:, -1] + weights(self.rest[~among]).sum(axis=0, dtype=np.int64)
+        if np.any(fp[:, -1] <= self.fpr * all_real + 1e-6):
+            return m.counts(ranking, np.ascontiguousarray(weights(ranking.order).T, dtype=np.int32))
+        return np.column_stack([tp, all_fake]), np.column_stack([fp, all_real])
 
 
 class _AucByRow:
@@ -301,7 +416,7 @@ def _summed(
         k = int(resampler.axes[0].max()) + 1
         sums = np.stack([np.bincount(resampler.axes[0], weights=column, minlength=k) for column in columns.T], axis=1)
     step = max(1, BLOCK_BYTES // (8 * 4 * max(n, 1)))
-    for draw in resampler.draws(resamples):
+    for draw in resampler.kept_draws(resamples):
         for start in range(0, len(draw[0]), len(draw[0]) if single else step):
             if single:
                 total = draw[0].astype(np.float64) @ sums
@@ -320,7 +435,7 @@ def _summed(
 def mean_distribution(values: Floats, resampler: Resampler, resamples: int = RESAMPLES) -> Floats:
     """The mean of (n,) values under every resample: (resamples,)."""
     out = []
-    for draw in resampler.draws(resamples):
+    for draw in resampler.kept_draws(resamples):
         if len(resampler.axes) == 1:
             k = int(resampler.axes[0].max()) + 1
             sums = np.bincount(resampler.axes[0], weights=values, minlength=k)
@@ -357,25 +472,28 @@ def quantiles(values: Floats, clusters: int, level: float = 0.95) -> tuple[float
     return float(low), float(high)
 
 
+def too_few(clusters: int) -> str | None:
+    """Why so few clusters carry no interval and no p-value; None when they do."""
+    if clusters >= FEWEST_CLUSTERS:
+        return None
+    return f"an interval needs at least {FEWEST_CLUSTERS} independent identities or sources in each class; there are {clusters}"
+
+
 def interval(values: Floats, clusters: int, level: float = 0.95, centre: float | None = None) -> Interval:
     """(resamples,) figures → interval; refused over few clusters or where resamples often lack a class.
 
     centre : the point value of a figure that resampling biases upwards and that cannot be negative; the interval is moved
         by that bias.
     """
-    if clusters < FEWEST_CLUSTERS:
-        return Interval(
-            None,
-            None,
-            f"an interval needs at least {FEWEST_CLUSTERS} independent identities or sources in each class; there are {clusters}",
-        )
+    few = too_few(clusters)
+    if few is not None:
+        return Interval(None, None, few)
     kept = values[np.isfinite(values)]
     if len(kept) < 0.99 * len(values):
         return Interval(None, None, "resamples too often lack one of the classes")
     if kept.min() == kept.max():
         # Told apart without a mistake, say: that nothing varies here is no knowledge of others.
-        told = "every resample gives the same value: these clips cannot say how far others would differ"
-        return Interval(None, None, told)
+        return Interval(None, None, NOTHING_VARIES)
     low, high = quantiles(kept, clusters, level)
     if centre is not None:
         bias = float(kept.mean()) - centre

@@ -9,6 +9,7 @@ Labels are 1 = fake, 0 = real. Scores are raw, higher = more like the fakes a de
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ __all__ = [
     "counts",
     "crossfit_probabilities",
     "det",
+    "group_folds",
     "parse",
     "refusal",
     "risk_coverage",
@@ -40,6 +42,7 @@ EXPECTED_ALARMS = (
     3  # a rate at FPR f is refused below this many expected false alarms: f = 0.01 needs 300 reals, 0.001 3,000
 )
 FEWEST_PER_CLASS = 10  # below this many samples of either class even a ranking figure is an anecdote
+NARROW = 1 << 14  # rows whose weighted counts fit 32 bits, even where two axes' weights are multiplied
 BINS = 15  # equal-width bins of ECE, as in Guo 2017, §2
 DEFAULT_POOLING = "max-track-mean"
 DEFAULT_METRICS = (
@@ -64,7 +67,7 @@ DEFAULT_METRICS = (
 class Protocol:
     """What one score stands for: the second half of a metric's name.
 
-    unit : ``video``, ``frame`` or ``track``; sampling : ``32f-even``, ``all``, ``given`` (a CSV that does not say);
+    unit : ``video``, ``image``, ``audio``, ``frame`` or ``track``; sampling : ``32f-even``, ``all``, ``given`` (a CSV that does not say);
     pooling : how per-time scores became one; the usual ``max-track-mean`` is not spelled out.
     """
 
@@ -79,7 +82,7 @@ class Protocol:
     @classmethod
     def parse(cls, text: str) -> Protocol:
         """``video@32f-even+mean`` → Protocol."""
-        match = re.fullmatch(r"(video|frame|track)@([^+@/]+)(?:\+([^+@/]+))?", text.strip())
+        match = re.fullmatch(r"(video|image|audio|frame|track)@([^+@/]+)(?:\+([^+@/]+))?", text.strip())
         if match is None:
             raise UsageError(f"not a protocol: {text!r}", hint="like video@32f-even or video@32f-even+mean")
         return cls(match[1], match[2], match[3] or DEFAULT_POOLING)
@@ -197,6 +200,11 @@ class Ranking:
     ends: Ints
     fake: Ints
 
+    @property
+    def strict(self) -> bool:
+        """Whether no two scores are equal."""
+        return len(self.ends) == len(self.fake)
+
     @classmethod
     def of(cls, labels: NDArray[Any], scores: Floats) -> Ranking:
         order = np.argsort(-scores, kind="stable")
@@ -206,13 +214,14 @@ class Ranking:
 
 
 def counts(ranking: Ranking, weights: Ints) -> tuple[Floats, Floats]:
-    """Fakes and reals at or above each threshold. weights : int64 (..., n) in ranked order → two float64 (..., U + 1), from 0.
+    """Fakes and reals at or above each threshold. weights : int32 or int64 (..., n) in ranked order → two float64 (..., U + 1), from 0.
 
     Integer sums: exact, and several times faster than floating ones.
     """
-    above_fake = np.cumsum(weights * ranking.fake, axis=-1)
-    above = np.cumsum(weights, axis=-1)
-    if len(ranking.ends) != len(ranking.fake):
+    narrow: Any = np.int32 if weights.dtype == np.int32 and weights.shape[-1] < NARROW else np.int64
+    above_fake: Ints = np.cumsum(weights * ranking.fake.astype(weights.dtype), axis=-1, dtype=narrow)
+    above: Ints = np.cumsum(weights, axis=-1, dtype=narrow)
+    if not ranking.strict:
         above_fake, above = above_fake[..., ranking.ends], above[..., ranking.ends]
     zero = np.zeros((*weights.shape[:-1], 1))
     tp = np.concatenate([zero, above_fake], axis=-1)
@@ -424,6 +433,27 @@ def _aurc(labels: NDArray[Any], probabilities: Any) -> float:
     return float(aurc_from_counts(wrong_above, wrong_above + right_above))
 
 
+def group_folds(labels: NDArray[Any], groups: Ints, folds: int = 5) -> list[tuple[Ints, Ints]] | None:
+    """(train, test) rows of each fold: no group on two sides, labels as even as that allows. The same input gives the same folds.
+
+    None when there are fewer groups than two, or fewer samples of a class than folds.
+    """
+    folds = min(folds, len(np.unique(groups)))
+    if folds < 2 or min(np.bincount(labels.astype(np.int64), minlength=2)) < folds:
+        return None
+    return _folds(np.asarray(labels, np.int8).tobytes(), np.asarray(groups, np.int64).tobytes(), folds)
+
+
+@functools.lru_cache(16)  # the detectors of one table are split alike, and placing 2,000 groups takes a second
+def _folds(labels: bytes, groups: bytes, folds: int) -> list[tuple[Ints, Ints]]:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    y, g = np.frombuffer(labels, np.int8), np.frombuffer(groups, np.int64)
+    alone = len(np.unique(g)) == len(g)  # nobody has two samples: the plain splitter does the same at no cost
+    splitter = StratifiedKFold if alone else StratifiedGroupKFold
+    return list(splitter(folds, shuffle=True, random_state=0).split(y[:, None], y, None if alone else g))
+
+
 def crossfit_probabilities(labels: NDArray[Any], scores: Floats, groups: Ints, folds: int = 5) -> Floats | None:
     """Raw scores → probabilities by logistic calibration, each fold fitted on the other identities.
 
@@ -431,16 +461,14 @@ def crossfit_probabilities(labels: NDArray[Any], scores: Floats, groups: Ints, f
     groups : (n,) cluster codes. None when there are fewer groups than two or a fold would lack a class.
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = min(folds, len(np.unique(groups)))
-    if folds < 2 or min(np.bincount(labels.astype(np.int64), minlength=2)) < folds:
+    splits = group_folds(labels, groups, folds)
+    if splits is None:
         return None
     centre, spread = float(np.median(scores)), float(np.std(scores)) or 1.0
     x = ((scores - centre) / spread)[:, None]
     out = np.empty(len(scores))
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
-    for train, test in splitter.split(x, labels, groups):
+    for train, test in splits:
         if len(np.unique(labels[train])) < 2:
             return None
         out[test] = LogisticRegression(C=1e6).fit(x[train], labels[train]).predict_proba(x[test])[:, 1]

@@ -91,27 +91,30 @@ def _csv(root: Path, where: str = "") -> Iterator[Entry]:
 
     where : ``column=value`` conditions joined by commas, ``kind=real,view=face crop``; ``kind=real|fake`` takes either.
     """
-    from gioconda_core.datasets.layouts import csv_rows
+    from gioconda_core.datasets.tables import path_of, read_sheet
 
     wanted = [tuple(part.split("=", 1)) for part in where.split(",") if "=" in part]
-    rows = csv_rows(root)
-    if not rows:
+    sheet = read_sheet(root)
+    sheet.refuse_guess()
+    if not len(sheet):
         raise UsageError("the list has no rows", where=str(root))
-    column = next((name for name in ("path", "file", "filename", "video") if name in rows[0]), None)
+    column = next((name for name in (sheet.named("path"), sheet.named("video")) if name), None)
     if column is None:
         raise UsageError("the list has no path or file column", where=str(root))
     for name, _ in wanted:
-        if name not in rows[0]:
-            raise UsageError(f"the list has no column {name!r}", where=str(root), hint=f"it has {', '.join(rows[0])}")
-    for row in rows:
-        if any(row[name] not in value.split("|") for name, value in wanted):
+        if name not in sheet.cells:
+            raise UsageError(
+                f"the list has no column {name!r}", where=str(root), hint=f"it has {', '.join(sheet.names)}"
+            )
+    people, own, sources = (sheet.column(name) for name in ("identity", "id", "source"))
+    for i, text in enumerate(sheet.cells[column]):
+        if any(sheet.cells[name][i] not in value.split("|") for name, value in wanted):
             continue
-        relative = row[column]
+        relative = path_of(text)
         if Path(relative).suffix.lower() not in VIDEOS:
             continue
         name = Path(relative).with_suffix("").as_posix()
-        identity = row.get("identity") or row.get("person") or row.get("id") or name
-        yield Entry(str((root.parent / relative).resolve()), relative, identity, row.get("source") or name)
+        yield Entry(str((root.parent / relative).resolve()), relative, people[i] or own[i] or name, sources[i] or name)
 
 
 LAYOUTS = {

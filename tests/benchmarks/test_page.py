@@ -68,10 +68,10 @@ def test_many_slices_go_down_the_page_where_paper_can_follow(page):
     """27 rungs side by side are cut off in print; a few stay side by side."""
     ladder = page[page.index("By degradation") :]
     head, *rows = re.findall(r"<tr>.*?</tr>", ladder[: ladder.index("</table>")], re.S)
-    assert re.findall(r'scope="col">(\w+)', head) == ["Slice", "alpha", "beta"] and len(rows) == 8
+    assert re.findall(r'scope="col"><span>(\w+)', head) == ["Slice", "alpha", "beta"] and len(rows) == 8
     languages = page[page.index("By language") :]
     head = re.findall(r"<tr>.*?</tr>", languages, re.S)[0]
-    assert re.findall(r'scope="col">(\w+)', head) == ["Detector", "de", "en", "ja"]
+    assert re.findall(r'scope="col"><span>(\w+)', head) == ["Detector", "de", "en", "ja"]
 
 
 def test_the_page_says_how_to_make_it_again_and_where_its_credential_is(document, page, scores):
@@ -134,3 +134,52 @@ def test_thumbnails_are_found_in_the_folds_of_a_run(tmp_path, document):
     worst = {**document["worst"][0], "id": "c1@x", "detector": "alpha"}
     assert "data:image/jpeg;base64," in to_html({**document, "worst": [worst]}, thumbs=[folder])
     assert "data:image/jpeg;base64," not in to_html({**document, "worst": [{**worst, "id": "../c1"}]}, thumbs=[folder])
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A published matrix in small: 18 detectors by 23 generators, and one that scored nothing."""
+    rng = np.random.default_rng(5)
+    lines = ["id,label,generator,seconds:d00,cost:d00," + ",".join(f"score:d{i:02d}" for i in range(19))]
+    for n in range(920):
+        fake = n % 2
+        method = (n // 2) % 23
+        scores = [f"{rng.normal() + fake * (2.5 - 0.1 * i - 0.08 * method):.4f}" for i in range(18)]
+        lines.append(f"c{n},{fake},{f'g{method:02d}' if fake else ''},0.2,0.004,{','.join(scores)},")
+    path = tmp_path_factory.mktemp("many") / "matrix.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return report.document(path, metrics=["auc", "tpr@fpr=0.01"], resamples=100)
+
+
+def test_eighteen_detectors_and_twenty_three_generators_begin_with_one_row_each(many):
+    shown = report.to_text(many).splitlines()
+    assert shown[3].split()[:2] == ["detector", "AUC"] and shown[4].startswith("d00")
+    row = shown[4]
+    assert re.search(r"0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]", row) and " 200 " in row and " 0.004 " in row
+    assert re.search(r"g22 0\.\d\d", row) and "cover" in shown[3] and "weakest generators" in shown[3]
+    assert shown[22].startswith("d18") and "refused" in shown[22]
+    matrix = next(i for i, line in enumerate(shown) if line.startswith("every pair (153 asked"))
+    cells = shown[matrix + 2].split()[2:]
+    assert len(cells) == 18 and cells[-1] == "?" and "+" in cells
+    assert any("d18 scored no labelled clip" in line for line in shown)
+
+
+def test_the_page_of_many_detectors_folds_pairs_and_keeps_within_its_width(many):
+    page = report.render(many, "html")
+    assert page.index("One row a detector") < page.index("What was not scored")
+    folded = table_of(page, "the row's detector is better")
+    assert folded.count("<tr>") == 20 and folded.count('class="self"') == 19
+    dense = table_of(page, "each generator's fakes against every real")
+    assert 'class="heat dense"' in dense and "interval" not in re.sub("<caption.*?</caption>", "", dense, flags=re.S)
+    assert len(re.findall(r"<polyline|<path", page[page.index('id="curves"') : page.index('id="slices"')])) < 200
+    assert "of the eight that rank highest" in page
+
+
+def test_an_entry_names_its_weakest_generators(many):
+    best = next(d for d in many["detectors"] if d["name"] == "d00")
+    found = best["generators"]
+    values = {e["slice"]: e["figures"][0]["value"] for e in many["slices"]["generator"] if e["detector"] == "d00"}
+    assert found["weakest"][0]["value"] == min(values.values()) and found["strongest"][0]["value"] == max(
+        values.values()
+    )
+    assert found["spread"] == pytest.approx(max(values.values()) - min(values.values())) and found["count"] == 23

@@ -1,0 +1,114 @@
+"""How sure an AUC, or a difference of two, is: standard errors from clusters, without resampling, so that a p-value never runs out.
+
+An AUC is a mean over pairs, and each sample's share of it is known: for a fake, the share of reals it outscores; for a real, the
+share of fakes that outscore it (DeLong 1988). Shares are summed within an identity or a source before they are squared, so that clips
+of one person count as one observation (Obuchowski 1997). Where identities and sources cross, the two variances are added and that
+of their intersection taken away (Cameron, Gelbach and Miller 2011).
+
+A bootstrap p-value cannot fall below one over the number of resamples: 2,000 resamples and Holm over 153 pairs never show anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Share", "auc_shares", "holm", "p_value", "ranks", "standard_error", "t_interval"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """An AUC and what each sample adds to its error.
+
+    auc : in [0, 1]. influence : (n,) whose sum over a cluster is what that cluster moves the AUC by; all of them sum to 0.
+    """
+
+    auc: float
+    influence: Floats
+
+
+def auc_shares(labels: NDArray[Any], scores: Floats) -> Share:
+    """The AUC of ``scores`` (n,) and each sample's share of its error; ties count one half. Both classes must be there."""
+    fake = labels == 1
+    real = ~fake
+    above, below = np.sort(scores[real]), np.sort(scores[fake])
+
+    def place(values: Floats, among: Floats) -> Floats:
+        """The share of ``among`` that lies below each value, equal ones by half."""
+        left, right = np.searchsorted(among, values, "left"), np.searchsorted(among, values, "right")
+        return np.asarray((left + right) / (2 * len(among)))
+
+    influence = np.empty(len(scores))
+    won, lost = place(scores[fake], above), 1 - place(scores[real], below)
+    auc = float(won.mean())
+    influence[fake] = (won - auc) / len(won)
+    influence[real] = (lost - auc) / len(lost)
+    return Share(auc, influence)
+
+
+def _by_cluster(influence: Floats, axis: Ints) -> float:
+    sums = np.bincount(axis, weights=influence)
+    k = len(sums)
+    return float(np.sum(sums**2) * k / max(k - 1, 1))
+
+
+def standard_error(influence: Floats, axes: Sequence[Ints]) -> float:
+    """Of a figure with this influence (n,). axes : one (n,) array of cluster codes 0…K−1, or two that cross."""
+    if len(axes) == 1:
+        return float(np.sqrt(_by_cluster(influence, axes[0])))
+    first, second = _by_cluster(influence, axes[0]), _by_cluster(influence, axes[1])
+    _, both = np.unique(np.stack([axes[0], axes[1]]), axis=1, return_inverse=True)
+    # The difference may fall below either part by chance; a figure is never surer than its surer axis says.
+    return float(np.sqrt(max(first + second - _by_cluster(influence, both.reshape(-1)), first, second)))
+
+
+def p_value(difference: float, error: float, clusters: int) -> float | None:
+    """Two-sided, by Student's t over ``clusters`` − 1 degrees of freedom; None where nothing varies."""
+    from scipy import stats
+
+    if not error > 1e-12:
+        return None
+    return float(2 * stats.t.sf(abs(difference) / error, max(clusters - 1, 1)))
+
+
+def t_interval(value: float, error: float, clusters: int, level: float = 0.95) -> tuple[float, float]:
+    """``value`` ± Student's quantile times its standard error."""
+    from scipy import stats
+
+    reach = float(stats.t.ppf((1 + level) / 2, max(clusters - 1, 1))) * error
+    return value - reach, value + reach
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down correction; None stays None and is not counted. Source: Holm 1979."""
+    asked = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    out: list[float | None] = [None] * len(p_values)
+    running = 0.0
+    for rank, (p, i) in enumerate(asked):
+        running = max(running, min(1.0, p * (len(asked) - rank)))
+        out[i] = running
+    return out
+
+
+def ranks(
+    count: int, differences: Sequence[tuple[int, int, float, float | None]], alpha: float = 0.05
+) -> list[tuple[int, int]]:
+    """For each of ``count`` contestants, between which ranks (1 is best) it stands with confidence 1 − ``alpha``.
+
+    differences : (i, j, value of i − value of j, its uncorrected p). Each contestant's own comparisons are corrected together
+    (Holm); those above it for certain push its best rank down, those below it for certain pull its worst rank up. A comparison
+    that could not be made counts as open. Source: Mogstad, Romano, Shaikh and Wilhelm 2024, marginal intervals.
+    """
+    out = []
+    for me in range(count):
+        own = [(d if i == me else -d, p) for i, j, d, p in differences if me in (i, j)]
+        shown = [d for (d, _), p in zip(own, holm([p for _, p in own]), strict=True) if p is not None and p < alpha]
+        out.append((1 + sum(d < 0 for d in shown), count - sum(d > 0 for d in shown)))
+    return out
