@@ -15,7 +15,7 @@ from gioconda_core.errors import PluginError
 from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Reading, Sealed, TrackScore
 
-__all__ = ["Abstain", "Card", "Detector", "abstaining", "known_as", "pool", "read_once", "reading"]
+__all__ = ["Abstain", "Card", "Detector", "abstaining", "compares_moments", "known_as", "pool", "read_once", "reading"]
 
 
 class Abstain(Exception):
@@ -113,6 +113,14 @@ def abstaining(read: Callable[[Any, Footage], Reading]) -> Callable[[Any, Footag
             return Reading(self.id, self.version, self.weights_sha256, abstained=said.reason, protocol=footage.protocol)
 
     return wrapper
+
+
+def compares_moments(footage: Footage) -> None:
+    """For detectors of what changes over time: raises Abstain for a still picture, and for a clip in which nothing moves."""
+    if not footage.fps or footage.duration <= 0:
+        raise Abstain(AbstentionReason.STILL_PICTURE)
+    if len(footage.frames) > 1 and not footage.moves:
+        raise Abstain(AbstentionReason.NOTHING_MOVES)
 
 
 def read_once(read: Callable[[Any, Footage], Reading]) -> Callable[[Any, Footage], Reading]:

@@ -42,6 +42,8 @@ class AbstentionReason(StrEnum):
     NOT_IN_TABLE = "not-in-table"
     NO_SCORE_IN_TABLE = "no-score-in-table"
     TABLE_NOT_OF_DEGRADED = "table-not-of-degraded"
+    STILL_PICTURE = "still-picture"
+    NOTHING_MOVES = "nothing-moves"
     OTHER = "other-reason"  # in a plugin's own words
     DETECTOR_ERROR = "detector-error"
     NO_ANSWER_IN_TIME = "no-answer-in-time"
@@ -118,6 +120,8 @@ SENTENCES: dict[StrEnum, str] = {
     AbstentionReason.NOT_IN_TABLE: "the table does not name this clip",
     AbstentionReason.NO_SCORE_IN_TABLE: "the table has no score for this clip",
     AbstentionReason.TABLE_NOT_OF_DEGRADED: "a table of scores says nothing of degraded clips",
+    AbstentionReason.STILL_PICTURE: "it compares moments of a video, and a still picture has only one",
+    AbstentionReason.NOTHING_MOVES: "it compares moments, and nothing in this clip moves",
     AbstentionReason.OTHER: "{text}",
     AbstentionReason.DETECTOR_ERROR: "the detector failed: {text}",
     AbstentionReason.NO_ANSWER_IN_TIME: "the detector failed: no answer within {seconds:g} s",

@@ -75,6 +75,27 @@ class Shared:
         return found
 
 
+BLOCK = 8  # pixels along each side of the blocks in which movement is looked for
+STILL = 8.0  # grey levels: a photograph encoded as video changes by 1 to 3 (CRF 23 to 38), filmed clips by 90 and more
+
+
+def _moves(frames: Frames) -> bool:
+    import numpy as np
+
+    if len(frames) < 2:
+        return False
+    height, width = (side // BLOCK for side in frames.shape[1:3])
+
+    def means(frame: Any) -> Any:
+        cut = frame[: height * BLOCK, : width * BLOCK].mean(-1, dtype=np.float32)
+        return cut.reshape(height, BLOCK, width, BLOCK).mean((1, 3))
+
+    if not height or not width:
+        return False
+    first = means(frames[len(frames) // 2])
+    return any(float(np.abs(means(frame) - first).max()) > STILL for frame in frames)
+
+
 @dataclass(frozen=True, eq=False)
 class Footage:
     """What a detector is given: pixels and tracks, never a path, so it cannot read the label.
@@ -96,6 +117,11 @@ class Footage:
     protocol: str = "all"
     facts: Mapping[str, Any] = field(default_factory=dict)
     shared: Shared = field(default_factory=Shared, init=False, repr=False)
+
+    @property
+    def moves(self) -> bool:
+        """Whether anything in the picture changes over the sampled frames by more than a codec's noise; a single frame does not move."""
+        return self.shared.once(("moves",), lambda: _moves(self.frames))
 
     def frozen(self) -> Footage:
         """This footage with frames nobody can write to; itself where they are so already, so that what is shared stays shared."""
@@ -360,6 +386,7 @@ class Sealed:
 
     value, low, high : AUC by clip and its 95 % interval over persons. reals, fakes : clips that were scored. cue, cue_value : the best
     trivial cue on the same set (``sharpness``, ``fps``, ``length``, ``bytes``) and its AUC; empty and None where none was measured.
+    missed : of the fakes, how many got no signal; None = not counted.
     """
 
     set: str
@@ -373,6 +400,7 @@ class Sealed:
     methods: int
     cue: str = ""
     cue_value: float | None = None
+    missed: int | None = None
 
     @property
     def skill(self) -> bool:
@@ -381,12 +409,23 @@ class Sealed:
 
 
 @dataclass(frozen=True)
+class FaceCalibrated:
+    """One face's own score, where a clip shows several. reached : real clips of the stratum that score at least this, of ``n``."""
+
+    track: int
+    score: float
+    reached: int
+    n: int
+
+
+@dataclass(frozen=True)
 class Calibrated:
     """A reading beside what its score has meant on a named calibration set.
 
     false_alarm : share of real clips of the calibration set that score at least this; None = uncalibrated, rank only.
     low, high : 95 % interval of that share; n : reals in the (stratum of the) set. sealed : what the detector reached on a sealed set,
-    None = not measured.
+    None = not measured. threshold : the score from which on this level's signal is found, of a clip as a whole. same_headline, of_reals :
+    of the real clips it was calibrated on, how many would get this level, each judged by all the others. faces : each face's own.
     """
 
     reading: Reading
@@ -400,16 +439,24 @@ class Calibrated:
     stratum: str | None = None
     threshold: float | None = None
     sealed: Sealed | None = None
+    same_headline: int | None = None
+    of_reals: int | None = None
+    faces: tuple[FaceCalibrated, ...] = ()
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Level, sentences, caveats, next steps. Detectors and provenance stand side by side, never fused into one number."""
+    """Level, sentences, caveats, next steps. Detectors and provenance stand side by side, never fused into one number.
+
+    scope : how much was examined, and what was not. editor : what may be said in public, and what may not.
+    """
 
     level: Level
     sentences: tuple[Sentence, ...]
     caveats: tuple[Sentence, ...]
     next_steps: tuple[Sentence, ...]
+    scope: tuple[Sentence, ...] = ()
+    editor: tuple[Sentence, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.base import Abstain, abstaining, read_once, reading
+from detect.base import Abstain, abstaining, compares_moments, read_once, reading
 from detect.face_crops import MIN_FACE, face_px
 from detect.features.model import Shipped
 from gioconda_core.reasons import AbstentionReason
@@ -166,6 +166,7 @@ class DynamicsDetector(Shipped):
     @read_once
     @abstaining
     def read(self, footage: Footage) -> Reading:
+        compares_moments(footage)
         large = [t for t in footage.tracks if len(t) and float(np.median(face_px(t.landmarks))) >= MIN_FACE]
         if not large:
             if not footage.tracks:

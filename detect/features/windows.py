@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.base import Abstain, abstaining, read_once, reading
+from detect.base import Abstain, abstaining, compares_moments, read_once, reading
 from detect.face_crops import prepare
 from detect.features.model import Shipped
 from gioconda_core.reasons import AbstentionReason
@@ -181,6 +181,7 @@ class MomentDetector(Shipped):
     @read_once
     @abstaining
     def read(self, footage: Footage) -> Reading:
+        compares_moments(footage)
         series = []
         for face in moments(footage):
             rows = windows(face.times)

@@ -17,7 +17,7 @@ from detect.features.model import home_of
 from gioconda_core.errors import WeightsError
 from gioconda_core.files import write_json
 from gioconda_core.reasons import Abstention, AbstentionReason, Difference, DifferenceReason
-from gioconda_core.types import Calibrated, Footage, Level, Reading
+from gioconda_core.types import Calibrated, FaceCalibrated, Footage, Level, Reading
 
 __all__ = ["Calibration", "judge", "measures"]
 
@@ -144,6 +144,25 @@ class Calibration:
         low, high = interval(round(share * n), n)
         return share, low, high, n
 
+    def same(self, level: Level) -> int:
+        """Of the set's real clips, how many would get this level, each judged by all the others; clips of several qualities by their share."""
+        values = np.asarray(self.scores["all"])
+        n, clips = len(values), self.clips["all"]
+        over = n - np.searchsorted(values, values, side="left") - 1  # others that score at least as much
+        rates = over / max(1, n - 1)
+        highs = {alarms: interval(alarms, max(1, clips - 1))[1] for alarms in {round(r * (clips - 1)) for r in rates}}
+        levels = [level_of(rate, highs[round(rate * (clips - 1))]) for rate in rates]
+        return round(levels.count(level) / n * clips)
+
+    def threshold_of(self, stratum: str = "all") -> float | None:
+        """The least of the stratum's scores at which a signal is found; None where none of them is high enough."""
+        values = np.asarray(self.scores[stratum])
+        for score in np.unique(values):
+            rate, _, high, _ = self.false_alarm(float(score), stratum)
+            if level_of(rate, high) != Level.NO_STRONG_SIGNAL:
+                return float(score)
+        return None
+
     def table(self) -> list[dict[str, Any]]:
         """A row a stratum, ``all`` first: its share of real clips at one score, that which a tenth of all of them reach. It tells how
         far kinds of clip differ. speaks : whether :meth:`strata` may choose it."""
@@ -216,9 +235,7 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
     told = {name: card.false_alarm(reading.score, name) for name in card.strata(found)}
     stratum = max(told, key=lambda name: (told[name][0], told[name][2]))  # the one in which such a score means least
     rate, low, high, n = told[stratum]
-    level = Level.NO_STRONG_SIGNAL
-    if rate <= SIGNAL:
-        level = Level.STRONG_SIGNAL if high <= STRONG else Level.SIGNAL
+    level = level_of(rate, high)
     sealed = Card.read(folder / "card.json").sealed if (folder / "card.json").is_file() else None
     if sealed is not None and not sealed.skill:
         level = Level.NO_SKILL
@@ -232,6 +249,27 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
         calibration_set=card.name,
         date=card.date,
         stratum=stratum,
-        threshold=card.thresholds.get("0.05"),
+        threshold=card.threshold_of(stratum),
         sealed=sealed,
+        same_headline=card.same(level),
+        of_reals=card.clips["all"],
+        faces=_faces(reading, card, stratum),
     )
+
+
+def level_of(rate: float, high: float) -> Level:
+    """The level of a score that this share of real clips reaches; high : the upper end of its interval."""
+    if rate > SIGNAL:
+        return Level.NO_STRONG_SIGNAL
+    return Level.STRONG_SIGNAL if high <= STRONG else Level.SIGNAL
+
+
+def _faces(reading: Reading, card: Calibration, stratum: str) -> tuple[FaceCalibrated, ...]:
+    """Each face's own mean score beside the real clips that reach it, where there are several."""
+    found = []
+    for track in reading.series if len(reading.series) > 1 else ():
+        if track.scores:
+            score = float(np.mean(track.scores))
+            rate, _, _, n = card.false_alarm(score, stratum)
+            found.append(FaceCalibrated(track.track, score, round(rate * n), n))
+    return tuple(found)

@@ -16,6 +16,7 @@ from gioconda_core.types import (
     Calibrated,
     Code,
     CredentialReason,
+    FaceCalibrated,
     IngredientNode,
     Level,
     Provenance,
@@ -89,9 +90,8 @@ def from_document(body: Mapping[str, Any]) -> Report:
     if body.get("schema") != "gioconda.report/1":
         raise ValueError(f"not a gioconda.report/1 document: {body.get('schema')!r}")
     v = body["verdict"]
-    verdict = Verdict(
-        Level(v["level"]), _sentences(v["sentences"]), _sentences(v["caveats"]), _sentences(v["next_steps"])
-    )
+    parts = ("sentences", "caveats", "next_steps", "scope", "editor")
+    verdict = Verdict(Level(v["level"]), **{part: _sentences(v[part]) for part in parts})
     tracks = tuple(_track(t) for t in body["tracks"])
     rest = {k: body[k] for k in ("title", "sha256", "facts", "mark", "versions", "command", "created")}
     return Report(
@@ -124,7 +124,8 @@ def _calibrated(body: Mapping[str, Any]) -> Calibrated:
     reading["series"] = tuple(
         TrackScore(s["track"], tuple(s["times"]), tuple(s["scores"])) for s in reading.get("series", ())
     )
-    rest = {k: x for k, x in body.items() if k not in ("reading", "level", "sealed")}
+    rest = {k: x for k, x in body.items() if k not in ("reading", "level", "sealed", "faces")}
+    rest["faces"] = tuple(FaceCalibrated(**face) for face in body["faces"])
     sealed = Sealed(**body["sealed"]) if body.get("sealed") else None
     return Calibrated(Reading(**reading), Level(body["level"]), **rest, sealed=sealed)
 

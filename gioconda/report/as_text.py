@@ -6,7 +6,7 @@ import io
 import re
 import unicodedata
 
-from gioconda.report.view import Strip, View, view
+from gioconda.report.view import STEPS, Strip, View, view
 from gioconda.report.wording import label, visible
 from gioconda_core.types import Level, Report
 
@@ -64,20 +64,22 @@ def text(report: Report, lang: str = "en", *, width: int = 80, color: bool = Fal
 
     heading("in-short")
     say(page.level_text, 2, _STYLE[page.level])
-    for line in page.short:
+    for line in [*page.short, *page.scope]:
         say(line)
-
+    if page.weak:
+        heading("weak")
+        for line in page.weak:
+            item("·", line)
     heading("origin")
     say(page.state_text, 2, "bold")
-    for line in page.origin:
+    for line in page.origin[:2]:
         say(line)
-    for name, value in page.credential:
-        say(f"{name}: {value}", 4)
-    for code, kind, sentence in page.codes:
-        if kind in ("failure", "policy"):
-            item("!", f"{code}: {sentence}")
-    for depth, title, lines in _flatten(page):
-        say(f"{label('ingredients', lang)}: {title} ({'; '.join(lines)})", 4 + 2 * depth)
+    heading("next")
+    for i, line in enumerate(page.steps[:STEPS], 1):
+        item(f"{i}", line)
+    heading("editor")
+    for line in page.editor:
+        item("·", line)
 
     heading("saw")
     for reading in page.readings:
@@ -85,16 +87,32 @@ def text(report: Report, lang: str = "en", *, width: int = 80, color: bool = Fal
         for line in reading.lines:
             say(line, 4)
         for strip in reading.strips:
-            say(f"{label('face', lang)} {strip.track + 1} {sparkline(strip, width - 20)}", 4)
+            say(f"{strip.face} {sparkline(strip, width - 30)}", 4)
             say(strip.note, 4)
     if not page.readings:
         say(label("no-detector", lang))
     for track in page.tracks:
         say(f"{track.name}: {track.description}", 2)
 
-    heading("trust")
-    for line in page.caveats or [label("nothing-to-trust" if page.readings else "nothing-assessed", lang)]:
+    rest = page.caveats[len(page.weak) :]
+    if rest or not page.caveats:
+        heading("trust")
+    for line in rest or (
+        [] if page.caveats else [label("nothing-to-trust" if page.readings else "nothing-assessed", lang)]
+    ):
         item("·", line)
+
+    failures = [(code, sentence) for code, kind, sentence in page.codes if kind in ("failure", "policy")]
+    if page.origin[2:] or page.credential or failures or page.tree:
+        heading("credentials")
+    for line in page.origin[2:]:
+        say(line)
+    for name, value in page.credential:
+        say(f"{name}: {value}", 4)
+    for code, sentence in failures:
+        item("!", f"{code}: {sentence}")
+    for depth, title, lines in _flatten(page):
+        say(f"{label('ingredients', lang)}: {title} ({'; '.join(lines)})", 4 + 2 * depth)
 
     if page.signs:
         heading("container")
@@ -107,14 +125,14 @@ def text(report: Report, lang: str = "en", *, width: int = 80, color: bool = Fal
         if len(page.metadata) > METADATA:
             say(f"… ({len(page.metadata)})")
 
-    heading("details")
+    heading("technical")
     for name, value in [*page.quality, *page.details[2:]]:
         say(f"{name}: {value}")
     for line in page.problems:
         item("!", line)
-
-    heading("next")
-    for i, line in enumerate(page.steps, 1):
+    heading("next")  # a terminal shows its last lines first: they are what to do, again where there is no more
+    steps = list(enumerate(page.steps, 1))
+    for i, line in steps[STEPS:] or steps[:1]:
         item(f"{i}", line)
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gioconda.report import metadata, verdict
-from gioconda.report.view import now
+from gioconda.report.view import GAP, now
 from gioconda.report.wording import visible
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import sha256_of
@@ -119,6 +119,10 @@ class Examiner:
                     step("faces", 0.15)
                     footage = self._observe(clip)
                     tracks = [_summary(t, footage) for t in footage.tracks]
+                    facts |= {
+                        "moves": None if facts.get("still") else footage.moves,
+                        "examined": self._examined(footage),
+                    }
                 warnings += list(clip.warnings)
             if footage is not None:
                 step("detectors", 0.55)
@@ -177,6 +181,20 @@ class Examiner:
 
         follow = 0 < clip.duration <= DENSE_SECONDS
         return detect.observe(clip, self.detectors, self.sampling, follow=follow, cache=self.cache)
+
+    def _examined(self, footage: Footage) -> dict[str, Any]:
+        """Seconds looked at and where they lie; whether faces were followed between sampled frames, None where nobody wants it."""
+        spans: list[list[float]] = []
+        for time in (float(t) for t in footage.times):
+            if spans and time - spans[-1][1] <= GAP:
+                spans[-1][1] = time
+            else:
+                spans.append([time, time])
+        step = 1 / float(footage.fps) if footage.fps else 0.0
+        spans = [[round(a, 3), round(min(b + step, footage.duration), 3)] for a, b in spans]
+        wanted = any(getattr(d, "dense", 0) for d in self.detectors)
+        followed = footage.duration <= DENSE_SECONDS if wanted and footage.duration > 0 else None
+        return {"seconds": round(sum(b - a for a, b in spans), 3), "spans": spans, "followed": followed}
 
     def _answers(self, footage: Footage, names: Sequence[str]) -> Iterator[Answer]:
         from detect.reading.observe import readings

@@ -1,7 +1,8 @@
-"""Scores over time as inline SVG: bars on a quiet ground, the alarm threshold as a dashed line, no script needed."""
+"""Scores over time as inline SVG: bars on a quiet ground, what was not examined hatched, the line of a signal dashed; no script."""
 
 from __future__ import annotations
 
+import zlib
 from html import escape
 
 from gioconda.report.view import Strip
@@ -36,6 +37,18 @@ def svg(strip: Strip, duration: float, *, seek: bool = False) -> str:
         f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" {role} aria-label="{escape(strip.description)}">',
         f'<rect class="ground" x="0" y="4" width="{WIDTH}" height="{BASE - 4}" rx="4"/>',
     ]
+    hatch = f"hatch-{zlib.crc32(strip.description.encode()):08x}"
+    if strip.unexamined:
+        parts.append(
+            f'<defs><pattern id="{hatch}" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+            '<line class="hatch" x1="0" y1="0" x2="0" y2="8"/></pattern></defs>'
+        )
+    for start, stop in strip.unexamined:
+        x, span_wide = WIDTH * start / end, WIDTH * (min(stop, end) - start) / end
+        parts.append(
+            f'<rect class="unexamined" fill="url(#{hatch})" x="{x:.1f}" y="4" width="{span_wide:.1f}" height="{BASE - 4}"><title>'
+            f"{number(round(start, 1))}–{number(round(stop, 1))} s</title></rect>"
+        )
     for time, score in zip(strip.times, strip.scores, strict=True):
         over = strip.threshold is not None and score >= strip.threshold
         x = min(max(WIDTH * time / end - wide / 2, 0), WIDTH - wide)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gioconda.report.view import clips, sealed_figure
+from gioconda.report.view import leading, same_headline, sealed_figure
+from gioconda.report.wording import clock
 from gioconda_core.reasons import AbstentionReason, MediaWarning
 from gioconda_core.types import (
     Calibrated,
@@ -23,7 +24,7 @@ from gioconda_core.types import (
     Verdict,
 )
 
-__all__ = ["caveats", "level_of", "next_steps", "sentences", "verdict"]
+__all__ = ["caveats", "editor", "level_of", "next_steps", "scope", "sentences", "verdict"]
 
 FACE_PX = 96  # median width of the largest face below which texture traces are mostly lost
 BITS = {"h264": 0.05, "hevc": 0.03, "av1": 0.025, "vp9": 0.03}  # bits per pixel of visible compression
@@ -34,51 +35,77 @@ YAW = 35.0  # degrees
 RATE = 15.0  # frames per second
 REALS = 300  # calibration clips below which a 1 % rate rests on two or three alarms
 
-_ORDER = tuple(Level)
-
 
 def level_of(readings: Sequence[Calibrated]) -> Level:
-    """The strongest level among calibrated readings; a score without a calibration card sets no level."""
-    levels = [r.level for r in readings if r.reading.score is not None and r.false_alarm is not None]
-    return max(levels, key=_ORDER.index, default=Level.NOT_ASSESSED)
+    """The level of the leading reading; a score without a calibration card sets no level."""
+    lead = leading(readings)
+    return lead.level if lead else Level.NOT_ASSESSED
 
 
-def sentences(readings: Sequence[Calibrated], unread: str | None = None) -> tuple[Sentence, ...]:
-    """What the detectors found, in short. unread : why nothing could be looked at, when nothing could."""
+def sentences(
+    readings: Sequence[Calibrated], unread: Mapping[str, Any] | None = None, facts: Mapping[str, Any] | None = None
+) -> tuple[Sentence, ...]:
+    """What the detectors found, in short: what the picture is, then the headline's reason. unread : why nothing could be looked at."""
     if unread:
         return (Sentence("short.none-run", {"reason": unread}),)
+    said: list[Sentence] = []
+    if facts and facts.get("still"):
+        said.append(Sentence("short.still"))
+    elif facts and facts.get("moves") is False:
+        said.append(Sentence("short.frozen"))
     if not readings:
-        return (Sentence("short.none-run", {"reason": {"key": "reason.none-asked"}}),)
-    scored = [r for r in readings if r.reading.score is not None and r.false_alarm is not None]
-    high = sorted(
-        (r for r in scored if r.level in (Level.SIGNAL, Level.STRONG_SIGNAL)), key=lambda r: r.false_alarm or 0.0
-    )
-    low = [r for r in scored if r.level == Level.NO_STRONG_SIGNAL]
+        return (*said, Sentence("short.none-run", {"reason": {"key": "reason.none-asked"}}))
+    lead = leading(readings)
+    if lead is not None:
+        said += _headline(lead, readings)
     rank_only = [r for r in readings if r.reading.score is not None and r.false_alarm is None]
-    silent = [r for r in readings if r.reading.score is None]
-    unskilled = [r for r in scored if r.level == Level.NO_SKILL]
-    said = []
-    if unskilled:
-        said.append(Sentence("short.no-skill", {"detectors": _names(unskilled), **sealed_figure(unskilled)}))
-    for r in high[:3]:
-        args = {"detector": r.reading.detector, "rate": r.false_alarm, "low": r.low, "high": r.high}
-        args |= {"set": r.calibration_set or "?", "n": r.n or 0, "date": r.date or "?", "clips": clips(r)}
-        said.append(Sentence(f"short.{r.level}", args))
-    if high and low:
-        said.append(Sentence("short.disagree", {"high": _names(high), "low": _names(low)}))
-    elif low:
-        said.append(Sentence("short.no-strong-signal", {"detectors": _names(low)}))
     if rank_only:
         said.append(Sentence("short.uncalibrated", {"detectors": _names(rank_only)}))
+    silent = [r for r in readings if r.reading.score is None]
     if silent and len(silent) == len(readings):
         reasons = [r.reading.abstained.document() for r in silent if r.reading.abstained is not None]
-        if all(reason == reasons[0] for reason in reasons):
+        if all(reason["code"] in _OF_STILLS for reason in reasons) and said:
+            pass  # said already: what it is, and that nothing in it can be compared
+        elif all(reason == reasons[0] for reason in reasons):
             said.append(Sentence("short.not-assessed", {"reason": reasons[0]}))
         else:
             said.append(Sentence("short.none-assessed", {"detectors": _names(silent)}))
     elif silent:
         said.append(Sentence("short.partly", {"detectors": _names(silent)}))
     return tuple(said)
+
+
+_OF_STILLS = (AbstentionReason.STILL_PICTURE, AbstentionReason.NOTHING_MOVES)
+
+
+def _headline(lead: Calibrated, readings: Sequence[Calibrated]) -> list[Sentence]:
+    name = {"named": lead.reading.detector}
+    scored = [r for r in readings if r.reading.score is not None and r.false_alarm is not None]
+    if lead.level == Level.NO_SKILL:
+        unskilled = [r for r in scored if r.level == Level.NO_SKILL]
+        return [Sentence("short.no-skill", {"detectors": _names(unskilled), **sealed_figure(unskilled)})]
+    others = [r for r in scored if r is not lead and r.level != Level.NO_SKILL]
+    if lead.level == Level.NO_STRONG_SIGNAL:
+        said = [Sentence("short.no-strong-signal", {"detector": name}), Sentence(*_missed(lead))]
+        differing = [r for r in others if r.level in (Level.SIGNAL, Level.STRONG_SIGNAL)]
+        if differing:
+            said.append(Sentence("short.disagree", {"high": _names(differing), "low": [lead.reading.detector]}))
+        return said
+    args = {"detector": name, "set": lead.calibration_set or "?", "date": lead.date or "?", "same": same_headline(lead)}
+    said = [Sentence(f"short.{lead.level}", args)]
+    differing = [r for r in others if r.level == Level.NO_STRONG_SIGNAL]
+    if differing:
+        said.append(Sentence("short.disagree", {"high": [lead.reading.detector], "low": _names(differing)}))
+    return said
+
+
+def _missed(lead: Calibrated) -> tuple[str, dict[str, Any]]:
+    """How many fakes by methods it had not seen a detector misses, where that was measured."""
+    sealed = lead.sealed
+    if sealed is None or sealed.missed is None or not sealed.fakes:
+        return "short.missed-unknown", {}
+    args = {"ten": round(10 * sealed.missed / sealed.fakes), "missed": sealed.missed, "fakes": sealed.fakes}
+    return "short.missed", args | {"methods": sealed.methods, "date": sealed.date}
 
 
 def _names(readings: Sequence[Calibrated]) -> list[str]:
@@ -117,8 +144,10 @@ def caveats(
         say("picture-small", width=width, height=height, threshold=SHORT_SIDE)
     bits = facts.get("bits_per_pixel")
     floor = BITS.get(str(facts.get("codec")))
-    if bits and floor and bits < floor:
+    if bits and floor and bits < floor and facts.get("moves") is not False:  # what does not move needs few
         say("compressed", bits=bits, threshold=floor)
+    if facts.get("examined", {}).get("followed") is False:
+        say("not-followed", duration=duration)
     if 0 < fps < RATE:
         say("frame-rate", fps=fps, threshold=RATE)
     if footage is not None:
@@ -142,7 +171,7 @@ def caveats(
     ]
     if learned:
         say("learned", detectors=learned)
-    few = [r for r in readings if r.reading.score is not None and r.n and r.n < REALS]
+    few = [r for r in scored if r.n and r.n < REALS and r.level != Level.NO_SKILL]
     if few:
         n = min(r.n or 0 for r in few)
         say("few-reals", detectors=_names(few), n=n, floor=1 / n)
@@ -235,11 +264,43 @@ def verdict(
     facts: Mapping[str, Any],
     provenance: Provenance,
     *,
-    unread: str | None = None,
+    unread: Mapping[str, Any] | None = None,
     warnings: Sequence[MediaWarning] = (),
 ) -> Verdict:
     """Everything a report says, as keys and arguments. unread : why nothing could be looked at; warnings : the decoder's."""
     level = level_of(readings)
     said = caveats(readings, footage, facts, warnings)
     steps = next_steps(level, readings, provenance, said, facts, readable=unread is None)
-    return Verdict(level, sentences(readings, unread), said, steps)
+    return Verdict(
+        level,
+        sentences(readings, unread, facts),
+        said,
+        steps,
+        scope(readings, footage, facts),
+        editor(level, provenance),
+    )
+
+
+def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mapping[str, Any]) -> tuple[Sentence, ...]:
+    """How much of this very clip was examined, and what of it was not."""
+    said: list[Sentence] = []
+    duration = float(facts.get("duration") or 0.0)
+    if footage is not None and readings and duration > 0:
+        read = {series.track for r in readings for series in r.reading.series}
+        args = {"seconds": clock(facts.get("examined", {}).get("seconds", 0.0)), "duration": clock(duration)}
+        said.append(Sentence("scope.clip", args | {"read": len(read), "faces": len(footage.tracks)}))
+    if int(facts.get("streams") or 1) > 1:
+        said.append(Sentence("scope.streams", {"streams": int(facts["streams"])}))
+    if "width" in facts:
+        said.append(Sentence("scope.not-sound" if facts.get("has_audio") else "scope.not"))
+    return tuple(said)
+
+
+def editor(level: Level, provenance: Provenance) -> tuple[Sentence, ...]:
+    """What may be said in public on the strength of this report, and what may not."""
+    found = level in (Level.SIGNAL, Level.STRONG_SIGNAL)
+    kind = "signal" if found else "silent" if level == Level.NO_STRONG_SIGNAL else "unassessed"
+    said = [Sentence(f"editor.may-{kind}"), Sentence(f"editor.not-{kind}")]
+    if provenance.state.intact and provenance.says_ai:
+        said.append(Sentence("editor.may-ai"))
+    return tuple(said)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gioconda.report import declared
-from gioconda.report.wording import code_sentence, label, number, reason_text, say, templates, visible
+from gioconda.report.wording import code_sentence, detector_name, label, number, reason_text, say, templates, visible
 from gioconda_core.types import (
     Calibrated,
     Code,
@@ -19,19 +19,24 @@ from gioconda_core.types import (
     ProvenanceState,
     Report,
     Sentence,
+    TrackScore,
 )
 from provenance.codes import CLOCK_FAULTS
 
-__all__ = ["Node", "ReadingView", "Strip", "TrackView", "View", "view"]
+__all__ = ["Node", "ReadingView", "Strip", "TrackView", "View", "leading", "view"]
 
 Pairs = list[tuple[str, str]]
+WEAK = 2  # caveats on the first screen; all of them are in the details
+GAP = 1.5  # seconds: sampled frames no further apart are one examined span
+STEPS = 3  # next steps on the first screen
 
 
 @dataclass(frozen=True)
 class Strip:
     """A detector's raw score for one face over time.
 
-    threshold : the score at which it alarms, or None. description : the whole strip in words; note : where to look, in short.
+    threshold : the score from which on a signal is found, or None. unexamined : spans (from, to) in seconds that no score speaks of.
+    description : the whole strip in words; note : where to look, in short; face : which one, and where in the picture.
     """
 
     track: int
@@ -40,6 +45,8 @@ class Strip:
     threshold: float | None
     description: str
     note: str
+    face: str = ""
+    unexamined: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,8 @@ class View:
     level: Level
     level_text: str
     short: list[str]
+    scope: list[str]
+    weak: list[str]
     state: ProvenanceState
     state_text: str
     origin: list[str]
@@ -89,6 +98,7 @@ class View:
     tracks: list[TrackView]
     caveats: list[str]
     steps: list[str]
+    editor: list[str]
     quality: Pairs
     signs: list[str]
     metadata: Pairs
@@ -106,7 +116,9 @@ def view(report: Report, lang: str = "en") -> View:
         sha256=report.sha256,
         level=v.level,
         level_text=say(Sentence(f"level.{v.level}"), lang),
-        short=[*(say(s, lang) for s in v.sentences), *_credential_short(report, lang)],
+        short=[*(say(s, lang) for s in v.sentences), *_declared_short(report, lang)],
+        scope=[say(s, lang) for s in v.scope],
+        weak=[say(s, lang) for s in v.caveats[:WEAK]],
         state=report.provenance.state,
         state_text=say(Sentence(_state_key(report.provenance)), lang),
         origin=[say(s, lang) for s in origin(report)],
@@ -115,10 +127,11 @@ def view(report: Report, lang: str = "en") -> View:
             (visible(c.code), c.kind, visible(code_sentence(c.code, c.sentence, lang))) for c in report.provenance.codes
         ],
         tree=[_node(node, lang) for node in report.provenance.ingredients],
-        readings=[_reading(r, lang) for r in report.readings],
+        readings=[_reading(r, report, lang) for r in ordered(report.readings)],
         tracks=[_track(t, lang, still=bool(report.facts.get("still"))) for t in report.tracks],
         caveats=[say(s, lang) for s in v.caveats],
         steps=[say(s, lang) for s in v.next_steps],
+        editor=[say(s, lang) for s in v.editor],
         quality=_quality(report.facts, lang),
         signs=[say(Sentence(s["key"], s.get("args", {})), lang) for s in report.facts.get("signs", ())],
         metadata=[(visible(k, 80), visible(x)) for k, x in report.facts.get("metadata", {}).items()],
@@ -156,18 +169,10 @@ def _state_key(p: Provenance) -> str:
     return state_key(p.state, p.reason, p.development_key)
 
 
-def _credential_short(report: Report, lang: str) -> list[str]:
-    """A credential, where there is one, is news too: its state, and whether it names AI, in sentences of their own, never weighed with a score."""
-    p = report.provenance
-    said = []
-    if p.state != ProvenanceState.ABSENT:
-        said.append(say(Sentence(_state_key(p)), lang) + ("。" if lang == "ja" else "."))
-    if p.says_ai and p.state.intact:
-        said.append(say(Sentence("provenance.says-ai"), lang))
+def _declared_short(report: Report, lang: str) -> list[str]:
+    """What the metadata declares of AI, where it does, in a sentence of its own, never weighed with a score."""
     mark = declared.short(report.facts.get("declared") or ())
-    if mark:
-        said.append(say(Sentence(mark["key"], mark["args"]), lang))
-    return said
+    return [say(Sentence(mark["key"], mark["args"]), lang)] if mark else []
 
 
 def clips(item: Calibrated) -> dict[str, Any]:
@@ -175,6 +180,43 @@ def clips(item: Calibrated) -> dict[str, Any]:
     if item.stratum and item.stratum != "all":
         return {"key": "clips.like", "args": {"stratum": item.stratum}}
     return {"key": "clips.all"}
+
+
+def share(count: int, n: int, high: float | None = None) -> dict[str, Any]:
+    """``count`` of ``n`` real clips, as words: none and all are never told as 0 and 100 per cent. high : the share's upper end."""
+    if count == 0 and n:
+        from detect.reading.calibration import interval
+
+        return {"key": "share.none", "args": {"n": n, "most": max(1, round(1 / (high or interval(0, n)[1])))}}
+    return {"key": "share.all" if count >= n else "share.some", "args": {"k": count, "n": n}}
+
+
+def same_headline(item: Calibrated) -> dict[str, Any]:
+    """How many real clips got this headline too."""
+    if item.same_headline is None or not item.of_reals:
+        return {"key": "same.unknown"}
+    found = share(item.same_headline, item.of_reals)
+    return {"key": found["key"].replace("share", "same"), "args": found["args"]}
+
+
+def leading(readings: Sequence[Calibrated]) -> Calibrated | None:
+    """The one reading whose level is the headline, so that a headline is one calibrated statement and not the strongest of several.
+
+    Of detectors that have shown skill on a sealed set the best one; else, of calibrated ones that were not measured so, the first;
+    else one without skill, whose level says so.
+    """
+    scored = [r for r in readings if r.reading.score is not None and r.false_alarm is not None]
+
+    def worth(r: Calibrated) -> tuple[bool, float]:
+        return r.level != Level.NO_SKILL, r.sealed.value if r.sealed else 0.0
+
+    return max(scored, key=worth, default=None)
+
+
+def ordered(readings: Sequence[Calibrated]) -> list[Calibrated]:
+    """The reading that set the headline first, then the others that have a score, then those without."""
+    lead = leading(readings)
+    return sorted(readings, key=lambda r: (r is not lead, r.reading.score is None))
 
 
 def sealed_figure(readings: Sequence[Calibrated]) -> dict[str, Any]:
@@ -193,9 +235,9 @@ def reading_sentences(item: Calibrated) -> list[Sentence]:
     assert reading.score is not None  # one or the other
     if item.false_alarm is None:
         return [Sentence("reading.uncalibrated", {"score": reading.score})]
-    args: dict[str, Any] = {"score": reading.score, "rate": item.false_alarm, "set": item.calibration_set or "?"}
-    args |= {"low": item.low or 0.0, "high": 1.0 if item.high is None else item.high}
-    args |= {"n": item.n or 0, "date": item.date or "?", "clips": clips(item)}
+    n = item.n or 0
+    args: dict[str, Any] = {"score": reading.score, "set": item.calibration_set or "?", "date": item.date or "?"}
+    args |= {"reached": share(round(item.false_alarm * n), n, item.high), "clips": clips(item)}
     sentences = [Sentence("reading.calibrated", args)]
     if item.level == Level.NO_SKILL:
         sentences.append(Sentence("reading.no-skill", sealed_figure([item])))
@@ -204,36 +246,76 @@ def reading_sentences(item: Calibrated) -> list[Sentence]:
     return sentences
 
 
-def _reading(item: Calibrated, lang: str) -> ReadingView:
+def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
     reading = item.reading
-    name = visible(reading.detector, 80)
+    name = detector_name(reading.detector, lang)
     rank_only = reading.score is not None and item.false_alarm is None
-    strips = []
-    for series in reading.series:
-        if len(series.times) < 2:
-            continue  # one moment is the score itself; a strip of it would show nothing
-        args = {"detector": name, "track": series.track + 1, "moments": len(series.times)}
-        args |= {"start": series.times[0], "end": series.times[-1]}
-        if item.threshold is None or item.false_alarm is None:
-            description = say(Sentence("strip.uncalibrated", args), lang)
-            threshold = None
-        else:
-            threshold = item.threshold
-            over = sum(score >= threshold for score in series.scores)
-            description = say(Sentence("strip.calibrated", args | {"over": over}), lang)
-        top = series.times[max(range(len(series.scores)), key=series.scores.__getitem__)]
-        highest = say(Sentence("strip.highest", {"time": top}), lang)
-        description += ("" if lang == "ja" else " ") + highest
-        note = highest if threshold is None else _marked(series.times, series.scores, threshold, top, lang)
-        strips.append(Strip(series.track, tuple(series.times), tuple(series.scores), threshold, description, note))
+    faces = {int(t["id"]): place(t, lang) for t in report.tracks}
+    strips = [
+        _strip(item, series, name, faces.get(series.track, ""), report, lang)
+        for series in reading.series
+        if len(series.times) > 1  # one moment is the score itself; a strip of it would show nothing
+    ]
+    lines = [say(s, lang) for s in reading_sentences(item)]
+    for face in item.faces:
+        args = {"track": face.track + 1, "place": faces.get(face.track, ""), "score": face.score}
+        args |= {"reached": share(face.reached, face.n), "set": item.calibration_set or "?", "date": item.date or "?"}
+        lines.append(say(Sentence("reading.face", args), lang))
     return ReadingView(
         detector=name,
         version=visible(reading.version, 40),
         level=item.level,
         level_text=label("uncalibrated", lang) if rank_only else say(Sentence(f"level.{item.level}"), lang),
-        lines=[say(s, lang) for s in reading_sentences(item)],
+        lines=lines,
         strips=strips,
     )
+
+
+def place(track: Mapping[str, Any], lang: str) -> str:
+    """Where in the picture a face is: left, middle or right."""
+    boxes = track.get("boxes") or []
+    if not boxes:
+        return ""
+    centre = sum((box[0] + box[2]) / 2 for box in boxes) / len(boxes)
+    return label("place-left" if centre < 0.4 else "place-right" if centre > 0.6 else "place-middle", lang)
+
+
+def _strip(item: Calibrated, series: TrackScore, name: str, where: str, report: Report, lang: str) -> Strip:
+    """The scores of one face. The line is drawn where the level comes from; a clip's score is the mean of its bars."""
+    args = {"detector": name, "track": series.track + 1, "moments": len(series.times)}
+    args |= {"start": series.times[0], "end": series.times[-1]}
+    top = series.times[max(range(len(series.scores)), key=series.scores.__getitem__)]
+    highest = say(Sentence("strip.highest", {"time": top}), lang)
+    calibrated = item.threshold is not None and item.false_alarm is not None
+    threshold = item.threshold if calibrated else None
+    key = "strip.calibrated" if calibrated else "strip.uncalibrated"
+    over = sum(threshold is not None and score >= threshold for score in series.scores)
+    description = say(Sentence(key, args | ({"over": over} if calibrated else {})), lang)
+    description += ("" if lang == "ja" else " ") + highest
+    note = highest if threshold is None else _marked(series.times, series.scores, threshold, top, lang)
+    return Strip(
+        series.track,
+        tuple(series.times),
+        tuple(series.scores),
+        threshold,
+        description,
+        note,
+        f"{label('face', lang)} {series.track + 1}" + (f" · {where}" if where else ""),
+        _unexamined(report.facts),
+    )
+
+
+def _unexamined(facts: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
+    """The spans of a clip between those that were examined."""
+    spans, end = facts.get("examined", {}).get("spans", ()), float(facts.get("duration") or 0.0)
+    gaps, last = [], 0.0
+    for start, stop in spans:
+        if start - last > GAP:
+            gaps.append((last, start))
+        last = stop
+    if spans and end - last > GAP:
+        gaps.append((last, end))
+    return tuple(gaps)
 
 
 def _marked(times: Sequence[float], scores: Sequence[float], threshold: float, top: float, lang: str) -> str:
@@ -287,10 +369,10 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
     else:
         said.append(Sentence("provenance.valid-no-list", {"signer": p.signer or "?"}))
     if p.state.intact:
+        if p.says_ai:  # second, so that the first screen has it
+            said.append(Sentence("provenance.says-ai"))
         if p.development_key:
             said.append(Sentence("provenance.development"))
-        if p.says_ai:
-            said.append(Sentence("provenance.says-ai"))
         if p.label:
             args = {"task": p.label.get("task", "?"), "generator": _generator(p.label)}
             said.append(Sentence("provenance.label", args))

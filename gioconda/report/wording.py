@@ -22,7 +22,9 @@ from gioconda_core.types import Sentence
 __all__ = [
     "LANGUAGES",
     "Template",
+    "clock",
     "code_sentence",
+    "detector_name",
     "label",
     "language",
     "phrase",
@@ -161,6 +163,11 @@ def number(value: float) -> str:
     return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.4f}"
 
 
+def clock(seconds: float) -> str:
+    """A time as people read it: 8.4 → 8.4 s, 600 → 10:00."""
+    return f"{number(round(seconds, 1))} s" if seconds < 60 else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
 def percent(value: float) -> str:
     """A share as a percentage: 0.0042 → 0.42 %, 0.05 → 5 %, 0.00004 → under 0.01 %."""
     p = 100 * value
@@ -186,6 +193,8 @@ class _Formatter(string.Formatter):
             return number(float(value))
         if spec == "score":
             return f"{float(value):.3f}"
+        if isinstance(value, Mapping) and "named" in value:
+            return detector_name(str(value["named"]), self.lang)
         if isinstance(value, Mapping) and "key" in value:
             return say(Sentence(value["key"], value.get("args", {})), self.lang)
         if isinstance(value, Mapping) and "detail" in value:
@@ -206,6 +215,13 @@ class _Formatter(string.Formatter):
 
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return kwargs[field_name], field_name  # plain names only: no attribute or index reaches into an argument
+
+
+def detector_name(detector: str, lang: str) -> str:
+    """A detector by what it looks at, where we know it, with its name; else by its name."""
+    key = f"label.looks-at-{detector}"
+    shown = visible(detector, 80)
+    return f"{say(Sentence(key), lang)} ({shown})" if key in templates() else shown
 
 
 def say(sentence: Sentence, lang: str = "en") -> str:

@@ -1,6 +1,7 @@
 """From readings and container to words; and one real file through the whole of examine."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -15,8 +16,8 @@ from gioconda.report import as_json, metadata, verdict
 from gioconda.report.requirements import Policy, outcome
 from gioconda.report.wording import say
 from gioconda_core.errors import MediaError, UsageError
-from gioconda_core.reasons import MediaWarning, WarningReason
-from gioconda_core.types import FaceTrack, Footage, Level, Provenance, ProvenanceState, Sealed
+from gioconda_core.reasons import Abstention, AbstentionReason, MediaWarning, WarningReason
+from gioconda_core.types import FaceCalibrated, FaceTrack, Footage, Level, Provenance, ProvenanceState, Sealed, Sentence
 
 ABSENT = Provenance(ProvenanceState.ABSENT)
 HIGH = calibrated("residual", 2.0, 0.002, Level.STRONG_SIGNAL)
@@ -75,7 +76,7 @@ def test_a_detector_without_skill_on_unseen_methods_sets_no_other_level_and_the_
     assert as_json.from_document(document).readings[0].sealed == dull.sealed
     # one with skill speaks for itself, beside it
     v = verdict.verdict([dull, LOW], footage(), {}, ABSENT)
-    assert v.level == Level.NO_STRONG_SIGNAL and keys(v.sentences)[:2] == ["short.no-skill", "short.no-strong-signal"]
+    assert v.level == Level.NO_STRONG_SIGNAL and v.sentences[0].key == "short.no-strong-signal"
 
 
 @pytest.mark.parametrize(
@@ -91,16 +92,122 @@ def test_skill_is_more_than_a_coin_and_more_than_the_best_trivial_cue(figure, sk
     assert figure.skill is skill
 
 
-def test_disagreement_is_said_and_the_strongest_level_stands():
-    v = verdict.verdict([LOW, HIGH, abstained()], footage(), {"width": 640, "height": 480}, ABSENT)
+def test_one_reading_sets_the_headline_and_disagreement_is_said():
+    facts = {"width": 640, "height": 480}
+    v = verdict.verdict([HIGH, LOW, abstained()], footage(), facts, ABSENT)
     assert v.level == Level.STRONG_SIGNAL
     assert keys(v.sentences) == ["short.strong-signal", "short.disagree", "short.partly"]
     assert {"next.lead", "next.disagree"} <= set(keys(v.next_steps))
+    # the strongest of several, each with its own rate, would be no calibrated statement: the first one speaks
+    v = verdict.verdict([LOW, HIGH], footage(), facts, ABSENT)
+    assert v.level == Level.NO_STRONG_SIGNAL and "short.disagree" in keys(v.sentences)
+    # and a detector with a better figure on unseen methods speaks before one without
+    best = dataclasses.replace(HIGH, sealed=sealed(0.8, 0.72, 0.87))
+    assert verdict.verdict([LOW, best], footage(), facts, ABSENT).level == Level.STRONG_SIGNAL
+
+
+def test_a_headline_says_how_many_real_clips_got_it_too_and_never_nought_per_cent():
+    v = verdict.verdict([dataclasses.replace(HIGH, same_headline=0, of_reals=53)], footage(), {}, ABSENT)
+    assert "None of the 53 real clips it was measured on got this headline; with so few, up to 1 in 15 may" in say(
+        v.sentences[0]
+    )
+    v = verdict.verdict([dataclasses.replace(HIGH, same_headline=9, of_reals=94)], footage(), {}, ABSENT)
+    assert "Of the 94 real clips it was measured on, 9 got this headline too" in say(v.sentences[0])
+    assert "94" in say(v.sentences[0], "ja") and "that the face was generated or reenacted by AI" in say(
+        Sentence("level.signal")
+    )
+    from gioconda import report as render
+
+    for rate in (0.0, 1.0):
+        for level in (Level.STRONG_SIGNAL, Level.NO_STRONG_SIGNAL):
+            item = dataclasses.replace(calibrated(rate=rate, level=level), same_headline=round(420 * rate))
+            told = report(readings=(item,), verdict=verdict.verdict([item], footage(), {}, ABSENT))
+            for lang in ("en", "ja"):
+                shown = render.text(told, lang) + render.html(told, lang)
+                assert not re.search(r"(?<![\d.])(0|100)[ \u00a0]%", re.sub(r"(?s)<style>.*?</style>", "", shown))
+
+
+def test_beside_nothing_found_stands_how_much_is_missed():
+    v = verdict.verdict(
+        [dataclasses.replace(LOW, sealed=dataclasses.replace(sealed(0.8, 0.7, 0.9), missed=98))], footage(), {}, ABSENT
+    )
+    assert "Of ten fakes by methods unseen in training it misses about 6 (98 of 164, 23 methods, 2026-11-29)" in say(
+        v.sentences[1]
+    )
+    assert "has not been counted" in say(verdict.verdict([LOW], footage(), {}, ABSENT).sentences[1])
+
+
+@pytest.mark.parametrize(("facts", "key"), [({"still": True}, "short.still"), ({"moves": False}, "short.frozen")])
+def test_a_picture_that_does_not_move_is_said_first_and_once(facts, key):
+    why = AbstentionReason.STILL_PICTURE if "still" in facts else AbstentionReason.NOTHING_MOVES
+    silent = [abstained(name, Abstention(why)) for name in ("dynamics", "texture", "residual")]
+    v = verdict.verdict(silent, footage(), {"width": 640, "height": 480, **facts}, ABSENT)
+    assert keys(v.sentences) == [key] and v.level == Level.NOT_ASSESSED
+
+
+def test_what_was_examined_and_what_was_not_is_said():
+    facts = {
+        "width": 640,
+        "height": 480,
+        "duration": 600.0,
+        "has_audio": True,
+        "streams": 2,
+        "examined": {"seconds": 64.0},
+    }
+    said = [say(s) for s in verdict.verdict([HIGH], footage(tracks=2), facts, ABSENT).scope]
+    assert said[0] == "Examined: 1:04 of 10:00; faces read: 1 of 2." and "2 picture tracks" in said[1]
+    assert said[2] == "Not examined: the voice, the background, and any text in the picture."
+    assert "caveat.not-followed" in keys(verdict.caveats([HIGH], footage(), facts | {"examined": {"followed": False}}))
+
+
+def test_each_face_has_its_reading():
+    from gioconda.report.view import view
+
+    faces = (FaceCalibrated(0, 2.3, 3, 420), FaceCalibrated(1, -0.4, 300, 420))
+    left = report().tracks[0]
+    right = left | {"id": 1, "boxes": [[0.7, 0.2, 0.9, 0.6]]}
+    told = report(
+        readings=(dataclasses.replace(HIGH, faces=faces),), tracks=(left | {"boxes": [[0.1, 0.2, 0.3, 0.6]]}, right)
+    )
+    lines = view(told).readings[0].lines
+    assert any(line.startswith("Face 1 (left): raw score 2.300") and "3 of 420" in line for line in lines)
+    assert any(line.startswith("Face 2 (right): raw score -0.400") and "300 of 420" in line for line in lines)
+
+
+@pytest.mark.parametrize(("readings", "most"), [([LOW], 250), ([abstained()], 250), ([HIGH, LOW], 350)])
+def test_the_first_screen_is_short_and_the_rest_is_folded(readings, most):
+    from gioconda import report as render
+
+    facts = {
+        "width": 320, "height": 240, "duration": 2.0, "fps": 12.0, "codec": "h264", "bits_per_pixel": 0.01, "has_audio": True,
+        "examined": {"seconds": 2.0, "spans": [[0.0, 2.0]]},
+    }  # fmt: skip
+    told = report(
+        readings=tuple(readings), verdict=verdict.verdict(readings, footage(face=40, tracks=2), facts, ABSENT)
+    )
+    text = render.text(told)
+    screen = text[: text.index("What the detectors saw")].split("\n", 2)[2]
+    assert len(screen.split()) < most, len(screen.split())
+    for heading in ("Why this is weak", "Where it came from", "What to do next", "For your editor"):
+        assert heading in screen
+    page = render.html(told)
+    assert '<details class="sheet folded">' in page and "<details open" not in page
+    for sentence in told.verdict.caveats:  # each caveat once
+        assert text.replace("\n    ", " ").count(say(sentence)) <= 1
+
+
+def test_what_was_not_examined_is_hatched_on_the_strip():
+    from gioconda import report as render
+
+    facts = report().facts | {"duration": 600.0, "examined": {"seconds": 8.0, "spans": [[0.0, 8.0], [300.0, 302.0]]}}
+    page = render.html(report(facts=facts))
+    assert page.count('class="unexamined"') >= 2 and "hatched: not examined" in page
+    assert 'class="unexamined"' not in render.html(report())
 
 
 def test_low_says_it_is_not_authentic_and_names_what_may_be_missed():
     v = verdict.verdict([LOW], footage(), {}, ABSENT)
-    assert keys(v.sentences) == ["short.no-strong-signal"] and "caveat.unseen-generators" in keys(v.caveats)
+    assert v.sentences[0].key == "short.no-strong-signal" and "caveat.unseen-generators" in keys(v.caveats)
 
 
 def test_nothing_assessed_gives_the_reason():
@@ -169,7 +276,7 @@ def test_credentials_change_next_steps_and_never_the_level():
         p = Provenance(state, signer="Example News", says_ai=True)
         v = verdict.verdict([LOW], footage(), {}, p)
         assert v.level == Level.NO_STRONG_SIGNAL
-        assert keys(v.sentences) == ["short.no-strong-signal"]
+        assert keys(v.sentences) == ["short.no-strong-signal", "short.missed-unknown"]
         assert ("next.say-ai" in keys(v.next_steps)) == (state in ("valid", "trusted"))
     own = Provenance(ProvenanceState.VALID, signer="me", development_key=True)
     assert "next.signer" not in keys(verdict.verdict([LOW], footage(), {}, own).next_steps)

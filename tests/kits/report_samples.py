@@ -45,7 +45,19 @@ def calibrated(detector="residual", score=2.31, rate=0.004, level=Level.STRONG_S
     if rate is None:
         return Calibrated(reading, Level.NOT_ASSESSED)
     return Calibrated(
-        reading, level, rate, rate / 4, min(1.0, rate * 3 + 0.001), 420, "footage-2026", "2026-11-20", "all", 1.6
+        reading,
+        level,
+        rate,
+        rate / 4,
+        min(1.0, rate * 3 + 0.001),
+        420,
+        "footage-2026",
+        "2026-11-20",
+        "all",
+        1.6,
+        None,
+        round(rate * 420),
+        420,
     )
 
 
@@ -62,7 +74,7 @@ def report(**changes):
             (
                 Sentence(
                     "short.strong-signal",
-                    {"detector": "residual", "set": "footage-2026", "rate": 0.004, "low": 0.001, "high": 0.013, "n": 420, "date": "2026-11-20", "clips": {"key": "clips.all"}},
+                    {"detector": {"named": "residual"}, "set": "footage-2026", "date": "2026-11-20", "same": {"key": "same.some", "args": {"k": 5, "n": 420}}},
                 ),
                 Sentence("short.disagree", {"high": ["residual"], "low": ["spectrum"]}),
                 Sentence("short.partly", {"detectors": ["dynamics"]}),
@@ -71,7 +83,9 @@ def report(**changes):
                 Sentence("caveat.face-small", {"face_px": 61.0, "threshold": 96}),
                 Sentence("caveat.compressed", {"bits": 0.031, "threshold": 0.05}),
             ),
-            (Sentence("next.lead"), Sentence("next.original"), Sentence("next.keep")),
+            (Sentence("next.lead"), Sentence("next.original"), Sentence("next.context"), Sentence("next.keep")),
+            (Sentence("scope.clip", {"seconds": "6.4 s", "duration": "6.4 s", "read": 1, "faces": 1}), Sentence("scope.not-sound")),
+            (Sentence("editor.may-signal"), Sentence("editor.not-signal")),
         ),
         "provenance": Provenance(ProvenanceState.ABSENT),
         "readings": (
