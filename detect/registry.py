@@ -1,6 +1,6 @@
 """Finding and loading detectors by name: built-in, installed as a plugin, or named with what they need.
 
-``spectrum`` · ``cnn:runs/mine`` (a run folder) · ``onnx:model.onnx`` · ``http:https://…`` · ``command:./judge`` · ``scores:theirs.csv``.
+``spectrum`` · ``cnn:runs/mine`` (a run folder) · ``onnx:model.onnx`` · ``http:https://…`` or ``http:vendor.toml`` · ``command:./judge`` · ``scores:theirs.csv``.
 What follows the colon becomes the option ``target``; ``theirs=http:https://…`` gives a name of one's own, so that two services can be told
 apart. A plugin that is not ours runs in a process of its own.
 """
@@ -8,6 +8,7 @@ apart. A plugin that is not ours runs in a process of its own.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from detect.base import Detector
 from gioconda_core import plugins
 from gioconda_core.errors import GiocondaError, PluginError, UsageError
 
-__all__ = ["BUILT_IN", "WEIGHTS", "load", "names", "parse", "shipped"]
+__all__ = ["BUILT_IN", "WEIGHTS", "load", "names", "parse", "shipped", "specs"]
 
 WEIGHTS = (
     Path(__file__).parent / "weights"
@@ -65,6 +66,21 @@ def parse(spec: str) -> tuple[str | None, str, str | None]:
     own = _OWN_NAME.match(spec)
     name, colon, target = spec[own.end() if own else 0 :].partition(":")
     return own[1] if own else None, name, target if colon else None
+
+
+def specs(parts: Iterable[str]) -> list[str]:
+    """Detectors named in a list that was split at its commas, put together again where a comma belongs to an address or a command.
+
+    A comma separates two detectors where a detector's name follows it; ``http:https://a.example/?models=face,voice`` is one.
+    """
+    known, found = set(names()), list[str]()
+    for part in parts:
+        _, base, _ = parse(part.strip())
+        if found and base not in known and parse(found[-1])[2] is not None:
+            found[-1] += f",{part}"
+        elif part.strip():
+            found.append(part.strip())
+    return found
 
 
 def load(name: str, **options: Any) -> Detector:

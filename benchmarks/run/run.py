@@ -145,6 +145,8 @@ def _one(plan: Plan, task: Task, degradation: str, detectors: Mapping[str, Any])
             f"+{reading.pooling}" if reading.score is not None and reading.pooling != "max-track-mean" else ""
         )
         row["seconds"] = round(reading.seconds or 0.0, 4)
+        if (cost := getattr(detector, "cost", None)) is not None:
+            row["cost"] = cost
         row["frames"] = len(footage.frames)
         row["faces"] = len(footage.tracks)
         if reading.score is not None:

@@ -113,6 +113,7 @@ def run(
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
     from benchmarks.run import folds
     from benchmarks.run import suite as suites
+    from detect.registry import specs
     from gioconda_core.datasets.index import Index
 
     chosen = suites.load(suite)
@@ -130,7 +131,7 @@ def run(
     with Bar(f"measuring {chosen.name}", "readings") as bar:
         done = folds.run_suite(
             chosen,
-            detectors,
+            specs(detectors),
             out,
             indexes,
             **vars(job),

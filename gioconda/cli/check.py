@@ -43,13 +43,14 @@ def check(
     for item in results.output or ():
         _spare(item.partition("=")[2], clips)
     writer = results.among(*FORMATS)
+    from detect.registry import specs
     from gioconda.report.examine import Examiner, unread
     from gioconda.report.requirements import outcome
     from gioconda.report.rows import row
     from provenance.trust import lists
 
     own = lists.load(trust, development=trust_development)
-    examiner = Examiner(detectors, trust=own, sampling=sampling, timeout=timeout)
+    examiner = Examiner(None if detectors is None else specs(detectors), trust=own, sampling=sampling, timeout=timeout)
     reports: list[Report] = []
     tripped: list[str] = []
     incomplete = False

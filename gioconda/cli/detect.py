@@ -192,7 +192,7 @@ def score(
     if split_ and not index:
         raise UsageError("is of an index", where="--split", hint="give --index FILE too")
     from detect.reading.score import rows
-    from detect.registry import load, shipped
+    from detect.registry import load, shipped, specs
 
     work: list[tuple[str, Path, Sample | None]] = [(clip, Path(clip), None) for clip in clips or []]
     if index:
@@ -204,7 +204,7 @@ def score(
     if not work:
         of = " with such a split" if split_ else ""
         raise UsageError("nothing to score", hint=f"give clips, or --index FILE{of}")
-    loaded = [load(name) for name in (shipped() if detectors is None else split(detectors))]
+    loaded = [load(name) for name in (shipped() if detectors is None else specs(split(detectors)))]
     if not loaded:
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
     found = []
