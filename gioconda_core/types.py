@@ -320,6 +320,7 @@ class Provenance:
     manifest_count: int = 0
     soft_bindings: tuple[Mapping[str, Any], ...] = ()
     identities: tuple[Mapping[str, Any], ...] = ()  # CAWG: name, roles, trusted (on an identity list), lists
+    statements: tuple[Mapping[str, Any], ...] = ()  # every other assertion: label, whether the signer's own, data
     redacted: tuple[str, ...] = ()  # statements of earlier credentials that this one took out
 
 

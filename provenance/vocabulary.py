@@ -17,6 +17,33 @@ LABEL_SCHEMA = "gioconda.label/1"
 AI_DISCLOSURE = "c2pa.ai-disclosure"
 
 
+# C2PA's registered types of assets that are models or parts of them.
+MODEL_TYPES = tuple(
+    "c2pa.types." + name
+    for name in (
+        "model",
+        "model.jax",
+        "model.keras",
+        "model.mlnet",
+        "model.mxnet",
+        "model.onnx",
+        "model.openvino",
+        "model.openvino.parameter",
+        "model.openvino.topology",
+        "model.pytorch",
+        "model.tensorflow",
+        "classifier",
+        "cluster",
+        "generator",
+        "regressor",
+    )
+)
+
+
+# How far a person had a hand in it (contentProfile.humanOversightLevel).
+OVERSIGHT = ("fully_autonomous", "prompt_guided", "human_validated")
+
+
 TRAINING_MINING = "cawg.training-mining"
 
 
@@ -26,7 +53,7 @@ SOFT_BINDING = "c2pa.soft-binding"
 ACTIONS = ("c2pa.actions.v2", "c2pa.actions")
 
 
-SPEC_VERSION = "2.2"
+SPEC_VERSION = "2.4.0"
 
 
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"

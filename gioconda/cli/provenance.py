@@ -256,6 +256,9 @@ def sign(
     if identity:
         chosen = signers.IdentitySigner(chosen, signers.from_spec(identity), roles=role)
     pairs = _targets(sources, out, sidecar)
+    if statement.intent != "create":
+        for path in dict.fromkeys([*sources, *(Path(item.path) for item in statement.ingredients if item.path)]):
+            _warn_of(path)
     failed: list[GiocondaError] = []
     with progress("signing", len(pairs), "files") as advance:
         for _, result in batch.sign_many(pairs, statement, signer=chosen, jobs=jobs, sidecar=sidecar, force=force):
@@ -268,6 +271,26 @@ def sign(
     if len(pairs) == 1 and failed:
         return failed[0].exit_code
     return ExitCode.INCOMPLETE if failed else ExitCode.DONE
+
+
+def _warn_of(path: Path) -> None:
+    """Say before it is signed what somebody who reads the edit will be told of its parent."""
+    from gioconda_core.types import ProvenanceState
+    from provenance.reading.describe import REASONS
+    from provenance.reading.ingredients import FAILURE
+    from provenance.reading.read import read as read_one
+
+    try:
+        found = read_one(path, thumbnails=False)
+    except GiocondaError:
+        return  # signing says what is wrong with it
+    if found.state == ProvenanceState.INVALID:
+        why = REASONS[found.reason] if found.reason else "it does not validate"
+        notice(f"{path.name}: its credential does not hold: {why}. Whoever reads the edit is told so.")
+    if any(code.code == FAILURE for code in found.codes):
+        notice(f"{path.name}: the credential of something that it was made from does not hold.")
+    if found.says_ai:
+        notice(f"{path.name}: its credential says that AI made or edited it, and the edit will say so too.")
 
 
 def _targets(sources: list[Path], out: Path | None, sidecar: bool) -> list[tuple[Path, Path | None]]:

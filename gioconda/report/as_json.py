@@ -136,7 +136,16 @@ def _provenance(body: Mapping[str, Any]) -> Provenance:
     p["reason"] = CredentialReason(p["reason"]) if p.get("reason") else None
     p["codes"] = tuple(Code(**c) for c in p["codes"])
     p["ingredients"] = tuple(_node(n) for n in p["ingredients"])
-    for name in ("decided_by", "actions", "source_types", "soft_bindings", "identities", "redacted", "trust_lists"):
+    for name in (
+        "decided_by",
+        "actions",
+        "source_types",
+        "soft_bindings",
+        "identities",
+        "statements",
+        "redacted",
+        "trust_lists",
+    ):
         p[name] = tuple(p.get(name, ()))
     return Provenance(**p)
 

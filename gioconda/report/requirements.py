@@ -12,7 +12,9 @@ from gioconda_core.types import Level, ProvenanceState
 
 __all__ = ["REQUIREMENTS", "Policy"]
 
-REQUIREMENTS = ("assessed", "valid", "trusted")
+REQUIREMENTS = ("assessed", "valid", "trusted", "sound-ingredients")
+# A credential among the ingredients that did not validate, or was not looked at for their number.
+_UNSOUND = frozenset(("gioconda.ingredient.failure", "gioconda.ingredient.unread"))
 _LEVELS = tuple(str(level) for level in Level)
 _ALARMS = (str(Level.SIGNAL), str(Level.STRONG_SIGNAL))
 DECLARED_AI = "declared-ai"
@@ -36,7 +38,7 @@ class Policy:
     require: Annotated[
         tuple[str, ...],
         Option(
-            "Exit 3 unless every file is assessed, valid or trusted.",
+            "Exit 3 unless every file is assessed, valid, trusted, or made from files with sound credentials (sound-ingredients).",
             metavar="WHAT",
             choices=REQUIREMENTS,
             repeat=True,
@@ -60,6 +62,8 @@ class Policy:
             why.append(f"credentials {state or 'not read'} (--require trusted)")
         if "valid" in self.require and state not in (ProvenanceState.VALID, ProvenanceState.TRUSTED):
             why.append(f"credentials {state or 'not read'} (--require valid)")
+        if "sound-ingredients" in self.require and _UNSOUND & set(row.get("codes") or ()):
+            why.append("an ingredient’s credential does not hold (--require sound-ingredients)")
         if "assessed" in self.require and row["level"] in (Level.NOT_ASSESSED, Level.NO_SKILL):
             why.append(f"{row['level']} (--require assessed)")
         return why

@@ -323,13 +323,14 @@ class _Audio:
 
 
 def write_image(
-    path: str | os.PathLike[str], frame: NDArray[np.uint8], quality: int = 95, *, force: bool = False
+    path: str | os.PathLike[str], frame: NDArray[np.uint8], quality: int = 95, *, xmp: bytes = b"", force: bool = False
 ) -> None:
     """Write one uint8 (H, W, 3) RGB picture, atomically; the format follows the suffix (.png, .jpg, .webp, .avif, .tif, .bmp).
 
     quality : 1 to 100 for JPEG, WebP and AVIF; JPEG keeps full chroma from 90 up.
+    xmp : a packet of metadata, for the formats that have a place for it (all but .bmp).
     """
-    from PIL import Image
+    from PIL import Image, PngImagePlugin
 
     target = Path(path)
     refuse_overwrite(target, force)
@@ -349,8 +350,15 @@ def write_image(
         )
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         raise UsageError(f"a picture of shape {frame.shape}, {frame.dtype}", str(target), "give uint8 (H, W, 3) RGB")
-    extra = {"quality": quality} if suffix in (".jpg", ".jpeg", ".webp", ".avif") else {}
+    extra: dict[str, Any] = {"quality": quality} if suffix in (".jpg", ".jpeg", ".webp", ".avif") else {}
     if name[suffix] == "JPEG" and quality >= 90:
         extra["subsampling"] = 0
+    if xmp and name[suffix] == "PNG":
+        extra["pnginfo"] = PngImagePlugin.PngInfo()
+        extra["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode())
+    elif xmp and name[suffix] == "TIFF":
+        extra["tiffinfo"] = {700: xmp}
+    elif xmp and name[suffix] != "BMP":
+        extra["xmp"] = xmp
     with atomic_path(target) as temporary:
         Image.fromarray(frame).save(temporary, format=name[suffix], **extra)

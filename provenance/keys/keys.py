@@ -43,6 +43,7 @@ DEVELOPMENT = "development"
 DEVELOPMENT_NAME = "Gioconda development key"
 DEVELOPMENT_ORGANISATION = "Gioconda development: proves nothing about who signed"  # X.520 allows 64 characters
 DEVELOPMENT_DAYS = 5 * 365  # long: without a timestamp, everything signed turns invalid the day the leaf expires
+ROOT_DAYS = 3653  # ten years: those who were given the root need no other when the leaf is renewed or has expired
 RENEW_BEFORE = datetime.timedelta(days=30)
 
 
@@ -127,7 +128,7 @@ def _write(path: Path, leaf: Leaf) -> None:
 
 
 def _issue(name: str, organisation: str, algorithm: str, days: float) -> Leaf:
-    authority = certificates.make_authority(f"{name} root", organisation, days=days + 1)
+    authority = certificates.make_authority(f"{name} root", organisation, days=max(ROOT_DAYS, days + 1))
     return certificates.make_leaf(authority, name, organisation, algorithm=algorithm, days=days)
 
 

@@ -14,6 +14,7 @@ from provenance.reading.rules import tolerated
 __all__ = ["SCHEMA", "STATES", "document", "lines"]
 
 SCHEMA = "gioconda.provenance/1"
+LEAVES = 30  # facts of one statement told in text; JSON has all
 
 STATES = {
     ProvenanceState.ABSENT: "no Content Credentials were found; this says nothing either way",
@@ -92,6 +93,10 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
         yield f"identity: {identity['name']}{roles} ({vouched})"
     if found.label:
         yield f"label: {found.label.get('label', '?')}, {found.label.get('task', '?')}, {found.label.get('generator', '?')}"
+    for statement in found.statements:
+        by = "" if statement["created"] else " (reported, not stated by the signer)"
+        for name, value in list(_leaves(statement["data"]))[:LEAVES] or [("", "")]:
+            yield f"states: {statement['label']}{f' {name}: {value}' if name else ''}{by}"
     for binding in found.soft_bindings:
         values = [str(block.get("value")) for block in _listed(binding.get("blocks")) if isinstance(block, Mapping)]
         yield f"mark in the pixels, if it survived: {', '.join(values) or '?'} ({binding.get('alg', '?')})"
@@ -117,6 +122,19 @@ def _until(found: Provenance) -> str:
     if past:
         return f"expired on: {found.expires_at} (no trusted timestamp shows that the signature is older)"
     return f"until: {found.expires_at} (without a trusted timestamp, the signing time is not proven after that)"
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted name, value) of each single fact in a statement's data."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not str(key).startswith("@context"):
+                yield from _leaves(item, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item, name)
+    elif value not in (None, ""):
+        yield name or "value", str(value)
 
 
 def _listed(value: Any) -> list[Any]:

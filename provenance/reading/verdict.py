@@ -107,6 +107,7 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         manifest_count=len(document["manifests"]),
         soft_bindings=_soft_bindings(active),
         identities=_identities(found, listed, trust),
+        statements=_statements(active),
         redacted=_redacted(active),
     )
 
@@ -219,6 +220,21 @@ def _label(active: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _soft_bindings(active: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     found = [item.get("data") for item in _named(active, SOFT_BINDING)]
     return tuple(sanitise.plain(data) for data in found[:20] if isinstance(data, Mapping))
+
+
+# Told elsewhere, in words or as the verdict itself.
+_ELSEWHERE = ("c2pa.actions", "c2pa.hash.", "c2pa.ingredient", "c2pa.thumbnail", "cawg.identity", SOFT_BINDING, LABEL)
+
+
+def _statements(active: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """What else was signed: author, capture data, use for training, disclosure of AI, statements of anybody's own."""
+    found = []
+    for item in _list(active.get("assertions")):
+        label = str(item.get("label"))
+        if not label.startswith(_ELSEWHERE):
+            own = active.get("claim_version", 1) == 1 or item.get("created") is True
+            found.append({"label": sanitise.text(label, 120), "created": own, "data": sanitise.plain(item.get("data"))})
+    return tuple(found[:40])
 
 
 def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mapping[str, Any], ...]:

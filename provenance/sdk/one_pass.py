@@ -29,6 +29,7 @@ _SLACK = 256  # for the lists those leaves are in
 _MOST_TABLES = 64 * 2**20  # bytes of a movie box we are willing to hold
 _MOST_ROOM = 2**28  # bytes a credential may take here
 _PLAIN = frozenset((b"ftyp", b"free", b"skip", b"wide", b"moov", b"mdat"))
+_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _NESTED = frozenset((b"trak", b"mdia", b"minf", b"stbl"))
 _TABLES = {b"stco": ">u4", b"co64": ">u8"}
 # Boxes that place media in the file by other means than those tables; the SDK knows them all, we know none.
@@ -111,10 +112,16 @@ def boxes_of(file: IO[bytes], end: int) -> Iterator[Box]:
         at += size
 
 
+def _is_xmp(file: IO[bytes], box: Box) -> bool:
+    """Whether a box holds XMP, which places no media: it may move with the rest."""
+    file.seek(box.start + box.header)
+    return box.kind == b"uuid" and file.read(16) == _XMP
+
+
 def _boxes(file: IO[bytes], end: int) -> Layout | None:
     boxes, at = [], 0
     for box in boxes_of(file, end):
-        if box.size < box.header or box.kind not in _PLAIN:
+        if box.size < box.header or not (box.kind in _PLAIN or _is_xmp(file, box)):
             return None
         boxes.append(box)
         at += box.size

@@ -25,6 +25,8 @@ from provenance.vocabulary import (
     AI_DISCLOSURE,
     LABEL,
     LABEL_SCHEMA,
+    MODEL_TYPES,
+    OVERSIGHT,
     SOFT_BINDING,
     SPEC_VERSION,
     TRAINING_MINING,
@@ -62,11 +64,24 @@ class Action:
 
 @dataclass(frozen=True)
 class AiDisclosure:
-    """``c2pa.ai-disclosure``. oversight : ``fully_autonomous``, ``prompt_guided``, ``human_in_the_loop``…"""
+    """``c2pa.ai-disclosure`` (C2PA 2.4, 18.28). model_type : one of the registered MODEL_TYPES.
+
+    oversight : ``fully_autonomous``, ``prompt_guided`` or ``human_validated``; left out where it is not stated.
+    """
 
     model_type: str
     model_name: str
-    oversight: str = "human_in_the_loop"
+    oversight: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.model_type not in MODEL_TYPES:
+            raise UsageError(
+                f"no such model type: {self.model_type!r:.80}", where="[ai]", hint=f"one of {', '.join(MODEL_TYPES)}"
+            )
+        if self.oversight is not None and self.oversight not in OVERSIGHT:
+            raise UsageError(
+                f"no such oversight: {self.oversight!r:.80}", where="[ai]", hint=f"one of {', '.join(OVERSIGHT)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -111,6 +126,11 @@ class Credential:
                 raise UsageError(f"{use!r} is not a use", where=name, hint=f"one of {', '.join(_USES)}")
 
 
+def source_of(claim: Claim) -> str:
+    """The digital source type of a generated clip, or of a control that no model changed."""
+    return source_type("algorithmicMedia" if claim.label == "real" else "trainedAlgorithmicMedia")
+
+
 def of_synthesis(
     claim: Claim,
     *,
@@ -122,10 +142,9 @@ def of_synthesis(
 
     essence : sha256 of the decoded frames, by which copies of other bytes are recognised.
     """
-    source = "algorithmicMedia" if claim.label == "real" else "trainedAlgorithmicMedia"
     created = Action(
         "c2pa.created",
-        source_type(source),
+        source_of(claim),
         software=claim.generator,
         software_version=claim.generator_version,
         inputs=tuple(range(len(claim.ingredients))),
@@ -227,14 +246,10 @@ def to_manifest(credential: Credential) -> dict[str, Any]:
     if actions:
         say("c2pa.actions.v2", {"actions": [_action(item) for item in actions], "allActionsIncluded": True})
     if credential.ai:
-        say(
-            AI_DISCLOSURE,
-            {
-                "modelType": credential.ai.model_type,
-                "modelName": credential.ai.model_name,
-                "humanOversightLevel": credential.ai.oversight,
-            },
-        )
+        disclosed: dict[str, Any] = {"modelType": credential.ai.model_type, "modelName": credential.ai.model_name}
+        if credential.ai.oversight:
+            disclosed["contentProfile"] = {"humanOversightLevel": credential.ai.oversight}
+        say(AI_DISCLOSURE, disclosed)
     if credential.training:
         say(TRAINING_MINING, {"entries": {f"cawg.{key}": {"use": use} for key, use in credential.training.items()}})
     for binding in credential.soft_bindings:

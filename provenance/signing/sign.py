@@ -25,7 +25,7 @@ from provenance.keys import certificates
 from provenance.reading import rules
 from provenance.reading.open import Opened, opened
 from provenance.sdk import descriptors, engine, one_pass
-from provenance.signing import claims, signers, thumbnails
+from provenance.signing import claims, signers, thumbnails, xmp
 from provenance.signing.claims import Credential
 from provenance.trust.lists import Trust
 from provenance.vocabulary import SoftBinding
@@ -111,6 +111,7 @@ def write(
             audio_from=synthesis.audio_from,
             audio_start=synthesis.audio_start,
         )
+        xmp.append(unsigned, xmp.packet(claims.source_of(synthesis.claim)))
         with media.Clip.open(unsigned) as clip:
             essence = fingerprint.essence(frame for _, frame in clip.frames("all"))
         credential = claims.of_synthesis(synthesis.claim, essence=essence, soft_bindings=bindings, training=training)
@@ -154,7 +155,7 @@ def write_picture(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".gioconda-", dir=target.parent) as folder:
         unsigned = Path(folder) / f"unsigned{target.suffix}"
-        media.write_image(unsigned, picture, quality)
+        media.write_image(unsigned, picture, quality, xmp=xmp.packet(claims.source_of(claim)))
         signed = sign_file(
             unsigned, target, claims.of_synthesis(claim, soft_bindings=bindings), signer=signer, force=force
         )

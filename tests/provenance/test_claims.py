@@ -44,7 +44,7 @@ ai_training = "notAllowed"
 [ai]
 model_type = "c2pa.types.model"
 model_name = "restorer"
-oversight = "human_in_the_loop"
+oversight = "human_validated"
 [[actions]]
 action = "c2pa.edited"
 source_type = "algorithmicallyEnhanced"
@@ -68,11 +68,33 @@ def test_a_claim_written_as_toml_comes_back(tmp_path, signer):
     assert {node.relationship for node in found.ingredients} == {"parentOf", "inputTo"}
     with open.opened(path) as opened:
         said = {item["label"]: item for item in opened.active["assertions"]}
-    assert said["c2pa.ai-disclosure"]["data"]["modelName"] == "restorer"
+    # C2PA 2.4, 18.28: nothing is stated that was not given.
+    assert said["c2pa.ai-disclosure"]["data"] == {
+        "modelType": "c2pa.types.model",
+        "modelName": "restorer",
+        "contentProfile": {"humanOversightLevel": "human_validated"},
+    }
+    stated = {item["label"]: item for item in found.statements}
+    assert stated["c2pa.ai-disclosure"]["data"] == said["c2pa.ai-disclosure"]["data"]
+    assert set(stated) >= {"cawg.training-mining", "org.example.note"} and "c2pa.actions.v2" not in stated
+    shown = "\n".join(describe.lines(found))
+    for part in (
+        "contentProfile.humanOversightLevel: human_validated",
+        "cawg.ai_training.use: notAllowed",
+        "seen by the desk",
+    ):
+        assert part in shown
+    assert found.claim_generator and opened.active["claim_generator_info"][0]["specVersion"] == "2.4.0"
     assert said["cawg.training-mining"]["data"]["entries"] == {"cawg.ai_training": {"use": "notAllowed"}}
     assert said["org.example.note"]["data"] == {"text": "seen by the desk"}
     assert re.fullmatch("[0-9a-f]{64}", said["org.gioconda.ingredients"]["data"]["ingredients"][0]["sha256"])
     assert all(item.get("created") for label, item in said.items() if not label.startswith("c2pa.ingredient"))
+
+
+def test_oversight_that_was_not_given_is_not_invented():
+    claim = created(ai=claims.AiDisclosure("c2pa.types.model", "painter"))
+    said = {item["label"]: item["data"] for item in claims.to_manifest(claim)["assertions"]}
+    assert said["c2pa.ai-disclosure"] == {"modelType": "c2pa.types.model", "modelName": "painter"}
 
 
 @pytest.mark.parametrize(
@@ -89,6 +111,11 @@ def test_a_claim_written_as_toml_comes_back(tmp_path, signer):
         ('title = "x"\n[[actions]]\naction = "c2pa.edited"\ninputs = [1]', "no such ingredient"),
         ('title = "x"\nactions = "c2pa.edited"', "not a list"),
         ("title = 3", "wrong type"),
+        ('title = "x"\n[ai]\nmodel_type = "not.a.type"\nmodel_name = "P"', "no such model type"),
+        (
+            'title = "x"\n[ai]\nmodel_type = "c2pa.types.model"\nmodel_name = "P"\noversight = "whatever"',
+            "no such oversight",
+        ),
         ('title = "x"\ntraining = "no"', "wrong type"),
         ('title = "x"\n[[actions]]\naction = "c2pa.created"\nsource_type = 3', "wrong type"),
     ],

@@ -104,7 +104,7 @@ def test_it_says_what_the_sdks_own_call_says(tmp_path, signer, monkeypatch):
     made = []
     for number, able in enumerate((True, False)):
         with monkeypatch.context() as patch:
-            patch.setattr(sign.streams, "possible", lambda able=able: able)
+            patch.setattr(sign.descriptors, "possible", lambda able=able: able)
             path = sign.sign_file(plain, tmp_path / f"{number}.mp4", created("same", label={"a": "b"}), signer=signer)
         with store.opened(path, TRUST.anchors) as found:
             active = dict(found.active)

@@ -192,3 +192,67 @@ def test_an_edit_without_a_parent_is_one_of_its_source(tmp_path, signer, suffix)
     assert parent.thumbnail.startswith(b"\xff\xd8")
     assert [action["action"] for action in found.actions] == ["c2pa.opened", "c2pa.edited"]
     assert sha256_of(source).encode() in (tmp_path / f"edited{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mov", "jpg", "png", "webp"])
+def test_what_we_generate_declares_it_in_xmp_as_well_and_the_credential_covers_it(tmp_path, signer, kind):
+    from gioconda.report import metadata
+
+    made = synthesis()
+    path = tmp_path / f"fake.{kind}"
+    if kind in ("mp4", "mov"):
+        sign.write(made, path, signer=signer)
+    else:
+        sign.write_picture(made.frames[0], path, made.claim, signer=signer)
+    (mark,) = metadata._child(str(path))["declared"]
+    assert (mark["kind"], mark["ai"], mark["value"]) == ("source-type", "made", "trainedAlgorithmicMedia")
+    assert read(path, trust=trust_in(authority())).state == ProvenanceState.TRUSTED
+    data = path.read_bytes()
+    assert data.count(b"trainedAlgorithmicMedia") >= 2  # the credential's own, and that of the XMP
+    at = data.rindex(b"trainedAlgorithmicMedia") if kind in ("mp4", "mov") else data.index(b"DigitalSourceType=") + 30
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    assert read(path, trust=trust_in(authority())).reason == "altered"
+
+
+def test_a_control_declares_no_trained_model(tmp_path, signer):
+    from gioconda.report import metadata
+
+    path = sign.write(synthesis(label="real", task="control"), tmp_path / "control.mp4", signer=signer)
+    assert [mark["ai"] for mark in metadata._child(str(path))["declared"]] == ["none"]
+
+
+def test_a_large_clip_with_the_mark_is_still_signed_in_one_pass(tmp_path):
+    from provenance.sdk import one_pass
+    from provenance.signing import xmp
+
+    path = write_any(tmp_path / "a.mp4")
+    xmp.append(path, xmp.packet("http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"))
+    with open(path, "rb") as file:
+        assert one_pass.plan(file) is not None
+
+
+def test_a_root_lasts_ten_years_and_its_leaf_one(tmp_path):
+    made = keys.load(keys.make("desk", "The desk").stem)
+    spans = [(item.not_valid_after_utc - item.not_valid_before_utc).days for item in made.chain]
+    assert spans[0] in (365, 366) and spans[1] >= 3652
+
+
+def test_an_edit_of_a_tampered_or_generated_parent_is_warned_of_and_can_be_refused(tmp_path, capsys):
+    from gioconda.cli import main
+
+    (tmp_path / "edit.toml").write_text('title = "e"\nintent = "edit"\n[[actions]]\naction = "c2pa.edited"\n')
+    parent = sign.sign_file(write_any(tmp_path / "plain.jpg"), tmp_path / "parent.jpg", created())
+    broken = tmp_path / "broken.jpg"
+    data = bytearray(parent.read_bytes())
+    data[-40] ^= 1
+    broken.write_bytes(bytes(data))
+    for source, word in ((parent, "says that AI made"), (broken, "does not hold: what was signed was changed since")):
+        out = tmp_path / f"of-{source.name}"
+        command = ["provenance", "sign", str(source), "--out", str(out), "--claim", str(tmp_path / "edit.toml")]
+        assert main(command) == 0
+        assert word in capsys.readouterr().err
+    check = ["-q", "check", "--detectors", "none", "--require", "sound-ingredients"]
+    assert main([*check, str(tmp_path / "of-parent.jpg")]) == 0
+    assert main([*check, str(tmp_path / "of-broken.jpg")]) == 3
+    audit = ["-q", "audit", str(tmp_path), "--detectors", "none", "--out", str(tmp_path / "out")]
+    assert main([*audit, "--require", "sound-ingredients"]) == 3
