@@ -69,7 +69,8 @@ class _Warp(_Copy):
 class CopyGenerator:
     """Baseline: the shot that looks most like the landmarks, unchanged."""
 
-    name, version, weights_sha256 = "copy", "1", None
+    name, version = "copy", "1"
+    weights_sha256: str | None = None
 
     def __init__(self, size: int = 256, **_: Any) -> None:
         self.size = int(size)
@@ -82,7 +83,8 @@ class CopyGenerator:
 class WarpGenerator:
     """Baseline: the most similar shot, warped smoothly so that its landmarks lie where they are wanted."""
 
-    name, version, weights_sha256 = "warp", "1", None
+    name, version = "warp", "1"
+    weights_sha256: str | None = None
 
     def __init__(self, size: int = 256, **_: Any) -> None:
         self.size = int(size)

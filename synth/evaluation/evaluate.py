@@ -227,7 +227,7 @@ def _stored(absent: dict[str, str]) -> tuple[Any, Any]:
     """LPIPS and Inception features where the store has their networks; else None, and why in ``absent``."""
     from gioconda_core.errors import WeightsError
 
-    found = []
+    found: list[Any] = []
     for name, make in (("lpips-alex", perceptual.lpips), ("fid-inception2048", perceptual.inception)):
         try:
             found.append(make())

@@ -83,12 +83,12 @@ def inception() -> Callable[[Frames, Any], NDArray[np.float32]]:
     def average(x: Any) -> Any:  # the border is left out of the mean
         return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
 
-    class A(tv.InceptionA):
+    class A(tv.InceptionA):  # type: ignore[misc]  # torchvision has no types
         def _forward(self, x: Any) -> list[Any]:
             double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
             return [self.branch1x1(x), self.branch5x5_2(self.branch5x5_1(x)), double, self.branch_pool(average(x))]
 
-    class C(tv.InceptionC):
+    class C(tv.InceptionC):  # type: ignore[misc]  # torchvision has no types
         def _forward(self, x: Any) -> list[Any]:
             seven = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
             double = x
@@ -96,7 +96,7 @@ def inception() -> Callable[[Frames, Any], NDArray[np.float32]]:
                 double = getattr(self, f"branch7x7dbl_{number}")(double)
             return [self.branch1x1(x), seven, double, self.branch_pool(average(x))]
 
-    class E(tv.InceptionE):
+    class E(tv.InceptionE):  # type: ignore[misc]  # torchvision has no types
         pool = staticmethod(average)
 
         def _forward(self, x: Any) -> list[Any]:

@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -101,7 +101,7 @@ class _Clock:
     """Seconds each stage has worked, over all threads."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
         self._lock = threading.Lock()
 
     def run(self, stage: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -214,11 +214,11 @@ def make(
     _log(heads, granted, [r for group in mine for r in group], unnamed)
     try:
         writers = part.writers or max(2, cores())
-        for record, error in _run(mine, heads, sets, by_source, folder, granted, chosen, writers, clock):
-            if error is not None:
-                result.failed[error] += 1
-                append_row(folder / "failed.jsonl", {"why": error})
-                session.say(error)
+        for record, why in _run(mine, heads, sets, by_source, folder, granted, chosen, writers, clock):
+            if why is not None:
+                result.failed[why] += 1
+                append_row(folder / "failed.jsonl", {"why": why})
+                session.say(why)
             else:
                 made.append(record)
                 result.made += 1

@@ -75,6 +75,7 @@ class VGG(_Frozen):
                 layers.append(nn.MaxPool2d(2))
                 continue
             conv = nn.Conv2d(cin, int(item) // divide, 3, padding=1)
+            assert conv.bias is not None
             if weights is not None:
                 conv.weight.data.copy_(weights[f"features.{len(layers)}.weight"])
                 conv.bias.data.copy_(weights[f"features.{len(layers)}.bias"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,21 +22,19 @@ _NAMES = {"E": "embedder", "G": "generator", "V": "discriminator"}
 def table(config: Config) -> list[dict[str, object]]:
     """Block by block: network, block, channels, resolution out, parameters. Built on the meta device: costs nothing."""
     with torch.device("meta"):
-        nets = {"E": Embedder(config), "G": Generator(config), "V": Discriminator(config)}
+        e, g, v = Embedder(config), Generator(config), Discriminator(config)
     rows: list[dict[str, object]] = []
 
     def add(net: str, name: str, module: nn.Module, channels: int, size: int) -> None:
         rows.append({"net": net, "block": name, "channels": channels, "size": size, "parameters": count(module)})
 
-    for key in "EV":
-        net = nets[key]
+    for key, net in (("E", e), ("V", v)):
         for index, block in enumerate(net.blocks):
             size = config.size >> (index + 1)
             add(key, f"down{index + 1}", block, config.down[index], size)
             if index == 2 and net.attention is not None:
                 add(key, "attention", net.attention, config.down[index], size)
-    add("V", "residual", nets["V"].last, config.dim, config.size >> 6)
-    g = nets["G"]
+    add("V", "residual", v.last, config.dim, config.size >> 6)
     for index, block in enumerate([g.first, *g.down]):
         add("G", f"down{index + 1}", block, config.down[index], config.size >> (index + 1))
         if index == 2 and g.attention_down is not None:
@@ -46,6 +46,7 @@ def table(config: Config) -> list[dict[str, object]]:
         if index == 1 and g.attention_up is not None:
             add("G", "attention", g.attention_up, config.up[1], config.size >> 2)
     add("G", "last", g.last, 3, config.size)
+    assert g.project is not None  # only a personal model lacks it
     add("G", "P", g.project, g.style_values, 1)
     return rows
 
@@ -59,7 +60,7 @@ def cost(config: Config, *, folded: bool) -> dict[str, float]:
                 if isinstance(layer, Conv):
                     layer.folded = folded
         x = torch.zeros(1, 3, config.size, config.size)
-        calls = {
+        calls: dict[str, Callable[[], object]] = {
             "E": lambda: e(x[None], x[None]),
             "G": lambda: g(x, torch.zeros(1, g.style_values)),
             "V": lambda: v(x, x, torch.zeros(1, config.dim)),

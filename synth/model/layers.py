@@ -185,7 +185,8 @@ def modulated_relu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     Statistics are accumulated in float32 whatever the dtype of x.
     """
     if x.device.type == "cpu" and x.requires_grad and torch.is_grad_enabled():
-        return _ModulatedReLU.apply(x, weight, bias)
+        out: Tensor = _ModulatedReLU.apply(x, weight, bias)
+        return out
     channels = int(x.shape[1])  # a constant in exported graphs
     if weight.dim() == 1:
         return F.relu(F.group_norm(x, channels, weight.to(x.dtype), bias.to(x.dtype), NORM_EPS), inplace=True)
@@ -227,7 +228,8 @@ class Attention(nn.Module):
         weight = torch.softmax(torch.bmm(query, key).float(), dim=-1).to(x.dtype)  # (N, HW, HW/4)
         mixed = torch.bmm(weight, value).transpose(1, 2).reshape(n, -1, height, width)
         mixed = mixed.contiguous(memory_format=torch.channels_last)
-        return x + self.gamma.to(x.dtype) * self.o(mixed)
+        out: Tensor = x + self.gamma.to(x.dtype) * self.o(mixed)
+        return out
 
 
 def spectral_modules(module: nn.Module) -> Iterable[_Spectral]:

@@ -48,7 +48,8 @@ class FirstBlock(nn.Module):
         self.skip = Conv(cin, cout, 1, resample="down")
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2(F.relu(self.conv1(x), inplace=True)) + self.skip(x)
+        out: Tensor = self.conv2(F.relu(self.conv1(x), inplace=True)) + self.skip(x)
+        return out
 
 
 class Residual(nn.Module):
@@ -62,7 +63,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv2(F.relu(self.conv1(F.relu(x)), inplace=True))
-        return y + (x if self.skip is None else self.skip(x))
+        out: Tensor = y + (x if self.skip is None else self.skip(x))
+        return out
 
 
 class NormResidual(nn.Module):
@@ -76,7 +78,8 @@ class NormResidual(nn.Module):
         self.skip = Conv(cin, cout, 1, resample="down")
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2(self.norm2(self.conv1(self.norm1(x)))) + self.skip(x)
+        out: Tensor = self.conv2(self.norm2(self.conv1(self.norm1(x)))) + self.skip(x)
+        return out
 
 
 class AdaResidual(nn.Module):
@@ -95,7 +98,8 @@ class AdaResidual(nn.Module):
     def forward(self, x: Tensor, style: Iterator[tuple[Tensor, Tensor]]) -> Tensor:
         y = self.conv1(modulated_relu(x, *next(style)))
         y = self.conv2(modulated_relu(y, *next(style)))
-        return y + (x if self.skip is None else self.skip(x))
+        out: Tensor = y + (x if self.skip is None else self.skip(x))
+        return out
 
 
 class Pyramid(nn.Module):
@@ -171,7 +175,7 @@ class Generator(nn.Module):
         self.last = Conv(config.width, 3)
         self.attention_down = Attention(widths[2]) if config.attention else None
         self.attention_up = Attention(config.up[1]) if config.attention else None
-        self.channels = [c for block in (*self.middle, *self.up) for c in block.adain] + [config.width]
+        self.channels: list[int] = [c for block in (*self.middle, *self.up) for c in block.adain] + [config.width]
         self.project: Linear | None = Linear(config.dim, self.style_values)
         with torch.no_grad():  # start near the identity: shift 0, scale 1 (P's bias; P·ê then moves it)
             for _, weight in self.split(self.project.bias[None]):
@@ -192,7 +196,8 @@ class Generator(nn.Module):
     def style(self, embedding: Tensor) -> Tensor:
         """P·ê: (B, N) → (B, values)."""
         assert self.project is not None
-        return self.project(embedding)
+        values: Tensor = self.project(embedding)
+        return values
 
     def forward(self, rasters: Tensor, style: Tensor) -> Tensor:
         """rasters : (B, 3, S, S) in [-1, 1]; style : (B, values), from :meth:`style` or a tuned ψ′ → frames in [-1, 1]."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["compute_dtype", "to_signed", "to_uint8"]
+__all__ = ["compute_dtype", "optimiser", "to_signed", "to_uint8"]
 
 
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -16,6 +18,11 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "bf16" or device.type == "cuda":
         return torch.bfloat16
     return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+
+
+def optimiser(parameters: Iterable[Tensor], rate: float) -> torch.optim.Adam:
+    """Adam as adversarial training wants it: no momentum, so that neither side pursues where the other was."""
+    return torch.optim.Adam(parameters, rate, betas=(0.0, 0.999), eps=1e-5, fused=True)
 
 
 def to_signed(pictures: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:

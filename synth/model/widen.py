@@ -52,7 +52,9 @@ def _fill(wide: nn.Module, narrow: nn.Module) -> None:
     silent = {id(layer.f) for layer in wide.modules() if isinstance(layer, Attention)}
     for name, new in wide.named_modules():
         old = own[name]
-        rows = _style_rows(wide, narrow) if isinstance(wide, Generator) and new is wide.project else slice
+        rows: Rows = slice
+        if isinstance(wide, Generator) and isinstance(narrow, Generator) and new is wide.project:
+            rows = _style_rows(wide, narrow)
         for key, value in new.named_parameters(recurse=False):
             if key != "weight" or not isinstance(new, _Spectral):
                 _corner(value, old.get_parameter(key), rows)
@@ -108,4 +110,5 @@ def _complement(matrix: Tensor, rows: int) -> Tensor:
         drawn = drawn - (drawn @ basis.t()) @ basis
     u, values, v = torch.linalg.svd(drawn, full_matrices=False)
     live = values > 1e-3 * values.max() if len(basis) < columns else torch.zeros_like(values, dtype=torch.bool)
-    return u[:, live] @ v[live]
+    out: Tensor = u[:, live] @ v[live]
+    return out

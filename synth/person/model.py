@@ -76,11 +76,13 @@ class _Fixed(nn.Module):
     def __init__(self, generator: Generator, style: Tensor) -> None:
         super().__init__()
         self.generator = folded(copy.deepcopy(generator).float())
+        self.style: Tensor
         self.register_buffer("style", style.detach().float().clone())
 
     def forward(self, rasters: Tensor) -> Tensor:
         """(N, 3, S, S) in [-1, 1] → the same."""
-        return self.generator(rasters, self.style.expand(rasters.shape[0], -1))
+        out: Tensor = self.generator(rasters, self.style.expand(rasters.shape[0], -1))
+        return out
 
 
 @dataclass(eq=False)
@@ -112,7 +114,8 @@ class PersonalModel:
         """The network runtimes compile: landmark images (N, 3, S, S) in [-1, 1] → frames in [-1, 1]."""
         if "module" not in self._runtimes:
             self._runtimes["module"] = _Fixed(self.generator, self.style).eval().requires_grad_(False)
-        return self._runtimes["module"]
+        module: nn.Module = self._runtimes["module"]
+        return module
 
     def render(
         self,
@@ -159,13 +162,14 @@ class PersonalModel:
         key = f"torch-{device}"
         dtype = compute_dtype("auto", device)
         if key not in self._runtimes:
-            self._runtimes[key] = copy.deepcopy(self.module()).to(device, dtype, memory_format=torch.channels_last)
+            self._runtimes[key] = copy.deepcopy(self.module()).to(device, dtype).to(memory_format=torch.channels_last)
         net = self._runtimes[key]
 
         def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
             with torch.inference_mode():
                 tensor = torch.from_numpy(x).to(device, dtype, memory_format=torch.channels_last)
-                return net(tensor).float().cpu().numpy()
+                made: NDArray[np.float32] = net(tensor).float().cpu().numpy()
+                return made
 
         return run
 

@@ -29,7 +29,7 @@ from synth.model.landmark_image import draw
 from synth.model.layers import power_iteration
 from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator
 from synth.model.networks import Generator, Model
-from synth.model.tensors import compute_dtype, to_signed
+from synth.model.tensors import compute_dtype, optimiser, to_signed
 from synth.person.model import PersonalModel
 from synth.person.options import Tune
 from synth.person.views import view
@@ -65,7 +65,7 @@ SUBSTITUTE = Schedule(alone=0.7, adversarial=0.1, judge_rate=0.2)
 
 def budget(shots: int) -> int:
     """Iterations for T shots: 125 for one, 230 for thirty-two (u), in between by the logarithm."""
-    return round(125 + 21 * np.log2(max(1, shots)))
+    return round(125 + 21 * float(np.log2(max(1, shots))))
 
 
 def tune(
@@ -130,9 +130,8 @@ def tune(
     lr = job.lr or RATE * float(model.facts.get("lr", 5e-5))
     schedule = SUBSTITUTE if term.parts and "vgg19" not in term.parts else PAPER
     lr_discriminator = job.lr_discriminator or schedule.judge_rate * lr
-    settings = {"betas": (0.0, 0.999), "eps": 1e-5, "fused": True}
-    adam = torch.optim.Adam([psi, *moving], lr, **settings)
-    adam_judge = torch.optim.Adam([row, *judge.parameters()], lr_discriminator, **settings)
+    adam = optimiser([psi, *moving], lr)
+    adam_judge = optimiser([row, *judge.parameters()], lr_discriminator)
     average = _Average(generator, psi, keep=0.972)
 
     kept = _held_out(len(frames)) if job.hold_out else []

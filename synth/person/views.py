@@ -83,7 +83,7 @@ def moved(landmarks: Points, rng: np.random.Generator) -> Points:
     x, y = x * np.cos(roll) - y * np.sin(roll), x * np.sin(roll) + y * np.cos(roll)
     shift = rng.normal(0, 0.03, 2) * side
     scale = np.exp(rng.normal(0, 0.03))
-    return (np.stack([x, y], -1) * scale + centre + shift).astype(np.float32)
+    return np.asarray(np.stack([x, y], -1) * scale + centre + shift, np.float32)
 
 
 def view(frame: Frames, landmarks: Points, rng: np.random.Generator) -> View:

@@ -81,7 +81,7 @@ def _strands(rng: np.random.Generator, style: str) -> NDArray[np.float32]:
     angle = np.arctan2(y - centre[1], x - centre[0])
     radius = np.hypot(x - centre[0], y - centre[1])
     wave = rng.uniform(0, 0.12) * np.sin(radius / rng.uniform(9, 22))
-    strip = cv2.GaussianBlur(rng.standard_normal((48, 1400)).astype(np.float32), (0, 0), 1.1)
+    strip = np.asarray(cv2.GaussianBlur(rng.standard_normal((48, 1400)).astype(np.float32), (0, 0), 1.1), np.float32)
     strip /= strip.std()
     across = ((angle + wave + np.pi) / (2 * np.pi) * 1380).astype(np.float32)
     along = (radius / 9).astype(np.float32)

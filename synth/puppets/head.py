@@ -130,7 +130,7 @@ def uv_of(points: Array) -> Array:
     d = d / np.linalg.norm(d, axis=1, keepdims=True)
     angle = np.arccos(np.clip(d[:, 2], -1, 1))
     across = np.hypot(d[:, 0], d[:, 1])
-    return d[:, :2] / np.maximum(across, 1e-9)[:, None] * angle[:, None]
+    return np.asarray(d[:, :2] / np.maximum(across, 1e-9)[:, None] * angle[:, None])
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,7 @@ def paint_look(rng: np.random.Generator, mature: float) -> Look:
         glasses = (rng.uniform(0.235, 0.275), rng.uniform(0.15, 0.21), float(rng.choice([2.0, 3.0, 4.0])), frame)
     longer = {"long": rng.uniform(1.5, 2.3), "bob": rng.uniform(0.85, 1.2)}.get(style, 0.0)
     return Look(
-        atlas=(np.clip(atlas, 0, 255) / 255) ** 2,
+        atlas=np.asarray((np.clip(atlas, 0, 255) / 255) ** 2, np.float32),
         hair=hair,
         long_hair=longer,
         glasses=glasses,
@@ -243,8 +243,7 @@ def _mouth(rng: np.random.Generator) -> NDArray[np.float32]:
             if not flip
             else np.clip((26 - np.arange(rows)) / 3.0, 0, 1)[:, None, None]
         )
-        band = band * gum + np.array([150, 72, 72]) * (1 - gum)
-        out[top : top + rows] = band
+        out[top : top + rows] = band * gum + np.array([150, 72, 72]) * (1 - gum)
     y, x = np.mgrid[0:48, 0:128].astype(np.float32)
     tongue = np.exp(-(((x - 64) / 34) ** 4) - ((y - 42) / 15) ** 2)
     out[80:] += (np.array([150, 70, 72]) - out[80:]) * tongue[..., None]

@@ -120,7 +120,7 @@ def person(identity: int) -> Person:
         y = mid[1] + top + (bottom - top) * g[:, 1]
         v = np.c_[x, y, depth + (mid[2] - BASE_MOUTH_Z) - 1.5 * x**2]
         texel = np.c_[128 + 2 + g[:, 0] * 123, SIDE + row + 1 + g[:, 1] * (38 if row < 80 else 45)]
-        light = ((0.70 if jaw == 0 else 0.50) - 1.9 * np.abs(x)) if name != "cavity" else 0.5
+        light = (0.70 if jaw == 0 else 0.50) - 1.9 * np.abs(x) if name != "cavity" else np.full(len(v), 0.5)
         add(
             name,
             v,
@@ -194,11 +194,11 @@ def person(identity: int) -> Person:
             both=True,
             light=light,
         )
-    wide = {name: mesh.weights @ s for name, s in shapes.items() if name != "close"}
+    widened = {name: mesh.weights @ s for name, s in shapes.items() if name != "close"}
     return Person(
         anchors=anchors,
         vertices=vertices,
-        shapes=wide,
+        shapes=widened,
         moves={name: s[:68] for name, s in shapes.items() if name != "close"},
         look=look,
         parts=tuple(parts),

@@ -26,9 +26,9 @@ PIVOT = np.array([0.0, 1.0, -0.85])  # the head turns about the top of the neck
 def _sample(image: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
     """Bilinear look-up at n points: (n, 3). OpenCV's remap takes no side over 32767, so the points are folded into rows of 256."""
     rows = -(-len(x) // 256)
-    at = np.zeros((2, rows * 256), np.float32)
-    at[0, : len(x)], at[1, : len(x)] = x, y
-    at = at.reshape(2, rows, 256)
+    flat = np.zeros((2, rows * 256), np.float32)
+    flat[0, : len(x)], flat[1, : len(x)] = x, y
+    at = flat.reshape(2, rows, 256)
     found = cv2.remap(image, at[0], at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found.reshape(-1, 3)[: len(x)])
 
@@ -62,7 +62,8 @@ class Stage:
         # Bare skin below the eyes and in front of the ears: where the outline of cheek and jaw can lie.
         uv = head.mesh().uv
         self.cheeks = (person.look.hair < 0.01) & (uv[:, 1] > -0.45) & (np.linalg.norm(uv, axis=1) < 1.5)
-        start, self.ranges = len(uv), {}
+        start = len(uv)
+        self.ranges: dict[str, tuple[int, int]] = {}
         for part in person.parts:
             self.ranges.setdefault(part.name, (start, start + len(part.vertices)))
             start += len(part.vertices)
@@ -74,7 +75,7 @@ class Stage:
         near = DISTANCE / (DISTANCE - points[:, 2:3])
         return np.asarray(points[:, :2] * near * self.scale + self.centre)
 
-    def pose(self, k: int) -> tuple[Array, Array, Array, Array]:
+    def pose(self, k: int) -> tuple[Array, Array, Array, NDArray[np.float32]]:
         """Vertices and normals in camera space, the 68 landmarks in camera space, and the texels (the eyes' move with the gaze)."""
         person, take = self.person, self.take
         mesh = head.mesh()
@@ -180,7 +181,7 @@ class Stage:
         self._shine(picture, vertices, shown, k)
         if person.look.glasses:
             self._glasses(picture, k)
-        picture = cv2.GaussianBlur(picture, (0, 0), take.blur * size / 256)
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), take.blur * size / 256), np.float32)
         picture *= self.lens
         np.sqrt(picture, out=picture)
         picture *= 255

@@ -80,7 +80,10 @@ def take(motion: int, t: Array) -> Take:
     opening, width, lift = _speech(streams[0], t)
     rng = streams[1]
     liveliness = rng.uniform(0.5, 1.25)
-    slow = lambda lo=0.06, hi=0.5: _Wander(rng, lo, hi)(t)  # noqa: E731
+
+    def slow(low: float = 0.06, high: float = 0.5) -> Array:
+        return _Wander(rng, low, high)(t)
+
     yaw = np.clip(rng.normal(0, 7) + liveliness * 7.5 * slow(), -32, 32)
     pitch = np.clip(rng.normal(1, 3) + liveliness * 4.0 * slow(0.1, 0.8) - 2.5 * (opening - 0.3), -16, 16)
     roll = np.clip(rng.normal(0, 2) + liveliness * 3.0 * slow(), -13, 13)

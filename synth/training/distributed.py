@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ class Group:
         """Changed rows of W of every process, on rank 0."""
         if self.world == 1:
             return rows, contents
-        found: list[object] | None = [None] * self.world if self.rank == 0 else None
+        found: list[Any] | None = [None] * self.world if self.rank == 0 else None  # what any process sends
         dist.gather_object((rows, contents), found)
         if found is None:
             return rows, contents

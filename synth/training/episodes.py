@@ -20,6 +20,8 @@ from synth.training.shards import Frame, ShardSet
 
 __all__ = ["Batch", "EpisodeSampler", "jitter"]
 
+_Pictures = NDArray[np.uint8]
+_Episode = tuple[_Pictures, _Pictures, _Pictures, _Pictures, int]
 MAX_REDRAWS = 20  # a unit with this many faulty draws in a row is given up for another
 
 
@@ -105,11 +107,13 @@ class EpisodeSampler:
             units.append(unit)
         slots = range(rank * size // world, (rank + 1) * size // world)
         parts = [self.episode(units[slot], step, slot, shots) for slot in slots]
-        arrays = [np.stack([part[i] for part in parts]) for i in range(4)]
-        return Batch(*arrays, units=np.array([part[4] for part in parts], np.int64))
+        shown, shown_rasters, targets, rasters, drawn = zip(*parts, strict=True)
+        return Batch(
+            np.stack(shown), np.stack(shown_rasters), np.stack(targets), np.stack(rasters), np.array(drawn, np.int64)
+        )
 
-    def episode(self, unit: int, step: int, slot: int, shots: int) -> tuple[NDArray[np.uint8], ...]:
-        """K frames with their landmark images, then the target with its own: all distinct rows of one unit."""
+    def episode(self, unit: int, step: int, slot: int, shots: int) -> _Episode:
+        """K frames with their landmark images, then the target with its own: all distinct rows of one unit; and that unit."""
         rng = np.random.default_rng([self.seed, 2, step, slot])
         frames: list[Frame] | None = None
         while frames is None:
@@ -161,11 +165,11 @@ def jitter(
     # One look-up table a channel: gain, gamma and offset of the light, the same for every frame.
     levels = np.arange(256) / 255.0
     light = rng.uniform(-0.06, 0.06)
-    table = np.stack(
+    gains = np.stack(
         [np.clip(levels ** rng.uniform(0.85, 1.18) * rng.uniform(0.9, 1.1) + light, 0, 1) * 255 for _ in range(3)], -1
     )
-    table = np.round(table).astype(np.uint8).reshape(1, 256, 3)
-    out = []
+    table = np.round(gains).astype(np.uint8).reshape(1, 256, 3)
+    out: list[tuple[NDArray[np.uint8], NDArray[np.float32]]] = []
     for frame, landmarks in pairs:
         picture, points = frame, landmarks
         if flip:
@@ -173,6 +177,8 @@ def jitter(
             points = points.copy()
             points[:, 0] = size - 1 - points[:, 0]
             points = points[MIRROR]  # left and right change names with the mirror
-        picture = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        out.append((cv2.LUT(picture, table), (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)))
+        moved = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        out.append(
+            (np.asarray(cv2.LUT(moved, table), np.uint8), (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32))
+        )
     return out

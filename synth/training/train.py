@@ -26,8 +26,8 @@ from synth.model.config import WEIGHTS, Config, preset
 from synth.model.content_loss import Content, build
 from synth.model.layers import power_iteration
 from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
-from synth.model.networks import Model, load_checkpoint, save_checkpoint
-from synth.model.tensors import compute_dtype, to_signed, to_uint8
+from synth.model.networks import Embedder, Generator, Model, load_checkpoint, save_checkpoint
+from synth.model.tensors import compute_dtype, optimiser, to_signed, to_uint8
 from synth.model.widen import widen
 from synth.training.distributed import Group
 from synth.training.episodes import Batch, EpisodeSampler
@@ -79,10 +79,9 @@ class Trainer:
         m = self.model
         self.generating = [*m.embedder.parameters(), *m.generator.parameters()]
         self.judging = list(m.discriminator.parameters())
-        settings = {"betas": (0.0, 0.999), "eps": 1e-5, "fused": True}
         self.adam = {
-            "generating": torch.optim.Adam(self.generating, options.lr, **settings),
-            "judging": torch.optim.Adam(self.judging, options.lr_discriminator, **settings),
+            "generating": optimiser(self.generating, options.lr),
+            "judging": optimiser(self.judging, options.lr_discriminator),
         }
         if group.rank == 0:
             with room(folder.path):
@@ -145,6 +144,7 @@ class Trainer:
                 for name, value in (("hinge_d", hinge), ("real", of_real.mean()), ("fake", of_fake.mean())):
                     terms[name] = terms[name] + value.detach().float().cpu() / options.accumulate
             if self._update("judging", self.judging, terms) and good:
+                assert rows.grad is not None
                 gradient = group.gather(rows.grad / group.world)
                 mine = units % group.world == group.rank
                 self.table.update(units[mine], gradient[torch.from_numpy(mine)], lr=options.lr_discriminator)
@@ -237,7 +237,9 @@ class Trainer:
         }
         if self.began_as is not None:
             facts["began_as"] = self.began_as
-        return Model(self.config, self.ema["embedder"], self.ema["generator"], self.model.discriminator, facts)
+        embedder, generator = self.ema["embedder"], self.ema["generator"]
+        assert isinstance(embedder, Embedder) and isinstance(generator, Generator)
+        return Model(self.config, embedder, generator, self.model.discriminator, facts)
 
     @torch.no_grad()
     def sheet(self, batch: Batch) -> np.ndarray:
@@ -374,6 +376,7 @@ def _loop(
                     rate = (step - since) / (time.monotonic() - started)
                     row = {"step": step, "steps_per_s": rate, **stats, "skipped": sum(sampler.skipped.values())}
                     folder.log({k: round(v, 6) if np.isfinite(v) else None for k, v in row.items()})
+                    assert writer is not None
                     for name, value in row.items():
                         writer.add_scalar(name, value, step)
                 if group.rank == 0 and (step % options.sample_every == 0 or step >= last):
@@ -386,8 +389,8 @@ def _loop(
                     break
             upcoming.cancel()
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for which, handler in previous.items():
+            signal.signal(which, handler)
         if writer is not None:
             writer.close()
     if saved != trainer.step_number or not (folder.path / "model.safetensors").exists():
