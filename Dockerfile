@@ -8,6 +8,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY gioconda gioconda
+COPY gioconda_core gioconda_core
 COPY synth synth
 COPY detect detect
 COPY provenance provenance

@@ -1,7 +1,9 @@
 """The layout keeps its shape: exit codes, one-line errors, plugins listed without import, a light front door."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +88,10 @@ def test_rows_survive_a_torn_line(tmp_path):
         file.write('{"n": 2, "torn')
     append_row(path, {"n": 3})
     assert [row["n"] for row in read_rows(path)] == [1, 3]
+
+
+def test_the_container_gets_every_package_that_the_wheel_has():
+    root = Path(__file__).parents[2]
+    packages = {folder.name for folder in root.iterdir() if (folder / "__init__.py").is_file()}
+    copied = set(re.findall(r"^COPY (\w+) \1$", (root / "Dockerfile").read_text(), re.M))
+    assert packages == copied and "gioconda_core" in packages
