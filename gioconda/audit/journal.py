@@ -173,6 +173,11 @@ class Journal:
         self._base.execute("UPDATE rows SET run = ? WHERE path = ?", (self.run, row["path"]))
         return True
 
+    def same(self, row: Mapping[str, Any]) -> bool:
+        """Whether a path's row is this one already; then it is counted as seen in this run."""
+        with _blamed(self.index):
+            return self._repeated(row)
+
     def commit(self) -> None:
         """Let others see what was noted."""
         with _blamed(self.index):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -14,10 +16,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from gioconda.audit import tables
-from gioconda.audit.journal import Journal, content_key
+from gioconda.audit.baseline import Baseline
+from gioconda.audit.journal import Journal, content_key, rows_of
 from gioconda.audit.summary import Summary
-from gioconda.audit.walk import Found, Walk
+from gioconda.audit.walk import LINKS, Filter, Found, Walk, size_of
 from gioconda.report import rows
+from gioconda.report.as_sarif import faults
 from gioconda.report.options import Detectors, Lang, OwnKey, Sampled, TrustLists
 from gioconda.report.requirements import DECLARED_AI, Policy
 from gioconda_core.errors import ResourceError, UsageError
@@ -52,12 +56,27 @@ class Audit:
     ] = (1, 1)
     every: Annotated[bool, Option("Every file, whatever its suffix.", flag="--all")] = False
     policy: Policy = field(default_factory=Policy)
+    merge: Annotated[bool, Option("The paths are outputs of audits, such as shards: put their rows together.")] = False
+    exclude: Annotated[
+        tuple[str, ...], Option("Leave out what matches, as in .gitignore.", metavar="GLOB", repeat=True)
+    ] = ()
+    include: Annotated[tuple[str, ...], Option("Only files that match.", metavar="GLOB", repeat=True)] = ()
+    max_size: Annotated[
+        int | None, Option("Pass over larger files: bytes, or 500MB, 2GB.", metavar="SIZE", parse=size_of, minimum=0)
+    ] = None
+    one_file_system: Annotated[bool, Option("Do not enter folders on other file systems.")] = False
+    links: Annotated[
+        str, Option("Follow links to files inside a root, never, or all: anywhere, folders too.", choices=LINKS)
+    ] = "inside"
+    baseline: Annotated[
+        str | None, Option("TOML of accepted findings, each with its reason and its end.", metavar="FILE")
+    ] = None
     trust: TrustLists = ()
     development: OwnKey = False
     lang: Lang = "en"
     timeout: Annotated[float, Option("Seconds one file may take.", minimum=0.1)] = 900.0
     sampling: Sampled = None
-    formats: Sequence[str] = ("parquet", "csv", "sarif", "html")
+    formats: Sequence[str] = ("parquet", "csv", "sarif", "junit", "html")
     report: Callable[[Summary, int | None], None] | None = None
 
     def __post_init__(self) -> None:
@@ -65,6 +84,8 @@ class Audit:
         i, n = self.shard
         if not 1 <= i <= n:
             raise UsageError(f"no shard {i} of {n}", where="--shard", hint="i/n with 1 ≤ i ≤ n, such as 1/4")
+        self._filter = Filter(tuple(self.exclude), tuple(self.include), self.max_size, self.one_file_system, self.links)
+        self._baseline = Baseline.read(self.baseline) if self.baseline else Baseline()
         if self.trust:  # one that cannot be read stops the audit before it begins
             from provenance.trust import lists as trust
 
@@ -122,9 +143,13 @@ class Audit:
         journal = Journal(out)
         summary = Summary()
         try:
-            config = self._remember(out, summary)
+            config = "" if self.merge else self._remember(out, summary)
             roots = self.roots if isinstance(self.roots, (list, tuple)) else _remembered(self.roots)
-            walk = Walk(tuple(roots), self.every, (os.path.realpath(self.out),), self.shard)
+            if self.merge:
+                self._merge(journal, out, roots, summary)
+                self._finish(journal, out, summary)
+                return summary
+            walk = Walk(tuple(roots), self.every, (os.path.realpath(self.out),), self.shard, self._filter)
             self._count(walk)
             threading.Thread(target=tables.prepare, args=(self.formats,)).start()
             todo = self._todo(walk, journal, config, summary)
@@ -142,9 +167,25 @@ class Audit:
         summary.seconds = round(time.monotonic() - start, 3)
         return summary
 
+    def _merge(self, journal: Journal, out: Path, folders: Sequence[str], summary: Summary) -> None:
+        """Take over the rows of other audits' last runs, a path's last one where several have it, and what the rows depended on."""
+        self._body: dict[str, Any] = {}
+        for folder in folders:
+            with contextlib.suppress(OSError, ValueError):
+                self._body |= json.loads((Path(folder) / "configurations.json").read_text("utf-8"))
+            for row in rows_of(Path(folder)):
+                summary.seen += journal.first(row["path"])
+                if journal.same(row):
+                    summary.resumed += 1
+                else:
+                    summary.copied += 1
+                    journal.append(row)
+                self._tell(summary)
+        write_json(out / "configurations.json", self._body)
+
     def _count(self, walk: Walk) -> None:
         """Count files beside the work, so that time left can be told."""
-        other = Walk(walk.roots, walk.every, walk.exclude, walk.shard)
+        other = dataclasses.replace(walk, skipped={})
 
         def count() -> None:
             self._total = sum(1 for _ in other)
@@ -230,7 +271,11 @@ class Audit:
         for row in journal.rows():
             count += 1
             detectors.update(row["detectors"])
-            why = self.policy.tripped(row)
+            for fault in faults(row):
+                if self._baseline.accepts(row, fault) is not None:
+                    summary.accepted += 1
+                    summary.accepted_errors += fault == "error"
+            why = tables.tripped(self.policy, self._baseline, row)
             if why:
                 summary.tripped += 1
                 if len(summary.tripped_first) < 1000:
@@ -242,7 +287,11 @@ class Audit:
         counts = journal.counts()  # after all rows were read back: one that cannot be is a failure
         summary.levels, summary.states = counts["level"], counts["state"]
         summary.failed = counts["failed"]["rows"]
-        summary.files = tables.write(journal, out, summary, self.formats, self.lang, sorted(detectors))
+        summary.notes = self._baseline.notes()
+        job = tables.Job(
+            journal, out, summary, self.lang, sorted(detectors), self.policy, self._baseline, self.shard, self._body
+        )
+        summary.files = tables.write(job, self.formats)
 
     def _by_content(self) -> bool:
         """Whether content decides a row: not where a detector looks its scores up by path."""
@@ -252,7 +301,7 @@ class Audit:
 
     def _remember(self, out: Path, summary: Summary) -> str:
         """The name of this run's configuration, kept with what it stands for beside the rows; says what is another than last time."""
-        body = self.configuration()
+        body = self._body = self.configuration()
         name = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
         file = out / "configurations.json"
         try:

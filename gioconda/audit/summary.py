@@ -11,6 +11,7 @@ __all__ = ["Summary"]
 class Summary:
     """What an audit came to. seen = resumed + examined + copied; skipped : passed over, and why; tripped : policy, first 1,000.
 
+    accepted : findings of the baseline, accepted_errors those of them that are errors; notes : what its keeper should know.
     renewed : files among the examined that had a row of another configuration; because : what is another in it.
     """
 
@@ -21,6 +22,9 @@ class Summary:
     renewed: int = 0
     because: list[str] = field(default_factory=list)
     failed: int = 0
+    accepted: int = 0
+    accepted_errors: int = 0
+    notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     levels: dict[str, int] = field(default_factory=dict)
     states: dict[str, int] = field(default_factory=dict)

@@ -1,35 +1,53 @@
-"""What an audit leaves at its end: Parquet, CSV, SARIF and one HTML page, streamed from the journal in order of path."""
+"""What an audit leaves at its end: Parquet, CSV, SARIF, JUnit and one HTML page, streamed from the journal in order of path."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gioconda.audit.baseline import Baseline
 from gioconda.audit.journal import Journal
-from gioconda.report import rows
+from gioconda.report import as_junit, as_sarif, rows
+from gioconda.report.requirements import Policy, outcome
 from gioconda_core.files import atomic_path, write_text
-from gioconda_core.types import Level, ProvenanceState
+from gioconda_core.types import Level
 
 if TYPE_CHECKING:
     from gioconda.audit.summary import Summary
 
-__all__ = ["prepare", "write"]
+__all__ = ["Job", "prepare", "tripped", "write"]
 
 GROUP = 5_000  # rows of a Parquet row group, and held in memory at once
 LISTED = 200  # rows of the HTML page
 
 
-def write(
-    journal: Journal, out: Path, summary: Summary, formats: Sequence[str], lang: str, detectors: list[str]
-) -> dict[str, str]:
-    """Write the tables asked for; returns format → file name. Each is whole or not there. detectors : those that rows speak of."""
-    made = {"jsonl": journal.path.name}
+@dataclass(frozen=True)
+class Job:
+    """What tables are made of. detectors : those that rows speak of; configuration : what rows depend on (``configurations.json``)."""
+
+    journal: Journal
+    out: Path
+    summary: Summary
+    lang: str = "en"
+    detectors: Sequence[str] = ()
+    policy: Policy = field(default_factory=Policy)
+    baseline: Baseline = field(default_factory=Baseline)
+    shard: tuple[int, int] = (1, 1)
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write(job: Job, formats: Sequence[str]) -> dict[str, str]:
+    """Write the tables asked for; returns format → file names. Each is whole or not there."""
+    made = {"jsonl": job.journal.path.name}
     for name in formats:
-        file = out / {"parquet": "readings.parquet", "html": "index.html"}.get(name, f"readings.{name}")
-        _WRITERS[name](journal, file, detectors, summary, lang)
-        made[name] = file.name
+        file = job.out / {"parquet": "readings.parquet", "html": "index.html", "junit": "readings.junit.xml"}.get(
+            name, f"readings.{name}"
+        )
+        made[name] = ", ".join(_WRITERS[name](job, file) or [file.name])
     return made
 
 
@@ -41,33 +59,65 @@ def prepare(formats: Sequence[str]) -> None:
         import jinja2  # noqa: F401
 
 
-def _csv(journal: Journal, file: Path, detectors: list[str], summary: Summary, lang: str) -> None:
+def _csv(job: Job, file: Path) -> None:
     with atomic_path(file) as path, open(path, "w", encoding="utf-8", newline="") as out:
-        out.write(rows.csv_line(rows.flat({}, detectors)))
-        for row in journal.rows():
-            out.write(rows.csv_line(rows.flat(row, detectors).values()))
+        out.write(rows.csv_line(rows.flat({}, job.detectors)))
+        for row in job.journal.rows():
+            out.write(rows.csv_line(rows.flat(row, job.detectors).values()))
 
 
-def _sarif(journal: Journal, file: Path, detectors: list[str], summary: Summary, lang: str) -> None:
-    """Findings only: signals, invalid credentials, broken ingredients and errors; a million notes would help nobody."""
-    with atomic_path(file) as path, open(path, "w", encoding="utf-8") as out:
-        out.write(rows.sarif_head(lang))
-        first = True
-        for row in journal.rows():
-            if not _finding(row):
-                continue
-            for text in rows.sarif_result(row):
-                out.write(("" if first else ",\n") + text)
-                first = False
-        out.write(rows.sarif_tail())
+def _sarif(job: Job, file: Path) -> list[str]:
+    """Findings only; a million notes would help nobody."""
+    summary = job.summary
+    return as_sarif.write(
+        job.journal.rows(),
+        file,
+        job.lang,
+        shard=job.shard,
+        exit_code=outcome(summary.tripped_first, summary.failed > summary.accepted_errors)["exit_code"],
+        properties=job.configuration,
+        accepts=job.baseline.accepts,
+    )
 
 
-def _finding(row: dict[str, Any]) -> bool:
-    signal = row["level"] in (Level.SIGNAL, Level.STRONG_SIGNAL)
-    return bool(row["error"]) or signal or row["state"] == ProvenanceState.INVALID or rows.broken_ingredient(row)
+def _junit(job: Job, file: Path) -> None:
+    summary = job.summary
+
+    def why(row: Mapping[str, Any]) -> tuple[list[str], str | None]:
+        found = as_sarif.faults(row)
+        reasons = [job.baseline.accepts(row, fault) for fault in found]
+        accepted = "; ".join(filter(None, reasons)) if found and all(reasons) else None
+        return tripped(job.policy, job.baseline, row), accepted
+
+    failures = errors = skipped = 0
+    for row in job.journal.rows():
+        reasons, accepted = why(row)
+        skipped += accepted is not None
+        errors += accepted is None and bool(row["error"])
+        failures += accepted is None and not row["error"] and bool(reasons)
+    as_junit.write(
+        job.journal.rows(),
+        file,
+        count=summary.seen,
+        failures=failures,
+        errors=errors,
+        skipped=skipped,
+        why=why,
+        properties={key: str(value) for key, value in job.configuration.items()},
+    )
 
 
-def _parquet(journal: Journal, file: Path, detectors: list[str], summary: Summary, lang: str) -> None:
+def tripped(policy: Policy, baseline: Baseline, row: Mapping[str, Any]) -> list[str]:
+    """Why a row trips the policy, less what is accepted: a level or a state by the fault that SARIF calls it."""
+    kinds = {"credentials": f"credentials/{row.get('state') or 'not-read'}"}
+    return [
+        why
+        for why in policy.tripped(row)
+        if baseline.accepts(row, kinds.get(why.split()[0], f"level/{row['level']}")) is None
+    ]
+
+
+def _parquet(job: Job, file: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -87,9 +137,10 @@ def _parquet(journal: Journal, file: Path, detectors: list[str], summary: Summar
         column = name.rpartition(".")[2] if "." in name else ""
         return pa.float64() if column in numbers else pa.int64() if column == "n" else pa.string()
 
-    schema = pa.schema([(name, kind(name)) for name in rows.flat({}, detectors)])
+    about = {"gioconda": json.dumps(job.configuration, ensure_ascii=False)}
+    schema = pa.schema([(name, kind(name)) for name in rows.flat({}, job.detectors)], metadata=about)
     with atomic_path(file) as path, pq.ParquetWriter(path, schema, compression="zstd") as out:
-        for group in _groups(rows.flat(row, detectors) for row in journal.rows()):
+        for group in _groups(rows.flat(row, job.detectors) for row in job.journal.rows()):
             out.write_table(pa.Table.from_pylist(group, schema=schema))
 
 
@@ -98,11 +149,13 @@ def _groups(items: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield group
 
 
-def _html(journal: Journal, file: Path, detectors: list[str], summary: Summary, lang: str) -> None:
+def _html(job: Job, file: Path) -> None:
     from gioconda.report.as_html import environment, page
     from gioconda.report.view import state_key
     from gioconda.report.wording import label, phrase, problem, say, visible
     from gioconda_core.types import Sentence
+
+    lang = job.lang
 
     def text(kind: str, key: str) -> str:
         try:
@@ -116,7 +169,8 @@ def _html(journal: Journal, file: Path, detectors: list[str], summary: Summary, 
         key = state_key(row["state"], row.get("reason"), "gioconda.signer.development" in row["codes"])
         return say(Sentence(key), lang)
 
-    listed = [row for row in journal.rows(order="attention", limit=LISTED) if _finding(row)]
+    listed = [row for row in job.journal.rows(order="attention", limit=LISTED) if as_sarif.faults(row)]
+    summary = job.summary
     body = (
         environment()
         .get_template("audit.html.jinja")
@@ -136,4 +190,6 @@ def _html(journal: Journal, file: Path, detectors: list[str], summary: Summary, 
     write_text(file, page(label("audit", lang), body, lang))
 
 
-_WRITERS = {"csv": _csv, "sarif": _sarif, "parquet": _parquet, "html": _html}
+_WRITERS: dict[str, Callable[[Job, Path], list[str] | None]] = {
+    "csv": _csv, "sarif": _sarif, "junit": _junit, "parquet": _parquet, "html": _html,
+}  # fmt: skip

@@ -1,22 +1,28 @@
 """Files of a tree, one at a time: no list in memory, no link out of the tree, no pipe that would block.
 
-Links to folders are never followed, so there are no loops. A link to a file counts only when it leads to a regular file inside
-the root it was found under; others are passed over and counted. Files named one by one are taken at their word.
+Unless asked otherwise (``links``), links to folders are not followed, and a link to a file counts only when it leads to a regular file
+inside the root it was found under; others are passed over and counted. Where all are followed no folder is entered twice, so that there
+are no loops. Files named one by one are taken at their word.
 Not covered: a file exchanged for a link between being found and being read.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
+
+import pathspec
 
 from gioconda_core.errors import UsageError
 from gioconda_core.media.suffixes import is_media_name
 from provenance.reading.open import sidecar_of
 
-__all__ = ["Found", "Walk", "read_list"]
+__all__ = ["LINKS", "Filter", "Found", "Walk", "read_list", "size_of"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,39 @@ class Found:
     aside: str = ""
 
 
+LINKS = ("inside", "never", "all")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which files of a tree count.
+
+    exclude, include : patterns as in ``.gitignore``, of paths below the root; with ``include`` only files that match. max_size : bytes.
+    one_file_system : folders on other file systems are not entered. links : ``inside`` (to files inside the root), ``never``, or ``all``.
+    """
+
+    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    max_size: int | None = None
+    one_file_system: bool = False
+    links: str = "inside"
+
+    def __post_init__(self) -> None:
+        for where, patterns in (("--exclude", self.exclude), ("--include", self.include)):
+            try:
+                pathspec.PathSpec.from_lines("gitignore", patterns)
+            except ValueError as error:
+                raise UsageError(f"is no pattern: {error}", where=where, hint="as in .gitignore") from error
+
+    @functools.cached_property
+    def excluded(self) -> pathspec.PathSpec[Any]:
+        return pathspec.PathSpec.from_lines("gitignore", self.exclude)
+
+    @functools.cached_property
+    def included(self) -> pathspec.PathSpec[Any]:
+        return pathspec.PathSpec.from_lines("gitignore", self.include)
+
+
 @dataclass
 class Walk:
     """Files under ``roots``, and how many were passed over and why (``skipped``)."""
@@ -41,6 +80,7 @@ class Walk:
     every: bool = False  # every file, whatever its name
     exclude: tuple[str, ...] = ()  # folders left out, resolved
     shard: tuple[int, int] = (1, 1)
+    filter: Filter = field(default_factory=Filter)
     skipped: dict[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Found]:
@@ -59,6 +99,8 @@ class Walk:
 
     def _tree(self, root: str) -> Iterator[Found]:
         inside = os.path.realpath(root)
+        device = os.stat(root).st_dev if self.filter.one_file_system else None
+        entered: set[tuple[int, int]] = set()  # of links to folders, where they are followed
         stack = [root]
         while stack:
             folder = stack.pop()
@@ -70,20 +112,49 @@ class Walk:
                 continue
             with entries:
                 for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        if os.path.realpath(entry.path) not in self.exclude:
+                    below = os.path.relpath(entry.path, root)
+                    if entry.is_dir(follow_symlinks=self.filter.links == "all"):
+                        if self._entered(entry, below, device, entered):
                             stack.append(entry.path)
-                    elif not self._ours(os.path.relpath(entry.path, root)):
+                    elif not self._ours(below):
                         continue
-                    elif self.every or is_media_name(entry.name, hidden=True):
-                        if found := self._entry(entry, inside):
-                            yield found
-                    else:
+                    elif not self.every and not is_media_name(entry.name, hidden=True):
                         self._skip("no name of a clip or picture (--all takes it)")
+                    elif self.filter.excluded.match_file(below):
+                        self._skip("excluded (--exclude)")
+                    elif self.filter.include and not self.filter.included.match_file(below):
+                        self._skip("not included (--include)")
+                    elif found := self._entry(entry, inside):
+                        yield found
+
+    def _entered(self, entry: os.DirEntry[str], below: str, device: int | None, entered: set[tuple[int, int]]) -> bool:
+        if os.path.realpath(entry.path) in self.exclude:
+            return False
+        why = ""
+        if self.filter.excluded.match_file(below + "/"):
+            why = "folder that is excluded (--exclude)"
+        elif device is not None or self.filter.links == "all":
+            try:
+                status = entry.stat()
+            except OSError:
+                why = "folder that may not be read"
+            else:
+                key = (status.st_dev, status.st_ino)
+                if device is not None and status.st_dev != device:
+                    why = "folder on another file system"
+                elif self.filter.links == "all" and key in entered:
+                    why = "folder that was entered under another name"
+                entered.add(key)
+        if why and self._ours(below):
+            self._skip(why)
+        return not why
 
     def _entry(self, entry: os.DirEntry[str], inside: str) -> Found | None:
         try:
-            if entry.is_symlink():
+            if entry.is_symlink() and self.filter.links != "all":
+                if self.filter.links == "never":
+                    self._skip("link")
+                    return None
                 target = os.path.realpath(entry.path)
                 if os.path.commonpath([target, inside]) != inside:
                     self._skip("link that leads out of the tree")
@@ -98,7 +169,16 @@ class Walk:
         if not stat.S_ISREG(status.st_mode):
             self._skip("not a regular file")
             return None
+        if self._too_large(status.st_size):
+            return None
         return Found(entry.path, status.st_size, status.st_mtime_ns, _aside(entry.path))
+
+    def _too_large(self, size: int) -> bool:
+        most = self.filter.max_size
+        if most is None or size <= most:
+            return False
+        self._skip("larger than --max-size")
+        return True
 
     def _one(self, path: str) -> Iterator[Found]:
         if not self._ours(path):
@@ -107,6 +187,8 @@ class Walk:
             status = os.stat(path)
         except (OSError, ValueError):
             yield Found(path, -1, 0)  # a row will say that it is not there
+            return
+        if stat.S_ISREG(status.st_mode) and self._too_large(status.st_size):
             return
         if stat.S_ISREG(status.st_mode):
             yield Found(path, status.st_size, status.st_mtime_ns, _aside(path))
@@ -124,6 +206,14 @@ def _aside(path: str) -> str:
     except OSError:
         return ""
     return f"{'file' if len(str(found)) > len(path) else 'stem'} {status.st_size} {status.st_mtime_ns}"
+
+
+def size_of(text: str) -> int:
+    """Bytes: ``500MB``, ``2 GB``, ``1000``."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)i?B?", text.strip())
+    if not found:
+        raise UsageError(f"no size {text!r}", where="--max-size", hint="bytes, or 500MB, 2GB")
+    return int(float(found[1]) * 1000 ** " kMGT".index(found[2] or " "))
 
 
 def shard_of(key: str, n: int) -> int:

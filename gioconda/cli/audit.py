@@ -36,7 +36,7 @@ def audit(
     """Examine every clip and picture under the paths; one row a file, tables and one page at the end.
 
     Resumable: run the same command again. --detectors none reads credentials only, near the speed of the disk.
-    The tables are readings.jsonl, .parquet, .csv, .sarif and index.html in --out; -o says what goes to stdout.
+    The tables are readings.jsonl, .parquet, .csv, .sarif, .junit.xml and index.html in --out; -o says what goes to stdout.
 
     Example: gioconda audit media/ --out audit --fail-on strong-signal --jobs 8
     """
@@ -57,7 +57,9 @@ def audit(
     job.report = None if settings.quiet else meter
     summary = job.run()
     meter.end()
-    result = outcome(summary.tripped_first, summary.failed > 0)
+    result = outcome(summary.tripped_first, summary.failed > summary.accepted_errors)
+    for line in summary.notes:
+        notice(f"baseline: {line}")
     for line in summary.tripped_first[:SHOWN]:
         notice(f"policy: {line}")
     if summary.tripped > SHOWN:
@@ -87,6 +89,8 @@ def _text(summary: Summary, out: str) -> str:
     lines += [f"  {n:>9,}  {level}" for level, n in sorted(summary.levels.items())]
     lines += [f"  {n:>9,}  credentials {state}" for state, n in sorted(summary.states.items())]
     lines += [f"  {n:>9,}  passed over: {why}" for why, n in sorted(summary.skipped.items())]
+    if summary.accepted:
+        lines.append(f"  {summary.accepted:>9,}  findings accepted by the baseline")
     if summary.tripped:
         lines.append(f"  {summary.tripped:>9,}  trip the policy")
     lines.append(f"{out}: {', '.join(summary.files.values())}")

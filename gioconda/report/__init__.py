@@ -47,8 +47,9 @@ def csv(reports: Report | Iterable[Report], lang: str = "en") -> str:
 def sarif(reports: Report | Iterable[Report], lang: str = "en") -> str:
     """SARIF 2.1.0, for code-scanning dashboards."""
     from gioconda.report import rows
+    from gioconda.report.as_sarif import log
 
-    return rows.sarif([rows.row(r, lang) for r in _many(reports)])
+    return log([rows.row(r, lang) for r in _many(reports)], lang)
 
 
 def _many(reports: Report | Iterable[Report]) -> list[Report]:

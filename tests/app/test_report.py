@@ -163,7 +163,7 @@ def test_sarif_says_warning_at_most_for_a_score():
     rules = {rule["id"] for rule in log["runs"][0]["tool"]["driver"]["rules"]}
     assert {r["ruleId"] for r in results} <= rules
     assert {r["level"] for r in results} <= {"note", "warning"}
-    assert results[0]["partialFingerprints"] == {"sha256": "ab" * 32}
+    assert results[0]["partialFingerprints"] == {"primaryLocationLineHash": "ab" * 8 + ":1", "sha256": "ab" * 32}
 
 
 def test_a_named_actor_is_shown_with_the_list_that_vouches_or_with_none():

@@ -1,0 +1,111 @@
+"""Findings that somebody has looked at and accepted, with the reason and until when; what has run out counts again.
+
+A baseline is a TOML file:
+
+    [[accept]]
+    sha256 = "ab12…"            # or path = "archive/2024/a.mp4" (a glob), or both
+    fault = "level/signal"      # as in the SARIF: level/…, credentials/…, error; left out: any
+    reason = "Read by two people on 3 November; the archive's own transfer"
+    until = 2027-06-30
+"""
+
+from __future__ import annotations
+
+import datetime
+import fnmatch
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gioconda_core.datasets.layouts import read_text
+from gioconda_core.errors import UsageError
+
+__all__ = ["Accepted", "Baseline"]
+
+
+@dataclass
+class Accepted:
+    """One entry. used : how many findings it was met by in this run."""
+
+    sha256: str
+    path: str
+    fault: str
+    reason: str
+    until: datetime.date
+    used: int = 0
+
+    def holds(self, row: Mapping[str, Any], fault: str) -> bool:
+        """Whether the entry speaks of this finding, run out or not."""
+        return (
+            (not self.sha256 or row.get("sha256") == self.sha256)
+            and (not self.path or fnmatch.fnmatchcase(str(row["path"]), self.path))
+            and (not self.fault or self.fault == fault)
+        )
+
+
+@dataclass
+class Baseline:
+    """Entries of one file. today : the day that decides what has run out."""
+
+    entries: list[Accepted] = field(default_factory=list)
+    today: datetime.date = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).date())
+
+    @classmethod
+    def read(cls, file: str) -> Baseline:
+        """Read a baseline.
+
+        Raises
+        ------
+        UsageError
+            It is not there or is no TOML, or an entry names no file, no reason or no end.
+        """
+        if not Path(file).is_file():
+            raise UsageError("no such file", where=file, hint="a TOML file of [[accept]] entries")
+        try:
+            document = tomllib.loads(read_text(Path(file)))
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"is not TOML: {error}", where=file) from error
+        entries = document.get("accept", [])
+        if set(document) - {"accept"} or not isinstance(entries, list):
+            raise UsageError("holds something else than [[accept]] entries", where=file)
+        return cls([_entry(entry, f"{file}, entry {number}") for number, entry in enumerate(entries, 1)])
+
+    def accepts(self, row: Mapping[str, Any], fault: str) -> str | None:
+        """Why this finding is accepted; None where it is not, or no longer."""
+        for entry in self.entries:
+            if entry.until >= self.today and entry.holds(row, fault):
+                entry.used += 1
+                return f"{entry.reason} (until {entry.until})"
+        return None
+
+    def notes(self) -> list[str]:
+        """What whoever keeps the file should know: entries that have run out, and those that nothing was met by."""
+        out = [e for e in self.entries if e.until < self.today]
+        idle = [e for e in self.entries if e.until >= self.today and not e.used]
+        found = [f"{len(out)} accepted findings have run out (the first on {min(e.until for e in out)})"] if out else []
+        return found + (
+            [f"{len(idle)} accepted findings are met by no file (the first: {idle[0].path or idle[0].sha256[:16]})"]
+            if idle
+            else []
+        )
+
+
+def _entry(entry: Any, where: str) -> Accepted:
+    if not isinstance(entry, dict) or set(entry) - {"sha256", "path", "fault", "reason", "until"}:
+        raise UsageError("has other keys than sha256, path, fault, reason and until", where=where)
+    sha256, path = str(entry.get("sha256", "")).lower(), str(entry.get("path", ""))
+    if not sha256 and not path:
+        raise UsageError("names no file", where=where, hint="sha256, path, or both")
+    if sha256 and not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise UsageError("sha256 is 64 hexadecimal digits", where=where)
+    reason, until = str(entry.get("reason", "")).strip(), entry.get("until")
+    if not reason:
+        raise UsageError("gives no reason", where=where)
+    if isinstance(until, datetime.datetime):
+        until = until.date()
+    if not isinstance(until, datetime.date):
+        raise UsageError("has no end", where=where, hint="until = 2027-06-30")
+    return Accepted(sha256, path, str(entry.get("fault", "")), reason, until)

@@ -1,0 +1,197 @@
+"""Rows as SARIF 2.1.0, as code-scanning dashboards take it: one result a file and fault, in files that stay under GitHub's ceilings.
+
+A fault is what asks for a person: a file that could not be examined, a signal, a credential that does not hold. ``check`` of single files also
+notes what was found without one. No score is ever more than a warning: "error" in SARIF means a defect that is certainly there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from gioconda.report.as_json import printable
+from gioconda.report.rows import broken_ingredient
+from gioconda.report.wording import say, visible
+from gioconda_core.files import atomic_path, path_bytes
+from gioconda_core.types import Level, ProvenanceState, Sentence
+from gioconda_core.version import __version__
+
+__all__ = ["MOST_BYTES", "MOST_RESULTS", "faults", "log", "write"]
+
+# GitHub's ceilings for a file it is sent; what is beyond goes into further files, each a category of its own.
+MOST_RESULTS = 25_000
+MOST_BYTES = 9_500_000  # gzipped; theirs are 10 MB
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_CREDENTIALS = "https://c2pa.org/"  # of levels there is no page on the web; their rules carry the text
+_RULES = {
+    **{f"level/{level}": f"level.{level}" for level in Level},
+    **{f"credentials/{state}": f"state.{state}" for state in ProvenanceState},
+    "declared/ai": "declared.heading",
+    "error": None,
+}
+_WARNINGS = {"level/strong-signal", "level/signal", "credentials/invalid"}
+# How a dashboard sorts: 7.0 to 8.9 is "high" to GitHub, 4.0 to 6.9 "medium", below "low".
+_SEVERITY = {"error": "5.0", "level/strong-signal": "7.0", "level/signal": "4.0", "credentials/invalid": "7.0"}
+_ROOT = "%SRCROOT%"
+
+
+def faults(item: Mapping[str, Any]) -> list[str]:
+    """The rules that a row breaks, the same fault once: a credential that could not be read beside an error is that error."""
+    if item.get("error"):
+        return ["error"]
+    found = [f"level/{item['level']}"] if item["level"] in (Level.SIGNAL, Level.STRONG_SIGNAL) else []
+    if item.get("state") == ProvenanceState.INVALID or broken_ingredient(item):
+        found.append(f"credentials/{item['state']}")
+    return found
+
+
+def log(items: Iterable[Mapping[str, Any]], lang: str = "en") -> str:
+    """A small log at once, with a note of what was found where nothing is wrong."""
+    results = []
+    for item in items:
+        rules = ["error"] if item.get("error") else [f"level/{item['level']}"]
+        if item.get("state") and not item.get("error"):
+            rules.append(f"credentials/{item['state']}")
+        if item.get("declared_ai"):
+            rules.append("declared/ai")
+        results += [_result(item, rule) for rule in rules]
+    return _head(lang, "check/", {}) + ",\n".join(results) + _tail(None)
+
+
+def write(
+    items: Iterable[Mapping[str, Any]],
+    file: Path,
+    lang: str = "en",
+    *,
+    shard: tuple[int, int] = (1, 1),
+    exit_code: int | None = None,
+    properties: Mapping[str, Any] | None = None,
+    accepts: Callable[[Mapping[str, Any], str], str | None] = lambda row, rule: None,
+) -> list[str]:
+    """Write the faults of rows into ``file`` and, beyond the ceilings, ``NAME-2.sarif`` and so on; returns the files' names.
+
+    properties : of the run, such as the versions it went by. accepted : ``PATH\\nRULE`` → why it is accepted (a baseline), which GitHub shows as dismissed.
+    """
+    category = "audit/" + (f"shard-{shard[0]}-of-{shard[1]}/" if shard[1] > 1 else "")
+    results = (_result(item, rule, accepts(item, rule)) for item in items for rule in faults(item))
+    names: list[str] = []
+    waiting = next(results, None)
+    while waiting is not None or not names:
+        number = len(names) + 1
+        target = file if number == 1 else file.with_name(f"{file.stem}-{number}{file.suffix}")
+        own = category if number == 1 else f"{category}part-{number}/"
+        with atomic_path(target) as path, open(path, "w", encoding="utf-8") as out:
+            head = _head(lang, own, properties or {})
+            out.write(head)
+            size, count, unpacked = 0, 0, head
+            packer = zlib.compressobj(6)
+            while waiting is not None and count < MOST_RESULTS and size < MOST_BYTES:
+                text = (",\n" if count else "") + waiting
+                out.write(text)
+                unpacked += text
+                if len(unpacked) > 1 << 16:  # else what is compressed waits in the packer, uncounted
+                    size += len(packer.compress(unpacked.encode())) + len(packer.flush(zlib.Z_SYNC_FLUSH))
+                    unpacked = ""
+                count += 1
+                waiting = next(results, None)
+            out.write(_tail(exit_code))
+        names.append(target.name)
+    for old in file.parent.glob(f"{file.stem}-*{file.suffix}"):
+        if old.name not in names and old.stem.removeprefix(f"{file.stem}-").isdecimal():
+            old.unlink()  # of an earlier run with more of them
+    return names
+
+
+def _head(lang: str, category: str, properties: Mapping[str, Any]) -> str:
+    """Everything before the first result."""
+    rules = []
+    for rule, key in _RULES.items():
+        text = say(Sentence(key), lang) if key else "The file could not be examined"
+        entry: dict[str, Any] = {
+            "id": rule,
+            "name": "".join(part.capitalize() for part in rule.replace("/", "-").split("-")),
+            "shortDescription": {"text": text},
+            "help": {"text": f"{text} What it means and does not mean: gioconda explain {rule.rpartition('/')[2]}"},
+            "defaultConfiguration": {"level": _level(rule)},
+        }
+        if rule.startswith("credentials/"):
+            entry["helpUri"] = _CREDENTIALS
+        if rule in _SEVERITY:
+            entry["properties"] = {"security-severity": _SEVERITY[rule], "tags": ["security"]}
+        rules.append(entry)
+    driver = {
+        "name": "gioconda",
+        "version": __version__,
+        "semanticVersion": __version__,
+        "rules": rules,
+    }
+    root = Path.cwd().as_uri() + "/"
+    run = {
+        "tool": {"driver": driver},
+        "automationDetails": {"id": f"gioconda/{category}"},
+        "originalUriBaseIds": {_ROOT: {"uri": root}},
+        "columnKind": "unicodeCodePoints",
+        "properties": dict(properties),
+    }
+    text = json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False)
+    return text.removesuffix("}]}") + ', "results": [\n'
+
+
+def _tail(exit_code: int | None) -> str:
+    """Everything after the last result."""
+    invocation: dict[str, Any] = {"executionSuccessful": exit_code != 1}
+    if exit_code is not None:
+        invocation["exitCode"] = exit_code
+    return f'\n], "invocations": [{json.dumps(invocation)}]}}]}}\n'
+
+
+def _level(rule: str) -> str:
+    return "error" if rule == "error" else "warning" if rule in _WARNINGS else "note"
+
+
+def _result(item: Mapping[str, Any], rule: str, reason: str | None = None) -> str:
+    said, level = item.get("sentences"), _level(rule)
+    if rule == "error":
+        said = [item["error"]]
+    elif rule.startswith("credentials/"):
+        said = item.get("credentials") or said
+        level = "warning" if broken_ingredient(item) else level  # however good the state
+    elif rule == "declared/ai":
+        said = [str(item.get("declared"))]
+    digest = item.get("sha256") or hashlib.sha256(str(item["path"]).encode("utf-8", "surrogateescape")).hexdigest()
+    result: dict[str, Any] = {
+        "ruleId": rule,
+        "level": level,
+        "message": {"text": visible(" ".join(said or ()) or rule, 4000)},
+        # A file of pixels has no lines, and a dashboard asks for one.
+        "locations": [
+            {"physicalLocation": {"artifactLocation": _place(str(item["path"])), "region": {"startLine": 1}}}
+        ],
+        # The same fault of the same content is the same alert, wherever the file is moved to.
+        "partialFingerprints": {"primaryLocationLineHash": f"{digest[:16]}:1"},
+        "properties": {"detectors": item.get("detectors", {})},
+    }
+    if item.get("sha256"):
+        result["partialFingerprints"]["sha256"] = item["sha256"]
+    if reason is not None:
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": visible(reason, 1000)}]
+    return printable(result)
+
+
+def _place(path: str) -> dict[str, str]:
+    """An address that leads to the file: relative to the folder the program ran in where the file lies below it."""
+    name = path_bytes(path)
+    if os.path.isabs(name):
+        here = os.fsencode(os.getcwd()) + b"/"
+        if not name.startswith(here):
+            return {"uri": "file://" + quote(name)}
+        name = name.removeprefix(here)
+    # A colon in the first segment would read as a scheme.
+    return {"uri": ("./" if b":" in name.partition(b"/")[0] else "") + quote(name), "uriBaseId": _ROOT}
