@@ -16,8 +16,6 @@ from gioconda_core.errors import GiocondaError
 from gioconda_core.types import Label, Sample
 from gioconda_core.workers.pool import workers
 
-__all__ = ["SCHEMA", "audit", "to_text"]
-
 SCHEMA = "gioconda.audit/1"
 PROBE_SAMPLES = 5000  # clips the probes look at; taken by hash
 _SHOWN = 20

@@ -21,8 +21,6 @@ from typing import Any
 from gioconda_core.files import sha256_of, write_json
 from gioconda_core.workers.cpu import cores
 
-__all__ = ["Chapter", "main", "pieces", "plan"]
-
 PIECE = 16_000_000  # bytes
 CLI = (sys.executable, "-m", "gioconda")
 

@@ -17,8 +17,6 @@ from detect.base import Abstain
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import FaceTrack, Footage
 
-__all__ = ["MIN_FACE", "Prepared", "face_px", "prepare", "square"]
-
 MIN_FACE = 32  # pixels from the outermost landmark to the opposite one: below it there is nothing to measure
 MAX_TRACKS = 16  # faces prepared in one clip; a crowd's largest are read, the rest are not
 MIN_QUALITY = 0.05

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,9 +10,8 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from gioconda_core.errors import PluginError
 from gioconda_core.types import Level, ProvenanceState
-
-__all__ = ["LEVELS", "STATES", "Check", "checks"]
 
 LEVELS = {
     Level.NOT_ASSESSED: "not-assessed: nothing could be said; the report gives the reason and the threshold that was missed",
@@ -117,7 +117,6 @@ def _weights() -> Check:
 
 
 def _generator() -> Check:
-    import json
 
     from synth.model.networks import load_checkpoint, shipped
 
@@ -140,7 +139,6 @@ def _golden() -> Check:
 
 
 def _plugins() -> Check:
-    from gioconda_core.errors import PluginError
     from gioconda_core.plugins import GROUPS, available, load
 
     broken = []

@@ -20,8 +20,6 @@ from typing import Any, Generic, TypeVar, get_type_hints
 from gioconda_core.errors import UsageError
 from gioconda_core.files import write_json
 
-__all__ = ["SECTIONS", "Core", "Resolved", "core", "home", "nearest_toml", "resolve", "save"]
-
 T = TypeVar("T")
 
 # Sections of gioconda.toml by name; loaded only when asked for, since a job's module may be heavy.

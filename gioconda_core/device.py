@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from gioconda_core.errors import UsageError
 
-__all__ = ["device"]
-
 
 def device(name: str = "auto") -> str:
     """``auto`` → the configured one (``--device``, ``GIOCONDA_DEVICE``); if that too is ``auto``, CUDA where there is a GPU.

@@ -10,8 +10,6 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
-__all__ = ["plain", "to_json"]
-
 
 def plain(value: Any) -> Any:
     """A document as JSON's own types: fields in their order, a number that is none (NaN, infinity) as null, a path as text."""

@@ -7,17 +7,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = [
-    "CredentialError",
-    "ExitCode",
-    "GiocondaError",
-    "MediaError",
-    "PluginError",
-    "ResourceError",
-    "UsageError",
-    "WeightsError",
-]
-
 
 class ExitCode(IntEnum):
     """The exit codes of every command. 3 beats 4; the JSON output carries both facts."""

@@ -15,18 +15,6 @@ from typing import Any, BinaryIO
 
 from gioconda_core.errors import UsageError
 
-__all__ = [
-    "append_row",
-    "atomic_path",
-    "path_bytes",
-    "path_text",
-    "read_rows",
-    "refuse_overwrite",
-    "sha256_of",
-    "write_json",
-    "write_text",
-]
-
 
 def sha256_of(source: str | os.PathLike[str] | BinaryIO | bytes) -> str:
     """Hex sha256 of a file's bytes, in pieces: any size in little memory."""

@@ -15,8 +15,6 @@ import os
 import sys
 from collections.abc import Iterator
 
-__all__ = ["SWITCHES", "hub_allowed", "switch_off"]
-
 _OURS = "YES"  # by which our own HF_HUB_OFFLINE is told from the "1" that a user sets
 
 SWITCHES = {

@@ -18,8 +18,6 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from gioconda_core.errors import UsageError
 
-__all__ = ["Option", "argument", "check", "declared", "numbers", "shard", "shares"]
-
 
 @dataclass(frozen=True)
 class Option:

@@ -14,8 +14,6 @@ import numpy as np
 
 from gioconda_core.types import FaceTrack, Footage, Reading
 
-__all__ = ["check_detector", "check_landmarker", "check_signer", "footage", "peak_memory"]
-
 
 def footage(frames: int = 8, size: int = 160, seed: int = 0, faces: int = 1) -> Footage:
     """A small drawn clip with ``faces`` tracks of plausible landmarks, for calling a detector with; no face model needed."""

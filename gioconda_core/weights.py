@@ -23,7 +23,6 @@ from gioconda_core.files import atomic_path, sha256_of, write_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["REGISTRY", "Entry", "Store", "store"]
 
 MIB = 1 << 20
 MAX_DOWNLOAD = 4096 * MIB  # bytes; no registered file comes near it

@@ -12,8 +12,6 @@ from typing import Any
 from gioconda_core.types import Code
 from provenance import sanitise
 
-__all__ = ["CLOCK_FAULTS", "CODES", "OURS", "explain", "reported", "sentence", "told"]
-
 _SIGNER = {
     "signingCredential.trusted": "The signing certificate leads to an authority on one of the trust lists given.",
     "signingCredential.untrusted": "The signing certificate leads to no authority on the trust lists given; who signed is not established.",

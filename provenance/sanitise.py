@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["plain", "text"]
-
 LENGTH = 500  # characters of one string
 DEPTH = 12
 ITEMS = 400  # members of one list or mapping

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from gioconda_core.errors import UsageError
 
-__all__ = ["AI_DISCLOSURE", "LABEL", "LABEL_SCHEMA", "SOFT_BINDING", "SOURCE_TYPES", "TRAINING_MINING", "SoftBinding"]
-
 LABEL = "org.gioconda.label"
 
 

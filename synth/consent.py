@@ -17,6 +17,7 @@ for works whose author and sitter are long dead or that were given to the public
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import json
 import os
 import tomllib
@@ -27,8 +28,6 @@ from typing import Any
 
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of, write_text
-
-__all__ = ["SCOPES", "Consent", "Person", "check_log", "log", "read", "require", "template"]
 
 SCHEMA = "gioconda.consent/1"
 SCOPES = ("reenact", "fakes", "evaluate", "tune", "any")
@@ -194,8 +193,6 @@ def log(
 
     sources, drivers, outputs : sha256.
     """
-    import fcntl
-
     file = Path(path) if path else _log_file()
     file.parent.mkdir(parents=True, exist_ok=True)
     row: dict[str, Any] = {

@@ -13,7 +13,6 @@ from gioconda_core.options import Option, check
 if TYPE_CHECKING:
     from synth.generators import TalkingHeads
 
-__all__ = ["UNTRAINED", "Consent", "GeneratorChoice", "PersonalGenerator", "SizedGenerator"]
 
 UNTRAINED = ("warp", "copy")
 

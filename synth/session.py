@@ -12,8 +12,6 @@ from synth import consent as consents
 if TYPE_CHECKING:
     from provenance.signing.signers import Signer
 
-__all__ = ["Session"]
-
 
 def _nobody(*_: object, **__: object) -> None:
     """Nobody is told."""

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-__all__ = ["calibration", "det", "forest", "risk_coverage", "roc", "series_class"]
-
 # Stand-in colours that matplotlib accepts; each becomes a CSS variable of the page.
 _INK, _MUTED, _RULE = "#010101", "#020202", "#030303"
 _SERIES = [f"#0401{i:02x}" for i in range(1, 9)]

@@ -15,8 +15,6 @@ from benchmarks.report.results import HELD_FPR, held_threshold
 from benchmarks.stats.table import CLEAN, Column, Table
 from gioconda_core.stats import bootstrap
 
-__all__ = ["stability"]
-
 LEVELS = ("not-assessed", "no-skill", "no-strong-signal", "signal", "strong-signal")  # as in gioconda_core.types.Level
 _BY_LEVEL = "A flip is a change of level, by each detector's own calibration."
 _BY_THRESHOLD = f"A flip is a crossing of the threshold that kept false alarms at {HELD_FPR:.0%} on undegraded reals; these detectors carry no calibration."

@@ -28,8 +28,6 @@ from benchmarks.stats.table import CLEAN
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
 
-__all__ = ["CHAINS", "Degradation", "apply", "parse", "trim"]
-
 Frame = NDArray[np.uint8]
 _VERSION = 1  # change it when the same steps give other pixels
 _STORE = ("h264", {"crf": 12.0})

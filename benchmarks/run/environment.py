@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["environment"]
+import platform
+from importlib.metadata import PackageNotFoundError, version
 
 
 def environment() -> dict[str, str]:
     """Versions that can change a figure; nothing that names a person or a machine."""
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
     found = {"python": platform.python_version(), "system": platform.system()}
     for name in ("gioconda", "numpy", "scikit-learn", "torch", "av"):
         try:

@@ -20,8 +20,6 @@ from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of, write_json
 from gioconda_core.types import Label
 
-__all__ = ["Fold", "folds_of", "run_suite"]
-
 _SHARED = ("sha256", "essence", "phash")  # identities are compared only within a set: names mean nothing across sets
 
 

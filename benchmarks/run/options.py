@@ -7,8 +7,6 @@ from typing import Annotated
 
 from gioconda_core.options import Option, check, shard
 
-__all__ = ["Measure"]
-
 
 @dataclass(frozen=True)
 class Measure:

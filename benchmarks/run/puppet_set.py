@@ -24,7 +24,6 @@ from gioconda_core.types import Claim, Ingredient, Label, Sample
 if TYPE_CHECKING:
     from synth.puppets.perform import Performance
 
-__all__ = ["build", "face_swap", "generators", "reenacted", "size"]
 
 _VERSION = 4
 Frames = NDArray[np.uint8]

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,6 @@ from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Label, Sample
 from gioconda_core.workers.pool import workers
-
-__all__ = ["Outcome", "Plan", "run", "samples_of"]
 
 SCHEMA = "gioconda.run/1"
 PROBED = 5000  # clips whose features are kept for the shortcut probes
@@ -226,7 +224,6 @@ def samples_of(index: Index, *, split: str | None = None, name: str = "") -> lis
 
 
 def _with(sample: Sample, sha: str, group: Mapping[str, str]) -> Sample:
-    from dataclasses import replace
 
     return replace(sample, sha256=sha, group=dict(group))
 

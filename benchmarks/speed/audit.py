@@ -24,6 +24,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from gioconda_core.files import sha256_of
+
 PIECE = 1 << 20
 
 
@@ -39,8 +41,6 @@ def _read(path: str) -> int:
 
 def _hash(path: str) -> int:
     """Every byte once, hashed: the floor under an audit that knows content again."""
-    from gioconda_core.files import sha256_of
-
     sha256_of(path)
     return os.path.getsize(path)
 

@@ -24,8 +24,6 @@ from synth.model.networks import (
     Residual,
 )
 
-__all__ = ["discriminator", "embedder", "generator"]
-
 
 def _conv(layer: Conv, x: Tensor) -> Tensor:
     if torch.is_grad_enabled():

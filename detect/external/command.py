@@ -16,8 +16,6 @@ from detect.external import wire
 from gioconda_core.errors import UsageError
 from gioconda_core.types import Footage, Reading
 
-__all__ = ["CommandDetector"]
-
 LIMIT = 16 << 20  # bytes of an answer
 
 

@@ -16,8 +16,6 @@ from gioconda_core.types import Footage, Reading
 from gioconda_core.workers.cpu import cores
 from gioconda_core.workers.pool import Worker
 
-__all__ = ["IsolatedDetector"]
-
 
 class IsolatedDetector:
     """Stands for the plugin ``name`` in another process, started at once and again after a death.

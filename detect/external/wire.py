@@ -22,8 +22,6 @@ from detect.base import Abstain, Detector
 from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import FaceTrack, Footage, Reading, TrackScore
 
-__all__ = ["SCHEMA", "answer", "arrays", "footage", "pack", "reading", "unpack"]
-
 SCHEMA = "gioconda.footage/1"
 LIMIT = 4 << 30  # bytes of an unpacked archive
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from detect.networks.network import NetDetector
 
-__all__ = ["CnnDetector"]
-
 
 class CnnDetector(NetDetector):
     id = "cnn"

@@ -7,6 +7,7 @@ weights store, or from a model hub when one is named (``hub:OWNER/NAME``: the on
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,6 @@ from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import atomic_path, sha256_of
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import Footage, Reading, TrackScore
-
-__all__ = ["Net", "NetDetector", "Shape", "begin", "load", "pretrained", "save"]
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HUB = "hub:"
@@ -162,8 +161,6 @@ def _of_hub(name: str, file: str) -> Path:
 
 def begin(net: Net, state: dict[str, Tensor], source: str) -> None:
     """Load a backbone's weights, under timm's names or those its architecture is published under (positions are resampled)."""
-    import sys
-
     rename = getattr(sys.modules[type(net.backbone).__module__], "checkpoint_filter_fn", None)
     if rename is not None:
         state = rename(state, net.backbone)

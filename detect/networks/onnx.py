@@ -31,8 +31,6 @@ from gioconda_core.files import sha256_of
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import Footage, Reading, TrackScore
 
-__all__ = ["OnnxDetector"]
-
 _KNOWN = {
     "id", "version", "summary", "trained_on", "licence", "limits", "size", "crop", "layout", "mean", "std", "scale", "output", "fake",
     "frames", "sha256", "margin", "bgr",

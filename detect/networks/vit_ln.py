@@ -23,8 +23,6 @@ from gioconda_core.device import device as where
 from gioconda_core.errors import WeightsError
 from gioconda_core.files import sha256_of
 
-__all__ = ["VitLnDetector", "alignment", "from_gend", "trainable", "uniformity"]
-
 GEND = {
     "gend-clip-l14": Shape("vit-ln", "vit_large_patch14_clip_quickgelu_224", 224, True, 0, "five-point", *CLIP),
     "gend-pe-l": Shape(

@@ -19,8 +19,6 @@ from detect.reading.guard import run
 from gioconda_core.media.pictures import jpeg
 from gioconda_core.types import Footage, Reading
 
-__all__ = ["Moment", "gradient", "occlusion", "points_inside", "strongest"]
-
 Array = NDArray[Any]
 MAP = 64  # side of a map
 MARGIN = 1.7  # of the square a map covers, over the landmarks' extent

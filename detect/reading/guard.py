@@ -18,8 +18,6 @@ from detect.base import Abstain, Detector
 from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Reading
 
-__all__ = ["failed", "run"]
-
 LENGTH = 400  # characters kept of what a plugin says
 
 

@@ -13,8 +13,6 @@ from gioconda_core.types import Calibrated, Footage, Level, Reading
 if TYPE_CHECKING:
     from gioconda_core.media.clip import Clip
 
-__all__ = ["Answer", "observe", "readings", "wanted"]
-
 
 class Answer(NamedTuple):
     """What one detector answered. reading : as it gave it; judged : beside its calibration, which may withhold it."""

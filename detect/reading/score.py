@@ -20,8 +20,6 @@ from gioconda_core.types import Footage, Sample
 from gioconda_core.workers.cpu import cores
 from gioconda_core.workers.pool import workers
 
-__all__ = ["row_of", "rows"]
-
 Labelled = tuple[str, Path, Sample | None]  # id, file, and its row of an index
 
 

@@ -14,8 +14,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Blend", "draw"]
-
 Array = NDArray[Any]
 
 

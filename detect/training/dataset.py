@@ -22,8 +22,6 @@ from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError
 from gioconda_core.types import Label, Sample
 
-__all__ = ["Clips", "TestSplitError", "gather"]
-
 Array = NDArray[Any]
 
 

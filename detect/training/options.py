@@ -9,16 +9,6 @@ from typing import Annotated
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, check
 
-__all__ = [
-    "FEATURES",
-    "NETWORKS",
-    "QUALITIES",
-    "CnnTraining",
-    "FeatureTraining",
-    "NetworkTraining",
-    "VitLnTraining",
-]
-
 # What each is, as its card and its command say it.
 FEATURES = {
     "spectrum": "azimuthal power spectrum of the face and a logistic regression: the floor the others must beat",

@@ -31,8 +31,6 @@ from gioconda_core.device import device as where
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, atomic_path, write_json
 
-__all__ = ["auc_interval", "holdout", "settled", "train"]
-
 Array = NDArray[Any]
 
 

@@ -16,8 +16,6 @@ from gioconda.cli.common import Results, settings, typed_command
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, declared
 
-__all__ = ["built", "first_sentence", "group"]
-
 # Fields of a job that no option sets: they follow from the run.
 _FOLLOW: dict[str, Callable[[], Any]] = {"seed": lambda: settings.seed, "command": typed_command}
 

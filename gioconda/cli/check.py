@@ -6,12 +6,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from gioconda.cli.build import built
 from gioconda.cli.common import Results, Seconds, clean, complain, deliver, notice, settings, typed_command
-from gioconda.report.options import Detectors, Lang, OwnKey, Sampled, TrustLists
+from gioconda.report.options import Judges, Lang, Sampled
 from gioconda.report.requirements import Policy
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.options import argument
@@ -22,17 +23,21 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif")
 
 
+@dataclass(frozen=True)
+class Check(Judges):
+    """How clips are reported on."""
+
+    policy: Policy = field(default_factory=Policy)
+    lang: Lang = "en"
+    sampling: Sampled = None
+    timeout: Seconds = 300.0
+
+
 @built
 def check(
     clips: Annotated[list[str], argument("Videos or pictures; - for stdin.", "CLIP…")],
-    policy: Policy,
+    job: Check,
     results: Results,
-    detectors: Detectors = None,
-    lang: Lang = "",
-    trust: TrustLists = (),
-    trust_development: OwnKey = False,
-    sampling: Sampled = None,
-    timeout: Seconds = 300.0,
 ) -> int:
     """Report on clips and pictures: what they are, where they say they come from, what detectors saw, what to do next.
 
@@ -49,8 +54,9 @@ def check(
     from gioconda.report.rows import row
     from provenance.trust import lists
 
-    own = lists.load(trust, development=trust_development)
-    examiner = Examiner(None if detectors is None else specs(detectors), trust=own, sampling=sampling, timeout=timeout)
+    own = lists.load(job.trust, development=job.trust_development)
+    named = None if job.detectors is None else specs(job.detectors)
+    examiner = Examiner(named, trust=own, sampling=job.sampling, timeout=job.timeout)
     reports: list[Report] = []
     tripped: list[str] = []
     incomplete = False
@@ -66,13 +72,13 @@ def check(
         if nothing := unread(report):
             complain(nothing)
         incomplete |= bool(report.errors)
-        tripped += [f"{title}: {why}" for why in policy.tripped(row(report))]
+        tripped += [f"{title}: {why}" for why in job.policy.tripped(row(report))]
         reports.append(report)
     result = outcome(tripped, incomplete)
     for format, file in writer.wanted:
         # On a terminal the one line on stderr says it all; a file or a program gets the whole report.
         shown = reports if file or format != "text" else [r for r in reports if not unread(r)]
-        deliver(_render(format, shown, lang, result, color=file is None and sys.stdout.isatty()), file)
+        deliver(_render(format, shown, job.lang, result, color=file is None and sys.stdout.isatty()), file)
     for line in tripped:
         notice(f"policy: {line}")
     return int(result["exit_code"])

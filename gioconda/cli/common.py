@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 from gioconda_core.errors import UsageError
+from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option
 from gioconda_core.workers.cpu import cores
 
@@ -94,8 +96,6 @@ def _outputs(
     output: list[str] | None, json: bool, allowed: tuple[str, ...], force: bool
 ) -> tuple[tuple[str, str | None], ...]:
     """``-o text -o json=report.json`` → ((format, file or None), …); ``-`` is stdout."""
-    from gioconda_core.files import refuse_overwrite
-
     wanted: list[tuple[str, str | None]] = []
     for item in (output or []) + (["json"] if json else []):
         name, equals, file = item.partition("=")
@@ -147,8 +147,6 @@ def emit(text: str) -> None:
 
 def deliver(text: str, file: str | None) -> None:
     """A result where it was asked for: in a file, or on stdout."""
-    from gioconda_core.files import write_text
-
     if file:
         write_text(file, text if not text or text.endswith("\n") else text + "\n")
         notice(f"wrote {file}")
@@ -207,8 +205,6 @@ def _nothing(n: float = 1, note: str = "") -> None:
 
 def _lines(bar: Bar, total: float | None) -> tuple[Advance, Callable[[], None]]:
     """A line every ten seconds, and one at the end."""
-    import time
-
     start = last = time.monotonic()
     done = 0.0
 

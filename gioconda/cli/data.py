@@ -12,6 +12,7 @@ from gioconda.cli.build import built, group
 from gioconda.cli.common import Force, Results, emit, notice, progress, settings
 from gioconda_core import plugins
 from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.files import refuse_overwrite
 from gioconda_core.options import Option, argument
 
 if TYPE_CHECKING:
@@ -42,21 +43,28 @@ def layout_writer(name: str) -> Any:
     return writer
 
 
-@app.command("index")
-@built
-def index_(
-    folder: Annotated[Path, argument("The set's folder, or a CSV list.")],
-    out: Annotated[Path, Option("Where the index goes.")] = Path("index.parquet"),
+@dataclass(frozen=True)
+class Indexing:
+    """How a folder is read."""
+
     layout: Annotated[
         str,
         Option(
             "plain, csv, faceforensics, celeb-df, dfdc, deeperforensics, df40, voxceleb or a plugin's.",
             choices=lambda: plugins.names(_LAYOUTS),
         ),
-    ] = "plain",
-    licence: Annotated[str, Option("Licence of every file, for the card.")] = "",
-    fingerprint: Annotated[bool, Option("Also hash decoded frames and take perceptual hashes.")] = True,
-    jobs: Annotated[int, Option("Threads.", minimum=1)] = 2,
+    ] = "plain"
+    licence: Annotated[str, Option("Licence of every file, for the card.")] = ""
+    fingerprint: Annotated[bool, Option("Also hash decoded frames and take perceptual hashes.")] = True
+    jobs: Annotated[int, Option("Threads.", minimum=1)] = 2
+
+
+@app.command("index")
+@built
+def index_(
+    folder: Annotated[Path, argument("The set's folder, or a CSV list.")],
+    job: Indexing,
+    out: Annotated[Path, Option("Where the index goes.")] = Path("index.parquet"),
     force: Force = False,
 ) -> None:
     """Scan a folder, hash every file, and write an index with its card. Interrupted, it resumes where it was.
@@ -64,19 +72,18 @@ def index_(
     Example: gioconda data index ~/FaceForensics --layout faceforensics --out ff.parquet
     """
     from gioconda_core.datasets.index import Index
-    from gioconda_core.files import refuse_overwrite
     from gioconda_core.media.fingerprint import fingerprint_index
 
     refuse_overwrite(out, force)
-    index = Index.read(folder) if folder.suffix.lower() == ".csv" else Index.from_folder(folder, layout)
+    index = Index.read(folder) if folder.suffix.lower() == ".csv" else Index.from_folder(folder, job.layout)
     with progress("hashing", len(index), "files") as advance:
         index, failures = fingerprint_index(
             index,
             journal=out.with_suffix(".rows.jsonl"),
             relative_to=out.parent,
-            decode=fingerprint,
-            licence=licence,
-            jobs=jobs,
+            decode=job.fingerprint,
+            licence=job.licence,
+            jobs=job.jobs,
             advance=advance,
         )
     index.write(out)
@@ -125,14 +132,13 @@ def verify(index: IndexFile, results: Results) -> None:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-@app.command()
-@built
-def split(
-    index: IndexFile,
-    out: Annotated[Path, Option("Where the new index goes.")],
-    train: Share = 0.7,
-    val: Share = 0.1,
-    test: Share = 0.2,
+@dataclass(frozen=True)
+class Parts:
+    """How the samples are shared out."""
+
+    train: Share = 0.7
+    val: Share = 0.1
+    test: Share = 0.2
     near: Annotated[
         int,
         Option(
@@ -140,7 +146,15 @@ def split(
             minimum=-1,
             maximum=16,
         ),
-    ] = 3,
+    ] = 3
+
+
+@app.command()
+@built
+def split(
+    index: IndexFile,
+    out: Annotated[Path, Option("Where the new index goes.")],
+    job: Parts,
     force: Force = False,
 ) -> None:
     """Give every sample a split, disjoint by identity, source and near-duplicate. Deterministic for a --seed.
@@ -148,12 +162,12 @@ def split(
     Example: gioconda data split all.parquet --out split.parquet --train 0.8 --val 0.1 --test 0.1
     """
     from gioconda_core.datasets.index import Index
-    from gioconda_core.files import refuse_overwrite
 
     refuse_overwrite(out, force)
     loaded = Index.read(index)
-    parts = {name: value for name, value in (("train", train), ("val", val), ("test", test)) if value > 0}
-    done = loaded.split(parts, seed=settings.seed, near=None if near < 0 else near).rebased(out.parent)
+    shares = {"train": job.train, "val": job.val, "test": job.test}
+    parts = {name: value for name, value in shares.items() if value > 0}
+    done = loaded.split(parts, seed=settings.seed, near=None if job.near < 0 else job.near).rebased(out.parent)
     done.write(out)
     emit(f"{out}: {done.summary()['splits']}, {done.card['split']['groups']} disjoint groups")
 

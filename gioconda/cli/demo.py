@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +20,6 @@ def demo(
 
     Example: gioconda demo --out demo-out
     """
-    from dataclasses import replace
-
     from gioconda import demo as story
     from gioconda_core import config
     from gioconda_core.device import device as find

@@ -6,17 +6,18 @@ import csv
 import errno
 import json
 import os
+import platform
 import sqlite3
 import sys
 import time
 import tomllib
 import traceback
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 
 from gioconda_core.errors import GiocondaError, ResourceError, UsageError
-
-__all__ = ["circumstance", "report", "say"]
+from gioconda_core.version import __version__
 
 _HINTS = {
     errno.ENOSPC: "make room and run again",
@@ -80,11 +81,7 @@ def _file_of(trace: TracebackType | None) -> str:
 
 def report(error: BaseException, argv: list[str]) -> Path | None:
     """Write what a bug report needs into a small file of the user's own; None where nothing can be written."""
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
     from gioconda_core import config
-    from gioconda_core.version import __version__
 
     lines = [f"gioconda {__version__}, Python {platform.python_version()}, {platform.platform()}"]
     for name in ("c2pa-python", "av", "pillow", "numpy", "torch", "onnxruntime", "openvino", "pyarrow"):

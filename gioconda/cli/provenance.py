@@ -14,10 +14,12 @@ from gioconda.cli.provenance_keys import keys_app
 from gioconda.cli.provenance_trust import trust_app
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, GiocondaError, MediaError, UsageError
+from gioconda_core.files import read_rows
 from gioconda_core.options import Option, argument
 
 if TYPE_CHECKING:
     from gioconda_core.types import Provenance
+    from provenance.signing.signers import Signer
     from provenance.tools.batch import Drift, Expiry
     from provenance.trust.lists import Trust
 
@@ -216,19 +218,41 @@ def _held(path: Path, found: Provenance | GiocondaError, met: bool | None) -> st
     return clean(f"{word}: {path}: {found.state}{by}{f' ({why})' if why else ''}")
 
 
+@dataclass(frozen=True)
+class Signing:
+    """Who signs, and with whose time."""
+
+    signer: Annotated[str, Option("A PEM file, key:NAME, development, or PLUGIN:option=value;…")] = "development"
+    identity: Annotated[str | None, Option("A second signer, who attests a named actor's identity (CAWG).")] = None
+    role: Annotated[tuple[str, ...], Option("The actor's role, e.g. cawg.editor; several times.", repeat=True)] = ()
+    timestamp: Annotated[str | None, Option("URL of a timestamp authority (RFC 3161): the one use of the network.")] = (
+        None
+    )
+
+    def __post_init__(self) -> None:
+        if self.role and not self.identity:
+            raise UsageError("a role is the second signer's", where="--role", hint="give --identity too")
+
+    def load(self) -> Signer:
+        """The signer; says so where it is the development key."""
+        from provenance.signing import signers
+
+        chosen = signers.from_spec(self.signer, timestamp=self.timestamp)
+        if chosen.development:
+            notice("signing with the Gioconda development key: it proves nothing about who signed")
+        if not self.identity:
+            return chosen
+        return signers.IdentitySigner(chosen, signers.from_spec(self.identity), roles=self.role)
+
+
 @app.command()
 @built
 def sign(
     sources: Annotated[list[Path], argument("What to sign; never changed.")],
     claim: Annotated[Path, Option("What to say, as TOML: title, intent, actions, ingredients, ai…")],
+    signing: Signing,
     out: Annotated[
         Path | None, Option("The signed file; for several sources, a folder. Not needed with --sidecar.")
-    ] = None,
-    signer: Annotated[str, Option("A PEM file, key:NAME, development, or PLUGIN:option=value;…")] = "development",
-    identity: Annotated[str | None, Option("A second signer, who attests a named actor's identity (CAWG).")] = None,
-    role: Annotated[tuple[str, ...], Option("The actor's role, e.g. cawg.editor; several times.", repeat=True)] = (),
-    timestamp: Annotated[
-        str | None, Option("URL of a timestamp authority (RFC 3161): the one use of the network.")
     ] = None,
     sidecar: Annotated[
         bool, Option("Leave the file as it is, of whatever kind, and write its credential to a .c2pa.")
@@ -244,17 +268,11 @@ def sign(
     """
     if out is None and not sidecar:
         raise UsageError("no target", where="--out", hint="a file is never signed in place; name another, or --sidecar")
-    if role and not identity:
-        raise UsageError("a role is the second signer's", where="--role", hint="give --identity too")
-    from provenance.signing import claims, signers
+    from provenance.signing import claims
     from provenance.tools import batch
 
     statement = claims.from_toml(claim)
-    chosen: Any = signers.from_spec(signer, timestamp=timestamp)
-    if chosen.development:
-        notice("signing with the Gioconda development key: it proves nothing about who signed")
-    if identity:
-        chosen = signers.IdentitySigner(chosen, signers.from_spec(identity), roles=role)
+    chosen = signing.load()
     pairs = _targets(sources, out, sidecar)
     if statement.intent != "create":
         for path in dict.fromkeys([*sources, *(Path(item.path) for item in statement.ingredients if item.path)]):
@@ -368,7 +386,6 @@ def drift(
     Example: gioconda provenance drift may.jsonl june.jsonl
     """
     writer = results.among("text", "json")
-    from gioconda_core.files import read_rows
     from provenance.tools import batch
 
     reports = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from gioconda.cli.build import built, group
 from gioconda.cli.common import Force, Results, clean, emit, notice
 from gioconda_core.errors import UsageError
+from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option, argument
 
 if TYPE_CHECKING:
@@ -30,56 +31,59 @@ def _somebody(organisation: str) -> None:
         raise UsageError("nobody", hint="who signs, as the certificate will say")
 
 
-@keys_app.command("make")
-@built
-def keys_make(
-    name: KeyName,
-    organisation: Annotated[str, Option("Who signs, as the certificate will say.", valid=_somebody)],
-    algorithm: Annotated[
-        str, Option("es256, es384, es512, ps256, ps384, ps512 or ed25519.", choices=_algorithms)
-    ] = "es256",
-    days: Annotated[
-        int | None, Option("How long the certificate is valid; default 365.", minimum=1, maximum=36500)
-    ] = None,
+@dataclass(frozen=True)
+class NewKey:
+    """What a key is made for."""
+
+    organisation: Annotated[str, Option("Who signs, as the certificate will say.", valid=_somebody)]
+    algorithm: Annotated[str, Option("es256, es384, es512, ps256, ps384, ps512 or ed25519.", choices=_algorithms)] = (
+        "es256"
+    )
+    days: Annotated[int | None, Option("How long the certificate is valid; default 365.", minimum=1, maximum=36500)] = (
+        None
+    )
     request: Annotated[
         Path | None,
         Option("Write a signing request for a certificate authority here instead of self-made certificates."),
-    ] = None,
-    root: Annotated[
-        Path | None, Option("Also write the root certificate here: what others add to a trust list.")
-    ] = None,
-    force: Force = False,
-) -> None:
+    ] = None
+    root: Annotated[Path | None, Option("Also write the root certificate here: what others add to a trust list.")] = (
+        None
+    )
+
+    def __post_init__(self) -> None:
+        if self.request is not None:
+            for option, value in {"--days": self.days, "--root": self.root}.items():
+                if value is not None:
+                    raise UsageError("is the authority's to say", where=option, hint="leave it out with --request")
+
+
+@keys_app.command("make")
+@built
+def keys_make(name: KeyName, job: NewKey, force: Force = False) -> None:
     """Make a signing key with certificates that work, under a root of its own; or a request for an authority to sign.
 
     The key's own file holds the secret and stays with you; the root certificate is for giving away.
 
     Example: gioconda provenance keys make newsroom --organisation "The Daily Example" --root newsroom-root.pem
     """
-    from gioconda_core.files import refuse_overwrite, write_text
     from provenance.keys import keys
 
-    if request is not None:
-        for option, value in {"--days": days, "--root": root}.items():
-            if value is not None:
-                raise UsageError("is the authority's to say", where=option, hint="leave it out with --request")
+    if (request := job.request) is not None:
         refuse_overwrite(request, force)
-        path, text = keys.make_with_request(name, organisation, algorithm=algorithm, force=force)
+        path, text = keys.make_with_request(name, job.organisation, algorithm=job.algorithm, force=force)
         write_text(request, text)
         emit(str(path))
         notice(f"send {request} to your certificate authority, then append the chain it returns (leaf first) to {path}")
         return
-    if root is not None:
-        refuse_overwrite(root, force)
-    path = keys.make(name, organisation, algorithm=algorithm, days=days or 365, force=force)
+    if job.root is not None:
+        refuse_overwrite(job.root, force)
+    path = keys.make(name, job.organisation, algorithm=job.algorithm, days=job.days or 365, force=force)
     emit(str(path))
-    _give_root(path, root)
+    _give_root(path, job.root)
 
 
 def _give_root(path: Path, root: Path | None) -> None:
     """Write the certificate that others must add to their lists, the chain's last, where it was asked for."""
-    from gioconda_core.files import write_text
-
     if root is None:
         notice("others trust it only if they add its last certificate to a trust list of theirs (--root writes it)")
         return
@@ -132,7 +136,6 @@ def keys_renew(
 
     Example: gioconda provenance keys renew newsroom --root newsroom-root-2027.pem
     """
-    from gioconda_core.files import refuse_overwrite
     from provenance.keys import keys
 
     if root is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from gioconda.cli.common import Force, JsonFlag, emit, notice, progress
 from gioconda.report.options import OwnKey
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.files import atomic_path, refuse_overwrite
 from gioconda_core.options import Option, argument
 
 
@@ -60,7 +62,6 @@ def recover(
 
     Example: gioconda provenance recover copy.mp4 --out copy.history.c2pa
     """
-    from gioconda_core.files import atomic_path, refuse_overwrite
     from gioconda_core.media.clip import Clip
     from provenance.watermark import mark as marks
     from provenance.watermark import repository
@@ -82,8 +83,6 @@ def recover(
 
 def _fingerprint(text: str) -> str:
     """A sha256 in hexadecimal, with or without colons."""
-    import re
-
     plain = text.lower().replace(":", "")
     if not re.fullmatch("[0-9a-f]{64}", plain):
         raise UsageError("not a sha256 fingerprint", where=f"--signer {text}", hint="64 hexadecimal digits")
@@ -103,7 +102,6 @@ def labels(
 
     Example: gioconda provenance labels fakes/ --out index.parquet --trust-development
     """
-    from gioconda_core.files import refuse_overwrite
     from provenance.tools import labels as labelled
     from provenance.trust import lists as trust
 

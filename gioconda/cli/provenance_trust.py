@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,8 +61,6 @@ def trust_show(results: Results) -> None:
 
     Example: gioconda provenance trust show
     """
-    import datetime
-
     from provenance.trust import lists
 
     writer = results.among("text", "json")
@@ -90,7 +90,6 @@ def trust_show(results: Results) -> None:
 
 
 def _date(text: str) -> None:
-    import datetime
 
     try:
         if text:
@@ -133,9 +132,6 @@ def trust_update(
 
     Example: gioconda provenance trust update --yes
     """
-    import datetime
-    import tempfile
-
     from provenance.trust import lists, online
 
     wanted = names or ([] if url else list(KNOWN))

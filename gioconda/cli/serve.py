@@ -2,73 +2,87 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from gioconda.cli.build import built
 from gioconda.cli.common import emit, notice
-from gioconda.report.options import Detectors, OwnKey, TrustLists, language
+from gioconda.report.options import Judges, language
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option
+
+if TYPE_CHECKING:
+    from gioconda.serve.app import Page
 
 
 def _bytes(text: str) -> int:
     """``500MB`` → bytes, in powers of 1000."""
-    import re
-
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text, re.I)
     if not found:
         raise UsageError(f"not a size: {text!r}", hint="such as 500MB or 2GB")
     return int(float(found[1]) * 1000 ** " kmgt".index(found[2].lower() or " "))
 
 
+@dataclass(frozen=True)
+class Serve(Judges):
+    """How the page is served."""
+
+    port: Annotated[int, Option("Port on 127.0.0.1; 0 = any free one.", minimum=0, maximum=65535)] = 7503
+    limit: Annotated[int, Option("Largest file taken, such as 500MB or 2GB.", parse=_bytes, shown="1GB")] = 10**9
+    keep: Annotated[float, Option("Hours after which a clip and its report are deleted.", minimum=0.01)] = 24.0
+    lang: Annotated[str | None, Option("en or ja; the browser's by default.", parse=language)] = None
+    folder: Annotated[str | None, Option("Where clips are kept; the user's cache by default.")] = None
+    timeout: Annotated[float, Option("Seconds one clip may take.", minimum=0.1)] = 900.0
+
+    def page(self, port: int) -> Page:
+        """The page, on the port that was found."""
+        from gioconda.serve.app import Page
+        from gioconda_core.faces import track_cache
+
+        return Page(
+            folder=Path(self.folder) if self.folder else track_cache.folder() / "serve",
+            port=port,
+            limit=self.limit,
+            hours=self.keep,
+            seconds=self.timeout,
+            lang=self.lang,
+            options={
+                "detectors": None if self.detectors is None else list(self.detectors),
+                "trust": [_absolute(item) for item in self.trust],
+                "development": self.trust_development,
+            },
+        )
+
+
 @built
-def serve(
-    port: Annotated[int, Option("Port on 127.0.0.1; 0 = any free one.", minimum=0, maximum=65535)] = 7503,
-    limit: Annotated[int, Option("Largest file taken, such as 500MB or 2GB.", parse=_bytes, shown="1GB")] = 10**9,
-    keep: Annotated[float, Option("Hours after which a clip and its report are deleted.", minimum=0.01)] = 24.0,
-    detectors: Detectors = None,
-    trust: TrustLists = (),
-    trust_development: OwnKey = False,
-    lang: Annotated[str | None, Option("en or ja; the browser's by default.", parse=language)] = None,
-    folder: Annotated[str | None, Option("Where clips are kept; the user's cache by default.")] = None,
-    timeout: Annotated[float, Option("Seconds one clip may take.", minimum=0.1)] = 900.0,
-) -> None:
+def serve(job: Serve) -> None:
     """One page on this computer: drop a clip, read its report. Listens on 127.0.0.1 only; nothing is uploaded anywhere.
 
     Example: gioconda serve --port 7503
     """
-    import contextlib
     import socket
-    from pathlib import Path
 
     import uvicorn
 
-    from gioconda.serve.app import Page, application
-    from gioconda_core.faces import track_cache
+    from gioconda.serve.app import application
 
     here = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        here.bind(("127.0.0.1", port))
+        here.bind(("127.0.0.1", job.port))
         here.listen()
     except OSError as error:
-        raise UsageError(f"port {port} is taken", where="--port", hint="give another, or 0 for any free one") from error
-    page = Page(
-        folder=Path(folder) if folder else track_cache.folder() / "serve",
-        port=here.getsockname()[1],
-        limit=limit,
-        hours=keep,
-        seconds=timeout,
-        lang=lang,
-        options={
-            "detectors": None if detectors is None else list(detectors),
-            "trust": [_absolute(item) for item in trust],
-            "development": trust_development,
-        },
-    )
+        raise UsageError(
+            f"port {job.port} is taken", where="--port", hint="give another, or 0 for any free one"
+        ) from error
+    page = job.page(here.getsockname()[1])
     emit(f"http://127.0.0.1:{page.port}/")
     notice(
-        f"clips are kept in {page.folder} for {keep:g} hours; Ctrl-C ends the page, and what was waiting goes on next time"
+        f"clips are kept in {page.folder} for {job.keep:g} hours; Ctrl-C ends the page, and what was waiting goes on next time"
     )
     config = uvicorn.Config(
         application(page),
@@ -93,7 +107,5 @@ def serve(
 
 def _absolute(item: str) -> str:
     """``KIND=FILE`` or FILE, with the file's whole path."""
-    import os
-
     kind, equals, file = item.partition("=")
     return f"{kind}={os.path.abspath(file)}" if equals else os.path.abspath(item)

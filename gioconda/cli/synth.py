@@ -11,6 +11,7 @@ from gioconda.cli import synth_data
 from gioconda.cli.build import built, group
 from gioconda.cli.common import Force, Threads, device, emit, keep_threads, notice, progress
 from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.files import refuse_overwrite
 from gioconda_core.options import Option, argument
 from synth.options import Consent
 from synth.person.options import Tune
@@ -66,8 +67,6 @@ def tune(
 
     Example: gioconda synth tune run/model.safetensors mona-lisa.jpg --out lisa.safetensors
     """
-    from gioconda_core.files import refuse_overwrite
-
     refuse_overwrite(out, force)
     from synth import consent as consents
     from synth.model.networks import load_checkpoint

@@ -12,6 +12,7 @@ from gioconda.cli.build import built, group
 from gioconda.cli.common import Force, JsonFlag, emit
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.files import refuse_overwrite, sha256_of
 from gioconda_core.options import Option, argument
 from synth.consent import SCOPES
 
@@ -48,7 +49,6 @@ def consent_new(
 
     Example: gioconda synth consent new lisa.toml --who "Lisa G." --scope reenact --licence CC-BY-4.0 --source lisa.jpg
     """
-    from gioconda_core.files import refuse_overwrite
     from synth import consent
 
     refuse_overwrite(file, force)
@@ -69,7 +69,6 @@ def consent_check(
 
     Example: gioconda synth consent check lisa.toml --task reenact --source lisa.jpg
     """
-    from gioconda_core.files import sha256_of
     from synth import consent
 
     found = consent.require(file, task, [sha256_of(s) for s in source or []])

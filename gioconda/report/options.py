@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from gioconda_core.options import Option
-
-__all__ = ["Detectors", "Lang", "OwnKey", "Sampled", "TrustLists", "language", "names_of"]
 
 
 def names_of(detectors: str) -> tuple[str, ...]:
@@ -43,3 +42,12 @@ Sampled = Annotated[
         "Frames the detectors see, such as even:32; what they ask for by default.", flag="--sampling", valid=_sampling
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Who is asked about a file: which detectors, and whose signatures count."""
+
+    detectors: Detectors = None
+    trust: TrustLists = ()
+    trust_development: OwnKey = False

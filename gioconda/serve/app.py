@@ -30,8 +30,6 @@ from gioconda.report.wording import LANGUAGES, label, problem, visible
 from gioconda.serve.guard import Guard
 from gioconda.serve.jobs import ACTIVE, Clip, Jobs, Runner
 
-__all__ = ["TYPES", "Page", "application"]
-
 # What a browser is told a file is; nothing it would run. Anything else is bytes to it.
 TYPES = {
     ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm", ".mkv": "video/x-matroska", ".ogv": "video/ogg",

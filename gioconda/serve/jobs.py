@@ -22,8 +22,6 @@ from gioconda_core.errors import GiocondaError
 from gioconda_core.files import write_text
 from gioconda_core.workers.cpu import cores
 
-__all__ = ["ACTIVE", "Clip", "Jobs", "Runner"]
-
 ACTIVE = ("queued", "running")
 ATTEMPTS = 3  # times a job may be begun before it is given up: one that takes the server down must not do so for ever
 

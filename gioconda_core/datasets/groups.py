@@ -10,8 +10,6 @@ import numpy as np
 
 from gioconda_core.types import Sample
 
-__all__ = ["axes", "components", "near_duplicates"]
-
 
 def components(shared: Sequence[Iterable[Hashable]], pairs: Iterable[tuple[int, int]] = ()) -> list[int]:
     """The number of the first row that each row is connected with, directly or through others; its own where there is none.

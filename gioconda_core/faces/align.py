@@ -14,8 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from gioconda_core.errors import UsageError
 
-__all__ = ["FACE_SHAPE", "MARGIN", "MIRROR", "RIGID", "apply", "box", "crop", "invert", "paste", "side", "transform"]
-
 Matrix = NDArray[np.float64]  # (2, 3), similarity: frame pixels → crop pixels
 Picture = NDArray[np.uint8]  # (H, W, 3)
 

@@ -6,6 +6,7 @@ network definitions are used; decoding is ours, vectorised, and keeps fractions 
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +17,6 @@ from numpy.typing import NDArray
 from gioconda_core.device import device as where
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.faces import align
-
-__all__ = ["FaceAlignmentLandmarker"]
 
 Frame = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
@@ -34,8 +33,6 @@ _CHUNK = {"cpu": 4, "cuda": 64}  # faces in one pass of FAN
 
 def _load(network: Any, name: str, folder: Path | None) -> None:
     """Fill a network from the store, or from ``folder``: NAME.safetensors, or the publisher's file under its own name."""
-    import tempfile
-
     from safetensors.torch import load_file
 
     from gioconda_core import weights

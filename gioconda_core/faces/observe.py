@@ -23,7 +23,6 @@ from gioconda_core.types import FaceTrack, Footage
 if TYPE_CHECKING:
     from gioconda_core.media.clip import Clip
 
-__all__ = ["embed", "observe", "protocol", "track"]
 
 # Change it whenever tracks change for the same frames and settings: it is part of the cache key.
 _VERSION = 2

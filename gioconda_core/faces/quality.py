@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from gioconda_core.faces import align
 
-__all__ = ["CHIP", "blur", "chip", "combine", "pose"]
-
 CHIP = 64  # px: side of the small aligned face by which sharpness and likeness are judged
 
 # A plain head for PnP: points of a face on which anthropometric tables agree, millimetres, rounded; x to the picture's right,

@@ -21,8 +21,6 @@ from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path, sha256_of
 from gioconda_core.types import FaceTrack
 
-__all__ = ["folder", "load", "store", "trim"]
-
 _SCHEMA = "gioconda.tracks/1"
 _stores = itertools.count()
 

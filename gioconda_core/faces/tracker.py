@@ -23,8 +23,6 @@ from gioconda_core.faces.landmarks import Boxes, Frame, Landmarker, one_each
 from gioconda_core.types import FaceTrack
 from gioconda_core.workers.cpu import cores
 
-__all__ = ["SAME", "Tracker", "ahead"]
-
 # Embedding distance below which a returning face is the one that left. Within one real clip 93 % of pairs of moments lie
 # below it (n = 441), of pairs of different people 0.014 % (n = 49,915); dlib's own 0.6 would join many drawn faces.
 SAME = 0.45

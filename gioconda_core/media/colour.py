@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Orientation", "RgbMaker"]
-
 # AVColorSpace → SWS_CS: what swscale calls them (H.273 matrix_coefficients on the left).
 _MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _UNSPECIFIED = 2

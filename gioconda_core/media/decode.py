@@ -36,8 +36,6 @@ from gioconda_core.media.seek import Ended, Finder, Unsure, keyframes, share_out
 from gioconda_core.reasons import MediaWarning, WarningReason
 from gioconda_core.workers.cpu import cores
 
-__all__ = ["VideoSource"]
-
 Picture = NDArray[np.uint8]
 
 # Demuxers that open other files or addresses named inside the file: a stranger's "video" must not read our disk.

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.reasons import MediaWarning
 
-__all__ = ["TOO_LARGE_HINT", "ClipFacts", "Limits", "Source"]
-
 TOO_LARGE_HINT = "scale it down; from Python, Limits(pixels=…) raises the limit for a file you trust"
 
 

@@ -21,8 +21,6 @@ from gioconda_core.errors import GiocondaError
 from gioconda_core.files import append_row, read_rows, sha256_of
 from gioconda_core.types import Sample
 
-__all__ = ["essence", "fingerprint_index", "perceptual"]
-
 PERCEPTUAL_FRAMES = 3
 
 

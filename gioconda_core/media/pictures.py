@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["around", "grid", "jpeg"]
-
 Picture = NDArray[np.uint8]
 TITLE = 22  # pixels a line of titles takes
 

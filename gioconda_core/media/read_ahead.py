@@ -12,8 +12,6 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
-__all__ = ["in_turn"]
-
 T = TypeVar("T")
 
 

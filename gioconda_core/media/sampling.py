@@ -20,8 +20,6 @@ from dataclasses import dataclass
 
 from gioconda_core.errors import UsageError
 
-__all__ = ["SLACK", "Sampling"]
-
 SLACK = (
     0.0006  # seconds: a little over half a millisecond, so that a timestamp survives being printed with three decimals
 )

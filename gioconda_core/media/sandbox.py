@@ -32,8 +32,6 @@ from gioconda_core.reasons import MediaWarning
 from gioconda_core.workers.child import Channel, Child, Lost, Silent, listen
 from gioconda_core.workers.cpu import cores
 
-__all__ = ["SandboxedSource"]
-
 _IDLE_SECONDS = 30.0
 _MOST_FILES = 200  # per worker: bounds what a leak in a decoder can add up to
 _MOST_IDLE = 2

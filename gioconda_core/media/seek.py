@@ -17,8 +17,6 @@ from typing import Any
 
 from av.error import FFmpegError
 
-__all__ = ["Ended", "Finder", "Unsure", "keyframes", "share_out"]
-
 _MOST_HELD = 256 << 20  # bytes of packets read ahead
 _STEPS_BACK = 3  # keyframes, before giving up
 _UNFAIR = 1.25  # times its share that the busiest lane may have, before threads within one decoder do better

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 
-__all__ = ["HEAD", "kind_of", "misnamed"]
-
 HEAD = 1024  # bytes that kind_of wants to see
 
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")

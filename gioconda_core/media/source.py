@@ -9,8 +9,6 @@ from typing import BinaryIO
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.media.facts import Limits, Source
 
-__all__ = ["open_source"]
-
 
 def open_source(file: BinaryIO, path: str | None, where: str, limits: Limits) -> Source:
     """Pillow for what begins like a picture, PyAV for everything else. The file stays the caller's to close."""

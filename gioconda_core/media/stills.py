@@ -26,8 +26,6 @@ from gioconda_core.media.facts import TOO_LARGE_HINT, ClipFacts, Limits
 from gioconda_core.media.sampling import SLACK, Sampling
 from gioconda_core.reasons import MediaWarning, WarningReason
 
-__all__ = ["StillSource", "is_jpeg_stream", "is_picture"]
-
 Picture = NDArray[np.uint8]
 _FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "JPEG2000", "PPM")
 _HEIC = (

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["PICTURES", "VIDEOS", "is_media_name"]
-
 VIDEOS = frozenset(
     [
         ".mp4",

@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
 
-__all__ = ["CODECS", "video_name", "write_image", "write_video"]
-
 # name → encoder, quality option's range, options for speed and for the same bytes on every machine
 CODECS: dict[str, tuple[str, int, dict[str, str]]] = {
     "h264": ("libx264", 51, {"preset": "medium", "threads": "2"}),

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from io import RawIOBase
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,6 @@ from gioconda_core.workers.cpu import environment
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Channel", "Child", "Lost", "Silent", "listen"]
 
 _HEAD = struct.Struct("!I")  # bytes of the JSON that follows; the arrays come after it
 _PIPE = 1 << 20  # bytes a pipe holds, where the system lets us say so: fewer turns for a picture
@@ -215,7 +215,6 @@ def _contiguous(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _main(entry: str) -> None:
-    from importlib import import_module
 
     channel = Channel(os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0))
     # Libraries may read and print: their stdin is empty, their stdout becomes stderr, and the pipes are ours alone.

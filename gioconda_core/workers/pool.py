@@ -24,8 +24,6 @@ from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.workers.child import Channel, Child, Lost, listen
 from gioconda_core.workers.cpu import cores
 
-__all__ = ["Failure", "Fatal", "Here", "Pool", "Why", "Worker", "Workers", "make", "workers"]
-
 Task = dict[str, Any]
 Answer = dict[str, Any]
 Progress = Callable[[str, float], None]

@@ -18,8 +18,6 @@ from gioconda_core.errors import UsageError
 from gioconda_core.workers.cpu import keep_to
 from gioconda_core.workers.pool import Answer, Failure, Result, Task, Why, Work, Workers, describe, make
 
-__all__ = ["RayPool"]
-
 
 class _Actor:
     def __init__(self, target: str, options: Mapping[str, Any]) -> None:

@@ -20,28 +20,6 @@ from cryptography.x509.oid import NameOID
 
 from gioconda_core.errors import UsageError
 
-__all__ = [
-    "ACCEPTED_EKUS",
-    "ALGORITHMS",
-    "CLAIM_SIGNING",
-    "DOCUMENT_SIGNING",
-    "EMAIL_PROTECTION",
-    "OCSP_SIGNING",
-    "TIME_STAMPING",
-    "Authority",
-    "Leaf",
-    "certificates_in",
-    "fingerprint",
-    "generate_key",
-    "issued",
-    "key_pem",
-    "make_authority",
-    "make_leaf",
-    "make_request",
-    "pem",
-    "purposes",
-]
-
 EMAIL_PROTECTION = "1.3.6.1.5.5.7.3.4"
 TIME_STAMPING = "1.3.6.1.5.5.7.3.8"
 OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"

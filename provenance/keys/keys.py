@@ -23,22 +23,6 @@ from gioconda_core.files import atomic_path, refuse_overwrite
 from provenance.keys import certificates
 from provenance.keys.certificates import Leaf
 
-__all__ = [
-    "DEVELOPMENT",
-    "KeyFile",
-    "algorithm_of",
-    "development",
-    "development_roots",
-    "home",
-    "is_development",
-    "key_path",
-    "make",
-    "make_with_request",
-    "parse",
-    "renew",
-    "show",
-]
-
 DEVELOPMENT = "development"
 DEVELOPMENT_NAME = "Gioconda development key"
 DEVELOPMENT_ORGANISATION = "Gioconda development: proves nothing about who signed"  # X.520 allows 64 characters

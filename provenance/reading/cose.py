@@ -15,8 +15,6 @@ from cryptography import x509
 
 from provenance.keys import certificates
 
-__all__ = ["chain_of", "clock_of", "decode", "identity_of"]
-
 _DEPTH = 32
 _X5CHAIN = 33  # RFC 9360
 _SUPERBOX, _DESCRIPTION, _CBOR = b"jumb", b"jumd", b"cbor"

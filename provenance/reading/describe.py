@@ -11,8 +11,6 @@ from gioconda_core.types import CredentialReason, IngredientNode, Provenance, Pr
 from provenance.codes import CLOCK_FAULTS
 from provenance.reading.rules import tolerated
 
-__all__ = ["SCHEMA", "STATES", "document", "lines"]
-
 SCHEMA = "gioconda.provenance/1"
 LEAVES = 30  # facts of one statement told in text; JSON has all
 

@@ -17,7 +17,6 @@ from provenance.reading import rules
 if TYPE_CHECKING:
     from provenance.reading.open import Opened
 
-__all__ = ["tree"]
 
 DEPTH = 16
 NODES = 400

@@ -30,7 +30,6 @@ from provenance.sdk import descriptors, engine, one_pass
 if TYPE_CHECKING:
     import c2pa
 
-__all__ = ["Opened", "opened", "sidecar_of", "unreadable"]
 
 _SEGMENTS = 5000  # looked at beside one initialisation segment
 

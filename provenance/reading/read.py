@@ -19,8 +19,6 @@ from provenance.reading.verdict import judge
 from provenance.trust.lists import Trust
 from provenance.trust.lists import load as load_trust
 
-__all__ = ["read"]
-
 
 def read(
     path: str | os.PathLike[str],

@@ -21,24 +21,6 @@ from provenance.keys.certificates import ACCEPTED_EKUS, OCSP_SIGNING, TIME_STAMP
 from provenance.trust.lists import Trust, TrustList
 from provenance.vocabulary import ACTIONS, LABEL, SOURCE_TYPES
 
-__all__ = [
-    "Decision",
-    "Finding",
-    "actions_of",
-    "anchor_of",
-    "decide",
-    "expired",
-    "failures_of",
-    "findings",
-    "gravest",
-    "list_of",
-    "reason_of",
-    "succeeded",
-    "tolerated",
-    "unbound",
-    "without",
-]
-
 UNKNOWN_SIGNER = "signingCredential.untrusted"
 IDENTITY_FAILED = "gioconda.identity.failed"
 ALONE = "gioconda.asset.alone"

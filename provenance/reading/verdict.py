@@ -17,8 +17,6 @@ from provenance.sdk import engine
 from provenance.trust.lists import Trust, TrustList
 from provenance.vocabulary import AI_SOURCE_TYPES, LABEL, SOFT_BINDING
 
-__all__ = ["judge"]
-
 _KINDS = (("success", "success"), ("informational", "informational"), ("failure", "failure"))
 
 

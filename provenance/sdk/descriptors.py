@@ -16,8 +16,6 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import c2pa
 
-__all__ = ["descriptor", "possible", "reader", "sign"]
-
 
 @functools.cache
 def _callbacks() -> tuple[Any, ...] | None:

@@ -7,6 +7,7 @@ unknown settings are accepted in silence; by default URLs named inside a file ar
 from __future__ import annotations
 
 import functools
+import json
 import os
 import threading
 from collections.abc import Mapping
@@ -19,7 +20,6 @@ from provenance.keys.certificates import ACCEPTED_EKUS
 if TYPE_CHECKING:
     import c2pa
 
-__all__ = ["ANY", "Anchors", "accepted_eku_text", "context", "mime_of", "reading", "sdk", "settings", "supported"]
 
 ANY = "application/octet-stream"  # any bytes at all: nothing can be embedded in them, but a sidecar can be held against them
 Anchors = tuple[tuple[str, str, str], ...]  # (kind, uri, PEM) of each list: kind is manifest, tsa or cawg
@@ -115,15 +115,12 @@ def reading(anchors: Anchors) -> c2pa.Context:
 
 @functools.lru_cache(maxsize=16)
 def _reading(pid: int, anchors: Anchors) -> c2pa.Context:
-    import json
 
     return _context(pid, json.dumps(settings(anchors), sort_keys=True))
 
 
 def context(document: dict[str, Any]) -> c2pa.Context:
     """A context for these settings, shared between threads, made anew in a forked child."""
-    import json
-
     with _local:
         return _context(os.getpid(), json.dumps(document, sort_keys=True))
 

@@ -21,7 +21,6 @@ from provenance.sdk import descriptors
 if TYPE_CHECKING:
     import c2pa
 
-__all__ = ["LEAF", "Box", "Chunks", "Layout", "boxes_of", "plan", "sign"]
 
 LEAF = 2**20  # bytes of media in one leaf of the hash tree: what a reader must hold at a time
 _PER_LEAF = 40  # bytes of the credential that one leaf takes, rounded up

@@ -19,6 +19,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from gioconda_core.errors import UsageError
+from gioconda_core.files import sha256_of
 from gioconda_core.types import Claim, Ingredient
 from gioconda_core.version import __version__
 from provenance.vocabulary import (
@@ -33,9 +34,6 @@ from provenance.vocabulary import (
     SoftBinding,
     source_type,
 )
-
-__all__ = ["Action", "AiDisclosure", "Credential", "from_toml", "of_synthesis", "to_manifest"]
-
 
 _ROLES = {
     "source": "inputTo",
@@ -303,8 +301,6 @@ def from_toml(source: str | os.PathLike[str]) -> Credential:
     ``title``, ``intent``, ``[[actions]]``, ``[[ingredients]]`` (role, path, title, sha256), ``[ai]``, ``[training]``, ``[label]``,
     ``[[soft_bindings]]``, ``[assertions."my.label"]``, ``redactions``.
     """
-    from gioconda_core.files import sha256_of
-
     path = Path(source)
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -14,6 +14,7 @@ import os
 import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,6 @@ from provenance.watermark import repository
 if TYPE_CHECKING:
     from provenance.signing.signers import Signer
 
-__all__ = ["Marker", "sign_file", "video_name", "write", "write_picture"]
 
 # Containers laid out in boxes of which we know how to move the media; of which one may be named as another.
 _BOXES = frozenset(("video/mp4", "video/quicktime", "video/x-m4v", "audio/mp4"))
@@ -238,8 +238,6 @@ def sign_file(
 
 def _hosts(signer: Signer) -> tuple[str, ...]:
     """The one host signing may speak to: the timestamp authority's."""
-    from urllib.parse import urlsplit
-
     host = urlsplit(signer.timestamp).hostname if signer.timestamp else None
     return (host,) if host else ()
 

@@ -7,7 +7,9 @@ many threads and used for many files; after a fork it makes its native half anew
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 import os
 import shlex
 import subprocess
@@ -24,18 +26,6 @@ from provenance.keys import certificates, keys
 
 if TYPE_CHECKING:
     import c2pa
-
-__all__ = [
-    "CallbackSigner",
-    "CommandSigner",
-    "DevelopmentSigner",
-    "IdentitySigner",
-    "PemSigner",
-    "Pkcs11Signer",
-    "Signer",
-    "default",
-    "from_spec",
-]
 
 
 @runtime_checkable
@@ -105,8 +95,6 @@ class _Signer:
 
     def context(self, settings: Mapping[str, Any]) -> c2pa.Context:
         """A context of the SDK's with this signer in it, made once a process for each set of settings."""
-        import json
-
         document = json.dumps(settings, sort_keys=True)
         with self._lock:
             if self._contexts_pid != os.getpid():
@@ -346,7 +334,6 @@ class Pkcs11Signer(_Signer):
         self._token_lock = threading.Lock()  # one session: PKCS#11 calls on it may not overlap
 
     def sign(self, data: bytes) -> bytes:
-        import hashlib
 
         import pkcs11
 

@@ -11,8 +11,6 @@ from gioconda_core.errors import GiocondaError
 from gioconda_core.media.clip import Clip
 from gioconda_core.media.pictures import jpeg
 
-__all__ = ["of"]
-
 SIDE = 256  # pixels, the longer side at most
 
 

@@ -24,7 +24,6 @@ from provenance.trust.lists import Trust
 if TYPE_CHECKING:
     from provenance.signing.signers import Signer
 
-__all__ = ["Drift", "Expiry", "Requirement", "drift", "files_in", "forecast", "sign_many", "verdicts"]
 
 # Of the rules about the signer, the one that a requirement of that very signer does not mind.
 _HARMLESS = frozenset({"gioconda.signer.development"})

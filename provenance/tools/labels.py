@@ -24,8 +24,6 @@ from provenance.reading.read import read
 from provenance.trust.lists import Trust
 from provenance.vocabulary import LABEL_SCHEMA
 
-__all__ = ["Refused", "collect", "why_not"]
-
 
 @dataclass(frozen=True)
 class Refused:

@@ -19,8 +19,6 @@ from gioconda_core.files import atomic_path, refuse_overwrite
 from gioconda_core.types import ProvenanceState
 from provenance.sdk.one_pass import boxes_of
 
-__all__ = ["strip"]
-
 _REMUX = {".mp4", ".mov", ".m4v", ".m4a", ".avi"}
 _MUXERS = {".m4v": "mp4", ".m4a": "mp4"}
 _SOUND = {".wav", ".m4a"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import functools
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable
@@ -21,8 +22,6 @@ from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, write_json, write_text
 from provenance.keys import certificates, keys
 from provenance.sdk import engine
-
-__all__ = ["KINDS", "Trust", "TrustList", "add", "compare", "load", "read_list", "remove", "revoke", "store"]
 
 KINDS = ("manifest", "tsa", "cawg")
 DEVELOPMENT_LIST = "development"
@@ -168,7 +167,6 @@ def load(
 
 
 def _stored(path: Path) -> TrustList:
-    import json
 
     card = path.with_suffix(".json")
     try:

@@ -28,8 +28,6 @@ from gioconda_core.errors import CredentialError
 from gioconda_core.types import Code
 from provenance import codes
 
-__all__ = ["Limits", "fetch", "revocation"]
-
 
 @dataclass(frozen=True)
 class Limits:

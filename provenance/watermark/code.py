@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CODED_BITS", "PAYLOAD_BITS", "decode", "encode"]
-
 PAYLOAD_BITS = 64
 CRC_BITS = 24
 CRC_POLYNOMIAL = 0x864CFB  # CRC-24 of RFC 4880, §6.1

@@ -16,12 +16,11 @@ from pathlib import Path
 
 from gioconda_core import config
 from gioconda_core.errors import CredentialError
+from gioconda_core.files import sha256_of
 from gioconda_core.types import Frames
 from provenance.reading.open import Opened, opened
 from provenance.vocabulary import SoftBinding
 from provenance.watermark import mark
-
-__all__ = ["Found", "marker", "recover", "remember"]
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,6 @@ def marker(frames: Frames) -> tuple[Frames, SoftBinding]:
 
 def remember(path: str | os.PathLike[str]) -> str | None:
     """Store a signed file's credential under the mark it names; the mark's value, or None where it names none of ours."""
-    from gioconda_core.files import sha256_of
-
     with opened(path) as found:
         if not isinstance(found, Opened) or not found.store:
             return None

@@ -13,19 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "Figure",
-    "auc",
-    "bootstrap",
-    "csim",
-    "embeddings",
-    "frechet",
-    "kid",
-    "landmark_error",
-    "onnx_embedding",
-    "pose_error",
-    "ssim",
-]
+from gioconda_core.errors import WeightsError
 
 Array = NDArray[np.float64]
 Frames = NDArray[np.uint8]
@@ -70,8 +58,6 @@ def onnx_embedding(path: str) -> Callable[[Frames, Points], NDArray[np.float32]]
     """An ArcFace-type network of one's own, as ONNX: input (N, 3, 112, 112) RGB, (x − 127.5) / 128; output (N, D)."""
     import cv2
     import onnxruntime
-
-    from gioconda_core.errors import WeightsError
 
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

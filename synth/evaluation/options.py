@@ -10,8 +10,6 @@ from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, check, numbers
 from synth.reenact.options import MODES, Landmarker
 
-__all__ = ["Evaluate"]
-
 
 @dataclass(frozen=True)
 class Evaluate:

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from gioconda_core import weights
 from gioconda_core.errors import WeightsError
 
-__all__ = ["ALEXNET", "INCEPTION", "RESIZE", "inception", "lpips"]
-
 Frames = NDArray[np.uint8]
 ALEXNET, INCEPTION = "lpips-alexnet", "inception-fid"  # names in the store
 RESIZE = "resized to 299 px, bilinear, without antialiasing"  # as the evaluation records it

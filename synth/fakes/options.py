@@ -11,8 +11,6 @@ from gioconda_core.options import Option, argument, check, numbers, shares
 from synth.fakes.sources import LAYOUTS
 from synth.reenact.options import ADAPTATIONS, MODES, Landmarker
 
-__all__ = ["KINDS", "REGIONS", "Fakes", "Part", "Prepare"]
-
 KINDS = ("self", "cross", "control")
 REGIONS = ("whole", "face")
 

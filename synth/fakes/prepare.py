@@ -7,6 +7,7 @@ lost. Rows: ``clips.jsonl`` in the output folder. Landmark images are never stor
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import Counter
@@ -365,7 +366,6 @@ def _flush(writer: Any, rows: Path, pending: list[dict[str, Any]]) -> None:
 
 
 def _same_job(job: Prepare, folder: Path) -> None:
-    import json
 
     file = folder / "prepare.json"
     # Which clips are asked for may change between runs; how they are cut may not.

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 
 from gioconda_core.errors import UsageError
 
-__all__ = ["CONTENT", "CONTENT_NETS", "PRESETS", "WEIGHTS", "Config", "LossWeights", "preset"]
-
 CONTENT = ("auto", "vgg", "squeezenet", "multiscale", "random-vgg", "none")
 CONTENT_NETS = ("vgg19", "vggface", "squeezenet")
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import MediaError
 
-__all__ = ["LINES", "draw", "thickness"]
-
 # (first point, one past the last, closed, RGB), iBUG order; the inner lip (60–67) is not drawn.
 LINES: tuple[tuple[int, int, bool, tuple[int, int, int]], ...] = (
     (0, 17, False, (255, 255, 255)),  # jaw

@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["feature_matching", "hinge_discriminator", "hinge_generator", "match"]
-
 
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """max(0, 1−r) on real frames plus max(0, 1+r) on generated ones. Source: eq. 7. real, fake : (N,)."""

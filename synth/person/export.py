@@ -19,8 +19,6 @@ from gioconda_core.files import atomic_path, refuse_overwrite
 from synth.model.landmark_image import draw
 from synth.person.model import PersonalModel, _convert, compile_openvino
 
-__all__ = ["FORMATS", "export", "picture_error"]
-
 FORMATS = ("onnx", "openvino", "onnx-int8")
 # Mean absolute difference of pixels (0–255) from the float32 torch network above which an export is refused.
 TOLERANCE = {"onnx": 0.5, "openvino": 0.5, "onnx-int8": 4.0}

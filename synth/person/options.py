@@ -10,8 +10,6 @@ from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, check
 from synth.model.config import CONTENT
 
-__all__ = ["MODES", "Tune"]
-
 MODES = ("ff", "psi", "last", "full")
 
 

@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["REACH", "SIDE", "blob", "fixed", "mask", "mix", "noise", "spline", "stroke", "to_texture"]
-
 Array = NDArray[np.float64]
 SIDE = 512  # head texture, texels
 REACH = 2.15  # radians from straight ahead to the texture's edge

@@ -18,8 +18,6 @@ from synth.puppets.person import person
 from synth.puppets.stage import Stage
 from synth.puppets.take import take
 
-__all__ = ["LICENCE", "Performance", "perform"]
-
 LICENCE = "CC0-1.0"  # drawn by this program; nobody is depicted
 
 

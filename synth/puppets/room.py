@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from synth.puppets.brush import fixed, noise, spline
 
-__all__ = ["paint_backdrop", "paint_torso"]
-
 Array = NDArray[np.float64]
 _CLOTH = np.array(
     [

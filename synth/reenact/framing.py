@@ -17,8 +17,6 @@ from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
 from gioconda_core.files import atomic_path, refuse_overwrite
 
-__all__ = ["MARGIN", "face_mask", "load_track", "save_track", "steady", "stretches"]
-
 MARGIN = 0.45  # of the face square on each side: room for the head to turn and nod in
 
 Matrix = NDArray[np.float64]

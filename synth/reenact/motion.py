@@ -18,8 +18,6 @@ from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
 from synth.reenact.options import ADAPTATIONS
 
-__all__ = ["Adapted", "adapt", "fill_gaps", "smooth"]
-
 Points = NDArray[np.float32]
 _INNER = ((61, 67), (62, 66), (63, 65))  # upper and lower inner lip, which must not cross
 _LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))

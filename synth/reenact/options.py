@@ -9,8 +9,6 @@ from gioconda_core import plugins
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, check
 
-__all__ = ["ADAPTATIONS", "MODES", "Landmarker", "Reenact"]
-
 MODES = ("ff", "ft")
 ADAPTATIONS = ("absolute", "relative", "procrustes")
 

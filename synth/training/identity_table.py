@@ -19,8 +19,6 @@ from torch import Tensor
 
 from gioconda_core.errors import UsageError
 
-__all__ = ["WTable"]
-
 
 class WTable:
     """Rows of W with v and step counts. Layout of a row: dim float32 of W, dim float32 of v, one float32 count.

@@ -9,8 +9,6 @@ from __future__ import annotations
 import ctypes
 import sys
 
-__all__ = ["keep_freed"]
-
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of malloc.h; glibc's mallopt(3)
 
 

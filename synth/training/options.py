@@ -10,8 +10,6 @@ from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument, check
 from synth.model.config import CONTENT, CONTENT_NETS, PRESETS, WEIGHTS
 
-__all__ = ["FIXED", "Options"]
-
 
 def _known(files: Mapping[str, str]) -> None:
     if unknown := set(files) - set(CONTENT_NETS):

@@ -23,8 +23,7 @@ from torch import Tensor, nn
 
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.files import append_row, atomic_path, write_json
-
-__all__ = ["DiskFullError", "RunFolder", "room"]
+from gioconda_core.version import __version__
 
 
 class DiskFullError(GiocondaError):
@@ -152,7 +151,6 @@ class RunFolder:
     def sample(self, step: int, sheet: NDArray[np.uint8]) -> Path:
         """Write a contact sheet, signed: half of its faces are generated."""
         from gioconda_core.types import Claim
-        from gioconda_core.version import __version__
         from provenance.signing import sign
 
         target = self.path / "samples" / f"step-{step:09d}.png"

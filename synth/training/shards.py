@@ -23,9 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import MediaError, UsageError
-from gioconda_core.files import read_rows, sha256_of, write_json
-
-__all__ = ["Frame", "ShardSet", "ShardWriter"]
+from gioconda_core.files import atomic_path, read_rows, sha256_of, write_json
 
 _COLUMNS = ("key", "identity", "source", "time", "jpg_at", "jpg_size", "points_at", "points_size")
 
@@ -113,8 +111,6 @@ class ShardWriter:
     def _finish(self) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
-
-        from gioconda_core.files import atomic_path
 
         if self._tar is None:
             return
