@@ -25,6 +25,10 @@ Share = Annotated[float, Option("Share of the samples.", minimum=0, maximum=1)]
 _LAYOUTS = "gioconda.datasets"
 
 
+def _layouts() -> tuple[str, ...]:
+    return plugins.names(_LAYOUTS)
+
+
 def fresh_folder(out: Path) -> None:
     """Refuse a folder to fill that holds something already, or is none."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -33,7 +37,6 @@ def fresh_folder(out: Path) -> None:
 
 def layout_writer(name: str) -> Any:
     """What writes a layout; refuses one that can only be read."""
-    from gioconda_core import plugins
 
     writer = plugins.load(_LAYOUTS, name)()
     if not hasattr(writer, "export"):
@@ -51,7 +54,7 @@ class Indexing:
         str,
         Option(
             "plain, csv, faceforensics, celeb-df, dfdc, deeperforensics, df40, voxceleb or a plugin's.",
-            choices=lambda: plugins.names(_LAYOUTS),
+            choices=_layouts,
         ),
     ] = "plain"
     licence: Annotated[str, Option("Licence of every file, for the card.")] = ""
@@ -179,7 +182,7 @@ def export(
     out: Annotated[Path, argument("The folder to fill.")],
     layout: Annotated[
         str,
-        Option("plain, faceforensics, celeb-df or df40.", choices=lambda: plugins.names(_LAYOUTS)),
+        Option("plain, faceforensics, celeb-df or df40.", choices=_layouts),
     ] = "plain",
 ) -> None:
     """Write an index's files in a layout other people's code reads (hard links where possible).
