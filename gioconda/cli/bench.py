@@ -166,7 +166,12 @@ def report(
     score: Annotated[
         tuple[str, ...], Option("Columns of scores side by side, separated by commas, like 'prob_*'.")
     ] = (),
-    unit: Annotated[str, Option("Of a table that holds several: video, image or audio.")] = "",
+    unit: Annotated[
+        str,
+        Option(
+            "Of a table that holds several: video, image or audio.", choices=("", "video", "image", "audio", "frame")
+        ),
+    ] = "",
     against: Annotated[str, Option("The detector to compare the others with; the leader when not given.")] = "",
     resamples: Resamples = 2000,
     sign: Annotated[bool, Option("A signed ZIP beside an HTML report.")] = True,

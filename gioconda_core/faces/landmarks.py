@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core import plugins
-from gioconda_core.errors import GiocondaError, PluginError, UsageError, WeightsError
+from gioconda_core.errors import GiocondaError, PluginError, WeightsError
 from gioconda_core.faces import align
 from gioconda_core.faces.face_alignment import FaceAlignmentLandmarker
 
@@ -218,12 +218,6 @@ class DlibLandmarker:
         parts = _predictor()(gray, square)
         points = np.array([(parts.part(i).x, parts.part(i).y) for i in range(68)], np.float32)
         return align.apply(align.invert(matrix), points)
-
-
-def known(name: str) -> None:
-    """Refuse the name of no landmarker before a long job begins."""
-    if name != "auto" and name not in {plugin.name for plugin in plugins.available("gioconda.landmarkers")}:
-        raise UsageError(f"no landmarker named {name!r}", where="--landmarker", hint="gioconda plugins lists them")
 
 
 def landmarker(name: str = "auto", device: str = "auto", **options: Any) -> Landmarker:
