@@ -44,7 +44,10 @@ def mark(clip: Annotated[Path, argument("A clip or picture.")], json: JsonFlag =
     if json:
         emit(to_json(Mark(marks.ALGORITHM, found.value, found.errors, found.kept), indent=1))
     elif found.value is None:
-        emit("no mark found; this says nothing either way")
+        emit(
+            "No invisible mark of ours was found. That says nothing either way: other tools write other marks or none, and "
+            "cropping, scaling and re-encoding can lose one."
+        )
     else:
         height, width = found.kept
         cut = f", in what is left of a picture: {height:.0%} of its height, {width:.0%} of its width"

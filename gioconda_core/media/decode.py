@@ -197,7 +197,9 @@ class VideoSource:
         if not usable:
             self._blame_index()
             if real:
-                raise MediaError("the video stream's codec is not known", self._where, "re-encode it as H.264")
+                raise MediaError(
+                    "the video stream's codec is not known", self._where, "save a video as H.264, a picture as PNG"
+                )
             kinds = sorted({s.type for s in container.streams})
             what = f"no video stream (it has {', '.join(kinds)})" if kinds else "no video stream"
             raise MediaError(

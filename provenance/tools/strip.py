@@ -1,8 +1,10 @@
-"""Take a credential out of a file without touching a pixel, and prove it: the decoded frames before and after are compared.
+"""Take a credential out of a file without touching a pixel, and prove it: what is decoded before and after is compared.
 
-Detectors are trained on stripped copies, so that they learn pixels and not the presence of a manifest. MP4, MOV and M4A are
-remuxed (every packet copied); JPEG, PNG, WebP and WAV lose the one block the manifest is in; in AVIF and HEIF, where the places of
-the picture's parts are written down, an empty box of the same size takes its place.
+Detectors are trained on stripped copies, so that they learn pixels and not the presence of a manifest. MP4, MOV, M4A and AVI are
+remuxed (every packet copied); JPEG, PNG, GIF, WebP, WAV, MP3, FLAC and SVG lose the one block the manifest is in, TIFF its entry in the
+index; in AVIF and HEIF, where the places of the picture's parts are written down, an empty box of the same size takes its place.
+Where nothing here decodes a kind (JPEG XL, SVG), what is compared is every other box, or the document without the element. A PDF
+would have to be written anew, and is refused.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from provenance.sdk.one_pass import boxes_of
 
 _REMUX = {".mp4", ".mov", ".m4v", ".m4a", ".avi"}
 _MUXERS = {".m4v": "mp4", ".m4a": "mp4"}
-_SOUND = {".wav", ".m4a"}
+_SOUND = {".wav", ".m4a", ".mp3", ".flac"}
 _C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA 2.x, A.5.1
 
 
@@ -31,7 +34,7 @@ def strip(source: str | os.PathLike[str], target: str | os.PathLike[str], *, for
     Raises
     ------
     UsageError
-        The container is one we cannot take a manifest out of without re-encoding.
+        The container is one that a manifest is not taken out of here.
     CredentialError
         The copy would not decode to the same frames, or still carries a credential; nothing is written.
     """
@@ -64,6 +67,9 @@ def _decoded(path: Path) -> tuple[str, str]:
     from gioconda_core.media.clip import Clip
 
     seen, heard = "", hashlib.sha256()
+    proof = _PROOFS.get(path.suffix.lower())
+    if proof:
+        return proof(path.read_bytes()), ""
     if path.suffix.lower() not in _SOUND:
         with Clip.open(path) as clip:
             seen = fingerprint.essence(frame for _, frame in clip.frames())
@@ -106,11 +112,127 @@ def _without_block(data: bytes, origin: Path) -> bytes:
         return _riff(data)
     if data[4:8] == b"ftyp":
         return _boxes(data)
+    for begins, without in ((b"ID3", _id3), (b"GIF8", _gif), (b"II*\0", _tiff), (b"MM\0*", _tiff), (_JXL, _jxl)):
+        if data.startswith(begins):
+            return without(data)
+    if origin.suffix.lower() == ".svg":
+        return _svg(data)
     raise UsageError(
-        "a manifest cannot be taken out of this container without re-encoding",
+        "a credential is not taken out of this kind of file here",
         where=str(origin),
-        hint="jpg, png, webp, avif, heic, wav, mp4, mov, m4a and avi can be stripped",
+        hint="jpg, png, gif, tif, webp, avif, heic, jxl, svg, wav, mp3, flac, mp4, mov, m4a and avi can be stripped",
     )
+
+
+def _id3(data: bytes) -> bytes:
+    """Drop the frames of an ID3 tag that hold a manifest (C2PA 2.x, A.3.7: GEOB of type application/c2pa), and a tag that was only they."""
+    version, size = data[3], _sevens(data[6:10])
+    tag, rest = data[10 : 10 + size], data[10 + size :]
+    if version not in (3, 4) or data[5] & 0xC0:
+        raise UsageError("an ID3 tag of a kind that is not rewritten", hint="write the tag anew with a tagger first")
+    kept, at = bytearray(), 0
+    while at + 10 <= len(tag) and tag[at : at + 4].strip(b"\0"):
+        length = 10 + (_sevens(tag[at + 4 : at + 8]) if version == 4 else int.from_bytes(tag[at + 4 : at + 8], "big"))
+        if not (tag[at : at + 4] == b"GEOB" and b"application/c2pa\0" in tag[at + 10 : at + 40]):
+            kept += tag[at : at + length]
+        at += length
+    if not kept:
+        return rest
+    sized = bytes((len(kept) >> shift) & 127 for shift in (21, 14, 7, 0))
+    return data[:6] + sized + bytes(kept) + rest
+
+
+def _sevens(data: bytes) -> int:
+    """A number of four times seven bits, as ID3 writes lengths."""
+    return sum((byte & 127) << (21 - 7 * i) for i, byte in enumerate(data))
+
+
+def _gif(data: bytes) -> bytes:
+    """Drop the application extension that holds a manifest (C2PA 2.x, A.3.4)."""
+
+    def after_blocks(at: int) -> int:
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        return at + 1
+
+    at = 13 + (3 * (2 << (data[10] & 7)) if data[10] & 0x80 else 0)
+    out = bytearray(data[:at])
+    while at < len(data) and data[at] in (0x21, 0x2C):
+        if data[at] == 0x21:
+            end = after_blocks(at + 2)
+            if data[at + 1] == 0xFF and data[at + 3 : at + 11] == b"C2PA_GIF":
+                at = end
+                continue
+        else:
+            table = 3 * (2 << (data[at + 9] & 7)) if data[at + 9] & 0x80 else 0
+            end = after_blocks(at + 11 + table)
+        out += data[at:end]
+        at = end
+    return bytes(out + data[at:])
+
+
+_TIFF_TAG = 0xCD41  # C2PA 2.x, A.3.5
+_TIFF_SIZES = {1: 1, 2: 1, 6: 1, 7: 1}  # bytes of a value, of the types a store is written in
+
+
+def _tiff(data: bytes) -> bytes:
+    """Take the manifest's entry out of the first index, and empty the bytes it pointed to; nothing else moves."""
+    order = "<" if data[:2] == b"II" else ">"
+    (first,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, first)
+    entries = [data[first + 2 + 12 * i : first + 14 + 12 * i] for i in range(count)]
+    out, kept = bytearray(data), []
+    for entry in entries:
+        tag, kind, number, place = struct.unpack(order + "HHII", entry)
+        if tag != _TIFF_TAG:
+            kept.append(entry)
+        elif kind in _TIFF_SIZES and number > 4 and place + number <= len(out):
+            out[place : place + number] = bytes(number)
+    following = data[first + 2 + 12 * count : first + 6 + 12 * count]
+    index = struct.pack(order + "H", len(kept)) + b"".join(kept) + following
+    out[first : first + len(index)] = index
+    return bytes(out)
+
+
+_JXL = b"\0\0\0\x0cJXL "
+
+
+def _jxl_boxes(data: bytes) -> list[tuple[bytes, bytes]]:
+    """(kind, bytes) of each topmost box that is no JUMBF (C2PA 2.x, A.5.2)."""
+    boxes = boxes_of(io.BytesIO(data), len(data))
+    whole = [(box.kind, data[box.start : box.start + box.size if box.size else len(data)]) for box in boxes]
+    return [(kind, content) for kind, content in whole if kind != b"jumb"]
+
+
+def _jxl(data: bytes) -> bytes:
+    return b"".join(content for _, content in _jxl_boxes(data))
+
+
+_SVG = re.compile(rb"<c2pa:manifest\b[^>]*>[^<]*</c2pa:manifest>|<c2pa:manifest\b[^>]*/>")
+
+
+def _svg(data: bytes) -> bytes:
+    """Drop the element that holds the manifest (C2PA 2.x, A.3.8)."""
+    return _SVG.sub(b"", data)
+
+
+def _svg_proof(data: bytes) -> str:
+    """The document without that element, in canonical form."""
+    from xml.etree import ElementTree
+
+    if b"<!DOCTYPE" in data:
+        raise MediaError("an SVG with a document type is not compared", hint="remove its DOCTYPE first")
+    try:
+        root = ElementTree.fromstring(data)
+    except ElementTree.ParseError as error:
+        raise MediaError(f"not well-formed SVG: {error}") from error
+    for parent in root.iter():
+        for element in [item for item in parent if item.tag == "{http://c2pa.org/manifest}manifest"]:
+            parent.remove(element)
+    return ElementTree.canonicalize(ElementTree.tostring(root), strip_text=True)
+
+
+_PROOFS = {".svg": _svg_proof, ".jxl": lambda data: hashlib.sha256(_jxl(data)).hexdigest()}
 
 
 def _jpeg(data: bytes) -> bytes:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from provenance_kit import write_any, write_picture, write_wav
+from provenance_kit import created, write_any, write_picture, write_wav
 
 from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.files import sha256_of
@@ -106,7 +106,9 @@ def test_strip_leaves_the_pixels_and_takes_the_credential(signed, tmp_path):
         strip(signed, copy)
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif", "wav", "m4a", "mov", "avi"])
+@pytest.mark.parametrize(
+    "suffix", ["jpg", "png", "gif", "tif", "webp", "avif", "jxl", "svg", "wav", "mp3", "flac", "m4a", "mov", "avi"]
+)
 def test_strip_takes_the_credential_out_of(tmp_path, suffix):
     from provenance_kit import MAKERS
 
@@ -139,10 +141,26 @@ def test_a_copy_that_is_not_the_same_is_not_written(tmp_path, monkeypatch, suffi
 
 
 def test_strip_says_what_it_cannot_do(tmp_path):
-    (tmp_path / "a.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    with pytest.raises(UsageError, match="re-encoding"):
-        strip(tmp_path / "a.svg", tmp_path / "b.svg")
-    assert not (tmp_path / "b.svg").exists()
+    from provenance_kit import MAKERS
+
+    for suffix in ("pdf", "docx"):
+        MAKERS[suffix](tmp_path / f"a.{suffix}")
+        sign.sign_file(tmp_path / f"a.{suffix}", tmp_path / f"s.{suffix}", created("x"))
+        with pytest.raises(UsageError, match="not taken out of this kind of file here"):
+            strip(tmp_path / f"s.{suffix}", tmp_path / f"b.{suffix}")
+        assert not (tmp_path / f"b.{suffix}").exists()
+
+
+def test_strip_leaves_the_other_frames_of_a_tag_and_the_other_blocks_of_a_picture(tmp_path):
+    from provenance_kit import MAKERS
+
+    for suffix, kept in (("mp3", b"TSSE"), ("gif", b"\x21\xf9"), ("svg", b"<rect")):
+        plain, out = tmp_path / f"p.{suffix}", tmp_path / f"s.{suffix}"
+        MAKERS[suffix](plain)
+        sign.sign_file(plain, out, created("x"))
+        stripped = strip(out, tmp_path / f"c.{suffix}").read_bytes()
+        assert (kept in stripped) == (kept in out.read_bytes())
+        assert b"c2pa" not in stripped.replace(b'xmlns:c2pa="http://c2pa.org/manifest"', b"")
 
 
 def test_a_stripped_and_recompressed_copy_finds_its_credential_again(tmp_path):
