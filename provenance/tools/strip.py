@@ -14,6 +14,7 @@ import io
 import os
 import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +233,10 @@ def _svg_proof(data: bytes) -> str:
     return ElementTree.canonicalize(ElementTree.tostring(root), strip_text=True)
 
 
-_PROOFS = {".svg": _svg_proof, ".jxl": lambda data: hashlib.sha256(_jxl(data)).hexdigest()}
+_PROOFS: dict[str, Callable[[bytes], str]] = {
+    ".svg": _svg_proof,
+    ".jxl": lambda data: hashlib.sha256(_jxl(data)).hexdigest(),
+}
 
 
 def _jpeg(data: bytes) -> bytes:
