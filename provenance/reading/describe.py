@@ -23,6 +23,8 @@ STATES = {
 }
 
 
+_BY_REASON = (ProvenanceState.INVALID, ProvenanceState.UNREADABLE)  # said by what decided them, where that is known
+
 REASONS = {
     CredentialReason.ALTERED: "what was signed was changed since, or the credential is another file's",
     CredentialReason.EXPIRED: "unaltered since a signature whose certificate is not valid now; when it was made is not proven",
@@ -60,8 +62,8 @@ def _node(node: IngredientNode) -> dict[str, Any]:
 
 def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
     """What a person needs, one fact a line, the most important first."""
-    reason = f": {REASONS[found.reason]}" if found.reason else ""
-    yield f"{found.state}: {STATES[found.state]}{reason}"
+    what = [STATES[found.state]] if found.state not in _BY_REASON or not found.reason else []
+    yield f"{found.state}: {': '.join([*what, *([REASONS[found.reason]] if found.reason else [])])}"
     if found.state == ProvenanceState.ABSENT:
         return
     if found.signer:

@@ -58,6 +58,7 @@ def test_every_algorithm_signs_and_is_trusted(tmp_path, algorithm):
 GOOD = {
     "both purposes": {},
     "claim signing only": {"ekus": (certificates.CLAIM_SIGNING,)},
+    "Microsoft's signing only": {"ekus": (certificates.MICROSOFT_SIGNING,)},
     "email only": {"ekus": (certificates.EMAIL_PROTECTION,)},
     "document only": {"ekus": (certificates.DOCUMENT_SIGNING,)},
     "purpose critical": {"eku_critical": True},
