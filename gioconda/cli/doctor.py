@@ -10,6 +10,7 @@ import typer
 
 from gioconda.cli.build import built
 from gioconda.cli.common import JsonFlag, emit
+from gioconda.report.options import Lang
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import argument
@@ -116,9 +117,12 @@ def doctor(json: JsonFlag = False) -> None:
 
 @built
 def explain(
-    code: Annotated[str, argument("A status code, an exit code, a level, or `exit-codes`.")],
+    code: Annotated[
+        str, argument("A status code, a reason or state of credentials, an exit code, a level, or `exit-codes`.")
+    ],
+    lang: Lang = "",
 ) -> None:
-    """A plain sentence for a Content Credentials status code, an exit code or a level of a report.
+    """A plain sentence for a Content Credentials status code, reason or state, an exit code or a level of a report.
 
     Example: gioconda explain signingCredential.untrusted
     """
@@ -130,13 +134,24 @@ def explain(
         emit(f"exit code {code}: {ExitCode(int(code)).meaning}")
         return
     from gioconda.doctor import LEVELS, STATES
-    from gioconda_core.types import Level, ProvenanceState
+    from gioconda.report.view import state_key
+    from gioconda.report.wording import code_sentence, say
+    from gioconda_core.types import CredentialReason, Level, ProvenanceState, Sentence
+    from provenance.reading.describe import REASONS
 
     if code in set(Level):
-        emit(LEVELS[Level(code)])
+        emit(LEVELS[Level(code)] if lang == "en" else say(Sentence(f"level.{code}"), lang))
         return
     if code in set(ProvenanceState):
-        emit(STATES[ProvenanceState(code)])
+        emit(STATES[ProvenanceState(code)] if lang == "en" else say(Sentence(f"state.{code}"), lang))
+        return
+    if code in set(CredentialReason):
+        reason = CredentialReason(code)
+        key = state_key(ProvenanceState.INVALID, reason)
+        other = (
+            code_sentence("gioconda.identity.failed", "", lang) if key == "state.invalid" else say(Sentence(key), lang)
+        )
+        emit(REASONS[reason] if lang == "en" else other)
         return
     from provenance.codes import explain as sentence
 
@@ -145,4 +160,4 @@ def explain(
         raise UsageError(
             f"no code {code!r} is known", hint="codes are case-sensitive, e.g. assertion.dataHash.mismatch"
         )
-    emit(f"{code}: {found}")
+    emit(f"{code}: {code_sentence(code, found, lang)}")

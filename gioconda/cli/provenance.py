@@ -12,6 +12,7 @@ from gioconda.cli.build import built, group
 from gioconda.cli.common import Force, Results, clean, complain, emit, notice, progress
 from gioconda.cli.provenance_keys import keys_app
 from gioconda.cli.provenance_trust import trust_app
+from gioconda.report.options import Lang
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, GiocondaError, MediaError, UsageError
 from gioconda_core.files import read_rows
@@ -115,14 +116,19 @@ def _row(path: Path, found: Provenance | GiocondaError) -> dict[str, Any]:
     return {"schema": describe.SCHEMA, "path": str(path), "error": str(found)}
 
 
-def _text(rows: Iterable[Row], every_code: bool = False) -> str:
+def _text(rows: Iterable[Row], every_code: bool = False, lang: str = "en") -> str:
+    from gioconda.report.view import credential_lines
     from gioconda_core.types import Provenance
     from provenance.reading import describe
 
     parts = []
     for path, found in rows:
         if isinstance(found, Provenance):
-            body = list(describe.lines(found, every_code=every_code))
+            # English has a terse form of its own, with each fact on a line; other languages say what a report says.
+            spoken = lang != "en"
+            body = list(
+                credential_lines(found, lang, every_code) if spoken else describe.lines(found, every_code=every_code)
+            )
         else:
             body = [f"error: {found}"]
         parts.append("\n".join([clean(str(path)), *(f"  {clean(line)}" for line in body)]))
@@ -135,6 +141,7 @@ def read(
     job: Reading,
     results: Results,
     codes: Annotated[bool, Option("Show every status code, not only what failed.")] = False,
+    lang: Lang = "",
 ) -> int:
     """What files say of themselves, offline: state, signer, list, actions, ingredients. Formats: text, json, jsonl.
 
@@ -144,7 +151,7 @@ def read(
     rows = job.rows()
     documents = [_row(*row) for row in rows]
     writer.write(
-        text=lambda: _text(rows, codes),
+        text=lambda: _text(rows, codes, lang),
         json=documents[0] if len(documents) == 1 else documents,
         jsonl=lambda: "\n".join(map(to_json, documents)),
     )

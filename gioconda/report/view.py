@@ -394,6 +394,16 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
     return said
 
 
+def credential_lines(p: Provenance, lang: str, every_code: bool = False) -> list[str]:
+    """What a report says of a credential, a line a fact: for a command that reads credentials alone."""
+    said = [say(Sentence(_state_key(p)), lang), *(say(s, lang) for s in credential_sentences(p))]
+    said += [f"{name}: {value}" for name, value in _credential(p, lang)]
+    for code in p.codes:
+        if every_code or code.kind in ("failure", "policy"):
+            said.append(f"{visible(code.code)}: {visible(code_sentence(code.code, code.sentence, lang))}")
+    return said
+
+
 def clock_faults(p: Provenance) -> list[Code]:
     """What is wrong with the timestamp: it decides no state by itself, and a reader must know."""
     return [code for code in p.codes if code.code in CLOCK_FAULTS]

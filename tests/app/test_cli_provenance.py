@@ -195,3 +195,24 @@ def test_an_update_of_a_list_shows_the_difference_and_waits_for_a_yes(shelf, cap
     assert "unchanged" in run(capsys, "trust", "update", "C2PA-TSA-TRUST-LIST")[1]
     _, out = run(capsys, "trust", "show", "--json")
     assert json.loads(out)["lists"][0]["kind"] == "tsa"
+
+
+def test_a_credential_is_told_in_japanese_too(tmp_path, capsys):
+    from provenance_kit import created, write_any
+
+    from gioconda.cli import main
+    from provenance.signing import sign
+
+    path = sign.sign_file(write_any(tmp_path / "a.jpg"), tmp_path / "b.jpg", created())
+    data = bytearray(path.read_bytes())
+    data[-40] ^= 1
+    path.write_bytes(bytes(data))
+    assert main(["-q", "provenance", "read", str(path), "--lang", "ja"]) == 0
+    told = capsys.readouterr().out
+    assert "コンテンツ認証情報の署名後に変更あり" in told and "署名時のハッシュと一致しません" in told
+    assert main(["-q", "explain", "assertion.dataHash.mismatch", "--lang", "ja"]) == 0
+    assert "署名時のハッシュと一致しません" in capsys.readouterr().out
+    for reason in ("altered", "identity", "unsupported"):
+        for lang in ("en", "ja"):
+            assert main(["-q", "explain", reason, "--lang", lang]) == 0
+            assert len(capsys.readouterr().out.strip()) > 8
