@@ -135,6 +135,18 @@ def _text(rows: Iterable[Row], every_code: bool = False, lang: str = "en") -> st
     return "\n".join(parts) or "no files"
 
 
+def _standard(paths: list[Path], lists: Trust) -> str:
+    """Each file's credential in the standard's own JSON, a document a line where there are several; empty where there is none."""
+    from provenance.reading.open import Opened, opened
+
+    said = []
+    for path in paths:
+        with opened(path, lists.anchors) as found:
+            if isinstance(found, Opened):
+                said.append(str(found.reader.crjson()))
+    return "\n".join(said)
+
+
 @app.command()
 @built
 def read(
@@ -143,14 +155,16 @@ def read(
     codes: Annotated[bool, Option("Show every status code, not only what failed.")] = False,
     lang: Lang = "",
 ) -> int:
-    """What files say of themselves, offline: state, signer, list, actions, ingredients. Formats: text, json, jsonl.
+    """What files say of themselves, offline: state, signer, list, actions, ingredients. Formats: text, json, jsonl, and crjson (the
+    standard's own JSON, as the SDK writes it, before our policy).
 
     Example: gioconda provenance read clip.mp4 --trust C2PA-TRUST-LIST.pem
     """
-    writer = results.among("text", "json", "jsonl")
+    writer = results.among("text", "json", "jsonl", "crjson")
     rows = job.rows()
     documents = [_row(*row) for row in rows]
     writer.write(
+        crjson=lambda: _standard([path for path, _ in rows], job.lists()),
         text=lambda: _text(rows, codes, lang),
         json=documents[0] if len(documents) == 1 else documents,
         jsonl=lambda: "\n".join(map(to_json, documents)),

@@ -80,6 +80,8 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
     # Whose certificate lies beside a signature that does not fit it is no signer: anybody can put it there.
     doubted = decision.reason == CredentialReason.SIGNER or any(item.cap == ProvenanceState.VALID for item in broken)
     signer = matched if "claimSignature.validated" in said and not doubted else None
+    if signer and signer.interim:
+        ours.append(codes.told("gioconda.list.interim", where=signer.name))
     return Provenance(
         decision.state,
         decision.reason,

@@ -46,6 +46,11 @@ class TrustList:
     def uri(self) -> str:
         return f"{_PREFIX}{self.name}"
 
+    @property
+    def interim(self) -> bool:
+        """Whether it is C2PA's interim list, by the name that it was stored or given under: closed to new signers, and to be said."""
+        return "interim" in self.name.lower()
+
     @functools.cached_property
     def anchors(self) -> tuple[x509.Certificate, ...]:
         return tuple(certificates.certificates_in(self.pem))
