@@ -69,6 +69,7 @@ def serve(job: Serve) -> None:
     import uvicorn
 
     from gioconda.serve.app import application
+    from gioconda.serve.connections import Prompt
 
     here = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -93,7 +94,7 @@ def serve(job: Serve) -> None:
         ws="none",
         timeout_keep_alive=5,
         timeout_graceful_shutdown=3,
-        limit_concurrency=64,
+        http=Prompt,
     )
 
     class Server(uvicorn.Server):

@@ -6,10 +6,12 @@ Uploads are limited before and while they arrive; the name a browser gives is sh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,6 +38,11 @@ TYPES = {
     ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".avif": "image/avif",
 }  # fmt: skip
 IDLE = 30.0  # seconds without a byte after which an upload is given up
+SLOWEST, GRACE = (
+    100_000,
+    10.0,
+)  # bytes a second that an upload must come at, once so many seconds have passed: others wait for its place
+LONGEST = 3600.0  # seconds that an upload may take in all
 SPARE = 500_000_000  # bytes of disk left free
 
 
@@ -245,13 +252,13 @@ class _Site:
         too_large = _label("too-large", lang, {"limit": bytes_text(limit)})
         told = request.headers.get("content-length")
         if told is not None and (not told.isdigit() or int(told) > limit):
-            return _refuse(too_large, 413)
+            return await _refuse(request, too_large, 413)
         if len(self.jobs.all()) >= self.page.keep:
-            return _refuse(_label("too-many", lang, {"keep": self.page.keep}), 507)
+            return await _refuse(request, _label("too-many", lang, {"keep": self.page.keep}), 507)
         if shutil.disk_usage(self.page.folder).free < int(told or 0) + SPARE:
-            return _refuse(_label("disk-full", lang, {}), 507)
+            return await _refuse(request, _label("disk-full", lang, {}), 507)
         if self.arriving >= 4:
-            return _refuse(_label("too-busy", lang, {}), 429)
+            return await _refuse(request, _label("too-busy", lang, {}), 429)
         title = visible(
             unquote(request.headers.get("x-file-name", ""), errors="replace").replace("\\", "/").split("/")[-1], 200
         )
@@ -261,13 +268,13 @@ class _Site:
         try:
             size = await _receive(request, path, limit)
             if size is None:
-                return _refuse(too_large, 413)
+                return await _refuse(request, too_large, 413)
             if size == 0:
                 path.unlink(missing_ok=True)
-                return _refuse(_label("empty-file", lang, {}), 400)
+                return await _refuse(request, _label("empty-file", lang, {}), 400)
         except (ClientDisconnect, TimeoutError, OSError):
             path.unlink(missing_ok=True)
-            return _refuse(_label("cut-short", lang, {}), 400)
+            return await _refuse(request, _label("cut-short", lang, {}), 400)
         finally:
             self.arriving -= 1
         clip = self.jobs.add(identity, title or "clip", path, size)
@@ -276,7 +283,7 @@ class _Site:
 
 async def _receive(request: Request, path: Path, limit: int) -> int | None:
     """Write a body to a new file; None, and no file, when it grows past the limit."""
-    size = 0
+    size, begun = 0, time.monotonic()
     stream = request.stream()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
     with os.fdopen(handle, "wb") as file:
@@ -288,14 +295,23 @@ async def _receive(request: Request, path: Path, limit: int) -> int | None:
             size += len(piece)
             if size > limit:
                 break
+            took = time.monotonic() - begun
+            if took > LONGEST or (took > GRACE and size < SLOWEST * took):
+                raise TimeoutError
             await asyncio.to_thread(file.write, piece)
     path.unlink()
     return None
 
 
-def _refuse(why: str, status: int) -> Response:
-    # What was not read of the body is not waited for.
-    return JSONResponse({"error": why}, status, headers={"Connection": "close"})
+async def _refuse(request: Request, why: str, status: int) -> Response:
+    """Say no. What is on its way is read first, for a moment: a connection closed over unread bytes is reset, and nobody reads why."""
+    with contextlib.suppress(ClientDisconnect, TimeoutError, RuntimeError, StopAsyncIteration):
+        async with asyncio.timeout(2.0):
+            stream = request.stream()
+            while True:
+                await asyncio.wait_for(anext(stream), 0.2)
+    headers = {"Connection": "close"} | ({"Retry-After": "5"} if status == 429 else {})
+    return JSONResponse({"error": why}, status, headers=headers)
 
 
 def _attachment(name: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from gioconda.report import as_json
 from gioconda.serve.app import Page, application
+from gioconda.serve.connections import Prompt
 from gioconda.serve.jobs import ATTEMPTS, Jobs, Runner
 
 # A worker that needs no detector: the file's text says what happens to it.
@@ -302,7 +303,7 @@ def server(page):
     here.listen()
     port = here.getsockname()[1]
     app = application(dataclasses.replace(page, port=port))
-    made = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
+    made = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", http=Prompt))
     thread = threading.Thread(target=made.run, kwargs={"sockets": [here]}, daemon=True)
     thread.start()
     yield port, app.state.token
@@ -350,3 +351,122 @@ def test_the_page_listens_here_only_and_two_quick_interrupts_end_it_quietly(serv
         time.sleep(0.05)
     _, said = server.communicate(timeout=30)
     assert server.returncode == 0 and "Traceback" not in said and "the page has ended" in said
+
+
+def raw_get(port, path="/", timeout=10):
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as line:
+        line.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
+        return line.recv(100)
+
+
+def test_uploads_that_drip_give_their_places_back(server, page, monkeypatch):
+    """The wrong way: four clients that send a byte now and then own all places for as long as they like."""
+    from gioconda.serve import app
+
+    monkeypatch.setattr(app, "GRACE", 0.5)
+    lines = [begin(server, 50_000, b"x") for _ in range(4)]
+    stop = time.monotonic() + 10
+    answers = {}
+    while len(answers) < 4 and time.monotonic() < stop:
+        for line in lines:
+            if line in answers:
+                continue
+            try:
+                line.sendall(b"x")
+                line.settimeout(0.05)
+                answers[line] = line.recv(100)
+            except TimeoutError:
+                pass
+            except OSError:
+                answers[line] = b"closed"
+    assert len(answers) == 4 and all(a.startswith((b"HTTP/1.1 400", b"closed")) for a in answers.values())
+    with begin(server, 4, b"clip") as line:
+        assert line.recv(100).startswith(b"HTTP/1.1 201")
+    for line in lines:
+        line.close()
+
+
+def test_who_finds_no_place_reads_429_and_is_not_reset(server, page):
+    lines = [begin(server, 50_000, b"x" * 40_000) for _ in range(4)]
+    time.sleep(0.3)
+    for _ in range(5):
+        with begin(server, 90_000, b"y" * 90_000) as line:
+            answer = b""
+            while piece := line.recv(1000):
+                answer += piece
+        assert answer.startswith(b"HTTP/1.1 429") and b"retry-after" in answer.lower() and b"error" in answer
+    for line in lines:
+        line.close()
+
+
+def test_idle_connections_do_not_shut_the_page_out(server, monkeypatch):
+    """The wrong way: so many connections that ask nothing, and everybody else reads 503."""
+    from gioconda.serve import connections
+
+    port, _ = server
+    idle = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(connections.MOST + 40)]
+    assert raw_get(port).startswith(b"HTTP/1.1 200")
+    monkeypatch.setattr(connections, "WAIT", 0.3)
+    late = socket.create_connection(("127.0.0.1", port), timeout=10)
+    late.sendall(b"GET / HT")  # half a head
+    assert late.recv(10) == b""  # closed: nothing was asked in time
+    for line in [*idle, late]:
+        line.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_thousand_uploads_by_eight_clients_leave_nothing_behind(server, page, monkeypatch):
+    import os
+
+    import httpx
+    import psutil
+
+    port, token = server
+    me = psutil.Process()
+    url = f"http://127.0.0.1:{port}"
+    headers = {"X-Gioconda-Token": token, "X-File-Name": "clip.mp4"}
+
+    def one(client, number):
+        body = b"clip %d" % number + b"x" * (number % 50_000)
+        while True:
+            answer = client.post(f"{url}/clips", content=body, headers=headers)
+            if answer.status_code == 201:
+                break
+            assert answer.status_code in (429, 507), answer.text  # no place, or too many kept: again in a moment
+            time.sleep(0.02)
+        identity = answer.json()["id"]
+        while client.get(f"{url}/clips/{identity}/state.json").json()["active"]:
+            time.sleep(0.02)
+        assert client.post(f"{url}/clips/{identity}/delete", headers=headers).status_code == 204
+
+    def work(numbers):
+        with httpx.Client(timeout=60, trust_env=False) as client:
+            for number in numbers:
+                one(client, number)
+
+    def soak(numbers):
+        errors = []
+
+        def run(part):
+            try:
+                work(part)
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=run, args=(numbers[i::8],)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not errors, errors[0]
+        time.sleep(0.5)
+        return (
+            len(os.listdir("/proc/self/fd")),
+            len(me.children(recursive=True)),
+            len(list((page.folder / "files").iterdir())),
+        )
+
+    first = soak(range(40))
+    last = soak(range(40, 1000))
+    assert last[0] <= first[0] + 5 and last[1] <= first[1] and last[2] == first[2] == 0, (first, last)
