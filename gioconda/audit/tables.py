@@ -109,7 +109,8 @@ def _junit(job: Job, file: Path) -> None:
 
 def tripped(policy: Policy, baseline: Baseline, row: Mapping[str, Any]) -> list[str]:
     """Why a row trips the policy, less what is accepted: a level or a state by the fault that SARIF calls it."""
-    kinds = {"credentials": f"credentials/{row.get('state') or 'not-read'}"}
+    credentials = f"credentials/{row.get('state') or 'not-read'}"
+    kinds = {"credentials": credentials, "an": credentials, "AI": "declared/ai"}  # by the first word of the reason
     return [
         why
         for why in policy.tripped(row)

@@ -1,0 +1,170 @@
+"""kill -9 at many moments, the same command again, and in the end the same set: nothing lost, nothing twice, nothing torn.
+
+``GIOCONDA_KILLS=50`` kills at fifty moments each; few by default, since each costs a start of the program.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from PIL import Image
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
+
+KILLS = int(os.environ.get("GIOCONDA_KILLS", "4"))
+
+
+def gioconda(*arguments):
+    return [sys.executable, "-m", "gioconda", *map(str, arguments), "-q"]
+
+
+def killed(command, kills, ends):
+    """Run a command that is killed at moments spread over the time it takes, each time from where it was; then to its end.
+
+    ends : exit codes with which it may end.
+    """
+    begun = time.monotonic()
+    assert subprocess.run(command("whole"), capture_output=True).returncode in ends
+    takes = time.monotonic() - begun
+    dead = 0
+    for k in range(kills):
+        process = subprocess.Popen(command("cut"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(takes * (0.25 + 0.75 * (k + 0.5) / kills))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            dead += 1
+        process.wait()
+    done = subprocess.run(command("cut"), capture_output=True, text=True)
+    assert done.returncode in ends, done.stderr[-2000:]
+    assert dead, "it ended before it could be killed"
+
+
+def leftovers(folder):
+    """Names of files that a killed writer left half made."""
+    return [path.name for path in folder.rglob(".*") if path.is_file()]
+
+
+def test_audit(tmp_path):
+    from gioconda.audit.journal import rows_of
+
+    root = tmp_path / "tree"
+    root.mkdir()
+    for i in range(1500):
+        if i % 10:
+            Image.new("RGB", (8, 8), (i % 256, i // 256, 0)).save(root / f"{i:04}.png")
+        else:
+            (root / f"{i:04}.png").write_text(f"no picture {i // 20}")  # pairs of the same
+
+    def command(name):
+        return gioconda("audit", root, "--out", tmp_path / name, "--detectors", "none", "--jobs", "1")
+
+    killed(command, KILLS * 2, (4,))
+
+    def rows(name):
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows_of(tmp_path / name)]
+
+    assert rows("cut") == rows("whole") and len(rows("cut")) == 1500
+    torn = 0
+    for line in (tmp_path / "cut" / "readings.jsonl").read_text().splitlines():
+        try:
+            json.loads(line)
+        except ValueError:
+            torn += 1
+    assert torn <= KILLS * 2
+    for table in ("readings.csv", "readings.sarif", "readings.junit.xml"):  # as if nothing had happened
+        text = (tmp_path / "cut" / table).read_text().replace(str(tmp_path / "cut"), str(tmp_path / "whole"))
+        assert len(text.splitlines()) == len((tmp_path / "whole" / table).read_text().splitlines())
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards") / "shards"
+    made = gioconda(
+        "synth", "prepare", "puppets:4", "--out", folder, "--size", "64", "--min-face", "32", "--puppet-frames", "24"
+    )
+    subprocess.run(made, check=True, capture_output=True)
+    return folder
+
+
+def test_fakes(tmp_path, shards):
+    from gioconda_core.datasets.index import Index
+
+    def command(name):
+        options = (
+            "--generator",
+            "warp",
+            "--size",
+            "64",
+            "--shots",
+            "1",
+            "--frames",
+            "10",
+            "--split",
+            "train=0.5,test=0.5",
+        )
+        return gioconda("synth", "fakes", *options, "--crf", "18,30", shards, "--out", tmp_path / name)
+
+    killed(command, KILLS, (0,))
+    whole, cut = (
+        {s.path: s.essence for s in Index.read(tmp_path / name / "index.parquet")} for name in ("whole", "cut")
+    )
+    assert cut == whole and Index.read(tmp_path / "cut" / "index.parquet").verify() == []
+
+
+def test_bench_run(tmp_path, shards):
+    """Scores from a table, so that it is the runner that is killed and not a detector."""
+    from gioconda_core.datasets.index import Index
+    from gioconda_core.files import read_rows
+
+    fakes = gioconda("synth", "fakes", "--generator", "warp", "--size", "64", "--shots", "1", "--frames", "10", shards)
+    subprocess.run([*fakes, "--out", tmp_path / "set"], check=True, capture_output=True)
+    index = tmp_path / "set" / "index.parquet"
+    table = "".join(f"{s.sha256},{i / 100}\n" for i, s in enumerate(Index.read(index)))
+    (tmp_path / "theirs.csv").write_text(f"sha256,score\n{table}")
+
+    def command(name):
+        return gioconda(
+            "bench",
+            "run",
+            tmp_path / "suite.toml",
+            "-d",
+            f"scores:{tmp_path / 'theirs.csv'}",
+            "--index",
+            index,
+            "--out",
+            tmp_path / name,
+            "--jobs",
+            "1",
+        )
+
+    (tmp_path / "suite.toml").write_text(
+        'name = "killed"\nversion = "1"\n[data]\nkind = "index"\n[protocol]\nresamples = 50\n'
+    )
+    killed(command, KILLS, (0, 4))
+
+    def rows(name):
+        found = read_rows(tmp_path / name / "readings.jsonl")
+        return sorted(
+            json.dumps({k: v for k, v in row.items() if k not in ("seconds", "when")}, sort_keys=True) for row in found
+        )
+
+    assert rows("cut") == rows("whole") and rows("cut")
+
+
+def test_train(tmp_path, shards):
+    from gioconda_core.files import sha256_of
+
+    def command(name):
+        options = ("--preset", "pocket", "--steps", "6", "--batch", "1", "--shots", "1", "--content", "multiscale")
+        return gioconda(
+            "synth", "train", shards, *options, "--checkpoint-every", "1", "--threads", "1", "--out", tmp_path / name
+        )
+
+    killed(command, KILLS, (0,))
+    assert sha256_of(tmp_path / "cut" / "model.safetensors") == sha256_of(tmp_path / "whole" / "model.safetensors")
+    assert not leftovers(tmp_path / "cut")
