@@ -1,6 +1,7 @@
 """What takes minutes: thousands of damaged files through the worker, and two hours of 1080p in bounded memory."""
 
 import functools
+import io
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pillow_heif
 import psutil
 import pytest
 from media_material import encode, numbered, numbered_clip
@@ -20,7 +22,7 @@ from gioconda_core.media.clip import Clip, Limits
 
 pytestmark = pytest.mark.slow
 
-MUTATIONS = 2200
+MUTATIONS = 2400
 
 
 def _originals(folder):
@@ -34,13 +36,24 @@ def _originals(folder):
     yield numbered_clip(folder / "a.avi", 12, codec="mpeg4", options={"bf": "2"})
     yield numbered_clip(folder / "a.mpg", 12, codec="mpeg2video")
     yield encode(folder / "wide.mov", [numbered(i, 360) for i in range(4)], codec="prores_ks", pix_fmt="yuv422p10le")
+    yield numbered_clip(folder / "a.flv", 12, codec="flv1")
     pictures = [Image.fromarray(numbered(i)) for i in range(4)]
+    pillow_heif.from_pillow(pictures[0]).save(folder / "a.heic")
+    pictures[0].save(folder / "big.tif", big_tiff=True)
+    (folder / "a.mjpeg").write_bytes(b"".join(_jpeg(picture) for picture in pictures))
+    yield from (folder / name for name in ("a.heic", "big.tif", "a.mjpeg"))
     for suffix in ("gif", "webp", "png"):
         pictures[0].save(folder / f"anim.{suffix}", save_all=True, append_images=pictures[1:], duration=80)
         yield folder / f"anim.{suffix}"
     for suffix in ("jpg", "tif", "bmp", "avif", "jp2"):
         pictures[0].save(folder / f"a.{suffix}")
         yield folder / f"a.{suffix}"
+
+
+def _jpeg(picture):
+    out = io.BytesIO()
+    picture.save(out, "jpeg")
+    return out.getvalue()
 
 
 def _children():
