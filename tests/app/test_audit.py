@@ -306,6 +306,53 @@ def test_ray_with_two_workers_gives_the_same_rows(tree, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_ray_on_two_nodes_gives_the_same_rows(tree, tmp_path, monkeypatch):
+    """Two nodes of one worker each, on one machine: what a cluster is to the audit."""
+    pytest.importorskip("ray")
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=1)
+        monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+        summary = audit(tree, tmp_path / "far", engine="ray", jobs=2)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    audit(tree, tmp_path / "near")
+
+    def plain(folder):
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows_of(folder)]
+
+    assert summary.examined == 5 and plain(tmp_path / "far") == plain(tmp_path / "near")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_many_rows_in_bounded_memory_and_a_start_within_seconds(tmp_path):
+    """The journal alone, as of ``GIOCONDA_ROWS`` files (1,000,000 once: see docs/inputs): memory is flat, and resuming starts at once."""
+    code = (
+        "import sys, time; from pathlib import Path; from gioconda.audit.journal import Journal;"
+        "from gioconda.report.rows import error_row; from gioconda_core.testing import peak_memory;"
+        "n, folder = int(sys.argv[1]), Path(sys.argv[2]); journal = Journal(folder);"
+        "row = error_row('x', '', sha256='0', size=1) | {'error': None, 'mtime_ns': 1, 'aside': '', 'config': 'c'};"
+        "any(journal.append(row | {'path': f'{i}.png', 'sha256': f'{i:064x}'}) for i in range(n));"
+        "journal.close(); begun = time.monotonic(); journal = Journal(folder); start = time.monotonic() - begun;"
+        "done = sum(journal.first(f'{i}.png') and journal.done(f'{i}.png', 1, 1, '', 'c') for i in range(n));"
+        "rows = sum(1 for _ in journal.rows()); print(done, rows, start, peak_memory())"
+    )
+    peaks = []
+    for n in (5_000, int(os.environ.get("GIOCONDA_ROWS", "100000"))):
+        command = [sys.executable, "-c", code, str(n), str(tmp_path / str(n))]
+        made = subprocess.run(command, capture_output=True, text=True, timeout=800, check=True).stdout.split()
+        assert (int(made[0]), int(made[1])) == (n, n) and float(made[2]) < 10
+        peaks.append(int(made[3]))
+    assert peaks[1] - peaks[0] < 40 << 20, peaks
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_hundred_thousand_files_in_bounded_memory(tmp_path):
     """Peak memory of the auditing process for 100,000 files stays near that for 5,000."""
     import shutil
