@@ -54,6 +54,9 @@ ACTIONS = ("c2pa.actions.v2", "c2pa.actions")
 SPEC_VERSION = "2.4.0"
 
 
+XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # XMP part 3, 1.2.7: the ``uuid`` box of ISO base media
+
+
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from gioconda.report import declared
 from gioconda_core.reasons import MediaWarning, WarningReason
+from provenance.vocabulary import XMP_BOX
 
 __all__ = ["inspect", "signs"]
 
@@ -187,9 +188,6 @@ def _number(into: dict[str, float], name: str, value: Any, divide: float = 1) ->
         return
 
 
-_XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # XMP part 3, 1.2.7: ISO base media
-
-
 def _packets(path: str) -> list[bytes]:
     """The XMP packets that the libraries used here do not give out: of ISO media (MP4, MOV, HEIF, JPEG XL), GIF and ID3."""
     from provenance.sdk.one_pass import boxes_of
@@ -209,7 +207,7 @@ def _packets(path: str) -> list[bytes]:
         for box in itertools.islice(boxes_of(file, size), BOXES):
             file.seek(box.start + box.header)
             length = min(max(0, box.size - box.header), declared.PACKET)
-            if box.kind == b"uuid" and file.read(16) == _XMP_BOX:
+            if box.kind == b"uuid" and file.read(16) == XMP_BOX:
                 found.append(file.read(length - 16))
             elif box.kind in (b"xml ", b"meta", b"moov") or (
                 box.kind in (b"mdat", b"idat") and head[8:12] in _HEIF

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
-
 from provenance.sdk import descriptors
+from provenance.vocabulary import XMP_BOX
 
 if TYPE_CHECKING:
     import c2pa
@@ -28,7 +27,6 @@ _SLACK = 256  # for the lists those leaves are in
 _MOST_TABLES = 64 * 2**20  # bytes of a movie box we are willing to hold
 _MOST_ROOM = 2**28  # bytes a credential may take here
 _PLAIN = frozenset((b"ftyp", b"free", b"skip", b"wide", b"moov", b"mdat"))
-_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _NESTED = frozenset((b"trak", b"mdia", b"minf", b"stbl"))
 _TABLES = {b"stco": ">u4", b"co64": ">u8"}
 # Boxes that place media in the file by other means than those tables; the SDK knows them all, we know none.
@@ -60,6 +58,8 @@ class Layout:
 
     def moved(self, by: int) -> bytes:
         """The movie box for a file whose media lie ``by`` bytes further on."""
+        import numpy as np  # only here: boxes are walked where a tenth of a second counts
+
         made = bytearray(self.moov)
         for kind, begin, end in self.tables:
             made[begin:end] = (np.frombuffer(self.moov[begin:end], kind) + by).astype(kind).tobytes()
@@ -114,7 +114,7 @@ def boxes_of(file: IO[bytes], end: int) -> Iterator[Box]:
 def _is_xmp(file: IO[bytes], box: Box) -> bool:
     """Whether a box holds XMP, which places no media: it may move with the rest."""
     file.seek(box.start + box.header)
-    return box.kind == b"uuid" and file.read(16) == _XMP
+    return box.kind == b"uuid" and file.read(16) == XMP_BOX
 
 
 def _boxes(file: IO[bytes], end: int) -> Layout | None:
@@ -146,6 +146,8 @@ def _boxes(file: IO[bytes], end: int) -> Layout | None:
 
 def _tables(moov: bytes, at: int, end: int) -> Iterator[tuple[str, int, int]]:
     """(dtype, begin, end) of every table of chunk offsets; ValueError where one cannot be had or moved."""
+    import numpy as np
+
     while at < end:
         size, kind = int.from_bytes(moov[at : at + 4], "big"), moov[at + 4 : at + 8]
         if size < 8 or at + size > end:

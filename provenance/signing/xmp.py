@@ -9,9 +9,9 @@ import struct
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-__all__ = ["append", "packet"]
+from provenance.vocabulary import XMP_BOX
 
-BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # XMP part 3, 1.2.7: the box of ISO base media
+__all__ = ["append", "packet"]
 
 
 def packet(source: str) -> bytes:
@@ -27,4 +27,4 @@ def packet(source: str) -> bytes:
 def append(path: Path, content: bytes) -> None:
     """Put a packet at the end of an MP4 or MOV that is not signed yet."""
     with open(path, "ab") as file:
-        file.write(struct.pack(">I", 24 + len(content)) + b"uuid" + BOX + content)
+        file.write(struct.pack(">I", 24 + len(content)) + b"uuid" + XMP_BOX + content)

@@ -17,6 +17,7 @@ from gioconda.cli import main
 from gioconda.report import declared, metadata, rows
 from gioconda.report.requirements import Policy
 from gioconda.report.view import view
+from provenance.vocabulary import XMP_BOX
 
 TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 LABEL = {
@@ -106,7 +107,7 @@ def iim(credit):
 def boxed(path, packet):
     """A clip with an XMP box at its end."""
     with open(path, "ab") as file:
-        file.write(struct.pack(">I", 24 + len(packet)) + b"uuid" + metadata._XMP_BOX + packet)
+        file.write(struct.pack(">I", 24 + len(packet)) + b"uuid" + XMP_BOX + packet)
 
 
 def movie(path, packet=b"", **tags):
