@@ -45,7 +45,7 @@ class Prepared:
 
 def face_px(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     """(…, 68, 2) → (…,): the longer side of the landmarks' bounding box, pixels."""
-    return np.ptp(landmarks, axis=-2).max(axis=-1)
+    return np.asarray(np.ptp(landmarks, axis=-2).max(axis=-1), np.float32)
 
 
 def square(
@@ -69,9 +69,9 @@ def square(
     if left or top or right or bottom:
         small = max(left, right) >= patch.shape[1] or max(top, bottom) >= patch.shape[0]
         border = cv2.BORDER_REPLICATE if small else cv2.BORDER_REFLECT_101
-        patch = cv2.copyMakeBorder(patch, top, bottom, left, right, border)
+        patch = np.asarray(cv2.copyMakeBorder(patch, top, bottom, left, right, border), np.uint8)
     how = cv2.INTER_AREA if side >= size else cv2.INTER_CUBIC
-    crop = cv2.resize(patch, (size, size), interpolation=how)
+    crop = np.asarray(cv2.resize(patch, (size, size), interpolation=how), np.uint8)
     scale = size / side
     points = ((landmarks - (x, y) + 0.5) * scale - 0.5).astype(np.float32)
     return crop, points
@@ -94,11 +94,11 @@ def five_point(
     matrix, _ = cv2.estimateAffinePartial2D(five, target, method=cv2.LMEDS)
     if matrix is None:
         raise Abstain(AbstentionReason.LANDMARKS_IN_ONE_POINT)
-    crop = cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR)
+    crop = np.asarray(cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
     return crop, (landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
-def usable(track: FaceTrack, times: Sequence[float]) -> list[tuple[int, int]]:
+def usable(track: FaceTrack, times: Sequence[float] | NDArray[np.float64]) -> list[tuple[int, int]]:
     """(frame index, track index) pairs at which this face was seen in a sampled frame, large and sure enough."""
     pairs = []
     where = np.searchsorted(track.times, times)

@@ -166,9 +166,9 @@ def training(stage: Stage) -> dict[str, Any]:
     rows = [json.loads(line) for line in (stage.folder / "training" / "stats.jsonl").read_text().splitlines()]
     curves = {key: [row[key] for row in rows if key in row] for key in ("l1", "content", "hinge_d")}
     sheet = sorted((stage.folder / "training" / "samples").glob("*.png"))[-1]
-    import cv2
+    from PIL import Image
 
-    picture = cv2.cvtColor(cv2.imread(str(sheet)), cv2.COLOR_BGR2RGB)
+    picture = Image.open(sheet).convert("RGB")
     return {
         "steps": steps,
         "content": next((line for line in said if line.startswith("content loss")), ""),
@@ -198,10 +198,9 @@ def _photograph(stage: Stage, who: str) -> str | Path:
 
         picture = Image.fromarray(astronaut())
     else:
-        from matplotlib.cbook import get_sample_data
+        from matplotlib import get_data_path
 
-        with get_sample_data("grace_hopper.jpg") as file:
-            picture = Image.open(file).convert("RGB")
+        picture = Image.open(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg").convert("RGB")
     with atomic_path(path) as temporary:
         picture.save(temporary, format="PNG")
     return path

@@ -83,7 +83,11 @@ class Vendor:
                 raise UsageError(f"unknown setting {name!r}", where=str(path), hint=f"it knows {', '.join(kinds)}")
             if not isinstance(value, kinds[name]) or (isinstance(value, bool) and name != "invert"):
                 raise UsageError(f"{name} is {value!r}, which is of the wrong kind", where=str(path))
-            if name in ("per_second", "at_once", "attempts", "timeout") and not value > 0:
+            if (
+                name in ("per_second", "at_once", "attempts", "timeout")
+                and isinstance(value, int | float)
+                and value <= 0
+            ):
                 raise UsageError(f"{name} must be above 0", where=str(path))
         if "url" not in document:
             raise UsageError('needs the address: url = "https://…"', where=str(path))

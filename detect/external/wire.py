@@ -69,7 +69,10 @@ def unpack(body: bytes) -> Footage:
         frames = []
         for index in range(len(document["times"])):
             data = np.frombuffer(archive.read(f"frames/{index:05d}.png"), dtype=np.uint8)
-            frames.append(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+            frame = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            if frame is None:
+                raise ValueError(f"frame {index} is no picture")
+            frames.append(frame[..., ::-1])
     tracks = tuple(
         FaceTrack(
             id=int(track["id"]),

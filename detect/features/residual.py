@@ -137,7 +137,7 @@ def scale_features(moments: Moments) -> Array:
         masks["left"], masks["right"] = masks["skin"] & side, masks["skin"] & ~side
         row: list[float] = []
         for channel in range(3):
-            picture = planes[..., channel]
+            picture: NDArray[Any] = planes[..., channel]
             for sigma in (1.0, 2.0, 4.0, 8.0)[channel > 0 :]:
                 soft = cv2.GaussianBlur(picture, (0, 0), sigma)
                 energy = np.abs(picture - soft)

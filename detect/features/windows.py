@@ -109,7 +109,7 @@ def _masks(points: Array, size: int) -> dict[str, Array]:
 
     extent = float(np.ptp(points, axis=0).max())
     face = hull(range(68))
-    eyes = cv2.dilate(hull(range(36, 42)) | hull(range(42, 48)), block(0.06))
+    eyes = cv2.dilate(np.maximum(hull(range(36, 42)), hull(range(42, 48))), block(0.06))
     mouth, nose = hull(range(48, 68)), hull(range(27, 36))
     rim = cv2.dilate(face, block(0.12)) - cv2.erode(face, block(0.12))
     masks = {"face": face, "eyes": eyes, "mouth": mouth, "nose": nose, "rim": rim}

@@ -10,7 +10,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -65,7 +65,8 @@ class _InTime(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (B, T, D) → (B,)
         x = self.layer(self.narrow(x) + self.place[:, : x.shape[1]])
         weight = self.weigh(x).softmax(1)
-        return self.head((weight * x).sum(1)).squeeze(-1)
+        scores: Tensor = self.head((weight * x).sum(1)).squeeze(-1)
+        return scores
 
 
 class Net(nn.Module):
@@ -81,9 +82,11 @@ class Net(nn.Module):
             self.backbone = timm.create_model(shape.backbone, pretrained=False, num_classes=0, **options)
         except (RuntimeError, TypeError, ValueError) as error:
             raise UsageError(f"timm cannot make {shape.backbone!r}: {error}", where="--backbone") from error
-        width = int(self.backbone.num_features)
+        width = cast(int, self.backbone.num_features)
         self.head = nn.Linear(width, 1)
         self.time = _InTime(width, shape.temporal) if shape.temporal else None
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(shape.mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(shape.std).view(1, 3, 1, 1) * 255, persistent=False)
 
@@ -198,7 +201,8 @@ def load(path: Path, device: str = "cpu") -> Net:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     if header is None:
         raise WeightsError("is not a checkpoint of ours", where=str(path))
-    net = Net(Shape(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(header).items()}))
+    shape: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(header).items()}
+    net = Net(Shape(**shape))
     net.load_state_dict(tensors)
     return net.to(device).eval()
 

@@ -102,8 +102,8 @@ def _hidden(footage: Footage, face: Any, row: int, column: int, grid: int) -> Ar
         if not mask.any():
             continue
         colour = frames[i][mask > 0].mean(0)
-        mask = cv2.GaussianBlur(mask, (0, 0), max(1.0, extent / grid / 8))[..., None]
-        frames[i] = np.round(frames[i] * (1 - mask) + colour * mask).astype(np.uint8)
+        soft = cv2.GaussianBlur(mask, (0, 0), max(1.0, extent / grid / 8))[..., None]
+        frames[i] = np.round(frames[i] * (1 - soft) + colour * soft).astype(np.uint8)
     return frames
 
 

@@ -109,7 +109,9 @@ def run(detector: Detector, footage: Footage, timeout: float | None = None) -> R
     guarded = footage.frozen()  # a detector cannot change what the next one sees
     start = time.perf_counter()
     try:
-        answer = _within(lambda: detector.read(guarded), timeout)
+        answer: Reading = _within(
+            lambda: detector.read(guarded), timeout
+        )  # or what a plugin takes for one: hence the next line
         complaint = _complaint(answer)
     except Abstain as said:
         return _without_score(detector, footage, said.reason, time.perf_counter() - start)

@@ -64,6 +64,8 @@ def readings(
 
     footage = footage.frozen()
     for detector in detectors:
-        looked_up = names and isinstance(detector, ScoresDetector)
-        reading = detector.of(*names) if looked_up else run(detector, footage, timeout)
+        if names and isinstance(detector, ScoresDetector):
+            reading = detector.of(*names)
+        else:
+            reading = run(detector, footage, timeout)
         yield Answer(reading, judge(reading, footage) if calibrated else Calibrated(reading, Level.NOT_ASSESSED))

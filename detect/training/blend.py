@@ -37,7 +37,7 @@ class Blend:
         """frame uint8 (H, W, 3), landmarks (68, 2) → the blended frame and its mask, uint8 (H, W), 255 = replaced."""
         extent = float(np.ptp(landmarks, axis=0).max())
         picture = frame.astype(np.float32)
-        source = picture * self.gain + self.shift
+        source: Array = picture * self.gain + self.shift
         if self.soften:
             source = cv2.GaussianBlur(source, (0, 0), max(0.3, self.soften * extent / 100))
         if self.sharpen:
@@ -55,7 +55,7 @@ class Blend:
         matrix = np.array([[self.scale, 0, shift[0]], [0, self.scale, shift[1]]], np.float32)
         source = cv2.warpAffine(source, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
         spread = middle + (landmarks - middle) * self.swell[:, None]
-        mask = np.zeros((height, width), np.float32)
+        mask: Array = np.zeros((height, width), np.float32)
         cv2.fillConvexPoly(mask, cv2.convexHull(spread[self.points].astype(np.int32)), 1.0)
         mask = cv2.GaussianBlur(mask, (0, 0), max(0.5, self.feather * extent))
         alpha = mask[..., None] * self.ratio

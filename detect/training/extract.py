@@ -97,7 +97,7 @@ def _worse(path: Path, rung: Rung, change: Any = None) -> Iterator[Path]:
                     height, width = frame.shape[:2]
                     size = (max(2, round(width * rung.shrink)), max(2, round(height * rung.shrink)))
                     small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-                    frame = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+                    frame = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
                 yield change(index, time, frame) if change else frame
 
     with Clip.open(path) as clip:
@@ -180,7 +180,8 @@ def _work(path: Path, sha256: str, rungs: Sequence[str], seeds: Sequence[int], c
         for rung, seed in todo:
             found = extract(path, rung, seed, prepared)
             with atomic_path(_file(cache, sha256, rung, seed)) as temporary, open(temporary, "wb") as file:
-                np.savez(file, **{name: value.astype(np.float32) for name, value in found.items()})
+                parts: dict[str, Any] = {name: value.astype(np.float32) for name, value in found.items()}
+                np.savez(file, **parts)
     except (GiocondaError, Abstain, ValueError) as error:
         return f"{path.name}: {error}"
     return None

@@ -41,15 +41,13 @@ def cached(path: Path, sha256: str, folder: Path, size: int, mode: str) -> Crops
     if not file.exists():
         found = _measure(path, size, mode)
         with atomic_path(file) as temporary, open(temporary, "wb") as out:
-            np.savez(out, **_packed(found))
+            arrays: dict[str, Any] = _packed(found)
+            np.savez(out, **arrays)
     with np.load(file, allow_pickle=False) as data:
         if not len(data["ends"]):
             return None
         starts = np.concatenate([[0], data["ends"][:-1]])
-        pictures = [
-            cv2.imdecode(data["png"][a:b], cv2.IMREAD_COLOR)[..., ::-1]
-            for a, b in zip(starts, data["ends"], strict=True)
-        ]
+        pictures = [_decoded(data["png"][a:b]) for a, b in zip(starts, data["ends"], strict=True)]
         return Crops(np.stack(pictures), data["landmarks"])
 
 
@@ -85,14 +83,17 @@ def partners(clips: Clips, rows: Array) -> dict[int, list[int]]:
     out = {}
     for i in (int(r) for r in rows if clips.labels[r] == 0):
         real = clips.samples[i]
-        tests = (
-            lambda s, real=real: bool(real.sha256) and s.pair == real.sha256,
-            lambda s, real=real: bool(real.source) and s.source == real.source,
-            lambda s, real=real: bool(real.identity) and s.identity == real.identity,
-        )
-        found = next((own for test in tests if (own := [j for j in fakes if test(clips.samples[j])])), fakes)
-        out[i] = found
+        shared = (("pair", real.sha256), ("source", real.source), ("identity", real.identity))
+        closest = ([j for j in fakes if getattr(clips.samples[j], axis) == value] for axis, value in shared if value)
+        out[i] = next((own for own in closest if own), fakes)
     return out
+
+
+def _decoded(data: Array) -> Array:
+    """Bytes of a picture of ours → RGB."""
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert picture is not None
+    return picture[..., ::-1]
 
 
 def encode(crops: Array, crf: int) -> Array:
@@ -109,7 +110,7 @@ def encode(crops: Array, crf: int) -> Array:
             out.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(crop), format="rgb24")))
         out.mux(stream.encode())
     buffer.seek(0)
-    with av.open(buffer) as file:
+    with av.open(buffer, "r") as file:
         back = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
     return np.stack(back[: len(crops)])
 
@@ -145,7 +146,7 @@ def augment(crops: Array, rng: np.random.Generator) -> Array:
             cv2.imencode(".jpg", np.ascontiguousarray(c[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
             for c in out
         ]
-        out = np.stack([cv2.imdecode(c, cv2.IMREAD_COLOR)[..., ::-1] for c in coded])
+        out = np.stack([_decoded(c) for c in coded])
     elif kind < 0.65:
         out = encode(out, int(rng.choice([18, 23, 28, 32, 36, 40])))
     return np.ascontiguousarray(out)

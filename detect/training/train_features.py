@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from detect.base import Card
 from detect.features.model import Model, fit
+from detect.reading.calibration import MEASURES
 from detect.training import calibrate, extract, validate
 from detect.training.dataset import Clips, gather
 from detect.training.options import FEATURES, FeatureTraining
@@ -178,8 +179,8 @@ def _one(
             group.scores[:] = (group.scores - centre) / spread
     x = np.concatenate([rows[0] for rows in train_on])
     of = np.concatenate([rows[1] for rows in train_on])
-    rows, labels, weight = validate.training(clips, x, of, np.arange(len(clips)), blends, share)
-    model: Model = fit(recipe.kind, rows, labels, weight, options.seed, **recipe.options)
+    vectors, labels, weight = validate.training(clips, x, of, np.arange(len(clips)), blends, share)
+    model: Model = fit(recipe.kind, vectors, labels, weight, options.seed, **recipe.options)
     model = model.standardised(centre, spread)
     model.facts["parts"] = list(recipe.parts)
     trained = _Trained(found, model.save(folder))
@@ -273,9 +274,7 @@ def _papers(
         scores = validate.real_scores(groups, clips)
         measured, of = tables[rung].parts["measures"]
         real += [
-            calibrate.Scored(
-                str(i), float(scores[i]), dict(zip(calibrate.MEASURES, map(float, row), strict=True)), rung
-            )
+            calibrate.Scored(str(i), float(scores[i]), dict(zip(MEASURES, map(float, row), strict=True)), rung)
             for row, i in zip(measured, of, strict=True)
             if clips.labels[i] == 0 and np.isfinite(scores[i])
         ]

@@ -81,8 +81,8 @@ def holdout(clips: Clips, share: float, seed: int) -> tuple[Array, Array]:
                 val += rows
     chosen = np.array(sorted(set(val)), int)
     rest = np.setdiff1d(np.arange(len(clips)), chosen)
-    for rows in (chosen, rest):
-        if set(labels[rows].tolist()) != {0, 1}:
+    for side in (chosen, rest):
+        if set(labels[side].tolist()) != {0, 1}:
             raise UsageError(
                 "too few persons to hold some out for validation", hint="give more clips, or an index with a val split"
             )
@@ -166,7 +166,8 @@ def _run(options: NetworkTraining, out: Path, device: str, rank: int, world: int
     train_rows, val_rows = (np.array([i for i in rows if int(i) in crops], int) for rows in (train_rows, val_rows))
     pairs = frames.partners(clips, train_rows)
     state = _resume(net, optimiser, out / "checkpoint") if (out / "checkpoint" / "state.json").is_file() else {}
-    step, best, waited = int(state.get("step", 0)), state.get("best"), int(state.get("waited", 0))
+    step, waited = int(state.get("step", 0)), int(state.get("waited", 0))
+    best: dict[str, Any] | None = state.get("best")
     module: Any = torch.nn.parallel.DistributedDataParallel(net) if world > 1 else net
     amp = device.split(":")[0]
     if advance and step:

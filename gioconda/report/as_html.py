@@ -80,24 +80,15 @@ def fragment(report: Report, lang: str = "en", *, seek: bool = False, prefix: st
     prefix : put before every id, where several reports share a page. player : ready HTML shown after the first section.
     """
     template = environment().get_template("_report.html.jinja")
-    return template.render(prefix=prefix, player=safe(player), **_context(view(report, lang), seek=seek))
+    return str(template.render(prefix=prefix, player=safe(player), **_context(view(report, lang), seek=seek)))
 
 
 def page(title: str, body: str, lang: str = "en", films: bool = False) -> str:
     """A self-contained page around ready HTML: stylesheet inside, policy over it. films : it holds films too, as data."""
     style = stylesheet()
-    return (
-        environment()
-        .get_template("page.html.jinja")
-        .render(
-            title=title,
-            body=safe(body),
-            lang=lang,
-            style=safe(style),
-            policy=safe(policy(style, films)),
-            t=lambda key: label(key, lang),
-        )
-    )
+    template = environment().get_template("page.html.jinja")
+    shown = {"title": title, "body": safe(body), "lang": lang, "style": safe(style)}
+    return str(template.render(**shown, policy=safe(policy(style, films)), t=lambda key: label(key, lang)))
 
 
 def html(report: Report | Sequence[Report], lang: str = "en") -> str:

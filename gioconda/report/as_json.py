@@ -36,12 +36,13 @@ def schema() -> dict[str, Any]:
     """The published JSON Schema (draft 2020-12) of the document."""
     from importlib import resources
 
-    return json.loads((resources.files("gioconda.report") / "report.schema.json").read_text("utf-8"))
+    found: dict[str, Any] = json.loads((resources.files("gioconda.report") / "report.schema.json").read_text("utf-8"))
+    return found
 
 
 def document(report: Report, lang: str = "en") -> dict[str, Any]:
     """The report as plain JSON values; each sentence carries its key, its arguments and its text in ``lang``."""
-    body = _plain(report, lang)
+    body: dict[str, Any] = _plain(report, lang)
     body["lang"] = lang
     return body
 

@@ -6,7 +6,7 @@ import io
 import re
 import unicodedata
 
-from gioconda.report.view import STEPS, Strip, View, view
+from gioconda.report.view import STEPS, Node, Strip, View, view
 from gioconda.report.wording import label, visible
 from gioconda_core.types import Level, Report
 
@@ -180,7 +180,7 @@ def sparkline(strip: Strip, columns: int) -> str:
 def _flatten(page: View) -> list[tuple[int, str, list[str]]]:
     found: list[tuple[int, str, list[str]]] = []
 
-    def walk(nodes, depth: int) -> None:
+    def walk(nodes: list[Node], depth: int) -> None:
         for node in nodes:
             found.append((depth, node.title, node.lines))
             walk(node.children, depth + 1)

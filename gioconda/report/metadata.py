@@ -254,10 +254,11 @@ def _picture(path: str) -> dict[str, Any]:
     if isinstance(comment, (bytes, str)):
         text = _comment(comment) if isinstance(comment, bytes) else comment
         fields.append(declared.Field("EXIF", "UserComment", text))
-    for key, value in info.items():
-        if isinstance(value, str) and value.strip() and "xmp" not in str(key).lower():
+    for chunk, value in info.items():
+        key = str(chunk)
+        if isinstance(value, str) and value.strip() and "xmp" not in key.lower():
             metadata.setdefault(key, value)
-            fields.append(declared.Field("text", str(key), value))
+            fields.append(declared.Field("text", key, value))
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     packets = [xmp.encode() if isinstance(xmp, str) else bytes(xmp), *_packets(path)]
     resources = info.get("photoshop")
@@ -280,7 +281,8 @@ _IIM = {105: "Headline", 110: "Credit", 115: "Source", 120: "Caption"}  # record
 
 
 def _iim(block: bytes) -> list[declared.Field]:
-    fields, at = [], 0
+    fields: list[declared.Field] = []
+    at = 0
     while at + 5 <= len(block) and block[at] == 0x1C and len(fields) < FIELDS:
         record, name, length = block[at + 1], block[at + 2], int.from_bytes(block[at + 3 : at + 5], "big")
         if length & 0x8000:

@@ -56,7 +56,7 @@ DETECTOR_COLUMNS = ("score", "false_alarm", "low", "high", "n", "level", "abstai
 def row(report: Report, lang: str = "en", *, path: str | None = None, seconds: float | None = None) -> dict[str, Any]:
     """A report's row: plain JSON, a few hundred bytes. ``sentences`` is what a person reads first."""
     p = report.provenance
-    detectors = {}
+    detectors: dict[str, dict[str, Any]] = {}
     for item in report.readings:
         detectors[item.reading.detector] = {
             "score": item.reading.score,
