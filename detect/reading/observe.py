@@ -4,7 +4,8 @@ What detectors compute of a footage on the way (crops, features, measures for ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from detect.base import Detector
@@ -12,6 +13,8 @@ from gioconda_core.types import Calibrated, Footage, Level, Reading
 
 if TYPE_CHECKING:
     from gioconda_core.media.clip import Clip
+
+Sampler = Callable[[float, "float | None"], str]
 
 
 class Answer(NamedTuple):
@@ -29,17 +32,52 @@ def wanted(detectors: Sequence[Detector], duration: float, fps: float | None) ->
     return sampling, 1 / rate if rate else None
 
 
+STRETCH = 20.0  # seconds of a long clip that are sampled as a clip of that length would be
+MOST_STRETCHES = 30  # so that even a film costs minutes
+MOST_BYTES = 1 << 30  # of sampled frames held at once
+
+
+def spread(sampler: Sampler, duration: float, fps: float | None, frame_bytes: int) -> str:
+    """The sampling of a whole clip, in proportion to its length: that of each stretch of about ``STRETCH`` seconds.
+
+    Where a clip has more stretches than time and memory allow, evenly spaced ones are taken. A sampling that does not name its
+    times (``at:…``) is taken as the detector gives it.
+    """
+    count = math.ceil(duration / STRETCH) if fps else 1
+    length = duration / max(1, count)
+    one = sampler(length, fps) if count > 1 else ""
+    if not one.startswith("at:"):
+        return sampler(duration, fps)
+    times = [float(time) for time in one.removeprefix("at:").split(",")]
+    most = max(1, min(MOST_STRETCHES, MOST_BYTES // max(1, frame_bytes * len(times))))
+    chosen = sorted({round(k * (count - 1) / max(1, most - 1)) for k in range(most)}) if count > most else range(count)
+    grid = dict.fromkeys(math.floor((k * length + time) * (fps or 1)) for k in chosen for time in times)
+    # half a frame in, as the samplers do, so that rounding never asks for the frame before
+    return "at:" + ",".join(f"{(index + 0.5) / (fps or 1):.4f}" for index in grid)
+
+
 def observe(
-    clip: Clip, detectors: Sequence[Detector], sampling: str | None = None, *, follow: bool = True, **options: Any
+    clip: Clip,
+    detectors: Sequence[Detector],
+    sampling: str | None = None,
+    *,
+    follow: bool = True,
+    whole: bool = False,
+    **options: Any,
 ) -> Footage:
     """Frames and tracks of a clip for these detectors, decoded once for all of them.
 
     sampling : instead of what the detectors ask for. follow : False leaves out the tracks between sampled frames, which cost a
-    pass over the whole clip. Further options go to :func:`gioconda_core.faces.observe.observe`.
+    pass over the whole clip. whole : sample a long clip in proportion to its length (see :func:`spread`), instead of as many moments as
+    of a short one. Further options go to :func:`gioconda_core.faces.observe.observe`.
     """
     from gioconda_core.faces import observe as faces
 
-    asked, dense = wanted(detectors, clip.duration, float(clip.fps) if clip.fps else None)
+    fps = float(clip.fps) if clip.fps else None
+    asked, dense = wanted(detectors, clip.duration, fps)
+    sampler = next((s for d in detectors if callable(s := getattr(d, "sampling", None))), None)
+    if whole and sampler is not None:
+        asked = spread(sampler, clip.duration, fps, 3 * clip.facts.width * clip.facts.height)
     return faces.observe(clip, sampling or asked, dense=dense if follow else None, **options).frozen()
 
 

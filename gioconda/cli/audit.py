@@ -38,7 +38,7 @@ def audit(
     Resumable: run the same command again. --detectors none reads credentials only, near the speed of the disk.
     The tables are readings.jsonl, .parquet, .csv, .sarif, .junit.xml and index.html in --out; -o says what goes to stdout.
 
-    Example: gioconda audit media/ --out audit --fail-on strong-signal --jobs 8
+    Example: gioconda audit media/ --out audit --fail-on signal --jobs 8
     """
     from gioconda.audit.walk import read_list
     from gioconda.report.requirements import outcome

@@ -118,11 +118,16 @@ def doctor(json: JsonFlag = False) -> None:
 @built
 def explain(
     code: Annotated[
-        str, argument("A status code, a reason or state of credentials, an exit code, a level, or `exit-codes`.")
+        str,
+        argument(
+            "A status code, a reason or state of credentials, an exit code, a level, a report's word, or `exit-codes`."
+        ),
     ],
     lang: Lang = "",
 ) -> None:
-    """A plain sentence for a Content Credentials status code, reason or state, an exit code or a level of a report.
+    """A plain sentence for a Content Credentials status code, reason or state, an exit code, a level or a word of a report.
+
+    Words: ensemble, contrast, false alarm, raw score, calibration, unseen methods. Exit codes are in English.
 
     Example: gioconda explain signingCredential.untrusted
     """
@@ -135,7 +140,7 @@ def explain(
         return
     from gioconda.doctor import LEVELS, STATES
     from gioconda.report.view import state_key
-    from gioconda.report.wording import code_sentence, say
+    from gioconda.report.wording import code_sentence, say, templates
     from gioconda_core.types import CredentialReason, Level, ProvenanceState, Sentence
     from provenance.reading.describe import REASONS
 
@@ -152,6 +157,10 @@ def explain(
             code_sentence("gioconda.identity.failed", "", lang) if key == "state.invalid" else say(Sentence(key), lang)
         )
         emit(REASONS[reason] if lang == "en" else other)
+        return
+    term = f"term.{'-'.join(code.lower().split())}"
+    if term in templates():
+        emit(f"{code}: {say(Sentence(term), lang)}")
         return
     from provenance.codes import explain as sentence
 

@@ -180,7 +180,7 @@ class Examiner:
         import detect
 
         follow = 0 < clip.duration <= DENSE_SECONDS
-        return detect.observe(clip, self.detectors, self.sampling, follow=follow, cache=self.cache)
+        return detect.observe(clip, self.detectors, self.sampling, follow=follow, whole=True, cache=self.cache)
 
     def _examined(self, footage: Footage) -> dict[str, Any]:
         """Seconds looked at and where they lie; whether faces were followed between sampled frames, None where nobody wants it."""

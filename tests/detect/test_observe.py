@@ -11,7 +11,7 @@ from detect import face_crops, registry
 from detect.base import read_once, reading
 from detect.features import windows
 from detect.reading import calibration
-from detect.reading.observe import readings
+from detect.reading.observe import observe, readings, spread
 from gioconda_core.testing import footage
 from gioconda_core.types import TrackScore
 
@@ -91,3 +91,39 @@ def test_one_reading_serves_two_detectors_of_the_same_weights_under_their_own_na
     assert Counting.reads == 1
     assert (first.reading.detector, second.reading.detector) == ("mine", "theirs")
     assert first.reading.score == second.reading.score == 2.0
+
+
+def moments_of(sampling):
+    return [float(t) for t in sampling.removeprefix("at:").split(",")]
+
+
+def test_a_long_clip_is_sampled_in_proportion_to_its_length():
+    def sampler(duration, fps):  # as the detectors' own: so many moments, however long the clip
+        return "at:" + ",".join(f"{duration * (k + 0.5) / 16:.4f}" for k in range(16))
+
+    assert spread(sampler, 15.0, 25.0, 1000) == sampler(15.0, 25.0)
+    ten_minutes = moments_of(spread(sampler, 600.0, 25.0, 640 * 480 * 3))
+    assert len(ten_minutes) == 16 * 30 and ten_minutes == sorted(ten_minutes)
+    assert max(np.diff([0.0, *ten_minutes, 600.0])) < 2, "no eight seconds of it go unseen"
+    assert all(abs((t * 25) % 1 - 0.5) < 0.01 for t in ten_minutes), "half a frame in"
+    # more than memory or time allows: evenly spaced stretches, the first and the last among them
+    large = moments_of(spread(sampler, 600.0, 25.0, 3840 * 2160 * 3))
+    assert len(large) == 32 and large[0] < 20 and large[-1] > 580
+    hours = moments_of(spread(sampler, 7200.0, 25.0, 1000))
+    assert len(hours) == 16 * 30 and hours[0] < 20 and hours[-1] > 7180
+    assert spread(lambda duration, fps: "even:32", 600.0, 25.0, 1000) == "even:32"
+
+
+def test_a_check_looks_at_the_whole_clip_and_a_benchmark_as_the_detector_was_calibrated(monkeypatch):
+    from fractions import Fraction
+    from types import SimpleNamespace
+
+    from gioconda_core.faces import observe as faces
+
+    asked = []
+    monkeypatch.setattr(faces, "observe", lambda clip, sampling, **options: asked.append(sampling) or footage())
+    clip = SimpleNamespace(duration=100.0, fps=Fraction(25), facts=SimpleNamespace(width=64, height=64))
+    detector = SimpleNamespace(sampling=lambda duration, fps: f"at:{duration / 2:.4f}")
+    observe(clip, [detector])
+    observe(clip, [detector], whole=True)
+    assert [len(moments_of(s)) for s in asked] == [1, 5]

@@ -44,6 +44,8 @@ def test_explain_config_plugins_models():
     assert "policy" in gioconda("explain", "3").stdout
     assert "130" in gioconda("explain", "exit-codes").stdout
     assert "authentic" in gioconda("explain", "no-strong-signal").stdout
+    assert "puts clips in order" in gioconda("explain", "raw score").stdout
+    assert "順位づけに使う" in gioconda("explain", "raw-score", "--lang", "ja").stdout
     config = json.loads(gioconda("config", "--json").stdout)
     assert config["sections"]["core"]["home"]["origin"] == "GIOCONDA_HOME"
     names = {p["name"] for p in json.loads(gioconda("plugins", "--json").stdout)["plugins"]}
