@@ -277,7 +277,7 @@ def verdict(
         said,
         steps,
         scope(readings, footage, facts),
-        editor(level, provenance),
+        editor(level, readings, provenance),
     )
 
 
@@ -291,16 +291,20 @@ def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mappin
         said.append(Sentence("scope.clip", args | {"read": len(read), "faces": len(footage.tracks)}))
     if int(facts.get("streams") or 1) > 1:
         said.append(Sentence("scope.streams", {"streams": int(facts["streams"])}))
-    if "width" in facts:
+    if "width" in facts and readings:
         said.append(Sentence("scope.not-sound" if facts.get("has_audio") else "scope.not"))
     return tuple(said)
 
 
-def editor(level: Level, provenance: Provenance) -> tuple[Sentence, ...]:
+def editor(level: Level, readings: Sequence[Calibrated], provenance: Provenance) -> tuple[Sentence, ...]:
     """What may be said in public on the strength of this report, and what may not."""
     found = level in (Level.SIGNAL, Level.STRONG_SIGNAL)
     kind = "signal" if found else "silent" if level == Level.NO_STRONG_SIGNAL else "unassessed"
     said = [Sentence(f"editor.may-{kind}"), Sentence(f"editor.not-{kind}")]
+    if not readings:
+        said = [Sentence("editor.not-run")]
+    if provenance.state.intact and provenance.signer and not provenance.development_key:
+        said.append(Sentence("editor.may-credential", {"signer": provenance.signer}))
     if provenance.state.intact and provenance.says_ai:
         said.append(Sentence("editor.may-ai"))
     return tuple(said)

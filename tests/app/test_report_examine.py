@@ -160,6 +160,19 @@ def test_what_was_examined_and_what_was_not_is_said():
     assert "caveat.not-followed" in keys(verdict.caveats([HIGH], footage(), facts | {"examined": {"followed": False}}))
 
 
+def test_an_editor_is_told_what_may_be_said_and_nothing_of_what_was_not_done():
+    def said(readings, provenance=ABSENT):
+        return keys(verdict.verdict(readings, footage(), {"width": 9, "height": 9}, provenance).editor)
+
+    assert said([HIGH]) == ["editor.may-signal", "editor.not-signal"]
+    assert said([LOW]) == ["editor.may-silent", "editor.not-silent"]
+    assert said([abstained()]) == ["editor.may-unassessed", "editor.not-unassessed"]
+    signed = Provenance(ProvenanceState.VALID, signer="Example News", says_ai=True)
+    assert said([], signed) == ["editor.not-run", "editor.may-credential", "editor.may-ai"]
+    assert said([], Provenance(ProvenanceState.INVALID, signer="Example News")) == ["editor.not-run"]
+    assert not verdict.verdict([], footage(), {"width": 9, "height": 9}, ABSENT).scope
+
+
 def test_each_face_has_its_reading():
     from gioconda.report.view import view
 
