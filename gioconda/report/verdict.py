@@ -70,7 +70,7 @@ def sentences(
             said.append(Sentence("short.not-assessed", {"reason": reasons[0]}))
         else:
             said.append(Sentence("short.none-assessed", {"detectors": _names(silent)}))
-    elif silent:
+    elif silent and lead is None:
         said.append(Sentence("short.partly", {"detectors": _names(silent)}))
     return tuple(said)
 

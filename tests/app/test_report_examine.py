@@ -96,7 +96,7 @@ def test_one_reading_sets_the_headline_and_disagreement_is_said():
     facts = {"width": 640, "height": 480}
     v = verdict.verdict([HIGH, LOW, abstained()], footage(), facts, ABSENT)
     assert v.level == Level.STRONG_SIGNAL
-    assert keys(v.sentences) == ["short.strong-signal", "short.disagree", "short.partly"]
+    assert keys(v.sentences) == ["short.strong-signal", "short.disagree"]
     assert {"next.lead", "next.disagree"} <= set(keys(v.next_steps))
     # the strongest of several, each with its own rate, would be no calibrated statement: the first one speaks
     v = verdict.verdict([LOW, HIGH], footage(), facts, ABSENT)
