@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -441,11 +442,25 @@ def _side(spec: str) -> tuple[Path, str]:
 
 
 def comparison(
-    a: str, b: str, names: Sequence[str], *, resamples: int = 2000, seed: int = 0
+    a: str, others: Sequence[str], names: Sequence[str], *, resamples: int = 2000, seed: int = 0
 ) -> list[comparisons.Difference]:
-    """Every detector of A against every detector of B (or the one named), on the samples both scored."""
+    """Every detector of A against every detector of each other one (or the one named); all corrected together.
+
+    On the samples both scored; two that share none are compared where a detector of one name is in both, as sets of their own: that is
+    how a detector's dated runs over changing clips show whether it drifts.
+    """
+    found: list[comparisons.Difference] = []
+    for b in others:
+        found += _two(a, b, names, resamples, seed)
+    return comparisons.corrected(found)
+
+
+def _two(a: str, b: str, names: Sequence[str], resamples: int, seed: int) -> list[comparisons.Difference]:
     (path_a, name_a), (path_b, name_b) = _side(a), _side(b)
     table_a, table_b = load(path_a), load(path_b)
+    for path, table, name in ((path_a, table_a, name_a), (path_b, table_b, name_b)):
+        if name and name not in table.detectors:
+            raise UsageError(f"no scores of {name!r}", where=str(path), hint=f"there are {', '.join(table.detectors)}")
     side_a = [name_a] if name_a else list(table_a.detectors)
     side_b = [name_b] if name_b else list(table_b.detectors)
     if path_a.resolve() == path_b.resolve():
@@ -453,12 +468,36 @@ def comparison(
         pairs = [(x, y) for x in side_a for y in side_b if x != y]
         if not (name_a or name_b):
             pairs = [(x, y) for i, x in enumerate(side_a) for y in side_a[i + 1 :]]
+    elif not set(table_a.ids) & set(table_b.ids):
+        same = [(x, y) for x in side_a for y in side_b if x == y or (name_a and name_b)]
+        if not same:
+            raise UsageError(
+                "the two have no sample and no detector in common", where=f"{a}, {b}",
+                hint="ids must be the same in both, e.g. the clips' sha256; or name one detector of each",
+            )  # fmt: skip
+        one, two = comparisons.headline(table_a), comparisons.headline(table_b)
+        return [
+            replace(d, a=f"{x} ({_dated(path_a)})", b=f"{y} ({_dated(path_b)})")
+            for x, y in same
+            for d in comparisons.apart((x, one), (y, two), names, resamples=resamples, seed=seed)
+        ]
     else:
-        table, pairs = _joined(table_a, table_b, side_a, side_b)
+        table, pairs = _joined(table_a, table_b, side_a, side_b, (_dated(path_a), _dated(path_b)))
     return comparisons.compare(comparisons.headline(table), pairs, names, resamples=resamples, seed=seed)
 
 
-def _joined(a: Table, b: Table, side_a: Sequence[str], side_b: Sequence[str]) -> tuple[Table, list[tuple[str, str]]]:
+def _dated(path: Path) -> str:
+    """What tells one run from another: its name, and its day where it is known."""
+    try:
+        day = str(json.loads((path / "config.json").read_text(encoding="utf-8")).get("created", ""))[:10]
+    except (OSError, ValueError, AttributeError):
+        day = ""
+    return f"{path.resolve().name}, {day}" if day else path.resolve().name
+
+
+def _joined(
+    a: Table, b: Table, side_a: Sequence[str], side_b: Sequence[str], of: tuple[str, str]
+) -> tuple[Table, list[tuple[str, str]]]:
     """Two tables side by side over the samples both have; labels must agree."""
 
     def keys(table: Table) -> dict[tuple[str, str], int]:
@@ -477,8 +516,9 @@ def _joined(a: Table, b: Table, side_a: Sequence[str], side_b: Sequence[str]) ->
     if np.any(part_a.labels != part_b.labels):
         n = int(np.sum(part_a.labels != part_b.labels))
         raise UsageError(f"{n} shared samples carry different labels", hint="a difference would compare two tasks")
-    detectors = {f"{n} (A)" if n in b.detectors else n: part_a.detectors[n] for n in side_a}
-    theirs = {f"{n} (B)" if n in a.detectors else n: part_b.detectors[n] for n in side_b}
+    mine, other = of if of[0] != of[1] else (f"{of[0]}, A", f"{of[1]}, B")
+    detectors = {f"{n} ({mine})" if n in b.detectors else n: part_a.detectors[n] for n in side_a}
+    theirs = {f"{n} ({other})" if n in a.detectors else n: part_b.detectors[n] for n in side_b}
     table = Table(part_a.ids, part_a.labels, part_a.columns, {**detectors, **theirs}, a.problems + b.problems)
     return table, [(x, y) for x in detectors for y in theirs]
 

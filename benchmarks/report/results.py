@@ -21,7 +21,9 @@ from benchmarks.stats.compare import (
     leaderboard,
     probabilities_of,
 )
+from benchmarks.stats.gaps import gaps
 from benchmarks.stats.table import CLEAN, Column, Table
+from benchmarks.stats.thresholds import choose
 from gioconda_core.stats import bootstrap, metrics
 from gioconda_core.stats.metrics import DEFAULT_METRICS, Metric, Protocol
 
@@ -143,25 +145,36 @@ def _operating(
     scores: NDArray[np.float64],
     figures: Sequence[Mapping[str, Any]],
     prevalences: Sequence[float],
+    resampler: bootstrap.Resampler | None,
 ) -> list[dict[str, Any]]:
-    """What a threshold does on these clips, one row for each ``tpr@fpr`` among ``figures``: the threshold, the fakes found, and
-    how many alarms would be right where fakes are rarer than here."""
+    """What a threshold does on these clips, one row for each ``tpr@fpr`` and ``mincost`` among ``figures``: the threshold with its
+    interval, the fakes found, and how many alarms would be right where fakes are rarer than here."""
+    able = [metrics.parse(f["metric"]) for f in figures if f["value"] is not None]
+    chosen = {c.metric: c for c in choose(able, labels, scores, resampler)} if resampler and able else {}
     rows = []
     for figure in figures:
-        fpr = metrics.parse(figure["metric"]).params["fpr"]
-        found = figure["value"]
+        metric, choice = metrics.parse(figure["metric"]), chosen.get(figure["metric"])
+        fpr = metric.params["fpr"] if metric.base == "tpr" else choice.false_alarms if choice else None
+        found = choice.found if choice else None
         rows.append(
             {
+                "rule": "fpr" if metric.base == "tpr" else "cost",
+                "metric": metric.name,
+                "title": metric.title,
                 "fpr": fpr,
-                "threshold": None if found is None else metrics.threshold_at(labels, scores, fpr),
+                "threshold": choice.threshold if choice else None,
+                "threshold_low": choice.low if choice else None,
+                "threshold_high": choice.high if choice else None,
+                "promise": choice.promise if choice else None,
+                "found": found,
                 **{k: figure[k] for k in ("value", "low", "high", "refused", "no_interval")},
                 "ppv": [
-                    {"prevalence": p, "value": None if found is None else float(metrics.right_alarms(found, fpr, p))}
+                    {"prevalence": p, "value": float(metrics.right_alarms(found, fpr, p)) if found and fpr else None}
                     for p in prevalences
                 ],
             }
         )
-    return sorted(rows, key=lambda row: -row["fpr"])
+    return sorted(rows, key=lambda row: (row["rule"] == "cost", -(row["fpr"] or 0)))
 
 
 def _price(column: Column) -> dict[str, Any]:
@@ -353,7 +366,8 @@ def first_line(document: Mapping[str, Any]) -> str:
 
 def auc_of(entry: Mapping[str, Any]) -> Any:
     """A detector's figure of AUC, None where it has no value."""
-    return next((f for f in entry["figures"] if f["metric"] == "auc" and f["value"] is not None), None)
+    figure = entry["board"]["auc"]
+    return figure if figure["value"] is not None else None
 
 
 def _open(d: Mapping[str, Any]) -> str:
@@ -394,7 +408,8 @@ def _ahead(document: Mapping[str, Any], name: str) -> str:
 
 def _standing(entry: Mapping[str, Any]) -> float:
     """Leaderboard order: AUC, best first; a detector without one comes last."""
-    return -next((f["value"] for f in entry["figures"] if f["metric"] == "auc" and f["value"] is not None), -1.0)
+    figure = auc_of(entry)
+    return -figure["value"] if figure else 1.0
 
 
 def build(
@@ -430,7 +445,9 @@ def build(
         labels, scores = main.labels[rows], main.detectors[name].scores[rows]
         both = min(np.sum(labels == 0), np.sum(labels == 1)) >= metrics.FEWEST_PER_CLASS
         every = figures_of(main, name, [*wanted, *more], resamples=resamples, seed=seed)
-        at = [f for f in every if f["metric"].startswith("tpr@")]
+        at = [f for f in every if f["metric"].startswith(("tpr@", "mincost@"))]
+        over = (main.columns[c][rows] for c in ("identity", "source"))
+        resampler = bootstrap.Resampler.over(*over, seed=seed) if both else None
         figures = every[: len(wanted)]
         if frames is not None and name in frames.detectors:
             figures += figures_of(
@@ -448,7 +465,7 @@ def build(
                 "board": {
                     f["metric"]: f for f in every if f["metric"] in ("auc", "eer") or f["metric"].startswith("tpr@")
                 },
-                "operating": _operating(labels, scores, at, prevalences),
+                "operating": _operating(labels, scores, at, prevalences, resampler),
                 "curves": _curves(labels, scores) if both else None,
                 "calibration": _reliability(main, name, seed),
                 **_price(column),
@@ -479,6 +496,9 @@ def build(
         "pairs": [d.__dict__ for d in board.pairs] if board else [],
         "cues": cues,
         "slices": _slices(table, slice_metrics, resamples=resamples, seed=seed, only=slices),
+        "gaps": [
+            g.__dict__ for axis in main.slices if not slices or axis in slices for g in gaps(main, axis, seed=seed)
+        ],
         "worst": _worst(main),
         **dict(extra or {}),
     }

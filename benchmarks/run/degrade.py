@@ -5,6 +5,7 @@ A degradation is written ``step|step|…``, each step ``name:key=value,…``::
 
     h264:crf=35          h265 vp9 av1 likewise        resize:scale=0.5  or  resize:short=360
     jpeg:quality=40      blur:sigma=1.5               noise:sigma=6     fps:rate=12     crop:keep=0.8
+    flip                 brightness:gain=1.3
 
 or is one of the named chains in ``CHAINS``. Steps between codecs work on frames; a chain that does not end in a codec is stored
 near-lossless (H.264, CRF 12), so that no step is free of the last encoding. Sound is dropped. Results are cached by
@@ -44,6 +45,8 @@ _STEPS: dict[str, dict[str, float]] = {
     "noise": {"sigma": 5.0},
     "fps": {"rate": 12},
     "crop": {"keep": 0.8},
+    "flip": {},
+    "brightness": {"gain": 1.3},
 }
 
 # Upload-like chains: what the services do is not published and changes; these are the shapes of it, stated so they can be repeated.
@@ -109,6 +112,7 @@ def _check(step: str, s: dict[str, float], text: str) -> None:
         "crop": 0.1 <= s.get("keep", 1) <= 1,
         "blur": s.get("sigma", 1) > 0,
         "noise": s.get("sigma", 1) >= 0,
+        "brightness": 0 < s.get("gain", 1) <= 4,
     }
     if not good.get(step, True):
         raise UsageError(
@@ -156,7 +160,21 @@ def _frame_step(step: str, settings: dict[str, float], seed: int) -> Callable[[F
         top, left = (h - kh) // 2, (w - kw) // 2
         return np.ascontiguousarray(frame[top : top + kh, left : left + kw])
 
-    return {"resize": resize, "jpeg": jpeg, "blur": blur, "noise": noise, "crop": crop}[step]
+    def flip(frame: Frame) -> Frame:
+        return np.ascontiguousarray(frame[:, ::-1])
+
+    def brightness(frame: Frame) -> Frame:
+        return np.clip(np.round(frame.astype(np.float32) * settings["gain"]), 0, 255).astype(np.uint8)
+
+    return {
+        "resize": resize,
+        "jpeg": jpeg,
+        "blur": blur,
+        "noise": noise,
+        "crop": crop,
+        "flip": flip,
+        "brightness": brightness,
+    }[step]
 
 
 def _thinned(frames: Iterable[Frame], rate: Fraction, wanted: Fraction) -> Iterator[Frame]:

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -446,6 +447,7 @@ def _claim(
         path,
         {
             "schema": SCHEMA,
+            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "identity": identity,
             "suite": {**asdict(suite), "data": dict(suite.data)},
             "cards": {d.id: d.card.json() for d in loaded.values()},

@@ -216,7 +216,7 @@ class _Pairs:
         return replace(base, low=low, high=high, p=p, reason=None if p is not None else bootstrap.NOTHING_VARIES)
 
 
-def _corrected(found: Sequence[Difference]) -> list[Difference]:
+def corrected(found: Sequence[Difference]) -> list[Difference]:
     """Holm over all of them, and what each shows. A metric of which less is better turns the finding round."""
     asked = sum(d.p is not None for d in found)
     out = []
@@ -243,7 +243,77 @@ def compare(
             raise UsageError(f"no scores of {name!r}", hint=f"there are {', '.join(table.detectors)}")
     wanted = [metrics.parse(n) for n in names]
     made = _Pairs(table, resamples, seed)
-    return _corrected([d for a, b in pairs for d in made.compare(a, b, wanted, drawn=True)])
+    return corrected([d for a, b in pairs for d in made.compare(a, b, wanted, drawn=True)])
+
+
+def apart(
+    a: tuple[str, Table], b: tuple[str, Table], names: Sequence[str] = ("auc",), *, resamples: int, seed: int = 0
+) -> list[Difference]:
+    """Two detectors on two sets that share no clip: the sets' own errors add up. For a detector over time, where the clips change.
+
+    a, b : (detector, its table). Not corrected; see :func:`corrected`.
+    """
+    out = []
+    for metric in (metrics.parse(n) for n in names):
+        sides = [_alone(name, table, metric, resamples, seed) for name, table in (a, b)]
+        base = Difference(
+            a[0], b[0], metric.name,
+            n_real=min(s.n_real for s in sides), n_fake=min(s.n_fake for s in sides), clusters=min(s.clusters for s in sides),
+            note="different clips: not paired",
+        )  # fmt: skip
+        reason = next((s.reason for s in sides if s.value is None), None)
+        if reason is not None:
+            out.append(replace(base, reason=reason))
+            continue
+        one, two = sides
+        difference = float(one.value or 0) - float(two.value or 0)
+        base = replace(base, value_a=one.value, value_b=two.value, difference=difference, finding=Finding.UNRESOLVED)
+        if (why := one.reason or two.reason) is not None:
+            out.append(replace(base, reason=why))
+            continue
+        error = float(np.hypot(one.error, two.error))
+        low, high = delong.t_interval(difference, error, base.clusters)
+        out.append(replace(base, low=low, high=high, p=delong.p_value(difference, error, base.clusters)))
+    return out
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """One detector's figure on its own set, and its standard error; the reason where there is none."""
+
+    value: float | None
+    error: float
+    n_real: int
+    n_fake: int
+    clusters: int
+    reason: str | None
+
+
+def _alone(name: str, table: Table, metric: metrics.Metric, resamples: int, seed: int) -> _Alone:
+    column = table.detectors[name]
+    rows = np.flatnonzero(table.labelled & column.scored)
+    labels, scores = table.labels[rows], column.scores[rows]
+    n_real, n_fake = int((labels == 0).sum()), int((labels == 1).sum())
+    refused = metrics.refusal(metric, n_real, n_fake)
+    if refused is not None:
+        return _Alone(None, 0.0, n_real, n_fake, 0, f"{name}: {refused}")
+    resampler = bootstrap.Resampler.over(*(table.columns[c][rows] for c in ("identity", "source")), seed=seed)
+    clusters = min(resampler.clusters_of(labels == 0), resampler.clusters_of(labels == 1))
+    probabilities = (
+        probabilities_of(scores, labels, column.probability, resampler) if metric.needs_probability else None
+    )
+    if metric.needs_probability and probabilities is None:
+        return _Alone(None, 0.0, n_real, n_fake, clusters, "too few identities to calibrate on")
+    value = metrics.value(metric, labels, scores, probabilities)
+    few = bootstrap.too_few(clusters)
+    if few is not None:
+        return _Alone(value, 0.0, n_real, n_fake, clusters, few)
+    if metric.base == "auc":
+        error = delong.standard_error(delong.auc_shares(labels, scores).influence, resampler.axes)
+    else:
+        drawn = bootstrap.distribution([metric], labels, scores, probabilities, resampler, resamples)[metric.name]
+        error = float(np.nanstd(drawn))
+    return _Alone(value, error, n_real, n_fake, clusters, None if error > 0 else bootstrap.NOTHING_VARIES)
 
 
 def probabilities_of(
@@ -300,12 +370,12 @@ def leaderboard(
     table = headline(table)
     wanted = [metrics.parse(metric)]
     made = _Pairs(table, resamples, seed)
-    pairs = _corrected([made.compare(a, b, wanted, drawn=False)[0] for a, b in combinations(order, 2)])
+    pairs = corrected([made.compare(a, b, wanted, drawn=False)[0] for a, b in combinations(order, 2)])
     first = against or order[0]
     mine = [d.over(first) for d in pairs if first in (d.a, d.b)]
     drawn = [made.compare(first, d.b, wanted, drawn=True)[0] for d in mine]
     if against:
-        differences = _corrected(drawn)
+        differences = corrected(drawn)
     else:
         differences = [
             replace(with_interval, p=d.p, p_corrected=d.p_corrected, asked=d.asked, finding=d.finding)
@@ -368,5 +438,5 @@ def against_cues(table: Table, *, seed: int = 0) -> tuple[list[dict[str, Any]], 
         beside = replace(part, detectors={detector: column, best: as_column})
         pair = _Pairs(beside, 0, seed).compare(detector, best, [metrics.parse("auc")], drawn=False)[0]
         if pair.difference is not None:
-            found[detector] = _corrected([pair])[0]
+            found[detector] = corrected([pair])[0]
     return told, found

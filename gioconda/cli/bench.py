@@ -219,19 +219,21 @@ def report(
 @built
 def compare(
     a: Annotated[str, argument("A run's folder, a CSV of scores, or either with :DETECTOR.")],
-    b: Annotated[str, argument("The other one.")],
+    others: Annotated[list[str], argument("The other one, or several, each compared with the first.")],
     results: Results,
     metrics: Metrics = "auc;tpr@fpr=0.01",
     resamples: Resamples = 2000,
 ) -> None:
     """Paired differences between detectors over the clips both scored, corrected for how many were asked.
 
+    Dated runs of one detector that share no clip are compared too, each as a set of its own: does it drift?
+
     Example: gioconda bench compare scores.csv:ours scores.csv:theirs
     """
     writer = results.among("text", "json")
     from benchmarks.report import report as reports
 
-    found = reports.comparison(a, b, split(metrics, ";"), resamples=resamples, seed=settings.seed)
+    found = reports.comparison(a, others, split(metrics, ";"), resamples=resamples, seed=settings.seed)
     writer.write(**{form: reports.render_comparison(found, form) for form, _ in writer.wanted})
 
 

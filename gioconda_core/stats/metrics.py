@@ -229,7 +229,7 @@ def counts(ranking: Ranking, weights: Ints) -> tuple[Floats, Floats]:
     return tp, fp
 
 
-def _last_within(fp: Floats, fpr: float) -> Ints:
+def last_within(fp: Floats, fpr: float) -> Ints:
     """Index of the lowest threshold whose false-alarm rate is still at most ``fpr``: no interpolation between thresholds."""
     limit = fpr * fp[..., -1:] + 1e-9
     return np.asarray(np.sum(fp <= limit, axis=-1) - 1)
@@ -275,7 +275,7 @@ def pauc_from_counts(tp: Floats, fp: Floats, fpr: float) -> Floats:
 
 def tpr_from_counts(tp: Floats, fp: Floats, fpr: float) -> Floats:
     """Share of fakes at or above the lowest threshold that keeps false alarms at or under ``fpr``."""
-    return np.asarray(_at(tp, _last_within(fp, fpr)) / tp[..., -1])
+    return np.asarray(_at(tp, last_within(fp, fpr)) / tp[..., -1])
 
 
 def threshold_at(labels: NDArray[Any], scores: Floats, fpr: float) -> float | None:
@@ -285,7 +285,7 @@ def threshold_at(labels: NDArray[Any], scores: Floats, fpr: float) -> float | No
     """
     ranking = Ranking.of(labels, scores)
     _, fp = counts(ranking, np.ones(len(labels), dtype=np.int64))
-    last = int(_last_within(fp, fpr))
+    last = int(last_within(fp, fpr))
     return float(scores[ranking.order[ranking.ends[last - 1]]]) if last else None
 
 

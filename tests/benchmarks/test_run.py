@@ -100,7 +100,7 @@ def test_every_suite_in_the_box_is_the_version_it_says():
         assert released.get(name, {}).get(suite.version) == suite.sha256, (
             f"{name} {suite.version} has changed: {suite.sha256}"
         )
-    assert set(suites.built_in()) == {"puppets", "ladder", "protocol-ff", "leave-one-generator-out"}
+    assert set(suites.built_in()) == {"attacks", "puppets", "ladder", "protocol-ff", "leave-one-generator-out"}
 
 
 @pytest.mark.parametrize(
@@ -172,6 +172,18 @@ def test_frame_rate_crop_and_chains(clips, tmp_path):
     for name in degrade.CHAINS:
         assert degrade.apply(source, degrade.parse(name), folder=tmp_path).exists()
     assert degrade.apply(source, degrade.parse("none")) == source
+
+
+def test_a_clip_may_be_mirrored_and_made_brighter(clips, tmp_path):
+    source = clips.resolve(clips.samples[0])
+
+    def first(how):
+        with Clip.open(degrade.apply(source, degrade.parse(how), folder=tmp_path)) as clip:
+            return next(frame for _, frame in clip.frames("all")).astype(float)
+
+    plain = first("crop:keep=1")
+    assert np.abs(first("flip") - plain[:, ::-1]).mean() < 3 < np.abs(first("flip") - plain).mean()
+    assert first("brightness:gain=1.4").mean() > plain.mean() * 1.15 > first("brightness:gain=0.6").mean()
 
 
 def test_coarser_quality_is_worse(clips, tmp_path):
