@@ -157,7 +157,8 @@ def test_bench_run(tmp_path, shards):
 
 
 def test_train(tmp_path, shards):
-    from gioconda_core.files import sha256_of
+    import torch
+    from safetensors.torch import load_file
 
     def command(name):
         options = ("--preset", "pocket", "--steps", "6", "--batch", "1", "--shots", "1", "--content", "multiscale")
@@ -166,5 +167,6 @@ def test_train(tmp_path, shards):
         )
 
     killed(command, KILLS, (0,))
-    assert sha256_of(tmp_path / "cut" / "model.safetensors") == sha256_of(tmp_path / "whole" / "model.safetensors")
+    cut, whole = (load_file(tmp_path / name / "model.safetensors") for name in ("cut", "whole"))
+    assert cut.keys() == whole.keys() and all(torch.equal(cut[key], whole[key]) for key in whole)
     assert not leftovers(tmp_path / "cut")
