@@ -146,7 +146,7 @@ class Child(Channel):
             stderr=subprocess.DEVNULL if quiet else None,
             bufsize=0,
             env={**os.environ, **environment(threads), "PYTHONPATH": path, **variables},
-            start_new_session=True,  # Ctrl-C is the parent's to handle
+            process_group=0,  # Ctrl-C is the parent's to handle; of the same session, so that the scheduler takes both for one program
             pass_fds=fds,
         )
         self.owner = os.getpid()
