@@ -92,7 +92,7 @@ def page(title: str, body: str, lang: str = "en", films: bool = False) -> str:
 
 
 def html(report: Report | Sequence[Report], lang: str = "en") -> str:
-    """One or more reports as one file, readable in any browser, each printable on two pages."""
+    """One or more reports as one file, readable in any browser, each printable on three pages at most."""
     reports = [report] if isinstance(report, Report) else list(report)
     title = ", ".join(visible(r.title, 80) for r in reports[:3])
     body = "".join(fragment(r, lang, prefix=f"r{i}-" if i else "") for i, r in enumerate(reports))
