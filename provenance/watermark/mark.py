@@ -1,12 +1,16 @@
 """An invisible mark: 64 bits spread over mid frequencies of a picture's luma, read back without the original or any weights.
 
-The whole frame is brought to 256×256, so that a mark survives resizing to any size and aspect ratio; it is spread over the DCT
-coefficients in a ring, and the embedder cancels the picture's own share of each correlation (improved spread spectrum, Malvar
-and Florêncio 2003), so that what is left to fight is compression. In a clip every frame carries the same bits and the
-reader adds up frames. Asked to, it looks again as if the edges had been cut away evenly, since the mark lies where
-the whole frame was. What it does not survive: other crops, rotation, mirroring, and an opponent who knows this file. It
-is a help for finding a stripped manifest again, never evidence by itself. Survival over the codec ladder is in
-docs/performance.md.
+The whole frame is brought to 256×256, a large one to 512×512, so that a mark survives resizing to any size and aspect ratio and its
+waves are short where there are pixels enough. Before the DCT each area is divided by its own local contrast: edges and hair, which
+would outvote the mark, then say no more than skin and walls do, and a change of one or two levels is enough. The bits are spread over
+the coefficients in a ring, and the embedder cancels the picture's own share of each correlation (improved spread spectrum, Malvar and
+Florêncio 2003), so that what is left to fight is compression. In a clip one pattern stays for some frames, and the reader adds up
+frames. Asked to, it looks again as if the edges had been cut away evenly, since the mark lies where the whole frame was.
+
+No pixel changes by more than ``MOST`` levels, and no picture by more than ``MOST_RMS`` over all its pixels, which is a PSNR of 42 dB:
+where that is not enough for a picture's bits, the mark is lost and not the picture. What it does not survive: other crops, rotation,
+mirroring, strong compression, and an opponent who knows this file. It is a help for finding a stripped manifest again, never evidence
+by itself. Survival over the codec ladder is in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -22,22 +26,32 @@ from provenance.watermark.code import CODED_BITS, decode, encode
 
 __all__ = ["ALGORITHM", "MarkReading", "embed", "read"]
 
-ALGORITHM = "org.gioconda.mark.1"
-GRID = 256  # pixels a side of the canonical luma
-INNER, OUTER = 28, 100  # DCT radii of the ring: below is visible, above compression removes it
+ALGORITHM = "org.gioconda.mark.2"
+GRIDS = (256, 512)  # pixels a side of the canonical luma: of small pictures, and of large ones
+LARGE = 384  # pixels of the shorter side from which a picture is a large one
+INNER, OUTER = 28, 100  # radii of the ring in a DCT of 256²: below is visible, above compression removes it
 BAND = 4  # DCT radii in one band of equal strength
 FALL = 70  # DCT radius at which trust has fallen to 1/e
 CLIP = 2.5  # of the picture's own strength: how much one coefficient may vote
-FLOOR = 0.5  # least strength of a band, in luma levels; a flat picture has none of its own
-STRENGTH = 0.95  # standard deviations each bit is pushed to
-STEP, ROUNDS = 0.2, 8  # of the embedder's correction
-FLAT_ROOM = 0.12  # least room, that of a flat area
-FLAT_MOST, BUSY_MOST = (
-    2.0,
-    0.6,
-)  # luma levels a pixel may change in a flat area, and more for each level of texture there
-CALM = 9  # pixels of the neighbourhood whose least busy part counts
-LIMIT = 2.0  # of a band's strength: how far one coefficient may move
+FLOOR = 0.5  # least strength of a band; a flat picture has none of its own
+COARSE, AREA = (
+    6.0,
+    4.0,
+)  # standard deviations in pixels of 256²: what is shading and no texture, and the area of a local contrast
+GRAIN = 1.0  # luma levels of contrast that the flattest area is taken to have: below lies what codecs leave behind
+UNIT = 20.0  # luma levels: the contrast that every area is brought to
+STRENGTH, SHARED = (
+    1.2,
+    0.95,
+)  # standard deviations each bit is pushed to: in a picture, and in frames that the reader adds up
+HELD = 32  # frames that one pattern stays for
+STEP, ROUNDS = 0.9, 10  # of the embedder's correction
+LIMIT = 3.0  # of a band's strength: how far one coefficient may move
+MOST = 4.0  # luma levels a pixel may change at most, in hair and cloth
+FLAT_MOST, BUSY_MOST = 1.4, 0.5  # in a flat area, and more for each level of texture there
+CALM = 4  # pixels of 256² to each side whose least busy part counts
+MOST_RMS = 1.9  # luma levels over a whole picture: 42.5 dB, of which rounding takes some
+TILE = 64  # pixels a side of the tile of rounding thresholds
 # Even crops that are tried: shares of the height and of the width that may be left, of both alike or of one alone.
 KEPT = tuple(
     pair
@@ -53,7 +67,7 @@ class MarkReading:
     """payload : the 64 bits, or None when no mark was read. errors : share of coded bits that had to be corrected.
 
     kept : the shares of the height and of the width that an even crop left, where the mark was found in one.
-    An unmarked picture reads as None but for about four in 2²⁴: as it is, and as each of the likeliest crops.
+    An unmarked picture reads as None but for about five in 2²⁴: on each grid as it is, and as each of the likeliest crops.
     """
 
     payload: int | None
@@ -67,13 +81,13 @@ class MarkReading:
         return None if self.payload is None else f"{self.payload:016x}"
 
 
-@functools.lru_cache(maxsize=1)
-def _layout() -> tuple[
-    NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]
-]:
+@functools.lru_cache(maxsize=len(GRIDS))
+def _layout(
+    grid: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
     """Of each coefficient of the ring: its flat DCT index, coded bit, chip (±1, from a public seed), radial bin, and weight."""
-    u, v = np.meshgrid(np.arange(GRID), np.arange(GRID), indexing="ij")
-    radius = np.hypot(u, v).ravel()
+    u, v = np.meshgrid(np.arange(grid), np.arange(grid), indexing="ij")
+    radius = np.hypot(u, v).ravel() * GRIDS[0] / grid
     flat = np.flatnonzero((radius >= INNER) & (radius < OUTER))
     rng = np.random.Generator(np.random.PCG64(0x6D61726B31))
     flat = flat[rng.permutation(len(flat))]
@@ -85,55 +99,99 @@ def _layout() -> tuple[
     return flat, bit, chip, band, weight
 
 
-def _luma(frame: NDArray[np.uint8], kept: tuple[float, float] = (1.0, 1.0)) -> NDArray[np.float32]:
-    """The canonical luma, (256, 256); where only the middle of a picture is left, put where it was, its edges mirrored outwards."""
+@functools.lru_cache(maxsize=len(GRIDS))
+def _bands(grid: int) -> list[NDArray[np.int64]]:
+    """Which coefficients lie in each band."""
+    band = _layout(grid)[3]
+    return [np.flatnonzero(band == index) for index in range(band.max() + 1)]
+
+
+@functools.lru_cache(maxsize=1)
+def _thresholds() -> NDArray[np.float32]:
+    """What is added before rounding, (TILE, TILE) in (-0.5, 0.5): half a level on skin would else be rounded to none."""
+    order = np.random.Generator(np.random.PCG64(0x6D61726B32)).permutation(TILE * TILE).reshape(TILE, TILE)
+    return ((order + 0.5) / TILE**2 - 0.5).astype(np.float32)
+
+
+def _luma(frame: NDArray[np.uint8], grid: int, kept: tuple[float, float] = (1.0, 1.0)) -> NDArray[np.float32]:
+    """The canonical luma, (grid, grid); where only the middle of a picture is left, put where it was, its edges mirrored outwards."""
     import cv2
 
     grey = frame.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    height, width = (round(GRID * share) for share in kept)
-    how = cv2.INTER_AREA if min(grey.shape) >= GRID else cv2.INTER_CUBIC
+    height, width = (round(grid * share) for share in kept)
+    how = cv2.INTER_AREA if min(grey.shape) >= grid else cv2.INTER_CUBIC
     middle = cv2.resize(grey, (width, height), interpolation=how)
-    top, left = (GRID - height) // 2, (GRID - width) // 2
-    around = (top, GRID - height - top, left, GRID - width - left)
+    top, left = (grid - height) // 2, (grid - width) // 2
+    around = (top, grid - height - top, left, grid - width - left)
     return np.asarray(cv2.copyMakeBorder(middle, *around, cv2.BORDER_REFLECT) if any(around) else middle, np.float32)
 
 
-def _ring(luma: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The ring's DCT coefficients of a canonical luma, (n,)."""
+def _ring(evened: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The ring's DCT coefficients, (n,)."""
     from scipy.fft import dctn
 
-    return np.asarray(dctn(luma, norm="ortho").ravel()[_layout()[0]], np.float64)
+    return np.asarray(dctn(evened, norm="ortho").ravel()[_layout(len(evened))[0]], np.float64)
 
 
-def _room(luma: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How much change each pixel hides, (256, 256) around 1, and the most that it may change, in luma levels.
+def _smooth(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """Two box filters one after the other, of a Gaussian's variance: their cost does not grow with their width."""
+    import cv2
 
-    Little in flat areas, much in hair and cloth. The flat side of an edge is flat: the limit looks at the least busy
-    neighbourhood around, or the mark would stand as blotches along every outline.
+    width = 2 * round((np.sqrt(6 * sigma**2 + 1) - 1) / 2) + 1
+    return np.asarray(cv2.blur(cv2.blur(picture, (width, width)), (width, width)), np.float32)
+
+
+def _texture(luma: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A canonical luma without its shading, and what each pixel of it is multiplied by so that every area has one contrast."""
+    import cv2
+
+    grid = len(luma)
+    # Both maps are smooth: the larger grid's are found on the smaller one.
+    small = cv2.resize(luma, GRIDS[:1] * 2, interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(_smooth(small, COARSE), (grid, grid), interpolation=cv2.INTER_LINEAR)
+    detail = luma - coarse
+    energy = cv2.resize(detail * detail, GRIDS[:1] * 2, interpolation=cv2.INTER_AREA)
+    contrast = cv2.resize(np.sqrt(np.maximum(_smooth(energy, AREA), 0)), (grid, grid), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(detail, np.float32), np.asarray(UNIT / (contrast + GRAIN), np.float32)
+
+
+def _host(luma: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What the picture itself says at each coefficient of the ring, (n,)."""
+    detail, gain = _texture(luma)
+    return _ring(detail * gain)
+
+
+def _most(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The most that each pixel may change, in luma levels: little on skin and walls, some more in hair and cloth.
+
+    Shading is no texture. The flat side of an edge is flat: the limit looks at the least busy neighbourhood around, or the mark would
+    stand as blotches along every outline.
     """
     import cv2
 
-    mean = cv2.GaussianBlur(luma, (0, 0), 4)
-    deviation = np.sqrt(np.maximum(cv2.GaussianBlur(luma * luma, (0, 0), 4) - mean * mean, 0))
-    room = cv2.GaussianBlur(np.clip(deviation / 9, FLAT_ROOM, 1.8), (0, 0), 3)
-    calm = cv2.GaussianBlur(cv2.erode(deviation, np.ones((CALM, CALM), np.uint8)), (0, 0), 2)
-    return np.asarray(room, np.float32), np.asarray(FLAT_MOST + BUSY_MOST * calm, np.float32)
+    unit = len(luma) / GRIDS[0]
+    detail = luma - _smooth(luma, 2.5 * unit)
+    busy = np.sqrt(np.maximum(_smooth(detail * detail, 3 * unit), 0))
+    side = 2 * round(CALM * unit) + 1
+    calm = _smooth(np.asarray(cv2.erode(busy, np.ones((side, side), np.uint8)), np.float32), 2 * unit)
+    return np.asarray(np.minimum(FLAT_MOST + BUSY_MOST * calm, MOST), np.float32)
 
 
-def _scale(coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scale(coefficients: NDArray[np.float64], grid: int) -> NDArray[np.float64]:
     """The picture's own strength at each coefficient's radius, (n,): root mean square of the smaller 90 % in its band."""
-    _, _, _, band, _ = _layout()
-    size = np.abs(coefficients)
+    band = _layout(grid)[3]
+    size = np.abs(coefficients).astype(np.float32)
     out = np.empty(band.max() + 1)
-    for index in range(len(out)):
-        inside = np.sort(size[band == index])
-        out[index] = np.sqrt(np.mean(inside[: int(0.9 * len(inside)) + 1] ** 2))
+    for index, members in enumerate(_bands(grid)):
+        inside = size[members]
+        count = int(0.9 * len(inside)) + 1
+        out[index] = np.sqrt(np.mean(np.partition(inside, count - 1)[:count] ** 2))
     return np.maximum(out, FLOOR)[band]
 
 
-def _project(coefficients: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+def _project(coefficients: NDArray[np.float64], scale: NDArray[np.float64], grid: int) -> NDArray[np.float64]:
     """Whitened, clipped correlation of each coded bit, (CODED_BITS,); unit variance on an unmarked picture."""
-    _, bit, chip, _, weight = _layout()
+    _, bit, chip, _, weight = _layout(grid)
     # Clipped, so that a few strong edges do not outvote dozens of quiet coefficients.
     votes = np.clip(coefficients / scale, -CLIP, CLIP) * chip * weight
     return np.bincount(bit, weights=votes, minlength=CODED_BITS) / np.sqrt(
@@ -145,47 +203,78 @@ def _too_small(frames: Frames) -> bool:
     return bool(min(frames.shape[1:3]) < MIN_SIDE)
 
 
-def embed(frames: Frames, payload: int, strength: float = STRENGTH) -> Frames:
+def embed(frames: Frames, payload: int, strength: float | None = None) -> Frames:
     """Mark every frame with the same 64 bits.
 
     Parameters
     ----------
     frames : uint8 (T, H, W, 3) RGB.
     payload : integer in [0, 2⁶⁴).
-    strength : the margin each coded bit is pushed to, in standard deviations of an unmarked picture's correlation.
+    strength : the margin each coded bit is pushed to, in standard deviations of an unmarked picture's correlation; None = ``STRENGTH``
+    for a picture, ``SHARED`` for a clip.
 
     Raises
     ------
     ValueError
         A frame is smaller than 64 pixels a side, or the payload does not fit.
     """
+    if _too_small(frames):
+        raise ValueError(f"a mark needs {MIN_SIDE} pixels a side, not {frames.shape[2]}x{frames.shape[1]}")
+    word = encode(payload).astype(np.float64)
+    strength = strength or (STRENGTH if len(frames) == 1 else SHARED)
+    out = np.empty_like(frames)
+    for first in range(0, len(frames), HELD):
+        part = frames[first : first + HELD]
+        change = _change(part, word, strength)
+        for k, frame in enumerate(part):
+            out[first + k] = np.clip(frame + change[..., None], 0, 255)
+    return out
+
+
+def _change(frames: Frames, word: NDArray[np.float64], strength: float) -> NDArray[np.int16]:
+    """What is added to each of some frames, whole luma levels (H, W).
+
+    One pattern for all of them: it stands still as the background does, codecs keep what does not move, and the picture's own share is
+    less where a head that moves has been averaged.
+    """
     import cv2
     from scipy.fft import idctn
 
-    if _too_small(frames):
-        raise ValueError(f"a mark needs {MIN_SIDE} pixels a side, not {frames.shape[2]}x{frames.shape[1]}")
-    flat, bit, chip, _, weight = _layout()
-    word = encode(payload).astype(np.float64)
-    out = np.empty_like(frames)
     height, width = frames.shape[1:3]
-    for t, frame in enumerate(frames):
-        luma = _luma(frame)
-        room, most = _room(luma)
-        host = _ring(luma)
-        scale = _scale(host)
-        change = np.zeros_like(host)
-        pattern = np.zeros_like(luma)
-        # Only what a bit lacks is added, in a few rounds because of clipping and room: a picture that says it already costs nothing.
-        for _ in range(ROUNDS):
-            lacks = np.clip(strength - word * _project(_ring(luma + pattern), scale), 0, None)
-            change = np.clip(change + (word * lacks)[bit] * chip * weight * scale * STEP, -LIMIT * scale, LIMIT * scale)
-            spectrum = np.zeros(GRID * GRID, np.float32)
-            spectrum[flat] = change
-            pattern = idctn(spectrum.reshape(GRID, GRID), norm="ortho") * room
-            pattern = np.clip(pattern, -most, most)
-        added = cv2.resize(pattern, (width, height), interpolation=cv2.INTER_CUBIC)
-        out[t] = np.clip(np.rint(frame.astype(np.float32) + added[..., None]), 0, 255).astype(np.uint8)
-    return out
+    grid = GRIDS[min(height, width) >= LARGE]
+    flat, bit, chip, _, weight = _layout(grid)
+    most = np.full((grid, grid), MOST, np.float32)
+    gain = np.zeros((grid, grid), np.float32)
+    hosts, scales = [], []
+    for frame in frames:
+        luma = _luma(frame, grid)
+        detail, multiplied = _texture(luma)
+        gain += multiplied / len(frames)
+        most = np.minimum(most, _most(luma))
+        hosts.append(_ring(detail * multiplied))
+        scales.append(_scale(hosts[-1], grid))
+    scale = np.mean(scales, 0)
+    # How far one unit of change at every coefficient of a bit moves its correlation.
+    pull = np.bincount(bit, weights=weight**2 / scale, minlength=CODED_BITS) / np.sqrt(
+        np.bincount(bit, weights=weight**2, minlength=CODED_BITS)
+    )
+    change = np.zeros(len(flat))
+    added = np.zeros(len(flat))
+    pattern = np.zeros((grid, grid), np.float32)
+    # Only what a bit lacks is added, in a few rounds because of clipping and limits: a picture that says it already costs nothing.
+    for _ in range(ROUNDS):
+        said = np.mean([_project(h + added, s, grid) for h, s in zip(hosts, scales, strict=True)], 0)
+        lacks = np.clip(strength - word * said, 0, None)
+        change = np.clip(change + (word * lacks / pull)[bit] * chip * weight * STEP, -LIMIT * scale, LIMIT * scale)
+        spectrum = np.zeros(grid * grid, np.float32)
+        spectrum[flat] = change
+        pattern = np.clip(idctn(spectrum.reshape(grid, grid), norm="ortho"), -most, most)
+        added = _ring(pattern * gain)
+    # Cubic interpolation overshoots, and rounding may add half a level: the limits hold for what is written.
+    wanted = cv2.resize(pattern, (width, height), interpolation=cv2.INTER_CUBIC)
+    wanted *= min(1.0, MOST_RMS / max(float(np.sqrt(np.mean(wanted**2))), 1e-6))
+    rounding = np.tile(_thresholds(), (height // TILE + 1, width // TILE + 1))[:height, :width]
+    return np.clip(np.rint(wanted + rounding), -MOST, MOST).astype(np.int16)
 
 
 def read(frames: Frames, most: int = 32, *, crops: bool = False) -> MarkReading:
@@ -195,19 +284,28 @@ def read(frames: Frames, most: int = 32, *, crops: bool = False) -> MarkReading:
     """
     if len(frames) == 0 or _too_small(frames):
         return MarkReading(None, 0.5, 0)
-    found = _read(frames, most)
+    found = MarkReading(None, 1.0, 0)
+    for grid in GRIDS:
+        if found.payload is None:
+            found = min(found, _read(frames, most, grid), key=_sureness)
     if crops and found.payload is None:
-        likely = sorted(KEPT, key=lambda kept: _read(frames, SCREENED, kept).errors)[:LIKELY]
-        again = (_read(frames, most, kept) for kept in likely)
+        # A large picture made small has lost what it carried before it was cropped.
+        tried = [(grid, kept) for grid in GRIDS if min(frames.shape[1:3]) >= grid / 2 for kept in KEPT]
+        likely = sorted(tried, key=lambda way: _read(frames, SCREENED * GRIDS[0] // way[0], *way).errors)[:LIKELY]
+        again = (_read(frames, most, *way) for way in likely)
         found = next((reading for reading in again if reading.payload is not None), found)
     return found
 
 
-def _read(frames: Frames, most: int, kept: tuple[float, float] = (1.0, 1.0)) -> MarkReading:
+def _sureness(reading: MarkReading) -> tuple[bool, float]:
+    return reading.payload is None, reading.errors
+
+
+def _read(frames: Frames, most: int, grid: int, kept: tuple[float, float] = (1.0, 1.0)) -> MarkReading:
     picks = np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int))
     total = np.zeros(CODED_BITS)
     for index in picks:
-        coefficients = _ring(_luma(frames[index], kept))
-        total += _project(coefficients, _scale(coefficients))
+        coefficients = _host(_luma(frames[index], grid, kept))
+        total += _project(coefficients, _scale(coefficients, grid), grid)
     payload, errors = decode(total)
     return MarkReading(payload, errors, len(picks), kept)
