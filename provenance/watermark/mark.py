@@ -48,8 +48,9 @@ HELD = 32  # frames that one pattern stays for
 STEP, ROUNDS = 0.9, 10  # of the embedder's correction
 LIMIT = 3.0  # of a band's strength: how far one coefficient may move
 MOST = 4.0  # luma levels a pixel may change at most, in hair and cloth
-FLAT_MOST, BUSY_MOST = 1.4, 0.5  # in a flat area, and more for each level of texture there
-CALM = 4  # pixels of 256² to each side whose least busy part counts
+FLAT_MOST, BUSY_MOST = 1.3, 0.5  # in a flat area, and more for each level of texture there
+DARK = 25  # luma levels: at black half as much is allowed as from twice this on
+CALM = 7  # pixels of 256² to each side whose least busy part counts
 MOST_RMS = 1.9  # luma levels over a whole picture: 42.5 dB, of which rounding takes some
 TILE = 64  # pixels a side of the tile of rounding thresholds
 # Even crops that are tried: shares of the height and of the width that may be left, of both alike or of one alone.
@@ -170,11 +171,13 @@ def _most(luma: NDArray[np.float32]) -> NDArray[np.float32]:
     import cv2
 
     unit = len(luma) / GRIDS[0]
-    detail = luma - _smooth(luma, 2.5 * unit)
-    busy = np.sqrt(np.maximum(_smooth(detail * detail, 3 * unit), 0))
+    detail = luma - _smooth(luma, 1.5 * unit)
+    busy = np.sqrt(np.maximum(_smooth(detail * detail, 2 * unit), 0))
     side = 2 * round(CALM * unit) + 1
     calm = _smooth(np.asarray(cv2.erode(busy, np.ones((side, side), np.uint8)), np.float32), 2 * unit)
-    return np.asarray(np.minimum(FLAT_MOST + BUSY_MOST * calm, MOST), np.float32)
+    # In the dark a level is a larger step to the eye.
+    light = np.clip((_smooth(luma, 2 * unit) + DARK) / (3 * DARK), 0.5, 1)
+    return np.asarray(np.minimum(FLAT_MOST + BUSY_MOST * calm, MOST) * light, np.float32)
 
 
 def _scale(coefficients: NDArray[np.float64], grid: int) -> NDArray[np.float64]:
