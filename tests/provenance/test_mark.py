@@ -97,7 +97,9 @@ def test_the_mark_is_not_seen_on_the_worst_face():
         if smooth.any():
             assert np.quantile(np.abs(change[0][smooth]), 0.99) <= 2, name
         # The similarity map, over areas of half a centimetre on a screen: the worst hundredth of the picture too.
-        _, similar = structural_similarity(*grey, full=True, gaussian_weights=True, sigma=4, win_size=25, data_range=255)
+        _, similar = structural_similarity(
+            *grey, full=True, gaussian_weights=True, sigma=4, win_size=25, data_range=255
+        )
         assert np.quantile(similar, 0.01) > 0.8, (name, float(np.quantile(similar, 0.01)))
         assert mark.read(marked).payload == PAYLOAD, name
 
