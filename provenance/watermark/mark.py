@@ -148,10 +148,10 @@ def _texture(luma: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np
 
     grid = len(luma)
     # Both maps are smooth: the larger grid's are found on the smaller one.
-    small = cv2.resize(luma, GRIDS[:1] * 2, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(luma, GRIDS[:1] * 2, interpolation=cv2.INTER_AREA), np.float32)
     coarse = cv2.resize(_smooth(small, COARSE), (grid, grid), interpolation=cv2.INTER_LINEAR)
     detail = luma - coarse
-    energy = cv2.resize(detail * detail, GRIDS[:1] * 2, interpolation=cv2.INTER_AREA)
+    energy = np.asarray(cv2.resize(detail * detail, GRIDS[:1] * 2, interpolation=cv2.INTER_AREA), np.float32)
     contrast = cv2.resize(np.sqrt(np.maximum(_smooth(energy, AREA), 0)), (grid, grid), interpolation=cv2.INTER_LINEAR)
     return np.asarray(detail, np.float32), np.asarray(UNIT / (contrast + GRAIN), np.float32)
 
@@ -274,10 +274,10 @@ def _change(frames: Frames, word: NDArray[np.float64], strength: float) -> NDArr
         pattern = np.clip(idctn(spectrum.reshape(grid, grid), norm="ortho"), -most, most)
         added = _ring(pattern * gain)
     # Cubic interpolation overshoots, and rounding may add half a level: the limits hold for what is written.
-    wanted = cv2.resize(pattern, (width, height), interpolation=cv2.INTER_CUBIC)
-    wanted *= min(1.0, MOST_RMS / max(float(np.sqrt(np.mean(wanted**2))), 1e-6))
+    wanted = np.asarray(cv2.resize(pattern, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+    wanted = wanted * np.float32(min(1.0, MOST_RMS / max(float(np.sqrt(np.mean(wanted**2))), 1e-6)))
     rounding = np.tile(_thresholds(), (height // TILE + 1, width // TILE + 1))[:height, :width]
-    return np.clip(np.rint(wanted + rounding), -MOST, MOST).astype(np.int16)
+    return np.asarray(np.clip(np.rint(wanted + rounding), -MOST, MOST), np.int16)
 
 
 def read(frames: Frames, most: int = 32, *, crops: bool = False) -> MarkReading:
