@@ -1,21 +1,24 @@
 """The seam through which faces are made: something that learns a person from shots and then draws landmarks as that person.
 
-``few-shot`` is the trained generator. ``warp`` and ``copy`` need no weights: a smooth warp of the most similar shot, and that
-shot itself; they are baselines to measure against, and what the tests and the pipeline's own checks run on.
+``hybrid`` bends the source picture itself and asks the trained generator where that cannot do; ``few-shot`` is the trained generator
+alone, the paper's way. ``warp`` and ``copy`` need no weights: a smooth warp of the most similar shot, and that shot itself; they are
+baselines to measure against, and what the tests and the pipeline's own checks run on.
 Others register under the entry-point group ``gioconda.generators``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import UsageError
+from synth.options import SIZED
 from synth.warp import warp
 
-__all__ = ["CopyGenerator", "Personal", "TalkingHeads", "WarpGenerator", "generator"]
+__all__ = ["CopyGenerator", "Personal", "Roster", "TalkingHeads", "WarpGenerator", "generator"]
 
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -94,19 +97,67 @@ class WarpGenerator:
         return _Warp(frames, landmarks)
 
 
-_OURS: dict[str, Any] = {"copy": CopyGenerator, "warp": WarpGenerator}
+class Roster:
+    """Several generators that share the samples of one set out between them; all draw crops of one size."""
+
+    def __init__(self, members: Sequence[TalkingHeads]) -> None:
+        self.members = tuple(members)
+        self.name = ",".join(h.name for h in members)
+        self.version = ",".join(h.version for h in members)
+        self.weights_sha256 = ",".join(sorted({h.weights_sha256 for h in members if h.weights_sha256})) or None
+        self.size = members[0].size
+        self.device = next((h.device for h in members if hasattr(h, "device")), "cpu")
+
+    @staticmethod
+    def of(heads: TalkingHeads | Roster) -> tuple[TalkingHeads, ...]:
+        """The generators that a set is shared out between: one, where no list was given."""
+        return heads.members if isinstance(heads, Roster) else (heads,)
+
+    @staticmethod
+    def named(heads: TalkingHeads | Roster, name: str) -> TalkingHeads:
+        """The generator that a recipe names. Raises UsageError where it is not there."""
+        for member in Roster.of(heads):
+            if member.name == name:
+                return member
+        raise UsageError(f"was made by {name}", where="--generator", hint=f"this is {heads.name}")
 
 
-def generator(name: str, **options: Any) -> TalkingHeads:
-    """A generator by name: ``copy``, ``warp``, ``few-shot`` or a plugin's. options : model, device, size…
+def _hybrid(**options: Any) -> TalkingHeads:
+    from synth.hybrid import HybridGenerator
+
+    return HybridGenerator(**options)
+
+
+_OURS: dict[str, Any] = {"copy": CopyGenerator, "warp": WarpGenerator, "hybrid": _hybrid}
+
+
+def _roster(names: Sequence[str], options: dict[str, Any]) -> Roster:
+    if len(set(names)) < len(names):
+        raise UsageError("a generator is named twice", where="--generator")
+    fixed = {name: generator(name, **{**options, "size": None}) for name in names if name not in SIZED}
+    sizes = {heads.size for heads in fixed.values()}
+    if len(sizes) > 1:
+        raise UsageError(
+            f"these draw crops of several sizes: {', '.join(map(str, sorted(sizes)))}", where="--generator"
+        )
+    size = sizes.pop() if sizes else options.get("size") or 256
+    return Roster([fixed.get(name) or generator(name, **{**options, "size": size}) for name in names])
+
+
+def generator(name: str, **options: Any) -> Any:
+    """A generator by name: ``hybrid``, ``few-shot``, ``warp``, ``copy`` or a plugin's; of several names with commas, a :class:`Roster`.
+
+    options : model, device, size…
 
     Raises
     ------
     UsageError
         Nobody provides it.
     """
+    if "," in name:
+        return _roster([part.strip() for part in name.split(",") if part.strip()], options)
     if name in _OURS:
-        return _OURS[name](**{k: v for k, v in options.items() if v is not None})  # type: ignore[no-any-return]
+        return _OURS[name](**{k: v for k, v in options.items() if v is not None})
     from gioconda_core import plugins
 
     made: TalkingHeads = plugins.load("gioconda.generators", name)(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 UNTRAINED = ("warp", "copy")
+SIZED = (*UNTRAINED, "hybrid")  # these draw crops of any size; a trained network has its own
+_NAMES = "hybrid, few-shot, warp, copy or a plugin's name"
 
 Consent = Annotated[
     str | None, Option("Consent file, or the word embedded or public-domain.", flag="--consent", metavar="FILE")
@@ -22,33 +24,48 @@ Consent = Annotated[
 
 
 def _names() -> tuple[str, ...]:
-    return (*UNTRAINED, *plugins.names("gioconda.generators"))
+    return (*SIZED, *plugins.names("gioconda.generators"))
+
+
+def _each(text: str) -> None:
+    """Raise UsageError where a list of generators holds an unknown one, or one twice."""
+    names = text.split(",")
+    for name in names:
+        if name not in _names():
+            raise UsageError(f"unknown generator {name!r}", hint=f"one of {', '.join(_names())}")
+    if len(set(names)) < len(names):
+        raise UsageError("a generator is named twice")
 
 
 @dataclass(frozen=True)
 class GeneratorChoice:
     """A generator by name, and the trained model it is given where it takes one."""
 
-    generator: Annotated[str, Option("few-shot, warp, copy or a plugin's name.", choices=_names)] = "few-shot"
-    model: Annotated[Path | None, Option("A trained model (few-shot): .safetensors.")] = None
+    generator: Annotated[str, Option(f"{_NAMES}.", choices=_names)] = "few-shot"
+    model: Annotated[Path | None, Option("A trained model (few-shot, hybrid): .safetensors.")] = None
+
+    @property
+    def names(self) -> list[str]:
+        """The generators, one or several."""
+        return self.generator.split(",")
 
     def __post_init__(self) -> None:
         check(self)
-        if self.generator in UNTRAINED and self.model is not None:
+        if set(self.names) <= {*UNTRAINED} and self.model is not None:
             raise UsageError(
                 f"{self.generator} has no model", where="--model", hint="leave it out, or --generator few-shot"
             )
 
     def tuned(self, steps: object) -> None:
         """Refuse iterations of tuning for a generator that learns nothing."""
-        if self.generator in UNTRAINED and steps:
+        if set(self.names) <= {*UNTRAINED} and steps:
             raise UsageError(
                 f"{self.generator} is not tuned", where="--steps", hint="leave it out, or --generator few-shot"
             )
 
     def options(self, device: str) -> dict[str, str | int | None]:
         """What :func:`synth.generators.generator` is given beside the name."""
-        if self.generator in UNTRAINED:
+        if set(self.names) <= {*UNTRAINED}:
             return {"size": 256}
         return {"model": str(self.model) if self.model else None, "device": device}
 
@@ -63,18 +80,21 @@ class GeneratorChoice:
 class PersonalGenerator(GeneratorChoice):
     """A generator that may be a personal model, which has learned its person already."""
 
+    generator: Annotated[str, Option(f"{_NAMES}.", choices=_names)] = "hybrid"
     model: Annotated[Path | None, Option("A trained model, or a personal one from synth tune: .safetensors.")] = None
 
     def load_for(self, mode: str, steps: int | None, device: str) -> TalkingHeads:
         """The generator, for a job of that mode and those iterations of tuning."""
         from synth.person.model import PersonalModel
 
-        if self.generator != "few-shot" or self.model is None or not PersonalModel.at(self.model):
+        if self.generator not in ("few-shot", "hybrid") or self.model is None or not PersonalModel.at(self.model):
             return self.load(device)
         if steps is not None or mode != "ft":
             raise UsageError(
                 "a personal model is tuned already", where=str(self.model), hint="leave out --steps and --mode"
             )
+        if self.generator == "hybrid":
+            return self.load(device)
         from synth.reenact.reenact import TunedGenerator
 
         return TunedGenerator(self.model, device)
@@ -85,14 +105,21 @@ class SizedGenerator(GeneratorChoice):
     """A generator that is also told the size of its crops, where no model says it."""
 
     size: Annotated[
-        int | None, Option("Side of the crops (warp and copy; a model has its own).", minimum=16, maximum=1024)
+        int | None, Option("Side of the crops (hybrid, warp, copy; a model has its own).", minimum=16, maximum=1024)
     ] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.generator not in UNTRAINED and self.size is not None:
-            raise UsageError("only warp and copy are given a size", where="--size", hint="a model has its own")
+        if not set(self.names) <= {*SIZED} and self.size is not None:
+            raise UsageError("only hybrid, warp and copy are given a size", where="--size", hint="a model has its own")
 
     def options(self, device: str) -> dict[str, str | int | None]:
         """What :func:`synth.generators.generator` is given beside the name."""
         return super().options(device) | ({"size": self.size} if self.size else {})
+
+
+@dataclass(frozen=True)
+class SharedGenerators(SizedGenerator):
+    """One generator, or several that share out a set."""
+
+    generator: Annotated[str, Option(f"{_NAMES}; several with commas take turns.", valid=_each)] = "few-shot"

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["warp"]
+__all__ = ["bend", "field", "warp"]
 
 _GRID = 33  # the field is solved on a coarse grid and interpolated: it is smooth
 
@@ -18,21 +18,23 @@ def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float6
 
 
 @lru_cache(maxsize=4)
-def _frame_of(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
+def _frame_of(size: int, grid: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
     """Border knots, the coarse grid, and the pixel positions of a crop of this size."""
     edge = np.linspace(0, size - 1, 5)
     border = np.array([(x, y) for x in edge for y in edge if x in (edge[0], edge[-1]) or y in (edge[0], edge[-1])])
-    at = np.linspace(0, size - 1, _GRID)
-    grid = np.stack(np.meshgrid(at, at), -1).reshape(-1, 2)
-    return border, grid, np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1).astype(np.float32)
+    at = np.linspace(0, size - 1, grid)
+    coarse = np.stack(np.meshgrid(at, at), -1).reshape(-1, 2)
+    return border, coarse, np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1).astype(np.float32)
 
 
-def warp(frame: NDArray[np.uint8], source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Bend a crop. frame : uint8 (S, S, 3). source, target : landmarks (68, 2), pixels of the crop, before and after."""
-    import cv2
+def field(
+    size: int, source: NDArray[np.floating], target: NDArray[np.floating], grid: int = _GRID
+) -> NDArray[np.float32]:
+    """How far from its own place each part of a bent crop comes, pixels, (grid, grid, 2).
 
-    size = frame.shape[0]
-    border, grid, yx = _frame_of(size)
+    source, target : (N, 2), pixels of a crop with sides of ``size``, where points lie before and after.
+    """
+    border, coarse, _ = _frame_of(size, grid)
     points = np.asarray(target, np.float64)
     knots = np.concatenate([points, border])
     shift = np.concatenate([np.asarray(source, np.float64) - points, np.zeros_like(border)])
@@ -43,10 +45,24 @@ def warp(frame: NDArray[np.uint8], source: NDArray[np.floating], target: NDArray
     system[:n, :n] = _kernel(knots / size, knots / size) + 1e-4 * np.eye(n)
     system[:n, n:], system[n:, :n] = plane, plane.T
     weights = np.linalg.solve(system, np.concatenate([shift, np.zeros((3, 2))]))
-    coarse = np.c_[_kernel(grid / size, knots / size), np.ones(len(grid)), grid / size] @ weights
+    found = np.c_[_kernel(coarse / size, knots / size), np.ones(len(coarse)), coarse / size] @ weights
+    return np.asarray(found.reshape(grid, grid, 2), np.float32)
+
+
+def bend(frame: NDArray[np.uint8], coarse: NDArray[np.float32], *, sharp: bool = False) -> NDArray[np.uint8]:
+    """Apply a field. frame : uint8 (S, S, 3). sharp : cubic instead of linear interpolation."""
+    import cv2
+
+    size, grid = frame.shape[0], len(coarse)
+    _, _, yx = _frame_of(size, grid)
     # The grid's corners are the crop's corners: scale with aligned corners, not aligned edges.
-    at = yx * np.float32((_GRID - 1) / (size - 1))
-    field = cv2.remap(coarse.reshape(_GRID, _GRID, 2).astype(np.float32), at[..., 0], at[..., 1], cv2.INTER_LINEAR)
-    from_where = yx + field
-    bent = cv2.remap(frame, from_where[..., 0], from_where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    at = yx * np.float32((grid - 1) / (size - 1))
+    from_where = yx + cv2.remap(coarse, at[..., 0], at[..., 1], cv2.INTER_LINEAR)
+    how = cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR
+    bent = cv2.remap(frame, from_where[..., 0], from_where[..., 1], how, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(bent, np.uint8)
+
+
+def warp(frame: NDArray[np.uint8], source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Bend a crop. frame : uint8 (S, S, 3). source, target : landmarks (68, 2), pixels of the crop, before and after."""
+    return bend(frame, field(frame.shape[0], source, target))

@@ -17,7 +17,7 @@ from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.options import Option, argument
 from synth.evaluation.options import Evaluate
 from synth.fakes.options import Fakes, Part, Prepare
-from synth.options import Consent, PersonalGenerator, SizedGenerator
+from synth.options import Consent, PersonalGenerator, SharedGenerators, SizedGenerator
 from synth.reenact.options import Reenact
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class FakesMade:
 @built
 def fakes(
     job: Fakes,
-    generator: SizedGenerator,
+    generator: SharedGenerators,
     part: Part,
     results: Results,
     out: Annotated[Path, Option("The set's folder; run again, it resumes.")] = Path("fakes"),

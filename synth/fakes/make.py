@@ -34,7 +34,7 @@ from synth import consent as consents
 from synth.fakes.options import Fakes, Part
 from synth.fakes.plan import Clip, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
 from synth.fakes.sample import Motion, draw_sample, motion, write_sample
-from synth.generators import TalkingHeads, generator
+from synth.generators import Roster, TalkingHeads, generator
 from synth.session import Session
 
 __all__ = ["Fakes", "Part", "Result", "make", "on_ray", "write_index"]
@@ -135,7 +135,7 @@ def _done(out: Path, recipe: Recipe) -> dict[str, Any] | None:
         return None
 
 
-def _versions(heads: TalkingHeads) -> dict[str, str]:
+def _versions(heads: TalkingHeads | Roster) -> dict[str, str]:
     """What else pixels depend on: another torch, or another device, need not draw the same ones bit for bit."""
     from importlib.metadata import version
 
@@ -155,7 +155,7 @@ def _versions(heads: TalkingHeads) -> dict[str, str]:
 def make(
     job: Fakes,
     out: str | os.PathLike[str],
-    heads: TalkingHeads,
+    heads: TalkingHeads | Roster,
     session: Session | None = None,
     part: Part | None = None,
 ) -> Result:
@@ -233,7 +233,10 @@ def make(
 
 
 def _log(
-    heads: TalkingHeads, granted: consents.Consent, wanted: Sequence[Recipe], records: Sequence[Mapping[str, Any]]
+    heads: TalkingHeads | Roster,
+    granted: consents.Consent,
+    wanted: Sequence[Recipe],
+    records: Sequence[Mapping[str, Any]],
 ) -> None:
     """A row of what is about to be made, and of finished samples that no row names yet."""
     if wanted or records:
@@ -258,7 +261,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _run(
-    groups: Sequence[Sequence[Recipe]], heads: TalkingHeads, sets: Sequence[Any],
+    groups: Sequence[Sequence[Recipe]], heads: TalkingHeads | Roster, sets: Sequence[Any],
     units: Mapping[tuple[str, str], Unit], out: Path, granted: consents.Consent, signer: Any, writers: int, clock: _Clock,
 ) -> Iterator[tuple[dict[str, Any], str | None]]:  # fmt: skip
     """Read ahead → generate → encode and sign; yields each record, or the reason why there is none."""
@@ -320,16 +323,17 @@ def _run(
 
 
 def _sitting(
-    recipes: Sequence[Recipe], heads: TalkingHeads, clips: Mapping[Any, Clip], clock: _Clock
+    recipes: Sequence[Recipe], heads: TalkingHeads | Roster, clips: Mapping[Any, Clip], clock: _Clock
 ) -> Mapping[tuple[str, str], tuple[Motion, Frames] | GiocondaError]:
     """One person learned, and every motion asked of them drawn once: (kind, driver) → landmarks and frames, or why there are none."""
     first = recipes[0]
+    maker = Roster.named(heads, first.generator)
     out: dict[tuple[str, str], tuple[Motion, Frames] | GiocondaError] = {}
     motions: dict[tuple[str, str], Motion] = {}
     shots = clips["shots", first.shots]
     try:
         personal = clock.run(
-            "generator", heads.personalise, shots.frames, shots.landmarks,
+            "generator", maker.personalise, shots.frames, shots.landmarks,
             mode=first.mode, steps=first.steps or None, seed=int(first.seed),
         )  # fmt: skip
     except GiocondaError as error:
@@ -342,7 +346,7 @@ def _sitting(
             except GiocondaError as error:
                 out[key] = error
     # On a GPU the clips of one person fill its batches together; on a CPU that gains nothing.
-    together = getattr(heads, "batches", False) and len(motions) > 1
+    together = getattr(maker, "batches", False) and len(motions) > 1
     for keys in [list(motions)] if together else [[key] for key in motions]:
         try:
             frames = clock.run("generator", personal.render, np.concatenate([motions[key].landmarks for key in keys]))
@@ -361,7 +365,7 @@ def _taken(future: Future[dict[str, Any]]) -> tuple[dict[str, Any], str | None]:
         return {}, str(error)
 
 
-def _same_job(job: Fakes, folder: Path, heads: TalkingHeads) -> None:
+def _same_job(job: Fakes, folder: Path, heads: TalkingHeads | Roster) -> None:
     """Save the merged configuration before work starts; note a later run with another one (its samples join the folder)."""
     text = {**asdict(job), "generator": heads.name, "weights_sha256": heads.weights_sha256}
     text["splits"] = dict(job.splits)

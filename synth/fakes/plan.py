@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -23,7 +24,7 @@ from gioconda_core.files import append_row, read_rows
 from synth.fakes.options import Fakes
 
 if TYPE_CHECKING:
-    from synth.generators import TalkingHeads
+    from synth.generators import Roster, TalkingHeads
     from synth.training.shards import ShardSet
 
 __all__ = ["Clip", "Fakes", "Recipe", "Unit", "plan", "read_part", "split_of", "units_of"]
@@ -47,7 +48,7 @@ class Unit:
 class Recipe:
     """Everything that decides one sample's pixels. ``id`` names its files.
 
-    shots : T, drawn from the unit's first ``before`` frames. frames : how many of the driver's last frames drive, or are passed through.
+    departure : of the generator from the paper, in its own words. shots : T, drawn from the unit's first ``before`` frames. frames : how many of the driver's last frames drive, or are passed through.
     """
 
     kind: str
@@ -73,12 +74,15 @@ class Recipe:
     weights_sha256: str | None
     size: int
     mark: bool
+    departure: str = ""
     schema: str = SCHEMA
 
     @property
     def id(self) -> str:
         """The first 20 hex digits of the sha256 of this recipe as canonical JSON."""
-        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        # What keeps to the paper departs from nothing: its ids are those they were before departures were recorded.
+        chosen = {k: v for k, v in asdict(self).items() if k != "departure" or v}
+        text = json.dumps(chosen, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     @property
@@ -197,19 +201,27 @@ def held_rows(unit: Unit, frames: int) -> list[int]:
     return list(unit.rows[len(unit.rows) - frames :])
 
 
-def plan(units: Sequence[Unit], job: Fakes, heads: TalkingHeads) -> list[Recipe]:
-    """Every sample of the set, in a stable order, people of one personal model together."""
+def plan(units: Sequence[Unit], job: Fakes, heads: TalkingHeads | Roster) -> list[Recipe]:
+    """Every sample of the set, in a stable order, people of one personal model together.
+
+    Several generators take turns over the people of a split and the grid, so that each makes as many samples of each kind.
+    """
+    from synth.generators import Roster
+
     splits = split_of([u.identity for u in units], job.splits, job.seed)
     recipes: list[Recipe] = []
+    makers = Roster.of(heads)
+    turns: Counter[str] = Counter()
     grid = [
         (t, mode, steps) for t in job.shots for mode in job.modes for steps in (job.steps if mode == "ft" else (0,))
     ]
 
-    def add(kind: str, unit: Unit, driver: Unit, t: int, mode: str, steps: int, region: str) -> None:
+    def add(kind: str, unit: Unit, driver: Unit, t: int, mode: str, steps: int, region: str, turn: int = 0) -> None:
         frames, before = held_out(driver, job), len(unit.rows) - held_out(unit, job)
         if frames < job.min_frames or (kind != "control" and before < t):
             return
         made = kind != "control"
+        maker = makers[turn % len(makers)]
         for crf in job.crf:
             recipes.append(
                 Recipe(
@@ -219,8 +231,9 @@ def plan(units: Sequence[Unit], job: Fakes, heads: TalkingHeads) -> list[Recipe]
                     frames,
                     mode if made else "", steps if made else 0, region if made else "",
                     crf, job.adapt if kind == "cross" else "", job.smoothing if kind == "cross" else 0.0,
-                    splits[unit.identity], str(job.seed), heads.name if made else "", heads.version if made else "",
-                    heads.weights_sha256 if made else None, heads.size, job.mark,
+                    splits[unit.identity], str(job.seed), maker.name if made else "", maker.version if made else "",
+                    maker.weights_sha256 if made else None, maker.size, job.mark,
+                    getattr(maker, "departure", "") if made else "",
                 )
             )  # fmt: skip
 
@@ -229,13 +242,15 @@ def plan(units: Sequence[Unit], job: Fakes, heads: TalkingHeads) -> list[Recipe]
             add("control", unit, unit, 0, "", 0, "")
         others = [u for u in units if u.identity != unit.identity and splits[u.identity] == splits[unit.identity]]
         others.sort(key=lambda u: _hash(job.seed, "driver", unit.sha256, u.sha256))
-        for t, mode, steps in grid:
+        first = turns[splits[unit.identity]]
+        turns[splits[unit.identity]] += 1
+        for turn, (t, mode, steps) in enumerate(grid, first):
             if "self" in job.kinds:
                 for region in job.regions:
-                    add("self", unit, unit, t, mode, steps, region)
+                    add("self", unit, unit, t, mode, steps, region, turn)
             if "cross" in job.kinds:
                 for driver in others[: job.drivers]:
-                    add("cross", unit, driver, t, mode, steps, "whole")
+                    add("cross", unit, driver, t, mode, steps, "whole", turn)
     return recipes
 
 

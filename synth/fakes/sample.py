@@ -20,7 +20,7 @@ from gioconda_core.types import Claim, Ingredient, Synthesis
 from synth import consent as consents
 from synth.fakes.options import Fakes
 from synth.fakes.plan import Clip, Recipe, held_rows, read_part, shot_rows, units_of
-from synth.generators import TalkingHeads
+from synth.generators import Roster, TalkingHeads
 from synth.reenact.framing import face_mask
 from synth.reenact.motion import adapt, smooth
 
@@ -113,6 +113,7 @@ def _claim(drawn: Drawn, granted: consents.Consent) -> Claim:
             "steps": r.steps,
             "region": r.region,
             "crf": r.crf,
+            **({"departure": r.departure} if r.departure else {}),
             **({"adaptation": dict(drawn.adaptation)} if drawn.adaptation else {}),
         },
     )
@@ -184,7 +185,7 @@ def _footage_of(folder: Path) -> list[Path]:
 
 
 def replay(
-    record: str | os.PathLike[str], sources: Sequence[str | os.PathLike[str]], heads: TalkingHeads
+    record: str | os.PathLike[str], sources: Sequence[str | os.PathLike[str]], heads: TalkingHeads | Roster
 ) -> tuple[bool, Frames]:
     """Make one sample's frames again from its record.
 
@@ -208,7 +209,8 @@ def replay(
         recipe = Recipe(**data["recipe"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError("is not a record", where=str(record), hint="SET/records/ID.json") from error
-    if recipe.kind != "control" and heads.weights_sha256 != recipe.weights_sha256:
+    maker = Roster.named(heads, recipe.generator) if recipe.kind != "control" else None
+    if maker is not None and maker.weights_sha256 != recipe.weights_sha256:
         raise UsageError(
             "other weights than the record's", where=str(record), hint=f"weights sha256 {recipe.weights_sha256}"
         )
@@ -222,9 +224,9 @@ def replay(
         raise UsageError("the footage is not that of the record", where=str(record), hint=f"sha256 {error}") from error
     held = read_part(sets[driver.shards], driver, held_rows(driver, recipe.frames), recipe.size)
     moved, frames = None, None
-    if recipe.kind != "control":
+    if maker is not None:
         shots = read_part(sets[unit.shards], unit, shot_rows(unit, recipe.before, recipe.shots), recipe.size)
-        personal = heads.personalise(
+        personal = maker.personalise(
             shots.frames, shots.landmarks, mode=recipe.mode, steps=recipe.steps or None, seed=int(recipe.seed)
         )
         moved = motion(recipe, shots, held)

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from gioconda_core.faces import align
 from synth.warp import warp
 
-__all__ = ["View", "moved", "view"]
+__all__ = ["DEPTH", "View", "moved", "view"]
 
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
 
 # Depth of the 68 points behind the eyes' plane, as a share of the face square's side: anthropometric tables, rounded. Left half; the
 # right half is its mirror image.
-_DEPTH = np.zeros(68)
+DEPTH = np.zeros(68)
 for _at, _values in {
     0: (0.58, 0.54, 0.48, 0.40, 0.31, 0.22, 0.14, 0.09, 0.08),  # jaw, ear to chin
     17: (0.14, 0.05, -0.01, -0.03, -0.05),  # brow
@@ -32,8 +32,8 @@ for _at, _values in {
     57: (-0.06, -0.05, -0.02, 0.03, -0.05, -0.06),  # lower lip, inner corner, inner upper lip
     66: (-0.05, -0.04),  # inner lower lip
 }.items():
-    _DEPTH[_at : _at + len(_values)] = _values
-    _DEPTH[align.MIRROR[_at : _at + len(_values)]] = _values
+    DEPTH[_at : _at + len(_values)] = _values
+    DEPTH[align.MIRROR[_at : _at + len(_values)]] = _values
 
 _UPPER_LIDS, _LOWER_LIDS = np.array([37, 38, 43, 44]), np.array([41, 40, 47, 46])
 _LOWER_LIP = np.array([*range(55, 60), 65, 66, 67])
@@ -56,7 +56,7 @@ def moved(landmarks: Points, rng: np.random.Generator) -> Points:
     points = np.asarray(landmarks, np.float64)
     side = align.side(points)
     centre = points[align.RIGID].mean(0)
-    depth = _DEPTH * side
+    depth = DEPTH * side
     depth = depth - depth[align.RIGID].mean()
     speech = points.copy()
     if rng.random() < 0.7:  # the jaw drops, or lips close on what is open

@@ -163,11 +163,12 @@ def _resized(frame: Frames, side: int) -> Frames:
     )
 
 
-def _place(rendered: Frames, marks: Points, shots: Shots, job: Reenact) -> Frames:
+def _place(rendered: Frames, marks: Points, shots: Shots, job: Reenact, *, bent: bool = False) -> Frames:
     """Crops → output frames: heads pasted into the source picture (or its clip, frame by frame), and brought to size.
 
     marks : (N, 68, 2), where the faces were drawn, pixels of the crop. Only the head is pasted, as it was and as it is now: the
-    source's own background is sharper and stands stiller than any generator draws it.
+    source's own background is sharper and stands stiller than any generator draws it. bent : the crops are that one picture's own,
+    unchanged around the head, and need no mask.
     """
     if job.frame == "crop":
         return np.stack([_resized(f, job.side or f.shape[0]) for f in rendered])
@@ -190,8 +191,10 @@ def _place(rendered: Frames, marks: Points, shots: Shots, job: Reenact) -> Frame
         if scale < 1:
             factor = np.array([base.shape[1] / shape[1], base.shape[0] / shape[0]])
             matrix[:, :2] /= factor
-        both = np.concatenate([marks[k], shots.landmarks[at]])[None]
-        head = face_mask(both, size, soft=job.feather * size / 3, lift=2.6, reach=1.3)[0]
+        head = None
+        if not (bent and count == 1):
+            both = np.concatenate([marks[k], shots.landmarks[at]])[None]
+            head = face_mask(both, size, soft=job.feather * size / 3, lift=2.6, reach=1.3)[0]
         frame = align.paste(base, picture, matrix, feather=job.feather, mask=head)
         out.append(_resized(frame, side))
     return np.stack(out)
@@ -298,6 +301,9 @@ def reenact(
     if job.driver_face is not None and all(str(d).startswith("puppets:") or Path(d).suffix == ".npz" for d in drivers):
         raise UsageError("puppets and saved tracks are of one face", where="--driver-face", hint="leave it out")
     person = load_shots(shots, heads.size, face=job.face, landmarker=job.landmarker, most=job.most_shots)
+    if hasattr(heads, "fit"):  # a generator that bends the picture itself works at its resolution
+        heads.fit(person.side)
+        person = person.at(heads.size)
     granted = session.granted("reenact", [item.sha256 for item in person.ingredients], person.real)
     moving = [
         load_driver(
@@ -338,12 +344,12 @@ def reenact(
         marks = smooth(marks, driver.times, job.smoothing)
         rendered = model.render(marks)
         session.advance(1, note=target.name)
-        result = _place(rendered, marks, person, job)
+        result = _place(rendered, marks, person, job, bent=hasattr(heads, "fit"))
         if job.label:
             draw_label(result)  # before anything stands beside it: the label is of this face, not of the shot's
         frames = _beside(result, person, driver) if job.side_by_side else result
         how = replace(how, smoothing=job.smoothing)
-        claim = _claim(target, job, heads, person, driver, granted, how, filled, getattr(model, "steps", 0))
+        claim = _claim(target, job, heads, person, driver, granted, how, filled, model)
         marked = job.mark and min(frames.shape[1:3]) >= 64
         if job.mark and not marked:
             session.say(f"{target.name}: smaller than 64 px, too small for the invisible mark")
@@ -387,7 +393,7 @@ def reenact(
 
 def _claim(
     target: Path, job: Reenact, heads: TalkingHeads, person: Shots, driver: Driver, granted: consents.Consent, how: Adapted,
-    filled: int, steps: int,
+    filled: int, model: Personal,
 ) -> Claim:  # fmt: skip
     # Of one file, two faces may be chosen: then one person drives another all the same.
     same = job.face == job.driver_face and driver.ingredient.sha256 in {item.sha256 for item in person.ingredients}
@@ -406,12 +412,14 @@ def _claim(
         params={
             "shots": len(person.frames),
             "mode": job.mode,
-            "steps": steps,
+            "steps": getattr(model, "steps", 0),
             "crf": job.crf,
             "frame": job.frame,
             "visible_label": job.label,
             "adaptation": how.as_dict(),
             "filled": filled,
+            **({"departure": heads.departure} if hasattr(heads, "departure") else {}),
+            **({"drawn_by": dict(model.parts)} if hasattr(model, "parts") else {}),
         },
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,26 @@ class Shots:
     matrices: tuple[NDArray[np.float64], ...]
     ingredients: tuple[Ingredient, ...]
     real: bool = True
+
+    @property
+    def side(self) -> float:
+        """Of the first crop in pixels of its own picture."""
+        return float(self.frames.shape[1] / np.linalg.norm(self.matrices[0][:, 0]))
+
+    def at(self, size: int) -> Shots:
+        """The same crops with sides of ``size``; where that is what the picture has, its very pixels."""
+        matrices, marks = [], []
+        for matrix, points in zip(self.matrices, self.landmarks, strict=True):
+            scale = size / self.frames.shape[1]
+            new = matrix * scale
+            new[:, 2] += (scale - 1) / 2  # pixel centres are integers
+            linear = float(np.linalg.norm(new[:, 0]))
+            if abs(linear - 1) < 1.5 / size:
+                new = np.array([[1.0, 0.0, np.round(new[0, 2])], [0.0, 1.0, np.round(new[1, 2])]])
+            matrices.append(new)
+            marks.append(align.apply(new, align.apply(align.invert(matrix), points)))
+        frames = [align.crop(picture, matrix, size) for picture, matrix in zip(self.whole, matrices, strict=True)]
+        return replace(self, frames=np.stack(frames), landmarks=np.stack(marks), matrices=tuple(matrices))
 
 
 @dataclass(frozen=True, eq=False)
