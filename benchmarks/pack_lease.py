@@ -1,0 +1,108 @@
+"""Pack what a lease takes: shards as 10 fps H.264 with landmarks in half precision, a model to go on from, and the sizes checked.
+
+    python -m benchmarks.pack_lease SHARDS… --out DATA [--init MODEL] [--limit 56]
+
+Made on the machine that has the footage (and PyAV); :mod:`benchmarks.lease` reads it where only OpenCV is. One person in eight is held out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gioconda_core.errors import UsageError
+from gioconda_core.files import sha256_of, write_json
+from gioconda_core.media.clip import write_video
+from synth.training.shards import ShardSet
+
+__all__ = ["main", "pack"]
+
+RATE = 10  # frames a second: neighbours nearer than that teach the same
+SCHEMA = "gioconda.lease-data/1"
+
+
+def pack(
+    shards: list[Path], out: Path, *, init: Path | None = None, rows: Path | None = None, crf: int = 23,
+    frames: int = 80, limit: float = 56.0,
+) -> dict[str, Any]:  # fmt: skip
+    """Write the folder. frames : most of one video. limit : megabytes that may go in, the model's included.
+
+    Raises
+    ------
+    UsageError
+        The folder is not empty, or the footage does not fit.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise UsageError("is not empty", where=str(out), hint="give a new --out")
+    (out / "clips").mkdir(parents=True, exist_ok=True)
+    for given, name in ((init, "init.safetensors"), (rows, "w.safetensors")):
+        if given is not None:
+            shutil.copyfile(given, out / name)
+    clips: list[dict[str, Any]] = []
+    marks: dict[str, np.ndarray] = {}
+    size = 0
+    for folder in shards:
+        items = ShardSet(folder)
+        size = size or items.size
+        if items.size != size:
+            raise UsageError(f"holds crops of {items.size} px, not {size}", where=str(folder))
+        for identity, source in items.units:
+            chosen: list[Any] = []
+            for row in items.rows(identity, source):
+                frame = items[int(row)]
+                if not chosen or frame.time - chosen[-1].time >= 0.98 / RATE:
+                    chosen.append(frame)
+                if len(chosen) == frames:
+                    break
+            name = f"{len(clips):04d}"
+            write_video(out / "clips" / f"{name}.mp4", np.stack([f.frame for f in chosen]), fps=Fraction(RATE), crf=crf)
+            marks[name] = np.stack([f.landmarks for f in chosen]).astype(np.float16)
+            held = hashlib.sha256(identity.encode()).digest()[0] < 32
+            clips.append(
+                {
+                    "name": name, "file": f"clips/{name}.mp4", "identity": identity, "source": source,
+                    "frames": len(chosen), "held_out": held,
+                }
+            )  # fmt: skip
+    if not any(c["held_out"] for c in clips) and len({c["identity"] for c in clips}) > 1:
+        clips[-1]["held_out"] = True
+    np.savez(out / "landmarks.npz", **marks)  # type: ignore[arg-type]
+    files = {p.relative_to(out).as_posix(): sha256_of(p) for p in sorted(out.rglob("*")) if p.is_file()}
+    card = {"schema": SCHEMA, "size": size, "fps": RATE, "crf": crf, "clips": clips, "sha256": files}
+    write_json(out / "index.json", card)
+    megabytes = sum(p.stat().st_size for p in out.rglob("*") if p.is_file()) / 1e6
+    if megabytes > limit:
+        raise UsageError(
+            f"{megabytes:.1f} MB, more than {limit:g}", where=str(out), hint="raise --crf, or lower --frames"
+        )
+    return {"clips": len(clips), "frames": sum(c["frames"] for c in clips), "megabytes": round(megabytes, 2)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Pack, and say how large it is."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("shards", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--init", type=Path, help="a model to go on from")
+    parser.add_argument("--rows", type=Path, help="w.safetensors of an earlier lease")
+    parser.add_argument("--crf", type=int, default=23)
+    parser.add_argument("--frames", type=int, default=80, help="most of one video")
+    parser.add_argument("--limit", type=float, default=56.0, help="megabytes")
+    options = parser.parse_args(arguments)
+    found = pack(
+        options.shards, options.out, init=options.init, rows=options.rows, crf=options.crf, frames=options.frames,
+        limit=options.limit,
+    )  # fmt: skip
+    print(f"{options.out}: {found['clips']} clips, {found['frames']} frames, {found['megabytes']} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
