@@ -72,7 +72,8 @@ def pack(
                 }
             )  # fmt: skip
     if not any(c["held_out"] for c in clips) and len({c["identity"] for c in clips}) > 1:
-        clips[-1]["held_out"] = True
+        for clip in clips:
+            clip["held_out"] = clip["identity"] == clips[-1]["identity"]
     np.savez(out / "landmarks.npz", **marks)  # type: ignore[arg-type]
     files = {p.relative_to(out).as_posix(): sha256_of(p) for p in sorted(out.rglob("*")) if p.is_file()}
     card = {"schema": SCHEMA, "size": size, "fps": RATE, "crf": crf, "clips": clips, "sha256": files}

@@ -1,0 +1,124 @@
+"""A lease, rehearsed: what a bare machine lacks is hidden, a minute stands for ten, and a model comes home in pieces."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import lease
+from benchmarks.pack_lease import pack
+from gioconda_core.errors import UsageError
+from synth.model.networks import Model, load_checkpoint, preset, save_checkpoint
+
+# What such a machine does not have, whatever is installed here.
+ABSENT = (
+    "av", "dlib", "typer", "pydantic", "pyarrow", "cryptography", "c2pa", "rich", "scipy", "skimage", "sklearn", "ray", "matplotlib",
+    "tensorboard", "jinja2",
+)  # fmt: skip
+HIDDEN = f"""
+import importlib.machinery, runpy, sys
+class Nowhere:
+    def create_module(self, spec):
+        raise ModuleNotFoundError(f"No module named {{spec.name!r}}", name=spec.name)
+    def exec_module(self, module): ...
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        return importlib.machinery.ModuleSpec(name, Nowhere()) if name.split(".")[0] in {ABSENT!r} else None
+sys.meta_path.insert(0, Hide())
+"""
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    from synth.fakes.prepare import Prepare, prepare
+
+    folder = tmp_path_factory.mktemp("lease")
+    prepare(Prepare(sources=("puppets:4x2",), size=64, puppet_frames=60, max_frames=60), folder / "shards")
+    init = save_checkpoint(folder / "init.safetensors", Model.fresh(preset("pocket"), 3))
+    found = pack([folder / "shards"], folder / "data", init=init, frames=20)
+    assert found["clips"] == 8 and 0.01 < found["megabytes"] < 56
+    return folder / "data"
+
+
+def test_footage_is_thinned_to_ten_frames_a_second_and_read_again(packed):
+    card = json.loads((packed / "index.json").read_text())
+    assert card["fps"] == 10 and all(9 <= row["frames"] <= 20 for row in card["clips"])
+    assert {row["held_out"] for row in card["clips"]} == {True, False}
+    held = {row["identity"] for row in card["clips"] if row["held_out"]}
+    assert not held & {row["identity"] for row in card["clips"] if not row["held_out"]}
+    assert all(
+        hashlib.sha256((packed / name).read_bytes()).hexdigest() == digest for name, digest in card["sha256"].items()
+    )
+    data = lease.load(packed, 64, torch.device("cpu"), threads=1)
+    assert len(data.frames) == sum(row["frames"] for row in card["clips"]) == len(data.points)
+    assert data.rasters.amax() == 255 and data.frames.shape[1:] == (3, 64, 64)
+
+
+def test_too_much_is_refused(packed, tmp_path):
+    with pytest.raises(UsageError, match="is not empty"):
+        pack([packed.parent / "shards"], packed)
+    with pytest.raises(UsageError, match="more than"):
+        pack([packed.parent / "shards"], tmp_path / "d", limit=0.001)
+
+
+def test_a_mirrored_landmark_image_is_that_of_the_mirrored_face(packed):
+    from gioconda_core.faces.align import MIRROR
+    from synth.model.landmark_image import draw
+
+    data = lease.load(packed, 64, torch.device("cpu"), threads=1)
+    training = lease.Training(data, Model.fresh(preset("pocket"), 0), torch.device("cpu"), batch=1)
+    training.dtype = torch.float32
+    training.chosen[:] = 0
+    training.mirrored[:] = True
+    found = training._gathered(data.rasters, names=True)[0, 0].movedim(0, -1).numpy() * 127.5 + 127.5
+    points = data.points[0].copy()
+    points[:, 0] = 63 - points[:, 0]
+    wanted = draw(points[MIRROR], 64).astype(float)
+    lit, also = wanted.max(-1) > 0, found.max(-1) > 0
+    assert (lit & also).sum() > 0.7 * lit.sum()  # a line between two pixels falls to either side
+    assert np.abs(found - wanted)[lit & also].mean() < 30
+
+
+def test_a_step_learns_and_only_rows_that_took_part_move(packed):
+    data = lease.load(packed, 64, torch.device("cpu"), threads=1)
+    training = lease.Training(data, Model.fresh(preset("pocket"), 0), torch.device("cpu"), batch=2)
+    before = training.w.detach().clone(), training.model.generator.last.weight.detach().clone()
+    training.step()
+    moved = (training.w.detach() != before[0]).any(1)
+    assert set(torch.nonzero(moved).flatten().tolist()) == set(training.of.tolist())
+    assert (training.model.generator.last.weight != before[1]).any()
+    assert torch.isfinite(training.losses).all() and (training.w_count[moved] == 2).all()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_rehearsal_brings_home_a_model_that_training_goes_on_from(packed, tmp_path):
+    out = tmp_path / "out"
+    script = HIDDEN + (
+        f"sys.argv = ['lease', {str(packed)!r}, '--out', {str(out)!r}, '--device', 'cpu', '--seconds', '60', '--preset', 'pocket',"
+        " '--batch', '2']\nrunpy.run_module('benchmarks.lease', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads((out / "results.json").read_text())
+    assert results["ended"] == "whole" and not (out / "failures.txt").exists(), results
+    assert results["training"]["steps"] > 2 and results["training"]["gflop_a_sample"] > 1
+    assert results["seconds"] < 90  # a loaded machine ends late, not never
+    files = list(out.iterdir())
+    assert len(files) <= 8 and all(p.stat().st_size <= 16 << 20 for p in files)
+    joined = tmp_path / "model.safetensors"
+    joined.write_bytes(b"".join((out / piece["name"]).read_bytes() for piece in results["model"]["pieces"]))
+    assert hashlib.sha256(joined.read_bytes()).hexdigest() == results["model"]["sha256"]
+    assert load_checkpoint(joined).facts["step"] == results["training"]["steps"]
+    # The next lease takes it and the rows of W up again.
+    again = pack([packed.parent / "shards"], tmp_path / "data", init=joined, rows=out / "w.safetensors", frames=20)
+    assert again["clips"] == 8
+    data = lease.load(tmp_path / "data", 64, torch.device("cpu"), threads=1)
+    training = lease.Training(data, lease._begin(tmp_path / "data", "pocket", 0), torch.device("cpu"), batch=2)
+    assert lease._resumed(training, tmp_path / "data") == len(training.names)
