@@ -28,11 +28,12 @@ from torch import Tensor
 
 from benchmarks.gpu import pieces
 from gioconda_core.files import sha256_of, write_json
+from synth.model.config import WEIGHTS, preset
 from synth.model.content_loss import build
 from synth.model.landmark_image import draw
 from synth.model.layers import power_iteration
-from synth.model.losses import WEIGHTS, feature_matching, hinge_discriminator, hinge_generator, match
-from synth.model.networks import Model, load_checkpoint, preset, save_checkpoint
+from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
+from synth.model.networks import Model, load_checkpoint, save_checkpoint
 from synth.model.tensors import compute_dtype
 from synth.model.widen import widen
 
@@ -421,6 +422,7 @@ def _train(rented: Rented, training: Training) -> dict[str, Any]:
 def _evaluations(rented: Rented, training: Training, model: Model) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
     """(generator, T, real, made) of each held-out person, tuned, beside the warp and the copy, while there is time."""
     from synth.generators import CopyGenerator, WarpGenerator
+    from synth.person.options import Tune
     from synth.person.tune import tune
 
     data, size = training.data, training.config.size
@@ -434,9 +436,8 @@ def _evaluations(rented: Rented, training: Training, model: Model) -> Iterator[t
             frames = np.ascontiguousarray(data.frames[shots].movedim(1, -1).cpu().numpy())
             few = min(1.0, max(0.0, rented.left(EVALUATED)) / (0.4 * rented.seconds))
             steps = max(2, round(few * 125)) if rented.device.type == "cuda" else 2
-            person = tune(
-                model, frames, data.points[shots], steps=steps, views=rented.device.type == "cuda", device=rented.device
-            )
+            how = Tune(steps=steps, views=rented.device.type == "cuda")
+            person = tune(model, frames, data.points[shots], how, device=rented.device)
             yield "few-shot", count, real, person.render(data.points[held], device=rented.device)
             for made in (WarpGenerator(size), CopyGenerator(size)):
                 plain = made.personalise(frames, data.points[shots], mode="ff", steps=None, seed=0)

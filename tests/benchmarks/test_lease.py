@@ -14,7 +14,8 @@ import torch
 from benchmarks import lease
 from benchmarks.pack_lease import pack
 from gioconda_core.errors import UsageError
-from synth.model.networks import Model, load_checkpoint, preset, save_checkpoint
+from synth.model.config import preset
+from synth.model.networks import Model, load_checkpoint, save_checkpoint
 
 # What such a machine does not have, whatever is installed here.
 ABSENT = (
@@ -36,7 +37,8 @@ sys.meta_path.insert(0, Hide())
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
-    from synth.fakes.prepare import Prepare, prepare
+    from synth.fakes.options import Prepare
+    from synth.fakes.prepare import prepare
 
     folder = tmp_path_factory.mktemp("lease")
     prepare(Prepare(sources=("puppets:4x2",), size=64, puppet_frames=60, max_frames=60), folder / "shards")

@@ -234,7 +234,7 @@ synth fakes puppets:2 --generator warp --kinds cross --regions face | 2 | --regi
 synth reenact --generator warp --consent embedded --shots puppets:1/1 --drive puppets:2/1 --out x.txt | 2 | gioconda: x.txt: h264 is not written to .txt
 synth reenact --generator warp --consent embedded --shots puppets:1/1 --drive puppets:2/1 --out x.mkv | 2 | gioconda: x.mkv: this container cannot carry
 synth prepare puppets:0 --out shards | 2 | puppets:0: no puppet at all
-synth fakes puppets:2 --generator few-shot --size 64 | 2 | --size: only warp and copy
+synth fakes puppets:2 --generator few-shot --size 64 | 2 | --size: only hybrid, warp and copy
 synth fakes puppets:2 --generator warp --adapt bogus | 2 | --adapt: unknown adapt 'bogus'
 synth fakes puppets:2 --generator warp --layout bogus | 2 | unknown layout 'bogus'
 synth fakes puppets:2 --generator warp --crf 99 | 2 | --crf: 99 is above 51

@@ -11,6 +11,7 @@ from provenance.reading.read import read
 from synth.generators import Roster, generator
 from synth.hybrid import HybridGenerator, turn
 from synth.reenact.reenact import Reenact, reenact
+from synth.session import Session
 
 
 def frames_of(path):
@@ -91,7 +92,7 @@ def test_a_portrait_keeps_its_resolution_and_its_background_and_says_that_it_dep
     write_image(tmp_path / "p.png", large)
     job = Reenact(seconds=0.4, mark=False, label=False, crf=1)
     made = reenact(
-        [tmp_path / "p.png"], ["puppets:4/1"], tmp_path / "a.mp4", HybridGenerator(), job, consent="public-domain"
+        [tmp_path / "p.png"], ["puppets:4/1"], tmp_path / "a.mp4", HybridGenerator(), job, Session("public-domain")
     )[0]
     drawn = frames_of(made.path)
     assert drawn.shape == (10, 512, 512, 3)
