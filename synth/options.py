@@ -73,7 +73,8 @@ class GeneratorChoice:
         """The generator itself."""
         from synth.generators import generator
 
-        return generator(self.generator, **self.options(device))
+        heads: TalkingHeads = generator(self.generator, **self.options(device))
+        return heads
 
 
 @dataclass(frozen=True)
