@@ -60,8 +60,12 @@ class _Spectral(nn.Module):
         self.u.copy_(F.normalize(matrix @ self.v, dim=0, eps=SPECTRAL_EPS))
 
     def sigma(self) -> Tensor:
-        """σ = uᵀWv, differentiable in W; scalar. u and v change only between steps, when no graph is alive."""
-        return torch.dot(self.u, self.weight.flatten(1) @ self.v)
+        """σ = uᵀWv, differentiable in W; scalar. u and v change only between steps, when no graph is alive.
+
+        In float32 even where somebody else's autocast is on, which would round one factor of the product and then refuse it.
+        """
+        with torch.autocast(self.weight.device.type, enabled=False):
+            return torch.dot(self.u, self.weight.flatten(1) @ self.v)
 
     def normalised(self) -> Tensor:
         """W/σ in float32, or W itself once σ has been baked in."""

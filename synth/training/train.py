@@ -379,12 +379,13 @@ def _loop(
                     assert writer is not None
                     for name, value in row.items():
                         writer.add_scalar(name, value, step)
-                if group.rank == 0 and (step % options.sample_every == 0 or step >= last):
-                    fixed = fixed or sampler.batch(2**31, min(6, max(4, options.batch)))
-                    folder.sample(step, trainer.sheet(fixed))
                 if step % options.checkpoint_every == 0 or ending:
                     trainer.save(folder)
                     saved = step
+                # After the checkpoint: a picture that cannot be signed must not cost what was learned.
+                if group.rank == 0 and (step % options.sample_every == 0 or step >= last):
+                    fixed = fixed or sampler.batch(2**31, min(6, max(4, options.batch)))
+                    folder.sample(step, trainer.sheet(fixed))
                 if ending:
                     break
             upcoming.cancel()

@@ -200,3 +200,13 @@ def test_networks_compile_whole_and_carry_no_parametrisation():
         weight.mul_(3)
         model.embedder.blocks[0].conv1.iterate()  # the graph sees the buffers move: W/σ does not change with W's scale
         torch.testing.assert_close(compiled(x, x), before, atol=1e-3, rtol=1e-2)
+
+
+def test_somebody_elses_autocast_changes_no_spectral_norm():
+    net = Generator(PRESETS["pocket"])
+    raster, style = torch.rand(1, 3, 64, 64), torch.rand(1, net.style_values)
+    plain = net(raster, style)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = net(raster, style)
+        assert net.last.sigma().dtype == torch.float32
+    assert (found - plain).abs().mean() < 0.05

@@ -600,3 +600,13 @@ def test_two_processes_are_one(shards, tmp_path):
             assert two[key] == pytest.approx(one[key], rel=2e-3, abs=2e-3), (one["step"], key)
     a, b = everything(tmp_path / "one"), everything(tmp_path / "two")
     torch.testing.assert_close(a["w"], b["w"], atol=2e-3, rtol=1e-2)
+
+
+def test_a_picture_that_cannot_be_signed_costs_nothing_that_was_learned(shards, tmp_path, monkeypatch):
+    def unsigned(*_):
+        raise OSError("no signer here")
+
+    monkeypatch.setattr(RunFolder, "sample", unsigned)
+    with pytest.raises(OSError, match="no signer"):
+        train(options(shards, steps=2, sample_every=2, checkpoint_every=2), tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run" / "model.safetensors").facts["step"] == 2
