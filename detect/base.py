@@ -45,7 +45,8 @@ class Card:
     trained_on, limits, licence : plain sentences. evaluated : rows of ``{set, metric, value, low, high, n…}``.
     recipe : the exact command that made the weights. network : the footage leaves this computer when it reads.
     clips : the clips it learned from, as :func:`known_as` names them. sealed : its figure on a set it was neither trained on nor chosen
-    by, None = not measured; what it says of unseen methods comes before everything in ``evaluated``.
+    by, None = not measured; what it says of unseen methods comes before everything in ``evaluated``. unseen : its figure on its own
+    set's clips, each scored by models that had not seen its method, person and origin.
     """
 
     summary: str
@@ -58,6 +59,7 @@ class Card:
     date: str = ""
     clips: tuple[str, ...] = ()
     sealed: Sealed | None = None
+    unseen: Sealed | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -74,7 +76,8 @@ class Card:
         known["evaluated"] = tuple(known.get("evaluated", ()))
         known["limits"] = tuple(known.get("limits", ()))
         known["clips"] = tuple(known.get("clips", ()))
-        known["sealed"] = Sealed(**known["sealed"]) if known.get("sealed") else None
+        for key in ("sealed", "unseen"):
+            known[key] = Sealed(**known[key]) if known.get(key) else None
         return cls(**known)
 
     def learned(self, sha256: str) -> bool:
@@ -91,7 +94,7 @@ class Detector(Protocol):
     """The seam. ``read`` answers with a score or an abstention; whatever it raises is a failure of the detector.
 
     Two optional attributes say what footage it wants: ``sampling`` (a function of duration and fps, see
-    :func:`detect.features.windows.sampling`) and ``dense`` (positions of a track a second).
+    :func:`detect.features.contrast.sampling`) and ``dense`` (positions of a track a second).
     """
 
     id: str

@@ -1,6 +1,6 @@
 """Finding and loading detectors by name: built-in, installed as a plugin, or named with what they need.
 
-``spectrum`` · ``cnn:runs/mine`` (a run folder) · ``onnx:model.onnx`` · ``http:https://…`` or ``http:vendor.toml`` · ``command:./judge`` · ``scores:theirs.csv``.
+``contrast`` · ``cnn:runs/mine`` (a run folder) · ``onnx:model.onnx`` · ``http:https://…`` or ``http:vendor.toml`` · ``command:./judge`` · ``scores:theirs.csv``.
 What follows the colon becomes the option ``target``; ``theirs=http:https://…`` gives a name of one's own, so that two services can be told
 apart. A plugin that is not ours runs in a process of its own.
 """
@@ -24,11 +24,7 @@ WEIGHTS = (
 )  # one folder a shipped detector: model.safetensors, card, calibration, golden
 
 BUILT_IN = {
-    "spectrum": "detect.features.spectrum:SpectrumDetector",
-    "residual": "detect.features.residual:ResidualDetector",
-    "dynamics": "detect.features.dynamics:DynamicsDetector",
-    "texture": "detect.features.texture:TextureDetector",
-    "ensemble": "detect.features.ensemble:EnsembleDetector",
+    "contrast": "detect.features.contrast:ContrastDetector",
     "cnn": "detect.networks.cnn:CnnDetector",
     "vit-ln": "detect.networks.vit_ln:VitLnDetector",
     "onnx": "detect.networks.onnx:OnnxDetector",

@@ -13,6 +13,7 @@ __all__ = ["GROUPS", "Plugin", "available", "load", "names"]
 GROUPS = (
     "gioconda.detectors",
     "gioconda.generators",
+    "gioconda.families",
     "gioconda.datasets",
     "gioconda.signers",
     "gioconda.landmarkers",

@@ -39,6 +39,9 @@ class AbstentionReason(StrEnum):
     TOO_FEW_MOMENTS = "too-few-moments"
     NOT_FOLLOWED = "not-followed"
     OUTSIDE_CALIBRATION = "outside-calibration"
+    NO_SKILL_ON_KIND = "no-skill-on-kind"
+    KIND_NOT_VALIDATED = "kind-not-validated"
+    FRAMES_TOO_FAR_APART = "frames-too-far-apart"
     NOT_IN_TABLE = "not-in-table"
     NO_SCORE_IN_TABLE = "no-score-in-table"
     TABLE_NOT_OF_DEGRADED = "table-not-of-degraded"
@@ -117,6 +120,10 @@ SENTENCES: dict[StrEnum, str] = {
     AbstentionReason.TOO_FEW_MOMENTS: "no face can be measured at {moments} moments within {seconds:g} seconds",
     AbstentionReason.NOT_FOLLOWED: "no face is followed for {seconds:g} s at {rate:g} positions a second",
     AbstentionReason.OUTSIDE_CALIBRATION: "outside what was calibrated: {difference}",
+    AbstentionReason.NO_SKILL_ON_KIND: "no skill has been shown on clips like this one ({measure} {value:.2f}): AUC between {low:.2f} and {high:.2f} "
+    "on {reals} real clips and {fakes} fakes of that kind",
+    AbstentionReason.KIND_NOT_VALIDATED: "clips like this one ({measure} {value:.2f}) are too few to have been validated: {reals} real, {fakes} fake",
+    AbstentionReason.FRAMES_TOO_FAR_APART: "it compares neighbouring frames, and no two that were read lie within {seconds:.2f} s",
     AbstentionReason.NOT_IN_TABLE: "the table does not name this clip",
     AbstentionReason.NO_SCORE_IN_TABLE: "the table has no score for this clip",
     AbstentionReason.TABLE_NOT_OF_DEGRADED: "a table of scores says nothing of degraded clips",

@@ -1,6 +1,6 @@
 """How fast clips are read, end to end, and what the time goes to: decoding, following the face, the detector.
 
-    python -m benchmarks.speed.detect [--clips 12] [--rounds 2] [--detectors spectrum,residual,texture,dynamics,ensemble]
+    python -m benchmarks.speed.detect [--clips 12] [--rounds 2] [--detectors contrast]
 
 Draws its own clips: puppets of 8 seconds at 256 px, H.264. Stages are timed by wall and by CPU of the process, rounds interleaved,
 medians taken. The pipelined reader (processes that decode and follow, a core each, ahead of the reading) is timed from its first clip
@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--detectors", default="spectrum,residual,texture,dynamics,ensemble")
+    parser.add_argument("--detectors", default="contrast")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     loaded = {name: detect.load(name) for name in options.detectors.split(",")}

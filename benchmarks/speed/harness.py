@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--detector", default="spectrum")
+    parser.add_argument("--detector", default="contrast")
     parser.add_argument("--ray", action="store_true")
     options = parser.parse_args()
     detector = runs.detectors_of((options.detector,))[options.detector]

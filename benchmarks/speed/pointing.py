@@ -1,6 +1,6 @@
 """How often a map of *where* points at what was changed: fakes whose masks are known, against what the mask's area, and other clips' masks, would give.
 
-    python -m benchmarks.speed.pointing INDEX [--detectors ensemble] [--grid 5] [--most 16] [--blend]
+    python -m benchmarks.speed.pointing INDEX [--detectors contrast] [--grid 5] [--most 16] [--blend]
 
 INDEX is what ``gioconda synth fakes`` leaves (fakes with a mask of the pixels generated; ``--regions face`` leaves some unchanged). With
 ``--blend`` its real clips are taken instead, each blended onto itself here and encoded, with the blend's own mask. Only clips that the
@@ -90,7 +90,7 @@ def blended(index: Index, sample: Sample, detector: Any, seed: int) -> tuple[Foo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("index")
-    parser.add_argument("--detectors", default="ensemble")
+    parser.add_argument("--detectors", default="contrast")
     parser.add_argument("--grid", type=int, default=5)
     parser.add_argument("--most", type=int, default=16)
     parser.add_argument("--blend", action="store_true")

@@ -30,7 +30,7 @@ SCHEMA = "gioconda.calibration/1"
 STRONG = 0.05  # upper end of the interval of the false-alarm rate at or below which a signal is strong
 
 
-SIGNAL = 0.10  # false-alarm rate at or below which a signal was found
+SIGNAL = 0.10  # and at or below which a signal was found
 
 
 _DIFFERENCES = {
@@ -40,10 +40,10 @@ _DIFFERENCES = {
 }
 
 
-MEASURES = ("face_px", "detail", "seconds", "side")
+MEASURES = ("face_px", "detail", "room", "seconds", "fps", "side")
 
 
-FEWEST_STRATUM = 50  # and a stratum, to speak for itself; below, it is on the card and silent
+FEWEST_STRATUM = 100  # and a stratum, to speak for itself; below, it is on the card and silent
 
 
 SIDES = (360.0, 720.0)  # fixed, as video is published: where all clips are of one size, they do not speak of another
@@ -61,26 +61,54 @@ def interval(alarms: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return low, high
 
 
+# The second-difference kernel of the rich models (Fridrich and Kodovský 2012): what is left is what its neighbours do not foretell.
+KERNEL = np.array([[-1, 2, -1], [2, -4, 2], [-1, 2, -1]], np.float32) / 4
+LOOKS = 16  # frames that are measured
+
+
 def measures(footage: Footage) -> dict[str, float]:
     """What decides how like the calibration set a clip is, of its largest face.
 
-    ``face_px`` : median extent of the face, pixels. ``detail`` : log of the mean fine residual in the face, log grey levels.
-    ``seconds`` : how long the face is there. ``side`` : the picture's shorter side, pixels.
+    ``face_px`` : median extent of the face, pixels. ``detail`` : log of the mean fine residual in the face, log grey levels; −3 is a blank, 1
+    is grain. ``room`` : the same of its surroundings; −3 is a drawn or painted-over background. ``seconds`` : how long the face is
+    there. ``fps`` : frames a second. ``side`` : the picture's shorter side, pixels.
+
+    Raises
+    ------
+    Abstain
+        There is no face that can be measured.
     """
-    from detect.face_crops import face_px
-    from detect.features import windows
+    return footage.shared.once(("measures",), lambda: _measures(footage))
 
-    def make() -> dict[str, float]:
-        face = windows.moments(footage)[0]
-        track = next(t for t in footage.tracks if t.id == face.track)
-        return {
-            "face_px": float(np.median(face_px(track.landmarks))),
-            "detail": windows.detail(face),
-            "seconds": float(track.times[-1] - track.times[0]),
-            "side": float(min(footage.frames.shape[1:3])),
-        }
 
-    return footage.shared.once(("measures",), make)
+def _measures(footage: Footage) -> dict[str, float]:
+    import cv2
+
+    from detect.face_crops import face_px, usable
+    from detect.features import contrast
+
+    track = contrast.largest(footage)
+    seen = usable(track, footage.times) if track is not None and len(track) else []
+    if track is None or not seen:
+        raise Abstain(AbstentionReason.NO_FACE)
+    extent = float(np.median(face_px(track.landmarks)))
+    inside: list[float] = []
+    outside: list[float] = []
+    for k in np.unique(np.linspace(0, len(seen) - 1, LOOKS).round().astype(int)):
+        frame, row = seen[k]
+        (picture,), (points,) = contrast.cut([footage.frames[frame]], track.landmarks[row][None], extent)
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        fine = np.abs(cv2.filter2D(grey, -1, KERNEL)).ravel()
+        for kept, mask in zip((inside, outside), contrast.masks(points), strict=True):
+            kept.append(float(fine @ mask.ravel()) / max(float(mask.sum()), 1.0))
+    found = {
+        "face_px": extent,
+        "detail": float(np.mean(np.log(np.asarray(inside) + 0.05))),
+        "room": float(np.mean(np.log(np.asarray(outside) + 0.05))),
+        "seconds": float(track.times[-1] - track.times[0]),
+        "side": float(min(footage.frames.shape[1:3])),
+    }
+    return found | ({"fps": float(footage.fps)} if footage.fps else {})
 
 
 def _names(measure: str, edges: Sequence[float]) -> tuple[str, ...]:
@@ -98,7 +126,8 @@ class Calibration:
 
     scores : stratum → scores of real clips, ascending; ``all`` is always there. clips : stratum → number of different clips.
     edges : measure → where its strata part. span : measure → (least, most) that is read, None = no end. temperature : of the fit,
-    or None. thresholds : nominal false-positive rate → score, or None where the set is too small to promise it.
+    or None. kinds_validated : kinds of clips, ``{measure, least, most, value, low, high, reals, fakes, skill}``, with the AUC on them of
+    methods, persons and origins unseen; where skill is not true, no such clip is read. thresholds : nominal false-positive rate → score, or None where the set is too small to promise it.
     """
 
     detector: str
@@ -114,6 +143,7 @@ class Calibration:
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
     selective: tuple[Mapping[str, float], ...] = ()
     note: str = ""
+    kinds_validated: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def kinds(self) -> dict[str, tuple[str, ...]]:
@@ -186,6 +216,23 @@ class Calibration:
             return Difference(_DIFFERENCES.get(key, DifferenceReason.MEASURE), detail)
         return None
 
+    def unskilled(self, found: Mapping[str, float]) -> Abstention | None:
+        """Why a clip is of a kind on which validation showed no skill, or too few clips to tell; None when it is of none."""
+        for kind in self.kinds_validated:
+            value, least, most = found.get(kind["measure"]), kind["least"], kind["most"]
+            if (
+                value is None
+                or kind["skill"]
+                or not (least is None or value >= least)
+                or not (most is None or value < most)
+            ):
+                continue
+            detail = {"measure": kind["measure"], "value": value, "reals": kind["reals"], "fakes": kind["fakes"]}
+            if kind["skill"] is None:
+                return Abstention(AbstentionReason.KIND_NOT_VALIDATED, detail)
+            return Abstention(AbstentionReason.NO_SKILL_ON_KIND, detail | {key: kind[key] for key in ("low", "high")})
+        return None
+
     def write(self, folder: Path) -> None:
         document = {"schema": SCHEMA, **{key: getattr(self, key) for key in self.__dataclass_fields__}}
         document["scores"] = {key: [round(float(v), 4) for v in value] for key, value in self.scores.items()}
@@ -207,6 +254,7 @@ class Calibration:
             edges = {"detail": edges} if edges else {}
         document["edges"] = {key: tuple(value) for key, value in edges.items()}
         document["selective"] = tuple(document["selective"])
+        document["kinds_validated"] = tuple(document.get("kinds_validated", ()))
         return cls(**document)
 
 
@@ -230,8 +278,10 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
     difference = card.unlike(found)
     if difference:
         why = Abstention(AbstentionReason.OUTSIDE_CALIBRATION, {"difference": difference.document()})
-        silent = replace(reading, score=None, series=(), abstained=why)
-        return Calibrated(silent, Level.NOT_ASSESSED, calibration_set=card.name, date=card.date)
+        return _withheld(reading, card, why)
+    unskilled = card.unskilled(found)
+    if unskilled:
+        return _withheld(reading, card, unskilled)
     told = {name: card.false_alarm(reading.score, name) for name in card.strata(found)}
     stratum = max(told, key=lambda name: (told[name][0], told[name][2]))  # the one in which such a score means least
     rate, low, high, n = told[stratum]
@@ -258,10 +308,15 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
 
 
 def level_of(rate: float, high: float) -> Level:
-    """The level of a score that this share of real clips reaches; high : the upper end of its interval."""
-    if rate > SIGNAL:
+    """The level of a score that this share of real clips reaches; high : the upper end of its interval, which decides."""
+    if high > SIGNAL:
         return Level.NO_STRONG_SIGNAL
     return Level.STRONG_SIGNAL if high <= STRONG else Level.SIGNAL
+
+
+def _withheld(reading: Reading, card: Calibration, why: Abstention) -> Calibrated:
+    silent = replace(reading, score=None, series=(), abstained=why)
+    return Calibrated(silent, Level.NOT_ASSESSED, calibration_set=card.name, date=card.date)
 
 
 def _faces(reading: Reading, card: Calibration, stratum: str) -> tuple[FaceCalibrated, ...]:

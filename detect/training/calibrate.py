@@ -119,10 +119,12 @@ def make(
     real: Sequence[Scored],
     fakes: Sequence[float] = (),
     note: str = "",
+    kinds: Sequence[Mapping[str, Any]] = (),
 ) -> Calibration:
     """A card from scores of real clips, parted by each of detail, face size, picture size and rung.
 
     fakes : scores of fakes of methods unseen, for temperature and the selective-risk curve only; no rate rests on them.
+    kinds : of :attr:`Calibration.kinds_validated`.
     """
     if len(real) < FEWEST:
         raise UsageError(
@@ -165,6 +167,7 @@ def make(
         thresholds={f"{rate:g}": threshold(alone, rate) for rate in (0.1, 0.05, 0.01, 0.001)},
         selective=tuple(selective_risk(both, labels, cut)) if len(fakes) else (),
         note=note,
+        kinds_validated=tuple(kinds),
     )
 
 
@@ -179,7 +182,7 @@ def run(
 ) -> Calibration:
     """Score a set with a detector whose weights lie in a folder of the user's, and write ``calibration.json`` beside them.
 
-    rungs : of :data:`detect.training.extract.RUNGS`; real clips are scored on each, fakes on the first.
+    rungs : of :data:`detect.training.extract.DEGRADATIONS`; real clips are scored on each, fakes on the first.
 
     Raises
     ------

@@ -1,7 +1,8 @@
-"""Feature vectors of labelled clips for training, clean and down the codec ladder, kept in a cache so that a killed run goes on.
+"""Feature vectors of labelled clips for training, as they came and degraded, and of fakes made from the real ones; kept in a cache so
+that a killed run goes on.
 
-A rung is applied to the whole video before faces are looked for, as it would be in the wild: what a codec does to the landmarks is
-part of what it does to a detector. Self-blended clips alone keep the landmarks they were blended by.
+A degradation is applied to the whole video before faces are looked for, as it would be in the wild: what a codec does to the landmarks
+is part of what it does to a detector. A fake of a family keeps the landmarks of its clip, and passes the encoder that its clip passes too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,167 +22,215 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.base import Abstain
-from detect.features import dynamics, windows
+from detect.features import contrast
 from detect.reading import calibration
-from detect.training import blend
 from detect.training.dataset import Clips
 from gioconda_core.errors import UsageError
+from gioconda_core.faces import families
+from gioconda_core.faces.families import Take
 from gioconda_core.files import atomic_path
 from gioconda_core.types import Footage
 from gioconda_core.workers.pool import workers
 
-__all__ = ["PARTS", "RUNGS", "SELF_BLEND", "Table", "check", "extract", "table", "worse"]
+__all__ = ["CUES", "DEGRADATIONS", "FAMILY", "UNMADE", "Table", "check", "extract", "table", "worse"]
 
 Array = NDArray[Any]
-VERSION = "4"  # raise it when a feature changes: what is cached under another version is not read
-PARTS = (*windows.PARTS, *windows.WINDOW_PARTS, "dynamics", "measures")
-SELF_BLEND = "self-blend"  # real clips blended onto themselves, encoded as the clean ones were
+VERSION = "5"  # raise it when a feature changes: what is cached under another version is not read
+CUES = ("sharpness", "fps", "length", "bytes", "brightness")  # what must not tell the label, and often does
+FAMILY = "family:"  # before the name of a family that a real clip was passed through
+UNMADE = FAMILY + "none"  # a real clip as its fakes are encoded, and nothing else
+MOMENTS = 6  # of a clip that a family is made of: enough to learn from
+BEFORE = 2  # frames before each pair that a family sees
+CRFS, CRF_SHARES = (18, 23, 28, 32), (0.4, 0.25, 0.2, 0.15)
 
 
 @dataclass(frozen=True)
-class Rung:
+class Degradation:
     """One way of making a clip worse. shrink : to this share of its size and back; crf : H.264 after that."""
 
     crf: int
     shrink: float = 1.0
 
 
-RUNGS = {
+DEGRADATIONS = {
     "clean": None,
-    "h264-crf23": Rung(23),
-    "h264-crf32": Rung(32),
-    "h264-crf40": Rung(40),
-    "half-crf23": Rung(23, 0.5),
+    "h264-crf23": Degradation(23),
+    "h264-crf32": Degradation(32),
+    "h264-crf35": Degradation(35),
+    "h264-crf40": Degradation(40),
+    "half-crf23": Degradation(23, 0.5),
 }
 
 
-def check(rungs: Sequence[str]) -> None:
-    """Raise UsageError for a name that is no rung."""
-    for rung in rungs:
-        if rung not in RUNGS:
-            raise UsageError(f"no quality {rung!r}", hint=f"one of {', '.join(RUNGS)}")
+def check(qualities: Sequence[str]) -> None:
+    """Raise UsageError for a name that is no degradation."""
+    for name in qualities:
+        if name not in DEGRADATIONS:
+            raise UsageError(f"no quality {name!r}", hint=f"one of {', '.join(DEGRADATIONS)}")
 
 
 @contextmanager
-def worse(path: Path, rung: str) -> Iterator[Path]:
-    """A clip as it is on a rung, for the while; on ``clean`` the clip itself."""
-    change = RUNGS[rung]
-    if change is None:
-        yield path
-        return
-    with _worse(path, change) as file:
-        yield file
-
-
-def _footage(path: Path) -> tuple[Footage, str]:
-    """A clip sampled for all parts, followed as the detectors ask for it; and its sampling."""
-    from gioconda_core.faces import observe
-    from gioconda_core.media.clip import Clip
-
-    with Clip.open(path) as clip:
-        sampling = windows.sampling(clip.duration, float(clip.fps) if clip.fps else None)
-        return observe.observe(clip, sampling, dense=1 / dynamics.RATE, max_faces=2), sampling
-
-
-@contextmanager
-def _worse(path: Path, rung: Rung, change: Any = None) -> Iterator[Path]:
-    """The clip after the rung, as a file for the while; ``change(index, time, frame)`` comes before the encoder."""
+def worse(path: Path, name: str) -> Iterator[Path]:
+    """A clip after a degradation, as a file for the while; on ``clean`` the clip itself."""
     import cv2
 
     from gioconda_core.media.clip import Clip, write_video
 
+    change = DEGRADATIONS[name]
+    if change is None:
+        yield path
+        return
+
     def frames() -> Iterator[Array]:
         with Clip.open(path) as clip:
-            for index, (time, frame) in enumerate(clip.frames("all")):
-                if rung.shrink != 1:
+            for _, frame in clip.frames("all"):
+                if change.shrink != 1:
                     height, width = frame.shape[:2]
-                    size = (max(2, round(width * rung.shrink)), max(2, round(height * rung.shrink)))
+                    size = (max(2, round(width * change.shrink)), max(2, round(height * change.shrink)))
                     small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-                    frame = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-                yield change(index, time, frame) if change else frame
+                    frame = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+                yield frame
 
     with Clip.open(path) as clip:
         fps = clip.fps or Fraction(25)
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "rung.mp4"
-        write_video(target, frames(), fps=fps, crf=rung.crf)
+        target = Path(folder) / "degraded.mp4"
+        write_video(target, frames(), fps=fps, crf=change.crf)
         yield target
 
 
-def _vectors(footage: Footage) -> dict[str, Array]:
-    """Part → (W, F) of the largest face; windows of moments and windows of landmarks are numbered apart, ``measures`` (what decides
-    how like the calibration set a clip is) are one row."""
+def _footage(path: Path, before: int = 0) -> Footage:
+    """A clip as the detector asks for it; with ``before`` more frames ahead of each pair."""
+    from gioconda_core.faces import observe
+    from gioconda_core.media.clip import Clip
+
+    with Clip.open(path) as clip:
+        fps = float(clip.fps) if clip.fps else None
+        sampling = contrast.sampling(clip.duration, fps)
+        if before and fps:
+            pairs = contrast.moments(clip.duration, fps)
+            wanted = {frame for first, second in pairs for frame in (*range(first - before, first + 1), second)}
+            sampling = contrast.at(sorted(frame for frame in wanted if frame >= 0), fps)
+        return observe.observe(clip, sampling, max_faces=2)
+
+
+def cues(path: Path, face: contrast.Pairs, footage: Footage) -> Array:
+    """What a clip could be told apart by without looking at how it was made, in the order of ``CUES``."""
+    import cv2
+
+    grey = [cv2.cvtColor(first, cv2.COLOR_RGB2GRAY) for first, _ in face.pictures]
+    sharp = np.mean([np.log(cv2.Laplacian(g, cv2.CV_64F).var() + 1) for g in grey])
+    seconds = float(footage.duration) or 1.0
+    bytes_a_second = np.log(path.stat().st_size / seconds)
+    return np.array([sharp, float(footage.fps or 0), seconds, bytes_a_second, np.mean(grey)])
+
+
+def extract(path: Path, name: str, seed: int = 0, others: Sequence[Path] = ()) -> dict[str, Array]:
+    """Part → (W, F) of one clip after a degradation, or passed through a family; a part that cannot be measured is absent.
+
+    others : clips of other persons, for families that need one.
+    """
+    if name.startswith(FAMILY):
+        return _family(path, name.removeprefix(FAMILY), seed, others)
     out: dict[str, Array] = {}
+    with worse(path, name) as file:
+        footage = _footage(file)
     try:
         found = calibration.measures(footage)
-        out["measures"] = np.array([[found[name] for name in calibration.MEASURES if name != "side"]])
-        face = windows.moments(footage)[0]
-        rows = windows.windows(face.times)
-        if rows:
-            out |= {name: windows.part(name, face, rows) for name in (*windows.PARTS, *windows.WINDOW_PARTS)}
+        face = contrast.pairs(footage)[0]
     except Abstain:
         return out
-    track = next(t for t in footage.tracks if t.id == face.track)
-    seen = dynamics.windows(track)
-    if seen:
-        out["dynamics"] = np.stack([dynamics.features(points) for _, points in seen])
+    table = contrast.statistics(face.pictures, face.landmarks)
+    out["measures"] = np.array([[found.get(key, np.nan) for key in calibration.MEASURES if key != "side"]])
+    out["cues"] = cues(path, face, footage)[None]
+    out["contrast"] = np.stack([contrast.features(table[rows]) for rows in contrast.windows(face.times)])
     return out
 
 
-def extract(path: Path, rung: str, seed: int = 0, prepared: tuple[Footage, str] | None = None) -> dict[str, Array]:
-    """Part → (W, F) of one clip on one rung; a part that cannot be measured is absent. prepared : the clean clip's footage."""
-    from gioconda_core.media.clip import Clip
+@functools.lru_cache(maxsize=2)
+def _runs(path: Path) -> tuple[Take, Array, float] | None:
+    """Short runs of a clip, cut as the detector cuts: the take, (M, 2) where each pair lies in it, and its frame rate."""
+    footage = _footage(path, BEFORE)
+    track = contrast.largest(footage)
+    if track is None or not footage.fps:
+        return None
+    runs = contrast.runs(footage, track, BEFORE)
+    if len(runs) < contrast.LEAST:
+        return None
+    keep = np.random.default_rng(_lot(path.name)).permutation(len(runs))[:MOMENTS]
+    frames, points, where, at = [], [], [], 0
+    for pictures, landmarks in (runs[i] for i in sorted(keep)):
+        frames.append(pictures)
+        points.append(landmarks)
+        at += len(pictures)
+        where.append((at - 2, at - 1))
+    return Take(np.concatenate(frames), np.concatenate(points)), np.array(where), float(footage.fps)
 
-    if RUNGS.get(rung):
-        with worse(path, rung) as file:
-            return _vectors(_footage(file)[0])
-    footage, sampling = prepared or _footage(path)
-    if rung == "clean":
-        return _vectors(footage)
-    if not footage.tracks:
+
+def _lot(*parts: Any) -> int:
+    return int(hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12], 16)
+
+
+def _family(path: Path, name: str, seed: int, others: Sequence[Path]) -> dict[str, Array]:
+    from gioconda_core.files import sha256_of
+
+    own = _runs(path)
+    if own is None:
         return {}
-    with _worse(path, Rung(18), _swap(footage, seed)) as file, Clip.open(file) as clip:
-        frames, _ = clip.sample(sampling)
-    count = min(len(frames), len(footage.times))
-    found = _vectors(replace(footage, frames=frames[:count], times=np.asarray(footage.times)[:count]))
-    found.pop("dynamics", None)  # it moves as the real clip does
-    return found
+    take, where, fps = own
+    digest = sha256_of(path)
+    crf = int(
+        np.random.default_rng(_lot(digest, seed)).choice(CRFS, p=CRF_SHARES)
+    )  # the same for every fake of this clip
+    made = take.frames
+    if name != UNMADE.removeprefix(FAMILY):
+        family = families.load(name)
+        rng = np.random.default_rng(_lot(digest, seed, name))
+        donors = [found[0] for other in others if (found := _runs(other))] if family.others else []
+        if family.others and not donors:
+            return {}
+        made = family.make(take, float(rng.random()), rng, donors).frames
+    encoded = _encoded(made, fps, crf)
+    table = contrast.statistics(encoded[where], take.landmarks[where[:, 0]])
+    return {"contrast": contrast.features(table)[None]}
 
 
-def _swap(footage: Footage, seed: int) -> Any:
-    """A self-blend that follows the largest face."""
-    track = max(footage.tracks, key=lambda t: float(np.median(t.boxes[:, 2] - t.boxes[:, 0])) * len(t))
-    swap = blend.draw(np.random.default_rng(seed))
+def _encoded(frames: Array, fps: float, crf: int) -> Array:
+    """Frames as they come out of the encoder that all of them pass."""
+    from gioconda_core.media.clip import Clip, write_video
 
-    def change(index: int, time: float, frame: Array) -> Array:
-        at = int(np.argmin(np.abs(track.times - time)))
-        return swap(frame, track.landmarks[at])[0] if abs(track.times[at] - time) < 0.2 else frame
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "made.mp4"
+        write_video(file, iter(frames), fps=Fraction(fps).limit_denominator(1001), crf=crf)
+        with Clip.open(file) as clip:
+            out = np.stack([frame for _, frame in clip.frames("all")])
+    return out
 
-    return change
 
-
-def _key(sha256: str, rung: str, seed: int) -> str:
-    text = json.dumps([VERSION, sha256, rung, seed if rung == SELF_BLEND else 0])
+def _key(sha256: str, name: str, seed: int) -> str:
+    text = json.dumps([VERSION, sha256, name, seed if name.startswith(FAMILY) else 0])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _work(path: Path, sha256: str, rungs: Sequence[str], seeds: Sequence[int], cache: Path) -> str | None:
+def _file(cache: Path, sha256: str, name: str, seed: int) -> Path:
+    return cache / f"{_key(sha256, name, seed)}.npz"
+
+
+def _work(
+    path: Path, sha256: str, names: Sequence[str], seeds: Sequence[int], others: Sequence[Path], cache: Path
+) -> str | None:
     """Fill the cache for one clip; an error is a sentence, so that one clip does not end the run."""
     from gioconda_core.errors import GiocondaError
 
-    todo = [
-        (r, s) for r in rungs for s in (seeds if r == SELF_BLEND else (0,)) if not _file(cache, sha256, r, s).exists()
-    ]
-    if not todo:
-        return None
     try:
-        plain = any(not RUNGS.get(rung) for rung, _ in todo)
-        prepared = _footage(path) if plain else None
-        for rung, seed in todo:
-            found = extract(path, rung, seed, prepared)
-            with atomic_path(_file(cache, sha256, rung, seed)) as temporary, open(temporary, "wb") as file:
-                parts: dict[str, Any] = {name: value.astype(np.float32) for name, value in found.items()}
-                np.savez(file, **parts)
+        for name in names:
+            for seed in seeds if name.startswith(FAMILY) else (0,):
+                target = _file(cache, sha256, name, seed)
+                if target.exists():
+                    continue
+                found = extract(path, name, seed, others)
+                with atomic_path(target) as temporary, open(temporary, "wb") as file:
+                    np.savez(file, **{part: value.astype(np.float32) for part, value in found.items()})
     except (GiocondaError, Abstain, ValueError) as error:
         return f"{path.name}: {error}"
     return None
@@ -194,42 +243,71 @@ class Fill:
         self.cache = Path(cache)
 
     def __call__(self, task: dict[str, Any], progress: object) -> dict[str, str | None]:
-        return {"trouble": _work(Path(task["path"]), task["sha256"], task["rungs"], task["seeds"], self.cache)}
-
-
-def _file(cache: Path, sha256: str, rung: str, seed: int) -> Path:
-    return cache / f"{_key(sha256, rung, seed)}.npz"
+        others = [Path(other) for other in task["others"]]
+        path = Path(task["path"])
+        return {"trouble": _work(path, task["sha256"], task["names"], task["seeds"], others, self.cache)}
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Vectors of all clips on one rung. parts : part → (rows (R, F), clip (R,) index of each row's clip)."""
+    """Vectors of all clips of one quality. parts : part → (rows (R, F), clip (R,) index of each row's clip)."""
 
-    rung: str
+    name: str
     parts: dict[str, tuple[Array, Array]]
 
-    def matrix(self, names: Sequence[str]) -> tuple[Array, Array]:
-        """Several parts side by side (R, ΣF) and each row's clip; all but ``dynamics`` share their windows."""
-        first = self.parts[names[0]][1]
-        return np.concatenate([self.parts[name][0] for name in names], 1), first
+    def by_clip(self, part: str, count: int) -> Array:
+        """(N, F) of a part with one row a clip; NaN where a clip has none."""
+        rows, of = self.parts[part]
+        out = np.full((count, rows.shape[1]), np.nan)
+        out[of] = rows
+        return out
+
+
+def shares(clips: Clips, names: Sequence[str], seed: int) -> list[list[str]]:
+    """The families that each real clip is passed through in one draw: a third of them, so that three draws are all of them once."""
+    plain = sorted(name for name in names if name != UNMADE)
+    out = []
+    for i, sample in enumerate(clips.samples):
+        if clips.labels[i] == 1 or not names:
+            out.append([])
+            continue
+        order = np.random.default_rng(_lot("share", sample.sha256 or sample.path)).permutation(len(plain))
+        out.append([UNMADE] + [plain[k] for k in order[seed % 3 :: 3]])
+    return out
 
 
 def fill(
-    clips: Clips, rungs: Sequence[str], cache: Path, jobs: int = 1, blends: int = 2, advance: Any = None
+    clips: Clips,
+    qualities: Sequence[str],
+    made: Sequence[str],
+    draws: int,
+    cache: Path,
+    jobs: int = 1,
+    advance: Any = None,
 ) -> list[str]:
-    """Measure every clip on every rung, as far as the cache does not hold it; returns what went wrong, a sentence a clip."""
+    """Measure every clip of every quality, and every real clip through its share of the families, as far as the cache does not hold it.
+
+    Returns what went wrong, a sentence a clip.
+    """
     from gioconda_core.files import sha256_of
 
     cache.mkdir(parents=True, exist_ok=True)
+    real = [i for i in range(len(clips)) if clips.labels[i] == 0]
+    persons, sources = clips.persons, clips.sources
     tasks = []
     for i, sample in enumerate(clips.samples):
         path = clips.path(i)
-        own = [r for r in rungs if r != SELF_BLEND or clips.labels[i] == 0]
-        seeds = list(range(blends))
-        tasks.append({"path": str(path), "sha256": sample.sha256 or sha256_of(path), "rungs": own, "seeds": seeds})
+        sha256 = sample.sha256 or sha256_of(path)
+        tasks.append({"path": str(path), "sha256": sha256, "names": list(qualities), "seeds": [0], "others": []})
+        for draw in range(draws):
+            strangers = [k for k in real if persons[k] != persons[i] and sources[k] != sources[i]]
+            chosen = np.random.default_rng(_lot("donor", sha256, draw)).permutation(len(strangers))[:1]
+            donors = [str(clips.path(strangers[k])) for k in chosen]
+            names = shares(clips, made, draw)[i]
+            tasks.append({"path": str(path), "sha256": sha256, "names": names, "seeds": [draw], "others": donors})
     troubles = []
     with workers("local", "detect.training.extract:Fill", {"cache": str(cache)}, jobs) as pool:
-        for task, answer, failure in pool.map(tasks):
+        for task, answer, failure in pool.map([task for task in tasks if task["names"]]):
             trouble = answer["trouble"] if answer is not None else f"{Path(task['path']).name}: {failure}"
             if trouble:
                 troubles.append(trouble)
@@ -238,29 +316,29 @@ def fill(
     return troubles
 
 
-def table(clips: Clips, rung: str, cache: Path, blends: int = 2) -> Table:
-    """What the cache holds of these clips on this rung."""
+def table(clips: Clips, name: str, cache: Path, draws: int = 1) -> Table:
+    """What the cache holds of these clips of this quality, or of this family over all draws."""
     from gioconda_core.files import sha256_of
 
     gathered: dict[str, tuple[list[Array], list[int]]] = {}
     for i, sample in enumerate(clips.samples):
-        for seed in range(blends) if rung == SELF_BLEND else (0,):
-            path = _file(cache, sample.sha256 or sha256_of(clips.path(i)), rung, seed)
+        for seed in range(draws) if name.startswith(FAMILY) else (0,):
+            path = _file(cache, sample.sha256 or sha256_of(clips.path(i)), name, seed)
             if not path.exists():
                 continue
             with np.load(path, allow_pickle=False) as file:
-                found = {name: file[name] for name in file.files}
+                found = {part: file[part] for part in file.files}
             if "measures" in found:
-                side = _side(clips.path(i))  # no rung changes it, and a header tells it: it is not in the cache
+                side = _side(clips.path(i))  # no degradation changes it, and a header tells it: it is not in the cache
                 found["measures"] = np.append(found["measures"], [[side]], 1)
-            for name, values in found.items():
-                rows, of = gathered.setdefault(name, ([], []))
+            for part, values in found.items():
+                rows, of = gathered.setdefault(part, ([], []))
                 rows.append(values)
                 of += [i] * len(values)
-    return Table(rung, {name: (np.concatenate(rows), np.array(of)) for name, (rows, of) in gathered.items()})
+    return Table(name, {part: (np.concatenate(rows), np.array(of)) for part, (rows, of) in gathered.items()})
 
 
-@functools.cache  # asked for on every rung
+@functools.cache  # asked for at every quality
 def _side(path: Path) -> float:
     """The picture's shorter side, pixels."""
     from gioconda_core.media.clip import Clip

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from detect.base import Abstain
 from detect.face_crops import prepare
-from detect.training import blend
 from detect.training.dataset import Clips
 from gioconda_core.files import atomic_path, sha256_of
 
@@ -172,7 +171,7 @@ def draw(
     for i in rng.choice(reals, count):
         real = _window(crops[int(i)], frames, rng)
         if rng.random() < self_blend or not pairs[int(i)]:
-            swap = blend.draw(rng)
+            swap = self_blend.draw(rng)
             fake = np.stack([swap(c, p)[0] for c, p in zip(*real, strict=True)])
         else:
             own = pairs[int(i)]

@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda_core.errors import UsageError
+from gioconda_core.faces import families
 from gioconda_core.options import Option, check
 
 # What each is, as its card and its command say it.
 FEATURES = {
-    "spectrum": "azimuthal power spectrum of the face and a logistic regression: the floor the others must beat",
-    "residual": "noise residuals, their co-occurrences and block-DCT statistics of the face; support vectors",
-    "texture": "sharpness of the face's parts beside one another, and whether its texture keeps its place over two seconds; "
+    "contrast": "how a face differs from its own surroundings in the maps of a frozen network, in texture and from one frame to the next; "
     "support vectors",
-    "dynamics": "how head, eyes and mouth move over three seconds, from landmarks alone; support vectors",
 }
 NETWORKS = ("cnn", "vit-ln")
-QUALITIES = ("clean", "h264-crf23", "h264-crf32", "h264-crf40", "half-crf23")  # as extract makes them
+QUALITIES = ("clean", "h264-crf23", "h264-crf32", "h264-crf35", "h264-crf40", "half-crf23")  # as extract makes them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +37,23 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureTraining(Training):
-    """One training run of feature detectors. detectors : names of FEATURES, or ``ensemble`` for all of its members and itself."""
+    """One training run of feature detectors. detectors : names of FEATURES. families, draws : each real clip is passed through a third of the
+    families a draw, one difficulty each, and what comes out is trained on as fake."""
 
-    detectors: tuple[str, ...] = ("spectrum", "residual", "texture", "dynamics", "ensemble")
-    rungs: Annotated[tuple[str, ...], Option("Qualities trained on.", choices=QUALITIES)] = (
-        "clean",
-        "h264-crf32",
-        "half-crf23",
-    )
+    detectors: tuple[str, ...] = ("contrast",)
+    rungs: Annotated[tuple[str, ...], Option("Qualities trained on.", choices=QUALITIES)] = ("clean", "h264-crf32")
     tests: Annotated[tuple[str, ...], Option("Qualities measured on, clean among them.", choices=QUALITIES)] = (
         "clean",
         "h264-crf32",
-        "half-crf23",
-        "h264-crf40",
+        "h264-crf35",
     )
-    blends: Annotated[int, Option("Self-blended versions of each real clip.", minimum=0)] = 2
+    families: Annotated[
+        tuple[str, ...],
+        Option("Families of fakes that are made of each real clip and trained on; default all that are installed."),
+    ] = field(default_factory=lambda: tuple(families.names()))
+    draws: Annotated[
+        int, Option("Passes over the real clips, a third of the families each; 0 makes none.", minimum=0)
+    ] = 1
     folds: int = 5
     jobs: Annotated[int, Option("Processes that measure.", minimum=1)] = 1
 
@@ -61,6 +61,11 @@ class FeatureTraining(Training):
         check(self)
         if "clean" not in self.tests:
             raise UsageError("clean is measured always", where="--tests")
+        for name in self.families:
+            if name not in families.names():
+                raise UsageError(
+                    f"no family {name!r}", where="--families", hint=f"one of {', '.join(families.names())}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Training of the feature detectors: measure, validate on unseen methods and persons, fit on everything, write card and calibration.
+"""Training of the feature detectors: measure, validate on unseen methods, persons and origins, fit on everything, write card and calibration.
 
 Seconds once the features are measured; measuring is cached. The run folder is the truth: ``options.json`` before work starts,
 ``stats.jsonl`` as it goes, one folder a detector when it is done.
@@ -7,7 +7,9 @@ Seconds once the features are measured; measuring is cached. The run folder is t
 from __future__ import annotations
 
 import datetime
+import itertools
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.base import Card
-from detect.features.model import Model, fit
-from detect.reading.calibration import MEASURES
+from detect.features.model import Model, fit, gaussian, scaled
+from detect.reading import calibration
 from detect.training import calibrate, extract, validate
 from detect.training.dataset import Clips, gather
 from detect.training.options import FEATURES, FeatureTraining
 from gioconda_core import config
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, write_json
+from gioconda_core.types import Sealed
 
 __all__ = ["RECIPES", "train"]
 
@@ -32,66 +35,37 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a feature detector is made of. kind, options : of :func:`detect.features.model.fit`. blend_share : weight of self-blended clips
-    over that of all other fakes; more finds swaps better and portrait animation worse. windows : of each clip that are fitted on, evenly
-    chosen (all are scored). Source of all numbers: docs/decisions/detectors."""
+    """What a feature detector is made of: support vectors over one part of :mod:`detect.training.extract`. Source of all numbers:
+    docs/decisions/detectors."""
 
-    parts: tuple[str, ...]
-    kind: str
-    options: dict[str, Any]
+    part: str
     summary: str
-    blend_share: float = 0.0
-    windows: int = 2
+    c: float = 4.0
 
 
 RECIPES = {
-    "spectrum": Recipe(
-        ("spectrum",),
-        "linear",
-        {"C": 0.01},
-        FEATURES["spectrum"],
-    ),
-    "residual": Recipe(
-        ("residual",),
-        "rbf",
-        {"C": 10.0, "gamma": 2.0},
-        FEATURES["residual"],
-        0.2,
-    ),
-    "texture": Recipe(
-        ("regions", "scales", "texture"),
-        "rbf",
-        {"C": 4.0},
-        FEATURES["texture"],
-        0.1,
-    ),
-    "dynamics": Recipe(
-        ("dynamics",),
-        "rbf",
-        {"C": 10.0},
-        FEATURES["dynamics"],
-        windows=4,
-    ),
+    "contrast": Recipe("contrast", FEATURES["contrast"]),
 }
-ENSEMBLE = ("texture", "dynamics", "residual")
 LIMITS = (
     "Made from little footage; generators and cameras unlike those named will move the figures.",
     "A low score is not evidence that a clip is authentic.",
-    "Faces below the calibrated size, stills and clips under two seconds are not read.",
-    "Swaps of the inner face and good full-body generators are found worse than portrait animation.",
+    "Stills, faces below the calibrated size and clips of a kind on which validation showed no skill are not read.",
+    "A family of methods that is unlike everything trained on may be read as more real than real.",
 )
-
-
-def _fitter(recipe: Recipe, seed: int) -> validate.Fitter:
-    return lambda x, y, w: fit(recipe.kind, x, y, w, seed, **recipe.options).score
+# Kinds of clips that are validated by themselves: measure → where they part. By frame rate, because neighbouring frames are compared;
+# by detail and by the surroundings' detail, because face and surroundings are.
+KINDS = {"fps": (20.0, 27.0), "detail": (-0.8, 0.2), "room": (-2.0,), "face_px": (90.0, 160.0)}
+FEWEST_KIND = 12  # real clips, and fakes, below which a kind has not been validated
 
 
 @dataclass(frozen=True, eq=False)
-class _Trained:
-    """What one detector's training leaves for the ensemble: out-of-fold scores by protocol and rung, in units of real clips."""
+class _Measured:
+    """What validation needs: the clips, their tables by quality and family, and their trivial cues (N, 5)."""
 
-    unseen: dict[str, dict[str, list[validate.Unseen]]]
-    sha256: str
+    clips: Clips
+    tables: dict[str, extract.Table]
+    cues: Array
+    measures: Array
 
 
 def train(options: FeatureTraining, advance: Any = None) -> dict[str, Any]:
@@ -101,162 +75,193 @@ def train(options: FeatureTraining, advance: Any = None) -> dict[str, Any]:
     ------
     TestSplitError, UsageError
     """
-    wanted = list(options.detectors)
-    if "ensemble" in wanted:
-        wanted = [*dict.fromkeys([*(d for d in wanted if d != "ensemble"), *ENSEMBLE])]
     clips = gather(options.index)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     config.save(options, out / "options.json")
     cache = options.cache or config.core().cache / "detect-features"
-    rungs = [*dict.fromkeys([*options.rungs, *options.tests])] + ([extract.SELF_BLEND] if options.blends else [])
-    troubles = extract.fill(clips, rungs, cache, options.jobs, options.blends, advance)
-    for trouble in troubles:
+    qualities = [*dict.fromkeys([*options.rungs, *options.tests])]
+    made = [extract.FAMILY + name for name in options.families if options.draws]
+    made += [extract.UNMADE] if made else []
+    for trouble in extract.fill(clips, qualities, made, options.draws, cache, options.jobs, advance):
         append_row(out / "stats.jsonl", {"skipped": trouble})
-    tables = {rung: extract.table(clips, rung, cache, options.blends) for rung in rungs}
-    done: dict[str, _Trained] = {}
-    figures: dict[str, Any] = {}
-    for name in wanted:
-        done[name], figures[name] = _one(name, clips, tables, options, out / name)
+    tables = {name: extract.table(clips, name, cache, options.draws) for name in (*qualities, *made)}
+    clean = tables["clean"]
+    if "measures" not in clean.parts:
+        raise UsageError(
+            "no clip can be measured", where=", ".join(options.index), hint="gioconda detect score says why"
+        )
+    measured = _Measured(clips, tables, clean.by_clip("cues", len(clips)), clean.by_clip("measures", len(clips)))
+    figures = {}
+    for name in options.detectors:
+        figures[name] = _one(name, measured, options, out / name)
         append_row(out / "stats.jsonl", {"detector": name, **figures[name]})
-    if "ensemble" in options.detectors:
-        figures["ensemble"] = _ensemble(clips, tables, done, options, out / "ensemble")
-        append_row(out / "stats.jsonl", {"detector": "ensemble", **figures["ensemble"]})
     return figures
 
 
-def _rows(table: extract.Table, recipe: Recipe) -> validate.Rows | None:
-    return table.matrix(recipe.parts) if all(part in table.parts for part in recipe.parts) else None
+class _Kernel:
+    """Support vectors fitted again and again on parts of one table: distances are measured once.
+
+    Features are centred and scaled by the whole table; no label enters.
+    """
+
+    def __init__(self, material: validate.Material, tests: dict[str, validate.Rows], c: float) -> None:
+        self.labels, self.c = material.labels, c
+        whole = scaled(material.x)
+        z = whole.standard(material.x)
+        gamma = 1.0 / z.shape[1]
+        self.kernel = gaussian(z, z, gamma).astype(np.float32)
+        self.tests = {name: gaussian(whole.standard(x), z, gamma).astype(np.float32) for name, (x, _) in tests.items()}
+
+    def __call__(self, rows: Array, weight: Array) -> dict[str, Array]:
+        from sklearn.svm import SVC
+
+        svm = SVC(C=self.c, kernel="precomputed").fit(self.kernel[np.ix_(rows, rows)], self.labels[rows], weight)
+        chosen = rows[svm.support_]
+        return {name: k[:, chosen] @ svm.dual_coef_[0] + svm.intercept_[0] for name, k in self.tests.items()}
 
 
-def _thin(rows: validate.Rows, most: int) -> validate.Rows:
-    """At most so many windows of each clip: a few tell what many would, and fitting is quadratic in them."""
-    x, of = rows
-    keep = [
-        i[np.unique(np.linspace(0, len(i) - 1, most).round().astype(int))]
-        for c in np.unique(of)
-        for i in [np.flatnonzero(of == c)]
+def _material(measured: _Measured, part: str, options: FeatureTraining) -> validate.Material:
+    tables = measured.tables
+    own = [tables[name].parts[part] for name in options.rungs if part in tables[name].parts]
+    made = [
+        (name.removeprefix(extract.FAMILY), table.parts[part], int(name != extract.UNMADE))
+        for name, table in tables.items()
+        if name.startswith(extract.FAMILY) and part in table.parts
     ]
-    chosen = np.concatenate(keep)
-    return x[chosen], of[chosen]
+    return validate.Material.gather(measured.clips, own, made)
 
 
-def _one(
-    name: str, clips: Clips, tables: dict[str, extract.Table], options: FeatureTraining, folder: Path
-) -> tuple[_Trained, dict[str, Any]]:
-    recipe = RECIPES[name]
-    tests = {rung: rows for rung in options.tests if (rows := _rows(tables[rung], recipe)) is not None}
-    train_on = [
-        _thin(rows, recipe.windows) for rung in options.rungs if (rows := _rows(tables[rung], recipe)) is not None
-    ]
-    if not train_on:
-        raise UsageError("no clip gave anything to learn from", where=name, hint="give longer clips, or larger faces")
-    blends = _rows(tables[extract.SELF_BLEND], recipe) if options.blends and recipe.blend_share else None
-    blends = _thin(blends, recipe.windows) if blends is not None else None
-    share = recipe.blend_share
-    fitter = _fitter(recipe, options.seed)
-    found = {
-        by: validate.unseen(
-            clips,
-            train_on,
-            tests,
-            fitter,
-            by=by,
-            folds=options.folds,
-            extra=blends,
-            extra_share=share,
-            seed=options.seed,
+def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path) -> dict[str, Any]:
+    recipe, clips = RECIPES[name], measured.clips
+    tests = {q: measured.tables[q].parts[recipe.part] for q in options.tests if recipe.part in measured.tables[q].parts}
+    material = _material(measured, recipe.part, options)
+    kernel = _Kernel(material, tests, recipe.c)
+    by = "origin"
+    found = validate.unseen(clips, material, tests, kernel, folds=options.folds, seed=options.seed)
+    if not found["clean"]:  # too few origins to hold any out: persons are, and the card says no more than that
+        by = "person"
+        found = validate.unseen(clips, material, tests, kernel, by=by, folds=options.folds, seed=options.seed)
+    alone: list[validate.Unseen] = []
+    if material.made.any():
+        asked = {"clean": tests["clean"]}
+        held = validate.unseen(
+            clips, material, asked, kernel, by=by, folds=options.folds, footage=False, seed=options.seed
         )
-        for by in ("person", "origin")
-    }
-    clean = next(iter(tests))
-    seen = validate.real_scores(found["person"][clean], clips)
-    known = seen[np.isfinite(seen)]
+        alone = held["clean"]
+    known = validate.real_scores(found["clean"], clips)
+    known = known[np.isfinite(known)]
     # Units of real clips' spread, where enough real clips could be held out to have one.
     centre, spread = (float(known.mean()), float(known.std())) if len(known) > 1 and known.std() > 0 else (0.0, 1.0)
-    for groups in (g for by in found.values() for g in by.values()):
-        for group in groups:
-            group.scores[:] = (group.scores - centre) / spread
-    x = np.concatenate([rows[0] for rows in train_on])
-    of = np.concatenate([rows[1] for rows in train_on])
-    vectors, labels, weight = validate.training(clips, x, of, np.arange(len(clips)), blends, share)
-    model: Model = fit(recipe.kind, vectors, labels, weight, options.seed, **recipe.options)
+    for group in (g for groups in found.values() for g in groups):
+        group.scores[:] = (group.scores - centre) / spread
+    rows, weight = material.rows(np.ones(len(clips), bool))
+    model: Model = fit("rbf", material.x[rows], material.labels[rows], weight, options.seed, C=recipe.c)
     model = model.standardised(centre, spread)
-    model.facts["parts"] = list(recipe.parts)
-    trained = _Trained(found, model.save(folder))
-    figures = _figures(clips, found)
-    _papers(name, recipe.summary, clips, tables, trained, figures, options, folder)
-    return trained, figures
-
-
-def _figures(clips: Clips, found: dict[str, dict[str, list[validate.Unseen]]]) -> dict[str, Any]:
-    return {by: {rung: validate.figure(clips, groups) for rung, groups in rungs.items()} for by, rungs in found.items()}
-
-
-def _ensemble(
-    clips: Clips, tables: dict[str, extract.Table], done: dict[str, _Trained], options: FeatureTraining, folder: Path
-) -> dict[str, Any]:
-    """The mean of the members' standardised scores; a member that does not speak of a clip is left out of its mean."""
-    from gioconda_core.files import sha256_of
-
-    found: dict[str, dict[str, list[validate.Unseen]]] = {}
-    for by in ("person", "origin"):
-        found[by] = {}
-        for rung, first in done[ENSEMBLE[0]].unseen[by].items():
-            groups = []
-            for k, group in enumerate(first):
-                stack = np.stack([own[k].scores for m in ENSEMBLE if (own := done[m].unseen[by].get(rung))])
-                counts = np.isfinite(stack).sum(0)
-                mean = np.nansum(stack, 0) / np.maximum(counts, 1)
-                groups.append(validate.Unseen(group.name, group.fakes, np.where(np.isfinite(stack[0]), mean, np.nan)))
-            found[by][rung] = groups
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "ensemble.json", {"schema": "gioconda.ensemble/1", "members": list(ENSEMBLE)})
-    trained = _Trained(found, sha256_of("".join(done[m].sha256 for m in ENSEMBLE).encode()))
-    figures = _figures(clips, found)
-    summary = f"the mean of {', '.join(ENSEMBLE)}, each in units of real clips' spread"
-    _papers("ensemble", summary, clips, tables, trained, figures, options, folder)
+    sha256 = model.save(folder)
+    figures = _figures(measured, found, alone, by)
+    _papers(name, recipe, measured, found, sha256, figures, options, folder)
     return figures
+
+
+def _figures(
+    measured: _Measured, found: dict[str, list[validate.Unseen]], alone: list[validate.Unseen], by: str
+) -> dict[str, Any]:
+    """Every figure on methods, persons and origins unseen, and what trivial cues do on the same clips."""
+    clips, clean = measured.clips, found["clean"]
+    fps = measured.cues[:, extract.CUES.index("fps")]
+    figures: dict[str, Any] = {quality: validate.figure(clips, groups) for quality, groups in found.items()}
+    figures["clean, 25 a second"] = validate.figure(clips, clean, np.abs(fps - 25) < 0.1)
+    figures["clean, near 30 a second"] = validate.figure(clips, clean, np.abs(fps - 30) < 0.6)
+    if alone:
+        figures["fitted on families alone; clean"] = validate.figure(clips, alone)
+    answers = {cue: validate.with_scores(clean, measured.cues[:, i]) for i, cue in enumerate(extract.CUES)}
+    cues = {cue: validate.figure(clips, groups) for cue, groups in answers.items()}
+    # A cue that points the other way tells as much: it is turned round, and so is what it is compared by.
+    for i, cue in enumerate(extract.CUES):
+        if (cues[cue]["value"] or 0.5) < 0.5:
+            answers[cue] = validate.with_scores(clean, -measured.cues[:, i])
+            cues[cue] = validate.figure(clips, answers[cue])
+    answers["all together"] = validate.cue_scores(clips, measured.cues, clean, by)
+    cues["all together"] = validate.figure(clips, answers["all together"])
+    for cue in cues:
+        cues[cue].pop("methods")
+        cues[cue]["behind by"] = validate.paired(clips, clean, answers[cue])
+    return {
+        "by": by,
+        "figures": figures,
+        "cues": cues,
+        "alarms": validate.alarms(clips, clean),
+        "kinds": _kinds(measured, clean),
+    }
+
+
+def _kinds(measured: _Measured, clean: Sequence[validate.Unseen]) -> list[dict[str, Any]]:
+    """Skill by kind of clip: rows ``{measure, least, most, value, low, high, reals, fakes, skill}``; skill is None where too few were seen."""
+    rows = []
+    for measure, edges in KINDS.items():
+        values = measured.measures[:, calibration.MEASURES.index(measure)]
+        ends: list[float | None] = [None, *edges, None]
+        for least, most in itertools.pairwise(ends):
+            mask = (
+                np.isfinite(values)
+                & (values >= (-np.inf if least is None else least))
+                & (values < (np.inf if most is None else most))
+            )
+            figure = validate.figure(measured.clips, clean, mask, resamples=500)
+            few = min(figure["reals"], figure["fakes"]) < FEWEST_KIND
+            skill = None if few or figure["low"] is None else bool(figure["low"] > 0.5)
+            told = {key: figure[key] for key in ("value", "low", "high", "reals", "fakes")}
+            rows.append({"measure": measure, "least": least, "most": most, **told, "skill": skill})
+    return rows
 
 
 def _papers(
     name: str,
-    summary: str,
-    clips: Clips,
-    tables: dict[str, extract.Table],
-    trained: _Trained,
+    recipe: Recipe,
+    measured: _Measured,
+    found: dict[str, list[validate.Unseen]],
+    sha256: str,
     figures: dict[str, Any],
     options: FeatureTraining,
     folder: Path,
 ) -> None:
     """Card and calibration beside the weights."""
-    date = datetime.date.today().isoformat()
+    clips, date = measured.clips, datetime.date.today().isoformat()
     methods = sorted({m for m in clips.methods.tolist() if m})
-    evaluated = []
-    for by, rungs in figures.items():
-        for rung, row in rungs.items():
-            if row["value"] is None:
-                continue  # a single origin, say, cannot be held out
-            if row["coverage"] < 0.9 * (rungs["clean"].get("coverage") or 0.0):
-                continue  # measured on other clips than the clean figure was: not comparable, so not quoted
-            evaluated.append(
-                {
-                    "set": options.name,
-                    "metric": "auc/video@32f-moments",
-                    "protocol": f"method unseen, person unseen{', origin unseen' if by == 'origin' else ''}; {rung}",
-                    **{k: row[k] for k in ("value", "low", "high", "reals", "fakes", "persons", "coverage")},
-                }
-                | ({"methods": row["methods"]} if rung == "clean" else {})
-            )
-    card = Card(
-        summary=summary,
-        trained_on=f"{options.name}: {int(np.sum(clips.labels == 0))} real clips of {len(set(clips.persons[clips.labels == 0]))} "
-        f"persons, {int(np.sum(clips.labels))} fakes by {len(methods)} methods ({', '.join(methods)})"
-        + (
-            f", {options.blends} self-blended versions of each real clip"
-            if options.blends and name != "dynamics"
-            else ""
+    real = clips.labels == 0
+    evaluated = [
+        {
+            "set": options.name,
+            "metric": "auc/video@16f-pairs",
+            "protocol": f"method, person and origin unseen; {what}"
+            if figures["by"] == "origin"
+            else f"method and person unseen; {what}",
+            **{k: row[k] for k in ("value", "low", "high", "reals", "fakes", "persons", "coverage", "methods")},
+        }
+        for what, row in figures["figures"].items()
+        if row["value"] is not None  # a single origin, say, cannot be held out
+    ]
+    clean, cues = figures["figures"]["clean"], figures["cues"]
+    best = max((cue for cue in cues if cues[cue]["value"] is not None), key=lambda cue: cues[cue]["value"], default="")
+    unseen = None
+    if clean["value"] is not None and figures["by"] == "origin":
+        numbers = {key: clean[key] for key in ("value", "low", "high", "reals", "fakes", "persons")}
+        unseen = Sealed(
+            options.name,
+            date,
+            **numbers,
+            methods=len(methods),
+            cue=best.replace("all together", "all"),
+            cue_value=cues[best]["value"] if best else None,
         )
+    made = f"; as further fakes {options.draws} draw(s) of {len(options.families)} families made of each real clip ({', '.join(options.families)})"
+    card = Card(
+        summary=recipe.summary,
+        trained_on=f"{options.name}: {int(real.sum())} real clips of {len(set(clips.persons[real]))} persons from "
+        f"{len(set(clips.sources[real]))} origins, {int(np.sum(clips.labels))} fakes by {len(methods)} methods ({', '.join(methods)})"
+        + (made if options.families else "")
         + f"; on {', '.join(options.rungs)}",
         evaluated=tuple(evaluated),
         limits=LIMITS,
@@ -264,32 +269,40 @@ def _papers(
         recipe=options.command,
         date=date,
         clips=clips.known,
-        extra={"weights_sha256": trained.sha256, "python": platform.python_version()},
+        unseen=unseen,
+        extra={
+            "weights_sha256": sha256,
+            "python": platform.python_version(),
+            "cues": cues,
+            "alarms": figures["alarms"],
+        },
     )
     document = card.json()
     document |= document.pop("extra")
     write_json(folder / "card.json", document)
-    real = []
-    for rung, groups in trained.unseen["person"].items():
+    rows = []
+    for quality, groups in found.items():
         scores = validate.real_scores(groups, clips)
-        measured, of = tables[rung].parts["measures"]
-        real += [
-            calibrate.Scored(str(i), float(scores[i]), dict(zip(MEASURES, map(float, row), strict=True)), rung)
-            for row, i in zip(measured, of, strict=True)
-            if clips.labels[i] == 0 and np.isfinite(scores[i])
+        values, of = measured.tables[quality].parts["measures"]
+        rows += [
+            calibrate.Scored(
+                str(i), float(scores[i]), dict(zip(calibration.MEASURES, map(float, row), strict=True)), quality
+            )
+            for row, i in zip(values, of, strict=True)
+            if real[i] and np.isfinite(scores[i])
         ]
-    if len({row.clip for row in real}) < calibrate.FEWEST:
+    if len({row.clip for row in rows}) < calibrate.FEWEST:
         return  # too few to state an alarm rate: the detector is uncalibrated, and every report of it says so
-    clean = trained.unseen["person"]["clean"]
-    fakes = [float(v) for group in clean for v in group.scores[group.fakes] if np.isfinite(v)]
+    reached = [float(v) for group in found["clean"] for v in group.scores[group.fakes] if np.isfinite(v)]
     calibrate.make(
         name,
-        trained.sha256,
+        sha256,
         options.name,
         date,
-        "32f-moments",
-        real,
-        fakes,
-        note="Scores of real clips by models that had seen neither the person nor, in turn, each method; a clip counts once "
-        "however many rungs it was seen on.",
+        "16f-pairs",
+        rows,
+        reached,
+        kinds=figures["kinds"],
+        note="Scores of real clips by models that had seen neither their page nor their person nor, in turn, each method; a clip counts once "
+        "however many qualities it was seen at.",
     ).write(folder)

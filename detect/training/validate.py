@@ -1,8 +1,8 @@
-"""How well a detector does on methods and persons it has not seen: leave-one-method-out, with an interval over persons.
+"""How well a detector does on methods, persons and pages it has not seen, beside what the clips' trivial cues do.
 
-For each method, models are fitted without any of its fakes, once for each fold of persons and without whatever shows those persons; the
-method's fakes and the real clips of the fold are scored by that model, and give the method's AUC. Neither a person's real clips nor
-fakes of that person by other methods have been seen. What is reported is the mean over fakes, ``auc/video`` of unseen methods.
+For each method, models are fitted once for each fold of origins, without any of the method's fakes, without the page of any of them, and
+without whatever shows the fold's or the fakes' persons. Only scores of one model are compared: the method's fakes with the fold's real
+clips. What is reported is the mean over fakes, with an interval over persons: ``auc/video`` of unseen methods, persons and origins.
 """
 
 from __future__ import annotations
@@ -16,20 +16,84 @@ from numpy.typing import NDArray
 
 from detect.training.dataset import Clips
 
-__all__ = ["Unseen", "figure", "groups_of", "unseen"]
+__all__ = [
+    "Material",
+    "Unseen",
+    "alarms",
+    "cue_scores",
+    "figure",
+    "groups_of",
+    "paired",
+    "real_scores",
+    "unseen",
+    "with_scores",
+]
 
 Array = NDArray[Any]
 Rows = tuple[Array, Array]  # features (R, F) and the clip of each row (R,)
-Fitter = Callable[[Array, Array, Array], Callable[[Array], Array]]
+Fitter = Callable[[Array, Array], dict[str, Array]]  # rows of a Material and their weights → scores of each test's rows
 FEWEST = 4  # fakes a method needs to be a group of its own; rarer ones are held out together
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Everything that may be fitted on, a row a window. x : (R, F). of : (R,) the clip it is of, or was made of. labels : (R,) 1 = fake.
+    groups : (R,) method, family or page. made : (R,) bool, made here from a real clip (a family's fake, or the clip as those are encoded)."""
+
+    x: Array
+    of: Array
+    labels: Array
+    groups: Array
+    made: Array
+
+    @classmethod
+    def gather(cls, clips: Clips, tables: Sequence[Rows], made: Sequence[tuple[str, Rows, int]] = ()) -> Material:
+        """tables : windows of the clips themselves. made : (family, rows, label) of what was made of them."""
+        by_clip = np.where(clips.labels == 1, clips.methods, clips.sources).astype(object)
+        sources = clips.sources.astype(object)
+        named = [
+            (np.full(len(of), f"family {name}", object) if label else sources[of]) for name, (_, of), label in made
+        ]
+        rows = [*tables, *(own for _, own, _ in made)]
+        return cls(
+            x=np.concatenate([x for x, _ in rows]),
+            of=np.concatenate([of for _, of in rows]),
+            labels=np.concatenate(
+                [clips.labels[of] for _, of in tables] + [np.full(len(o[1]), label) for _, o, label in made]
+            ),
+            groups=np.concatenate([by_clip[of] for _, of in tables] + named).astype(str),
+            made=np.concatenate(
+                [np.zeros(len(of), bool) for _, of in tables] + [np.ones(len(o[1]), bool) for _, o, _ in made]
+            ),
+        )
+
+    def rows(self, keep: Array, footage: bool = True) -> tuple[Array, Array]:
+        """Rows of the clips kept, (N,) bool, and their weights: the classes balanced; within them methods, families and pages by the root of
+        their number, so that neither the method with most clips nor the one with a single clip is what is learnt.
+
+        footage : False leaves only what was made here, and its clips encoded alike."""
+        chosen = np.flatnonzero(keep[self.of] & (self.made | footage))
+        y, groups = self.labels[chosen], self.groups[chosen]
+        weight = np.zeros(len(chosen))
+        for label in (0, 1):
+            mine = y == label
+            if mine.any():
+                _, inverse, count = np.unique(groups[mine], return_inverse=True, return_counts=True)
+                own = 1 / np.sqrt(count[inverse])
+                weight[mine] = own / own.sum() * len(y) / 2
+        return chosen, weight
 
 
 @dataclass(frozen=True, eq=False)
 class Unseen:
-    """Scores of one held-out group: name, its fakes' mask (N,), and scores (N,) of them and of every real clip, else NaN."""
+    """Scores by the model of one fold that had not seen one group of methods. fakes, reals : rows of the clips it is asked about;
+    scores : (N,), NaN for all others."""
 
     name: str
+    fold: int
     fakes: Array
+    reals: Array
     scores: Array
 
 
@@ -52,134 +116,209 @@ def by_clip(scores: Array, clip: Array, count: int) -> Array:
 
 def unseen(
     clips: Clips,
-    train: Sequence[Rows],
+    material: Material,
     tests: dict[str, Rows],
-    fit: Fitter,
+    fitter: Fitter,
     *,
-    by: str = "person",
+    by: str = "origin",
     folds: int = 5,
-    extra: Rows | None = None,
-    extra_share: float = 0.3,
+    footage: bool = True,
     seed: int = 0,
 ) -> dict[str, list[Unseen]]:
-    """Out-of-fold scores for each table of ``tests`` (rung → rows).
+    """Scores of held-out clips for each table of ``tests`` (quality → rows).
 
-    train : tables whose rows are fitted on (clean, and rungs as augmentation). extra : self-blended rows, with the clip they
-    were made of: fakes of no method, left out with that clip. by : ``person``, or ``origin``: neither the origin of a real clip that
-    is scored (see :meth:`Clips.folds`) nor that of a fake is in its model's training.
+    by : ``origin``, or ``person`` for a set that has too few origins to hold any out. fitter : (rows of the material, their weights) → scores of each table's rows. footage : False fits on what was made here alone, no
+    fake of the set and no real clip as it came: how good is that on fakes of strangers?
     """
-    y, methods, sources = clips.labels, clips.methods, clips.sources
+    y, methods, sources, persons = clips.labels, clips.methods, clips.sources, clips.persons
     fold = clips.folds(folds, seed, by)
-    # Where persons tie nearly all origins together, one fold holds most real clips and its model has seen hardly any: scores of
-    # such models cannot be laid beside one another (an AUC of 0.1 came out once), so nothing is claimed.
-    largest = np.bincount(fold[y == 0], minlength=folds).max() / max(1, int((y == 0).sum()))
-    if largest > 0.5:
-        folds = 0
-    x = np.concatenate([t[0] for t in train])
-    of = np.concatenate([t[1] for t in train])
     out: dict[str, list[Unseen]] = {name: [] for name in tests}
+    # Where persons tie nearly all origins together, one fold holds most real clips and its model has seen hardly any: scores of
+    # such models say nothing of one another (an AUC of 0.1 came out once), so nothing is claimed.
+    if np.bincount(fold[y == 0], minlength=folds).max() > 0.5 * max(1, int((y == 0).sum())):
+        return out
+    fitted: dict[bytes, dict[str, Array]] = {}
     for name, members in groups_of(clips):
         held = np.isin(methods, members) & (y == 1)
-        scores = {rung: np.full(len(clips), np.nan) for rung in tests}
-        alone = not ((y == 1) & ~held).any()  # a set of one method: only persons can be held out
         for k in range(folds):
-            asked = np.flatnonzero((fold == k) & ((y == 0) | held))
-            keep = (fold != k) & ((y == 0) | alone | ~held)
+            asked = (fold == k) & (y == 0)
+            if not asked.any():
+                continue
+            away = asked | held
+            keep = ~away & ~np.isin(persons, persons[away])
             if by == "origin":
-                keep &= ~np.isin(sources, sources[asked])
-            if not (keep & (y == 0)).any() or not (keep & (y == 1)).any():
-                continue  # one origin, say: nothing is left to learn from, and nothing is claimed
-            score = _fit(clips, x, of, np.flatnonzero(keep), fit, extra, extra_share)
-            for rung, (rows, clip) in tests.items():
-                scores[rung][asked] = by_clip(score(rows), clip, len(clips))[asked]
-        for rung in tests:
-            out[rung].append(Unseen(name, held, scores[rung]))
+                keep &= ~np.isin(sources, sources[away])
+            key = keep.tobytes()
+            if key not in fitted:
+                rows, weight = material.rows(keep, footage)
+                if len(set(material.labels[rows].tolist())) < 2:
+                    continue  # one origin, say: nothing is left to learn from, and nothing is claimed
+                scored = fitter(rows, weight)
+                fitted[key] = {q: by_clip(scored[q], clip, len(clips)) for q, (_, clip) in tests.items()}
+            for quality, scores in fitted[key].items():
+                mine = np.where(away, scores, np.nan)
+                out[quality].append(Unseen(name, k, np.flatnonzero(held), np.flatnonzero(asked), mine))
     return out
 
 
-def _fit(
-    clips: Clips, x: Array, of: Array, keep: Array, fit: Fitter, extra: Rows | None, share: float
-) -> Callable[[Array], Array]:
-    rows, labels, weight = training(clips, x, of, keep, extra, share)
-    return fit(rows, labels, weight)
+def cue_scores(clips: Clips, cues: Array, found: Sequence[Unseen], by: str = "origin", seed: int = 0) -> list[Unseen]:
+    """What all trivial cues together (N, K) would have said of the same clips: a logistic regression fitted on the same clips each time."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    y, sources, persons = clips.labels, clips.sources, clips.persons
+    known = np.isfinite(cues).all(1)
+    out = []
+    for group in found:
+        asked = np.zeros(len(clips), bool)
+        asked[group.reals] = asked[group.fakes] = True
+        keep = known & ~asked & ~np.isin(persons, persons[asked])
+        if by == "origin":
+            keep &= ~np.isin(sources, sources[asked])
+        scores = np.full(len(clips), np.nan)
+        if len(set(y[keep].tolist())) == 2:
+            model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", random_state=seed))
+            model.fit(cues[keep], y[keep])
+            rows = asked & known
+            scores[rows] = model.decision_function(cues[rows])
+        out.append(Unseen(group.name, group.fold, group.fakes, group.reals, scores))
+    return out
 
 
-def training(
-    clips: Clips, x: Array, of: Array, keep: Array, extra: Rows | None, share: float
-) -> tuple[Array, Array, Array]:
-    """Rows, labels and weights of the clips kept; a clip weighs the same however many windows it has."""
-    per_clip = np.zeros(len(clips))
-    per_clip[keep] = clips.weights(keep)
-    chosen = np.isin(of, keep)
-    rows, labels = x[chosen], clips.labels[of[chosen]]
-    weight = per_clip[of[chosen]] / np.bincount(of[chosen], minlength=len(clips))[of[chosen]]
-    if extra is not None:
-        also = np.isin(extra[1], keep)
-        rows = np.concatenate([rows, extra[0][also]])
-        labels = np.concatenate([labels, np.ones(int(also.sum()), int)])
-        weight = np.concatenate([weight, np.full(int(also.sum()), share * weight.sum() / 2 / max(1, int(also.sum())))])
-    for label in (0, 1):
-        weight[labels == label] *= len(labels) / 2 / weight[labels == label].sum()
-    return rows, labels, weight
+def with_scores(found: Sequence[Unseen], scores: Array) -> list[Unseen]:
+    """The same questions answered by one number a clip (N,)."""
+    return [Unseen(g.name, g.fold, g.fakes, g.reals, scores) for g in found]
 
 
-def figure(clips: Clips, groups: Sequence[Unseen], resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
+class _Wins:
+    """Which fakes scored above which real clips, asked again for each resample. mask : (N,) bool, clips that count."""
+
+    def __init__(self, clips: Clips, found: Sequence[Unseen], mask: Array | None) -> None:
+        allowed = np.ones(len(clips), bool) if mask is None else mask
+        self.parts: dict[str, list[tuple[Array, Array, Array]]] = {}
+        for group in found:
+            fakes = group.fakes[np.isfinite(group.scores[group.fakes]) & allowed[group.fakes]]
+            reals = group.reals[np.isfinite(group.scores[group.reals]) & allowed[group.reals]]
+            if len(fakes) and len(reals):
+                f, r = group.scores[fakes][:, None], group.scores[reals][None]
+                self.parts.setdefault(group.name, []).append((fakes, reals, (f > r) + 0.5 * (f == r)))
+
+    def value(self, weight: Array, name: str | None = None) -> float:
+        """The mean over fakes of the share of real clips below them, clips weighted (N,)."""
+        total = mass = 0.0
+        for method, folds in self.parts.items():
+            if name is not None and method != name:
+                continue
+            pairs = sum(float(weight[f].sum() * weight[r].sum()) for f, r, _ in folds)
+            if pairs:
+                won = sum(float(weight[f] @ win @ weight[r]) for f, r, win in folds)
+                mine = max(float(weight[f].sum()) for f, _, _ in folds)
+                total += mine * won / pairs
+                mass += mine
+        return total / mass if mass else np.nan
+
+    def clips(self, side: int) -> set[int]:
+        return {int(i) for folds in self.parts.values() for fold in folds for i in fold[side]}
+
+
+def _draws(clips: Clips, seed: int, resamples: int) -> list[Array]:
+    """Weights (N,) of each resample of persons."""
+    persons, code = np.unique(clips.persons, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    count = len(persons)
+    return [np.bincount(rng.integers(count, size=count), minlength=count)[code].astype(float) for _ in range(resamples)]
+
+
+def figure(
+    clips: Clips, found: Sequence[Unseen], mask: Array | None = None, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Any]:
     """The AUC of unseen methods with its 95 % interval by bootstrap over persons, and each method's own.
 
     Returns ``{value, low, high, reals, fakes, persons, coverage, methods: {name: {auc, fakes}}}``.
     """
-    real = np.flatnonzero(clips.labels == 0)
-    persons, code = np.unique(clips.persons, return_inverse=True)
-    wins, parts, seen = [], {}, 0
-    used: set[int] = set()
-    for group in groups:
-        fakes = np.flatnonzero(group.fakes & np.isfinite(group.scores))
-        reals = real[np.isfinite(group.scores[real])]
-        seen += len(fakes)
-        if not len(fakes) or not len(reals):
-            continue
-        used |= {*fakes.tolist(), *reals.tolist()}
-        f, r = group.scores[fakes][:, None], group.scores[reals][None]
-        win = (f > r) + 0.5 * (f == r)
-        wins.append((fakes, reals, win))
-        parts[group.name] = {"auc": round(float(win.mean()), 3), "fakes": len(fakes)}
-
-    def value(weight: Array) -> float:
-        total, mass = 0.0, 0.0
-        for fakes, reals, win in wins:
-            a, b = weight[fakes], weight[reals]
-            if a.sum() and b.sum():
-                total += float(a @ win @ b) / b.sum()
-                mass += float(a.sum())
-        return total / mass if mass else np.nan
-
-    rng = np.random.default_rng(seed)
-    draws = [
-        value(np.bincount(rng.integers(len(persons), size=len(persons)), minlength=len(persons))[code].astype(float))
-        for _ in range(resamples)
-    ]
+    wins = _Wins(clips, found, mask)
+    even = np.ones(len(clips))
+    draws = np.array([wins.value(weight) for weight in _draws(clips, seed, resamples)])
     low, high = np.nanpercentile(draws, [2.5, 97.5]) if np.isfinite(draws).any() else (np.nan, np.nan)
-
-    def plain(number: float) -> float | None:
-        return round(float(number), 4) if np.isfinite(number) else None  # nothing could be held out: nothing is claimed
-
-    fakes_all = int(sum(int(g.fakes.sum()) for g in groups))
+    reals, fakes = wins.clips(1), wins.clips(0)
+    asked = {int(i) for g in found for i in (*g.fakes, *g.reals)}
     return {
-        "value": plain(value(np.ones(len(clips)))),
-        "low": plain(low),
-        "high": plain(high),
-        "reals": len({i for i in used if clips.labels[i] == 0}),
-        "fakes": seen,
-        "persons": len({code[i] for i in used}),
-        "coverage": round(len(used) / (len(real) + fakes_all), 3),
-        "methods": parts,
+        "value": _plain(wins.value(even)),
+        "low": _plain(low),
+        "high": _plain(high),
+        "reals": len(reals),
+        "fakes": len(fakes),
+        "persons": len({clips.persons[i] for i in reals | fakes}),
+        "coverage": round(len(reals | fakes) / max(1, len(asked)), 3),
+        "methods": {
+            name: {"auc": round(wins.value(even, name), 3), "fakes": len(folds[0][0])}
+            for name, folds in sorted(wins.parts.items())
+        },
     }
 
 
-def real_scores(groups: Sequence[Unseen], clips: Clips) -> Array:
-    """(N,) each real clip's score by models that had seen neither it nor its person, averaged over held-out methods."""
-    stack = np.stack([g.scores for g in groups])
+def paired(
+    clips: Clips, found: Sequence[Unseen], other: Sequence[Unseen], resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Any]:
+    """The difference of two answers to the same questions and its 95 % interval over persons, on the clips that both answer."""
+    both = np.zeros(len(clips), bool)
+    for a, b in zip(found, other, strict=True):
+        both |= np.isfinite(a.scores) & np.isfinite(b.scores)
+    one, two = _Wins(clips, found, both), _Wins(clips, other, both)
+    even = np.ones(len(clips))
+    draws = np.array([one.value(w) - two.value(w) for w in _draws(clips, seed, resamples)])
+    low, high = np.nanpercentile(draws, [2.5, 97.5]) if np.isfinite(draws).any() else (np.nan, np.nan)
+    return {"value": _plain(one.value(even) - two.value(even)), "low": _plain(low), "high": _plain(high)}
+
+
+def _plain(number: float) -> float | None:
+    return round(float(number), 4) if np.isfinite(number) else None  # nothing could be held out: nothing is claimed
+
+
+def real_scores(found: Sequence[Unseen], clips: Clips) -> Array:
+    """(N,) each real clip's score by models that had seen neither it, its person nor its page, averaged over held-out methods."""
+    stack = np.stack([g.scores for g in found]) if found else np.full((1, len(clips)), np.nan)
     out = np.full(len(clips), np.nan)
-    real = clips.labels == 0
-    out[real] = stack[:, real].mean(0)
+    counts = np.isfinite(stack).sum(0)
+    real = (clips.labels == 0) & (counts > 0)
+    out[real] = np.nansum(stack[:, real], 0) / counts[real]
     return out
+
+
+def alarms(clips: Clips, found: Sequence[Unseen], rates: Sequence[float] = (0.1, 0.05)) -> list[dict[str, Any]]:
+    """Stated against found: a threshold from the real clips of all other folds at each rate, and how many of the fold's real clips and of the
+    unseen methods' fakes reach it. Rows ``{stated, found, low, high, reals, reached, fakes}``."""
+    from detect.reading.calibration import interval
+
+    scores = real_scores(found, clips)
+    fold = np.full(len(clips), -1)
+    for group in found:
+        fold[group.reals] = group.fold
+    rows = []
+    for rate in rates:
+        alarm = asked = hit = fakes = 0
+        for k in sorted({g.fold for g in found}):
+            rest = scores[(fold >= 0) & (fold != k) & np.isfinite(scores)]
+            own = scores[(fold == k) & np.isfinite(scores)]
+            if len(rest) < 10:
+                continue
+            cut = float(np.quantile(rest, 1 - rate, method="higher"))
+            alarm, asked = alarm + int((own >= cut).sum()), asked + len(own)
+            for group in found:
+                if group.fold == k:
+                    mine = group.scores[group.fakes]
+                    hit, fakes = hit + int((mine >= cut).sum()), fakes + int(np.isfinite(mine).sum())
+        if asked:
+            low, high = interval(alarm, asked)
+            rows.append(
+                {
+                    "stated": rate,
+                    "found": round(alarm / asked, 4),
+                    "low": round(low, 4),
+                    "high": round(high, 4),
+                    "reals": asked,
+                }
+                | {"reached": round(hit / fakes, 4) if fakes else None, "fakes": fakes}
+            )
+    return rows

@@ -107,7 +107,7 @@ def run(
 ) -> None:
     """Measure detectors with a suite, one row a sample, appended; survives interruption and resumes.
 
-    Example: gioconda bench run puppets --detectors spectrum,residual --out runs/puppets
+    Example: gioconda bench run puppets --detectors contrast --out runs/puppets
     """
     if not detectors:
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")

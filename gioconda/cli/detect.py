@@ -84,7 +84,7 @@ def show(
 ) -> None:
     """A detector's card: trained on what, measured where, its limits and licence, and what its scores have meant.
 
-    Example: gioconda detect show ensemble
+    Example: gioconda detect show contrast
     """
     writer = results.among("text", "json")
     from detect.features.model import home_of
@@ -119,15 +119,15 @@ _KINDS = {"detail": "detail", "face_px": "face", "side": "picture", "compression
 def _card_text(card: dict[str, Any]) -> str:
     lines = [f"{card['name']} {card['version']}: {card['summary']}", ""]
     lines.append(f"trained on   {card['trained_on']}")
-    sealed = card["sealed"]
-    if sealed:
-        cue = f"; {sealed['cue']} alone {sealed['cue_value']:.2f}" if sealed["cue"] else ""
-        lines.append(
-            f"sealed set   auc/video {sealed['value']:.3f} [{sealed['low']:.3f}, {sealed['high']:.3f}] · {sealed['reals']} real, "
-            f"{sealed['fakes']} fake by {sealed['methods']} unseen methods, {sealed['persons']} persons · {sealed['date']}{cue}"
-        )
-    else:
-        lines.append("sealed set   not measured")
+    for what, figure in (("sealed set", card["sealed"]), ("unseen", card["unseen"])):
+        if figure:
+            cue = f"; best trivial cue: {figure['cue']} {figure['cue_value']:.2f}" if figure["cue"] else ""
+            lines.append(
+                f"{what:<12} auc/video {figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}] · {figure['reals']} real, "
+                f"{figure['fakes']} fake by {figure['methods']} methods, {figure['persons']} persons · {figure['date']}{cue}"
+            )
+        elif what == "sealed set":
+            lines.append("sealed set   not yet measured")
     for row in card["evaluated"]:
         lines.append(
             f"measured     {row['metric']} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] · {row['protocol']} · "
@@ -255,7 +255,7 @@ app.add_typer(
     training,
     name="train",
     help="Train a detector on labelled sets. The test split of an index is never opened; validation shares no person with training.",
-    epilog="Example: gioconda detect train ensemble --index fakes.parquet --index footage.parquet --out runs/mine",
+    epilog="Example: gioconda detect train contrast --index fakes.parquet --index footage.parquet --out runs/mine",
 )
 DryRun = Annotated[bool, Option("Say what would be trained on, and stop.")]
 
@@ -287,28 +287,28 @@ def _measured(name: str, about: str) -> None:
         from detect.training.dataset import gather
         from detect.training.train_features import train as run
 
-        job = replace(job, detectors=(name,) if name != "ensemble" else ("spectrum", "ensemble"))
+        job = replace(job, detectors=(name,))
         with progress("measuring", len(gather(job.index)), "clips") as advance:
             figures = run(job, advance)
-        for detector, by in figures.items():
-            row = by["person"]["clean"]
+        for detector, found in figures.items():
+            row = found["figures"]["clean"]
             emit(
                 f"{detector}: trained; one method alone cannot be held out, so there is no figure on unseen ones"
                 if row["value"] is None
-                else f"{detector}: auc/video {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] on methods and "
-                f"persons unseen, {row['reals']} real, {row['fakes']} fake"
+                else f"{detector}: auc/video {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] on methods, persons "
+                f"{'and origins ' if found['by'] == 'origin' else ''}unseen, {row['reals']} real, {row['fakes']} fake; trivial cues: "
+                + ", ".join(
+                    f"{cue} {told['value']:.2f}" for cue, told in found["cues"].items() if told["value"] is not None
+                )
             )
         return None
 
     example = f"Example: gioconda detect train {name} --index fakes.parquet --index footage.parquet --out runs/mine"
-    about = f"{about[0].upper()}{about[1:]}. Trains in minutes on a processor.\n\n{example}"
+    about = f"{about[0].upper()}{about[1:]}. Trains on a processor, a few seconds a clip.\n\n{example}"
     training.command(name, help=about)(train)
 
 
-for _name, _about in {
-    **FEATURES,
-    "ensemble": "texture, dynamics and residual together, and spectrum beside them",
-}.items():
+for _name, _about in FEATURES.items():
     _measured(_name, _about)
 
 

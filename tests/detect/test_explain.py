@@ -17,8 +17,9 @@ from detect.face_crops import prepare
 from detect.networks import network
 from detect.networks.cnn import CnnDetector
 from detect.reading import explain
-from detect.training import blend, network_crops
+from detect.training import network_crops
 from gioconda_core.faces import align
+from gioconda_core.faces import self_blend as blend
 from gioconda_core.types import FaceTrack, Footage
 from synth.puppets import perform
 

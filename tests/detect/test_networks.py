@@ -136,7 +136,7 @@ def test_a_batch_is_half_real_in_pairs_of_one_source_and_depends_on_its_number_a
 
 
 def test_a_self_blend_changes_what_its_mask_covers_and_nothing_else():
-    from detect.training import blend
+    from gioconda_core.faces import self_blend as blend
 
     clip = footage(size=200)
     rng = np.random.default_rng(3)

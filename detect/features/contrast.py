@@ -1,0 +1,287 @@
+"""How a face differs from its own surroundings in the maps of a frozen network: in texture, and from one frame to the next.
+
+Nothing absolute is asked of the surroundings: a camera, a codec or an enlarger marks face and room alike, a generator often marks one of
+them. Pairs of frames lie a fixed time apart, so that the frame rate tells nothing; moments are spread over the clip in proportion to its length.
+Source: ours; the support vectors over frozen maps follow what travelled furthest in docs/decisions/detectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detect.base import Abstain, abstaining, compares_moments, read_once, reading
+from detect.face_crops import MIN_FACE, face_px, usable
+from detect.features import backbone
+from detect.features.model import Shipped
+from gioconda_core.reasons import AbstentionReason
+from gioconda_core.types import FaceTrack, Footage, Reading, TrackScore
+
+__all__ = [
+    "ContrastDetector",
+    "Pairs",
+    "cut",
+    "features",
+    "largest",
+    "masks",
+    "moments",
+    "pairs",
+    "runs",
+    "sampling",
+    "statistics",
+    "windows",
+]
+
+Array = NDArray[Any]
+APART = 0.04  # seconds between the frames of a pair: one frame at 25 a second, and the nearest one at any other rate
+MOST_APART = 0.11  # a pair further apart compares two poses, not two drawings of one
+MOMENTS = 8  # pairs a window
+WINDOW = 8.0  # seconds a window covers, at most; a longer clip has more of them
+WINDOWS = 4  # of the longest
+LEAST = 4  # pairs a window needs to be read
+WHOLE = 2.8  # a picture whose shorter side is under so many faces is a face crop already, and is taken whole
+MARGIN = 2.0  # else a square of so many faces
+MAX_FACES = 4  # the largest are read
+AROUND = 0.25  # of the face's extent: what is nearer to the face than this belongs to neither side
+FLOOR = 1e-3  # of a map's values, below which a spread is nothing
+
+
+def moments(duration: float, fps: float) -> list[tuple[int, int]]:
+    """(first, second) numbers of the frames of each pair: in each stretch of at most 8 s or so eight moments, each with the frame 40 ms later."""
+    step = max(1, round(APART * fps))
+    count = MOMENTS * int(min(WINDOWS, max(1, round(duration / WINDOW))))
+    span = max(0.0, duration - 2 * APART)
+    last = max(0, round(duration * fps) - 1)
+    firsts = [min(round((k + 0.5) / count * span * fps), max(0, last - step)) for k in range(count)]
+    return [(first, min(first + step, last)) for first in dict.fromkeys(firsts)]
+
+
+def sampling(duration: float, fps: float | None) -> str:
+    """The ``at:…`` sampling of those pairs; one frame of what does not move."""
+    if not fps or duration <= 0:
+        return "even:1"
+    return at(sorted({frame for pair in moments(duration, fps) for frame in pair}), fps)
+
+
+def at(frames: Sequence[int], fps: float) -> str:
+    """The ``at:…`` sampling of frames by number: half a frame in, so that rounding never asks for the one before."""
+    return "at:" + ",".join(f"{(frame + 0.5) / fps:.4f}" for frame in frames)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """One face at several moments.
+
+    track : id. times : (M,) seconds of the first frames. pictures : uint8 (M, 2, 256, 256, 3). landmarks : (M, 68, 2), pixels of the
+    first picture. face_px : median extent of the face in the frame, pixels.
+    """
+
+    track: int
+    times: Array
+    pictures: Array
+    landmarks: Array
+    face_px: float
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+def pairs(footage: Footage) -> tuple[Pairs, ...]:
+    """Pairs of the largest faces, largest first.
+
+    Raises
+    ------
+    Abstain
+        No face can be measured in two frames that lie near enough.
+    """
+    if len(footage.frames) == 0:
+        raise Abstain(AbstentionReason.NO_PICTURE)
+    compares_moments(footage)
+    near = _neighbours(np.asarray(footage.times, float))
+    if not near:
+        raise Abstain(AbstentionReason.FRAMES_TOO_FAR_APART, seconds=MOST_APART)
+    if not footage.tracks:
+        raise Abstain(AbstentionReason.NO_FACE)
+    order = sorted(footage.tracks, key=lambda t: -float(np.median(face_px(t.landmarks))) if len(t) else 0.0)
+    found = [face for track in order[:MAX_FACES] if len(track) and (face := _of(footage, track, near))]
+    if not found:
+        largest = max((float(face_px(t.landmarks).max()) for t in order if len(t)), default=0.0)
+        most = max((sum(frame in near for frame, _ in usable(t, footage.times)) for t in order if len(t)), default=0)
+        if largest < MIN_FACE:
+            raise Abstain(AbstentionReason.FACE_TOO_SMALL, face_px=largest, least=MIN_FACE)
+        raise Abstain(AbstentionReason.TOO_FEW_FRAMES, seen=most, needed=LEAST)
+    return tuple(found)
+
+
+def _neighbours(times: Array) -> dict[int, int]:
+    """First frame → second frame of each pair; no frame is the first of one and the second of another."""
+    found, i = {}, 0
+    while i < len(times) - 1:
+        later = times[i + 1 :] - times[i]
+        near = np.flatnonzero((later > 1e-4) & (later <= MOST_APART))
+        if not len(near):
+            i += 1
+            continue
+        j = i + 1 + int(near[np.argmin(np.abs(later[near] - APART))])
+        found[i] = j
+        i = j + 1
+    return found
+
+
+def _of(footage: Footage, track: FaceTrack, near: dict[int, int]) -> Pairs | None:
+    seen = [(frame, row) for frame, row in usable(track, footage.times) if frame in near]
+    if len(seen) < LEAST:
+        return None
+    extent = float(np.median(face_px(track.landmarks)))
+    pictures, landmarks = [], []
+    for frame, row in seen:
+        both, points = cut([footage.frames[k] for k in (frame, near[frame])], track.landmarks[row][None], extent)
+        pictures.append(both)
+        landmarks.append(points[0])
+    times = np.asarray(footage.times, float)[[frame for frame, _ in seen]]
+    return Pairs(track.id, times, np.stack(pictures), np.stack(landmarks).astype(np.float32), extent)
+
+
+def largest(footage: Footage) -> FaceTrack | None:
+    """The track of the largest face."""
+    return max(footage.tracks, key=lambda t: float(np.median(face_px(t.landmarks))) if len(t) else 0.0, default=None)
+
+
+def runs(footage: Footage, track: FaceTrack, before: int) -> list[tuple[Array, Array]]:
+    """(pictures uint8 (k, 256, 256, 3), landmarks (k, 68, 2)) of each moment: its pair last, up to ``before`` frames ahead of it, all cut
+    alike. For those who make something of a clip's frames; the footage must hold them."""
+    if not footage.fps:
+        return []
+    fps, extent = float(footage.fps), float(np.median(face_px(track.landmarks)))
+    rows = dict(usable(track, footage.times))
+    numbers = {round(float(time) * fps): i for i, time in enumerate(footage.times)}
+    found = []
+    for first, second in moments(float(footage.duration), fps):
+        frames = [numbers.get(n) for n in (*range(first - before, first + 1), second)]
+        kept = [i for i in frames if i is not None and i in rows]
+        if numbers.get(first) not in kept or numbers.get(second) not in kept or len(set(kept)) < len(kept):
+            continue
+        here = track.landmarks[rows[numbers[first]]]
+        points = np.stack([track.landmarks[rows[i]] for i in kept])
+        found.append(cut([footage.frames[i] for i in kept], points, extent, here))
+    return found
+
+
+def cut(frames: Sequence[Array], points: Array, extent: float, here: Array | None = None) -> tuple[Array, Array]:
+    """Frames of one size, all cut alike around a face: uint8 (k, 256, 256, 3), and landmarks (n, 68, 2) moved into them.
+
+    extent : of the face, pixels of the frame. here : the landmarks (68, 2) that the square is laid around; default the first of ``points``.
+    """
+    import cv2
+
+    around = points[0] if here is None else here
+    height, width = frames[0].shape[:2]
+    short = min(height, width)
+    side = short if short <= WHOLE * extent else min(short, round(MARGIN * extent))
+    middle = (around.min(0) + around.max(0)) / 2
+    left, top = (
+        int(np.clip(round(float(m) - side / 2), 0, full - side))
+        for m, full in zip(middle, (width, height), strict=True)
+    )
+    how = cv2.INTER_AREA if side > backbone.SIDE else cv2.INTER_CUBIC
+    patches = [frame[top : top + side, left : left + side] for frame in frames]
+    if side != backbone.SIDE:
+        patches = [cv2.resize(patch, (backbone.SIDE, backbone.SIDE), interpolation=how) for patch in patches]
+    return np.stack(patches), ((points - (left, top) + 0.5) * (backbone.SIDE / side) - 0.5).astype(np.float32)
+
+
+def masks(points: Array, size: int = backbone.SIDE) -> tuple[Array, Array]:
+    """The face (the hull of its 68 points) and its surroundings (outside it by a quarter of its extent), float32 (S, S)."""
+    import cv2
+
+    face = np.zeros((size, size), np.uint8)
+    cv2.fillConvexPoly(face, cv2.convexHull(np.round(points).astype(np.int32)), 1)
+    reach = int(float(np.ptp(points, axis=0).max()) * AROUND)
+    block = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    padded = cv2.copyMakeBorder(face, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
+    wide = cv2.dilate(padded, block)[reach : reach + size, reach : reach + size]
+    return face.astype(np.float32), (1 - wide).astype(np.float32)
+
+
+def statistics(pictures: Array, landmarks: Array) -> Array:
+    """Pairs uint8 (M, 2, 256, 256, 3) and landmarks (M, 68, 2) → (M, C, 5) of every channel: the mean inside the face, the spread inside
+    and outside, the mean absolute difference of the two frames inside and outside. What lies outside the picture is NaN."""
+    import cv2
+
+    found = []
+    where = [masks(points) for points in landmarks]
+    for level in backbone.maps(pictures.reshape(-1, *pictures.shape[2:])):
+        channels, height, width = level.shape[1:]
+        flat = level.reshape(len(pictures), 2, channels, height * width)
+        rows = []
+        for (first, second), (face, room) in zip(flat, where, strict=True):
+            inside, outside = (
+                cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA).ravel() for mask in (face, room)
+            )
+            moved = np.abs(second - first)
+            mean, spread = _spread(first, inside)
+            rows.append(
+                np.stack([mean, spread, _spread(first, outside)[1], _mean(moved, inside), _mean(moved, outside)], 1)
+            )
+        found.append(np.stack(rows))
+    return np.concatenate(found, 1).astype(np.float32)
+
+
+def _mean(values: Array, weight: Array) -> Array:
+    total = float(weight.sum())
+    return np.asarray((values @ weight) / total) if total > 0.5 else np.full(len(values), np.nan)
+
+
+def _spread(values: Array, weight: Array) -> tuple[Array, Array]:
+    mean = _mean(values, weight)
+    return mean, np.sqrt(np.maximum(_mean(values**2, weight) - mean**2, 0))
+
+
+def features(table: Array) -> Array:
+    """:func:`statistics` of one window (M, C, 5) → (4 C,): mean and log spread inside, log spread inside over outside, and log change
+    from frame to frame inside over outside. Changes are averaged before the logarithm: a repeated frame is not a log of nothing. Change
+    by itself is left out: it tells how much a person moves and how a clip was encoded (docs/decisions/detectors)."""
+
+    def log(x: Array) -> Array:
+        return np.asarray(np.log(x + FLOOR))
+
+    table = table.astype(np.float64)
+    inside, change = log(table[..., 1]), table[..., 3:].mean(0)
+    return np.concatenate(
+        [
+            table[..., 0].mean(0),
+            inside.mean(0),
+            (inside - log(table[..., 2])).mean(0),
+            log(change[:, 0]) - log(change[:, 1]),
+        ]
+    )
+
+
+def windows(times: Array) -> list[Array]:
+    """Rows of each window: equal shares of the moments, eight or so in each."""
+    count = max(1, round(len(times) / MOMENTS))
+    return [rows for rows in np.array_split(np.arange(len(times)), count) if len(rows) >= LEAST]
+
+
+class ContrastDetector(Shipped):
+    """See the module's first lines. One score a window of up to eight seconds and face."""
+
+    id = "contrast"
+    version = "1"
+    sampling = staticmethod(sampling)
+
+    @read_once
+    @abstaining
+    def read(self, footage: Footage) -> Reading:
+        series = []
+        for face in pairs(footage):
+            table = statistics(face.pictures, face.landmarks)
+            rows = windows(face.times)
+            x = np.stack([features(table[r]) for r in rows])
+            middle = tuple(float(face.times[r].mean()) for r in rows)
+            series.append(TrackScore(face.track, middle, tuple(map(float, self.model.score(x)))))
+        return reading(self, footage, series)

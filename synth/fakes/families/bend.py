@@ -1,0 +1,150 @@
+"""Families that bend a face to landmarks: portrait animation, swaps, borrowed mouths, invented frames, frozen surroundings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from gioconda_core.faces.families import Made, Take
+from synth.fakes.families.parts import Array, between, face_mask, paste
+from synth.fakes.families.resample import shrunk
+from synth.warp import warp
+
+__all__ = ["Bend", "Interpolate", "Mouth", "Still", "Swap", "animate"]
+
+_MOUTH = np.r_[2:15, 31:36, 48:68]
+
+
+def smoothed(landmarks: Array) -> Array:
+    """Landmarks without the trembling of the reader, where neighbours lie close: a camera's face does not tremble."""
+    out = landmarks.astype(np.float32).copy()
+    for i in range(1, len(out) - 1):
+        near = [landmarks[i]]
+        near += [landmarks[k] for k in (i - 1, i + 1) if np.linalg.norm(landmarks[k] - landmarks[i], axis=1).mean() < 4]
+        out[i] = np.mean(near, 0)
+    return out
+
+
+class Bend:
+    """One frame of the clip bent to the landmarks of all the others: the person's own photograph set in motion."""
+
+    name, version, others = "bend", "1", False
+
+    def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
+        frames, record = animate(take, difficulty, rng)
+        return Made(frames, np.full(frames.shape[:3], 255, np.uint8), record)
+
+
+def animate(take: Take, difficulty: float, rng: np.random.Generator) -> tuple[Array, dict[str, Any]]:
+    """Frames (N, S, S, 3) of one shot bent to the take's landmarks, and what was drawn by lot."""
+    moves = smoothed(take.landmarks) if rng.random() < 0.7 else take.landmarks
+    spread = np.linalg.norm(take.landmarks - take.landmarks.mean(0), axis=-1).mean(-1)
+    order = np.argsort(spread)  # a hard fake starts from the pose that is nearest to all others
+    shot = int(order[round(between(difficulty, len(order) - 1, 0, rng))])
+    return np.stack([warp(take.frames[shot], take.landmarks[shot], p) for p in moves]), {"shot": shot}
+
+
+class Mouth:
+    """The mouth of another moment bent into place, or drawn at low resolution: what lip editing leaves alone and what it does not."""
+
+    name, version, others = "mouth", "1", False
+
+    def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
+        borrowed = bool(rng.random() < 0.6)
+        scale, feather = between(difficulty, 0.35, 0.8, rng), between(difficulty, 0.015, 0.06, rng)
+        shift = int(rng.integers(len(take) // 4, max(len(take) // 4 + 1, 3 * len(take) // 4)))
+        size = take.frames.shape[1]
+        low = take.landmarks.copy()
+        frames, masks = [], []
+        for i, (frame, points) in enumerate(zip(take.frames, take.landmarks, strict=True)):
+            if borrowed:
+                k = (i + shift) % len(take)
+                # the mouth's own opening comes along; jaw line and nose go where they are now
+                target = points.copy()
+                centre, other = points[48:68].mean(0), low[k, 48:68].mean(0)
+                target[48:68] = centre + (low[k, 48:68] - other) * np.ptp(points[:, 0]) / max(1.0, np.ptp(low[k, :, 0]))
+                drawn = warp(take.frames[k], low[k], target)
+                if scale < 0.7:
+                    drawn = shrunk(drawn, min(1.0, scale + 0.2))
+            else:
+                drawn = shrunk(frame, scale, "linear")
+            mask = face_mask(points, size, -0.01, feather, _MOUTH)
+            frames.append(paste(drawn.astype(np.float32), frame, mask))
+            masks.append(np.ceil(mask * 255).astype(np.uint8))
+        return Made(np.stack(frames), np.stack(masks), {"borrowed": borrowed, "scale": scale, "feather": feather})
+
+
+class Swap:
+    """Another person's inner face bent to the landmarks, in this face's colours, at low resolution, blended in."""
+
+    name, version, others = "swap", "1", True
+
+    def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
+        size = take.frames.shape[1]
+        donor = others[int(rng.integers(len(others)))] if others else take
+        scale, feather = between(difficulty, 0.35, 0.9, rng), between(difficulty, 0.015, 0.07, rng)
+        grow = -float(rng.uniform(0.0, 0.06))
+        frames, masks = [], []
+        spread = [donor.landmarks[k] - donor.landmarks[k].mean(0) for k in range(len(donor))]
+        for frame, points in zip(take.frames, take.landmarks, strict=True):
+            own = points - points.mean(0)
+            k = int(np.argmin([np.linalg.norm(s * np.ptp(own) / np.ptp(s) - own, axis=1).mean() for s in spread]))
+            drawn = warp(donor.frames[k], donor.landmarks[k], points)
+            if scale < 0.85:
+                drawn = shrunk(drawn, scale, "cubic")
+            mask = face_mask(points, size, grow, feather)
+            drawn = in_colours_of(drawn, frame, mask > 0.5)
+            frames.append(paste(drawn, frame, mask))
+            masks.append(np.ceil(mask * 255).astype(np.uint8))
+        return Made(np.stack(frames), np.stack(masks), {"scale": scale, "feather": feather, "grow": grow})
+
+
+def in_colours_of(picture: Array, model: Array, where: Array) -> Array:
+    """The picture with mean and spread of the model's Lab colours, both taken where told. Source: Reinhard 2001."""
+    a, b = (cv2.cvtColor(p, cv2.COLOR_RGB2LAB).astype(np.float32) for p in (picture, model))
+    if where.sum() > 50:
+        x, y = a[where], b[where]
+        ratio = np.clip(y.std(0) / (x.std(0) + 1e-3), 0.6, 1.6)
+        a = (a - x.mean(0)) * ratio + y.mean(0)
+    return np.asarray(cv2.cvtColor(np.clip(a, 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB).astype(np.float32))
+
+
+class Interpolate:
+    """Every other frame invented from its neighbours, each bent half-way: how a slow generator is brought to full rate."""
+
+    name, version, others = "interpolate", "1", False
+
+    def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
+        odd, frames, size = int(rng.integers(2)), list(take.frames), take.frames.shape[1]
+        masks = [np.zeros((size, size), np.uint8) for _ in frames]
+        for i in range(1, len(take) - 1):
+            apart = np.linalg.norm(take.landmarks[i + 1] - take.landmarks[i - 1], axis=1).mean()
+            if i % 2 != odd or apart > 12:
+                continue
+            half = (take.landmarks[i - 1] + take.landmarks[i + 1]) / 2
+            a = warp(take.frames[i - 1], take.landmarks[i - 1], half).astype(np.float32)
+            b = warp(take.frames[i + 1], take.landmarks[i + 1], half).astype(np.float32)
+            frames[i] = np.clip((a + b) / 2 + 0.5, 0, 255).astype(np.uint8)
+            masks[i][:] = 255
+        return Made(np.stack(frames), np.stack(masks), {"odd": odd})
+
+
+class Still:
+    """A moving face before surroundings that stand still, sharp to the seam: animation pasted back into its photograph."""
+
+    name, version, others = "still", "1", False
+
+    def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
+        size, grow, feather = take.frames.shape[1], float(rng.uniform(0.08, 0.25)), between(difficulty, 0.02, 0.08, rng)
+        moved, record = animate(take, difficulty, rng)
+        shot = record["shot"]
+        plate = take.frames[shot]
+        frames, masks = [], []
+        for drawn, points in zip(moved, take.landmarks, strict=True):
+            mask = face_mask(points, size, grow, feather)
+            frames.append(paste(drawn.astype(np.float32), plate, mask))
+            masks.append(np.full((size, size), 255, np.uint8))
+        return Made(np.stack(frames), np.stack(masks), {**record, "grow": grow, "feather": feather})

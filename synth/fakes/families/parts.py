@@ -1,0 +1,45 @@
+"""What families of fakes share: masks of a face, pasting, and parameters that follow a difficulty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Array", "Frames", "between", "face_mask", "paste"]
+
+Frames = NDArray[np.uint8]
+Array = NDArray[Any]
+
+
+def face_mask(points: Array, size: int, grow: float = 0.0, feather: float = 0.05, rows: Array | None = None) -> Array:
+    """Soft mask, float32 (S, S) in [0, 1], of the hull of these landmarks and the forehead above the brows.
+
+    grow, feather : shares of the face's extent.
+    """
+    import cv2
+
+    extent = float(np.ptp(points, axis=0).max())
+    own = np.asarray(points if rows is None else points[rows], np.float32)
+    if rows is None:
+        own = np.concatenate([own, points[17:27] + (points[17:27].mean(0) - points[8]) * 0.22])
+    mask = np.zeros((size, size), np.float32)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(own).astype(np.int32)), 1.0)
+    if grow:
+        reach = max(1, round(abs(grow) * extent))
+        block = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+        mask = cv2.dilate(mask, block) if grow > 0 else cv2.erode(mask, block)
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.5, feather * extent)), np.float32)
+
+
+def paste(over: Array, under: Array, mask: Array) -> Frames:
+    """``over`` where the mask is 1, ``under`` where it is 0; uint8 (S, S, 3)."""
+    m = mask[..., None]
+    return np.asarray(np.clip(over * m + under.astype(np.float32) * (1 - m) + 0.5, 0, 255).astype(np.uint8))
+
+
+def between(difficulty: float, easy: float, hard: float, rng: np.random.Generator, spread: float = 0.1) -> float:
+    """A parameter at this difficulty, give or take."""
+    share = float(np.clip(difficulty + rng.uniform(-spread, spread), 0, 1))
+    return easy + (hard - easy) * share
