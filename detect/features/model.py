@@ -1,6 +1,6 @@
 """Small models over feature vectors, stored as arrays and JSON and evaluated by a few lines of numpy: nothing is ever unpickled.
 
-Three kinds, all fitted with scikit-learn: ``linear`` (logistic regression), ``rbf`` (support vectors), ``trees`` (gradient boosting).
+Two kinds, both fitted with scikit-learn: ``linear`` (logistic regression) and ``rbf`` (support vectors).
 A shipped detector is a folder: ``model.safetensors``, ``card.json``, ``calibration.json``, ``golden.json``.
 """
 
@@ -29,7 +29,7 @@ CLIP = (
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A fitted model. kind : ``linear``, ``rbf`` or ``trees``; arrays : what it computes with; facts : plain JSON."""
+    """A fitted model. kind : ``linear`` or ``rbf``; arrays : what it computes with; facts : plain JSON."""
 
     kind: str
     arrays: dict[str, Array]
@@ -58,8 +58,6 @@ class Model:
         if self.kind == "rbf":
             kernel = gaussian(z, a["vectors"].astype(np.float64), float(a["gamma"][0]))
             return np.asarray(kernel @ a["weights"] + a["bias"][0])
-        if self.kind == "trees":
-            return _trees(z, a)
         raise WeightsError(f"unknown kind of model {self.kind!r}")
 
     def save(self, folder: Path) -> str:
@@ -90,20 +88,6 @@ class Model:
         return cls(kind, arrays, facts)
 
 
-def _trees(z: Array, a: dict[str, Array]) -> Array:
-    """Boosted trees: every row walks down every tree at once, a level at a time."""
-    total = np.full(len(z), float(a["bias"][0]))
-    rows = np.arange(len(z))
-    for root in a["roots"]:
-        node = np.full(len(z), root)
-        for _ in range(int(a["depth"][0])):
-            feature = a["feature"][node]
-            left = z[rows, np.maximum(feature, 0)] <= a["threshold"][node]
-            node = np.where(feature < 0, node, np.where(left, a["left"][node], a["right"][node]))
-        total += a["value"][node]
-    return total
-
-
 def scaled(x: Array) -> Model:
     """A model that is not fitted yet, and centres and scales as one fitted on these features (N, F) will."""
     x = np.where(np.isfinite(x), x, np.nan).astype(np.float64)
@@ -120,7 +104,7 @@ def gaussian(a: Array, b: Array, gamma: float) -> Array:
 def fit(kind: str, x: Array, y: Array, weight: Array | None = None, seed: int = 0, **options: Any) -> Model:
     """Fit a model on features (N, F), labels (N,) 1 = fake, sample weights (N,).
 
-    Options: ``C`` for linear and rbf, ``gamma`` (times 1/F) for rbf; ``rounds``, ``rate``, ``leaves`` for trees.
+    Options: ``C`` for linear and rbf, ``gamma`` (times 1/F) for rbf.
     """
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, float)
     unfitted = scaled(x)
@@ -143,45 +127,9 @@ def fit(kind: str, x: Array, y: Array, weight: Array | None = None, seed: int = 
             "bias": svm.intercept_,
             "gamma": np.array([gamma]),
         }
-    elif kind == "trees":
-        arrays |= _fit_trees(z, y, weight, seed, options)
     else:
         raise WeightsError(f"unknown kind of model {kind!r}")
     return Model(kind, arrays, facts)
-
-
-def _fit_trees(z: Array, y: Array, weight: Array, seed: int, options: dict[str, Any]) -> dict[str, Array]:
-    from sklearn.ensemble import GradientBoostingClassifier
-
-    boost = GradientBoostingClassifier(
-        n_estimators=options.get("rounds", 150),
-        learning_rate=options.get("rate", 0.08),
-        max_leaf_nodes=options.get("leaves", 6),
-        max_depth=None,
-        subsample=0.6,
-        max_features="sqrt",
-        min_samples_leaf=8,
-        random_state=seed,
-    ).fit(z, y, weight)
-    parts: dict[str, list[Array]] = {key: [] for key in ("feature", "threshold", "left", "right", "value")}
-    roots, start, depth = [], 0, 0
-    for (stage,) in boost.estimators_:
-        tree = stage.tree_
-        roots.append(start)
-        parts["feature"].append(tree.feature)
-        parts["threshold"].append(tree.threshold)
-        parts["left"].append(tree.children_left + start)
-        parts["right"].append(tree.children_right + start)
-        parts["value"].append(tree.value[:, 0, 0] * boost.learning_rate)
-        start += tree.node_count
-        depth = max(depth, tree.max_depth)
-    share = np.average(y, weights=weight)
-    return {
-        **{key: np.concatenate(value) for key, value in parts.items()},
-        "roots": np.array(roots),
-        "depth": np.array([depth]),
-        "bias": np.array([np.log(share / (1 - share))]),
-    }
 
 
 _HOMES: dict[str, Path] = {}  # sha256 of weights in use → the folder they came from, with its calibration

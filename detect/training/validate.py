@@ -32,6 +32,7 @@ __all__ = [
 Array = NDArray[Any]
 Rows = tuple[Array, Array]  # features (R, F) and the clip of each row (R,)
 Fitter = Callable[[Array, Array], dict[str, Array]]  # rows of a Material and their weights → scores of each test's rows
+MADE = 0.3  # of the weight of all fakes is that of those made here, where there are others: chosen on methods and origins unseen
 FEWEST = 4  # fakes a method needs to be a group of its own; rarer ones are held out together
 RESAMPLES = 1000
 
@@ -39,10 +40,11 @@ RESAMPLES = 1000
 @dataclass(frozen=True, eq=False)
 class Material:
     """Everything that may be fitted on, a row a window. x : (R, F). of : (R,) the clip it is of, or was made of. labels : (R,) 1 = fake.
-    groups : (R,) method, family or page. made : (R,) bool, made here from a real clip (a family's fake, or the clip as those are encoded)."""
+    groups : (R,) method, family or page. made : (R,) bool, made here from a real clip (a family's fake, or the clip as those are encoded). share : (R,) of its clip's windows, so that a long clip weighs no more."""
 
     x: Array
     of: Array
+    share: Array
     labels: Array
     groups: Array
     made: Array
@@ -59,6 +61,7 @@ class Material:
         return cls(
             x=np.concatenate([x for x, _ in rows]),
             of=np.concatenate([of for _, of in rows]),
+            share=np.concatenate([1 / np.bincount(of)[of] for _, of in rows]),
             labels=np.concatenate(
                 [clips.labels[of] for _, of in tables] + [np.full(len(o[1]), label) for _, o, label in made]
             ),
@@ -79,8 +82,14 @@ class Material:
         for label in (0, 1):
             mine = y == label
             if mine.any():
-                _, inverse, count = np.unique(groups[mine], return_inverse=True, return_counts=True)
-                own = 1 / np.sqrt(count[inverse])
+                _, inverse = np.unique(groups[mine], return_inverse=True)
+                own = self.share[chosen][mine]
+                own = own / np.sqrt(np.bincount(inverse, own)[inverse])
+                here = self.made[chosen][mine]
+                if (
+                    label and footage and here.any() and not here.all()
+                ):  # fakes that were made here, over those of the set
+                    own = own * np.where(here, MADE / own[here].sum(), (1 - MADE) / own[~here].sum())
                 weight[mine] = own / own.sum() * len(y) / 2
         return chosen, weight
 
@@ -144,10 +153,14 @@ def unseen(
             asked = (fold == k) & (y == 0)
             if not asked.any():
                 continue
-            away = asked | held
-            keep = ~away & ~np.isin(persons, persons[away])
-            if by == "origin":
-                keep &= ~np.isin(sources, sources[away])
+            # All fakes of the method, where that leaves enough to learn from; of a method that shows everybody, those of the fold's persons.
+            for mine in (held, held & (fold == k)):
+                away = asked | mine
+                keep = ~away & ~held & ~np.isin(persons, persons[away])
+                if by == "origin":
+                    keep &= ~np.isin(sources, sources[away])
+                if (keep & (y == 0)).sum() >= 0.5 * ((y == 0) & ~asked).sum():
+                    break
             key = keep.tobytes()
             if key not in fitted:
                 rows, weight = material.rows(keep, footage)
@@ -156,8 +169,8 @@ def unseen(
                 scored = fitter(rows, weight)
                 fitted[key] = {q: by_clip(scored[q], clip, len(clips)) for q, (_, clip) in tests.items()}
             for quality, scores in fitted[key].items():
-                mine = np.where(away, scores, np.nan)
-                out[quality].append(Unseen(name, k, np.flatnonzero(held), np.flatnonzero(asked), mine))
+                told = np.where(away, scores, np.nan)
+                out[quality].append(Unseen(name, k, np.flatnonzero(mine), np.flatnonzero(asked), told))
     return out
 
 
@@ -203,6 +216,7 @@ class _Wins:
             if len(fakes) and len(reals):
                 f, r = group.scores[fakes][:, None], group.scores[reals][None]
                 self.parts.setdefault(group.name, []).append((fakes, reals, (f > r) + 0.5 * (f == r)))
+        self.fakes = {name: np.unique(np.concatenate([f for f, _, _ in folds])) for name, folds in self.parts.items()}
 
     def value(self, weight: Array, name: str | None = None) -> float:
         """The mean over fakes of the share of real clips below them, clips weighted (N,)."""
@@ -213,7 +227,7 @@ class _Wins:
             pairs = sum(float(weight[f].sum() * weight[r].sum()) for f, r, _ in folds)
             if pairs:
                 won = sum(float(weight[f] @ win @ weight[r]) for f, r, win in folds)
-                mine = max(float(weight[f].sum()) for f, _, _ in folds)
+                mine = float(weight[self.fakes[method]].sum())
                 total += mine * won / pairs
                 mass += mine
         return total / mass if mass else np.nan
@@ -252,7 +266,7 @@ def figure(
         "persons": len({clips.persons[i] for i in reals | fakes}),
         "coverage": round(len(reals | fakes) / max(1, len(asked)), 3),
         "methods": {
-            name: {"auc": round(wins.value(even, name), 3), "fakes": len(folds[0][0])}
+            name: {"auc": round(wins.value(even, name), 3), "fakes": len({int(i) for fold in folds for i in fold[0]})}
             for name, folds in sorted(wins.parts.items())
         },
     }

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 # Each starts a child and waits for what it says; the strangers' modules are in the working folder.
 STARTS = {
     "sandbox": "from gioconda_core.media.clip import Clip\nwith Clip.open('clip.mp4', sandbox=True) as clip: clip.sample('all')",
-    "detector": "from detect.external.plugin import IsolatedDetector\nIsolatedDetector('spectrum').kill()",
+    "detector": "from detect.external.plugin import IsolatedDetector\nIsolatedDetector('contrast').kill()",
     "metadata": "from gioconda.report import metadata\nassert 'error' not in metadata.inspect('clip.mp4')",
     "worker": (
         "import queue\nfrom gioconda_core.workers.pool import Worker\n"

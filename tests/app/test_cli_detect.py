@@ -42,7 +42,9 @@ def test_every_clip_has_a_row_and_a_broken_one_has_its_error(clip, tmp_path, cap
     Index(tuple(Sample(str(clip.parent / s.path), s.sha256, s.label, identity="p") for s in rows), tmp_path, {}).write(
         index
     )
-    code = gioconda(["-q", "detect", "score", "--index", str(index), "--detectors", "spectrum,texture", "-o", "csv"])
+    code = gioconda(
+        ["-q", "detect", "score", "--index", str(index), "--detectors", "contrast,again=contrast", "-o", "csv"]
+    )
     table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert code == 4 and len(table) == 4
     for row in table:
@@ -88,7 +90,7 @@ def test_a_table_of_scores_speaks_of_the_clips_it_names(clip, tmp_path, capsys):
 
 def test_results_are_not_overwritten(clip, tmp_path):
     out = tmp_path / "scores.json"
-    arguments = ["-q", "detect", "score", str(clip), "--detectors", "spectrum", "-o", f"json={out}"]
+    arguments = ["-q", "detect", "score", str(clip), "--detectors", "contrast", "-o", f"json={out}"]
     assert gioconda(arguments) == 0 and json.loads(out.read_text())["rows"][0]["abstained"]
     assert gioconda(arguments) == 2 and gioconda([*arguments, "--force"]) == 0
 
@@ -97,11 +99,11 @@ def test_list_and_show_say_what_a_detector_is(capsys):
     assert gioconda(["detect", "list", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["detectors"]}
     assert (
-        rows["ensemble"]["shipped"] and not rows["http"]["shipped"] and "leave this computer" in rows["http"]["summary"]
+        rows["contrast"]["shipped"] and not rows["http"]["shipped"] and "leave this computer" in rows["http"]["summary"]
     )
-    assert gioconda(["detect", "show", "ensemble"]) == 0
+    assert gioconda(["detect", "show", "contrast"]) == 0
     said = capsys.readouterr().out
-    for word in ("trained on", "person unseen", "limit", "licence", "recipe", "calibration"):
+    for word in ("trained on", "person and origin unseen", "limit", "licence", "recipe", "calibration"):
         assert word in said
     assert "too few real clips" in said  # a rate of 0.1 % is not promised from this many
     assert gioconda(["-q", "detect", "show", "no-such"]) == 2
@@ -114,7 +116,7 @@ def test_training_from_the_command_line_refuses_a_set_of_one_class(tmp_path):
         "-q",
         "detect",
         "train",
-        "ensemble",
+        "contrast",
         "--index",
         str(index),
         "--out",

@@ -206,4 +206,4 @@ def test_the_kind_of_clip_that_a_rate_is_quoted_of_is_named_wherever_the_rate_is
         for sentence in (reading_sentences(item)[0],):
             assert (f"real clips like this one ({phrase(stratum, 'en')})" in say(sentence)) == (stratum != "all")
             assert "(fine)" not in say(sentence) and "(soft)" not in say(sentence)
-            assert stratum in ("all", *extract.RUNGS) or stratum not in say(sentence, "ja")
+            assert stratum in ("all", *extract.DEGRADATIONS) or stratum not in say(sentence, "ja")

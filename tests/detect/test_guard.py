@@ -281,12 +281,12 @@ def test_the_contract_for_plugins_holds_for_a_command(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "parts"),
     [
-        ("spectrum", (None, "spectrum", None)),
+        ("contrast", (None, "contrast", None)),
         ("cnn:runs/mine", (None, "cnn", "runs/mine")),
         ("theirs=http:https://a.example/judge?key=1", ("theirs", "http", "https://a.example/judge?key=1")),
         ("http:https://a.example/judge?key=1", (None, "http", "https://a.example/judge?key=1")),
         ("command:./judge --mode=fast", (None, "command", "./judge --mode=fast")),
-        ("old=spectrum", ("old", "spectrum", None)),
+        ("old=contrast", ("old", "contrast", None)),
     ],
 )
 def test_a_name_of_ones_own_is_told_from_an_address_with_an_equals_sign(spec, parts):

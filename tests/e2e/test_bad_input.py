@@ -103,7 +103,7 @@ def test_what_is_no_clip_is_incomplete_and_says_so(gioconda, material, name):
 @pytest.mark.parametrize("name", ["empty.mp4", "text.mp4", "cut.mp4", "zero.mp4", "whole.mp4", NAME])
 def test_a_detector_gives_a_row_never_a_score(gioconda, material, name):
     """No face is an abstention with exit 0; what cannot be decoded is an error row with exit 4."""
-    code, out, _ = gioconda("detect", "score", material / name, "--detectors", "spectrum")
+    code, out, _ = gioconda("detect", "score", material / name, "--detectors", "contrast")
     assert len(out.splitlines()) == 1 and shown(name) in out
     assert code == (4 if "not read" in out else 0), out
     assert ("not assessed" in out) or ("not read" in out)
@@ -112,7 +112,7 @@ def test_a_detector_gives_a_row_never_a_score(gioconda, material, name):
 
 
 def test_a_picture_of_one_pixel(gioconda, material):
-    code, out, _ = gioconda("check", "--detectors", "spectrum", material / "dot.png")
+    code, out, _ = gioconda("check", "--detectors", "contrast", material / "dot.png")
     assert code == 0 and "Not assessed" in out and "1 × 1" in out
 
 

@@ -49,7 +49,7 @@ def test_explain_config_plugins_models():
     config = json.loads(gioconda("config", "--json").stdout)
     assert config["sections"]["core"]["home"]["origin"] == "GIOCONDA_HOME"
     names = {p["name"] for p in json.loads(gioconda("plugins", "--json").stdout)["plugins"]}
-    assert {"spectrum", "dlib", "faceforensics", "development"} <= names
+    assert {"contrast", "dlib", "faceforensics", "development"} <= names
     assert "vgg19-caffe" in gioconda("models", "list").stdout
     assert gioconda("models", "verify", "sfd").returncode == 4
 

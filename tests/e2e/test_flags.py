@@ -167,7 +167,7 @@ def gioconda(capfd, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "command",
     ["provenance keys show", "provenance trust show", "models list", "detect list", "data verify set.parquet",
-     "detect show spectrum", "provenance read a.png", "check a.png --detectors none"],
+     "detect show contrast", "provenance read a.png", "check a.png --detectors none"],
 )  # fmt: skip
 def test_a_result_goes_where_it_was_asked_for_and_replaces_nothing(gioconda, command):
     gioconda(*command.split(), "-o", "json=result.json")
@@ -195,9 +195,9 @@ data verify none.parquet | 4 | data index FOLDER --out index.parquet
 data export set.parquet text.mp4 | 2 | text.mp4: is not an empty folder
 data split set.parquet --out s.parquet --train -1 --val 1 --test 1 | 2 | --train
 detect train nothing --index set.parquet --out run --dry-run | 2 | No such command 'nothing'
-detect train spectrum --index set.parquet --out run --dry-run --steps 3 | 2 | No such option: --steps
-detect train cnn --index set.parquet --out run --dry-run --blends 3 | 2 | No such option: --blends
-detect score a.png --detectors spectrum --split test | 2 | give --index
+detect train contrast --index set.parquet --out run --dry-run --steps 3 | 2 | No such option: --steps
+detect train cnn --index set.parquet --out run --dry-run --draws 3 | 2 | No such option: --draws
+detect score a.png --detectors contrast --split test | 2 | give --index
 bench run ladder --detectors , --index set.parquet --out run | 2 | --detectors: no detector
 bench report none.csv --signer key:mine | 2 | --signer: nothing to sign
 serve --port 70000 | 2 | --port
@@ -272,7 +272,7 @@ def test_a_reader_that_has_heard_enough_is_no_error():
 def test_without_a_home_to_write_to_clips_are_read_all_the_same(gioconda, monkeypatch):
     for name in ("HOME", "CACHE", "WEIGHTS"):
         monkeypatch.setenv(f"GIOCONDA_{name}", str(Path("text.mp4") / name))
-    assert gioconda("check", "a.png", "--detectors", "spectrum")[0] == 0
+    assert gioconda("check", "a.png", "--detectors", "contrast")[0] == 0
     assert gioconda("provenance", "read", "a.png")[0] == 0
     Path("claim.toml").write_text('intent = "edit"\n')
     code, _, err = gioconda("-q", "provenance", "sign", "a.png", "--claim", "claim.toml", "--out", "b.png")
