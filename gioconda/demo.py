@@ -319,7 +319,7 @@ def detector(stage: Stage) -> dict[str, Any]:
     options = FeatureTraining(
         index=(str(stage.folder / stage.told["fakes"]["index"]),),
         out=stage.folder / "detector",
-        qualities=("clean",),
+        rungs=("clean",),
         tests=("clean",),
         families=(),
         folds=4,
