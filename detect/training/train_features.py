@@ -54,7 +54,7 @@ LIMITS = (
 )
 # Kinds of clips that are validated by themselves: measure → where they part. By frame rate, because neighbouring frames are compared;
 # by detail and by the surroundings' detail, because face and surroundings are.
-KINDS = {"fps": (20.0, 27.0), "detail": (-0.3, 0.3), "room": (-0.9, 0.3), "face_px": (110.0, 150.0)}
+KINDS = {"fps": (20.0, 27.0), "detail": (-0.45, 0.3), "room": (-1.1, 0.3), "face_px": (110.0, 150.0)}
 FEWEST_KIND = 12  # real clips, and fakes, below which a kind has not been validated
 
 

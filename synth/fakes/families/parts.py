@@ -30,7 +30,7 @@ def face_mask(points: Array, size: int, grow: float = 0.0, feather: float = 0.05
         reach = max(1, round(abs(grow) * extent))
         block = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
         mask = cv2.dilate(mask, block) if grow > 0 else cv2.erode(mask, block)
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.5, feather * extent)), np.float32)
+    return np.clip(cv2.GaussianBlur(mask, (0, 0), max(0.5, feather * extent)), 0, 1).astype(np.float32)
 
 
 def paste(over: Array, under: Array, mask: Array) -> Frames:
