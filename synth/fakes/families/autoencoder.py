@@ -187,7 +187,7 @@ def train(
         loss.backward()
         optimiser.step()
         if advance:
-            advance(float(error))
+            advance(float(error.detach()))
     return net.eval()
 
 
