@@ -56,7 +56,8 @@ class Residual(nn.Module):
         self.body = nn.Sequential(_act(), nn.Conv2d(c, c, 3, padding=1), _act(), nn.Conv2d(c, c, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
+        drawn: Tensor = x + self.body(x)
+        return drawn
 
 
 def _up(kind: str, a: int, b: int) -> nn.Sequential:
@@ -92,12 +93,13 @@ class Autoencoder(nn.Module):
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
         """noise : of the code's shape, added to it in the code's own spread; an enlarger has no code to add to."""
-        code = self.encoder(x)
-        if not self.variant.learned:
-            return self.decoder(code) + nn.functional.interpolate(
-                code, scale_factor=2.0**self.variant.depth, mode="bilinear"
-            )
-        return self.decoder(code if noise is None else code + noise * code.std())
+        code: Tensor = self.encoder(x)
+        if noise is not None and self.variant.learned:
+            code = code + noise * code.std()
+        drawn: Tensor = self.decoder(code)
+        if self.variant.learned:
+            return drawn
+        return drawn + nn.functional.interpolate(code, scale_factor=2.0**self.variant.depth, mode="bilinear")
 
 
 def redraw(

@@ -24,7 +24,7 @@ def face_mask(points: Array, size: int, grow: float = 0.0, feather: float = 0.05
     own = np.asarray(points if rows is None else points[rows], np.float32)
     if rows is None:
         own = np.concatenate([own, points[17:27] + (points[17:27].mean(0) - points[8]) * 0.22])
-    mask = np.zeros((size, size), np.float32)
+    mask: Array = np.zeros((size, size), np.float32)
     cv2.fillConvexPoly(mask, cv2.convexHull(np.round(own).astype(np.int32)), 1.0)
     if grow:
         reach = max(1, round(abs(grow) * extent))
