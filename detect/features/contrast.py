@@ -101,11 +101,11 @@ def pairs(footage: Footage) -> tuple[Pairs, ...]:
     if len(footage.frames) == 0:
         raise Abstain(AbstentionReason.NO_PICTURE)
     compares_moments(footage)
+    if not footage.tracks:
+        raise Abstain(AbstentionReason.NO_FACE)
     near = _neighbours(np.asarray(footage.times, float))
     if not near:
         raise Abstain(AbstentionReason.FRAMES_TOO_FAR_APART, seconds=MOST_APART)
-    if not footage.tracks:
-        raise Abstain(AbstentionReason.NO_FACE)
     order = sorted(footage.tracks, key=lambda t: -float(np.median(face_px(t.landmarks))) if len(t) else 0.0)
     found = [face for track in order[:MAX_FACES] if len(track) and (face := _of(footage, track, near))]
     if not found:
