@@ -61,7 +61,7 @@ def _torch() -> Any:
     import timm
     import torch
 
-    net = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    net: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     stored = torch.load(weights_file(), weights_only=True, map_location="cpu")
     # The file's names are another implementation's; its tensors come in timm's order.
     values = [value for name, value in stored.items() if not name.endswith("num_batches_tracked")]

@@ -88,7 +88,7 @@ def worse(path: Path, name: str) -> Iterator[Path]:
                     height, width = frame.shape[:2]
                     size = (max(2, round(width * change.shrink)), max(2, round(height * change.shrink)))
                     small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-                    frame = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+                    frame = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
                 yield frame
 
     with Clip.open(path) as clip:
@@ -230,7 +230,8 @@ def _work(
                     continue
                 found = extract(path, name, seed, others)
                 with atomic_path(target) as temporary, open(temporary, "wb") as file:
-                    np.savez(file, **{part: value.astype(np.float32) for part, value in found.items()})
+                    parts: dict[str, Any] = {part: value.astype(np.float32) for part, value in found.items()}
+                    np.savez(file, **parts)
     except (GiocondaError, Abstain, ValueError) as error:
         return f"{path.name}: {error}"
     return None
@@ -266,7 +267,7 @@ class Table:
 def shares(clips: Clips, names: Sequence[str], seed: int) -> list[list[str]]:
     """The families that each real clip is passed through in one draw: a third of them, so that three draws are all of them once."""
     plain = sorted(name for name in names if name != UNMADE)
-    out = []
+    out: list[list[str]] = []
     for i, sample in enumerate(clips.samples):
         if clips.labels[i] == 1 or not names:
             out.append([])

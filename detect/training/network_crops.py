@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from detect.base import Abstain
 from detect.face_crops import prepare
 from detect.training.dataset import Clips
+from gioconda_core.faces import self_blend as blend
 from gioconda_core.files import atomic_path, sha256_of
 
 __all__ = ["Crops", "augment", "cached", "draw", "partners"]
@@ -171,7 +172,7 @@ def draw(
     for i in rng.choice(reals, count):
         real = _window(crops[int(i)], frames, rng)
         if rng.random() < self_blend or not pairs[int(i)]:
-            swap = self_blend.draw(rng)
+            swap = blend.draw(rng)
             fake = np.stack([swap(c, p)[0] for c, p in zip(*real, strict=True)])
         else:
             own = pairs[int(i)]

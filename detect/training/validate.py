@@ -325,14 +325,11 @@ def alarms(clips: Clips, found: Sequence[Unseen], rates: Sequence[float] = (0.1,
                     hit, fakes = hit + int((mine >= cut).sum()), fakes + int(np.isfinite(mine).sum())
         if asked:
             low, high = interval(alarm, asked)
-            rows.append(
-                {
-                    "stated": rate,
-                    "found": round(alarm / asked, 4),
-                    "low": round(low, 4),
-                    "high": round(high, 4),
-                    "reals": asked,
-                }
-                | {"reached": round(hit / fakes, 4) if fakes else None, "fakes": fakes}
-            )
+            row: dict[str, Any] = {
+                "stated": rate,
+                "found": round(alarm / asked, 4),
+                "low": round(low, 4),
+                "high": round(high, 4),
+            }
+            rows.append(row | {"reals": asked, "reached": round(hit / fakes, 4) if fakes else None, "fakes": fakes})
     return rows
