@@ -37,6 +37,7 @@ class Serve(Judges):
     lang: Annotated[str | None, Option("en or ja; the browser's by default.", parse=language)] = None
     folder: Annotated[str | None, Option("Where clips are kept; the user's cache by default.")] = None
     timeout: Annotated[float, Option("Seconds one clip may take.", minimum=0.1)] = 900.0
+    open: Annotated[bool, Option("Open the page in the browser.")] = False
 
     def page(self, port: int) -> Page:
         """The page, on the port that was found."""
@@ -62,7 +63,7 @@ class Serve(Judges):
 def serve(job: Serve) -> None:
     """One page on this computer: drop a clip, read its report. Listens on 127.0.0.1 only; nothing is uploaded anywhere.
 
-    Example: gioconda serve --port 7503
+    Example: gioconda serve --open
     """
     import socket
 
@@ -85,6 +86,13 @@ def serve(job: Serve) -> None:
     notice(
         f"clips are kept in {page.folder} for {job.keep:g} hours; Ctrl-C ends the page, and what was waiting goes on next time"
     )
+    if job.open:
+        import webbrowser
+
+        if not webbrowser.open(
+            f"http://127.0.0.1:{page.port}/"
+        ):  # the socket listens already: the browser waits its turn
+            notice("no browser could be opened; open the address above yourself")
     config = uvicorn.Config(
         application(page),
         log_level="warning",

@@ -353,6 +353,25 @@ def test_the_page_listens_here_only_and_two_quick_interrupts_end_it_quietly(serv
     assert server.returncode == 0 and "Traceback" not in said and "the page has ended" in said
 
 
+def test_open_hands_the_address_to_the_browser_and_says_when_there_is_none(serving, tmp_path, monkeypatch):
+    import signal
+    import subprocess
+
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path / "opened"}\n')
+    browser.chmod(0o755)
+    for name, found in ((str(browser), True), (str(tmp_path / "no-such-browser"), False)):
+        monkeypatch.setenv("BROWSER", name)
+        monkeypatch.setenv("PATH", str(tmp_path))  # none of the machine's own browsers is tried
+        server, address = serving(tmp_path / "kept", "--detectors", "none", "--open", stderr=subprocess.PIPE)
+        assert raw_get(int(address.rstrip("/").rpartition(":")[2])).startswith(b"HTTP/1.1 200")
+        server.send_signal(signal.SIGINT)
+        _, said = server.communicate(timeout=30)
+        assert server.returncode == 0 and ("no browser could be opened" in said) != found
+        if found:
+            assert (tmp_path / "opened").read_text().strip() == address
+
+
 def raw_get(port, path="/", timeout=10):
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as line:
         line.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
