@@ -425,7 +425,7 @@ class Calibrated:
 
     false_alarm : share of real clips of the calibration set that score at least this; None = uncalibrated, rank only.
     low, high : 95 % interval of that share; n : reals in the (stratum of the) set. sealed : what the detector reached on a sealed set,
-    None = not measured. threshold : the score from which on this level's signal is found, of a clip as a whole. same_headline, of_reals :
+    None = not measured; unseen : on unseen methods in development. threshold : the score from which on this level's signal is found, of a clip as a whole. same_headline, of_reals :
     of the real clips it was calibrated on, how many would get this level, each judged by all the others. faces : each face's own.
     """
 
@@ -440,6 +440,7 @@ class Calibrated:
     stratum: str | None = None
     threshold: float | None = None
     sealed: Sealed | None = None
+    unseen: Sealed | None = None
     same_headline: int | None = None
     of_reals: int | None = None
     faces: tuple[FaceCalibrated, ...] = ()

@@ -286,7 +286,8 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
     stratum = max(told, key=lambda name: (told[name][0], told[name][2]))  # the one in which such a score means least
     rate, low, high, n = told[stratum]
     level = level_of(rate, high)
-    sealed = Card.read(folder / "card.json").sealed if (folder / "card.json").is_file() else None
+    about = Card.read(folder / "card.json") if (folder / "card.json").is_file() else None
+    sealed = about.sealed if about else None
     if sealed is not None and not sealed.skill:
         level = Level.NO_SKILL
     return Calibrated(
@@ -301,6 +302,7 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
         stratum=stratum,
         threshold=card.threshold_of(stratum),
         sealed=sealed,
+        unseen=about.unseen if about else None,
         same_headline=card.same(level),
         of_reals=card.clips["all"],
         faces=_faces(reading, card, stratum),

@@ -125,10 +125,10 @@ def _calibrated(body: Mapping[str, Any]) -> Calibrated:
     reading["series"] = tuple(
         TrackScore(s["track"], tuple(s["times"]), tuple(s["scores"])) for s in reading.get("series", ())
     )
-    rest = {k: x for k, x in body.items() if k not in ("reading", "level", "sealed", "faces")}
+    rest = {k: x for k, x in body.items() if k not in ("reading", "level", "sealed", "unseen", "faces")}
     rest["faces"] = tuple(FaceCalibrated(**face) for face in body["faces"])
-    sealed = Sealed(**body["sealed"]) if body.get("sealed") else None
-    return Calibrated(Reading(**reading), Level(body["level"]), **rest, sealed=sealed)
+    sealed, unseen = (Sealed(**body[key]) if body.get(key) else None for key in ("sealed", "unseen"))
+    return Calibrated(Reading(**reading), Level(body["level"]), **rest, sealed=sealed, unseen=unseen)
 
 
 def _provenance(body: Mapping[str, Any]) -> Provenance:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gioconda.report.view import leading, same_headline, sealed_figure
+from gioconda.report.view import figure, leading, same_headline, sealed_figure
 from gioconda.report.wording import clock
 from gioconda_core.reasons import AbstentionReason, MediaWarning
 from gioconda_core.types import (
@@ -131,6 +131,9 @@ def caveats(
         say("other-tracks", count=others)
     if not readings:
         return tuple(said)
+    for r in readings:
+        if r.reading.score is not None and r.sealed is None and r.unseen is not None:
+            say("not-sealed", detector=r.reading.detector, **figure(r.unseen))
     for warning in warnings:
         if warning.of_pictures:
             say("partly-decoded", reason=warning.document())

@@ -18,6 +18,7 @@ from gioconda_core.types import (
     Provenance,
     ProvenanceState,
     Report,
+    Sealed,
     Sentence,
     TrackScore,
 )
@@ -221,7 +222,11 @@ def ordered(readings: Sequence[Calibrated]) -> list[Calibrated]:
 
 def sealed_figure(readings: Sequence[Calibrated]) -> dict[str, Any]:
     """What the best of these detectors reached on its sealed set, as arguments of a sentence."""
-    best = max((r.sealed for r in readings if r.sealed), key=lambda sealed: sealed.value)
+    return figure(max((r.sealed for r in readings if r.sealed), key=lambda sealed: sealed.value))
+
+
+def figure(best: Sealed) -> dict[str, Any]:
+    """A measured figure and the best trivial cue beside it, as arguments of a sentence."""
     args = {key: getattr(best, key) for key in ("value", "low", "high", "reals", "persons", "fakes", "methods", "date")}
     beside = {"key": f"cue.{best.cue}", "args": {"value": best.cue_value}} if best.cue else {"key": "cue.none"}
     return {**args, "beside": beside}
