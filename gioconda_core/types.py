@@ -440,10 +440,10 @@ class Calibrated:
     stratum: str | None = None
     threshold: float | None = None
     sealed: Sealed | None = None
-    unseen: Sealed | None = None
     same_headline: int | None = None
     of_reals: int | None = None
     faces: tuple[FaceCalibrated, ...] = ()
+    unseen: Sealed | None = None
 
 
 @dataclass(frozen=True)
