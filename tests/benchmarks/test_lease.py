@@ -19,11 +19,11 @@ from synth.model.networks import Model, load_checkpoint, save_checkpoint
 
 # What such a machine does not have, whatever is installed here.
 ABSENT = (
-    "av", "dlib", "typer", "pydantic", "pyarrow", "cryptography", "c2pa", "rich", "scipy", "skimage", "sklearn", "ray", "matplotlib",
+    "av", "dlib", "typer", "pydantic", "pyarrow", "cryptography", "c2pa", "rich", "scipy", "skimage", "sklearn", "ray",
     "tensorboard", "jinja2",
 )  # fmt: skip
 HIDDEN = f"""
-import importlib.machinery, runpy, sys
+import importlib.machinery, importlib.metadata, importlib.util, runpy, sys
 class Nowhere:
     def create_module(self, spec):
         raise ModuleNotFoundError(f"No module named {{spec.name!r}}", name=spec.name)
@@ -32,6 +32,14 @@ class Hide:
     def find_spec(self, name, path=None, target=None):
         return importlib.machinery.ModuleSpec(name, Nowhere()) if name.split(".")[0] in {ABSENT!r} else None
 sys.meta_path.insert(0, Hide())
+# Packages that ask before they import are told the same, whichever way they ask.
+find, whose = importlib.util.find_spec, importlib.metadata.Distribution.from_name.__func__
+importlib.util.find_spec = lambda name, package=None: None if name.split(".")[0] in {ABSENT!r} else find(name, package)
+def installed(cls, name):
+    if name in {ABSENT!r}:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return whose(cls, name)
+importlib.metadata.Distribution.from_name = classmethod(installed)
 """
 
 
