@@ -64,6 +64,8 @@ class _Spectral(nn.Module):
 
         In float32 even where somebody else's autocast is on, which would round one factor of the product and then refuse it.
         """
+        if self.weight.is_meta:  # costs are counted there; autocast knows no such device
+            return torch.dot(self.u, self.weight.flatten(1) @ self.v)
         with torch.autocast(self.weight.device.type, enabled=False):
             return torch.dot(self.u, self.weight.flatten(1) @ self.v)
 

@@ -2,14 +2,13 @@
 
 import dataclasses
 from collections import Counter
-from importlib import import_module
 
 import numpy as np
 import pytest
 
 from detect import face_crops, registry
 from detect.base import read_once, reading
-from detect.features import windows
+from detect.features import contrast
 from detect.reading import calibration
 from detect.reading.observe import observe, readings, spread
 from gioconda_core.testing import footage
@@ -18,7 +17,7 @@ from gioconda_core.types import TrackScore
 
 @pytest.fixture
 def calls(monkeypatch):
-    """How often each piece of work was done: crops by size and kind, features by name and face, and what calibration measures."""
+    """How often each piece of work was done: pictures through the network, pairs of frames cut, and what calibration measures."""
     counted = Counter()
 
     def count(module, name, key):
@@ -30,38 +29,38 @@ def calls(monkeypatch):
 
         monkeypatch.setattr(module, name, counting)
 
-    count(face_crops, "_crops", lambda clip, track, pairs, *how: ("crops", track.id, len(pairs), *how))
-    for name, (module, function) in {**windows.PARTS, **windows.WINDOW_PARTS}.items():
-        count(import_module(module), function, lambda of, *rest, name=name: (name, of.track))
-    count(windows, "detail", lambda of: ("detail", of.track))
+    count(contrast, "_of", lambda clip, track, near: ("pairs", track.id))
+    count(contrast, "statistics", lambda pictures, landmarks: ("network", hash(pictures.tobytes())))
+    count(calibration, "_measures", lambda clip: ("measures",))
     return counted
 
 
-def test_crops_features_and_measures_are_made_once_for_all_detectors_and_their_calibrations(calls):
+def test_pairs_network_and_measures_are_made_once_for_all_detectors_and_their_calibrations(calls):
     clip = footage(frames=100, faces=2, size=320)
-    detectors = [registry.load(name) for name in registry.shipped()]
+    detectors = [*map(registry.load, registry.shipped()), registry.load("contrast")]  # the same weights twice
     answers = list(readings(clip, detectors))
     assert len(answers) == len(detectors) and sum(a.reading.score is not None for a in answers) >= 2
-    assert calls and set(calls.values()) == {1}, {key: n for key, n in calls.items() if n > 1}
+    assert {kind for kind, *_ in calls} == {"pairs", "network", "measures"}
+    assert set(calls.values()) == {1}, {key: n for key, n in calls.items() if n > 1}
     # asked again of other pixels, everything is made anew: nothing is remembered of a clip that is not this one
     before = [a.reading.score for a in answers]
     other = dataclasses.replace(clip, frames=255 - clip.frames)
     after = [a.reading.score for a in readings(other, detectors)]
-    assert max(calls.values()) == 2 and after != before
+    assert calls[("measures",)] == 2 and after != before
 
 
 def test_what_is_shared_changes_no_score(calls):
     clip = footage(frames=100, size=320)
-    names = registry.shipped()
+    names = [*registry.shipped(), "contrast"]
     together = [a.reading.score for a in readings(clip, [registry.load(name) for name in names])]
     alone = [next(readings(footage(frames=100, size=320), [registry.load(name)])).reading.score for name in names]
-    assert together == alone
+    assert together == alone and together[0] is not None
 
 
-def test_calibration_measures_what_the_detectors_cut(calls):
+def test_calibration_measures_a_clip_once(calls):
     clip = footage(frames=60, size=320).frozen()
     found = calibration.measures(clip)
-    assert calibration.measures(clip) is found and calls[("detail", 0)] == 1
+    assert calibration.measures(clip) is found and calls[("measures",)] == 1
 
 
 def test_shared_crops_cannot_be_written_to_and_belong_to_their_frames():

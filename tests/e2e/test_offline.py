@@ -99,7 +99,8 @@ data export fakes/index.parquet ff --layout faceforensics | 0
 detect list | 0
 detect show onnx:theirs.onnx | 0
 detect train cnn --index fakes/index.parquet --out cnn --backbone test_efficientnet --size 48 --steps 2 --batch 1 | 0
-detect train spectrum --index fakes/index.parquet --out spectrum --rungs clean --tests clean --blends 1 | 0 2 4
+detect train contrast --index fakes/index.parquet --out contrast --rungs clean --tests clean | 0 2 4
+detect train vit-ln --index fakes/index.parquet --out vit --backbone test_vit --size 48 --steps 1 --batch 1 | 0 2 4
 detect calibrate spectrum:spectrum --index fakes/index.parquet --name puppets --force | 0
 detect score clip.mp4 --detectors spectrum,residual,dynamics,texture,ensemble -o csv=scores.csv | 0
 detect score clip.mp4 --detectors onnx:theirs.onnx,cnn:cnn,theirs,command:true,scores:scores.csv -o csv=more.csv | 0 4
