@@ -208,10 +208,11 @@ def _photograph(stage: Stage, who: str) -> str | Path:
 
 def portraits(stage: Stage) -> dict[str, Any]:
     """Two photographs and a drawn person, each moved by the same drivers; every clip signed, and shown beside what it was made from."""
-    from synth.reenact.reenact import FewShotGenerator, Reenact, reenact
+    from synth.hybrid import HybridGenerator
+    from synth.reenact.reenact import Reenact, reenact
     from synth.session import Session
 
-    heads = FewShotGenerator(device=stage.device)
+    heads = HybridGenerator(device=stage.device)
     job = Reenact(
         steps=stage.scale.tune_steps, seconds=stage.scale.seconds, frame="crop", side=256, seed=stage.scale.seed
     )
@@ -229,10 +230,10 @@ def portraits(stage: Stage) -> dict[str, Any]:
             job,
             Session("public-domain" if who in PHOTOGRAPHS else "embedded", force=True, say=stage.say),
         )
-        stage.say(f"  {who}: learned and driven {len(made)} ways in {time.perf_counter() - begun:.0f} s")
+        stage.say(f"  {who}: driven {len(made)} ways in {time.perf_counter() - begun:.0f} s")
         for clip, driver in zip(made, stage.scale.drivers, strict=True):
             clips.append(str(clip.path.relative_to(stage.folder)))
-            film, still = _beside(stage, source, driver, clip, heads.size)
+            film, still = _beside(stage, source, driver, clip, job.side)
             films.append({"file": film, "who": PHOTOGRAPHS.get(who, "a person drawn from a seed")})
             explained = explained or still
     return {
@@ -458,7 +459,7 @@ def _kept(stage: Stage, node: Node) -> dict[str, Any]:
 CHAPTERS: dict[str, tuple[str, Callable[[Stage], dict[str, Any]]]] = {
     "puppets": ("Puppets are drawn and prepared", puppets),
     "training": ("The generator learns a little further", training),
-    "portraits": ("A photograph speaks, and so do three drawn people", portraits),
+    "portraits": ("Two photographs and a drawn person speak", portraits),
     "fakes": ("A labelled, signed set is made", fakes),
     "detector": ("A detector is trained on some of the people", detector),
     "benchmark": ("The others measure it", benchmark),
