@@ -178,7 +178,7 @@ def test_bare_carriage_returns_end_lines_too(tmp_path):
 def test_a_suite_whose_settings_make_no_sense(setting, what, tmp_path, capsys):
     suite = tmp_path / "suite.toml"
     suite.write_text(f'name = "x"\nversion = "1"\n[data]\nkind = "puppets"\n[protocol]\n{setting}\n')
-    assert main(["bench", "run", str(suite), "-d", "spectrum", "--out", str(tmp_path / "run"), "-q"]) == ExitCode.USAGE
+    assert main(["bench", "run", str(suite), "-d", "contrast", "--out", str(tmp_path / "run"), "-q"]) == ExitCode.USAGE
     assert what in capsys.readouterr().err
 
 

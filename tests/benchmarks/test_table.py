@@ -495,7 +495,7 @@ def test_a_suite_that_is_not_utf8_and_damaged_runs_are_one_clear_line(tmp_path, 
 
     suite = tmp_path / "s.toml"
     suite.write_bytes('name = "s"\ntitle = "Prüfung"\n'.encode("latin-1"))
-    assert main(["bench", "run", str(suite), "-d", "spectrum", "--out", str(tmp_path / "r")]) == 2
+    assert main(["bench", "run", str(suite), "-d", "contrast", "--out", str(tmp_path / "r")]) == 2
     assert "UTF-8" in capsys.readouterr().err
     run = tmp_path / "run"
     run.mkdir()

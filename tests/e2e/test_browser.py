@@ -50,7 +50,7 @@ def clips(folder, home):
     from provenance.signing import sign
     from synth.puppets.perform import perform
 
-    take = perform(5, 2, frames=100, size=320)
+    take = perform(5, 2, frames=330, size=320)  # 13 s: two windows, so that there is a strip
     wide = np.pad(take.frames, ((0, 0), (0, 0), (125, 125), (0, 0)), mode="edge")[:, :, :568]
     write_video(folder / "puppet.mp4", wide, fps=take.fps)
     claim = Claim(
@@ -163,7 +163,7 @@ def test_a_signed_fake_says_so_itself_and_can_be_walked_through(page, address, c
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", strip)
     strip.click()
     at = float(page.execute_script("return document.getElementById('video').currentTime"))
-    assert at == pytest.approx(2.0, abs=0.3)
+    assert at == pytest.approx(330 / 25 / 2, abs=0.5)  # in the middle of the strip
     strip.send_keys(Keys.ARROW_RIGHT)
     later = float(page.execute_script("return document.getElementById('video').currentTime"))
     assert later > at and strip.get_attribute("aria-valuetext").endswith(" s")

@@ -101,14 +101,14 @@ detect show onnx:theirs.onnx | 0
 detect train cnn --index fakes/index.parquet --out cnn --backbone test_efficientnet --size 48 --steps 2 --batch 1 | 0
 detect train contrast --index fakes/index.parquet --out contrast --rungs clean --tests clean | 0 2 4
 detect train vit-ln --index fakes/index.parquet --out vit --backbone test_vit --size 48 --steps 1 --batch 1 | 0 2 4
-detect calibrate spectrum:spectrum --index fakes/index.parquet --name puppets --force | 0
-detect score clip.mp4 --detectors spectrum,residual,dynamics,texture,ensemble -o csv=scores.csv | 0
+detect calibrate contrast:contrast --index fakes/index.parquet --name puppets --force | 0 2 4
+detect score clip.mp4 --detectors contrast -o csv=scores.csv | 0
 detect score clip.mp4 --detectors onnx:theirs.onnx,cnn:cnn,theirs,command:true,scores:scores.csv -o csv=more.csv | 0 4
 bench list | 0
-bench run puppets --detectors spectrum --limit 1 --out bench --jobs 1 | 0 2 4
+bench run puppets --detectors contrast --limit 1 --out bench --jobs 1 | 0 2 4
 bench audit fakes/index.parquet | 0 3 4 2
 bench report bench -o html=bench.html --resamples 100 --no-sign | 0 2 4
-bench compare bench:spectrum bench:spectrum --resamples 100 | 0 2 4
+bench compare bench:contrast bench:contrast --resamples 100 | 0 2 4
 provenance keys make me --organisation X --root root.pem | 0 2 4
 provenance keys show | 0 2 4
 provenance keys renew me | 0 2 4
@@ -128,7 +128,7 @@ provenance trust revoke me | 0 2 4
 provenance trust remove root | 0 2 4
 check signed.mp4 | 0 2 4
 check clip.mp4 --detectors onnx:theirs.onnx,cnn:cnn | 0 2 4
-audit fakes clip.mp4 --detectors onnx:theirs.onnx,spectrum --out audit-out --jobs 1 | 0 2 4
+audit fakes clip.mp4 --detectors onnx:theirs.onnx,contrast --out audit-out --jobs 1 | 0 2 4
 audit fakes --detectors none --out audit-none --jobs 2 | 0 2 4
 """.strip().splitlines()
 APART = {  # and why

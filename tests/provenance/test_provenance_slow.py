@@ -27,7 +27,7 @@ from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 from gioconda_core.errors import GiocondaError
 from gioconda_core.types import Provenance
-from provenance import describe
+from provenance.reading import describe
 from provenance.reading.read import read
 from provenance.trust.lists import Trust
 seed, count, *names = sys.argv[1:]
@@ -146,7 +146,8 @@ def test_two_thousand_signatures_on_sixteen_threads(tmp_path):
 LARGE = """
 import sys
 from gioconda_core.testing import peak_memory
-from provenance import claims, sign, signers, read
+from provenance.reading import read
+from provenance.signing import claims, sign, signers
 from provenance.trust.lists import Trust
 source, target, key, small = sys.argv[1:]
 made = claims.Credential("large", actions=(claims.Action("c2pa.created", "trainedAlgorithmicMedia"),))
