@@ -384,7 +384,7 @@ def test_uploads_that_drip_give_their_places_back(server, page, monkeypatch):
 
     monkeypatch.setattr(app, "GRACE", 0.5)
     lines = [begin(server, 50_000, b"x") for _ in range(4)]
-    stop = time.monotonic() + 10
+    stop = time.monotonic() + 60
     answers = {}
     while len(answers) < 4 and time.monotonic() < stop:
         for line in lines:
