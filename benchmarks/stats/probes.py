@@ -214,20 +214,15 @@ def _read(x: Floats, labels: NDArray[Any], groups: NDArray[Any], trees: bool) ->
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    splits = metrics.group_folds(labels, groups)
-    if splits is None:
-        return None
-    scores = np.full(len(labels), np.nan)
-    for train, test in splits:
-        if len(np.unique(labels[train])) < 2:
-            return None
+    def scores(train: NDArray[Any], test: NDArray[Any]) -> Floats:
         model = (
             RandomForestClassifier(60, min_samples_leaf=2, random_state=0)
             if trees
             else make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=400, class_weight="balanced"))
         )
-        scores[test] = model.fit(x[train], labels[train]).predict_proba(x[test])[:, 1]
-    return scores
+        return np.asarray(model.fit(x[train], labels[train]).predict_proba(x[test])[:, 1])
+
+    return metrics.cross_fitted(labels, groups, scores)
 
 
 def _single_tells(columns: Mapping[str, Floats], labels: NDArray[Any]) -> list[tuple[str, float]]:

@@ -46,13 +46,8 @@ def cue_scores(cues: Mapping[str, Floats], labels: NDArray[Any], groups: NDArray
 def _crossfit(x: Floats, labels: NDArray[Any], groups: NDArray[np.int64]) -> Floats | None:
     from sklearn.linear_model import LogisticRegression
 
-    splits = metrics.group_folds(labels, groups)
-    if splits is None:
-        return None
-    scores = np.full(len(labels), np.nan)
-    for train, test in splits:
-        if len(np.unique(labels[train])) < 2:
-            return None
+    def scores(train: NDArray[Any], test: NDArray[Any]) -> Floats:
         model = LogisticRegression(C=0.3, class_weight="balanced").fit(x[train], labels[train])
-        scores[test] = model.decision_function(x[test])
-    return scores
+        return np.asarray(model.decision_function(x[test]))
+
+    return metrics.cross_fitted(labels, groups, scores)

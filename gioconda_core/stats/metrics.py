@@ -26,6 +26,7 @@ __all__ = [
     "Protocol",
     "calibration_bins",
     "counts",
+    "cross_fitted",
     "crossfit_probabilities",
     "det",
     "group_folds",
@@ -454,6 +455,24 @@ def _folds(labels: bytes, groups: bytes, folds: int) -> list[tuple[Ints, Ints]]:
     return list(splitter(folds, shuffle=True, random_state=0).split(y[:, None], y, None if alone else g))
 
 
+def cross_fitted(
+    labels: NDArray[Any], groups: Ints, scores_of: Callable[[Ints, Ints], Floats], folds: int = 5
+) -> Floats | None:
+    """(n,) scores of each row by a model fitted on other groups; None when there are too few, or a fold would lack a class.
+
+    scores_of : given the rows to fit on and the rows to score, fits and returns the scores of the latter.
+    """
+    splits = group_folds(labels, groups, folds)
+    if splits is None:
+        return None
+    out = np.full(len(labels), np.nan)
+    for train, test in splits:
+        if len(np.unique(labels[train])) < 2:
+            return None
+        out[test] = scores_of(train, test)
+    return out
+
+
 def crossfit_probabilities(labels: NDArray[Any], scores: Floats, groups: Ints, folds: int = 5) -> Floats | None:
     """Raw scores → probabilities by logistic calibration, each fold fitted on the other identities.
 
@@ -462,14 +481,10 @@ def crossfit_probabilities(labels: NDArray[Any], scores: Floats, groups: Ints, f
     """
     from sklearn.linear_model import LogisticRegression
 
-    splits = group_folds(labels, groups, folds)
-    if splits is None:
-        return None
     centre, spread = float(np.median(scores)), float(np.std(scores)) or 1.0
     x = ((scores - centre) / spread)[:, None]
-    out = np.empty(len(scores))
-    for train, test in splits:
-        if len(np.unique(labels[train])) < 2:
-            return None
-        out[test] = LogisticRegression(C=1e6).fit(x[train], labels[train]).predict_proba(x[test])[:, 1]
-    return out
+
+    def fitted(train: Ints, test: Ints) -> Floats:
+        return np.asarray(LogisticRegression(C=1e6).fit(x[train], labels[train]).predict_proba(x[test])[:, 1])
+
+    return cross_fitted(labels, groups, fitted, folds)
