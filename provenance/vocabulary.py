@@ -15,26 +15,37 @@ LABEL_SCHEMA = "gioconda.label/1"
 AI_DISCLOSURE = "c2pa.ai-disclosure"
 
 
-# C2PA's registered types of assets that are models or parts of them.
-MODEL_TYPES = tuple(
-    "c2pa.types." + name
-    for name in (
-        "model",
-        "model.jax",
-        "model.keras",
-        "model.mlnet",
-        "model.mxnet",
-        "model.onnx",
-        "model.openvino",
-        "model.openvino.parameter",
-        "model.openvino.topology",
-        "model.pytorch",
-        "model.tensorflow",
-        "classifier",
-        "cluster",
-        "generator",
-        "regressor",
-    )
+# What a model is stored as: the values that C2PA 2.4 lists for ``modelType`` (table 12).
+MODEL_TYPES = (
+    "c2pa.types.model",
+    *(
+        f"c2pa.types.model.{name}"
+        for name in (
+            "caffe",
+            "caffe2",
+            "catboost",
+            "coreml",
+            "flax",
+            "huggingface.transformers",
+            "jax",
+            "keras",
+            "lightgbm",
+            "ml_net",
+            "mxnet",
+            "onnx",
+            "openvino",
+            "openvino.parameter",
+            "openvino.topology",
+            "paddle",
+            "pytorch",
+            "sklearn",
+            "tensorflow",
+            "tensorrt",
+            "tflite",
+            "torchscript",
+            "xgboost",
+        )
+    ),
 )
 
 
@@ -52,6 +63,9 @@ ACTIONS = ("c2pa.actions.v2", "c2pa.actions")
 
 
 SPEC_VERSION = "2.4.0"
+
+
+C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA 2.x, A.5.1: the ``uuid`` box of a credential
 
 
 XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # XMP part 3, 1.2.7: the ``uuid`` box of ISO base media

@@ -36,6 +36,10 @@ app.add_typer(
 )
 
 Jobs = Annotated[int, Option("Files at a time.", minimum=1)]
+Segments = Annotated[
+    tuple[Path, ...],
+    Option("A further segment of a fragmented MP4; several times, in order.", flag="--fragment", repeat=True),
+]
 Row = tuple[Path, "Provenance | GiocondaError"]
 
 
@@ -86,9 +90,7 @@ class Reading(Files):
         False
     )
     online: Annotated[bool, Option("Fetch remote manifests and ask for revocation, within limits.")] = False
-    fragment: Annotated[
-        tuple[Path, ...], Option("A further segment of a fragmented MP4; several times.", repeat=True)
-    ] = ()
+    fragment: Segments = ()
 
     def lists(self) -> Trust:
         """The trust lists given, with those of the user's store and the development key."""
@@ -278,6 +280,7 @@ def sign(
     sidecar: Annotated[
         bool, Option("Leave the file as it is, of whatever kind, and write its credential to a .c2pa.")
     ] = False,
+    fragment: Segments = (),
     jobs: Jobs = 2,
     force: Force = False,
 ) -> int:
@@ -286,6 +289,8 @@ def sign(
     Example: gioconda provenance sign clip.mp4 --out signed.mp4 --claim claim.toml --signer key:newsroom
 
     Example: gioconda provenance sign clip.mkv --sidecar --claim claim.toml --signer key:newsroom
+
+    Example: gioconda provenance sign init.mp4 --fragment 1.m4s --fragment 2.m4s --out signed/ --claim claim.toml
     """
     if out is None and not sidecar:
         raise UsageError("no target", where="--out", hint="a file is never signed in place; name another, or --sidecar")
@@ -294,6 +299,13 @@ def sign(
 
     statement = claims.from_toml(claim)
     chosen = signing.load()
+    if fragment:
+        from provenance.signing import stream
+
+        if len(sources) != 1 or sidecar or out is None:
+            raise UsageError("belong to one initialisation segment and a folder", where="--fragment")
+        emit(str(stream.sign_stream(sources[0], fragment, out, statement, signer=chosen, force=force)))
+        return ExitCode.DONE
     pairs = _targets(sources, out, sidecar)
     if statement.intent != "create":
         for path in dict.fromkeys([*sources, *(Path(item.path) for item in statement.ingredients if item.path)]):

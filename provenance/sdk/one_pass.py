@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 LEAF = 2**20  # bytes of media in one leaf of the hash tree: what a reader must hold at a time
-_PER_LEAF = 40  # bytes of the credential that one leaf takes, rounded up
-_SLACK = 256  # for the lists those leaves are in
+PER_LEAF = 40  # bytes of the credential that one leaf takes, rounded up
+SLACK = 256  # for the lists those leaves are in
 _MOST_TABLES = 64 * 2**20  # bytes of a movie box we are willing to hold
 _MOST_ROOM = 2**28  # bytes a credential may take here
 _PLAIN = frozenset((b"ftyp", b"free", b"skip", b"wide", b"moov", b"mdat"))
@@ -166,7 +166,7 @@ def _tables(moov: bytes, at: int, end: int) -> Iterator[tuple[str, int, int]]:
         at += size
 
 
-class _Call:
+class Call:
     """The SDK's embedding calls on one builder. kind : what the credential is wrapped for."""
 
     def __init__(self, builder: c2pa.Builder, kind: str) -> None:
@@ -203,12 +203,12 @@ def sign(builder: c2pa.Builder, kind: str, layout: Layout | Chunks, source: IO[b
     """
     with builder._exclusive_native_call():
         if isinstance(layout, Chunks):
-            _sign_chunks(_Call(builder, "application/c2pa"), layout, source, target)
+            _sign_chunks(Call(builder, "application/c2pa"), layout, source, target)
         else:
-            _sign_boxes(_Call(builder, kind), layout, source, target)
+            _sign_boxes(Call(builder, kind), layout, source, target)
 
 
-def _sign_chunks(call: _Call, layout: Chunks, source: IO[bytes], target: IO[bytes]) -> None:
+def _sign_chunks(call: Call, layout: Chunks, source: IO[bytes], target: IO[bytes]) -> None:
     """The file as it is, then a ``C2PA`` chunk (C2PA 2.x, A.3.6); the SDK wraps nothing for RIFF, so the bare store is asked for."""
     from c2pa import C2paError
 
@@ -227,19 +227,19 @@ def _sign_chunks(call: _Call, layout: Chunks, source: IO[bytes], target: IO[byte
     target.write(signed)
 
 
-def _sign_boxes(call: _Call, layout: Layout, source: IO[bytes], target: IO[bytes]) -> None:
+def _sign_boxes(call: Call, layout: Layout, source: IO[bytes], target: IO[bytes]) -> None:
     from c2pa import C2paError
 
     call.ask(call.native.leaves, LEAF // 1024)
     first = call.taken(call.native.placeholder)
     # The placeholder has no room for the leaves, so the credential will outgrow it: a free box, which no hash covers, keeps it.
-    room = len(first) + _PER_LEAF * layout.leaves + _SLACK
+    room = len(first) + PER_LEAF * layout.leaves + SLACK
     if room > _MOST_ROOM:
         raise C2paError("the credential is too large")
     moov = layout.moved(room)
     at = layout.boxes[0].size
     _copy(source, target, 0, at)
-    _fill(target, at, room, first)
+    fill(target, at, room, first)
     for box in layout.boxes[1:]:
         if box.kind == b"moov":
             target.write(moov)
@@ -250,10 +250,10 @@ def _sign_boxes(call: _Call, layout: Layout, source: IO[bytes], target: IO[bytes
         else:
             _copy(source, target, box.start, box.size)
     call.hash_rest(target)
-    _fill(target, at, room, call.taken(call.native.sign))
+    fill(target, at, room, call.taken(call.native.sign))
 
 
-def _fill(target: IO[bytes], at: int, room: int, credential: bytes) -> None:
+def fill(target: IO[bytes], at: int, room: int, credential: bytes) -> None:
     """The credential's box after the first one, and a free box to the end of the room."""
     from c2pa import C2paError
 

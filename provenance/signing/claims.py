@@ -62,7 +62,7 @@ class Action:
 
 @dataclass(frozen=True)
 class AiDisclosure:
-    """``c2pa.ai-disclosure`` (C2PA 2.4, 18.28). model_type : one of the registered MODEL_TYPES.
+    """``c2pa.ai-disclosure`` (C2PA 2.4, 18.28). model_type : one of MODEL_TYPES, what the model is stored as. identifier : a URI of the model.
 
     oversight : ``fully_autonomous``, ``prompt_guided`` or ``human_validated``; left out where it is not stated.
     """
@@ -70,6 +70,7 @@ class AiDisclosure:
     model_type: str
     model_name: str
     oversight: str | None = None
+    identifier: str = ""
 
     def __post_init__(self) -> None:
         if self.model_type not in MODEL_TYPES:
@@ -245,6 +246,8 @@ def to_manifest(credential: Credential) -> dict[str, Any]:
         say("c2pa.actions.v2", {"actions": [_action(item) for item in actions], "allActionsIncluded": True})
     if credential.ai:
         disclosed: dict[str, Any] = {"modelType": credential.ai.model_type, "modelName": credential.ai.model_name}
+        if credential.ai.identifier:
+            disclosed["modelIdentifier"] = credential.ai.identifier
         if credential.ai.oversight:
             disclosed["contentProfile"] = {"humanOversightLevel": credential.ai.oversight}
         say(AI_DISCLOSURE, disclosed)

@@ -12,6 +12,7 @@ import io
 import logging
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from gioconda_core.types import Claim, Frames, Ingredient, ProvenanceState, Synt
 from provenance.keys import certificates
 from provenance.reading import rules
 from provenance.reading.open import Opened, opened
-from provenance.sdk import descriptors, engine, one_pass
+from provenance.sdk import descriptors, engine, one_pass, words
 from provenance.signing import claims, signers, thumbnails, xmp
 from provenance.signing.claims import Credential
 from provenance.trust.lists import Trust
@@ -226,23 +227,22 @@ def sign_file(
     if credential.intent == "edit" and not any(item.role == "parent" for item in credential.ingredients):
         parent = Ingredient("parent", sha256_of(origin), origin.name, str(origin), engine.mime_of(origin))
         credential = dataclasses.replace(credential, ingredients=(*credential.ingredients, parent))
-    anchors = _anchors(chosen, trust)
+    anchors = anchors_of(chosen, trust)
     with atomic_path(final) as temporary:
         manifest = _sign(origin, None if sidecar else temporary, kind, credential, chosen, anchors)
         if sidecar:
             temporary.write_bytes(manifest)
-        lone = len(certificates.certificates_in(chosen.chain)) == 1  # without an issuer there is no chain to check
-        _verify(origin if sidecar else temporary, anchors, manifest if sidecar else None, final, lone=lone)
+        verify(origin if sidecar else temporary, anchors, final, chosen, manifest=manifest if sidecar else None)
     return final
 
 
-def _hosts(signer: Signer) -> tuple[str, ...]:
+def hosts(signer: Signer) -> tuple[str, ...]:
     """The one host signing may speak to: the timestamp authority's."""
     host = urlsplit(signer.timestamp).hostname if signer.timestamp else None
     return (host,) if host else ()
 
 
-def _anchors(signer: Signer, trust: Trust | None) -> engine.Anchors:
+def anchors_of(signer: Signer, trust: Trust | None) -> engine.Anchors:
     """The lists given, and the signer's own issuer, so that what is read back must lead to the very chain that signed."""
     own = [("manifest", _OWN, certificates.pem(certificates.certificates_in(signer.chain)[-1]))]
     if isinstance(signer, signers.IdentitySigner):
@@ -268,19 +268,17 @@ def _sign(
             if destination is not None and kind in _ONE_PASS and not updates and descriptors.possible():
                 layout = one_pass.plan(stream) if isinstance(signer, signers.Contextual) else None
             settings = engine.settings(
-                anchors, hosts=_hosts(signer), merkle=_in_leaves(origin) if layout is None else True
+                anchors, hosts=hosts(signer), merkle=_in_leaves(origin) if layout is None else True
             )
             if layout is not None and isinstance(signer, signers.Contextual):
                 context = signer.context(settings)
             else:
                 context = engine.context(settings)
-            builder = stack.enter_context(c2pa.Builder(claims.to_manifest(credential), context=context))
+            builder = stack.enter_context(builder_of(claims.to_manifest(credential), context, credential))
             if destination is None:
                 builder.set_no_embed()
             if updates:
                 builder.set_intent(c2pa.C2paBuilderIntent.UPDATE)
-            for index, item in enumerate(credential.ingredients):
-                _add_ingredient(builder, index, item)
             sink: IO[bytes]
             if destination is None:
                 sink = stack.enter_context(tempfile.TemporaryFile(buffering=0))
@@ -292,29 +290,49 @@ def _sign(
             stream.seek(0)
             return descriptors.sign(builder, signer.native(), kind, stream, sink)
     except c2pa.C2paError as error:
-        why = getattr(signer, "failure", lambda: "")() or str(error)
-        raise CredentialError(
-            f"could not be signed: {why}", where=str(origin), hint=_hint(str(error), signer)
-        ) from error
+        raise failed(error, origin, signer) from error
 
 
-def _hint(message: str, signer: Signer) -> str:
-    if signer.timestamp and any(word in message.lower() for word in ("timestamp", "http resolver")):
-        return f"the timestamp authority {signer.timestamp} may be out of reach"
-    if getattr(signer, "failure", lambda: "")():
-        return ""  # the signer has said what was wrong
-    if "parse" in message.lower():
-        return "is the file whole, and what its name says?"
-    return "gioconda provenance keys show describes the certificate"
+def builder_of(definition: Mapping[str, Any], context: Any, credential: Credential) -> Any:
+    """The SDK's builder of a manifest, with the credential's ingredients; it serves once."""
+    import c2pa
+
+    builder = c2pa.Builder(definition, context=context)
+    for index, item in enumerate(credential.ingredients):
+        _add_ingredient(builder, index, item)
+    return builder
 
 
-def _verify(path: Path, anchors: engine.Anchors, manifest: bytes | None, final: Path, *, lone: bool) -> None:
+def failed(error: Exception, origin: Path, signer: Signer) -> CredentialError:
+    """Why a file could not be signed, in words: the signer's own where it failed, else of the SDK's kind of error."""
+    own = getattr(signer, "failure", lambda: "")()
+    message = str(error)
+    if signer.timestamp and any(word in message.lower() for word in ("timestamp", "time stamp", "http resolver")):
+        return CredentialError(
+            "could not be signed: no usable timestamp was given",
+            where=str(origin),
+            hint=f"the timestamp authority {signer.timestamp} may be out of reach",
+        )
+    if own:
+        return CredentialError(f"could not be signed: {own}", where=str(origin))
+    what, hint = words.of(message)
+    return CredentialError(f"could not be signed: {what}", where=str(origin), hint=hint)
+
+
+def verify(
+    path: Path,
+    anchors: engine.Anchors,
+    final: Path,
+    signer: Signer,
+    *,
+    manifest: bytes | None = None,
+    segments: Sequence[Path] = (),
+) -> None:
     """Read back what was written; anything but a clean trust in our own chain is a failure of signing."""
-    with opened(path, anchors, manifest=manifest) as found:
+    lone = len(certificates.certificates_in(signer.chain)) == 1  # without an issuer there is no chain to check
+    with opened(path, anchors, manifest=manifest, fragments=segments) as found:
         if not isinstance(found, Opened):
-            raise CredentialError(
-                f"what was signed cannot be read back: {found.detail or found.state}", where=str(final)
-            )
+            raise CredentialError(f"what was signed cannot be read back: {words.of(found.detail)[0]}", where=str(final))
         decision = rules.decide(found.document)
         state = decision.state if decision else None
         if state != ProvenanceState.TRUSTED and not (lone and state == ProvenanceState.VALID):

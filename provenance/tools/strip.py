@@ -22,11 +22,11 @@ from gioconda_core.errors import CredentialError, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
 from gioconda_core.types import ProvenanceState
 from provenance.sdk.one_pass import boxes_of
+from provenance.vocabulary import C2PA_BOX
 
 _REMUX = {".mp4", ".mov", ".m4v", ".m4a", ".avi"}
 _MUXERS = {".m4v": "mp4", ".m4a": "mp4"}
 _SOUND = {".wav", ".m4a", ".mp3", ".flac"}
-_C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA 2.x, A.5.1
 
 
 def strip(source: str | os.PathLike[str], target: str | os.PathLike[str], *, force: bool = False) -> Path:
@@ -266,7 +266,7 @@ def _boxes(data: bytes) -> bytes:
     out = bytearray(data)
     for box in boxes_of(io.BytesIO(data), len(data)):
         begin, end = box.start + box.header, box.start + box.size
-        if box.kind == b"uuid" and data[begin : begin + 16] == _C2PA_BOX and begin + 16 <= end <= len(data):
+        if box.kind == b"uuid" and data[begin : begin + 16] == C2PA_BOX and begin + 16 <= end <= len(data):
             out[box.start + 4 : box.start + 8] = b"free"
             out[begin:end] = bytes(end - begin)
     return bytes(out)

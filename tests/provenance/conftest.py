@@ -5,20 +5,18 @@ import itertools
 import pytest
 from provenance_kit import created, leaf, signer_of
 
-from provenance.signing import sign
+from provenance.signing import stream
 
 
 @pytest.fixture(scope="module")
-def dash(tmp_path_factory):
-    """A DASH presentation: (folder, init segment, media segments), signed by ours."""
+def packaged(tmp_path_factory):
+    """A DASH presentation that nobody signed: (init segment, media segments)."""
     from fractions import Fraction
 
     import av
-    from provenance_forge import fragmented
     from provenance_kit import picture
-    from provenance_tsa import Authority
 
-    folder = tmp_path_factory.mktemp("dash")
+    folder = tmp_path_factory.mktemp("packaged")
     options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
     with av.open(str(folder / "whole.mp4"), "w", options=options) as file:
         stream = file.add_stream("h264", rate=Fraction(25))
@@ -28,16 +26,18 @@ def dash(tmp_path_factory):
             for packet in stream.encode(part):
                 file.mux(packet)
     data = (folder / "whole.mp4").read_bytes()
+    (folder / "whole.mp4").unlink()
     cuts = [at - 4 for at in range(len(data)) if data[at : at + 4] in (b"moof", b"mfra")]
-    (folder / "plain.mp4").write_bytes(data[: cuts[0]])
-    with Authority() as clock:  # for the room its timestamp leaves
-        signer = signer_of(leaf(), folder, timestamp=clock.url)
-        sign.sign_file(folder / "plain.mp4", folder / "signed.mp4", created("stream"), signer=signer)
-    pieces = [data[begin:end] for begin, end in itertools.pairwise(cuts)]
-    init, segments = fragmented(folder / "signed.mp4", pieces, leaf())
-    (folder / "init.mp4").write_bytes(init)
-    paths = []
-    for number, segment in enumerate(segments):
-        paths.append(folder / f"{number}.m4s")
-        paths[-1].write_bytes(segment)
+    (folder / "init.mp4").write_bytes(data[: cuts[0]])
+    paths = [folder / f"{number}.m4s" for number in range(len(cuts) - 1)]
+    for path, (begin, end) in zip(paths, itertools.pairwise(cuts), strict=True):
+        path.write_bytes(data[begin:end])
     return folder / "init.mp4", paths
+
+
+@pytest.fixture(scope="module")
+def dash(packaged, tmp_path_factory):
+    """The same, signed: (init segment, media segments)."""
+    folder = tmp_path_factory.mktemp("dash")
+    init = stream.sign_stream(*packaged, folder, created("stream"), signer=signer_of(leaf(), folder.parent))
+    return init, [folder / path.name for path in packaged[1]]

@@ -91,6 +91,18 @@ def test_a_claim_written_as_toml_comes_back(tmp_path, signer):
     assert all(item.get("created") for label, item in said.items() if not label.startswith("c2pa.ingredient"))
 
 
+# C2PA 2.4, table 12, copied from the specification.
+TABLE_12 = """c2pa.types.model caffe caffe2 catboost coreml flax huggingface.transformers jax keras lightgbm ml_net mxnet onnx openvino
+openvino.parameter openvino.topology paddle pytorch sklearn tensorflow tensorrt tflite torchscript xgboost"""
+
+
+def test_model_types_are_those_of_the_specification():
+    from provenance.vocabulary import MODEL_TYPES
+
+    first, *rest = TABLE_12.split()
+    assert set(MODEL_TYPES) == {first, *(f"{first}.{name}" for name in rest)}
+
+
 def test_oversight_that_was_not_given_is_not_invented():
     claim = created(ai=claims.AiDisclosure("c2pa.types.model", "painter"))
     said = {item["label"]: item["data"] for item in claims.to_manifest(claim)["assertions"]}

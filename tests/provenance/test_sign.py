@@ -256,3 +256,17 @@ def test_an_edit_of_a_tampered_or_generated_parent_is_warned_of_and_can_be_refus
     assert main([*check, str(tmp_path / "of-broken.jpg")]) == 3
     audit = ["-q", "audit", str(tmp_path), "--detectors", "none", "--out", str(tmp_path / "out")]
     assert main([*audit, "--require", "sound-ingredients"]) == 3
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".gif", ".tif", ".wav", ".mp4"])
+@pytest.mark.parametrize("content", [b"", bytes(range(256)) * 4, b"\x89PNG\r\n\x1a\n" * 9])
+def test_what_cannot_be_signed_is_told_in_words_that_are_ours(tmp_path, suffix, content):
+    source = tmp_path / f"broken{suffix}"
+    source.write_bytes(content)
+    with pytest.raises(CredentialError) as caught:
+        sign.sign_file(source, tmp_path / f"signed{suffix}", created(), signer=signer_of(leaf(), tmp_path))
+    told = str(caught.value)
+    raw = str(caught.value.__cause__)
+    assert told.startswith(f"{source}: could not be signed: ") and "whole" in told
+    assert raw and raw not in told and not any(word in told for word in ("Io:", "Other:", "buffer", "SDK", "parse"))
+    assert not (tmp_path / f"signed{suffix}").exists()

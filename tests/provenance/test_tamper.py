@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import pytest
-from provenance_kit import authority, created, flip, leaf, signer_of, trust_in, write_any, write_mp4, write_picture
+from provenance_kit import AI, authority, created, flip, leaf, signer_of, trust_in, write_any, write_mp4, write_picture
 
 from gioconda_core.types import Ingredient
 from gioconda_core.types import ProvenanceState as State
@@ -405,6 +405,41 @@ def test_a_stream_in_fragments_is_trusted(dash):
     found = read(init, trust=TRUST, fragments=segments)
     assert found.state == State.TRUSTED, failures(found)
     assert read(init, trust=TRUST, fragments=segments[1:2]).state == State.TRUSTED
+
+
+def test_a_stream_is_signed_from_the_command_line_and_no_sample_changes(packaged, tmp_path, capsys):
+    from gioconda.cli import main
+
+    init, segments = packaged
+    (tmp_path / "claim.toml").write_text(
+        f'title = "stream"\n[[actions]]\naction = "c2pa.created"\nsource_type = "{AI}"\n'
+    )
+    parts = [text for part in segments for text in ("--fragment", str(part))]
+    command = ["-q", "provenance", "sign", str(init), *parts, "--claim", str(tmp_path / "claim.toml")]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "out" / "init.mp4")
+    signed = [tmp_path / "out" / part.name for part in segments]
+    assert sorted(item.name for item in (tmp_path / "out").iterdir()) == sorted(["init.mp4", *(s.name for s in signed)])
+    whole = b"".join(path.read_bytes() for path in (init, *segments))
+    carried = (tmp_path / "whole.mp4", tmp_path / "carried.mp4")
+    carried[0].write_bytes(whole)
+    carried[1].write_bytes(b"".join(path.read_bytes() for path in (tmp_path / "out" / "init.mp4", *signed)))
+    assert frames_of(carried[0]) == frames_of(carried[1])
+    # What is there already, or is no segment, or is signed, is said in a line; nothing is written then.
+    assert main([*command, "--out", str(tmp_path / "out")]) == 2
+    again = ["-q", "provenance", "sign", str(tmp_path / "out" / "init.mp4"), "--claim", str(tmp_path / "claim.toml")]
+    assert main([*again, "--fragment", str(signed[0]), "--out", str(tmp_path / "twice")]) == 2
+    assert main([*command[:4], "--fragment", str(init), *command[-2:], "--out", str(tmp_path / "twice")]) == 2
+    said = capsys.readouterr().err
+    assert "signed already" in said and "two segments of one name" in said
+    assert not (tmp_path / "twice").exists() or not list((tmp_path / "twice").iterdir())
+
+
+def frames_of(path):
+    import av
+
+    with av.open(str(path)) as file:
+        return [frame.to_ndarray().tobytes() for frame in file.decode(video=0)]
 
 
 def test_the_command_line_holds_a_stream_to_a_requirement(dash, tmp_path, capsys):
