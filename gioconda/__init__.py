@@ -16,14 +16,14 @@ from gioconda_core.version import __version__
 __all__ = ["Clip", "Report", "__version__", "check"]
 
 if TYPE_CHECKING:
-    from gioconda.report.examine import check
+    from gioconda.api import check
     from gioconda_core.media.clip import Clip
     from gioconda_core.types import Report
 
 _LAZY = {
     "Clip": ("gioconda_core.media.clip", "Clip"),
     "Report": ("gioconda_core.types", "Report"),
-    "check": ("gioconda.report.examine", "check"),
+    "check": ("gioconda.api", "check"),
 }
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +90,18 @@ def atomic_path(target: str | os.PathLike[str], *, mode: int | None = None) -> I
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+
+
+@contextlib.contextmanager
+def spooled(source: BinaryIO | bytes) -> Iterator[Path]:
+    """What a stream or bytes hold, as a temporary file that is gone afterwards."""
+    handle, name = tempfile.mkstemp(prefix="gioconda-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            shutil.copyfileobj(io.BytesIO(source) if isinstance(source, bytes) else source, file, 1 << 20)
+        yield Path(name)
+    finally:
+        os.unlink(name)
 
 
 def write_text(target: str | os.PathLike[str], text: str, *, mode: int | None = None) -> None:

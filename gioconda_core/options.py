@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from gioconda_core.errors import UsageError
 
@@ -121,18 +122,48 @@ def _read(job: type[Any]) -> dict[str, tuple[Any, Option | None]]:
     return found
 
 
+def parts(kind: Any) -> tuple[Any, ...]:
+    """The types that a union allows; the type itself where it is none."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def many(kind: Any) -> Any:
+    """list, tuple or Mapping where a type holds several values; else None."""
+    for part in parts(kind):
+        origin = get_origin(part)
+        if origin in (list, tuple):
+            return origin
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return Mapping
+        if isinstance(origin, type) and issubclass(origin, Iterable):
+            return list
+    return None
+
+
+def listed(text: str, kind: Any, option: Option) -> Any:
+    """One text where several values are meant → the values: by the option's own reading, alone, or split at commas."""
+    if option.parse is not None:
+        return option.parse(text)
+    items = [text] if option.positional or option.repeat else [item.strip() for item in text.split(",") if item.strip()]
+    return many(kind)(items)
+
+
 def check(job: Any) -> None:
-    """Hold every field of a job to its declaration.
+    """Hold every field of a job to its declaration; one text where several values are meant becomes those.
 
     Raises
     ------
     UsageError
         Naming the first option whose value is out of range, is not among its choices, or cannot be meant.
     """
-    for name, (_, option) in declared(type(job)).items():
+    for name, (kind, option) in declared(type(job)).items():
         value = getattr(job, name)
-        if option is not None and value is not None:
-            option.hold(value, name)
+        if option is None or value is None:
+            continue
+        if isinstance(value, str) and many(kind) in (list, tuple):  # a text would be read letter by letter
+            value = listed(value, kind, option)
+            object.__setattr__(job, name, value)  # jobs are frozen
+        option.hold(value, name)
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -1,13 +1,15 @@
 """A tree of media, audited: resumable, in bounded memory, a poisoned file costs one row.
 
 >>> from gioconda.audit import Audit
->>> summary = Audit(["media/"], out="audit-out").run()        # doctest: +SKIP
+>>> summary = Audit("media/", out="audit-out").run()          # doctest: +SKIP
+>>> table("audit-out").to_pandas()                            # doctest: +SKIP
 
 ``walk`` finds files, ``journal`` keeps rows, ``work`` is what a worker does with one file, ``run`` puts them together,
-``tables`` writes what is made at the end, ``cluster`` is the Ray engine.
+``tables`` writes what is made at the end.
 """
 
 from gioconda.audit.run import Audit
 from gioconda.audit.summary import Summary
+from gioconda.audit.tables import table
 
-__all__ = ["Audit", "Summary"]
+__all__ = ["Audit", "Summary", "table"]

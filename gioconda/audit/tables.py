@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,15 +14,19 @@ from gioconda.audit.baseline import Baseline
 from gioconda.audit.journal import Journal
 from gioconda.report import as_junit, as_sarif, rows
 from gioconda.report.requirements import Policy, outcome
+from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path, write_text
 from gioconda_core.types import Level
 
 if TYPE_CHECKING:
+    import pyarrow
+
     from gioconda.audit.summary import Summary
 
-__all__ = ["Job", "prepare", "tripped", "write"]
+__all__ = ["Job", "prepare", "table", "tripped", "write"]
 
 GROUP = 5_000  # rows of a Parquet row group, and held in memory at once
+NAMES = {"parquet": "readings.parquet", "html": "index.html", "junit": "readings.junit.xml"}
 LISTED = 200  # rows of the HTML page
 
 
@@ -44,11 +49,27 @@ def write(job: Job, formats: Sequence[str]) -> dict[str, str]:
     """Write the tables asked for; returns format → file names. Each is whole or not there."""
     made = {"jsonl": job.journal.path.name}
     for name in formats:
-        file = job.out / {"parquet": "readings.parquet", "html": "index.html", "junit": "readings.junit.xml"}.get(
-            name, f"readings.{name}"
-        )
+        file = job.out / NAMES.get(name, f"readings.{name}")
         made[name] = ", ".join(_WRITERS[name](job, file) or [file.name])
     return made
+
+
+def table(folder: str | os.PathLike[str]) -> pyarrow.Table:
+    """The rows of a finished audit, one a file, with a group of columns a detector; ``.to_pandas()`` makes a DataFrame of it.
+
+    Raises
+    ------
+    UsageError
+        The folder holds no table: the audit was interrupted, or wrote other formats.
+    """
+    import pyarrow.parquet
+
+    file = Path(folder) / NAMES["parquet"]
+    if not file.is_file():
+        raise UsageError(
+            "no table of an audit", where=str(file), hint="run the audit to its end, with the format parquet"
+        )
+    return pyarrow.parquet.read_table(file)
 
 
 def prepare(formats: Sequence[str]) -> None:

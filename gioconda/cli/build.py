@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperGroup
 
 from gioconda.cli.common import Results, settings, typed_command
 from gioconda_core.errors import UsageError
-from gioconda_core.options import Option, declared
+from gioconda_core.options import Option, declared, listed, many, parts
 
 # Fields of a job that no option sets: they follow from the run.
 _FOLLOW: dict[str, Callable[[], Any]] = {"seed": lambda: settings.seed, "command": typed_command}
@@ -53,7 +52,7 @@ class _Typed:
         option, default = self.option, self.default
         kind, shown = self._as_typed()
         given: dict[str, Any] = {"help": option.help, "metavar": option.metavar}
-        if not {int, float}.isdisjoint(_parts(kind)):
+        if not {int, float}.isdisjoint(parts(kind)):
             given |= {"min": option.minimum, "max": option.maximum}
         if option.positional:
             note: Any = typer.Argument(show_default=default not in (MISSING, None), **given)
@@ -71,13 +70,13 @@ class _Typed:
 
     def _as_typed(self) -> tuple[Any, Any]:
         """The type and the default that typer sees: lists and what is parsed are typed as text."""
-        many = _many(self.kind)
-        if self.option.parse is not None or (many and not self._several()):
+        several = many(self.kind)
+        if self.option.parse is not None or (several and not self._several()):
             shown = None if self.option.unset else self.option.shown or _joined(self.default)
             return (str | None if shown is None else str), shown
         if self.option.unset:
             return self.kind | None, None
-        if many:
+        if several:
             inner = self.kind if get_origin(self.kind) is list else list[_item(self.kind)]  # type: ignore[misc]
             if self.default is MISSING:
                 return inner, MISSING
@@ -89,22 +88,21 @@ class _Typed:
 
     def value(self, typed: Any) -> Any:
         """A typed value → the field's."""
-        many = _many(self.kind)
+        several = many(self.kind)
         if typed is None and self.option.unset:
             typed = self.option.unset()
         elif typed is None:
-            typed = self.default if many and self.default is not MISSING and self.default is not None else None
+            typed = self.default if several and self.default is not MISSING and self.default is not None else None
         elif self.option.parse is not None:
             try:
                 typed = self.option.parse(typed)
             except UsageError as error:
                 where = self.option.placed(error, self.name)
                 raise UsageError(error.what, where=where, hint=error.hint) from error
-        elif many is Mapping:
+        elif several is Mapping:
             typed = dict(self._pair(item) for item in typed)
-        elif many:
-            items = typed if self._several() else [item.strip() for item in typed.split(",") if item.strip()]
-            typed = many(items)
+        elif several:
+            typed = several(typed) if self._several() else listed(typed, self.kind, self.option)
         if typed is not None:
             self.option.hold(typed, self.name)
         return typed
@@ -116,25 +114,8 @@ class _Typed:
         return name, rest
 
 
-def _parts(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-
-
-def _many(kind: Any) -> Any:
-    """list, tuple or Mapping where a type holds several values; else None."""
-    for part in _parts(kind):
-        origin = get_origin(part)
-        if origin in (list, tuple):
-            return origin
-        if isinstance(origin, type) and issubclass(origin, Mapping):
-            return Mapping
-        if isinstance(origin, type) and issubclass(origin, Iterable):
-            return list
-    return None
-
-
 def _item(kind: Any) -> Any:
-    part = next(part for part in _parts(kind) if get_origin(part))
+    part = next(part for part in parts(kind) if get_origin(part))
     return str if issubclass(get_origin(part), Mapping) else get_args(part)[0]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,7 @@ from gioconda.cli.common import Results, Seconds, clean, complain, deliver, noti
 from gioconda.report.options import Judges, Lang, Sampled
 from gioconda.report.requirements import Policy
 from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.files import spooled
 from gioconda_core.options import argument
 
 if TYPE_CHECKING:
@@ -48,15 +48,13 @@ def check(
     for item in results.output or ():
         _spare(item.partition("=")[2], clips)
     writer = results.among(*FORMATS)
-    from detect.registry import specs
     from gioconda.report.examine import Examiner, unread
     from gioconda.report.requirements import outcome
     from gioconda.report.rows import row
     from provenance.trust import lists
 
     own = lists.load(job.trust, development=job.trust_development)
-    named = None if job.detectors is None else specs(job.detectors)
-    examiner = Examiner(named, trust=own, sampling=job.sampling, timeout=job.timeout)
+    examiner = Examiner(job.detectors, trust=own, sampling=job.sampling, timeout=job.timeout)
     reports: list[Report] = []
     tripped: list[str] = []
     incomplete = False
@@ -96,23 +94,8 @@ def _inputs(clips: list[str]) -> Iterator[tuple[str, str]]:
         if clip != "-":
             yield clip, Path(clip).name
             continue
-        with _spooled() as path:
-            yield path, "stdin"
-
-
-@contextmanager
-def _spooled() -> Iterator[str]:
-    """Stdin, kept in a temporary file."""
-    import shutil
-    import tempfile
-
-    handle, path = tempfile.mkstemp(prefix="gioconda-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-        yield path
-    finally:
-        os.unlink(path)
+        with spooled(sys.stdin.buffer) as path:
+            yield str(path), "stdin"
 
 
 def _progress(title: str) -> Any:

@@ -1,7 +1,6 @@
 """Path to Report: the one place where detection meets provenance, side by side.
 
->>> import gioconda
->>> report = gioconda.check("clip.mp4")                  # doctest: +SKIP
+>>> report = Examiner().examine("clip.mp4")              # doctest: +SKIP
 >>> print(gioconda.report.text(report))                  # doctest: +SKIP
 
 The file is decoded in a limited child process, its metadata is parsed in another; detectors get frames and tracks, never
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from gioconda_core.media.clip import Limits
     from provenance.trust.lists import Trust
 
-__all__ = ["Examiner", "check", "examine", "unread"]
+__all__ = ["Examiner", "readable", "unread"]
 
 DENSE_SECONDS = 60.0  # clips up to this long are also followed frame by frame, for detectors of motion
 STILLS = 8  # thumbnails along each face's strip
@@ -95,7 +94,7 @@ class Examiner:
         file = Path(path)
         shown = visible(title if title is not None else file.name)
         step("open", 0.0)
-        size = _size(file)
+        size = readable(file)
         digest = sha256_of(file)
         step("container", 0.05)
         found = metadata.inspect(file)
@@ -222,7 +221,8 @@ def _open(file: Path, limits: Limits | None, sandbox: bool) -> Any:
     return Clip.open(file, limits=limits, sandbox=sandbox)
 
 
-def _size(file: Path) -> int:
+def readable(file: Path) -> int:
+    """The size of a file that may be read, in bytes; MediaError of anything else."""
     import stat
 
     try:
@@ -319,36 +319,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def examine(
-    path: str | os.PathLike[str],
-    *,
-    detectors: Sequence[str] | None = None,
-    trust: Trust | None = None,
-    title: str | None = None,
-    progress: Progress | None = None,
-    command: str = "",
-    **options: Any,
-) -> Report:
-    """A Report on one file: what it is, where it says it comes from, what detectors saw, and what to do next.
-
-    Parameters
-    ----------
-    path : a video, picture or animation.
-    detectors : names; None = those shipped with Gioconda; () = none (container facts and credentials only).
-    trust : trust lists for credentials; None = the user's stored ones.
-    options : further options of :class:`Examiner` (``sampling``, ``timeout``, ``sandbox``, ``limits``, ``cache``).
-
-    Raises
-    ------
-    MediaError
-        No such file, or it may not be read.
-    UsageError, WeightsError, PluginError
-        A detector that was asked for cannot be loaded.
-    """
-    examiner = Examiner(detectors, trust=trust, **options)
-    return examiner.examine(path, title=title, progress=progress, command=command)
-
-
-check = examine

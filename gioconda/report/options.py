@@ -9,9 +9,12 @@ from gioconda_core.options import Option
 
 
 def names_of(detectors: str) -> tuple[str, ...]:
-    """``a,b`` → names; ``none`` → no detector."""
-    names = tuple(name.strip() for name in detectors.split(",") if name.strip())
-    return () if names == ("none",) else names
+    """``a,b`` → names, an address with commas in it kept whole; ``none`` → no detector."""
+    if detectors.strip() == "none":
+        return ()
+    from detect.registry import specs
+
+    return tuple(specs(detectors.split(",")))
 
 
 def language(text: str | None = None) -> str:

@@ -15,8 +15,8 @@ from detect.reading.golden import drawn
 from detect.reading.guard import failed, run
 from detect.reading.score import rows
 from detect.registry import load
+from gioconda.api import check
 from gioconda.cli.app import run as gioconda
-from gioconda.report.examine import examine
 from gioconda_core.datasets.index import Index
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import write_video
@@ -81,10 +81,10 @@ def test_a_table_of_scores_speaks_of_the_clips_it_names(clip, tmp_path, capsys):
     table.write_text(f"sha256,path,score\n{sha256_of(clip)},,0.25\n,other.mp4,0.5\n")
     assert gioconda(["-q", "detect", "score", str(clip), "--detectors", f"scores:{table}", "--json"]) == 0
     assert [row["score"] for row in json.loads(capsys.readouterr().out)["rows"]] == [0.25]
-    (said,) = examine(clip, detectors=[f"scores:{table}"]).readings
+    (said,) = check(clip, detectors=[f"scores:{table}"]).readings
     assert said.reading.score == 0.25 and said.false_alarm is None
     table.write_text("path,score\nother.mp4,0.5\n")
-    (said,) = examine(clip, detectors=[f"scores:{table}"]).readings
+    (said,) = check(clip, detectors=[f"scores:{table}"]).readings
     assert said.reading.score is None and said.reading.abstained.code == AbstentionReason.NOT_IN_TABLE
 
 

@@ -1,0 +1,134 @@
+"""Gioconda from Python: ``check`` gives a report on a clip, or on each of several.
+
+>>> import gioconda
+>>> report = gioconda.check("clip.mp4")                      # doctest: +SKIP
+>>> print(gioconda.report.text(report))                      # doctest: +SKIP
+
+In a notebook a report shows itself as its page. Threads, forked and spawned processes, and a running event loop may call it.
+For folders there is :class:`gioconda.audit.Audit`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, overload
+
+from gioconda_core.errors import UsageError
+from gioconda_core.types import Report
+
+if TYPE_CHECKING:
+    from provenance.trust.lists import Trust
+
+__all__ = ["Source", "check"]
+
+Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+
+
+@overload
+def check(
+    source: Source,
+    detectors: str | Sequence[str] | None = None,
+    *,
+    progress: Callable[[str, float], None] | None = None,
+    trust: Trust | None = None,
+    **options: Any,
+) -> Report: ...
+
+
+@overload
+def check(
+    source: Sequence[Source],
+    detectors: str | Sequence[str] | None = None,
+    *,
+    progress: Callable[[str, float], None] | None = None,
+    trust: Trust | None = None,
+    **options: Any,
+) -> list[Report]: ...
+
+
+def check(
+    source: Source | Sequence[Source],
+    detectors: str | Sequence[str] | None = None,
+    *,
+    progress: Callable[[str, float], None] | None = None,
+    trust: Trust | None = None,
+    **options: Any,
+) -> Report | list[Report]:
+    """A Report on a clip or picture: what it is, where it says it comes from, what detectors saw, and what to do next.
+
+    Parameters
+    ----------
+    source : a path, the file's bytes, or a binary file object, read from where it stands; a list of these gives a list of reports.
+        Of bytes and file objects no file lies beside them: a credential kept in a sidecar is not found.
+    detectors : one name, several with commas, or a list of names; None = those shipped; () or "none" = none (container and credentials only).
+    progress : called with a stage's name (``open container provenance faces detectors report``) and the share done, 0 to 1;
+        of a list, the share of the whole list.
+    trust : trust lists for credentials; None = the user's stored ones.
+    options : further options of :class:`gioconda.report.examine.Examiner` (``sampling``, ``timeout``, ``sandbox``, ``limits``, ``cache``).
+
+    Raises
+    ------
+    MediaError
+        No such file, or it may not be read; of a list, before the first is examined. A file that is no media is a Report that says so.
+    UsageError, WeightsError, PluginError
+        A detector that was asked for cannot be loaded, or a source is none of the above.
+    """
+    from gioconda.report.examine import Examiner, readable
+
+    several = isinstance(source, list | tuple)
+    sources: Sequence[Any] = source if several else [source]  # type: ignore[assignment,list-item]
+    for item in sources:
+        if isinstance(item, str | os.PathLike):
+            readable(Path(item))
+        elif not isinstance(item, bytes | bytearray | memoryview) and not hasattr(item, "read"):
+            raise UsageError(
+                f"cannot be checked: {type(item).__name__}",
+                hint="a path, bytes, a binary file object, or a list of these",
+            )
+    if isinstance(detectors, str):
+        from gioconda.report.options import names_of
+
+        detectors = names_of(detectors)
+    _show_in_notebooks()
+    examiner = Examiner(detectors, trust=trust, **options)
+    reports = []
+    for i, item in enumerate(sources):
+
+        def step(stage: str, share: float, i: int = i) -> None:
+            if progress is not None:
+                progress(stage, (i + share) / len(sources))
+
+        reports.append(_examined(examiner, item, step))
+    return reports if several else reports[0]
+
+
+def _examined(examiner: Any, source: Any, step: Callable[[str, float], None]) -> Report:
+    from gioconda_core.files import spooled
+
+    if isinstance(source, str | os.PathLike):
+        report: Report = examiner.examine(source, progress=step)
+        return report
+    raw = bytes(source) if isinstance(source, bytearray | memoryview) else source
+    title = "bytes" if isinstance(raw, bytes) else os.path.basename(str(getattr(raw, "name", "") or "stream"))
+    with spooled(raw) as path:
+        report = examiner.examine(path, title=title, progress=step)
+    return report
+
+
+def _show_in_notebooks() -> None:
+    """A report that is a cell's value shows as its page, where IPython runs."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is not None:
+        shell.display_formatter.formatters["text/html"].for_type(Report, _cell)
+
+
+def _cell(report: Report) -> str:
+    """A report's page in a frame of its own, so that its styles and the notebook's do not meet."""
+    from html import escape
+
+    from gioconda.report import html
+
+    return f'<iframe srcdoc="{escape(html(report))}" sandbox style="width:100%;height:44em;border:0"></iframe>'
