@@ -264,6 +264,15 @@ class CredentialReason(StrEnum):
     UNJUDGED = "unjudged"  # the SDK's answer has no state or contradicts itself
 
 
+class TrustScheme(StrEnum):
+    """Whose trust list it is; a verdict says which, because they ask different things of a signer."""
+
+    OFFICIAL = "c2pa"  # C2PA's own list, of its conformance programme
+    INTERIM = "c2pa-interim"  # the list before it, frozen on 2026-01-01: takes no new signers, and what was signed under it stays valid
+    IPTC = "iptc"  # IPTC's Verified News Publishers
+    OWN = "own"  # anybody's: a newsroom's, a user's
+
+
 @dataclass(frozen=True)
 class Code:
     """One status code with its sentence. kind : ``success``, ``informational``, ``failure`` or ``policy`` (ours)."""
@@ -314,6 +323,8 @@ class Provenance:
     codes: tuple[Code, ...] = ()
     trust_list: str | None = None  # the list that matched, with its date
     trust_list_date: str | None = None
+    trust_scheme: TrustScheme | None = None  # whose list that is
+    trust_list_update: str | None = None  # when that list said that its next issue would come, ISO date
     trust_lists: tuple[str, ...] = ()  # every list looked through, with kind, date and hash
     sidecar: bool = False
     sdk: str = ""

@@ -255,6 +255,7 @@ OURS = {
     "gioconda.asset.segments": "This is the beginning of a stream in segments. None of its segments lies beside it, so nothing could be compared with them.",
     "gioconda.asset.unfitSegments": "Of the segments that lie beside this beginning of a stream, some do not fit its credential: they were changed, or belong to another stream.",
     "gioconda.list.interim": "The list that names the signer's authority is the interim one, which takes no new signers; what was signed under it stays valid, and newer lists ask for more of a signer.",
+    "gioconda.list.overdue": "The list that names the signer's authority is older than its publisher meant it to be used: a newer issue was due (gioconda provenance trust update).",
     "gioconda.identity.failed": "A statement about a named person or organisation in the credential does not hold. It reaches no further than that name.",
     "gioconda.signer.expired": "The signing certificate was not valid at the time that counts, and no trusted timestamp shows otherwise.",
     "gioconda.actions.createdWithParent": "The credential says that the file was created and that it has a parent: it contradicts itself.",

@@ -21,6 +21,18 @@ trust_app = group()
 ListName = Annotated[str, argument("The list's name in the store.")]
 
 
+_WHOSE = {
+    "c2pa": "C2PA’s own",
+    "c2pa-interim": "C2PA’s interim one",
+    "iptc": "IPTC’s Verified News Publishers",
+    "own": "nobody’s that is known here",
+}
+
+
+def _schemes() -> tuple[str, ...]:
+    return ("", *_WHOSE)
+
+
 def _kinds() -> tuple[str, ...]:
     from provenance.trust.lists import KINDS
 
@@ -34,14 +46,19 @@ KNOWN = {"C2PA-TRUST-LIST": "manifest", "C2PA-TSA-TRUST-LIST": "tsa"}
 
 @dataclass(frozen=True)
 class Stored:
-    """A list in the store. expired : of its anchors, how many."""
+    """A list in the store. expired : of its anchors, how many; leaves : certificates listed themselves; overdue : its next issue was due."""
 
     name: str
     kind: str
+    scheme: str
     date: str
+    next_update: str | None
+    sequence: int | None
+    overdue: bool
     sha256: str
     source: str
     anchors: int
+    leaves: int
     aggregators: int
     expired: int
 
@@ -64,29 +81,41 @@ def trust_show(results: Results) -> None:
     from provenance.trust import lists
 
     writer = results.among("text", "json")
-    now = datetime.datetime.now(datetime.UTC)
-    rows = [
-        Stored(
-            item.name,
-            item.kind,
-            item.date,
-            item.sha256,
-            item.source,
-            anchors=len(item.anchors),
-            aggregators=len(item.issuers),
-            expired=sum(anchor.not_valid_after_utc < now for anchor in item.anchors),
-        )
-        for item in lists.load().lists
-    ]
-    lines = [
-        clean(
-            f"{row.name}: {row.kind}, {row.date}, {row.anchors} anchors ({row.expired} expired), "
-            f"{row.aggregators} aggregators, sha256 {row.sha256}, from {row.source}"
-        )
-        for row in rows
-    ]
+    rows = [_stored(item) for item in lists.load().lists]
+    lines = [clean(_line(row)) for row in rows]
     nothing = "no lists: nothing is trusted; `gioconda provenance trust add FILE` or `trust update`"
     writer.write(text="\n".join(lines) or nothing, json=Store(rows))
+
+
+def _stored(item: TrustList) -> Stored:
+    now = datetime.datetime.now(datetime.UTC)
+    return Stored(
+        item.name,
+        "+".join(item.kinds),
+        str(item.scheme),
+        item.date,
+        item.next_update or None,
+        item.sequence,
+        item.overdue(),
+        item.sha256,
+        item.source,
+        anchors=len(item.anchors),
+        leaves=len(item.leaves),
+        aggregators=len(item.issuers),
+        expired=sum(anchor.not_valid_after_utc < now for anchor in item.anchors),
+    )
+
+
+def _line(row: Stored) -> str:
+    """A list in one line: whose it is, its dates, what it holds."""
+    issue = f", issue {row.sequence}" if row.sequence is not None else ""
+    following = f", next {'was due' if row.overdue else 'due'} {row.next_update}" if row.next_update else ""
+    counted = {"certificates listed themselves": row.leaves, "aggregators": row.aggregators}
+    held = "".join(f", {number} {what}" for what, number in counted.items() if number)
+    return (
+        f"{row.name}: {row.kind}, {_WHOSE[row.scheme]}, {row.date}{issue}{following}, "
+        f"{row.anchors} anchors ({row.expired} expired){held}, sha256 {row.sha256}, from {row.source}"
+    )
 
 
 def _date(text: str) -> None:
@@ -101,23 +130,35 @@ def _date(text: str) -> None:
 @trust_app.command("add")
 @built
 def trust_add(
-    file: Annotated[Path, argument("A bundle of PEM certificates; of identities, also DIDs.")],
+    file: Annotated[
+        Path, argument("PEM, ETSI’s or IPTC’s JSON, or SHA-256 of certificates; of identities, also DIDs.")
+    ],
     name: Annotated[str, Option("Its name in the store; the file's by default.")] = "",
     kind: Annotated[
         str, Option("manifest, tsa or cawg; guessed from the file's name by default.", choices=_kinds)
     ] = "",
-    date: Annotated[str, Option("When it was published, as YYYY-MM-DD.", valid=_date)] = "",
+    date: Annotated[
+        str, Option("When it was published, as YYYY-MM-DD; what it says itself by default.", valid=_date)
+    ] = "",
+    scheme: Annotated[
+        str,
+        Option(
+            "Whose it is: c2pa, c2pa-interim, iptc or own; by what it says or is called by default.", choices=_schemes
+        ),
+    ] = "",
     force: Force = False,
 ) -> None:
     """Add a trust list to the store, with its date and hash, which every verdict will name.
 
     Example: gioconda provenance trust add newsroom.pem --kind cawg --date 2026-08-21
+
+    Example: gioconda provenance trust add anchors.pem --name interim-anchors --scheme c2pa-interim
     """
+    from gioconda_core.types import TrustScheme
     from provenance.trust import lists
 
-    added = lists.add(file, name=name, kind=kind, date=date, force=force)
-    inside = f"{len(added.anchors)} anchors" + (f", {len(added.issuers)} aggregators" if added.issuers else "")
-    emit(clean(f"{added.name}: {added.kind}, {added.date}, {inside}, sha256 {added.sha256}"))
+    whose = TrustScheme(scheme) if scheme else None
+    emit(clean(_line(_stored(lists.add(file, name=name, kind=kind, date=date, scheme=whose, force=force)))))
 
 
 @trust_app.command("update")
@@ -175,7 +216,10 @@ def _show_difference(old: TrustList, new: TrustList) -> None:
     for sign, issuers in (("+", new.issuers - old.issuers), ("-", old.issuers - new.issuers)):
         for issuer in sorted(issuers):
             emit(clean(f"{sign} {issuer}"))
-    if not added and not removed and new.issuers == old.issuers:
+    for sign, leaves in (("+", new.leaves - old.leaves), ("-", old.leaves - new.leaves)):
+        for leaf in sorted(leaves):
+            emit(f"{sign} a certificate by itself, sha256 {leaf}")
+    if not added and not removed and new.issuers == old.issuers and new.leaves == old.leaves:
         emit("the same anchors")
 
 

@@ -21,6 +21,7 @@ from gioconda_core.types import (
     Sealed,
     Sentence,
     TrackScore,
+    TrustScheme,
 )
 from provenance.codes import CLOCK_FAULTS
 
@@ -367,6 +368,7 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
         said += _invalid(p)
     elif p.state == ProvenanceState.TRUSTED:
         said.append(Sentence("provenance.trusted", _listed(p)))
+        said += _of_list(p)
     elif lists:
         names, dates = zip(*lists, strict=True)
         args = {"signer": p.signer or "?", "list": list(names), "list_date": list(dates)}
@@ -418,6 +420,19 @@ def _listed(p: Provenance) -> dict[str, Any]:
     """The signer and the list that names its authority; the list's date is said beside its name."""
     name = (p.trust_list or "–").split(" (")[0]
     return {"signer": p.signer or "?", "list": name, "list_date": p.trust_list_date or "–"}
+
+
+def _of_list(p: Provenance) -> list[Sentence]:
+    """Whose list names the signer, where that says something, and whether it is older than it was meant to get."""
+    said = [Sentence(f"provenance.list-{p.trust_scheme}")] if p.trust_scheme in _TELLING else []
+    if any(code.code == "gioconda.list.overdue" for code in p.codes):
+        said.append(
+            Sentence("provenance.list-overdue", {"list": _listed(p)["list"], "date": p.trust_list_update or "?"})
+        )
+    return said
+
+
+_TELLING = (TrustScheme.INTERIM, TrustScheme.IPTC)
 
 
 def _invalid(p: Provenance) -> list[Sentence]:

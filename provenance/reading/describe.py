@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gioconda_core.types import CredentialReason, IngredientNode, Provenance, ProvenanceState
+from gioconda_core.types import CredentialReason, IngredientNode, Provenance, ProvenanceState, TrustScheme
 from provenance.codes import CLOCK_FAULTS
 from provenance.reading.rules import tolerated
 
@@ -23,6 +23,11 @@ STATES = {
 }
 
 
+_LISTED = {  # who signed is on whose list
+    TrustScheme.OFFICIAL: "on C2PA’s trust list",
+    TrustScheme.INTERIM: "on C2PA’s interim trust list",
+    TrustScheme.IPTC: "on IPTC’s list of verified news publishers",
+}
 _BY_REASON = (ProvenanceState.INVALID, ProvenanceState.UNREADABLE)  # said by what decided them, where that is known
 
 REASONS = {
@@ -62,7 +67,10 @@ def _node(node: IngredientNode) -> dict[str, Any]:
 
 def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
     """What a person needs, one fact a line, the most important first."""
-    what = [STATES[found.state]] if found.state not in _BY_REASON or not found.reason else []
+    state = STATES[found.state]
+    if found.state == ProvenanceState.TRUSTED and found.trust_scheme in _LISTED:
+        state = state.replace("on a trust list", _LISTED[found.trust_scheme])
+    what = [state] if found.state not in _BY_REASON or not found.reason else []
     yield f"{found.state}: {': '.join([*what, *([REASONS[found.reason]] if found.reason else [])])}"
     if found.state == ProvenanceState.ABSENT:
         return

@@ -172,7 +172,11 @@ def list_of(chain: list[x509.Certificate], trust: Trust, kind: str) -> TrustList
     claim signers trusted. So the list is looked up again here, by its kind.
     """
     for item in trust.lists:
-        if item.kind == kind and anchor_of(chain, item.anchors) is not None:
+        if kind not in item.kinds:
+            continue
+        # Signers that are listed themselves are no clocks (C2PA 2.4, 14.4.3), unless it is a list of clocks.
+        listed = kind in (item.kind, "cawg") and certificates.fingerprint(chain[0]) in item.leaves
+        if listed or anchor_of(chain, item.anchors) is not None:
             return item
     return None
 

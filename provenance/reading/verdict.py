@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptography import x509
 
-from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState
+from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState, TrustScheme
 from provenance import codes, sanitise
 from provenance.keys import certificates, keys
 from provenance.reading import ingredients, rules
@@ -45,6 +45,7 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         wrong.add("timeStamp.trusted")
         stamped = False
     signed_at = stated if stamped else None
+    leaf = certificates.fingerprint(chain[0]) if chain else ""
     matched = rules.list_of(chain, trust, "manifest") if chain else None
     if "signingCredential.trusted" in said and matched is None:
         broken.append(rules.Finding("gioconda.anchor.otherList", ProvenanceState.VALID))
@@ -65,7 +66,9 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         broken.append(rules.Finding("gioconda.signer.revokedByIssuer", ProvenanceState.INVALID))
     decision = rules.decide(document, broken)
     listed = _reported(rules.without(document, wrong)) + extra
-    if decision is None or (decision.state == ProvenanceState.TRUSTED and trust.named(uri) is None):
+    # Of a certificate that is listed itself the SDK names no list.
+    named = trust.named(uri) or (matched if not uri and leaf in (matched.leaves if matched else ()) else None)
+    if decision is None or (decision.state == ProvenanceState.TRUSTED and named is None):
         told = codes.told("gioconda.state.contradiction")
         return unreadable(CredentialReason.UNJUDGED, "the SDK's state contradicts its findings", *listed, told)
     tree, flags, inherited = ingredients.tree(found, thumbnails=thumbnails)
@@ -80,14 +83,16 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
     # Whose certificate lies beside a signature that does not fit it is no signer: anybody can put it there.
     doubted = decision.reason == CredentialReason.SIGNER or any(item.cap == ProvenanceState.VALID for item in broken)
     signer = matched if "claimSignature.validated" in said and not doubted else None
-    if signer and signer.interim:
+    if signer and signer.scheme == TrustScheme.INTERIM:
         ours.append(codes.told("gioconda.list.interim", where=signer.name))
+    if signer and signer.overdue():
+        ours.append(codes.told("gioconda.list.overdue", where=f"{signer.name}: {signer.next_update}"))
     return Provenance(
         decision.state,
         decision.reason,
         decided_by=decision.codes,
         signer=_signer(chain, signature),
-        signer_fingerprint=certificates.fingerprint(chain[0]) if chain else None,
+        signer_fingerprint=leaf or None,
         signed_at=_iso(signature.get("time")),
         timestamped=stamped,
         expires_at=chain[0].not_valid_after_utc.isoformat() if chain else None,
@@ -101,7 +106,9 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         codes=tuple(listed + _once(ours)),
         trust_list=_list_name(signer) if signer else None,
         trust_list_date=signer.date if signer else None,
-        trust_lists=tuple(f"{item.kind}: {_list_name(item)}" for item in trust.lists),
+        trust_scheme=signer.scheme if signer else None,
+        trust_list_update=(signer.next_update or None) if signer else None,
+        trust_lists=tuple(f"{'+'.join(item.kinds)}: {_list_name(item)}" for item in trust.lists),
         sidecar=found.sidecar,
         sdk=engine.sdk(),
         manifest_count=len(document["manifests"]),
@@ -158,8 +165,16 @@ def _once(found: Iterable[Code]) -> list[Code]:
     return list(dict.fromkeys(found))
 
 
+_SCHEMES = {
+    TrustScheme.OFFICIAL: "C2PA’s list, ",
+    TrustScheme.INTERIM: "C2PA’s interim list, ",
+    TrustScheme.IPTC: "IPTC’s Verified News Publishers, ",
+}
+
+
 def _list_name(item: TrustList) -> str:
-    return f"{item.name} ({item.date}, sha256 {item.sha256[:12]}…)"
+    following = f", next due {item.next_update}" if item.next_update else ""
+    return f"{item.name} ({_SCHEMES.get(item.scheme, '')}{item.date}{following}, sha256 {item.sha256[:12]}…)"
 
 
 def _time(value: object) -> datetime.datetime | None:

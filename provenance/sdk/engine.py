@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gioconda_core.errors import CredentialError
 from provenance.keys.certificates import ACCEPTED_EKUS
@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 
 
 ANY = "application/octet-stream"  # any bytes at all: nothing can be embedded in them, but a sidecar can be held against them
-Anchors = tuple[tuple[str, str, str], ...]  # (kind, uri, PEM) of each list: kind is manifest, tsa or cawg
+
+
+class Anchor(NamedTuple):
+    """One trust list. kind : manifest, tsa or cawg; anchors : PEM; leaves : base64 SHA-256 of certificates listed themselves, one a line."""
+
+    kind: str
+    uri: str
+    anchors: str
+    leaves: str = ""
+
+
+Anchors = tuple[Anchor, ...]
 
 # What each setting may be; a key or a type that is not here is a mistake of ours and is said aloud, because the SDK will not.
 _SCHEMA: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -64,16 +75,20 @@ def settings(
     merkle : hash BMFF media in 1 MB leaves; with it, signing and verifying 508 MB stay under 64 MB of memory, but a verifier
         reads the leaves' own list too, so it is only worth its bytes for large files.
     """
-    for kind, uri, _ in anchors:
-        if kind not in _KINDS:
+    for item in anchors:
+        if item.kind not in _KINDS:
             raise CredentialError(
-                f"no such kind of trust list: {kind!r}", where=uri, hint=f"one of {', '.join(_KINDS)}"
+                f"no such kind of trust list: {item.kind!r}", where=item.uri, hint=f"one of {', '.join(_KINDS)}"
             )
     document: dict[str, Any] = {
         "version": 1,
         "trust": {
             "trust_config": accepted_eku_text(),
-            "anchors": [{"trust_kind": kind, "trust_uri": uri, "trust_anchors": text} for kind, uri, text in anchors],
+            "anchors": [
+                {"trust_kind": item.kind, "trust_uri": item.uri, "trust_anchors": item.anchors}
+                | ({"allowed_list": item.leaves} if item.leaves else {})
+                for item in anchors
+            ],
         },
         "verify": {
             "verify_after_sign": False,  # sign() verifies what is on disk itself, once, with our policy

@@ -244,9 +244,11 @@ def hosts(signer: Signer) -> tuple[str, ...]:
 
 def anchors_of(signer: Signer, trust: Trust | None) -> engine.Anchors:
     """The lists given, and the signer's own issuer, so that what is read back must lead to the very chain that signed."""
-    own = [("manifest", _OWN, certificates.pem(certificates.certificates_in(signer.chain)[-1]))]
+    own = [engine.Anchor("manifest", _OWN, certificates.pem(certificates.certificates_in(signer.chain)[-1]))]
     if isinstance(signer, signers.IdentitySigner):
-        own.append(("cawg", _OWN, certificates.pem(certificates.certificates_in(signer.identity.chain)[-1])))
+        own.append(
+            engine.Anchor("cawg", _OWN, certificates.pem(certificates.certificates_in(signer.identity.chain)[-1]))
+        )
     return (*(trust.anchors if trust else ()), *own)
 
 

@@ -1,6 +1,6 @@
 """Trust lists: who may sign, who may timestamp, whom a newsroom knows; each with its name, hash and date, so a verdict can say which.
 
-Lists are PEM bundles, from a file or from the store (``GIOCONDA_HOME``/trust). Nothing is trusted that was not asked for: with
+Lists come from a file or from the store (``GIOCONDA_HOME``/trust). Nothing is trusted that was not asked for: with
 no lists, the best a file can be is valid. The development root is never among them unless ``development=True``.
 """
 
@@ -20,11 +20,14 @@ from cryptography import x509
 
 from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, write_json, write_text
+from gioconda_core.types import TrustScheme
 from provenance.keys import certificates, keys
 from provenance.sdk import engine
+from provenance.trust import formats
 
 KINDS = ("manifest", "tsa", "cawg")
 DEVELOPMENT_LIST = "development"
+JSON_LIST = ".list.json"  # in the store; a list's card is the plain ``.json``
 _PREFIX = "gioconda:trust:"
 
 
@@ -32,7 +35,9 @@ _PREFIX = "gioconda:trust:"
 class TrustList:
     """One list. kind : ``manifest`` (claim signers), ``tsa`` (timestamp authorities) or ``cawg`` (identities).
 
-    date : ISO date the list was published or, failing that, added; sha256 : of the bytes as read.
+    pem : its anchors; of identities also aggregators believed, by their DID, one a line. date : ISO date that the list states or,
+    failing that, of its file; sha256 : of the bytes as read. leaves : sha256 of certificates that are listed themselves.
+    next_update, sequence : as the list states them.
     """
 
     name: str
@@ -41,15 +46,25 @@ class TrustList:
     sha256: str
     date: str
     source: str = ""
+    scheme: TrustScheme = TrustScheme.OWN
+    leaves: frozenset[str] = frozenset()
+    next_update: str = ""
+    sequence: int | None = None
 
     @property
     def uri(self) -> str:
         return f"{_PREFIX}{self.name}"
 
     @property
-    def interim(self) -> bool:
-        """Whether it is C2PA's interim list, by the name that it was stored or given under: closed to new signers, and to be said."""
-        return "interim" in self.name.lower()
+    def kinds(self) -> tuple[str, ...]:
+        """What its anchors are taken for: the interim list keeps timestamp authorities among its signers, IPTC's publishers also attest identities."""
+        more = {TrustScheme.INTERIM: "tsa", TrustScheme.IPTC: "cawg"}.get(self.scheme)
+        return (self.kind, more) if more and self.kind == "manifest" else (self.kind,)
+
+    def overdue(self, today: datetime.date | None = None) -> bool:
+        """Whether the list's own date for its next issue has passed."""
+        now = today or datetime.datetime.now(datetime.UTC).date()
+        return bool(self.next_update) and self.next_update < now.isoformat()
 
     @functools.cached_property
     def anchors(self) -> tuple[x509.Certificate, ...]:
@@ -73,7 +88,10 @@ class Trust:
     def anchors(self) -> engine.Anchors:
         """What the SDK is given: the certificates alone, since it stops at text it does not know."""
         return tuple(
-            (item.kind, item.uri, "".join(map(certificates.pem, item.anchors))) for item in self.lists if item.anchors
+            engine.Anchor(kind, item.uri, "".join(map(certificates.pem, item.anchors)), formats.leaf_lines(item.leaves))
+            for item in self.lists
+            if item.anchors or item.leaves
+            for kind in item.kinds
         )
 
     def named(self, uri: str | None) -> TrustList | None:
@@ -82,7 +100,7 @@ class Trust:
 
     def dated(self, kind: str) -> tuple[tuple[str, str], ...]:
         """Name and date of each list of a kind, for a report to say what was looked through."""
-        return tuple((item.name, item.date) for item in self.lists if item.kind == kind)
+        return tuple((item.name, item.date) for item in self.lists if kind in item.kinds)
 
 
 def store() -> Path:
@@ -90,11 +108,17 @@ def store() -> Path:
     return keys.home() / "trust"
 
 
-def read_list(path: str | os.PathLike[str], *, kind: str = "", name: str = "", date: str = "") -> TrustList:
-    """Read one PEM bundle.
+def read_list(
+    path: str | os.PathLike[str],
+    *,
+    kind: str = "",
+    name: str = "",
+    date: str = "",
+    scheme: TrustScheme | None = None,
+) -> TrustList:
+    """Read one list, in any form that :mod:`provenance.trust.formats` knows.
 
-    kind is taken from the file's name where it says ``tsa`` or ``cawg``; the date from a ``Date:`` line before the first
-    certificate, else from the file's own time.
+    kind, scheme : taken from the list itself or its file's name where they are not given; date : likewise, else from the file's own time.
 
     Raises
     ------
@@ -107,28 +131,39 @@ def read_list(path: str | os.PathLike[str], *, kind: str = "", name: str = "", d
         modified = datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).date().isoformat()
     except OSError as error:
         raise CredentialError(f"cannot be read: {error.strerror}", where=str(file)) from error
-    text = data.decode("utf-8", "replace")
-    lowered = file.name.lower()
-    guessed = "tsa" if "tsa" in lowered else "cawg" if "cawg" in lowered else "manifest"
-    written = re.match(r"(?:.*\n)*?#?\s*Date:\s*(\d{4}-\d{2}-\d{2})", text.split("-----BEGIN", 1)[0])
-    kind = kind or guessed
+    content = formats.parse(data, str(file))
+    called = f"{name or file.name} {content.title}".lower()
+    kind = kind or ("tsa" if "tsa" in called else "cawg" if "cawg" in called else "manifest")
     if kind not in KINDS:
         raise UsageError(f"no such kind of trust list: {kind!r}", where=str(file), hint=f"one of {', '.join(KINDS)}")
     found = TrustList(
-        name=name or file.stem,
+        name=name or file.name.removesuffix(JSON_LIST).removesuffix(file.suffix),
         kind=kind,
-        pem=text,
+        pem=content.anchors + "".join(f"{issuer}\n" for issuer in sorted(content.issuers)),
         sha256=hashlib.sha256(data).hexdigest(),
-        date=date or (written.group(1) if written else modified),
+        date=date or content.issued or modified,
         source=str(file.name),
+        scheme=scheme or content.scheme or _scheme(called),
+        leaves=content.leaves,
+        next_update=content.next_update,
+        sequence=content.sequence,
     )
-    if not found.anchors and not found.issuers:
+    if not found.anchors and not found.issuers and not found.leaves:
         raise CredentialError(
             "no certificate in it",
             where=str(file),
             hint="a trust list is a bundle of PEM certificates; one of identities may also name DIDs, one a line",
         )
     return found
+
+
+def _scheme(called: str) -> TrustScheme:
+    """Whose list it is, by the name that it was stored or given under."""
+    if "interim" in called:
+        return TrustScheme.INTERIM
+    if "iptc" in called or "news-publishers" in called or "news publishers" in called:
+        return TrustScheme.IPTC
+    return TrustScheme.OFFICIAL if re.match(r"c2pa-(tsa-)?trust-list\b", called) else TrustScheme.OWN
 
 
 def development_list() -> TrustList | None:
@@ -151,7 +186,7 @@ def load(
     """The lists of the store, those in ``paths`` (a name like ``KIND=FILE`` says the kind), and, only if asked, the development root."""
     lists: list[TrustList] = []
     if stored and store().is_dir():
-        lists += [_stored(path) for path in sorted(store().glob("*.pem"))]
+        lists += [_stored(path) for path in sorted([*store().glob("*.pem"), *store().glob(f"*{JSON_LIST}")])]
     for item in paths:
         kind, _, rest = str(item).partition("=")
         lists.append(read_list(rest, kind=kind) if rest and kind in KINDS else read_list(item))
@@ -171,14 +206,18 @@ def load(
     return Trust(tuple(lists), frozenset(fingerprint.lower().replace(":", "") for fingerprint in revoked))
 
 
-def _stored(path: Path) -> TrustList:
+def _card(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(JSON_LIST).removesuffix(".pem") + ".json")
 
-    card = path.with_suffix(".json")
+
+def _stored(path: Path) -> TrustList:
+    card = _card(path)
     try:
         facts = json.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
+        scheme = TrustScheme(facts["scheme"]) if facts.get("scheme") else None
     except ValueError as error:
-        raise CredentialError(f"its card is not JSON: {error}", where=str(card)) from error
-    found = read_list(path, kind=str(facts.get("kind", "")), date=str(facts.get("date", "")))
+        raise CredentialError(f"its card cannot be read: {error}", where=str(card)) from error
+    found = read_list(path, kind=str(facts.get("kind", "")), date=str(facts.get("date", "")), scheme=scheme)
     expected = facts.get("sha256")
     if expected and expected != found.sha256:
         raise CredentialError(
@@ -196,29 +235,45 @@ def add(
     kind: str = "",
     date: str = "",
     source: str = "",
+    scheme: TrustScheme | None = None,
     force: bool = False,
 ) -> TrustList:
-    """Copy a list into the store with its card (kind, date, sha256, where it came from)."""
-    found = read_list(path, kind=kind, name=name, date=date)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", found.name) or found.name == DEVELOPMENT_LIST:
+    """Copy a list into the store with its card (kind, whose it is, date, sha256, where it came from)."""
+    found = read_list(path, kind=kind, name=name, date=date, scheme=scheme)
+    if (
+        not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", found.name)
+        or found.name == DEVELOPMENT_LIST
+        or found.name.endswith(".list")
+    ):
         raise UsageError("not a name for a trust list", where=found.name[:80], hint="give --name")
-    target = store() / f"{found.name}.pem"
-    refuse_overwrite(target, force)
+    data = Path(path).read_bytes()
+    forms = [store() / f"{found.name}{suffix}" for suffix in (".pem", JSON_LIST)]
+    if data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{"):
+        forms.reverse()
+    for form in forms:
+        refuse_overwrite(form, force)
     found = replace(found, source=source or found.source)
-    card = {"kind": found.kind, "date": found.date, "sha256": found.sha256, "source": found.source}
-    with atomic_path(target) as temporary:
-        temporary.write_bytes(Path(path).read_bytes())
-    write_json(target.with_suffix(".json"), card)
+    card = {
+        "kind": found.kind,
+        "scheme": str(found.scheme),
+        "date": found.date,
+        "sha256": found.sha256,
+        "source": found.source,
+    }
+    with atomic_path(forms[0]) as temporary:
+        temporary.write_bytes(data)
+    forms[1].unlink(missing_ok=True)
+    write_json(_card(forms[0]), card)
     return found
 
 
 def remove(name: str) -> None:
     """Take a list out of the store."""
-    target = store() / f"{name}.pem"
-    if not target.exists():
+    stored = [path for suffix in (".pem", JSON_LIST) if (path := store() / f"{name}{suffix}").exists()]
+    if not stored:
         raise UsageError("no such trust list in the store", where=name)
-    target.unlink()
-    target.with_suffix(".json").unlink(missing_ok=True)
+    for path in (*stored, _card(stored[0])):
+        path.unlink(missing_ok=True)
 
 
 def revoke(fingerprint: str) -> str:

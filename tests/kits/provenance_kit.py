@@ -93,9 +93,9 @@ def signer_of(made, folder, timestamp=None):
     return signers.PemSigner(path, timestamp=timestamp)
 
 
-def trust_in(*roots, kind="manifest", name="test list"):
+def trust_in(*roots, kind="manifest", name="test list", **more):
     text = "".join(certificates.pem(getattr(root, "certificate", root)) for root in roots)
-    return Trust((TrustList(name, kind, text, "0" * 64, "2026-01-01"),))
+    return Trust((TrustList(name, kind, text, "0" * 64, "2026-01-01", **more),))
 
 
 def both(*trusts):

@@ -311,16 +311,6 @@ def test_every_failure_has_a_reason_and_only_a_changed_hash_is_called_altered(co
         assert reason == CredentialReason.ALTERED
 
 
-def test_the_interim_list_is_said_to_be_that(tmp_path):
-    path = sign.sign_file(
-        write_any(tmp_path / "a.jpg"), tmp_path / "b.jpg", created(), signer=signer_of(leaf(), tmp_path)
-    )
-    for name, said in (("c2pa-interim", True), ("c2pa", False)):
-        found = read(path, trust=trust_in(authority(), name=name))
-        assert found.state == State.TRUSTED
-        assert ("gioconda.list.interim" in {code.code for code in found.codes}) == said
-
-
 def test_the_standards_own_json_is_given_on_request(tmp_path, capsys):
     import json
 

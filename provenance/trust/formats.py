@@ -1,0 +1,194 @@
+"""The forms in which trust lists are published: PEM bundles, ETSI's lists of trusted entities, IPTC's list, and bare hashes of certificates.
+
+C2PA publishes each of its lists as PEM and as JSON (ETSI TS 119 602, ``LoTE``), IPTC the verified news publishers as PEM and JSON, the interim
+list is anchors in PEM beside leaves in PEM or as SHA-256. Dates are the list's own where it states them. A list's signature is not checked
+here: what counts is that it is the file that was added, by its sha256.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography import x509
+
+from gioconda_core.errors import CredentialError
+from gioconda_core.types import TrustScheme
+from provenance.keys import certificates
+
+_WITHDRAWN = ("withdrawn", "revoked", "suspended")
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a published list holds. anchors : PEM; leaves : sha256 (hex) of certificates that are listed themselves.
+
+    issued, next_update : ISO dates that the list states, empty where it states none; sequence : its own count of issues.
+    """
+
+    anchors: str = ""
+    leaves: frozenset[str] = frozenset()
+    issuers: frozenset[str] = frozenset()
+    title: str = ""
+    issued: str = ""
+    next_update: str = ""
+    sequence: int | None = None
+    scheme: TrustScheme | None = None
+    listed: tuple[x509.Certificate, ...] = field(default=(), repr=False)  # the leaves given whole
+
+
+def parse(data: bytes, where: str) -> Content:
+    """Read a list in any of these forms.
+
+    Raises
+    ------
+    CredentialError
+        It begins like JSON and is none of the known forms.
+    """
+    text = data.decode("utf-8", "replace")
+    if not text.lstrip("\ufeff \r\n\t").startswith("{"):
+        return _text(text)
+    try:
+        document = json.loads(text.lstrip("\ufeff"))
+    except (ValueError, RecursionError) as error:
+        raise CredentialError("is not well-formed JSON", where=where) from error
+    if isinstance(document.get("LoTE"), Mapping):
+        return _entities(document["LoTE"])
+    if isinstance(document.get("entities"), list):
+        return _publishers(document)
+    raise CredentialError(
+        "is in no form of a trust list that is known", where=where, hint="PEM, ETSI TS 119 602 (LoTE), or IPTC's JSON"
+    )
+
+
+def _text(text: str) -> Content:
+    """PEM, hashes (hexadecimal or base64), and DIDs, one a line."""
+    head = text.split("-----BEGIN", 1)[0]
+    dated = re.search(r"^\W*(?:Date|Issued):\s*(\d{4}-\d{2}-\d{2})", head, re.M | re.I)
+    following = re.search(r"^\W*Next[ -]?update:\s*(\d{4}-\d{2}-\d{2})", head, re.M | re.I)
+    found = certificates.certificates_in(text)
+    lines = re.sub(r"-----BEGIN.*?-----END[^\n]*", "", text, flags=re.S).split()
+    hashed = {print_ for line in lines if (print_ := _hash(line))}
+    return _content(
+        found,
+        leaves=hashed,
+        issuers=frozenset(line for line in lines if line.startswith("did:")),
+        issued=dated.group(1) if dated else "",
+        next_update=following.group(1) if following else "",
+        scheme=TrustScheme.INTERIM if re.search(r"interim", head, re.I) else None,
+    )
+
+
+def _entities(lote: Mapping[str, Any]) -> Content:
+    """ETSI TS 119 602: certificates of the services that the list trusts now."""
+    about = _map(lote.get("ListAndSchemeInformation"))
+    title = _english(about.get("SchemeName"))
+    operator = f"{title} {_english(about.get('SchemeOperatorName'))}".lower()
+    sequence = about.get("LoTESequenceNumber")
+    scheme = None
+    if "c2pa" in operator:
+        scheme = TrustScheme.INTERIM if "interim" in operator else TrustScheme.OFFICIAL
+    return _content(
+        list(_services(lote)),
+        title=title,
+        issued=str(about.get("ListIssueDateTime") or "")[:10],
+        next_update=str(_map(about.get("NextUpdate")).get("dateTime") or about.get("NextUpdate") or "")[:10],
+        sequence=sequence if isinstance(sequence, int) else None,
+        scheme=scheme,
+    )
+
+
+def _services(lote: Mapping[str, Any]) -> Iterator[x509.Certificate]:
+    for entity in _list(lote.get("TrustedEntitiesList")):
+        for service in _list(_map(entity).get("TrustedEntityServices")):
+            facts = _map(_map(service).get("ServiceInformation"))
+            if str(facts.get("ServiceStatus") or "").rsplit("/", 1)[-1] in _WITHDRAWN:
+                continue
+            identity = _map(facts.get("ServiceDigitalIdentity"))
+            for item in _list(identity.get("X509Certificates")):
+                yield from _certificate(_map(item).get("val"))
+
+
+def _publishers(document: Mapping[str, Any]) -> Content:
+    """IPTC's form: entities with key sets, each a certificate (``x5c``) or its thumbprint (``x5t#S256``)."""
+    title = str(document.get("name") or "")
+    found, leaves = [], set()
+    for entity in _list(document.get("entities")):
+        for key in _list(_map(_map(entity).get("jwks")).get("keys")):
+            given = _list(_map(key).get("x5c"))[:1]  # the first is the key's own
+            found += [certificate for item in given for certificate in _certificate(item)]
+            thumbprint = _hash(str(_map(key).get("x5t#S256") or ""))
+            if thumbprint:
+                leaves.add(thumbprint)
+    return _content(
+        found,
+        leaves=leaves,
+        title=title,
+        issued=str(document.get("last_updated") or "")[:10],
+        scheme=TrustScheme.IPTC if "iptc" in f"{title} {document.get('description')}".lower() else None,
+    )
+
+
+def _content(found: list[x509.Certificate], leaves: set[str] | frozenset[str] = frozenset(), **stated: Any) -> Content:
+    listed = tuple(item for item in found if not _issues(item))
+    return Content(
+        anchors="".join(certificates.pem(item) for item in found if _issues(item)),
+        leaves=frozenset(leaves) | {certificates.fingerprint(item) for item in listed},
+        listed=listed,
+        **stated,
+    )
+
+
+def _issues(certificate: x509.Certificate) -> bool:
+    """Whether a certificate may issue others; of one that does not say (version 1), whether it issued itself."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return certificate.subject == certificate.issuer
+    except ValueError:
+        return False
+
+
+def _certificate(value: object) -> Iterator[x509.Certificate]:
+    """A certificate in base64 or PEM; nothing where it cannot be read."""
+    text = str(value or "")
+    if "-----BEGIN" in text:
+        yield from certificates.certificates_in(text)
+        return
+    try:
+        yield x509.load_der_x509_certificate(base64.b64decode(text))
+    except (ValueError, binascii.Error):
+        return
+
+
+def _hash(text: str) -> str:
+    """A SHA-256 as hexadecimal, from hexadecimal or base64 in either alphabet; empty where it is none."""
+    if re.fullmatch(r"[0-9A-Fa-f]{64}", text):
+        return text.lower()
+    if not re.fullmatch(r"[\w+/-]{43}=?", text, re.ASCII):
+        return ""
+    return base64.b64decode(text[:43].translate(str.maketrans("-_", "+/")) + "=").hex()
+
+
+def leaf_lines(leaves: frozenset[str]) -> str:
+    """Listed leaves as the SDK takes them: the base64 of each SHA-256, one a line."""
+    return "".join(base64.b64encode(bytes.fromhex(leaf)).decode() + "\n" for leaf in sorted(leaves))
+
+
+def _english(value: object) -> str:
+    """The text of a list of texts by language, English first."""
+    texts = [_map(item) for item in _list(value)]
+    return str(next((item for item in texts if item.get("lang") == "en"), (texts or [{}])[0]).get("value") or "")
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
