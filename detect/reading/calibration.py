@@ -174,6 +174,14 @@ class Calibration:
         low, high = interval(round(share * n), n)
         return share, low, high, n
 
+    def meaning(self, score: float, found: Mapping[str, float]) -> tuple[Level, str, float, float, float, int]:
+        """What a score means on a clip of these measures: level, and of the stratum in which such a score means least its name, rate,
+        interval and number of real clips."""
+        told = {name: self.false_alarm(score, name) for name in self.strata(found)}
+        stratum = max(told, key=lambda name: (told[name][0], told[name][2]))
+        rate, low, high, n = told[stratum]
+        return level_of(rate, high), stratum, rate, low, high, n
+
     def same(self, level: Level) -> int:
         """Of the set's real clips, how many would get this level, each judged by all the others; clips of several qualities by their share."""
         values = np.asarray(self.scores["all"])
@@ -282,10 +290,7 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
     unskilled = card.unskilled(found)
     if unskilled:
         return _withheld(reading, card, unskilled)
-    told = {name: card.false_alarm(reading.score, name) for name in card.strata(found)}
-    stratum = max(told, key=lambda name: (told[name][0], told[name][2]))  # the one in which such a score means least
-    rate, low, high, n = told[stratum]
-    level = level_of(rate, high)
+    level, stratum, rate, low, high, n = card.meaning(reading.score, found)
     about = Card.read(folder / "card.json") if (folder / "card.json").is_file() else None
     sealed = about.sealed if about else None
     if sealed is not None and not sealed.skill:

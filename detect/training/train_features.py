@@ -26,7 +26,7 @@ from detect.training.options import FEATURES, FeatureTraining
 from gioconda_core import config
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, write_json
-from gioconda_core.types import Sealed
+from gioconda_core.types import Level, Sealed
 
 __all__ = ["RECIPES", "train"]
 
@@ -217,69 +217,17 @@ def _kinds(measured: _Measured, clean: Sequence[validate.Unseen]) -> list[dict[s
     return rows
 
 
-def _papers(
+def _calibration(
     name: str,
-    recipe: Recipe,
     measured: _Measured,
     found: dict[str, list[validate.Unseen]],
     sha256: str,
     figures: dict[str, Any],
     options: FeatureTraining,
-    folder: Path,
-) -> None:
-    """Card and calibration beside the weights."""
-    clips, date = measured.clips, datetime.date.today().isoformat()
-    methods = sorted({m for m in clips.methods.tolist() if m})
-    real = clips.labels == 0
-    evaluated = [
-        {
-            "set": options.name,
-            "metric": "auc/video@16f-pairs",
-            "protocol": f"method, person and origin unseen; {what}"
-            if figures["by"] == "origin"
-            else f"method and person unseen; {what}",
-            **{k: row[k] for k in ("value", "low", "high", "reals", "fakes", "persons", "coverage", "methods")},
-        }
-        for what, row in figures["figures"].items()
-        if row["value"] is not None  # a single origin, say, cannot be held out
-    ]
-    clean, cues = figures["figures"]["clean"], figures["cues"]
-    best = max((cue for cue in cues if cues[cue]["value"] is not None), key=lambda cue: cues[cue]["value"], default="")
-    unseen = None
-    if clean["value"] is not None and figures["by"] == "origin":
-        numbers = {key: clean[key] for key in ("value", "low", "high", "reals", "fakes", "persons")}
-        unseen = Sealed(
-            options.name,
-            date,
-            **numbers,
-            methods=len(methods),
-            cue=best.replace("all together", "all"),
-            cue_value=cues[best]["value"] if best else None,
-        )
-    made = f"; as further fakes {options.draws} draw(s) of {len(options.families)} families made of each real clip ({', '.join(options.families)})"
-    card = Card(
-        summary=recipe.summary,
-        trained_on=f"{options.name}: {int(real.sum())} real clips of {len(set(clips.persons[real]))} persons from "
-        f"{len(set(clips.sources[real]))} origins, {int(np.sum(clips.labels))} fakes by {len(methods)} methods ({', '.join(methods)})"
-        + (made if options.families else "")
-        + f"; on {', '.join(options.rungs)}",
-        evaluated=tuple(evaluated),
-        limits=LIMITS,
-        licence=options.licence,
-        recipe=options.command,
-        date=date,
-        clips=clips.known,
-        unseen=unseen,
-        extra={
-            "weights_sha256": sha256,
-            "python": platform.python_version(),
-            "cues": cues,
-            "alarms": figures["alarms"],
-        },
-    )
-    document = card.json()
-    document |= document.pop("extra")
-    write_json(folder / "card.json", document)
+) -> calibration.Calibration | None:
+    """What scores mean, from real clips by models that had not seen them; None where they are too few to state an alarm rate, and every
+    report of the detector says so."""
+    clips, real = measured.clips, measured.clips.labels == 0
     rows = []
     for quality, groups in found.items():
         scores = validate.real_scores(groups, clips)
@@ -292,17 +240,110 @@ def _papers(
             if real[i] and np.isfinite(scores[i])
         ]
     if len({row.clip for row in rows}) < calibrate.FEWEST:
-        return  # too few to state an alarm rate: the detector is uncalibrated, and every report of it says so
+        return None
     reached = [float(v) for group in found["clean"] for v in group.scores[group.fakes] if np.isfinite(v)]
-    calibrate.make(
+    return calibrate.make(
         name,
         sha256,
         options.name,
-        date,
+        datetime.date.today().isoformat(),
         "16f-pairs",
         rows,
         reached,
         kinds=figures["kinds"],
         note="Scores of real clips by models that had seen neither their page nor their person nor, in turn, each method; a clip counts once "
         "however many qualities it was seen at.",
-    ).write(folder)
+    )
+
+
+def _missed(card: calibration.Calibration, measured: _Measured, clean: Sequence[validate.Unseen]) -> dict[str, float]:
+    """Method → how many of its fakes got no signal from models that had not seen it, by the very rule that reports go by; a fake that several
+    models were asked about counts by the share of them."""
+    said: dict[tuple[str, int], list[bool]] = {}
+    for group in clean:
+        for i in group.fakes[np.isfinite(group.scores[group.fakes])]:
+            own = zip(calibration.MEASURES, measured.measures[i], strict=True)
+            found = {key: float(value) for key, value in own if np.isfinite(value)}
+            level = card.meaning(float(group.scores[i]), found)[0]
+            said.setdefault((group.name, int(i)), []).append(level == Level.NO_STRONG_SIGNAL)
+    missed: dict[str, float] = {}
+    for (name, _), silent in said.items():
+        missed[name] = missed.get(name, 0.0) + sum(silent) / len(silent)
+    return missed
+
+
+def _unseen(
+    measured: _Measured, figures: dict[str, Any], missed: dict[str, float], options: FeatureTraining
+) -> Sealed | None:
+    """The figure on methods, persons and origins unseen beside the best cue; None where no origin could be held out."""
+    clean, cues = figures["figures"]["clean"], figures["cues"]
+    if clean["value"] is None or figures["by"] != "origin":
+        return None
+    best = max((cue for cue in cues if cues[cue]["value"] is not None), key=lambda cue: cues[cue]["value"], default="")
+    return Sealed(
+        options.name,
+        datetime.date.today().isoformat(),
+        **{key: clean[key] for key in ("value", "low", "high", "reals", "fakes", "persons")},
+        methods=len({m for m in measured.clips.methods.tolist() if m}),
+        cue=best.replace("all together", "all"),
+        cue_value=cues[best]["value"] if best else None,
+        missed=round(sum(missed.values())) if missed else None,
+    )
+
+
+def _papers(
+    name: str,
+    recipe: Recipe,
+    measured: _Measured,
+    found: dict[str, list[validate.Unseen]],
+    sha256: str,
+    figures: dict[str, Any],
+    options: FeatureTraining,
+    folder: Path,
+) -> None:
+    """Card and calibration beside the weights."""
+    clips, real = measured.clips, measured.clips.labels == 0
+    made = _calibration(name, measured, found, sha256, figures, options)
+    missed: dict[str, float] = {}
+    if made is not None:
+        made.write(folder)
+        missed = _missed(made, measured, found["clean"])
+        for method, told in figures["figures"]["clean"]["methods"].items():
+            told["missed"] = round(missed.get(method, 0.0), 1)
+    methods = sorted({m for m in clips.methods.tolist() if m})
+    evaluated = [
+        {
+            "set": options.name,
+            "metric": "auc/video@16f-pairs",
+            "protocol": f"method, person and origin unseen; {what}"
+            if figures["by"] == "origin"
+            else f"method and person unseen; {what}",
+            **{k: row[k] for k in ("value", "low", "high", "reals", "fakes", "persons", "coverage", "methods")},
+        }
+        for what, row in figures["figures"].items()
+        if row["value"] is not None  # a single origin, say, cannot be held out
+    ]
+    families = f"; as further fakes {options.draws} draw(s) of {len(options.families)} families made of each real clip ({', '.join(options.families)})"
+    card = Card(
+        summary=recipe.summary,
+        trained_on=f"{options.name}: {int(real.sum())} real clips of {len(set(clips.persons[real]))} persons from "
+        f"{len(set(clips.sources[real]))} origins, {int(np.sum(clips.labels))} fakes by {len(methods)} methods ({', '.join(methods)})"
+        + (families if options.families else "")
+        + f"; on {', '.join(options.rungs)}",
+        evaluated=tuple(evaluated),
+        limits=LIMITS,
+        licence=options.licence,
+        recipe=options.command,
+        date=datetime.date.today().isoformat(),
+        clips=clips.known,
+        unseen=_unseen(measured, figures, missed, options),
+        extra={
+            "weights_sha256": sha256,
+            "python": platform.python_version(),
+            "cues": figures["cues"],
+            "alarms": figures["alarms"],
+        },
+    )
+    document = card.json()
+    document |= document.pop("extra")
+    write_json(folder / "card.json", document)

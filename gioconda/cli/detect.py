@@ -133,6 +133,12 @@ def _card_text(card: dict[str, Any]) -> str:
             f"measured     {row['metric']} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] · {row['protocol']} · "
             f"{row['reals']} real, {row['fakes']} fake, {row['persons']} persons · {row['set']}"
         )
+    methods = card["evaluated"][0]["methods"] if card["unseen"] else {}
+    if methods:
+        lines.append("by method    AUC when unseen, and how many of its fakes get no signal")
+    for method, told in sorted(methods.items(), key=lambda item: -item[1]["auc"]):
+        missed = f"{told['missed']:.0f} of " if "missed" in told else ""
+        lines.append(f"  {method:<24}{told['auc']:.2f}  {missed}{told['fakes']}")
     lines += [f"limit        {limit}" for limit in card["limits"]]
     lines.append(f"licence      {card['licence']}")
     lines.append(f"recipe       {card['recipe'] or 'not recorded'}")

@@ -101,11 +101,11 @@ def _headline(lead: Calibrated, readings: Sequence[Calibrated]) -> list[Sentence
 
 def _missed(lead: Calibrated) -> tuple[str, dict[str, Any]]:
     """How many fakes by methods it had not seen a detector misses, where that was measured."""
-    sealed = lead.sealed
-    if sealed is None or sealed.missed is None or not sealed.fakes:
-        return "short.missed-unknown", {}
-    args = {"ten": round(10 * sealed.missed / sealed.fakes), "missed": sealed.missed, "fakes": sealed.fakes}
-    return "short.missed", args | {"methods": sealed.methods, "date": sealed.date}
+    for told in (lead.sealed, lead.unseen):
+        if told is not None and told.missed is not None and told.fakes:
+            args = {"ten": round(10 * told.missed / told.fakes), "missed": told.missed, "fakes": told.fakes}
+            return "short.missed", args | {"methods": told.methods, "date": told.date}
+    return "short.missed-unknown", {}
 
 
 def _names(readings: Sequence[Calibrated]) -> list[str]:

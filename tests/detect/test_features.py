@@ -365,6 +365,9 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
     assert card["sealed"] is None and card["unseen"]["value"] == figures["figures"]["clean"]["value"]
     assert card["unseen"]["cue"] and Card.read(folder / "card.json").unseen.skill
     assert sorted(card["clips"]) == sorted(s.sha256[:12] for s in Index.read(path) if s.split != "test")
+    told = card["evaluated"][0]["methods"]  # what is missed is counted, by method and in all
+    assert set(told) == {"a", "b"} and all(0 <= row["missed"] <= row["fakes"] for row in told.values())
+    assert card["unseen"]["missed"] == round(sum(row["missed"] for row in told.values()))
     made = Calibration.read(folder)
     assert made.clips["all"] == 24 and made.weights_sha256 == card["weights_sha256"]
     assert set(made.kinds) == {"detail", "face_px", "side", "compression"}
