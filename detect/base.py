@@ -11,6 +11,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from detect.figures import Alarm, CueFigure, Evaluated
 from gioconda_core.errors import PluginError
 from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Reading, Sealed, TrackScore
@@ -42,7 +43,8 @@ def known_as(sha256: str) -> str:
 class Card:
     """What a detector is, in the words a stranger needs before trusting a number of it.
 
-    trained_on, limits, licence : plain sentences. evaluated : rows of ``{set, metric, value, low, high, n…}``.
+    trained_on, limits, licence : plain sentences. evaluated : its figures, each with set, metric and protocol. cues, alarms : what trivial
+    cues reach on the same clips, and stated alarm rates against found ones.
     recipe : the exact command that made the weights. network : the footage leaves this computer when it reads.
     clips : the clips it learned from, as :func:`known_as` names them. sealed : its figure on a set it was neither trained on nor chosen
     by, None = not measured; what it says of unseen methods comes before everything in ``evaluated``. unseen : its figure on its own
@@ -51,7 +53,7 @@ class Card:
 
     summary: str
     trained_on: str = "unknown"
-    evaluated: tuple[Mapping[str, Any], ...] = ()
+    evaluated: tuple[Evaluated, ...] = ()
     limits: tuple[str, ...] = ()
     licence: str = "unknown"
     recipe: str = ""
@@ -60,6 +62,8 @@ class Card:
     clips: tuple[str, ...] = ()
     sealed: Sealed | None = None
     unseen: Sealed | None = None
+    cues: Mapping[str, CueFigure] = field(default_factory=dict)
+    alarms: tuple[Alarm, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -73,7 +77,9 @@ class Card:
             **document.get("extra", {}),
             **{k: v for k, v in document.items() if k not in cls.__dataclass_fields__},
         }
-        known["evaluated"] = tuple(known.get("evaluated", ()))
+        known["evaluated"] = tuple(map(Evaluated.read, known.get("evaluated", ())))
+        known["cues"] = {name: CueFigure.read(row) for name, row in known.get("cues", {}).items()}
+        known["alarms"] = tuple(Alarm(**row) for row in known.get("alarms", ()))
         known["limits"] = tuple(known.get("limits", ()))
         known["clips"] = tuple(known.get("clips", ()))
         for key in ("sealed", "unseen"):

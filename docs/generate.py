@@ -132,7 +132,7 @@ def detectors_table() -> str:
             return _interval(by[f"{UNSEEN}; {what}"]) if f"{UNSEEN}; {what}" in by else "not measured"
 
         cue = about["unseen"]
-        behind = about["cues"][cue["cue"]]["behind by"]
+        behind = about["cues"][cue["cue"]]["behind_by"]
         cells = [
             _sealed(about["sealed"]),
             told("clean"),

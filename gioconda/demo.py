@@ -329,7 +329,7 @@ def detector(stage: Stage) -> dict[str, Any]:
         name="the demo's puppets, training people",
         command="gioconda demo",
     )
-    figures = train_features.train(options)["contrast"]["figures"]["clean"]
+    figures = train_features.train(options)["contrast"].figures["clean"]
     return {"spec": f"demo=contrast:{stage.folder / 'detector' / 'contrast'}", "validation": figures}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from detect.base import Abstain, Card
 from detect.features.model import home_of
+from detect.figures import Kind
 from gioconda_core.errors import WeightsError
 from gioconda_core.files import write_json
 from gioconda_core.reasons import Abstention, AbstentionReason, Difference, DifferenceReason
@@ -121,13 +122,27 @@ def _names(measure: str, edges: Sequence[float]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class Stratum:
+    """A kind of real clips in :meth:`Calibration.table`. speaks : whether :meth:`Calibration.strata` may choose it. false_alarm : the share of
+    them that scores at least ``score``, with its 95 % interval; None of none."""
+
+    kind: str
+    stratum: str
+    clips: int
+    speaks: bool
+    score: float
+    false_alarm: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class Calibration:
     """A calibration card.
 
     scores : stratum → scores of real clips, ascending; ``all`` is always there. clips : stratum → number of different clips.
     edges : measure → where its strata part. span : measure → (least, most) that is read, None = no end. temperature : of the fit,
-    or None. kinds_validated : kinds of clips, ``{measure, least, most, value, low, high, reals, fakes, skill}``, with the AUC on them of
-    methods, persons and origins unseen; where skill is not true, no such clip is read. thresholds : nominal false-positive rate → score, or None where the set is too small to promise it.
+    or None. kinds_validated : kinds of clips with the skill shown on them; where that is not true, no such clip is read. thresholds : nominal false-positive rate → score, or None where the set is too small to promise it.
     """
 
     detector: str
@@ -143,7 +158,7 @@ class Calibration:
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
     selective: tuple[Mapping[str, float], ...] = ()
     note: str = ""
-    kinds_validated: tuple[Mapping[str, Any], ...] = ()
+    kinds_validated: tuple[Kind, ...] = ()
 
     @property
     def kinds(self) -> dict[str, tuple[str, ...]]:
@@ -201,17 +216,16 @@ class Calibration:
                 return float(score)
         return None
 
-    def table(self) -> list[dict[str, Any]]:
+    def table(self) -> list[Stratum]:
         """A row a stratum, ``all`` first: its share of real clips at one score, that which a tenth of all of them reach. It tells how
-        far kinds of clip differ. speaks : whether :meth:`strata` may choose it."""
+        far kinds of clip differ."""
         score = float(np.quantile(self.scores["all"], 0.9, method="higher"))
         rows = []
         for kind, names in {"all": ("all",), **self.kinds}.items():
             for name in names:
                 rate, low, high, n = self.false_alarm(score, name) if self.scores[name] else (None, None, None, 0)
                 speaks = kind != "compression" and self.speaks(name)
-                told = {"score": round(score, 4), "false_alarm": rate, "low": low, "high": high}
-                rows.append({"kind": kind, "stratum": name, "clips": n, "speaks": speaks, **told})
+                rows.append(Stratum(kind, name, n, speaks, round(score, 4), rate, low, high))
         return rows
 
     def unlike(self, found: Mapping[str, float]) -> Difference | None:
@@ -227,22 +241,18 @@ class Calibration:
     def unskilled(self, found: Mapping[str, float]) -> Abstention | None:
         """Why a clip is of a kind on which validation showed no skill, or too few clips to tell; None when it is of none."""
         for kind in self.kinds_validated:
-            value, least, most = found.get(kind["measure"]), kind["least"], kind["most"]
-            if (
-                value is None
-                or kind["skill"]
-                or not (least is None or value >= least)
-                or not (most is None or value < most)
-            ):
+            value = found.get(kind.measure)
+            if value is None or kind.skill or not kind.holds(value):
                 continue
-            detail = {"measure": kind["measure"], "value": value, "reals": kind["reals"], "fakes": kind["fakes"]}
-            if kind["skill"] is None:
+            detail = {"measure": kind.measure, "value": value, "reals": kind.reals, "fakes": kind.fakes}
+            if kind.skill is None:
                 return Abstention(AbstentionReason.KIND_NOT_VALIDATED, detail)
-            return Abstention(AbstentionReason.NO_SKILL_ON_KIND, detail | {key: kind[key] for key in ("low", "high")})
+            return Abstention(AbstentionReason.NO_SKILL_ON_KIND, detail | {"low": kind.low, "high": kind.high})
         return None
 
     def write(self, folder: Path) -> None:
         document = {"schema": SCHEMA, **{key: getattr(self, key) for key in self.__dataclass_fields__}}
+        document["kinds_validated"] = [asdict(kind) for kind in self.kinds_validated]
         document["scores"] = {key: [round(float(v), 4) for v in value] for key, value in self.scores.items()}
         write_json(folder / "calibration.json", document)
 
@@ -262,7 +272,7 @@ class Calibration:
             edges = {"detail": edges} if edges else {}
         document["edges"] = {key: tuple(value) for key, value in edges.items()}
         document["selective"] = tuple(document["selective"])
-        document["kinds_validated"] = tuple(document.get("kinds_validated", ()))
+        document["kinds_validated"] = tuple(Kind(**kind) for kind in document.get("kinds_validated", ()))
         return cls(**document)
 
 

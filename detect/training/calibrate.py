@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detect.features.model import home_of
+from detect.figures import Kind
 from detect.reading.calibration import MEASURES, SIDES, Array, Calibration, _names, measures
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError
@@ -119,7 +120,7 @@ def make(
     real: Sequence[Scored],
     fakes: Sequence[float] = (),
     note: str = "",
-    kinds: Sequence[Mapping[str, Any]] = (),
+    kinds: Sequence[Kind] = (),
 ) -> Calibration:
     """A card from scores of real clips, parted by each of detail, face size, picture size and rung.
 

@@ -10,7 +10,7 @@ import datetime
 import itertools
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from detect.base import Card
 from detect.features.model import Model, fit, gaussian, scaled
+from detect.figures import CueFigure, Evaluated, Figure, Kind, Validation
 from detect.reading import calibration
 from detect.training import calibrate, extract, validate
 from detect.training.dataset import Clips, gather
@@ -68,8 +69,8 @@ class _Measured:
     measures: Array
 
 
-def train(options: FeatureTraining, advance: Any = None) -> dict[str, Any]:
-    """Train and write ``out/NAME/{model.safetensors, card.json, calibration.json}``; returns the figures by detector.
+def train(options: FeatureTraining, advance: Any = None) -> dict[str, Validation]:
+    """Train and write ``out/NAME/{model.safetensors, card.json, calibration.json}``; returns what validation found, by detector.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def train(options: FeatureTraining, advance: Any = None) -> dict[str, Any]:
     figures = {}
     for name in options.detectors:
         figures[name] = _one(name, measured, options, out / name)
-        append_row(out / "stats.jsonl", {"detector": name, **figures[name]})
+        append_row(out / "stats.jsonl", figures[name].json())
     return figures
 
 
@@ -132,7 +133,7 @@ def _material(measured: _Measured, part: str, options: FeatureTraining) -> valid
     return validate.Material.gather(measured.clips, own, made)
 
 
-def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path) -> dict[str, Any]:
+def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path) -> Validation:
     recipe, clips = RECIPES[name], measured.clips
     tests = {q: measured.tables[q].parts[recipe.part] for q in options.tests if recipe.part in measured.tables[q].parts}
     material = _material(measured, recipe.part, options)
@@ -160,61 +161,55 @@ def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path)
     model = model.standardised(centre, spread)
     folder.mkdir(parents=True, exist_ok=True)
     sha256 = model.save(folder)
-    figures = _figures(measured, found, alone, by)
+    figures = _figures(name, measured, found, alone, by)
     _papers(name, recipe, measured, found, sha256, figures, options, folder)
     return figures
 
 
 def _figures(
-    measured: _Measured, found: dict[str, list[validate.Unseen]], alone: list[validate.Unseen], by: str
-) -> dict[str, Any]:
+    name: str, measured: _Measured, found: dict[str, list[validate.Unseen]], alone: list[validate.Unseen], by: str
+) -> Validation:
     """Every figure on methods, persons and origins unseen, and what trivial cues do on the same clips."""
     clips, clean = measured.clips, found["clean"]
     fps = measured.cues[:, extract.CUES.index("fps")]
-    figures: dict[str, Any] = {quality: validate.figure(clips, groups) for quality, groups in found.items()}
+    figures = {quality: validate.figure(clips, groups) for quality, groups in found.items()}
     figures["clean, 25 a second"] = validate.figure(clips, clean, np.abs(fps - 25) < 0.1)
     figures["clean, near 30 a second"] = validate.figure(clips, clean, np.abs(fps - 30) < 0.6)
     if alone:
         figures["fitted on families alone; clean"] = validate.figure(clips, alone)
-    answers = {cue: validate.with_scores(clean, measured.cues[:, i]) for i, cue in enumerate(extract.CUES)}
-    cues = {cue: validate.figure(clips, groups) for cue, groups in answers.items()}
-    # A cue that points the other way tells as much: it is turned round, and so is what it is compared by.
+    cues = {}
     for i, cue in enumerate(extract.CUES):
-        if (cues[cue]["value"] or 0.5) < 0.5:
-            answers[cue] = validate.with_scores(clean, -measured.cues[:, i])
-            cues[cue] = validate.figure(clips, answers[cue])
-    answers["all together"] = validate.cue_scores(clips, measured.cues, clean, by)
-    cues["all together"] = validate.figure(clips, answers["all together"])
-    for cue in cues:
-        cues[cue].pop("methods")
-        cues[cue]["behind by"] = validate.paired(clips, clean, answers[cue])
-    return {
-        "by": by,
-        "figures": figures,
-        "cues": cues,
-        "alarms": validate.alarms(clips, clean),
-        "kinds": _kinds(measured, clean),
-    }
+        values = measured.cues[:, i]
+        answers = validate.with_scores(clean, values)
+        own = validate.figure(clips, answers)
+        # A cue that points the other way tells as much: it is turned round, and so is what it is compared by.
+        if (own.value or 0.5) < 0.5:
+            answers = validate.with_scores(clean, -values)
+            own = validate.figure(clips, answers)
+        cues[cue] = _cue(clips, clean, answers, own)
+    together = validate.cue_scores(clips, measured.cues, clean, by)
+    cues["all together"] = _cue(clips, clean, together, validate.figure(clips, together))
+    return Validation(name, by, figures, cues, validate.alarms(clips, clean), _kinds(measured, clean))
 
 
-def _kinds(measured: _Measured, clean: Sequence[validate.Unseen]) -> list[dict[str, Any]]:
-    """Skill by kind of clip: rows ``{measure, least, most, value, low, high, reals, fakes, skill}``; skill is None where too few were seen."""
+def _cue(clips: Clips, clean: list[validate.Unseen], answers: list[validate.Unseen], own: Figure) -> CueFigure:
+    behind = validate.paired(clips, clean, answers)
+    return CueFigure(own.value, own.low, own.high, own.reals, own.fakes, behind)
+
+
+def _kinds(measured: _Measured, clean: Sequence[validate.Unseen]) -> tuple[Kind, ...]:
+    """Skill by kind of clip."""
     rows = []
     for measure, edges in KINDS.items():
         values = measured.measures[:, calibration.MEASURES.index(measure)]
-        ends: list[float | None] = [None, *edges, None]
-        for least, most in itertools.pairwise(ends):
-            mask = (
-                np.isfinite(values)
-                & (values >= (-np.inf if least is None else least))
-                & (values < (np.inf if most is None else most))
-            )
-            figure = validate.figure(measured.clips, clean, mask, resamples=500)
-            few = min(figure["reals"], figure["fakes"]) < FEWEST_KIND
-            skill = None if few or figure["low"] is None else bool(figure["low"] > 0.5)
-            told = {key: figure[key] for key in ("value", "low", "high", "reals", "fakes")}
-            rows.append({"measure": measure, "least": least, "most": most, **told, "skill": skill})
-    return rows
+        for least, most in itertools.pairwise([None, *edges, None]):
+            mask = np.isfinite(values)
+            mask &= (values >= (-np.inf if least is None else least)) & (values < (np.inf if most is None else most))
+            own = validate.figure(measured.clips, clean, mask, resamples=500)
+            few = min(own.reals, own.fakes) < FEWEST_KIND
+            skill = None if few or own.low is None else own.low > 0.5
+            rows.append(Kind(measure, least, most, own.value, own.low, own.high, own.reals, own.fakes, skill))
+    return tuple(rows)
 
 
 def _calibration(
@@ -222,7 +217,7 @@ def _calibration(
     measured: _Measured,
     found: dict[str, list[validate.Unseen]],
     sha256: str,
-    figures: dict[str, Any],
+    figures: Validation,
     options: FeatureTraining,
 ) -> calibration.Calibration | None:
     """What scores mean, from real clips by models that had not seen them; None where they are too few to state an alarm rate, and every
@@ -250,7 +245,7 @@ def _calibration(
         "16f-pairs",
         rows,
         reached,
-        kinds=figures["kinds"],
+        kinds=figures.kinds,
         note="Scores of real clips by models that had seen neither their page nor their person nor, in turn, each method; a clip counts once "
         "however many qualities it was seen at.",
     )
@@ -273,20 +268,26 @@ def _missed(card: calibration.Calibration, measured: _Measured, clean: Sequence[
 
 
 def _unseen(
-    measured: _Measured, figures: dict[str, Any], missed: dict[str, float], options: FeatureTraining
+    measured: _Measured, figures: Validation, missed: dict[str, float], options: FeatureTraining
 ) -> Sealed | None:
     """The figure on methods, persons and origins unseen beside the best cue; None where no origin could be held out."""
-    clean, cues = figures["figures"]["clean"], figures["cues"]
-    if clean["value"] is None or figures["by"] != "origin":
+    clean = figures.figures["clean"]
+    if clean.value is None or clean.low is None or clean.high is None or figures.by != "origin":
         return None
-    best = max((cue for cue in cues if cues[cue]["value"] is not None), key=lambda cue: cues[cue]["value"], default="")
+    cues = {cue: own.value for cue, own in figures.cues.items() if own.value is not None}
+    best = max(cues, key=lambda cue: cues[cue], default="")
     return Sealed(
         options.name,
         datetime.date.today().isoformat(),
-        **{key: clean[key] for key in ("value", "low", "high", "reals", "fakes", "persons")},
+        value=clean.value,
+        low=clean.low,
+        high=clean.high,
+        reals=clean.reals,
+        fakes=clean.fakes,
+        persons=clean.persons,
         methods=len({m for m in measured.clips.methods.tolist() if m}),
         cue=best.replace("all together", "all"),
-        cue_value=cues[best]["value"] if best else None,
+        cue_value=cues.get(best),
         missed=round(sum(missed.values())) if missed else None,
     )
 
@@ -297,7 +298,7 @@ def _papers(
     measured: _Measured,
     found: dict[str, list[validate.Unseen]],
     sha256: str,
-    figures: dict[str, Any],
+    figures: Validation,
     options: FeatureTraining,
     folder: Path,
 ) -> None:
@@ -308,20 +309,18 @@ def _papers(
     if made is not None:
         made.write(folder)
         missed = _missed(made, measured, found["clean"])
-        for method, told in figures["figures"]["clean"]["methods"].items():
-            told["missed"] = round(missed.get(method, 0.0), 1)
-    methods = sorted({m for m in clips.methods.tolist() if m})
-    evaluated = [
-        {
-            "set": options.name,
-            "metric": "auc/video@16f-pairs",
-            "protocol": f"method, person and origin unseen; {what}"
-            if figures["by"] == "origin"
-            else f"method and person unseen; {what}",
-            **{k: row[k] for k in ("value", "low", "high", "reals", "fakes", "persons", "coverage", "methods")},
+        told = {
+            method: replace(own, missed=round(missed.get(method, 0.0), 1))
+            for method, own in figures.figures["clean"].methods.items()
         }
-        for what, row in figures["figures"].items()
-        if row["value"] is not None  # a single origin, say, cannot be held out
+        clean = replace(figures.figures["clean"], methods=told)
+        figures = replace(figures, figures={**figures.figures, "clean": clean})
+    methods = sorted({m for m in clips.methods.tolist() if m})
+    unseen = "method, person and origin unseen" if figures.by == "origin" else "method and person unseen"
+    evaluated = [
+        Evaluated.of(own, options.name, "auc/video@16f-pairs", f"{unseen}; {asked}")
+        for asked, own in figures.figures.items()
+        if own.value is not None  # a single origin, say, cannot be held out
     ]
     families = f"; as further fakes {options.draws} draw(s) of {len(options.families)} families made of each real clip ({', '.join(options.families)})"
     card = Card(
@@ -337,11 +336,11 @@ def _papers(
         date=datetime.date.today().isoformat(),
         clips=clips.known,
         unseen=_unseen(measured, figures, missed, options),
+        cues=figures.cues,
+        alarms=figures.alarms,
         extra={
             "weights_sha256": sha256,
             "python": platform.python_version(),
-            "cues": figures["cues"],
-            "alarms": figures["alarms"],
         },
     )
     document = card.json()

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from detect.base import Card
+from detect.figures import Evaluated
 from detect.networks import network, vit_ln
 from detect.training import network_crops as frames
 from detect.training.dataset import Clips, gather
@@ -266,13 +267,13 @@ def _keep(net: network.Net, options: NetworkTraining, clips: Clips, best: dict[s
         trained_on=f"{options.name}: {int(np.sum(clips.labels == 0))} real and {int(clips.labels.sum())} fake clips "
         f"({', '.join(methods)}), self-blended images for {options.self_blend:.0%} of the fakes",
         evaluated=(
-            {
-                "set": options.name,
-                "metric": "auc/video@8f-even",
-                "protocol": "validation: person, source and pair unseen, methods seen; chosen as the best, so optimistic",
+            Evaluated(
+                options.name,
+                "auc/video@8f-even",
+                "validation: person, source and pair unseen, methods seen; chosen as the best, so optimistic",
                 **{key: best[key] for key in ("value", "low", "high", "reals", "fakes")},
-                "persons": best["reals"] + best["fakes"],
-            },
+                persons=best["reals"] + best["fakes"],
+            ),
         ),
         limits=("Measured only on its validation clips: measure it with gioconda bench run before quoting a figure.",),
         licence=options.licence,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detect.figures import Alarm, Difference, Figure, MethodFigure
 from detect.training.dataset import Clips
 
 __all__ = [
@@ -246,35 +247,32 @@ def _draws(clips: Clips, seed: int, resamples: int) -> list[Array]:
 
 def figure(
     clips: Clips, found: Sequence[Unseen], mask: Array | None = None, resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, Any]:
-    """The AUC of unseen methods with its 95 % interval by bootstrap over persons, and each method's own.
-
-    Returns ``{value, low, high, reals, fakes, persons, coverage, methods: {name: {auc, fakes}}}``.
-    """
+) -> Figure:
+    """The AUC of unseen methods with its 95 % interval by bootstrap over persons, and each method's own."""
     wins = _Wins(clips, found, mask)
     even = np.ones(len(clips))
     draws = np.array([wins.value(weight) for weight in _draws(clips, seed, resamples)])
     low, high = np.nanpercentile(draws, [2.5, 97.5]) if np.isfinite(draws).any() else (np.nan, np.nan)
     reals, fakes = wins.clips(1), wins.clips(0)
     asked = {int(i) for g in found for i in (*g.fakes, *g.reals)}
-    return {
-        "value": _plain(wins.value(even)),
-        "low": _plain(low),
-        "high": _plain(high),
-        "reals": len(reals),
-        "fakes": len(fakes),
-        "persons": len({clips.persons[i] for i in reals | fakes}),
-        "coverage": round(len(reals | fakes) / max(1, len(asked)), 3),
-        "methods": {
-            name: {"auc": round(wins.value(even, name), 3), "fakes": len({int(i) for fold in folds for i in fold[0]})}
+    return Figure(
+        value=_plain(wins.value(even)),
+        low=_plain(low),
+        high=_plain(high),
+        reals=len(reals),
+        fakes=len(fakes),
+        persons=len({clips.persons[i] for i in reals | fakes}),
+        coverage=round(len(reals | fakes) / max(1, len(asked)), 3),
+        methods={
+            name: MethodFigure(round(wins.value(even, name), 3), len({int(i) for fold in folds for i in fold[0]}))
             for name, folds in sorted(wins.parts.items())
         },
-    }
+    )
 
 
 def paired(
     clips: Clips, found: Sequence[Unseen], other: Sequence[Unseen], resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, Any]:
+) -> Difference:
     """The difference of two answers to the same questions and its 95 % interval over persons, on the clips that both answer."""
     both = np.zeros(len(clips), bool)
     for a, b in zip(found, other, strict=True):
@@ -283,7 +281,7 @@ def paired(
     even = np.ones(len(clips))
     draws = np.array([one.value(w) - two.value(w) for w in _draws(clips, seed, resamples)])
     low, high = np.nanpercentile(draws, [2.5, 97.5]) if np.isfinite(draws).any() else (np.nan, np.nan)
-    return {"value": _plain(one.value(even) - two.value(even)), "low": _plain(low), "high": _plain(high)}
+    return Difference(_plain(one.value(even) - two.value(even)), _plain(low), _plain(high))
 
 
 def _plain(number: float) -> float | None:
@@ -300,9 +298,9 @@ def real_scores(found: Sequence[Unseen], clips: Clips) -> Array:
     return out
 
 
-def alarms(clips: Clips, found: Sequence[Unseen], rates: Sequence[float] = (0.1, 0.05)) -> list[dict[str, Any]]:
+def alarms(clips: Clips, found: Sequence[Unseen], rates: Sequence[float] = (0.1, 0.05)) -> tuple[Alarm, ...]:
     """Stated against found: a threshold from the real clips of all other folds at each rate, and how many of the fold's real clips and of the
-    unseen methods' fakes reach it. Rows ``{stated, found, low, high, reals, reached, fakes}``."""
+    unseen methods' fakes reach it."""
     from detect.reading.calibration import interval
 
     scores = real_scores(found, clips)
@@ -325,11 +323,6 @@ def alarms(clips: Clips, found: Sequence[Unseen], rates: Sequence[float] = (0.1,
                     hit, fakes = hit + int((mine >= cut).sum()), fakes + int(np.isfinite(mine).sum())
         if asked:
             low, high = interval(alarm, asked)
-            row: dict[str, Any] = {
-                "stated": rate,
-                "found": round(alarm / asked, 4),
-                "low": round(low, 4),
-                "high": round(high, 4),
-            }
-            rows.append(row | {"reals": asked, "reached": round(hit / fakes, 4) if fakes else None, "fakes": fakes})
-    return rows
+            reached = round(hit / fakes, 4) if fakes else None
+            rows.append(Alarm(rate, round(alarm / asked, 4), round(low, 4), round(high, 4), asked, reached, fakes))
+    return tuple(rows)

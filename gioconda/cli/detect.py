@@ -21,6 +21,10 @@ from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import Option, argument
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from detect.base import Card
+    from detect.reading.calibration import Calibration, Stratum
     from gioconda_core.types import Sample
 
 app = group()
@@ -93,77 +97,92 @@ def show(
 
     detector = load(name)
     folder = home_of(detector.weights_sha256)
-    document = {
-        "schema": "gioconda.detector-card/1",
-        "name": name,
-        "version": detector.version,
-        "weights_sha256": detector.weights_sha256,
-        **detector.card.json(),
-    }
-    if folder and (folder / "calibration.json").is_file():
-        calibration = Calibration.read(folder)
-        document["calibration"] = {
-            "set": calibration.name,
-            "date": calibration.date,
-            "clips": dict(calibration.clips),
-            "thresholds": dict(calibration.thresholds),
-            "span": dict(calibration.span),
-            "strata": calibration.table(),
-        }
-    writer.write(text=lambda: _card_text(document), json=document)
+    calibrated = folder is not None and (folder / "calibration.json").is_file()
+    meaning = Meaning.of(Calibration.read(folder)) if folder and calibrated else None
+    card = Shown(name, detector.version, detector.weights_sha256, detector.card, meaning)
+    writer.write(text=lambda: _card_text(card), json=card)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a detector's scores have meant on real clips. clips : stratum → how many. thresholds : nominal rate of false alarms → score, None = not promised. span : measure → what is read. strata : a row a kind of clip, see :meth:`detect.reading.calibration.Calibration.table`."""
+
+    set: str
+    date: str
+    clips: Mapping[str, int]
+    thresholds: Mapping[str, float | None]
+    span: Mapping[str, tuple[float, float | None]]
+    strata: list[Stratum]
+
+    @classmethod
+    def of(cls, card: Calibration) -> Meaning:
+        return cls(card.name, card.date, card.clips, card.thresholds, card.span, card.table())
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What ``detect show`` prints. calibration : None where scores are rank only."""
+
+    name: str
+    version: str
+    weights_sha256: str | None
+    card: Card
+    calibration: Meaning | None
+    schema: str = "gioconda.detector-card/2"
 
 
 _KINDS = {"detail": "detail", "face_px": "face", "side": "picture", "compression": "compression"}
 
 
-def _card_text(card: dict[str, Any]) -> str:
-    lines = [f"{card['name']} {card['version']}: {card['summary']}", ""]
-    lines.append(f"trained on   {card['trained_on']}")
-    for what, figure in (("sealed set", card["sealed"]), ("unseen", card["unseen"])):
+def _card_text(shown: Shown) -> str:
+    card = shown.card
+    lines = [f"{shown.name} {shown.version}: {card.summary}", "", f"trained on   {card.trained_on}"]
+    for what, figure in (("sealed set", card.sealed), ("unseen", card.unseen)):
         if figure:
-            cue = f"; best trivial cue: {figure['cue']} {figure['cue_value']:.2f}" if figure["cue"] else ""
+            cue = f"; best trivial cue: {figure.cue} {figure.cue_value:.2f}" if figure.cue else ""
+            missed = f"; no signal on {figure.missed} of the fakes" if figure.missed is not None else ""
             lines.append(
-                f"{what:<12} auc/video {figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}] · {figure['reals']} real, "
-                f"{figure['fakes']} fake by {figure['methods']} methods, {figure['persons']} persons · {figure['date']}{cue}"
+                f"{what:<12} auc/video {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}] · {figure.reals} real, "
+                f"{figure.fakes} fake by {figure.methods} methods, {figure.persons} persons · {figure.date}{cue}{missed}"
             )
         elif what == "sealed set":
             lines.append("sealed set   not yet measured")
-    for row in card["evaluated"]:
+    for row in card.evaluated:
         lines.append(
-            f"measured     {row['metric']} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] · {row['protocol']} · "
-            f"{row['reals']} real, {row['fakes']} fake, {row['persons']} persons · {row['set']}"
+            f"measured     {row.metric} {row.value:.3f} [{row.low:.3f}, {row.high:.3f}] · {row.protocol} · "
+            f"{row.reals} real, {row.fakes} fake, {row.persons} persons · {row.set}"
         )
-    methods = card["evaluated"][0]["methods"] if card["unseen"] else {}
+    methods = card.evaluated[0].methods if card.evaluated else {}
     if methods:
-        lines.append("by method    AUC when unseen, and how many of its fakes get no signal")
-    for method, told in sorted(methods.items(), key=lambda item: -item[1]["auc"]):
-        missed = f"{told['missed']:.0f} of " if "missed" in told else ""
-        lines.append(f"  {method:<24}{told['auc']:.2f}  {missed}{told['fakes']}")
-    lines += [f"limit        {limit}" for limit in card["limits"]]
-    lines.append(f"licence      {card['licence']}")
-    lines.append(f"recipe       {card['recipe'] or 'not recorded'}")
-    lines.append(f"weights      {card['weights_sha256'] or 'none'}")
-    if card["network"]:
+        lines.append("by method    AUC, and how many of its fakes get no signal")
+    for method, own in sorted(methods.items(), key=lambda item: -item[1].auc):
+        missed = "" if own.missed is None else f"{own.missed:.0f} of "
+        lines.append(f"  {method:<24}{own.auc:.2f}  {missed}{own.fakes}")
+    lines += [f"limit        {limit}" for limit in card.limits]
+    lines.append(f"licence      {card.licence}")
+    lines.append(f"recipe       {card.recipe or 'not recorded'}")
+    lines.append(f"weights      {shown.weights_sha256 or 'none'}")
+    if card.network:
         lines.append("network      frames leave this computer")
-    found = card.get("calibration")
-    if not found:
-        lines.append("calibration  none: scores are rank only")
-        return "\n".join(lines)
-    lines.append(f"calibration  {found['clips'].get('all', 0)} real clips of {found['set']}, {found['date']}")
-    for rate, score in found["thresholds"].items():
+    return "\n".join([*lines, *_meaning_text(shown.calibration)])
+
+
+def _meaning_text(found: Meaning | None) -> list[str]:
+    if found is None:
+        return ["calibration  none: scores are rank only"]
+    lines = [f"calibration  {found.clips.get('all', 0)} real clips of {found.set}, {found.date}"]
+    for rate, score in found.thresholds.items():
         said = f"score ≥ {score:.3f}" if score is not None else "not promised: too few real clips"
         lines.append(f"             false alarms ≤ {float(rate):.1%} with 90 % confidence: {said}")
     lines.append(
-        f"by quality   real clips of each kind that score ≥ {found['strata'][0]['score']:.3f}, 95 % interval, number of clips"
+        f"by quality   real clips of each kind that score ≥ {found.strata[0].score:.3f}, 95 % interval, number of clips"
     )
-    for row in found["strata"][1:]:
-        rate = (
-            "none" if row["false_alarm"] is None else f"{row['false_alarm']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
-        )
-        few = row["kind"] != "compression" and not row["speaks"] and row["clips"] < found["clips"]["all"]
+    for row in found.strata[1:]:
+        rate = "none" if row.false_alarm is None else f"{row.false_alarm:.1%} [{row.low:.1%}, {row.high:.1%}]"
+        few = row.kind != "compression" and not row.speaks and row.clips < found.clips["all"]
         silent = "  too few to speak for themselves" if few else ""
-        lines.append(f"  {_KINDS[row['kind']]:<12}{row['stratum']:<28}{rate:<22}n = {row['clips']}{silent}")
-    return "\n".join(lines)
+        lines.append(f"  {_KINDS[row.kind]:<12}{row.stratum:<28}{rate:<22}n = {row.clips}{silent}")
+    return lines
 
 
 @dataclass(frozen=True)
@@ -297,15 +316,13 @@ def _measured(name: str, about: str) -> None:
         with progress("measuring", len(gather(job.index)), "clips") as advance:
             figures = run(job, advance)
         for detector, found in figures.items():
-            row = found["figures"]["clean"]
+            row = found.figures["clean"]
             emit(
                 f"{detector}: trained; one method alone cannot be held out, so there is no figure on unseen ones"
-                if row["value"] is None
-                else f"{detector}: auc/video {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] on methods, persons "
-                f"{'and origins ' if found['by'] == 'origin' else ''}unseen, {row['reals']} real, {row['fakes']} fake; trivial cues: "
-                + ", ".join(
-                    f"{cue} {told['value']:.2f}" for cue, told in found["cues"].items() if told["value"] is not None
-                )
+                if row.value is None
+                else f"{detector}: auc/video {row.value:.3f} [{row.low:.3f}, {row.high:.3f}] on methods, persons "
+                f"{'and origins ' if found.by == 'origin' else ''}unseen, {row.reals} real, {row.fakes} fake; trivial cues: "
+                + ", ".join(f"{cue} {own.value:.2f}" for cue, own in found.cues.items() if own.value is not None)
             )
         return None
 

@@ -105,6 +105,11 @@ def test_list_and_show_say_what_a_detector_is(capsys):
     said = capsys.readouterr().out
     for word in ("trained on", "person and origin unseen", "limit", "licence", "recipe", "calibration"):
         assert word in said
+    assert "by method    AUC" in said
+    assert gioconda(["detect", "show", "contrast", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "gioconda.detector-card/2" and document["calibration"]["strata"][0]["stratum"] == "all"
+    assert document["card"]["evaluated"][0]["methods"]["DFDC"]["fakes"] == 4
     assert "too few real clips" in said  # a rate of 0.1 % is not promised from this many
     assert gioconda(["-q", "detect", "show", "no-such"]) == 2
 

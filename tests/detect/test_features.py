@@ -205,7 +205,7 @@ def test_a_detector_of_persons_gets_no_credit():
         figures.append(validate.figure(clips, found, resamples=50))
         mine = np.isin(clips.persons, [f"p{k}" for k in range(10)])  # the same features do tell persons that were seen
         known.append(np.mean((fit("rbf", x, mine.astype(int), np.ones(len(x)), C=10.0).score(x) > 0) == mine))
-    assert 0.35 < np.mean([f["value"] for f in figures]) < 0.6 and np.mean(known) > 0.95
+    assert 0.35 < np.mean([f.value for f in figures]) < 0.6 and np.mean(known) > 0.95
     assert all(f["reals"] == 20 and f["fakes"] == 40 and f["coverage"] == 1 for f in figures)
 
 
@@ -234,7 +234,7 @@ def test_scores_of_different_models_are_never_laid_beside_one_another():
         return {"clean": clips.labels + 10.0 * next(level)}
 
     found = validate.unseen(clips, material, {"clean": (np.zeros((len(clips), 1)), rows)}, fitter)["clean"]
-    assert validate.figure(clips, found, resamples=20)["value"] == 1.0
+    assert validate.figure(clips, found, resamples=20).value == 1.0
 
 
 def test_a_set_that_a_cue_tells_apart_is_known_by_the_paired_difference():
@@ -249,10 +249,10 @@ def test_a_set_that_a_cue_tells_apart_is_known_by_the_paired_difference():
     by_cue = validate.with_scores(found, cue)
     all_of_them = validate.cue_scores(clips, cue[:, None], found)
     behind = validate.paired(clips, found, by_cue, resamples=200)
-    assert behind["high"] < 0 and validate.figure(clips, by_cue, resamples=20)["value"] > 0.9
-    assert validate.figure(clips, all_of_them, resamples=20)["value"] > 0.9
+    assert behind.high < 0 and validate.figure(clips, by_cue, resamples=20).value > 0.9
+    assert validate.figure(clips, all_of_them, resamples=20).value > 0.9
     (tenth, _) = validate.alarms(clips, found)
-    assert tenth["stated"] == 0.1 and tenth["low"] <= tenth["found"] <= tenth["high"] and tenth["reals"] == 24
+    assert tenth.stated == 0.1 and tenth.low <= tenth.found <= tenth.high and tenth.reals == 24
 
 
 def test_a_degradation_is_applied_before_faces_are_followed(tmp_path, monkeypatch):
@@ -353,16 +353,16 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
         name="a set",
     )
     figures = train_features.train(options)["contrast"]
-    assert figures["by"] == "origin" and figures["figures"]["clean"]["value"] > 0.8
-    assert figures["figures"]["fitted on families alone; clean"]["value"] > 0.8
-    assert figures["cues"]["sharpness"]["behind by"]["low"] > 0 and set(figures["cues"]) == {
+    assert figures.by == "origin" and figures.figures["clean"].value > 0.8
+    assert figures.figures["fitted on families alone; clean"].value > 0.8
+    assert figures.cues["sharpness"].behind_by.low > 0 and set(figures.cues) == {
         *extract.CUES,
         "all together",
     }
     folder = tmp_path / "run" / "contrast"
     card = json.loads((folder / "card.json").read_text())
     assert "2 methods (a, b)" in card["trained_on"] and "lowres, swap" in card["trained_on"] and card["limits"]
-    assert card["sealed"] is None and card["unseen"]["value"] == figures["figures"]["clean"]["value"]
+    assert card["sealed"] is None and card["unseen"]["value"] == figures.figures["clean"].value
     assert card["unseen"]["cue"] and Card.read(folder / "card.json").unseen.skill
     assert sorted(card["clips"]) == sorted(s.sha256[:12] for s in Index.read(path) if s.split != "test")
     told = card["evaluated"][0]["methods"]  # what is missed is counted, by method and in all
@@ -622,9 +622,7 @@ def test_shipped_weights_are_small_and_say_what_they_are():
             and "research" in card.licence
             and card.recipe.startswith("gioconda detect train")
         )
-        assert all(
-            {"set", "metric", "value", "low", "high", "reals", "fakes", "persons"} <= set(row) for row in card.evaluated
-        )
+        assert all(row.low <= row.value <= row.high and row.reals and row.fakes and row.persons for row in card.evaluated)
         assert Calibration.read(WEIGHTS / name).weights_sha256 == detector.weights_sha256
         check_detector(detector)
 

@@ -1,0 +1,140 @@
+"""What validation found, as cards, calibrations and the records of training runs tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["Alarm", "CueFigure", "Difference", "Evaluated", "Figure", "Kind", "MethodFigure", "Validation"]
+
+
+@dataclass(frozen=True)
+class MethodFigure:
+    """One method when unseen. auc : of its fakes against real clips. missed : how many of its fakes got no signal; None = not counted."""
+
+    auc: float
+    fakes: int
+    missed: float | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An AUC by clip with its 95 % interval over persons; None where nothing could be held out.
+
+    coverage : share of the clips asked about that were scored. methods : name → its own.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    reals: int
+    fakes: int
+    persons: int = 0
+    coverage: float | None = None
+    methods: Mapping[str, MethodFigure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A figure beside what it is: which set, which metric, and by which protocol."""
+
+    set: str
+    metric: str
+    protocol: str
+    value: float
+    low: float
+    high: float
+    reals: int
+    fakes: int
+    persons: int = 0
+    coverage: float | None = None
+    methods: Mapping[str, MethodFigure] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, figure: Figure, set: str, metric: str, protocol: str) -> Evaluated:
+        """A figure that has a value."""
+        own = {name: getattr(figure, name) for name in figure.__dataclass_fields__}
+        return cls(set=set, metric=metric, protocol=protocol, **own)
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Evaluated:
+        """From a card's JSON; what is not known there is left out."""
+        known = {key: row[key] for key in cls.__dataclass_fields__ if key in row}
+        return cls(**known | {"methods": {name: MethodFigure(**own) for name, own in row.get("methods", {}).items()}})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better than another answer on the same clips, with its 95 % interval over persons."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class CueFigure:
+    """What a trivial cue reaches on the same clips. behind_by : how far the detector is above it, in pairs."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    reals: int
+    fakes: int
+    behind_by: Difference
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> CueFigure:
+        """From a card's JSON."""
+        return cls(**{**row, "behind_by": Difference(**row["behind_by"])})
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A stated rate of false alarms against what was found on pages left out in turn: ``found`` of ``reals``, with its 95 % interval; ``reached`` is the share of
+    unseen methods' fakes that score as much, of ``fakes`` questions asked."""
+
+    stated: float
+    found: float
+    low: float
+    high: float
+    reals: int
+    reached: float | None
+    fakes: int
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of clips, those whose ``measure`` lies from ``least`` to below ``most``, and the AUC of methods, persons and origins unseen
+    on them. skill : whether its interval lies above a coin; None where too few clips were seen to tell."""
+
+    measure: str
+    least: float | None
+    most: float | None
+    value: float | None
+    low: float | None
+    high: float | None
+    reals: int
+    fakes: int
+    skill: bool | None
+
+    def holds(self, value: float) -> bool:
+        """Whether a clip of this measure is of this kind."""
+        return (self.least is None or value >= self.least) and (self.most is None or value < self.most)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a training run's validation found. by : ``origin`` where origins were held out, else ``person``. figures : what was asked → AUC."""
+
+    detector: str
+    by: str
+    figures: Mapping[str, Figure]
+    cues: Mapping[str, CueFigure]
+    alarms: tuple[Alarm, ...]
+    kinds: tuple[Kind, ...]
+
+    def json(self) -> dict[str, Any]:
+        """As a row of the run's record."""
+        return asdict(self)
