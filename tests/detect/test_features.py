@@ -622,7 +622,9 @@ def test_shipped_weights_are_small_and_say_what_they_are():
             and "research" in card.licence
             and card.recipe.startswith("gioconda detect train")
         )
-        assert all(row.low <= row.value <= row.high and row.reals and row.fakes and row.persons for row in card.evaluated)
+        assert all(
+            row.low <= row.value <= row.high and row.reals and row.fakes and row.persons for row in card.evaluated
+        )
         assert Calibration.read(WEIGHTS / name).weights_sha256 == detector.weights_sha256
         check_detector(detector)
 
