@@ -206,7 +206,7 @@ def test_a_detector_of_persons_gets_no_credit():
         mine = np.isin(clips.persons, [f"p{k}" for k in range(10)])  # the same features do tell persons that were seen
         known.append(np.mean((fit("rbf", x, mine.astype(int), np.ones(len(x)), C=10.0).score(x) > 0) == mine))
     assert 0.35 < np.mean([f.value for f in figures]) < 0.6 and np.mean(known) > 0.95
-    assert all(f["reals"] == 20 and f["fakes"] == 40 and f["coverage"] == 1 for f in figures)
+    assert all(f.reals == 20 and f.fakes == 40 and f.coverage == 1 for f in figures)
 
 
 def test_a_clip_weighs_the_same_however_many_windows_it_has():
