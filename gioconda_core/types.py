@@ -193,6 +193,7 @@ class Claim:
     task : ``self-reenactment``, ``cross-reenactment``, ``control`` (real pass-through)…
     label : ``fake`` (generated), ``real`` (control), as the data set's ground truth.
     params : JSON-able facts (landmark adaptation, T, mode, iterations, crf); 64-bit integers as strings.
+    producer : who offers the generating system, where the file is to carry China's label (GB 45438-2025).
     """
 
     title: str
@@ -209,6 +210,7 @@ class Claim:
     split: str | None = None
     identity: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    producer: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,7 @@ LEAF = 2**20  # bytes of media in one leaf of the hash tree: what a reader must 
 PER_LEAF = 40  # bytes of the credential that one leaf takes, rounded up
 SLACK = 256  # for the lists those leaves are in
 _MOST_TABLES = 64 * 2**20  # bytes of a movie box we are willing to hold
+_MOST_META = 2**16  # bytes of a box of metadata keys that is looked at
 _MOST_ROOM = 2**28  # bytes a credential may take here
 _PLAIN = frozenset((b"ftyp", b"free", b"skip", b"wide", b"moov", b"mdat"))
 _NESTED = frozenset((b"trak", b"mdia", b"minf", b"stbl"))
@@ -111,16 +112,25 @@ def boxes_of(file: IO[bytes], end: int) -> Iterator[Box]:
         at += size
 
 
-def _is_xmp(file: IO[bytes], box: Box) -> bool:
-    """Whether a box holds XMP, which places no media: it may move with the rest."""
+def is_xmp(file: IO[bytes], box: Box) -> bool:
+    """Whether a box holds XMP."""
     file.seek(box.start + box.header)
     return box.kind == b"uuid" and file.read(16) == XMP_BOX
+
+
+def _places_nothing(file: IO[bytes], box: Box) -> bool:
+    """Whether a box of metadata places no media, and so may move with the rest."""
+    if box.kind == b"meta" and box.size < _MOST_META:
+        file.seek(box.start)
+        content = file.read(box.size)
+        return not any(name in content for name in _OTHER_OFFSETS)
+    return is_xmp(file, box)
 
 
 def _boxes(file: IO[bytes], end: int) -> Layout | None:
     boxes, at = [], 0
     for box in boxes_of(file, end):
-        if box.size < box.header or not (box.kind in _PLAIN or _is_xmp(file, box)):
+        if box.size < box.header or not (box.kind in _PLAIN or _places_nothing(file, box)):
             return None
         boxes.append(box)
         at += box.size

@@ -22,6 +22,7 @@ from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
 from gioconda_core.types import Claim, Ingredient
 from gioconda_core.version import __version__
+from provenance.signing.declared import Aigc
 from provenance.vocabulary import (
     AI_DISCLOSURE,
     LABEL,
@@ -89,7 +90,7 @@ class Credential:
 
     intent : ``create`` (new media), ``edit`` (of a parent), ``update`` (same pixels, more said).
     training : uses by name, e.g. ``{"ai_training": "notAllowed"}``; label : the ``org.gioconda.label`` assertion.
-    assertions : further assertions by label; redactions : JUMBF URIs of a parent's assertions to take out.
+    aigc : China's label, written into the file's metadata before it is signed. assertions : further assertions by label; redactions : JUMBF URIs of a parent's assertions to take out.
     """
 
     title: str
@@ -102,6 +103,7 @@ class Credential:
     soft_bindings: tuple[SoftBinding, ...] = ()
     assertions: Mapping[str, Any] = field(default_factory=dict)
     redactions: tuple[str, ...] = ()
+    aigc: Aigc | None = None
 
     def __post_init__(self) -> None:
         if self.intent not in _INTENTS:
@@ -112,6 +114,8 @@ class Credential:
         if self.intent == "create" and parents:
             # Validators accept c2pa.created beside a parent; it contradicts itself, and our own policy refuses it.
             raise UsageError("created media cannot have a parent", where="claim", hint='intent = "edit"')
+        if self.aigc and self.intent == "update":
+            raise UsageError("an update changes no byte of the file", where="[aigc]", hint='intent = "edit"')
         if parents > 1:
             raise UsageError("more than one parent", where="claim", hint='role = "component" for the others')
         for item in self.ingredients:
@@ -182,6 +186,7 @@ def of_synthesis(
         else training,
         label=label,
         soft_bindings=soft_bindings,
+        aigc=Aigc(claim.producer, essence[:32]) if fake and claim.producer else None,
     )
 
 
@@ -301,7 +306,7 @@ def _fits(value: Any, hint: Any) -> bool:
 def from_toml(source: str | os.PathLike[str]) -> Credential:
     """A credential from a TOML file; unknown keys are refused, because a typo must not silently drop a statement.
 
-    ``title``, ``intent``, ``[[actions]]``, ``[[ingredients]]`` (role, path, title, sha256), ``[ai]``, ``[training]``, ``[label]``,
+    ``title``, ``intent``, ``[[actions]]``, ``[[ingredients]]`` (role, path, title, sha256), ``[ai]``, ``[aigc]``, ``[training]``, ``[label]``,
     ``[[soft_bindings]]``, ``[assertions."my.label"]``, ``redactions``.
     """
     path = Path(source)
@@ -352,6 +357,8 @@ def from_toml(source: str | os.PathLike[str]) -> Credential:
         ingredients.append(build(Ingredient, values, "[[ingredients]]"))
     document["actions"] = tuple(build(Action, item, "[[actions]]") for item in tables("actions"))
     document["soft_bindings"] = tuple(build(SoftBinding, item, "[[soft_bindings]]") for item in tables("soft_bindings"))
+    if "aigc" in document:
+        document["aigc"] = build(Aigc, document["aigc"], "[aigc]")
     if "ai" in document:
         document["ai"] = build(AiDisclosure, document["ai"], "[ai]")
     document.setdefault("title", path.stem)

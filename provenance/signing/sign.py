@@ -27,7 +27,7 @@ from provenance.keys import certificates
 from provenance.reading import rules
 from provenance.reading.open import Opened, opened
 from provenance.sdk import descriptors, engine, one_pass, words
-from provenance.signing import claims, signers, thumbnails, xmp
+from provenance.signing import claims, declared, signers, thumbnails
 from provenance.signing.claims import Credential
 from provenance.trust.lists import Trust
 from provenance.vocabulary import SoftBinding
@@ -112,11 +112,11 @@ def write(
             audio_from=synthesis.audio_from,
             audio_start=synthesis.audio_start,
         )
-        xmp.append(unsigned, xmp.packet(claims.source_of(synthesis.claim)))
         with media.Clip.open(unsigned) as clip:
             essence = fingerprint.essence(frame for _, frame in clip.frames("all"))
         credential = claims.of_synthesis(synthesis.claim, essence=essence, soft_bindings=bindings, training=training)
-        signed = sign_file(unsigned, target, credential, signer=signer, force=force)
+        declared.into(unsigned, claims.source_of(synthesis.claim), credential.aigc)
+        signed = sign_file(unsigned, target, dataclasses.replace(credential, aigc=None), signer=signer, force=force)
     if bindings:
         repository.remember(signed)
     return signed
@@ -146,6 +146,7 @@ def write_picture(
         Signing or reading back failed; nothing is left behind.
     """
     from gioconda_core.media import clip as media
+    from gioconda_core.media import fingerprint
 
     target = Path(path)
     refuse_overwrite(target, force)
@@ -156,10 +157,11 @@ def write_picture(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".gioconda-", dir=target.parent) as folder:
         unsigned = Path(folder) / f"unsigned{target.suffix}"
-        media.write_image(unsigned, picture, quality, xmp=xmp.packet(claims.source_of(claim)))
-        signed = sign_file(
-            unsigned, target, claims.of_synthesis(claim, soft_bindings=bindings), signer=signer, force=force
-        )
+        essence = fingerprint.essence([picture]) if claim.producer else ""
+        credential = claims.of_synthesis(claim, soft_bindings=bindings)
+        marks = declared.packet(claims.source_of(claim), claims.of_synthesis(claim, essence=essence).aigc)
+        media.write_image(unsigned, picture, quality, xmp=marks)
+        signed = sign_file(unsigned, target, dataclasses.replace(credential, aigc=None), signer=signer, force=force)
     if bindings:
         repository.remember(signed)
     return signed
@@ -228,8 +230,14 @@ def sign_file(
         parent = Ingredient("parent", sha256_of(origin), origin.name, str(origin), engine.mime_of(origin))
         credential = dataclasses.replace(credential, ingredients=(*credential.ingredients, parent))
     anchors = anchors_of(chosen, trust)
-    with atomic_path(final) as temporary:
-        manifest = _sign(origin, None if sidecar else temporary, kind, credential, chosen, anchors)
+    if credential.aigc and (sidecar or not declared.possible(origin)):
+        raise UsageError("China's label has no place in this file", where=str(origin), hint="leave [aigc] out")
+    with contextlib.ExitStack() as stack:
+        temporary, marked = stack.enter_context(atomic_path(final)), origin
+        if credential.aigc:
+            aside = stack.enter_context(tempfile.TemporaryDirectory(dir=final.parent, prefix=".gioconda-"))
+            marked = declared.copied(origin, Path(aside), credential.aigc)
+        manifest = _sign(marked, None if sidecar else temporary, kind, credential, chosen, anchors)
         if sidecar:
             temporary.write_bytes(manifest)
         verify(origin if sidecar else temporary, anchors, final, chosen, manifest=manifest if sidecar else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from gioconda_core import plugins
@@ -15,6 +16,11 @@ ADAPTATIONS = ("absolute", "relative", "procrustes")
 
 def _landmarkers() -> tuple[str, ...]:
     return ("auto", *plugins.names("gioconda.landmarkers"))
+
+
+def _icon(text: str) -> None:
+    if text and not Path(text).is_file():
+        raise UsageError("no such file", where=text, hint="the European Commission gives its icons away as PNG")
 
 
 Landmarker = Annotated[str, Option("auto, dlib, face-alignment or a plugin's.", choices=_landmarkers)]
@@ -45,6 +51,10 @@ class Reenact:
     save_tracks: Annotated[bool, Option("Keep the drivers' landmarks as .npz.")] = False
     label: Annotated[bool, Option("The visible label (--no-label needs --consent).")] = True
     mark: Annotated[bool, Option("The invisible mark.")] = True
+    icon: Annotated[
+        str, Option("A picture (PNG) drawn into every frame, lower right: the EU's icon for AI content.", valid=_icon)
+    ] = ""
+    aigc: Annotated[str, Option("Also China's label (GB 45438-2025), naming this producer.")] = ""
     audio: Annotated[bool, Option("Keep the driver's sound.")] = True
     landmarker: Landmarker = "auto"
     seed: int = 0

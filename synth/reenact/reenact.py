@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda_core.errors import UsageError
+from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
 from gioconda_core.files import refuse_overwrite, sha256_of
 from gioconda_core.types import Claim, Synthesis
@@ -31,7 +31,7 @@ from synth.session import Session
 if TYPE_CHECKING:
     from synth.person.model import PersonalModel
 
-__all__ = ["FewShotGenerator", "Made", "Reenact", "TunedGenerator", "draw_label", "reenact"]
+__all__ = ["FewShotGenerator", "Made", "Reenact", "TunedGenerator", "draw_icon", "draw_label", "reenact"]
 
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -146,6 +146,35 @@ def draw_label(frames: Frames, text: str = LABEL) -> Frames:
         bar = frame[max(y0, 0) : y1, x0:x1]
         bar[:] = (bar.astype(np.uint16) * 2 // 7).astype(np.uint8)
         cv2.putText(frame, text, (x0 + pad, y1 - base - pad // 2), font, scale, (245, 245, 245), thickness, cv2.LINE_AA)
+    return frames
+
+
+def draw_icon(frames: Frames, path: str) -> Frames:
+    """Lay a picture over every frame's lower right corner, in place: an eighth of the short side high (never under 24 px), in its own proportions.
+
+    Raises
+    ------
+    MediaError
+        It is no picture, or is wider than the frame at that height.
+    """
+    import cv2
+    from PIL import Image, UnidentifiedImageError
+
+    height, width = frames.shape[1:3]
+    try:
+        with Image.open(path) as image:
+            icon = np.asarray(image.convert("RGBA"), np.uint8)
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise MediaError("is no picture that can be read", where=path, hint="give the icon as PNG") from error
+    high = max(24, min(height, width) // 8)
+    wide, pad = round(high * icon.shape[1] / icon.shape[0]), max(2, high // 6)
+    if wide + 2 * pad > width or high + 2 * pad > height:
+        raise MediaError("does not fit into the clip", where=path, hint=f"the frames are {width} × {height}")
+    small = cv2.resize(icon, (wide, high), interpolation=cv2.INTER_AREA).astype(np.float32)
+    share = small[..., 3:] / 255
+    for frame in frames:
+        place = frame[height - pad - high : height - pad, width - pad - wide : width - pad]
+        place[:] = np.rint(place * (1 - share) + small[..., :3] * share).astype(np.uint8)
     return frames
 
 
@@ -345,6 +374,8 @@ def reenact(
         rendered = model.render(marks)
         session.advance(1, note=target.name)
         result = _place(rendered, marks, person, job, bent=hasattr(heads, "fit"))
+        if job.icon:
+            draw_icon(result, job.icon)
         if job.label:
             draw_label(result)  # before anything stands beside it: the label is of this face, not of the shot's
         frames = _beside(result, person, driver) if job.side_by_side else result
@@ -363,6 +394,8 @@ def reenact(
         shown = None
         if job.preview:
             picture = strip(_around_head(result, person, job), driver.crops)
+            if job.icon:
+                draw_icon(picture[None], job.icon)
             if job.label:
                 draw_label(picture[None])
             shown = sign.write_picture(
@@ -409,6 +442,7 @@ def _claim(
         seed=str(job.seed),
         licence=granted.licence,
         consent=granted.id,
+        producer=job.aigc,
         params={
             "shots": len(person.frames),
             "mode": job.mode,

@@ -223,10 +223,11 @@ def test_a_control_declares_no_trained_model(tmp_path, signer):
 
 def test_a_large_clip_with_the_mark_is_still_signed_in_one_pass(tmp_path):
     from provenance.sdk import one_pass
-    from provenance.signing import xmp
+    from provenance.signing import declared
 
     path = write_any(tmp_path / "a.mp4")
-    xmp.append(path, xmp.packet("http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"))
+    source = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    declared.into(path, source, declared.Aigc("Example Studio", "7"))
     with open(path, "rb") as file:
         assert one_pass.plan(file) is not None
 
@@ -270,3 +271,74 @@ def test_what_cannot_be_signed_is_told_in_words_that_are_ours(tmp_path, suffix, 
     assert told.startswith(f"{source}: could not be signed: ") and "whole" in told
     assert raw and raw not in told and not any(word in told for word in ("Io:", "Other:", "buffer", "SDK", "parse"))
     assert not (tmp_path / f"signed{suffix}").exists()
+
+
+AIGC = """title = "made elsewhere"
+[[actions]]
+action = "c2pa.created"
+source_type = "trainedAlgorithmicMedia"
+[aigc]
+producer = "Beispiel „Studio“ <GmbH>"
+produce_id = "content-7"
+propagator = "a platform"
+"""
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".mp4"])
+@pytest.mark.parametrize("before", ["nothing", "xmp"])
+def test_chinas_label_is_written_before_signing_beside_what_was_there(tmp_path, signer, suffix, before):
+    from gioconda.report import metadata
+    from provenance.signing import declared
+
+    source = write_any(tmp_path / f"plain{suffix}")
+    if before == "xmp":
+        declared.into(source, "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia")
+    data = source.read_bytes()
+    (tmp_path / "claim.toml").write_text(AIGC)
+    out = sign.sign_file(source, tmp_path / f"out{suffix}", claims.from_toml(tmp_path / "claim.toml"), signer=signer)
+    assert source.read_bytes() == data
+    found = read(out, trust=trust_in(authority()))
+    assert found.state == ProvenanceState.TRUSTED
+    marks = metadata._child(str(out))["declared"]
+    (label,) = [mark for mark in marks if mark["kind"] == "aigc"]
+    assert label["producer"] == "Beispiel „Studio“ <GmbH>" and label["ai"] == "made"
+    assert (label["produce_id"], label["propagator"]) == ("content-7", "a platform")
+    assert ("source-type" in {mark["kind"] for mark in marks}) == (before == "xmp")
+    assert _pixels(out) == _pixels(source)
+    # It is covered: another producer is another file.
+    changed = tmp_path / f"changed{suffix}"
+    changed.write_bytes(out.read_bytes().replace(b"content-7", b"content-8"))
+    assert read(changed).state == ProvenanceState.INVALID
+
+
+def _pixels(path):
+    from gioconda_core.media.clip import Clip
+
+    with Clip.open(path) as clip:
+        return [frame.tobytes() for _, frame in clip.frames("all")]
+
+
+def test_chinas_label_is_found_among_the_keys_of_an_mp4_by_ffmpeg(tmp_path, signer):
+    import av
+
+    path = sign.write(synthesis(producer="Example Studio"), tmp_path / "fake.mp4", signer=signer)
+    with av.open(str(path)) as file:
+        assert '"ContentProducer":"Example Studio"' in file.metadata["AIGC"]
+    plain = sign.write(synthesis(), tmp_path / "other.mp4", signer=signer)
+    with av.open(str(plain)) as file:
+        assert "AIGC" not in file.metadata
+
+
+def test_chinas_label_where_it_has_no_place_is_refused(tmp_path, signer):
+    from provenance.signing.declared import Aigc
+
+    label = Aigc("somebody")
+    with pytest.raises(UsageError, match="no place"):
+        sign.sign_file(write_any(tmp_path / "a.wav"), tmp_path / "b.wav", created(aigc=label), signer=signer)
+    with pytest.raises(UsageError, match="no place"):
+        sign.sign_file(write_any(tmp_path / "a.jpg"), None, created(aigc=label), signer=signer, sidecar=True)
+    with pytest.raises(UsageError, match="changes no byte"):
+        claims.Credential("x", intent="update", aigc=label)
+    with pytest.raises(UsageError, match="is no label"):
+        Aigc("somebody", label="4")
+    assert not (tmp_path / "b.wav").exists() and not [*tmp_path.glob(".gioconda*")]

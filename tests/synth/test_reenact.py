@@ -16,7 +16,7 @@ from provenance.reading.read import read
 from synth import consent
 from synth.generators import WarpGenerator, generator
 from synth.reenact.framing import save_track
-from synth.reenact.reenact import LABEL, Reenact, draw_label, reenact
+from synth.reenact.reenact import LABEL, Reenact, draw_icon, draw_label, reenact
 from synth.session import Session
 
 HEADS = WarpGenerator(size=128)
@@ -123,6 +123,47 @@ def test_the_label_is_seen_and_not_too_large():
         assert rows.min() > shape[1] * 0.7 and np.ptp(columns) < shape[2] * 0.62
         assert drawn.max() > 180 and drawn[changed[None].repeat(shape[0], 0)].min() < 60
     assert LABEL == "AI-GENERATED"
+
+
+def test_an_icon_keeps_its_proportions_and_lies_in_the_lower_right_corner(tmp_path):
+    from PIL import Image
+
+    icon = np.zeros((40, 120, 4), np.uint8)  # three times as wide as high, black, its right half clear
+    icon[:, :60, 3] = 255
+    Image.fromarray(icon).save(tmp_path / "icon.png")
+    white = np.full((2, 256, 320, 3), 255, np.uint8)
+    drawn = draw_icon(white.copy(), str(tmp_path / "icon.png"))
+    rows, columns = (np.flatnonzero((drawn[0] < 128).any((axis, 2))) for axis in (1, 0))
+    assert np.ptp(rows) + 1 == 32 and abs(np.ptp(columns) + 1 - 48) <= 1 and rows.max() >= 245
+    assert columns.max() < 320 - 48 and (drawn[0] == drawn[1]).all()
+    with pytest.raises(MediaError, match="does not fit"):
+        draw_icon(white[:, :40, :40].copy(), str(tmp_path / "icon.png"))
+    (tmp_path / "no.png").write_bytes(b"no picture")
+    with pytest.raises(MediaError, match="no picture"):
+        draw_icon(white.copy(), str(tmp_path / "no.png"))
+    with pytest.raises(UsageError, match="no such file"):
+        Reenact(icon=str(tmp_path / "missing.png"))
+
+
+def test_chinas_label_and_the_icon_are_there_on_request_and_iptcs_always(tmp_path):
+    from PIL import Image
+
+    from gioconda.report import metadata
+
+    Image.new("RGBA", (30, 30), (250, 0, 0, 255)).save(tmp_path / "icon.png")
+    asked = quick(aigc="Example Studio", icon=str(tmp_path / "icon.png"))
+    plain, marked = (
+        reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / name, HEADS, job, Session("embedded"))[0].path
+        for name, job in (("plain.mp4", quick()), ("marked.mp4", asked))
+    )
+    kinds = [{mark["kind"]: mark for mark in metadata._child(str(path))["declared"]} for path in (plain, marked)]
+    assert all(found["source-type"]["value"] == "trainedAlgorithmicMedia" for found in kinds)
+    assert (
+        "aigc" not in kinds[0] and kinds[1]["aigc"]["producer"] == "Example Studio" and kinds[1]["aigc"]["produce_id"]
+    )
+    corner = [frames_of(path)[:, 225:245, 225:245].mean((0, 1, 2)) for path in (plain, marked)]
+    assert corner[1][0] > 180 and corner[1][1] < 80 and np.abs(corner[1] - corner[0]).max() > 60
+    assert read(marked).state.intact
 
 
 def test_the_label_is_on_by_default_and_leaving_it_off_needs_consent(tmp_path):
