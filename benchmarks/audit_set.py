@@ -97,7 +97,7 @@ def audit(
         )
     findings += _doubles(samples)
     findings += _encoder_tells(samples, rows)
-    probed: list[dict[str, Any]] = []
+    probed: list[probes.Probe] = []
     if rows:
         seen = [s for s in samples if s.path in rows]
         probed = probes.run_probes(
@@ -109,11 +109,9 @@ def audit(
             seed=seed,
         )
         for p in probed:
-            if p["solved"]:
-                told = f"{p['title']} alone reaches AUC {p['value']:.2f}" + (f" ({p['tell']})" if p["tell"] else "")
-                findings.append(
-                    {"kind": "shortcut", "axis": p["probe"], "count": p["n"], "sentence": told, "examples": []}
-                )
+            if p.solved:
+                told = p.told + (f" ({p.tell})" if p.tell else "")
+                findings.append({"kind": "shortcut", "axis": p.probe, "count": p.n, "sentence": told, "examples": []})
     document = {
         "schema": SCHEMA,
         "first_line": "",
@@ -228,10 +226,10 @@ def _not_checked(samples: Sequence[Sample]) -> list[str]:
 
 
 def _first_line(document: Mapping[str, Any]) -> str:
-    solved = [p for p in document["probes"] if p["solved"]]
+    solved = [p for p in document["probes"] if p.solved]
     leaks = [f for f in document["findings"] if f["kind"] == "leak"]
     if solved:
-        told = "; ".join(f"{p['title']} alone reaches AUC {p['value']:.2f}" for p in solved)
+        told = "; ".join(p.told for p in solved)
         return f"A shortcut solves this set, so figures on it may say little about fakes: {told}."
     if leaks:
         told = "; ".join(f"{leak['sentence']} ({leak['count']})" for leak in leaks)
@@ -259,14 +257,14 @@ def to_text(document: Mapping[str, Any]) -> str:
         lines += [
             "",
             "Probes (AUC on other identities; above {:.2f} the set counts as solved):".format(
-                document["probes"][0]["limit"]
+                document["probes"][0].limit
             ),
         ]
         for p in document["probes"]:
-            value = f"{p['value']:.3f}" if p["value"] is not None else "refused"
-            span = f" [{p['low']:.3f}, {p['high']:.3f}]" if p["low"] is not None else ""
-            tail = f"  {p['reason']}" if p["reason"] else ("  solves the set" if p["solved"] else "")
-            lines.append(f"  {p['title']:<26} {value}{span}{tail}")
+            value = f"{p.value:.3f}" if p.value is not None else "refused"
+            span = f" [{p.low:.3f}, {p.high:.3f}]" if p.low is not None else ""
+            tail = f"  {p.reason}" if p.reason else ("  solves the set" if p.solved else "")
+            lines.append(f"  {p.title:<26} {value}{span}{tail}")
     for told in document["not_checked"]:
         lines.append(f"Not checked: {told}")
     if document["unread_count"]:

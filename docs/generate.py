@@ -16,6 +16,7 @@ from typing import Any
 REFERENCE = Path(__file__).resolve().parent / "reference"
 README = REFERENCE.parent.parent / "README.md"
 CARD = README.parent / "MODEL_CARD.md"
+BENCHMARK = README.parent / "benchmarks" / "report" / "benchmark.schema.json"
 
 
 def _commands(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
@@ -99,8 +100,20 @@ def documents_page() -> str:
             part = vars(sys.modules[kind.__module__]).get(name)
             if dataclasses.is_dataclass(part):
                 lines += [f"Each `{name}`:", "", *_fields(part)]
-    lines += ["A report has a schema of its own: [the report](report-schema.md).", ""]
+    lines += [
+        "Two documents have a JSON Schema: [a report](report-schema.md), and [the results of a benchmark](benchmark-schema.md).",
+        "",
+    ]
     return "\n".join(lines)
+
+
+def benchmark_schema() -> str:
+    """The JSON Schema of what ``bench report -o json`` writes, from its dataclasses."""
+    import json
+
+    from benchmarks.report.document import schema
+
+    return json.dumps(schema(), indent=1) + "\n"
 
 
 def _interval(figure: dict[str, Any]) -> str:
@@ -185,6 +198,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "exit-codes.md": exit_codes_page(),
         REFERENCE / "documents.md": documents_page(),
+        BENCHMARK: benchmark_schema(),
     }
 
 

@@ -24,6 +24,7 @@ from gioconda_core.files import atomic_path, sha256_of, write_json, write_text
 from gioconda_core.media.pictures import grid
 
 if TYPE_CHECKING:
+    from benchmarks.report.document import Benchmark
     from gioconda.report.view import Node
     from synth.reenact.reenact import Made
 
@@ -347,11 +348,8 @@ def benchmark(stage: Stage) -> dict[str, Any]:
     done = run.run(
         suite, specs, out, {"fakes": Index.read(stage.folder / stage.told["fakes"]["index"])}, jobs=stage.threads
     )
-    document = report.document(out, title="The demo's test people")
-    names = {
-        document["detectors"][k]["name"]: "trained here" if "/" in spec else "as shipped"
-        for k, spec in enumerate(specs)
-    }
+    document = report.document(report.Source(out), title="The demo's test people")
+    names = {spec.partition("=")[0]: "trained here" if "/" in spec else "as shipped" for spec in specs}
     for kind, name in (("html", "benchmark.html"), ("json", "benchmark.json")):
         write_text(out / name, report.render(document, kind))
     return {
@@ -365,7 +363,7 @@ def benchmark(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _board(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _board(document: Benchmark) -> list[dict[str, Any]]:
     """AUC of each detector on the clips as they are and after degradation, as the page shows it."""
     from benchmarks.report import results
 
@@ -494,9 +492,9 @@ CLIP_NAMES = {
 }
 
 
-def _roc(stage: Stage, document: Mapping[str, Any], names: Mapping[str, str]) -> str:
+def _roc(stage: Stage, document: Benchmark, names: Mapping[str, str]) -> str:
     """The share of fakes found at each share of false alarms; empty where there are too few clips for a curve."""
-    curves = [(names.get(d["name"], d["name"]), *d["curves"]["roc"]) for d in document["detectors"] if d["curves"]]
+    curves = [(names.get(d.name, d.name), *d.curves.roc) for d in document.detectors if d.curves]
     if not curves:
         return ""
     import matplotlib

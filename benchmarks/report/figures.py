@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
+
+from benchmarks.report.document import Benchmark
 
 # Stand-in colours that matplotlib accepts; each becomes a CSS variable of the page.
 _INK, _MUTED, _RULE = "#010101", "#020202", "#030303"
@@ -82,14 +84,14 @@ def _lines(axes: Any, curves: Sequence[tuple[str, Sequence[float], Sequence[floa
         axes.legend(frameon=False, fontsize=10, loc="best", handlelength=2.6)
 
 
-def _curves(document: Mapping[str, Any], kind: str) -> list[tuple[str, list[float], list[float]]]:
-    return [(d["name"], *d["curves"][kind]) for d in document["detectors"] if d["curves"]]
+def _curves(document: Benchmark, kind: str) -> list[tuple[str, list[float], list[float]]]:
+    return [(d.name, *getattr(d.curves, kind)) for d in document.detectors if d.curves]
 
 
-def roc(document: Mapping[str, Any]) -> str:
+def roc(document: Benchmark) -> str:
     """ROC with a logarithmic false-alarm axis, where the decisions are."""
     curves = _curves(document, "roc")
-    floor = 0.5 / max(document["data"]["real"], 50)
+    floor = 0.5 / max(document.data.real, 50)
 
     def draw(axes: Any) -> None:
         _lines(axes, [(n, [max(v, floor) for v in x], y) for n, x, y in curves], drawstyle="steps-post")
@@ -112,14 +114,14 @@ def _read(x: Sequence[float], y: Sequence[float], at: float) -> float:
     return max((b for a, b in zip(x, y, strict=True) if a <= at), default=0.0)
 
 
-def det(document: Mapping[str, Any]) -> str:
+def det(document: Benchmark) -> str:
     """DET: misses against false alarms, both on normal deviates, so that normal scores make straight lines."""
     from statistics import NormalDist
 
     deviate = NormalDist().inv_cdf
     curves = _curves(document, "det")
     ticks = [0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99]
-    floor = 0.5 / max(document["data"]["real"], document["data"]["fake"], 50)
+    floor = 0.5 / max(document.data.real, document.data.fake, 50)
 
     def bend(values: Sequence[float]) -> list[float]:
         return [deviate(min(max(v, floor), 1 - floor)) for v in values]
@@ -138,25 +140,25 @@ def det(document: Mapping[str, Any]) -> str:
     return _svg(draw, "DET curves", told)
 
 
-def calibration(document: Mapping[str, Any]) -> str:
+def calibration(document: Benchmark) -> str:
     """Reliability diagram: said probability against the share of fakes."""
-    found = [(d["name"], d["calibration"]["bins"]) for d in document["detectors"] if d["calibration"]]
+    found = [(d.name, d.calibration.bins) for d in document.detectors if d.calibration]
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=_MUTED, linewidth=0.8, linestyle=":")
         for i, (name, bins) in enumerate(found):
-            axes.plot([b["p"] for b in bins], [b["fakes"] for b in bins], color=_SERIES[i % 8], linestyle=_DASHES[i % 8], marker="o", markersize=3.5, linewidth=1.4, label=name)  # fmt: skip
+            axes.plot([b.p for b in bins], [b.fakes for b in bins], color=_SERIES[i % 8], linestyle=_DASHES[i % 8], marker="o", markersize=3.5, linewidth=1.4, label=name)  # fmt: skip
         axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="Probability said", ylabel="Share that are fakes")
         if found:
             axes.legend(frameon=False, fontsize=10, loc="upper left", handlelength=2.6)
 
-    told = "; ".join(f"{n} is off by at most {max(abs(b['p'] - b['fakes']) for b in bins):.2f}" for n, bins in found)
+    told = "; ".join(f"{n} is off by at most {max(abs(b.p - b.fakes) for b in bins):.2f}" for n, bins in found)
     return _svg(draw, "Calibration", told)
 
 
-def risk_coverage(document: Mapping[str, Any]) -> str:
+def risk_coverage(document: Benchmark) -> str:
     """Error rate among the clips a detector is surest of."""
-    curves = [(d["name"], *d["calibration"]["risk_coverage"]) for d in document["detectors"] if d["calibration"]]
+    curves = [(d.name, *d.calibration.risk_coverage) for d in document.detectors if d.calibration]
 
     def draw(axes: Any) -> None:
         _lines(axes, curves)
@@ -174,13 +176,11 @@ def _upto(x: Sequence[float], y: Sequence[float], at: float) -> float:
     return next((b for a, b in zip(reversed(x), reversed(y), strict=True) if a <= at), y[0])
 
 
-def forest(document: Mapping[str, Any]) -> str:
+def forest(document: Benchmark) -> str:
     """The leaderboard as dots with their intervals."""
-    rows = []
-    for d in document["detectors"]:
-        figure = next((f for f in d["figures"] if f["metric"] == "auc"), None)
-        if figure and figure["value"] is not None:
-            rows.append((d["name"], figure["value"], figure["low"], figure["high"]))
+    rows = [
+        (d.name, d.auc.value, d.auc.low, d.auc.high) for d in document.detectors if d.auc and d.auc.value is not None
+    ]
     if not rows:
         return ""
 

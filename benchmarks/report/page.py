@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 from markupsafe import Markup
 
 from benchmarks.report import board as tables
-from benchmarks.report import figures
-from benchmarks.report.words import read_as, small
+from benchmarks.report import figures, words
+from benchmarks.report.document import Benchmark, Figure, SliceRow
+from benchmarks.stats.beside import RATE
 from benchmarks.stats.compare import Finding
 
 __all__ = ["to_html"]
@@ -22,7 +24,7 @@ MOST_ACROSS = 6  # slices laid side by side; more go down the page, which paper 
 MOST_SPACED = 8  # columns whose cells have room for an interval
 MOST_DRAWN = 8  # detectors whose curves one plot can show, and tell apart
 MOST_WORST = 3  # detectors whose worst clips are shown, where there are many
-_AXIS_TITLES = {"degradation": "By degradation", "generator": "By generator"}
+_AXIS_TITLES = {"degradation": "By degradation", "generator": "By generator", RATE: "By frame rate"}
 
 
 def _percent(value: float | None, digits: int = 1) -> str:
@@ -34,11 +36,7 @@ def _number(value: float | None) -> str:
 
 
 def _p(value: float | None) -> str:
-    return "–" if value is None else small(value)
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
+    return "–" if value is None else words.small(value)
 
 
 def _breakable(name: str) -> Markup:
@@ -47,45 +45,57 @@ def _breakable(name: str) -> Markup:
     return Markup("<span>{}</span><wbr><span>{}{}</span>").format(measure, slash, protocol)
 
 
-def _counts(figure: Mapping[str, Any] | None) -> str:
+def _counts(figure: Figure | None) -> str:
     """How many clips a slice rests on."""
-    return "" if figure is None else f"{figure['n_real']:,} real, {figure['n_fake']:,} fake"
+    return "" if figure is None else f"{figure.n_real:,} real, {figure.n_fake:,} fake"
 
 
-def _refusals(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+@dataclass
+class _Refusal:
+    """A reason once, with the figures and detectors it concerns."""
+
+    what: str
+    reason: str
+    names: list[str]
+    detectors: list[str]
+
+
+def _refusals(document: Benchmark) -> list[_Refusal]:
     """Figures or intervals that were refused: a reason once, with the figures and detectors it concerns and the first one's numbers."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for entry in document["detectors"]:
-        for figure in entry["figures"]:
-            for what, reason in (("refused", figure["refused"]), ("no interval", figure["no_interval"])):
+    found: dict[tuple[str, str], _Refusal] = {}
+    for entry in document.detectors:
+        for figure in entry.figures:
+            for what, reason in (("refused", figure.refused), ("no interval", figure.no_interval)):
                 if reason:
-                    row = found.setdefault(
-                        (figure["name"], what),
-                        {"names": [figure["name"]], "what": what, "reason": reason, "detectors": []},
-                    )
-                    row["detectors"].append(entry["name"])
-    merged: dict[tuple[str, str, tuple[str, ...]], dict[str, Any]] = {}
+                    row = found.setdefault((figure.name, what), _Refusal(what, reason, [figure.name], []))
+                    row.detectors.append(entry.name)
+    merged: dict[tuple[str, str, tuple[str, ...]], _Refusal] = {}
     for row in found.values():
-        same = merged.setdefault((row["what"], row["reason"], tuple(row["detectors"])), row)
+        same = merged.setdefault((row.what, row.reason, tuple(row.detectors)), row)
         if same is not row:
-            same["names"] += row["names"]
+            same.names += row.names
     return list(merged.values())
 
 
-def _heat(document: Mapping[str, Any], axis: str, metric: str) -> dict[str, Any]:
-    """A detector × slice grid of one figure; shade runs from chance (0) to perfect (1)."""
-    cells: dict[tuple[str, str], dict[str, Any]] = {}
-    floor = 0.5 if metric == "auc" else 0.0
-    for entry in document["slices"][axis]:
-        figure = next((f for f in entry["figures"] if f["metric"] == metric), None)
-        value = figure["value"] if figure else None
-        shade = 0 if value is None else round(100 * max(0.0, min(1.0, (value - floor) / (1 - floor))))
-        cells[entry["detector"], entry["slice"]] = {"figure": figure, "shade": shade, "held": entry.get("held")}
-    detectors = [d["name"] for d in document["detectors"]]
+@dataclass(frozen=True)
+class _Heat:
+    """A cell of a heat map. shade : from chance (0) to perfect (100)."""
+
+    figure: Figure | None
+    shade: int
+    held: Any
+
+
+def _heat(document: Benchmark, axis: str) -> dict[str, Any]:
+    """A detector × slice grid of one figure."""
+    entries = document.slices[axis]
+    metric = "auc" if entries[0].figure("auc") else entries[0].figures[0].metric
+    cells = {(row.detector, row.slice): _cell(row, metric) for row in entries}
+    detectors = [d.name for d in document.detectors]
     slices = list(dict.fromkeys(name for _, name in cells))
     # The most clips any detector scored there: what a figure of this slice can rest on.
     sizes = {
-        s: _counts(max((cells[d, s]["figure"] for d in detectors), key=lambda f: f["n_real"] + f["n_fake"] if f else 0))
+        s: _counts(max((cells[d, s].figure for d in detectors), key=lambda f: f.n_real + f.n_fake if f else 0))
         for s in slices
     }
     down, across = (slices, detectors) if len(slices) > MOST_ACROSS else (detectors, slices)
@@ -102,11 +112,18 @@ def _heat(document: Mapping[str, Any], axis: str, metric: str) -> dict[str, Any]
             }
             for r in down
         ],
-        "held": any(cell["held"] for cell in cells.values()),
+        "held": any(cell.held for cell in cells.values()),
         "metric": metric,
         "title": _AXIS_TITLES.get(axis, f"By {axis}"),
         "axis": axis,
     }
+
+
+def _cell(row: SliceRow, metric: str) -> _Heat:
+    figure = row.figure(metric)
+    floor = 0.5 if metric == "auc" else 0.0
+    value = floor if figure is None or figure.value is None else figure.value
+    return _Heat(figure, round(100 * max(0.0, min(1.0, (value - floor) / (1 - floor)))), row.held)
 
 
 def _thumb(folders: Sequence[Path], sample: str) -> str | None:
@@ -121,28 +138,28 @@ def _thumb(folders: Sequence[Path], sample: str) -> str | None:
     return None
 
 
-def _worst(document: Mapping[str, Any], thumbs: Sequence[Path]) -> list[dict[str, Any]]:
+def _worst(document: Benchmark, thumbs: Sequence[Path]) -> list[dict[str, Any]]:
     """The clips each detector was most wrong on, in the leaderboard's order."""
     found = []
-    for entry in document["detectors"]:
-        clips = [{**w, "thumb": _thumb(thumbs, w["id"])} for w in document["worst"] if w["detector"] == entry["name"]]
+    for entry in document.detectors:
+        clips = [(w, _thumb(thumbs, w.id)) for w in document.worst if w.detector == entry.name]
         if clips:
-            found.append({"detector": entry["name"], "clips": clips})
+            found.append({"detector": entry.name, "clips": clips})
     return found if len(found) <= MOST_DRAWN else found[:MOST_WORST]
 
 
-def _told(cell: Mapping[str, Any]) -> str:
+def _told(cell: _Heat) -> str:
     """What a cell without room for it would say: the interval and the clips, or why there is no figure."""
-    figure = cell["figure"]
+    figure = cell.figure
     if figure is None:
         return ""
-    if figure["value"] is None:
-        return str(figure["refused"])
-    span = "" if figure["low"] is None else f" ({figure['low']:.3f} to {figure['high']:.3f})"
-    return f"{figure['value']:.3f}{span}, {_counts(figure)}"
+    if figure.value is None:
+        return str(figure.refused)
+    span = "" if figure.low is None else f" ({figure.low:.3f} to {figure.high:.3f})"
+    return f"{figure.value:.3f}{span}, {_counts(figure)}"
 
 
-def to_html(document: Mapping[str, Any], *, thumbs: Sequence[Path] = (), signed: str = "") -> str:
+def to_html(document: Benchmark, *, thumbs: Sequence[Path] = (), signed: str = "") -> str:
     """The page. thumbs : folders with thumbnails of clips, by id. signed : name of the signed copy beside the page, or empty."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -153,38 +170,38 @@ def to_html(document: Mapping[str, Any], *, thumbs: Sequence[Path] = (), signed:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "number": _number, "p": _p, "signed": _signed, "breakable": _breakable}
-    environment.filters |= {"read_as": read_as, "rank": tables.rank_of, "told": _told}
-    drawn = {**document, "detectors": document["detectors"][:MOST_DRAWN]}
-    has_curves = any(d["curves"] for d in document["detectors"])
-    has_calibration = any(d["calibration"] for d in document["detectors"])
-    heat = [
-        _heat(
-            document,
-            axis,
-            "auc" if any(f["metric"] == "auc" for f in entries[0]["figures"]) else entries[0]["figures"][0]["metric"],
-        )
-        for axis, entries in document["slices"].items()
-    ]
-    colours = {d["name"]: figures.series_class(i) for i, d in enumerate(document["detectors"])}
+    environment.filters |= {"percent": _percent, "number": _number, "p": _p, "breakable": _breakable, "told": _told}
+    environment.filters |= {
+        n: getattr(words, n) for n in ("found", "kept", "over", "part", "read_as", "share", "shows")
+    }
+    environment.filters |= {"signed": words.signed, "wrong": words.wrong, "rank": tables.rank_of}
+    drawn = replace(document, detectors=document.detectors[:MOST_DRAWN])
+    has_curves = any(d.curves for d in document.detectors)
+    has_calibration = any(d.calibration for d in document.detectors)
+    beside = [d for d in document.detectors if d.beside and d.auc]
     return environment.get_template("page.html.jinja").render(
         d=document,
-        board=tables.rows(document),
-        pairs=tables.matrix(document) if document["pairs"] else [],
-        asked=max((d["asked"] for d in document["pairs"]), default=0),
-        uncompared=Counter(d["reason"] for d in document["pairs"] if d["finding"] == Finding.REFUSED),
+        tpr=f"tpr@fpr={document.board_fpr:g}",
+        beside=beside if document.beside.cues or document.beside.origin else [],
+        rates=[
+            (r, {e.name: tables.at_rate(document, e.name, r) for e in beside}) for r in tables.rate_slices(document)
+        ],
+        unmeasured=words.unmeasured(document),
+        looked=words.looked(document),
+        flip_basis=words.flip_basis(document.stability) if document.stability else "",
+        pairs=tables.matrix(document) if document.pairs else [],
+        asked=max((d.asked for d in document.pairs), default=0),
+        uncompared=Counter(d.reason for d in document.pairs if d.finding == Finding.REFUSED),
         style=(files("gioconda.report") / "style.css").read_text(encoding="utf-8"),
         forest=figures.forest(document),
         roc=figures.roc(drawn) if has_curves else "",
         det=figures.det(drawn) if has_curves else "",
         calibration=figures.calibration(drawn) if has_calibration else "",
         risk=figures.risk_coverage(drawn) if has_calibration else "",
-        heat=heat,
+        heat=[_heat(document, axis) for axis in document.slices],
         refusals=_refusals(document),
-        colours=colours,
+        colours={d.name: figures.series_class(i) for i, d in enumerate(document.detectors)},
         worst=_worst(document, thumbs),
         signed=signed,
-        caution=not document["comparable"]
-        or any(p.get("solved") for p in document.get("probes") or [])
-        or document["first_line"].startswith("No better than"),
+        caution=words.cautious(document),
     )

@@ -5,51 +5,49 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.report import board, reshare, results
-from benchmarks.report.words import read_as, small
+from benchmarks.report import board, reshare, results, words
+from benchmarks.report.document import Benchmark, Entry, Figure, SliceRow
+from benchmarks.report.words import first_line
 from benchmarks.run import suite as suites
 from benchmarks.run.degrade import parse as parse_degradation
 from benchmarks.run.environment import environment
 from benchmarks.run.run import readings
 from benchmarks.stats import compare as comparisons
 from benchmarks.stats import probes
+from benchmarks.stats.looks import look
 from benchmarks.stats.table import CLEAN, Problem, Table, read_scores
 from detect.base import known_as
+from gioconda_core.documents import to_json
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import read_rows
 from gioconda_core.stats.metrics import DEFAULT_METRICS
 
-__all__ = ["comparison", "document", "load", "render", "render_comparison"]
+__all__ = ["Source", "comparison", "document", "load", "render", "render_comparison"]
 
 
 HELD_OUT = "generator held out"
 
 
-def load(
-    source: str | Path,
-    *,
-    probabilities: bool = False,
-    protocol: str = "",
-    detector: str = "",
-    score: Sequence[str] = (),
-    unit: str = "",
-) -> Table:
-    """A run's folder or a table of scores → table. score, unit : as in :func:`benchmarks.stats.table.read_scores`."""
-    path = Path(source)
+def load(path: str | Path, source: Source | None = None) -> Table:
+    """A run's folder or a table of scores → table. source : how a table is read."""
+    path = Path(path)
+    source = source or Source(path)
     if path.is_dir():
-        if score or unit:
+        if source.score or source.unit:
             raise UsageError("belong to a table of scores, not to a run", where="--score, --unit")
         return load_run(path)
     if not path.exists():
-        raise UsageError("no such run or file", where=str(source))
-    return read_scores(path, detector=detector, protocol=protocol, probability=probabilities, score=score, unit=unit)
+        raise UsageError("no such run or file", where=str(path))
+    return read_scores(
+        path, protocol=source.protocol, probability=source.probabilities, score=source.score, unit=source.unit
+    )
 
 
 def _damaged(folder: Path, what: str) -> UsageError:
@@ -186,90 +184,95 @@ def frame_table(folder: Path) -> Table | None:
     return Table.of_rows(rows) if rows else None
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where scores lie and how they are read. probabilities : they are ones. protocol : what they stand for, where the table does not
+    say. score : patterns of columns, one a detector. unit : of a table that holds several."""
+
+    path: Path
+    probabilities: bool = False
+    protocol: str = ""
+    score: Sequence[str] = ()
+    unit: str = ""
+
+
 def document(
-    source: str | Path,
+    source: Source,
     *,
     metrics: Sequence[str] = (),
     prevalence: float | None = None,
-    probabilities: bool = False,
-    protocol: str = "",
     title: str = "",
     resamples: int = 2000,
     seed: int = 0,
     against: str = "",
-    score: Sequence[str] = (),
-    unit: str = "",
-) -> dict[str, Any]:
-    """Everything a report shows, from a run's folder or a CSV of scores."""
-    path = Path(source)
-    table = load(path, probabilities=probabilities, protocol=protocol, score=score, unit=unit)
+) -> Benchmark:
+    """Everything a report shows, from a run's folder or a table of scores. metrics : those of the suite, or the usual ones, when not given."""
+    path = source.path
+    table = load(path, source)
     if not table.detectors:
-        raise UsageError("no scores at all", where=str(source), hint="; ".join(p.sentence for p in table.problems[:2]))
+        raise UsageError("no scores at all", where=str(path), hint="; ".join(p.sentence for p in table.problems[:2]))
     config = table.meta.get("config")
     suite = config["suite"] if config else None
     names = list(metrics) or list(suite["metrics"] if suite else DEFAULT_METRICS)
     if prevalence is not None:
         names = [n if not n.startswith(("ppv", "mincost")) else _at_prevalence(n, prevalence) for n in names]
-    extra: dict[str, Any] = {
-        "created": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "suite": config["identity"]["suite"] if config else None,
-        "probes": _probes(path, seed) if config else [],
-        "stability": [],
-        "command": config["command"] if config else "",
-        "report_command": _command(
-            path, metrics, prevalence, probabilities, protocol, resamples, seed, against, score, unit
-        ),
-        "environment": environment(),
-        "card": _card(table),
-    }
-    if config:
-        extra["stability"] = reshare.stability(table, resamples=resamples, seed=seed)
-        first = next(iter(parts(path).values()))
-        extra["environment"] = _json(first / "environment.json")
-        if len(table.meta["configs"]) > 1:
-            extra["card"]["Folds"] = (
-                "one training a generator held out; figures over all clips pool the folds, read the slices"
-            )
-        extra["cards"] = config["cards"]
-    return results.build(
-        table,
-        names,
-        resamples=resamples,
-        seed=seed,
+    asked = results.Asked(
+        names, resamples, seed, suite["slices"] if suite else (),
+        results.PREVALENCES if prevalence is None else (prevalence,), against,
+    )  # fmt: skip
+    found = replace(
+        results.build(table, asked, frame_table(path) if config else None),
         title=title or (suite["title"] if suite else f"Scores in {path.name}"),
-        frames=frame_table(path) if config else None,
-        extra=extra,
-        not_comparable=_not_comparable(table) if config else "",
-        slices=suite["slices"] if suite else (),
-        prevalences=results.PREVALENCES if prevalence is None else (prevalence,),
-        against=against,
+        created=datetime.now(UTC).strftime("%Y-%m-%d"),
+        looks=look(table),
+        report_command=_command(source, metrics, prevalence, asked),
+        environment=environment(),
+        card=_card(table),
+    )
+    found = _of_run(found, path, table, asked) if config else found
+    return replace(found, first_line=first_line(found))
+
+
+def _of_run(found: Benchmark, path: Path, table: Table, asked: results.Asked) -> Benchmark:
+    """What a run's folder says besides its scores."""
+    config = table.meta["config"]
+    reasons = _not_comparable(table)
+    card = dict(found.card)
+    if len(table.meta["configs"]) > 1:
+        card["Folds"] = "one training a generator held out; figures over all clips pool the folds, read the slices"
+    return replace(
+        found,
+        comparable=not reasons,
+        not_comparable=reasons,
+        suite=config["identity"]["suite"],
+        probes=tuple(_probes(path, asked.seed)),
+        command=config["command"],
+        stability=tuple(reshare.stability(table, resamples=asked.resamples, seed=asked.seed)),
+        environment=_json(next(iter(parts(path).values())) / "environment.json"),
+        card=card,
+        cards=config["cards"],
     )
 
 
-def _command(
-    path: Path,
-    metrics: Sequence[str],
-    prevalence: float | None,
-    probabilities: bool,
-    protocol: str,
-    resamples: int,
-    seed: int,
-    against: str,
-    score: Sequence[str],
-    unit: str,
-) -> str:
+def _command(source: Source, metrics: Sequence[str], prevalence: float | None, asked: results.Asked) -> str:
     """What makes this report again, without the folders of whoever made it first."""
-    words = ["gioconda", *(["--seed", str(seed)] if seed else []), "bench", "report", path.resolve().name]
-    words += ["--metrics", ";".join(metrics)] if metrics else []
-    words += ["--prevalence", f"{prevalence:g}"] if prevalence is not None else []
-    words += ["--probabilities"] if probabilities else []
-    words += ["--protocol", protocol] if protocol else []
-    for pattern in score:
-        words += ["--score", pattern]
-    words += ["--unit", unit] if unit else []
-    words += ["--against", against] if against else []
-    words += ["--resamples", str(resamples), "-o", "html=report.html"]
-    return shlex.join(words)
+    command = [
+        "gioconda",
+        *(["--seed", str(asked.seed)] if asked.seed else []),
+        "bench",
+        "report",
+        source.path.resolve().name,
+    ]
+    command += ["--metrics", ";".join(metrics)] if metrics else []
+    command += ["--prevalence", f"{prevalence:g}"] if prevalence is not None else []
+    command += ["--probabilities"] if source.probabilities else []
+    command += ["--protocol", source.protocol] if source.protocol else []
+    for pattern in source.score:
+        command += ["--score", pattern]
+    command += ["--unit", source.unit] if source.unit else []
+    command += ["--against", asked.against] if asked.against else []
+    command += ["--resamples", str(asked.resamples), "-o", "html=report.html"]
+    return shlex.join(command)
 
 
 def _card(table: Table) -> dict[str, str]:
@@ -311,7 +314,7 @@ def _features(part: Path) -> dict[str, dict[str, Any]]:
     return {row["id"]: row["features"] for path in sorted(part.glob("features*.jsonl")) for row in read_rows(path)}
 
 
-def _probes(folder: Path, seed: int) -> list[dict[str, Any]]:
+def _probes(folder: Path, seed: int) -> list[probes.Probe]:
     """The shortcut probes over the features a run kept."""
     features: dict[str, dict[str, Any]] = {}
     known: dict[str, dict[str, Any]] = {}
@@ -336,13 +339,13 @@ def _at_prevalence(name: str, prevalence: float) -> str:
     return f"{base}@{','.join([*kept, f'prevalence={prevalence:g}'])}"
 
 
-def render(found: Mapping[str, Any], form: str, *, folder: Path | None = None, signed: str = "") -> str:
+def render(found: Benchmark, form: str, *, folder: Path | None = None, signed: str = "") -> str:
     """The document as text, json, html, csv or latex.
 
     folder : the run's folder, for thumbnails. signed : the name of the signed copy beside a page, which then speaks of it.
     """
     if form == "json":
-        return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return to_json(found, indent=1) + "\n"
     if form == "csv":
         return results.to_csv(found)
     if form == "latex":
@@ -358,77 +361,51 @@ def render(found: Mapping[str, Any], form: str, *, folder: Path | None = None, s
 MOST_IN_FULL = 4  # detectors whose every figure is said in text; of more, the page and the CSV say them
 
 
-def to_text(found: Mapping[str, Any]) -> str:
-    """The table and what a reader must know, for a terminal."""
-    lines = [found["title"], found["first_line"], "", *board.to_lines(found), ""]
-    for problem in found["problems"]:
-        lines.append(f"! {problem['sentence']} ({problem['count']})")
-    for entry in found["detectors"]:
-        s = entry["statuses"]
-        if entry["coverage"] < 1:
-            why = "; ".join(f"{r['reason']} ({r['n']})" for r in s["reasons"][:3])
-            lost = f"{s['abstained']} abstained, {s['failed']} failed, {s['missing']} missing"
-            lines.append(f"{entry['name']}: {s['scored']} scored, {lost}" + (f"; not scored: {why}" if why else ""))
-    lines += _ladder_lines(found["slices"].get("degradation", ()))
-    if found["differences"]:
-        lines += ["", *_difference_lines(found["differences"])]
-    if len(found["detectors"]) > 2:
+def to_text(found: Benchmark) -> str:
+    """The tables and what a reader must know, for a terminal."""
+    lines = [found.title, found.first_line, "", *board.to_lines(found), ""]
+    for block in (board.beside_lines(found), board.stated_lines(found)):
+        lines += [*block, ""] if block else []
+    lines += [note for note in (words.unmeasured(found), words.looked(found)) if note]
+    lines += [f"! {problem.sentence} ({problem.count})" for problem in found.problems]
+    for entry in found.detectors:
+        s = entry.statuses
+        if entry.coverage < 1:
+            why = "; ".join(f"{r.reason} ({r.n})" for r in s.reasons[:3])
+            lost = f"{s.abstained} abstained, {s.failed} failed, {s.missing} missing"
+            lines.append(f"{entry.name}: {s.scored} scored, {lost}" + (f"; not scored: {why}" if why else ""))
+    lines += _ladder_lines(found.slices.get("degradation", ()))
+    if found.differences:
+        lines += ["", *board.difference_lines(found.differences)]
+    if len(found.detectors) > 2:
         lines += ["", *board.matrix_lines(found)]
-    if len(found["detectors"]) <= MOST_IN_FULL:
-        for entry in (e for e in found["detectors"] if any(f["value"] is not None for f in e["figures"])):
-            lines += ["", f"{entry['name']} {entry['version']}".rstrip(), *_figure_lines(entry)]
+    if len(found.detectors) <= MOST_IN_FULL:
+        for entry in (e for e in found.detectors if any(f.value is not None for f in e.figures)):
+            lines += ["", f"{entry.name} {entry.version}".rstrip(), *_figure_lines(entry)]
     else:
         lines += ["", "every figure of each detector: -o csv=figures.csv, or the page: -o html=report.html"]
     return "\n".join(lines) + "\n"
 
 
-def _figure_lines(entry: Mapping[str, Any]) -> list[str]:
+def _figure_lines(entry: Entry) -> list[str]:
     """Every figure of one detector."""
-    lines = []
-    for f in entry["figures"]:
-        if f["value"] is None:
-            told = f"refused: {f['refused']}"
-        elif f["low"] is None:
-            told = f"{f['value']:.4f}  no interval: {f['no_interval']}"
-        else:
-            told = f"{f['value']:.4f}  [{f['low']:.4f}, {f['high']:.4f}]"
-        lines.append(f"  {f['name']:<58} {told}")
-    return lines
+    return [f"  {f.name:<58} {_figure(f)}" for f in entry.figures]
 
 
-def _ladder_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _figure(f: Figure) -> str:
+    if f.value is None:
+        return f"refused: {f.refused}"
+    if f.low is None:
+        return f"{f.value:.4f}  no interval: {f.no_interval}"
+    return f"{f.value:.4f}  [{f.low:.4f}, {f.high:.4f}]"
+
+
+def _ladder_lines(rows: Sequence[SliceRow]) -> list[str]:
     """The first figure under each degradation, a line a detector: where a ladder breaks, told without opening the page."""
     if not rows:
         return []
-    lines = ["", f"by degradation: {rows[0]['figures'][0]['name']}"]
-    for row in rows:
-        f = row["figures"][0]
-        told = f"refused: {f['refused']}" if f["value"] is None else f"{f['value']:.4f}"
-        if f["value"] is not None and f["low"] is not None:
-            told += f"  [{f['low']:.4f}, {f['high']:.4f}]"
-        lines.append(f"  {row['slice']:<24} {row['detector']:<16} {told}")
-    return lines
-
-
-def _difference_lines(differences: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = []
-    for x in differences:
-        head = f"{x['a']} − {x['b']}  {x['metric']}:"
-        if x["difference"] is None:
-            lines.append(f"{head} not compared: {x['reason']}")
-            continue
-        span = f" [{x['low']:+.4f}, {x['high']:+.4f}]" if x["low"] is not None else f" no interval: {x['reason']}"
-        p = f"  p {small(x['p_corrected'])} (Holm, {x['asked']} asked)" if x["p_corrected"] is not None else ""
-        left = (
-            f"  left out: {x['only_a']} only {x['a']}, {x['only_b']} only {x['b']}"
-            if x["only_a"] or x["only_b"]
-            else ""
-        )
-        note = f"  note: {x['note']}" if x["note"] else ""
-        lines.append(
-            f"{head} {x['difference']:+.4f}{span}{p}  {read_as(x)}  n {x['n_real']} real, {x['n_fake']} fake{left}{note}"
-        )
-    return lines
+    lines = [f"  {row.slice:<24} {row.detector:<16} {_figure(row.figures[0])}" for row in rows]
+    return ["", f"by degradation: {rows[0].figures[0].name}", *lines]
 
 
 def _side(spec: str) -> tuple[Path, str]:
@@ -523,17 +500,18 @@ def _joined(
     return table, [(x, y) for x in detectors for y in theirs]
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """What ``bench compare`` prints."""
+
+    differences: Sequence[comparisons.Difference]
+    schema: str = "gioconda.comparison/1"
+
+
 def render_comparison(found: Sequence[comparisons.Difference], form: str) -> str:
     if form == "json":
-        return (
-            json.dumps(
-                {"schema": "gioconda.comparison/1", "differences": [d.__dict__ for d in found]},
-                indent=1,
-                allow_nan=False,
-            )
-            + "\n"
-        )
-    return "\n".join(_difference_lines([d.__dict__ for d in found])) + "\n"
+        return to_json(Comparison(found), indent=1) + "\n"
+    return "\n".join(board.difference_lines(found)) + "\n"
 
 
 def signed_name(path: Path) -> str:
@@ -541,7 +519,7 @@ def signed_name(path: Path) -> str:
     return path.stem + ".signed.zip"
 
 
-def sign_report(path: Path, found: Mapping[str, Any], *, signer: str = "", force: bool = False) -> list[str]:
+def sign_report(path: Path, found: Benchmark, *, signer: str = "", force: bool = False) -> list[str]:
     """Content Credentials for a written report; returns what to tell the user.
 
     The SDK signs no HTML, not even beside it, so that page, document and table go into one ZIP that carries the
@@ -554,11 +532,11 @@ def sign_report(path: Path, found: Mapping[str, Any], *, signer: str = "", force
     from provenance.signing import claims, sign, signers
 
     target = path.with_name(signed_name(path))
-    version = str(found.get("environment", {}).get("gioconda", "0"))
+    version = found.environment.get("gioconda", "0")
     made = claims.Action(
         "c2pa.created", vocabulary.source_type("dataDrivenMedia"), software="gioconda", software_version=version
     )
-    credential = claims.Credential(str(found["title"]), actions=(made,))
+    credential = claims.Credential(found.title, actions=(made,))
     parts = {
         path.name: path.read_text(encoding="utf-8"),
         f"{path.stem}.json": render(found, "json"),

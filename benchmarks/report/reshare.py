@@ -6,18 +6,15 @@ detector's own calibration) or, without one, a crossing of the threshold that ke
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.report.results import HELD_FPR, held_threshold
+from benchmarks.report.document import Flips
+from benchmarks.report.results import held_threshold
 from benchmarks.stats.table import CLEAN, Column, Table
 from gioconda_core.stats import bootstrap
 
 LEVELS = ("not-assessed", "no-skill", "no-strong-signal", "signal", "strong-signal")  # as in gioconda_core.types.Level
-_BY_LEVEL = "A flip is a change of level, by each detector's own calibration."
-_BY_THRESHOLD = f"A flip is a crossing of the threshold that kept false alarms at {HELD_FPR:.0%} on undegraded reals; these detectors carry no calibration."
 
 
 def _said(column: Column, threshold: float | None) -> NDArray[np.int64] | None:
@@ -32,11 +29,8 @@ def _said(column: Column, threshold: float | None) -> NDArray[np.int64] | None:
     return np.where(column.scored, said, 0)
 
 
-def stability(table: Table, *, resamples: int = bootstrap.RESAMPLES, seed: int = 0) -> list[dict[str, Any]]:
-    """One row a detector and degradation: share of clips whose level flipped, with its interval over identities.
-
-    up : towards alarm; down : away from it; lost : no longer assessed. All are shares of clips assessed undegraded.
-    """
+def stability(table: Table, *, resamples: int = bootstrap.RESAMPLES, seed: int = 0) -> list[Flips]:
+    """One row a detector and degradation: shares of the clips that were assessed undegraded."""
     degradations = [d for d in dict.fromkeys(table.columns["degradation"]) if d != CLEAN]
     clean_rows = np.flatnonzero(table.columns["degradation"] == CLEAN)
     if not degradations or not len(clean_rows):
@@ -63,19 +57,12 @@ def stability(table: Table, *, resamples: int = bootstrap.RESAMPLES, seed: int =
             flipped = (was != now).astype(np.float64)
             low, high = _interval(clean, a, flipped, resamples, seed)
             rows.append(
-                {
-                    "detector": name,
-                    "chain": degradation,
-                    "n": len(a),
-                    "flipped": float(flipped.mean()),
-                    "low": low,
-                    "high": high,
-                    "up": float(np.mean(now > was)),
-                    "down": float(np.mean((now < was) & (now > 0))),
-                    "lost": float(np.mean(now == 0)),
-                    "basis": _BY_LEVEL if clean.detectors[name].levels is not None else _BY_THRESHOLD,
-                }
-            )
+                Flips(
+                    name, degradation, len(a), float(flipped.mean()), low, high,
+                    up=float(np.mean(now > was)), down=float(np.mean((now < was) & (now > 0))),
+                    lost=float(np.mean(now == 0)), by_level=clean.detectors[name].levels is not None,
+                )
+            )  # fmt: skip
     return rows
 
 

@@ -161,6 +161,8 @@ def _one(plan: Plan, task: Task, degradation: str, detectors: Mapping[str, Any])
         elif reading.abstained is not None:
             row |= reading.abstained.columns()
         row["level"] = str(judged.level)
+        if judged.false_alarm is not None:
+            row["false_alarm"] = round(judged.false_alarm, 4)
         rows.append(row)
     return rows
 

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.run import degrade, suite
-from detect.reading.calibration import interval
 from gioconda_core.files import write_json
 from gioconda_core.media.clip import Clip, write_video
+from gioconda_core.stats.shares import clopper_pearson
 from provenance.watermark import mark, repository
 
 FRAMES = 32
@@ -90,7 +90,7 @@ def measure(clips: list[tuple[str, np.ndarray, Fraction]]) -> dict[str, Any]:
                         alarms[rung].append(found.payload is not None)
     rows = []
     for rung in rungs:
-        low, high = interval(sum(hits[rung]), len(hits[rung]))
+        low, high = clopper_pearson(sum(hits[rung]), len(hits[rung]))
         rows.append(
             {
                 "rung": rung,
@@ -108,7 +108,7 @@ def measure(clips: list[tuple[str, np.ndarray, Fraction]]) -> dict[str, Any]:
         "rows": rows,
         "false_alarms": sum(sum(v) for v in alarms.values()),
         "false_alarm_trials": total,
-        "false_alarm_upper95": round(interval(sum(sum(v) for v in alarms.values()), total)[1], 5),
+        "false_alarm_upper95": round(clopper_pearson(sum(sum(v) for v in alarms.values()), total)[1], 5),
         "psnr_db": [round(float(np.min(psnr)), 1), round(float(np.median(psnr)), 1), round(float(np.max(psnr)), 1)],
         "flat_levels": [round(float(f(flat)), 2) for f in (np.nanmin, np.nanmedian, np.nanmax)],
         "embed_ms_a_frame": round(1000 * float(np.median(embedding)), 2),

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from benchmarks.stats.table import CLEAN, Table
 from gioconda_core.errors import UsageError
 from gioconda_core.stats import bootstrap, delong, metrics
-from gioconda_core.stats.cues import cue_scores
 from gioconda_core.stats.delong import holm
 
 __all__ = [
     "Difference",
     "Finding",
+    "Pairs",
     "Standing",
-    "against_cues",
     "compare",
     "headline",
     "holm",
@@ -103,7 +102,7 @@ class Standing:
     high: int
 
 
-class _Pairs:
+class Pairs:
     """Paired comparisons over one table; what is computed of a detector on the same rows is computed once."""
 
     def __init__(self, table: Table, resamples: int, seed: int) -> None:
@@ -242,7 +241,7 @@ def compare(
         if name not in table.detectors:
             raise UsageError(f"no scores of {name!r}", hint=f"there are {', '.join(table.detectors)}")
     wanted = [metrics.parse(n) for n in names]
-    made = _Pairs(table, resamples, seed)
+    made = Pairs(table, resamples, seed)
     return corrected([d for a, b in pairs for d in made.compare(a, b, wanted, drawn=True)])
 
 
@@ -369,7 +368,7 @@ def leaderboard(
         return None
     table = headline(table)
     wanted = [metrics.parse(metric)]
-    made = _Pairs(table, resamples, seed)
+    made = Pairs(table, resamples, seed)
     pairs = corrected([made.compare(a, b, wanted, drawn=False)[0] for a, b in combinations(order, 2)])
     first = against or order[0]
     mine = [d.over(first) for d in pairs if first in (d.a, d.b)]
@@ -403,40 +402,3 @@ def headline(table: Table) -> Table:
     """The rows headline figures are computed on: the undegraded ones."""
     clean = table.columns["degradation"] == CLEAN
     return table.take(clean) if clean.any() and not clean.all() else table
-
-
-def against_cues(table: Table, *, seed: int = 0) -> tuple[list[dict[str, Any]], dict[str, Difference]]:
-    """What the table's trivial cues score on its clips, best first, and each detector against the best of them.
-
-    The comparisons are not corrected: each asks of one detector whether it shows anything at all.
-    """
-    if not table.cues:
-        return [], {}
-    rows = np.flatnonzero(table.labelled)
-    labels = table.labels[rows]
-    if metrics.refusal(metrics.parse("auc"), int((labels == 0).sum()), int((labels == 1).sum())):
-        return [], {}
-    part = table.take(rows)
-    resampler = bootstrap.Resampler.over(*(part.columns[c] for c in ("identity", "source")), seed=seed)
-    clusters = min(resampler.clusters_of(labels == 0), resampler.clusters_of(labels == 1))
-    scores = cue_scores(part.cues, labels, resampler.axes[0])
-    told: list[dict[str, Any]] = []
-    for name, values in scores.items():
-        share = delong.auc_shares(labels, values)
-        low, high = delong.t_interval(share.auc, delong.standard_error(share.influence, resampler.axes), clusters)
-        told.append({"cue": name, "value": share.auc, "low": low, "high": min(high, 1.0)})
-    told.sort(key=lambda row: -row["value"])
-    if not told:
-        return [], {}
-    best = str(told[0]["cue"])
-    n = len(part)
-    found = {}
-    for detector, column in part.detectors.items():
-        as_column = replace(
-            column, scores=scores[best], status=np.full(n, "scored"), reasons=np.full(n, "", dtype=object), levels=None
-        )
-        beside = replace(part, detectors={detector: column, best: as_column})
-        pair = _Pairs(beside, 0, seed).compare(detector, best, [metrics.parse("auc")], drawn=False)[0]
-        if pair.difference is not None:
-            found[detector] = corrected([pair])[0]
-    return told, found

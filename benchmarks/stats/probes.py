@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from gioconda_core.stats import bootstrap, metrics
 if TYPE_CHECKING:
     from gioconda_core.types import Footage
 
-__all__ = ["LIMIT", "TITLES", "cues_of", "features", "run_probes", "tells"]
+__all__ = ["LIMIT", "TITLES", "Probe", "cues_of", "features", "run_probes", "tells"]
 
 Floats = NDArray[np.float64]
 
@@ -256,6 +257,28 @@ def tells(rows: Sequence[Mapping[str, Any]], sides: NDArray[Any], least: float =
     return found
 
 
+@dataclass(frozen=True)
+class Probe:
+    """What one shortcut reaches. value, low, high : AUC on other identities than it was fitted on. solved : it reaches ``limit``. tell :
+    the container's field that it mostly goes by. reason : why there is no figure."""
+
+    probe: str
+    title: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    solved: bool = False
+    limit: float = LIMIT
+    tell: str = ""
+    reason: str = ""
+
+    @property
+    def told(self) -> str:
+        """A shortcut that solves the set, in words."""
+        return f"{self.title} alone reaches AUC {self.value or 0:.2f}"
+
+
 def run_probes(
     rows: Sequence[Mapping[str, Any]],
     labels: NDArray[Any],
@@ -264,11 +287,8 @@ def run_probes(
     *,
     resamples: int = 1000,
     seed: int = 0,
-) -> list[dict[str, Any]]:
-    """Every probe over clips' features. rows : one ``features`` a clip; labels : (n,) 0 real, 1 fake.
-
-    Each answer: probe, title, value (AUC on other identities), low, high, n, solved, limit, tell, reason.
-    """
+) -> list[Probe]:
+    """Every probe over clips' features. rows : one ``features`` a clip; labels : (n,) 0 real, 1 fake."""
     labels = np.asarray(labels)
     out = []
     for probe, title in TITLES.items():
@@ -276,38 +296,39 @@ def run_probes(
         if not have.any():  # not looked at
             continue
         keep = [int(i) for i in np.flatnonzero(have & (labels >= 0))]
-        y = labels[keep]
-        blank: dict[str, Any] = {
-            "probe": probe, "title": title, "value": None, "low": None, "high": None, "n": len(keep),
-            "solved": False, "limit": LIMIT, "tell": "", "reason": "",
-        }  # fmt: skip
-        reason = metrics.refusal(metrics.parse("auc"), int((y == 0).sum()), int((y == 1).sum()))
-        if reason:
-            out.append(blank | {"reason": reason})
-            continue
-        columns = _metadata_columns([rows[i]["metadata"] for i in keep]) if probe == "metadata" else {}
-        if probe == "metadata":
-            if not columns:
-                out.append(blank | {"value": 0.5, "reason": "every file says the same"})
-                continue
-            x = np.concatenate(list(columns.values()), axis=1)
-        else:
-            x = np.array([rows[i][probe] for i in keep], dtype=np.float64)
-        resampler = bootstrap.Resampler.over(
-            np.array([identities[i] for i in keep]), np.array([sources[i] for i in keep]), seed=seed
-        )
-        scores = _read(x, y, resampler.axes[0], trees=probe == "metadata")
-        if scores is None:
-            out.append(blank | {"reason": "too few identities to fit on some and read on others"})
-            continue
-        value = metrics.value(metrics.parse("auc"), y, scores)
-        drawn = bootstrap.distribution([metrics.parse("auc")], y, scores, None, resampler, resamples)["auc"]
-        clusters = min(resampler.clusters_of(y == 0), resampler.clusters_of(y == 1))
-        span = bootstrap.interval(drawn, clusters)
-        solved = value >= LIMIT
-        tell = ""
-        if solved and probe == "metadata":
-            field, strength = _single_tells(columns, y)[0]
-            tell = f"mostly by {field}" if strength > 0.5 else ""
-        out.append(blank | {"value": value, "low": span.low, "high": span.high, "solved": solved, "tell": tell})
+        who = (np.array([ids[i] for i in keep]) for ids in (identities, sources))
+        resampler = bootstrap.Resampler.over(*who, seed=seed) if keep else None
+        found = _probe(probe, [rows[i] for i in keep], labels[keep], resampler, resamples)
+        out.append(replace(found, title=title, n=len(keep)))
     return out
+
+
+def _probe(
+    probe: str,
+    rows: Sequence[Mapping[str, Any]],
+    y: NDArray[Any],
+    resampler: bootstrap.Resampler | None,
+    resamples: int,
+) -> Probe:
+    auc = metrics.parse("auc")
+    reason = metrics.refusal(auc, int((y == 0).sum()), int((y == 1).sum()))
+    if reason or resampler is None:
+        return Probe(probe, "", reason=reason or "no clips")
+    columns = _metadata_columns([r["metadata"] for r in rows]) if probe == "metadata" else {}
+    if probe == "metadata":
+        if not columns:
+            return Probe(probe, "", value=0.5, reason="every file says the same")
+        x = np.concatenate(list(columns.values()), axis=1)
+    else:
+        x = np.array([r[probe] for r in rows], dtype=np.float64)
+    scores = _read(x, y, resampler.axes[0], trees=probe == "metadata")
+    if scores is None:
+        return Probe(probe, "", reason="too few identities to fit on some and read on others")
+    value = metrics.value(auc, y, scores)
+    drawn = bootstrap.distribution([auc], y, scores, None, resampler, resamples)["auc"]
+    span = bootstrap.interval(drawn, min(resampler.clusters_of(y == 0), resampler.clusters_of(y == 1)))
+    tell = ""
+    if value >= LIMIT and probe == "metadata":
+        name, strength = _single_tells(columns, y)[0]
+        tell = f"mostly by {name}" if strength > 0.5 else ""
+    return Probe(probe, "", value, span.low, span.high, solved=value >= LIMIT, tell=tell)

@@ -44,7 +44,8 @@ class Column:
 
     scores : (N,) float64, NaN where there is none; status : (N,) one of ``STATUSES``; reasons : (N,) why there is no score.
     probability : scores are probabilities of being fake as given, not raw scores. seconds, cost : (N,) what each row took, in
-    whatever currency; NaN where not said.
+    whatever currency; NaN where not said. stated : (N,) the share of real clips that its card says score at least as much; NaN where
+    it does not say.
     """
 
     scores: NDArray[np.float64]
@@ -57,6 +58,7 @@ class Column:
     levels: NDArray[np.str_] | None = None
     seconds: NDArray[np.float64] | None = None
     cost: NDArray[np.float64] | None = None
+    stated: NDArray[np.float64] | None = None
 
     @property
     def scored(self) -> NDArray[np.bool_]:
@@ -213,31 +215,18 @@ class Table:
         def cut(array: Any) -> Any:
             return None if array is None else array[rows]
 
-        return Table(
-            self.ids[rows],
-            self.labels[rows],
-            {k: v[rows] for k, v in self.columns.items()},
-            {
-                k: Column(
-                    c.scores[rows],
-                    c.status[rows],
-                    c.reasons[rows],
-                    c.version,
-                    c.weights_sha256,
-                    c.protocol,
-                    c.probability,
-                    cut(c.levels),
-                    cut(c.seconds),
-                    cut(c.cost),
-                )
-                for k, c in self.detectors.items()
-            },
-            self.problems,
-            self.meta,
-            {k: v[rows] for k, v in self.cues.items()},
+        return replace(
+            self,
+            ids=self.ids[rows],
+            labels=self.labels[rows],
+            columns={k: v[rows] for k, v in self.columns.items()},
+            detectors={k: replace(c, **{f: cut(getattr(c, f)) for f in _BY_ROW}) for k, c in self.detectors.items()},
+            cues={k: v[rows] for k, v in self.cues.items()},
         )
 
 
+_MEASURED = ("seconds", "cost", "stated")  # numbers that may stand beside a score
+_BY_ROW = ("scores", "status", "reasons", "levels", *_MEASURED)
 _SENTENCES = {
     "label-conflict": "the same id came with different labels: the sample is left out of every figure",
     "duplicate": "the same row came twice: counted once",
@@ -268,12 +257,14 @@ class _Cell:
     level: str = ""
     seconds: float = math.nan
     cost: float = math.nan
+    stated: float = math.nan
     not_finite: bool = False
 
 
 def _cell(row: Mapping[str, Any]) -> _Cell:
     more: dict[str, Any] = {"level": str(row.get("level") or "")}
     more |= {k: math.nan if row.get(k) is None else float(row[k]) for k in ("seconds", "cost")}
+    more["stated"] = math.nan if row.get("false_alarm") is None else float(row["false_alarm"])
     if row.get("error"):
         return _Cell(
             status="failed", reason=str(row["error"]), not_finite="not a finite number" in str(row["error"]), **more
@@ -287,12 +278,14 @@ def _cell(row: Mapping[str, Any]) -> _Cell:
 
 
 def _column(cells: Mapping[int, _Cell], n: int, info: Mapping[str, Any]) -> Column:
-    scores, seconds, cost = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    scores = np.full(n, np.nan)
     status, levels = np.full(n, "missing", dtype="<U9"), np.full(n, "", dtype="<U16")
     reasons: NDArray[np.object_] = np.full(n, "", dtype=object)
+    measured = {name: np.full(n, np.nan) for name in _MEASURED}
     for at, cell in cells.items():
-        scores[at], seconds[at], cost[at] = cell.score, cell.seconds, cell.cost
-        status[at], reasons[at], levels[at] = cell.status, cell.reason, cell.level
+        scores[at], status[at], reasons[at], levels[at] = cell.score, cell.status, cell.reason, cell.level
+        for name, values in measured.items():
+            values[at] = getattr(cell, name)
     return Column(
         scores,
         status,
@@ -302,14 +295,13 @@ def _column(cells: Mapping[int, _Cell], n: int, info: Mapping[str, Any]) -> Colu
         str(info.get("protocol") or "video@given"),
         bool(info.get("probability")),
         levels if (levels != "").any() else None,
-        seconds if np.isfinite(seconds).any() else None,
-        cost if np.isfinite(cost).any() else None,
+        **{name: values if np.isfinite(values).any() else None for name, values in measured.items()},
     )
 
 
 # --------------------------------------------------------------------------- scores only
 
-_ROW = ("detector", "abstained", "error", "seconds", "cost", "version", "weights_sha256", "level")
+_ROW = ("detector", "abstained", "error", "seconds", "cost", "version", "weights_sha256", "level", "false_alarm")
 # Columns that `detect score` writes besides: nothing to slice by.
 _NOT_SLICES = {
     "pooling",
@@ -317,7 +309,6 @@ _NOT_SLICES = {
     "detail",
     "reals",
     "calibration",
-    "false_alarm",
     "false_alarm_low",
     "false_alarm_high",
     "protocol",
@@ -338,7 +329,8 @@ def read_scores(
     """A table of scores → table: the way in for a team that cannot share clips, and for what others publish.
 
     Columns: ``id``, ``label`` (real/fake or 0/1), ``score``; optional ``detector``, ``identity``, ``source``, ``generator``,
-    ``degradation``, ``protocol``, ``abstained``, ``error``, ``seconds``, ``cost``, ``level``; ``cue:NAME`` columns of trivial
+    ``degradation``, ``protocol``, ``abstained``, ``error``, ``seconds``, ``cost``, ``level``, ``false_alarm`` (the rate that was stated
+    with the score); ``cue:NAME`` columns of trivial
     measures; any other column is a slice. Side by side: ``score:NAME`` columns (with ``seconds:NAME`` and ``cost:NAME``), or those
     that ``score`` matches, like ``prob_*``; the detector is then called as the star. unit : ``video``, ``image`` or ``audio``; the
     rows of a ``unit`` or ``modality`` column that say so.
@@ -420,7 +412,9 @@ def read_scores(
                 more: dict[str, Any] = {
                     k: own[k][i] for k in ("abstained", "error", "version", "weights_sha256", "level") if own[k][i]
                 }
-                more |= {k: number(str(sheet.named(k)), i, "number") for k in ("seconds", "cost") if own[k][i]}
+                more |= {
+                    k: number(str(sheet.named(k)), i, "number") for k in ("seconds", "cost", "false_alarm") if own[k][i]
+                }
                 who = own["detector"][i] or detector or Path(path).stem.removesuffix(".csv")
                 yield {**base, "detector": who, **_score(sheet, str(sheet.named("score")), i), **more}
 
@@ -429,7 +423,7 @@ def read_scores(
         sentence = "a label is neither real nor fake, 0 nor 1: treated as unknown"
         problems.append(Problem("label-unread", sentence, sum(strange.values()), tuple(strange)[:3]))
     if bad:
-        sentence = "a cell of seconds, cost or a cue is no number: taken as not given"
+        sentence = "a cell of seconds, cost, a stated rate or a cue is no number: taken as not given"
         problems.append(Problem("cell-unread", sentence, len(bad), tuple(str(b) for b in bad[:3])))
     silent = [n for n, c in table.detectors.items() if wide and unit and not c.scored.any()]
     if silent:  # of a matrix of pictures, films and sounds, most detectors read one of them

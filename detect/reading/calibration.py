@@ -18,6 +18,7 @@ from detect.figures import Kind
 from gioconda_core.errors import WeightsError
 from gioconda_core.files import write_json
 from gioconda_core.reasons import Abstention, AbstentionReason, Difference, DifferenceReason
+from gioconda_core.stats.shares import clopper_pearson
 from gioconda_core.types import Calibrated, FaceCalibrated, Footage, Level, Reading
 
 __all__ = ["Calibration", "judge", "measures"]
@@ -48,18 +49,6 @@ FEWEST_STRATUM = 100  # and a stratum, to speak for itself; below, it is on the 
 
 
 SIDES = (360.0, 720.0)  # fixed, as video is published: where all clips are of one size, they do not speak of another
-
-
-def interval(alarms: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Clopper–Pearson: the exact interval of a share, alarms of n. It covers at least what it says at any n."""
-    from scipy.special import (
-        betaincinv,  # the beta distribution's quantile; all of scipy.stats would take a second to import
-    )
-
-    tail = (1 - level) / 2
-    low = 0.0 if alarms == 0 else float(betaincinv(alarms, n - alarms + 1, tail))
-    high = 1.0 if alarms == n else float(betaincinv(alarms + 1, n - alarms, 1 - tail))
-    return low, high
 
 
 # The second-difference kernel of the rich models (Fridrich and Kodovský 2012): what is left is what its neighbours do not foretell.
@@ -186,7 +175,7 @@ class Calibration:
         values = np.asarray(self.scores[stratum])
         n = self.clips[stratum]
         share = float(np.mean(values >= score))
-        low, high = interval(round(share * n), n)
+        low, high = clopper_pearson(round(share * n), n)
         return share, low, high, n
 
     def meaning(self, score: float, found: Mapping[str, float]) -> tuple[Level, str, float, float, float, int]:
@@ -203,7 +192,9 @@ class Calibration:
         n, clips = len(values), self.clips["all"]
         over = n - np.searchsorted(values, values, side="left") - 1  # others that score at least as much
         rates = over / max(1, n - 1)
-        highs = {alarms: interval(alarms, max(1, clips - 1))[1] for alarms in {round(r * (clips - 1)) for r in rates}}
+        highs = {
+            alarms: clopper_pearson(alarms, max(1, clips - 1))[1] for alarms in {round(r * (clips - 1)) for r in rates}
+        }
         levels = [level_of(rate, highs[round(rate * (clips - 1))]) for rate in rates]
         return round(levels.count(level) / n * clips)
 

@@ -301,7 +301,7 @@ def real_scores(found: Sequence[Unseen], clips: Clips) -> Array:
 def alarms(clips: Clips, found: Sequence[Unseen], rates: Sequence[float] = (0.1, 0.05)) -> tuple[Alarm, ...]:
     """Stated against found: a threshold from the real clips of all other folds at each rate, and how many of the fold's real clips and of the
     unseen methods' fakes reach it."""
-    from detect.reading.calibration import interval
+    from gioconda_core.stats.shares import clopper_pearson
 
     scores = real_scores(found, clips)
     fold = np.full(len(clips), -1)
@@ -322,7 +322,7 @@ def alarms(clips: Clips, found: Sequence[Unseen], rates: Sequence[float] = (0.1,
                     mine = group.scores[group.fakes]
                     hit, fakes = hit + int((mine >= cut).sum()), fakes + int(np.isfinite(mine).sum())
         if asked:
-            low, high = interval(alarm, asked)
+            low, high = clopper_pearson(alarm, asked)
             reached = round(hit / fakes, 4) if fakes else None
             rows.append(Alarm(rate, round(alarm / asked, 4), round(low, 4), round(high, 4), asked, reached, fakes))
     return tuple(rows)

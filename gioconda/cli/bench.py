@@ -194,17 +194,13 @@ def report(
 
         signers.from_spec(signer)  # one that was asked for must be there
     document = reports.document(
-        source,
+        reports.Source(source, probabilities, protocol, score, unit),
         metrics=split(metrics, ";"),
         prevalence=prevalence,
-        probabilities=probabilities,
-        protocol=protocol,
         title=title,
         resamples=resamples,
         seed=settings.seed,
         against=against,
-        score=score,
-        unit=unit,
     )
     for form, file in writer.wanted:
         beside = form == "html" and file and sign

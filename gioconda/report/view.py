@@ -187,9 +187,9 @@ def clips(item: Calibrated) -> dict[str, Any]:
 def share(count: int, n: int, high: float | None = None) -> dict[str, Any]:
     """``count`` of ``n`` real clips, as words: none and all are never told as 0 and 100 per cent. high : the share's upper end."""
     if count == 0 and n:
-        from detect.reading.calibration import interval
+        from gioconda_core.stats.shares import clopper_pearson
 
-        return {"key": "share.none", "args": {"n": n, "most": max(1, round(1 / (high or interval(0, n)[1])))}}
+        return {"key": "share.none", "args": {"n": n, "most": max(1, round(1 / (high or clopper_pearson(0, n)[1])))}}
     return {"key": "share.all" if count >= n else "share.some", "args": {"k": count, "n": n}}
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Share", "auc_shares", "holm", "p_value", "ranks", "standard_error", "t_interval"]
+__all__ = ["Share", "auc_shares", "holm", "p_value", "ranks", "standard_error", "t_interval", "within_shares"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -34,23 +34,52 @@ class Share:
     influence: Floats
 
 
-def auc_shares(labels: NDArray[Any], scores: Floats) -> Share:
-    """The AUC of ``scores`` (n,) and each sample's share of its error; ties count one half. Both classes must be there."""
+def auc_shares(labels: NDArray[Any], scores: Floats, weights: Floats | None = None) -> Share:
+    """The AUC of ``scores`` (n,) and each sample's share of its error; ties count one half. Both classes must be there.
+
+    weights : (n,) what each sample counts, taken as known; one each when not given.
+    """
     fake = labels == 1
-    real = ~fake
-    above, below = np.sort(scores[real]), np.sort(scores[fake])
-
-    def place(values: Floats, among: Floats) -> Floats:
-        """The share of ``among`` that lies below each value, equal ones by half."""
-        left, right = np.searchsorted(among, values, "left"), np.searchsorted(among, values, "right")
-        return np.asarray((left + right) / (2 * len(among)))
-
+    w = np.ones(len(scores)) if weights is None else weights
     influence = np.empty(len(scores))
-    won, lost = place(scores[fake], above), 1 - place(scores[real], below)
-    auc = float(won.mean())
-    influence[fake] = (won - auc) / len(won)
-    influence[real] = (lost - auc) / len(lost)
+    won = _outscored(scores[fake], scores[~fake], w[~fake])
+    lost = 1 - _outscored(scores[~fake], scores[fake], w[fake])
+    auc = float(np.average(won, weights=w[fake]))
+    influence[fake] = w[fake] * (won - auc) / w[fake].sum()
+    influence[~fake] = w[~fake] * (lost - auc) / w[~fake].sum()
     return Share(auc, influence)
+
+
+def _outscored(values: Floats, among: Floats, weights: Floats) -> Floats:
+    """The share of ``among``, by weight, that lies below each value, equal ones by half."""
+    order = np.argsort(among, kind="stable")
+    total = np.concatenate([[0.0], np.cumsum(weights[order])])
+    left, right = (np.searchsorted(among[order], values, side) for side in ("left", "right"))  # type: ignore[call-overload]
+    return np.asarray((total[left] + total[right]) / (2 * total[-1]))
+
+
+def within_shares(labels: NDArray[Any], scores: Floats, strata: Ints) -> Share | None:
+    """The AUC over pairs of a fake and a real of the same stratum alone; None where no stratum holds both.
+
+    strata : (n,) codes. A sample whose stratum lacks the other class has no influence.
+    """
+    influence = np.zeros(len(scores))
+    parts: list[tuple[NDArray[np.int64], int, Share]] = []
+    for stratum in np.unique(strata):
+        rows = np.flatnonzero(strata == stratum)
+        fakes = int(np.sum(labels[rows] == 1))
+        pairs = fakes * (len(rows) - fakes)
+        if pairs:
+            parts.append((rows, pairs, auc_shares(labels[rows], scores[rows])))
+    total = sum(pairs for _, pairs, _ in parts)
+    if not total:
+        return None
+    auc = sum(pairs * share.auc for _, pairs, share in parts) / total
+    for rows, pairs, share in parts:  # a stratum's own pull towards its own mean, in proportion to its pairs
+        fake = labels[rows] == 1
+        pull = np.where(fake, 1 / fake.sum(), 1 / (~fake).sum()) * (share.auc - auc)
+        influence[rows] = (share.influence + pull) * pairs / total
+    return Share(float(auc), influence)
 
 
 def _by_cluster(influence: Floats, axis: Ints) -> float:

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import audit_set
 from benchmarks.report import results
+from benchmarks.report.words import first_line
 from benchmarks.stats import probes
 from benchmarks.stats.table import Table
 from gioconda_core.datasets.index import Index
@@ -53,8 +54,8 @@ def rows(n=120, seed=0, plant=None):
 
 def test_a_clean_set_is_not_accused():
     found = probes.run_probes(*rows(), [""] * 120, resamples=100)
-    assert not any(p["solved"] for p in found)
-    assert all(0.3 < p["value"] < 0.7 for p in found)
+    assert not any(p.solved for p in found)
+    assert all(0.3 < p.value < 0.7 for p in found)
 
 
 @pytest.mark.parametrize(
@@ -71,11 +72,9 @@ def test_a_clean_set_is_not_accused():
     ],
 )
 def test_a_planted_shortcut_is_found_by_its_own_probe_only(probe, plant):
-    found = {p["probe"]: p for p in probes.run_probes(*rows(plant=plant), [""] * 120, resamples=100)}
-    assert (
-        found[probe]["solved"] and (found[probe]["low"] or found[probe]["value"]) > 0.7
-    )  # no interval of a perfect probe
-    assert [p for p in found if found[p]["solved"]] == [probe]
+    found = {p.probe: p for p in probes.run_probes(*rows(plant=plant), [""] * 120, resamples=100)}
+    assert found[probe].solved and (found[probe].low or found[probe].value) > 0.7  # no interval of a perfect probe
+    assert [p for p in found if found[p].solved] == [probe]
 
 
 def test_identity_alone_does_not_solve_a_set_across_identities():
@@ -87,23 +86,23 @@ def test_identity_alone_does_not_solve_a_set_across_identities():
     ]
     labels = np.array([(i // 6) % 2 for i in range(240)])
     found = {
-        p["probe"]: p
+        p.probe: p
         for p in probes.run_probes(clips, labels, [f"p{i // 6}" for i in range(240)], [""] * 240, resamples=100)
     }
-    assert found["identity"]["value"] < 0.8 and not found["identity"]["solved"]
+    assert found["identity"].value < 0.8 and not found["identity"].solved
 
 
 def test_the_single_field_that_tells_is_named():
     def plant(row, label, rng):
         row["metadata"]["width"] = 641 if label else 640
 
-    found = {p["probe"]: p for p in probes.run_probes(*rows(plant=plant), [""] * 120, resamples=100)}
-    assert "width" in found["metadata"]["tell"]
+    found = {p.probe: p for p in probes.run_probes(*rows(plant=plant), [""] * 120, resamples=100)}
+    assert "width" in found["metadata"].tell
 
 
 def test_too_few_clips_refuse_a_probe():
     found = probes.run_probes(*(part[:12] for part in rows()), [""] * 12, resamples=100)
-    assert all(p["value"] is None and "10" in p["reason"] for p in found)
+    assert all(p.value is None and "10" in p.reason for p in found)
 
 
 def test_a_solved_set_says_so_on_the_first_line():
@@ -115,11 +114,10 @@ def test_a_solved_set_says_so_on_the_first_line():
     solved = probes.run_probes(
         *rows(plant=lambda r, y, g: r["metadata"].update(fps="30" if y else "25")), [""] * 120, resamples=100
     )
-    document = results.build(Table.of_rows(scores), ["auc"], resamples=100, extra={"probes": solved})
-    assert (
-        document["first_line"].startswith("A shortcut solves this set")
-        and "Container metadata" in document["first_line"]
-    )
+    document = results.build(Table.of_rows(scores), results.Asked(["auc"], 100))
+    document = replace(document, probes=tuple(solved))
+    document = replace(document, first_line=first_line(document))
+    assert document.first_line.startswith("A shortcut solves this set") and "Container metadata" in document.first_line
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_a_gap_between_groups_is_shown_with_its_interval_and_none_is_not_claimed
         "skin",
     )
     assert "needs at least" in next(g for g in few if g.group == "c").reason
-    page = report.render(results.build(Table.of_rows(rows(worse="b")), ["auc"], resamples=100), "html")
+    page = report.render(results.build(Table.of_rows(rows(worse="b")), results.Asked(["auc"], 100)), "html")
     assert "worse on this group" in page and "skin: b" in page
 
 

@@ -114,9 +114,9 @@ def test_a_run_of_folds_and_its_report(tmp_path, monkeypatch):
     done = folds.run_suite(suite, ["knows"], tmp_path / "out", {"set": whole})
     assert trained == [{"warp"}, {"glow"}] and done.rows == 2 * 40 and done.complete
     assert folds.run_suite(suite, ["knows"], tmp_path / "out", {"set": whole}).rows == 80
-    document = report.document(tmp_path / "out", resamples=100, metrics=["auc"])
-    slices = {e["slice"]: e["figures"][0] for e in document["slices"]["generator held out"]}
-    assert set(slices) == {"glow", "warp"} and "generator" not in document["slices"]
-    assert slices["glow"]["n_fake"] == 20 and slices["glow"]["n_real"] == 20 and slices["glow"]["value"] == 1.0
-    assert document["comparable"] and "Folds" in document["card"]
+    document = report.document(report.Source(tmp_path / "out"), resamples=100, metrics=["auc"])
+    slices = {e.slice: e.figures[0] for e in document.slices["generator held out"]}
+    assert set(slices) == {"glow", "warp"} and "generator" not in document.slices
+    assert slices["glow"].n_fake == 20 and slices["glow"].n_real == 20 and slices["glow"].value == 1.0
+    assert document.comparable and "Folds" in document.card
     assert "generator held out" in report.render(document, "html").lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def scores(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def document(scores):
-    return report.document(scores, metrics=["auc", "tpr@fpr=0.01"], resamples=200, prevalence=0.02)
+    return report.document(report.Source(scores), metrics=["auc", "tpr@fpr=0.01"], resamples=200, prevalence=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +44,20 @@ def table_of(page: str, caption: str) -> str:
 
 def test_a_threshold_does_what_the_page_says_of_it(document, scores, page):
     """Thresholds are given where the reals carry the rate, hold it on the clips, and are weighed at the user's prevalence."""
-    entry = next(d for d in document["detectors"] if d["name"] == "alpha")
-    assert [o["fpr"] for o in entry["operating"]] == [0.05, 0.01, 0.001]
-    carried, *refused = entry["operating"]
+    entry = next(d for d in document.detectors if d.name == "alpha")
+    assert [o.fpr for o in entry.operating] == [0.05, 0.01, 0.001]
+    carried, *refused = entry.operating
     table = report.load(scores)
     clean = table.columns["degradation"] == "none"
-    alarm = table.detectors["alpha"].scores[clean] >= carried["threshold"]
+    alarm = table.detectors["alpha"].scores[clean] >= carried.threshold
     fake = table.labels[clean] == 1
-    assert alarm[~fake].mean() <= 0.05 and alarm[fake].mean() == carried["value"] > 0.3
-    (weighed,) = carried["ppv"]
-    assert weighed["prevalence"] == 0.02
-    assert weighed["value"] == pytest.approx(0.02 * carried["value"] / (0.02 * carried["value"] + 0.98 * 0.05))
-    assert all(o["refused"] and o["threshold"] is None for o in refused)
+    assert alarm[~fake].mean() <= 0.05 and alarm[fake].mean() == carried.value > 0.3
+    (weighed,) = carried.ppv
+    assert weighed.prevalence == 0.02
+    assert weighed.value == pytest.approx(0.02 * carried.value / (0.02 * carried.value + 0.98 * 0.05))
+    assert all(o.refused and o.threshold is None for o in refused)
     shown = table_of(page, "An alarm is a score at or above")
-    assert f"{carried['threshold']:.4g}" in shown and "2 % fakes" in shown
+    assert f"{carried.threshold:.4g}" in shown and "2 % fakes" in shown
     assert "FPR 0.001 needs at least 3,000 reals" in page
 
 
@@ -76,8 +77,8 @@ def test_many_slices_go_down_the_page_where_paper_can_follow(page):
 
 def test_the_page_says_how_to_make_it_again_and_where_its_credential_is(document, page, scores):
     command = "gioconda bench report 'our scores.csv' --metrics 'auc;tpr@fpr=0.01' --prevalence 0.02 --resamples 200 -o html=report.html"
-    assert document["report_command"] == command and command.replace("'", "&#39;") in page
-    assert document["card"]["Scores"].startswith("our scores.csv, sha256 ") and document["card"]["Scores"] in page
+    assert document.report_command == command and command.replace("'", "&#39;") in page
+    assert document.card["Scores"].startswith("our scores.csv, sha256 ") and document.card["Scores"] in page
     assert "report.signed.zip" in page and "this file alone carries no credential" in page
     assert "carries no credential" not in report.render(document, "html"), "nothing is said of a copy that is not made"
 
@@ -131,9 +132,11 @@ def test_thumbnails_are_found_in_the_folds_of_a_run(tmp_path, document):
     folder = tmp_path / "fold-x" / "thumbs"
     folder.mkdir(parents=True)
     (folder / "c1.jpg").write_bytes(b"\xff\xd8picture")
-    worst = {**document["worst"][0], "id": "c1@x", "detector": "alpha"}
-    assert "data:image/jpeg;base64," in to_html({**document, "worst": [worst]}, thumbs=[folder])
-    assert "data:image/jpeg;base64," not in to_html({**document, "worst": [{**worst, "id": "../c1"}]}, thumbs=[folder])
+    worst = replace(document.worst[0], id="c1@x", detector="alpha")
+    assert "data:image/jpeg;base64," in to_html(replace(document, worst=(worst,)), thumbs=[folder])
+    assert "data:image/jpeg;base64," not in to_html(
+        replace(document, worst=(replace(worst, id="../c1"),)), thumbs=[folder]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +151,7 @@ def many(tmp_path_factory):
         lines.append(f"c{n},{fake},{f'g{method:02d}' if fake else ''},0.2,0.004,{','.join(scores)},")
     path = tmp_path_factory.mktemp("many") / "matrix.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return report.document(path, metrics=["auc", "tpr@fpr=0.01"], resamples=100)
+    return report.document(report.Source(path), metrics=["auc", "tpr@fpr=0.01"], resamples=100)
 
 
 def test_eighteen_detectors_and_twenty_three_generators_begin_with_one_row_each(many):
@@ -176,10 +179,8 @@ def test_the_page_of_many_detectors_folds_pairs_and_keeps_within_its_width(many)
 
 
 def test_an_entry_names_its_weakest_generators(many):
-    best = next(d for d in many["detectors"] if d["name"] == "d00")
-    found = best["generators"]
-    values = {e["slice"]: e["figures"][0]["value"] for e in many["slices"]["generator"] if e["detector"] == "d00"}
-    assert found["weakest"][0]["value"] == min(values.values()) and found["strongest"][0]["value"] == max(
-        values.values()
-    )
-    assert found["spread"] == pytest.approx(max(values.values()) - min(values.values())) and found["count"] == 23
+    best = next(d for d in many.detectors if d.name == "d00")
+    found = best.generators
+    values = {e.slice: e.figures[0].value for e in many.slices["generator"] if e.detector == "d00"}
+    assert found.weakest[0].value == min(values.values()) and found.strongest[0].value == max(values.values())
+    assert found.spread == pytest.approx(max(values.values()) - min(values.values())) and found.count == 23

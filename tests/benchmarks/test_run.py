@@ -219,10 +219,10 @@ def test_a_run_writes_its_configuration_first_and_a_row_for_everything(clips, ti
     assert all(r["protocol"] == "video@4f-even" for r in rows)
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["identity"]["suite"]["sha256"] == tiny.sha256 and len(config["identity"]["data"]["sha256"]) == 64
-    document = report.document(tmp_path / "out", resamples=100)
-    figure = document["detectors"][0]["figures"][0]
-    assert figure["name"] == "auc/video@4f-even" and figure["refused"], "six of a class are refused, not reported"
-    assert document["comparable"] and {e["slice"] for e in document["slices"]["degradation"]} == set(
+    document = report.document(report.Source(tmp_path / "out"), resamples=100)
+    figure = document.detectors[0].figures[0]
+    assert figure.name == "auc/video@4f-even" and figure.refused, "six of a class are refused, not reported"
+    assert document.comparable and {e.slice for e in document.slices["degradation"]} == set(
         config["identity"]["degradations"]
     ) - {"resize:scale=0.5|h264:crf=35"} | {"resize-scale0.5+h264-crf35"}
 
@@ -252,8 +252,8 @@ def test_interrupted_runs_resume_and_measure_nothing_twice(clips, tiny, tmp_path
     assert not (tmp_path / "out" / "complete.json").exists()
     with open(tmp_path / "out" / "readings.jsonl", "a") as file:
         file.write('{"id": "torn')  # kill -9 in the middle of a line
-    halfway = report.document(tmp_path / "out", resamples=100)
-    assert not halfway["comparable"] and "not there yet" in halfway["not_comparable"]
+    halfway = report.document(report.Source(tmp_path / "out"), resamples=100)
+    assert not halfway.comparable and "not there yet" in halfway.not_comparable
     before = detector.calls
     runs.run(tiny, names, tmp_path / "out", {"set": clips})
     assert detector.calls == 24 and before == 8
@@ -282,24 +282,24 @@ def test_a_new_version_of_a_detector_is_another_run(clips, tiny, tmp_path, monke
 
 def test_limit_is_stamped_as_not_comparable(clips, tiny, tmp_path, monkeypatch):
     runs.run(tiny, use(monkeypatch, Brightness()), tmp_path / "out", {"set": clips}, limit=4)
-    document = report.document(tmp_path / "out", resamples=100)
-    assert not document["comparable"] and "4 of 12" in document["first_line"]
-    assert document["data"]["real"] == document["data"]["fake"] == 2
+    document = report.document(report.Source(tmp_path / "out"), resamples=100)
+    assert not document.comparable and "4 of 12" in document.first_line
+    assert document.data.real == document.data.fake == 2
     assert "Not comparable" in report.render(document, "html")
 
 
 def test_shards_add_up_to_the_whole(clips, tiny, tmp_path, monkeypatch):
     names = use(monkeypatch, Brightness())
     runs.run(tiny, names, tmp_path / "out", {"set": clips}, shard=(1, 3))
-    partial = report.document(tmp_path / "out", resamples=100)
-    assert not partial["comparable"]
+    partial = report.document(report.Source(tmp_path / "out"), resamples=100)
+    assert not partial.comparable
     for i in (2, 3):
         runs.run(tiny, names, tmp_path / "out", {"set": clips}, shard=(i, 3))
     assert sorted(p.name for p in (tmp_path / "out").glob("readings*")) == [
         f"readings-{i}-of-3.jsonl" for i in (1, 2, 3)
     ]
-    whole = report.document(tmp_path / "out", resamples=100)
-    assert whole["comparable"] and whole["detectors"][0]["statuses"]["scored"] == 24
+    whole = report.document(report.Source(tmp_path / "out"), resamples=100)
+    assert whole.comparable and whole.detectors[0].statuses.scored == 24
 
 
 def test_a_file_that_does_not_load_is_a_failure_of_that_row_not_another_item(clips, tiny, tmp_path, monkeypatch):
@@ -311,21 +311,21 @@ def test_a_file_that_does_not_load_is_a_failure_of_that_row_not_another_item(cli
     assert outcome.failed == 2 and detector.calls == 22
     rows = [r for r in read_rows(tmp_path / "out" / "readings.jsonl") if r.get("error")]
     assert {r["id"] for r in rows} == {broken.sha256} and all("cannot be read" in r["error"] for r in rows)
-    entry = report.document(tmp_path / "out", resamples=100)["detectors"][0]
-    assert entry["statuses"]["failed"] == 2 and entry["coverage"] == pytest.approx(11 / 12)
+    entry = report.document(report.Source(tmp_path / "out"), resamples=100).detectors[0]
+    assert entry.statuses.failed == 2 and entry.coverage == pytest.approx(11 / 12)
 
 
 def test_a_detector_that_fails_now_and_then_is_counted_and_can_be_retried(clips, tiny, tmp_path, monkeypatch):
     detector = Brightness(fail=5)
     names = use(monkeypatch, detector)
     assert runs.run(tiny, names, tmp_path / "out", {"set": clips}).failed == 1
-    document = report.document(tmp_path / "out", resamples=100)
-    assert document["detectors"][0]["statuses"]["failed"] == 1
-    assert "out of paint" in document["detectors"][0]["statuses"]["reasons"][0]["reason"]
+    document = report.document(report.Source(tmp_path / "out"), resamples=100)
+    assert document.detectors[0].statuses.failed == 1
+    assert "out of paint" in document.detectors[0].statuses.reasons[0].reason
     runs.run(tiny, names, tmp_path / "out", {"set": clips})
     assert detector.calls == 24, "a failure is not measured again unless asked"
     assert runs.run(tiny, names, tmp_path / "out", {"set": clips}, retry=True).failed == 0
-    assert report.document(tmp_path / "out", resamples=100)["detectors"][0]["statuses"]["failed"] == 0
+    assert report.document(report.Source(tmp_path / "out"), resamples=100).detectors[0].statuses.failed == 0
 
 
 def test_a_detector_sees_no_path_and_no_label(clips, tiny, tmp_path, monkeypatch):
@@ -416,7 +416,7 @@ def test_one_run_takes_detectors_of_every_kind(clips, tiny, tmp_path, monkeypatc
     scored = Counter(r["detector"] for r in read_rows(tmp_path / "out" / "readings.jsonl") if "score" in r)
     scored.pop("contrast", None)  # a second of film may or may not be enough for it; a table knows no degraded clip
     assert scored == {"theirs": 8, "http": 8, "command": 8, "table": 4}
-    named = {row["name"] for row in report.document(tmp_path / "out", resamples=100)["detectors"]}
+    named = {row.name for row in report.document(report.Source(tmp_path / "out"), resamples=100).detectors}
     assert named == {*scored, "contrast"}
 
 
@@ -431,29 +431,26 @@ def test_the_same_file_twice_is_measured_once_and_told(clips, tiny, tmp_path, mo
     detector = Brightness()
     runs.run(tiny, use(monkeypatch, detector), tmp_path / "out", {"set": doubled})
     assert detector.calls == 24
-    document = report.document(tmp_path / "out", resamples=100)
-    assert any(p["kind"] == "same-bytes" for p in document["problems"])
+    document = report.document(report.Source(tmp_path / "out"), resamples=100)
+    assert any(p.kind == "same-bytes" for p in document.problems)
 
 
 def test_a_detector_measured_on_what_it_learned_from_is_told_first(clips, tiny, tmp_path, monkeypatch):
     detector = Brightness()
     detector.card = Card("brightness", clips=tuple(s.sha256[:12] for s in list(clips)[:5]))
     runs.run(tiny, use(monkeypatch, detector), tmp_path / "out", {"set": clips})
-    line = report.document(tmp_path / "out", resamples=100)["first_line"]
+    line = report.document(report.Source(tmp_path / "out"), resamples=100).first_line
     assert line.startswith("brightness learned from clips of this set") and "(5 of 12)" in line
 
 
 def test_frame_figures_are_named_as_such(clips, tiny, tmp_path, monkeypatch):
     runs.run(tiny, use(monkeypatch, Brightness()), tmp_path / "out", {"set": clips})
-    document = report.document(tmp_path / "out", resamples=100)
-    names = [f["name"] for f in document["detectors"][0]["figures"]]
+    document = report.document(report.Source(tmp_path / "out"), resamples=100)
+    names = [f.name for f in document.detectors[0].figures]
     assert names == ["auc/video@4f-even", "auc/frame@4f-even"]
-    frame = document["detectors"][0]["figures"][1]
+    frame = document.detectors[0].figures[1]
     assert (
-        frame["n_real"] == 24
-        and frame["clusters"] == 6
-        and frame["value"] == 1.0
-        and "needs at least 10" in frame["no_interval"]
+        frame.n_real == 24 and frame.clusters == 6 and frame.value == 1.0 and "needs at least 10" in frame.no_interval
     )
 
 
@@ -480,8 +477,8 @@ def test_levels_that_flip_after_sharing_are_counted(tmp_path):
                 }
             rows.append(row)
     found = stability(Table.of_rows(rows), resamples=200)
-    assert len(found) == 1 and found[0]["flipped"] == pytest.approx(9 / 40)
-    assert (found[0]["up"], found[0]["lost"]) == (8 / 40, 1 / 40) and found[0]["low"] < 9 / 40 < found[0]["high"]
+    assert len(found) == 1 and found[0].flipped == pytest.approx(9 / 40)
+    assert (found[0].up, found[0].lost) == (8 / 40, 1 / 40) and found[0].low < 9 / 40 < found[0].high
 
 
 def test_unreadable_media_errors_are_gioconda_errors(tmp_path):

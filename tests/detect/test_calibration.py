@@ -1,6 +1,7 @@
 """A calibration card: how many real clips would get the same headline, and where the line of a signal lies."""
 
-from detect.reading.calibration import Calibration, interval
+from detect.reading.calibration import Calibration
+from gioconda_core.stats.shares import clopper_pearson as interval
 from gioconda_core.types import Level
 
 

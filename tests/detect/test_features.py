@@ -12,7 +12,7 @@ from detect.base import Abstain, Card
 from detect.features import backbone, contrast
 from detect.features.model import Model, fit, gaussian, remember
 from detect.reading import calibration, golden
-from detect.reading.calibration import Calibration, interval, judge
+from detect.reading.calibration import Calibration, judge
 from detect.registry import WEIGHTS, load, shipped
 from detect.training import calibrate, extract, train_features, validate
 from detect.training.calibrate import Scored
@@ -23,6 +23,7 @@ from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import write_video
 from gioconda_core.reasons import AbstentionReason
+from gioconda_core.stats.shares import clopper_pearson as interval
 from gioconda_core.testing import check_detector, footage
 from gioconda_core.types import FaceTrack, Footage, Label, Level, Reading, Sample
 
