@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.faces import align
+from synth.person.mouth import INNER_LIPS, Mouth, opening, ramp
 from synth.person.views import DEPTH
 from synth.reenact.framing import face_mask
 from synth.warp import bend, field
@@ -35,13 +36,8 @@ GRID = 65  # of the field
 WIDEN, RAISE = 1.2, 0.045  # most that an eye opens, × the shot's; most that a brow rises, in face squares
 STAY = 0.85  # another shot takes over when it is this much nearer: shots do not flicker
 LIFTS = (1.2, 2.2)  # how far above the brows the head is held by points of its own, in distances from eyes to brows
-_PAIRS = ((61, 67), (62, 66), (63, 65))  # upper and lower inner lip
 _EYES = ((37, 41), (38, 40), (43, 47), (44, 46))
 _BROWS = np.array([17, 19, 21, 22, 24, 26])
-
-
-def _opening(points: Points, pairs: tuple[tuple[int, int], ...]) -> float:
-    return float(np.mean([np.linalg.norm(points[a] - points[b]) for a, b in pairs]))
 
 
 def _space(points: Points) -> tuple[Points, NDArray[np.float64]]:
@@ -98,89 +94,6 @@ def _within(source: Points, target: Points) -> Points:
     return out
 
 
-def _ramp(value: float, low: float, high: float) -> float:
-    """0 at low, 1 at high, smooth between."""
-    t = float(np.clip((value - low) / (high - low), 0, 1))
-    return t * t * (3 - 2 * t)
-
-
-class _Mouth:
-    """What a shot says of the mouth that it does not show: the dark between its lips and how bright teeth would be in its light."""
-
-    def __init__(self, frame: Frames, points: Points) -> None:
-        import cv2
-
-        self.open = _opening(points, _PAIRS)
-        self.side = align.side(points)
-        inside = np.zeros(frame.shape[:2], np.uint8)
-        cv2.fillPoly(inside, [np.round(points[48:60]).astype(np.int32)], 1)
-        lips = frame[inside > 0].astype(np.float32)
-        if not len(lips):
-            lips = frame.reshape(-1, 3).astype(np.float32)
-        light = lips @ np.array([0.299, 0.587, 0.114], np.float32)
-        dark = lips[light <= np.quantile(light, 0.1)].mean(0)
-        self.dark = dark * min(1.0, 0.45 * 60 / max(float(dark.mean()), 1.0) + 0.15)
-        self.flesh = 0.55 * np.median(lips, 0)
-        face = np.zeros(frame.shape[:2], np.uint8)
-        cv2.fillConvexPoly(face, cv2.convexHull(np.round(points).astype(np.int32)), 1)
-        skin = frame[face > 0].astype(np.float32)
-        bright = np.quantile(skin, 0.85, axis=0) if len(skin) else np.full(3, 200, np.float32)
-        # Teeth are paler than skin, and stand in the same light.
-        self.teeth = 0.97 * (0.45 * bright.mean() + 0.55 * bright)
-
-    def draw(self, frame: Frames, target: Points) -> float:
-        """Fill the lips of a bent frame where they stand open wider than in the shot, in place; how much of it is seen, 0 to 1."""
-        import cv2
-
-        wide = _opening(target, _PAIRS)
-        share = _ramp(wide, max(1.25 * self.open, self.open + 0.01 * self.side), 1.6 * self.open + 0.035 * self.side)
-        if share <= 0:
-            return 0.0
-        left, right = target[60], target[64]
-        width = float(np.linalg.norm(right - left))
-        if width < 2:
-            return 0.0
-        along = (right - left) / width
-        across = np.array([-along[1], along[0]])
-        low = np.maximum(np.floor(target[60:68].min(0) - 3).astype(int), 0)
-        high = np.minimum(np.ceil(target[60:68].max(0) + 4).astype(int), frame.shape[1::-1])
-        if (high <= low).any():
-            return 0.0
-        grid = np.stack(np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1])), -1) - left
-        x, y = grid @ along / width, grid @ across  # along the mouth 0…1, across it in pixels
-
-        def contour(order: tuple[int, ...]) -> NDArray[np.float64]:
-            points = target[list(order)] - left
-            px, py = points @ along / width, points @ across
-            # A parabola through the corners and the lip's three points: five of a polygon would show as corners.
-            basis = np.c_[px * (1 - px), px * (1 - px) * (px - 0.5)]
-            a, b = np.linalg.lstsq(basis[1:-1], py[1:-1], rcond=None)[0]
-            return np.asarray(x * (1 - x) * (a + b * (x - 0.5)))
-
-        inside = (x > 0) & (x < 1)
-        upper, lower = contour((60, 61, 62, 63, 64)), contour((60, 67, 66, 65, 64))
-        gap = np.maximum(lower - upper, 1e-3)
-        soft = max(0.7, 0.006 * self.side)
-        edge = np.clip((np.minimum(y - upper, lower - y)) / soft, 0, 1) * inside
-        depth = np.clip((y - upper) / gap, 0, 1)
-        picture = np.empty((*x.shape, 3), np.float32)
-        tongue = np.clip((depth - 0.55) / 0.45, 0, 1)[..., None] * np.clip(1 - (2 * x - 1) ** 2, 0, 1)[..., None]
-        picture[:] = self.dark + 0.7 * tongue * (self.flesh - self.dark)
-        height = np.minimum(0.5 * gap, 0.05 * self.side) + 1e-3
-        row = (y - upper) / height
-        bite = np.clip((1 - row) * height / (1.6 * soft), 0, 1) * np.clip((1 - np.abs(2 * x - 1) / 0.86) * 4, 0, 1)
-        # The lip's shadow above, a round arch to the sides, and lines between teeth that are only just there.
-        light = (0.7 + 0.3 * np.clip(row * 2.2, 0, 1)) * (1 - 0.55 * (2 * x - 1) ** 2)
-        lines = 1 - 0.04 * np.clip(np.cos(2 * np.pi * (x - 0.5) * width / max(0.052 * self.side, 2)) * 6 - 5, 0, 1)
-        shine = _ramp(wide, 0.02 * self.side, 0.06 * self.side)
-        tooth = (bite * shine)[..., None]
-        picture += tooth * ((light * lines)[..., None] * self.teeth - picture)
-        weight = (edge * share)[..., None].astype(np.float32)
-        area = frame[low[1] : high[1], low[0] : high[0]]
-        area[:] = np.clip(np.rint(area + weight * (cv2.GaussianBlur(picture, (0, 0), 0.6 * soft) - area)), 0, 255)
-        return share
-
-
 def _joined(picture: Frames, patch: Frames, weight: NDArray[np.float32]) -> Frames:
     """A patch in a picture, both uint8 (S, S, 3), where ``weight`` (S, S) is; its light and colour become the picture's own."""
     import cv2
@@ -203,7 +116,7 @@ class _Bent:
     def __init__(self, frames: Frames, landmarks: NDArray[np.floating], network: Callable[[], Any]) -> None:
         self.frames, self.points = frames, np.asarray(landmarks, np.float64)
         self.network, self.tuned = network, None
-        self.mouths = [_Mouth(f, p) for f, p in zip(frames, self.points, strict=True)]
+        self.mouths = [Mouth(f, p) for f, p in zip(frames, self.points, strict=True)]
         colour = frames.astype(np.int16)
         self.grey = bool(np.mean(np.ptp(colour, axis=-1)) < 4)
         self.parts = {"frames": 0, "network": 0, "cavity": 0, "shots_used": 0}
@@ -218,8 +131,8 @@ class _Bent:
         """Of each shot to what is wanted: pose and shape, and mouth and eyes once more, in face squares."""
         side = align.side(points)
         shape = np.linalg.norm(self.points - points, axis=-1).mean(-1) / side
-        mouth = np.array([abs(m.open - _opening(points, _PAIRS)) for m in self.mouths]) / side
-        eyes = np.array([abs(_opening(p, _EYES) - _opening(points, _EYES)) for p in self.points]) / side
+        mouth = np.array([abs(m.open - opening(points, INNER_LIPS)) for m in self.mouths]) / side
+        eyes = np.array([abs(opening(p, _EYES) - opening(points, _EYES)) for p in self.points]) / side
         return np.asarray(shape + mouth + eyes)
 
     def render(self, landmarks: NDArray[np.floating]) -> Frames:
@@ -240,7 +153,7 @@ class _Bent:
             angle, matrix = turn(self.points[shot], points)
             out[k], head = self._bend(shot, points, matrix)
             self.parts["cavity"] += self.mouths[shot].draw(out[k], points) > 0
-            share = _ramp(angle, *TURN)
+            share = ramp(angle, *TURN)
             if share > 0:
                 asked.append(k)
                 weights.append(share * head)

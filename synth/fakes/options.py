@@ -34,6 +34,9 @@ class Prepare:
     min_face: Annotated[int, Option("Smallest face, pixels of its square.", minimum=1)] = 64
     min_frames: Annotated[int, Option("Fewest frames a clip must give.", minimum=1)] = 8
     max_frames: Annotated[int, Option("Most frames kept of a clip.", minimum=1)] = 400
+    views: Annotated[
+        int, Option("Views bent of each photograph or painting; 0 = pictures are left out.", minimum=0)
+    ] = 0
     min_quality: float = 0.1
     landmarks: Annotated[str, Option("Folder of saved tracks (.npz), to find nothing twice.")] = ""
     landmarker: Landmarker = "auto"

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import append_row, read_rows, sha256_of, write_json
+from gioconda_core.media.suffixes import PICTURES
 from gioconda_core.workers.pool import workers
 from synth.fakes.options import Prepare
 from synth.fakes.sources import Entry, entries
@@ -167,11 +168,47 @@ def _from_clip(entry: Entry, job: Prepare, start: float) -> _Result:
     if not pairs:
         return _empty(entry, job.size, len(frames), seconds, Dropped.NO_FACE)
     chosen = np.array([frames[i] for i, _ in pairs])
+    if not entry.pictures and Path(entry.path).suffix.lower() in PICTURES:
+        return _from_still(entry, job, chosen[0], marks[pairs[0][1]], start)
     return replace(
         _cut(
             entry, job, chosen, marks[[k for _, k in pairs]], np.array([times[i] for i, _ in pairs]), len(frames), start
         ),
         note=note,
+    )
+
+
+def _from_still(
+    entry: Entry, job: Prepare, frame: NDArray[np.uint8], landmarks: NDArray[np.float32], start: float
+) -> _Result:
+    """A photograph or painting as a clip: itself, and views of it, one a second of nominal time."""
+    from gioconda_core.faces import align
+    from synth.hybrid import TURN, turn
+    from synth.person.mouth import Mouth
+    from synth.person.views import View, view
+    from synth.reenact.framing import steady
+
+    if align.side(landmarks) < job.min_face:
+        return _empty(entry, job.size, 1, time.perf_counter() - start, Dropped.FACE_TOO_SMALL)
+    matrix = steady(landmarks[None], frame.shape[:2], job.size)
+    picture, points = align.crop(frame, matrix, job.size), align.apply(matrix, landmarks)
+    rng = np.random.default_rng(
+        [job.size, int(sha256_of(entry.path)[:8], 16)]
+    )  # the picture's own, whatever stands beside it
+    mouth = Mouth(picture, np.asarray(points, np.float64))
+    made: list[View] = []
+    while len(made) < job.views:
+        found = view(picture, points, rng, mouth)
+        if turn(np.asarray(points, np.float64), found.landmarks)[0] < TURN[0]:  # further, a bend shears the head
+            made.append(found)
+    return _Result(
+        entry,
+        np.stack([picture, *(v.frame for v in made)]),
+        np.stack([points, *(v.landmarks for v in made)]),
+        np.arange(1.0 + job.views),
+        1,
+        time.perf_counter() - start,
+        note=f"{job.views} views of a picture",
     )
 
 
@@ -285,7 +322,7 @@ def prepare(
     from synth.training.shards import ShardWriter
 
     folder = Path(out)
-    listed = [entry for source in job.sources for entry in entries(source, job.layout, job.where)]
+    listed = [entry for source in job.sources for entry in entries(source, job.layout, job.where, job.views > 0)]
     names = Counter(entry.name for entry in listed)
     if twice := [name for name, n in names.items() if n > 1]:
         raise UsageError(f"the same clip twice: {twice[0]}", hint="two sources overlap")

@@ -28,13 +28,17 @@ class Entry:
     pictures: tuple[str, ...] = ()
 
 
+def _files(root: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    yield from sorted(p for p in root.rglob("*") if p.suffix.lower() in suffixes and not p.name.startswith("."))
+
+
 def _videos(root: Path) -> Iterator[Path]:
-    yield from sorted(p for p in root.rglob("*") if p.suffix.lower() in VIDEOS and not p.name.startswith("."))
+    yield from _files(root, VIDEOS)
 
 
-def _folder(root: Path) -> Iterator[Entry]:
+def _folder(root: Path, suffixes: frozenset[str] = VIDEOS) -> Iterator[Entry]:
     """Any tree: the identity is the first folder below the root, or the file's own name where it lies in the root."""
-    for path in _videos(root):
+    for path in _files(root, suffixes):
         relative = path.relative_to(root)
         identity = relative.parts[0] if len(relative.parts) > 1 else path.stem
         yield Entry(str(path), relative.as_posix(), identity, relative.with_suffix("").as_posix())
@@ -86,7 +90,7 @@ def _talkinghead_1kh(root: Path) -> Iterator[Entry]:
         yield Entry(str(path), path.relative_to(root).as_posix(), video, f"{video}_{clip}")
 
 
-def _csv(root: Path, where: str = "") -> Iterator[Entry]:
+def _csv(root: Path, where: str = "", suffixes: frozenset[str] = VIDEOS) -> Iterator[Entry]:
     """A list: a path column (``path``, ``file``), and ``identity`` or ``person``, ``source``, as they are there.
 
     where : ``column=value`` conditions joined by commas, ``kind=real,view=face crop``; ``kind=real|fake`` takes either.
@@ -111,7 +115,7 @@ def _csv(root: Path, where: str = "") -> Iterator[Entry]:
         if any(sheet.cells[name][i] not in value.split("|") for name, value in wanted):
             continue
         relative = path_of(text)
-        if Path(relative).suffix.lower() not in VIDEOS:
+        if Path(relative).suffix.lower() not in suffixes:
             continue
         name = Path(relative).with_suffix("").as_posix()
         yield Entry(str((root.parent / relative).resolve()), relative, people[i] or own[i] or name, sources[i] or name)
@@ -144,13 +148,14 @@ def _puppets(text: str) -> Iterator[Entry]:
             yield Entry(f"puppets:{identity}/{motion}", name, f"puppet-{identity:06d}", name)
 
 
-def entries(source: str, layout: str = "folder", where: str = "") -> list[Entry]:
+def entries(source: str, layout: str = "folder", where: str = "", stills: bool = False) -> list[Entry]:
     """The clips of a source.
 
     Parameters
     ----------
     source : a folder, a .csv list, or ``puppets:N``.
     layout : one of LAYOUTS; a .csv and puppets need none. where : conditions on a list's columns.
+    stills : photographs and paintings of a list, or of a folder without a layout of its own, count too.
 
     Raises
     ------
@@ -166,7 +171,11 @@ def entries(source: str, layout: str = "folder", where: str = "") -> list[Entry]
         raise UsageError("chooses rows of a .csv list", where="--where", hint=f"{source} is none")
     if layout not in LAYOUTS:
         raise UsageError(f"unknown layout {layout!r}", hint=f"one of {', '.join(LAYOUTS)}")
-    found = list(_csv(root, where) if root.suffix.lower() == ".csv" else LAYOUTS[layout](root))
+    suffixes = VIDEOS | PICTURES if stills else VIDEOS
+    if root.suffix.lower() == ".csv":
+        found = list(_csv(root, where, suffixes))
+    else:
+        found = list(_folder(root, suffixes) if layout == "folder" else LAYOUTS[layout](root))
     if not found:
         raise UsageError(f"no clips found in the layout {layout}", where=source)
     return found

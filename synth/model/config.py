@@ -61,7 +61,8 @@ class Config:
 PRESETS: dict[str, Config] = {
     "paper": Config("paper", 256, 64),
     "half": Config("half", 256, 32),
-    "sketch": Config("sketch", 128, 16),  # what two CPU cores can meta-train
+    "half-128": Config("half-128", 128, 32),  # what two CPU cores can meta-train in days
+    "sketch": Config("sketch", 128, 16),  # and in hours
     "pocket": Config("pocket", 64, 16),  # tests
 }
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.faces import align
+from synth.person.mouth import Mouth
 from synth.warp import warp
 
 __all__ = ["DEPTH", "View", "moved", "view"]
@@ -86,14 +87,21 @@ def moved(landmarks: Points, rng: np.random.Generator) -> Points:
     return np.asarray(np.stack([x, y], -1) * scale + centre + shift, np.float32)
 
 
-def view(frame: Frames, landmarks: Points, rng: np.random.Generator) -> View:
-    """One random view of a shot. frame : uint8 (S, S, 3), landmarks : (68, 2) in its pixels."""
+def view(frame: Frames, landmarks: Points, rng: np.random.Generator, mouth: Mouth | None = None) -> View:
+    """One random view of a shot. frame : uint8 (S, S, 3), landmarks : (68, 2) in its pixels.
+
+    mouth : the shot's; lips that open wider than in the shot then show a drawn cavity, and everything counts as known.
+    """
     import cv2
 
     target = moved(landmarks, rng)
+    bent = warp(frame, landmarks, target)
+    if mouth is not None:
+        mouth.draw(bent, np.asarray(target, np.float64))
+        return View(bent, target, np.ones(frame.shape[:2], bool))
     known = np.ones(frame.shape[:2], np.uint8)
     side = align.side(landmarks)
     before, after = (float(p[[65, 66, 67], 1].mean() - p[[61, 62, 63], 1].mean()) for p in (landmarks, target))
     if after > max(1.25 * before, before + 0.01 * side):
         cv2.fillPoly(known, [np.round(target[_INNER]).astype(np.int32)], 0)
-    return View(warp(frame, landmarks, target), target, known.astype(bool))
+    return View(bent, target, known.astype(bool))

@@ -109,47 +109,36 @@ class Trainer:
     # ---- one step
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """One generator update and ``discriminator_steps`` discriminator updates on a batch (this process's part of it)."""
-        options, group = self.options, self.group
+        """One generator update and ``discriminator_steps`` discriminator updates on a batch (this process's part of it).
+
+        The first of the discriminator's updates takes the passes that the generator's losses went through: its weights are the same.
+        """
+        options = self.options
         power_iteration(*self.model.nets().values())
         parts = [np.arange(len(batch.units))[i :: options.accumulate] for i in range(options.accumulate)]
-        units = group.gather_rows(batch.units)
-        own = slice(group.rank * len(batch.units), (group.rank + 1) * len(batch.units))
-        rows = self._rows(units)[own]
+        units = self.group.gather_rows(batch.units)
+        rows = self._rows(units, len(batch.units))
         stats: dict[str, Tensor] = {}
+        judged: dict[str, Tensor] = {}
         made: list[tuple[Tensor, Tensor, Tensor]] = []
-
-        self._trainable(self.judging, False)
         for part in parts:
-            fake, terms, kept = self._generate(batch, part, rows)
+            fake, terms, scores, kept = self._generate(batch, part, rows)
             loss = torch.stack([value for name, value in terms.items() if name in _SUMMED]).sum()
-            (loss / options.accumulate).backward()
+            # Each side's gradients alone: the other's is never computed.
+            (loss / options.accumulate).backward(inputs=self.generating, retain_graph=True)
+            self._judge(rows, *scores, judged)
             made.append((fake.detach(), *kept))
-            for name, value in terms.items():
-                stats[name] = stats.get(name, torch.zeros(())) + value.detach().float().cpu() / options.accumulate
-        self._trainable(self.judging, True)
+            self._note(stats, terms)
         good = self._update("generating", self.generating, stats)
-
-        for turn in range(options.discriminator_steps):
-            rows = self._rows(units)[own].requires_grad_(True)
-            terms = {"hinge_d": torch.zeros(()), "real": torch.zeros(()), "fake": torch.zeros(())}
+        stats |= judged
+        self._update_judge(units, rows, judged, good)
+        for _ in range(1, options.discriminator_steps):
+            rows, judged = self._rows(units, len(batch.units)), {}
             for part, (fake, real, raster) in zip(parts, made, strict=True):
-                r = rows[part]
-                scores, _ = self.judge(
-                    torch.cat([real, fake.to(real.dtype)]), raster.repeat(2, 1, 1, 1), r.repeat(2, 1)
-                )
-                of_real, of_fake = scores.chunk(2)
-                hinge = hinge_discriminator(of_real, of_fake)
-                (hinge / options.accumulate).backward()
-                for name, value in (("hinge_d", hinge), ("real", of_real.mean()), ("fake", of_fake.mean())):
-                    terms[name] = terms[name] + value.detach().float().cpu() / options.accumulate
-            if self._update("judging", self.judging, terms) and good:
-                assert rows.grad is not None
-                gradient = group.gather(rows.grad / group.world)
-                mine = units % group.world == group.rank
-                self.table.update(units[mine], gradient[torch.from_numpy(mine)], lr=options.lr_discriminator)
-            if turn == 0:
-                stats.update(terms)
+                both, twice = torch.cat([real, fake.to(real.dtype)]), raster.repeat(2, 1, 1, 1)
+                scores = self.judge(both, twice, rows[part].repeat(2, 1))[0].chunk(2)
+                self._judge(rows, *scores, judged)
+            self._update_judge(units, rows, judged, good)
         self.step_number += 1
         if good:
             self.bad_steps = 0
@@ -162,12 +151,15 @@ class Trainer:
                     where=f"step {self.step_number}",
                     hint="lower --lr, or use --precision fp32",
                 )
-        return {name: float(value) for name, value in group.mean(stats).items()}
+        return {name: float(value) for name, value in self.group.mean(stats).items()}
 
     def _generate(
         self, batch: Batch, part: np.ndarray, rows: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor, Tensor]]:
-        """Forward pass and generator losses of one part of the batch. x̂ keeps its graph: detached here, the adversarial gradient would be exactly zero."""
+    ) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Forward pass and generator losses of one part of the batch, and what the discriminator says of real and generated frames.
+
+        x̂ keeps its graph: detached here, the adversarial gradient would be exactly zero.
+        """
         device, dtype = self.device, self.dtype
         shots = to_signed(batch.shots[part], device, dtype)  # (b, K, 3, S, S)
         shot_rasters = to_signed(batch.shot_rasters[part], device, dtype)
@@ -176,11 +168,10 @@ class Trainer:
         embedding = self.embed(shots, shot_rasters)  # (b, N)
         fake = self.generate(raster, self.model.generator.style(embedding))  # (b, 3, S, S)
         row = rows[part]
-        with torch.no_grad():
-            _, wanted = self.judge(target, raster, row)
-        score, found = self.judge(fake.to(dtype), raster, row)
+        of_real, wanted = self.judge(target, raster, row)
+        of_fake, found = self.judge(fake.to(dtype), raster, row)
         terms = {
-            "adversarial": hinge_generator(score),
+            "adversarial": hinge_generator(of_fake),
             "feature_matching": self.losses.feature_matching * feature_matching(wanted, found),
             "content": self.content(fake, target),
         }
@@ -188,18 +179,32 @@ class Trainer:
         if self.matching:
             terms["match"] = self.losses.match * distance
         terms["l1"] = (fake.detach() - target.float()).abs().mean()
-        return fake, terms, (target, raster)
+        return fake, terms, (of_real, of_fake), (target, raster)
 
-    def _rows(self, units: np.ndarray) -> Tensor:
-        """W rows of the global batch; each process fills in those it owns."""
+    def _judge(self, rows: Tensor, of_real: Tensor, of_fake: Tensor, terms: dict[str, Tensor]) -> None:
+        """The discriminator's gradients of one part of the batch, and its rows'."""
+        hinge = hinge_discriminator(of_real, of_fake)
+        (hinge / self.options.accumulate).backward(inputs=[*self.judging, rows])
+        self._note(terms, {"hinge_d": hinge, "real": of_real.mean(), "fake": of_fake.mean()})
+
+    def _note(self, stats: dict[str, Tensor], terms: Mapping[str, Tensor]) -> None:
+        for name, value in terms.items():
+            stats[name] = stats.get(name, torch.zeros(())) + value.detach().float().cpu() / self.options.accumulate
+
+    def _update_judge(self, units: np.ndarray, rows: Tensor, terms: Mapping[str, Tensor], good: bool) -> None:
+        """Step the discriminator and, where the generator's losses were finite too, the rows of W."""
+        if self._update("judging", self.judging, terms) and good:
+            assert rows.grad is not None
+            gradient = self.group.gather(rows.grad / self.group.world)
+            own = units % self.group.world == self.group.rank
+            self.table.update(units[own], gradient[torch.from_numpy(own)], lr=self.options.lr_discriminator)
+
+    def _rows(self, units: np.ndarray, own: int) -> Tensor:
+        """W rows of this process's part of the global batch; each process fills in those it keeps."""
         rows = self.table.gather(units)
         rows[torch.from_numpy(units % self.group.world != self.group.rank)] = 0
-        return self.group.sum(rows.to(self.device))
-
-    @staticmethod
-    def _trainable(parameters: Sequence[nn.Parameter], on: bool) -> None:
-        for parameter in parameters:
-            parameter.requires_grad_(on)
+        whole = self.group.sum(rows.to(self.device))
+        return whole[self.group.rank * own : (self.group.rank + 1) * own].detach().requires_grad_(True)
 
     def _update(self, name: str, parameters: Sequence[nn.Parameter], terms: Mapping[str, Tensor]) -> bool:
         """Average gradients over processes and step, unless a loss anywhere is not finite."""
