@@ -134,6 +134,29 @@ def test_a_folder_of_clips_rows_and_resumption(tmp_path):
     assert len(list(read_rows(out / "clips.jsonl"))) == 3
 
 
+def test_a_picture_gives_itself_and_views_of_it_where_they_are_asked_for(tmp_path):
+    footage = tmp_path / "in"
+    footage.mkdir()
+    write_image(footage / "portrait.png", puppet().frames[0])
+    write_image(footage / "wall.png", np.full((96, 96, 3), 128, np.uint8))
+    with pytest.raises(UsageError, match="no clips"):
+        prepare(Prepare(sources=(str(footage),), size=96), tmp_path / "none")
+    found = prepare(Prepare(sources=(str(footage),), size=96, views=10, min_face=20), tmp_path / "out")
+    assert (found.clips, found.kept, found.frames, dict(found.dropped)) == (2, 1, 11, {Dropped.NO_FACE: 1})
+    shards = ShardSet(tmp_path / "out")
+    first, *views = (shards[k] for k in range(11))
+    assert all(np.abs(v.landmarks - first.landmarks).max() > 1 for v in views)
+    assert len({v.frame.tobytes() for v in views}) == 10
+    opened = [v for v in views if (v.landmarks[66] - v.landmarks[62])[1] > 6]
+    assert opened, "some views open the mouth"
+    for view in opened:  # into a dark cavity, not into stretched lips
+        x, y = view.landmarks[[62, 66]].mean(0).round().astype(int)
+        assert view.frame[y, x].mean() < 0.7 * np.median(first.frame[first.frame.mean(-1) > 60])
+    again = prepare(Prepare(sources=(str(footage),), size=96, views=10, min_face=20), tmp_path / "again")
+    assert again.frames == 11
+    np.testing.assert_array_equal(ShardSet(tmp_path / "again")[5].frame, shards[5].frame)
+
+
 def test_killed_between_shard_and_rows_or_before_the_shard(tmp_path):
     job = Prepare(sources=("puppets:2",), size=64, puppet_frames=9, min_face=20, shard_mb=0)
     prepare(job, tmp_path)

@@ -83,8 +83,8 @@ def test_adversarial_gradient_reaches_the_generator_and_the_embedder(shards, tmp
     """With a detach too many, or both losses summed and stepped together, this is exactly zero."""
     made, sampler = trainer(shards, tmp_path, precision="fp32")
     batch = sampler.batch(0, 2)
-    rows = made._rows(batch.units)
-    _, terms, _ = made._generate(batch, np.arange(2), rows)
+    rows = made._rows(batch.units, 2)
+    _, terms, _, _ = made._generate(batch, np.arange(2), rows)
     for net in (made.model.generator, made.model.embedder):
         gradients = torch.autograd.grad(
             terms["adversarial"], list(net.parameters()), retain_graph=True, allow_unused=True
@@ -96,11 +96,16 @@ def test_each_network_is_moved_by_its_own_loss_alone(shards, tmp_path):
     """The other half: D learns to tell, G to fool; neither is dragged by the other's objective."""
     made, sampler = trainer(shards, tmp_path, precision="fp32")
     batch = sampler.batch(0, 2)
-    rows = made._rows(batch.units)
-    made._trainable(made.judging, False)
-    _, terms, _ = made._generate(batch, np.arange(2), rows)
-    torch.stack([v for k, v in terms.items() if k != "l1"]).sum().backward()
-    assert all(p.grad is None for p in made.model.discriminator.parameters())
+    rows = made._rows(batch.units, 2)
+    _, terms, scores, _ = made._generate(batch, np.arange(2), rows)
+    losses = torch.stack([v for k, v in terms.items() if k != "l1"]).sum()
+    losses.backward(inputs=made.generating, retain_graph=True)
+    assert rows.grad is None and all(p.grad is None for p in made.model.discriminator.parameters())
+    given = [None if p.grad is None else p.grad.clone() for p in made.generating]
+    made._judge(rows, *scores, {})
+    assert rows.grad is not None and all(p.grad is not None for p in made.model.discriminator.last.parameters())
+    for old, parameter in zip(given, made.generating, strict=True):
+        assert parameter.grad is None if old is None else torch.equal(parameter.grad, old)
     for net in (made.model.embedder, made.model.generator):
         still = [n for n, p in net.named_parameters() if p.grad is None or not float(p.grad.abs().sum())]
         # Attention starts with γ = 0: its convolutions move from the second step on. Biases under a tie may rest.
@@ -143,7 +148,7 @@ def test_weights_rates_and_counts_are_the_papers():
 
 
 def test_one_step_is_put_together_as_the_paper_says(shards, tmp_path, monkeypatch):
-    """Adam with β1 = 0; one power iteration; real and generated in one discriminator batch, twice; then the average."""
+    """Adam with β1 = 0; one power iteration; the discriminator steps on the passes of the generator step, then on real and generated in one batch; then the average."""
     made, sampler = trainer(shards, tmp_path, precision="fp32", losses="v1", lr=1e-3)
     for adam in made.adam.values():
         assert (adam.defaults["betas"], adam.defaults["eps"]) == ((0.0, 0.999), 1e-5)
@@ -158,14 +163,14 @@ def test_one_step_is_put_together_as_the_paper_says(shards, tmp_path, monkeypatc
         v = torch.nn.functional.normalize(matrix.t() @ layer.u, dim=0)
         wanted.append(torch.nn.functional.normalize(matrix @ v, dim=0))
     batch = sampler.batch(0, 2)
-    _, terms, _ = made._generate(batch, np.arange(2), made._rows(batch.units))
+    _, terms, _, _ = made._generate(batch, np.arange(2), made._rows(batch.units, 2))
     with torch.no_grad():
         embedding = made.embed(*(to_signed(x, made.device, made.dtype) for x in (batch.shots, batch.shot_rasters)))
-    assert terms["match"].item() == pytest.approx(80 * match(embedding, made._rows(batch.units)).item(), rel=1e-5)
+    assert terms["match"].item() == pytest.approx(80 * match(embedding, made._rows(batch.units, 2)).item(), rel=1e-5)
     average = [p.clone() for p in made.ema["generator"].parameters()]
     sizes.clear()
     made.step(batch)
-    assert sizes == [(2, False), (2, True), (4, True), (4, True)]
+    assert sizes == [(2, True), (2, True), (4, True)]
     for layer, u in zip(layers, wanted, strict=True):
         torch.testing.assert_close(layer.u, u, atol=1e-5, rtol=1e-4)
     keep = 2 / 11  # step 1: min(0.999, (1 + n) / (10 + n))
@@ -173,6 +178,23 @@ def test_one_step_is_put_together_as_the_paper_says(shards, tmp_path, monkeypatc
         average, made.ema["generator"].parameters(), made.model.generator.parameters(), strict=True
     ):
         torch.testing.assert_close(new, keep * old + (1 - keep) * live.detach(), atol=1e-6, rtol=1e-4)
+
+
+def test_the_discriminators_first_update_is_the_one_that_passes_of_its_own_would_make(shards, tmp_path):
+    """Real and generated in one batch, the generated ones detached, before anything has moved."""
+    made, sampler = trainer(shards, tmp_path, precision="fp32")
+    batch = sampler.batch(0, 2)
+    rows = made._rows(batch.units, 2)
+    fake, _, scores, (real, raster) = made._generate(batch, np.arange(2), rows)
+    made._judge(rows, *scores, {})
+    found = [p.grad.clone() for p in made.judging]
+    made.adam["judging"].zero_grad()
+    again = made._rows(batch.units, 2)
+    both = torch.cat([real, fake.detach()])
+    plain, _ = made.judge(both, raster.repeat(2, 1, 1, 1), again.repeat(2, 1))
+    hinge_discriminator(*plain.chunk(2)).backward()
+    for mine, wanted in zip([*found, rows.grad], [*(p.grad for p in made.judging), again.grad], strict=True):
+        torch.testing.assert_close(mine, wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_ff_has_no_match_term_and_ft_gets_it_when_told_or_after_150_epochs(shards, tmp_path):
