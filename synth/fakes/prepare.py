@@ -199,7 +199,9 @@ def _from_still(
     made: list[View] = []
     while len(made) < job.views:
         found = view(picture, points, rng, mouth)
-        if turn(np.asarray(points, np.float64), found.landmarks)[0] < TURN[0]:  # further, a bend shears the head
+        if (
+            turn(*(np.asarray(p, np.float64) for p in (points, found.landmarks)))[0] < TURN[0]
+        ):  # further, a bend shears the head
             made.append(found)
     return _Result(
         entry,

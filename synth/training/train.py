@@ -136,8 +136,8 @@ class Trainer:
             rows, judged = self._rows(units, len(batch.units)), {}
             for part, (fake, real, raster) in zip(parts, made, strict=True):
                 both, twice = torch.cat([real, fake.to(real.dtype)]), raster.repeat(2, 1, 1, 1)
-                scores = self.judge(both, twice, rows[part].repeat(2, 1))[0].chunk(2)
-                self._judge(rows, *scores, judged)
+                of_real, of_fake = self.judge(both, twice, rows[part].repeat(2, 1))[0].chunk(2)
+                self._judge(rows, of_real, of_fake, judged)
             self._update_judge(units, rows, judged, good)
         self.step_number += 1
         if good:
