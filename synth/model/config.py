@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from gioconda_core.errors import UsageError
 
-CONTENT = ("auto", "vgg", "squeezenet", "multiscale", "random-vgg", "none")
+CONTENT = ("auto", "vgg", "squeezenet", "lite0", "multiscale", "random-vgg", "none")
 CONTENT_NETS = ("vgg19", "vggface", "squeezenet")
 
 

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gioconda_core import lite0
 from gioconda_core.errors import UsageError, WeightsError
 from synth.model.config import CONTENT, LossWeights
 
@@ -95,11 +96,21 @@ class VGG(_Frozen):
         return found
 
 
-class SqueezeNet(_Frozen):
-    """ImageNet SqueezeNet v1.0 to fire7: a small content net where the VGGs cannot be had.
+class _Relative(_Frozen):
+    """Each layer's L1 is divided by the mean size of the real features, so layers weigh alike whatever their scale."""
 
-    Each layer's L1 is divided by the mean of the real features, so layers weigh alike whatever their scale.
-    """
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        # Each sample has its own divisor, so that a batch split over processes gives the same loss as a whole one.
+        return torch.stack(
+            [
+                ((f.float() - r.float()).abs().mean((1, 2, 3)) / r.float().abs().mean((1, 2, 3)).clamp_min(1e-3)).mean()
+                for f, r in self.terms(fake, real)
+            ]
+        ).mean()
+
+
+class SqueezeNet(_Relative):
+    """ImageNet SqueezeNet v1.0 to fire7: a small content net where the VGGs cannot be had."""
 
     mean = (104.0, 117.0, 123.0)
 
@@ -128,14 +139,19 @@ class SqueezeNet(_Frozen):
                 found.append(x)
         return found
 
-    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
-        # Each sample has its own divisor, so that a batch split over processes gives the same loss as a whole one.
-        return torch.stack(
-            [
-                ((f.float() - r.float()).abs().mean((1, 2, 3)) / r.float().mean((1, 2, 3)).clamp_min(1e-3)).mean()
-                for f, r in self.terms(fake, real)
-            ]
-        ).mean()
+
+class Lite0(_Relative):
+    """The early blocks of EfficientNet-Lite0, which every installation has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = lite0.blocks()
+
+    def _prepare(self, frames: Tensor) -> Tensor:
+        return frames.to(dtype=self.dtype, memory_format=torch.channels_last)  # [-1, 1], as it was trained
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        return list(self.net(x))
 
 
 class MultiScale(nn.Module):
@@ -214,14 +230,14 @@ def _load(kind: str, files: Mapping[str, str | os.PathLike[str]]) -> dict[str, T
 
 
 def _first_there(makers: Mapping[str, Callable[[], Content]]) -> Content:
-    """The paper's nets, else SqueezeNet, else no net: in the order in which they were measured to help."""
-    for name in ("vgg", "squeezenet"):
+    """The paper's nets, else SqueezeNet, else what comes with the installation: in the order in which they were measured to help."""
+    for name in ("vgg", "squeezenet", "lite0"):
         try:
             return makers[name]()
         except WeightsError:
             continue
     content = makers["multiscale"]()
-    content.description += " (their weights are not in the store)"
+    content.description += " (no network's weights are there)"
     return content
 
 
@@ -232,7 +248,7 @@ def build(
     files: Mapping[str, str | os.PathLike[str]] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Content:
-    """The content term by name; ``auto`` takes the VGGs where the store holds both, else SqueezeNet, else none.
+    """The content term by name; ``auto`` takes the VGGs where the store holds both, else SqueezeNet, else EfficientNet-Lite0.
 
     files : net name (``vgg19``, ``vggface``, ``squeezenet``) → local file, used instead of the store.
     """
@@ -254,6 +270,13 @@ def build(
             },
             "SqueezeNet v1.0 with multi-scale L1 and SSIM, instead of the paper's VGG19 and VGGFace",
         ),
+        "lite0": lambda: Content(
+            {
+                "lite0": (weights.substitute, Lite0()),
+                "multiscale": (0.5 * weights.substitute, MultiScale()),
+            },
+            "EfficientNet-Lite0's early blocks with multi-scale L1 and SSIM, instead of the paper's VGG19 and VGGFace",
+        ),
         "multiscale": lambda: Content(
             {"multiscale": (weights.substitute, MultiScale())},
             "multi-scale L1 and SSIM, without any network, instead of the paper's VGG19 and VGGFace",
@@ -274,6 +297,6 @@ def build(
     for part in content.parts.values():
         if isinstance(part, _Frozen):
             part.dtype = dtype
-            if isinstance(part, VGG):
+            if isinstance(part, VGG | Lite0):
                 part.to(dtype)
     return content.requires_grad_(False)

@@ -27,7 +27,7 @@ class Tune:
     lr: Annotated[float | None, Option("Learning rate; default: the model's own.", minimum=0)] = None
     lr_discriminator: float | None = None
     content: Annotated[
-        str, Option("Content loss: auto, vgg, squeezenet, multiscale, random-vgg or none.", choices=CONTENT)
+        str, Option("Content loss: auto, vgg, squeezenet, lite0, multiscale, random-vgg or none.", choices=CONTENT)
     ] = "auto"
     content_files: Mapping[str, str] | None = None
     views: Annotated[

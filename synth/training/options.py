@@ -48,7 +48,7 @@ class Options:
     ] = None
     losses: Annotated[str, Option("Loss weights: v2 or v1.", choices=tuple(WEIGHTS))] = "v2"
     content: Annotated[
-        str, Option("Content loss: auto, vgg, squeezenet, multiscale, random-vgg or none.", choices=CONTENT)
+        str, Option("Content loss: auto, vgg, squeezenet, lite0, multiscale, random-vgg or none.", choices=CONTENT)
     ] = "auto"
     content_files: Annotated[
         Mapping[str, str],

@@ -18,6 +18,7 @@ from detect.training import calibrate, extract, train_features, validate
 from detect.training.calibrate import Scored
 from detect.training.dataset import Clips
 from detect.training.options import QUALITIES, FeatureTraining
+from gioconda_core import lite0
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import sha256_of
@@ -133,13 +134,13 @@ def test_trembling_of_the_face_alone_is_seen_and_grain_all_over_is_not():
 
 
 def test_the_frozen_network_s_file_is_found_checked_and_missed_clearly(tmp_path, monkeypatch):
-    assert sha256_of(backbone.weights_file()) == backbone.SHA256
-    monkeypatch.setattr(backbone, "SHA256", "0" * 64)
+    assert sha256_of(lite0.weights_file()) == lite0.SHA256
+    monkeypatch.setattr(lite0, "SHA256", "0" * 64)
     with pytest.raises(WeightsError, match="not the file"):
-        backbone.weights_file()
-    monkeypatch.setattr(backbone, "PACKAGE", "no-such-package")
+        lite0.weights_file()
+    monkeypatch.setattr(lite0, "PACKAGE", "no-such-package")
     with pytest.raises(WeightsError, match="not installed"):
-        backbone.weights_file()
+        lite0.weights_file()
 
 
 # --------------------------------------------------------------------------- validation

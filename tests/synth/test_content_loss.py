@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from gioconda_core import lite0
 from gioconda_core.errors import UsageError, WeightsError
 from synth.model.config import WEIGHTS
 from synth.model.content_loss import VGG, build
@@ -40,9 +41,11 @@ def test_without_vgg_a_substitute_is_taken_and_says_so(monkeypatch, tmp_path):
 
     monkeypatch.setattr(weights, "store", lambda: weights.Store(tmp_path))
     content = build("auto", WEIGHTS["v2"])
-    assert (
-        "instead of the paper's VGG19 and VGGFace" in content.description and "not in the store" in content.description
-    )
+    assert content.description.startswith("EfficientNet-Lite0") and "instead of the paper's" in content.description
+    with monkeypatch.context() as without:
+        without.setattr(lite0, "PACKAGE", "no-such-package")
+        poorer = build("auto", WEIGHTS["v2"])
+    assert poorer.description.startswith("multi-scale") and "no network's weights are there" in poorer.description
     a, b = pictures()
     assert content(a, b) > 1 and content(a, a) < 1e-4
     with pytest.raises(WeightsError):
@@ -52,8 +55,9 @@ def test_without_vgg_a_substitute_is_taken_and_says_so(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_squeezenet_from_a_local_file(squeezenet, dtype):
-    content = build("squeezenet", WEIGHTS["v2"], files={"squeezenet": squeezenet}, dtype=dtype)
+@pytest.mark.parametrize("net", ["squeezenet", "lite0"])
+def test_small_networks_from_a_file_or_a_package(squeezenet, net, dtype):
+    content = build(net, WEIGHTS["v2"], files={"squeezenet": squeezenet}, dtype=dtype)
     a, b = pictures()
     a.requires_grad_()
     loss = content(a, b)
