@@ -1,21 +1,26 @@
-"""``gioconda provenance mark|recover|labels|strip``: what a credential and a mark do for a data set."""
+"""``gioconda provenance mark|remember|recover|labels|strip``: marks, the archive of credentials, and what both do for a data set."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gioconda.cli.build import built
-from gioconda.cli.common import Force, JsonFlag, emit, notice, progress
+from gioconda.cli.common import Force, JsonFlag, clean, complain, emit, notice, progress
 from gioconda.report.options import OwnKey
 from gioconda_core.documents import to_json
-from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.errors import ExitCode, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
 from gioconda_core.options import Option, argument
+
+if TYPE_CHECKING:
+    from provenance.watermark.repository import Binding
+    from provenance.watermark.resolution import Answer
 
 
 @dataclass(frozen=True)
@@ -55,33 +60,91 @@ def mark(clip: Annotated[Path, argument("A clip or picture.")], json: JsonFlag =
         emit(f"mark {found.value} found ({marks.ALGORITHM}, {found.errors:.0%} of coded bits corrected{cut})")
 
 
+def _address(text: str) -> None:
+    if text and not text.startswith(("http://", "https://")):
+        raise UsageError("not the address of an archive", where=text[:120], hint="such as https://archive.example/v1")
+
+
 @built
 def recover(
-    clip: Annotated[Path, argument("A clip whose credential was stripped.")],
+    clip: Annotated[Path, argument("A clip or picture whose credential was stripped.")],
     out: Annotated[Path, Option("Where the credential goes, as a .c2pa file.")],
+    ask: Annotated[
+        str,
+        Option(
+            "Ask this archive too (C2PA's Soft Binding Resolution API): the mark and the fingerprint are sent, the file is not.",
+            metavar="URL",
+            valid=_address,
+        ),
+    ] = "",
     force: Force = False,
 ) -> None:
-    """Find a stripped credential again by the mark in the pixels, in this computer's own repository. Exit 4 if there is none.
+    """Find a stripped credential again, in your own archive: by the mark in the pixels, else by how the picture looks. Exit 4 if there is none.
 
     Example: gioconda provenance recover copy.mp4 --out copy.history.c2pa
     """
-    from gioconda_core.media.clip import Clip
-    from provenance.watermark import mark as marks
     from provenance.watermark import repository
 
     refuse_overwrite(out, force)
-    with Clip.open(clip, sandbox=True) as opened:
-        frames, _ = opened.sample("even:32")
-    value = marks.read(frames, crops=True).value
-    found = repository.recover(value) if value else None
+    bindings = repository.bindings_of(clip)
+    found = _in_archive(bindings)
+    if found is None and ask:
+        from provenance.watermark.resolution import Client
+
+        found = Client(ask).recover(bindings)
     if found is None:
-        emit("no mark found" if value is None else f"mark {value} found, but no credential is remembered under it")
+        marked = any(item.algorithm != repository.FINGERPRINT for item in bindings)
+        looked = "the mark in it and how it looks lead" if marked else "no mark is in it, and how it looks leads"
+        emit(f"{looked} to no credential that is remembered")
         raise typer.Exit(ExitCode.INCOMPLETE)
     with atomic_path(out) as temporary:
         temporary.write_bytes(found.manifest)
-    emit(
-        f"{out}: the credential of {found.title!r}, signed here on {found.made}. It describes that file, not this copy."
+    share = found.match.similarity
+    how = (
+        "named by the mark in the pixels"
+        if share is None
+        else f"of a picture that looks alike ({share:.0%} of the fingerprint)"
     )
+    emit(f"{out}: the credential {found.match.manifest_id}, {how}. It describes that file, not this copy.")
+
+
+def _in_archive(bindings: Sequence[Binding]) -> Answer | None:
+    """The first credential in the user's own archive that one of these leads to."""
+    from provenance.watermark import repository
+    from provenance.watermark.resolution import Answer
+
+    for binding in bindings:
+        for match in repository.matches(binding, 1):
+            found = repository.recover(match.manifest_id)
+            if found:
+                return Answer(binding, match, found.manifest)
+    return None
+
+
+@built
+def remember(
+    files: Annotated[list[Path], argument("Signed clips and pictures.")],
+) -> int:
+    """Keep the credentials of signed files in your archive, to find them again when a copy has lost its own. Exit 4 if one has none.
+
+    Example: gioconda provenance remember published/*.mp4
+    """
+    from provenance.watermark import repository
+
+    without = 0
+    with progress("remembering", len(files), "files") as advance:
+        for file in files:
+            kept = None
+            try:
+                looks = [b for b in repository.bindings_of(file) if b.algorithm == repository.FINGERPRINT]
+                kept = repository.remember(file, looks[0] if looks else None)
+            except MediaError as error:
+                complain(error)
+            if kept is None:
+                without += 1
+            emit(f"{clean(str(file))}: {kept or 'no credential to remember'}")
+            advance()
+    return ExitCode.INCOMPLETE if without else ExitCode.DONE
 
 
 def _fingerprint(text: str) -> str:
@@ -142,5 +205,5 @@ def strip(
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the ``provenance`` group."""
-    for command in (mark, recover, labels, strip):
+    for command in (mark, remember, recover, labels, strip):
         app.command()(command)

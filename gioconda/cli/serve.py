@@ -38,6 +38,9 @@ class Serve(Judges):
     folder: Annotated[str | None, Option("Where clips are kept; the user's cache by default.")] = None
     timeout: Annotated[float, Option("Seconds one clip may take.", minimum=0.1)] = 900.0
     open: Annotated[bool, Option("Open the page in the browser.")] = False
+    archive: Annotated[
+        bool, Option("Also answer C2PA's Soft Binding Resolution API (/v1) from your archive of credentials.")
+    ] = False
 
     def page(self, port: int) -> Page:
         """The page, on the port that was found."""
@@ -51,6 +54,7 @@ class Serve(Judges):
             hours=self.keep,
             seconds=self.timeout,
             lang=self.lang,
+            archive=self.archive,
             options={
                 "detectors": None if self.detectors is None else list(self.detectors),
                 "trust": [_absolute(item) for item in self.trust],

@@ -48,7 +48,10 @@ SPARE = 500_000_000  # bytes of disk left free
 
 @dataclass(frozen=True)
 class Page:
-    """How the page is served. limit : bytes of one file; keep : clips at once; hours : after which a clip is deleted."""
+    """How the page is served. limit : bytes of one file; keep : clips at once; hours : after which a clip is deleted.
+
+    archive : whether programs of this computer may look up credentials in the user's archive (Soft Binding Resolution API).
+    """
 
     folder: Path
     port: int
@@ -57,6 +60,7 @@ class Page:
     hours: float = 24.0
     seconds: float = 900.0
     lang: str | None = None
+    archive: bool = False
     target: str = "gioconda.serve.jobs:Examine"
     options: dict[str, Any] = field(default_factory=lambda: {"detectors": None, "trust": [], "development": False})
 
@@ -113,7 +117,14 @@ def application(page: Page) -> Starlette:
         Route(f"{clip}/cancel", site.cancel, methods=["POST"]),
         Route(f"{clip}/delete", site.delete, methods=["POST"]),
     ]
-    app = Starlette(routes=routes, lifespan=life, middleware=[Middleware(Guard, hosts=page.hosts, token=token)])
+    asked: frozenset[str] = frozenset()
+    if page.archive:
+        from gioconda.serve import resolution
+
+        routes += resolution.Resolution(page.folder, page.limit, _receive).routes()
+        asked = frozenset((resolution.BINDING, resolution.CONTENT))
+    guard = Middleware(Guard, hosts=page.hosts, token=token, asked=asked)
+    app = Starlette(routes=routes, lifespan=life, middleware=[guard])
     app.state.token, app.state.jobs = token, jobs
     return app
 

@@ -32,13 +32,18 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _SAFE = {"GET", "HEAD"}
+# What a browser sends to another site without asking it first (Fetch, CORS-safelisted request-header).
+_UNASKED = frozenset(("", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded"))
 
 
 class Guard:
-    """ASGI middleware. hosts : the ``Host`` values we answer to; token : what a changing request must carry."""
+    """ASGI middleware. hosts : the ``Host`` values we answer to; token : what a changing request must carry.
 
-    def __init__(self, app: Any, hosts: frozenset[str], token: str) -> None:
-        self.app, self.hosts, self.token = app, hosts, token
+    asked : paths to which this computer's programs may send without the token, of a type that no other site's page can send.
+    """
+
+    def __init__(self, app: Any, hosts: frozenset[str], token: str, asked: frozenset[str] = frozenset()) -> None:
+        self.app, self.hosts, self.token, self.asked = app, hosts, token, asked
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -47,7 +52,7 @@ class Guard:
         if scope["type"] != "http":  # no websockets here
             await send({"type": "websocket.close", "code": 1008})
             return
-        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
 
         async def guarded(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -63,7 +68,7 @@ class Guard:
         else:
             await self.app(scope, receive, guarded)
 
-    def _refusal(self, method: str, headers: Headers) -> tuple[int, str] | None:
+    def _refusal(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
         if headers.getlist("host") != [h for h in headers.getlist("host") if h in self.hosts] or not headers.get(
             "host"
         ):
@@ -77,6 +82,9 @@ class Guard:
             return 403, "other sites may not change anything here"
         if site is not None and site != "same-origin":
             return 403, "other sites may not change anything here"
+        kind = headers.get("content-type", "").split(";", 1)[0].strip().lower()
+        if path in self.asked and kind not in _UNASKED:
+            return None
         if not hmac.compare_digest(headers.get("x-gioconda-token", "").encode(), self.token.encode()):
             return 403, "the page is out of date: load it again"
         return None

@@ -114,11 +114,12 @@ def write(
         )
         with media.Clip.open(unsigned) as clip:
             essence = fingerprint.essence(frame for _, frame in clip.frames("all"))
+            looks = repository.fingerprint_of(clip.sample(f"even:{fingerprint.PERCEPTUAL_FRAMES}")[0])
         credential = claims.of_synthesis(synthesis.claim, essence=essence, soft_bindings=bindings, training=training)
         declared.into(unsigned, claims.source_of(synthesis.claim), credential.aigc)
         signed = sign_file(unsigned, target, dataclasses.replace(credential, aigc=None), signer=signer, force=force)
     if bindings:
-        repository.remember(signed)
+        repository.remember(signed, looks)
     return signed
 
 
@@ -163,7 +164,7 @@ def write_picture(
         media.write_image(unsigned, picture, quality, xmp=marks)
         signed = sign_file(unsigned, target, dataclasses.replace(credential, aigc=None), signer=signer, force=force)
     if bindings:
-        repository.remember(signed)
+        repository.remember(signed, repository.fingerprint_of(picture[None]))
     return signed
 
 

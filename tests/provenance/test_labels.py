@@ -172,9 +172,11 @@ def test_a_stripped_and_recompressed_copy_finds_its_credential_again(tmp_path):
     with media.Clip.open(path) as clip:
         media.write_video(tmp_path / "copy.mp4", clip.sample("all")[0], fps=25, crf=23)
     assert read(tmp_path / "copy.mp4").state is ProvenanceState.ABSENT
-    with media.Clip.open(tmp_path / "copy.mp4") as clip:
-        value = mark.read(clip.sample("all")[0]).value
-    found = repository.recover(value)
+    by_mark, by_looks = repository.bindings_of(tmp_path / "copy.mp4")
+    assert by_mark.algorithm == mark.ALGORITHM
+    (match,) = repository.matches(by_mark)
+    assert match.similarity is None and repository.matches(by_looks)[0].manifest_id == match.manifest_id
+    found = repository.recover(match.manifest_id)
     assert found.title == "the title" and found.file_sha256 == sha256_of(path)
     # Against the copy the old credential cannot hold, and must not seem to.
     assert read(tmp_path / "copy.mp4", manifest=found.manifest).state is ProvenanceState.INVALID
@@ -184,11 +186,11 @@ def test_a_stripped_and_recompressed_copy_finds_its_credential_again(tmp_path):
 def test_a_file_without_a_mark_is_not_remembered(tmp_path):
     media.write_video(tmp_path / "p.mp4", np.zeros((2, 64, 64, 3), np.uint8), fps=25)
     assert repository.remember(tmp_path / "p.mp4") is None
-    assert repository.recover("0" * 16) is None
+    assert repository.recover("urn:c2pa:nobody") is None
 
 
 def test_a_broken_repository_is_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setenv("GIOCONDA_HOME", str(tmp_path))
     (tmp_path / "manifests.sqlite").write_text("not a database" * 100)
-    with pytest.raises(CredentialError, match="repository"):
-        repository.recover("0" * 16)
+    with pytest.raises(CredentialError, match="archive of credentials"):
+        repository.recover("urn:c2pa:nobody")
