@@ -26,6 +26,7 @@ from benchmarks.stats.table import CLEAN, Problem, Table, read_scores
 from detect.base import known_as
 from gioconda_core.documents import to_json
 from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.faces.cues import cues_of
 from gioconda_core.files import read_rows
 from gioconda_core.stats.metrics import DEFAULT_METRICS
 
@@ -114,7 +115,15 @@ def load_run(folder: Path) -> Table:
         problems += told
     if not configs:
         raise UsageError("is not the folder of a run", where=str(folder), hint="gioconda bench run makes one")
-    return Table.of_rows(rows, problems=problems, meta={"config": next(iter(configs.values())), "configs": configs})
+    meta = {"config": next(iter(configs.values())), "configs": configs, "own": _own_ids(folder)}
+    return Table.of_rows(rows, problems=problems, meta=meta)
+
+
+def _own_ids(folder: Path) -> dict[str, str]:
+    """What the index called its clips → the ids of the rows, where clips are measured once."""
+    if list(parts(folder)) != [""]:
+        return {}
+    return {str(row["own"]): str(row["id"]) for row in read_rows(folder / "samples.jsonl") if row.get("own")}
 
 
 def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[dict[str, Any]], list[Problem]]:
@@ -139,7 +148,10 @@ def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[d
             told = f"{name} learned from clips of this set, so its figures say nothing about clips it has not seen"
             problems.append(Problem("learned", told, len(seen), tuple(seen[:3])))
     names = [parse_degradation(d).name for d in config["identity"]["degradations"]]
-    cues = {id_: probes.cues_of(features) for id_, features in _features(folder).items()}
+    cues = {
+        id_: cues_of(f.get("metadata") or {}, f.get("blur"), next(iter(f.get("face_size") or ()), None))
+        for id_, f in _features(folder).items()
+    }
     latest: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in readings(folder):  # a row measured again (--retry) replaces the failure
         latest[(row["id"], row["degradation"], row["detector"])] = row
@@ -150,7 +162,11 @@ def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[d
         base["id"] = f"{id_}@{fold}" if fold else id_
         for degradation in names:
             rows.append(
-                {**base, "degradation": degradation, **({"cues": cues.get(id_, {})} if degradation == CLEAN else {})}
+                {
+                    **base,
+                    "degradation": degradation,
+                    **({"cues": cues.get(id_, {}) | (sample.get("cues") or {})} if degradation == CLEAN else {}),
+                }
             )
             for d in config["identity"]["detectors"]:
                 found = latest.get((id_, degradation, d["id"]))
@@ -435,6 +451,7 @@ def comparison(
 def _two(a: str, b: str, names: Sequence[str], resamples: int, seed: int) -> list[comparisons.Difference]:
     (path_a, name_a), (path_b, name_b) = _side(a), _side(b)
     table_a, table_b = load(path_a), load(path_b)
+    table_a, table_b = _called_alike(table_a, table_b), _called_alike(table_b, table_a)
     for path, table, name in ((path_a, table_a, name_a), (path_b, table_b, name_b)):
         if name and name not in table.detectors:
             raise UsageError(f"no scores of {name!r}", where=str(path), hint=f"there are {', '.join(table.detectors)}")
@@ -461,6 +478,14 @@ def _two(a: str, b: str, names: Sequence[str], resamples: int, seed: int) -> lis
     else:
         table, pairs = _joined(table_a, table_b, side_a, side_b, (_dated(path_a), _dated(path_b)))
     return comparisons.compare(comparisons.headline(table), pairs, names, resamples=resamples, seed=seed)
+
+
+def _called_alike(table: Table, other: Table) -> Table:
+    """A table whose ids are those that the other's index was made with gets the other's ids."""
+    own = other.meta.get("own") or {}
+    if not own or not set(table.ids) & set(own):
+        return table
+    return replace(table, ids=np.array([own.get(str(i), str(i)) for i in table.ids]))
 
 
 def _dated(path: Path) -> str:

@@ -52,12 +52,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Task:
-    """One sample and what is still missing of it: (degradation, detector spec) pairs."""
+    """One sample and what is still missing of it: (degradation, detector spec) pairs. names : what the index calls it (its own id, its
+    path), for tables of scores alone. probe : keep features for the shortcut probes."""
 
     id: str
     path: str
     missing: tuple[tuple[str, str], ...]
-    probe: bool = False  # keep features for the shortcut probes
+    names: tuple[str, ...] = ()
+    probe: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def _lookup(task: Task, how: degrade.Degradation, spec: str, detector: Any, samp
     if how.steps:
         return row | Abstention(AbstentionReason.TABLE_NOT_OF_DEGRADED).columns()
     try:
-        reading = detector.lookup(task.id, Path(task.path).name)
+        reading = detector.lookup(task.id, *task.names, Path(task.path).name)
     except Abstain as said:
         return row | said.reason.columns()
     return row | {"score": reading.score}
@@ -241,6 +243,8 @@ def _sample_row(sample: Sample) -> dict[str, Any]:
         "source": sample.source,
         "group": dict(sample.group),
         "path": sample.path,
+        **({"own": str(sample.extra["id"])} if sample.extra.get("id") else {}),
+        **({"cues": sample.extra["cues"]} if sample.extra.get("cues") else {}),
     }
 
 
@@ -379,7 +383,8 @@ def run(
             if (sample.sha256, name, loaded[spec].id) not in ledger.known
         )
         if missing:
-            tasks.append(Task(sample.sha256, str(path), missing, shard_of(sample, 1000) <= share))
+            names = (str(sample.extra.get("id") or ""), sample.path)
+            tasks.append(Task(sample.sha256, str(path), missing, names, shard_of(sample, 1000) <= share))
     rows = len(seen) * len(wanted_names) * len(detectors)
     started(rows, rows - sum(len(t.missing) for t in tasks))
     target = folder / ("readings.jsonl" if shard[1] == 1 else f"readings-{shard[0]}-of-{shard[1]}.jsonl")

@@ -8,7 +8,6 @@ A set that one of them solves measures that shortcut, and says so on the report'
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gioconda_core.faces.cues import Box, blur, moments, number
 from gioconda_core.stats import bootstrap, metrics
 
 if TYPE_CHECKING:
     from gioconda_core.types import Footage
 
-__all__ = ["LIMIT", "TITLES", "Probe", "cues_of", "features", "run_probes", "tells"]
+__all__ = ["LIMIT", "TITLES", "Probe", "features", "run_probes", "tells"]
 
 Floats = NDArray[np.float64]
 
 LIMIT = 0.85  # AUC from which a set counts as solved by a shortcut
-FRAMES = 3  # frames a clip that features are averaged over
 TITLES = {
     "metadata": "Container metadata",
     "background": "The background",
@@ -64,14 +63,11 @@ def features(footage: Footage, facts: Mapping[str, Any], *, embed: bool = True) 
 
     embed : the face embedding too, which costs more than all the rest (a tenth of finding the faces).
     """
-    picks = np.unique(np.linspace(0, len(footage.frames) - 1, FRAMES + 2).round().astype(int)[1:-1])
     found: dict[str, Any] = {"metadata": {k: facts.get(k) for k in _FACTS}}
     rows: dict[str, list[Floats]] = {}
-    for i in picks:
-        frame = footage.frames[i]
-        box, landmarks = _face(footage, float(footage.times[i]))
+    for frame, box, landmarks in moments(footage):
         rows.setdefault("background", []).append(_background(frame, box))
-        rows.setdefault("blur", []).append(_blur(frame, box))
+        rows.setdefault("blur", []).append(blur(frame, box))
         if box is not None:
             rows.setdefault("face_size", []).append(np.array([float(box[3] - box[1])]))
             rows.setdefault("spectrum", []).append(_spectrum(frame, box))
@@ -84,39 +80,7 @@ def features(footage: Footage, facts: Mapping[str, Any], *, embed: bool = True) 
     return found
 
 
-def cues_of(kept: Mapping[str, Any]) -> dict[str, float]:
-    """The trivial measures of one clip that a detector has to pass, out of its ``features``."""
-    facts = kept.get("metadata") or {}
-    found = {
-        "frame rate": _number(facts.get("fps")),
-        "length": _number(facts.get("duration")),
-        "picture size": _number(facts.get("height")),
-    }
-    size, length = _number(facts.get("size_bytes")), found["length"]
-    found["bytes a second"] = size / length if size and length else None
-    if blur := kept.get("blur"):
-        found |= {"sharpness": float(blur[0]), "sharpness of the face": float(blur[3])}
-    if face := kept.get("face_size"):
-        found["face size"] = float(face[0])
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _face(footage: Footage, time: float) -> tuple[tuple[int, int, int, int] | None, Any]:
-    """The largest face on screen at that time: its box with a margin of a quarter, clipped to the frame."""
-    h, w = footage.frames.shape[1:3]
-    for track in footage.tracks:
-        at = int(np.argmin(np.abs(track.times - time)))
-        if abs(float(track.times[at]) - time) > 0.02:
-            continue
-        x0, y0, x1, y1 = (float(v) for v in track.boxes[at])
-        mx, my = (x1 - x0) / 4, (y1 - y0) / 4
-        box = max(0, int(x0 - mx)), max(0, int(y0 - my)), min(w, int(x1 + mx)), min(h, int(y1 + my))
-        if box[2] - box[0] >= 16 and box[3] - box[1] >= 16:
-            return box, track.landmarks[at]
-    return None, None
-
-
-def _background(frame: NDArray[np.uint8], box: tuple[int, int, int, int] | None) -> Floats:
+def _background(frame: NDArray[np.uint8], box: Box | None) -> Floats:
     """A 6 × 6 thumbnail with the face blanked by the mean around it, and the grain of the rest."""
     import cv2
 
@@ -133,25 +97,7 @@ def _background(frame: NDArray[np.uint8], box: tuple[int, int, int, int] | None)
     return np.concatenate([small.ravel(), spread.ravel() / 64, np.log(grain.ravel() + 0.1)]).astype(np.float64)
 
 
-def _blur(frame: NDArray[np.uint8], box: tuple[int, int, int, int] | None) -> Floats:
-    """Log variance of the Laplacian at three scales, of the picture and of the face, and their differences."""
-    import cv2
-
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    parts = [grey, grey if box is None else grey[box[1] : box[3], box[0] : box[2]]]
-    rows = []
-    for part in parts:
-        for _ in range(3):
-            _, spread = cv2.meanStdDev(cv2.Laplacian(part, cv2.CV_32F))
-            rows.append(math.log(float(spread[0, 0]) ** 2 + 1e-3))
-            part = cv2.resize(
-                part, (max(8, part.shape[1] // 2), max(8, part.shape[0] // 2)), interpolation=cv2.INTER_AREA
-            )
-    values = np.array(rows)
-    return np.concatenate([values, values[:3] - values[3:]])
-
-
-def _spectrum(frame: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Floats:
+def _spectrum(frame: NDArray[np.uint8], box: Box) -> Floats:
     """Azimuthal mean of the log power spectrum of the face at 96 pixels: 48 numbers. Source: Durall 2019, §3."""
     import cv2
 
@@ -176,26 +122,12 @@ def _rings(side: int) -> tuple[Floats, NDArray[np.int64]]:
 # --------------------------------------------------------------------------- reading them
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return float(value)
-    if isinstance(value, int | float):
-        return float(value)
-    if isinstance(value, str) and "/" in value:
-        top, _, bottom = value.partition("/")
-        try:
-            return float(top) / float(bottom)
-        except (ValueError, ZeroDivisionError):
-            return None
-    return None
-
-
 def _metadata_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
     """Field → (n, c): numbers as they are (missing = −1), words one-hot, rare words together."""
     columns: dict[str, Floats] = {}
     for name in _FACTS:
         values = [r.get(name) for r in rows]
-        numbers = [_number(v) for v in values]
+        numbers = [number(v) for v in values]
         if all(v is None or n is not None for v, n in zip(values, numbers, strict=True)):
             column = np.array([-1.0 if n is None else n for n in numbers])[:, None]
         else:

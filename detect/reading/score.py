@@ -16,6 +16,7 @@ from detect.base import Detector
 from detect.external import wire
 from detect.reading.observe import Answer, readings, wanted
 from gioconda_core.errors import GiocondaError
+from gioconda_core.faces import cues
 from gioconda_core.types import Footage, Sample
 from gioconda_core.workers.cpu import cores
 from gioconda_core.workers.pool import workers
@@ -37,7 +38,7 @@ def rows(
     jobs : processes that decode and follow, ahead of the reading, which stays in this one; None = as many as there are cores.
     cache : see ``faces.observe``.
     """
-    for (name, _, sample), footage, told in _ahead(list(clips), detectors, jobs or cores(), cache):
+    for (name, path, sample), footage, told in _ahead(list(clips), detectors, jobs or cores(), cache):
         about: dict[str, Any] = {"id": name}
         if sample is not None:
             about |= {
@@ -48,13 +49,18 @@ def rows(
                 "source": sample.source,
                 "generator": sample.generator,
                 "sha256": sample.sha256,
+                **{f"cue:{cue}": value for cue, value in (sample.extra.get("cues") or {}).items()},
             }
         if footage is None:
             for detector in detectors:
                 yield {**about, "detector": detector.id, "error": told}
             continue
         about.setdefault("sha256", told)
-        names = (told, name, Path(name).name)
+        if sample is not None:  # what a report sets beside the scores
+            measured = cues.measure(footage, path.stat().st_size).items()
+            about = {**{f"cue:{cue}": value for cue, value in measured}, **about}
+        own = (str(sample.extra["id"]),) if sample is not None and sample.extra.get("id") else ()
+        names = (told, *own, name, Path(name).name)
         for answer in readings(footage, detectors, timeout=timeout, calibrated=calibrated, names=names):
             yield {**about, **row_of(answer)}
 

@@ -209,14 +209,15 @@ def score(
 ) -> int:
     """Scores of clips, a row a clip and detector, with what each score has meant on real clips. CSV is what bench report reads.
 
-    A clip that cannot be read is a row with an error, and the exit code is 4.
+    A clip that cannot be read is a row with an error, and the exit code is 4. Rows for a file are kept beside it as they are
+    made (FILE.partial): cut short, the same command goes on where it was.
 
     Example: gioconda detect score --index set.parquet -o csv=scores.csv
     """
     writer = results.among("text", "json", "jsonl", "csv")
     if split_ and not index:
         raise UsageError("is of an index", where="--split", hint="give --index FILE too")
-    from detect.reading.score import rows
+    from detect.reading.partial import Partial
     from detect.registry import load, shipped, specs
 
     work: list[tuple[str, Path, Sample | None]] = [(clip, Path(clip), None) for clip in clips or []]
@@ -232,17 +233,20 @@ def score(
     loaded = [load(name) for name in (shipped() if detectors is None else specs(split(detectors)))]
     if not loaded:
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
-    found = []
+    files = [Path(file) for _, file in writer.wanted if file]
+    partial = Partial(files[0] if files else None, loaded, force=results.force)
+    found: list[dict[str, Any]] = []
     with progress("reading", len(work) * len(loaded), "readings") as advance:
-        for row in rows(work, loaded, timeout=timeout, jobs=jobs):
-            found.append(row)
-            advance(1)
+        for own in partial.read(work, timeout=timeout, jobs=jobs):
+            found += own
+            advance(len(own))
     writer.write(
         text=lambda: "\n".join(clean(_line(row)) for row in found),
         json=Scores(found),
         jsonl=lambda: "\n".join(map(to_json, found)),
         csv=lambda: _csv(found),
     )
+    partial.close()
     broken = sum("error" in row for row in found)
     if broken:
         notice(f"{broken} of {len(found)} readings failed; their rows say why")

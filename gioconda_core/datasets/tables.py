@@ -346,7 +346,8 @@ _PLAIN_FIELDS = ("generator", "identity", "source", "licence", "split", "essence
 
 def samples(sheet: Sheet) -> tuple[Sample, ...]:
     """The rows of a list of clips. Columns: ``path`` and ``label``; where known ``sha256``, ``generator``, ``identity``, ``source``,
-    ``split``, ``licence``, ``pair``, and slices as ``group.NAME`` or one ``group`` of JSON. An ``id`` of the list's own is kept.
+    ``split``, ``licence``, ``pair``, slices as ``group.NAME`` or one ``group`` of JSON, and trivial measures as ``cue:NAME``. An ``id`` of
+    the list's own is kept.
 
     Raises
     ------
@@ -359,6 +360,7 @@ def samples(sheet: Sheet) -> tuple[Sample, ...]:
     names = {w: sheet.named(w) or w for w in ("path", "label", "group", "extra")}
     plain = {f: sheet.column(f) for f in _PLAIN_FIELDS if sheet.named(f)}
     groups = {n[6:]: sheet.cells[n] for n in sheet.names if n.lower().startswith("group.")}
+    cues = {n[4:].strip(): n for n in sheet.names if n.lower().startswith("cue:")}
     objects = {f: sheet.column(f) for f in ("group", "extra") if sheet.named(f)}
     own = sheet.column("id") if sheet.named("id") else None
     hashes = sheet.column("sha256")
@@ -376,6 +378,14 @@ def samples(sheet: Sheet) -> tuple[Sample, ...]:
                 parsed[field_name] = {k: v for k, v in dict(value).items() if v is not None}
             except (ValueError, TypeError):
                 bad.append(BadCell(row, names[field_name], "is not a JSON object"))
+        measured = {}
+        for cue, name in cues.items():
+            try:
+                measured[cue] = number_of(sheet.cells[name][i], sheet.decimal_comma)
+            except ValueError:
+                bad.append(BadCell(row, name, f"{sheet.cells[name][i][:40]!r} is no number"))
+        if found_cues := {cue: value for cue, value in measured.items() if value is not None}:
+            parsed["extra"]["cues"] = found_cues
         parsed["group"] |= {name: column[i] for name, column in groups.items() if column[i]}
         if own is not None and own[i]:
             parsed["extra"]["id"] = own[i]

@@ -1,0 +1,144 @@
+"""``detect score`` cut short: rows are written down as they are made, and the same command goes on where it was."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from gioconda.cli.app import run as gioconda
+from gioconda_core.media.clip import write_video
+
+JUDGE = """
+import json, os, sys, time
+sys.stdin.buffer.read()
+with open(os.environ["ASKED"], "a") as file:
+    file.write("asked\\n")
+if os.path.exists(os.environ["ASKED"] + ".down"):
+    sys.exit(3)
+time.sleep(float(os.environ.get("PAUSE", "0")))
+print(json.dumps({"score": 0.5}))
+"""
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """Six clips in a list that names them, and a program that counts how often it is asked."""
+    for i in range(6):
+        frames = [np.full((48, 64, 3), 10 * i + t, np.uint8) for t in range(8)]
+        write_video(tmp_path / f"c{i}.mp4", frames, fps=Fraction(8))
+    lines = [f"c{i}.mp4,{('real', 'fake')[i % 2]},ours-{i},{i / 2}" for i in range(6)]
+    (tmp_path / "set.csv").write_text("path,label,id,cue:face size in the source\n" + "\n".join(lines) + "\n")
+    (tmp_path / "judge.py").write_text(JUDGE)
+    monkeypatch.setenv("ASKED", str(tmp_path / "asked"))
+    return tmp_path
+
+
+def command(desk, *more):
+    judge = f"judge=command:{sys.executable} {desk / 'judge.py'}"
+    return ["-q", "detect", "score", "--index", str(desk / "set.csv"), "--detectors", judge, "--jobs", "1",
+            "-o", f"csv={desk / 'scores.csv'}", *more]  # fmt: skip
+
+
+def asked(desk):
+    return (desk / "asked").read_text().count("asked") if (desk / "asked").exists() else 0
+
+
+def table(desk):
+    with open(desk / "scores.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_killed_command_asks_for_what_is_missing_and_no_more(desk, monkeypatch):
+    monkeypatch.setenv("PAUSE", "0.5")
+    process = subprocess.Popen([sys.executable, "-m", "gioconda", *command(desk)], stderr=subprocess.DEVNULL)
+    partial = desk / "scores.csv.partial"
+    until = time.monotonic() + 100
+    while not (partial.exists() and len(partial.read_text().splitlines()) >= 3):
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(1.0)  # the program that was under way has no parent now, and ends by itself
+    there = len(partial.read_text().splitlines()) - 1
+    assert 2 <= there < 6 and not (desk / "scores.csv").exists()
+    with partial.open("a") as file:
+        file.write('{"clip": ["c5.mp4", 1')  # as a killed writer leaves its last line
+    monkeypatch.setenv("PAUSE", "0")
+    (desk / "asked").unlink()
+    assert gioconda(command(desk)) == 0
+    assert asked(desk) == 6 - there, "what was there is not asked for again"
+    found = table(desk)
+    assert [row["path"] for row in found] == [f"c{i}.mp4" for i in range(6)] and not partial.exists()
+    assert all(float(row["score"]) == 0.5 for row in found)
+
+
+def test_what_failed_or_changed_is_asked_for_again_and_other_detectors_are_refused(desk, capsys):
+    assert gioconda(command(desk)) == 0 and asked(desk) == 6
+    rows = table(desk)
+    (desk / "scores.csv").unlink()
+    assert gioconda(command(desk)) == 0 and asked(desk) == 12, "a whole table keeps nothing back"
+    (desk / "scores.csv").unlink()
+    (desk / "asked.down").write_text("")
+    partial = desk / "scores.csv.partial"
+    about = {"schema": "gioconda.scores.partial/1", "detectors": [["judge", "0", None]]}
+
+    def line(i, **row):
+        stat = (desk / f"c{i}.mp4").stat()
+        own = {"id": "x", "path": f"c{i}.mp4", "detector": "judge", **row}
+        return json.dumps({"clip": [f"c{i}.mp4", stat.st_size, stat.st_mtime_ns], "rows": [own]})
+
+    kept = [line(0, score=0.25), line(1, error="was down"), line(2, score=0.25)]
+    partial.write_text("\n".join([json.dumps(about), *kept]) + "\n")
+    write_video(desk / "c2.mp4", [np.full((48, 64, 3), 99, np.uint8)] * 4, fps=Fraction(8), force=True)
+    (desk / "asked.down").unlink()
+    (desk / "asked").unlink()
+    assert gioconda(command(desk)) == 0 and asked(desk) == 5
+    assert [row["score"] for row in table(desk)] == ["0.25"] + ["0.5"] * 5
+    (desk / "scores.csv").unlink()
+    partial.write_text(json.dumps({**about, "detectors": [["other", "0", None]]}) + "\n")
+    assert gioconda(command(desk)) == 2 and "other detectors" in capsys.readouterr().err
+    assert gioconda(command(desk, "--force")) == 0 and table(desk)[0]["label"] == rows[0]["label"]
+
+
+def test_rows_of_a_labelled_set_carry_the_cues_a_report_sets_beside_them(desk):
+    assert gioconda(command(desk)) == 0
+    row = table(desk)[3]
+    assert (
+        float(row["cue:frame rate"]) == 8 and float(row["cue:length"]) == 1.0 and float(row["cue:bytes a second"]) > 0
+    )
+    assert float(row["cue:sharpness"]) < 0 and "cue:face size" not in row, "nobody is there"
+    assert float(row["cue:face size in the source"]) == 1.5, "what the list measured itself"
+
+
+def test_a_table_is_asked_by_the_ids_that_the_user_chose(desk, capsys):
+    """An index's own ids and its paths find scores, in ``detect score`` and in a run, and a run meets the table by them."""
+    (desk / "theirs.csv").write_text("id,label,score\n" + "".join(f"ours-{i},{i % 2},{i}\n" for i in range(6)))
+    (desk / "suite.toml").write_text(
+        'name = "s"\nversion = "1"\n[data]\nkind = "index"\n[protocol]\nmetrics = ["auc"]\n'
+    )
+    scores = f"theirs=scores:{desk / 'theirs.csv'}"
+    assert gioconda(["-q", "detect", "score", "--index", str(desk / "set.csv"), "--detectors", scores, "--json"]) == 0
+    assert [row["score"] for row in json.loads(capsys.readouterr().out)["rows"]] == [0, 1, 2, 3, 4, 5]
+    run = ["-q", "bench", "run", str(desk / "suite.toml"), "--index", str(desk / "set.csv"), "--jobs", "1"]
+    assert gioconda([*run, "--detectors", scores, "--out", str(desk / "run")]) == 0
+    capsys.readouterr()
+    assert (
+        gioconda(["-q", "bench", "compare", str(desk / "run"), str(desk / "theirs.csv"), "--metrics", "auc", "--json"])
+        == 0
+    )
+    (found,) = json.loads(capsys.readouterr().out)["differences"]
+    assert "needs at least 10 real" in found["reason"] and (found["n_real"], found["n_fake"]) == (3, 3)
+    (desk / "twice").mkdir()
+    (desk / "paths.csv").write_text("path,score\nc1.mp4,7\ntwice/c1.mp4,8\n")
+    again = f"p=scores:{desk / 'paths.csv'}"
+    assert gioconda([*run, "--detectors", again, "--out", str(desk / "paths")]) == 0
+    rows = [json.loads(line) for line in (desk / "paths" / "readings.jsonl").read_text().splitlines()]
+    assert [row["score"] for row in rows if "score" in row] == [7]
