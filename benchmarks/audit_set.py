@@ -14,6 +14,7 @@ from benchmarks.stats import probes
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError
 from gioconda_core.types import Label, Sample
+from gioconda_core.words import counted
 from gioconda_core.workers.pool import workers
 
 SCHEMA = "gioconda.audit/1"
@@ -235,7 +236,11 @@ def _first_line(document: Mapping[str, Any]) -> str:
         told = "; ".join(f"{leak['sentence']} ({leak['count']})" for leak in leaks)
         return f"The splits leak: {told}."
     if document["findings"]:
-        return f"{len(document['findings'])} findings: " + "; ".join(f["sentence"] for f in document["findings"]) + "."
+        return (
+            f"{counted(len(document['findings']), 'finding')}: "
+            + "; ".join(f["sentence"] for f in document["findings"])
+            + "."
+        )
     return "Nothing was found of what was looked for."
 
 

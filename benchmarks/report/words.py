@@ -194,14 +194,15 @@ def _ahead(document: Benchmark, name: str) -> str:
             others.setdefault(d.finding, []).append(other)
 
     def listed(names: Sequence[str]) -> str:
-        return ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} others"
+        if len(names) > MOST_NAMED:
+            return f"{len(names)} others"
+        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
     first = document.leaderboard and document.leaderboard.first == name
     ahead = others.get(Finding.A_BETTER if first else Finding.B_BETTER)
     parts = []
     if ahead:
-        whole = len(ahead) == len(document.differences) > 1
-        parts.append(f"ahead of {'all ' if whole else ''}{listed(ahead)} by more than chance explains")
+        parts.append(f"ahead of {listed(ahead)} by more than chance explains")
     if others.get(Finding.UNRESOLVED):
         parts.append(f"these clips leave open whether it is better than {listed(others[Finding.UNRESOLVED])}")
     if others.get(Finding.REFUSED):

@@ -19,6 +19,7 @@ from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of, write_json
 from gioconda_core.types import Label
+from gioconda_core.words import counted
 
 _SHARED = ("sha256", "essence", "phash")  # identities are compared only within a set: names mean nothing across sets
 
@@ -113,7 +114,7 @@ def _refuse_shared(train: Index, test: Index, name: str) -> None:
     if shared:
         first = shared[0]
         raise UsageError(
-            f"training and the test set {name!r} share {len(shared)} clips, by {first.axis}",
+            f"training and the test set {name!r} share {counted(len(shared), 'clip')}, by {first.axis}",
             where=", ".join(first.samples[:2]),
             hint="a figure on clips that were trained on measures memory; gioconda bench audit lists them",
         )

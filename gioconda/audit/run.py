@@ -21,7 +21,6 @@ from gioconda.audit.journal import Journal, content_key, rows_of
 from gioconda.audit.summary import Summary
 from gioconda.audit.walk import LINKS, Filter, Found, Walk, size_of
 from gioconda.report import rows
-from gioconda.report.as_sarif import faults
 from gioconda.report.options import Detectors, Lang, OwnKey, Sampled, TrustLists
 from gioconda.report.requirements import DECLARED_AI, Policy
 from gioconda_core.errors import ResourceError, UsageError
@@ -271,7 +270,7 @@ class Audit:
         for row in journal.rows():
             count += 1
             detectors.update(row["detectors"])
-            for fault in faults(row):
+            for fault in tables.findings(self.policy, row):
                 if self._baseline.accepts(row, fault) is not None:
                     summary.accepted += 1
                     summary.accepted_errors += fault == "error"
@@ -279,7 +278,7 @@ class Audit:
             if why:
                 summary.tripped += 1
                 if len(summary.tripped_first) < 1000:
-                    summary.tripped_first.append(f"{row['path']}: {'; '.join(why)}")
+                    summary.tripped_first.append(f"{row['path']}: {'; '.join(map(str, why))}")
         if count != summary.seen:
             raise ResourceError(
                 f"{summary.seen:,} files have {count:,} rows", str(journal.path), "run again; tables were not written"

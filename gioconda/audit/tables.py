@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gioconda.audit.baseline import Baseline
 from gioconda.audit.journal import Journal
 from gioconda.report import as_junit, as_sarif, rows
-from gioconda.report.requirements import Policy, outcome
+from gioconda.report.requirements import Policy, Trip, outcome
 from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path, write_text
 from gioconda_core.types import Level
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gioconda.audit.summary import Summary
 
-__all__ = ["Job", "prepare", "table", "tripped", "write"]
+__all__ = ["Job", "findings", "prepare", "table", "tripped", "write"]
 
 GROUP = 5_000  # rows of a Parquet row group, and held in memory at once
 NAMES = {"parquet": "readings.parquet", "html": "index.html", "junit": "readings.junit.xml"}
@@ -105,10 +105,9 @@ def _junit(job: Job, file: Path) -> None:
     summary = job.summary
 
     def why(row: Mapping[str, Any]) -> tuple[list[str], str | None]:
-        found = as_sarif.faults(row)
-        reasons = [job.baseline.accepts(row, fault) for fault in found]
-        accepted = "; ".join(filter(None, reasons)) if found and all(reasons) else None
-        return tripped(job.policy, job.baseline, row), accepted
+        reasons = [job.baseline.accepts(row, rule) for rule in findings(job.policy, row)]
+        accepted = "; ".join(dict.fromkeys(filter(None, reasons))) if reasons and all(reasons) else None
+        return [str(trip) for trip in tripped(job.policy, job.baseline, row)], accepted
 
     failures = errors = skipped = 0
     for row in job.journal.rows():
@@ -128,15 +127,14 @@ def _junit(job: Job, file: Path) -> None:
     )
 
 
-def tripped(policy: Policy, baseline: Baseline, row: Mapping[str, Any]) -> list[str]:
-    """Why a row trips the policy, less what is accepted: a level or a state by the fault that SARIF calls it."""
-    credentials = f"credentials/{row.get('state') or 'not-read'}"
-    kinds = {"credentials": credentials, "an": credentials, "AI": "declared/ai"}  # by the first word of the reason
-    return [
-        why
-        for why in policy.tripped(row)
-        if baseline.accepts(row, kinds.get(why.split()[0], f"level/{row['level']}")) is None
-    ]
+def findings(policy: Policy, row: Mapping[str, Any]) -> list[str]:
+    """The rules that a row breaks, and those of the policy that it trips: what a baseline may accept."""
+    return list(dict.fromkeys((*as_sarif.faults(row), *(trip.rule for trip in policy.tripped(row)))))
+
+
+def tripped(policy: Policy, baseline: Baseline, row: Mapping[str, Any]) -> list[Trip]:
+    """How a row trips the policy, less what is accepted."""
+    return [trip for trip in policy.tripped(row) if baseline.accepts(row, trip.rule) is None]
 
 
 def _parquet(job: Job, file: Path) -> None:

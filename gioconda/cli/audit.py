@@ -16,6 +16,7 @@ from gioconda.cli.common import Printed, notice, settings
 from gioconda_core.documents import to_json
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option
+from gioconda_core.words import counted
 
 SHOWN = 20  # of those that trip the policy, named on stderr
 
@@ -80,7 +81,7 @@ def _rows(out: Path, shard: tuple[int, int]) -> Iterator[dict[str, Any]]:
 
 def _text(summary: Summary, out: str) -> str:
     lines = [
-        f"{summary.seen:,} files: {summary.examined:,} examined, {summary.resumed:,} done before, "
+        f"{counted(summary.seen, 'file')}: {summary.examined:,} examined, {summary.resumed:,} done before, "
         f"{summary.copied:,} of known content, {summary.failed:,} with an error",
     ]
     if summary.renewed:
@@ -116,7 +117,7 @@ class _Meter:
         known = fresh >= 5
         left = f", {_span((total - done) / rate)} left" if total and known else ""
         speed = (f", {rate:.1f}/s" if rate >= 1 else f", {60 * rate:.1f}/min") if known else ""
-        line = f"audit: {done:,}{of} files{speed}{left}, {summary.failed:,} errors"
+        line = f"audit: {done:,}{of} files{speed}{left}, {counted(summary.failed, 'error')}"
         if self.terminal:
             self.used = True
             sys.stderr.write(f"\r\x1b[K{line}")

@@ -28,6 +28,7 @@ from gioconda.cli.common import (
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import Option, argument
+from gioconda_core.words import counted
 
 app = group()
 
@@ -144,7 +145,7 @@ def run(
         emit(to_json(RunOutcome(out, done.rows, done.failed, done.abstained), indent=1))
     else:
         emit(
-            f"{done.rows} readings in {out}: {done.failed} failed, {done.abstained} abstained. "
+            f"{counted(done.rows, 'reading')} in {out}: {done.failed} failed, {done.abstained} abstained. "
             f"Next: gioconda bench report {shlex.quote(str(out))} -o html=report.html"
         )
     if done.failed:

@@ -14,6 +14,7 @@ from gioconda_core import plugins
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.files import refuse_overwrite
 from gioconda_core.options import Option, argument
+from gioconda_core.words import counted
 
 if TYPE_CHECKING:
     from gioconda_core.datasets.index import Leak, Problem
@@ -128,7 +129,7 @@ def verify(index: IndexFile, results: Results) -> None:
     lines = [
         *(f"{p.path}: {p.what}" for p in problems),
         *(f"leak by {k.axis} between {' and '.join(k.splits)}: {k.value} ({', '.join(k.samples)})" for k in leaks),
-        f"{len(loaded)} samples, {len(problems)} problems, {len(leaks)} leaks between splits",
+        f"{counted(len(loaded), 'sample')}, {counted(len(problems), 'problem')}, {counted(len(leaks), 'leak')} between splits",
     ]
     writer.write(text="\n".join(lines), json=Verified(problems, leaks))
     if problems or leaks:
@@ -195,4 +196,4 @@ def export(
     writer = layout_writer(layout)
     fresh_folder(out)
     count = writer.export([(sample, loaded.resolve(sample)) for sample in loaded], out)
-    emit(f"{out}: {count} files in the layout {layout}")
+    emit(f"{out}: {counted(count, 'file')} in the layout {layout}")

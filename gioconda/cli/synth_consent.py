@@ -14,6 +14,7 @@ from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.files import refuse_overwrite, sha256_of
 from gioconda_core.options import Option, argument
+from gioconda_core.words import counted
 from synth.consent import SCOPES
 
 consent_app = group()
@@ -94,6 +95,6 @@ def consent_log(json: JsonFlag = False) -> None:
             emit(
                 f"{row['time']} {row['task']} by {row['generator']}: {len(row['outputs'])} files, consent {row['consent'][:16]}{flag}"
             )
-        emit(f"{len(rows)} rows, {len(broken)} that do not follow the one before")
+        emit(f"{counted(len(rows), 'row')}, {len(broken)} that do not follow the one before")
     if broken:
         raise typer.Exit(ExitCode.INCOMPLETE)

@@ -15,6 +15,7 @@ from gioconda.cli.common import Bar, Results, device, folder_of, notice, progres
 from gioconda.cli.synth_consent import consent_app
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.options import Option, argument
+from gioconda_core.words import counted
 from synth.evaluation.options import Evaluate
 from synth.fakes.options import Fakes, Part, Prepare
 from synth.options import Consent, PersonalGenerator, SharedGenerators, SizedGenerator
@@ -62,7 +63,7 @@ def prepare(
         done = run(job, out, jobs=jobs, engine=engine, begin=bar.begin, advance=bar.count)
     dropped = "; ".join(f"{n} × {why.sentence(job)}" for why, n in done.dropped.most_common()) or "none"
     writer.write(
-        text=f"{out}: {done.kept} of {done.clips} clips, {done.frames} frames, {done.identities} identities; "
+        text=f"{out}: {done.kept} of {counted(done.clips, 'clip')}, {counted(done.frames, 'frame')}, {done.identities} identities; "
         f"{done.frames_per_second:.1f} frames/s\ndropped: {dropped}",
         json=Prepared(**{**vars(done), "dropped": {str(why): n for why, n in done.dropped.items()}}),
     )
@@ -303,7 +304,7 @@ def _export(index: Path, wanted: list[tuple[Any, Path]]) -> None:
     for writer, folder in wanted:
         loaded = Index.read(index)
         count = writer.export([(sample, loaded.resolve(sample)) for sample in loaded], folder)
-        notice(f"{folder}: {count} files")
+        notice(f"{folder}: {counted(count, 'file')}")
 
 
 def register(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ from gioconda_core.errors import ExitCode
 from gioconda_core.options import Option, check
 from gioconda_core.types import Level, ProvenanceState
 
-__all__ = ["REQUIREMENTS", "Policy"]
+__all__ = ["REQUIREMENTS", "Policy", "Trip"]
 
 REQUIREMENTS = ("assessed", "valid", "trusted", "sound-ingredients")
 # A credential among the ingredients that did not validate, or was not looked at for their number.
@@ -18,6 +18,17 @@ _UNSOUND = frozenset(("gioconda.ingredient.failure", "gioconda.ingredient.unread
 _LEVELS = tuple(str(level) for level in Level)
 _ALARMS = (str(Level.SIGNAL), str(Level.STRONG_SIGNAL))
 DECLARED_AI = "declared-ai"
+
+
+@dataclass(frozen=True)
+class Trip:
+    """One way in which a file trips a policy. rule : what was found, as SARIF and baselines name it, such as ``level/signal``."""
+
+    rule: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True)
@@ -48,25 +59,27 @@ class Policy:
     def __post_init__(self) -> None:
         check(self)
 
-    def tripped(self, row: Mapping[str, Any]) -> list[str]:
-        """Why a row (``gioconda.report.rows.row``) trips the policy; empty when it does not."""
-        why = []
+    def tripped(self, row: Mapping[str, Any]) -> list[Trip]:
+        """How a row (``gioconda.report.rows.row``) trips the policy; empty when it does not."""
+        found = []
+        level, state = f"level/{row['level']}", row.get("state")
+        credentials = f"credentials/{state or 'not-read'}"
         if self.fail_on == DECLARED_AI:
-            signed = row.get("says_ai") and row.get("state") in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
+            signed = row.get("says_ai") and state in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
             if signed or row.get("declared_ai"):
-                why.append(f"AI declared in {'the credential' if signed else 'the metadata'} (--fail-on {DECLARED_AI})")
+                where = "the credential" if signed else "the metadata"
+                found.append(Trip("declared/ai", f"AI declared in {where} (--fail-on {DECLARED_AI})"))
         elif self.fail_on and _LEVELS.index(str(row["level"])) >= _LEVELS.index(self.fail_on):
-            why.append(f"level {row['level']} (--fail-on {self.fail_on})")
-        state = row.get("state")
+            found.append(Trip(level, f"level {row['level']} (--fail-on {self.fail_on})"))
         if "trusted" in self.require and state != ProvenanceState.TRUSTED:
-            why.append(f"credentials {state or 'not read'} (--require trusted)")
+            found.append(Trip(credentials, f"credentials {state or 'not read'} (--require trusted)"))
         if "valid" in self.require and state not in (ProvenanceState.VALID, ProvenanceState.TRUSTED):
-            why.append(f"credentials {state or 'not read'} (--require valid)")
+            found.append(Trip(credentials, f"credentials {state or 'not read'} (--require valid)"))
         if "sound-ingredients" in self.require and _UNSOUND & set(row.get("codes") or ()):
-            why.append("an ingredient’s credential does not hold (--require sound-ingredients)")
+            found.append(Trip(credentials, "an ingredient’s credential does not hold (--require sound-ingredients)"))
         if "assessed" in self.require and row["level"] in (Level.NOT_ASSESSED, Level.NO_SKILL):
-            why.append(f"{row['level']} (--require assessed)")
-        return why
+            found.append(Trip(level, f"{row['level']} (--require assessed)"))
+        return found
 
 
 def outcome(tripped: Sequence[str], incomplete: bool) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def test_a_training_list_that_contains_the_test_is_refused():
     suite = suites.load("protocol-ff")
     trained, tested = labelled("ff"), labelled("c")
     leaky = tested.with_samples([*tested, replace(trained.samples[3], split="test")])
-    with pytest.raises(UsageError, match="share 1 clips, by sha256"):
+    with pytest.raises(UsageError, match="share 1 clip, by sha256"):
         folds.folds_of(suite, {"faceforensics": trained, "celeb": leaky})
 
 

@@ -99,7 +99,7 @@ def test_reenact_consent_and_log(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["clips"][0]["frames"] == 8
     assert run(arguments) == ExitCode.USAGE and "already exists" in capsys.readouterr().err
     assert run(["synth", "consent", "log"]) == 0
-    assert "1 rows, 0 that do not follow" in capsys.readouterr().out
+    assert "1 row, 0 that do not follow" in capsys.readouterr().out
     file = str(tmp_path / "c.toml")
     assert run(["synth", "consent", "new", file, "--who", "Ada", "--scope", "fakes", "--licence", "CC0-1.0"]) == 0
     assert run(["synth", "consent", "check", file, "--task", "fakes"]) == 0
