@@ -41,11 +41,11 @@ def commands(block: str) -> list[str]:
 def said(command: str, folder: Path, environment: dict[str, str]) -> str:
     """What a person reads after a command, and its exit code where that is not 0."""
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], cwd=folder, env=environment, text=True, timeout=280,
+        ["bash", "-o", "pipefail", "-c", command], cwd=folder, env=environment, text=True, timeout=600,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     lines = [line for line in done.stdout.splitlines() if not PROGRESS.match(line)]
-    text = "\n".join(line.rstrip() for line in lines)
+    text = "\n".join(line.rstrip() for line in lines).replace(str(folder.parent), "~")
     for pattern, instead in VARYING:
         text = re.sub(pattern, instead, text)
     return text + (f"\n(exit code {done.returncode})" if done.returncode else "")
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
         shutil.copytree(PAGES / "files", folder)
         tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PATH": tools, "COLUMNS": "80", "LC_ALL": "C.UTF-8"}
-        environment |= {f"GIOCONDA_{place}": str(Path(name, place.lower())) for place in ("HOME", "CACHE")}
+        environment |= {"GIOCONDA_HOME": str(Path(name, ".gioconda")), "GIOCONDA_CACHE": str(Path(name, ".cache"))}
         for page in (PAGES / f"{name}.md" for name in ORDER):
             text = run(page, folder, environment)
             if text == page.read_text(encoding="utf-8"):

@@ -17,6 +17,7 @@ from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, GiocondaError, MediaError, UsageError
 from gioconda_core.files import read_rows
 from gioconda_core.options import Option, argument
+from gioconda_core.words import counted
 
 if TYPE_CHECKING:
     from gioconda_core.types import Provenance
@@ -222,7 +223,7 @@ def verify(
             failed += not document["met"]
         documents.append(document)
         lines.append(_held(path, found, document["met"]))
-    lines.append(f"{len(documents)} files, {failed} do not meet {require!r}, {unread} not read")
+    lines.append(f"{counted(len(documents), 'file')}, {failed} do not meet {require!r}, {unread} not read")
     writer.write(
         text="\n".join(lines),
         json=Held(require, failed, unread, documents),
@@ -394,7 +395,7 @@ def forecast(
         for row in rows
     ]
     without = sum(not row.never for row in rows)
-    lines.append(f"{len(rows)} signed files, {without} without a trusted timestamp, {unread} not read")
+    lines.append(f"{counted(len(rows), 'signed file')}, {without} without a trusted timestamp, {unread} not read")
     writer.write(text="\n".join(lines), json=Forecasts(rows))
     return ExitCode.POLICY if soon else ExitCode.INCOMPLETE if unread else ExitCode.DONE
 

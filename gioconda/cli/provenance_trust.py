@@ -12,6 +12,7 @@ from gioconda.cli.build import built, group
 from gioconda.cli.common import Force, Results, clean, emit, notice
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument
+from gioconda_core.words import counted
 
 if TYPE_CHECKING:
     from provenance.trust.lists import TrustList
@@ -110,11 +111,11 @@ def _line(row: Stored) -> str:
     """A list in one line: whose it is, its dates, what it holds."""
     issue = f", issue {row.sequence}" if row.sequence is not None else ""
     following = f", next {'was due' if row.overdue else 'due'} {row.next_update}" if row.next_update else ""
-    counted = {"certificates listed themselves": row.leaves, "aggregators": row.aggregators}
-    held = "".join(f", {number} {what}" for what, number in counted.items() if number)
+    further = {"certificates listed themselves": row.leaves, "aggregators": row.aggregators}
+    held = "".join(f", {number} {what}" for what, number in further.items() if number)
     return (
         f"{row.name}: {row.kind}, {_WHOSE[row.scheme]}, {row.date}{issue}{following}, "
-        f"{row.anchors} anchors ({row.expired} expired){held}, sha256 {row.sha256}, from {row.source}"
+        f"{counted(row.anchors, 'anchor')} ({row.expired} expired){held}, sha256 {row.sha256}, from {row.source}"
     )
 
 
@@ -201,7 +202,7 @@ def trust_update(
                     notice(f"{name}: not replaced; run again with --yes to take it")
                     continue
             lists.add(file, name=name, kind=fetched.kind, date=today, source=address, force=True)
-            emit(clean(f"{name}: {len(fetched.anchors)} anchors, {today}, sha256 {fetched.sha256}"))
+            emit(clean(f"{name}: {counted(len(fetched.anchors), 'anchor')}, {today}, sha256 {fetched.sha256}"))
 
 
 def _show_difference(old: TrustList, new: TrustList) -> None:

@@ -23,3 +23,17 @@ def test_the_site_builds(tmp_path):
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_the_pages_by_task_say_what_their_commands_print():
+    done = subprocess.run([sys.executable, "docs/how.py"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for page in (ROOT / "docs" / "how").glob("*.md"):
+        assert page.stem in _order() and len(page.read_text(encoding="utf-8").splitlines()) < 120
+
+
+def _order():
+    import runpy
+
+    return runpy.run_path(str(ROOT / "docs" / "how.py"))["ORDER"]
