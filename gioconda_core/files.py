@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gioconda_core.errors import UsageError
+from gioconda_core.errors import GiocondaError, ResourceError, UsageError
 
 
 def sha256_of(source: str | os.PathLike[str] | BinaryIO | bytes) -> str:
@@ -55,6 +55,30 @@ def _fsync_folder(folder: Path) -> None:
             os.close(fd)
 
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def unwritable(error: OSError, where: str | os.PathLike[str]) -> GiocondaError:
+    """Why nothing can be written there: no room is the machine's affair, anything else the place that was named."""
+    what = f"cannot be written: {error.strerror or error}".lower()
+    if error.errno in NO_ROOM:
+        return ResourceError(what, where=str(where), hint="make room and run again")
+    return UsageError(what, where=str(where))
+
+
+@contextlib.contextmanager
+def _named(final: Path, written: Path) -> Iterator[None]:
+    """Say of which file it was that there was no room for it: a write that fails does not know."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM and (
+            error.filename is None or str(written) in map(str, (error.filename, error.filename2))
+        ):
+            error.filename = str(final)
+        raise
+
+
 @contextlib.contextmanager
 def atomic_path(target: str | os.PathLike[str], *, mode: int | None = None) -> Iterator[Path]:
     """A temporary path beside ``target`` (same suffix), renamed over it when the block ends well, removed when it does not.
@@ -63,6 +87,8 @@ def atomic_path(target: str | os.PathLike[str], *, mode: int | None = None) -> I
     ------
     UsageError
         The target is a folder, or its folder cannot be written to.
+    OSError
+        There is no room for it (``NO_ROOM``), or the block raised it.
     """
     final = Path(target)
     if final.is_dir():
@@ -71,22 +97,24 @@ def atomic_path(target: str | os.PathLike[str], *, mode: int | None = None) -> I
         final.parent.mkdir(parents=True, exist_ok=True)
         fd, name = tempfile.mkstemp(prefix=f".{final.stem[:40]}.", suffix=final.suffix or ".tmp", dir=final.parent)
     except OSError as error:
-        if error.errno == errno.ENOSPC:  # not what was asked for is wrong: the work is incomplete
+        if error.errno in NO_ROOM:
+            error.filename = str(final)
             raise
-        raise UsageError(f"cannot be written: {error.strerror or error}".lower(), where=str(final)) from error
+        raise unwritable(error, final) from error
     os.close(fd)
     temporary = Path(name)
     try:
-        yield temporary
-        if mode is None:
-            umask = os.umask(0)
-            os.umask(umask)
-            mode = 0o666 & ~umask
-        os.chmod(temporary, mode)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, final)
-        _fsync_folder(final.parent)
+        with _named(final, temporary):
+            yield temporary
+            if mode is None:
+                umask = os.umask(0)
+                os.umask(umask)
+                mode = 0o666 & ~umask
+            os.chmod(temporary, mode)
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, final)
+            _fsync_folder(final.parent)
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
@@ -120,7 +148,7 @@ def append_row(target: str | os.PathLike[str], row: dict[str, Any]) -> None:
     line = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
     path = Path(target)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab+") as file:
+    with _named(path, path), open(path, "ab+") as file:
         file.seek(0, os.SEEK_END)
         if file.tell() > 0:
             file.seek(-1, os.SEEK_END)

@@ -45,7 +45,10 @@ def circumstance(error: BaseException) -> UsageError | ResourceError | None:
             return None
         wrong_kind = isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError)
         kind = UsageError if wrong_kind else ResourceError
-        return kind(str(error.strerror).lower(), str(error.filename or ""), hint)
+        what = (
+            os.strerror(error.errno) if hint and error.errno else str(error.strerror)
+        )  # libraries have words of their own
+        return kind(what.lower(), str(error.filename or ""), hint)
     if isinstance(error, MemoryError):
         return ResourceError("there is not enough memory", hint="close other programs, or give fewer --jobs")
     if isinstance(error, ImportError):

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import GiocondaError, MediaError, UsageError
-from gioconda_core.files import append_row, sha256_of, write_json
+from gioconda_core.files import append_row, sha256_of, unwritable, write_json
 from gioconda_core.types import Label, Sample
 from gioconda_core.workers.cpu import cores
 from synth import consent as consents
@@ -182,7 +182,7 @@ def make(
         with _one_at_a_time(folder):
             _same_job(job, folder, heads)
     except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror}".lower(), where=str(folder)) from error
+        raise unwritable(error, folder) from error
     if part.world == 1:
         _sweep(folder)
     with _one_at_a_time(folder):

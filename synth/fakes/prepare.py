@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import GiocondaError, UsageError
-from gioconda_core.files import append_row, read_rows, sha256_of, write_json
+from gioconda_core.files import append_row, read_rows, sha256_of, unwritable, write_json
 from gioconda_core.media.suffixes import PICTURES
 from gioconda_core.workers.pool import workers
 from synth.fakes.options import Prepare
@@ -334,7 +334,7 @@ def prepare(
         folder.mkdir(parents=True, exist_ok=True)
         _same_job(job, folder)
     except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror}".lower(), where=str(folder)) from error
+        raise unwritable(error, folder) from error
     begun = time.perf_counter()
     rows = folder / "clips.jsonl"
     # The shard's source column holds the clip's name: what is in a finished shard is done, whatever the rows say.

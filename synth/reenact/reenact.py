@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
-from gioconda_core.files import refuse_overwrite, sha256_of
+from gioconda_core.files import refuse_overwrite, sha256_of, unwritable
 from gioconda_core.types import Claim, Synthesis
 from synth import consent as consents
 from synth.generators import Personal, TalkingHeads
@@ -359,7 +359,7 @@ def reenact(
             target.parent.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=target.parent).close()
         except OSError as error:
-            raise UsageError(f"cannot be written: {error.strerror}".lower(), where=str(target)) from error
+            raise unwritable(error, target) from error
     session.advance(1, note="learning")
     if hasattr(heads, "progress"):
         heads.progress = lambda n, note="": session.advance(0, note=f"tuning {note}".rstrip())

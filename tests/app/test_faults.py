@@ -58,6 +58,133 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(tmp_path):
     again.close()
 
 
+# --------------------------------------------------------------------------- disks that are really full, or may only be read
+
+
+def on_a_small_disk(folder, size, script, *arguments):
+    """Run a shell script where ``folder/disk`` is a file system of its own of so many bytes, gone when the script ends."""
+    (folder / "disk").mkdir(exist_ok=True)
+    mounted = f"mount -t tmpfs -o size={size} tmpfs disk || exit 77\n{script}"
+    command = ["unshare", "-rm", "sh", "-c", mounted, "sh", sys.executable, *arguments]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280)
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("no file system may be mounted here")
+    return done
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    root = tmp_path / "tree"
+    for i in range(300):
+        folder = root / ("real/a" if i % 2 else "fake/b")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (i % 256, i // 256, 0)).save(folder / f"{i:03}.png")
+    return root
+
+
+AUDIT = '"$1" -m gioconda audit tree --out disk/out --detectors none -j 1 -q --json'
+
+
+def test_an_audit_on_a_full_disk_resumes_once_there_is_room_and_says_when_it_may_not_write(pictures, tmp_path):
+    script = f"""{AUDIT} > first; echo $? >> codes; cp disk/out/readings.jsonl kept
+mount -o remount,size=40m disk
+{AUDIT} > second; echo $? >> codes; cp disk/out/readings.jsonl whole
+mount -o remount,ro disk
+{AUDIT}; echo $? >> codes
+{AUDIT.replace("disk/out", "disk/new")}; echo $? >> codes"""
+    done = on_a_small_disk(tmp_path, "160k", script)
+    full, locked, new = done.stderr.splitlines()
+    assert (tmp_path / "codes").read_text().split() == ["4", "0", "4", "4"]
+    assert "full" in full or "no space left" in full
+    assert "read-only" in locked and "read-only" in new and "disk/new" in new
+    kept, whole = (tmp_path / name for name in ("kept", "whole"))
+    assert whole.read_bytes().startswith(kept.read_bytes()[: kept.read_bytes().rfind(b"\n") + 1])
+    summary = json.loads((tmp_path / "second").read_text())
+    assert summary["seen"] == 300 and 0 < summary["resumed"] <= kept.read_bytes().count(b"\n") < 300
+
+
+def test_a_quota_on_a_file_s_size_is_a_circumstance_too(pictures, tmp_path):
+    import resource
+
+    command = [
+        sys.executable,
+        "-m",
+        "gioconda",
+        "audit",
+        "tree",
+        "--out",
+        "out",
+        "--detectors",
+        "none",
+        "-j",
+        "1",
+        "-q",
+    ]
+
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, preexec_fn=limited)
+    assert done.returncode == ExitCode.INCOMPLETE and done.stderr.count("\n") == 1 and "bug" not in done.stderr
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and len(list(rows_of(tmp_path / "out"))) == 300
+
+
+# Commands that write | the file or folder that their line must name
+WRITERS = """
+check tree/real/a/001.png --detectors none -o html=disk/r.html | disk/r.html
+data index tree --out disk/i.parquet | disk/i.
+data split i.parquet --out disk/s.parquet | disk/s.parquet
+data export i.parquet disk/ff --layout faceforensics | disk/ff
+detect score tree/real/a/001.png --detectors scores:x.csv -o csv=disk/s.csv | disk/s.csv
+provenance sign tree/real/a/001.png --claim claim.toml --out disk/s.png | disk/s.png
+provenance verify tree/real/a/001.png -o jsonl=disk/v.jsonl | disk/v.jsonl
+provenance strip tree/real/a/001.png disk/x.png | disk/x.png
+provenance keys make k --organisation X --root disk/root.pem | disk/root.pem
+synth consent new disk/c.toml --who A --scope reenact --licence CC0-1.0 --source tree/real/a/001.png | disk/c.toml
+synth prepare puppets:1 --out disk/shards --size 64 --min-face 32 --puppet-frames 24 | disk/shards
+synth fakes --generator warp --size 64 --shots 1 --frames 10 puppets:2 --out disk/fakes | disk/fakes
+bench run suite.toml -d scores:x.csv --index i.parquet --out disk/bench --jobs 1 | disk/bench
+audit tree --detectors none --out disk/audit -j 1 | disk/audit
+"""
+ALL = """
+import json, os, sys
+from gioconda.cli import main
+fill = os.open("disk/fill", os.O_WRONLY | os.O_CREAT)
+try:
+    while True:
+        os.write(fill, bytes(512))
+except OSError:
+    pass
+for line in sys.argv[1:]:
+    print(main([*line.split(), "-q"]), file=sys.stderr, flush=True)
+"""
+
+
+def test_whatever_writes_says_which_file_a_full_disk_has_no_room_for(pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "index", "tree", "--out", "i.parquet", "-q"]) == 0
+    Path("x.csv").write_text("path,score\ntree/real/a/001.png,0.5\n")
+    Path("suite.toml").write_text('name = "x"\nversion = "1"\n[data]\nkind = "index"\n[protocol]\nresamples = 50\n')
+    Path("claim.toml").write_text(
+        'title = "t"\nintent = "create"\n[[actions]]\naction = "c2pa.created"\nsource_type = "digitalCapture"\n'
+    )
+    expected = dict(line.split(" | ") for line in WRITERS.strip().splitlines())
+    Path("all.py").write_text(ALL)
+    done = on_a_small_disk(tmp_path, "32k", 'program="$1"; shift; "$program" all.py "$@"', *expected)
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2 * len(expected), done.stderr
+    wrong = [
+        (command, code, line)
+        for (command, named), line, code in zip(expected.items(), lines[::2], lines[1::2], strict=True)
+        if code != "4" or not line.startswith(f"gioconda: {named}") or "make room" not in line or "Io" in line
+    ]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
 def test_a_row_that_a_full_disk_tore_is_written_anew(tmp_path):
     journal = Journal(tmp_path)
     journal.append(row(0))

@@ -22,7 +22,7 @@ from gioconda_core.media.clip import Clip, Limits
 
 pytestmark = pytest.mark.slow
 
-MUTATIONS = 2400
+MUTATIONS = 3200
 
 
 def _originals(folder):
