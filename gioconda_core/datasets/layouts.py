@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol
 
 from gioconda_core.datasets.tables import read_sheet, samples
 from gioconda_core.errors import UsageError
-from gioconda_core.files import write_text
+from gioconda_core.files import atomic_path, write_text
 from gioconda_core.media.suffixes import PICTURES, is_media_name
 from gioconda_core.types import Label, Sample
 
@@ -324,8 +324,7 @@ def _place_named(rows: Iterable[tuple[Path, str, Sample, str]], root: Path) -> i
             try:
                 os.link(path, target)
             except OSError:
-                temporary = target.with_name(f".{target.name}.part")
-                shutil.copyfile(path, temporary)
-                os.replace(temporary, target)
+                with atomic_path(target) as temporary:
+                    shutil.copyfile(path, temporary)
         count += 1
     return count
