@@ -475,6 +475,58 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Keyframe:
+    """One sharp frame of a clip, to be searched for and printed.
+
+    time : seconds; shot : 0-based, counted by cuts. sha256 : of the full frame as it is exported (JPEG); phash : its 64-bit perceptual hash,
+    16 hex digits. jpeg : a smaller picture of it, for pages.
+    """
+
+    time: float
+    shot: int
+    sha256: str
+    phash: str
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class PictureView:
+    """A still picture seen another way, to be looked at; it says nothing by itself. kind : ``grid``, ``noise`` or ``error-level``."""
+
+    kind: str
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The first sound track of a clip as it can be drawn; nothing is said of whose voice it is.
+
+    seconds : its length; offset : its start less that of the picture, in seconds; codec, rate (Hz), channels : of the container.
+    peaks : the largest of the samples (0 to 1) in equal parts of the length. loudness : dB below full scale in the same parts.
+    cuts : seconds at which loudness jumps within a tenth of a second. spectrogram : JPEG, time to the right, 0 to 8 kHz upwards.
+    """
+
+    seconds: float
+    offset: float
+    codec: str
+    rate: int
+    channels: int
+    peaks: tuple[float, ...]
+    loudness: tuple[float, ...]
+    cuts: tuple[float, ...]
+    spectrogram: bytes
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a person can look at and search by, beside every reading and without a word on any of them."""
+
+    keyframes: tuple[Keyframe, ...] = ()
+    views: tuple[PictureView, ...] = ()
+    sound: Sound | None = None
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything a renderer sees of one examined file. Schema ``gioconda.report/1``.
 
@@ -494,4 +546,5 @@ class Report:
     versions: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
     created: str = ""
+    evidence: Evidence = field(default_factory=Evidence)
     schema: str = "gioconda.report/1"

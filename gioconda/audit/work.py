@@ -63,7 +63,7 @@ class Work:
         if self.examiner is None:
             row = self._credentials(path, name, digest)
         else:
-            report = self.examiner.examine(path, title=name)
+            report = self.examiner.examine(path, title=name, evidence=False)
             row = rows.row(report, self.lang, path=name) | {"until": _until(report.provenance)}
         return row | {"sidecar": sidecar, "seconds": round(time.monotonic() - start, 4)}
 

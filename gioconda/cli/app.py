@@ -23,6 +23,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "Report on clips and pictures: what they are, where they say they come from, what detectors saw.",
             "",
         ),
+        "compare": ("Compare two clips: what was cut, cropped, mirrored or encoded again in between.", ""),
+        "case": (
+            "A case folder: files, notes and a log of who did what, exported as a signed ZIP.",
+            "gioconda case new strasbourg --name 'Clip from Strasbourg' --by 'A. Editor'",
+        ),
         "audit": (
             "Examine every clip and picture under the paths; one row a file, tables and one page at the end.",
             "",

@@ -20,7 +20,7 @@ from gioconda_core.options import argument
 if TYPE_CHECKING:
     from gioconda_core.types import Report
 
-FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif")
+FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif", "keyframes")
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,10 @@ def check(
     Example: gioconda check clip.mp4 -o text -o html=report.html
     """
     for item in results.output or ():
-        _spare(item.partition("=")[2], clips)
+        spare(item.partition("=")[2], clips)
     writer = results.among(*FORMATS)
+    if ("keyframes", None) in writer.wanted:
+        raise UsageError("keyframes are a ZIP", where="-o keyframes", hint="give it a file: -o keyframes=FRAMES.zip")
     from gioconda.report.examine import Examiner, unread
     from gioconda.report.requirements import outcome
     from gioconda.report.rows import row
@@ -56,6 +58,7 @@ def check(
     own = lists.load(job.trust, development=job.trust_development)
     examiner = Examiner(job.detectors, trust=own, sampling=job.sampling, timeout=job.timeout)
     reports: list[Report] = []
+    frames: dict[str, bytes] = {}  # archives of keyframes, by the title of their clip
     tripped: list[str] = []
     incomplete = False
     for path, title in _inputs(clips):
@@ -70,10 +73,15 @@ def check(
         if nothing := unread(report):
             complain(nothing)
         incomplete |= bool(report.errors)
+        if "keyframes" in dict(writer.wanted):
+            frames[f"{len(frames) + 1:02d}-{title}.zip"] = _keyframes(path, report)
         tripped += [f"{title}: {why}" for why in job.policy.tripped(row(report))]
         reports.append(report)
     result = outcome(tripped, incomplete)
     for format, file in writer.wanted:
+        if format == "keyframes":
+            _deliver_frames(frames, file)
+            continue
         # On a terminal the one line on stderr says it all; a file or a program gets the whole report.
         shown = reports if file or format != "text" else [r for r in reports if not unread(r)]
         deliver(_render(format, shown, job.lang, result, color=file is None and sys.stdout.isatty()), file)
@@ -82,8 +90,27 @@ def check(
     return int(result["exit_code"])
 
 
-def _spare(file: str, clips: list[str]) -> None:
-    """An output never lands on an input, --force or not."""
+def _keyframes(path: str, report: Report) -> bytes:
+    from gioconda.report.evidence import keyframes
+
+    full = keyframes.full(path, report.evidence.keyframes)
+    return keyframes.archive(report.title, report.sha256, full)
+
+
+def _deliver_frames(archives: dict[str, bytes], file: str | None) -> None:
+    """Of one clip its archive, of several an archive of archives."""
+    from gioconda.report.evidence.keyframes import packed
+    from gioconda_core.files import atomic_path
+
+    assert file is not None  # refused before any work
+    body = next(iter(archives.values())) if len(archives) == 1 else packed(archives)
+    with atomic_path(file) as partial:
+        partial.write_bytes(body)
+    notice(f"wrote {file}")
+
+
+def spare(file: str, clips: list[str]) -> None:
+    """Refuse an output that would land on an input, --force or not."""
     if file and any(clip != "-" and Path(clip).resolve() == Path(file).resolve() for clip in clips):
         raise UsageError("the output would replace the clip", where=file, hint="give -o another file name")
 
@@ -105,7 +132,7 @@ def _progress(title: str) -> Any:
     if settings.quiet:
         return None
 
-    def step(stage: str, share: float) -> None:
+    def step(stage: str, share: float, *, done: int = 0, of: int = 0) -> None:
         if settings.verbose:
             notice(f"{title}: {stage} ({100 * share:.0f} %)")
         elif sys.stderr.isatty():

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from gioconda.report.strips import svg
+from gioconda.report.strips import svg, waveform
 from gioconda.report.view import View, bytes_text, view
 from gioconda.report.wording import label, number, visible
 from gioconda_core.types import Report
@@ -57,6 +57,7 @@ def environment() -> Any:
         finalize=_whole,
     )
     env.filters |= {"picture": _picture, "number": number, "bytes": bytes_text, "visible": visible}
+    env.filters["paragraph"] = lambda text: visible(text, 5000)
     return env
 
 
@@ -67,20 +68,48 @@ def safe(ready: str) -> Any:
     return markupsafe.Markup(ready)
 
 
+# Where a person may take a frame; each opens empty, and nothing of ours is in the address.
+SEARCHES = (
+    ("Google Lens", "https://lens.google.com/"),
+    ("TinEye", "https://tineye.com/"),
+    ("Bing", "https://www.bing.com/visualsearch"),
+    ("Yandex", "https://yandex.com/images/"),
+)
+
+
 def _context(shown: View, *, seek: bool) -> dict[str, Any]:
     def strip(item: Any) -> Any:
         return safe(svg(item, shown.duration, seek=seek))
 
-    return {"page": shown, "t": lambda key: label(key, shown.lang), "strip": strip, "seek": seek, "lang": shown.lang}
+    def wave(name: str) -> Any:
+        return safe(waveform(shown.sound, shown.duration, name, seek=seek)) if shown.sound else ""
+
+    at_strips = {item.track for reading in shown.readings for item in reading.strips}
+    return {
+        "page": shown,
+        "t": lambda key: label(key, shown.lang),
+        "strip": strip,
+        "wave": wave,
+        "seek": seek,
+        "lang": shown.lang,
+        "searches": SEARCHES,
+        "stills": {track.id: track.stills for track in shown.tracks},
+        "at_strips": at_strips,
+        "first": {},  # the first strip of a face has its stills beside it; filled while the page is made
+    }
 
 
-def fragment(report: Report, lang: str = "en", *, seek: bool = False, prefix: str = "", player: str = "") -> str:
+def fragment(
+    report: Report, lang: str = "en", *, seek: bool = False, prefix: str = "", player: str = "", frames: str = ""
+) -> str:
     """The report's sections without a page around them; ``seek`` adds the hooks of the local page's script.
 
     prefix : put before every id, where several reports share a page. player : ready HTML shown after the first section.
+    frames : address of the clip on the local page, under which its full keyframes are.
     """
     template = environment().get_template("_report.html.jinja")
-    return str(template.render(prefix=prefix, player=safe(player), **_context(view(report, lang), seek=seek)))
+    shown = _context(view(report, lang), seek=seek)
+    return str(template.render(prefix=prefix, player=safe(player), frames=frames, **shown))
 
 
 def page(title: str, body: str, lang: str = "en", films: bool = False) -> str:

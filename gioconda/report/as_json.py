@@ -16,20 +16,24 @@ from gioconda_core.types import (
     Calibrated,
     Code,
     CredentialReason,
+    Evidence,
     FaceCalibrated,
     IngredientNode,
+    Keyframe,
     Level,
+    PictureView,
     Provenance,
     ProvenanceState,
     Reading,
     Report,
     Sealed,
     Sentence,
+    Sound,
     TrackScore,
     Verdict,
 )
 
-__all__ = ["document", "dumps", "from_document", "printable", "schema"]
+__all__ = ["decoded", "document", "dumps", "from_document", "plain", "printable", "schema"]
 
 
 def schema() -> dict[str, Any]:
@@ -42,7 +46,7 @@ def schema() -> dict[str, Any]:
 
 def document(report: Report, lang: str = "en") -> dict[str, Any]:
     """The report as plain JSON values; each sentence carries its key, its arguments and its text in ``lang``."""
-    body: dict[str, Any] = _plain(report, lang)
+    body: dict[str, Any] = plain(report, lang)
     body["lang"] = lang
     return body
 
@@ -57,19 +61,23 @@ def printable(body: Any, *, indent: int | None = None) -> str:
     return to_json(body, indent)
 
 
-def _plain(value: Any, lang: str) -> Any:
+def plain(value: Any, lang: str) -> Any:
+    """Any document's dataclass as plain JSON values: sentences and reasons with their text in ``lang``, bytes in base64.
+
+    Raises ValueError for a number that is none.
+    """
     if isinstance(value, Sentence):
-        return {"key": value.key, "args": _plain(value.args, lang), "text": say(value, lang)}
+        return {"key": value.key, "args": plain(value.args, lang), "text": say(value, lang)}
     if isinstance(value, Reason):
-        return _plain(value.document(), lang) | {"text": reason_text(value.document(), lang)}
+        return plain(value.document(), lang) | {"text": reason_text(value.document(), lang)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name), lang) for f in dataclasses.fields(value)}
+        return {f.name: plain(getattr(value, f.name), lang) for f in dataclasses.fields(value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {str(k): _plain(v, lang) for k, v in value.items()}
+        return {str(k): plain(v, lang) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v, lang) for v in value]
+        return [plain(v, lang) for v in value]
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if value is None or isinstance(value, (bool, int, str)):
@@ -102,7 +110,23 @@ def from_document(body: Mapping[str, Any]) -> Report:
         tracks=tracks,
         warnings=tuple(map(MediaWarning.of, body["warnings"])),
         errors=tuple(map(Problem.of, body["errors"])),
+        evidence=_evidence(body.get("evidence") or {}),
         **rest,
+    )
+
+
+def decoded(item: Mapping[str, Any], *pictures: str) -> dict[str, Any]:
+    """A document's object for its dataclass again: these fields from base64, lists as tuples."""
+    rest = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items()}
+    return rest | {name: base64.b64decode(item[name]) for name in pictures}
+
+
+def _evidence(body: Mapping[str, Any]) -> Evidence:
+    sound = body.get("sound")
+    return Evidence(
+        tuple(Keyframe(**decoded(item, "jpeg")) for item in body.get("keyframes", ())),
+        tuple(PictureView(**decoded(item, "jpeg")) for item in body.get("views", ())),
+        Sound(**decoded(sound, "spectrogram")) if sound else None,
     )
 
 

@@ -4,7 +4,7 @@
 >>> print(gioconda.report.text(report))                  # doctest: +SKIP
 
 The file is decoded in a limited child process, its metadata is parsed in another; detectors get frames and tracks, never
-the path. Not covered: sound.
+the path. The sound is drawn and not judged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,21 @@ from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.media.sniff import HEAD, misnamed
 from gioconda_core.reasons import MediaWarning, Problem, ProblemReason
-from gioconda_core.types import Calibrated, CredentialReason, FaceTrack, Footage, Provenance, ProvenanceState, Report
+from gioconda_core.types import (
+    Calibrated,
+    CredentialReason,
+    Evidence,
+    FaceTrack,
+    Footage,
+    Provenance,
+    ProvenanceState,
+    Report,
+)
 
 if TYPE_CHECKING:
     from detect.reading.observe import Answer
     from gioconda_core.media.clip import Limits
+    from gioconda_core.workers.pool import Progress
     from provenance.trust.lists import Trust
 
 __all__ = ["Examiner", "readable", "unread"]
@@ -37,7 +48,32 @@ __all__ = ["Examiner", "readable", "unread"]
 DENSE_SECONDS = 60.0  # clips up to this long are also followed frame by frame, for detectors of motion
 STILLS = 8  # thumbnails along each face's strip
 BOXES = 1500  # boxes kept of each face, for the player's overlay
-Progress = Callable[[str, float], None]
+FRAMES = "even:24"  # frames that keyframes are chosen from where no detector has asked for any
+FACE = 256  # pixels of a face's pictures: small on the page, and large when asked for
+
+
+def silent(stage: str, share: float, *, done: int = 0, of: int = 0) -> None:
+    """Nobody watches."""
+
+
+_Sampled = tuple[Any, Any]  # uint8 (T, H, W, 3), RGB, upright, and seconds (T,)
+
+
+@dataclass
+class _Seen:
+    """What one look at a file has found so far."""
+
+    facts: dict[str, Any]
+    readings: list[Calibrated] = field(default_factory=list)
+    footage: Footage | None = None
+    mark: dict[str, Any] | None = None
+    warnings: list[MediaWarning] = field(default_factory=list)
+    evidence: Evidence = field(default_factory=Evidence)
+
+    def peaks(self, track: int) -> list[float]:
+        """Seconds at which each detector's score of a face is highest."""
+        series = [one for r in self.readings for one in r.reading.series if one.track == track and one.times]
+        return [one.times[max(range(len(one.scores)), key=one.scores.__getitem__)] for one in series]
 
 
 class Examiner:
@@ -80,77 +116,90 @@ class Examiner:
         title: str | None = None,
         progress: Progress | None = None,
         command: str = "",
+        evidence: bool = True,
     ) -> Report:
         """A Report on one file.
 
-        progress : called with a stage's name (``open container provenance faces detectors report``) and the share done.
+        progress : called with a stage's name (``open container provenance faces detectors evidence report``) and the share done.
+        evidence : keyframes, views and sound too; False where nobody will look at them.
 
         Raises
         ------
         MediaError
             When there is no such file, or it may not be read. A file that is no media is a Report that says so.
         """
-        step = progress or (lambda stage, share: None)
+        step = progress or silent
         file = Path(path)
-        shown = visible(title if title is not None else file.name)
+        name = visible(title if title is not None else file.name)
         step("open", 0.0)
         size = readable(file)
         digest = sha256_of(file)
         step("container", 0.05)
         found = metadata.inspect(file)
-        facts: dict[str, Any] = {"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)}
-        facts["declared"] = found.get("declared", [])
+        seen = _Seen({"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)})
+        seen.facts["declared"] = found.get("declared", [])
         with open(file, "rb") as opened:
             if other := misnamed(file, opened.read(HEAD)):
-                facts["misnamed"] = other
-        facts["trust_lists"] = self._lists()
-        facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
-        warnings = [MediaWarning.of(found["error"])] if found.get("error") else []
+                seen.facts["misnamed"] = other
+        seen.facts["trust_lists"] = self._lists()
+        seen.facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
+        if found.get("error"):
+            seen.warnings.append(MediaWarning.of(found["error"]))
         step("provenance", 0.1)
         provenance, trouble = self._provenance(file)
         errors = [trouble] if trouble else []
-        readings: list[Calibrated] = []
-        footage, tracks, mark, unread = None, [], None, None
+        unread = None
         try:
-            with _open(file, self.limits, self.sandbox) as clip:
-                facts |= _clip_facts(clip)
-                if self.detectors:
-                    step("faces", 0.15)
-                    footage = self._observe(clip)
-                    tracks = [_summary(t, footage) for t in footage.tracks]
-                    facts |= {
-                        "moves": None if facts.get("still") else footage.moves,
-                        "examined": self._examined(footage),
-                    }
-                warnings += list(clip.warnings)
-            if footage is not None:
-                step("detectors", 0.55)
-                for answer in self._answers(footage, (digest, str(file), file.name)):
-                    readings.append(answer.judged)
-                    step("detectors", 0.55 + 0.4 * len(readings) / len(self.detectors))
-                errors += _failures(readings)
-                mark = _mark(footage)
+            self._look(file, (digest, str(file), file.name), seen, step, evidence)
+            errors += _failures(seen.readings)
         except MediaError as error:
             unread = {"key": "reason.no-media"}
-            facts["signs"] = []
+            seen.facts["signs"] = []
             text = f"{error.what} ({error.hint})" if error.hint else error.what
             errors.append(Problem(ProblemReason.MEDIA_UNREAD, {"text": text}))
         step("report", 0.97)
+        judged = (seen.readings, seen.footage, seen.facts, provenance)
         return Report(
-            title=shown,
+            title=name,
             sha256=digest,
-            verdict=verdict.verdict(readings, footage, facts, provenance, unread=unread, warnings=warnings),
+            verdict=verdict.verdict(*judged, unread=unread, warnings=seen.warnings),
             provenance=provenance,
-            readings=tuple(readings),
-            facts=facts,
-            tracks=tuple(tracks),
-            mark=mark,
-            warnings=tuple(warnings),
+            readings=tuple(seen.readings),
+            facts=seen.facts,
+            tracks=tuple(_summary(t, seen) for t in seen.footage.tracks) if seen.footage else (),
+            mark=seen.mark,
+            warnings=tuple(seen.warnings),
             errors=tuple(errors),
             versions=versions(),
-            command=command or f"gioconda check {shlex.quote(shown)}",
+            command=command or f"gioconda check {shlex.quote(name)}",
             created=now(),
+            evidence=seen.evidence,
         )
+
+    def _look(self, file: Path, names: Sequence[str], seen: _Seen, step: Progress, evidence: bool) -> None:
+        """Decode the file once, and let detectors and whoever makes evidence look at it. names : hash, path and name, for tables of scores."""
+        sampled: _Sampled | None = None
+        with _open(file, self.limits, self.sandbox) as clip:
+            seen.facts |= clip_facts(clip)
+            if self.detectors:
+                step("faces", 0.15)
+                seen.footage = footage = self._observe(clip, step)
+                moves = None if seen.facts.get("still") else footage.moves
+                seen.facts |= {"moves": moves, "examined": self._examined(footage)}
+                sampled = footage.frames, footage.times
+            elif evidence:
+                step("faces", 0.15)
+                sampled = clip.sample(FRAMES)
+            seen.warnings += list(clip.warnings)
+        if seen.footage is not None:
+            step("detectors", 0.55)
+            for answer in self._answers(seen.footage, names):
+                seen.readings.append(answer.judged)
+                step("detectors", 0.55 + 0.35 * len(seen.readings) / len(self.detectors))
+            seen.mark = _mark(seen.footage)
+        if evidence and sampled is not None:
+            step("evidence", 0.92)
+            seen.evidence = _evidence(file, sampled, seen.facts)
 
     def _provenance(self, file: Path) -> tuple[Provenance, Problem | None]:
         """Credentials, whatever the file does to their reader."""
@@ -175,11 +224,15 @@ class Examiner:
             self.trust = trust.load()
         return [list(named) for named in self.trust.dated("manifest")]
 
-    def _observe(self, clip: Any) -> Footage:
+    def _observe(self, clip: Any, step: Progress) -> Footage:
         import detect
 
+        def watch(done: int, of: int) -> None:
+            step("faces", 0.15 + 0.4 * min(1.0, done / max(1, of)), done=done, of=max(done, of))
+
         follow = 0 < clip.duration <= DENSE_SECONDS
-        return detect.observe(clip, self.detectors, self.sampling, follow=follow, whole=True, cache=self.cache)
+        options = {"whole": True, "cache": self.cache, "watch": watch}
+        return detect.observe(clip, self.detectors, self.sampling, follow=follow, **options)
 
     def _examined(self, footage: Footage) -> dict[str, Any]:
         """Seconds looked at and where they lie; whether faces were followed between sampled frames, None where nobody wants it."""
@@ -240,7 +293,7 @@ def readable(file: Path) -> int:
     return status.st_size
 
 
-def _clip_facts(clip: Any) -> dict[str, Any]:
+def clip_facts(clip: Any) -> dict[str, Any]:
     """Container facts as plain JSON, with fps as a number and bits per pixel where they can be known."""
     facts: dict[str, Any] = dict(clip.facts.as_dict())
     fps = float(clip.fps) if clip.fps else None
@@ -251,21 +304,27 @@ def _clip_facts(clip: Any) -> dict[str, Any]:
     return facts
 
 
-def _summary(track: FaceTrack, footage: Footage) -> dict[str, Any]:
-    """A face for the report: where and how large it was, thumbnails along time, boxes as shares of the frame."""
+def _summary(track: FaceTrack, seen: _Seen) -> dict[str, Any]:
+    """A face for the report: where and how large it was, pictures along time and at its highest scores, boxes as shares of the frame."""
     import numpy as np
 
+    footage = seen.footage
+    assert footage is not None
     height, width = footage.frames.shape[1:3]
     index = {round(float(t), 4): i for i, t in enumerate(footage.times)}
     sampled = [(k, index[key]) for k, t in enumerate(track.times) if (key := round(float(t), 4)) in index]
-    picks = (
-        [sampled[i] for i in np.unique(np.linspace(0, len(sampled) - 1, min(STILLS, len(sampled))).astype(int))]
+    even = np.unique(np.linspace(0, len(sampled) - 1, min(STILLS, len(sampled))).astype(int)) if sampled else ()
+    chosen = {int(i) for i in even}
+    chosen |= {
+        min(range(len(sampled)), key=lambda i, time=time: abs(float(track.times[sampled[i][0]]) - time))
+        for time in seen.peaks(track.id)
         if sampled
-        else []
-    )
-    stills = [
-        {"time": float(track.times[k]), "jpeg": jpeg(around(footage.frames[i], track.boxes[k]), 110)} for k, i in picks
-    ]
+    }
+
+    def face(pair: tuple[int, int]) -> bytes:
+        return jpeg(around(footage.frames[pair[1]], track.boxes[pair[0]]), FACE)
+
+    stills = [{"time": float(track.times[sampled[i][0]]), "jpeg": face(sampled[i])} for i in sorted(chosen)]
     best = max(sampled, key=lambda pair: float(track.quality[pair[0]]), default=None)
     every = max(1, -(-len(track.times) // BOXES))
     shares = track.boxes[::every] / np.array([width, height, width, height], np.float32)
@@ -278,9 +337,21 @@ def _summary(track: FaceTrack, footage: Footage) -> dict[str, Any]:
         "quality": float(np.clip(np.median(track.quality), 0, 1)),
         "times": [round(float(t), 4) for t in track.times[::every]],
         "boxes": [[round(float(x), 4) for x in box] for box in np.clip(shares, 0, 1)],
-        "thumbnail": jpeg(around(footage.frames[best[1]], track.boxes[best[0]]), 176) if best else None,
+        "thumbnail": face(best) if best else None,
         "stills": stills,
     }
+
+
+def _evidence(file: Path, sampled: _Sampled, facts: Mapping[str, Any]) -> Evidence:
+    """What a person may look at and search by. What does not move has one keyframe."""
+    from gioconda.report.evidence import keyframes, sound, views
+
+    frames, times = sampled
+    if facts.get("still"):
+        return Evidence(keyframes.find(frames[:1], times[:1]), views.views(frames[0]))
+    most = 1 if facts.get("moves") is False else None
+    heard = sound.hear(file) if facts.get("has_audio") else None
+    return Evidence(keyframes.find(frames[:most], times[:most]), (), heard)
 
 
 def _failures(readings: Sequence[Calibrated]) -> list[Problem]:

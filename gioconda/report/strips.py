@@ -7,8 +7,9 @@ from html import escape
 
 from gioconda.report.view import Strip
 from gioconda.report.wording import number
+from gioconda_core.types import Sound
 
-__all__ = ["svg"]
+__all__ = ["svg", "waveform"]
 
 WINDOW = 2.0  # seconds: as much as one score of the shipped detectors covers, and the most a bar is drawn wide
 WIDTH, HEIGHT, BASE = 720, 78, 60  # user units; BASE is where the time axis runs
@@ -30,11 +31,8 @@ def svg(strip: Strip, duration: float, *, seek: bool = False) -> str:
     gaps = sorted(b - a for a, b in zip(strip.times, strip.times[1:], strict=False))
     step = gaps[len(gaps) // 2] if gaps else end / 12
     wide = max(2.0, WIDTH * min(step, WINDOW) / end - 1)
-    role = 'role="img"'
-    if seek:  # the page's script moves the video with it, by pointer and by arrow keys
-        role = f'role="slider" tabindex="0" aria-valuemin="0" aria-valuemax="{end:.3f}" aria-valuenow="0" data-seek="{end:.3f}"'
     parts = [
-        f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" {role} aria-label="{escape(strip.description)}">',
+        f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" {_role(end, seek)} aria-label="{escape(strip.description)}">',
         f'<rect class="ground" x="0" y="4" width="{WIDTH}" height="{BASE - 4}" rx="4"/>',
     ]
     hatch = f"hatch-{zlib.crc32(strip.description.encode()):08x}"
@@ -60,14 +58,48 @@ def svg(strip: Strip, duration: float, *, seek: bool = False) -> str:
     if strip.threshold is not None:
         line = y(strip.threshold)
         parts.append(f'<line class="threshold" x1="0" x2="{WIDTH}" y1="{line:.1f}" y2="{line:.1f}"/>')
-    parts.append(f'<line class="axis" x1="0" x2="{WIDTH}" y1="{BASE}" y2="{BASE}"/>')
-    if duration > 0:
-        for i in range(5):
-            anchor = "start" if i == 0 else "end" if i == 4 else "middle"
-            parts.append(
-                f'<text x="{WIDTH * i / 4:.0f}" y="{HEIGHT - 4}" text-anchor="{anchor}">{number(round(end * i / 4, 1))} s</text>'
-            )
-    if seek:
-        parts.append(f'<line class="here" x1="-5" x2="-5" y1="2" y2="{BASE}"/>')
-    parts.append("</svg>")
-    return "".join(parts)
+    for score in (low, high):
+        parts.append(f'<text class="scale" x="4" y="{y(score) + (-3 if score == low else 4):.1f}">{score:.2f}</text>')
+    return "".join([*parts, *_axis(duration, end, seek), "</svg>"])
+
+
+def _axis(duration: float, end: float, seek: bool) -> list[str]:
+    """The time axis with five moments, and the line that the page's script moves."""
+    parts = [f'<line class="axis" x1="0" x2="{WIDTH}" y1="{BASE}" y2="{BASE}"/>']
+    for i in range(5) if duration > 0 else ():
+        anchor = "start" if i == 0 else "end" if i == 4 else "middle"
+        text = f"{number(round(end * i / 4, 1))} s"
+        parts.append(f'<text x="{WIDTH * i / 4:.0f}" y="{HEIGHT - 4}" text-anchor="{anchor}">{text}</text>')
+    return [*parts, f'<line class="here" x1="-5" x2="-5" y1="2" y2="{BASE}"/>'] if seek else parts
+
+
+def _role(end: float, seek: bool) -> str:
+    """A picture; on the local page, something that pointer and arrow keys move the video with."""
+    if not seek:
+        return 'role="img"'
+    return f'role="slider" tabindex="0" aria-valuemin="0" aria-valuemax="{end:.3f}" aria-valuenow="0" data-seek="{end:.3f}"'
+
+
+def waveform(sound: Sound, duration: float, name: str, *, seek: bool = False) -> str:
+    """The sound under the same seconds as the strips: its peaks about a middle line, and where its background jumps.
+
+    name : what is drawn, for people who do not see it.
+    """
+    end = max(duration, sound.offset + sound.seconds) or 1.0
+    middle, room = (BASE + 4) / 2, (BASE - 8) / 2
+    step = sound.seconds / max(1, len(sound.peaks))
+    shown = [(WIDTH * max(0.0, sound.offset + i * step) / end, room * peak) for i, peak in enumerate(sound.peaks)]
+    outline = [f"{x:.1f},{middle - h:.1f}" for x, h in shown] + [
+        f"{x:.1f},{middle + h:.1f}" for x, h in reversed(shown)
+    ]
+    parts = [
+        f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" {_role(end, seek)} aria-label="{escape(name)}">',
+        f'<rect class="ground" x="0" y="4" width="{WIDTH}" height="{BASE - 4}" rx="4"/>',
+        f'<polygon class="wave" points="{" ".join(outline)}"/>',
+    ]
+    for time in sound.cuts:
+        x = WIDTH * (sound.offset + time) / end
+        parts.append(
+            f'<line class="threshold" x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{BASE}"><title>{number(time)} s</title></line>'
+        )
+    return "".join([*parts, *_axis(duration, end, seek), "</svg>"])

@@ -8,18 +8,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from gioconda.report import declared
-from gioconda.report.wording import code_sentence, detector_name, label, number, reason_text, say, templates, visible
+from gioconda.report.wording import (
+    clock,
+    code_sentence,
+    detector_name,
+    label,
+    number,
+    reason_text,
+    say,
+    templates,
+    visible,
+)
 from gioconda_core.types import (
     Calibrated,
     Code,
     CredentialReason,
     IngredientNode,
+    Keyframe,
     Level,
     Provenance,
     ProvenanceState,
     Report,
     Sealed,
     Sentence,
+    Sound,
     TrackScore,
     TrustScheme,
 )
@@ -107,6 +119,11 @@ class View:
     details: Pairs
     problems: list[str]
     duration: float
+    keyframes: tuple[Keyframe, ...]
+    views: list[tuple[str, bytes]]  # what it shows, JPEG
+    sound: Sound | None
+    heard: list[str]
+    sound_facts: Pairs
 
 
 def view(report: Report, lang: str = "en") -> View:
@@ -134,13 +151,47 @@ def view(report: Report, lang: str = "en") -> View:
         caveats=[say(s, lang) for s in v.caveats],
         steps=[say(s, lang) for s in v.next_steps],
         editor=[say(s, lang) for s in v.editor],
-        quality=_quality(report.facts, lang),
+        quality=quality(report.facts, lang),
         signs=[say(Sentence(s["key"], s.get("args", {})), lang) for s in report.facts.get("signs", ())],
         metadata=[(visible(k, 80), visible(x)) for k, x in report.facts.get("metadata", {}).items()],
         details=_details(report, lang),
         problems=[visible(reason_text(x.document(), lang)) for x in (*report.errors, *report.warnings)],
         duration=float(report.facts.get("duration") or 0.0),
+        keyframes=report.evidence.keyframes,
+        views=[(label(f"view-{item.kind}", lang), item.jpeg) for item in report.evidence.views],
+        sound=report.evidence.sound,
+        heard=[say(s, lang) for s in heard(report)],
+        sound_facts=_sound_facts(report.evidence.sound, lang),
     )
+
+
+def heard(report: Report) -> list[Sentence]:
+    """What can be said of the sound without judging it: when it starts, where its background jumps."""
+    sound = report.evidence.sound
+    if sound is None:
+        return []
+    late = round(sound.offset, 2)
+    key = "none" if not late else "late" if late > 0 else "early"
+    said = [Sentence(f"sound.offset-{key}", {"seconds": abs(late)} if late else {})]
+    if sound.cuts:
+        said.append(Sentence("sound.cuts", {"moments": [number(round(t, 1)) for t in sound.cuts]}))
+    else:
+        said.append(Sentence("sound.no-cuts"))
+    length = float(report.facts.get("duration") or 0.0)
+    if sound.seconds >= HEARD and length > sound.seconds:
+        said.append(Sentence("sound.part", {"seconds": clock(sound.seconds), "duration": clock(length)}))
+    return said
+
+
+HEARD = 3590.0  # seconds of sound from which on a longer clip may have more than were read
+
+
+def _sound_facts(sound: Sound | None, lang: str) -> Pairs:
+    if sound is None:
+        return []
+    pairs = [("codec", sound.codec), ("duration", f"{number(sound.seconds)} s")]
+    pairs += [("sample-rate", f"{number(sound.rate / 1000)} kHz"), ("channels", str(sound.channels))]
+    return [(label(key, lang), visible(value)) for key, value in pairs]
 
 
 # How a state is called for what decided it; the state itself where nothing is named here.
@@ -514,7 +565,8 @@ def _dated(p: Provenance) -> str:
 _CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "MP4 / MOV", "matroska,webm": "Matroska / WebM"}
 
 
-def _quality(facts: Mapping[str, Any], lang: str) -> Pairs:
+def quality(facts: Mapping[str, Any], lang: str) -> Pairs:
+    """What the container says of picture and sound, a name and a value each."""
     pairs: list[tuple[str, str]] = []
     if facts.get("width"):
         pairs.append(("picture", f"{facts['width']} × {facts['height']}"))

@@ -6,7 +6,7 @@ empty tuple, which is not an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ from gioconda_core.types import FaceTrack, Footage
 if TYPE_CHECKING:
     from gioconda_core.media.clip import Clip
 
+
+Watch = Callable[[int, int], None]
 
 # Change it whenever tracks change for the same frames and settings: it is part of the cache key.
 _VERSION = 2
@@ -122,6 +124,7 @@ def observe(
     cache: bool = True,
     detect_every: int = 5,
     max_faces: int = 8,
+    watch: Watch | None = None,
 ) -> Footage:
     """Everything a detector is given of a clip: sampled frames, and tracks that cover them.
 
@@ -131,6 +134,7 @@ def observe(
     dense : follow faces between the sampled frames too, at times about so many seconds apart (0 = every frame), for
         detectors of motion; the whole clip is then decoded once more. None = the sampled frames only.
     cache : keep tracks under the user's cache folder, by the clip's content and these settings.
+    watch : told, frame by frame, how many have been followed and of about how many.
 
     Returns
     -------
@@ -150,6 +154,9 @@ def observe(
     tracks = _cache.load(key) if cache else None
     if tracks is None:
         source = zip(times.tolist(), frames, strict=True) if dense is None else _denser(clip, times.tolist(), dense)
+        if watch is not None:
+            expected = len(times) if dense is None else round(clip.duration / max(dense, 1 / float(clip.fps or 25)))
+            source = _watched(source, watch, max(expected, len(times)))
         tracks = track(source, landmarker=mark, detect_every=detect_every, max_faces=max_faces)
         if cache:
             _cache.store(key, tracks)
@@ -162,6 +169,12 @@ def observe(
         protocol=protocol(sampling),
         facts=_safe_facts(clip),
     )
+
+
+def _watched(source: Iterable[tuple[float, Frame]], watch: Watch, expected: int) -> Iterator[tuple[float, Frame]]:
+    for done, item in enumerate(source, 1):
+        watch(done, expected)
+        yield item
 
 
 def _denser(clip: Clip, wanted: list[float], spacing: float) -> Iterator[tuple[float, Frame]]:

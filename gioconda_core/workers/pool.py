@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.workers.child import Channel, Child, Lost, listen
@@ -26,7 +26,14 @@ from gioconda_core.workers.cpu import cores
 
 Task = dict[str, Any]
 Answer = dict[str, Any]
-Progress = Callable[[str, float], None]
+
+
+class Progress(Protocol):
+    """Told a stage's name and the share of all that is done; where something is counted, how many of about how many too."""
+
+    def __call__(self, stage: str, share: float, *, done: int = 0, of: int = 0) -> None: ...
+
+
 Work = Callable[[Task, Progress], Answer]
 
 _START_SECONDS = 900.0  # for a worker to be made ready: a network may have to be read from a slow disk
@@ -130,7 +137,7 @@ class Worker:
     """One process that holds ``target(**options)`` and answers tasks in order.
 
     inbox : queue that receives ``(worker, message)``; message None when the process has ended, else a dictionary with one of ``ready``
-    (what the made object has to say of itself, its ``about``), ``fatal``, ``progress`` (stage, share), ``answer``, ``error``.
+    (what the made object has to say of itself, its ``about``), ``fatal``, ``progress`` (stage, share, done, of), ``answer``, ``error``.
     """
 
     def __init__(self, target: str, options: Mapping[str, Any], inbox: queue.Queue[Any], threads: int = 1) -> None:
@@ -354,11 +361,11 @@ def serve(channel: Channel) -> None:
         number = order["n"]
         last = 0.0
 
-        def progress(stage: str, share: float, number: int = number) -> None:
+        def progress(stage: str, share: float, *, done: int = 0, of: int = 0, number: int = number) -> None:
             nonlocal last
             if time.monotonic() - last > 0.1:
                 last = time.monotonic()
-                channel.send({"n": number, "progress": [stage, share]})
+                channel.send({"n": number, "progress": [stage, share, done, of]})
 
         try:
             answer, found = _apart(work(order["task"] | arrays, progress))

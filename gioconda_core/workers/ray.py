@@ -27,7 +27,7 @@ class _Actor:
     def do(self, task: Task) -> tuple[Answer | None, str]:
         """The answer, or why there is none."""
         try:
-            return self.work(task, lambda stage, share: None), ""
+            return self.work(task, lambda stage, share, **_: None), ""
         except Exception as error:
             return None, describe(error)
 

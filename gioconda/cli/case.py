@@ -1,0 +1,114 @@
+"""``gioconda case``: files, notes and a log of one inquiry in a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from gioconda.cli.build import built, group
+from gioconda.cli.common import Force, Printed, emit, notice
+from gioconda.report.options import Lang
+from gioconda_core.errors import ExitCode
+from gioconda_core.options import Option, argument
+
+app = group()
+Folder = Annotated[str, argument("The case's folder.", "CASE")]
+
+
+@dataclass(frozen=True)
+class Entered:
+    """Who does it."""
+
+    by: Annotated[str, Option("Who does this; whoever opened the case by default.")] = ""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a case is called and who opens it."""
+
+    name: Annotated[str, Option("What the case is called.", required=True)] = ""
+    by: Annotated[str, Option("Who opens it.", required=True)] = ""
+
+
+@dataclass(frozen=True)
+class Exported(Entered):
+    """How a case leaves the house."""
+
+    out: Annotated[str, Option("The ZIP that is written.", metavar="ZIP", required=True)] = ""
+    signer: Annotated[str, Option("Signer, as `provenance sign` takes it; the development key by default.")] = ""
+    lang: Lang = "en"
+    force: Force = False
+
+
+@app.command("new")
+@built
+def new(folder: Folder, job: Opened) -> None:
+    """Open a case in a new folder.
+
+    Example: gioconda case new strasbourg --name "Clip from Strasbourg" --by "A. Editor"
+    """
+    from gioconda.report.evidence import case
+
+    emit(str(case.new(folder, job.name, job.by)))
+
+
+@app.command("add")
+@built
+def add(
+    folder: Folder, files: Annotated[list[str], argument("Clips, pictures, reports.", "FILE…")], job: Entered
+) -> None:
+    """Copy files into a case under their hashes, and log it.
+
+    Example: gioconda case add strasbourg clip.mp4 report.html
+    """
+    from gioconda.report.evidence import case
+
+    for path in case.add(folder, files, job.by):
+        emit(str(path))
+
+
+@app.command("note")
+@built
+def note(folder: Folder, text: Annotated[str, argument("What is to be noted.", "TEXT")], job: Entered) -> None:
+    """Write a note into the log of a case.
+
+    Example: gioconda case note strasbourg "The uploader says it was filmed on 12 May." --by "A. Editor"
+    """
+    from gioconda.report.evidence import case
+
+    entry = case.note(folder, text, job.by)
+    notice(f"note {entry.n} of {entry.who}, {entry.time}")
+
+
+@app.command("verify")
+@built
+def verify(folder: Folder, results: Printed) -> int:
+    """Check that a log is whole and in order and every file as it was added; exits 4 where something is not.
+
+    The last line's hash, kept elsewhere, also shows that nothing was cut off the end.
+
+    Example: gioconda case verify strasbourg
+    """
+    from gioconda.report.evidence import case
+
+    writer = results.among("text", "json")
+    problems, log = case.verify(folder), case.entries(folder) if not case.verify(folder) else []
+    lines = [f"{p['kind']}: {p['what']}" for p in problems] or [
+        f"{len(log)} lines, all in order; last {case.head(folder)}"
+    ]
+    writer.write(
+        text="\n".join(lines), json={"schema": "gioconda.case-check/1", "problems": problems, "last": case.head(folder)}
+    )
+    return int(ExitCode.INCOMPLETE if problems else ExitCode.DONE)
+
+
+@app.command("export")
+@built
+def export(folder: Folder, job: Exported) -> None:
+    """Export a case as one signed ZIP; its case.html prints to PDF from any browser.
+
+    Example: gioconda case export strasbourg --out strasbourg.zip --signer key:newsroom
+    """
+    from gioconda.report.evidence import case
+
+    emit(str(case.export(folder, job.out, who=job.by, signer=job.signer, lang=job.lang, force=job.force)))

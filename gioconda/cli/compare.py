@@ -1,0 +1,46 @@
+"""``gioconda compare``: two clips side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from gioconda.cli.build import built
+from gioconda.cli.common import Results
+from gioconda.report.options import Lang
+from gioconda_core.options import argument
+
+
+@dataclass(frozen=True)
+class Compare:
+    """How two clips are compared."""
+
+    lang: Lang = "en"
+
+
+@built
+def compare(
+    a: Annotated[str, argument("One clip or picture.", "A")],
+    b: Annotated[str, argument("The other.", "B")],
+    job: Compare,
+    results: Results,
+) -> None:
+    """Compare two clips: which seconds both hold, and what was cut, cropped, mirrored or encoded again in between.
+
+    Nothing is said of which came first. Speed, sound and several pictures in one frame are not looked at.
+
+    Example: gioconda compare original.mp4 shared.mp4 -o text -o html=comparison.html
+    """
+    writer = results.among("text", "json", "html")
+    from gioconda.cli.check import spare
+    from gioconda.report.evidence import compare_pages
+    from gioconda.report.evidence.compare import compare as compared
+
+    for item in results.output or ():
+        spare(item.partition("=")[2], [a, b])
+    found = compared(a, b)
+    writer.write(
+        text=lambda: compare_pages.text(found, job.lang),
+        json=lambda: compare_pages.document(found, job.lang),
+        html=lambda: compare_pages.html(found, job.lang),
+    )

@@ -1,0 +1,453 @@
+"""Two clips side by side: which frames both hold, what was cut, cropped, mirrored or encoded again on the way from one to the other.
+
+First where one picture lies in the other (features, RANSAC), then when (what moves within the common part, frame by frame).
+Not covered: a change of speed, several pictures in one frame, sound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gioconda.report.examine import clip_facts, silent
+from gioconda.report.view import now
+from gioconda.report.wording import clock, visible
+from gioconda_core.files import sha256_of
+from gioconda_core.media.fingerprint import perceptual
+from gioconda_core.media.pictures import Picture, jpeg
+from gioconda_core.types import Sentence
+
+if TYPE_CHECKING:
+    from gioconda_core.media.clip import Limits
+    from gioconda_core.workers.pool import Progress
+
+__all__ = ["Comparison", "Pair", "Region", "Side", "Span", "compare", "sentences"]
+
+FRAMES = 1500  # frames looked at of each clip at most: every one of a minute
+WIDE = 192  # pixels across of the small grey pictures that are aligned in time
+FEATURES = 640  # pixels of the longer side in which features are looked for
+LOOKS = 10  # frames of each clip in which they are
+INLIERS = 25  # matches that agree on one place before it is believed
+ALIKE = 0.6  # correlation of what moves from which on two frames are taken for one
+SHORTEST = 0.3  # seconds of a common or a missing span that is told
+WHOLE = 0.97  # share of a picture from which on it counts as uncropped
+FLIP = 0.15  # by which more matches must agree on a mirrored picture
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two clips. facts : size, width, height, duration, fps, codec, container, bit_rate, has_audio, still."""
+
+    title: str
+    sha256: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch that both hold. a, a_end, b, b_end : seconds in either."""
+
+    a: float
+    a_end: float
+    b: float
+    b_end: float
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a picture, in shares of its width and height."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def share(self) -> float:
+        """Of the picture's area."""
+        return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A frame of either clip that shows one moment. bits : of 64, by which their perceptual hashes differ over the common part."""
+
+    a: float
+    b: float
+    bits: int
+    equal: bool
+    a_jpeg: bytes
+    b_jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two clips have in common. Schema ``gioconda.comparison/1``.
+
+    placed : whether features said where one picture lies in the other; else both were taken for whole. moves : whether enough moves for frames
+    to be aligned in time. only_a, only_b : spans (from, to) in seconds without a match. equal : of ``matched`` frames, how many are the same
+    to the pixel. difference : grey levels (0 to 255) by which matched frames differ at the median, None without a match.
+    """
+
+    a: Side
+    b: Side
+    placed: bool = False
+    moves: bool = False
+    mirrored: bool = False
+    region_a: Region = field(default_factory=lambda: Region(0, 0, 1, 1))
+    region_b: Region = field(default_factory=lambda: Region(0, 0, 1, 1))
+    spans: tuple[Span, ...] = ()
+    only_a: tuple[tuple[float, float], ...] = ()
+    only_b: tuple[tuple[float, float], ...] = ()
+    matched: int = 0
+    equal: int = 0
+    difference: float | None = None
+    pairs: tuple[Pair, ...] = ()
+    created: str = ""
+    schema: str = "gioconda.comparison/1"
+
+
+@dataclass(eq=False)
+class _Seen:
+    """What is kept of a clip while it is compared: small grey pictures (T, h, WIDE), times, digests; larger ones of a few frames."""
+
+    side: Side
+    times: NDArray[np.float64]
+    small: NDArray[np.uint8]
+    digests: list[bytes]
+    large: dict[int, Picture]
+
+    @property
+    def end(self) -> float:
+        """Seconds of the last frame's end."""
+        gap = float(np.median(np.diff(self.times))) if len(self.times) > 1 else 0.0
+        return float(self.times[-1]) + gap
+
+
+def compare(
+    a: str | os.PathLike[str],
+    b: str | os.PathLike[str],
+    *,
+    titles: tuple[str, str] | None = None,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare two clips or pictures, each decoded in a limited child process.
+
+    titles : what they are called; their file names by default. progress : called with ``first``, ``second`` or ``align`` and the share done.
+
+    Raises
+    ------
+    MediaError
+        One of them is not there or holds no picture.
+    """
+    step = progress or silent
+    names = titles or (os.path.basename(a), os.path.basename(b))
+    step("first", 0.0)
+    one = _look(a, names[0], limits)
+    step("second", 0.4)
+    other = _look(b, names[1], limits)
+    step("align", 0.8)
+    matrix, mirrored = _place(one, other)
+    region_a, region_b = _common(matrix)
+    parts = _parts(one, region_a), _parts(other, region_b, flip=mirrored)
+    links, moves = _links(*parts)
+    spans = _spans(one, other, parts, links, still=not moves)
+    pairs = _matched(one, other, spans)
+    equal = sum(one.digests[i] == other.digests[j] for i, j in pairs)
+    apart = [float(np.abs(parts[0][i] - parts[1][j]).mean()) for i, j in pairs]
+    return Comparison(
+        one.side,
+        other.side,
+        matrix is not None,
+        moves,
+        mirrored,
+        region_a,
+        region_b,
+        tuple(spans),
+        _without([(s.a, s.a_end) for s in spans], one.end),
+        _without([(s.b, s.b_end) for s in spans], other.end),
+        len(pairs),
+        equal,
+        round(float(np.median(apart)), 2) if apart else None,
+        _shown(one, other, pairs, parts),
+        now(),
+    )
+
+
+def _look(path: str | os.PathLike[str], title: str, limits: Limits | None) -> _Seen:
+    import cv2
+
+    from gioconda_core.media.clip import Clip
+
+    with Clip.open(path, limits=limits, sandbox=True) as clip:
+        facts = clip_facts(clip) | {"size": os.path.getsize(path)}
+        count = clip.facts.frame_count or round(clip.duration * float(clip.fps or 0))
+        every = "all" if count <= FRAMES else f"every:{clip.duration / FRAMES:.4f}"
+        looked = min(count, FRAMES) or 1
+        times, small, digests, large = [], [], [], {}
+        for i, (time, frame) in enumerate(clip.frames(every)):
+            if i >= 2 * FRAMES:
+                break
+            grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+            size = (WIDE, max(8, round(WIDE * grey.shape[0] / grey.shape[1])))
+            times.append(time)
+            small.append(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
+            digests.append(hashlib.sha256(np.ascontiguousarray(frame)).digest())
+            if i % max(1, looked // LOOKS) == 0 and len(large) < 2 * LOOKS:
+                large[i] = frame
+    kept = {name: facts.get(name) for name in _FACTS}
+    return _Seen(
+        Side(visible(title), sha256_of(os.fspath(path)), kept), np.array(times), np.stack(small), digests, large
+    )
+
+
+_FACTS = ("size", "width", "height", "duration", "fps", "codec", "container", "bit_rate", "has_audio", "still")
+
+
+# ------------------------------------------------------------------------- where
+
+
+def _place(a: _Seen, b: _Seen) -> tuple[NDArray[np.float64] | None, bool]:
+    """The map from shares of A's picture to shares of B's (2, 3), and whether B is mirrored; None where features say nothing."""
+    plain, flipped = _best(a, b, flip=False), _best(a, b, flip=True)
+    mirrored = flipped[0] > (1 + FLIP) * plain[0]
+    count, matrix = flipped if mirrored else plain
+    return (matrix, mirrored) if count >= INLIERS else (None, False)
+
+
+def _best(a: _Seen, b: _Seen, flip: bool) -> tuple[int, NDArray[np.float64] | None]:
+    """The affine map on which most matches of a pair of frames agree, in shares of the pictures, and how many do."""
+    import cv2
+
+    matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
+    left = [_features(frame) for frame in list(a.large.values())[:LOOKS]]
+    right = [_features(frame[:, ::-1] if flip else frame) for frame in list(b.large.values())[:LOOKS]]
+    most, matrix = 0, None
+    for here, mine, size in left:
+        for there, theirs, other_size in right:
+            if mine is None or theirs is None or len(theirs) < 2:
+                continue
+            near = [m for m in matcher.knnMatch(mine, theirs, k=2) if len(m) == 2]
+            good = [m for m, second in near if m.distance < 0.75 * second.distance]
+            if len(good) < max(8, most):
+                continue
+            source = np.array([here[m.queryIdx].pt for m in good], np.float32)
+            target = np.array([there[m.trainIdx].pt for m in good], np.float32)
+            found, inliers = cv2.estimateAffine2D(source, target, method=cv2.RANSAC, ransacReprojThreshold=3.0)
+            if found is not None and int(inliers.sum()) > most:
+                most = int(inliers.sum())
+                matrix = np.asarray(found, np.float64)  # (2, 3), pixels of the pictures looked at
+                matrix[:, :2] *= size
+                matrix /= other_size[:, None]
+    return most, matrix
+
+
+def _features(frame: Picture) -> tuple[Any, Any, NDArray[np.float64]]:
+    """Points, descriptors, and the size (x, y) of the picture they were found in."""
+    import cv2
+
+    grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
+    scale = FEATURES / max(grey.shape)
+    grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    points, descriptors = cv2.ORB.create(1000).detectAndCompute(grey, None)
+    return points, descriptors, np.array(grey.shape[::-1], np.float64)
+
+
+def _common(matrix: NDArray[np.float64] | None) -> tuple[Region, Region]:
+    """The part of A's picture that B shows, and the part of B's that A shows (in a mirrored B: as mirrored back)."""
+    if matrix is None:
+        return Region(0, 0, 1, 1), Region(0, 0, 1, 1)
+    scale, shift = np.diag(matrix[:, :2]), matrix[:, 2]  # what turns is taken for upright
+    scale = np.where(np.abs(scale) < 1e-6, 1e-6, scale)
+    low, high = np.clip(shift, 0, 1), np.clip(shift + scale, 0, 1)
+    there = Region(*(round(float(v), 4) for v in (*low, *high)))
+    here = Region(
+        *(round(float(v), 4) for v in (*np.clip((low - shift) / scale, 0, 1), *np.clip((high - shift) / scale, 0, 1)))
+    )
+    return here, there
+
+
+# ------------------------------------------------------------------------- when
+
+
+PART = 32  # pixels along each side of the common part that is aligned
+
+
+def _parts(seen: _Seen, region: Region, flip: bool = False) -> NDArray[np.float32]:
+    """The common part of each frame, float32 (T, PART, PART), grey levels."""
+    import cv2
+
+    small = seen.small[:, :, ::-1] if flip else seen.small
+    height, width = small.shape[1:]
+    x0, x1 = round(region.left * width), max(round(region.right * width), round(region.left * width) + 2)
+    y0, y1 = round(region.top * height), max(round(region.bottom * height), round(region.top * height) + 2)
+    cut = [np.ascontiguousarray(frame[y0:y1, x0:x1]) for frame in small]
+    return np.stack([cv2.resize(c, (PART, PART), interpolation=cv2.INTER_AREA) for c in cut]).astype(np.float32)
+
+
+def _links(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[list[tuple[int, int]], bool]:
+    """Frames of A with the frame of B that shows the same moment, by what moves; and whether enough moves to tell."""
+    mean = (a.mean(0) + b.mean(0)) / 2
+    rest = [(part - part.mean((1, 2), keepdims=True) - (mean - mean.mean())).reshape(len(part), -1) for part in (a, b)]
+    if min(float(np.abs(r).mean()) for r in rest) < 0.5 or min(len(a), len(b)) < 2:
+        return [], False
+    left, right = (r / (np.linalg.norm(r, axis=1, keepdims=True) + 1e-6) for r in rest)
+    alike = left @ right.T  # (T of A, T of B)
+    forth, back = alike.argmax(1), alike.argmax(0)
+    links = [(i, int(j)) for i, j in enumerate(forth) if alike[i, j] >= ALIKE and abs(int(back[j]) - i) <= 2]
+    return links, True
+
+
+def _spans(
+    a: _Seen, b: _Seen, parts: Sequence[NDArray[np.float32]], links: Sequence[tuple[int, int]], still: bool
+) -> list[Span]:
+    """Stretches in which B runs beside A at one distance in time, each in neither clip twice."""
+    if still:  # nothing to align by: the shorter one lies in the other, whichever part of it
+        length = round(min(a.end, b.end), 3)
+        alike = _alike(a, b)
+        return [Span(0.0, length, 0.0, length)] if alike else []
+    tick = max(float(np.median(np.diff(a.times))), float(np.median(np.diff(b.times))))
+    rest = np.array([(a.times[i], b.times[j]) for i, j in links]).reshape(-1, 2)
+    found: list[Span] = []
+    while len(rest) >= 4:
+        apart = rest[:, 1] - rest[:, 0]
+        votes = (np.abs(apart[:, None] - apart[None]) <= 1.5 * tick).sum(1)
+        shift = float(np.median(apart[np.abs(apart - apart[votes.argmax()]) <= 1.5 * tick]))
+        near = np.abs(apart - shift) <= 1.5 * tick
+        if near.sum() < 4:
+            break
+        run = rest[near][:, 0]
+        for piece in np.split(run, np.flatnonzero(np.diff(run) > max(1.0, 4 * tick)) + 1):
+            if piece[-1] - piece[0] >= SHORTEST and len(piece) >= 4:
+                found.append(Span(piece[0], piece[-1] + tick, piece[0] + shift, piece[-1] + tick + shift))
+        rest = rest[~near]
+    kept: list[Span] = []
+    for span in sorted(found, key=lambda s: s.a - s.a_end):  # the longer one is believed where two cannot both be
+        if all(not _overlap(span, k) for k in kept):
+            kept.append(span)
+    for i in range(len(kept)):
+        kept[i] = _grown(kept[i], [k for k in kept if k is not kept[i]], a, b, parts, tick)
+    joined: list[Span] = []
+    for span in sorted(kept, key=lambda s: s.a):
+        last = joined[-1] if joined else None
+        if last and span.a - last.a_end <= 4 * tick and abs((span.b - span.a) - (last.b - last.a)) <= 1.5 * tick:
+            joined[-1] = Span(last.a, span.a_end, last.b, span.b_end)
+        else:
+            joined.append(span)
+    return [Span(*(round(max(0.0, float(v)), 3) for v in (s.a, s.a_end, s.b, s.b_end))) for s in joined]
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    """Whether two stretches claim the same seconds of either clip."""
+    in_a = min(one.a_end, other.a_end) - max(one.a, other.a)
+    in_b = min(one.b_end, other.b_end) - max(one.b, other.b)
+    return max(in_a, in_b) >= SHORTEST
+
+
+def _grown(
+    span: Span, others: Sequence[Span], a: _Seen, b: _Seen, parts: Sequence[NDArray[np.float32]], tick: float
+) -> Span:
+    """A stretch with what lies before and after it, as long as the pictures are as alike as within and no other stretch claims them."""
+    shift = span.b - span.a
+    partner = np.abs(b.times[None] - (a.times + shift)[:, None]).argmin(1)
+    apart = np.abs(parts[0] - parts[1][partner]).mean((1, 2))
+    within = (a.times >= span.a - 1e-6) & (a.times < span.a_end - 1e-6)
+    usual = float(np.median(apart[within])) if within.any() else 0.0
+    free = (apart <= max(1.5 * usual, usual + 1)) & (a.times + shift > -tick / 2) & (a.times + shift < b.end - tick / 2)
+    for k in others:
+        if abs((k.b - k.a) - shift) > 1.5 * tick:  # one at the same distance in time is met, and joined
+            free &= ~((a.times >= k.a - 1e-6) & (a.times < k.a_end - 1e-6))
+            free &= ~((a.times + shift >= k.b - tick / 2) & (a.times + shift < k.b_end - tick / 2))
+    first, last = int(np.flatnonzero(within)[0]), int(np.flatnonzero(within)[-1])
+    while first > 0 and free[max(0, first - 3) : first].any():
+        first = max(0, first - 3) + int(np.flatnonzero(free[max(0, first - 3) : first])[0])
+    while last + 1 < len(a.times) and free[last + 1 : last + 4].any():
+        last += 1 + int(np.flatnonzero(free[last + 1 : last + 4])[-1])
+    start, stop = float(a.times[first]), float(a.times[last]) + tick
+    return Span(start, stop, start + shift, stop + shift)
+
+
+def _alike(a: _Seen, b: _Seen) -> bool:
+    """Whether two pictures that do not move are one picture, by perceptual hash."""
+    one, other = (int(perceptual([next(iter(s.large.values()))]) or "0", 16) for s in (a, b))
+    return (one ^ other).bit_count() <= 10
+
+
+def _without(spans: Sequence[tuple[float, float]], end: float) -> tuple[tuple[float, float], ...]:
+    """What of 0 to end lies in no span, where it is long enough to be told."""
+    gaps, last = [], 0.0
+    for start, stop in [*sorted(spans), (end, end)]:
+        if start - last >= SHORTEST:
+            gaps.append((round(last, 3), round(start, 3)))
+        last = max(last, stop)
+    return tuple(gaps)
+
+
+def _matched(a: _Seen, b: _Seen, spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """Frames of A and B at the same moments of the spans."""
+    pairs = []
+    for span in spans:
+        for i in np.flatnonzero((a.times >= span.a - 1e-6) & (a.times < span.a_end - 1e-6)):
+            pairs.append((int(i), int(np.abs(b.times - (a.times[i] - span.a + span.b)).argmin())))
+    return pairs
+
+
+def _shown(
+    a: _Seen, b: _Seen, pairs: Sequence[tuple[int, int]], parts: Sequence[NDArray[np.float32]]
+) -> tuple[Pair, ...]:
+    """Up to four pairs to look at, spread over what matches."""
+    made = []
+    for k in np.unique(np.linspace(0, len(pairs) - 1, min(4, len(pairs))).astype(int)) if pairs else ():
+        i, j = pairs[int(k)]
+        hashes = [int(perceptual([_rgb(p[n])]) or "0", 16) for p, n in zip(parts, (i, j), strict=True)]
+        pictures = [jpeg(_rgb(seen.small[n]), WIDE) for seen, n in ((a, i), (b, j))]
+        bits = (hashes[0] ^ hashes[1]).bit_count()
+        made.append(Pair(float(a.times[i]), float(b.times[j]), bits, a.digests[i] == b.digests[j], *pictures))
+    return tuple(made)
+
+
+def _rgb(grey: NDArray[Any]) -> Picture:
+    return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=-1)
+
+
+# ------------------------------------------------------------------------- in words
+
+
+def sentences(c: Comparison) -> list[Sentence]:
+    """What a person reads of a comparison, most telling first."""
+    if c.a.sha256 == c.b.sha256:
+        return [Sentence("compare.same-bytes")]
+    if not c.spans:
+        return [Sentence("compare.nothing" if c.moves else "compare.still-nothing")]
+    said: list[Sentence] = []
+    both = sum(s.a_end - s.a for s in c.spans)
+    if c.matched and c.equal == c.matched:
+        said.append(Sentence("compare.same-frames", {"frames": c.matched}))
+    elif c.difference is not None:
+        said.append(Sentence("compare.recoded", {"frames": c.matched, "equal": c.equal, "levels": c.difference}))
+    if c.moves:
+        said.append(Sentence("compare.common", {"seconds": clock(both), "count": len(c.spans)}))
+        for name, spans in (("a", c.only_a), ("b", c.only_b)):
+            if spans:
+                said.append(Sentence(f"compare.only-{name}", {"spans": [f"{clock(x)} – {clock(y)}" for x, y in spans]}))
+        order = [s.b for s in c.spans]
+        if order != sorted(order):
+            said.append(Sentence("compare.order"))
+    else:
+        said.append(Sentence("compare.still"))
+    if c.mirrored:
+        said.append(Sentence("compare.mirrored"))
+    if not c.placed:
+        said.append(Sentence("compare.unplaced"))
+    for name, region in (("a", c.region_a), ("b", c.region_b)):
+        if c.placed and region.share < WHOLE:
+            args = {"share": region.share, "left": region.left, "right": 1 - region.right}
+            said.append(Sentence(f"compare.crop-{name}", args | {"top": region.top, "bottom": 1 - region.bottom}))
+    return said

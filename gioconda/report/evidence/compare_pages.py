@@ -1,0 +1,111 @@
+"""A comparison for people and programs: lines for the terminal, a document, a page; all three say the same sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from gioconda.report.as_html import environment, page, safe
+from gioconda.report.as_json import decoded, plain
+from gioconda.report.evidence.compare import Comparison, Pair, Region, Side, Span, sentences
+from gioconda.report.view import quality
+from gioconda.report.wording import label, number, say
+from gioconda_core.types import Sentence
+
+__all__ = ["document", "fragment", "from_document", "html", "text"]
+
+WIDTH, HEIGHT = 720, 120  # user units of the timeline
+
+
+def document(c: Comparison, lang: str = "en") -> dict[str, Any]:
+    """The comparison as plain JSON, with its sentences in a language; pictures are JPEG in base64."""
+    body: dict[str, Any] = plain(c, lang)
+    return body | {"lang": lang, "sentences": plain(sentences(c), lang)}
+
+
+def from_document(body: Mapping[str, Any]) -> Comparison:
+    """The comparison back from its document. Raises ValueError for another schema."""
+    if body.get("schema") != "gioconda.comparison/1":
+        raise ValueError(f"not a gioconda.comparison/1 document: {body.get('schema')!r}")
+    rest = {k: v for k, v in body.items() if k not in ("lang", "sentences")}
+    rest |= {k: Side(**body[k]) for k in ("a", "b")} | {k: Region(**body[k]) for k in ("region_a", "region_b")}
+    rest |= {k: tuple(map(tuple, body[k])) for k in ("only_a", "only_b")}
+    rest["spans"] = tuple(Span(**s) for s in body["spans"])
+    rest["pairs"] = tuple(Pair(**decoded(p, "a_jpeg", "b_jpeg")) for p in body["pairs"])
+    return Comparison(**rest)
+
+
+def _table(c: Comparison, lang: str) -> list[tuple[str, str, str]]:
+    """Facts of both, one beside the other: name, of A, of B."""
+    one, other = dict(quality(c.a.facts, lang)), dict(quality(c.b.facts, lang))
+    rows = [(label("file", lang), c.a.title, c.b.title)]
+    rows += [(name, one.get(name, "–"), other.get(name, "–")) for name in dict.fromkeys([*one, *other])]
+    return [*rows, ("sha256", c.a.sha256, c.b.sha256)]
+
+
+def text(c: Comparison, lang: str = "en") -> str:
+    """Lines for a terminal: what was found, then the facts of both."""
+    from gioconda.report.as_text import wrap
+
+    lines = []
+    for sentence in sentences(c):
+        first, *rest = wrap(say(sentence, lang), 76)
+        lines += [f"· {first}", *(f"  {part}" for part in rest)]
+    for span in c.spans:
+        lines.append(f"  A {number(span.a)}–{number(span.a_end)} s = B {number(span.b)}–{number(span.b_end)} s")
+    lines.append("")
+    for name, mine, theirs in _table(c, lang):
+        lines += [f"{name}", f"  A {mine}", f"  B {theirs}"]
+    return "\n".join(lines) + "\n"
+
+
+def fragment(c: Comparison, lang: str = "en", player: str = "") -> str:
+    """The comparison's sections without a page around them. player : ready HTML shown after the first."""
+    shown = [(say(Sentence("compare.pair", {"a": p.a, "b": p.b, "bits": p.bits}), lang), p) for p in c.pairs]
+    return str(
+        environment()
+        .get_template("_compare.html.jinja")
+        .render(
+            c=c,
+            lines=[say(s, lang) for s in sentences(c)],
+            table=_table(c, lang),
+            pairs=shown,
+            timeline=safe(_timeline(c, label("timeline", lang))),
+            player=safe(player),
+            t=lambda key: label(key, lang),
+        )
+    )
+
+
+def html(c: Comparison, lang: str = "en") -> str:
+    """One file with no script and no external asset."""
+    return page(f"{c.a.title} · {c.b.title} · {label('comparison', lang)}", fragment(c, lang), lang)
+
+
+def _timeline(c: Comparison, name: str) -> str:
+    """Both clips as bars on one scale, what matches joined, what does not hatched in neither."""
+    ends = [float(side.facts.get("duration") or 0.0) for side in (c.a, c.b)]
+    end = max([*ends, *(max(s.a_end, s.b_end) for s in c.spans)]) or 1.0
+
+    def x(seconds: float) -> float:
+        return WIDTH * seconds / end
+
+    parts = [
+        f'<svg class="strip timeline" viewBox="-18 0 {WIDTH + 18} {HEIGHT}" role="img" aria-label="{escape(name)}">'
+    ]
+    for y, letter, length in ((6, "A", ends[0]), (78, "B", ends[1])):
+        parts.append(f'<text x="-16" y="{y + 18}">{letter}</text>')
+        parts.append(f'<rect class="ground" x="0" y="{y}" width="{max(1.0, x(length)):.1f}" height="26" rx="3"/>')
+    for s in c.spans:
+        points = f"{x(s.a):.1f},32 {x(s.a_end):.1f},32 {x(s.b_end):.1f},78 {x(s.b):.1f},78"
+        title = f"A {number(s.a)}–{number(s.a_end)} s = B {number(s.b)}–{number(s.b_end)} s"
+        parts.append(f'<polygon class="link" points="{points}"><title>{title}</title></polygon>')
+        for y, start, stop in ((6, s.a, s.a_end), (78, s.b, s.b_end)):
+            parts.append(f'<rect class="bar" x="{x(start):.1f}" y="{y}" width="{x(stop) - x(start):.1f}" height="26"/>')
+    for i in range(5):
+        anchor = "start" if i == 0 else "end" if i == 4 else "middle"
+        parts.append(
+            f'<text x="{WIDTH * i / 4:.0f}" y="{HEIGHT - 3}" text-anchor="{anchor}">{number(round(end * i / 4, 1))} s</text>'
+        )
+    return "".join([*parts, "</svg>"])

@@ -1,0 +1,167 @@
+"""The sound of a clip as it can be drawn: waveform, spectrogram, jumps of the background; read in a limited child process.
+
+Not covered: who speaks, and whether a voice was generated. Nothing here looks for that, and no sentence made from it says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from gioconda_core.types import Sound
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["hear"]
+
+RATE = 16_000  # Hz that the samples are brought to, one channel
+LONGEST = 3600.0  # seconds read
+PARTS, BANDS = 720, 96  # columns of waveform and spectrogram; rows of the spectrogram, 0 to 8 kHz
+HOP = 0.05  # seconds of one measure of loudness
+SIDE = 1.5  # seconds before and after a jump whose background is compared
+JUMP = 20.0  # dB between the two; docs/decisions/evidence.md counts how seldom that tells a splice
+FLOOR = -90.0  # dB below full scale that silence counts as
+SECONDS, MEMORY = 60.0, 3 << 30  # what the child may take
+
+
+def hear(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> Sound | None:
+    """The first sound track of a file; None where there is none, or none can be read in so many seconds."""
+    command = [sys.executable, "-P", "-m", "gioconda.report.evidence.sound", os.path.abspath(os.fspath(path))]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL, check=False)
+        found = json.loads(done.stdout)
+        picture = base64.b64decode(found.pop("spectrogram"), validate=True)
+        if len(picture) != PARTS * BANDS:
+            return None
+        for name in ("peaks", "loudness", "cuts"):
+            found[name] = tuple(float(value) for value in found[name])
+        return Sound(**found, spectrogram=_drawn(picture))
+    except (subprocess.TimeoutExpired, ValueError, TypeError, KeyError):
+        return None
+
+
+def _drawn(levels: bytes) -> bytes:
+    """The spectrogram as a JPEG: light where there is little, dark where there is much, so that it prints."""
+    import numpy as np
+
+    from gioconda_core.media.pictures import jpeg
+
+    grey = 255 - np.frombuffer(levels, np.uint8).reshape(BANDS, PARTS)
+    tinted = np.stack([grey, (grey * 0.93 + 17).astype(np.uint8), (grey * 0.8 + 50).astype(np.uint8)], axis=-1)
+    return jpeg(tinted, quality=80)
+
+
+# ------------------------------------------------------------------------- in the child
+
+
+def _child(path: str) -> dict[str, Any]:
+    import av
+    import numpy as np
+
+    with av.open(path) as container:
+        if not container.streams.audio:
+            raise ValueError("no sound")
+        stream = container.streams.audio[0]
+        context = stream.codec_context
+        start = {"audio": _start(stream)}
+        start["video"] = next((_start(s) for s in container.streams.video), start["audio"])
+        facts = {"codec": context.name, "rate": int(context.sample_rate or 0), "channels": int(context.channels or 0)}
+        resampler = av.AudioResampler("s16", "mono", RATE)
+        pieces: list[NDArray[np.int16]] = []
+        kept = 0
+        for frame in container.decode(stream):
+            for made in resampler.resample(frame):
+                pieces.append(made.to_ndarray().reshape(-1))
+                kept += len(pieces[-1])
+            if kept >= LONGEST * RATE:
+                break
+    samples = np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+    if not len(samples):
+        raise ValueError("no sample")
+    parts = np.array_split(samples, PARTS)
+    return {
+        **facts,
+        "seconds": round(len(samples) / RATE, 3),
+        "offset": round(start["audio"] - start["video"], 4),
+        "peaks": [round(float(np.abs(part.astype(np.int32)).max(initial=0)) / 32768, 4) for part in parts],
+        "loudness": [round(_decibels(part), 1) for part in parts],
+        "cuts": jumps(samples),
+        "spectrogram": base64.b64encode(_spectrogram(samples).tobytes()).decode(),
+    }
+
+
+def _start(stream: Any) -> float:
+    return float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
+
+
+def _decibels(samples: Any) -> float:
+    import numpy as np
+
+    power = float(np.mean(np.square(samples.astype(np.float64) / 32768))) if len(samples) else 0.0
+    return max(FLOOR, 10 * float(np.log10(max(power, 1e-12))))
+
+
+def jumps(samples: NDArray[Any]) -> list[float]:
+    """Seconds at which the background of the sound jumps by ``JUMP`` dB: its quietest tenth before against after.
+
+    samples : int16 (N,), one channel at ``RATE``. A voice that begins or stops moves the quietest tenth little.
+    """
+    import numpy as np
+
+    step = int(HOP * RATE)
+    count = len(samples) // step
+    level = np.array([_decibels(samples[i * step : (i + 1) * step]) for i in range(count)])
+    side = round(SIDE / HOP)
+    if count < 2 * side:
+        return []
+    floor = np.array([np.percentile(level[i : i + side], 10) for i in range(count - side + 1)])
+    change = np.abs(floor[side:] - floor[:-side])  # at the seam i + side
+    found: list[float] = []
+    while len(change) and change.max() >= JUMP and len(found) < 20:
+        at = int(change.argmax())
+        found.append(round((at + side) * HOP, 2))
+        change[max(0, at - side) : at + side + 1] = 0
+    return sorted(found)
+
+
+def _spectrogram(samples: NDArray[Any]) -> NDArray[Any]:
+    """Loudness by frequency over time, uint8 (BANDS, PARTS): 0 = 80 dB under the loudest, high frequencies first."""
+    import numpy as np
+
+    size = 2 * (RATE // 100)  # 20 ms
+    window = np.hanning(size)
+    levels = np.zeros((BANDS, PARTS))
+    for column, start in enumerate(np.linspace(0, max(0, len(samples) - size), PARTS).astype(int)):
+        stop = max(start + size, start + len(samples) // PARTS)
+        pieces = [samples[i : i + size] for i in range(start, min(stop, len(samples) - size + 1), size)][:25]
+        if not pieces:
+            continue
+        power = np.mean([np.abs(np.fft.rfft(piece * window))[1:] ** 2 for piece in pieces], axis=0)
+        levels[:, column] = [part.mean() for part in np.array_split(power, BANDS)]
+    decibels = 10 * np.log10(levels + 1e-9)
+    shown: NDArray[Any] = np.clip((decibels - decibels.max() + 80) / 80 * 255, 0, 255).astype(np.uint8)
+    return shown[::-1]
+
+
+def _limit() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows: the time limit of the parent remains
+        return
+    for kind, most in (
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_CPU, int(SECONDS)),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (most, most))
+
+
+if __name__ == "__main__":
+    _limit()
+    sys.stdout.write(json.dumps(_child(sys.argv[1])))

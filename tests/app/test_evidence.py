@@ -1,0 +1,310 @@
+"""Keyframes, sound, views of a still, comparisons and case folders: on puppets and on what is made of them."""
+
+import csv as csvlib
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from fractions import Fraction
+
+import jsonschema
+import numpy as np
+import pytest
+
+from gioconda.report import as_html, as_json
+from gioconda.report.evidence import case, compare_pages, keyframes, sound, views
+from gioconda.report.evidence.compare import compare, sentences
+from gioconda.report.examine import Examiner
+from gioconda.report.wording import LANGUAGES
+from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.media.clip import write_image, write_video
+from gioconda_core.media.pictures import jpeg
+
+
+@pytest.fixture(scope="module")
+def take():
+    """Four seconds of a puppet in a room with marks on its walls, as features have something to hold on to."""
+    from synth.puppets.perform import perform
+
+    made = perform(3, 1, frames=100, size=224)
+    frames = np.pad(made.frames, ((0, 0), (0, 0), (60, 60), (0, 0)), mode="edge").copy()
+    rng = np.random.default_rng(4)
+    for _ in range(120):
+        y, x = rng.integers(4, 216), rng.choice([*range(4, 52), *range(290, 336)])
+        frames[:, y : y + 6, x : x + 6] = rng.integers(0, 255, 3)
+    return frames
+
+
+@pytest.fixture(scope="module")
+def clip(take, tmp_path_factory):
+    path = tmp_path_factory.mktemp("evidence") / "one.mp4"
+    write_video(path, take, fps=Fraction(25))
+    return path
+
+
+def written(folder, name, frames, **options):
+    write_video(folder / name, frames, fps=Fraction(25), **options)
+    return folder / name
+
+
+# ------------------------------------------------------------------------- keyframes
+
+
+def test_each_shot_has_a_keyframe_and_none_is_there_twice(take):
+    rng = np.random.default_rng(1)
+    scenes = [np.kron(rng.integers(0, 255, (9, 9, 3)), np.ones((24, 36, 1))).astype(np.uint8) for _ in range(5)]
+    frames = [scene[:, :, :] for scene in scenes for _ in range(6)]
+    found = keyframes.find(frames, [i * 0.2 for i in range(30)])
+    assert [k.shot for k in found][:5] == [0, 1, 2, 3, 4] and len({k.phash for k in found}) == 5
+    assert keyframes.cuts(frames, [i * 0.2 for i in range(30)]) == pytest.approx([1.2, 2.4, 3.6, 4.8])
+    puppet = keyframes.find(list(take[::4]), [i * 0.16 for i in range(25)])
+    assert keyframes.LEAST <= len(puppet) <= keyframes.MOST and {k.shot for k in puppet} == {0}
+    times = [k.time for k in puppet]
+    assert times == sorted(times) and min(np.diff(times)) > 0.3, "spread over the clip"
+    assert len(keyframes.find(list(take[:1]), [0.0])) == 1
+
+
+def test_the_sharpest_frame_of_a_shot_is_taken(take):
+    import cv2
+
+    frames = [cv2.GaussianBlur(frame, (0, 0), 4) for frame in take[:12]]
+    frames[7] = take[7]
+    assert keyframes.find(frames, [i / 25 for i in range(12)])[0].time in (0.0, 7 / 25)
+    best = max(keyframes.find(frames, [i / 25 for i in range(12)]), key=lambda k: len(k.jpeg))
+    assert best.time == pytest.approx(7 / 25, abs=1e-3)
+
+
+def test_the_archive_holds_full_frames_whose_hashes_are_those_of_the_report(clip, tmp_path):
+    report = Examiner(()).examine(clip)
+    found = report.evidence.keyframes
+    assert len(found) >= keyframes.LEAST
+    body = keyframes.archive("one.mp4", report.sha256, keyframes.full(clip, found))
+    assert body == keyframes.archive("one.mp4", report.sha256, keyframes.full(clip, found)), "the same bytes again"
+    with zipfile.ZipFile(io.BytesIO(body)) as zipped:
+        zipped.extractall(tmp_path)
+    rows = list(csvlib.DictReader(io.StringIO((tmp_path / "keyframes.csv").read_text())))
+    assert [r["sha256"] for r in rows] == [k.sha256 for k in found] and [r["phash"] for r in rows] == [
+        k.phash for k in found
+    ]
+    for row in rows:
+        assert hashlib.sha256((tmp_path / row["file"]).read_bytes()).hexdigest() == row["sha256"]
+    assert (tmp_path / "contact-sheet.jpg").stat().st_size > 5000
+    done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    formula = keyframes.archive("=cmd()", report.sha256, keyframes.full(clip, found[:1]))
+    assert ",'=cmd()," in zipfile.ZipFile(io.BytesIO(formula)).read("keyframes.csv").decode()
+
+
+def test_on_the_command_line_keyframes_are_a_zip_and_want_a_file(clip, tmp_path):
+    run = [sys.executable, "-m", "gioconda", "check", str(clip), "--detectors", "none", "-q", "-o"]
+    done = subprocess.run([*run, "keyframes"], capture_output=True, text=True)
+    assert done.returncode == 2 and "give it a file" in done.stderr
+    done = subprocess.run([*run, f"keyframes={tmp_path / 'f.zip'}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "keyframes.csv" in zipfile.ZipFile(tmp_path / "f.zip").namelist()
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_report_with_evidence_keeps_its_schema_comes_back_and_loads_nothing_from_outside(clip, lang):
+    import re
+
+    report = Examiner(()).examine(clip)
+    body = json.loads(as_json.dumps(report, lang))
+    jsonschema.validate(body, as_json.schema())
+    assert as_json.from_document(body).evidence == report.evidence
+    page = as_html.html(report, lang)
+    outside = re.findall(r'<(\w+)[^>]*(?:href|src)="(https?://[^"]+)"', page)
+    assert outside and {tag for tag, _ in outside} == {"a"}, "links that a person may follow, and nothing else"
+    assert all(k.sha256 in page and k.phash in page for k in report.evidence.keyframes)
+    assert report.sha256 not in "".join(address for _, address in outside)
+    assert "<script" not in page and "data-copy" not in page
+
+
+# ------------------------------------------------------------------------- sound
+
+
+def test_sound_is_drawn_with_its_offset_and_the_jumps_of_its_background():
+    rng = np.random.default_rng(0)
+    quiet, loud = (rng.normal(0, level, 4 * sound.RATE).astype(np.int16) for level in (20, 2000))
+    assert sound.jumps(np.concatenate([quiet, loud])) == pytest.approx([4.0], abs=0.1)
+    assert sound.jumps(np.concatenate([loud, loud])) == []
+    assert sound.jumps(quiet[:100]) == []
+
+
+def test_the_sound_of_a_file_is_read_in_a_child_and_none_is_none(clip, tmp_path):
+    assert sound.hear(clip) is None
+    assert sound.hear(tmp_path / "missing.mp4") is None
+    (tmp_path / "text.mp4").write_text("no sound")
+    assert sound.hear(tmp_path / "text.mp4") is None
+    import wave
+
+    with wave.open(str(tmp_path / "tone.wav"), "wb") as out:
+        out.setparams((1, 2, 22_050, 0, "NONE", ""))
+        out.writeframes((20_000 * np.sin(np.arange(44_100) / 5)).astype("<i2").tobytes())
+    heard = sound.hear(tmp_path / "tone.wav")
+    assert heard.seconds == pytest.approx(2, abs=0.05) and heard.rate == 22_050 and heard.channels == 1
+    assert max(heard.peaks) == pytest.approx(20_000 / 32_768, abs=0.02) and len(heard.peaks) == sound.PARTS
+    assert heard.spectrogram[:3] == b"\xff\xd8\xff"
+
+
+# ------------------------------------------------------------------------- views
+
+
+def test_a_still_has_three_views_and_a_pasted_part_stands_out_of_the_error_level(take, tmp_path):
+    from PIL import Image
+
+    base = np.array(Image.open(io.BytesIO(jpeg(np.kron(take[0], np.ones((2, 2, 1), np.uint8)), quality=60))))
+    rng = np.random.default_rng(2)
+    base[100:180, 200:280] = rng.integers(60, 200, (80, 80, 3))
+    made = {view.kind: np.asarray(Image.open(io.BytesIO(view.jpeg)).convert("L"), float) for view in views.views(base)}
+    assert set(made) == {"grid", "noise", "error-level"}
+    for kind in ("noise", "error-level"):
+        assert made[kind][110:170, 210:270].mean() > 3 * made[kind].mean(), kind
+    write_image(tmp_path / "still.png", base)
+    report = Examiner(()).examine(tmp_path / "still.png")
+    assert [v.kind for v in report.evidence.views] == ["grid", "noise", "error-level"]
+    page = as_html.html(report)
+    assert "Views to look at, not verdicts" in page and len(report.evidence.keyframes) == 1
+    assert views.views(base[:8, :8]) == ()
+
+
+# ------------------------------------------------------------------------- two clips
+
+
+def keys(found):
+    return [s.key for s in sentences(found)]
+
+
+@pytest.mark.parametrize(
+    ("how", "edit", "said"),
+    [
+        ("encoded", lambda f: f, {"compare.recoded", "compare.common"}),
+        ("cropped", lambda f: f[:, 30:190, 40:300], {"compare.recoded", "compare.crop-a"}),
+        ("mirrored", lambda f: f[:, :, ::-1], {"compare.mirrored"}),
+        ("cut", lambda f: np.concatenate([f[:30], f[60:]]), {"compare.only-a"}),
+        ("trimmed", lambda f: f[50:], {"compare.only-a"}),
+        ("longer", lambda f: np.concatenate([f, f[:40, :, :, ::-1] // 2]), {"compare.only-b"}),
+    ],
+)  # fmt: skip
+def test_what_was_done_between_two_clips_is_said(clip, take, tmp_path, how, edit, said):
+    other = written(tmp_path, f"{how}.mp4", np.ascontiguousarray(edit(take)), crf=30)
+    found = compare(clip, other)
+    assert said <= set(keys(found)), (found.spans, found.region_a, keys(found))
+    wrong = {"compare.mirrored", "compare.crop-a", "compare.only-a", "compare.only-b"} - said
+    if how not in ("cut", "trimmed", "longer"):
+        assert not wrong & set(keys(found)), keys(found)
+        assert len(found.spans) == 1 and found.spans[0].a_end == pytest.approx(4, abs=0.15)
+    if how == "cut":
+        assert len(found.spans) == 2 and found.only_a[0] == pytest.approx((1.2, 2.4), abs=0.2)
+    if how == "cropped":
+        assert found.region_a.share == pytest.approx(160 * 260 / (224 * 344), abs=0.03)
+
+
+def test_the_same_file_the_same_frames_and_strangers(clip, take, tmp_path):
+    import av
+
+    assert keys(compare(clip, clip)) == ["compare.same-bytes"]
+    again = tmp_path / "again.mkv"
+    with av.open(str(clip)) as source, av.open(str(again), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    found = compare(clip, again)
+    assert keys(found)[0] == "compare.same-frames" and found.equal == found.matched > 90
+    from synth.puppets.perform import perform
+
+    stranger = written(tmp_path, "stranger.mp4", perform(40, 2, frames=100, size=224).frames)
+    assert keys(compare(clip, stranger)) == ["compare.nothing"]
+    frozen = written(tmp_path, "frozen.mp4", np.repeat(take[:1], 60, 0))
+    softer = written(tmp_path, "softer.mp4", np.repeat(take[:1], 40, 0), crf=35)
+    assert "compare.still" in keys(compare(frozen, softer))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_comparison_is_text_a_document_and_a_page_that_say_the_same(clip, take, tmp_path, lang):
+    found = compare(clip, written(tmp_path, "cut.mp4", np.concatenate([take[:30], take[60:]]), crf=30))
+    body = json.loads(as_json.printable(compare_pages.document(found, lang)))
+    assert compare_pages.from_document(body) == found
+    page, text = compare_pages.html(found, lang), compare_pages.text(found, lang)
+    for sentence in body["sentences"]:
+        assert sentence["text"].replace(" %", "\u00a0%").split("“")[0][:30] in page
+        assert "".join(sentence["text"].split()) in "".join(text.replace("· ", "").split())
+    assert found.a.sha256 in page and found.b.sha256 in text and page.count("<figure") == len(found.pairs) == 4
+    assert "<script" not in page and "http" not in page.split("</style>")[1]
+
+
+# ------------------------------------------------------------------------- a case
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIOCONDA_HOME", str(tmp_path / "home"))
+    (tmp_path / "clip.bin").write_bytes(b"one")
+    folder = case.new(tmp_path / "case", "Clip <from> Strasbourg", "A. Editor")
+    case.add(folder, [tmp_path / "clip.bin"])
+    case.note(folder, "The uploader says 12 May.", "B. Reporter")
+    return folder
+
+
+def test_a_case_keeps_who_when_what_and_verifies(opened):
+    log = case.entries(opened)
+    assert [(e.n, e.who, e.action) for e in log] == [
+        (1, "A. Editor", "opened"),
+        (2, "A. Editor", "added"),
+        (3, "B. Reporter", "note"),
+    ]
+    assert log[1].detail["sha256"] == hashlib.sha256(b"one").hexdigest()
+    lines = (opened / "log.jsonl").read_bytes().splitlines()
+    assert (
+        log[2].previous == hashlib.sha256(lines[1]).hexdigest()
+        and case.head(opened) == hashlib.sha256(lines[2]).hexdigest()
+    )
+    assert case.verify(opened) == []
+    page = case.html(opened)
+    assert "Clip &lt;from&gt; Strasbourg" in page and "12 May" in page and log[1].detail["sha256"] in page
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind"),
+    [
+        (lambda c: next((c / "files").iterdir()).chmod(0o644) or next((c / "files").iterdir()).write_bytes(b"two"), "changed"),
+        (lambda c: next((c / "files").iterdir()).unlink(), "missing"),
+        (lambda c: (c / "files" / "extra").write_bytes(b"x"), "unlogged"),
+        (lambda c: (c / "log.jsonl").write_bytes((c / "log.jsonl").read_bytes().replace(b"12 May", b"13 May") + b"\n{}"), "broken"),
+        (lambda c: (c / "log.jsonl").write_bytes((c / "log.jsonl").read_bytes().replace(b"A. Editor", b"Z. Editor", 1)), "order"),
+        (lambda c: (c / "log.jsonl").write_bytes(b"\n".join((c / "log.jsonl").read_bytes().splitlines()[1:])), "order"),
+    ],
+)  # fmt: skip
+def test_what_was_done_to_a_case_behind_its_log_is_found(opened, harm, kind, tmp_path):
+    harm(opened)
+    assert kind in {p["kind"] for p in case.verify(opened)}
+    with pytest.raises(UsageError, match="does not verify"):
+        case.export(opened, tmp_path / "out.zip")
+
+
+def test_a_case_leaves_as_a_signed_zip_with_a_page(opened, tmp_path):
+    from provenance.reading import read
+
+    target = case.export(opened, tmp_path / "case.zip")
+    found = read.read(target)
+    assert found.state.intact and found.manifest_count == 1
+    with zipfile.ZipFile(target) as zipped:
+        names = zipped.namelist()
+        assert {"case.html", "case.json", "log.jsonl"} <= set(names) and any(n.startswith("files/") for n in names)
+        assert b"exported" in zipped.read("log.jsonl")
+    assert case.entries(opened)[-1].action == "exported" and case.verify(opened) == []
+
+
+def test_a_case_is_not_opened_over_something_nor_found_where_there_is_none(opened, tmp_path):
+    with pytest.raises(UsageError, match="not empty"):
+        case.new(opened, "x", "y")
+    with pytest.raises(UsageError, match="no case folder"):
+        case.note(tmp_path, "x")
+    with pytest.raises(GiocondaError, match="no such file"):
+        case.add(opened, [tmp_path / "none"])
+    with pytest.raises(UsageError, match="name"):
+        case.new(tmp_path / "other", " ", "y")
