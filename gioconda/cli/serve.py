@@ -34,7 +34,7 @@ class Serve(Judges):
     port: Annotated[int, Option("Port on 127.0.0.1; 0 = any free one.", minimum=0, maximum=65535)] = 7503
     limit: Annotated[int, Option("Largest file taken, such as 500MB or 2GB.", parse=_bytes, shown="1GB")] = 10**9
     keep: Annotated[float, Option("Hours after which a clip and its report are deleted.", minimum=0.01)] = 24.0
-    lang: Annotated[str | None, Option("en or ja; the browser's by default.", parse=language)] = None
+    lang: Annotated[str | None, Option("One of en, ja, es, fr, de; the browser's by default.", parse=language)] = None
     folder: Annotated[str | None, Option("Where clips are kept; the user's cache by default.")] = None
     timeout: Annotated[float, Option("Seconds one clip may take.", minimum=0.1)] = 900.0
     open: Annotated[bool, Option("Open the page in the browser.")] = False

@@ -34,7 +34,7 @@ Detectors = Annotated[
     tuple[str, ...] | None,
     Option("Detectors by name; none for credentials and container only.", metavar="A,B", parse=names_of),
 ]
-Lang = Annotated[str, Option("en or ja; the locale's by default.", parse=language, unset=language)]
+Lang = Annotated[str, Option("One of en, ja, es, fr, de; the locale's by default.", parse=language, unset=language)]
 TrustLists = Annotated[
     tuple[str, ...], Option("A trust list beside the stored ones.", metavar="[KIND=]PEM", flag="--trust", repeat=True)
 ]

@@ -1,4 +1,4 @@
-"""Templates to sentences, in English and Japanese: every word a report says is in ``words.toml`` and passes here.
+"""Templates to sentences, in each of ``LANGUAGES``: every word a report says is in ``words.toml`` and passes here.
 
 Arguments are formatted by kind (``{rate:percent}``, ``{score:score}``, ``{face_px:number}``) and made safe to show;
 they are never parsed as templates themselves.
@@ -21,12 +21,14 @@ from gioconda_core.types import Sentence
 
 __all__ = [
     "LANGUAGES",
+    "NAMES",
     "Template",
     "clock",
     "code_sentence",
     "detector_name",
     "label",
     "language",
+    "language_of",
     "phrase",
     "problem",
     "reason_text",
@@ -35,7 +37,8 @@ __all__ = [
     "visible",
 ]
 
-LANGUAGES = ("en", "ja")
+NAMES = {"en": "English", "ja": "日本語"}  # what each language calls itself
+LANGUAGES = tuple(NAMES)
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,11 @@ class Template:
 
     key: str
     kind: str
-    en: str
-    ja: str
+    texts: Mapping[str, str]
 
     def fields(self, lang: str) -> set[str]:
         """Names of the arguments the template takes."""
-        return {name for _, name, _, _ in string.Formatter().parse(getattr(self, lang)) if name}
+        return {name for _, name, _, _ in string.Formatter().parse(self.texts[lang]) if name}
 
 
 @cache
@@ -58,9 +60,9 @@ def templates() -> Mapping[str, Template]:
     folder = resources.files("gioconda.report")
     found = {}
     for key, entry in tomllib.loads((folder / "words.toml").read_text("utf-8")).items():
-        found[key] = Template(key, entry["kind"], entry["en"], entry["ja"])
+        found[key] = Template(key, entry["kind"], {lang: entry[lang] for lang in LANGUAGES})
     for key, entry in tomllib.loads((folder / "labels.toml").read_text("utf-8")).items():
-        found[f"label.{key}"] = Template(f"label.{key}", "label", entry["en"], entry["ja"])
+        found[f"label.{key}"] = Template(f"label.{key}", "label", {lang: entry[lang] for lang in LANGUAGES})
     return found
 
 
@@ -78,7 +80,13 @@ def language(wanted: str | None = None, environment: Mapping[str, str] | None = 
 
     env = os.environ if environment is None else environment
     locale = next((env[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if env.get(name)), "")
-    return "ja" if locale.lower().startswith("ja") else "en"
+    return language_of(locale)
+
+
+def language_of(tag: str) -> str:
+    """The language of a locale or a browser's tag (``ja_JP.UTF-8``, ``es-MX``), English where it is not spoken here."""
+    short = re.split("[-_.;@]", tag.lower())[0]
+    return short if short in LANGUAGES else "en"
 
 
 @cache
@@ -230,7 +238,7 @@ def say(sentence: Sentence, lang: str = "en") -> str:
     Raises KeyError when the key is unknown or an argument is missing: a report must not say half a sentence.
     """
     template = templates()[sentence.key]
-    return _Formatter(lang).vformat(getattr(template, lang), (), sentence.args)
+    return _Formatter(lang).vformat(template.texts[lang], (), sentence.args)
 
 
 def label(key: str, lang: str = "en") -> str:

@@ -23,14 +23,16 @@ from urllib.parse import unquote
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from gioconda.report import as_html, as_json
+from gioconda.report.evidence import compare_pages
 from gioconda.report.view import bytes_text
-from gioconda.report.wording import LANGUAGES, label, problem, visible
+from gioconda.report.wording import LANGUAGES, NAMES, clock, label, language_of, problem, say, visible
 from gioconda.serve.guard import Guard
 from gioconda.serve.jobs import ACTIVE, Clip, Jobs, Runner
+from gioconda_core.types import Sentence
 
 # What a browser is told a file is; nothing it would run. Anything else is bytes to it.
 TYPES = {
@@ -112,6 +114,10 @@ def application(page: Page) -> Starlette:
         Route(f"{clip}/state.json", site.state),
         Route(f"{clip}/media", site.media),
         Route(f"{clip}/boxes.json", site.boxes),
+        Route(f"{clip}/keyframes.zip", site.frames),
+        Route(f"{clip}/keyframes/{{number:int}}.jpg", site.frame),
+        Route("/compare", site.compare, methods=["POST"]),
+        Route("/example", site.example, methods=["POST"]),
         Route(f"{clip}/report.json", site.document),
         Route(f"{clip}/report.html", site.file),
         Route(f"{clip}/cancel", site.cancel, methods=["POST"]),
@@ -148,41 +154,56 @@ class _Site:
         wanted = request.query_params.get("lang") or self.page.lang
         if wanted in LANGUAGES:
             return str(wanted)
-        first = request.headers.get("accept-language", "").split(",")[0].strip().lower()
-        return "ja" if first.startswith("ja") else "en"
+        return language_of(request.headers.get("accept-language", "").split(",")[0].strip())
 
-    def _render(self, request: Request, template: str, **values: Any) -> HTMLResponse:
+    def _render(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         lang = self._lang(request)
-        other = "ja" if lang == "en" else "en"
         base = {
             "lang": lang,
-            "other": other,
+            "languages": NAMES,
             "token": self.token,
             "t": lambda key, **a: _label(key, lang, a),
             "page": self.page,
         }
-        return HTMLResponse(_pages().get_template(template).render(**base, **values))
+        return HTMLResponse(_pages().get_template(template).render(**base, **values), status)
 
     async def index(self, request: Request) -> Response:
         clips = await asyncio.to_thread(self.jobs.all)
-        return self._render(request, "index.html.jinja", clips=clips, limit=bytes_text(self.page.limit), active=ACTIVE)
+        rows = [(clip, json.loads(clip.summary), _label_level(clip, self._lang(request))) for clip in clips]
+        values = {"limit": bytes_text(self.page.limit), "hours": f"{self.page.hours:g}", "active": ACTIVE}
+        return self._render(request, "index.html.jinja", rows=rows, when=_when, clock=clock, **values)
+
+    def _gone(self, request: Request) -> Response:
+        return self._render(request, "gone.html.jinja", 404, hours=f"{self.page.hours:g}")
 
     async def clip(self, request: Request) -> Response:
         found = self._found(request)
         if found is None:
-            return PlainTextResponse("no such clip", 404)
+            return self._gone(request)
         document = self.jobs.report(found.id) if found.state == "done" else None
         if document is None:
             error = visible(problem(found.error, self._lang(request)))
             return self._render(request, "waiting.html.jinja", clip=found, error=error, active=ACTIVE)
         lang = self._lang(request)
+        if found.other:
+            body = compare_pages.fragment(compare_pages.from_document(document), lang, self._two_players(found, lang))
+            return self._render(request, "clip.html.jinja", clip=found, body=as_html.safe(body))
         report = as_json.from_document(document)
         kind = TYPES.get(Path(found.file).suffix, "")
         player = _pages().get_template("player.html.jinja").render(
-            clip=found, kind=kind, faces=len(report.tracks), t=lambda key: label(key, lang)
+            clip=found, kind=kind, faces=len(report.tracks), fps=report.facts.get("fps") or 25, t=lambda key: label(key, lang)
         )  # fmt: skip
-        body = as_html.fragment(report, lang, seek=True, player=player)
+        body = as_html.fragment(report, lang, seek=True, player=player, frames=f"/clips/{found.id}")
         return self._render(request, "clip.html.jinja", clip=found, body=as_html.safe(body))
+
+    def _two_players(self, found: Clip, lang: str) -> str:
+        """Both clips of a comparison, played together along what they have in common."""
+        both = [self.jobs.get(identity) for identity in found.other.split()]
+        document = self.jobs.report(found.id) or {}
+        made: str = _pages().get_template("players.html.jinja").render(
+            clips=[one for one in both if one is not None], spans=json.dumps(document.get("spans", [])), t=lambda key: label(key, lang)
+        )  # fmt: skip
+        return made
 
     # ------------------------------------------------------------------ facts
 
@@ -191,12 +212,19 @@ class _Site:
 
     def _state(self, clip: Clip, lang: str) -> dict[str, Any]:
         stage = _label(f"stage-{clip.stage}", lang, {}) if clip.state == "running" and clip.stage else ""
+        if clip.of:
+            stage = _label("frames-of", lang, {"done": clip.frames, "of": clip.of})
+        text = _label(f"state-{clip.state}", lang, {})
+        if clip.state == "queued":
+            text = _label("place-in-queue", lang, {"before": self.jobs.before(clip)})
+        left = clip.left
         return {
+            "left": "" if left is None else _label("time-left", lang, {"seconds": max(1, round(left))}),
             "id": clip.id,
             "state": clip.state,
             "share": round(clip.share, 3),
             "active": clip.state in ACTIVE,
-            "text": _label(f"state-{clip.state}", lang, {}),
+            "text": text,
             "stage": stage,
             "error": visible(problem(clip.error, lang)),
         }
@@ -207,33 +235,78 @@ class _Site:
 
     async def state(self, request: Request) -> Response:
         clip = self._found(request)
-        return JSONResponse(self._state(clip, self._lang(request))) if clip else PlainTextResponse("no such clip", 404)
+        return JSONResponse(self._state(clip, self._lang(request))) if clip else self._gone(request)
+
+    async def frames(self, request: Request) -> Response:
+        """The archive of a clip's keyframes, made when it is first asked for."""
+        path = await asyncio.to_thread(self._archive, request.path_params["id"])
+        if path is None:
+            return self._gone(request)
+        return FileResponse(path, media_type="application/zip", headers=_attachment("keyframes.zip"))
+
+    async def frame(self, request: Request) -> Response:
+        """One keyframe, whole."""
+        import zipfile
+
+        path = await asyncio.to_thread(self._archive, request.path_params["id"])
+        number = request.path_params["number"]
+        if path is not None:
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    if name.startswith(f"keyframe-{number:02d}-"):
+                        return Response(archive.read(name), media_type="image/jpeg")
+        return self._gone(request)
+
+    def _archive(self, identity: str) -> Path | None:
+        from gioconda.report.evidence import keyframes
+        from gioconda_core.errors import MediaError
+        from gioconda_core.files import atomic_path
+
+        clip, document = self.jobs.get(identity), self.jobs.report(identity)
+        if clip is None or document is None or clip.other:
+            return None
+        path = self.jobs.frames_path(identity)
+        if not path.is_file():
+            report = as_json.from_document(document)
+            try:
+                full = keyframes.full(self.jobs.media(clip), report.evidence.keyframes)
+            except MediaError:
+                return None
+            with atomic_path(path, mode=0o600) as partial:
+                partial.write_bytes(keyframes.archive(report.title, report.sha256, full))
+        return path
 
     async def boxes(self, request: Request) -> Response:
         document = self.jobs.report(request.path_params["id"])
         if document is None:
-            return PlainTextResponse("no report", 404)
+            return self._gone(request)
         tracks = [{"id": t["id"], "times": t.get("times", []), "boxes": t.get("boxes", [])} for t in document["tracks"]]
         return JSONResponse({"tracks": tracks})
 
     async def document(self, request: Request) -> Response:
-        report = self.jobs.report(request.path_params["id"])
+        report, lang = self.jobs.report(request.path_params["id"]), self._lang(request)
         if report is None:
-            return PlainTextResponse("no report", 404)
-        text = as_json.dumps(as_json.from_document(report), self._lang(request))
+            return self._gone(request)
+        if report["schema"].startswith("gioconda.comparison"):
+            text = as_json.printable(compare_pages.document(compare_pages.from_document(report), lang), indent=1)
+        else:
+            text = as_json.dumps(as_json.from_document(report), lang)
         return Response(text, media_type="application/json", headers=_attachment("report.json"))
 
     async def file(self, request: Request) -> Response:
-        report = self.jobs.report(request.path_params["id"])
+        report, lang = self.jobs.report(request.path_params["id"]), self._lang(request)
         if report is None:
-            return PlainTextResponse("no report", 404)
-        page = as_html.html(as_json.from_document(report), self._lang(request))
+            return self._gone(request)
+        if report["schema"].startswith("gioconda.comparison"):
+            page = compare_pages.html(compare_pages.from_document(report), lang)
+        else:
+            page = as_html.html(as_json.from_document(report), lang)
         return HTMLResponse(page, headers=_attachment("report.html"))
 
     async def media(self, request: Request) -> Response:
         clip = self._found(request)
-        if clip is None or not self.jobs.media(clip).is_file():
-            return PlainTextResponse("no such clip", 404)
+        if clip is None or clip.other or not self.jobs.media(clip).is_file():
+            return self._gone(request)
         kind = TYPES.get(Path(clip.file).suffix, "application/octet-stream")
         # Whatever the bytes are, a browser that opens them by themselves runs nothing.
         headers = {"Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'; media-src 'self'"}
@@ -247,6 +320,26 @@ class _Site:
         return Response(text, media_type="text/javascript")
 
     # ------------------------------------------------------------------ changes
+
+    async def compare(self, request: Request) -> Response:
+        """Put a comparison of two clips into the queue."""
+        both = [self.jobs.get(request.query_params.get(name, "")) for name in ("a", "b")]
+        if any(clip is None or clip.other for clip in both) or len({clip.id for clip in both if clip}) != 2:
+            return JSONResponse(
+                {"error": _label("clip-gone", self._lang(request), {"hours": f"{self.page.hours:g}"})}, 404
+            )
+        clips = [clip for clip in both if clip is not None]
+        identity = secrets.token_hex(16)
+        ids, title = " ".join(clip.id for clip in clips), " ↔ ".join(clip.title for clip in clips)
+        made = self.jobs.add(identity, title[:200], Path(f"{identity}.none"), 0, ids)
+        return JSONResponse({"id": made.id, "url": f"/clips/{made.id}"}, 201)
+
+    async def example(self, request: Request) -> Response:
+        """Draw a face, sign the clip as what it is, and put it into the queue."""
+        identity, path = self.jobs.new_file(".mp4")
+        await asyncio.to_thread(draw_example, path)
+        clip = self.jobs.add(identity, "example.mp4", path, path.stat().st_size)
+        return JSONResponse({"id": clip.id, "url": f"/clips/{clip.id}"}, 201)
 
     async def cancel(self, request: Request) -> Response:
         self.jobs.cancel(request.path_params["id"])
@@ -329,10 +422,33 @@ def _attachment(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="gioconda-{name}"'}
 
 
-def _label(key: str, lang: str, values: dict[str, Any]) -> str:
-    from gioconda.report.wording import say
-    from gioconda_core.types import Sentence
+def draw_example(target: Path) -> None:
+    """Write a clip of a drawn face, signed with this user's development key as generated."""
+    import tempfile
 
+    from gioconda_core.media.clip import write_video
+    from gioconda_core.types import Claim
+    from provenance.signing import sign
+    from synth.puppets.perform import perform
+
+    take = perform(5, 2, frames=150, size=320)
+    claim = Claim("An example", "self-reenactment", "fake", "puppets", "1")
+    with tempfile.TemporaryDirectory() as folder:
+        write_video(Path(folder) / "drawn.mp4", take.frames, fps=take.fps)
+        sign.sign_file(Path(folder) / "drawn.mp4", target, claim)
+
+
+def _label_level(clip: Clip, lang: str) -> str:
+    """What the list says of an examined clip: its level in words."""
+    level = json.loads(clip.summary).get("level")
+    return say(Sentence(f"level.{level}"), lang) if level else ""
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _label(key: str, lang: str, values: dict[str, Any]) -> str:
     return say(Sentence(f"label.{key}", values), lang)
 
 

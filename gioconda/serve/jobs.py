@@ -29,14 +29,21 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS clips (
   id TEXT PRIMARY KEY, title TEXT NOT NULL, file TEXT NOT NULL, size INTEGER NOT NULL, created REAL NOT NULL,
   state TEXT NOT NULL, stage TEXT NOT NULL DEFAULT '', share REAL NOT NULL DEFAULT 0,
-  attempts INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT ''
+  attempts INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '', other TEXT NOT NULL DEFAULT '',
+  begun REAL NOT NULL DEFAULT 0, frames INTEGER NOT NULL DEFAULT 0, of INTEGER NOT NULL DEFAULT 0, summary TEXT NOT NULL DEFAULT '{}'
 );
 """
+_COLUMNS = ("other TEXT NOT NULL DEFAULT ''", "begun REAL NOT NULL DEFAULT 0", "frames INTEGER NOT NULL DEFAULT 0",
+            "of INTEGER NOT NULL DEFAULT 0", "summary TEXT NOT NULL DEFAULT '{}'")  # fmt: skip # a queue of before had none of these
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One dropped file. state : queued, running, done, failed or cancelled. share : of the work done, 0 to 1."""
+    """One dropped file, or two of them to be compared. state : queued, running, done, failed or cancelled. share : of the work done, 0 to 1.
+
+    other : of a comparison, the ids of both clips. begun : when it was taken up; frames, of : followed so far, of about how many.
+    summary : of a report, JSON for the list: level, seconds, jpeg (base64).
+    """
 
     id: str
     title: str
@@ -48,6 +55,19 @@ class Clip:
     share: float
     attempts: int
     error: str
+    other: str = ""
+    begun: float = 0.0
+    frames: int = 0
+    of: int = 0
+    summary: str = "{}"
+
+    @property
+    def left(self) -> float | None:
+        """Seconds it will still take, judged by what it took so far; None where that is too little to judge by."""
+        took = time.time() - self.begun
+        return (
+            took * (1 - self.share) / self.share if self.state == "running" and self.share > 0.2 and took > 2 else None
+        )
 
 
 class Jobs:
@@ -64,6 +84,10 @@ class Jobs:
         self._base.row_factory = sqlite3.Row
         self._base.execute("PRAGMA journal_mode=WAL")
         self._base.executescript(_TABLES)
+        known = {row["name"] for row in self._base.execute("PRAGMA table_info(clips)")}
+        for column in _COLUMNS:
+            if column.split()[0] not in known:
+                self._base.execute(f"ALTER TABLE clips ADD COLUMN {column}")
         # What was running when the server ended is begun again, but not for ever.
         self._do(
             "UPDATE clips SET state = 'failed', error = 'ended the server' WHERE state = 'running' AND attempts >= ?",
@@ -80,11 +104,11 @@ class Jobs:
         identity = secrets.token_hex(16)
         return identity, self.folder / "files" / f"{identity}{suffix}"
 
-    def add(self, identity: str, title: str, file: Path, size: int) -> Clip:
-        """Put a file that is there into the queue."""
+    def add(self, identity: str, title: str, file: Path, size: int, other: str = "") -> Clip:
+        """Put a file that is there into the queue; or, with ``other``, a comparison of two clips by their ids."""
         self._do(
-            "INSERT INTO clips (id, title, file, size, created, state) VALUES (?, ?, ?, ?, ?, 'queued')",
-            identity, title, file.name, size, time.time(),
+            "INSERT INTO clips (id, title, file, size, created, state, other) VALUES (?, ?, ?, ?, ?, 'queued', ?)",
+            identity, title, file.name, size, time.time(), other,
         )  # fmt: skip
         found = self.get(identity)
         assert found is not None
@@ -102,14 +126,31 @@ class Jobs:
     def take(self) -> Clip | None:
         """The oldest waiting clip, now running; None when none waits."""
         rows = self._do(
-            "UPDATE clips SET state = 'running', attempts = attempts + 1, stage = 'open', share = 0 WHERE id = "
-            "(SELECT id FROM clips WHERE state = 'queued' ORDER BY created LIMIT 1) RETURNING *"
+            "UPDATE clips SET state = 'running', attempts = attempts + 1, stage = 'open', share = 0, begun = ? WHERE id = "
+            "(SELECT id FROM clips WHERE state = 'queued' ORDER BY created LIMIT 1) RETURNING *",
+            time.time(),
         )
         return Clip(**dict(rows[0])) if rows else None
 
-    def note(self, identity: str, stage: str, share: float) -> None:
-        """How far a running clip is."""
-        self._do("UPDATE clips SET stage = ?, share = ? WHERE id = ? AND state = 'running'", stage, share, identity)
+    def before(self, clip: Clip) -> int:
+        """How many clips are examined before a waiting one."""
+        query = "SELECT COUNT(*) FROM clips WHERE state = 'running' OR (state = 'queued' AND created < ?)"
+        return int(self._do(query, clip.created)[0][0])
+
+    def note(self, identity: str, stage: str, share: float, done: int = 0, of: int = 0) -> None:
+        """How far a running clip is: its stage, the share of all, and what is counted of it."""
+        query = "UPDATE clips SET stage = ?, share = ?, frames = ?, of = ? WHERE id = ? AND state = 'running'"
+        self._do(query, stage, share, done, of, identity)
+
+    def sum_up(self, identity: str, document: Mapping[str, Any]) -> None:
+        """Keep what the list shows of a report."""
+        tracks, frames = document.get("tracks") or [], document.get("evidence", {}).get("keyframes") or []
+        jpeg = next((t["thumbnail"] for t in tracks if t.get("thumbnail")), None) or next(
+            (k["jpeg"] for k in frames), ""
+        )
+        level, seconds = document.get("verdict", {}).get("level", ""), document.get("facts", {}).get("duration") or 0
+        summary = json.dumps({"level": level, "seconds": seconds, "jpeg": jpeg})
+        self._do("UPDATE clips SET summary = ? WHERE id = ?", summary, identity)
 
     def end(self, identity: str, state: str, error: str = "") -> None:
         """A running clip is done or failed; one that was cancelled meanwhile stays cancelled."""
@@ -129,7 +170,8 @@ class Jobs:
         clip = self.get(identity)
         self._do("DELETE FROM clips WHERE id = ?", identity)
         if clip is not None:
-            for path in (self.media(clip), self.report_path(identity)):
+            paths = [self.report_path(identity), self.frames_path(identity)]
+            for path in paths if clip.other else [self.media(clip), *paths]:
                 with contextlib.suppress(FileNotFoundError):
                     path.unlink()
 
@@ -138,7 +180,8 @@ class Jobs:
         old = self._do("SELECT id FROM clips WHERE created < ?", time.time() - 3600 * hours)
         for row in old:
             self.delete(row["id"])
-        known = {c.file for c in self.all()} | {self.report_path(c.id).name for c in self.all()}
+        clips = self.all()
+        known = {c.file for c in clips} | {p(c.id).name for c in clips for p in (self.report_path, self.frames_path)}
         for path in (self.folder / "files").iterdir():
             if path.name not in known and time.time() - path.stat().st_mtime > 600:
                 path.unlink()
@@ -151,6 +194,10 @@ class Jobs:
     def report_path(self, identity: str) -> Path:
         """Where a clip's report is."""
         return self.folder / "files" / f"{identity}.json"
+
+    def frames_path(self, identity: str) -> Path:
+        """Where the archive of a clip's keyframes is, once somebody has asked for it."""
+        return self.folder / "files" / f"{identity}.zip"
 
     def report(self, identity: str) -> Mapping[str, Any] | None:
         """The report's document, or None."""
@@ -212,6 +259,7 @@ class Runner:
                 return
             if document is not None:
                 write_text(self.jobs.report_path(clip.id), json.dumps(document, ensure_ascii=False), mode=0o600)
+                self.jobs.sum_up(clip.id, document)
             self.jobs.end(clip.id, state, error)
             if self.jobs.get(clip.id) is None:  # deleted while its report was being written
                 self.jobs.report_path(clip.id).unlink(missing_ok=True)
@@ -219,7 +267,11 @@ class Runner:
     def _one(self, clip: Clip) -> tuple[str, str, Mapping[str, Any] | None]:
         """Examine one clip: (state, error, report's document)."""
         worker = self._worker if self._worker.process.poll() is None else self._fresh()
-        worker.send(0, {"path": str(self.jobs.media(clip)), "title": clip.title})
+        both = [self.jobs.get(identity) for identity in clip.other.split()] or [clip]
+        if None in both:
+            return "failed", "a clip that was to be compared is no longer here", None
+        paths = [str(self.jobs.media(one)) for one in both if one is not None]
+        worker.send(0, {"paths": paths, "titles": [one.title for one in both if one is not None]})
         limit = time.monotonic() + self.seconds
         while True:
             if self._stop.is_set():
@@ -252,7 +304,7 @@ class Runner:
 
 
 class Examine:
-    """What the worker does: one file to its report's document."""
+    """What the worker does: one file to its report's document, or two to their comparison's."""
 
     def __init__(self, detectors: list[str] | None, trust: list[str], development: bool) -> None:
         from gioconda.report.examine import Examiner
@@ -262,9 +314,13 @@ class Examine:
 
     def __call__(self, task: dict[str, Any], progress: Any) -> dict[str, Any]:
         from gioconda.report.as_json import document
+        from gioconda.report.evidence import compare, compare_pages
         from gioconda.report.examine import unread
 
-        report = self.examiner.examine(task["path"], title=task["title"], progress=progress)
+        paths, titles = task["paths"], task["titles"]
+        if len(paths) == 2:
+            return compare_pages.document(compare.compare(*paths, titles=tuple(titles), progress=progress))
+        report = self.examiner.examine(paths[0], title=titles[0], progress=progress)
         if nothing := unread(report):
             raise GiocondaError(nothing.what)
         return document(report)

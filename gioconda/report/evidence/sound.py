@@ -123,7 +123,9 @@ def jumps(samples: NDArray[Any]) -> list[float]:
     change = np.abs(floor[side:] - floor[:-side])  # at the seam i + side
     found: list[float] = []
     while len(change) and change.max() >= JUMP and len(found) < 20:
-        at = int(change.argmax())
+        first = int(change.argmax())
+        flat = np.flatnonzero(change[first : first + side] < change[first] - 1)
+        at = first + (int(flat[0]) - 1 if len(flat) else 0) // 2  # the middle of where it is as large
         found.append(round((at + side) * HOP, 2))
         change[max(0, at - side) : at + side + 1] = 0
     return sorted(found)

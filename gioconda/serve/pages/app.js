@@ -1,4 +1,5 @@
-// The one script of the local page: takes files in, watches progress, lets strips and stills move the video, draws face boxes.
+// The one script of the local page: takes files in, watches progress, lets strips and stills move the video, draws face boxes,
+// copies, magnifies, and plays two clips together.
 // It talks to nothing but the page it came from.
 "use strict";
 
@@ -14,15 +15,32 @@ function tell(text) {
   byId("live").textContent = text;
 }
 
+// Whether the program behind the page answers; said once it has not for three times running.
+let missed = 0;
+async function ask(url) {
+  const answer = await fetch(url).catch(() => null);
+  missed = answer ? 0 : missed + 1;
+  byId("away").hidden = missed < 3;
+  return answer;
+}
+
 // ---- buttons that change something
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-post]");
   if (!button) return;
+  if (button.dataset.ask && !confirm(button.dataset.ask)) return;
   button.disabled = true;
-  await post(button.dataset.post);
+  const answer = await post(button.dataset.post).catch(() => null);
+  if (!answer || !answer.ok) {
+    button.disabled = false;
+    byId("away").hidden = Boolean(answer);
+    if (answer) tell(document.body.dataset.outOfDate);
+    return;
+  }
   const then = button.dataset.then;
-  if (then && then !== "reload") location.href = then;
+  if (then === "answer") location.href = `${(await answer.json()).url}?lang=${lang}`;
+  else if (then && then !== "reload") location.href = then;
   else location.reload();
 });
 
@@ -39,18 +57,34 @@ if (drop) {
   for (const name of ["dragleave", "drop"]) {
     document.addEventListener(name, (event) => { event.preventDefault(); drop.classList.remove("over"); });
   }
-  document.addEventListener("drop", (event) => take(event.dataTransfer.files));
+  document.addEventListener("drop", (event) => {
+    if (event.dataTransfer.files.length) take(event.dataTransfer.files);
+    else say(drop.dataset.link);
+  });
+  const pick = () => [...document.querySelectorAll("input.pick:checked")].map((box) => box.value);
+  const two = byId("compare");
+  if (two) {
+    document.addEventListener("change", () => { two.disabled = pick().length !== 2; });
+    two.addEventListener("click", async () => {
+      const [b, a] = pick();  // the list shows the newest first
+      const answer = await post(`/compare?a=${a}&b=${b}&lang=${lang}`).catch(() => null);
+      if (answer && answer.ok) location.href = `${(await answer.json()).url}?lang=${lang}`;
+    });
+  }
   input.addEventListener("change", () => take(input.files));
 }
 
-function refuse(file, why) {
-  const notice = byId("notice");
-  notice.hidden = false;
+function say(...parts) {
   const line = document.createElement("p");
+  line.append(...parts);
+  byId("notice").hidden = false;
+  byId("notice").replaceChildren(line);
+}
+
+function refuse(file, why) {
   const name = document.createElement("strong");
   name.textContent = file.name;
-  line.append(name, " · ", drop.dataset.refused, ": ", why);
-  notice.replaceChildren(line);
+  say(name, " · ", drop.dataset.refused, ": ", why);
 }
 
 async function take(files) {
@@ -72,7 +106,7 @@ function send(file) {
     const name = document.createElement("span");
     name.className = "title";
     name.textContent = file.name;
-    item.append(name, bar);
+    item.append(document.createElement("span"), name, bar);
     byId("jobs").prepend(item);
     if (byId("empty")) byId("empty").remove();
     tell(`${file.name}: ${drop.dataset.uploading}`);
@@ -85,8 +119,8 @@ function send(file) {
     request.onload = () => {
       if (request.status === 201) { resolve(JSON.parse(request.responseText).url); return; }
       item.remove();
-      let why = String(request.status);
-      try { why = JSON.parse(request.responseText).error; } catch { why = request.responseText || why; }
+      let why = document.body.dataset.outOfDate;
+      try { why = JSON.parse(request.responseText).error; } catch { /* the guard speaks no language */ }
       refuse(file, why);
       resolve(null);
     };
@@ -97,27 +131,28 @@ function send(file) {
 // ---- watching progress
 
 async function watchOne(box) {
-  const answer = await fetch(`/clips/${box.dataset.clip}/state.json?lang=${lang}`).catch(() => null);
+  const answer = await ask(`/clips/${box.dataset.clip}/state.json?lang=${lang}`);
   if (answer && answer.status === 404) { location.href = `/?lang=${lang}`; return; }
   if (answer && answer.ok) {
     const now = await answer.json();
     if (!now.active) { location.reload(); return; }
     byId("what").textContent = now.text;
     byId("share").value = now.share;
+    byId("left").textContent = now.left;
     if (byId("stage").textContent !== now.stage) byId("stage").textContent = now.stage;
   }
   setTimeout(() => watchOne(box), 500);
 }
 
 async function watchAll() {
-  const answer = await fetch(`/clips.json?lang=${lang}`).catch(() => null);
+  const answer = await ask(`/clips.json?lang=${lang}`);
   if (answer && answer.ok) {
     for (const now of await answer.json()) {
-      const item = document.querySelector(`li[data-clip="${now.id}"]`);
+      const item = document.querySelector(`li[data-clip="${now.id}"][data-active="yes"]`);
       if (!item) continue;
-      const text = now.stage || now.text;
+      if (!now.active) { location.reload(); return; }
+      const text = [now.stage || now.text, now.left].filter(Boolean).join(" · ");
       if (item.querySelector(".what").textContent !== text) item.querySelector(".what").textContent = text;
-      item.dataset.active = now.active ? "yes" : "no";
     }
   }
   if (document.querySelector('li[data-active="yes"]')) setTimeout(watchAll, 1000);
@@ -169,8 +204,118 @@ for (const strip of strips) {
 for (const button of document.querySelectorAll("button[data-time]")) {
   button.addEventListener("click", () => {
     seek(Number(button.dataset.time));
-    video.scrollIntoView({ block: "nearest" });
   });
+}
+
+// ---- one frame on or back, and slow motion
+
+function step(frames) {
+  if (!(video instanceof HTMLVideoElement)) return;
+  video.pause();
+  const length = 1 / Number(byId("player").dataset.fps);
+  // to the middle of a frame, so that rounding never shows the one before
+  seek((Math.floor(video.currentTime / length + 1e-3) + frames + 0.5) * length);
+}
+
+if (byId("back")) {
+  byId("back").addEventListener("click", () => step(-1));
+  byId("on").addEventListener("click", () => step(1));
+  byId("speed").addEventListener("change", () => { video.playbackRate = Number(byId("speed").value); });
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), select, textarea")) return;
+    if (event.key === ",") step(-1);
+    else if (event.key === ".") step(1);
+  });
+}
+
+// ---- copying
+
+async function picture(address) {
+  const bitmap = await createImageBitmap(await (await fetch(address)).blob());
+  const canvas = document.createElement("canvas");
+  canvas.width = bitmap.width;
+  canvas.height = bitmap.height;
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));  // what every clipboard takes
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-copy], button[data-copy-text]");
+  if (!button) return;
+  let said = document.body.dataset.copied;
+  try {
+    if (button.dataset.copyText) await navigator.clipboard.writeText(button.dataset.copyText);
+    else await navigator.clipboard.write([new ClipboardItem({ "image/png": picture(button.dataset.copy) })]);
+  } catch {
+    said = document.body.dataset.notCopied;
+  }
+  const before = button.textContent;
+  button.textContent = said;
+  tell(said);
+  setTimeout(() => { button.textContent = before; }, 1500);
+});
+
+// ---- the magnifier: each pixel of the picture as several, about where the pointer or the arrow keys are
+
+for (const shown of document.querySelectorAll("img[data-magnify]")) {
+  const glass = document.createElement("canvas");
+  glass.className = "glass";
+  glass.width = glass.height = 220;
+  glass.hidden = true;
+  glass.setAttribute("aria-hidden", "true");
+  shown.parentElement.append(glass);
+  shown.parentElement.classList.add("under-glass");
+  const at = { x: 0.5, y: 0.5 };
+  const draw = () => {
+    const across = Math.max(24, Math.min(shown.naturalWidth / 6, 80));
+    const context = glass.getContext("2d");
+    context.imageSmoothingEnabled = false;
+    context.fillRect(0, 0, 220, 220);
+    context.drawImage(shown, at.x * shown.naturalWidth - across / 2, at.y * shown.naturalHeight - across / 2, across, across, 0, 0, 220, 220);
+    glass.style.left = `${shown.offsetLeft + at.x * shown.clientWidth - 110}px`;
+    glass.style.top = `${shown.offsetTop + at.y * shown.clientHeight - 110}px`;
+    glass.hidden = false;
+  };
+  shown.addEventListener("pointermove", (event) => {
+    const room = shown.getBoundingClientRect();
+    at.x = (event.clientX - room.left) / room.width;
+    at.y = (event.clientY - room.top) / room.height;
+    draw();
+  });
+  shown.addEventListener("focus", draw);
+  for (const name of ["pointerleave", "blur"]) shown.addEventListener(name, () => { glass.hidden = true; });
+  shown.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!by) return;
+    at.x = Math.min(1, Math.max(0, at.x + by[0] / 50));
+    at.y = Math.min(1, Math.max(0, at.y + by[1] / 50));
+    draw();
+    event.preventDefault();
+  });
+}
+
+// ---- two clips played together along what they have in common
+
+const players = byId("players");
+if (players) {
+  const [one, other] = players.querySelectorAll("video");
+  const spans = JSON.parse(players.dataset.spans);
+  const follow = () => {
+    const t = one.currentTime;
+    const span = spans.find((s) => t >= s.a && t < s.a_end);
+    const wanted = span ? t - span.a + span.b : null;
+    if (wanted === null) other.pause();
+    else {
+      if (Math.abs(other.currentTime - wanted) > 0.08) other.currentTime = wanted;
+      if (!one.paused && other.paused) other.play().catch(() => {});
+      if (one.paused) other.pause();
+    }
+    byId("moment").value = one.duration ? (1000 * t) / one.duration : 0;
+    if (!one.paused && !one.ended) requestAnimationFrame(follow);
+  };
+  for (const name of ["play", "pause", "seeked"]) one.addEventListener(name, follow);
+  byId("both").addEventListener("click", () => { if (one.paused) one.play(); else one.pause(); });
+  byId("moment").addEventListener("input", () => { one.currentTime = (byId("moment").value / 1000) * (one.duration || 0); });
 }
 
 // ---- face boxes over the picture
