@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from gioconda.cli.build import built, group
-from gioconda.cli.common import Force, Printed, emit, notice
+from gioconda.cli.common import Force, Results, emit, notice
 from gioconda.report.options import Lang
 from gioconda_core.errors import ExitCode
 from gioconda_core.options import Option, argument
@@ -82,7 +82,7 @@ def note(folder: Folder, text: Annotated[str, argument("What is to be noted.", "
 
 @app.command("verify")
 @built
-def verify(folder: Folder, results: Printed) -> int:
+def verify(folder: Folder, results: Results) -> int:
     """Check that a log is whole and in order and every file as it was added; exits 4 where something is not.
 
     The last line's hash, kept elsewhere, also shows that nothing was cut off the end.
@@ -92,7 +92,8 @@ def verify(folder: Folder, results: Printed) -> int:
     from gioconda.report.evidence import case
 
     writer = results.among("text", "json")
-    problems, log = case.verify(folder), case.entries(folder) if not case.verify(folder) else []
+    problems = case.verify(folder)
+    log = [] if problems else case.entries(folder)
     lines = [f"{p['kind']}: {p['what']}" for p in problems] or [
         f"{len(log)} lines, all in order; last {case.head(folder)}"
     ]

@@ -136,8 +136,8 @@ def _progress(title: str) -> Any:
         if settings.verbose:
             notice(f"{title}: {stage} ({100 * share:.0f} %)")
         elif sys.stderr.isatty():
-            done = stage == "report"
-            line = "" if done else f"{clean(title)[:50]}: {stage} ({100 * share:.0f} %)"
+            counted = f", {done} of {of} frames" if of else ""
+            line = "" if stage == "report" else f"{clean(title)[:50]}: {stage} ({100 * share:.0f} %{counted})"
             sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -61,6 +62,15 @@ def environment() -> Any:
     return env
 
 
+_TEXT = re.compile(r"(?<=>)[^<>]*\d{4}-\d\d-\d\d[^<>]*(?=<(?!/title|/text))")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?: UTC)?)?")
+
+
+def unbroken(html: str) -> str:
+    """The same HTML with each date of its text kept on one line; what is copied from it stays the same."""
+    return _TEXT.sub(lambda text: _DATE.sub(r'<span class="whole">\g<0></span>', text[0]), html)
+
+
 def safe(ready: str) -> Any:
     """HTML made by our own templates, not to be escaped again."""
     import markupsafe
@@ -109,7 +119,7 @@ def fragment(
     """
     template = environment().get_template("_report.html.jinja")
     shown = _context(view(report, lang), seek=seek)
-    return str(template.render(prefix=prefix, player=safe(player), frames=frames, **shown))
+    return unbroken(template.render(prefix=prefix, player=safe(player), frames=frames, **shown))
 
 
 def page(title: str, body: str, lang: str = "en", films: bool = False) -> str:

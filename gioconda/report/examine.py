@@ -231,8 +231,9 @@ class Examiner:
             step("faces", 0.15 + 0.4 * min(1.0, done / max(1, of)), done=done, of=max(done, of))
 
         follow = 0 < clip.duration <= DENSE_SECONDS
-        options = {"whole": True, "cache": self.cache, "watch": watch}
-        return detect.observe(clip, self.detectors, self.sampling, follow=follow, **options)
+        return detect.observe(
+            clip, self.detectors, self.sampling, follow=follow, whole=True, cache=self.cache, watch=watch
+        )
 
     def _examined(self, footage: Footage) -> dict[str, Any]:
         """Seconds looked at and where they lie; whether faces were followed between sampled frames, None where nobody wants it."""
@@ -315,11 +316,8 @@ def _summary(track: FaceTrack, seen: _Seen) -> dict[str, Any]:
     sampled = [(k, index[key]) for k, t in enumerate(track.times) if (key := round(float(t), 4)) in index]
     even = np.unique(np.linspace(0, len(sampled) - 1, min(STILLS, len(sampled))).astype(int)) if sampled else ()
     chosen = {int(i) for i in even}
-    chosen |= {
-        min(range(len(sampled)), key=lambda i, time=time: abs(float(track.times[sampled[i][0]]) - time))
-        for time in seen.peaks(track.id)
-        if sampled
-    }
+    at = np.array([float(track.times[k]) for k, _ in sampled])
+    chosen |= {int(np.abs(at - time).argmin()) for time in seen.peaks(track.id) if sampled}
 
     def face(pair: tuple[int, int]) -> bytes:
         return jpeg(around(footage.frames[pair[1]], track.boxes[pair[0]]), FACE)

@@ -13,6 +13,7 @@ from gioconda.report.wording import (
     code_sentence,
     detector_name,
     label,
+    local,
     number,
     reason_text,
     say,
@@ -534,8 +535,8 @@ def _credential(p: Provenance, lang: str) -> Pairs:
         ("signer", p.signer),
         ("list", _dated(p) if p.trust_list else label("none", lang)),
         *(("identity", _actor(item, lang)) for item in p.identities),
-        ("signed-at", p.signed_at and moment(p.signed_at)),
-        ("expires-at", p.expires_at and moment(p.expires_at)),
+        ("signed-at", p.signed_at and local(moment(p.signed_at), lang)),
+        ("expires-at", p.expires_at and local(moment(p.expires_at), lang)),
         ("generator", p.claim_generator),
         ("actions", ("、" if lang == "ja" else ", ").join(actions)),
     ]
@@ -602,7 +603,7 @@ def _details(report: Report, lang: str) -> Pairs:
     if report.command:
         pairs.append((label("command", lang), visible(report.command)))
     if report.created:
-        pairs.append((label("created", lang), visible(moment(report.created))))
+        pairs.append((label("created", lang), visible(local(moment(report.created), lang))))
     if report.versions:
         versions = ", ".join(f"{k} {v}" for k, v in report.versions.items())
         pairs.append((label("versions", lang), visible(versions, 2000)))

@@ -6,6 +6,7 @@ they are never parsed as templates themselves.
 
 from __future__ import annotations
 
+import datetime
 import re
 import string
 import tomllib
@@ -28,6 +29,7 @@ __all__ = [
     "detector_name",
     "label",
     "language",
+    "local",
     "language_of",
     "phrase",
     "problem",
@@ -37,7 +39,8 @@ __all__ = [
     "visible",
 ]
 
-NAMES = {"en": "English", "ja": "日本語"}  # what each language calls itself
+# What each language calls itself.
+NAMES = {"en": "English", "ja": "日本語", "es": "Español", "fr": "Français", "de": "Deutsch"}
 LANGUAGES = tuple(NAMES)
 
 
@@ -54,15 +57,20 @@ class Template:
         return {name for _, name, _, _ in string.Formatter().parse(self.texts[lang]) if name}
 
 
+def _texts(entry: Mapping[str, str]) -> Mapping[str, str]:
+    """A sentence in every language: English where one was not translated yet, which a test would not let pass."""
+    return {lang: entry.get(lang, entry["en"]) for lang in LANGUAGES}
+
+
 @cache
 def templates() -> Mapping[str, Template]:
     """Every template by key, from ``words.toml`` and the labels of ``labels.toml`` (kind ``label``)."""
     folder = resources.files("gioconda.report")
     found = {}
     for key, entry in tomllib.loads((folder / "words.toml").read_text("utf-8")).items():
-        found[key] = Template(key, entry["kind"], {lang: entry[lang] for lang in LANGUAGES})
+        found[key] = Template(key, entry["kind"], _texts(entry))
     for key, entry in tomllib.loads((folder / "labels.toml").read_text("utf-8")).items():
-        found[f"label.{key}"] = Template(f"label.{key}", "label", {lang: entry[lang] for lang in LANGUAGES})
+        found[f"label.{key}"] = Template(f"label.{key}", "label", _texts(entry))
     return found
 
 
@@ -112,7 +120,7 @@ def problem(text: str, lang: str) -> str:
     if found:
         what, hint = phrase(found[1], lang), phrase(found[2], lang)
         if (what, hint) != found.groups():
-            return f"{what}（{hint}）"
+            return f"{what}（{hint}）" if lang == "ja" else f"{what} ({hint})"
     return phrase(text, lang)
 
 
@@ -190,17 +198,28 @@ def percent(value: float) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) + " %"
 
 
+def local(text: str, lang: str) -> str:
+    """A moment in UTC with the time of where the language is spoken beside it, where that is one zone: JST for Japanese."""
+    found = _MOMENT.fullmatch(text) if lang == "ja" else None
+    if not found:
+        return text
+    there = datetime.datetime.fromisoformat(f"{found[1]}T{found[2]}") + datetime.timedelta(hours=9)
+    return f"{text}（日本時間 {there:%Y-%m-%d %H:%M}）"
+
+
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC")
+_KINDS = {"percent": percent, "number": number, "score": lambda value: f"{value:.3f}"}
+_COMMA = ("es", "fr", "de")  # languages that write 0,5
+_NUMBER = re.compile(r"<? ?-?\d+\.\d+( s| %)?( – [\d.]+ s)?")
+
+
 class _Formatter(string.Formatter):
     def __init__(self, lang: str) -> None:
         self.lang = lang
 
     def format_field(self, value: Any, spec: str) -> str:
-        if spec == "percent":
-            return percent(float(value))
-        if spec == "number":
-            return number(float(value))
-        if spec == "score":
-            return f"{float(value):.3f}"
+        if spec in _KINDS:
+            return self._decimal(_KINDS[spec](float(value)))
         if isinstance(value, Mapping) and "named" in value:
             return detector_name(str(value["named"]), self.lang)
         if isinstance(value, Mapping) and "key" in value:
@@ -212,11 +231,15 @@ class _Formatter(string.Formatter):
         if isinstance(value, Sequence) and not isinstance(value, str):
             between = "; " if value and isinstance(value[0], Mapping) else ", "
             return ("、" if self.lang == "ja" else between).join(
-                self.format_field(v, "") if isinstance(v, Mapping) else visible(v) for v in value
+                self.format_field(v, "") if isinstance(v, Mapping) else self._decimal(visible(v)) for v in value
             )
         if isinstance(value, str):
-            return visible(phrase(value, self.lang))
-        return number(value) if isinstance(value, float) else visible(value)
+            return self._decimal(visible(phrase(value, self.lang)))
+        return self._decimal(number(value)) if isinstance(value, float) else visible(value)
+
+    def _decimal(self, text: str) -> str:
+        """A number, with or without its unit, with the decimal sign of the language; a time of day also in local time; else as it is."""
+        return text.replace(".", ",") if self.lang in _COMMA and _NUMBER.fullmatch(text) else local(text, self.lang)
 
     def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return kwargs[key]  # type: ignore[index]

@@ -170,7 +170,11 @@ class _Site:
     async def index(self, request: Request) -> Response:
         clips = await asyncio.to_thread(self.jobs.all)
         rows = [(clip, json.loads(clip.summary), _label_level(clip, self._lang(request))) for clip in clips]
-        values = {"limit": bytes_text(self.page.limit), "hours": f"{self.page.hours:g}", "active": ACTIVE}
+        values: dict[str, Any] = {
+            "limit": bytes_text(self.page.limit),
+            "hours": f"{self.page.hours:g}",
+            "active": ACTIVE,
+        }
         return self._render(request, "index.html.jinja", rows=rows, when=_when, clock=clock, **values)
 
     def _gone(self, request: Request) -> Response:

@@ -270,8 +270,8 @@ class Runner:
         both = [self.jobs.get(identity) for identity in clip.other.split()] or [clip]
         if None in both:
             return "failed", "a clip that was to be compared is no longer here", None
-        paths = [str(self.jobs.media(one)) for one in both if one is not None]
-        worker.send(0, {"paths": paths, "titles": [one.title for one in both if one is not None]})
+        first, *others = [{"path": str(self.jobs.media(one)), "title": one.title} for one in both if one is not None]
+        worker.send(0, first | ({"other": others[0]} if others else {}))
         limit = time.monotonic() + self.seconds
         while True:
             if self._stop.is_set():
@@ -317,10 +317,11 @@ class Examine:
         from gioconda.report.evidence import compare, compare_pages
         from gioconda.report.examine import unread
 
-        paths, titles = task["paths"], task["titles"]
-        if len(paths) == 2:
-            return compare_pages.document(compare.compare(*paths, titles=tuple(titles), progress=progress))
-        report = self.examiner.examine(paths[0], title=titles[0], progress=progress)
+        path, title, other = task["path"], task["title"], task.get("other")
+        if other:
+            titles = (title, other["title"])
+            return compare_pages.document(compare.compare(path, other["path"], titles=titles, progress=progress))
+        report = self.examiner.examine(path, title=title, progress=progress)
         if nothing := unread(report):
             raise GiocondaError(nothing.what)
         return document(report)

@@ -34,6 +34,10 @@ class Progress(Protocol):
     def __call__(self, stage: str, share: float, *, done: int = 0, of: int = 0) -> None: ...
 
 
+def unwatched(stage: str, share: float, *, done: int = 0, of: int = 0) -> None:
+    """Nobody is told."""
+
+
 Work = Callable[[Task, Progress], Answer]
 
 _START_SECONDS = 900.0  # for a worker to be made ready: a network may have to be read from a slow disk
@@ -127,7 +131,7 @@ class Here(Workers):
     def map(self, tasks: Iterable[Task], *, ordered: bool = False) -> Iterator[Result]:
         for task in tasks:
             try:
-                result: Result = task, self.work(task, lambda stage, share: None), None
+                result: Result = task, self.work(task, unwatched), None
             except Exception as error:
                 result = task, None, Failure(Why.RAISED, describe(error))
             yield result

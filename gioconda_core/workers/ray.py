@@ -16,7 +16,7 @@ from typing import Any
 
 from gioconda_core.errors import UsageError
 from gioconda_core.workers.cpu import keep_to
-from gioconda_core.workers.pool import Answer, Failure, Result, Task, Why, Work, Workers, describe, make
+from gioconda_core.workers.pool import Answer, Failure, Result, Task, Why, Work, Workers, describe, make, unwatched
 
 
 class _Actor:
@@ -27,7 +27,7 @@ class _Actor:
     def do(self, task: Task) -> tuple[Answer | None, str]:
         """The answer, or why there is none."""
         try:
-            return self.work(task, lambda stage, share, **_: None), ""
+            return self.work(task, unwatched), ""
         except Exception as error:
             return None, describe(error)
 

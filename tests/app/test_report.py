@@ -319,6 +319,18 @@ def test_levels_of_readings_are_words_before_colours():
     assert HOSTILE not in shown
 
 
+def test_dates_stay_on_one_line_and_japanese_has_its_own_time_beside_utc():
+    shown = report(provenance=signed())
+    page = render.html(shown, "ja")
+    assert '<span class="whole">2026-11-19 10:00 UTC</span>（日本時間 <span class="whole">2026-11-19 19:00</span>）' in page
+    assert "日本時間" not in render.html(shown, "en") and "2026-11-19 10:00 UTC（日本時間 2026-11-19 19:00）" in "".join(
+        line.strip() for line in render.text(shown, "ja", width=200).splitlines()
+    )
+    late = signed(signed_at="2026-11-19T20:30:00+00:00")
+    assert "2026-11-20 05:30" in render.text(report(provenance=late), "ja", width=200)
+    assert "auto-phrase" in page and not re.search(r"(?<![\d.])0 ?[%％]", page.split("</style>")[1])
+
+
 def test_a_development_key_is_never_headed_as_a_trusted_signer():
     for state in (ProvenanceState.VALID, ProvenanceState.TRUSTED):
         own = Provenance(

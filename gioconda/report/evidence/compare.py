@@ -191,7 +191,8 @@ def _look(path: str | os.PathLike[str], title: str, limits: Limits | None) -> _S
         count = clip.facts.frame_count or round(clip.duration * float(clip.fps or 0))
         every = "all" if count <= FRAMES else f"every:{clip.duration / FRAMES:.4f}"
         looked = min(count, FRAMES) or 1
-        times, small, digests, large = [], [], [], {}
+        times, small, digests = [], [], []
+        large: dict[int, Picture] = {}
         for i, (time, frame) in enumerate(clip.frames(every)):
             if i >= 2 * FRAMES:
                 break
@@ -199,7 +200,7 @@ def _look(path: str | os.PathLike[str], title: str, limits: Limits | None) -> _S
             size = (WIDE, max(8, round(WIDE * grey.shape[0] / grey.shape[1])))
             times.append(time)
             small.append(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
-            digests.append(hashlib.sha256(np.ascontiguousarray(frame)).digest())
+            digests.append(hashlib.sha256(frame.tobytes()).digest())
             if i % max(1, looked // LOOKS) == 0 and len(large) < 2 * LOOKS:
                 large[i] = frame
     kept = {name: facts.get(name) for name in _FACTS}

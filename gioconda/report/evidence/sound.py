@@ -76,7 +76,7 @@ def _child(path: str) -> dict[str, Any]:
         kept = 0
         for frame in container.decode(stream):
             for made in resampler.resample(frame):
-                pieces.append(made.to_ndarray().reshape(-1))
+                pieces.append(np.asarray(made.to_ndarray().reshape(-1), np.int16))
                 kept += len(pieces[-1])
             if kept >= LONGEST * RATE:
                 break
@@ -120,14 +120,19 @@ def jumps(samples: NDArray[Any]) -> list[float]:
     if count < 2 * side:
         return []
     floor = np.array([np.percentile(level[i : i + side], 10) for i in range(count - side + 1)])
-    change = np.abs(floor[side:] - floor[:-side])  # at the seam i + side
+    change = floor[side:] - floor[:-side]  # at the seam i + side
     found: list[float] = []
-    while len(change) and change.max() >= JUMP and len(found) < 20:
-        first = int(change.argmax())
-        flat = np.flatnonzero(change[first : first + side] < change[first] - 1)
-        at = first + (int(flat[0]) - 1 if len(flat) else 0) // 2  # the middle of where it is as large
+    while len(change) and np.abs(change).max() >= JUMP and len(found) < 20:
+        at = int(np.abs(change).argmax())
+        as_large = np.abs(change) >= np.abs(change[at]) - 1
+        rising = change[at] > 0
+        step_on = 1 if not rising else -1
+        while 0 <= at + step_on < len(change) and as_large[at + step_on]:
+            at += step_on
+        # the quietest tenth of a side is all loud a tenth of it before the jump, and all quiet a tenth after
+        at = int(np.clip(at + (0.1 if rising else -0.1) * side, 0, len(change) - 1))
         found.append(round((at + side) * HOP, 2))
-        change[max(0, at - side) : at + side + 1] = 0
+        change[max(0, at - side) : at + 2 * side] = 0
     return sorted(found)
 
 

@@ -58,7 +58,7 @@ def _noise(grey: NDArray[np.float32]) -> Picture:
     """What a 3 × 3 median takes away, without its sign."""
     import cv2
 
-    return _shown(np.abs(grey - cv2.medianBlur(grey.astype(np.uint8), 3).astype(np.float32)))
+    return _shown(np.abs(grey - np.asarray(cv2.medianBlur(grey.astype(np.uint8), 3), np.float32)))
 
 
 def _error_level(frame: Picture) -> Picture:
@@ -72,5 +72,4 @@ def _error_level(frame: Picture) -> Picture:
 def _smooth(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     import cv2
 
-    done: NDArray[np.float32] = cv2.blur(values, (size, size))
-    return done
+    return np.asarray(cv2.blur(values, (size, size)), np.float32)
