@@ -322,8 +322,13 @@ def test_levels_of_readings_are_words_before_colours():
 def test_dates_stay_on_one_line_and_japanese_has_its_own_time_beside_utc():
     shown = report(provenance=signed())
     page = render.html(shown, "ja")
-    assert '<span class="whole">2026-11-19 10:00 UTC</span>（日本時間 <span class="whole">2026-11-19 19:00</span>）' in page
-    assert "日本時間" not in render.html(shown, "en") and "2026-11-19 10:00 UTC（日本時間 2026-11-19 19:00）" in "".join(
+    assert (
+        '<span class="whole">2026-11-19 10:00 UTC</span>（日本時間 <span class="whole">2026-11-19 19:00</span>）'
+        in page
+    )
+    assert "日本時間" not in render.html(
+        shown, "en"
+    ) and "2026-11-19 10:00 UTC（日本時間 2026-11-19 19:00）" in "".join(
         line.strip() for line in render.text(shown, "ja", width=200).splitlines()
     )
     late = signed(signed_at="2026-11-19T20:30:00+00:00")
