@@ -64,7 +64,7 @@ def check(
     source : a path, the file's bytes, or a binary file object, read from where it stands; a list of these gives a list of reports.
         Of bytes and file objects no file lies beside them: a credential kept in a sidecar is not found.
     detectors : one name, several with commas, or a list of names; None = those shipped; () or "none" = none (container and credentials only).
-    progress : called with a stage's name (``open container provenance faces detectors report``) and the share done, 0 to 1;
+    progress : called with a stage's name (``open container provenance faces detectors evidence report``) and the share done, 0 to 1;
         of a list, the share of the whole list.
     trust : trust lists for credentials; None = the user's stored ones.
     options : further options of :class:`gioconda.report.examine.Examiner` (``sampling``, ``timeout``, ``sandbox``, ``limits``, ``cache``).
@@ -97,7 +97,7 @@ def check(
     reports = []
     for i, item in enumerate(sources):
 
-        def step(stage: str, share: float, i: int = i) -> None:
+        def step(stage: str, share: float, *, done: int = 0, of: int = 0, i: int = i) -> None:
             if progress is not None:
                 progress(stage, (i + share) / len(sources))
 
@@ -105,7 +105,7 @@ def check(
     return reports if several else reports[0]
 
 
-def _examined(examiner: Any, source: Any, step: Callable[[str, float], None]) -> Report:
+def _examined(examiner: Any, source: Any, step: Any) -> Report:
     from gioconda_core.files import spooled
 
     if isinstance(source, str | os.PathLike):

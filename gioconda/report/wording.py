@@ -10,7 +10,7 @@ import datetime
 import re
 import string
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -208,7 +208,7 @@ def local(text: str, lang: str) -> str:
 
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC")
-_KINDS = {"percent": percent, "number": number, "score": lambda value: f"{value:.3f}"}
+_KINDS: Mapping[str, Callable[[float], str]] = {"percent": percent, "number": number, "score": "{:.3f}".format}
 _COMMA = ("es", "fr", "de")  # languages that write 0,5
 _NUMBER = re.compile(r"<? ?-?\d+\.\d+( s| %)?( – [\d.]+ s)?")
 

@@ -56,7 +56,7 @@ def scramble(monkeypatch, seed):
             monkeypatch.setitem(table, key, word())
     japanese = {key: word() for key in wording._reasons("ja")}
     monkeypatch.setattr(wording, "_reasons", lambda lang: japanese if lang == "ja" else {})
-    spoken = {key: replace(t, en=word(), ja=word()) for key, t in wording.templates().items()}
+    spoken = {key: replace(t, texts={lang: word() for lang in t.texts}) for key, t in wording.templates().items()}
     monkeypatch.setattr(wording, "templates", lambda: spoken)
     monkeypatch.setattr(wording, "_phrases", lambda lang: [])
     monkeypatch.setattr(wording, "_codes", lambda lang: {})
