@@ -8,6 +8,7 @@ Textures are painted in the head's unrolled directions (:func:`synth.puppets.hea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -62,133 +63,47 @@ class Look:
     neck: float  # radius
 
 
+@dataclass(frozen=True)
+class _Skin:
+    """A face being painted: the picture, where its points lie on it, and the colours of its skin.
+
+    at : (A, 2) texels of the anchors. named : the same by name. depth : 1 fair … 0 deep. mature : 0 young … 1 old.
+    """
+
+    rng: np.random.Generator
+    image: NDArray[np.float32]  # (SIDE, SIDE, 3) sRGB, 0 to 255
+    at: Array
+    named: dict[str, Array]
+    skin: Array
+    dark: Array
+    depth: float
+    mature: float
+
+    def mix(self, colour: Array, share: NDArray[Any]) -> None:
+        mix(self.image, colour, share)
+
+
 def paint_look(rng: np.random.Generator, mature: float) -> Look:
     """Paint one identity. mature : 0 young … 1 old, for wrinkles and grey."""
-    knots = head.mesh().uv[: len(head.BASE)]
-    at = to_texture(knots)
-    named = {name: at[i] for name, i in head.INDEX.items()}
-    tone = rng.uniform(0, len(_SKIN) - 1.001)
-    skin = _SKIN[int(tone)] * (1 - tone % 1) + _SKIN[int(tone) + 1] * (tone % 1)
-    skin = skin + rng.normal(0, 1, 3) * (3, 3, 5)
-    depth = 1 - tone / (len(_SKIN) - 1)  # 1 fair … 0 deep
-    image = np.empty((SIDE, SIDE, 3), np.float32)
-    image[:] = skin
-    for cells, amount in ((6, 3.0), (24, 2.6), (90, 2.2), (256, 2.4)):
-        image *= 1 + noise(rng, SIDE, cells)[..., None] * amount / 255
-    image[..., 0] += noise(rng, SIDE, 16) * 2.2
-    red = np.clip(skin * (1.0, 0.80, 0.78), 0, 255)
-    flush = rng.uniform(0.25, 0.8)
-    for name in ("cheek_mid", "cheek_mid-"):
-        mix(image, red, flush * blob(named[name], (30, 26)))
-    mix(image, red, 0.7 * flush * blob(at[30], (17, 16)))
-    mix(image, red, 0.4 * flush * blob(named["chin"], (22, 16)))
-    dark = skin * (0.62, 0.52, 0.47)
-
-    # Hollows and folds: light alone does not make them on so coarse a mesh.
-    for eye, sign in ((slice(36, 42), -1), (slice(42, 48), 1)):
-        centre = at[eye].mean(0)
-        mix(image, dark, 0.36 * blob(centre + (0, -3), (24, 13)))
-        mix(image, dark, 0.30 * blob(centre + (-sign * 17, -8), (10, 12)))
-        lid = head.eye_outline(at[eye])
-        upper = lid[: len(lid) // 2 + 1]
-        crease = upper + np.c_[np.zeros(len(upper)), -6.0 - 2.2 * np.sin(np.linspace(0, np.pi, len(upper)))]
-        mix(image, dark * 0.8, rng.uniform(0.35, 0.75) * stroke(crease, 1, 0.9))
-        bag = lid[len(lid) // 2 :] + (0, 8.5)
-        mix(image, dark, (0.16 + 0.3 * mature) * stroke(bag, 3, 2.6))
-        mix(image, skin * (0.85, 0.66, 0.62), 0.6 * stroke(lid[len(lid) // 2 :], 3, 1.0))  # wet rim
-    sides = ((31, 48, "nasolabial-", "alar-"), (35, 54, "nasolabial", "alar"))
-    for wing, corner, fold, alar in sides:
-        line = np.array(
-            [named[alar] + (0, -3), named[fold] * 0.72 + at[wing] * 0.28, named[fold] * 0.75 + at[corner] * 0.25]
-        )
-        mix(image, dark, (0.22 + 0.34 * mature) * stroke(spline(line), 4, 3.0))
-        mix(
-            image,
-            dark,
-            0.45 * stroke(spline(np.array([named[alar] + (0, -9), named[alar], at[wing] + (0, 4)])), 3, 2.2),
-        )
-        mix(image, dark * 0.9, 0.35 * blob(at[corner], (6, 5)))
-    mix(image, dark * 0.85, 0.55 * stroke(spline(at[[31, 32, 33, 34, 35]] + (0, 2)), 4, 2.4))
-    for nostril, sign in ((32, -1), (34, 1)):
-        mix(image, np.array([32.0, 15, 12]), 0.95 * blob(at[nostril] + (sign * 1.0, -1.5), (5.2, 3.4)) ** 0.8)
-    mix(image, dark, 0.5 * blob(named["lip_below"] + (0, -4), (26, 6)))
-    mix(image, np.minimum(skin * 1.08, 255), 0.35 * blob(at[29], (6, 22)))
-    mix(image, dark, 0.20 * blob(named["philtrum"], (4, 8)))
-    for i in range(3):
-        if mature > 0.45:
-            y = named["forehead_low"][1] - 8 - 13 * i
-            x = np.linspace(-52, 52, 9)
-            line = np.c_[named["forehead_low"][0] + x, y + rng.normal(0, 0.8, 9) + (x / 40) ** 2]
-            mix(image, dark, 0.4 * (mature - 0.3) * stroke(line, 2, 1.4))
-    if depth > 0.45 and rng.random() < 0.3:
-        spots = (noise(rng, SIDE, 200) > 1.55).astype(np.float32)
-        mix(image, skin * (0.78, 0.66, 0.55), 0.7 * cv2.GaussianBlur(spots, (0, 0), 0.8) * (blob(at[29], (80, 38))))
-    for _ in range(rng.poisson(1.3)):
-        spot = at[rng.choice([3, 13, 5, 11, 31, 35])] + rng.normal(0, 14, 2)
-        mix(image, dark * 0.55, 0.9 * blob(spot, (1.7, 1.7)))
-
-    # Lips.
-    lips = np.array([skin[0] * 0.86, skin[1] * 0.62, skin[2] * 0.62]) + rng.normal(0, 1, 3) * (8, 5, 5)
-    if rng.random() < 0.22:
-        lips = np.array([rng.uniform(125, 170), rng.uniform(45, 75), rng.uniform(55, 85)])
-    lips = np.clip(lips, 10, 240)
-    outer, inner = head.smooth_closed(at[48:60], 4), head.smooth_closed(at[60:68], 4)
-    mix(image, lips, 0.92 * mask(outer, 1.1))
-    mix(image, lips * 1.16, 0.5 * blob((at[57] + at[66]) / 2, (17, 3.6)))
-    mix(image, lips * 0.55, 0.8 * stroke(np.r_[inner, inner[:1]], 2, 0.9))
-    mix(image, dark * 0.8, 0.4 * stroke(head.smooth_closed(at[48:60], 4)[len(outer) // 2 - 1 :] + (0, 2.0), 2, 1.3))
-
-    # Hair of the face, then of the head.
+    face = _skin(rng, mature)
+    _hollows(face)
+    _marks(face)
+    _lips(face)
     grey = mature > 0.72 and rng.random() < 0.75
-    shade = _HAIR[rng.integers(7, 9)] if grey else _HAIR[rng.integers(0, 7) if depth > 0.4 else rng.integers(0, 3)]
+    shade = _HAIR[rng.integers(7, 9)] if grey else _HAIR[rng.integers(0, 7) if face.depth > 0.4 else rng.integers(0, 3)]
     shade = np.clip(shade + rng.normal(0, 6, 3), 8, 235)
-    brow = shade * (0.62 if shade.mean() > 60 else 0.85)
-    thick = rng.uniform(2.4, 5.2)
-    for side in (range(17, 22), range(26, 21, -1)):
-        curve = spline(at[list(side)], 40)
-        mix(image, brow, 0.5 * stroke(curve, round(thick), 1.7))
-        inward = 1 if side[0] == 17 else -1
-        canvas = np.zeros((SIDE, SIDE), np.uint8)
-        for t in rng.uniform(0, 1, 150):
-            p = curve[min(int(t * 39), 39)] + (rng.normal(0, 1.2), rng.normal(0, 0.42 * thick * (1 - 0.5 * t)))
-            # Hairs start by the nose pointing up, and lie down along the arch towards the temple.
-            rise = 0.9 - 1.5 * (1 - t)
-            tip = p + np.array([-inward * 5.0, -4.5 * max(-0.25, rise)])
-            cv2.line(canvas, fixed(p), fixed(tip), 255, 1, cv2.LINE_AA, 4)
-        mix(image, brow * 0.8, 0.65 * cv2.GaussianBlur(canvas, (0, 0), 0.6).astype(np.float32) / 255)
-    lash = np.array([22.0, 16, 14])
-    for eye, sign in ((slice(36, 42), -1), (slice(42, 48), 1)):
-        lid = head.eye_outline(at[eye])
-        upper = lid[: len(lid) // 2 + 1]
-        mix(image, lash, rng.uniform(0.75, 0.95) * stroke(upper + (0, -1.0), 3, 0.8))
-        out = upper[-1] if sign > 0 else upper[0]
-        mix(image, lash, 0.6 * stroke(np.array([out, out + (sign * 5, -3.0)]), 2, 0.8))
+    _brows(face, shade)
+    _lashes(face)
     male = rng.random() < 0.5
     if male and rng.random() < 0.55:
-        paint_beard(rng, image, at, named, shade, rng.choice([0.28, 0.45, 0.9]))
-    style = str(
-        rng.choice(
-            ["short", "short", "crop", "long", "long", "bob", "curls"]
-            if not male
-            else ["short", "short", "crop", "crop", "bald", "receding", "curls"]
-        )
+        paint_beard(rng, face.image, face.at, face.named, shade, rng.choice([0.28, 0.45, 0.9]))
+    hers, his = (
+        ["short", "crop", "long", "long", "bob", "curls"],
+        ["short", "crop", "crop", "bald", "receding", "curls"],
     )
-    hair = paint_hair(rng, image, shade, style)
-
-    atlas = np.zeros((*ATLAS, 3), np.float32)
-    atlas[:SIDE] = image
-    atlas[SIDE : SIDE + 128, 0:128] = _eye(
-        rng, _IRIS[rng.integers(0, len(_IRIS)) if depth > 0.45 else rng.integers(0, 2)]
-    )
-    atlas[SIDE : SIDE + 128, 128:256] = _mouth(rng)
-    neck = np.empty((128, 128, 3), np.float32)
-    neck[:] = skin * 0.97
-    neck *= 1 + noise(rng, 128, 24)[..., None] * 0.012
-    for y in rng.uniform(30, 110, 2):
-        cv2.line(neck, (0, int(y)), (127, int(y + rng.normal(0, 3))), tuple(map(float, skin * 0.9)), 1, cv2.LINE_AA)
-    atlas[SIDE : SIDE + 128, 256:384] = cv2.GaussianBlur(neck, (0, 0), 1.0)
-    strands = cv2.resize(rng.standard_normal((3, 64)).astype(np.float32), (128, 128), interpolation=cv2.INTER_CUBIC)
-    atlas[SIDE : SIDE + 128, 384:512] = shade * (1 + 0.22 * strands)[..., None]
+    style = str(rng.choice(["short", *(his if male else hers)]))
+    hair = paint_hair(rng, face.image, shade, style)
+    atlas = _atlas(face, shade)
     glasses = None
     if rng.random() < 0.24:
         frame = [(24, 22, 22), (70, 46, 30), (120, 116, 112), (40, 44, 70)][rng.integers(0, 4)]
@@ -202,6 +117,134 @@ def paint_look(rng: np.random.Generator, mature: float) -> Look:
         ears=0.0 if longer else rng.uniform(0.9, 1.12),
         neck=rng.uniform(0.5, 0.6) if male else rng.uniform(0.43, 0.5),
     )
+
+
+def _skin(rng: np.random.Generator, mature: float) -> _Skin:
+    """Skin with its grain, and flushed cheeks, nose and chin."""
+    at = to_texture(head.mesh().uv[: len(head.BASE)])
+    named = {name: at[i] for name, i in head.INDEX.items()}
+    tone = rng.uniform(0, len(_SKIN) - 1.001)
+    skin = _SKIN[int(tone)] * (1 - tone % 1) + _SKIN[int(tone) + 1] * (tone % 1)
+    skin = skin + rng.normal(0, 1, 3) * (3, 3, 5)
+    image = np.empty((SIDE, SIDE, 3), np.float32)
+    image[:] = skin
+    for cells, amount in ((6, 3.0), (24, 2.6), (90, 2.2), (256, 2.4)):
+        image *= 1 + noise(rng, SIDE, cells)[..., None] * amount / 255
+    image[..., 0] += noise(rng, SIDE, 16) * 2.2
+    red = np.clip(skin * (1.0, 0.80, 0.78), 0, 255)
+    flush = rng.uniform(0.25, 0.8)
+    for name in ("cheek_mid", "cheek_mid-"):
+        mix(image, red, flush * blob(named[name], (30, 26)))
+    mix(image, red, 0.7 * flush * blob(at[30], (17, 16)))
+    mix(image, red, 0.4 * flush * blob(named["chin"], (22, 16)))
+    depth = 1 - tone / (len(_SKIN) - 1)
+    return _Skin(rng, image, at, named, skin, skin * (0.62, 0.52, 0.47), depth, mature)
+
+
+def _hollows(face: _Skin) -> None:
+    """Hollows and folds: light alone does not make them on so coarse a mesh."""
+    at, named, dark, skin, mature = face.at, face.named, face.dark, face.skin, face.mature
+    for eye, sign in ((slice(36, 42), -1), (slice(42, 48), 1)):
+        centre = at[eye].mean(0)
+        face.mix(dark, 0.36 * blob(centre + (0, -3), (24, 13)))
+        face.mix(dark, 0.30 * blob(centre + (-sign * 17, -8), (10, 12)))
+        lid = head.eye_outline(at[eye])
+        upper = lid[: len(lid) // 2 + 1]
+        crease = upper + np.c_[np.zeros(len(upper)), -6.0 - 2.2 * np.sin(np.linspace(0, np.pi, len(upper)))]
+        face.mix(dark * 0.8, face.rng.uniform(0.35, 0.75) * stroke(crease, 1, 0.9))
+        bag = lid[len(lid) // 2 :] + (0, 8.5)
+        face.mix(dark, (0.16 + 0.3 * mature) * stroke(bag, 3, 2.6))
+        face.mix(skin * (0.85, 0.66, 0.62), 0.6 * stroke(lid[len(lid) // 2 :], 3, 1.0))  # wet rim
+    for wing, corner, fold, alar in ((31, 48, "nasolabial-", "alar-"), (35, 54, "nasolabial", "alar")):
+        line = np.array(
+            [named[alar] + (0, -3), named[fold] * 0.72 + at[wing] * 0.28, named[fold] * 0.75 + at[corner] * 0.25]
+        )
+        side = np.array([named[alar] + (0, -9), named[alar], at[wing] + (0, 4)])
+        face.mix(dark, (0.22 + 0.34 * mature) * stroke(spline(line), 4, 3.0))
+        face.mix(dark, 0.45 * stroke(spline(side), 3, 2.2))
+        face.mix(dark * 0.9, 0.35 * blob(at[corner], (6, 5)))
+    face.mix(dark * 0.85, 0.55 * stroke(spline(at[[31, 32, 33, 34, 35]] + (0, 2)), 4, 2.4))
+    for nostril, sign in ((32, -1), (34, 1)):
+        face.mix(np.array([32.0, 15, 12]), 0.95 * blob(at[nostril] + (sign * 1.0, -1.5), (5.2, 3.4)) ** 0.8)
+    face.mix(dark, 0.5 * blob(named["lip_below"] + (0, -4), (26, 6)))
+    face.mix(np.minimum(skin * 1.08, 255), 0.35 * blob(at[29], (6, 22)))
+    face.mix(dark, 0.20 * blob(named["philtrum"], (4, 8)))
+
+
+def _marks(face: _Skin) -> None:
+    """Lines of the forehead, freckles and moles."""
+    rng, at, dark, brow = face.rng, face.at, face.dark, face.named["forehead_low"]
+    for i in range(3):
+        if face.mature > 0.45:
+            x = np.linspace(-52, 52, 9)
+            line = np.c_[brow[0] + x, brow[1] - 8 - 13 * i + rng.normal(0, 0.8, 9) + (x / 40) ** 2]
+            face.mix(dark, 0.4 * (face.mature - 0.3) * stroke(line, 2, 1.4))
+    if face.depth > 0.45 and rng.random() < 0.3:
+        spots = (noise(rng, SIDE, 200) > 1.55).astype(np.float32)
+        face.mix(face.skin * (0.78, 0.66, 0.55), 0.7 * cv2.GaussianBlur(spots, (0, 0), 0.8) * blob(at[29], (80, 38)))
+    for _ in range(rng.poisson(1.3)):
+        spot = at[rng.choice([3, 13, 5, 11, 31, 35])] + rng.normal(0, 14, 2)
+        face.mix(dark * 0.55, 0.9 * blob(spot, (1.7, 1.7)))
+
+
+def _lips(face: _Skin) -> None:
+    rng, at, skin = face.rng, face.at, face.skin
+    lips = np.array([skin[0] * 0.86, skin[1] * 0.62, skin[2] * 0.62]) + rng.normal(0, 1, 3) * (8, 5, 5)
+    if rng.random() < 0.22:
+        lips = np.array([rng.uniform(125, 170), rng.uniform(45, 75), rng.uniform(55, 85)])
+    lips = np.clip(lips, 10, 240)
+    outer, inner = head.smooth_closed(at[48:60], 4), head.smooth_closed(at[60:68], 4)
+    face.mix(lips, 0.92 * mask(outer, 1.1))
+    face.mix(lips * 1.16, 0.5 * blob((at[57] + at[66]) / 2, (17, 3.6)))
+    face.mix(lips * 0.55, 0.8 * stroke(np.r_[inner, inner[:1]], 2, 0.9))
+    face.mix(face.dark * 0.8, 0.4 * stroke(outer[len(outer) // 2 - 1 :] + (0, 2.0), 2, 1.3))
+
+
+def _brows(face: _Skin, shade: Array) -> None:
+    rng, at = face.rng, face.at
+    brow = shade * (0.62 if shade.mean() > 60 else 0.85)
+    thick = rng.uniform(2.4, 5.2)
+    for side in (range(17, 22), range(26, 21, -1)):
+        curve = spline(at[list(side)], 40)
+        face.mix(brow, 0.5 * stroke(curve, round(thick), 1.7))
+        inward = 1 if side[0] == 17 else -1
+        canvas = np.zeros((SIDE, SIDE), np.uint8)
+        for t in rng.uniform(0, 1, 150):
+            p = curve[min(int(t * 39), 39)] + (rng.normal(0, 1.2), rng.normal(0, 0.42 * thick * (1 - 0.5 * t)))
+            # Hairs start by the nose pointing up, and lie down along the arch towards the temple.
+            rise = 0.9 - 1.5 * (1 - t)
+            tip = p + np.array([-inward * 5.0, -4.5 * max(-0.25, rise)])
+            cv2.line(canvas, fixed(p), fixed(tip), 255, 1, cv2.LINE_AA, 4)
+        face.mix(brow * 0.8, 0.65 * cv2.GaussianBlur(canvas, (0, 0), 0.6).astype(np.float32) / 255)
+
+
+def _lashes(face: _Skin) -> None:
+    lash = np.array([22.0, 16, 14])
+    for eye, sign in ((slice(36, 42), -1), (slice(42, 48), 1)):
+        lid = head.eye_outline(face.at[eye])
+        upper = lid[: len(lid) // 2 + 1]
+        face.mix(lash, face.rng.uniform(0.75, 0.95) * stroke(upper + (0, -1.0), 3, 0.8))
+        out = upper[-1] if sign > 0 else upper[0]
+        face.mix(lash, 0.6 * stroke(np.array([out, out + (sign * 5, -3.0)]), 2, 0.8))
+
+
+def _atlas(face: _Skin, shade: Array) -> NDArray[np.float32]:
+    """The head's picture, and below it the eye, the mouth, the neck and strands of hair; sRGB, 0 to 255."""
+    rng, row = face.rng, slice(SIDE, SIDE + 128)
+    atlas = np.zeros((*ATLAS, 3), np.float32)
+    atlas[:SIDE] = face.image
+    atlas[row, 0:128] = _eye(rng, _IRIS[rng.integers(0, len(_IRIS)) if face.depth > 0.45 else rng.integers(0, 2)])
+    atlas[row, 128:256] = _mouth(rng)
+    neck = np.empty((128, 128, 3), np.float32)
+    neck[:] = face.skin * 0.97
+    neck *= 1 + noise(rng, 128, 24)[..., None] * 0.012
+    for y in rng.uniform(30, 110, 2):
+        colour = tuple(map(float, face.skin * 0.9))
+        cv2.line(neck, (0, int(y)), (127, int(y + rng.normal(0, 3))), colour, 1, cv2.LINE_AA)
+    atlas[row, 256:384] = cv2.GaussianBlur(neck, (0, 0), 1.0)
+    strands = cv2.resize(rng.standard_normal((3, 64)).astype(np.float32), (128, 128), interpolation=cv2.INTER_CUBIC)
+    atlas[row, 384:512] = shade * (1 + 0.22 * strands)[..., None]
+    return atlas
 
 
 def _eye(rng: np.random.Generator, iris: Array) -> NDArray[np.float32]:
