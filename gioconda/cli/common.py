@@ -139,6 +139,14 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def told(key: str, lang: str, **values: object) -> str:
+    """What a command says of its result (``commands.toml``), in a language."""
+    from gioconda.report.wording import say
+    from gioconda_core.types import Sentence
+
+    return say(Sentence(f"command.{key}", values), lang)
+
+
 def emit(text: str) -> None:
     """Write a result to stdout."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")

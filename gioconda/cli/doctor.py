@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gioconda.cli.build import built
-from gioconda.cli.common import JsonFlag, emit
+from gioconda.cli.common import JsonFlag, emit, told
 from gioconda.report.options import Lang
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
@@ -127,16 +127,16 @@ def explain(
 ) -> None:
     """A plain sentence for a Content Credentials status code, reason or state, an exit code, a level or a word of a report.
 
-    Words: ensemble, contrast, false alarm, raw score, calibration, unseen methods. Exit codes are in English.
+    Words: ensemble, contrast, false alarm, raw score, calibration, unseen methods.
 
     Example: gioconda explain signingCredential.untrusted
     """
     if code == "exit-codes":
         for exit_code in ExitCode:
-            emit(f"{int(exit_code):4}  {exit_code.meaning}")
+            emit(f"{int(exit_code):4}  {told(f'exit-{int(exit_code)}', lang)}")
         return
     if code.isdigit() and int(code) in {int(exit_code) for exit_code in ExitCode}:
-        emit(f"exit code {code}: {ExitCode(int(code)).meaning}")
+        emit(f"{code}: {told(f'exit-{code}', lang)}")
         return
     from gioconda.doctor import LEVELS, STATES
     from gioconda.report.view import state_key

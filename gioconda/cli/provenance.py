@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from gioconda.cli import provenance_marks
 from gioconda.cli.build import built, group
-from gioconda.cli.common import Force, Results, clean, complain, emit, notice, progress
+from gioconda.cli.common import Force, Results, clean, complain, emit, notice, progress, told
 from gioconda.cli.provenance_keys import keys_app
 from gioconda.cli.provenance_trust import trust_app
 from gioconda.report.options import Lang
@@ -135,7 +135,7 @@ def _text(rows: Iterable[Row], every_code: bool = False, lang: str = "en") -> st
         else:
             body = [f"error: {found}"]
         parts.append("\n".join([clean(str(path)), *(f"  {clean(line)}" for line in body)]))
-    return "\n".join(parts) or "no files"
+    return "\n".join(parts) or told("no-files", lang)
 
 
 def _standard(paths: list[Path], lists: Trust) -> str:
@@ -201,6 +201,7 @@ def verify(
         ),
     ] = False,
     allow_absent: Annotated[bool, Option("A file without credentials does not count against the requirement.")] = False,
+    lang: Lang = "",
 ) -> int:
     """Hold files to a requirement. Exit 0 met by all, 3 not met by one, 4 one could not be read.
 
@@ -222,8 +223,8 @@ def verify(
             document["met"] = wanted.met(found) or (allow_absent and found.state == ProvenanceState.ABSENT)
             failed += not document["met"]
         documents.append(document)
-        lines.append(_held(path, found, document["met"]))
-    lines.append(f"{counted(len(documents), 'file')}, {failed} do not meet {require!r}, {unread} not read")
+        lines.append(_held(path, found, document["met"], lang))
+    lines.append(told("held", lang, files=len(documents), failed=failed, require=repr(require), unread=unread))
     writer.write(
         text="\n".join(lines),
         json=Held(require, failed, unread, documents),
@@ -232,14 +233,22 @@ def verify(
     return ExitCode.POLICY if failed else ExitCode.INCOMPLETE if unread else ExitCode.DONE
 
 
-def _held(path: Path, found: Provenance | GiocondaError, met: bool | None) -> str:
+def _held(path: Path, found: Provenance | GiocondaError, met: bool | None, lang: str) -> str:
     """One file's line: whether it meets the requirement, and why not."""
-    word = {True: "met", False: "NOT MET", None: "not read"}[met]
+    word = told({True: "met", False: "not-met", None: "not-read"}[met], lang)
     if isinstance(found, GiocondaError):
         return clean(f"{word}: {path}: {found}")
-    by = f" by {found.trust_list}" if found.trust_list else ""
+    from gioconda.report.view import state_key
+    from gioconda.report.wording import say
+    from gioconda_core.types import Sentence
+
     why = ", ".join(code.code for code in found.codes if code.kind in ("failure", "policy"))
-    return clean(f"{word}: {path}: {found.state}{by}{f' ({why})' if why else ''}")
+    if lang == "en":
+        state = f"{found.state}{f' by {found.trust_list}' if found.trust_list else ''}"
+    else:
+        state = say(Sentence(state_key(found.state, found.reason, found.development_key)), lang)
+        state += f"、{found.trust_list}" if found.trust_list else ""
+    return clean(f"{word}: {path}: {state}{f' ({why})' if why else ''}")
 
 
 @dataclass(frozen=True)
@@ -283,6 +292,7 @@ def sign(
     ] = False,
     fragment: Segments = (),
     jobs: Jobs = 2,
+    lang: Lang = "",
     force: Force = False,
 ) -> int:
     """Sign files to new files: written aside, verified, flushed, renamed. The development key is used unless told otherwise.
@@ -310,7 +320,7 @@ def sign(
     pairs = _targets(sources, out, sidecar)
     if statement.intent != "create":
         for path in dict.fromkeys([*sources, *(Path(item.path) for item in statement.ingredients if item.path)]):
-            _warn_of(path)
+            _warn_of(path, lang)
     failed: list[GiocondaError] = []
     with progress("signing", len(pairs), "files") as advance:
         for _, result in batch.sign_many(pairs, statement, signer=chosen, jobs=jobs, sidecar=sidecar, force=force):
@@ -325,10 +335,9 @@ def sign(
     return ExitCode.INCOMPLETE if failed else ExitCode.DONE
 
 
-def _warn_of(path: Path) -> None:
+def _warn_of(path: Path, lang: str) -> None:
     """Say before it is signed what somebody who reads the edit will be told of its parent."""
     from gioconda_core.types import ProvenanceState
-    from provenance.reading.describe import REASONS
     from provenance.reading.ingredients import FAILURE
     from provenance.reading.read import read as read_one
 
@@ -337,12 +346,22 @@ def _warn_of(path: Path) -> None:
     except GiocondaError:
         return  # signing says what is wrong with it
     if found.state == ProvenanceState.INVALID:
-        why = REASONS[found.reason] if found.reason else "it does not validate"
-        notice(f"{path.name}: its credential does not hold: {why}. Whoever reads the edit is told so.")
+        notice(told("warn-parent", lang, name=path.name, why=_why(found, lang)))
     if any(code.code == FAILURE for code in found.codes):
-        notice(f"{path.name}: the credential of something that it was made from does not hold.")
+        notice(told("warn-ingredient", lang, name=path.name))
     if found.says_ai:
-        notice(f"{path.name}: its credential says that AI made or edited it, and the edit will say so too.")
+        notice(told("warn-ai", lang, name=path.name))
+
+
+def _why(found: Provenance, lang: str) -> str:
+    """Why a credential does not hold, in a language."""
+    from gioconda.report.view import credential_sentences
+    from gioconda.report.wording import say
+    from provenance.reading.describe import REASONS
+
+    if lang == "en" and found.reason:
+        return REASONS[found.reason]
+    return say(credential_sentences(found)[0], lang)
 
 
 def _targets(sources: list[Path], out: Path | None, sidecar: bool) -> list[tuple[Path, Path | None]]:
@@ -374,6 +393,7 @@ def forecast(
         int | None,
         Option("Exit 3 when something turns invalid within so many days.", flag="--fail-within", minimum=0),
     ] = None,
+    lang: Lang = "",
 ) -> int:
     """When credentials turn invalid, the soonest first: without a trusted timestamp, on the day the certificate expires.
 
@@ -390,14 +410,15 @@ def forecast(
             complain(verdict if isinstance(verdict, GiocondaError) else MediaError("cannot be read", where=str(path)))
     rows = batch.forecast(found)
     soon = [row for row in rows if not row.never and row.days is not None and within is not None and row.days <= within]
-    lines = [
-        clean(f"{'never' if row.never else f'{row.days} days'}: {row.path}: {row.expires_at}, {row.signer}")
-        for row in rows
-    ]
+    lines = [clean(f"{_left(row, lang)}: {row.path}: {row.expires_at}, {row.signer}") for row in rows]
     without = sum(not row.never for row in rows)
-    lines.append(f"{counted(len(rows), 'signed file')}, {without} without a trusted timestamp, {unread} not read")
+    lines.append(told("forecast", lang, files=len(rows), without=without, unread=unread))
     writer.write(text="\n".join(lines), json=Forecasts(rows))
     return ExitCode.POLICY if soon else ExitCode.INCOMPLETE if unread else ExitCode.DONE
+
+
+def _left(row: Expiry, lang: str) -> str:
+    return told("never", lang) if row.never else told("days", lang, days=row.days)
 
 
 @dataclass(frozen=True)
@@ -414,6 +435,7 @@ def drift(
     before: Annotated[Path, argument("Rows of an earlier `verify -o jsonl=FILE`.")],
     after: Annotated[Path, argument("Rows of a later one.")],
     results: Results,
+    lang: Lang = "",
 ) -> int:
     """Files whose verdict changed between two reports, with the codes, SDK versions and trust lists that changed. Exit 3 when there are any.
 
@@ -436,7 +458,7 @@ def drift(
         lists = [*(f"- {name}" for name in row.lists_gone), *(f"+ {name}" for name in row.lists_new)]
         why = "; ".join([f"{row.sdk_before} → {row.sdk_after}", *lists])
         lines.append(clean(f"{row.path}: {row.before} → {row.after} {' '.join(changes)} ({why})"))
-    writer.write(text="\n".join([*lines, f"{len(rows)} verdicts changed"]), json=Drifts(rows))
+    writer.write(text="\n".join([*lines, told("changed", lang, count=len(rows))]), json=Drifts(rows))
     return ExitCode.POLICY if rows else ExitCode.DONE
 
 

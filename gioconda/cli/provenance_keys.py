@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from gioconda.cli.build import built, group
-from gioconda.cli.common import Force, Results, clean, emit, notice
+from gioconda.cli.common import Force, Results, clean, emit, notice, told
+from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option, argument
@@ -102,7 +103,7 @@ class Keys:
 
 @keys_app.command("show")
 @built
-def keys_show(results: Results) -> None:
+def keys_show(results: Results, lang: Lang = "") -> None:
     """This user's keys, without their secrets: subject, purpose, fingerprint, and how long they last.
 
     Example: gioconda provenance keys show
@@ -113,10 +114,12 @@ def keys_show(results: Results) -> None:
     found = keys.show()
     lines = []
     for key in found:
-        note = " · development: proves nothing about who signed" if key.development else ""
-        lines.append(clean(f"{key.name}: {key.algorithm}, {key.days_left} days left, sha256 {key.fingerprint}{note}"))
-        lines.append(clean(f"  {key.subject} · issued by {key.issuer} · {key.not_before} to {key.not_after}"))
-    nothing = "no keys yet; the development key is made when it is first needed"
+        note = f" · {told('key-development', lang)}" if key.development else ""
+        facts = {"name": key.name, "algorithm": key.algorithm, "days": key.days_left, "fingerprint": key.fingerprint}
+        lines.append(clean(told("key", lang, **facts) + note))
+        owner = {"subject": key.subject, "issuer": key.issuer, "begin": str(key.not_before), "end": str(key.not_after)}
+        lines.append(clean("  " + told("key-of", lang, **owner)))
+    nothing = told("no-keys", lang)
     writer.write(text="\n".join(lines) or nothing, json=Keys(found))
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gioconda.cli.build import built
-from gioconda.cli.common import Force, JsonFlag, clean, complain, emit, notice, progress
-from gioconda.report.options import OwnKey
+from gioconda.cli.common import Force, JsonFlag, clean, complain, emit, notice, progress, told
+from gioconda.report.options import Lang, OwnKey
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
@@ -35,7 +35,7 @@ class Mark:
 
 
 @built
-def mark(clip: Annotated[Path, argument("A clip or picture.")], json: JsonFlag = False) -> None:
+def mark(clip: Annotated[Path, argument("A clip or picture.")], json: JsonFlag = False, lang: Lang = "") -> None:
     """Look for Gioconda's invisible mark. No mark found says nothing either way.
 
     Example: gioconda provenance mark clip.mp4
@@ -49,15 +49,11 @@ def mark(clip: Annotated[Path, argument("A clip or picture.")], json: JsonFlag =
     if json:
         emit(to_json(Mark(marks.ALGORITHM, found.value, found.errors, found.kept), indent=1))
     elif found.value is None:
-        emit(
-            "No invisible mark of ours was found. That says nothing either way: other tools write other marks or none, and "
-            "cropping, scaling and re-encoding can lose one."
-        )
+        emit(told("no-mark", lang))
     else:
-        height, width = found.kept
-        cut = f", in what is left of a picture: {height:.0%} of its height, {width:.0%} of its width"
-        cut = "" if found.kept == (1.0, 1.0) else cut
-        emit(f"mark {found.value} found ({marks.ALGORITHM}, {found.errors:.0%} of coded bits corrected{cut})")
+        emit(told("mark", lang, value=found.value, algorithm=marks.ALGORITHM, errors=found.errors))
+        if found.kept != (1.0, 1.0):
+            emit(told("mark-cut", lang, height=found.kept[0], width=found.kept[1]))
 
 
 def _address(text: str) -> None:
@@ -77,6 +73,7 @@ def recover(
             valid=_address,
         ),
     ] = "",
+    lang: Lang = "",
     force: Force = False,
 ) -> None:
     """Find a stripped credential again, in your own archive: by the mark in the pixels, else by how the picture looks. Exit 4 if there is none.
@@ -94,18 +91,13 @@ def recover(
         found = Client(ask).recover(bindings)
     if found is None:
         marked = any(item.algorithm != repository.FINGERPRINT for item in bindings)
-        looked = "the mark in it and how it looks lead" if marked else "no mark is in it, and how it looks leads"
-        emit(f"{looked} to no credential that is remembered")
+        emit(told("mark-leads-nowhere" if marked else "looks-lead-nowhere", lang))
         raise typer.Exit(ExitCode.INCOMPLETE)
     with atomic_path(out) as temporary:
         temporary.write_bytes(found.manifest)
     share = found.match.similarity
-    how = (
-        "named by the mark in the pixels"
-        if share is None
-        else f"of a picture that looks alike ({share:.0%} of the fingerprint)"
-    )
-    emit(f"{out}: the credential {found.match.manifest_id}, {how}. It describes that file, not this copy.")
+    facts = {"out": str(out), "id": found.match.manifest_id}
+    emit(told("by-mark", lang, **facts) if share is None else told("by-looks", lang, share=share, **facts))
 
 
 def _in_archive(bindings: Sequence[Binding]) -> Answer | None:
@@ -124,6 +116,7 @@ def _in_archive(bindings: Sequence[Binding]) -> Answer | None:
 @built
 def remember(
     files: Annotated[list[Path], argument("Signed clips and pictures.")],
+    lang: Lang = "",
 ) -> int:
     """Keep the credentials of signed files in your archive, to find them again when a copy has lost its own. Exit 4 if one has none.
 
@@ -142,7 +135,7 @@ def remember(
                 complain(error)
             if kept is None:
                 without += 1
-            emit(f"{clean(str(file))}: {kept or 'no credential to remember'}")
+            emit(f"{clean(str(file))}: {kept or told('nothing-to-remember', lang)}")
             advance()
     return ExitCode.INCOMPLETE if without else ExitCode.DONE
 
@@ -162,6 +155,7 @@ def labels(
     signer: Annotated[tuple[str, ...], Option("Accepted leaf fingerprint (sha256); may repeat.", repeat=True)] = (),
     sources: Annotated[Path | None, Option("Originals: named source and driver hashes must be among them.")] = None,
     development: OwnKey = False,
+    lang: Lang = "",
     force: Force = False,
 ) -> None:
     """Make an index from the labels in signed files; a label that does not count is a row with its reason.
@@ -183,7 +177,7 @@ def labels(
     index.rebased(out.parent).write(out)
     for row in refused:
         notice(f"{row.path}: {row.why}")
-    emit(f"{out}: {len(index)} labels count, {len(refused)} do not")
+    emit(told("labels", lang, out=str(out), count=len(index), refused=len(refused)))
     if refused:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
@@ -192,6 +186,7 @@ def labels(
 def strip(
     source: Annotated[Path, argument("A signed file.")],
     target: Annotated[Path, argument("The copy without a credential.")],
+    lang: Lang = "",
     force: Force = False,
 ) -> None:
     """Write a copy without its Content Credentials and prove that the pixels are equal.
@@ -200,7 +195,7 @@ def strip(
     """
     from provenance.tools.strip import strip as take_out
 
-    emit(f"{take_out(source, target, force=force)}: no credential, the same decoded frames")
+    emit(told("stripped", lang, out=str(take_out(source, target, force=force))))
 
 
 def register(app: typer.Typer) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from gioconda.cli.build import built, group
-from gioconda.cli.common import Force, Results, clean, emit, notice
+from gioconda.cli.common import Force, Results, clean, emit, notice, told
+from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument
-from gioconda_core.words import counted
 
 if TYPE_CHECKING:
     from provenance.trust.lists import TrustList
@@ -22,16 +22,10 @@ trust_app = group()
 ListName = Annotated[str, argument("The list's name in the store.")]
 
 
-_WHOSE = {
-    "c2pa": "C2PA’s own",
-    "c2pa-interim": "C2PA’s interim one",
-    "iptc": "IPTC’s Verified News Publishers",
-    "own": "nobody’s that is known here",
-}
-
-
 def _schemes() -> tuple[str, ...]:
-    return ("", *_WHOSE)
+    from gioconda_core.types import TrustScheme
+
+    return ("", *map(str, TrustScheme))
 
 
 def _kinds() -> tuple[str, ...]:
@@ -74,7 +68,7 @@ class Store:
 
 @trust_app.command("show")
 @built
-def trust_show(results: Results) -> None:
+def trust_show(results: Results, lang: Lang = "") -> None:
     """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired.
 
     Example: gioconda provenance trust show
@@ -83,8 +77,8 @@ def trust_show(results: Results) -> None:
 
     writer = results.among("text", "json")
     rows = [_stored(item) for item in lists.load().lists]
-    lines = [clean(_line(row)) for row in rows]
-    nothing = "no lists: nothing is trusted; `gioconda provenance trust add FILE` or `trust update`"
+    lines = [clean(_line(row, lang)) for row in rows]
+    nothing = told("no-lists", lang)
     writer.write(text="\n".join(lines) or nothing, json=Store(rows))
 
 
@@ -107,16 +101,21 @@ def _stored(item: TrustList) -> Stored:
     )
 
 
-def _line(row: Stored) -> str:
+def _line(row: Stored, lang: str) -> str:
     """A list in one line: whose it is, its dates, what it holds."""
-    issue = f", issue {row.sequence}" if row.sequence is not None else ""
-    following = f", next {'was due' if row.overdue else 'due'} {row.next_update}" if row.next_update else ""
-    further = {"certificates listed themselves": row.leaves, "aggregators": row.aggregators}
-    held = "".join(f", {number} {what}" for what, number in further.items() if number)
-    return (
-        f"{row.name}: {row.kind}, {_WHOSE[row.scheme]}, {row.date}{issue}{following}, "
-        f"{counted(row.anchors, 'anchor')} ({row.expired} expired){held}, sha256 {row.sha256}, from {row.source}"
-    )
+    facts = [row.kind, told(f"list-{row.scheme}", lang), row.date]
+    if row.sequence is not None:
+        facts.append(told("list-issue", lang, number=row.sequence))
+    if row.next_update:
+        facts.append(told("list-was-due" if row.overdue else "list-due", lang, date=row.next_update))
+    facts.append(told("list-anchors", lang, count=row.anchors, expired=row.expired))
+    facts += [
+        told(f"list-{what}", lang, count=count)
+        for what, count in (("leaves", row.leaves), ("aggregators", row.aggregators))
+        if count
+    ]
+    facts.append(told("list-from", lang, sha256=row.sha256, source=row.source))
+    return f"{row.name}: {('、' if lang == 'ja' else ', ').join(facts)}"
 
 
 def _date(text: str) -> None:
@@ -147,6 +146,7 @@ def trust_add(
             "Whose it is: c2pa, c2pa-interim, iptc or own; by what it says or is called by default.", choices=_schemes
         ),
     ] = "",
+    lang: Lang = "",
     force: Force = False,
 ) -> None:
     """Add a trust list to the store, with its date and hash, which every verdict will name.
@@ -159,7 +159,8 @@ def trust_add(
     from provenance.trust import lists
 
     whose = TrustScheme(scheme) if scheme else None
-    emit(clean(_line(_stored(lists.add(file, name=name, kind=kind, date=date, scheme=whose, force=force)))))
+    added = lists.add(file, name=name, kind=kind, date=date, scheme=whose, force=force)
+    emit(clean(_line(_stored(added), lang)))
 
 
 @trust_app.command("update")
@@ -169,6 +170,7 @@ def trust_update(
     url: Annotated[str, Option("Where to fetch one list from, when it is not one of the published ones.")] = "",
     kind: Annotated[str, Option("manifest, tsa or cawg, for --url.", choices=_kinds)] = "",
     yes: Annotated[bool, Option("Take the new list without showing the difference first.")] = False,
+    lang: Lang = "",
 ) -> None:
     """Fetch current trust lists. What was added and removed is shown, and an existing list is replaced only with --yes.
 
@@ -194,18 +196,18 @@ def trust_update(
             fetched = lists.read_list(file, kind=kind or KNOWN.get(name, ""), name=name, date=today)
             old = stored.get(name)
             if old is not None and old.sha256 == fetched.sha256:
-                emit(f"{name}: unchanged since {old.date}")
+                emit(told("list-unchanged", lang, name=name, date=old.date))
                 continue
             if old is not None:
-                _show_difference(old, fetched)
+                _show_difference(old, fetched, lang)
                 if not yes:
                     notice(f"{name}: not replaced; run again with --yes to take it")
                     continue
-            lists.add(file, name=name, kind=fetched.kind, date=today, source=address, force=True)
-            emit(clean(f"{name}: {counted(len(fetched.anchors), 'anchor')}, {today}, sha256 {fetched.sha256}"))
+            added = lists.add(file, name=name, kind=fetched.kind, date=today, source=address, force=True)
+            emit(clean(_line(_stored(added), lang)))
 
 
-def _show_difference(old: TrustList, new: TrustList) -> None:
+def _show_difference(old: TrustList, new: TrustList, lang: str) -> None:
     from provenance.keys import certificates
     from provenance.trust import lists
 
@@ -221,7 +223,7 @@ def _show_difference(old: TrustList, new: TrustList) -> None:
         for leaf in sorted(leaves):
             emit(f"{sign} a certificate by itself, sha256 {leaf}")
     if not added and not removed and new.issuers == old.issuers and new.leaves == old.leaves:
-        emit("the same anchors")
+        emit(told("list-same", lang))
 
 
 @trust_app.command("diff")
@@ -229,6 +231,7 @@ def _show_difference(old: TrustList, new: TrustList) -> None:
 def trust_diff(
     old: Annotated[Path, argument("A list: a file, or a name in the store.")],
     new: Annotated[Path, argument("Another.")],
+    lang: Lang = "",
 ) -> None:
     """Which anchors one list has that another has not.
 
@@ -240,12 +243,12 @@ def trust_diff(
         stored = {known.name: known for known in lists.load().lists}
         return stored[str(item)] if str(item) in stored and not item.exists() else lists.read_list(item)
 
-    _show_difference(find(old), find(new))
+    _show_difference(find(old), find(new), lang)
 
 
 @trust_app.command("remove")
 @built
-def trust_remove(name: ListName) -> None:
+def trust_remove(name: ListName, lang: Lang = "") -> None:
     """Take a list out of the store.
 
     Example: gioconda provenance trust remove C2PA-TRUST-LIST
@@ -253,13 +256,14 @@ def trust_remove(name: ListName) -> None:
     from provenance.trust import lists
 
     lists.remove(name)
-    emit(f"{name}: removed")
+    emit(told("list-removed", lang, name=name))
 
 
 @trust_app.command("revoke")
 @built
 def trust_revoke(
     fingerprint: Annotated[str, argument("sha256 of the signing certificate, hex.")],
+    lang: Lang = "",
 ) -> None:
     """Stop believing one signing certificate, whatever the lists say.
 
@@ -267,4 +271,4 @@ def trust_revoke(
     """
     from provenance.trust import lists
 
-    emit(f"revoked: {lists.revoke(fingerprint)}")
+    emit(told("leaf-revoked", lang, fingerprint=lists.revoke(fingerprint)))

@@ -64,13 +64,15 @@ def _texts(entry: Mapping[str, str]) -> Mapping[str, str]:
 
 @cache
 def templates() -> Mapping[str, Template]:
-    """Every template by key, from ``words.toml`` and the labels of ``labels.toml`` (kind ``label``)."""
+    """Every template by key, from ``words.toml``, ``labels.toml`` (kind ``label``) and ``commands.toml`` (kind ``command``)."""
     folder = resources.files("gioconda.report")
     found = {}
     for key, entry in tomllib.loads((folder / "words.toml").read_text("utf-8")).items():
         found[key] = Template(key, entry["kind"], _texts(entry))
     for key, entry in tomllib.loads((folder / "labels.toml").read_text("utf-8")).items():
         found[f"label.{key}"] = Template(f"label.{key}", "label", _texts(entry))
+    for key, entry in tomllib.loads((folder / "commands.toml").read_text("utf-8")).items():
+        found[f"command.{key}"] = Template(f"command.{key}", "command", _texts(entry))
     return found
 
 

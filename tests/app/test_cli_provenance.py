@@ -1,6 +1,7 @@
 """The commands: results on stdout, exit codes that tell absent, failed and unread apart."""
 
 import json
+import re
 
 import pytest
 from provenance_kit import authority, certificates, created, flip, leaf, signer_of, write_any, write_wav
@@ -216,3 +217,52 @@ def test_a_credential_is_told_in_japanese_too(tmp_path, capsys):
         for lang in ("en", "ja"):
             assert main(["-q", "explain", reason, "--lang", lang]) == 0
             assert len(capsys.readouterr().out.strip()) > 8
+
+
+def test_every_command_for_credentials_speaks_both_languages(tmp_path, capsys):
+    """What each prints differs by the language in its words only: the files' names and numbers are the same."""
+    from gioconda.cli.provenance import app
+
+    def all_of(group, above=()):
+        for command in group.registered_commands:
+            yield (*above, command.name or command.callback.__name__), command
+        for inner in group.registered_groups:
+            yield from all_of(inner.typer_instance, (*above, inner.name))
+
+    silent = {("keys", "make"), ("keys", "renew")}  # a path is all they print
+    for name, command in all_of(app):
+        function = command.callback
+        while not hasattr(function, "declared"):
+            function = function.__wrapped__
+        assert ("lang" in function.declared) == (name not in silent), name
+
+    def said(*words):
+        main(["-q", "provenance", *map(str, words)])
+        return capsys.readouterr().out
+
+    signed = sign.sign_file(write_any(tmp_path / "a.jpg"), tmp_path / "b.jpg", created())
+    (tmp_path / "list.pem").write_text(certificates.pem(authority().certificate))
+    said("trust", "add", tmp_path / "list.pem")
+    (tmp_path / "rows.jsonl").write_text("")
+    for words in (
+        ("read", signed), ("verify", signed), ("forecast", signed), ("mark", signed), ("remember", signed),
+        ("drift", tmp_path / "rows.jsonl", tmp_path / "rows.jsonl"), ("keys", "show"), ("trust", "show"),
+        ("trust", "diff", tmp_path / "list.pem", tmp_path / "list.pem"),
+        ("recover", tmp_path / "a.jpg", "--out", tmp_path / "x.c2pa", "--force"),
+        ("strip", signed, tmp_path / "s.jpg", "--force"),
+    ):  # fmt: skip
+        english, japanese = (said(*words, "--lang", lang) for lang in ("en", "ja"))
+        if words[0] == "remember":  # it prints what it kept, which is no sentence
+            assert english == japanese
+        else:
+            assert english and not re.search("[ぁ-ヿ一-鿿]", english) and re.search("[ぁ-ヿ一-鿿]", japanese), words
+    for code in ("exit-codes", "3", "altered", "trusted", "assertion.dataHash.mismatch"):
+        assert main(["-q", "explain", code, "--lang", "ja"]) == 0
+        assert re.search("[ぁ-ヿ一-鿿]", capsys.readouterr().out)
+
+
+def test_exit_codes_are_said_as_the_enum_has_them():
+    from gioconda.cli.common import told
+    from gioconda_core.errors import ExitCode
+
+    assert all(told(f"exit-{int(code)}", "en") == code.meaning for code in ExitCode)
