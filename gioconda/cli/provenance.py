@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from gioconda.cli import provenance_marks
 from gioconda.cli.build import built, group
 from gioconda.cli.common import Force, Results, clean, complain, emit, notice, progress, told
+from gioconda.cli.provenance_documents import Credentials, Document, Unread
 from gioconda.cli.provenance_keys import keys_app
 from gioconda.cli.provenance_trust import trust_app
 from gioconda.report.options import Lang
@@ -20,6 +21,7 @@ from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
 
 if TYPE_CHECKING:
+    from gioconda.report.compared import Compared
     from gioconda_core.types import Provenance
     from provenance.signing.signers import Signer
     from provenance.tools.batch import Drift, Expiry
@@ -110,28 +112,45 @@ def _unreadable(found: Provenance | GiocondaError) -> bool:
     return not isinstance(found, Provenance) or found.state == ProvenanceState.UNREADABLE
 
 
-def _row(path: Path, found: Provenance | GiocondaError) -> dict[str, Any]:
+def _row(
+    path: Path, found: Provenance | GiocondaError, beside: list[Compared] | None = None, met: bool | None = None
+) -> Document:
     from gioconda_core.types import Provenance
-    from provenance.reading import describe
 
     if isinstance(found, Provenance):
-        return describe.document(str(path), found)
-    return {"schema": describe.SCHEMA, "path": str(path), "error": str(found)}
+        return Credentials.of(path, found, beside, met)
+    return Unread(str(path), str(found), met)
 
 
-def _text(rows: Iterable[Row], every_code: bool = False, lang: str = "en") -> str:
+def _beside(path: Path, found: Provenance | GiocondaError) -> list[Compared] | None:
+    """The signed facts beside the file's own metadata; None where none is signed, and the metadata need not be read."""
+    from gioconda.report import compared, metadata
+    from gioconda_core.types import Provenance
+
+    if not isinstance(found, Provenance) or not compared.compare(found, {}):
+        return None
+    read = metadata.inspect(path)
+    return compared.compare(found, read.get("metadata", {}), read.get("declared", ()))
+
+
+def _text(
+    rows: Iterable[Row], beside: Iterable[list[Compared] | None], every_code: bool = False, lang: str = "en"
+) -> str:
+    from gioconda.report import compared
     from gioconda.report.view import credential_lines
+    from gioconda.report.wording import say
     from gioconda_core.types import Provenance
     from provenance.reading import describe
 
     parts = []
-    for path, found in rows:
+    for (path, found), facts in zip(rows, beside, strict=True):
         if isinstance(found, Provenance):
             # English has a terse form of its own, with each fact on a line; other languages say what a report says.
             spoken = lang != "en"
             body = list(
                 credential_lines(found, lang, every_code) if spoken else describe.lines(found, every_code=every_code)
             )
+            body += [say(item, lang) for item in compared.sentences(facts or ())]
         else:
             body = [f"error: {found}"]
         parts.append("\n".join([clean(str(path)), *(f"  {clean(line)}" for line in body)]))
@@ -165,10 +184,11 @@ def read(
     """
     writer = results.among("text", "json", "jsonl", "crjson")
     rows = job.rows()
-    documents = [_row(*row) for row in rows]
+    beside = [_beside(*row) for row in rows]
+    documents = [_row(*row, facts) for row, facts in zip(rows, beside, strict=True)]
     writer.write(
         crjson=lambda: _standard([path for path, _ in rows], job.lists()),
-        text=lambda: _text(rows, codes, lang),
+        text=lambda: _text(rows, beside, codes, lang),
         json=documents[0] if len(documents) == 1 else documents,
         jsonl=lambda: "\n".join(map(to_json, documents)),
     )
@@ -182,7 +202,7 @@ class Held:
     require: str
     failed: int
     unread: int
-    files: list[dict[str, Any]]
+    files: list[Document]
     schema: str = "gioconda.verify/1"
 
 
@@ -215,15 +235,14 @@ def verify(
     documents, lines = [], []
     failed = unread = 0
     for path, found in job.rows():
-        document = _row(path, found)
+        met = None
         if not isinstance(found, Provenance) or _unreadable(found):
             unread += 1
-            document["met"] = None
         else:
-            document["met"] = wanted.met(found) or (allow_absent and found.state == ProvenanceState.ABSENT)
-            failed += not document["met"]
-        documents.append(document)
-        lines.append(_held(path, found, document["met"], lang))
+            met = wanted.met(found) or (allow_absent and found.state == ProvenanceState.ABSENT)
+            failed += not met
+        documents.append(_row(path, found, met=met))
+        lines.append(_held(path, found, met, lang))
     lines.append(told("held", lang, files=len(documents), failed=failed, require=repr(require), unread=unread))
     writer.write(
         text="\n".join(lines),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gioconda.report import declared
+from gioconda.report import compared, declared
 from gioconda.report.wording import (
     clock,
     code_sentence,
@@ -37,6 +37,7 @@ from gioconda_core.types import (
     TrustScheme,
 )
 from provenance.codes import CLOCK_FAULTS
+from provenance.reading import describe
 
 __all__ = ["Node", "ReadingView", "Strip", "TrackView", "View", "leading", "view"]
 
@@ -406,7 +407,8 @@ def origin(report: Report) -> list[Sentence]:
         facts = "; ".join(f"{k}: {v}" for k, v in report.mark.items() if not isinstance(v, (dict, list, bytes)))
         said.append(Sentence("mark.found", {"mark": facts}))
     said += [Sentence(s["key"], s["args"]) for s in declared.sentences(report.facts.get("declared") or ())]
-    return said
+    beside = compared.compare(report.provenance, report.facts.get("metadata") or {}, report.facts.get("declared") or ())
+    return [*said, *compared.sentences(beside)]
 
 
 def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> list[Sentence]:
@@ -539,8 +541,19 @@ def _credential(p: Provenance, lang: str) -> Pairs:
         ("expires-at", p.expires_at and local(moment(p.expires_at), lang)),
         ("generator", p.claim_generator),
         ("actions", ("、" if lang == "ja" else ", ").join(actions)),
+        *(("statement", text) for text in _statements(p, lang)),
     ]
     return [(label(key, lang), visible(value)) for key, value in pairs if value]
+
+
+def _statements(p: Provenance, lang: str) -> list[str]:
+    """Everything else that was signed, a fact a line: author, capture data, use for training, disclosure of AI, anybody's own."""
+    told = []
+    for statement in p.statements:
+        by = "" if statement["created"] else f" ({label('statement-reported', lang)})"
+        facts = list(describe.leaves(statement["data"]))[: describe.LEAVES] or [("", "")]
+        told += [f"{statement['label']}{f' {name}: {value}' if name else ''}{by}" for name, value in facts]
+    return told
 
 
 def _named(kind: str, value: str, lang: str) -> str:

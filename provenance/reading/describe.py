@@ -1,8 +1,7 @@
-"""One verdict as plain lines or as a JSON document (schema ``gioconda.provenance/1``), for the commands and for logs."""
+"""One verdict as plain lines, for the commands and for logs."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +10,6 @@ from gioconda_core.types import CredentialReason, IngredientNode, Provenance, Pr
 from provenance.codes import CLOCK_FAULTS
 from provenance.reading.rules import tolerated
 
-SCHEMA = "gioconda.provenance/1"
 LEAVES = 30  # facts of one statement told in text; JSON has all
 
 STATES = {
@@ -44,25 +42,6 @@ REASONS = {
     CredentialReason.DAMAGED: "the file is damaged, cut off, or not what its name says",
     CredentialReason.UNJUDGED: "the findings of the SDK contradict each other or give no reason",
 }
-
-
-def document(path: str, found: Provenance) -> dict[str, Any]:
-    """Everything in the verdict, JSON-able; thumbnails are given by their size only."""
-    body = {key: value for key, value in dataclasses.asdict(found).items() if key != "ingredients"}
-    body |= {"state": str(found.state), "reason": str(found.reason) if found.reason else None}
-    return {"schema": SCHEMA, "path": path, **body, "ingredients": [_node(node) for node in found.ingredients]}
-
-
-def _node(node: IngredientNode) -> dict[str, Any]:
-    return {
-        "title": node.title,
-        "relationship": node.relationship,
-        "format": node.format,
-        "signer": node.signer,
-        "failures": [dataclasses.asdict(code) for code in node.failures],
-        "thumbnail_bytes": len(node.thumbnail) if node.thumbnail else 0,
-        "children": [_node(child) for child in node.children],
-    }
 
 
 def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
@@ -103,7 +82,7 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
         yield f"label: {found.label.get('label', '?')}, {found.label.get('task', '?')}, {found.label.get('generator', '?')}"
     for statement in found.statements:
         by = "" if statement["created"] else " (reported, not stated by the signer)"
-        for name, value in list(_leaves(statement["data"]))[:LEAVES] or [("", "")]:
+        for name, value in list(leaves(statement["data"]))[:LEAVES] or [("", "")]:
             yield f"states: {statement['label']}{f' {name}: {value}' if name else ''}{by}"
     for binding in found.soft_bindings:
         values = [str(block.get("value")) for block in _listed(binding.get("blocks")) if isinstance(block, Mapping)]
@@ -132,15 +111,15 @@ def _until(found: Provenance) -> str:
     return f"until: {found.expires_at} (without a trusted timestamp, the signing time is not proven after that)"
 
 
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """(dotted name, value) of each single fact in a statement's data."""
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted name, value) of each single fact in a statement's data; every member of a list has the list's name."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             if not str(key).startswith("@context"):
-                yield from _leaves(item, f"{name}.{key}" if name else str(key))
+                yield from leaves(item, f"{name}.{key}" if name else str(key))
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _leaves(item, name)
+            yield from leaves(item, name)
     elif value not in (None, ""):
         yield name or "value", str(value)
 

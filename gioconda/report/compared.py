@@ -1,0 +1,142 @@
+"""What a signer states of a file beside what the file's own metadata say: who made it, with what, when and where, and whether both agree.
+
+Covered: author, camera, lens, time, place, title, description, rights and software in the metadata statements (``stds.exif``, ``stds.iptc``,
+schema.org, ``c2pa.metadata``, ``cawg.metadata``), and the digital source type. Not covered: which of the two is true. Metadata can be
+changed by anybody; a statement that was signed can be wrong as well, and an old one stays when the metadata are corrected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from gioconda_core.types import Provenance, Sentence
+from provenance.reading.describe import leaves
+
+__all__ = ["Agreement", "Compared", "compare", "sentences"]
+
+VALUE = 160  # characters of one value
+NEAR = 0.001  # degrees: a hundred metres
+
+
+class Agreement(StrEnum):
+    """How a signed value and the file's own stand to each other."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    SIGNED_ONLY = "signed-only"  # the file's metadata say nothing of it
+    UNCOMPARED = "uncompared"  # both say something, in forms that are not compared here
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One fact that the signer states. field : its name in a report's metadata; file : what the metadata say, None where nothing."""
+
+    field: str
+    signed: str
+    file: str | None
+    agreement: Agreement
+
+
+# Ours → names that statements give it (the last part, lower case), and the fields of the metadata that may hold it.
+_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "Artist": (("creator", "artist", "author.name", "by-line"), ("Artist", "Performer", "Author")),
+    "Make": (("make",), ("Make",)),
+    "Model": (("model",), ("Model",)),
+    "Lens": (("lensmodel", "lens"), ("Lens",)),
+    "Recorded date": (("datetimeoriginal", "datecreated"), ("Recorded date", "Creation date")),
+    "Latitude": (("gpslatitude",), ("Latitude",)),
+    "Longitude": (("gpslongitude",), ("Longitude",)),
+    "Title": (("title", "headline"), ("Title",)),
+    "Description": (("description", "imagedescription", "caption"), ("Description",)),
+    "Copyright": (("rights", "copyright", "copyrightnotice"), ("Copyright",)),
+    "Software": (("creatortool", "software"), ("Software", "Writing application")),
+}
+_SOURCE = "Digital source type"
+_STATEMENTS = re.compile(r"(stds\.(exif|iptc)|stds\.schema-org\.CreativeWork|.*\.metadata)(__\d+)?", re.I)
+
+
+def compare(
+    found: Provenance, metadata: Mapping[str, Any], declared: Iterable[Mapping[str, Any]] = ()
+) -> list[Compared]:
+    """Each fact that the signer states, with what the file's metadata say of it. metadata, declared : of :func:`gioconda.report.metadata.inspect`."""
+    signed: dict[str, list[str]] = {}
+    for name, value in _signed(found):
+        for field, (names, _) in _FIELDS.items():
+            if name in names and value not in signed.setdefault(field, []):
+                signed[field].append(value)
+    made = []
+    for field, values in signed.items():
+        if values:
+            own = next((str(metadata[key]) for key in _FIELDS[field][1] if metadata.get(key)), None)
+            made.append(_one(field, ", ".join(values), own))
+    sources = [uri.rstrip("/").rsplit("/", 1)[-1] for uri in found.source_types]
+    own = next((str(mark["value"]) for mark in declared if mark.get("kind") == "source-type"), None)
+    if sources and own:
+        made.append(Compared(_SOURCE, ", ".join(sources), own, Agreement.SAME if own in sources else Agreement.DIFFERS))
+    return made
+
+
+def _signed(found: Provenance) -> Iterator[tuple[str, str]]:
+    """(name, value) of every fact in the metadata statements; a name's last part, and of an author's name both."""
+    for statement in found.statements:
+        if not statement.get("created") or not _STATEMENTS.fullmatch(str(statement.get("label"))):
+            continue  # what is only reported is not the signer's
+        for name, value in leaves(statement.get("data")):
+            parts = [part.split(":")[-1].lower() for part in name.split(".")]
+            yield ".".join(parts[-2:]) if parts[-2:] == ["author", "name"] else parts[-1], value
+
+
+def _one(field: str, signed: str, own: str | None) -> Compared:
+    signed = signed[:VALUE]
+    if own is None:
+        return Compared(field, signed, None, Agreement.SIGNED_ONLY)
+    own = own[:VALUE]
+    if field in ("Latitude", "Longitude"):
+        places = _degrees(signed), _degrees(own)
+        if places[0] is None or places[1] is None:
+            return Compared(field, signed, own, Agreement.UNCOMPARED)
+        same = abs(abs(places[0]) - abs(places[1])) <= NEAR
+    elif field == "Recorded date":
+        one, other = (re.sub(r"\D", "", re.split(r"[+Z]|(?<=:\d\d)-", text)[0])[:14] for text in (signed, own))
+        short = min(len(one), len(other))
+        if short < 8:
+            return Compared(field, signed, own, Agreement.UNCOMPARED)
+        same = one[:short] == other[:short]
+    else:
+        same = _plain(signed) == _plain(own)
+    return Compared(field, signed, own, Agreement.SAME if same else Agreement.DIFFERS)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _degrees(text: str) -> float | None:
+    """``39,21.102N`` (XMP), ``[39, 21, 51/50]`` (EXIF) or a number, as degrees."""
+    numbers = [
+        float(top) / float(bottom or 1)
+        for top, bottom in re.findall(r"(\d+(?:\.\d+)?)(?:/(\d+))?", text)
+        if float(bottom or 1)
+    ]
+    if not 1 <= len(numbers) <= 3:
+        return None
+    return float(sum(number / 60**i for i, number in enumerate(numbers)))
+
+
+def sentences(found: Iterable[Compared]) -> list[Sentence]:
+    """What is told of each, differences first."""
+    order = list(Agreement)
+    order.remove(Agreement.DIFFERS)
+    ranked = sorted(found, key=lambda item: [Agreement.DIFFERS, *order].index(item.agreement))
+    return [
+        Sentence(
+            f"compared.{item.agreement}",
+            {"field": {"key": f"compared.field-{item.field.lower().replace(' ', '-')}"}, "signed": item.signed}
+            | ({"file": item.file} if item.file is not None else {}),
+        )
+        for item in ranked
+    ]
