@@ -140,11 +140,16 @@ def clean(text: str) -> str:
 
 
 def told(key: str, lang: str, **values: object) -> str:
-    """What a command says of its result (``commands.toml``), in a language."""
+    """What a command says of its result (``commands.toml``), in a language. values : (number, noun) is counted where the language has plurals."""
     from gioconda.report.wording import say
     from gioconda_core.types import Sentence
+    from gioconda_core.words import counted
 
-    return say(Sentence(f"command.{key}", values), lang)
+    plain = {
+        name: (counted(*value) if lang == "en" else value[0]) if isinstance(value, tuple) else value
+        for name, value in values.items()
+    }
+    return say(Sentence(f"command.{key}", plain), lang)
 
 
 def emit(text: str) -> None:

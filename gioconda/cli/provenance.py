@@ -18,7 +18,6 @@ from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, GiocondaError, MediaError, UsageError
 from gioconda_core.files import read_rows
 from gioconda_core.options import Option, argument
-from gioconda_core.words import counted
 
 if TYPE_CHECKING:
     from gioconda.report.compared import Compared
@@ -243,7 +242,9 @@ def verify(
             failed += not met
         documents.append(_row(path, found, met=met))
         lines.append(_held(path, found, met, lang))
-    lines.append(told("held", lang, files=len(documents), failed=failed, require=repr(require), unread=unread))
+    lines.append(
+        told("held", lang, files=(len(documents), "file"), failed=failed, require=repr(require), unread=unread)
+    )
     writer.write(
         text="\n".join(lines),
         json=Held(require, failed, unread, documents),
@@ -431,13 +432,13 @@ def forecast(
     soon = [row for row in rows if not row.never and row.days is not None and within is not None and row.days <= within]
     lines = [clean(f"{_left(row, lang)}: {row.path}: {row.expires_at}, {row.signer}") for row in rows]
     without = sum(not row.never for row in rows)
-    lines.append(told("forecast", lang, files=len(rows), without=without, unread=unread))
+    lines.append(told("forecast", lang, files=(len(rows), "signed file"), without=without, unread=unread))
     writer.write(text="\n".join(lines), json=Forecasts(rows))
     return ExitCode.POLICY if soon else ExitCode.INCOMPLETE if unread else ExitCode.DONE
 
 
 def _left(row: Expiry, lang: str) -> str:
-    return told("never", lang) if row.never else told("days", lang, days=row.days)
+    return told("never", lang) if row.never else told("days", lang, days=(row.days, "day"))
 
 
 @dataclass(frozen=True)
@@ -477,7 +478,7 @@ def drift(
         lists = [*(f"- {name}" for name in row.lists_gone), *(f"+ {name}" for name in row.lists_new)]
         why = "; ".join([f"{row.sdk_before} → {row.sdk_after}", *lists])
         lines.append(clean(f"{row.path}: {row.before} → {row.after} {' '.join(changes)} ({why})"))
-    writer.write(text="\n".join([*lines, told("changed", lang, count=len(rows))]), json=Drifts(rows))
+    writer.write(text="\n".join([*lines, told("changed", lang, count=(len(rows), "verdict"))]), json=Drifts(rows))
     return ExitCode.POLICY if rows else ExitCode.DONE
 
 

@@ -115,7 +115,12 @@ def keys_show(results: Results, lang: Lang = "") -> None:
     lines = []
     for key in found:
         note = f" · {told('key-development', lang)}" if key.development else ""
-        facts = {"name": key.name, "algorithm": key.algorithm, "days": key.days_left, "fingerprint": key.fingerprint}
+        facts = {
+            "name": key.name,
+            "algorithm": key.algorithm,
+            "days": (key.days_left, "day"),
+            "fingerprint": key.fingerprint,
+        }
         lines.append(clean(told("key", lang, **facts) + note))
         owner = {"subject": key.subject, "issuer": key.issuer, "begin": str(key.not_before), "end": str(key.not_after)}
         lines.append(clean("  " + told("key-of", lang, **owner)))

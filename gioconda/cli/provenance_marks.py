@@ -177,7 +177,7 @@ def labels(
     index.rebased(out.parent).write(out)
     for row in refused:
         notice(f"{row.path}: {row.why}")
-    emit(told("labels", lang, out=str(out), count=len(index), refused=len(refused)))
+    emit(told("labels", lang, out=str(out), count=(len(index), "label"), refused=len(refused)))
     if refused:
         raise typer.Exit(ExitCode.INCOMPLETE)
 

@@ -108,7 +108,7 @@ def _line(row: Stored, lang: str) -> str:
         facts.append(told("list-issue", lang, number=row.sequence))
     if row.next_update:
         facts.append(told("list-was-due" if row.overdue else "list-due", lang, date=row.next_update))
-    facts.append(told("list-anchors", lang, count=row.anchors, expired=row.expired))
+    facts.append(told("list-anchors", lang, count=(row.anchors, "anchor"), expired=row.expired))
     facts += [
         told(f"list-{what}", lang, count=count)
         for what, count in (("leaves", row.leaves), ("aggregators", row.aggregators))

@@ -186,7 +186,7 @@ def test_an_update_of_a_list_shows_the_difference_and_waits_for_a_yes(shelf, cap
     text = {"pem": certificates.pem(authority().certificate)}
     monkeypatch.setattr(online, "fetch", lambda url, **more: text["pem"].encode())
     code, out = run(capsys, "trust", "update", "C2PA-TSA-TRUST-LIST")
-    assert code == 0 and "1 anchor, " in out
+    assert code == 0 and "1 anchor (0 expired), " in out
     assert "unchanged" in run(capsys, "trust", "update", "C2PA-TSA-TRUST-LIST")[1]
     text["pem"] = certificates.pem(certificates.make_authority("new", "x").certificate)
     _, out = run(capsys, "trust", "update", "C2PA-TSA-TRUST-LIST")
