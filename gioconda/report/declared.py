@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from provenance.vocabulary import SOURCE_TYPES
 
-__all__ = ["Ai", "Field", "Kind", "marks", "names_ai", "sentences", "xmp_fields"]
+__all__ = ["Ai", "Field", "Kind", "marks", "names_ai", "sentences", "together", "xmp_fields"]
 
 PACKET = 4 << 20  # bytes of XMP parsed at most
 DEPTH = 48  # elements one in another
@@ -188,6 +188,19 @@ def marks(fields: Iterable[Field]) -> list[dict[str, Any]]:
     # A generator's own settings say more than its name: the name alone is not told a second time.
     generators = {mark["value"].split(" (")[0] for mark in found if mark["kind"] == Kind.GENERATOR}
     return [m for m in found if m["kind"] != Kind.TOOL or m["value"].split(" (")[0] not in generators][:FIELDS]
+
+
+def together(first: list[dict[str, Any]], second: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The marks of two readers of one file; what both found is told once, as the first has it."""
+    known = {(mark["kind"], mark["value"]) for mark in first}
+    generators = {mark["value"].split(" (")[0] for mark in first if mark["kind"] == Kind.GENERATOR}
+    new = [
+        mark
+        for mark in second
+        if (mark["kind"], mark["value"]) not in known
+        and not (mark["kind"] == Kind.TOOL and mark["value"].split(" (")[0] in generators)
+    ]
+    return [*first, *new][:FIELDS]
 
 
 def _where(field: Field) -> str:

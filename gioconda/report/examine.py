@@ -138,6 +138,7 @@ class Examiner:
         found = metadata.inspect(file)
         seen = _Seen({"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)})
         seen.facts["declared"] = found.get("declared", [])
+        seen.facts["reader"] = found.get("reader", "")
         with open(file, "rb") as opened:
             if other := misnamed(file, opened.read(HEAD)):
                 seen.facts["misnamed"] = other

@@ -1,6 +1,6 @@
 """What a file says of itself beside its picture: metadata, encoder, dates, and signs of editing; read in a limited child process.
 
-MediaInfo reads containers, ExifRead and Pillow read pictures; none of them is trusted with a stranger's file in our own
+MediaInfo reads containers, ExifRead and Pillow read pictures, and ExifTool, where it is installed, both again for marks of AI; none of them is trusted with a stranger's file in our own
 process. Not covered: the truth of any of it. Metadata is easily changed, and every sentence made from it says so.
 """
 
@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -75,7 +76,7 @@ _HEIF = (b"avif", b"heic", b"heix", b"heim", b"heis", b"mif1")  # pictures in th
 
 
 def inspect(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> dict[str, Any]:
-    """Metadata of a file as plain JSON: ``metadata`` (name → text), ``streams`` (numbers the signs need), ``declared`` (:mod:`gioconda.report.declared`).
+    """Metadata of a file as plain JSON: ``metadata`` (name → text), ``streams`` (numbers the signs need), ``declared`` (:mod:`gioconda.report.declared`), ``reader``.
 
     Never raises for what the file does to the parsers: ``error`` (a MediaWarning's document) then says so.
     """
@@ -294,6 +295,53 @@ def _iim(block: bytes) -> list[declared.Field]:
     return fields
 
 
+# What ExifTool is asked for, where it is installed: the places in which AI is declared. Its groups → the places of ours.
+_ASKED = (
+    "XMP:all",
+    "IPTC:all",
+    "IFD0:all",
+    "ExifIFD:UserComment",
+    "PNG:all",
+    "Keys:all",
+    "ItemList:all",
+    "UserData:all",
+    "ID3:all",
+)
+_GROUPS = {"XMP": "XMP", "IPTC": "IPTC-IIM", "EXIF": "EXIF"}
+_EXIFTOOL = 8.0  # seconds
+
+
+def _exiftool(path: str) -> tuple[str, list[declared.Field]]:
+    """(its name and version, the fields it finds) where ExifTool is installed; it knows containers that the libraries do not."""
+    tool = shutil.which("exiftool")
+    if tool is None:
+        return "", []
+    command = [
+        tool,
+        "-config",
+        "",
+        "-j",
+        "-G0",
+        "-fast",
+        "-m",
+        "-ExifToolVersion",
+        *(f"-{name}" for name in _ASKED),
+        path,
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_EXIFTOOL, stdin=subprocess.DEVNULL, check=False)
+        (found,) = json.loads(done.stdout)
+    except (subprocess.TimeoutExpired, OSError, ValueError):
+        return "", []
+    fields = []
+    for key, value in list(found.items())[: declared.FIELDS]:
+        group, _, name = str(key).partition(":")
+        if name and isinstance(value, (str, int, float, list)) and group not in ("ExifTool", "File", "Composite"):
+            texts = value if isinstance(value, list) else [value]
+            fields.append(declared.Field(_GROUPS.get(group, "text"), name, ", ".join(map(str, texts))[: declared.TEXT]))
+    return f"ExifTool {found.get('ExifTool:ExifToolVersion', '')}".strip(), fields
+
+
 def _child(path: str) -> dict[str, Any]:
     with open(path, "rb") as file:
         head = file.read(16)
@@ -303,6 +351,9 @@ def _child(path: str) -> dict[str, Any]:
         or (head[4:8] == b"ftyp" and head[8:12] in _HEIF)
     )
     found = _picture(path) if picture else _media_info(path)
+    tool, fields = _exiftool(path)
+    found["declared"] = declared.together(found["declared"], declared.marks(fields))
+    found["reader"] = ", ".join(filter(None, ["Pillow, ExifRead" if picture else "MediaInfo", tool]))
     found["metadata"] = {
         str(k)[:80]: str(v)[:LENGTH] for k, v in list(found["metadata"].items())[:FIELDS] if "xmp" not in str(k).lower()
     }

@@ -617,6 +617,8 @@ def _details(report: Report, lang: str) -> Pairs:
         pairs.append((label("command", lang), visible(report.command)))
     if report.created:
         pairs.append((label("created", lang), visible(local(moment(report.created), lang))))
+    if report.facts.get("reader"):
+        pairs.append((label("metadata-reader", lang), visible(report.facts["reader"])))
     if report.versions:
         versions = ", ".join(f"{k} {v}" for k, v in report.versions.items())
         pairs.append((label("versions", lang), visible(versions, 2000)))

@@ -3,8 +3,9 @@
 Detectors are trained on stripped copies, so that they learn pixels and not the presence of a manifest. MP4, MOV, M4A and AVI are
 remuxed (every packet copied); JPEG, PNG, GIF, WebP, WAV, MP3, FLAC and SVG lose the one block the manifest is in, TIFF its entry in the
 index; in AVIF and HEIF, where the places of the picture's parts are written down, an empty box of the same size takes its place.
-Where nothing here decodes a kind (JPEG XL, SVG), what is compared is every other box, or the document without the element. A PDF
-would have to be written anew, and is refused.
+Documents that are ZIP (docx, xlsx, odt, epub …) lose the one entry; in a PDF the manifest's bytes become zeros and its attachment is named
+as any other, so that an empty attachment stays and nothing else moves; one that keeps it packed is refused. Where nothing here decodes a
+kind (JPEG XL, SVG, documents), what is compared is every other box, entry or byte, or the document without the element.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import io
 import os
 import re
 import struct
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,12 +119,16 @@ def _without_block(data: bytes, origin: Path) -> bytes:
     for begins, without in ((b"ID3", _id3), (b"GIF8", _gif), (b"II*\0", _tiff), (b"MM\0*", _tiff), (_JXL, _jxl)):
         if data.startswith(begins):
             return without(data)
+    if data.startswith(b"%PDF"):
+        return _pdf(data)
+    if data.startswith(b"PK\3\4"):
+        return _zip(data)
     if origin.suffix.lower() == ".svg":
         return _svg(data)
     raise UsageError(
         "a credential is not taken out of this kind of file here",
         where=str(origin),
-        hint="jpg, png, gif, tif, webp, avif, heic, jxl, svg, wav, mp3, flac, mp4, mov, m4a and avi can be stripped",
+        hint="jpg, png, gif, tif, webp, avif, heic, jxl, svg, pdf, office documents, wav, mp3, flac, mp4, mov, m4a and avi can be stripped",
     )
 
 
@@ -233,9 +240,67 @@ def _svg_proof(data: bytes) -> str:
     return ElementTree.canonicalize(ElementTree.tostring(root), strip_text=True)
 
 
+_ENTRY = "META-INF/content_credential.c2pa"  # C2PA 2.x, A.6: documents that are ZIP archives
+_MOST_ENTRIES, _MOST_UNPACKED = 20_000, 2**31
+
+
+def _entries(data: bytes) -> list[tuple[zipfile.ZipInfo, bytes]]:
+    """Each entry of an archive but the manifest's, with its bytes; a folder made for that alone is left out too."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            listed = [item for item in archive.infolist() if item.filename != _ENTRY]
+            if len(listed) > _MOST_ENTRIES or sum(item.file_size for item in listed) > _MOST_UNPACKED:
+                raise MediaError("holds more than is unpacked here")
+            alone = not any(item.filename.startswith("META-INF/") and not item.is_dir() for item in listed)
+            kept = [item for item in listed if not (alone and item.filename == "META-INF/")]
+            return [(item, archive.read(item)) for item in kept]
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error) as error:
+        raise MediaError("is no archive that can be read, or is encrypted") from error
+
+
+def _zip(data: bytes) -> bytes:
+    """The archive without the manifest's entry; every other entry keeps its name, place, time and way of packing."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for item, content in _entries(data):
+            archive.writestr(item, content, item.compress_type)
+    return made.getvalue()
+
+
+def _zip_proof(data: bytes) -> str:
+    """Every other entry: name and content, in order."""
+    digest = hashlib.sha256()
+    for item, content in _entries(data):
+        digest.update(f"{item.filename}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+_PDF_NAME = re.compile(rb"(/AFRelationship\s*)/C2PA_Manifest\b")  # C2PA 2.x, A.4
+_PDF_STREAM = re.compile(rb"stream\r?\n(?=[\0-\xff]{4}jumb[\0-\xff]{4}jumd[\0-\xff]{16})", re.S)
+
+
+def _pdf(data: bytes) -> bytes:
+    """The manifest's bytes as zeros, and its attachment's relationship as unspecified: every other byte stays in its place."""
+    out = bytearray(_PDF_NAME.sub(lambda found: found[1] + b"/Unspecified  ", data))
+    for found in _PDF_STREAM.finditer(data):
+        begin = found.end()
+        end = min(begin + int.from_bytes(data[begin : begin + 4], "big"), len(data))
+        out[begin:end] = bytes(end - begin)
+    if bytes(out) != data and b"jumdc2pa" in out:
+        raise UsageError("keeps its credential packed, where it is not taken out")
+    return bytes(out)
+
+
+def _sha256(without: Callable[[bytes], bytes]) -> Callable[[bytes], str]:
+    return lambda data: hashlib.sha256(without(data)).hexdigest()
+
+
+_OFFICE = "docx docm xlsx xlsm pptx pptm odt ods odp odg ott ots otp otg epub oxps zip"
 _PROOFS: dict[str, Callable[[bytes], str]] = {
     ".svg": _svg_proof,
-    ".jxl": lambda data: hashlib.sha256(_jxl(data)).hexdigest(),
+    ".jxl": _sha256(_jxl),
+    ".pdf": _sha256(_pdf),
+    **{f".{suffix}": _zip_proof for suffix in _OFFICE.split()},
 }
 
 

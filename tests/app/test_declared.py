@@ -395,3 +395,39 @@ def test_the_xmp_of_a_thumbnail_in_the_credential_is_not_the_files_own(tmp_path)
         )
     assert metadata._child(str(path))["declared"] == []
     assert np.asarray(Image.open(io.BytesIO(store))).shape == (48, 48, 3)
+
+
+@pytest.mark.parametrize(
+    ("script", "reader"),
+    [
+        (
+            'echo \'[{"ExifTool:ExifToolVersion": 13.1, "XMP:AISystemUsed": "Veo", "Composite:Megapixels": 1}]\'',
+            "ExifTool 13.1",
+        ),
+        ("echo no JSON", ""),
+        ("sleep 20", ""),
+        (None, ""),
+    ],
+)
+def test_exiftool_is_asked_where_it_is_installed_and_the_report_names_the_reader(tmp_path, monkeypatch, script, reader):
+    (tmp_path / "bin").mkdir()
+    if script:
+        tool = tmp_path / "bin" / "exiftool"
+        tool.write_text(f"#!/bin/sh\n{script}\n")
+        tool.chmod(0o755)
+    monkeypatch.setenv(
+        "PATH", f"{tmp_path / 'bin'}:/nowhere" if script is None else f"{tmp_path / 'bin'}:/bin:/usr/bin"
+    )
+    monkeypatch.setattr(metadata, "_EXIFTOOL", 0.5)
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    found = metadata._child(str(tmp_path / "a.png"))
+    assert found["reader"] == ", ".join(filter(None, ("Pillow, ExifRead", reader)))
+    assert [mark["value"] for mark in found["declared"]] == (["Veo"] if reader else [])
+
+
+def test_two_readers_of_one_mark_say_it_once():
+    one = {"kind": "tool", "ai": "used", "field": "EXIF Software", "value": "Stable Diffusion"}
+    generator = {"kind": "generator", "ai": "made", "field": "text parameters", "value": "Stable Diffusion"}
+    other = {"kind": "words", "ai": "made", "field": "XMP Credit", "value": "Made with AI"}
+    assert declared.together([one], [{**one, "field": "EXIF IFD0"}, other]) == [one, other]
+    assert declared.together([generator], [one]) == [generator]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from provenance_kit import created, write_any, write_picture, write_wav
 
-from gioconda_core.errors import CredentialError, UsageError
+from gioconda_core.errors import CredentialError, GiocondaError, UsageError
 from gioconda_core.files import sha256_of
 from gioconda_core.media import clip as media
 from gioconda_core.types import Claim, Code, Ingredient, IngredientNode, Label, ProvenanceState, Synthesis
@@ -107,7 +107,26 @@ def test_strip_leaves_the_pixels_and_takes_the_credential(signed, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "suffix", ["jpg", "png", "gif", "tif", "webp", "avif", "jxl", "svg", "wav", "mp3", "flac", "m4a", "mov", "avi"]
+    "suffix",
+    [
+        "jpg",
+        "png",
+        "gif",
+        "tif",
+        "webp",
+        "avif",
+        "jxl",
+        "svg",
+        "wav",
+        "mp3",
+        "flac",
+        "m4a",
+        "mov",
+        "avi",
+        "pdf",
+        "docx",
+        "epub",
+    ],
 )
 def test_strip_takes_the_credential_out_of(tmp_path, suffix):
     from provenance_kit import MAKERS
@@ -140,15 +159,45 @@ def test_a_copy_that_is_not_the_same_is_not_written(tmp_path, monkeypatch, suffi
     assert not (tmp_path / f"c.{suffix}").exists()
 
 
-def test_strip_says_what_it_cannot_do(tmp_path):
+def test_a_document_keeps_every_other_entry_and_a_pdf_every_other_byte(tmp_path):
+    import zipfile
+
     from provenance_kit import MAKERS
 
-    for suffix in ("pdf", "docx"):
+    for suffix in ("docx", "pdf"):
         MAKERS[suffix](tmp_path / f"a.{suffix}")
-        sign.sign_file(tmp_path / f"a.{suffix}", tmp_path / f"s.{suffix}", created("x"))
-        with pytest.raises(UsageError, match="not taken out of this kind of file here"):
-            strip(tmp_path / f"s.{suffix}", tmp_path / f"b.{suffix}")
-        assert not (tmp_path / f"b.{suffix}").exists()
+        signed = sign.sign_file(tmp_path / f"a.{suffix}", tmp_path / f"s.{suffix}", created("x"))
+        stripped = strip(signed, tmp_path / f"b.{suffix}")
+        if suffix == "docx":
+            with zipfile.ZipFile(tmp_path / "a.docx") as before, zipfile.ZipFile(stripped) as after:
+                assert after.namelist() == before.namelist() and after.testzip() is None
+                assert all(after.read(name) == before.read(name) for name in before.namelist())
+        else:
+            before, after = signed.read_bytes(), stripped.read_bytes()
+            changed = [i for i, (x, y) in enumerate(zip(before, after, strict=True)) if x != y]
+            store = before.index(b"jumb") - 4
+            name = before.index(b"C2PA_Manifest")
+            size = int.from_bytes(before[store : store + 4], "big")
+            assert all(store <= i < store + size or name <= i < name + 13 for i in changed)
+            assert not any(after[store : store + size]) and b"C2PA_Manifest" not in after
+
+
+def test_strip_says_what_it_cannot_do(tmp_path):
+    write_picture(tmp_path / "p.png")
+    bare = (tmp_path / "p.png").read_bytes()
+    for name, content in (
+        ("a.xyz", bare[8:]),
+        ("b.docx", b"PK\3\4 broken"),
+        ("c.pdf", b"%PDF-1.7 no credential in it"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        try:
+            strip(tmp_path / name, tmp_path / f"of-{name}")
+        except GiocondaError as error:
+            assert "re-encod" not in str(error) and str(error)
+            assert not (tmp_path / f"of-{name}").exists()
+        else:
+            assert name == "c.pdf"  # nothing was in it, and a copy is what one gets
 
 
 def test_strip_leaves_the_other_frames_of_a_tag_and_the_other_blocks_of_a_picture(tmp_path):
