@@ -187,17 +187,9 @@ def opened(
     """
     import c2pa
 
-    file = Path(path)
-    aside, forced, alone = None, False, False
-    if manifest is None and file.suffix.lower() == ".c2pa" and file.is_file():
-        # Asked about a credential itself: it says something only of the file that it was made for.
-        media = _media_of(file)
-        if media:
-            aside, forced, file = file, True, media
-        else:
-            alone = True
-    elif manifest is None:
-        aside = sidecar_of(file)
+    file, aside = (Path(path), None) if manifest is not None else _pair(Path(path))
+    forced = aside is not None and aside == Path(path)  # asked about a credential itself
+    alone = manifest is None and aside is None and file.suffix.lower() == ".c2pa" and file.is_file()
     if aside:
         with contextlib.suppress(OSError):
             manifest = aside.read_bytes()
@@ -225,14 +217,7 @@ def opened(
                 result = Provenance(ProvenanceState.ABSENT, sdk=engine.sdk())
             else:
                 stack.callback(reader.close)
-                document = _document(reader)
-                for fragment in fragments:
-                    reader.with_fragment(
-                        kind, stack.enter_context(open(file, "rb")), stack.enter_context(open(fragment, "rb"))
-                    )
-                    document = _document(reader)
-                    if rules.failures_of(document):
-                        break  # the SDK forgets a bad fragment as soon as it is given a good one
+                document = _followed(reader, kind, file, fragments) if fragments else _document(reader)
                 lacks = rules.ALONE if alone else ""
                 if not (alone or fragments) and _HALF in rules.failures_of(document) and _initial(stream):
                     document, lacks = _continued(reader, kind, file, document)
@@ -242,6 +227,28 @@ def opened(
         except (ValueError, RecursionError) as error:
             result = unreadable(CredentialReason.UNJUDGED, f"the SDK's answer cannot be read: {error}")
         yield result
+
+
+def _pair(file: Path) -> tuple[Path, Path | None]:
+    """(the media, the credential beside it); a ``.c2pa`` says something only of the file that it was made for."""
+    if file.suffix.lower() == ".c2pa" and file.is_file():
+        media = _media_of(file)
+        return (media, file) if media else (file, None)
+    return file, sidecar_of(file)
+
+
+def _followed(
+    reader: c2pa.Reader, kind: str, initial: Path, fragments: Iterable[str | os.PathLike[str]]
+) -> dict[str, Any]:
+    """The answer about a stream with these of its segments, up to the first that does not fit."""
+    document: dict[str, Any] = {}
+    for fragment in fragments:
+        with open(initial, "rb") as first, open(fragment, "rb") as rest:  # thousands may follow
+            reader.with_fragment(kind, first, rest)
+            document = _document(reader)
+        if rules.failures_of(document):
+            break  # the SDK forgets a bad fragment as soon as it is given a good one
+    return document
 
 
 _HALF = "assertion.bmffHash.mismatch"  # what the SDK says of an initialisation segment without its segments

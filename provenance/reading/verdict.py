@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography import x509
@@ -20,81 +21,89 @@ from provenance.vocabulary import AI_SOURCE_TYPES, LABEL, SOFT_BINDING
 _KINDS = (("success", "success"), ("informational", "informational"), ("failure", "failure"))
 
 
+@dataclass
+class _Evidence:
+    """What our lists make of a signature. matched : the list of signers that the chain leads to; signed_at : by a trusted timestamp.
+
+    broken : rules that it breaks; wrong : codes of the SDK that do not hold by our lists.
+    """
+
+    chain: list[x509.Certificate]
+    leaf: str
+    matched: TrustList | None = None
+    signed_at: datetime.datetime | None = None
+    broken: list[rules.Finding] = field(default_factory=list)
+    wrong: set[str] = field(default_factory=set)
+
+
+def _evidence(found: Opened, said: set[str], stated: datetime.datetime | None, trust: Trust) -> _Evidence:
+    """Who signed and when, by our lists. said : the SDK's successes; stated : the time in the timestamp."""
+    chain = found.chain()
+    made = _Evidence(chain, certificates.fingerprint(chain[0]) if chain else "")
+    if {"timeStamp.validated", "timeStamp.trusted"} <= said:
+        if _clocked(found.clock(), trust, stated):
+            made.signed_at = stated
+        else:
+            made.broken.append(rules.Finding("gioconda.timestamp.otherList", None))
+            made.wrong.add("timeStamp.trusted")
+    made.matched = rules.list_of(chain, trust, "manifest") if chain else None
+    if "signingCredential.trusted" in said and made.matched is None:
+        made.broken.append(rules.Finding("gioconda.anchor.otherList", ProvenanceState.VALID))
+        made.wrong.add("signingCredential.trusted")
+    expired = rules.expired(chain, made.signed_at)
+    if expired:
+        made.wrong.add("claimSignature.insideValidity")
+    if made.matched and expired:
+        # The SDK follows no chain from a certificate that has expired; the list is known.
+        made.wrong.add(rules.UNKNOWN_SIGNER)
+    elif "signingCredential.trusted" not in said:
+        made.matched = None
+    made.broken += rules.findings(found.active, chain, trust, made.matched, made.signed_at)
+    return made
+
+
 def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails: bool = True) -> Provenance:
     """Turn what the SDK found into our states and codes."""
     document, active = found.document, found.active
     results = document.get("validation_results")
-    top = results.get("activeManifest") if isinstance(results, Mapping) else None
-    if not active or not isinstance(top, Mapping):
+    if not active or not isinstance(results, Mapping) or not isinstance(results.get("activeManifest"), Mapping):
         return _headless(document)
-    broken: list[rules.Finding] = []
     if found.lacks:  # nothing was compared with the file's bytes, whatever the SDK says of them
         document = rules.unbound(document)
-        broken.append(rules.Finding(found.lacks, ProvenanceState.INVALID))
     extra = list(extra)
-    chain = found.chain()
     signature = active.get("signature_info")
     signature = signature if isinstance(signature, Mapping) else {}
-    uri = results.get("trustListUri") if isinstance(results, Mapping) else None
     said = rules.succeeded(document)
-    stated = _time(signature.get("time"))
-    wrong: set[str] = set()  # codes of the SDK that do not hold by our lists
-    stamped = {"timeStamp.validated", "timeStamp.trusted"} <= said
-    if stamped and not _clocked(found.clock(), trust, stated):
-        broken.append(rules.Finding("gioconda.timestamp.otherList", None))
-        wrong.add("timeStamp.trusted")
-        stamped = False
-    signed_at = stated if stamped else None
-    leaf = certificates.fingerprint(chain[0]) if chain else ""
-    matched = rules.list_of(chain, trust, "manifest") if chain else None
-    if "signingCredential.trusted" in said and matched is None:
-        broken.append(rules.Finding("gioconda.anchor.otherList", ProvenanceState.VALID))
-        wrong.add("signingCredential.trusted")
-    expired = rules.expired(chain, signed_at)
-    if matched and expired:
-        wrong.add(
-            rules.UNKNOWN_SIGNER
-        )  # the SDK follows no chain from a certificate that has expired; the list is known
-    elif "signingCredential.trusted" not in said:
-        matched = None
-    if expired:
-        wrong.add("claimSignature.insideValidity")
-    broken += rules.findings(active, chain, trust, matched, signed_at)
+    evidence = _evidence(found, said, _time(signature.get("time")), trust)
+    chain = evidence.chain
+    if found.lacks:
+        evidence.broken.insert(0, rules.Finding(found.lacks, ProvenanceState.INVALID))
     if extra:  # asked online: what the SDK says about not having asked no longer holds
-        wrong.add("signingCredential.ocsp.skipped")
+        evidence.wrong.add("signingCredential.ocsp.skipped")
     if any(code.kind == "failure" for code in extra):
-        broken.append(rules.Finding("gioconda.signer.revokedByIssuer", ProvenanceState.INVALID))
-    decision = rules.decide(document, broken)
-    listed = _reported(rules.without(document, wrong)) + extra
-    # Of a certificate that is listed itself the SDK names no list.
-    named = trust.named(uri) or (matched if not uri and leaf in (matched.leaves if matched else ()) else None)
-    if decision is None or (decision.state == ProvenanceState.TRUSTED and named is None):
+        evidence.broken.append(rules.Finding("gioconda.signer.revokedByIssuer", ProvenanceState.INVALID))
+    decision = rules.decide(document, evidence.broken)
+    listed = _reported(rules.without(document, evidence.wrong)) + extra
+    if decision is None or (decision.state == ProvenanceState.TRUSTED and not _known(results, evidence, trust)):
         told = codes.told("gioconda.state.contradiction")
         return unreadable(CredentialReason.UNJUDGED, "the SDK's state contradicts its findings", *listed, told)
     tree, flags, inherited = ingredients.tree(found, thumbnails=thumbnails)
-    development = bool(chain) and keys.is_development(chain[0])
-    ours = [finding.as_code() for finding in broken] + flags
-    if decision.reason == CredentialReason.IDENTITY:
-        ours.append(codes.told(rules.IDENTITY_FAILED, where=", ".join(decision.codes)))
-    if development:
-        ours.append(codes.told("gioconda.signer.development"))
+    # Whose certificate lies beside a signature that does not fit it is no signer: anybody can put it there.
+    capped = any(item.cap == ProvenanceState.VALID for item in evidence.broken)
+    doubted = capped or decision.reason == CredentialReason.SIGNER or "claimSignature.validated" not in said
+    signer = None if doubted else evidence.matched
     actions, sources = _actions(active)
     sources = tuple(dict.fromkeys((*sources, *inherited)))
-    # Whose certificate lies beside a signature that does not fit it is no signer: anybody can put it there.
-    doubted = decision.reason == CredentialReason.SIGNER or any(item.cap == ProvenanceState.VALID for item in broken)
-    signer = matched if "claimSignature.validated" in said and not doubted else None
-    if signer and signer.scheme == TrustScheme.INTERIM:
-        ours.append(codes.told("gioconda.list.interim", where=signer.name))
-    if signer and signer.overdue():
-        ours.append(codes.told("gioconda.list.overdue", where=f"{signer.name}: {signer.next_update}"))
+    development = bool(chain) and keys.is_development(chain[0])
+    ours = [*(finding.as_code() for finding in evidence.broken), *flags, *_notes(decision, signer, development)]
     return Provenance(
         decision.state,
         decision.reason,
         decided_by=decision.codes,
         signer=_signer(chain, signature),
-        signer_fingerprint=leaf or None,
+        signer_fingerprint=evidence.leaf or None,
         signed_at=_iso(signature.get("time")),
-        timestamped=stamped,
+        timestamped=evidence.signed_at is not None,
         expires_at=chain[0].not_valid_after_utc.isoformat() if chain else None,
         claim_generator=_generator(active),
         actions=actions,
@@ -104,10 +113,6 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         label=_label(active),
         ingredients=tree,
         codes=tuple(listed + _once(ours)),
-        trust_list=_list_name(signer) if signer else None,
-        trust_list_date=signer.date if signer else None,
-        trust_scheme=signer.scheme if signer else None,
-        trust_list_update=(signer.next_update or None) if signer else None,
         trust_lists=tuple(f"{'+'.join(item.kinds)}: {_list_name(item)}" for item in trust.lists),
         sidecar=found.sidecar,
         sdk=engine.sdk(),
@@ -116,7 +121,37 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         identities=_identities(found, listed, trust),
         statements=_statements(active),
         redacted=_redacted(active),
+        **(_listed(signer) if signer else {}),
     )
+
+
+def _known(results: Mapping[str, Any], evidence: _Evidence, trust: Trust) -> bool:
+    """Whether the list that the SDK trusted by is one of those given; of a certificate that is listed itself it names none."""
+    uri = results.get("trustListUri")
+    listed = evidence.matched is not None and evidence.leaf in evidence.matched.leaves
+    return trust.named(uri) is not None or (not uri and listed)
+
+
+def _listed(signer: TrustList) -> dict[str, Any]:
+    """The list that names the signer, as a verdict gives it."""
+    return {
+        "trust_list": _list_name(signer),
+        "trust_list_date": signer.date,
+        "trust_scheme": signer.scheme,
+        "trust_list_update": signer.next_update or None,
+    }
+
+
+def _notes(decision: rules.Decision, signer: TrustList | None, development: bool) -> Iterator[Code]:
+    """What a reader should know of the signer and the list, beside the rules that are broken."""
+    if decision.reason == CredentialReason.IDENTITY:
+        yield codes.told(rules.IDENTITY_FAILED, where=", ".join(decision.codes))
+    if development:
+        yield codes.told("gioconda.signer.development")
+    if signer and signer.scheme == TrustScheme.INTERIM:
+        yield codes.told("gioconda.list.interim", where=signer.name)
+    if signer and signer.overdue():
+        yield codes.told("gioconda.list.overdue", where=f"{signer.name}: {signer.next_update}")
 
 
 def _reported(document: Mapping[str, Any]) -> list[Code]:

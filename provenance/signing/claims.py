@@ -303,6 +303,15 @@ def _fits(value: Any, hint: Any) -> bool:
     return kind is Any or isinstance(value, kind)
 
 
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"not TOML: {error}", where=str(path)) from error
+
+
 def from_toml(source: str | os.PathLike[str]) -> Credential:
     """A credential from a TOML file; unknown keys are refused, because a typo must not silently drop a statement.
 
@@ -310,12 +319,7 @@ def from_toml(source: str | os.PathLike[str]) -> Credential:
     ``[[soft_bindings]]``, ``[assertions."my.label"]``, ``redactions``.
     """
     path = Path(source)
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"not TOML: {error}", where=str(path)) from error
+    document = _read(path)
 
     def build(kind: Any, values: Any, where: str) -> Any:
         known = {item.name for item in fields(kind)}

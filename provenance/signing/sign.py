@@ -199,6 +199,30 @@ def sign_file(
         The signer failed, or what was written does not validate. Nothing is left behind and the source is untouched.
     """
     origin = Path(source)
+    kind, final = _target(origin, target, sidecar)
+    refuse_overwrite(final, force)
+    chosen = signer or signers.default()
+    credential = claim if isinstance(claim, Credential) else claims.of_synthesis(claim)
+    if credential.intent == "edit" and not any(item.role == "parent" for item in credential.ingredients):
+        parent = Ingredient("parent", sha256_of(origin), origin.name, str(origin), engine.mime_of(origin))
+        credential = dataclasses.replace(credential, ingredients=(*credential.ingredients, parent))
+    anchors = anchors_of(chosen, trust)
+    if credential.aigc and (sidecar or not declared.possible(origin)):
+        raise UsageError("China's label has no place in this file", where=str(origin), hint="leave [aigc] out")
+    with contextlib.ExitStack() as stack:
+        temporary, marked = stack.enter_context(atomic_path(final)), origin
+        if credential.aigc:
+            aside = stack.enter_context(tempfile.TemporaryDirectory(dir=final.parent, prefix=".gioconda-"))
+            marked = declared.copied(origin, Path(aside), credential.aigc)
+        manifest = _sign(marked, None if sidecar else temporary, kind, credential, chosen, anchors)
+        if sidecar:
+            temporary.write_bytes(manifest)
+        verify(origin if sidecar else temporary, anchors, final, chosen, manifest=manifest if sidecar else None)
+    return final
+
+
+def _target(origin: Path, target: str | os.PathLike[str] | None, sidecar: bool) -> tuple[str, Path]:
+    """(the source's media type, the file to write); refuses what cannot be signed, or not under that name."""
     if not origin.is_file():
         raise MediaError("no such file", where=str(origin))
     kind = engine.mime_of(origin)
@@ -224,25 +248,7 @@ def sign_file(
         )
     if final.exists() and os.path.samefile(origin, final):
         raise UsageError("a file is never signed in place", where=str(final), hint="name another target")
-    refuse_overwrite(final, force)
-    chosen = signer or signers.default()
-    credential = claim if isinstance(claim, Credential) else claims.of_synthesis(claim)
-    if credential.intent == "edit" and not any(item.role == "parent" for item in credential.ingredients):
-        parent = Ingredient("parent", sha256_of(origin), origin.name, str(origin), engine.mime_of(origin))
-        credential = dataclasses.replace(credential, ingredients=(*credential.ingredients, parent))
-    anchors = anchors_of(chosen, trust)
-    if credential.aigc and (sidecar or not declared.possible(origin)):
-        raise UsageError("China's label has no place in this file", where=str(origin), hint="leave [aigc] out")
-    with contextlib.ExitStack() as stack:
-        temporary, marked = stack.enter_context(atomic_path(final)), origin
-        if credential.aigc:
-            aside = stack.enter_context(tempfile.TemporaryDirectory(dir=final.parent, prefix=".gioconda-"))
-            marked = declared.copied(origin, Path(aside), credential.aigc)
-        manifest = _sign(marked, None if sidecar else temporary, kind, credential, chosen, anchors)
-        if sidecar:
-            temporary.write_bytes(manifest)
-        verify(origin if sidecar else temporary, anchors, final, chosen, manifest=manifest if sidecar else None)
-    return final
+    return kind, final
 
 
 def hosts(signer: Signer) -> tuple[str, ...]:
