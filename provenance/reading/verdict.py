@@ -75,7 +75,6 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
     signature = signature if isinstance(signature, Mapping) else {}
     said = rules.succeeded(document)
     evidence = _evidence(found, said, _time(signature.get("time")), trust)
-    chain = evidence.chain
     if found.lacks:
         evidence.broken.insert(0, rules.Finding(found.lacks, ProvenanceState.INVALID))
     if extra:  # asked online: what the SDK says about not having asked no longer holds
@@ -85,8 +84,8 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
     decision = rules.decide(document, evidence.broken)
     listed = _reported(rules.without(document, evidence.wrong)) + extra
     if decision is None or (decision.state == ProvenanceState.TRUSTED and not _known(results, evidence, trust)):
-        told = codes.told("gioconda.state.contradiction")
-        return unreadable(CredentialReason.UNJUDGED, "the SDK's state contradicts its findings", *listed, told)
+        listed.append(codes.told("gioconda.state.contradiction"))
+        return unreadable(CredentialReason.UNJUDGED, "the SDK's state contradicts its findings", *listed)
     tree, flags, inherited = ingredients.tree(found, thumbnails=thumbnails)
     # Whose certificate lies beside a signature that does not fit it is no signer: anybody can put it there.
     capped = any(item.cap == ProvenanceState.VALID for item in evidence.broken)
@@ -94,17 +93,17 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
     signer = None if doubted else evidence.matched
     actions, sources = _actions(active)
     sources = tuple(dict.fromkeys((*sources, *inherited)))
-    development = bool(chain) and keys.is_development(chain[0])
+    development = bool(evidence.chain) and keys.is_development(evidence.chain[0])
     ours = [*(finding.as_code() for finding in evidence.broken), *flags, *_notes(decision, signer, development)]
     return Provenance(
         decision.state,
         decision.reason,
         decided_by=decision.codes,
-        signer=_signer(chain, signature),
+        signer=_signer(evidence.chain, signature),
         signer_fingerprint=evidence.leaf or None,
         signed_at=_iso(signature.get("time")),
         timestamped=evidence.signed_at is not None,
-        expires_at=chain[0].not_valid_after_utc.isoformat() if chain else None,
+        expires_at=evidence.chain[0].not_valid_after_utc.isoformat() if evidence.chain else None,
         claim_generator=_generator(active),
         actions=actions,
         source_types=sources,
