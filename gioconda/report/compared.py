@@ -69,8 +69,8 @@ def compare(
             if name in names and value not in signed.setdefault(field, []):
                 signed[field].append(value)
     made = []
-    for field, values in signed.items():
-        if values:
+    for field in _FIELDS:
+        if values := signed.get(field):
             own = next((str(metadata[key]) for key in _FIELDS[field][1] if metadata.get(key)), None)
             made.append(_one(field, ", ".join(values), own))
     sources = [uri.rstrip("/").rsplit("/", 1)[-1] for uri in found.source_types]
