@@ -136,7 +136,7 @@ def beside_lines(document: Benchmark) -> list[str]:
         f"{what}: {p.reason}"
         for _, row in rows
         for what, p in (("within an origin", row.within), ("at equal cues", row.matched))
-        if p.reason and (cues or what != "at equal cues")
+        if p.reason and (cues if what == "at equal cues" else document.beside.origin)
     )
     if len(document.detectors) <= 4:
         for _, row in rows:

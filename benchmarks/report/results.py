@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -106,19 +107,26 @@ class _Scored:
     def enough(self) -> bool:
         return min(self.reals, self.fakes) >= metrics.FEWEST_PER_CLASS
 
+    @functools.cached_property
     def probabilities(self) -> Floats | None:
+        """(n,) as given, or calibrated across people; None where they are too few."""
         if not self.resampler or not min(self.reals, self.fakes):
             return None
         return probabilities_of(self.scores, self.labels, self.probability, self.resampler)
 
 
-def figures_of(table: Table, detector: str, wanted: Sequence[Metric], *, resamples: int, seed: int) -> list[Figure]:
-    """Every wanted figure of one detector over the rows of ``table``, each with its interval, n, and coverage, or a refusal."""
-    scored = _Scored.of(table, detector, seed)
+def figures_of(
+    table: Table, detector: str, wanted: Sequence[Metric], *, resamples: int, seed: int, scored: _Scored | None = None
+) -> list[Figure]:
+    """Every wanted figure of one detector over the rows of ``table``, each with its interval, n, and coverage, or a refusal.
+
+    scored : its scores there, where they are taken out already.
+    """
+    scored = scored or _Scored.of(table, detector, seed)
     labels, scores = scored.labels, scored.scores
     clusters = scored.clusters
     named = Protocol.parse(table.detectors[detector].protocol)
-    probabilities = scored.probabilities() if any(m.needs_probability for m in wanted) else None
+    probabilities = scored.probabilities if any(m.needs_probability for m in wanted) else None
     reasons = {m.name: metrics.refusal(m, scored.reals, scored.fakes) for m in wanted}
     for m in wanted:
         if reasons[m.name] is None and m.needs_probability and probabilities is None:
@@ -165,7 +173,7 @@ def _curves(labels: NDArray[Any], scores: Floats) -> Curves:
 
 
 def _reliability(scored: _Scored) -> Reliability | None:
-    p = scored.probabilities() if scored.enough else None
+    p = scored.probabilities if scored.enough else None
     if p is None:
         return None
     coverage, risk = metrics.risk_coverage(scored.labels, p)
@@ -343,10 +351,9 @@ def _entry(table: Table, main: Table, name: str, wanted: Sequence[Metric], frame
     column = table.detectors[name]
     names = {metric.name for metric in wanted}
     more = [metrics.parse(m) for m in ("auc", "eer", *(f"tpr@fpr={fpr:g}" for fpr in OPERATING_FPR))]
-    every = figures_of(
-        main, name, [*wanted, *(m for m in more if m.name not in names)], resamples=asked.resamples, seed=asked.seed
-    )
     scored = _Scored.of(main, name, asked.seed)
+    all_of = [*wanted, *(m for m in more if m.name not in names)]
+    every = figures_of(main, name, all_of, resamples=asked.resamples, seed=asked.seed, scored=scored)
     figures = every[: len(wanted)]
     seconds, at_95, cost = _price(column)
     if frames is not None and name in frames.detectors:
@@ -382,7 +389,7 @@ def build(table: Table, asked: Asked, frames: Table | None = None) -> Benchmark:
     detectors.sort(key=lambda d: -d.auc.value if d.auc and d.auc.value is not None else 1.0)
     order = [d.name for d in detectors]
     board = leaderboard(table, order, against=asked.against, resamples=asked.resamples, seed=asked.seed)
-    spans = {d.name: (d.auc.low, d.auc.high) for d in detectors if d.auc}
+    spans = {d.name: (d.auc.value, d.auc.low, d.auc.high) for d in detectors if d.auc}
     cues, rows = beside(main, wanted, spans, resamples=asked.resamples, seed=asked.seed)
     slices = _slices(table, [m for m in wanted if m.name in SLICE_METRICS] or wanted[:1], asked)
     standings = {s.detector: s for s in board.standings} if board else {}

@@ -122,7 +122,7 @@ def looked(document: Benchmark) -> str:
         return ""
     if not looks.recorded:
         return "How often these labels were looked at could not be written down."
-    if looks.scores == len([d for d in document.detectors if d.statuses.scored]):
+    if looks.scores == looks.own:
         return "These labels were looked at for the first time on this computer, with the scores of this report."
     return (
         f"{looks.scores} columns of scores have been measured against these labels on this computer since {looks.since}: "

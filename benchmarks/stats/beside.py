@@ -108,14 +108,14 @@ def origin_of(table: Table) -> str:
 def beside(
     table: Table,
     wanted: Sequence[metrics.Metric],
-    spans: Mapping[str, tuple[float | None, float | None]],
+    spans: Mapping[str, tuple[float | None, float | None, float | None]],
     *,
     resamples: int,
     seed: int,
 ) -> tuple[Beside, dict[str, Row]]:
     """The cues of a table, which must be of one degradation, and each detector beside them.
 
-    wanted : figures to set beside the cues'. spans : the interval of each detector's AUC that the report gives.
+    wanted : figures to set beside the cues'. spans : the AUC of each detector and its interval, as the report gives them.
     """
     part = table.take(np.flatnonzero(table.labelled))
     origin = origin_of(part)
@@ -129,7 +129,7 @@ def beside(
     weights = matching_weights(part.cues, labels) if scores else None
     cues = sorted((_cue(name, values, weights, part, seed) for name, values in scores.items()), key=lambda c: -c.value)
     asked = _Asked(part, scores, wanted, resamples, seed)
-    rows = {name: asked.row(name, origin, *spans.get(name, (None, None))) for name in part.detectors}
+    rows = {name: asked.row(name, origin, *spans.get(name, (None, None, None))) for name in part.detectors}
     return Beside(tuple(cues), missing, origin), rows
 
 
@@ -196,8 +196,8 @@ class _Asked:
             found, b=self.names[cue], note="", reason=found.reason and found.reason.replace(cue, self.names[cue])
         )
 
-    def row(self, detector: str, origin: str, low: float | None, high: float | None) -> Row:
-        """One detector, whose AUC has this interval, beside the cues."""
+    def row(self, detector: str, origin: str, value: float | None, low: float | None, high: float | None) -> Row:
+        """One detector, whose AUC is ``value`` with this interval, beside the cues."""
         column = self.part.detectors[detector]
         rows = np.flatnonzero(column.scored)
         figures = [
@@ -211,7 +211,7 @@ class _Asked:
         )
         best = next((d for d in cues if d.difference is not None), None)
         return Row(
-            detector, skill_of(low, high, best), best.b if best else None, tuple(figures), tuple(cues),
+            detector, skill_of(value, low, high, best), best.b if best else None, tuple(figures), tuple(cues),
             self._within(rows, column.scores, origin), self._matched(rows, column.scores),
         )  # fmt: skip
 
@@ -278,10 +278,10 @@ class _Asked:
         return replace(found, n_real=worth[0], n_fake=worth[1])
 
 
-def skill_of(low: float | None, high: float | None, best: Difference | None) -> Skill:
+def skill_of(value: float | None, low: float | None, high: float | None, best: Difference | None) -> Skill:
     """What an AUC with this interval, and its difference from the best cue, show."""
     if low is None or high is None:
-        return Skill.UNKNOWN
+        return Skill.COIN if value == 0.5 else Skill.UNKNOWN  # scores that are all the same rank nothing
     if low <= 0.5:
         return Skill.INVERTED if high < 0.5 else Skill.COIN
     if best is None:

@@ -19,11 +19,12 @@ __all__ = ["Looks", "look"]
 class Looks:
     """How many different columns of scores were measured against one set of labels on this computer, this report's among them.
 
-    set : sha256 of its ids and labels. since : the day of the first look. recorded : False where nothing could be written down.
+    set : sha256 of its ids and labels. own : this report's columns; the same column twice is one. since : the day of the first look. recorded : False where nothing could be written down.
     """
 
     set: str
     scores: int
+    own: int
     since: str
     recorded: bool = True
 
@@ -54,4 +55,4 @@ def look(table: Table) -> Looks:
     except OSError:  # a home that cannot be written to is no reason to refuse a report
         recorded = False
     since = min((str(row["date"]) for row in known if row.get("date")), default=today)
-    return Looks(name, len(seen | set(shown)), since, recorded)
+    return Looks(name, len(seen | set(shown)), len(shown), since, recorded)

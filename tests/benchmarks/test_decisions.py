@@ -35,6 +35,24 @@ def test_a_promised_rate_holds_on_new_clips_as_often_as_promised():
     assert promised(rng.normal(size=3000), 0.01) is not None
 
 
+def test_a_promise_is_never_looser_than_the_exact_bound_and_hardly_tighter_than_mapies():
+    """Two ways to promise a rate on new clips: the exact binomial one, and MAPIE's, which calibration cards use."""
+    from scipy import stats
+
+    from detect.training.calibrate import threshold
+
+    rng = np.random.default_rng(3)
+    for n, rate in ((100, 0.1), (400, 0.05), (1000, 0.01)):
+        reals = rng.normal(size=n)
+        ours, theirs = promised(reals, rate), threshold(reals, rate)
+        assert ours <= theirs <= ours + 0.15, (
+            "MAPIE's bound is a little looser on top, and its thresholds lie on a grid"
+        )
+        alarms = int((reals >= ours).sum())
+        assert stats.binom.cdf(alarms, n, rate) <= 0.1 < stats.binom.cdf(alarms + 1, n, rate)
+    assert promised(rng.normal(size=100), 0.01) is threshold(rng.normal(size=100), 0.01) is None
+
+
 def _normal(x):
     from statistics import NormalDist
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks.report import report, results
+from benchmarks.speed.power import power, simulated
 from benchmarks.stats import compare
-from benchmarks.stats.table import Column, Table, read_scores
+from benchmarks.stats.table import Table, read_scores
 from gioconda_core.errors import UsageError
 from gioconda_core.stats import metrics
 
@@ -227,33 +228,10 @@ def test_a_detector_without_scores_is_never_called_undecided():
     assert "mute scored no labelled clip" in shown and "no difference" not in shown and "distinguish" not in shown
 
 
-def detectors_of(strengths, clips, seed=0, people=10):
-    """Scores of detectors of known strength: what clips and people share is shared, the rest is each detector's own."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(clips) % 2
-    person = np.arange(clips) // people
-    shared = rng.normal(size=clips) * 0.7
-    scores = {
-        f"d{i:02d}": labels * s
-        + shared
-        + 0.5 * rng.normal(size=person.max() + 1)[person]
-        + 0.7 * rng.normal(size=clips)
-        for i, s in enumerate(strengths)
-    }
-    n = len(labels)
-    columns = {"identity": person.astype(str), "source": np.full(n, ""), "generator": np.full(n, ""), "degradation": np.full(n, "none")}  # fmt: skip
-    return Table(
-        np.arange(n).astype(str),
-        labels.astype(np.int8),
-        columns,
-        {k: Column(v, np.full(n, "scored"), np.full(n, "", dtype=object)) for k, v in scores.items()},
-    )
-
-
 def test_significance_does_not_run_out_over_many_pairs():
     """A bootstrap p cannot fall below 1/2,001: Holm over 190 pairs never showed a thing. Differences of 0.1 are shown here."""
     strengths = [1.0] * 10 + [0.6] * 10
-    table = detectors_of(strengths, 2000)
+    table = simulated(strengths, 2000)
     order = [f"d{i:02d}" for i in range(20)]
     board = compare.leaderboard(table, order, resamples=100)
     shown = {(d.a, d.b) for d in board.pairs if d.finding == "a-better"}
@@ -269,28 +247,15 @@ def test_significance_does_not_run_out_over_many_pairs():
 @pytest.mark.parametrize(("gap", "least"), [(0.0, None), (0.3, 0.95)])
 def test_errors_and_power_of_twenty_detectors_on_two_thousand_clips(gap, least):
     """Over 200 simulated sets: the leader is called better than its equals in at most 5 % of them, and real gaps are shown."""
-    strengths = [1.0 + gap] + [1.0] * 19
-    order = [f"d{i:02d}" for i in range(20)]
-    wrong, found, named = 0, [], 0
-    for seed in range(200):
-        table = detectors_of(strengths, 2000, seed)
-        ranked = sorted(
-            order, key=lambda n: -metrics.value(metrics.parse("auc"), table.labels, table.detectors[n].scores)
-        )
-        board = compare.leaderboard(table, ranked, resamples=2)
-        better = [d for d in board.pairs if d.finding != "refused" and d.finding != "unresolved"]
-        best = [d.a if d.finding == "a-better" else d.b for d in better]
-        wrong += any(name != "d00" or not gap for name in best)
-        found.append(sum(name == "d00" for name in best) / 19)
-        named += board.standings[ranked.index("d00")].low == 1
-    assert wrong <= 200 * 0.05 + 2 * np.sqrt(200 * 0.05 * 0.95)
-    assert named >= 200 * 0.95 - 2 * np.sqrt(200 * 0.05 * 0.95), "the rank of the best is said rightly"
+    found = power(gap, 200)
+    assert found.wrong <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
+    assert found.named >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / 200), "the rank of the best is said rightly"
     if least is not None:
-        assert np.mean(found) >= least
+        assert found.found >= least
 
 
 def test_naming_one_beforehand_asks_fewer_questions():
-    table = detectors_of([0.9] * 6, 600, seed=2)
+    table = simulated([0.9] * 6, 600, seed=2)
     order = [f"d{i:02d}" for i in range(6)]
     named = compare.leaderboard(table, order, against="d03", resamples=200)
     open_ = compare.leaderboard(table, order, resamples=200)
@@ -305,7 +270,7 @@ def test_the_error_of_an_auc_is_that_of_resampled_people(crossed):
     """Clustered DeLong against the bootstrap over the same clusters."""
     from gioconda_core.stats import bootstrap, delong
 
-    table = detectors_of([1.0, 0.7], 1000, people=20)
+    table = simulated([1.0, 0.7], 1000, people=20)
     axes = [np.arange(1000) // 20] + ([np.random.default_rng(1).integers(60, size=1000)] if crossed else [])
     resampler = bootstrap.Resampler(tuple(axes), 0)
     one, two = (table.detectors[n].scores for n in ("d00", "d01"))

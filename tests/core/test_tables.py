@@ -98,7 +98,7 @@ WRONG = {
     "two-labels": (b"path,label,is_fake,score\na,0,1,1\n", "row 2: two columns name the label and contradict"),
     "twice": (b"path,label,label\na,0,0\n", "twice"),
     "no-label": (b"path,score\na,1\n", "label"),
-    "long-cell": (b"path,label,score\n" + b"a" * 3_000_000 + b",0,1\n", "more than"),
+    "long-cell": (b"path,label,score\n" + b"a" * 200_000 + b",0,1\n", "line 2: a cell of more than 131,072"),
     "open-quote": (b'path,label,score\n"a,0,1\n' + b"b,1,0\n" * 300_000, "quotation"),
     "cut-gzip": (gzip.compress(PLAIN.encode() * 100)[:-30], "unpacked"),
 }
