@@ -24,13 +24,13 @@ from gioconda_core.types import FaceTrack, Footage, Reading, TrackScore
 __all__ = [
     "ContrastDetector",
     "Pairs",
+    "coded",
     "cut",
     "features",
     "largest",
     "masks",
     "moments",
     "pairs",
-    "runs",
     "sampling",
     "statistics",
     "windows",
@@ -47,6 +47,7 @@ WHOLE = 2.8  # a picture whose shorter side is under so many faces is a face cro
 MARGIN = 2.0  # else a square of so many faces
 MAX_FACES = 4  # the largest are read
 AROUND = 0.25  # of the face's extent: what is nearer to the face than this belongs to neither side
+QUALITY = 92  # of the JPEG that every picture passes before it is measured
 FLOOR = 1e-3  # of a map's values, below which a spread is nothing
 
 
@@ -76,14 +77,15 @@ def at(frames: Sequence[int], fps: float) -> str:
 class Pairs:
     """One face at several moments.
 
-    track : id. times : (M,) seconds of the first frames. pictures : uint8 (M, 2, 256, 256, 3). landmarks : (M, 68, 2), pixels of the
-    first picture. face_px : median extent of the face in the frame, pixels.
+    track : id. times : (M,) seconds of the first frames. pictures : uint8 (M, 2, 256, 256, 3). landmarks, second : (M, 68, 2), pixels of
+    the first and of the second picture. face_px : median extent of the face in the frame, pixels.
     """
 
     track: int
     times: Array
     pictures: Array
     landmarks: Array
+    second: Array
     face_px: float
 
     def __len__(self) -> int:
@@ -133,17 +135,21 @@ def _neighbours(times: Array) -> dict[int, int]:
 
 
 def _of(footage: Footage, track: FaceTrack, near: dict[int, int]) -> Pairs | None:
-    seen = [(frame, row) for frame, row in usable(track, footage.times) if frame in near]
+    rows = dict(usable(track, footage.times))
+    seen = [frame for frame in rows if frame in near]
     if len(seen) < LEAST:
         return None
     extent = float(np.median(face_px(track.landmarks)))
     pictures, landmarks = [], []
-    for frame, row in seen:
-        both, points = cut([footage.frames[k] for k in (frame, near[frame])], track.landmarks[row][None], extent)
+    for frame in seen:
+        # The tracker may have lost the face in the very next frame: it has not gone far.
+        points = np.stack([track.landmarks[rows[frame]], track.landmarks[rows.get(near[frame], rows[frame])]])
+        both, points = cut([footage.frames[k] for k in (frame, near[frame])], points, extent)
         pictures.append(both)
-        landmarks.append(points[0])
-    times = np.asarray(footage.times, float)[[frame for frame, _ in seen]]
-    return Pairs(track.id, times, np.stack(pictures), np.stack(landmarks).astype(np.float32), extent)
+        landmarks.append(points)
+    times = np.asarray(footage.times, float)[seen]
+    first, second = np.stack(landmarks, 1).astype(np.float32)
+    return Pairs(track.id, times, np.stack(pictures), first, second, extent)
 
 
 def largest(footage: Footage) -> FaceTrack | None:
@@ -151,34 +157,14 @@ def largest(footage: Footage) -> FaceTrack | None:
     return max(footage.tracks, key=lambda t: float(np.median(face_px(t.landmarks))) if len(t) else 0.0, default=None)
 
 
-def runs(footage: Footage, track: FaceTrack, before: int) -> list[tuple[Array, Array]]:
-    """(pictures uint8 (k, 256, 256, 3), landmarks (k, 68, 2)) of each moment: its pair last, up to ``before`` frames ahead of it, all cut
-    alike. For those who make something of a clip's frames; the footage must hold them."""
-    if not footage.fps:
-        return []
-    fps, extent = float(footage.fps), float(np.median(face_px(track.landmarks)))
-    rows = dict(usable(track, footage.times))
-    numbers = {round(float(time) * fps): i for i, time in enumerate(footage.times)}
-    found = []
-    for first, second in moments(float(footage.duration), fps):
-        frames = [numbers.get(n) for n in (*range(first - before, first + 1), second)]
-        kept = [i for i in frames if i is not None and i in rows]
-        if numbers.get(first) not in kept or numbers.get(second) not in kept or len(set(kept)) < len(kept):
-            continue
-        here = track.landmarks[rows[numbers[first]]]
-        points = np.stack([track.landmarks[rows[i]] for i in kept])
-        found.append(cut([footage.frames[i] for i in kept], points, extent, here))
-    return found
+def cut(frames: Sequence[Array], points: Array, extent: float) -> tuple[Array, Array]:
+    """Frames of one size, all cut alike around the first of the landmarks: uint8 (k, 256, 256, 3), and landmarks (n, 68, 2) moved into them.
 
-
-def cut(frames: Sequence[Array], points: Array, extent: float, here: Array | None = None) -> tuple[Array, Array]:
-    """Frames of one size, all cut alike around a face: uint8 (k, 256, 256, 3), and landmarks (n, 68, 2) moved into them.
-
-    extent : of the face, pixels of the frame. here : the landmarks (68, 2) that the square is laid around; default the first of ``points``.
+    extent : of the face, pixels of the frame.
     """
     import cv2
 
-    around = points[0] if here is None else here
+    around = points[0]
     height, width = frames[0].shape[:2]
     short = min(height, width)
     side = short if short <= WHOLE * extent else min(short, round(MARGIN * extent))
@@ -207,14 +193,27 @@ def masks(points: Array, size: int = backbone.SIDE) -> tuple[Array, Array]:
     return face.astype(np.float32), (1 - wide).astype(np.float32)
 
 
+def coded(pictures: Array) -> Array:
+    """Pictures uint8 (N, H, W, 3) as a JPEG leaves them. What was coded last marks a picture most: here it is the same for all, for real
+    clips, for fakes as found and for those made here of decoded frames, so that only what lies beneath it can tell them apart."""
+    import cv2
+
+    found = []
+    for picture in pictures:
+        _, file = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        found.append(cv2.cvtColor(cv2.imdecode(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+    return np.stack(found)
+
+
 def statistics(pictures: Array, landmarks: Array) -> Array:
     """Pairs uint8 (M, 2, 256, 256, 3) and landmarks (M, 68, 2) → (M, C, 5) of every channel: the mean inside the face, the spread inside
-    and outside, the mean absolute difference of the two frames inside and outside. What lies outside the picture is NaN."""
+    and outside, the mean absolute difference of the two frames inside and outside; all after :func:`coded`. What lies outside the picture
+    is NaN."""
     import cv2
 
     found = []
     where = [masks(points) for points in landmarks]
-    for level in backbone.maps(pictures.reshape(-1, *pictures.shape[2:])):
+    for level in backbone.maps(coded(pictures.reshape(-1, *pictures.shape[2:]))):
         channels, height, width = level.shape[1:]
         flat = level.reshape(len(pictures), 2, channels, height * width)
         rows = []
@@ -271,7 +270,7 @@ class ContrastDetector(Shipped):
     """See the module's first lines. One score a window of up to eight seconds and face."""
 
     id = "contrast"
-    version = "1"
+    version = "2"
     sampling = staticmethod(sampling)
 
     @read_once

@@ -2,7 +2,7 @@
 that a killed run goes on.
 
 A degradation is applied to the whole video before faces are looked for, as it would be in the wild: what a codec does to the landmarks
-is part of what it does to a detector. A fake of a family keeps the landmarks of its clip, and passes the encoder that its clip passes too.
+is part of what it does to a detector. A fake of a family is made of the very pictures that are measured of its clip, and keeps their landmarks.
 """
 
 from __future__ import annotations
@@ -32,16 +32,13 @@ from gioconda_core.files import atomic_path
 from gioconda_core.types import Footage
 from gioconda_core.workers.pool import workers
 
-__all__ = ["CUES", "DEGRADATIONS", "FAMILY", "UNMADE", "Table", "check", "extract", "table", "worse"]
+__all__ = ["CUES", "DEGRADATIONS", "FAMILY", "Table", "check", "extract", "table", "worse"]
 
 Array = NDArray[Any]
-VERSION = "5"  # raise it when a feature changes: what is cached under another version is not read
+VERSION = "6"  # raise it when a feature changes: what is cached under another version is not read
 CUES = ("sharpness", "fps", "length", "bytes", "brightness")  # what must not tell the label, and often does
 FAMILY = "family:"  # before the name of a family that a real clip was passed through
-UNMADE = FAMILY + "none"  # a real clip as its fakes are encoded, and nothing else
 MOMENTS = 6  # of a clip that a family is made of: enough to learn from
-BEFORE = 2  # frames before each pair that a family sees
-CRFS, CRF_SHARES = (18, 23, 28, 32), (0.4, 0.25, 0.2, 0.15)
 
 
 @dataclass(frozen=True)
@@ -99,18 +96,13 @@ def worse(path: Path, name: str) -> Iterator[Path]:
         yield target
 
 
-def _footage(path: Path, before: int = 0) -> Footage:
-    """A clip as the detector asks for it; with ``before`` more frames ahead of each pair."""
+def _footage(path: Path) -> Footage:
+    """A clip as the detector asks for it."""
     from gioconda_core.faces import observe
     from gioconda_core.media.clip import Clip
 
     with Clip.open(path) as clip:
-        fps = float(clip.fps) if clip.fps else None
-        sampling = contrast.sampling(clip.duration, fps)
-        if before and fps:
-            pairs = contrast.moments(clip.duration, fps)
-            wanted = {frame for first, second in pairs for frame in (*range(first - before, first + 1), second)}
-            sampling = contrast.at(sorted(frame for frame in wanted if frame >= 0), fps)
+        sampling = contrast.sampling(clip.duration, float(clip.fps) if clip.fps else None)
         return observe.observe(clip, sampling, max_faces=2)
 
 
@@ -148,23 +140,18 @@ def extract(path: Path, name: str, seed: int = 0, others: Sequence[Path] = ()) -
 
 
 @functools.lru_cache(maxsize=2)
-def _runs(path: Path) -> tuple[Take, Array, float] | None:
-    """Short runs of a clip, cut as the detector cuts: the take, (M, 2) where each pair lies in it, and its frame rate."""
-    footage = _footage(path, BEFORE)
-    track = contrast.largest(footage)
-    if track is None or not footage.fps:
-        return None
-    runs = contrast.runs(footage, track, BEFORE)
-    if len(runs) < contrast.LEAST:
-        return None
-    keep = np.random.default_rng(_lot(path.name)).permutation(len(runs))[:MOMENTS]
-    frames, points, where, at = [], [], [], 0
-    for pictures, landmarks in (runs[i] for i in sorted(keep)):
-        frames.append(pictures)
-        points.append(landmarks)
-        at += len(pictures)
-        where.append((at - 2, at - 1))
-    return Take(np.concatenate(frames), np.concatenate(points)), np.array(where), float(footage.fps)
+def _pictures(path: Path) -> tuple[Take, Array]:
+    """What a family makes fakes of: both pictures of some of a clip's pairs, and the landmarks of the first of each, (M, 68, 2).
+
+    Raises
+    ------
+    Abstain
+    """
+    face = contrast.pairs(_footage(path))[0]
+    keep = np.sort(np.random.default_rng(_lot(path.name)).permutation(len(face))[:MOMENTS])
+    both = np.stack([face.landmarks, face.second], 1)[keep]
+    frames = face.pictures[keep]
+    return Take(frames.reshape(-1, *frames.shape[2:]), both.reshape(-1, 68, 2)), face.landmarks[keep]
 
 
 def _lot(*parts: Any) -> int:
@@ -174,37 +161,18 @@ def _lot(*parts: Any) -> int:
 def _family(path: Path, name: str, seed: int, others: Sequence[Path]) -> dict[str, Array]:
     from gioconda_core.files import sha256_of
 
-    own = _runs(path)
-    if own is None:
-        return {}
-    take, where, fps = own
-    digest = sha256_of(path)
-    crf = int(
-        np.random.default_rng(_lot(digest, seed)).choice(CRFS, p=CRF_SHARES)
-    )  # the same for every fake of this clip
-    made = take.frames
-    if name != UNMADE.removeprefix(FAMILY):
+    try:
+        take, landmarks = _pictures(path)
         family = families.load(name)
-        rng = np.random.default_rng(_lot(digest, seed, name))
-        donors = [found[0] for other in others if (found := _runs(other))] if family.others else []
-        if family.others and not donors:
-            return {}
-        made = family.make(take, float(rng.random()), rng, donors).frames
-    encoded = _encoded(made, fps, crf)
-    table = contrast.statistics(encoded[where], take.landmarks[where[:, 0]])
+        donors = [_pictures(other)[0] for other in others] if family.others else []
+    except Abstain:
+        return {}
+    if family.others and not donors:
+        return {}
+    rng = np.random.default_rng(_lot(sha256_of(path), seed, name))
+    made = family.make(take, float(rng.random()), rng, donors).frames
+    table = contrast.statistics(made.reshape(-1, 2, *made.shape[1:]), landmarks)
     return {"contrast": contrast.features(table)[None]}
-
-
-def _encoded(frames: Array, fps: float, crf: int) -> Array:
-    """Frames as they come out of the encoder that all of them pass."""
-    from gioconda_core.media.clip import Clip, write_video
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "made.mp4"
-        write_video(file, iter(frames), fps=Fraction(fps).limit_denominator(1001), crf=crf)
-        with Clip.open(file) as clip:
-            out = np.stack([frame for _, frame in clip.frames("all")])
-    return out
 
 
 def _key(sha256: str, name: str, seed: int) -> str:
@@ -266,14 +234,11 @@ class Table:
 
 def shares(clips: Clips, names: Sequence[str], seed: int) -> list[list[str]]:
     """The families that each real clip is passed through in one draw: a third of them, so that three draws are all of them once."""
-    plain = sorted(name for name in names if name != UNMADE)
+    plain = sorted(names)
     out: list[list[str]] = []
-    for i, sample in enumerate(clips.samples):
-        if clips.labels[i] == 1 or not names:
-            out.append([])
-            continue
+    for sample, label in zip(clips.samples, clips.labels, strict=True):
         order = np.random.default_rng(_lot("share", sample.sha256 or sample.path)).permutation(len(plain))
-        out.append([UNMADE] + [plain[k] for k in order[seed % 3 :: 3]])
+        out.append([] if label == 1 else [plain[k] for k in order[seed % 3 :: 3]])
     return out
 
 

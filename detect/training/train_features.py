@@ -83,7 +83,6 @@ def train(options: FeatureTraining, advance: Any = None) -> dict[str, Validation
     cache = options.cache or config.core().cache / "detect-features"
     qualities = [*dict.fromkeys([*options.rungs, *options.tests])]
     made = [extract.FAMILY + name for name in options.families if options.draws]
-    made += [extract.UNMADE] if made else []
     for trouble in extract.fill(clips, qualities, made, options.draws, cache, options.jobs, advance):
         append_row(out / "stats.jsonl", {"skipped": trouble})
     tables = {name: extract.table(clips, name, cache, options.draws) for name in (*qualities, *made)}
@@ -126,7 +125,7 @@ def _material(measured: _Measured, part: str, options: FeatureTraining) -> valid
     tables = measured.tables
     own = [tables[name].parts[part] for name in options.rungs if part in tables[name].parts]
     made = [
-        (name.removeprefix(extract.FAMILY), table.parts[part], int(name != extract.UNMADE))
+        (name.removeprefix(extract.FAMILY), table.parts[part])
         for name, table in tables.items()
         if name.startswith(extract.FAMILY) and part in table.parts
     ]

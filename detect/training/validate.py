@@ -33,7 +33,6 @@ __all__ = [
 Array = NDArray[Any]
 Rows = tuple[Array, Array]  # features (R, F) and the clip of each row (R,)
 Fitter = Callable[[Array, Array], dict[str, Array]]  # rows of a Material and their weights → scores of each test's rows
-MADE = 0.3  # of the weight of all fakes is that of those made here, where there are others: chosen on methods and origins unseen
 FEWEST = 4  # fakes a method needs to be a group of its own; rarer ones are held out together
 RESAMPLES = 1000
 
@@ -41,7 +40,8 @@ RESAMPLES = 1000
 @dataclass(frozen=True, eq=False)
 class Material:
     """Everything that may be fitted on, a row a window. x : (R, F). of : (R,) the clip it is of, or was made of. labels : (R,) 1 = fake.
-    groups : (R,) method, family or page. made : (R,) bool, made here from a real clip (a family's fake, or the clip as those are encoded). share : (R,) of its clip's windows, so that a long clip weighs no more."""
+    groups : (R,) method, family or page. made : (R,) bool, a fake made here from a real clip. share : (R,) of its clip's windows, so
+    that a long clip weighs no more."""
 
     x: Array
     of: Array
@@ -51,33 +51,31 @@ class Material:
     made: Array
 
     @classmethod
-    def gather(cls, clips: Clips, tables: Sequence[Rows], made: Sequence[tuple[str, Rows, int]] = ()) -> Material:
-        """tables : windows of the clips themselves. made : (family, rows, label) of what was made of them."""
+    def gather(cls, clips: Clips, tables: Sequence[Rows], made: Sequence[tuple[str, Rows]] = ()) -> Material:
+        """tables : windows of the clips themselves. made : (family, rows) of the fakes made of them."""
         by_clip = np.where(clips.labels == 1, clips.methods, clips.sources).astype(object)
-        sources = clips.sources.astype(object)
-        named = [
-            (np.full(len(of), f"family {name}", object) if label else sources[of]) for name, (_, of), label in made
+        rows = [*tables, *(own for _, own in made)]
+        labels = [clips.labels[of] for _, of in tables] + [np.ones(len(of), int) for _, (_, of) in made]
+        groups = [by_clip[of] for _, of in tables] + [
+            np.full(len(of), f"family {name}", object) for name, (_, of) in made
         ]
-        rows = [*tables, *(own for _, own, _ in made)]
+        count = sum(len(of) for _, of in tables)
+        of = np.concatenate([of for _, of in rows])
         return cls(
             x=np.concatenate([x for x, _ in rows]),
-            of=np.concatenate([of for _, of in rows]),
+            of=of,
             share=np.concatenate([1 / np.bincount(of)[of] for _, of in rows]),
-            labels=np.concatenate(
-                [clips.labels[of] for _, of in tables] + [np.full(len(o[1]), label) for _, o, label in made]
-            ),
-            groups=np.concatenate([by_clip[of] for _, of in tables] + named).astype(str),
-            made=np.concatenate(
-                [np.zeros(len(of), bool) for _, of in tables] + [np.ones(len(o[1]), bool) for _, o, _ in made]
-            ),
+            labels=np.concatenate(labels),
+            groups=np.concatenate(groups).astype(str),
+            made=np.arange(len(of)) >= count,
         )
 
     def rows(self, keep: Array, footage: bool = True) -> tuple[Array, Array]:
         """Rows of the clips kept, (N,) bool, and their weights: the classes balanced; within them methods, families and pages by the root of
         their number, so that neither the method with most clips nor the one with a single clip is what is learnt.
 
-        footage : False leaves only what was made here, and its clips encoded alike."""
-        chosen = np.flatnonzero(keep[self.of] & (self.made | footage))
+        footage : False leaves real clips and what was made of them."""
+        chosen = np.flatnonzero(keep[self.of] & (self.made | (self.labels == 0) | footage))
         y, groups = self.labels[chosen], self.groups[chosen]
         weight = np.zeros(len(chosen))
         for label in (0, 1):
@@ -86,11 +84,6 @@ class Material:
                 _, inverse = np.unique(groups[mine], return_inverse=True)
                 own = self.share[chosen][mine]
                 own = own / np.sqrt(np.bincount(inverse, own)[inverse])
-                here = self.made[chosen][mine]
-                if (
-                    label and footage and here.any() and not here.all()
-                ):  # fakes that were made here, over those of the set
-                    own = own * np.where(here, MADE / own[here].sum(), (1 - MADE) / own[~here].sum())
                 weight[mine] = own / own.sum() * len(y) / 2
         return chosen, weight
 
@@ -137,8 +130,8 @@ def unseen(
 ) -> dict[str, list[Unseen]]:
     """Scores of held-out clips for each table of ``tests`` (quality → rows).
 
-    by : ``origin``, or ``person`` for a set that has too few origins to hold any out. fitter : (rows of the material, their weights) → scores of each table's rows. footage : False fits on what was made here alone, no
-    fake of the set and no real clip as it came: how good is that on fakes of strangers?
+    by : ``origin``, or ``person`` for a set that has too few origins to hold any out. fitter : (rows of the material, their weights) → scores of each table's rows. footage : False fits on real clips and what was made of
+    them here, no fake of the set: how good is that on fakes of strangers?
     """
     y, methods, sources, persons = clips.labels, clips.methods, clips.sources, clips.persons
     fold = clips.folds(folds, seed, by)

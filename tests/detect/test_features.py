@@ -281,35 +281,54 @@ def test_a_degradation_is_applied_before_faces_are_followed(tmp_path, monkeypatc
     assert change[0] == 0 < change[1] < change[2] and change[3] > 0
 
 
-def test_a_fake_made_of_a_clip_passes_the_encoder_that_the_clip_passes(tmp_path, monkeypatch):
+def test_a_fake_is_made_of_the_very_pictures_that_are_measured_of_its_clip(tmp_path, monkeypatch):
     from puppet_material import clip as puppet_clip
 
     path = puppet_clip(tmp_path / "a.mp4", frames=60)
     other = puppet_clip(tmp_path / "b.mp4", identity=4, frames=60)
-    encoded = []
-    own = extract._encoded
-    monkeypatch.setattr(
-        extract, "_encoded", lambda frames, fps, crf: (encoded.append((len(frames), crf)), own(frames, fps, crf))[1]
-    )
-    found = {
-        name: extract.extract(path, extract.FAMILY + name, 0, [other])["contrast"]
-        for name in ("none", "lowres", "swap")
-    }
-    assert len(set(encoded)) == 1 and encoded[0][0] == 4 * extract.MOMENTS
-    assert all(x.shape == (1, 4 * sum(backbone.CHANNELS)) and np.isfinite(x).all() for x in found.values())
-    assert np.abs(found["lowres"] - found["none"]).mean() > 0.02
-    again = extract.extract(path, extract.FAMILY + "lowres", 0, [other])["contrast"]
-    assert np.array_equal(again, found["lowres"])
-    assert extract.extract(path, extract.FAMILY + "swap", 0, []) == {}  # nobody to swap with
+    measured = []
+    own = contrast.coded
+    monkeypatch.setattr(contrast, "coded", lambda pictures: (measured.append(pictures), own(pictures))[1])
+
+    def found(name, others=(other,)):
+        return extract.extract(path, name, 0, others)
+
+    clean = found("clean")["contrast"]
+    lowres, swap = (found(extract.FAMILY + name)["contrast"] for name in ("lowres", "swap"))
+    assert all(x.shape == (1, 4 * sum(backbone.CHANNELS)) and np.isfinite(x).all() for x in (clean, lowres, swap))
+    assert np.abs(lowres - clean).mean() > 0.02
+    assert [len(pictures) for pictures in measured] == [2 * contrast.MOMENTS, 2 * extract.MOMENTS, 2 * extract.MOMENTS]
+    # Nothing has coded the fake in between: far from the face it is the clip's own picture, to the bit.
+    real = {picture[:8, :8].tobytes() for picture in measured[0]}
+    assert all(picture[:8, :8].tobytes() in real for picture in measured[1])
+    assert np.array_equal(found(extract.FAMILY + "lowres")["contrast"], lowres)
+    assert found(extract.FAMILY + "swap", ()) == {}  # nobody to swap with
+
+
+def test_what_coded_a_picture_before_hardly_tells():
+    (face,) = contrast.pairs(golden.drawn())
+    rng = np.random.default_rng(0)
+    grainy = np.clip(face.pictures + rng.normal(0, 6, face.pictures.shape), 0, 255).astype(np.uint8)
+    once = contrast.coded(grainy.reshape(-1, 256, 256, 3)).reshape(grainy.shape)
+
+    def measured(pictures):
+        return contrast.features(contrast.statistics(pictures, face.landmarks))
+
+    def uncoded(pictures):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(contrast, "coded", lambda pictures: pictures)
+            return measured(pictures)
+
+    assert np.abs(measured(once) - measured(grainy)).mean() < 0.3 * np.abs(uncoded(once) - uncoded(grainy)).mean()
 
 
 def test_three_draws_pass_a_real_clip_through_every_family_once():
     clips = clips_of(persons=3, methods="a")
-    names = [extract.UNMADE, *(f"{extract.FAMILY}{k}" for k in "abcdefg")]
+    names = [f"{extract.FAMILY}{k}" for k in "abcdefg"]
     given = [extract.shares(clips, names, seed) for seed in range(3)]
     for i in range(len(clips)):
-        own = [name for draw in given for name in draw[i] if name != extract.UNMADE]
-        assert sorted(own) == (sorted(names[1:]) if clips.labels[i] == 0 else [])
+        own = [name for draw in given for name in draw[i]]
+        assert sorted(own) == (names if clips.labels[i] == 0 else [])
 
 
 def test_a_clip_made_from_somebody_has_the_origin_of_their_footage():
@@ -330,7 +349,7 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
         at = np.repeat(np.arange(len(of)), 2)
         if name.startswith(extract.FAMILY):
             at = np.flatnonzero(of.labels == 0)
-        fake = of.labels[at] if name in (extract.UNMADE, "clean", "h264-crf32") else np.ones(len(at))
+        fake = of.labels[at] if name in ("clean", "h264-crf32") else np.ones(len(at))
         x = rng.normal(0, 1, (len(at), 26)) + 1.2 * fake[:, None] * (np.arange(26) < 4)
         if name.startswith(extract.FAMILY):
             return extract.Table(name, {"contrast": (x, at)})

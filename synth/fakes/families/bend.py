@@ -9,23 +9,13 @@ import cv2
 import numpy as np
 
 from gioconda_core.faces.families import Made, Take
-from synth.fakes.families.parts import Array, between, face_mask, paste
+from synth.fakes.families.parts import Array, between, face_mask, neighbour, paste
 from synth.fakes.families.resample import shrunk
 from synth.warp import warp
 
 __all__ = ["Bend", "Interpolate", "Mouth", "Still", "Swap", "animate"]
 
 _MOUTH = np.r_[2:15, 31:36, 48:68]
-
-
-def smoothed(landmarks: Array) -> Array:
-    """Landmarks without the trembling of the reader, where neighbours lie close: a camera's face does not tremble."""
-    out = landmarks.astype(np.float32).copy()
-    for i in range(1, len(out) - 1):
-        near = [landmarks[i]]
-        near += [landmarks[k] for k in (i - 1, i + 1) if np.linalg.norm(landmarks[k] - landmarks[i], axis=1).mean() < 4]
-        out[i] = np.mean(near, 0)
-    return out
 
 
 class Bend:
@@ -40,11 +30,10 @@ class Bend:
 
 def animate(take: Take, difficulty: float, rng: np.random.Generator) -> tuple[Array, dict[str, Any]]:
     """Frames (N, S, S, 3) of one shot bent to the take's landmarks, and what was drawn by lot."""
-    moves = smoothed(take.landmarks) if rng.random() < 0.7 else take.landmarks
     spread = np.linalg.norm(take.landmarks - take.landmarks.mean(0), axis=-1).mean(-1)
     order = np.argsort(spread)  # a hard fake starts from the pose that is nearest to all others
     shot = int(order[round(between(difficulty, len(order) - 1, 0, rng))])
-    return np.stack([warp(take.frames[shot], take.landmarks[shot], p) for p in moves]), {"shot": shot}
+    return np.stack([warp(take.frames[shot], take.landmarks[shot], p) for p in take.landmarks]), {"shot": shot}
 
 
 class Mouth:
@@ -53,8 +42,8 @@ class Mouth:
     name, version, others = "mouth", "1", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
-        borrowed = bool(rng.random() < 0.6)
-        scale, feather = between(difficulty, 0.35, 0.8, rng), between(difficulty, 0.015, 0.06, rng)
+        borrowed = bool(rng.random() < 0.5)
+        scale, feather = between(difficulty, 0.35, 0.75, rng), between(difficulty, 0.02, 0.06, rng)
         shift = int(rng.integers(len(take) // 4, max(len(take) // 4 + 1, 3 * len(take) // 4)))
         size = take.frames.shape[1]
         low = take.landmarks.copy()
@@ -67,8 +56,6 @@ class Mouth:
                 centre, other = points[48:68].mean(0), low[k, 48:68].mean(0)
                 target[48:68] = centre + (low[k, 48:68] - other) * np.ptp(points[:, 0]) / max(1.0, np.ptp(low[k, :, 0]))
                 drawn = warp(take.frames[k], low[k], target)
-                if scale < 0.7:
-                    drawn = shrunk(drawn, min(1.0, scale + 0.2))
             else:
                 drawn = shrunk(frame, scale, "linear")
             mask = face_mask(points, size, -0.01, feather, _MOUTH)
@@ -85,7 +72,7 @@ class Swap:
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
         size = take.frames.shape[1]
         donor = others[int(rng.integers(len(others)))] if others else take
-        scale, feather = between(difficulty, 0.35, 0.9, rng), between(difficulty, 0.015, 0.07, rng)
+        scale, feather = between(difficulty, 0.4, 0.9, rng), between(difficulty, 0.02, 0.07, rng)
         grow = -float(rng.uniform(0.0, 0.06))
         frames, masks = [], []
         spread = [donor.landmarks[k] - donor.landmarks[k].mean(0) for k in range(len(donor))]
@@ -113,23 +100,23 @@ def in_colours_of(picture: Array, model: Array, where: Array) -> Array:
 
 
 class Interpolate:
-    """Every other frame invented from its neighbours, each bent half-way: how a slow generator is brought to full rate."""
+    """Every other frame invented half-way between itself and its neighbour, both bent there: how a slow generator is brought to full rate."""
 
-    name, version, others = "interpolate", "1", False
+    name, version, others = "interpolate", "2", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
         odd, frames, size = int(rng.integers(2)), list(take.frames), take.frames.shape[1]
+        share = between(difficulty, 0.5, 0.75, rng)  # of its own pixels
         masks = [np.zeros((size, size), np.uint8) for _ in frames]
-        for i in range(1, len(take) - 1):
-            apart = np.linalg.norm(take.landmarks[i + 1] - take.landmarks[i - 1], axis=1).mean()
-            if i % 2 != odd or apart > 12:
+        for i in range(odd, len(take), 2):
+            k = neighbour(take.landmarks, i)
+            if k is None:
                 continue
-            half = (take.landmarks[i - 1] + take.landmarks[i + 1]) / 2
-            a = warp(take.frames[i - 1], take.landmarks[i - 1], half).astype(np.float32)
-            b = warp(take.frames[i + 1], take.landmarks[i + 1], half).astype(np.float32)
-            frames[i] = np.clip((a + b) / 2 + 0.5, 0, 255).astype(np.uint8)
+            half = (take.landmarks[i] + take.landmarks[k]) / 2
+            own, other = (warp(take.frames[n], take.landmarks[n], half).astype(np.float32) for n in (i, k))
+            frames[i] = np.clip(share * own + (1 - share) * other + 0.5, 0, 255).astype(np.uint8)
             masks[i][:] = 255
-        return Made(np.stack(frames), np.stack(masks), {"odd": odd})
+        return Made(np.stack(frames), np.stack(masks), {"odd": odd, "share": share})
 
 
 class Still:

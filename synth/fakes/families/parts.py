@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Frames", "between", "face_mask", "paste"]
+__all__ = ["Array", "Frames", "between", "face_mask", "neighbour", "paste"]
 
 Frames = NDArray[np.uint8]
 Array = NDArray[Any]
+ANOTHER_MOMENT = 12  # pixels of landmark movement beyond which two frames of a take are no neighbours
 
 
 def face_mask(points: Array, size: int, grow: float = 0.0, feather: float = 0.05, rows: Array | None = None) -> Array:
@@ -43,3 +44,14 @@ def between(difficulty: float, easy: float, hard: float, rng: np.random.Generato
     """A parameter at this difficulty, give or take."""
     share = float(np.clip(difficulty + rng.uniform(-spread, spread), 0, 1))
     return easy + (hard - easy) * share
+
+
+def neighbour(landmarks: Array, i: int) -> int | None:
+    """Which of the frames beside frame ``i`` lies nearer by its landmarks (N, 68, 2); None where both are of another moment."""
+    apart = {
+        k: float(np.linalg.norm(landmarks[k] - landmarks[i], axis=1).mean())
+        for k in (i - 1, i + 1)
+        if 0 <= k < len(landmarks)
+    }
+    k = min(apart, key=lambda k: apart[k], default=None)
+    return k if k is not None and apart[k] <= ANOTHER_MOMENT else None

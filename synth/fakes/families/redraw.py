@@ -26,10 +26,9 @@ class Redraw:
     name = variant = ""
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
-        share, noise = between(difficulty, 1.0, 0.7, rng), max(0.0, between(difficulty, 0.08, -0.08, rng))
-        drawn = _mixed(take, redraw(take.frames, self.variant, noise, rng), share)
-        frames = np.clip(drawn + 0.5, 0, 255).astype(np.uint8)
-        return Made(frames, np.full(frames.shape[:3], 255, np.uint8), {"share": share, "noise": noise})
+        share = between(difficulty, 1.0, 0.7, rng)
+        frames = np.clip(_mixed(take, redraw(take.frames, self.variant), share) + 0.5, 0, 255).astype(np.uint8)
+        return Made(frames, np.full(frames.shape[:3], 255, np.uint8), {"share": share})
 
 
 class RedrawNearest(Redraw):

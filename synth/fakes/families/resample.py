@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from gioconda_core.faces.families import Made, Take
-from synth.fakes.families.parts import Array, between, face_mask, paste
+from synth.fakes.families.parts import Array, between, face_mask, neighbour, paste
 from synth.warp import warp
 
 __all__ = ["Denoise", "Jitter", "Lowres", "Sharp", "Smooth"]
@@ -49,13 +49,13 @@ class Lowres:
     name, version, others = "lowres", "1", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
-        scale, how = between(difficulty, 0.3, 0.75, rng), str(rng.choice(["linear", "cubic", "lanczos"]))
-        grow = float(rng.uniform(-0.03, 0.12))
+        scale, how = between(difficulty, 0.35, 0.7, rng), str(rng.choice(["linear", "cubic", "lanczos"]))
+        grow = float(rng.uniform(0, 0.1))
         drawn = [shrunk(f, scale, how) for f in take.frames]
         return _made(
             take,
             drawn,
-            _masks(take, grow, float(rng.uniform(0.02, 0.08))),
+            _masks(take, grow, float(rng.uniform(0.03, 0.08))),
             {"scale": scale, "enlarge": how, "grow": grow},
         )
 
@@ -63,21 +63,16 @@ class Lowres:
 class Sharp:
     """The whole picture enlarged from a smaller one and sharpened: the look of a generator with an enhancer behind it."""
 
-    name, version, others = "sharp", "1", False
+    name, version, others = "sharp", "2", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
-        scale, how = between(difficulty, 0.3, 0.7, rng), str(rng.choice(["linear", "cubic", "lanczos"]))
-        amount, sigma = between(difficulty, 2.0, 0.7, rng), float(rng.uniform(0.8, 2.0))
-        whole = bool(rng.random() < 0.6)
+        scale, how = between(difficulty, 0.4, 0.75, rng), str(rng.choice(["linear", "cubic", "lanczos"]))
+        amount, sigma = between(difficulty, 1.6, 0.6, rng), float(rng.uniform(0.8, 1.8))
         drawn = []
         for frame in take.frames:
             large = shrunk(frame, scale, how).astype(np.float32)
-            drawn.append(large + amount * (large - cv2.GaussianBlur(large, (0, 0), sigma)))
-        masks = None if whole else _masks(take, 0.1)
-        drawn = [np.clip(d, 0, 255) for d in drawn]
-        return _made(
-            take, drawn, masks, {"scale": scale, "enlarge": how, "amount": amount, "sigma": sigma, "whole": whole}
-        )
+            drawn.append(np.clip(large + amount * (large - cv2.GaussianBlur(large, (0, 0), sigma)), 0, 255))
+        return _made(take, drawn, None, {"scale": scale, "enlarge": how, "amount": amount, "sigma": sigma})
 
 
 class Denoise:
@@ -86,8 +81,8 @@ class Denoise:
     name, version, others = "denoise", "1", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
-        colour, reach = between(difficulty, 45, 10, rng), float(rng.uniform(1.5, 4.0))
-        whole = bool(rng.random() < 0.4)
+        colour, reach = between(difficulty, 40, 12, rng), float(rng.uniform(1.5, 4.0))
+        whole = bool(rng.random() < 0.5)
         drawn = [cv2.bilateralFilter(f, 0, colour, reach) for f in take.frames]
         return _made(
             take, drawn, None if whole else _masks(take, 0.08), {"colour": colour, "reach": reach, "whole": whole}
@@ -95,38 +90,34 @@ class Denoise:
 
 
 class Jitter:
-    """The face redrawn anew at each frame: a little shift, scale and gain that no camera has."""
+    """The face drawn anew at each frame: a little shift and gain that no camera has."""
 
-    name, version, others = "jitter", "1", False
+    name, version, others = "jitter", "2", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
         size = take.frames.shape[1]
-        shift, gain = between(difficulty, 1.2, 0.3, rng), between(difficulty, 0.03, 0.006, rng)
+        shift, gain = between(difficulty, 0.75, 0.45, rng), between(difficulty, 0.02, 0.01, rng)
         drawn = []
-        for frame, points in zip(take.frames, take.landmarks, strict=True):
-            scale, move, middle = 1 + rng.normal(0, shift / 100), rng.normal(0, shift, 2), points.mean(0)
-            offset = middle + move - scale * middle
-            matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]], np.float32)
-            moved = cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-            drawn.append(moved.astype(np.float32) * (1 + rng.normal(0, gain, 3) * 0.4 + rng.normal(0, gain)))
-        drawn = [np.clip(d, 0, 255) for d in drawn]
+        for frame in take.frames:
+            move, how = rng.normal(0, shift, 2), cv2.INTER_CUBIC if rng.random() < 0.5 else cv2.INTER_LINEAR
+            matrix = np.array([[1, 0, move[0]], [0, 1, move[1]]], np.float32)
+            moved = cv2.warpAffine(frame, matrix, (size, size), flags=how, borderMode=cv2.BORDER_REPLICATE)
+            drawn.append(np.clip(moved.astype(np.float32) * (1 + rng.normal(0, gain)), 0, 255))
         return _made(take, drawn, _masks(take, 0.05), {"shift": shift, "gain": gain})
 
 
 class Smooth:
-    """The face averaged with the frame before it, bent to its landmarks: the steadiness of a temporal smoother."""
+    """The face averaged with a neighbouring frame, bent to its landmarks: the steadiness of a temporal smoother."""
 
-    name, version, others = "smooth", "1", False
+    name, version, others = "smooth", "2", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
-        share = between(difficulty, 0.7, 0.35, rng)
-        drawn = [take.frames[0].astype(np.float32)]
-        for i in range(1, len(take)):
-            if (
-                np.linalg.norm(take.landmarks[i] - take.landmarks[i - 1], axis=1).mean() > 12
-            ):  # another moment of the clip
-                drawn.append(take.frames[i].astype(np.float32))
+        share = between(difficulty, 0.6, 0.3, rng)
+        drawn = []
+        for i, (frame, points) in enumerate(zip(take.frames, take.landmarks, strict=True)):
+            k = neighbour(take.landmarks, i)
+            if k is None:
+                drawn.append(frame.astype(np.float32))
                 continue
-            before = warp(np.clip(drawn[-1], 0, 255).astype(np.uint8), take.landmarks[i - 1], take.landmarks[i])
-            drawn.append(share * before + (1 - share) * take.frames[i])
+            drawn.append(share * warp(take.frames[k], take.landmarks[k], points) + (1 - share) * frame)
         return _made(take, drawn, _masks(take, 0.08), {"share": share})
