@@ -162,7 +162,7 @@ def clips_of(persons=20, methods="abc"):
 def test_no_model_ever_sees_the_method_or_the_person_it_is_asked_about(by):
     clips = clips_of()
     rows = np.arange(len(clips))
-    made = ("lowres", (np.zeros((20, 1)), rows[clips.labels == 0]), 1)
+    made = ("lowres", (np.zeros((20, 1)), rows[clips.labels == 0]))
     material = validate.Material.gather(clips, [(np.zeros((len(clips), 1)), rows)], [made])
     asked = []
 
@@ -218,11 +218,12 @@ def test_a_clip_weighs_the_same_however_many_windows_it_has():
     rows, weight = material.rows(np.ones(8, bool))
     assert weight[material.of[rows] == 0].sum() == pytest.approx(weight[material.of[rows] == 2].sum())
     assert weight[material.labels[rows] == 0].sum() == pytest.approx(weight[material.labels[rows] == 1].sum())
-    made = validate.Material.gather(
-        clips, [(np.zeros((16, 1)), of)], [("swap", (np.zeros((2, 1)), np.array([0, 2])), 1)]
-    )
-    rows, _ = made.rows(np.ones(8, bool), footage=False)
-    assert made.made[rows].all() and len(rows) == 2
+    made = validate.Material.gather(clips, [(np.zeros((16, 1)), of)], [("swap", (np.zeros((2, 1)), np.array([0, 2])))])
+    rows, weight = made.rows(
+        np.ones(8, bool), footage=False
+    )  # real clips and what was made of them, no fake of the set
+    assert made.made[rows].sum() == 2 and (made.made == (made.labels == 1))[rows].all()
+    assert weight[made.made[rows]].sum() == pytest.approx(weight[~made.made[rows]].sum())
 
 
 def test_scores_of_different_models_are_never_laid_beside_one_another():
