@@ -17,7 +17,7 @@ from detect.base import Detector
 from gioconda_core import plugins
 from gioconda_core.errors import GiocondaError, PluginError, UsageError
 
-__all__ = ["BUILT_IN", "WEIGHTS", "load", "names", "parse", "shipped", "specs"]
+__all__ = ["BUILT_IN", "WEIGHTS", "default", "load", "names", "parse", "shipped", "specs"]
 
 WEIGHTS = (
     Path(__file__).parent / "weights"
@@ -44,12 +44,21 @@ TARGETS = {
     "scores": "THEIRS.csv",
 }
 
+PUBLISHED = ("gend-clip-l14", "gend-pe-l")  # others' detectors that ``models pull`` can fetch
+
 _OWN_NAME = re.compile(r"([A-Za-z0-9][\w.-]*)=")  # no colon before the equals sign: an address may hold one after it
 
 
 def shipped() -> list[str]:
     """Names of the detectors whose weights come with the package."""
     return sorted(path.parent.name for path in WEIGHTS.glob("*/card.json"))
+
+
+def default() -> list[str]:
+    """Detectors that a clip is checked with unless others are named: those shipped, then published ones whose weights were pulled."""
+    from gioconda_core import weights
+
+    return [*shipped(), *(f"vit-ln:{name}" for name in PUBLISHED if weights.store().has(name))]
 
 
 def names() -> list[str]:

@@ -106,7 +106,7 @@ class Examiner:
         if detectors is None or len(detectors):
             import detect
 
-            names = list(detectors) if detectors is not None else _shipped()
+            names = list(detectors) if detectors is not None else _default()
             self.detectors = [detect.load(name) for name in names]
 
     def examine(
@@ -264,10 +264,10 @@ def unread(report: Report) -> MediaError | None:
     return None
 
 
-def _shipped() -> list[str]:
+def _default() -> list[str]:
     from detect import registry
 
-    return registry.shipped()
+    return registry.default()
 
 
 def _open(file: Path, limits: Limits | None, sandbox: bool) -> Any:

@@ -328,6 +328,19 @@ def test_published_gend_weights_fit_by_name():
         vit_ln.from_gend(theirs, shape)
 
 
+def test_published_weights_that_were_pulled_are_asked_by_a_check(tmp_path, monkeypatch):
+    from detect import registry
+    from gioconda_core import weights
+
+    assert set(registry.PUBLISHED) == set(vit_ln.GEND) <= set(weights.REGISTRY)
+    store = weights.Store(tmp_path)
+    monkeypatch.setattr(weights, "store", lambda: store)
+    assert registry.default() == registry.shipped() == ["contrast"]
+    for end in ("safetensors", "json"):
+        (tmp_path / f"gend-clip-l14.{end}").write_text("{}")
+    assert registry.default() == ["contrast", "vit-ln:gend-clip-l14"]
+
+
 @pytest.fixture
 def onnx_file(tmp_path):
     import onnx
