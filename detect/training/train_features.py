@@ -41,7 +41,7 @@ class Recipe:
 
     part: str
     summary: str
-    c: float = 1.0
+    c: float = 2.0
 
 
 RECIPES = {
