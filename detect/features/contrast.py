@@ -201,7 +201,8 @@ def coded(pictures: Array) -> Array:
     found = []
     for picture in pictures:
         _, file = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-        found.append(cv2.cvtColor(cv2.imdecode(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+        decoded: Any = cv2.imdecode(file, cv2.IMREAD_COLOR)
+        found.append(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
     return np.stack(found)
 
 
