@@ -37,6 +37,15 @@ def path_text(path: str | os.PathLike[str]) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
+INSIDE = "\\!/"  # between an archive's path and a member's name, as texts: no path has this in its text
+
+
+def outermost(text: str) -> str:
+    """The text of the path of a file, where ``text`` names a member of an archive."""
+    found = re.match(r"((?:\\(?!!)[\\x]|[^\\])*)", text)
+    return found[1] if found else text
+
+
 def path_bytes(text: str) -> bytes:
     """The path, as the system has it, that :func:`path_text` made a text of."""
     return re.sub(

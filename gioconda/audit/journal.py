@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 from gioconda.report.rows import error_row
 from gioconda_core.errors import ResourceError, UsageError
+from gioconda_core.files import INSIDE
 from gioconda_core.types import Level
 
 __all__ = ["Journal", "content_key", "known_content", "rows_of"]
@@ -56,6 +57,11 @@ def content_key(sha256: str | None, sidecar: str | None, path: str) -> str:
     """What decides a row beside the configuration: bytes, the sidecar's bytes, and the suffix, by which readers choose how to read."""
     dot = path.rfind(".")
     return f"{sha256}/{sidecar or ''}/{path[dot:].lower() if dot > path.rfind('/') else ''}"
+
+
+def member_of(size: int) -> str:
+    """What rows of an archive's members know the archive by, beside its time."""
+    return f"in {size}"
 
 
 class Journal:
@@ -225,6 +231,19 @@ class Journal:
         if self._uncommitted >= 20_000:
             self.commit()
         return True
+
+    def inside(self, path: str, size: int, mtime_ns: int, config: str) -> tuple[int, dict[str, int]] | None:
+        """How many rows of members an archive has, counted as seen in this run, and why others were passed over; None unless all are there and good."""
+        first, last = path + INSIDE, path + INSIDE[:-1] + chr(ord(INSIDE[-1]) + 1)
+        with _blamed(self.index):
+            (place,) = self._base.execute("SELECT place FROM rows WHERE path = ?", (path,)).fetchone()
+            row = self._read(place, path) or {}
+            done = self._base.execute(
+                f"UPDATE rows SET run = ? WHERE path >= ? AND path < ? AND mtime_ns = ? AND aside = ? AND {_GOOD}",
+                (self.run, first, last, mtime_ns, member_of(size), config, int(time.time())),
+            ).rowcount
+        self._uncommitted += done
+        return (done, row["skipped"]) if done == row.get("members") else None
 
     def content(self, key: str, config: str) -> dict[str, Any] | None:
         """The row of some file with this content, if there is one that can be read."""

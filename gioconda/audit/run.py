@@ -10,14 +10,14 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from gioconda.audit import tables
 from gioconda.audit.baseline import Baseline
-from gioconda.audit.journal import Journal, content_key, rows_of
+from gioconda.audit.journal import Journal, content_key, member_of, rows_of
 from gioconda.audit.summary import Summary
 from gioconda.audit.walk import LINKS, Filter, Found, Walk, size_of
 from gioconda.report import rows
@@ -25,6 +25,7 @@ from gioconda.report.options import Detectors, Lang, OwnKey, Sampled, TrustLists
 from gioconda.report.requirements import DECLARED_AI, Policy
 from gioconda_core.errors import ResourceError, UsageError
 from gioconda_core.files import path_text, write_json
+from gioconda_core.media.suffixes import is_archive_name
 from gioconda_core.options import Option, argument, check
 from gioconda_core.options import shard as parse_shard
 from gioconda_core.version import __version__
@@ -67,6 +68,9 @@ class Audit:
     links: Annotated[
         str, Option("Follow links to files inside a root, never, or all: anywhere, folders too.", choices=LINKS)
     ] = "inside"
+    archives: Annotated[bool, Option("Look into ZIP and tar archives too: a row for each clip and picture inside.")] = (
+        False
+    )
     baseline: Annotated[
         str | None, Option("TOML of accepted findings, each with its reason and its end.", metavar="FILE")
     ] = None
@@ -103,7 +107,11 @@ class Audit:
             "lang": self.lang,
             "schema": rows.SCHEMA,
             "declared": self._declared(),
+            "archives": self._walk((), ()).wanted if self.archives else None,
         }
+
+    def _walk(self, roots: Sequence[str], exclude: tuple[str, ...]) -> Walk:
+        return Walk(tuple(roots), self.every, exclude, self.shard, self._filter, self.archives)
 
     def _declared(self) -> bool:
         """Whether a policy asks for the unsigned marks of files whose pictures are not opened."""
@@ -148,11 +156,12 @@ class Audit:
                 self._merge(journal, out, roots, summary)
                 self._finish(journal, out, summary)
                 return summary
-            walk = Walk(tuple(roots), self.every, (os.path.realpath(self.out),), self.shard, self._filter)
+            walk = self._walk(roots, (os.path.realpath(self.out),))
             self._count(walk)
             threading.Thread(target=tables.prepare, args=(self.formats,)).start()
             todo = self._todo(walk, journal, config, summary)
             self._lost: list[dict[str, Any]] = []
+            self._skipped = walk.skipped
             for task, answer, error in self._answers(todo, journal, config):
                 self._keep(journal, task, answer, error, config, summary)
                 self._tell(summary)
@@ -200,12 +209,25 @@ class Audit:
                 continue
             summary.seen += 1
             done = journal.done(name, found.size, found.mtime_ns, found.aside, config)
+            archive = self.archives and is_archive_name(found.path)
+            if done and archive:
+                inside = journal.inside(name, found.size, found.mtime_ns, config)
+                done = inside is not None
+                if inside is not None:
+                    self._inside(summary, *inside)
+                    summary.resumed += inside[0]
             if done:
                 summary.resumed += 1
                 self._tell(summary)
                 continue
             summary.renewed += done is None
-            yield _task(found, name)
+            yield _task(found, name) | {"archive": archive}
+
+    def _inside(self, summary: Summary, count: int, skipped: Mapping[str, int]) -> None:
+        """Count what an archive holds as files that were seen."""
+        summary.seen += count
+        for why, n in skipped.items():
+            self._skipped[why] = self._skipped.get(why, 0) + n
 
     def _answers(
         self, todo: Iterator[dict[str, Any]], journal: Journal, config: str, *, anew: bool = False
@@ -225,6 +247,7 @@ class Audit:
             "declared": self._declared(),
             "index": os.path.abspath(journal.index) if self._by_content() and not anew else None,
             "config": config,
+            "wanted": self._walk((), ()).wanted,
         }
         from gioconda_core.workers.pool import workers
 
@@ -255,6 +278,13 @@ class Audit:
         else:
             summary.examined += 1
             row = answer
+            if "inside" in row:
+                inside = row.pop("inside")
+                self._inside(summary, len(inside), row["skipped"])
+                summary.examined += len(inside)
+                for member in inside:  # before the archive's own, which says that they are there
+                    summary.failed += bool(member["error"])
+                    journal.append(member | {"mtime_ns": mtime_ns, "aside": member_of(size), "config": config})
         summary.failed += bool(row["error"])
         journal.append(row | {"path": name, "mtime_ns": mtime_ns, "aside": aside, "config": config})
 

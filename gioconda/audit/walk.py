@@ -12,14 +12,14 @@ import functools
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pathspec
 
 from gioconda_core.errors import UsageError
-from gioconda_core.media.suffixes import is_media_name
+from gioconda_core.media.suffixes import is_archive_name, is_media_name
 from provenance.reading.open import sidecar_of
 
 __all__ = ["LINKS", "Filter", "Found", "Walk", "read_list", "size_of"]
@@ -81,6 +81,7 @@ class Walk:
     exclude: tuple[str, ...] = ()  # folders left out, resolved
     shard: tuple[int, int] = (1, 1)
     filter: Filter = field(default_factory=Filter)
+    archives: bool = False  # ZIP and tar archives too
     skipped: dict[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Found]:
@@ -92,6 +93,29 @@ class Walk:
 
     def _skip(self, why: str) -> None:
         self.skipped[why] = self.skipped.get(why, 0) + 1  # asked for files of this shard only, so that shards add up
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """What names are judged by, as plain values."""
+        chosen = {"exclude": self.filter.exclude, "include": self.filter.include, "max_size": self.filter.max_size}
+        return {"every": self.every} | chosen
+
+    @classmethod
+    def of(cls, wanted: Mapping[str, Any]) -> Walk:
+        """A walk of nothing that judges names as ``wanted`` says."""
+        chosen = Filter(tuple(wanted["exclude"]), tuple(wanted["include"]), wanted["max_size"])
+        return cls((), wanted["every"], filter=chosen)
+
+    def passed_over(self, below: str) -> str:
+        """Why a file is passed over for its name, if it is. An archive is looked into for what it may hold."""
+        archive = self.archives and is_archive_name(below)
+        if not self.every and not archive and not is_media_name(below, hidden=True):
+            return "no name of a clip or picture (--all takes it)"
+        if self.filter.excluded.match_file(below):
+            return "excluded (--exclude)"
+        if self.filter.include and not archive and not self.filter.included.match_file(below):
+            return "not included (--include)"
+        return ""
 
     def _ours(self, key: str) -> bool:
         i, n = self.shard
@@ -118,12 +142,8 @@ class Walk:
                             stack.append(entry.path)
                     elif not self._ours(below):
                         continue
-                    elif not self.every and not is_media_name(entry.name, hidden=True):
-                        self._skip("no name of a clip or picture (--all takes it)")
-                    elif self.filter.excluded.match_file(below):
-                        self._skip("excluded (--exclude)")
-                    elif self.filter.include and not self.filter.included.match_file(below):
-                        self._skip("not included (--include)")
+                    elif why := self.passed_over(below):
+                        self._skip(why)
                     elif found := self._entry(entry, inside):
                         yield found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from gioconda.audit.journal import content_key
 from gioconda.report import rows
 from gioconda.report.wording import say
 from gioconda_core.errors import GiocondaError, MediaError
-from gioconda_core.files import sha256_of
+from gioconda_core.files import INSIDE, sha256_of
 from gioconda_core.media.sniff import HEAD, kind_of, misnamed
 from gioconda_core.media.suffixes import is_media_name
 from gioconda_core.types import CredentialReason, Level, Provenance, ProvenanceState, Sentence
@@ -26,7 +26,7 @@ class Work:
 
     detectors : names; None = shipped; [] = credentials only, near the speed of the disk.
     declared : whether the unsigned marks of the metadata are read too where nothing else is; it takes a process a file.
-    index, config : where to ask whether a content is known, and under which configuration.
+    wanted : which members of archives are looked at. index, config : where to ask whether a content is known, and under which configuration.
     """
 
     def __init__(
@@ -40,12 +40,13 @@ class Work:
         index: str | None,
         config: str,
         declared: bool = False,
+        wanted: Mapping[str, Any] | None = None,
     ) -> None:
         from gioconda.audit.journal import known_content
         from provenance.trust import lists
 
         self.trust = lists.load(trust, development=development)
-        self.declared = declared
+        self.declared, self.wanted = declared, wanted or {}
         self.lang, self.known = lang, known_content(index, config)
         self.examiner: Any = None
         if detectors is None or detectors:
@@ -55,17 +56,47 @@ class Work:
 
     def __call__(self, task: dict[str, Any], progress: Callable[[str, float], None]) -> dict[str, Any]:
         path, name = task["path"], task["shown"]
-        start = time.monotonic()
+        if task.get("archive"):
+            return self._archive(path, name)
         digest, beside = _sha256(path), sidecar_of(path)
         sidecar = _sha256(str(beside)) if beside else None
         if self.known(content_key(digest, sidecar, name)):
             return {"known": digest, "sidecar": sidecar}
+        return self._row(path, name, digest) | {"sidecar": sidecar}
+
+    def _row(self, path: str, name: str, digest: str) -> dict[str, Any]:
+        start = time.monotonic()
         if self.examiner is None:
             row = self._credentials(path, name, digest)
         else:
             report = self.examiner.examine(path, title=name, evidence=False)
             row = rows.row(report, self.lang, path=name) | {"until": _until(report.provenance)}
-        return row | {"sidecar": sidecar, "seconds": round(time.monotonic() - start, 4)}
+        return row | {"seconds": round(time.monotonic() - start, 4)}
+
+    def _archive(self, path: str, name: str) -> dict[str, Any]:
+        """The archive's own row, with those of its members beside it."""
+        from gioconda.audit.archives import members
+
+        found: list[dict[str, Any]] = []
+        skipped: dict[str, int] = {}
+        own = rows.error_row(name, "", sha256=_sha256(path), size=_size(path))
+        for member in members(path, self.wanted):
+            shown = f"{name}{INSIDE}{member.name}"
+            if not member.name:
+                own["error"] = member.error or None
+            elif member.skipped:
+                skipped[member.skipped] = skipped.get(member.skipped, 0) + 1
+            elif member.error:
+                found.append(rows.error_row(shown, member.error, size=member.size))
+            else:
+                found.append(self._member(member.file, shown))
+        return own | {"members": len(found), "skipped": skipped, "inside": found}
+
+    def _member(self, file: str, shown: str) -> dict[str, Any]:
+        try:
+            return self._row(file, shown, _sha256(file))
+        except GiocondaError as error:  # its own row only
+            return rows.error_row(shown, str(error), size=_size(file))
 
     def _credentials(self, path: str, name: str, digest: str) -> dict[str, Any]:
         """A row without decoding the picture: what the file begins like, and its Content Credentials."""

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from gioconda.report.as_json import printable
 from gioconda.report.rows import broken_ingredient
 from gioconda.report.wording import say, visible
-from gioconda_core.files import atomic_path, path_bytes
+from gioconda_core.files import atomic_path, outermost, path_bytes
 from gioconda_core.types import Level, ProvenanceState, Sentence
 from gioconda_core.version import __version__
 
@@ -186,8 +186,8 @@ def _result(item: Mapping[str, Any], rule: str, reason: str | None = None) -> st
 
 
 def _place(path: str) -> dict[str, str]:
-    """An address that leads to the file: relative to the folder the program ran in where the file lies below it."""
-    name = path_bytes(path)
+    """An address that leads to the file, or the archive it is in: relative to the folder the program ran in where it lies below it."""
+    name = path_bytes(outermost(path))
     if os.path.isabs(name):
         here = os.fsencode(os.getcwd()) + b"/"
         if not name.startswith(here):

@@ -534,6 +534,7 @@ class VideoSource:
             if self._leaps and count and self._is_leap(now - seconds):
                 leapt += now - seconds - self._step
                 now = seconds + self._step
+            now = max(now, 0.0)  # a keyframe that was lost in the first pass lies before what began that one
             if now <= seconds:
                 self._warn(WarningReason.TIMESTAMPS, time=seconds)
                 now = seconds + float(self._base)

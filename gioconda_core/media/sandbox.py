@@ -220,15 +220,15 @@ def _facts(plain: dict[str, Any]) -> ClipFacts:
 # --------------------------------------------------------------------------- the worker's side
 
 
-def _confine(limits: Limits) -> None:
-    """Limit this process. Where the system has no such limit (Windows, parts of macOS) the caller's clock is what remains."""
+def confine(memory: int, file_size: int = 0) -> None:
+    """Limit this process to so many bytes of address space and of a file it writes. Where the system has no such limit (Windows, parts of macOS) the caller's clock is what remains."""
     try:
         import resource
     except ImportError:
         return
     for kind, value in (
-        (resource.RLIMIT_AS, limits.memory_bytes),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, file_size),
         (resource.RLIMIT_CORE, 0),
     ):
         with contextlib.suppress(OSError, ValueError):
@@ -267,7 +267,7 @@ def work(channel: Channel) -> None:
                     file.close()
                 source = file = None
                 limits, where = Limits(**request["limits"]), request["where"]
-                _confine(limits)
+                confine(limits.memory_bytes)
                 path = request["path"]
                 file = open(path, "rb") if path else os.fdopen(os.dup(request["fd"]), "rb")  # noqa: SIM115 - kept while open
                 source = open_source(file, path, where, limits)

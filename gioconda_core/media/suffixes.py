@@ -80,3 +80,11 @@ def is_media_name(name: str | os.PathLike[str], *, hidden: bool = False) -> bool
     """Whether a file's name is that of a clip or picture; names that begin with a dot only where ``hidden``."""
     base = os.path.basename(os.fspath(name))
     return (hidden or not base.startswith(".")) and os.path.splitext(base)[1].lower() in VIDEOS | PICTURES
+
+
+ARCHIVES = (".zip", ".cbz", ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
+
+
+def is_archive_name(name: str | os.PathLike[str]) -> bool:
+    """Whether a file's name is that of a ZIP or tar archive."""
+    return os.fspath(name).lower().endswith(ARCHIVES)

@@ -830,3 +830,148 @@ def test_shards_are_put_together_by_one_command(tree, tmp_path, capsys):
 )
 def test_sizes(text, size):
     assert size_of(text) == size
+
+
+# ------------------------------------------------------------------------- archives
+
+
+def picture(shade):
+    import io
+
+    body = io.BytesIO()
+    Image.new("RGB", (8, 8), (shade, 0, 0)).save(body, "png")
+    return body.getvalue()
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """Archives of what auditors meet, and of what is made to harm them."""
+    import io
+    import tarfile
+    import zipfile
+
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / "plain.png").write_bytes(picture(1))
+    with zipfile.ZipFile(root / "good.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/one.png", picture(2))
+        archive.writestr("broken.mp4", "no clip")
+        archive.writestr("../../escape.png", picture(3))
+        archive.writestr("/abs\\olute.png", picture(4))
+        archive.writestr("notes.txt", "no picture")
+        archive.writestr("inner.zip", b"PK")
+        link = zipfile.ZipInfo("link.png")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+        with pytest.warns(UserWarning):
+            archive.writestr("a/one.png", picture(5))
+    with tarfile.open(root / "more.tar.gz", "w:gz") as archive:
+        for name, kind, body in (
+            ("two.png", tarfile.REGTYPE, picture(6)),
+            ("l.png", tarfile.SYMTYPE, b""),
+            ("f.png", tarfile.FIFOTYPE, b""),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.size, entry.linkname = kind, len(body), "/etc/passwd"
+            archive.addfile(entry, io.BytesIO(body))
+    (root / "cut.tgz").write_bytes((root / "more.tar.gz").read_bytes()[:90])
+    (root / "lie.tar").write_bytes(picture(7))
+    locked = bytearray((root / "good.zip").read_bytes()[:0])
+    with zipfile.ZipFile(root / "locked.zip", "w") as archive:
+        archive.writestr("secret.png", picture(8))
+    locked = bytearray((root / "locked.zip").read_bytes())
+    locked[6] |= 1
+    locked[locked.index(b"PK\1\2") + 8] |= 1
+    (root / "locked.zip").write_bytes(locked)
+    return root
+
+
+def by_name(out, root):
+    return {r["path"].removeprefix(f"{root}/"): r for r in rows_of(out)}
+
+
+def test_archives_are_looked_into_where_it_is_asked_for(packed, tmp_path):
+    out = tmp_path / "out"
+    assert audit(packed, tmp_path / "plain").seen == 1
+    before = set(tmp_path.rglob("*"))
+    summary = audit(packed, out, archives=True, formats=("csv", "sarif"), jobs=1)
+    assert {p for p in set(tmp_path.rglob("*")) - before if out not in (p, *p.parents)} == set()
+    found = by_name(out, packed)
+    inside = {name.replace("\\!/", " ▸ "): row["error"] for name, row in found.items()}
+    assert {name for name, error in inside.items() if not error} == {
+        "plain.png", "good.zip", "good.zip ▸ a/one.png", "good.zip ▸ a/one.png ▸ 2", "good.zip ▸ ../../escape.png",
+        "good.zip ▸ /abs\\\\olute.png", "more.tar.gz", "more.tar.gz ▸ two.png", "locked.zip",
+    }  # fmt: skip
+    assert {name: error for name, error in inside.items() if error} == {
+        "good.zip ▸ broken.mp4": inside["good.zip ▸ broken.mp4"],
+        "cut.tgz": "is no ZIP or tar archive, or is cut off",
+        "lie.tar": "is no ZIP or tar archive, or is cut off",
+        "locked.zip ▸ secret.png": "is encrypted",
+    }
+    assert found["good.zip\\!/a/one.png"]["sha256"] != found["good.zip\\!/a/one.png\\!/2"]["sha256"]
+    assert (summary.seen, summary.failed) == (len(found), 4) == (13, 4)
+    assert summary.skipped == {
+        "no name of a clip or picture (--all takes it)": 1, "archive inside an archive": 1, "link": 2, "not a regular file": 1,
+    }  # fmt: skip
+    uris = [
+        r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        for r in valid_sarif(out / "readings.sarif")["runs"][0]["results"]
+    ]
+    assert all(uri.endswith((".zip", ".tgz", ".tar")) for uri in uris)
+
+
+def test_archives_resume_with_what_is_in_them_and_nothing_that_was(packed, tmp_path):
+    import zipfile
+
+    out = tmp_path / "out"
+    for name in ("cut.tgz", "lie.tar", "locked.zip"):
+        (packed / name).unlink()
+    with zipfile.ZipFile(packed / "good.zip", "w") as archive:
+        for i in range(3):
+            archive.writestr(f"{i}.png", picture(10 + i))
+        archive.writestr("notes.txt", "x")
+    first = audit(packed, out, archives=True)
+    (out / "journal.sqlite").unlink()
+    again = audit(packed, out, archives=True)
+    assert (again.seen, again.resumed, again.examined, again.skipped) == (first.seen, first.seen, 0, first.skipped)
+    with zipfile.ZipFile(packed / "good.zip", "w") as archive:
+        archive.writestr("1.png", picture(11))
+    third = audit(packed, out, archives=True, policy=Policy(None, ("valid",)))
+    assert "good.zip\\!/0.png" not in by_name(out, packed) and third.seen == first.seen - 2
+    assert third.tripped == 3  # files and members, not archives
+    assert audit(packed, out, archives=True, include=("one*",)).seen == 2  # the archives, and nothing in them
+
+
+def test_an_archive_made_to_harm_costs_its_own_row(tmp_path, monkeypatch):
+    import zipfile
+
+    from gioconda.audit import archives
+
+    root = tmp_path / "tree"
+    root.mkdir()
+    with zipfile.ZipFile(root / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", picture(1))
+        archive.writestr("bomb.png", bytes(30_000_000))
+        archive.writestr("b.png", picture(2))
+    with zipfile.ZipFile(root / "many.zip", "w") as archive:
+        for i in range(30):
+            archive.writestr(f"{i}.png", picture(i))
+    wanted = Walk((), filter=Filter()).wanted
+    monkeypatch.setattr(archives, "MOST_BYTES", 1_000_000)
+    found = [(m.name, m.error) for m in archives.members(str(root / "bomb.zip"), wanted)]
+    assert found == [("a.png", ""), ("bomb.png", "unpacks to more than 1,000,000 bytes"), ("b.png", ""), ("", "")]
+    monkeypatch.setattr(archives, "MOST_UNPACKED", 900_000)
+    assert "unpacks to more than 900,000" in list(archives.members(str(root / "bomb.zip"), wanted))[-1].error
+    monkeypatch.setattr(archives, "MOST_MEMBERS", 20)
+    (*members, end) = archives.members(str(root / "many.zip"), wanted)
+    assert len(members) == 20 and "more than 20 files" in end.error
+    monkeypatch.setattr(archives, "MEMORY", 1 << 20)
+    assert list(archives.members(str(root / "many.zip"), wanted))[-1].error
+
+
+@pytest.mark.parametrize("name", ["a.zip", "b\\!/c.png", "x\\x21/y", "a.zip\\"])
+def test_a_member_s_text_is_no_path_s(name):
+    from gioconda_core.files import INSIDE, outermost
+
+    assert outermost(path_text(name)) == path_text(name)
+    assert outermost(path_text(name) + INSIDE + path_text("in/side.png")) == path_text(name)

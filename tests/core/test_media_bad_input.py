@@ -292,9 +292,9 @@ def test_the_worker_may_not_write_files():
     code = """
 import resource
 from gioconda_core.media.facts import Limits
-from gioconda_core.media.sandbox import _confine
+from gioconda_core.media.sandbox import confine
 import signal, tempfile
-_confine(Limits())
+confine(Limits().memory_bytes)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 try:
     with tempfile.TemporaryFile() as file:
