@@ -40,8 +40,11 @@ def _picture(data: bytes | None) -> str:
 
 
 def _whole(value: Any) -> Any:
-    """A number and its per cent sign stay on one line."""
-    return value.replace(" %", "\u00a0%") if type(value) is str else value
+    """A number and its unit stay on one line."""
+    return _UNIT.sub("\u00a0", value) if type(value) is str else value
+
+
+_UNIT = re.compile(r"(?<=\d) (?=%|(?:s|[kMGT]?B|k?Hz)\b)")
 
 
 @cache

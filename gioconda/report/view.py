@@ -175,7 +175,9 @@ def heard(report: Report) -> list[Sentence]:
     late = round(sound.offset, 2)
     key = "none" if not late else "late" if late > 0 else "early"
     said = [Sentence(f"sound.offset-{key}", {"seconds": abs(late)} if late else {})]
-    if sound.cuts:
+    if max(sound.peaks, default=0.0) < SILENT:
+        said.append(Sentence("sound.silent"))
+    elif sound.cuts:
         said.append(Sentence("sound.cuts", {"moments": [number(round(t, 1)) for t in sound.cuts]}))
     else:
         said.append(Sentence("sound.no-cuts"))
@@ -185,6 +187,7 @@ def heard(report: Report) -> list[Sentence]:
     return said
 
 
+SILENT = 0.001  # of full scale: less than a 16-bit sound's last few steps
 HEARD = 3590.0  # seconds of sound from which on a longer clip may have more than were read
 
 

@@ -325,6 +325,12 @@ class _Site:
 
     # ------------------------------------------------------------------ changes
 
+    def _full(self, request: Request) -> Response | None:
+        """Why nothing more is taken into the queue, where that is so."""
+        if len(self.jobs.all()) < self.page.keep:
+            return None
+        return JSONResponse({"error": _label("too-many", self._lang(request), {"keep": self.page.keep})}, 507)
+
     async def compare(self, request: Request) -> Response:
         """Put a comparison of two clips into the queue."""
         both = [self.jobs.get(request.query_params.get(name, "")) for name in ("a", "b")]
@@ -332,6 +338,8 @@ class _Site:
             return JSONResponse(
                 {"error": _label("clip-gone", self._lang(request), {"hours": f"{self.page.hours:g}"})}, 404
             )
+        if full := self._full(request):
+            return full
         clips = [clip for clip in both if clip is not None]
         identity = secrets.token_hex(16)
         ids, title = " ".join(clip.id for clip in clips), " ↔ ".join(clip.title for clip in clips)
@@ -340,6 +348,8 @@ class _Site:
 
     async def example(self, request: Request) -> Response:
         """Draw a face, sign the clip as what it is, and put it into the queue."""
+        if full := self._full(request):
+            return full
         identity, path = self.jobs.new_file(".mp4")
         await asyncio.to_thread(draw_example, path)
         clip = self.jobs.add(identity, "example.mp4", path, path.stat().st_size)

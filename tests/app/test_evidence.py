@@ -7,13 +7,14 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from fractions import Fraction
 
 import jsonschema
 import numpy as np
 import pytest
 
-from gioconda.report import as_html, as_json
+from gioconda.report import as_html, as_json, view
 from gioconda.report.evidence import case, compare_pages, keyframes, sound, views
 from gioconda.report.evidence.compare import compare, sentences
 from gioconda.report.examine import Examiner
@@ -21,6 +22,7 @@ from gioconda.report.wording import LANGUAGES
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.media.clip import write_image, write_video
 from gioconda_core.media.pictures import jpeg
+from gioconda_core.types import Evidence
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +149,17 @@ def test_the_sound_of_a_file_is_read_in_a_child_and_none_is_none(clip, tmp_path)
     assert heard.seconds == pytest.approx(2, abs=0.05) and heard.rate == 22_050 and heard.channels == 1
     assert max(heard.peaks) == pytest.approx(20_000 / 32_768, abs=0.02) and len(heard.peaks) == sound.PARTS
     assert heard.spectrogram[:3] == b"\xff\xd8\xff"
+    with wave.open(str(tmp_path / "silent.wav"), "wb") as out:
+        out.setparams((1, 2, 16_000, 0, "NONE", ""))
+        out.writeframes(b"\0\0" * 48_000)
+    from PIL import Image
+
+    silent = sound.hear(tmp_path / "silent.wav")
+    assert np.asarray(Image.open(io.BytesIO(silent.spectrogram)).convert("L")).min() > 240, (
+        "light where nothing is heard"
+    )
+    shown = replace(Examiner(()).examine(clip), evidence=Evidence(sound=silent))
+    assert [s.key for s in view.heard(shown)] == ["sound.offset-none", "sound.silent"]
 
 
 # ------------------------------------------------------------------------- views

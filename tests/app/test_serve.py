@@ -167,6 +167,62 @@ def test_too_large_is_refused_by_its_length_and_by_its_bytes(client, page):
     assert list((page.folder / "files").iterdir()) == []
 
 
+def test_two_clips_are_compared_in_the_queue_and_strangers_are_not(client):
+    ids = [drop(client, name=f"{n}.mp4").json()["id"] for n in "ab"]
+    for identity in ids:
+        assert wait(client, identity)["state"] == "done"
+    made = client.post(f"/compare?a={ids[0]}&b={ids[1]}")
+    assert made.status_code == 201
+    assert wait(client, made.json()["id"])["state"] == "done"
+    assert "a.mp4 ↔ b.mp4" in client.get("/").text
+    for a, b in ((ids[0], ids[0]), (ids[0], "0" * 32), (ids[0], made.json()["id"]), ("", "")):
+        assert client.post(f"/compare?a={a}&b={b}").status_code == 404
+    assert client.post(f"/compare?a={ids[0]}&b={ids[1]}").status_code == 507, "three are kept here"
+    client.post(f"/clips/{made.json()['id']}/delete")
+    assert client.get(f"/clips/{ids[0]}/media").status_code == 200, "what was compared is still there"
+
+
+def test_the_list_tells_level_and_length_and_waiting_tells_its_place(client):
+    first = drop(client, b"slow").json()["id"]
+    second = drop(client, name="second.mp4").json()["id"]
+    deadline = time.monotonic() + 20
+    while client.get(f"/clips/{first}/state.json").json()["state"] != "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert client.get(f"/clips/{second}/state.json?lang=de").json()["text"] == "wartet; davor: 1"
+    client.post(f"/clips/{first}/cancel")
+    assert wait(client, second)["state"] == "done"
+    row = client.get("/?lang=en").text.split(f'data-clip="{second}"')[1].split("</li>")[0]
+    assert "A strong signal was found" in row and "6.4" in row and "data:image/jpeg" in row and ">done<" not in row
+
+
+def test_a_queue_of_before_gets_its_new_columns(tmp_path):
+    import sqlite3
+
+    (tmp_path / "old").mkdir()
+    with sqlite3.connect(tmp_path / "old" / "queue.sqlite") as base:
+        base.execute(
+            "CREATE TABLE clips (id TEXT PRIMARY KEY, title TEXT NOT NULL, file TEXT NOT NULL, size INTEGER NOT NULL, created REAL NOT NULL, "
+            "state TEXT NOT NULL, stage TEXT NOT NULL DEFAULT '', share REAL NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, "
+            "error TEXT NOT NULL DEFAULT '')"
+        )
+        base.execute(
+            "INSERT INTO clips (id, title, file, size, created, state) VALUES ('a', 'old.mp4', 'a.mp4', 1, 5.0, 'done')"
+        )
+    jobs = Jobs(tmp_path / "old")
+    assert jobs.get("a").other == "" and jobs.get("a").summary == "{}" and jobs.get("a").left is None
+    jobs.close()
+
+
+def test_what_is_gone_is_said_in_the_language_of_the_page(client):
+    for path in ("", "/report.html", "/report.json", "/media", "/keyframes.zip", "/keyframes/1.jpg", "/state.json"):
+        answer = client.get(f"/clips/{'0' * 32}{path}?lang=es")
+        assert answer.status_code == 404 and "Este clip ya no está" in answer.text, path
+    identity = drop(client).json()["id"]
+    wait(client, identity)
+    assert client.get(f"/clips/{identity}/keyframes.zip").status_code == 404, "what is no media has no frames"
+
+
 def test_only_so_many_clips_are_kept(client):
     assert [drop(client).status_code for _ in range(4)] == [201, 201, 201, 507]
 

@@ -150,6 +150,8 @@ def _spectrogram(samples: NDArray[Any]) -> NDArray[Any]:
             continue
         power = np.mean([np.abs(np.fft.rfft(piece * window))[1:] ** 2 for piece in pieces], axis=0)
         levels[:, column] = [part.mean() for part in np.array_split(power, BANDS)]
+    if levels.max() < 1:  # silence: nothing is loudest
+        return np.zeros((BANDS, PARTS), np.uint8)
     decibels = 10 * np.log10(levels + 1e-9)
     shown: NDArray[Any] = np.clip((decibels - decibels.max() + 80) / 80 * 255, 0, 255).astype(np.uint8)
     return shown[::-1]
