@@ -39,6 +39,7 @@ TYPES = {
     ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm", ".mkv": "video/x-matroska", ".ogv": "video/ogg",
     ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".avif": "image/avif",
 }  # fmt: skip
+_BLANK = {"level": "", "seconds": 0, "jpeg": ""}  # what the list shows of a clip that has no report yet
 IDLE = 30.0  # seconds without a byte after which an upload is given up
 SLOWEST, GRACE = (
     100_000,
@@ -169,7 +170,7 @@ class _Site:
 
     async def index(self, request: Request) -> Response:
         clips = await asyncio.to_thread(self.jobs.all)
-        rows = [(clip, json.loads(clip.summary), _label_level(clip, self._lang(request))) for clip in clips]
+        rows = [(clip, _BLANK | json.loads(clip.summary), _label_level(clip, self._lang(request))) for clip in clips]
         values: dict[str, Any] = {
             "limit": bytes_text(self.page.limit),
             "hours": f"{self.page.hours:g}",
