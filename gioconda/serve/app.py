@@ -276,6 +276,8 @@ class _Site:
             try:
                 full = keyframes.full(self.jobs.media(clip), report.evidence.keyframes)
             except MediaError:
+                full = []
+            if not full:
                 return None
             with atomic_path(path, mode=0o600) as partial:
                 partial.write_bytes(keyframes.archive(report.title, report.sha256, full))
