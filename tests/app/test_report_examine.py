@@ -188,7 +188,13 @@ def test_each_face_has_its_reading():
     assert any(line.startswith("Face 2 (right): raw score -0.400") and "300 of 420" in line for line in lines)
 
 
-@pytest.mark.parametrize(("readings", "most"), [([LOW], 250), ([abstained()], 250), ([HIGH, LOW], 350)])
+UNSEEN = Sealed("development", "2026-11-29", 0.736, 0.69, 0.781, 236, 442, 400, 55, "sharpness", 0.613, 277)
+
+
+@pytest.mark.parametrize(
+    ("readings", "most"),
+    [([LOW], 250), ([dataclasses.replace(LOW, unseen=UNSEEN)], 250), ([abstained()], 250), ([HIGH, LOW], 350)],
+)
 def test_the_first_screen_is_short_and_the_rest_is_folded(readings, most):
     from gioconda import report as render
 
