@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from gioconda.report.strips import svg, waveform
+from gioconda.report.strips import spectrogram, svg, waveform
 from gioconda.report.view import View, bytes_text, view
 from gioconda.report.wording import label, number, visible
 from gioconda_core.types import Report
@@ -97,12 +97,18 @@ def _context(shown: View, *, seek: bool) -> dict[str, Any]:
     def wave(name: str) -> Any:
         return safe(waveform(shown.sound, shown.duration, name, seek=seek)) if shown.sound else ""
 
+    def bands(name: str) -> Any:
+        if shown.sound is None:
+            return ""
+        return safe(spectrogram(shown.sound, shown.duration, name, _picture(shown.sound.spectrogram)))
+
     at_strips = {item.track for reading in shown.readings for item in reading.strips}
     return {
         "page": shown,
         "t": lambda key: label(key, shown.lang),
         "strip": strip,
         "wave": wave,
+        "bands": bands,
         "seek": seek,
         "lang": shown.lang,
         "searches": SEARCHES,

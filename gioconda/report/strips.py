@@ -9,7 +9,7 @@ from gioconda.report.view import Strip
 from gioconda.report.wording import number
 from gioconda_core.types import Sound
 
-__all__ = ["svg", "waveform"]
+__all__ = ["spectrogram", "svg", "waveform"]
 
 WINDOW = 2.0  # seconds: as much as one score of the shipped detectors covers, and the most a bar is drawn wide
 WIDTH, HEIGHT, BASE = 720, 78, 60  # user units; BASE is where the time axis runs
@@ -103,3 +103,15 @@ def waveform(sound: Sound, duration: float, name: str, *, seek: bool = False) ->
             f'<line class="threshold" x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{BASE}"><title>{number(time)} s</title></line>'
         )
     return "".join([*parts, *_axis(duration, end, seek), "</svg>"])
+
+
+def spectrogram(sound: Sound, duration: float, name: str, picture: str) -> str:
+    """The spectrogram under the same seconds as the waveform. picture : its data URI."""
+    end = max(duration, sound.offset + sound.seconds) or 1.0
+    x, wide = WIDTH * max(0.0, sound.offset) / end, WIDTH * sound.seconds / end
+    return (
+        f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name)}">'
+        f'<rect class="ground" x="0" y="4" width="{WIDTH}" height="{HEIGHT - 6}" rx="4"/>'
+        f'<image href="{picture}" x="{x:.1f}" y="4" width="{wide:.1f}" height="{HEIGHT - 6}" preserveAspectRatio="none"/>'
+        '<text class="scale" x="4" y="16">8 kHz</text></svg>'
+    )
