@@ -56,10 +56,12 @@ def test_every_language_says_the_same_things():
             assert template.fields("en") == template.fields(lang) and template.texts[lang].strip(), (template.key, lang)
         ja = template.texts["ja"]
         assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", ja) or template.key in ("label.json",), template.key
+    codes = tomllib.loads((folder / "codes.toml").read_text("utf-8"))
     reasons = tomllib.loads((folder / "reasons.toml").read_text("utf-8"))
     phrases = tomllib.loads((folder / "phrases.toml").read_text("utf-8"))
     for lang in set(LANGUAGES) - {"en"}:
         assert set(reasons[lang]) == set(reasons["ja"]), lang
+        assert set(codes[lang]) == set(codes["ja"]), set(codes["ja"]) ^ set(codes[lang])
         patterns = {pattern for pattern, _ in phrases[lang]}
         assert {pattern for pattern, _ in phrases["ja"]} <= patterns, lang
 

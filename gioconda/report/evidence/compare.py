@@ -434,7 +434,9 @@ def sentences(c: Comparison) -> list[Sentence]:
     elif c.difference is not None:
         said.append(Sentence("compare.recoded", {"frames": c.matched, "equal": c.equal, "levels": c.difference}))
     if c.moves:
-        said.append(Sentence("compare.common", {"seconds": clock(both), "count": len(c.spans)}))
+        one = len(c.spans) == 1
+        args = {"seconds": clock(both)} | ({} if one else {"count": len(c.spans)})
+        said.append(Sentence("compare.common-one" if one else "compare.common", args))
         for name, spans in (("a", c.only_a), ("b", c.only_b)):
             if spans:
                 said.append(Sentence(f"compare.only-{name}", {"spans": [f"{clock(x)} – {clock(y)}" for x, y in spans]}))
