@@ -435,8 +435,8 @@ def sentences(c: Comparison) -> list[Sentence]:
         said.append(Sentence("compare.recoded", {"frames": c.matched, "equal": c.equal, "levels": c.difference}))
     if c.moves:
         one = len(c.spans) == 1
-        args = {"seconds": clock(both)} | ({} if one else {"count": len(c.spans)})
-        said.append(Sentence("compare.common-one" if one else "compare.common", args))
+        told: dict[str, Any] = {"seconds": clock(both)} | ({} if one else {"count": len(c.spans)})
+        said.append(Sentence("compare.common-one" if one else "compare.common", told))
         for name, spans in (("a", c.only_a), ("b", c.only_b)):
             if spans:
                 said.append(Sentence(f"compare.only-{name}", {"spans": [f"{clock(x)} – {clock(y)}" for x, y in spans]}))
