@@ -143,6 +143,5 @@ def test_of_ten_minutes_what_was_examined_is_said(examiner, tmp_path, puppets):
     found = report(examiner, tmp_path, "ten.mp4", ten_minutes())
     scope = " ".join(view(found).scope)
     assert "of 10:00" in scope and "faces read: 2 of 2" in scope
-    starts = [span[0] for span in found.facts["examined"]["spans"]]
-    assert any(360 <= start < 368 for start in starts), "the eight seconds are examined"
-    assert max(np.diff(starts)) < 30
+    spans = found.facts["examined"]["spans"]
+    assert any(start <= 361 and end >= 367 for start, end in spans), "the eight seconds are examined"
