@@ -372,7 +372,7 @@ class _blamed:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, sqlite3.DatabaseError):
-            full = "full" in str(error)
+            full = _code(error) == sqlite3.SQLITE_FULL
             what = "the disk is full" if full else "is damaged" if _of_content(error) else "cannot be written to"
             hint = (
                 "make room and run again"
@@ -388,7 +388,12 @@ class _blamed:
 
 
 def _of_content(error: sqlite3.DatabaseError) -> bool:
-    return "malformed" in str(error) or "not a database" in str(error) or "no such" in str(error)
+    """Whether what the file holds is to blame: damage, or tables that are not ours (of which SQLite says no more than "error")."""
+    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+def _code(error: sqlite3.DatabaseError) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what the extended codes add
 
 
 def _locked(path: Path) -> BinaryIO:

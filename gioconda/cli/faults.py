@@ -56,7 +56,7 @@ def circumstance(error: BaseException) -> UsageError | ResourceError | None:
         what = f"the installation is incomplete: {name or 'a package'} cannot be loaded"
         return ResourceError(what, hint="install gioconda again; `gioconda doctor` checks it")
     if isinstance(error, sqlite3.DatabaseError):
-        full = "full" in str(error)
+        full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
         what = "the disk is full" if full else "an index is damaged, or cannot be written to"
         return ResourceError(what, _file_of(error.__traceback__), "make room and run again" if full else "run again")
     kinds = {

@@ -307,7 +307,9 @@ def _sign(
             stream.seek(0)
             return descriptors.sign(builder, signer.native(), kind, stream, sink)
     except c2pa.C2paError as error:
-        if destination is not None and str(error).startswith("Io"):  # which the SDK does not explain: is there room?
+        if destination is not None and isinstance(
+            error, c2pa.C2paError.Io
+        ):  # which the SDK does not explain: is there room?
             with open(destination, "ab") as probe:
                 probe.write(bytes(1 << 20))
         raise failed(error, origin, signer) from error

@@ -88,6 +88,7 @@ def pictures(tmp_path):
 AUDIT = '"$1" -m gioconda audit tree --out disk/out --detectors none -j 1 -q --json'
 
 
+@pytest.mark.slow
 def test_an_audit_on_a_full_disk_resumes_once_there_is_room_and_says_when_it_may_not_write(pictures, tmp_path):
     script = f"""{AUDIT} > first; echo $? >> codes; cp disk/out/readings.jsonl kept
 mount -o remount,size=40m disk
@@ -164,6 +165,7 @@ for line in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_whatever_writes_says_which_file_a_full_disk_has_no_room_for(pictures, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["data", "index", "tree", "--out", "i.parquet", "-q"]) == 0
