@@ -4,22 +4,62 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from benchmarks.stats import probes
-from gioconda_core.datasets.index import Index
+from benchmarks.stats.probes import Probe, Tell
+from gioconda_core.datasets.index import Index, Leak
 from gioconda_core.errors import GiocondaError
 from gioconda_core.types import Label, Sample
 from gioconda_core.words import counted
 from gioconda_core.workers.pool import workers
 
-SCHEMA = "gioconda.audit/1"
+__all__ = ["Finding", "SetAudit", "Unread", "audit", "to_text"]
+
 PROBE_SAMPLES = 5000  # clips the probes look at; taken by hash
 _SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that makes figures on this set mean less. kind : leak, shortcut, tell, split-tell, label or duplicate. leaks, tells,
+    files : examples, of the sort that the kind has."""
+
+    kind: str
+    axis: str
+    count: int
+    sentence: str
+    leaks: tuple[Leak, ...] = ()
+    tells: tuple[Tell, ...] = ()
+    files: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A file that could not be read."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True)
+class SetAudit:
+    """What ``bench audit`` prints. summary : counts by label, split…; unread : the first of ``unread_count`` files that could not be
+    read; not_checked : what the index does not say."""
+
+    first_line: str
+    samples: int
+    summary: dict[str, Any]
+    findings: tuple[Finding, ...]
+    probes: tuple[Probe, ...]
+    unread: tuple[Unread, ...]
+    unread_count: int
+    not_checked: tuple[str, ...]
+    schema: str = "gioconda.set-audit/1"
 
 
 class Look:
@@ -59,48 +99,20 @@ def audit(
     resamples: int = 1000,
     seed: int = 0,
     advance: Callable[..., None] = lambda *a, **k: None,
-) -> dict[str, Any]:
+) -> SetAudit:
     """Everything that would make figures on this set mean less than they seem to.
 
     near : bits of 64 in which perceptual hashes of near-duplicates may differ. look_at_clips : decode for probes and hashes.
     """
     rows: dict[str, dict[str, Any]] = {}
-    unread: list[dict[str, str]] = []
-    samples = list(index.samples)
+    unread: list[Unread] = []
     if look_at_clips:
-        chosen = sorted(samples, key=lambda s: s.sha256 or s.path)[:PROBE_SAMPLES]
-        tasks = ({"name": s.path, "path": str(index.resolve(s))} for s in chosen)
-        with workers("local", "benchmarks.audit_set:Look", {}, jobs) as pool:
-            for task, found, failure in pool.map(tasks):
-                if found is None or "error" in found:
-                    unread.append({"path": task["name"], "why": found["error"] if found else str(failure)})
-                else:
-                    rows[task["name"]] = found
-                advance(1)
-        from dataclasses import replace
-
-        samples = [replace(s, phash=s.phash or rows.get(s.path, {}).get("phash", "")) for s in samples]
-        index = index.with_samples(samples)
-    findings: list[dict[str, Any]] = []
-    leaks = index.leaks(near)
-    by_axis: dict[str, list[Any]] = defaultdict(list)
-    for leak in leaks:
-        by_axis[leak.axis].append(leak)
-    for axis, found_leaks in by_axis.items():
-        findings.append(
-            {
-                "kind": "leak",
-                "axis": axis,
-                "count": len(found_leaks),
-                "sentence": _LEAKS.get(axis, f"splits share {axis}"),
-                "examples": [asdict(leak) for leak in found_leaks[:_SHOWN]],
-            }
-        )
-    findings += _doubles(samples)
-    findings += _encoder_tells(samples, rows)
-    probed: list[probes.Probe] = []
-    if rows:
-        seen = [s for s in samples if s.path in rows]
+        rows, unread = _looked(index, jobs, advance)
+        index = index.with_samples([replace(s, phash=s.phash or rows.get(s.path, {}).get("phash", "")) for s in index])
+    samples = list(index.samples)
+    seen = [s for s in samples if s.path in rows]
+    probed: list[Probe] = []
+    if seen:
         probed = probes.run_probes(
             [rows[s.path]["features"] for s in seen],
             np.array([_numeric(s) for s in seen]),
@@ -109,23 +121,32 @@ def audit(
             resamples=resamples,
             seed=seed,
         )
-        for p in probed:
-            if p.solved:
-                told = p.told + (f" ({p.tell})" if p.tell else "")
-                findings.append({"kind": "shortcut", "axis": p.probe, "count": p.n, "sentence": told, "examples": []})
-    document = {
-        "schema": SCHEMA,
-        "first_line": "",
-        "samples": len(samples),
-        "summary": index.summary(),
-        "findings": findings,
-        "probes": probed,
-        "unread": unread[:_SHOWN],
-        "unread_count": len(unread),
-        "not_checked": _not_checked(samples),
-    }
-    document["first_line"] = _first_line(document)
-    return document
+    findings = [*_leaks(index.leaks(near)), *_doubles(samples)]
+    findings += _encoder_tells(seen, [rows[s.path]["features"]["metadata"] for s in seen])
+    for p in probed:
+        if p.solved:
+            told = p.told + (f" ({p.tell})" if p.tell else "")
+            findings.append(Finding("shortcut", p.probe, p.n, told))
+    return SetAudit(
+        _first_line(probed, findings), len(samples), index.summary(), tuple(findings), tuple(probed),
+        tuple(unread[:_SHOWN]), len(unread), tuple(_not_checked(samples)),
+    )  # fmt: skip
+
+
+def _looked(index: Index, jobs: int, advance: Callable[..., None]) -> tuple[dict[str, dict[str, Any]], list[Unread]]:
+    """What workers found of each clip, by path, and what could not be read."""
+    rows: dict[str, dict[str, Any]] = {}
+    unread = []
+    chosen = sorted(index.samples, key=lambda s: s.sha256 or s.path)[:PROBE_SAMPLES]
+    tasks = ({"name": s.path, "path": str(index.resolve(s))} for s in chosen)
+    with workers("local", "benchmarks.audit_set:Look", {}, jobs) as pool:
+        for task, found, failure in pool.map(tasks):
+            if found is None or "error" in found:
+                unread.append(Unread(task["name"], found["error"] if found else str(failure)))
+            else:
+                rows[task["name"]] = found
+            advance(1)
+    return rows, unread
 
 
 _LEAKS = {
@@ -137,7 +158,17 @@ _LEAKS = {
 }
 
 
-def _doubles(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+def _leaks(leaks: Sequence[Leak]) -> list[Finding]:
+    by_axis: dict[str, list[Leak]] = defaultdict(list)
+    for leak in leaks:
+        by_axis[leak.axis].append(leak)
+    return [
+        Finding("leak", axis, len(own), _LEAKS.get(axis, f"splits share {axis}"), leaks=tuple(own[:_SHOWN]))
+        for axis, own in by_axis.items()
+    ]
+
+
+def _doubles(samples: Sequence[Sample]) -> list[Finding]:
     """Files that stand twice, and those whose labels then disagree."""
     by_hash: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
@@ -145,63 +176,34 @@ def _doubles(samples: Sequence[Sample]) -> list[dict[str, Any]]:
             by_hash[sample.sha256].append(sample)
     twice = [group for group in by_hash.values() if len(group) > 1]
     torn = [group for group in twice if len({s.label for s in group}) > 1]
-    out = []
-    if torn:
-        out.append(
-            {
-                "kind": "label",
-                "axis": "sha256",
-                "count": len(torn),
-                "sentence": "the same file is labelled real and fake",
-                "examples": [{"samples": [s.path for s in group[:3]]} for group in torn[:_SHOWN]],
-            }
+    unlabelled = [[s] for s in samples if s.label == Label.UNKNOWN]
+    return [
+        Finding(kind, axis, len(groups), told, files=tuple(tuple(s.path for s in g[:3]) for g in groups[:_SHOWN]))
+        for kind, axis, groups, told in (
+            ("label", "sha256", torn, "the same file is labelled real and fake"),
+            (
+                "duplicate",
+                "sha256",
+                [g for g in twice if g not in torn],
+                "the same file stands in the index more than once",
+            ),
+            ("label", "label", unlabelled, "samples carry no label"),
         )
-    if len(twice) > len(torn):
-        out.append(
-            {
-                "kind": "duplicate",
-                "axis": "sha256",
-                "count": len(twice) - len(torn),
-                "sentence": "the same file stands in the index more than once",
-                "examples": [{"samples": [s.path for s in g[:3]]} for g in twice if g not in torn][:_SHOWN],
-            }
-        )
-    unlabelled = [s for s in samples if s.label == Label.UNKNOWN]
-    if unlabelled:
-        out.append(
-            {
-                "kind": "label",
-                "axis": "label",
-                "count": len(unlabelled),
-                "sentence": "samples carry no label",
-                "examples": [{"samples": [s.path]} for s in unlabelled[:3]],
-            }
-        )
-    return out
+        if groups
+    ]
 
 
-def _encoder_tells(samples: Sequence[Sample], rows: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _encoder_tells(seen: Sequence[Sample], facts: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """Container fields that tell real from fake, or one split from another."""
-    seen = [s for s in samples if s.path in rows]
-    facts = [rows[s.path]["features"]["metadata"] for s in seen]
     out = []
 
     def add(kind: str, sides: Any, keep: Any, told: str) -> None:
         chosen = [f for f, k in zip(facts, keep, strict=True) if k]
-        counts = Counter(np.asarray(sides)[keep])
-        if len(counts) == 2 and min(counts.values()) >= 5:
-            found = probes.tells(chosen, np.asarray(sides)[keep])
-            if found:
-                fields = ", ".join(f["field"] for f in found[:4])
-                out.append(
-                    {
-                        "kind": kind,
-                        "axis": "encoder",
-                        "count": len(found),
-                        "sentence": f"{told}: {fields}",
-                        "examples": found[:_SHOWN],
-                    }
-                )
+        counts = Counter(sides[keep])
+        found = probes.tells(chosen, sides[keep]) if len(counts) == 2 and min(counts.values()) >= 5 else []
+        if found:
+            fields = ", ".join(t.field for t in found[:4])
+            out.append(Finding(kind, "encoder", len(found), f"{told}: {fields}", tells=tuple(found[:_SHOWN])))
 
     if seen:
         labels = np.array([str(s.label) for s in seen])
@@ -226,54 +228,38 @@ def _not_checked(samples: Sequence[Sample]) -> list[str]:
     return out
 
 
-def _first_line(document: Mapping[str, Any]) -> str:
-    solved = [p for p in document["probes"] if p.solved]
-    leaks = [f for f in document["findings"] if f["kind"] == "leak"]
+def _first_line(probed: Sequence[Probe], findings: Sequence[Finding]) -> str:
+    solved = [p.told for p in probed if p.solved]
+    leaks = [f"{f.sentence} ({f.count})" for f in findings if f.kind == "leak"]
     if solved:
-        told = "; ".join(p.told for p in solved)
-        return f"A shortcut solves this set, so figures on it may say little about fakes: {told}."
+        return f"A shortcut solves this set, so figures on it may say little about fakes: {'; '.join(solved)}."
     if leaks:
-        told = "; ".join(f"{leak['sentence']} ({leak['count']})" for leak in leaks)
-        return f"The splits leak: {told}."
-    if document["findings"]:
-        return (
-            f"{counted(len(document['findings']), 'finding')}: "
-            + "; ".join(f["sentence"] for f in document["findings"])
-            + "."
-        )
+        return f"The splits leak: {'; '.join(leaks)}."
+    if findings:
+        return f"{counted(len(findings), 'finding')}: " + "; ".join(f.sentence for f in findings) + "."
     return "Nothing was found of what was looked for."
 
 
-def to_text(document: Mapping[str, Any]) -> str:
+def to_text(document: SetAudit) -> str:
     """For a terminal."""
-    lines = [document["first_line"], ""]
-    for finding in document["findings"]:
-        lines.append(f"- [{finding['kind']}] {finding['sentence']} ({finding['count']})")
-        for example in finding["examples"][:3]:
-            if "value" in example:
-                lines.append(
-                    f"    {example['axis']} {example['value']}: {', '.join(example['splits'])}; {', '.join(example['samples'][:2])}"
-                )
-            elif "field" in example:
-                lines.append(f"    {example['field']}: " + "; ".join(f"{k} {v}" for k, v in example["usual"].items()))
-            else:
-                lines.append(f"    {', '.join(example['samples'])}")
-    if document["probes"]:
-        lines += [
-            "",
-            "Probes (AUC on other identities; above {:.2f} the set counts as solved):".format(
-                document["probes"][0].limit
-            ),
-        ]
-        for p in document["probes"]:
-            value = f"{p.value:.3f}" if p.value is not None else "refused"
-            span = f" [{p.low:.3f}, {p.high:.3f}]" if p.low is not None else ""
-            tail = f"  {p.reason}" if p.reason else ("  solves the set" if p.solved else "")
-            lines.append(f"  {p.title:<26} {value}{span}{tail}")
-    for told in document["not_checked"]:
-        lines.append(f"Not checked: {told}")
-    if document["unread_count"]:
-        lines.append(
-            f"Not read: {document['unread_count']} files, e.g. {document['unread'][0]['path']}: {document['unread'][0]['why']}"
-        )
+    lines = [document.first_line, ""]
+    for finding in document.findings:
+        lines.append(f"- [{finding.kind}] {finding.sentence} ({finding.count})")
+        for leak in finding.leaks[:3]:
+            lines.append(f"    {leak.axis} {leak.value}: {', '.join(leak.splits)}; {', '.join(leak.samples[:2])}")
+        for tell in finding.tells[:3]:
+            lines.append(f"    {tell.field}: " + "; ".join(f"{k} {v}" for k, v in tell.usual.items()))
+        lines += [f"    {', '.join(files)}" for files in finding.files[:3]]
+    if document.probes:
+        limit = document.probes[0].limit
+        lines += ["", f"Probes (AUC on other identities; above {limit:.2f} the set counts as solved):"]
+    for p in document.probes:
+        value = f"{p.value:.3f}" if p.value is not None else "refused"
+        span = f" [{p.low:.3f}, {p.high:.3f}]" if p.low is not None else ""
+        tail = f"  {p.reason}" if p.reason else ("  solves the set" if p.solved else "")
+        lines.append(f"  {p.title:<26} {value}{span}{tail}")
+    lines += [f"Not checked: {told}" for told in document.not_checked]
+    if document.unread:
+        first = document.unread[0]
+        lines.append(f"Not read: {counted(document.unread_count, 'file')}, e.g. {first.path}: {first.why}")
     return "\n".join(lines) + "\n"

@@ -21,7 +21,7 @@ from gioconda_core.stats import bootstrap, metrics
 if TYPE_CHECKING:
     from gioconda_core.types import Footage
 
-__all__ = ["LIMIT", "TITLES", "Probe", "features", "run_probes", "tells"]
+__all__ = ["LIMIT", "TITLES", "Probe", "Tell", "features", "run_probes", "tells"]
 
 Floats = NDArray[np.float64]
 
@@ -169,7 +169,16 @@ def _single_tells(columns: Mapping[str, Floats], labels: NDArray[Any]) -> list[t
     return sorted(found, key=lambda item: -item[1])
 
 
-def tells(rows: Sequence[Mapping[str, Any]], sides: NDArray[Any], least: float = 0.5) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Tell:
+    """A field of the container that tells two sides apart. strength : |2 AUC − 1|; usual : what each side usually says."""
+
+    field: str
+    strength: float
+    usual: dict[str, str]
+
+
+def tells(rows: Sequence[Mapping[str, Any]], sides: NDArray[Any], least: float = 0.5) -> list[Tell]:
     """Container fields that tell two sides (labels or splits) apart, with what each side usually says."""
     if len(np.unique(sides)) != 2:
         return []
@@ -185,7 +194,7 @@ def tells(rows: Sequence[Mapping[str, Any]], sides: NDArray[Any], least: float =
             kinds, count = np.unique(values, return_counts=True)
             top = int(np.argmax(count))
             usual[str(side)] = f"{kinds[top]} ({count[top] / len(values):.0%})"
-        found.append({"field": name, "strength": strength, "usual": usual})
+        found.append(Tell(name, strength, usual))
     return found
 
 

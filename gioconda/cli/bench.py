@@ -261,7 +261,7 @@ def audit(
             found, near=near, jobs=jobs or thread_budget(), look_at_clips=probes, seed=settings.seed, advance=advance
         )
     writer.write(text=lambda: audits.to_text(document), json=document)
-    if any(f["kind"] in fail_on or "any" in fail_on for f in document["findings"]):
+    if any(f.kind in fail_on or "any" in fail_on for f in document.findings):
         raise typer.Exit(ExitCode.POLICY)
-    if document["unread_count"]:
+    if document.unread_count:
         raise typer.Exit(ExitCode.INCOMPLETE)

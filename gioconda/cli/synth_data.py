@@ -13,6 +13,7 @@ import typer
 from gioconda.cli.build import built
 from gioconda.cli.common import Bar, Results, device, folder_of, notice, progress, split
 from gioconda.cli.synth_consent import consent_app
+from gioconda_core.documents import plain
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
@@ -251,9 +252,9 @@ def evaluate(
         session = Session(begin=bar.begin, advance=bar.count)
         found, picture = run(shards, heads, out, job, instruments, session)
     found = replace(found, absent={**found.absent, **missing})
-    write_json(out / "evaluation.json", found.as_dict())
+    write_json(out / "evaluation.json", plain(found))
     sign_grid(picture, out / "grid.jpg", heads, granted, found.protocol["footage_sha256"], force=results.force)
-    writer.write(text=text(found), json=found.as_dict())
+    writer.write(text=text(found), json=found)
 
 
 Judges = dict[str, Callable[["Footage"], float | str]]

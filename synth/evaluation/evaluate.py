@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,22 +56,6 @@ class Evaluation:
     protocol: Mapping[str, Any]
     absent: Mapping[str, str]
     schema: str = "gioconda.evaluate/1"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON; a figure that is not a number is null."""
-
-        def plain(value: Any) -> Any:
-            return None if isinstance(value, float) and not np.isfinite(value) else value
-
-        return {
-            "schema": self.schema,
-            "protocol": dict(self.protocol),
-            "absent": dict(self.absent),
-            "cells": [
-                {**asdict(cell), "figures": [{k: plain(v) for k, v in asdict(f).items()} for f in cell.figures]}
-                for cell in self.cells
-            ],
-        }
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def set_with_trouble(tmp_path, monkeypatch):
 
 def test_planted_leaks_doubles_and_tells_are_found(set_with_trouble):
     document = audit_set.audit(set_with_trouble, resamples=100)
-    kinds = {(f["kind"], f["axis"]) for f in document["findings"]}
+    kinds = {(f.kind, f.axis) for f in document.findings}
     assert {
         ("leak", "identity"),
         ("leak", "phash"),
@@ -161,10 +161,10 @@ def test_planted_leaks_doubles_and_tells_are_found(set_with_trouble):
         ("tell", "encoder"),
         ("shortcut", "metadata"),
     } <= kinds
-    tell = next(f for f in document["findings"] if f["kind"] == "tell")
-    assert any(e["field"] == "fps" for e in tell["examples"])
-    assert "shortcut" in document["first_line"]
-    assert any("source" in told for told in document["not_checked"])
+    tell = next(f for f in document.findings if f.kind == "tell")
+    assert any(t.field == "fps" for t in tell.tells)
+    assert "shortcut" in document.first_line
+    assert any("source" in told for told in document.not_checked)
     text = audit_set.to_text(document)
     assert "p3" in text and "c7.mp4" in text
 
@@ -172,7 +172,7 @@ def test_planted_leaks_doubles_and_tells_are_found(set_with_trouble):
 def test_unreadable_clips_are_listed_not_dropped(set_with_trouble):
     set_with_trouble.resolve(set_with_trouble.samples[2]).write_bytes(b"nothing")
     document = audit_set.audit(set_with_trouble, resamples=100)
-    assert document["unread_count"] == 1 and document["unread"][0]["path"] == "c2.mp4"
+    assert document.unread_count == 1 and document.unread[0].path == "c2.mp4"
     assert "Not read: 1" in audit_set.to_text(document)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from puppet_material import puppet, shards
 
+from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
 from gioconda_core.faces.landmarks import landmarker
 from provenance.reading.read import read
@@ -136,7 +137,7 @@ def test_the_protocol_on_baselines(found):
         "not computed: auc/mute: nothing to go by (clips of 0.0 s; --frames" in shown
         and "auc/bright" not in result.absent
     )
-    document = result.as_dict()
+    document = plain(result)
     assert document["schema"] == "gioconda.evaluate/1" and document["protocol"]["held_out_frames"] == 2
     import json
 
