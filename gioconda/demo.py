@@ -257,14 +257,15 @@ def _beside(stage: Stage, source: str | Path, driver: str, clip: Made, size: int
 
     side = (192, 192)
     shot = np.asarray(load_shots([source], size).frames[0], np.uint8)
-    moving = load_driver(driver, size, seconds=stage.scale.seconds, crops=True)
-    assert moving.crops is not None  # asked for
+    moving = load_driver(driver, size, seconds=stage.scale.seconds)
+    assert moving.pictures is not None  # puppets and clips have them
+    crops = list(moving.pictures(size))
     with Clip.open(clip.path) as opened:
         result, times = opened.sample("all")
         rate = opened.fps
     assert rate is not None  # a video
-    count = min(len(result), len(moving.crops))
-    frames = np.stack([grid([[shot, moving.crops[k], result[k]]], side) for k in range(count)])
+    count = min(len(result), len(crops))
+    frames = np.stack([grid([[shot, crops[k], result[k]]], side) for k in range(count)])
     film = stage.folder / "films" / clip.path.name
     film.parent.mkdir(exist_ok=True)
     claim = replace(clip.claim, title=film.name)
@@ -272,7 +273,7 @@ def _beside(stage: Stage, source: str | Path, driver: str, clip: Made, size: int
     k = count // 2
     lines = draw(moving.landmarks[k], size)
     titles = ("the photograph", "the driver", "its 68 landmarks", "what comes out")
-    still = grid([[shot, moving.crops[k], lines, result[k]]], side, gap=6, titles=titles)
+    still = grid([[shot, crops[k], lines, result[k]]], side, gap=6, titles=titles)
     return str(film.relative_to(stage.folder)), _jpeg(stage, f"{film.stem}-explained", still, made="cross-reenactment")
 
 

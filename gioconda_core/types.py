@@ -8,7 +8,7 @@ boxes are ``xyxy`` in pixels of the upright frame; landmarks are float32 (68, 2)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -217,18 +217,20 @@ class Claim:
 class Synthesis:
     """Frames plus the claim that describes how they were made. It has no writer: only ``provenance.signing.sign`` makes a file of it.
 
-    frames : uint8 (T, H, W, 3); times : (T,) seconds; fps : Fraction.
+    frames : uint8 (T, H, W, 3), or anything that yields T frames one by one, once; times : (T,) seconds; fps : Fraction.
+    completed : asked for the claim anew once every frame has been encoded, where some of it is only known then.
     mask : optional uint8 (T, H, W), 255 where pixels were generated.
     audio_from : path of a clip whose audio track is copied, or None.
     """
 
-    frames: Frames
+    frames: Frames | Iterable[NDArray[np.uint8]]
     times: Times
     fps: Fraction
     claim: Claim
     mask: NDArray[np.uint8] | None = None
     audio_from: str | None = None
     audio_start: float = 0.0  # seconds into audio_from at which the frames begin
+    completed: Callable[[Claim], Claim] | None = None
 
 
 # --------------------------------------------------------------------------- provenance

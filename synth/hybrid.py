@@ -10,7 +10,8 @@ the picture by low frequencies. The network is only tuned when a driver asks for
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ TURN = (
     28.0,
 )  # degrees out of the shot's pose at which the network begins to show, and at which it is all of the head
 GRID = 65  # of the field
+CHUNK = 16  # frames drawn at a time
 WIDEN, RAISE = 1.2, 0.045  # most that an eye opens, × the shot's; most that a brow rises, in face squares
 STAY = 0.85  # another shot takes over when it is this much nearer: shots do not flicker
 LIFTS = (1.2, 2.2)  # how far above the brows the head is held by points of its own, in distances from eyes to brows
@@ -110,6 +112,16 @@ def _joined(picture: Frames, patch: Frames, weight: NDArray[np.float32]) -> Fram
     return np.clip(np.rint(picture + weight[..., None] * (corrected - picture)), 0, 255).astype(np.uint8)
 
 
+@dataclass(frozen=True, eq=False)
+class _Pose:
+    """One moment. share : of the network in it, 0…1, by how far the head is turned out of the shot's pose."""
+
+    shot: int
+    points: Points
+    matrix: NDArray[np.float64]
+    share: float
+
+
 class _Bent:
     """One person as their shots."""
 
@@ -120,12 +132,16 @@ class _Bent:
         colour = frames.astype(np.int16)
         self.grey = bool(np.mean(np.ptp(colour, axis=-1)) < 4)
         self.parts = {"frames": 0, "network": 0, "cavity": 0, "shots_used": 0}
-        self._used: set[int] = set()
 
     @property
     def steps(self) -> int:
         """In how many iterations the network was tuned; 0 where no frame asked for it."""
         return int(getattr(self.tuned, "steps", 0))
+
+    @property
+    def content(self) -> str:
+        """By which content term; empty where it was not tuned."""
+        return str(getattr(self.tuned, "content", ""))
 
     def _distance(self, points: Points) -> NDArray[np.float64]:
         """Of each shot to what is wanted: pose and shape, and mouth and eyes once more, in face squares."""
@@ -137,36 +153,52 @@ class _Bent:
 
     def render(self, landmarks: NDArray[np.floating]) -> Frames:
         """landmarks (N, 68, 2), pixels of the shots' crop, in the order of time → uint8 (N, S, S, 3)."""
+        return np.concatenate(list(self.stream(landmarks)))
+
+    def stream(self, landmarks: NDArray[np.floating]) -> Iterator[Frames]:
+        """The same, some frames at a time."""
         wanted = np.asarray(landmarks, np.float64)
         self.parts = dict.fromkeys(self.parts, 0)
-        self._used.clear()
-        out = np.empty((len(wanted), *self.frames.shape[1:]), np.uint8)
-        asked, weights = [], []
+        self.ready(landmarks)
+        poses = self._poses(wanted)
+        self.parts["shots_used"] = len({pose.shot for pose in poses})
+        for first in range(0, len(wanted), CHUNK):
+            yield self._drawn_as(poses[first : first + CHUNK], wanted[first : first + CHUNK])
+
+    def ready(self, landmarks: NDArray[np.floating]) -> None:
+        """Tune the network, if these landmarks turn so far that it is needed and it was not yet."""
+        if self.tuned is None and any(pose.share > 0 for pose in self._poses(np.asarray(landmarks, np.float64))):
+            self.tuned = self.network()
+
+    def _poses(self, wanted: Points) -> list[_Pose]:
+        """Of each moment: the shot it is bent from, its landmarks within what that shot can be stretched to, and how far the head turns."""
+        found: list[_Pose] = []
         shot = None
-        for k, points in enumerate(wanted):
+        for points in wanted:
             distance = self._distance(points)
             best = int(np.argmin(distance))
             if shot is None or distance[best] < STAY * distance[shot]:
                 shot = best
-            self._used.add(shot)
             points = _within(self.points[shot], points)
             angle, matrix = turn(self.points[shot], points)
-            out[k], head = self._bend(shot, points, matrix)
-            self.parts["cavity"] += self.mouths[shot].draw(out[k], points) > 0
-            share = ramp(angle, *TURN)
-            if share > 0:
-                asked.append(k)
-                weights.append(share * head)
+            found.append(_Pose(shot, points, matrix, ramp(angle, *TURN)))
+        return found
+
+    def _drawn_as(self, poses: Sequence[_Pose], wanted: Points) -> Frames:
+        out = np.empty((len(poses), *self.frames.shape[1:]), np.uint8)
+        heads = []
+        for k, pose in enumerate(poses):
+            out[k], head = self._bend(pose.shot, pose.points, pose.matrix)
+            heads.append(head)
+            self.parts["cavity"] += self.mouths[pose.shot].draw(out[k], pose.points) > 0
+        asked = [k for k, pose in enumerate(poses) if pose.share > 0]
         if asked:
-            if self.tuned is None:
-                self.tuned = self.network()
-            for k, weight, patch in zip(asked, weights, self._drawn(wanted[asked]), strict=True):
-                out[k] = _joined(out[k], patch, weight)
+            for k, patch in zip(asked, self._drawn(wanted[asked]), strict=True):
+                out[k] = _joined(out[k], patch, poses[k].share * heads[k])
         if self.grey:
             out[:] = np.rint(out @ np.array([0.299, 0.587, 0.114], np.float32))[..., None].astype(np.uint8)
         self.parts["frames"] += len(out)
         self.parts["network"] += len(asked)
-        self.parts["shots_used"] = len(self._used)
         return out
 
     def _bend(self, shot: int, points: Points, matrix: NDArray[np.float64]) -> tuple[Frames, NDArray[np.float32]]:
@@ -210,15 +242,21 @@ class HybridGenerator:
     departure = "the source picture bent by landmarks, a drawn mouth cavity, the few-shot network at large turns: not the paper's method"
 
     def __init__(
-        self, model: str | os.PathLike[str] | None = None, device: str = "cpu", size: int = 256, **_: Any
+        self,
+        model: str | os.PathLike[str] | None = None,
+        device: str = "cpu",
+        size: int = 256,
+        content: str = "auto",
+        **_: Any,
     ) -> None:
         from synth.person.model import PersonalModel
         from synth.reenact.reenact import FewShotGenerator, TunedGenerator
 
         tuned = model is not None and PersonalModel.at(model)
-        self.few_shot: Any = TunedGenerator(model, device) if tuned else FewShotGenerator(model, device)  # type: ignore[arg-type]
+        self.few_shot: Any = TunedGenerator(model, device) if tuned else FewShotGenerator(model, device, content)  # type: ignore[arg-type]
         self.version, self.weights_sha256, self.device = self.few_shot.version, self.few_shot.weights_sha256, device
         self.size = int(size)
+        self.begin: Callable[[int], None] = lambda total: None
         self.progress: Callable[[float, str], None] = lambda n, note: None
 
     def fit(self, side: float) -> None:
@@ -234,7 +272,7 @@ class HybridGenerator:
             import cv2
 
             size = self.few_shot.size
-            self.few_shot.progress = self.progress
+            self.few_shot.begin, self.few_shot.progress = self.begin, self.progress
             small = np.stack([cv2.resize(f, (size, size), interpolation=cv2.INTER_AREA) for f in frames])
             points = (np.asarray(landmarks, np.float32) + 0.5) * (size / frames.shape[1]) - 0.5
             found: Any = self.few_shot.personalise(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from gioconda_core import plugins
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, check
+from synth.model.config import CONTENT
 
 if TYPE_CHECKING:
     from synth.generators import TalkingHeads
@@ -43,6 +44,12 @@ class GeneratorChoice:
 
     generator: Annotated[str, Option(f"{_NAMES}.", choices=_names)] = "few-shot"
     model: Annotated[Path | None, Option("A trained model (few-shot, hybrid): .safetensors.")] = None
+    content: Annotated[
+        str,
+        Option(
+            "Content loss of tuning: auto, vgg, squeezenet, lite0, multiscale, random-vgg or none.", choices=CONTENT
+        ),
+    ] = "auto"
 
     @property
     def names(self) -> list[str]:
@@ -57,7 +64,11 @@ class GeneratorChoice:
             )
 
     def tuned(self, steps: object) -> None:
-        """Refuse iterations of tuning for a generator that learns nothing."""
+        """Refuse iterations of tuning, and a loss, for a generator that learns nothing."""
+        if set(self.names) <= {*UNTRAINED} and self.content != "auto":
+            raise UsageError(
+                f"{self.generator} is not tuned", where="--content", hint="leave it out, or --generator few-shot"
+            )
         if set(self.names) <= {*UNTRAINED} and steps:
             raise UsageError(
                 f"{self.generator} is not tuned", where="--steps", hint="leave it out, or --generator few-shot"
@@ -67,7 +78,7 @@ class GeneratorChoice:
         """What :func:`synth.generators.generator` is given beside the name."""
         if set(self.names) <= {*UNTRAINED}:
             return {"size": 256}
-        return {"model": str(self.model) if self.model else None, "device": device}
+        return {"model": str(self.model) if self.model else None, "device": device, "content": self.content}
 
     def load(self, device: str) -> TalkingHeads:
         """The generator itself."""
@@ -90,9 +101,11 @@ class PersonalGenerator(GeneratorChoice):
 
         if self.generator not in ("few-shot", "hybrid") or self.model is None or not PersonalModel.at(self.model):
             return self.load(device)
-        if steps is not None or mode != "ft":
+        if steps is not None or mode != "ft" or self.content != "auto":
             raise UsageError(
-                "a personal model is tuned already", where=str(self.model), hint="leave out --steps and --mode"
+                "a personal model is tuned already",
+                where=str(self.model),
+                hint="leave out --steps, --mode and --content",
             )
         if self.generator == "hybrid":
             return self.load(device)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gioconda.cli.build import built
-from gioconda.cli.common import Bar, Results, device, folder_of, notice, progress, split
+from gioconda.cli.common import Bar, Results, device, folder_of, notice, split
 from gioconda.cli.synth_consent import consent_app
 from gioconda_core.documents import plain
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
@@ -112,8 +112,9 @@ def reenact(
     from synth.session import Session
 
     heads = generator.load_for(job.mode, job.steps, device())
-    with progress("reenacting", 1 + 2 * len(drive), "steps") as advance:
-        made = run(shots, drive, out, heads, job, Session(consent, force=results.force, say=notice, advance=advance))
+    with Bar("reenacting", "steps") as bar:  # of tuning first, then frames
+        session = Session(consent, force=results.force, say=notice, begin=bar.begin, advance=bar.count)
+        made = run(shots, drive, out, heads, job, session)
     writer.write(
         text="\n".join(
             f"{item.path}: {item.frames} frames, signed; {item.adapted.mode} motion, best match at the driver's frame "

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import CredentialError, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of
-from gioconda_core.types import Claim, Frames, Ingredient, ProvenanceState, Synthesis
+from gioconda_core.types import Claim, Ingredient, ProvenanceState, Synthesis
 from provenance.keys import certificates
 from provenance.reading import rules
 from provenance.reading.open import Opened, opened
@@ -50,8 +50,8 @@ logging.getLogger("c2pa").addHandler(logging.NullHandler())
 class Marker(Protocol):
     """Embeds an invisible mark before encoding and says how it can be found again."""
 
-    def __call__(self, frames: Frames) -> tuple[Frames, SoftBinding]:
-        """frames : uint8 (T, H, W, 3) → (marked frames of the same shape, the binding to be signed)."""
+    def __call__(self, frames: Any, /) -> tuple[Any, SoftBinding]:
+        """frames : uint8 (T, H, W, 3), or an iterable of frames → (the same, marked; the binding to be signed)."""
         ...
 
 
@@ -77,7 +77,8 @@ def write(
 ) -> Path:
     """Encode a synthesis, sign it, verify it, and only then give it its name.
 
-    marker : embeds a soft-binding mark in the frames (``provenance.watermark.repository.marker``); its binding goes into the claim, and
+    marker : embeds a soft-binding mark in the frames (``marker`` of ``provenance.watermark.repository``, or ``marker_of`` for frames that come one
+        by one); its binding goes into the claim, and
         the credential is remembered under it.
     The label's ``essence_sha256`` is of the encoded frames, decoded again: what a reader of the file sees.
 
@@ -115,7 +116,8 @@ def write(
         with media.Clip.open(unsigned) as clip:
             essence = fingerprint.essence(frame for _, frame in clip.frames("all"))
             looks = repository.fingerprint_of(clip.sample(f"even:{fingerprint.PERCEPTUAL_FRAMES}")[0])
-        credential = claims.of_synthesis(synthesis.claim, essence=essence, soft_bindings=bindings, training=training)
+        claim = synthesis.completed(synthesis.claim) if synthesis.completed else synthesis.claim
+        credential = claims.of_synthesis(claim, essence=essence, soft_bindings=bindings, training=training)
         declared.into(unsigned, claims.source_of(synthesis.claim), credential.aigc)
         signed = sign_file(unsigned, target, dataclasses.replace(credential, aigc=None), signer=signer, force=force)
     if bindings:

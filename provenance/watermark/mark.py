@@ -16,7 +16,9 @@ by itself. Survival over the codec ladder is in docs/performance.md.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,7 @@ from numpy.typing import NDArray
 from gioconda_core.types import Frames
 from provenance.watermark.code import CODED_BITS, decode, encode
 
-__all__ = ["ALGORITHM", "MarkReading", "embed", "read"]
+__all__ = ["ALGORITHM", "MarkReading", "embed", "read", "stream"]
 
 ALGORITHM = "org.gioconda.mark.2"
 GRIDS = (256, 512)  # pixels a side of the canonical luma: of small pictures, and of large ones
@@ -232,6 +234,17 @@ def embed(frames: Frames, payload: int, strength: float | None = None) -> Frames
         for k, frame in enumerate(part):
             out[first + k] = np.clip(frame + change[..., None], 0, 255)
     return out
+
+
+def stream(frames: Iterable[NDArray[np.uint8]], payload: int) -> Iterator[NDArray[np.uint8]]:
+    """:func:`embed` for frames that come one by one: the same frames come out, and no more than ``HELD`` are kept at a time."""
+    coming = iter(frames)
+    for first in count():
+        part = list(islice(coming, HELD))
+        if not part:
+            return
+        alone = first == 0 and len(part) == 1
+        yield from embed(np.stack(part), payload, STRENGTH if alone else SHARED)
 
 
 def _change(frames: Frames, word: NDArray[np.float64], strength: float) -> NDArray[np.int16]:

@@ -50,6 +50,13 @@ def steady(landmarks: NDArray[np.float32], shape: tuple[int, int], size: int, ma
     return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
 
 
+def resized(matrix: Matrix, factor: float) -> Matrix:
+    """The same crop with sides ``factor`` times as long."""
+    new = matrix * factor
+    new[:, 2] += (factor - 1) / 2  # pixel centres are integers
+    return new
+
+
 def stretches(landmarks: NDArray[np.float32], most: float = 2.0) -> list[slice]:
     """Cut a track where the face has wandered too far for one crop: the union of boxes stays under ``most`` face squares."""
     out: list[slice] = []

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from gioconda_core.files import refuse_overwrite, sha256_of, unwritable
 from gioconda_core.types import Claim, Synthesis
 from synth import consent as consents
 from synth.generators import Personal, TalkingHeads
-from synth.reenact.framing import face_mask, save_track
+from synth.reenact.framing import face_mask, resized, save_track
 from synth.reenact.motion import Adapted, adapt, fill_gaps, smooth
 from synth.reenact.options import Reenact
 from synth.reenact.shots import Driver, Shots, load_driver, load_shots
@@ -36,6 +38,7 @@ __all__ = ["FewShotGenerator", "Made", "Reenact", "TunedGenerator", "draw_icon",
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
 LABEL = "AI-GENERATED"
+MOMENTS = 8  # of a preview
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class _Sitter:
     def __init__(self, model: PersonalModel, device: str) -> None:
         self.model, self.device = model, device
         self.steps = int(model.facts.get("steps", 0))
+        self.content = str(model.facts.get("content", "")) if self.steps else ""
 
     def render(self, landmarks: Points) -> Frames:
         if self.device == "cpu":
@@ -74,13 +78,16 @@ class _Sitter:
 class FewShotGenerator:
     """The trained few-shot generator, as the pipeline sees it.
 
-    model : a checkpoint from ``gioconda synth train``; None = the one that comes with the package.
+    model : a checkpoint from ``gioconda synth train``; None = the one that comes with the package. content : term of tuning.
+    begin, progress : told how many iterations a tuning will take, and of each: on a CPU it may take minutes.
     batches : whether several clips of one person are drawn faster together.
     """
 
     name = "gioconda-few-shot"
 
-    def __init__(self, model: str | os.PathLike[str] | None = None, device: str = "cpu", **_: Any) -> None:
+    def __init__(
+        self, model: str | os.PathLike[str] | None = None, device: str = "cpu", content: str = "auto", **_: Any
+    ) -> None:
         from gioconda_core.version import __version__
         from synth.model.networks import load_checkpoint, shipped
 
@@ -90,18 +97,24 @@ class FewShotGenerator:
         self.batches = device != "cpu"
         self.weights_sha256: str | None = self.model.sha256
         self.size = int(self.model.config.size)
-        self.progress: Callable[[float, str], None] = lambda n, note: None  # of tuning, which may take minutes on a CPU
+        self.content = content
+        self.begin: Callable[[int], None] = lambda total: None
+        self.progress: Callable[[float, str], None] = lambda n, note: None
 
     def personalise(self, frames: Frames, landmarks: Points, *, mode: str, steps: int | None, seed: int) -> Personal:
         """Tune on the shots (``ft``) or embed them (``ff``)."""
         from synth.person import tune
 
-        chosen = "ff" if mode == "ff" else "full"
+        job = tune.Tune(mode="ff", seed=seed)
+        if mode != "ff":
+            steps = steps or tune.budget(len(frames))
+            job = tune.Tune(steps=steps, content=self.content, seed=seed)
+            self.begin(steps)
         found = tune.tune(
             self.model,
             frames,
             landmarks,
-            tune.Tune(mode=chosen, steps=None if chosen == "ff" else steps, seed=seed),
+            job,
             device=self.device,
             advance=self.progress,
         )
@@ -149,6 +162,17 @@ def draw_label(frames: Frames, text: str = LABEL) -> Frames:
     return frames
 
 
+@lru_cache(maxsize=2)
+def _icon(path: str) -> NDArray[np.uint8]:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGBA"), np.uint8)
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise MediaError("is no picture that can be read", where=path, hint="give the icon as PNG") from error
+
+
 def draw_icon(frames: Frames, path: str) -> Frames:
     """Lay a picture over every frame's lower right corner, in place: an eighth of the short side high (never under 24 px), in its own proportions.
 
@@ -158,14 +182,9 @@ def draw_icon(frames: Frames, path: str) -> Frames:
         It is no picture, or is wider than the frame at that height.
     """
     import cv2
-    from PIL import Image, UnidentifiedImageError
 
     height, width = frames.shape[1:3]
-    try:
-        with Image.open(path) as image:
-            icon = np.asarray(image.convert("RGBA"), np.uint8)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise MediaError("is no picture that can be read", where=path, hint="give the icon as PNG") from error
+    icon = _icon(path)
     high = max(24, min(height, width) // 8)
     wide, pad = round(high * icon.shape[1] / icon.shape[0]), max(2, high // 6)
     if wide + 2 * pad > width or high + 2 * pad > height:
@@ -192,12 +211,14 @@ def _resized(frame: Frames, side: int) -> Frames:
     )
 
 
-def _place(rendered: Frames, marks: Points, shots: Shots, job: Reenact, *, bent: bool = False) -> Frames:
+def _place(
+    rendered: Frames, marks: Points, shots: Shots, job: Reenact, *, bent: bool = False, first: int = 0
+) -> Frames:
     """Crops → output frames: heads pasted into the source picture (or its clip, frame by frame), and brought to size.
 
     marks : (N, 68, 2), where the faces were drawn, pixels of the crop. Only the head is pasted, as it was and as it is now: the
     source's own background is sharper and stands stiller than any generator draws it. bent : the crops are that one picture's own,
-    unchanged around the head, and need no mask.
+    unchanged around the head, and need no mask. first : number in the clip of the first of these frames.
     """
     if job.frame == "crop":
         return np.stack([_resized(f, job.side or f.shape[0]) for f in rendered])
@@ -211,7 +232,8 @@ def _place(rendered: Frames, marks: Points, shots: Shots, job: Reenact, *, bent:
     scale = side / longest
     # Shrink the picture first: pasting at 4000 px to shrink afterwards would cost far more.
     small = [_resized(b, side) if scale < 1 else b for b in bases if b.shape == shape]
-    for k, picture in enumerate(rendered):
+    for number, picture in enumerate(rendered):
+        k = first + number
         # A clip of shots runs to and fro under the new face, so that the background does not jump when it ends.
         lap = k % max(1, 2 * len(small) - 2) if count > 1 else 0
         at = lap if lap < len(small) else 2 * len(small) - 2 - lap
@@ -222,64 +244,137 @@ def _place(rendered: Frames, marks: Points, shots: Shots, job: Reenact, *, bent:
             matrix[:, :2] /= factor
         head = None
         if not (bent and count == 1):
-            both = np.concatenate([marks[k], shots.landmarks[at]])[None]
+            both = np.concatenate([marks[number], shots.landmarks[at]])[None]
             head = face_mask(both, size, soft=job.feather * size / 3, lift=2.6, reach=1.3)[0]
         frame = align.paste(base, picture, matrix, feather=job.feather, mask=head)
         out.append(_resized(frame, side))
     return np.stack(out)
 
 
-def _beside(result: Frames, shots: Shots, driver: Driver) -> Frames:
-    """Shot | driver | result, of equal height."""
+def _shot_panel(shots: Shots, job: Reenact, height: int) -> Frames:
+    """The first shot as its own picture has it, at the height of the result."""
     import cv2
 
-    height = result.shape[1]
-    shot = np.asarray(cv2.resize(shots.frames[0], (height, height), interpolation=cv2.INTER_AREA), np.uint8)
-    rows = []
-    for k, frame in enumerate(result):
-        if driver.crops is not None:
-            middle = np.asarray(cv2.resize(driver.crops[k], (height, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-        else:
-            from synth.model.landmark_image import draw
-
-            middle = np.asarray(
-                cv2.resize(draw(driver.landmarks[k], shots.frames.shape[1]), (height, height)), np.uint8
-            )
-        rows.append(np.concatenate([shot, middle, frame], 1))
-    out = np.stack(rows)
-    return out[:, :, : out.shape[2] // 2 * 2]
-
-
-def _around_head(frames: Frames, shots: Shots, job: Reenact) -> Frames:
-    """The part of each output frame that shows the head: what a strip of small pictures is looked at for."""
     if job.frame == "crop":
-        return frames
+        return align.crop(shots.whole[0], resized(shots.matrices[0], height / shots.frames.shape[1]), height)
+    whole = shots.whole[0]
+    width = round(whole.shape[1] * height / whole.shape[0])
+    how = cv2.INTER_AREA if height < whole.shape[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=how), np.uint8)
+
+
+def _motion(driver: Driver, size: int, side: int) -> Iterator[Frames]:
+    """What the driver does, moment by moment: its face, or where only a track is known its landmarks; uint8 (side, side, 3)."""
+    if driver.pictures is not None:
+        yield from driver.pictures(side)
+        return
+    import cv2
+
+    from synth.model.landmark_image import draw
+
+    for points in driver.landmarks:
+        yield np.asarray(cv2.resize(draw(points, size), (side, side)), np.uint8)
+
+
+def _around_head(frame: Frames, shots: Shots, job: Reenact) -> Frames:
+    """The part of a picture (an output frame, or the shot's own) that shows the head: what a strip of small pictures is looked at for."""
+    if job.frame == "crop":
+        return frame
     corners = align.apply(align.invert(shots.matrices[0]), [(0, 0), (shots.frames.shape[1],) * 2])
-    corners = corners * (frames.shape[2] / shots.whole[0].shape[1])
+    corners = corners * (frame.shape[1] / shots.whole[0].shape[1])
     room = 0.1 * float(corners[1, 0] - corners[0, 0])
     (x0, y0), (x1, y1) = np.round(corners + np.array([[-room], [room]])).astype(int)
-    return frames[:, max(y0, 0) : y1, max(x0, 0) : x1]
+    return frame[max(y0, 0) : y1, max(x0, 0) : x1]
 
 
-def strip(frames: Frames, drivers: Frames | None, count: int = 8) -> Frames:
-    """A preview: ``count`` moments side by side, above each the driver's where it has pictures; uint8 (H, W, 3)."""
+def strip(source: Frames, moments: Sequence[tuple[Frames | None, Frames]]) -> Frames:
+    """A preview, uint8 (H, W, 3): the source's picture, and moments side by side, above each the driver's where it has pictures."""
     import cv2
 
-    take = np.round(np.linspace(0, len(frames) - 1, min(count, len(frames)))).astype(int)
-    rows = [frames] if drivers is None else [drivers, frames]
     height = 160
-    width = max(round(row.shape[2] * height / row.shape[1]) for row in rows)  # so that moments stand below one another
+    columns: list[tuple[Frames | None, Frames]] = [(None, source), *moments]
+    with_driver = any(above is not None for above, _ in columns)
+    # One width, so that moments stand below one another.
+    width = max(round(p.shape[1] * height / p.shape[0]) for pair in columns for p in pair if p is not None)
 
-    def cell(picture: Frames) -> Frames:
-        small = cv2.resize(
-            picture, (round(picture.shape[1] * height / picture.shape[0]), height), interpolation=cv2.INTER_AREA
-        )
-        left = (width - small.shape[1]) // 2
-        return np.asarray(
-            cv2.copyMakeBorder(small, 0, 0, left, width - small.shape[1] - left, cv2.BORDER_CONSTANT), np.uint8
-        )
+    def cell(picture: Frames | None) -> Frames:
+        if picture is None:
+            return np.zeros((height, width, 3), np.uint8)
+        wide = round(picture.shape[1] * height / picture.shape[0])
+        small = cv2.resize(picture, (wide, height), interpolation=cv2.INTER_AREA)
+        left = (width - wide) // 2
+        return np.asarray(cv2.copyMakeBorder(small, 0, 0, left, width - wide - left, cv2.BORDER_CONSTANT), np.uint8)
 
-    return np.concatenate([np.concatenate([cell(p) for p in row[take]], 1) for row in rows])
+    rows = [[above for above, _ in columns]] * with_driver + [[below for _, below in columns]]
+    return np.concatenate([np.concatenate([cell(p) for p in row], 1) for row in rows])
+
+
+@dataclass(eq=False)
+class _Drawing:
+    """The frames of one clip as they are drawn, one after another; no more than a few are held.
+
+    moments : what a preview shows, kept on the way and before any label.
+    """
+
+    model: Personal
+    marks: Points
+    person: Shots
+    driver: Driver
+    job: Reenact
+    bent: bool
+    advance: Callable[..., None]
+    moments: list[tuple[Frames | None, Frames]] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Frames]:
+        job, person = self.job, self.person
+        kept = set(np.round(np.linspace(0, len(self.marks) - 1, min(MOMENTS, len(self.marks)))).astype(int).tolist())
+        size = person.frames.shape[1]
+        shot: Frames | None = None
+        beside: Iterator[Frames] | None = None
+        above = _motion(self.driver, size, 160) if job.preview and self.driver.pictures is not None else None
+        for k, frame in enumerate(self._placed()):
+            theirs = next(above) if above is not None else None
+            if job.preview and k in kept:
+                self.moments.append((theirs, _around_head(frame, person, job).copy()))
+            if job.label:  # before anything stands beside it: the label is of this face, not of the shot's
+                draw_label(frame[None])
+            if job.icon:
+                draw_icon(frame[None], job.icon)
+            if job.side_by_side:
+                if beside is None:
+                    beside, shot = _motion(self.driver, size, len(frame)), _shot_panel(person, job, len(frame))
+                assert shot is not None
+                frame = np.concatenate([shot, next(beside), frame], 1)
+                frame = frame[:, : frame.shape[1] // 2 * 2]
+            self.advance(1)
+            yield frame
+
+    def _placed(self) -> Iterator[Frames]:
+        at = 0
+        for drawn in _streamed(self.model, self.marks):
+            yield from _place(drawn, self.marks[at : at + len(drawn)], self.person, self.job, bent=self.bent, first=at)
+            at += len(drawn)
+
+    def strip(self) -> Frames:
+        """The preview: one label for all of it, on what was drawn."""
+        source = _around_head(self.person.whole[0], self.person, self.job)
+        if self.job.frame == "crop":
+            source = self.person.frames[0]
+        picture = strip(source, self.moments)
+        if self.job.label:
+            draw_label(picture[None])
+        if self.job.icon:
+            draw_icon(picture[None], self.job.icon)
+        return picture
+
+
+def _streamed(model: Personal, marks: Points) -> Iterator[Frames]:
+    """A personal model's frames, some at a time."""
+    if hasattr(model, "stream"):
+        yield from model.stream(marks)
+        return
+    for first in range(0, len(marks), _Sitter.BATCH):
+        yield model.render(marks[first : first + _Sitter.BATCH])
 
 
 def _outputs(out: Path, drivers: Sequence[Driver]) -> list[Path]:
@@ -337,12 +432,11 @@ def reenact(
     moving = [
         load_driver(
             d, heads.size, face=job.driver_face, landmarker=job.landmarker, start=job.start, seconds=job.seconds,
-            crops=job.side_by_side or job.preview,
         )
         for d in drivers
     ]  # fmt: skip
     if job.side_by_side or job.preview:
-        seen = [d.ingredient.sha256 for d in moving if d.real and d.crops is not None]
+        seen = [d.ingredient.sha256 for d in moving if d.real and d.pictures is not None]
         if seen:
             consents.require(
                 session.consent, "reenact", seen, whose="the driver's face is shown too: faces of real people"
@@ -360,9 +454,10 @@ def reenact(
             tempfile.TemporaryFile(dir=target.parent).close()
         except OSError as error:
             raise unwritable(error, target) from error
-    session.advance(1, note="learning")
+    learner: Any = heads
     if hasattr(heads, "progress"):
-        heads.progress = lambda n, note="": session.advance(0, note=f"tuning {note}".rstrip())
+        learner.begin = session.begin
+        learner.progress = lambda n, note="": session.advance(n, note=f"tuning {note}".rstrip())
     model = heads.personalise(person.frames, person.landmarks, mode=job.mode, steps=job.steps, seed=job.seed)
     made = []
     for driver, target in zip(moving, targets, strict=True):
@@ -371,35 +466,32 @@ def reenact(
             session.say(f"{driver.name}: the face was not found at {filled} of {len(marks)} moments; filled in between")
         marks, how = adapt(marks, person.landmarks, job.adapt)
         marks = smooth(marks, driver.times, job.smoothing)
-        rendered = model.render(marks)
-        session.advance(1, note=target.name)
-        result = _place(rendered, marks, person, job, bent=hasattr(heads, "fit"))
-        if job.icon:
-            draw_icon(result, job.icon)
-        if job.label:
-            draw_label(result)  # before anything stands beside it: the label is of this face, not of the shot's
-        frames = _beside(result, person, driver) if job.side_by_side else result
         how = replace(how, smoothing=job.smoothing)
-        claim = _claim(target, job, heads, person, driver, granted, how, filled, model)
-        marked = job.mark and min(frames.shape[1:3]) >= 64
+        if hasattr(model, "ready"):  # a network that is only tuned where the driver asks for it
+            model.ready(marks)
+        session.begin(len(marks))
+        drawing = _Drawing(
+            model, marks, person, driver, job, hasattr(heads, "fit"), partial(session.advance, note=target.name)
+        )
+        claim = _claim(target, job, heads, person, driver, granted, how, filled)
+        first, frames = _peeked(drawing)
+        marked = job.mark and min(first.shape[:2]) >= 64
         if job.mark and not marked:
             session.say(f"{target.name}: smaller than 64 px, too small for the invisible mark")
+        # What a clip's pixels come from: the same sources, weights and motion always carry the same mark.
+        marker = repository.marker_of(repr(claim).encode(), marks.tobytes()) if marked else None
         sign.write(
             Synthesis(
                 frames, driver.times, driver.fps, claim, audio_from=driver.audio if job.audio else None,
-                audio_start=driver.audio_start,
+                audio_start=driver.audio_start, completed=partial(_drawn_by, model=model),
             ),
-            target, signer=session.signer, crf=job.crf, marker=repository.marker if marked else None, force=session.force,
+            target, signer=session.signer, crf=job.crf, marker=marker, force=session.force,
         )  # fmt: skip
+        claim = _drawn_by(claim, model)
         shown = None
         if job.preview:
-            picture = strip(_around_head(result, person, job), driver.crops)
-            if job.icon:
-                draw_icon(picture[None], job.icon)
-            if job.label:
-                draw_label(picture[None])
             shown = sign.write_picture(
-                picture, _preview_of(target), replace(claim, title=_preview_of(target).name),
+                drawing.strip(), _preview_of(target), replace(claim, title=_preview_of(target).name),
                 signer=session.signer, marker=repository.marker if marked else None, force=session.force,
             )  # fmt: skip
         if job.save_tracks:
@@ -419,14 +511,32 @@ def reenact(
             outputs=[sha256_of(path) for path in (target, shown) if path],
             generator=heads.name,
         )
-        session.advance(1, note=target.name)
-        made.append(Made(target, shown, len(frames), how, filled, claim, driver.name))
+        made.append(Made(target, shown, len(marks), how, filled, claim, driver.name))
+    if tuned := getattr(model, "content", ""):
+        session.say(f"tuned in {model.steps} steps by {tuned}")  # type: ignore[attr-defined]
     return made
+
+
+def _peeked(frames: Iterable[Frames]) -> tuple[Frames, Iterator[Frames]]:
+    """The first frame, and all of them."""
+    coming = iter(frames)
+    first = next(coming)
+    return first, chain([first], coming)
+
+
+def _drawn_by(claim: Claim, model: Personal) -> Claim:
+    """The claim with what is known once a clip is drawn: in how many iterations was tuned and by what, and which part drew what."""
+    found: dict[str, Any] = {"steps": getattr(model, "steps", 0)}
+    if content := getattr(model, "content", ""):
+        found["content"] = content
+    if hasattr(model, "parts"):
+        found["drawn_by"] = dict(model.parts)
+    return replace(claim, params={**claim.params, **found})
 
 
 def _claim(
     target: Path, job: Reenact, heads: TalkingHeads, person: Shots, driver: Driver, granted: consents.Consent, how: Adapted,
-    filled: int, model: Personal,
+    filled: int,
 ) -> Claim:  # fmt: skip
     # Of one file, two faces may be chosen: then one person drives another all the same.
     same = job.face == job.driver_face and driver.ingredient.sha256 in {item.sha256 for item in person.ingredients}
@@ -446,14 +556,12 @@ def _claim(
         params={
             "shots": len(person.frames),
             "mode": job.mode,
-            "steps": getattr(model, "steps", 0),
             "crf": job.crf,
             "frame": job.frame,
             "visible_label": job.label,
             "adaptation": how.as_dict(),
             "filled": filled,
             **({"departure": heads.departure} if hasattr(heads, "departure") else {}),
-            **({"drawn_by": dict(model.parts)} if hasattr(model, "parts") else {}),
         },
     )
 

@@ -7,9 +7,10 @@ puppet, or a camera (``camera:0``). Each comes as landmarks in a steady crop of 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
 from gioconda_core.files import sha256_of
 from gioconda_core.types import FaceTrack, Ingredient
-from synth.reenact.framing import load_track, steady
+from synth.reenact.framing import load_track, resized, steady
 
 __all__ = ["MIN_FACE", "Driver", "Shots", "load_driver", "load_shots"]
 
 MIN_FACE = 64  # pixels of the face square: less holds no face to learn
+FOLLOWED = 60.0  # seconds of a clip from its beginning in which shots are looked for
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
 
@@ -53,9 +55,7 @@ class Shots:
         """The same crops with sides of ``size``; where that is what the picture has, its very pixels."""
         matrices, marks = [], []
         for matrix, points in zip(self.matrices, self.landmarks, strict=True):
-            scale = size / self.frames.shape[1]
-            new = matrix * scale
-            new[:, 2] += (scale - 1) / 2  # pixel centres are integers
+            new = resized(matrix, size / self.frames.shape[1])
             linear = float(np.linalg.norm(new[:, 0]))
             if abs(linear - 1) < 1.5 / size:
                 new = np.array([[1.0, 0.0, np.round(new[0, 2])], [0.0, 1.0, np.round(new[1, 2])]])
@@ -69,8 +69,8 @@ class Shots:
 class Driver:
     """The motion.
 
-    landmarks : (N, 68, 2) in a steady crop. times : (N,) seconds. crops : uint8 (N, S, S, 3) where there are pictures, for the side view.
-    filled : landmarks drawn between neighbours. audio : path of the clip whose sound goes with it, or None.
+    landmarks : (N, 68, 2) in a steady crop; found : where they were. times : (N,) seconds. audio : path of the clip whose sound goes with it, or None.
+    pictures : gives the crops anew at a side in pixels, one by one, uint8 (S, S, 3); None where there are none (a saved track).
     """
 
     name: str
@@ -79,7 +79,7 @@ class Driver:
     times: NDArray[np.float64]
     fps: Fraction
     ingredient: Ingredient
-    crops: Frames | None = None
+    pictures: Callable[[int], Iterator[Frames]] | None = None
     audio: str | None = None
     audio_start: float = 0.0
     real: bool = True
@@ -179,15 +179,16 @@ def _file_shots(path: Path, size: int, face: int | None, landmarker: str, most: 
     from gioconda_core.media.clip import Clip
 
     with Clip.open(path) as clip:
-        pictures, times = clip.sample("all" if clip.facts.still else f"even:{most}")
-        pictures, times = pictures[:most], times[:most]
-        track = pick(observe.track(zip(times.tolist(), pictures, strict=True), landmarker=landmarker), face, str(path))
-    at = {round(float(t), 6): k for k, t in enumerate(times)}
-    rows = [
-        (pictures[at[round(float(t), 6)]], track.landmarks[k])
-        for k, t in enumerate(track.times)
-        if round(float(t), 6) in at
-    ]
+        # Followed from frame to frame, and only then chosen from: of some moments far apart, one who moves would be several.
+        followed = takewhile(lambda pair: pair[0] <= FOLLOWED, clip.frames("all"))
+        track = pick(observe.track(followed, landmarker=landmarker), face, str(path))
+        take = np.unique(np.round(np.linspace(0, len(track.times) - 1, most)).astype(int))
+        wanted = {round(float(track.times[k]), 6): track.landmarks[k] for k in take}
+        rows = [
+            (frame, points)
+            for at, frame in takewhile(lambda pair: pair[0] <= track.times[-1], clip.frames("all"))
+            if (points := wanted.get(round(float(at), 6))) is not None
+        ]
     side = float(np.median([align.side(points) for _, points in rows]))
     if side < MIN_FACE:
         raise MediaError(f"the face is {side:.0f} px, at least {MIN_FACE} are needed", where=str(path))
@@ -206,9 +207,8 @@ def load_driver(
     landmarker: str = "auto",
     start: float = 0.0,
     seconds: float = 20.0,
-    crops: bool = False,
 ) -> Driver:
-    """Read what drives. start, seconds : the part of it. crops : also keep its pictures, for the side view.
+    """Read what drives. size : side of the crop that its landmarks lie in. start, seconds : the part of it.
 
     Raises
     ------
@@ -225,7 +225,12 @@ def load_driver(
     path = Path(text)
     if path.suffix == ".npz":
         return _saved_driver(path, size, start, seconds)
-    return _clip_driver(path, size, face, landmarker, start, seconds, crops)
+    return _clip_driver(path, size, face, landmarker, start, seconds)
+
+
+def _crops(frames: Iterable[Frames], matrix: NDArray[np.float64], size: int, side: int) -> Iterator[Frames]:
+    larger = resized(matrix, side / size)
+    return (align.crop(frame, larger, side) for frame in frames)
 
 
 def _checked(name: str, count: int) -> None:
@@ -254,7 +259,7 @@ def _puppet_driver(text: str, size: int, start: float, seconds: float) -> Driver
         Ingredient(
             "driver", sha256_of(np.ascontiguousarray(frames).tobytes()), f"puppet {identity}, take {motion} ({LICENCE})"
         ),
-        np.stack([align.crop(frame, matrix, size) for frame in frames]),
+        lambda side: _crops(frames, matrix, size, side),
         real=False,
     )
 
@@ -278,9 +283,7 @@ def _rate(times: NDArray[np.float64]) -> Fraction:
     return Fraction(1 / float(np.median(np.diff(times)))).limit_denominator(1001)
 
 
-def _clip_driver(
-    path: Path, size: int, face: int | None, landmarker: str, start: float, seconds: float, crops: bool
-) -> Driver:
+def _clip_driver(path: Path, size: int, face: int | None, landmarker: str, start: float, seconds: float) -> Driver:
     from gioconda_core.faces import observe
     from gioconda_core.media.clip import Clip
 
@@ -314,9 +317,13 @@ def _clip_driver(
             if k is not None:
                 marks[k], found[k] = points, True
         matrix = steady(marks[found], shape, size)
-        pictures = np.stack([align.crop(frame, matrix, size) for _, frame in part(clip)]) if crops else None
         fps = clip.fps or _rate(at)
         audio = str(path) if clip.facts.has_audio else None
+
+    def pictures(side: int) -> Iterator[Frames]:
+        with Clip.open(path) as again:
+            yield from _crops((frame for _, frame in part(again)), matrix, size, side)
+
     return Driver(
         path.stem,
         align.apply(matrix, marks),
@@ -367,5 +374,5 @@ def _camera_driver(text: str, size: int, face: int | None, landmarker: str, seco
     rate = Fraction(int(np.clip(round((len(at) - 1) / max(at[-1] - at[0], 1e-3)), 1, 60)))
     return Driver(
         "camera", align.apply(matrix, marks), found, np.arange(len(at)) / float(rate), rate,
-        Ingredient("driver", digest, "camera"), np.stack([align.crop(frame, matrix, size) for frame in frames]),
+        Ingredient("driver", digest, "camera"), lambda side: _crops(frames, matrix, size, side),
     )  # fmt: skip

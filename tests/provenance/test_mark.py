@@ -139,6 +139,15 @@ def test_flat_pictures_neither_alarm_nor_break(value):
     assert mark.embed(flat, PAYLOAD).shape == flat.shape
 
 
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_frames_that_come_one_by_one_get_the_mark_that_an_array_of_them_gets(clip, count):
+    frames = np.stack([clip[k % len(clip)] for k in range(count)])
+    marked, binding = repository.marker_of(b"what they", b"are made from")(iter(frames))
+    assert binding == repository.marker_of(b"what they", b"are made from")(iter(()))[1]
+    assert binding.value != repository.marker_of(b"what theya", b"re made from")(iter(()))[1].value
+    np.testing.assert_array_equal(np.stack(list(marked)), mark.embed(frames, int(binding.value, 16)))
+
+
 def test_the_same_frames_always_get_the_same_mark(clip):
     one, first = repository.marker(clip[:2])
     two, second = repository.marker(clip[:2])

@@ -103,15 +103,79 @@ def test_the_seam_is_soft():
 def test_a_preview_sets_moments_below_one_another():
     from synth.reenact.reenact import strip
 
-    frames, drivers = np.zeros((10, 300, 100, 3), np.uint8), np.zeros((10, 64, 64, 3), np.uint8)
-    frames[:, :, 50] = 255
-    drivers[:, :, 32] = 255
-    picture = strip(frames, drivers, count=5)
-    assert picture.shape == (320, 5 * 160, 3)
-    above, below = picture[80, :, 0].astype(float), picture[240, :, 0].astype(float)
+    source = np.full((64, 64, 3), 90, np.uint8)
+    frame, driver = np.zeros((300, 100, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
+    frame[:, 50] = 255
+    driver[:, 32] = 255
+    picture = strip(source, [(driver, frame)] * 5)
+    assert picture.shape == (320, 6 * 160, 3) and picture[240, 80, 0] == 90  # the source stands before them
+    above, below = picture[80, 160:, 0].astype(float), picture[240, 160:, 0].astype(float)
     for k in range(5):
         cells = [row[k * 160 : (k + 1) * 160] for row in (above, below)]
         assert abs(cells[0].argmax() - cells[1].argmax()) <= 3
+    assert strip(source, [(None, frame)] * 5).shape == (160, 6 * 160, 3)
+
+
+def test_a_preview_has_one_label_and_beside_the_result_stands_the_pictures_own_shot(portrait, tmp_path):
+    """Labels of the moments would lie under the strip's; a shot from the network's crop would be soft."""
+    made = reenact(
+        [portrait], ["puppets:4/1"], tmp_path / "a.mp4", HEADS,
+        quick(side_by_side=True, preview=True, label=True), Session("public-domain"),
+    )[0]  # fmt: skip
+    import cv2
+
+    preview = cv2.imread(str(made.preview))
+    bars = [preview[140:158, k * 160 + 4 : k * 160 + 60].mean() for k in range(1, 9)]
+    assert np.ptp(bars) < 60, "no moment has a dark bar of its own"
+    whole = cv2.imread(str(portrait))[..., ::-1].astype(int)
+    shown = frames_of(made.path)[0].astype(int)
+    assert np.abs(shown[:, : whole.shape[1]] - whole).mean() < 4
+
+
+@pytest.mark.parametrize("name", ["warp", "hybrid"])
+def test_frames_go_to_the_encoder_as_they_come(monkeypatch, name):
+    """No more than some frames are alive at a time, however long the clip is."""
+    import gc
+
+    from synth.generators import generator
+    from synth.reenact import reenact as module
+    from synth.reenact.shots import load_driver, load_shots
+
+    heads = generator(name, size=128)
+    person, driver = load_shots(["puppets:3/1"], 128, most=1), load_driver("puppets:4/1", 128, seconds=5)
+    model = heads.personalise(person.frames, person.landmarks, mode="ff", steps=None, seed=0)
+    marks = driver.landmarks
+    drawing = module._Drawing(model, marks, person, driver, quick(frame="crop"), False, lambda n: None)
+    alive, most, count = [], 0, 0
+    import weakref
+
+    for frame in drawing:
+        count += 1
+        alive = [ref for ref in alive if ref() is not None]
+        alive.append(weakref.ref(frame))
+        most = max(most, sum(ref() is not None for ref in alive))
+    gc.collect()
+    assert count == len(marks) == 125 and most <= 32
+
+
+def test_tuning_counts_its_own_steps_and_then_the_frames(tmp_path, monkeypatch):
+    """One bar for both would say of the time left what is true of neither."""
+    from synth.model.config import Config
+    from synth.model.networks import Model, save_checkpoint
+    from synth.reenact.reenact import FewShotGenerator
+
+    save_checkpoint(tmp_path / "m.safetensors", Model.fresh(Config("pocket", 64, 8), seed=1))
+    told, said = [], []
+    session = Session(
+        "embedded", say=said.append,
+        begin=lambda total: told.append([total, 0]), advance=lambda n=1, note="": told[-1].__setitem__(1, told[-1][1] + n),
+    )  # fmt: skip
+    heads = FewShotGenerator(tmp_path / "m.safetensors", content="multiscale")
+    made = reenact(["puppets:3/1"], ["puppets:4/1"], tmp_path / "a.mp4", heads, quick(mode="ft", steps=3), session)
+    assert told == [[3, 3], [made[0].frames, made[0].frames]]
+    assert made[0].claim.params["steps"] == 3 and made[0].claim.params["content"].startswith("multi-scale")
+    assert read(made[0].path).label["params"]["content"] == made[0].claim.params["content"]
+    assert any("tuned in 3 steps by multi-scale" in line for line in said)
 
 
 def test_the_label_is_seen_and_not_too_large():
