@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import UsageError
-from synth.options import SIZED
+from synth.options import sized
 from synth.warp import warp
 
 __all__ = ["CopyGenerator", "Personal", "Roster", "TalkingHeads", "WarpGenerator", "generator"]
@@ -134,7 +134,7 @@ _OURS: dict[str, Any] = {"copy": CopyGenerator, "warp": WarpGenerator, "hybrid":
 def _roster(names: Sequence[str], options: dict[str, Any]) -> Roster:
     if len(set(names)) < len(names):
         raise UsageError("a generator is named twice", where="--generator")
-    fixed = {name: generator(name, **{**options, "size": None}) for name in names if name not in SIZED}
+    fixed = {name: generator(name, **{**options, "size": None}) for name in names if not sized(name)}
     sizes = {heads.size for heads in fixed.values()}
     if len(sizes) > 1:
         raise UsageError(
@@ -145,7 +145,7 @@ def _roster(names: Sequence[str], options: dict[str, Any]) -> Roster:
 
 
 def generator(name: str, **options: Any) -> Any:
-    """A generator by name: ``hybrid``, ``few-shot``, ``warp``, ``copy`` or a plugin's; of several names with commas, a :class:`Roster`.
+    """A generator by name: ``hybrid``, ``few-shot``, ``warp``, ``copy``, a plugin's or a family of fakes; of several names with commas, a :class:`Roster`.
 
     options : model, device, size…
 
@@ -160,6 +160,10 @@ def generator(name: str, **options: Any) -> Any:
         return _OURS[name](**{k: v for k, v in options.items() if v is not None})
     from gioconda_core import plugins
 
+    if name in plugins.names("gioconda.families"):
+        from synth.fakes.family import FamilyGenerator
+
+        return FamilyGenerator(name, size=options.get("size") or 256)
     made: TalkingHeads = plugins.load("gioconda.generators", name)(
         **{k: v for k, v in options.items() if v is not None}
     )

@@ -28,12 +28,22 @@ def _names() -> tuple[str, ...]:
     return (*SIZED, *plugins.names("gioconda.generators"))
 
 
+def sized(name: str) -> bool:
+    """Whether a generator draws crops of any size: those that bend or copy pictures, and families of fakes."""
+    return name in SIZED or name in plugins.names("gioconda.families")
+
+
+def learns(name: str) -> bool:
+    """Whether a generator learns its person from shots, and so has a model, steps and a content loss."""
+    return name not in UNTRAINED and name not in plugins.names("gioconda.families")
+
+
 def _each(text: str) -> None:
     """Raise UsageError where a list of generators holds an unknown one, or one twice."""
-    names = text.split(",")
+    names, known = text.split(","), (*_names(), *plugins.names("gioconda.families"))
     for name in names:
-        if name not in _names():
-            raise UsageError(f"unknown generator {name!r}", hint=f"one of {', '.join(_names())}")
+        if name not in known:
+            raise UsageError(f"unknown generator {name!r}", hint=f"one of {', '.join(known)}")
     if len(set(names)) < len(names):
         raise UsageError("a generator is named twice")
 
@@ -58,25 +68,25 @@ class GeneratorChoice:
 
     def __post_init__(self) -> None:
         check(self)
-        if set(self.names) <= {*UNTRAINED} and self.model is not None:
+        if not any(map(learns, self.names)) and self.model is not None:
             raise UsageError(
                 f"{self.generator} has no model", where="--model", hint="leave it out, or --generator few-shot"
             )
 
     def tuned(self, steps: object) -> None:
         """Refuse iterations of tuning, and a loss, for a generator that learns nothing."""
-        if set(self.names) <= {*UNTRAINED} and self.content != "auto":
+        if not any(map(learns, self.names)) and self.content != "auto":
             raise UsageError(
                 f"{self.generator} is not tuned", where="--content", hint="leave it out, or --generator few-shot"
             )
-        if set(self.names) <= {*UNTRAINED} and steps:
+        if not any(map(learns, self.names)) and steps:
             raise UsageError(
                 f"{self.generator} is not tuned", where="--steps", hint="leave it out, or --generator few-shot"
             )
 
     def options(self, device: str) -> dict[str, str | int | None]:
         """What :func:`synth.generators.generator` is given beside the name."""
-        if set(self.names) <= {*UNTRAINED}:
+        if not any(map(learns, self.names)):
             return {"size": 256}
         return {"model": str(self.model) if self.model else None, "device": device, "content": self.content}
 
@@ -124,7 +134,7 @@ class SizedGenerator(GeneratorChoice):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not set(self.names) <= {*SIZED} and self.size is not None:
+        if not all(map(sized, self.names)) and self.size is not None:
             raise UsageError("only hybrid, warp and copy are given a size", where="--size", hint="a model has its own")
 
     def options(self, device: str) -> dict[str, str | int | None]:
@@ -136,4 +146,9 @@ class SizedGenerator(GeneratorChoice):
 class SharedGenerators(SizedGenerator):
     """One generator, or several that share out a set."""
 
-    generator: Annotated[str, Option(f"{_NAMES}; several with commas take turns.", valid=_each)] = "few-shot"
+    generator: Annotated[
+        str,
+        Option(
+            f"{_NAMES}, or a family of fakes (bend, mouth, redraw-face …); several with commas take turns.", valid=_each
+        ),
+    ] = "few-shot"

@@ -178,8 +178,9 @@ def evaluate(
                 session.advance(1, note=f"{rival.name} {mode} T={count}")
             figures = _figures(persons, drawn, mark, known_as, embed, seed)
             if perceived:
-                near = [perceived(p.frames, d) for p, d in zip(persons, drawn, strict=True)]
-                figures.append(measures.mean_figure("lpips-alex", near, "down", seed))
+                name, distance = perceived
+                near = [distance(p.frames, d) for p, d in zip(persons, drawn, strict=True)]
+                figures.append(measures.mean_figure(name, near, "down", seed))
             if inception:
                 a, b = ([inception(x).astype(np.float64) for x in y] for y in ([p.frames for p in persons], drawn))
                 figures.append(measures.set_figure("fid-inception2048", a, b, measures.frechet))
@@ -187,6 +188,7 @@ def evaluate(
             figures += _auc_figures(persons, drawn, mark, detectors, real_scores, seed, absent)
             cells.append(Cell(rival.name, mode, count, tuple(figures)))
             pictures.append((f"{rival.name} {mode} T={count}".replace("  ", " "), [d[len(d) // 2] for d in drawn]))
+    tuned = getattr(getattr(heads, "few_shot", heads), "content", "")
     protocol = {
         "task": "self-reenactment: shots from the beginning of a take, its last frames held out",
         "people": len(persons),
@@ -194,6 +196,7 @@ def evaluate(
         "size": heads.size,
         "generator": heads.name,
         "weights_sha256": heads.weights_sha256,
+        **({"content": tuned} if tuned and "ft" in job.modes else {}),
         "landmarker": mark.name,
         "csim": f"cosine of {known_as} embeddings of paired frames (dlib128: strangers come out near 0.8)",
         "fid, kid": f"over {known_as} embeddings of {heads.size} px crops; the embedding's own aligned chip, bilinear",
@@ -212,7 +215,7 @@ def _stored(absent: dict[str, str]) -> tuple[Any, Any]:
     from gioconda_core.errors import WeightsError
 
     found: list[Any] = []
-    for name, make in (("lpips-alex", perceptual.lpips), ("fid-inception2048", perceptual.inception)):
+    for name, make in (("lpips", perceptual.lpips), ("fid-inception2048", perceptual.inception)):
         try:
             found.append(make())
         except WeightsError as error:

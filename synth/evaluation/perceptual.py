@@ -1,6 +1,7 @@
-"""LPIPS and Inception features for the evaluation, from networks in the weights store; absent where their weights are.
+"""LPIPS and Inception features for the evaluation, from networks in the weights store or an installed package; absent where their weights are.
 
-LPIPS is torchmetrics' (its linear heads come with that package) over AlexNet from the store. ``inception2048`` are the features of
+LPIPS is torchmetrics' (its linear heads come with that package) over AlexNet from the store. Where that is not there, ST-LPIPS, its
+shift-tolerant kin (Ghildyal and Liu 2022), over the AlexNet that ``stlpips-pytorch`` brings; the two are different measures and are named so. ``inception2048`` are the features of
 the FID that papers state: the Inception of 2015, whose poolings differ from torchvision's. Source of the
 differences: the TensorFlow graph as pytorch-fid documents it. Pictures are resized to 299 px, bilinear, without antialiasing.
 """
@@ -8,6 +9,8 @@ differences: the TensorFlow graph as pytorch-fid documents it. Pictures are resi
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,15 +33,42 @@ def _tensors(name: str) -> dict[str, Any]:
     return load_file(weights.store().path(name))
 
 
-def lpips() -> Callable[[Frames, Frames], NDArray[np.float64]]:
-    """A function of real and made frames, uint8 (N, H, W, 3) each, that gives their LPIPS (AlexNet), (N,); lower is closer.
+Measure = Callable[[Frames, Frames], NDArray[np.float64]]
+
+
+def lpips() -> tuple[str, Measure]:
+    """A name, and a function of real and made frames, uint8 (N, H, W, 3) each, that gives their distance, (N,); lower is closer.
+
+    ``lpips-alex`` where the store has AlexNet, else ``st-lpips-alex``.
 
     Raises
     ------
     WeightsError
-        AlexNet is not in the store, or is another network.
+        Neither network is there, or one is another network.
     """
+    if not weights.store().has(ALEXNET) and _st_file() is not None:
+        return "st-lpips-alex", _st_lpips()
+    return "lpips-alex", _lpips()
+
+
+def _batched(distance: Callable[[Any, Any], Any]) -> Measure:
     import torch
+
+    def measure(real: Frames, made: Frames) -> NDArray[np.float64]:
+        out = []
+        with torch.inference_mode():
+            for at in range(0, len(real), BATCH):
+                a, b = (
+                    torch.from_numpy(np.ascontiguousarray(x[at : at + BATCH])).permute(0, 3, 1, 2).float() / 127.5 - 1
+                    for x in (real, made)
+                )
+                out.append(distance(a, b).flatten().double().numpy())
+        return np.concatenate(out)
+
+    return measure
+
+
+def _lpips() -> Measure:
     from torchmetrics.functional.image.lpips import _LPIPS  # the public function would download its backbone
 
     found = _tensors(ALEXNET)
@@ -52,18 +82,59 @@ def lpips() -> Callable[[Frames, Frames], NDArray[np.float64]]:
         net.net.load_state_dict(state)
     except (KeyError, RuntimeError) as error:
         raise WeightsError("is not torchvision's AlexNet", where=ALEXNET) from error
+    return _batched(net)
 
-    def measure(real: Frames, made: Frames) -> NDArray[np.float64]:
-        out = []
-        with torch.inference_mode():
-            for at in range(0, len(real), BATCH):
-                a, b = (
-                    torch.from_numpy(x[at : at + BATCH]).permute(0, 3, 1, 2).float() / 127.5 - 1 for x in (real, made)
-                )
-                out.append(net(a, b).flatten().double().numpy())
-        return np.concatenate(out)
 
-    return measure
+def _st_file() -> Path | None:
+    """The package's file, found without importing the package: its own code asks for more than its file holds."""
+    spec = find_spec("stlpips_pytorch")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder, "weights", "vST0.0", "alex_shift_tolerant.pth")
+        if path.is_file():
+            return path
+    return None
+
+
+def _st_lpips() -> Measure:
+    """AlexNet of stride one with blurred pooling, its features compared as LPIPS compares them.
+
+    Source: the state dict's shapes and the package's table of layers; agrees with the package to the last digit it prints.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    file = _st_file()
+    assert file is not None
+    w: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    if w.get("net.slice1.0.weight", torch.empty(0)).shape != (64, 3, 11, 11):
+        raise WeightsError("is not the AlexNet of stlpips-pytorch 0.0.2", where=str(file))
+
+    def conv(x: Any, name: str, padding: int) -> Any:
+        return F.conv2d(x, w[f"net.{name}.weight"], w[f"net.{name}.bias"], padding=padding)
+
+    kernel = torch.outer(torch.tensor([1.0, 2, 1]), torch.tensor([1.0, 2, 1])) / 16
+
+    def halved(x: Any) -> Any:  # blurred before every other pixel is dropped
+        padded = F.pad(x, (2, 2, 2, 2), mode="reflect")
+        return F.conv2d(padded, kernel.expand(x.shape[1], 1, 3, 3), stride=2, groups=x.shape[1])
+
+    def features(x: Any) -> list[Any]:
+        found = [F.relu(halved(conv(x, "slice1.0", 2)))]
+        for name, padding in (("slice2.5", 2), ("slice3.9", 1)):
+            found.append(F.relu(conv(halved(F.max_pool2d(found[-1], 3, 1)), name, padding)))
+        for name in ("slice4.11", "slice5.13"):
+            found.append(F.relu(conv(found[-1], name, 1)))
+        return [x / (x.pow(2).sum(1, keepdim=True).sqrt() + 1e-10) for x in found]
+
+    def distance(a: Any, b: Any) -> Any:
+        return torch.stack(
+            [
+                ((f - g) ** 2 * w[f"lin{k}.model.1.weight"]).sum(1).mean((1, 2))
+                for k, (f, g) in enumerate(zip(features(a), features(b), strict=True))
+            ]
+        ).sum(0)
+
+    return _batched(distance)
 
 
 def inception() -> Callable[[Frames, Any], NDArray[np.float32]]:

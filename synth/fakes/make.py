@@ -4,7 +4,7 @@ Shards are read ahead by some threads, clips are finished, encoded and signed by
 for neither as long as there are cores enough for it.
 A sample is done when its record is there; the record is written last. Killed at any moment and run again, the same set comes
 out: nothing twice, nothing lost. Output folder: ``clips/SPLIT/ID.mp4``, ``records/ID.json``, ``landmarks/ID.npz`` (before and after
-adaptation), ``masks/ID.png`` (frames below one another, white where pixels were generated), ``index.parquet`` with its card.
+adaptation), ``masks/ID.png`` (frames below one another, white where pixels were generated), ``index.parquet`` with its card, ``sheet.jpg``.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ from gioconda_core.workers.cpu import cores
 from synth import consent as consents
 from synth.fakes.options import Fakes, Part
 from synth.fakes.plan import Clip, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
-from synth.fakes.sample import Motion, draw_sample, motion, write_sample
+from synth.fakes.sample import Motion, Picture, draw_sample, motion, render, write_sample
 from synth.generators import Roster, TalkingHeads, generator
 from synth.session import Session
 
 __all__ = ["Fakes", "Part", "Result", "make", "on_ray", "write_index"]
 
 Frames = NDArray[np.uint8]
+SHEET, SHOWN = "sheet.jpg", 6  # the picture of a set, and how many samples of each generator it shows
 _FOLDERS = ("clips", "records", "landmarks", "masks")
 
 
@@ -229,7 +230,45 @@ def make(
     result.stages = {name: round(value, 3) for name, value in clock.seconds.items()}
     if all(_done(folder, r) for r in recipes):
         result.index = write_index(recipes, folder, job)
+        if result.made or not (folder / SHEET).exists():
+            _sheet(recipes, folder, heads, granted, chosen)
     return result
+
+
+def _sheet(
+    recipes: Sequence[Recipe], folder: Path, heads: TalkingHeads | Roster, granted: consents.Consent, signer: Any
+) -> None:
+    """``sheet.jpg``: of each generator some self-reenactments, each beside the real frame of the same moment; signed."""
+    from gioconda_core.media.clip import Clip as Opened
+    from gioconda_core.media.pictures import grid
+    from gioconda_core.types import Claim
+    from provenance.signing import sign
+
+    real = {(r.driver_sha256, r.crf): r for r in recipes if r.kind == "control"}
+    columns: list[list[Frames]] = []
+    titles: list[str] = []
+
+    def middle(recipe: Recipe) -> Frames:
+        with Opened.open(folder / "clips" / recipe.split / f"{recipe.id}.mp4") as clip:
+            frames, _ = clip.sample("all")
+        return np.asarray(frames[len(frames) // 2], np.uint8)
+
+    for name in sorted({r.generator for r in recipes if r.generator}):
+        of_it = [r for r in recipes if r.generator == name and r.kind == "self" and (r.driver_sha256, r.crf) in real]
+        different = list({r.driver_sha256: r for r in of_it}.values())[:SHOWN]
+        if different:
+            columns += [[middle(real[r.driver_sha256, r.crf]) for r in different], [middle(r) for r in different]]
+            titles += ["real", name]
+    if not columns:
+        return  # no fake has a real clip of the same frames: nothing to set side by side
+    rows = min(len(column) for column in columns)
+    picture = grid(list(zip(*(column[:rows] for column in columns), strict=True)), (128, 128), titles=titles)
+    claim = Claim(
+        SHEET, "contact-sheet", "fake", heads.name, heads.version, weights_sha256=heads.weights_sha256,
+        licence=granted.licence, consent=granted.id,
+    )  # fmt: skip
+    path = sign.write_picture(picture, folder / SHEET, claim, quality=90, signer=signer, force=True)
+    consents.log("fakes", sources=[], drivers=[], consent=granted.id, outputs=[sha256_of(path)], generator=heads.name)
 
 
 def _log(
@@ -282,7 +321,7 @@ def _run(
                 )
         return clips
 
-    def finish(r: Recipe, driver: Clip, drawing: tuple[Motion | None, Frames | None]) -> dict[str, Any]:
+    def finish(r: Recipe, driver: Clip, drawing: tuple[Motion | None, Picture | None]) -> dict[str, Any]:
         try:
             drawn = draw_sample(r, driver, *drawing)
         except GiocondaError as error:
@@ -324,11 +363,11 @@ def _run(
 
 def _sitting(
     recipes: Sequence[Recipe], heads: TalkingHeads | Roster, clips: Mapping[Any, Clip], clock: _Clock
-) -> Mapping[tuple[str, str], tuple[Motion, Frames] | GiocondaError]:
+) -> Mapping[tuple[str, str], tuple[Motion, Picture] | GiocondaError]:
     """One person learned, and every motion asked of them drawn once: (kind, driver) → landmarks and frames, or why there are none."""
     first = recipes[0]
     maker = Roster.named(heads, first.generator)
-    out: dict[tuple[str, str], tuple[Motion, Frames] | GiocondaError] = {}
+    out: dict[tuple[str, str], tuple[Motion, Picture] | GiocondaError] = {}
     motions: dict[tuple[str, str], Motion] = {}
     shots = clips["shots", first.shots]
     try:
@@ -345,16 +384,23 @@ def _sitting(
                 motions[key] = motion(r, shots, clips["held", r.driver_sha256])
             except GiocondaError as error:
                 out[key] = error
+    wanted = {(r.kind, r.driver_sha256): r for r in recipes}
     # On a GPU the clips of one person fill its batches together; on a CPU that gains nothing.
     together = getattr(maker, "batches", False) and len(motions) > 1
-    for keys in [list(motions)] if together else [[key] for key in motions]:
+    try:
+        if together:
+            frames = clock.run("generator", personal.render, np.concatenate([m.landmarks for m in motions.values()]))
+            ends = np.cumsum([len(m.landmarks) for m in motions.values()])
+            parts = np.split(frames, ends[:-1])
+            return out | {key: (m, Picture(part)) for (key, m), part in zip(motions.items(), parts, strict=True)}
+    except GiocondaError as error:
+        return out | dict.fromkeys(motions, error)
+    for key, moved in motions.items():
         try:
-            frames = clock.run("generator", personal.render, np.concatenate([motions[key].landmarks for key in keys]))
+            picture = clock.run("generator", render, personal, wanted[key], moved, clips["held", key[1]])
+            out[key] = (moved, picture)
         except GiocondaError as error:
-            out.update(dict.fromkeys(keys, error))
-            continue
-        ends = np.cumsum([len(motions[key].landmarks) for key in keys])
-        out.update({key: (motions[key], part) for key, part in zip(keys, np.split(frames, ends[:-1]), strict=True)})
+            out[key] = error
     return out
 
 
@@ -412,6 +458,7 @@ def write_index(recipes: Sequence[Recipe], out: Path, job: Fakes) -> Path:
                 group={
                     "task": r.kind,
                     "crf": str(r.crf),
+                    **({"difficulty": _third(record["making"]["difficulty"])} if "making" in record else {}),
                     **(
                         {"shots": str(r.shots), "mode": r.mode, "steps": str(r.steps), "region": r.region}
                         if fake
@@ -443,6 +490,10 @@ def write_index(recipes: Sequence[Recipe], out: Path, job: Fakes) -> Path:
     }
     Index(tuple(samples), out, {}).write(target, card)
     return target
+
+
+def _third(difficulty: float) -> str:
+    return ("easy", "middling", "hard")[min(2, int(3 * difficulty))]
 
 
 class Share:

@@ -221,7 +221,10 @@ def plan(units: Sequence[Unit], job: Fakes, heads: TalkingHeads | Roster) -> lis
         if frames < job.min_frames or (kind != "control" and before < t):
             return
         made = kind != "control"
-        maker = makers[turn % len(makers)]
+        able = [m for m in makers if kind != "cross" or not getattr(m, "remakes", False)]
+        if not able:
+            return  # families of fakes remake a take; nobody drives it
+        maker = able[turn % len(able)]
         for crf in job.crf:
             recipes.append(
                 Recipe(

@@ -24,7 +24,7 @@ from synth.generators import Roster, TalkingHeads
 from synth.reenact.framing import face_mask
 from synth.reenact.motion import adapt, smooth
 
-__all__ = ["Drawn", "Motion", "draw_sample", "motion", "replay", "write_sample"]
+__all__ = ["Drawn", "Motion", "Picture", "draw_sample", "motion", "render", "replay", "write_sample"]
 
 RECORD = "gioconda.fake.record/1"
 Frames = NDArray[np.uint8]
@@ -32,7 +32,10 @@ Frames = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A sample before it is written. before, after : landmarks (N, 68, 2). mask : uint8 (N, S, S) or None for a control."""
+    """A sample before it is written. before, after : landmarks (N, 68, 2). mask : uint8 (N, S, S) or None for a control.
+
+    making : how hard it is to tell and what was drawn by lot, where a family of fakes made it.
+    """
 
     recipe: Recipe
     frames: Frames
@@ -42,6 +45,24 @@ class Drawn:
     after: NDArray[np.float32]
     adaptation: Mapping[str, Any] | None
     mask: Frames | None
+    making: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What a generator gave for one motion. mask : uint8 (N, S, S), where it made pixels; None = everywhere."""
+
+    frames: Frames
+    mask: Frames | None = None
+    making: Mapping[str, Any] | None = None
+
+
+def render(personal: Any, recipe: Recipe, moved: Motion, held: Clip) -> Picture:
+    """What a person's generator draws of a motion; a family of fakes makes it of the held-out frames themselves."""
+    if hasattr(personal, "remake"):
+        made = personal.remake(held.frames, held.landmarks, f"{recipe.seed} {recipe.driver_sha256} {recipe.person}")
+        return Picture(made.frames, made.mask, made.record)
+    return Picture(personal.render(moved.landmarks))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +82,12 @@ def motion(recipe: Recipe, shots: Clip, driver: Clip) -> Motion:
     return Motion(marks, replace(adapted, smoothing=recipe.smoothing).as_dict())
 
 
-def draw_sample(recipe: Recipe, driver: Clip, moved: Motion | None = None, frames: Frames | None = None) -> Drawn:
+def draw_sample(recipe: Recipe, driver: Clip, moved: Motion | None = None, picture: Picture | None = None) -> Drawn:
     """One sample: a control, or what the generator drew at the motion. Making and replaying both come here."""
     if recipe.kind == "control":
         return Drawn(recipe, driver.frames, driver.times, driver.fps, driver.landmarks, driver.landmarks, None, None)
-    assert moved is not None and frames is not None
+    assert moved is not None and picture is not None
+    frames = picture.frames
     if frames.shape != driver.frames.shape:
         raise MediaError(f"the generator drew {frames.shape}, not {driver.frames.shape}")
     if recipe.region == "face":
@@ -73,7 +95,7 @@ def draw_sample(recipe: Recipe, driver: Clip, moved: Motion | None = None, frame
         weight = mask[..., None].astype(np.float32) / 255
         frames = np.round(driver.frames + (frames.astype(np.float32) - driver.frames) * weight).astype(np.uint8)
     else:
-        mask = np.full(frames.shape[:3], 255, np.uint8)
+        mask = np.full(frames.shape[:3], 255, np.uint8) if picture.mask is None else picture.mask
     return Drawn(
         recipe,
         frames,
@@ -83,6 +105,7 @@ def draw_sample(recipe: Recipe, driver: Clip, moved: Motion | None = None, frame
         moved.landmarks,
         moved.adaptation,
         mask,
+        picture.making,
     )
 
 
@@ -115,6 +138,7 @@ def _claim(drawn: Drawn, granted: consents.Consent) -> Claim:
             "crf": r.crf,
             **({"departure": r.departure} if r.departure else {}),
             **({"adaptation": dict(drawn.adaptation)} if drawn.adaptation else {}),
+            **({"making": dict(drawn.making)} if drawn.making else {}),
         },
     )
 
@@ -164,6 +188,7 @@ def write_sample(
             "after": sha256_of(np.ascontiguousarray(drawn.after, np.float32).tobytes()),
         },
         "adaptation": drawn.adaptation,
+        **({"making": dict(drawn.making)} if drawn.making else {}),
         "licence": granted.licence,
         "consent": granted.id,
         "versions": dict(versions),
@@ -223,13 +248,13 @@ def replay(
     except KeyError as error:
         raise UsageError("the footage is not that of the record", where=str(record), hint=f"sha256 {error}") from error
     held = read_part(sets[driver.shards], driver, held_rows(driver, recipe.frames), recipe.size)
-    moved, frames = None, None
+    moved, picture = None, None
     if maker is not None:
         shots = read_part(sets[unit.shards], unit, shot_rows(unit, recipe.before, recipe.shots), recipe.size)
         personal = maker.personalise(
             shots.frames, shots.landmarks, mode=recipe.mode, steps=recipe.steps or None, seed=int(recipe.seed)
         )
         moved = motion(recipe, shots, held)
-        frames = personal.render(moved.landmarks)
-    drawn = draw_sample(recipe, held, moved, frames)
+        picture = render(personal, recipe, moved, held)
+    drawn = draw_sample(recipe, held, moved, picture)
     return pixels_sha256(drawn.frames) == data["pixels_sha256"], drawn.frames

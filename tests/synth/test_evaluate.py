@@ -146,7 +146,9 @@ def test_the_protocol_on_baselines(found):
 
 
 def test_with_their_weights_lpips_and_fid_are_measured_and_the_resize_is_recorded(tmp_path, monkeypatch):
-    monkeypatch.setattr("synth.evaluation.perceptual.lpips", lambda: lambda real, made: np.full(len(made), 0.25))
+    monkeypatch.setattr(
+        "synth.evaluation.perceptual.lpips", lambda: ("lpips-alex", lambda real, made: np.full(len(made), 0.25))
+    )
     monkeypatch.setattr("synth.evaluation.perceptual.inception", lambda: lambda frames: thumbnails(frames, None))
     result, _ = evaluate(
         [shards()],

@@ -206,6 +206,37 @@ def test_what_is_missing_is_made_again_and_nothing_else(tmp_path):
     assert len(consent.check_log()[0]) == 3, "nothing was made"
 
 
+def test_families_share_a_set_with_generators(tmp_path):
+    """Masks, difficulties, pairs, records, signatures, replay; each makes as many; nobody drives what only remakes."""
+    from synth.generators import generator
+
+    heads = generator("warp,bend,mouth,jitter", size=96)
+    result = make(job(shots=(1, 2, 3, 4)), tmp_path, heads)
+    assert result.complete and not result.failed
+    index = Index.read(tmp_path / "index.parquet")
+    counts = Counter(s.generator for s in index if s.group["task"] == "self")
+    assert set(counts) == {"warp", "bend", "mouth", "jitter"} and max(counts.values()) - min(counts.values()) <= 1
+    assert {s.generator for s in index if s.group["task"] == "cross"} == {"warp"}
+    by_sha = {s.sha256: s for s in index}
+    for name in ("bend", "mouth", "jitter"):
+        sample = next(s for s in index if s.generator == name)
+        record = json.loads((tmp_path / sample.extra["record"]).read_text())
+        assert 0 <= record["making"]["difficulty"] <= 1 and sample.group["difficulty"] in ("easy", "middling", "hard")
+        assert by_sha[sample.pair].label == Label.REAL and "family of fakes" in record["recipe"]["departure"]
+        label = read(tmp_path / sample.path).label
+        assert label["generator"] == name and label["params"]["making"] == record["making"]
+        assert replay(tmp_path / sample.extra["record"], [str(shards())], heads)[0]
+    mouth = next(s for s in index if s.generator == "mouth")
+    import cv2
+
+    assert 0.01 < (cv2.imread(str(tmp_path / mouth.extra["mask"]), 0) > 127).mean() < 0.5
+    assert read(tmp_path / "sheet.jpg").label["label"] == "fake"
+    height, width = cv2.imread(str(tmp_path / "sheet.jpg")).shape[:2]
+    assert width >= 8 * 128 and height >= 2 * 128
+    with pytest.raises(UsageError, match="other persons"):
+        generator("swap", size=96)
+
+
 def test_two_ranks_share_the_work_and_the_last_writes_the_index(tmp_path):
     small = job(kinds=("control",))
     first = make(small, tmp_path, HEADS, part=Part(rank=0, world=2))

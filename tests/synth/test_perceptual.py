@@ -25,7 +25,8 @@ def frames():
     return np.random.default_rng(0).integers(0, 255, (3, 96, 96, 3), dtype=np.uint8)
 
 
-def test_without_weights_it_says_which(frames):
+def test_without_weights_it_says_which(frames, monkeypatch):
+    monkeypatch.setattr(perceptual, "_st_file", lambda: None)
     with pytest.raises(WeightsError, match="lpips-alexnet"):
         perceptual.lpips()
     with pytest.raises(WeightsError, match="inception-fid"):
@@ -35,11 +36,24 @@ def test_without_weights_it_says_which(frames):
 def test_lpips_is_zero_on_itself_and_grows_with_damage(frames):
     torch.manual_seed(0)
     stored(perceptual.ALEXNET, models.alexnet(weights=None).state_dict())
-    measure = perceptual.lpips()
+    name, measure = perceptual.lpips()
+    assert name == "lpips-alex"
     a_little = np.clip(frames.astype(int) + 6, 0, 255).astype(np.uint8)
     none, some, much = measure(frames, frames), measure(frames, a_little), measure(frames, 255 - frames)
     assert np.allclose(none, 0, atol=1e-6)
     assert (some > none).all() and (much > some).all()
+
+
+@pytest.mark.skipif(perceptual._st_file() is None, reason="stlpips-pytorch is not installed")
+def test_st_lpips_is_what_its_own_package_computes():
+    """Computed once with stlpips-pytorch 0.0.2 itself, version ST0.0."""
+    rng = np.random.default_rng(0)
+    real = rng.integers(0, 256, (2, 128, 128, 3), dtype=np.uint8)
+    made = np.clip(real.astype(int) + rng.integers(-40, 40, real.shape), 0, 255).astype(np.uint8)
+    name, measure = perceptual.lpips()
+    assert name == "st-lpips-alex"
+    np.testing.assert_allclose(measure(real, made), [0.0033, 0.0040], atol=6e-5)
+    assert np.allclose(measure(real, real), 0)
 
 
 def test_another_network_is_refused(frames):
