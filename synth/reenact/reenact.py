@@ -413,7 +413,6 @@ def reenact(
         With the file's name and what to do: no face, several faces, too small, a driver that does not move, gaps, no consent.
     """
     from provenance.signing import sign
-    from provenance.watermark import repository
 
     job, session = job or Reenact(), session or Session()
     if not drivers:
@@ -431,61 +430,85 @@ def reenact(
     granted = session.granted("reenact", [item.sha256 for item in person.ingredients], person.real)
     moving = [
         load_driver(
-            d, heads.size, face=job.driver_face, landmarker=job.landmarker, start=job.start, seconds=job.seconds,
+            d, heads.size, face=job.driver_face, landmarker=job.landmarker, start=job.start, seconds=job.seconds
         )
         for d in drivers
-    ]  # fmt: skip
+    ]
     if job.side_by_side or job.preview:
         seen = [d.ingredient.sha256 for d in moving if d.real and d.pictures is not None]
         if seen:
             consents.require(
                 session.consent, "reenact", seen, whose="the driver's face is shown too: faces of real people"
             )
-    targets = _outputs(Path(out), moving)
-    for target in targets:
-        for wanted in (
-            target,
-            *([_preview_of(target)] if job.preview else []),
-            *([target.with_suffix(".npz")] if job.save_tracks else []),
-        ):
-            refuse_overwrite(wanted, session.force)
-        try:  # now, not after minutes of tuning
-            target.parent.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=target.parent).close()
-        except OSError as error:
-            raise unwritable(error, target) from error
+    targets = _writable(_outputs(Path(out), moving), job, session)
     learner: Any = heads
     if hasattr(heads, "progress"):
         learner.begin = session.begin
         learner.progress = lambda n, note="": session.advance(n, note=f"tuning {note}".rstrip())
     model = heads.personalise(person.frames, person.landmarks, mode=job.mode, steps=job.steps, seed=job.seed)
-    made = []
-    for driver, target in zip(moving, targets, strict=True):
+    sitting = _Reenactment(heads, model, person, job, session, granted)
+    made = [sitting.animate(driver, target) for driver, target in zip(moving, targets, strict=True)]
+    if tuned := getattr(model, "content", ""):
+        session.say(f"tuned in {getattr(model, 'steps', 0)} steps by {tuned}")
+    return made
+
+
+def _writable(targets: list[Path], job: Reenact, session: Session) -> list[Path]:
+    """The targets, where each can be written with what goes beside it: asked now, not after minutes of tuning."""
+    for target in targets:
+        refuse_overwrite(target, session.force)
+        if job.preview:
+            refuse_overwrite(_preview_of(target), session.force)
+        if job.save_tracks:
+            refuse_overwrite(target.with_suffix(".npz"), session.force)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=target.parent).close()
+        except OSError as error:
+            raise unwritable(error, target) from error
+    return targets
+
+
+@dataclass(eq=False)
+class _Reenactment:
+    """A person as learned, and all that their clips have in common."""
+
+    heads: TalkingHeads
+    model: Personal
+    person: Shots
+    job: Reenact
+    session: Session
+    granted: consents.Consent
+
+    def animate(self, driver: Driver, target: Path) -> Made:
+        """One clip, signed and logged."""
+        from provenance.signing import sign
+        from provenance.watermark import repository
+
+        job, session, model = self.job, self.session, self.model
         marks, filled = fill_gaps(driver.landmarks, driver.found, driver.times, job.max_gap)
         if filled:
             session.say(f"{driver.name}: the face was not found at {filled} of {len(marks)} moments; filled in between")
-        marks, how = adapt(marks, person.landmarks, job.adapt)
+        marks, how = adapt(marks, self.person.landmarks, job.adapt)
         marks = smooth(marks, driver.times, job.smoothing)
         how = replace(how, smoothing=job.smoothing)
         if hasattr(model, "ready"):  # a network that is only tuned where the driver asks for it
             model.ready(marks)
         session.begin(len(marks))
-        drawing = _Drawing(
-            model, marks, person, driver, job, hasattr(heads, "fit"), partial(session.advance, note=target.name)
-        )
-        claim = _claim(target, job, heads, person, driver, granted, how, filled)
+        bent = hasattr(self.heads, "fit")
+        drawing = _Drawing(model, marks, self.person, driver, job, bent, partial(session.advance, note=target.name))
+        claim = self._claim(driver, target, how, filled)
         first, frames = _peeked(drawing)
         marked = job.mark and min(first.shape[:2]) >= 64
         if job.mark and not marked:
             session.say(f"{target.name}: smaller than 64 px, too small for the invisible mark")
-        # What a clip's pixels come from: the same sources, weights and motion always carry the same mark.
-        marker = repository.marker_of(repr(claim).encode(), marks.tobytes()) if marked else None
         sign.write(
             Synthesis(
                 frames, driver.times, driver.fps, claim, audio_from=driver.audio if job.audio else None,
                 audio_start=driver.audio_start, completed=partial(_drawn_by, model=model),
             ),
-            target, signer=session.signer, crf=job.crf, marker=marker, force=session.force,
+            target, signer=session.signer, crf=job.crf, force=session.force,
+            marker=repository.marker_of(*_origin(claim), marks.tobytes()) if marked else None,
         )  # fmt: skip
         claim = _drawn_by(claim, model)
         shown = None
@@ -496,25 +519,53 @@ def reenact(
             )  # fmt: skip
         if job.save_tracks:
             save_track(
-                target.with_suffix(".npz"),
-                driver.times,
-                driver.landmarks,
-                fps=driver.fps,
-                size=(heads.size,) * 2,
+                target.with_suffix(".npz"), driver.times, driver.landmarks, fps=driver.fps, size=(self.heads.size,) * 2,
                 force=session.force,
-            )
+            )  # fmt: skip
         consents.log(
             "reenact",
-            sources=[i.sha256 for i in person.ingredients],
+            sources=[i.sha256 for i in self.person.ingredients],
             drivers=[driver.ingredient.sha256],
-            consent=granted.id,
+            consent=self.granted.id,
             outputs=[sha256_of(path) for path in (target, shown) if path],
-            generator=heads.name,
+            generator=self.heads.name,
         )
-        made.append(Made(target, shown, len(marks), how, filled, claim, driver.name))
-    if tuned := getattr(model, "content", ""):
-        session.say(f"tuned in {model.steps} steps by {tuned}")  # type: ignore[attr-defined]
-    return made
+        return Made(target, shown, len(marks), how, filled, claim, driver.name)
+
+    def _claim(self, driver: Driver, target: Path, how: Adapted, filled: int) -> Claim:
+        job, heads, person = self.job, self.heads, self.person
+        # Of one file, two faces may be chosen: then one person drives another all the same.
+        same = job.face == job.driver_face and driver.ingredient.sha256 in {item.sha256 for item in person.ingredients}
+        return Claim(
+            title=target.name,
+            task="self-reenactment" if same else "cross-reenactment",
+            label="fake",
+            generator=heads.name,
+            generator_version=heads.version,
+            ingredients=(*person.ingredients, driver.ingredient),
+            weights_sha256=heads.weights_sha256,
+            config_sha256=_config(job),
+            seed=str(job.seed),
+            licence=self.granted.licence,
+            consent=self.granted.id,
+            producer=job.aigc,
+            params={
+                "shots": len(person.frames),
+                "mode": job.mode,
+                "crf": job.crf,
+                "frame": job.frame,
+                "visible_label": job.label,
+                "adaptation": how.as_dict(),
+                "filled": filled,
+                **({"departure": heads.departure} if hasattr(heads, "departure") else {}),
+            },
+        )
+
+
+def _origin(claim: Claim) -> tuple[bytes, ...]:
+    """What a clip's pixels come from beside its motion: the same sources, settings and weights always carry the same mark."""
+    parts = (claim.generator, claim.generator_version, claim.weights_sha256, claim.config_sha256)
+    return tuple(str(part).encode() for part in (*parts, *(item.sha256 for item in claim.ingredients)))
 
 
 def _peeked(frames: Iterable[Frames]) -> tuple[Frames, Iterator[Frames]]:
@@ -532,38 +583,6 @@ def _drawn_by(claim: Claim, model: Personal) -> Claim:
     if hasattr(model, "parts"):
         found["drawn_by"] = dict(model.parts)
     return replace(claim, params={**claim.params, **found})
-
-
-def _claim(
-    target: Path, job: Reenact, heads: TalkingHeads, person: Shots, driver: Driver, granted: consents.Consent, how: Adapted,
-    filled: int,
-) -> Claim:  # fmt: skip
-    # Of one file, two faces may be chosen: then one person drives another all the same.
-    same = job.face == job.driver_face and driver.ingredient.sha256 in {item.sha256 for item in person.ingredients}
-    return Claim(
-        title=target.name,
-        task="self-reenactment" if same else "cross-reenactment",
-        label="fake",
-        generator=heads.name,
-        generator_version=heads.version,
-        ingredients=(*person.ingredients, driver.ingredient),
-        weights_sha256=heads.weights_sha256,
-        config_sha256=_config(job),
-        seed=str(job.seed),
-        licence=granted.licence,
-        consent=granted.id,
-        producer=job.aigc,
-        params={
-            "shots": len(person.frames),
-            "mode": job.mode,
-            "crf": job.crf,
-            "frame": job.frame,
-            "visible_label": job.label,
-            "adaptation": how.as_dict(),
-            "filled": filled,
-            **({"departure": heads.departure} if hasattr(heads, "departure") else {}),
-        },
-    )
 
 
 def _config(job: Reenact) -> str:

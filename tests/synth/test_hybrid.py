@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from puppet_material import puppet
 
+from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.media.clip import Clip, write_image
 from provenance.reading.read import read
 from synth.generators import Roster, generator
@@ -99,6 +100,68 @@ def test_a_portrait_keeps_its_resolution_and_its_background_and_says_that_it_dep
     assert np.abs(drawn[:, :40, :40].astype(int) - large[:40, :40]).mean() < 2
     params = read(made.path).label["params"]
     assert "not the paper's" in params["departure"] and params["drawn_by"]["frames"] == 10
+
+
+def _sketched(frame):
+    import cv2
+
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    lines = cv2.divide(grey, 255 - cv2.GaussianBlur(255 - grey, (21, 21), 0), scale=256)
+    return np.repeat(lines[..., None], 3, -1)
+
+
+def _spectacled(frame, points):
+    import cv2
+
+    out = frame.copy()
+    for eye in (slice(36, 42), slice(42, 48)):
+        middle, wide = points[eye].mean(0), np.ptp(points[eye, 0])
+        cv2.circle(out, tuple(int(v) for v in middle), int(wide), (20, 20, 20), 3)
+    return out
+
+
+def _handed(frame, points):
+    import cv2
+
+    out = frame.copy()
+    x, y = (int(v) for v in points[48:60].mean(0))
+    cv2.ellipse(out, (x, y + 20), (70, 30), 20, 0, 360, (190, 140, 120), -1)
+    return out
+
+
+def _half(frame, points):
+    """One side of the head alone, as in a profile: what is behind the nose's bridge is wall."""
+    out = frame.copy()
+    out[:, int(points[27, 0]) :] = frame[5, 5]
+    return out
+
+
+@pytest.mark.parametrize("kind", ["sketch", "spectacles", "hand", "profile"])
+def test_hard_pictures_are_moved_or_refused_in_one_line(sitter, tmp_path, kind):
+    """No face that can be read is said to be none; a face that can be is moved, and its clip is signed like any other."""
+    frame, points = sitter[0][0], sitter[1][0]
+    made_of = {
+        "sketch": lambda: _sketched(frame),
+        "spectacles": lambda: _spectacled(frame, points),
+        "hand": lambda: _handed(frame, points),
+        "profile": lambda: _half(frame, points),
+    }
+    write_image(tmp_path / "hard.png", made_of[kind]())
+    job = Reenact(seconds=0.4, frame="crop", side=128)
+    try:
+        (made,) = reenact(
+            [tmp_path / "hard.png"],
+            ["puppets:4/1"],
+            tmp_path / "a.mp4",
+            HybridGenerator(),
+            job,
+            Session("public-domain"),
+        )
+    except (MediaError, UsageError) as error:
+        assert kind != "spectacles" and "face" in str(error) and "hard.png" in str(error)
+        assert "\n" not in str(error) and not (tmp_path / "a.mp4").exists()
+    else:
+        assert read(made.path).label["label"] == "fake" and len(frames_of(made.path)) == 10
 
 
 def test_generators_with_commas_share_out_one_size():
