@@ -268,7 +268,7 @@ def _sheet(
         licence=granted.licence, consent=granted.id,
     )  # fmt: skip
     path = sign.write_picture(picture, folder / SHEET, claim, quality=90, signer=signer, force=True)
-    consents.log("fakes", sources=[], drivers=[], consent=granted.id, outputs=[sha256_of(path)], generator=heads.name)
+    consents.log("sheet", sources=[], drivers=[], consent=granted.id, outputs=[sha256_of(path)], generator=heads.name)
 
 
 def _log(

@@ -141,17 +141,25 @@ class SqueezeNet(_Relative):
 
 
 class Lite0(_Relative):
-    """The early blocks of EfficientNet-Lite0, which every installation has."""
+    """The early blocks of EfficientNet-Lite0, which every installation has, compared in their activations.
+
+    A block's output is a linear mixture without a ReLU; its widened activations inside say more (docs/decisions/content-loss.md).
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.net = lite0.blocks()
+        self.found: list[Tensor] = []
+        for layer in (layer for block in self.net.blocks for layer in block):
+            layer.bn1.register_forward_hook(lambda _, __, out: self.found.append(out))
 
     def _prepare(self, frames: Tensor) -> Tensor:
         return frames.to(dtype=self.dtype, memory_format=torch.channels_last)  # [-1, 1], as it was trained
 
     def features(self, x: Tensor) -> list[Tensor]:
-        return list(self.net(x))
+        self.found = []
+        self.net(x)
+        return self.found
 
 
 class MultiScale(nn.Module):

@@ -157,6 +157,7 @@ def test_killed_in_the_middle_the_same_set_comes_out(tmp_path):
     assert not list(cut.rglob(".gioconda-*"))
     # Whole run: two rows. Three killed runs: what was begun. The last: what was left of them, then its own. Every clip once.
     rows, broken = check_log()
+    rows = [row for row in rows if row["task"] == "fakes"]  # and one of each whole set's sheet
     outputs = [digest for row in rows[2:] for digest in row["outputs"]]
     assert not broken and len(rows) == 2 + 3 + 2 and all(row["sources"] for row in rows)
     assert sorted(outputs) == sorted(s.sha256 for s in Index.read(cut / "index.parquet"))
