@@ -112,12 +112,12 @@ class _Meter:
         fresh = summary.copied + summary.examined
         done = summary.resumed + fresh
         rate = fresh / max(now - self.start, 1e-9)
-        of = f"/{total:,}" if total else ""
+        files = f"{done:,}/{counted(total, 'file')}" if total else counted(done, "file")
         # The first few came while workers were still being made ready: nothing can be told from them.
         known = fresh >= 5
         left = f", {_span((total - done) / rate)} left" if total and known else ""
         speed = (f", {rate:.1f}/s" if rate >= 1 else f", {60 * rate:.1f}/min") if known else ""
-        line = f"audit: {done:,}{of} files{speed}{left}, {counted(summary.failed, 'error')}"
+        line = f"audit: {files}{speed}{left}, {counted(summary.failed, 'error')}"
         if self.terminal:
             self.used = True
             sys.stderr.write(f"\r\x1b[K{line}")
