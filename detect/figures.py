@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Alarm", "CueFigure", "Difference", "Evaluated", "Figure", "Kind", "MethodFigure", "Validation"]
+__all__ = ["Alarm", "Best", "CueFigure", "Difference", "Evaluated", "Figure", "Kind", "MethodFigure", "Validation"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,19 @@ class Figure:
     persons: int = 0
     coverage: float | None = None
     methods: Mapping[str, MethodFigure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best validation of a network's training so far, and the step it was made at."""
+
+    figure: Figure
+    step: int
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Best:
+        """From a run's JSON."""
+        return cls(Figure(**row["figure"]), row["step"])
 
 
 @dataclass(frozen=True)

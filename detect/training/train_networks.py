@@ -11,8 +11,8 @@ import datetime
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from detect.base import Card
-from detect.figures import Evaluated
+from detect.figures import Best, Evaluated, Figure
 from detect.networks import network, vit_ln
 from detect.training import network_crops as frames
 from detect.training.dataset import Clips, gather
@@ -99,8 +99,8 @@ def _groups(clips: Clips) -> list[str]:
     return [f"#{first}" for first in components(shared)]
 
 
-def auc_interval(scores: Array, labels: Array, persons: Array, seed: int = 0, resamples: int = 500) -> dict[str, float]:
-    """AUC with its 95 % interval by bootstrap over persons: ``{value, low, high, reals, fakes}``."""
+def auc_interval(scores: Array, labels: Array, persons: Array, seed: int = 0, resamples: int = 500) -> Figure:
+    """AUC with its 95 % interval by bootstrap over persons."""
     real, fake = np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)
     win = (scores[fake][:, None] > scores[real][None]) + 0.5 * (scores[fake][:, None] == scores[real][None])
     names, code = np.unique(persons, return_inverse=True)
@@ -112,10 +112,10 @@ def auc_interval(scores: Array, labels: Array, persons: Array, seed: int = 0, re
         if a.sum() and b.sum():
             draws.append(float(a @ win @ b / a.sum() / b.sum()))
     low, high = np.percentile(draws, [2.5, 97.5]) if draws else (0.0, 1.0)
-    return {"value": float(win.mean()), "low": float(low), "high": float(high), "reals": len(real), "fakes": len(fake)}
+    return Figure(float(win.mean()), float(low), float(high), len(real), len(fake), len(names))
 
 
-def train(given: NetworkTraining, advance: Any = None) -> Mapping[str, Any]:
+def train(given: NetworkTraining, advance: Any = None) -> Best:
     """Train, resume or find the run done; returns the best validation figure."""
     options = settled(given)
     out = Path(options.out)
@@ -123,8 +123,7 @@ def train(given: NetworkTraining, advance: Any = None) -> Mapping[str, Any]:
         int(os.environ.get(key, default)) for key, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
     )
     if (out / "done.json").is_file():
-        best: dict[str, Any] = json.loads((out / "done.json").read_text())["best"]
-        return best
+        return Best.read(json.loads((out / "done.json").read_text())["best"])
     device = where(options.device)
     if world > 1:
         torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
@@ -136,7 +135,7 @@ def train(given: NetworkTraining, advance: Any = None) -> Mapping[str, Any]:
             torch.distributed.destroy_process_group()
 
 
-def _run(options: NetworkTraining, out: Path, device: str, rank: int, world: int, advance: Any) -> dict[str, Any]:
+def _run(options: NetworkTraining, out: Path, device: str, rank: int, world: int, advance: Any) -> Best:
     clips = gather(options.index)
     if rank == 0:
         out.mkdir(parents=True, exist_ok=True)
@@ -168,7 +167,7 @@ def _run(options: NetworkTraining, out: Path, device: str, rank: int, world: int
     pairs = frames.partners(clips, train_rows)
     state = _resume(net, optimiser, out / "checkpoint") if (out / "checkpoint" / "state.json").is_file() else {}
     step, waited = int(state.get("step", 0)), int(state.get("waited", 0))
-    best: dict[str, Any] | None = state.get("best")
+    best = Best.read(state["best"]) if state.get("best") else None
     module: Any = torch.nn.parallel.DistributedDataParallel(net) if world > 1 else net
     amp = device.split(":")[0]
     if advance and step:
@@ -196,7 +195,7 @@ def _run(options: NetworkTraining, out: Path, device: str, rank: int, world: int
                 advance(1)
         last = step == options.steps
         if step % options.validate_every == 0 or last:
-            row = _told(
+            found = _told(
                 lambda: validate(
                     net, clips, crops, val_rows, device, options.frames if options.temporal else 0, options.seed
                 ),
@@ -205,33 +204,34 @@ def _run(options: NetworkTraining, out: Path, device: str, rank: int, world: int
                 device,
             )
             # The lower end decides: on few persons a lucky value is easy, a lucky interval is not.
-            if best is None or row["low"] > best["low"]:
-                best, waited = {**row, "step": step}, 0
+            if best is None or (found.low or 0.0) > (best.figure.low or 0.0):
+                best, waited = Best(found, step), 0
                 if rank == 0:
-                    _keep(net, options, clips, best, out)
+                    _keep(net, options, clips, found, out)
             else:
                 waited += 1
             if rank == 0:
-                append_row(out / "stats.jsonl", {"step": step, "validation": row})
+                append_row(out / "stats.jsonl", {"step": step, "validation": asdict(found)})
         if rank == 0 and (step % options.save_every == 0 or last):
-            _save(net, optimiser, out / "checkpoint", {"step": step, "best": best, "waited": waited})
+            _save(net, optimiser, out / "checkpoint", {"step": step, "best": best and asdict(best), "waited": waited})
     assert best is not None
     if rank == 0:
-        write_json(out / "done.json", {"best": best, "steps": step})
+        write_json(out / "done.json", {"best": asdict(best), "steps": step})
     return best
 
 
-def _told(measure: Callable[[], dict[str, float]], rank: int, world: int, device: str) -> dict[str, float]:
+def _told(measure: Callable[[], Figure], rank: int, world: int, device: str) -> Figure:
     """What the first process measures, told to all: batch statistics differ between them, and two that disagree on when to stop
     would wait for each other for ever."""
     if world == 1:
         return measure()
-    names = ("value", "low", "high", "reals", "fakes")
-    row = measure() if rank == 0 else dict.fromkeys(names, 0.0)
-    values = torch.tensor([row[name] for name in names], dtype=torch.float64, device=device)
+    own = measure() if rank == 0 else Figure(0.0, 0.0, 0.0, 0, 0)
+    values = torch.tensor(
+        [own.value, own.low, own.high, own.reals, own.fakes, own.persons], dtype=torch.float64, device=device
+    )
     torch.distributed.broadcast(values, 0)
-    found = dict(zip(names, values.tolist(), strict=True))
-    return found | {"reals": int(found["reals"]), "fakes": int(found["fakes"])}
+    value, low, high, reals, fakes, persons = values.tolist()
+    return Figure(value, low, high, int(reals), int(fakes), int(persons))
 
 
 def _crops(clips: Clips, options: NetworkTraining) -> dict[int, frames.Crops]:
@@ -243,7 +243,7 @@ def _crops(clips: Clips, options: NetworkTraining) -> dict[int, frames.Crops]:
 
 def validate(
     net: network.Net, clips: Clips, crops: dict[int, frames.Crops], rows: Array, device: str, temporal: int, seed: int
-) -> dict[str, float]:
+) -> Figure:
     """Video AUC of the validation clips, eight even crops (or one window) each."""
     net.eval()
     scores = []
@@ -257,7 +257,7 @@ def validate(
     return auc_interval(np.array(scores), clips.labels[rows], clips.persons[rows], seed)
 
 
-def _keep(net: network.Net, options: NetworkTraining, clips: Clips, best: dict[str, Any], out: Path) -> None:
+def _keep(net: network.Net, options: NetworkTraining, clips: Clips, best: Figure, out: Path) -> None:
     """The best so far, with its card."""
     sha256 = network.save(net, out / "model.safetensors")
     methods = sorted({m for m in clips.methods.tolist() if m})
@@ -267,12 +267,11 @@ def _keep(net: network.Net, options: NetworkTraining, clips: Clips, best: dict[s
         trained_on=f"{options.name}: {int(np.sum(clips.labels == 0))} real and {int(clips.labels.sum())} fake clips "
         f"({', '.join(methods)}), self-blended images for {options.self_blend:.0%} of the fakes",
         evaluated=(
-            Evaluated(
+            Evaluated.of(
+                best,
                 options.name,
                 "auc/video@8f-even",
                 "validation: person, source and pair unseen, methods seen; chosen as the best, so optimistic",
-                **{key: best[key] for key in ("value", "low", "high", "reals", "fakes")},
-                persons=best["reals"] + best["fakes"],
             ),
         ),
         limits=("Measured only on its validation clips: measure it with gioconda bench run before quoting a figure.",),

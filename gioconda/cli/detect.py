@@ -367,10 +367,9 @@ def _network(job: NetworkTraining, dry_run: bool) -> None:
     if not job.start and not job.backbone.startswith("hub:"):
         notice("the backbone starts from random weights; --start FILE or --backbone hub:OWNER/NAME gives it others")
     with progress("training", job.steps, "steps") as advance:
-        best = run(job, advance)
+        best = run(job, advance).figure
     emit(
-        f"{job.kind}: validation auc/video {best['value']:.3f} [{best['low']:.3f}, {best['high']:.3f}], "
-        f"{best['reals']} real clips"
+        f"{job.kind}: validation auc/video {best.value:.3f} [{best.low:.3f}, {best.high:.3f}], {best.reals} real clips"
     )
     return None
 

@@ -175,7 +175,7 @@ def test_a_run_learns_resumes_and_ends_where_an_unbroken_one_ends(index, drawn, 
     assert again == whole
     a, b = (load_file(tmp_path / n / "checkpoint" / "model.safetensors") for n in ("whole", "broken"))
     assert all(torch.allclose(a[k], b[k], atol=1e-6) for k in a)
-    assert {"value", "low", "high", "reals", "fakes", "step"} <= set(whole)
+    assert whole.step <= 6 and whole.figure.low <= whole.figure.value <= whole.figure.high
     assert json.loads((broken / "options.json").read_text())["steps"] == 6
     card = json.loads((broken / "card.json").read_text())
     assert (
@@ -195,7 +195,7 @@ def test_two_processes_train_one_network_and_stop_together(index, tmp_path):
         "from test_networks import checkered, options\n"
         "network_crops.cached = checkered\n"
         f"best = train_networks.train(options({str(index)!r}, Path({str(tmp_path / 'run')!r}), steps=12, pairs=4, patience=1))\n"
-        "print('best', best['step'], best['low'])\n"
+        "print('best', best.step, best.figure.low)\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     done = subprocess.run(
@@ -282,7 +282,8 @@ def test_an_interval_over_persons_is_wider_than_one_over_clips():
     scores = labels * 0.8 + rng.normal(0, 1, 20)[person] + rng.normal(0, 0.1, 200)
     by_person = train_networks.auc_interval(scores, labels, person.astype(str))
     by_clip = train_networks.auc_interval(scores, labels, np.arange(200).astype(str))
-    assert by_person["high"] - by_person["low"] > 2 * (by_clip["high"] - by_clip["low"])
+    assert by_person.high - by_person.low > 2 * (by_clip.high - by_clip.low)
+    assert by_person.persons == 20
 
 
 # --------------------------------------------------------------------------- strangers' weights
