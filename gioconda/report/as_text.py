@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from gioconda.report.view import STEPS, Node, Strip, View, view
 from gioconda.report.wording import label, visible
@@ -28,113 +29,125 @@ METADATA = 16  # fields shown in a terminal; all are in HTML and JSON
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
+class _Lines:
+    """Lines of at most ``width`` columns, with ANSI colour where ``color``."""
+
+    def __init__(self, lang: str, width: int, color: bool) -> None:
+        from rich.console import Console
+
+        self.lang, self.width, self.color, self.out = lang, width, color, io.StringIO()
+        self.console = Console(
+            file=self.out,
+            width=width,
+            force_terminal=color,
+            force_jupyter=False,  # in a notebook rich would draw beside us and leave the text empty
+            color_system="standard" if color else None,
+            highlight=False,
+            emoji=False,
+            markup=False,
+            legacy_windows=False,
+        )
+
+    def heading(self, key: str) -> None:
+        from rich.text import Text
+
+        self.console.print()
+        self.console.print(Text(label(key, self.lang), style="bold underline" if self.color else "bold"))
+
+    def say(self, line: str, indent: int = 2, style: str = "") -> None:
+        from rich.text import Text
+
+        for part in wrap(line, self.width - indent):
+            self.console.print(Text(" " * indent + part, style=style))
+
+    def item(self, mark: str, line: str) -> None:
+        for i, part in enumerate(wrap(line, self.width - 4)):
+            self.console.print("  " + (mark if i == 0 else "").ljust(2) + part)
+
+    def items(self, lines: Iterable[str], mark: str = "·") -> None:
+        for line in lines:
+            self.item(mark, line)
+
+
 def text(report: Report, lang: str = "en", *, width: int = 80, color: bool = False) -> str:
     """The report as lines of at most ``width`` columns (wide characters count two), with ANSI colour where ``color``."""
-    from rich.console import Console
-    from rich.text import Text
-
-    page = view(report, lang)
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        force_terminal=color,
-        force_jupyter=False,  # in a notebook rich would draw beside us and leave the text empty
-        color_system="standard" if color else None,
-        highlight=False,
-        emoji=False,
-        markup=False,
-        legacy_windows=False,
-    )
-
-    def heading(key: str) -> None:
-        console.print()
-        console.print(Text(label(key, lang), style="bold underline" if color else "bold"))
-
-    def say(line: str, indent: int = 2, style: str = "") -> None:
-        for part in wrap(line, width - indent):
-            console.print(Text(" " * indent + part, style=style))
-
-    def item(mark: str, line: str) -> None:
-        for i, part in enumerate(wrap(line, width - 4)):
-            console.print("  " + (mark if i == 0 else "").ljust(2) + part)
-
-    say(page.title, 0, "bold")
-    say(f"sha256 {page.sha256}", 0, "dim")
-
-    heading("in-short")
-    say(page.level_text, 2, _STYLE[page.level])
-    for line in [*page.short, *page.scope]:
-        say(line)
-    if page.weak:
-        heading("weak")
-        for line in page.weak:
-            item("·", line)
-    heading("origin")
-    say(page.state_text, 2, "bold")
-    for line in page.origin[:2]:
-        say(line)
-    heading("next")
-    for i, line in enumerate(page.steps[:STEPS], 1):
-        item(f"{i}", line)
-    heading("editor")
-    for line in page.editor:
-        item("·", line)
-
-    heading("saw")
-    for reading in page.readings:
-        say(f"{reading.detector} {reading.version}: {reading.level_text}", 2, _STYLE[reading.level])
-        for line in reading.lines:
-            say(line, 4)
-        for strip in reading.strips:
-            say(f"{strip.face} {sparkline(strip, width - 30)}", 4)
-            say(strip.note, 4)
-    if not page.readings:
-        say(label("no-detector", lang))
-    for track in page.tracks:
-        say(f"{track.name}: {track.description}", 2)
-
-    rest = page.caveats[len(page.weak) :]
-    if rest or not page.caveats:
-        heading("trust")
-    for line in rest or (
-        [] if page.caveats else [label("nothing-to-trust" if page.readings else "nothing-assessed", lang)]
-    ):
-        item("·", line)
-
-    failures = [(code, sentence) for code, kind, sentence in page.codes if kind in ("failure", "policy")]
-    if page.origin[2:] or page.credential or failures or page.tree:
-        heading("credentials")
-    for line in page.origin[2:]:
-        say(line)
-    for name, value in page.credential:
-        say(f"{name}: {value}", 4)
-    for code, sentence in failures:
-        item("!", f"{code}: {sentence}")
-    for depth, title, lines in _flatten(page):
-        say(f"{label('ingredients', lang)}: {title} ({'; '.join(lines)})", 4 + 2 * depth)
-
-    if page.signs:
-        heading("container")
-        for line in page.signs:
-            item("·", line)
-    if page.metadata:
-        heading("metadata")
-        for name, value in page.metadata[:METADATA]:
-            say(f"{name}: {visible(value, 120)}")
-        if len(page.metadata) > METADATA:
-            say(f"… ({len(page.metadata)})")
-
-    heading("technical")
-    for name, value in [*page.quality, *page.details[2:]]:
-        say(f"{name}: {value}")
-    for line in page.problems:
-        item("!", line)
-    heading("next")  # a terminal shows its last lines first: they are what to do, again where there is no more
+    page, lines = view(report, lang), _Lines(lang, width, color)
+    _first_screen(page, lines)
+    _readings(page, lines)
+    _details(page, lines)
+    lines.heading("next")  # a terminal shows its last lines first: they are what to do, again where there is no more
     steps = list(enumerate(page.steps, 1))
     for i, line in steps[STEPS:] or steps[:1]:
-        item(f"{i}", line)
-    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+        lines.item(f"{i}", line)
+    return "".join(line.rstrip() + "\n" for line in lines.out.getvalue().splitlines())
+
+
+def _first_screen(page: View, lines: _Lines) -> None:
+    lines.say(page.title, 0, "bold")
+    lines.say(f"sha256 {page.sha256}", 0, "dim")
+    lines.heading("in-short")
+    lines.say(page.level_text, 2, _STYLE[page.level])
+    for line in [*page.short, *page.scope]:
+        lines.say(line)
+    if page.weak:
+        lines.heading("weak")
+        lines.items(page.weak)
+    lines.heading("origin")
+    lines.say(page.state_text, 2, "bold")
+    for line in page.origin[:2]:
+        lines.say(line)
+    lines.heading("next")
+    for i, line in enumerate(page.steps[:STEPS], 1):
+        lines.item(f"{i}", line)
+    lines.heading("editor")
+    lines.items(page.editor)
+
+
+def _readings(page: View, lines: _Lines) -> None:
+    lines.heading("saw")
+    for reading in page.readings:
+        lines.say(f"{reading.detector} {reading.version}: {reading.level_text}", 2, _STYLE[reading.level])
+        for line in reading.lines:
+            lines.say(line, 4)
+        for strip in reading.strips:
+            lines.say(f"{strip.face} {sparkline(strip, lines.width - 30)}", 4)
+            lines.say(strip.note, 4)
+    if not page.readings:
+        lines.say(label("no-detector", lines.lang))
+    for track in page.tracks:
+        lines.say(f"{track.name}: {track.description}", 2)
+    rest = page.caveats[len(page.weak) :]
+    if rest or not page.caveats:
+        lines.heading("trust")
+    if not page.caveats:
+        rest = [label("nothing-to-trust" if page.readings else "nothing-assessed", lines.lang)]
+    lines.items(rest)
+
+
+def _details(page: View, lines: _Lines) -> None:
+    failures = [(code, sentence) for code, kind, sentence in page.codes if kind in ("failure", "policy")]
+    if page.origin[2:] or page.credential or failures or page.tree:
+        lines.heading("credentials")
+    for line in page.origin[2:]:
+        lines.say(line)
+    for name, value in page.credential:
+        lines.say(f"{name}: {value}", 4)
+    lines.items((f"{code}: {sentence}" for code, sentence in failures), "!")
+    for depth, title, about in _flatten(page):
+        lines.say(f"{label('ingredients', lines.lang)}: {title} ({'; '.join(about)})", 4 + 2 * depth)
+    if page.signs:
+        lines.heading("container")
+        lines.items(page.signs)
+    if page.metadata:
+        lines.heading("metadata")
+        for name, value in page.metadata[:METADATA]:
+            lines.say(f"{name}: {visible(value, 120)}")
+        if len(page.metadata) > METADATA:
+            lines.say(f"… ({len(page.metadata)})")
+    lines.heading("technical")
+    for name, value in [*page.quality, *page.details[2:]]:
+        lines.say(f"{name}: {value}")
+    lines.items(page.problems, "!")
 
 
 def columns(text: str) -> int:

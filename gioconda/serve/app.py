@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
@@ -73,6 +74,16 @@ class Page:
         return frozenset({f"127.0.0.1:{self.port}", f"localhost:{self.port}"})
 
 
+class _Identity(Convertor[str]):
+    regex = "[0-9a-f]{32}"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
 def application(page: Page) -> Starlette:
     """The ASGI application, with its queue and worker started and stopped with it."""
     jobs = Jobs(page.folder)
@@ -93,18 +104,7 @@ def application(page: Page) -> Starlette:
             jobs.close()
 
     clip = "/clips/{id:clip}"
-    from starlette.convertors import Convertor, register_url_convertor
-
-    class Identity(Convertor[str]):
-        regex = "[0-9a-f]{32}"
-
-        def convert(self, value: str) -> str:
-            return value
-
-        def to_string(self, value: str) -> str:
-            return value
-
-    register_url_convertor("clip", Identity())
+    register_url_convertor("clip", _Identity())
     routes = [
         Route("/", site.index),
         Route("/style.css", site.style),
