@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import groupby, islice
+from itertools import groupby, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -261,8 +261,8 @@ def _sheet(
             titles += ["real", name]
     if not columns:
         return  # no fake has a real clip of the same frames: nothing to set side by side
-    rows = min(len(column) for column in columns)
-    picture = grid(list(zip(*(column[:rows] for column in columns), strict=True)), (128, 128), titles=titles)
+    blank = np.full_like(columns[0][0], 255)  # where one generator made fewer than another
+    picture = grid(list(zip_longest(*columns, fillvalue=blank)), (128, 128), titles=titles)
     claim = Claim(
         SHEET, "contact-sheet", "fake", heads.name, heads.version, weights_sha256=heads.weights_sha256,
         licence=granted.licence, consent=granted.id,

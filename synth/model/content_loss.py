@@ -280,7 +280,7 @@ def build(
         ),
         "lite0": lambda: Content(
             {
-                "lite0": (weights.substitute, Lite0()),
+                "lite0": (2 * weights.substitute, Lite0()),
                 "multiscale": (0.5 * weights.substitute, MultiScale()),
             },
             "EfficientNet-Lite0's early blocks with multi-scale L1 and SSIM, instead of the paper's VGG19 and VGGFace",
