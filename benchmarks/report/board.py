@@ -116,7 +116,7 @@ def beside_lines(document: Benchmark) -> list[str]:
     """Each detector beside the trivial cues, for a terminal: best cue, within an origin, on clips of equal cues, by frame rate."""
     rows = [(d, d.beside) for d in document.detectors if d.beside and d.auc]
     cues = document.beside.cues
-    lines = [f"{c.cue}{' alone' * (c.cue != ALL)}: AUC {c.value:.3f} [{c.low:.3f}, {c.high:.3f}]" for c in cues]
+    lines = [f"{c.cue}{' alone' * (c.cue != ALL)}: AUC {part(c)}" for c in cues]
     if not rows:
         return lines
     columns: list[tuple[str, list[str]]] = [("beside trivial cues, AUC", [d.name for d, _ in rows])]

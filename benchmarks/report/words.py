@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks.stats.alarms import Kept, StatedRate
-from benchmarks.stats.beside import Part, Row, Skill
+from benchmarks.stats.beside import Cue, Part, Row, Skill
 from benchmarks.stats.compare import Difference, Finding
 from gioconda_core.stats.cues import ALL
 
@@ -63,7 +63,7 @@ def over(d: Difference | None) -> str:
     )
 
 
-def part(p: Part) -> str:
+def part(p: Part | Cue) -> str:
     """An AUC over some of the clips, with its interval, or a dash."""
     if p.value is None:
         return "–"

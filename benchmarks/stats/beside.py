@@ -44,13 +44,13 @@ class Skill(StrEnum):
 class Cue:
     """What one trivial measure, or all of them together, scores by itself; it is turned so that fakes score higher.
 
-    value, low, high : AUC with its 95 % interval. matched : its AUC on the matched clips, where it should be one half.
+    value, low, high : AUC with its 95 % interval; None over too few people or sources. matched : its AUC on the matched clips, where it should be one half.
     """
 
     cue: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     matched: float | None = None
 
 
@@ -141,8 +141,10 @@ def _cue(name: str, values: Floats, weights: Floats | None, part: Table, seed: i
     resampler = _axes(part, np.arange(len(part)), seed)
     clusters = min(resampler.clusters_of(part.labels == y) for y in (0, 1))
     share = delong.auc_shares(part.labels, values)
-    low, high = delong.t_interval(share.auc, delong.standard_error(share.influence, resampler.axes), clusters)
     matched = None if weights is None else delong.auc_shares(part.labels, values, weights).auc
+    if bootstrap.too_few(clusters):
+        return Cue(name, share.auc, None, None, matched)
+    low, high = delong.t_interval(share.auc, delong.standard_error(share.influence, resampler.axes), clusters)
     return Cue(name, share.auc, max(low, 0.0), min(high, 1.0), matched)
 
 

@@ -90,14 +90,9 @@ def cues_of(facts: Mapping[str, Any], blurred: Any = None, face: float | None = 
 
 
 def number(value: Any) -> float | None:
-    """A container's fact as a number: ``30000/1001`` is one; None for what is none."""
-    if isinstance(value, str) and "/" in value:
-        top, _, bottom = value.partition("/")
-        try:
-            return float(top) / float(bottom)
-        except (ValueError, ZeroDivisionError):
-            return None
+    """A container's fact as a number: ``25`` and ``30000/1001`` are, in text too; None for what is none."""
+    top, _, bottom = str(value).partition("/") if isinstance(value, str) else (value, "", "")
     try:
-        return None if value is None or isinstance(value, str) else float(value)
-    except (TypeError, ValueError):
+        return None if top is None else float(top) / (float(bottom) if bottom else 1.0)
+    except (TypeError, ValueError, ZeroDivisionError):
         return None

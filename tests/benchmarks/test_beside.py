@@ -74,6 +74,16 @@ def test_few_people_leave_a_figure_without_an_interval_and_the_headline_says_so(
     few = [{**r, "identity": f"p{i % 3}", "source": ""} for i, r in enumerate(rows(60, strength=2.0))]
     document = results.build(Table.of_rows(few), results.Asked(["auc"], 100))
     assert of(document).skill == "unknown" and "without an interval: " in document.first_line
+    assert all(c.low is None for c in document.beside.cues) and "sharpness alone: AUC 0." in report.to_text(document)
+    assert "Beside what anybody could measure" in report.render(document, "html")
+
+
+def test_a_frame_rate_is_a_number_however_the_container_writes_it():
+    from gioconda_core.faces.cues import cues_of
+
+    for written, rate in (("25", 25.0), ("30000/1001", 29.97), (25, 25.0), ("0/0", None), ("h264", None), (None, None)):
+        found = cues_of({"fps": written}).get("frame rate")
+        assert found == (None if rate is None else pytest.approx(rate, abs=0.01))
 
 
 def test_every_figure_stands_beside_the_cue_that_is_best_by_it():
