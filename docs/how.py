@@ -18,7 +18,7 @@ PAGES = Path(__file__).resolve().parent / "how"
 # In this order: a page may use the files that those before it made.
 ORDER = ("label-a-fake", "check-a-clip", "see-who-signed", "sign-your-own", "audit-a-folder", "compare-detectors")
 VARYING = (
-    (r"\b[0-9a-f]{16,}\b", "…"),
+    (r"\b[0-9a-f]{16,}\b|\b[0-9a-f]{12}…", "…"),
     (r"urn:c2pa:[0-9a-f-]+", "urn:c2pa:…"),
     (r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:\+00:00| UTC)?)?", "…"),
     (r"\d[\d.]* clips/s; decode .*", "…"),

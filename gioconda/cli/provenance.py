@@ -286,13 +286,13 @@ class Signing:
         if self.role and not self.identity:
             raise UsageError("a role is the second signer's", where="--role", hint="give --identity too")
 
-    def load(self) -> Signer:
+    def load(self, lang: str) -> Signer:
         """The signer; says so where it is the development key."""
         from provenance.signing import signers
 
         chosen = signers.from_spec(self.signer, timestamp=self.timestamp)
         if chosen.development:
-            notice("signing with the Gioconda development key: it proves nothing about who signed")
+            notice(told("signing-development", lang))
         if not self.identity:
             return chosen
         return signers.IdentitySigner(chosen, signers.from_spec(self.identity), roles=self.role)
@@ -329,7 +329,7 @@ def sign(
     from provenance.tools import batch
 
     statement = claims.from_toml(claim)
-    chosen = signing.load()
+    chosen = signing.load(lang)
     if fragment:
         from provenance.signing import stream
 

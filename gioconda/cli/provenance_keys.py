@@ -60,7 +60,7 @@ class NewKey:
 
 @keys_app.command("make")
 @built
-def keys_make(name: KeyName, job: NewKey, force: Force = False) -> None:
+def keys_make(name: KeyName, job: NewKey, force: Force = False, lang: Lang = "") -> None:
     """Make a signing key with certificates that work, under a root of its own; or a request for an authority to sign.
 
     The key's own file holds the secret and stays with you; the root certificate is for giving away.
@@ -73,24 +73,24 @@ def keys_make(name: KeyName, job: NewKey, force: Force = False) -> None:
         refuse_overwrite(request, force)
         path, text = keys.make_with_request(name, job.organisation, algorithm=job.algorithm, force=force)
         write_text(request, text)
+        notice(told("key-request", lang, request=request, path=path))
         emit(str(path))
-        notice(f"send {request} to your certificate authority, then append the chain it returns (leaf first) to {path}")
         return
     if job.root is not None:
         refuse_overwrite(job.root, force)
     path = keys.make(name, job.organisation, algorithm=job.algorithm, days=job.days or 365, force=force)
+    _give_root(path, job.root, lang)
     emit(str(path))
-    _give_root(path, job.root)
 
 
-def _give_root(path: Path, root: Path | None) -> None:
+def _give_root(path: Path, root: Path | None, lang: str) -> None:
     """Write the certificate that others must add to their lists, the chain's last, where it was asked for."""
     if root is None:
-        notice("others trust it only if they add its last certificate to a trust list of theirs (--root writes it)")
+        notice(told("key-unknown", lang))
         return
     begin = "-----BEGIN CERTIFICATE-----"
     write_text(root, begin + path.read_text(encoding="ascii").rsplit(begin, 1)[1])
-    notice(f"{root} is for others: gioconda provenance trust add {root}")
+    notice(told("key-root", lang, root=root))
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,7 @@ def keys_renew(
         Path | None, Option("Also write the new root certificate here: what others add to a trust list.")
     ] = None,
     force: Force = False,
+    lang: Lang = "",
 ) -> None:
     """Replace a self-made key by a new one of the same subject, under a new root; the old file is kept under its end date.
 
@@ -149,5 +150,5 @@ def keys_renew(
     if root is not None:
         refuse_overwrite(root, force)
     path = keys.renew(name, days=days)
+    _give_root(path, root, lang)
     emit(str(path))
-    _give_root(path, root)

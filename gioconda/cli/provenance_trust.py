@@ -201,7 +201,7 @@ def trust_update(
             if old is not None:
                 _show_difference(old, fetched, lang)
                 if not yes:
-                    notice(f"{name}: not replaced; run again with --yes to take it")
+                    notice(told("list-kept", lang, name=name))
                     continue
             added = lists.add(file, name=name, kind=fetched.kind, date=today, source=address, force=True)
             emit(clean(_line(_stored(added), lang)))

@@ -80,6 +80,7 @@ class Fakes:
     layout: Annotated[str, Option("Of folders of clips, as in synth prepare.", choices=tuple(LAYOUTS))] = "folder"
     where: Annotated[str, Option("Rows of a list to take.")] = ""
     mark: Annotated[bool, Option("The invisible mark, on fakes and controls alike.")] = False
+    aigc: Annotated[str, Option("Also China's label (GB 45438-2025) in each fake, naming this producer.")] = ""
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -48,7 +48,7 @@ class Unit:
 class Recipe:
     """Everything that decides one sample's pixels. ``id`` names its files.
 
-    departure : of the generator from the paper, in its own words. shots : T, drawn from the unit's first ``before`` frames. frames : how many of the driver's last frames drive, or are passed through.
+    departure : of the generator from the paper, in its own words. aigc : producer in China's label. shots : T, drawn from the unit's first ``before`` frames. frames : how many of the driver's last frames drive, or are passed through.
     """
 
     kind: str
@@ -75,13 +75,14 @@ class Recipe:
     size: int
     mark: bool
     departure: str = ""
+    aigc: str = ""
     schema: str = SCHEMA
 
     @property
     def id(self) -> str:
         """The first 20 hex digits of the sha256 of this recipe as canonical JSON."""
-        # What keeps to the paper departs from nothing: its ids are those they were before departures were recorded.
-        chosen = {k: v for k, v in asdict(self).items() if k != "departure" or v}
+        # What keeps to the paper and carries no label of China's has the ids it had before either was recorded.
+        chosen = {k: v for k, v in asdict(self).items() if k not in ("departure", "aigc") or v}
         text = json.dumps(chosen, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -237,6 +238,7 @@ def plan(units: Sequence[Unit], job: Fakes, heads: TalkingHeads | Roster) -> lis
                     splits[unit.identity], str(job.seed), maker.name if made else "", maker.version if made else "",
                     maker.weights_sha256 if made else None, maker.size, job.mark,
                     getattr(maker, "departure", "") if made else "",
+                    job.aigc if made else "",
                 )
             )  # fmt: skip
 

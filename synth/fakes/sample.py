@@ -127,6 +127,7 @@ def _claim(drawn: Drawn, granted: consents.Consent) -> Claim:
         seed=r.seed,
         licence=granted.licence,
         consent=granted.id,
+        producer=r.aigc,
         split=r.split,
         identity=r.identity,
         params={

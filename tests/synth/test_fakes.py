@@ -243,6 +243,19 @@ def test_families_share_a_set_with_generators(tmp_path):
         generator("swap", size=96)
 
 
+def test_each_fake_says_so_in_its_metadata_and_carries_the_chinese_label_on_request(tmp_path):
+    asked = job(kinds=("self", "control"), shots=(1,), aigc="Example Studio")
+    plain = {r.id for r in recipes(kinds=("self", "control"), shots=(1,))}
+    planned = recipes(kinds=("self", "control"), shots=(1,), aigc="Example Studio")
+    assert {r.id for r in planned} & plain == {r.id for r in planned if r.kind == "control"}, "controls carry none"
+    for sample in Index.read(make(asked, tmp_path, HEADS).index):
+        path, fake = tmp_path / sample.path, sample.label == Label.FAKE
+        found = read(path)
+        assert str(found.state) in ("valid", "trusted") and found.says_ai == fake
+        data = path.read_bytes()
+        assert (b"Example Studio" in data, b"trainedAlgorithmicMedia" in data) == (fake, fake)
+
+
 def test_two_ranks_share_the_work_and_the_last_writes_the_index(tmp_path):
     small = job(kinds=("control",))
     first = make(small, tmp_path, HEADS, part=Part(rank=0, world=2))
