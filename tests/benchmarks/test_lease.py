@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,3 +133,12 @@ def test_the_rehearsal_brings_home_a_model_that_training_goes_on_from(packed, tm
     data = lease.load(tmp_path / "data", 64, torch.device("cpu"), threads=1)
     training = lease.Training(data, lease._begin(tmp_path / "data", "pocket", 0), torch.device("cpu"), batch=2)
     assert lease._resumed(training, tmp_path / "data") == len(training.names)
+
+
+@pytest.mark.slow
+def test_the_generators_gpu_tests_are_collected_on_such_a_machine():
+    arguments = ["-m", "gpu", "--collect-only", "-q", "-o", "addopts=", "--import-mode=importlib"]
+    code = f"{HIDDEN}\nimport pytest; sys.exit(pytest.main([*{arguments!r}, 'tests/synth/test_synth_gpu.py']))"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "3 tests collected" in done.stdout, done.stdout + done.stderr
