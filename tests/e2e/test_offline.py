@@ -127,12 +127,19 @@ provenance forecast signed.mp4
 provenance mark made.mp4
 provenance strip made.mp4 bare.mp4
 provenance recover bare.mp4 --out history.c2pa
+provenance remember made.mp4
 provenance labels fakes/clips --out labels.parquet --trust-development
 provenance trust add root.pem
 provenance trust show
 provenance trust diff root.pem root.pem
 provenance trust revoke ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff
 provenance trust remove root
+case new strasbourg --name Clip --by A
+case add strasbourg signed.mp4
+case note strasbourg Seen --by A
+case verify strasbourg
+case export strasbourg --out strasbourg.zip --signer key:me
+compare clip.mp4 signed.mp4
 check signed.mp4
 check clip.mp4 --detectors onnx:theirs.onnx,cnn:cnn
 audit fakes/clips/test clip.mp4 --detectors onnx:theirs.onnx,contrast --out audit-out --jobs 1
