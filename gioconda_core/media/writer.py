@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ _CONTAINERS = {
     ".mkv": {"h264", "h265", "vp9", "av1"},
     ".webm": {"vp9", "av1"},
 }
+_ISO = (".mp4", ".m4v", ".mov")
 _VFR_CLOCK = 90_000  # ticks a second for free timestamps: 11 µs, the clock of MPEG
 
 
@@ -93,7 +95,6 @@ def write_video(
     MediaError
         When the audio cannot be copied or the encoder refuses.
     """
-    import av
     from av.error import FFmpegError
 
     target = Path(path)
@@ -101,8 +102,10 @@ def write_video(
     video_name(target, codec)
     encoder, worst, options = CODECS[codec]
     suffix = target.suffix.lower()
-    if bit_rate is None and not 0 <= crf <= worst:
-        raise UsageError(f"crf {crf:g} is out of range", "crf", f"0 to {worst} for {codec}")
+    if bit_rate is None:
+        if not 0 <= crf <= worst:
+            raise UsageError(f"crf {crf:g} is out of range", "crf", f"0 to {worst} for {codec}")
+        options = options | {"crf": f"{crf:g}"}
     rate = Fraction(fps).limit_denominator(1001 * 1000)
     if rate <= 0:
         raise UsageError(f"{fps} frames per second", "fps", "give a rate above 0")
@@ -110,108 +113,118 @@ def write_video(
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 talks on stderr unless told otherwise; 1 = errors only
     with atomic_path(target) as temporary:
         try:
-            _encode(
-                av,
-                temporary,
-                frames,
-                rate,
-                times,
-                encoder,
-                dict(options),
-                crf,
-                bit_rate,
-                audio_from,
-                audio_start,
-                suffix,
-            )
+            film = _Film(encoder, options, rate, times, bit_rate, suffix, audio_from, audio_start)
+            film.write(temporary, frames)
         except FFmpegError as error:
             raise MediaError(
                 f"cannot be written: {error.strerror or error}".lower(), str(target), "try another codec or suffix"
             ) from error
 
 
-def _encode(
-    av: Any,
-    temporary: Path,
-    frames: Iterable[NDArray[np.uint8]],
-    rate: Fraction,
-    times: Sequence[float] | NDArray[np.float64] | None,
-    encoder: str,
-    options: dict[str, str],
-    crf: float,
-    bit_rate: int | None,
-    audio_from: str | os.PathLike[str] | None,
-    audio_start: float,
-    suffix: str,
-) -> None:
-    clock = Fraction(1, _VFR_CLOCK) if times is not None else 1 / rate
-    container_options = {"fflags": "+bitexact"}
-    if suffix in (".mp4", ".m4v", ".mov"):
-        container_options["movflags"] = "+faststart"
-    if encoder == "libx264" and _has_avx512():
-        # x264's AVX-512 lookahead gives other bytes now and then (3 to 7 runs in 60 here); AVX2 gives those of its C code, always.
-        options["x264-params"] = "asm=avx2"
-    if bit_rate is None:
-        options["crf"] = f"{crf:g}"
-    with contextlib.ExitStack() as stack:
-        output = stack.enter_context(av.open(f"file:{temporary}", "w", container_options=container_options))
+@dataclass(frozen=True)
+class _Film:
+    """How frames become a file. times : seconds, None for a constant rate."""
+
+    encoder: str
+    options: dict[str, str]
+    rate: Fraction
+    times: Sequence[float] | NDArray[np.float64] | None
+    bit_rate: int | None
+    suffix: str
+    audio_from: str | os.PathLike[str] | None
+    audio_start: float
+
+    @property
+    def clock(self) -> Fraction:
+        return Fraction(1, _VFR_CLOCK) if self.times is not None else 1 / self.rate
+
+    def write(self, temporary: Path, frames: Iterable[NDArray[np.uint8]]) -> None:
+        import av
+
+        flags = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if self.suffix in _ISO else {})
         stream: Any = None
         audio: _Audio | None = None
-        size = (0, 0)
-        pts = -1
-        count = 0
+        pts, count, size = -1, 0, (0, 0)
         scaler = av.video.reformatter.VideoReformatter()
-        for count, picture in enumerate(frames, start=1):
-            if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-                raise UsageError(
-                    f"a frame of shape {picture.shape}, {picture.dtype}", "frames", "give uint8 (H, W, 3) RGB"
-                )
+        with contextlib.ExitStack() as stack:
+            output = stack.enter_context(av.open(f"file:{temporary}", "w", container_options=flags))
+            for count, picture in enumerate(frames, start=1):
+                if stream is None:
+                    size = _size(picture, 1)
+                    stream = self._stream(output, *size)
+                    if self.audio_from is not None:
+                        audio = stack.enter_context(_Audio(av, output, self.audio_from, self.audio_start))
+                if (found := _size(picture, count)) != size:
+                    what = f"frame {count} is {found[0]}x{found[1]}, the first was {size[0]}x{size[1]}"
+                    raise UsageError(what, "frames", "")
+                now = count - 1 if self.times is None else _tick(self.times, count - 1)
+                if now <= pts:
+                    what = f"times do not increase at frame {count}"
+                    raise UsageError(what, "times", "give strictly increasing seconds")
+                pts = now
+                frame = _frame(scaler, picture)
+                frame.pts, frame.time_base, frame.duration = pts, self.clock, self._lasts(count - 1)
+                for packet in stream.encode(frame):
+                    output.mux(packet)
+                    if audio is not None and packet.dts is not None:
+                        audio.copy_until(float(packet.dts * packet.time_base))
             if stream is None:
-                size = (picture.shape[1], picture.shape[0])
-                stream = output.add_stream(encoder, rate=rate, options=options)
-                stream.width, stream.height = size[0] + size[0] % 2, size[1] + size[1] % 2
-                stream.pix_fmt = "yuv420p"
-                context = stream.codec_context
-                context.time_base = clock
-                # SVT-AV1 and libvpx take -b:v; with crf they want it 0.
-                context.bit_rate = bit_rate or 0
-                context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
-                context.color_range = 1  # limited
-                if encoder == "libx265" and suffix in (".mp4", ".m4v", ".mov"):
-                    context.codec_tag = "hvc1"  # what players on phones accept
-                with _own_priority():
-                    context.open(strict=False)
-                if audio_from is not None:
-                    audio = stack.enter_context(_Audio(av, output, audio_from, audio_start))
-            if (picture.shape[1], picture.shape[0]) != size:
-                raise UsageError(
-                    f"frame {count} is {picture.shape[1]}x{picture.shape[0]}, the first was {size[0]}x{size[1]}",
-                    "frames",
-                    "",
-                )
-            now = count - 1 if times is None else _tick(times, count - 1)
-            if now <= pts:
-                raise UsageError(f"times do not increase at frame {count}", "times", "give strictly increasing seconds")
-            pts = now
-            if size[0] % 2 or size[1] % 2:
-                picture = np.pad(picture, ((0, size[1] % 2), (0, size[0] % 2), (0, 0)), mode="edge")
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            frame = scaler.reformat(
-                frame, format="yuv420p", dst_colorspace="ITU709", src_color_range="JPEG", dst_color_range="MPEG"
-            )
-            frame.pts, frame.time_base = pts, clock
-            frame.duration = _lasts(times, count - 1, rate, clock)
-            for packet in stream.encode(frame):
-                output.mux(packet)
-                if audio is not None and packet.dts is not None:
-                    audio.copy_until(float(packet.dts * packet.time_base))
-        if stream is None:
-            raise UsageError("there are no frames to write", "frames", "")
-        if times is not None and len(times) != count:
-            raise UsageError(f"{count} frames but {len(times)} times", "times", "give one per frame")
-        output.mux(stream.encode(None))
-        if audio is not None:
-            audio.copy_until(float((pts + _lasts(times, count - 1, rate, clock)) * clock))
+                raise UsageError("there are no frames to write", "frames", "")
+            if self.times is not None and len(self.times) != count:
+                raise UsageError(f"{count} frames but {len(self.times)} times", "times", "give one per frame")
+            output.mux(stream.encode(None))
+            if audio is not None:
+                audio.copy_until(float((pts + self._lasts(count - 1)) * self.clock))
+
+    def _stream(self, output: Any, width: int, height: int) -> Any:
+        """The output's video stream, opened; odd sides grow by one."""
+        options = dict(self.options)
+        if self.encoder == "libx264" and _has_avx512():
+            # x264's AVX-512 lookahead gives other bytes now and then (3 to 7 runs in 60 here); AVX2 gives those of its C code, always.
+            options["x264-params"] = "asm=avx2"
+        stream = output.add_stream(self.encoder, rate=self.rate, options=options)
+        stream.width, stream.height = width + width % 2, height + height % 2
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base = self.clock
+        # SVT-AV1 and libvpx take -b:v; with crf they want it 0.
+        context.bit_rate = self.bit_rate or 0
+        context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
+        context.color_range = 1  # limited
+        if self.encoder == "libx265" and self.suffix in _ISO:
+            context.codec_tag = "hvc1"  # what players on phones accept
+        with _own_priority():
+            context.open(strict=False)
+        return stream
+
+    def _lasts(self, i: int) -> int:
+        """Ticks that frame i stays on screen; the last one for one nominal frame."""
+        if self.times is None:
+            return 1
+        if i + 1 < len(self.times):
+            return max(1, _tick(self.times, i + 1) - _tick(self.times, i))
+        return max(1, round(1 / self.rate / self.clock))
+
+
+def _size(picture: NDArray[np.uint8], number: int) -> tuple[int, int]:
+    """Width and height of a frame; UsageError of what is none."""
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        what = f"frame {number} has shape {picture.shape} and type {picture.dtype}"
+        raise UsageError(what, "frames", "give uint8 (H, W, 3) RGB")
+    return picture.shape[1], picture.shape[0]
+
+
+def _frame(scaler: Any, picture: NDArray[np.uint8]) -> Any:
+    """An RGB picture as the encoders take it: even sides, 4:2:0, BT.709 limited."""
+    import av
+
+    height, width = picture.shape[:2]
+    if width % 2 or height % 2:
+        picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    return scaler.reformat(
+        frame, format="yuv420p", dst_colorspace="ITU709", src_color_range="JPEG", dst_color_range="MPEG"
+    )
 
 
 @contextlib.contextmanager
@@ -247,15 +260,6 @@ def _tick(times: Sequence[float] | NDArray[np.float64], i: int) -> int:
     if i >= len(times):
         raise UsageError(f"more frames than the {len(times)} times", "times", "give one per frame")
     return round(float(times[i]) * _VFR_CLOCK)
-
-
-def _lasts(times: Sequence[float] | NDArray[np.float64] | None, i: int, rate: Fraction, clock: Fraction) -> int:
-    """Ticks that frame i stays on screen; the last one for one nominal frame."""
-    if times is None:
-        return 1
-    if i + 1 < len(times):
-        return max(1, _tick(times, i + 1) - _tick(times, i))
-    return max(1, round(1 / rate / clock))
 
 
 class _Audio:
