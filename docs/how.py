@@ -23,7 +23,7 @@ VARYING = (
     (r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:\+00:00| UTC)?)?", "…"),
     (r"\d[\d.]* clips/s; decode .*", "…"),
 )
-PROGRESS = re.compile(r"^[a-z ]+: [\d,]+(/[\d,]+)? (steps|files|clips|readings|pairs)\b.*$")
+PROGRESS = re.compile(r"^[a-z ]+: [\d,]+(/[\d,]+)? (step|file|clip|reading|pair)s?\b.*$")
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 
