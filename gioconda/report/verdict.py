@@ -137,6 +137,15 @@ def caveats(
     for warning in warnings:
         if warning.of_pictures:
             say("partly-decoded", reason=warning.document())
+    _picture(facts, say)
+    if footage is not None:
+        _faces(footage, say)
+    _about(readings, facts.get("learned_by", ()), say)
+    return tuple(said)
+
+
+def _picture(facts: Mapping[str, Any], say: Any) -> None:
+    """What the picture's size, length, compression and rate make difficult."""
     width, height = int(facts.get("width") or 0), int(facts.get("height") or 0)
     duration, fps = float(facts.get("duration") or 0.0), float(facts.get("fps") or 0.0)
     if facts.get("still"):
@@ -153,8 +162,10 @@ def caveats(
         say("not-followed", duration=duration)
     if 0 < fps < RATE:
         say("frame-rate", fps=fps, threshold=RATE)
-    if footage is not None:
-        _faces(footage, say)
+
+
+def _about(readings: Sequence[Calibrated], learned_by: Sequence[str], say: Any) -> None:
+    """What limits the readings themselves. learned_by : detectors that have seen this file in training."""
     scored = [r for r in readings if r.reading.score is not None and r.false_alarm is not None]
     if len(scored) > 1 and any(r.level in (Level.SIGNAL, Level.STRONG_SIGNAL) for r in scored):
         say("several-detectors", count=len(scored))
@@ -167,11 +178,7 @@ def caveats(
             continue
         if r.false_alarm is None:
             say("uncalibrated", detector=name)
-    learned = [
-        r.reading.detector
-        for r in readings
-        if r.reading.score is not None and r.reading.detector in facts.get("learned_by", ())
-    ]
+    learned = [r.reading.detector for r in readings if r.reading.score is not None and r.reading.detector in learned_by]
     if learned:
         say("learned", detectors=learned)
     few = [r for r in scored if r.n and r.n < REALS and r.level != Level.NO_SKILL]
@@ -181,7 +188,6 @@ def caveats(
     low = [r for r in readings if r.level == Level.NO_STRONG_SIGNAL and r.false_alarm is not None]
     if low:
         say("unseen-generators", detectors=_names(low))
-    return tuple(said)
 
 
 def _faces(footage: Footage, say: Any) -> None:

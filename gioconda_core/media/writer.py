@@ -100,12 +100,8 @@ def write_video(
     target = Path(path)
     codec = _ALIASES.get(codec, codec)
     video_name(target, codec)
-    encoder, worst, options = CODECS[codec]
+    encoder, options = _quality(codec, crf, bit_rate)
     suffix = target.suffix.lower()
-    if bit_rate is None:
-        if not 0 <= crf <= worst:
-            raise UsageError(f"crf {crf:g} is out of range", "crf", f"0 to {worst} for {codec}")
-        options = options | {"crf": f"{crf:g}"}
     rate = Fraction(fps).limit_denominator(1001 * 1000)
     if rate <= 0:
         raise UsageError(f"{fps} frames per second", "fps", "give a rate above 0")
@@ -119,6 +115,16 @@ def write_video(
             raise MediaError(
                 f"cannot be written: {error.strerror or error}".lower(), str(target), "try another codec or suffix"
             ) from error
+
+
+def _quality(codec: str, crf: float, bit_rate: int | None) -> tuple[str, dict[str, str]]:
+    """A codec's encoder and options; UsageError of a quality out of its range."""
+    encoder, worst, options = CODECS[codec]
+    if bit_rate is not None:
+        return encoder, options
+    if not 0 <= crf <= worst:
+        raise UsageError(f"crf {crf:g} is out of range", "crf", f"0 to {worst} for {codec}")
+    return encoder, options | {"crf": f"{crf:g}"}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -83,32 +85,30 @@ def paint_torso(rng: np.random.Generator, size: int, scale: float, centre: tuple
     u, v = (x - c[0]) / s, (y - c[1]) / s
     colour *= (1.08 - 0.16 * np.abs(u) - 0.10 * np.clip(v - 1.8, 0, 2))[..., None]
     colour *= 1 + 0.06 * noise(rng, n, 10)[..., None]
-    band = np.round((curve * s + c) * 16).astype(np.int32)
     if kind == "shirt":
-        pale = tuple(map(float, np.clip(cloth * 1.2 + 18, 0, 255)))
-        for sign in (-1, 1):
-            flap = np.array([(0.02 * sign, 1.62 + dip), (0.52 * sign, 1.55), (0.66 * sign, 1.75), (0.36 * sign, 2.42)])
-            cv2.fillPoly(colour, [np.round((flap * s + c) * 16).astype(np.int32)], pale, cv2.LINE_AA, 4)
-            cv2.fillPoly(cover, [np.round((flap * s + c) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-            cv2.polylines(
-                colour,
-                [np.round((flap * s + c) * 16).astype(np.int32)],
-                True,
-                tuple(map(float, cloth * 0.7)),
-                up,
-                cv2.LINE_AA,
-                4,
-            )
-        cv2.line(
-            colour,
-            fixed(np.array([0, 1.62 + dip]) * s + c),
-            fixed(np.array([0, 6]) * s + c),
-            tuple(map(float, cloth * 0.75)),
-            up,
-            cv2.LINE_AA,
-            4,
-        )
+        _collar(colour, cover, cloth, lambda points: points * s + c, 1.62 + dip, up)
     else:
+        band = np.round((curve * s + c) * 16).astype(np.int32)
         cv2.polylines(colour, [band], False, tuple(map(float, cloth * 0.72)), max(2, round(0.05 * s)), cv2.LINE_AA, 4)
     out = np.dstack([(np.clip(colour, 0, 255) / 255) ** 2, cover.astype(np.float32) / 255])
     return np.asarray(cv2.resize(out, (size, size), interpolation=cv2.INTER_AREA), dtype=np.float32)
+
+
+def _collar(
+    colour: NDArray[np.float32],
+    cover: NDArray[np.uint8],
+    cloth: Array,
+    pixels: Callable[[Array], Array],
+    throat: float,
+    width: int,
+) -> None:
+    """A shirt's two flaps and its row of buttons. pixels : head units → pixels. throat : where the flaps meet, head units."""
+    pale = tuple(map(float, np.clip(cloth * 1.2 + 18, 0, 255)))
+    for sign in (-1, 1):
+        flap = np.array([(0.02 * sign, throat), (0.52 * sign, 1.55), (0.66 * sign, 1.75), (0.36 * sign, 2.42)])
+        outline = [np.round(pixels(flap) * 16).astype(np.int32)]
+        cv2.fillPoly(colour, outline, pale, cv2.LINE_AA, 4)
+        cv2.fillPoly(cover, outline, 255, cv2.LINE_AA, 4)
+        cv2.polylines(colour, outline, True, tuple(map(float, cloth * 0.7)), width, cv2.LINE_AA, 4)
+    top, hem = fixed(pixels(np.array([0, throat]))), fixed(pixels(np.array([0, 6])))
+    cv2.line(colour, top, hem, tuple(map(float, cloth * 0.75)), width, cv2.LINE_AA, 4)

@@ -161,22 +161,7 @@ class Stage:
         value = got[:, 6:12] + w1 * got[:, 12:18] + w2 * got[:, 18:24]  # (P, 6)
         colour = _sample(person.look.atlas, value[:, 0], value[:, 1])
         lit = self._light(value[:, 2:5], value[:, 5:6])
-        picture = self.backdrop.copy()
-        body = cv2.warpAffine(
-            self.torso,
-            np.array([[1, 0, take.body[k, 0] * self.scale], [0, 1, take.body[k, 1] * self.scale]]),
-            (size, size),
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        cover = body[..., 3]
-        skin = _shoulder(colour * lit[0] + lit[1])
-        neck = self._is(shown[which], "neck")
-        hair = self._is(shown[which], "locks")
-        back = neck | hair
-        picture[ys[hair], xs[hair]] = skin[hair]
-        picture[ys[neck], xs[neck]] = skin[neck]
-        picture += (body[..., :3] - picture) * cover[..., None]
-        picture[ys[~back], xs[~back]] = skin[~back]
+        picture = self._composed(_shoulder(colour * lit[0] + lit[1]), ys, xs, shown[which], k)
         marks2 = self.project(marks)
         self._shine(picture, vertices, shown, k)
         if person.look.glasses:
@@ -188,6 +173,25 @@ class Stage:
         dx, dy = self.offsets.integers(0, 64, 2)
         picture += self.noise[dy : dy + size, dx : dx + size]
         return np.clip(picture, 0, 255).astype(np.uint8), self._outline(marks2, screen, normals)
+
+    def _composed(
+        self, skin: NDArray[np.float32], ys: NDArray[np.int64], xs: NDArray[np.int64], of: NDArray[np.int64], k: int
+    ) -> NDArray[np.float32]:
+        """Room, locks, neck, clothes, and everything before them. skin : (P, 3) of the pixels (ys, xs). of : (P,) their triangles."""
+        picture = self.backdrop.copy()
+        body = cv2.warpAffine(
+            self.torso,
+            np.array([[1, 0, self.take.body[k, 0] * self.scale], [0, 1, self.take.body[k, 1] * self.scale]]),
+            (self.size, self.size),
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        neck, hair = self._is(of, "neck"), self._is(of, "locks")
+        front = ~(neck | hair)
+        picture[ys[hair], xs[hair]] = skin[hair]
+        picture[ys[neck], xs[neck]] = skin[neck]
+        picture += (body[..., :3] - picture) * body[..., 3, None]
+        picture[ys[front], xs[front]] = skin[front]
+        return picture
 
     def _is(self, triangles: NDArray[np.int64], name: str) -> NDArray[np.bool_]:
         low, high = self.ranges.get(name, (-1, -1))
