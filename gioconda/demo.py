@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path, sha256_of, write_json, write_text
 from gioconda_core.media.pictures import grid
@@ -332,7 +333,7 @@ def detector(stage: Stage) -> dict[str, Any]:
         command="gioconda demo",
     )
     figures = train_features.train(options)["contrast"].figures["clean"]
-    return {"spec": f"demo=contrast:{stage.folder / 'detector' / 'contrast'}", "validation": figures}
+    return {"spec": f"demo=contrast:{stage.folder / 'detector' / 'contrast'}", "validation": plain(figures)}
 
 
 def benchmark(stage: Stage) -> dict[str, Any]:
