@@ -224,6 +224,13 @@ _NEXT = {
 }
 
 
+def marked(item: Calibrated) -> bool:
+    """Whether some moment of a strip reaches the line that the level comes from."""
+    line = item.threshold if item.false_alarm is not None else None
+    strips = [series.scores for series in item.reading.series if len(series.times) > 1]
+    return line is not None and any(score >= line for scores in strips for score in scores)
+
+
 def next_steps(
     level: Level,
     readings: Sequence[Calibrated],
@@ -237,7 +244,7 @@ def next_steps(
     if not readable:
         steps.append(Sentence("next.readable"))
     if level in (Level.SIGNAL, Level.STRONG_SIGNAL):
-        steps.append(Sentence("next.lead"))
+        steps.append(Sentence("next.lead" if any(map(marked, readings)) else "next.lead-whole"))
     if any(s.key == "short.disagree" for s in sentences(readings)):
         steps.append(Sentence("next.disagree"))
     if provenance.state == ProvenanceState.INVALID:

@@ -92,6 +92,13 @@ def test_skill_is_more_than_a_coin_and_more_than_the_best_trivial_cue(figure, sk
     assert figure.skill is skill
 
 
+def test_marked_moments_are_only_spoken_of_where_some_are_marked():
+    facts = {"width": 640, "height": 480}
+    for threshold, step in ((1.5, "next.lead"), (99.0, "next.lead-whole")):
+        v = verdict.verdict([dataclasses.replace(HIGH, threshold=threshold)], footage(), facts, ABSENT)
+        assert v.level == Level.STRONG_SIGNAL and keys(v.next_steps)[0] == step
+
+
 def test_one_reading_sets_the_headline_and_disagreement_is_said():
     facts = {"width": 640, "height": 480}
     v = verdict.verdict([HIGH, LOW, abstained()], footage(), facts, ABSENT)
