@@ -238,11 +238,13 @@ def _jaw() -> Array:
     for name, part in _DATA["jaw"].items():
         share[[INDEX[name], _mirrored(INDEX[name])]] = part
     d = BASE - HINGE
-    y, z = (
-        np.cos(GAPE) * d[:, 1] + np.sin(GAPE) * d[:, 2],
-        np.cos(GAPE) * d[:, 2] - np.sin(GAPE) * d[:, 1],
-    )
-    return np.asarray((np.c_[d[:, 0], y, z] - d) * share[:, None])
+    return np.asarray((turned(d, GAPE) - d) * share[:, None])
+
+
+def turned(d: Array, angle: float) -> Array:
+    """Points (n, 3) given from the jaw's hinge, turned about it as the jaw opens; angle in radians."""
+    y, z = d[:, 1], d[:, 2]
+    return np.asarray(np.c_[d[:, 0], np.cos(angle) * y + np.sin(angle) * z, np.cos(angle) * z - np.sin(angle) * y])
 
 
 def _close() -> Array:

@@ -105,13 +105,7 @@ class Stage:
         for part in person.parts:
             local = part.vertices
             if part.jaw and jaw > 1e-3:
-                angle = np.deg2rad(22.0) * jaw * part.jaw
-                d = local - (0.0, 0.2, -0.85)
-                local = np.c_[
-                    d[:, 0],
-                    np.cos(angle) * d[:, 1] + np.sin(angle) * d[:, 2],
-                    np.cos(angle) * d[:, 2] - np.sin(angle) * d[:, 1],
-                ] + (0.0, 0.2, -0.85)
+                local = head.turned(local - head.HINGE, head.GAPE * jaw * part.jaw) + head.HINGE
             if part.name.startswith("eye"):
                 if not moved:
                     texels, moved = texels.copy(), True
