@@ -74,7 +74,7 @@ def find(frames: Sequence[Picture], times: Sequence[float]) -> tuple[Keyframe, .
         if not others:
             break
         chosen.append(max(others, key=news))
-    return tuple(_keyframe(frames[i], float(times[i]), int(shots[i])) for i in sorted(chosen))
+    return tuple(_keyframe(frames[i], float(times[i]), int(shots[i]), hashes[i]) for i in sorted(chosen))
 
 
 def cuts(frames: Sequence[Picture], times: Sequence[float]) -> list[float]:
@@ -83,18 +83,13 @@ def cuts(frames: Sequence[Picture], times: Sequence[float]) -> list[float]:
     return [float(time) for time, (a, b) in zip(times[1:], pairwise(hashes), strict=True) if _far(a, b) >= CUT]
 
 
-def _keyframe(frame: Picture, time: float, shot: int) -> Keyframe:
-    return Keyframe(
-        round(time, 4), shot, hashlib.sha256(jpeg(frame, quality=QUALITY)).hexdigest(), _hash(frame), jpeg(frame, SIDE)
-    )
-
-
-def _hash(frame: Picture) -> str:
-    return perceptual([frame]) or "0" * 16
+def _keyframe(frame: Picture, time: float, shot: int, bits: int) -> Keyframe:
+    exported = hashlib.sha256(jpeg(frame, quality=QUALITY)).hexdigest()
+    return Keyframe(round(time, 4), shot, exported, f"{bits:016x}", jpeg(frame, SIDE))
 
 
 def _bits(frame: Picture) -> int:
-    return int(_hash(frame), 16)
+    return int(perceptual([frame]) or "0", 16)
 
 
 def _far(a: int, b: int) -> int:
