@@ -129,14 +129,17 @@ def _junit(job: Job, file: Path) -> None:
 
 def findings(policy: Policy, row: Mapping[str, Any]) -> list[str]:
     """The rules that a row breaks, and those of the policy that it trips: what a baseline may accept."""
-    return list(dict.fromkeys((*as_sarif.faults(row), *(trip.rule for trip in policy.tripped(row)))))
+    return list(dict.fromkeys((*as_sarif.faults(row), *(trip.rule for trip in _trips(policy, row)))))
 
 
 def tripped(policy: Policy, baseline: Baseline, row: Mapping[str, Any]) -> list[Trip]:
     """How a row trips the policy, less what is accepted."""
-    if "members" in row:  # an archive: its members are judged
-        return []
-    return [trip for trip in policy.tripped(row) if baseline.accepts(row, trip.rule) is None]
+    return [trip for trip in _trips(policy, row) if baseline.accepts(row, trip.rule) is None]
+
+
+def _trips(policy: Policy, row: Mapping[str, Any]) -> list[Trip]:
+    """How a row trips the policy; an archive does not, since its members are judged."""
+    return [] if "members" in row else policy.tripped(row)
 
 
 def _parquet(job: Job, file: Path) -> None:
