@@ -156,42 +156,50 @@ class Training:
         return (found.to(self.dtype) - 127.5) / 127.5
 
     def mathematics(self) -> None:
-        """One generator update and two of the discriminator; nothing here waits for the host."""
+        """One generator update and two of the discriminator; nothing here waits for the host.
+
+        The first of the discriminator's takes the passes that the generator's losses went through, as in :class:`synth.training.train.Trainer`.
+        """
         model, weights = self.model, WEIGHTS["v2"]
         power_iteration(*model.nets().values())
         frames, rasters = self._gathered(self.data.frames, names=False), self._gathered(self.data.rasters, names=True)
         target, raster = frames[:, -1], rasters[:, -1]
-        for parameter in self.judging:
-            parameter.requires_grad_(False)
-        row = self.w.detach()[self.of]
+        row = self.w[self.of]
         embedding = model.embedder(frames[:, :-1], rasters[:, :-1])
         fake = model.generator(raster, model.generator.style(embedding))
-        with torch.no_grad():
-            _, wanted = model.discriminator(target, raster, row)
-        score, found = model.discriminator(fake.to(self.dtype), raster, row)
+        of_real, wanted = model.discriminator(target, raster, row)
+        of_fake, found = model.discriminator(fake.to(self.dtype), raster, row)
         matched = weights.feature_matching * feature_matching(wanted, found)
         content = self.content(fake, target)
-        (hinge_generator(score) + matched + content + weights.match * match(embedding, row)).backward()
+        loss = hinge_generator(of_fake) + matched + content + weights.match * match(embedding, row)
+        # Each side's gradients alone: the other's is never computed.
+        loss.backward(inputs=self.generating, retain_graph=True)
+        self._judge(of_real, of_fake)
         _usable(self.generating)
         self.adam.step()
         self.adam.zero_grad(set_to_none=True)
-        for parameter in self.judging:
-            parameter.requires_grad_(True)
+        self._update_judge()
         both, twice = torch.cat([target, fake.detach().to(self.dtype)]), raster.repeat(2, 1, 1, 1)
-        for _ in range(2):
-            rows = self.w[self.of]
-            scores, _ = model.discriminator(both, twice, rows.repeat(2, 1))
-            hinge = hinge_discriminator(*scores.chunk(2))
-            hinge.backward()  # type: ignore[no-untyped-call]
-            _usable(self.judging)
-            self.adam_judge.step()
-            self.adam_judge.zero_grad(set_to_none=True)
-            self._move_rows()
+        scores, _ = model.discriminator(both, twice, self.w[self.of].repeat(2, 1))
+        hinge = self._judge(*scores.chunk(2))
+        self._update_judge()
         for name, average in self.average.items():
             torch._foreach_lerp_(average, [p.detach() for p in model.nets()[name].parameters()], 1 - 0.999)
         self.losses.copy_(
             torch.stack([(fake.detach() - target.float()).abs().mean(), content, matched, hinge]).detach().float()
         )
+
+    def _judge(self, of_real: Tensor, of_fake: Tensor) -> Tensor:
+        """The hinge loss; its gradients of the discriminator and of W are computed."""
+        hinge = hinge_discriminator(of_real, of_fake)
+        hinge.backward(inputs=[*self.judging, self.w])  # type: ignore[no-untyped-call]
+        return hinge
+
+    def _update_judge(self) -> None:
+        _usable(self.judging)
+        self.adam_judge.step()
+        self.adam_judge.zero_grad(set_to_none=True)
+        self._move_rows()
 
     @torch.no_grad()
     def _move_rows(self) -> None:

@@ -344,7 +344,7 @@ def _run(
             except GiocondaError as error:
                 yield from (({}, f"{group[0].identity}/{group[0].source}: {error.what}") for _ in group)
                 continue
-            for learned, samples in groupby(group, key=lambda r: r.person if r.kind != "control" else ()):
+            for learned, samples in groupby(group, key=lambda r: r.sitting if r.kind != "control" else ()):
                 recipes = list(samples)
                 # The same frames at another CRF or in another region are not drawn again.
                 drawings = _sitting(recipes, heads, clips, clock) if learned else {}
@@ -454,7 +454,7 @@ def write_index(recipes: Sequence[Recipe], out: Path, job: Fakes) -> Path:
                 licence=record["licence"],
                 split=r.split,
                 essence=record["essence"],
-                pair=controls.get((r.driver_sha256, r.crf), "") if r.kind == "self" else "",
+                pair=controls.get((r.driver_sha256, r.crf), "") if r.kind == "self" or "making" in record else "",
                 group={
                     "task": r.kind,
                     "crf": str(r.crf),

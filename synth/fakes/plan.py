@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -88,8 +87,13 @@ class Recipe:
 
     @property
     def person(self) -> tuple[Any, ...]:
-        """What a personal model is learned from: recipes that share this share the model."""
+        """What a personal model is learned from, and how."""
         return (self.identity, self.source, self.shots, self.mode, self.steps)
+
+    @property
+    def sitting(self) -> tuple[Any, ...]:
+        """Recipes that share this share a personal model: of one generator, learned from the same shots in the same way."""
+        return (self.generator, *self.person)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,58 +209,95 @@ def held_rows(unit: Unit, frames: int) -> list[int]:
 def plan(units: Sequence[Unit], job: Fakes, heads: TalkingHeads | Roster) -> list[Recipe]:
     """Every sample of the set, in a stable order, people of one personal model together.
 
-    Several generators take turns over the people of a split and the grid, so that each makes as many samples of each kind.
+    Several generators take turns over people and the grid, so that each makes as many samples of each kind that it can make. Turns go on
+    from one split to the next: begun anew in each, small splits would all be made by the generator that was named first.
+
+    Raises
+    ------
+    UsageError
+        A generator can make nothing of the kinds that were asked for.
     """
     from synth.generators import Roster
 
+    for maker in Roster.of(heads):
+        able = _able(maker)
+        if not set(able) & set(job.kinds) and set(job.kinds) != {"control"}:
+            raise UsageError(
+                f"{maker.name} makes {' and '.join(able)} only", where="--kinds", hint="add it, or leave it out"
+            )
     splits = split_of([u.identity for u in units], job.splits, job.seed)
+    planner = _Planner(job, Roster.of(heads), splits)
+    turns = {
+        unit.sha256: turn
+        for turn, unit in enumerate(sorted(units, key=lambda u: list(job.splits).index(splits[u.identity])))
+    }
     recipes: list[Recipe] = []
-    makers = Roster.of(heads)
-    turns: Counter[str] = Counter()
-    grid = [
-        (t, mode, steps) for t in job.shots for mode in job.modes for steps in (job.steps if mode == "ft" else (0,))
-    ]
-
-    def add(kind: str, unit: Unit, driver: Unit, t: int, mode: str, steps: int, region: str, turn: int = 0) -> None:
-        frames, before = held_out(driver, job), len(unit.rows) - held_out(unit, job)
-        if frames < job.min_frames or (kind != "control" and before < t):
-            return
-        made = kind != "control"
-        able = [m for m in makers if kind != "cross" or not getattr(m, "remakes", False)]
-        if not able:
-            return  # families of fakes remake a take; nobody drives it
-        maker = able[turn % len(able)]
-        for crf in job.crf:
-            recipes.append(
-                Recipe(
-                    kind, unit.identity, unit.source, unit.sha256, driver.identity, driver.source, driver.sha256,
-                    t if made else 0,
-                    before if made else 0,
-                    frames,
-                    mode if made else "", steps if made else 0, region if made else "",
-                    crf, job.adapt if kind == "cross" else "", job.smoothing if kind == "cross" else 0.0,
-                    splits[unit.identity], str(job.seed), maker.name if made else "", maker.version if made else "",
-                    maker.weights_sha256 if made else None, maker.size, job.mark,
-                    getattr(maker, "departure", "") if made else "",
-                    job.aigc if made else "",
-                )
-            )  # fmt: skip
-
     for unit in units:
-        if "control" in job.kinds:
-            add("control", unit, unit, 0, "", 0, "")
         others = [u for u in units if u.identity != unit.identity and splits[u.identity] == splits[unit.identity]]
         others.sort(key=lambda u: _hash(job.seed, "driver", unit.sha256, u.sha256))
-        first = turns[splits[unit.identity]]
-        turns[splits[unit.identity]] += 1
-        for turn, (t, mode, steps) in enumerate(grid, first):
-            if "self" in job.kinds:
-                for region in job.regions:
-                    add("self", unit, unit, t, mode, steps, region, turn)
-            if "cross" in job.kinds:
-                for driver in others[: job.drivers]:
-                    add("cross", unit, driver, t, mode, steps, "whole", turn)
+        recipes += planner.of(unit, others[: job.drivers], turns[unit.sha256])
     return recipes
+
+
+def _able(maker: TalkingHeads) -> tuple[str, ...]:
+    """The kinds of fakes that a generator makes: families remake takes, and nobody drives those."""
+    return getattr(maker, "kinds", ("self", "cross"))
+
+
+@dataclass(frozen=True)
+class _Planner:
+    """What all recipes of a set have in common. splits : of each person."""
+
+    job: Fakes
+    makers: Sequence[TalkingHeads]
+    splits: Mapping[str, str]
+
+    def of(self, unit: Unit, drivers: Sequence[Unit], turn: int) -> Iterator[Recipe]:
+        """Every recipe of one take. turn : of the generators, at the first cell of the grid."""
+        job = self.job
+        if "control" in job.kinds:
+            yield from self._control(unit)
+        grid = [(t, m, steps) for t in job.shots for m in job.modes for steps in (job.steps if m == "ft" else (0,))]
+        for number, (shots, mode, steps) in enumerate(grid, turn):
+            wanted = [("self", unit, region) for region in job.regions] + [("cross", d, "whole") for d in drivers]
+            for kind, driver, region in wanted:
+                able = [m for m in self.makers if kind in _able(m)]
+                if kind in job.kinds and able:
+                    how = {"shots": shots, "mode": mode, "steps": steps, "region": region}
+                    yield from self._fake(kind, unit, driver, able[number % len(able)], how)
+
+    def _control(self, unit: Unit) -> Iterator[Recipe]:
+        frames = held_out(unit, self.job)
+        if frames < self.job.min_frames:
+            return
+        for crf in self.job.crf:
+            yield Recipe(
+                "control", **self._between(unit, unit), shots=0, before=0, frames=frames, mode="", steps=0, region="",
+                crf=crf, adapt="", smoothing=0.0, generator="", generator_version="", weights_sha256=None,
+                size=self.makers[0].size, mark=self.job.mark,
+            )  # fmt: skip
+
+    def _fake(
+        self, kind: str, unit: Unit, driver: Unit, maker: TalkingHeads, how: Mapping[str, Any]
+    ) -> Iterator[Recipe]:
+        job, frames, before = self.job, held_out(driver, self.job), len(unit.rows) - held_out(unit, self.job)
+        if frames < job.min_frames or before < how["shots"]:
+            return
+        driven = kind == "cross" and not getattr(maker, "remakes", False)  # a swap keeps the motion of its take
+        for crf in job.crf:
+            yield Recipe(
+                kind, **self._between(unit, driver), **how, before=before, frames=frames, crf=crf,
+                adapt=job.adapt if driven else "", smoothing=job.smoothing if driven else 0.0,
+                generator=maker.name, generator_version=maker.version, weights_sha256=maker.weights_sha256,
+                size=maker.size, mark=job.mark, departure=getattr(maker, "departure", ""), aigc=job.aigc,
+            )  # fmt: skip
+
+    def _between(self, unit: Unit, driver: Unit) -> dict[str, Any]:
+        return {
+            "identity": unit.identity, "source": unit.source, "shots_sha256": unit.sha256,
+            "driver_identity": driver.identity, "driver_source": driver.source, "driver_sha256": driver.sha256,
+            "split": self.splits[unit.identity], "seed": str(self.job.seed),
+        }  # fmt: skip
 
 
 def read_part(shards: ShardSet, unit: Unit, rows: Sequence[int], size: int) -> Clip:

@@ -74,8 +74,8 @@ class Motion:
 
 
 def motion(recipe: Recipe, shots: Clip, driver: Clip) -> Motion:
-    """The driver's landmarks, fitted to the person where the driver is somebody else."""
-    if recipe.kind != "cross":
+    """The driver's landmarks, fitted to the person where somebody else drives."""
+    if not recipe.adapt:
         return Motion(driver.landmarks, None)
     marks, adapted = adapt(driver.landmarks, shots.landmarks, recipe.adapt)
     marks = smooth(marks, driver.times, recipe.smoothing)

@@ -107,6 +107,57 @@ def test_a_step_learns_and_only_rows_that_took_part_move(packed):
     assert torch.isfinite(training.losses).all() and (training.w_count[moved] == 2).all()
 
 
+def _unshared(training):
+    """The step as the paper writes it down, every pass anew: what sharing passes must not change."""
+    from synth.model.config import WEIGHTS
+    from synth.model.layers import power_iteration
+    from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
+
+    model, weights = training.model, WEIGHTS["v2"]
+    power_iteration(*model.nets().values())
+    frames, rasters = (
+        training._gathered(p, names=n) for p, n in ((training.data.frames, False), (training.data.rasters, True))
+    )
+    target, raster, row = frames[:, -1], rasters[:, -1], training.w.detach()[training.of]
+    embedding = model.embedder(frames[:, :-1], rasters[:, :-1])
+    fake = model.generator(raster, model.generator.style(embedding))
+    wanted = [f.detach() for f in model.discriminator(target, raster, row)[1]]
+    score, found = model.discriminator(fake, raster, row)
+    matched = weights.feature_matching * feature_matching(wanted, found)
+    loss = hinge_generator(score) + matched + training.content(fake, target) + weights.match * match(embedding, row)
+    loss.backward(inputs=training.generating)
+    training.adam.step()
+    for _ in range(2):
+        training.adam_judge.zero_grad()
+        rows = training.w[training.of]
+        of_real, _ = model.discriminator(target, raster, rows)
+        of_fake, _ = model.discriminator(fake.detach(), raster, rows)
+        hinge_discriminator(of_real, of_fake).backward()
+        training.adam_judge.step()
+        training._move_rows()
+
+
+def test_passes_are_shared_and_the_step_is_what_it_would_be_without(packed, monkeypatch):
+    data = lease.load(packed, 64, torch.device("cpu"), threads=1)
+    both = []
+    for how in (lease.Training.mathematics, _unshared):
+        training = lease.Training(data, Model.fresh(preset("pocket"), 0), torch.device("cpu"), batch=2)
+        training.dtype = torch.float32
+        seen = []
+        training.model.discriminator.register_forward_hook(lambda _, given, __, seen=seen: seen.append(len(given[0])))
+        training.draw()
+        how(training)
+        both.append((training, sum(seen)))
+    (shared, few), (plain, many) = both
+    assert (few, many) == (4 * 2, 6 * 2)
+    for mine, theirs in zip([*shared.judging, shared.w], [*plain.judging, plain.w], strict=True):
+        assert torch.allclose(mine, theirs, atol=3e-5)
+    moved = [
+        (a - b).detach().abs().max() / 5e-5 for a, b in zip(shared.generating, plain.generating, strict=True)
+    ]  # in steps of Adam, which makes every gradient as large as another
+    assert float(torch.stack(moved).median()) < 0.01
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_rehearsal_brings_home_a_model_that_training_goes_on_from(packed, tmp_path):

@@ -52,13 +52,13 @@ def logged():
     return [row for row in rows if row["task"] == "fakes"], broken
 
 
-def recipes(**changes):
+def recipes(heads=HEADS, **changes):
     wanted = job(**changes)
     sets = [ShardSet(s) for s in wanted.sources]
     import tempfile
     from pathlib import Path
 
-    return plan(units_of(sets, Path(tempfile.mkdtemp()), wanted), wanted, HEADS)
+    return plan(units_of(sets, Path(tempfile.mkdtemp()), wanted), wanted, heads)
 
 
 def test_the_set_is_complete_signed_and_logged(made):
@@ -213,34 +213,49 @@ def test_what_is_missing_is_made_again_and_nothing_else(tmp_path):
 
 
 def test_families_share_a_set_with_generators(tmp_path):
-    """Masks, difficulties, pairs, records, signatures, replay; each makes as many; nobody drives what only remakes."""
+    """Masks, difficulties, pairs, records, signatures, replay; each makes as many; nobody drives what only remakes but a swap's donor."""
     from synth.generators import generator
 
-    heads = generator("warp,bend,mouth,jitter", size=96)
+    heads = generator("warp,bend,mouth,jitter,swap", size=96)
     result = make(job(shots=(1, 2, 3, 4)), tmp_path, heads)
     assert result.complete and not result.failed
     index = Index.read(tmp_path / "index.parquet")
     counts = Counter(s.generator for s in index if s.group["task"] == "self")
     assert set(counts) == {"warp", "bend", "mouth", "jitter"} and max(counts.values()) - min(counts.values()) <= 1
-    assert {s.generator for s in index if s.group["task"] == "cross"} == {"warp"}
+    assert Counter(s.generator for s in index if s.group["task"] == "cross") == {"warp": 8, "swap": 8}
+    for record in (tmp_path / "records").glob("*.json"):  # none is another generator's than it says
+        assert replay(record, [str(shards())], heads)[0]
     by_sha = {s.sha256: s for s in index}
-    for name in ("bend", "mouth", "jitter"):
+    for name in ("bend", "mouth", "jitter", "swap"):
         sample = next(s for s in index if s.generator == name)
         record = json.loads((tmp_path / sample.extra["record"]).read_text())
         assert 0 <= record["making"]["difficulty"] <= 1 and sample.group["difficulty"] in ("easy", "middling", "hard")
         assert by_sha[sample.pair].label == Label.REAL and "family of fakes" in record["recipe"]["departure"]
         label = read(tmp_path / sample.path).label
         assert label["generator"] == name and label["params"]["making"] == record["making"]
-        assert replay(tmp_path / sample.extra["record"], [str(shards())], heads)[0]
-    mouth = next(s for s in index if s.generator == "mouth")
     import cv2
 
-    assert 0.01 < (cv2.imread(str(tmp_path / mouth.extra["mask"]), 0) > 127).mean() < 0.5
+    for name in ("mouth", "swap"):
+        of_it = next(s for s in index if s.generator == name)
+        assert 0.01 < (cv2.imread(str(tmp_path / of_it.extra["mask"]), 0) > 127).mean() < 0.5
+    assert of_it.extra["donor"] != of_it.identity and by_sha[of_it.pair].identity == of_it.extra["donor"]
     assert read(tmp_path / "sheet.jpg").label["label"] == "fake"
     height, width = cv2.imread(str(tmp_path / "sheet.jpg")).shape[:2]
     assert width >= 8 * 128 and height >= 2 * 128
-    with pytest.raises(UsageError, match="other persons"):
-        generator("swap", size=96)
+
+
+def test_generators_take_turns_through_all_splits_and_say_what_they_cannot_make():
+    from synth.generators import generator
+
+    heads = generator("warp,bend,swap", size=96)
+    wanted = recipes(heads, shots=(1,), splits={"train": 0.5, "val": 0.25, "test": 0.25})
+    made = Counter((r.kind, r.generator) for r in wanted if r.kind != "control")
+    assert made == {("self", "warp"): 2, ("self", "bend"): 2, ("cross", "warp"): 1, ("cross", "swap"): 1}
+    assert len({r.split for r in wanted if r.kind == "self" and r.generator == "bend"}) == 2
+    with pytest.raises(UsageError, match="swap makes cross only"):
+        recipes(heads, kinds=("self", "control"))
+    with pytest.raises(UsageError, match="bend makes self only"):
+        recipes(heads, kinds=("cross",))
 
 
 def test_each_fake_says_so_in_its_metadata_and_carries_the_chinese_label_on_request(tmp_path):
