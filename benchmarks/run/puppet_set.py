@@ -160,7 +160,7 @@ def _make(data: Mapping[str, Any], home: Path, advance: Callable[..., None]) -> 
             split="test",
             identity=identity,
         )
-        sign.sign_file(path, None, claim, sidecar=True, force=True)
+        sign.sign_sidecar(path, None, claim, force=True)
         samples.append(
             Sample(
                 path.name,

@@ -298,22 +298,47 @@ class Signing:
         return signers.IdentitySigner(chosen, signers.from_spec(self.identity), roles=self.role)
 
 
+@dataclass(frozen=True)
+class Unsigned:
+    """What is signed, and where it goes."""
+
+    sources: Annotated[list[Path], argument("What to sign; never changed.")]
+    out: Annotated[
+        Path | None, Option("The signed file; for several sources, a folder. Not needed with --sidecar.")
+    ] = None
+    sidecar: Annotated[
+        bool, Option("Leave the file as it is, of whatever kind, and write its credential to a .c2pa.")
+    ] = False
+    fragment: Segments = ()
+    jobs: Jobs = 2
+    force: Force = False
+
+    def __post_init__(self) -> None:
+        if self.out is None and not self.sidecar:
+            hint = "a file is never signed in place; name another, or --sidecar"
+            raise UsageError("no target", where="--out", hint=hint)
+        if self.fragment and (len(self.sources) != 1 or self.sidecar):
+            raise UsageError("belong to one initialisation segment and a folder", where="--fragment")
+
+    def pairs(self) -> list[tuple[Path, Path | None]]:
+        """Each source with the file it is signed to; None for a sidecar beside it."""
+        if self.out is None:
+            return [(source, None) for source in self.sources]
+        if len(self.sources) == 1 and not self.out.is_dir():
+            return [(self.sources[0], self.out)]
+        names = [source.name for source in self.sources]
+        if len(set(names)) != len(names):
+            raise UsageError("two sources of one name", where=str(self.out), hint="sign them into different folders")
+        return [(s, self.out / (s.name + ".c2pa" if self.sidecar else s.name)) for s in self.sources]
+
+
 @app.command()
 @built
 def sign(
-    sources: Annotated[list[Path], argument("What to sign; never changed.")],
+    job: Unsigned,
     claim: Annotated[Path, Option("What to say, as TOML: title, intent, actions, ingredients, ai…")],
     signing: Signing,
-    out: Annotated[
-        Path | None, Option("The signed file; for several sources, a folder. Not needed with --sidecar.")
-    ] = None,
-    sidecar: Annotated[
-        bool, Option("Leave the file as it is, of whatever kind, and write its credential to a .c2pa.")
-    ] = False,
-    fragment: Segments = (),
-    jobs: Jobs = 2,
     lang: Lang = "",
-    force: Force = False,
 ) -> int:
     """Sign files to new files: written aside, verified, flushed, renamed. The development key is used unless told otherwise.
 
@@ -323,27 +348,25 @@ def sign(
 
     Example: gioconda provenance sign init.mp4 --fragment 1.m4s --fragment 2.m4s --out signed/ --claim claim.toml
     """
-    if out is None and not sidecar:
-        raise UsageError("no target", where="--out", hint="a file is never signed in place; name another, or --sidecar")
     from provenance.signing import claims
     from provenance.tools import batch
 
     statement = claims.from_toml(claim)
     chosen = signing.load(lang)
-    if fragment:
+    if job.fragment and job.out:
         from provenance.signing import stream
 
-        if len(sources) != 1 or sidecar or out is None:
-            raise UsageError("belong to one initialisation segment and a folder", where="--fragment")
-        emit(str(stream.sign_stream(sources[0], fragment, out, statement, signer=chosen, force=force)))
+        emit(str(stream.sign_stream([*job.sources, *job.fragment], job.out, statement, signer=chosen, force=job.force)))
         return ExitCode.DONE
-    pairs = _targets(sources, out, sidecar)
+    pairs = job.pairs()
     if statement.intent != "create":
-        for path in dict.fromkeys([*sources, *(Path(item.path) for item in statement.ingredients if item.path)]):
+        for path in dict.fromkeys([*job.sources, *(Path(item.path) for item in statement.ingredients if item.path)]):
             _warn_of(path, lang)
     failed: list[GiocondaError] = []
     with progress("signing", len(pairs), "files") as advance:
-        for _, result in batch.sign_many(pairs, statement, signer=chosen, jobs=jobs, sidecar=sidecar, force=force):
+        for _, result in batch.sign_many(
+            pairs, statement, signer=chosen, jobs=job.jobs, sidecar=job.sidecar, force=job.force
+        ):
             advance()
             if isinstance(result, GiocondaError):
                 failed.append(result)
@@ -382,18 +405,6 @@ def _why(found: Provenance, lang: str) -> str:
     if lang == "en" and found.reason:
         return REASONS[found.reason]
     return say(credential_sentences(found)[0], lang)
-
-
-def _targets(sources: list[Path], out: Path | None, sidecar: bool) -> list[tuple[Path, Path | None]]:
-    """Each source with the file it is signed to; None for a sidecar beside it."""
-    if out is None:
-        return [(source, None) for source in sources]
-    if len(sources) == 1 and not out.is_dir():
-        return [(sources[0], out)]
-    names = [source.name for source in sources]
-    if len(set(names)) != len(names):
-        raise UsageError("two sources of one name", where=str(out), hint="sign them into different folders")
-    return [(source, out / (source.name + ".c2pa" if sidecar else source.name)) for source in sources]
 
 
 @dataclass(frozen=True)

@@ -148,13 +148,24 @@ def _fingerprint(text: str) -> str:
     return plain
 
 
+@dataclass(frozen=True)
+class Counted:
+    """Whose labels count."""
+
+    signer: Annotated[tuple[str, ...], Option("Accepted leaf fingerprint (sha256); may repeat.", repeat=True)] = ()
+    sources: Annotated[Path | None, Option("Originals: named source and driver hashes must be among them.")] = None
+    development: OwnKey = False
+
+    def __post_init__(self) -> None:
+        if self.sources is not None and not self.sources.exists():
+            raise UsageError("no such file or folder", where=str(self.sources), hint="--sources takes the originals")
+
+
 @built
 def labels(
     folder: Annotated[Path, argument("Signed files.")],
+    job: Counted,
     out: Annotated[Path, Option("Where the index goes.", short="-o")] = Path("index.parquet"),
-    signer: Annotated[tuple[str, ...], Option("Accepted leaf fingerprint (sha256); may repeat.", repeat=True)] = (),
-    sources: Annotated[Path | None, Option("Originals: named source and driver hashes must be among them.")] = None,
-    development: OwnKey = False,
     lang: Lang = "",
     force: Force = False,
 ) -> None:
@@ -167,13 +178,11 @@ def labels(
 
     if not folder.is_dir():
         raise UsageError("is not a folder", where=str(folder))
-    if sources is not None and not sources.exists():
-        raise UsageError("no such file or folder", where=str(sources), hint="--sources takes the originals")
-    accepted = {_fingerprint(text) for text in signer}
+    accepted = {_fingerprint(text) for text in job.signer}
     refuse_overwrite(out, force)
-    lists = trust.load(development=development)
+    lists = trust.load(development=job.development)
     with progress("reading labels", None, "files") as advance:
-        index, refused = labelled.collect(folder, trust=lists, signers=accepted, sources=sources, advance=advance)
+        index, refused = labelled.collect(folder, trust=lists, signers=accepted, sources=job.sources, advance=advance)
     index.rebased(out.parent).write(out)
     for row in refused:
         notice(f"{row.path}: {row.why}")

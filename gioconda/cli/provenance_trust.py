@@ -15,7 +15,7 @@ from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument
 
 if TYPE_CHECKING:
-    from provenance.trust.lists import TrustList
+    from provenance.trust.lists import Card, TrustList
 
 trust_app = group()
 
@@ -127,25 +127,37 @@ def _date(text: str) -> None:
         raise UsageError(f"not a date: {text!r}", hint="YYYY-MM-DD") from error
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a list is kept under, where it does not say so itself."""
+
+    name: Annotated[str, Option("Its name in the store; the file's by default.")] = ""
+    kind: Annotated[str, Option("manifest, tsa or cawg; guessed from the file's name by default.", choices=_kinds)] = ""
+    date: Annotated[
+        str, Option("When it was published, as YYYY-MM-DD; what it says itself by default.", valid=_date)
+    ] = ""
+    scheme: Annotated[
+        str,
+        Option(
+            "Whose it is: c2pa, c2pa-interim, iptc or own; by what it says or is called by default.", choices=_schemes
+        ),
+    ] = ""
+
+    def card(self) -> Card:
+        """The list's card."""
+        from gioconda_core.types import TrustScheme
+        from provenance.trust.lists import Card
+
+        return Card(self.name, self.kind, self.date, TrustScheme(self.scheme) if self.scheme else None)
+
+
 @trust_app.command("add")
 @built
 def trust_add(
     file: Annotated[
         Path, argument("PEM, ETSI’s or IPTC’s JSON, or SHA-256 of certificates; of identities, also DIDs.")
     ],
-    name: Annotated[str, Option("Its name in the store; the file's by default.")] = "",
-    kind: Annotated[
-        str, Option("manifest, tsa or cawg; guessed from the file's name by default.", choices=_kinds)
-    ] = "",
-    date: Annotated[
-        str, Option("When it was published, as YYYY-MM-DD; what it says itself by default.", valid=_date)
-    ] = "",
-    scheme: Annotated[
-        str,
-        Option(
-            "Whose it is: c2pa, c2pa-interim, iptc or own; by what it says or is called by default.", choices=_schemes
-        ),
-    ] = "",
+    job: Kept,
     lang: Lang = "",
     force: Force = False,
 ) -> None:
@@ -155,11 +167,9 @@ def trust_add(
 
     Example: gioconda provenance trust add anchors.pem --name interim-anchors --scheme c2pa-interim
     """
-    from gioconda_core.types import TrustScheme
     from provenance.trust import lists
 
-    whose = TrustScheme(scheme) if scheme else None
-    added = lists.add(file, name=name, kind=kind, date=date, scheme=whose, force=force)
+    added = lists.add(file, job.card(), force=force)
     emit(clean(_line(_stored(added), lang)))
 
 
@@ -193,7 +203,8 @@ def trust_update(
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{name}.pem"
             file.write_bytes(body)
-            fetched = lists.read_list(file, kind=kind or KNOWN.get(name, ""), name=name, date=today)
+            card = lists.Card(name, kind or KNOWN.get(name, ""), today, source=address)
+            fetched = lists.read_list(file, card)
             old = stored.get(name)
             if old is not None and old.sha256 == fetched.sha256:
                 emit(told("list-unchanged", lang, name=name, date=old.date))
@@ -203,7 +214,7 @@ def trust_update(
                 if not yes:
                     notice(told("list-kept", lang, name=name))
                     continue
-            added = lists.add(file, name=name, kind=fetched.kind, date=today, source=address, force=True)
+            added = lists.add(file, card, force=True)
             emit(clean(_line(_stored(added), lang)))
 
 

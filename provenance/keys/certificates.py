@@ -1,8 +1,8 @@
 """Certificates that work: roots and signing leaves with exactly the extensions Content Credentials ask for.
 
 What a leaf needs was measured, not guessed: v3, CA=false (critical), key usage digitalSignature (critical), extended key
-usage emailProtection and C2PA claim signing, subject and authority key identifiers. Every part can be overridden, so that
-the certificate matrix of the tests can make each leaf that must be refused.
+usage emailProtection and C2PA claim signing, subject and authority key identifiers. :class:`Profile` holds each of them, so that
+the tests can make every leaf that must be refused.
 """
 
 from __future__ import annotations
@@ -158,12 +158,35 @@ def _usage(*names: str) -> x509.KeyUsage:
     return x509.KeyUsage(**{name: name in names for name in known})
 
 
-def _window(
-    not_before: datetime.datetime | None, days: float, not_after: datetime.datetime | None
-) -> tuple[datetime.datetime, datetime.datetime]:
-    # An hour back by default, so that a clock that is a little behind does not refuse a fresh certificate.
-    start = not_before or datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
-    return start, not_after or start + datetime.timedelta(days=days)
+@dataclass(frozen=True)
+class Validity:
+    """When a certificate is valid: for ``days`` from an hour ago, unless its first or last moment is given."""
+
+    days: float
+    not_before: datetime.datetime | None = None
+    not_after: datetime.datetime | None = None
+
+    def window(self) -> tuple[datetime.datetime, datetime.datetime]:
+        """The first and the last moment."""
+        # An hour back, so that a clock that is a little behind does not refuse a fresh certificate.
+        start = self.not_before or datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+        return start, self.not_after or start + datetime.timedelta(days=self.days)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The extensions of a leaf. As it stands they are those that validate; each field is one way to get it wrong.
+
+    ekus : extended key usages, as dotted numbers. usage : key usages by name. extra : (extension, critical) to add.
+    """
+
+    ekus: Sequence[str] = (EMAIL_PROTECTION, CLAIM_SIGNING)
+    eku_critical: bool = False
+    is_ca: bool = False
+    usage: Sequence[str] = ("digital_signature",)
+    key_identifiers: bool = True
+    include_issuer: bool = True
+    extra: Sequence[tuple[x509.ExtensionType, bool]] = ()
 
 
 def make_authority(
@@ -171,15 +194,13 @@ def make_authority(
     organisation: str,
     *,
     algorithm: str = "es256",
-    days: float = 3650,
-    not_before: datetime.datetime | None = None,
-    not_after: datetime.datetime | None = None,
+    validity: Validity = Validity(3650),
     issuer: Authority | None = None,
 ) -> Authority:
     """A root (or, with ``issuer``, an intermediate) that may sign leaves."""
     key = generate_key(algorithm)
     subject = _name(common_name, organisation)
-    start, end = _window(not_before, days, not_after)
+    start, end = validity.window()
     signer = issuer or Authority(key, None)  # type: ignore[arg-type]
     builder = (
         x509.CertificateBuilder()
@@ -206,20 +227,12 @@ def make_leaf(
     organisation: str,
     *,
     algorithm: str = "es256",
-    days: float = 365,
-    not_before: datetime.datetime | None = None,
-    not_after: datetime.datetime | None = None,
-    ekus: Sequence[str] = (EMAIL_PROTECTION, CLAIM_SIGNING),
-    eku_critical: bool = False,
-    is_ca: bool = False,
-    usage: Sequence[str] = ("digital_signature",),
-    key_identifiers: bool = True,
-    include_issuer: bool = True,
-    extra: Sequence[tuple[x509.ExtensionType, bool]] = (),
+    validity: Validity = Validity(365),
+    profile: Profile = Profile(),
 ) -> Leaf:
-    """A signing certificate; the defaults are the ones that validate, each argument is one way to get it wrong."""
+    """A signing certificate with a fresh key for a COSE algorithm name."""
     key = generate_key(algorithm)
-    start, end = _window(not_before, days, not_after)
+    start, end = validity.window()
     builder = (
         x509.CertificateBuilder()
         .subject_name(_name(common_name, organisation))
@@ -228,22 +241,22 @@ def make_leaf(
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(end)
-        .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
+        .add_extension(x509.BasicConstraints(profile.is_ca, None), critical=True)
     )
-    if usage:
-        builder = builder.add_extension(_usage(*usage), critical=True)
-    if ekus:
-        purposes = x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in ekus])
-        builder = builder.add_extension(purposes, critical=eku_critical)
-    if key_identifiers:
+    if profile.usage:
+        builder = builder.add_extension(_usage(*profile.usage), critical=True)
+    if profile.ekus:
+        purposes = x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in profile.ekus])
+        builder = builder.add_extension(purposes, critical=profile.eku_critical)
+    if profile.key_identifiers:
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         builder = builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False
         )
-    for extension, critical in extra:
+    for extension, critical in profile.extra:
         builder = builder.add_extension(extension, critical=critical)
     certificate = builder.sign(authority.key, _digest(authority.key))
-    chain = (certificate, authority.certificate) if include_issuer else (certificate,)
+    chain = (certificate, authority.certificate) if profile.include_issuer else (certificate,)
     return Leaf(key, chain, algorithm)
 
 

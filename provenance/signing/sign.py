@@ -55,11 +55,11 @@ class Marker(Protocol):
         ...
 
 
-def video_name(path: str | os.PathLike[str], codec: str = "h264") -> None:
+def video_name(path: str | os.PathLike[str]) -> None:
     """Refuse (UsageError) a name under which :func:`write` could not encode and sign a clip: before frames are made for it."""
     from gioconda_core.media import clip as media
 
-    media.video_name(path, codec)
+    media.video_name(path)
     if engine.mime_of(Path(path)) not in engine.supported()[1]:
         raise UsageError("this container cannot carry a credential", where=str(path), hint="name it .mp4 or .mov")
 
@@ -69,10 +69,8 @@ def write(
     path: str | os.PathLike[str],
     *,
     signer: Signer | None = None,
-    codec: str = "h264",
     crf: int = 18,
     marker: Marker | None = None,
-    training: dict[str, str] | None = None,
     force: bool = False,
 ) -> Path:
     """Encode a synthesis, sign it, verify it, and only then give it its name.
@@ -94,7 +92,7 @@ def write(
 
     target = Path(path)
     refuse_overwrite(target, force)
-    video_name(target, codec)
+    video_name(target)
     frames = synthesis.frames
     bindings: tuple[SoftBinding, ...] = ()
     if marker is not None:
@@ -108,7 +106,6 @@ def write(
             iter(frames),
             fps=synthesis.fps,
             times=synthesis.times,
-            codec=codec,
             crf=crf,
             audio_from=synthesis.audio_from,
             audio_start=synthesis.audio_start,
@@ -117,7 +114,7 @@ def write(
             essence = fingerprint.essence(frame for _, frame in clip.frames("all"))
             looks = repository.fingerprint_of(clip.sample(f"even:{fingerprint.PERCEPTUAL_FRAMES}")[0])
         claim = synthesis.completed(synthesis.claim) if synthesis.completed else synthesis.claim
-        credential = claims.of_synthesis(claim, essence=essence, soft_bindings=bindings, training=training)
+        credential = claims.of_synthesis(claim, essence=essence, soft_bindings=bindings)
         declared.into(unsigned, claims.source_of(synthesis.claim), credential.aigc)
         signed = sign_file(unsigned, target, dataclasses.replace(credential, aigc=None), signer=signer, force=force)
     if bindings:
@@ -172,20 +169,18 @@ def write_picture(
 
 def sign_file(
     source: str | os.PathLike[str],
-    target: str | os.PathLike[str] | None,
+    target: str | os.PathLike[str],
     claim: Claim | Credential,
     *,
     signer: Signer | None = None,
     trust: Trust | None = None,
-    sidecar: bool = False,
     force: bool = False,
 ) -> Path:
-    """Sign ``source`` into ``target``; with ``sidecar`` the source stays as it is and the credential is written beside it.
+    """Sign ``source`` into ``target``.
 
     Parameters
     ----------
     claim : an edit that names no parent has ``source`` for one.
-    target : the signed file, or with ``sidecar`` the ``.c2pa`` file (None: the source's name with ``.c2pa`` appended).
     signer : the development key when None. One signer may serve many files and threads.
     trust : lists by which signed ingredients are judged when they are taken in.
 
@@ -200,31 +195,67 @@ def sign_file(
     CredentialError
         The signer failed, or what was written does not validate. Nothing is left behind and the source is untouched.
     """
-    origin = Path(source)
-    kind, final = _target(origin, target, sidecar)
-    refuse_overwrite(final, force)
+    origin, final = Path(source), Path(target)
+    kind = _kind(origin, final, force)
+    named = engine.mime_of(final)
+    if final.suffix and named != kind and not {named, kind} <= _BOXES:
+        raise UsageError(
+            "its name says another container than the source's", where=str(final), hint=f"name it *{origin.suffix}"
+        )
     chosen = signer or signers.default()
-    credential = claim if isinstance(claim, Credential) else claims.of_synthesis(claim)
-    if credential.intent == "edit" and not any(item.role == "parent" for item in credential.ingredients):
-        parent = Ingredient("parent", sha256_of(origin), origin.name, str(origin), engine.mime_of(origin))
-        credential = dataclasses.replace(credential, ingredients=(*credential.ingredients, parent))
-    anchors = anchors_of(chosen, trust)
-    if credential.aigc and (sidecar or not declared.possible(origin)):
+    credential = _of(claim, origin)
+    if credential.aigc and not declared.possible(origin):
         raise UsageError("China's label has no place in this file", where=str(origin), hint="leave [aigc] out")
+    anchors = anchors_of(chosen, trust)
     with contextlib.ExitStack() as stack:
         temporary, marked = stack.enter_context(atomic_path(final)), origin
         if credential.aigc:
             aside = stack.enter_context(tempfile.TemporaryDirectory(dir=final.parent, prefix=".gioconda-"))
             marked = declared.copied(origin, Path(aside), credential.aigc)
-        manifest = _sign(marked, None if sidecar else temporary, kind, credential, chosen, anchors)
-        if sidecar:
-            temporary.write_bytes(manifest)
-        verify(origin if sidecar else temporary, anchors, final, chosen, manifest=manifest if sidecar else None)
+        _sign(marked, temporary, kind, credential, chosen, anchors)
+        verify(temporary, anchors, final, chosen)
     return final
 
 
-def _target(origin: Path, target: str | os.PathLike[str] | None, sidecar: bool) -> tuple[str, Path]:
-    """(the source's media type, the file to write); refuses what cannot be signed, or not under that name."""
+def sign_sidecar(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str] | None,
+    claim: Claim | Credential,
+    *,
+    signer: Signer | None = None,
+    trust: Trust | None = None,
+    force: bool = False,
+) -> Path:
+    """Leave ``source`` as it is, of whatever kind, and write its credential to a file beside it; the rest as in :func:`sign_file`.
+
+    target : the ``.c2pa`` file; None = the source's name with ``.c2pa`` appended.
+    """
+    origin = Path(source)
+    final = origin.with_name(origin.name + ".c2pa") if target is None else Path(target)
+    kind = _kind(origin, final, force, sidecar=True)
+    chosen = signer or signers.default()
+    credential = _of(claim, origin)
+    if credential.aigc:
+        raise UsageError("China's label has no place in this file", where=str(origin), hint="leave [aigc] out")
+    anchors = anchors_of(chosen, trust)
+    with atomic_path(final) as temporary:
+        manifest = _sign(origin, None, kind, credential, chosen, anchors)
+        temporary.write_bytes(manifest)
+        verify(origin, anchors, final, chosen, manifest=manifest)
+    return final
+
+
+def _of(claim: Claim | Credential, origin: Path) -> Credential:
+    """What is signed; an edit that names no parent has ``origin`` for one."""
+    credential = claim if isinstance(claim, Credential) else claims.of_synthesis(claim)
+    if credential.intent == "edit" and not any(item.role == "parent" for item in credential.ingredients):
+        parent = Ingredient("parent", sha256_of(origin), origin.name, str(origin), engine.mime_of(origin))
+        credential = dataclasses.replace(credential, ingredients=(*credential.ingredients, parent))
+    return credential
+
+
+def _kind(origin: Path, final: Path, force: bool, sidecar: bool = False) -> str:
+    """The source's media type; refuses what cannot be signed, and to sign a file in place."""
     if not origin.is_file():
         raise MediaError("no such file", where=str(origin))
     kind = engine.mime_of(origin)
@@ -238,19 +269,10 @@ def _target(origin: Path, target: str | os.PathLike[str] | None, sidecar: bool) 
                 hint="sign an MP4 of it, or write its credential beside it (--sidecar)",
             )
         kind = engine.ANY
-    if target is None:
-        if not sidecar:
-            raise UsageError("no target", where=str(origin), hint="a file is never signed in place; name another")
-        target = origin.with_name(origin.name + ".c2pa")
-    final = Path(target)
-    named = engine.mime_of(final)
-    if not sidecar and final.suffix and named != kind and not {named, kind} <= _BOXES:
-        raise UsageError(
-            "its name says another container than the source's", where=str(final), hint=f"name it *{origin.suffix}"
-        )
     if final.exists() and os.path.samefile(origin, final):
         raise UsageError("a file is never signed in place", where=str(final), hint="name another target")
-    return kind, final
+    refuse_overwrite(final, force)
+    return kind
 
 
 def hosts(signer: Signer) -> tuple[str, ...]:

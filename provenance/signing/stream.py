@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 
 def sign_stream(
-    initial: str | os.PathLike[str],
-    segments: Sequence[str | os.PathLike[str]],
+    files: Sequence[str | os.PathLike[str]],
     target: str | os.PathLike[str],
     claim: Claim | Credential,
     *,
@@ -34,7 +33,7 @@ def sign_stream(
 
     Parameters
     ----------
-    initial : the initialisation segment; segments : the media segments in their order. Both stay as they are.
+    files : the initialisation segment, then the media segments in their order. They stay as they are.
     claim, signer, trust : as in :func:`provenance.signing.sign.sign_file`; an edit names its parent.
 
     Returns
@@ -50,7 +49,7 @@ def sign_stream(
     """
     import c2pa
 
-    first, rest, folder = Path(initial), [Path(item) for item in segments], Path(target)
+    (first, *rest), folder = map(Path, files), Path(target)
     credential = claim if isinstance(claim, Credential) else claims.of_synthesis(claim)
     _check_fragments(first, rest, folder, credential, force)
     chosen = signer or signers.default()

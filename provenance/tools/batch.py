@@ -18,7 +18,7 @@ from provenance.reading.open import sidecar_of
 from provenance.reading.read import read
 from provenance.sdk import engine
 from provenance.signing.claims import Credential
-from provenance.signing.sign import sign_file
+from provenance.signing.sign import sign_file, sign_sidecar
 from provenance.trust.lists import Trust
 
 if TYPE_CHECKING:
@@ -141,7 +141,11 @@ def sign_many(
         source, target = pair
         try:
             said = claim(source) if callable(claim) else claim
-            return source, sign_file(source, target, said, signer=signer, sidecar=sidecar, force=force)
+            if sidecar:
+                return source, sign_sidecar(source, target, said, signer=signer, force=force)
+            if target is None:
+                raise UsageError("no target", where=str(source), hint="a file is never signed in place; name another")
+            return source, sign_file(source, target, said, signer=signer, force=force)
         except GiocondaError as error:
             return source, error
 

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -108,42 +108,47 @@ def store() -> Path:
     return keys.home() / "trust"
 
 
-def read_list(
-    path: str | os.PathLike[str],
-    *,
-    kind: str = "",
-    name: str = "",
-    date: str = "",
-    scheme: TrustScheme | None = None,
-) -> TrustList:
-    """Read one list, in any form that :mod:`provenance.trust.formats` knows.
+@dataclass(frozen=True)
+class Card:
+    """What is known of a list beside its file. Where a field is not given, the list itself says it, or its file's name.
 
-    kind, scheme : taken from the list itself or its file's name where they are not given; date : likewise, else from the file's own time.
+    date : ISO, else the file's own time. source : where the list came from.
+    """
+
+    name: str = ""
+    kind: str = ""
+    date: str = ""
+    scheme: TrustScheme | None = None
+    source: str = ""
+
+
+def read_list(path: str | os.PathLike[str], card: Card | None = None) -> TrustList:
+    """Read one list, in any form that :mod:`provenance.trust.formats` knows.
 
     Raises
     ------
     CredentialError
         It cannot be read, or holds no certificate.
     """
-    file = Path(path)
+    file, card = Path(path), card or Card()
     try:
         data = file.read_bytes()
         modified = datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).date().isoformat()
     except OSError as error:
         raise CredentialError(f"cannot be read: {error.strerror}", where=str(file)) from error
     content = formats.parse(data, str(file))
-    called = f"{name or file.name} {content.title}".lower()
-    kind = kind or ("tsa" if "tsa" in called else "cawg" if "cawg" in called else "manifest")
+    called = f"{card.name or file.name} {content.title}".lower()
+    kind = card.kind or ("tsa" if "tsa" in called else "cawg" if "cawg" in called else "manifest")
     if kind not in KINDS:
         raise UsageError(f"no such kind of trust list: {kind!r}", where=str(file), hint=f"one of {', '.join(KINDS)}")
     found = TrustList(
-        name=name or file.name.removesuffix(JSON_LIST).removesuffix(file.suffix),
+        name=card.name or file.name.removesuffix(JSON_LIST).removesuffix(file.suffix),
         kind=kind,
         pem=content.anchors + "".join(f"{issuer}\n" for issuer in sorted(content.issuers)),
         sha256=hashlib.sha256(data).hexdigest(),
-        date=date or content.issued or modified,
-        source=str(file.name),
-        scheme=scheme or content.scheme or _scheme(called),
+        date=card.date or content.issued or modified,
+        source=card.source or str(file.name),
+        scheme=card.scheme or content.scheme or _scheme(called),
         leaves=content.leaves,
         next_update=content.next_update,
         sequence=content.sequence,
@@ -189,7 +194,7 @@ def load(
         lists += [_stored(path) for path in sorted([*store().glob("*.pem"), *store().glob(f"*{JSON_LIST}")])]
     for item in paths:
         kind, _, rest = str(item).partition("=")
-        lists.append(read_list(rest, kind=kind) if rest and kind in KINDS else read_list(item))
+        lists.append(read_list(rest, Card(kind=kind)) if rest and kind in KINDS else read_list(item))
     if development:
         own = development_list()
         if own:
@@ -217,7 +222,8 @@ def _stored(path: Path) -> TrustList:
         scheme = TrustScheme(facts["scheme"]) if facts.get("scheme") else None
     except ValueError as error:
         raise CredentialError(f"its card cannot be read: {error}", where=str(card)) from error
-    found = read_list(path, kind=str(facts.get("kind", "")), date=str(facts.get("date", "")), scheme=scheme)
+    known = {key: str(facts[key]) for key in ("kind", "date", "source") if key in facts}
+    found = read_list(path, Card(**known, scheme=scheme))
     expected = facts.get("sha256")
     if expected and expected != found.sha256:
         raise CredentialError(
@@ -225,21 +231,12 @@ def _stored(path: Path) -> TrustList:
             where=str(path),
             hint="gioconda provenance trust add it again",
         )
-    return replace(found, source=str(facts.get("source", found.source)))
+    return found
 
 
-def add(
-    path: str | os.PathLike[str],
-    *,
-    name: str = "",
-    kind: str = "",
-    date: str = "",
-    source: str = "",
-    scheme: TrustScheme | None = None,
-    force: bool = False,
-) -> TrustList:
-    """Copy a list into the store with its card (kind, whose it is, date, sha256, where it came from)."""
-    found = read_list(path, kind=kind, name=name, date=date, scheme=scheme)
+def add(path: str | os.PathLike[str], card: Card | None = None, *, force: bool = False) -> TrustList:
+    """Copy a list into the store with its card, and the sha256 of the file."""
+    found = read_list(path, card)
     if (
         not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", found.name)
         or found.name == DEVELOPMENT_LIST
@@ -252,18 +249,11 @@ def add(
         forms.reverse()
     for form in forms:
         refuse_overwrite(form, force)
-    found = replace(found, source=source or found.source)
-    card = {
-        "kind": found.kind,
-        "scheme": str(found.scheme),
-        "date": found.date,
-        "sha256": found.sha256,
-        "source": found.source,
-    }
     with atomic_path(forms[0]) as temporary:
         temporary.write_bytes(data)
     forms[1].unlink(missing_ok=True)
-    write_json(_card(forms[0]), card)
+    kept = {key: getattr(found, key) for key in ("kind", "scheme", "date", "sha256", "source")}
+    write_json(_card(forms[0]), kept)
     return found
 
 

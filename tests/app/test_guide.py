@@ -44,7 +44,7 @@ def desk(tmp_path_factory):
         )
         short = leaf("The desk then", not_before=NOW - 30 * DAY, not_after=NOW - DAY)
         resign(first, folder / "old.wav", short, clock)
-    sign.sign_file(folder / "bare.jpg", folder / "alone.c2pa", created("alone"), signer=known, sidecar=True)
+    sign.sign_sidecar(folder / "bare.jpg", folder / "alone.c2pa", created("alone"), signer=known)
     (folder / "elsewhere").mkdir()
     (folder / "alone.c2pa").rename(folder / "elsewhere" / "alone.c2pa")
     parent = Ingredient("parent", "", "changed.jpg", str(changed))
@@ -67,7 +67,7 @@ def blocks():
 )
 def test_the_guide_shows_what_is_printed(command, shown, desk, monkeypatch, capsys):
     monkeypatch.chdir(desk)
-    lists.add(desk / "root.pem", name="desk", date="2026-11-29")
+    lists.add(desk / "root.pem", lists.Card("desk", date="2026-11-29"))
     main(["-q", *command.split()])
     said = [
         re.sub(r"sha256 [0-9a-f]{12,64}…?", "sha256 …", line.rstrip()) for line in capsys.readouterr().out.splitlines()

@@ -79,12 +79,24 @@ def created(title="a test", **more):
 
 @functools.cache
 def authority(name="Test root", **options):
-    return certificates.make_authority(name, "Test house", **options)
+    options, validity = _validity(options, 3650)
+    return certificates.make_authority(name, "Test house", validity=validity, **options)
 
 
 @functools.cache
 def leaf(name="Test signer", root=None, **options):
-    return certificates.make_leaf(root or authority(), name, "Test house", **options)
+    options, validity = _validity(options, 365)
+    algorithm = options.pop("algorithm", "es256")
+    profile = certificates.Profile(**options)
+    return certificates.make_leaf(
+        root or authority(), name, "Test house", algorithm=algorithm, validity=validity, profile=profile
+    )
+
+
+def _validity(options, days):
+    names = ("days", "not_before", "not_after")
+    given = {name: options[name] for name in names if name in options}
+    return {k: v for k, v in options.items() if k not in names}, certificates.Validity(**{"days": days} | given)
 
 
 def signer_of(made, folder, timestamp=None):

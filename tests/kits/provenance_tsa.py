@@ -24,15 +24,14 @@ class Authority:
         self.at, self.wrong_imprint, self.requests = at, wrong_imprint, 0
         start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=4000)
         end = start + datetime.timedelta(days=8000)
-        self.root = certificates.make_authority("TSA root", "Test clock", not_before=start, not_after=end)
+        valid = certificates.Validity(0, start, end)
+        self.root = certificates.make_authority("TSA root", "Test clock", validity=valid)
         self.leaf = certificates.make_leaf(
             self.root,
             "TSA",
             "Test clock",
-            ekus=(certificates.TIME_STAMPING,),
-            eku_critical=True,
-            not_before=start,
-            not_after=end,
+            validity=valid,
+            profile=certificates.Profile(ekus=(certificates.TIME_STAMPING,), eku_critical=True),
         )
 
     def __enter__(self):

@@ -39,5 +39,7 @@ def packaged(tmp_path_factory):
 def dash(packaged, tmp_path_factory):
     """The same, signed: (init segment, media segments)."""
     folder = tmp_path_factory.mktemp("dash")
-    init = stream.sign_stream(*packaged, folder, created("stream"), signer=signer_of(leaf(), folder.parent))
+    init = stream.sign_stream(
+        [packaged[0], *packaged[1]], folder, created("stream"), signer=signer_of(leaf(), folder.parent)
+    )
     return init, [folder / path.name for path in packaged[1]]

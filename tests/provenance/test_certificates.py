@@ -141,9 +141,11 @@ def test_the_sdk_alone_would_have_trusted_a_timestamping_leaf(signed, tmp_path):
 
 
 def test_an_expired_root_is_no_authority(signed, tmp_path):
-    root = certificates.make_authority("old root", "x", not_before=NOW - days(900), not_after=NOW - days(2))
+    root = certificates.make_authority(
+        "old root", "x", validity=certificates.Validity(0, NOW - days(900), NOW - days(2))
+    )
     for included in (True, False):
-        made = certificates.make_leaf(root, "young leaf", "x", include_issuer=included)
+        made = certificates.make_leaf(root, "young leaf", "x", profile=certificates.Profile(include_issuer=included))
         found = read(resign(signed, tmp_path / "forged.wav", made), trust=trust_in(root))
         assert found.state == State.VALID and found.trust_list is None
         # The SDK sees it itself only where the chain holds the root.

@@ -197,7 +197,7 @@ def test_a_camera_raw_is_read_and_not_written(tmp_path, signer, suffix):
     with pytest.raises(UsageError, match="cannot carry"):
         sign.sign_file(raw, tmp_path / f"c.{suffix}", created(), signer=signer)
     plain = write_picture(tmp_path / "plain.tif").rename(tmp_path / f"plain.{suffix}")
-    sign.sign_file(plain, None, created(), signer=signer, sidecar=True)
+    sign.sign_sidecar(plain, None, created(), signer=signer)
     assert read(plain, trust=trust_in(authority())).state == State.TRUSTED
 
 
@@ -219,7 +219,7 @@ def test_every_kind_the_sdk_names_is_tried_here():
 def test_any_file_at_all_can_have_its_credential_beside_it(tmp_path, signer, name):
     plain = tmp_path / name
     plain.write_bytes(b"\x1aE\xdf\xa3" + bytes(range(256)) * 20)
-    beside = sign.sign_file(plain, None, created(), signer=signer, sidecar=True)
+    beside = sign.sign_sidecar(plain, None, created(), signer=signer)
     assert beside == tmp_path / f"{name}.c2pa"
     found = read(plain, trust=trust_in(authority()))
     assert found.state == State.TRUSTED and found.sidecar
@@ -231,7 +231,7 @@ def test_any_file_at_all_can_have_its_credential_beside_it(tmp_path, signer, nam
 
 
 def test_a_sidecar_of_less_exact_name_is_not_held_against_what_it_cannot_be_of(tmp_path, signer):
-    beside = sign.sign_file(write_wav(tmp_path / "clip.wav"), None, created(), signer=signer, sidecar=True)
+    beside = sign.sign_sidecar(write_wav(tmp_path / "clip.wav"), None, created(), signer=signer)
     beside.rename(tmp_path / "clip.c2pa")
     (tmp_path / "clip.srt").write_text("a subtitle")
     assert read(tmp_path / "clip.wav", trust=trust_in(authority())).state == State.TRUSTED

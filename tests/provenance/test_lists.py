@@ -178,4 +178,4 @@ def test_a_list_changed_on_disk_or_of_a_reserved_name_is_refused(tmp_path):
     with pytest.raises(CredentialError, match="sha256"):
         lists.load()
     with pytest.raises(UsageError, match="not a name"):
-        lists.add(tmp_path / "a.json", name="a.list")
+        lists.add(tmp_path / "a.json", lists.Card("a.list"))

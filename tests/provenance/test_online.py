@@ -89,7 +89,10 @@ def test_reading_opens_no_socket(tmp_path):
     ocsp_url = x509.AuthorityInformationAccess(
         [x509.AccessDescription(x509.OID_OCSP, x509.UniformResourceIdentifier("http://127.0.0.1:9/ocsp"))]
     )
-    signer = signer_of(certificates.make_leaf(authority(), "with ocsp", "x", extra=[(ocsp_url, False)]), tmp_path)
+    signer = signer_of(
+        certificates.make_leaf(authority(), "with ocsp", "x", profile=certificates.Profile(extra=[(ocsp_url, False)])),
+        tmp_path,
+    )
     files = [remote]
     for suffix, make in MAKERS.items():
         plain = tmp_path / f"{suffix}.{suffix}"  # some are made under another kind's name first
@@ -269,7 +272,7 @@ def test_revocation_is_asked_online_and_only_the_issuer_is_believed(tmp_path, mo
         access = x509.AuthorityInformationAccess(
             [x509.AccessDescription(x509.OID_OCSP, x509.UniformResourceIdentifier(f"{url}/ocsp"))]
         )
-        made = certificates.make_leaf(root, "asked about", "x", extra=[(access, False)])
+        made = certificates.make_leaf(root, "asked about", "x", profile=certificates.Profile(extra=[(access, False)]))
         box["answer"] = status(
             root, made.chain[0], answer, certificates.make_authority("no one", "x") if forged else None
         )

@@ -192,7 +192,7 @@ def test_a_certificate_beside_a_signature_it_did_not_make_names_nobody(first, tm
 
 def test_a_sidecar_alone_needs_its_file_and_finds_it(tmp_path):
     picture = write_any(tmp_path / "p.jpg")
-    sidecar = sign.sign_file(picture, None, created(), signer=signer_of(leaf(), tmp_path), sidecar=True)
+    sidecar = sign.sign_sidecar(picture, None, created(), signer=signer_of(leaf(), tmp_path))
     assert read(sidecar, trust=TRUST).state == State.TRUSTED  # its file lies beside it
     assert read(sidecar, trust=TRUST).sidecar
     alone = tmp_path / "elsewhere" / "p.jpg.c2pa"

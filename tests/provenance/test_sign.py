@@ -121,7 +121,7 @@ def test_a_container_that_cannot_carry_a_credential_is_said_to_be_one(tmp_path, 
 def test_a_sidecar_leaves_the_file_alone_and_is_found(tmp_path, signer):
     source = write_any(tmp_path / "plain.jpg")
     before = source.read_bytes()
-    path = sign.sign_file(source, None, created(), signer=signer, sidecar=True)
+    path = sign.sign_sidecar(source, None, created(), signer=signer)
     assert path.name == "plain.jpg.c2pa" and source.read_bytes() == before
     found = read(source, trust=trust_in(authority()))
     assert found.state == ProvenanceState.TRUSTED and found.sidecar
@@ -336,7 +336,7 @@ def test_chinas_label_where_it_has_no_place_is_refused(tmp_path, signer):
     with pytest.raises(UsageError, match="no place"):
         sign.sign_file(write_any(tmp_path / "a.wav"), tmp_path / "b.wav", created(aigc=label), signer=signer)
     with pytest.raises(UsageError, match="no place"):
-        sign.sign_file(write_any(tmp_path / "a.jpg"), None, created(aigc=label), signer=signer, sidecar=True)
+        sign.sign_sidecar(write_any(tmp_path / "a.jpg"), None, created(aigc=label), signer=signer)
     with pytest.raises(UsageError, match="changes no byte"):
         claims.Credential("x", intent="update", aigc=label)
     with pytest.raises(UsageError, match="is no label"):
