@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# Compiled modules are kept: hundreds of short processes would each compile what they import anew, 2.5 s of torch alone.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-slow test-browser test-rest lint docs wheel gpu clean help
 

@@ -1,9 +1,13 @@
 """Every test runs with its own home, cache and weights folders, and without a gioconda.toml of the user's."""
 
 import os
+import sys
 
 import pytest
 
+# Kept when compiled: otherwise each of the hundreds of processes that tests start compiles what it imports anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores: each with threads for all of them is slower
     os.environ.setdefault("OMP_NUM_THREADS", "1")
