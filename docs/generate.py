@@ -17,6 +17,7 @@ REFERENCE = Path(__file__).resolve().parent / "reference"
 README = REFERENCE.parent.parent / "README.md"
 CARD = README.parent / "MODEL_CARD.md"
 BENCHMARK = README.parent / "benchmarks" / "report" / "benchmark.schema.json"
+EVIDENCE = README.parent / "gioconda" / "report" / "evidence"
 
 
 def _commands(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
@@ -101,19 +102,26 @@ def documents_page() -> str:
             if dataclasses.is_dataclass(part):
                 lines += [f"Each `{name}`:", "", *_fields(part)]
     lines += [
-        "Two documents have a JSON Schema: [a report](report-schema.md), and [the results of a benchmark](benchmark-schema.md).",
+        "Four documents have a JSON Schema: [a report](report-schema.md), [two clips compared](comparison-schema.md), [a case](case-schema.md), "
+        "and [the results of a benchmark](benchmark-schema.md).",
         "",
     ]
     return "\n".join(lines)
 
 
-def benchmark_schema() -> str:
-    """The JSON Schema of what ``bench report -o json`` writes, from its dataclasses."""
+def schemas() -> dict[Path, str]:
+    """The JSON Schemas that are made from dataclasses, by the file they are published as."""
     import json
 
-    from benchmarks.report.document import schema
+    from benchmarks.report import document
+    from gioconda.report.evidence import case, compare_pages
 
-    return json.dumps(schema(), indent=1) + "\n"
+    made = {
+        BENCHMARK: document,
+        EVIDENCE / "case.schema.json": case,
+        EVIDENCE / "comparison.schema.json": compare_pages,
+    }
+    return {path: json.dumps(module.schema(), indent=1) + "\n" for path, module in made.items()}
 
 
 def _interval(figure: dict[str, Any]) -> str:
@@ -198,7 +206,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "exit-codes.md": exit_codes_page(),
         REFERENCE / "documents.md": documents_page(),
-        BENCHMARK: benchmark_schema(),
+        **schemas(),
     }
 
 

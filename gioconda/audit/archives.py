@@ -22,9 +22,8 @@ from typing import IO, Any
 
 from gioconda.audit.walk import Walk
 from gioconda_core.files import INSIDE, NO_ROOM, path_text
-from gioconda_core.media.sandbox import confine
 from gioconda_core.media.suffixes import is_archive_name, is_media_name
-from gioconda_core.workers.child import Channel, Child, Lost, listen
+from gioconda_core.workers.child import Channel, Child, Lost, confine, listen
 
 __all__ = ["Member", "members", "unpack"]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from gioconda.cli.build import built, group
 from gioconda.cli.common import Force, Results, emit, notice
 from gioconda.report.options import Lang
 from gioconda_core.errors import ExitCode
 from gioconda_core.options import Option, argument
+
+if TYPE_CHECKING:
+    from gioconda.report.evidence.case import Problem
 
 app = group()
 Folder = Annotated[str, argument("The case's folder.", "CASE")]
@@ -38,6 +41,15 @@ class Exported(Entered):
     signer: Annotated[str, Option("Signer, as `provenance sign` takes it; the development key by default.")] = ""
     lang: Lang = "en"
     force: Force = False
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What ``case verify`` prints. problems : what does not hold; last : sha256 of the log's last line."""
+
+    problems: tuple[Problem, ...]
+    last: str
+    schema: str = "gioconda.case-check/1"
 
 
 @app.command("new")
@@ -92,14 +104,11 @@ def verify(folder: Folder, results: Results) -> int:
     from gioconda.report.evidence import case
 
     writer = results.among("text", "json")
-    problems = case.verify(folder)
-    log = [] if problems else case.entries(folder)
-    lines = [f"{p['kind']}: {p['what']}" for p in problems] or [
-        f"{len(log)} lines, all in order; last {case.head(folder)}"
-    ]
-    writer.write(
-        text="\n".join(lines), json={"schema": "gioconda.case-check/1", "problems": problems, "last": case.head(folder)}
-    )
+    problems, last = case.verify(folder), case.head(folder)
+    lines = [f"{p.kind}: {p.what}" for p in problems]
+    if not lines:
+        lines = [f"{len(case.entries(folder))} lines, all in order; last {last}"]
+    writer.write(text="\n".join(lines), json=Verified(problems, last))
     return int(ExitCode.INCOMPLETE if problems else ExitCode.DONE)
 
 
@@ -112,4 +121,4 @@ def export(folder: Folder, job: Exported) -> None:
     """
     from gioconda.report.evidence import case
 
-    emit(str(case.export(folder, job.out, who=job.by, signer=job.signer, lang=job.lang, force=job.force)))
+    emit(str(case.export(folder, job.out, case.Export(job.by, job.signer, job.lang, job.force))))

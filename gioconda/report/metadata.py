@@ -14,12 +14,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gioconda.report import declared
 from gioconda_core.reasons import MediaWarning, WarningReason
+from gioconda_core.workers.child import Lost, Silent, asked
 from provenance.vocabulary import XMP_BOX
 
 __all__ = ["inspect", "signs"]
@@ -80,21 +80,14 @@ def inspect(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> dict[s
 
     Never raises for what the file does to the parsers: ``error`` (a MediaWarning's document) then says so.
     """
-    # -P: the folder we are run in may hold a stranger's files, and must not be where modules come from.
-    command = [sys.executable, "-P", "-m", "gioconda.report.metadata", os.path.abspath(os.fspath(path))]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL, check=False)
-    except subprocess.TimeoutExpired:
+        found, _ = asked(f"{__name__}:_child", seconds=seconds, memory=MEMORY, path=os.path.abspath(os.fspath(path)))
+    except Silent:
         return {"metadata": {}, "error": MediaWarning(WarningReason.METADATA_TIMEOUT, {"seconds": seconds}).document()}
-    try:
-        found = json.loads(done.stdout)
-    except ValueError:
-        return {"metadata": {}, "error": _unread("its parser stopped")}
-    return found if isinstance(found, dict) else {"metadata": {}}
-
-
-def _unread(text: str) -> dict[str, Any]:
-    return MediaWarning(WarningReason.METADATA_UNREAD, {"text": text}).document()
+    except Lost as loss:
+        why = MediaWarning(WarningReason.METADATA_UNREAD, {"text": str(loss)})
+        return {"metadata": {}, "error": why.document()}
+    return found
 
 
 def signs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -358,23 +351,3 @@ def _child(path: str) -> dict[str, Any]:
         str(k)[:80]: str(v)[:LENGTH] for k, v in list(found["metadata"].items())[:FIELDS] if "xmp" not in str(k).lower()
     }
     return found
-
-
-def _limit() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows: the time limit of the parent remains
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (int(SECONDS), int(SECONDS) + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-if __name__ == "__main__":
-    _limit()
-    try:
-        answer = _child(sys.argv[1])
-    except Exception as error:
-        answer = {"metadata": {}, "error": _unread(type(error).__name__)}
-    sys.stdout.write(json.dumps(answer))

@@ -294,7 +294,7 @@ class _Site:
         report, lang = self.jobs.report(request.path_params["id"]), self._lang(request)
         if report is None:
             return self._gone(request)
-        if report["schema"].startswith("gioconda.comparison"):
+        if report["schema"].startswith("gioconda.clip-comparison"):
             text = as_json.printable(compare_pages.document(compare_pages.from_document(report), lang), indent=1)
         else:
             text = as_json.dumps(as_json.from_document(report), lang)
@@ -304,7 +304,7 @@ class _Site:
         report, lang = self.jobs.report(request.path_params["id"]), self._lang(request)
         if report is None:
             return self._gone(request)
-        if report["schema"].startswith("gioconda.comparison"):
+        if report["schema"].startswith("gioconda.clip-comparison"):
             page = compare_pages.html(compare_pages.from_document(report), lang)
         else:
             page = as_html.html(as_json.from_document(report), lang)

@@ -12,7 +12,6 @@ frames, and it ends after half a minute without work. While this process works o
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import queue
 import threading
@@ -29,7 +28,7 @@ from gioconda_core.errors import GiocondaError, MediaError, UsageError
 from gioconda_core.media.facts import ClipFacts, Limits, Source
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.reasons import MediaWarning
-from gioconda_core.workers.child import Channel, Child, Lost, Silent, listen
+from gioconda_core.workers.child import Channel, Child, Lost, Silent, confine, listen
 from gioconda_core.workers.cpu import cores
 
 _IDLE_SECONDS = 30.0
@@ -218,21 +217,6 @@ def _facts(plain: dict[str, Any]) -> ClipFacts:
 
 
 # --------------------------------------------------------------------------- the worker's side
-
-
-def confine(memory: int, file_size: int = 0) -> None:
-    """Limit this process to so many bytes of address space and of a file it writes. Where the system has no such limit (Windows, parts of macOS) the caller's clock is what remains."""
-    try:
-        import resource
-    except ImportError:
-        return
-    for kind, value in (
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_FSIZE, file_size),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(kind, (value, resource.getrlimit(kind)[1]))
 
 
 def work(channel: Channel) -> None:

@@ -14,6 +14,7 @@ import contextlib
 import json
 import math
 import os
+import queue
 import select
 import signal
 import struct
@@ -189,7 +190,64 @@ class Child(Channel):
             self.process.wait(10)
 
 
+def asked(
+    function: str, *, seconds: float, memory: int, **arguments: Any
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """One answer from a limited child of its own, which then ends: for parsers of strangers' files that say one thing.
+
+    function : ``module:name``; called with the arguments, it returns an object, or an object and arrays. seconds : wall time, the
+    child's start included. memory : bytes of address space; it can write no file.
+
+    Raises
+    ------
+    Silent
+        No answer came in time.
+    Lost
+        The child ended, or the function raised; the text then is the exception's name.
+    """
+    child = Child("gioconda_core.workers.child:answer", quiet=True, OPENBLAS_NUM_THREADS="1", MALLOC_ARENA_MAX="2")
+    try:
+        child.send({"function": function, "memory": memory, "arguments": arguments})
+        message, arrays = child.receive(seconds)
+    finally:
+        child.kill()
+    if "failed" in message:
+        raise Lost(str(message["failed"]))
+    return message["answer"], arrays
+
+
 # ------------------------------------------------------------------------- in the child
+
+
+def confine(memory: int, file_size: int = 0) -> None:
+    """Limit this process to so many bytes of address space and of a file it writes. Where the system has no such limit (Windows, parts of macOS) the caller's clock is what remains."""
+    try:
+        import resource
+    except ImportError:
+        return
+    for kind, value in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, file_size),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(kind, (value, resource.getrlimit(kind)[1]))
+
+
+def answer(channel: Channel) -> None:
+    """What :func:`asked` runs: one function, called once."""
+    inbox: queue.Queue[dict[str, Any]] = queue.Queue()
+    listen(channel, lambda message, _: inbox.put(message))
+    order = inbox.get()
+    confine(order["memory"])
+    module, _, name = order["function"].partition(":")
+    try:
+        found = getattr(import_module(module), name)(**order["arguments"])
+    except Exception as error:
+        channel.send({"failed": type(error).__name__})
+        return
+    body, arrays = found if isinstance(found, tuple) else (found, None)
+    channel.send({"answer": body}, arrays)
 
 
 def listen(channel: Channel, take: Callable[[dict[str, Any], dict[str, NDArray[Any]]], None]) -> None:

@@ -292,7 +292,7 @@ def test_the_worker_may_not_write_files():
     code = """
 import resource
 from gioconda_core.media.facts import Limits
-from gioconda_core.media.sandbox import confine
+from gioconda_core.workers.child import confine
 import signal, tempfile
 confine(Limits().memory_bytes)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -6,6 +6,7 @@ end; against those, keep the last hash elsewhere, or export: the signature cover
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -14,18 +15,27 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gioconda_core.errors import MediaError, UsageError
-from gioconda_core.files import atomic_path, sha256_of, write_json
+from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of, write_json
 
-__all__ = ["Action", "Entry", "add", "entries", "export", "html", "new", "note", "title", "verify"]
+__all__ = ["Action", "Case", "Entry", "Export", "Fault", "Kept", "Problem", "Text", "about", "add", "entries", "export", "head", "html", "new", "note", "schema", "verify"]  # fmt: skip
 
 SCHEMA = "gioconda.case/1"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What ``case.json`` says: how a case is called, and who opened it."""
+
+    name: str
+    opened_by: str
+    schema: str = SCHEMA
 
 
 class Action(StrEnum):
@@ -38,15 +48,67 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A file of a case. name : as it came; file : as it lies in ``files``; sha256 : of its bytes; size : bytes."""
+
+    name: str
+    file: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """A note, the case's name where it was opened, or the name of the ZIP it was exported as."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Entry:
-    """One line of the log. time : UTC, ISO 8601; detail : name, sha256, size of a file, or text; previous : sha256 of the line before."""
+    """One line of ``log.jsonl``. time : UTC, ISO 8601; detail : Kept where a file was added; previous : sha256 of the line before, nothing in the first."""
 
     n: int
     time: str
     who: str
     action: Action
-    detail: Mapping[str, Any]
+    detail: Kept | Text
     previous: str
+
+
+class Fault(StrEnum):
+    """What can be wrong with a case."""
+
+    ORDER = "order"
+    BROKEN = "broken"
+    MISSING = "missing"
+    CHANGED = "changed"
+    UNLOGGED = "unlogged"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that does not hold. what : the file, or the line of the log."""
+
+    kind: Fault
+    what: str
+
+
+@dataclass(frozen=True)
+class _Folder:
+    case: Case
+    line: Entry
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of ``case.json``, with that of a line of ``log.jsonl`` as ``#/$defs/Entry``; published beside it in ``case.schema.json``."""
+    from pydantic import TypeAdapter
+
+    made = TypeAdapter(_Folder).json_schema(mode="serialization")
+    made["$defs"]["Case"]["properties"]["schema"] = {"const": SCHEMA}
+    made["$defs"]["Case"]["required"].append("schema")
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA, "$ref": "#/$defs/Case"}
+    return head | {"$defs": made["$defs"]}
 
 
 def new(folder: str | os.PathLike[str], name: str, who: str) -> Path:
@@ -57,27 +119,35 @@ def new(folder: str | os.PathLike[str], name: str, who: str) -> Path:
     if not name.strip() or not who.strip():
         raise UsageError("a case has a name and somebody who opened it", hint="--name and --by")
     (place / "files").mkdir(parents=True, exist_ok=True)
-    write_json(place / "case.json", {"schema": SCHEMA, "name": name, "opened_by": who})
-    _append(place, who, Action.OPENED, {"text": name})
+    write_json(place / "case.json", asdict(Case(name, who)))
+    _append(place, who, Action.OPENED, Text(name))
     return place
 
 
-def add(folder: str | os.PathLike[str], files: Sequence[str | os.PathLike[str]], who: str = "") -> list[Path]:
-    """Copy files into a case, each under its hash and name, and note it; a file that is there already is noted as seen again."""
+def add(
+    folder: str | os.PathLike[str],
+    files: Sequence[str | os.PathLike[str]],
+    who: str = "",
+    *,
+    names: Sequence[str] | None = None,
+) -> list[Path]:
+    """Copy files into a case, each under its hash and name, and note it; a file that is there already is noted as seen again.
+
+    who : whoever opened the case, where it is not given. names : what the files are called, where not as they lie.
+    """
     place = _case(folder)
     made = []
-    for item in map(Path, files):
+    for item, name in zip(map(Path, files), names or [Path(item).name for item in files], strict=True):
         if not item.is_file():
             raise MediaError("no such file", str(item), "check the path")
         digest = sha256_of(item)
-        target = place / "files" / f"{digest[:12]}-{_plain_name(item.name)}"
+        target = place / "files" / f"{digest[:12]}-{plain_name(name)}"
         if not target.exists():
             with atomic_path(target, mode=0o444) as partial:
                 shutil.copyfile(item, partial)
                 if sha256_of(partial) != digest:
                     raise MediaError("changed while it was copied", str(item), "add it again")
-        detail = {"name": item.name, "file": target.name, "sha256": digest, "size": target.stat().st_size}
-        _append(place, who, Action.ADDED, detail)
+        _append(place, who, Action.ADDED, Kept(name, target.name, digest, target.stat().st_size))
         made.append(target)
     return made
 
@@ -86,12 +156,16 @@ def note(folder: str | os.PathLike[str], text: str, who: str = "") -> Entry:
     """Write a note into the log."""
     if not text.strip():
         raise UsageError("the note is empty")
-    return _append(_case(folder), who, Action.NOTE, {"text": text})
+    return _append(_case(folder), who, Action.NOTE, Text(text))
 
 
-def title(folder: str | os.PathLike[str]) -> str:
-    """The case's name."""
-    return str(_about(_case(folder))["name"])
+def about(folder: str | os.PathLike[str]) -> Case:
+    """What a case is called, and who opened it. Raises UsageError for a folder that is no case."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        found = Case(**json.loads((Path(folder) / "case.json").read_text("utf-8")))
+        if found.schema == SCHEMA:
+            return found
+    raise UsageError("is no case folder", str(folder), "gioconda case new makes one")
 
 
 def entries(folder: str | os.PathLike[str]) -> list[Entry]:
@@ -99,110 +173,131 @@ def entries(folder: str | os.PathLike[str]) -> list[Entry]:
     return [_entry(line) for line in _lines(_case(folder))]
 
 
-def verify(folder: str | os.PathLike[str]) -> list[dict[str, str]]:
-    """What does not hold: ``kind`` (``order``, ``broken``, ``missing``, ``changed``, ``unlogged``) and ``what``; empty where all does."""
+def verify(folder: str | os.PathLike[str]) -> tuple[Problem, ...]:
+    """What does not hold, each once; empty where all does."""
     place = _case(folder)
-    found: list[dict[str, str]] = []
+    found: list[Problem] = []
     before, logged = "", set()
     for n, line in enumerate(_lines(place), 1):
         try:
             entry = _entry(line)
         except UsageError:
-            found.append({"kind": "broken", "what": f"log.jsonl:{n}"})
+            found.append(Problem(Fault.BROKEN, f"log.jsonl:{n}"))
             before = _hash(line)
             continue
         if entry.n != n or entry.previous != before:
-            found.append({"kind": "order", "what": f"log.jsonl:{n}"})
+            found.append(Problem(Fault.ORDER, f"log.jsonl:{n}"))
         before = _hash(line)
-        if entry.action == Action.ADDED:
-            logged.add(str(entry.detail["file"]))
-            path = place / "files" / str(entry.detail["file"])
+        if isinstance(entry.detail, Kept):
+            logged.add(entry.detail.file)
+            path = place / "files" / entry.detail.file
             if not path.is_file():
-                found.append({"kind": "missing", "what": path.name})
-            elif sha256_of(path) != entry.detail["sha256"]:
-                found.append({"kind": "changed", "what": path.name})
-    found += [{"kind": "unlogged", "what": p.name} for p in sorted((place / "files").iterdir()) if p.name not in logged]
-    return list({(f["kind"], f["what"]): f for f in found}.values())
+                found.append(Problem(Fault.MISSING, path.name))
+            elif sha256_of(path) != entry.detail.sha256:
+                found.append(Problem(Fault.CHANGED, path.name))
+    found += [Problem(Fault.UNLOGGED, p.name) for p in sorted((place / "files").iterdir()) if p.name not in logged]
+    return tuple(dict.fromkeys(found))
 
 
-def export(folder: str | os.PathLike[str], target: str | os.PathLike[str], *, who: str = "", signer: str = "", lang: str = "en", force: bool = False) -> Path:  # fmt: skip
+@dataclass(frozen=True)
+class Export:
+    """How a case leaves the house. who : as of :func:`add`; signer : as ``gioconda provenance sign`` takes it, the development key by default; lang : of its page."""
+
+    who: str = ""
+    signer: str = ""
+    lang: str = "en"
+    force: bool = False
+
+
+def export(folder: str | os.PathLike[str], target: str | os.PathLike[str], how: Export = Export()) -> Path:
     """The whole case as one ZIP that carries a credential; its page (case.html) prints to PDF from any browser.
 
-    signer : as ``gioconda provenance sign`` takes it; the development key by default. Raises UsageError where the case does not verify.
+    Raises UsageError where the case does not verify, and before anything is logged where the ZIP is there already.
     """
     from gioconda_core.version import __version__
     from provenance import vocabulary
     from provenance.signing import claims, sign, signers
 
     place = _case(folder)
+    refuse_overwrite(target, how.force)
     if problems := verify(place):
-        raise UsageError(
-            f"the case does not verify: {problems[0]['kind']}: {problems[0]['what']}",
-            str(place),
-            "gioconda case verify",
-        )
-    _append(place, who, Action.EXPORTED, {"text": Path(target).name})
+        what = f"the case does not verify: {problems[0].kind}: {problems[0].what}"
+        raise UsageError(what, str(place), "gioconda case verify")
+    signer = signers.from_spec(how.signer) if how.signer else signers.default()
+    _append(place, how.who, Action.EXPORTED, Text(Path(target).name))
     made = claims.Action(
         "c2pa.created", vocabulary.source_type("dataDrivenMedia"), software="gioconda", software_version=__version__
     )
-    credential = claims.Credential(title(place), actions=(made,))
+    credential = claims.Credential(about(place).name, actions=(made,))
     with tempfile.TemporaryDirectory() as temporary:
         bundle = Path(temporary) / "case.zip"
         with zipfile.ZipFile(bundle, "w") as archive:  # stored: the SDK reads no other
-            archive.writestr(zipfile.ZipInfo("case.html"), html(place, lang))
+            archive.writestr(zipfile.ZipInfo("case.html"), html(place, how.lang))
             for path in sorted(p for p in place.rglob("*") if p.is_file()):
                 archive.write(path, path.relative_to(place).as_posix(), zipfile.ZIP_STORED)
-        return sign.sign_file(
-            bundle, target, credential, signer=signers.from_spec(signer) if signer else signers.default(), force=force
-        )
+        return sign.sign_file(bundle, target, credential, signer=signer, force=how.force)
 
 
-def html(folder: str | os.PathLike[str], lang: str = "en") -> str:
-    """The case as one page: name, files with hashes, notes, the log."""
-    from gioconda.report.as_html import environment, page
+def fragment(folder: str | os.PathLike[str], lang: str = "en") -> str:
+    """The case's sections without a page around them: name, files with hashes, notes, the log."""
+    from gioconda.report.as_html import environment
     from gioconda.report.view import moment
     from gioconda.report.wording import label
 
     place = _case(folder)
     log = entries(place)
-    body = environment().get_template("_case.html.jinja").render(
-        name=title(place), log=log, files=[e for e in log if e.action == Action.ADDED], notes=[e for e in log if e.action == Action.NOTE],
-        last=head(place), moment=moment, t=lambda key: label(key, lang),
-    )  # fmt: skip
-    return page(f"{title(place)} · {label('case', lang)}", body, lang)
+    files = {e.detail.file: e.detail for e in log if isinstance(e.detail, Kept)}
+    return str(
+        environment()
+        .get_template("_case.html.jinja")
+        .render(
+            name=about(place).name,
+            log=log,
+            files=files.values(),
+            notes=[e for e in log if e.action == Action.NOTE],
+            last=head(place),
+            moment=moment,
+            t=lambda key: label(key, lang),
+        )
+    )
+
+
+def html(folder: str | os.PathLike[str], lang: str = "en") -> str:
+    """The case as one page, for reading and printing."""
+    from gioconda.report.as_html import page
+    from gioconda.report.wording import label
+
+    return page(f"{about(folder).name} · {label('case', lang)}", fragment(folder, lang), lang)
 
 
 def head(folder: str | os.PathLike[str]) -> str:
     """sha256 of the log's last line: kept elsewhere, it shows that nothing was cut off."""
-    return _hash(list(_lines(_case(folder)))[-1])
+    return _hash(_lines(_case(folder))[-1])
+
+
+def plain_name(name: str) -> str:
+    """A name that any file system takes."""
+    return re.sub(r"[^\w.\-]+", "_", name)[-80:].lstrip(".") or "file"
 
 
 # ------------------------------------------------------------------------- the log
 
 
 def _case(folder: str | os.PathLike[str]) -> Path:
-    place = Path(folder)
-    try:
-        if _about(place).get("schema") == SCHEMA:
-            return place
-    except (OSError, ValueError, AttributeError):
-        pass
-    raise UsageError("is no case folder", str(place), "gioconda case new makes one")
+    about(folder)
+    return Path(folder)
 
 
-def _about(place: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((place / "case.json").read_text("utf-8"))
-    return found
-
-
-def _lines(place: Path) -> Iterator[bytes]:
-    yield from (place / "log.jsonl").read_bytes().splitlines()
+def _lines(place: Path) -> list[bytes]:
+    return (place / "log.jsonl").read_bytes().splitlines()
 
 
 def _entry(line: bytes) -> Entry:
     try:
-        raw = json.loads(line)
-        return Entry(**raw | {"action": Action(raw["action"])})
+        entry = Entry(**json.loads(line))
+        action = Action(entry.action)
+        raw: Any = entry.detail
+        return replace(entry, action=action, detail=Kept(**raw) if action == Action.ADDED else Text(**raw))
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError("the log has a line that is none", "log.jsonl", "gioconda case verify") from error
 
@@ -211,20 +306,25 @@ def _hash(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def _append(place: Path, who: str, action: Action, detail: Mapping[str, Any]) -> Entry:
-    log = place / "log.jsonl"
-    lines = list(_lines(place)) if log.exists() else []
-    time = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
-    entry = Entry(
-        len(lines) + 1, time, who or str(_about(place)["opened_by"]), action, detail, _hash(lines[-1]) if lines else ""
-    )
-    line = json.dumps(asdict(entry), ensure_ascii=False, sort_keys=True)
-    with open(log, "ab") as file:  # added to, never rewritten
-        file.write(line.encode() + b"\n")
+def _append(place: Path, who: str, action: Action, detail: Kept | Text) -> Entry:
+    """Add a line, bound to the one that is last at that moment; what stands there already is never written again."""
+    with open(place / "log.jsonl", "a+b") as file, _alone(file):
+        file.seek(0)
+        lines = file.read().splitlines()
+        time = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
+        before = _hash(lines[-1]) if lines else ""
+        entry = Entry(len(lines) + 1, time, who.strip() or about(place).opened_by, action, detail, before)
+        file.write(json.dumps(asdict(entry), ensure_ascii=False, sort_keys=True).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
     return entry
 
 
-def _plain_name(name: str) -> str:
-    return re.sub(r"[^\w.\-]+", "_", name)[-80:].lstrip(".") or "file"
+@contextlib.contextmanager
+def _alone(file: BinaryIO) -> Iterator[None]:
+    """Nobody else adds a line meanwhile, where the system can see to that."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX)  # ends when the file is closed
+    yield

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Pair", "Region", "Side", "Span", "compare", "sentences"]
 
+SCHEMA = "gioconda.clip-comparison/1"
 FRAMES = 1500  # frames looked at of each clip at most: every one of a minute
 WIDE = 192  # pixels across of the small grey pictures that are aligned in time
 FEATURES = 640  # pixels of the longer side in which features are looked for
@@ -88,7 +89,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two clips have in common. Schema ``gioconda.comparison/1``.
+    """What two clips have in common. Schema ``gioconda.clip-comparison/1``.
 
     placed : whether features said where one picture lies in the other; else both were taken for whole. moves : whether enough moves for frames
     to be aligned in time. only_a, only_b : spans (from, to) in seconds without a match. equal : of ``matched`` frames, how many are the same
@@ -110,7 +111,7 @@ class Comparison:
     difference: float | None = None
     pairs: tuple[Pair, ...] = ()
     created: str = ""
-    schema: str = "gioconda.comparison/1"
+    schema: str = SCHEMA
 
 
 @dataclass(eq=False)

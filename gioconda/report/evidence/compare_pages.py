@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from gioconda.report.as_html import environment, page, safe
 from gioconda.report.as_json import decoded, plain
-from gioconda.report.evidence.compare import Comparison, Pair, Region, Side, Span, sentences
+from gioconda.report.evidence.compare import SCHEMA, Comparison, Pair, Region, Side, Span, sentences
 from gioconda.report.view import quality
 from gioconda.report.wording import label, number, say
 from gioconda_core.types import Sentence
 
-__all__ = ["document", "fragment", "from_document", "html", "text"]
+__all__ = ["document", "fragment", "from_document", "html", "schema", "text"]
 
 WIDTH, HEIGHT = 720, 120  # user units of the timeline
+
+
+@dataclass(frozen=True)
+class Said:
+    """A sentence: its key, its arguments, and its text in the document's language."""
+
+    key: str
+    args: Mapping[str, Any]
+    text: str
+
+
+@dataclass(frozen=True)
+class Document(Comparison):
+    """What is written: a comparison with its sentences in a language; pictures are JPEG in base64."""
+
+    lang: str = "en"
+    sentences: tuple[Said, ...] = ()
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document, as published beside it in ``comparison.schema.json``; a test holds the two together."""
+    from pydantic import TypeAdapter
+
+    made = TypeAdapter(Document).json_schema(mode="serialization")
+    made["properties"]["schema"] = {"const": SCHEMA}
+    made["required"] = list(made["properties"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA, **made}
 
 
 def document(c: Comparison, lang: str = "en") -> dict[str, Any]:
@@ -26,8 +54,8 @@ def document(c: Comparison, lang: str = "en") -> dict[str, Any]:
 
 def from_document(body: Mapping[str, Any]) -> Comparison:
     """The comparison back from its document. Raises ValueError for another schema."""
-    if body.get("schema") != "gioconda.comparison/1":
-        raise ValueError(f"not a gioconda.comparison/1 document: {body.get('schema')!r}")
+    if body.get("schema") != SCHEMA:
+        raise ValueError(f"not a {SCHEMA} document: {body.get('schema')!r}")
     rest = {k: v for k, v in body.items() if k not in ("lang", "sentences")}
     rest |= {k: Side(**body[k]) for k in ("a", "b")} | {k: Region(**body[k]) for k in ("region_a", "region_b")}
     rest |= {k: tuple(map(tuple, body[k])) for k in ("only_a", "only_b")}

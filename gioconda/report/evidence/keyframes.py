@@ -24,7 +24,7 @@ from gioconda_core.types import Keyframe
 if TYPE_CHECKING:
     from gioconda_core.media.clip import Limits
 
-__all__ = ["LEAST", "MOST", "archive", "cuts", "find", "full"]
+__all__ = ["LEAST", "MOST", "archive", "find", "full"]
 
 LEAST, MOST = 4, 12  # keyframes of a clip that has as many distinct frames
 CUT = 18  # bits of 64 by which two neighbouring frames differ across a cut; see docs/decisions/evidence.md
@@ -75,12 +75,6 @@ def find(frames: Sequence[Picture], times: Sequence[float]) -> tuple[Keyframe, .
             break
         chosen.append(max(others, key=news))
     return tuple(_keyframe(frames[i], float(times[i]), int(shots[i]), hashes[i]) for i in sorted(chosen))
-
-
-def cuts(frames: Sequence[Picture], times: Sequence[float]) -> list[float]:
-    """Seconds of the frames with which a shot begins, as sampled; the first is not among them."""
-    hashes = [_bits(frame) for frame in frames]
-    return [float(time) for time, (a, b) in zip(times[1:], pairwise(hashes), strict=True) if _far(a, b) >= CUT]
 
 
 def _keyframe(frame: Picture, time: float, shot: int, bits: int) -> Keyframe:

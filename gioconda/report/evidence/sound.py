@@ -5,14 +5,11 @@ Not covered: who speaks, and whether a voice was generated. Nothing here looks f
 
 from __future__ import annotations
 
-import base64
-import json
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 from gioconda_core.types import Sound
+from gioconda_core.workers.child import Lost, asked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,32 +23,31 @@ HOP = 0.05  # seconds of one measure of loudness
 SIDE = 1.5  # seconds before and after a jump whose background is compared
 JUMP = 20.0  # dB between the two; docs/decisions/evidence.md counts how seldom that tells a splice
 FLOOR = -90.0  # dB below full scale that silence counts as
-SECONDS, MEMORY = 60.0, 3 << 30  # what the child may take
+SECONDS, MEMORY = 60.0, 3 << 30  # wall time of the child, bytes of its address space
 
 
 def hear(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> Sound | None:
     """The first sound track of a file; None where there is none, or none can be read in so many seconds."""
-    command = [sys.executable, "-P", "-m", "gioconda.report.evidence.sound", os.path.abspath(os.fspath(path))]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL, check=False)
-        found = json.loads(done.stdout)
-        picture = base64.b64decode(found.pop("spectrogram"), validate=True)
-        if len(picture) != PARTS * BANDS:
-            return None
+        found, arrays = asked(
+            f"{__name__}:_child", seconds=seconds, memory=MEMORY, path=os.path.abspath(os.fspath(path))
+        )
         for name in ("peaks", "loudness", "cuts"):
             found[name] = tuple(float(value) for value in found[name])
-        return Sound(**found, spectrogram=_drawn(picture))
-    except (subprocess.TimeoutExpired, ValueError, TypeError, KeyError):
+        return Sound(**found, spectrogram=_drawn(arrays["spectrogram"]))
+    except (Lost, ValueError, TypeError, KeyError):
         return None
 
 
-def _drawn(levels: bytes) -> bytes:
+def _drawn(levels: NDArray[Any]) -> bytes:
     """The spectrogram as a JPEG: light where there is little, dark where there is much, so that it prints."""
     import numpy as np
 
     from gioconda_core.media.pictures import jpeg
 
-    grey = 255 - np.frombuffer(levels, np.uint8).reshape(BANDS, PARTS)
+    if levels.shape != (BANDS, PARTS) or levels.dtype != np.uint8:
+        raise ValueError("no spectrogram")
+    grey = 255 - levels
     tinted = np.stack([grey, (grey * 0.93 + 17).astype(np.uint8), (grey * 0.8 + 50).astype(np.uint8)], axis=-1)
     return jpeg(tinted, quality=80)
 
@@ -59,7 +55,7 @@ def _drawn(levels: bytes) -> bytes:
 # ------------------------------------------------------------------------- in the child
 
 
-def _child(path: str) -> dict[str, Any]:
+def _child(path: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     import av
     import numpy as np
 
@@ -84,15 +80,15 @@ def _child(path: str) -> dict[str, Any]:
     if not len(samples):
         raise ValueError("no sample")
     parts = np.array_split(samples, PARTS)
-    return {
+    heard = {
         **facts,
         "seconds": round(len(samples) / RATE, 3),
         "offset": round(start["audio"] - start["video"], 4),
         "peaks": [round(float(np.abs(part.astype(np.int32)).max(initial=0)) / 32768, 4) for part in parts],
         "loudness": [round(_decibels(part), 1) for part in parts],
         "cuts": jumps(samples),
-        "spectrogram": base64.b64encode(_spectrogram(samples).tobytes()).decode(),
     }
+    return heard, {"spectrogram": _spectrogram(samples)}
 
 
 def _start(stream: Any) -> float:
@@ -155,22 +151,3 @@ def _spectrogram(samples: NDArray[Any]) -> NDArray[Any]:
     decibels = 10 * np.log10(levels + 1e-9)
     shown: NDArray[Any] = np.clip((decibels - decibels.max() + 80) / 80 * 255, 0, 255).astype(np.uint8)
     return shown[::-1]
-
-
-def _limit() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows: the time limit of the parent remains
-        return
-    for kind, most in (
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_CPU, int(SECONDS)),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(kind, (most, most))
-
-
-if __name__ == "__main__":
-    _limit()
-    sys.stdout.write(json.dumps(_child(sys.argv[1])))
