@@ -36,6 +36,7 @@ class Serve(Judges):
     keep: Annotated[float, Option("Hours after which a clip and its report are deleted.", minimum=0.01)] = 24.0
     lang: Annotated[str | None, Option("One of en, ja, es, fr, de; the browser's by default.", parse=language)] = None
     folder: Annotated[str | None, Option("Where clips are kept; the user's cache by default.")] = None
+    cases: Annotated[str | None, Option("Where cases are kept; the user's Gioconda folder by default.")] = None
     timeout: Annotated[float, Option("Seconds one clip may take.", minimum=0.1)] = 900.0
     open: Annotated[bool, Option("Open the page in the browser.")] = False
     archive: Annotated[
@@ -45,10 +46,12 @@ class Serve(Judges):
     def page(self, port: int) -> Page:
         """The page, on the port that was found."""
         from gioconda.serve.app import Page
+        from gioconda_core import config
         from gioconda_core.faces import track_cache
 
         return Page(
             folder=Path(self.folder) if self.folder else track_cache.folder() / "serve",
+            cases=Path(self.cases) if self.cases else config.home() / "cases",
             port=port,
             limit=self.limit,
             hours=self.keep,

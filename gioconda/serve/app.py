@@ -31,6 +31,7 @@ from gioconda.report import as_html, as_json
 from gioconda.report.evidence import compare_pages
 from gioconda.report.view import bytes_text
 from gioconda.report.wording import LANGUAGES, NAMES, clock, label, language_of, problem, say, visible
+from gioconda.serve.cases import Cases
 from gioconda.serve.guard import Guard
 from gioconda.serve.jobs import ACTIVE, Clip, Jobs, Runner
 from gioconda_core.types import Sentence
@@ -52,13 +53,14 @@ SPARE = 500_000_000  # bytes of disk left free
 
 @dataclass(frozen=True)
 class Page:
-    """How the page is served. limit : bytes of one file; keep : clips at once; hours : after which a clip is deleted.
+    """How the page is served. folder : of clips that wait and their reports; cases : of case folders, beside the clips by default. limit : bytes of one file; keep : clips at once; hours : after which a clip is deleted.
 
     archive : whether programs of this computer may look up credentials in the user's archive (Soft Binding Resolution API).
     """
 
     folder: Path
     port: int
+    cases: Path | None = None
     limit: int = 1_000_000_000
     keep: int = 100
     hours: float = 24.0
@@ -90,7 +92,7 @@ def application(page: Page) -> Starlette:
     jobs.sweep(page.hours)
     runner = Runner(jobs, page.target, page.options, page.seconds)
     token = secrets.token_hex(32)
-    site = _Site(page, jobs, token)
+    site = Site(page, jobs, token)
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
@@ -123,6 +125,7 @@ def application(page: Page) -> Starlette:
         Route(f"{clip}/report.html", site.file),
         Route(f"{clip}/cancel", site.cancel, methods=["POST"]),
         Route(f"{clip}/delete", site.delete, methods=["POST"]),
+        *site.cases.routes(),
     ]
     asked: frozenset[str] = frozenset()
     if page.archive:
@@ -142,23 +145,24 @@ async def _sweep(jobs: Jobs, hours: float) -> None:
         await asyncio.to_thread(jobs.sweep, hours)
 
 
-class _Site:
+class Site:
     """The handlers."""
 
     def __init__(self, page: Page, jobs: Jobs, token: str) -> None:
         self.page, self.jobs, self.token = page, jobs, token
+        self.cases = Cases(page.cases or page.folder / "cases", self)
         self.arriving = 0
 
     # ------------------------------------------------------------------ pages
 
-    def _lang(self, request: Request) -> str:
+    def lang(self, request: Request) -> str:
         wanted = request.query_params.get("lang") or self.page.lang
         if wanted in LANGUAGES:
             return str(wanted)
         return language_of(request.headers.get("accept-language", "").split(",")[0].strip())
 
-    def _render(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        lang = self._lang(request)
+    def render(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        lang = self.lang(request)
         base = {
             "lang": lang,
             "languages": NAMES,
@@ -170,16 +174,21 @@ class _Site:
 
     async def index(self, request: Request) -> Response:
         clips = await asyncio.to_thread(self.jobs.all)
-        rows = [(clip, _BLANK | json.loads(clip.summary), _label_level(clip, self._lang(request))) for clip in clips]
+        rows = [(clip, _BLANK | json.loads(clip.summary), _label_level(clip, self.lang(request))) for clip in clips]
         values: dict[str, Any] = {
             "limit": bytes_text(self.page.limit),
             "hours": f"{self.page.hours:g}",
             "active": ACTIVE,
         }
-        return self._render(request, "index.html.jinja", rows=rows, when=_when, clock=clock, **values)
+        values["cases"] = await asyncio.to_thread(self.cases.shown, self.lang(request))
+        return self.render(request, "index.html.jinja", rows=rows, when=_when, clock=clock, **values)
 
     def _gone(self, request: Request) -> Response:
-        return self._render(request, "gone.html.jinja", 404, hours=f"{self.page.hours:g}")
+        return self.render(request, "gone.html.jinja", 404, what="clip-gone")
+
+    def refused(self, request: Request, why: str, status: int) -> Response:
+        """A label's sentence as the answer to a script."""
+        return JSONResponse({"error": _label(why, self.lang(request), {"hours": f"{self.page.hours:g}"})}, status)
 
     async def clip(self, request: Request) -> Response:
         found = self._found(request)
@@ -187,19 +196,20 @@ class _Site:
             return self._gone(request)
         document = self.jobs.report(found.id) if found.state == "done" else None
         if document is None:
-            error = visible(problem(found.error, self._lang(request)))
-            return self._render(request, "waiting.html.jinja", clip=found, error=error, active=ACTIVE)
-        lang = self._lang(request)
+            error = visible(problem(found.error, self.lang(request)))
+            return self.render(request, "waiting.html.jinja", clip=found, error=error, active=ACTIVE)
+        lang = self.lang(request)
+        cases = await asyncio.to_thread(self.cases.shown, lang)
         if found.other:
             body = compare_pages.fragment(compare_pages.from_document(document), lang, self._two_players(found, lang))
-            return self._render(request, "clip.html.jinja", clip=found, body=as_html.safe(body))
+            return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=as_html.safe(body))
         report = as_json.from_document(document)
         kind = TYPES.get(Path(found.file).suffix, "")
         player = _pages().get_template("player.html.jinja").render(
             clip=found, kind=kind, faces=len(report.tracks), fps=report.facts.get("fps") or 25, t=lambda key: label(key, lang)
         )  # fmt: skip
         body = as_html.fragment(report, lang, seek=True, player=player, frames=f"/clips/{found.id}")
-        return self._render(request, "clip.html.jinja", clip=found, body=as_html.safe(body))
+        return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=as_html.safe(body))
 
     def _two_players(self, found: Clip, lang: str) -> str:
         """Both clips of a comparison, played together along what they have in common."""
@@ -235,12 +245,12 @@ class _Site:
         }
 
     async def states(self, request: Request) -> Response:
-        lang = self._lang(request)
+        lang = self.lang(request)
         return JSONResponse([self._state(clip, lang) for clip in self.jobs.all()])
 
     async def state(self, request: Request) -> Response:
         clip = self._found(request)
-        return JSONResponse(self._state(clip, self._lang(request))) if clip else self._gone(request)
+        return JSONResponse(self._state(clip, self.lang(request))) if clip else self._gone(request)
 
     async def frames(self, request: Request) -> Response:
         """The archive of a clip's keyframes, made when it is first asked for."""
@@ -291,7 +301,7 @@ class _Site:
         return JSONResponse({"tracks": tracks})
 
     async def document(self, request: Request) -> Response:
-        report, lang = self.jobs.report(request.path_params["id"]), self._lang(request)
+        report, lang = self.jobs.report(request.path_params["id"]), self.lang(request)
         if report is None:
             return self._gone(request)
         if report["schema"].startswith("gioconda.clip-comparison"):
@@ -301,7 +311,7 @@ class _Site:
         return Response(text, media_type="application/json", headers=_attachment("report.json"))
 
     async def file(self, request: Request) -> Response:
-        report, lang = self.jobs.report(request.path_params["id"]), self._lang(request)
+        report, lang = self.jobs.report(request.path_params["id"]), self.lang(request)
         if report is None:
             return self._gone(request)
         if report["schema"].startswith("gioconda.clip-comparison"):
@@ -332,15 +342,13 @@ class _Site:
         """Why nothing more is taken into the queue, where that is so."""
         if len(self.jobs.all()) < self.page.keep:
             return None
-        return JSONResponse({"error": _label("too-many", self._lang(request), {"keep": self.page.keep})}, 507)
+        return JSONResponse({"error": _label("too-many", self.lang(request), {"keep": self.page.keep})}, 507)
 
     async def compare(self, request: Request) -> Response:
         """Put a comparison of two clips into the queue."""
         both = [self.jobs.get(request.query_params.get(name, "")) for name in ("a", "b")]
         if any(clip is None or clip.other for clip in both) or len({clip.id for clip in both if clip}) != 2:
-            return JSONResponse(
-                {"error": _label("clip-gone", self._lang(request), {"hours": f"{self.page.hours:g}"})}, 404
-            )
+            return self.refused(request, "clip-gone", 404)
         if full := self._full(request):
             return full
         clips = [clip for clip in both if clip is not None]
@@ -368,7 +376,7 @@ class _Site:
 
     async def take(self, request: Request) -> Response:
         """A file as the request's body; refused before it is read where its size is told, and while it is read where not."""
-        lang = self._lang(request)
+        lang = self.lang(request)
         limit = self.page.limit
         too_large = _label("too-large", lang, {"limit": bytes_text(limit)})
         told = request.headers.get("content-length")
@@ -477,8 +485,3 @@ def _pages() -> Any:
     if not isinstance(shared.loader, jinja2.ChoiceLoader):
         shared.loader = jinja2.ChoiceLoader([shared.loader, jinja2.PackageLoader("gioconda.serve", "pages")])
     return shared
-
-
-def describe(page: Page) -> str:
-    """One line for the terminal."""
-    return json.dumps({"url": f"http://127.0.0.1:{page.port}/", "folder": str(page.folder)})

@@ -545,3 +545,108 @@ def test_a_thousand_uploads_by_eight_clients_leave_nothing_behind(server, page, 
     first = soak(range(40))
     last = soak(range(40, 1000))
     assert last[0] <= first[0] + 5 and last[1] <= first[1] and last[2] == first[2] == 0, (first, last)
+
+
+# ------------------------------------------------------------------------- cases
+
+
+@pytest.fixture
+def examined(client, tmp_path, monkeypatch):
+    monkeypatch.setenv("GIOCONDA_HOME", str(tmp_path / "home"))
+    identity = drop(client, b"a clip", "Clip from <b>Lyon.mp4").json()["id"]
+    assert wait(client, identity)["state"] == "done"
+    return identity
+
+
+def opened(client, **sent):
+    answer = client.post("/cases", json={"name": "Lyon & Co.", "by": "A. Editor"} | sent)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["url"]
+
+
+def test_a_case_is_opened_added_to_read_and_taken_away(client, page, examined, tmp_path):
+    import io
+    import zipfile
+
+    from gioconda.report.evidence import case
+    from provenance.reading import read
+
+    assert "No case yet" in client.get("/").text
+    url = opened(client, clip=examined, note="The uploader says 12 May.")
+    identity = url.rsplit("/", 1)[1]
+    again = client.post("/cases", json={"case": identity, "by": "B. Reporter", "note": "Called the uploader."})
+    assert again.json()["url"] == url
+    (folder,) = (page.folder / "cases").iterdir()
+    log = case.entries(folder)
+    assert [(e.n, e.who, str(e.action)) for e in log] == [
+        (1, "A. Editor", "opened"),
+        *((n, "A. Editor", "added") for n in (2, 3, 4)),
+        (5, "A. Editor", "note"),
+        (6, "B. Reporter", "note"),
+    ]
+    assert [e.detail.name for e in log[1:4]] == [f"Clip from <b>Lyon{end}" for end in (".mp4", "-report.html", "-report.json")]  # fmt: skip
+    assert (folder / "files" / log[1].detail.file).read_bytes() == b"a clip"
+    shown = client.get(url).text
+    assert (
+        "Lyon &amp; Co." in shown
+        and "<b>Lyon" not in shown
+        and "Called the uploader." in shown
+        and "B. Reporter" in shown
+    )
+    assert "Whole: the log’s lines (6) are in order" in shown and case.head(folder) in shown and str(folder) in shown
+    assert "Lyon &amp; Co." in client.get("/").text and f'value="{identity}"' in client.get(f"/clips/{examined}").text
+    client.post(f"/clips/{examined}/delete")
+    assert case.verify(folder) == (), "a case keeps what was deleted here"
+
+    made = client.post(f"/cases/{identity}/export", json={"by": "C. Chief"})
+    zipped = client.get(made.json()["url"])
+    assert zipped.headers["content-type"] == "application/zip" and "Lyon_Co." in zipped.headers["content-disposition"]
+    (tmp_path / "case.zip").write_bytes(zipped.content)
+    assert read.read(tmp_path / "case.zip").state.intact
+    names = zipfile.ZipFile(io.BytesIO(zipped.content)).namelist()
+    assert {"case.html", "case.json", "log.jsonl"} <= set(names) and sum(n.startswith("files/") for n in names) == 3
+    assert [(e.who, str(e.action)) for e in case.entries(folder)][6:] == [("C. Chief", "exported")]
+    assert case.verify(folder) == ()
+
+
+def test_what_a_case_cannot_be_is_said_in_the_pages_language_and_nothing_is_made(client, page, examined):
+    url = opened(client)
+    for sent, status in (
+        ({"name": " ", "by": "A. Editor"}, 400),
+        ({"name": "x"}, 400),
+        ({"case": "0" * 32, "by": "x", "note": "y"}, 404),
+        ({"case": "../../etc", "by": "x", "note": "y"}, 404),
+        ({"name": "x", "by": "y", "clip": "0" * 32}, 404),
+    ):
+        answer = client.post("/cases?lang=de", json=sent)
+        assert (
+            answer.status_code == status
+            and answer.json()["error"]
+            and "case" not in answer.json()["error"].replace("gioconda case", "")
+        ), answer.text
+    assert len(list((page.folder / "cases").iterdir())) == 1
+    assert client.post("/cases", content=b"{" * 200_000).status_code == 400
+    assert client.post("/cases", content=b"[1]").status_code == 400
+    assert "gibt es hier nicht" in client.get(f"/cases/{'0' * 32}?lang=de").text
+    assert client.post(url, json={}).status_code == 405
+    token = client.headers.pop("X-Gioconda-Token")
+    assert client.post("/cases", json={"name": "x", "by": "y"}).status_code == 403
+    client.headers["X-Gioconda-Token"] = token
+
+
+def test_a_case_that_was_changed_behind_its_log_says_so_and_is_not_taken_away(client, page, examined):
+    url = opened(client, clip=examined)
+    (folder,) = (page.folder / "cases").iterdir()
+    file = next((folder / "files").glob("*.mp4"))
+    file.chmod(0o644)
+    file.write_bytes(b"another")
+    shown = client.get(url).text
+    assert "the file is not as it was added" in shown and "Whole" not in shown and "/export" not in shown
+    assert client.post(f"{url}/export", json={"by": "x"}).status_code == 400
+    (folder / "log.jsonl").write_text("none\n")
+    assert "cannot be read as a line of the log" in client.get(url).text and client.get("/").status_code == 200
+
+
+def test_two_cases_of_one_name_are_two(client, page):
+    assert opened(client) != opened(client)
+    assert client.get("/").text.count("Lyon &amp; Co.") == 2

@@ -201,11 +201,13 @@ def verify(folder: str | os.PathLike[str]) -> tuple[Problem, ...]:
 
 @dataclass(frozen=True)
 class Export:
-    """How a case leaves the house. who : as of :func:`add`; signer : as ``gioconda provenance sign`` takes it, the development key by default; lang : of its page."""
+    """How a case leaves the house. who : as of :func:`add`; signer : as ``gioconda provenance sign`` takes it, the development key by default;
+    lang : of its page; named : what the log calls the ZIP, its file's name by default."""
 
     who: str = ""
     signer: str = ""
     lang: str = "en"
+    named: str = ""
     force: bool = False
 
 
@@ -224,7 +226,7 @@ def export(folder: str | os.PathLike[str], target: str | os.PathLike[str], how: 
         what = f"the case does not verify: {problems[0].kind}: {problems[0].what}"
         raise UsageError(what, str(place), "gioconda case verify")
     signer = signers.from_spec(how.signer) if how.signer else signers.default()
-    _append(place, how.who, Action.EXPORTED, Text(Path(target).name))
+    _append(place, how.who, Action.EXPORTED, Text(how.named or Path(target).name))
     made = claims.Action(
         "c2pa.created", vocabulary.source_type("dataDrivenMedia"), software="gioconda", software_version=__version__
     )

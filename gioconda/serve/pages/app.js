@@ -1,5 +1,5 @@
 // The one script of the local page: takes files in, watches progress, lets strips and stills move the video, draws face boxes,
-// copies, magnifies, and plays two clips together.
+// copies, magnifies, sends the forms of cases, and plays two clips together.
 // It talks to nothing but the page it came from.
 "use strict";
 
@@ -45,6 +45,39 @@ document.addEventListener("click", async (event) => {
 });
 
 if (byId("print")) byId("print").addEventListener("click", () => window.print());
+
+// ---- forms: sent as one object; the page they lead to is opened, a file is handed to the browser
+
+for (const form of document.querySelectorAll("form[data-send]")) {
+  const which = form.elements.case, called = form.querySelector("[data-new]");
+  const fit = () => {  // a new case wants a name, another one has it
+    if (!called) return;
+    called.hidden = which.value !== "";
+    called.querySelector("input").required = !called.hidden;
+  };
+  if (called) which.addEventListener("change", fit);
+  fit();
+  try { if (!form.elements.by.value) form.elements.by.value = localStorage.getItem("by") || ""; } catch { /* nothing is kept here */ }
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button"), error = form.querySelector(".error");
+    button.disabled = true;
+    error.hidden = true;
+    const values = Object.fromEntries(new FormData(form));
+    try { localStorage.setItem("by", values.by); } catch { /* nor there */ }
+    const answer = await post(form.dataset.send, JSON.stringify(values), { "Content-Type": "application/json" }).catch(() => null);
+    const told = answer && await answer.json().catch(() => null);
+    button.disabled = false;
+    if (answer && answer.ok) {
+      location.href = `${told.url}?lang=${lang}`;
+      if (told.again) setTimeout(() => location.reload(), 1500);  // the log has a line more
+      return;
+    }
+    byId("away").hidden = Boolean(answer);
+    error.textContent = told ? told.error : document.body.dataset.outOfDate;
+    error.hidden = !answer;
+  });
+}
 
 // ---- dropping files
 

@@ -1,0 +1,184 @@
+"""Cases on the local page: open one, put a clip with its report and a note into it, read its log, take the signed ZIP away.
+
+What a case is, and how its log is kept, is said in :mod:`gioconda.report.evidence.case`; nothing here writes a line of a log itself.
+Cases are kept until a person deletes their folder: the page deletes none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import secrets
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from gioconda.report import as_html, as_json
+from gioconda.report.evidence import case, compare_pages
+from gioconda.report.view import moment
+from gioconda.report.wording import label, local, problem, say
+from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.types import Sentence
+
+if TYPE_CHECKING:
+    from gioconda.serve.app import Site
+    from gioconda.serve.jobs import Clip
+
+MOST = 100_000  # bytes of what a form sends
+
+
+class Cases:
+    """The cases of one folder. folder : each case is a folder in it; site : the page they are shown on."""
+
+    def __init__(self, folder: Path, site: Site) -> None:
+        self.folder, self.site = folder, site
+
+    def routes(self) -> list[Route]:
+        """Where cases are, and what can be done with them."""
+        one = "/cases/{id:clip}"
+        return [
+            Route("/cases", self.put, methods=["POST"]),
+            Route(one, self.show),
+            Route(f"{one}/export", self.export, methods=["POST"]),
+            Route(f"{one}/{{zip:clip}}.zip", self.take_away),
+        ]
+
+    def all(self) -> dict[str, Path]:
+        """Every case by its id, the one that was added to last first. Ids are made of names: no path comes from a request."""
+        found: dict[str, Path] = {}
+        with contextlib.suppress(OSError):
+            for path in sorted(self.folder.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True):
+                with contextlib.suppress(UsageError):
+                    case.about(path)
+                    found[_identity(path)] = path
+        return found
+
+    def shown(self, lang: str) -> list[dict[str, str]]:
+        """What the list tells of each case: id, name, and when it was added to last."""
+        rows = []
+        for identity, path in self.all().items():
+            with contextlib.suppress(UsageError):
+                log = case.entries(path)
+                told = say(Sentence("label.case-lines", {"n": len(log)}), lang)
+                when = local(moment(log[-1].time), lang) if log else ""
+                rows.append({"id": identity, "name": case.about(path).name, "lines": told, "when": when})
+        return rows
+
+    # ------------------------------------------------------------------ handlers
+
+    async def show(self, request: Request) -> Response:
+        """A case's page: whether it is whole, its files, notes and log."""
+        path = self.all().get(request.path_params["id"])
+        if path is None:
+            return self.site.render(request, "gone.html.jinja", 404, what="case-gone")
+        lang = self.site.lang(request)
+        problems = await asyncio.to_thread(case.verify, path)
+        broken = any(p.kind == case.Fault.BROKEN for p in problems)
+        values = {
+            "identity": request.path_params["id"],
+            "name": case.about(path).name,
+            "opened_by": case.about(path).opened_by,
+            "folder": str(path),
+            "lines": 0 if problems else len(case.entries(path)),
+            "problems": [(f"case-fault-{p.kind}", p.what) for p in problems],
+            "body": as_html.safe("" if broken else case.fragment(path, lang)),
+        }
+        return self.site.render(request, "case.html.jinja", **values)
+
+    async def put(self, request: Request) -> Response:
+        """Open a case where none is named, and put a clip and a note into it, where there are any."""
+        sent, lang = await _object(request), self.site.lang(request)
+        path = self.all().get(sent.get("case", ""))
+        if sent.get("case") and path is None:
+            return JSONResponse({"error": label("case-gone", lang)}, 404)
+        clip = self.site.jobs.get(sent["clip"]) if sent.get("clip") else None
+        if sent.get("clip") and clip is None:
+            return self.site.refused(request, "clip-gone", 404)
+        try:
+            made = await asyncio.to_thread(self._put, path, clip, sent, lang)
+        except GiocondaError as error:
+            return JSONResponse({"error": problem(error.what, lang)}, 400)
+        return JSONResponse({"url": f"/cases/{_identity(made)}"}, 201)
+
+    def _put(self, path: Path | None, clip: Clip | None, sent: Mapping[str, str], lang: str) -> Path:
+        who = sent.get("by", "")
+        if path is None:
+            name = sent.get("name", "")
+            path = case.new(self._free(name), name, who)
+        if clip is not None:
+            with tempfile.TemporaryDirectory() as temporary:
+                files = self._files(clip, Path(temporary), lang)
+                case.add(path, list(files.values()), who, names=list(files))
+        if sent.get("note", "").strip():
+            case.note(path, sent["note"], who)
+        return path
+
+    def _files(self, clip: Clip, folder: Path, lang: str) -> dict[str, Path]:
+        """The clip, and its report as a page and as JSON, by the names they get."""
+        stem = Path(clip.title).stem
+        media = self.site.jobs.media(clip)
+        files = {} if clip.other else {clip.title: media}
+        document = self.site.jobs.report(clip.id)
+        if document is None:
+            return files
+        kind = "comparison" if clip.other else "report"
+        if clip.other:
+            found = compare_pages.from_document(document)
+            made = {"html": compare_pages.html(found, lang), "json": as_json.printable(compare_pages.document(found, lang), indent=1)}  # fmt: skip
+        else:
+            report = as_json.from_document(document)
+            made = {"html": as_html.html(report, lang), "json": as_json.dumps(report, lang)}
+        for suffix, text in made.items():
+            (folder / f"made.{suffix}").write_text(text, encoding="utf-8")
+            files[f"{stem}-{kind}.{suffix}"] = folder / f"made.{suffix}"
+        return files
+
+    def _free(self, name: str) -> Path:
+        """A folder for a new case that no other has."""
+        path = self.folder / case.plain_name(name)
+        return path if not path.exists() else path.with_name(f"{path.name}-{secrets.token_hex(3)}")
+
+    async def export(self, request: Request) -> Response:
+        """The signed ZIP, made anew since its log says who took it; its address holds for ten minutes."""
+        sent, lang = await _object(request), self.site.lang(request)
+        path = self.all().get(request.path_params["id"])
+        if path is None:
+            return JSONResponse({"error": label("case-gone", lang)}, 404)
+        identity, target = self.site.jobs.new_file(".zip")
+        try:
+            await asyncio.to_thread(case.export, path, target, case.Export(sent.get("by", ""), lang=lang, named=f"{path.name}.zip"))  # fmt: skip
+        except GiocondaError as error:
+            return JSONResponse({"error": problem(error.what, lang)}, 400)
+        return JSONResponse({"url": f"/cases/{_identity(path)}/{identity}.zip", "again": True}, 201)
+
+    async def take_away(self, request: Request) -> Response:
+        """The ZIP that was made."""
+        path, made = self.all().get(request.path_params["id"]), self.site.jobs.folder / "files" / f"{request.path_params['zip']}.zip"  # fmt: skip
+        if path is None or not made.is_file():
+            return self.site.render(request, "gone.html.jinja", 404, what="case-gone")
+        return FileResponse(made, media_type="application/zip", filename=f"{path.name}.zip")
+
+
+def _identity(path: Path) -> str:
+    return hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+async def _object(request: Request) -> dict[str, str]:
+    """The fields of a form as texts; nothing of a body that is none, or too large."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST:
+            return {}
+    try:
+        found: Any = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return {str(k): v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
