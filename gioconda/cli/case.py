@@ -121,4 +121,4 @@ def export(folder: Folder, job: Exported) -> None:
     """
     from gioconda.report.evidence import case
 
-    emit(str(case.export(folder, job.out, case.Export(job.by, job.signer, job.lang, job.force))))
+    emit(str(case.export(folder, job.out, case.Export(job.by, job.signer, job.lang, force=job.force))))
