@@ -51,21 +51,23 @@ QUALITY = 92  # of the JPEG that every picture passes before it is measured
 FLOOR = 1e-3  # of a map's values, below which a spread is nothing
 
 
-def moments(duration: float, fps: float) -> list[tuple[int, int]]:
-    """(first, second) numbers of the frames of each pair: in each stretch of at most 8 s or so eight moments, each with the frame 40 ms later."""
+def moments(duration: float, fps: float, shift: float = 0.0) -> list[tuple[int, int]]:
+    """(first, second) numbers of the frames of each pair: in each stretch of at most 8 s or so eight moments, each with the frame 40 ms later.
+
+    shift : by which all of them lie later, in shares of the distance between two; for another look at the same clip."""
     step = max(1, round(APART * fps))
     count = MOMENTS * int(min(WINDOWS, max(1, round(duration / WINDOW))))
     span = max(0.0, duration - 2 * APART)
     last = max(0, round(duration * fps) - 1)
-    firsts = [min(round((k + 0.5) / count * span * fps), max(0, last - step)) for k in range(count)]
+    firsts = [min(round((k + 0.5 + shift) / count * span * fps), max(0, last - step)) for k in range(count)]
     return [(first, min(first + step, last)) for first in dict.fromkeys(firsts)]
 
 
-def sampling(duration: float, fps: float | None) -> str:
-    """The ``at:…`` sampling of those pairs; one frame of what does not move."""
+def sampling(duration: float, fps: float | None, shift: float = 0.0) -> str:
+    """The ``at:…`` sampling of those pairs; one frame of what does not move. shift : of :func:`moments`."""
     if not fps or duration <= 0:
         return "even:1"
-    return at(sorted({frame for pair in moments(duration, fps) for frame in pair}), fps)
+    return at(sorted({frame for pair in moments(duration, fps, shift) for frame in pair}), fps)
 
 
 def at(frames: Sequence[int], fps: float) -> str:

@@ -132,6 +132,7 @@ class Calibration:
     scores : stratum → scores of real clips, ascending; ``all`` is always there. clips : stratum → number of different clips.
     edges : measure → where its strata part. span : measure → (least, most) that is read, None = no end. temperature : of the fit,
     or None. kinds_validated : kinds of clips with the skill shown on them; where that is not true, no such clip is read. thresholds : nominal false-positive rate → score, or None where the set is too small to promise it.
+    windows : of each real clip the scores of its windows, of those that its score is the mean of and of others at moments between.
     """
 
     detector: str
@@ -148,6 +149,7 @@ class Calibration:
     selective: tuple[Mapping[str, float], ...] = ()
     note: str = ""
     kinds_validated: tuple[Kind, ...] = ()
+    windows: tuple[tuple[float, ...], ...] = ()
 
     @property
     def kinds(self) -> dict[str, tuple[str, ...]]:
@@ -207,6 +209,34 @@ class Calibration:
                 return float(score)
         return None
 
+    def any_window(self, score: float, count: int) -> float:
+        """The share of real clips of which any of ``count`` windows would score at least this.
+
+        Each clip's windows are taken to lie about their own mean as those of all clips lie about theirs, one independent of the other."""
+        means = np.array([np.mean(own) for own in self.windows])
+        apart = [
+            np.subtract(own, np.mean(own)) * np.sqrt(len(own) / (len(own) - 1)) for own in self.windows if len(own) > 1
+        ]
+        residuals = np.sort(np.concatenate([*apart, np.zeros(0 if apart else 1)]))
+        below = np.searchsorted(residuals, score - means, side="left") / len(residuals)
+        return float(np.mean(1 - below**count))
+
+    def threshold_of_windows(self, count: int, stratum: str = "all") -> float | None:
+        """The least score at which a single one of a clip's ``count`` windows stands out: by the rule of a signal, told of the share of real
+        clips of which *any* of so many windows scores as much. Never under the clip's own line, and that line itself where there is one window.
+        None where no score is high enough, or where the card has no windows."""
+        line = self.threshold_of(stratum)
+        if count <= 1 or line is None:
+            return line
+        if not self.windows:
+            return None
+        n = len(self.windows)
+        for score in sorted({line, *(value for own in self.windows for value in own if value > line)}):
+            rate = self.any_window(score, count)
+            if level_of(rate, clopper_pearson(round(rate * n), n)[1]) != Level.NO_STRONG_SIGNAL:
+                return score
+        return None
+
     def table(self) -> list[Stratum]:
         """A row a stratum, ``all`` first: its share of real clips at one score, that which a tenth of all of them reach. It tells how
         far kinds of clip differ."""
@@ -245,6 +275,7 @@ class Calibration:
         document = {"schema": SCHEMA, **{key: getattr(self, key) for key in self.__dataclass_fields__}}
         document["kinds_validated"] = [asdict(kind) for kind in self.kinds_validated]
         document["scores"] = {key: [round(float(v), 4) for v in value] for key, value in self.scores.items()}
+        document["windows"] = [[round(float(v), 4) for v in own] for own in self.windows]
         write_json(folder / "calibration.json", document)
 
     @classmethod
@@ -263,6 +294,7 @@ class Calibration:
             edges = {"detail": edges} if edges else {}
         document["edges"] = {key: tuple(value) for key, value in edges.items()}
         document["selective"] = tuple(document["selective"])
+        document["windows"] = tuple(map(tuple, document.get("windows", ())))
         document["kinds_validated"] = tuple(Kind(**kind) for kind in document.get("kinds_validated", ()))
         return cls(**document)
 
@@ -307,6 +339,7 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
         date=card.date,
         stratum=stratum,
         threshold=card.threshold_of(stratum),
+        window_threshold=card.threshold_of_windows(sum(len(track.scores) for track in reading.series), stratum),
         sealed=sealed,
         unseen=about.unseen if about else None,
         same_headline=card.same(level),

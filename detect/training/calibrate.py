@@ -121,11 +121,12 @@ def make(
     fakes: Sequence[float] = (),
     note: str = "",
     kinds: Sequence[Kind] = (),
+    windows: Sequence[Sequence[float]] = (),
 ) -> Calibration:
     """A card from scores of real clips, parted by each of detail, face size, picture size and rung.
 
     fakes : scores of fakes of methods unseen, for temperature and the selective-risk curve only; no rate rests on them.
-    kinds : of :attr:`Calibration.kinds_validated`.
+    kinds, windows : of :attr:`Calibration.kinds_validated` and :attr:`Calibration.windows`.
     """
     if len(real) < FEWEST:
         raise UsageError(
@@ -169,6 +170,7 @@ def make(
         selective=tuple(selective_risk(both, labels, cut)) if len(fakes) else (),
         note=note,
         kinds_validated=tuple(kinds),
+        windows=tuple(tuple(sorted(own)) for own in windows),
     )
 
 

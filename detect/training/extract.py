@@ -32,11 +32,13 @@ from gioconda_core.files import atomic_path
 from gioconda_core.types import Footage
 from gioconda_core.workers.pool import workers
 
-__all__ = ["CUES", "DEGRADATIONS", "FAMILY", "Table", "check", "extract", "table", "worse"]
+__all__ = ["CUES", "DEGRADATIONS", "FAMILY", "LOOKS", "Table", "check", "extract", "table", "worse"]
 
 Array = NDArray[Any]
 VERSION = "6"  # raise it when a feature changes: what is cached under another version is not read
 CUES = ("sharpness", "fps", "length", "bytes", "brightness")  # what must not tell the label, and often does
+LOOKS = "looks"  # the name under which further windows of a real clip are kept, at moments between those of its clean ones
+SHIFTS = (-1 / 3, 1 / 3)  # where those lie, in shares of the distance between two moments
 FAMILY = "family:"  # before the name of a family that a real clip was passed through
 MOMENTS = 6  # of a clip that a family is made of: enough to learn from
 
@@ -96,13 +98,13 @@ def worse(path: Path, name: str) -> Iterator[Path]:
         yield target
 
 
-def _footage(path: Path) -> Footage:
-    """A clip as the detector asks for it."""
+def _footage(path: Path, shift: float = 0.0) -> Footage:
+    """A clip as the detector asks for it. shift : of :func:`detect.features.contrast.moments`."""
     from gioconda_core.faces import observe
     from gioconda_core.media.clip import Clip
 
     with Clip.open(path) as clip:
-        sampling = contrast.sampling(clip.duration, float(clip.fps) if clip.fps else None)
+        sampling = contrast.sampling(clip.duration, float(clip.fps) if clip.fps else None, shift)
         return observe.observe(clip, sampling, max_faces=2)
 
 
@@ -124,6 +126,8 @@ def extract(path: Path, name: str, seed: int = 0, others: Sequence[Path] = ()) -
     """
     if name.startswith(FAMILY):
         return _family(path, name.removeprefix(FAMILY), seed, others)
+    if name == LOOKS:
+        return _looks(path)
     out: dict[str, Array] = {}
     with worse(path, name) as file:
         footage = _footage(file)
@@ -137,6 +141,19 @@ def extract(path: Path, name: str, seed: int = 0, others: Sequence[Path] = ()) -
     out["cues"] = cues(path, face, footage)[None]
     out["contrast"] = np.stack([contrast.features(table[rows]) for rows in contrast.windows(face.times)])
     return out
+
+
+def _looks(path: Path) -> dict[str, Array]:
+    """Windows of the largest face at other moments than the clean ones: how much one window differs from another of the same clip."""
+    found = []
+    for shift in SHIFTS:
+        try:
+            face = contrast.pairs(_footage(path, shift))[0]
+        except Abstain:
+            continue
+        table = contrast.statistics(face.pictures, face.landmarks)
+        found += [contrast.features(table[rows]) for rows in contrast.windows(face.times)]
+    return {"contrast": np.stack(found)} if found else {}
 
 
 @functools.lru_cache(maxsize=2)
@@ -251,7 +268,8 @@ def fill(
     jobs: int = 1,
     advance: Any = None,
 ) -> list[str]:
-    """Measure every clip of every quality, and every real clip through its share of the families, as far as the cache does not hold it.
+    """Measure every clip of every quality, every real clip at further moments and through its share of the families, as far as the cache
+    does not hold it.
 
     Returns what went wrong, a sentence a clip.
     """
@@ -264,7 +282,8 @@ def fill(
     for i, sample in enumerate(clips.samples):
         path = clips.path(i)
         sha256 = sample.sha256 or sha256_of(path)
-        tasks.append({"path": str(path), "sha256": sha256, "names": list(qualities), "seeds": [0], "others": []})
+        names = [*qualities, *([LOOKS] if clips.labels[i] == 0 else [])]
+        tasks.append({"path": str(path), "sha256": sha256, "names": names, "seeds": [0], "others": []})
         for draw in range(draws):
             strangers = [k for k in real if persons[k] != persons[i] and sources[k] != sources[i]]
             chosen = np.random.default_rng(_lot("donor", sha256, draw)).permutation(len(strangers))[:1]

@@ -86,7 +86,7 @@ def train(options: FeatureTraining, advance: Any = None) -> dict[str, Validation
     made = [extract.FAMILY + name for name in options.families if options.draws]
     for trouble in extract.fill(clips, qualities, made, options.draws, cache, options.jobs, advance):
         append_row(out / "stats.jsonl", {"skipped": trouble})
-    tables = {name: extract.table(clips, name, cache, options.draws) for name in (*qualities, *made)}
+    tables = {name: extract.table(clips, name, cache, options.draws) for name in (*qualities, extract.LOOKS, *made)}
     clean = tables["clean"]
     if "measures" not in clean.parts:
         raise UsageError(
@@ -136,6 +136,8 @@ def _material(measured: _Measured, part: str, options: FeatureTraining) -> valid
 def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path) -> Validation:
     recipe, clips = RECIPES[name], measured.clips
     tests = {q: measured.tables[q].parts[recipe.part] for q in options.tests if recipe.part in measured.tables[q].parts}
+    windows = _windows(measured, recipe.part)
+    tests |= windows
     material = _material(measured, recipe.part, options)
     kernel = _Kernel(material, tests, recipe.c)
     by = "origin"
@@ -156,14 +158,25 @@ def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path)
     centre, spread = (float(known.mean()), float(known.std())) if len(known) > 1 and known.std() > 0 else (0.0, 1.0)
     for group in (g for groups in found.values() for g in groups):
         group.scores[:] = (group.scores - centre) / spread
+    looks = [validate.real_scores(found.pop(name), clips) for name in windows]
     rows, weight = material.rows(np.ones(len(clips), bool))
     model: Model = fit("rbf", material.x[rows], material.labels[rows], weight, options.seed, C=recipe.c)
     model = model.standardised(centre, spread)
     folder.mkdir(parents=True, exist_ok=True)
     sha256 = model.save(folder)
     figures = _figures(name, measured, found, alone, by)
-    _papers(name, recipe, measured, found, sha256, figures, options, folder)
+    _papers(name, recipe, measured, found, looks, sha256, figures, options, folder)
     return figures
+
+
+def _windows(measured: _Measured, part: str) -> dict[str, validate.Rows]:
+    """Every window of the real clips, of those moments and of others: a table of the first of each clip, of the second…"""
+    tables = [measured.tables[name].parts[part] for name in ("clean", extract.LOOKS) if part in measured.tables[name].parts]
+    x, of = np.concatenate([x for x, _ in tables]), np.concatenate([of for _, of in tables])
+    real = measured.clips.labels[of] == 0
+    x, of = x[real], of[real]
+    nth = np.array([int(np.sum(of[:k] == i)) for k, i in enumerate(of)], int)
+    return {f"window {n}": (x[nth == n], of[nth == n]) for n in range(nth.max(initial=-1) + 1)}
 
 
 def _figures(
@@ -216,6 +229,7 @@ def _calibration(
     name: str,
     measured: _Measured,
     found: dict[str, list[validate.Unseen]],
+    looks: Sequence[Array],
     sha256: str,
     figures: Validation,
     options: FeatureTraining,
@@ -246,6 +260,7 @@ def _calibration(
         rows,
         reached,
         kinds=figures.kinds,
+        windows=[tuple(row[np.isfinite(row)].tolist()) for row in np.stack(looks, 1) if np.isfinite(row).any()],
         note="Scores of real clips by models that had seen neither their page nor their person nor, in turn, each method; a clip counts once "
         "however many qualities it was seen at.",
     )
@@ -317,6 +332,7 @@ def _papers(
     recipe: Recipe,
     measured: _Measured,
     found: dict[str, list[validate.Unseen]],
+    looks: Sequence[Array],
     sha256: str,
     figures: Validation,
     options: FeatureTraining,
@@ -324,7 +340,7 @@ def _papers(
 ) -> None:
     """Card and calibration beside the weights."""
     clips, real = measured.clips, measured.clips.labels == 0
-    made = _calibration(name, measured, found, sha256, figures, options)
+    made = _calibration(name, measured, found, looks, sha256, figures, options)
     missed: dict[str, float] = {}
     if made is not None:
         made.write(folder)

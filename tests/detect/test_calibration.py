@@ -1,5 +1,10 @@
 """A calibration card: how many real clips would get the same headline, and where the line of a signal lies."""
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
 from detect.reading.calibration import Calibration
 from gioconda_core.stats.shares import clopper_pearson as interval
 from gioconda_core.types import Level
@@ -34,3 +39,24 @@ def test_strip_and_level_have_one_threshold():
         rate, _, high, _ = spread.false_alarm(score)
         assert (level_of(rate, high) != Level.NO_STRONG_SIGNAL) == found
     assert card([0.0] * 30).threshold_of() is None, "no score of the set is high enough to be a signal"
+
+
+def test_a_single_window_stands_out_by_how_many_real_clips_have_any_that_high(tmp_path):
+    rng = np.random.default_rng(0)
+    means = rng.normal(0, 1, 300)
+    windows = tuple(tuple(mean + rng.normal(0, 0.5, 3)) for mean in means)
+    spread = replace(card([float(np.mean(own)) for own in windows]), windows=windows)
+    assert spread.threshold_of_windows(1) == spread.threshold_of()
+    lines = [spread.threshold_of_windows(count) for count in (1, 2, 4, 16)]
+    assert lines == sorted(lines) and lines[-1] > lines[0]
+    # On other clips of the same making the share that has any window over the line is what was stated of them.
+    for count, line in zip((4, 16), lines[2:], strict=True):
+        others = rng.normal(0, 1, 4000)[:, None] + rng.normal(0, 0.5, (4000, count))
+        found = float((others.max(1) >= line).mean())
+        assert spread.any_window(line, count) == pytest.approx(found, abs=0.02)
+        assert 0.03 < found < 0.10
+        # by the line of a clip's mean, far more real clips would have some window marked
+        assert (others.max(1) >= lines[0]).mean() > 0.12
+    spread.write(tmp_path)
+    assert Calibration.read(tmp_path).threshold_of_windows(4) == pytest.approx(lines[2], abs=1e-3)
+    assert card([float(i) for i in range(200)]).threshold_of_windows(4) is None, "a card without windows says nothing"

@@ -90,6 +90,8 @@ def test_pairs_lie_a_fixed_time_apart_and_moments_are_spread_over_the_clip(fps):
         assert found[0][0] / fps < duration / count and found[-1][1] / fps > duration * (1 - 1.6 / count) - 0.1
         asked = [float(t) for t in contrast.sampling(duration, fps).removeprefix("at:").split(",")]
         assert asked == sorted(asked) and asked[-1] < duration
+        later = contrast.moments(duration, fps, 1 / 3)  # another look: between these moments, and still inside the clip
+        assert later[-1][1] <= round(duration * fps) - 1 and (duration < 2 or not set(later) & set(found))
     assert contrast.sampling(0.0, None) == "even:1"
 
 
@@ -304,6 +306,8 @@ def test_a_fake_is_made_of_the_very_pictures_that_are_measured_of_its_clip(tmp_p
     assert all(picture[:8, :8].tobytes() in real for picture in measured[1])
     assert np.array_equal(found(extract.FAMILY + "lowres")["contrast"], lowres)
     assert found(extract.FAMILY + "swap", ()) == {}  # nobody to swap with
+    looks = found(extract.LOOKS)["contrast"]  # the same clip at other moments, before and after
+    assert looks.shape == (2, clean.shape[1]) and all(0 < np.abs(look - clean).mean() < 0.3 for look in looks)
 
 
 def test_what_coded_a_picture_before_hardly_tells():
@@ -350,7 +354,7 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
         at = np.repeat(np.arange(len(of)), 2)
         if name.startswith(extract.FAMILY):
             at = np.flatnonzero(of.labels == 0)
-        fake = of.labels[at] if name in ("clean", "h264-crf32") else np.ones(len(at))
+        fake = of.labels[at] if name in ("clean", "h264-crf32", extract.LOOKS) else np.ones(len(at))
         x = rng.normal(0, 1, (len(at), 26)) + 1.2 * fake[:, None] * (np.arange(26) < 4)
         if name.startswith(extract.FAMILY):
             return extract.Table(name, {"contrast": (x, at)})
@@ -393,6 +397,9 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
     made = Calibration.read(folder)
     assert made.clips["all"] == 24 and made.weights_sha256 == card["weights_sha256"]
     assert set(made.kinds) == {"detail", "face_px", "side", "compression"}
+    # two windows of the clean clip and two of other moments, by models that had seen neither page nor person
+    assert len(made.windows) == 24 and {len(own) for own in made.windows} == {4}
+    assert made.any_window(-9.0, 1) == 1.0 and made.any_window(9.0, 4) == 0.0
     assert made.clips["clean"] == made.clips["h264-crf32"] == 24
     assert made.clips["shorter side under 360 px"] == 24 and made.clips["shorter side from 720 px"] == 0
     assert "face spans 60 pixels" in str(made.unlike({"face_px": 60.0}))
