@@ -100,7 +100,8 @@ class Detector(Protocol):
     """The seam. ``read`` answers with a score or an abstention; whatever it raises is a failure of the detector.
 
     Two optional attributes say what footage it wants: ``sampling`` (a function of duration and fps, see
-    :func:`detect.features.contrast.sampling`) and ``dense`` (positions of a track a second).
+    :func:`detect.features.contrast.sampling`) and ``dense`` (positions of a track a second). A third, ``ready``, loads what ``read`` will
+    need; it may be called in another thread while a clip is being opened.
     """
 
     id: str

@@ -6,6 +6,7 @@ start needs no torch.
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 
 from gioconda_core import lite0
 
-__all__ = ["CHANNELS", "SIDE", "maps"]
+__all__ = ["CHANNELS", "SIDE", "maps", "ready"]
 
 Array = NDArray[Any]
 SIDE = 256  # pixels of the pictures it is given
 FIRST = 2  # blocks 2, 3 and 4 are measured
 CHANNELS = lite0.CHANNELS[FIRST:]
 BATCH = 8
+_compiling = threading.Lock()  # who comes while the network is being compiled waits for it
 
 
 def _torch() -> Any:
@@ -82,9 +84,15 @@ def _convert(file: Path) -> Any:
     return model
 
 
+def ready() -> Any:
+    """The compiled network, compiled on the first call."""
+    with _compiling:
+        return _compiled()
+
+
 def maps(pictures: Array) -> list[Array]:
     """uint8 RGB (N, 256, 256, 3) → the maps of the measured blocks, float32 (N, C, h, w) each, C as in ``CHANNELS``."""
-    network = _compiled()
+    network = ready()
     found: list[list[Array]] = [[] for _ in CHANNELS]
     for start in range(0, len(pictures), BATCH):
         x = (pictures[start : start + BATCH].astype(np.float32) / 255 - 0.5) / 0.5

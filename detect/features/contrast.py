@@ -275,6 +275,7 @@ class ContrastDetector(Shipped):
     id = "contrast"
     version = "2"
     sampling = staticmethod(sampling)
+    ready = staticmethod(backbone.ready)
 
     @read_once
     @abstaining

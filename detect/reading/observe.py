@@ -32,6 +32,19 @@ def wanted(detectors: Sequence[Detector], duration: float, fps: float | None) ->
     return sampling, 1 / rate if rate else None
 
 
+def ready(detectors: Sequence[Detector]) -> None:
+    """Load what following faces, reading and judging will need. In a thread of its own, while a decoder in another process opens the clip, it
+    costs no time."""
+    from gioconda_core.faces import observe as faces
+    from gioconda_core.stats.shares import clopper_pearson
+
+    faces.ready()
+    for load in (getattr(detector, "ready", None) for detector in detectors):
+        if load is not None:
+            load()
+    clopper_pearson(1, 2)  # imports what it is computed by
+
+
 STRETCH = 20.0  # seconds of a long clip that are sampled as a clip of that length would be
 MOST_STRETCHES = 30  # so that even a film costs minutes
 MOST_BYTES = 1 << 30  # of sampled frames held at once

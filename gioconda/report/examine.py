@@ -9,9 +9,11 @@ the path. The sound is drawn and not judged.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,6 +105,7 @@ class Examiner:
             Sampling.parse(sampling)
         self.trust = trust
         self.detectors: list[Any] = []
+        self.loading: threading.Thread | None = None
         if detectors is None or len(detectors):
             import detect
 
@@ -129,6 +132,7 @@ class Examiner:
             When there is no such file, or it may not be read. A file that is no media is a Report that says so.
         """
         step = progress or silent
+        self._ready()
         file = Path(path)
         name = visible(title if title is not None else file.name)
         step("open", 0.0)
@@ -176,6 +180,20 @@ class Examiner:
             created=now(),
             evidence=seen.evidence,
         )
+
+    def _ready(self) -> None:
+        """Load models aside, the first time. What fails there fails again, and is told, where it is needed."""
+        if self.loading is not None or not self.detectors:
+            return
+
+        def load() -> None:
+            from detect.reading.observe import ready
+
+            with contextlib.suppress(Exception):
+                ready(self.detectors)
+
+        self.loading = threading.Thread(target=load, daemon=True)
+        self.loading.start()
 
     def _look(self, file: Path, names: Sequence[str], seen: _Seen, step: Progress, evidence: bool) -> None:
         """Decode the file once, and let detectors and whoever makes evidence look at it. names : hash, path and name, for tables of scores."""

@@ -8,8 +8,9 @@ commercial use: see :class:`DlibLandmarker`.
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -74,14 +75,20 @@ def _dlib() -> Any:
     return dlib
 
 
-_local = threading.local()
+_idle: deque[Any] = deque()  # dlib's detectors that nobody is using; each takes a third of a second to load
 
 
-def _detector() -> Any:
-    # One a thread: dlib's detector keeps the picture it is working on in itself.
-    if not hasattr(_local, "detector"):
-        _local.detector = _dlib().get_frontal_face_detector()
-    return _local.detector
+@contextmanager
+def _detector() -> Iterator[Any]:
+    """A detector for the while: it keeps the picture it is working on in itself, so two threads need two."""
+    try:
+        taken = _idle.pop()
+    except IndexError:
+        taken = _dlib().get_frontal_face_detector()
+    try:
+        yield taken
+    finally:
+        _idle.append(taken)
 
 
 @lru_cache(maxsize=1)
@@ -134,7 +141,8 @@ class DlibLandmarker:
     def __init__(self, device: str = "auto", *, longest: int = 1280) -> None:
         self.device = "cpu"
         self.longest = longest
-        _detector(), _predictor()  # fail here, with a hint, rather than in the middle of a clip
+        with _detector():
+            _predictor()  # fail here, with a hint, rather than in the middle of a clip
 
     def detect(self, frames: Sequence[Frame]) -> list[Boxes]:
         """Boxes (M, 5) of each frame; confidence is 0.5 at dlib's threshold and 1 from two units above it."""
@@ -161,7 +169,8 @@ class DlibLandmarker:
             gray = np.asarray(
                 cv2.resize(gray, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8
             )
-        rectangles, scores, _ = _detector().run(np.ascontiguousarray(gray), 0, threshold)
+        with _detector() as detector:
+            rectangles, scores, _ = detector.run(np.ascontiguousarray(gray), 0, threshold)
         rows = [
             (r.left() - 0.5, r.top() - 0.5, r.right() + 0.5, r.bottom() + 0.5, float(np.clip(0.5 + s / 4, 0, 1)))
             for r, s in zip(rectangles, scores, strict=True)

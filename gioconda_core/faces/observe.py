@@ -6,6 +6,7 @@ empty tuple, which is not an error.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 
 Watch = Callable[[int, int], None]
+
+_loading = threading.Lock()  # who comes while a landmarker is being loaded waits for it, instead of loading it again
 
 # Change it whenever tracks change for the same frames and settings: it is part of the cache key.
 _VERSION = 2
@@ -62,9 +65,15 @@ def track(
     return tracker.finish()
 
 
+def ready() -> None:
+    """Load the landmarker that is taken where none is named: half a second that may pass while a clip is being opened."""
+    _resolve(None)
+
+
 def _resolve(landmarker: Landmarker | str | None) -> Landmarker:
     if landmarker is None or isinstance(landmarker, str):
-        return _named(landmarker or "auto")
+        with _loading:
+            return _named(landmarker or "auto")
     return landmarker
 
 
