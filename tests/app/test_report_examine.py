@@ -481,6 +481,36 @@ def test_a_detector_that_fails_makes_the_report_incomplete_and_others_go_on(pict
     assert "short.uncalibrated" in keys(report.verdict.sentences)
 
 
+def test_what_detectors_need_is_loaded_once_and_aside_while_the_clip_is_opened(picture, monkeypatch):
+    import threading
+
+    from detect.base import Card
+    from gioconda.report.examine import Examiner
+    from gioconda_core.faces import observe
+    from gioconda_core.types import Reading
+
+    loaded = []
+
+    class Heavy:
+        id, version, weights_sha256, card = "heavy", "1", None, Card("always the same")
+
+        def ready(self):
+            loaded.append(threading.current_thread())
+            raise OSError("no weights yet")  # told by read, if it lasts until then
+
+        def read(self, footage):
+            return Reading("heavy", "1", None, score=1.0)
+
+    monkeypatch.setattr(observe, "observe", lambda clip, *a, **k: footage(n=2))
+    monkeypatch.setattr(observe, "ready", lambda: None)
+    examiner = Examiner((), sandbox=False)
+    examiner.detectors = [Heavy()]
+    reports = [examiner.examine(picture), examiner.examine(picture)]
+    examiner.loading.join()
+    assert [report.readings[0].reading.score for report in reports] == [1.0, 1.0]
+    assert loaded == [examiner.loading] and not any(report.errors for report in reports)
+
+
 def test_check_reads_the_invisible_mark(tmp_path):
     from gioconda.report import text
     from gioconda_core.media.clip import write_video

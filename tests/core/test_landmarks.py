@@ -36,6 +36,16 @@ def test_one_face_is_found_and_its_points_lie_where_the_eye_sees_them(portrait):
         assert np.linalg.norm(points[0, index] - place) < 5, (index, points[0, index], place)
 
 
+def test_two_threads_search_at_once_and_find_what_one_finds(dlib68):
+    from concurrent.futures import ThreadPoolExecutor
+
+    frames = [astronaut(), np.ascontiguousarray(astronaut()[:, ::-1])]
+    alone = [dlib68.detect([frame])[0] for frame in frames]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda k: dlib68.detect([frames[k % 2]])[0], range(6)))
+    assert all(np.array_equal(found, alone[k % 2]) for k, found in enumerate(together))
+
+
 def test_points_are_in_ibug_order(portrait):
     p = portrait[2][0]
     assert (np.diff(p[:17, 0]) > -1).all()  # the jaw, from the picture's left to its right
