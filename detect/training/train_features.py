@@ -171,7 +171,9 @@ def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path)
 
 def _windows(measured: _Measured, part: str) -> dict[str, validate.Rows]:
     """Every window of the real clips, of those moments and of others: a table of the first of each clip, of the second…"""
-    tables = [measured.tables[name].parts[part] for name in ("clean", extract.LOOKS) if part in measured.tables[name].parts]
+    tables = [
+        measured.tables[name].parts[part] for name in ("clean", extract.LOOKS) if part in measured.tables[name].parts
+    ]
     x, of = np.concatenate([x for x, _ in tables]), np.concatenate([of for _, of in tables])
     real = measured.clips.labels[of] == 0
     x, of = x[real], of[real]
