@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from synth.person.views import DEPTH
 from synth.reenact.framing import face_mask
 from synth.warp import bend, field
 
-__all__ = ["LARGEST", "TURN", "HybridGenerator", "turn"]
+__all__ = ["LARGEST", "TURN", "HybridGenerator", "bent", "turn"]
 
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float64]
@@ -229,6 +229,12 @@ class _Bent:
         scale = self.tuned.size / size
         made = self.tuned.render(((landmarks + 0.5) * scale - 0.5).astype(np.float32))
         return [np.asarray(cv2.resize(f, (size, size), interpolation=cv2.INTER_CUBIC), np.uint8) for f in made]
+
+
+def bent(frames: Frames, landmarks: NDArray[np.floating], wanted: NDArray[np.floating]) -> Frames:
+    """Shots (T, S, S, 3) with landmarks (T, 68, 2) bent to the landmarks wanted (N, 68, 2), mouths drawn, and nothing asked of a network."""
+    person, points = _Bent(frames, landmarks, lambda: None), np.asarray(wanted, np.float64)
+    return person._drawn_as([replace(pose, share=0.0) for pose in person._poses(points)], points)
 
 
 class HybridGenerator:

@@ -252,12 +252,13 @@ class Table:
 
 
 def shares(clips: Clips, names: Sequence[str], seed: int) -> list[list[str]]:
-    """The families that each real clip is passed through in one draw: a third of them, so that three draws are all of them once."""
-    plain = sorted(names)
+    """The families that each real clip is passed through in one draw: about a third of them by lot, so that three draws are all of them once.
+    The lot of one family does not depend on which others there are: what is cached stays of use when one is added."""
     out: list[list[str]] = []
     for sample, label in zip(clips.samples, clips.labels, strict=True):
-        order = np.random.default_rng(_lot("share", sample.sha256 or sample.path)).permutation(len(plain))
-        out.append([] if label == 1 else [plain[k] for k in order[seed % 3 :: 3]])
+        clip = sample.sha256 or sample.path
+        own = [] if label == 1 else [name for name in sorted(names) if _lot("share", clip, name) % 3 == seed % 3]
+        out.append(own)
     return out
 
 

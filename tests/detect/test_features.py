@@ -334,6 +334,8 @@ def test_three_draws_pass_a_real_clip_through_every_family_once():
     for i in range(len(clips)):
         own = [name for draw in given for name in draw[i]]
         assert sorted(own) == (names if clips.labels[i] == 0 else [])
+    more = extract.shares(clips, [*names, f"{extract.FAMILY}h"], 0)  # what is cached stays of use
+    assert [[name for name in own if name in names] for own in more] == given[0]
 
 
 def test_a_clip_made_from_somebody_has_the_origin_of_their_footage():

@@ -9,7 +9,17 @@ from gioconda_core.faces import families
 from gioconda_core.faces.families import Take
 from synth.fakes.families import autoencoder
 
-GRADED = ("lowres", "sharp", "denoise", "jitter", "smooth", "redraw-nearest", "redraw-shuffle", "redraw-transposed")
+GRADED = (
+    "lowres",
+    "sharp",
+    "denoise",
+    "jitter",
+    "smooth",
+    "retime",
+    "redraw-nearest",
+    "redraw-shuffle",
+    "redraw-transposed",
+)
 
 
 def take_of(identity=3):

@@ -1,4 +1,5 @@
-"""Families that only resample or filter: what a small generator, an enlarger or a beauty filter leaves of a face's detail."""
+"""Families that only resample or filter, in space or in time: what a small generator, an enlarger, a beauty filter or another frame rate
+leaves of a face."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from gioconda_core.faces.families import Made, Take
 from synth.fakes.families.parts import Array, between, face_mask, neighbour, paste
 from synth.warp import warp
 
-__all__ = ["Denoise", "Jitter", "Lowres", "Sharp", "Smooth"]
+__all__ = ["Denoise", "Jitter", "Lowres", "Retime", "Sharp", "Smooth"]
 
 _ENLARGE = {
     "linear": cv2.INTER_LINEAR,
@@ -121,3 +122,22 @@ class Smooth:
                 continue
             drawn.append(share * warp(take.frames[k], take.landmarks[k], points) + (1 - share) * frame)
         return _made(take, drawn, _masks(take, 0.08), {"share": share})
+
+
+class Retime:
+    """The face brought to another frame rate by mixing neighbours: the head is slower or faster than its surroundings, and doubled while
+    it moves. Reenactment drawn at 25 frames a second and pasted into a clip of another rate looks so."""
+
+    name, version, others = "retime", "1", False
+
+    def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
+        most, grow = between(difficulty, 0.5, 0.2, rng), float(rng.uniform(0.05, 0.2))
+        rate = float(rng.uniform(0.15, 0.85))  # of a frame by which the mixing drifts from one to the next
+        drawn = []
+        for i, frame in enumerate(take.frames):
+            k = neighbour(take.landmarks, i)
+            phase = abs((i * rate) % 2 - 1)  # to and fro between none of the neighbour and the most
+            share = most * phase if k is not None else 0.0
+            other = take.frames[k if k is not None else i].astype(np.float32)
+            drawn.append((1 - share) * frame + share * other)
+        return _made(take, drawn, _masks(take, grow), {"most": most, "rate": rate, "grow": grow})

@@ -1,0 +1,68 @@
+"""Families that learn a person from some frames of the clip and draw the others: few-shot reenactment of oneself, and the hybrid's bend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+
+from gioconda_core.faces.families import Made, Take
+from synth.fakes.families.parts import Array, between, face_mask, paste
+
+__all__ = ["Animate", "FewShot"]
+
+
+def _shots(take: Take, difficulty: float, rng: np.random.Generator) -> Array:
+    """Frames that the person is learned from: more of them, the harder the fake."""
+    count = max(1, round(between(difficulty, 1, len(take) / 2, rng)))
+    return np.sort(rng.permutation(len(take))[:count])
+
+
+@lru_cache(maxsize=1)
+def _few_shot() -> Any:
+    from synth.reenact.reenact import FewShotGenerator
+
+    return FewShotGenerator()
+
+
+class FewShot:
+    """The person's own motion drawn by the few-shot generator that comes with the package, untuned, at 128 pixels; the head alone, or the
+    whole picture."""
+
+    name, version, others = "few-shot", "1", False
+
+    def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
+        generator, size = _few_shot(), take.frames.shape[1]
+        shots, whole = _shots(take, difficulty, rng), bool(rng.random() < 0.3)
+        grow, feather = float(rng.uniform(0, 0.15)), between(difficulty, 0.02, 0.08, rng)
+        small = np.stack([cv2.resize(f, (generator.size,) * 2, interpolation=cv2.INTER_AREA) for f in take.frames])
+        points = ((take.landmarks + 0.5) * (generator.size / size) - 0.5).astype(np.float32)
+        person = generator.personalise(small[shots], points[shots], mode="ff", steps=None, seed=0)
+        drawn = [cv2.resize(f, (size, size), interpolation=cv2.INTER_CUBIC) for f in person.render(points)]
+        masks = [
+            np.ones((size, size), np.float32) if whole else face_mask(p, size, grow, feather) for p in take.landmarks
+        ]
+        frames = [paste(d.astype(np.float32), f, m) for d, f, m in zip(drawn, take.frames, masks, strict=True)]
+        record = {"shots": len(shots), "whole": whole, "grow": grow, "feather": feather}
+        return Made(np.stack(frames), _covered(masks), record)
+
+
+class Animate:
+    """Shots of the clip bent to the landmarks of all its frames as the hybrid generator bends them: hair and skull with the head, and a drawn
+    mouth where lips open wider than in the shot. No network takes part: a turn too far is bent as well as it can be."""
+
+    name, version, others = "animate", "1", False
+
+    def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
+        from synth.hybrid import bent
+
+        shots = _shots(take, difficulty, rng)
+        frames = bent(take.frames[shots], take.landmarks[shots], take.landmarks)
+        return Made(frames, np.full(frames.shape[:3], 255, np.uint8), {"shots": len(shots)})
+
+
+def _covered(masks: Sequence[Array]) -> Array:
+    return np.stack([np.ceil(mask * 255).astype(np.uint8) for mask in masks])
