@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.run.options import AuditSet
 from benchmarks.stats import probes
 from benchmarks.stats.probes import Probe, Tell
 from gioconda_core.datasets.index import Index, Leak
@@ -90,24 +91,13 @@ def _numeric(sample: Sample) -> int:
     return {Label.REAL: 0, Label.FAKE: 1}.get(sample.label, -1)
 
 
-def audit(
-    index: Index,
-    *,
-    near: int = 3,
-    jobs: int = 1,
-    look_at_clips: bool = True,
-    resamples: int = 1000,
-    seed: int = 0,
-    advance: Callable[..., None] = lambda *a, **k: None,
-) -> SetAudit:
-    """Everything that would make figures on this set mean less than they seem to.
-
-    near : bits of 64 in which perceptual hashes of near-duplicates may differ. look_at_clips : decode for probes and hashes.
-    """
+def audit(index: Index, job: AuditSet | None = None, advance: Callable[..., None] = lambda *a, **k: None) -> SetAudit:
+    """Everything that would make figures on this set mean less than they seem to. advance : called for each clip that was looked at."""
+    job = job or AuditSet()
     rows: dict[str, dict[str, Any]] = {}
     unread: list[Unread] = []
-    if look_at_clips:
-        rows, unread = _looked(index, jobs, advance)
+    if job.probes:
+        rows, unread = _looked(index, max(1, job.jobs), advance)
         index = index.with_samples([replace(s, phash=s.phash or rows.get(s.path, {}).get("phash", "")) for s in index])
     samples = list(index.samples)
     seen = [s for s in samples if s.path in rows]
@@ -118,10 +108,10 @@ def audit(
             np.array([_numeric(s) for s in seen]),
             [s.identity for s in seen],
             [s.source for s in seen],
-            resamples=resamples,
-            seed=seed,
+            resamples=job.resamples,
+            seed=job.seed,
         )
-    findings = [*_leaks(index.leaks(near)), *_doubles(samples)]
+    findings = [*_leaks(index.leaks(job.near)), *_doubles(samples)]
     findings += _encoder_tells(seen, [rows[s.path]["features"]["metadata"] for s in seen])
     for p in probed:
         if p.solved:

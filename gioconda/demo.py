@@ -339,18 +339,19 @@ def detector(stage: Stage) -> dict[str, Any]:
 def benchmark(stage: Stage) -> dict[str, Any]:
     """Measure it, and the shipped detector, on the people nobody trained on."""
     from benchmarks.report import report
+    from benchmarks.report.options import Figures, Scores
     from benchmarks.run import run
     from benchmarks.run import suite as suites
+    from benchmarks.run.options import Measure
     from gioconda_core.datasets.index import Index
 
     write_text(stage.folder / "suite.toml", SUITE)
     suite = suites.load(stage.folder / "suite.toml")
     specs = [stage.told["detector"]["spec"], "contrast"]
     out = stage.folder / "benchmark"
-    done = run.run(
-        suite, specs, out, {"fakes": Index.read(stage.folder / stage.told["fakes"]["index"])}, jobs=stage.threads
-    )
-    document = report.document(report.Source(out), title="The demo's test people")
+    index = Index.read(stage.folder / stage.told["fakes"]["index"])
+    done = run.run(suite, specs, out, {"fakes": index}, Measure(jobs=stage.threads))
+    document = report.document(Scores(out), Figures(title="The demo's test people"))
     names = {spec.partition("=")[0]: "trained here" if "/" in spec else "as shipped" for spec in specs}
     for kind, name in (("html", "benchmark.html"), ("json", "benchmark.json")):
         write_text(out / name, report.render(document, kind))

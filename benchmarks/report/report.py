@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.report import board, reshare, results, words
 from benchmarks.report.document import Benchmark, Entry, Figure, SliceRow
+from benchmarks.report.options import Figures, Scores
 from benchmarks.report.words import first_line
 from benchmarks.run import suite as suites
 from benchmarks.run.degrade import parse as parse_degradation
@@ -30,16 +31,16 @@ from gioconda_core.faces.cues import cues_of
 from gioconda_core.files import read_rows
 from gioconda_core.stats.metrics import DEFAULT_METRICS
 
-__all__ = ["Source", "comparison", "document", "load", "render", "render_comparison"]
+__all__ = ["comparison", "document", "load", "render", "render_comparison"]
 
 
 HELD_OUT = "generator held out"
 
 
-def load(path: str | Path, source: Source | None = None) -> Table:
+def load(path: str | Path, source: Scores | None = None) -> Table:
     """A run's folder or a table of scores → table. source : how a table is read."""
     path = Path(path)
-    source = source or Source(path)
+    source = source or Scores(path)
     if path.is_dir():
         if source.score or source.unit:
             raise UsageError("belong to a table of scores, not to a run", where="--score, --unit")
@@ -200,48 +201,28 @@ def frame_table(folder: Path) -> Table | None:
     return Table.of_rows(rows) if rows else None
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where scores lie and how they are read. probabilities : they are ones. protocol : what they stand for, where the table does not
-    say. score : patterns of columns, one a detector. unit : of a table that holds several."""
-
-    path: Path
-    probabilities: bool = False
-    protocol: str = ""
-    score: Sequence[str] = ()
-    unit: str = ""
-
-
-def document(
-    source: Source,
-    *,
-    metrics: Sequence[str] = (),
-    prevalence: float | None = None,
-    title: str = "",
-    resamples: int = 2000,
-    seed: int = 0,
-    against: str = "",
-) -> Benchmark:
-    """Everything a report shows, from a run's folder or a table of scores. metrics : those of the suite, or the usual ones, when not given."""
-    path = source.path
+def document(source: Scores, wanted: Figures | None = None) -> Benchmark:
+    """Everything a report shows, from a run's folder or a table of scores."""
+    wanted = wanted or Figures()
+    path = source.source
     table = load(path, source)
     if not table.detectors:
         raise UsageError("no scores at all", where=str(path), hint="; ".join(p.sentence for p in table.problems[:2]))
     config = table.meta.get("config")
     suite = config["suite"] if config else None
-    names = list(metrics) or list(suite["metrics"] if suite else DEFAULT_METRICS)
-    if prevalence is not None:
-        names = [n if not n.startswith(("ppv", "mincost")) else _at_prevalence(n, prevalence) for n in names]
+    names = list(wanted.metrics) or list(suite["metrics"] if suite else DEFAULT_METRICS)
+    if wanted.prevalence is not None:
+        names = [n if not n.startswith(("ppv", "mincost")) else _at_prevalence(n, wanted.prevalence) for n in names]
     asked = results.Asked(
-        names, resamples, seed, suite["slices"] if suite else (),
-        results.PREVALENCES if prevalence is None else (prevalence,), against,
+        names, wanted.resamples, wanted.seed, suite["slices"] if suite else (),
+        results.PREVALENCES if wanted.prevalence is None else (wanted.prevalence,), wanted.against,
     )  # fmt: skip
     found = replace(
         results.build(table, asked, frame_table(path) if config else None),
-        title=title or (suite["title"] if suite else f"Scores in {path.name}"),
+        title=wanted.title or (suite["title"] if suite else f"Scores in {path.name}"),
         created=datetime.now(UTC).strftime("%Y-%m-%d"),
         looks=look(table),
-        report_command=_command(source, metrics, prevalence, asked),
+        report_command=_command(source, wanted),
         environment=environment(),
         card=_card(table),
     )
@@ -270,24 +251,24 @@ def _of_run(found: Benchmark, path: Path, table: Table, asked: results.Asked) ->
     )
 
 
-def _command(source: Source, metrics: Sequence[str], prevalence: float | None, asked: results.Asked) -> str:
+def _command(source: Scores, wanted: Figures) -> str:
     """What makes this report again, without the folders of whoever made it first."""
     command = [
         "gioconda",
-        *(["--seed", str(asked.seed)] if asked.seed else []),
+        *(["--seed", str(wanted.seed)] if wanted.seed else []),
         "bench",
         "report",
-        source.path.resolve().name,
+        source.source.resolve().name,
     ]
-    command += ["--metrics", ";".join(metrics)] if metrics else []
-    command += ["--prevalence", f"{prevalence:g}"] if prevalence is not None else []
+    command += ["--metrics", ";".join(wanted.metrics)] if wanted.metrics else []
+    command += ["--prevalence", f"{wanted.prevalence:g}"] if wanted.prevalence is not None else []
     command += ["--probabilities"] if source.probabilities else []
     command += ["--protocol", source.protocol] if source.protocol else []
     for pattern in source.score:
         command += ["--score", pattern]
     command += ["--unit", source.unit] if source.unit else []
-    command += ["--against", asked.against] if asked.against else []
-    command += ["--resamples", str(asked.resamples), "-o", "html=report.html"]
+    command += ["--against", wanted.against] if wanted.against else []
+    command += ["--resamples", str(wanted.resamples), "-o", "html=report.html"]
     return shlex.join(command)
 
 

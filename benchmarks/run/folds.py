@@ -7,12 +7,13 @@ it comes, and the report says which. Weights lie in the run's folder, so that a 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.run import run as runs
+from benchmarks.run.options import Measure
 from benchmarks.run.suite import Suite
 from detect.training.options import FEATURES, NETWORKS, FeatureTraining, NetworkTraining
 from gioconda_core.datasets.index import Index
@@ -128,29 +129,29 @@ def trainable(spec: str) -> bool:
     return spec in FEATURES or spec in NETWORKS
 
 
-def train_one(spec: str, index: Path, out: Path, advance: Callable[..., None]) -> str:
+def train_one(spec: str, index: Path, out: Path) -> str:
     """Train a detector on an index, or find it trained already; the spec of what came out."""
     folder = out / spec
     if not (folder / "card.json").exists():
         if spec in FEATURES:
             from detect.training.train_features import train
 
-            train(FeatureTraining(index=(str(index),), out=out, detectors=(spec,)), advance)
+            train(FeatureTraining(index=(str(index),), out=out, detectors=(spec,)))
         else:
             from detect.training.train_networks import train as train_net
 
-            train_net(NetworkTraining(kind=spec, index=(str(index),), out=folder), advance)
+            train_net(NetworkTraining(kind=spec, index=(str(index),), out=folder))
     return f"{spec}:{folder}"
 
 
-def _prepared(fold: Fold, detectors: Sequence[str], home: Path, advance: Callable[..., None]) -> list[str]:
+def _prepared(fold: Fold, detectors: Sequence[str], home: Path) -> list[str]:
     if fold.train is None:
         return list(detectors)
     where = home / "weights" / (_slug(fold.name) or "trained")
     path = where / "train.parquet"
     where.mkdir(parents=True, exist_ok=True)
     fold.train.rebased(where).write(path)
-    return [train_one(spec, path, where, advance) if trainable(spec) else spec for spec in detectors]
+    return [train_one(spec, path, where) if trainable(spec) else spec for spec in detectors]
 
 
 def _slug(name: str) -> str:
@@ -163,17 +164,16 @@ def run_suite(
     detectors: Sequence[str],
     out: str | os.PathLike[str],
     indexes: Mapping[str, Index],
-    *,
-    training: Callable[..., None] = lambda *a, **k: None,
-    **options: Any,
+    job: Measure | None = None,
+    progress: runs.Progress | None = None,
 ) -> runs.Outcome:
-    """Run a suite with whatever training it asks for; options as in :func:`benchmarks.run.run.run`."""
+    """Run a suite with whatever training it asks for; the rest as in :func:`benchmarks.run.run.run`."""
     home = Path(out)
     found = folds_of(suite, indexes)
     if len(found) == 1 and not found[0].name:
         fold = found[0]
-        specs = _prepared(fold, detectors, home, training)
-        return runs.run(suite, specs, home, fold.test, **options)
+        specs = _prepared(fold, detectors, home)
+        return runs.run(suite, specs, home, fold.test, job, progress)
     home.mkdir(parents=True, exist_ok=True)
     names = {fold.name: f"fold-{_slug(fold.name)}" for fold in found}
     write_json(
@@ -182,7 +182,7 @@ def run_suite(
     )
     totals = [0, 0, 0, 0]
     for fold in found:
-        specs = _prepared(fold, detectors, home, training)
-        done = runs.run(suite, specs, home / names[fold.name], fold.test, **options)
+        specs = _prepared(fold, detectors, home)
+        done = runs.run(suite, specs, home / names[fold.name], fold.test, job, progress)
         totals = [a + b for a, b in zip(totals, (done.rows, done.done, done.failed, done.abstained), strict=True)]
     return runs.Outcome(home, *totals)

@@ -1,4 +1,4 @@
-"""The job of measuring: how a run is shared out, and what it leaves aside. Field for field what :func:`benchmarks.run.run.run` takes."""
+"""The jobs of measuring: how a run is shared out and what it leaves aside, and how a labelled set is looked at."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gioconda_core.options import Option, check, shard
 
 @dataclass(frozen=True)
 class Measure:
-    """How a suite is run."""
+    """How a suite is run. command : what was typed, for the record."""
 
     jobs: Annotated[int, Option("Worker processes; 0 = as many as cores are free.", minimum=0)] = 0
     engine_name: Annotated[str, Option("local or ray.", flag="--engine", choices=("local", "ray"))] = "local"
@@ -20,6 +20,22 @@ class Measure:
     limit: Annotated[int | None, Option("Only so many samples; not comparable then.", minimum=1)] = None
     timeout: Annotated[float | None, Option("Seconds a detector may take for one clip.", minimum=0.1)] = None
     retry: Annotated[bool, Option("Measure rows that failed once more.")] = False
+    force: Annotated[bool, Option("Replace what is already there.")] = False
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class AuditSet:
+    """How a labelled set is looked at. resamples : of the probes' intervals."""
+
+    near: Annotated[int, Option("Bits of 64 near-duplicates may differ in.", minimum=0, maximum=16)] = 3
+    probes: Annotated[bool, Option("Decode clips, for probes and near-duplicates.")] = True
+    jobs: Annotated[int, Option("Worker processes; 0 = as many as cores are free.", minimum=0)] = 0
+    seed: int = 0
+    resamples: int = 1000
 
     def __post_init__(self) -> None:
         check(self)

@@ -7,19 +7,19 @@ by another. Detectors get frames and tracks, never a path.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from benchmarks.run import degrade
 from benchmarks.run.environment import environment
+from benchmarks.run.options import Measure
 from benchmarks.run.suite import NATIVE, Suite
 from benchmarks.stats import probes
 from benchmarks.stats.table import CLEAN
@@ -224,13 +224,8 @@ def samples_of(index: Index, *, split: str | None = None, name: str = "") -> lis
             except OSError:
                 sha = "unreadable-" + sha256_of(sample.path.encode())[:24]
         group = {**sample.group, **({"set": name} if name else {})}
-        found.append((_with(sample, sha, group), path))
+        found.append((replace(sample, sha256=sha, group=group), path))
     return found
-
-
-def _with(sample: Sample, sha: str, group: Mapping[str, str]) -> Sample:
-
-    return replace(sample, sha256=sha, group=dict(group))
 
 
 def _sample_row(sample: Sample) -> dict[str, Any]:
@@ -269,24 +264,6 @@ def shard_of(sample: Sample, n: int) -> int:
     return int(sha256_of(sample.sha256.encode())[:8], 16) % n + 1
 
 
-def _identity(
-    suite: Suite, detectors: Mapping[str, Any], samples: Sequence[tuple[Sample, Path]], limit: int | None
-) -> dict[str, Any]:
-    """What must be the same for two runs to be one."""
-    listing = json.dumps(sorted([s.sha256, str(s.label), s.generator, s.identity, s.source] for s, _ in samples))
-    return {
-        "suite": suite.identity,
-        "detectors": [
-            {"spec": spec, "id": d.id, "version": d.version, "weights_sha256": d.weights_sha256}
-            for spec, d in detectors.items()
-        ],
-        "sampling": suite.sampling,
-        "degradations": list(suite.degradations),
-        "data": {"samples": len(samples), "sha256": sha256_of(listing.encode())},
-        "limit": limit,
-    }
-
-
 def _names(detectors: Mapping[str, Any]) -> None:
     seen: dict[str, str] = {}
     for spec, d in detectors.items():
@@ -316,153 +293,175 @@ class _Ledger:
         return True
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What one run measures: its suite, its detectors by spec, and the samples of the sets. whole : samples before a limit."""
+
+    suite: Suite
+    detectors: Mapping[str, Any]
+    samples: Sequence[tuple[Sample, Path]]
+    whole: int
+    sets: Mapping[str, Mapping[str, str]]
+    limit: int | None
+
+    @classmethod
+    def of(cls, suite: Suite, specs: Sequence[str], indexes: Mapping[str, Index], limit: int | None) -> _Run:
+        detectors = detectors_of(tuple(specs))
+        _names(detectors)
+        samples: list[tuple[Sample, Path]] = []
+        for name, index in indexes.items():
+            samples += samples_of(index, split=suite.data.get("split"), name=name if len(indexes) > 1 else "")
+        if not samples:
+            raise UsageError("there is nothing to measure", hint="the index has no sample in the suite's split")
+        sets = {name: _set_card(index) for name, index in indexes.items()}
+        return cls(suite, detectors, limited(samples, limit), len(samples), sets, limit)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for two runs to be one."""
+        listing = json.dumps(
+            sorted([s.sha256, str(s.label), s.generator, s.identity, s.source] for s, _ in self.samples)
+        )
+        return {
+            "suite": self.suite.identity,
+            "detectors": [
+                {"spec": spec, "id": d.id, "version": d.version, "weights_sha256": d.weights_sha256}
+                for spec, d in self.detectors.items()
+            ],
+            "sampling": self.suite.sampling,
+            "degradations": list(self.suite.degradations),
+            "data": {"samples": len(self.samples), "sha256": sha256_of(listing.encode())},
+            "limit": self.limit,
+        }
+
+    def claim(self, folder: Path, job: Measure) -> None:
+        """Write the configuration before any work, or check that the folder holds the same run."""
+        path = folder / "config.json"
+        identity = self.identity
+        if path.exists():
+            earlier = json.loads(path.read_text(encoding="utf-8"))
+            if earlier.get("identity") == json.loads(json.dumps(identity)):
+                return
+            if not job.force:
+                differs = next((k for k in identity if earlier.get("identity", {}).get(k) != identity[k]), "schema")
+                raise UsageError(
+                    f"holds another run (its {differs} differs)",
+                    where=str(folder),
+                    hint="give another --out, or --force to start over",
+                )
+            for old in folder.glob("readings*.jsonl"):
+                old.unlink()
+            (folder / "complete.json").unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "environment.json", environment())
+        write_json(
+            path,
+            {
+                "schema": SCHEMA,
+                "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "identity": identity,
+                "suite": {**asdict(self.suite), "data": dict(self.suite.data)},
+                "cards": {d.id: d.card.json() for d in self.detectors.values()},
+                "samples_in_set": self.whole,
+                "sets": self.sets,
+                "command": job.command,
+            },
+        )
+
+    def tasks(self, known: Container[tuple[str, str, str]], shard: tuple[int, int]) -> tuple[list[Task], int]:
+        """What is missing of a shard's samples, in the order of their hashes, so that a run that is only half there is a fair half;
+        and how many rows the shard has in all. The same bytes twice are measured once, and the report says so."""
+        names = {d: degrade.parse(d).name for d in self.suite.degradations}
+        share = 1000 * PROBED / len(self.samples)  # of every thousand, how many are kept features of
+        own = {s.sha256: (s, path) for s, path in reversed(self.samples) if shard_of(s, shard[1]) == shard[0]}
+        tasks = []
+        for sample, path in sorted(own.values(), key=lambda item: shard_of(item[0], 2**31)):
+            missing = tuple(
+                (d, spec)
+                for d, name in names.items()
+                for spec, detector in self.detectors.items()
+                if (sample.sha256, name, detector.id) not in known
+            )
+            if missing:
+                called = (str(sample.extra.get("id") or ""), sample.path)
+                tasks.append(Task(sample.sha256, str(path), missing, called, shard_of(sample, 1000) <= share))
+        return tasks, len(own) * len(names) * len(self.detectors)
+
+
+class Progress(Protocol):
+    """Told how much there is to do, and each time that some of it is done."""
+
+    def begin(self, total: float | None, /) -> None: ...
+
+    def count(self, n: float = 1, /) -> None: ...
+
+
+class _Nobody:
+    def begin(self, total: float | None, /) -> None:
+        """Nobody is told."""
+
+    def count(self, n: float = 1, /) -> None:
+        """Nobody is told."""
+
+
 def run(
     suite: Suite,
     detectors: Sequence[str],
     out: str | os.PathLike[str],
     indexes: Mapping[str, Index],
-    *,
-    jobs: int = 1,
-    engine_name: str = "local",
-    shard: tuple[int, int] = (1, 1),
-    limit: int | None = None,
-    timeout: float | None = None,
-    command: str = "",
-    force: bool = False,
-    retry: bool = False,
-    advance: Callable[..., None] = lambda *a, **k: None,
-    started: Callable[[int, int], None] = lambda total, done: None,
+    job: Measure | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Run a suite over labelled sets; resumes what is in ``out`` if it is the same run.
 
     Parameters
     ----------
-    indexes : name → index. shard : (i, n), 1-based. retry : measure rows that failed before once more.
-    advance : called with the number of rows done. started : called with rows wanted and rows there already.
+    indexes : name → index. progress : counts rows.
 
     Raises
     ------
     UsageError
         ``out`` holds another run, two detectors share a name, or nothing is left to measure.
     """
-    folder = Path(out)
-    loaded = detectors_of(tuple(detectors))
-    _names(loaded)
-    many = len(indexes) > 1
-    samples: list[tuple[Sample, Path]] = []
-    for name, index in indexes.items():
-        samples += samples_of(index, split=suite.data.get("split"), name=name if many else "")
-    if not samples:
-        raise UsageError("there is nothing to measure", hint="the index has no sample in the suite's split")
-    whole = len(samples)
-    samples = limited(samples, limit)
-    identity = _identity(suite, loaded, samples, limit)
-    sets = {name: _set_card(index) for name, index in indexes.items()}
-    _claim(folder, identity, loaded, suite, whole, command, force, sets)
-    write_samples(folder, samples)
+    folder, job, progress = Path(out), job or Measure(), progress or _Nobody()
+    this = _Run.of(suite, detectors, indexes, job.limit)
+    this.claim(folder, job)
+    write_samples(folder, this.samples)
     ledger = _Ledger()
     for row in readings(folder):
-        if not (retry and row.get("error")):
+        if not (job.retry and row.get("error")):
             ledger.add(row)
-    wanted_names = [degrade.parse(d).name for d in suite.degradations]
-    # In the order of their hashes: a run that is only half there is a fair half.
-    mine = sorted(
-        ((s, p) for s, p in samples if shard_of(s, shard[1]) == shard[0]), key=lambda item: shard_of(item[0], 2**31)
-    )
-    tasks = []
-    share = 1000 * PROBED / len(samples)  # of every thousand, how many are kept features of
-    seen: set[str] = set()
-    for sample, path in mine:
-        if sample.sha256 in seen:  # the same bytes twice: measured once, told in the report
-            continue
-        seen.add(sample.sha256)
-        missing = tuple(
-            (d, spec)
-            for d, name in zip(suite.degradations, wanted_names, strict=True)
-            for spec in detectors
-            if (sample.sha256, name, loaded[spec].id) not in ledger.known
-        )
-        if missing:
-            names = (str(sample.extra.get("id") or ""), sample.path)
-            tasks.append(Task(sample.sha256, str(path), missing, names, shard_of(sample, 1000) <= share))
-    rows = len(seen) * len(wanted_names) * len(detectors)
-    started(rows, rows - sum(len(t.missing) for t in tasks))
-    target = folder / ("readings.jsonl" if shard[1] == 1 else f"readings-{shard[0]}-of-{shard[1]}.jsonl")
-    plan = Plan(tuple(detectors), suite.sampling, suite.degradations, str(folder / "thumbs"), "", timeout)
-    with workers(engine_name, "benchmarks.run.run:Work", asdict(plan), jobs) as pool:
+    tasks, rows = this.tasks(ledger.known, job.shard)
+    progress.begin(sum(len(t.missing) for t in tasks))
+    shard, shards = job.shard
+    part = "" if shards == 1 else f"-{shard}-of-{shards}"
+    plan = Plan(tuple(detectors), suite.sampling, suite.degradations, str(folder / "thumbs"), "", job.timeout)
+    with workers(job.engine_name, "benchmarks.run.run:Work", asdict(plan), max(1, job.jobs)) as pool:
         for task, answer, failure in pool.map(map(asdict, tasks)):
-            result = (
-                [
-                    _row(Task(**task), degrade.parse(d).name, spec, loaded[spec], error=str(failure))
-                    for d, spec in task["missing"]
-                ]
-                if answer is None
-                else answer["rows"]
-            )
             done = 0
-            for row in result:
+            for row in answer["rows"] if answer else _failed(Task(**task), this.detectors, str(failure)):
                 if "features" in row:
-                    append_row(folder / f"features{target.stem.removeprefix('readings')}.jsonl", row)
+                    append_row(folder / f"features{part}.jsonl", row)
                     continue
-                append_row(target, row)
+                append_row(folder / f"readings{part}.jsonl", row)
                 ledger.add(row)
                 done += 1
-            advance(done)
+            progress.count(done)
     degrade.trim()
-    outcome = Outcome(folder, rows, rows if tasks or seen else 0, ledger.failed, ledger.abstained)
-    if shard[1] == 1:
+    if shards == 1:
         write_json(folder / "complete.json", {"rows": rows, "failed": ledger.failed, "abstained": ledger.abstained})
-    return outcome
+    return Outcome(folder, rows, rows, ledger.failed, ledger.abstained)
+
+
+def _failed(task: Task, detectors: Mapping[str, Any], why: str) -> list[dict[str, Any]]:
+    """The rows of a sample whose worker gave no answer."""
+    return [_row(task, degrade.parse(d).name, spec, detectors[spec], error=why) for d, spec in task.missing]
 
 
 def _set_card(index: Index) -> dict[str, str]:
     """What a reader of figures must know of the set: what it was made from, under which licences."""
     card = {k: str(index.card[k]) for k in ("name", "from", "made by") if index.card.get(k)}
     return card | {"licences": ", ".join(index.summary()["licences"]) or "not given"}
-
-
-def _claim(
-    folder: Path,
-    identity: Mapping[str, Any],
-    loaded: Mapping[str, Any],
-    suite: Suite,
-    whole: int,
-    command: str,
-    force: bool,
-    sets: Mapping[str, Mapping[str, str]],
-) -> None:
-    """Write the configuration before any work, or check that the folder holds the same run."""
-    path = folder / "config.json"
-    if path.exists():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        if earlier.get("identity") == json.loads(json.dumps(identity)):
-            return
-        if not force:
-            differs = next((k for k in identity if earlier.get("identity", {}).get(k) != identity[k]), "schema")
-            raise UsageError(
-                f"holds another run (its {differs} differs)",
-                where=str(folder),
-                hint="give another --out, or --force to start over",
-            )
-        for old in folder.glob("readings*.jsonl"):
-            old.unlink()
-        with contextlib.suppress(FileNotFoundError):
-            (folder / "complete.json").unlink()
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "environment.json", environment())
-    write_json(
-        path,
-        {
-            "schema": SCHEMA,
-            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "identity": identity,
-            "suite": {**asdict(suite), "data": dict(suite.data)},
-            "cards": {d.id: d.card.json() for d in loaded.values()},
-            "samples_in_set": whole,
-            "sets": sets,
-            "command": command,
-        },
-    )
 
 
 def write_samples(folder: Path, samples: Sequence[tuple[Sample, Path]]) -> None:

@@ -15,11 +15,13 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 from benchmarks.run import run as runs
 from benchmarks.run import suite as suites
+from benchmarks.run.options import Measure
 from gioconda_core.datasets.index import Index
 from gioconda_core.faces import observe
 from gioconda_core.files import sha256_of
@@ -71,9 +73,8 @@ def harness(index: Index, spec: str, out: Path, jobs: int, engine: str) -> tuple
     clock = time.process_time if jobs == 1 else time.perf_counter
     ticks: list[float] = []
     start = clock()
-    outcome = runs.run(
-        suite, [spec], out, {"set": index}, jobs=jobs, engine_name=engine, advance=lambda n: ticks.append(clock())
-    )
+    watching = SimpleNamespace(begin=lambda total: None, count=lambda n: ticks.append(clock()))
+    outcome = runs.run(suite, [spec], out, {"set": index}, Measure(jobs=jobs, engine_name=engine), watching)
     took = clock() - start
     assert outcome.complete and not outcome.failed
     warm = len(ticks) // 4

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.run.options import Measure
+from benchmarks.report.options import Figures, Resamples, Scores, named
+from benchmarks.run.options import AuditSet, Measure
 from gioconda.cli.build import built, group
 from gioconda.cli.common import (
     Bar,
-    Force,
     JsonFlag,
     Results,
     deliver,
@@ -21,7 +21,6 @@ from gioconda.cli.common import (
     notice,
     progress,
     settings,
-    split,
     thread_budget,
     typed_command,
 )
@@ -32,8 +31,6 @@ from gioconda_core.words import counted
 
 app = group()
 
-Resamples = Annotated[int, Option("Bootstrap resamples.", minimum=100)]
-Metrics = Annotated[str, Option("Figures by name, separated by semicolons.")]
 FINDINGS = ("leak", "shortcut", "tell", "split-tell", "label", "duplicate", "any")
 
 
@@ -104,7 +101,6 @@ def run(
         Option("A labelled set, [NAME=]FILE.parquet; several times for several.", repeat=True),
     ] = None,
     json: JsonFlag = False,
-    force: Force = False,
 ) -> None:
     """Measure detectors with a suite, one row a sample, appended; survives interruption and resumes.
 
@@ -128,19 +124,9 @@ def run(
 
         with progress("making the puppets", puppet_set.size(chosen.data), "clips") as advance:
             indexes["puppets"] = puppet_set.build(chosen.data, advance=advance)
-    job = replace(job, jobs=job.jobs or thread_budget())
+    job = replace(job, jobs=job.jobs or thread_budget(), command=typed_command(short=True))
     with Bar(f"measuring {chosen.name}", "readings") as bar:
-        done = folds.run_suite(
-            chosen,
-            specs(detectors),
-            out,
-            indexes,
-            **vars(job),
-            command=typed_command(short=True),
-            force=force,
-            started=lambda total, done: bar.begin(total - done),
-            advance=bar.count,
-        )
+        done = folds.run_suite(chosen, specs(detectors), out, indexes, job, bar)
     if json:
         emit(to_json(RunOutcome(out, done.rows, done.failed, done.abstained), indent=1))
     else:
@@ -155,26 +141,9 @@ def run(
 @app.command()
 @built
 def report(
-    source: Annotated[Path, argument("A run's folder, or a table of id, label, score: CSV or Parquet.", "RUN|SCORES")],
+    job: Scores,
+    wanted: Figures,
     results: Results,
-    metrics: Metrics = "",
-    prevalence: Annotated[
-        float | None, Option("Share of fakes where you work; for PPV and cost.", minimum=0, maximum=1)
-    ] = None,
-    probabilities: Annotated[bool, Option("Scores are probabilities, not raw.")] = False,
-    protocol: Annotated[str, Option("What a CSV's scores stand for, like video@32f-even.")] = "",
-    title: Annotated[str, Option("The report's title.")] = "",
-    score: Annotated[
-        tuple[str, ...], Option("Columns of scores side by side, separated by commas, like 'prob_*'.")
-    ] = (),
-    unit: Annotated[
-        str,
-        Option(
-            "Of a table that holds several: video, image or audio.", choices=("", "video", "image", "audio", "frame")
-        ),
-    ] = "",
-    against: Annotated[str, Option("The detector to compare the others with; the leader when not given.")] = "",
-    resamples: Resamples = 2000,
     sign: Annotated[bool, Option("A signed ZIP beside an HTML report.")] = True,
     signer: Annotated[str, Option("Who signs; the development key when not given.")] = "",
 ) -> None:
@@ -194,19 +163,11 @@ def report(
         from provenance.signing import signers
 
         signers.from_spec(signer)  # one that was asked for must be there
-    document = reports.document(
-        reports.Source(source, probabilities, protocol, score, unit),
-        metrics=split(metrics, ";"),
-        prevalence=prevalence,
-        title=title,
-        resamples=resamples,
-        seed=settings.seed,
-        against=against,
-    )
+    document = reports.document(job, wanted)
     for form, file in writer.wanted:
         beside = form == "html" and file and sign
         signed = reports.signed_name(Path(file)) if beside and file else ""
-        deliver(reports.render(document, form, folder=source if source.is_dir() else None, signed=signed), file)
+        deliver(reports.render(document, form, folder=job.source if job.source.is_dir() else None, signed=signed), file)
         if beside and file:
             for line in reports.sign_report(Path(file), document, signer=signer, force=results.force):
                 notice(line)
@@ -218,7 +179,10 @@ def compare(
     a: Annotated[str, argument("A run's folder, a CSV of scores, or either with :DETECTOR.")],
     others: Annotated[list[str], argument("The other one, or several, each compared with the first.")],
     results: Results,
-    metrics: Metrics = "auc;tpr@fpr=0.01",
+    metrics: Annotated[
+        tuple[str, ...],
+        Option("Figures by name, separated by semicolons.", parse=named, shown="auc;tpr@fpr=0.01"),
+    ] = ("auc", "tpr@fpr=0.01"),
     resamples: Resamples = 2000,
 ) -> None:
     """Paired differences between detectors over the clips both scored, corrected for how many were asked.
@@ -230,7 +194,7 @@ def compare(
     writer = results.among("text", "json")
     from benchmarks.report import report as reports
 
-    found = reports.comparison(a, others, split(metrics, ";"), resamples=resamples, seed=settings.seed)
+    found = reports.comparison(a, others, metrics, resamples=resamples, seed=settings.seed)
     writer.write(**{form: reports.render_comparison(found, form) for form, _ in writer.wanted})
 
 
@@ -238,10 +202,8 @@ def compare(
 @built
 def audit(
     index: Annotated[Path, argument("A labelled set: an index, or a CSV of path and label.")],
+    job: AuditSet,
     results: Results,
-    near: Annotated[int, Option("Bits of 64 near-duplicates may differ in.", minimum=0, maximum=16)] = 3,
-    probes: Annotated[bool, Option("Decode clips, for probes and near-duplicates.")] = True,
-    jobs: Annotated[int, Option("Worker processes; 0 = as many as cores are free.", minimum=0)] = 0,
     fail_on: Annotated[
         tuple[str, ...],
         Option("Exit 3 on these findings: leak, shortcut, tell, split-tell, label, duplicate, any.", choices=FINDINGS),
@@ -256,10 +218,9 @@ def audit(
     from gioconda_core.datasets.index import Index
 
     found = Index.read(index)
-    with progress("looking at clips", len(found) if probes else 0, "clips") as advance:
-        document = audits.audit(
-            found, near=near, jobs=jobs or thread_budget(), look_at_clips=probes, seed=settings.seed, advance=advance
-        )
+    job = replace(job, jobs=job.jobs or thread_budget())
+    with progress("looking at clips", len(found) if job.probes else 0, "clips") as advance:
+        document = audits.audit(found, job, advance)
     writer.write(text=lambda: audits.to_text(document), json=document)
     if any(f.kind in fail_on or "any" in fail_on for f in document.findings):
         raise typer.Exit(ExitCode.POLICY)

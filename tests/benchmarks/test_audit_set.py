@@ -10,6 +10,7 @@ import pytest
 from benchmarks import audit_set
 from benchmarks.report import results
 from benchmarks.report.words import first_line
+from benchmarks.run.options import AuditSet
 from benchmarks.stats import probes
 from benchmarks.stats.table import Table
 from gioconda_core.datasets.index import Index
@@ -152,7 +153,7 @@ def set_with_trouble(tmp_path, monkeypatch):
 
 
 def test_planted_leaks_doubles_and_tells_are_found(set_with_trouble):
-    document = audit_set.audit(set_with_trouble, resamples=100)
+    document = audit_set.audit(set_with_trouble, AuditSet(resamples=100))
     kinds = {(f.kind, f.axis) for f in document.findings}
     assert {
         ("leak", "identity"),
@@ -171,7 +172,7 @@ def test_planted_leaks_doubles_and_tells_are_found(set_with_trouble):
 
 def test_unreadable_clips_are_listed_not_dropped(set_with_trouble):
     set_with_trouble.resolve(set_with_trouble.samples[2]).write_bytes(b"nothing")
-    document = audit_set.audit(set_with_trouble, resamples=100)
+    document = audit_set.audit(set_with_trouble, AuditSet(resamples=100))
     assert document.unread_count == 1 and document.unread[0].path == "c2.mp4"
     assert "Not read: 1" in audit_set.to_text(document)
 

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.report import report, results
 from benchmarks.report.document import schema
+from benchmarks.report.options import Figures, Scores
 from benchmarks.stats.alarms import stated_rates
 from benchmarks.stats.beside import beside, rates_of
 from benchmarks.stats.looks import look
@@ -184,7 +185,7 @@ def test_cues_that_a_table_lacks_are_named_and_not_made_up(tmp_path):
         f"{r['id']},{r['label']},{r['score']},{r['identity']},{r['cues']['sharpness']}" for r in rows(strength=1.5)
     ]
     path.write_text("id,label,score,identity,cue:sharpness\n" + "\n".join(lines) + "\n")
-    found = report.document(report.Source(path), resamples=100)
+    found = report.document(Scores(path), Figures(resamples=100))
     assert found.beside.missing == ("frame rate", "length", "bytes a second", "face size") and found.beside.origin == ""
     assert "Not known of these clips, so nothing is compared with it: frame rate, length" in report.to_text(found)
     assert "no origin" in of(found, "s").within.reason
@@ -219,7 +220,7 @@ def test_stated_rates_are_held_against_what_real_clips_show(tmp_path):
     path = tmp_path / "scores.csv"
     lines = [f"{r['id']},{r['label']},{r['score']},{r['identity']},{r['false_alarm']}" for r in stated(factor=2.3)]
     path.write_text("id,label,score,identity,false_alarm\n" + "\n".join(lines) + "\n")
-    document = report.document(report.Source(path), resamples=100)
+    document = report.document(Scores(path), Figures(resamples=100))
     shown = report.to_text(document)
     line = next(x for x in shown.splitlines() if x.startswith("scores") and "10 %" in x)
     assert "more alarms than stated" in line and "400" in line
@@ -261,7 +262,7 @@ def test_how_often_a_set_was_looked_at_is_counted_and_the_same_scores_are_no_new
         scores = np.random.default_rng(seed).normal(size=90) + labels
         lines = [f"c{i},{y},{s:.4f}" for i, (y, s) in enumerate(zip(labels, scores, strict=True))]
         path.write_text("id,label,score\n" + "\n".join(lines) + "\n")
-        return report.document(report.Source(path), resamples=100)
+        return report.document(Scores(path), Figures(resamples=100))
 
     first, again, second = document(0), document(0), document(1)
     assert (first.looks.scores, again.looks.scores, second.looks.scores) == (1, 1, 2)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.report import report
+from benchmarks.report.options import Figures, Scores
 from benchmarks.run import folds
 from benchmarks.run import run as runs
 from benchmarks.run import suite as suites
@@ -86,7 +87,7 @@ def test_a_run_of_folds_and_its_report(tmp_path, monkeypatch):
     """Each fold's detector finds every generator but the one it was kept from; the report's slices say so."""
     trained: list[set[str]] = []
 
-    def train(spec, index, out, advance):
+    def train(spec, index, out):
         seen = {s.generator for s in Index.read(index) if s.generator}
         assert not any(s.split == "test" for s in Index.read(index))
         trained.append(seen)
@@ -114,7 +115,7 @@ def test_a_run_of_folds_and_its_report(tmp_path, monkeypatch):
     done = folds.run_suite(suite, ["knows"], tmp_path / "out", {"set": whole})
     assert trained == [{"warp"}, {"glow"}] and done.rows == 2 * 40 and done.complete
     assert folds.run_suite(suite, ["knows"], tmp_path / "out", {"set": whole}).rows == 80
-    document = report.document(report.Source(tmp_path / "out"), resamples=100, metrics=["auc"])
+    document = report.document(Scores(tmp_path / "out"), Figures(resamples=100, metrics=["auc"]))
     slices = {e.slice: e.figures[0] for e in document.slices["generator held out"]}
     assert set(slices) == {"glow", "warp"} and "generator" not in document.slices
     assert slices["glow"].n_fake == 20 and slices["glow"].n_real == 20 and slices["glow"].value == 1.0

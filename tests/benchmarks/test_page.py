@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.report import report
+from benchmarks.report.options import Figures, Scores
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def scores(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def document(scores):
-    return report.document(report.Source(scores), metrics=["auc", "tpr@fpr=0.01"], resamples=200, prevalence=0.02)
+    return report.document(Scores(scores), Figures(metrics=["auc", "tpr@fpr=0.01"], resamples=200, prevalence=0.02))
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +152,7 @@ def many(tmp_path_factory):
         lines.append(f"c{n},{fake},{f'g{method:02d}' if fake else ''},0.2,0.004,{','.join(scores)},")
     path = tmp_path_factory.mktemp("many") / "matrix.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return report.document(report.Source(path), metrics=["auc", "tpr@fpr=0.01"], resamples=100)
+    return report.document(Scores(path), Figures(metrics=["auc", "tpr@fpr=0.01"], resamples=100))
 
 
 def test_eighteen_detectors_and_twenty_three_generators_begin_with_one_row_each(many):

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from benchmarks.report import report
+from benchmarks.report.options import Figures, Scores
 from benchmarks.run import degrade
 from benchmarks.run import run as runs
 from benchmarks.run import suite as suites
+from benchmarks.run.options import Measure
 from detect.base import Card
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import MediaError, UsageError
@@ -219,7 +221,7 @@ def test_a_run_writes_its_configuration_first_and_a_row_for_everything(clips, ti
     assert all(r["protocol"] == "video@4f-even" for r in rows)
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["identity"]["suite"]["sha256"] == tiny.sha256 and len(config["identity"]["data"]["sha256"]) == 64
-    document = report.document(report.Source(tmp_path / "out"), resamples=100)
+    document = report.document(Scores(tmp_path / "out"), Figures(resamples=100))
     figure = document.detectors[0].figures[0]
     assert figure.name == "auc/video@4f-even" and figure.refused, "six of a class are refused, not reported"
     assert document.comparable and {e.slice for e in document.slices["degradation"]} == set(
@@ -230,7 +232,7 @@ def test_a_run_writes_its_configuration_first_and_a_row_for_everything(clips, ti
 def test_evenly_spaced_means_the_whole_clip(clips, tiny, tmp_path, monkeypatch):
     """DeepfakeBench's "evenly spaced" sampling takes the first N frames."""
     detector = Brightness()
-    runs.run(tiny, use(monkeypatch, detector), tmp_path / "out", {"set": clips}, limit=2)
+    runs.run(tiny, use(monkeypatch, detector), tmp_path / "out", {"set": clips}, Measure(limit=2))
     times = detector.seen[0].times
     assert times[0] < 0.25 and times[-1] > 0.7 and len(times) == 4
 
@@ -242,17 +244,26 @@ def test_interrupted_runs_resume_and_measure_nothing_twice(clips, tiny, tmp_path
     class Stop(Exception):
         pass
 
-    def stop(n, count=[0]):  # noqa: B006 - counts across calls on purpose
-        count[0] += n
-        if count[0] >= 8:
-            raise Stop
+    class Stopping:
+        total = done = 0
+
+        def begin(self, total):
+            self.total = total
+
+        def count(self, n):
+            self.done += n
+            if self.done >= 8:
+                raise Stop
+
+    watching = Stopping()
 
     with pytest.raises(Stop):
-        runs.run(tiny, names, tmp_path / "out", {"set": clips}, advance=stop)
+        runs.run(tiny, names, tmp_path / "out", {"set": clips}, progress=watching)
+    assert watching.total == 24
     assert not (tmp_path / "out" / "complete.json").exists()
     with open(tmp_path / "out" / "readings.jsonl", "a") as file:
         file.write('{"id": "torn')  # kill -9 in the middle of a line
-    halfway = report.document(report.Source(tmp_path / "out"), resamples=100)
+    halfway = report.document(Scores(tmp_path / "out"), Figures(resamples=100))
     assert not halfway.comparable and "not there yet" in halfway.not_comparable
     before = detector.calls
     runs.run(tiny, names, tmp_path / "out", {"set": clips})
@@ -265,24 +276,24 @@ def test_interrupted_runs_resume_and_measure_nothing_twice(clips, tiny, tmp_path
 
 def test_another_run_in_the_same_folder_is_refused(clips, tiny, tmp_path, monkeypatch):
     names = use(monkeypatch, Brightness(), Brightness("other"))
-    runs.run(tiny, names[:1], tmp_path / "out", {"set": clips}, limit=4)
+    runs.run(tiny, names[:1], tmp_path / "out", {"set": clips}, Measure(limit=4))
     with pytest.raises(UsageError, match="detectors"):
-        runs.run(tiny, names, tmp_path / "out", {"set": clips}, limit=4)
-    runs.run(tiny, names, tmp_path / "out", {"set": clips}, limit=4, force=True)
+        runs.run(tiny, names, tmp_path / "out", {"set": clips}, Measure(limit=4))
+    runs.run(tiny, names, tmp_path / "out", {"set": clips}, Measure(limit=4, force=True))
     assert len(list(read_rows(tmp_path / "out" / "readings.jsonl"))) == 16
 
 
 def test_a_new_version_of_a_detector_is_another_run(clips, tiny, tmp_path, monkeypatch):
     names = use(monkeypatch, Brightness())
-    runs.run(tiny, names, tmp_path / "out", {"set": clips}, limit=2)
+    runs.run(tiny, names, tmp_path / "out", {"set": clips}, Measure(limit=2))
     use(monkeypatch, Brightness(version="2"))
     with pytest.raises(UsageError):
-        runs.run(tiny, names, tmp_path / "out", {"set": clips}, limit=2)
+        runs.run(tiny, names, tmp_path / "out", {"set": clips}, Measure(limit=2))
 
 
 def test_limit_is_stamped_as_not_comparable(clips, tiny, tmp_path, monkeypatch):
-    runs.run(tiny, use(monkeypatch, Brightness()), tmp_path / "out", {"set": clips}, limit=4)
-    document = report.document(report.Source(tmp_path / "out"), resamples=100)
+    runs.run(tiny, use(monkeypatch, Brightness()), tmp_path / "out", {"set": clips}, Measure(limit=4))
+    document = report.document(Scores(tmp_path / "out"), Figures(resamples=100))
     assert not document.comparable and "4 of 12" in document.first_line
     assert document.data.real == document.data.fake == 2
     assert "Not comparable" in report.render(document, "html")
@@ -290,15 +301,15 @@ def test_limit_is_stamped_as_not_comparable(clips, tiny, tmp_path, monkeypatch):
 
 def test_shards_add_up_to_the_whole(clips, tiny, tmp_path, monkeypatch):
     names = use(monkeypatch, Brightness())
-    runs.run(tiny, names, tmp_path / "out", {"set": clips}, shard=(1, 3))
-    partial = report.document(report.Source(tmp_path / "out"), resamples=100)
+    runs.run(tiny, names, tmp_path / "out", {"set": clips}, Measure(shard=(1, 3)))
+    partial = report.document(Scores(tmp_path / "out"), Figures(resamples=100))
     assert not partial.comparable
     for i in (2, 3):
-        runs.run(tiny, names, tmp_path / "out", {"set": clips}, shard=(i, 3))
+        runs.run(tiny, names, tmp_path / "out", {"set": clips}, Measure(shard=(i, 3)))
     assert sorted(p.name for p in (tmp_path / "out").glob("readings*")) == [
         f"readings-{i}-of-3.jsonl" for i in (1, 2, 3)
     ]
-    whole = report.document(report.Source(tmp_path / "out"), resamples=100)
+    whole = report.document(Scores(tmp_path / "out"), Figures(resamples=100))
     assert whole.comparable and whole.detectors[0].statuses.scored == 24
 
 
@@ -311,7 +322,7 @@ def test_a_file_that_does_not_load_is_a_failure_of_that_row_not_another_item(cli
     assert outcome.failed == 2 and detector.calls == 22
     rows = [r for r in read_rows(tmp_path / "out" / "readings.jsonl") if r.get("error")]
     assert {r["id"] for r in rows} == {broken.sha256} and all("cannot be read" in r["error"] for r in rows)
-    entry = report.document(report.Source(tmp_path / "out"), resamples=100).detectors[0]
+    entry = report.document(Scores(tmp_path / "out"), Figures(resamples=100)).detectors[0]
     assert entry.statuses.failed == 2 and entry.coverage == pytest.approx(11 / 12)
 
 
@@ -319,18 +330,18 @@ def test_a_detector_that_fails_now_and_then_is_counted_and_can_be_retried(clips,
     detector = Brightness(fail=5)
     names = use(monkeypatch, detector)
     assert runs.run(tiny, names, tmp_path / "out", {"set": clips}).failed == 1
-    document = report.document(report.Source(tmp_path / "out"), resamples=100)
+    document = report.document(Scores(tmp_path / "out"), Figures(resamples=100))
     assert document.detectors[0].statuses.failed == 1
     assert "out of paint" in document.detectors[0].statuses.reasons[0].reason
     runs.run(tiny, names, tmp_path / "out", {"set": clips})
     assert detector.calls == 24, "a failure is not measured again unless asked"
-    assert runs.run(tiny, names, tmp_path / "out", {"set": clips}, retry=True).failed == 0
-    assert report.document(report.Source(tmp_path / "out"), resamples=100).detectors[0].statuses.failed == 0
+    assert runs.run(tiny, names, tmp_path / "out", {"set": clips}, Measure(retry=True)).failed == 0
+    assert report.document(Scores(tmp_path / "out"), Figures(resamples=100)).detectors[0].statuses.failed == 0
 
 
 def test_a_detector_sees_no_path_and_no_label(clips, tiny, tmp_path, monkeypatch):
     detector = Brightness()
-    runs.run(tiny, use(monkeypatch, detector), tmp_path / "out", {"set": clips}, limit=2)
+    runs.run(tiny, use(monkeypatch, detector), tmp_path / "out", {"set": clips}, Measure(limit=2))
     shown = repr(detector.seen[0].facts) + detector.seen[0].protocol
     assert "mp4" not in shown.replace("mov,mp4,m4a,3gp,3g2,mj2", "") and "fake" not in shown and "glow" not in shown
 
@@ -416,7 +427,7 @@ def test_one_run_takes_detectors_of_every_kind(clips, tiny, tmp_path, monkeypatc
     scored = Counter(r["detector"] for r in read_rows(tmp_path / "out" / "readings.jsonl") if "score" in r)
     scored.pop("contrast", None)  # a second of film may or may not be enough for it; a table knows no degraded clip
     assert scored == {"theirs": 8, "http": 8, "command": 8, "table": 4}
-    named = {row.name for row in report.document(report.Source(tmp_path / "out"), resamples=100).detectors}
+    named = {row.name for row in report.document(Scores(tmp_path / "out"), Figures(resamples=100)).detectors}
     assert named == {*scored, "contrast"}
 
 
@@ -431,7 +442,7 @@ def test_the_same_file_twice_is_measured_once_and_told(clips, tiny, tmp_path, mo
     detector = Brightness()
     runs.run(tiny, use(monkeypatch, detector), tmp_path / "out", {"set": doubled})
     assert detector.calls == 24
-    document = report.document(report.Source(tmp_path / "out"), resamples=100)
+    document = report.document(Scores(tmp_path / "out"), Figures(resamples=100))
     assert any(p.kind == "same-bytes" for p in document.problems)
 
 
@@ -439,13 +450,13 @@ def test_a_detector_measured_on_what_it_learned_from_is_told_first(clips, tiny, 
     detector = Brightness()
     detector.card = Card("brightness", clips=tuple(s.sha256[:12] for s in list(clips)[:5]))
     runs.run(tiny, use(monkeypatch, detector), tmp_path / "out", {"set": clips})
-    line = report.document(report.Source(tmp_path / "out"), resamples=100).first_line
+    line = report.document(Scores(tmp_path / "out"), Figures(resamples=100)).first_line
     assert line.startswith("brightness learned from clips of this set") and "(5 of 12)" in line
 
 
 def test_frame_figures_are_named_as_such(clips, tiny, tmp_path, monkeypatch):
     runs.run(tiny, use(monkeypatch, Brightness()), tmp_path / "out", {"set": clips})
-    document = report.document(report.Source(tmp_path / "out"), resamples=100)
+    document = report.document(Scores(tmp_path / "out"), Figures(resamples=100))
     names = [f.name for f in document.detectors[0].figures]
     assert names == ["auc/video@4f-even", "auc/frame@4f-even"]
     frame = document.detectors[0].figures[1]
@@ -519,7 +530,11 @@ def test_ray_gives_the_rows_local_gives(tmp_path, monkeypatch):
         detectors = [f"scores:{tmp_path / 'theirs.csv'}"]
         index = Index(tuple(samples), tmp_path, {})
         done = runs.run(
-            suites.load(tmp_path / "s.toml"), detectors, tmp_path / name, {"set": index}, jobs=2, engine_name=name
+            suites.load(tmp_path / "s.toml"),
+            detectors,
+            tmp_path / name,
+            {"set": index},
+            Measure(jobs=2, engine_name=name),
         )
         assert done.rows == 12 and not done.failed
         rows = [{k: v for k, v in r.items() if k != "seconds"} for r in read_rows(tmp_path / name / "readings.jsonl")]

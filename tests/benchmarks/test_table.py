@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.report import report, results
+from benchmarks.report.options import Figures, Scores
 from benchmarks.speed.power import power, simulated
 from benchmarks.stats import compare
 from benchmarks.stats.table import Table, read_scores
@@ -93,7 +94,7 @@ def test_missing_labels_and_scores_that_are_not_numbers_are_counted(tmp_path):
 
 def test_constant_scores_are_reported(tmp_path):
     rows = [f"c{i},{i % 2},0.5,p{i // 4}" for i in range(40)]
-    document = report.document(report.Source(write(tmp_path / "s.csv", rows)), resamples=100, metrics=["auc"])
+    document = report.document(Scores(write(tmp_path / "s.csv", rows)), Figures(resamples=100, metrics=["auc"]))
     assert any(p.kind == "constant" for p in document.problems)
     assert document.detectors[0].figures[0].value == 0.5
 
@@ -149,7 +150,7 @@ def test_several_detectors_side_by_side_or_one_below_another(tmp_path):
 def test_probabilities_outside_zero_and_one_are_refused(tmp_path):
     path = write(tmp_path / "s.csv", good_rows())
     with pytest.raises(UsageError, match="probabilit"):
-        report.document(report.Source(path, probabilities=True), resamples=100)
+        report.document(Scores(path, probabilities=True), Figures(resamples=100))
 
 
 def two_detectors(n=400, seed=0, gap=0.8):
@@ -308,9 +309,9 @@ def test_scores_that_detect_wrote_are_reported(tmp_path):
 def test_one_reason_for_every_refusal_is_said_once(tmp_path):
     file = tmp_path / "few.csv"
     file.write_text("id,label,score\na,real,0\nb,fake,1\n")
-    shown = report.to_text(report.document(report.Source(file), resamples=100))
+    shown = report.to_text(report.document(Scores(file), Figures(resamples=100)))
     assert shown.count("needs at least 10 real") == 1
-    page = report.render(report.document(report.Source(file), resamples=100), "html")
+    page = report.render(report.document(Scores(file), Figures(resamples=100)), "html")
     listed = page[page.index("Refused, and why") :]
     listed = listed[: listed.index("</ul>")]
     assert listed.count("needs at least") == 1 and listed.count("<code>") == len(metrics.DEFAULT_METRICS)
@@ -318,7 +319,7 @@ def test_one_reason_for_every_refusal_is_said_once(tmp_path):
 
 def test_the_text_says_why_clips_were_not_scored(tmp_path):
     file = write(tmp_path / "s.csv", ["a,1,,no face", "b,0,,no face", "c,1,2,"], header="id,label,score,abstained")
-    assert "not scored: no face (2)" in report.to_text(report.document(report.Source(file), resamples=100))
+    assert "not scored: no face (2)" in report.to_text(report.document(Scores(file), Figures(resamples=100)))
 
 
 def test_every_form_of_the_report(tmp_path):
@@ -336,7 +337,7 @@ def test_every_form_of_the_report(tmp_path):
                 f"c{i},{label},{rng.normal() + label:.4f},{rng.normal() + label / 2:.4f},p{i // 8},{generator},{deg},{('en', 'ja')[i % 3 == 0]}"
             )
     path = write(tmp_path / "s.csv", rows, header=header)
-    document = report.document(report.Source(path), resamples=200)
+    document = report.document(Scores(path), Figures(resamples=200))
     html = report.render(document, "html")
     assert "http://" not in html.replace("http://www.w3.org", "") and "https://" not in html and "<script" not in html
     assert "g&lt;2&gt;&amp;" in html and "g<2>" not in html
@@ -376,7 +377,7 @@ def test_a_signed_report_carries_credentials_and_shows_tampering(tmp_path, monke
     from provenance.reading import read
 
     monkeypatch.setenv("GIOCONDA_HOME", str(tmp_path / "home"))
-    document = report.document(report.Source(write(tmp_path / "s.csv", good_rows())), resamples=100, metrics=["auc"])
+    document = report.document(Scores(write(tmp_path / "s.csv", good_rows())), Figures(resamples=100, metrics=["auc"]))
     page = tmp_path / "report.html"
     page.write_text(report.render(document, "html"), encoding="utf-8")
     assert "report.signed.zip" in report.sign_report(page, document)[0]
