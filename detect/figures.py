@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gioconda_core.stats.looks import Looks
 
 __all__ = ["Alarm", "Best", "CueFigure", "Difference", "Evaluated", "Figure", "Kind", "MethodFigure", "Validation"]
 
@@ -139,7 +142,8 @@ class Kind:
 
 @dataclass(frozen=True)
 class Validation:
-    """What a training run's validation found. by : ``origin`` where origins were held out, else ``person``. figures : what was asked → AUC."""
+    """What a training run's validation found. by : ``origin`` where origins were held out, else ``person``. figures : what was asked → AUC.
+    looks : how often scores were measured against these labels on this computer."""
 
     detector: str
     by: str
@@ -147,6 +151,7 @@ class Validation:
     cues: Mapping[str, CueFigure]
     alarms: tuple[Alarm, ...]
     kinds: tuple[Kind, ...]
+    looks: Looks | None = None
 
     def json(self) -> dict[str, Any]:
         """As a row of the run's record."""

@@ -9,9 +9,9 @@ from benchmarks.stats.alarms import StatedRate
 from benchmarks.stats.beside import Beside, Row
 from benchmarks.stats.compare import Difference, Standing
 from benchmarks.stats.gaps import Gap
-from benchmarks.stats.looks import Looks
 from benchmarks.stats.probes import Probe
 from benchmarks.stats.table import Problem
+from gioconda_core.stats.looks import Looks
 
 __all__ = ["SCHEMA", "Benchmark", "Entry", "Figure", "schema"]
 

@@ -27,6 +27,7 @@ from detect.training.options import FEATURES, FeatureTraining
 from gioconda_core import config
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, write_json
+from gioconda_core.stats.looks import Looks, look
 from gioconda_core.types import Level, Sealed
 
 __all__ = ["RECIPES", "train"]
@@ -190,6 +191,9 @@ def _figures(
     figures = {quality: validate.figure(clips, groups) for quality, groups in found.items()}
     figures["clean, 25 a second"] = validate.figure(clips, clean, np.abs(fps - 25) < 0.1)
     figures["clean, near 30 a second"] = validate.figure(clips, clean, np.abs(fps - 30) < 0.6)
+    equal = validate.matched(clips, clean, measured.cues)
+    if equal is not None:
+        figures["clean, at equal cues"] = equal
     if alone:
         figures["fitted on families alone; clean"] = validate.figure(clips, alone)
     cues = {}
@@ -204,7 +208,17 @@ def _figures(
         cues[cue] = _cue(clips, clean, answers, own)
     together = validate.cue_scores(clips, measured.cues, clean, by)
     cues["all together"] = _cue(clips, clean, together, validate.figure(clips, together))
-    return Validation(name, by, figures, cues, validate.alarms(clips, clean), _kinds(measured, clean))
+    return Validation(
+        name, by, figures, cues, validate.alarms(clips, clean), _kinds(measured, clean), _looks(name, clips, clean)
+    )
+
+
+def _looks(name: str, clips: Clips, clean: Sequence[validate.Unseen]) -> Looks:
+    """This training's scores, written down as one look at these clips' labels."""
+    scores = np.stack([group.scores for group in clean]) if clean else np.full((1, len(clips)), np.nan)
+    ids = [sample.sha256 or sample.path for sample in clips.samples]
+    order = np.argsort(ids)
+    return look(zip(ids, clips.labels.tolist(), strict=True), {name: np.round(scores[:, order], 4)})
 
 
 def _cue(clips: Clips, clean: list[validate.Unseen], answers: list[validate.Unseen], own: Figure) -> CueFigure:
@@ -312,6 +326,12 @@ def _unseen(
 def _limits(figures: Validation) -> tuple[str, ...]:
     """What every card of ours says, and the weak places that validation found."""
     said = []
+    looks = figures.looks
+    if looks is not None and looks.scores > 1:
+        said.append(
+            f"Chosen, if by any figures, by these: scores of {looks.scores} trainings have been measured against these clips' labels on the "
+            f"computer that trained it, since {looks.since}."
+        )
     methods = figures.figures["clean"].methods
     if methods:
         order = sorted(methods, key=lambda name: methods[name].auc)

@@ -8,7 +8,7 @@ clips. What is reported is the mean over fakes, with an interval over persons: `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = [
     "cue_scores",
     "figure",
     "groups_of",
+    "matched",
     "paired",
     "real_scores",
     "unseen",
@@ -35,6 +36,7 @@ Rows = tuple[Array, Array]  # features (R, F) and the clip of each row (R,)
 Fitter = Callable[[Array, Array], dict[str, Array]]  # rows of a Material and their weights → scores of each test's rows
 FEWEST = 4  # fakes a method needs to be a group of its own; rarer ones are held out together
 RESAMPLES = 1000
+UNBALANCED = 0.05  # how far from one half a cue's AUC may stay on matched clips
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,12 +241,19 @@ def _draws(clips: Clips, seed: int, resamples: int) -> list[Array]:
 
 
 def figure(
-    clips: Clips, found: Sequence[Unseen], mask: Array | None = None, resamples: int = RESAMPLES, seed: int = 0
+    clips: Clips,
+    found: Sequence[Unseen],
+    mask: Array | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    weight: Array | None = None,
 ) -> Figure:
-    """The AUC of unseen methods with its 95 % interval by bootstrap over persons, and each method's own."""
+    """The AUC of unseen methods with its 95 % interval by bootstrap over persons, and each method's own.
+
+    mask : (N,) bool, clips that count. weight : (N,) by how much; all alike where there is none."""
     wins = _Wins(clips, found, mask)
-    even = np.ones(len(clips))
-    draws = np.array([wins.value(weight) for weight in _draws(clips, seed, resamples)])
+    even = np.ones(len(clips)) if weight is None else weight
+    draws = np.array([wins.value(even * drawn) for drawn in _draws(clips, seed, resamples)])
     low, high = np.nanpercentile(draws, [2.5, 97.5]) if np.isfinite(draws).any() else (np.nan, np.nan)
     reals, fakes = wins.clips(1), wins.clips(0)
     asked = {int(i) for g in found for i in (*g.fakes, *g.reals)}
@@ -261,6 +270,28 @@ def figure(
             for name, folds in sorted(wins.parts.items())
         },
     )
+
+
+def matched(clips: Clips, found: Sequence[Unseen], cues: Array) -> Figure | None:
+    """The figure on clips weighted so that real ones and fakes have equal cues (N, K) on average; None where no weighting makes them so.
+
+    Its numbers of clips are what so many weighted ones are worth (Kish's effective number)."""
+    from gioconda_core.stats.cues import matching_weights
+
+    y, rows = clips.labels, np.flatnonzero(np.isfinite(cues).all(1))
+    if len(set(y[rows].tolist())) < 2:
+        return None
+    own = matching_weights({str(k): cues[rows, k] for k in range(cues.shape[1])}, y[rows])
+    if own is None:
+        return None
+    weight = np.zeros(len(clips))
+    weight[rows] = own
+    for cue in cues.T:
+        left = figure(clips, with_scores(found, cue), weight=weight, resamples=0).value
+        if left is None or abs(left - 0.5) > UNBALANCED:
+            return None
+    worth = [int(weight[y == side].sum() ** 2 / np.sum(weight[y == side] ** 2)) for side in (0, 1)]
+    return replace(figure(clips, found, weight=weight), reals=worth[0], fakes=worth[1], methods={})
 
 
 def paired(

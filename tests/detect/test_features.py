@@ -387,6 +387,13 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
         *extract.CUES,
         "all together",
     }
+    again = train_features.train(replace(options, out=tmp_path / "again", folds=4))["contrast"]
+    assert (figures.looks.scores, again.looks.scores) == (
+        1,
+        2,
+    )  # another answer on the same labels is another look at them
+    said = json.loads((tmp_path / "again" / "contrast" / "card.json").read_text())["limits"]
+    assert "scores of 2 trainings" in said[0]
     folder = tmp_path / "run" / "contrast"
     card = json.loads((folder / "card.json").read_text())
     assert "2 methods (a, b)" in card["trained_on"] and "lowres, swap" in card["trained_on"] and card["limits"]
@@ -413,6 +420,36 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
         and made.unskilled({"fps": 25.0}) is None
     )
     assert load("contrast", target=str(folder)).weights_sha256 == card["weights_sha256"]
+
+
+def test_the_shipped_card_tells_where_a_single_window_stands_out():
+    """One window is the clip, and has the clip's own line; of many, the line lies higher, so that real clips with any window over it stay as few."""
+    shipped = Calibration.read(WEIGHTS / "contrast")
+    assert len(shipped.windows) == shipped.clips["all"] and any(len(own) > 1 for own in shipped.windows)
+    line = shipped.threshold_of()
+    lines = [shipped.threshold_of_windows(count) for count in (1, 2, 8, 60)]
+    assert lines[0] == line and lines == sorted(lines) and lines[-1] > line
+    for count, own in zip((2, 8, 60), lines[1:], strict=True):
+        rate = shipped.any_window(own, count)
+        assert interval(round(rate * len(shipped.windows)), len(shipped.windows))[1] <= 0.10
+        assert shipped.any_window(line, count) > rate
+    assert shipped.any_window(line, 60) > 0.10  # what a strip of ten minutes would mark by the clip's line
+
+
+def test_at_equal_cues_a_score_that_was_a_cue_tells_nothing_and_one_that_saw_the_making_still_does():
+    clips = clips_of(persons=60, methods="ab")
+    rng = np.random.default_rng(0)
+    y = clips.labels
+    cue = rng.normal(0, 1, len(clips)) + 0.8 * y
+    making = rng.normal(0, 1, len(clips)) + 1.2 * y
+    asked = [validate.Unseen("a", 0, np.flatnonzero(y == 1), np.flatnonzero(y == 0), cue)]
+    plain = validate.figure(clips, asked)
+    equal = validate.matched(clips, asked, cue[:, None])
+    assert plain.value > 0.65 and abs(equal.value - 0.5) <= validate.UNBALANCED
+    assert equal.reals < plain.reals and equal.fakes < plain.fakes  # what they are worth
+    assert validate.matched(clips, validate.with_scores(asked, making), cue[:, None]).low > 0.6
+    # where a cue says everything, no weighting makes clips equal
+    assert validate.matched(clips, asked, (y + rng.normal(0, 0.01, len(clips)))[:, None]) is None
 
 
 def test_where_validation_showed_no_skill_a_reading_is_withheld(card, tmp_path, monkeypatch):
