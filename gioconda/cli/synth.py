@@ -95,6 +95,8 @@ def tune(
         generator="gioconda-few-shot",
     )
     emit(f"{out}: {facts['shots']} shots, mode {facts['mode']}, {facts['steps']} steps, sha256 {personal.sha256}")
+    if job.mode == "ff":
+        notice("nothing was tuned: drawn feed-forward, which is not for single clips")
 
 
 @app.command("export")

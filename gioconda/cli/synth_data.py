@@ -250,7 +250,7 @@ def evaluate(
         instruments = Instruments(judges, (embedding.stem, onnx_embedding(str(embedding))))
     heads = generator.load(device())
     with Bar("evaluating", "steps") as bar:
-        session = Session(begin=bar.begin, advance=bar.count)
+        session = Session(say=notice, begin=bar.begin, advance=bar.count)
         found, picture = run(shards, heads, out, job, instruments, session)
     found = replace(found, absent={**found.absent, **missing})
     write_json(out / "evaluation.json", plain(found))

@@ -145,6 +145,10 @@ def evaluate(
     if not units:
         raise UsageError(f"no take has {max(shots)} shots and {takes.min_frames} held-out frames", hint="lower --shots")
     chosen = choose(units, job.people, seed, _listed(job.listed) if job.listed else None)
+    absent = {"user study": "needs people"}
+    perceived, inception = _stored(absent)
+    if perceived is None:  # before the minutes that tuning takes, not after
+        session.say(absent["lpips"])
     mark = landmarks_by(job.landmarker)
     known_as, embed = instruments.embedding
     # Nothing to tune and no mode: the baselines stand once for each T.
@@ -163,8 +167,6 @@ def evaluate(
     held_footage = [_footage(p.frames, p.times, mark) for p in persons] if detectors else []
     real_scores = {name: [judge(footage) for footage in held_footage] for name, judge in detectors.items()}
     del held_footage
-    absent = {"user study": "needs people"}
-    perceived, inception = _stored(absent)
     cells, pictures = [], []
     for rival, mode in rivals:
         for count in shots:

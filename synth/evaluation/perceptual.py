@@ -46,9 +46,15 @@ def lpips() -> tuple[str, Measure]:
     WeightsError
         Neither network is there, or one is another network.
     """
-    if not weights.store().has(ALEXNET) and _st_file() is not None:
+    if weights.store().has(ALEXNET):
+        return "lpips-alex", _lpips()
+    if _st_file() is not None:
         return "st-lpips-alex", _st_lpips()
-    return "lpips-alex", _lpips()
+    raise WeightsError(
+        "LPIPS is not measured: the network it looks through does not come with the installation",
+        where=ALEXNET,
+        hint=f"run: gioconda models pull {ALEXNET}, or: pip install 'gioconda[lpips]' for ST-LPIPS, its shift-tolerant kin",
+    )
 
 
 def _batched(distance: Callable[[Any, Any], Any]) -> Measure:

@@ -60,7 +60,9 @@ class Fakes:
     sources: Annotated[tuple[str, ...], argument("Shard folders, folders of clips, or puppets:N.")] = ()
     kinds: Annotated[tuple[str, ...], Option("Of self, cross, control.", choices=KINDS)] = KINDS
     shots: Annotated[tuple[int, ...], Option("T, shots a person: a list is a grid.", minimum=1, parse=numbers)] = (1, 8)
-    modes: Annotated[tuple[str, ...], Option("ft (tuned), ff (as the model stands).", choices=MODES)] = ("ft",)
+    modes: Annotated[
+        tuple[str, ...], Option("ft (tuned), ff (as the model stands: not for single clips).", choices=MODES)
+    ] = ("ft",)
     steps: Annotated[
         tuple[int, ...], Option("Iterations of tuning; 0 = the generator's own.", minimum=0, parse=numbers)
     ] = (0,)

@@ -22,7 +22,7 @@ class Tune:
     lr_discriminator : None = by the content term's :class:`synth.person.tune.Schedule`.
     """
 
-    mode: Annotated[str, Option("ff, psi, last or full.", choices=MODES)] = "full"
+    mode: Annotated[str, Option("ff (feed-forward, not for single clips), psi, last or full.", choices=MODES)] = "full"
     steps: Annotated[int | None, Option("Iterations at most; default by the number of shots.", minimum=1)] = None
     lr: Annotated[float | None, Option("Learning rate; default: the model's own.", minimum=0)] = None
     lr_discriminator: float | None = None

@@ -30,7 +30,9 @@ Landmarker = Annotated[str, Option("auto, dlib, face-alignment or a plugin's.", 
 class Reenact:
     """How a person is reenacted. ``feather`` is the softness of the pasted edge, a share of a third of the crop; the rest as declared."""
 
-    mode: Annotated[str, Option("ft = tune on the shots; ff = the model as it stands.", choices=MODES)] = "ft"
+    mode: Annotated[
+        str, Option("ft = tune on the shots; ff = the model as it stands, not for single clips.", choices=MODES)
+    ] = "ft"
     steps: Annotated[int | None, Option("Iterations of tuning; default by the number of shots.", minimum=1)] = None
     adapt: Annotated[str, Option("relative, procrustes or absolute.", choices=ADAPTATIONS)] = "relative"
     smoothing: Annotated[float, Option("Of the motion, seconds; 0 = none.", minimum=0)] = 0.04

@@ -39,6 +39,9 @@ Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
 LABEL = "AI-GENERATED"
 MOMENTS = 8  # of a preview
+FED_FORWARD = (
+    "drawn feed-forward, by a network that was not tuned: not for single clips, the face is hardly this person's"
+)
 
 
 @dataclass(frozen=True)
@@ -511,6 +514,8 @@ class _Reenactment:
             marker=repository.marker_of(*_origin(claim), marks.tobytes()) if marked else None,
         )  # fmt: skip
         claim = _drawn_by(claim, model)
+        if _fed_forward(model):
+            session.say(f"{target.name}: {FED_FORWARD}")
         shown = None
         if job.preview:
             shown = sign.write_picture(
@@ -583,6 +588,12 @@ def _drawn_by(claim: Claim, model: Personal) -> Claim:
     if hasattr(model, "parts"):
         found["drawn_by"] = dict(model.parts)
     return replace(claim, params={**claim.params, **found})
+
+
+def _fed_forward(model: Personal) -> bool:
+    """Whether an untuned network drew any of the frames."""
+    drew = model.parts["network"] if hasattr(model, "parts") else hasattr(model, "steps")
+    return bool(drew) and getattr(model, "steps", 0) == 0
 
 
 def _config(job: Reenact) -> str:

@@ -17,6 +17,7 @@ from synth.evaluation import measures
 from synth.evaluation.evaluate import Instruments, _listed, choose, evaluate, sign_grid, text
 from synth.evaluation.options import Evaluate
 from synth.generators import CopyGenerator, WarpGenerator
+from synth.session import Session
 
 
 def test_auc_is_scikit_learns_with_ties():
@@ -110,18 +111,27 @@ def thumbnails(frames, landmarks):
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
+    said = []
     judged = {"bright": lambda footage: float(footage.frames.mean()), "mute": lambda footage: "nothing to go by"}
-    return evaluate(
+    made = evaluate(
         [shards()],
         WarpGenerator(size=96),
         tmp_path_factory.mktemp("evaluation"),
         Evaluate(shots=(1,), modes=("ff",), frames=2, people=3),
         Instruments(detectors=judged, embedding=("thumbnail", thumbnails)),
+        Session(say=said.append, advance=lambda *_, **__: said.append(None)),
     )
+    return *made, said
+
+
+def test_what_cannot_be_measured_is_said_before_the_work_and_in_the_table(found):
+    result, _, said = found
+    assert "LPIPS is not measured" in said[0] and "pip install 'gioconda[lpips]'" in said[0] and None in said
+    assert "not computed: lpips: LPIPS is not measured" in text(result)
 
 
 def test_the_protocol_on_baselines(found):
-    result, grid = found
+    result, grid, _ = found
     cells = {(c.generator, c.shots): {f.name: f for f in c.figures} for c in result.cells}
     assert set(cells) == {("warp", 1), ("copy", 1)}
     for t in (1,):

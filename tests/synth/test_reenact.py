@@ -158,6 +158,19 @@ def test_frames_go_to_the_encoder_as_they_come(monkeypatch, name):
     assert count == len(marks) == 125 and most <= 32
 
 
+def test_what_an_untuned_network_drew_is_said_not_to_be_for_single_clips(portrait, tmp_path):
+    from synth.model.config import Config
+    from synth.model.networks import Model, save_checkpoint
+    from synth.reenact.reenact import FED_FORWARD, FewShotGenerator
+
+    path = save_checkpoint(tmp_path / "m.safetensors", Model.fresh(Config("pocket", 64, 8), seed=1))
+    said = []
+    for name, heads in (("a", FewShotGenerator(path)), ("b", HEADS)):
+        session = Session("public-domain", say=said.append)
+        reenact([portrait], ["puppets:4/1"], tmp_path / f"{name}.mp4", heads, quick(mode="ff"), session)
+    assert said == [f"a.mp4: {FED_FORWARD}"] and "not for single clips" in FED_FORWARD
+
+
 def test_tuning_counts_its_own_steps_and_then_the_frames(tmp_path, monkeypatch):
     """One bar for both would say of the time left what is true of neither."""
     from synth.model.config import Config
