@@ -31,7 +31,7 @@ from gioconda_core.files import sha256_of, write_json
 from synth.model.config import WEIGHTS, preset
 from synth.model.content_loss import build
 from synth.model.landmark_image import draw
-from synth.model.layers import power_iteration
+from synth.model.layers import held, power_iteration
 from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
 from synth.model.networks import Model, load_checkpoint, save_checkpoint
 from synth.model.tensors import compute_dtype
@@ -167,8 +167,9 @@ class Training:
         row = self.w[self.of]
         embedding = model.embedder(frames[:, :-1], rasters[:, :-1])
         fake = model.generator(raster, model.generator.style(embedding))
-        of_real, wanted = model.discriminator(target, raster, row)
-        of_fake, found = model.discriminator(fake.to(self.dtype), raster, row)
+        with held(model.discriminator):
+            of_real, wanted = model.discriminator(target, raster, row)
+            of_fake, found = model.discriminator(fake.to(self.dtype), raster, row)
         matched = weights.feature_matching * feature_matching(wanted, found)
         content = self.content(fake, target)
         loss = hinge_generator(of_fake) + matched + content + weights.match * match(embedding, row)

@@ -8,14 +8,17 @@ in float32 by construction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Attention", "Conv", "Linear", "Norm", "bake", "modulated_relu", "power_iteration", "spectral_modules"]
+__all__ = [
+    *("Attention", "Conv", "Linear", "Norm", "bake", "held", "modulated_relu", "power_iteration", "spectral_modules"),
+]
 
 SPECTRAL_EPS = 1e-4  # Source: Zakharov 2019 §4 (u), as BigGAN
 NORM_EPS = 1e-5  # instance norm's usual
@@ -37,6 +40,7 @@ class _Spectral(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(shape))
         self.baked = False
+        self.held: dict[tuple[str, torch.dtype], Tensor] | None = None  # see held()
         rows, columns = shape[0], self.weight[0].numel()
         if self.weight.is_meta:  # only shapes are wanted there, and drawing "nothing" costs seconds a model
             self.register_buffer("u", torch.empty(rows))
@@ -73,6 +77,14 @@ class _Spectral(nn.Module):
         """W/σ in float32, or W itself once σ has been baked in."""
         return self.weight if self.baked else self.weight / self.sigma()
 
+    def once(self, what: str, dtype: torch.dtype, make: Callable[[], Tensor]) -> Tensor:
+        """What is made of the weight, made once while it is held."""
+        if self.held is None:
+            return make()
+        if (what, dtype) not in self.held:
+            self.held[what, dtype] = make()
+        return self.held[what, dtype]
+
     @torch.no_grad()
     def bake(self) -> None:
         """Divide σ in for good: the layer is then an ordinary one."""
@@ -98,17 +110,17 @@ class Conv(_Spectral):
         bias = None if self.bias is None else self.bias.to(x.dtype)
         if not self.folded or not self.resample:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest") if self.resample == "up" else x
-            x = F.conv2d(x, self._cast(self.normalised(), x), bias, padding=self.kernel // 2)
+            x = F.conv2d(x, self._cast("plain", self.normalised, x), bias, padding=self.kernel // 2)
             return F.avg_pool2d(x, 2) if self.resample == "down" else x
         if self.kernel == 1:  # the skip moves to the low resolution
             if self.resample == "down" and x.shape[1] < 16 and x.device.type == "cpu":
                 # ATen's pooling crawls over a handful of channels-last channels; a 2×2 convolution does not.
-                box = (self.normalised() * 0.25).expand(-1, -1, 2, 2)
-                return F.conv2d(x, self._cast(box, x), bias, stride=2)
+                box = self._cast("box", lambda: (self.normalised() * 0.25).expand(-1, -1, 2, 2), x)
+                return F.conv2d(x, box, bias, stride=2)
             x = F.avg_pool2d(x, 2) if self.resample == "down" else x
-            x = F.conv2d(x, self._cast(self.normalised(), x), bias)
+            x = F.conv2d(x, self._cast("plain", self.normalised, x), bias)
             return F.interpolate(x, scale_factor=2.0, mode="nearest") if self.resample == "up" else x
-        weight = self._cast(self.folded_weight(), x)
+        weight = self._cast("folded", self.folded_weight, x)
         if self.resample == "down":
             return F.conv2d(x, weight, bias, stride=2, padding=1)
         return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
@@ -123,9 +135,8 @@ class Conv(_Spectral):
         wide = F.pad(weight, (0, 1, 0, 0)) + F.pad(weight, (1, 0, 0, 0))
         return F.pad(wide, (0, 0, 0, 1)) + F.pad(wide, (0, 0, 1, 0))
 
-    @staticmethod
-    def _cast(weight: Tensor, x: Tensor) -> Tensor:
-        return weight.to(dtype=x.dtype, memory_format=torch.channels_last, copy=False)
+    def _cast(self, what: str, make: Callable[[], Tensor], x: Tensor) -> Tensor:
+        return self.once(what, x.dtype, lambda: make().to(dtype=x.dtype, memory_format=torch.channels_last, copy=False))
 
 
 class Linear(_Spectral):
@@ -136,7 +147,7 @@ class Linear(_Spectral):
         self.bias = nn.Parameter(torch.zeros(cout))
 
     def forward(self, x: Tensor) -> Tensor:  # (N, Cin) → (N, Cout)
-        return F.linear(x.float(), self.normalised(), self.bias)
+        return F.linear(x.float(), self.once("plain", torch.float32, self.normalised), self.bias)
 
 
 class _ModulatedReLU(torch.autograd.Function):
@@ -248,6 +259,22 @@ def power_iteration(*modules: nn.Module) -> None:
     for module in modules:
         for layer in spectral_modules(module):
             layer.iterate()
+
+
+@contextmanager
+def held(*modules: nn.Module) -> Iterator[None]:
+    """Passes inside make W/σ, its folding and its rounded copy once a layer, and their backward passes go through them once.
+
+    For passes of one and the same weights: nobody may step an optimiser or :func:`power_iteration` inside.
+    """
+    layers = [layer for module in modules for layer in spectral_modules(module)]
+    for layer in layers:
+        layer.held = {}
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.held = None
 
 
 def bake(module: nn.Module) -> nn.Module:

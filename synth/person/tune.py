@@ -26,7 +26,7 @@ from gioconda_core.errors import UsageError
 from synth.model.config import WEIGHTS
 from synth.model.content_loss import build
 from synth.model.landmark_image import draw
-from synth.model.layers import power_iteration
+from synth.model.layers import held, power_iteration
 from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator
 from synth.model.networks import Generator, Model
 from synth.model.tensors import compute_dtype, optimiser, to_signed
@@ -88,28 +88,23 @@ def tune(
     Returns
     -------
     PersonalModel, whose ``facts`` record mode, shots, iterations run and the content loss.
+
+    Raises
+    ------
+    UsageError
+        Frames or landmarks are of another shape or type.
     """
-    job = job or Tune()
-    frames, points = np.asarray(frames), np.asarray(landmarks, np.float32)
-    size = model.config.size
-    if frames.ndim != 4 or frames.shape[1:] != (size, size, 3) or frames.dtype != np.uint8 or not len(frames):
-        raise UsageError(f"shots are {frames.dtype} {frames.shape}", hint=f"uint8 (T, {size}, {size}, 3) is needed")
-    if points.shape != (len(frames), 68, 2):
-        raise UsageError(f"landmarks are {points.shape}, not ({len(frames)}, 68, 2)")
-    device = torch.device(device)
-    dtype = compute_dtype(job.precision, device)
+    job, device = job or Tune(), torch.device(device)
     started = time.monotonic()
+    frames, points = _checked(frames, landmarks, model.config.size)
     if device.type == "cpu":
         keep_freed()
-    shots = to_signed(frames, device, dtype)  # (T, 3, S, S)
-    rasters = to_signed(np.stack([draw(p, size) for p in points]), device, dtype)
-    embedder = model.embedder.to(device)
-    generator = copy.deepcopy(model.generator).to(device)
-    with torch.no_grad():
-        parts = [embedder(s[None], r[None]) for s, r in zip(shots.split(8), rasters.split(8), strict=True)]
-        lengths = torch.tensor([len(s) for s in shots.split(8)], device=device)
-        embedding = (torch.cat(parts) * lengths[:, None]).sum(0, keepdim=True) / len(shots)  # (1, N)
-        style = generator.style(embedding).clone()  # (1, values)
+    dtype = compute_dtype(job.precision, device)
+    shots = Pairs(
+        to_signed(frames, device, dtype),
+        to_signed(np.stack([draw(p, model.config.size) for p in points]), device, dtype),
+    )
+    embedding = _embedded(model.embedder.to(device), shots)
     facts: dict[str, Any] = {
         "mode": job.mode,
         "shots": len(frames),
@@ -118,141 +113,188 @@ def tune(
         "model": dict(model.facts),
     }
     if job.mode == "ff":
-        return PersonalModel.of(generator, style, facts)
-
-    judge = copy.deepcopy(model.discriminator).to(device).requires_grad_(True)
-    # w′ = w0 + ê, w0 being the discriminator's own. Where ê was never matched to rows of W it means nothing to the
-    # discriminator, whose rows lie about zero: then w′ = w0.
-    row = nn.Parameter(embedding.clone() if model.facts.get("matched_steps") else torch.zeros_like(embedding))
-    psi = nn.Parameter(style)
-    moving = _moving(generator, job.mode)
-    term = build(job.content, WEIGHTS["v2"], files=job.content_files, dtype=dtype).to(device)
-    lr = job.lr or RATE * float(model.facts.get("lr", 5e-5))
-    schedule = SUBSTITUTE if term.parts and "vgg19" not in term.parts else PAPER
-    lr_discriminator = job.lr_discriminator or schedule.judge_rate * lr
-    adam = optimiser([psi, *moving], lr)
-    adam_judge = optimiser([row, *judge.parameters()], lr_discriminator)
-    average = _Average(generator, psi, keep=0.972)
-
+        generator = copy.deepcopy(model.generator).to(device)
+        with torch.no_grad():
+            return PersonalModel.of(generator, generator.style(embedding).clone(), facts)
     kept = _held_out(len(frames)) if job.hold_out else []
     pool = [i for i in range(len(frames)) if i not in kept]
-    examples = _Examples(frames[pool], points[pool], shots[pool], rasters[pool], job.batch, job.views, job.seed)
+    examples = _Examples.of(frames[pool], points[pool], shots[pool], job)
+    learning = _Learning(model, embedding, job, dtype)
     steps = budget(len(frames)) if job.steps is None else job.steps
+    done, best = _learn(learning, examples, steps, shots[kept] if kept else None, advance)
+    facts |= {
+        "steps": done,
+        "kept_step": best,
+        "held_out": len(kept),
+        "content": learning.term.description,
+        "schedule": asdict(learning.schedule),
+        "views": examples.views,
+        "lr": learning.lr,
+        "seconds": round(time.monotonic() - started, 1),
+        "seed": job.seed,
+    }
+    return PersonalModel.of(learning.average.generator, learning.average.psi, facts)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Frames and their landmark images, each (n, 3, S, S) in [-1, 1]; known : bool (n, 1, S, S), where a frame can be trusted, None = everywhere."""
+
+    real: Tensor
+    raster: Tensor
+    known: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.real)
+
+    def __getitem__(self, chosen: list[int]) -> Pairs:
+        return Pairs(self.real[chosen], self.raster[chosen], None if self.known is None else self.known[chosen])
+
+
+def _checked(
+    frames: NDArray[np.uint8], landmarks: NDArray[np.floating], size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    frames, points = np.asarray(frames), np.asarray(landmarks, np.float32)
+    if frames.ndim != 4 or frames.shape[1:] != (size, size, 3) or frames.dtype != np.uint8 or not len(frames):
+        raise UsageError(f"shots are {frames.dtype} {frames.shape}", hint=f"uint8 (T, {size}, {size}, 3) is needed")
+    if points.shape != (len(frames), 68, 2):
+        raise UsageError(f"landmarks are {points.shape}, not ({len(frames)}, 68, 2)")
+    return frames, points
+
+
+@torch.no_grad()
+def _embedded(embedder: nn.Module, shots: Pairs) -> Tensor:
+    """ê of all shots, (1, N)."""
+    parts = [(s, r) for s, r in zip(shots.real.split(8), shots.raster.split(8), strict=True)]
+    return torch.cat([embedder(s[None], r[None]) * len(s) for s, r in parts]).sum(0, keepdim=True) / len(shots)
+
+
+def _learn(
+    learning: _Learning, examples: _Examples, steps: int, aside: Pairs | None, advance: Callable[[float, str], None]
+) -> tuple[int, int]:
+    """Iterate, and stop by the shots kept aside where there are some; how many iterations were run, and which was kept."""
+    average = learning.average
     best: tuple[float, int, dict[str, Tensor], Tensor] | None = None
-    looks = 0
-    done = 0
+    looks = done = 0
     for done in range(1, steps + 1):
-        power_iteration(generator, judge)
-        shown = examples.draw()
-        if done <= round(schedule.alone * steps):
-            _content_step(generator, psi, *shown, term, adam)
-        else:
-            _step(generator, judge, psi, row, *shown, term, schedule.adversarial, adam, adam_judge)
-        average.update(generator, psi)
+        learning.step(examples.draw(), alone=done <= round(learning.schedule.alone * steps))
         advance(1, "")
-        if kept and done % CHECK_EVERY == 0:
+        if aside is not None and done % CHECK_EVERY == 0:
             looks += 1
-            error = average.error(shots[kept], rasters[kept])
+            error = average.error(aside)
             if best is None or error < best[0]:
                 best, looks = (error, done, copy.deepcopy(average.generator.state_dict()), average.psi.clone()), 0
             if looks >= PATIENCE:
                 break
-    if best is not None:
-        average.generator.load_state_dict(best[2])
-        average.psi = best[3]
-    facts |= {
-        "steps": done,
-        "kept_step": best[1] if best else done,
-        "held_out": len(kept),
-        "content": term.description,
-        "schedule": asdict(schedule),
-        "views": examples.views,
-        "lr": lr,
-        "seconds": round(time.monotonic() - started, 1),
-        "seed": job.seed,
-    }
-    return PersonalModel.of(average.generator, average.psi, facts)
+    if best is None:
+        return done, done
+    average.generator.load_state_dict(best[2])
+    average.psi = best[3]
+    return done, best[1]
 
 
+@dataclass
 class _Examples:
-    """What each step learns from: shots as they are and, the fewer there are, the more views of them."""
+    """What each step learns from: shots as they are and, the fewer there are, the more views of them. pairs : shots first, then the views."""
 
-    def __init__(
-        self, frames: NDArray[np.uint8], points: NDArray[np.float32], real: Tensor, raster: Tensor, batch: int,
-        views: bool, seed: int,
-    ) -> None:  # fmt: skip
-        self.rng = np.random.default_rng([seed, 4])
-        self.shots, size = len(frames), frames.shape[1]
-        self.views = max(0, VIEWS - 4 * (self.shots - 1)) if views else 0
-        made = [view(frames[k % self.shots], points[k % self.shots], self.rng) for k in range(self.views)]
-        known = np.ones((self.shots + self.views, 1, size, size), bool)
-        self.real, self.raster = real, raster  # (n, 3, S, S), shots first
+    pairs: Pairs
+    shots: int
+    batch: int
+    rng: np.random.Generator
+
+    @classmethod
+    def of(cls, frames: NDArray[np.uint8], points: NDArray[np.float32], pairs: Pairs, job: Tune) -> _Examples:
+        """Shots with their landmarks and as tensors."""
+        rng = np.random.default_rng([job.seed, 4])
+        shots, size = len(frames), frames.shape[1]
+        wanted = max(0, VIEWS - 4 * (shots - 1)) if job.views else 0
+        made = [view(frames[k % shots], points[k % shots], rng) for k in range(wanted)]
+        real, raster = pairs.real, pairs.raster
+        known = np.ones((shots + wanted, 1, size, size), bool)
         if made:
             bent = np.stack([v.frame for v in made]), np.stack([draw(v.landmarks, size) for v in made])
-            self.real, self.raster = (
-                torch.cat([shots, to_signed(views, shots.device, shots.dtype)])
-                for shots, views in zip((real, raster), bent, strict=True)
+            real, raster = (
+                torch.cat([mine, to_signed(views, mine.device, mine.dtype)])
+                for mine, views in zip((real, raster), bent, strict=True)
             )
-            known[self.shots :, 0] = np.stack([v.known for v in made])
-        self.known = torch.from_numpy(known).to(real.device)  # (n, 1, S, S)
-        self.batch = min(batch, len(self.real))
+            known[shots:, 0] = np.stack([v.known for v in made])
+        both = Pairs(real, raster, torch.from_numpy(known).to(real.device))
+        return cls(both, shots, min(job.batch, len(both)), rng)
 
-    def draw(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames, landmark images and what is known of the frames, for one step; the first is a shot as it is."""
+    @property
+    def views(self) -> int:
+        """How many of the pairs are views."""
+        return len(self.pairs) - self.shots
+
+    def draw(self) -> Pairs:
+        """The pairs of one step; the first is a shot as it is."""
         first = int(self.rng.integers(self.shots))
-        others = np.delete(np.arange(len(self.real)), first)
-        chosen = [first, *self.rng.choice(others, self.batch - 1, replace=False).tolist()]
-        return self.real[chosen], self.raster[chosen], self.known[chosen]
+        others = np.delete(np.arange(len(self.pairs)), first)
+        return self.pairs[[first, *self.rng.choice(others, self.batch - 1, replace=False).tolist()]]
 
 
-def _drawn(generator: Generator, psi: Tensor, real: Tensor, raster: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """x̂, and the frames it is compared with: where a view knows nothing, x̂ itself, so that nothing is asked there."""
-    fake = generator(raster, psi.expand(len(real), -1))  # (n, 3, S, S)
-    return fake, torch.where(known, real, fake.detach().to(real.dtype))
+class _Learning:
+    """Networks, optimisers and terms of one tuning; :meth:`step` is all of its mathematics."""
 
+    def __init__(self, model: Model, embedding: Tensor, job: Tune, dtype: torch.dtype) -> None:
+        device = embedding.device
+        self.generator = copy.deepcopy(model.generator).to(device)
+        self.judge = copy.deepcopy(model.discriminator).to(device).requires_grad_(True)
+        # w′ = w0 + ê, w0 being the discriminator's own. Where ê was never matched to rows of W it means nothing to the
+        # discriminator, whose rows lie about zero: then w′ = w0.
+        matched = bool(model.facts.get("matched_steps"))
+        self.row = nn.Parameter(embedding.clone() if matched else torch.zeros_like(embedding))
+        with torch.no_grad():
+            self.psi = nn.Parameter(self.generator.style(embedding).clone())  # (1, values)
+        self.term = build(job.content, WEIGHTS["v2"], files=job.content_files, dtype=dtype).to(device)
+        self.lr = job.lr or RATE * float(model.facts.get("lr", 5e-5))
+        self.schedule = SUBSTITUTE if self.term.parts and "vgg19" not in self.term.parts else PAPER
+        self.moving = [self.psi, *_moving(self.generator, job.mode)]
+        self.judging = [self.row, *self.judge.parameters()]
+        self.adam = optimiser(self.moving, self.lr)
+        self.adam_judge = optimiser(self.judging, job.lr_discriminator or self.schedule.judge_rate * self.lr)
+        self.average = _Average(self.generator, self.psi, keep=0.972)
 
-def _content_step(
-    generator: Generator, psi: Tensor, real: Tensor, raster: Tensor, known: Tensor, term: nn.Module,
-    adam: torch.optim.Optimizer,
-) -> None:  # fmt: skip
-    """One generator update by the content term."""
-    fake, real = _drawn(generator, psi, real, raster, known)
-    term(fake, real).backward()
-    adam.step()
-    adam.zero_grad(set_to_none=True)
+    def step(self, pairs: Pairs, *, alone: bool) -> None:
+        """One iteration. alone : by the content term alone, without the discriminator."""
+        power_iteration(self.generator, self.judge)
+        if alone:
+            fake, real = self._drawn(pairs)
+            self.term(fake, real).backward()
+            self._update(self.adam)
+        else:
+            self._contest(pairs)
+        self.average.update(self.generator, self.psi)
 
+    def _drawn(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """x̂, and the frames it is compared with: where a view knows nothing, x̂ itself, so that nothing is asked there."""
+        fake = self.generator(pairs.raster, self.psi.expand(len(pairs), -1))  # (n, 3, S, S)
+        if pairs.known is None:
+            return fake, pairs.real
+        return fake, torch.where(pairs.known, pairs.real, fake.detach().to(pairs.real.dtype))
 
-def _step(
-    generator: Generator,
-    judge: nn.Module,
-    psi: Tensor,
-    row: Tensor,
-    real: Tensor,
-    raster: Tensor,
-    known: Tensor,
-    term: nn.Module,
-    adversarial: float,
-    adam: torch.optim.Optimizer,
-    adam_judge: torch.optim.Optimizer,
-) -> None:
-    """One generator update, then two of the discriminator, as in meta-learning."""
-    n = len(real)
-    judge.requires_grad_(False)
-    fake, real = _drawn(generator, psi, real, raster, known)
-    with torch.no_grad():
-        _, wanted = judge(real, raster, row.expand(n, -1))
-    score, found = judge(fake.to(real.dtype), raster, row.detach().expand(n, -1))
-    matched = WEIGHTS["v2"].feature_matching * feature_matching(wanted, found)
-    (adversarial * hinge_generator(score) + matched + term(fake, real)).backward()
-    adam.step()
-    adam.zero_grad(set_to_none=True)
-    judge.requires_grad_(True)
-    both, rasters = torch.cat([real, fake.detach().to(real.dtype)]), raster.repeat(2, 1, 1, 1)
-    for _ in range(2):
-        scores, _ = judge(both, rasters, row.expand(2 * n, -1))
+    def _contest(self, pairs: Pairs) -> None:
+        """One generator update, then two of the discriminator, the first of them by the passes that the generator's losses went through."""
+        n, raster = len(pairs), pairs.raster
+        fake, real = self._drawn(pairs)
+        with held(self.judge):
+            of_real, wanted = self.judge(real, raster, self.row.expand(n, -1))
+            of_fake, found = self.judge(fake.to(real.dtype), raster, self.row.expand(n, -1))
+        matched = WEIGHTS["v2"].feature_matching * feature_matching(wanted, found)
+        loss = self.schedule.adversarial * hinge_generator(of_fake) + matched + self.term(fake, real)
+        loss.backward(inputs=self.moving, retain_graph=True)
+        hinge_discriminator(of_real, of_fake).backward(inputs=self.judging)
+        self._update(self.adam)
+        self._update(self.adam_judge)
+        both, rasters = torch.cat([real, fake.detach().to(real.dtype)]), raster.repeat(2, 1, 1, 1)
+        scores, _ = self.judge(both, rasters, self.row.expand(2 * n, -1))
         hinge_discriminator(*scores.chunk(2)).backward()
-        adam_judge.step()
-        adam_judge.zero_grad(set_to_none=True)
+        self._update(self.adam_judge)
+
+    @staticmethod
+    def _update(adam: torch.optim.Optimizer) -> None:
+        adam.step()
+        adam.zero_grad(set_to_none=True)
 
 
 def _moving(generator: Generator, mode: str) -> list[nn.Parameter]:
@@ -292,9 +334,9 @@ class _Average:
             mine.copy_(theirs)
 
     @torch.no_grad()
-    def error(self, shots: Tensor, rasters: Tensor) -> float:
-        """Multi-scale L1 and SSIM against the held-out shots; lower is better."""
+    def error(self, aside: Pairs) -> float:
+        """Multi-scale L1 and SSIM against held-out shots; lower is better."""
         from synth.model.content_loss import MultiScale
 
-        made = self.generator(rasters, self.psi.expand(len(rasters), -1))
-        return float(MultiScale()(made, shots))
+        made = self.generator(aside.raster, self.psi.expand(len(aside), -1))
+        return float(MultiScale()(made, aside.real))

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.media.pictures import grid
 from synth.model.config import WEIGHTS, Config, preset
 from synth.model.content_loss import Content, build
-from synth.model.layers import power_iteration
+from synth.model.layers import held, power_iteration
 from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
 from synth.model.networks import Embedder, Generator, Model, load_checkpoint, save_checkpoint
 from synth.model.tensors import compute_dtype, optimiser, to_signed, to_uint8
@@ -168,8 +169,10 @@ class Trainer:
         embedding = self.embed(shots, shot_rasters)  # (b, N)
         fake = self.generate(raster, self.model.generator.style(embedding))  # (b, 3, S, S)
         row = rows[part]
-        of_real, wanted = self.judge(target, raster, row)
-        of_fake, found = self.judge(fake.to(dtype), raster, row)
+        # torch.compile would compile anew for every layer that holds something.
+        with nullcontext() if self.options.compile else held(self.model.discriminator):
+            of_real, wanted = self.judge(target, raster, row)
+            of_fake, found = self.judge(fake.to(dtype), raster, row)
         terms = {
             "adversarial": hinge_generator(of_fake),
             "feature_matching": self.losses.feature_matching * feature_matching(wanted, found),

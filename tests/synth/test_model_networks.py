@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -9,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gioconda_core.errors import UsageError, WeightsError
 from synth.model.config import PRESETS, Config
 from synth.model.describe import table
-from synth.model.layers import Conv, bake
+from synth.model.layers import Conv, _Spectral, bake, held
 from synth.model.networks import (
     Discriminator,
     Embedder,
@@ -147,6 +149,32 @@ def test_spectral_norm_makes_the_largest_singular_value_one_and_baking_changes_n
     assert torch.equal(before, conv(x)), "a forward pass must not move the estimate"
     bake(conv)
     torch.testing.assert_close(conv(x), before, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_held_is_made_once_and_changes_neither_answers_nor_gradients(dtype, monkeypatch):
+    judge = Model.fresh(PRESETS["pocket"], seed=3).discriminator
+    torch.manual_seed(4)
+    real, fake, raster = torch.randn(3, 2, 3, 64, 64).to(dtype)
+    rows = torch.randn(2, judge.config.dim)
+    made, found = [], []
+    sigma = _Spectral.sigma
+    monkeypatch.setattr(_Spectral, "sigma", lambda layer: (made[-1].append(layer), sigma(layer))[1])
+    for context in (nullcontext(), held(judge)):
+        made.append([])
+        judge.zero_grad()
+        with context:
+            scores = [judge(frames, raster, rows)[0] for frames in (real, fake)]
+        (scores[0].sum() - 2 * scores[1].sum()).backward()
+        found.append([*scores, *(p.grad for p in judge.parameters())])
+    assert len(made[0]) == 2 * len(made[1]) == 2 * len(set(map(id, made[1])))
+    for plain, once in zip(*found, strict=True):
+        torch.testing.assert_close(
+            once, plain, atol=1e-5 if dtype == torch.float32 else 0.02, rtol=1e-4 if dtype == torch.float32 else 0.03
+        )
+    with torch.no_grad():
+        judge.last.conv1.weight.mul_(3)  # outside, nothing is held: σ of other weights is another
+    assert not torch.equal(judge(real, raster, rows)[0], found[1][0]) or dtype == torch.bfloat16
 
 
 def test_checkpoint_carries_its_dimensions_and_a_torn_one_is_refused(tmp_path):
