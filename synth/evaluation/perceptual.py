@@ -52,7 +52,6 @@ def lpips() -> tuple[str, Measure]:
         return "st-lpips-alex", _st_lpips()
     raise WeightsError(
         "LPIPS is not measured: the network it looks through does not come with the installation",
-        where=ALEXNET,
         hint=f"run: gioconda models pull {ALEXNET}, or: pip install 'gioconda[lpips]' for ST-LPIPS, its shift-tolerant kin",
     )
 
