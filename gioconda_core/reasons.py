@@ -18,6 +18,7 @@ __all__ = [
     "Difference",
     "DifferenceReason",
     "MediaWarning",
+    "PassedOver",
     "Problem",
     "ProblemReason",
     "Reason",
@@ -107,6 +108,27 @@ class ProblemReason(StrEnum):
     MEDIA_UNREAD = "media-unread"
 
 
+class PassedOver(StrEnum):
+    """Why an audit does not examine something that it came by."""
+
+    NOT_MEDIA = "no-media-name"
+    EXCLUDED = "excluded"
+    NOT_INCLUDED = "not-included"
+    TOO_LARGE = "too-large"
+    FOLDER_EXCLUDED = "folder-excluded"
+    FOLDER_ELSEWHERE = "folder-elsewhere"
+    FOLDER_ENTERED = "folder-entered"
+    FOLDER_UNREADABLE = "folder-unreadable"
+    FILE_UNREADABLE = "file-unreadable"
+    LINK = "link"
+    LINK_OUT = "link-out-of-the-tree"
+    LINK_NOWHERE = "link-nowhere"
+    LINK_TO_FOLDER = "link-to-folder"
+    NOT_REGULAR = "not-regular"
+    NAMED_TWICE = "named-twice"
+    NESTED_ARCHIVE = "nested-archive"
+
+
 # English, lower case, without a full stop. Each field is a detail that the code comes with.
 SENTENCES: dict[StrEnum, str] = {
     AbstentionReason.NO_PICTURE: "there is no picture in it",
@@ -156,6 +178,22 @@ SENTENCES: dict[StrEnum, str] = {
     ProblemReason.DETECTOR_FAILED: "{detector}: {reason}",
     ProblemReason.CREDENTIALS_FAILED: "Content Credentials: {text}",
     ProblemReason.MEDIA_UNREAD: "{text}",
+    PassedOver.NOT_MEDIA: "no name of a clip or picture (--all takes it)",
+    PassedOver.EXCLUDED: "excluded (--exclude)",
+    PassedOver.NOT_INCLUDED: "not included (--include)",
+    PassedOver.TOO_LARGE: "larger than --max-size",
+    PassedOver.FOLDER_EXCLUDED: "folder that is excluded (--exclude)",
+    PassedOver.FOLDER_ELSEWHERE: "folder on another file system",
+    PassedOver.FOLDER_ENTERED: "folder that was entered under another name",
+    PassedOver.FOLDER_UNREADABLE: "folder that may not be read",
+    PassedOver.FILE_UNREADABLE: "file that may not be looked at",
+    PassedOver.LINK: "link",
+    PassedOver.LINK_OUT: "link that leads out of the tree",
+    PassedOver.LINK_NOWHERE: "link that leads nowhere",
+    PassedOver.LINK_TO_FOLDER: "link to a folder",
+    PassedOver.NOT_REGULAR: "not a regular file",
+    PassedOver.NAMED_TWICE: "named twice",
+    PassedOver.NESTED_ARCHIVE: "archive inside an archive",
 }
 
 

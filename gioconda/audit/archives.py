@@ -23,6 +23,7 @@ from typing import IO, Any
 from gioconda.audit.walk import Walk
 from gioconda_core.files import INSIDE, NO_ROOM, path_text
 from gioconda_core.media.suffixes import is_archive_name, is_media_name
+from gioconda_core.reasons import PassedOver
 from gioconda_core.workers.child import Channel, Child, Lost, confine, listen
 
 __all__ = ["Member", "members", "unpack"]
@@ -48,7 +49,7 @@ _BROKEN = (
 class Member:
     """name : text, after the archive's and ``INSIDE`` the path of its row. file : unpacked, until the next is asked for; error : why there is none.
 
-    ``skipped`` is why one that is neither is passed over. A Member without a name is the end: its error is the archive's.
+    ``skipped`` is why one that is neither is passed over (:class:`~gioconda_core.reasons.PassedOver`). A Member without a name is the end: its error is the archive's.
     """
 
     name: str = ""
@@ -125,11 +126,11 @@ def unpack(channel: Channel) -> None:
         tell(error="is cut off or damaged" if count else "is no ZIP or tar archive, or is cut off")
 
 
-def _passed_over(name: str, size: int, walk: Walk) -> str:
+def _passed_over(name: str, size: int, walk: Walk) -> PassedOver | None:
     if is_archive_name(name):
-        return "archive inside an archive"
+        return PassedOver.NESTED_ARCHIVE
     most = walk.filter.max_size
-    return walk.passed_over(name) or ("larger than --max-size" if most is not None and size > most else "")
+    return walk.passed_over(name) or (PassedOver.TOO_LARGE if most is not None and size > most else None)
 
 
 def _suffix(name: str) -> str:
@@ -137,21 +138,22 @@ def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower() if is_media_name(name, hidden=True) else ""
 
 
-def _entries(file: IO[bytes]) -> Iterator[tuple[str, int, str, Any]]:
+def _entries(file: IO[bytes]) -> Iterator[tuple[str, int, PassedOver | None, Any]]:
     """(name, size as it says, why it is passed over, a function that opens it) of all but folders, in the archive's order."""
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
             for info in archive.infolist():
                 mode = info.external_attr >> 16
                 if not info.is_dir():
-                    kind = "link" if stat.S_ISLNK(mode) else ""
+                    kind = PassedOver.LINK if stat.S_ISLNK(mode) else None
                     yield info.filename, info.file_size, kind, lambda info=info: _decrypted(archive, info)
         return
     file.seek(0)
     with tarfile.open(fileobj=file, mode="r|*") as stream:
         for entry in stream:
             if not entry.isdir():
-                kind = "link" if entry.issym() or entry.islnk() else "" if entry.isreg() else "not a regular file"
+                link = PassedOver.LINK if entry.issym() or entry.islnk() else PassedOver.NOT_REGULAR
+                kind = None if entry.isreg() else link
                 yield entry.name, entry.size, kind, lambda entry=entry: stream.extractfile(entry)
 
 

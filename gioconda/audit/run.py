@@ -28,6 +28,7 @@ from gioconda_core.files import path_text, write_json
 from gioconda_core.media.suffixes import is_archive_name
 from gioconda_core.options import Option, argument, check
 from gioconda_core.options import shard as parse_shard
+from gioconda_core.reasons import PassedOver
 from gioconda_core.version import __version__
 from gioconda_core.workers.cpu import cores
 
@@ -205,7 +206,7 @@ class Audit:
         for found in walk:
             name = path_text(found.path)
             if not journal.first(name):
-                walk.skipped["named twice"] = walk.skipped.get("named twice", 0) + 1
+                walk.skip(PassedOver.NAMED_TWICE)
                 continue
             summary.seen += 1
             done = journal.done(name, found.size, found.mtime_ns, found.aside, config)

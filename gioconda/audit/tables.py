@@ -177,7 +177,7 @@ def _groups(items: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 def _html(job: Job, file: Path) -> None:
     from gioconda.report.as_html import environment, page
     from gioconda.report.view import state_key
-    from gioconda.report.wording import label, phrase, problem, say, visible
+    from gioconda.report.wording import label, problem, reason_text, say, visible
     from gioconda_core.types import Sentence
 
     lang = job.lang
@@ -207,7 +207,7 @@ def _html(job: Job, file: Path) -> None:
             level_text=lambda level: text("level", level),
             state_text=state,
             say=lambda words: visible(problem(words, lang)),
-            skipped=[(phrase(why, lang), n) for why, n in sorted(summary.skipped.items())],
+            skipped=[(reason_text({"code": why, "detail": {}}, lang), n) for why, n in sorted(summary.skipped.items())],
             total=summary.seen,
             t=lambda key: label(key, lang),
         )

@@ -20,6 +20,7 @@ import pathspec
 
 from gioconda_core.errors import UsageError
 from gioconda_core.media.suffixes import is_archive_name, is_media_name
+from gioconda_core.reasons import PassedOver
 from provenance.reading.open import sidecar_of
 
 __all__ = ["LINKS", "Filter", "Found", "Walk", "read_list", "size_of"]
@@ -91,7 +92,8 @@ class Walk:
             else:
                 yield from self._one(root)
 
-    def _skip(self, why: str) -> None:
+    def skip(self, why: PassedOver) -> None:
+        """Count what is passed over."""
         self.skipped[why] = self.skipped.get(why, 0) + 1  # asked for files of this shard only, so that shards add up
 
     @property
@@ -106,16 +108,16 @@ class Walk:
         chosen = Filter(tuple(wanted["exclude"]), tuple(wanted["include"]), wanted["max_size"])
         return cls((), wanted["every"], filter=chosen)
 
-    def passed_over(self, below: str) -> str:
+    def passed_over(self, below: str) -> PassedOver | None:
         """Why a file is passed over for its name, if it is. An archive is looked into for what it may hold."""
         archive = self.archives and is_archive_name(below)
         if not self.every and not archive and not is_media_name(below, hidden=True):
-            return "no name of a clip or picture (--all takes it)"
+            return PassedOver.NOT_MEDIA
         if self.filter.excluded.match_file(below):
-            return "excluded (--exclude)"
+            return PassedOver.EXCLUDED
         if self.filter.include and not archive and not self.filter.included.match_file(below):
-            return "not included (--include)"
-        return ""
+            return PassedOver.NOT_INCLUDED
+        return None
 
     def _ours(self, key: str) -> bool:
         i, n = self.shard
@@ -132,7 +134,7 @@ class Walk:
                 entries = os.scandir(folder)
             except OSError:
                 if self._ours(os.path.relpath(folder, root)):
-                    self._skip("folder that may not be read")
+                    self.skip(PassedOver.FOLDER_UNREADABLE)
                 continue
             with entries:
                 for entry in entries:
@@ -143,51 +145,51 @@ class Walk:
                     elif not self._ours(below):
                         continue
                     elif why := self.passed_over(below):
-                        self._skip(why)
+                        self.skip(why)
                     elif found := self._entry(entry, inside):
                         yield found
 
     def _entered(self, entry: os.DirEntry[str], below: str, device: int | None, entered: set[tuple[int, int]]) -> bool:
         if os.path.realpath(entry.path) in self.exclude:
             return False
-        why = ""
+        why = None
         if self.filter.excluded.match_file(below + "/"):
-            why = "folder that is excluded (--exclude)"
+            why = PassedOver.FOLDER_EXCLUDED
         elif device is not None or self.filter.links == "all":
             try:
                 status = entry.stat()
             except OSError:
-                why = "folder that may not be read"
+                why = PassedOver.FOLDER_UNREADABLE
             else:
                 key = (status.st_dev, status.st_ino)
                 if device is not None and status.st_dev != device:
-                    why = "folder on another file system"
+                    why = PassedOver.FOLDER_ELSEWHERE
                 elif self.filter.links == "all" and key in entered:
-                    why = "folder that was entered under another name"
+                    why = PassedOver.FOLDER_ENTERED
                 entered.add(key)
         if why and self._ours(below):
-            self._skip(why)
-        return not why
+            self.skip(why)
+        return why is None
 
     def _entry(self, entry: os.DirEntry[str], inside: str) -> Found | None:
         try:
             if entry.is_symlink() and self.filter.links != "all":
                 if self.filter.links == "never":
-                    self._skip("link")
+                    self.skip(PassedOver.LINK)
                     return None
                 target = os.path.realpath(entry.path)
                 if os.path.commonpath([target, inside]) != inside:
-                    self._skip("link that leads out of the tree")
+                    self.skip(PassedOver.LINK_OUT)
                     return None
                 if os.path.isdir(target):
-                    self._skip("link to a folder")
+                    self.skip(PassedOver.LINK_TO_FOLDER)
                     return None
             status = entry.stat()
         except (OSError, ValueError):
-            self._skip("link that leads nowhere" if entry.is_symlink() else "file that may not be looked at")
+            self.skip(PassedOver.LINK_NOWHERE if entry.is_symlink() else PassedOver.FILE_UNREADABLE)
             return None
         if not stat.S_ISREG(status.st_mode):
-            self._skip("not a regular file")
+            self.skip(PassedOver.NOT_REGULAR)
             return None
         if self._too_large(status.st_size):
             return None
@@ -197,7 +199,7 @@ class Walk:
         most = self.filter.max_size
         if most is None or size <= most:
             return False
-        self._skip("larger than --max-size")
+        self.skip(PassedOver.TOO_LARGE)
         return True
 
     def _one(self, path: str) -> Iterator[Found]:
@@ -213,7 +215,7 @@ class Walk:
         if stat.S_ISREG(status.st_mode):
             yield Found(path, status.st_size, status.st_mtime_ns, _aside(path))
         else:
-            self._skip("not a regular file")
+            self.skip(PassedOver.NOT_REGULAR)
 
 
 def _aside(path: str) -> str:

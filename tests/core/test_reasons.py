@@ -9,7 +9,13 @@ from gioconda_core import reasons
 from gioconda_core.reasons import SENTENCES, Abstention, AbstentionReason, MediaWarning, WarningReason
 from gioconda_core.types import Reading
 
-KINDS = [reasons.AbstentionReason, reasons.DifferenceReason, reasons.WarningReason, reasons.ProblemReason]
+KINDS = [
+    reasons.AbstentionReason,
+    reasons.DifferenceReason,
+    reasons.WarningReason,
+    reasons.ProblemReason,
+    reasons.PassedOver,
+]
 
 
 def fields(text):
