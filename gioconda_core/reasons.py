@@ -27,7 +27,7 @@ __all__ = [
 
 
 class AbstentionReason(StrEnum):
-    """Why a detector gives no score. The last three of ours are failures of the detector, not decisions."""
+    """Why a detector gives no score. The last four of ours are failures of the detector, not decisions."""
 
     NO_PICTURE = "no-picture"
     NO_FACE = "no-face"
@@ -52,10 +52,16 @@ class AbstentionReason(StrEnum):
     DETECTOR_ERROR = "detector-error"
     NO_ANSWER_IN_TIME = "no-answer-in-time"
     BAD_ANSWER = "bad-answer"
+    NOT_FINITE = "not-finite"
 
 
 _FAILURES = frozenset(
-    {AbstentionReason.DETECTOR_ERROR, AbstentionReason.NO_ANSWER_IN_TIME, AbstentionReason.BAD_ANSWER}
+    {
+        AbstentionReason.DETECTOR_ERROR,
+        AbstentionReason.NO_ANSWER_IN_TIME,
+        AbstentionReason.BAD_ANSWER,
+        AbstentionReason.NOT_FINITE,
+    }
 )
 
 
@@ -155,6 +161,7 @@ SENTENCES: dict[StrEnum, str] = {
     AbstentionReason.DETECTOR_ERROR: "the detector failed: {text}",
     AbstentionReason.NO_ANSWER_IN_TIME: "the detector failed: no answer within {seconds:g} s",
     AbstentionReason.BAD_ANSWER: "the detector failed: {text}",
+    AbstentionReason.NOT_FINITE: "the detector failed: {value} is not a finite number",
     DifferenceReason.FACE_SIZE: "the face spans {value:.0f} pixels; calibrated for {least:.0f} to {most:.0f}",
     DifferenceReason.DETAIL: "detail is {value:.2f}; calibrated for {least:.2f} to {most:.2f}",
     DifferenceReason.LENGTH: "the face is there for {value:.1f} s; calibrated for at least {least:.1f} s",

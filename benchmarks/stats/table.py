@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.datasets.tables import ALIASES, BadCell, Sheet, label_of, number_of, read_sheet
 from gioconda_core.errors import UsageError
+from gioconda_core.reasons import AbstentionReason
 
 __all__ = ["CLEAN", "Column", "Problem", "Table", "read_scores"]
 
@@ -266,9 +267,8 @@ def _cell(row: Mapping[str, Any]) -> _Cell:
     more |= {k: math.nan if row.get(k) is None else float(row[k]) for k in ("seconds", "cost")}
     more["stated"] = math.nan if row.get("false_alarm") is None else float(row["false_alarm"])
     if row.get("error"):
-        return _Cell(
-            status="failed", reason=str(row["error"]), not_finite="not a finite number" in str(row["error"]), **more
-        )
+        not_finite = row.get("reason") == AbstentionReason.NOT_FINITE
+        return _Cell(status="failed", reason=str(row["error"]), not_finite=not_finite, **more)
     score = row.get("score")
     if score is None:
         return _Cell(status="abstained", reason=str(row.get("abstained") or "no score given"), **more)
@@ -488,7 +488,8 @@ def _score(sheet: Sheet, column: str, i: int) -> dict[str, Any]:
     try:
         return {"score": number_of(text, sheet.decimal_comma)}
     except ValueError:
-        return {"score": None, "error": f"score is not a finite number: {text[:40]!r}"}
+        why = {"error": f"score is not a finite number: {text[:40]!r}", "reason": str(AbstentionReason.NOT_FINITE)}
+        return {"score": None} | why
 
 
 def _numbers(column: Sequence[str], decimal_comma: bool) -> bool:

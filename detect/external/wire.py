@@ -161,8 +161,10 @@ def reading(document: Any, detector: Detector, footage: Footage) -> Reading:
     if document.get("abstain"):
         raise Abstain(_abstention(document["abstain"]))
     score = document.get("score")
-    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
-        raise ValueError(f"the answer's score is not a finite number ({score!r})")
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        raise ValueError(f"the answer's score is not a number ({score!r})")
+    if not math.isfinite(score):
+        raise Abstain(Abstention(AbstentionReason.NOT_FINITE, {"value": repr(score)}))
     series = tuple(
         TrackScore(int(row["track"]), tuple(map(float, row["times"])), tuple(map(float, row["scores"])))
         for row in document.get("series", ())

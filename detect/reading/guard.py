@@ -50,18 +50,27 @@ def _without_score(detector: Detector, footage: Footage, reason: Abstention, sec
     )
 
 
-def _complaint(answer: Any) -> str | None:
+def _complaint(answer: Any) -> Abstention | None:
     """Why an answer cannot be taken for a Reading; None when it can."""
     if not isinstance(answer, Reading):
-        return f"it answered with {type(answer).__name__}, not a Reading"
+        return _bad(f"it answered with {type(answer).__name__}, not a Reading")
     if answer.score is not None and not (isinstance(answer.score, int | float) and math.isfinite(answer.score)):
-        return f"its score is not a finite number ({answer.score!r})"
+        return _not_finite(answer.score)
     for track in answer.series:
         if len(track.times) != len(track.scores):
-            return "its series has a different number of times and scores"
-        if not all(math.isfinite(value) for value in (*track.times, *track.scores)):
-            return "its series holds a value that is not a finite number"
+            return _bad("its series has a different number of times and scores")
+        for value in (*track.times, *track.scores):
+            if not math.isfinite(value):
+                return _not_finite(value)
     return None
+
+
+def _bad(text: str) -> Abstention:
+    return Abstention(AbstentionReason.BAD_ANSWER, {"text": text})
+
+
+def _not_finite(value: object) -> Abstention:
+    return Abstention(AbstentionReason.NOT_FINITE, {"value": repr(value)})
 
 
 class _NoAnswer(Exception):
@@ -128,7 +137,7 @@ def run(detector: Detector, footage: Footage, timeout: float | None = None) -> R
         return _without_score(detector, footage, failure, time.perf_counter() - start)
     seconds = time.perf_counter() - start
     if complaint:
-        return _without_score(detector, footage, Abstention(AbstentionReason.BAD_ANSWER, {"text": complaint}), seconds)
+        return _without_score(detector, footage, complaint, seconds)
     if answer.abstained is not None:
         return dataclasses.replace(answer, abstained=_bounded(answer.abstained), seconds=seconds)
     return dataclasses.replace(answer, seconds=seconds)

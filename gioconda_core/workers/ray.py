@@ -96,7 +96,7 @@ class RayPool(Workers):
             answer, why = self.ray.get(reference)
             return answer, None if answer is not None else Failure(Why.RAISED, why)
         except self.ray.exceptions.RayActorError as error:
-            if "creation task" in str(error):  # it could not be made at all: neither could the next
+            if error.actor_init_failed:  # it could not be made at all: neither could the next
                 reason = str(error).splitlines()[-1][:300]
                 raise UsageError("workers cannot be made ready", hint=reason) from error
             return None, Failure(Why.ENDED, "its process ended")
