@@ -11,6 +11,7 @@ sys.dont_write_bytecode = False
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores: each with threads for all of them is slower
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
 # Files of a minute of processor time and more, longest first, with what they take when slow tests are among those chosen.
 LONGEST = (

@@ -397,8 +397,10 @@ def test_many_rows_in_bounded_memory_and_a_start_within_seconds(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_hundred_thousand_files_in_bounded_memory(tmp_path):
-    """Peak memory of the auditing process for 100,000 files stays near that for 5,000."""
+def test_many_files_in_bounded_memory(tmp_path):
+    """Peak memory of the auditing process stays near that for 5,000 files: ``GIOCONDA_FILES=100000`` for as many; 600 bytes a file more are
+    allowed.
+    """
     import shutil
 
     small = tmp_path / "small.png"
@@ -410,7 +412,8 @@ def test_a_hundred_thousand_files_in_bounded_memory(tmp_path):
         "print(s.examined + s.copied, s.failed, peak_memory())"
     )
     peaks = []
-    for n in (5_000, 100_000):
+    counts = (5_000, int(os.environ.get("GIOCONDA_FILES", "30000")))
+    for n in counts:
         root = tmp_path / f"tree{n}"
         for i in range(n):
             if i % 1000 == 0:
@@ -422,7 +425,7 @@ def test_a_hundred_thousand_files_in_bounded_memory(tmp_path):
         assert (seen, failed) == (n, 0)
         peaks.append(peak)
         shutil.rmtree(root)
-    assert peaks[1] - peaks[0] < 40 << 20, peaks  # rows are never held, only groups of them
+    assert peaks[1] - peaks[0] < 600 * (counts[1] - counts[0]), peaks  # rows are never held, only groups of them
 
 
 # --------------------------------------------------------------------------- identity: what a row belongs to

@@ -1,6 +1,7 @@
 """Keyframes, sound, views of a still, comparisons and case folders: on puppets and on what is made of them."""
 
 import csv as csvlib
+import functools
 import hashlib
 import io
 import json
@@ -53,6 +54,32 @@ def written(folder, name, frames, **options):
     return folder / name
 
 
+@pytest.fixture(scope="module")
+def report(clip):
+    """What is found in it without a detector."""
+    return Examiner(()).examine(clip)
+
+
+# What may be done to a clip, and what a comparison must say of it.
+EDITS = {
+    "encoded": (lambda f: f, {"compare.recoded", "compare.common-one"}),
+    "cropped": (lambda f: f[:, 30:190, 40:300], {"compare.recoded", "compare.crop-a"}),
+    "mirrored": (lambda f: f[:, :, ::-1], {"compare.mirrored"}),
+    "cut": (lambda f: np.concatenate([f[:30], f[60:]]), {"compare.only-a"}),
+    "trimmed": (lambda f: f[50:], {"compare.only-a"}),
+    "longer": (lambda f: np.concatenate([f, f[:40, :, :, ::-1] // 2]), {"compare.only-b"}),
+}
+
+
+@pytest.fixture(scope="module")
+def compared(clip, take, tmp_path_factory):
+    """The clip beside an edit of it, by the edit's name; each made once."""
+    folder = tmp_path_factory.mktemp("edits")
+    return functools.cache(
+        lambda how: compare(clip, written(folder, f"{how}.mp4", np.ascontiguousarray(EDITS[how][0](take)), crf=30))
+    )
+
+
 # ------------------------------------------------------------------------- keyframes
 
 
@@ -79,8 +106,7 @@ def test_the_sharpest_frame_of_a_shot_is_taken(take):
     assert best.time == pytest.approx(7 / 25, abs=1e-3)
 
 
-def test_the_archive_holds_full_frames_whose_hashes_are_those_of_the_report(clip, tmp_path):
-    report = Examiner(()).examine(clip)
+def test_the_archive_holds_full_frames_whose_hashes_are_those_of_the_report(clip, report, tmp_path):
     found = report.evidence.keyframes
     assert len(found) >= keyframes.LEAST
     body = keyframes.archive("one.mp4", report.sha256, keyframes.full(clip, found))
@@ -110,10 +136,9 @@ def test_on_the_command_line_keyframes_are_a_zip_and_want_a_file(clip, tmp_path)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_a_report_with_evidence_keeps_its_schema_comes_back_and_loads_nothing_from_outside(clip, lang):
+def test_a_report_with_evidence_keeps_its_schema_comes_back_and_loads_nothing_from_outside(report, lang):
     import re
 
-    report = Examiner(()).examine(clip)
     body = json.loads(as_json.dumps(report, lang))
     jsonschema.validate(body, as_json.schema())
     assert as_json.from_document(body).evidence == report.evidence
@@ -136,7 +161,7 @@ def test_sound_is_drawn_with_its_offset_and_the_jumps_of_its_background():
     assert sound.jumps(quiet[:100]) == []
 
 
-def test_the_sound_of_a_file_is_read_in_a_child_and_none_is_none(clip, tmp_path):
+def test_the_sound_of_a_file_is_read_in_a_child_and_none_is_none(clip, report, tmp_path):
     assert sound.hear(clip) is None
     assert sound.hear(tmp_path / "missing.mp4") is None
     (tmp_path / "text.mp4").write_text("no sound")
@@ -159,7 +184,7 @@ def test_the_sound_of_a_file_is_read_in_a_child_and_none_is_none(clip, tmp_path)
     assert np.asarray(Image.open(io.BytesIO(silent.spectrogram)).convert("L")).min() > 240, (
         "light where nothing is heard"
     )
-    shown = replace(Examiner(()).examine(clip), evidence=Evidence(sound=silent))
+    shown = replace(report, evidence=Evidence(sound=silent))
     assert [s.key for s in view.heard(shown)] == ["sound.offset-none", "sound.silent"]
 
 
@@ -198,20 +223,9 @@ def keys(found):
     return [s.key for s in sentences(found)]
 
 
-@pytest.mark.parametrize(
-    ("how", "edit", "said"),
-    [
-        ("encoded", lambda f: f, {"compare.recoded", "compare.common-one"}),
-        ("cropped", lambda f: f[:, 30:190, 40:300], {"compare.recoded", "compare.crop-a"}),
-        ("mirrored", lambda f: f[:, :, ::-1], {"compare.mirrored"}),
-        ("cut", lambda f: np.concatenate([f[:30], f[60:]]), {"compare.only-a"}),
-        ("trimmed", lambda f: f[50:], {"compare.only-a"}),
-        ("longer", lambda f: np.concatenate([f, f[:40, :, :, ::-1] // 2]), {"compare.only-b"}),
-    ],
-)  # fmt: skip
-def test_what_was_done_between_two_clips_is_said(clip, take, tmp_path, how, edit, said):
-    other = written(tmp_path, f"{how}.mp4", np.ascontiguousarray(edit(take)), crf=30)
-    found = compare(clip, other)
+@pytest.mark.parametrize("how", EDITS)
+def test_what_was_done_between_two_clips_is_said(compared, how):
+    found, said = compared(how), EDITS[how][1]
     assert said <= set(keys(found)), (found.spans, found.region_a, keys(found))
     wrong = {"compare.mirrored", "compare.crop-a", "compare.only-a", "compare.only-b"} - said
     if how not in ("cut", "trimmed", "longer"):
@@ -238,7 +252,7 @@ def test_the_same_file_the_same_frames_and_strangers(clip, take, tmp_path):
     assert keys(found)[0] == "compare.same-frames" and found.equal == found.matched > 90
     from synth.puppets.perform import perform
 
-    stranger = written(tmp_path, "stranger.mp4", perform(40, 2, frames=100, size=224).frames)
+    stranger = written(tmp_path, "stranger.mp4", perform(40, 2, frames=50, size=224).frames)
     assert keys(compare(clip, stranger)) == ["compare.nothing"]
     frozen = written(tmp_path, "frozen.mp4", np.repeat(take[:1], 60, 0))
     softer = written(tmp_path, "softer.mp4", np.repeat(take[:1], 40, 0), crf=35)
@@ -246,8 +260,8 @@ def test_the_same_file_the_same_frames_and_strangers(clip, take, tmp_path):
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_a_comparison_is_text_a_document_and_a_page_that_say_the_same(clip, take, tmp_path, lang):
-    found = compare(clip, written(tmp_path, "cut.mp4", np.concatenate([take[:30], take[60:]]), crf=30))
+def test_a_comparison_is_text_a_document_and_a_page_that_say_the_same(compared, lang):
+    found = compared("cut")
     body = json.loads(as_json.printable(compare_pages.document(found, lang)))
     jsonschema.Draft202012Validator(published("comparison", compare_pages.schema())).validate(body)
     assert compare_pages.from_document(body) == found

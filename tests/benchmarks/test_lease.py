@@ -50,16 +50,16 @@ def packed(tmp_path_factory):
     from synth.fakes.prepare import prepare
 
     folder = tmp_path_factory.mktemp("lease")
-    prepare(Prepare(sources=("puppets:4x2",), size=64, puppet_frames=60, max_frames=60), folder / "shards")
+    prepare(Prepare(sources=("puppets:4x2",), size=64, puppet_frames=40, max_frames=40), folder / "shards")
     init = save_checkpoint(folder / "init.safetensors", Model.fresh(preset("pocket"), 3))
-    found = pack([folder / "shards"], folder / "data", init=init, frames=20)
+    found = pack([folder / "shards"], folder / "data", init=init, frames=12)
     assert found["clips"] == 8 and 0.01 < found["megabytes"] < 56
     return folder / "data"
 
 
 def test_footage_is_thinned_to_ten_frames_a_second_and_read_again(packed):
     card = json.loads((packed / "index.json").read_text())
-    assert card["fps"] == 10 and all(9 <= row["frames"] <= 20 for row in card["clips"])
+    assert card["fps"] == 10 and all(9 <= row["frames"] <= 12 for row in card["clips"])
     assert {row["held_out"] for row in card["clips"]} == {True, False}
     held = {row["identity"] for row in card["clips"] if row["held_out"]}
     assert not held & {row["identity"] for row in card["clips"] if not row["held_out"]}
@@ -163,7 +163,7 @@ def test_passes_are_shared_and_the_step_is_what_it_would_be_without(packed, monk
 def test_the_rehearsal_brings_home_a_model_that_training_goes_on_from(packed, tmp_path):
     out = tmp_path / "out"
     script = HIDDEN + (
-        f"sys.argv = ['lease', {str(packed)!r}, '--out', {str(out)!r}, '--device', 'cpu', '--seconds', '60', '--preset', 'pocket',"
+        f"sys.argv = ['lease', {str(packed)!r}, '--out', {str(out)!r}, '--device', 'cpu', '--seconds', '30', '--preset', 'pocket',"
         " '--batch', '2']\nrunpy.run_module('benchmarks.lease', run_name='__main__')"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=500, check=False)

@@ -42,7 +42,7 @@ def desk(tmp_path, monkeypatch):
 
 
 def command(desk, *more):
-    judge = f"judge=command:{sys.executable} {desk / 'judge.py'}"
+    judge = f"judge=command:{sys.executable} -I -S {desk / 'judge.py'}"
     return ["-q", "detect", "score", "--index", str(desk / "set.csv"), "--detectors", judge, "--jobs", "1",
             "-o", f"csv={desk / 'scores.csv'}", *more]  # fmt: skip
 

@@ -3,12 +3,27 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from gioconda.cli import main
 
-def gioconda(*args, **kw):
-    return subprocess.run([sys.executable, "-m", "gioconda", *map(str, args)], capture_output=True, text=True, **kw)
+
+def process(*args):
+    return subprocess.run([sys.executable, "-m", "gioconda", *map(str, args)], capture_output=True, text=True)
+
+
+@pytest.fixture
+def gioconda(capfd):
+    """What the entry point does in this process: its exit code, output and errors."""
+
+    def run(*args):
+        code = main([str(a) for a in args])
+        out, err = capfd.readouterr()
+        return SimpleNamespace(returncode=code, stdout=out, stderr=err)
+
+    return run
 
 
 def test_help_imports_nothing_heavy():
@@ -35,12 +50,12 @@ def test_every_help_has_an_example():
 
 
 def test_usage_errors_are_exit_2_and_one_line():
-    done = gioconda("data", "index", "/no/such/folder")
+    done = process("data", "index", "/no/such/folder")
     assert done.returncode == 2 and done.stderr.strip().count("\n") == 0 and "not a folder" in done.stderr
-    assert gioconda("no-such-command").returncode == 2
+    assert process("no-such-command").returncode == 2
 
 
-def test_explain_config_plugins_models():
+def test_explain_config_plugins_models(gioconda):
     assert "policy" in gioconda("explain", "3").stdout
     assert "130" in gioconda("explain", "exit-codes").stdout
     assert "authentic" in gioconda("explain", "no-strong-signal").stdout
@@ -54,7 +69,7 @@ def test_explain_config_plugins_models():
     assert gioconda("models", "verify", "sfd").returncode == 4
 
 
-def test_a_pull_without_an_address_says_what_to_do():
+def test_a_pull_without_an_address_says_what_to_do(gioconda):
     done = gioconda("models", "pull", "squeezenet10")
     assert done.returncode == 4 and "--from FILE" in done.stderr
 
@@ -73,7 +88,7 @@ def tree(tmp_path):
     return tmp_path
 
 
-def test_index_verify_split_export(tree):
+def test_index_verify_split_export(gioconda, tree):
     index = tree / "all.parquet"
     done = gioconda("data", "index", tree / "set", "--out", index, "-q")
     assert done.returncode == 0, done.stderr
@@ -90,7 +105,7 @@ def test_index_verify_split_export(tree):
     assert done.returncode == 4 and json.loads(done.stdout)["problems"][0]["what"].startswith("has changed")
 
 
-def test_an_unreadable_file_is_a_counted_row_not_a_crash(tree):
+def test_an_unreadable_file_is_a_counted_row_not_a_crash(gioconda, tree):
     (tree / "set" / "real" / "p0" / "text.mp4").write_text("not a clip")
     done = gioconda("data", "index", tree / "set", "--out", tree / "i.parquet", "-q")
     assert done.returncode == 4 and "1 unreadable" in done.stdout and "9 samples" in done.stdout

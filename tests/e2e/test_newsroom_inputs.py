@@ -84,7 +84,7 @@ def test_a_face_of_34_pixels(examiner, tmp_path, puppets):
 def test_4k_is_examined_and_one_frame_is_a_still(examiner, tmp_path, room):
     import cv2
 
-    large = np.stack([cv2.resize(f, (3840, 2160), interpolation=cv2.INTER_CUBIC) for f in room[:20]])
+    large = np.stack([cv2.resize(f, (3840, 2160), interpolation=cv2.INTER_CUBIC) for f in room[:10]])
     found = report(examiner, tmp_path, "4k.mp4", large)
     assert "3840 × 2160" in text(found) and len(found.tracks) == 1
     one = report(examiner, tmp_path, "one.mp4", room[:1])
@@ -133,7 +133,7 @@ def test_of_ten_minutes_what_was_examined_is_said(examiner, tmp_path, puppets):
     import cv2
 
     def small(frames):
-        return [cv2.resize(frame, (256, 256), interpolation=cv2.INTER_AREA) for frame in frames]
+        return [cv2.resize(frame, (192, 192), interpolation=cv2.INTER_AREA) for frame in frames]
 
     first, second = (np.stack(small(frames)) for frames in puppets)
     there_and_back = np.concatenate([first, first[::-1]])

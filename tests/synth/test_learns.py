@@ -173,7 +173,7 @@ def test_one_episode_can_be_learned_by_heart():
     """Tuning an untrained model on one frame brings its content loss towards zero: nothing on the way is lost."""
     torch.set_num_threads(1)
     frames, points = take(3, 1)
-    fresh = Model.fresh(POCKET)
+    fresh = Model.fresh(Config("pocket", SIZE, 8))
     made = tune(fresh, frames, points, Tune(steps=250, lr=0.002, lr_discriminator=0.0002, content="multiscale"))
     picture = made.render(points, runtime="torch")
     start = tune(fresh, frames, points, Tune(mode="ff")).render(points, runtime="torch")

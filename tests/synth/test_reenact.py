@@ -142,7 +142,7 @@ def test_frames_go_to_the_encoder_as_they_come(monkeypatch, name):
     from synth.reenact.shots import load_driver, load_shots
 
     heads = generator(name, size=128)
-    person, driver = load_shots(["puppets:3/1"], 128, most=1), load_driver("puppets:4/1", 128, seconds=5)
+    person, driver = load_shots(["puppets:3/1"], 128, most=1), load_driver("puppets:4/1", 128, seconds=2)
     model = heads.personalise(person.frames, person.landmarks, mode="ff", steps=None, seed=0)
     marks = driver.landmarks
     drawing = module._Drawing(model, marks, person, driver, quick(frame="crop"), False, lambda n: None)
@@ -155,7 +155,7 @@ def test_frames_go_to_the_encoder_as_they_come(monkeypatch, name):
         alive.append(weakref.ref(frame))
         most = max(most, sum(ref() is not None for ref in alive))
     gc.collect()
-    assert count == len(marks) == 125 and most <= 32
+    assert count == len(marks) == 50 and most <= 32
 
 
 def test_what_an_untuned_network_drew_is_said_not_to_be_for_single_clips(portrait, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -498,15 +499,26 @@ def test_losses_that_are_not_finite_skip_the_step_then_end_the_run(shards, tmp_p
             made.step(sampler.batch(0, 2))
 
 
+@pytest.fixture(scope="module")
+def runs(shards, tmp_path_factory):
+    """A run of two steps, and one of three that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "pocket", TINY)
+        for steps in (2, 3):
+            train(options(shards, steps=steps), folder / str(steps))
+    return folder
+
+
 @pytest.mark.parametrize("victim", ["embedder-ema.safetensors", "judging.adam.safetensors", "model.safetensors"])
-def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(shards, tmp_path, monkeypatch, victim):
+def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(shards, runs, tmp_path, monkeypatch, victim):
     """The disk fills up in the middle of a checkpoint, or right after it; the same command then goes on."""
     import errno
 
     import safetensors.torch
 
     run, write = tmp_path / "run", safetensors.torch.save_file
-    train(options(shards, steps=2), run)
+    shutil.copytree(runs / "2", run, symlinks=True)
     before = everything(run)
 
     def full(tensors, path, **rest):
@@ -522,8 +534,7 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(shards, tmp_p
         assert all(torch.equal(before[k], v) for k, v in everything(run).items())
     monkeypatch.setattr(safetensors.torch, "save_file", write)
     train(options(shards, steps=3), run)
-    train(options(shards, steps=3), tmp_path / "undisturbed")
-    after, wanted = everything(run), everything(tmp_path / "undisturbed")
+    after, wanted = everything(run), everything(runs / "3")
     assert all(torch.equal(wanted[k], v) for k, v in after.items())
 
 
