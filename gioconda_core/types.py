@@ -506,8 +506,7 @@ class Sound:
     """The first sound track of a clip as it can be drawn; nothing is said of whose voice it is.
 
     seconds : its length; offset : its start less that of the picture, in seconds; codec, rate (Hz), channels : of the container.
-    peaks : the largest of the samples (0 to 1) in equal parts of the length. loudness : dB below full scale in the same parts.
-    cuts : seconds at which loudness jumps within a tenth of a second. spectrogram : JPEG, time to the right, 0 to 8 kHz upwards.
+    peaks : the largest of the samples (0 to 1) in equal parts of the length. gaps : spans (from, to) in seconds without any sound at all. spectrogram : JPEG, time to the right, 0 to 8 kHz upwards.
     """
 
     seconds: float
@@ -516,8 +515,7 @@ class Sound:
     rate: int
     channels: int
     peaks: tuple[float, ...]
-    loudness: tuple[float, ...]
-    cuts: tuple[float, ...]
+    gaps: tuple[tuple[float, float], ...]
     spectrogram: bytes
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
 from gioconda.report.strips import spectrogram, svg, waveform
 from gioconda.report.view import View, bytes_text, view
-from gioconda.report.wording import label, number, visible
+from gioconda.report.wording import clock, label, number, visible
 from gioconda_core.types import Report
 
 __all__ = ["environment", "fragment", "html", "page", "policy", "stylesheet"]
@@ -47,6 +47,11 @@ def _whole(value: Any) -> Any:
 _UNIT = re.compile(r"(?<=\d) (?=%|(?:s|[kMGT]?B|k?Hz)\b)")
 
 
+def _in_language(said: Callable[[Any, str], str], context: Any, value: Any) -> str:
+    """A filter's text in the language of the page that it is used in."""
+    return said(value, context.get("lang", "en"))
+
+
 @cache
 def environment() -> Any:
     """The Jinja environment all pages share: autoescaping, undefined names are errors."""
@@ -60,7 +65,9 @@ def environment() -> Any:
         lstrip_blocks=True,
         finalize=_whole,
     )
-    env.filters |= {"picture": _picture, "number": number, "bytes": bytes_text, "visible": visible}
+    env.filters |= {"picture": _picture, "visible": visible}
+    for name, said in (("number", number), ("bytes", bytes_text), ("clock", clock)):
+        env.filters[name] = jinja2.pass_context(partial(_in_language, said))
     env.filters["paragraph"] = lambda text: visible(text, 5000)
     return env
 
@@ -92,10 +99,10 @@ SEARCHES = (
 
 def _context(shown: View, *, seek: bool) -> dict[str, Any]:
     def strip(item: Any) -> Any:
-        return safe(svg(item, shown.duration, seek=seek))
+        return safe(svg(item, shown.duration, seek=seek, lang=shown.lang))
 
     def wave(name: str) -> Any:
-        return safe(waveform(shown.sound, shown.duration, name, seek=seek)) if shown.sound else ""
+        return safe(waveform(shown.sound, shown.duration, name, seek=seek, lang=shown.lang)) if shown.sound else ""
 
     def bands(name: str) -> Any:
         if shown.sound is None:

@@ -126,7 +126,7 @@ def _evidence(body: Mapping[str, Any]) -> Evidence:
     return Evidence(
         tuple(Keyframe(**decoded(item, "jpeg")) for item in body.get("keyframes", ())),
         tuple(PictureView(**decoded(item, "jpeg")) for item in body.get("views", ())),
-        Sound(**decoded(sound, "spectrogram")) if sound else None,
+        Sound(**decoded(sound, "spectrogram") | {"gaps": tuple(map(tuple, sound["gaps"]))}) if sound else None,
     )
 
 

@@ -15,10 +15,10 @@ WINDOW = 2.0  # seconds: as much as one score of the shipped detectors covers, a
 WIDTH, HEIGHT, BASE = 720, 78, 60  # user units; BASE is where the time axis runs
 
 
-def svg(strip: Strip, duration: float, *, seek: bool = False) -> str:
+def svg(strip: Strip, duration: float, *, seek: bool = False, lang: str = "en") -> str:
     """One strip. Bars at or above the threshold are coloured *and* reach the dashed line, so colour is not needed to read it.
 
-    duration : seconds of the clip; 0 for a still picture. seek : mark the strip for the page's script.
+    duration : seconds of the clip; 0 for a still picture. seek : mark the strip for the page's script. lang : whose decimal sign is written.
     """
     end = max([duration, *strip.times]) or 1.0
     values = [*strip.scores] + ([strip.threshold] if strip.threshold is not None else [])
@@ -45,7 +45,7 @@ def svg(strip: Strip, duration: float, *, seek: bool = False) -> str:
         x, span_wide = WIDTH * start / end, WIDTH * (min(stop, end) - start) / end
         parts.append(
             f'<rect class="unexamined" fill="url(#{hatch})" x="{x:.1f}" y="4" width="{span_wide:.1f}" height="{BASE - 4}"><title>'
-            f"{number(round(start, 1))}–{number(round(stop, 1))} s</title></rect>"
+            f"{number(round(start, 1), lang)}–{number(round(stop, 1), lang)} s</title></rect>"
         )
     for time, score in zip(strip.times, strip.scores, strict=True):
         over = strip.threshold is not None and score >= strip.threshold
@@ -53,22 +53,24 @@ def svg(strip: Strip, duration: float, *, seek: bool = False) -> str:
         top = y(score)
         parts.append(
             f'<rect class="bar{" over" if over else ""}" x="{x:.1f}" y="{top:.1f}" width="{wide:.1f}" '
-            f'height="{BASE - top:.1f}" rx="1"><title>{number(time)} s: {score:.3f}</title></rect>'
+            f'height="{BASE - top:.1f}" rx="1"><title>{number(time, lang)} s: {number(score, lang)}</title></rect>'
         )
     if strip.threshold is not None:
         line = y(strip.threshold)
         parts.append(f'<line class="threshold" x1="0" x2="{WIDTH}" y1="{line:.1f}" y2="{line:.1f}"/>')
     for score in (low, high):
-        parts.append(f'<text class="scale" x="4" y="{y(score) + (-3 if score == low else 4):.1f}">{score:.2f}</text>')
-    return "".join([*parts, *_axis(duration, end, seek), "</svg>"])
+        parts.append(
+            f'<text class="scale" x="4" y="{y(score) + (-3 if score == low else 4):.1f}">{number(round(score, 2), lang)}</text>'
+        )
+    return "".join([*parts, *_axis(duration, end, seek, lang), "</svg>"])
 
 
-def _axis(duration: float, end: float, seek: bool) -> list[str]:
+def _axis(duration: float, end: float, seek: bool, lang: str) -> list[str]:
     """The time axis with five moments, and the line that the page's script moves."""
     parts = [f'<line class="axis" x1="0" x2="{WIDTH}" y1="{BASE}" y2="{BASE}"/>']
     for i in range(5) if duration > 0 else ():
         anchor = "start" if i == 0 else "end" if i == 4 else "middle"
-        text = f"{number(round(end * i / 4, 1))} s"
+        text = f"{number(round(end * i / 4, 1), lang)} s"
         parts.append(f'<text x="{WIDTH * i / 4:.0f}" y="{HEIGHT - 4}" text-anchor="{anchor}">{text}</text>')
     return [*parts, f'<line class="here" x1="-5" x2="-5" y1="2" y2="{BASE}"/>'] if seek else parts
 
@@ -80,8 +82,8 @@ def _role(end: float, seek: bool) -> str:
     return f'role="slider" tabindex="0" aria-valuemin="0" aria-valuemax="{end:.3f}" aria-valuenow="0" data-seek="{end:.3f}"'
 
 
-def waveform(sound: Sound, duration: float, name: str, *, seek: bool = False) -> str:
-    """The sound under the same seconds as the strips: its peaks about a middle line, and where its background jumps.
+def waveform(sound: Sound, duration: float, name: str, *, seek: bool = False, lang: str = "en") -> str:
+    """The sound under the same seconds as the strips: its peaks about a middle line, stretches without any sound outlined.
 
     name : what is drawn, for people who do not see it.
     """
@@ -97,12 +99,13 @@ def waveform(sound: Sound, duration: float, name: str, *, seek: bool = False) ->
         f'<rect class="ground" x="0" y="4" width="{WIDTH}" height="{BASE - 4}" rx="4"/>',
         f'<polygon class="wave" points="{" ".join(outline)}"/>',
     ]
-    for time in sound.cuts:
-        x = WIDTH * (sound.offset + time) / end
+    for start, stop in sound.gaps:
+        x, wide = WIDTH * (sound.offset + start) / end, WIDTH * (stop - start) / end
         parts.append(
-            f'<line class="threshold" x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{BASE}"><title>{number(time)} s</title></line>'
+            f'<rect class="gap" x="{x:.1f}" y="6" width="{max(2.0, wide):.1f}" height="{BASE - 8}"><title>'
+            f"{number(start, lang)}–{number(stop, lang)} s</title></rect>"
         )
-    return "".join([*parts, *_axis(duration, end, seek), "</svg>"])
+    return "".join([*parts, *_axis(duration, end, seek, lang), "</svg>"])
 
 
 def spectrogram(sound: Sound, duration: float, name: str, picture: str) -> str:

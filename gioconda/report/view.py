@@ -168,7 +168,7 @@ def view(report: Report, lang: str = "en") -> View:
 
 
 def heard(report: Report) -> list[Sentence]:
-    """What can be said of the sound without judging it: when it starts, where its background jumps."""
+    """What can be said of the sound without judging it: when it starts, where there is none at all, what is not looked for."""
     sound = report.evidence.sound
     if sound is None:
         return []
@@ -177,10 +177,10 @@ def heard(report: Report) -> list[Sentence]:
     said = [Sentence(f"sound.offset-{key}", {"seconds": abs(late)} if late else {})]
     if max(sound.peaks, default=0.0) < SILENT:
         said.append(Sentence("sound.silent"))
-    elif sound.cuts:
-        said.append(Sentence("sound.cuts", {"moments": [number(round(t, 1)) for t in sound.cuts]}))
     else:
-        said.append(Sentence("sound.no-cuts"))
+        spans = [f"{clock(start)} – {clock(stop)}" for start, stop in sound.gaps]
+        said += [Sentence("sound.gaps", {"spans": spans})] if spans else []
+        said.append(Sentence("sound.unassessed"))
     length = float(report.facts.get("duration") or 0.0)
     if sound.seconds >= HEARD and length > sound.seconds:
         said.append(Sentence("sound.part", {"seconds": clock(sound.seconds), "duration": clock(length)}))
@@ -194,8 +194,8 @@ HEARD = 3590.0  # seconds of sound from which on a longer clip may have more tha
 def _sound_facts(sound: Sound | None, lang: str) -> Pairs:
     if sound is None:
         return []
-    pairs = [("codec", sound.codec), ("duration", f"{number(sound.seconds)} s")]
-    pairs += [("sample-rate", f"{number(sound.rate / 1000)} kHz"), ("channels", str(sound.channels))]
+    pairs = [("codec", sound.codec), ("duration", f"{number(sound.seconds, lang)} s")]
+    pairs += [("sample-rate", f"{number(sound.rate / 1000, lang)} kHz"), ("channels", str(sound.channels))]
     return [(label(key, lang), visible(value)) for key, value in pairs]
 
 
@@ -588,30 +588,30 @@ def quality(facts: Mapping[str, Any], lang: str) -> Pairs:
     if facts.get("width"):
         pairs.append(("picture", f"{facts['width']} × {facts['height']}"))
     if facts.get("duration"):
-        pairs.append(("duration", f"{number(float(facts['duration']))} s"))
+        pairs.append(("duration", f"{number(float(facts['duration']), lang)} s"))
     if facts.get("fps"):
-        pairs.append(("fps", number(float(facts["fps"]))))
+        pairs.append(("fps", number(float(facts["fps"]), lang)))
     if facts.get("codec"):
         pairs.append(("codec", str(facts["codec"])))
     if facts.get("container"):
         pairs.append(("container-format", _CONTAINERS.get(str(facts["container"]), str(facts["container"]))))
     if facts.get("bit_rate"):
-        pairs.append(("bit-rate", f"{number(float(facts['bit_rate']) / 1000)} kbit/s"))
+        pairs.append(("bit-rate", f"{number(float(facts['bit_rate']) / 1000, lang)} kbit/s"))
     if "has_audio" in facts and not facts.get("still"):
         pairs.append(("audio", label("yes" if facts["has_audio"] else "no", lang)))
     if facts.get("size"):
-        pairs.append(("size", bytes_text(int(facts["size"]))))
+        pairs.append(("size", bytes_text(int(facts["size"]), lang)))
     return [(label(key, lang), visible(value)) for key, value in pairs]
 
 
-def bytes_text(size: int) -> str:
+def bytes_text(size: int, lang: str = "en") -> str:
     """1536 → 1.54 kB, in powers of 1000."""
     value, unit = float(size), "B"
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if value < 1000 or unit == "TB":
             break
         value /= 1000
-    return f"{number(value)} {unit}"
+    return f"{number(value, lang)} {unit}"
 
 
 def _details(report: Report, lang: str) -> Pairs:

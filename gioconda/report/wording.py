@@ -172,18 +172,19 @@ def visible(text: object, limit: int = 300) -> str:
     return shown + "…" if len(raw) > limit else shown
 
 
-def number(value: float) -> str:
-    """A measured number to three significant figures, never in exponent form: 0.0342 → 0.034, 1920 → 1920."""
+def number(value: float, lang: str = "en") -> str:
+    """A measured number to three significant figures, never in exponent form: 0.0342 → 0.034, 1920 → 1920; with a language's decimal sign."""
     if isinstance(value, int) or float(value).is_integer():
         return str(int(value))
     if abs(value) >= 100:
         return f"{value:.0f}"
-    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.4f}"
+    text = f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.4f}"
+    return text.replace(".", ",") if lang in _COMMA else text
 
 
-def clock(seconds: float) -> str:
+def clock(seconds: float, lang: str = "en") -> str:
     """A time as people read it: 8.4 → 8.4 s, 600 → 10:00."""
-    return f"{number(round(seconds, 1))} s" if seconds < 60 else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    return f"{number(round(seconds, 1), lang)} s" if seconds < 60 else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def percent(value: float) -> str:

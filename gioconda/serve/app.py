@@ -30,7 +30,7 @@ from starlette.routing import Route
 from gioconda.report import as_html, as_json
 from gioconda.report.evidence import compare_pages
 from gioconda.report.view import bytes_text
-from gioconda.report.wording import LANGUAGES, NAMES, clock, label, language_of, problem, say, visible
+from gioconda.report.wording import LANGUAGES, NAMES, label, language_of, problem, say, visible
 from gioconda.serve.cases import Cases
 from gioconda.serve.guard import Guard
 from gioconda.serve.jobs import ACTIVE, Clip, Jobs, Runner
@@ -176,12 +176,12 @@ class Site:
         clips = await asyncio.to_thread(self.jobs.all)
         rows = [(clip, _BLANK | json.loads(clip.summary), _label_level(clip, self.lang(request))) for clip in clips]
         values: dict[str, Any] = {
-            "limit": bytes_text(self.page.limit),
+            "limit": bytes_text(self.page.limit, self.lang(request)),
             "hours": f"{self.page.hours:g}",
             "active": ACTIVE,
         }
         values["cases"] = await asyncio.to_thread(self.cases.shown, self.lang(request))
-        return self.render(request, "index.html.jinja", rows=rows, when=_when, clock=clock, **values)
+        return self.render(request, "index.html.jinja", rows=rows, when=_when, **values)
 
     def _gone(self, request: Request) -> Response:
         return self.render(request, "gone.html.jinja", 404, what="clip-gone")
@@ -378,7 +378,7 @@ class Site:
         """A file as the request's body; refused before it is read where its size is told, and while it is read where not."""
         lang = self.lang(request)
         limit = self.page.limit
-        too_large = _label("too-large", lang, {"limit": bytes_text(limit)})
+        too_large = _label("too-large", lang, {"limit": bytes_text(limit, lang)})
         told = request.headers.get("content-length")
         if told is not None and (not told.isdigit() or int(told) > limit):
             return await _refuse(request, too_large, 413)

@@ -153,12 +153,16 @@ def test_a_report_with_evidence_keeps_its_schema_comes_back_and_loads_nothing_fr
 # ------------------------------------------------------------------------- sound
 
 
-def test_sound_is_drawn_with_its_offset_and_the_jumps_of_its_background():
+def test_stretches_without_any_sound_are_found_where_they_were_made_and_quiet_noise_is_none():
     rng = np.random.default_rng(0)
-    quiet, loud = (rng.normal(0, level, 4 * sound.RATE).astype(np.int16) for level in (20, 2000))
-    assert sound.jumps(np.concatenate([quiet, loud])) == pytest.approx([4.0], abs=0.1)
-    assert sound.jumps(np.concatenate([loud, loud])) == []
-    assert sound.jumps(quiet[:100]) == []
+    quiet = rng.integers(-2, 3, 8 * sound.RATE).astype(np.int16)
+    assert sound.gaps(quiet) == [] and sound.gaps(quiet[:100]) == [] and sound.gaps(quiet[:0]) == []
+    muted = quiet.copy()
+    for start, stop in ((1.0, 1.5), (3.0, 3.1), (5.25, 6.75), (7.8, 8.0)):  # one too short, one at the end
+        muted[round(start * sound.RATE) : round(stop * sound.RATE)] = 0
+    assert sound.gaps(muted) == [pytest.approx((1.0, 1.5), abs=0.01), pytest.approx((5.25, 6.75), abs=0.01)]
+    many = np.tile(np.r_[quiet[: sound.RATE], np.zeros(sound.RATE // 2, np.int16)], 40)
+    assert len(sound.gaps(many)) == sound.MOST
 
 
 def test_the_sound_of_a_file_is_read_in_a_child_and_none_is_none(clip, report, tmp_path):
@@ -186,6 +190,25 @@ def test_the_sound_of_a_file_is_read_in_a_child_and_none_is_none(clip, report, t
     )
     shown = replace(report, evidence=Evidence(sound=silent))
     assert [s.key for s in view.heard(shown)] == ["sound.offset-none", "sound.silent"]
+
+
+def test_a_muted_stretch_is_drawn_and_said_and_what_is_not_looked_for_is_said_too(clip, tmp_path):
+    import wave
+
+    samples = np.random.default_rng(1).integers(-4000, 4000, 64_000).astype("<i2")
+    samples[20_000:32_000] = 0
+    with wave.open(str(tmp_path / "muted.wav"), "wb") as out:
+        out.setparams((1, 2, 16_000, 0, "NONE", ""))
+        out.writeframes(samples.tobytes())
+    heard = sound.hear(tmp_path / "muted.wav")
+    assert heard.gaps == (pytest.approx((1.25, 2.0), abs=0.01),)
+    shown = replace(Examiner(()).examine(clip), evidence=Evidence(sound=heard))
+    assert [s.key for s in view.heard(shown)] == ["sound.offset-none", "sound.gaps", "sound.unassessed"]
+    page = as_html.html(shown)
+    assert page.count('class="gap"') == 1 and "1.2 s – 2 s" in page.replace("\u00a0", " ") and "Not assessed: joins in the sound" in page  # fmt: skip
+    body = json.loads(as_json.dumps(shown))
+    jsonschema.validate(body, as_json.schema())
+    assert as_json.from_document(body).evidence == shown.evidence
 
 
 # ------------------------------------------------------------------------- views

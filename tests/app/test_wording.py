@@ -175,8 +175,8 @@ def test_numbers_have_the_decimal_sign_of_their_language():
     late = Sentence("sound.offset-late", {"seconds": 0.5})
     assert "0.5 s" in say(late, "en") and "0.5 秒" in say(late, "ja")
     assert all("0,5 s" in say(late, lang) for lang in ("es", "fr", "de"))
-    jumps = Sentence("sound.cuts", {"moments": ["3.2", "8.1"]})
-    assert "3,2, 8,1 s" in say(jumps, "de") and "3.2, 8.1 s" in say(jumps, "en")
+    spans = Sentence("sound.gaps", {"spans": ["3.2 s – 8.1 s"]})
+    assert "3,2 s – 8,1 s" in say(spans, "de") and "3.2 s – 8.1 s" in say(spans, "en")
 
 
 def test_language_comes_from_the_flag_then_the_locale():

@@ -253,6 +253,7 @@ def fragment(folder: str | os.PathLike[str], lang: str = "en") -> str:
         environment()
         .get_template("_case.html.jinja")
         .render(
+            lang=lang,
             name=about(place).name,
             log=log,
             files=files.values(),

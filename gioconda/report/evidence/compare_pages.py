@@ -81,11 +81,17 @@ def text(c: Comparison, lang: str = "en") -> str:
         first, *rest = wrap(say(sentence, lang), 76)
         lines += [f"· {first}", *(f"  {part}" for part in rest)]
     for span in c.spans:
-        lines.append(f"  A {number(span.a)}–{number(span.a_end)} s = B {number(span.b)}–{number(span.b_end)} s")
+        lines.append(f"  {_beside(span, lang)}")
     lines.append("")
     for name, mine, theirs in _table(c, lang):
         lines += [f"{name}", f"  A {mine}", f"  B {theirs}"]
     return "\n".join(lines) + "\n"
+
+
+def _beside(span: Span, lang: str) -> str:
+    """Which seconds of A are which of B."""
+    ends = [number(value, lang) for value in (span.a, span.a_end, span.b, span.b_end)]
+    return "A {}–{} s = B {}–{} s".format(*ends)
 
 
 def fragment(c: Comparison, lang: str = "en", player: str = "") -> str:
@@ -96,10 +102,11 @@ def fragment(c: Comparison, lang: str = "en", player: str = "") -> str:
         .get_template("_compare.html.jinja")
         .render(
             c=c,
+            lang=lang,
             lines=[say(s, lang) for s in sentences(c)],
             table=_table(c, lang),
             pairs=shown,
-            timeline=safe(_timeline(c, label("timeline", lang))),
+            timeline=safe(_timeline(c, label("timeline", lang), lang)),
             player=safe(player),
             t=lambda key: label(key, lang),
         )
@@ -111,7 +118,7 @@ def html(c: Comparison, lang: str = "en") -> str:
     return page(f"{c.a.title} · {c.b.title} · {label('comparison', lang)}", fragment(c, lang), lang)
 
 
-def _timeline(c: Comparison, name: str) -> str:
+def _timeline(c: Comparison, name: str, lang: str) -> str:
     """Both clips as bars on one scale, what matches joined, what does not hatched in neither."""
     ends = [float(side.facts.get("duration") or 0.0) for side in (c.a, c.b)]
     end = max([*ends, *(max(s.a_end, s.b_end) for s in c.spans)]) or 1.0
@@ -127,13 +134,12 @@ def _timeline(c: Comparison, name: str) -> str:
         parts.append(f'<rect class="ground" x="0" y="{y}" width="{max(1.0, x(length)):.1f}" height="26" rx="3"/>')
     for s in c.spans:
         points = f"{x(s.a):.1f},32 {x(s.a_end):.1f},32 {x(s.b_end):.1f},78 {x(s.b):.1f},78"
-        title = f"A {number(s.a)}–{number(s.a_end)} s = B {number(s.b)}–{number(s.b_end)} s"
-        parts.append(f'<polygon class="link" points="{points}"><title>{title}</title></polygon>')
+        parts.append(f'<polygon class="link" points="{points}"><title>{_beside(s, lang)}</title></polygon>')
         for y, start, stop in ((6, s.a, s.a_end), (78, s.b, s.b_end)):
             parts.append(f'<rect class="bar" x="{x(start):.1f}" y="{y}" width="{x(stop) - x(start):.1f}" height="26"/>')
     for i in range(5):
         anchor = "start" if i == 0 else "end" if i == 4 else "middle"
         parts.append(
-            f'<text x="{WIDTH * i / 4:.0f}" y="{HEIGHT - 3}" text-anchor="{anchor}">{number(round(end * i / 4, 1))} s</text>'
+            f'<text x="{WIDTH * i / 4:.0f}" y="{HEIGHT - 3}" text-anchor="{anchor}">{number(round(end * i / 4, 1), lang)} s</text>'
         )
     return "".join([*parts, "</svg>"])

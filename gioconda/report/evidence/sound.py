@@ -1,6 +1,7 @@
-"""The sound of a clip as it can be drawn: waveform, spectrogram, jumps of the background; read in a limited child process.
+"""The sound of a clip as it can be drawn: waveform, spectrogram, stretches without any sound at all; read in a limited child process.
 
-Not covered: who speaks, and whether a voice was generated. Nothing here looks for that, and no sentence made from it says so.
+Not covered: who speaks, whether a voice was generated, joins, and whether lips and voice keep time: docs/decisions/evidence.md counts how
+little the measures that were tried tell of the last two. No sentence made from this says anything of them.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ __all__ = ["hear"]
 RATE = 16_000  # Hz that the samples are brought to, one channel
 LONGEST = 3600.0  # seconds read
 PARTS, BANDS = 720, 96  # columns of waveform and spectrogram; rows of the spectrogram, 0 to 8 kHz
-HOP = 0.05  # seconds of one measure of loudness
-SIDE = 1.5  # seconds before and after a jump whose background is compared
-JUMP = 20.0  # dB between the two; docs/decisions/evidence.md counts how seldom that tells a splice
-FLOOR = -90.0  # dB below full scale that silence counts as
+GAP = 0.2  # seconds without any sound from which on a stretch is told
+EDGE = 0.1  # seconds at both ends that encoders fill with silence
+MOST = 20  # stretches told
 SECONDS, MEMORY = 60.0, 3 << 30  # wall time of the child, bytes of its address space
 
 
@@ -32,8 +32,8 @@ def hear(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> Sound | N
         found, arrays = asked(
             f"{__name__}:_child", seconds=seconds, memory=MEMORY, path=os.path.abspath(os.fspath(path))
         )
-        for name in ("peaks", "loudness", "cuts"):
-            found[name] = tuple(float(value) for value in found[name])
+        found["peaks"] = tuple(map(float, found["peaks"]))
+        found["gaps"] = tuple((float(start), float(stop)) for start, stop in found["gaps"])
         return Sound(**found, spectrogram=_drawn(arrays["spectrogram"]))
     except (Lost, ValueError, TypeError, KeyError):
         return None
@@ -85,8 +85,7 @@ def _child(path: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "seconds": round(len(samples) / RATE, 3),
         "offset": round(start["audio"] - start["video"], 4),
         "peaks": [round(float(np.abs(part.astype(np.int32)).max(initial=0)) / 32768, 4) for part in parts],
-        "loudness": [round(_decibels(part), 1) for part in parts],
-        "cuts": jumps(samples),
+        "gaps": gaps(samples),
     }
     return heard, {"spectrogram": _spectrogram(samples)}
 
@@ -95,41 +94,19 @@ def _start(stream: Any) -> float:
     return float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
 
 
-def _decibels(samples: Any) -> float:
-    import numpy as np
+def gaps(samples: NDArray[Any]) -> list[tuple[float, float]]:
+    """Stretches (from, to) in seconds in which every sample is nought, as a microphone leaves none: the longest ``MOST``, in order.
 
-    power = float(np.mean(np.square(samples.astype(np.float64) / 32768))) if len(samples) else 0.0
-    return max(FLOOR, 10 * float(np.log10(max(power, 1e-12))))
-
-
-def jumps(samples: NDArray[Any]) -> list[float]:
-    """Seconds at which the background of the sound jumps by ``JUMP`` dB: its quietest tenth before against after.
-
-    samples : int16 (N,), one channel at ``RATE``. A voice that begins or stops moves the quietest tenth little.
+    samples : int16 (N,), one channel at ``RATE``. What touches either end is left out.
     """
     import numpy as np
 
-    step = int(HOP * RATE)
-    count = len(samples) // step
-    level = np.array([_decibels(samples[i * step : (i + 1) * step]) for i in range(count)])
-    side = round(SIDE / HOP)
-    if count < 2 * side:
-        return []
-    floor = np.array([np.percentile(level[i : i + side], 10) for i in range(count - side + 1)])
-    change = floor[side:] - floor[:-side]  # at the seam i + side
-    found: list[float] = []
-    while len(change) and np.abs(change).max() >= JUMP and len(found) < 20:
-        at = int(np.abs(change).argmax())
-        as_large = np.abs(change) >= np.abs(change[at]) - 1
-        rising = change[at] > 0
-        step_on = 1 if not rising else -1
-        while 0 <= at + step_on < len(change) and as_large[at + step_on]:
-            at += step_on
-        # the quietest tenth of a side is all loud a tenth of it before the jump, and all quiet a tenth after
-        at = int(np.clip(at + (0.1 if rising else -0.1) * side, 0, len(change) - 1))
-        found.append(round((at + side) * HOP, 2))
-        change[max(0, at - side) : at + 2 * side] = 0
-    return sorted(found)
+    edges = np.flatnonzero(np.diff(np.concatenate([[1], samples != 0, [1]]).astype(np.int8)))
+    pairs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    found = [(a / RATE, b / RATE) for a, b in pairs if b - a >= GAP * RATE]
+    inside = [(a, b) for a, b in found if a > EDGE and b < len(samples) / RATE - EDGE]
+    longest = sorted(inside, key=lambda gap: gap[0] - gap[1])[:MOST]
+    return sorted((round(a, 2), round(b, 2)) for a, b in longest)
 
 
 def _spectrogram(samples: NDArray[Any]) -> NDArray[Any]:
