@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gioconda.report.view import figure, leading, same_headline, sealed_figure
+from gioconda.report.view import figure, leading, named_moments, same_headline, sealed_figure, standing_out
 from gioconda.report.wording import clock
 from gioconda_core.reasons import AbstentionReason, MediaWarning
 from gioconda_core.types import (
@@ -87,6 +87,10 @@ def _headline(lead: Calibrated, readings: Sequence[Calibrated]) -> list[Sentence
     others = [r for r in scored if r is not lead and r.level != Level.NO_SKILL]
     if lead.level == Level.NO_STRONG_SIGNAL:
         said = [Sentence("short.no-strong-signal", {"detector": name}), Sentence(*_missed(lead))]
+        if over := [(series.track, times) for series in lead.reading.series if (times := standing_out(lead, series))]:
+            track, times = max(over, key=lambda one: len(one[1]))
+            args: dict[str, Any] = {"track": track + 1, "moments": named_moments(times), "n": lead.of_reals or 0}
+            said.append(Sentence("short.moments", args))
         differing = [r for r in others if r.level in (Level.SIGNAL, Level.STRONG_SIGNAL)]
         if differing:
             said.append(Sentence("short.disagree", {"high": _names(differing), "low": [lead.reading.detector]}))
@@ -225,10 +229,8 @@ _NEXT = {
 
 
 def marked(item: Calibrated) -> bool:
-    """Whether some moment of a strip reaches the line that the level comes from."""
-    line = item.threshold if item.false_alarm is not None else None
-    strips = [series.scores for series in item.reading.series if len(series.times) > 1]
-    return line is not None and any(score >= line for scores in strips for score in scores)
+    """Whether some moment of a strip stands out."""
+    return any(standing_out(item, series) for series in item.reading.series)
 
 
 def next_steps(
@@ -245,6 +247,8 @@ def next_steps(
         steps.append(Sentence("next.readable"))
     if level in (Level.SIGNAL, Level.STRONG_SIGNAL):
         steps.append(Sentence("next.lead" if any(map(marked, readings)) else "next.lead-whole"))
+    elif any(map(marked, readings)) and level == Level.NO_STRONG_SIGNAL:
+        steps.append(Sentence("next.moments"))
     if any(s.key == "short.disagree" for s in sentences(readings)):
         steps.append(Sentence("next.disagree"))
     if provenance.state == ProvenanceState.INVALID:

@@ -51,7 +51,7 @@ STEPS = 3  # next steps on the first screen
 class Strip:
     """A detector's raw score for one face over time.
 
-    threshold : the score from which on a signal is found, or None. unexamined : spans (from, to) in seconds that no score speaks of.
+    threshold : the score from which on a single moment stands out, or None where that is not known. unexamined : spans (from, to) in seconds that no score speaks of.
     description : the whole strip in words; note : where to look, in short; face : which one, and where in the picture.
     """
 
@@ -343,18 +343,23 @@ def place(track: Mapping[str, Any], lang: str) -> str:
 
 
 def _strip(item: Calibrated, series: TrackScore, name: str, where: str, report: Report, lang: str) -> Strip:
-    """The scores of one face. The line is drawn where the level comes from; a clip's score is the mean of its bars."""
-    args = {"detector": name, "track": series.track + 1, "moments": len(series.times)}
+    """The scores of one face. The line is drawn where single moments were calibrated to stand out; a clip's score is the mean of its bars."""
+    args: dict[str, Any] = {"detector": name, "track": series.track + 1, "moments": len(series.times)}
     args |= {"start": series.times[0], "end": series.times[-1]}
     top = series.times[max(range(len(series.scores)), key=series.scores.__getitem__)]
     highest = say(Sentence("strip.highest", {"time": top}), lang)
-    calibrated = item.threshold is not None and item.false_alarm is not None
-    threshold = item.threshold if calibrated else None
-    key = "strip.calibrated" if calibrated else "strip.uncalibrated"
-    over = sum(threshold is not None and score >= threshold for score in series.scores)
-    description = say(Sentence(key, args | ({"over": over} if calibrated else {})), lang)
-    description += ("" if lang == "ja" else " ") + highest
-    note = highest if threshold is None else _marked(series.times, series.scores, threshold, top, lang)
+    threshold = item.window_threshold if item.false_alarm is not None else None
+    over = standing_out(item, series)
+    key = (
+        "strip.uncalibrated"
+        if item.false_alarm is None
+        else "strip.unlined"
+        if threshold is None
+        else "strip.calibrated"
+    )
+    args |= {} if threshold is None else {"over": len(over), "n": item.of_reals or 0}
+    description = say(Sentence(key, args), lang) + ("" if lang == "ja" else " ") + highest
+    note = highest if threshold is None else _marked(over, top, lang)
     return Strip(
         series.track,
         tuple(series.times),
@@ -380,13 +385,26 @@ def _unexamined(facts: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
     return tuple(gaps)
 
 
-def _marked(times: Sequence[float], scores: Sequence[float], threshold: float, top: float, lang: str) -> str:
-    """The moments a person should look at: those that reach the threshold, the highest eight where there are more."""
-    over = sorted((-score, time) for time, score in zip(times, scores, strict=True) if score >= threshold)
+def standing_out(item: Calibrated, series: TrackScore) -> list[float]:
+    """Seconds of a strip's moments that reach the line calibrated on moments, highest first; none where there is no line or one moment only."""
+    line = item.window_threshold if item.false_alarm is not None else None
+    if line is None or len(series.times) < 2:
+        return []
+    return [
+        time for score, time in sorted(zip(series.scores, series.times, strict=True), reverse=True) if score >= line
+    ]
+
+
+def named_moments(moments: Sequence[float]) -> list[str]:
+    """The moments a person should look at, in order of time: the highest eight where there are more."""
+    first = [number(round(time, 1)) for time in sorted(moments[:8])]
+    return [*first, "…"] if len(moments) > 8 else first
+
+
+def _marked(over: Sequence[float], top: float, lang: str) -> str:
     if not over:
         return say(Sentence("strip.unmarked", {"time": top}), lang)
-    moments = [number(round(time, 1)) for time in sorted(time for _, time in over[:8])]
-    return say(Sentence("strip.marked", {"moments": [*moments, "…"] if len(over) > 8 else moments, "time": top}), lang)
+    return say(Sentence("strip.marked", {"moments": named_moments(over), "time": top}), lang)
 
 
 def _track(track: Mapping[str, Any], lang: str, *, still: bool) -> TrackView:

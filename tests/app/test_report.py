@@ -97,7 +97,7 @@ def test_text_and_html_say_the_same_sentences():
 def test_strips_are_described_and_their_bars_carry_time_and_score():
     shown = render.html(report())
     assert 'role="img" aria-label="Fine noise in the face (residual), face 1: ' in shown
-    assert "moments lie at or above the line" in shown
+    assert "stand out; of 420 real clips at most one in ten has any that does" in shown
     assert "uncalibrated, rank only" in shown and "<title>0.4 s: " in shown
 
 
@@ -237,7 +237,7 @@ def test_a_signer_on_no_list_is_told_with_the_lists_that_were_used():
 
 def test_the_terminal_says_at_which_moments_to_look():
     shown = render.text(report())
-    assert "At or above the line around " in shown and re.search(r"highest at [\d.]+ s", shown)
+    assert "Standing out: around " in shown and re.search(r"highest at [\d.]+ s", shown)
 
 
 def test_a_still_picture_is_described_as_one():

@@ -94,9 +94,42 @@ def test_skill_is_more_than_a_coin_and_more_than_the_best_trivial_cue(figure, sk
 
 def test_marked_moments_are_only_spoken_of_where_some_are_marked():
     facts = {"width": 640, "height": 480}
-    for threshold, step in ((1.5, "next.lead"), (99.0, "next.lead-whole")):
-        v = verdict.verdict([dataclasses.replace(HIGH, threshold=threshold)], footage(), facts, ABSENT)
+    for line, step in ((1.5, "next.lead"), (99.0, "next.lead-whole"), (None, "next.lead-whole")):
+        reading = dataclasses.replace(HIGH, threshold=1.0, window_threshold=line)
+        v = verdict.verdict([reading], footage(), facts, ABSENT)
         assert v.level == Level.STRONG_SIGNAL and keys(v.next_steps)[0] == step
+
+
+def test_a_moment_that_stands_out_of_a_clip_without_a_signal_is_said_with_how_few_real_clips_have_one():
+    reading = dataclasses.replace(LOW, window_threshold=0.3, of_reals=236)
+    series = dataclasses.replace(reading.reading.series[0], times=(0.5, 1.5, 2.5), scores=(0.1, 0.4, 0.2))
+    reading = dataclasses.replace(reading, reading=dataclasses.replace(reading.reading, series=(series,)))
+    v = verdict.verdict([reading], footage(), {"width": 640, "height": 480}, ABSENT)
+    assert v.level == Level.NO_STRONG_SIGNAL
+    assert "around 1.5 s; of 236 real clips at most one in ten" in say(v.sentences[2]), keys(v.sentences)
+    assert "next.moments" in keys(v.next_steps)
+    quiet = verdict.verdict([dataclasses.replace(reading, window_threshold=0.5)], footage(), {}, ABSENT)
+    assert not {"short.moments", "next.moments"} & {*keys(quiet.sentences), *keys(quiet.next_steps)}
+
+
+def test_a_strips_line_is_that_of_moments_and_the_strip_says_so():
+    from gioconda.report.view import view
+
+    reading = dataclasses.replace(HIGH, threshold=1.0, window_threshold=2.5, of_reals=236)
+    series = dataclasses.replace(reading.reading.series[0], times=(0.5, 1.5, 2.5), scores=(1.4, 2.2, 2.4))
+
+    def strip(item, scores):
+        made = dataclasses.replace(series, scores=scores)
+        item = dataclasses.replace(item, reading=dataclasses.replace(item.reading, series=(made,)))
+        return view(report(readings=(item,))).readings[0].strips[0]
+
+    none = strip(reading, (1.4, 2.2, 2.4))
+    assert none.threshold == 2.5 and none.note.startswith("No moment stands out: the score is of the clip as a whole")
+    one = strip(reading, (1.4, 2.2, 2.6))
+    assert one.note.startswith("Standing out: around 2.5 s") and "1 of 3 moments" in one.description
+    assert "of 236 real clips at most one in ten" in one.description
+    unlined = strip(dataclasses.replace(reading, window_threshold=None), (1.4, 2.2, 2.6))
+    assert unlined.threshold is None and "is not known" in unlined.description
 
 
 def test_one_reading_sets_the_headline_and_disagreement_is_said():

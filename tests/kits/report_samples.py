@@ -58,6 +58,7 @@ def calibrated(detector="residual", score=2.31, rate=0.004, level=Level.STRONG_S
         None,
         round(rate * 420),
         420,
+        window_threshold=1.8,
     )
 
 
