@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Compiled modules are kept: hundreds of short processes would each compile what they import anew, 2.5 s of torch alone.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-browser test-rest lint docs wheel gpu clean help
+.PHONY: demo test test-slow test-browser test-all lint docs wheel gpu clean help
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -31,8 +31,8 @@ test-slow: $(STAMP)  ## the tests that take minutes
 test-browser: $(STAMP)  ## the page, driven in headless Chromium
 	$(PY) -m pytest -m browser
 
-test-rest: $(STAMP)  ## slow and browser tests in one run, so that both processes have work to the end
-	$(PY) -m pytest -m '(slow or browser) and not gpu and not weights'
+test-all: $(STAMP)  ## quick, slow and browser tests in one run, so that both processes have work to the end
+	$(PY) -m pytest -m 'not gpu and not weights'
 
 lint: $(STAMP)  ## ruff, mypy (strict where promised), import contracts
 	$(VENV)/bin/ruff check .

@@ -13,17 +13,24 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores: each w
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
-# Files of a minute of processor time and more, longest first, with what they take when slow tests are among those chosen.
+# Files of twenty seconds of processor time and more, longest first, with what they take when slow tests are among those chosen.
 LONGEST = (
     "test_learns",
-    "test_audit",
-    "test_train",
-    "test_media_slow",
-    "test_demo",
-    "test_networks",
-    "test_browser",
-    "test_explain",
+    "test_table",
+    "test_offline",
+    "test_newsroom_inputs",
     "test_docs",
+    "test_train",
+    "test_audit",
+    "test_browser",
+    "test_demo",
+    "test_lease",
+    "test_killed",
+    "test_media_slow",
+    "test_explain",
+    "test_evidence",
+    "test_reenact",
+    "test_serve",
 )
 
 

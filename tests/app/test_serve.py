@@ -491,7 +491,7 @@ def test_idle_connections_do_not_shut_the_page_out(server, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_thousand_uploads_by_eight_clients_leave_nothing_behind(server, page, monkeypatch):
+def test_hundreds_of_uploads_by_eight_clients_leave_nothing_behind(server, page, monkeypatch):
     import os
 
     import httpx
@@ -543,7 +543,7 @@ def test_a_thousand_uploads_by_eight_clients_leave_nothing_behind(server, page, 
         )
 
     first = soak(range(40))
-    last = soak(range(40, 1000))
+    last = soak(range(40, int(os.environ.get("GIOCONDA_UPLOADS", "400"))))
     assert last[0] <= first[0] + 5 and last[1] <= first[1] and last[2] == first[2] == 0, (first, last)
 
 

@@ -62,6 +62,7 @@ def test_a_folder_that_is_no_demo_is_never_touched(story, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_whole_story_in_small(tmp_path):
     scale = demo.Scale(
         people=4, takes=1, frames=55, train_steps=4, tune_steps=2, shots=2,

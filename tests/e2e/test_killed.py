@@ -91,31 +91,6 @@ def shards(tmp_path_factory):
     return folder
 
 
-def test_fakes(tmp_path, shards):
-    from gioconda_core.datasets.index import Index
-
-    def command(name):
-        options = (
-            "--generator",
-            "warp",
-            "--size",
-            "64",
-            "--shots",
-            "1",
-            "--frames",
-            "10",
-            "--split",
-            "train=0.5,test=0.5",
-        )
-        return gioconda("synth", "fakes", *options, "--crf", "18,30", shards, "--out", tmp_path / name)
-
-    killed(command, KILLS, (0,))
-    whole, cut = (
-        {s.path: s.essence for s in Index.read(tmp_path / name / "index.parquet")} for name in ("whole", "cut")
-    )
-    assert cut == whole and Index.read(tmp_path / "cut" / "index.parquet").verify() == []
-
-
 def test_bench_run(tmp_path, shards):
     """Scores from a table, so that it is the runner that is killed and not a detector."""
     from gioconda_core.datasets.index import Index
