@@ -192,7 +192,8 @@ class Examiner:
             with contextlib.suppress(Exception):
                 ready(self.detectors)
 
-        self.loading = threading.Thread(target=load, daemon=True)
+        # Waited for when the program ends: an inference library that is ended in the middle aborts the process.
+        self.loading = threading.Thread(target=load)
         self.loading.start()
 
     def _look(self, file: Path, names: Sequence[str], seen: _Seen, step: Progress, evidence: bool) -> None:
