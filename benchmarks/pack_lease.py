@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import shutil
 import sys
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,17 @@ RATE = 10  # frames a second: neighbours nearer than that teach the same
 SCHEMA = "gioconda.lease-data/1"
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a lease goes on from: a model, and the rows of its people in an earlier lease."""
+
+    init: Path | None = None
+    rows: Path | None = None
+
+
 def pack(
-    shards: list[Path], out: Path, *, init: Path | None = None, rows: Path | None = None, crf: int = 23,
-    frames: int = 80, limit: float = 56.0,
-) -> dict[str, Any]:  # fmt: skip
+    shards: list[Path], out: Path, start: Start | None = None, *, crf: int = 23, frames: int = 80, limit: float = 56.0
+) -> dict[str, Any]:
     """Write the folder. frames : most of one video. limit : megabytes that may go in, the model's included.
 
     Raises
@@ -42,7 +50,8 @@ def pack(
     if out.exists() and any(out.iterdir()):
         raise UsageError("is not empty", where=str(out), hint="give a new --out")
     (out / "clips").mkdir(parents=True, exist_ok=True)
-    for given, name in ((init, "init.safetensors"), (rows, "w.safetensors")):
+    start = start or Start()
+    for given, name in ((start.init, "init.safetensors"), (start.rows, "w.safetensors")):
         if given is not None:
             shutil.copyfile(given, out / name)
     clips: list[dict[str, Any]] = []
@@ -98,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=float, default=56.0, help="megabytes")
     options = parser.parse_args(arguments)
     found = pack(
-        options.shards, options.out, init=options.init, rows=options.rows, crf=options.crf, frames=options.frames,
+        options.shards, options.out, Start(options.init, options.rows), crf=options.crf, frames=options.frames,
         limit=options.limit,
     )  # fmt: skip
     print(f"{options.out}: {found['clips']} clips, {found['frames']} frames, {found['megabytes']} MB")

@@ -20,6 +20,7 @@ from gioconda.audit.baseline import Baseline
 from gioconda.audit.journal import Journal, content_key, member_of, rows_of
 from gioconda.audit.summary import Summary
 from gioconda.audit.walk import LINKS, Filter, Found, Walk, size_of
+from gioconda.audit.work import Orders
 from gioconda.report import rows
 from gioconda.report.options import Detectors, Lang, OwnKey, Sampled, TrustLists
 from gioconda.report.requirements import DECLARED_AI, Policy
@@ -238,24 +239,24 @@ class Audit:
             return
         tasks = itertools.chain([first], todo)
         only_credentials = self.detectors is not None and not self.detectors
-        options = {
-            "detectors": None if self.detectors is None else list(self.detectors),
-            "trust": list(self.trust),
-            "development": self.development,
-            "lang": self.lang,
-            "sampling": self.sampling,
-            "timeout": self.timeout / 2,
-            "declared": self._declared(),
-            "index": os.path.abspath(journal.index) if self._by_content() and not anew else None,
-            "config": config,
-            "wanted": self._walk((), ()).wanted,
-        }
+        orders = Orders(
+            None if self.detectors is None else list(self.detectors),
+            list(self.trust),
+            self.development,
+            self.lang,
+            self.sampling,
+            self.timeout / 2,
+            os.path.abspath(journal.index) if self._by_content() and not anew else None,
+            config,
+            self._declared(),
+            self._walk((), ()).wanted,
+        )
         from gioconda_core.workers.pool import workers
 
         # Hashing a large file waits for the disk as often as for the processor: while one worker of a core waits, another hashes.
         depth, readers = (64, 2 * self.jobs) if only_credentials else (1, 0)
         limits = {"timeout": self.timeout, "depth": depth, "readers": readers}
-        with workers(self.engine, TARGET, options, self.jobs, apart=True, **limits) as pool:
+        with workers(self.engine, TARGET, vars(orders), self.jobs, apart=True, **limits) as pool:
             yield from pool.map(tasks)
 
     def _keep(

@@ -102,29 +102,13 @@ def _sarif(job: Job, file: Path) -> list[str]:
 
 
 def _junit(job: Job, file: Path) -> None:
-    summary = job.summary
-
-    def why(row: Mapping[str, Any]) -> tuple[list[str], str | None]:
+    def case(row: Mapping[str, Any]) -> as_junit.Case:
         reasons = [job.baseline.accepts(row, rule) for rule in findings(job.policy, row)]
         accepted = "; ".join(dict.fromkeys(filter(None, reasons))) if reasons and all(reasons) else None
-        return [str(trip) for trip in tripped(job.policy, job.baseline, row)], accepted
+        return as_junit.Case(row, [str(trip) for trip in tripped(job.policy, job.baseline, row)], accepted)
 
-    failures = errors = skipped = 0
-    for row in job.journal.rows():
-        reasons, accepted = why(row)
-        skipped += accepted is not None
-        errors += accepted is None and bool(row["error"])
-        failures += accepted is None and not row["error"] and bool(reasons)
-    as_junit.write(
-        job.journal.rows(),
-        file,
-        count=summary.seen,
-        failures=failures,
-        errors=errors,
-        skipped=skipped,
-        why=why,
-        properties={key: str(value) for key, value in job.configuration.items()},
-    )
+    properties = {key: str(value) for key, value in job.configuration.items()}
+    as_junit.write(map(case, job.journal.rows()), file, properties)
 
 
 def findings(policy: Policy, row: Mapping[str, Any]) -> list[str]:

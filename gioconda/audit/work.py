@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,41 +19,45 @@ from gioconda_core.media.suffixes import is_media_name
 from gioconda_core.types import CredentialReason, Level, Provenance, ProvenanceState, Sentence
 from provenance.reading.open import sidecar_of
 
-__all__ = ["Work"]
+__all__ = ["Orders", "Work"]
 
 
-class Work:
-    """Made once in each worker.
+@dataclass(frozen=True)
+class Orders:
+    """What a worker is told, as plain values.
 
-    detectors : names; None = shipped; [] = credentials only, near the speed of the disk.
+    detectors : names; None = shipped; [] = credentials only, near the speed of the disk. seconds : that a detector may take for a file.
     declared : whether the unsigned marks of the metadata are read too where nothing else is; it takes a process a file.
     wanted : which members of archives are looked at. index, config : where to ask whether a content is known, and under which configuration.
     """
 
-    def __init__(
-        self,
-        detectors: Sequence[str] | None,
-        trust: Sequence[str],
-        development: bool,
-        lang: str,
-        sampling: str | None,
-        timeout: float,
-        index: str | None,
-        config: str,
-        declared: bool = False,
-        wanted: Mapping[str, Any] | None = None,
-    ) -> None:
+    detectors: Sequence[str] | None
+    trust: Sequence[str]
+    development: bool
+    lang: str
+    sampling: str | None
+    seconds: float
+    index: str | None
+    config: str
+    declared: bool
+    wanted: Mapping[str, Any]
+
+
+class Work:
+    """Made once in each worker. orders : the fields of :class:`Orders`."""
+
+    def __init__(self, **orders: Any) -> None:
         from gioconda.audit.journal import known_content
         from provenance.trust import lists
 
-        self.trust = lists.load(trust, development=development)
-        self.declared, self.wanted = declared, wanted or {}
-        self.lang, self.known = lang, known_content(index, config)
+        told = self.told = Orders(**orders)
+        self.trust = lists.load(told.trust, development=told.development)
+        self.known = known_content(told.index, told.config)
         self.examiner: Any = None
-        if detectors is None or detectors:
+        if told.detectors is None or told.detectors:
             from gioconda.report.examine import Examiner
 
-            self.examiner = Examiner(detectors, trust=self.trust, sampling=sampling, timeout=timeout)
+            self.examiner = Examiner(told.detectors, trust=self.trust, sampling=told.sampling, timeout=told.seconds)
 
     def __call__(self, task: dict[str, Any], progress: Callable[[str, float], None]) -> dict[str, Any]:
         path, name = task["path"], task["shown"]
@@ -70,7 +75,7 @@ class Work:
             row = self._credentials(path, name, digest)
         else:
             report = self.examiner.examine(path, title=name, evidence=False)
-            row = rows.row(report, self.lang, path=name) | {"until": _until(report.provenance)}
+            row = rows.row(report, self.told.lang, path=name) | {"until": _until(report.provenance)}
         return row | {"seconds": round(time.monotonic() - start, 4)}
 
     def _archive(self, path: str, name: str) -> dict[str, Any]:
@@ -80,7 +85,7 @@ class Work:
         found: list[dict[str, Any]] = []
         skipped: dict[str, int] = {}
         own = rows.error_row(name, "", sha256=_sha256(path), size=_size(path))
-        for member in members(path, self.wanted):
+        for member in members(path, self.told.wanted):
             shown = f"{name}{INSIDE}{member.name}"
             if not member.name:
                 own["error"] = member.error or None
@@ -103,7 +108,7 @@ class Work:
         p, error = _try_read(path, self.trust)  # of a signed file, the same pages again, from the system's cache
         row = rows.error_row(name, error or "", sha256=digest, size=_size(path))
         row |= {"level": str(Level.NOT_ASSESSED), "error": error}
-        if self.declared:
+        if self.told.declared:
             from gioconda.report import metadata
 
             row |= rows.declared_columns(metadata.inspect(path).get("declared", []))
@@ -113,14 +118,14 @@ class Work:
             if p.state == ProvenanceState.UNREADABLE and asked:
                 row["error"] = str(p.reason or CredentialReason.UNJUDGED)
             row |= rows.credential_columns(p)
-            row["sentences"] = rows.origin_text(p, self.lang, self.trust.dated("manifest"))
+            row["sentences"] = rows.origin_text(p, self.told.lang, self.trust.dated("manifest"))
             row["until"] = _until(p)
         if is_media_name(path, hidden=True):  # of others (--all) it is not said that they hold a picture
             with open(path, "rb") as file:
                 head = file.read(HEAD)
             if found := misnamed(path, head):
                 row["caveats"] = ["misnamed"]
-                row["sentences"] += [say(Sentence("caveat.misnamed", found), self.lang)]
+                row["sentences"] += [say(Sentence("caveat.misnamed", found), self.told.lang)]
             if kind_of(head) is None:  # a decoder says best what is wrong with it
                 row["error"] = _no_picture(path) or row["error"]
         return row

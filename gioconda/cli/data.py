@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,13 +80,14 @@ def index_(
 
     refuse_overwrite(out, force)
     index = Index.read(folder) if folder.suffix.lower() == ".csv" else Index.from_folder(folder, job.layout)
+    if job.licence:
+        index = index.with_samples(replace(sample, licence=job.licence) for sample in index)
     with progress("hashing", len(index), "files") as advance:
         index, failures = fingerprint_index(
             index,
             journal=out.with_suffix(".rows.jsonl"),
             relative_to=out.parent,
             decode=job.fingerprint,
-            licence=job.licence,
             jobs=job.jobs,
             advance=advance,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -50,15 +51,22 @@ def train(
         raise typer.Exit(ExitCode.INTERRUPTED)
 
 
+@dataclass(frozen=True)
+class Pictured:
+    """Who is learned, from which pictures, and by which model."""
+
+    model: Annotated[Path, argument("A meta-learned model: RUN/model.safetensors.")]
+    shots: Annotated[list[str], argument("Pictures or clips of one person, or puppets:IDENTITY/MOTION.")]
+    limit: Annotated[int, Option("T: shots used at most.", minimum=1)] = 32
+    face: Annotated[int | None, Option("Which face, the largest first, where there are several.", minimum=0)] = None
+
+
 @app.command()
 @built
 def tune(
-    model: Annotated[Path, argument("A meta-learned model: RUN/model.safetensors.")],
-    shots: Annotated[list[str], argument("Pictures or clips of one person, or puppets:IDENTITY/MOTION.")],
+    person: Pictured,
     job: Tune,
     out: Annotated[Path, Option("The personal model.")] = Path("person.safetensors"),
-    limit: Annotated[int, Option("T: shots used at most.", minimum=1)] = 32,
-    face: Annotated[int | None, Option("Which face, the largest first, where there are several.", minimum=0)] = None,
     consent: Consent = None,
     threads: Threads = None,
     force: Force = False,
@@ -75,14 +83,15 @@ def tune(
     from synth.reenact.shots import load_shots
     from synth.session import Session
 
-    loaded = load_checkpoint(model)
+    loaded = load_checkpoint(person.model)
     keep_threads(threads)
-    found = load_shots(shots, loaded.config.size, face=face, most=limit)
+    found = load_shots(person.shots, loaded.config.size, face=person.face, most=person.limit)
     sources = [item.sha256 for item in found.ingredients] if found.real else []
     granted = Session(consent).granted("tune", sources, found.real)
     total = 0 if job.mode == "ff" else job.steps or budget(len(found.frames))
     with progress("tuning", total, "steps") as advance:
-        personal = run(loaded, found.frames[:limit], found.landmarks[:limit], job, device=device(), advance=advance)
+        most = person.limit
+        personal = run(loaded, found.frames[:most], found.landmarks[:most], job, device=device(), advance=advance)
     personal.facts = {**personal.facts, "consent": granted.id}
     personal.save(out, force=force)
     facts = personal.facts

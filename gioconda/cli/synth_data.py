@@ -24,6 +24,7 @@ from synth.reenact.options import Reenact
 
 if TYPE_CHECKING:
     from gioconda_core.types import Footage
+    from synth.evaluation.evaluate import Instruments
 
 __all__ = ["register"]
 
@@ -92,14 +93,21 @@ class Reenacted:
     schema: str = "gioconda.reenact/1"
 
 
+@dataclass(frozen=True)
+class Scene:
+    """Who is shown, who drives, and where the clips go."""
+
+    shots: Annotated[list[str], Option("Photograph, painting, clip or puppets:ID/TAKE; repeatable.", repeat=True)]
+    drive: Annotated[list[str], Option("Clip, track (.npz), camera:0 or puppets:ID/TAKE; repeatable.", repeat=True)]
+    out: Annotated[Path, Option("A file; with several drivers a folder.")] = Path("reenacted.mp4")
+
+
 @built
 def reenact(
-    shots: Annotated[list[str], Option("Photograph, painting, clip or puppets:ID/TAKE; repeatable.", repeat=True)],
-    drive: Annotated[list[str], Option("Clip, track (.npz), camera:0 or puppets:ID/TAKE; repeatable.", repeat=True)],
+    scene: Scene,
     generator: PersonalGenerator,
     job: Reenact,
     results: Results,
-    out: Annotated[Path, Option("A file; with several drivers a folder.")] = Path("reenacted.mp4"),
     consent: Consent = None,
 ) -> None:
     """Make a face move as the driver moves. Every clip is labelled, marked and signed; a log keeps what was made.
@@ -114,7 +122,7 @@ def reenact(
     heads = generator.load_for(job.mode, job.steps, device())
     with Bar("reenacting", "steps") as bar:  # of tuning first, then frames
         session = Session(consent, force=results.force, say=notice, begin=bar.begin, advance=bar.count)
-        made = run(shots, drive, out, heads, job, session)
+        made = run(scene.shots, scene.drive, scene.out, heads, job, session)
     writer.write(
         text="\n".join(
             f"{item.path}: {item.frames} frames, signed; {item.adapted.mode} motion, best match at the driver's frame "
@@ -150,25 +158,37 @@ class FakesMade:
     schema: str = "gioconda.fakes/1"
 
 
+@dataclass(frozen=True)
+class MadeSet:
+    """Where a set lies, how else it is written, and the record of a sample that is made again instead."""
+
+    out: Annotated[Path, Option("The set's folder; run again, it resumes.")] = Path("fakes")
+    export: Annotated[
+        list[str] | None,
+        Option("Also write as faceforensics, celeb-df or df40.", metavar="LAYOUT=DIR", repeat=True),
+    ] = None
+    replay: Annotated[
+        Path | None,
+        Option("Make one sample again and compare; by default from the footage its set names.", metavar="RECORD"),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Shared:
+    """How the work is shared out."""
+
+    part: Part
+    engine: Annotated[str, Option("local (torchrun spreads it over GPUs), or ray.", choices=("local", "ray"))] = "local"
+
+
 @built
 def fakes(
     job: Fakes,
     generator: SharedGenerators,
-    part: Part,
+    shared: Shared,
     results: Results,
-    out: Annotated[Path, Option("The set's folder; run again, it resumes.")] = Path("fakes"),
+    made: MadeSet,
     consent: Consent = None,
-    export: Annotated[
-        list[str] | None,
-        Option("Also write as faceforensics, celeb-df or df40.", metavar="LAYOUT=DIR", repeat=True),
-    ] = None,
-    replay: Annotated[
-        Path | None,
-        Option("Make one sample again and compare; by default from the footage its set names.", metavar="RECORD"),
-    ] = None,
-    engine: Annotated[
-        str, Option("local (torchrun spreads it over GPUs), or ray.", choices=("local", "ray"))
-    ] = "local",
 ) -> None:
     """A labelled set: self- and cross-reenactments, real controls, masks, splits, records; every clip signed. Resumes.
 
@@ -176,14 +196,14 @@ def fakes(
     """
     writer = results.among("text", "json")
     generator.tuned(any(job.steps))
-    exports = [_layout(item) for item in export or []]
-    if replay is not None:
+    exports = [_layout(item) for item in made.export or []]
+    if made.replay is not None:
         from synth.fakes.sample import replay as again
 
-        same, drawn = again(replay, job.sources, generator.load(device()))
+        same, drawn = again(made.replay, job.sources, generator.load(device()))
         writer.write(
-            text=f"{replay}: {len(drawn)} frames, {'the same pixels, bit for bit' if same else 'NOT the same pixels'}",
-            json=Replayed(replay, same),
+            text=f"{made.replay}: {len(drawn)} frames, {'the same pixels, bit for bit' if same else 'NOT the same pixels'}",
+            json=Replayed(made.replay, same),
         )
         if not same:
             raise typer.Exit(ExitCode.INCOMPLETE)
@@ -192,19 +212,19 @@ def fakes(
     from synth.session import Session
 
     with Bar("making", "clips") as bar:
-        if engine == "ray":
+        if shared.engine == "ray":
             given = generator.options(device())
-            done = on_ray(job, out, generator.generator, given, consent=consent, workers=part.jobs)
+            done = on_ray(job, made.out, generator.generator, given, consent=consent, workers=shared.part.jobs)
         else:
-            mine = replace(part, rank=int(os.environ.get("RANK", 0)), world=int(os.environ.get("WORLD_SIZE", 1)))
+            rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
             session = Session(consent, say=notice, begin=bar.begin, advance=bar.count)
-            done = make(job, out, generator.load(device()), session, mine)
+            done = make(job, made.out, generator.load(device()), session, replace(shared.part, rank=rank, world=world))
     if done.index is not None:
         _export(done.index, exports)
     busy = ", ".join(f"{name} {value:.1f} s" for name, value in done.stages.items())
     rate = done.made / max(done.seconds, 1e-9)
     writer.write(
-        text=f"{done.index or out}: {done.made} made, {done.there} there, of {done.planned}; {rate:.2f} clips/s; {busy}"
+        text=f"{done.index or made.out}: {done.made} made, {done.there} there, of {done.planned}; {rate:.2f} clips/s; {busy}"
         + "".join(f"\nfailed: {n} × {why}" for why, n in done.failed.most_common()),
         json=FakesMade(**{**vars(done), "failed": dict(done.failed)}),
     )
@@ -212,18 +232,51 @@ def fakes(
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-@built
-def evaluate(
-    shards: Annotated[list[Path], argument("Shard folders of people the model has not seen.")],
-    generator: SizedGenerator,
-    job: Evaluate,
-    results: Results,
-    out: Annotated[Path, Option("Folder for evaluation.json and grid.jpg.")] = Path("evaluation"),
+@dataclass(frozen=True)
+class Measuring:
+    """What measures: detectors, and the embedding by which faces are compared."""
+
     detectors: Annotated[
         str, Option("Detectors whose AUC is measured: all that are ready, none, or names with commas.")
-    ] = "all",
-    embedding: Annotated[Path | None, Option("An ArcFace-type ONNX network for CSIM, instead of dlib's.")] = None,
-    consent: Consent = None,
+    ] = "all"
+    embedding: Annotated[Path | None, Option("An ArcFace-type ONNX network for CSIM, instead of dlib's.")] = None
+
+    def load(self) -> tuple[Instruments, dict[str, str]]:
+        """The instruments, and why those that are missing could not be loaded."""
+        from synth.evaluation.evaluate import Instruments
+
+        judges, missing = _judges(self.detectors)
+        if self.embedding is None:
+            return Instruments(judges), missing
+        from synth.evaluation.measures import onnx_embedding
+
+        return Instruments(judges, (self.embedding.stem, onnx_embedding(str(self.embedding)))), missing
+
+
+@dataclass(frozen=True)
+class People:
+    """Whose faces are drawn, and who has agreed to it."""
+
+    shards: Annotated[list[Path], argument("Shard folders of people the model has not seen.")]
+    consent: Consent = None
+
+    def granted(self) -> Any:
+        """The consent to evaluate on them."""
+        from synth.session import Session
+        from synth.training.shards import ShardSet
+
+        seen = {file for folder in self.shards for file in ShardSet(folder).real_files()}
+        return Session(self.consent).granted("evaluate", sorted(seen), bool(seen))
+
+
+@built
+def evaluate(
+    people: People,
+    generator: SizedGenerator,
+    job: Evaluate,
+    measuring: Measuring,
+    results: Results,
+    out: Annotated[Path, Option("Folder for evaluation.json and grid.jpg.")] = Path("evaluation"),
 ) -> None:
     """The paper's protocol: SSIM, CSIM, landmark and pose error, FID, KID and detectors' AUC, with n and intervals; a picture grid.
 
@@ -235,23 +288,16 @@ def evaluate(
     generator.tuned(job.steps)
     for name in ("evaluation.json", "grid.jpg"):
         refuse_overwrite(out / name, results.force)
-    from synth.evaluation.evaluate import Instruments, sign_grid, text
     from synth.evaluation.evaluate import evaluate as run
+    from synth.evaluation.evaluate import sign_grid, text
     from synth.session import Session
-    from synth.training.shards import ShardSet
 
-    seen = {file for folder in shards for file in ShardSet(folder).real_files()}
-    granted = Session(consent).granted("evaluate", sorted(seen), bool(seen))
-    judges, missing = _judges(detectors)
-    instruments = Instruments(judges)
-    if embedding is not None:
-        from synth.evaluation.measures import onnx_embedding
-
-        instruments = Instruments(judges, (embedding.stem, onnx_embedding(str(embedding))))
+    granted = people.granted()
+    instruments, missing = measuring.load()
     heads = generator.load(device())
     with Bar("evaluating", "steps") as bar:
         session = Session(say=notice, begin=bar.begin, advance=bar.count)
-        found, picture = run(shards, heads, out, job, instruments, session)
+        found, picture = run(people.shards, heads, out, job, instruments, session)
     found = replace(found, absent={**found.absent, **missing})
     write_json(out / "evaluation.json", plain(found))
     sign_grid(picture, out / "grid.jpg", heads, granted, found.protocol["footage_sha256"], force=results.force)

@@ -70,7 +70,6 @@ def fingerprint_index(
     journal: Path,
     relative_to: Path,
     decode: bool = True,
-    licence: str = "",
     jobs: int = 2,
     advance: Callable[[], Any] = lambda: None,
 ) -> tuple[Index, list[tuple[str, str]]]:
@@ -107,7 +106,6 @@ def fingerprint_index(
                     sha256=row.get("sha256", sample.sha256),
                     essence=row.get("essence", ""),
                     phash=row.get("phash", ""),
-                    licence=licence or sample.licence,
                 )
             )
             advance()

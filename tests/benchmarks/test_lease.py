@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks import lease
-from benchmarks.pack_lease import pack
+from benchmarks.pack_lease import Start, pack
 from gioconda_core.errors import UsageError
 from synth.model.config import preset
 from synth.model.networks import Model, load_checkpoint, save_checkpoint
@@ -52,7 +52,7 @@ def packed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lease")
     prepare(Prepare(sources=("puppets:4x2",), size=64, puppet_frames=40, max_frames=40), folder / "shards")
     init = save_checkpoint(folder / "init.safetensors", Model.fresh(preset("pocket"), 3))
-    found = pack([folder / "shards"], folder / "data", init=init, frames=12)
+    found = pack([folder / "shards"], folder / "data", Start(init), frames=12)
     assert found["clips"] == 8 and 0.01 < found["megabytes"] < 56
     return folder / "data"
 
@@ -179,7 +179,7 @@ def test_the_rehearsal_brings_home_a_model_that_training_goes_on_from(packed, tm
     assert hashlib.sha256(joined.read_bytes()).hexdigest() == results["model"]["sha256"]
     assert load_checkpoint(joined).facts["step"] == results["training"]["steps"]
     # The next lease takes it and the rows of W up again.
-    again = pack([packed.parent / "shards"], tmp_path / "data", init=joined, rows=out / "w.safetensors", frames=20)
+    again = pack([packed.parent / "shards"], tmp_path / "data", Start(joined, out / "w.safetensors"), frames=20)
     assert again["clips"] == 8
     data = lease.load(tmp_path / "data", 64, torch.device("cpu"), threads=1)
     training = lease.Training(data, lease._begin(tmp_path / "data", "pocket", 0), torch.device("cpu"), batch=2)
