@@ -67,7 +67,7 @@ def check(
     progress : called with a stage's name (``open container provenance faces detectors evidence report``) and the share done, 0 to 1;
         of a list, the share of the whole list.
     trust : trust lists for credentials; None = the user's stored ones.
-    options : further options of :class:`gioconda.report.examine.Examiner` (``sampling``, ``timeout``, ``sandbox``, ``limits``, ``cache``).
+    options : further options of :class:`gioconda.report.examine.Examiner` (``sampling``, ``timeout``, ``sandbox``, ``cache``).
 
     Raises
     ------

@@ -11,6 +11,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -65,22 +66,24 @@ def log(items: Iterable[Mapping[str, Any]], lang: str = "en") -> str:
     return _head(lang, "check/", {}) + ",\n".join(results) + _tail(None)
 
 
-def write(
-    items: Iterable[Mapping[str, Any]],
-    file: Path,
-    lang: str = "en",
-    *,
-    shard: tuple[int, int] = (1, 1),
-    exit_code: int | None = None,
-    properties: Mapping[str, Any] | None = None,
-    accepts: Callable[[Mapping[str, Any], str], str | None] = lambda row, rule: None,
-) -> list[str]:
-    """Write the faults of rows into ``file`` and, beyond the ceilings, ``NAME-2.sarif`` and so on; returns the files' names.
+@dataclass(frozen=True)
+class Run:
+    """The run that rows come from. shard : which of how many; exit_code : its own, None where it is not known; properties : of it, such as versions.
 
-    properties : of the run, such as the versions it went by. accepted : ``PATH\\nRULE`` → why it is accepted (a baseline), which GitHub shows as dismissed.
+    accepts : (row, rule) → why a baseline accepts that, which GitHub shows as dismissed, or None.
     """
+
+    shard: tuple[int, int] = (1, 1)
+    exit_code: int | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    accepts: Callable[[Mapping[str, Any], str], str | None] = lambda row, rule: None
+
+
+def write(items: Iterable[Mapping[str, Any]], file: Path, lang: str = "en", run: Run = Run()) -> list[str]:
+    """Write the faults of rows into ``file`` and, beyond the ceilings, ``NAME-2.sarif`` and so on; returns the files' names."""
+    shard = run.shard
     category = "audit/" + (f"shard-{shard[0]}-of-{shard[1]}/" if shard[1] > 1 else "")
-    results = (_result(item, rule, accepts(item, rule)) for item in items for rule in faults(item))
+    results = (_result(item, rule, run.accepts(item, rule)) for item in items for rule in faults(item))
     names: list[str] = []
     waiting = next(results, None)
     while waiting is not None or not names:
@@ -88,7 +91,7 @@ def write(
         target = file if number == 1 else file.with_name(f"{file.stem}-{number}{file.suffix}")
         own = category if number == 1 else f"{category}part-{number}/"
         with atomic_path(target) as path, open(path, "w", encoding="utf-8") as out:
-            head = _head(lang, own, properties or {})
+            head = _head(lang, own, run.properties)
             out.write(head)
             size, count, unpacked = 0, 0, head
             packer = zlib.compressobj(6)
@@ -101,7 +104,7 @@ def write(
                     unpacked = ""
                 count += 1
                 waiting = next(results, None)
-            out.write(_tail(exit_code))
+            out.write(_tail(run.exit_code))
         names.append(target.name)
     for old in file.parent.glob(f"{file.stem}-*{file.suffix}"):
         if old.name not in names and old.stem.removeprefix(f"{file.stem}-").isdecimal():

@@ -41,7 +41,6 @@ from gioconda_core.types import (
 
 if TYPE_CHECKING:
     from detect.reading.observe import Answer
-    from gioconda_core.media.clip import Limits
     from gioconda_core.workers.pool import Progress
     from provenance.trust.lists import Trust
 
@@ -97,10 +96,9 @@ class Examiner:
         sampling: str | None = None,
         timeout: float = 300.0,
         sandbox: bool = True,
-        limits: Limits | None = None,
         cache: bool = True,
     ) -> None:
-        self.sampling, self.timeout, self.sandbox, self.limits, self.cache = sampling, timeout, sandbox, limits, cache
+        self.sampling, self.timeout, self.sandbox, self.cache = sampling, timeout, sandbox, cache
         if sampling is not None:
             Sampling.parse(sampling)
         self.trust = trust
@@ -139,17 +137,7 @@ class Examiner:
         size = readable(file)
         digest = sha256_of(file)
         step("container", 0.05)
-        found = metadata.inspect(file)
-        seen = _Seen({"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)})
-        seen.facts["declared"] = found.get("declared", [])
-        seen.facts["reader"] = found.get("reader", "")
-        with open(file, "rb") as opened:
-            if other := misnamed(file, opened.read(HEAD)):
-                seen.facts["misnamed"] = other
-        seen.facts["trust_lists"] = self._lists()
-        seen.facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
-        if found.get("error"):
-            seen.warnings.append(MediaWarning.of(found["error"]))
+        seen = self._container(file, size, digest)
         step("provenance", 0.1)
         provenance, trouble = self._provenance(file)
         errors = [trouble] if trouble else []
@@ -196,10 +184,25 @@ class Examiner:
         self.loading = threading.Thread(target=load)
         self.loading.start()
 
+    def _container(self, file: Path, size: int, digest: str) -> _Seen:
+        """What the file says of itself before any picture is decoded."""
+        found = metadata.inspect(file)
+        seen = _Seen({"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)})
+        seen.facts["declared"] = found.get("declared", [])
+        seen.facts["reader"] = found.get("reader", "")
+        with open(file, "rb") as opened:
+            if other := misnamed(file, opened.read(HEAD)):
+                seen.facts["misnamed"] = other
+        seen.facts["trust_lists"] = self._lists()
+        seen.facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
+        if found.get("error"):
+            seen.warnings.append(MediaWarning.of(found["error"]))
+        return seen
+
     def _look(self, file: Path, names: Sequence[str], seen: _Seen, step: Progress, evidence: bool) -> None:
         """Decode the file once, and let detectors and whoever makes evidence look at it. names : hash, path and name, for tables of scores."""
         sampled: _Sampled | None = None
-        with _open(file, self.limits, self.sandbox) as clip:
+        with _open(file, self.sandbox) as clip:
             seen.facts |= clip_facts(clip)
             if self.detectors:
                 step("faces", 0.15)
@@ -289,10 +292,10 @@ def _default() -> list[str]:
     return registry.default()
 
 
-def _open(file: Path, limits: Limits | None, sandbox: bool) -> Any:
+def _open(file: Path, sandbox: bool) -> Any:
     from gioconda_core.media.clip import Clip
 
-    return Clip.open(file, limits=limits, sandbox=sandbox)
+    return Clip.open(file, sandbox=sandbox)
 
 
 def readable(file: Path) -> int:

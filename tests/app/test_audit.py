@@ -672,7 +672,7 @@ def test_sarif_is_valid_and_has_what_github_asks_for(tree, tmp_path, monkeypatch
 def test_sarif_beyond_the_ceilings_is_split_and_said(tmp_path, monkeypatch):
     from gioconda.report import as_sarif as sarif
 
-    names = sarif.write(faulty(25_010), tmp_path / "readings.sarif", shard=(2, 3))
+    names = sarif.write(faulty(25_010), tmp_path / "readings.sarif", run=sarif.Run(shard=(2, 3)))
     assert names == ["readings.sarif", "readings-2.sarif"]
     (first,), (second,) = (json.loads((tmp_path / name).read_text())["runs"] for name in names)
     assert (len(first["results"]), len(second["results"])) == (25_000, 10)

@@ -79,7 +79,7 @@ def test_drop_watch_read_delete(client, page):
     shown = client.get(f"/clips/{identity}")
     assert "A strong signal was found" in shown.text and "<video" in shown.text
     assert 'role="slider"' in shown.text and "<script>" not in shown.text and " style=" not in shown.text
-    assert "再演されたことを示す強い兆候が見つかりました" in client.get(f"/clips/{identity}?lang=ja").text
+    assert "表情操作されたことを示す強い兆候が見つかりました" in client.get(f"/clips/{identity}?lang=ja").text
     assert "強い兆候" in client.get(f"/clips/{identity}", headers={"Accept-Language": "ja,en"}).text
     assert client.get(f"/clips/{identity}/report.json").json()["schema"] == "gioconda.report/1"
     saved = client.get(f"/clips/{identity}/report.html")
