@@ -251,6 +251,19 @@ def test_reasons_are_said_in_japanese_and_strangers_words_are_left_as_they_are()
     assert reason_text(own, "ja") == reason_text(own, "en") == "le visage est flou {x}"
 
 
+def test_the_sets_that_shipped_detectors_were_calibrated_on_have_a_name_in_every_language():
+    import json
+
+    import detect
+
+    cards = list((Path(detect.__file__).parent / "weights").glob("*/calibration.json"))
+    assert cards
+    for card in cards:
+        name = json.loads(card.read_text("utf-8"))["name"]
+        for lang in set(LANGUAGES) - {"en"}:
+            assert wording.phrase(name, lang) != name, (name, lang)
+
+
 def test_the_kind_of_clip_that_a_rate_is_quoted_of_is_named_wherever_the_rate_is():
     from dataclasses import replace
 

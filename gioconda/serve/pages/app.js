@@ -412,7 +412,7 @@ if (player) {
       if (!video.paused && !video.ended) requestAnimationFrame(follow);
     };
     for (const name of ["loadedmetadata", "play", "pause", "seeked", "timeupdate"]) video.addEventListener(name, follow);
-    video.addEventListener("error", () => { player.hidden = true; });
+    video.addEventListener("error", () => { player.hidden = true; byId("unplayed").hidden = false; });
   } else {
     video.addEventListener("load", draw);
   }
