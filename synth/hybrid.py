@@ -3,7 +3,7 @@
 Not the paper's method, and recorded as a departure from it. A trained network of 128 px knows how a head turns and not how this
 picture was painted; a smooth bend keeps every brush stroke and hair of the source at its own resolution, and cannot know what lies
 behind closed lips or a turned cheek. So each does what it can: the bend everywhere; inside lips that open wider than in the shot a
-cavity with teeth, drawn in the lips' own dark colour; and from ``TURN`` on, where the bend would shear the head, the tuned network, joined to
+cavity with teeth, drawn in the lips' own dark colour; lids that close over the eyeball, and irises that look where the driver's do; and from ``TURN`` on, where the bend would shear the head, the tuned network, joined to
 the picture by low frequencies. The network is only tuned when a driver asks for it.
 """
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.faces import align
+from synth.person.eyes import Eyes, Looks
 from synth.person.mouth import INNER_LIPS, Mouth, opening, ramp
 from synth.person.views import DEPTH
 from synth.reenact.framing import face_mask
@@ -114,10 +115,14 @@ def _joined(picture: Frames, patch: Frames, weight: NDArray[np.float32]) -> Fram
 
 @dataclass(frozen=True, eq=False)
 class _Pose:
-    """One moment. share : of the network in it, 0…1, by how far the head is turned out of the shot's pose."""
+    """One moment. points : what is wanted; bent : what the picture is bent to, its lids no nearer than in the shot, since lids are drawn.
+
+    share : of the network in it, 0…1, by how far the head is turned out of the shot's pose.
+    """
 
     shot: int
     points: Points
+    bent: Points
     matrix: NDArray[np.float64]
     share: float
 
@@ -129,9 +134,10 @@ class _Bent:
         self.frames, self.points = frames, np.asarray(landmarks, np.float64)
         self.network, self.tuned = network, None
         self.mouths = [Mouth(f, p) for f, p in zip(frames, self.points, strict=True)]
+        self.eyes = [Eyes(f, p) for f, p in zip(frames, self.points, strict=True)]
         colour = frames.astype(np.int16)
         self.grey = bool(np.mean(np.ptp(colour, axis=-1)) < 4)
-        self.parts = {"frames": 0, "network": 0, "cavity": 0, "shots_used": 0}
+        self.parts = dict.fromkeys(("frames", "network", "cavity", "lids", "gaze", "shots_used"), 0)
 
     @property
     def steps(self) -> int:
@@ -155,15 +161,20 @@ class _Bent:
         """landmarks (N, 68, 2), pixels of the shots' crop, in the order of time → uint8 (N, S, S, 3)."""
         return np.concatenate(list(self.stream(landmarks)))
 
-    def stream(self, landmarks: NDArray[np.floating]) -> Iterator[Frames]:
-        """The same, some frames at a time."""
+    def stream(self, landmarks: NDArray[np.floating], looks: Looks | None = None) -> Iterator[Frames]:
+        """The same, some frames at a time. looks : where the eyes look at each; None = as in the shot."""
         wanted = np.asarray(landmarks, np.float64)
         self.parts = dict.fromkeys(self.parts, 0)
         self.ready(landmarks)
         poses = self._poses(wanted)
         self.parts["shots_used"] = len({pose.shot for pose in poses})
         for first in range(0, len(wanted), CHUNK):
-            yield self._drawn_as(poses[first : first + CHUNK], wanted[first : first + CHUNK])
+            gaze = self._gaze(looks, slice(first, first + CHUNK))
+            yield self._drawn_as(poses[first : first + CHUNK], wanted[first : first + CHUNK], gaze)
+
+    def _gaze(self, looks: Looks | None, part: slice) -> NDArray[np.float64] | None:
+        """Where the irises of some moments are wanted, (n, 2, 2): the shot's that the driver resembles, moved as the driver's move."""
+        return None if looks is None else self.eyes[looks.shot].gaze[None] + looks.change[part, None]
 
     def ready(self, landmarks: NDArray[np.floating]) -> None:
         """Tune the network, if these landmarks turn so far that it is needed and it was not yet."""
@@ -181,16 +192,19 @@ class _Bent:
                 shot = best
             points = _within(self.points[shot], points)
             angle, matrix = turn(self.points[shot], points)
-            found.append(_Pose(shot, points, matrix, ramp(angle, *TURN)))
+            found.append(_Pose(shot, points, self.eyes[shot].kept_open(points), matrix, ramp(angle, *TURN)))
         return found
 
-    def _drawn_as(self, poses: Sequence[_Pose], wanted: Points) -> Frames:
+    def _drawn_as(self, poses: Sequence[_Pose], wanted: Points, gaze: NDArray[np.float64] | None = None) -> Frames:
         out = np.empty((len(poses), *self.frames.shape[1:]), np.uint8)
         heads = []
         for k, pose in enumerate(poses):
-            out[k], head = self._bend(pose.shot, pose.points, pose.matrix)
+            out[k], head = self._bend(pose.shot, pose.bent, pose.matrix)
             heads.append(head)
             self.parts["cavity"] += self.mouths[pose.shot].draw(out[k], pose.points) > 0
+            lids, looked = self.eyes[pose.shot].draw(out[k], pose.bent, pose.points, None if gaze is None else gaze[k])
+            self.parts["lids"] += lids
+            self.parts["gaze"] += looked
         asked = [k for k, pose in enumerate(poses) if pose.share > 0]
         if asked:
             for k, patch in zip(asked, self._drawn(wanted[asked]), strict=True):
@@ -210,9 +224,8 @@ class _Bent:
         before, after = _crown(source, matrix, points)
         coarse = field(size, np.concatenate([source, before]), np.concatenate([points, after]), GRID)
         both = np.concatenate([points, source])[None] * ((GRID - 1) / (size - 1))
-        head = (
-            face_mask(both.astype(np.float32), GRID, soft=GRID / 24, lift=2.6, reach=1.35)[0].astype(np.float32) / 255
-        )
+        # Wide and soft: a narrow edge cut through the hair of a head that turns far.
+        head = face_mask(both.astype(np.float32), GRID, soft=GRID / 7, lift=2.6, reach=1.8)[0].astype(np.float32) / 255
         coarse = coarse * np.clip(1.5 * head, 0, 1)[..., None]
         turned = face_mask(
             points[None].astype(np.float32) * ((GRID - 1) / (size - 1)), GRID, soft=GRID / 32, lift=2.4, reach=1.2

@@ -31,6 +31,7 @@ from synth.reenact.shots import Driver, Shots, load_driver, load_shots
 from synth.session import Session
 
 if TYPE_CHECKING:
+    from synth.person.eyes import Looks
     from synth.person.model import PersonalModel
 
 __all__ = ["FewShotGenerator", "Made", "Reenact", "TunedGenerator", "draw_icon", "draw_label", "reenact"]
@@ -39,6 +40,7 @@ Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
 LABEL = "AI-GENERATED"
 MOMENTS = 8  # of a preview
+GAZE_SIDE = 512  # pixels of the driver's crop that irises are looked for in, at most
 FED_FORWARD = (
     "drawn feed-forward, by a network that was not tuned: not for single clips, the face is hardly this person's"
 )
@@ -316,7 +318,7 @@ def strip(source: Frames, moments: Sequence[tuple[Frames | None, Frames]]) -> Fr
 class _Drawing:
     """The frames of one clip as they are drawn, one after another; no more than a few are held.
 
-    moments : what a preview shows, kept on the way and before any label.
+    looks : where the driver looks, for a generator that moves eyes. moments : what a preview shows, kept on the way and before any label.
     """
 
     model: Personal
@@ -326,6 +328,7 @@ class _Drawing:
     job: Reenact
     bent: bool
     advance: Callable[..., None]
+    looks: Looks | None = None
     moments: list[tuple[Frames | None, Frames]] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Frames]:
@@ -354,7 +357,7 @@ class _Drawing:
 
     def _placed(self) -> Iterator[Frames]:
         at = 0
-        for drawn in _streamed(self.model, self.marks):
+        for drawn in _streamed(self.model, self.marks, self.looks):
             yield from _place(drawn, self.marks[at : at + len(drawn)], self.person, self.job, bent=self.bent, first=at)
             at += len(drawn)
 
@@ -371,10 +374,25 @@ class _Drawing:
         return picture
 
 
-def _streamed(model: Personal, marks: Points) -> Iterator[Frames]:
+def _looks(driver: Driver, size: int, how: Adapted) -> Looks | None:
+    """Where a driver looks, from its own pictures; None where only its track is known. size : side of the crop its landmarks are in."""
+    if driver.pictures is None:
+        return None
+    from synth.person.eyes import looks_of, pupils
+
+    side = min(size, GAZE_SIDE)
+    marks = (driver.landmarks.astype(np.float64) + 0.5) * (side / size) - 0.5
+    gaze = np.full((len(marks), 2, 2), np.nan)
+    for k, picture in enumerate(driver.pictures(side)):
+        if driver.found[k]:
+            gaze[k] = pupils(picture, marks[k])
+    return looks_of(gaze, driver.times, how.reference, how.shot)
+
+
+def _streamed(model: Personal, marks: Points, looks: Looks | None) -> Iterator[Frames]:
     """A personal model's frames, some at a time."""
     if hasattr(model, "stream"):
-        yield from model.stream(marks)
+        yield from model.stream(marks, looks)
         return
     for first in range(0, len(marks), _Sitter.BATCH):
         yield model.render(marks[first : first + _Sitter.BATCH])
@@ -499,7 +517,9 @@ class _Reenactment:
             model.ready(marks)
         session.begin(len(marks))
         bent = hasattr(self.heads, "fit")
-        drawing = _Drawing(model, marks, self.person, driver, job, bent, partial(session.advance, note=target.name))
+        looks = _looks(driver, self.heads.size, how) if hasattr(model, "stream") else None
+        step = partial(session.advance, note=target.name)
+        drawing = _Drawing(model, marks, self.person, driver, job, bent, step, looks)
         claim = self._claim(driver, target, how, filled)
         first, frames = _peeked(drawing)
         marked = job.mark and min(first.shape[:2]) >= 64
