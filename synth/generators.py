@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import UsageError
-from synth.options import sized
+from synth.options import remakes, sized
 from synth.warp import warp
 
 __all__ = ["CopyGenerator", "Personal", "Roster", "TalkingHeads", "WarpGenerator", "generator"]
@@ -160,7 +160,7 @@ def generator(name: str, **options: Any) -> Any:
         return _OURS[name](**{k: v for k, v in options.items() if v is not None})
     from gioconda_core import plugins
 
-    if name in plugins.names("gioconda.families"):
+    if remakes(name):
         from synth.fakes.family import FamilyGenerator
 
         return FamilyGenerator(name, size=options.get("size") or 256)

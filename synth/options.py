@@ -28,14 +28,19 @@ def _names() -> tuple[str, ...]:
     return (*SIZED, *plugins.names("gioconda.generators"))
 
 
+def remakes(name: str) -> bool:
+    """Whether a name is a family's of fakes. A generator's comes first where both have it (``few-shot``)."""
+    return name in plugins.names("gioconda.families") and name not in _names()
+
+
 def sized(name: str) -> bool:
     """Whether a generator draws crops of any size: those that bend or copy pictures, and families of fakes."""
-    return name in SIZED or name in plugins.names("gioconda.families")
+    return name in SIZED or remakes(name)
 
 
 def learns(name: str) -> bool:
     """Whether a generator learns its person from shots, and so has a model, steps and a content loss."""
-    return name not in UNTRAINED and name not in plugins.names("gioconda.families")
+    return name not in UNTRAINED and not remakes(name)
 
 
 def _each(text: str) -> None:

@@ -165,6 +165,17 @@ def test_hard_pictures_are_moved_or_refused_in_one_line(sitter, tmp_path, kind):
         assert read(made.path).label["label"] == "fake" and len(frames_of(made.path)) == 10
 
 
+def test_a_generator_is_itself_whatever_families_are_called(monkeypatch):
+    from gioconda_core import plugins
+    from synth.options import learns, remakes, sized
+
+    real = plugins.names
+    shadow = ("few-shot", "warp", "jitter")
+    monkeypatch.setattr(plugins, "names", lambda group: shadow if group == "gioconda.families" else real(group))
+    assert [n for n in shadow if remakes(n)] == ["jitter"] and learns("few-shot") and not sized("few-shot")
+    assert generator("few-shot").name == "gioconda-few-shot" and not hasattr(generator("warp"), "remakes")
+
+
 def test_generators_with_commas_share_out_one_size():
     roster = generator("few-shot,warp,hybrid")
     assert {h.size for h in roster.members} == {128} and roster.name == "gioconda-few-shot,warp,gioconda-hybrid"
