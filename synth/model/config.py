@@ -16,15 +16,17 @@ class Config:
 
     size : pixels of the square crop, a power of two from 64. width : channels after the first block (64 in the paper);
     the widest layers and the embedding have 8 × width. attention : the three self-attention layers.
+    grown : whether one more block lies outside of each network, so that one trained at half the size goes on at this one (not in the paper).
     """
 
     name: str = "paper"
     size: int = 256
     width: int = 64
     attention: bool = True
+    grown: bool = False
 
     def __post_init__(self) -> None:
-        if self.size < 64 or self.size & (self.size - 1) or self.width < 8 or self.width % 8:
+        if self.inner < 64 or self.size & (self.size - 1) or self.width < 8 or self.width % 8:
             raise UsageError(
                 f"no network of {self.size} px and width {self.width}",
                 hint="64, 128, 256 … px; widths are multiples of 8",
@@ -51,16 +53,30 @@ class Config:
 
         Without it spectral norm keeps a small preset's ê too short to be heard (docs/decisions/small-presets.md).
         """
-        return 16 / (self.size / 64) ** 2
+        return 16 / (self.inner / 64) ** 2
+
+    @property
+    def inner(self) -> int:
+        """Pixels of the side that the paper's own blocks see."""
+        return self.size // 2 if self.grown else self.size
+
+    @property
+    def thin(self) -> int:
+        """Channels of the block outside, where a picture is largest."""
+        return max(8, self.width // 2)
 
     def as_dict(self) -> dict[str, object]:
         """JSON-able; ``Config(**d)`` rebuilds it."""
-        return asdict(self)
+        found = asdict(self)
+        if not self.grown:
+            del found["grown"]  # files written before there was such a thing say nothing of it
+        return found
 
 
 PRESETS: dict[str, Config] = {
     "paper": Config("paper", 256, 64),
     "half": Config("half", 256, 32),
+    "half-256": Config("half-256", 256, 32, grown=True),  # half-128 with one more block: goes on from it
     "half-128": Config("half-128", 128, 32),  # what two CPU cores can meta-train in days
     "sketch": Config("sketch", 128, 16),  # and in hours
     "pocket": Config("pocket", 64, 16),  # tests

@@ -28,24 +28,29 @@ def table(config: Config) -> list[dict[str, object]]:
     def add(net: str, name: str, module: nn.Module, channels: int, size: int) -> None:
         rows.append({"net": net, "block": name, "channels": channels, "size": size, "parameters": count(module)})
 
+    for key, net in (("E", e), ("V", v), ("G", g)):
+        if net.outside is not None:
+            add(key, "outside", net.outside, config.down[0], config.inner >> 1)
     for key, net in (("E", e), ("V", v)):
         for index, block in enumerate(net.blocks):
-            size = config.size >> (index + 1)
+            size = config.inner >> (index + 1)
             add(key, f"down{index + 1}", block, config.down[index], size)
             if index == 2 and net.attention is not None:
                 add(key, "attention", net.attention, config.down[index], size)
-    add("V", "residual", v.last, config.dim, config.size >> 6)
+    add("V", "residual", v.last, config.dim, config.inner >> 6)
     for index, block in enumerate([g.first, *g.down]):
-        add("G", f"down{index + 1}", block, config.down[index], config.size >> (index + 1))
+        add("G", f"down{index + 1}", block, config.down[index], config.inner >> (index + 1))
         if index == 2 and g.attention_down is not None:
-            add("G", "attention", g.attention_down, config.down[index], config.size >> 3)
+            add("G", "attention", g.attention_down, config.down[index], config.inner >> 3)
     for index, block in enumerate(g.middle):
-        add("G", f"adain{index + 1}", block, config.dim, config.size >> 4)
+        add("G", f"adain{index + 1}", block, config.dim, config.inner >> 4)
     for index, block in enumerate(g.up):
-        add("G", f"up{index + 1}", block, config.up[index], config.size >> (3 - index))
+        add("G", f"up{index + 1}", block, config.up[index], config.inner >> (3 - index))
         if index == 1 and g.attention_up is not None:
-            add("G", "attention", g.attention_up, config.up[1], config.size >> 2)
-    add("G", "last", g.last, 3, config.size)
+            add("G", "attention", g.attention_up, config.up[1], config.inner >> 2)
+    add("G", "last", g.last, 3, config.inner)
+    if g.outside_up is not None:
+        add("G", "outside up", g.outside_up, 3, config.size)
     assert g.project is not None  # only a personal model lacks it
     add("G", "P", g.project, g.style_values, 1)
     return rows

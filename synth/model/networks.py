@@ -102,12 +102,47 @@ class AdaResidual(nn.Module):
         return out
 
 
+class Outside(nn.Module):
+    """One more block around a network's first, which sees the picture at half its size: what is only to be seen at the whole.
+
+    Silent at first (γ starts at 0, as attention's does): a network that grew answers at first as it did on halved pictures.
+    """
+
+    def __init__(self, cin: int, thin: int, cout: int) -> None:
+        super().__init__()
+        self.first, self.second = FirstBlock(cin, thin), Residual(thin, cout)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor, first: nn.Module) -> Tensor:
+        """x : (N, C, S, S) → what ``first`` makes of it at half the size, and this block's part: (N, C', S/4, S/4)."""
+        out: Tensor = first(F.avg_pool2d(x, 2)) + self.gamma.to(x.dtype) * self.second(self.first(x))
+        return out
+
+
+class OutsideUp(nn.Module):
+    """The same at the generator's end: AdaIN block to twice the size and its colours, added to the enlarged frame with a γ that starts at 0."""
+
+    def __init__(self, cin: int, thin: int) -> None:
+        super().__init__()
+        self.block, self.last = AdaResidual(cin, thin, up=True), Conv(thin, 3)
+        self.adain = (cin, thin, thin)  # channels modulated
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor, small: Tensor, style: Iterator[tuple[Tensor, Tensor]]) -> Tensor:
+        """x : features (N, C, S, S); small : the frame made of them, before tanh, (N, 3, S, S) → (N, 3, 2S, 2S)."""
+        detail = self.last(modulated_relu(self.block(x, style), *next(style)))
+        large = F.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
+        out: Tensor = large + self.gamma.to(x.dtype) * detail
+        return out
+
+
 class Pyramid(nn.Module):
     """The trunk E and V share: six down blocks with attention after the third."""
 
     def __init__(self, config: Config, cin: int = 6) -> None:
         super().__init__()
         widths = config.down
+        self.outside = Outside(cin, config.thin, widths[0]) if config.grown else None
         self.blocks = nn.ModuleList([FirstBlock(cin, widths[0])])
         for before, after in pairwise(widths):
             self.blocks.append(Residual(before, after))
@@ -116,7 +151,7 @@ class Pyramid(nn.Module):
     def features(self, x: Tensor) -> Iterator[Tensor]:
         """Output of each block in turn; attention belongs to the third."""
         for index, block in enumerate(self.blocks):
-            x = block(x)
+            x = self.outside(x, block) if index == 0 and self.outside is not None else block(x)
             if index == 2 and self.attention is not None:
                 x = self.attention(x)
             yield x
@@ -176,6 +211,10 @@ class Generator(nn.Module):
         self.attention_down = Attention(widths[2]) if config.attention else None
         self.attention_up = Attention(config.up[1]) if config.attention else None
         self.channels: list[int] = [c for block in (*self.middle, *self.up) for c in block.adain] + [config.width]
+        self.outside = Outside(3, config.thin, widths[0]) if config.grown else None
+        self.outside_up = OutsideUp(config.width, config.thin) if config.grown else None
+        if self.outside_up is not None:
+            self.channels += self.outside_up.adain
         self.project: Linear | None = Linear(config.dim, self.style_values)
         with torch.no_grad():  # start near the identity: shift 0, scale 1 (P's bias; P·ê then moves it)
             for _, weight in self.split(self.project.bias[None]):
@@ -202,7 +241,8 @@ class Generator(nn.Module):
     def forward(self, rasters: Tensor, style: Tensor) -> Tensor:
         """rasters : (B, 3, S, S) in [-1, 1]; style : (B, values), from :meth:`style` or a tuned ψ′ → frames in [-1, 1]."""
         layers = self.split(style)
-        x = self.first(rasters.contiguous(memory_format=torch.channels_last))
+        x = rasters.contiguous(memory_format=torch.channels_last)
+        x = self.first(x) if self.outside is None else self.outside(x, self.first)
         for index, block in enumerate(self.down):
             x = block(x)
             if index == 1 and self.attention_down is not None:
@@ -213,7 +253,10 @@ class Generator(nn.Module):
             x = block(x, layers)
             if index == 1 and self.attention_up is not None:
                 x = self.attention_up(x)
-        return torch.tanh(self.last(modulated_relu(x, *next(layers))).float())
+        out = self.last(modulated_relu(x, *next(layers)))
+        if self.outside_up is not None:
+            out = self.outside_up(x, out, layers)
+        return torch.tanh(out.float())
 
 
 def count(module: nn.Module) -> int:

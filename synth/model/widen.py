@@ -1,4 +1,4 @@
-"""A wider network that does at first exactly what a narrower one did: the curriculum from ``half`` to ``paper``.
+"""A wider network, or one of one more block, that does at first exactly what a smaller one did: the curriculum from ``sketch`` to ``paper``.
 
 Net2Net's own way (Chen 2016: channels twice, outgoing weights halved) does not survive spectral norm, which holds each layer's gain at one: a
 layer from three colours to twice the channels would answer √2 more quietly in each, and P likewise. Here what was learned stays as
@@ -27,9 +27,13 @@ def widen(model: Model, config: Config, seed: int = 0) -> Model:
 
     model : in float32, with E and P, as :func:`synth.model.networks.load_checkpoint` gives it; it is left alone. seed : of the new channels.
 
-    Raises UsageError when ``config`` is narrower, or has attention and the model has not, or the other way round.
+    A ``config`` that is grown goes on from a model that is not: its block outside begins silent.
+
+    Raises UsageError when ``config`` is narrower, or has attention and the model has not, or the other way round, or lacks the model's block outside.
     """
     old = model.config
+    if old.grown and not config.grown:
+        raise UsageError(f"is of preset {old.name!r}, which has a block more than {config.name!r}", where="--init")
     if config.attention != old.attention:
         raise UsageError("one has attention layers and the other has not", where="--init")
     if config.width < old.width:
@@ -51,6 +55,8 @@ def _fill(wide: nn.Module, narrow: nn.Module) -> None:
     # New queries would shift what old ones attend to, so they begin as zero.
     silent = {id(layer.f) for layer in wide.modules() if isinstance(layer, Attention)}
     for name, new in wide.named_modules():
+        if name not in own:
+            continue  # a block outside, which begins silent
         old = own[name]
         rows: Rows = slice
         if isinstance(wide, Generator) and isinstance(narrow, Generator) and new is wide.project:
@@ -76,7 +82,7 @@ def _corner(new: Tensor, old: Tensor, rows: Rows) -> None:
 def _style_rows(wide: Generator, narrow: Generator) -> Rows:
     """Where P's old rows lie: each AdaIN layer has its shifts first, then its scales, so the new ones come in between."""
     at, found = 0, []
-    for new, old in zip(wide.channels, narrow.channels, strict=True):
+    for new, old in zip(wide.channels, narrow.channels, strict=False):  # a block outside has its own, behind all others
         found += [*range(at, at + old), *range(at + new, at + new + old)]
         at += 2 * new
     where = torch.tensor(found)

@@ -30,7 +30,8 @@ class Options:
 
     shards: Annotated[tuple[str, ...], argument("Shard folders, from `gioconda synth prepare`.")] = ()
     preset: Annotated[
-        str, Option("paper, half (256 px), half-128, sketch (128 px), pocket (64 px).", choices=tuple(PRESETS))
+        str,
+        Option("paper, half, half-256 (256 px), half-128, sketch (128 px), pocket (64 px).", choices=tuple(PRESETS)),
     ] = "paper"
     steps: Annotated[int, Option("Steps of the whole run.", minimum=1)] = 100_000
     batch: Annotated[int, Option("Episodes a step, over all processes.", minimum=1)] = 4
@@ -68,9 +69,7 @@ class Options:
     ] = 2
     precision: Annotated[str, Option("auto, bf16 or fp32.", choices=("auto", "bf16", "fp32"))] = "auto"
     compile: Annotated[bool, Option("torch.compile the networks.")] = False
-    init: Annotated[
-        str | None, Option("Start from this model, of the same width or narrower, of any picture size.")
-    ] = None
+    init: Annotated[str | None, Option("Start from this model: as wide or narrower, of any picture size.")] = None
     seed: int = 0
     checkpoint_every: Annotated[int, Option("Steps between checkpoints.", minimum=1)] = 1000
     sample_every: Annotated[int, Option("Steps between contact sheets.", minimum=1)] = 1000

@@ -643,3 +643,30 @@ def test_a_picture_that_cannot_be_signed_costs_nothing_that_was_learned(shards, 
     with pytest.raises(OSError, match="no signer"):
         train(options(shards, steps=2, sample_every=2, checkpoint_every=2), tmp_path / "run")
     assert load_checkpoint(tmp_path / "run" / "model.safetensors").facts["step"] == 2
+
+
+@pytest.mark.slow
+def test_half_256_goes_on_from_half_128_with_one_more_block(tmp_path):
+    """One step of the presets as they are: 128 px first, then 256 px by a block that is silent at first and learns."""
+    from gioconda_core.faces.align import FACE_SHAPE
+    from synth.model.networks import save_checkpoint
+    from synth.person.tune import Tune, tune
+
+    size = PRESETS["half-256"].size
+    points = ((np.asarray(FACE_SHAPE) + 0.4) / 1.8 * size).astype(np.float32)
+    rng = np.random.default_rng(0)
+    with ShardWriter(tmp_path / "shards", size=size) as writer:
+        for number in range(3):
+            frame = rng.integers(0, 255, (8, 8, 3), np.uint8).repeat(size // 8, 0).repeat(size // 8, 1)
+            writer.add(frame, points + number, "p", "take", number)
+    small = save_checkpoint(tmp_path / "small.safetensors", Model.fresh(PRESETS["half-128"], 1))
+    how = options(tmp_path / "shards", preset="half-256", steps=1, batch=1, shots=1, init=str(small), content="none")
+    result = train(how, tmp_path / "run")
+    model = load_checkpoint(result.model)
+    assert (result.step, model.config.size, model.config.grown) == (1, 256, True)
+    assert float(model.generator.outside_up.gamma) != 0 and float(model.discriminator.outside.gamma) != 0
+    frame = rng.integers(0, 255, (1, size, size, 3), dtype=np.uint8)
+    person = tune(model, frame, points[None], Tune(mode="ff"))
+    assert person.render(points).shape == (1, 256, 256, 3)
+    again = person.save(tmp_path / "p.safetensors")
+    assert type(person).load(again).config == model.config

@@ -53,6 +53,34 @@ def test_a_widened_model_says_what_the_narrow_one_said(width, attention):
         assert theirs[:, mine.shape[1] :].abs().mean() > 0.05 * mine.abs().mean(), "new channels are alive"
 
 
+def test_a_grown_model_says_of_a_picture_what_the_small_one_said_of_it_halved_and_learns_more():
+    small = trained(Config("small", 64, 8))
+    grown = widen(small, Config("grown", 128, 16, grown=True))
+    torch.manual_seed(3)
+    frames, rasters = torch.rand(2, 2, 2, 3, 64, 64) * 2 - 1
+    large = [
+        x.flatten(0, 1).repeat_interleave(2, -1).repeat_interleave(2, -2).unflatten(0, (2, 2))
+        for x in (frames, rasters)
+    ]
+    rows = torch.zeros(2, 128)
+    rows[:, :64] = torch.randn(2, 64)
+    with torch.no_grad():
+        before, after = small.embedder(frames, rasters), grown.embedder(*large)
+        torch.testing.assert_close(after[:, :64], before, atol=2e-5, rtol=1e-4)
+        drawn = small.generator(rasters[:, 0], small.generator.style(before))
+        again = grown.generator(large[1][:, 0], grown.generator.style(after))
+        assert again.shape == (2, 3, 128, 128)
+        inside = torch.nn.functional.interpolate(drawn.atanh(), scale_factor=2, mode="bilinear").tanh()
+        torch.testing.assert_close(again, inside, atol=2e-4, rtol=1e-3)
+        judged = [
+            small.discriminator(frames[:, 0], rasters[:, 0], rows[:, :64])[0],
+            grown.discriminator(large[0][:, 0], large[1][:, 0], rows)[0],
+        ]
+        torch.testing.assert_close(judged[1], judged[0], atol=2e-5, rtol=1e-4)
+    with pytest.raises(UsageError, match="a block more"):
+        widen(grown, Config("back", 128, 16))
+
+
 def test_no_layer_gains_by_it():
     @torch.no_grad()
     def gains(model: Model) -> list[float]:
