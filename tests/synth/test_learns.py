@@ -25,7 +25,7 @@ from synth.training.shards import ShardWriter
 from synth.training.train import Options, train
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]  # minutes of CPU, however long that takes by the clock
-SIZE, PEOPLE, UNSEEN, FRAMES = 64, 32, 8, 16
+SIZE, PEOPLE, UNSEEN, FRAMES = 64, 32, 6, 16
 POCKET = Config("pocket", SIZE, 16)
 
 
@@ -129,7 +129,7 @@ def test_similarity_rises_with_tuning_and_with_shots(scores, better, worse):
 
 
 def test_one_shot_is_level_with_copying_it(scores):
-    """In SSIM, where so little training brings no clear gain: +0.005 [−0.004, 0.015] of eight people; its landmarks are followed, below."""
+    """In SSIM, where so little training brings no clear gain: +0.021 [0.010, 0.031] of six people; its landmarks are followed, below."""
     low, high = interval(scores["FT T=1"][:, 0] - scores["copy"][:, 0])
     assert low > -0.015 and high > 0, (low, high)
 
@@ -149,7 +149,7 @@ def test_the_face_moves_as_the_landmarks_say(scores, way):
 def test_the_embedding_is_heard(model):
     """Another person's ê, or AdaIN's values without any ê, must make unseen people measurably worse."""
     loss, right, shuffled, without = MultiScale(), [], [], []
-    people = [take(identity, 6, motion=1) for identity in range(1000, 1000 + 2 * UNSEEN)]
+    people = [take(identity, 6, motion=1) for identity in range(1000, 1016)]
     with torch.no_grad():
         inputs = [to_signed(frames, torch.device("cpu"), torch.float32) for frames, _ in people]
         from synth.model.landmark_image import draw
