@@ -2,23 +2,16 @@
 
     python -m benchmarks.speed.detect [--clips 12] [--rounds 2] [--detectors contrast]
 
-Draws its own clips: puppets of 8 seconds at 256 px, H.264. Stages are timed by wall and by CPU of the process, rounds interleaved,
-medians taken. The pipelined reader (processes that decode and follow, a core each, ahead of the reading) is timed from its first clip
-on, and compared with its slower half alone: the looking (decode and follow, in one process) or the reading. What it takes in CPU seconds,
-its processes' start included, is set beside the sum of the halves: a figure that survives a busy machine.
+Draws its own clips: puppets of 8 seconds at 256 px, H.264. The pipelined reader (processes that decode and follow, a core each, ahead of
+the reading) is timed from its first clip on, and compared with its slower half alone: the looking (decode and follow, in one process) or
+the reading. What it takes in CPU seconds, its processes' start included, is set beside the sum of the halves.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import resource
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,102 +19,77 @@ from typing import Any
 import cv2
 
 import detect
+from benchmarks.speed.arms import Rounds, alternate, drawn, options, take, tell
 from detect.reading import observe as footages
 from detect.reading.guard import run
 from detect.reading.score import rows
 from gioconda_core.faces import observe
-from gioconda_core.media.clip import Clip, write_video
+from gioconda_core.media.clip import Clip
 from gioconda_core.workers.cpu import cores
 
 
-def drawn(folder: Path, count: int) -> list[Path]:
-    from synth.puppets import perform
-
-    paths = []
-    for i in range(count):
-        path = folder / f"clip{i}.mp4"
-        write_video(path, perform.perform(i, i, frames=200, size=256).frames, fps=Fraction(25))
-        paths.append(path)
-    return paths
-
-
-def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
-    """(wall, CPU seconds, result)."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    result = work()
-    return time.perf_counter() - wall, time.process_time() - cpu, result
-
-
-def decode(path: Path, sampling: str) -> int:
+def decode(path: Path, detector: Any) -> int:
     with Clip.open(path) as clip:
+        sampling, _ = footages.wanted([detector], clip.duration, float(clip.fps or 25))
         return len(clip.sample(sampling)[0])
 
 
-def look(path: Path, detectors: list[Any]) -> Any:
+def look(path: Path, detector: Any) -> Any:
     with Clip.open(path) as clip:
-        sampling, dense = footages.wanted(detectors, clip.duration, float(clip.fps or 25))
+        sampling, dense = footages.wanted([detector], clip.duration, float(clip.fps or 25))
         return observe.observe(clip, sampling, dense=dense, cache=False)
 
 
+def pipelined(paths: list[Path], detector: Any) -> dict[str, float]:
+    """Seconds to the first clip, and then a clip; CPU seconds a clip of all processes, which have ended by then."""
+    stream = rows([(p.name, p, None) for p in paths], [detector], calibrated=False, cache=False)
+    # The first clip pays for starting the processes. So do those that the other processes looked at meanwhile: the clock starts when each
+    # has handed in one.
+    parts = [take(lambda: next(stream)), take(lambda: list(islice(stream, cores() - 1))), take(lambda: list(stream))]
+    rest = len(parts[2].result)
+    return {"start": parts[0].wall, "wall": parts[2].wall / rest, "cpu": sum(p.tree for p in parts) / len(paths)}
+
+
+def stages(path: Path, detector: Any, rounds: int) -> Rounds:
+    seen: list[Any] = []
+
+    def looked() -> None:
+        seen[:] = [look(path, detector)]
+
+    arms = {"decode": lambda: decode(path, detector), "look": looked, "read": lambda: run(detector, seen[0])}
+    return alternate(rounds, arms)
+
+
+def measure(detector: Any, paths: list[Path], rounds: int) -> dict[str, Any]:
+    found = [stages(path, detector, rounds) for path in paths]
+    cpu = {arm: statistics.median(f.seconds(arm) for f in found) for arm in ("decode", "look", "read")}
+    wall = {arm: statistics.median(f.seconds(arm, "wall") for f in found) for arm in ("look", "read")}
+    piped = [pipelined(paths, detector) for _ in range(rounds)]
+    pipe = {key: statistics.median(p[key] for p in piped) for key in piped[0]}
+    total = cpu["look"] + cpu["read"]
+    return {
+        "clips_per_cpu_second": 1 / total,
+        "frames_per_cpu_second": found[-1].result("decode") / total,
+        "share": {
+            "decode": cpu["decode"] / total,
+            "faces": max(0.0, cpu["look"] - cpu["decode"]) / total,
+            "detector": cpu["read"] / total,
+        },
+        "seconds_to_the_first_clip": pipe["start"],
+        "clips_per_second_pipelined": 1 / pipe["wall"],
+        "cpu_over_the_halves": pipe["cpu"] / total,
+        "pipelined_over_slower_half": max(wall["look"], wall["read"]) / pipe["wall"],
+    }
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=12)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--detectors", default="contrast")
-    options = parser.parse_args()
+    given = options(__doc__, clips=12, rounds=2, detectors="contrast")
     cv2.setNumThreads(1)
-    loaded = {name: detect.load(name) for name in options.detectors.split(",")}
-    stages: dict[str, dict[str, list[float]]] = {name: {} for name in loaded}
-
-    def note(name: str, stage: str, wall: float, cpu: float) -> None:
-        stages[name].setdefault(f"{stage}_wall", []).append(wall)
-        stages[name].setdefault(f"{stage}_cpu", []).append(cpu)
-
-    frames = 0
     with tempfile.TemporaryDirectory() as folder:
         os.environ["GIOCONDA_CACHE"] = str(Path(folder) / "cache")
-        paths = drawn(Path(folder), options.clips)
-        for _ in range(options.rounds):
-            for name, detector in loaded.items():
-                for path in paths:
-                    with Clip.open(path) as clip:
-                        sampling, _ = footages.wanted([detector], clip.duration, float(clip.fps or 25))
-                    wall, cpu, frames = timed(lambda p=path, s=sampling: decode(p, s))
-                    note(name, "decode", wall, cpu)
-                    wall, cpu, seen = timed(lambda p=path, d=detector: look(p, [d]))
-                    note(name, "look", wall, cpu)
-                    wall, cpu, _ = timed(lambda d=detector, s=seen: run(d, s))
-                    note(name, "read", wall, cpu)
-                before = resource.getrusage(resource.RUSAGE_CHILDREN)
-                stream = rows([(p.name, p, None) for p in paths], [detector], calibrated=False, cache=False)
-                start, first, _ = timed(lambda s=stream: next(s))  # the first clip pays for starting the processes
-                # So do those that the other processes looked at meanwhile: the clock starts when each has handed in one.
-                _, others, _ = timed(lambda s=stream: list(islice(s, cores() - 1)))
-                wall, cpu, rest = timed(lambda s=stream: len(list(s)))
-                after = resource.getrusage(resource.RUSAGE_CHILDREN)  # the lookers have ended and are counted now
-                cpu += (
-                    first + others + sum(getattr(after, key) - getattr(before, key) for key in ("ru_utime", "ru_stime"))
-                )
-                note(name, "start", start, 0.0)
-                note(name, "pipelined", wall / rest, cpu / len(paths))
-    report = {}
-    for name, found in stages.items():
-        m = {key: statistics.median(values) for key, values in found.items()}
-        total = m["look_cpu"] + m["read_cpu"]
-        report[name] = {
-            "clips_per_cpu_second": round(1 / total, 3),
-            "frames_per_cpu_second": round(frames / total, 1),
-            "share": {
-                "decode": round(m["decode_cpu"] / total, 2),
-                "faces": round(max(0.0, m["look_cpu"] - m["decode_cpu"]) / total, 2),
-                "detector": round(m["read_cpu"] / total, 2),
-            },
-            "seconds_to_the_first_clip": round(m["start_wall"], 2),
-            "clips_per_second_pipelined": round(1 / m["pipelined_wall"], 3),
-            "cpu_over_the_halves": round(m["pipelined_cpu"] / total, 2),
-            "pipelined_over_slower_half": round(max(m["look_wall"], m["read_wall"]) / m["pipelined_wall"], 2),
-        }
-    print(json.dumps({"load": os.getloadavg()[0], "cores": os.cpu_count(), "detectors": report}, indent=1))
+        paths = drawn(Path(folder), given.clips, 200, 256)
+        names = given.detectors.split(",")
+        tell([{"detector": n, **measure(detect.load(n), paths, given.rounds)} for n in names], given.json)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,15 @@
 """How fast faces are tracked at 720p, decoding included, and what following misses against searching every frame.
 
-    python -m benchmarks.speed.faces [CLIP…]
+    python -m benchmarks.speed.faces [CLIP…] [--rounds 3]
 
 Without clips it draws its own: two talking puppets in a 1280 × 720 picture, encoded with H.264. Clips of other sizes are
-brought to 1280 × 720 first (scaled to fit, on grey), so that the figure means what it says. The runs of each
-clip are interleaved in one process, so that a busy machine slows all of them alike.
+brought to 1280 × 720 first (scaled to fit, on grey), so that the figure means what it says.
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -20,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.speed.arms import alternate, options, take, tell
 from gioconda_core.faces import align, observe
 from gioconda_core.faces.landmarks import DlibLandmarker
 from gioconda_core.faces.tracker import overlap
 from gioconda_core.media.clip import Clip
 from gioconda_core.media.writer import write_video
 
-WIDTH, HEIGHT, SECONDS, ROUNDS = 1280, 720, 6.0, 3
+WIDTH, HEIGHT, SECONDS, EVERY = 1280, 720, 6.0, 5
 
 
 def fit(frame: np.ndarray) -> np.ndarray:
@@ -48,12 +46,9 @@ def drawn(folder: Path) -> list[Path]:
 
     paths = []
     for pair in ((1, 2), (3, 4)):
-        left, right = (perform.perform(who, who, frames=100, size=320) for who in pair)
-        frames = []
-        for a, b in zip(left.frames, right.frames, strict=True):
-            frame = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-            frame[200:520, 150:470], frame[150:470, 750:1070] = a, b
-            frames.append(frame)
+        left, right = (perform.perform(who, who, frames=100, size=320).frames for who in pair)
+        frames = np.full((len(left), HEIGHT, WIDTH, 3), 128, np.uint8)
+        frames[:, 200:520, 150:470], frames[:, 150:470, 750:1070] = left, right
         paths.append(folder / f"puppets-{pair[0]}-{pair[1]}.mp4")
         write_video(paths[-1], frames, fps=Fraction(25))
     return paths
@@ -90,93 +85,66 @@ class Recording(DlibLandmarker):
         return boxes
 
 
-def measure(path: Path, detect_every: int) -> dict[str, Any]:
-    """Speeds (seconds of video a second) and what following missed, for one 720p clip."""
+def measure(path: Path, rounds: int) -> tuple[dict[str, Any], list[float]]:
+    """Speeds (seconds of video a second) and what following missed, for one 720p clip; and how far landmarks differ."""
     mark, recording = DlibLandmarker(), Recording()
-    spent: dict[str, list[float]] = {"decode": [], "track": [], "search every frame": []}
-    worked: dict[str, list[float]] = {name: [] for name in spent}
-    tracks, every, length = (), (), 0.0
-    for turn in range(ROUNDS):
-        for name, values in spent.items():
-            begin, work = time.perf_counter(), time.process_time()
-            if name == "decode":
-                length = max(moment for moment, _ in head(path))
-            elif name == "track":
-                tracks = observe.track(head(path), landmarker=mark, detect_every=detect_every)
-            elif turn == 0:  # slow, and the same each time
-                every = observe.track(head(path), landmarker=recording, detect_every=1)
-            else:
-                continue
-            values.append(time.perf_counter() - begin)
-            worked[name].append(time.process_time() - work)
+    found = alternate(
+        rounds,
+        {
+            "decode": lambda: max(moment for moment, _ in head(path)),
+            "track": lambda: observe.track(head(path), landmarker=mark, detect_every=EVERY),
+        },
+    )
+    searched = take(lambda: observe.track(head(path), landmarker=recording, detect_every=1))  # slow, the same each time
+    length, tracks = found.result("decode"), found.result("track")
     looks: dict[float, list[Any]] = {}
     for track in tracks:
         for moment, box in zip(track.times, track.boxes, strict=True):
             looks.setdefault(float(moment), []).append(box)
-    searched = missed = 0
-    for (moment, _), boxes in zip(head(path), recording.found, strict=True):
-        for box in boxes:
-            searched += 1
-            # 0.3: the detector's own box and the landmarks' box of one face overlap by 0.6 to 0.9
-            missed += all(overlap(box, other) < 0.3 for other in looks.get(moment, []))
-    speeds = {name: length / statistics.median(values) for name, values in spent.items()}
-    return {
-        **speeds,
-        "cpu": {name: statistics.median(values) / length for name, values in worked.items()},
-        "found": searched,
-        "missed": missed,
-        "followed": sum(map(len, tracks)),
-        "drift": _drift(tracks, every),
-    }
+    # 0.3: the detector's own box and the landmarks' box of one face overlap by 0.6 to 0.9
+    missed = [
+        all(overlap(box, other) < 0.3 for other in looks.get(moment, []))
+        for (moment, _), boxes in zip(head(path), recording.found, strict=True)
+        for box in boxes
+    ]
+    row: dict[str, Any] = {"clip": path.name}
+    for name in ("decode", "track"):
+        row |= {f"{name}, × real time": length / found.seconds(name, "wall")}
+        row |= {f"{name}, CPU s a second": found.seconds(name) / length}
+    row |= {"every frame, × real time": length / searched.wall, "every frame, CPU s a second": searched.cpu / length}
+    row |= {"found": len(missed), "missed": sum(missed), "followed": sum(map(len, tracks))}
+    return row, drift(tracks, searched.result)
 
 
-def _drift(tracks: Sequence[Any], every: Sequence[Any]) -> list[float]:
+def drift(tracks: Sequence[Any], every: Sequence[Any]) -> list[float]:
     """Distance between followed and searched landmarks, in shares of the face, wherever both have the same face."""
-    reference = {
-        (float(t), i): (b, p)
-        for i, k in enumerate(every)
-        for t, b, p in zip(k.times, k.boxes, k.landmarks, strict=True)
-    }
-    out = []
-    for track in tracks:
-        for moment, box, points in zip(track.times, track.boxes, track.landmarks, strict=True):
-            for i in range(len(every)):
-                other = reference.get((float(moment), i))
-                if other is not None and overlap(box, other[0]) > 0.5:
-                    out.append(float(np.linalg.norm(points - other[1], axis=1).mean()) / align.side(points))
-    return out
+    at = [{float(t): (b, p) for t, b, p in zip(k.times, k.boxes, k.landmarks, strict=True)} for k in every]
+    return [
+        float(np.linalg.norm(points - other[float(moment)][1], axis=1).mean()) / align.side(points)
+        for track in tracks
+        for moment, box, points in zip(track.times, track.boxes, track.landmarks, strict=True)
+        for other in at
+        if float(moment) in other and overlap(box, other[float(moment)][0]) > 0.5
+    ]
 
 
-def main(arguments: Sequence[str]) -> None:
-    detect_every = 5
+def main() -> None:
+    given = options(__doc__, "clips*", rounds=3)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        paths = [at_720p(Path(a), folder) for a in arguments] if arguments else drawn(folder)
-        rows = []
-        for path in paths:
-            row = measure(path, detect_every)
-            rows.append(row)
-            print(
-                f"{path.name:48.48} decode {row['decode']:6.1f}×  track {row['track']:5.1f}×  "
-                f"every frame {row['search every frame']:5.1f}×  found {row['found']:4d}  missed {row['missed']:3d}",
-                flush=True,
-            )
-    found, missed = sum(r["found"] for r in rows), sum(r["missed"] for r in rows)
-    drift = [d for r in rows for d in r["drift"]]
-    print(f"\n{len(rows)} clips at {WIDTH}×{HEIGHT}, detect_every={detect_every}, decoding included")
-    for name in ("decode", "track", "search every frame"):
-        values, cpu = [r[name] for r in rows], [r["cpu"][name] for r in rows]
-        print(
-            f"{name:20} {statistics.median(values):6.1f} × real time (slowest {min(values):.1f}); "
-            f"CPU seconds for a second of video: {statistics.median(cpu):.2f} (most {max(cpu):.2f})"
-        )
-    print(
-        f"faces found by searching every frame: {found}; missed by following: {missed} ({100 * missed / max(found, 1):.2f} %)"
-    )
-    print(
-        f"landmarks differ by {100 * statistics.mean(drift):.2f} % of the face on average, 99th percentile {100 * np.percentile(drift, 99):.2f} %"
-    )
+        paths = [at_720p(Path(a), folder) for a in given.clips] or drawn(folder)
+        measured = [measure(path, given.rounds) for path in paths]
+    rows, drifts = [row for row, _ in measured], [d for _, own in measured for d in own]
+    whole: dict[str, Any] = {"clips": len(rows), "size": f"{WIDTH}×{HEIGHT}", "searched every": EVERY}
+    for name in (key for key in rows[0] if "," in key):
+        values = [row[name] for row in rows]
+        whole[name] = [statistics.median(values), min(values) if "real" in name else max(values)]  # with the worst
+    whole |= {key: sum(row[key] for row in rows) for key in ("found", "missed")}
+    whole["landmarks differ, % of the face, mean and 99th percentile"] = [
+        100 * statistics.mean(drifts), 100 * float(np.percentile(drifts, 99)),
+    ]  # fmt: skip
+    tell([*rows, whole], given.json)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -9,17 +9,18 @@ of the generator on these cores can no longer feed it.
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.speed.arms import Take, drawn, options, take, tell
 from gioconda_core.faces.landmarks import DlibLandmarker
 from gioconda_core.media import clip
 from provenance.signing import sign, signers
@@ -28,7 +29,7 @@ from synth.fakes.make import make
 from synth.fakes.options import Fakes, Part
 from synth.fakes.plan import held_rows, plan, read_part, shot_rows, units_of
 from synth.fakes.prepare import Prepare, prepare
-from synth.fakes.sample import draw_sample, motion, write_sample
+from synth.fakes.sample import draw_sample, motion, render, write_sample
 from synth.generators import generator
 from synth.puppets.perform import perform
 from synth.session import Session
@@ -82,14 +83,9 @@ class _Waiting:
 def puppet_speed(size: int, takes: int = 3, frames: int = 75) -> tuple[float, float]:
     """Frames a CPU second of drawing, of people already painted and with a new person each take."""
     perform(0, 0, frames=2, size=size)
-    start = time.process_time()
-    for take in range(takes):
-        perform(0, take, frames=frames, size=size)
-    known = takes * frames / (time.process_time() - start)
-    start = time.process_time()
-    for identity in range(takes):
-        perform(900 + identity, identity, frames=frames, size=size)
-    return known, takes * frames / (time.process_time() - start)
+    known = take(lambda: [perform(0, i, frames=frames, size=size) for i in range(takes)]).cpu
+    new = take(lambda: [perform(900 + i, i, frames=frames, size=size) for i in range(takes)]).cpu
+    return takes * frames / known, takes * frames / new
 
 
 def one_by_one(job: Fakes, shards: Path, out: Path, heads: Any, granted: consent.Consent, meter: Meter) -> int:
@@ -109,84 +105,72 @@ def one_by_one(job: Fakes, shards: Path, out: Path, heads: Any, granted: consent
                 "generator", heads.personalise, shots.frames, shots.landmarks, mode=r.mode, steps=None, seed=0
             )
             moved = meter.run("generator", motion, r, shots, held)
-            frames = meter.run("generator", personal.render, moved.landmarks)
+            frames = meter.run("generator", render, personal, r, moved, held)
         drawn = meter.run("generator", draw_sample, r, held, moved, frames)
         write_sample(drawn, out, granted, signer, {})
     return len(recipes)
 
 
-def fed(speeds: list[float], tuning: float, people: int, size: int, writers: int | None) -> None:
-    """Print how much of the time a generator of each speed is busy while its clips are read, encoded and signed."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        os.environ["GIOCONDA_HOME"] = str(root / "home")
-        prepare(Prepare(sources=(f"puppets:{people}",), size=size, puppet_frames=40), root / "shards")
-        job = Fakes(sources=(str(root / "shards"),), shots=(1, 8), modes=("ff",), frames=32, splits={"train": 1.0})
-        for speed in speeds:
-            done = make(job, root / f"{speed:g}", Elsewhere(size, speed, tuning), part=Part(writers=writers))
-            share = done.stages["generator"] / done.seconds
-            print(
-                f"{tuning:g} s a person, {speed:g} ms a frame, {size} px: {done.made} clips, {done.made / done.seconds:.1f} clips/s, the generator busy "
-                f"{share:.0%}; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-            )
+def fed(root: Path, given: Any) -> list[dict[str, Any]]:
+    """How much of the time a generator of each speed is busy while its clips are read, encoded and signed."""
+    prepare(Prepare(sources=(f"puppets:{given.people}",), size=given.size, puppet_frames=40), root / "shards")
+    job = Fakes(sources=(str(root / "shards"),), shots=(1, 8), modes=("ff",), frames=32, splits={"train": 1.0})
+    rows = []
+    for speed in given.elsewhere:
+        heads = Elsewhere(given.size, speed, given.tuning)
+        took = take(partial(make, job, root / f"{speed:g}", heads, part=Part(writers=given.writers)))
+        rows.append({"s a person": given.tuning, "ms a frame": speed, "px": given.size} | by_the_clock(took))
+    return rows
+
+
+def by_the_clock(took: Take) -> dict[str, Any]:
+    done = took.result
+    busy = done.stages.get("generator", 0) / done.seconds
+    return {"clips": done.made, "clips/s": done.made / done.seconds, "generator busy": busy, "others": took.others}
+
+
+def staged(root: Path, given: Any) -> list[dict[str, Any]]:
+    """CPU milliseconds a clip of each stage, one after another; and the whole run with its threads beside one another."""
+    known, new = puppet_speed(256)
+    few = given.model != ""
+    heads = generator("few-shot", model=given.model, device=given.device) if few else generator("warp", size=given.size)
+    meter = Meter()
+    for owner, name, stage in (
+        (DlibLandmarker, "detect", "landmarks"),
+        (DlibLandmarker, "landmarks", "landmarks"),
+        (clip, "write_video", "encode"),
+        (sign, "sign_file", "sign"),
+    ):
+        meter.wrap(owner, name, stage)
+    drawn(root / "clips", given.people, given.frames, 256)
+    consent.template(root / "c.toml", "puppets as clips", ["fakes"], "CC0-1.0", [])
+    meter.seconds.clear()
+    prepared = take(lambda: prepare(Prepare(sources=(str(root / "clips"),), size=heads.size), root / "shards"))
+    meter.seconds["decode"] += prepared.cpu - meter.seconds["landmarks"]
+    job = Fakes(sources=(str(root / "shards"),), shots=(1, 8), modes=(given.mode,), frames=32, splits={"train": 1.0})
+    (root / "one").mkdir()
+    count = one_by_one(job, root / "shards", root / "one", heads, consent.read(root / "c.toml"), meter)
+    stages = dict(meter.seconds)
+    took = take(lambda: make(job, root / "set", heads, Session(root / "c.toml"), Part(writers=given.writers)))
+    total = sum(stages.values())
+    about = {"generator": heads.name, "px": heads.size, "mode": given.mode, "device": given.device, "clips made": count}
+    return [
+        {"puppets, 256 px, frames a CPU second": known, "with a new person every 75 frames": new},
+        about
+        | {f"{name}, CPU ms a clip": 1000 * s / count for name, s in stages.items()}
+        | {"clips a CPU second": count / total},
+        {f"{name}, share": s / total for name, s in stages.items()},
+        by_the_clock(took),
+    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--people", type=int, default=3)
-    parser.add_argument("--frames", type=int, default=40)
-    parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--model", default=None, help="a trained model; without one the warp baseline draws")
-    parser.add_argument("--mode", default="ff")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--writers", type=int, default=None)
-    parser.add_argument("--elsewhere", type=float, nargs="+", metavar="MS", help="milliseconds a frame")
-    parser.add_argument("--tuning", type=float, default=0.0, metavar="S", help="seconds a person, with --elsewhere")
-    args = parser.parse_args()
-    if args.elsewhere:
-        fed(args.elsewhere, args.tuning, args.people, args.size, args.writers)
-        return
-    known, new = puppet_speed(256)
-    print(
-        f"puppets, 256 px: {known:.0f} frames a CPU second of a known person, {new:.0f} with a new one every 75 frames"
-    )
-    heads = (
-        generator("few-shot", model=args.model, device=args.device) if args.model else generator("warp", size=args.size)
-    )
-    meter = Meter()
-    meter.wrap(DlibLandmarker, "detect", "landmarks")
-    meter.wrap(DlibLandmarker, "landmarks", "landmarks")
-    meter.wrap(clip, "write_video", "encode")
-    meter.wrap(sign, "sign_file", "sign")
+    given = options(
+        __doc__, people=3, frames=40, size=128, model="", mode="ff", device="cpu", writers=int, elsewhere=[0.0], tuning=0.0,
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        os.environ["GIOCONDA_HOME"] = str(root / "home")
-        footage = root / "clips"
-        footage.mkdir()
-        for person in range(args.people):
-            drawn = perform(person, person, frames=args.frames)
-            clip.write_video(footage / f"person{person}.mp4", iter(drawn.frames), fps=25)
-        consent.template(root / "c.toml", "puppets as clips", ["fakes"], "CC0-1.0", [])
-        meter.seconds.clear()
-        start = time.process_time()
-        prepared = prepare(Prepare(sources=(str(footage),), size=heads.size), root / "shards")
-        meter.seconds["decode"] += time.process_time() - start - meter.seconds["landmarks"]
-        job = Fakes(sources=(str(root / "shards"),), shots=(1, 8), modes=(args.mode,), frames=32, splits={"train": 1.0})
-        (root / "one").mkdir()
-        count = one_by_one(job, root / "shards", root / "one", heads, consent.read(root / "c.toml"), meter)
-        stages = dict(meter.seconds)
-        done = make(job, root / "set", heads, Session(root / "c.toml"), Part(writers=args.writers))
-    total = sum(stages.values())
-    print(
-        f"{heads.name}, {heads.size} px, {args.mode}, {args.device}: {count} clips of 32 frames from {prepared.clips} clips"
-    )
-    for name in ("decode", "landmarks", "generator", "encode", "sign"):
-        print(f"  {name:10s} {stages[name] / count * 1000:8.1f} CPU ms a clip made  {stages[name] / total:6.1%}")
-    print(f"  together   {total / count * 1000:8.1f} CPU ms: {count / total:.2f} clips a CPU second")
-    print(
-        f"by the clock, threads beside one another: {done.made / done.seconds:.2f} clips/s, the generator busy "
-        f"{done.stages.get('generator', 0) / done.seconds:.0%}; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    )
+        os.environ["GIOCONDA_HOME"] = str(Path(folder) / "home")
+        tell((fed if any(given.elsewhere) else staged)(Path(folder), given), given.json)
 
 
 if __name__ == "__main__":

@@ -9,19 +9,17 @@ it, as ``check`` does. Its unmarked twin takes the same way for the false alarms
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
-import time
 from collections import defaultdict
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.run import degrade, suite
-from gioconda_core.files import write_json
+from benchmarks.speed.arms import options, take, tell
 from gioconda_core.media.clip import Clip, write_video
 from gioconda_core.stats.shares import clopper_pearson
 from provenance.watermark import mark, repository
@@ -67,9 +65,9 @@ def measure(clips: list[tuple[str, np.ndarray, Fraction]]) -> dict[str, Any]:
     psnr, flat, embedding, reading = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for number, (_, frames, fps) in enumerate(clips):
-            begun = time.perf_counter()
-            marked, binding = repository.marker(frames)
-            embedding.append((time.perf_counter() - begun) / len(frames))
+            embedded = take(partial(repository.marker, frames))
+            marked, binding = embedded.result
+            embedding.append(embedded.wall / len(frames))
             flat.append(grain(frames, marked))
             psnr.append(10 * np.log10(255**2 / np.mean((frames.astype(np.float64) - marked) ** 2)))
             for kind, pictures in (("marked", marked), ("plain", frames)):
@@ -79,58 +77,45 @@ def measure(clips: list[tuple[str, np.ndarray, Fraction]]) -> dict[str, Any]:
                     worse = degrade.apply(path, degrade.parse(rung), folder=Path(folder) / "cache")
                     with Clip.open(worse) as clip:
                         seen, _ = clip.sample("all")
-                    begun = time.perf_counter()
-                    found = mark.read(seen, crops=True)
-                    reading.append((time.perf_counter() - begun) / max(found.frames, 1))
+                    looked = take(partial(mark.read, seen, crops=True))
+                    found = looked.result
+                    reading.append(looked.wall / max(found.frames, 1))
                     if kind == "marked":
                         hits[rung].append(found.value == binding.value)
                         plainly[rung].append(hits[rung][-1] and found.kept == (1.0, 1.0))
                         errors[rung].append(found.errors)
                     else:
                         alarms[rung].append(found.payload is not None)
-    rows = []
-    for rung in rungs:
-        low, high = clopper_pearson(sum(hits[rung]), len(hits[rung]))
-        rows.append(
-            {
-                "rung": rung,
-                "read": sum(hits[rung]),
-                "as_it_is": sum(plainly[rung]),
-                "n": len(hits[rung]),
-                "low": round(low, 3),
-                "high": round(high, 3),
-                "coded_bit_errors": round(float(np.mean(errors[rung])), 3),
-                "false_alarms": sum(alarms[rung]),
-            }
-        )
+    rows = [
+        {
+            "rung": rung,
+            "read": sum(hits[rung]),
+            "as_it_is": sum(plainly[rung]),
+            "n": len(hits[rung]),
+            "interval": clopper_pearson(sum(hits[rung]), len(hits[rung])),
+            "coded_bit_errors": float(np.mean(errors[rung])),
+            "false_alarms": sum(alarms[rung]),
+        }
+        for rung in rungs
+    ]
     total = sum(len(v) for v in alarms.values())
     return {
         "rows": rows,
         "false_alarms": sum(sum(v) for v in alarms.values()),
         "false_alarm_trials": total,
-        "false_alarm_upper95": round(clopper_pearson(sum(sum(v) for v in alarms.values()), total)[1], 5),
-        "psnr_db": [round(float(np.min(psnr)), 1), round(float(np.median(psnr)), 1), round(float(np.max(psnr)), 1)],
-        "flat_levels": [round(float(f(flat)), 2) for f in (np.nanmin, np.nanmedian, np.nanmax)],
-        "embed_ms_a_frame": round(1000 * float(np.median(embedding)), 2),
-        "read_ms_a_frame": round(1000 * float(np.median(reading)), 2),
+        "false_alarm_upper95": clopper_pearson(sum(sum(v) for v in alarms.values()), total)[1],
+        "psnr_db": [float(f(psnr)) for f in (np.min, np.median, np.max)],
+        "flat_levels": [float(f(flat)) for f in (np.nanmin, np.nanmedian, np.nanmax)],
+        "embed_ms_a_frame": 1000 * float(np.median(embedding)),
+        "read_ms_a_frame": 1000 * float(np.median(reading)),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("clips", nargs="*")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    found = measure(clips_of(options.clips))
-    print("| rung | read | as it is | 95 % interval | coded bits wrong | false alarms |\n|---|---|---|---|---|---|")
-    for row in found["rows"]:
-        print(
-            f"| {row['rung']} | {row['read']} of {row['n']} | {row['as_it_is']} | {row['low']:.2f} to {row['high']:.2f} | "
-            f"{row['coded_bit_errors']:.0%} | {row['false_alarms']} |"
-        )
-    print(json.dumps({key: value for key, value in found.items() if key != "rows"}))
-    if options.json:
-        write_json(options.json, found)
+    given = options(__doc__, "clips*")
+    found = measure(clips_of(given.clips))
+    rows = found.pop("rows")
+    tell([*rows, found], given.json)
 
 
 if __name__ == "__main__":

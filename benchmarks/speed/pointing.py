@@ -9,8 +9,7 @@ detector scores are asked; the interval is over persons.
 
 from __future__ import annotations
 
-import argparse
-import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import detect
+from benchmarks.speed.arms import options, tell
 from detect.base import Abstain
 from detect.face_crops import square
 from detect.reading import explain
@@ -62,8 +62,6 @@ def known(index: Index, sample: Sample, detector: Any) -> tuple[Footage, Array]:
 
 def blended(index: Index, sample: Sample, detector: Any, seed: int) -> tuple[Footage, Array]:
     """A real clip blended onto itself and encoded, and the blend's mask."""
-    import tempfile
-
     path = index.resolve(sample)
     with Clip.open(path) as clip:
         footage = footages.observe(clip, [detector])
@@ -87,44 +85,29 @@ def blended(index: Index, sample: Sample, detector: Any, seed: int) -> tuple[Foo
                 return footages.observe(again, [detector]), np.stack(masks)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("index")
-    parser.add_argument("--detectors", default="contrast")
-    parser.add_argument("--grid", type=int, default=5)
-    parser.add_argument("--most", type=int, default=16)
-    parser.add_argument("--blend", action="store_true")
-    options = parser.parse_args()
-    index = Index.read(options.index)
-    wanted = [s for s in index if (s.label == Label.REAL if options.blend else "mask" in s.extra)]
-    wanted = [wanted[i] for i in np.random.default_rng(0).permutation(len(wanted))]
-    for name in options.detectors.split(","):
-        detector = detect.load(name)
-        maps: list[Array] = []
-        inside: list[Array] = []
-        persons: list[str] = []
-        for number, sample in enumerate(wanted):
-            if len(maps) >= options.most:
-                break
-            if sample.identity in persons:
-                continue
-            try:
-                footage, masks = (
-                    blended(index, sample, detector, number) if options.blend else known(index, sample, detector)
-                )
-                mask = around_face(masks[: len(footage.times)], footage)
-                if not 0.02 < (mask > 0.5).mean() < 0.8:
-                    continue  # nothing, or nearly everything, was changed: any map points there
-                maps.append(explain.occlusion(detector, footage, grid=options.grid))
-                inside.append(mask > 0.5)
-                persons.append(sample.identity)
-            except Abstain:
-                continue
-        print(
-            json.dumps(
-                {"detector": name, "grid": options.grid, "blend": options.blend, **summary(maps, inside)}, indent=1
-            )
-        )
+def asked(name: str, index: Index, wanted: list[Sample], given: Any) -> dict[str, Any]:
+    """A detector's maps of the clips that it scores, one a person, against their masks."""
+    detector = detect.load(name)
+    maps: list[Array] = []
+    inside: list[Array] = []
+    persons: set[str] = set()
+    for number, sample in enumerate(wanted):
+        if len(maps) >= given.most:
+            break
+        if sample.identity in persons:
+            continue
+        try:
+            found = blended(index, sample, detector, number) if given.blend else known(index, sample, detector)
+            footage, masks = found
+            mask = around_face(masks[: len(footage.times)], footage)
+            if not 0.02 < (mask > 0.5).mean() < 0.8:
+                continue  # nothing, or nearly everything, was changed: any map points there
+            maps.append(explain.occlusion(detector, footage, grid=given.grid))
+        except Abstain:
+            continue
+        inside.append(mask > 0.5)
+        persons.add(sample.identity)
+    return {"detector": name, "grid": given.grid, "blend": given.blend, **summary(maps, inside)}
 
 
 def summary(maps: list[Array], masks: list[Array]) -> dict[str, Any]:
@@ -132,21 +115,11 @@ def summary(maps: list[Array], masks: list[Array]) -> dict[str, Any]:
     chance (the mask's area) and over what the same map has inside the other clips' masks; and whether its peak lies inside."""
     if len(maps) < 2:
         return {"clips": len(maps)}
-    own = [explain.points_inside(a, b) for a, b in zip(maps, masks, strict=True)]
-    table = {key: np.array([row[key] for row in own]) for key in own[0]}
-    others = np.array(
-        [
-            np.mean(
-                [
-                    (found := explain.points_inside(a, b))["inside"] - found["chance"]
-                    for j, b in enumerate(masks)
-                    if j != i
-                ]
-            )
-            for i, a in enumerate(maps)
-        ]
-    )
-    gain = table["inside"] - table["chance"]
+    every = [[explain.points_inside(a, b) for b in masks] for a in maps]
+    table = {key: np.array([row[i][key] for i, row in enumerate(every)]) for key in every[0][0]}
+    gains = np.array([[found["inside"] - found["chance"] for found in row] for row in every])
+    gain = np.diag(gains)
+    others = (gains.sum(1) - gain) / (len(maps) - 1)
     rng = np.random.default_rng(0)
     draws = rng.integers(len(maps), size=(2000, len(maps)))
 
@@ -160,6 +133,14 @@ def summary(maps: list[Array], masks: list[Array]) -> dict[str, Any]:
         "inside_over_other_masks": interval(gain - others),
         "peak_over_chance": interval(table["peak"] - table["chance"]),
     }
+
+
+def main() -> None:
+    given = options(__doc__, "index", detectors="contrast", grid=5, most=16, blend=False)
+    index = Index.read(given.index)
+    wanted = [s for s in index if (s.label == Label.REAL if given.blend else "mask" in s.extra)]
+    wanted = [wanted[i] for i in np.random.default_rng(0).permutation(len(wanted))]
+    tell([asked(name, index, wanted, given) for name in given.detectors.split(",")], given.json)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.speed.arms import options, tell
 from benchmarks.stats import compare
 from benchmarks.stats.compare import Finding
 from benchmarks.stats.table import Column, Table
@@ -91,17 +91,8 @@ def _better(d: compare.Difference) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sets", type=int, default=200)
-    sets = parser.parse_args().sets
-    print(
-        "| gap in AUC | an equal called worse | the leader, all pairs | the leader, k − 1 questions | shown better | rank holds 1 |"
-    )
-    print("|---|---|---|---|---|---|")
-    for gap in GAPS:
-        p = power(gap, sets)
-        shares = " | ".join(f"{100 * v:.3g} %" for v in (p.wrong, p.led, p.led_few, p.found, p.named))
-        print(f"| {p.gap:.3f} | {shares} |", flush=True)
+    given = options(__doc__, sets=200)
+    tell([vars(power(gap, given.sets)) for gap in GAPS], given.json)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,33 @@
 """Content Credentials against the bare library: time to sign and to verify, memory, and small files a second.
 
-Ours does more in each call: reads back what it signed, applies its policy, flushes to the disk and renames. The two are run in
-turns, in child processes of their own (so that peak memory is each one's own). Ratios are of processor time, which a busy
-neighbour disturbs less, and of wall time less the waiting for the disk that only ours does (``flush_seconds``).
+Ours does more in each call: reads back what it signed, applies its policy, flushes to the disk and renames. Large files are taken in
+child processes of their own, so that peak memory is each one's own. Ratios are of processor time, and of wall time less the waiting for the
+disk that only ours does (``flush``).
 
     python -m benchmarks.speed.provenance --sizes 2 57 257 508 --rounds 3 --small 10000
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
+from benchmarks.speed.arms import Ratio, Rounds, alternate, options, take, tell
 from gioconda_core.testing import peak_memory
 
 MEGABYTE = 2**20
+PAIRS = {"sign": "bare-sign", "verify": "bare-verify"}
 
 
 def make_video(path: Path, megabytes: float) -> None:
@@ -48,235 +52,192 @@ def make_video(path: Path, megabytes: float) -> None:
             left -= MEGABYTE
 
 
-def peak() -> float:
-    """Peak resident memory of this process so far, MB."""
-    return peak_memory() / MEGABYTE
+@dataclass(frozen=True)
+class Both:
+    """The two libraries with one key, one statement and one list: ours, and the bare one as its documentation shows it, without network."""
+
+    key: Path
+
+    def __post_init__(self) -> None:
+        from provenance.keys import certificates
+        from provenance.signing import claims, signers
+        from provenance.trust.lists import Trust, TrustList
+
+        signer = signers.PemSigner(self.key)
+        root = certificates.pem(certificates.certificates_in(signer.chain)[-1])
+        own = {
+            "signer": signer,
+            "statement": claims.Credential("b", actions=(claims.Action("c2pa.created", "trainedAlgorithmicMedia"),)),
+            "lists": Trust((TrustList("bench", "manifest", root, "0" * 64, "2026-01-01"),)),
+        }
+        self.__dict__.update(own)
+
+    @cached_property
+    def context(self) -> Any:
+        import c2pa
+
+        from provenance.sdk import engine
+
+        settings = engine.settings(self.lists.anchors)
+        del settings["core"]["backing_store_memory_threshold_in_mb"], settings["verify"]["verify_after_sign"]
+        return c2pa.Context.from_dict(settings)
+
+    def bare_sign(self, source: Path, target: Path, kind: str = "video/mp4") -> None:
+        import c2pa
+
+        from provenance.signing import claims
+
+        manifest = claims.to_manifest(self.statement)
+        with (
+            c2pa.Builder(manifest, context=self.context) as builder,
+            open(source, "rb") as stream,
+            open(target, "w+b") as sink,
+        ):
+            builder.sign(self.signer.native(), kind, stream, sink)
+
+    def bare_verify(self, path: Path, kind: str = "video/mp4") -> str:
+        import c2pa
+
+        with open(path, "rb") as stream, c2pa.Reader(kind, stream, context=self.context) as reader:
+            return str(reader.get_validation_state()).lower()
+
+    def call(self, action: str, source: Path, target: Path) -> None:
+        from provenance.reading import read
+        from provenance.signing import sign
+
+        state = "trusted"
+        if action == "sign":
+            sign.sign_file(source, target, self.statement, signer=self.signer, force=True)
+        elif action == "bare-sign":
+            self.bare_sign(source, target)
+        else:
+            state = str(read.read(source, trust=self.lists).state) if action == "verify" else self.bare_verify(source)
+        assert state == "trusted", state
 
 
 def one(action: str, source: Path, target: Path, key: Path) -> dict[str, float]:
     """Run one call in this process; seconds, and megabytes above what the imports and a first small call took."""
-    import c2pa
-
-    from provenance.keys import certificates
-    from provenance.reading import read
-    from provenance.sdk import engine
-    from provenance.signing import claims, sign, signers
-    from provenance.trust.lists import Trust, TrustList
-
-    signer = signers.PemSigner(key)
-    statement = claims.Credential("b", actions=(claims.Action("c2pa.created", "trainedAlgorithmicMedia"),))
-    root = certificates.pem(certificates.certificates_in(signer.chain)[-1])
-    lists = Trust((TrustList("bench", "manifest", root, "0" * 64, "2026-01-01"),))
-    # The bare library, as its documentation shows it, with the same list and no network.
-    settings = engine.settings(lists.anchors)
-    del settings["core"]["backing_store_memory_threshold_in_mb"], settings["verify"]["verify_after_sign"]
-    context = c2pa.Context.from_dict(settings)
-
-    def call(source: Path, target: Path) -> str:
-        if action == "sign":
-            sign.sign_file(source, target, statement, signer=signer, force=True)
-        elif action == "verify":
-            return str(read.read(source, trust=lists).state)
-        elif action == "bare-sign":
-            with (
-                c2pa.Builder(claims.to_manifest(statement), context=context) as builder,
-                open(source, "rb") as stream,
-                open(target, "w+b") as sink,
-            ):
-                builder.sign(signer.native(), "video/mp4", stream, sink)
-        else:
-            with open(source, "rb") as stream, c2pa.Reader("video/mp4", stream, context=context) as reader:
-                return str(reader.get_validation_state()).lower()
-        return "trusted"
-
-    with tempfile.TemporaryDirectory() as name:
-        # What is loaded and made once is not counted in the call that is timed.
+    both = Both(key)
+    with tempfile.TemporaryDirectory() as name:  # what is loaded and made once is not counted in the call that is timed
         small, signed = Path(name) / "a.mp4", Path(name) / "b.mp4"
         make_video(small, 0.1)
-        sign.sign_file(small, signed, statement, signer=signer)
-        call(signed if "verify" in action else small, Path(name) / "c.mp4")
-    flushing = 0.0
-    flush = os.fsync
+        both.call("sign", small, signed)
+        both.call(action, signed if "verify" in action else small, Path(name) / "c.mp4")
+    flushing, flush = [0.0], os.fsync
 
     def timed(descriptor: int) -> None:
-        nonlocal flushing
         start = time.perf_counter()
         flush(descriptor)
-        flushing += time.perf_counter() - start
+        flushing[0] += time.perf_counter() - start
 
     os.fsync = timed
-    before, begin, spent = peak(), time.perf_counter(), time.process_time()
-    state = call(source, target)
-    seconds, cpu = time.perf_counter() - begin, time.process_time() - spent
-    assert state == "trusted", state
-    return {"seconds": seconds - flushing, "flush": flushing, "cpu": cpu, "megabytes": peak() - before}
+    before = peak_memory()
+    took = take(lambda: both.call(action, source, target))
+    megabytes = (peak_memory() - before) / MEGABYTE
+    return {"wall": took.wall - flushing[0], "flush": flushing[0], "cpu": took.cpu, "megabytes": megabytes}
 
 
 def child(action: str, source: Path, target: Path, key: Path) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.speed.provenance", "--one", action, source, target, key]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    """:func:`one` in a process of its own."""
+    line = [sys.executable, "-m", "benchmarks.speed.provenance", "--one", action, source, target, key]
+    done = subprocess.run(list(map(str, line)), capture_output=True, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout)
     return result
 
 
-def large(sizes: list[float], rounds: int, folder: Path, key: Path) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for size in sizes:
-        plain, signed, bare = folder / "plain.mp4", folder / "signed.mp4", folder / "bare.mp4"
-        make_video(plain, size)
-        found: dict[str, list[dict[str, float]]] = {}
-        for _ in range(rounds):
-            # Each verifies what it signed itself, in turns, so that a busy neighbour slows both.
-            for action, source, target in (
-                ("bare-sign", plain, bare),
-                ("sign", plain, signed),
-                ("bare-verify", bare, bare),
-                ("verify", signed, signed),
-            ):
-                found.setdefault(action, []).append(child(action, source, target, key))
-        for action in ("sign", "verify"):
-            ours, theirs = found[action], found[f"bare-{action}"]
-            ratios = sorted(a["cpu"] / b["cpu"] for a, b in zip(ours, theirs, strict=True))
-            # What signing with a reading back costs with the bare library: its two calls together.
-            both = [a["cpu"] + b["cpu"] for a, b in zip(found["bare-sign"], found["bare-verify"], strict=True)]
-            against_both = statistics.median(run["cpu"] / total for run, total in zip(found["sign"], both, strict=True))
-            rows.append(
-                {
-                    "action": action,
-                    "mb": size,
-                    "seconds": round(statistics.median(run["seconds"] for run in ours), 4),
-                    "bare_seconds": round(statistics.median(run["seconds"] for run in theirs), 4),
-                    "ratio": round(
-                        statistics.median(a["seconds"] / b["seconds"] for a, b in zip(ours, theirs, strict=True)), 2
-                    ),
-                    "flush_seconds": round(statistics.median(run["flush"] for run in ours), 4),
-                    "cpu_seconds": round(statistics.median(run["cpu"] for run in ours), 4),
-                    "bare_cpu_seconds": round(statistics.median(run["cpu"] for run in theirs), 4),
-                    "cpu_ratio": round(statistics.median(ratios), 2),
-                    "cpu_ratio_range": [round(ratios[0], 2), round(ratios[-1], 2)],
-                    **({"cpu_ratio_to_sign_and_verify": round(against_both, 2)} if action == "sign" else {}),
-                    "megabytes": round(max(run["megabytes"] for run in ours), 1),
-                    "bare_megabytes": round(max(run["megabytes"] for run in theirs), 1),
-                    "n": rounds,
-                }
-            )
-            print(json.dumps(rows[-1]), flush=True)
-        for path in (plain, signed, bare):
-            path.unlink()
-    return rows
+def large(size: float, rounds: int, folder: Path, key: Path) -> list[dict[str, Any]]:
+    """A file of so many megabytes, signed and verified; each way verifies what it signed itself."""
+    plain, signed, bare = (folder / f"{name}.mp4" for name in ("plain", "signed", "bare"))
+    make_video(plain, size)
+    ways = {
+        "bare-sign": (plain, bare),
+        "sign": (plain, signed),
+        "bare-verify": (bare, bare),
+        "verify": (signed, signed),
+    }
+    for action in ("bare-sign", "sign"):  # there to be verified, whichever way the first round goes
+        child(action, *ways[action], key)
+    found = alternate(rounds, {action: partial(child, action, *files, key) for action, files in ways.items()})
+    for path in (plain, signed, bare):
+        path.unlink()
+    return [_large(found, action, size) for action in PAIRS]
 
 
-def small(count: int, folder: Path, key: Path, jobs: int) -> dict[str, object]:
-    """Sign, then verify, many small pictures (about 72 kB)."""
+def _large(found: Rounds, action: str, size: float) -> dict[str, Any]:
+    got = {way: [t.result for t in takes] for way, takes in found.takes.items()}
+    ours, theirs = got[action], got[PAIRS[action]]
+    row: dict[str, Any] = {"action": action, "mb": size}
+    for what in ("wall", "cpu"):
+        own, bare = ([run[what] for run in runs] for runs in (ours, theirs))
+        row |= {f"{what}_seconds": Ratio.of(own), f"bare_{what}_seconds": Ratio.of(bare)}
+        row[f"{what}_ratio"] = Ratio.of([a / b for a, b in zip(own, bare, strict=True)])
+    if action == "sign":  # what signing with a reading back costs with the bare library: its two calls together
+        both = [a["cpu"] + b["cpu"] for a, b in zip(got["bare-sign"], got["bare-verify"], strict=True)]
+        row["cpu_ratio_to_sign_and_verify"] = Ratio.of([a["cpu"] / b for a, b in zip(ours, both, strict=True)])
+    row["flush_seconds"] = Ratio.of([run["flush"] for run in ours])
+    megabytes = {"megabytes": ours, "bare_megabytes": theirs}
+    return row | {name: max(run["megabytes"] for run in runs) for name, runs in megabytes.items()}
+
+
+def small(count: int, folder: Path, key: Path, jobs: int) -> list[dict[str, Any]]:
+    """Sign, then verify, many small pictures (about 72 kB): ours, and the bare library with nothing in between."""
     import numpy as np
     from PIL import Image
 
-    from provenance.keys import certificates
-    from provenance.signing import claims, signers
     from provenance.tools import batch
-    from provenance.trust.lists import Trust, TrustList
 
-    plain = folder / "plain.jpg"
+    both = Both(key)
+    plain, kind = folder / "plain.jpg", "image/jpeg"
     Image.fromarray(np.random.default_rng(1).integers(0, 255, (220, 220, 3), np.uint8)).save(plain, quality=92)
-    signer = signers.PemSigner(key)
-    root = certificates.pem(certificates.certificates_in(signer.chain)[-1])
-    lists = Trust((TrustList("bench", "manifest", root, "0" * 64, "2026-01-01"),))
-    statement = claims.Credential("b", actions=(claims.Action("c2pa.created", "trainedAlgorithmicMedia"),))
-    pairs = [(plain, folder / "out" / f"{number}.jpg") for number in range(count)]
-    begin, spent = time.perf_counter(), time.process_time()
-    failed = sum(
-        isinstance(result, Exception) for _, result in batch.sign_many(pairs, statement, signer=signer, jobs=jobs)
-    )
-    middle, half = time.perf_counter(), time.process_time()
-    states = {
-        str(getattr(found, "state", found))
-        for _, found in batch.verdicts((target for _, target in pairs), trust=lists, jobs=jobs)
+    files = {way: [folder / way / f"{number}.jpg" for number in range(count)] for way in ("ours", "bare")}
+    for way in files:
+        (folder / way).mkdir()
+    pool = ThreadPoolExecutor(jobs)
+
+    def sign() -> None:
+        pairs = [(plain, target) for target in files["ours"]]
+        failed = [
+            r
+            for _, r in batch.sign_many(pairs, both.statement, signer=both.signer, jobs=jobs)
+            if isinstance(r, Exception)
+        ]
+        assert not failed, failed[0]
+
+    def verify() -> None:
+        found = batch.verdicts(files["ours"], trust=both.lists, jobs=jobs)
+        assert {str(getattr(v, "state", v)) for _, v in found} == {"trusted"}
+
+    arms: dict[str, dict[str, Callable[[], Any]]] = {
+        "ours": {"sign": sign, "verify": verify},
+        "bare": {
+            "sign": lambda: list(pool.map(lambda path: both.bare_sign(plain, path, kind), files["bare"])),
+            "verify": lambda: set(pool.map(lambda path: both.bare_verify(path, kind), files["bare"])),
+        },
     }
-    end, whole = time.perf_counter(), time.process_time()
-    assert not failed and states == {"trusted"}, (failed, states)
-    return {
-        "files": count,
-        "bytes_each": plain.stat().st_size,
-        "jobs": jobs,
-        "signed_and_verified_per_second": round(count / (middle - begin), 1),
-        "verified_per_second": round(count / (end - middle), 1),
-        "cpu_ms_signing": round((half - spent) / count * 1000, 2),
-        "cpu_ms_verifying": round((whole - half) / count * 1000, 2),
-        "peak_mb": round(peak(), 1),
-    }
-
-
-def bare_small(count: int, folder: Path, key: Path, jobs: int) -> dict[str, object]:
-    """The same with the bare library: sign, then read, with nothing in between."""
-    import c2pa
-
-    from provenance.keys import certificates
-    from provenance.sdk import engine
-    from provenance.signing import claims, signers
-
-    signer = signers.PemSigner(key)
-    root = certificates.pem(certificates.certificates_in(signer.chain)[-1])
-    context = c2pa.Context.from_dict(engine.settings((("manifest", "bench", root),)))
-    statement = claims.Credential("b", actions=(claims.Action("c2pa.created", "trainedAlgorithmicMedia"),))
-    manifest = claims.to_manifest(statement)
-    plain, out = folder / "plain.jpg", folder / "bare"
-    out.mkdir()
-
-    def sign(number: int) -> None:
-        with (
-            c2pa.Builder(manifest, context=context) as builder,
-            open(plain, "rb") as source,
-            open(out / f"{number}.jpg", "w+b") as sink,
-        ):
-            builder.sign(signer.native(), "image/jpeg", source, sink)
-
-    def verify(number: int) -> str:
-        with open(out / f"{number}.jpg", "rb") as stream, c2pa.Reader("image/jpeg", stream, context=context) as reader:
-            return str(reader.get_validation_state())
-
-    with ThreadPoolExecutor(jobs) as pool:
-        begin, spent = time.perf_counter(), time.process_time()
-        list(pool.map(sign, range(count)))
-        middle, half = time.perf_counter(), time.process_time()
-        assert set(pool.map(verify, range(count))) == {"Trusted"}
-        end, whole = time.perf_counter(), time.process_time()
-    return {
-        "files": count,
-        "signed_per_second": round(count / (middle - begin), 1),
-        "verified_per_second": round(count / (end - middle), 1),
-        "cpu_ms_signing": round((half - spent) / count * 1000, 2),
-        "cpu_ms_verifying": round((whole - half) / count * 1000, 2),
-    }
+    rows = []
+    for way, work in arms.items():
+        took = {action: take(call) for action, call in work.items()}
+        row = {"files": count, "way": way, "bytes_each": plain.stat().st_size, "jobs": jobs}
+        row |= {f"{action}_per_second": count / t.wall for action, t in took.items()}
+        row |= {f"{action}_cpu_ms": 1000 * t.cpu / count for action, t in took.items()}
+        rows.append(row | {"peak_mb": peak_memory() / MEGABYTE})
+    return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=float, nargs="*", default=[2, 57, 257, 508])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--small", type=int, default=10_000)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--one", nargs=4, metavar=("ACTION", "SOURCE", "TARGET", "KEY"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.one:
-        action, *paths = options.one
+    if sys.argv[1:2] == ["--one"]:
+        action, *paths = sys.argv[2:]
         print(json.dumps(one(action, *map(Path, paths))))
         return
+    given = options(__doc__, sizes=[2.0, 57.0, 257.0, 508.0], rounds=3, small=10_000, jobs=2)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["GIOCONDA_HOME"] = str(folder / "home")
         from provenance.keys import keys
 
         key = keys.make("bench", "Benchmark")
-        result: dict[str, object] = {"large": large(options.sizes, options.rounds, folder, key)}
-        if options.small:
-            result["small"] = small(options.small, folder, key, options.jobs)
-            result["bare_small"] = bare_small(options.small, folder, key, options.jobs)
-            print(json.dumps({key: result[key] for key in ("small", "bare_small")}), flush=True)
-    if options.out:
-        from gioconda_core.files import write_json
-
-        write_json(options.out, result)
+        rows = [row for size in given.sizes for row in large(size, given.rounds, folder, key)]
+        tell(rows + (small(given.small, folder, key, given.jobs) if given.small else []), given.json)
 
 
 if __name__ == "__main__":

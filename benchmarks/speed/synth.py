@@ -3,18 +3,12 @@
     python -m benchmarks.speed.synth [--preset half] [--train] [--render] [--threads 2] [--rounds 3]
     python -m benchmarks.speed.synth --device cuda --preset paper
 
-Ways are interleaved round by round and medians compared: on a shared machine the ratios mean more than the times. On CUDA the bf16
-matmul and copy ceilings are measured in the same run, and shares of them are told.
+On CUDA the bf16 matmul and copy ceilings are measured in the same run, and shares of them are told.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed import synth_plain
-from gioconda_core.files import write_json
+from benchmarks.speed.arms import alternate, options, tell
 from synth.model import describe
 from synth.model.config import Config, preset
 from synth.model.content_loss import VGG
@@ -88,36 +82,17 @@ class Step:
             self.adam_judge.zero_grad(set_to_none=True)
 
 
-def interleaved(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, dict[str, float]]:
-    """Median wall and processor seconds of each way, taken in turns after one warm-up each.
-
-    On a busy machine with one thread the processor's time is the steadier of the two.
-    """
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for number in range(rounds + 1):
-        for name, way in ways.items():
-            wall, processor = time.perf_counter(), time.process_time()
-            way()
-            if number:
-                found[name].append((time.perf_counter() - wall, time.process_time() - processor))
+def beside(rounds: int, arms: dict[str, Callable[[], Any]], plain: str) -> dict[str, Any]:
+    """Each way's seconds, and how many times faster than the plain one it is."""
+    found = alternate(rounds, arms, warm=True)
     return {
         name: {
-            "wall_s": statistics.median(t[0] for t in times),
-            "cpu_s": statistics.median(t[1] for t in times),
+            "wall_s": found.seconds(name, "wall"),
+            "cpu_s": found.seconds(name),
+            "faster_wall": found.ratio(plain, name, "wall"),
+            "faster_cpu": found.ratio(plain, name),
         }
-        for name, times in found.items()
-    }
-
-
-def beside(times: dict[str, dict[str, float]], plain: str) -> dict[str, dict[str, float]]:
-    """Each way's times with how many times faster than the plain one it is."""
-    return {
-        name: {
-            **{k: round(v, 4) for k, v in row.items()},
-            "faster_wall": round(times[plain]["wall_s"] / row["wall_s"], 2),
-            "faster_cpu": round(times[plain]["cpu_s"] / row["cpu_s"], 2),
-        }
-        for name, row in times.items()
+        for name in arms
     }
 
 
@@ -145,7 +120,7 @@ def render_cpu(config: Config, rounds: int) -> dict[str, Any]:
     for precision in ("f32", "bf16"):
         run = compile_openvino(model, precision=precision)
         ways[f"openvino {precision}"] = lambda run=run: run(array)
-    return beside(interleaved(ways, rounds), "plain fp32")
+    return beside(rounds, ways, "plain fp32")
 
 
 # --------------------------------------------------------------------------- CUDA
@@ -230,41 +205,27 @@ def cuda(config: Config, batches: list[int], train_batch: int, compile: bool) ->
     return report
 
 
-def tell(report: dict[str, Any], file: Path | None) -> None:
-    """Print the report, and keep it where asked."""
-    if file is not None:
-        write_json(file, report)
-    print(json.dumps(report, indent=1))
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", default="half")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--train", action="store_true", help="training steps only")
-    parser.add_argument("--render", action="store_true", help="rendering only")
-    parser.add_argument("--batch", type=int, default=None, help="episodes in a training step (1; 16 on CUDA)")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 32, 128], help="frames at once, on CUDA")
-    parser.add_argument("--compile", action="store_true", help="torch.compile, on CUDA")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="also write the report here")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    config = preset(options.preset)
+    given = options(
+        __doc__, preset="half", device="cpu", train=False, render=False, batch=int, batches=[1, 32, 128],
+        compile=False, threads=2, rounds=3,
+    )  # fmt: skip
+    torch.set_num_threads(given.threads)
+    config = preset(given.preset)
     report: dict[str, Any] = {"preset": config.name, "size": config.size, "width": config.width}
-    if options.device.startswith("cuda"):
-        report |= cuda(config, options.batches, options.batch or 16, options.compile)
-        tell(report, options.json)
+    if given.device.startswith("cuda"):
+        tell(report | cuda(config, given.batches, given.batch or 16, given.compile), given.json)
         return
-    report["threads"] = options.threads
-    if options.train or not options.render:
-        batch = options.batch or 1
-        ways = {name: Step(config, "cpu", batch, plain=name == "plain") for name in ("plain", "ours")}
-        report["train"] = {"batch": batch, **beside(interleaved(ways, options.rounds), "plain")}  # type: ignore[arg-type]
-    if options.render or not options.train:
-        report["render"] = render_cpu(config, options.rounds)
-    tell(report, options.json)
+    report["threads"] = given.threads
+    if given.train or not given.render:
+        batch = given.batch or 1
+        ways: dict[str, Callable[[], Any]] = {
+            name: Step(config, "cpu", batch, plain=name == "plain") for name in ("plain", "ours")
+        }
+        report["train"] = {"batch": batch, **beside(given.rounds, ways, "plain")}
+    if given.render or not given.train:
+        report["render"] = render_cpu(config, given.rounds)
+    tell(report, given.json)
 
 
 if __name__ == "__main__":

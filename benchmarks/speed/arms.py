@@ -1,0 +1,163 @@
+"""The one way speeds are measured here: arms taken in turn within one run, ratios within a round with their interval, a table or JSON.
+
+A neighbour on a shared machine moves seconds and leaves ratios of one round alone; processor time moves less than the clock. Each take
+notes the share of all cores that other programs had meanwhile, since a figure by the clock is worth little beside a busy neighbour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from gioconda_core.files import write_json
+
+Work = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Take:
+    """One call: seconds by the clock, of this process's cores, of its children's too, and what it returned. others : share of all cores."""
+
+    wall: float
+    cpu: float
+    tree: float
+    others: float
+    result: Any
+
+
+def take(work: Work) -> Take:
+    """Call once, and measure it."""
+    machine, began, wall, cpu = _machine(), os.times(), time.perf_counter(), time.process_time()
+    result = work()
+    cpu, wall, ended = time.process_time() - cpu, time.perf_counter() - wall, os.times()
+    tree = sum(ended[:4]) - sum(began[:4])
+    others = max(0.0, _machine() - machine - tree) / (wall * (os.cpu_count() or 1))
+    return Take(wall, cpu, tree, round(others, 3), result)
+
+
+def _machine() -> float:
+    """Processor seconds of the whole machine so far."""
+    import psutil
+
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A median of ratios of n rounds. low, high : its 95 % interval by order, which below six rounds is their range."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Ratio:
+        from scipy.stats import binom
+
+        ordered = sorted(values)
+        aside = max(0, int(binom.ppf(0.025, len(ordered), 0.5)) - 1)
+        return cls(statistics.median(ordered), ordered[aside], ordered[-1 - aside], len(ordered))
+
+    def __str__(self) -> str:
+        return f"{self.median:.3g} [{self.low:.3g}, {self.high:.3g}] n={self.n}"
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What each arm took in each round."""
+
+    takes: Mapping[str, Sequence[Take]]
+
+    def seconds(self, arm: str, of: str = "cpu") -> float:
+        """The median; of : ``cpu``, ``wall`` or ``tree``."""
+        return statistics.median(getattr(t, of) for t in self.takes[arm])
+
+    def ratio(self, slow: str, fast: str, of: str = "cpu") -> Ratio:
+        """How many times longer ``slow`` took than ``fast`` in the same round."""
+        pairs = zip(self.takes[slow], self.takes[fast], strict=True)
+        return Ratio.of([getattr(a, of) / getattr(b, of) for a, b in pairs])
+
+    def result(self, arm: str) -> Any:
+        """What the last call returned."""
+        return self.takes[arm][-1].result
+
+    @property
+    def others(self) -> list[float]:
+        """Shares of all cores that other programs had, take by take."""
+        return [t.others for takes in self.takes.values() for t in takes]
+
+
+def alternate(rounds: int, arms: Mapping[str, Work], warm: bool = False) -> Rounds:
+    """Take every arm once a round, in turn, every other round from the last to the first. warm : call each once before."""
+    if warm:
+        for work in arms.values():
+            work()
+    takes: dict[str, list[Take]] = {name: [] for name in arms}
+    for number in range(rounds):
+        for name in list(arms)[:: 1 if number % 2 == 0 else -1]:
+            takes[name].append(take(arms[name]))
+    return Rounds(takes)
+
+
+def drawn(folder: Path, count: int, frames: int, size: int) -> list[Path]:
+    """Clips of puppets, each of its own person."""
+    from gioconda_core.media.clip import write_video
+    from synth.puppets.perform import perform
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{i}.mp4" for i in range(count)]
+    for i, path in enumerate(paths):
+        shown = perform(i, i, frames=frames, size=size)
+        write_video(path, iter(shown.frames), fps=shown.fps)
+    return paths
+
+
+def options(about: str, /, *given: str, **wanted: Any) -> argparse.Namespace:
+    """The command line of a benchmark: ``--json FILE``, and an option for each of ``wanted`` by its default.
+
+    wanted : a number or text; False for a flag; a list for several; a type for one that need not be given. given : what stands without a flag; ``*`` : any number.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in given:
+        parser.add_argument(name.rstrip("*"), **({"nargs": "*"} if name.endswith("*") else {}))
+    for name, default in wanted.items():
+        flag = "--" + name.replace("_", "-")
+        if default is False:
+            parser.add_argument(flag, action="store_true")
+        elif isinstance(default, type):
+            parser.add_argument(flag, type=default)
+        elif isinstance(default, list):
+            parser.add_argument(flag, type=type(default[0]), nargs="*", default=default)
+        else:
+            parser.add_argument(flag, type=type(default), default=default)
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    return parser.parse_args()
+
+
+def tell(figures: Any, file: Path | None) -> None:
+    """Print figures, as a table where they are rows, and keep them as JSON where asked. What is printed rounds; what is kept does not."""
+    rows = figures if isinstance(figures, list) else [figures]
+    for row in rows:
+        width = max(map(len, map(str, row)))
+        print("\n".join(f"{name:>{width}}  {_shown(value)}" for name, value in row.items()), flush=True)
+    if file is not None:
+        write_json(file, json.loads(json.dumps(figures, default=lambda v: asdict(v) if is_dataclass(v) else str(v))))  # type: ignore[arg-type]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_shown(each)}" for name, each in value.items())
+    return str(value)
