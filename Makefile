@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Compiled modules are kept: hundreds of short processes would each compile what they import anew, 2.5 s of torch alone.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-browser test-all lint docs wheel gpu clean help
+.PHONY: demo test test-slow test-browser gallery test-all lint docs wheel gpu clean help
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -30,6 +30,9 @@ test-slow: $(STAMP)  ## the tests that take minutes
 
 test-browser: $(STAMP)  ## the page, driven in headless Chromium
 	$(PY) -m pytest -m browser
+
+gallery: $(STAMP)  ## the local page's pictures in docs/gallery, made anew by driving it
+	GIOCONDA_GALLERY=docs/gallery $(PY) -m pytest -n 0 -m browser tests/e2e/test_browser.py
 
 test-all: $(STAMP)  ## quick, slow and browser tests in one run, so that both processes have work to the end
 	$(PY) -m pytest -m 'not gpu and not weights'

@@ -51,6 +51,8 @@ def sentences(
     said: list[Sentence] = []
     if facts and facts.get("still"):
         said.append(Sentence("short.still"))
+    elif facts and facts.get("frame_count") == 1:
+        said.append(Sentence("short.one-frame"))
     elif facts and facts.get("moves") is False:
         said.append(Sentence("short.frozen"))
     if not readings:
@@ -64,7 +66,7 @@ def sentences(
     silent = [r for r in readings if r.reading.score is None]
     if silent and len(silent) == len(readings):
         reasons = [r.reading.abstained.document() for r in silent if r.reading.abstained is not None]
-        if all(reason["code"] in _OF_STILLS for reason in reasons) and said:
+        if said and (said[0].key == "short.one-frame" or all(reason["code"] in _OF_STILLS for reason in reasons)):
             pass  # said already: what it is, and that nothing in it can be compared
         elif all(reason == reasons[0] for reason in reasons):
             said.append(Sentence("short.not-assessed", {"reason": reasons[0]}))
@@ -305,7 +307,7 @@ def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mappin
     """How much of this very clip was examined, and what of it was not."""
     said: list[Sentence] = []
     duration = float(facts.get("duration") or 0.0)
-    if footage is not None and readings and duration > 0:
+    if footage is not None and readings and duration > 0 and facts.get("frame_count") != 1:
         read = {series.track for r in readings for series in r.reading.series}
         args = {"seconds": clock(facts.get("examined", {}).get("seconds", 0.0)), "duration": clock(duration)}
         said.append(Sentence("scope.clip", args | {"read": len(read), "faces": len(footage.tracks)}))

@@ -186,6 +186,21 @@ def test_a_picture_that_does_not_move_is_said_first_and_once(facts, key):
     assert keys(v.sentences) == [key] and v.level == Level.NOT_ASSESSED
 
 
+def test_a_video_of_one_frame_is_said_to_be_one_and_nothing_more_is_made_of_it():
+    facts = {
+        "width": 640,
+        "height": 480,
+        "duration": 0.04,
+        "frame_count": 1,
+        "moves": False,
+        "examined": {"seconds": 0.0},
+    }
+    v = verdict.verdict(
+        [abstained("contrast", "no two frames that were read lie close enough")], footage(n=1), facts, ABSENT
+    )
+    assert keys(v.sentences) == ["short.one-frame"] and "scope.clip" not in keys(v.scope)
+
+
 def test_what_was_examined_and_what_was_not_is_said():
     facts = {
         "width": 640,

@@ -235,6 +235,24 @@ def test_errors_and_warnings_are_said_in_japanese_too():
     assert problem("never seen (before)", "ja") == "never seen (before)"
 
 
+@pytest.mark.parametrize("lang", sorted(set(LANGUAGES) - {"en"}))
+def test_what_becomes_of_a_decoder_is_said_in_every_language(lang):
+    from gioconda.report.wording import problem
+    from gioconda_core.media import sandbox
+
+    hint = "the file is damaged or made to break decoders; do not open it elsewhere"
+    assert hint in Path(sandbox.__file__).read_text("utf-8")
+    for what in (
+        "decoding took longer than allowed and was stopped",
+        "decoding needs more memory than allowed",
+        "the decoder: its process ended with signal 9 (SIGKILL)",
+        "no report within 900 s",
+        "the process that examined it ended",
+    ):
+        said = problem(f"{what} ({hint})", lang)
+        assert what not in said and hint not in said, said
+
+
 def test_reasons_are_said_in_japanese_and_strangers_words_are_left_as_they_are():
     from gioconda.report.wording import reason_text
     from gioconda_core.reasons import Abstention, AbstentionReason, Difference, DifferenceReason

@@ -1,6 +1,6 @@
 """The local page in real Chromium, with the shipped detectors and nothing but drawn puppets.
 
-Screenshots of each state go to the folder named by GIOCONDA_GALLERY (docs/gallery is made this way), else nowhere.
+Screenshots of each state go to the folder named by GIOCONDA_GALLERY, else nowhere; ``make gallery`` makes those of docs/gallery.
 """
 
 import base64
@@ -170,7 +170,9 @@ def test_a_first_visit_says_what_can_be_seen_and_what_cannot(page, address):
     body.send_keys(Keys.TAB)
     assert focused(page).get_attribute("class") == "skip"
     accessible(page)
-    picture(page, "serve-empty.png", height=1000)
+    page.execute_script("document.activeElement.blur()")
+    picture(page, "serve-empty.png")
+    _size(page, 1000, 900)
     page.execute_script(
         "const data = new DataTransfer(); data.setData('text/uri-list', 'https://example.org/clip.mp4');"
         "document.getElementById('drop').dispatchEvent(new DragEvent('drop', {bubbles: true, dataTransfer: data}))"
@@ -225,7 +227,7 @@ def test_a_signed_fake_says_so_itself_and_can_be_walked_through(page, address, c
     assert "development key" in text and "not that the scene happened" in text
     headings = [h.text for h in page.find_elements(By.CSS_SELECTOR, "section h2") if h.is_displayed()]
     shown = [h for h in headings if h]
-    assert shown[-4:] == ["Where it came from", "What to do next", "For your editor", "Keyframes"]
+    assert shown[-5:] == ["Where it came from", "What to do next", "For your editor", "Keyframes", "Add to a case"]
     page.find_element(By.CSS_SELECTOR, "details.folded > summary").click()
     text = page.find_element(By.TAG_NAME, "main").text
     assert "portrait.png" in text and "driver.mp4" in text
@@ -264,7 +266,7 @@ def test_a_signed_fake_says_so_itself_and_can_be_walked_through(page, address, c
     assert now() == pytest.approx(2.02, abs=0.001)
     page.find_element(By.CSS_SELECTOR, "#speed option[value='0.25']").click()
     assert page.execute_script("return document.getElementById('video').playbackRate") == 0.25
-    page.execute_script("window.scrollTo(0, document.documentElement.scrollHeight)")
+    page.execute_script("document.getElementById('report').scrollIntoView({block: 'end', behavior: 'instant'})")
     assert page.execute_script("return document.getElementById('player').getBoundingClientRect().top") >= 0
     keyframe = page.find_element(By.CSS_SELECTOR, ".frames a[href$='.jpg']").get_attribute("href")
     wide = page.execute_async_script(
@@ -309,6 +311,54 @@ def test_an_unsigned_clip_is_never_called_authentic(page, address, clips):
         assert "次にすること" in small.find_element(By.TAG_NAME, "main").text
     finally:
         small.quit()
+
+
+def test_a_clip_goes_into_a_case_that_can_be_read_and_taken_away(page, address, clips, home):
+    page.get(address)
+    assert "No case yet" in page.find_element(By.TAG_NAME, "main").text
+    page.find_element(By.LINK_TEXT, "puppet.mp4").click()
+    form = until(page, "form.fields")
+    assert form.find_element(By.NAME, "name").is_displayed(), "there is only a new case to put it into"
+    form.find_element(By.NAME, "name").send_keys("Clip from Strasbourg")
+    form.find_element(By.NAME, "by").send_keys("A. Editor")
+    note = form.find_element(By.NAME, "note")
+    note.send_keys("The uploader says it was filmed on 12 May.", Keys.TAB)
+    focused(page).send_keys(Keys.ENTER)
+    until(page, "#whole")
+    text = page.find_element(By.TAG_NAME, "main").text
+    for said in (
+        "Clip from Strasbourg",
+        "filmed on 12 May",
+        "puppet-report.html",
+        "A. Editor",
+        "Whole: the log’s lines (5)",
+    ):
+        assert said in text, said
+    accessible(page)
+    page.find_element(By.CSS_SELECTOR, "textarea").send_keys("Called the uploader: no answer.")
+    who = page.find_element(By.CSS_SELECTOR, "form input[name='by']")
+    assert who.get_attribute("value") == "A. Editor", "it is remembered"
+    who.clear()
+    who.send_keys("B. Reporter")
+    page.find_element(By.CSS_SELECTOR, "form button").click()
+    end = time.monotonic() + 20
+    while "lines (6)" not in page.find_element(By.TAG_NAME, "main").text and time.monotonic() < end:
+        time.sleep(0.2)
+    assert "B. Reporter" in page.find_element(By.TAG_NAME, "main").text
+    picture(page, "serve-case.png")
+    page.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(clips)})
+    page.find_element(By.CSS_SELECTOR, "form[data-send*='/export'] button").click()
+    while not (clips / "Clip_from_Strasbourg.zip").is_file() and time.monotonic() < end + 20:
+        time.sleep(0.2)
+    from provenance.reading import read
+
+    assert read.read(clips / "Clip_from_Strasbourg.zip").state.intact
+    page.get(address)
+    assert "lines in the log: 7" in page.find_element(By.TAG_NAME, "main").text
+    assert (home / "cases" / "Clip_from_Strasbourg" / "log.jsonl").is_file()
+    page.find_element(By.LINK_TEXT, "puppet.mp4").click()
+    until(page, "form.fields")
+    assert not page.find_element(By.NAME, "name").is_displayed(), "it can go into the case that is there"
 
 
 def test_a_dropped_text_file_called_mp4_is_told_apart(page, address):

@@ -244,7 +244,7 @@ def fragment(folder: str | os.PathLike[str], lang: str = "en") -> str:
     """The case's sections without a page around them: name, files with hashes, notes, the log."""
     from gioconda.report.as_html import environment
     from gioconda.report.view import moment
-    from gioconda.report.wording import label
+    from gioconda.report.wording import label, local
 
     place = _case(folder)
     log = entries(place)
@@ -259,7 +259,7 @@ def fragment(folder: str | os.PathLike[str], lang: str = "en") -> str:
             files=files.values(),
             notes=[e for e in log if e.action == Action.NOTE],
             last=head(place),
-            moment=moment,
+            moment=lambda text: local(moment(text), lang),
             t=lambda key: label(key, lang),
         )
     )
