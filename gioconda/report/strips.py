@@ -1,4 +1,4 @@
-"""Scores over time as inline SVG: bars on a quiet ground, what was not examined hatched, the line of a signal dashed; no script."""
+"""Scores over time as inline SVG: bars on a quiet ground, what was not examined hatched, the line from which a moment stands out dashed; no script."""
 
 from __future__ import annotations
 

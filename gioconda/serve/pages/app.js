@@ -171,7 +171,7 @@ async function watchOne(box) {
     if (!now.active) { location.reload(); return; }
     byId("what").textContent = now.text;
     byId("share").value = now.share;
-    byId("left").textContent = now.left;
+    byId("left").textContent = [now.stage && now.left ? "·" : "", now.left].join(" ");
     if (byId("stage").textContent !== now.stage) byId("stage").textContent = now.stage;
   }
   setTimeout(() => watchOne(box), 500);
