@@ -187,13 +187,12 @@ def log(
     consent: str,
     outputs: Sequence[str],
     generator: str,
-    path: str | os.PathLike[str] | None = None,
 ) -> None:
     """Add a row to the log of this user. Each row names the digest of the one before, so that a removed or changed row shows.
 
     sources, drivers, outputs : sha256.
     """
-    file = Path(path) if path else _log_file()
+    file = _log_file()
     file.parent.mkdir(parents=True, exist_ok=True)
     row: dict[str, Any] = {
         "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

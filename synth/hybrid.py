@@ -1,10 +1,10 @@
 """The hybrid generator: the source picture itself, bent frame by frame, with a drawn mouth where lips open and the network where a head turns far.
 
-Not the paper's method, and recorded as a departure from it. A trained network of 128 px knows how a head turns and not how this
-picture was painted; a smooth bend keeps every brush stroke and hair of the source at its own resolution, and cannot know what lies
-behind closed lips or a turned cheek. So each does what it can: the bend everywhere; inside lips that open wider than in the shot a
-cavity with teeth, drawn in the lips' own dark colour; lids that close over the eyeball, and irises that look where the driver's do; and from ``TURN`` on, where the bend would shear the head, the tuned network, joined to
-the picture by low frequencies. The network is only tuned when a driver asks for it.
+Not the paper's method, and recorded as a departure from it. A trained network of 128 px knows how a head turns and not how this picture was
+painted; a smooth bend keeps every brush stroke and hair of the source at its own resolution, and cannot know what lies behind closed lips or a
+turned cheek. So each does what it can: the bend everywhere; inside lips that open wider than in the shot a cavity with teeth, drawn in the lips'
+own dark colour; lids that close over the eyeball, and irises that look where the driver's do; and from ``TURN`` on, where a bend is past
+mending, the tuned network, joined to the picture by low frequencies. The network is only tuned when a driver asks for it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ Frames = NDArray[np.uint8]
 Points = NDArray[np.float64]
 
 LARGEST = 1024  # pixels a side of the crop that is bent
+SHEARS = 15.0  # degrees out of the shot's pose from which a bend shears the head: nothing is taught by it beyond
 TURN = (
-    15.0,
     28.0,
-)  # degrees out of the shot's pose at which the network begins to show, and at which it is all of the head
+    45.0,
+)  # degrees at which the network begins to show, and at which it is all of the head: docs/decisions/hybrid.md
+WIDE = (12.0, 26.0)  # degrees over which what moves with the head reaches further into its surroundings
 GRID = 65  # of the field
 CHUNK = 16  # frames drawn at a time
 WIDEN, RAISE = 1.2, 0.045  # most that an eye opens, × the shot's; most that a brow rises, in face squares
@@ -117,13 +119,14 @@ def _joined(picture: Frames, patch: Frames, weight: NDArray[np.float32]) -> Fram
 class _Pose:
     """One moment. points : what is wanted; bent : what the picture is bent to, its lids no nearer than in the shot, since lids are drawn.
 
-    share : of the network in it, 0…1, by how far the head is turned out of the shot's pose.
+    angle : how far the head is turned out of the shot's pose, degrees; share : of the network in it, 0…1, by that.
     """
 
     shot: int
     points: Points
     bent: Points
     matrix: NDArray[np.float64]
+    angle: float
     share: float
 
 
@@ -192,14 +195,14 @@ class _Bent:
                 shot = best
             points = _within(self.points[shot], points)
             angle, matrix = turn(self.points[shot], points)
-            found.append(_Pose(shot, points, self.eyes[shot].kept_open(points), matrix, ramp(angle, *TURN)))
+            found.append(_Pose(shot, points, self.eyes[shot].kept_open(points), matrix, angle, ramp(angle, *TURN)))
         return found
 
     def _drawn_as(self, poses: Sequence[_Pose], wanted: Points, gaze: NDArray[np.float64] | None = None) -> Frames:
         out = np.empty((len(poses), *self.frames.shape[1:]), np.uint8)
         heads = []
         for k, pose in enumerate(poses):
-            out[k], head = self._bend(pose.shot, pose.bent, pose.matrix)
+            out[k], head = self._bend(pose)
             heads.append(head)
             self.parts["cavity"] += self.mouths[pose.shot].draw(out[k], pose.points) > 0
             lids, looked = self.eyes[pose.shot].draw(out[k], pose.bent, pose.points, None if gaze is None else gaze[k])
@@ -215,23 +218,25 @@ class _Bent:
         self.parts["network"] += len(asked)
         return out
 
-    def _bend(self, shot: int, points: Points, matrix: NDArray[np.float64]) -> tuple[Frames, NDArray[np.float32]]:
-        """A shot, bent; and where its head is, (S, S) in 0…1. Outside of the head nothing moves."""
+    def _bend(self, pose: _Pose) -> tuple[Frames, NDArray[np.float32]]:
+        """The pose's shot, bent; and where its head is, (S, S) in 0…1. Outside of the head nothing moves."""
         import cv2
 
-        size = self.frames.shape[1]
-        source = self.points[shot]
-        before, after = _crown(source, matrix, points)
+        size, points = self.frames.shape[1], pose.bent
+        source = self.points[pose.shot]
+        before, after = _crown(source, pose.matrix, points)
         coarse = field(size, np.concatenate([source, before]), np.concatenate([points, after]), GRID)
         both = np.concatenate([points, source])[None] * ((GRID - 1) / (size - 1))
-        # Wide and soft: a narrow edge cut through the hair of a head that turns far.
-        head = face_mask(both.astype(np.float32), GRID, soft=GRID / 7, lift=2.6, reach=1.8)[0].astype(np.float32) / 255
+        # A narrow edge keeps the background still; it cuts through the hair of a head that turns far, whose edge is wide and soft.
+        wide = ramp(pose.angle, *WIDE)
+        soft, reach = GRID / (24 - 17 * wide), 1.35 + 0.45 * wide
+        head = face_mask(both.astype(np.float32), GRID, soft=soft, lift=2.6, reach=reach)[0].astype(np.float32) / 255
         coarse = coarse * np.clip(1.5 * head, 0, 1)[..., None]
         turned = face_mask(
             points[None].astype(np.float32) * ((GRID - 1) / (size - 1)), GRID, soft=GRID / 32, lift=2.4, reach=1.2
         )[0]
         seen = cv2.resize(turned.astype(np.float32) / 255, (size, size), interpolation=cv2.INTER_LINEAR)
-        return bend(self.frames[shot], coarse, sharp=True), np.asarray(seen, np.float32)
+        return bend(self.frames[pose.shot], coarse, sharp=True), np.asarray(seen, np.float32)
 
     def _drawn(self, landmarks: Points) -> list[Frames]:
         """The network's frames, at the crop's size."""

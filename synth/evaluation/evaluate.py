@@ -132,84 +132,109 @@ def evaluate(
     -------
     The figures, and a grid of pictures uint8 (H, W, 3).
     """
-    from gioconda_core.faces.landmarks import landmarker as landmarks_by
-    from synth.training.shards import ShardSet
-
     job, instruments, session = job or Evaluate(), instruments or Instruments(), session or Session()
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    sets = [ShardSet(s) for s in shards]
-    shots, seed, detectors = job.shots, job.seed, instruments.detectors
-    takes = Fakes(shots=shots, frames=job.frames, min_frames=min(job.frames, 8), seed=seed)
-    units = [u for u in units_of(sets, folder, takes) if len(u.rows) >= max(shots) + takes.min_frames]
-    if not units:
-        raise UsageError(f"no take has {max(shots)} shots and {takes.min_frames} held-out frames", hint="lower --shots")
-    chosen = choose(units, job.people, seed, _listed(job.listed) if job.listed else None)
-    absent = {"user study": "needs people"}
-    perceived, inception = _stored(absent)
-    if perceived is None:  # before the minutes that tuning takes, not after
-        session.say(absent["lpips"])
-    mark = landmarks_by(job.landmarker)
-    known_as, embed = instruments.embedding
-    # Nothing to tune and no mode: the baselines stand once for each T.
-    rivals: list[tuple[TalkingHeads, str]] = [(heads, mode) for mode in job.modes]
-    if job.baselines:
-        rivals += [(made(heads.size), "") for made in (WarpGenerator, CopyGenerator) if made.name != heads.name]
-    session.begin(len(chosen) * (1 + len(rivals) * len(shots)))
-    persons = []
-    for unit in chosen:
-        held = read_part(sets[unit.shards], unit, held_rows(unit, held_out(unit, takes)), heads.size)
-        found = measures.detect(held.frames, held.landmarks, mark)
-        persons.append(
-            _Person(unit, held.frames, held.landmarks, held.times, found, embed(held.frames, held.landmarks))
+    return _Exam(shards, heads, folder, job, instruments, session).run()
+
+
+class _Exam:
+    """One evaluation: who sits for it, what measures, and what could not be measured."""
+
+    def __init__(
+        self, shards: Sequence[str | os.PathLike[str]], heads: TalkingHeads, folder: Path, job: Evaluate,
+        instruments: Instruments, session: Session,
+    ) -> None:  # fmt: skip
+        from gioconda_core.faces.landmarks import landmarker as landmarks_by
+        from synth.training.shards import ShardSet
+
+        self.heads, self.job, self.instruments, self.session = heads, job, instruments, session
+        self.sets = [ShardSet(s) for s in shards]
+        self.takes = Fakes(shots=job.shots, frames=job.frames, min_frames=min(job.frames, 8), seed=job.seed)
+        wanted = max(job.shots) + self.takes.min_frames
+        units = [u for u in units_of(self.sets, folder, self.takes) if len(u.rows) >= wanted]
+        if not units:
+            raise UsageError(
+                f"no take has {max(job.shots)} shots and {self.takes.min_frames} held-out frames", hint="lower --shots"
+            )
+        self.chosen = choose(units, job.people, job.seed, _listed(job.listed) if job.listed else None)
+        self.mark = landmarks_by(job.landmarker)
+        self.absent = {"user study": "needs people"}
+        self.perceived, self.inception = _stored(self.absent)
+        # Nothing to tune and no mode: the baselines stand once for each T.
+        self.rivals: list[tuple[TalkingHeads, str]] = [(heads, mode) for mode in job.modes]
+        if job.baselines:
+            both = WarpGenerator, CopyGenerator
+            self.rivals += [(made(heads.size), "") for made in both if made.name != heads.name]
+
+    def run(self) -> tuple[Evaluation, Frames]:
+        """The figures, and a grid of pictures."""
+        if self.perceived is None:  # before the minutes that tuning takes, not after
+            self.session.say(self.absent["lpips"])
+        self.session.begin(len(self.chosen) * (1 + len(self.rivals) * len(self.job.shots)))
+        persons = [self._person(unit) for unit in self.chosen]
+        judged = _Judged.of(self.instruments.detectors, persons, self.mark)
+        cells, pictures = [], []
+        for rival, mode in self.rivals:
+            for count in self.job.shots:
+                drawn = [self._drawn(person, rival, mode, count) for person in persons]
+                figures = [*self._figures(persons, drawn), *judged.figures(drawn, self.job.seed, self.absent)]
+                cells.append(Cell(rival.name, mode, count, tuple(figures)))
+                pictures.append((f"{rival.name} {mode} T={count}".replace("  ", " "), [d[len(d) // 2] for d in drawn]))
+        real = [p.frames[len(p.frames) // 2] for p in persons]
+        return Evaluation(tuple(cells), self._protocol(persons), self.absent), sheet(
+            [("real, held out", real), *pictures]
         )
-        session.advance(1, note=unit.identity)
-    held_footage = [_footage(p.frames, p.times, mark) for p in persons] if detectors else []
-    real_scores = {name: [judge(footage) for footage in held_footage] for name, judge in detectors.items()}
-    del held_footage
-    cells, pictures = [], []
-    for rival, mode in rivals:
-        for count in shots:
-            drawn = []
-            for person in persons:
-                unit = person.unit
-                rows = shot_rows(unit, len(unit.rows) - len(person.frames), count)
-                clip = read_part(sets[unit.shards], unit, rows, heads.size)
-                personal = rival.personalise(clip.frames, clip.landmarks, mode=mode or "ff", steps=job.steps, seed=seed)
-                drawn.append(personal.render(person.landmarks))
-                session.advance(1, note=f"{rival.name} {mode} T={count}")
-            figures = _figures(persons, drawn, mark, known_as, embed, seed)
-            if perceived:
-                name, distance = perceived
-                near = [distance(p.frames, d) for p, d in zip(persons, drawn, strict=True)]
-                figures.append(measures.mean_figure(name, near, "down", seed))
-            if inception:
-                a, b = ([inception(x).astype(np.float64) for x in y] for y in ([p.frames for p in persons], drawn))
-                figures.append(measures.set_figure("fid-inception2048", a, b, measures.frechet))
-                figures.append(measures.set_figure("kid-inception2048", a, b, measures.kid))
-            figures += _auc_figures(persons, drawn, mark, detectors, real_scores, seed, absent)
-            cells.append(Cell(rival.name, mode, count, tuple(figures)))
-            pictures.append((f"{rival.name} {mode} T={count}".replace("  ", " "), [d[len(d) // 2] for d in drawn]))
-    tuned = getattr(getattr(heads, "few_shot", heads), "content", "")
-    protocol = {
-        "task": "self-reenactment: shots from the beginning of a take, its last frames held out",
-        "people": len(persons),
-        "held_out_frames": int(np.median([len(p.frames) for p in persons])),
-        "size": heads.size,
-        "generator": heads.name,
-        "weights_sha256": heads.weights_sha256,
-        **({"content": tuned} if tuned and "ft" in job.modes else {}),
-        "landmarker": mark.name,
-        "csim": f"cosine of {known_as} embeddings of paired frames (dlib128: strangers come out near 0.8)",
-        "fid, kid": f"over {known_as} embeddings of {heads.size} px crops; the embedding's own aligned chip, bilinear",
-        **({"fid, kid of inception2048": f"{heads.size} px crops, {perceptual.RESIZE}"} if inception else {}),
-        "intervals": "95 %, over people: percentile bootstrap; for fid and kid jackknife",
-        "frames_are": f"as generated, before any codec; detectors see both kinds through H.264 at CRF {DETECTOR_CRF}",
-        "footage_sha256": sorted(p.unit.sha256 for p in persons),
-        "seed": seed,
-    }
-    real = [p.frames[len(p.frames) // 2] for p in persons]
-    return Evaluation(tuple(cells), protocol, absent), sheet([("real, held out", real), *pictures])
+
+    def _person(self, unit: Unit) -> _Person:
+        held = read_part(self.sets[unit.shards], unit, held_rows(unit, held_out(unit, self.takes)), self.heads.size)
+        found = measures.detect(held.frames, held.landmarks, self.mark)
+        _, embed = self.instruments.embedding
+        self.session.advance(1, note=unit.identity)
+        return _Person(unit, held.frames, held.landmarks, held.times, found, embed(held.frames, held.landmarks))
+
+    def _drawn(self, person: _Person, rival: TalkingHeads, mode: str, count: int) -> Frames:
+        """A person's held-out frames as one rival draws them from ``count`` shots."""
+        unit, job = person.unit, self.job
+        rows = shot_rows(unit, len(unit.rows) - len(person.frames), count)
+        clip = read_part(self.sets[unit.shards], unit, rows, self.heads.size)
+        personal = rival.personalise(clip.frames, clip.landmarks, mode=mode or "ff", steps=job.steps, seed=job.seed)
+        self.session.advance(1, note=f"{rival.name} {mode} T={count}")
+        return personal.render(person.landmarks)
+
+    def _figures(self, persons: Sequence[_Person], drawn: Sequence[Frames]) -> list[Figure]:
+        known_as, embed = self.instruments.embedding
+        figures = _figures(persons, drawn, self.mark, known_as, embed, self.job.seed)
+        if self.perceived:
+            name, distance = self.perceived
+            near = [distance(p.frames, d) for p, d in zip(persons, drawn, strict=True)]
+            figures.append(measures.mean_figure(name, near, "down", self.job.seed))
+        if self.inception:
+            a, b = ([self.inception(x).astype(np.float64) for x in y] for y in ([p.frames for p in persons], drawn))
+            figures.append(measures.set_figure("fid-inception2048", a, b, measures.frechet))
+            figures.append(measures.set_figure("kid-inception2048", a, b, measures.kid))
+        return figures
+
+    def _protocol(self, persons: Sequence[_Person]) -> dict[str, Any]:
+        heads, known_as = self.heads, self.instruments.embedding[0]
+        tuned = getattr(getattr(heads, "few_shot", heads), "content", "")
+        return {
+            "task": "self-reenactment: shots from the beginning of a take, its last frames held out",
+            "people": len(persons),
+            "held_out_frames": int(np.median([len(p.frames) for p in persons])),
+            "size": heads.size,
+            "generator": heads.name,
+            "weights_sha256": heads.weights_sha256,
+            **({"content": tuned} if tuned and "ft" in self.job.modes else {}),
+            "landmarker": self.mark.name,
+            "csim": f"cosine of {known_as} embeddings of paired frames (dlib128: strangers come out near 0.8)",
+            "fid, kid": f"over {known_as} embeddings of {heads.size} px crops; the embedding's own aligned chip, bilinear",
+            **({"fid, kid of inception2048": f"{heads.size} px crops, {perceptual.RESIZE}"} if self.inception else {}),
+            "intervals": "95 %, over people: percentile bootstrap; for fid and kid jackknife",
+            "frames_are": f"as generated, before any codec; detectors see both kinds through H.264 at CRF {DETECTOR_CRF}",
+            "footage_sha256": sorted(p.unit.sha256 for p in persons),
+            "seed": self.job.seed,
+        }
 
 
 def _stored(absent: dict[str, str]) -> tuple[Any, Any]:
@@ -281,16 +306,32 @@ def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:
     ).frozen()  # detectors share what they compute of it
 
 
-def _auc_figures(
-    persons: Sequence[_Person], drawn: Sequence[Frames], mark: Any, detectors: Mapping[str, Judge],
-    real: Mapping[str, Sequence[float | str]], seed: int, absent: dict[str, str],
-) -> list[Figure]:  # fmt: skip
-    if not detectors:
-        return []
-    footages = [_footage(d, p.times, mark) for p, d in zip(persons, drawn, strict=True)]
-    figures = []
-    for name, judge in detectors.items():
-        pairs = [(r, judge(f)) for r, f in zip(real[name], footages, strict=True)]
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Detectors, and what they gave to the held-out frames themselves."""
+
+    detectors: Mapping[str, Judge]
+    persons: Sequence[_Person]
+    mark: Any
+    real: Mapping[str, Sequence[float | str]]
+
+    @classmethod
+    def of(cls, detectors: Mapping[str, Judge], persons: Sequence[_Person], mark: Any) -> _Judged:
+        """Let each detector judge the real clips once."""
+        footages = [_footage(p.frames, p.times, mark) for p in persons] if detectors else []
+        return cls(detectors, persons, mark, {name: [judge(f) for f in footages] for name, judge in detectors.items()})
+
+    def figures(self, drawn: Sequence[Frames], seed: int, absent: dict[str, str]) -> list[Figure]:
+        """An AUC a detector; what cannot be computed goes into ``absent``."""
+        if not self.detectors:
+            return []
+        footages = [_footage(d, p.times, self.mark) for p, d in zip(self.persons, drawn, strict=True)]
+        return [self._figure(name, judge, footages, seed, absent) for name, judge in self.detectors.items()]
+
+    def _figure(
+        self, name: str, judge: Judge, footages: Sequence[Footage], seed: int, absent: dict[str, str]
+    ) -> Figure:
+        pairs = [(r, judge(f)) for r, f in zip(self.real[name], footages, strict=True)]
         why = [said for pair in pairs for said in pair if isinstance(said, str)]
         both = np.array([p for p in pairs if not any(isinstance(said, str) for said in p)], np.float64).reshape(-1, 2)
         label, share = f"auc/{name}", len(both) / max(len(pairs), 1)
@@ -300,15 +341,10 @@ def _auc_figures(
             absent[label] = (
                 f"{most[0][0] if most else 'fewer than two clips'} (clips of {seconds:.1f} s; --frames sets how long)"
             )
-            figures.append(
-                Figure(label, float("nan"), float("nan"), float("nan"), len(both), len(pairs), "down", share)
-            )
-            continue
-        low, high = measures.bootstrap(len(both), lambda rows, b=both: measures.auc(b[rows, 0], b[rows, 1]), seed=seed)  # type: ignore[misc]
-        figures.append(
-            Figure(label, measures.auc(both[:, 0], both[:, 1]), low, high, len(both), len(pairs), "down", share)
-        )
-    return figures
+            return Figure(label, float("nan"), float("nan"), float("nan"), len(both), len(pairs), "down", share)
+        low, high = measures.bootstrap(len(both), lambda rows: measures.auc(both[rows, 0], both[rows, 1]), seed=seed)
+        value = measures.auc(both[:, 0], both[:, 1])
+        return Figure(label, value, low, high, len(both), len(pairs), "down", share)
 
 
 # --------------------------------------------------------------------------- what is shown

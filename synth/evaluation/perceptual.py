@@ -152,6 +152,35 @@ def inception() -> Callable[[Frames, Any], NDArray[np.float32]]:
     """
     import torch
     import torch.nn.functional as F
+
+    net = _inception_of_2015()
+    try:
+        found = _tensors(INCEPTION)
+        net.load_state_dict(found, strict=False)
+        missing = set(net.state_dict()) - set(found)
+    except RuntimeError as error:
+        raise WeightsError("is not the Inception of 2015", where=INCEPTION) from error
+    if {name for name in missing if not name.endswith("num_batches_tracked")}:
+        raise WeightsError("is not the Inception of 2015", where=INCEPTION)
+    net.fc, net.dropout = torch.nn.Identity(), torch.nn.Identity()
+    net.eval()
+
+    def features(frames: Frames, _: Any = None) -> NDArray[np.float32]:
+        out = []
+        with torch.inference_mode():
+            for at in range(0, len(frames), BATCH):
+                x = torch.from_numpy(frames[at : at + BATCH]).permute(0, 3, 1, 2).float()
+                x = F.interpolate(x, (299, 299), mode="bilinear", align_corners=False) / 127.5 - 1
+                out.append(net(x).numpy())
+        return np.concatenate(out).astype(np.float32)
+
+    return features
+
+
+def _inception_of_2015() -> Any:
+    """torchvision's Inception with the poolings of the graph that every published FID was measured with; its weights are not loaded."""
+    import torch
+    import torch.nn.functional as F
     from torchvision.models import inception as tv
 
     def average(x: Any) -> Any:  # the border is left out of the mean
@@ -194,23 +223,4 @@ def inception() -> Callable[[Frames, Any], NDArray[np.float32]]:
     net.Mixed_6b, net.Mixed_6c = C(768, channels_7x7=128), C(768, channels_7x7=160)
     net.Mixed_6d, net.Mixed_6e = C(768, channels_7x7=160), C(768, channels_7x7=192)
     net.Mixed_7b, net.Mixed_7c = E(1280), Last(2048)
-    try:
-        net.load_state_dict(_tensors(INCEPTION), strict=False)
-        missing = set(net.state_dict()) - set(_tensors(INCEPTION))
-    except RuntimeError as error:
-        raise WeightsError("is not the Inception of 2015", where=INCEPTION) from error
-    if {name for name in missing if not name.endswith("num_batches_tracked")}:
-        raise WeightsError("is not the Inception of 2015", where=INCEPTION)
-    net.fc, net.dropout = torch.nn.Identity(), torch.nn.Identity()
-    net.eval()
-
-    def features(frames: Frames, _: Any = None) -> NDArray[np.float32]:
-        out = []
-        with torch.inference_mode():
-            for at in range(0, len(frames), BATCH):
-                x = torch.from_numpy(frames[at : at + BATCH]).permute(0, 3, 1, 2).float()
-                x = F.interpolate(x, (299, 299), mode="bilinear", align_corners=False) / 127.5 - 1
-                out.append(net(x).numpy())
-        return np.concatenate(out).astype(np.float32)
-
-    return features
+    return net

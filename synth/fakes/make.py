@@ -177,23 +177,9 @@ def make(
     session, part = session or Session(), part or Part()
     folder = Path(out)
     begun = time.perf_counter()
-    try:
-        for name in _FOLDERS:
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        with _one_at_a_time(folder):
-            _same_job(job, folder, heads)
-    except OSError as error:
-        raise unwritable(error, folder) from error
-    if part.world == 1:
-        _sweep(folder)
-    with _one_at_a_time(folder):
-        sets = _shards(job, folder, heads.size, part.jobs)
-        units = units_of(sets, folder, job)
-    seen: set[str] = set()
-    for number, shards in enumerate(sets):
-        seen |= shards.real_files([(u.identity, u.source) for u in units if u.shards == number])
-    granted = session.granted("fakes", sorted(seen), bool(seen))
-    recipes = plan(units, job, heads)
+    footage = _opened(job, folder, heads, part)
+    granted = footage.granted(session)
+    recipes = plan(footage.units, job, heads)
     if not recipes:
         raise UsageError("nothing to make: no take has enough frames for these shots", hint="lower --shots")
     # People are dealt out before looking at what is done, so that processes which start at different times agree.
@@ -204,18 +190,12 @@ def make(
     mine = [left for group in people if (left := [r for r in group if r.id not in there])]
     result = Result(planned=len(recipes), there=len(there))
     session.begin(sum(len(group) for group in mine))
-    clock = _Clock()
-    by_source = {(u.identity, u.source): u for u in units}
-    chosen = session.signer or signers.default()
-    made: list[dict[str, Any]] = []
+    chosen, made = session.signer or signers.default(), list[dict[str, Any]]()
+    making = _Making(heads, footage, folder, granted, chosen, part.writers or max(2, cores()))
     finished = [there[r.id] for group in people for r in group if r.id in there]
-    # Finished samples that no row names are those of a run that was killed.
-    named = {digest for row in consents.check_log()[0] for digest in row["outputs"]} if finished else set()
-    unnamed = [record for record in finished if record["sha256"] not in named]
-    _log(heads, granted, [r for group in mine for r in group], unnamed)
+    _log(heads, granted, [r for group in mine for r in group], _unnamed(finished))
     try:
-        writers = part.writers or max(2, cores())
-        for record, why in _run(mine, heads, sets, by_source, folder, granted, chosen, writers, clock):
+        for record, why in making.run(mine):
             if why is not None:
                 result.failed[why] += 1
                 append_row(folder / "failed.jsonl", {"why": why})
@@ -227,12 +207,53 @@ def make(
     finally:
         _log(heads, granted, [], made)
     result.seconds = time.perf_counter() - begun
-    result.stages = {name: round(value, 3) for name, value in clock.seconds.items()}
+    result.stages = {name: round(value, 3) for name, value in making.clock.seconds.items()}
     if all(_done(folder, r) for r in recipes):
         result.index = write_index(recipes, folder, job)
         if result.made or not (folder / SHEET).exists():
             _sheet(recipes, folder, heads, granted, chosen)
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Footage:
+    """The shards that a set is made of, and the takes in them that are long enough."""
+
+    sets: Sequence[Any]
+    units: Sequence[Unit]
+
+    def granted(self, session: Session) -> consents.Consent:
+        """The consent for everybody real in these takes."""
+        seen: set[str] = set()
+        for number, shards in enumerate(self.sets):
+            seen |= shards.real_files([(u.identity, u.source) for u in self.units if u.shards == number])
+        return session.granted("fakes", sorted(seen), bool(seen))
+
+    def part(self, unit: Unit, rows: Sequence[int], size: int) -> Clip:
+        """Frames of a take."""
+        return read_part(self.sets[unit.shards], unit, rows, size)
+
+
+def _opened(job: Fakes, folder: Path, heads: TalkingHeads | Roster, part: Part) -> _Footage:
+    """The folder begun or taken up again, and the footage in shards."""
+    try:
+        for name in _FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time(folder):
+            _same_job(job, folder, heads)
+    except OSError as error:
+        raise unwritable(error, folder) from error
+    if part.world == 1:
+        _sweep(folder)
+    with _one_at_a_time(folder):
+        sets = _shards(job, folder, heads.size, part.jobs)
+        return _Footage(sets, units_of(sets, folder, job))
+
+
+def _unnamed(finished: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Finished samples that no row of the log names: those of a run that was killed."""
+    named = {digest for row in consents.check_log()[0] for digest in row["outputs"]} if finished else set()
+    return [record for record in finished if record["sha256"] not in named]
 
 
 def _sheet(
@@ -299,66 +320,76 @@ def _sweep(folder: Path) -> None:
                 left.unlink(missing_ok=True)
 
 
-def _run(
-    groups: Sequence[Sequence[Recipe]], heads: TalkingHeads | Roster, sets: Sequence[Any],
-    units: Mapping[tuple[str, str], Unit], out: Path, granted: consents.Consent, signer: Any, writers: int, clock: _Clock,
-) -> Iterator[tuple[dict[str, Any], str | None]]:  # fmt: skip
-    """Read ahead → generate → encode and sign; yields each record, or the reason why there is none."""
-    versions = _versions(heads)
+class _Making:
+    """What all samples of a run have in common, and the threads that they go through."""
 
-    def load(group: Sequence[Recipe]) -> dict[Any, Clip]:
-        clips: dict[Any, Clip] = {}
-        for r in group:
-            driver = units[(r.driver_identity, r.driver_source)]
-            if ("held", driver.sha256) not in clips:
-                clips["held", driver.sha256] = read_part(
-                    sets[driver.shards], driver, held_rows(driver, r.frames), heads.size
-                )
-            if r.kind != "control" and ("shots", r.shots) not in clips:
-                unit = units[(r.identity, r.source)]
-                clips["shots", r.shots] = read_part(
-                    sets[unit.shards], unit, shot_rows(unit, r.before, r.shots), heads.size
-                )
-        return clips
+    def __init__(
+        self, heads: TalkingHeads | Roster, footage: _Footage, out: Path, granted: consents.Consent, signer: Any,
+        writers: int,
+    ) -> None:  # fmt: skip
+        self.heads, self.footage, self.out, self.granted, self.signer = heads, footage, out, granted, signer
+        self.units = {(u.identity, u.source): u for u in footage.units}
+        self.writers, self.versions, self.clock = writers, _versions(heads), _Clock()
 
-    def finish(r: Recipe, driver: Clip, drawing: tuple[Motion | None, Picture | None]) -> dict[str, Any]:
-        try:
-            drawn = draw_sample(r, driver, *drawing)
-        except GiocondaError as error:
-            raise MediaError(f"{r.id}: {error.what}") from error
-        return write_sample(drawn, out, granted, signer, versions)
-
-    readers = max(1, writers // 3)  # pictures are decoded in a third of the time that a clip takes to encode and sign
-    with ThreadPoolExecutor(readers) as reading, ThreadPoolExecutor(writers) as writing:
-        coming, ahead = iter(groups), deque[tuple[Sequence[Recipe], Future[dict[Any, Clip]]]]()
-        waiting: deque[Future[dict[str, Any]]] = deque()
-        while True:
-            # One more than is read at a time: what the generator takes next is there while it draws.
-            for group in islice(coming, readers + 1 - len(ahead)):
-                ahead.append((group, reading.submit(clock.run, "decode", load, group)))
-            if not ahead:
-                break
-            group, loading = ahead.popleft()
-            try:
-                clips = loading.result()
-            except GiocondaError as error:
-                yield from (({}, f"{group[0].identity}/{group[0].source}: {error.what}") for _ in group)
-                continue
-            for learned, samples in groupby(group, key=lambda r: r.sitting if r.kind != "control" else ()):
-                recipes = list(samples)
-                # The same frames at another CRF or in another region are not drawn again.
-                drawings = _sitting(recipes, heads, clips, clock) if learned else {}
-                for r in recipes:
-                    drawing = drawings.get((r.kind, r.driver_sha256), (None, None))
+    def run(self, groups: Sequence[Sequence[Recipe]]) -> Iterator[tuple[dict[str, Any], str | None]]:
+        """Read ahead → generate → encode and sign; yields each record, or the reason why there is none."""
+        readers = max(
+            1, self.writers // 3
+        )  # pictures are decoded in a third of the time that a clip takes to encode and sign
+        with ThreadPoolExecutor(readers) as reading, ThreadPoolExecutor(self.writers) as writing:
+            coming, ahead = iter(groups), deque[tuple[Sequence[Recipe], Future[dict[Any, Clip]]]]()
+            waiting: deque[Future[dict[str, Any]]] = deque()
+            while True:
+                # One more than is read at a time: what the generator takes next is there while it draws.
+                for group in islice(coming, readers + 1 - len(ahead)):
+                    ahead.append((group, reading.submit(self.clock.run, "decode", self._load, group)))
+                if not ahead:
+                    break
+                group, loading = ahead.popleft()
+                try:
+                    clips = loading.result()
+                except GiocondaError as error:
+                    yield from (({}, f"{group[0].identity}/{group[0].source}: {error.what}") for _ in group)
+                    continue
+                for r, drawing in self._drawings(group, clips):
                     if isinstance(drawing, GiocondaError):
                         yield {}, f"{r.id}: {drawing.what}"
                         continue
                     held = clips["held", r.driver_sha256]
-                    waiting.append(writing.submit(clock.run, "encode and sign", finish, r, held, drawing))
-                    while len(waiting) > 4 * writers:  # finished frames wait in memory: bound them
+                    waiting.append(writing.submit(self.clock.run, "encode and sign", self._finish, r, held, drawing))
+                    while len(waiting) > 4 * self.writers:  # finished frames wait in memory: bound them
                         yield _taken(waiting.popleft())
-        for future in waiting:
-            yield _taken(future)
+            for future in waiting:
+                yield _taken(future)
+
+    def _load(self, group: Sequence[Recipe]) -> dict[Any, Clip]:
+        clips: dict[Any, Clip] = {}
+        size = self.heads.size
+        for r in group:
+            driver = self.units[(r.driver_identity, r.driver_source)]
+            if ("held", driver.sha256) not in clips:
+                clips["held", driver.sha256] = self.footage.part(driver, held_rows(driver, r.frames), size)
+            if r.kind != "control" and ("shots", r.shots) not in clips:
+                unit = self.units[(r.identity, r.source)]
+                clips["shots", r.shots] = self.footage.part(unit, shot_rows(unit, r.before, r.shots), size)
+        return clips
+
+    def _drawings(
+        self, group: Sequence[Recipe], clips: Mapping[Any, Clip]
+    ) -> Iterator[tuple[Recipe, tuple[Motion | None, Picture | None] | GiocondaError]]:
+        """Each recipe with what was drawn for it; the same frames at another CRF or in another region are not drawn again."""
+        for learned, samples in groupby(group, key=lambda r: r.sitting if r.kind != "control" else ()):
+            recipes = list(samples)
+            drawings = _sitting(recipes, self.heads, clips, self.clock) if learned else {}
+            for r in recipes:
+                yield r, drawings.get((r.kind, r.driver_sha256), (None, None))
+
+    def _finish(self, r: Recipe, driver: Clip, drawing: tuple[Motion | None, Picture | None]) -> dict[str, Any]:
+        try:
+            drawn = draw_sample(r, driver, *drawing)
+        except GiocondaError as error:
+            raise MediaError(f"{r.id}: {error.what}") from error
+        return write_sample(drawn, self.out, self.granted, self.signer, self.versions)
 
 
 def _sitting(

@@ -11,7 +11,8 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -80,6 +81,17 @@ class _Result:
     failed: bool = False  # the worker ended or the code raised: another run tries the clip again
 
 
+@dataclass(frozen=True, eq=False)
+class _Tracked:
+    """A face followed through a clip. frames : uint8 (T, H, W, 3); read : frames decoded or drawn; start : when work on it began."""
+
+    frames: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    times: NDArray[np.float64]
+    read: int
+    start: float
+
+
 def _hashes(entry: Entry) -> tuple[str, ...]:
     """sha256 of the files of a clip: what a consent file names."""
     if entry.path.startswith("puppets:"):
@@ -118,7 +130,7 @@ def _from_puppet(entry: Entry, job: Prepare, start: float) -> _Result:
     identity, motion = (int(v) for v in entry.path.removeprefix("puppets:").split("/"))
     rate = Fraction(25, max(1, round(job.every * 25)))  # a take is a function of time: only what is kept is drawn
     drawn = perform(identity, motion, frames=job.puppet_frames, size=min(max(job.size, 256), 512), fps=rate)
-    return _cut(entry, job, drawn.frames, drawn.landmarks, drawn.times, len(drawn.frames), start)
+    return _cut(entry, job, _Tracked(drawn.frames, drawn.landmarks, drawn.times, len(drawn.frames), start))
 
 
 def _from_clip(entry: Entry, job: Prepare, start: float) -> _Result:
@@ -170,12 +182,8 @@ def _from_clip(entry: Entry, job: Prepare, start: float) -> _Result:
     chosen = np.array([frames[i] for i, _ in pairs])
     if not entry.pictures and Path(entry.path).suffix.lower() in PICTURES:
         return _from_still(entry, job, chosen[0], marks[pairs[0][1]], start)
-    return replace(
-        _cut(
-            entry, job, chosen, marks[[k for _, k in pairs]], np.array([times[i] for i, _ in pairs]), len(frames), start
-        ),
-        note=note,
-    )
+    at = np.array([times[i] for i, _ in pairs])
+    return replace(_cut(entry, job, _Tracked(chosen, marks[[k for _, k in pairs]], at, len(frames), start)), note=note)
 
 
 def _from_still(
@@ -183,7 +191,7 @@ def _from_still(
 ) -> _Result:
     """A photograph or painting as a clip: itself, and views of it, one a second of nominal time."""
     from gioconda_core.faces import align
-    from synth.hybrid import TURN, turn
+    from synth.hybrid import SHEARS, turn
     from synth.person.mouth import Mouth
     from synth.person.views import View, view
     from synth.reenact.framing import steady
@@ -199,9 +207,7 @@ def _from_still(
     made: list[View] = []
     while len(made) < job.views:
         found = view(picture, points, rng, mouth)
-        if (
-            turn(*(np.asarray(p, np.float64) for p in (points, found.landmarks)))[0] < TURN[0]
-        ):  # further, a bend shears the head
+        if turn(*(np.asarray(p, np.float64) for p in (points, found.landmarks)))[0] < SHEARS:
             made.append(found)
     return _Result(
         entry,
@@ -223,15 +229,7 @@ def _saved(entry: Entry, job: Prepare) -> dict[str, Any] | None:
     return load_track(file) if file.is_file() else None
 
 
-def _cut(
-    entry: Entry,
-    job: Prepare,
-    frames: NDArray[np.uint8],
-    landmarks: NDArray[np.float32],
-    times: NDArray[np.float64],
-    read: int,
-    start: float,
-) -> _Result:
+def _cut(entry: Entry, job: Prepare, seen: _Tracked) -> _Result:
     """Crop each stretch of the track steadily, drop what is too small or too short."""
     from gioconda_core.faces import align
     from synth.reenact.framing import steady, stretches
@@ -240,24 +238,24 @@ def _cut(
     points: list[NDArray[np.float32]] = []
     kept: list[float] = []
     small = 0
-    for part in stretches(landmarks):
-        sides = np.array([align.side(p) for p in landmarks[part]])
+    for part in stretches(seen.landmarks):
+        sides = np.array([align.side(p) for p in seen.landmarks[part]])
         if float(np.median(sides)) < job.min_face:
             small += len(sides)
             continue
-        matrix = steady(landmarks[part], frames.shape[1:3], job.size)
-        for frame, mark, at in zip(frames[part], landmarks[part], times[part], strict=True):
+        matrix = steady(seen.landmarks[part], seen.frames.shape[1:3], job.size)
+        for frame, mark, at in zip(seen.frames[part], seen.landmarks[part], seen.times[part], strict=True):
             pictures.append(align.crop(frame, matrix, job.size))
             points.append(align.apply(matrix, mark))
             kept.append(float(at))
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - seen.start
     if len(kept) < job.min_frames:
         why = Dropped.FACE_TOO_SMALL if small else Dropped.TOO_FEW_FRAMES
-        return _empty(entry, job.size, read, seconds, why)
+        return _empty(entry, job.size, seen.read, seconds, why)
     if len(kept) > job.max_frames:
         take = np.round(np.linspace(0, len(kept) - 1, job.max_frames)).astype(int)
         pictures, points, kept = ([seq[i] for i in take] for seq in (pictures, points, kept))
-    return _Result(entry, np.array(pictures), np.array(points), np.array(kept), read, seconds)
+    return _Result(entry, np.array(pictures), np.array(points), np.array(kept), seen.read, seconds)
 
 
 class Crop:
@@ -321,8 +319,6 @@ def prepare(
     UsageError
         Nothing to do, settings that differ from those the folder was begun with, or a folder that cannot be written.
     """
-    from synth.training.shards import ShardWriter
-
     folder = Path(out)
     listed = [entry for source in job.sources for entry in entries(source, job.layout, job.where, job.views > 0)]
     names = Counter(entry.name for entry in listed)
@@ -336,33 +332,52 @@ def prepare(
     except OSError as error:
         raise unwritable(error, folder) from error
     begun = time.perf_counter()
-    rows = folder / "clips.jsonl"
+    dropped, todo = _left(folder, listed)
+    begin(len(todo))
+    read = 0
+    with closing(_filled(folder, job, _results(todo, job, jobs, engine))) as filling:
+        for item in filling:
+            read += item.read
+            if item.dropped:
+                dropped[item.entry.name] = item.dropped
+            advance(1, note=item.entry.name[-40:])
+    final = _finished(folder)
+    mine = {entry.name for entry in listed}
+    seconds = time.perf_counter() - begun
+    return Prepared(
+        clips=len(listed),
+        kept=len(final.keys() & mine),
+        frames=sum(n for name, (_, n) in final.items() if name in mine),
+        identities=len({identity for name, (identity, _) in final.items() if name in mine}),
+        dropped=Counter(why for name, why in dropped.items() if name in mine),
+        seconds=seconds,
+        frames_per_second=read / max(seconds, 1e-9),
+    )
+
+
+def _left(folder: Path, listed: Sequence[Entry]) -> tuple[dict[str, Dropped], list[Entry]]:
+    """Clips that an earlier run dropped, and those that are still to do; rows that a killed run owes are written."""
     # The shard's source column holds the clip's name: what is in a finished shard is done, whatever the rows say.
     done = _finished(folder)
-    noted = {row["clip"]: row for row in read_rows(rows)}
-    dropped = {
-        name: Dropped(row["dropped"]) for name, row in noted.items() if row.get("dropped") and not row.get("failed")
-    }
-    result = Prepared(clips=len(listed))
+    noted = {row["clip"]: row for row in read_rows(folder / "clips.jsonl")}
     for entry in listed:
         if entry.name in done and entry.name not in noted:  # killed between the shard and its rows
             identity, frames = done[entry.name]
-            append_row(
-                rows,
-                {
-                    "clip": entry.name,
-                    "identity": identity,
-                    "frames": frames,
-                    "dropped": "",
-                    "sha256": list(_hashes(entry)),
-                },
-            )
-    todo = [entry for entry in listed if entry.name not in done and entry.name not in dropped]
-    begin(len(todo))
-    read, pending, size = 0, [], 0
+            row = {"clip": entry.name, "identity": identity, "frames": frames, "dropped": ""}
+            append_row(folder / "clips.jsonl", {**row, "sha256": list(_hashes(entry))})
+    dropped = {
+        name: Dropped(row["dropped"]) for name, row in noted.items() if row.get("dropped") and not row.get("failed")
+    }
+    return dropped, [entry for entry in listed if entry.name not in done and entry.name not in dropped]
+
+
+def _filled(folder: Path, job: Prepare, results: Iterator[_Result]) -> Generator[_Result]:
+    """Write clips into shards as they come, and a row of each; yields them on."""
+    from synth.training.shards import ShardWriter
+
+    rows, pending, size = folder / "clips.jsonl", [], 0
     with ShardWriter(folder, size=job.size, max_bytes=1 << 50, quality=job.quality) as writer:
-        for item in _results(todo, job, jobs, engine):
-            read += item.read
+        for item in results:
             row = {
                 "clip": item.entry.name,
                 "identity": item.entry.identity,
@@ -376,7 +391,6 @@ def prepare(
             }
             if item.dropped:
                 append_row(rows, row | ({"failed": True} if item.failed else {}))
-                dropped[item.entry.name] = item.dropped
             else:
                 for frame, marks, at in zip(item.frames, item.landmarks, item.times, strict=True):
                     writer.add(frame, marks, item.entry.identity, item.entry.name, float(at))
@@ -385,17 +399,8 @@ def prepare(
                 if size > job.shard_mb << 20:
                     _flush(writer, rows, pending)
                     pending, size = [], 0
-            advance(1, note=item.entry.name[-40:])
+            yield item
         _flush(writer, rows, pending)
-    final = _finished(folder)
-    mine = {entry.name for entry in listed}
-    result.kept = len(final.keys() & mine)
-    result.frames = sum(n for name, (_, n) in final.items() if name in mine)
-    result.identities = len({identity for name, (identity, _) in final.items() if name in mine})
-    result.dropped = Counter(why for name, why in dropped.items() if name in mine)
-    result.seconds = time.perf_counter() - begun
-    result.frames_per_second = read / max(result.seconds, 1e-9)
-    return result
 
 
 def _flush(writer: Any, rows: Path, pending: list[dict[str, Any]]) -> None:

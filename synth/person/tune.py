@@ -122,17 +122,8 @@ def tune(
     learning = _Learning(model, embedding, job, dtype)
     steps = budget(len(frames)) if job.steps is None else job.steps
     done, best = _learn(learning, examples, steps, shots[kept] if kept else None, advance)
-    facts |= {
-        "steps": done,
-        "kept_step": best,
-        "held_out": len(kept),
-        "content": learning.term.description,
-        "schedule": asdict(learning.schedule),
-        "views": examples.views,
-        "lr": learning.lr,
-        "seconds": round(time.monotonic() - started, 1),
-        "seed": job.seed,
-    }
+    facts |= {"steps": done, "kept_step": best, "held_out": len(kept), **learning.facts(), "views": examples.views}
+    facts |= {"seconds": round(time.monotonic() - started, 1), "seed": job.seed}
     return PersonalModel.of(learning.average.generator, learning.average.psi, facts)
 
 
@@ -254,6 +245,10 @@ class _Learning:
         self.adam = optimiser(self.moving, self.lr)
         self.adam_judge = optimiser(self.judging, job.lr_discriminator or self.schedule.judge_rate * self.lr)
         self.average = _Average(self.generator, self.psi, keep=0.972)
+
+    def facts(self) -> dict[str, Any]:
+        """What is recorded of how was learned."""
+        return {"content": self.term.description, "schedule": asdict(self.schedule), "lr": self.lr}
 
     def step(self, pairs: Pairs, *, alone: bool) -> None:
         """One iteration. alone : by the content term alone, without the discriminator."""

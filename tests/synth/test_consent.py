@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from gioconda_core import config
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
 from synth import consent
@@ -84,16 +85,15 @@ def test_the_template_is_a_valid_file_whatever_the_name(tmp_path):
     assert len(found.people) == 1 and found.people[0].who.startswith('L. "Mona"')
 
 
-def row(path, number):
-    consent.log(
-        "reenact", sources=["a"], drivers=["b"], consent="embedded", outputs=[str(number)], generator="warp", path=path
-    )
+def row(number):
+    """Another row; where the log lies."""
+    consent.log("reenact", sources=["a"], drivers=["b"], consent="embedded", outputs=[str(number)], generator="warp")
+    return config.home() / "synth-log.jsonl"
 
 
-def test_the_log_only_grows_and_changes_show(tmp_path):
-    log = tmp_path / "log.jsonl"
+def test_the_log_only_grows_and_changes_show():
     for number in range(4):
-        row(log, number)
+        log = row(number)
     rows, broken = consent.check_log(log)
     assert [r["outputs"] for r in rows] == [["0"], ["1"], ["2"], ["3"]] and broken == []
     lines = log.read_text().splitlines()
@@ -104,11 +104,10 @@ def test_the_log_only_grows_and_changes_show(tmp_path):
     assert consent.check_log(log)[1] == [1]
 
 
-def test_a_torn_row_harms_nothing_that_follows(tmp_path):
-    log = tmp_path / "log.jsonl"
-    row(log, 0)
+def test_a_torn_row_harms_nothing_that_follows():
+    log = row(0)
     with open(log, "a") as file:
         file.write('{"time": "torn')
-    row(log, 1)
+    row(1)
     rows, broken = consent.check_log(log)
     assert [r["outputs"] for r in rows] == [["0"], ["1"]] and broken == []
