@@ -135,9 +135,6 @@ def _reasons(lang: str) -> Mapping[str, str]:
 
 def reason_text(reason: Mapping[str, Any], lang: str) -> str:
     """What the document of a reason (``code``, ``detail``) says in a language; a stranger's own words stay as they are."""
-    template = _reasons(lang).get(reason["code"])
-    if template is None:
-        return english(reason["code"], reason["detail"])
     said = {
         name: reason_text(value, lang)
         if isinstance(value, Mapping) and "code" in value
@@ -146,6 +143,9 @@ def reason_text(reason: Mapping[str, Any], lang: str) -> str:
         else value
         for name, value in reason["detail"].items()
     }
+    template = _reasons(lang).get(reason["code"])
+    if template is None:
+        return english(reason["code"], said)
     return template.format(**said)
 
 

@@ -235,6 +235,17 @@ def test_errors_and_warnings_are_said_in_japanese_too():
     assert problem("never seen (before)", "ja") == "never seen (before)"
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_measure_in_a_reason_is_said_in_words(lang):
+    from gioconda.report.wording import reason_text
+    from gioconda_core.reasons import Abstention, AbstentionReason
+
+    for measure in ("fps", "detail", "room", "face_px"):
+        detail = {"measure": measure, "value": -1.11, "reals": 2, "fakes": 12}
+        said = reason_text(Abstention(AbstentionReason.KIND_NOT_VALIDATED, detail).document(), lang)
+        assert f"({measure} " not in said and f"（{measure} " not in said and "-1.11" in said, said
+
+
 @pytest.mark.parametrize("lang", sorted(set(LANGUAGES) - {"en"}))
 def test_what_becomes_of_a_decoder_is_said_in_every_language(lang):
     from gioconda.report.wording import problem
