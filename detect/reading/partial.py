@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from detect.base import Detector
-from detect.reading.score import Labelled, rows
+from detect.reading.score import Labelled, Row, rows
 from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, read_rows
@@ -28,7 +28,7 @@ class Partial:
     def __init__(self, result: Path | None, detectors: Sequence[Detector], *, force: bool = False) -> None:
         self.path = result and result.with_name(result.name + ".partial")
         self.detectors = detectors
-        self._rows: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
+        self._rows: dict[tuple[str, int, int], list[Row]] = {}
         if self.path:
             self._resume(self.path, force)
 
@@ -50,7 +50,7 @@ class Partial:
             append_row(path, about)
         for line in found[1:]:
             if isinstance(line.get("rows"), list) and isinstance(line.get("clip"), list):
-                self._rows[tuple(line["clip"])] = line["rows"]
+                self._rows[tuple(line["clip"])] = [Row.of(row) for row in line["rows"]]
 
     @staticmethod
     def _clip(clip: Labelled) -> tuple[str, int, int]:
@@ -61,19 +61,19 @@ class Partial:
             return clip[0], -1, -1
         return clip[0], about.st_size, about.st_mtime_ns
 
-    def read(self, clips: Sequence[Labelled], **options: Any) -> Iterator[list[dict[str, Any]]]:
+    def read(self, clips: Sequence[Labelled], **options: Any) -> Iterator[list[Row]]:
         """Each clip's rows, in order: those that are there, and the others as they are made. options : of :func:`rows`."""
         keys = [self._clip(clip) for clip in clips]
-        kept = {key: own for key, own in self._rows.items() if not any("error" in row for row in own)}
+        kept = {key: own for key, own in self._rows.items() if not any(row.error is not None for row in own)}
         fresh = rows(
             [clip for clip, key in zip(clips, keys, strict=True) if key not in kept], self.detectors, **options
         )
         for key in keys:
             own = kept.get(key)
             if own is None:
-                own = [plain(next(fresh)) for _ in self.detectors]
+                own = [next(fresh) for _ in self.detectors]
                 if self.path:
-                    append_row(self.path, {"clip": list(key), "rows": own})
+                    append_row(self.path, {"clip": list(key), "rows": [plain(row.columns()) for row in own]})
             yield own
 
     def close(self) -> None:

@@ -5,8 +5,8 @@ A clip that cannot be opened is a row with an error, never a missing row and nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -24,6 +24,66 @@ from gioconda_core.workers.pool import workers
 Labelled = tuple[str, Path, Sample | None]  # id, file, and its row of an index
 
 
+@dataclass(frozen=True)
+class Row:
+    """What one detector says of one clip.
+
+    id : the sha256 of a clip of an index, else its name. path to generator : of an index alone. measured : trivial cues of the clip;
+    given : those that its index gives. error : why there is no answer; abstained : why there is no score; reason and detail : either by
+    its code. false_alarm to calibration : what such a score has meant on real clips. version : None where the clip could not be read.
+    """
+
+    id: str
+    detector: str
+    sha256: str | None = None
+    path: str | None = None
+    label: str | None = None
+    identity: str | None = None
+    source: str | None = None
+    generator: str | None = None
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
+    version: str | None = None
+    weights_sha256: str | None = None
+    protocol: str | None = None
+    pooling: str | None = None
+    seconds: float | None = None
+    score: float | None = None
+    abstained: str | None = None
+    error: str | None = None
+    reason: str | None = None
+    detail: Mapping[str, Any] | None = None
+    false_alarm: float | None = None
+    false_alarm_low: float | None = None
+    false_alarm_high: float | None = None
+    reals: int | None = None
+    calibration: str | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """As columns of a table, plain JSON; what does not apply has none."""
+        columns = {f"cue:{cue}": value for cue, value in self.measured.items()} | {"id": self.id}
+        if self.label is not None:
+            columns |= {name: getattr(self, name) for name in ("path", "label", "identity", "source", "generator")}
+        if self.sha256 is not None:
+            columns["sha256"] = self.sha256
+        columns |= {f"cue:{cue}": value for cue, value in self.given.items()} | {"detector": self.detector}
+        if self.version is not None:
+            own = ("version", "weights_sha256", "protocol", "pooling", "seconds")
+            columns |= {name: getattr(self, name) for name in own}
+        if self.error is not None:
+            columns["error"] = self.error
+        else:
+            columns |= {"score": self.score, "abstained": self.abstained}
+        last = ("reason", "detail", "false_alarm", "false_alarm_low", "false_alarm_high", "reals", "calibration")
+        return columns | {name: value for name in last if (value := getattr(self, name)) is not None}
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any]) -> Row:
+        """Back from its columns."""
+        cues = {name.removeprefix("cue:"): value for name, value in columns.items() if name.startswith("cue:")}
+        return cls(**{name: value for name, value in columns.items() if not name.startswith("cue:")}, measured=cues)
+
+
 def rows(
     clips: Iterable[Labelled],
     detectors: Sequence[Detector],
@@ -32,37 +92,44 @@ def rows(
     calibrated: bool = True,
     jobs: int | None = None,
     cache: bool = True,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Row]:
     """Read (id, path, sample or None) with every detector; each clip is decoded and its faces followed once for all of them.
 
     jobs : processes that decode and follow, ahead of the reading, which stays in this one; None = as many as there are cores.
     cache : see ``faces.observe``.
     """
-    for (name, path, sample), footage, told in _ahead(list(clips), detectors, jobs or cores(), cache):
-        about: dict[str, Any] = {"id": name}
-        if sample is not None:
-            about |= {
-                "id": sample.sha256 or name,  # as in a benchmark's run, so that the two can be compared
-                "path": name,
-                "label": str(sample.label),
-                "identity": sample.identity,
-                "source": sample.source,
-                "generator": sample.generator,
-                "sha256": sample.sha256,
-                **{f"cue:{cue}": value for cue, value in (sample.extra.get("cues") or {}).items()},
-            }
+    for clip, footage, told in _ahead(list(clips), detectors, jobs or cores(), cache):
+        name, path, sample = clip
         if footage is None:
             for detector in detectors:
-                yield {**about, "detector": detector.id, "error": told}
+                yield _named_in_index(Row(name, detector.id, error=told), sample)
             continue
-        about.setdefault("sha256", told)
-        if sample is not None:  # what a report sets beside the scores
-            measured = cues.measure(footage, path.stat().st_size).items()
-            about = {**{f"cue:{cue}": value for cue, value in measured}, **about}
         own = (str(sample.extra["id"]),) if sample is not None and sample.extra.get("id") else ()
         names = (told, *own, name, Path(name).name)
+        # What a report sets beside the scores of a labelled clip.
+        measured = cues.measure(footage, path.stat().st_size) if sample is not None else {}
         for answer in readings(footage, detectors, timeout=timeout, calibrated=calibrated, names=names):
-            yield {**about, **row_of(answer)}
+            row = replace(row_of(name, answer), sha256=told, measured=measured)
+            yield _named_in_index(row, sample)
+
+
+def _named_in_index(row: Row, sample: Sample | None) -> Row:
+    """The row with what an index says of its clip; its id is then as in a benchmark's run, so that the two can be compared."""
+    if sample is None:
+        return row
+    given = sample.extra.get("cues") or {}
+    return replace(
+        row,
+        id=sample.sha256 or row.id,
+        path=row.id,
+        label=str(sample.label),
+        identity=sample.identity,
+        source=sample.source,
+        generator=sample.generator,
+        sha256=sample.sha256,
+        measured={cue: given.get(cue, value) for cue, value in row.measured.items()},
+        given={cue: value for cue, value in given.items() if cue not in row.measured},
+    )
 
 
 class Look:
@@ -135,29 +202,33 @@ def _ahead(
                 yield clip, wire.footage(answer), answer["sha256"]
 
 
-def row_of(answer: Answer) -> dict[str, Any]:
-    """One answer as plain columns; a failure is an ``error``, a decision not to say is ``abstained``, both with their code."""
+def row_of(name: str, answer: Answer) -> Row:
+    """One answer of a clip; a failure is an ``error``, a decision not to say is ``abstained``, both with their code."""
     reading, said = answer
-    row: dict[str, Any] = {
-        "detector": reading.detector,
-        "version": reading.version,
-        "weights_sha256": reading.weights_sha256,
-        "protocol": f"video@{reading.protocol}"
-        + (f"+{reading.pooling}" if reading.score is not None and reading.pooling != "max-track-mean" else ""),
-        "pooling": reading.pooling,
-        "seconds": round(reading.seconds or 0.0, 4),
-    }
-    if reading.abstained is not None and reading.abstained.failed:
-        return row | reading.abstained.columns()
-    row |= {"score": said.reading.score, "abstained": None}
-    if said.reading.abstained is not None:
-        row |= said.reading.abstained.columns()
-    if said.false_alarm is not None:
-        row |= {
-            "false_alarm": round(said.false_alarm, 4),
-            "false_alarm_low": round(said.low or 0.0, 4),
-            "false_alarm_high": round(said.high or 0.0, 4),
-            "reals": said.n,
-            "calibration": f"{said.calibration_set}, {said.date}, {said.stratum}",
-        }
-    return row
+    pooled = reading.score is not None and reading.pooling != "max-track-mean"
+    row = Row(
+        name,
+        reading.detector,
+        version=reading.version,
+        weights_sha256=reading.weights_sha256,
+        protocol=f"video@{reading.protocol}{f'+{reading.pooling}' if pooled else ''}",
+        pooling=reading.pooling,
+        seconds=round(reading.seconds or 0.0, 4),
+    )
+    failed = reading.abstained is not None and reading.abstained.failed
+    silent = reading.abstained if failed else said.reading.abstained
+    if silent is not None:
+        row = replace(row, **silent.columns())
+    if failed:
+        return row
+    row = replace(row, score=said.reading.score)
+    if said.false_alarm is None:
+        return row
+    return replace(
+        row,
+        false_alarm=round(said.false_alarm, 4),
+        false_alarm_low=round(said.low or 0.0, 4),
+        false_alarm_high=round(said.high or 0.0, 4),
+        reals=said.n,
+        calibration=f"{said.calibration_set}, {said.date}, {said.stratum}",
+    )

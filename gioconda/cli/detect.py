@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from detect.base import Card
     from detect.reading.calibration import Calibration, Stratum
-    from gioconda_core.types import Sample
+    from detect.reading.score import Labelled, Row
 
 app = group()
 
@@ -193,14 +193,39 @@ class Scores:
     schema: str = "gioconda.scores/1"
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What is scored: clips, and the clips of a labelled set."""
+
+    clips: Annotated[list[str] | None, argument("Videos.", "[CLIP]…")] = None
+    index: Annotated[str | None, Option("Score a labelled set.", metavar="FILE")] = None
+    split_: Annotated[str | None, Option("Only this split of the index.")] = None
+
+    def __post_init__(self) -> None:
+        if self.split_ and not self.index:
+            raise UsageError("is of an index", where="--split", hint="give --index FILE too")
+
+    def work(self) -> list[Labelled]:
+        """Each clip with its id, and its row of the index where it is of one."""
+        found: list[Labelled] = [(clip, Path(clip), None) for clip in self.clips or []]
+        if self.index:
+            from gioconda_core.datasets.index import Index
+
+            labelled = Index.read(self.index)
+            labelled = labelled.filter(split=self.split_) if self.split_ else labelled
+            found += [(sample.path, labelled.resolve(sample), sample) for sample in labelled]
+        if not found:
+            of = " with such a split" if self.split_ else ""
+            raise UsageError("nothing to score", hint=f"give clips, or --index FILE{of}")
+        return found
+
+
 @app.command()
 @built
 def score(
     results: Results,
-    clips: Annotated[list[str] | None, argument("Videos.", "[CLIP]…")] = None,
+    job: Scored,
     detectors: Annotated[str | None, Option("NAME or NAME:TARGET; default: those shipped.", metavar="A,B")] = None,
-    index: Annotated[str | None, Option("Score a labelled set.", metavar="FILE")] = None,
-    split_: Annotated[str | None, Option("Only this split of the index.")] = None,
     timeout: Seconds = 300.0,
     jobs: Annotated[
         int | None,
@@ -215,39 +240,29 @@ def score(
     Example: gioconda detect score --index set.parquet -o csv=scores.csv
     """
     writer = results.among("text", "json", "jsonl", "csv")
-    if split_ and not index:
-        raise UsageError("is of an index", where="--split", hint="give --index FILE too")
     from detect.reading.partial import Partial
     from detect.registry import load, shipped, specs
 
-    work: list[tuple[str, Path, Sample | None]] = [(clip, Path(clip), None) for clip in clips or []]
-    if index:
-        from gioconda_core.datasets.index import Index
-
-        labelled = Index.read(index)
-        labelled = labelled.filter(split=split_) if split_ else labelled
-        work += [(sample.path, labelled.resolve(sample), sample) for sample in labelled]
-    if not work:
-        of = " with such a split" if split_ else ""
-        raise UsageError("nothing to score", hint=f"give clips, or --index FILE{of}")
+    work = job.work()
     loaded = [load(name) for name in (shipped() if detectors is None else specs(split(detectors)))]
     if not loaded:
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
     files = [Path(file) for _, file in writer.wanted if file]
     partial = Partial(files[0] if files else None, loaded, force=results.force)
-    found: list[dict[str, Any]] = []
+    found: list[Row] = []
     with progress("reading", len(work) * len(loaded), "readings") as advance:
         for own in partial.read(work, timeout=timeout, jobs=jobs):
             found += own
             advance(len(own))
+    table = [row.columns() for row in found]
     writer.write(
         text=lambda: "\n".join(clean(_line(row)) for row in found),
-        json=Scores(found),
-        jsonl=lambda: "\n".join(map(to_json, found)),
-        csv=lambda: _csv(found),
+        json=Scores(table),
+        jsonl=lambda: "\n".join(map(to_json, table)),
+        csv=lambda: _csv(table),
     )
     partial.close()
-    broken = sum("error" in row for row in found)
+    broken = sum(row.error is not None for row in found)
     if broken:
         notice(f"{broken} of {len(found)} readings failed; their rows say why")
     return int(ExitCode.INCOMPLETE if broken else ExitCode.DONE)
@@ -265,17 +280,17 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _line(row: dict[str, Any]) -> str:
-    start = f"{row.get('path', row['id'])}  {row['detector']}: "
-    if row.get("error"):
-        return start + f"not read: {row['error']}"
-    if row.get("abstained"):
-        return start + f"not assessed: {row['abstained']}"
-    if "false_alarm" not in row:
-        return start + f"{row['score']:.3f} (uncalibrated, rank only)"
+def _line(row: Row) -> str:
+    start = f"{row.path if row.path is not None else row.id}  {row.detector}: "
+    if row.error:
+        return start + f"not read: {row.error}"
+    if row.abstained:
+        return start + f"not assessed: {row.abstained}"
+    if row.false_alarm is None:
+        return start + f"{row.score:.3f} (uncalibrated, rank only)"
     return start + (
-        f"{row['score']:.3f}; {row['false_alarm']:.1%} [{row['false_alarm_low']:.1%}, {row['false_alarm_high']:.1%}] of "
-        f"{row['reals']} real clips score as much ({row['calibration']})"
+        f"{row.score:.3f}; {row.false_alarm:.1%} [{row.false_alarm_low:.1%}, {row.false_alarm_high:.1%}] of "
+        f"{row.reals} real clips score as much ({row.calibration})"
     )
 
 

@@ -13,7 +13,7 @@ from detect.external import wire
 from detect.reading.explain import occlusion, points_inside, strongest
 from detect.reading.golden import drawn
 from detect.reading.guard import failed, run
-from detect.reading.score import rows
+from detect.reading.score import Row, rows
 from detect.registry import load
 from gioconda.api import check
 from gioconda.cli.app import run as gioconda
@@ -72,8 +72,8 @@ def test_a_process_that_dies_while_decoding_costs_no_other_clip(clip, tmp_path, 
 
     clips = [(f"{i}", path, None) for i, path in enumerate((clip, long, clip.parent / "broken.mp4", clip))]
     first, dead, broken, last = rows(clips, [Wishing()], calibrated=False, jobs=2, cache=False)
-    assert first["score"] == last["score"] == 4.0 and first["sha256"] == sha256_of(clip)
-    assert "code 5" in dead["error"] and "broken.mp4" in broken["error"]
+    assert first.score == last.score == 4.0 and first.sha256 == sha256_of(clip)
+    assert "code 5" in dead.error and "broken.mp4" in broken.error
 
 
 def test_a_table_of_scores_speaks_of_the_clips_it_names(clip, tmp_path, capsys):
@@ -212,3 +212,12 @@ def test_hiding_what_a_detector_looks_at_lowers_its_score():
     mask[36:54, 18:46] = True
     result = points_inside(found, mask)
     assert result["inside"] > 3 * result["chance"] and result["peak"] == 1.0
+
+
+def test_a_row_comes_back_from_its_columns_and_has_none_for_what_does_not_apply():
+    read = Row("ab12", "contrast", "ab12", "a.mp4", "fake", "anna", "s", "g", {"noise": 1.0}, version="1", score=0.5)
+    assert Row.of(read.columns()) == read
+    assert list(read.columns())[:3] == ["cue:noise", "id", "path"] and "error" not in read.columns()
+    lost = Row("a.mp4", "contrast", error="cannot be read")
+    assert lost.columns() == {"id": "a.mp4", "detector": "contrast", "error": "cannot be read"}
+    assert Row.of(lost.columns()) == lost

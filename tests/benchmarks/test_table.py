@@ -299,7 +299,7 @@ def test_scores_that_detect_wrote_are_reported(tmp_path):
             return Reading("sure", "1", None, 1.0, protocol=footage.protocol)
 
     footage = Footage(np.zeros((1, 8, 8, 3), np.uint8), np.zeros(1), Fraction(25), 0.04, (), "32f-even")
-    row = {"id": "c", "label": "real", **row_of(*readings(footage, [Sure()]))}
+    row = {"label": "real", **row_of("c", *readings(footage, [Sure()])).columns()}
     file = tmp_path / "scores.csv"
     file.write_text(",".join(row) + "\n" + ",".join(str(v if v is not None else "") for v in row.values()) + "\n")
     table = read_scores(file)
