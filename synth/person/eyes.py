@@ -256,8 +256,11 @@ def _redraw(
     area = frame[low[1] : high[1], low[0] : high[0]]
     drawn = cv2.remap(area, source[..., 0], source[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     moved = np.abs(np.stack([from_x - x, from_y - y], -1)).max(-1) > 1e-4
-    # Edges between skin and eyeball are a pixel wide, not a step.
+    # Edges of lids are a pixel wide, not a staircase.
+    near = np.minimum(np.abs(y - closing_upper), np.abs(y - closing_lower)) * axes.width
+    seam = (np.clip(1.5 - near, 0, 1) * ((x > 0) & (x < 1)))[..., None].astype(np.float32)
+    smooth = cv2.GaussianBlur(drawn, (0, 0), max(0.7, 0.012 * axes.width)).astype(np.float32)
+    made = drawn + seam * (smooth - drawn)
     weight = cv2.GaussianBlur(moved.astype(np.float32), (0, 0), max(0.4, 0.006 * axes.width))[..., None]
-    area[:] = np.clip(
-        np.rint(area + np.where(moved[..., None], 1.0, weight) * (drawn.astype(np.float32) - area)), 0, 255
-    )
+    weight = np.where(moved[..., None], 1.0, weight)
+    area[:] = np.clip(np.rint(area + weight * (made - area)), 0, 255)
