@@ -37,8 +37,6 @@ from synth.model.networks import Model, load_checkpoint, save_checkpoint
 from synth.model.tensors import compute_dtype
 from synth.model.widen import widen
 
-__all__ = ["Data", "Rented", "Training", "load", "main"]
-
 SCHEMA = "gioconda.lease/1"
 LOOK = 50  # steps between looks at the losses
 SHOTS = 8

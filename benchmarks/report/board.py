@@ -11,8 +11,6 @@ from benchmarks.stats.beside import RATE
 from benchmarks.stats.compare import Difference, Finding, Standing
 from gioconda_core.stats.cues import ALL
 
-__all__ = ["Cell", "beside_lines", "matrix", "matrix_lines", "rank_of", "stated_lines", "to_lines"]
-
 SYMBOLS = {Finding.A_BETTER: "+", Finding.B_BETTER: "−", Finding.UNRESOLVED: "·", Finding.REFUSED: "?"}
 
 

@@ -13,8 +13,6 @@ from benchmarks.stats.probes import Probe
 from benchmarks.stats.table import Problem
 from gioconda_core.stats.looks import Looks
 
-__all__ = ["SCHEMA", "Benchmark", "Entry", "Figure", "schema"]
-
 SCHEMA = "gioconda.benchmark/2"
 
 

@@ -18,8 +18,6 @@ from benchmarks.report.document import Benchmark, Figure, SliceRow
 from benchmarks.stats.beside import RATE
 from benchmarks.stats.compare import Finding
 
-__all__ = ["to_html"]
-
 MOST_ACROSS = 6  # slices laid side by side; more go down the page, which paper can follow
 MOST_SPACED = 8  # columns whose cells have room for an interval
 MOST_DRAWN = 8  # detectors whose curves one plot can show, and tell apart

@@ -13,8 +13,6 @@ from gioconda_core.stats.cues import ALL
 if TYPE_CHECKING:
     from benchmarks.report.document import Benchmark, Entry, Figure, Flips, WorstClip
 
-__all__ = ["first_line", "read_as", "shows", "signed", "small"]
-
 MOST_NAMED = 4  # detectors that one sentence names; more are counted
 
 

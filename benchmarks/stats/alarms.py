@@ -11,8 +11,6 @@ from benchmarks.stats.table import Table
 from gioconda_core.stats import bootstrap
 from gioconda_core.stats.shares import of_people
 
-__all__ = ["Kept", "StatedRate", "stated_rates"]
-
 RATES = (0.01, 0.05, 0.1, 0.2)  # stated rates that are looked at
 FEWEST = 10  # real clips, below which nothing is said of a rate
 

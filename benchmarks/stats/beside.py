@@ -19,8 +19,6 @@ from benchmarks.stats.table import Column, Table
 from gioconda_core.stats import bootstrap, delong, metrics
 from gioconda_core.stats.cues import ALL, NAMES, cue_scores, matching_weights
 
-__all__ = ["RATE", "Beside", "Cue", "Part", "Row", "Skill", "beside", "rates_of"]
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 AUC = metrics.parse("auc")

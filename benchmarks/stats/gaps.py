@@ -10,8 +10,6 @@ from benchmarks.stats.compare import SIGNIFICANT
 from benchmarks.stats.table import Table
 from gioconda_core.stats import bootstrap, delong, metrics
 
-__all__ = ["Gap", "gaps"]
-
 
 @dataclass(frozen=True)
 class Gap:

@@ -7,8 +7,6 @@ import numpy as np
 from benchmarks.stats.table import Table
 from gioconda_core.stats import looks
 
-__all__ = ["look"]
-
 
 def look(table: Table) -> looks.Looks:
     """Write down and count the looks of this table's columns of scores."""

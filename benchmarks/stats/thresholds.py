@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from gioconda_core.stats import bootstrap, metrics
 
-__all__ = ["CONFIDENCE", "Choice", "choose", "promised"]
-
 Floats = NDArray[np.float64]
 CONFIDENCE = 0.9  # of the promise that new real clips alarm no oftener
 DRAWS = 500  # resamples of a threshold: its interval is read to two digits

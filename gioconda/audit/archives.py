@@ -26,8 +26,6 @@ from gioconda_core.media.suffixes import is_archive_name, is_media_name
 from gioconda_core.reasons import PassedOver
 from gioconda_core.workers.child import Channel, Child, Lost, confine, listen
 
-__all__ = ["Member", "members", "unpack"]
-
 MEMORY = 2 << 30  # bytes of address space
 MOST_BYTES = 4 << 30  # of one member
 MOST_UNPACKED = 32 << 30  # of all members of an archive

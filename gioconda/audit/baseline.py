@@ -23,8 +23,6 @@ from typing import Any
 from gioconda_core.datasets.layouts import read_text
 from gioconda_core.errors import UsageError
 
-__all__ = ["Accepted", "Baseline"]
-
 
 @dataclass
 class Accepted:

@@ -26,8 +26,6 @@ from gioconda_core.errors import ResourceError, UsageError
 from gioconda_core.files import INSIDE
 from gioconda_core.types import Level
 
-__all__ = ["Journal", "content_key", "known_content", "rows_of"]
-
 _VERSION = 2  # of the index
 _TABLES = f"""
 CREATE TABLE rows (

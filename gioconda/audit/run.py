@@ -33,8 +33,6 @@ from gioconda_core.reasons import PassedOver
 from gioconda_core.version import __version__
 from gioconda_core.workers.cpu import cores
 
-__all__ = ["Audit"]
-
 TARGET = "gioconda.audit.work:Work"
 
 

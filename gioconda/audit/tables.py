@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from gioconda.audit.summary import Summary
 
-__all__ = ["Job", "findings", "prepare", "table", "tripped", "write"]
-
 GROUP = 5_000  # rows of a Parquet row group, and held in memory at once
 NAMES = {"parquet": "readings.parquet", "html": "index.html", "junit": "readings.junit.xml"}
 LISTED = 200  # rows of the HTML page

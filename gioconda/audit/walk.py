@@ -23,8 +23,6 @@ from gioconda_core.media.suffixes import is_archive_name, is_media_name
 from gioconda_core.reasons import PassedOver
 from provenance.reading.open import sidecar_of
 
-__all__ = ["LINKS", "Filter", "Found", "Walk", "read_list", "size_of"]
-
 
 @dataclass(frozen=True)
 class Found:

@@ -19,8 +19,6 @@ from gioconda_core.media.suffixes import is_media_name
 from gioconda_core.types import CredentialReason, Level, Provenance, ProvenanceState, Sentence
 from provenance.reading.open import sidecar_of
 
-__all__ = ["Orders", "Work"]
-
 
 @dataclass(frozen=True)
 class Orders:

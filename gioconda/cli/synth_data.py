@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from gioconda_core.types import Footage
     from synth.evaluation.evaluate import Instruments
 
-__all__ = ["register"]
-
 
 @dataclass(frozen=True)
 class Prepared:

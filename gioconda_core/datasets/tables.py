@@ -23,8 +23,6 @@ from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import sha256_of
 from gioconda_core.types import Label, Sample
 
-__all__ = ["ALIASES", "BadCell", "Sheet", "label_of", "number_of", "path_of", "read_sheet", "refuse", "samples"]
-
 LIMIT = 2 << 30  # bytes of a table once unpacked; a table of scores of ten million clips is smaller
 CELL = 1 << 17  # characters of one cell
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from gioconda_core.types import Footage
 
-__all__ = ["FRAMES", "Box", "blur", "cues_of", "measure", "moments"]
-
 FRAMES = 3  # frames a clip that measures are averaged over
 Floats = NDArray[np.float64]
 Box = tuple[int, int, int, int]

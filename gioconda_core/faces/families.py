@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from gioconda_core import plugins
 
-__all__ = ["GROUP", "Family", "Made", "Take", "load", "names"]
-
 GROUP = "gioconda.families"
 
 

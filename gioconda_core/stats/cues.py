@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from gioconda_core.stats import metrics
 
-__all__ = ["ALL", "NAMES", "cue_scores", "matching_weights"]
-
 ALL = "all cues together"
 NAMES = ("sharpness", "frame rate", "length", "bytes a second", "face size")  # what every set should be asked for
 Floats = NDArray[np.float64]

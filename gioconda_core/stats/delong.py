@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Share", "auc_shares", "holm", "p_value", "ranks", "standard_error", "t_interval", "within_shares"]
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from gioconda_core import config
 from gioconda_core.files import append_row, read_rows, sha256_of
 
-__all__ = ["Looks", "look"]
-
 
 @dataclass(frozen=True)
 class Looks:

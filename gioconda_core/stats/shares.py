@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from gioconda_core.stats import delong
 
-__all__ = ["clopper_pearson", "of_people"]
-
 
 def clopper_pearson(hits: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """The exact interval of a share, ``hits`` of ``n``; it covers at least what it says at any n. Source: Clopper and Pearson 1934.

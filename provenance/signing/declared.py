@@ -19,8 +19,6 @@ from gioconda_core.errors import MediaError, UsageError
 from provenance.sdk import one_pass
 from provenance.vocabulary import XMP_BOX
 
-__all__ = ["Aigc", "into", "packet", "possible"]
-
 AIGC_SPACE = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 _XMP_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_PNG = b"XML:com.adobe.xmp"
