@@ -22,6 +22,7 @@ from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import FaceTrack, Footage, Reading, TrackScore
 
 __all__ = [
+    "BLOCKS",
     "ContrastDetector",
     "Pairs",
     "coded",
@@ -31,6 +32,7 @@ __all__ = [
     "masks",
     "moments",
     "pairs",
+    "regions",
     "sampling",
     "statistics",
     "windows",
@@ -46,8 +48,10 @@ LEAST = 4  # pairs a window needs to be read
 WHOLE = 2.8  # a picture whose shorter side is under so many faces is a face crop already, and is taken whole
 MARGIN = 2.0  # else a square of so many faces
 MAX_FACES = 4  # the largest are read
-AROUND = 0.25  # of the face's extent: what is nearer to the face than this belongs to neither side
+AROUND = 0.25  # of the face's extent: what is nearer to the face than this is the ring, and belongs to neither side
+LIPS = 0.06  # of the face's extent, by which the mouth reaches beyond its lips
 QUALITY = 92  # of the JPEG that every picture passes before it is measured
+BLOCKS = 9  # of features, as many as channels in each
 FLOOR = 1e-3  # of a map's values, below which a spread is nothing
 
 
@@ -184,15 +188,37 @@ def cut(frames: Sequence[Array], points: Array, extent: float) -> tuple[Array, A
 
 def masks(points: Array, size: int = backbone.SIDE) -> tuple[Array, Array]:
     """The face (the hull of its 68 points) and its surroundings (outside it by a quarter of its extent), float32 (S, S)."""
+    face = _hull(points, size)
+    return face.astype(np.float32), (1 - _grown(face, AROUND * _extent(points))).astype(np.float32)
+
+
+def regions(points: Array, size: int = backbone.SIDE) -> Array:
+    """Face, surroundings, mouth, and the ring between face and surroundings (hair, neck, ears), float32 (4, S, S) in [0, 1]."""
+    face, room = masks(points, size)
+    mouth = _grown(_hull(points[48:68], size), max(1.0, LIPS * _extent(points)))
+    return np.stack([face, room, mouth.astype(np.float32), np.clip(1 - face - room, 0, 1)])
+
+
+def _extent(points: Array) -> float:
+    return float(np.ptp(points, axis=0).max())
+
+
+def _hull(points: Array, size: int) -> Array:
     import cv2
 
-    face = np.zeros((size, size), np.uint8)
-    cv2.fillConvexPoly(face, cv2.convexHull(np.round(points).astype(np.int32)), 1)
-    reach = int(float(np.ptp(points, axis=0).max()) * AROUND)
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(points).astype(np.int32)), 1)
+    return mask
+
+
+def _grown(mask: Array, by: float) -> Array:
+    """A mask dilated by so many pixels; what lies outside the picture counts as empty."""
+    import cv2
+
+    reach, size = int(by), len(mask)
     block = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    padded = cv2.copyMakeBorder(face, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
-    wide = cv2.dilate(padded, block)[reach : reach + size, reach : reach + size]
-    return face.astype(np.float32), (1 - wide).astype(np.float32)
+    padded = cv2.copyMakeBorder(mask, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
+    return np.asarray(cv2.dilate(padded, block)[reach : reach + size, reach : reach + size])
 
 
 def coded(pictures: Array) -> Array:
@@ -209,56 +235,47 @@ def coded(pictures: Array) -> Array:
 
 
 def statistics(pictures: Array, landmarks: Array) -> Array:
-    """Pairs uint8 (M, 2, 256, 256, 3) and landmarks (M, 68, 2) → (M, C, 5) of every channel: the mean inside the face, the spread inside
-    and outside, the mean absolute difference of the two frames inside and outside; all after :func:`coded`. What lies outside the picture
-    is NaN."""
+    """Pairs uint8 (M, 2, 256, 256, 3) and landmarks (M, 68, 2) → (M, C, 4, 3) of every channel in each of the :func:`regions`: the mean of the
+    first frame, its spread, and the mean absolute difference of the two frames; all after :func:`coded`. A region that lies outside the
+    picture is NaN."""
     import cv2
 
     found = []
-    where = [masks(points) for points in landmarks]
+    where = [regions(points).transpose(1, 2, 0) for points in landmarks]
     for level in backbone.maps(coded(pictures.reshape(-1, *pictures.shape[2:]))):
         channels, height, width = level.shape[1:]
         flat = level.reshape(len(pictures), 2, channels, height * width)
         rows = []
-        for (first, second), (face, room) in zip(flat, where, strict=True):
-            inside, outside = (
-                cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA).ravel() for mask in (face, room)
-            )
-            moved = np.abs(second - first)
-            mean, spread = _spread(first, inside)
-            rows.append(
-                np.stack([mean, spread, _spread(first, outside)[1], _mean(moved, inside), _mean(moved, outside)], 1)
-            )
+        for (first, second), masks_ in zip(flat, where, strict=True):
+            weight = cv2.resize(masks_, (width, height), interpolation=cv2.INTER_AREA).reshape(height * width, -1)
+            total = weight.sum(0)
+            weight = np.where(total > 0.5, weight / np.maximum(total, 1e-6), np.nan)
+            mean = first @ weight
+            spread = np.sqrt(np.maximum(first**2 @ weight - mean**2, 0))
+            rows.append(np.stack([mean, spread, np.abs(second - first) @ weight], -1))
         found.append(np.stack(rows))
     return np.concatenate(found, 1).astype(np.float32)
 
 
-def _mean(values: Array, weight: Array) -> Array:
-    total = float(weight.sum())
-    return np.asarray((values @ weight) / total) if total > 0.5 else np.full(len(values), np.nan)
-
-
-def _spread(values: Array, weight: Array) -> tuple[Array, Array]:
-    mean = _mean(values, weight)
-    return mean, np.sqrt(np.maximum(_mean(values**2, weight) - mean**2, 0))
-
-
 def features(table: Array) -> Array:
-    """:func:`statistics` of one window (M, C, 5) → (4 C,): mean and log spread inside, log spread inside over outside, and log change
-    from frame to frame inside over outside. Changes are averaged before the logarithm: a repeated frame is not a log of nothing. Change
-    by itself is left out: it tells how much a person moves and how a clip was encoded (docs/decisions/detectors)."""
+    """:func:`statistics` of one window (M, C, 4, 3) → (9 C,), in blocks of C: mean inside the face; log spread inside; log spread inside over the
+    surroundings', the mouth's over the face's, the face's over the ring's; log change from frame to frame, the same three; and how far
+    the log spread inside wanders over the window.
 
-    def log(x: Array) -> Array:
-        return np.asarray(np.log(x + FLOOR))
-
+    Changes are averaged before the logarithm: a repeated frame is not a log of nothing. Change by itself is left out: it tells how much
+    a person moves and how a clip was encoded (docs/decisions/detectors)."""
     table = table.astype(np.float64)
-    inside, change = log(table[..., 1]), table[..., 3:].mean(0)
+    spread = np.log(table[..., 1] + FLOOR)  # (M, C, 4)
+    change = np.log(table[..., 2].mean(0) + FLOOR)  # (C, 4)
+    face, room, mouth, ring = range(4)
+    over = ((face, room), (mouth, face), (face, ring))
     return np.concatenate(
         [
-            table[..., 0].mean(0),
-            inside.mean(0),
-            (inside - log(table[..., 2])).mean(0),
-            log(change[:, 0]) - log(change[:, 1]),
+            table[..., face, 0].mean(0),
+            spread[..., face].mean(0),
+            *((spread[..., a] - spread[..., b]).mean(0) for a, b in over),
+            *(change[:, a] - change[:, b] for a, b in over),
+            spread[..., face].std(0, ddof=1),
         ]
     )
 
@@ -273,7 +290,7 @@ class ContrastDetector(Shipped):
     """See the module's first lines. One score a window of up to eight seconds and face."""
 
     id = "contrast"
-    version = "2"
+    version = "3"
     sampling = staticmethod(sampling)
     ready = staticmethod(backbone.ready)
 

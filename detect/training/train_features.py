@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.base import Card
+from detect.features import contrast
 from detect.features.model import Model, fit, gaussian, scaled
 from detect.figures import CueFigure, Evaluated, Figure, Kind, Validation
 from detect.reading import calibration
@@ -37,16 +38,17 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a feature detector is made of: support vectors over one part of :mod:`detect.training.extract`. Source of all numbers:
-    docs/decisions/detectors."""
+    """What a feature detector is made of: support vectors over one part of :mod:`detect.training.extract`, with the kernel of
+    :func:`detect.features.model.gaussian`. Source of all numbers: docs/decisions/detectors."""
 
     part: str
     summary: str
-    c: float = 2.0
+    c: float = 4.0
+    blocks: int = 1
 
 
 RECIPES = {
-    "contrast": Recipe("contrast", FEATURES["contrast"]),
+    "contrast": Recipe("contrast", FEATURES["contrast"], blocks=contrast.BLOCKS),
 }
 LIMITS = (
     "Made from little footage; generators and cameras unlike those named will move the figures.",
@@ -107,13 +109,12 @@ class _Kernel:
     Features are centred and scaled by the whole table; no label enters.
     """
 
-    def __init__(self, material: validate.Material, tests: dict[str, validate.Rows], c: float) -> None:
-        self.labels, self.c = material.labels, c
+    def __init__(self, material: validate.Material, tests: dict[str, validate.Rows], recipe: Recipe) -> None:
+        self.labels, self.c = material.labels, recipe.c
         whole = scaled(material.x)
-        z = whole.standard(material.x)
-        gamma = 1.0 / z.shape[1]
-        self.kernel = gaussian(z, z, gamma).astype(np.float32)
-        self.tests = {name: gaussian(whole.standard(x), z, gamma).astype(np.float32) for name, (x, _) in tests.items()}
+        z, blocks = whole.standard(material.x), recipe.blocks
+        self.kernel = gaussian(z, z, blocks).astype(np.float32)
+        self.tests = {name: gaussian(whole.standard(x), z, blocks).astype(np.float32) for name, (x, _) in tests.items()}
 
     def __call__(self, rows: Array, weight: Array) -> dict[str, Array]:
         from sklearn.svm import SVC
@@ -140,7 +141,7 @@ def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path)
     windows = _windows(measured, recipe.part)
     tests |= windows
     material = _material(measured, recipe.part, options)
-    kernel = _Kernel(material, tests, recipe.c)
+    kernel = _Kernel(material, tests, recipe)
     by = "origin"
     found = validate.unseen(clips, material, tests, kernel, folds=options.folds, seed=options.seed)
     if not found["clean"]:  # too few origins to hold any out: persons are, and the card says no more than that
@@ -161,7 +162,9 @@ def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path)
         group.scores[:] = (group.scores - centre) / spread
     looks = [validate.real_scores(found.pop(name), clips) for name in windows]
     rows, weight = material.rows(np.ones(len(clips), bool))
-    model: Model = fit("rbf", material.x[rows], material.labels[rows], weight, options.seed, C=recipe.c)
+    model: Model = fit(
+        "rbf", material.x[rows], material.labels[rows], weight, options.seed, C=recipe.c, blocks=recipe.blocks
+    )
     model = model.standardised(centre, spread)
     folder.mkdir(parents=True, exist_ok=True)
     sha256 = model.save(folder)

@@ -31,10 +31,12 @@ from gioconda_core.types import FaceTrack, Footage, Label, Level, Reading, Sampl
 # --------------------------------------------------------------------------- models
 
 
-@pytest.mark.parametrize(("kind", "options"), [("linear", {"C": 0.1}), ("rbf", {"C": 2.0})])
+@pytest.mark.parametrize(
+    ("kind", "options"), [("linear", {"C": 0.1}), ("rbf", {"C": 2.0}), ("rbf", {"C": 2.0, "blocks": 2})]
+)
 def test_a_model_is_arrays_that_say_what_scikit_learn_said(kind, options, tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
-    x = rng.normal(0, 3, (120, 7)) + 5
+    x = rng.normal(0, 3, (120, 8)) + 5
     y = (x[:, 0] - x[:, 1] ** 2 / 6 + rng.normal(0, 1, 120) > 0).astype(int)
     made = []
     for module, name in (
@@ -47,7 +49,7 @@ def test_a_model_is_arrays_that_say_what_scikit_learn_said(kind, options, tmp_pa
     model = fit(kind, x, y, **options)
     ours = model.score(x)
     z = model.standard(x)
-    theirs = made[0].decision_function(gaussian(z, z, float(model.arrays["gamma"][0])) if kind == "rbf" else z)
+    theirs = made[0].decision_function(gaussian(z, z, options.get("blocks", 1)) if kind == "rbf" else z)
     np.testing.assert_allclose(
         ours, theirs, atol=5e-3 if kind == "rbf" else 1e-6
     )  # support vectors are kept in half precision
@@ -57,7 +59,7 @@ def test_a_model_is_arrays_that_say_what_scikit_learn_said(kind, options, tmp_pa
     np.testing.assert_array_equal(back.score(x), ours)
     assert sha256 == sha256_of(tmp_path / "model.safetensors")
     assert {p.suffix for p in tmp_path.iterdir()} == {".safetensors"}
-    with pytest.raises(WeightsError, match="7 features"):
+    with pytest.raises(WeightsError, match="8 features"):
         back.score(x[:, :5])
 
 
@@ -129,10 +131,14 @@ def test_trembling_of_the_face_alone_is_seen_and_grain_all_over_is_not():
     def moved(added):
         pictures = np.clip(face.pictures + added, 0, 255).astype(np.uint8)
         change = contrast.features(contrast.statistics(pictures, face.landmarks)) - base
-        return np.abs(change[3 * count :]).mean()
+        return np.abs(change.reshape(contrast.BLOCKS, count)).mean(1)
 
-    assert base.shape == (4 * count,) and np.isfinite(base).all()
-    assert moved(noise * inside) > 5 * moved(noise)
+    assert base.shape == (contrast.BLOCKS * count,) and np.isfinite(base).all()
+    assert moved(noise * inside)[5] > 5 * moved(noise)[5]  # change of the face over its surroundings
+    # what is done to the lips alone, the mouth's blocks tell most of
+    lips = np.stack([contrast.regions(p)[2] for p in face.landmarks])[:, None, ..., None]
+    told = moved(noise * lips)
+    assert told[3] > 1.5 * told[2] and told[6] > 1.5 * told[5]
 
 
 def test_the_frozen_network_s_file_is_found_checked_and_missed_clearly(tmp_path, monkeypatch):
@@ -298,7 +304,9 @@ def test_a_fake_is_made_of_the_very_pictures_that_are_measured_of_its_clip(tmp_p
 
     clean = found("clean")["contrast"]
     lowres, swap = (found(extract.FAMILY + name)["contrast"] for name in ("lowres", "swap"))
-    assert all(x.shape == (1, 4 * sum(backbone.CHANNELS)) and np.isfinite(x).all() for x in (clean, lowres, swap))
+    assert all(
+        x.shape == (1, contrast.BLOCKS * sum(backbone.CHANNELS)) and np.isfinite(x).all() for x in (clean, lowres, swap)
+    )
     assert np.abs(lowres - clean).mean() > 0.02
     assert [len(pictures) for pictures in measured] == [2 * contrast.MOMENTS, 2 * extract.MOMENTS, 2 * extract.MOMENTS]
     # Nothing has coded the fake in between: far from the face it is the clip's own picture, to the bit.
