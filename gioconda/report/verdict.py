@@ -310,7 +310,10 @@ def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mappin
     if footage is not None and readings and duration > 0 and facts.get("frame_count") != 1:
         read = {series.track for r in readings for series in r.reading.series}
         args = {"seconds": clock(facts.get("examined", {}).get("seconds", 0.0)), "duration": clock(duration)}
-        said.append(Sentence("scope.clip", args | {"read": len(read), "faces": len(footage.tracks)}))
+        if footage.tracks:
+            said.append(Sentence("scope.clip", args | {"read": len(read), "faces": len(footage.tracks)}))
+        else:
+            said.append(Sentence("scope.no-face", args))
     if int(facts.get("streams") or 1) > 1:
         said.append(Sentence("scope.streams", {"streams": int(facts["streams"])}))
     if "width" in facts and readings:

@@ -213,6 +213,8 @@ def test_what_was_examined_and_what_was_not_is_said():
     said = [say(s) for s in verdict.verdict([HIGH], footage(tracks=2), facts, ABSENT).scope]
     assert said[0] == "Examined: 1:04 of 10:00; faces read: 1 of 2." and "2 picture tracks" in said[1]
     assert said[2] == "Not examined: the voice, the background, and any text in the picture."
+    none = [say(s) for s in verdict.verdict([abstained()], footage(tracks=0), facts, ABSENT).scope]
+    assert none[0] == "Examined: 1:04 of 10:00; no face was found there."
     assert "caveat.not-followed" in keys(verdict.caveats([HIGH], footage(), facts | {"examined": {"followed": False}}))
 
 
