@@ -10,7 +10,7 @@ import typer
 
 from gioconda.cli import synth_data
 from gioconda.cli.build import built, group
-from gioconda.cli.common import Force, Threads, device, emit, keep_threads, notice, progress
+from gioconda.cli.common import Bar, Force, Threads, device, emit, keep_threads, notice, progress
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.files import refuse_overwrite
 from gioconda_core.options import Option, argument
@@ -41,11 +41,13 @@ def train(
         return
     if not job.shards:
         raise UsageError("no shards to train on", hint="gioconda synth train SHARDS…")
+    from synth.session import Session
     from synth.training.train import train as run
 
     keep_threads(threads)
-    with progress("training", job.steps, "steps") as advance:
-        result = run(job, out, device=device(), limit_steps=limit_steps, advance=advance, say=notice)
+    with Bar("training", "steps") as bar:
+        session = Session(say=notice, begin=bar.begin, advance=bar.count)
+        result = run(job, out, device=device(), limit_steps=limit_steps, session=session)
     emit(f"{result.model}: step {result.step}")
     if result.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)

@@ -30,6 +30,7 @@ from synth.model.losses import feature_matching, hinge_discriminator, hinge_gene
 from synth.model.networks import Embedder, Generator, Model, load_checkpoint, save_checkpoint
 from synth.model.tensors import compute_dtype, optimiser, to_signed, to_uint8
 from synth.model.widen import widen
+from synth.session import Session
 from synth.training.distributed import Group
 from synth.training.episodes import Batch, EpisodeSampler
 from synth.training.identity_table import WTable
@@ -299,15 +300,15 @@ def train(
     *,
     device: str | torch.device = "cpu",
     limit_steps: int | None = None,
-    advance: Callable[[float, str], None] = lambda n, note: None,
-    say: Callable[[str], None] = lambda message: None,
+    session: Session | None = None,
 ) -> Result:
     """Train until ``options.steps``, resuming whatever ``out`` already holds.
 
-    limit_steps : stop (with a checkpoint) after this many steps of this call. advance : progress callback.
+    limit_steps : stop (with a checkpoint) after this many steps of this call. session : told of progress, by the steps of this call alone:
+    what an earlier one did would make a rate and a time left that are true of neither.
     SIGTERM and SIGINT end the run after the step in hand, with a checkpoint; kill -9 loses what came after the last.
     """
-    device = torch.device(device)
+    device, session = torch.device(device), session or Session()
     group = Group.join(device)
     if device.type == "cpu":
         keep_freed()
@@ -339,28 +340,21 @@ def train(
     group.barrier()
     trainer = Trainer(options, config, len(sampler.units), folder, device, group)
     if trainer.resume(folder):
-        say(f"resumed at step {trainer.step_number}")
-        advance(trainer.step_number, "")
-    say(f"content loss: {trainer.content.description}")
+        session.say(f"resumed at step {trainer.step_number}")
+    session.say(f"content loss: {trainer.content.description}")
     for reason, number in sampler.skipped.items():
-        say(f"skipped: {number} {reason}")
-    return _loop(trainer, sampler, folder, limit_steps, advance, say)
+        session.say(f"skipped: {number} {reason}")
+    last = min(options.steps, trainer.step_number + limit_steps if limit_steps else options.steps)
+    session.begin(max(0, last - trainer.step_number))
+    return _loop(trainer, sampler, folder, last, session)
 
 
-def _loop(
-    trainer: Trainer,
-    sampler: EpisodeSampler,
-    folder: RunFolder,
-    limit_steps: int | None,
-    advance: Callable[[float, str], None],
-    say: Callable[[str], None],
-) -> Result:
+def _loop(trainer: Trainer, sampler: EpisodeSampler, folder: RunFolder, last: int, session: Session) -> Result:
     options, group = trainer.options, trainer.group
     stop = threading.Event()
     previous = {}
     if threading.current_thread() is threading.main_thread():
         previous = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGTERM, signal.SIGINT)}
-    last = min(options.steps, trainer.step_number + limit_steps if limit_steps else options.steps)
     writer = _events(folder) if group.rank == 0 else None
     stats: dict[str, float] = {}
     saved = trainer.step_number
@@ -378,7 +372,7 @@ def _loop(
                 upcoming = loader.submit(fetch, trainer.step_number + 1)
                 stats = trainer.step(batch)
                 step = trainer.step_number
-                advance(1, f"L1 {stats['l1']:.3f}  D {stats['hinge_d']:.2f}")
+                session.advance(1, f"L1 {stats['l1']:.3f}  D {stats['hinge_d']:.2f}")
                 ending = group.any(stop.is_set()) or step >= last
                 if group.rank == 0 and (step % options.log_every == 0 or ending):
                     rate = (step - since) / (time.monotonic() - started)
@@ -405,7 +399,7 @@ def _loop(
     if saved != trainer.step_number or not (folder.path / "model.safetensors").exists():
         trainer.save(folder)
     for reason, number in sampler.skipped.items():
-        say(f"skipped: {number} {reason}")
+        session.say(f"skipped: {number} {reason}")
     return Result(trainer.step_number, folder.path / "model.safetensors", stop.is_set(), stats)
 
 

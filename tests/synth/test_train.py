@@ -23,6 +23,7 @@ from synth.model.layers import modulated_relu
 from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
 from synth.model.networks import Model, load_checkpoint
 from synth.model.tensors import to_signed, to_uint8
+from synth.session import Session
 from synth.training.distributed import Group
 from synth.training.episodes import EpisodeSampler
 from synth.training.identity_table import WTable
@@ -415,8 +416,11 @@ def everything(folder):
 def test_resume_is_bit_exact(shards, tmp_path, precision):
     straight = options(shards, steps=5, precision=precision, augment=True, vary_shots=True)
     train(straight, tmp_path / "a")
-    assert train(straight, tmp_path / "b", limit_steps=2).step == 2
-    assert train(straight, tmp_path / "b").step == 5
+    told = []
+    session = Session(begin=lambda total: told.append([total, 0]), advance=lambda n, note: told[-1].append(n))
+    assert train(straight, tmp_path / "b", limit_steps=2, session=session).step == 2
+    assert train(straight, tmp_path / "b", session=session).step == 5
+    assert [(total, sum(steps)) for total, *steps in told] == [(2, 2), (3, 3)], "each call counts its own steps"
     a, b = everything(tmp_path / "a"), everything(tmp_path / "b")
     assert a.keys() == b.keys()
     for name in a:
@@ -433,7 +437,9 @@ def test_same_seed_same_run_another_seed_another(shards, tmp_path):
 
 def test_what_a_run_leaves(shards, tmp_path):
     said = []
-    result = train(options(shards, steps=3, sample_every=2, checkpoint_every=2), tmp_path / "run", say=said.append)
+    result = train(
+        options(shards, steps=3, sample_every=2, checkpoint_every=2), tmp_path / "run", session=Session(say=said.append)
+    )
     run = tmp_path / "run"
     assert any("instead of the paper's VGG19 and VGGFace" in line for line in said)
     assert [p.name for p in sorted((run / "samples").iterdir())] == ["step-000000002.png", "step-000000003.png"]
