@@ -132,6 +132,7 @@ def training(stage: Stage) -> dict[str, Any]:
     """Let the shipped generator learn on, for a moment, where one can watch it."""
     from synth.model import networks
     from synth.model.describe import table
+    from synth.session import Session
     from synth.training import train
 
     weights = networks.shipped()
@@ -158,13 +159,8 @@ def training(stage: Stage) -> dict[str, Any]:
         if n and done % 10 < n:
             stage.say(f"  step {done:.0f} of {steps}  {note}")
 
-    train.train(
-        options,
-        stage.folder / "training",
-        device=stage.device,
-        advance=count,
-        say=said.append,
-    )
+    session = Session(say=said.append, advance=count)
+    train.train(options, stage.folder / "training", device=stage.device, session=session)
     rows = [json.loads(line) for line in (stage.folder / "training" / "stats.jsonl").read_text().splitlines()]
     curves = {key: [row[key] for row in rows if key in row] for key in ("l1", "content", "hinge_d")}
     sheet = sorted((stage.folder / "training" / "samples").glob("*.png"))[-1]
