@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -289,6 +290,37 @@ def test_an_interval_over_persons_is_wider_than_one_over_clips():
 # --------------------------------------------------------------------------- strangers' weights
 
 
+def as_published(net):
+    """A network of ours under the names that GenD's checkpoint has (Hugging Face's for CLIP), with two outputs, real and fake."""
+    inverse = {"norm1": "layer_norm1", "norm2": "layer_norm2", "attn.proj": "self_attn.out_proj"}
+    stem, theirs = "feature_extractor.vision_model.", {}
+    for name, value in net.backbone.state_dict().items():
+        if name == "cls_token":
+            theirs[stem + "embeddings.class_embedding"] = value.flatten()
+        elif name == "pos_embed":
+            theirs[stem + "embeddings.position_embedding.weight"] = value[0]
+        elif name == "patch_embed.proj.weight":
+            theirs[stem + "embeddings.patch_embedding.weight"] = value
+        elif name.startswith("norm_pre."):
+            theirs[stem + name.replace("norm_pre", "pre_layrnorm")] = value
+        elif name.startswith("blocks."):
+            _, number, rest = name.split(".", 2)
+            part, _, leaf = rest.rpartition(".")
+            layer = f"{stem}encoder.layers.{number}."
+            if part == "attn.qkv":
+                for x, piece in zip("qkv", value.chunk(3), strict=True):
+                    theirs[f"{layer}self_attn.{x}_proj.{leaf}"] = piece.clone()
+            else:
+                theirs[f"{layer}{inverse.get(part, part)}.{leaf}"] = value
+        else:
+            theirs[stem + name.replace("norm.", "post_layernorm.") if name.startswith("norm.") else stem + name] = value
+    theirs[stem + "embeddings.position_ids"] = torch.arange(net.backbone.pos_embed.shape[1])
+    theirs["feature_extractor.visual_projection.weight"] = torch.zeros(2, 2)
+    width = net.backbone.num_features
+    theirs["model.linear.weight"], theirs["model.linear.bias"] = torch.randn(2, width), torch.randn(2)
+    return theirs
+
+
 def test_published_gend_weights_fit_by_name():
     """Hugging Face's CLIP names, tiny and random: every tensor finds its place, and the score is fake minus real."""
     shape = network.Shape("vit-ln", TINY, 64, unit=True)
@@ -296,29 +328,7 @@ def test_published_gend_weights_fit_by_name():
     torch.manual_seed(1)
     for p in net.parameters():
         torch.nn.init.normal_(p, std=0.3)
-    inverse = {"norm1": "layer_norm1", "norm2": "layer_norm2", "attn.proj": "self_attn.out_proj"}
-    theirs = {}
-    for name, value in net.backbone.state_dict().items():
-        stem = "feature_extractor.vision_model."
-        if name == "cls_token":
-            theirs[stem + "embeddings.class_embedding"] = value.flatten()
-        elif name == "pos_embed":
-            theirs[stem + "embeddings.position_embedding.weight"] = value[0]
-        elif name.startswith("blocks."):
-            _, number, rest = name.split(".", 2)
-            part, _, leaf = rest.rpartition(".")
-            layer = f"{stem}encoder.layers.{number}."
-            if part == "attn.qkv":
-                for x, piece in zip("qkv", value.chunk(3), strict=True):
-                    theirs[f"{layer}self_attn.{x}_proj.{leaf}"] = piece
-            else:
-                theirs[f"{layer}{inverse.get(part, part)}.{leaf}"] = value
-        else:
-            theirs[stem + name.replace("norm.", "post_layernorm.") if name.startswith("norm.") else stem + name] = value
-    theirs[stem + "embeddings.position_ids"] = torch.arange(5)
-    theirs["feature_extractor.visual_projection.weight"] = torch.zeros(2, 2)
-    width = net.backbone.num_features
-    theirs["model.linear.weight"], theirs["model.linear.bias"] = torch.randn(2, width), torch.randn(2)
+    theirs, stem = as_published(net), "feature_extractor.vision_model."
     ours = vit_ln.from_gend(theirs, shape).eval()
     x = torch.randint(0, 256, (1, 1, 3, 64, 64))
     features = torch.nn.functional.normalize(net.eval()(x)["features"][0], dim=-1)
@@ -327,6 +337,28 @@ def test_published_gend_weights_fit_by_name():
     del theirs[stem + "encoder.layers.0.mlp.fc1.weight"]
     with pytest.raises(WeightsError, match="missing"):
         vit_ln.from_gend(theirs, shape)
+
+
+@pytest.mark.slow
+def test_a_model_of_gend_s_exact_shape_is_read_from_the_store_and_asked(tmp_path, monkeypatch):
+    """Random weights of ViT-L/14 (1.2 GB): the file's path to a score, and that half precision says the same."""
+    from detect.registry import load
+    from gioconda_core import weights
+
+    torch.manual_seed(0)
+    net = network.Net(vit_ln.GEND["gend-clip-l14"])
+    assert 302e6 < sum(p.numel() for p in net.backbone.parameters()) < 305e6
+    save_file({name: value.contiguous() for name, value in as_published(net).items()}, tmp_path / "gend.safetensors")
+    monkeypatch.setattr(
+        weights, "store", lambda: types.SimpleNamespace(path=lambda name: tmp_path / "gend.safetensors")
+    )
+    detector = load("vit-ln:gend-clip-l14", frames=2)
+    reading = run(detector, footage())
+    assert detector.id == "gend-clip-l14" and "MIT" in detector.card.licence
+    assert np.isfinite(reading.score) and reading.seconds > 0
+    detector.dtype = torch.bfloat16
+    assert run(detector, footage()).score == pytest.approx(reading.score, abs=0.05)
+    print(f"{reading.seconds:.1f} s for two frames")
 
 
 def test_published_weights_that_were_pulled_are_asked_by_a_check(tmp_path, monkeypatch):
