@@ -73,6 +73,18 @@ class _Measured:
     measures: Array
 
 
+@dataclass(frozen=True, eq=False)
+class _Trained:
+    """What the training of one detector came to. found : quality → answers of models that had not seen what they were asked about.
+    windows : real clips' scores (N,) of their first window, of their second…, by such models. sha256 : of the weights."""
+
+    name: str
+    found: dict[str, list[validate.Unseen]]
+    windows: Sequence[Array]
+    sha256: str
+    figures: Validation
+
+
 def train(options: FeatureTraining, advance: Any = None) -> dict[str, Validation]:
     """Train and write ``out/NAME/{model.safetensors, card.json, calibration.json}``; returns what validation found, by detector.
 
@@ -160,7 +172,7 @@ def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path)
     centre, spread = (float(known.mean()), float(known.std())) if len(known) > 1 and known.std() > 0 else (0.0, 1.0)
     for group in (g for groups in found.values() for g in groups):
         group.scores[:] = (group.scores - centre) / spread
-    looks = [validate.real_scores(found.pop(name), clips) for name in windows]
+    scored = [validate.real_scores(found.pop(window), clips) for window in windows]
     rows, weight = material.rows(np.ones(len(clips), bool))
     model: Model = fit(
         "rbf", material.x[rows], material.labels[rows], weight, options.seed, C=recipe.c, blocks=recipe.blocks
@@ -169,7 +181,7 @@ def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path)
     folder.mkdir(parents=True, exist_ok=True)
     sha256 = model.save(folder)
     figures = _figures(name, measured, found, alone, by)
-    _papers(name, recipe, measured, found, looks, sha256, figures, options, folder)
+    _papers(measured, _Trained(name, found, scored, sha256, figures), options, folder)
     return figures
 
 
@@ -244,20 +256,12 @@ def _kinds(measured: _Measured, clean: Sequence[validate.Unseen]) -> tuple[Kind,
     return tuple(rows)
 
 
-def _calibration(
-    name: str,
-    measured: _Measured,
-    found: dict[str, list[validate.Unseen]],
-    looks: Sequence[Array],
-    sha256: str,
-    figures: Validation,
-    options: FeatureTraining,
-) -> calibration.Calibration | None:
+def _calibration(measured: _Measured, trained: _Trained, options: FeatureTraining) -> calibration.Calibration | None:
     """What scores mean, from real clips by models that had not seen them; None where they are too few to state an alarm rate, and every
     report of the detector says so."""
     clips, real = measured.clips, measured.clips.labels == 0
     rows = []
-    for quality, groups in found.items():
+    for quality, groups in trained.found.items():
         scores = validate.real_scores(groups, clips)
         values, of = measured.tables[quality].parts["measures"]
         rows += [
@@ -269,17 +273,19 @@ def _calibration(
         ]
     if len({row.clip for row in rows}) < calibrate.FEWEST:
         return None
-    reached = [float(v) for group in found["clean"] for v in group.scores[group.fakes] if np.isfinite(v)]
+    reached = [float(v) for group in trained.found["clean"] for v in group.scores[group.fakes] if np.isfinite(v)]
     return calibrate.make(
-        name,
-        sha256,
+        trained.name,
+        trained.sha256,
         options.name,
         datetime.date.today().isoformat(),
         "16f-pairs",
         rows,
         reached,
-        kinds=figures.kinds,
-        windows=[tuple(row[np.isfinite(row)].tolist()) for row in np.stack(looks, 1) if np.isfinite(row).any()],
+        kinds=trained.figures.kinds,
+        windows=[
+            tuple(row[np.isfinite(row)].tolist()) for row in np.stack(trained.windows, 1) if np.isfinite(row).any()
+        ],
         note="Scores of real clips by models that had seen neither their page nor their person nor, in turn, each method; a clip counts once "
         "however many qualities it was seen at.",
     )
@@ -352,24 +358,15 @@ def _limits(figures: Validation) -> tuple[str, ...]:
     return (*said, *LIMITS)
 
 
-def _papers(
-    name: str,
-    recipe: Recipe,
-    measured: _Measured,
-    found: dict[str, list[validate.Unseen]],
-    looks: Sequence[Array],
-    sha256: str,
-    figures: Validation,
-    options: FeatureTraining,
-    folder: Path,
-) -> None:
+def _papers(measured: _Measured, trained: _Trained, options: FeatureTraining, folder: Path) -> None:
     """Card and calibration beside the weights."""
     clips, real = measured.clips, measured.clips.labels == 0
-    made = _calibration(name, measured, found, looks, sha256, figures, options)
+    figures = trained.figures
+    made = _calibration(measured, trained, options)
     missed: dict[str, float] = {}
     if made is not None:
         made.write(folder)
-        missed = _missed(made, measured, found["clean"])
+        missed = _missed(made, measured, trained.found["clean"])
         told = {
             method: replace(own, missed=round(missed.get(method, 0.0), 1))
             for method, own in figures.figures["clean"].methods.items()
@@ -385,7 +382,7 @@ def _papers(
     ]
     families = f"; as further fakes {options.draws} draw(s) of {len(options.families)} families made of each real clip ({', '.join(options.families)})"
     card = Card(
-        summary=recipe.summary,
+        summary=RECIPES[trained.name].summary,
         trained_on=f"{options.name}: {int(real.sum())} real clips of {len(set(clips.persons[real]))} persons from "
         f"{len(set(clips.sources[real]))} origins, {int(np.sum(clips.labels))} fakes by {len(methods)} methods ({', '.join(methods)})"
         + (families if options.families else "")
@@ -400,7 +397,7 @@ def _papers(
         cues=figures.cues,
         alarms=figures.alarms,
         extra={
-            "weights_sha256": sha256,
+            "weights_sha256": trained.sha256,
             "python": platform.python_version(),
         },
     )
