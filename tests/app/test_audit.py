@@ -669,6 +669,7 @@ def test_sarif_is_valid_and_has_what_github_asks_for(tree, tmp_path, monkeypatch
     assert run["properties"]["versions"]["gioconda"] == run["tool"]["driver"]["semanticVersion"]
 
 
+@pytest.mark.slow
 def test_sarif_beyond_the_ceilings_is_split_and_said(tmp_path, monkeypatch):
     from gioconda.report import as_sarif as sarif
 

@@ -52,6 +52,7 @@ def test_every_clip_has_a_row_and_a_broken_one_has_its_error(clip, tmp_path, cap
         assert ("no face" in row["abstained"]) if "empty" in row["path"] else row["error"]
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_while_decoding_costs_no_other_clip(clip, tmp_path, monkeypatch):
     """The detector's wish, which is asked in the process that decodes, ends it over one clip: rows stay whole and in order."""
     (tmp_path / "deadly_wish.py").write_text(

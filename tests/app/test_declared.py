@@ -371,6 +371,7 @@ def test_many_fields_and_long_values_are_bounded():
     assert declared.marks([declared.Field("text", "aigc", deep), declared.Field("text", "aigc", "7")]) == []
 
 
+@pytest.mark.slow
 def test_a_gigabyte_of_text_in_a_picture_is_given_up(tmp_path):
     """A chunk of a gigabyte, which is a hole in the file: the reading ends within its limits."""
     path = tmp_path / "huge.png"

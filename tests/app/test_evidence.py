@@ -260,6 +260,7 @@ def test_what_was_done_between_two_clips_is_said(compared, how):
         assert found.region_a.share == pytest.approx(160 * 260 / (224 * 344), abs=0.03)
 
 
+@pytest.mark.slow
 def test_the_same_file_the_same_frames_and_strangers(clip, take, tmp_path):
     import av
 

@@ -190,6 +190,7 @@ def served(tmp_path):
     thread.join(20)
 
 
+@pytest.mark.slow
 def test_another_computers_archive_is_asked_and_is_sent_no_file(clips, served, tmp_path, monkeypatch, capsys):
     marked, plain, *copies = clips
     repository.remember(plain, next(b for b in repository.bindings_of(plain)))

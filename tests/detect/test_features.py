@@ -290,6 +290,7 @@ def test_a_degradation_is_applied_before_faces_are_followed(tmp_path, monkeypatc
     assert change[0] == 0 < change[1] < change[2] and change[3] > 0
 
 
+@pytest.mark.slow
 def test_a_fake_is_made_of_the_very_pictures_that_are_measured_of_its_clip(tmp_path, monkeypatch):
     from puppet_material import clip as puppet_clip
 
@@ -318,6 +319,7 @@ def test_a_fake_is_made_of_the_very_pictures_that_are_measured_of_its_clip(tmp_p
     assert looks.shape == (2, clean.shape[1]) and all(0 < np.abs(look - clean).mean() < 0.3 for look in looks)
 
 
+@pytest.mark.slow
 def test_what_coded_a_picture_before_hardly_tells():
     (face,) = contrast.pairs(golden.drawn())
     rng = np.random.default_rng(0)
@@ -354,6 +356,7 @@ def test_a_clip_made_from_somebody_has_the_origin_of_their_footage():
     assert both.sources[-2:].tolist() == ["o1", "index1"]
 
 
+@pytest.mark.slow
 def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatch):
     clips = clips_of(persons=24, methods="ab")
     path = tmp_path / "set.parquet"

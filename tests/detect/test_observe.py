@@ -49,6 +49,7 @@ def test_pairs_network_and_measures_are_made_once_for_all_detectors_and_their_ca
     assert calls[("measures",)] == 2 and after != before
 
 
+@pytest.mark.slow
 def test_what_is_shared_changes_no_score(calls):
     clip = footage(frames=100, size=320)
     names = [*registry.shipped(), "contrast"]

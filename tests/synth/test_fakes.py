@@ -212,6 +212,7 @@ def test_what_is_missing_is_made_again_and_nothing_else(tmp_path):
     assert len(logged()[0]) == 3, "nothing was made"
 
 
+@pytest.mark.slow
 def test_families_share_a_set_with_generators(tmp_path):
     """Masks, difficulties, pairs, records, signatures, replay; each makes as many; nobody drives what only remakes but a swap's donor."""
     from synth.generators import generator

@@ -316,6 +316,7 @@ def test_multiscale_substitute_is_zero_only_for_the_same_picture():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+@pytest.mark.slow
 def test_memory_that_a_step_frees_is_used_again():
     """Otherwise each block of 36 MB is nine thousand pages to be cleared, every time. In a process of its own: it is for good."""
     script = """

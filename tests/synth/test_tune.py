@@ -97,6 +97,7 @@ def test_frozen_parts_carry_no_gradient(model):
     assert all((id(p) in full) != name.startswith("project.") for name, p in generator.named_parameters())
 
 
+@pytest.mark.slow
 def test_tuning_overfits_its_shots(model, shots):
     """A few dozen steps on one colour must bring the picture to that colour: the loop learns."""
     frames, points = shots
