@@ -24,6 +24,7 @@ from gioconda_core.media.clip import write_video
 from synth.training.shards import ShardSet
 
 RATE = 10  # frames a second: neighbours nearer than that teach the same
+LEAST = 9  # frames of a video that a lease can train on: its K = 8 shots and a target
 SCHEMA = "gioconda.lease-data/1"
 
 
@@ -43,7 +44,7 @@ def pack(
     Raises
     ------
     UsageError
-        The folder is not empty, or the footage does not fit.
+        The folder is not empty, or the footage does not fit, or has no video of enough frames.
     """
     if out.exists() and any(out.iterdir()):
         raise UsageError("is not empty", where=str(out), hint="give a new --out")
@@ -78,6 +79,12 @@ def pack(
                     "frames": len(chosen), "held_out": held,
                 }
             )  # fmt: skip
+    if not any(c["frames"] >= LEAST for c in clips):
+        raise UsageError(
+            f"no clip has {LEAST} frames at {RATE} a second",
+            where=str(shards[0]),
+            hint="prepare more frames of each clip",
+        )
     if not any(c["held_out"] for c in clips) and len({c["identity"] for c in clips}) > 1:
         for clip in clips:
             clip["held_out"] = clip["identity"] == clips[-1]["identity"]

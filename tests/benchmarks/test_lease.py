@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks import lease
-from benchmarks.pack_lease import Start, pack
+from benchmarks.pack_lease import LEAST, Start, pack
 from gioconda_core.errors import UsageError
 from synth.model.config import preset
 from synth.model.networks import Model, load_checkpoint, save_checkpoint
@@ -76,6 +76,12 @@ def test_too_much_is_refused(packed, tmp_path):
         pack([packed.parent / "shards"], packed)
     with pytest.raises(UsageError, match="more than"):
         pack([packed.parent / "shards"], tmp_path / "d", limit=0.001)
+
+
+def test_what_a_lease_cannot_train_on_is_refused_at_home(packed, tmp_path):
+    assert LEAST == lease.SHOTS + 1
+    with pytest.raises(UsageError, match="no clip has 9 frames at 10 a second"):
+        pack([packed.parent / "shards"], tmp_path / "d", frames=8)
 
 
 def test_a_mirrored_landmark_image_is_that_of_the_mirrored_face(packed):
