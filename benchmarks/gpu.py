@@ -1,4 +1,4 @@
-"""``make gpu``: everything this project owes to a GPU, in one command with a time limit; results in one JSON and small files.
+"""``make gpu``: every check, training and measurement that needs a GPU, in one command with a time limit; results in one JSON and small files.
 
 Chapters: GPU tests, speed on CUDA, footage at 256 px, meta-training, a labelled set in batch, evaluation. Each has a share of the
 minutes; one that runs out or fails is recorded as such and the next goes on. The checkpoint leaves in pieces of at most

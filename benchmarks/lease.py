@@ -1,4 +1,4 @@
-"""One command for a rented GPU of at most ten minutes: checks, the figures owed, training, evaluation; what it learned comes home in small pieces.
+"""Checks, measures, trains and evaluates on a GPU that is rented for at most ten minutes, and leaves what was learned in small files.
 
     python -m benchmarks.lease DATA --out OUT [--device cuda] [--seconds 600]
 

@@ -1,6 +1,6 @@
 """The contracts a plugin's author runs: ``check_detector(MyDetector())`` raises AssertionError with a plain sentence.
 
-They check behaviour at the seam (what goes in, what comes out, what must not happen), not quality.
+They check behaviour at the interface (what goes in, what comes out, what must not happen), not quality.
 """
 
 from __future__ import annotations

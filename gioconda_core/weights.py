@@ -1,4 +1,4 @@
-"""The weights store: third-party networks by name, pinned, checked on every load, never fetched by surprise.
+"""The weights store: third-party networks by name, pinned, checked on every load, fetched only when asked.
 
 Only ``models pull`` uses the network. A file a publisher offers as a PyTorch or numpy archive is converted once, with
 ``weights_only=True`` or ``allow_pickle=False``, to safetensors; what is loaded later is safetensors or ONNX, and its

@@ -1,4 +1,4 @@
-"""A plain sentence for every status code of C2PA 2.x and CAWG, and for our own policy's; nothing else is said in code here.
+"""A plain sentence for every status code of C2PA 2.x and CAWG, and for those of our own policy.
 
 Codes come from the C2PA specification (2.4, § validation, standard status codes, with those of earlier 2.x that it dropped), the
 CAWG identity assertion (1.2 and 1.3, § status codes), and what the SDK emits beyond both. The subject of each sentence is the credential, never the truth of what is shown.

@@ -1,0 +1,1 @@
+"""Speed benchmarks: each measures its arms by :mod:`benchmarks.speed.arms`."""

@@ -79,7 +79,7 @@ class Rounds:
 
     def seconds(self, arm: str, of: str = "cpu") -> float:
         """The median; of : ``cpu``, ``wall`` or ``tree``."""
-        return statistics.median(getattr(t, of) for t in self.takes[arm])
+        return float(statistics.median(getattr(t, of) for t in self.takes[arm]))
 
     def ratio(self, slow: str, fast: str, of: str = "cpu") -> Ratio:
         """How many times longer ``slow`` took than ``fast`` in the same round."""
@@ -128,7 +128,7 @@ def options(about: str, /, *given: str, **wanted: Any) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in given:
-        parser.add_argument(name.rstrip("*"), **({"nargs": "*"} if name.endswith("*") else {}))
+        parser.add_argument(name.rstrip("*"), nargs="*" if name.endswith("*") else None)
     for name, default in wanted.items():
         flag = "--" + name.replace("_", "-")
         if default is False:

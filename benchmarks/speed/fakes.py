@@ -1,4 +1,4 @@
-"""From clips to signed fakes: what decode, landmarks, generator, encode and sign cost, the whole run by the clock, and the puppets itself.
+"""From clips to signed fakes: what decoding, landmarks, the generator, encoding and signing cost, the whole run by the clock, and drawing puppets.
 
 Run: python -m benchmarks.speed.fakes [--people 3] [--model model.safetensors] [--size 128] [--writers 2] [--elsewhere 8 4 2 1]
 Draws clips of puppets and prepares them as anybody's footage. Stages are first run one after another and counted in CPU seconds of this
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ class Meter:
     """CPU seconds of this process spent inside functions that run one at a time."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
 
     def run(self, stage: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call, and count its time under ``stage``."""
@@ -59,7 +59,8 @@ class Meter:
 class Elsewhere:
     """A generator that waits instead of working, and gives the shots back: what is left of the pipeline when drawing costs no core."""
 
-    name, version, weights_sha256, batches = "elsewhere", "1", None, True
+    name, version, batches = "elsewhere", "1", True
+    weights_sha256: str | None = None
 
     def __init__(self, size: int, milliseconds: float, tuning: float) -> None:
         self.size, self.seconds, self.tuning = size, milliseconds / 1000, tuning

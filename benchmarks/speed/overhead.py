@@ -13,6 +13,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -79,7 +80,7 @@ def main() -> None:
         index = clips(folder / "set", given.clips)
         bare(index, detector)  # models are loaded by now
         run = partial(benched, index, given.detector, folder, names=names)
-        arms = {"bare": partial(bare, index, detector), "bench": partial(run, 1, "local")}
+        arms: dict[str, Callable[[], Any]] = {"bare": partial(bare, index, detector), "bench": partial(run, 1, "local")}
         found = alternate(given.rounds, arms)
         figures: dict[str, Any] = {
             "clips": given.clips,

@@ -1,4 +1,4 @@
-"""How often a map of *where* points at what was changed: fakes whose masks are known, against what the mask's area, and other clips' masks, would give.
+"""How often a detector's map of a picture points at what was changed, on fakes whose masks are known, against the mask's area and other clips' masks.
 
     python -m benchmarks.speed.pointing INDEX [--detectors contrast] [--grid 5] [--most 16] [--blend]
 
@@ -42,7 +42,7 @@ def around_face(masks: Array, footage: Footage) -> Array:
         if abs(face.times[at] - time) < 0.2:
             part, _ = square(np.repeat(mask[..., None], 3, 2), face.landmarks[at], explain.MAP, explain.MARGIN, extent)
             seen.append(part[..., 0] / 255)
-    return np.mean(seen, 0)
+    return np.asarray(np.mean(seen, 0))
 
 
 def known(index: Index, sample: Sample, detector: Any) -> tuple[Footage, Array]:
@@ -53,6 +53,7 @@ def known(index: Index, sample: Sample, detector: Any) -> tuple[Footage, Array]:
         footage = footages.observe(clip, [detector])
         fps = float(clip.fps or 25)
     sheet = cv2.imread(str(index.root / sample.extra["mask"]), cv2.IMREAD_GRAYSCALE)
+    assert sheet is not None, sample.extra["mask"]
     height, width = footage.frames.shape[1:3]
     sheet = sheet.reshape(-1, sheet.shape[1], sheet.shape[1]) if height == width else sheet.reshape(-1, height, width)
     rows = np.clip(np.round(footage.times * fps).astype(int), 0, len(sheet) - 1)

@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
@@ -52,25 +51,18 @@ def make_video(path: Path, megabytes: float) -> None:
             left -= MEGABYTE
 
 
-@dataclass(frozen=True)
 class Both:
     """The two libraries with one key, one statement and one list: ours, and the bare one as its documentation shows it, without network."""
 
-    key: Path
-
-    def __post_init__(self) -> None:
+    def __init__(self, key: Path) -> None:
         from provenance.keys import certificates
         from provenance.signing import claims, signers
         from provenance.trust.lists import Trust, TrustList
 
-        signer = signers.PemSigner(self.key)
-        root = certificates.pem(certificates.certificates_in(signer.chain)[-1])
-        own = {
-            "signer": signer,
-            "statement": claims.Credential("b", actions=(claims.Action("c2pa.created", "trainedAlgorithmicMedia"),)),
-            "lists": Trust((TrustList("bench", "manifest", root, "0" * 64, "2026-01-01"),)),
-        }
-        self.__dict__.update(own)
+        self.signer = signers.PemSigner(key)
+        root = certificates.pem(certificates.certificates_in(self.signer.chain)[-1])
+        self.statement = claims.Credential("b", actions=(claims.Action("c2pa.created", "trainedAlgorithmicMedia"),))
+        self.lists = Trust((TrustList("bench", "manifest", root, "0" * 64, "2026-01-01"),))
 
     @cached_property
     def context(self) -> Any:
@@ -125,9 +117,9 @@ def one(action: str, source: Path, target: Path, key: Path) -> dict[str, float]:
         both.call(action, signed if "verify" in action else small, Path(name) / "c.mp4")
     flushing, flush = [0.0], os.fsync
 
-    def timed(descriptor: int) -> None:
+    def timed(fd: Any) -> None:
         start = time.perf_counter()
-        flush(descriptor)
+        flush(fd)
         flushing[0] += time.perf_counter() - start
 
     os.fsync = timed

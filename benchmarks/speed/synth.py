@@ -9,6 +9,7 @@ On CUDA the bf16 matmul and copy ceilings are measured in the same run, and shar
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,8 @@ class Step:
         self.content = VGG("vgg19", None).to(device, self.dtype)
         self.content.dtype = self.dtype
         if plain:
-            self.content._prepare = lambda x: (x.flip(1) + 1) * 127.5  # type: ignore[method-assign]
-        settings = {"betas": (0.0, 0.999), "eps": 1e-5, "fused": not plain}
+            self.content._prepare = lambda frames: (frames.flip(1) + 1) * 127.5  # type: ignore[method-assign]
+        settings: dict[str, Any] = {"betas": (0.0, 0.999), "eps": 1e-5, "fused": not plain}
         self.adam = torch.optim.Adam([*m.embedder.parameters(), *m.generator.parameters()], 5e-5, **settings)
         self.adam_judge = torch.optim.Adam(m.discriminator.parameters(), 2e-4, **settings)
         s, k = config.size, SHOTS
@@ -116,10 +117,10 @@ def render_cpu(config: Config, rounds: int) -> dict[str, Any]:
             synth_plain.generator(model.generator, x, model.style)
 
     ours = model._torch(torch.device("cpu"))
-    ways: dict[str, Callable[[], None]] = {"plain fp32": plain, "torch bf16 folded": lambda: ours(array)}
+    ways: dict[str, Callable[[], Any]] = {"plain fp32": plain, "torch bf16 folded": lambda: ours(array)}
     for precision in ("f32", "bf16"):
         run = compile_openvino(model, precision=precision)
-        ways[f"openvino {precision}"] = lambda run=run: run(array)
+        ways[f"openvino {precision}"] = partial(run, array)
     return beside(rounds, ways, "plain fp32")
 
 
@@ -142,7 +143,7 @@ def _timed(work: Callable[[], Any], seconds: float = 1.0) -> float:
         work()
     end.record()
     torch.cuda.synchronize()
-    return start.elapsed_time(end) / 1e3 / calls
+    return float(start.elapsed_time(end)) / 1e3 / calls
 
 
 def ceilings() -> dict[str, float]:
@@ -177,7 +178,7 @@ def cuda(config: Config, batches: list[int], train_batch: int, compile: bool) ->
     torch.backends.cudnn.benchmark = True
     top = ceilings()
     cost = describe.cost(config, folded=True)
-    net = personal(config).module().to("cuda", torch.bfloat16, memory_format=torch.channels_last)
+    net = personal(config).module().to("cuda", torch.bfloat16).to(memory_format=torch.channels_last)
     if compile:
         net = torch.compile(net)  # type: ignore[assignment]
     report: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "ceilings": top, "gflop_folded": cost, "render": {}}

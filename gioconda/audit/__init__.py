@@ -1,4 +1,4 @@
-"""A tree of media, audited: resumable, in bounded memory, a poisoned file costs one row.
+"""A tree of media, audited: resumable, in bounded memory; a file that breaks its reader costs one row.
 
 >>> from gioconda.audit import Audit
 >>> summary = Audit("media/", out="audit-out").run()          # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""One alignment for everybody: landmarks → similarity → canonical crop at any size, and back by feathered pasting.
+"""The alignment of faces that every part uses: landmarks → similarity → canonical crop at any size, and back by feathered pasting.
 
 The canonical frame is the *face square*: the unit square in which an average frontal face has its eyes level, its brows
 near the top and its lower lip near the bottom. A crop of any size shows that square with a margin around it. Pixel

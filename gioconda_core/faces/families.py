@@ -1,4 +1,4 @@
-"""The seam between those who make fakes from real clips and those who learn from them: takes, what was made of them, and families.
+"""How fakes are made of real clips for detectors to learn from: the take, what was made of it, and the interface of a family of fakes.
 
 A family is a plugin of the group ``gioconda.families``: a way of making a fake of the same person, frames and length, so that only
 the making differs between the two.

