@@ -133,6 +133,7 @@ class Calibration:
     edges : measure → where its strata part. span : measure → (least, most) that is read, None = no end. temperature : of the fit,
     or None. kinds_validated : kinds of clips with the skill shown on them; where that is not true, no such clip is read. thresholds : nominal false-positive rate → score, or None where the set is too small to promise it.
     windows : of each real clip the scores of its windows, of those that its score is the mean of and of others at moments between.
+    headlines : level → how many of the set's real clips get it by :meth:`meaning`, each judged by the clips of other persons alone.
     """
 
     detector: str
@@ -150,6 +151,7 @@ class Calibration:
     note: str = ""
     kinds_validated: tuple[Kind, ...] = ()
     windows: tuple[tuple[float, ...], ...] = ()
+    headlines: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def kinds(self) -> dict[str, tuple[str, ...]]:
@@ -183,22 +185,14 @@ class Calibration:
     def meaning(self, score: float, found: Mapping[str, float]) -> tuple[Level, str, float, float, float, int]:
         """What a score means on a clip of these measures: level, and of the stratum in which such a score means least its name, rate,
         interval and number of real clips."""
-        told = {name: self.false_alarm(score, name) for name in self.strata(found)}
+        return self.least(score, self.strata(found))
+
+    def least(self, score: float, strata: Sequence[str]) -> tuple[Level, str, float, float, float, int]:
+        """:meth:`meaning` among these strata."""
+        told = {name: self.false_alarm(score, name) for name in strata}
         stratum = max(told, key=lambda name: (told[name][0], told[name][2]))
         rate, low, high, n = told[stratum]
         return level_of(rate, high), stratum, rate, low, high, n
-
-    def same(self, level: Level) -> int:
-        """Of the set's real clips, how many would get this level, each judged by all the others; clips of several qualities by their share."""
-        values = np.asarray(self.scores["all"])
-        n, clips = len(values), self.clips["all"]
-        over = n - np.searchsorted(values, values, side="left") - 1  # others that score at least as much
-        rates = over / max(1, n - 1)
-        highs = {
-            alarms: clopper_pearson(alarms, max(1, clips - 1))[1] for alarms in {round(r * (clips - 1)) for r in rates}
-        }
-        levels = [level_of(rate, highs[round(rate * (clips - 1))]) for rate in rates]
-        return round(levels.count(level) / n * clips)
 
     def threshold_of(self, stratum: str = "all") -> float | None:
         """The least of the stratum's scores at which a signal is found; None where none of them is high enough."""
@@ -342,7 +336,7 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
         window_threshold=card.threshold_of_windows(sum(len(track.scores) for track in reading.series), stratum),
         sealed=sealed,
         unseen=about.unseen if about else None,
-        same_headline=card.same(level),
+        same_headline=card.headlines.get(level),
         of_reals=card.clips["all"],
         faces=_faces(reading, card, stratum),
     )

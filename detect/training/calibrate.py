@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from detect.figures import Kind
 from detect.reading.calibration import MEASURES, SIDES, Array, Calibration, _names, measures
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError
-from gioconda_core.types import Label
+from gioconda_core.types import Label, Level
 
 __all__ = ["Scored", "selective_risk", "temperature", "threshold"]
 
@@ -25,12 +26,14 @@ FEWEST = 20  # real clips a calibration set needs at all
 
 
 class Scored(NamedTuple):
-    """A real clip's score. clip : which; a clip may be scored once for each quality. rung : of the codec ladder, empty = not told."""
+    """A real clip's score. clip : which; a clip may be scored once for each quality. rung : of the codec ladder, empty = not told.
+    person : who is in it, empty = nobody who is in another clip."""
 
     clip: str
     score: float
     measures: Mapping[str, float]
     rung: str = ""
+    person: str = ""
 
 
 # --------------------------------------------------------------------------- making a card
@@ -155,7 +158,7 @@ def make(
     both = np.concatenate([alone, np.asarray(fakes, float)])
     labels = np.concatenate([np.zeros(len(alone), int), np.ones(len(fakes), int)])
     cut = float(np.median(both)) if len(fakes) else 0.0
-    return Calibration(
+    card = Calibration(
         detector=detector,
         weights_sha256=weights_sha256,
         name=name,
@@ -172,6 +175,31 @@ def make(
         kinds_validated=tuple(kinds),
         windows=tuple(tuple(sorted(own)) for own in windows),
     )
+    return replace(card, headlines=_headlines(card, real, rows))
+
+
+def _headlines(card: Calibration, real: Sequence[Scored], rows: Mapping[str, Array]) -> dict[str, int]:
+    """Level → how many of the set's real clips get it by the very rule of reports. A clip is judged by the clips of everybody else (of all
+    other clips, where there is one person), in the strata that the whole card would choose; one of several qualities counts by their share.
+
+    rows : stratum → (N,) which of ``real`` are in it."""
+    ids = np.array([row.clip for row in real])
+    scores = np.array([row.score for row in real])
+    persons = np.array([row.person or f"clip {row.clip}" for row in real])
+    groups = persons if len(set(persons.tolist())) > 1 else ids
+    found = dict.fromkeys((Level.NO_STRONG_SIGNAL, Level.SIGNAL, Level.STRONG_SIGNAL), 0.0)
+    for who in set(groups.tolist()):
+        others = groups != who
+        rest = replace(
+            card,
+            scores={name: scores[mask & others] for name, mask in rows.items()},
+            clips={name: len(set(ids[mask & others].tolist())) for name, mask in rows.items()},
+        )
+        for k in np.flatnonzero(~others):
+            strata = [name for name in card.strata(real[k].measures) if rest.clips[name]] or ["all"]
+            level = rest.least(real[k].score, strata)[0]
+            found[level] += 1 / float(np.sum(ids == ids[k]))
+    return {level.value: round(clips) for level, clips in found.items()}
 
 
 def run(
@@ -222,7 +250,9 @@ def run(
                 continue
             protocol = said.protocol
             if sample.label == Label.REAL:
-                real.append(Scored(sample.sha256 or sample.path, said.score, measures(footage), rung))
+                real.append(
+                    Scored(sample.sha256 or sample.path, said.score, measures(footage), rung, sample.identity or "")
+                )
             else:
                 fakes.append(said.score)
     today = datetime.date.today().isoformat()

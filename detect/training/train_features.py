@@ -266,7 +266,11 @@ def _calibration(measured: _Measured, trained: _Trained, options: FeatureTrainin
         values, of = measured.tables[quality].parts["measures"]
         rows += [
             calibrate.Scored(
-                str(i), float(scores[i]), dict(zip(calibration.MEASURES, map(float, row), strict=True)), quality
+                str(i),
+                float(scores[i]),
+                dict(zip(calibration.MEASURES, map(float, row), strict=True)),
+                quality,
+                str(clips.persons[i]),
             )
             for row, i in zip(values, of, strict=True)
             if real[i] and np.isfinite(scores[i])

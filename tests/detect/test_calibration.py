@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from detect.reading.calibration import Calibration
+from detect.training import calibrate
 from gioconda_core.stats.shares import clopper_pearson as interval
 from gioconda_core.types import Level
 
@@ -16,17 +17,47 @@ def card(scores, clips=None):
     )
 
 
+def made(scores, persons=None, copies=1):
+    """What the card of these real clips counts, a score a clip; copies : qualities that each clip is scored at."""
+    rows = [
+        calibrate.Scored(str(k // copies), float(v), {}, f"quality {k % copies}", persons[k] if persons else "")
+        for k, v in enumerate(scores)
+    ]
+    return calibrate.make("d", None, "set", "2026-11-29", "all", rows).headlines
+
+
 def test_the_headline_is_counted_on_real_clips_each_judged_by_the_others():
-    spread = card([float(i) for i in range(200)])
-    counted = {level: spread.same(level) for level in Level}
+    counted = made(range(200))
     assert sum(counted.values()) == 200
     # at the upper end of the interval a tenth of real clips reach the score of each of these: a signal, real as they are
     alarms = counted[Level.SIGNAL] + counted[Level.STRONG_SIGNAL]
     assert interval(alarms - 1, 199)[1] <= 0.10 < interval(alarms, 199)[1]
     assert counted[Level.STRONG_SIGNAL] >= 1, "a strong signal can be reached"
-    assert card([0.0] * 200).same(Level.NO_STRONG_SIGNAL) == 200
+    assert made([0.0] * 200) == {Level.NO_STRONG_SIGNAL: 200, Level.SIGNAL: 0, Level.STRONG_SIGNAL: 0}
     # clips scored at three qualities each count as one clip
-    assert card([float(i // 3) for i in range(300)], clips=100).same(Level.NO_STRONG_SIGNAL) <= 100
+    assert sum(made([k // 3 for k in range(300)], copies=3).values()) == 100
+
+
+def test_a_persons_clips_do_not_vouch_for_one_another():
+    """Thirty clips of one person score higher than anybody else's: each of them is judged by the others' clips alone."""
+    scores = [*range(200), *range(1000, 1030)]
+    alone = made(scores)
+    assert alone[Level.SIGNAL] + alone[Level.STRONG_SIGNAL] < 30
+    together = made(scores, [*map(str, range(200)), *["one person"] * 30])
+    assert together[Level.STRONG_SIGNAL] >= 30
+
+
+def test_the_headline_is_counted_by_the_rule_of_reports():
+    """Where a kind of clips speaks for itself, its clips are judged by that kind, as a stranger's clip is."""
+    rng = np.random.default_rng(0)
+    rows = [
+        calibrate.Scored(str(k), float(rng.normal() + 3 * (k % 2)), {"face_px": 60.0 + 100 * (k % 2) + rng.uniform()})
+        for k in range(600)
+    ]
+    card = calibrate.make("d", None, "set", "2026-11-29", "all", rows)
+    levels = [card.meaning(row.score, row.measures)[0] for row in rows]
+    for level in (Level.SIGNAL, Level.STRONG_SIGNAL):
+        assert card.headlines[level] == pytest.approx(levels.count(level), abs=3)
 
 
 def test_strip_and_level_have_one_threshold():
