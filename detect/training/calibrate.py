@@ -195,7 +195,7 @@ def _headlines(card: Calibration, real: Sequence[Scored], rows: Mapping[str, Arr
             scores={name: scores[mask & others] for name, mask in rows.items()},
             clips={name: len(set(ids[mask & others].tolist())) for name, mask in rows.items()},
         )
-        for k in np.flatnonzero(~others):
+        for k in np.flatnonzero(~others).tolist():
             strata = [name for name in card.strata(real[k].measures) if rest.clips[name]] or ["all"]
             level = rest.least(real[k].score, strata)[0]
             found[level] += 1 / float(np.sum(ids == ids[k]))
