@@ -54,7 +54,7 @@ class Animate:
     """Shots of the clip bent to the landmarks of all its frames as the hybrid generator bends them: hair and skull with the head, and a drawn
     mouth where lips open wider than in the shot. No network takes part: a turn too far is bent as well as it can be."""
 
-    name, version, others = "animate", "1", False
+    name, version, others = "animate", "2", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
         from synth.hybrid import bent
