@@ -51,6 +51,7 @@ def traced(folder: Path, *command: str, env: dict[str, str] | None = None, timeo
         "TMPDIR": str(scratch),
         "GIOCONDA_HOME": str(folder / "gioconda-home"),
         "GIOCONDA_CACHE": str(folder / "gioconda-cache"),
+        "PYTHONDONTWRITEBYTECODE": "1",  # what Python compiles lies beside its source, and is not what a command made
     }
     base = {
         k: v
