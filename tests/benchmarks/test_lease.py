@@ -169,7 +169,7 @@ def test_passes_are_shared_and_the_step_is_what_it_would_be_without(packed, monk
 def test_the_rehearsal_brings_home_a_model_that_training_goes_on_from(packed, tmp_path):
     out = tmp_path / "out"
     script = HIDDEN + (
-        f"sys.argv = ['lease', {str(packed)!r}, '--out', {str(out)!r}, '--device', 'cpu', '--seconds', '30', '--preset', 'pocket',"
+        f"sys.argv = ['lease', {str(packed)!r}, '--out', {str(out)!r}, '--device', 'cpu', '--seconds', '60', '--preset', 'pocket',"
         " '--batch', '2']\nrunpy.run_module('benchmarks.lease', run_name='__main__')"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=500, check=False)
