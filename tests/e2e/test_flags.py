@@ -271,7 +271,7 @@ def test_a_reader_that_has_heard_enough_is_no_error():
 
 def test_without_a_home_to_write_to_clips_are_read_all_the_same(gioconda, monkeypatch):
     for name in ("HOME", "CACHE", "WEIGHTS"):
-        monkeypatch.setenv(f"GIOCONDA_{name}", str(Path("text.mp4") / name))
+        monkeypatch.setenv(f"GIOCONDA_{name}", str(Path("text.mp4").resolve() / name))
     assert gioconda("check", "a.png", "--detectors", "contrast")[0] == 0
     assert gioconda("provenance", "read", "a.png")[0] == 0
     Path("claim.toml").write_text('intent = "edit"\n')
