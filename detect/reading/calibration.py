@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -203,15 +204,20 @@ class Calibration:
                 return float(score)
         return None
 
-    def any_window(self, score: float, count: int) -> float:
-        """The share of real clips of which any of ``count`` windows would score at least this.
-
-        Each clip's windows are taken to lie about their own mean as those of all clips lie about theirs, one independent of the other."""
+    @cached_property
+    def _about_means(self) -> tuple[Array, Array]:
+        """Each clip's mean over its windows, and how far windows lie from their clip's mean, ascending."""
         means = np.array([np.mean(own) for own in self.windows])
         apart = [
             np.subtract(own, np.mean(own)) * np.sqrt(len(own) / (len(own) - 1)) for own in self.windows if len(own) > 1
         ]
-        residuals = np.sort(np.concatenate([*apart, np.zeros(0 if apart else 1)]))
+        return means, np.sort(np.concatenate([*apart, np.zeros(0 if apart else 1)]))
+
+    def any_window(self, score: float, count: int) -> float:
+        """The share of real clips of which any of ``count`` windows would score at least this.
+
+        Each clip's windows are taken to lie about their own mean as those of all clips lie about theirs, one independent of the other."""
+        means, residuals = self._about_means
         below = np.searchsorted(residuals, score - means, side="left") / len(residuals)
         return float(np.mean(1 - below**count))
 
