@@ -20,6 +20,7 @@ if not (CHROMIUM and DRIVER):
     pytest.skip("no Chromium or no chromedriver here", allow_module_level=True)
 
 webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -126,13 +127,47 @@ def picture(page, name, width=1000, height=None):
 
 
 def until(page, selector, seconds=180):
+    """The first element that ``selector`` finds, waited for."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = page.find_elements(By.CSS_SELECTOR, selector)
         if found:
             return found[0]
         time.sleep(0.2)
-    raise AssertionError(f"{selector} never came; the page says: {page.find_element(By.TAG_NAME, 'main').text[:500]}")
+    raise AssertionError(f"{selector} never came; the page says: {said(page)[:500]}")
+
+
+def said(page, selector="main", seconds=20):
+    """The text that is shown there; read again where the page moved on between finding the element and reading it."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return page.find_element(By.CSS_SELECTOR, selector).text
+        except (NoSuchElementException, StaleElementReferenceException):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+def until_said(page, words, selector="main", seconds=60):
+    """The text that is shown there, waited for until ``words`` are in it."""
+    end = time.monotonic() + seconds
+    while words not in (text := said(page, selector)):
+        assert time.monotonic() < end, f"{words!r} never came; the page says: {text[:500]}"
+        time.sleep(0.2)
+    return text
+
+
+def press(page, selector, seconds=20):
+    """Click on it, found anew where the page put another in its place meanwhile."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return page.find_element(By.CSS_SELECTOR, selector).click()
+        except (NoSuchElementException, StaleElementReferenceException):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
 
 
 def accessible(page):
@@ -163,7 +198,7 @@ def drop(page, path):
 
 def test_a_first_visit_says_what_can_be_seen_and_what_cannot(page, address):
     page.get(address)
-    text = page.find_element(By.TAG_NAME, "main").text
+    text = said(page)
     assert "Nothing here yet" in text and "What it cannot see" in text
     assert "deleted after 24 hours" in text and "at most 1 GB" in text
     body = page.find_element(By.TAG_NAME, "body")
@@ -177,29 +212,29 @@ def test_a_first_visit_says_what_can_be_seen_and_what_cannot(page, address):
         "const data = new DataTransfer(); data.setData('text/uri-list', 'https://example.org/clip.mp4');"
         "document.getElementById('drop').dispatchEvent(new DragEvent('drop', {bubbles: true, dataTransfer: data}))"
     )
-    assert "nothing is fetched from the network" in until(page, "#notice:not([hidden])", 5).text
+    assert "nothing is fetched from the network" in said(page, "#notice:not([hidden])", 5)
     for lang, words in (("es", "Suelte aquí"), ("fr", "Déposez ici"), ("de", "hier ablegen"), ("ja", "ドロップ")):
         page.get(f"{address}?lang={lang}")
-        assert words in page.find_element(By.TAG_NAME, "main").text
+        assert words in said(page)
 
 
 def test_an_example_is_made_signed_and_examined(page, address):
     page.get(address)
-    page.find_element(By.CSS_SELECTOR, "button[data-post='/example']").click()
+    press(page, "button[data-post='/example']")
     until(page, "#report", 240)
-    text = page.find_element(By.TAG_NAME, "main").text
+    text = said(page)
     assert "The credential itself states that AI made or edited this media." in text and "Keyframes" in text
     page.get(address)
-    row = until(page, "li[data-clip]").text
+    row = said(page, "li[data-clip]")
     assert "example.mp4" in row and "6 s" in row and "done" not in row
     assert page.find_elements(By.CSS_SELECTOR, "li[data-clip] img")
     picture(page, "serve-list.png", height=700)
-    page.find_element(By.CSS_SELECTOR, "li button[data-post$='/delete']").click()
+    press(page, "li button[data-post$='/delete']")
     question = page.switch_to.alert
     assert "example.mp4" in question.text
     question.dismiss()
     assert page.find_elements(By.CSS_SELECTOR, "li[data-clip]")
-    page.find_element(By.CSS_SELECTOR, "li button[data-post$='/delete']").click()
+    press(page, "li button[data-post$='/delete']")
     page.switch_to.alert.accept()
     until(page, "#empty")
 
@@ -208,28 +243,28 @@ def test_a_signed_fake_says_so_itself_and_can_be_walked_through(page, address, c
     page.get(address)
     page.find_element(By.ID, "file").send_keys(str(clips / "signed-puppet.mp4"))
     until(page, "#waiting progress")
-    page.find_element(By.ID, "left")
     accessible(page)
-    stages = set()
+    stages, left = set(), ""
     while page.find_elements(By.ID, "stage"):
         try:
             stages.add(page.find_element(By.ID, "stage").text)
-            if any("frames followed" in stage for stage in stages) and "left" in page.find_element(By.ID, "left").text:
-                break
-        except Exception:  # the page has moved on to the report
+            left = page.find_element(By.ID, "left").text
+        except (NoSuchElementException, StaleElementReferenceException):  # the page has moved on to the report
+            break
+        if any("frames followed" in stage for stage in stages) and "left" in left:
             break
     picture(page, "serve-waiting.png", height=500)
     assert any(re.search(r"\d+ of about \d+ frames followed", stage) for stage in stages), stages
     until(page, "#report")
     accessible(page)
-    text = page.find_element(By.TAG_NAME, "main").text
+    text = said(page)
     assert "The credential itself states that AI made or edited this media." in text
     assert "development key" in text and "not that the scene happened" in text
     headings = [h.text for h in page.find_elements(By.CSS_SELECTOR, "section h2") if h.is_displayed()]
     shown = [h for h in headings if h]
     assert shown[-5:] == ["Where it came from", "What to do next", "For your editor", "Keyframes", "Add to a case"]
-    page.find_element(By.CSS_SELECTOR, "details.folded > summary").click()
-    text = page.find_element(By.TAG_NAME, "main").text
+    press(page, "details.folded > summary")
+    text = said(page)
     assert "portrait.png" in text and "driver.mp4" in text
     headings = [h.text for h in page.find_elements(By.CSS_SELECTOR, "section h2") if h.is_displayed()]
     assert {"What the detectors saw", "Technical details"} <= set(headings)
@@ -264,7 +299,7 @@ def test_a_signed_fake_says_so_itself_and_can_be_walked_through(page, address, c
     assert now() == pytest.approx(2.06, abs=0.001)
     page.find_element(By.TAG_NAME, "body").send_keys(",")
     assert now() == pytest.approx(2.02, abs=0.001)
-    page.find_element(By.CSS_SELECTOR, "#speed option[value='0.25']").click()
+    press(page, "#speed option[value='0.25']")
     assert page.execute_script("return document.getElementById('video').playbackRate") == 0.25
     page.execute_script("document.getElementById('report').scrollIntoView({block: 'end', behavior: 'instant'})")
     assert page.execute_script("return document.getElementById('player').getBoundingClientRect().top") >= 0
@@ -289,7 +324,7 @@ def test_an_unsigned_clip_is_never_called_authentic(page, address, clips):
     page.get(address)
     page.find_element(By.ID, "file").send_keys(str(clips / "puppet.mp4"))
     until(page, "#report")
-    text = page.find_element(By.TAG_NAME, "main").text
+    text = said(page)
     assert "Absence says nothing either way" in text
     levels = ("No strong signal found", "A signal was found", "A strong signal was found", "Not assessed")
     assert any(level in text for level in levels)
@@ -308,14 +343,14 @@ def test_an_unsigned_clip_is_never_called_authentic(page, address, clips):
         small.get(address)
         assert small.execute_script("return document.documentElement.scrollWidth") <= 360
         small.get(address_now.split("?")[0] + "?lang=ja")
-        assert "次にすること" in small.find_element(By.TAG_NAME, "main").text
+        assert "次にすること" in said(small)
     finally:
         small.quit()
 
 
 def test_a_clip_goes_into_a_case_that_can_be_read_and_taken_away(page, address, clips, home):
     page.get(address)
-    assert "No case yet" in page.find_element(By.TAG_NAME, "main").text
+    assert "No case yet" in said(page)
     page.find_element(By.LINK_TEXT, "puppet.mp4").click()
     form = until(page, "form.fields")
     assert form.find_element(By.NAME, "name").is_displayed(), "there is only a new case to put it into"
@@ -325,36 +360,35 @@ def test_a_clip_goes_into_a_case_that_can_be_read_and_taken_away(page, address, 
     note.send_keys("The uploader says it was filmed on 12 May.", Keys.TAB)
     focused(page).send_keys(Keys.ENTER)
     until(page, "#whole")
-    text = page.find_element(By.TAG_NAME, "main").text
-    for said in (
+    text = said(page)
+    for words in (
         "Clip from Strasbourg",
         "filmed on 12 May",
         "puppet-report.html",
         "A. Editor",
         "Whole: the log’s lines (5)",
     ):
-        assert said in text, said
+        assert words in text, words
     accessible(page)
     page.find_element(By.CSS_SELECTOR, "textarea").send_keys("Called the uploader: no answer.")
     who = page.find_element(By.CSS_SELECTOR, "form input[name='by']")
     assert who.get_attribute("value") == "A. Editor", "it is remembered"
     who.clear()
     who.send_keys("B. Reporter")
-    page.find_element(By.CSS_SELECTOR, "form button").click()
-    end = time.monotonic() + 20
-    while "lines (6)" not in page.find_element(By.TAG_NAME, "main").text and time.monotonic() < end:
-        time.sleep(0.2)
-    assert "B. Reporter" in page.find_element(By.TAG_NAME, "main").text
+    press(page, "form button")
+    assert "B. Reporter" in until_said(page, "lines (6)")
     picture(page, "serve-case.png")
     page.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(clips)})
-    page.find_element(By.CSS_SELECTOR, "form[data-send*='/export'] button").click()
-    while not (clips / "Clip_from_Strasbourg.zip").is_file() and time.monotonic() < end + 20:
+    press(page, "form[data-send*='/export'] button")
+    end = time.monotonic() + 60
+    while not (clips / "Clip_from_Strasbourg.zip").is_file():
+        assert time.monotonic() < end, "the ZIP never came"
         time.sleep(0.2)
     from provenance.reading import read
 
     assert read.read(clips / "Clip_from_Strasbourg.zip").state.intact
     page.get(address)
-    assert "lines in the log: 7" in page.find_element(By.TAG_NAME, "main").text
+    assert "lines in the log: 7" in said(page)
     assert (home / "cases" / "Clip_from_Strasbourg" / "log.jsonl").is_file()
     page.find_element(By.LINK_TEXT, "puppet.mp4").click()
     until(page, "form.fields")
@@ -368,18 +402,18 @@ def test_a_dropped_text_file_called_mp4_is_told_apart(page, address):
         "document.getElementById('drop').dispatchEvent(new DragEvent('drop', {bubbles: true, dataTransfer: data}))"
     )
     until(page, "#waiting[data-active='no']")
-    text = page.find_element(By.TAG_NAME, "main").text
+    text = said(page)
     assert "could not be examined" in text and "notes.mp4" in text
     picture(page, "serve-not-a-clip.png", height=500)
-    page.find_element(By.CSS_SELECTOR, "button[data-post$='/delete']").click()
+    press(page, "button[data-post$='/delete']")
     page.switch_to.alert.accept()
     until(page, "#drop")
-    assert "notes.mp4" not in page.find_element(By.ID, "jobs").text
+    assert "notes.mp4" not in said(page, "#jobs")
 
 
 def test_the_keyboard_alone_leads_from_the_list_to_a_moment(page, address, clips):
     page.get(address)
-    assert "puppet.mp4" in page.find_element(By.ID, "jobs").text, "of the tests before"
+    assert "puppet.mp4" in said(page, "#jobs"), "of the tests before"
     page.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
     title = tab_to(page, lambda e: e.get_attribute("class") == "title")
     title.send_keys(Keys.ENTER)
@@ -399,12 +433,12 @@ def test_two_clips_are_compared_and_play_together(page, address, clips):
     assert len(picks) >= 2 and not page.find_element(By.ID, "compare").is_enabled()
     for pick in picks[:2]:
         pick.click()
-    page.find_element(By.ID, "compare").click()
+    press(page, "#compare")
     until(page, "#report #players")
-    text = page.find_element(By.TAG_NAME, "main").text
+    text = said(page)
     assert "frames are the same to the pixel" in text or "Encoded again" in text
     accessible(page)
-    page.find_element(By.ID, "both").click()
+    press(page, "#both")
     end = time.monotonic() + 10
     while time.monotonic() < end:
         times = page.execute_script("return [...document.querySelectorAll('video.side')].map((v) => v.currentTime)")
@@ -412,7 +446,7 @@ def test_two_clips_are_compared_and_play_together(page, address, clips):
             break
         time.sleep(0.2)
     assert min(times) > 0.5 and abs(times[0] - times[1]) < 0.3, times
-    page.find_element(By.ID, "both").click()
+    press(page, "#both")
     picture(page, "serve-compare.png")
 
 
@@ -420,7 +454,7 @@ def test_a_still_has_views_and_a_magnifier(page, address, clips):
     page.get(address)
     drop(page, clips / "still.jpg")
     until(page, "#report")
-    text = page.find_element(By.TAG_NAME, "main").text
+    text = said(page)
     assert "Views to look at, not verdicts" in text and "JPEG grid" in text
     view = page.find_elements(By.CSS_SELECTOR, ".frames img[data-magnify]")[0]
     page.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].focus()", view)
@@ -433,12 +467,12 @@ def test_a_still_has_views_and_a_magnifier(page, address, clips):
 
 def test_what_is_gone_is_said_and_so_is_a_program_that_has_ended(page, address, serving, clips):
     page.get(f"{address}clips/{'0' * 32}?lang=fr")
-    assert "n’est plus là" in page.find_element(By.ID, "gone").text
+    assert "n’est plus là" in said(page, "#gone")
     accessible(page)
     page.get(address)
     page.execute_script("window.fetch = () => Promise.reject(new TypeError('gone'))")
     page.execute_script("for (let i = 0; i < 3; i++) setTimeout(() => ask('/clips.json'), 50 * i)")
-    assert "does not answer" in until(page, "#away:not([hidden])", 5).text
+    assert "does not answer" in said(page, "#away:not([hidden])", 5)
     accessible(page)
 
 
