@@ -1,13 +1,12 @@
 """``gioconda check``: what it ends with depends on codes, never on how a sentence is worded."""
 
 import json
-import random
-import string
 import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from other_words import scramble
 
 from gioconda.cli.app import run
 from gioconda_core.media.clip import write_video
@@ -35,37 +34,6 @@ def files(tmp_path_factory):
     (folder / "text.mp4").write_text("not a clip\n")
     (folder / "judge.py").write_text(JUDGE)
     return folder
-
-
-def scramble(monkeypatch, seed):
-    """Every sentence anybody could read, exchanged for random letters: reasons, templates, status codes, errors."""
-    from dataclasses import replace
-
-    from gioconda.report import wording
-    from gioconda_core import errors, reasons
-    from provenance import codes
-    from provenance.reading import describe
-
-    letters = random.Random(seed)
-
-    def word(*_):
-        return "".join(letters.choices(string.ascii_lowercase + " :()", k=letters.randint(1, 40))) + "."
-
-    for table in (reasons.SENTENCES, codes.CODES, describe.REASONS):
-        for key in list(table):
-            monkeypatch.setitem(table, key, word())
-    japanese = {key: word() for key in wording._reasons("ja")}
-    monkeypatch.setattr(wording, "_reasons", lambda lang: japanese if lang == "ja" else {})
-    spoken = {key: replace(t, texts={lang: word() for lang in t.texts}) for key, t in wording.templates().items()}
-    monkeypatch.setattr(wording, "templates", lambda: spoken)
-    monkeypatch.setattr(wording, "_phrases", lambda lang: [])
-    monkeypatch.setattr(wording, "_codes", lambda lang: {})
-    plain = errors.GiocondaError.__init__
-
-    def init(self, what, where="", hint=""):
-        plain(self, word(), where, word() if hint else "")
-
-    monkeypatch.setattr(errors.GiocondaError, "__init__", init)
 
 
 def outcome(arguments, capsys):
