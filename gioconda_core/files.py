@@ -67,6 +67,14 @@ def _fsync_folder(folder: Path) -> None:
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def no_room(error: Exception) -> bool:
+    """Whether it is a disk without room that failed: by the system's number, or by its text where a library in Rust hands on nothing else."""
+    if isinstance(error, OSError):
+        return error.errno in NO_ROOM
+    told = re.search(r"\(os error (\d+)\)", str(error))  # as safetensors says it
+    return told is not None and int(told[1]) in NO_ROOM
+
+
 def unwritable(error: OSError, where: str | os.PathLike[str]) -> GiocondaError:
     """Why nothing can be written there: no room is the machine's affair, anything else the place that was named."""
     what = f"cannot be written: {error.strerror or error}".lower()

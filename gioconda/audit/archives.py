@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gioconda.audit.walk import Walk
-from gioconda_core.files import INSIDE, NO_ROOM, path_text
+from gioconda_core.files import INSIDE, no_room, path_text
 from gioconda_core.media.suffixes import is_archive_name, is_media_name
 from gioconda_core.reasons import PassedOver
 from gioconda_core.workers.child import Channel, Child, Lost, confine, listen
@@ -180,6 +180,5 @@ def _copied(opened: Any, where: Path, most: int, left: int) -> tuple[str, int]:
     except _Encrypted:
         return "is encrypted", got
     except _BROKEN as error:
-        full = isinstance(error, OSError) and error.errno in NO_ROOM
-        return "there is no room to unpack it" if full else "is cut off or damaged inside its archive", got
+        return "there is no room to unpack it" if no_room(error) else "is cut off or damaged inside its archive", got
     return "", got

@@ -25,7 +25,7 @@ from gioconda_core.errors import MediaError
 from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState
 from provenance import codes, sanitise
 from provenance.reading import cose, rules
-from provenance.sdk import descriptors, engine, one_pass
+from provenance.sdk import descriptors, engine, faults, one_pass
 
 if TYPE_CHECKING:
     import c2pa
@@ -206,8 +206,9 @@ def opened(
                 if not forced:
                     reader = descriptors.reader(kind, stream, context)
             except c2pa.C2paError as error:
-                unknown = _unsupported(error) and (aside is None or aside == _exact(file))
-                if manifest is None or not (unknown or _REMOTE.search(str(error))):
+                why = faults.refusal(str(error))
+                unknown = why is CredentialReason.UNSUPPORTED and (aside is None or aside == _exact(file))
+                if manifest is None or not (unknown or why is CredentialReason.REMOTE):
                     raise
                 if unknown:
                     kind = engine.ANY
@@ -277,31 +278,15 @@ def _continued(reader: c2pa.Reader, kind: str, initial: Path, document: dict[str
     return fit, rules.UNFIT if unfit else ""
 
 
-_REMOTE = re.compile(r"^Remote: .*?(https?://\S+)?$", re.DOTALL)
-
-
 def unreadable(reason: CredentialReason, detail: str, *found: Code) -> Provenance:
     """No verdict, and why."""
     return Provenance(ProvenanceState.UNREADABLE, reason, sanitise.text(detail), codes=found, sdk=engine.sdk())
 
 
-def _unsupported(message: object) -> bool:
-    return str(message).startswith("NotSupported")
-
-
-# How the SDK begins what it says of a credential that it cannot read in a file that it can.
-_MALFORMED = re.compile(
-    r"(Verify|Json|Manifest\w*|Assertion\w*|Claim\w*|Decoding|Encoding|Signature): |Other: (unknown algorithm|prerelease|.*(JUMBF|CBOR))"
-)
-
-
 def _refused(message: str) -> Provenance:
     """The SDK's refusal to open a file, as a state and a reason."""
-    remote = _REMOTE.match(message)
-    if remote:
-        where = sanitise.text(remote.group(1) or "", 2000)
-        return unreadable(CredentialReason.REMOTE, message, codes.told("gioconda.remote.notFetched", where=where))
-    if _unsupported(message):
-        return unreadable(CredentialReason.UNSUPPORTED, message)
-    known = _MALFORMED.match(message)
-    return unreadable(CredentialReason.MALFORMED if known else CredentialReason.DAMAGED, message)
+    why = faults.refusal(message)
+    if why is not CredentialReason.REMOTE:
+        return unreadable(why, message)
+    where = sanitise.text(faults.address(message), 2000)
+    return unreadable(CredentialReason.REMOTE, message, codes.told("gioconda.remote.notFetched", where=where))

@@ -26,7 +26,7 @@ from gioconda_core.types import Claim, Ingredient, ProvenanceState, Synthesis
 from provenance.keys import certificates
 from provenance.reading import rules
 from provenance.reading.open import Opened, opened
-from provenance.sdk import descriptors, engine, one_pass, words
+from provenance.sdk import descriptors, engine, faults, one_pass
 from provenance.signing import claims, declared, signers, thumbnails
 from provenance.signing.claims import Credential
 from provenance.trust.lists import Trust
@@ -353,7 +353,7 @@ def failed(error: Exception, origin: Path, signer: Signer) -> CredentialError:
     """Why a file could not be signed, in words: the signer's own where it failed, else of the SDK's kind of error."""
     own = getattr(signer, "failure", lambda: "")()
     message = str(error)
-    if signer.timestamp and any(word in message.lower() for word in ("timestamp", "time stamp", "http resolver")):
+    if signer.timestamp and faults.of_the_clock(message):
         return CredentialError(
             "could not be signed: no usable timestamp was given",
             where=str(origin),
@@ -361,7 +361,7 @@ def failed(error: Exception, origin: Path, signer: Signer) -> CredentialError:
         )
     if own:
         return CredentialError(f"could not be signed: {own}", where=str(origin))
-    what, hint = words.of(message)
+    what, hint = faults.explained(message)
     return CredentialError(f"could not be signed: {what}", where=str(origin), hint=hint)
 
 
@@ -378,7 +378,9 @@ def verify(
     lone = len(certificates.certificates_in(signer.chain)) == 1  # without an issuer there is no chain to check
     with opened(path, anchors, manifest=manifest, fragments=segments) as found:
         if not isinstance(found, Opened):
-            raise CredentialError(f"what was signed cannot be read back: {words.of(found.detail)[0]}", where=str(final))
+            raise CredentialError(
+                f"what was signed cannot be read back: {faults.explained(found.detail)[0]}", where=str(final)
+            )
         decision = rules.decide(found.document)
         state = decision.state if decision else None
         if state != ProvenanceState.TRUSTED and not (lone and state == ProvenanceState.VALID):

@@ -8,7 +8,6 @@ up to date after that from the rows saved in the checkpoint; doing so again on r
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
-from gioconda_core.files import append_row, atomic_path, write_json
+from gioconda_core.files import append_row, atomic_path, no_room, write_json
 from gioconda_core.version import __version__
 
 
@@ -37,16 +36,8 @@ def room(where: Path) -> Iterator[None]:
     """Say it in one sentence when the disk is full while ``where`` is written."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise DiskFullError(
-            "the disk is full; the last whole checkpoint is kept",
-            where=str(where),
-            hint="make room and run the same command again",
-        ) from error
-    except Exception as error:  # safetensors wraps the OS error in its own
-        if "os error 28" not in str(error).lower() and "no space left" not in str(error).lower():
+    except Exception as error:
+        if not no_room(error):
             raise
         raise DiskFullError(
             "the disk is full; the last whole checkpoint is kept",

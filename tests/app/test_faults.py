@@ -16,6 +16,7 @@ from gioconda.audit.journal import Journal, rows_of
 from gioconda.cli import faults, main
 from gioconda.report.rows import error_row
 from gioconda_core.errors import ExitCode, ResourceError
+from gioconda_core.files import no_room
 
 
 @pytest.fixture
@@ -185,6 +186,27 @@ def test_whatever_writes_says_which_file_a_full_disk_has_no_room_for(pictures, t
         if code != "4" or not line.startswith(f"gioconda: {named}") or "make room" not in line or "Io" in line
     ]
     assert not wrong, "\n".join(map(str, wrong))
+
+
+QUOTA = """
+import resource, signal, sys, torch
+from safetensors.torch import save_file
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    save_file({"a": torch.zeros(1 << 16)}, sys.argv[1])
+except Exception as error:
+    print(type(error).__mro__, error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no limit on a file's size here")
+def test_a_full_disk_is_known_where_a_library_has_only_a_text_for_it(tmp_path):
+    command = [sys.executable, "-c", QUOTA, str(tmp_path / "a.safetensors")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "OSError" not in said and no_room(RuntimeError(said)), "has it a number now?"
+    assert no_room(OSError(errno.EDQUOT, "")) and no_room(RuntimeError("I/O error: (os error 28)"))
+    assert not no_room(OSError(errno.EACCES, "")) and not no_room(ValueError("(os error 13)"))
 
 
 def test_a_row_that_a_full_disk_tore_is_written_anew(tmp_path):
