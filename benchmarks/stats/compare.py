@@ -149,7 +149,9 @@ class Pairs:
             return [replace(base, metric=m.name, reason=refusal) for m in wanted]
         key = np.packbits(mask).tobytes()
         resampler = self._resampler(key, rows)
-        clusters = min(resampler.clusters_of(labels == 0), resampler.clusters_of(labels == 1))
+        clusters = self._once(
+            ("clusters", key), lambda: min(resampler.clusters_of(labels == 0), resampler.clusters_of(labels == 1))
+        )
         base = replace(base, clusters=clusters)
         out = []
         for metric in wanted:
@@ -176,20 +178,19 @@ class Pairs:
             """Value, influence (of an AUC) and draws of one detector on these rows; None where it has no probabilities."""
             column = self.table.detectors[name]
             scores = column.scores[rows]
-            if metric.base == "auc" and not drawn:
-                share = delong.auc_shares(labels, scores)
+            share = delong.auc_shares(labels, scores) if metric.base == "auc" else None
+            if share is not None and not drawn:
                 return share.auc, share.influence, None
             probabilities = None
             if metric.needs_probability:
                 probabilities = probabilities_of(scores, labels, column.probability, resampler)
                 if probabilities is None:
                     return None
-            value = metrics.value(metric, labels, scores, probabilities)
+            value = share.auc if share is not None else metrics.value(metric, labels, scores, probabilities)
             made = None
             if few is None:
                 made = bootstrap.distribution([metric], labels, scores, probabilities, resampler, self.resamples)
-            influence = delong.auc_shares(labels, scores).influence if metric.base == "auc" else None
-            return value, influence, made[metric.name] if made else None
+            return value, share.influence if share is not None else None, made[metric.name] if made else None
 
         first, second = (self._once((n, metric.name, drawn, key), lambda n=n: side(n)) for n in (base.a, base.b))  # type: ignore[misc]
         if first is None or second is None:

@@ -12,6 +12,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class Column:
     cost: NDArray[np.float64] | None = None
     stated: NDArray[np.float64] | None = None
 
-    @property
+    @cached_property
     def scored(self) -> NDArray[np.bool_]:
         return np.asarray(self.status == "scored")
 
@@ -86,7 +87,7 @@ class Table:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
+    @cached_property
     def labelled(self) -> NDArray[np.bool_]:
         return np.asarray(self.labels >= 0)
 
