@@ -1,5 +1,6 @@
 """Every test runs with its own home, cache and weights folders, and without a gioconda.toml of the user's."""
 
+import contextlib
 import os
 import sys
 
@@ -39,9 +40,21 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
+@pytest.fixture(scope="session")
+def _converted(tmp_path_factory):
+    """Where the frozen network lies once the first test has converted it, eight processor seconds that each test would take anew."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "backbone"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def _own_folders(tmp_path_factory, monkeypatch):
+def _own_folders(tmp_path_factory, monkeypatch, _converted):
     base = tmp_path_factory.mktemp("user")
+    (base / "cache").mkdir()
+    with contextlib.suppress(OSError):  # a system without symbolic links converts again
+        (base / "cache" / "backbone").symlink_to(_converted, target_is_directory=True)
     for name in ("home", "cache", "weights"):
         monkeypatch.setenv(f"GIOCONDA_{name.upper()}", str(base / name))
     monkeypatch.setenv("GIOCONDA_DEVICE", "auto")  # --device sets it

@@ -17,7 +17,9 @@ class Measure:
     shard: Annotated[
         tuple[int, int], Option("This machine's part of the samples.", metavar="I/N", parse=shard, shown="1/1")
     ] = (1, 1)
-    limit: Annotated[int | None, Option("Only so many samples; not comparable then.", minimum=1)] = None
+    limit: Annotated[
+        int | None, Option("Only so many samples, and of puppets no more are made; not comparable then.", minimum=1)
+    ] = None
     timeout: Annotated[float | None, Option("Seconds a detector may take for one clip.", minimum=0.1)] = None
     retry: Annotated[bool, Option("Measure rows that failed once more.")] = False
     force: Annotated[bool, Option("Replace what is already there.")] = False

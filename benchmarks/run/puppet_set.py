@@ -108,6 +108,23 @@ def size(data: Mapping[str, Any]) -> int:
     return int(data.get("identities", 16)) * int(data.get("takes", 2)) * (1 + len(generators(data)))
 
 
+def part(data: Mapping[str, Any], limit: int | None) -> dict[str, Any]:
+    """The ``data`` of a set that holds ``limit`` clips and both labels: as few people, takes and methods as that needs, and how many
+    clips ("whole") the set would have had.
+
+    limit : of a run's clips; the whole set without one, and where it asks for more than there is.
+    """
+    if limit is None or limit >= size(data):
+        return dict(data)
+    methods = generators(data)[: max(1, limit - 1)]
+    people, takes = int(data.get("identities", 16)), int(data.get("takes", 2))
+    if -(-limit // (1 + len(methods))) <= people:
+        takes = 1
+    fewest = -(-limit // (takes * (1 + len(methods))))
+    # Two at least: a face swap needs a donor.
+    return dict(data) | {"identities": max(2, fewest), "takes": takes, "generators": methods, "whole": size(data)}
+
+
 def build(
     data: Mapping[str, Any], folder: Path | None = None, advance: Callable[..., None] = lambda *a, **k: None
 ) -> Index:
@@ -196,6 +213,7 @@ def _make(data: Mapping[str, Any], home: Path, advance: Callable[..., None]) -> 
         "name": "puppets",
         "made by": f"benchmarks.run.puppet_set {_VERSION}",
         "data": dict(data),
+        "whole": data.get("whole", size(data)),
         "licence": puppets.LICENCE,
     }
     index = Index(tuple(samples), home, {})

@@ -314,7 +314,8 @@ class _Run:
         if not samples:
             raise UsageError("there is nothing to measure", hint="the index has no sample in the suite's split")
         sets = {name: _set_card(index) for name, index in indexes.items()}
-        return cls(suite, detectors, limited(samples, limit), len(samples), sets, limit)
+        whole = max(len(samples), sum(int(index.card.get("whole", 0)) for index in indexes.values()))
+        return cls(suite, detectors, limited(samples, limit), whole, sets, limit)
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -122,8 +122,9 @@ def run(
     if chosen.data["kind"] == "puppets" and not indexes:
         from benchmarks.run import puppet_set
 
-        with progress("making the puppets", puppet_set.size(chosen.data), "clips") as advance:
-            indexes["puppets"] = puppet_set.build(chosen.data, advance=advance)
+        wanted = puppet_set.part(chosen.data, job.limit)
+        with progress("making the puppets", puppet_set.size(wanted), "clips") as advance:
+            indexes["puppets"] = puppet_set.build(wanted, advance=advance)
     job = replace(job, jobs=job.jobs or thread_budget(), command=typed_command(short=True))
     with Bar(f"measuring {chosen.name}", "readings") as bar:
         done = folds.run_suite(chosen, specs(detectors), out, indexes, job, bar)

@@ -84,8 +84,29 @@ def test_an_audit_is_a_table(picture, tmp_path):
     Audit(str(picture.parent), out=tmp_path / "out", detectors="none", jobs=1).run()
     rows = table(tmp_path / "out")
     assert rows.num_rows == 1 and rows.column("size").to_pylist() == [picture.stat().st_size]
+    frame = rows.to_pandas()
+    assert list(frame["path"]) == [str(picture)] and list(frame["size"]) == [picture.stat().st_size]
+    assert frame["error"].isna().all() and frame.select_dtypes("number").columns.size > 0
     with pytest.raises(UsageError, match="no table"):
         table(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("gioconda.", {"check", "Clip", "Report"}),
+        ("gioconda.check('clip.mp4').", {"verdict", "provenance", "readings", "facts"}),
+        ("gioconda.check('clip.mp4').verdict.", {"level", "caveats"}),
+        ("gioconda.check(['a.mp4', 'b.mp4']).", {"append"}),
+    ],
+)
+def test_an_editor_completes(typed, offered):
+    import jedi
+
+    script = jedi.Script(f"import gioconda\n{typed}")
+    assert {found.name for found in script.complete(2, len(typed))} >= offered
+    call = jedi.Script("import gioconda\ngioconda.check(").get_signatures(2, len("gioconda.check("))
+    assert {"source", "detectors", "progress", "trust"} <= {p.name for p in call[0].params}
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,30 @@ def test_the_same_seeds_give_the_same_bytes_and_the_cache_is_used(made, tmp_path
     monkeypatch.setattr(puppet_set, "_make", lambda *a: pytest.fail("made again"))
     assert [s.sha256 for s in puppet_set.build(DATA, tmp_path)] == [s.sha256 for s in made]
     assert made.samples[0].label in (Label.REAL, Label.FAKE)
+
+
+@pytest.mark.parametrize(
+    ("limit", "clips"), [(1, 4), (2, 4), (3, 6), (8, 8), (40, 40), (41, 44), (96, 96), (None, 96), (1000, 96)]
+)
+def test_a_limited_run_makes_hardly_more_clips_than_it_measures(limit, clips):
+    data = {"identities": 12, "takes": 2, "generators": ["warp", "face-swap", "few-shot"]}
+    wanted = puppet_set.part(data, limit)
+    assert puppet_set.size(wanted) == clips and wanted["identities"] >= 2
+    assert set(wanted["generators"]) <= set(data["generators"]) and (clips < 96 or wanted == data)
+
+
+def test_one_clip_from_the_command_line_waits_for_four(tmp_path, monkeypatch, capsys):
+    from gioconda.cli import main
+
+    monkeypatch.setenv("GIOCONDA_CACHE", str(tmp_path / "cache"))
+    suite = tmp_path / "small.toml"
+    suite.write_text(
+        'name = "small"\nversion = "1"\n[data]\nkind = "puppets"\nidentities = 3\ntakes = 2\nframes = 8\nsize = 96\nseed = "7"\n'
+        'generators = ["warp", "face-swap"]\n[protocol]\nresamples = 50\n'
+    )
+    main(["bench", "run", str(suite), "-d", "contrast", "--limit", "1", "--jobs", "1", "--out", str(tmp_path / "run")])
+    assert "1 reading in" in capsys.readouterr().out
+    assert len(list((tmp_path / "cache").rglob("*.mp4"))) == 4
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["samples_in_set"] == 18, (
+        "the report says: 1 of 18"
+    )

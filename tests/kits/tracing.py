@@ -38,7 +38,9 @@ class Trace:
     def outside(self, *folders: Path) -> list[str]:
         """What was made under none of these folders."""
         inside = tuple(f"{folder}/" for folder in map(os.path.realpath, folders)) + SYSTEM
-        return [path for path in self.made if not f"{path}/".startswith(inside)]
+        # What Python compiles lies beside its source, and is not what a command made.
+        made = [path for path in self.made if "/__pycache__/" not in f"{path}/"]
+        return [path for path in made if not f"{path}/".startswith(inside)]
 
 
 def traced(folder: Path, *command: str, env: dict[str, str] | None = None, timeout: float = 280) -> Trace:
@@ -51,7 +53,6 @@ def traced(folder: Path, *command: str, env: dict[str, str] | None = None, timeo
         "TMPDIR": str(scratch),
         "GIOCONDA_HOME": str(folder / "gioconda-home"),
         "GIOCONDA_CACHE": str(folder / "gioconda-cache"),
-        "PYTHONDONTWRITEBYTECODE": "1",  # what Python compiles lies beside its source, and is not what a command made
     }
     base = {
         k: v

@@ -42,7 +42,7 @@ def take(identity, frames, motion=0):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """Three hundred and twenty steps on thirty-two puppets."""
+    """Two hundred and forty steps on thirty-two puppets."""
     from synth.model.networks import load_checkpoint
 
     torch.set_num_threads(1)
@@ -52,7 +52,7 @@ def model(tmp_path_factory):
             for number, (frame, points) in enumerate(zip(*take(identity, 12), strict=True)):
                 writer.add(frame, points, f"puppet-{identity}", "0", number / 5)
     job = Options(
-        shards=(str(folder / "shards"),), preset="pocket", steps=320, batch=4, shots=4, vary_shots=True, content="multiscale",
+        shards=(str(folder / "shards"),), preset="pocket", steps=240, batch=4, shots=4, vary_shots=True, content="multiscale",
         lr=4e-4, lr_discriminator=4e-4, checkpoint_every=10_000, sample_every=10_000,
     )  # fmt: skip
     return load_checkpoint(train(job, folder / "run").model)
@@ -174,7 +174,7 @@ def test_one_episode_can_be_learned_by_heart():
     torch.set_num_threads(1)
     frames, points = take(3, 1)
     fresh = Model.fresh(Config("pocket", SIZE, 8))
-    made = tune(fresh, frames, points, Tune(steps=250, lr=0.002, lr_discriminator=0.0002, content="multiscale"))
+    made = tune(fresh, frames, points, Tune(steps=140, lr=0.002, lr_discriminator=0.0002, content="multiscale"))
     picture = made.render(points, runtime="torch")
     start = tune(fresh, frames, points, Tune(mode="ff")).render(points, runtime="torch")
     a, b, wanted = (to_signed(x, torch.device("cpu"), torch.float32) for x in (picture, start, frames))

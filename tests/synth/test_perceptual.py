@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torchvision import models
 
 from gioconda_core import weights
 from gioconda_core.errors import WeightsError
@@ -37,6 +36,8 @@ def test_without_weights_it_says_which(frames, monkeypatch):
 
 def test_lpips_is_zero_on_itself_and_grows_with_damage(frames):
     torch.manual_seed(0)
+    from torchvision import models
+
     stored(perceptual.ALEXNET, models.alexnet(weights=None).state_dict())
     name, measure = perceptual.lpips()
     assert name == "lpips-alex"
@@ -69,6 +70,8 @@ def test_another_network_is_refused(frames):
 
 def test_inception_gives_2048_features_and_leaves_the_border_out_of_its_means(frames):
     torch.manual_seed(0)
+    from torchvision import models
+
     reference = models.Inception3(num_classes=1008, aux_logits=False, init_weights=False).eval()
     stored(perceptual.INCEPTION, reference.state_dict())
     found = perceptual.inception()(frames)

@@ -568,10 +568,10 @@ print("ended", result.step, result.interrupted, flush=True)
 """
 
 
-def launch(*arguments, **options):
+def launch(*arguments):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
     return subprocess.Popen(
-        [sys.executable, *options.pop("with_", ()), "-c", SCRIPT, *map(str, arguments)],
+        [sys.executable, "-c", SCRIPT, *map(str, arguments)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
@@ -585,33 +585,49 @@ def wait_for_step(run, step, process):
     raise AssertionError("no progress")
 
 
+def at(run):
+    """The last step that was logged, and that of the newest checkpoint."""
+    latest = RunFolder(run).latest()
+    kept = json.loads((latest / "state.json").read_text())["step"] if latest else 0
+    return json.loads((run / "stats.jsonl").read_text().splitlines()[-1])["step"], kept
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_sigterm_checkpoints_and_kill_loses_one_interval(shards, tmp_path):
-    run = tmp_path / "run"
-    process = launch(shards, run, 100_000, 3)
+@pytest.mark.timeout(3000)
+def test_sigterm_checkpoints_kills_lose_one_interval_each_and_the_end_is_that_of_an_undisturbed_run(shards, tmp_path):
+    """kill -9 at ``GIOCONDA_KILLS`` moments spread over the time that the run takes, each time from where it was."""
+    run, whole, end, every = tmp_path / "run", tmp_path / "whole", 14, 3
+    kills = int(os.environ.get("GIOCONDA_KILLS", "4"))
+    begun = time.monotonic()
+    output, _ = launch(shards, whole, end, every).communicate(timeout=600)
+    takes = time.monotonic() - begun
+    assert f"ended {end} False" in output, output
+
+    process = launch(shards, run, end, every)
     wait_for_step(run, 5, process)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=600)
     assert process.returncode == 0 and "True" in output
-    stopped = json.loads((RunFolder(run).latest() / "state.json").read_text())["step"]
-    assert stopped == json.loads((run / "stats.jsonl").read_text().splitlines()[-1])["step"]
+    reached, kept = at(run)
+    assert reached == kept
 
-    process = launch(shards, run, 100_000, 3)
-    wait_for_step(run, stopped + 5, process)
-    process.kill()
-    process.wait()
-    reached = json.loads((run / "stats.jsonl").read_text().splitlines()[-1])["step"]
-    kept = json.loads((RunFolder(run).latest() / "state.json").read_text())["step"]
-    assert reached - kept <= 4
-    # and what is resumed is what an undisturbed run would have been
-    end = reached + 2
-    for folder in (run, tmp_path / "undisturbed"):
-        process = launch(shards, folder, end, 3)
-        output, _ = process.communicate(timeout=600)
-        assert f"ended {end} False" in output, output
-    a, b = everything(run), everything(tmp_path / "undisturbed")
-    assert all(torch.equal(a[k], b[k]) for k in a)
+    dead = 0
+    for k in range(kills):
+        process = launch(shards, run, end, every)
+        try:
+            process.communicate(timeout=takes * (0.25 + 0.75 * (k + 0.5) / kills))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            dead += 1
+            reached, kept = at(run)
+            assert reached - kept <= every + 1
+    assert dead, "it ended before it could be killed"
+    output, _ = launch(shards, run, end, every).communicate(timeout=600)
+    assert f"ended {end} False" in output, output
+    a, b = everything(run), everything(whole)
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    assert not [path.name for path in run.rglob(".*") if path.is_file()], "what a killed writer left half made"
 
 
 @pytest.mark.slow
