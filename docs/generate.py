@@ -54,13 +54,19 @@ def cli_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+EXIT_CODES = (
+    "Every command ends with a number that a script can read (`echo $?` shows the last one): 0 where all went well, another where "
+    "something is wrong with the call, a file or the program itself."
+)
+
+
 def exit_codes_page() -> str:
     """The exit codes, from the enum every command uses."""
     from gioconda_core.errors import ExitCode
 
     rows = [f"| {int(code)} | {code.meaning} |" for code in ExitCode]
     return "\n".join(
-        ["# Exit codes", "", "| code | meaning |", "|---|---|", *rows, "", "3 beats 4; the JSON output carries both facts.",
+        ["# Exit codes", "", EXIT_CODES, "", "| code | meaning |", "|---|---|", *rows, "", "3 beats 4; the JSON output carries both facts.",
          "A score alone never changes the exit code.", ""]
     )  # fmt: skip
 

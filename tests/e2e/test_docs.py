@@ -14,6 +14,18 @@ def test_generated_reference_is_current():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.stem)
+def test_a_page_begins_with_a_paragraph(page):
+    """Before a command, a table or a heading, a stranger is told what the page is about."""
+    text = page.read_text(encoding="utf-8")
+    if "```{include}" in text:  # CHANGELOG, CONTRIBUTING, SECURITY and the model card lie at the root
+        text = (page.parent / text.split("```{include}")[1].split()[0]).read_text(encoding="utf-8")
+    title, first = text.split("\n\n", 2)[:2]
+    assert (
+        title.startswith("# ") and not first.startswith(("#", "|", "- ", "```", "![")) and len(first.split()) >= 12
+    ), first
+
+
 @pytest.mark.slow
 def test_the_site_builds(tmp_path):
     """All but the pages of source code, two of three: they can hold no mistake of ours that importing the modules would not show."""

@@ -93,7 +93,7 @@ def scores(model):
             "FF T=8": tune(model, frames[shots], points[shots], Tune(mode="ff")),
             "FT T=1": tune(model, frames[:1], points[:1], Tune(steps=50, lr=0.001, content="multiscale")),
             "FT T=8": tune(
-                model, frames[shots], points[shots], Tune(steps=70, lr=0.001, content="multiscale", hold_out=False)
+                model, frames[shots], points[shots], Tune(steps=90, lr=0.001, content="multiscale", hold_out=False)
             ),
         }
         made = {name: personal.render(points[tests], runtime="torch") for name, personal in people.items()}
