@@ -231,7 +231,7 @@ class Abstention(Reason):
         return self.code in _FAILURES
 
     @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Abstention:
+    def from_document(cls, body: Mapping[str, Any]) -> Abstention:
         """Back from a document; a code that is not known here is kept in its own words."""
         try:
             return cls(AbstentionReason(body["code"]), dict(body["detail"]))
@@ -265,17 +265,9 @@ class MediaWarning(Reason):
         """Whether the pictures themselves are in doubt: data is damaged or missing."""
         return self.code in _OF_PICTURES
 
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> MediaWarning:
-        return cls(WarningReason(body["code"]), dict(body["detail"]))
-
 
 @dataclass(frozen=True)
 class Problem(Reason):
     """What makes a report incomplete."""
 
     code: ProblemReason
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Problem:
-        return cls(ProblemReason(body["code"]), dict(body["detail"]))

@@ -529,11 +529,40 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Report:
-    """Everything a renderer sees of one examined file. Schema ``gioconda.report/1``.
+class Still:
+    """A face at a moment. time : seconds; jpeg : its picture."""
 
-    facts : container facts (plain JSON); tracks : summaries (plain JSON, with thumbnails as JPEG bytes under ``thumbnail``).
+    time: float
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class FaceSummary:
+    """A face for the report. seen : sampled frames it is in; start, end : seconds; face_px : median width in pixels; quality : its median, 0 to 1.
+
+    times, boxes : where it was, in seconds and as xyxy in shares of the frame. thumbnail : at its best, JPEG; stills : along time.
     """
+
+    id: int
+    seen: int
+    start: float
+    end: float
+    face_px: float
+    quality: float
+    times: tuple[float, ...]
+    boxes: tuple[tuple[float, ...], ...]
+    thumbnail: bytes | None
+    stills: tuple[Still, ...]
+
+    @property
+    def centre(self) -> float | None:
+        """Where in the frame it is on the whole, from 0 (left) to 1; None where that is not known."""
+        return sum((box[0] + box[2]) / 2 for box in self.boxes) / len(self.boxes) if self.boxes else None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a renderer sees of one examined file. Schema ``gioconda.report/1``. facts : container facts (plain JSON)."""
 
     title: str
     sha256: str
@@ -541,7 +570,7 @@ class Report:
     provenance: Provenance
     readings: tuple[Calibrated, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
-    tracks: tuple[Mapping[str, Any], ...] = ()
+    tracks: tuple[FaceSummary, ...] = ()
     mark: Mapping[str, Any] | None = None  # the invisible mark, if one was read
     warnings: tuple[MediaWarning, ...] = ()
     errors: tuple[Problem, ...] = ()

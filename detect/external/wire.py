@@ -145,7 +145,7 @@ def _abstention(given: Any) -> Abstention:
     """A stranger's reason: one of ours where it is one and says all it must, else its words."""
     if isinstance(given, dict):
         try:
-            known = Abstention.of(given)
+            known = Abstention.from_document(given)
             if known.text and not known.failed:
                 return known
         except (KeyError, TypeError, ValueError):

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from gioconda.report import metadata, verdict
 from gioconda.report.view import GAP, now
 from gioconda.report.wording import visible
+from gioconda_core.documents import read
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import sha256_of
 from gioconda_core.media.pictures import around, jpeg
@@ -32,11 +33,13 @@ from gioconda_core.types import (
     Calibrated,
     CredentialReason,
     Evidence,
+    FaceSummary,
     FaceTrack,
     Footage,
     Provenance,
     ProvenanceState,
     Report,
+    Still,
 )
 
 if TYPE_CHECKING:
@@ -196,7 +199,7 @@ class Examiner:
         seen.facts["trust_lists"] = self._lists()
         seen.facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
         if found.get("error"):
-            seen.warnings.append(MediaWarning.of(found["error"]))
+            seen.warnings.append(read(MediaWarning, found["error"]))
         return seen
 
     def _look(self, file: Path, names: Sequence[str], seen: _Seen, step: Progress, evidence: bool) -> None:
@@ -328,7 +331,7 @@ def clip_facts(clip: Any) -> dict[str, Any]:
     return facts
 
 
-def _summary(track: FaceTrack, seen: _Seen) -> dict[str, Any]:
+def _summary(track: FaceTrack, seen: _Seen) -> FaceSummary:
     """A face for the report: where and how large it was, pictures along time and at its highest scores, boxes as shares of the frame."""
     import numpy as np
 
@@ -345,22 +348,21 @@ def _summary(track: FaceTrack, seen: _Seen) -> dict[str, Any]:
     def face(pair: tuple[int, int]) -> bytes:
         return jpeg(around(footage.frames[pair[1]], track.boxes[pair[0]]), FACE)
 
-    stills = [{"time": float(track.times[sampled[i][0]]), "jpeg": face(sampled[i])} for i in sorted(chosen)]
     best = max(sampled, key=lambda pair: float(track.quality[pair[0]]), default=None)
     every = max(1, -(-len(track.times) // BOXES))
-    shares = track.boxes[::every] / np.array([width, height, width, height], np.float32)
-    return {
-        "id": track.id,
-        "seen": len(sampled),
-        "start": float(track.times[0]),
-        "end": float(track.times[-1]),
-        "face_px": float(np.median(track.boxes[:, 2] - track.boxes[:, 0])),
-        "quality": float(np.clip(np.median(track.quality), 0, 1)),
-        "times": [round(float(t), 4) for t in track.times[::every]],
-        "boxes": [[round(float(x), 4) for x in box] for box in np.clip(shares, 0, 1)],
-        "thumbnail": face(best) if best else None,
-        "stills": stills,
-    }
+    shares = np.clip(track.boxes[::every] / np.array([width, height, width, height], np.float32), 0, 1)
+    return FaceSummary(
+        id=track.id,
+        seen=len(sampled),
+        start=float(track.times[0]),
+        end=float(track.times[-1]),
+        face_px=float(np.median(track.boxes[:, 2] - track.boxes[:, 0])),
+        quality=float(np.clip(np.median(track.quality), 0, 1)),
+        times=tuple(round(float(t), 4) for t in track.times[::every]),
+        boxes=tuple(tuple(round(float(x), 4) for x in box) for box in shares),
+        thumbnail=face(best) if best else None,
+        stills=tuple(Still(float(track.times[sampled[i][0]]), face(sampled[i])) for i in sorted(chosen)),
+    )
 
 
 def _evidence(file: Path, sampled: _Sampled, facts: Mapping[str, Any]) -> Evidence:

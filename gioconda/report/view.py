@@ -24,6 +24,7 @@ from gioconda_core.types import (
     Calibrated,
     Code,
     CredentialReason,
+    FaceSummary,
     IngredientNode,
     Keyframe,
     Level,
@@ -312,7 +313,7 @@ def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
     reading = item.reading
     name = detector_name(reading.detector, lang)
     rank_only = reading.score is not None and item.false_alarm is None
-    faces = {int(t["id"]): place(t, lang) for t in report.tracks}
+    faces = {t.id: place(t, lang) for t in report.tracks}
     strips = [
         _strip(item, series, name, faces.get(series.track, ""), report, lang)
         for series in reading.series
@@ -333,12 +334,11 @@ def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
     )
 
 
-def place(track: Mapping[str, Any], lang: str) -> str:
+def place(track: FaceSummary, lang: str) -> str:
     """Where in the picture a face is: left, middle or right."""
-    boxes = track.get("boxes") or []
-    if not boxes:
+    centre = track.centre
+    if centre is None:
         return ""
-    centre = sum((box[0] + box[2]) / 2 for box in boxes) / len(boxes)
     return label("place-left" if centre < 0.4 else "place-right" if centre > 0.6 else "place-middle", lang)
 
 
@@ -407,17 +407,15 @@ def _marked(over: Sequence[float], top: float, lang: str) -> str:
     return say(Sentence("strip.marked", {"moments": named_moments(over), "time": top}), lang)
 
 
-def _track(track: Mapping[str, Any], lang: str, *, still: bool) -> TrackView:
-    args = {"seen": track["seen"], "start": track["start"], "end": track["end"]}
-    args |= {"face_px": track["face_px"], "quality": track["quality"]}
+def _track(track: FaceSummary, lang: str, *, still: bool) -> TrackView:
+    args = {key: getattr(track, key) for key in ("seen", "start", "end", "face_px", "quality")}
+    key = "face.still" if still else "face.once" if track.seen == 1 else "face.seen"
     return TrackView(
-        id=int(track["id"]),
-        name=f"{label('face', lang)} {int(track['id']) + 1}",
-        description=say(
-            Sentence("face.still" if still else "face.once" if track["seen"] == 1 else "face.seen", args), lang
-        ),
-        thumbnail=track.get("thumbnail"),
-        stills=[(float(s["time"]), s["jpeg"]) for s in track.get("stills", ())],
+        id=track.id,
+        name=f"{label('face', lang)} {track.id + 1}",
+        description=say(Sentence(key, args), lang),
+        thumbnail=track.thumbnail,
+        stills=[(one.time, one.jpeg) for one in track.stills],
     )
 
 

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from gioconda_core.documents import read
 from gioconda_core.errors import GiocondaError, MediaError, UsageError
 from gioconda_core.media.facts import ClipFacts, Limits, Source
 from gioconda_core.media.sampling import Sampling
@@ -134,7 +135,7 @@ class SandboxedSource:
 
     def _checked(self, message: dict[str, Any]) -> dict[str, Any]:
         """The message, its warnings taken; raises the error it carries."""
-        told = map(MediaWarning.of, message.get("warnings", ()))
+        told = (read(MediaWarning, item) for item in message.get("warnings", ()))
         self.warnings += [w for w in told if w not in self.warnings]
         if "error" in message:
             kind = UsageError if message["error"] == "UsageError" else MediaError

@@ -236,10 +236,9 @@ def test_each_face_has_its_reading():
 
     faces = (FaceCalibrated(0, 2.3, 3, 420), FaceCalibrated(1, -0.4, 300, 420))
     left = report().tracks[0]
-    right = left | {"id": 1, "boxes": [[0.7, 0.2, 0.9, 0.6]]}
-    told = report(
-        readings=(dataclasses.replace(HIGH, faces=faces),), tracks=(left | {"boxes": [[0.1, 0.2, 0.3, 0.6]]}, right)
-    )
+    right = dataclasses.replace(left, id=1, boxes=((0.7, 0.2, 0.9, 0.6),))
+    left = dataclasses.replace(left, boxes=((0.1, 0.2, 0.3, 0.6),))
+    told = report(readings=(dataclasses.replace(HIGH, faces=faces),), tracks=(left, right))
     lines = view(told).readings[0].lines
     assert any(line.startswith("Face 1 (left): raw score 2.300") and "3 of 420" in line for line in lines)
     assert any(line.startswith("Face 2 (right): raw score -0.400") and "300 of 420" in line for line in lines)

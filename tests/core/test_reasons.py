@@ -6,6 +6,7 @@ import string
 import pytest
 
 from gioconda_core import reasons
+from gioconda_core.documents import read
 from gioconda_core.reasons import SENTENCES, Abstention, AbstentionReason, MediaWarning, WarningReason
 from gioconda_core.types import Reading
 
@@ -44,12 +45,12 @@ def test_a_plugins_own_words_are_a_reason_and_never_a_failure_whatever_they_say(
 
 def test_documents_come_back_and_codes_of_a_newer_version_keep_their_words():
     why = Abstention(AbstentionReason.TOO_FEW_FRAMES, {"seen": 3, "needed": 8})
-    assert Abstention.of(why.document()) == why and why.columns()["reason"] == "too-few-frames"
+    assert Abstention.from_document(why.document()) == why and why.columns()["reason"] == "too-few-frames"
     assert Abstention(AbstentionReason.BAD_ANSWER, {"text": "x"}).columns()["error"] == "the detector failed: x"
-    newer = Abstention.of({"code": "of-tomorrow", "detail": {}, "text": "the moon is wrong"})
+    newer = Abstention.from_document({"code": "of-tomorrow", "detail": {}, "text": "the moon is wrong"})
     assert newer.code == AbstentionReason.OTHER and newer.text == "the moon is wrong"
     odd = MediaWarning(WarningReason.STOPPED, {"time": 1.0, "declared": 2.0})
-    assert MediaWarning.of(odd.document()) == odd and odd.of_pictures
+    assert read(MediaWarning, odd.document()) == odd and odd.of_pictures
     assert not MediaWarning(WarningReason.EXIF_DAMAGED).of_pictures
 
 

@@ -10,6 +10,7 @@ from gioconda_core.reasons import MediaWarning, Problem, ProblemReason, WarningR
 from gioconda_core.types import (
     Calibrated,
     Code,
+    FaceSummary,
     IngredientNode,
     Level,
     Provenance,
@@ -17,6 +18,7 @@ from gioconda_core.types import (
     Reading,
     Report,
     Sentence,
+    Still,
     TrackScore,
     Verdict,
 )
@@ -102,10 +104,10 @@ def report(**changes):
             "signs": [{"key": "sign.writer", "args": {"writer": "Lavf61.7.100"}}],
         },
         "tracks": (
-            {
-                "id": 0, "seen": 32, "start": 0.0, "end": 6.2, "face_px": 61.0, "quality": 0.42, "times": [0.0, 3.1], "thumbnail": jpeg(),
-                "boxes": [[0.3, 0.2, 0.5, 0.6], [0.31, 0.2, 0.51, 0.6]], "stills": [{"time": 0.0, "jpeg": jpeg()}, {"time": 3.1, "jpeg": jpeg(90)}],
-            },
+            FaceSummary(
+                id=0, seen=32, start=0.0, end=6.2, face_px=61.0, quality=0.42, times=(0.0, 3.1), thumbnail=jpeg(),
+                boxes=((0.3, 0.2, 0.5, 0.6), (0.31, 0.2, 0.51, 0.6)), stills=(Still(0.0, jpeg()), Still(3.1, jpeg(90))),
+            ),
         ),
         "versions": {"gioconda": "0.1.0", "c2pa": "0.38.1"},
         "command": "gioconda check interview.mp4",

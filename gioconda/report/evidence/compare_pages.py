@@ -8,10 +8,11 @@ from html import escape
 from typing import Any
 
 from gioconda.report.as_html import environment, page, safe
-from gioconda.report.as_json import decoded, plain
-from gioconda.report.evidence.compare import SCHEMA, Comparison, Pair, Region, Side, Span, sentences
+from gioconda.report.as_json import plain
+from gioconda.report.evidence.compare import SCHEMA, Comparison, Span, sentences
 from gioconda.report.view import quality
 from gioconda.report.wording import label, number, say
+from gioconda_core.documents import read
 from gioconda_core.types import Sentence
 
 __all__ = ["document", "fragment", "from_document", "html", "schema", "text"]
@@ -56,12 +57,7 @@ def from_document(body: Mapping[str, Any]) -> Comparison:
     """The comparison back from its document. Raises ValueError for another schema."""
     if body.get("schema") != SCHEMA:
         raise ValueError(f"not a {SCHEMA} document: {body.get('schema')!r}")
-    rest = {k: v for k, v in body.items() if k not in ("lang", "sentences")}
-    rest |= {k: Side(**body[k]) for k in ("a", "b")} | {k: Region(**body[k]) for k in ("region_a", "region_b")}
-    rest |= {k: tuple(map(tuple, body[k])) for k in ("only_a", "only_b")}
-    rest["spans"] = tuple(Span(**s) for s in body["spans"])
-    rest["pairs"] = tuple(Pair(**decoded(p, "a_jpeg", "b_jpeg")) for p in body["pairs"])
-    return Comparison(**rest)
+    return read(Comparison, body)
 
 
 def _table(c: Comparison, lang: str) -> list[tuple[str, str, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from gioconda_core.documents import read
 from gioconda_core.types import Sound
 from gioconda_core.workers.child import Lost, asked
 
@@ -32,9 +33,7 @@ def hear(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> Sound | N
         found, arrays = asked(
             f"{__name__}:_child", seconds=seconds, memory=MEMORY, path=os.path.abspath(os.fspath(path))
         )
-        found["peaks"] = tuple(map(float, found["peaks"]))
-        found["gaps"] = tuple((float(start), float(stop)) for start, stop in found["gaps"])
-        return Sound(**found, spectrogram=_drawn(arrays["spectrogram"]))
+        return read(Sound, found | {"spectrogram": _drawn(arrays["spectrogram"])})
     except (Lost, ValueError, TypeError, KeyError):
         return None
 
