@@ -12,7 +12,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,40 @@ def alternate(rounds: int, arms: Mapping[str, Work], warm: bool = False) -> Roun
     return Rounds(takes)
 
 
+@dataclass(frozen=True)
+class Case:
+    """One piece of material, the ways that are taken over it, and what is told of them; :meth:`row` measures.
+
+    Parameters
+    ----------
+    about : what the material is: the first columns of the row.
+    arms : each way by its name; called without arguments.
+    ratios : column → (slow, fast): how many times longer the first takes than the second.
+    of : what is compared: ``cpu``, ``wall``, ``tree``, or ``result`` where a way returns seconds of its own.
+    agree : ways that must return the same; AssertionError where they do not.
+    more : further columns, from what was taken. warm : call each way once before.
+    """
+
+    about: Mapping[str, object]
+    arms: Mapping[str, Work]
+    ratios: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    of: Sequence[str] = ("cpu", "wall")
+    agree: Sequence[str] = ()
+    more: Callable[[Rounds], Mapping[str, object]] | None = None
+    warm: bool = False
+
+    def row(self, rounds: int) -> dict[str, object]:
+        """Take the ways in turn, so many rounds; seconds are medians."""
+        found = alternate(rounds, self.arms, self.warm)
+        answers = {arm: found.result(arm) for arm in self.agree}
+        assert all(answer == answers[self.agree[0]] for answer in answers.values()), f"the ways disagree: {answers}"
+        row: dict[str, object] = dict(self.about)
+        for of in self.of:
+            row |= {f"{arm}, {of} s": found.seconds(arm, of) for arm in self.arms}
+            row |= {f"{name}, {of}": found.ratio(*pair, of) for name, pair in self.ratios.items()}
+        return row | dict(self.more(found) if self.more else {}) | {"others": found.others}
+
+
 def drawn(folder: Path, count: int, frames: int, size: int) -> list[Path]:
     """Clips of puppets, each of its own person."""
     from gioconda_core.media.clip import write_video
@@ -122,14 +156,17 @@ def drawn(folder: Path, count: int, frames: int, size: int) -> list[Path]:
     return paths
 
 
-def options(about: str, /, *given: str, **wanted: Any) -> argparse.Namespace:
+def options(
+    about: str, given: str, wanted: Mapping[str, Any], arguments: Sequence[str] | None = None
+) -> argparse.Namespace:
     """The command line of a benchmark: ``--json FILE``, and an option for each of ``wanted`` by its default.
 
-    wanted : a number or text; False for a flag; a list for several; a type for one that need not be given. given : what stands without a flag; ``*`` : any number.
+    given : what stands without a flag, if anything; ``*`` after it : any number. wanted : a number or text; False for a flag; a list for
+    several; a type for one that need not be given.
     """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in given:
-        parser.add_argument(name.rstrip("*"), nargs="*" if name.endswith("*") else None)
+    if given:
+        parser.add_argument(given.rstrip("*"), nargs="*" if given.endswith("*") else None)
     for name, default in wanted.items():
         flag = "--" + name.replace("_", "-")
         if default is False:
@@ -141,17 +178,17 @@ def options(about: str, /, *given: str, **wanted: Any) -> argparse.Namespace:
         else:
             parser.add_argument(flag, type=type(default), default=default)
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def tell(figures: Any, file: Path | None) -> None:
-    """Print figures, as a table where they are rows, and keep them as JSON where asked. What is printed rounds; what is kept does not."""
-    rows = figures if isinstance(figures, list) else [figures]
+def tell(rows: Sequence[Mapping[str, object]], file: Path | None) -> None:
+    """Print rows as tables, and keep them as JSON where asked. What is printed rounds; what is kept does not."""
     for row in rows:
-        width = max(map(len, map(str, row)))
+        width = max(map(len, row))
         print("\n".join(f"{name:>{width}}  {_shown(value)}" for name, value in row.items()), flush=True)
     if file is not None:
-        write_json(file, json.loads(json.dumps(figures, default=lambda v: asdict(v) if is_dataclass(v) else str(v))))  # type: ignore[arg-type]
+        plain: list[object] = json.loads(json.dumps(rows, default=vars))  # a ratio is kept as its parts
+        write_json(file, plain)
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,7 @@
 """How fast an audit is: credentials only against reading every byte once, and full examination from one process to two.
 
-    python -m benchmarks.speed.audit --megabytes 3000 --rounds 3 [--warm]
-    python -m benchmarks.speed.audit --scaling --clips 24
+    python -m benchmarks.speed audit --megabytes 3000 --rounds 3 [--warm]
+    python -m benchmarks.speed audit --scaling --clips 24
 
 Ratios are of seconds by the clock; ``others`` is the share of all cores that other programs took in each turn.
 """
@@ -15,13 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from benchmarks.speed.arms import Rounds, alternate, drawn, options, tell
+from benchmarks.speed.arms import Case, drawn
 from gioconda_core.files import sha256_of
 
 
@@ -73,6 +73,7 @@ def audit(tree: Path, jobs: int, *more: str) -> float:
 
 
 def command(path: Path, jobs: int, *more: str) -> float:
+    """Seconds of ``gioconda audit`` over a path."""
     with tempfile.TemporaryDirectory() as out:
         line = [sys.executable, "-m", "gioconda", "audit", str(path), "--out", out, "--jobs", str(jobs), "-q", *more]
         start = time.perf_counter()
@@ -101,54 +102,39 @@ def tree_of(folder: Path, megabytes: int) -> Path:
     return media
 
 
-def credentials_only(folder: Path, megabytes: int, rounds: int, jobs: int, warm: bool) -> dict[str, Any]:
-    """Ratios of a credentials-only audit to reading, to hashing and to the floor; half the bytes are signed."""
-    media = tree_of(folder, megabytes)
+def credentials_only(folder: Path, given: Namespace) -> Case:
+    """A credentials-only audit over reading, hashing and the floor; half the bytes are signed."""
+    media = tree_of(folder, given.megabytes)
     files = sorted(str(p) for p in media.iterdir())
 
     def cold(work: Callable[[], float]) -> float:
-        if not warm:
+        if not given.warm:
             forget(files)
         return work()
 
-    arms: dict[str, Callable[[], float]] = {n: partial(over, work, files, jobs) for n, work in FLOORS.items()}
-    arms["audit"] = partial(audit, media, jobs, "--detectors", "none")
-    found = alternate(rounds, {name: partial(cold, work) for name, work in arms.items()})
-    about = {"files": len(files), "bytes": sum(map(os.path.getsize, files)), "jobs": jobs, "cold": not warm}
-    return about | seconds(found) | {f"audit_over_{name}": found.ratio("audit", name, "result") for name in FLOORS}
+    ways = {name: partial(over, work, files, given.jobs) for name, work in FLOORS.items()}
+    ways["audit"] = partial(audit, media, given.jobs, "--detectors", "none")
+    about = {"files": len(files), "bytes": sum(map(os.path.getsize, files)), "jobs": given.jobs, "cold": not given.warm}
+    ratios = {f"audit over {name}": ("audit", name) for name in FLOORS}
+    return Case(about, {name: partial(cold, work) for name, work in ways.items()}, ratios, of=["result"])
 
 
-def scaling(folder: Path, clips: int, rounds: int) -> dict[str, Any]:
+def scaling(folder: Path, given: Namespace) -> Case:
     """Full examination by the shipped detectors: one process held to one core, one that may use both (the face detector's search runs
     beside the rest), and two processes."""
-    os.environ["GIOCONDA_CACHE"] = str(folder / "cache")
-    drawn(folder / "media", clips, 50, 256)
+    drawn(folder / "media", given.clips, 50, 256)
     cores = os.sched_getaffinity(0)
 
     def examine(jobs: int, on: set[int]) -> float:
-        shutil.rmtree(folder / "cache", ignore_errors=True)
+        shutil.rmtree(os.environ["GIOCONDA_CACHE"], ignore_errors=True)
         os.sched_setaffinity(0, on)  # workers inherit it
         return audit(folder / "media", jobs)
 
-    arms = {"one_core": (1, {min(cores)}), "one": (1, cores), "two": (2, cores)}
-    found = alternate(rounds, {name: partial(examine, *how) for name, how in arms.items()})
-    ratios = {f"two_over_{name}": found.ratio(name, "two", "result") for name in ("one_core", "one")}
-    return {"clips": clips} | seconds(found) | ratios
+    ways = {"one core": (1, {min(cores)}), "one": (1, cores), "two": (2, cores)}
+    ratios = {f"two over {name}": (name, "two") for name in ("one core", "one")}
+    return Case({"clips": given.clips}, {n: partial(examine, *how) for n, how in ways.items()}, ratios, of=["result"])
 
 
-def seconds(found: Rounds) -> dict[str, Any]:
-    return {"seconds": {n: [t.result for t in takes] for n, takes in found.takes.items()}, "others": found.others}
-
-
-def main() -> None:
-    given = options(__doc__, megabytes=3000, rounds=3, jobs=2, warm=False, scaling=False, clips=24)
-    with tempfile.TemporaryDirectory() as name:
-        if given.scaling:
-            figures = scaling(Path(name), given.clips, given.rounds)
-        else:
-            figures = credentials_only(Path(name), given.megabytes, given.rounds, given.jobs, given.warm)
-    tell(figures, given.json)
-
-
-if __name__ == "__main__":
-    main()
+def cases(given: Namespace, folder: Path) -> Iterator[Case]:
+    """One case: scaling where asked, credentials otherwise."""
+    yield (scaling if given.scaling else credentials_only)(folder, given)

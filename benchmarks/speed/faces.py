@@ -1,6 +1,6 @@
 """How fast faces are tracked at 720p, decoding included, and what following misses against searching every frame.
 
-    python -m benchmarks.speed.faces [CLIP…] [--rounds 3]
+    python -m benchmarks.speed faces [CLIP…] [--rounds 3]
 
 Without clips it draws its own: two talking puppets in a 1280 × 720 picture, encoded with H.264. Clips of other sizes are
 brought to 1280 × 720 first (scaled to fit, on grey), so that the figure means what it says.
@@ -8,63 +8,54 @@ brought to 1280 × 720 first (scaled to fit, on grey), so that the figure means 
 
 from __future__ import annotations
 
-import statistics
-import tempfile
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
 
-from benchmarks.speed.arms import alternate, options, take, tell
+from benchmarks.speed.arms import alternate, take
 from gioconda_core.faces import align, observe
 from gioconda_core.faces.landmarks import DlibLandmarker
 from gioconda_core.faces.tracker import overlap
 from gioconda_core.media.clip import Clip
+from gioconda_core.media.pictures import grid
 from gioconda_core.media.writer import write_video
+from gioconda_core.types import FaceTrack
 
-WIDTH, HEIGHT, SECONDS, EVERY = 1280, 720, 6.0, 5
-
-
-def fit(frame: np.ndarray) -> np.ndarray:
-    """The frame in the middle of a grey 1280 × 720 picture, as large as it goes."""
-    import cv2
-
-    height, width = frame.shape[:2]
-    scale = min(WIDTH / width, HEIGHT / height)
-    size = (round(width * scale), round(height * scale))
-    out = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-    x, y = (WIDTH - size[0]) // 2, (HEIGHT - size[1]) // 2
-    out[y : y + size[1], x : x + size[0]] = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    return out
+SIZE, SECONDS, EVERY = (1280, 720), 6.0, 5
 
 
 def drawn(folder: Path) -> list[Path]:
     """Clips of two puppets each, 720p, 25 frames a second."""
-    from synth.puppets import perform
+    from synth.puppets.perform import perform
 
     paths = []
-    for pair in ((1, 2), (3, 4)):
-        left, right = (perform.perform(who, who, frames=100, size=320).frames for who in pair)
-        frames = np.full((len(left), HEIGHT, WIDTH, 3), 128, np.uint8)
-        frames[:, 200:520, 150:470], frames[:, 150:470, 750:1070] = left, right
-        paths.append(folder / f"puppets-{pair[0]}-{pair[1]}.mp4")
-        write_video(paths[-1], frames, fps=Fraction(25))
+    for left in (1, 3):
+        pair = [perform(who, who, frames=100, size=320).frames for who in (left, left + 1)]
+        frames = np.full((len(pair[0]), *SIZE[::-1], 3), 128, np.uint8)
+        frames[:, 200:520, 150:470], frames[:, 150:470, 750:1070] = pair
+        paths.append(folder / f"puppets-{left}-{left + 1}.mp4")
+        write_video(paths[-1], frames, fps=25)
     return paths
 
 
 def at_720p(path: Path, folder: Path) -> Path:
     """The clip's first seconds at 1280 × 720, or the clip itself where it is that already."""
     with Clip.open(path) as clip:
-        if (clip.facts.width, clip.facts.height) == (WIDTH, HEIGHT):
+        if (clip.facts.width, clip.facts.height) == SIZE:
             return path
         target = folder / f"{path.stem}-720p.mp4"
-        write_video(target, (fit(f) for t, f in clip.frames("all") if t < SECONDS), fps=clip.fps or Fraction(25))
+        fitted = (grid([[frame]], SIZE, paper=128) for moment, frame in clip.frames("all") if moment < SECONDS)
+        write_video(target, fitted, fps=clip.fps or Fraction(25))
     return target
 
 
 def head(path: Path) -> Iterator[tuple[float, np.ndarray]]:
+    """(time, frame) of the clip's first seconds."""
     with Clip.open(path) as clip:
         for moment, frame in clip.frames("all"):
             if moment >= SECONDS:
@@ -88,13 +79,11 @@ class Recording(DlibLandmarker):
 def measure(path: Path, rounds: int) -> tuple[dict[str, Any], list[float]]:
     """Speeds (seconds of video a second) and what following missed, for one 720p clip; and how far landmarks differ."""
     mark, recording = DlibLandmarker(), Recording()
-    found = alternate(
-        rounds,
-        {
-            "decode": lambda: max(moment for moment, _ in head(path)),
-            "track": lambda: observe.track(head(path), landmarker=mark, detect_every=EVERY),
-        },
-    )
+    ways = {
+        "decode": lambda: max(moment for moment, _ in head(path)),
+        "track": lambda: observe.track(head(path), landmarker=mark, detect_every=EVERY),
+    }
+    found = alternate(rounds, ways)
     searched = take(lambda: observe.track(head(path), landmarker=recording, detect_every=1))  # slow, the same each time
     length, tracks = found.result("decode"), found.result("track")
     looks: dict[float, list[Any]] = {}
@@ -108,15 +97,14 @@ def measure(path: Path, rounds: int) -> tuple[dict[str, Any], list[float]]:
         for box in boxes
     ]
     row: dict[str, Any] = {"clip": path.name}
-    for name in ("decode", "track"):
-        row |= {f"{name}, × real time": length / found.seconds(name, "wall")}
-        row |= {f"{name}, CPU s a second": found.seconds(name) / length}
-    row |= {"every frame, × real time": length / searched.wall, "every frame, CPU s a second": searched.cpu / length}
+    seconds = {name: (found.seconds(name, "wall"), found.seconds(name)) for name in ways}
+    for name, (wall, cpu) in {**seconds, "every frame": (searched.wall, searched.cpu)}.items():
+        row |= {f"{name}, × real time": length / wall, f"{name}, CPU s a second": cpu / length}
     row |= {"found": len(missed), "missed": sum(missed), "followed": sum(map(len, tracks))}
     return row, drift(tracks, searched.result)
 
 
-def drift(tracks: Sequence[Any], every: Sequence[Any]) -> list[float]:
+def drift(tracks: Sequence[FaceTrack], every: Sequence[FaceTrack]) -> list[float]:
     """Distance between followed and searched landmarks, in shares of the face, wherever both have the same face."""
     at = [{float(t): (b, p) for t, b, p in zip(k.times, k.boxes, k.landmarks, strict=True)} for k in every]
     return [
@@ -128,23 +116,15 @@ def drift(tracks: Sequence[Any], every: Sequence[Any]) -> list[float]:
     ]
 
 
-def main() -> None:
-    given = options(__doc__, "clips*", rounds=3)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        paths = [at_720p(Path(a), folder) for a in given.clips] or drawn(folder)
-        measured = [measure(path, given.rounds) for path in paths]
+def cases(given: Namespace, folder: Path) -> list[dict[str, Any]]:
+    """A row a clip, and one of all: medians, each with the worst."""
+    paths = [at_720p(Path(path), folder) for path in given.clips] or drawn(folder)
+    measured = [measure(path, given.rounds) for path in paths]
     rows, drifts = [row for row, _ in measured], [d for _, own in measured for d in own]
-    whole: dict[str, Any] = {"clips": len(rows), "size": f"{WIDTH}×{HEIGHT}", "searched every": EVERY}
+    whole: dict[str, Any] = {"clips": len(rows), "searched every": EVERY}
     for name in (key for key in rows[0] if "," in key):
         values = [row[name] for row in rows]
-        whole[name] = [statistics.median(values), min(values) if "real" in name else max(values)]  # with the worst
+        whole[name] = [median(values), min(values) if "real" in name else max(values)]
     whole |= {key: sum(row[key] for row in rows) for key in ("found", "missed")}
-    whole["landmarks differ, % of the face, mean and 99th percentile"] = [
-        100 * statistics.mean(drifts), 100 * float(np.percentile(drifts, 99)),
-    ]  # fmt: skip
-    tell([*rows, whole], given.json)
-
-
-if __name__ == "__main__":
-    main()
+    far = "landmarks differ, % of the face, mean and 99th percentile"
+    return [*rows, whole | {far: [100 * mean(drifts), 100 * float(np.percentile(drifts, 99))]}]

@@ -1,6 +1,6 @@
 """Decoding speed against hand-written PyAV, as ratios taken interleaved in one run.
 
-    python -m benchmarks.speed.media [CLIP…]
+    python -m benchmarks.speed media [CLIP…]
 
 Without clips it draws its own: one minute of 720p, 25 frames a second, soft, moving and grainy, H.264 with a keyframe every second, every
 two seconds or every ten (x264's own default). ``--keep FOLDER`` keeps what was drawn for the next run.
@@ -10,42 +10,39 @@ from __future__ import annotations
 
 import contextlib
 import math
-import tempfile
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.speed.arms import alternate, options, tell
+from benchmarks.speed.arms import Case, Rounds
 from gioconda_core.files import atomic_path
 from gioconda_core.media.clip import Clip
 
-SECONDS, FPS = 60, 25
-SIZE = (1280, 720)
-GAPS = (1, 2, 10)  # seconds between keyframes
-BY_HAND = ("seek", "seek_slice", "walk")
+SECONDS, FPS, SIZE = 60, 25, (1280, 720)
+BY_HAND = ("seek", "seek slice", "walk")
 
 
-def material(folder: Path, gap: int, seconds: int = SECONDS) -> Path:
+def material(folder: Path, gap: int) -> Path:
     """One 720p clip with a keyframe every ``gap`` seconds. Encoded here, since the writer leaves keyframes to the encoder."""
     import av
+    import cv2
 
     path = folder / f"{gap}s.mp4"
     if path.exists():
         return path
-    import cv2
-
     rng = np.random.default_rng(0)
     soft = rng.integers(30, 225, (34, 120, 3)).astype(np.uint8)
     texture = cv2.resize(soft, (SIZE[0] * 3, SIZE[1] + 300), interpolation=cv2.INTER_CUBIC)
     grain = rng.normal(0, 2.5, (8, SIZE[1], SIZE[0], 1)).astype(np.int8)  # a camera's, so that nothing is quite still
     with atomic_path(path) as unfinished, av.open(str(unfinished), "w", format="mp4") as container:
         gop = f"keyint={gap * FPS}:min-keyint={gap * FPS}:scenecut=0"  # everything else as x264 does it when not told
-        options = {"x264-params": gop}
-        stream = container.add_stream("libx264", rate=FPS, options=options)
+        stream = container.add_stream("libx264", rate=FPS, options={"x264-params": gop})
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        for i in range(seconds * FPS):
+        for i in range(SECONDS * FPS):
             left = i * 3 % (texture.shape[1] - SIZE[0])
             still = texture[i % 300 : i % 300 + SIZE[1], left : left + SIZE[0]].astype(np.int16)
             picture = np.clip(still + grain[i % 8], 0, 255).astype(np.uint8)
@@ -113,55 +110,43 @@ def reference_loop(path: Path) -> int:
 
 
 def ours(path: Path, sampling: str, sandbox: bool = False) -> int:
+    """How many frames a sampling gives, all of them read."""
     with Clip.open(path, sandbox=sandbox) as clip:
         return sum(1 for _ in clip.frames(sampling))
 
 
-def decoding(rounds: int, path: Path) -> dict[str, Any]:
-    """The media figures of one clip."""
-    with Clip.open(path) as clip:
-        targets = [float(t) for t in range(math.ceil(clip.duration - 1e-9))]
-    found = alternate(
-        rounds,
-        {
-            "all": lambda: ours(path, "all"),
-            "bare": lambda: bare_loop(path),
-            "sandbox": lambda: ours(path, "all", True),
-            "every": lambda: ours(path, "every:1s"),
-            "even": lambda: ours(path, "even:32"),
-            "keys": lambda: ours(path, "keyframes"),
-            "references": lambda: reference_loop(path),
-            "seek": lambda: seek_loop(path, targets, "AUTO"),
-            "seek_slice": lambda: seek_loop(path, targets, "SLICE"),
-            "walk": lambda: walk_loop(path, targets),
-        },
-    )
+def more(found: Rounds) -> Mapping[str, object]:
+    """Against the best of the three by hand, by the processor and by the clock."""
     best = {of: min(BY_HAND, key=lambda arm: found.seconds(arm, of)) for of in ("cpu", "wall")}
-    row: dict[str, Any] = {"clip": path.name, "all, frames per CPU second": found.result("all") / found.seconds("all")}
-    for of, name in (("cpu", "CPU"), ("wall", "clock")):
-        row |= {
-            f"all vs bare PyAV loop, {name}": found.ratio("bare", "all", of),
-            f"every:1s vs all, {name}": found.ratio("all", "every", of),
-            f"references alone vs all, {name}": found.ratio("all", "references", of),
-            f"every:1s vs best by hand, {name}": found.ratio(best[of], "every", of),
-            f"best by hand, {name}": best[of],
-        }
-    return row | {
-        "all in the sandbox vs bare, clock": found.ratio("bare", "sandbox", "wall"),
-        "even:32, CPU s": found.seconds("even"),
-        "keyframes, CPU s": found.seconds("keys"),
+    return {
+        **{f"best by hand, {of}": arm for of, arm in best.items()},
+        **{f"every:1s vs best by hand, {of}": found.ratio(arm, "every", of) for of, arm in best.items()},
+        "all, frames per CPU second": found.result("all") / found.seconds("all"),
         "frames given": [found.result(arm) for arm in ("all", "bare", "every", best["cpu"])],
     }
 
 
-def main() -> None:
-    given = options(__doc__, "clips*", rounds=5, gap=list(GAPS), keep=Path)
-    with tempfile.TemporaryDirectory(prefix="gioconda-speed-") as folder:
-        paths = (
-            map(Path, given.clips) if given.clips else (material(given.keep or Path(folder), gap) for gap in given.gap)
-        )
-        tell([decoding(given.rounds, path) for path in paths], given.json)
-
-
-if __name__ == "__main__":
-    main()
+def cases(given: Namespace, folder: Path) -> Iterator[Case]:
+    """A case a clip."""
+    for path in map(Path, given.clips) if given.clips else (material(given.keep or folder, gap) for gap in given.gap):
+        with Clip.open(path) as clip:
+            targets = [float(t) for t in range(math.ceil(clip.duration - 1e-9))]
+        ways = {
+            "all": partial(ours, path, "all"),
+            "bare": partial(bare_loop, path),
+            "sandbox": partial(ours, path, "all", True),
+            "every": partial(ours, path, "every:1s"),
+            "even:32": partial(ours, path, "even:32"),
+            "keyframes": partial(ours, path, "keyframes"),
+            "references": partial(reference_loop, path),
+            "seek": partial(seek_loop, path, targets, "AUTO"),
+            "seek slice": partial(seek_loop, path, targets, "SLICE"),
+            "walk": partial(walk_loop, path, targets),
+        }
+        ratios = {
+            "all vs bare PyAV loop": ("bare", "all"),
+            "all in the sandbox vs bare": ("bare", "sandbox"),
+            "every:1s vs all": ("all", "every"),
+            "references alone vs all": ("all", "references"),
+        }
+        yield Case({"clip": path.name}, ways, ratios, agree=("all", "bare", "sandbox"), more=more)

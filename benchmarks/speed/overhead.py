@@ -1,6 +1,6 @@
 """What ``bench run`` costs over calling a detector in a bare loop, and what Ray costs over local processes.
 
-    python -m benchmarks.speed.overhead [--clips 24] [--rounds 3] [--jobs 2] [--ray]
+    python -m benchmarks.speed overhead [--clips 24] [--rounds 3] [--jobs 2] [--ray]
 
 The bare loop opens each clip, finds faces and calls the detector, keeping only the score. Face tracks are not cached, so that both do the
 same work. One process is compared by CPU seconds, several by the clock.
@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import itertools
 import os
-import statistics
-import tempfile
 import time
-from collections.abc import Callable
+from argparse import Namespace
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 from benchmarks.run import run as runs
 from benchmarks.run import suite as suites
 from benchmarks.run.options import Measure
-from benchmarks.speed.arms import alternate, drawn, options, tell
+from benchmarks.speed.arms import Case, Work, drawn
+from detect.base import Detector
 from gioconda_core.datasets.index import Index
 from gioconda_core.faces import observe
 from gioconda_core.files import sha256_of
@@ -41,16 +40,7 @@ metrics = ["auc"]
 """
 
 
-def clips(folder: Path, n: int) -> Index:
-    """n puppet clips of 24 frames."""
-    samples = [
-        Sample(path.name, sha256_of(path), Label.FAKE if i % 2 else Label.REAL, identity=f"p{i}")
-        for i, path in enumerate(drawn(folder, n, 24, 224))
-    ]
-    return Index(tuple(samples), folder, {})
-
-
-def bare(index: Index, detector: Any) -> None:
+def bare(index: Index, detector: Detector) -> None:
     """A loop over the clips that keeps nothing but scores."""
     kept = []
     for sample in index:
@@ -59,45 +49,31 @@ def bare(index: Index, detector: Any) -> None:
     assert len(kept) == len(index)
 
 
-def benched(index: Index, spec: str, out: Path, jobs: int, engine: str, names: Any) -> float:
+def benched(index: Index, spec: str, out: Path, numbers: Iterator[int], jobs: int, engine: str) -> float:
     """The same through ``bench run``; seconds a clip once a quarter is through, when every worker has started and loaded its models."""
     ticks: list[float] = []
     watching = SimpleNamespace(begin=lambda total: None, count=lambda n: ticks.append(time.perf_counter()))
-    suite, folder = suites.load(out / "speed.toml"), out / f"run{next(names)}"
+    suite, folder = suites.load(out / "speed.toml"), out / f"run{next(numbers)}"
     outcome = runs.run(suite, [spec], folder, {"set": index}, Measure(jobs=jobs, engine_name=engine), watching)
     assert outcome.complete and not outcome.failed
     warm = max(1, len(ticks) // 4)
     return (ticks[-1] - ticks[warm - 1]) / (len(ticks) - warm)
 
 
-def main() -> None:
-    given = options(__doc__, clips=24, rounds=3, jobs=2, detector="contrast", ray=False)
-    detector, names = runs.detectors_of((given.detector,))[given.detector], itertools.count()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        os.environ |= {"GIOCONDA_CACHE_MB": "0", "GIOCONDA_CACHE": name}  # nothing is kept, and nothing is there
-        (folder / "speed.toml").write_text(SUITE)
-        index = clips(folder / "set", given.clips)
-        bare(index, detector)  # models are loaded by now
-        run = partial(benched, index, given.detector, folder, names=names)
-        arms: dict[str, Callable[[], Any]] = {"bare": partial(bare, index, detector), "bench": partial(run, 1, "local")}
-        found = alternate(given.rounds, arms)
-        figures: dict[str, Any] = {
-            "clips": given.clips,
-            "cpu_seconds": {arm: found.seconds(arm) for arm in arms},
-            "bench_over_bare": found.ratio("bench", "bare"),
-        }
-        if given.ray:
-            several = alternate(given.rounds, {engine: partial(run, given.jobs, engine) for engine in ("local", "ray")})
-            once = {e: statistics.median(t.result for t in takes) for e, takes in several.takes.items()}
-            figures |= {
-                "seconds": {engine: several.seconds(engine, "wall") for engine in several.takes},
-                "ray_over_local": several.ratio("ray", "local", "wall"),
-                "seconds_a_clip_once_started": once,
-                "ray_over_local_once_started": several.ratio("ray", "local", "result"),
-            }
-    tell(figures, given.json)
-
-
-if __name__ == "__main__":
-    main()
+def cases(given: Namespace, folder: Path) -> Iterator[Case]:
+    """``bench run`` over the bare loop; where asked, Ray over local processes, whole and once they have started."""
+    os.environ["GIOCONDA_CACHE_MB"] = "0"  # nothing is kept, and nothing is there
+    (folder / "speed.toml").write_text(SUITE)
+    paths = drawn(folder / "set", given.clips, 24, 224)
+    labels = itertools.cycle((Label.REAL, Label.FAKE))
+    samples = [Sample(p.name, sha256_of(p), label, identity=p.stem) for p, label in zip(paths, labels, strict=False)]
+    index = Index(tuple(samples), folder / "set", {})
+    detector = runs.detectors_of((given.detector,))[given.detector]
+    bare(index, detector)  # models are loaded by now
+    run = partial(benched, index, given.detector, folder, itertools.count())
+    about = {"clips": given.clips}
+    ways: dict[str, Work] = {"bare": partial(bare, index, detector), "bench": partial(run, 1, "local")}
+    yield Case(about, ways, {"bench over bare": ("bench", "bare")}, of=["cpu"])
+    if given.ray:
+        several = {engine: partial(run, given.jobs, engine) for engine in ("local", "ray")}
+        yield Case(about, several, {"Ray over local": ("ray", "local")}, of=["wall", "result"])

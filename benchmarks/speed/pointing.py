@@ -1,6 +1,6 @@
 """How often a detector's map of a picture points at what was changed, on fakes whose masks are known, against the mask's area and other clips' masks.
 
-    python -m benchmarks.speed.pointing INDEX [--detectors contrast] [--grid 5] [--most 16] [--blend]
+    python -m benchmarks.speed pointing INDEX [--detectors contrast] [--grid 5] [--most 16] [--blend]
 
 INDEX is what ``gioconda synth fakes`` leaves (fakes with a mask of the pixels generated; ``--regions face`` leaves some unchanged). With
 ``--blend`` its real clips are taken instead, each blended onto itself here and encoded, with the blend's own mask. Only clips that the
@@ -10,6 +10,7 @@ detector scores are asked; the interval is over persons.
 from __future__ import annotations
 
 import tempfile
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import detect
-from benchmarks.speed.arms import options, tell
-from detect.base import Abstain
+from detect.base import Abstain, Detector
 from detect.face_crops import square
 from detect.reading import explain
 from detect.reading import observe as footages
-from detect.training.blend import draw
 from gioconda_core.datasets.index import Index
+from gioconda_core.faces.self_blend import draw
 from gioconda_core.media.clip import Clip, write_video
 from gioconda_core.reasons import AbstentionReason
+from gioconda_core.stats import bootstrap
 from gioconda_core.types import Footage, Label, Sample
 
 Array = NDArray[Any]
@@ -45,7 +46,7 @@ def around_face(masks: Array, footage: Footage) -> Array:
     return np.asarray(np.mean(seen, 0))
 
 
-def known(index: Index, sample: Sample, detector: Any) -> tuple[Footage, Array]:
+def known(index: Index, sample: Sample, detector: Detector) -> tuple[Footage, Array]:
     """A fake of ``synth fakes`` and its mask; the mask file holds the frames below one another."""
     import cv2
 
@@ -61,7 +62,7 @@ def known(index: Index, sample: Sample, detector: Any) -> tuple[Footage, Array]:
     return footage, masks
 
 
-def blended(index: Index, sample: Sample, detector: Any, seed: int) -> tuple[Footage, Array]:
+def blended(index: Index, sample: Sample, detector: Detector, seed: int) -> tuple[Footage, Array]:
     """A real clip blended onto itself and encoded, and the blend's mask."""
     path = index.resolve(sample)
     with Clip.open(path) as clip:
@@ -86,7 +87,7 @@ def blended(index: Index, sample: Sample, detector: Any, seed: int) -> tuple[Foo
                 return footages.observe(again, [detector]), np.stack(masks)
 
 
-def asked(name: str, index: Index, wanted: list[Sample], given: Any) -> dict[str, Any]:
+def asked(name: str, index: Index, wanted: list[Sample], given: Namespace) -> dict[str, object]:
     """A detector's maps of the clips that it scores, one a person, against their masks."""
     detector = detect.load(name)
     maps: list[Array] = []
@@ -108,41 +109,35 @@ def asked(name: str, index: Index, wanted: list[Sample], given: Any) -> dict[str
             continue
         inside.append(mask > 0.5)
         persons.add(sample.identity)
-    return {"detector": name, "grid": given.grid, "blend": given.blend, **summary(maps, inside)}
+    return {"detector": name, "grid": given.grid, "blend": given.blend, "clips": len(maps), **summary(maps, inside)}
 
 
-def summary(maps: list[Array], masks: list[Array]) -> dict[str, Any]:
+def summary(maps: list[Array], masks: list[Array]) -> dict[str, object]:
     """Means over clips (one a person) with 95 % bootstrap intervals: the share of a map's positive mass inside its clip's mask, over
     chance (the mask's area) and over what the same map has inside the other clips' masks; and whether its peak lies inside."""
     if len(maps) < 2:
-        return {"clips": len(maps)}
+        return {}
     every = [[explain.points_inside(a, b) for b in masks] for a in maps]
     table = {key: np.array([row[i][key] for i, row in enumerate(every)]) for key in every[0][0]}
     gains = np.array([[found["inside"] - found["chance"] for found in row] for row in every])
     gain = np.diag(gains)
     others = (gains.sum(1) - gain) / (len(maps) - 1)
-    rng = np.random.default_rng(0)
-    draws = rng.integers(len(maps), size=(2000, len(maps)))
-
-    def interval(values: Array) -> list[float]:
-        return [round(float(v), 3) for v in (values.mean(), *np.percentile(values[draws].mean(1), [2.5, 97.5]))]
-
-    return {
-        "clips": len(maps),
-        **{key: round(float(value.mean()), 3) for key, value in table.items()},
-        "inside_over_chance": interval(gain),
-        "inside_over_other_masks": interval(gain - others),
-        "peak_over_chance": interval(table["peak"] - table["chance"]),
+    compared = {
+        "inside over chance": gain,
+        "inside over other masks": gain - others,
+        "peak over chance": table["peak"] - table["chance"],
+    }
+    persons = bootstrap.Resampler.over(np.arange(len(maps)))
+    return {key: float(value.mean()) for key, value in table.items()} | {
+        key: (float(value.mean()), *bootstrap.quantiles(bootstrap.mean_distribution(value, persons), len(maps)))
+        for key, value in compared.items()
     }
 
 
-def main() -> None:
-    given = options(__doc__, "index", detectors="contrast", grid=5, most=16, blend=False)
+def cases(given: Namespace, folder: Path) -> Iterator[dict[str, object]]:
+    """A row a detector."""
     index = Index.read(given.index)
     wanted = [s for s in index if (s.label == Label.REAL if given.blend else "mask" in s.extra)]
     wanted = [wanted[i] for i in np.random.default_rng(0).permutation(len(wanted))]
-    tell([asked(name, index, wanted, given) for name in given.detectors.split(",")], given.json)
-
-
-if __name__ == "__main__":
-    main()
+    for name in given.detectors.split(","):
+        yield asked(name, index, wanted, given)

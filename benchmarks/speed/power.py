@@ -1,16 +1,17 @@
 """How often comparisons of detectors are wrong, and how small a difference they show: simulated sets with known differences.
 
-``python -m benchmarks.speed.power [--sets 200]`` prints the table of docs/performance.md.
+``python -m benchmarks.speed power [--sets 200]`` prints the table of docs/performance.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from benchmarks.speed.arms import options, tell
 from benchmarks.stats import compare
 from benchmarks.stats.compare import Finding
 from benchmarks.stats.table import Column, Table
@@ -89,10 +90,6 @@ def _better(d: compare.Difference) -> str:
     return {Finding.A_BETTER: d.a, Finding.B_BETTER: d.b}.get(d.finding, "")
 
 
-def main() -> None:
-    given = options(__doc__, sets=200)
-    tell([vars(power(gap, given.sets)) for gap in GAPS], given.json)
-
-
-if __name__ == "__main__":
-    main()
+def cases(given: Namespace, folder: Path) -> Iterator[dict[str, object]]:
+    """A row a gap."""
+    return (vars(power(gap, given.sets)) for gap in GAPS)

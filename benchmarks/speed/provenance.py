@@ -1,28 +1,27 @@
 """Content Credentials against the bare library: time to sign and to verify, memory, and small files a second.
 
-Ours does more in each call: reads back what it signed, applies its policy, flushes to the disk and renames. Large files are taken in
-child processes of their own, so that peak memory is each one's own. Ratios are of processor time, and of wall time less the waiting for the
-disk that only ours does (``flush``).
+    python -m benchmarks.speed provenance --sizes 2 57 257 508 --rounds 3 --small 10000
 
-    python -m benchmarks.speed.provenance --sizes 2 57 257 508 --rounds 3 --small 10000
+Ours does more in each call: reads back what it signed, applies its policy, flushes to the disk and renames. Large files are taken in
+processes of their own, so that peak memory is each one's own. Ratios are of processor time, and of wall time less the waiting for the
+disk that only ours does (``flush``).
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from fractions import Fraction
 from functools import cached_property, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed.arms import Ratio, Rounds, alternate, options, take, tell
+from benchmarks.speed.arms import Case, Ratio, Rounds, take
 from gioconda_core.testing import peak_memory
 
 MEGABYTE = 2**20
@@ -66,6 +65,7 @@ class Both:
 
     @cached_property
     def context(self) -> Any:
+        """The bare library's settings: the same list, nothing read back."""
         import c2pa
 
         from provenance.sdk import engine
@@ -94,6 +94,7 @@ class Both:
             return str(reader.get_validation_state()).lower()
 
     def call(self, action: str, source: Path, target: Path) -> None:
+        """One of the four; AssertionError where a file that was read is not trusted."""
         from provenance.reading import read
         from provenance.signing import sign
 
@@ -129,49 +130,45 @@ def one(action: str, source: Path, target: Path, key: Path) -> dict[str, float]:
     return {"wall": took.wall - flushing[0], "flush": flushing[0], "cpu": took.cpu, "megabytes": megabytes}
 
 
-def child(action: str, source: Path, target: Path, key: Path) -> dict[str, float]:
+def alone(action: str, source: Path, target: Path, key: Path) -> dict[str, float]:
     """:func:`one` in a process of its own."""
-    line = [sys.executable, "-m", "benchmarks.speed.provenance", "--one", action, source, target, key]
-    done = subprocess.run(list(map(str, line)), capture_output=True, text=True, check=True)
-    result: dict[str, float] = json.loads(done.stdout)
-    return result
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(one, action, source, target, key).result()
 
 
-def large(size: float, rounds: int, folder: Path, key: Path) -> list[dict[str, Any]]:
+def large(size: float, folder: Path, key: Path) -> Case:
     """A file of so many megabytes, signed and verified; each way verifies what it signed itself."""
     plain, signed, bare = (folder / f"{name}.mp4" for name in ("plain", "signed", "bare"))
     make_video(plain, size)
-    ways = {
+    files = {
         "bare-sign": (plain, bare),
         "sign": (plain, signed),
         "bare-verify": (bare, bare),
         "verify": (signed, signed),
     }
     for action in ("bare-sign", "sign"):  # there to be verified, whichever way the first round goes
-        child(action, *ways[action], key)
-    found = alternate(rounds, {action: partial(child, action, *files, key) for action, files in ways.items()})
-    for path in (plain, signed, bare):
-        path.unlink()
-    return [_large(found, action, size) for action in PAIRS]
+        alone(action, *files[action], key)
+    return Case({"mb": size}, {a: partial(alone, a, *pair, key) for a, pair in files.items()}, of=[], more=compared)
 
 
-def _large(found: Rounds, action: str, size: float) -> dict[str, Any]:
+def compared(found: Rounds) -> Mapping[str, object]:
+    """Seconds of both, their ratios, the waiting for the disk and the megabytes, for signing and for verifying."""
     got = {way: [t.result for t in takes] for way, takes in found.takes.items()}
-    ours, theirs = got[action], got[PAIRS[action]]
-    row: dict[str, Any] = {"action": action, "mb": size}
-    for what in ("wall", "cpu"):
-        own, bare = ([run[what] for run in runs] for runs in (ours, theirs))
-        row |= {f"{what}_seconds": Ratio.of(own), f"bare_{what}_seconds": Ratio.of(bare)}
-        row[f"{what}_ratio"] = Ratio.of([a / b for a, b in zip(own, bare, strict=True)])
-    if action == "sign":  # what signing with a reading back costs with the bare library: its two calls together
-        both = [a["cpu"] + b["cpu"] for a, b in zip(got["bare-sign"], got["bare-verify"], strict=True)]
-        row["cpu_ratio_to_sign_and_verify"] = Ratio.of([a["cpu"] / b for a, b in zip(ours, both, strict=True)])
-    row["flush_seconds"] = Ratio.of([run["flush"] for run in ours])
-    megabytes = {"megabytes": ours, "bare_megabytes": theirs}
-    return row | {name: max(run["megabytes"] for run in runs) for name, runs in megabytes.items()}
+    row: dict[str, object] = {}
+    for action, other in PAIRS.items():
+        for what in ("wall", "cpu"):
+            own, bare = ([run[what] for run in got[way]] for way in (action, other))
+            row |= {f"{action}, {what} s": Ratio.of(own), f"{other}, {what} s": Ratio.of(bare)}
+            row[f"{action} over bare, {what}"] = Ratio.of([a / b for a, b in zip(own, bare, strict=True)])
+        row[f"{action}, flush s"] = Ratio.of([run["flush"] for run in got[action]])
+        row |= {f"{way}, MB": max(run["megabytes"] for run in got[way]) for way in (action, other)}
+    # What signing with a reading back costs with the bare library: its two calls together.
+    runs = zip(got["sign"], got["bare-sign"], got["bare-verify"], strict=True)
+    row["sign over bare sign and verify, cpu"] = Ratio.of([a["cpu"] / (b["cpu"] + c["cpu"]) for a, b, c in runs])
+    return row
 
 
-def small(count: int, folder: Path, key: Path, jobs: int) -> list[dict[str, Any]]:
+def small(count: int, folder: Path, key: Path, jobs: int) -> Iterator[dict[str, object]]:
     """Sign, then verify, many small pictures (about 72 kB): ours, and the bare library with nothing in between."""
     import numpy as np
     from PIL import Image
@@ -188,49 +185,35 @@ def small(count: int, folder: Path, key: Path, jobs: int) -> list[dict[str, Any]
 
     def sign() -> None:
         pairs = [(plain, target) for target in files["ours"]]
-        failed = [
-            r
-            for _, r in batch.sign_many(pairs, both.statement, signer=both.signer, jobs=jobs)
-            if isinstance(r, Exception)
-        ]
+        done = batch.sign_many(pairs, both.statement, signer=both.signer, jobs=jobs)
+        failed = [result for _, result in done if isinstance(result, Exception)]
         assert not failed, failed[0]
 
     def verify() -> None:
         found = batch.verdicts(files["ours"], trust=both.lists, jobs=jobs)
         assert {str(getattr(v, "state", v)) for _, v in found} == {"trusted"}
 
-    arms: dict[str, dict[str, Callable[[], Any]]] = {
+    arms: dict[str, dict[str, Callable[[], object]]] = {
         "ours": {"sign": sign, "verify": verify},
         "bare": {
             "sign": lambda: list(pool.map(lambda path: both.bare_sign(plain, path, kind), files["bare"])),
             "verify": lambda: set(pool.map(lambda path: both.bare_verify(path, kind), files["bare"])),
         },
     }
-    rows = []
     for way, work in arms.items():
-        took = {action: take(call) for action, call in work.items()}
-        row = {"files": count, "way": way, "bytes_each": plain.stat().st_size, "jobs": jobs}
-        row |= {f"{action}_per_second": count / t.wall for action, t in took.items()}
-        row |= {f"{action}_cpu_ms": 1000 * t.cpu / count for action, t in took.items()}
-        rows.append(row | {"peak_mb": peak_memory() / MEGABYTE})
-    return rows
+        row: dict[str, object] = {"files": count, "way": way, "bytes each": plain.stat().st_size, "jobs": jobs}
+        for action, call in work.items():
+            took = take(call)
+            row |= {f"{action} a second": count / took.wall, f"{action}, CPU ms": 1000 * took.cpu / count}
+        yield row | {"peak MB": peak_memory() / MEGABYTE}
 
 
-def main() -> None:
-    if sys.argv[1:2] == ["--one"]:
-        action, *paths = sys.argv[2:]
-        print(json.dumps(one(action, *map(Path, paths))))
-        return
-    given = options(__doc__, sizes=[2.0, 57.0, 257.0, 508.0], rounds=3, small=10_000, jobs=2)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        os.environ["GIOCONDA_HOME"] = str(folder / "home")
-        from provenance.keys import keys
+def cases(given: Namespace, folder: Path) -> Iterator[Case | dict[str, object]]:
+    """A case a size, and the small files where any are asked for."""
+    from provenance.keys import keys
 
-        key = keys.make("bench", "Benchmark")
-        rows = [row for size in given.sizes for row in large(size, given.rounds, folder, key)]
-        tell(rows + (small(given.small, folder, key, given.jobs) if given.small else []), given.json)
-
-
-if __name__ == "__main__":
-    main()
+    key = keys.make("bench", "Benchmark")
+    for size in given.sizes:
+        yield large(size, folder, key)
+    if given.small:
+        yield from small(given.small, folder, key, given.jobs)

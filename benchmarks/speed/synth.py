@@ -1,100 +1,105 @@
 """Generator speed: training steps and rendering against the plain fp32 NCHW instance-norm build, and on CUDA against the ceilings.
 
-    python -m benchmarks.speed.synth [--preset half] [--train] [--render] [--threads 2] [--rounds 3]
-    python -m benchmarks.speed.synth --device cuda --preset paper
+    python -m benchmarks.speed synth [--preset half] [--train] [--render] [--threads 2] [--rounds 3]
+    python -m benchmarks.speed synth --device cuda --preset paper
 
-On CUDA the bf16 matmul and copy ceilings are measured in the same run, and shares of them are told.
+A training step is the trainer's own, on random frames: K = 8, two discriminator updates, VGG19 (random weights cost the same). On CUDA the
+bf16 matmul and copy ceilings are measured in the same run, and shares of them are told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.speed import synth_plain
-from benchmarks.speed.arms import alternate, options, tell
-from synth.model import describe
+from benchmarks.speed.arms import Case, Work, take
+from synth.model import describe, layers, networks
 from synth.model.config import Config, preset
-from synth.model.content_loss import VGG
-from synth.model.layers import power_iteration
-from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
-from synth.model.networks import Generator, Model
-from synth.person.model import PersonalModel
+from synth.model.content_loss import VGG, Content
+from synth.model.layers import Conv
+from synth.model.networks import Generator
+from synth.person.model import PersonalModel, compile_openvino
+from synth.training.distributed import Group
+from synth.training.episodes import Batch
+from synth.training.options import Options
+from synth.training.run_folder import RunFolder
+from synth.training.train import Trainer
 
 SHOTS = 8
 
 
-class Step:
-    """One whole training step on random data: K = 8, two discriminator updates, VGG19 (random weights cost the same)."""
+@contextmanager
+def plain() -> Iterator[None]:
+    """The same networks computed the plain way inside, as the yardstick: NCHW, instance_norm, nothing folded.
 
-    def __init__(self, config: Config, device: str, batch: int, *, plain: bool, compile: bool = False) -> None:
-        self.model, self.plain, self.batch = Model.fresh(config), plain, batch
-        self.dtype = torch.float32 if plain else torch.bfloat16
-        for net in self.model.nets().values():
-            net.to(device)
-        m = self.model
-        if plain:
-            self.embed: Callable[..., Any] = lambda *a: synth_plain.embedder(m.embedder, *a)
-            self.generate: Callable[..., Any] = lambda *a: synth_plain.generator(m.generator, *a)
-            self.judge: Callable[..., Any] = lambda *a: synth_plain.discriminator(m.discriminator, *a)
-        else:
-            wrap: Callable[[Any], Any] = torch.compile if compile else lambda net: net
-            self.embed, self.generate, self.judge = wrap(m.embedder), wrap(m.generator), wrap(m.discriminator)
-        self.content = VGG("vgg19", None).to(device, self.dtype)
-        self.content.dtype = self.dtype
-        if plain:
-            self.content._prepare = lambda frames: (frames.flip(1) + 1) * 127.5  # type: ignore[method-assign]
-        settings: dict[str, Any] = {"betas": (0.0, 0.999), "eps": 1e-5, "fused": not plain}
-        self.adam = torch.optim.Adam([*m.embedder.parameters(), *m.generator.parameters()], 5e-5, **settings)
-        self.adam_judge = torch.optim.Adam(m.discriminator.parameters(), 2e-4, **settings)
-        s, k = config.size, SHOTS
+    Weights are shared and outputs can be compared; spectral norm iterates in every training forward, as
+    ``torch.nn.utils.spectral_norm`` does.
+    """
 
-        def noise(*shape: int) -> Tensor:
-            return (torch.rand(*shape, device=device) * 2 - 1).to(self.dtype)
+    def conv(layer: Conv, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            layer.u, layer.v = layer.u.clone(), layer.v.clone()  # an earlier pass of the step still needs its own
+            layer.iterate()
+        if layer.resample == "up":
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        x = F.conv2d(x, layer.normalised(), layer.bias, padding=layer.kernel // 2)
+        return F.avg_pool2d(x, 2) if layer.resample == "down" else x
 
-        self.data = (noise(batch, k, 3, s, s), noise(batch, k, 3, s, s), noise(batch, 3, s, s), noise(batch, 3, s, s))
-        self.rows = torch.randn(batch, config.dim, device=device)
+    def norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        if weight.dim() == 1:
+            return F.relu(F.instance_norm(x, weight=weight, bias=bias))
+        return F.relu(F.instance_norm(x) * weight[:, :, None, None] + bias[:, :, None, None])
 
-    def __call__(self) -> None:
-        frames, rasters, target, raster = self.data
-        if not self.plain:
-            power_iteration(*self.model.nets().values())
-        self.model.discriminator.requires_grad_(False)
-        embedding = self.embed(frames, rasters)
-        fake = self.generate(raster, self.model.generator.style(embedding))
-        with torch.no_grad():
-            _, wanted = self.judge(target, raster, self.rows)
-        score, found = self.judge(fake.to(self.dtype), raster, self.rows)
-        loss = hinge_generator(score) + 10 * feature_matching(wanted, found) + 10 * match(embedding, self.rows)
-        (loss + 0.15 * self.content(fake, target.float())).backward()
-        self.adam.step()
-        self.adam.zero_grad(set_to_none=True)
-        self.model.discriminator.requires_grad_(True)
-        both, twice = torch.cat([target, fake.detach().to(self.dtype)]), raster.repeat(2, 1, 1, 1)
-        for _ in range(2):
-            scores, _ = self.judge(both, twice, self.rows.repeat(2, 1))
-            hinge_discriminator(*scores.chunk(2)).backward()
-            self.adam_judge.step()
-            self.adam_judge.zero_grad(set_to_none=True)
+    with ExitStack() as replaced:
+        replaced.enter_context(patch.object(torch, "channels_last", torch.contiguous_format))
+        replaced.enter_context(patch.object(Conv, "forward", conv))
+        for module in (layers, networks):
+            replaced.enter_context(patch.object(module, "modulated_relu", norm))
+        yield
 
 
-def beside(rounds: int, arms: dict[str, Callable[[], Any]], plain: str) -> dict[str, Any]:
-    """Each way's seconds, and how many times faster than the plain one it is."""
-    found = alternate(rounds, arms, warm=True)
-    return {
-        name: {
-            "wall_s": found.seconds(name, "wall"),
-            "cpu_s": found.seconds(name),
-            "faster_wall": found.ratio(plain, name, "wall"),
-            "faster_cpu": found.ratio(plain, name),
-        }
-        for name in arms
-    }
+def training_step(
+    config: Config, device: str, batch: int, folder: Path, *, compile: bool = False
+) -> Callable[[str], object]:
+    """The trainer's step on one random batch, by the number type it computes in: ``bf16``, or ``fp32`` for the plain build."""
+    rng = np.random.default_rng(0)
+    pictures = [
+        rng.integers(0, 255, (batch, *many, config.size, config.size, 3), np.uint8)
+        for many in ((SHOTS,), (SHOTS,), (), ())
+    ]
+    episodes = Batch(pictures[0], pictures[1], pictures[2], pictures[3], np.arange(batch))
+    trainers: dict[str, Trainer] = {}
+
+    def step(precision: str) -> object:
+        if precision not in trainers:
+            options = Options(
+                batch=batch, shots=SHOTS, content="none", precision=precision, match_from=0, compile=compile
+            )
+            own = RunFolder(folder / precision)
+            trainer = Trainer(options, config, batch, own, torch.device(device), Group())
+            vgg = VGG("vgg19", None)
+            vgg.dtype = trainer.dtype
+            trainer.content = Content({"vgg19": (0.15, vgg)}, "VGG19 of random weights").to(device, trainer.dtype)
+            trainers[precision] = trainer
+        return trainers[precision].step(episodes)
+
+    return step
+
+
+def plainly(work: Callable[[], object]) -> object:
+    """Call it in the plain build."""
+    with plain():
+        return work()
 
 
 def personal(config: Config) -> PersonalModel:
@@ -104,46 +109,35 @@ def personal(config: Config) -> PersonalModel:
         return PersonalModel.of(generator, generator.style(torch.rand(1, config.dim)), {})
 
 
-def render_cpu(config: Config, rounds: int) -> dict[str, Any]:
-    """Frames a second of one personal model, batch 1, by plain torch, ours, and OpenVINO in each precision."""
-    from synth.person.model import compile_openvino
-
+def rendering(config: Config) -> dict[str, Work]:
+    """One frame of one personal model by plain torch, ours, and OpenVINO in each precision."""
     model = personal(config)
     x = torch.rand(1, 3, config.size, config.size) * 2 - 1
     array = np.ascontiguousarray(x.numpy())
-
-    def plain() -> None:
-        with torch.inference_mode():
-            synth_plain.generator(model.generator, x, model.style)
-
     ours = model._torch(torch.device("cpu"))
-    ways: dict[str, Callable[[], Any]] = {"plain fp32": plain, "torch bf16 folded": lambda: ours(array)}
-    for precision in ("f32", "bf16"):
-        run = compile_openvino(model, precision=precision)
-        ways[f"openvino {precision}"] = partial(run, array)
-    return beside(rounds, ways, "plain fp32")
+    ways: dict[str, Work] = {
+        "plain": partial(plainly, torch.inference_mode()(partial(model.generator, x, model.style))),
+        "torch bf16 folded": partial(ours, array),
+    }
+    return ways | {f"openvino {p}": partial(compile_openvino(model, precision=p), array) for p in ("f32", "bf16")}
 
 
 # --------------------------------------------------------------------------- CUDA
 
 
-def _timed(work: Callable[[], Any], seconds: float = 1.0) -> float:
-    """Seconds a call, by CUDA events, after warming up, over about ``seconds``."""
-    for _ in range(3):
-        work()
-    torch.cuda.synchronize()
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()
-    work()
-    end.record()
-    torch.cuda.synchronize()
-    calls = max(3, min(2000, int(seconds / max(start.elapsed_time(end) / 1e3, 1e-6))))
-    start.record()
-    for _ in range(calls):
-        work()
-    end.record()
-    torch.cuda.synchronize()
-    return float(start.elapsed_time(end)) / 1e3 / calls
+def _timed(work: Callable[[], object], seconds: float = 1.0) -> float:
+    """Seconds a call on the GPU, after warming up, over about ``seconds``."""
+
+    def calls(n: int) -> float:
+        def all_of_them() -> None:
+            for _ in range(n):
+                work()
+            torch.cuda.synchronize()
+
+        return take(all_of_them).wall / n
+
+    calls(3)
+    return calls(max(3, min(2000, int(seconds / max(calls(1), 1e-6)))))
 
 
 def ceilings() -> dict[str, float]:
@@ -157,7 +151,7 @@ def ceilings() -> dict[str, float]:
     }
 
 
-def _graphed(net: torch.nn.Module, batch: int, size: int) -> Callable[[], None]:
+def graphed(net: torch.nn.Module, batch: int, size: int) -> Callable[[], None]:
     """The network's forward as one CUDA graph over fixed buffers."""
     x = torch.zeros(batch, 3, size, size, device="cuda", dtype=torch.bfloat16)
     x = x.contiguous(memory_format=torch.channels_last)
@@ -173,61 +167,55 @@ def _graphed(net: torch.nn.Module, batch: int, size: int) -> Callable[[], None]:
     return graph.replay
 
 
-def cuda(config: Config, batches: list[int], train_batch: int, compile: bool) -> dict[str, Any]:
+def cuda(config: Config, given: Namespace, folder: Path) -> Iterator[dict[str, object]]:
     """Frames a second at each batch with CUDA graphs, training samples a second, and shares of the measured ceilings."""
     torch.backends.cudnn.benchmark = True
-    top = ceilings()
-    cost = describe.cost(config, folded=True)
-    net = personal(config).module().to("cuda", torch.bfloat16).to(memory_format=torch.channels_last)
-    if compile:
-        net = torch.compile(net)  # type: ignore[assignment]
-    report: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "ceilings": top, "gflop_folded": cost, "render": {}}
-    for batch in batches:
-        seconds = _timed(_graphed(net, batch, config.size))
-        fps = batch / seconds
-        share = fps * cost["G"] / 1e3 / top["matmul_tflops"]
-        report["render"][batch] = {"ms": seconds * 1e3, "fps": fps, "share_of_matmul": share}
-    step = Step(config, "cuda", train_batch, plain=False, compile=compile)
-    seconds = _timed(step, 5.0)
-    # Forward and backward are three forwards; E sees K frames; V: real forward and fake forward + input gradient for G,
-    # then two updates on real and fake; VGG19 to its fifth block is 51 GFLOP at 256 px, three passes.
-    vgg = 51 * (config.size / 256) ** 2
-    work = 3 * SHOTS * cost["E"] + 3 * cost["G"] + (3 + 2 * 2 * 3) * cost["V"] + 3 * vgg
-    report["train"] = {
-        "batch": train_batch,
-        "samples_per_s": train_batch / seconds,
-        "gflop_per_sample": work,
-        "share_of_matmul": train_batch * work / seconds / 1e3 / top["matmul_tflops"],
-        "peak_gib": torch.cuda.max_memory_allocated() / 2**30,
+    top, cost = ceilings(), describe.cost(config, folded=True)
+    yield {"gpu": torch.cuda.get_device_name(), **top} | {f"GFLOP of {net}, folded": flop for net, flop in cost.items()}
+    net: Any = personal(config).module().to("cuda", torch.bfloat16).to(memory_format=torch.channels_last)
+    net = torch.compile(net) if given.compile else net
+    for batch in given.batches:
+        seconds = _timed(graphed(net, batch, config.size))
+        share = batch / seconds * cost["G"] / 1e3 / top["matmul_tflops"]
+        yield {"render, batch": batch, "ms": seconds * 1e3, "frames/s": batch / seconds, "share of matmul": share}
+    batch = given.batch or 16
+    seconds = _timed(partial(training_step(config, "cuda", batch, folder, compile=given.compile), "bf16"), 5.0)
+    # Forward and backward are three forwards; E sees K frames; V: real and fake forward, the input gradient for G and both gradients of
+    # both for itself, then one more update on real and fake; VGG19 to its fifth block is 51 GFLOP at 256 px, three passes.
+    work = (
+        3 * SHOTS * cost["E"] + 3 * cost["G"] + (2 + 1 + 2 * 2 + 2 * 3) * cost["V"] + 3 * 51 * (config.size / 256) ** 2
+    )
+    row = {
+        "training, batch": batch,
+        "samples/s": batch / seconds,
+        "GFLOP a sample": work,
+        "share of matmul": batch * work / seconds / 1e3 / top["matmul_tflops"],
+        "peak GiB": torch.cuda.max_memory_allocated() / 2**30,
     }
-    if not compile:
-        plain = Step(config, "cuda", max(1, train_batch // 4), plain=True)
-        report["train"]["plain_samples_per_s"] = plain.batch / _timed(plain, 3.0)
-    return report
+    if not given.compile:
+        few = max(1, batch // 4)
+        step = partial(training_step(config, "cuda", few, folder / "plain"), "fp32")
+        row["plain, samples/s"] = few / _timed(partial(plainly, step), 3.0)
+    yield row
 
 
-def main() -> None:
-    given = options(
-        __doc__, preset="half", device="cpu", train=False, render=False, batch=int, batches=[1, 32, 128],
-        compile=False, threads=2, rounds=3,
-    )  # fmt: skip
+def cases(given: Namespace, folder: Path) -> Iterator[Case | dict[str, object]]:
+    """Training and rendering on this processor, both unless one is asked for; or everything that a GPU can show."""
     torch.set_num_threads(given.threads)
     config = preset(given.preset)
-    report: dict[str, Any] = {"preset": config.name, "size": config.size, "width": config.width}
+    about = {"preset": config.name, "size": config.size, "width": config.width}
     if given.device.startswith("cuda"):
-        tell(report | cuda(config, given.batches, given.batch or 16, given.compile), given.json)
+        yield from (about | row for row in cuda(config, given, folder))
         return
-    report["threads"] = given.threads
+    about["threads"] = given.threads
     if given.train or not given.render:
         batch = given.batch or 1
-        ways: dict[str, Callable[[], Any]] = {
-            name: Step(config, "cpu", batch, plain=name == "plain") for name in ("plain", "ours")
+        step = training_step(config, "cpu", batch, folder)
+        ways: dict[str, Work] = {
+            "plain": partial(plainly, partial(step, "fp32")),
+            "ours": partial(step, "bf16"),
         }
-        report["train"] = {"batch": batch, **beside(given.rounds, ways, "plain")}
+        yield Case(about | {"training, batch": batch}, ways, {"training, ours faster": ("plain", "ours")}, warm=True)
     if given.render or not given.train:
-        report["render"] = render_cpu(config, given.rounds)
-    tell(report, given.json)
-
-
-if __name__ == "__main__":
-    main()
+        ways = rendering(config)
+        yield Case(about, ways, {f"{way} faster": ("plain", way) for way in ways if way != "plain"}, warm=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import sys
+import os
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
+from benchmarks.speed import __main__ as command
 from benchmarks.speed import arms
 
 
@@ -27,21 +31,52 @@ def test_a_ratio_is_of_one_round_and_its_interval_is_by_order():
     assert arms.Ratio.of(values) == arms.Ratio(11.0, 6.0, 16.0, 21)  # the binomial interval of a median of 21
 
 
-def test_options_follow_from_their_defaults_and_figures_are_kept_whole(tmp_path, monkeypatch, capsys):
+def test_a_case_tells_ratios_and_refuses_ways_that_disagree():
+    ways = {"slow": lambda: sum(range(200_000)), "fast": lambda: sum(range(200_000)), "wrong": lambda: 0}
+    case = arms.Case(
+        {"n": 1}, ways, {"times": ("slow", "fast")}, agree=("slow", "fast"), more=lambda r: {"most": r.result("slow")}
+    )
+    row = case.row(2)
+    assert row["n"] == 1 and row["times, cpu"].n == 2 and row["slow, wall s"] > 0 and row["most"] == sum(range(200_000))
+    with pytest.raises(AssertionError, match="disagree"):
+        dataclasses.replace(case, agree=("slow", "wrong")).row(1)
+
+
+def test_options_follow_from_their_defaults_and_figures_are_kept_whole(tmp_path, capsys):
     file = tmp_path / "figures.json"
-    monkeypatch.setattr(sys, "argv", ["speed", "a.mp4", "--sizes", "2", "3", "--warm", "--json", str(file)])
-    given = arms.options("about", "clips*", sizes=[1.0], warm=False, rounds=3, batch=int)
+    wanted = {"sizes": [1.0], "warm": False, "rounds": 3, "batch": int}
+    line = ["a.mp4", "--sizes", "2", "3", "--warm", "--json", str(file)]
+    given = arms.options("about", "clips*", wanted, line)
     assert (given.clips, given.sizes, given.warm, given.rounds, given.batch) == (["a.mp4"], [2.0, 3.0], True, 3, None)
     arms.tell([{"ratio": arms.Ratio(1.23456, 1.0, 2.0, 5), "clip": "a"}], given.json)
     assert json.loads(file.read_text())[0]["ratio"]["median"] == 1.23456
     assert "1.23 [1, 2] n=5" in capsys.readouterr().out
 
 
-@pytest.mark.slow  # draws and measures, as one would
-def test_a_benchmark_runs(tmp_path, monkeypatch, capsys):
-    from benchmarks.speed import stats
+def test_every_benchmark_is_a_module_with_cases_and_an_unknown_one_is_refused(capsys):
+    folder = Path(arms.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "__main__", "arms"}
+    assert modules == set(command.BENCHMARKS)
+    for name in modules - {"synth"}:  # torch is slow to import, and its tests do
+        assert callable(import_module(f"benchmarks.speed.{name}").cases)
+    assert command.main(["no-such"]) == 2 and "NAME is one of audit" in capsys.readouterr().err
 
-    line = ["speed", "--scores", "500", "--resamples", "100", "--identities", "20", "--loop", "5"]
-    monkeypatch.setattr(sys, "argv", line)
-    stats.main()
-    assert "largest_difference" in capsys.readouterr().out
+
+@pytest.mark.slow  # draws and measures, as one would
+@pytest.mark.parametrize(
+    "line",
+    [
+        "stats --scores 500 --resamples 100 --identities 20 --loop 5",
+        "synth --preset pocket --rounds 1 --train",
+        "provenance --sizes 1 --small 4 --rounds 1",
+        "fakes --people 2 --frames 48 --size 64",
+        "overhead --clips 4 --rounds 1 --jobs 1",
+        "audit --megabytes 1 --rounds 1 --jobs 1",
+    ],
+)
+def test_a_benchmark_runs(line, capsys, tmp_path, monkeypatch):
+    for name in ("GIOCONDA_HOME", "GIOCONDA_CACHE", "GIOCONDA_CACHE_MB"):
+        monkeypatch.setenv(name, os.environ.get(name, str(tmp_path / "x")))  # put back afterwards
+    file = tmp_path / "figures.json"
+    assert command.main([*line.split(), "--json", str(file)]) == 0
+    assert json.loads(file.read_text()) and "others" in capsys.readouterr().out

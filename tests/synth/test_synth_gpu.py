@@ -53,7 +53,7 @@ def test_training_on_cuda_keeps_w_on_the_host(tmp_path, monkeypatch):
 
 
 def test_personal_model_renders_and_is_captured_as_a_graph():
-    from benchmarks.speed.synth import _graphed
+    from benchmarks.speed.synth import graphed
 
     generator = Generator(CONFIG).eval()
     with torch.no_grad():
@@ -63,5 +63,5 @@ def test_personal_model_renders_and_is_captured_as_a_graph():
     here = personal.render(points, runtime="torch").astype(int)
     assert np.abs(personal.render(points, device="cuda").astype(int) - here).mean() < 4
     net = personal.module().to("cuda", torch.bfloat16, memory_format=torch.channels_last)
-    _graphed(net, 2, 128)()
+    graphed(net, 2, 128)()
     torch.cuda.synchronize()
