@@ -19,37 +19,31 @@ from benchmarks.report.words import first_line
 from benchmarks.run import suite as suites
 from benchmarks.run.degrade import parse as parse_degradation
 from benchmarks.run.environment import environment
-from benchmarks.run.run import readings
+from benchmarks.run.rows import FeatureRow, SampleRow, features_in, readings, samples_in
 from benchmarks.stats import compare as comparisons
 from benchmarks.stats import probes
 from benchmarks.stats.looks import look
-from benchmarks.stats.table import CLEAN, Problem, Table, read_scores
+from benchmarks.stats.scores import read_scores
+from benchmarks.stats.table import CLEAN, Problem, ScoreRow, Table
 from detect.base import known_as
 from gioconda_core.documents import to_json
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.faces.cues import cues_of
-from gioconda_core.files import read_rows
 from gioconda_core.stats.metrics import DEFAULT_METRICS
-
-__all__ = ["comparison", "document", "load", "render", "render_comparison"]
-
 
 HELD_OUT = "generator held out"
 
 
-def load(path: str | Path, source: Scores | None = None) -> Table:
-    """A run's folder or a table of scores → table. source : how a table is read."""
-    path = Path(path)
-    source = source or Scores(path)
+def load(source: Scores) -> Table:
+    """A run's folder or a table of scores → table."""
+    path = source.source
     if path.is_dir():
         if source.score or source.unit:
             raise UsageError("belong to a table of scores, not to a run", where="--score, --unit")
         return load_run(path)
     if not path.exists():
         raise UsageError("no such run or file", where=str(path))
-    return read_scores(
-        path, protocol=source.protocol, probability=source.probabilities, score=source.score, unit=source.unit
-    )
+    return read_scores(source)
 
 
 def _damaged(folder: Path, what: str) -> UsageError:
@@ -103,7 +97,7 @@ def load_run(folder: Path) -> Table:
 
     Where each fold has its own training, a sample is measured once a fold: its id then carries the fold, which is a slice.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[ScoreRow] = []
     problems: list[Problem] = []
     configs = {}
     for fold, part in parts(folder).items():
@@ -124,80 +118,83 @@ def _own_ids(folder: Path) -> dict[str, str]:
     """What the index called its clips → the ids of the rows, where clips are measured once."""
     if list(parts(folder)) != [""]:
         return {}
-    return {str(row["own"]): str(row["id"]) for row in read_rows(folder / "samples.jsonl") if row.get("own")}
+    return {row.own: row.id for row in samples_in(folder) if row.own}
 
 
-def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[dict[str, Any]], list[Problem]]:
-    samples: dict[str, dict[str, Any]] = {}
-    problems = []
+def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[ScoreRow], list[Problem]]:
+    samples: dict[str, SampleRow] = {}
     twice = []
-    for row in read_rows(folder / "samples.jsonl"):
-        if row["id"] in samples:
-            twice.append(row["id"])
-            if samples[row["id"]]["label"] != row["label"]:
-                samples[row["id"]]["label"] = -1
-            continue
-        samples[row["id"]] = row
+    for sample in samples_in(folder):
+        known = samples.setdefault(sample.id, sample)
+        if known is not sample:
+            twice.append(sample.id)
+            if known.label != sample.label:
+                samples[sample.id] = replace(known, label=-1)
+    problems = _learned(config, samples)
     if twice:
-        problems.append(
-            Problem("same-bytes", "two samples are the same file: measured once", len(twice), tuple(twice[:3]))
-        )
+        told = "two samples are the same file: measured once"
+        problems.insert(0, Problem("same-bytes", told, len(twice), tuple(twice[:3])))
+    names = [parse_degradation(d).name for d in config["identity"]["degradations"]]
+    cues = {
+        id_: cues_of(f.get("metadata") or {}, f.get("blur"), next(iter(f.get("face_size") or ()), None))
+        for id_, f in ((id_, row.features) for id_, row in features_in(folder).items())
+    }
+    # A row measured again (--retry) replaces the failure.
+    latest = {(row.id, row.degradation, row.detector): row for row in readings(folder)}
+    rows: list[ScoreRow] = []
+    for id_, sample in samples.items():
+        base = ScoreRow(
+            f"{id_}@{fold}" if fold else id_, sample.label, sample.identity, sample.source, sample.generator,
+            group={**sample.group, **({HELD_OUT: fold} if fold else {})},
+        )  # fmt: skip
+        for degradation in names:
+            measured = {**cues.get(id_, {}), **sample.cues} if degradation == CLEAN else {}
+            rows.append(replace(base, degradation=degradation, cues=measured))
+            for d in config["identity"]["detectors"]:
+                found = latest.get((id_, degradation, d["id"]))
+                if found:
+                    rows.append(replace(base, **{name: getattr(found, name) for name in _OF_READING}))
+    return rows, problems
+
+
+# What a table takes over of a run's reading.
+_OF_READING = (
+    *("degradation", "detector", "score", "abstained", "error", "reason", "level", "false_alarm", "seconds", "cost"),
+    *("version", "weights_sha256", "protocol"),
+)
+
+
+def _learned(config: Mapping[str, Any], samples: Mapping[str, SampleRow]) -> list[Problem]:
+    """Detectors whose cards say that they learned from clips of this set."""
+    problems = []
     for name, card in config.get("cards", {}).items():
         learned = set(card.get("clips", ()))
         seen = [id_ for id_ in samples if known_as(id_) in learned]
         if seen:
             told = f"{name} learned from clips of this set, so its figures say nothing about clips it has not seen"
             problems.append(Problem("learned", told, len(seen), tuple(seen[:3])))
-    names = [parse_degradation(d).name for d in config["identity"]["degradations"]]
-    cues = {
-        id_: cues_of(f.get("metadata") or {}, f.get("blur"), next(iter(f.get("face_size") or ()), None))
-        for id_, f in _features(folder).items()
-    }
-    latest: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for row in readings(folder):  # a row measured again (--retry) replaces the failure
-        latest[(row["id"], row["degradation"], row["detector"])] = row
-    rows: list[dict[str, Any]] = []
-    for id_, sample in samples.items():
-        base = {k: sample[k] for k in ("label", "generator", "identity", "source")}
-        base["group"] = {**sample["group"], **({HELD_OUT: fold} if fold else {})}
-        base["id"] = f"{id_}@{fold}" if fold else id_
-        for degradation in names:
-            rows.append(
-                {
-                    **base,
-                    "degradation": degradation,
-                    **({"cues": cues.get(id_, {}) | (sample.get("cues") or {})} if degradation == CLEAN else {}),
-                }
-            )
-            for d in config["identity"]["detectors"]:
-                found = latest.get((id_, degradation, d["id"]))
-                if found:
-                    rows.append({**found, **base})
-    return rows, problems
+    return problems
 
 
 def frame_table(folder: Path) -> Table | None:
     """The same run frame by frame: each scored moment of the highest-scoring face is a row. None for folds."""
     if list(parts(folder)) != [""]:
         return None
-    samples = {row["id"]: row for row in read_rows(folder / "samples.jsonl")}
+    samples = {row.id: row for row in samples_in(folder)}
     rows = []
     for row in readings(folder):
-        sample = samples.get(row["id"])
-        series = row.get("series") or []
-        if sample is None or not series or row["degradation"] != CLEAN:
+        sample = samples.get(row.id)
+        if sample is None or not row.series or row.degradation != CLEAN:
             continue
-        track = max(series, key=lambda s: sum(s["scores"]) / max(len(s["scores"]), 1))
-        for position, score in enumerate(track["scores"]):
+        track = max(row.series, key=lambda s: sum(s.scores) / max(len(s.scores), 1))
+        for position, score in enumerate(track.scores):
             rows.append(
-                {
-                    **{k: sample[k] for k in ("label", "generator", "identity", "source", "group")},
-                    "id": f"{row['id']}#{position}",
-                    "detector": row["detector"],
-                    "score": score,
-                    "protocol": str(row["protocol"]).replace("video@", "frame@").split("+")[0],
-                }
-            )
+                ScoreRow(
+                    f"{row.id}#{position}", sample.label, sample.identity, sample.source, sample.generator,
+                    group=sample.group, detector=row.detector, score=score,
+                    protocol=str(row.protocol).replace("video@", "frame@").split("+")[0],
+                )
+            )  # fmt: skip
     return Table.of_rows(rows) if rows else None
 
 
@@ -205,7 +202,7 @@ def document(source: Scores, wanted: Figures | None = None) -> Benchmark:
     """Everything a report shows, from a run's folder or a table of scores."""
     wanted = wanted or Figures()
     path = source.source
-    table = load(path, source)
+    table = load(source)
     if not table.detectors:
         raise UsageError("no scores at all", where=str(path), hint="; ".join(p.sentence for p in table.problems[:2]))
     config = table.meta.get("config")
@@ -306,26 +303,21 @@ def _not_comparable(table: Table) -> str:
     return "; ".join(reasons)
 
 
-def _features(part: Path) -> dict[str, dict[str, Any]]:
-    """The plain measures of clips that a run kept, by sample."""
-    return {row["id"]: row["features"] for path in sorted(part.glob("features*.jsonl")) for row in read_rows(path)}
-
-
 def _probes(folder: Path, seed: int) -> list[probes.Probe]:
     """The shortcut probes over the features a run kept."""
-    features: dict[str, dict[str, Any]] = {}
-    known: dict[str, dict[str, Any]] = {}
+    features: dict[str, FeatureRow] = {}
+    known: dict[str, SampleRow] = {}
     for part in parts(folder).values():
-        features |= _features(part)
-        known |= {row["id"]: row for row in read_rows(part / "samples.jsonl")}
+        features |= features_in(part)
+        known |= {row.id: row for row in samples_in(part)}
     samples = [row for id_, row in known.items() if id_ in features]
     if not samples:
         return []
     return probes.run_probes(
-        [features[s["id"]] for s in samples],
-        np.array([s["label"] for s in samples]),
-        [s["identity"] for s in samples],
-        [s["source"] for s in samples],
+        [features[s.id].features for s in samples],
+        np.array([s.label for s in samples]),
+        [s.identity for s in samples],
+        [s.source for s in samples],
         seed=seed,
     )
 
@@ -431,7 +423,7 @@ def comparison(
 
 def _two(a: str, b: str, names: Sequence[str], resamples: int, seed: int) -> list[comparisons.Difference]:
     (path_a, name_a), (path_b, name_b) = _side(a), _side(b)
-    table_a, table_b = load(path_a), load(path_b)
+    table_a, table_b = load(Scores(path_a)), load(Scores(path_b))
     table_a, table_b = _called_alike(table_a, table_b), _called_alike(table_b, table_a)
     for path, table, name in ((path_a, table_a, name_a), (path_b, table_b, name_b)):
         if name and name not in table.detectors:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,15 +20,16 @@ import numpy as np
 from benchmarks.run import degrade
 from benchmarks.run.environment import environment
 from benchmarks.run.options import Measure
+from benchmarks.run.rows import FeatureRow, ReadingRow, SampleRow, readings
 from benchmarks.run.suite import NATIVE, Suite
 from benchmarks.stats import probes
 from benchmarks.stats.table import CLEAN
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError, UsageError
-from gioconda_core.files import append_row, atomic_path, read_rows, sha256_of, write_json, write_text
+from gioconda_core.files import append_row, atomic_path, sha256_of, write_json, write_text
 from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.reasons import Abstention, AbstentionReason
-from gioconda_core.types import Footage, Label, Sample
+from gioconda_core.types import Footage, Sample, TrackScore
 from gioconda_core.workers.pool import workers
 
 SCHEMA = "gioconda.run/1"
@@ -99,20 +100,25 @@ class Work:
         self.plan = Plan(**plan)
 
     def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:
-        return {"rows": work(self.plan, Task(**task))}
+        readings, features = work(self.plan, Task(**task))
+        return {"readings": [row.columns() for row in readings], "features": [row.columns() for row in features]}
 
 
-def work(plan: Plan, task: Task) -> list[dict[str, Any]]:
-    """Every missing reading of one sample: a row each, whatever happens."""
+def work(plan: Plan, task: Task) -> tuple[list[ReadingRow], list[FeatureRow]]:
+    """Every missing reading of one sample, a row each, whatever happens; and its measures where they are to be kept."""
     loaded = detectors_of(plan.detectors)
-    rows = []
+    rows: list[ReadingRow] = []
+    kept: list[FeatureRow] = []
     for name in dict.fromkeys(d for d, _ in task.missing):
         specs = [spec for d, spec in task.missing if d == name]
-        rows += _one(plan, task, name, {spec: loaded[spec] for spec in specs})
-    return rows
+        rows += _one(plan, task, name, {spec: loaded[spec] for spec in specs}, kept)
+    return rows, kept
 
 
-def _one(plan: Plan, task: Task, degradation: str, detectors: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _one(
+    plan: Plan, task: Task, degradation: str, detectors: Mapping[str, Any], kept: list[FeatureRow]
+) -> list[ReadingRow]:
+    """The readings of one degradation; ``kept`` gets the clip's measures."""
     from detect.reading.observe import observe
     from detect.reading.observe import readings as readings_of
     from gioconda_core.media.clip import Clip
@@ -120,7 +126,7 @@ def _one(plan: Plan, task: Task, degradation: str, detectors: Mapping[str, Any])
     how = degrade.parse(degradation)
     looked_up = {spec: d for spec, d in detectors.items() if hasattr(d, "lookup")}
     seeing = {spec: d for spec, d in detectors.items() if spec not in looked_up}
-    rows = [_lookup(task, how, spec, d, plan.sampling) for spec, d in looked_up.items()]
+    rows = [_lookup(task, how, spec, d) for spec, d in looked_up.items()]
     if not seeing:
         return rows
     try:
@@ -138,61 +144,50 @@ def _one(plan: Plan, task: Task, degradation: str, detectors: Mapping[str, Any])
         if plan.thumbs:
             _thumb(Path(plan.thumbs) / f"{task.id}.jpg", footage)
         if task.probe:
-            rows.append({"id": task.id, "features": probes.features(footage, facts, embed=False)})
+            kept.append(FeatureRow(task.id, probes.features(footage, facts, embed=False)))
     answers = readings_of(footage, list(seeing.values()), timeout=plan.timeout)
     for (spec, detector), (reading, judged) in zip(seeing.items(), answers, strict=True):
-        row = _row(task, how.name, spec, detector)
-        row["protocol"] = f"video@{reading.protocol}" + (
-            f"+{reading.pooling}" if reading.score is not None and reading.pooling != "max-track-mean" else ""
-        )
-        row["seconds"] = round(reading.seconds or 0.0, 4)
-        if (cost := getattr(detector, "cost", None)) is not None:
-            row["cost"] = cost
-        row["frames"] = len(footage.frames)
-        row["faces"] = len(footage.tracks)
+        pooled = reading.score is not None and reading.pooling != "max-track-mean"
+        row = _row(
+            task, how.name, spec, detector,
+            protocol=f"video@{reading.protocol}{f'+{reading.pooling}' if pooled else ''}",
+            seconds=round(reading.seconds or 0.0, 4),
+            cost=getattr(detector, "cost", None),
+            frames=len(footage.frames),
+            faces=len(footage.tracks),
+            level=str(judged.level),
+            false_alarm=None if judged.false_alarm is None else round(judged.false_alarm, 4),
+        )  # fmt: skip
         if reading.score is not None:
-            row["score"] = reading.score
-            row["series"] = [
-                {
-                    "track": s.track,
-                    "times": [round(t, 3) for t in s.times],
-                    "scores": [float(f"{v:.6g}") for v in s.scores],
-                }
-                for s in reading.series
-            ]
+            row = replace(row, score=reading.score, series=tuple(map(_shortened, reading.series)))
         elif reading.abstained is not None:
-            row |= reading.abstained.columns()
-        row["level"] = str(judged.level)
-        if judged.false_alarm is not None:
-            row["false_alarm"] = round(judged.false_alarm, 4)
+            row = replace(row, **reading.abstained.columns())
         rows.append(row)
     return rows
 
 
-def _row(task: Task, degradation: str, spec: str, detector: Any, **more: Any) -> dict[str, Any]:
-    return {
-        "id": task.id,
-        "degradation": degradation,
-        "detector": detector.id,
-        "spec": spec,
-        "version": detector.version,
-        "weights_sha256": detector.weights_sha256,
-        **more,
-    }
+def _shortened(track: TrackScore) -> TrackScore:
+    """A score over time to as many digits as a row keeps."""
+    times, scores = (round(t, 3) for t in track.times), (float(f"{v:.6g}") for v in track.scores)
+    return TrackScore(track.track, tuple(times), tuple(scores))
 
 
-def _lookup(task: Task, how: degrade.Degradation, spec: str, detector: Any, sampling: str) -> dict[str, Any]:
+def _row(task: Task, degradation: str, spec: str, detector: Any, **more: Any) -> ReadingRow:
+    return ReadingRow(task.id, degradation, detector.id, spec, detector.version, detector.weights_sha256, **more)
+
+
+def _lookup(task: Task, how: degrade.Degradation, spec: str, detector: Any) -> ReadingRow:
     """A table's score. It speaks of the clip as it was, so of no degraded version of it."""
     from detect import Abstain
 
     row = _row(task, how.name, spec, detector, protocol="video@theirs")
     if how.steps:
-        return row | Abstention(AbstentionReason.TABLE_NOT_OF_DEGRADED).columns()
+        return replace(row, **Abstention(AbstentionReason.TABLE_NOT_OF_DEGRADED).columns())
     try:
         reading = detector.lookup(task.id, *task.names, Path(task.path).name)
     except Abstain as said:
-        return row | said.reason.columns()
-    return row | {"score": reading.score}
+        return replace(row, **said.reason.columns())
+    return replace(row, score=reading.score)
 
 
 def _thumb(path: Path, footage: Footage) -> None:
@@ -226,21 +221,6 @@ def samples_of(index: Index, *, split: str | None = None, name: str = "") -> lis
         group = {**sample.group, **({"set": name} if name else {})}
         found.append((replace(sample, sha256=sha, group=group), path))
     return found
-
-
-def _sample_row(sample: Sample) -> dict[str, Any]:
-    label = {Label.REAL: 0, Label.FAKE: 1}.get(sample.label, -1)
-    return {
-        "id": sample.sha256,
-        "label": label,
-        "generator": sample.generator,
-        "identity": sample.identity,
-        "source": sample.source,
-        "group": dict(sample.group),
-        "path": sample.path,
-        **({"own": str(sample.extra["id"])} if sample.extra.get("id") else {}),
-        **({"cues": sample.extra["cues"]} if sample.extra.get("cues") else {}),
-    }
 
 
 def limited(samples: list[tuple[Sample, Path]], limit: int | None) -> list[tuple[Sample, Path]]:
@@ -283,14 +263,13 @@ class _Ledger:
     failed: int = 0
     abstained: int = 0
 
-    def add(self, row: Mapping[str, Any]) -> bool:
-        key = (str(row.get("id")), str(row.get("degradation")), str(row.get("detector")))
-        if key in self.known:
-            return False
-        self.known.add(key)
-        self.failed += bool(row.get("error"))
-        self.abstained += bool(row.get("abstained"))
-        return True
+    def add(self, row: ReadingRow) -> None:
+        """Count a row, unless it is there already."""
+        key = (row.id, row.degradation, row.detector)
+        if key not in self.known:
+            self.known.add(key)
+            self.failed += bool(row.error)
+            self.abstained += bool(row.abstained)
 
 
 @dataclass(frozen=True)
@@ -430,7 +409,7 @@ def run(
     write_samples(folder, this.samples)
     ledger = _Ledger()
     for row in readings(folder):
-        if not (job.retry and row.get("error")):
+        if not (job.retry and row.error):
             ledger.add(row)
     tasks, rows = this.tasks(ledger.known, job.shard)
     progress.begin(sum(len(t.missing) for t in tasks))
@@ -439,15 +418,13 @@ def run(
     plan = Plan(tuple(detectors), suite.sampling, suite.degradations, str(folder / "thumbs"), "", job.timeout)
     with workers(job.engine_name, "benchmarks.run.run:Work", asdict(plan), max(1, job.jobs)) as pool:
         for task, answer, failure in pool.map(map(asdict, tasks)):
-            done = 0
-            for row in answer["rows"] if answer else _failed(Task(**task), this.detectors, str(failure)):
-                if "features" in row:
-                    append_row(folder / f"features{part}.jsonl", row)
-                    continue
+            measured = answer or {"readings": _failed(Task(**task), this.detectors, str(failure)), "features": []}
+            for row in measured["features"]:
+                append_row(folder / f"features{part}.jsonl", row)
+            for row in measured["readings"]:
                 append_row(folder / f"readings{part}.jsonl", row)
-                ledger.add(row)
-                done += 1
-            progress.count(done)
+                ledger.add(ReadingRow.of(row))
+            progress.count(len(measured["readings"]))
     degrade.trim()
     if shards == 1:
         write_json(folder / "complete.json", {"rows": rows, "failed": ledger.failed, "abstained": ledger.abstained})
@@ -456,7 +433,8 @@ def run(
 
 def _failed(task: Task, detectors: Mapping[str, Any], why: str) -> list[dict[str, Any]]:
     """The rows of a sample whose worker gave no answer."""
-    return [_row(task, degrade.parse(d).name, spec, detectors[spec], error=why) for d, spec in task.missing]
+    rows = (_row(task, degrade.parse(d).name, spec, detectors[spec], error=why) for d, spec in task.missing)
+    return [row.columns() for row in rows]
 
 
 def _set_card(index: Index) -> dict[str, str]:
@@ -467,11 +445,5 @@ def _set_card(index: Index) -> dict[str, str]:
 
 def write_samples(folder: Path, samples: Sequence[tuple[Sample, Path]]) -> None:
     """One line a sample: what the report knows of it. The same run writes the same bytes."""
-    lines = [json.dumps(_sample_row(sample), ensure_ascii=False) for sample, _ in samples]
+    lines = [json.dumps(SampleRow.about(sample).columns(), ensure_ascii=False) for sample, _ in samples]
     write_text(folder / "samples.jsonl", "\n".join(lines) + "\n")
-
-
-def readings(folder: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """Every reading of every shard."""
-    for path in sorted(Path(folder).glob("readings*.jsonl")):
-        yield from read_rows(path)

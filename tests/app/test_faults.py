@@ -312,13 +312,14 @@ def test_a_table_that_cannot_be_read_is_refused_by_file_and_line(name, command, 
 
 
 def test_bare_carriage_returns_end_lines_too(tmp_path):
-    from benchmarks.stats.table import read_scores
+    from benchmarks.report.options import Scores
+    from benchmarks.stats.scores import read_scores
     from detect.external.scores import ScoresDetector
     from gioconda_core.datasets.tables import read_sheet
 
     (tmp_path / "mac.csv").write_bytes(b"id,path,score,label\r1,a.mp4,0.5,fake\r2,b.mp4,0.1,real\r")
     assert read_sheet(tmp_path / "mac.csv").column("path") == ["a.mp4", "b.mp4"]
-    assert len(read_scores(tmp_path / "mac.csv")) == 2
+    assert len(read_scores(Scores(tmp_path / "mac.csv"))) == 2
     assert ScoresDetector(str(tmp_path / "mac.csv")).lookup("b.mp4").score == 0.1
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from score_table import table_of
 
 from benchmarks.report import report, results
 from benchmarks.report.document import schema
@@ -15,7 +16,6 @@ from benchmarks.report.options import Figures, Scores
 from benchmarks.stats.alarms import stated_rates
 from benchmarks.stats.beside import beside, rates_of
 from benchmarks.stats.looks import look
-from benchmarks.stats.table import Table
 from gioconda_core.stats import delong, metrics
 from gioconda_core.stats.shares import clopper_pearson, of_people
 
@@ -45,7 +45,7 @@ def rows(n=600, seed=0, strength=1.0, by_origin=0.0, by_cue=0.0, cue=0.0, detect
 
 def built(*parts, names=("auc",), resamples=200, **kw):
     return results.build(
-        Table.of_rows([r for p in (parts or (rows(**kw),)) for r in p]), results.Asked(list(names), resamples)
+        table_of([r for p in (parts or (rows(**kw),)) for r in p]), results.Asked(list(names), resamples)
     )
 
 
@@ -74,7 +74,7 @@ def test_what_a_detector_has_not_shown_is_the_headline_in_every_form(given, skil
 
 def test_few_people_leave_a_figure_without_an_interval_and_the_headline_says_so():
     few = [{**r, "identity": f"p{i % 3}", "source": ""} for i, r in enumerate(rows(60, strength=2.0))]
-    document = results.build(Table.of_rows(few), results.Asked(["auc"], 100))
+    document = results.build(table_of(few), results.Asked(["auc"], 100))
     assert of(document).skill == "unknown" and "without an interval: " in document.first_line
     assert all(c.low is None for c in document.beside.cues) and "sharpness alone: AUC 0." in report.to_text(document)
     assert "Beside what anybody could measure" in report.render(document, "html")
@@ -93,7 +93,7 @@ def test_every_figure_stands_beside_the_cue_that_is_best_by_it():
     document = built(names=names, strength=1.5, cue=0.8)
     figures = {d.metric: d for d in of(document).figures}
     assert set(figures) == {metrics.parse(n).name for n in names}
-    table = Table.of_rows(rows(strength=1.5, cue=0.8))
+    table = table_of(rows(strength=1.5, cue=0.8))
     for name, d in figures.items():
         own = next(f for f in document.detectors[0].figures if f.metric == name)
         assert d.value_a == pytest.approx(own.value) and d.low < d.difference < d.high and d.p is not None
@@ -147,7 +147,7 @@ def test_the_auc_within_strata_is_that_of_their_own_pairs_and_its_interval_cover
     assert delong.within_shares(np.array([0, 1]), np.array([0.0, 1.0]), np.array([0, 1])) is None
     inside = 0
     for seed in range(150):
-        bare = replace(Table.of_rows(rows(480, seed, 1.0)), cues={})
+        bare = replace(table_of(rows(480, seed, 1.0)), cues={})
         row = beside(bare, [], {}, resamples=1, seed=0)[1]["theirs"]
         inside += row.within.low <= 0.7602 <= row.within.high  # Φ(1/√2)
     assert inside >= 150 * 0.95 - 3 * np.sqrt(150 * 0.95 * 0.05)
@@ -176,7 +176,7 @@ def test_figures_are_given_by_frame_rate_to_the_nearest():
 
 def test_cues_that_a_table_lacks_are_named_and_not_made_up(tmp_path):
     plain = [{k: v for k, v in r.items() if k != "cues"} for r in rows(strength=1.5)]
-    document = results.build(Table.of_rows(plain), results.Asked(["auc"], 100))
+    document = results.build(table_of(plain), results.Asked(["auc"], 100))
     assert document.beside.cues == () and set(document.beside.missing) == set(NAMES)
     assert of(document).skill == "above-a-coin" and of(document).matched.reason == "no cue was measured"
     for form in ("text", "html"):
@@ -213,8 +213,8 @@ def stated(n=800, seed=0, factor=1.0, people=2):
 
 
 def test_stated_rates_are_held_against_what_real_clips_show(tmp_path):
-    good = {r.stated: r for r in stated_rates(Table.of_rows(stated()))}
-    bad = {r.stated: r for r in stated_rates(Table.of_rows(stated(factor=2.3)))}
+    good = {r.stated: r for r in stated_rates(table_of(stated()))}
+    bad = {r.stated: r for r in stated_rates(table_of(stated(factor=2.3)))}
     assert all(r.kept == "holds" and r.low <= r.stated <= r.high for r in good.values())
     assert bad[0.1].kept == "more" and bad[0.1].found == pytest.approx(0.23, abs=0.05) and bad[0.1].low > 0.1
     assert bad[0.1].reached > 0.3 and bad[0.1].n_real == 400
@@ -232,8 +232,8 @@ def test_stated_rates_are_held_against_what_real_clips_show(tmp_path):
 
 def test_a_run_keeps_what_was_stated(tmp_path):
     rows_ = list(stated(60))
-    assert Table.of_rows(rows_).detectors["ours"].stated is not None
-    few = stated_rates(Table.of_rows([r for r in rows_ if r["label"] or int(r["id"][1:]) < 10]))
+    assert table_of(rows_).detectors["ours"].stated is not None
+    few = stated_rates(table_of([r for r in rows_ if r["label"] or int(r["id"][1:]) < 10]))
     assert {r.kept for r in few} == {"refused"}
 
 
@@ -270,14 +270,14 @@ def test_how_often_a_set_was_looked_at_is_counted_and_the_same_scores_are_no_new
     assert "for the first time" in report.to_text(again)
     told = "2 columns of scores have been measured against these labels on this computer"
     assert told in report.to_text(second) and told in report.render(second, "html")
-    other = Table.of_rows({"id": f"d{i}", "label": i % 2, "detector": "d", "score": float(i)} for i in range(40))
+    other = table_of({"id": f"d{i}", "label": i % 2, "detector": "d", "score": float(i)} for i in range(40))
     assert look(other).scores == 1, "another set"
 
 
 def test_a_look_that_cannot_be_written_down_is_said_and_the_report_made(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GIOCONDA_HOME", str(tmp_path / "file" / "home"))
-    looks = look(Table.of_rows(rows(40)))
+    looks = look(table_of(rows(40)))
     assert not looks.recorded
     assert "could not be written down" in report.to_text(replace(built(strength=1.0), looks=looks))
 

@@ -6,10 +6,10 @@ import json
 
 import numpy as np
 import pytest
+from score_table import table_of
 
 from benchmarks.report import report, results
 from benchmarks.stats.gaps import gaps
-from benchmarks.stats.table import Table
 from benchmarks.stats.thresholds import choose, promised
 from gioconda_core.errors import UsageError
 from gioconda_core.stats import bootstrap, metrics
@@ -60,7 +60,7 @@ def _normal(x):
 
 
 def test_thresholds_keep_their_rate_and_cost_least_and_have_intervals():
-    table = Table.of_rows(rows())
+    table = table_of(rows())
     scores, labels = table.detectors["d"].scores, table.labels
     resampler = bootstrap.Resampler.over(table.columns["identity"])
     rate, cost = choose(
@@ -81,7 +81,7 @@ def test_thresholds_keep_their_rate_and_cost_least_and_have_intervals():
 def test_the_interval_of_a_threshold_covers_where_it_would_lie():
     inside = 0
     for seed in range(60):
-        table = Table.of_rows(rows(400, seed))
+        table = table_of(rows(400, seed))
         (choice,) = choose(
             [metrics.parse("tpr@fpr=0.1")],
             table.labels,
@@ -93,17 +93,17 @@ def test_the_interval_of_a_threshold_covers_where_it_would_lie():
 
 
 def test_a_gap_between_groups_is_shown_with_its_interval_and_none_is_not_claimed():
-    worse = gaps(Table.of_rows(rows(worse="b")), "skin")
+    worse = gaps(table_of(rows(worse="b")), "skin")
     by = {g.group: g for g in worse}
     assert by["b"].shown and by["b"].high < 0 and by["a"].low > 0 and by["b"].p_corrected < 0.001
-    wrong = sum(any(g.shown for g in gaps(Table.of_rows(rows(400, seed)), "skin")) for seed in range(60))
+    wrong = sum(any(g.shown for g in gaps(table_of(rows(400, seed)), "skin")) for seed in range(60))
     assert wrong <= 60 * 0.05 + 3 * np.sqrt(60 * 0.05 * 0.95)
     few = gaps(
-        Table.of_rows([*rows(400), {"id": "x", "label": 1, "detector": "d", "score": 1.0, "group": {"skin": "c"}}]),
+        table_of([*rows(400), {"id": "x", "label": 1, "detector": "d", "score": 1.0, "group": {"skin": "c"}}]),
         "skin",
     )
     assert "needs at least" in next(g for g in few if g.group == "c").reason
-    page = report.render(results.build(Table.of_rows(rows(worse="b")), results.Asked(["auc"], 100)), "html")
+    page = report.render(results.build(table_of(rows(worse="b")), results.Asked(["auc"], 100)), "html")
     assert "worse on this group" in page and "skin: b" in page
 
 
@@ -137,7 +137,7 @@ def test_drift_is_called_as_seldom_as_it_says():
 
     wrong = 0
     for seed in range(100):
-        one, two = (Table.of_rows(rows(300, 1000 + 2 * seed + k)) for k in (0, 1))
+        one, two = (table_of(rows(300, 1000 + 2 * seed + k)) for k in (0, 1))
         (found,) = compare.corrected(compare.apart(("d", one), ("d", two), resamples=100))
         wrong += found.finding != "unresolved"
     assert wrong <= 100 * 0.05 + 3 * np.sqrt(100 * 0.05 * 0.95)

@@ -48,7 +48,7 @@ def test_a_threshold_does_what_the_page_says_of_it(document, scores, page):
     entry = next(d for d in document.detectors if d.name == "alpha")
     assert [o.fpr for o in entry.operating] == [0.05, 0.01, 0.001]
     carried, *refused = entry.operating
-    table = report.load(scores)
+    table = report.load(Scores(scores))
     clean = table.columns["degradation"] == "none"
     alarm = table.detectors["alpha"].scores[clean] >= carried.threshold
     fake = table.labels[clean] == 1

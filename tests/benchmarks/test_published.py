@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from score_table import table_of
 
 from benchmarks.stats import compare
-from benchmarks.stats.table import Table
 from gioconda_core.stats import delong, metrics
 from gioconda_core.stats.shares import clopper_pearson
 
@@ -73,7 +73,7 @@ def test_delong_1988_comparisons_with_the_k_g_score():
         for i, y in enumerate(labels)
     ]
     pairs = [("albumin", "K-G score"), ("total protein", "K-G score")]
-    found = compare.compare(Table.of_rows(rows), pairs, ["auc"], resamples=500)
+    found = compare.compare(table_of(rows), pairs, ["auc"], resamples=500)
     for d, difference, theirs in zip(found, (0.0108, -0.0780), (0.0953, 0.1046), strict=True):
         assert round(d.difference, 4) == difference and d.finding == "unresolved"
         influence = [delong.auc_shares(labels, scores[n]).influence for n in (d.a, d.b)]

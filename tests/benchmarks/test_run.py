@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from score_table import table_of
 
 from benchmarks.report import report
 from benchmarks.report.options import Figures, Scores
@@ -467,7 +468,6 @@ def test_frame_figures_are_named_as_such(clips, tiny, tmp_path, monkeypatch):
 
 def test_levels_that_flip_after_sharing_are_counted(tmp_path):
     from benchmarks.report.reshare import stability
-    from benchmarks.stats.table import Table
 
     rows = []
     for i in range(40):
@@ -487,7 +487,7 @@ def test_levels_that_flip_after_sharing_are_counted(tmp_path):
                     "level": "not-assessed",
                 }
             rows.append(row)
-    found = stability(Table.of_rows(rows), resamples=200)
+    found = stability(table_of(rows), resamples=200)
     assert len(found) == 1 and found[0].flipped == pytest.approx(9 / 40)
     assert (found[0].up, found[0].lost) == (8 / 40, 1 / 40) and found[0].low < 9 / 40 < found[0].high
 

@@ -7,12 +7,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from score_table import table_of
 
 from benchmarks.report import report, results
 from benchmarks.report.options import Figures, Scores
 from benchmarks.speed.power import power, simulated
 from benchmarks.stats import compare
-from benchmarks.stats.table import Table, read_scores
+from benchmarks.stats.scores import read_scores
 from gioconda_core.errors import UsageError
 from gioconda_core.stats import metrics
 
@@ -41,7 +42,7 @@ def test_same_named_folders_are_not_merged():
     rows += [
         {"id": f"real/{i:03d}_sha", "label": 0, "detector": "d", "score": 0.0, "source": f"{i:03d}"} for i in range(14)
     ]
-    document = results.build(Table.of_rows(rows), results.Asked(["auc"], 100))
+    document = results.build(table_of(rows), results.Asked(["auc"], 100))
     assert document.data.fake == 56
     assert document.detectors[0].figures[0].n_fake == 56
     assert {e.slice for e in document.slices["generator"]} == {
@@ -54,7 +55,7 @@ def test_same_named_folders_are_not_merged():
 
 def test_duplicates_are_counted_once_or_failed_where_they_disagree(tmp_path):
     rows = good_rows()
-    table = read_scores(write(tmp_path / "s.csv", [*rows, rows[3], "c4,real,99.0,p1"]))
+    table = read_scores(Scores(write(tmp_path / "s.csv", [*rows, rows[3], "c4,real,99.0,p1"])))
     assert problems(table)["duplicate"] == 1
     assert problems(table)["duplicate-conflict"] == 1
     assert len(table) == 40
@@ -64,7 +65,7 @@ def test_duplicates_are_counted_once_or_failed_where_they_disagree(tmp_path):
 
 
 def test_conflicting_labels_leave_the_sample_out_and_say_so(tmp_path):
-    table = read_scores(write(tmp_path / "s.csv", [*good_rows(), "c0,fake,0.5,p0"]))
+    table = read_scores(Scores(write(tmp_path / "s.csv", [*good_rows(), "c0,fake,0.5,p0"])))
     assert problems(table)["label-conflict"] == 1
     assert table.labels[list(table.ids).index("c0")] == -1
 
@@ -79,7 +80,7 @@ def test_missing_labels_and_scores_that_are_not_numbers_are_counted(tmp_path):
         "x5,real,,p1",
         "x6,fake,high,p1",
     ]
-    table = read_scores(write(tmp_path / "s.csv", rows))
+    table = read_scores(Scores(write(tmp_path / "s.csv", rows)))
     found = problems(table)
     assert found["unlabelled"] == 2 and found["label-unread"] == 1 and found["nan"] == 3
     column = table.detectors["s"]
@@ -103,26 +104,26 @@ def test_constant_scores_are_reported(tmp_path):
 def test_other_encodings_are_read_and_told(tmp_path, encoding):
     header = "id,label,score,identity,langue"
     rows = [row + ",français" for row in good_rows()]
-    table = read_scores(write(tmp_path / "s.csv", rows, encoding, header))
+    table = read_scores(Scores(write(tmp_path / "s.csv", rows, encoding, header)))
     assert set(table.columns["langue"]) == {"français"}
     assert ("encoding" in problems(table)) == (encoding == "cp1252")
 
 
 def test_semicolons_with_decimal_commas(tmp_path):
     rows = [row.replace(",", ";").replace(".", ",") for row in good_rows()]
-    table = read_scores(write(tmp_path / "s.csv", rows, header="id;label;score;identity"))
-    plain = read_scores(write(tmp_path / "t.csv", good_rows()))
+    table = read_scores(Scores(write(tmp_path / "s.csv", rows, header="id;label;score;identity")))
+    plain = read_scores(Scores(write(tmp_path / "t.csv", good_rows())))
     np.testing.assert_array_equal(table.detectors["s"].scores, plain.detectors["t"].scores)
 
 
 @pytest.mark.parametrize("header", ["id,score", "label,score", "id,label,points", "id,label,score,label"])
 def test_missing_or_doubled_columns_are_usage_errors(tmp_path, header):
     with pytest.raises(UsageError, match=r"missing|twice"):
-        read_scores(write(tmp_path / "s.csv", ["a,real,0.1,b"], header=header))
+        read_scores(Scores(write(tmp_path / "s.csv", ["a,real,0.1,b"], header=header)))
 
 
 def test_ragged_lines_and_lines_without_id_are_counted(tmp_path):
-    table = read_scores(write(tmp_path / "s.csv", [*good_rows(), ",real,0.1,p1", "z,real"]))
+    table = read_scores(Scores(write(tmp_path / "s.csv", [*good_rows(), ",real,0.1,p1", "z,real"])))
     assert problems(table)["no-id"] == 1 and problems(table)["ragged"] == 1
     assert "z" in table.ids
 
@@ -130,16 +131,20 @@ def test_ragged_lines_and_lines_without_id_are_counted(tmp_path):
 def test_an_empty_file_is_a_usage_error(tmp_path):
     (tmp_path / "s.csv").write_text("id,label,score\n")
     with pytest.raises(UsageError):
-        read_scores(tmp_path / "s.csv")
+        read_scores(Scores(tmp_path / "s.csv"))
 
 
 def test_several_detectors_side_by_side_or_one_below_another(tmp_path):
     wide = read_scores(
-        write(tmp_path / "w.csv", ["a,real,0.1,0.3", "b,fake,0.2,"], header="id,label,score:one,score:two")
+        Scores(write(tmp_path / "w.csv", ["a,real,0.1,0.3", "b,fake,0.2,"], header="id,label,score:one,score:two"))
     )
     long = read_scores(
-        write(
-            tmp_path / "l.csv", ["a,real,0.1,one", "a,real,0.3,two", "b,fake,0.2,one"], header="id,label,score,detector"
+        Scores(
+            write(
+                tmp_path / "l.csv",
+                ["a,real,0.1,one", "a,real,0.3,two", "b,fake,0.2,one"],
+                header="id,label,score,detector",
+            )
         )
     )
     assert list(wide.detectors) == list(long.detectors) == ["one", "two"]
@@ -162,7 +167,7 @@ def two_detectors(n=400, seed=0, gap=0.8):
         for name, strength in (("strong", 1.0 + gap), ("weak", 1.0), ("twin", 1.0)):
             score = label * strength + shared + 0.3 * rng.normal()
             rows.append({"id": f"c{i}", "label": label, "detector": name, "score": score, "identity": f"p{person}"})
-    return Table.of_rows(rows)
+    return table_of(rows)
 
 
 def test_paired_comparison_sees_what_separate_intervals_hide():
@@ -190,13 +195,13 @@ def test_samples_only_one_detector_scored_are_told_not_used():
         for d in ("a", "b")
         if not (d == "b" and i < 3)
     ]
-    found = compare.compare(Table.of_rows(rows), [("a", "b")], ["auc"], resamples=100)[0]
+    found = compare.compare(table_of(rows), [("a", "b")], ["auc"], resamples=100)[0]
     assert (found.only_a, found.only_b) == (3, 0) and found.n_real + found.n_fake == 97
 
 
 def of_protocols(*names):
     rng = np.random.default_rng(0)
-    return Table.of_rows(
+    return table_of(
         {"id": f"c{i}", "label": i % 2, "detector": d, "score": rng.normal() + i % 2, "protocol": p}
         for i in range(80)
         for d, p in zip("abcde", names, strict=False)
@@ -221,7 +226,7 @@ def test_a_detector_without_scores_is_never_called_undecided():
         for i in range(80)
         for d in ("one", "two", "mute")
     ]
-    document = results.build(Table.of_rows(rows), results.Asked(["auc"], 100))
+    document = results.build(table_of(rows), results.Asked(["auc"], 100))
     assert "not compared with mute" in document.first_line
     assert "leave open whether it is better than" in document.first_line, "equal scores are not called equal"
     assert next(d for d in document.detectors if d.name == "mute").rank is None
@@ -302,7 +307,7 @@ def test_scores_that_detect_wrote_are_reported(tmp_path):
     row = {"label": "real", **row_of("c", *readings(footage, [Sure()])).columns()}
     file = tmp_path / "scores.csv"
     file.write_text(",".join(row) + "\n" + ",".join(str(v if v is not None else "") for v in row.values()) + "\n")
-    table = read_scores(file)
+    table = read_scores(Scores(file))
     assert str(metrics.Protocol.parse(table.detectors["sure"].protocol)) == "video@32f-even" and not table.slices
 
 
@@ -394,7 +399,7 @@ def test_a_signed_report_carries_credentials_and_shows_tampering(tmp_path, monke
 
 def test_several_protocols_of_one_detector_are_named_or_called_mixed():
     def table(*names):
-        return Table.of_rows(
+        return table_of(
             {"id": f"c{i}", "label": i % 2, "detector": "d", "score": float(i), "protocol": names[i % len(names)]}
             for i in range(40)
         )
@@ -418,8 +423,8 @@ def test_slices_a_suite_names_are_the_only_ones():
         }
         for i in range(90)
     ]
-    assert {"set", "hair"} <= set(results.build(Table.of_rows(rows), results.Asked(["auc"], 100)).slices)
-    assert "hair" not in results.build(Table.of_rows(rows), results.Asked(["auc"], 100, slices=["set"])).slices
+    assert {"set", "hair"} <= set(results.build(table_of(rows), results.Asked(["auc"], 100)).slices)
+    assert "hair" not in results.build(table_of(rows), results.Asked(["auc"], 100, slices=["set"])).slices
 
 
 def test_figures_do_not_depend_on_the_order_of_rows():
@@ -430,7 +435,7 @@ def test_figures_do_not_depend_on_the_order_of_rows():
     ]
     shuffled = [rows[i] for i in np.random.default_rng(0).permutation(80)]
     figures = [
-        results.build(Table.of_rows(r), results.Asked(["auc", "eer", "tpr@fpr=0.1"], 100)).detectors[0].figures
+        results.build(table_of(r), results.Asked(["auc", "eer", "tpr@fpr=0.1"], 100)).detectors[0].figures
         for r in (rows, shuffled)
     ]
     assert [f.value for f in figures[0]] == [f.value for f in figures[1]] == [1.0, 0.0, 1.0]

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.stats.table import read_scores
+from benchmarks.report.options import Scores
+from benchmarks.stats.scores import read_scores
 from detect.external.scores import ScoresDetector
 from gioconda_core.datasets.index import Index
 from gioconda_core.datasets.tables import label_of, number_of, read_sheet
@@ -57,7 +58,7 @@ def test_every_dialect_gives_the_same_rows_to_every_reader(tmp_path, dialect):
     file.write_bytes(DIALECTS[dialect])
     index = Index.read(file)
     assert [(s.path, str(s.label)) for s in index] == [("real/a.mp4", "real"), ("fake/b.mp4", "fake")]
-    table = read_scores(file)
+    table = read_scores(Scores(file))
     assert table.labels.tolist() == [0, 1] and table.detectors["t"].scores.tolist() == [0.25, 0.75]
     scores = ScoresDetector(str(file))
     assert scores.of("fake/b.mp4").score == 0.75 and scores.of("b.mp4").score == 0.75
@@ -81,7 +82,7 @@ def test_parquet_of_any_types(tmp_path, kind):
     index = Index.read(file)
     assert [(str(s.label), s.identity, s.split) for s in index] == [("real", "7", ""), ("fake", "8", "")]
     assert kind != "nested" or [s.group for s in index] == [{"language": "ja"}, {}]
-    assert read_scores(file).detectors["t"].scores.tolist() == [0.25, 0.75]
+    assert read_scores(Scores(file)).detectors["t"].scores.tolist() == [0.25, 0.75]
     assert ScoresDetector(str(file)).of("a.mp4").score == 0.25
 
 
@@ -138,14 +139,17 @@ def test_a_published_matrix_is_read_as_it_is(tmp_path):
         "v1,videos,real,,0.1,12,0.2,7,,\nv2,videos,fake,sora,0.9,13,,9,,\na1,audio,fake,tts,,,,,0.7,3\n"
     )
     with pytest.raises(UsageError, match="mixes units"):
-        read_scores(tmp_path / "m.csv", score=["prob_*"])
+        read_scores(Scores(tmp_path / "m.csv", score=("prob_*",)))
     with pytest.raises(UsageError, match="no column"):
-        read_scores(tmp_path / "m.csv", score=["p_*"], unit="video")
-    table = read_scores(tmp_path / "m.csv", score=["prob_*"], unit="video")
+        read_scores(Scores(tmp_path / "m.csv", score=("p_*",), unit="video"))
+    table = read_scores(Scores(tmp_path / "m.csv", score=("prob_*",), unit="video"))
     assert list(table.detectors) == ["one", "two"] and len(table) == 2
     assert any("ear" in p.sentence for p in table.problems if p.kind == "silent")
     assert table.detectors["one"].protocol == "video@given" and not table.slices
-    assert read_scores(tmp_path / "m.csv", score=["prob_*"], unit="audio").detectors["ear"].protocol == "audio@given"
+    assert (
+        read_scores(Scores(tmp_path / "m.csv", score=("prob_*",), unit="audio")).detectors["ear"].protocol
+        == "audio@given"
+    )
 
 
 @pytest.mark.parametrize(
