@@ -23,6 +23,7 @@ class AbstentionReason(StrEnum):
     LANDMARKS_IN_ONE_POINT = "landmarks-in-one-point"
     NO_FACE_SCORED = "no-face-scored"
     TOO_FEW_FRAMES = "too-few-frames"
+    TOO_FEW_PAIRS = "too-few-pairs"
     TOO_FEW_MOMENTS = "too-few-moments"
     NOT_FOLLOWED = "not-followed"
     OUTSIDE_CALIBRATION = "outside-calibration"
@@ -131,6 +132,7 @@ SENTENCES: dict[StrEnum, str] = {
     AbstentionReason.LANDMARKS_IN_ONE_POINT: "the face's landmarks lie in one point",
     AbstentionReason.NO_FACE_SCORED: "no face could be scored",
     AbstentionReason.TOO_FEW_FRAMES: "a face can be measured in {seen} sampled frames; this detector needs {needed}",
+    AbstentionReason.TOO_FEW_PAIRS: "a face can be measured in {seen} of the pairs of neighbouring frames that were read; this detector needs {needed}",
     AbstentionReason.TOO_FEW_MOMENTS: "no face can be measured at {moments} moments within {seconds:g} seconds",
     AbstentionReason.NOT_FOLLOWED: "no face is followed for {seconds:g} s at {rate:g} positions a second",
     AbstentionReason.OUTSIDE_CALIBRATION: "outside what was calibrated: {difference}",
@@ -190,13 +192,42 @@ SENTENCES: dict[StrEnum, str] = {
 }
 
 
+class _Number(float):
+    """A number that is written with more decimals where it would read like another one that it is not."""
+
+    others: tuple[float, ...] = ()
+
+    def __format__(self, spec: str) -> str:
+        head, point, tail = spec.partition(".")
+        text = format(float(self), spec)
+        if not tail.endswith("f") or not tail[:-1].isdigit():
+            return text
+        for places in range(int(tail[:-1]), 7):
+            spec = f"{head}{point}{places}f"
+            text = format(float(self), spec)
+            if all(format(other, spec) != text for other in self.others):
+                break
+        return text
+
+
+def told_apart(template: str, detail: Mapping[str, Any]) -> str:
+    """A template filled in; numbers that differ never read alike, so that none is "below 32" and 32 at once."""
+    numbers = {k: float(v) for k, v in detail.items() if isinstance(v, float | int) and not isinstance(v, bool)}
+    said = dict(detail)
+    for name, value in numbers.items():
+        if isinstance(detail[name], float):
+            said[name] = _Number(value)
+            said[name].others = tuple(other for other in numbers.values() if other != value)
+    return template.format(**said)
+
+
 def english(code: str, detail: Mapping[str, Any]) -> str:
     """The English sentence of a code; a detail that is a reason itself (``code``, ``detail``) is said in its place."""
     said = {
         name: english(value["code"], value["detail"]) if isinstance(value, Mapping) and "code" in value else value
         for name, value in detail.items()
     }
-    return SENTENCES[code].format(**said)  # type: ignore[index]  # a StrEnum's value finds its member
+    return told_apart(SENTENCES[code], said)  # type: ignore[index]  # a StrEnum's value finds its member
 
 
 @dataclass(frozen=True)

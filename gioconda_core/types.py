@@ -426,12 +426,19 @@ class Sealed:
 
 @dataclass(frozen=True)
 class FaceCalibrated:
-    """One face's own score, where a clip shows several. reached : real clips of the stratum that score at least this, of ``n``."""
+    """What was read of one face, where a clip shows several.
+
+    level : its own. reached : real clips of the stratum that score at least this, of ``n``. abstained : why it was not assessed; its score is
+    then withheld.
+    """
 
     track: int
-    score: float
-    reached: int
-    n: int
+    level: Level
+    score: float | None = None
+    reached: int | None = None
+    n: int | None = None
+    stratum: str | None = None
+    abstained: Abstention | None = None
 
 
 @dataclass(frozen=True)
@@ -442,7 +449,8 @@ class Calibrated:
     low, high : 95 % interval of that share; n : reals in the (stratum of the) set. sealed : what the detector reached on a sealed set,
     None = not measured; unseen : on unseen methods in development. threshold : the score from which on this level's signal is found, of a clip as a whole; window_threshold : that
     of any single one of the reading's windows. same_headline, of_reals :
-    of the real clips it was calibrated on, how many would get this level, each judged by all the others. faces : each face's own.
+    of the real clips it was calibrated on, how many would get this level, each judged by all the others. faces : each face's own, where the
+    detector read several; score, rates and level are then those of the face with the strongest level, track its number.
     """
 
     reading: Reading
@@ -461,6 +469,12 @@ class Calibrated:
     faces: tuple[FaceCalibrated, ...] = ()
     unseen: Sealed | None = None
     window_threshold: float | None = None
+    track: int | None = None
+
+    @property
+    def faces_assessed(self) -> int:
+        """How many faces the level was chosen from."""
+        return sum(face.abstained is None for face in self.faces) or 1
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def pairs(footage: Footage) -> tuple[Pairs, ...]:
         most = max((sum(frame in near for frame, _ in usable(t, footage.times)) for t in order if len(t)), default=0)
         if largest < MIN_FACE:
             raise Abstain(AbstentionReason.FACE_TOO_SMALL, face_px=largest, least=MIN_FACE)
-        raise Abstain(AbstentionReason.TOO_FEW_FRAMES, seen=most, needed=LEAST)
+        raise Abstain(AbstentionReason.TOO_FEW_PAIRS, seen=most, needed=LEAST)
     return tuple(found)
 
 

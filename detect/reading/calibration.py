@@ -57,8 +57,8 @@ KERNEL = np.array([[-1, 2, -1], [2, -4, 2], [-1, 2, -1]], np.float32) / 4
 LOOKS = 16  # frames that are measured
 
 
-def measures(footage: Footage) -> dict[str, float]:
-    """What decides how like the calibration set a clip is, of its largest face.
+def measures(footage: Footage, face: int | None = None) -> dict[str, float]:
+    """What decides how like the calibration set a face in a clip is. face : id of its track; None = the largest.
 
     ``face_px`` : median extent of the face, pixels. ``detail`` : log of the mean fine residual in the face, log grey levels; −3 is a blank, 1
     is grain. ``room`` : the same of its surroundings; −3 is a drawn or painted-over background. ``seconds`` : how long the face is
@@ -69,16 +69,16 @@ def measures(footage: Footage) -> dict[str, float]:
     Abstain
         There is no face that can be measured.
     """
-    return footage.shared.once(("measures",), lambda: _measures(footage))
+    return footage.shared.once(("measures", face), lambda: _measures(footage, face))
 
 
-def _measures(footage: Footage) -> dict[str, float]:
+def _measures(footage: Footage, face: int | None) -> dict[str, float]:
     import cv2
 
     from detect.face_crops import face_px, usable
     from detect.features import contrast
 
-    track = contrast.largest(footage)
+    track = contrast.largest(footage) if face is None else next((t for t in footage.tracks if t.id == face), None)
     seen = usable(track, footage.times) if track is not None and len(track) else []
     if track is None or not seen:
         raise Abstain(AbstentionReason.NO_FACE)
@@ -183,24 +183,25 @@ class Calibration:
         low, high = clopper_pearson(round(share * n), n)
         return share, low, high, n
 
-    def meaning(self, score: float, found: Mapping[str, float]) -> tuple[Level, str, float, float, float, int]:
-        """What a score means on a clip of these measures: level, and of the stratum in which such a score means least its name, rate,
-        interval and number of real clips."""
-        return self.least(score, self.strata(found))
+    def meaning(
+        self, score: float, found: Mapping[str, float], faces: int = 1
+    ) -> tuple[Level, str, float, float, float, int]:
+        """What a score means on a face of these measures: level, and of the stratum in which such a score means least its name, rate,
+        interval and number of real clips. faces : of one clip, of which this is the one with the highest score."""
+        return self.least(score, self.strata(found), faces)
 
-    def least(self, score: float, strata: Sequence[str]) -> tuple[Level, str, float, float, float, int]:
+    def least(self, score: float, strata: Sequence[str], faces: int = 1) -> tuple[Level, str, float, float, float, int]:
         """:meth:`meaning` among these strata."""
         told = {name: self.false_alarm(score, name) for name in strata}
         stratum = max(told, key=lambda name: (told[name][0], told[name][2]))
         rate, low, high, n = told[stratum]
-        return level_of(rate, high), stratum, rate, low, high, n
+        return level_of(any_of(high, faces)), stratum, rate, low, high, n
 
-    def threshold_of(self, stratum: str = "all") -> float | None:
-        """The least of the stratum's scores at which a signal is found; None where none of them is high enough."""
+    def threshold_of(self, stratum: str = "all", faces: int = 1) -> float | None:
+        """The least of the stratum's scores at which a signal is found; None where none of them is high enough. faces : read in one clip."""
         values = np.asarray(self.scores[stratum])
         for score in np.unique(values):
-            rate, _, high, _ = self.false_alarm(float(score), stratum)
-            if level_of(rate, high) != Level.NO_STRONG_SIGNAL:
+            if level_of(any_of(self.false_alarm(float(score), stratum)[2], faces)) != Level.NO_STRONG_SIGNAL:
                 return float(score)
         return None
 
@@ -221,11 +222,11 @@ class Calibration:
         below = np.searchsorted(residuals, score - means, side="left") / len(residuals)
         return float(np.mean(1 - below**count))
 
-    def threshold_of_windows(self, count: int, stratum: str = "all") -> float | None:
+    def threshold_of_windows(self, count: int, stratum: str = "all", faces: int = 1) -> float | None:
         """The least score at which a single one of a clip's ``count`` windows stands out: by the rule of a signal, told of the share of real
         clips of which *any* of so many windows scores as much. Never under the clip's own line, and that line itself where there is one window.
-        None where no score is high enough, or where the card has no windows."""
-        line = self.threshold_of(stratum)
+        None where no score is high enough, or where the card has no windows. faces : whose windows they are."""
+        line = self.threshold_of(stratum, faces)
         if count <= 1 or line is None:
             return line
         if not self.windows:
@@ -233,7 +234,7 @@ class Calibration:
         n = len(self.windows)
         for score in sorted({line, *(value for own in self.windows for value in own if value > line)}):
             rate = self.any_window(score, count)
-            if level_of(rate, clopper_pearson(round(rate * n), n)[1]) != Level.NO_STRONG_SIGNAL:
+            if level_of(clopper_pearson(round(rate * n), n)[1]) != Level.NO_STRONG_SIGNAL:
                 return score
         return None
 
@@ -302,6 +303,10 @@ class Calibration:
 def judge(reading: Reading, footage: Footage) -> Calibrated:
     """A reading beside what its score has meant. Without a card: no level, rank only. Outside the card: an abstention.
 
+    Where a detector read several faces, each is judged by its own measures, and the clip by the face with the strongest level: a face that
+    cannot be assessed is named beside the others and withholds nothing of theirs. The set's clips show one face each, so that a clip of
+    several has as many chances of a false alarm; its levels allow for them (:func:`any_of`).
+
     A detector whose own card says that it showed no skill on a sealed set has its rates told, and sets no level.
     """
     if reading.score is None:
@@ -312,25 +317,27 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
     card = Calibration.read(folder)
     if card.weights_sha256 != reading.weights_sha256:
         return Calibrated(reading, Level.NOT_ASSESSED)  # another training's card says nothing about these weights
-    try:
-        found = measures(footage)
-    except Abstain:
-        found = {}
-    difference = card.unlike(found)
-    if difference:
-        why = Abstention(AbstentionReason.OUTSIDE_CALIBRATION, {"difference": difference.document()})
-        return _withheld(reading, card, why)
-    unskilled = card.unskilled(found)
-    if unskilled:
-        return _withheld(reading, card, unskilled)
-    level, stratum, rate, low, high, n = card.meaning(reading.score, found)
     about = Card.read(folder / "card.json") if (folder / "card.json").is_file() else None
     sealed = about.sealed if about else None
-    if sealed is not None and not sealed.skill:
-        level = Level.NO_SKILL
+    shown = sealed is None or sealed.skill
+    found = [_measured(track, score, card, footage) for track, score in _scores(reading)]
+    count = sum(face.reason is None for face in found)
+    if not count:
+        return _withheld(reading, card, found)
+    faces = [_judged(face, card, count, shown) for face in found]
+    strength = [Level.NO_SKILL, Level.NO_STRONG_SIGNAL, Level.SIGNAL, Level.STRONG_SIGNAL]
+    assessed = [k for k, face in enumerate(faces) if face.abstained is None]
+    first = max(assessed, key=lambda k: (strength.index(faces[k].level), found[k].score))
+    lead = faces[first]
+    stratum = lead.stratum or "all"
+    rate, low, high, n = card.false_alarm(found[first].score, stratum)
+    silent = {face.track for face in faces if face.abstained is not None}
+    series = tuple(one for one in reading.series if one.track not in silent)
+    windows = sum(len(one.scores) for one in series)
+    lines = [card.threshold_of_windows(windows, faces[k].stratum or "all", count) for k in assessed]
     return Calibrated(
-        reading,
-        level,
+        replace(reading, score=found[first].score, series=series),
+        lead.level,
         rate,
         low,
         high,
@@ -338,34 +345,74 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
         calibration_set=card.name,
         date=card.date,
         stratum=stratum,
-        threshold=card.threshold_of(stratum),
-        window_threshold=card.threshold_of_windows(sum(len(track.scores) for track in reading.series), stratum),
+        threshold=card.threshold_of(stratum, count),
+        window_threshold=None if None in lines else max(line for line in lines if line is not None),
         sealed=sealed,
         unseen=about.unseen if about else None,
-        same_headline=card.headlines.get(level),
+        same_headline=card.headlines.get(lead.level),
         of_reals=card.clips["all"],
-        faces=_faces(reading, card, stratum),
+        faces=tuple(faces) if len(faces) > 1 else (),
+        track=lead.track if reading.series else None,
     )
 
 
-def level_of(rate: float, high: float) -> Level:
-    """The level of a score that this share of real clips reaches; high : the upper end of its interval, which decides."""
+@dataclass(frozen=True)
+class _Face:
+    """A face's score, its measures, and why it is not assessed."""
+
+    track: int | None
+    score: float
+    measures: Mapping[str, float]
+    reason: Abstention | None
+
+
+def _scores(reading: Reading) -> list[tuple[int | None, float]]:
+    """(track, score) of each face that was read, where the reading's score is the highest of theirs; else one score of the largest face."""
+    assert reading.score is not None
+    faces = [(series.track, float(np.mean(series.scores))) for series in reading.series if series.scores]
+    if reading.pooling != "max-track-mean" or not faces:
+        return [(None, reading.score)]
+    return [(faces[0][0], reading.score)] if len(faces) == 1 else list(faces)
+
+
+def _measured(track: int | None, score: float, card: Calibration, footage: Footage) -> _Face:
+    """A face beside what was calibrated."""
+    try:
+        found = measures(footage, track)
+    except Abstain:
+        found = {}
+    if difference := card.unlike(found):
+        reason = Abstention(AbstentionReason.OUTSIDE_CALIBRATION, {"difference": difference.document()})
+        return _Face(track, score, found, reason)
+    return _Face(track, score, found, card.unskilled(found))
+
+
+def _judged(face: _Face, card: Calibration, count: int, shown: bool) -> FaceCalibrated:
+    """One of ``count`` assessed faces. shown : whether the detector has shown skill at all."""
+    track = -1 if face.track is None else face.track
+    if face.reason is not None:
+        return FaceCalibrated(track, Level.NOT_ASSESSED, abstained=face.reason)
+    level, stratum, rate, _, _, n = card.meaning(face.score, face.measures, count)
+    return FaceCalibrated(track, level if shown else Level.NO_SKILL, face.score, round(rate * n), n, stratum)
+
+
+def any_of(rate: float, faces: int) -> float:
+    """The share of real clips of which any of so many faces reaches what this share of single faces reach: as of faces independent of each
+    other, which is the most where they resemble each other."""
+    return 1 - (1 - rate) ** max(1, faces)
+
+
+def level_of(high: float) -> Level:
+    """The level of a score. high : the upper end of the interval of the share of real clips that reach it."""
     if high > SIGNAL:
         return Level.NO_STRONG_SIGNAL
     return Level.STRONG_SIGNAL if high <= STRONG else Level.SIGNAL
 
 
-def _withheld(reading: Reading, card: Calibration, why: Abstention) -> Calibrated:
-    silent = replace(reading, score=None, series=(), abstained=why)
-    return Calibrated(silent, Level.NOT_ASSESSED, calibration_set=card.name, date=card.date)
-
-
-def _faces(reading: Reading, card: Calibration, stratum: str) -> tuple[FaceCalibrated, ...]:
-    """Each face's own mean score beside the real clips that reach it, where there are several."""
-    found = []
-    for track in reading.series if len(reading.series) > 1 else ():
-        if track.scores:
-            score = float(np.mean(track.scores))
-            rate, _, _, n = card.false_alarm(score, stratum)
-            found.append(FaceCalibrated(track.track, score, round(rate * n), n))
-    return tuple(found)
+def _withheld(reading: Reading, card: Calibration, found: Sequence[_Face]) -> Calibrated:
+    """A reading of faces none of which can be assessed; the reason is that of the first, which is the largest."""
+    silent = replace(reading, score=None, series=(), abstained=found[0].reason)
+    faces = tuple(FaceCalibrated(face.track or 0, Level.NOT_ASSESSED, abstained=face.reason) for face in found)
+    return Calibrated(
+        silent, Level.NOT_ASSESSED, calibration_set=card.name, date=card.date, faces=faces if len(faces) > 1 else ()
+    )

@@ -60,6 +60,7 @@ def sentences(
     lead = leading(readings)
     if lead is not None:
         said += _headline(lead, readings)
+        said += _by_face(lead)
     rank_only = [r for r in readings if r.reading.score is not None and r.false_alarm is None]
     if rank_only:
         said.append(Sentence("short.uncalibrated", {"detectors": _names(rank_only)}))
@@ -68,6 +69,8 @@ def sentences(
         reasons = [r.reading.abstained.document() for r in silent if r.reading.abstained is not None]
         if said and (said[0].key == "short.one-frame" or all(reason["code"] in _OF_STILLS for reason in reasons)):
             pass  # said already: what it is, and that nothing in it can be compared
+        elif len(silent) == 1 and silent[0].faces:
+            said += _by_face(silent[0])
         elif all(reason == reasons[0] for reason in reasons):
             said.append(Sentence("short.not-assessed", {"reason": reasons[0]}))
         else:
@@ -102,6 +105,16 @@ def _headline(lead: Calibrated, readings: Sequence[Calibrated]) -> list[Sentence
     differing = [r for r in others if r.level == Level.NO_STRONG_SIGNAL]
     if differing:
         said.append(Sentence("short.disagree", {"high": [lead.reading.detector], "low": _names(differing)}))
+    return said
+
+
+def _by_face(item: Calibrated) -> list[Sentence]:
+    """Where several faces were read: which of them have a signal, and which were not assessed and why."""
+    found = [face.track + 1 for face in item.faces if face.level in (Level.SIGNAL, Level.STRONG_SIGNAL)]
+    said = [Sentence("short.with-signal", {"tracks": found, "assessed": item.faces_assessed})] if found else []
+    for face in item.faces:
+        if face.abstained is not None:
+            said.append(Sentence("face.not-assessed", {"track": face.track + 1, "reason": face.abstained.document()}))
     return said
 
 
@@ -145,7 +158,8 @@ def caveats(
             say("partly-decoded", reason=warning.document())
     _picture(facts, say)
     if footage is not None:
-        _faces(footage, say)
+        lead = leading(readings)
+        _faces(footage, lead.track if lead else None, say)
     _about(readings, facts.get("learned_by", ()), say)
     return tuple(said)
 
@@ -178,7 +192,7 @@ def _about(readings: Sequence[Calibrated], learned_by: Sequence[str], say: Any) 
     for r in readings:
         name = r.reading.detector
         why = r.reading.abstained
-        if why is not None and why.code == AbstentionReason.OUTSIDE_CALIBRATION:
+        if why is not None and why.code == AbstentionReason.OUTSIDE_CALIBRATION and not r.faces:
             say("unlike", detector=name, difference=why.detail["difference"])
         if r.reading.score is None:
             continue
@@ -196,26 +210,30 @@ def _about(readings: Sequence[Calibrated], learned_by: Sequence[str], say: Any) 
         say("unseen-generators", detectors=_names(low))
 
 
-def _faces(footage: Footage, say: Any) -> None:
+def _faces(footage: Footage, read: int | None, say: Any) -> None:
+    """What weakens the reading of the face that the headline is of. read : its track; None = none was read, the largest is looked at."""
     tracks = footage.tracks
     if not tracks:
         return
     largest = max(tracks, key=lambda t: float(np.median(t.boxes[:, 2] - t.boxes[:, 0])))
-    face = float(np.median(largest.boxes[:, 2] - largest.boxes[:, 0]))
+    told = next((t for t in tracks if t.id == read), largest)
+    whose = Sentence("face.only") if len(tracks) == 1 else Sentence("face.numbered", {"track": told.id + 1})
+    who = {"face": {"key": whose.key, "args": whose.args}}
+    face = float(np.median(told.boxes[:, 2] - told.boxes[:, 0]))
     if face < FACE_PX:
-        say("face-small", face_px=face, threshold=FACE_PX)
+        say("face-small", face_px=face, threshold=FACE_PX, **who)
     seen = {float(t) for track in tracks for t, q in zip(track.times, track.quality, strict=True) if q > 0}
     usable = sum(any(abs(float(t) - s) < 1e-3 for s in seen) for t in footage.times)
     if usable < max(2, len(footage.times) // 2) and len(footage.times) > 1:
         say("few-frames", usable=usable, frames=len(footage.times))
-    quality = float(np.median(largest.quality))
+    quality = float(np.median(told.quality))
     if quality < QUALITY:
         say("blurred", quality=quality, threshold=QUALITY)
-    yaw = largest.measures.get("yaw")
+    yaw = told.measures.get("yaw")
     if yaw is not None and len(yaw):
         share = float(np.mean(np.abs(yaw) > YAW))
         if share > 0.25:
-            say("turned", share=share, threshold=YAW)
+            say("turned", share=share, threshold=YAW, **who)
     if len(tracks) > 1:
         say("several-faces", faces=len(tracks))
 
@@ -309,7 +327,8 @@ def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mappin
     duration = float(facts.get("duration") or 0.0)
     if footage is not None and readings and duration > 0 and facts.get("frame_count") != 1:
         read = {series.track for r in readings for series in r.reading.series}
-        args = {"seconds": clock(facts.get("examined", {}).get("seconds", 0.0)), "duration": clock(duration)}
+        seconds = float(facts.get("examined", {}).get("seconds", 0.0))
+        args = {"frames": len(footage.times), "seconds": clock(seconds), "duration": clock(duration)}
         if footage.tracks:
             said.append(Sentence("scope.clip", args | {"read": len(read), "faces": len(footage.tracks)}))
         else:

@@ -24,6 +24,7 @@ from gioconda_core.types import (
     Calibrated,
     Code,
     CredentialReason,
+    FaceCalibrated,
     FaceSummary,
     IngredientNode,
     Keyframe,
@@ -234,10 +235,10 @@ def _declared_short(report: Report, lang: str) -> list[str]:
     return [say(Sentence(mark["key"], mark["args"]), lang)] if mark else []
 
 
-def clips(item: Calibrated) -> dict[str, Any]:
+def clips(stratum: str | None) -> dict[str, Any]:
     """The real clips that a rate is quoted of: all of the calibration set, or those of one kind."""
-    if item.stratum and item.stratum != "all":
-        return {"key": "clips.like", "args": {"stratum": item.stratum}}
+    if stratum and stratum != "all":
+        return {"key": "clips.like", "args": {"stratum": stratum}}
     return {"key": "clips.all"}
 
 
@@ -255,7 +256,9 @@ def same_headline(item: Calibrated) -> dict[str, Any]:
     if item.same_headline is None or not item.of_reals:
         return {"key": "same.unknown"}
     found = share(item.same_headline, item.of_reals)
-    return {"key": found["key"].replace("share", "same"), "args": found["args"]}
+    same = {"key": found["key"].replace("share", "same"), "args": found["args"]}
+    faces = item.faces_assessed
+    return same if faces == 1 else {"key": "same.faces", "args": {"same": same, "faces": faces}}
 
 
 def leading(readings: Sequence[Calibrated]) -> Calibrated | None:
@@ -300,7 +303,7 @@ def reading_sentences(item: Calibrated) -> list[Sentence]:
         return [Sentence("reading.uncalibrated", {"score": reading.score})]
     n = item.n or 0
     args: dict[str, Any] = {"score": reading.score, "set": item.calibration_set or "?", "date": item.date or "?"}
-    args |= {"reached": share(round(item.false_alarm * n), n, item.high), "clips": clips(item)}
+    args |= {"reached": share(round(item.false_alarm * n), n, item.high), "clips": clips(item.stratum)}
     sentences = [Sentence("reading.calibrated", args)]
     if item.level == Level.NO_SKILL:
         sentences.append(Sentence("reading.no-skill", sealed_figure([item])))
@@ -320,10 +323,7 @@ def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
         if len(series.times) > 1  # one moment is the score itself; a strip of it would show nothing
     ]
     lines = [say(s, lang) for s in reading_sentences(item)]
-    for face in item.faces:
-        args = {"track": face.track + 1, "place": faces.get(face.track, ""), "score": face.score}
-        args |= {"reached": share(face.reached, face.n), "set": item.calibration_set or "?", "date": item.date or "?"}
-        lines.append(say(Sentence("reading.face", args), lang))
+    lines += [say(_face_sentence(face, item, faces.get(face.track, "")), lang) for face in item.faces]
     return ReadingView(
         detector=name,
         version=visible(reading.version, 40),
@@ -332,6 +332,15 @@ def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
         lines=lines,
         strips=strips,
     )
+
+
+def _face_sentence(face: FaceCalibrated, item: Calibrated, where: str) -> Sentence:
+    """What is said of one of several faces. where : in the picture."""
+    if face.abstained is not None:
+        return Sentence("face.not-assessed", {"track": face.track + 1, "reason": face.abstained.document()})
+    args: dict[str, Any] = {"track": face.track + 1, "place": where, "score": face.score}
+    args |= {"reached": share(face.reached or 0, face.n or 0), "clips": clips(face.stratum)}
+    return Sentence("reading.face", args | {"set": item.calibration_set or "?", "date": item.date or "?"})
 
 
 def place(track: FaceSummary, lang: str) -> str:

@@ -17,7 +17,7 @@ from importlib import resources
 from typing import Any
 
 from gioconda_core.errors import UsageError
-from gioconda_core.reasons import english
+from gioconda_core.reasons import english, told_apart
 from gioconda_core.types import Sentence
 
 __all__ = [
@@ -146,7 +146,7 @@ def reason_text(reason: Mapping[str, Any], lang: str) -> str:
     template = _reasons(lang).get(reason["code"])
     if template is None:
         return english(reason["code"], said)
-    return template.format(**said)
+    return told_apart(template, said)
 
 
 @cache
@@ -216,11 +216,23 @@ _COMMA = ("es", "fr", "de")  # languages that write 0,5
 _NUMBER = re.compile(r"<? ?-?\d+\.\d+( s| %)?( – [\d.]+ s)?")
 
 
+def _beside(value: float, threshold: float) -> str:
+    """:func:`number`, with more figures where it would read like a threshold that it is not."""
+    text = number(value)
+    for figures in range(4, 8):
+        if value == threshold or text != number(threshold):
+            break
+        text = f"{value:.{figures}g}"
+    return text
+
+
 class _Formatter(string.Formatter):
-    def __init__(self, lang: str) -> None:
-        self.lang = lang
+    def __init__(self, lang: str, threshold: float | None = None) -> None:
+        self.lang, self.threshold = lang, threshold
 
     def format_field(self, value: Any, spec: str) -> str:
+        if spec == "number" and self.threshold is not None:
+            return self._decimal(_beside(float(value), self.threshold))
         if spec in _KINDS:
             return self._decimal(_KINDS[spec](float(value)))
         if isinstance(value, Mapping) and "named" in value:
@@ -264,7 +276,8 @@ def say(sentence: Sentence, lang: str = "en") -> str:
     Raises KeyError when the key is unknown or an argument is missing: a report must not say half a sentence.
     """
     template = templates()[sentence.key]
-    return _Formatter(lang).vformat(template.texts[lang], (), sentence.args)
+    threshold = sentence.args.get("threshold")
+    return _Formatter(lang, threshold).vformat(template.texts[lang], (), sentence.args)
 
 
 def label(key: str, lang: str = "en") -> str:

@@ -211,10 +211,13 @@ def test_what_was_examined_and_what_was_not_is_said():
         "examined": {"seconds": 64.0},
     }
     said = [say(s) for s in verdict.verdict([HIGH], footage(tracks=2), facts, ABSENT).scope]
-    assert said[0] == "Examined: 1:04 of 10:00; faces read: 1 of 2." and "2 picture tracks" in said[1]
+    assert (
+        said[0] == "Examined: 16 frames, spread over 1:04 of 10:00; faces read: 1 of 2."
+        and "2 picture tracks" in said[1]
+    )
     assert said[2] == "Not examined: the voice, the background, and any text in the picture."
     none = [say(s) for s in verdict.verdict([abstained()], footage(tracks=0), facts, ABSENT).scope]
-    assert none[0] == "Examined: 1:04 of 10:00; no face was found there."
+    assert none[0] == "Examined: 16 frames, spread over 1:04 of 10:00; no face was found in them."
     assert "caveat.not-followed" in keys(verdict.caveats([HIGH], footage(), facts | {"examined": {"followed": False}}))
 
 
@@ -234,7 +237,10 @@ def test_an_editor_is_told_what_may_be_said_and_nothing_of_what_was_not_done():
 def test_each_face_has_its_reading():
     from gioconda.report.view import view
 
-    faces = (FaceCalibrated(0, 2.3, 3, 420), FaceCalibrated(1, -0.4, 300, 420))
+    faces = (
+        FaceCalibrated(0, Level.SIGNAL, 2.3, 3, 420, "all"),
+        FaceCalibrated(1, Level.NO_STRONG_SIGNAL, -0.4, 300, 420, "all"),
+    )
     left = report().tracks[0]
     right = dataclasses.replace(left, id=1, boxes=((0.7, 0.2, 0.9, 0.6),))
     left = dataclasses.replace(left, boxes=((0.1, 0.2, 0.3, 0.6),))
@@ -242,6 +248,48 @@ def test_each_face_has_its_reading():
     lines = view(told).readings[0].lines
     assert any(line.startswith("Face 1 (left): raw score 2.300") and "3 of 420" in line for line in lines)
     assert any(line.startswith("Face 2 (right): raw score -0.400") and "300 of 420" in line for line in lines)
+
+
+def test_of_several_faces_the_headline_says_which_and_which_were_not_assessed():
+    from gioconda_core.reasons import Abstention, AbstentionReason
+
+    small = Abstention(AbstentionReason.FACE_TOO_SMALL, {"face_px": 31.8, "least": 32})
+    faces = (
+        FaceCalibrated(0, Level.NOT_ASSESSED, abstained=small),
+        FaceCalibrated(1, Level.SIGNAL, 2.3, 3, 420, "all"),
+        FaceCalibrated(2, Level.NO_STRONG_SIGNAL, -0.4, 300, 420, "all"),
+    )
+    found = dataclasses.replace(HIGH, faces=faces, track=1)
+    said = [say(s) for s in verdict.sentences([found])]
+    assert "With a signal: face 2, of 2 assessed." in said
+    assert "Face 1 was not assessed: the largest face spans 31.8 pixels; below 32 nothing can be measured." in said
+    assert "has 2 chances" in said[0] and "chances" not in say(verdict.sentences([HIGH])[0])
+    none = dataclasses.replace(abstained(), faces=(faces[0], dataclasses.replace(faces[0], track=1)))
+    assert keys(verdict.sentences([none])) == ["face.not-assessed", "face.not-assessed"]
+
+
+def test_what_weakens_a_reading_is_told_of_the_face_that_was_read():
+    """The headline is of the second, small face: its size is told, not that of the largest."""
+    clip = footage(tracks=2, face=200)
+    second = dataclasses.replace(clip.tracks[1], boxes=clip.tracks[1].boxes * 0.3)
+    clip = dataclasses.replace(clip, tracks=(clip.tracks[0], second))
+    told = [s for s in verdict.caveats([dataclasses.replace(HIGH, track=1)], clip, {}) if s.key == "caveat.face-small"]
+    assert next(say(s) for s in told).startswith("Face 2 is 60 pixels wide at the median; below 96 pixels")
+    assert "caveat.face-small" not in keys(verdict.caveats([dataclasses.replace(HIGH, track=0)], clip, {}))
+
+
+@pytest.mark.parametrize("lang", ["en", "ja", "es", "fr", "de"])
+def test_a_number_under_a_threshold_never_reads_like_the_threshold(lang):
+    told = {"face": {"key": "face.only"}}
+    for key, value, threshold in (
+        ("caveat.frame-rate", {"fps": 14.985}, 15),
+        ("caveat.short", {"duration": 2.9997}, 3.0),
+        ("caveat.face-small", told | {"face_px": 95.99}, 96),
+        ("caveat.compressed", {"bits": 0.049996}, 0.05),
+        ("caveat.blurred", {"quality": 0.39999}, 0.4),
+    ):
+        said = say(Sentence(key, value | {"threshold": threshold}), lang)
+        assert len({float(x.replace(",", ".")) for x in re.findall(r"\d+(?:[.,]\d+)?", said)} - {0.0, 1.0}) == 2, said
 
 
 UNSEEN = Sealed("development", "2026-11-29", 0.736, 0.69, 0.781, 236, 442, 400, 55, "sharpness", 0.613, 277)

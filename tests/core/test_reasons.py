@@ -7,7 +7,15 @@ import pytest
 
 from gioconda_core import reasons
 from gioconda_core.documents import read
-from gioconda_core.reasons import SENTENCES, Abstention, AbstentionReason, MediaWarning, WarningReason
+from gioconda_core.reasons import (
+    SENTENCES,
+    Abstention,
+    AbstentionReason,
+    Difference,
+    DifferenceReason,
+    MediaWarning,
+    WarningReason,
+)
 from gioconda_core.types import Reading
 
 KINDS = [
@@ -73,3 +81,14 @@ def test_a_strangers_reason_is_ours_only_where_it_is_whole(given, code):
     with pytest.raises(Abstain) as said:
         wire.reading({"abstain": given}, None, footage())
     assert said.value.reason.code == code and said.value.reason.text
+
+
+def test_numbers_that_differ_never_read_alike():
+    """ "Spans 74 pixels; calibrated for 74 to 1568" would contradict itself."""
+    size = Difference(DifferenceReason.FACE_SIZE, {"measure": "face_px", "value": 74.1, "least": 74.22, "most": 1568.0})
+    assert size.text == "the face spans 74.1 pixels; calibrated for 74.2 to 1568"
+    small = Abstention(AbstentionReason.FACE_TOO_SMALL, {"face_px": 31.7, "least": 32})
+    assert small.text.startswith("the largest face spans 31.7 pixels; below 32")
+    assert (
+        "spans 20 pixels; below 32 " in Abstention(AbstentionReason.FACE_TOO_SMALL, {"face_px": 20.2, "least": 32}).text
+    )

@@ -7,6 +7,7 @@ from skimage.data import astronaut
 from gioconda_core.errors import PluginError, UsageError
 from gioconda_core.faces import align, observe
 from gioconda_core.faces.landmarks import DlibLandmarker
+from gioconda_core.faces.tracker import Tracker, ahead
 from synth.puppets import perform
 
 FPS = 25
@@ -128,6 +129,29 @@ def test_two_people_in_the_same_place_seconds_apart_are_not_one(puppets, woman):
     frames = [(i * 2.0, (woman if i % 2 else puppets[2].frames)[i]) for i in range(6)]
     tracks = observe.track(frames, landmarker=DlibLandmarker())
     assert sorted(len(track) for track in tracks) == [3, 3]
+
+
+@pytest.mark.parametrize(("apart", "elsewhere", "found"), [(0.5, 0, [6]), (0.7, 0, [3, 3]), (0.5, 60, [3, 3])])
+def test_a_face_that_has_changed_in_its_place_is_the_same_one_while_the_shot_goes_on(woman, apart, elsewhere, found):
+    """Lit from the left and from the right in turn, the face looks unlike itself, as one does that turns between sparse frames. An embedding
+    half apart says that it is no stranger, which is enough in its place, and not in another shot (elsewhere : grey levels)."""
+    across = (np.arange(224)[None, :, None] - 112) / 60
+    down = (np.arange(224)[:, None, None] - 95) / 60
+    near = np.exp(-(across**2 + down**2) * 1.1)
+    left, right = (
+        np.clip(woman[0] * (1 - near + near * np.clip(0.6 + k * across, 0.15, 1.4)) + add, 0, 255).astype(np.uint8)
+        for k, add in ((0.9, 0), (-0.9, elsewhere))
+    )
+
+    def embed(frame, landmarks):
+        low, high = frame[:, : frame.shape[1] // 2], frame[:, frame.shape[1] // 2 :]
+        return np.array([apart if low.mean() > high.mean() else 0.0], np.float32)
+
+    mark = DlibLandmarker()
+    tracker = Tracker(mark, max_faces=8, embed=embed)
+    for time, frame, boxes in ahead(((i * 2.0, (left, right)[i % 2]) for i in range(6)), mark, 5):
+        tracker.step(time, frame, boxes)
+    assert sorted(len(track) for track in tracker.finish()) == found
 
 
 def test_black_clips_and_no_clips_have_no_tracks():

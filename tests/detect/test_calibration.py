@@ -67,8 +67,7 @@ def test_strip_and_level_have_one_threshold():
     for score, found in ((line, True), (line - 1.5, False)):
         from detect.reading.calibration import level_of
 
-        rate, _, high, _ = spread.false_alarm(score)
-        assert (level_of(rate, high) != Level.NO_STRONG_SIGNAL) == found
+        assert (level_of(spread.false_alarm(score)[2]) != Level.NO_STRONG_SIGNAL) == found
     assert card([0.0] * 30).threshold_of() is None, "no score of the set is high enough to be a signal"
 
 
@@ -91,3 +90,63 @@ def test_a_single_window_stands_out_by_how_many_real_clips_have_any_that_high(tm
     spread.write(tmp_path)
     assert Calibration.read(tmp_path).threshold_of_windows(4) == pytest.approx(lines[2], abs=1e-3)
     assert card([float(i) for i in range(200)]).threshold_of_windows(4) is None, "a card without windows says nothing"
+
+
+def test_a_clip_of_several_faces_gives_no_more_false_alarms_than_one_of_one():
+    """Four faces have four chances: of clips of four filmed faces, as many as of one may get a signal, not four times as many."""
+    rng = np.random.default_rng(3)
+    known = card(rng.normal(size=400).tolist())
+    for faces in (1, 2, 4):
+        clips = rng.normal(size=(4000, faces))
+        levels = [known.meaning(float(row.max()), {}, faces)[0] for row in clips]
+        found = float(np.mean([level != Level.NO_STRONG_SIGNAL for level in levels]))
+        assert 0.03 < found < 0.10
+        line = known.threshold_of(faces=faces)
+        assert line is not None and found == pytest.approx(float((clips.max(1) >= line).mean()), abs=0.005)
+    naive = np.mean([known.meaning(float(row.max()), {})[0] != Level.NO_STRONG_SIGNAL for row in clips])
+    assert naive > 0.20, "judged as if there were one face, a fifth of such clips would get a signal"
+
+
+class TestFaces:
+    """A clip of three faces, each judged by itself."""
+
+    @pytest.fixture
+    def judge(self, tmp_path, monkeypatch):
+        from detect.reading import calibration
+        from gioconda_core.types import Footage, Reading, TrackScore
+
+        rng = np.random.default_rng(5)
+        known = replace(card(rng.normal(size=400).tolist()), weights_sha256="w" * 64, span={"face_px": (74.0, 1568.0)})
+        known.write(tmp_path)
+        monkeypatch.setattr(calibration, "home_of", lambda weights: tmp_path)
+
+        def judged(scores, sizes):
+            found = {None: max(sizes)} | dict(enumerate(sizes))
+            monkeypatch.setattr(calibration, "measures", lambda footage, face=None: {"face_px": found[face]})
+            series = tuple(TrackScore(k, (1.0, 9.0), (score, score)) for k, score in enumerate(scores))
+            reading = Reading("d", "1", "w" * 64, max(scores), series, "max-track-mean")
+            return calibration.judge(reading, Footage(np.zeros((1, 8, 8, 3), np.uint8), np.zeros(1), None, 9.0, ()))
+
+        return judged
+
+    def test_one_that_cannot_be_assessed_withholds_nothing_of_the_others(self, judge):
+        found = judge([9.0, 5.0, -1.0], [40.0, 200.0, 150.0])
+        assert (found.level, found.track, found.reading.score) == (Level.STRONG_SIGNAL, 1, 5.0)
+        assert [face.level for face in found.faces] == [Level.NOT_ASSESSED, Level.STRONG_SIGNAL, Level.NO_STRONG_SIGNAL]
+        assert found.faces[0].score is None and found.faces[0].abstained.detail["difference"]["detail"]["value"] == 40.0
+        assert [series.track for series in found.reading.series] == [1, 2], "a withheld score is nowhere"
+        assert found.faces_assessed == 2
+
+    def test_the_largest_has_no_more_say_than_another(self, judge):
+        assert judge([5.0, -1.0], [90.0, 300.0]).track == 0
+        assert judge([-1.0, 5.0], [90.0, 300.0]).track == 1
+
+    def test_where_none_can_be_assessed_each_has_its_reason(self, judge):
+        found = judge([9.0, 5.0], [40.0, 60.0])
+        assert found.level == Level.NOT_ASSESSED and found.reading.score is None and not found.reading.series
+        assert [face.abstained.detail["difference"]["detail"]["value"] for face in found.faces] == [40.0, 60.0]
+
+    def test_a_single_face_is_judged_by_its_own_measures(self, judge):
+        """The only face that was read need not be the largest of the clip."""
+        assert judge([5.0], [200.0]).level == Level.STRONG_SIGNAL
+        assert judge([5.0], [40.0]).level == Level.NOT_ASSESSED and not judge([5.0], [40.0]).faces

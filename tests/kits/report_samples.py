@@ -83,11 +83,11 @@ def report(**changes):
                 Sentence("short.partly", {"detectors": ["dynamics"]}),
             ),
             (
-                Sentence("caveat.face-small", {"face_px": 61.0, "threshold": 96}),
+                Sentence("caveat.face-small", {"face": {"key": "face.only"}, "face_px": 61.0, "threshold": 96}),
                 Sentence("caveat.compressed", {"bits": 0.031, "threshold": 0.05}),
             ),
             (Sentence("next.lead"), Sentence("next.original"), Sentence("next.context"), Sentence("next.keep")),
-            (Sentence("scope.clip", {"seconds": "6.4 s", "duration": "6.4 s", "read": 1, "faces": 1}), Sentence("scope.not-sound")),
+            (Sentence("scope.clip", {"frames": 16, "seconds": "6.4 s", "duration": "6.4 s", "read": 1, "faces": 1}), Sentence("scope.not-sound")),
             (Sentence("editor.may-signal"), Sentence("editor.not-signal")),
         ),
         "provenance": Provenance(ProvenanceState.ABSENT),
