@@ -198,10 +198,10 @@ class Calibration:
         return level_of(any_of(high, faces)), stratum, rate, low, high, n
 
     def threshold_of(self, stratum: str = "all", faces: int = 1) -> float | None:
-        """The least of the stratum's scores at which a signal is found; None where none of them is high enough. faces : read in one clip."""
-        values = np.asarray(self.scores[stratum])
-        for score in np.unique(values):
-            if level_of(any_of(self.false_alarm(float(score), stratum)[2], faces)) != Level.NO_STRONG_SIGNAL:
+        """The least score at which a signal is found: just above one of the stratum's; None where no score is high enough. faces : read in
+        one clip."""
+        for score in np.nextafter(np.unique(np.asarray(self.scores[stratum])), np.inf).tolist():
+            if level_of(any_of(self.false_alarm(score, stratum)[2], faces)) != Level.NO_STRONG_SIGNAL:
                 return float(score)
         return None
 
