@@ -151,7 +151,7 @@ SENTENCES: dict[StrEnum, str] = {
     AbstentionReason.BAD_ANSWER: "the detector failed: {text}",
     AbstentionReason.NOT_FINITE: "the detector failed: {value} is not a finite number",
     DifferenceReason.FACE_SIZE: "the face spans {value:.0f} pixels; calibrated for {least:.0f} to {most:.0f}",
-    DifferenceReason.DETAIL: "detail is {value:.2f}; calibrated for {least:.2f} to {most:.2f}",
+    DifferenceReason.DETAIL: "fine detail in the face is {value:.2f} on a log scale; calibrated for {least:.2f} to {most:.2f}",
     DifferenceReason.LENGTH: "the face is there for {value:.1f} s; calibrated for at least {least:.1f} s",
     DifferenceReason.MEASURE: "{measure} is {value:.2f}; calibrated for {least:.2f} to {most:.2f}",
     WarningReason.SEVERAL_STREAMS: "{streams} video streams; stream {read} is read, as players show it; not examined: stream {others}",

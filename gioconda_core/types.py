@@ -448,8 +448,8 @@ class Calibrated:
     false_alarm : share of real clips of the calibration set that score at least this; None = uncalibrated, rank only.
     low, high : 95 % interval of that share; n : reals in the (stratum of the) set. sealed : what the detector reached on a sealed set,
     None = not measured; unseen : on unseen methods in development. threshold : the score from which on this level's signal is found, of a clip as a whole; window_threshold : that
-    of any single one of the reading's windows. same_headline, of_reals :
-    of the real clips it was calibrated on, how many would get this level, each judged by all the others. faces : each face's own, where the
+    of any single one of the reading's windows. same_headline, stronger, of_reals :
+    of the real clips it was calibrated on, how many would get this level and how many a stronger one, each judged by all the others. faces : each face's own, where the
     detector read several; score, rates and level are then those of the face with the strongest level, track its number.
     """
 
@@ -470,6 +470,7 @@ class Calibrated:
     unseen: Sealed | None = None
     window_threshold: float | None = None
     track: int | None = None
+    stronger: int | None = None
 
     @property
     def faces_assessed(self) -> int:

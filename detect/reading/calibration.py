@@ -353,6 +353,7 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
         of_reals=card.clips["all"],
         faces=tuple(faces) if len(faces) > 1 else (),
         track=lead.track if reading.series else None,
+        stronger=card.headlines.get(Level.STRONG_SIGNAL) if lead.level == Level.SIGNAL else None,
     )
 
 

@@ -149,7 +149,7 @@ class Examiner:
             self._look(file, (digest, str(file), file.name), seen, step, evidence)
             errors += _failures(seen.readings)
         except MediaError as error:
-            unread = {"key": "reason.no-media"}
+            unread = {"key": "reason.sound-only" if seen.facts.get("sound_only") else "reason.no-media"}
             seen.facts["signs"] = []
             text = f"{error.what} ({error.hint})" if error.hint else error.what
             errors.append(Problem(ProblemReason.MEDIA_UNREAD, {"text": text}))
@@ -193,6 +193,7 @@ class Examiner:
         seen = _Seen({"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)})
         seen.facts["declared"] = found.get("declared", [])
         seen.facts["reader"] = found.get("reader", "")
+        seen.facts["sound_only"] = metadata.sound_only(found)
         with open(file, "rb") as opened:
             if other := misnamed(file, opened.read(HEAD)):
                 seen.facts["misnamed"] = other

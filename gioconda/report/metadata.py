@@ -90,6 +90,12 @@ def inspect(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> dict[s
     return found
 
 
+def sound_only(found: Mapping[str, Any]) -> bool:
+    """Whether the file holds sound and neither video nor a picture."""
+    streams = found.get("streams", {})
+    return bool(streams.get("sounds")) and not streams.get("pictures")
+
+
 def signs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Sentences (key and arguments) about how the file was written; each a fact of the container, none a verdict."""
     metadata: Mapping[str, str] = found.get("metadata", {})
@@ -155,6 +161,8 @@ def _media_info(path: str) -> dict[str, Any]:
     fields: list[declared.Field] = []
     for item in tracks:
         facts = item.to_data()
+        if kind := {"Video": "pictures", "Image": "pictures", "Audio": "sounds"}.get(item.track_type):
+            streams[kind] = streams.get(kind, 0) + 1
         if item.track_type == "General":
             for key, name in _GENERAL.items():
                 value = facts.get(key)

@@ -156,7 +156,7 @@ def caveats(
     for warning in warnings:
         if warning.of_pictures:
             say("partly-decoded", reason=warning.document())
-    _picture(facts, say)
+    _picture(facts, say, face=footage is None or bool(footage.tracks))
     if footage is not None:
         lead = leading(readings)
         _faces(footage, lead.track if lead else None, say)
@@ -164,13 +164,13 @@ def caveats(
     return tuple(said)
 
 
-def _picture(facts: Mapping[str, Any], say: Any) -> None:
-    """What the picture's size, length, compression and rate make difficult."""
+def _picture(facts: Mapping[str, Any], say: Any, *, face: bool) -> None:
+    """What the picture's size, length, compression and rate make difficult. face : whether there is one that could move."""
     width, height = int(facts.get("width") or 0), int(facts.get("height") or 0)
     duration, fps = float(facts.get("duration") or 0.0), float(facts.get("fps") or 0.0)
     if facts.get("still"):
         say("still", width=width, height=height)
-    elif 0 < duration < SECONDS:
+    elif face and 0 < duration < SECONDS:
         say("short", duration=duration, threshold=SECONDS)
     if 0 < min(width, height) < SHORT_SIDE:
         say("picture-small", width=width, height=height, threshold=SHORT_SIDE)
@@ -180,7 +180,7 @@ def _picture(facts: Mapping[str, Any], say: Any) -> None:
         say("compressed", bits=bits, threshold=floor)
     if facts.get("examined", {}).get("followed") is False:
         say("not-followed", duration=duration)
-    if 0 < fps < RATE:
+    if face and 0 < fps < RATE:
         say("frame-rate", fps=fps, threshold=RATE)
 
 
@@ -264,7 +264,7 @@ def next_steps(
     """What a person does now, most useful first; never empty."""
     steps: list[Sentence] = []
     if not readable:
-        steps.append(Sentence("next.readable"))
+        steps.append(Sentence("next.video" if facts.get("sound_only") else "next.readable"))
     if level in (Level.SIGNAL, Level.STRONG_SIGNAL):
         steps.append(Sentence("next.lead" if any(map(marked, readings)) else "next.lead-whole"))
     elif any(map(marked, readings)) and level == Level.NO_STRONG_SIGNAL:
@@ -336,7 +336,8 @@ def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mappin
     if int(facts.get("streams") or 1) > 1:
         said.append(Sentence("scope.streams", {"streams": int(facts["streams"])}))
     if "width" in facts and readings:
-        said.append(Sentence("scope.not-sound" if facts.get("has_audio") else "scope.not"))
+        what = "not" if any(r.reading.score is not None for r in readings) else "none"
+        said.append(Sentence(f"scope.{what}{'-sound' if facts.get('has_audio') else ''}"))
     return tuple(said)
 
 

@@ -257,6 +257,8 @@ def same_headline(item: Calibrated) -> dict[str, Any]:
         return {"key": "same.unknown"}
     found = share(item.same_headline, item.of_reals)
     same = {"key": found["key"].replace("share", "same"), "args": found["args"]}
+    if item.stronger:
+        same = {"key": "same.stronger", "args": {"same": same, "k": item.stronger}}
     faces = item.faces_assessed
     return same if faces == 1 else {"key": "same.faces", "args": {"same": same, "faces": faces}}
 

@@ -250,6 +250,45 @@ def test_each_face_has_its_reading():
     assert any(line.startswith("Face 2 (right): raw score -0.400") and "300 of 420" in line for line in lines)
 
 
+def test_where_nothing_was_assessed_the_face_is_not_passed_over():
+    """ "Not examined: the background" beside a still would say that its face was."""
+    still = {"width": 640, "height": 480, "still": True, "frame_count": 1}
+    for readings, sound, said in (
+        ([abstained()], False, "Not assessed: the face, the background, and any text in the picture."),
+        ([abstained()], True, "Not assessed: the face, the voice, the background, and any text in the picture."),
+        ([HIGH], False, "Not examined: the background, and any text in the picture."),
+    ):
+        assert say(verdict.scope(readings, footage(n=1), still | {"has_audio": sound})[-1]) == said
+
+
+def test_sound_alone_is_said_to_be_that_and_no_other_copy_is_asked_for(tmp_path):
+    import wave
+
+    from gioconda.report.examine import Examiner
+
+    with wave.open(str(tmp_path / "voice.wav"), "wb") as out:
+        out.setparams((1, 2, 16_000, 0, "NONE", ""))
+        out.writeframes(b"\0\0" * 32_000)
+    (tmp_path / "torn.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(200))
+    found, torn = (Examiner(()).examine(tmp_path / name).verdict for name in ("voice.wav", "torn.mp4"))
+    assert "sound and no picture" in say(found.sentences[0]) and "next.readable" not in keys(found.next_steps)
+    assert "next.video" in keys(found.next_steps)
+    assert "could be decoded" in say(torn.sentences[0]) and "next.readable" in keys(torn.next_steps)
+
+
+def test_without_a_face_nobody_is_sent_for_more_seconds_of_one():
+    facts = {"width": 640, "height": 480, "duration": 2.0, "fps": 10.0}
+    for tracks, asked in ((0, False), (1, True)):
+        told = verdict.verdict([abstained()], footage(tracks=tracks), facts, ABSENT)
+        assert ("next.longer-copy" in keys(told.next_steps)) == asked
+        assert ({"caveat.short", "caveat.frame-rate"} <= set(keys(told.caveats))) == asked
+
+
+def test_a_signal_tells_of_real_clips_with_a_stronger_one_too():
+    said = say(verdict.sentences([dataclasses.replace(HIGH, level=Level.SIGNAL, same_headline=9, stronger=4)])[0])
+    assert "9 got this headline too, and 4 a stronger one (set" in said
+
+
 def test_of_several_faces_the_headline_says_which_and_which_were_not_assessed():
     from gioconda_core.reasons import Abstention, AbstentionReason
 

@@ -31,7 +31,7 @@ def calls(monkeypatch):
 
     count(contrast, "_of", lambda clip, track, near: ("pairs", track.id))
     count(contrast, "statistics", lambda pictures, landmarks: ("network", hash(pictures.tobytes())))
-    count(calibration, "_measures", lambda clip: ("measures",))
+    count(calibration, "_measures", lambda clip, face: ("measures", face))
     return counted
 
 
