@@ -19,8 +19,6 @@ from gioconda_core.types import Label, Sample
 from gioconda_core.words import counted
 from gioconda_core.workers.pool import workers
 
-__all__ = ["Finding", "SetAudit", "Unread", "audit", "to_text"]
-
 PROBE_SAMPLES = 5000  # clips the probes look at; taken by hash
 _SHOWN = 20
 

@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,15 +242,16 @@ class Training:
         """The model as it would be used, on the CPU."""
         import copy
 
-        nets = {name: copy.deepcopy(net).cpu() for name, net in self.model.nets().items()}
-        for name, average in self.average.items():
-            for mine, value in zip(nets[name].parameters(), average, strict=True):
+        m = self.model
+        embedder, generator = copy.deepcopy(m.embedder).cpu(), copy.deepcopy(m.generator).cpu()
+        for net, name in ((embedder, "embedder"), (generator, "generator")):
+            for mine, value in zip(net.parameters(), self.average[name], strict=True):
                 mine.data.copy_(value.cpu())
         facts = {
             "step": self.steps, "variant": "ft", "content": self.content.description, "losses": "v2",
             "matched_steps": self.steps, "lr": 5e-5, "lr_discriminator": 2e-4, "units": len(self.names),
         }  # fmt: skip
-        return Model(self.config, nets["embedder"], nets["generator"], nets["discriminator"], facts)  # type: ignore[arg-type]
+        return Model(self.config, embedder, generator, copy.deepcopy(m.discriminator).cpu(), facts)
 
 
 def _usable(parameters: list[Any]) -> None:
@@ -340,7 +342,7 @@ def _timed(rented: Rented, work: Callable[[], Any], times: int) -> float:
 
 def _figures(rented: Rented, name: str) -> dict[str, Any]:
     """Frames a second of a personal model of the paper's size (or the preset's, on a CPU), alone and in batches, with a CUDA graph."""
-    from benchmarks.speed.synth import personal
+    from benchmarks.speed.synth import graphed, personal
 
     config = preset("paper" if rented.device.type == "cuda" else name)
     dtype = compute_dtype("auto", rented.device)
@@ -349,17 +351,12 @@ def _figures(rented: Rented, name: str) -> dict[str, Any]:
     for batch in (1, 32, 128) if rented.device.type == "cuda" else (1,):
         if rented.left(FIGURES) < 3:
             break
-        x = (torch.rand(batch, 3, config.size, config.size, device=rented.device) * 2 - 1).to(dtype)
-        x = x.to(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            work: Callable[[], Any] = lambda x=x: net(x)  # type: ignore[misc]  # noqa: E731
-            work()
-            if rented.device.type == "cuda":
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph):
-                    net(x)
-                work = graph.replay
-            took = _timed(rented, work, 20 if rented.device.type == "cuda" else 3)
+        if rented.device.type == "cuda":
+            took = _timed(rented, graphed(net, batch, config.size), 20)
+        else:
+            x = (torch.rand(batch, 3, config.size, config.size) * 2 - 1).to(dtype)
+            with torch.inference_mode():
+                took = _timed(rented, partial(net, x.to(memory_format=torch.channels_last)), 3)
         found[f"batch_{batch}"] = {"ms": round(1000 * took, 3), "frames_per_s": round(batch / took, 1)}
     return found
 
@@ -374,8 +371,9 @@ def _keep(rented: Rented, training: Training) -> dict[str, Any]:
 
     rows = {"w": training.w.detach().cpu(), "v": training.w_v.cpu(), "count": training.w_count.cpu()}
     save_file(rows, rented.out / "w.safetensors", metadata={"units": json.dumps(training.names)})
-    rented.results["model"] = {**joined, "step": training.steps, "w_sha256": sha256_of(rented.out / "w.safetensors")}
-    return rented.results["model"]  # type: ignore[no-any-return]
+    model = {**joined, "step": training.steps, "w_sha256": sha256_of(rented.out / "w.safetensors")}
+    rented.results["model"] = model
+    return model
 
 
 def _train(rented: Rented, training: Training) -> dict[str, Any]:

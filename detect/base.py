@@ -16,8 +16,6 @@ from gioconda_core.errors import PluginError
 from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Reading, Sealed, TrackScore
 
-__all__ = ["Abstain", "Card", "Detector", "abstaining", "compares_moments", "known_as", "pool", "read_once", "reading"]
-
 
 class Abstain(Exception):
     """A detector declines: the reason becomes the reading's ``abstained``. Not an error.

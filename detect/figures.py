@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gioconda_core.stats.looks import Looks
 
-__all__ = ["Alarm", "Best", "CueFigure", "Difference", "Evaluated", "Figure", "Kind", "MethodFigure", "Validation"]
-
 
 @dataclass(frozen=True)
 class MethodFigure:

@@ -17,8 +17,6 @@ from detect.base import Detector
 from gioconda_core import plugins
 from gioconda_core.errors import GiocondaError, PluginError, UsageError
 
-__all__ = ["BUILT_IN", "WEIGHTS", "default", "load", "names", "parse", "shipped", "specs"]
-
 WEIGHTS = (
     Path(__file__).parent / "weights"
 )  # one folder a shipped detector: model.safetensors, card, calibration, golden

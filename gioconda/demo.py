@@ -105,7 +105,8 @@ def _jpeg(stage: Stage, name: str, picture: Frames, *, made: str = "") -> str:
 
 def puppets(stage: Stage) -> dict[str, Any]:
     """Draw the puppets and prepare them as footage is prepared."""
-    from synth.fakes.prepare import Prepare, prepare
+    from synth.fakes.options import Prepare
+    from synth.fakes.prepare import prepare
     from synth.model import networks
     from synth.puppets import perform
 
@@ -134,11 +135,12 @@ def training(stage: Stage) -> dict[str, Any]:
     from synth.model.describe import table
     from synth.session import Session
     from synth.training import train
+    from synth.training.options import Options
 
     weights = networks.shipped()
     model = networks.load_checkpoint(weights)
     steps = stage.scale.train_steps
-    options = train.Options(
+    options = Options(
         shards=(str(stage.folder / "shards"),),
         preset=model.config.name,
         steps=steps,
@@ -207,7 +209,8 @@ def _photograph(stage: Stage, who: str) -> str | Path:
 def portraits(stage: Stage) -> dict[str, Any]:
     """Two photographs and a drawn person, each moved by the same drivers; every clip signed, and shown beside what it was made from."""
     from synth.hybrid import HybridGenerator
-    from synth.reenact.reenact import Reenact, reenact
+    from synth.reenact.options import Reenact
+    from synth.reenact.reenact import reenact
     from synth.session import Session
 
     heads = HybridGenerator(device=stage.device)
@@ -277,11 +280,12 @@ def _beside(stage: Stage, source: str | Path, driver: str, clip: Made, size: int
 def fakes(stage: Stage) -> dict[str, Any]:
     """A labelled set: fakes of the puppets by the generator, and real controls through the same crop and codec."""
     from gioconda_core.datasets.index import Index
-    from synth.fakes import make as sets
+    from synth.fakes.make import make
+    from synth.fakes.options import Fakes, Part
     from synth.reenact.reenact import FewShotGenerator
     from synth.session import Session
 
-    job = sets.Fakes(
+    job = Fakes(
         sources=(str(stage.folder / "shards"),),
         shots=(stage.scale.shots,),
         modes=("ff",),
@@ -290,12 +294,12 @@ def fakes(stage: Stage) -> dict[str, Any]:
         splits={"train": 0.54, "test": 0.46},
         seed=stage.scale.seed,
     )
-    result = sets.make(
+    result = make(
         job,
         stage.folder / "fakes",
         FewShotGenerator(device=stage.device),
         Session("embedded", say=stage.say),
-        sets.Part(jobs=stage.threads),
+        Part(jobs=stage.threads),
     )
     if result.index is None:
         raise UsageError(

@@ -22,7 +22,7 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,35 @@ def _log_file() -> Path:
     return config.home() / "synth-log.jsonl"
 
 
+@dataclass(frozen=True)
+class LogRow:
+    """One run that made something. sources, drivers, outputs : sha256 of files. before : digest of the row it was written after."""
+
+    time: str
+    task: str
+    generator: str
+    consent: str
+    sources: tuple[str, ...]
+    drivers: tuple[str, ...]
+    outputs: tuple[str, ...]
+    before: str = ""
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> LogRow:
+        """From a line of the log; a row that was tampered with may lack anything."""
+        words = {name: str(row.get(name, "")) for name in ("time", "task", "generator", "consent", "before")}
+        return cls(**words, **{name: tuple(row.get(name, ())) for name in ("sources", "drivers", "outputs")})
+
+
+@dataclass(frozen=True)
+class Log:
+    """What was made on this account. broken : numbers of rows that do not follow the one before."""
+
+    rows: tuple[LogRow, ...]
+    broken: tuple[int, ...]
+    schema: str = "gioconda.synth.log/1"
+
+
 def _digest(row: Mapping[str, Any]) -> str:
     return sha256_of(json.dumps(row, sort_keys=True, ensure_ascii=False).encode())
 
@@ -194,15 +223,10 @@ def log(
     """
     file = _log_file()
     file.parent.mkdir(parents=True, exist_ok=True)
-    row: dict[str, Any] = {
-        "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "task": task,
-        "generator": generator,
-        "consent": consent,
-        "sources": sorted(set(sources)),
-        "drivers": sorted(set(drivers)),
-        "outputs": list(outputs),
-    }
+    time = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    made = LogRow(
+        time, task, generator, consent, tuple(sorted(set(sources))), tuple(sorted(set(drivers))), tuple(outputs)
+    )
     # One writer at a time: the chain needs the last row. "a" never rewrites what is there.
     with open(file, "a+b") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -215,15 +239,15 @@ def log(
                 last = json.loads(line)
             except ValueError:
                 continue
-        row["before"] = _digest(last) if last is not None else ""
-        text = json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
+        row = replace(made, before=_digest(last) if last is not None else "")
+        text = json.dumps(asdict(row), ensure_ascii=False, separators=(",", ":")) + "\n"
         handle.write((b"\n" if torn else b"") + text.encode())
         handle.flush()
         os.fsync(handle.fileno())
 
 
-def check_log(path: str | os.PathLike[str] | None = None) -> tuple[list[dict[str, Any]], list[int]]:
-    """Rows of the log, and the numbers of rows whose predecessor is not the one they were written after."""
+def check_log(path: str | os.PathLike[str] | None = None) -> Log:
+    """The log, and which rows' predecessor is not the one they were written after."""
     file = Path(path) if path else _log_file()
     rows: list[dict[str, Any]] = []
     broken: list[int] = []
@@ -236,4 +260,4 @@ def check_log(path: str | os.PathLike[str] | None = None) -> tuple[list[dict[str
             if row.get("before", "") != (_digest(rows[-1]) if rows else ""):
                 broken.append(len(rows))
             rows.append(row)
-    return rows, broken
+    return Log(tuple(map(LogRow.of, rows)), tuple(broken))

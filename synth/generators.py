@@ -18,8 +18,6 @@ from gioconda_core.errors import UsageError
 from synth.options import remakes, sized
 from synth.warp import warp
 
-__all__ = ["CopyGenerator", "Personal", "Roster", "TalkingHeads", "WarpGenerator", "generator"]
-
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
 

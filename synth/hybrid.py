@@ -24,8 +24,6 @@ from synth.person.views import DEPTH
 from synth.reenact.framing import face_mask
 from synth.warp import bend, field
 
-__all__ = ["LARGEST", "TURN", "HybridGenerator", "bent", "turn"]
-
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float64]
 
@@ -276,8 +274,11 @@ class HybridGenerator:
         from synth.person.model import PersonalModel
         from synth.reenact.reenact import FewShotGenerator, TunedGenerator
 
-        tuned = model is not None and PersonalModel.at(model)
-        self.few_shot: Any = TunedGenerator(model, device) if tuned else FewShotGenerator(model, device, content)  # type: ignore[arg-type]
+        self.few_shot: Any  # a personal model where the file is one, else the shipped or given model
+        if model is not None and PersonalModel.at(model):
+            self.few_shot = TunedGenerator(model, device)
+        else:
+            self.few_shot = FewShotGenerator(model, device, content)
         self.version, self.weights_sha256, self.device = self.few_shot.version, self.few_shot.weights_sha256, device
         self.size = int(size)
         self.begin: Callable[[int], None] = lambda total: None

@@ -7,8 +7,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["bend", "field", "warp"]
-
 _GRID = 33  # the field is solved on a coarse grid and interpolated: it is smooth
 
 

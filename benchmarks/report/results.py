@@ -43,8 +43,6 @@ from benchmarks.stats.thresholds import choose
 from gioconda_core.stats import bootstrap, metrics
 from gioconda_core.stats.metrics import DEFAULT_METRICS, Metric, Protocol
 
-__all__ = ["HELD_FPR", "Asked", "build", "held_threshold", "to_csv", "to_latex"]
-
 Floats = NDArray[np.float64]
 SLICE_METRICS = ("auc", "tpr@fpr=0.01")
 OPERATING_FPR = (0.05, 0.01, 0.001)  # false-alarm rates a reader is told thresholds for, besides those of the suite

@@ -17,8 +17,6 @@ from gioconda_core.files import sha256_of
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.stats import metrics
 
-__all__ = ["Suite", "built_in", "load"]
-
 NATIVE = "native"  # each detector's own sampling; its name is in the protocol of each figure
 _DATA = {"kind", "split", "train", "leave_out", "identities", "takes", "frames", "size", "seed", "generators"}
 _PROTOCOL = {"sampling", "degradations", "metrics", "slices", "resamples"}

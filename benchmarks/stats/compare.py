@@ -20,18 +20,6 @@ from gioconda_core.errors import UsageError
 from gioconda_core.stats import bootstrap, delong, metrics
 from gioconda_core.stats.delong import holm
 
-__all__ = [
-    "Difference",
-    "Finding",
-    "Pairs",
-    "Standing",
-    "compare",
-    "headline",
-    "holm",
-    "leaderboard",
-    "probabilities_of",
-]
-
 Floats = NDArray[np.float64]
 SIGNIFICANT = 0.05
 

@@ -21,8 +21,6 @@ from gioconda_core.stats import bootstrap, metrics
 if TYPE_CHECKING:
     from gioconda_core.types import Footage
 
-__all__ = ["LIMIT", "TITLES", "Probe", "Tell", "features", "run_probes", "tells"]
-
 Floats = NDArray[np.float64]
 
 LIMIT = 0.85  # AUC from which a set counts as solved by a shortcut

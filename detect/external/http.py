@@ -37,8 +37,6 @@ from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
 from gioconda_core.types import Footage, Reading
 
-__all__ = ["HttpDetector", "Vendor"]
-
 LIMIT = 16 << 20  # bytes of an answer
 LONGEST_WAIT = 60.0  # seconds between two attempts, whatever a service asks for
 PATIENCE = 600.0  # seconds a batch may take

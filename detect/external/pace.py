@@ -9,8 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["Pace"]
-
 
 class Pace:
     """Turns at a service. The processes of a run share its limits through files in one folder.

@@ -16,8 +16,6 @@ from gioconda_core.files import sha256_of
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import Footage, Reading
 
-__all__ = ["ScoresDetector"]
-
 
 class ScoresDetector:
     """A table of scores. ``lookup`` takes the sample's hash, path or id; ``read`` needs ``facts['sha256']`` in the footage."""

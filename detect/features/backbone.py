@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from gioconda_core import lite0
 
-__all__ = ["CHANNELS", "SIDE", "maps", "ready"]
-
 Array = NDArray[Any]
 SIDE = 256  # pixels of the pictures it is given
 FIRST = 2  # blocks 2, 3 and 4 are measured

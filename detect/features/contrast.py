@@ -21,23 +21,6 @@ from detect.features.model import Shipped
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import FaceTrack, Footage, Reading, TrackScore
 
-__all__ = [
-    "BLOCKS",
-    "ContrastDetector",
-    "Pairs",
-    "coded",
-    "cut",
-    "features",
-    "largest",
-    "masks",
-    "moments",
-    "pairs",
-    "regions",
-    "sampling",
-    "statistics",
-    "windows",
-]
-
 Array = NDArray[Any]
 APART = 0.04  # seconds between the frames of a pair: one frame at 25 a second, and the nearest one at any other rate
 MOST_APART = 0.11  # a pair further apart compares two poses, not two drawings of one

@@ -19,8 +19,6 @@ from detect.registry import WEIGHTS
 from gioconda_core.errors import WeightsError
 from gioconda_core.files import atomic_path, sha256_of
 
-__all__ = ["Model", "Shipped", "fit", "home_of", "remember"]
-
 Array = NDArray[Any]
 CLIP = (
     6.0  # standard deviations a feature may lie from the training set's middle: what is stranger says no more than that

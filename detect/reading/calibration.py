@@ -22,8 +22,6 @@ from gioconda_core.reasons import Abstention, AbstentionReason, Difference, Diff
 from gioconda_core.stats.shares import clopper_pearson
 from gioconda_core.types import Calibrated, FaceCalibrated, Footage, Level, Reading
 
-__all__ = ["Calibration", "judge", "measures"]
-
 Array = NDArray[Any]
 
 

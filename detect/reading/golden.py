@@ -16,8 +16,6 @@ from gioconda_core.errors import PluginError
 from gioconda_core.files import write_json
 from gioconda_core.types import FaceTrack, Footage
 
-__all__ = ["TOLERANCE", "check", "drawn", "write"]
-
 TOLERANCE = 0.02  # units of real clips' spread: room for another build of OpenCV, none for another model
 
 

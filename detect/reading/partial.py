@@ -13,8 +13,6 @@ from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, read_rows
 
-__all__ = ["Partial"]
-
 SCHEMA = "gioconda.scores.partial/1"
 
 

@@ -20,8 +20,6 @@ from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError
 from gioconda_core.types import Label, Level
 
-__all__ = ["Scored", "selective_risk", "temperature", "threshold"]
-
 FEWEST = 20  # real clips a calibration set needs at all
 
 
@@ -209,7 +207,7 @@ def run(
     *,
     rungs: Sequence[str] = ("clean",),
     force: bool = False,
-    advance: Any = None,
+    advance: Callable[..., object] | None = None,
 ) -> Calibration:
     """Score a set with a detector whose weights lie in a folder of the user's, and write ``calibration.json`` beside them.
 

@@ -83,18 +83,6 @@ class Clips:
             ]
         )
 
-    def weights(self, rows: Array) -> Array:
-        """Sample weights of these rows: the classes balanced; within them methods and origins by the root of their number,
-        so that neither the method with most clips nor the one with a single clip is what is learnt."""
-        y = self.labels[rows]
-        within = np.where(y == 1, self.methods[rows], self.sources[rows])
-        counts = {name: int(np.sum(within == name)) for name in set(within.tolist())}
-        weight = np.array([1 / np.sqrt(counts[name]) for name in within.tolist()])
-        for label in (0, 1):
-            if (y == label).any():
-                weight[y == label] /= weight[y == label].sum()
-        return np.asarray(weight * len(rows) / 2)
-
     def folds(self, count: int = 5, seed: int = 0, by: str = "person") -> Array:
         """(N,) fold of each clip. by ``person``: no person in two folds, real or fake; ``origin``: no origin of real clips either.
 

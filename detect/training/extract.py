@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -31,8 +31,6 @@ from gioconda_core.faces.families import Take
 from gioconda_core.files import atomic_path
 from gioconda_core.types import Footage
 from gioconda_core.workers.pool import workers
-
-__all__ = ["CUES", "DEGRADATIONS", "FAMILY", "LOOKS", "Table", "check", "extract", "table", "worse"]
 
 Array = NDArray[Any]
 VERSION = "7"  # raise it when a feature changes: what is cached under another version is not read
@@ -269,7 +267,7 @@ def fill(
     draws: int,
     cache: Path,
     jobs: int = 1,
-    advance: Any = None,
+    advance: Callable[..., object] | None = None,
 ) -> list[str]:
     """Measure every clip of every quality, every real clip at further moments and through its share of the families, as far as the cache
     does not hold it.

@@ -20,8 +20,6 @@ from detect.training.dataset import Clips
 from gioconda_core.faces import self_blend as blend
 from gioconda_core.files import atomic_path, sha256_of
 
-__all__ = ["Crops", "augment", "cached", "draw", "partners"]
-
 Array = NDArray[Any]
 FRAMES = 32  # crops kept of a clip
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,6 @@ from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, write_json
 from gioconda_core.stats.looks import Looks, look
 from gioconda_core.types import Level, Sealed
-
-__all__ = ["RECIPES", "train"]
 
 Array = NDArray[Any]
 
@@ -85,7 +83,7 @@ class _Trained:
     figures: Validation
 
 
-def train(options: FeatureTraining, advance: Any = None) -> dict[str, Validation]:
+def train(options: FeatureTraining, advance: Callable[..., object] | None = None) -> dict[str, Validation]:
     """Train and write ``out/NAME/{model.safetensors, card.json, calibration.json}``; returns what validation found, by detector.
 
     Raises

@@ -115,7 +115,7 @@ def auc_interval(scores: Array, labels: Array, persons: Array, seed: int = 0, re
     return Figure(float(win.mean()), float(low), float(high), len(real), len(fake), len(names))
 
 
-def train(given: NetworkTraining, advance: Any = None) -> Best:
+def train(given: NetworkTraining, advance: Callable[..., object] | None = None) -> Best:
     """Train, resume or find the run done; returns the best validation figure."""
     options = settled(given)
     out = Path(options.out)
@@ -135,7 +135,9 @@ def train(given: NetworkTraining, advance: Any = None) -> Best:
             torch.distributed.destroy_process_group()
 
 
-def _run(options: NetworkTraining, out: Path, device: str, rank: int, world: int, advance: Any) -> Best:
+def _run(
+    options: NetworkTraining, out: Path, device: str, rank: int, world: int, advance: Callable[..., object] | None
+) -> Best:
     clips = gather(options.index)
     if rank == 0:
         out.mkdir(parents=True, exist_ok=True)

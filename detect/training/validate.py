@@ -17,20 +17,6 @@ from numpy.typing import NDArray
 from detect.figures import Alarm, Difference, Figure, MethodFigure
 from detect.training.dataset import Clips
 
-__all__ = [
-    "Material",
-    "Unseen",
-    "alarms",
-    "cue_scores",
-    "figure",
-    "groups_of",
-    "matched",
-    "paired",
-    "real_scores",
-    "unseen",
-    "with_scores",
-]
-
 Array = NDArray[Any]
 Rows = tuple[Array, Array]  # features (R, F) and the clip of each row (R,)
 Fitter = Callable[[Array, Array], dict[str, Array]]  # rows of a Material and their weights → scores of each test's rows

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,15 +17,6 @@ from gioconda_core.words import counted
 from synth.consent import SCOPES
 
 consent_app = group()
-
-
-@dataclass(frozen=True)
-class Log:
-    """What ``consent log`` prints: what was made on this account. broken : numbers of rows that do not follow the one before."""
-
-    rows: list[dict[str, Any]]
-    broken: list[int]
-    schema: str = "gioconda.synth.log/1"
 
 
 def _said(text: str) -> None:
@@ -86,15 +76,14 @@ def consent_log(json: JsonFlag = False) -> None:
     """
     from synth import consent
 
-    rows, broken = consent.check_log()
+    log = consent.check_log()
     if json:
-        emit(to_json(Log(rows, broken), indent=1))
+        emit(to_json(log, indent=1))
     else:
-        for number, row in enumerate(rows):
-            flag = "  <- does not follow the row before it" if number in broken else ""
-            emit(
-                f"{row['time']} {row['task']} by {row['generator']}: {len(row['outputs'])} files, consent {row['consent'][:16]}{flag}"
-            )
-        emit(f"{counted(len(rows), 'row')}, {len(broken)} that do not follow the one before")
-    if broken:
+        for number, row in enumerate(log.rows):
+            flag = "  <- does not follow the row before it" if number in log.broken else ""
+            made = f"{len(row.outputs)} files, consent {row.consent[:16]}"
+            emit(f"{row.time} {row.task} by {row.generator}: {made}{flag}")
+        emit(f"{counted(len(log.rows), 'row')}, {len(log.broken)} that do not follow the one before")
+    if log.broken:
         raise typer.Exit(ExitCode.INCOMPLETE)

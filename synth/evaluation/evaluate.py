@@ -30,8 +30,6 @@ from synth.fakes.plan import Unit, held_out, held_rows, read_part, shot_rows, un
 from synth.generators import CopyGenerator, TalkingHeads, WarpGenerator
 from synth.session import Session
 
-__all__ = ["Cell", "Evaluation", "Instruments", "evaluate", "grid", "sign_grid", "text"]
-
 DETECTOR_CRF = 18  # as `synth fakes` encodes by default
 Frames = NDArray[np.uint8]
 Judge = Callable[[Footage], float | str]  # a score, or why there is none

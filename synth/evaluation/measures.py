@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import WeightsError
+from gioconda_core.faces.landmarks import Landmarker
+from gioconda_core.stats.delong import auc_shares
 
 Array = NDArray[np.float64]
 Frames = NDArray[np.uint8]
@@ -101,14 +103,14 @@ def pose_error(found: Points, wanted: Points) -> Array:
     return out
 
 
-def detect(frames: Frames, near: Points, mark: object) -> Points:
+def detect(frames: Frames, near: Points, mark: Landmarker) -> Points:
     """Landmarks a landmarker finds in each frame by itself, (N, 68, 2); NaN where it finds no face."""
     out = np.full((len(frames), 68, 2), np.nan, np.float32)
-    for k, boxes in enumerate(mark.detect(list(frames))):  # type: ignore[attr-defined]
+    for k, boxes in enumerate(mark.detect(list(frames))):
         if len(boxes):
             middle = (boxes[:, :2] + boxes[:, 2:4]) / 2
             best = int(np.argmin(np.linalg.norm(middle - near[k].mean(0), axis=1)))
-            out[k] = mark.landmarks(frames[k], boxes[best : best + 1])[0]  # type: ignore[attr-defined]
+            out[k] = mark.landmarks(frames[k], boxes[best : best + 1])[0]
     return out
 
 
@@ -133,14 +135,8 @@ def kid(a: Array, b: Array) -> float:
 
 def auc(real: Array, made: Array) -> float:
     """Share of pairs (made, real) in which the made one scores higher; ties count half."""
-    both = np.concatenate([real, made])
-    order = both.argsort(kind="stable")
-    ranks = np.empty(len(both))
-    ranks[order] = np.arange(1, len(both) + 1)
-    for value in np.unique(both):  # midranks
-        same = both == value
-        ranks[same] = ranks[same].mean()
-    return float((ranks[len(real) :].sum() - len(made) * (len(made) + 1) / 2) / (len(real) * len(made)))
+    labels = np.repeat([0, 1], [len(real), len(made)])
+    return auc_shares(labels, np.concatenate([real, made])).auc
 
 
 def bootstrap(

@@ -12,8 +12,6 @@ from gioconda_core.errors import UsageError
 from gioconda_core.faces import families
 from gioconda_core.faces.families import Family, Made, Take
 
-__all__ = ["FamilyGenerator"]
-
 Frames = NDArray[np.uint8]
 
 

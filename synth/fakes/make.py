@@ -31,13 +31,11 @@ from gioconda_core.files import append_row, sha256_of, unwritable, write_json
 from gioconda_core.types import Label, Sample
 from gioconda_core.workers.cpu import cores
 from synth import consent as consents
-from synth.fakes.options import Fakes, Part
+from synth.fakes.options import Fakes, Part, Prepare
 from synth.fakes.plan import Clip, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
 from synth.fakes.sample import Motion, Picture, draw_sample, motion, render, write_sample
 from synth.generators import Roster, TalkingHeads, generator
 from synth.session import Session
-
-__all__ = ["Fakes", "Part", "Result", "make", "on_ray", "write_index"]
 
 Frames = NDArray[np.uint8]
 SHEET, SHOWN = "sheet.jpg", 6  # the picture of a set, and how many samples of each generator it shows
@@ -67,7 +65,7 @@ class Result:
 
 def _shards(job: Fakes, out: Path, size: int, jobs: int) -> list[Any]:
     """Shard sets of the job; footage that is not in shards yet is prepared into the output folder."""
-    from synth.fakes.prepare import Prepare, prepare
+    from synth.fakes.prepare import prepare
     from synth.training.shards import ShardSet
 
     sets = []
@@ -77,18 +75,10 @@ def _shards(job: Fakes, out: Path, size: int, jobs: int) -> list[Any]:
             # By what it is, not by its place in the command: another run's footage may lie here already.
             folder = out / "shards" / sha256_of(repr((source, job.layout, job.where)).encode())[:12]
             wanted = max(job.shots) + job.frames
-            prepare(
-                Prepare(
-                    sources=(source,),
-                    layout=job.layout,
-                    where=job.where,
-                    size=size,
-                    puppet_frames=wanted,
-                    max_frames=4 * wanted,
-                ),
-                folder,
-                jobs=jobs,
-            )
+            footage = Prepare(
+                sources=(source,), layout=job.layout, where=job.where, size=size, puppet_frames=wanted, max_frames=4 * wanted
+            )  # fmt: skip
+            prepare(footage, folder, jobs=jobs)
         sets.append(ShardSet(folder))
     if not sets:
         raise UsageError("no sources", hint="gioconda synth fakes SHARDS… --out DIR")

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from synth.generators import Roster, TalkingHeads
     from synth.training.shards import ShardSet
 
-__all__ = ["Clip", "Fakes", "Recipe", "Unit", "plan", "read_part", "split_of", "units_of"]
-
 SCHEMA = "gioconda.fake/1"
 
 

@@ -29,8 +29,6 @@ from gioconda_core.workers.pool import workers
 from synth.fakes.options import Prepare
 from synth.fakes.sources import Entry, entries
 
-__all__ = ["Dropped", "Prepare", "Prepared", "crops", "prepare"]
-
 
 class Dropped(StrEnum):
     """Why nothing of a clip is kept; what its reader said of an unreadable or failed one stands in the row's ``note``."""

@@ -24,8 +24,6 @@ from synth.generators import Roster, TalkingHeads
 from synth.reenact.framing import face_mask
 from synth.reenact.motion import adapt, smooth
 
-__all__ = ["Drawn", "Motion", "Picture", "draw_sample", "motion", "render", "replay", "write_sample"]
-
 RECORD = "gioconda.fake.record/1"
 Frames = NDArray[np.uint8]
 

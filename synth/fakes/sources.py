@@ -14,8 +14,6 @@ from pathlib import Path
 from gioconda_core.errors import UsageError
 from gioconda_core.media.suffixes import PICTURES, VIDEOS
 
-__all__ = ["LAYOUTS", "Entry", "entries"]
-
 
 @dataclass(frozen=True)
 class Entry:

@@ -20,8 +20,6 @@ from gioconda_core import lite0
 from gioconda_core.errors import UsageError, WeightsError
 from synth.model.config import CONTENT, LossWeights
 
-__all__ = ["VGG", "Content", "MultiScale", "SqueezeNet", "build"]
-
 # torchvision's `features` layouts: channels of each convolution, "M" = max-pool 2.
 _VGG19 = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512, 512, 512, 512, "M")
 _VGG16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")

@@ -12,8 +12,6 @@ from synth.model.config import Config, preset
 from synth.model.layers import Conv
 from synth.model.networks import Discriminator, Embedder, Generator, count
 
-__all__ = ["PAPER", "cost", "describe", "table"]
-
 # Source: Zakharov 2019, §4, in millions, as the paper rounds them.
 PAPER = {"E": 15, "G": 38, "V": 20}
 _NAMES = {"E": "embedder", "G": "generator", "V": "discriminator"}

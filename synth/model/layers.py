@@ -16,10 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = [
-    *("Attention", "Conv", "Linear", "Norm", "bake", "held", "modulated_relu", "power_iteration", "spectral_modules"),
-]
-
 SPECTRAL_EPS = 1e-4  # Source: Zakharov 2019 §4 (u), as BigGAN
 NORM_EPS = 1e-5  # instance norm's usual
 

@@ -24,17 +24,6 @@ from gioconda_core.files import atomic_path, sha256_of
 from synth.model.config import Config
 from synth.model.layers import Attention, Conv, Linear, Norm, modulated_relu
 
-__all__ = [
-    "Discriminator",
-    "Embedder",
-    "Generator",
-    "Model",
-    "count",
-    "load_checkpoint",
-    "save_checkpoint",
-    "shipped",
-]
-
 SCHEMA = "gioconda.generator/1"
 
 

@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["compute_dtype", "optimiser", "to_signed", "to_uint8"]
-
 
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     """bf16 where the hardware multiplies it natively, else float32."""

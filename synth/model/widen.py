@@ -18,8 +18,6 @@ from synth.model.config import Config
 from synth.model.layers import Attention, _Spectral
 from synth.model.networks import Generator, Model
 
-__all__ = ["widen"]
-
 
 @torch.no_grad()
 def widen(model: Model, config: Config, seed: int = 0) -> Model:

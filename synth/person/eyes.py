@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EYES", "Eyes", "Looks", "looks_of", "pupils"]
-
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float64]
 Gaze = NDArray[

@@ -28,8 +28,6 @@ from synth.model.landmark_image import draw
 from synth.model.layers import Conv, bake, spectral_modules
 from synth.model.networks import Generator
 
-__all__ = ["RUNTIMES", "PersonalModel", "folded"]
-
 SCHEMA = "gioconda.personal/1"
 RUNTIMES = ("auto", "torch", "openvino")
 # Frames × pixels from which compiling for OpenVINO (seconds) pays: about a hundred frames of 256 px.

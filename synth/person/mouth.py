@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from gioconda_core.faces import align
 
-__all__ = ["INNER_LIPS", "Mouth", "opening", "ramp"]
-
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float64]
 

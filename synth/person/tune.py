@@ -35,8 +35,6 @@ from synth.person.options import Tune
 from synth.person.views import view
 from synth.training.malloc import keep_freed
 
-__all__ = ["PersonalModel", "Schedule", "Tune", "budget", "tune"]
-
 HOLD_OUT_FROM = 8  # shots from which some are kept aside to stop by
 CHECK_EVERY = 20  # iterations between looks at the held-out shots
 RATE = 3.0  # × the rate the model was trained at; measured on ``sketch`` (docs/performance.md, "Generator")

@@ -16,8 +16,6 @@ from gioconda_core.faces import align
 from synth.person.mouth import Mouth
 from synth.warp import warp
 
-__all__ = ["DEPTH", "View", "moved", "view"]
-
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
 

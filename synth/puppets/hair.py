@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from synth.puppets import head
 from synth.puppets.brush import SIDE, mask, mix, noise, spline, to_texture
 
-__all__ = ["paint_beard", "paint_hair"]
-
 Array = NDArray[np.float64]
 _FRONT = {"bald": -2.6, "receding": -1.42, "crop": -1.12, "short": -1.08, "long": -1.08, "bob": -1.05, "curls": -1.06}
 

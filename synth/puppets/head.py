@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-__all__ = ["MIRROR", "Mesh", "blendshapes", "identity_anchors", "mesh", "uv_of"]
+from scipy.sparse import csr_matrix
+from scipy.spatial import Delaunay
 
 Array = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ class Mesh:
     uv: Array
     weights: Array
     triangles: NDArray[np.int64]
-    to_vertices: object
+    to_vertices: csr_matrix
 
 
 def smooth_closed(points: Array, per: int = 4) -> Array:
@@ -107,9 +107,6 @@ def _tps(at: Array, knots: Array) -> Array:
 @lru_cache(maxsize=1)
 def mesh() -> Mesh:
     """Build the one mesh: landmarks, eyelid and lip curves, and a grid that is finer where the face is."""
-    from scipy.sparse import csr_matrix
-    from scipy.spatial import Delaunay
-
     knots = uv_of(BASE)
     outlines = [
         eye_outline(knots[36:42]),

@@ -18,8 +18,6 @@ from synth.puppets import head
 from synth.puppets.brush import SIDE, blob, fixed, mask, mix, noise, spline, stroke, to_texture
 from synth.puppets.hair import paint_beard, paint_hair
 
-__all__ = ["ATLAS", "Look", "paint_look"]
-
 Array = NDArray[np.float64]
 ATLAS = (SIDE + 128, SIDE)  # rows below the head hold the eye, the mouth, the neck and the hair strands
 

@@ -12,8 +12,6 @@ from synth.puppets import head
 from synth.puppets.brush import SIDE, to_texture
 from synth.puppets.paint import Look, paint_look
 
-__all__ = ["Part", "Person", "person", "unit"]
-
 Array = NDArray[np.float64]
 BASE_MOUTH_Z = float(head.BASE[60:68, 2].mean())
 

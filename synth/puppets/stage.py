@@ -14,8 +14,6 @@ from synth.puppets.person import Person, unit
 from synth.puppets.room import paint_backdrop, paint_torso
 from synth.puppets.take import Take, rotation
 
-__all__ = ["Stage"]
-
 Array = NDArray[np.float64]
 DISTANCE = 8.0  # camera to the head's origin, head units: about 70 cm
 _UPPER = [61, 62, 63, 37, 38, 43, 44]  # landmarks that lie above…
@@ -90,7 +88,7 @@ class Stage:
         marks[_UPPER, 1], marks[_LOWER, 1] = np.minimum(up, middle), np.maximum(low, middle)
         edges = v[mesh.triangles]
         faces = np.cross(edges[:, 1] - edges[:, 0], edges[:, 2] - edges[:, 0])
-        normals = unit(mesh.to_vertices @ faces)  # type: ignore[operator]
+        normals = unit(mesh.to_vertices @ faces)
         turn = rotation(take.yaw[k], take.pitch[k], take.roll[k])
         slide = take.shift[k]
 

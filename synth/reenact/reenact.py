@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from synth.person.eyes import Looks
     from synth.person.model import PersonalModel
 
-__all__ = ["FewShotGenerator", "Made", "Reenact", "TunedGenerator", "draw_icon", "draw_label", "reenact"]
-
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
 LABEL = "AI-GENERATED"
@@ -108,21 +106,15 @@ class FewShotGenerator:
 
     def personalise(self, frames: Frames, landmarks: Points, *, mode: str, steps: int | None, seed: int) -> Personal:
         """Tune on the shots (``ft``) or embed them (``ff``)."""
-        from synth.person import tune
+        from synth.person.options import Tune
+        from synth.person.tune import budget, tune
 
-        job = tune.Tune(mode="ff", seed=seed)
+        job = Tune(mode="ff", seed=seed)
         if mode != "ff":
-            steps = steps or tune.budget(len(frames))
-            job = tune.Tune(steps=steps, content=self.content, seed=seed)
+            steps = steps or budget(len(frames))
+            job = Tune(steps=steps, content=self.content, seed=seed)
             self.begin(steps)
-        found = tune.tune(
-            self.model,
-            frames,
-            landmarks,
-            job,
-            device=self.device,
-            advance=self.progress,
-        )
+        found = tune(self.model, frames, landmarks, job, device=self.device, advance=self.progress)
         return _Sitter(found, self.device)
 
 

@@ -23,8 +23,6 @@ from gioconda_core.files import sha256_of
 from gioconda_core.types import FaceTrack, Ingredient
 from synth.reenact.framing import load_track, resized, steady
 
-__all__ = ["MIN_FACE", "Driver", "Shots", "load_driver", "load_shots"]
-
 MIN_FACE = 64  # pixels of the face square: less holds no face to learn
 FOLLOWED = 60.0  # seconds of a clip from its beginning in which shots are looked for
 Frames = NDArray[np.uint8]
@@ -272,8 +270,8 @@ def _saved_driver(path: Path, size: int, start: float, seconds: float) -> Driver
     _checked(str(path), len(times))
     if not found.any():
         raise MediaError("the track holds no face", where=str(path))
-    shape = saved["size"] or tuple(int(v) + 1 for v in np.nanmax(marks[found], (0, 1))[::-1])
-    matrix = steady(marks[found], shape, size)  # type: ignore[arg-type]
+    width, height = np.nanmax(marks[found], (0, 1))
+    matrix = steady(marks[found], saved["size"] or (int(height) + 1, int(width) + 1), size)
     fps = Fraction(saved["fps"]) if saved["fps"] else _rate(times)
     ingredient = Ingredient("driver", sha256_of(path), title=path.name)
     return Driver(path.stem, align.apply(matrix, np.nan_to_num(marks)), found, times - times[0], fps, ingredient)

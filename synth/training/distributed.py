@@ -17,8 +17,6 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["Group"]
-
 
 @dataclass(frozen=True)
 class Group:

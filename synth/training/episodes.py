@@ -18,8 +18,6 @@ from gioconda_core.faces.align import MIRROR
 from synth.model.landmark_image import draw
 from synth.training.shards import Frame, ShardSet
 
-__all__ = ["Batch", "EpisodeSampler", "jitter"]
-
 _Pictures = NDArray[np.uint8]
 _Episode = tuple[_Pictures, _Pictures, _Pictures, _Pictures, int]
 MAX_REDRAWS = 20  # a unit with this many faulty draws in a row is given up for another

@@ -39,8 +39,6 @@ from synth.training.options import FIXED, Options
 from synth.training.run_folder import RunFolder, room
 from synth.training.shards import ShardSet
 
-__all__ = ["Options", "Result", "Trainer", "train"]
-
 MAX_BAD_STEPS = 20  # this many steps in a row without a finite loss end the run
 
 

@@ -156,10 +156,10 @@ def test_killed_in_the_middle_the_same_set_comes_out(tmp_path):
     assert len(list(cut.rglob("*.mp4"))) == len(wanted) and Index.read(cut / "index.parquet").verify() == []
     assert not list(cut.rglob(".gioconda-*"))
     # Whole run: two rows. Three killed runs: what was begun. The last: what was left of them, then its own. Every clip once.
-    rows, broken = check_log()
-    rows = [row for row in rows if row["task"] == "fakes"]  # and one of each whole set's sheet
-    outputs = [digest for row in rows[2:] for digest in row["outputs"]]
-    assert not broken and len(rows) == 2 + 3 + 2 and all(row["sources"] for row in rows)
+    log = check_log()
+    rows = [row for row in log.rows if row.task == "fakes"]  # and one of each whole set's sheet
+    outputs = [digest for row in rows[2:] for digest in row.outputs]
+    assert not log.broken and len(rows) == 2 + 3 + 2 and all(row.sources for row in rows)
     assert sorted(outputs) == sorted(s.sha256 for s in Index.read(cut / "index.parquet"))
 
 
@@ -209,5 +209,5 @@ def test_tuning_to_a_real_person_needs_consent(tmp_path, capsys):
     assert run([*command, "--consent", str(tmp_path / "yes.toml")]) == ExitCode.DONE
     card = json.loads((tmp_path / "person.json").read_text())
     assert card["facts"]["consent"] == sha256_of(tmp_path / "yes.toml")
-    row = check_log()[0][-1]
-    assert (row["task"], row["sources"], row["outputs"]) == ("tune", [sha256_of(portrait)], [card["sha256"]])
+    row = check_log().rows[-1]
+    assert (row.task, row.sources, row.outputs) == ("tune", (sha256_of(portrait),), (card["sha256"],))

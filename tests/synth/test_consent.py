@@ -94,14 +94,17 @@ def row(number):
 def test_the_log_only_grows_and_changes_show():
     for number in range(4):
         log = row(number)
-    rows, broken = consent.check_log(log)
-    assert [r["outputs"] for r in rows] == [["0"], ["1"], ["2"], ["3"]] and broken == []
+    found = consent.check_log(log)
+    assert [r.outputs for r in found.rows] == [("0",), ("1",), ("2",), ("3",)] and found.broken == ()
     lines = log.read_text().splitlines()
     changed = json.loads(lines[1]) | {"consent": "public-domain"}
     log.write_text("\n".join([lines[0], json.dumps(changed), *lines[2:]]) + "\n")
-    assert consent.check_log(log)[1] == [2]
+    assert consent.check_log(log).broken == (2,)
     log.write_text("\n".join([lines[0], *lines[2:]]) + "\n")  # a row removed
-    assert consent.check_log(log)[1] == [1]
+    assert consent.check_log(log).broken == (1,)
+    bare = {name: value for name, value in changed.items() if name != "generator"}
+    log.write_text(json.dumps(bare) + "\n")  # a row that lacks what every row has
+    assert consent.check_log(log).rows[0].generator == ""
 
 
 def test_a_torn_row_harms_nothing_that_follows():
@@ -109,5 +112,5 @@ def test_a_torn_row_harms_nothing_that_follows():
     with open(log, "a") as file:
         file.write('{"time": "torn')
     row(1)
-    rows, broken = consent.check_log(log)
-    assert [r["outputs"] for r in rows] == [["0"], ["1"]] and broken == []
+    found = consent.check_log(log)
+    assert [r.outputs for r in found.rows] == [("0",), ("1",)] and found.broken == ()

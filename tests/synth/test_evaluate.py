@@ -179,8 +179,8 @@ def test_the_grid_is_signed(found, tmp_path):
     sign_grid(found[1], tmp_path / "grid.jpg", CopyGenerator(size=96), consent.read("embedded"), footage)
     label = read(tmp_path / "grid.jpg").label
     assert (label["task"], label["consent"]) == ("evaluation", "embedded")
-    row = consent.check_log()[0][-1]
-    assert (row["task"], row["sources"]) == ("evaluate", footage)
+    row = consent.check_log().rows[-1]
+    assert (row.task, list(row.sources)) == ("evaluate", footage)
 
 
 def test_detectors_see_real_and_generated_frames_through_one_codec():

@@ -62,8 +62,8 @@ def test_three_drivers_one_portrait(portrait, tmp_path):
         assert found.label["source_sha256"] == [sha256_of(portrait)]
         assert found.label["params"]["adaptation"]["mode"] == "relative"
         assert found.label["consent"] == "public-domain" and len(found.ingredients) == 2
-    rows, broken = consent.check_log()
-    assert [r["outputs"][0] for r in rows] == [sha256_of(m.path) for m in made] and not broken
+    log = consent.check_log()
+    assert [r.outputs[0] for r in log.rows] == [sha256_of(m.path) for m in made] and not log.broken
 
 
 def test_the_picture_outside_the_face_stays(portrait, tmp_path):
@@ -273,7 +273,7 @@ def test_the_invisible_mark_is_signed_and_read_back(tmp_path):
         binding = read(path).soft_bindings[0]
         reading = marks.read(frames_of(path))
         assert reading.value is not None and reading.value in str(binding)
-    assert consent.check_log()[0][-1]["outputs"] == [sha256_of(made.path), sha256_of(made.preview)]
+    assert consent.check_log().rows[-1].outputs == (sha256_of(made.path), sha256_of(made.preview))
 
 
 def test_real_people_need_consent(portrait, tmp_path):

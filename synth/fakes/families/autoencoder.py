@@ -19,8 +19,6 @@ from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError, WeightsError
 
-__all__ = ["VARIANTS", "Autoencoder", "Variant", "load", "redraw", "save", "train"]
-
 WEIGHTS = Path(__file__).parents[2] / "weights" / "redraw"
 
 

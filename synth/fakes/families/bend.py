@@ -13,8 +13,6 @@ from synth.fakes.families.parts import Array, between, face_mask, neighbour, pas
 from synth.fakes.families.resample import shrunk
 from synth.warp import warp
 
-__all__ = ["Bend", "Interpolate", "Mouth", "Still", "Swap", "animate"]
-
 _MOUTH = np.r_[2:15, 31:36, 48:68]
 
 

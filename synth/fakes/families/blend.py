@@ -10,8 +10,6 @@ import numpy as np
 from gioconda_core.faces import self_blend
 from gioconda_core.faces.families import Made, Take
 
-__all__ = ["SelfBlend"]
-
 
 class SelfBlend:
     """A face blended onto itself: seams and unlike colours where nothing was swapped."""

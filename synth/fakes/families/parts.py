@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Frames", "between", "face_mask", "neighbour", "paste"]
-
 Frames = NDArray[np.uint8]
 Array = NDArray[Any]
 ANOTHER_MOMENT = 12  # pixels of landmark movement beyond which two frames of a take are no neighbours

@@ -12,8 +12,6 @@ import numpy as np
 from gioconda_core.faces.families import Made, Take
 from synth.fakes.families.parts import Array, between, face_mask, paste
 
-__all__ = ["Animate", "FewShot"]
-
 
 def _shots(take: Take, difficulty: float, rng: np.random.Generator) -> Array:
     """Frames that the person is learned from: more of them, the harder the fake."""

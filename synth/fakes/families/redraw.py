@@ -12,8 +12,6 @@ from synth.fakes.families.autoencoder import redraw
 from synth.fakes.families.bend import animate
 from synth.fakes.families.parts import Array, between, face_mask, paste
 
-__all__ = ["Enhance", "RedrawFace", "RedrawMotion", "RedrawNearest", "RedrawShuffle", "RedrawTransposed"]
-
 
 def _mixed(take: Take, drawn: Array, share: float) -> Array:
     return share * drawn + (1 - share) * take.frames

@@ -13,8 +13,6 @@ from gioconda_core.faces.families import Made, Take
 from synth.fakes.families.parts import Array, between, face_mask, neighbour, paste
 from synth.warp import warp
 
-__all__ = ["Denoise", "Jitter", "Lowres", "Retime", "Sharp", "Smooth"]
-
 _ENLARGE = {
     "linear": cv2.INTER_LINEAR,
     "cubic": cv2.INTER_CUBIC,
