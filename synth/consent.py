@@ -191,8 +191,11 @@ class LogRow:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> LogRow:
         """From a line of the log; a row that was tampered with may lack anything."""
-        words = {name: str(row.get(name, "")) for name in ("time", "task", "generator", "consent", "before")}
-        return cls(**words, **{name: tuple(row.get(name, ())) for name in ("sources", "drivers", "outputs")})
+        time, task, generator, consent, before = (
+            str(row.get(name, "")) for name in ("time", "task", "generator", "consent", "before")
+        )
+        sources, drivers, outputs = (tuple(row.get(name, ())) for name in ("sources", "drivers", "outputs"))
+        return cls(time, task, generator, consent, sources, drivers, outputs, before)
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,7 @@ def _opened(job: Fakes, folder: Path, heads: TalkingHeads | Roster, part: Part) 
 
 def _unnamed(finished: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Finished samples that no row of the log names: those of a run that was killed."""
-    named = {digest for row in consents.check_log()[0] for digest in row["outputs"]} if finished else set()
+    named = {digest for row in consents.check_log().rows for digest in row.outputs} if finished else set()
     return [record for record in finished if record["sha256"] not in named]
 
 
