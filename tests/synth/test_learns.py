@@ -42,7 +42,7 @@ def take(identity, frames, motion=0):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """Three hundred and twenty steps on thirty-two puppets."""
+    """Two hundred and forty steps on thirty-two puppets."""
     from synth.model.networks import load_checkpoint
 
     torch.set_num_threads(1)
@@ -52,7 +52,7 @@ def model(tmp_path_factory):
             for number, (frame, points) in enumerate(zip(*take(identity, 12), strict=True)):
                 writer.add(frame, points, f"puppet-{identity}", "0", number / 5)
     job = Options(
-        shards=(str(folder / "shards"),), preset="pocket", steps=320, batch=4, shots=4, vary_shots=True, content="multiscale",
+        shards=(str(folder / "shards"),), preset="pocket", steps=240, batch=4, shots=4, vary_shots=True, content="multiscale",
         lr=4e-4, lr_discriminator=4e-4, checkpoint_every=10_000, sample_every=10_000,
     )  # fmt: skip
     return load_checkpoint(train(job, folder / "run").model)
@@ -93,7 +93,7 @@ def scores(model):
             "FF T=8": tune(model, frames[shots], points[shots], Tune(mode="ff")),
             "FT T=1": tune(model, frames[:1], points[:1], Tune(steps=50, lr=0.001, content="multiscale")),
             "FT T=8": tune(
-                model, frames[shots], points[shots], Tune(steps=70, lr=0.001, content="multiscale", hold_out=False)
+                model, frames[shots], points[shots], Tune(steps=90, lr=0.001, content="multiscale", hold_out=False)
             ),
         }
         made = {name: personal.render(points[tests], runtime="torch") for name, personal in people.items()}
