@@ -34,7 +34,7 @@ test-browser: $(STAMP)  ## the page, driven in headless Chromium
 gallery: $(STAMP)  ## the local page's pictures in docs/gallery, made anew by driving it
 	GIOCONDA_GALLERY=docs/gallery $(PY) -m pytest -n 0 -m browser tests/e2e/test_browser.py
 
-test-all: $(STAMP)  ## quick, slow and browser tests in one run, so that both processes have work to the end
+test-all: $(STAMP)  ## quick, slow and browser tests in one run, so that no process waits for another at the end
 	$(PY) -m pytest -m 'not gpu and not weights'
 
 lint: $(STAMP)  ## ruff, mypy (strict where promised), import contracts

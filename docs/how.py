@@ -68,7 +68,8 @@ def main(arguments: list[str]) -> int:
         shutil.copytree(PAGES / "files", folder)
         tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PATH": tools, "COLUMNS": "80", "LC_ALL": "C.UTF-8"}
-        environment |= {"GIOCONDA_HOME": str(Path(name, ".gioconda")), "GIOCONDA_CACHE": str(Path(name, ".cache"))}
+        environment |= {"GIOCONDA_HOME": str(Path(name, ".gioconda"))}
+        environment.setdefault("GIOCONDA_CACHE", str(Path(name, ".cache")))
         for page in (PAGES / f"{name}.md" for name in ORDER):
             text = run(page, folder, environment)
             if text == page.read_text(encoding="utf-8"):

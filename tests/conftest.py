@@ -14,25 +14,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores: each w
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
-# Files of twenty seconds of processor time and more, longest first, with what they take when slow tests are among those chosen.
+# Files of ten seconds of processor time and more, longest first, with what they take when slow tests are among those chosen.
 LONGEST = (
-    "test_learns",
-    "test_table",
-    "test_offline",
-    "test_newsroom_inputs",
-    "test_docs",
-    "test_train",
-    "test_audit",
-    "test_browser",
-    "test_demo",
-    "test_lease",
-    "test_killed",
-    "test_media_slow",
-    "test_explain",
-    "test_evidence",
-    "test_reenact",
-    "test_serve",
-)
+    "test_learns", "test_offline", "test_newsroom_inputs", "test_docs", "test_audit", "test_browser",
+    "test_media_slow", "test_train", "test_lease", "test_demo", "test_killed", "test_table", "test_mutated",
+    "test_reenact", "test_explain", "test_provenance_slow", "test_evidence", "test_synth_commands", "test_check",
+    "test_networks", "test_media_bad_input", "test_notebook", "test_serve", "test_partial", "test_report_examine",
+    "test_observe", "test_resolution", "test_api",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
