@@ -14,6 +14,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores: each w
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
+# Thousands of small files are written whole, and no test takes the power away: a disk's five milliseconds each would be a minute.
+os.fsync = os.fstat  # a closed file is still an error
+
+
 # Files of ten seconds of processor time and more, longest first, with what they take when slow tests are among those chosen.
 LONGEST = (
     "test_learns", "test_offline", "test_newsroom_inputs", "test_docs", "test_audit", "test_browser",

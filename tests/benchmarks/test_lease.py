@@ -57,6 +57,7 @@ def packed(tmp_path_factory):
     return folder / "data"
 
 
+@pytest.mark.slow
 def test_footage_is_thinned_to_ten_frames_a_second_and_read_again(packed):
     card = json.loads((packed / "index.json").read_text())
     assert card["fps"] == 10 and all(9 <= row["frames"] <= 12 for row in card["clips"])

@@ -80,6 +80,7 @@ def test_a_killed_command_asks_for_what_is_missing_and_no_more(desk, monkeypatch
     assert all(float(row["score"]) == 0.5 for row in found)
 
 
+@pytest.mark.slow
 def test_what_failed_or_changed_is_asked_for_again_and_other_detectors_are_refused(desk, capsys):
     assert gioconda(command(desk)) == 0 and asked(desk) == 6
     rows = table(desk)

@@ -26,6 +26,12 @@ def test_a_page_begins_with_a_paragraph(page):
     ), first
 
 
+def test_the_readme_stays_short():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    cells = [cell.strip() for line in text.splitlines() if line.startswith("|") for cell in line.split("|")]
+    assert max(map(len, cells)) <= 60 and len(text.split()) < 950
+
+
 @pytest.mark.slow
 def test_the_site_builds(tmp_path):
     """All but the pages of source code, two of three: they can hold no mistake of ours that importing the modules would not show."""

@@ -413,7 +413,7 @@ def everything(folder):
     return found
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_resume_is_bit_exact(shards, tmp_path, precision):
     straight = options(shards, steps=5, precision=precision, augment=True, vary_shots=True)
     train(straight, tmp_path / "a")
