@@ -196,27 +196,29 @@ class _Number(float):
     """A number that is written with more decimals where it would read like another one that it is not."""
 
     others: tuple[float, ...] = ()
+    sign = "."
 
     def __format__(self, spec: str) -> str:
         head, point, tail = spec.partition(".")
         text = format(float(self), spec)
         if not tail.endswith("f") or not tail[:-1].isdigit():
-            return text
+            return text.replace(".", self.sign)
         for places in range(int(tail[:-1]), 7):
             spec = f"{head}{point}{places}f"
             text = format(float(self), spec)
             if all(format(other, spec) != text for other in self.others):
                 break
-        return text
+        return text.replace(".", self.sign)
 
 
-def told_apart(template: str, detail: Mapping[str, Any]) -> str:
-    """A template filled in; numbers that differ never read alike, so that none is "below 32" and 32 at once."""
+def told_apart(template: str, detail: Mapping[str, Any], sign: str = ".") -> str:
+    """A template filled in; numbers that differ never read alike, so that none is "below 32" and 32 at once. sign : of decimals."""
     numbers = {k: float(v) for k, v in detail.items() if isinstance(v, float | int) and not isinstance(v, bool)}
     said = dict(detail)
     for name, value in numbers.items():
         if isinstance(detail[name], float):
             said[name] = _Number(value)
+            said[name].sign = sign
             said[name].others = tuple(other for other in numbers.values() if other != value)
     return template.format(**said)
 

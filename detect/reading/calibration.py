@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -198,10 +199,8 @@ class Calibration:
     def threshold_of(self, stratum: str = "all", faces: int = 1) -> float | None:
         """The least score at which a signal is found: just above one of the stratum's; None where no score is high enough. faces : read in
         one clip."""
-        for score in np.nextafter(np.unique(np.asarray(self.scores[stratum])), np.inf).tolist():
-            if level_of(any_of(self.false_alarm(score, stratum)[2], faces)) != Level.NO_STRONG_SIGNAL:
-                return float(score)
-        return None
+        above: list[float] = np.nextafter(np.unique(np.asarray(self.scores[stratum])), np.inf).tolist()
+        return _first(above, lambda score: any_of(self.false_alarm(score, stratum)[2], faces) <= SIGNAL)
 
     @cached_property
     def _about_means(self) -> tuple[Array, Array]:
@@ -230,11 +229,8 @@ class Calibration:
         if not self.windows:
             return None
         n = len(self.windows)
-        for score in sorted({line, *(value for own in self.windows for value in own if value > line)}):
-            rate = self.any_window(score, count)
-            if level_of(clopper_pearson(round(rate * n), n)[1]) != Level.NO_STRONG_SIGNAL:
-                return score
-        return None
+        scores = sorted({line, *(value for own in self.windows for value in own if value > line)})
+        return _first(scores, lambda score: clopper_pearson(round(self.any_window(score, count) * n), n)[1] <= SIGNAL)
 
     def table(self) -> list[Stratum]:
         """A row a stratum, ``all`` first: its share of real clips at one score, that which a tenth of all of them reach. It tells how
@@ -393,6 +389,12 @@ def _judged(face: _Face, card: Calibration, count: int, shown: bool) -> FaceCali
         return FaceCalibrated(track, Level.NOT_ASSESSED, abstained=face.reason)
     level, stratum, rate, _, _, n = card.meaning(face.score, face.measures, count)
     return FaceCalibrated(track, level if shown else Level.NO_SKILL, face.score, round(rate * n), n, stratum)
+
+
+def _first(scores: Sequence[float], signal: Callable[[float], bool]) -> float | None:
+    """The least of ascending scores that is a signal, as every higher one is; None where none is."""
+    place = bisect_left(scores, True, key=signal)
+    return scores[place] if place < len(scores) else None
 
 
 def any_of(rate: float, faces: int) -> float:

@@ -15,6 +15,7 @@ import re
 import shlex
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,11 +134,11 @@ class Examiner:
             When there is no such file, or it may not be read. A file that is no media is a Report that says so.
         """
         step = progress or silent
-        self._ready()
         file = Path(path)
         name = visible(title if title is not None else file.name)
         step("open", 0.0)
         size = readable(file)
+        self._ready()
         digest = sha256_of(file)
         step("container", 0.05)
         seen = self._container(file, size, digest)
@@ -176,6 +177,10 @@ class Examiner:
         """Load models aside, the first time. What fails there fails again, and is told, where it is needed."""
         if self.loading is not None or not self.detectors:
             return
+        if self.sandbox:  # before the models: dlib lets nothing else run in this process while it loads its own
+            from gioconda_core.media import sandbox
+
+            sandbox.warm()
 
         def load() -> None:
             from detect.reading.observe import ready
@@ -218,15 +223,17 @@ class Examiner:
                 step("faces", 0.15)
                 sampled = clip.sample(FRAMES)
             seen.warnings += list(clip.warnings)
-        if seen.footage is not None:
-            step("detectors", 0.55)
-            for answer in self._answers(seen.footage, names):
-                seen.readings.append(answer.judged)
-                step("detectors", 0.55 + 0.35 * len(seen.readings) / len(self.detectors))
-            seen.mark = _mark(seen.footage)
-        if evidence and sampled is not None:
+        with ThreadPoolExecutor(2) as aside:  # on another core, while detectors look
+            mark = aside.submit(_mark, seen.footage) if seen.footage is not None else None
+            drawn = aside.submit(_evidence, file, sampled, seen.facts) if evidence and sampled is not None else None
+            if seen.footage is not None:
+                step("detectors", 0.55)
+                for answer in self._answers(seen.footage, names):
+                    seen.readings.append(answer.judged)
+                    step("detectors", 0.55 + 0.35 * len(seen.readings) / len(self.detectors))
             step("evidence", 0.92)
-            seen.evidence = _evidence(file, sampled, seen.facts)
+            seen.mark = mark.result() if mark else None
+            seen.evidence = drawn.result() if drawn else Evidence()
 
     def _provenance(self, file: Path) -> tuple[Provenance, Problem | None]:
         """Credentials, whatever the file does to their reader."""

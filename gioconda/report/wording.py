@@ -146,7 +146,7 @@ def reason_text(reason: Mapping[str, Any], lang: str) -> str:
     template = _reasons(lang).get(reason["code"])
     if template is None:
         return english(reason["code"], said)
-    return told_apart(template, said)
+    return told_apart(template, said, "," if lang in _COMMA else ".")
 
 
 @cache

@@ -89,6 +89,14 @@ def _take() -> _Worker:
     return _Worker()
 
 
+def warm() -> None:
+    """Start a worker for the next file, so that its start passes while other things are being made ready."""
+    with _lock:
+        ready = any(worker.alive for worker in _idle)
+    if not ready:
+        _give_back(_Worker())
+
+
 def _give_back(worker: _Worker) -> None:
     with _lock:
         if worker.alive and worker.files < _MOST_FILES and len(_idle) < _MOST_IDLE:

@@ -131,9 +131,9 @@ def _luma(frame: NDArray[np.uint8], grid: int, kept: tuple[float, float] = (1.0,
 
 def _ring(evened: NDArray[np.float32]) -> NDArray[np.float64]:
     """The ring's DCT coefficients, (n,)."""
-    from scipy.fft import dctn
+    import cv2
 
-    return np.asarray(dctn(evened, norm="ortho").ravel()[_layout(len(evened))[0]], np.float64)
+    return np.asarray(cv2.dct(evened).ravel()[_layout(len(evened))[0]], np.float64)
 
 
 def _smooth(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
@@ -254,7 +254,6 @@ def _change(frames: Frames, word: NDArray[np.float64], strength: float) -> NDArr
     less where a head that moves has been averaged.
     """
     import cv2
-    from scipy.fft import idctn
 
     height, width = frames.shape[1:3]
     grid = GRIDS[min(height, width) >= LARGE]
@@ -284,7 +283,7 @@ def _change(frames: Frames, word: NDArray[np.float64], strength: float) -> NDArr
         change = np.clip(change + (word * lacks / pull)[bit] * chip * weight * STEP, -LIMIT * scale, LIMIT * scale)
         spectrum = np.zeros(grid * grid, np.float32)
         spectrum[flat] = change
-        pattern = np.clip(idctn(spectrum.reshape(grid, grid), norm="ortho"), -most, most)
+        pattern = np.clip(cv2.idct(spectrum.reshape(grid, grid)), -most, most)
         added = _ring(pattern * gain)
     # Cubic interpolation overshoots, and rounding may add half a level: the limits hold for what is written.
     wanted = np.asarray(cv2.resize(pattern, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)

@@ -300,9 +300,10 @@ def test_of_several_faces_the_headline_says_which_and_which_were_not_assessed():
     )
     found = dataclasses.replace(HIGH, faces=faces, track=1)
     said = [say(s) for s in verdict.sentences([found])]
-    assert "With a signal: face 2, of 2 assessed." in said
+    assert "With a signal: face 2 (faces assessed: 2)." in said
     assert "Face 1 was not assessed: the largest face spans 31.8 pixels; below 32 nothing can be measured." in said
     assert "has 2 chances" in said[0] and "chances" not in say(verdict.sentences([HIGH])[0])
+    assert any("31,8" in say(s, "de") for s in verdict.sentences([found])), "decimals are the language's"
     none = dataclasses.replace(abstained(), faces=(faces[0], dataclasses.replace(faces[0], track=1)))
     assert keys(verdict.sentences([none])) == ["face.not-assessed", "face.not-assessed"]
 

@@ -243,7 +243,7 @@ def test_a_measure_in_a_reason_is_said_in_words(lang):
     for measure in ("fps", "detail", "room", "face_px"):
         detail = {"measure": measure, "value": -1.11, "reals": 2, "fakes": 12}
         said = reason_text(Abstention(AbstentionReason.KIND_NOT_VALIDATED, detail).document(), lang)
-        assert f"({measure} " not in said and f"（{measure} " not in said and "-1.11" in said, said
+        assert f"({measure} " not in said and f"（{measure} " not in said and re.search("-1[.,]11", said), said
 
 
 @pytest.mark.parametrize("lang", sorted(set(LANGUAGES) - {"en"}))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 from score_table import table_of
 
 from benchmarks.report import report, results
@@ -239,6 +240,10 @@ def test_a_run_keeps_what_was_stated(tmp_path):
 
 def test_an_interval_of_a_share_counts_people_not_clips():
     assert clopper_pearson(2, 20) == pytest.approx((0.0123, 0.3170), abs=1e-4)
+    for hits, n in ((0, 1), (1, 1), (3, 234), (0.37, 12.5), (233, 234), (1, 3e6), (70_000, 100_000)):
+        low, high = clopper_pearson(hits, n)
+        assert low == pytest.approx(beta.ppf(0.025, hits, n - hits + 1) if hits > 0 else 0.0, rel=1e-9)
+        assert high == pytest.approx(beta.ppf(0.975, hits + 1, n - hits) if hits < n else 1.0, rel=1e-9)
     hit = np.repeat(np.arange(40) < 8, 10)
     alone, together = of_people(hit, [np.arange(400)]), of_people(hit, [np.repeat(np.arange(40), 10)])
     assert together[1] - together[0] > 2.5 * (alone[1] - alone[0])
