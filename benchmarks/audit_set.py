@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -61,15 +61,32 @@ class SetAudit:
     schema: str = "gioconda.set-audit/1"
 
 
+@dataclass(frozen=True)
+class _Clip:
+    """What is looked at. name : in the index."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found of a clip: its features for the probes and its perceptual hash, or an error."""
+
+    features: Mapping[str, Any] = field(default_factory=dict)
+    phash: str = ""
+    error: str = ""
+
+
 class Look:
     """What a worker does: one clip's features for the probes, and its perceptual hash."""
 
-    def __call__(self, task: Mapping[str, str], progress: object) -> dict[str, Any]:
-        return look(task["path"])
+    def __call__(self, task: _Clip, progress: object) -> Looked:
+        return look(task.path)
 
 
-def look(path: str) -> dict[str, Any]:
-    """``features`` and ``phash`` of a clip, or an ``error``."""
+def look(path: str) -> Looked:
+    """Features and hash of a clip, or why there are none."""
     from gioconda_core.faces import observe
     from gioconda_core.media.clip import Clip
     from gioconda_core.media.fingerprint import perceptual
@@ -77,12 +94,9 @@ def look(path: str) -> dict[str, Any]:
     try:
         with Clip.open(path) as clip:
             footage = observe.observe(clip, "even:5")
-            return {
-                "features": probes.features(footage, clip.facts.as_dict()),
-                "phash": perceptual(footage.frames),
-            }
+            return Looked(probes.features(footage, clip.facts.as_dict()), perceptual(footage.frames))
     except (GiocondaError, OSError) as error:
-        return {"error": error.what if isinstance(error, GiocondaError) else str(error)}
+        return Looked(error=error.what if isinstance(error, GiocondaError) else str(error))
 
 
 def _numeric(sample: Sample) -> int:
@@ -92,17 +106,17 @@ def _numeric(sample: Sample) -> int:
 def audit(index: Index, job: AuditSet | None = None, advance: Callable[..., None] = lambda *a, **k: None) -> SetAudit:
     """Everything that would make figures on this set mean less than they seem to. advance : called for each clip that was looked at."""
     job = job or AuditSet()
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, Looked] = {}
     unread: list[Unread] = []
     if job.probes:
         rows, unread = _looked(index, max(1, job.jobs), advance)
-        index = index.with_samples([replace(s, phash=s.phash or rows.get(s.path, {}).get("phash", "")) for s in index])
+        index = index.with_samples([replace(s, phash=s.phash or rows.get(s.path, Looked()).phash) for s in index])
     samples = list(index.samples)
     seen = [s for s in samples if s.path in rows]
     probed: list[Probe] = []
     if seen:
         probed = probes.run_probes(
-            [rows[s.path]["features"] for s in seen],
+            [rows[s.path].features for s in seen],
             np.array([_numeric(s) for s in seen]),
             [s.identity for s in seen],
             [s.source for s in seen],
@@ -110,7 +124,7 @@ def audit(index: Index, job: AuditSet | None = None, advance: Callable[..., None
             seed=job.seed,
         )
     findings = [*_leaks(index.leaks(job.near)), *_doubles(samples)]
-    findings += _encoder_tells(seen, [rows[s.path]["features"]["metadata"] for s in seen])
+    findings += _encoder_tells(seen, [rows[s.path].features["metadata"] for s in seen])
     for p in probed:
         if p.solved:
             told = p.told + (f" ({p.tell})" if p.tell else "")
@@ -121,18 +135,18 @@ def audit(index: Index, job: AuditSet | None = None, advance: Callable[..., None
     )  # fmt: skip
 
 
-def _looked(index: Index, jobs: int, advance: Callable[..., None]) -> tuple[dict[str, dict[str, Any]], list[Unread]]:
+def _looked(index: Index, jobs: int, advance: Callable[..., None]) -> tuple[dict[str, Looked], list[Unread]]:
     """What workers found of each clip, by path, and what could not be read."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, Looked] = {}
     unread = []
     chosen = sorted(index.samples, key=lambda s: s.sha256 or s.path)[:PROBE_SAMPLES]
-    tasks = ({"name": s.path, "path": str(index.resolve(s))} for s in chosen)
-    with workers("local", "benchmarks.audit_set:Look", {}, jobs) as pool:
+    tasks = (_Clip(s.path, str(index.resolve(s))) for s in chosen)
+    with workers("local", "benchmarks.audit_set:Look", {}, jobs, Looked) as pool:
         for task, found, failure in pool.map(tasks):
-            if found is None or "error" in found:
-                unread.append(Unread(task["name"], found["error"] if found else str(failure)))
+            if found is None or found.error:
+                unread.append(Unread(task.name, found.error if found else str(failure)))
             else:
-                rows[task["name"]] = found
+                rows[task.name] = found
             advance(1)
     return rows, unread
 

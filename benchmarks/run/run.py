@@ -93,15 +93,22 @@ def detectors_of(specs: Sequence[str]) -> dict[str, Any]:
     return _loaded[key]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The rows of one sample."""
+
+    readings: Sequence[ReadingRow]
+    features: Sequence[FeatureRow] = ()
+
+
 class Work:
     """What a pool's worker holds: the plan, and the detectors of its process."""
 
     def __init__(self, **plan: Any) -> None:
         self.plan = Plan(**plan)
 
-    def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:
-        readings, features = work(self.plan, Task(**task))
-        return {"readings": [row.columns() for row in readings], "features": [row.columns() for row in features]}
+    def __call__(self, task: Task, progress: object) -> Measured:
+        return Measured(*work(self.plan, task))
 
 
 def work(plan: Plan, task: Task) -> tuple[list[ReadingRow], list[FeatureRow]]:
@@ -416,25 +423,24 @@ def run(
     shard, shards = job.shard
     part = "" if shards == 1 else f"-{shard}-of-{shards}"
     plan = Plan(tuple(detectors), suite.sampling, suite.degradations, str(folder / "thumbs"), "", job.timeout)
-    with workers(job.engine_name, "benchmarks.run.run:Work", asdict(plan), max(1, job.jobs)) as pool:
-        for task, answer, failure in pool.map(map(asdict, tasks)):
-            measured = answer or {"readings": _failed(Task(**task), this.detectors, str(failure)), "features": []}
-            for row in measured["features"]:
-                append_row(folder / f"features{part}.jsonl", row)
-            for row in measured["readings"]:
-                append_row(folder / f"readings{part}.jsonl", row)
-                ledger.add(ReadingRow.of(row))
-            progress.count(len(measured["readings"]))
+    with workers(job.engine_name, "benchmarks.run.run:Work", asdict(plan), max(1, job.jobs), Measured) as pool:
+        for task, answer, failure in pool.map(tasks):
+            measured = answer or Measured(_failed(task, this.detectors, str(failure)))
+            for kept in measured.features:
+                append_row(folder / f"features{part}.jsonl", kept.columns())
+            for row in measured.readings:
+                append_row(folder / f"readings{part}.jsonl", row.columns())
+                ledger.add(row)
+            progress.count(len(measured.readings))
     degrade.trim()
     if shards == 1:
         write_json(folder / "complete.json", {"rows": rows, "failed": ledger.failed, "abstained": ledger.abstained})
     return Outcome(folder, rows, rows, ledger.failed, ledger.abstained)
 
 
-def _failed(task: Task, detectors: Mapping[str, Any], why: str) -> list[dict[str, Any]]:
+def _failed(task: Task, detectors: Mapping[str, Any], why: str) -> list[ReadingRow]:
     """The rows of a sample whose worker gave no answer."""
-    rows = (_row(task, degrade.parse(d).name, spec, detectors[spec], error=why) for d, spec in task.missing)
-    return [row.columns() for row in rows]
+    return [_row(task, degrade.parse(d).name, spec, detectors[spec], error=why) for d, spec in task.missing]
 
 
 def _set_card(index: Index) -> dict[str, str]:

@@ -132,6 +132,13 @@ def _named_in_index(row: Row, sample: Sample | None) -> Row:
     )
 
 
+@dataclass(frozen=True)
+class _Clip:
+    """What a worker is to look at."""
+
+    path: str
+
+
 class Look:
     """What a worker does: it decodes a clip and follows its faces, for detectors that it does not know.
 
@@ -142,8 +149,8 @@ class Look:
         self.wishes = [_Wish(_named(name) if name else None, dense) for name, dense in wishes]
         self.cache = cache
 
-    def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:
-        footage, sha256 = _look(Path(task["path"]), self.wishes, self.cache)
+    def __call__(self, task: _Clip, progress: object) -> dict[str, Any]:
+        footage, sha256 = _look(Path(task.path), self.wishes, self.cache)
         return wire.arrays(footage) | {"sha256": sha256}
 
 
@@ -193,8 +200,8 @@ def _ahead(
                 yield clip, None, str(error)
         return
     options = {"wishes": [(name, w.dense) for w, name in zip(wishes, names, strict=True)], "cache": cache}
-    with workers("local", "detect.reading.score:Look", options, min(jobs, len(clips)), apart=True) as pool:
-        tasks = ({"path": str(path)} for _, path, _ in clips)
+    with workers("local", "detect.reading.score:Look", options, min(jobs, len(clips)), dict, apart=True) as pool:
+        tasks = (_Clip(str(path)) for _, path, _ in clips)
         for clip, (_, answer, failure) in zip(clips, pool.map(tasks, ordered=True), strict=True):
             if answer is None:
                 yield clip, None, str(failure)

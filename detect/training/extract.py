@@ -222,16 +222,33 @@ def _work(
     return None
 
 
+@dataclass(frozen=True)
+class _Task:
+    """A clip, and which of its vectors are wanted. sha256 : of the clip; names : qualities and families; others : clips of strangers."""
+
+    path: str
+    sha256: str
+    names: Sequence[str]
+    seeds: Sequence[int]
+    others: Sequence[str]
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """trouble : what went wrong, a sentence; None where nothing did."""
+
+    trouble: str | None
+
+
 class Fill:
     """What a worker does: the vectors of one clip into the cache."""
 
     def __init__(self, cache: str) -> None:
         self.cache = Path(cache)
 
-    def __call__(self, task: dict[str, Any], progress: object) -> dict[str, str | None]:
-        others = [Path(other) for other in task["others"]]
-        path = Path(task["path"])
-        return {"trouble": _work(path, task["sha256"], task["names"], task["seeds"], others, self.cache)}
+    def __call__(self, task: _Task, progress: object) -> _Filled:
+        others = [Path(other) for other in task.others]
+        return _Filled(_work(Path(task.path), task.sha256, task.names, task.seeds, others, self.cache))
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,17 +301,17 @@ def fill(
         path = clips.path(i)
         sha256 = sample.sha256 or sha256_of(path)
         names = [*qualities, *([LOOKS] if clips.labels[i] == 0 else [])]
-        tasks.append({"path": str(path), "sha256": sha256, "names": names, "seeds": [0], "others": []})
+        tasks.append(_Task(str(path), sha256, names, [0], []))
         for draw in range(draws):
             strangers = [k for k in real if persons[k] != persons[i] and sources[k] != sources[i]]
             chosen = np.random.default_rng(_lot("donor", sha256, draw)).permutation(len(strangers))[:1]
             donors = [str(clips.path(strangers[k])) for k in chosen]
             names = shares(clips, made, draw)[i]
-            tasks.append({"path": str(path), "sha256": sha256, "names": names, "seeds": [draw], "others": donors})
+            tasks.append(_Task(str(path), sha256, names, [draw], donors))
     troubles = []
-    with workers("local", "detect.training.extract:Fill", {"cache": str(cache)}, jobs) as pool:
-        for task, answer, failure in pool.map([task for task in tasks if task["names"]]):
-            trouble = answer["trouble"] if answer is not None else f"{Path(task['path']).name}: {failure}"
+    with workers("local", "detect.training.extract:Fill", {"cache": str(cache)}, jobs, _Filled) as pool:
+        for task, answer, failure in pool.map([task for task in tasks if task.names]):
+            trouble = answer.trouble if answer is not None else f"{Path(task.path).name}: {failure}"
             if trouble:
                 troubles.append(trouble)
             if advance:

@@ -15,11 +15,11 @@ import datetime
 import fnmatch
 import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gioconda.report.rows import Row
 from gioconda_core.datasets.layouts import read_text
 from gioconda_core.errors import UsageError
 
@@ -35,11 +35,11 @@ class Accepted:
     until: datetime.date
     used: int = 0
 
-    def holds(self, row: Mapping[str, Any], fault: str) -> bool:
+    def holds(self, row: Row, fault: str) -> bool:
         """Whether the entry speaks of this finding, run out or not."""
         return (
-            (not self.sha256 or row.get("sha256") == self.sha256)
-            and (not self.path or fnmatch.fnmatchcase(str(row["path"]), self.path))
+            (not self.sha256 or row.sha256 == self.sha256)
+            and (not self.path or fnmatch.fnmatchcase(row.path, self.path))
             and (not self.fault or self.fault == fault)
         )
 
@@ -71,7 +71,7 @@ class Baseline:
             raise UsageError("holds something else than [[accept]] entries", where=file)
         return cls([_entry(entry, f"{file}, entry {number}") for number, entry in enumerate(entries, 1)])
 
-    def accepts(self, row: Mapping[str, Any], fault: str) -> str | None:
+    def accepts(self, row: Row, fault: str) -> str | None:
         """Why this finding is accepted; None where it is not, or no longer."""
         for entry in self.entries:
             if entry.until >= self.today and entry.holds(row, fault):

@@ -18,10 +18,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gioconda.report.rows import error_row
+from gioconda.report.rows import Row, error_row
+from gioconda_core.documents import plain, read
 from gioconda_core.errors import ResourceError, UsageError
 from gioconda_core.files import INSIDE
 from gioconda_core.types import Level
@@ -170,31 +172,31 @@ class Journal:
                 yield values
             place += len(line)
 
-    def append(self, row: Mapping[str, Any]) -> None:
+    def append(self, row: Row) -> None:
         """Write a row in one piece, and remember where. An error that was met before is not written again."""
         with _blamed(self.path):
-            if row["error"] and self._repeated(row):
+            if row.error and self._repeated(row):
                 return
-            line = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+            line = json.dumps(plain(row), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
             place = self._file.seek(0, os.SEEK_END)
             self._file.write(line)
             self._file.flush()
-            self._base.execute(f"INSERT OR REPLACE INTO rows {_INSERT}", _values(row, place, self.run))
+            self._base.execute(f"INSERT OR REPLACE INTO rows {_INSERT}", _values(vars(row), place, self.run))
             _set(self._base, "end", place + len(line))
         self._uncommitted += 1
         # Often enough that a copy is known soon after its original, where files take long; seldom where thousands pass a second.
         if self._uncommitted >= 200 or time.monotonic() - self._committed > 1.0:
             self.commit()
 
-    def _repeated(self, row: Mapping[str, Any]) -> bool:
-        found = self._base.execute("SELECT place FROM rows WHERE path = ?", (row["path"],)).fetchone()
-        before = self._read(found[0], row["path"]) if found else None
-        if before is None or before | {"seconds": None} != dict(row) | {"seconds": None}:
+    def _repeated(self, row: Row) -> bool:
+        found = self._base.execute("SELECT place FROM rows WHERE path = ?", (row.path,)).fetchone()
+        before = self._read(found[0], row.path) if found else None
+        if before is None or replace(before, seconds=None) != replace(row, seconds=None):
             return False
-        self._base.execute("UPDATE rows SET run = ? WHERE path = ?", (self.run, row["path"]))
+        self._base.execute("UPDATE rows SET run = ? WHERE path = ?", (self.run, row.path))
         return True
 
-    def same(self, row: Mapping[str, Any]) -> bool:
+    def same(self, row: Row) -> bool:
         """Whether a path's row is this one already; then it is counted as seen in this run."""
         with _blamed(self.index):
             return self._repeated(row)
@@ -235,15 +237,15 @@ class Journal:
         first, last = path + INSIDE, path + INSIDE[:-1] + chr(ord(INSIDE[-1]) + 1)
         with _blamed(self.index):
             (place,) = self._base.execute("SELECT place FROM rows WHERE path = ?", (path,)).fetchone()
-            row = self._read(place, path) or {}
+            row = self._read(place, path)
             done = self._base.execute(
                 f"UPDATE rows SET run = ? WHERE path >= ? AND path < ? AND mtime_ns = ? AND aside = ? AND {_GOOD}",
                 (self.run, first, last, mtime_ns, member_of(size), config, int(time.time())),
             ).rowcount
         self._uncommitted += done
-        return (done, row["skipped"]) if done == row.get("members") else None
+        return (done, dict(row.skipped or {})) if row is not None and done == row.members else None
 
-    def content(self, key: str, config: str) -> dict[str, Any] | None:
+    def content(self, key: str, config: str) -> Row | None:
         """The row of some file with this content, if there is one that can be read."""
         with _blamed(self.index):
             found = self._base.execute(
@@ -260,16 +262,13 @@ class Journal:
             )
         return done.rowcount > 0
 
-    def _read(self, place: int, path: str) -> dict[str, Any] | None:
+    def _read(self, place: int, path: str) -> Row | None:
         """The row at a place; None where what stands there is no row of that path."""
         self._file.seek(place)
-        try:
-            row = json.loads(self._file.readline())
-            return row if row["path"] == path and "level" in row and "error" in row else None
-        except (ValueError, KeyError, TypeError):
-            return None
+        row = _row(self._file.readline())
+        return row if row is not None and row.path == path else None
 
-    def rows(self, *, order: str = "path", limit: int | None = None) -> Iterator[dict[str, Any]]:
+    def rows(self, *, order: str = "path", limit: int | None = None) -> Iterator[Row]:
         """The latest row of every file seen in this run, by path or, with ``order='attention'``, what a person should see first.
 
         One that cannot be read back is an error, and its file is examined again in the next run.
@@ -314,7 +313,7 @@ _ATTENTION = (
 )
 
 
-def rows_of(folder: Path) -> Iterator[dict[str, Any]]:
+def rows_of(folder: Path) -> Iterator[Row]:
     """The rows of a folder's last audit, by path: the same set as its tables."""
     path, index = folder / "readings.jsonl", folder / "journal.sqlite"
     if not path.is_file() or not index.is_file():
@@ -325,12 +324,20 @@ def rows_of(folder: Path) -> Iterator[dict[str, Any]]:
             query = "SELECT place FROM rows WHERE run = (SELECT value FROM meta WHERE key = 'run') ORDER BY path"
             for (place,) in base.execute(query):
                 file.seek(place)
-                try:
-                    yield json.loads(file.readline())
-                except ValueError:
-                    continue  # its file is counted as an error, and examined again by the next audit
+                if (
+                    row := _row(file.readline())
+                ) is not None:  # else its file is an error, and examined again by the next audit
+                    yield row
         finally:
             base.close()
+
+
+def _row(line: bytes) -> Row | None:
+    try:
+        body = json.loads(line)
+        return read(Row, body) if "level" in body and "error" in body else None
+    except _NO_ROW:
+        return None
 
 
 def _values(row: Mapping[str, Any], place: int, run: int) -> tuple[Any, ...]:

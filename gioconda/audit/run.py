@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import itertools
 import json
@@ -11,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,8 +18,8 @@ from gioconda.audit import tables
 from gioconda.audit.baseline import Baseline
 from gioconda.audit.journal import Journal, content_key, member_of, rows_of
 from gioconda.audit.summary import Summary
-from gioconda.audit.walk import LINKS, Filter, Found, Walk, size_of
-from gioconda.audit.work import Orders
+from gioconda.audit.walk import LINKS, Filter, Walk, size_of
+from gioconda.audit.work import Answer, Orders, Task
 from gioconda.report import rows
 from gioconda.report.options import Detectors, Lang, OwnKey, Sampled, TrustLists
 from gioconda.report.requirements import DECLARED_AI, Policy
@@ -32,6 +31,7 @@ from gioconda_core.options import shard as parse_shard
 from gioconda_core.reasons import PassedOver
 from gioconda_core.version import __version__
 from gioconda_core.workers.cpu import cores
+from gioconda_core.workers.pool import Failure, Result, workers
 
 TARGET = "gioconda.audit.work:Work"
 
@@ -105,7 +105,7 @@ class Audit:
             "development": self.development,
             "stored": self._stored(),
             "lang": self.lang,
-            "schema": rows.SCHEMA,
+            "schema": rows.Row.schema,
             "declared": self._declared(),
             "archives": self._walk((), ()).wanted if self.archives else None,
         }
@@ -160,7 +160,7 @@ class Audit:
             self._count(walk)
             threading.Thread(target=tables.prepare, args=(self.formats,)).start()
             todo = self._todo(walk, journal, config, summary)
-            self._lost: list[dict[str, Any]] = []
+            self._lost: list[Task] = []
             self._skipped = walk.skipped
             for task, answer, error in self._answers(todo, journal, config):
                 self._keep(journal, task, answer, error, config, summary)
@@ -182,7 +182,7 @@ class Audit:
             with contextlib.suppress(OSError, ValueError):
                 self._body |= json.loads((Path(folder) / "configurations.json").read_text("utf-8"))
             for row in rows_of(Path(folder)):
-                summary.seen += journal.first(row["path"])
+                summary.seen += journal.first(row.path)
                 if journal.same(row):
                     summary.resumed += 1
                 else:
@@ -193,7 +193,7 @@ class Audit:
 
     def _count(self, walk: Walk) -> None:
         """Count files beside the work, so that time left can be told."""
-        other = dataclasses.replace(walk, skipped={})
+        other = replace(walk, skipped={})
 
         def count() -> None:
             self._total = sum(1 for _ in other)
@@ -201,7 +201,7 @@ class Audit:
         if self.report is not None:
             threading.Thread(target=count, daemon=True).start()
 
-    def _todo(self, walk: Walk, journal: Journal, config: str, summary: Summary) -> Iterator[dict[str, Any]]:
+    def _todo(self, walk: Walk, journal: Journal, config: str, summary: Summary) -> Iterator[Task]:
         for found in walk:
             name = path_text(found.path)
             if not journal.first(name):
@@ -221,7 +221,7 @@ class Audit:
                 self._tell(summary)
                 continue
             summary.renewed += done is None
-            yield _task(found, name) | {"archive": archive}
+            yield Task(os.path.abspath(found.path), name, found.size, found.mtime_ns, found.aside, archive)
 
     def _inside(self, summary: Summary, count: int, skipped: Mapping[str, int]) -> None:
         """Count what an archive holds as files that were seen."""
@@ -230,8 +230,8 @@ class Audit:
             self._skipped[why] = self._skipped.get(why, 0) + n
 
     def _answers(
-        self, todo: Iterator[dict[str, Any]], journal: Journal, config: str, *, anew: bool = False
-    ) -> Iterator[Any]:
+        self, todo: Iterator[Task], journal: Journal, config: str, *, anew: bool = False
+    ) -> Iterator[Result[Task, Answer]]:
         first = next(todo, None)
         if first is None:  # nothing to do: no worker is started
             return
@@ -249,44 +249,44 @@ class Audit:
             self._declared(),
             self._walk((), ()).wanted,
         )
-        from gioconda_core.workers.pool import workers
-
         # Hashing a large file waits for the disk as often as for the processor: while one worker of a core waits, another hashes.
         depth, readers = (64, 2 * self.jobs) if only_credentials else (1, 0)
         limits = {"timeout": self.timeout, "depth": depth, "readers": readers}
-        with workers(self.engine, TARGET, vars(orders), self.jobs, apart=True, **limits) as pool:
+        with workers(self.engine, TARGET, vars(orders), self.jobs, Answer, apart=True, **limits) as pool:
             yield from pool.map(tasks)
 
     def _keep(
-        self, journal: Journal, task: dict[str, Any], answer: Any, error: object, config: str, summary: Summary
+        self,
+        journal: Journal,
+        task: Task,
+        answer: Answer | None,
+        failure: Failure | None,
+        config: str,
+        summary: Summary,
     ) -> None:
-        name, size, mtime_ns, aside = task["shown"], task["size"], task["mtime_ns"], task["aside"]
-        if answer is not None and "known" in answer:
-            key = content_key(answer["known"], answer["sidecar"], name)
-            if journal.touch(name, key, size, mtime_ns, aside, config):
+        row = answer.row if answer is not None else None
+        if answer is not None and row is None:
+            key = content_key(answer.known, answer.sidecar, task.shown)
+            if journal.touch(task.shown, key, task.size, task.mtime_ns, task.aside, config):
                 summary.copied += 1
                 return
-            twin = journal.content(key, config)
-            if twin is None:  # the file whose row it was has changed since the worker asked
+            row = journal.content(key, config)
+            if row is None:  # the file whose row it was has changed since the worker asked
                 self._lost.append(task)
                 return
             summary.copied += 1
-            row = twin
-        elif answer is None:
-            summary.examined += 1
-            row = rows.error_row(name, str(error), size=size if size >= 0 else None)
         else:
             summary.examined += 1
-            row = answer
-            if "inside" in row:
-                inside = row.pop("inside")
-                self._inside(summary, len(inside), row["skipped"])
-                summary.examined += len(inside)
-                for member in inside:  # before the archive's own, which says that they are there
-                    summary.failed += bool(member["error"])
-                    journal.append(member | {"mtime_ns": mtime_ns, "aside": member_of(size), "config": config})
-        summary.failed += bool(row["error"])
-        journal.append(row | {"path": name, "mtime_ns": mtime_ns, "aside": aside, "config": config})
+            row = row or rows.error_row(task.shown, str(failure), size=task.size if task.size >= 0 else None)
+        if answer is not None and row.members is not None:
+            self._inside(summary, len(answer.inside), row.skipped or {})
+            summary.examined += len(answer.inside)
+            for member in answer.inside:  # before the archive's own, which says that they are there
+                summary.failed += bool(member.error)
+                aside = member_of(task.size)
+                journal.append(replace(member, mtime_ns=task.mtime_ns, aside=aside, config=config))
+        summary.failed += bool(row.error)
+        journal.append(replace(row, path=task.shown, mtime_ns=task.mtime_ns, aside=task.aside, config=config))
 
     def _tell(self, summary: Summary) -> None:
         now = time.monotonic()
@@ -299,7 +299,7 @@ class Audit:
         count = 0
         for row in journal.rows():
             count += 1
-            detectors.update(row["detectors"])
+            detectors.update(row.detectors)
             for fault in tables.findings(self.policy, row):
                 if self._baseline.accepts(row, fault) is not None:
                     summary.accepted += 1
@@ -308,7 +308,7 @@ class Audit:
             if why:
                 summary.tripped += 1
                 if len(summary.tripped_first) < 1000:
-                    summary.tripped_first.append(f"{row['path']}: {'; '.join(map(str, why))}")
+                    summary.tripped_first.append(f"{row.path}: {'; '.join(map(str, why))}")
         if count != summary.seen:
             raise ResourceError(
                 f"{summary.seen:,} files have {count:,} rows", str(journal.path), "run again; tables were not written"
@@ -355,11 +355,6 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _task(found: Found, name: str) -> dict[str, Any]:
-    status = {"size": found.size, "mtime_ns": found.mtime_ns, "aside": found.aside}
-    return {"path": os.path.abspath(found.path), "shown": name} | status
 
 
 def _remembered(paths: Iterable[str]) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def prepare(formats: Sequence[str]) -> None:
 
 def _csv(job: Job, file: Path) -> None:
     with atomic_path(file) as path, open(path, "w", encoding="utf-8", newline="") as out:
-        out.write(rows.csv_line(rows.flat({}, job.detectors)))
+        out.write(rows.csv_line(rows.columns(job.detectors)))
         for row in job.journal.rows():
             out.write(rows.csv_line(rows.flat(row, job.detectors).values()))
 
@@ -94,7 +94,7 @@ def _sarif(job: Job, file: Path) -> list[str]:
 
 
 def _junit(job: Job, file: Path) -> None:
-    def case(row: Mapping[str, Any]) -> as_junit.Case:
+    def case(row: rows.Row) -> as_junit.Case:
         reasons = [job.baseline.accepts(row, rule) for rule in findings(job.policy, row)]
         accepted = "; ".join(dict.fromkeys(filter(None, reasons))) if reasons and all(reasons) else None
         return as_junit.Case(row, [str(trip) for trip in tripped(job.policy, job.baseline, row)], accepted)
@@ -103,19 +103,19 @@ def _junit(job: Job, file: Path) -> None:
     as_junit.write(map(case, job.journal.rows()), file, properties)
 
 
-def findings(policy: Policy, row: Mapping[str, Any]) -> list[str]:
+def findings(policy: Policy, row: rows.Row) -> list[str]:
     """The rules that a row breaks, and those of the policy that it trips: what a baseline may accept."""
     return list(dict.fromkeys((*as_sarif.faults(row), *(trip.rule for trip in _trips(policy, row)))))
 
 
-def tripped(policy: Policy, baseline: Baseline, row: Mapping[str, Any]) -> list[Trip]:
+def tripped(policy: Policy, baseline: Baseline, row: rows.Row) -> list[Trip]:
     """How a row trips the policy, less what is accepted."""
     return [trip for trip in _trips(policy, row) if baseline.accepts(row, trip.rule) is None]
 
 
-def _trips(policy: Policy, row: Mapping[str, Any]) -> list[Trip]:
+def _trips(policy: Policy, row: rows.Row) -> list[Trip]:
     """How a row trips the policy; an archive does not, since its members are judged."""
-    return [] if "members" in row else policy.tripped(row)
+    return [] if row.members is not None else policy.tripped(row)
 
 
 def _parquet(job: Job, file: Path) -> None:
@@ -139,7 +139,7 @@ def _parquet(job: Job, file: Path) -> None:
         return pa.float64() if column in numbers else pa.int64() if column == "n" else pa.string()
 
     about = {"gioconda": json.dumps(job.configuration, ensure_ascii=False)}
-    schema = pa.schema([(name, kind(name)) for name in rows.flat({}, job.detectors)], metadata=about)
+    schema = pa.schema([(name, kind(name)) for name in rows.columns(job.detectors)], metadata=about)
     with atomic_path(file) as path, pq.ParquetWriter(path, schema, compression="zstd") as out:
         for group in _groups(rows.flat(row, job.detectors) for row in job.journal.rows()):
             out.write_table(pa.Table.from_pylist(group, schema=schema))
@@ -164,10 +164,10 @@ def _html(job: Job, file: Path) -> None:
         except KeyError:
             return visible(key)
 
-    def state(row: dict[str, Any]) -> str:
-        if not row["state"]:
+    def state(row: rows.Row) -> str:
+        if not row.state:
             return "–"
-        key = state_key(row["state"], row.get("reason"), "gioconda.signer.development" in row["codes"])
+        key = state_key(row.state, row.reason, "gioconda.signer.development" in row.codes)
         return say(Sentence(key), lang)
 
     listed = [row for row in job.journal.rows(order="attention", limit=LISTED) if as_sarif.faults(row)]

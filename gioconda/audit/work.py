@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from gioconda.audit.journal import content_key
 from gioconda.report import rows
-from gioconda.report.wording import say
+from gioconda.report.wording import say, visible
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import INSIDE, sha256_of
 from gioconda_core.media.sniff import HEAD, kind_of, misnamed
 from gioconda_core.media.suffixes import is_media_name
-from gioconda_core.types import CredentialReason, Level, Provenance, ProvenanceState, Sentence
+from gioconda_core.types import CredentialReason, Provenance, ProvenanceState, Sentence
 from provenance.reading.open import sidecar_of
 
 
@@ -41,6 +41,28 @@ class Orders:
     wanted: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Task:
+    """A file to look at. shown : the text of its path; size, mtime_ns : of its status, size -1 where it is not there; aside : of its sidecar's; archive : whether to look into it."""
+
+    path: str
+    shown: str
+    size: int
+    mtime_ns: int
+    aside: str
+    archive: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker found: its row, those of an archive's members beside it; or no row, where the content is ``known`` (its sha256, and the sidecar's)."""
+
+    row: rows.Row | None = None
+    inside: tuple[rows.Row, ...] = ()
+    known: str = ""
+    sidecar: str | None = None
+
+
 class Work:
     """Made once in each worker. orders : the fields of :class:`Orders`."""
 
@@ -57,75 +79,75 @@ class Work:
 
             self.examiner = Examiner(told.detectors, trust=self.trust, sampling=told.sampling, timeout=told.seconds)
 
-    def __call__(self, task: dict[str, Any], progress: Callable[[str, float], None]) -> dict[str, Any]:
-        path, name = task["path"], task["shown"]
-        if task.get("archive"):
+    def __call__(self, task: Task, progress: Callable[[str, float], None]) -> Answer:
+        path, name = task.path, task.shown
+        if task.archive:
             return self._archive(path, name)
         digest, beside = _sha256(path), sidecar_of(path)
         sidecar = _sha256(str(beside)) if beside else None
         if self.known(content_key(digest, sidecar, name)):
-            return {"known": digest, "sidecar": sidecar}
-        return self._row(path, name, digest) | {"sidecar": sidecar}
+            return Answer(known=digest, sidecar=sidecar)
+        return Answer(replace(self._row(path, name, digest), sidecar=sidecar))
 
-    def _row(self, path: str, name: str, digest: str) -> dict[str, Any]:
+    def _row(self, path: str, name: str, digest: str) -> rows.Row:
         start = time.monotonic()
         if self.examiner is None:
             row = self._credentials(path, name, digest)
         else:
             report = self.examiner.examine(path, title=name, evidence=False)
-            row = rows.row(report, self.told.lang, path=name) | {"until": _until(report.provenance)}
-        return row | {"seconds": round(time.monotonic() - start, 4)}
+            row = replace(rows.row(report, self.told.lang, path=name), until=_until(report.provenance))
+        return replace(row, seconds=round(time.monotonic() - start, 4))
 
-    def _archive(self, path: str, name: str) -> dict[str, Any]:
+    def _archive(self, path: str, name: str) -> Answer:
         """The archive's own row, with those of its members beside it."""
         from gioconda.audit.archives import members
 
-        found: list[dict[str, Any]] = []
+        found: list[rows.Row] = []
         skipped: dict[str, int] = {}
-        own = rows.error_row(name, "", sha256=_sha256(path), size=_size(path))
+        error = ""
+        digest, size = _sha256(path), _size(path)
         for member in members(path, self.told.wanted):
             shown = f"{name}{INSIDE}{member.name}"
             if not member.name:
-                own["error"] = member.error or None
+                error = member.error
             elif member.skipped:
                 skipped[member.skipped] = skipped.get(member.skipped, 0) + 1
             elif member.error:
                 found.append(rows.error_row(shown, member.error, size=member.size))
             else:
                 found.append(self._member(member.file, shown))
-        return own | {"members": len(found), "skipped": skipped, "inside": found}
+        own = rows.Row(name, digest, size, error=error or None, members=len(found), skipped=skipped)
+        return Answer(own, tuple(found))
 
-    def _member(self, file: str, shown: str) -> dict[str, Any]:
+    def _member(self, file: str, shown: str) -> rows.Row:
         try:
             return self._row(file, shown, _sha256(file))
         except GiocondaError as error:  # its own row only
             return rows.error_row(shown, str(error), size=_size(file))
 
-    def _credentials(self, path: str, name: str, digest: str) -> dict[str, Any]:
+    def _credentials(self, path: str, name: str, digest: str) -> rows.Row:
         """A row without decoding the picture: what the file begins like, and its Content Credentials."""
         p, error = _try_read(path, self.trust)  # of a signed file, the same pages again, from the system's cache
-        row = rows.error_row(name, error or "", sha256=digest, size=_size(path))
-        row |= {"level": str(Level.NOT_ASSESSED), "error": error}
+        row = rows.Row(name, digest, _size(path), error=error and visible(error))
         if self.told.declared:
             from gioconda.report import metadata
 
-            row |= rows.declared_columns(metadata.inspect(path).get("declared", []))
+            row = replace(row, **rows.declared_columns(metadata.inspect(path).get("declared", [])))
         if p is not None:
+            said = rows.origin_text(p, self.told.lang, self.trust.dated("manifest"))
+            row = replace(row, **rows.credential_columns(p), sentences=said, until=_until(p))
             # What was not looked for (a container without credentials, a manifest elsewhere) is no error; `check` says so too.
             asked = p.reason not in (CredentialReason.UNSUPPORTED, CredentialReason.REMOTE)
             if p.state == ProvenanceState.UNREADABLE and asked:
-                row["error"] = str(p.reason or CredentialReason.UNJUDGED)
-            row |= rows.credential_columns(p)
-            row["sentences"] = rows.origin_text(p, self.told.lang, self.trust.dated("manifest"))
-            row["until"] = _until(p)
+                row = replace(row, error=str(p.reason or CredentialReason.UNJUDGED))
         if is_media_name(path, hidden=True):  # of others (--all) it is not said that they hold a picture
             with open(path, "rb") as file:
                 head = file.read(HEAD)
             if found := misnamed(path, head):
-                row["caveats"] = ["misnamed"]
-                row["sentences"] += [say(Sentence("caveat.misnamed", found), self.told.lang)]
+                told = say(Sentence("caveat.misnamed", found), self.told.lang)
+                row = replace(row, caveats=("misnamed",), sentences=(*row.sentences, told))
             if kind_of(head) is None:  # a decoder says best what is wrong with it
-                row["error"] = _no_picture(path) or row["error"]
+                row = replace(row, error=_no_picture(path) or row.error)
         return row
 
 

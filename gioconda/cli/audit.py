@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from gioconda.audit import Audit, Summary
 from gioconda.cli.build import built
@@ -18,6 +18,9 @@ from gioconda_core.errors import UsageError
 from gioconda_core.options import Option
 from gioconda_core.reasons import english
 from gioconda_core.words import counted
+
+if TYPE_CHECKING:
+    from gioconda.report.rows import Row
 
 SHOWN = 20  # of those that trip the policy, named on stderr
 
@@ -74,7 +77,7 @@ def audit(
     return int(result["exit_code"])
 
 
-def _rows(out: Path, shard: tuple[int, int]) -> Iterator[dict[str, Any]]:
+def _rows(out: Path, shard: tuple[int, int]) -> Iterator[Row]:
     from gioconda.audit.journal import rows_of
 
     yield from rows_of(out / f"shard-{shard[0]}-of-{shard[1]}" if shard[1] > 1 else out)

@@ -8,22 +8,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from gioconda.report.as_sarif import faults
+from gioconda.report.rows import Row
 from gioconda.report.wording import visible
 from gioconda_core.files import atomic_path
 from gioconda_core.version import __version__
-
-__all__ = ["Case", "write"]
 
 
 @dataclass(frozen=True)
 class Case:
     """A row, the reasons for which it fails the policy, and why its faults are accepted, where they are."""
 
-    row: Mapping[str, Any]
+    row: Row
     reasons: Sequence[str]
     accepted: str | None
 
@@ -32,7 +30,7 @@ class Case:
         """``skipped``, ``errors`` or ``failures``, as the counts at the top call them; empty where all is well."""
         if self.accepted is not None:
             return "skipped"
-        return "errors" if self.row.get("error") else "failures" if self.reasons else ""
+        return "errors" if self.row.error else "failures" if self.reasons else ""
 
     def xml(self) -> str:
         """The case as an element."""
@@ -40,14 +38,14 @@ class Case:
         if outcome == "skipped":
             inner = f"<skipped message={_attribute(self.accepted)}/>"
         elif outcome == "errors":
-            inner = f"<error message={_attribute(row['error'])}/>"
+            inner = f"<error message={_attribute(row.error)}/>"
         elif outcome == "failures":
-            said = _text(" ".join(row.get("sentences") or ()))
+            said = _text(" ".join(row.sentences))
             inner = f"<failure message={_attribute('; '.join(self.reasons))}>{said}</failure>"
         else:
             found = ", ".join(faults(row))
             inner = f"<system-out>{_text(found)}</system-out>" if found else ""
-        head = f'<testcase classname="audit" name={_attribute(row["path"])} time="{row.get("seconds") or 0:.4f}"'
+        head = f'<testcase classname="audit" name={_attribute(row.path)} time="{row.seconds or 0:.4f}"'
         return f"{head}>{inner}</testcase>\n" if inner else f"{head}/>\n"
 
 

@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gioconda.report.as_json import printable
-from gioconda.report.rows import broken_ingredient
+from gioconda.report.rows import Row
 from gioconda.report.wording import say, visible
+from gioconda_core.documents import plain, to_json
 from gioconda_core.files import atomic_path, outermost, path_bytes
 from gioconda_core.types import Level, ProvenanceState, Sentence
 from gioconda_core.version import __version__
-
-__all__ = ["MOST_BYTES", "MOST_RESULTS", "faults", "log", "write"]
 
 # GitHub's ceilings for a file it is sent; what is beyond goes into further files, each a category of its own.
 MOST_RESULTS = 25_000
@@ -43,24 +41,24 @@ _SEVERITY = {"error": "5.0", "level/strong-signal": "7.0", "level/signal": "4.0"
 _ROOT = "%SRCROOT%"
 
 
-def faults(item: Mapping[str, Any]) -> list[str]:
+def faults(item: Row) -> list[str]:
     """The rules that a row breaks, the same fault once: a credential that could not be read beside an error is that error."""
-    if item.get("error"):
+    if item.error:
         return ["error"]
-    found = [f"level/{item['level']}"] if item["level"] in (Level.SIGNAL, Level.STRONG_SIGNAL) else []
-    if item.get("state") == ProvenanceState.INVALID or broken_ingredient(item):
-        found.append(f"credentials/{item['state']}")
+    found = [f"level/{item.level}"] if item.level in (Level.SIGNAL, Level.STRONG_SIGNAL) else []
+    if item.state == ProvenanceState.INVALID or item.broken_ingredient:
+        found.append(f"credentials/{item.state}")
     return found
 
 
-def log(items: Iterable[Mapping[str, Any]], lang: str = "en") -> str:
+def log(items: Iterable[Row], lang: str = "en") -> str:
     """A small log at once, with a note of what was found where nothing is wrong."""
     results = []
     for item in items:
-        rules = ["error"] if item.get("error") else [f"level/{item['level']}"]
-        if item.get("state") and not item.get("error"):
-            rules.append(f"credentials/{item['state']}")
-        if item.get("declared_ai"):
+        rules = ["error"] if item.error else [f"level/{item.level}"]
+        if item.state and not item.error:
+            rules.append(f"credentials/{item.state}")
+        if item.declared_ai:
             rules.append("declared/ai")
         results += [_result(item, rule) for rule in rules]
     return _head(lang, "check/", {}) + ",\n".join(results) + _tail(None)
@@ -76,10 +74,10 @@ class Run:
     shard: tuple[int, int] = (1, 1)
     exit_code: int | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
-    accepts: Callable[[Mapping[str, Any], str], str | None] = lambda row, rule: None
+    accepts: Callable[[Row, str], str | None] = lambda row, rule: None
 
 
-def write(items: Iterable[Mapping[str, Any]], file: Path, lang: str = "en", run: Run = Run()) -> list[str]:
+def write(items: Iterable[Row], file: Path, lang: str = "en", run: Run = Run()) -> list[str]:
     """Write the faults of rows into ``file`` and, beyond the ceilings, ``NAME-2.sarif`` and so on; returns the files' names."""
     shard = run.shard
     category = "audit/" + (f"shard-{shard[0]}-of-{shard[1]}/" if shard[1] > 1 else "")
@@ -159,33 +157,31 @@ def _level(rule: str) -> str:
     return "error" if rule == "error" else "warning" if rule in _WARNINGS else "note"
 
 
-def _result(item: Mapping[str, Any], rule: str, reason: str | None = None) -> str:
-    said, level = item.get("sentences"), _level(rule)
+def _result(item: Row, rule: str, reason: str | None = None) -> str:
+    said, level = item.sentences, _level(rule)
     if rule == "error":
-        said = [item["error"]]
+        said = (str(item.error),)
     elif rule.startswith("credentials/"):
-        said = item.get("credentials") or said
-        level = "warning" if broken_ingredient(item) else level  # however good the state
+        said = item.credentials or said
+        level = "warning" if item.broken_ingredient else level  # however good the state
     elif rule == "declared/ai":
-        said = [str(item.get("declared"))]
-    digest = item.get("sha256") or hashlib.sha256(str(item["path"]).encode("utf-8", "surrogateescape")).hexdigest()
+        said = (str(item.declared),)
+    digest = item.sha256 or hashlib.sha256(item.path.encode("utf-8", "surrogateescape")).hexdigest()
     result: dict[str, Any] = {
         "ruleId": rule,
         "level": level,
-        "message": {"text": visible(" ".join(said or ()) or rule, 4000)},
+        "message": {"text": visible(" ".join(said) or rule, 4000)},
         # A file of pixels has no lines, and a dashboard asks for one.
-        "locations": [
-            {"physicalLocation": {"artifactLocation": _place(str(item["path"])), "region": {"startLine": 1}}}
-        ],
+        "locations": [{"physicalLocation": {"artifactLocation": _place(item.path), "region": {"startLine": 1}}}],
         # The same fault of the same content is the same alert, wherever the file is moved to.
         "partialFingerprints": {"primaryLocationLineHash": f"{digest[:16]}:1"},
-        "properties": {"detectors": item.get("detectors", {})},
+        "properties": {"detectors": plain(item.detectors)},
     }
-    if item.get("sha256"):
-        result["partialFingerprints"]["sha256"] = item["sha256"]
+    if item.sha256:
+        result["partialFingerprints"]["sha256"] = item.sha256
     if reason is not None:
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": visible(reason, 1000)}]
-    return printable(result)
+    return to_json(result)
 
 
 def _place(path: str) -> dict[str, str]:

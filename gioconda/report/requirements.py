@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from gioconda_core.errors import ExitCode
 from gioconda_core.options import Option, check
 from gioconda_core.types import Level, ProvenanceState
 
-__all__ = ["REQUIREMENTS", "Policy", "Trip"]
+if TYPE_CHECKING:
+    from gioconda.report.rows import Row
 
 REQUIREMENTS = ("assessed", "valid", "trusted", "sound-ingredients")
 # A credential among the ingredients that did not validate, or was not looked at for their number.
 _UNSOUND = frozenset(("gioconda.ingredient.failure", "gioconda.ingredient.unread"))
-_LEVELS = tuple(str(level) for level in Level)
+_LEVELS = tuple(Level)
 _ALARMS = (str(Level.SIGNAL), str(Level.STRONG_SIGNAL))
 DECLARED_AI = "declared-ai"
 
@@ -59,26 +60,27 @@ class Policy:
     def __post_init__(self) -> None:
         check(self)
 
-    def tripped(self, row: Mapping[str, Any]) -> list[Trip]:
-        """How a row (``gioconda.report.rows.row``) trips the policy; empty when it does not."""
+    def tripped(self, row: Row) -> list[Trip]:
+        """How a row trips the policy; empty when it does not."""
         found = []
-        level, state = f"level/{row['level']}", row.get("state")
+        level, state = f"level/{row.level}", row.state
+        intact = state is not None and state.intact
         credentials = f"credentials/{state or 'not-read'}"
         if self.fail_on == DECLARED_AI:
-            signed = row.get("says_ai") and state in (ProvenanceState.VALID, ProvenanceState.TRUSTED)
-            if signed or row.get("declared_ai"):
+            signed = row.says_ai and intact
+            if signed or row.declared_ai:
                 where = "the credential" if signed else "the metadata"
                 found.append(Trip("declared/ai", f"AI declared in {where} (--fail-on {DECLARED_AI})"))
-        elif self.fail_on and _LEVELS.index(str(row["level"])) >= _LEVELS.index(self.fail_on):
-            found.append(Trip(level, f"level {row['level']} (--fail-on {self.fail_on})"))
+        elif self.fail_on and _LEVELS.index(row.level) >= _LEVELS.index(Level(self.fail_on)):
+            found.append(Trip(level, f"level {row.level} (--fail-on {self.fail_on})"))
         if "trusted" in self.require and state != ProvenanceState.TRUSTED:
             found.append(Trip(credentials, f"credentials {state or 'not read'} (--require trusted)"))
-        if "valid" in self.require and state not in (ProvenanceState.VALID, ProvenanceState.TRUSTED):
+        if "valid" in self.require and not intact:
             found.append(Trip(credentials, f"credentials {state or 'not read'} (--require valid)"))
-        if "sound-ingredients" in self.require and _UNSOUND & set(row.get("codes") or ()):
+        if "sound-ingredients" in self.require and _UNSOUND.intersection(row.codes):
             found.append(Trip(credentials, "an ingredient’s credential does not hold (--require sound-ingredients)"))
-        if "assessed" in self.require and row["level"] in (Level.NOT_ASSESSED, Level.NO_SKILL):
-            found.append(Trip(level, f"{row['level']} (--require assessed)"))
+        if "assessed" in self.require and row.level in (Level.NOT_ASSESSED, Level.NO_SKILL):
+            found.append(Trip(level, f"{row.level} (--require assessed)"))
         return found
 
 

@@ -5,149 +5,159 @@ from __future__ import annotations
 import csv as csvlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gioconda.report import declared
 from gioconda.report.view import credential_sentences, origin
 from gioconda.report.wording import say, visible
-from gioconda_core.types import Level, Provenance, Report
-
-__all__ = [
-    "COLUMNS",
-    "broken_ingredient",
-    "credential_columns",
-    "csv",
-    "csv_line",
-    "error_row",
-    "flat",
-    "origin_text",
-    "row",
-]
-
-SCHEMA = "gioconda.row/1"
-
-# Columns every table has, in order; each detector adds its own group after them.
-COLUMNS = (
-    "path",
-    "sha256",
-    "size",
-    "level",
-    "state",
-    "reason",
-    "signer",
-    "trust_list",
-    "codes",
-    "says_ai",
-    "declared_ai",
-    "declared",
-    "mark",
-    "faces",
-    "duration",
-    "width",
-    "height",
-    "codec",
-    "caveats",
-    "error",
-    "seconds",
-)
-DETECTOR_COLUMNS = ("score", "false_alarm", "low", "high", "n", "level", "abstained", "reason")
+from gioconda_core.types import Calibrated, CredentialReason, Level, Provenance, ProvenanceState, Report
 
 
-def row(report: Report, lang: str = "en", *, path: str | None = None, seconds: float | None = None) -> dict[str, Any]:
-    """A report's row: plain JSON, a few hundred bytes. ``sentences`` is what a person reads first."""
-    p = report.provenance
-    detectors: dict[str, dict[str, Any]] = {}
-    for item in report.readings:
-        detectors[item.reading.detector] = {
-            "score": item.reading.score,
-            "false_alarm": item.false_alarm,
-            "low": item.low,
-            "high": item.high,
-            "n": item.n,
-            "level": str(item.level),
-            "abstained": None,
-            "reason": None,
-        }
-        if (why := item.reading.abstained) is not None:
-            detectors[item.reading.detector] |= {"abstained": why.text, "reason": str(why.code), "detail": why.detail}
-    return {
-        "schema": SCHEMA,
-        "path": path if path is not None else report.title,
-        "sha256": report.sha256,
-        "size": report.facts.get("size"),
-        "level": str(report.verdict.level),
-        **credential_columns(p),
-        **declared_columns(report.facts.get("declared")),
-        "mark": bool(report.mark),
-        "faces": len(report.tracks) if "width" in report.facts else None,
-        "duration": report.facts.get("duration"),
-        "width": report.facts.get("width"),
-        "height": report.facts.get("height"),
-        "codec": report.facts.get("codec"),
-        "caveats": [s.key.removeprefix("caveat.") for s in report.verdict.caveats],
-        "detectors": detectors,
-        "sentences": [say(s, lang) for s in report.verdict.sentences] or [say(s, lang) for s in origin(report)],
-        "credentials": [say(s, lang) for s in origin(report)],
-        "error": "; ".join(problem.text for problem in report.errors) or None,
-        "seconds": seconds,
-    }
+@dataclass(frozen=True)
+class Judged:
+    """What one detector said of a file. false_alarm : share of real clips that score as much, low to high with 95 %, of ``n``.
+
+    abstained : why there is no score, with its code and details beside it.
+    """
+
+    score: float | None = None
+    false_alarm: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    level: Level = Level.NOT_ASSESSED
+    abstained: str | None = None
+    reason: str | None = None
+    detail: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, item: Calibrated) -> Judged:
+        """A reading's part of the row."""
+        said = item.false_alarm, item.low, item.high, item.n, item.level
+        why = item.reading.abstained
+        told = (None, None, None) if why is None else (why.text, str(why.code), why.detail)
+        return cls(item.reading.score, *said, *told)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file of an audit. Schema ``gioconda.row/1``; a table has the fields down to ``seconds`` as columns, and a group a detector.
+
+    codes : of the credential, what failed at the top and what our policy has to say. says_ai : whether the credential states AI;
+    declared_ai, declared : what the metadata do, None where they were not looked at. mark : whether our invisible mark was read.
+    duration : seconds. error : why it could not be examined, or not wholly. seconds : that it took.
+    sentences : what a person reads first; credentials : those of them on the credentials.
+
+    What a resumed audit knows a row by: until (a certificate's end, seconds of the epoch), sidecar (its sha256), mtime_ns, aside
+    (the sidecar's status), config. Of an archive: members (how many have rows of their own), and how many were skipped, and why.
+    """
+
+    path: str
+    sha256: str | None = None
+    size: int | None = None
+    level: Level = Level.NOT_ASSESSED
+    state: ProvenanceState | None = None
+    reason: CredentialReason | None = None
+    signer: str | None = None
+    trust_list: str | None = None
+    codes: tuple[str, ...] = ()
+    says_ai: bool = False
+    declared_ai: bool | None = None
+    declared: str | None = None
+    mark: bool = False
+    faces: int | None = None
+    duration: float | None = None
+    width: int | None = None
+    height: int | None = None
+    codec: str | None = None
+    caveats: tuple[str, ...] = ()
+    error: str | None = None
+    seconds: float | None = None
+    detectors: Mapping[str, Judged] = field(default_factory=dict)
+    sentences: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()
+    until: int | None = None
+    sidecar: str | None = None
+    mtime_ns: int | None = None
+    aside: str | None = None
+    config: str | None = None
+    members: int | None = None
+    skipped: Mapping[str, int] | None = None
+    schema: str = "gioconda.row/1"
+
+    @property
+    def broken_ingredient(self) -> bool:
+        """Whether the file was made from one whose credential did not validate: to be seen however good the state."""
+        return "gioconda.ingredient.failure" in self.codes
+
+
+_NAMES = [item.name for item in fields(Row)]
+COLUMNS = tuple(_NAMES[: _NAMES.index("detectors")])
+DETECTOR_COLUMNS = tuple(item.name for item in fields(Judged) if item.name != "detail")
+
+
+def row(report: Report, lang: str = "en", *, path: str | None = None) -> Row:
+    """A report's row."""
+    facts, said = report.facts, tuple(say(s, lang) for s in origin(report))
+    return Row(
+        path=path if path is not None else report.title,
+        sha256=report.sha256,
+        size=facts.get("size"),
+        level=report.verdict.level,
+        **credential_columns(report.provenance),
+        **declared_columns(facts.get("declared")),
+        mark=bool(report.mark),
+        faces=len(report.tracks) if "width" in facts else None,
+        duration=facts.get("duration"),
+        width=facts.get("width"),
+        height=facts.get("height"),
+        codec=facts.get("codec"),
+        caveats=tuple(s.key.removeprefix("caveat.") for s in report.verdict.caveats),
+        detectors={item.reading.detector: Judged.of(item) for item in report.readings},
+        sentences=tuple(say(s, lang) for s in report.verdict.sentences) or said,
+        credentials=said,
+        error="; ".join(problem.text for problem in report.errors) or None,
+    )
 
 
 def credential_columns(p: Provenance) -> dict[str, Any]:
-    """What the columns of a row say of the credentials. codes : what failed, at the top, and what our policy has to say."""
+    """The fields of a row that are of the credentials."""
     codes = dict.fromkeys(code.code for code in p.codes if code.kind in ("failure", "policy"))
-    return {
-        "state": str(p.state),
-        "reason": str(p.reason) if p.reason else None,
-        "signer": p.signer,
-        "trust_list": p.trust_list,
-        "codes": list(codes),
-        "says_ai": p.says_ai,
-    }
+    same = {name: getattr(p, name) for name in ("state", "reason", "signer", "trust_list", "says_ai")}
+    return same | {"codes": tuple(codes)}
 
 
 def declared_columns(found: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
-    """What the columns of a row say of the file's unsigned marks; None where they were not looked for."""
+    """The fields of a row that are of the file's unsigned marks."""
     if found is None:
-        return {"declared_ai": None, "declared": None}
+        return {}
     told = [f"{mark['kind']}:{mark['value']}" for mark in found]
     return {"declared_ai": declared.names_ai(found), "declared": "; ".join(told) or None}
 
 
-def origin_text(provenance: Provenance, lang: str, lists: Sequence[Sequence[str]] = ()) -> list[str]:
+def origin_text(provenance: Provenance, lang: str, lists: Sequence[Sequence[str]] = ()) -> tuple[str, ...]:
     """What the credentials say, where nothing else was looked at. lists : (name, date) of the trust lists used."""
-    return [say(s, lang) for s in credential_sentences(provenance, lists)]
+    return tuple(say(s, lang) for s in credential_sentences(provenance, lists))
 
 
-def error_row(path: str, error: str, *, sha256: str | None = None, size: int | None = None) -> dict[str, Any]:
+def error_row(path: str, error: str, *, sha256: str | None = None, size: int | None = None) -> Row:
     """The one row a poisoned file costs."""
-    empty: dict[str, Any] = dict.fromkeys(COLUMNS)
-    empty |= {"caveats": [], "codes": [], "mark": False, "says_ai": False}
-    return (
-        {"schema": SCHEMA}
-        | empty
-        | {
-            "path": path,
-            "sha256": sha256,
-            "size": size,
-            "level": str(Level.NOT_ASSESSED),
-            "detectors": {},
-            "sentences": [],
-            "credentials": [],
-            "error": visible(error),
-        }
-    )
+    return Row(path, sha256, size, error=visible(error))
 
 
-def flat(item: Mapping[str, Any], detectors: Iterable[str]) -> dict[str, Any]:
-    """A row with its detectors spread over columns ``NAME.score``…; lists become text."""
-    out = {name: item.get(name) for name in COLUMNS}
-    for name in ("caveats", "codes"):
-        out[name] = " ".join(item.get(name) or ())
+def columns(detectors: Iterable[str]) -> list[str]:
+    """The columns of a table: those of every row, then a group a detector, ``NAME.score`` and so on."""
+    return [*COLUMNS, *(f"{name}.{column}" for name in detectors for column in DETECTOR_COLUMNS)]
+
+
+def flat(item: Row, detectors: Iterable[str]) -> dict[str, Any]:
+    """A row with its detectors spread over their columns; lists become text."""
+    out = {name: getattr(item, name) for name in COLUMNS}
+    out |= {name: " ".join(out[name]) for name in ("caveats", "codes")}
     for name in detectors:
-        reading = item.get("detectors", {}).get(name, {})
-        for column in DETECTOR_COLUMNS:
-            out[f"{name}.{column}"] = reading.get(column)
+        judged = item.detectors.get(name)
+        out |= {f"{name}.{column}": getattr(judged, column, None) for column in DETECTOR_COLUMNS}
     return out
 
 
@@ -165,17 +175,8 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def csv(items: Iterable[Mapping[str, Any]]) -> str:
+def csv(items: Iterable[Row]) -> str:
     """A small table at once; an audit writes line by line instead."""
     kept = list(items)
-    names = sorted({name for item in kept for name in item.get("detectors", {})})
-    header = list(flat({}, names))
-    return csv_line(header) + "".join(csv_line(flat(item, names).values()) for item in kept)
-
-
-_BROKEN_INGREDIENT = "gioconda.ingredient.failure"  # to be seen however good the state
-
-
-def broken_ingredient(item: Mapping[str, Any]) -> bool:
-    """Whether a row's file was made from one whose credential did not validate."""
-    return _BROKEN_INGREDIENT in (item.get("codes") or ())
+    names = sorted({name for item in kept for name in item.detectors})
+    return csv_line(columns(names)) + "".join(csv_line(flat(item, names).values()) for item in kept)

@@ -21,6 +21,7 @@ from typing import Any
 from gioconda_core.errors import GiocondaError
 from gioconda_core.files import write_text
 from gioconda_core.workers.cpu import cores
+from gioconda_core.workers.pool import Progress
 
 ACTIVE = ("queued", "running")
 ATTEMPTS = 3  # times a job may be begun before it is given up: one that takes the server down must not do so for ever
@@ -270,8 +271,7 @@ class Runner:
         both = [self.jobs.get(identity) for identity in clip.other.split()] or [clip]
         if None in both:
             return "failed", "a clip that was to be compared is no longer here", None
-        first, *others = [{"path": str(self.jobs.media(one)), "title": one.title} for one in both if one is not None]
-        worker.send(0, first | ({"other": others[0]} if others else {}))
+        worker.send(0, Task(tuple((str(self.jobs.media(one)), one.title) for one in both if one is not None)))
         limit = time.monotonic() + self.seconds
         while True:
             if self._stop.is_set():
@@ -303,6 +303,13 @@ class Runner:
                 return "done", "", message["answer"]
 
 
+@dataclass(frozen=True)
+class Task:
+    """One file, or two to be compared. clips : (path, title) of each."""
+
+    clips: tuple[tuple[str, str], ...]
+
+
 class Examine:
     """What the worker does: one file to its report's document, or two to their comparison's."""
 
@@ -312,15 +319,15 @@ class Examine:
 
         self.examiner = Examiner(detectors, trust=lists.load(trust, development=development))
 
-    def __call__(self, task: dict[str, Any], progress: Any) -> dict[str, Any]:
+    def __call__(self, task: Task, progress: Progress) -> dict[str, Any]:
         from gioconda.report.as_json import document
         from gioconda.report.evidence import compare, compare_pages
         from gioconda.report.examine import unread
 
-        path, title, other = task["path"], task["title"], task.get("other")
-        if other:
-            titles = (title, other["title"])
-            return compare_pages.document(compare.compare(path, other["path"], titles=titles, progress=progress))
+        (path, title), *others = task.clips
+        if others:
+            other, named = others[0]
+            return compare_pages.document(compare.compare(path, other, titles=(title, named), progress=progress))
         report = self.examiner.examine(path, title=title, progress=progress)
         if nothing := unread(report):
             raise GiocondaError(nothing.what)

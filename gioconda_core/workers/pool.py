@@ -1,7 +1,8 @@
 """Worker processes that may die: what every command that works on many clips shares its tasks out to.
 
-A task and its answer are dictionaries of JSON and, at their top level, numpy arrays. What becomes of a task that goes wrong is the
-same everywhere, here and on Ray: one that raises, ends its worker or takes too long has a Failure for an answer, is not tried again,
+A task and its answer are frozen dataclasses whose fields are JSON's own types, further dataclasses, or numpy arrays; a work says by the
+type of its parameter ``task`` what it takes, its caller by ``answer`` what comes back. What becomes of a task that goes wrong is the same
+everywhere, here and on Ray: one that raises, ends its worker or takes too long has a Failure for an answer, is not tried again,
 and costs no other task. Workers answer in order, so it is known which task a dead one had in hand; a new worker takes what that one had
 not begun.
 """
@@ -15,17 +16,18 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
 from importlib import import_module
-from typing import Any, Protocol, Self
+from typing import Any, Generic, Protocol, Self, TypeVar, get_type_hints
 
+from gioconda_core.documents import plain, read
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.workers.child import Channel, Child, Lost, listen
 from gioconda_core.workers.cpu import cores
 
-Task = dict[str, Any]
-Answer = dict[str, Any]
+T = TypeVar("T")  # a task
+A = TypeVar("A")  # its answer
 
 
 class Progress(Protocol):
@@ -38,7 +40,7 @@ def unwatched(stage: str, share: float, *, done: int = 0, of: int = 0) -> None:
     """Nobody is told."""
 
 
-Work = Callable[[Task, Progress], Answer]
+Work = Callable[[Any, Progress], Any]
 
 _START_SECONDS = 900.0  # for a worker to be made ready: a network may have to be read from a slow disk
 
@@ -62,27 +64,27 @@ class Failure:
         return self.text
 
 
-Result = tuple[Task, Answer | None, Failure | None]
+Result = tuple[T, A | None, Failure | None]
 
 
 class Fatal(GiocondaError):
     """A worker could not be made ready at all: the same would happen to every task."""
 
 
-class Workers(ABC):
+class Workers(ABC, Generic[A]):
     """Those who do tasks with ``target(**options)``: this process, other processes, or Ray.
 
     target : ``module:name`` of what is called once in each worker, and returns what is called with (task, progress) for each task.
     """
 
     @abstractmethod
-    def map(self, tasks: Iterable[Task], *, ordered: bool = False) -> Iterator[Result]:
+    def map(self, tasks: Iterable[T], *, ordered: bool = False) -> Iterator[Result[T, A]]:
         """(task, answer or None, Failure or None) of every task, of which no more are taken than there is work for.
 
         ordered : in the order of the tasks, else as they are finished. Raises Fatal, or what the target raised that was to make a worker.
         """
 
-    def close(self) -> None:  # noqa: B027 - nothing was started where there is nothing to end
+    def close(self) -> None:
         """End what was started."""
 
     def __enter__(self) -> Self:
@@ -93,11 +95,18 @@ class Workers(ABC):
 
 
 def workers(
-    engine: str, target: str, options: Mapping[str, Any], jobs: int, *, apart: bool = False, **limits: Any
-) -> Workers:
+    engine: str,
+    target: str,
+    options: Mapping[str, Any],
+    jobs: int,
+    answer: type[A],
+    *,
+    apart: bool = False,
+    **limits: Any,
+) -> Workers[A]:
     """``local`` (in this process for one job, unless it is to be apart; else a Pool) or ``ray``.
 
-    limits : as a Pool takes them.
+    answer : what the target's answers are. limits : as a Pool takes them.
     """
     if engine == "ray":
         from gioconda_core.workers.ray import RayPool
@@ -105,7 +114,7 @@ def workers(
         return RayPool(target, options, jobs, **limits)
     if engine != "local":
         raise UsageError(f"unknown engine {engine!r}", where="--engine", hint="local or ray")
-    return Pool(target, options, jobs, **limits) if apart or jobs > 1 else Here(target, options)
+    return Pool(target, options, jobs, answer, **limits) if apart or jobs > 1 else Here(target, options)
 
 
 def make(target: str, options: Mapping[str, Any]) -> Work:
@@ -122,16 +131,16 @@ def describe(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
-class Here(Workers):
+class Here(Workers[A]):
     """One task after another in this process: a crash or a hang is this process's own."""
 
     def __init__(self, target: str, options: Mapping[str, Any]) -> None:
         self.work = make(target, options)
 
-    def map(self, tasks: Iterable[Task], *, ordered: bool = False) -> Iterator[Result]:
+    def map(self, tasks: Iterable[T], *, ordered: bool = False) -> Iterator[Result[T, A]]:
         for task in tasks:
             try:
-                result: Result = task, self.work(task, unwatched), None
+                result: Result[T, A] = task, self.work(task, unwatched), None
             except Exception as error:
                 result = task, None, Failure(Why.RAISED, describe(error))
             yield result
@@ -145,7 +154,7 @@ class Worker:
     """
 
     def __init__(self, target: str, options: Mapping[str, Any], inbox: queue.Queue[Any], threads: int = 1) -> None:
-        self.pending: deque[tuple[int, Task]] = deque()
+        self.pending: deque[tuple[int, Any]] = deque()
         self.since = time.monotonic()  # when the task now worked on was begun, or the process started
         self.ready = False
         self.child = Child("gioconda_core.workers.pool:serve", threads=threads)
@@ -169,15 +178,15 @@ class Worker:
         except Lost:  # the inbox will say so
             return
 
-    def send(self, number: int, task: Task) -> None:
+    def send(self, number: int, task: Any) -> None:
         """Give the worker a task; it is answered after those before it."""
         if not self.pending:
             self.since = time.monotonic()
         self.pending.append((number, task))
-        plain, arrays = _apart(task)
-        self._send({"n": number, "task": plain}, arrays)
+        body, arrays = _apart(task)
+        self._send({"n": number, "task": body}, arrays)
 
-    def done(self, number: int) -> Task:
+    def done(self, number: int) -> Any:
         """Take note of an answer; returns its task."""
         while self.pending:
             known, task = self.pending.popleft()
@@ -195,7 +204,7 @@ class Worker:
 LARGE = 4_000_000
 
 
-class Pool(Workers):
+class Pool(Workers[A]):
     """``jobs`` processes over a stream of tasks, in bounded memory.
 
     timeout : seconds one task may take, None = no limit. depth : tasks a worker holds at once, more than two where they are tiny.
@@ -208,12 +217,13 @@ class Pool(Workers):
         target: str,
         options: Mapping[str, Any],
         jobs: int,
+        answer: type[A],
         *,
         timeout: float | None = None,
         depth: int = 2,
         readers: int = 0,
     ) -> None:
-        self.target, self.options, self.depth = target, dict(options), depth
+        self.target, self.options, self.answer, self.depth = target, dict(options), answer, depth
         self.timeout = math.inf if timeout is None else timeout
         self.inbox: queue.Queue[Any] = queue.Queue()
         self.jobs, self.readers, self.threads = jobs, readers, max(1, cores() // jobs)
@@ -223,8 +233,8 @@ class Pool(Workers):
     def _start(self) -> Worker:
         return Worker(self.target, self.options, self.inbox, self.threads)
 
-    def map(self, tasks: Iterable[Task], *, ordered: bool = False) -> Iterator[Result]:
-        early: dict[int, Result] = {}
+    def map(self, tasks: Iterable[T], *, ordered: bool = False) -> Iterator[Result[T, A]]:
+        early: dict[int, Result[T, A]] = {}
         self._turn = 0  # of those in order, the next to be given
         for number, result in self._run(tasks, self.jobs if ordered else math.inf):
             if not ordered:
@@ -235,10 +245,10 @@ class Pool(Workers):
                 self._turn += 1
                 yield ready
 
-    def _run(self, tasks: Iterable[Task], ahead: float) -> Iterator[tuple[int, Result]]:
+    def _run(self, tasks: Iterable[T], ahead: float) -> Iterator[tuple[int, Result[T, A]]]:
         """Results with their numbers. ahead : how far beyond ``_turn`` tasks are begun, so that few results wait for their turn."""
         source = enumerate(tasks)
-        again: deque[tuple[int, Task]] = deque()  # what nobody had room for, and what dead workers had not begun
+        again: deque[tuple[int, T]] = deque()  # what nobody had room for, and what dead workers had not begun
         taken = 0
         while True:
             while again or taken <= self._turn + ahead:
@@ -261,7 +271,7 @@ class Pool(Workers):
                 yield from self._handle(worker, message, again)
             yield from self._late(again)
 
-    def _taker(self, task: Task) -> Worker | None:
+    def _taker(self, task: object) -> Worker | None:
         """Who has least to do, so that a short list is shared out and not swallowed by the first; None when nobody has room."""
         most = self.jobs + (self.readers if _size(task) >= LARGE else 0)
         if len(self.workers) < most and all(worker.pending for worker in self.workers):
@@ -276,8 +286,8 @@ class Pool(Workers):
         return waiting < self.depth and sum(_size(task) for _, task in worker.pending) < LARGE
 
     def _handle(
-        self, worker: Worker, message: dict[str, Any] | None, again: deque[tuple[int, Task]]
-    ) -> Iterator[tuple[int, Result]]:
+        self, worker: Worker, message: dict[str, Any] | None, again: deque[tuple[int, T]]
+    ) -> Iterator[tuple[int, Result[T, A]]]:
         if worker not in self.workers:
             return  # the last words of one that was replaced
         if message is None:
@@ -295,12 +305,12 @@ class Pool(Workers):
             worker.ready, worker.since, self._stillborn = True, time.monotonic(), 0
         elif "answer" in message:
             number = message["n"]
-            yield number, (worker.done(number), message["answer"], None)
+            yield number, (worker.done(number), read(self.answer, message["answer"]), None)
         elif "error" in message:
             number = message["n"]
             yield number, (worker.done(number), None, Failure(Why.RAISED, message["error"]))
 
-    def _late(self, again: deque[tuple[int, Task]]) -> Iterator[tuple[int, Result]]:
+    def _late(self, again: deque[tuple[int, T]]) -> Iterator[tuple[int, Result[T, A]]]:
         """Give up on tasks that take too long."""
         now = time.monotonic()
         for worker in [w for w in self.workers if w.pending]:
@@ -309,14 +319,16 @@ class Pool(Workers):
             elif not worker.ready and now - worker.since > _START_SECONDS:
                 raise Fatal(f"a worker was not ready within {_START_SECONDS:g} s")
 
-    def _lose(self, worker: Worker, failure: Failure, again: deque[tuple[int, Task]]) -> Iterator[tuple[int, Result]]:
+    def _lose(
+        self, worker: Worker, failure: Failure, again: deque[tuple[int, T]]
+    ) -> Iterator[tuple[int, Result[T, A]]]:
         """Another worker for this one; the task that it had in hand is lost."""
         blamed = worker.pending.popleft() if worker.pending else None
         self._replace(worker, again)
         if blamed is not None:
             yield blamed[0], (blamed[1], None, failure)
 
-    def _replace(self, worker: Worker, again: deque[tuple[int, Task]]) -> None:
+    def _replace(self, worker: Worker, again: deque[tuple[int, T]]) -> None:
         again.extend(worker.pending)
         worker.pending.clear()
         self.workers[self.workers.index(worker)] = self._start()
@@ -327,14 +339,15 @@ class Pool(Workers):
             worker.kill()
 
 
-def _size(task: Task) -> int:
-    return int(task.get("size") or 0)
+def _size(task: object) -> int:
+    return int(getattr(task, "size", 0) or 0)
 
 
-def _apart(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _apart(content: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is JSON, and what is an array."""
-    arrays = {name: value for name, value in content.items() if hasattr(value, "dtype") and hasattr(value, "shape")}
-    return {name: value for name, value in content.items() if name not in arrays}, arrays
+    given = vars(content) if is_dataclass(content) else content
+    arrays = {name: value for name, value in given.items() if hasattr(value, "dtype") and hasattr(value, "shape")}
+    return {name: plain(value) for name, value in given.items() if name not in arrays}, arrays
 
 
 def _error(told: Mapping[str, Any]) -> GiocondaError:
@@ -347,6 +360,12 @@ def _error(told: Mapping[str, Any]) -> GiocondaError:
 # ------------------------------------------------------------------------- in the worker
 
 
+def _takes(work: object) -> Any:
+    """What a work's task is declared to be; a plain dictionary where it is not."""
+    call = work if hasattr(work, "__name__") else getattr(type(work), "__call__", None)  # noqa: B004 - not whether, but what
+    return get_type_hints(call).get("task", dict) if call is not None else dict
+
+
 def serve(channel: Channel) -> None:
     """Make what does the work, then answer tasks until the other side closes."""
     inbox: queue.Queue[tuple[dict[str, Any], dict[str, Any]]] = queue.Queue()
@@ -354,6 +373,7 @@ def serve(channel: Channel) -> None:
     order, _ = inbox.get()
     try:
         work = make(order["target"], order["options"])
+        kind = _takes(work)
     except Exception as error:
         told = error if isinstance(error, GiocondaError) else GiocondaError(describe(error))
         about = {"what": told.what, "where": told.where, "hint": told.hint, "exit": int(told.exit_code)}
@@ -372,7 +392,7 @@ def serve(channel: Channel) -> None:
                 channel.send({"n": number, "progress": [stage, share, done, of]})
 
         try:
-            answer, found = _apart(work(order["task"] | arrays, progress))
+            answer, found = _apart(work(read(kind, order["task"] | arrays), progress))
             channel.send({"n": number, "answer": answer}, found)
         except Lost:
             return

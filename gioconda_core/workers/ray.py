@@ -16,7 +16,7 @@ from typing import Any
 
 from gioconda_core.errors import UsageError
 from gioconda_core.workers.cpu import keep_to
-from gioconda_core.workers.pool import Answer, Failure, Result, Task, Why, Work, Workers, describe, make, unwatched
+from gioconda_core.workers.pool import A, Failure, Result, T, Why, Work, Workers, describe, make, unwatched
 
 
 class _Actor:
@@ -24,7 +24,7 @@ class _Actor:
         keep_to(1)
         self.work: Work = make(target, options)
 
-    def do(self, task: Task) -> tuple[Answer | None, str]:
+    def do(self, task: Any) -> tuple[Any, str]:
         """The answer, or why there is none."""
         try:
             return self.work(task, unwatched), ""
@@ -32,7 +32,7 @@ class _Actor:
             return None, describe(error)
 
 
-class RayPool(Workers):
+class RayPool(Workers[A]):
     """As :class:`gioconda_core.workers.pool.Pool`; each actor has one task, so ``depth`` and ``readers`` mean nothing here."""
 
     def __init__(
@@ -61,12 +61,12 @@ class RayPool(Workers):
                 if attempt == 2:
                     raise UsageError(f"Ray did not start: {error}", "--engine ray", "--engine local") from error
 
-    def map(self, tasks: Iterable[Task], *, ordered: bool = False) -> Iterator[Result]:
+    def map(self, tasks: Iterable[T], *, ordered: bool = False) -> Iterator[Result[T, A]]:
         if ordered:
             raise NotImplementedError("answers of a cluster come as they are finished")
         kind = self.ray.remote(num_cpus=1, max_restarts=0)(_Actor)
         free: list[Any] = []
-        begun: dict[Any, tuple[Any, Task, float]] = {}
+        begun: dict[Any, tuple[Any, T, float]] = {}
         source = iter(tasks)
         try:
             while True:
@@ -91,7 +91,7 @@ class RayPool(Workers):
             for actor in [*free, *(actor for actor, _, _ in begun.values())]:
                 self.ray.kill(actor)
 
-    def _answer(self, reference: Any) -> tuple[Answer | None, Failure | None]:
+    def _answer(self, reference: Any) -> tuple[A | None, Failure | None]:
         try:
             answer, why = self.ray.get(reference)
             return answer, None if answer is not None else Failure(Why.RAISED, why)

@@ -517,6 +517,21 @@ def _third(difficulty: float) -> str:
     return ("easy", "middling", "hard")[min(2, int(3 * difficulty))]
 
 
+@dataclass(frozen=True)
+class _Rank:
+    """Which of the shares."""
+
+    rank: int
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a share came to. failed : why samples are missing, and how many."""
+
+    made: int
+    failed: Mapping[str, int]
+
+
 class Share:
     """What a worker does: one process's share of the people, with a generator of its own."""
 
@@ -528,9 +543,9 @@ class Share:
         self.out, self.consent, self.world = out, consent, world
         self.heads = generator(name, **options)
 
-    def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:
-        done = make(self.job, self.out, self.heads, Session(self.consent), Part(rank=task["rank"], world=self.world))
-        return {"made": done.made, "failed": dict(done.failed)}
+    def __call__(self, task: _Rank, progress: object) -> _Made:
+        done = make(self.job, self.out, self.heads, Session(self.consent), Part(rank=task.rank, world=self.world))
+        return _Made(done.made, dict(done.failed))
 
 
 def on_ray(
@@ -550,11 +565,11 @@ def on_ray(
         "job": asdict(job), "out": os.path.abspath(folder), "name": name, "options": dict(options),
         "consent": consent, "world": workers,
     }  # fmt: skip
-    with pool_of("ray", "synth.fakes.make:Share", share, workers) as pool:
-        shares = [answer for _, answer, _ in pool.map({"rank": k} for k in range(workers)) if answer is not None]
+    with pool_of("ray", "synth.fakes.make:Share", share, workers, _Made) as pool:
+        shares = [answer for _, answer, _ in pool.map(map(_Rank, range(workers))) if answer is not None]
     final = make(job, folder, heads, Session(consent))
-    final.made += sum(answer["made"] for answer in shares)
+    final.made += sum(answer.made for answer in shares)
     final.there = final.planned - final.made
     for answer in shares:
-        final.failed.update(answer["failed"])
+        final.failed.update(answer.failed)
     return final

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -262,20 +262,14 @@ class Crop:
     def __init__(self, **job: Any) -> None:
         self.job = Prepare(**job)
 
-    def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:
-        result = crops(Entry(**task), self.job)
-        return {f.name: getattr(result, f.name) for f in fields(result) if f.name != "entry"}
+    def __call__(self, task: Entry, progress: object) -> _Result:
+        return crops(task, self.job)
 
 
 def _results(todo: Iterable[Entry], job: Prepare, jobs: int, engine: str) -> Iterator[_Result]:
-    with workers(engine, "synth.fakes.prepare:Crop", asdict(job), jobs) as pool:
-        for task, answer, failure in pool.map(map(asdict, todo)):
-            entry = Entry(**task)
-            if answer is None:
-                yield replace(_empty(entry, job.size, 0, 0.0, Dropped.FAILED, str(failure)), failed=True)
-            else:
-                why = answer.pop("dropped")
-                yield _Result(entry, dropped=Dropped(why) if why else None, **answer)
+    with workers(engine, "synth.fakes.prepare:Crop", asdict(job), jobs, _Result) as pool:
+        for entry, result, failure in pool.map(todo):
+            yield result or replace(_empty(entry, job.size, 0, 0.0, Dropped.FAILED, str(failure)), failed=True)
 
 
 # --------------------------------------------------------------------------- the job

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,9 +16,11 @@ from gioconda.audit import Audit
 from gioconda.audit.journal import Journal, content_key, rows_of
 from gioconda.audit.walk import Filter, Walk, read_list, shard_of, size_of
 from gioconda.report.requirements import Policy
-from gioconda.report.rows import error_row
+from gioconda.report.rows import Row
+from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
 from gioconda_core.files import path_bytes, path_text
+from gioconda_core.types import Level, ProvenanceState
 
 
 @pytest.fixture
@@ -72,15 +75,14 @@ def test_a_copy_is_known_a_moment_after_its_original(tmp_path, monkeypatch):
     import time
 
     from gioconda.audit.journal import known_content
-    from gioconda.report.rows import error_row
 
     journal = Journal(tmp_path)
     known = known_content(str(journal.index), "c")
-    row = error_row("a.mp4", "", sha256="ab", size=1) | {"error": None, "config": "c"}
+    row = Row("a.mp4", "ab", 1, config="c")
     journal.append(row)
     later = time.monotonic() + 2
     monkeypatch.setattr(time, "monotonic", lambda: later)
-    journal.append(row | {"path": "b.mp4", "sha256": "cd"})
+    journal.append(replace(row, path="b.mp4", sha256="cd"))
     assert known(content_key("ab", None, "x.mp4")) and known(content_key("cd", None, "x.mp4"))
     assert not known(content_key("ab", "ef", "x.mp4")) and not known(content_key("ab", None, "x.png"))
     journal.close()
@@ -136,8 +138,15 @@ def test_an_index_made_anew_is_the_one_that_was_lost(tmp_path):
     n = 2 * module._BATCH + 3
 
     def row(i, **more):
-        plain = {"error": None, "mtime_ns": 1, "aside": "", "config": "c"}
-        return error_row(f"{(i * 7919) % n}.png", "", sha256=f"{i:064x}", size=1) | plain | more
+        known = {
+            "path": f"{(i * 7919) % n}.png",
+            "sha256": f"{i:064x}",
+            "size": 1,
+            "mtime_ns": 1,
+            "aside": "",
+            "config": "c",
+        }
+        return Row(**known | more)
 
     journal = Journal(tmp_path)
     for i in range(n):
@@ -145,9 +154,13 @@ def test_an_index_made_anew_is_the_one_that_was_lost(tmp_path):
     for i in range(10):
         journal.append(row(i, size=2))
     journal.close()
-    wrong = [row(0, path="huge.png", size=1 << 70), row(1, path="list.png", size=[1]), {"path": "half.png"}, 3]
+    wrong = [
+        *map(plain, (row(0, path="huge.png", size=1 << 70), row(1, path="list.png", size=[1]))),
+        {"path": "half.png"},
+        3,
+    ]
     with open(journal.path, "a") as file:
-        file.write("".join(json.dumps(line) + "\n" for line in [*wrong, row(0, path="new.png")]))
+        file.write("".join(json.dumps(line) + "\n" for line in [*wrong, plain(row(0, path="new.png"))]))
     before = list(journal_rows(journal.index))
     journal.index.unlink()
     journal.index.with_suffix(".new").write_bytes(b"cut off in the middle")
@@ -244,12 +257,10 @@ def test_tables_agree_with_the_rows(tree, tmp_path):
 
 def test_the_page_never_says_of_a_development_key_that_its_signer_is_on_a_list(tmp_path):
     from gioconda.audit import Summary, tables
-    from gioconda.report.rows import error_row
 
     journal = Journal(tmp_path)
-    for i, codes in enumerate((["gioconda.signer.development"], [])):
-        row = error_row(f"{i}.mp4", "", sha256=f"{i}", size=1)
-        journal.append(row | {"error": None, "level": "signal", "state": "trusted", "codes": codes})
+    for i, codes in enumerate((("gioconda.signer.development",), ())):
+        journal.append(Row(f"{i}.mp4", f"{i}", 1, Level.SIGNAL, ProvenanceState.TRUSTED, codes=codes))
     tables.write(tables.Job(journal, tmp_path, Summary()), ("html",))
     journal.close()
     listed = (tmp_path / "index.html").read_text().split('id="rows"')[1]
@@ -361,7 +372,7 @@ def test_ray_on_two_nodes_gives_the_same_rows(tree, tmp_path, monkeypatch):
     audit(tree, tmp_path / "near")
 
     def plain(folder):
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows_of(folder)]
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in map(vars, rows_of(folder))]
 
     assert summary.examined == 5 and plain(tmp_path / "far") == plain(tmp_path / "near")
 
@@ -374,10 +385,10 @@ def test_many_rows_in_bounded_memory_and_a_start_within_seconds(tmp_path):
     """
     code = (
         "import sys, time; from pathlib import Path; from gioconda.audit.journal import Journal;"
-        "from gioconda.report.rows import error_row; from gioconda_core.testing import peak_memory;"
+        "from gioconda.report.rows import Row; from gioconda_core.testing import peak_memory;"
         "n, folder = int(sys.argv[1]), Path(sys.argv[2]); journal = Journal(folder);"
-        "row = error_row('x', '', sha256='0', size=1) | {'error': None, 'mtime_ns': 1, 'aside': '', 'config': 'c'};"
-        "any(journal.append(row | {'path': f'{i}.png', 'sha256': f'{i:064x}'}) for i in range(n));"
+        "row = lambda i: Row(f'{i}.png', f'{i:064x}', 1, mtime_ns=1, aside='', config='c');"
+        "any(journal.append(row(i)) for i in range(n));"
         "journal.close(); begun = time.process_time(); Journal(folder).close(); start = time.process_time() - begun;"
         "journal.index.unlink(); begun = time.process_time(); journal = Journal(folder); anew = time.process_time() - begun;"
         "done = sum(journal.first(f'{i}.png') and journal.done(f'{i}.png', 1, 1, '', 'c') for i in range(n));"
@@ -478,11 +489,11 @@ def test_a_sidecar_that_comes_changes_or_goes_is_seen(copies, tmp_path):
     other = next(name for name in ("a.mkv", "b.mkv") if name != signed)
     sidecar.rename(root / f"{other}.c2pa")
     again = audit(root, out)
-    latest = {os.path.basename(r["path"]): r["state"] for r in rows_of(out)}
+    latest = {os.path.basename(r["path"]): r["state"] for r in map(vars, rows_of(out))}
     assert latest[other] == "valid" and latest[signed] == "unreadable" and again.resumed == 2
     (root / f"{other}.c2pa").write_bytes(b"nonsense")
     audit(root, out)
-    assert {os.path.basename(r["path"]): r["state"] for r in rows_of(out)}[other] != "valid"
+    assert {os.path.basename(r["path"]): r["state"] for r in map(vars, rows_of(out))}[other] != "valid"
 
 
 def test_two_names_never_share_a_row(tmp_path):
@@ -527,7 +538,7 @@ def test_rows_of_files_that_are_gone_stay_gone(tmp_path):
     assert (summary.seen, summary.failed, sum(summary.levels.values())) == (1, 0, 1)
     with open(out / "readings.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 1
-    assert [os.path.basename(r["path"]) for r in rows_of(out)] == ["good.png"]
+    assert [os.path.basename(r["path"]) for r in map(vars, rows_of(out))] == ["good.png"]
 
 
 def test_rows_on_stdout_are_those_of_the_tables(tree, tmp_path, capsys):
@@ -573,20 +584,15 @@ def test_after_an_upgrade_files_are_examined_anew_and_it_is_said(tree, tmp_path,
     assert (again.examined + again.copied, again.resumed, again.renewed, again.because) == (4, 0, 4, ["versions"])
     assert "4  examined anew" in _text(again, "out") and "(versions)" in _text(again, "out")
     known = json.loads((out / "configurations.json").read_text())
-    assert {r["config"] for r in rows_of(out)} == {list(known)[-1]} and len(known) == 2
+    assert {r["config"] for r in map(vars, rows_of(out))} == {list(known)[-1]} and len(known) == 2
 
 
 def test_a_certificate_that_ends_makes_a_row_old(tmp_path, monkeypatch):
     import time
 
-    from gioconda.report.rows import error_row
-
     end = int(time.time()) + 50
     journal = Journal(tmp_path)
-    journal.append(
-        error_row("a.mp4", "", sha256="ab", size=1)
-        | {"error": None, "config": "c", "mtime_ns": 1, "aside": "", "until": end}
-    )
+    journal.append(Row("a.mp4", "ab", 1, until=end, mtime_ns=1, aside="", config="c"))
     key = content_key("ab", None, "b.mp4")
     assert journal.done("a.mp4", 1, 1, "", "c") is True and journal.content(key, "c")
     monkeypatch.setattr(time, "time", lambda: end + 1.0)
@@ -638,7 +644,7 @@ def valid_sarif(path):
 def faulty(n, path="tree/{}.mp4", **more):
     """Rows with a fault each."""
     for i in range(n):
-        yield error_row(path.format(i), "no frame could be decoded", sha256=f"{i:064x}", size=1) | more
+        yield Row(path.format(i), f"{i:064x}", 1, error="no frame could be decoded", **more)
 
 
 def test_sarif_is_valid_and_has_what_github_asks_for(tree, tmp_path, monkeypatch):
@@ -815,7 +821,7 @@ def test_shards_are_put_together_by_one_command(tree, tmp_path, capsys):
     assert main(merge) == 4 == main(merge)  # again adds nothing
 
     def plain(folder):
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows_of(folder)]
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in map(vars, rows_of(folder))]
 
     assert plain(tmp_path / "all") == plain(whole) and len(rows(tmp_path / "all")) == 5
     assert json.loads((tmp_path / "all" / "configurations.json").read_text()) == json.loads(
@@ -887,7 +893,7 @@ def packed(tmp_path):
 
 
 def by_name(out, root):
-    return {r["path"].removeprefix(f"{root}/"): r for r in rows_of(out)}
+    return {r["path"].removeprefix(f"{root}/"): r for r in map(vars, rows_of(out))}
 
 
 def test_archives_are_looked_into_where_it_is_asked_for(packed, tmp_path):

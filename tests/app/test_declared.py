@@ -17,6 +17,7 @@ from gioconda.cli import main
 from gioconda.report import declared, metadata, rows
 from gioconda.report.requirements import Policy
 from gioconda.report.view import view
+from gioconda_core.types import ProvenanceState
 from provenance.vocabulary import XMP_BOX
 
 TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -314,13 +315,13 @@ def test_the_report_says_it_first_in_full_and_as_unsigned(tmp_path):
     assert any("anybody can write or remove" in line for line in shown.origin)
     assert not [s for s in report.facts["signs"] if s["key"] == "sign.bare"]
     row = rows.row(report)
-    assert row["declared_ai"] is True and "trainedAlgorithmicMedia" in row["declared"]
+    assert row.declared_ai is True and "trainedAlgorithmicMedia" in row.declared
     assert '"declared/ai"' in render.sarif(report)
     header, line = render.csv(report).splitlines()
     assert "declared_ai" in header and "True" in line
     plain = tmp_path / "plain.png"
     FILES["plain.png"][0](plain)
-    assert rows.row(gioconda.check(plain, detectors=(), sandbox=False))["declared_ai"] is False
+    assert rows.row(gioconda.check(plain, detectors=(), sandbox=False)).declared_ai is False
 
 
 def test_nothing_is_said_to_be_missing_where_the_looking_failed():
@@ -334,8 +335,8 @@ def test_fail_on_declared_ai_counts_signed_and_unsigned_marks(tmp_path, capsys):
     assert main([*check, str(tmp_path / "capture.jpg")]) == 0
     assert main([*check, str(tmp_path / "trained.jpg")]) == 3
     policy = Policy("declared-ai")
-    assert not policy.tripped({"says_ai": True, "state": "invalid", "level": "not-assessed"})
-    assert policy.tripped({"says_ai": True, "state": "valid", "level": "not-assessed"})
+    assert not policy.tripped(rows.Row("a", state=ProvenanceState.INVALID, says_ai=True))
+    assert policy.tripped(rows.Row("a", state=ProvenanceState.VALID, says_ai=True))
     audit = ["-q", "audit", str(tmp_path), "--detectors", "none", "--out", str(tmp_path / "out")]
     assert main([*audit, "--fail-on", "declared-ai"]) == 3
 

@@ -14,7 +14,7 @@ from PIL import Image
 from gioconda.audit import Audit
 from gioconda.audit.journal import Journal, rows_of
 from gioconda.cli import faults, main
-from gioconda.report.rows import error_row
+from gioconda.report.rows import Row
 from gioconda_core.errors import ExitCode, ResourceError
 from gioconda_core.files import no_room
 
@@ -35,12 +35,7 @@ def audited(tmp_path):
 
 
 def row(i):
-    return error_row(f"{i}.png", "", sha256=f"{i:064}", size=1) | {
-        "error": None,
-        "mtime_ns": 1,
-        "aside": "",
-        "config": "c",
-    }
+    return Row(f"{i}.png", f"{i:064}", 1, mtime_ns=1, aside="", config="c")
 
 
 def test_a_full_disk_is_one_line_and_nothing_is_lost(tmp_path):

@@ -14,6 +14,7 @@ from report_samples import abstained, calibrated, report
 import gioconda
 from gioconda.report import as_json, metadata, verdict
 from gioconda.report.requirements import Policy, outcome
+from gioconda.report.rows import Row
 from gioconda.report.wording import say
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.reasons import Abstention, AbstentionReason, MediaWarning, WarningReason
@@ -530,14 +531,16 @@ def test_what_a_phone_writes_is_read(tmp_path):
 
 
 def test_policy_is_the_only_way_to_exit_three():
-    row = {"level": "strong-signal", "state": "absent"}
+    row = Row("a", level=Level.STRONG_SIGNAL, state=ProvenanceState.ABSENT)
     assert Policy().tripped(row) == []
-    assert Policy("signal").tripped(row) and not Policy("strong-signal").tripped(row | {"level": "signal"})
-    assert Policy(None, ("trusted",)).tripped(row | {"state": "valid"})
-    assert not Policy(None, ("valid", "assessed")).tripped(row | {"state": "trusted"})
+    assert Policy("signal").tripped(row) and not Policy("strong-signal").tripped(
+        dataclasses.replace(row, level=Level.SIGNAL)
+    )
+    assert Policy(None, ("trusted",)).tripped(dataclasses.replace(row, state=ProvenanceState.VALID))
+    assert not Policy(None, ("valid", "assessed")).tripped(dataclasses.replace(row, state=ProvenanceState.TRUSTED))
     # read by a detector without skill is not assessed by anything that can assess
-    assert Policy(None, ("assessed",)).tripped({"level": "no-skill", "state": "absent"})
-    assert not Policy("signal").tripped({"level": "no-skill", "state": "absent"})
+    dull = dataclasses.replace(row, level=Level.NO_SKILL)
+    assert Policy(None, ("assessed",)).tripped(dull) and not Policy("signal").tripped(dull)
     assert outcome(["x"], True)["exit_code"] == 3 and outcome([], True)["exit_code"] == 4
     for wrong in (Policy, lambda *a: Policy(None, a)):
         with pytest.raises(UsageError):

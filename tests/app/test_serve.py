@@ -19,16 +19,18 @@ from gioconda.serve.jobs import ATTEMPTS, Jobs, Runner
 # A worker that needs no detector: the file's text says what happens to it.
 STUB = """
 import json, os, time
+from gioconda.serve.jobs import Task
 class Stub:
     def __init__(self, reports=None): self.reports = reports
-    def __call__(self, task, progress):
-        what = open(task["path"], "rb").read(200).decode("latin-1")
+    def __call__(self, task: Task, progress):
+        path, title = task.clips[0]
+        what = open(path, "rb").read(200).decode("latin-1")
         progress("faces", 0.4)
         if what.startswith("slow"): time.sleep(60)
         if what.startswith("die"): os._exit(9)
         if what.startswith("bad"): raise ValueError("cannot be decoded")
         body = json.load(open(self.reports))
-        body["title"] = task["title"]
+        body["title"] = title
         return body
 """
 

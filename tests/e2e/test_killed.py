@@ -61,7 +61,7 @@ def test_audit(tmp_path):
     killed(command, KILLS * 2, (4,))
 
     def rows(name):
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows_of(tmp_path / name)]
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in map(vars, rows_of(tmp_path / name))]
 
     assert rows("cut") == rows("whole") and len(rows("cut")) == 1500
     torn = 0

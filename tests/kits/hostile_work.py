@@ -3,8 +3,27 @@
 import os
 import sys
 import time
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Task:
+    do: str
+    i: int = 0
+    size: int = 0
+    array: NDArray | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    did: str = ""
+    pid: int = 0
+    twice: NDArray | None = None
+    names: tuple[str, ...] = ()
+    task: Task | None = None
 
 
 class Work:
@@ -19,9 +38,9 @@ class Work:
 
             raise UsageError("no such detector", hint="look again")
 
-    def __call__(self, task, progress):
+    def __call__(self, task: Task, progress):
         print("noise on stdout")
-        what = task["do"]
+        what = task.do
         if what == "die":
             os._exit(7)
         if what == "segv":
@@ -37,9 +56,9 @@ class Work:
         if what == "child":  # a decoder that a worker started, which holds none of its pipes
             import subprocess
 
-            return {"pid": subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid}
+            return Answer(pid=subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid)
         if what == "double":
-            return {"twice": task["array"] * 2, "names": [], "dtype": str(task["array"].dtype)}
+            return Answer(twice=task.array * 2, names=(str(task.array.dtype),))
         if what == "objects":
-            return {"array": np.array([object()])}
-        return {"did": what, "pid": os.getpid()}
+            return Answer(twice=np.array([object()]))
+        return Answer(what, os.getpid(), task=task)
