@@ -6,7 +6,7 @@ import base64
 import functools
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from pathlib import PurePath
@@ -23,6 +23,8 @@ def plain(value: Any, special: Callable[[Any], Any] | None = None) -> Any:
     """
     if special is not None and (made := special(value)) is not None:
         return made
+    if value is None or type(value) in (str, int, bool):
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: plain(getattr(value, item.name), special) for item in fields(value)}
     if isinstance(value, Mapping):
@@ -53,6 +55,11 @@ def to_json(document: Any, indent: int | None = None) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
+def packed(value: Any) -> Any:
+    """What ``json.dumps`` is to write for an object that it does not know (its ``default``): a dataclass's fields, bytes in base64."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else vars(value)
+
+
 def read(kind: type[T], value: Any) -> T:
     """A document back from JSON's own types: dataclasses, tuples, enums and bytes again, as ``kind`` and its fields are declared.
 
@@ -64,40 +71,75 @@ def read(kind: type[T], value: Any) -> T:
     ValueError, TypeError
         An enum has no such value, or a field without a default has no key.
     """
-    found: T = _read(kind, value)
+    convert: Reader = _reader(kind)  # type: ignore[arg-type]  # mypy takes a class for unhashable
+    found: T = value if convert is None else convert(value)
     return found
 
 
-def _read(kind: Any, value: Any) -> Any:
-    origin, inside = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        kinds = [part for part in inside if part is not NoneType]
-        return value if value is None else _read(next((k for k in kinds if _fits(k, value)), kinds[-1]), value)
-    if is_dataclass(kind):
-        if hasattr(kind, "from_document"):
-            return kind.from_document(value)
-        hints: dict[str, Any] = _hints(kind)  # type: ignore[arg-type]  # mypy takes a class for unhashable
-        return kind(**{name: _read(hint, value[name]) for name, hint in hints.items() if name in value})  # type: ignore[operator]
-    if origin is tuple and inside[-1] is not Ellipsis:
-        return tuple(_read(part, item) for part, item in zip(inside, value, strict=True))
-    if origin in (tuple, list):
-        return origin(_read(inside[0], item) for item in value)
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return {key: _read(inside[1], item) for key, item in value.items()}
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(value)
-    return base64.b64decode(value) if kind is bytes and isinstance(value, str) else value
+Reader = Callable[[Any], Any] | None  # None: what is read is as it is
 
 
 @functools.cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {item.name: hints[item.name] for item in fields(kind) if item.init}
+def _reader(kind: Any) -> Reader:
+    """What makes a value of a kind of JSON's."""
+    origin, inside = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return _of_one([part for part in inside if part is not NoneType])
+    if is_dataclass(kind):
+        return getattr(kind, "from_document", None) or _of_fields(kind)
+    if origin is tuple and inside[-1] is not Ellipsis:
+        parts = [_reader(part) or _same for part in inside]
+        return lambda value: tuple(part(item) for part, item in zip(parts, value, strict=True))
+    if origin in (tuple, list):
+        one = _reader(inside[0]) or _same
+        return lambda value: origin(map(one, value))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        part = _reader(inside[1])
+        return None if part is None else lambda value: {key: part(item) for key, item in value.items()}
+    if kind is bytes:
+        return lambda value: base64.b64decode(value) if isinstance(value, str) else value
+    return kind if isinstance(kind, type) and issubclass(kind, Enum) else None
 
 
-def _fits(kind: Any, value: Any) -> bool:
-    """Whether a value may be of this one among several kinds: a dataclass needs a key for each field without a default."""
-    if not is_dataclass(kind):
-        return not isinstance(value, Mapping)
-    needed = (item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING)
-    return isinstance(value, Mapping) and all(name in value for name in needed)
+def _same(value: Any) -> Any:
+    return value
+
+
+def _of_fields(kind: Any) -> Reader:
+    parts: list[tuple[str, Reader]] = []  # found when first asked for: a dataclass may hold others of its own kind
+
+    def make(value: Mapping[str, Any]) -> Any:
+        if not parts:
+            hints = get_type_hints(kind)
+            parts.extend((item.name, _reader(hints[item.name])) for item in fields(kind) if item.init)
+        given = {name: value[name] if part is None else part(value[name]) for name, part in parts if name in value}
+        return kind(**given)
+
+    return make
+
+
+def _of_one(kinds: Sequence[Any]) -> Reader:
+    """Of several kinds the first that a value may be of: of dataclasses, the one for each of whose fields without a default there is a key."""
+    readers = [_reader(kind) for kind in kinds]
+    if not any(readers):
+        return None
+    needed = [
+        {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+        if is_dataclass(kind)
+        else None
+        for kind in kinds
+    ]
+
+    def make(value: Any) -> Any:
+        if value is None:
+            return None
+        found = isinstance(value, Mapping)
+        fits = (
+            r
+            for r, keys in zip(readers, needed, strict=True)
+            if (keys is not None) == found and (not keys or keys <= value.keys())
+        )
+        part = next(fits, readers[-1])
+        return value if part is None else part(value)
+
+    return make

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gioconda.report.rows import Row, error_row
-from gioconda_core.documents import plain, read
+from gioconda_core.documents import packed, read
 from gioconda_core.errors import ResourceError, UsageError
 from gioconda_core.files import INSIDE
 from gioconda_core.types import Level
@@ -177,7 +177,10 @@ class Journal:
         with _blamed(self.path):
             if row.error and self._repeated(row):
                 return
-            line = json.dumps(plain(row), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+            line = (
+                json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=packed).encode()
+                + b"\n"
+            )
             place = self._file.seek(0, os.SEEK_END)
             self._file.write(line)
             self._file.flush()

@@ -26,6 +26,7 @@ from importlib import import_module
 from io import RawIOBase
 from typing import TYPE_CHECKING, Any
 
+from gioconda_core.documents import packed
 from gioconda_core.workers.cpu import environment
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Channel:
         """Send an object and arrays of numbers. Raises Lost when nobody is there to read."""
         parts = [] if not arrays else [(name, _contiguous(array)) for name, array in arrays.items()]
         listed = [(name, array.dtype.str, array.shape) for name, array in parts]
-        body = json.dumps([message, listed], allow_nan=False).encode()
+        body = json.dumps([message, listed], allow_nan=False, default=packed).encode()
         try:
             with self._sending:
                 self._write(memoryview(_HEAD.pack(len(body)) + body))

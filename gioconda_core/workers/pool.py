@@ -21,7 +21,7 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Any, Generic, Protocol, Self, TypeVar, get_type_hints
 
-from gioconda_core.documents import plain, read
+from gioconda_core.documents import read
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.workers.child import Channel, Child, Lost, listen
 from gioconda_core.workers.cpu import cores
@@ -347,7 +347,7 @@ def _apart(content: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is JSON, and what is an array."""
     given = vars(content) if is_dataclass(content) else content
     arrays = {name: value for name, value in given.items() if hasattr(value, "dtype") and hasattr(value, "shape")}
-    return {name: plain(value) for name, value in given.items() if name not in arrays}, arrays
+    return {name: value for name, value in given.items() if name not in arrays}, arrays
 
 
 def _error(told: Mapping[str, Any]) -> GiocondaError:
