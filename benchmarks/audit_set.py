@@ -15,6 +15,9 @@ from benchmarks.stats import probes
 from benchmarks.stats.probes import Probe, Tell
 from gioconda_core.datasets.index import Index, Leak
 from gioconda_core.errors import GiocondaError
+from gioconda_core.faces import observe
+from gioconda_core.media.clip import Clip
+from gioconda_core.media.fingerprint import perceptual
 from gioconda_core.types import Label, Sample
 from gioconda_core.words import counted
 from gioconda_core.workers.pool import workers
@@ -87,10 +90,6 @@ class Look:
 
 def look(path: str) -> Looked:
     """Features and hash of a clip, or why there are none."""
-    from gioconda_core.faces import observe
-    from gioconda_core.media.clip import Clip
-    from gioconda_core.media.fingerprint import perceptual
-
     try:
         with Clip.open(path) as clip:
             footage = observe.observe(clip, "even:5")

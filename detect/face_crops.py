@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.base import Abstain
+from gioconda_core.faces import align
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import FaceTrack, Footage
 
@@ -209,8 +210,6 @@ def _crops(
         elif mode == "five-point":
             crop, moved = five_point(picture, landmarks, size)
         else:
-            from gioconda_core.faces import align
-
             matrix = align.transform(landmarks, size)
             crop, moved = align.crop(picture, matrix, size), align.apply(matrix, landmarks)
         crops.append(crop)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from detect.base import Detector
-from gioconda_core import plugins
+from gioconda_core import plugins, weights
 from gioconda_core.errors import GiocondaError, PluginError, UsageError
 
 WEIGHTS = (
@@ -54,8 +54,6 @@ def shipped() -> list[str]:
 
 def default() -> list[str]:
     """Detectors that a clip is checked with unless others are named: those shipped, then published ones whose weights were pulled."""
-    from gioconda_core import weights
-
     return [*shipped(), *(f"vit-ln:{name}" for name in PUBLISHED if weights.store().has(name))]
 
 

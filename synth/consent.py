@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gioconda_core import config
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of, write_text
 
@@ -170,8 +171,6 @@ def template(path: str | os.PathLike[str], who: str, scope: Sequence[str], licen
 
 
 def _log_file() -> Path:
-    from gioconda_core import config
-
     return config.home() / "synth-log.jsonl"
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gioconda_core import plugins
 from gioconda_core.errors import UsageError
 from synth.options import remakes, sized
 from synth.warp import warp
@@ -156,8 +157,6 @@ def generator(name: str, **options: Any) -> Any:
         return _roster([part.strip() for part in name.split(",") if part.strip()], options)
     if name in _OURS:
         return _OURS[name](**{k: v for k, v in options.items() if v is not None})
-    from gioconda_core import plugins
-
     if remakes(name):
         from synth.fakes.family import FamilyGenerator
 

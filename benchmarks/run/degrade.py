@@ -27,7 +27,9 @@ from numpy.typing import NDArray
 
 from benchmarks.stats.table import CLEAN
 from gioconda_core.errors import UsageError
+from gioconda_core.faces import track_cache
 from gioconda_core.files import sha256_of
+from gioconda_core.media.clip import Clip, write_image, write_video
 
 Frame = NDArray[np.uint8]
 _VERSION = 1  # change it when the same steps give other pixels
@@ -219,8 +221,6 @@ def trim() -> int:
 
     For the end of a run: in the middle of one, a clip could go between being made and being read.
     """
-    from gioconda_core.faces import track_cache
-
     try:
         bound = int(float(os.environ.get("GIOCONDA_DEGRADED_MB", "20000")) * 1e6)
     except ValueError:
@@ -244,8 +244,6 @@ def apply(source: str | os.PathLike[str], how: Degradation, *, sha256: str = "",
     """
     if not how.steps:
         return Path(source)
-    from gioconda_core.media.clip import Clip, write_image, write_video
-
     sha256 = sha256 or sha256_of(Path(source))
     key = sha256_of(f"{_VERSION}:{sha256}:{how.spec}:{_encoders()}".encode())
     folder = folder or cache_folder()

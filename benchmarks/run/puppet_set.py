@@ -18,7 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.datasets.index import Index
+from gioconda_core.faces import align
+from gioconda_core.faces.track_cache import folder as cache_folder
 from gioconda_core.files import sha256_of, write_json
+from gioconda_core.media.clip import write_video
 from gioconda_core.types import Claim, Ingredient, Label, Sample
 
 if TYPE_CHECKING:
@@ -57,7 +60,6 @@ def _moved(picture: Frames, source: NDArray[np.float32], target: NDArray[np.floa
 def reenacted(name: str, take: Performance) -> Frames:
     """Self-reenactment by a registered generator: learned from the first quarter of a take, driven by all of its landmarks,
     and pasted back over the take, so that pose, light and room are the real clip's."""
-    from gioconda_core.faces import align
     from synth.generators import generator
 
     few_shot = name == "few-shot"
@@ -129,8 +131,6 @@ def build(
     data: Mapping[str, Any], folder: Path | None = None, advance: Callable[..., None] = lambda *a, **k: None
 ) -> Index:
     """The set for a suite's ``data`` part: from the cache, or made now. The same data part gives the same clips."""
-    from gioconda_core.faces.track_cache import folder as cache_folder
-
     key = sha256_of(json.dumps([_VERSION, dict(data)], sort_keys=True).encode())[:20]
     home = (folder or cache_folder() / "puppets") / key
     if (home / "complete.json").exists():
@@ -139,7 +139,6 @@ def build(
 
 
 def _make(data: Mapping[str, Any], home: Path, advance: Callable[..., None]) -> Index:
-    from gioconda_core.media.clip import write_video
     from provenance.signing import sign
     from synth.puppets import perform as puppets
 

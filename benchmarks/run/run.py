@@ -27,6 +27,7 @@ from benchmarks.stats.table import CLEAN
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import append_row, atomic_path, sha256_of, write_json, write_text
+from gioconda_core.media.clip import Clip
 from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Sample, TrackScore
@@ -128,7 +129,6 @@ def _one(
     """The readings of one degradation; ``kept`` gets the clip's measures."""
     from detect.reading.observe import observe
     from detect.reading.observe import readings as readings_of
-    from gioconda_core.media.clip import Clip
 
     how = degrade.parse(degradation)
     looked_up = {spec: d for spec, d in detectors.items() if hasattr(d, "lookup")}

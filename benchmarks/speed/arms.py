@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gioconda_core.files import write_json
+from gioconda_core.media.clip import write_video
 
 Work = Callable[[], Any]
 
@@ -145,7 +146,6 @@ class Case:
 
 def drawn(folder: Path, count: int, frames: int, size: int) -> list[Path]:
     """Clips of puppets, each of its own person."""
-    from gioconda_core.media.clip import write_video
     from synth.puppets.perform import perform
 
     folder.mkdir(parents=True, exist_ok=True)

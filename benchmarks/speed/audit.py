@@ -23,6 +23,8 @@ from pathlib import Path
 
 from benchmarks.speed.arms import Case, drawn
 from gioconda_core.files import sha256_of
+from gioconda_core.media.clip import write_video
+from gioconda_core.types import Claim
 
 
 def read(path: str) -> None:
@@ -85,8 +87,6 @@ def tree_of(folder: Path, megabytes: int) -> Path:
     """Large clips that are hardly compressed, every second of them signed."""
     import numpy as np
 
-    from gioconda_core.media.clip import write_video
-    from gioconda_core.types import Claim
     from provenance.signing import sign
     from synth.puppets.perform import perform
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.arms import Case, Ratio, Rounds, take
+from gioconda_core.media.clip import write_video
 from gioconda_core.testing import peak_memory
 
 MEGABYTE = 2**20
@@ -31,8 +32,6 @@ PAIRS = {"sign": "bare-sign", "verify": "bare-verify"}
 def make_video(path: Path, megabytes: float) -> None:
     """A playable MP4 whose media box, the last in the file, is lengthened with noise."""
     import numpy as np
-
-    from gioconda_core.media.clip import write_video
 
     noise = np.random.default_rng(0)
     write_video(path, (noise.integers(0, 255, (64, 64, 3), np.uint8) for _ in range(5)), fps=Fraction(25))

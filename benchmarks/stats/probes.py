@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gioconda_core.faces import observe
 from gioconda_core.faces.cues import Box, blur, moments, number
 from gioconda_core.stats import bootstrap, metrics
 
@@ -70,8 +71,6 @@ def features(footage: Footage, facts: Mapping[str, Any], *, embed: bool = True) 
             rows.setdefault("face_size", []).append(np.array([float(box[3] - box[1])]))
             rows.setdefault("spectrum", []).append(_spectrum(frame, box))
             if embed and "identity" not in rows and landmarks is not None:
-                from gioconda_core.faces import observe
-
                 rows["identity"] = [observe.embed(frame, landmarks).astype(np.float64)]
     for name, values in rows.items():
         found[name] = [float(f"{v:.4g}") for v in np.mean(values, axis=0)]

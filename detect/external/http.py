@@ -34,6 +34,7 @@ from detect.base import Card, abstaining
 from detect.external import wire
 from detect.external.pace import Pace
 from gioconda_core.errors import UsageError
+from gioconda_core.faces.track_cache import folder
 from gioconda_core.files import sha256_of
 from gioconda_core.types import Footage, Reading
 
@@ -157,8 +158,6 @@ class HttpDetector:
             ),
             network=True,
         )
-        from gioconda_core.faces.track_cache import folder
-
         pace = folder() / "pace" / sha256_of(vendor.url.encode())[:16]
         self._pace = Pace(pace, vendor.per_second, vendor.at_once)
 

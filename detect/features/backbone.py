@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda_core import lite0
+from gioconda_core import config, lite0
+from gioconda_core.workers.cpu import cores
 
 Array = NDArray[Any]
 SIDE = 256  # pixels of the pictures it is given
@@ -42,9 +43,6 @@ def _torch() -> Any:
 @lru_cache(maxsize=1)
 def _compiled() -> Any:
     import openvino as ov
-
-    from gioconda_core import config
-    from gioconda_core.workers.cpu import cores
 
     core = ov.Core()
     file = config.core().cache / "backbone" / f"{lite0.SHA256[:16]}-{ov.__version__.split('-')[0]}.xml"

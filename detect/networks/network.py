@@ -21,9 +21,11 @@ from torch.nn import functional as F
 from detect.base import Abstain, Card, abstaining, reading
 from detect.face_crops import prepare
 from detect.features.model import remember
+from gioconda_core import weights
 from gioconda_core.device import device as where
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import atomic_path, sha256_of
+from gioconda_core.offline import hub_allowed
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import Footage, Reading, TrackScore
 
@@ -115,8 +117,6 @@ def pretrained(backbone: str, start: str = "") -> tuple[str, tuple[Any, Any], di
     from safetensors.torch import load_file
     from timm.models import get_pretrained_cfg
 
-    from gioconda_core import weights
-
     if not backbone.startswith(HUB):
         usual = get_pretrained_cfg(backbone)
         pixels = (tuple(usual.mean), tuple(usual.std)) if usual else IMAGENET
@@ -152,8 +152,6 @@ def _of_hub(name: str, file: str) -> Path:
             )
         return path
     from huggingface_hub import hf_hub_download
-
-    from gioconda_core.offline import hub_allowed
 
     try:
         with hub_allowed():

@@ -13,6 +13,7 @@ import numpy as np
 from detect.reading.guard import failed, run
 from detect.registry import WEIGHTS, load, shipped
 from gioconda_core.errors import PluginError
+from gioconda_core.faces.align import FACE_SHAPE
 from gioconda_core.files import write_json
 from gioconda_core.types import FaceTrack, Footage
 
@@ -22,8 +23,6 @@ TOLERANCE = 0.02  # units of real clips' spread: room for another build of OpenC
 @lru_cache(maxsize=1)
 def drawn() -> Footage:
     """A clip of 4 seconds drawn from arithmetic alone: a textured oval that nods and talks, with its landmarks."""
-    from gioconda_core.faces.align import FACE_SHAPE
-
     size, fps, count = 256, 25, 100
     times = np.arange(count) / fps
     shape = np.asarray(FACE_SHAPE, np.float64)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from detect.base import Detector
+from gioconda_core.faces import observe as faces
+from gioconda_core.stats.shares import clopper_pearson
 from gioconda_core.types import Calibrated, Footage, Level, Reading
 
 if TYPE_CHECKING:
@@ -35,9 +37,6 @@ def wanted(detectors: Sequence[Detector], duration: float, fps: float | None) ->
 def ready(detectors: Sequence[Detector]) -> None:
     """Load what following faces, reading and judging will need. In a thread of its own, while a decoder in another process opens the clip, it
     costs no time."""
-    from gioconda_core.faces import observe as faces
-    from gioconda_core.stats.shares import clopper_pearson
-
     faces.ready()
     for load in (getattr(detector, "ready", None) for detector in detectors):
         if load is not None:
@@ -84,8 +83,6 @@ def observe(
     pass over the whole clip. whole : sample a long clip in proportion to its length (see :func:`spread`), instead of as many moments as
     of a short one. Further options go to :func:`gioconda_core.faces.observe.observe`.
     """
-    from gioconda_core.faces import observe as faces
-
     fps = float(clip.fps) if clip.fps else None
     asked, dense = wanted(detectors, clip.duration, fps)
     sampler = next((s for d in detectors if callable(s := getattr(d, "sampling", None))), None)

@@ -16,7 +16,8 @@ from detect.base import Detector
 from detect.external import wire
 from detect.reading.observe import Answer, readings, wanted
 from gioconda_core.errors import GiocondaError
-from gioconda_core.faces import cues
+from gioconda_core.faces import cues, observe
+from gioconda_core.media.clip import Clip
 from gioconda_core.types import Footage, Sample
 from gioconda_core.workers.cpu import cores
 from gioconda_core.workers.pool import workers
@@ -177,9 +178,6 @@ def _named(name: str) -> Any:
 
 
 def _look(path: Path, wishes: Sequence[Any], cache: bool) -> tuple[Footage, str]:
-    from gioconda_core.faces import observe
-    from gioconda_core.media.clip import Clip
-
     with Clip.open(path) as clip:
         sampling, dense = wanted(wishes, clip.duration, float(clip.fps) if clip.fps else None)
         return observe.observe(clip, sampling, dense=dense, cache=cache), clip.sha256

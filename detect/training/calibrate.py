@@ -18,6 +18,8 @@ from detect.figures import Kind
 from detect.reading.calibration import MEASURES, SIDES, Array, Calibration, _names, measures
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError
+from gioconda_core.files import refuse_overwrite
+from gioconda_core.media.clip import Clip
 from gioconda_core.types import Label, Level
 
 FEWEST = 20  # real clips a calibration set needs at all
@@ -223,8 +225,6 @@ def run(
     from detect.reading.observe import observe, readings
     from detect.registry import WEIGHTS, load
     from detect.training import extract
-    from gioconda_core.files import refuse_overwrite
-    from gioconda_core.media.clip import Clip
 
     detector = load(name)
     folder = home_of(detector.weights_sha256)

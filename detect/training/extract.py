@@ -25,10 +25,11 @@ from detect.base import Abstain
 from detect.features import contrast
 from detect.reading import calibration
 from detect.training.dataset import Clips
-from gioconda_core.errors import UsageError
-from gioconda_core.faces import families
+from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.faces import families, observe
 from gioconda_core.faces.families import Take
-from gioconda_core.files import atomic_path
+from gioconda_core.files import atomic_path, sha256_of
+from gioconda_core.media.clip import Clip, write_video
 from gioconda_core.types import Footage
 from gioconda_core.workers.pool import workers
 
@@ -73,8 +74,6 @@ def worse(path: Path, name: str) -> Iterator[Path]:
     """A clip after a degradation, as a file for the while; on ``clean`` the clip itself."""
     import cv2
 
-    from gioconda_core.media.clip import Clip, write_video
-
     change = DEGRADATIONS[name]
     if change is None:
         yield path
@@ -100,9 +99,6 @@ def worse(path: Path, name: str) -> Iterator[Path]:
 
 def _footage(path: Path, shift: float = 0.0) -> Footage:
     """A clip as the detector asks for it. shift : of :func:`detect.features.contrast.moments`."""
-    from gioconda_core.faces import observe
-    from gioconda_core.media.clip import Clip
-
     with Clip.open(path) as clip:
         sampling = contrast.sampling(clip.duration, float(clip.fps) if clip.fps else None, shift)
         return observe.observe(clip, sampling, max_faces=2)
@@ -176,8 +172,6 @@ def _lot(*parts: Any) -> int:
 
 
 def _family(path: Path, name: str, seed: int, others: Sequence[Path]) -> dict[str, Array]:
-    from gioconda_core.files import sha256_of
-
     try:
         take, landmarks = _pictures(path)
         family = families.load(name)
@@ -205,8 +199,6 @@ def _work(
     path: Path, sha256: str, names: Sequence[str], seeds: Sequence[int], others: Sequence[Path], cache: Path
 ) -> str | None:
     """Fill the cache for one clip; an error is a sentence, so that one clip does not end the run."""
-    from gioconda_core.errors import GiocondaError
-
     try:
         for name in names:
             for seed in seeds if name.startswith(FAMILY) else (0,):
@@ -291,8 +283,6 @@ def fill(
 
     Returns what went wrong, a sentence a clip.
     """
-    from gioconda_core.files import sha256_of
-
     cache.mkdir(parents=True, exist_ok=True)
     real = [i for i in range(len(clips)) if clips.labels[i] == 0]
     persons, sources = clips.persons, clips.sources
@@ -321,8 +311,6 @@ def fill(
 
 def table(clips: Clips, name: str, cache: Path, draws: int = 1) -> Table:
     """What the cache holds of these clips of this quality, or of this family over all draws."""
-    from gioconda_core.files import sha256_of
-
     gathered: dict[str, tuple[list[Array], list[int]]] = {}
     for i, sample in enumerate(clips.samples):
         for seed in range(draws) if name.startswith(FAMILY) else (0,):
@@ -344,7 +332,5 @@ def table(clips: Clips, name: str, cache: Path, draws: int = 1) -> Table:
 @functools.cache  # asked for at every quality
 def _side(path: Path) -> float:
     """The picture's shorter side, pixels."""
-    from gioconda_core.media.clip import Clip
-
     with Clip.open(path) as clip:
         return float(min(clip.facts.width, clip.facts.height))

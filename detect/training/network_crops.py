@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from detect.base import Abstain
 from detect.face_crops import prepare
 from detect.training.dataset import Clips
+from gioconda_core.faces import observe
 from gioconda_core.faces import self_blend as blend
 from gioconda_core.files import atomic_path, sha256_of
+from gioconda_core.media.clip import Clip
 
 Array = NDArray[Any]
 FRAMES = 32  # crops kept of a clip
@@ -50,9 +52,6 @@ def cached(path: Path, sha256: str, folder: Path, size: int, mode: str) -> Crops
 
 
 def _measure(path: Path, size: int, mode: str) -> Crops | None:
-    from gioconda_core.faces import observe
-    from gioconda_core.media.clip import Clip
-
     with Clip.open(path) as clip:
         footage = observe.observe(clip, f"even:{FRAMES}", max_faces=2)
     try:

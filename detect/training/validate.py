@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from detect.figures import Alarm, Difference, Figure, MethodFigure
 from detect.training.dataset import Clips
+from gioconda_core.stats.cues import matching_weights
+from gioconda_core.stats.shares import clopper_pearson
 
 Array = NDArray[Any]
 Rows = tuple[Array, Array]  # features (R, F) and the clip of each row (R,)
@@ -262,8 +264,6 @@ def matched(clips: Clips, found: Sequence[Unseen], cues: Array) -> Figure | None
     """The figure on clips weighted so that real ones and fakes have equal cues (N, K) on average; None where no weighting makes them so.
 
     Its numbers of clips are what so many weighted ones are worth (Kish's effective number)."""
-    from gioconda_core.stats.cues import matching_weights
-
     y, rows = clips.labels, np.flatnonzero(np.isfinite(cues).all(1))
     if len(set(y[rows].tolist())) < 2:
         return None
@@ -311,8 +311,6 @@ def real_scores(found: Sequence[Unseen], clips: Clips) -> Array:
 def alarms(clips: Clips, found: Sequence[Unseen], rates: Sequence[float] = (0.1, 0.05)) -> tuple[Alarm, ...]:
     """Stated against found: a threshold from the real clips of all other folds at each rate, and how many of the fold's real clips and of the
     unseen methods' fakes reach it."""
-    from gioconda_core.stats.shares import clopper_pearson
-
     scores = real_scores(found, clips)
     fold = np.full(len(clips), -1)
     for group in found:

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda_core.errors import UsageError
+from gioconda_core.errors import UsageError, WeightsError
+from gioconda_core.faces.landmarks import landmarker as landmarks_by
 from gioconda_core.files import sha256_of
+from gioconda_core.media.clip import Clip, write_video
 from gioconda_core.media.pictures import grid
-from gioconda_core.types import Footage
+from gioconda_core.types import Claim, Footage
 from synth import consent as consents
 from synth.evaluation import measures, perceptual
 from synth.evaluation.measures import Figure
@@ -143,7 +145,6 @@ class _Exam:
         self, shards: Sequence[str | os.PathLike[str]], heads: TalkingHeads, folder: Path, job: Evaluate,
         instruments: Instruments, session: Session,
     ) -> None:  # fmt: skip
-        from gioconda_core.faces.landmarks import landmarker as landmarks_by
         from synth.training.shards import ShardSet
 
         self.heads, self.job, self.instruments, self.session = heads, job, instruments, session
@@ -237,8 +238,6 @@ class _Exam:
 
 def _stored(absent: dict[str, str]) -> tuple[Any, Any]:
     """LPIPS and Inception features where the store has their networks; else None, and why in ``absent``."""
-    from gioconda_core.errors import WeightsError
-
     found: list[Any] = []
     for name, make in (("lpips", perceptual.lpips), ("fid-inception2048", perceptual.inception)):
         try:
@@ -289,7 +288,6 @@ def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:
     from fractions import Fraction
 
     from gioconda_core.faces import observe as faces
-    from gioconda_core.media.clip import Clip, write_video
 
     at = times - times[0]
     rate = Fraction(1 / float(np.median(np.diff(at)))).limit_denominator(1001)
@@ -364,7 +362,6 @@ def sign_grid(
     force: bool = False,
 ) -> None:
     """Write the grid as a signed picture, and log it: most of its faces are generated. footage : sha256 of what it was made from."""
-    from gioconda_core.types import Claim
     from provenance.signing import sign
 
     claim = Claim(

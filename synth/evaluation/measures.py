@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import WeightsError
 from gioconda_core.faces.landmarks import Landmarker
+from gioconda_core.faces.observe import embed
+from gioconda_core.faces.quality import pose
 from gioconda_core.stats.delong import auc_shares
 
 Array = NDArray[np.float64]
@@ -47,8 +49,6 @@ def ssim(real: Frames, made: Frames) -> Array:
 
 def embeddings(frames: Frames, landmarks: Points) -> NDArray[np.float32]:
     """dlib's 128-d embedding of the face in each frame, at known landmarks; (N, 128)."""
-    from gioconda_core.faces.observe import embed
-
     return np.stack([embed(frame, points) for frame, points in zip(frames, landmarks, strict=True)])
 
 
@@ -93,8 +93,6 @@ def landmark_error(found: Points, wanted: Points) -> Array:
 
 def pose_error(found: Points, wanted: Points) -> Array:
     """Mean of the absolute differences of yaw and pitch, degrees, (N,); NaN where no face was found."""
-    from gioconda_core.faces.quality import pose
-
     good = np.isfinite(found).all((1, 2))
     out = np.full(len(found), np.nan)
     if good.any():

@@ -26,10 +26,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError, MediaError, UsageError
 from gioconda_core.files import append_row, sha256_of, unwritable, write_json
-from gioconda_core.types import Label, Sample
+from gioconda_core.media.clip import Clip as Opened
+from gioconda_core.media.pictures import grid
+from gioconda_core.types import Claim, Label, Sample
+from gioconda_core.version import __version__
 from gioconda_core.workers.cpu import cores
+from gioconda_core.workers.pool import workers as pool_of
 from synth import consent as consents
 from synth.fakes.options import Fakes, Part, Prepare
 from synth.fakes.plan import Clip, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
@@ -131,8 +136,6 @@ def _versions(heads: TalkingHeads | Roster) -> dict[str, str]:
     from importlib.metadata import version
 
     import cv2
-
-    from gioconda_core.version import __version__
 
     return {
         "gioconda": __version__,
@@ -250,9 +253,6 @@ def _sheet(
     recipes: Sequence[Recipe], folder: Path, heads: TalkingHeads | Roster, granted: consents.Consent, signer: Any
 ) -> None:
     """``sheet.jpg``: of each generator some self-reenactments, each beside the real frame of the same moment; signed."""
-    from gioconda_core.media.clip import Clip as Opened
-    from gioconda_core.media.pictures import grid
-    from gioconda_core.types import Claim
     from provenance.signing import sign
 
     real = {(r.driver_sha256, r.crf): r for r in recipes if r.kind == "control"}
@@ -456,8 +456,6 @@ def _same_job(job: Fakes, folder: Path, heads: TalkingHeads | Roster) -> None:
 
 def write_index(recipes: Sequence[Recipe], out: Path, job: Fakes) -> Path:
     """``index.parquet``: one row a sample of this plan, fakes paired with the control of the same frames and CRF."""
-    from gioconda_core.datasets.index import Index
-
     records = {r.id: json.loads((out / "records" / f"{r.id}.json").read_text()) for r in recipes}
     controls = {(r.driver_sha256, r.crf): records[r.id]["sha256"] for r in recipes if r.kind == "control"}
     samples = []
@@ -555,8 +553,6 @@ def on_ray(
 
     Footage is prepared, and what is left without a record after the workers is made, by this process.
     """
-    from gioconda_core.workers.pool import workers as pool_of
-
     heads = generator(name, **options)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.faces import align, observe
 from gioconda_core.files import append_row, read_rows, sha256_of, unwritable, write_json
+from gioconda_core.media.clip import Clip
 from gioconda_core.media.suffixes import PICTURES
 from gioconda_core.workers.pool import workers
 from synth.fakes.options import Prepare
@@ -104,8 +106,6 @@ def _empty(entry: Entry, size: int, read: int, seconds: float, why: Dropped, not
 
 def _pictures(paths: Iterable[str]) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """A folder of pictures as frames, one a second of nominal time (VoxCeleb1's are taken once a second)."""
-    from gioconda_core.media.clip import Clip
-
     for k, path in enumerate(paths):
         with Clip.open(path) as clip:
             yield float(k), next(iter(clip.frames()))[1]
@@ -132,9 +132,6 @@ def _from_puppet(entry: Entry, job: Prepare, start: float) -> _Result:
 
 
 def _from_clip(entry: Entry, job: Prepare, start: float) -> _Result:
-    from gioconda_core.faces import observe
-    from gioconda_core.media.clip import Clip
-
     frames: list[NDArray[np.uint8]] = []
     times: list[float] = []
     saved = _saved(entry, job)
@@ -188,7 +185,6 @@ def _from_still(
     entry: Entry, job: Prepare, frame: NDArray[np.uint8], landmarks: NDArray[np.float32], start: float
 ) -> _Result:
     """A photograph or painting as a clip: itself, and views of it, one a second of nominal time."""
-    from gioconda_core.faces import align
     from synth.hybrid import SHEARS, turn
     from synth.person.mouth import Mouth
     from synth.person.views import View, view
@@ -229,7 +225,6 @@ def _saved(entry: Entry, job: Prepare) -> dict[str, Any] | None:
 
 def _cut(entry: Entry, job: Prepare, seen: _Tracked) -> _Result:
     """Crop each stretch of the track steadily, drop what is too small or too short."""
-    from gioconda_core.faces import align
     from synth.reenact.framing import steady, stretches
 
     pictures: list[NDArray[np.uint8]] = []

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.faces.align import FACE_SHAPE
 from gioconda_core.files import atomic_path, refuse_overwrite
 from synth.model.landmark_image import draw
 from synth.person.model import PersonalModel, _convert, compile_openvino
@@ -32,8 +33,6 @@ def rasters_of(landmarks: NDArray[np.floating], size: int) -> NDArray[np.float32
 
 def _poses(size: int, number: int = 8) -> NDArray[np.float32]:
     """Landmarks to try an export on: an average face, nodding, turning and speaking."""
-    from gioconda_core.faces.align import FACE_SHAPE
-
     rng = np.random.default_rng(0)
     base = (np.asarray(FACE_SHAPE, np.float32) + 0.4) / 1.8 * size
     poses = np.repeat(base[None], number, 0) + rng.normal(0, 0.02 * size, (number, 1, 2)).astype(np.float32)

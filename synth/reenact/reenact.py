@@ -22,6 +22,7 @@ from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
 from gioconda_core.files import refuse_overwrite, sha256_of, unwritable
 from gioconda_core.types import Claim, Synthesis
+from gioconda_core.version import __version__
 from synth import consent as consents
 from synth.generators import Personal, TalkingHeads
 from synth.reenact.framing import face_mask, resized, save_track
@@ -91,7 +92,6 @@ class FewShotGenerator:
     def __init__(
         self, model: str | os.PathLike[str] | None = None, device: str = "cpu", content: str = "auto", **_: Any
     ) -> None:
-        from gioconda_core.version import __version__
         from synth.model.networks import load_checkpoint, shipped
 
         self.version = __version__
@@ -125,7 +125,6 @@ class TunedGenerator:
     batches = False
 
     def __init__(self, model: str | os.PathLike[str], device: str = "cpu") -> None:
-        from gioconda_core.version import __version__
         from synth.person.model import PersonalModel
 
         self.version, self.device = __version__, device

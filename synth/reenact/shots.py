@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import MediaError, UsageError
-from gioconda_core.faces import align
+from gioconda_core.faces import align, observe
 from gioconda_core.files import sha256_of
+from gioconda_core.media.clip import Clip
 from gioconda_core.types import FaceTrack, Ingredient
 from synth.reenact.framing import load_track, resized, steady
 
@@ -173,9 +174,6 @@ def _puppet_shots(text: str, size: int, most: int) -> _Part:
 
 
 def _file_shots(path: Path, size: int, face: int | None, landmarker: str, most: int) -> _Part:
-    from gioconda_core.faces import observe
-    from gioconda_core.media.clip import Clip
-
     with Clip.open(path) as clip:
         # Followed from frame to frame, and only then chosen from: of some moments far apart, one who moves would be several.
         followed = takewhile(lambda pair: pair[0] <= FOLLOWED, clip.frames("all"))
@@ -282,9 +280,6 @@ def _rate(times: NDArray[np.float64]) -> Fraction:
 
 
 def _clip_driver(path: Path, size: int, face: int | None, landmarker: str, start: float, seconds: float) -> Driver:
-    from gioconda_core.faces import observe
-    from gioconda_core.media.clip import Clip
-
     times: list[float] = []
 
     def part(clip: Clip) -> Iterator[tuple[float, Frames]]:
@@ -339,8 +334,6 @@ def _camera_driver(text: str, size: int, face: int | None, landmarker: str, seco
     import time
 
     import cv2
-
-    from gioconda_core.faces import observe
 
     number = text.partition(":")[2] or "0"
     camera: Any = cv2.VideoCapture(int(number) if number.isdigit() else number)

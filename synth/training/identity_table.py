@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gioconda_core.errors import UsageError
+from gioconda_core.files import atomic_path
 
 
 class WTable:
@@ -33,8 +34,6 @@ class WTable:
         self.path, self.rows, self.dim = Path(path), rows, dim
         width = 2 * dim + 1
         if not self.path.exists():
-            from gioconda_core.files import atomic_path
-
             rng = np.random.default_rng([seed, 3])
             with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
                 for start in range(0, rows, 4096):

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.files import append_row, atomic_path, no_room, write_json
+from gioconda_core.types import Claim
 from gioconda_core.version import __version__
 
 
@@ -141,7 +142,6 @@ class RunFolder:
 
     def sample(self, step: int, sheet: NDArray[np.uint8]) -> Path:
         """Write a contact sheet, signed: half of its faces are generated."""
-        from gioconda_core.types import Claim
         from provenance.signing import sign
 
         target = self.path / "samples" / f"step-{step:09d}.png"

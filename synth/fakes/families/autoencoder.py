@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError, WeightsError
+from gioconda_core.files import atomic_path
 
 WEIGHTS = Path(__file__).parents[2] / "weights" / "redraw"
 
@@ -143,8 +144,6 @@ def load(variant: str) -> Autoencoder:
 def save(net: Autoencoder, path: Path) -> None:
     """Half precision, safetensors."""
     from safetensors.torch import save_file
-
-    from gioconda_core.files import atomic_path
 
     with atomic_path(path) as file:
         save_file({name: value.half().contiguous() for name, value in net.state_dict().items()}, str(file))
