@@ -478,7 +478,7 @@ def test_where_validation_showed_no_skill_a_reading_is_withheld(card, tmp_path, 
     (tmp_path / "calibration.json").write_text(json.dumps(document | {"kinds_validated": [kind | {"skill": False}]}))
     for fps, read in ((25.0, True), (30.0, False)):
         monkeypatch.setattr(
-            calibration, "measures", lambda clip, fps=fps: {"detail": 0.5, "face_px": 100.0, "fps": fps}
+            calibration, "measures", lambda clip, track=None, fps=fps: {"detail": 0.5, "face_px": 100.0, "fps": fps}
         )
         said = judge(read_as(9.0), footage())
         assert (said.reading.score is not None) == read
