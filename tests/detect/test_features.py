@@ -539,7 +539,7 @@ def read_as(score, weights="f" * 64):
 
 
 def test_a_score_is_quoted_with_what_it_has_meant(card, monkeypatch):
-    monkeypatch.setattr(calibration, "measures", lambda clip: {"detail": 0.5, "face_px": 100.0})
+    monkeypatch.setattr(calibration, "measures", lambda clip, track=None: {"detail": 0.5, "face_px": 100.0})
     low, high = judge(read_as(-1.0), footage()), judge(read_as(9.0), footage())
     assert low.level == Level.NO_STRONG_SIGNAL and low.false_alarm > 0.5
     assert high.level == Level.STRONG_SIGNAL and high.false_alarm == 0 and high.high > 0
@@ -551,7 +551,7 @@ def test_a_score_is_quoted_with_what_it_has_meant(card, monkeypatch):
 
 
 def test_a_card_that_admits_no_skill_on_a_sealed_set_takes_the_level_and_leaves_the_rate(card, tmp_path, monkeypatch):
-    monkeypatch.setattr(calibration, "measures", lambda clip: {"detail": 0.5, "face_px": 100.0})
+    monkeypatch.setattr(calibration, "measures", lambda clip, track=None: {"detail": 0.5, "face_px": 100.0})
     figure = {
         "set": "sealed",
         "date": "2026-11-29",
@@ -600,14 +600,14 @@ def test_of_the_kinds_a_clip_is_of_the_one_where_the_score_means_least_speaks(tm
     card = by_kind(tmp_path)
     for face, side in ((61.0, 480.0), (170.0, 480.0), (61.0, 1080.0)):
         found = {"detail": 0.5, "face_px": face, "seconds": 5.0, "side": side}
-        monkeypatch.setattr(calibration, "measures", lambda clip, found=found: found)
+        monkeypatch.setattr(calibration, "measures", lambda clip, track=None, found=found: found)
         said = judge(read_as(2.0), footage())
         own = card.strata(found)
         assert "shorter side from 720 px" not in own  # 20 clips are on the card, and too few to speak
         assert said.stratum in own and said.n == card.clips[said.stratum] >= calibration.FEWEST_STRATUM
         assert said.false_alarm == max(card.false_alarm(2.0, name)[0] for name in own)
         assert said.stratum == card.kinds["face_px"][0] or face > 100
-    monkeypatch.setattr(calibration, "measures", lambda clip: {})
+    monkeypatch.setattr(calibration, "measures", lambda clip, track=None: {})
     assert judge(read_as(2.0), footage()).stratum == "all"
 
 
@@ -647,16 +647,16 @@ def test_calibrating_down_the_ladder_scores_every_real_clip_on_every_rung(tmp_pa
 
 
 def test_outside_the_card_a_reading_is_withheld_and_a_stranger_s_has_no_level(card, monkeypatch):
-    monkeypatch.setattr(calibration, "measures", lambda clip: {"detail": -3.0, "face_px": 100.0})
+    monkeypatch.setattr(calibration, "measures", lambda clip, track=None: {"detail": -3.0, "face_px": 100.0})
     withheld = judge(read_as(9.0), footage())
     assert (
         withheld.level == Level.NOT_ASSESSED
         and withheld.reading.score is None
         and withheld.reading.abstained.detail["difference"]["code"] == "differs-in-detail"
     )
-    monkeypatch.setattr(calibration, "measures", lambda clip: {"detail": 0.5, "face_px": 10.0})
+    monkeypatch.setattr(calibration, "measures", lambda clip, track=None: {"detail": 0.5, "face_px": 10.0})
     assert "pixels" in judge(read_as(9.0), footage()).reading.abstained.text
-    monkeypatch.setattr(calibration, "measures", lambda clip: {"detail": 0.5, "face_px": 100.0})
+    monkeypatch.setattr(calibration, "measures", lambda clip, track=None: {"detail": 0.5, "face_px": 100.0})
     for weights in (None, "e" * 64):
         said = judge(read_as(9.0, weights), footage())
         assert said.level == Level.NOT_ASSESSED and said.false_alarm is None and said.reading.score == 9.0

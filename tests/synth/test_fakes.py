@@ -48,8 +48,8 @@ def made(tmp_path_factory):
 
 def logged():
     """The log's rows of samples, and the lines at which its chain is broken."""
-    rows, broken = consent.check_log()
-    return [row for row in rows if row["task"] == "fakes"], broken
+    log = consent.check_log()
+    return [row for row in log.rows if row.task == "fakes"], log.broken
 
 
 def recipes(heads=HEADS, **changes):
@@ -75,7 +75,7 @@ def test_the_set_is_complete_signed_and_logged(made):
         assert str(found.state) in ("valid", "trusted")
         assert (label["label"], label["split"], label["identity"]) == (sample.label, sample.split, sample.identity)
         assert label["essence_sha256"] == sample.essence and found.says_ai == (sample.label == Label.FAKE)
-    assert {h for row in log for h in row["outputs"]} >= {s.sha256 for s in index}
+    assert {h for row in log for h in row.outputs} >= {s.sha256 for s in index}
 
 
 def test_fakes_and_controls_are_made_alike(made):
@@ -188,7 +188,7 @@ def test_what_is_missing_is_made_again_and_nothing_else(tmp_path):
     before = {p.name: p.stat().st_mtime_ns for p in tmp_path.rglob("*.mp4")}
     hashes = {s.path: s.essence for s in Index.read(first.index)}
     rows, _ = logged()
-    assert [len(row["outputs"]) for row in rows] == [0, 8] and rows[0]["sources"] == rows[1]["sources"]
+    assert [len(row.outputs) for row in rows] == [0, 8] and rows[0].sources == rows[1].sources
     log = config.home() / "synth-log.jsonl"
     log.write_text(log.read_text().splitlines(keepends=True)[0])  # killed before the second row
     lost = sorted((tmp_path / "records").glob("*.json"))
@@ -206,8 +206,8 @@ def test_what_is_missing_is_made_again_and_nothing_else(tmp_path):
     assert {s.path: s.essence for s in Index.read(again.index)} == hashes
     assert not list(tmp_path.rglob(".gioconda-*")) and not any(half.exists() for half in halves)
     rows, broken = logged()  # what the killed run had made is named by the next one, once
-    assert [len(row["outputs"]) for row in rows] == [0, 6, 2] and not broken
-    assert {h for row in rows for h in row["outputs"]} == {s.sha256 for s in Index.read(again.index)}
+    assert [len(row.outputs) for row in rows] == [0, 6, 2] and not broken
+    assert {h for row in rows for h in row.outputs} == {s.sha256 for s in Index.read(again.index)}
     make(small, tmp_path, HEADS)
     assert len(logged()[0]) == 3, "nothing was made"
 
