@@ -1,7 +1,7 @@
 """Why something was left unsaid, failed or is warned of: a code with its details. Sentences are made from them where they are shown.
 
-Verdicts, caveats and exit codes depend on codes alone. The English sentence of each code is here; a report has it in its other
-languages too (``gioconda/report/reasons.toml``), and a document carries code, detail and sentence together.
+Verdicts, caveats and exit codes depend on codes alone. The sentence of each code is in ``reasons.toml``, in each language; a document carries
+code, detail and sentence together.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from gioconda_core import words
 
 
 class AbstentionReason(StrEnum):
@@ -122,74 +124,9 @@ class PassedOver(StrEnum):
     NESTED_ARCHIVE = "nested-archive"
 
 
-# English, lower case, without a full stop. Each field is a detail that the code comes with.
-SENTENCES: dict[StrEnum, str] = {
-    AbstentionReason.NO_PICTURE: "there is no picture in it",
-    AbstentionReason.NO_FACE: "no face was found",
-    AbstentionReason.FACE_TOO_SMALL: "the largest face spans {face_px:.0f} pixels; below {least:.0f} nothing can be measured",
-    AbstentionReason.FACE_UNCLEAR: "no face is clear enough to be measured",
-    AbstentionReason.FACE_OUTSIDE_FRAME: "the face lies outside the frame",
-    AbstentionReason.LANDMARKS_IN_ONE_POINT: "the face's landmarks lie in one point",
-    AbstentionReason.NO_FACE_SCORED: "no face could be scored",
-    AbstentionReason.TOO_FEW_FRAMES: "a face can be measured in {seen} sampled frames; this detector needs {needed}",
-    AbstentionReason.TOO_FEW_PAIRS: "a face can be measured in {seen} of the pairs of neighbouring frames that were read; this detector needs {needed}",
-    AbstentionReason.TOO_FEW_MOMENTS: "no face can be measured at {moments} moments within {seconds:g} seconds",
-    AbstentionReason.NOT_FOLLOWED: "no face is followed for {seconds:g} s at {rate:g} positions a second",
-    AbstentionReason.OUTSIDE_CALIBRATION: "outside what was calibrated: {difference}",
-    AbstentionReason.NO_SKILL_ON_KIND: "no skill has been shown on clips like this one ({measure} {value:.2f}): AUC between {low:.2f} and {high:.2f} "
-    "on {reals} real clips and {fakes} fakes of that kind",
-    AbstentionReason.KIND_NOT_VALIDATED: "clips like this one ({measure} {value:.2f}) are too few to have been validated: {reals} real, {fakes} fake",
-    AbstentionReason.FRAMES_TOO_FAR_APART: "it compares neighbouring frames, and no two that were read lie within {seconds:.2f} s",
-    AbstentionReason.NOT_IN_TABLE: "the table does not name this clip",
-    AbstentionReason.NO_SCORE_IN_TABLE: "the table has no score for this clip",
-    AbstentionReason.TABLE_NOT_OF_DEGRADED: "a table of scores says nothing of degraded clips",
-    AbstentionReason.STILL_PICTURE: "it compares moments of a video, and a still picture has only one",
-    AbstentionReason.NOTHING_MOVES: "it compares moments, and nothing in this clip moves",
-    AbstentionReason.OTHER: "{text}",
-    AbstentionReason.DETECTOR_ERROR: "the detector failed: {text}",
-    AbstentionReason.NO_ANSWER_IN_TIME: "the detector failed: no answer within {seconds:g} s",
-    AbstentionReason.BAD_ANSWER: "the detector failed: {text}",
-    AbstentionReason.NOT_FINITE: "the detector failed: {value} is not a finite number",
-    DifferenceReason.FACE_SIZE: "the face spans {value:.0f} pixels; calibrated for {least:.0f} to {most:.0f}",
-    DifferenceReason.DETAIL: "fine detail in the face is {value:.2f} on a log scale; calibrated for {least:.2f} to {most:.2f}",
-    DifferenceReason.LENGTH: "the face is there for {value:.1f} s; calibrated for at least {least:.1f} s",
-    DifferenceReason.MEASURE: "{measure} is {value:.2f}; calibrated for {least:.2f} to {most:.2f}",
-    WarningReason.SEVERAL_STREAMS: "{streams} video streams; stream {read} is read, as players show it; not examined: stream {others}",
-    WarningReason.SEVERAL_PICTURES: "{pictures} pictures; the primary one is read",
-    WarningReason.CLOCK_JUMPS: "the clock jumps by {by:+.2f} s at {time:.2f} s ({jumps} in all); times are counted without jumps",
-    WarningReason.MIRROR_UNKNOWN: "the picture is turned as the file says; whether it should be mirrored too could not be read",
-    WarningReason.PIXEL_ASPECT: "pixel aspect {aspect} is not believable and was ignored",
-    WarningReason.SIZE_CHANGES: "picture size changes at {time:.2f} s; frames are scaled to the first",
-    WarningReason.TIMESTAMPS: "timestamps do not increase at {time:.2f} s; they were nudged forward",
-    WarningReason.ENDS_EARLY: "the file ends early: reading stops at {time:.2f} s of {declared:.2f} s",
-    WarningReason.STOPPED: "reading stopped at {time:.2f} s of {declared:.2f} s: the file is truncated or damaged there",
-    WarningReason.STOPPED_THERE: "reading stopped at {time:.2f} s: the file is truncated or damaged there",
-    WarningReason.DAMAGED_DATA: "damaged data at {time:.2f} s; pictures from there may be wrong",
-    WarningReason.DAMAGED_DATA_SKIPPED: "damaged data was passed over: {text}",
-    WarningReason.EXIF_DAMAGED: "the EXIF block is damaged; orientation unknown",
-    WarningReason.COLOUR_PROFILE_DAMAGED: "the colour profile is damaged and was ignored",
-    WarningReason.METADATA_TIMEOUT: "metadata could not be read within {seconds:g} s",
-    WarningReason.METADATA_UNREAD: "metadata could not be read: {text}",
-    ProblemReason.DETECTOR_FAILED: "{detector}: {reason}",
-    ProblemReason.CREDENTIALS_FAILED: "Content Credentials: {text}",
-    ProblemReason.MEDIA_UNREAD: "{text}",
-    PassedOver.NOT_MEDIA: "no name of a clip or picture (--all takes it)",
-    PassedOver.EXCLUDED: "excluded (--exclude)",
-    PassedOver.NOT_INCLUDED: "not included (--include)",
-    PassedOver.TOO_LARGE: "larger than --max-size",
-    PassedOver.FOLDER_EXCLUDED: "folder that is excluded (--exclude)",
-    PassedOver.FOLDER_ELSEWHERE: "folder on another file system",
-    PassedOver.FOLDER_ENTERED: "folder that was entered under another name",
-    PassedOver.FOLDER_UNREADABLE: "folder that may not be read",
-    PassedOver.FILE_UNREADABLE: "file that may not be looked at",
-    PassedOver.LINK: "link",
-    PassedOver.LINK_OUT: "link that leads out of the tree",
-    PassedOver.LINK_NOWHERE: "link that leads nowhere",
-    PassedOver.LINK_TO_FOLDER: "link to a folder",
-    PassedOver.NOT_REGULAR: "not a regular file",
-    PassedOver.NAMED_TWICE: "named twice",
-    PassedOver.NESTED_ARCHIVE: "archive inside an archive",
-}
+def sentences(lang: str = "en") -> dict[str, str]:
+    """Code → sentence in a language, with a field for each detail that the code comes with."""
+    return words.sentences("gioconda_core", "reasons.toml", lang)
 
 
 class _Number(float):
@@ -229,7 +166,7 @@ def english(code: str, detail: Mapping[str, Any]) -> str:
         name: english(value["code"], value["detail"]) if isinstance(value, Mapping) and "code" in value else value
         for name, value in detail.items()
     }
-    return told_apart(SENTENCES[code], said)  # type: ignore[index]  # a StrEnum's value finds its member
+    return told_apart(sentences()[code], said)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,10 @@
-"""Words that every package's texts share."""
+"""Words that every package's texts share, and tables of sentences."""
 
 from __future__ import annotations
+
+import functools
+import tomllib
+from importlib import resources
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -9,3 +13,10 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     plural : where it is not the noun with an s.
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+@functools.cache
+def sentences(package: str, file: str, lang: str) -> dict[str, str]:
+    """Code → sentence in a language, of a table that a package carries: TOML, a table a code with a text a language (``en``, ``ja``…)."""
+    table = tomllib.loads((resources.files(package) / file).read_text("utf-8"))
+    return {code: said[lang] for code, said in table.items() if lang in said}

@@ -162,9 +162,9 @@ def explain(
     if term in templates():
         emit(f"{code}: {say(Sentence(term), lang)}")
         return
-    from provenance.codes import explain as sentence
+    from provenance import codes
 
-    found = sentence(code)
+    found = codes.sentences().get(code)
     if found is None:
         raise UsageError(
             f"no code {code!r} is known", hint="codes are case-sensitive, e.g. assertion.dataHash.mismatch"

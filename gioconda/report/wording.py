@@ -16,9 +16,10 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from gioconda_core import reasons
 from gioconda_core.errors import UsageError
-from gioconda_core.reasons import english, told_apart
 from gioconda_core.types import Sentence
+from provenance import codes
 
 __all__ = [
     "LANGUAGES",
@@ -126,13 +127,6 @@ def problem(text: str, lang: str) -> str:
     return phrase(text, lang)
 
 
-@cache
-def _reasons(lang: str) -> Mapping[str, str]:
-    text = (resources.files("gioconda.report") / "reasons.toml").read_text("utf-8")
-    found: Mapping[str, str] = tomllib.loads(text).get(lang, {})
-    return found
-
-
 def reason_text(reason: Mapping[str, Any], lang: str) -> str:
     """What the document of a reason (``code``, ``detail``) says in a language; a stranger's own words stay as they are."""
     said = {
@@ -143,22 +137,12 @@ def reason_text(reason: Mapping[str, Any], lang: str) -> str:
         else value
         for name, value in reason["detail"].items()
     }
-    template = _reasons(lang).get(reason["code"])
-    if template is None:
-        return english(reason["code"], said)
-    return told_apart(template, said, "," if lang in _COMMA else ".")
-
-
-@cache
-def _codes(lang: str) -> Mapping[str, str]:
-    text = (resources.files("gioconda.report") / "codes.toml").read_text("utf-8")
-    found: Mapping[str, str] = tomllib.loads(text).get(lang, {})
-    return found
+    return reasons.told_apart(reasons.sentences(lang)[reason["code"]], said, "," if lang in _COMMA else ".")
 
 
 def code_sentence(code: str, given: str, lang: str) -> str:
     """What a status code of Content Credentials says in a language; ``given`` (English) where there is no sentence of ours."""
-    return _codes(lang).get(code, given)
+    return codes.sentences(lang).get(code, given) if lang != "en" else given
 
 
 def visible(text: object, limit: int = 300) -> str:

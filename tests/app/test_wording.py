@@ -8,7 +8,9 @@ import pytest
 
 from gioconda.report import wording
 from gioconda.report.wording import LANGUAGES, label, language, number, percent, say, templates, visible
+from gioconda_core import reasons
 from gioconda_core.types import Sentence
+from provenance import codes
 
 ALL = [(t, lang) for t in templates().values() for lang in LANGUAGES]
 SCORE_FIELDS = {"reached", "set", "date"}
@@ -56,12 +58,10 @@ def test_every_language_says_the_same_things():
             assert template.fields("en") == template.fields(lang) and template.texts[lang].strip(), (template.key, lang)
         ja = template.texts["ja"]
         assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", ja) or template.key in ("label.json",), template.key
-    codes = tomllib.loads((folder / "codes.toml").read_text("utf-8"))
-    reasons = tomllib.loads((folder / "reasons.toml").read_text("utf-8"))
     phrases = tomllib.loads((folder / "phrases.toml").read_text("utf-8"))
     for lang in set(LANGUAGES) - {"en"}:
-        assert set(reasons[lang]) == set(reasons["ja"]), lang
-        assert set(codes[lang]) == set(codes["ja"]), set(codes["ja"]) ^ set(codes[lang])
+        for table in (codes, reasons):
+            assert set(table.sentences(lang)) == set(table.sentences()), (table.__name__, lang)
         patterns = {pattern for pattern, _ in phrases[lang]}
         assert {pattern for pattern, _ in phrases["ja"]} <= patterns, lang
 
@@ -213,9 +213,8 @@ def test_numbers_read_as_people_write_them():
 
 def test_every_status_code_is_said_in_japanese_too():
     from gioconda.report.wording import code_sentence
-    from provenance.codes import CODES
 
-    for code, english in CODES.items():
+    for code, english in codes.sentences().items():
         said = code_sentence(code, english, "ja")
         assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", said) and said.endswith(("。", "）。")), code
         assert code_sentence(code, english, "en") == english

@@ -22,15 +22,13 @@ def scramble(monkeypatch, seed):
     def word(*_):
         return "".join(letters.choices(string.ascii_lowercase + " :()", k=letters.randint(1, 40))) + "."
 
-    for table in (reasons.SENTENCES, codes.CODES, describe.REASONS):
+    tables = [table(lang) for table in (reasons.sentences, codes.sentences) for lang in wording.LANGUAGES]
+    for table in (*tables, describe.REASONS):
         for key in list(table):
             monkeypatch.setitem(table, key, word())
-    japanese = {key: word() for key in wording._reasons("ja")}
-    monkeypatch.setattr(wording, "_reasons", lambda lang: japanese if lang == "ja" else {})
     spoken = {key: replace(t, texts={lang: word() for lang in t.texts}) for key, t in wording.templates().items()}
     monkeypatch.setattr(wording, "templates", lambda: spoken)
     monkeypatch.setattr(wording, "_phrases", lambda lang: [])
-    monkeypatch.setattr(wording, "_codes", lambda lang: {})
     plain = errors.GiocondaError.__init__
 
     def init(self, what, where="", hint=""):

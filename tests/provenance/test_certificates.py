@@ -12,7 +12,7 @@ from provenance_tsa import Authority
 
 from gioconda_core.errors import CredentialError
 from gioconda_core.types import ProvenanceState as State
-from provenance.codes import explain
+from provenance.codes import sentences
 from provenance.keys import certificates
 from provenance.reading.describe import lines as described
 from provenance.reading.open import opened
@@ -42,7 +42,9 @@ def signed(tmp_path_factory):
 
 
 def codes(found, *kinds):
-    assert all(explain(code.code) == code.sentence for code in found.codes)  # everything met here has its sentence
+    assert all(
+        sentences().get(code.code) == code.sentence for code in found.codes
+    )  # everything met here has its sentence
     return {code.code for code in found.codes if not kinds or code.kind in kinds}
 
 
