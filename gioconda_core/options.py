@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from types import UnionType
@@ -188,3 +189,11 @@ def shard(text: str) -> tuple[int, int]:
     if not (i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
         raise UsageError(f"{text!r} is not a shard", hint="like 2/8: the second of eight")
     return int(i), int(n)
+
+
+def size(text: str) -> int:
+    """``500MB``, ``2 GB`` or ``1000`` → bytes, in powers of 1000."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", text.strip(), re.I)
+    if not found:
+        raise UsageError(f"not a size: {text!r}", hint="bytes, or 500MB, 2GB")
+    return int(float(found[1]) * 1000 ** " kmgt".index(found[2].lower() or " "))

@@ -26,8 +26,6 @@ class AbstentionReason(StrEnum):
     NO_FACE_SCORED = "no-face-scored"
     TOO_FEW_FRAMES = "too-few-frames"
     TOO_FEW_PAIRS = "too-few-pairs"
-    TOO_FEW_MOMENTS = "too-few-moments"
-    NOT_FOLLOWED = "not-followed"
     OUTSIDE_CALIBRATION = "outside-calibration"
     NO_SKILL_ON_KIND = "no-skill-on-kind"
     KIND_NOT_VALIDATED = "kind-not-validated"

@@ -18,7 +18,7 @@ from gioconda.audit import tables
 from gioconda.audit.baseline import Baseline
 from gioconda.audit.journal import Journal, content_key, member_of, rows_of
 from gioconda.audit.summary import Summary
-from gioconda.audit.walk import LINKS, Filter, Walk, size_of
+from gioconda.audit.walk import LINKS, Filter, Walk
 from gioconda.audit.work import Answer, Orders, Task
 from gioconda.report import rows
 from gioconda.report.options import Detectors, Lang, OwnKey, Sampled, TrustLists
@@ -26,7 +26,7 @@ from gioconda.report.requirements import DECLARED_AI, Policy
 from gioconda_core.errors import ResourceError, UsageError
 from gioconda_core.files import path_text, write_json
 from gioconda_core.media.suffixes import is_archive_name
-from gioconda_core.options import Option, argument, check
+from gioconda_core.options import Option, argument, check, size
 from gioconda_core.options import shard as parse_shard
 from gioconda_core.reasons import PassedOver
 from gioconda_core.version import __version__
@@ -62,7 +62,7 @@ class Audit:
     ] = ()
     include: Annotated[tuple[str, ...], Option("Only files that match.", metavar="GLOB", repeat=True)] = ()
     max_size: Annotated[
-        int | None, Option("Pass over larger files: bytes, or 500MB, 2GB.", metavar="SIZE", parse=size_of, minimum=0)
+        int | None, Option("Pass over larger files: bytes, or 500MB, 2GB.", metavar="SIZE", parse=size, minimum=0)
     ] = None
     one_file_system: Annotated[bool, Option("Do not enter folders on other file systems.")] = False
     links: Annotated[

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -226,14 +225,6 @@ def _aside(path: str) -> str:
     except OSError:
         return ""
     return f"{'file' if len(str(found)) > len(path) else 'stem'} {status.st_size} {status.st_mtime_ns}"
-
-
-def size_of(text: str) -> int:
-    """Bytes: ``500MB``, ``2 GB``, ``1000``."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)i?B?", text.strip())
-    if not found:
-        raise UsageError(f"no size {text!r}", where="--max-size", hint="bytes, or 500MB, 2GB")
-    return int(float(found[1]) * 1000 ** " kMGT".index(found[2] or " "))
 
 
 def shard_of(key: str, n: int) -> int:

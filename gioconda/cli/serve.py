@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,18 +12,10 @@ from gioconda.cli.build import built
 from gioconda.cli.common import emit, notice
 from gioconda.report.options import Judges, language
 from gioconda_core.errors import UsageError
-from gioconda_core.options import Option
+from gioconda_core.options import Option, size
 
 if TYPE_CHECKING:
     from gioconda.serve.app import Page
-
-
-def _bytes(text: str) -> int:
-    """``500MB`` → bytes, in powers of 1000."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text, re.I)
-    if not found:
-        raise UsageError(f"not a size: {text!r}", hint="such as 500MB or 2GB")
-    return int(float(found[1]) * 1000 ** " kmgt".index(found[2].lower() or " "))
 
 
 @dataclass(frozen=True)
@@ -32,7 +23,7 @@ class Serve(Judges):
     """How the page is served."""
 
     port: Annotated[int, Option("Port on 127.0.0.1; 0 = any free one.", minimum=0, maximum=65535)] = 7503
-    limit: Annotated[int, Option("Largest file taken, such as 500MB or 2GB.", parse=_bytes, shown="1GB")] = 10**9
+    limit: Annotated[int, Option("Largest file taken, such as 500MB or 2GB.", parse=size, shown="1GB")] = 10**9
     keep: Annotated[float, Option("Hours after which a clip and its report are deleted.", minimum=0.01)] = 24.0
     lang: Annotated[str | None, Option("One of en, ja, es, fr, de; the browser's by default.", parse=language)] = None
     folder: Annotated[str | None, Option("Where clips are kept; the user's cache by default.")] = None

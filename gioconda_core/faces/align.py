@@ -7,6 +7,7 @@ centres are integers, as in OpenCV, and the square's corners are pixel corners, 
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import Literal
 
 import numpy as np
@@ -19,78 +20,9 @@ Picture = NDArray[np.uint8]  # (H, W, 3)
 
 MARGIN = 0.4  # of the face square, on each side: brings hair and chin into the crop
 
-# Mean of 718 faces of talking people, aligned by similarity and made symmetric; unit = the box dlib's detector draws.
-FACE_SHAPE: NDArray[np.float64] = np.array(
-    [
-        (0.031, 0.316),
-        (0.037, 0.441),
-        (0.053, 0.564),
-        (0.076, 0.686),
-        (0.118, 0.801),
-        (0.186, 0.902),
-        (0.276, 0.986),
-        (0.380, 1.053),
-        (0.500, 1.073),
-        (0.620, 1.053),
-        (0.724, 0.986),
-        (0.814, 0.902),
-        (0.882, 0.801),
-        (0.924, 0.686),
-        (0.947, 0.564),
-        (0.963, 0.441),
-        (0.969, 0.316),
-        (0.124, 0.216),
-        (0.179, 0.159),
-        (0.260, 0.139),
-        (0.344, 0.148),
-        (0.424, 0.180),
-        (0.576, 0.180),
-        (0.656, 0.148),
-        (0.740, 0.139),
-        (0.821, 0.159),
-        (0.876, 0.216),
-        (0.500, 0.278),
-        (0.500, 0.357),
-        (0.500, 0.435),
-        (0.500, 0.516),
-        (0.411, 0.576),
-        (0.454, 0.592),
-        (0.500, 0.606),
-        (0.546, 0.592),
-        (0.589, 0.576),
-        (0.221, 0.298),
-        (0.270, 0.270),
-        (0.329, 0.269),
-        (0.380, 0.304),
-        (0.326, 0.317),
-        (0.268, 0.318),
-        (0.620, 0.304),
-        (0.671, 0.269),
-        (0.730, 0.270),
-        (0.779, 0.298),
-        (0.732, 0.318),
-        (0.674, 0.317),
-        (0.334, 0.753),
-        (0.392, 0.712),
-        (0.454, 0.692),
-        (0.500, 0.704),
-        (0.546, 0.692),
-        (0.608, 0.712),
-        (0.666, 0.753),
-        (0.610, 0.813),
-        (0.550, 0.840),
-        (0.500, 0.845),
-        (0.450, 0.840),
-        (0.390, 0.813),
-        (0.363, 0.753),
-        (0.454, 0.734),
-        (0.500, 0.738),
-        (0.546, 0.734),
-        (0.637, 0.753),
-        (0.547, 0.776),
-        (0.500, 0.781),
-        (0.453, 0.776),
-    ]
+# Mean of 718 faces of talking people, aligned by similarity and made symmetric; unit = the box dlib's detector draws. (68, 2)
+FACE_SHAPE: NDArray[np.float64] = np.loadtxt(
+    (resources.files("gioconda_core.faces") / "face_shape.csv").read_text("ascii").splitlines(), delimiter=","
 )
 
 # Points that speech and brows hardly move: nose, eyes, mouth corners. Jaw and lips would make the crop bob with every word.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from gioconda_core.media.suffixes import KIND_OF, PICTURE_KINDS
+
 HEAD = 1024  # bytes that kind_of wants to see
 
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -38,40 +40,25 @@ _SIGNS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
     )
 )
 
-_SUFFIXES = {
-    "JPEG": ".jpg .jpeg .jpe .jfif .jif .mpo .mjpeg .mjpg",
-    "PNG": ".png .apng",
-    "GIF": ".gif",
-    "WebP": ".webp",
-    "AVI": ".avi .divx",
-    "TIFF": ".tif .tiff .dng",
-    "BMP": ".bmp",
-    "JPEG 2000": ".jp2 .j2k .jpx",
-    "JPEG XL": ".jxl",
-    "PPM": ".ppm .pgm",
-    "AVIF": ".avif .avifs",
-    "HEIF": ".heic .heif .hif",
-    "MP4": ".mp4 .m4v .mov .qt .3gp .3g2 .f4v",
-    "Matroska": ".mkv .webm",
-    "MPEG-TS": ".ts .mts .m2ts",
-    "MPEG": ".mpg .mpeg .mpe .m2v .vob",
-    "FLV": ".flv",
-    "ASF": ".wmv .asf",
-    "Ogg": ".ogv .ogm",
-    "MXF": ".mxf",
-    "RealMedia": ".rm .rmvb",
-    "YUV4MPEG2": ".y4m",
-}
-_KIND_OF_SUFFIX = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
-
 
 def kind_of(head: bytes) -> str | None:
     """The kind of picture or video that a file begins like; None where it is none of those known here (raw streams have no sign)."""
     return next((kind for kind, sign in _SIGNS if sign.match(head)), None)
 
 
+_SEQUENCES = (b"hevc", b"hevx", b"msf1")  # of HEIF, which PyAV reads
+
+
+def is_picture(head: bytes) -> bool:
+    """Whether the first 32 bytes are those of a picture, or an animation, that Pillow reads."""
+    kind = kind_of(head)
+    if kind == "JPEG XL" or (kind == "JPEG 2000" and head[0]):  # a bare codestream begins with ff
+        return False
+    return kind == "GIF" or (kind in PICTURE_KINDS and not (kind == "HEIF" and head[8:12] in _SEQUENCES))
+
+
 def misnamed(name: str | os.PathLike[str], head: bytes) -> dict[str, str] | None:
     """``suffix`` and ``kind`` where a name says another kind than the content is; None where they agree or either says nothing."""
     suffix = os.path.splitext(os.fspath(name))[1].lower()
-    named, kind = _KIND_OF_SUFFIX.get(suffix), kind_of(head)
+    named, kind = KIND_OF.get(suffix), kind_of(head)
     return {"suffix": suffix, "kind": kind} if named and kind and named != kind else None

@@ -12,7 +12,8 @@ from gioconda_core.media.facts import Limits, Source
 
 def open_source(file: BinaryIO, path: str | None, where: str, limits: Limits) -> Source:
     """Pillow for what begins like a picture, PyAV for everything else. The file stays the caller's to close."""
-    from gioconda_core.media.stills import StillSource, is_jpeg_stream, is_picture
+    from gioconda_core.media.sniff import is_picture
+    from gioconda_core.media.stills import StillSource, is_jpeg_stream
 
     file.seek(0)
     head = file.read(32)

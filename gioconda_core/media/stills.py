@@ -28,37 +28,7 @@ from gioconda_core.reasons import MediaWarning, WarningReason
 
 Picture = NDArray[np.uint8]
 _FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "JPEG2000", "PPM")
-_HEIC = (
-    b"heic",
-    b"heix",
-    b"heim",
-    b"heis",
-    b"mif1",
-)  # brands of pictures; "hevc" and "msf1" are sequences, which PyAV reads
 _SHORTEST, _INSTEAD = 10, 100  # milliseconds
-
-
-def is_picture(head: bytes) -> bool:
-    """Whether the first 32 bytes are those of a picture that Pillow reads."""
-    return (
-        head.startswith(
-            (
-                b"\xff\xd8\xff",
-                b"\x89PNG\r\n\x1a\n",
-                b"GIF87a",
-                b"GIF89a",
-                b"II*\0",
-                b"MM\0*",
-                b"II+\0",
-                b"MM\0+",
-                b"\0\0\0\x0cjP  ",
-            )
-        )
-        or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
-        or (head.startswith(b"BM") and len(head) > 17 and head[15:18] == b"\0\0\0")
-        or (head.startswith((b"P5", b"P6")) and head[2:3].isspace())
-        or (head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", *_HEIC))
-    )
 
 
 _AFTER = 3  # JPEG pictures in a row, from which on a file is a stream of them

@@ -7,73 +7,42 @@ from __future__ import annotations
 
 import os
 
-VIDEOS = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".qt",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".divx",
-        ".mpg",
-        ".mpeg",
-        ".mpe",
-        ".m2v",
-        ".vob",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".wmv",
-        ".asf",
-        ".flv",
-        ".f4v",
-        ".3gp",
-        ".3g2",
-        ".ogv",
-        ".ogm",
-        ".mxf",
-        ".mjpeg",
-        ".mjpg",
-        ".rm",
-        ".rmvb",
-        ".y4m",
-        ".h264",
-        ".264",
-        ".hevc",
-        ".265",
-        ".gif",
-    ]
-)  # .gif : mostly animations
-PICTURES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".jif",
-        ".png",
-        ".apng",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".bmp",
-        ".avif",
-        ".avifs",
-        ".heic",
-        ".heif",
-        ".hif",
-        ".jp2",
-        ".j2k",
-        ".jpx",
-        ".jxl",
-        ".dng",
-        ".mpo",
-        ".ppm",
-        ".pgm",
-    ]
-)
+# What a file is (see :mod:`gioconda_core.media.sniff`) → what such files are called.
+PICTURE_KINDS = {
+    "JPEG": ".jpg .jpeg .jpe .jfif .jif .mpo",
+    "PNG": ".png .apng",
+    "WebP": ".webp",
+    "TIFF": ".tif .tiff .dng",
+    "BMP": ".bmp",
+    "JPEG 2000": ".jp2 .j2k .jpx",
+    "JPEG XL": ".jxl",
+    "PPM": ".ppm .pgm",
+    "AVIF": ".avif .avifs",
+    "HEIF": ".heic .heif .hif",
+}
+VIDEO_KINDS = {
+    "GIF": ".gif",  # mostly animations
+    "AVI": ".avi .divx",
+    "MP4": ".mp4 .m4v .mov .qt .3gp .3g2 .f4v",
+    "Matroska": ".mkv .webm",
+    "MPEG-TS": ".ts .mts .m2ts",
+    "MPEG": ".mpg .mpeg .mpe .m2v .vob",
+    "FLV": ".flv",
+    "ASF": ".wmv .asf",
+    "Ogg": ".ogv .ogm",
+    "MXF": ".mxf",
+    "RealMedia": ".rm .rmvb",
+    "YUV4MPEG2": ".y4m",
+}
+_STREAMS = ".mjpeg .mjpg"  # JPEG pictures one after another
+_RAW = ".h264 .264 .hevc .265"  # which have no sign
+PICTURES = frozenset(" ".join(PICTURE_KINDS.values()).split())
+VIDEOS = frozenset(" ".join([*VIDEO_KINDS.values(), _STREAMS, _RAW]).split())
+KIND_OF = {
+    suffix: kind
+    for kind, suffixes in [*PICTURE_KINDS.items(), *VIDEO_KINDS.items(), ("JPEG", _STREAMS)]
+    for suffix in suffixes.split()
+}
 
 
 def is_media_name(name: str | os.PathLike[str], *, hidden: bool = False) -> bool:

@@ -14,12 +14,13 @@ from PIL import Image
 
 from gioconda.audit import Audit
 from gioconda.audit.journal import Journal, content_key, rows_of
-from gioconda.audit.walk import Filter, Walk, read_list, shard_of, size_of
+from gioconda.audit.walk import Filter, Walk, read_list, shard_of
 from gioconda.report.requirements import Policy
 from gioconda.report.rows import Row
 from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
 from gioconda_core.files import path_bytes, path_text
+from gioconda_core.options import size
 from gioconda_core.types import Level, ProvenanceState
 
 
@@ -832,10 +833,11 @@ def test_shards_are_put_together_by_one_command(tree, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("1000", 1000), ("2k", 2000), ("1.5 GB", 1_500_000_000), ("3MiB", 3_000_000)]
+    ("text", "bytes_"),
+    [("1000", 1000), ("2k", 2000), ("1.5 GB", 1_500_000_000), ("3MiB", 3_000_000), ("500mb", 5 * 10**8)],
 )
-def test_sizes(text, size):
-    assert size_of(text) == size
+def test_sizes(text, bytes_):
+    assert size(text) == bytes_
 
 
 # ------------------------------------------------------------------------- archives
