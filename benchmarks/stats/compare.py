@@ -166,7 +166,9 @@ class Pairs:
             """Value, influence (of an AUC) and draws of one detector on these rows; None where it has no probabilities."""
             column = self.table.detectors[name]
             scores = column.scores[rows]
-            share = delong.auc_shares(labels, scores) if metric.base == "auc" else None
+            share = None
+            if metric.base == "auc":
+                share = self._once(("share", name, key), lambda: delong.auc_shares(labels, scores))
             if share is not None and not drawn:
                 return share.auc, share.influence, None
             probabilities = None

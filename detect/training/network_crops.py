@@ -96,6 +96,7 @@ def _decoded(data: Array) -> Array:
 def encode(crops: Array, crf: int) -> Array:
     """Crops (N, S, S, 3) through H.264 as a short clip: the codec's traces as they are, not an imitation."""
     import av
+    from av.video.reformatter import VideoReformatter
 
     size = crops.shape[1]
     buffer = io.BytesIO()
@@ -108,7 +109,8 @@ def encode(crops: Array, crf: int) -> Array:
         out.mux(stream.encode())
     buffer.seek(0)
     with av.open(buffer, "r") as file:
-        back = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+        turn = VideoReformatter()  # one for all: each frame's own would start threads anew
+        back = [turn.reformat(frame, format="rgb24").to_ndarray() for frame in file.decode(video=0)]
     return np.stack(back[: len(crops)])
 
 

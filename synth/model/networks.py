@@ -172,7 +172,10 @@ class Discriminator(Pyramid):
         super().__init__(config)
         self.config = config
         self.last = Residual(config.dim, config.dim, down=False)
-        self.w0 = nn.Parameter(torch.randn(config.dim) * 0.02)
+        self.w0 = nn.Parameter(torch.empty(config.dim))
+        if not self.w0.is_meta:  # there drawing is written in Python, over modules that take a second to import
+            with torch.no_grad():
+                self.w0.normal_().mul_(0.02)
         self.b = nn.Parameter(torch.zeros(()))
 
     def forward(self, frames: Tensor, rasters: Tensor, rows: Tensor) -> tuple[Tensor, list[Tensor]]:

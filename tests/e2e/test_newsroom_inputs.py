@@ -70,7 +70,7 @@ def test_no_face(examiner, tmp_path):
 def test_a_face_of_34_pixels(examiner, tmp_path, puppets):
     import cv2
 
-    small = np.stack([cv2.resize(f, (64, 64), interpolation=cv2.INTER_AREA) for f in puppets[0]])
+    small = np.stack([cv2.resize(f, (64, 64), interpolation=cv2.INTER_AREA) for f in puppets[0][:80]])
     frames = np.pad(small, ((0, 0), (148, 148), (288, 288), (0, 0)), mode="edge")
     found = report(examiner, tmp_path, "far.mp4", frames)
     assert found.verdict.level == Level.NOT_ASSESSED, view(found).short
@@ -84,7 +84,7 @@ def test_a_face_of_34_pixels(examiner, tmp_path, puppets):
 def test_4k_is_examined_and_one_frame_is_a_still(examiner, tmp_path, room):
     import cv2
 
-    large = np.stack([cv2.resize(f, (3840, 2160), interpolation=cv2.INTER_CUBIC) for f in room[:10]])
+    large = np.stack([cv2.resize(f, (3840, 2160), interpolation=cv2.INTER_CUBIC) for f in room[:6]])
     found = report(examiner, tmp_path, "4k.mp4", large)
     assert "3840 × 2160" in text(found) and len(found.tracks) == 1
     one = report(examiner, tmp_path, "one.mp4", room[:1])
@@ -112,7 +112,7 @@ def test_a_photograph_shown_as_video_is_said_first(examiner, tmp_path, room):
 def test_subtitles_and_a_logo_are_said_not_to_be_examined(examiner, tmp_path, room):
     import cv2
 
-    frames = room.copy()
+    frames = room[:80].copy()
     for frame in frames:
         frame[260:] //= 3
         cv2.putText(frame, "BREAKING - he said the words", (20, 295), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2)
@@ -122,8 +122,8 @@ def test_subtitles_and_a_logo_are_said_not_to_be_examined(examiner, tmp_path, ro
 
 
 def test_mirrored_is_told_by_comparison(examiner, tmp_path, room):
-    write_video(tmp_path / "as-filmed.mp4", room, fps=RATE)
-    found = report(examiner, tmp_path, "mirrored.mp4", np.ascontiguousarray(room[:, :, ::-1]))
+    write_video(tmp_path / "as-filmed.mp4", room[:80], fps=RATE)
+    found = report(examiner, tmp_path, "mirrored.mp4", np.ascontiguousarray(room[:80, :, ::-1]))
     assert len(found.tracks) == 1
     said = [s.key for s in compare.sentences(compare.compare(tmp_path / "as-filmed.mp4", tmp_path / "mirrored.mp4"))]
     assert "compare.mirrored" in said, said
