@@ -435,10 +435,10 @@ async def _receive(request: Request, path: Path, limit: int) -> int | None:
 async def _refuse(request: Request, why: str, status: int) -> Response:
     """Say no. What is on its way is read first, for a moment: a connection closed over unread bytes is reset, and nobody reads why."""
     with contextlib.suppress(ClientDisconnect, TimeoutError, RuntimeError, StopAsyncIteration):
-        async with asyncio.timeout(2.0):
-            stream = request.stream()
-            while True:
-                await asyncio.wait_for(anext(stream), 0.2)
+        # By the clock, not by asyncio.timeout: Python 3.11's wait_for loses a cancellation that comes with a byte, and who drips stays for ever.
+        stream, end = request.stream(), time.monotonic() + 2.0
+        while time.monotonic() < end:
+            await asyncio.wait_for(anext(stream), 0.2)
     headers = {"Connection": "close"} | ({"Retry-After": "5"} if status == 429 else {})
     return JSONResponse({"error": why}, status, headers=headers)
 
