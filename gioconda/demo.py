@@ -1,4 +1,4 @@
-"""``gioconda demo``: the whole story on embedded material, and a page that tells it from its end: the report of a clip first.
+"""``gioconda demo``: puppets, training, speaking portraits, a labelled set, a detector, its benchmark and four checks, on one page that begins with its end.
 
 Every number on the page is computed in the run. Each chapter leaves ``chapter-N.json`` when it is done; interrupted, the
 same command goes on with the next one.

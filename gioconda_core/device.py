@@ -1,4 +1,4 @@
-"""On what networks run: the device asked for, where it is here."""
+"""The device that networks run on: the one asked for, where it is here."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self) -> str:
+        """What the code says, in a sentence."""
         return _MEANINGS[self]
 
 

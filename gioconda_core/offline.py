@@ -1,4 +1,4 @@
-"""What libraries would send home of themselves is switched off here, before any of them is imported; child processes inherit it.
+"""Telemetry of libraries (onnxruntime, Ray, the model hub, OpenVINO) is switched off here, before any is imported; child processes inherit it.
 
 Imported by the package itself, so that nothing of ours can import a library first. What a variable already says stays: whoever
 sets one has decided.

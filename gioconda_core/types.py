@@ -343,6 +343,8 @@ class Provenance:
 
 
 class Label(StrEnum):
+    """Whether a sample is real or fake; unknown where nobody has said."""
+
     REAL = "real"
     FAKE = "fake"
     UNKNOWN = "unknown"

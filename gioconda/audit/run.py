@@ -1,4 +1,4 @@
-"""An audit from start to end: walk, skip what is done, share out, keep rows, write tables."""
+"""An audit from start to end: find the files, pass over what was done before, hand the rest to workers, keep their rows, write the tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an audit came to, as a document."""
+"""The summary of an audit: how many files it saw, what it found, and which tables it wrote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command tree. A command's module is imported when the command is asked for; what the first page says of it stands here."""
+"""The command tree: a command's module is imported when the command is asked for, so that the first page, whose texts stand here, comes at once."""
 
 from __future__ import annotations
 

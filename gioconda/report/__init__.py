@@ -1,4 +1,4 @@
-"""One Report, many writers: text, JSON, HTML, SARIF, CSV, in English or Japanese. Renderers see the Report and nothing else.
+"""One Report, many writers: text, JSON, HTML, SARIF and CSV, in each language. Writers see the Report and nothing else.
 
 >>> from gioconda import report
 >>> report.text(gioconda.check("clip.mp4"), lang="ja")       # doctest: +SKIP

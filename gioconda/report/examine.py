@@ -1,4 +1,4 @@
-"""Path to Report: the one place where detection meets provenance, side by side.
+"""Examine one file: detectors look at its pictures, its Content Credentials are read beside them, and a Report comes of it.
 
 >>> report = Examiner().examine("clip.mp4")              # doctest: +SKIP
 >>> print(gioconda.report.text(report))                  # doctest: +SKIP

@@ -69,6 +69,8 @@ class Strip:
 
 @dataclass(frozen=True)
 class ReadingView:
+    """One detector's reading in words. level_text : its level, or that it is uncalibrated; strips : one a face with more than one moment."""
+
     detector: str
     version: str
     level: Level
@@ -79,6 +81,8 @@ class ReadingView:
 
 @dataclass(frozen=True)
 class TrackView:
+    """One face in words and pictures. stills : (seconds, JPEG)."""
+
     id: int
     name: str
     description: str
@@ -98,6 +102,8 @@ class Node:
 
 @dataclass(frozen=True)
 class View:
+    """Everything a page or a terminal shows of a report, in its order and its language; see :func:`view`."""
+
     lang: str
     title: str
     sha256: str

@@ -156,12 +156,14 @@ class Site:
     # ------------------------------------------------------------------ pages
 
     def lang(self, request: Request) -> str:
+        """The language of the address, else of ``--lang``, else of the browser."""
         wanted = request.query_params.get("lang") or self.page.lang
         if wanted in LANGUAGES:
             return str(wanted)
         return language_of(request.headers.get("accept-language", "").split(",")[0].strip())
 
     def render(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page of the templates in ``pages``."""
         lang = self.lang(request)
         base = {
             "lang": lang,
@@ -173,6 +175,7 @@ class Site:
         return HTMLResponse(_pages().get_template(template).render(**base, **values), status)
 
     async def index(self, request: Request) -> Response:
+        """The first page: where to drop a clip, and those that were dropped."""
         clips = await asyncio.to_thread(self.jobs.all)
         rows = [(clip, _BLANK | json.loads(clip.summary), _label_level(clip, self.lang(request))) for clip in clips]
         values: dict[str, Any] = {
@@ -191,6 +194,7 @@ class Site:
         return JSONResponse({"error": _label(why, self.lang(request), {"hours": f"{self.page.hours:g}"})}, status)
 
     async def clip(self, request: Request) -> Response:
+        """A clip's report, or how far it is."""
         found = self._found(request)
         if found is None:
             return self._gone(request)
@@ -245,10 +249,12 @@ class Site:
         }
 
     async def states(self, request: Request) -> Response:
+        """How far every clip is."""
         lang = self.lang(request)
         return JSONResponse([self._state(clip, lang) for clip in self.jobs.all()])
 
     async def state(self, request: Request) -> Response:
+        """How far one clip is."""
         clip = self._found(request)
         return JSONResponse(self._state(clip, self.lang(request))) if clip else self._gone(request)
 
@@ -294,6 +300,7 @@ class Site:
         return path
 
     async def boxes(self, request: Request) -> Response:
+        """Where the faces are at which time, for the player's overlay."""
         document = self.jobs.report(request.path_params["id"])
         if document is None:
             return self._gone(request)
@@ -301,6 +308,7 @@ class Site:
         return JSONResponse({"tracks": tracks})
 
     async def document(self, request: Request) -> Response:
+        """The report as JSON, to keep."""
         report, lang = self.jobs.report(request.path_params["id"]), self.lang(request)
         if report is None:
             return self._gone(request)
@@ -311,6 +319,7 @@ class Site:
         return Response(text, media_type="application/json", headers=_attachment("report.json"))
 
     async def file(self, request: Request) -> Response:
+        """The report as one HTML file, to keep."""
         report, lang = self.jobs.report(request.path_params["id"]), self.lang(request)
         if report is None:
             return self._gone(request)
@@ -321,6 +330,7 @@ class Site:
         return HTMLResponse(page, headers=_attachment("report.html"))
 
     async def media(self, request: Request) -> Response:
+        """The clip itself, for the player."""
         clip = self._found(request)
         if clip is None or clip.other or not self.jobs.media(clip).is_file():
             return self._gone(request)
@@ -330,9 +340,11 @@ class Site:
         return FileResponse(self.jobs.media(clip), media_type=kind, headers=headers)
 
     async def style(self, request: Request) -> Response:
+        """The stylesheet of every page."""
         return Response(as_html.stylesheet(), media_type="text/css")
 
     async def script(self, request: Request) -> Response:
+        """The one script."""
         text = (resources.files("gioconda.serve") / "pages" / "app.js").read_text("utf-8")
         return Response(text, media_type="text/javascript")
 
@@ -367,10 +379,12 @@ class Site:
         return JSONResponse({"id": clip.id, "url": f"/clips/{clip.id}"}, 201)
 
     async def cancel(self, request: Request) -> Response:
+        """Stop waiting for a clip, or examining it."""
         self.jobs.cancel(request.path_params["id"])
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
+        """Forget a clip and its report."""
         await asyncio.to_thread(self.jobs.delete, request.path_params["id"])
         return Response(status_code=204)
 

@@ -89,10 +89,12 @@ class Clip:
 
     @property
     def facts(self) -> ClipFacts:
+        """What the container says."""
         return self._source.facts
 
     @property
     def warnings(self) -> list[MediaWarning]:
+        """What was odd about the file so far; reading on may add to it."""
         return self._source.warnings
 
     @property

@@ -114,6 +114,7 @@ class Resampler:
         return min(int(axis.max()) + 1 for axis in self.axes)
 
     def clusters_of(self, rows: NDArray[Any]) -> int:
+        """How many clusters these rows (indices) come from, on the axis that has fewest."""
         return min((len(np.unique(axis[rows])) for axis in self.axes), default=0)
 
     def draws(self, resamples: int) -> Iterator[list[NDArray[Any]]]:

@@ -106,14 +106,17 @@ class Metric:
 
     @property
     def base(self) -> str:
+        """Its name without parameters: ``tpr`` of ``tpr@fpr=0.01``."""
         return self.name.split("@")[0]
 
     @property
     def fpr(self) -> float | None:
+        """The rate of false alarms at which it is read, of ``tpr`` and ``ppv``; None of others."""
         return self.params.get("fpr") if self.base in ("tpr", "ppv") else None
 
     @property
     def needs_probability(self) -> bool:
+        """Whether scores must be probabilities for it, and not only in the right order."""
         return self.kind != "rank"
 
     def full_name(self, protocol: Protocol, probability: str = "") -> str:
@@ -208,6 +211,7 @@ class Ranking:
 
     @classmethod
     def of(cls, labels: NDArray[Any], scores: Floats) -> Ranking:
+        """Rank (n,) scores, highest first, with their (n,) labels: 1 fake, 0 real."""
         order = np.argsort(-scores, kind="stable")
         ranked = scores[order]
         ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
@@ -241,11 +245,13 @@ def _at(values: Floats, index: Ints) -> Floats:
 
 
 def auc_from_counts(tp: Floats, fp: Floats) -> Floats:
+    """The area under the ROC curve, from the counts of :func:`counts`, (..., U + 1) each → (...)."""
     area = np.sum(np.diff(fp, axis=-1) * (tp[..., 1:] + tp[..., :-1]), axis=-1) / 2
     return np.asarray(area / (tp[..., -1] * fp[..., -1]))
 
 
 def ap_from_counts(tp: Floats, fp: Floats) -> Floats:
+    """Average precision, the mean of precision over the recalls, from the counts of :func:`counts`, (..., U + 1) each → (...)."""
     shown = tp[..., 1:] + fp[..., 1:]
     precision = np.divide(tp[..., 1:], shown, out=np.ones_like(shown), where=shown > 0)
     return np.asarray(np.sum(np.diff(tp, axis=-1) * precision, axis=-1) / tp[..., -1])

@@ -53,10 +53,12 @@ class Leaf:
 
     @property
     def chain_pem(self) -> str:
+        """The certificates as PEM, the leaf first."""
         return "".join(pem(certificate) for certificate in self.chain)
 
     @property
     def key_pem(self) -> str:
+        """The private key as unencrypted PKCS#8 PEM text."""
         return key_pem(self.key)
 
 

@@ -1,4 +1,4 @@
-"""One verdict as plain lines, for the commands and for logs."""
+"""What a file's credential says as lines of English, a fact a line: for the command line and for logs."""
 
 from __future__ import annotations
 

@@ -115,6 +115,7 @@ class Finding:
     where: str = ""
 
     def as_code(self) -> Code:
+        """The finding as a status code with its sentence."""
         return codes.told(self.code, where=self.where)
 
 

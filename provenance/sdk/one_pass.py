@@ -183,6 +183,7 @@ class Call:
         self.builder, self.kind, self.native = builder, kind.encode(), _functions()
 
     def ask(self, function: Any, *arguments: Any) -> int:
+        """What a function of the SDK answers about this builder; raises C2paError for a negative number."""
         from c2pa import c2pa as sdk
 
         result = int(function(self.builder._handle, *arguments))
@@ -190,6 +191,7 @@ class Call:
         return result
 
     def taken(self, function: Any) -> bytes:
+        """The bytes that a function of the SDK makes; its own memory is given back."""
         pointer = ctypes.c_void_p()
         length = self.ask(function, self.kind, ctypes.byref(pointer))
         try:
@@ -198,6 +200,7 @@ class Call:
             self.native.free(pointer)
 
     def hash_rest(self, target: IO[bytes]) -> None:
+        """Let the SDK hash the file as it is laid out now."""
         target.seek(0)
         with descriptors.descriptor(target) as stream:
             self.ask(self.native.rest, self.kind, stream._stream)

@@ -41,6 +41,7 @@ class Requirement:
 
     @classmethod
     def parse(cls, text: str, *, ingredients: bool = False) -> Requirement:
+        """What ``--require`` was given; UsageError for anything else."""
         kind, _, rest = text.partition(":")
         if kind in ("valid", "trusted") and not rest:
             return cls(kind, ingredients=ingredients)

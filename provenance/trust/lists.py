@@ -53,6 +53,7 @@ class TrustList:
 
     @property
     def uri(self) -> str:
+        """By what a verdict of the SDK names the list."""
         return f"{_PREFIX}{self.name}"
 
     @property
@@ -68,6 +69,7 @@ class TrustList:
 
     @functools.cached_property
     def anchors(self) -> tuple[x509.Certificate, ...]:
+        """The authorities it lists."""
         return tuple(certificates.certificates_in(self.pem))
 
     @functools.cached_property

@@ -44,6 +44,7 @@ class Matches:
 
     @classmethod
     def of(cls, found: Sequence[Match]) -> Matches:
+        """As the API writes them: similarity in whole per cents."""
         return cls([Listed(m.manifest_id, None if m.similarity is None else round(100 * m.similarity)) for m in found])
 
 

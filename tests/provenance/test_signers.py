@@ -7,11 +7,13 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from provenance_kit import authority, both, created, leaf, signer_of, trust_in, write_wav
 
 from gioconda_core.errors import CredentialError, UsageError
+from gioconda_core.testing import check_signer
 from gioconda_core.types import ProvenanceState as State
 from provenance.keys import certificates, keys
 from provenance.reading.read import read
@@ -36,6 +38,18 @@ def plain(tmp_path):
 def signed_state(plain, signer, root=None):
     path = sign.sign_file(plain, plain.with_name("signed.wav"), created(), signer=signer, force=True)
     return read(path, trust=trust_in(root or authority()))
+
+
+def test_the_contract_of_signers_is_checked(tmp_path):
+    signer = signer_of(leaf(), tmp_path)
+    check_signer(signer)
+    for wrong, why in (
+        ({"sign": lambda data: "text"}, "returns bytes"),
+        ({"chain": "PRIVATE KEY BEGIN CERTIFICATE"}, "never shows its key"),
+    ):
+        given = {"chain": signer.chain, "sign": signer.sign} | wrong
+        with pytest.raises(AssertionError, match=why):
+            check_signer(SimpleNamespace(**given))
 
 
 def test_a_key_service_gets_bytes_and_returns_a_signature(plain):
