@@ -12,6 +12,7 @@ from benchmarks.report.options import Figures, Scores
 from benchmarks.run import folds
 from benchmarks.run import run as runs
 from benchmarks.run import suite as suites
+from benchmarks.run.rows import ReadingRow
 from detect.base import Card
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError
@@ -104,7 +105,8 @@ def test_a_run_of_folds_and_its_report(tmp_path, monkeypatch):
         by_sha = {s.sha256: s for s in whole}
         made = by_sha[task.id].generator
         score = (2.0 if made in knows else 1.0 if made else 0.0) + 0.001 * int(task.id[1:4])
-        return [{"id": task.id, "degradation": d, "detector": "knows", "spec": s, "version": "1", "weights_sha256": None, "protocol": "video@all", "score": score} for d, s in task.missing]  # fmt: skip
+        rows = [ReadingRow(task.id, d, "knows", s, "1", protocol="video@all", score=score) for d, s in task.missing]
+        return rows, []
 
     whole = labelled("a", ("glow", "warp"), people=60)
     monkeypatch.setattr(folds, "train_one", train)
