@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,65 +101,115 @@ def _fakes(generator: str, own: list[Performance], other: list[Performance]) -> 
     return [reenacted(generator, take) for take in own]
 
 
-def generators(data: Mapping[str, Any]) -> list[str]:
-    """The methods a suite's ``data`` part asks for."""
-    return [str(name) for name in data.get("generators", ("warp", "face-swap"))]
+@dataclass(frozen=True)
+class Puppets:
+    """What a suite's ``data`` part asks for. data : that part as it is written; the same one gives the same clips.
 
-
-def size(data: Mapping[str, Any]) -> int:
-    """How many clips ``build`` makes."""
-    return int(data.get("identities", 16)) * int(data.get("takes", 2)) * (1 + len(generators(data)))
-
-
-def part(data: Mapping[str, Any], limit: int | None) -> dict[str, Any]:
-    """The ``data`` of a set that holds ``limit`` clips and both labels: as few people, takes and methods as that needs, and how many
-    clips ("whole") the set would have had.
-
-    limit : of a run's clips; the whole set without one, and where it asks for more than there is.
+    identities, takes : people, and clips of each. size : side of the frames, pixels. generators : a fake of every take by each.
     """
-    if limit is None or limit >= size(data):
-        return dict(data)
-    methods = generators(data)[: max(1, limit - 1)]
-    people, takes = int(data.get("identities", 16)), int(data.get("takes", 2))
-    if -(-limit // (1 + len(methods))) <= people:
-        takes = 1
-    fewest = -(-limit // (takes * (1 + len(methods))))
-    # Two at least: a face swap needs a donor.
-    return dict(data) | {"identities": max(2, fewest), "takes": takes, "generators": methods, "whole": size(data)}
+
+    data: Mapping[str, Any]
+    identities: int = 16
+    takes: int = 2
+    frames: int = 48
+    size: int = 224
+    seed: int = 0
+    generators: tuple[str, ...] = ("warp", "face-swap")
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Puppets:
+        """From a suite's ``data`` part; what it does not say is as usual."""
+        numbers = {name: int(data[name]) for name in ("identities", "takes", "frames", "size", "seed") if name in data}
+        return cls(dict(data), **numbers, generators=tuple(map(str, data.get("generators", cls.generators))))
+
+    @property
+    def clips(self) -> int:
+        """How many clips there will be."""
+        return self.identities * self.takes * (1 + len(self.generators))
+
+    def part(self, limit: int | None) -> Puppets:
+        """A set that holds ``limit`` clips and both labels: of as few people, takes and methods as that needs.
+
+        limit : of a run's clips; the whole set without one, and where it asks for more than there is.
+        """
+        if limit is None or limit >= self.clips:
+            return self
+        methods, takes = self.generators[: max(1, limit - 1)], self.takes
+        if -(-limit // (1 + len(methods))) <= self.identities:
+            takes = 1
+        # Two people at least: a face swap needs a donor.
+        people = max(2, -(-limit // (takes * (1 + len(methods)))))
+        fewer = {"identities": people, "takes": takes, "generators": list(methods), "whole": self.clips}
+        return Puppets.of({**self.data, **fewer})
 
 
-def build(
-    data: Mapping[str, Any], folder: Path | None = None, advance: Callable[..., None] = lambda *a, **k: None
-) -> Index:
-    """The set for a suite's ``data`` part: from the cache, or made now. The same data part gives the same clips."""
-    key = sha256_of(json.dumps([_VERSION, dict(data)], sort_keys=True).encode())[:20]
+def build(wanted: Puppets, folder: Path | None = None, advance: Callable[..., None] = lambda *a, **k: None) -> Index:
+    """The set: from the cache, or made now."""
+    key = sha256_of(json.dumps([_VERSION, wanted.data], sort_keys=True).encode())[:20]
     home = (folder or cache_folder() / "puppets") / key
-    if (home / "complete.json").exists():
-        return Index.read(home / "index.parquet")
-    return _make(data, home, advance)
+    if not (home / "complete.json").exists():
+        _Making(wanted, home, advance).run()
+    return Index.read(home / "index.parquet")
 
 
-def _make(data: Mapping[str, Any], home: Path, advance: Callable[..., None]) -> Index:
-    from provenance.signing import sign
-    from synth.puppets import perform as puppets
+class _Making:
+    """A set as it is made."""
 
-    identities, takes = int(data.get("identities", 16)), int(data.get("takes", 2))
-    frames, side, seed = int(data.get("frames", 48)), int(data.get("size", 224)), int(data.get("seed", 0))
-    first = seed * 1000  # far from the identities that shipped weights were trained on
+    def __init__(self, wanted: Puppets, home: Path, advance: Callable[..., None]) -> None:
+        self.wanted, self.home, self.advance = wanted, home, advance
+        self.samples: list[Sample] = []
+        self.made_from: dict[tuple[int, int], str] = {}  # a take → sha256 of its clip
 
-    def perform(i: int) -> list[Performance]:
-        return [puppets.perform(first + i, first + i * 17 + take, frames=frames, size=side) for take in range(takes)]
+    def run(self) -> None:
+        """Every clip, and the index of them with its card."""
+        from synth.puppets.perform import LICENCE
 
-    samples = []
-    made_from: dict[tuple[int, int], str] = {}  # a take → sha256 of its clip
+        wanted = self.wanted
+        last = self._takes(wanted.identities - 1)
+        previous = last  # the donor of the first puppet's face swaps
+        for i in range(wanted.identities):
+            own = self._takes(i) if i < wanted.identities - 1 else last
+            for generator in wanted.generators:
+                for take, clip in enumerate(_fakes(generator, own, previous)):
+                    donor = previous[0] if generator == "face-swap" else None
+                    self._keep(f"{generator}-{i:03d}-{take}", clip, own[take], generator, donor)
+            previous = own
+        card = {
+            "name": "puppets",
+            "made by": f"benchmarks.run.puppet_set {_VERSION}",
+            "data": wanted.data,
+            "whole": wanted.data.get("whole", wanted.clips),
+            "licence": LICENCE,
+        }
+        Index(tuple(self.samples), self.home, {}).write(self.home / "index.parquet", card)
+        write_json(self.home / "complete.json", {"samples": len(self.samples)})
 
-    def keep(name: str, clip: Frames, like: Performance, generator: str = "", donor: Performance | None = None) -> None:
-        """generator : empty for a real clip."""
-        path = home / f"{name}.mp4"
+    def _takes(self, i: int) -> list[Performance]:
+        """The takes of the i-th person, whose real clips are kept."""
+        from synth.puppets.perform import perform
+
+        wanted = self.wanted
+        first = wanted.seed * 1000  # far from the identities that shipped weights were trained on
+        drawn = [
+            perform(first + i, first + i * 17 + take, frames=wanted.frames, size=wanted.size)
+            for take in range(wanted.takes)
+        ]
+        for take, performance in enumerate(drawn):
+            self._keep(f"real-{i:03d}-{take}", performance.frames, performance)
+        return drawn
+
+    def _keep(
+        self, name: str, clip: Frames, like: Performance, generator: str = "", donor: Performance | None = None
+    ) -> None:
+        """Write a clip with its credential and note its row. generator : empty for a real clip."""
+        from provenance.signing import sign
+        from synth.puppets.perform import LICENCE
+
+        path = self.home / f"{name}.mp4"
         write_video(path, iter(clip), fps=like.fps, codec="h264", crf=18, force=True)
         digest, identity = sha256_of(path), f"puppet-{like.identity}"
         if not generator:
-            made_from[like.identity, like.motion] = digest
+            self.made_from[like.identity, like.motion] = digest
         sources = [take for take in (like, donor) if take and generator]
         label = Label.FAKE if generator else Label.REAL
         tasks = {"": "control", "face-swap": "face-swap"}
@@ -169,15 +220,15 @@ def _make(data: Mapping[str, Any], home: Path, advance: Callable[..., None]) -> 
             generator=generator or "puppets",
             generator_version=str(_VERSION),
             ingredients=tuple(
-                Ingredient("source", made_from[t.identity, t.motion], f"puppet-{t.identity}") for t in sources
+                Ingredient("source", self.made_from[t.identity, t.motion], f"puppet-{t.identity}") for t in sources
             ),
-            licence=puppets.LICENCE,
+            licence=LICENCE,
             consent="embedded",
             split="test",
             identity=identity,
         )
         sign.sign_sidecar(path, None, claim, force=True)
-        samples.append(
+        self.samples.append(
             Sample(
                 path.name,
                 digest,
@@ -185,37 +236,9 @@ def _make(data: Mapping[str, Any], home: Path, advance: Callable[..., None]) -> 
                 generator=generator,
                 identity=identity,
                 source=f"{identity}-take-{like.motion}",
-                licence=puppets.LICENCE,
+                licence=LICENCE,
                 split="test",
                 extra={"donor": f"puppet-{donor.identity}"} if donor else {},
             )
         )
-        advance(1)
-
-    def keep_real(i: int, takes: list[Performance]) -> None:
-        for take, performance in enumerate(takes):
-            keep(f"real-{i:03d}-{take}", performance.frames, performance)
-
-    last = perform(identities - 1)
-    previous = last  # the donor of the first puppet's face swaps
-    keep_real(identities - 1, last)
-    for i in range(identities):
-        own = perform(i) if i < identities - 1 else last
-        if own is not last:
-            keep_real(i, own)
-        for generator in generators(data):
-            for take, clip in enumerate(_fakes(generator, own, previous)):
-                donor = previous[0] if generator == "face-swap" else None
-                keep(f"{generator}-{i:03d}-{take}", clip, own[take], generator, donor)
-        previous = own
-    card = {
-        "name": "puppets",
-        "made by": f"benchmarks.run.puppet_set {_VERSION}",
-        "data": dict(data),
-        "whole": data.get("whole", size(data)),
-        "licence": puppets.LICENCE,
-    }
-    index = Index(tuple(samples), home, {})
-    index.write(home / "index.parquet", card)
-    write_json(home / "complete.json", {"samples": len(samples)})
-    return Index.read(home / "index.parquet")
+        self.advance(1)

@@ -120,11 +120,11 @@ def run(
         path = Path(file if equals else item)
         indexes[name if equals else path.stem] = Index.read(path)
     if chosen.data["kind"] == "puppets" and not indexes:
-        from benchmarks.run import puppet_set
+        from benchmarks.run.puppet_set import Puppets, build
 
-        wanted = puppet_set.part(chosen.data, job.limit)
-        with progress("making the puppets", puppet_set.size(wanted), "clips") as advance:
-            indexes["puppets"] = puppet_set.build(wanted, advance=advance)
+        wanted = Puppets.of(chosen.data).part(job.limit)
+        with progress("making the puppets", wanted.clips, "clips") as advance:
+            indexes["puppets"] = build(wanted, advance=advance)
     job = replace(job, jobs=job.jobs or thread_budget(), command=typed_command(short=True))
     with Bar(f"measuring {chosen.name}", "readings") as bar:
         done = folds.run_suite(chosen, specs(detectors), out, indexes, job, bar)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.run import puppet_set
+from benchmarks.run.puppet_set import Puppets
 from gioconda_core.media.clip import Clip
 from gioconda_core.types import Label, ProvenanceState
 from provenance.reading.read import read
@@ -25,11 +26,11 @@ DATA = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return puppet_set.build(DATA, tmp_path_factory.mktemp("one"))
+    return puppet_set.build(Puppets.of(DATA), tmp_path_factory.mktemp("one"))
 
 
 def test_labels_say_how_each_clip_was_made(made):
-    assert len(made) == puppet_set.size(DATA) == 6
+    assert len(made) == Puppets.of(DATA).clips == 6
     assert {(str(s.label), s.generator) for s in made} == {("real", ""), ("fake", "warp"), ("fake", "face-swap")}
     by_source = {s.source: {t.generator for t in made if t.source == s.source} for s in made}
     assert all(found == {"", "warp", "face-swap"} for found in by_source.values()), (
@@ -69,10 +70,10 @@ def test_fakes_differ_from_their_real_clip_where_the_face_is(made):
 
 
 def test_the_same_seeds_give_the_same_bytes_and_the_cache_is_used(made, tmp_path, monkeypatch):
-    again = puppet_set.build(DATA, tmp_path)
+    again = puppet_set.build(Puppets.of(DATA), tmp_path)
     assert [s.sha256 for s in again] == [s.sha256 for s in made]
-    monkeypatch.setattr(puppet_set, "_make", lambda *a: pytest.fail("made again"))
-    assert [s.sha256 for s in puppet_set.build(DATA, tmp_path)] == [s.sha256 for s in made]
+    monkeypatch.setattr(puppet_set, "_Making", lambda *a: pytest.fail("made again"))
+    assert [s.sha256 for s in puppet_set.build(Puppets.of(DATA), tmp_path)] == [s.sha256 for s in made]
     assert made.samples[0].label in (Label.REAL, Label.FAKE)
 
 
@@ -81,9 +82,9 @@ def test_the_same_seeds_give_the_same_bytes_and_the_cache_is_used(made, tmp_path
 )
 def test_a_limited_run_makes_hardly_more_clips_than_it_measures(limit, clips):
     data = {"identities": 12, "takes": 2, "generators": ["warp", "face-swap", "few-shot"]}
-    wanted = puppet_set.part(data, limit)
-    assert puppet_set.size(wanted) == clips and wanted["identities"] >= 2
-    assert set(wanted["generators"]) <= set(data["generators"]) and (clips < 96 or wanted == data)
+    wanted = Puppets.of(data).part(limit)
+    assert wanted.clips == clips and wanted.identities >= 2
+    assert set(wanted.generators) <= set(data["generators"]) and (clips < 96 or wanted.data == data)
 
 
 def test_one_clip_from_the_command_line_waits_for_four(tmp_path, monkeypatch, capsys):
