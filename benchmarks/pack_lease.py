@@ -21,7 +21,7 @@ import numpy as np
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of, write_json
 from gioconda_core.media.clip import write_video
-from synth.training.shards import ShardSet
+from synth.training.shards import Frame, ShardSet
 
 RATE = 10  # frames a second: neighbours nearer than that teach the same
 LEAST = 9  # frames of a video that a lease can train on: its K = 8 shots and a target
@@ -62,14 +62,7 @@ def pack(
         if items.size != size:
             raise UsageError(f"holds crops of {items.size} px, not {size}", where=str(folder))
         for identity, source in items.units:
-            chosen: list[Any] = []
-            for row in items.rows(identity, source):
-                frame = items[int(row)]
-                if not chosen or frame.time - chosen[-1].time >= 0.98 / RATE:
-                    chosen.append(frame)
-                if len(chosen) == frames:
-                    break
-            name = f"{len(clips):04d}"
+            name, chosen = f"{len(clips):04d}", _thinned(items, identity, source, frames)
             write_video(out / "clips" / f"{name}.mp4", np.stack([f.frame for f in chosen]), fps=Fraction(RATE), crf=crf)
             marks[name] = np.stack([f.landmarks for f in chosen]).astype(np.float16)
             held = hashlib.sha256(identity.encode()).digest()[0] < 32
@@ -98,6 +91,18 @@ def pack(
             f"{megabytes:.1f} MB, more than {limit:g}", where=str(out), hint="raise --crf, or lower --frames"
         )
     return {"clips": len(clips), "frames": sum(c["frames"] for c in clips), "megabytes": round(megabytes, 2)}
+
+
+def _thinned(items: ShardSet, identity: str, source: str, most: int) -> list[Frame]:
+    """A video's frames, ``RATE`` a second, at most so many."""
+    chosen: list[Frame] = []
+    for row in items.rows(identity, source):
+        frame = items[int(row)]
+        if not chosen or frame.time - chosen[-1].time >= 0.98 / RATE:
+            chosen.append(frame)
+        if len(chosen) == most:
+            break
+    return chosen
 
 
 def main(arguments: list[str] | None = None) -> int:

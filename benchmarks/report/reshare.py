@@ -69,7 +69,7 @@ def stability(table: Table, *, resamples: int = bootstrap.RESAMPLES, seed: int =
 def _interval(
     table: Table, rows: NDArray[np.int64], flipped: NDArray[np.float64], resamples: int, seed: int
 ) -> tuple[float | None, float | None]:
-    resampler = bootstrap.Resampler.over(*(table.columns[c][rows] for c in ("identity", "source")), seed=seed)
+    resampler = table.resampler(rows, seed)
     drawn = bootstrap.mean_distribution(flipped, resampler, resamples)
     span = bootstrap.interval(drawn, resampler.clusters)
     return span.low, span.high

@@ -38,7 +38,7 @@ from benchmarks.stats.alarms import stated_rates
 from benchmarks.stats.beside import RATE, beside, rates_of
 from benchmarks.stats.compare import headline, leaderboard, probabilities_of
 from benchmarks.stats.gaps import gaps
-from benchmarks.stats.table import CLEAN, Column, Table
+from benchmarks.stats.table import CLEAN, Column, Table, counts, independent
 from benchmarks.stats.thresholds import choose
 from gioconda_core.stats import bootstrap, metrics
 from gioconda_core.stats.metrics import DEFAULT_METRICS, Metric, Protocol
@@ -84,22 +84,21 @@ class _Scored:
     def of(cls, table: Table, detector: str, seed: int) -> _Scored:
         column = table.detectors[detector]
         rows = np.flatnonzero(table.labelled & column.scored)
-        ids = (table.columns[c][rows] for c in ("identity", "source"))
-        resampler = bootstrap.Resampler.over(*ids, seed=seed) if len(rows) else None
+        resampler = table.resampler(rows, seed) if len(rows) else None
         return cls(rows, table.labels[rows], column.scores[rows], resampler, column.probability)
 
     @property
     def reals(self) -> int:
-        return int((self.labels == 0).sum())
+        return counts(self.labels)[0]
 
     @property
     def fakes(self) -> int:
-        return int((self.labels == 1).sum())
+        return counts(self.labels)[1]
 
     @property
     def clusters(self) -> int:
         """Independent people or sources in the smaller class."""
-        return min(self.resampler.clusters_of(self.labels == y) for y in (0, 1)) if self.resampler else 0
+        return independent(self.labels, self.resampler) if self.resampler else 0
 
     @property
     def enough(self) -> bool:
@@ -333,8 +332,8 @@ def data_card(table: Table) -> DataCard:
     fakes = Counter(part.columns["generator"][part.labels == 1])
     return DataCard(
         samples=len(part),
-        real=int((part.labels == 0).sum()),
-        fake=int((part.labels == 1).sum()),
+        real=counts(part.labels)[0],
+        fake=counts(part.labels)[1],
         unlabelled=int((part.labels < 0).sum()),
         identities=len({v for v in part.columns["identity"] if v}),
         sources=len({v for v in part.columns["source"] if v}),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.stats.compare import Difference, Finding, Pairs, corrected, probabilities_of
-from benchmarks.stats.table import Column, Table
+from benchmarks.stats.table import Column, Table, counts, independent
 from gioconda_core.stats import bootstrap, delong, metrics
 from gioconda_core.stats.cues import ALL, NAMES, cue_scores, matching_weights
 
@@ -121,7 +121,7 @@ def beside(
     missing = tuple(n for n in NAMES if n not in known)
     labels = part.labels
     scores: dict[str, Floats] = {}
-    if known and metrics.refusal(AUC, int((labels == 0).sum()), int((labels == 1).sum())) is None:
+    if known and metrics.refusal(AUC, *counts(labels)) is None:
         groups = bootstrap.codes(part.columns[origin or "identity"])
         scores = cue_scores(known, labels, groups)
     weights = matching_weights(part.cues, labels) if scores else None
@@ -131,13 +131,9 @@ def beside(
     return Beside(tuple(cues), missing, origin), rows
 
 
-def _axes(part: Table, rows: Ints, seed: int) -> bootstrap.Resampler:
-    return bootstrap.Resampler.over(*(part.columns[c][rows] for c in ("identity", "source")), seed=seed)
-
-
 def _cue(name: str, values: Floats, weights: Floats | None, part: Table, seed: int) -> Cue:
-    resampler = _axes(part, np.arange(len(part)), seed)
-    clusters = min(resampler.clusters_of(part.labels == y) for y in (0, 1))
+    resampler = part.resampler(np.arange(len(part)), seed)
+    clusters = independent(part.labels, resampler)
     share = delong.auc_shares(part.labels, values)
     matched = None if weights is None else delong.auc_shares(part.labels, values, weights).auc
     if bootstrap.too_few(clusters):
@@ -179,11 +175,11 @@ class _Asked:
 
     def _value(self, cue: str, rows: Ints, metric: metrics.Metric) -> float | None:
         labels, scores = self.part.labels[rows], self.part.detectors[cue].scores[rows]
-        if metrics.refusal(metric, int((labels == 0).sum()), int((labels == 1).sum())):
+        if metrics.refusal(metric, *counts(labels)):
             return None
         probabilities = None
         if metric.needs_probability:
-            probabilities = probabilities_of(scores, labels, False, _axes(self.part, rows, self.seed))
+            probabilities = probabilities_of(scores, labels, False, self.part.resampler(rows, self.seed))
             if probabilities is None:
                 return None
         return float(metrics.value(metric, labels, scores, probabilities))
@@ -218,13 +214,13 @@ class _Asked:
     def _part(self, rows: Ints, share_of: Any, scores: Floats) -> Part:
         """The AUC that ``share_of`` makes of these rows, with its interval over persons, or why there is none."""
         labels = self.part.labels[rows]
-        n_real, n_fake = int((labels == 0).sum()), int((labels == 1).sum())
+        n_real, n_fake = counts(labels)
         refused = metrics.refusal(AUC, n_real, n_fake)
         if refused:
             return Part(n_real=n_real, n_fake=n_fake, reason=refused)
         share = share_of(labels, scores[rows])
-        resampler = _axes(self.part, rows, self.seed)
-        clusters = min(resampler.clusters_of(labels == y) for y in (0, 1))
+        resampler = self.part.resampler(rows, self.seed)
+        clusters = independent(labels, resampler)
         error = delong.standard_error(share.influence, resampler.axes)
         reason = bootstrap.too_few(clusters) or (None if error > 1e-12 else bootstrap.NOTHING_VARIES)
         if reason:
@@ -249,13 +245,10 @@ class _Asked:
 
     def _matched(self, rows: Ints, scores: Floats) -> Part:
         labels = self.part.labels[rows]
-        n_real, n_fake = int((labels == 0).sum()), int((labels == 1).sum())
+        n_real, n_fake = counts(labels)
         if not self.names or metrics.refusal(AUC, n_real, n_fake):
-            return Part(
-                n_real=n_real,
-                n_fake=n_fake,
-                reason="no cue was measured" if not self.names else metrics.refusal(AUC, n_real, n_fake),
-            )
+            reason = metrics.refusal(AUC, n_real, n_fake) if self.names else "no cue was measured"
+            return Part(n_real=n_real, n_fake=n_fake, reason=reason)
         weights = matching_weights(
             {n: v[rows] for n, v in self.part.cues.items() if np.isfinite(v[rows]).any()}, labels
         )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.stats.table import CLEAN, Table
+from benchmarks.stats.table import CLEAN, Table, counts, independent
 from gioconda_core.errors import UsageError
 from gioconda_core.stats import bootstrap, delong, metrics
 from gioconda_core.stats.delong import holm
@@ -103,10 +103,7 @@ class Pairs:
         return self._seen[key]
 
     def _resampler(self, key: bytes, rows: NDArray[np.int64]) -> bootstrap.Resampler:
-        columns = [self.table.columns[c] for c in ("identity", "source")]
-        made: bootstrap.Resampler = self._once(
-            ("resampler", key), lambda: bootstrap.Resampler.over(*(c[rows] for c in columns), seed=self.seed)
-        )
+        made: bootstrap.Resampler = self._once(("resampler", key), lambda: self.table.resampler(rows, self.seed))
         return made
 
     def compare(self, a: str, b: str, wanted: Sequence[metrics.Metric], *, drawn: bool) -> list[Difference]:
@@ -117,7 +114,7 @@ class Pairs:
         mask = labelled & one.scored & two.scored
         rows = np.flatnonzero(mask)
         labels = self.table.labels[rows]
-        reals, fakes = int((labels == 0).sum()), int((labels == 1).sum())
+        reals, fakes = counts(labels)
         base = Difference(
             a, b, "",
             n_real=reals, n_fake=fakes,
@@ -137,9 +134,7 @@ class Pairs:
             return [replace(base, metric=m.name, reason=refusal) for m in wanted]
         key = np.packbits(mask).tobytes()
         resampler = self._resampler(key, rows)
-        clusters = self._once(
-            ("clusters", key), lambda: min(resampler.clusters_of(labels == 0), resampler.clusters_of(labels == 1))
-        )
+        clusters = self._once(("clusters", key), lambda: independent(labels, resampler))
         base = replace(base, clusters=clusters)
         out = []
         for metric in wanted:
@@ -283,12 +278,12 @@ def _alone(name: str, table: Table, metric: metrics.Metric, resamples: int, seed
     column = table.detectors[name]
     rows = np.flatnonzero(table.labelled & column.scored)
     labels, scores = table.labels[rows], column.scores[rows]
-    n_real, n_fake = int((labels == 0).sum()), int((labels == 1).sum())
+    n_real, n_fake = counts(labels)
     refused = metrics.refusal(metric, n_real, n_fake)
     if refused is not None:
         return _Alone(None, 0.0, n_real, n_fake, 0, f"{name}: {refused}")
-    resampler = bootstrap.Resampler.over(*(table.columns[c][rows] for c in ("identity", "source")), seed=seed)
-    clusters = min(resampler.clusters_of(labels == 0), resampler.clusters_of(labels == 1))
+    resampler = table.resampler(rows, seed)
+    clusters = independent(labels, resampler)
     probabilities = (
         probabilities_of(scores, labels, column.probability, resampler) if metric.needs_probability else None
     )
@@ -371,7 +366,7 @@ def leaderboard(
             replace(with_interval, p=d.p, p_corrected=d.p_corrected, asked=d.asked, finding=d.finding)
             for with_interval, d in zip(drawn, mine, strict=True)
         ]
-    able = [n for n in order if metrics.refusal(wanted[0], *_counts(table, n)) is None]
+    able = [n for n in order if metrics.refusal(wanted[0], *_scored(table, n)) is None]
     spots = delong.ranks(
         len(able),
         [
@@ -384,9 +379,9 @@ def leaderboard(
     return Leaderboard(first, bool(against), tuple(differences), tuple(pairs), standings)
 
 
-def _counts(table: Table, detector: str) -> tuple[int, int]:
-    labels = table.labels[table.labelled & table.detectors[detector].scored]
-    return int((labels == 0).sum()), int((labels == 1).sum())
+def _scored(table: Table, detector: str) -> tuple[int, int]:
+    """How many real and fake clips a detector scored."""
+    return counts(table.labels[table.labelled & table.detectors[detector].scored])
 
 
 def headline(table: Table) -> Table:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.stats.compare import SIGNIFICANT
-from benchmarks.stats.table import Table
+from benchmarks.stats.table import Table, counts, independent
 from gioconda_core.stats import bootstrap, delong, metrics
 
 
@@ -51,20 +51,18 @@ def _gap(table: Table, axis: str, group: str, detector: str, seed: int) -> Gap:
     rows = np.flatnonzero(table.labelled & table.detectors[detector].scored)
     labels, scores = table.labels[rows], table.detectors[detector].scores[rows]
     inside = table.columns[axis][rows] == group
-    here = Gap(
-        axis, group or "(not given)", detector, int((labels[inside] == 0).sum()), int((labels[inside] == 1).sum())
-    )
+    here = Gap(axis, group or "(not given)", detector, *counts(labels[inside]))
     auc = metrics.parse("auc")
     for part in (inside, ~inside):
-        refused = metrics.refusal(auc, int((labels[part] == 0).sum()), int((labels[part] == 1).sum()))
+        refused = metrics.refusal(auc, *counts(labels[part]))
         if refused:
             return replace(here, reason=refused if part is inside else f"of the rest: {refused}")
     one, rest = (delong.auc_shares(labels[part], scores[part]) for part in (inside, ~inside))
     here = replace(here, value=one.auc, rest=rest.auc, gap=one.auc - rest.auc)
     influence = np.zeros(len(rows))
     influence[inside], influence[~inside] = one.influence, -rest.influence
-    resampler = bootstrap.Resampler.over(*(table.columns[c][rows] for c in ("identity", "source")), seed=seed)
-    clusters = min(resampler.clusters_of(inside & (labels == y)) for y in (0, 1))
+    resampler = table.resampler(rows, seed)
+    clusters = independent(np.where(inside, labels, -1), resampler)
     few = bootstrap.too_few(clusters)
     if few is not None:
         return replace(here, reason=few)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.stats.table import counts, independent
 from gioconda_core.faces import observe
 from gioconda_core.faces.cues import Box, blur, moments, number
 from gioconda_core.stats import bootstrap, metrics
@@ -249,7 +250,7 @@ def _probe(
     resamples: int,
 ) -> Probe:
     auc = metrics.parse("auc")
-    reason = metrics.refusal(auc, int((y == 0).sum()), int((y == 1).sum()))
+    reason = metrics.refusal(auc, *counts(y))
     if reason or resampler is None:
         return Probe(probe, "", reason=reason or "no clips")
     columns = _metadata_columns([r["metadata"] for r in rows]) if probe == "metadata" else {}
@@ -264,7 +265,7 @@ def _probe(
         return Probe(probe, "", reason="too few identities to fit on some and read on others")
     value = metrics.value(auc, y, scores)
     drawn = bootstrap.distribution([auc], y, scores, None, resampler, resamples)["auc"]
-    span = bootstrap.interval(drawn, min(resampler.clusters_of(y == 0), resampler.clusters_of(y == 1)))
+    span = bootstrap.interval(drawn, independent(y, resampler))
     tell = ""
     if value >= LIMIT and probe == "metadata":
         name, strength = _single_tells(columns, y)[0]

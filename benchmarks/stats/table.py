@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import UsageError
 from gioconda_core.reasons import AbstentionReason
+from gioconda_core.stats import bootstrap
 
 CLEAN = "none"  # the degradation that is none
 AXES = ("identity", "source", "generator", "degradation")
@@ -143,6 +144,10 @@ class Table:
             growing.add(row)
         return growing.table(dict(meta or {}))
 
+    def resampler(self, rows: NDArray[Any], seed: int = 0) -> bootstrap.Resampler:
+        """What intervals of some rows are resampled over: people and source videos."""
+        return bootstrap.Resampler.over(self.columns["identity"][rows], self.columns["source"][rows], seed=seed)
+
     def take(self, rows: NDArray[Any]) -> Table:
         """The same table over some rows (mask or indices)."""
 
@@ -157,6 +162,16 @@ class Table:
             detectors={k: replace(c, **{f: cut(getattr(c, f)) for f in _BY_ROW}) for k, c in self.detectors.items()},
             cues={k: v[rows] for k, v in self.cues.items()},
         )
+
+
+def counts(labels: NDArray[Any]) -> tuple[int, int]:
+    """How many real (0) and fake (1) clips there are."""
+    return int((labels == 0).sum()), int((labels == 1).sum())
+
+
+def independent(labels: NDArray[Any], resampler: bootstrap.Resampler) -> int:
+    """How many people, or sources where those are fewer, the smaller class shows: what an interval rests on."""
+    return min(resampler.clusters_of(labels == side) for side in (0, 1))
 
 
 _MEASURED = ("seconds", "cost", "stated")  # numbers that may stand beside a score

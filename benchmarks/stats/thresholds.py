@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.stats.table import independent
 from gioconda_core.stats import bootstrap, metrics
 
 Floats = NDArray[np.float64]
@@ -75,7 +76,7 @@ def choose(
     values = np.append(np.inf, scores[ranking.order[ranking.ends]])
     tp, fp = metrics.counts(ranking, np.ones(len(labels), np.int64))
     drawn: list[list[Floats]] = [[] for _ in rules]
-    clusters = min(resampler.clusters_of(labels == 0), resampler.clusters_of(labels == 1))
+    clusters = independent(labels, resampler)
     if bootstrap.too_few(clusters) is None:
         for draw in resampler.kept_draws(DRAWS):
             weights = bootstrap.row_weights(resampler, draw, slice(None), ranking.order)
