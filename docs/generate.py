@@ -94,6 +94,9 @@ def documents_page() -> str:
                 schema = {item.name: item.default for item in dataclasses.fields(value)}.get("schema")
                 if isinstance(schema, str) and value.__module__.startswith("gioconda.cli"):
                     found[schema] = value
+    from gioconda.report.rows import Row
+
+    found[Row.schema] = Row  # a line of ``audit -o jsonl``, and of readings.jsonl
     lines = [
         "# Documents",
         "",

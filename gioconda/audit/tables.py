@@ -88,7 +88,7 @@ def _csv(job: Job, file: Path) -> None:
 def _sarif(job: Job, file: Path) -> list[str]:
     """Findings only; a million notes would help nobody."""
     summary = job.summary
-    code = outcome(summary.tripped_first, summary.failed > summary.accepted_errors)["exit_code"]
+    code = outcome(summary.tripped_first, summary.failed > summary.accepted_errors).exit_code
     run = as_sarif.Run(job.shard, code, job.configuration, job.baseline.accepts)
     return as_sarif.write(job.journal.rows(), file, job.lang, run)
 

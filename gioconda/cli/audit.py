@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from gioconda.audit import Audit, Summary
 from gioconda.cli.build import built
 from gioconda.cli.common import Printed, notice, settings
+from gioconda.report.requirements import Outcome, outcome
 from gioconda_core.documents import to_json
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option
@@ -29,7 +30,7 @@ SHOWN = 20  # of those that trip the policy, named on stderr
 class Audited(Summary):
     """What ``audit`` prints as JSON: the summary, with the outcome that the exit code says."""
 
-    outcome: dict[str, Any] = field(default_factory=dict)
+    outcome: Outcome = field(default_factory=lambda: outcome((), False))
 
 
 @built
@@ -46,7 +47,6 @@ def audit(
     Example: gioconda audit media/ --out audit --fail-on signal --jobs 8
     """
     from gioconda.audit.walk import read_list
-    from gioconda.report.requirements import outcome
 
     writer = printed.among("text", "json", "jsonl")
     if any(file is not None for _, file in writer.wanted):
@@ -74,7 +74,7 @@ def audit(
         json=Audited(**vars(summary), outcome=result),
         jsonl=lambda: map(to_json, _rows(Path(job.out), job.shard)),
     )
-    return int(result["exit_code"])
+    return result.exit_code
 
 
 def _rows(out: Path, shard: tuple[int, int]) -> Iterator[Row]:

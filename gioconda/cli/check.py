@@ -18,6 +18,7 @@ from gioconda_core.files import spooled
 from gioconda_core.options import argument
 
 if TYPE_CHECKING:
+    from gioconda.report.requirements import Outcome
     from gioconda_core.types import Report
 
 FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif", "keyframes")
@@ -87,7 +88,7 @@ def check(
         deliver(_render(format, shown, job.lang, result, color=file is None and sys.stdout.isatty()), file)
     for line in tripped:
         notice(f"policy: {line}")
-    return int(result["exit_code"])
+    return result.exit_code
 
 
 def _keyframes(path: str, report: Report) -> bytes:
@@ -144,17 +145,18 @@ def _progress(title: str) -> Any:
     return step
 
 
-def _render(format: str, reports: list[Report], lang: str, result: dict[str, Any], color: bool) -> str:
+def _render(format: str, reports: list[Report], lang: str, result: Outcome, color: bool) -> str:
     from gioconda import report as render
 
     if format == "text":
         color = color and not os.environ.get("NO_COLOR")
         return ("\n" + "─" * 80 + "\n\n").join(render.text(r, lang, color=color) for r in reports)
     if format == "json":
-        from gioconda.report.as_json import document, printable
+        from gioconda.report.as_json import document
+        from gioconda_core.documents import plain, to_json
 
-        documents = [document(r, lang) | {"outcome": result} for r in reports]
-        return printable(documents[0] if len(documents) == 1 else documents, indent=1)
+        documents = [document(r, lang) | {"outcome": plain(result)} for r in reports]
+        return to_json(documents[0] if len(documents) == 1 else documents, indent=1)
     if format == "jsonl":
         return "".join(render.json(r, lang, indent=None) + "\n" for r in reports)
     if format == "html":

@@ -30,12 +30,7 @@ def document(report: Report, lang: str = "en") -> dict[str, Any]:
 
 def dumps(report: Report, lang: str = "en", *, indent: int | None = 1) -> str:
     """The document as text; NaN is refused."""
-    return printable(document(report, lang), indent=indent)
-
-
-def printable(body: Any, *, indent: int | None = None) -> str:
-    """JSON that may be shown in a terminal: readable letters stay, invisible and bidi characters become ``\\u`` escapes."""
-    return documents.to_json(body, indent)
+    return documents.to_json(document(report, lang), indent)
 
 
 def plain(value: Any, lang: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from gioconda_core.errors import ExitCode
 from gioconda_core.options import Option, check
@@ -84,7 +84,16 @@ class Policy:
         return found
 
 
-def outcome(tripped: Sequence[str], incomplete: bool) -> dict[str, Any]:
-    """Both facts for JSON, and the exit code in which 3 beats 4."""
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ends, for its JSON. policy : how files trip it, a line each; incomplete : whether something could not be examined."""
+
+    policy: tuple[str, ...]
+    incomplete: bool
+    exit_code: ExitCode
+
+
+def outcome(tripped: Sequence[str], incomplete: bool) -> Outcome:
+    """Both facts, and the exit code in which 3 beats 4."""
     code = ExitCode.POLICY if tripped else ExitCode.INCOMPLETE if incomplete else ExitCode.DONE
-    return {"policy": list(tripped), "incomplete": incomplete, "exit_code": int(code)}
+    return Outcome(tuple(tripped), incomplete, code)

@@ -31,7 +31,7 @@ from gioconda.report import as_html, as_json
 from gioconda.report.evidence import compare_pages
 from gioconda.report.view import bytes_text
 from gioconda.report.wording import LANGUAGES, NAMES, label, language_of, problem, say, visible
-from gioconda.serve.cases import Cases
+from gioconda.serve.cases import Cases, kept
 from gioconda.serve.guard import Guard
 from gioconda.serve.jobs import ACTIVE, Clip, Jobs, Runner
 from gioconda_core.types import Sentence
@@ -312,22 +312,14 @@ class Site:
         report, lang = self.jobs.report(request.path_params["id"]), self.lang(request)
         if report is None:
             return self._gone(request)
-        if report["schema"].startswith("gioconda.clip-comparison"):
-            text = as_json.printable(compare_pages.document(compare_pages.from_document(report), lang), indent=1)
-        else:
-            text = as_json.dumps(as_json.from_document(report), lang)
-        return Response(text, media_type="application/json", headers=_attachment("report.json"))
+        return Response(kept(report, lang)["json"](), media_type="application/json", headers=_attachment("report.json"))
 
     async def file(self, request: Request) -> Response:
         """The report as one HTML file, to keep."""
         report, lang = self.jobs.report(request.path_params["id"]), self.lang(request)
         if report is None:
             return self._gone(request)
-        if report["schema"].startswith("gioconda.clip-comparison"):
-            page = compare_pages.html(compare_pages.from_document(report), lang)
-        else:
-            page = as_html.html(as_json.from_document(report), lang)
-        return HTMLResponse(page, headers=_attachment("report.html"))
+        return HTMLResponse(kept(report, lang)["html"](), headers=_attachment("report.html"))
 
     async def media(self, request: Request) -> Response:
         """The clip itself, for the player."""

@@ -12,7 +12,7 @@ import hashlib
 import json
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from gioconda.report import as_html, as_json
 from gioconda.report.evidence import case, compare_pages
 from gioconda.report.view import moment
 from gioconda.report.wording import label, local, problem, say
+from gioconda_core.documents import to_json
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.types import Sentence
 
@@ -129,14 +130,8 @@ class Cases:
         if document is None:
             return files
         kind = "comparison" if clip.other else "report"
-        if clip.other:
-            found = compare_pages.from_document(document)
-            made = {"html": compare_pages.html(found, lang), "json": as_json.printable(compare_pages.document(found, lang), indent=1)}  # fmt: skip
-        else:
-            report = as_json.from_document(document)
-            made = {"html": as_html.html(report, lang), "json": as_json.dumps(report, lang)}
-        for suffix, text in made.items():
-            (folder / f"made.{suffix}").write_text(text, encoding="utf-8")
+        for suffix, made in kept(document, lang).items():
+            (folder / f"made.{suffix}").write_text(made(), encoding="utf-8")
             files[f"{stem}-{kind}.{suffix}"] = folder / f"made.{suffix}"
         return files
 
@@ -164,6 +159,16 @@ class Cases:
         if path is None or not made.is_file():
             return self.site.render(request, "gone.html.jinja", 404, what="case-gone")
         return FileResponse(made, media_type="application/zip", filename=f"{path.name}.zip")
+
+
+def kept(document: Mapping[str, Any], lang: str) -> dict[str, Callable[[], str]]:
+    """What may be taken away of a finished job, a report or a comparison: ``html`` and ``json``, each made when it is called."""
+    if document["schema"] == compare_pages.SCHEMA:
+        found = compare_pages.from_document(document)
+        body = compare_pages.document(found, lang)
+        return {"html": lambda: compare_pages.html(found, lang), "json": lambda: to_json(body, indent=1)}
+    report = as_json.from_document(document)
+    return {"html": lambda: as_html.html(report, lang), "json": lambda: as_json.dumps(report, lang)}
 
 
 def _identity(path: Path) -> str:

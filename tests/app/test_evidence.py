@@ -22,6 +22,7 @@ from gioconda.report.evidence import case, compare_pages, keyframes, sound, view
 from gioconda.report.evidence.compare import compare, sentences
 from gioconda.report.examine import Examiner
 from gioconda.report.wording import LANGUAGES
+from gioconda_core.documents import to_json
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.media.clip import write_image, write_video
 from gioconda_core.media.pictures import jpeg
@@ -289,7 +290,7 @@ def test_the_same_file_the_same_frames_and_strangers(clip, take, tmp_path):
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_a_comparison_is_text_a_document_and_a_page_that_say_the_same(compared, lang):
     found = compared("cut")
-    body = json.loads(as_json.printable(compare_pages.document(found, lang)))
+    body = json.loads(to_json(compare_pages.document(found, lang)))
     jsonschema.Draft202012Validator(published("comparison", compare_pages.schema())).validate(body)
     assert compare_pages.from_document(body) == found
     page, text = compare_pages.html(found, lang).replace("\u00a0", " "), compare_pages.text(found, lang)

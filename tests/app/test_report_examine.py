@@ -541,7 +541,7 @@ def test_policy_is_the_only_way_to_exit_three():
     # read by a detector without skill is not assessed by anything that can assess
     dull = dataclasses.replace(row, level=Level.NO_SKILL)
     assert Policy(None, ("assessed",)).tripped(dull) and not Policy("signal").tripped(dull)
-    assert outcome(["x"], True)["exit_code"] == 3 and outcome([], True)["exit_code"] == 4
+    assert outcome(["x"], True).exit_code == 3 and outcome([], True).exit_code == 4
     for wrong in (Policy, lambda *a: Policy(None, a)):
         with pytest.raises(UsageError):
             wrong("no-strong-signal")
