@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from gioconda.report import as_html, as_json
 from gioconda.report.evidence import case, compare_pages
+from gioconda.report.evidence.compare import Comparison
 from gioconda.report.view import moment
 from gioconda.report.wording import label, local, problem, say
 from gioconda_core.documents import to_json
@@ -163,7 +164,7 @@ class Cases:
 
 def kept(document: Mapping[str, Any], lang: str) -> dict[str, Callable[[], str]]:
     """What may be taken away of a finished job, a report or a comparison: ``html`` and ``json``, each made when it is called."""
-    if document["schema"] == compare_pages.SCHEMA:
+    if document["schema"] == Comparison.schema:
         found = compare_pages.from_document(document)
         body = compare_pages.document(found, lang)
         return {"html": lambda: compare_pages.html(found, lang), "json": lambda: to_json(body, indent=1)}
