@@ -139,8 +139,17 @@ def resolve(job: type[T], section: str, flags: Mapping[str, Any] | None = None) 
 
 
 def core() -> Core:
-    """The resolved ``[core]`` section."""
-    return resolve(Core, "core").value
+    """The resolved ``[core]`` section. A relative folder is one of the folder in which it was first asked for: whoever asks later, from a
+    thread or after the working folder has changed, is given the same."""
+    found = resolve(Core, "core").value
+    return dataclasses.replace(
+        found, **{name: _absolute(getattr(found, name)) for name in ("weights", "cache", "home")}
+    )
+
+
+@functools.cache
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
 
 
 def home() -> Path:

@@ -1,21 +1,19 @@
 """The frozen ImageNet network whose maps are measured: the first five blocks of EfficientNet-Lite0, run by OpenVINO in single precision.
 
-The weights come from :mod:`gioconda_core.lite0`. The converted network is kept in the user's cache under their sha256, so that a later
-start needs no torch.
+The weights come from :mod:`gioconda_core.lite0`; the network is converted as :mod:`detect.converted` says.
 """
 
 from __future__ import annotations
 
 import threading
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda_core import config, lite0
-from gioconda_core.workers.cpu import cores
+from detect import converted
+from gioconda_core import lite0
 
 Array = NDArray[Any]
 SIDE = 256  # pixels of the pictures it is given
@@ -37,47 +35,12 @@ def _torch() -> Any:
         def forward(self, x: Any) -> tuple[Any, ...]:
             return tuple(self.all(x)[FIRST:])
 
-    return Maps().eval()
+    return Maps()
 
 
 @lru_cache(maxsize=1)
 def _compiled() -> Any:
-    import openvino as ov
-
-    core = ov.Core()
-    file = config.core().cache / "backbone" / f"{lite0.SHA256[:16]}-{ov.__version__.split('-')[0]}.xml"
-    model = None
-    if file.is_file() and file.with_suffix(".bin").is_file():
-        try:
-            model = core.read_model(file)
-        except RuntimeError:
-            model = None  # half written, or another build's: made again
-    if model is None:
-        model = _convert(file)
-    return core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": cores(), "INFERENCE_PRECISION_HINT": "f32"})
-
-
-def _convert(file: Path) -> Any:
-    """Convert once and keep the result; where the cache cannot be written, it is converted again next time."""
-    import warnings
-
-    import openvino as ov
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # openvino traces by way of a deprecated call of torch's
-        model = ov.convert_model(_torch(), example_input=torch.zeros(1, 3, SIDE, SIDE))
-    import contextlib
-    import os
-    import tempfile
-
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-            ov.save_model(model, Path(folder) / file.name, compress_to_fp16=False)
-            os.replace(Path(folder) / file.with_suffix(".bin").name, file.with_suffix(".bin"))
-            os.replace(Path(folder) / file.name, file)
-    return model
+    return converted.compiled(converted.kept("backbone", lite0.SHA256), _torch, (1, 3, SIDE, SIDE))
 
 
 def ready() -> Any:

@@ -217,6 +217,7 @@ class NetDetector:
 
     id = "cnn"
     version = "1"
+    apart = 0.0  # seconds between crops, at least
 
     def __init__(
         self,
@@ -230,6 +231,7 @@ class NetDetector:
         path = path / "model.safetensors" if path.is_dir() else path
         self.device = where(device)
         self.net = load(path, self.device)
+        self.shape = self.net.shape
         self.frames, self.batch, self.dtype = frames, batch, getattr(torch, precision)
         self.weights_sha256: str | None = sha256_of(path)
         card = path.parent / "card.json"
@@ -253,13 +255,12 @@ class NetDetector:
             return torch.cat(values).double().numpy(), starts + step // 2
 
     def _tensor(self, crops: NDArray[np.uint8]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(crops)).to(self.device).permute(0, 1, 4, 2, 3)
+        return torch.from_numpy(np.array(crops)).to(self.device).permute(0, 1, 4, 2, 3)
 
     @abstaining
     def read(self, footage: Footage) -> Reading:
-        shape = self.net.shape
-        series = []
-        for face in prepare(footage, shape.size, mode=shape.crop, max_frames=self.frames):
+        shape, series = self.shape, []
+        for face in prepare(footage, shape.size, mode=shape.crop, step=self.apart, max_frames=self.frames):
             values, at = self.scores(face.crops)
             series.append(TrackScore(face.track, tuple(face.times[at].tolist()), tuple(values.tolist())))
         return reading(self, footage, series)

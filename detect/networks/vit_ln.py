@@ -8,20 +8,23 @@ the weights store (``gioconda models pull``), with GenD's own crop.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from detect import converted
 from detect.base import Card
 from detect.networks.network import CLIP, Net, NetDetector, Shape
 from gioconda_core import weights
 from gioconda_core.device import device as where
 from gioconda_core.errors import WeightsError
-from gioconda_core.files import sha256_of
 
 GEND = {
     "gend-clip-l14": Shape("vit-ln", "vit_large_patch14_clip_quickgelu_224", 224, True, 0, "five-point", *CLIP),
@@ -123,30 +126,77 @@ def _clip_name(name: str, value: Tensor, tensors: Mapping[str, Tensor]) -> dict[
 
 
 class VitLnDetector(NetDetector):
-    """See :class:`detect.networks.network.NetDetector`; ``target`` may also name GenD's weights in the store."""
+    """See :class:`detect.networks.network.NetDetector`; ``target`` may also name GenD's weights in the store, see :class:`Published`."""
 
     id = "vit-ln"
 
-    def __init__(self, target: str | Path, device: str = "auto", **options: Any) -> None:
-        if str(target) not in GEND:
-            super().__init__(target, device, **options)
-            return
-        from safetensors.torch import load_file
+    def __new__(cls, target: str | Path, *args: Any, **options: Any) -> VitLnDetector:
+        return super().__new__(Published if str(target) in GEND else cls)
 
-        path = weights.store().path(str(target))
-        self.device = where(device)
-        self.net = from_gend(load_file(path), GEND[str(target)]).to(self.device).eval()
-        self.frames = int(options.get("frames", 32))
-        self.batch = int(options.get("batch", 8))
-        self.dtype = getattr(torch, options.get("precision", "float32"))
-        self.weights_sha256 = sha256_of(path)
-        self.id = str(target)
+
+class Published(VitLnDetector):
+    """GenD as its authors published it, by OpenVINO on a processor and by torch on a GPU, or where a precision is named.
+
+    Crops lie 0.2 s apart: of two neighbouring frames the second would tell nothing more. The network is loaded with the first reading.
+    """
+
+    apart = 0.2
+
+    def __init__(
+        self, target: str | Path, device: str = "auto", frames: int = 32, batch: int = 8, precision: str = ""
+    ) -> None:
+        name, store = str(target), weights.store()
+        self.path = store.path(name)
+        self.weights_sha256 = str(store.record(name)["sha256"])
+        self.device, self.shape, self.id = where(device), GEND[name], name
+        self.frames, self.batch, self.dtype = frames, batch, getattr(torch, precision or "float32")
+        self.converted = not precision and self.device == "cpu"
+        self._loading = threading.Lock()
+        self._loaded: Any = None
         self.card = Card(
-            summary=f"GenD as published ({GEND[str(target)].backbone}), LayerNorm-tuned",
+            summary=f"GenD as published ({self.shape.backbone}), LayerNorm-tuned",
             trained_on="FaceForensics++ (by its authors)",
             limits=("Not trained, measured or calibrated here: scores are rank only.",),
             licence="MIT (code and weights, by its authors); the backbone has its own",
         )
+
+    def ready(self) -> Any:
+        """The network, loaded on the first call: compiled, or a torch module."""
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self._compiled() if self.converted else self._torch()
+            return self._loaded
+
+    def _torch(self) -> Net:
+        from safetensors.torch import load_file
+
+        return from_gend(load_file(self.path), self.shape).to(self.device).eval()
+
+    def _compiled(self) -> Any:
+        side = self.shape.size
+        file = converted.kept("published", self.weights_sha256 or "")
+        return converted.compiled(file, lambda: _Scores(self._torch()), (1, 3, side, side))
+
+    def scores(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        network = self.ready()
+        if not self.converted:
+            self.net = network
+            return super().scores(crops)
+        x = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
+        found = [network(x[i : i + self.batch])[0] for i in range(0, len(x), self.batch)]
+        return np.concatenate(found).astype(np.float64), np.arange(len(x))
+
+
+class _Scores(nn.Module):
+    """Crops (B, 3, S, S), values 0…255 → scores (B,)."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.net(x[:, None])["clip"]
+        return scores
 
 
 def losses(out: dict[str, Tensor], labels: Tensor, options: Any) -> Tensor:

@@ -203,6 +203,7 @@ class Examiner:
             if other := misnamed(file, opened.read(HEAD)):
                 seen.facts["misnamed"] = other
         seen.facts["trust_lists"] = self._lists()
+        seen.facts["others"] = _others(self.detectors)
         seen.facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
         if found.get("error"):
             seen.warnings.append(read(MediaWarning, found["error"]))
@@ -295,6 +296,16 @@ def unread(report: Report) -> MediaError | None:
     if report.errors and "width" not in report.facts and report.provenance.state in nothing:
         return MediaError(report.errors[-1].text, report.title)
     return None
+
+
+def _others(detectors: Sequence[Any]) -> list[dict[str, str]]:
+    """What the detectors are that do not come with the package, and under which licence."""
+    from detect import registry
+
+    own = registry.shipped()
+    return [
+        {"detector": d.id, "summary": d.card.summary, "licence": d.card.licence} for d in detectors if d.id not in own
+    ]
 
 
 def _default() -> list[str]:

@@ -331,6 +331,11 @@ def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
         if len(series.times) > 1  # one moment is the score itself; a strip of it would show nothing
     ]
     lines = [say(s, lang) for s in reading_sentences(item)]
+    lines += [
+        say(_whose(other, item), lang)
+        for other in report.facts.get("others", ())
+        if other["detector"] == reading.detector
+    ]
     lines += [say(_face_sentence(face, item, faces.get(face.track, "")), lang) for face in item.faces]
     return ReadingView(
         detector=name,
@@ -340,6 +345,12 @@ def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
         lines=lines,
         strips=strips,
     )
+
+
+def _whose(other: Mapping[str, str], item: Calibrated) -> Sentence:
+    """What a detector is that does not come with the package, its licence, and how long it took."""
+    args = {"summary": other["summary"], "licence": other["licence"], "seconds": item.reading.seconds or 0.0}
+    return Sentence("reading.others", args)
 
 
 def _face_sentence(face: FaceCalibrated, item: Calibrated, where: str) -> Sentence:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from gioconda_core import config
 from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path, sha256_of
 from gioconda_core.types import FaceTrack
@@ -27,12 +28,7 @@ _stores = itertools.count()
 
 def folder() -> Path:
     """Where caches lie: ``GIOCONDA_CACHE``, else the platform's cache folder for the user."""
-    own = os.environ.get("GIOCONDA_CACHE")
-    if own:
-        return Path(own)
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("gioconda", appauthor=False))
+    return config.core().cache
 
 
 def _bound() -> int:

@@ -73,3 +73,18 @@ def test_the_merged_job_is_saved_as_json(tmp_path):
         "landmarker",
         "device",
     }
+
+
+@pytest.mark.parametrize("name", ["cache", "home", "weights"])
+def test_a_relative_folder_stays_where_it_was_first_asked_for(tmp_path, monkeypatch, name):
+    """A thread that loads models asks late, and may ask after the working folder has changed."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setenv(f"GIOCONDA_{name.upper()}", f"here-{tmp_path.name}-{name}")
+    monkeypatch.chdir(tmp_path)
+    first = getattr(config.core(), name)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert getattr(config.core(), name) == first == tmp_path / f"here-{tmp_path.name}-{name}"
+    if name == "cache":
+        from gioconda_core.faces import track_cache
+
+        assert track_cache.folder() == first

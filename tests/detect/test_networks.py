@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from detect.training.dataset import TestSplitError, gather
 from detect.training.options import NetworkTraining
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError, WeightsError
+from gioconda_core.files import sha256_of
 from gioconda_core.testing import check_detector, footage
 from gioconda_core.types import Label, Sample
 
@@ -339,26 +339,125 @@ def test_published_gend_weights_fit_by_name():
         vit_ln.from_gend(theirs, shape)
 
 
-@pytest.mark.slow
-def test_a_model_of_gend_s_exact_shape_is_read_from_the_store_and_asked(tmp_path, monkeypatch):
-    """Random weights of ViT-L/14 (1.2 GB): the file's path to a score, and that half precision says the same."""
-    from detect.registry import load
+def test_gend_s_other_backbone_fits_by_timm_s_names():
+    shape = network.Shape("vit-ln", TINY, 64, unit=True)
+    net = network.Net(shape).eval()
+    theirs = {f"feature_extractor.backbone.{name}": value for name, value in net.backbone.state_dict().items()}
+    weight = torch.randn(2, net.backbone.num_features)
+    ours = vit_ln.from_gend(theirs | {"model.linear.weight": weight, "model.linear.bias": torch.zeros(2)}, shape).eval()
+    x = torch.randint(0, 256, (1, 1, 3, 64, 64))
+    features = torch.nn.functional.normalize(net(x)["features"][0], dim=-1)
+    assert ours(x)["clip"].item() == pytest.approx((features @ (weight[1] - weight[0])).item(), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pytest.param(["net._conv_stem.weight", "net._blocks.0._depthwise_conv.weight", "net._fc.weight"], id="SBI"),
+        pytest.param(
+            [
+                "backbone.encoder.layers.0.self_attn.q_proj.weight_main",
+                "backbone.encoder.layers.0.self_attn.q_proj.S_residual",
+                "head.weight",
+            ],
+            id="Effort",
+        ),
+        pytest.param(
+            ["backbone.conv1.weight", "backbone.block1.rep.0.conv1.weight", "backbone.last_linear.weight"],
+            id="DeepfakeBench",
+        ),
+        pytest.param(["backbone.blocks.0.temporal_attn.qkv.weight", "backbone.time_embed"], id="in time"),
+    ],
+)
+def test_published_weights_of_other_makings_are_refused_in_one_line(tmp_path, keys):
+    """The guide says which load; of the others no tensor may find a place by chance, and whoever tries is told."""
+    theirs = {key: torch.randn(4, 4) for key in keys}
+    with pytest.raises(WeightsError, match="is not a GenD checkpoint"):
+        vit_ln.from_gend(theirs, network.Shape("vit-ln", TINY, 64, unit=True))
+    save_file(theirs, tmp_path / "model.safetensors")
+    with pytest.raises(WeightsError, match="is not a checkpoint of ours"):
+        CnnDetector(tmp_path)
+
+
+def stored(folder, monkeypatch, shape, name="gend-clip-l14"):
+    """A store that holds random weights of a shape as GenD publishes them, and the shape in place of the true one."""
     from gioconda_core import weights
 
     torch.manual_seed(0)
-    net = network.Net(vit_ln.GEND["gend-clip-l14"])
-    assert 302e6 < sum(p.numel() for p in net.backbone.parameters()) < 305e6
-    save_file({name: value.contiguous() for name, value in as_published(net).items()}, tmp_path / "gend.safetensors")
-    monkeypatch.setattr(
-        weights, "store", lambda: types.SimpleNamespace(path=lambda name: tmp_path / "gend.safetensors")
-    )
-    detector = load("vit-ln:gend-clip-l14", frames=2)
-    reading = run(detector, footage())
-    assert detector.id == "gend-clip-l14" and "MIT" in detector.card.licence
-    assert np.isfinite(reading.score) and reading.seconds > 0
-    detector.dtype = torch.bfloat16
-    assert run(detector, footage()).score == pytest.approx(reading.score, abs=0.05)
-    print(f"{reading.seconds:.1f} s for two frames")
+    net = network.Net(shape)
+    for p in net.parameters():
+        torch.nn.init.normal_(p, std=0.05)
+    save_file({key: value.contiguous() for key, value in as_published(net).items()}, folder / "original.safetensors")
+    store = weights.Store(folder / "store")
+    store.add(name, folder / "original.safetensors", sha256=sha256_of(folder / "original.safetensors"))
+    monkeypatch.setattr(weights, "store", lambda: store)
+    monkeypatch.setitem(vit_ln.GEND, name, shape)
+    return store
+
+
+SMALL = network.Shape("vit-ln", TINY, 64, True, 0, "five-point", *network.CLIP)
+
+
+def test_published_weights_are_converted_once_and_say_what_torch_says(tmp_path, monkeypatch):
+    from detect.registry import load
+
+    stored(tmp_path, monkeypatch, SMALL)
+    clip = footage(frames=40, faces=2)
+    by_torch = run(load("vit-ln:gend-clip-l14", precision="float32", device="cpu"), clip)
+    first = run(load("vit-ln:gend-clip-l14", device="cpu"), clip)
+    assert first.score == pytest.approx(by_torch.score, abs=1e-4) and first.detector == "gend-clip-l14"
+    half = run(load("vit-ln:gend-clip-l14", precision="bfloat16", device="cpu"), clip)
+    assert half.score == pytest.approx(by_torch.score, abs=0.1)
+    gaps = np.diff(first.series[0].times)
+    assert len(first.series) == 2 and gaps.min() >= 0.15, "of neighbouring frames one is enough"
+    monkeypatch.setattr(vit_ln, "from_gend", lambda *_: pytest.fail("it was converted already"))
+    again = load("vit-ln:gend-clip-l14", device="cpu")
+    assert again.ready() is again.ready() and run(again, clip).score == first.score
+
+
+def test_a_check_asks_published_weights_by_itself_and_says_whose_they_are(tmp_path, monkeypatch):
+
+    from gioconda import report
+    from gioconda.report.examine import Examiner
+    from gioconda_core.media.clip import write_video
+    from synth.puppets.perform import perform
+
+    write_video(tmp_path / "clip.mp4", perform(3, 1, frames=40, size=320).frames, fps=25)
+    assert not Examiner(cache=False).examine(tmp_path / "clip.mp4", evidence=False).facts["others"]
+    stored(tmp_path, monkeypatch, SMALL)
+    found = Examiner(cache=False).examine(tmp_path / "clip.mp4", evidence=False)
+    published = found.readings[1].reading
+    assert published.detector == "gend-clip-l14" and published.score is not None and published.seconds > 0
+    for said in (report.text(found).replace("\n    ", " "), report.html(found)):
+        assert "Not from this package: GenD as published" in said and "Licence: MIT" in said and "It took" in said
+    (other,) = json.loads(report.json(found))["facts"]["others"]
+    assert other["detector"] == "gend-clip-l14" and other["licence"].startswith("MIT")
+    # its scores are rank only: the headline is of the shipped detector alone
+    assert found.verdict.level == found.readings[0].level and "rank only" in report.text(found)
+
+
+@pytest.mark.slow
+def test_a_model_of_gend_s_exact_shape_is_read_from_the_store_and_asked(tmp_path, monkeypatch):
+    """Random weights of ViT-L/14 (1.2 GB): the file's path to a score by OpenVINO, and that half precision says the same."""
+    from detect.registry import load
+
+    shape = vit_ln.GEND["gend-clip-l14"]
+    stored(tmp_path, monkeypatch, shape)
+    clip, scores = footage(), {}
+    for name, options in (
+        ("OpenVINO", {}),
+        ("torch, float32", {"precision": "float32"}),
+        ("torch, bfloat16", {"precision": "bfloat16"}),
+    ):
+        detector = load("vit-ln:gend-clip-l14", frames=2, device="cpu", **options)
+        detector.ready()
+        reading = run(detector, clip)
+        scores[name] = reading.score
+        print(f"{name}: {reading.seconds:.1f} s for two crops")
+    assert 302e6 < sum(p.numel() for p in detector.net.backbone.parameters()) < 305e6
+    assert "MIT" in detector.card.licence and np.isfinite(reading.score)
+    assert scores["OpenVINO"] == pytest.approx(scores["torch, float32"], abs=1e-3)
+    assert scores["torch, bfloat16"] == pytest.approx(scores["torch, float32"], abs=0.1)
 
 
 def test_published_weights_that_were_pulled_are_asked_by_a_check(tmp_path, monkeypatch):
