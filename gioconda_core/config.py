@@ -142,9 +142,8 @@ def core() -> Core:
     """The resolved ``[core]`` section. A relative folder is one of the folder in which it was first asked for: whoever asks later, from a
     thread or after the working folder has changed, is given the same."""
     found = resolve(Core, "core").value
-    return dataclasses.replace(
-        found, **{name: _absolute(getattr(found, name)) for name in ("weights", "cache", "home")}
-    )
+    folders = (_absolute(path) for path in (found.weights, found.cache, found.home))
+    return Core(*folders, landmarker=found.landmarker, device=found.device)
 
 
 @functools.cache

@@ -147,7 +147,7 @@ def caveats(
         say("misnamed", **facts["misnamed"])
     others = int(facts.get("streams") or 1) - 1
     if others > 0:  # seen or not, whoever relies on the file should know of them
-        say("other-tracks", count=others)
+        say("other-track" if others == 1 else "other-tracks", count=others)
     if not readings:
         return tuple(said)
     for r in readings:

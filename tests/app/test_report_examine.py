@@ -290,6 +290,12 @@ def test_a_signal_tells_of_real_clips_with_a_stronger_one_too():
     assert "9 got this headline too, and 4 a stronger one (set" in said
 
 
+def test_one_further_track_is_one():
+    for streams, said in ((2, "1 more picture track than"), (3, "2 more picture tracks than")):
+        told = say(verdict.caveats([], None, {"streams": streams})[0])
+        assert said in told and ("it was not examined" in told) == (streams == 2)
+
+
 def test_of_several_faces_the_headline_says_which_and_which_were_not_assessed():
     from gioconda_core.reasons import Abstention, AbstentionReason
 

@@ -373,6 +373,8 @@ def test_a_clock_that_jumps_is_said_and_frames_are_spread_all_the_same(tmp_path,
         length = 8.0 if suffix == "joined.ts" else 4.0
         assert clip.duration == pytest.approx(length, abs=0.05) and clip.fps == 25
         assert clip.facts.frame_count == length * 25
+        whole = 8 * path.stat().st_size / length  # the wrong way: one 2,250th of it, and "compression is strong"
+        assert 0.2 * whole < clip.facts.bit_rate < 1.1 * whole
         frames, times = clip.sample("even:8")
         spread = [int((i + 0.5) * length / 8 * 25 + 1e-6) for i in range(8)]
         assert [number(f) for f in frames] == pytest.approx([n % 100 for n in spread], abs=1)
