@@ -142,8 +142,8 @@ def core() -> Core:
     """The resolved ``[core]`` section. A relative folder is one of the folder in which it was first asked for: whoever asks later, from a
     thread or after the working folder has changed, is given the same."""
     found = resolve(Core, "core").value
-    folders = (_absolute(path) for path in (found.weights, found.cache, found.home))
-    return Core(*folders, landmarker=found.landmarker, device=found.device)
+    weights, cache, home = map(_absolute, (found.weights, found.cache, found.home))
+    return dataclasses.replace(found, weights=weights, cache=cache, home=home)
 
 
 @functools.cache

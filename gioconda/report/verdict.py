@@ -160,6 +160,8 @@ def caveats(
     if footage is not None:
         lead = leading(readings)
         _faces(footage, lead.track if lead else None, say)
+        if len(footage.tracks) > 1 and any(r.reading.score is not None for r in readings):
+            say("several-faces", faces=len(footage.tracks))
     _about(readings, facts.get("learned_by", ()), say)
     return tuple(said)
 
@@ -234,8 +236,6 @@ def _faces(footage: Footage, read: int | None, say: Any) -> None:
         share = float(np.mean(np.abs(yaw) > YAW))
         if share > 0.25:
             say("turned", share=share, threshold=YAW, **who)
-    if len(tracks) > 1:
-        say("several-faces", faces=len(tracks))
 
 
 # What to do about a credential that does not hold, by what decided it; for the rest: another copy, and the tool's maker.

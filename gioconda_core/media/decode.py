@@ -301,7 +301,7 @@ class VideoSource:
             pixel_aspect=aspect,
             has_audio=bool(audio),
             audio_codec=audio[0].codec_context.name if audio else "",
-            bit_rate=context.bit_rate or self._whole_rate(container, duration) or None,
+            bit_rate=self._bit_rate(container, context.bit_rate, duration),
             pix_fmt=format_.name,
             bit_depth=max((c.bits for c in format_.components), default=8),
             hdr={16: "PQ", 18: "HLG"}.get(int(frame.color_trc), ""),
@@ -332,11 +332,11 @@ class VideoSource:
             return Orientation(turns)
         return Orientation.from_matrix(bytes(block) if block is not None else b"")
 
-    def _whole_rate(self, container: Any, duration: float) -> int:
-        """Bits per second of the whole file: as its container counts them, or, where its clock jumps, of the footage there is."""
+    def _bit_rate(self, container: Any, stated: int, duration: float) -> int | None:
+        """Bits per second: as the stream or its container states them, or, where its clock jumps, of the footage that the whole file holds."""
         if self._leaps and duration > 0:
             return round(8 * container.size / duration)
-        return int(container.bit_rate or 0)
+        return stated or int(container.bit_rate or 0) or None
 
     def _duration(self, container: Any, stream: Any) -> float:
         """Seconds of video that can be read; says so when the file declares more.

@@ -290,6 +290,10 @@ def test_a_signal_tells_of_real_clips_with_a_stronger_one_too():
     assert "9 got this headline too, and 4 a stronger one (set" in said
 
 
+def test_of_two_faces_that_nothing_was_read_of_no_reading_is_told():
+    assert "caveat.several-faces" not in keys(verdict.caveats([abstained()], footage(n=1, tracks=2), {"still": True}))
+
+
 def test_one_further_track_is_one():
     for streams, said in ((2, "1 more picture track than"), (3, "2 more picture tracks than")):
         told = say(verdict.caveats([], None, {"streams": streams})[0])
