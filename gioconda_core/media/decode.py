@@ -335,7 +335,7 @@ class VideoSource:
     def _bit_rate(self, container: Any, stated: int, duration: float) -> int | None:
         """Bits per second: as the stream or its container states them, or, where its clock jumps, of the footage that the whole file holds."""
         if self._leaps and duration > 0:
-            return round(8 * container.size / duration)
+            return int(8 * container.size / duration)
         return stated or int(container.bit_rate or 0) or None
 
     def _duration(self, container: Any, stream: Any) -> float:
