@@ -40,6 +40,7 @@ from synth.fakes.options import Fakes, Part, Prepare
 from synth.fakes.plan import Clip, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
 from synth.fakes.sample import Motion, Picture, draw_sample, motion, render, write_sample
 from synth.generators import Roster, TalkingHeads, generator
+from synth.reenact.reenact import FED_FORWARD, FewShotGenerator
 from synth.session import Session
 
 Frames = NDArray[np.uint8]
@@ -199,6 +200,8 @@ def make(
             session.advance(1)
     finally:
         _log(heads, granted, [], made)
+    if fed := sum(r.mode == "ff" and r.generator == FewShotGenerator.name for r in recipes):
+        session.say(f"{fed} of {len(recipes)} clips are {FED_FORWARD}")
     result.seconds = time.perf_counter() - begun
     result.stages = {name: round(value, 3) for name, value in making.clock.seconds.items()}
     if all(_done(folder, r) for r in recipes):

@@ -473,3 +473,17 @@ def test_ray_workers_make_the_same_set(made, tmp_path):
     assert spread.complete and spread.made == 28
     want = {s.path: s.essence for s in Index.read(out / "index.parquet")}
     assert {s.path: s.essence for s in Index.read(spread.index)} == want
+
+
+def test_what_an_untuned_network_drew_is_said_not_to_be_for_single_clips(tmp_path):
+    class Network(WarpGenerator):
+        name = "gioconda-few-shot"
+
+    said = []
+    for number, (heads, modes) in enumerate(
+        [(Network(size=96), ("ff",)), (Network(size=96), ("ft",)), (HEADS, ("ff",))]
+    ):
+        wanted = job(kinds=("self",), shots=(1,), modes=modes, people=2)
+        make(wanted, tmp_path / str(number), heads, Session(say=said.append))
+    (told,) = said
+    assert told.startswith("2 of 2 clips are drawn feed-forward") and "not for single clips" in told
