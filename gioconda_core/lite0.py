@@ -6,6 +6,7 @@ by sha256 whenever it is read, and is loaded without pickle's code.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,6 @@ def weights_file() -> Path:
     WeightsError
         The package is not installed, or its file is not the one that detectors were trained over.
     """
-    from importlib.util import find_spec
-
     spec = find_spec(PACKAGE.replace("-", "_"))
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder, "models", FILE)

@@ -24,7 +24,7 @@ from gioconda.report import rows
 from gioconda.report.options import Detectors, Lang, OwnKey, Sampled, TrustLists
 from gioconda.report.requirements import DECLARED_AI, Policy
 from gioconda_core.errors import ResourceError, UsageError
-from gioconda_core.files import path_text, write_json
+from gioconda_core.files import path_text, sha256_of, write_json
 from gioconda_core.media.suffixes import is_archive_name
 from gioconda_core.options import Option, argument, check, size
 from gioconda_core.options import shard as parse_shard
@@ -127,7 +127,6 @@ class Audit:
         if self.detectors is not None and not self.detectors:
             return []
         from detect import registry
-        from gioconda_core.files import sha256_of
 
         names = list(self.detectors) if self.detectors is not None else registry.shipped()
         found = []

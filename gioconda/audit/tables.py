@@ -14,9 +14,11 @@ from gioconda.audit.baseline import Baseline
 from gioconda.audit.journal import Journal
 from gioconda.report import as_junit, as_sarif, rows
 from gioconda.report.requirements import Policy, Trip, outcome
+from gioconda.report.view import state_key
+from gioconda.report.wording import label, problem, reason_text, say, visible
 from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path, write_text
-from gioconda_core.types import Level
+from gioconda_core.types import Level, Sentence
 
 if TYPE_CHECKING:
     import pyarrow
@@ -152,9 +154,6 @@ def _groups(items: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def _html(job: Job, file: Path) -> None:
     from gioconda.report.as_html import environment, page
-    from gioconda.report.view import state_key
-    from gioconda.report.wording import label, problem, reason_text, say, visible
-    from gioconda_core.types import Sentence
 
     lang = job.lang
 

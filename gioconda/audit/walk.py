@@ -9,8 +9,10 @@ Not covered: a file exchanged for a link between being found and being read.
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -229,16 +231,12 @@ def _aside(path: str) -> str:
 
 def shard_of(key: str, n: int) -> int:
     """Which of ``n`` shards (1…n) a path belongs to; the same on every machine."""
-    import hashlib
-
     digest = hashlib.sha256(key.replace(os.sep, "/").encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") % n + 1
 
 
 def read_list(source: str) -> Iterable[str]:
     """Paths from a file or ``-``, one a line, or separated by NUL where there is one in the first piece."""
-    import sys
-
     stream = sys.stdin.buffer if source == "-" else None
     try:
         file = stream or open(source, "rb")  # noqa: SIM115 - closed below; stdin is not ours to close

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from gioconda.audit.journal import content_key
+from gioconda.audit.journal import content_key, known_content
 from gioconda.report import rows
 from gioconda.report.wording import say, visible
 from gioconda_core.errors import GiocondaError, MediaError
@@ -18,6 +18,7 @@ from gioconda_core.media.sniff import HEAD, kind_of, misnamed
 from gioconda_core.media.suffixes import is_media_name
 from gioconda_core.types import CredentialReason, Provenance, ProvenanceState, Sentence
 from provenance.reading.open import sidecar_of
+from provenance.trust import lists
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,6 @@ class Work:
     """Made once in each worker. orders : the fields of :class:`Orders`."""
 
     def __init__(self, **orders: Any) -> None:
-        from gioconda.audit.journal import known_content
-        from provenance.trust import lists
-
         told = self.told = Orders(**orders)
         self.trust = lists.load(told.trust, development=told.development)
         self.known = known_content(told.index, told.config)

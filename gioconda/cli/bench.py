@@ -11,6 +11,7 @@ import typer
 
 from benchmarks.report.options import Figures, Resamples, Scores, named
 from benchmarks.run.options import AuditSet, Measure
+from detect.registry import specs
 from gioconda.cli.build import built, group
 from gioconda.cli.common import (
     Bar,
@@ -28,6 +29,7 @@ from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
+from provenance.signing import signers
 
 app = group()
 
@@ -110,7 +112,6 @@ def run(
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
     from benchmarks.run import folds
     from benchmarks.run import suite as suites
-    from detect.registry import specs
     from gioconda_core.datasets.index import Index
 
     chosen = suites.load(suite)
@@ -161,8 +162,6 @@ def report(
     if signer and not (sign and any(form == "html" and file for form, file in writer.wanted)):
         raise UsageError("nothing to sign", where="--signer", hint="an HTML report in a file: -o html=report.html")
     if signer:
-        from provenance.signing import signers
-
         signers.from_spec(signer)  # one that was asked for must be there
     document = reports.document(job, wanted)
     for form, file in writer.wanted:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from gioconda.cli.build import built, group
 from gioconda.cli.common import Force, Results, emit, notice
+from gioconda.report.evidence import case
 from gioconda.report.options import Lang
 from gioconda_core.errors import ExitCode
 from gioconda_core.options import Option, argument
@@ -59,8 +60,6 @@ def new(folder: Folder, job: Opened) -> None:
 
     Example: gioconda case new strasbourg --name "Clip from Strasbourg" --by "A. Editor"
     """
-    from gioconda.report.evidence import case
-
     emit(str(case.new(folder, job.name, job.by)))
 
 
@@ -73,8 +72,6 @@ def add(
 
     Example: gioconda case add strasbourg clip.mp4 report.html
     """
-    from gioconda.report.evidence import case
-
     for path in case.add(folder, files, job.by):
         emit(str(path))
 
@@ -86,8 +83,6 @@ def note(folder: Folder, text: Annotated[str, argument("What is to be noted.", "
 
     Example: gioconda case note strasbourg "The uploader says it was filmed on 12 May." --by "A. Editor"
     """
-    from gioconda.report.evidence import case
-
     entry = case.note(folder, text, job.by)
     notice(f"note {entry.n} of {entry.who}, {entry.time}")
 
@@ -101,8 +96,6 @@ def verify(folder: Folder, results: Results) -> int:
 
     Example: gioconda case verify strasbourg
     """
-    from gioconda.report.evidence import case
-
     writer = results.among("text", "json")
     problems, last = case.verify(folder), case.head(folder)
     lines = [f"{p.kind}: {p.what}" for p in problems]
@@ -119,6 +112,4 @@ def export(folder: Folder, job: Exported) -> None:
 
     Example: gioconda case export strasbourg --out strasbourg.zip --signer key:newsroom
     """
-    from gioconda.report.evidence import case
-
     emit(str(case.export(folder, job.out, case.Export(job.by, job.signer, job.lang, force=job.force))))

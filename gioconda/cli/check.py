@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from gioconda.cli.build import built
 from gioconda.cli.common import Results, Seconds, clean, complain, deliver, notice, settings, typed_command
+from gioconda.report.as_json import document
 from gioconda.report.options import Judges, Lang, Sampled
-from gioconda.report.requirements import Policy
+from gioconda.report.requirements import Policy, outcome
+from gioconda.report.rows import row
+from gioconda_core.documents import plain, to_json
 from gioconda_core.errors import GiocondaError, UsageError
-from gioconda_core.files import spooled
+from gioconda_core.files import atomic_path, spooled
 from gioconda_core.options import argument
+from provenance.trust import lists
 
 if TYPE_CHECKING:
     from gioconda.report.requirements import Outcome
@@ -52,9 +56,6 @@ def check(
     if ("keyframes", None) in writer.wanted:
         raise UsageError("keyframes are a ZIP", where="-o keyframes", hint="give it a file: -o keyframes=FRAMES.zip")
     from gioconda.report.examine import Examiner, unread
-    from gioconda.report.requirements import outcome
-    from gioconda.report.rows import row
-    from provenance.trust import lists
 
     own = lists.load(job.trust, development=job.trust_development)
     examiner = Examiner(job.detectors, trust=own, sampling=job.sampling, timeout=job.timeout)
@@ -101,7 +102,6 @@ def _keyframes(path: str, report: Report) -> bytes:
 def _deliver_frames(archives: dict[str, bytes], file: str | None) -> None:
     """Of one clip its archive, of several an archive of archives."""
     from gioconda.report.evidence.keyframes import packed
-    from gioconda_core.files import atomic_path
 
     assert file is not None  # refused before any work
     body = next(iter(archives.values())) if len(archives) == 1 else packed(archives)
@@ -152,9 +152,6 @@ def _render(format: str, reports: list[Report], lang: str, result: Outcome, colo
         color = color and not os.environ.get("NO_COLOR")
         return ("\n" + "─" * 80 + "\n\n").join(render.text(r, lang, color=color) for r in reports)
     if format == "json":
-        from gioconda.report.as_json import document
-        from gioconda_core.documents import plain, to_json
-
         documents = [document(r, lang) | {"outcome": plain(result)} for r in reports]
         return to_json(documents[0] if len(documents) == 1 else documents, indent=1)
     if format == "jsonl":

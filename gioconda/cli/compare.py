@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from gioconda.cli.build import built
+from gioconda.cli.check import spare
 from gioconda.cli.common import Results
 from gioconda.report.options import Lang
 from gioconda_core.options import argument
@@ -32,7 +33,6 @@ def compare(
     Example: gioconda compare original.mp4 shared.mp4 -o text -o html=comparison.html
     """
     writer = results.among("text", "json", "html")
-    from gioconda.cli.check import spare
     from gioconda.report.evidence import compare_pages
     from gioconda.report.evidence.compare import compare as compared
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from gioconda.cli.build import built
 from gioconda.cli.common import Force, emit, notice, settings, thread_budget
+from gioconda_core import config
+from gioconda_core.device import device as find
 from gioconda_core.options import Option
 
 
@@ -21,8 +23,6 @@ def demo(
     Example: gioconda demo --out demo-out
     """
     from gioconda import demo as story
-    from gioconda_core import config
-    from gioconda_core.device import device as find
 
     scale = replace(story.Scale(), seed=settings.seed)
     device = "cpu" if config.core().device == "auto" else find()

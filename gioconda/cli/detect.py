@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from detect.base import Card
+from detect.registry import load
 from detect.training.options import (
     FEATURES,
     QUALITIES,
@@ -23,7 +25,6 @@ from gioconda_core.options import Option, argument
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from detect.base import Card
     from detect.reading.calibration import Calibration, Stratum
     from detect.reading.score import Labelled, Row
 
@@ -56,7 +57,6 @@ def list_(results: Results) -> None:
     Example: gioconda detect list
     """
     writer = results.among("text", "json")
-    from detect.base import Card
     from detect.registry import BUILT_IN, WEIGHTS, names, shipped
 
     with_weights = shipped()
@@ -93,7 +93,6 @@ def show(
     writer = results.among("text", "json")
     from detect.features.model import home_of
     from detect.reading.calibration import Calibration
-    from detect.registry import load
 
     detector = load(name)
     folder = home_of(detector.weights_sha256)

@@ -10,10 +10,18 @@ import typer
 
 from gioconda.cli.build import built
 from gioconda.cli.common import JsonFlag, emit, told
+from gioconda.doctor import LEVELS, STATES
 from gioconda.report.options import Lang
+from gioconda.report.view import state_key
+from gioconda.report.wording import code_sentence, say, templates
+from gioconda_core import config as c
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import argument
+from gioconda_core.plugins import GROUPS, available
+from gioconda_core.types import CredentialReason, Level, ProvenanceState, Sentence
+from provenance import codes
+from provenance.reading.describe import REASONS
 
 if TYPE_CHECKING:
     from gioconda.doctor import Check
@@ -59,8 +67,6 @@ def plugins(json: JsonFlag = False) -> None:
 
     Example: gioconda plugins
     """
-    from gioconda_core.plugins import GROUPS, available
-
     found = [plugin for group in GROUPS for plugin in available(group)]
     if json:
         emit(to_json(Plugins(found), indent=1))
@@ -80,8 +86,6 @@ def config(
 
     Example: gioconda config core
     """
-    from gioconda_core import config as c
-
     document: dict[str, dict[str, Setting]] = {}
     for name in [section] if section else list(c.SECTIONS):
         resolved = c.resolve(c.section(name), name)
@@ -138,11 +142,6 @@ def explain(
     if code.isdigit() and int(code) in {int(exit_code) for exit_code in ExitCode}:
         emit(f"{code}: {told(f'exit-{code}', lang)}")
         return
-    from gioconda.doctor import LEVELS, STATES
-    from gioconda.report.view import state_key
-    from gioconda.report.wording import code_sentence, say, templates
-    from gioconda_core.types import CredentialReason, Level, ProvenanceState, Sentence
-    from provenance.reading.describe import REASONS
 
     if code in set(Level):
         emit(LEVELS[Level(code)] if lang == "en" else say(Sentence(f"level.{code}"), lang))
@@ -162,7 +161,6 @@ def explain(
     if term in templates():
         emit(f"{code}: {say(Sentence(term), lang)}")
         return
-    from provenance import codes
 
     found = codes.sentences().get(code)
     if found is None:

@@ -12,22 +12,16 @@ from gioconda.cli.build import built, group
 from gioconda.cli.common import Force, Results, emit, progress
 from gioconda_core.errors import ExitCode, WeightsError
 from gioconda_core.options import Option, argument
+from gioconda_core.weights import REGISTRY, Entry, store
 
 app = group()
 
 
 @dataclass(frozen=True)
-class Registered:
+class Registered(Entry):
     """A network that may be stored: as :class:`gioconda_core.weights.Entry`, and whether it is here."""
 
-    name: str
-    use: str
-    url: str
-    pin: str
-    size: int
-    licence: str
-    stored: str
-    here: bool
+    here: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +41,6 @@ def list_(results: Results) -> None:
     Example: gioconda models list
     """
     writer = results.among("text", "json")
-    from gioconda_core.weights import REGISTRY, store
 
     here = store()
     lines = [
@@ -72,8 +65,6 @@ def pull(
 
     Example: gioconda models pull vgg19-caffe
     """
-    from gioconda_core.weights import REGISTRY, store
-
     here = store()
     if source is not None:
         file = here.add(name, source, sha256=sha256)
@@ -91,8 +82,6 @@ def verify(names: Annotated[list[str] | None, argument("Names; default: all that
 
     Example: gioconda models verify
     """
-    from gioconda_core.weights import store
-
     here, failed = store(), 0
     wanted = names or list(here.names())
     for name in wanted:

@@ -13,15 +13,24 @@ from gioconda.cli.common import Force, Results, clean, complain, emit, notice, p
 from gioconda.cli.provenance_documents import Credentials, Document, Unread
 from gioconda.cli.provenance_keys import keys_app
 from gioconda.cli.provenance_trust import trust_app
+from gioconda.report import compared, metadata
 from gioconda.report.options import Lang
+from gioconda.report.view import credential_lines, credential_sentences, state_key
+from gioconda.report.wording import say
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, GiocondaError, MediaError, UsageError
 from gioconda_core.files import read_rows
 from gioconda_core.options import Option, argument
+from gioconda_core.types import Provenance, ProvenanceState, Sentence
+from provenance.reading import describe
+from provenance.reading.describe import REASONS
+from provenance.reading.ingredients import FAILURE
+from provenance.reading.open import Opened, opened
+from provenance.reading.read import read as read_one
+from provenance.signing import claims, signers
 
 if TYPE_CHECKING:
     from gioconda.report.compared import Compared
-    from gioconda_core.types import Provenance
     from provenance.signing.signers import Signer
     from provenance.tools.batch import Drift, Expiry
     from provenance.trust.lists import Trust
@@ -65,7 +74,6 @@ class Files:
 
     def verdicts(self, *, online: bool = False, fragments: Iterable[Path] = ()) -> Iterator[Row]:
         """Each file with what its credential says, or why it could not be read."""
-        from provenance.reading.read import read as read_one
         from provenance.tools import batch
 
         lists, segments = self.lists(), list(fragments)
@@ -106,16 +114,12 @@ class Reading(Files):
 
 
 def _unreadable(found: Provenance | GiocondaError) -> bool:
-    from gioconda_core.types import Provenance, ProvenanceState
-
     return not isinstance(found, Provenance) or found.state == ProvenanceState.UNREADABLE
 
 
 def _row(
     path: Path, found: Provenance | GiocondaError, beside: list[Compared] | None = None, met: bool | None = None
 ) -> Document:
-    from gioconda_core.types import Provenance
-
     if isinstance(found, Provenance):
         return Credentials.of(path, found, beside, met)
     return Unread(str(path), str(found), met)
@@ -123,9 +127,6 @@ def _row(
 
 def _beside(path: Path, found: Provenance | GiocondaError) -> list[Compared] | None:
     """The signed facts beside the file's own metadata; None where none is signed, and the metadata need not be read."""
-    from gioconda.report import compared, metadata
-    from gioconda_core.types import Provenance
-
     if not isinstance(found, Provenance) or not compared.compare(found, {}):
         return None
     read = metadata.inspect(path)
@@ -135,12 +136,6 @@ def _beside(path: Path, found: Provenance | GiocondaError) -> list[Compared] | N
 def _text(
     rows: Iterable[Row], beside: Iterable[list[Compared] | None], every_code: bool = False, lang: str = "en"
 ) -> str:
-    from gioconda.report import compared
-    from gioconda.report.view import credential_lines
-    from gioconda.report.wording import say
-    from gioconda_core.types import Provenance
-    from provenance.reading import describe
-
     parts = []
     for (path, found), facts in zip(rows, beside, strict=True):
         if isinstance(found, Provenance):
@@ -158,8 +153,6 @@ def _text(
 
 def _standard(paths: list[Path], lists: Trust) -> str:
     """Each file's credential in the standard's own JSON, a document a line where there are several; empty where there is none."""
-    from provenance.reading.open import Opened, opened
-
     said = []
     for path in paths:
         with opened(path, lists.anchors) as found:
@@ -227,7 +220,6 @@ def verify(
     Example: gioconda provenance verify incoming/ --require trusted --allow-absent -o jsonl=verdicts.jsonl
     """
     writer = results.among("text", "json", "jsonl")
-    from gioconda_core.types import Provenance, ProvenanceState
     from provenance.tools import batch
 
     wanted = batch.Requirement.parse(require, ingredients=sound_ingredients)
@@ -258,9 +250,6 @@ def _held(path: Path, found: Provenance | GiocondaError, met: bool | None, lang:
     word = told({True: "met", False: "not-met", None: "not-read"}[met], lang)
     if isinstance(found, GiocondaError):
         return clean(f"{word}: {path}: {found}")
-    from gioconda.report.view import state_key
-    from gioconda.report.wording import say
-    from gioconda_core.types import Sentence
 
     why = ", ".join(code.code for code in found.codes if code.kind in ("failure", "policy"))
     if lang == "en":
@@ -288,8 +277,6 @@ class Signing:
 
     def load(self, lang: str) -> Signer:
         """The signer; says so where it is the development key."""
-        from provenance.signing import signers
-
         chosen = signers.from_spec(self.signer, timestamp=self.timestamp)
         if chosen.development:
             notice(told("signing-development", lang))
@@ -348,7 +335,6 @@ def sign(
 
     Example: gioconda provenance sign init.mp4 --fragment 1.m4s --fragment 2.m4s --out signed/ --claim claim.toml
     """
-    from provenance.signing import claims
     from provenance.tools import batch
 
     statement = claims.from_toml(claim)
@@ -380,10 +366,6 @@ def sign(
 
 def _warn_of(path: Path, lang: str) -> None:
     """Say before it is signed what somebody who reads the edit will be told of its parent."""
-    from gioconda_core.types import ProvenanceState
-    from provenance.reading.ingredients import FAILURE
-    from provenance.reading.read import read as read_one
-
     try:
         found = read_one(path, thumbnails=False)
     except GiocondaError:
@@ -398,10 +380,6 @@ def _warn_of(path: Path, lang: str) -> None:
 
 def _why(found: Provenance, lang: str) -> str:
     """Why a credential does not hold, in a language."""
-    from gioconda.report.view import credential_sentences
-    from gioconda.report.wording import say
-    from provenance.reading.describe import REASONS
-
     if lang == "en" and found.reason:
         return REASONS[found.reason]
     return say(credential_sentences(found)[0], lang)

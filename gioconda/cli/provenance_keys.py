@@ -12,6 +12,7 @@ from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option, argument
+from provenance.keys.certificates import ALGORITHMS
 
 if TYPE_CHECKING:
     from provenance.keys.keys import KeyFile
@@ -22,8 +23,6 @@ KeyName = Annotated[str, argument("The key's name.")]
 
 
 def _algorithms() -> tuple[str, ...]:
-    from provenance.keys.certificates import ALGORITHMS
-
     return ALGORITHMS
 
 

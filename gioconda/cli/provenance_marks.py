@@ -17,6 +17,8 @@ from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
 from gioconda_core.options import Option, argument
+from provenance.tools.strip import strip as take_out
+from provenance.trust import lists as trust
 
 if TYPE_CHECKING:
     from provenance.watermark.repository import Binding
@@ -174,7 +176,6 @@ def labels(
     Example: gioconda provenance labels fakes/ --out index.parquet --trust-development
     """
     from provenance.tools import labels as labelled
-    from provenance.trust import lists as trust
 
     if not folder.is_dir():
         raise UsageError("is not a folder", where=str(folder))
@@ -202,8 +203,6 @@ def strip(
 
     Example: gioconda provenance strip signed.mp4 training/clip.mp4
     """
-    from provenance.tools.strip import strip as take_out
-
     emit(told("stripped", lang, out=str(take_out(source, target, force=force))))
 
 

@@ -13,6 +13,9 @@ from gioconda.cli.common import Force, Results, clean, emit, notice, told
 from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument
+from gioconda_core.types import TrustScheme
+from provenance.keys import certificates
+from provenance.trust.lists import KINDS, Card
 
 if TYPE_CHECKING:
     from provenance.trust.lists import Card, TrustList
@@ -23,14 +26,10 @@ ListName = Annotated[str, argument("The list's name in the store.")]
 
 
 def _schemes() -> tuple[str, ...]:
-    from gioconda_core.types import TrustScheme
-
     return ("", *map(str, TrustScheme))
 
 
 def _kinds() -> tuple[str, ...]:
-    from provenance.trust.lists import KINDS
-
     return ("", *KINDS)
 
 
@@ -119,7 +118,6 @@ def _line(row: Stored, lang: str) -> str:
 
 
 def _date(text: str) -> None:
-
     try:
         if text:
             datetime.date.fromisoformat(text)
@@ -145,9 +143,6 @@ class Kept:
 
     def card(self) -> Card:
         """The list's card."""
-        from gioconda_core.types import TrustScheme
-        from provenance.trust.lists import Card
-
         return Card(self.name, self.kind, self.date, TrustScheme(self.scheme) if self.scheme else None)
 
 
@@ -219,7 +214,6 @@ def trust_update(
 
 
 def _show_difference(old: TrustList, new: TrustList, lang: str) -> None:
-    from provenance.keys import certificates
     from provenance.trust import lists
 
     added, removed = lists.compare(old, new)

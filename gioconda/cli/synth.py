@@ -14,8 +14,10 @@ from gioconda.cli.common import Bar, Force, Threads, device, emit, keep_threads,
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.files import refuse_overwrite
 from gioconda_core.options import Option, argument
+from synth import consent as consents
 from synth.options import Consent
 from synth.person.options import Tune
+from synth.session import Session
 from synth.training.options import Options
 
 app = group()
@@ -41,7 +43,6 @@ def train(
         return
     if not job.shards:
         raise UsageError("no shards to train on", hint="gioconda synth train SHARDS…")
-    from synth.session import Session
     from synth.training.train import train as run
 
     keep_threads(threads)
@@ -78,12 +79,10 @@ def tune(
     Example: gioconda synth tune run/model.safetensors mona-lisa.jpg --out lisa.safetensors
     """
     refuse_overwrite(out, force)
-    from synth import consent as consents
     from synth.model.networks import load_checkpoint
     from synth.person.tune import budget
     from synth.person.tune import tune as run
     from synth.reenact.shots import load_shots
-    from synth.session import Session
 
     loaded = load_checkpoint(person.model)
     keep_threads(threads)

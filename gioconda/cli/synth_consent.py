@@ -14,6 +14,7 @@ from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.files import refuse_overwrite, sha256_of
 from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
+from synth import consent
 from synth.consent import SCOPES
 
 consent_app = group()
@@ -40,8 +41,6 @@ def consent_new(
 
     Example: gioconda synth consent new lisa.toml --who "Lisa G." --scope reenact --licence CC-BY-4.0 --source lisa.jpg
     """
-    from synth import consent
-
     refuse_overwrite(file, force)
     consent.template(file, who, scope, licence, [str(s) for s in source or []])
     emit(f"{file}: consent {consent.read(file).id}")
@@ -60,8 +59,6 @@ def consent_check(
 
     Example: gioconda synth consent check lisa.toml --task reenact --source lisa.jpg
     """
-    from synth import consent
-
     found = consent.require(file, task, [sha256_of(s) for s in source or []])
     people = "; ".join(f"{p.who}: {', '.join(p.scope)}, {p.licence}" for p in found.people) or found.licence
     emit(f"{file} allows {task}: {people}\nid {found.id}")
@@ -74,8 +71,6 @@ def consent_log(json: JsonFlag = False) -> None:
 
     Example: gioconda synth consent log --json
     """
-    from synth import consent
-
     log = consent.check_log()
     if json:
         emit(to_json(log, indent=1))

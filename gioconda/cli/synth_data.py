@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from detect import registry
 from gioconda.cli.build import built
 from gioconda.cli.common import Bar, Results, device, folder_of, notice, split
+from gioconda.cli.data import fresh_folder, layout_writer
 from gioconda.cli.synth_consent import consent_app
 from gioconda_core.documents import plain
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
+from gioconda_core.files import refuse_overwrite, write_json
 from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
 from synth.evaluation.options import Evaluate
 from synth.fakes.options import Fakes, Part, Prepare
 from synth.options import Consent, PersonalGenerator, SharedGenerators, SizedGenerator
 from synth.reenact.options import Reenact
+from synth.session import Session
 
 if TYPE_CHECKING:
     from gioconda_core.types import Footage
@@ -115,7 +119,6 @@ def reenact(
     writer = results.among("text", "json")
     generator.tuned(job.steps)
     from synth.reenact.reenact import reenact as run
-    from synth.session import Session
 
     heads = generator.load_for(job.mode, job.steps, device())
     with Bar("reenacting", "steps") as bar:  # of tuning first, then frames
@@ -207,7 +210,6 @@ def fakes(
             raise typer.Exit(ExitCode.INCOMPLETE)
         return
     from synth.fakes.make import make, on_ray
-    from synth.session import Session
 
     with Bar("making", "clips") as bar:
         if shared.engine == "ray":
@@ -260,7 +262,6 @@ class People:
 
     def granted(self) -> Any:
         """The consent to evaluate on them."""
-        from synth.session import Session
         from synth.training.shards import ShardSet
 
         seen = {file for folder in self.shards for file in ShardSet(folder).real_files()}
@@ -280,15 +281,12 @@ def evaluate(
 
     Example: gioconda synth evaluate test-shards --model model.safetensors --people 50 --consent consent.toml --out evaluation
     """
-    from gioconda_core.files import refuse_overwrite, write_json
-
     writer = results.among("text", "json")
     generator.tuned(job.steps)
     for name in ("evaluation.json", "grid.jpg"):
         refuse_overwrite(out / name, results.force)
     from synth.evaluation.evaluate import evaluate as run
     from synth.evaluation.evaluate import sign_grid, text
-    from synth.session import Session
 
     granted = people.granted()
     instruments, missing = measuring.load()
@@ -310,7 +308,6 @@ def _judges(names: str) -> tuple[Judges, dict[str, str]]:
 
     ``all`` are those that come with their weights, and those that plugins brought; a name that was asked for must load.
     """
-    from detect import registry
     from detect.reading.observe import readings
 
     def judge(detector: Any) -> Callable[[Footage], float | str]:
@@ -334,8 +331,6 @@ def _judges(names: str) -> tuple[Judges, dict[str, str]]:
 
 def _layout(item: str) -> tuple[Any, Path]:
     """``LAYOUT=DIR`` → (what writes it, an empty folder), so that a wrong one is known before the set is made."""
-    from gioconda.cli.data import fresh_folder, layout_writer
-
     name, found, folder = item.partition("=")
     if not found or not folder:
         raise UsageError("is not LAYOUT=DIR", where=f"--export {item}")

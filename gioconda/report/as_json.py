@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from importlib import resources
 from typing import Any
 
 from gioconda.report.wording import reason_text, say
@@ -15,8 +16,6 @@ from gioconda_core.types import Report, Sentence
 
 def schema() -> dict[str, Any]:
     """The published JSON Schema (draft 2020-12) of the document."""
-    from importlib import resources
-
     found: dict[str, Any] = json.loads((resources.files("gioconda.report") / "report.schema.json").read_text("utf-8"))
     return found
 

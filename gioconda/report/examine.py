@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import shlex
+import stat
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -322,8 +324,6 @@ def _open(file: Path, sandbox: bool) -> Any:
 
 def readable(file: Path) -> int:
     """The size of a file that may be read, in bytes; MediaError of anything else."""
-    import stat
-
     try:
         status = file.stat()
     except FileNotFoundError as error:
@@ -422,7 +422,6 @@ def _mark(footage: Footage) -> dict[str, Any] | None:
 
 def versions() -> dict[str, str]:
     """What a repeat of this report needs to be the same."""
-    import platform
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import io
 import itertools
 import json
 import os
@@ -230,8 +231,6 @@ def _xmp(packets: Iterable[bytes]) -> list[declared.Field]:
 
 
 def _picture(path: str) -> dict[str, Any]:
-    import io
-
     import exifread
     from PIL import Image, UnidentifiedImageError
 

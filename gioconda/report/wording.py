@@ -7,6 +7,7 @@ they are never parsed as templates themselves.
 from __future__ import annotations
 
 import datetime
+import os
 import re
 import string
 import tomllib
@@ -87,8 +88,6 @@ def language(wanted: str | None = None, environment: Mapping[str, str] | None = 
         if short not in LANGUAGES:
             raise UsageError(f"no sentences in {wanted!r}", where="--lang", hint=f"one of {', '.join(LANGUAGES)}")
         return short
-    import os
-
     env = os.environ if environment is None else environment
     locale = next((env[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if env.get(name)), "")
     return language_of(locale)

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,7 +35,9 @@ from gioconda.report.wording import LANGUAGES, NAMES, label, language_of, proble
 from gioconda.serve.cases import Cases, kept
 from gioconda.serve.guard import Guard
 from gioconda.serve.jobs import ACTIVE, Clip, Jobs, Runner
-from gioconda_core.types import Sentence
+from gioconda_core.errors import MediaError
+from gioconda_core.files import atomic_path
+from gioconda_core.types import Claim, Sentence
 
 # What a browser is told a file is; nothing it would run. Anything else is bytes to it.
 TYPES = {
@@ -280,8 +283,6 @@ class Site:
 
     def _archive(self, identity: str) -> Path | None:
         from gioconda.report.evidence import keyframes
-        from gioconda_core.errors import MediaError
-        from gioconda_core.files import atomic_path
 
         clip, document = self.jobs.get(identity), self.jobs.report(identity)
         if clip is None or document is None or clip.other:
@@ -455,10 +456,7 @@ def _attachment(name: str) -> dict[str, str]:
 
 def draw_example(target: Path) -> None:
     """Write a clip of a drawn face, signed with this user's development key as generated."""
-    import tempfile
-
     from gioconda_core.media.clip import write_video
-    from gioconda_core.types import Claim
     from provenance.signing import sign
     from synth.puppets.perform import perform
 

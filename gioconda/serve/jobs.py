@@ -21,7 +21,7 @@ from typing import Any
 from gioconda_core.errors import GiocondaError
 from gioconda_core.files import write_text
 from gioconda_core.workers.cpu import cores
-from gioconda_core.workers.pool import Progress
+from gioconda_core.workers.pool import Progress, Worker
 
 ACTIVE = ("queued", "running")
 ATTEMPTS = 3  # times a job may be begun before it is given up: one that takes the server down must not do so for ever
@@ -239,8 +239,6 @@ class Runner:
             self._worker.kill()
 
     def _fresh(self) -> Any:
-        from gioconda_core.workers.pool import Worker
-
         if self._worker is not None:
             self._worker.kill()
         self._inbox = queue.Queue()

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -55,8 +56,6 @@ def package_model(name: str) -> Path:
 
     Its ``__init__`` needs ``pkg_resources``, which new setuptools no longer has.
     """
-    from importlib.util import find_spec
-
     spec = find_spec("face_recognition_models")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder, "models", name)

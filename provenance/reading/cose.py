@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from provenance.keys import certificates
 
@@ -174,10 +177,6 @@ def _signed_data(der: bytes) -> Any:
 
 def _signed_by(certificate: x509.Certificate, signer: Any) -> bool:
     """Whether a certificate's key made the signature over a CMS signer's attributes (RFC 5652, 5.4)."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-
     known = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
     digest = known[signer["digest_algorithm"]["algorithm"].native]
     attributes, signature = signer["signed_attrs"].untag().dump(), signer["signature"].native

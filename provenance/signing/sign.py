@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import CredentialError, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of
+from gioconda_core.media import clip as media
 from gioconda_core.types import Claim, Ingredient, ProvenanceState, Synthesis
 from provenance.keys import certificates
 from provenance.reading import rules
@@ -57,8 +58,6 @@ class Marker(Protocol):
 
 def video_name(path: str | os.PathLike[str]) -> None:
     """Refuse (UsageError) a name under which :func:`write` could not encode and sign a clip: before frames are made for it."""
-    from gioconda_core.media import clip as media
-
     media.video_name(path)
     if engine.mime_of(Path(path)) not in engine.supported()[1]:
         raise UsageError("this container cannot carry a credential", where=str(path), hint="name it .mp4 or .mov")
@@ -87,7 +86,6 @@ def write(
     CredentialError
         Signing or reading back failed; nothing is left behind.
     """
-    from gioconda_core.media import clip as media
     from gioconda_core.media import fingerprint
 
     target = Path(path)
@@ -145,7 +143,6 @@ def write_picture(
     CredentialError
         Signing or reading back failed; nothing is left behind.
     """
-    from gioconda_core.media import clip as media
     from gioconda_core.media import fingerprint
 
     target = Path(path)

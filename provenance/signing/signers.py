@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 
 from gioconda_core import plugins
 from gioconda_core.errors import CredentialError, UsageError
@@ -359,9 +361,6 @@ def _chain_file(path: str | os.PathLike[str]) -> str:
 
 def sign_with(key: certificates.PrivateKey, algorithm: str, data: bytes) -> bytes:
     """Sign with a key in memory, as COSE names the algorithm."""
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
-
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
     digest = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}[algorithm[-3:]]

@@ -20,7 +20,9 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
@@ -223,9 +225,6 @@ def _signed_by(response: Any, issuer: x509.Certificate) -> bool:
 
 
 def _verifies(key: Any, response: Any) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-
     signature, signed, digest = response.signature, response.tbs_response_bytes, response.signature_hash_algorithm
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):

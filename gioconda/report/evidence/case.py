@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of, write_json
+from gioconda_core.version import __version__
 
 __all__ = ["Action", "Case", "Entry", "Export", "Fault", "Kept", "Problem", "Text", "about", "add", "entries", "export", "head", "html", "new", "note", "schema", "verify"]  # fmt: skip
 
@@ -216,7 +217,6 @@ def export(folder: str | os.PathLike[str], target: str | os.PathLike[str], how: 
 
     Raises UsageError where the case does not verify, and before anything is logged where the ZIP is there already.
     """
-    from gioconda_core.version import __version__
     from provenance import vocabulary
     from provenance.signing import claims, sign, signers
 
