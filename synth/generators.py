@@ -1,4 +1,4 @@
-"""The seam through which faces are made: something that learns a person from shots and then draws landmarks as that person.
+"""Says what a generator of talking heads is, and finds one by name: it learns a person from shots and then draws landmarks as that person.
 
 ``hybrid`` bends the source picture itself and asks the trained generator where that cannot do; ``few-shot`` is the trained generator
 alone, the paper's way. ``warp`` and ``copy`` need no weights: a smooth warp of the most similar shot, and that shot itself; they are

@@ -1,4 +1,4 @@
-"""What a run that makes clips is handed beside its job: with whose consent, who signs, what may be replaced, and who is told."""
+"""Holds what a run that makes clips is handed beside its job: with whose consent, who signs, what may be replaced, and who is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first tables of a report: one row a detector with what decides, what stands beside it, and who is better than whom; for text and page alike."""
+"""Lays out the first tables of a report, for text and page alike: a row a detector with the figures that decide, what trivial cues reach beside it, and who is better than whom."""
 
 from __future__ import annotations
 

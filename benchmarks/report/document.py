@@ -1,4 +1,4 @@
-"""The results document, ``gioconda.benchmark/2``: everything that a report shows, and all that page, text, CSV and LaTeX are made from."""
+"""Defines the results document, ``gioconda.benchmark/2``: everything that a report shows, and all that page, text, CSV and LaTeX are made from."""
 
 from __future__ import annotations
 

@@ -507,6 +507,7 @@ class Comparison:
 
 
 def render_comparison(found: Sequence[comparisons.Difference], form: str) -> str:
+    """Comparisons as ``json``, or as a line each."""
     if form == "json":
         return to_json(Comparison(found), indent=1) + "\n"
     return "\n".join(board.difference_lines(found)) + "\n"

@@ -1,4 +1,4 @@
-"""Re-share stability: the same clip after upload-like chains; how often what would be said of it changes, per detector.
+"""Counts how often what would be said of a clip changes when it is shared again: the same clip after upload-like chains of degradations.
 
 Criticism on record is a photo whose score went from 0.000 to 0.9999 by rescaling. A flip is a change of level (by the
 detector's own calibration) or, without one, a crossing of the threshold that kept false alarms at 5 % on undegraded reals.

@@ -1,4 +1,4 @@
-"""From a table of scores to one results document: first table, cues beside it, slices, curves, worst clips, what is missing and why."""
+"""Computes the results document from a table of scores: first table, cues beside it, slices, curves, worst clips, what is missing and why."""
 
 from __future__ import annotations
 
@@ -472,6 +472,7 @@ _TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", 
 
 
 def tex(text: str) -> str:
+    """Text with what LaTeX would read as commands escaped."""
     return "".join(_TEX.get(c, c) for c in text)
 
 

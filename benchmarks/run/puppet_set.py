@@ -1,4 +1,4 @@
-"""The embedded labelled set: puppets, and fakes of puppets made by methods whose names are their labels; from seeds alone.
+"""Makes the embedded labelled set from seeds alone: puppets, and fakes of puppets by methods whose names are their labels.
 
 Every clip, real or fake, is encoded by the same encoder with the same settings from frames of the same size and number, so
 that nothing but the picture tells them apart. Credentials lie beside the clips, not in them: a signature has a time and a key,

@@ -76,6 +76,7 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
+        """Whether every row wanted is there."""
         return self.done >= self.rows
 
 

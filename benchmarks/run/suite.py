@@ -44,6 +44,7 @@ class Suite:
 
     @property
     def identity(self) -> dict[str, str]:
+        """What results name a suite by."""
         return {"name": self.name, "version": self.version, "sha256": self.sha256}
 
 

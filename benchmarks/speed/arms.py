@@ -63,6 +63,7 @@ class Ratio:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Ratio:
+        """From the ratios of the rounds; the interval is that of a median, by the binomial distribution."""
         from scipy.stats import binom
 
         ordered = sorted(values)

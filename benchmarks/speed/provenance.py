@@ -74,6 +74,7 @@ class Both:
         return c2pa.Context.from_dict(settings)
 
     def bare_sign(self, source: Path, target: Path, kind: str = "video/mp4") -> None:
+        """As the library's documentation signs. kind : media type."""
         import c2pa
 
         from provenance.signing import claims
@@ -87,6 +88,7 @@ class Both:
             builder.sign(self.signer.native(), kind, stream, sink)
 
     def bare_verify(self, path: Path, kind: str = "video/mp4") -> str:
+        """The validation state, in lower case."""
         import c2pa
 
         with open(path, "rb") as stream, c2pa.Reader(kind, stream, context=self.context) as reader:

@@ -1,4 +1,4 @@
-"""Every detector beside what trivial measures of the same clips score: all together, within an origin, on clips of equal measures.
+"""Sets every detector beside what trivial measures of the same clips score: all together, within an origin, and on clips of equal measures.
 
 A detector that does not pass sharpness has shown nothing, however high it scores; one that loses its skill where real and fake
 come from the same page, or are of equal length and size, had learned the page or the length.

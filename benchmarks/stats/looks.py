@@ -1,4 +1,4 @@
-"""The looks of a table of scores at its labels; see :mod:`gioconda_core.stats.looks`."""
+"""Writes down that a table of scores was compared with its labels, and counts how often that was done; see :mod:`gioconda_core.stats.looks`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores in from tables of any dialect: the way in for a team that cannot share clips, and for what others publish."""
+"""Reads tables of scores in any dialect: the way in for a team that cannot share clips, and for what others publish."""
 
 from __future__ import annotations
 

@@ -91,6 +91,7 @@ class Column:
 
     @cached_property
     def scored(self) -> NDArray[np.bool_]:
+        """(N,) rows that have a score."""
         return np.asarray(self.status == "scored")
 
 
@@ -116,6 +117,7 @@ class Table:
 
     @cached_property
     def labelled(self) -> NDArray[np.bool_]:
+        """(N,) rows whose label is known."""
         return np.asarray(self.labels >= 0)
 
     @property

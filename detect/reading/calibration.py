@@ -267,6 +267,7 @@ class Calibration:
         return None
 
     def write(self, folder: Path) -> None:
+        """Write ``calibration.json`` into a folder of weights."""
         document = {"schema": SCHEMA, **{key: getattr(self, key) for key in self.__dataclass_fields__}}
         document["kinds_validated"] = [asdict(kind) for kind in self.kinds_validated]
         document["scores"] = {key: [round(float(v), 4) for v in value] for key, value in self.scores.items()}

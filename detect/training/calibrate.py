@@ -1,4 +1,4 @@
-"""What a score has meant on real clips: the false-alarm rate at each score, with interval, number, date and kind of clip.
+"""Makes calibration cards: the false-alarm rate that each score has meant on real clips, with interval, number, date and kind of clip.
 
 A calibration set is real clips the weights were not fitted on (for the shipped detectors: scored by models that had seen neither
 the person nor, in turn, each method). Outside what it holds, a reading is withheld: an abstention that names the measure and its range.

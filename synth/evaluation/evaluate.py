@@ -1,4 +1,4 @@
-"""The paper's protocol: tune on T frames of an unseen person, draw held-out frames of the same take, measure, with intervals.
+"""Measures a generator by the paper's protocol: tune on T frames of an unseen person, draw held-out frames of the same take, measure, with intervals.
 
 Self-reenactment, T ∈ {1, 8, 32}, the same held-out frames for every T, generator and baseline. Source: Zakharov 2019, §4. Baselines:
 ``copy`` (the most similar shot as it is) and ``warp`` (that shot, bent to the landmarks): a generator that does not beat them has

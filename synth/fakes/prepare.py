@@ -1,4 +1,4 @@
-"""Footage → tracks → steady crops → shards; resumable, with a row for each clip that says what became of it.
+"""Prepares footage for training and for sets of fakes: clips → tracks → steady crops → shards; resumable, with a row for each clip that says what became of it.
 
 Clips are worked on in parallel by processes (or by Ray, beyond one machine); this process alone writes. A clip lies whole in
 one shard, and a shard counts once its table is written, so that after kill -9 the same command goes on: nothing twice, nothing

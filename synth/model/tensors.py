@@ -1,4 +1,4 @@
-"""Between pictures and tensors: number types, and the two ways to and from [-1, 1]."""
+"""Takes pictures to tensors and back: number types, and the two ways to and from [-1, 1]."""
 
 from __future__ import annotations
 

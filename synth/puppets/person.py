@@ -18,6 +18,8 @@ BASE_MOUTH_Z = float(head.BASE[60:68, 2].mean())
 
 @dataclass(frozen=True)
 class Person:
+    """One puppet as triangles: A anchors, V vertices of the head, and the parts around it; in head units."""
+
     anchors: Array  # (A, 3), lips together
     vertices: Array  # (V, 3) with hair
     shapes: dict[str, Array]  # name → (V, 3)
@@ -34,6 +36,8 @@ class Person:
 
 @dataclass(frozen=True)
 class Part:
+    """Something around the head: its vertices and normals (n, 3) in head units."""
+
     name: str
     vertices: Array
     normals: Array
@@ -50,6 +54,7 @@ def _grid(columns: int, rows: int) -> tuple[Array, NDArray[np.int64]]:
 
 
 def unit(v: Array) -> Array:
+    """Vectors (…, 3) of length 1; those of no length stay."""
     return np.asarray(v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9))
 
 

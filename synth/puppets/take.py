@@ -28,6 +28,8 @@ class _Wander:
 
 @dataclass(frozen=True)
 class Take:
+    """One take: what moves at each of T moments, and the light and camera of all of them. yaw, pitch, roll : radians."""
+
     weights: dict[str, Array]  # blendshape → (T,)
     yaw: Array
     pitch: Array
@@ -73,6 +75,7 @@ def _blinks(rng: np.random.Generator, t: Array) -> Array:
 
 
 def take(motion: int, t: Array) -> Take:
+    """The take of a number, as seed, at times t (T,) in seconds."""
     # One stream for each thing, so that a longer take begins as the shorter one does.
     streams = [np.random.default_rng([motion, 68, k]) for k in range(8)]
     opening, width, lift = _speech(streams[0], t)
@@ -133,6 +136,7 @@ def take(motion: int, t: Array) -> Take:
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Array:
+    """(3, 3), of angles in radians: first about the vertical, then nodding, then tilting."""
     cy, sy, cp, sp, cr, sr = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])

@@ -1,4 +1,4 @@
-"""Another person's landmarks carry another person's face: fit the driver's motion to the source before drawing it.
+"""Fits a driver's motion to the face that is to be drawn: landmarks carry the proportions of whoever they were taken from.
 
 ``absolute`` takes the driver's landmarks as they are; ``procrustes`` gives them the source's size, place and proportions of width
 to height; ``relative`` adds to the source's own landmarks what the driver changes with respect to the driver's frame that

@@ -1,4 +1,4 @@
-"""One portrait, any driver: that face, moving as the driver moves; every clip is signed, and says on its face what it is.
+"""Animates one portrait by any driver: that face, moving as the driver moves; every clip is signed, and says on its face what it is.
 
 shots → steady crops → a personal model → the driver's landmarks, adapted → frames → pasted back where the face came from →
 visible label → ``provenance.signing.sign``. Several drivers in one call learn the person once.

@@ -1,4 +1,4 @@
-"""W, one row for each training video, in a host memory map with its own row-wise Adam; never on the GPU as a whole.
+"""Keeps W, one row for each training video, in a host memory map with its own row-wise Adam; never on the GPU as a whole.
 
 145,569 × 512 rows with Adam's v are 596 MB; a dense tensor would move all of it every step. With
 β1 = 0 Adam needs no m, and each row carries its own v and step count, so a person seen rarely is not dragged along.

@@ -1,4 +1,4 @@
-"""Meta-learning: episodes in, a model that can be tuned to anybody out.
+"""Trains the networks by meta-learning: episodes in, a model that can be tuned to anybody out.
 
 One step: E and G once, with the adversarial, feature matching, content and (FT) match terms; then two discriminator
 updates on the same generated frames, real and generated in one batch. Source: Zakharov 2019, §3.2 and §4.

@@ -50,6 +50,8 @@ def _act() -> nn.Module:
 
 
 class Residual(nn.Module):
+    """Two convolutions beside their input, (N, c, H, W) → the same shape."""
+
     def __init__(self, c: int) -> None:
         super().__init__()
         self.body = nn.Sequential(_act(), nn.Conv2d(c, c, 3, padding=1), _act(), nn.Conv2d(c, c, 3, padding=1))
