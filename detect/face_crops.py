@@ -1,4 +1,4 @@
-"""The only preprocessing: footage → one stack of face crops per track, each with its landmarks, times and quality.
+"""Cuts faces out for networks, the same way for all of them: footage → one stack of crops a track, with their landmarks and times.
 
 Two crops exist. ``aligned`` turns and scales the face into a canonical pose (for networks). ``square`` keeps the pixel
 grid's direction and only ever shrinks by area or enlarges by cubic interpolation, so that noise statistics survive.
@@ -28,17 +28,13 @@ class Prepared:
     """One face ready for a detector.
 
     track : id of the FaceTrack. times : (N,) seconds. crops : uint8 (N, S, S, 3) RGB.
-    landmarks : float32 (N, 68, 2), pixels of the crop. quality : (N,). face_px : (N,) extent of the face in the frame, pixels.
-    frames : (N,) int, index of each crop's frame in the footage.
+    landmarks : float32 (N, 68, 2), pixels of the crop.
     """
 
     track: int
     times: NDArray[np.float64]
     crops: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
-    quality: NDArray[np.float32]
-    face_px: NDArray[np.float32]
-    frames: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.times)
@@ -121,9 +117,7 @@ def prepare(
     *,
     mode: str = "aligned",
     margin: float = 1.3,
-    step: float = 0.0,
     max_frames: int | None = None,
-    min_frames: int = 1,
 ) -> tuple[Prepared, ...]:
     """Crops of every face that can be measured.
 
@@ -134,10 +128,8 @@ def prepare(
     mode : ``aligned``, ``square``, or ``five-point`` (the crop of GenD and its kin, for weights trained with it)
     margin : float
         For ``square``: side of the crop over the extent of the landmarks. ``aligned`` has its own canonical frame.
-    step : float
-        Seconds between crops, at least (four fifths of it, since frames lie where they lie).
-    max_frames, min_frames : int
-        At most so many crops a face, evenly spaced; a face with fewer than ``min_frames`` is left out.
+    max_frames : int
+        At most so many crops a face, evenly spaced.
 
     Returns
     -------
@@ -151,19 +143,11 @@ def prepare(
 
     def make() -> tuple[Prepared, ...]:
         return tuple(
-            _crops(footage, track, _thin(_apart(footage, pairs, step), max_frames), size, mode, margin)
-            for track, pairs in _measurable(footage, min_frames)
+            _crops(footage, track, _thin(pairs, max_frames), size, mode, margin)
+            for track, pairs in _measurable(footage)
         )
 
-    return footage.shared.once(("crops", size, mode, margin, step, max_frames, min_frames), make)
-
-
-def _apart(footage: Footage, pairs: list[tuple[int, int]], step: float) -> list[tuple[int, int]]:
-    kept: list[tuple[int, int]] = []
-    for frame, row in pairs:
-        if not kept or footage.times[frame] - footage.times[kept[-1][0]] >= 0.8 * step:
-            kept.append((frame, row))
-    return kept
+    return footage.shared.once(("crops", size, mode, margin, max_frames), make)
 
 
 def _thin(pairs: list[tuple[int, int]], most: int | None) -> list[tuple[int, int]]:
@@ -172,29 +156,25 @@ def _thin(pairs: list[tuple[int, int]], most: int | None) -> list[tuple[int, int
     return [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, most).round().astype(int))]
 
 
-def _measurable(footage: Footage, min_frames: int) -> list[tuple[FaceTrack, list[tuple[int, int]]]]:
+def _measurable(footage: Footage) -> list[tuple[FaceTrack, list[tuple[int, int]]]]:
     """Tracks that can be measured, largest face first, with their (frame, track row) pairs; Abstain when there is none."""
     if len(footage.frames) == 0:
         raise Abstain(AbstentionReason.NO_PICTURE)
     if not footage.tracks:
         raise Abstain(AbstentionReason.NO_FACE)
-    largest, seen = 0.0, 0
+    largest = 0.0
     found = []
     order = sorted(footage.tracks, key=lambda t: -float(np.median(face_px(t.landmarks))) if len(t) else 0.0)
     for track in order[:MAX_TRACKS]:
         if len(track) == 0:
             continue
         largest = max(largest, float(face_px(track.landmarks).max()))
-        pairs = usable(track, footage.times)
-        seen = max(seen, len(pairs))
-        if len(pairs) >= max(1, min_frames):
+        if pairs := usable(track, footage.times):
             found.append((track, pairs))
     if found:
         return found
     if largest < MIN_FACE:
         raise Abstain(AbstentionReason.FACE_TOO_SMALL, face_px=largest, least=MIN_FACE)
-    if seen < min_frames:
-        raise Abstain(AbstentionReason.TOO_FEW_FRAMES, seen=seen, needed=min_frames)
     raise Abstain(AbstentionReason.FACE_UNCLEAR)
 
 
@@ -214,17 +194,12 @@ def _crops(
             crop, moved = align.crop(picture, matrix, size), align.apply(matrix, landmarks)
         crops.append(crop)
         points.append(moved)
-    frames = np.array([frame for frame, _ in pairs])
-    rows = np.array([index for _, index in pairs])
     prepared = Prepared(
         track=track.id,
-        times=np.asarray(footage.times, dtype=np.float64)[frames],
+        times=np.asarray(footage.times, dtype=np.float64)[[frame for frame, _ in pairs]],
         crops=np.stack(crops),
         landmarks=np.stack(points).astype(np.float32),
-        quality=track.quality[rows],
-        face_px=face_px(track.landmarks[rows]),
-        frames=frames,
     )
-    for array in (prepared.times, prepared.crops, prepared.landmarks, prepared.quality, prepared.face_px, frames):
+    for array in (prepared.times, prepared.crops, prepared.landmarks):
         array.flags.writeable = False  # several detectors look at them
     return prepared

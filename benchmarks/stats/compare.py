@@ -337,7 +337,6 @@ def leaderboard(
     order: Sequence[str],
     *,
     against: str = "",
-    metric: str = "auc",
     resamples: int = bootstrap.RESAMPLES,
     seed: int = 0,
 ) -> Leaderboard | None:
@@ -353,7 +352,7 @@ def leaderboard(
     if len(order) < 2:
         return None
     table = headline(table)
-    wanted = [metrics.parse(metric)]
+    wanted = [metrics.parse("auc")]
     made = Pairs(table, resamples, seed)
     pairs = corrected([made.compare(a, b, wanted, drawn=False)[0] for a, b in combinations(order, 2)])
     first = against or order[0]

@@ -1,4 +1,4 @@
-"""Why a score is what it is, as far as that can be shown: its course over time, the strongest moments, and where in the face.
+"""Shows where in a face a score comes from, as far as that can be shown.
 
 ``occlusion`` hides one part of the face after another (any detector), ``gradient`` follows the score's slope (networks). A map says what moved the
 score, not what was manipulated; how often it points at a known mask is measured, see docs/decisions/detectors.
@@ -7,57 +7,21 @@ score, not what was manipulated; how often it points at a known mask is measured
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detect.base import Abstain, Detector
-from detect.face_crops import square
 from detect.reading.guard import run
-from gioconda_core.media.pictures import jpeg
-from gioconda_core.types import Footage, Reading
+from gioconda_core.types import Footage
 
 Array = NDArray[Any]
 MAP = 64  # side of a map
 MARGIN = 1.7  # of the square a map covers, over the landmarks' extent
 
 
-@dataclass(frozen=True, eq=False)
-class Moment:
-    """A face at one of the times that count most. thumbnail : JPEG bytes, at most a few kB."""
-
-    track: int
-    time: float
-    score: float
-    thumbnail: bytes
-
-
-def strongest(reading: Reading, footage: Footage, count: int = 3, size: int = 128) -> tuple[Moment, ...]:
-    """The moments with the highest scores, at least half a second apart, highest first; empty for an abstention."""
-    rows = sorted(
-        ((s, t, track.track) for track in reading.series for t, s in zip(track.times, track.scores, strict=True)),
-        reverse=True,
-    )
-    kept: list[tuple[float, float, int]] = []
-    for score, time, track in rows:
-        if len(kept) < count and all(track != k[2] or abs(time - k[1]) >= 0.5 for k in kept):
-            kept.append((score, time, track))
-    return tuple(Moment(track, time, score, _thumbnail(footage, track, time, size)) for score, time, track in kept)
-
-
-def _thumbnail(footage: Footage, number: int, time: float, size: int) -> bytes:
-    track = next(t for t in footage.tracks if t.id == number)
-    frame = int(np.argmin(np.abs(np.asarray(footage.times) - time)))
-    row = int(np.argmin(np.abs(track.times - footage.times[frame])))
-    crop, _ = square(footage.frames[frame], track.landmarks[row], size, MARGIN)
-    return jpeg(crop, quality=85)
-
-
-def occlusion(
-    detector: Detector, footage: Footage, track: int | None = None, grid: int = 5, timeout: float | None = None
-) -> Array:
+def occlusion(detector: Detector, footage: Footage, grid: int = 5) -> Array:
     """How much the score falls when a part of the face is hidden, float64 (MAP, MAP), over the square around the face.
 
     A part is hidden by its own average colour under a soft edge, in every frame, following the face. Positive = the part
@@ -70,16 +34,16 @@ def occlusion(
     """
     import cv2
 
-    before = run(detector, footage, timeout)
+    before = run(detector, footage)
     if before.score is None:
         assert before.abstained is not None  # a reading has one or the other
         raise Abstain(before.abstained)
-    face = next(t for t in footage.tracks if track is None or t.id == track)
+    face = footage.tracks[0]
     drops = np.zeros((grid, grid))
     for row in range(grid):
         for column in range(grid):
             hidden = dataclasses.replace(footage, frames=_hidden(footage, face, row, column, grid))
-            after = run(detector, hidden, timeout)
+            after = run(detector, hidden)
             drops[row, column] = before.score - after.score if after.score is not None else 0.0
     return np.asarray(cv2.resize(drops, (MAP, MAP), interpolation=cv2.INTER_CUBIC))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from detect.external import wire
-from detect.reading.explain import occlusion, points_inside, strongest
+from detect.reading.explain import occlusion, points_inside
 from detect.reading.golden import drawn
 from detect.reading.guard import failed, run
 from detect.reading.score import Row, rows
@@ -22,7 +22,7 @@ from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import write_video
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.testing import footage
-from gioconda_core.types import Label, Reading, Sample, TrackScore
+from gioconda_core.types import Label, Reading, Sample
 
 
 @pytest.fixture(scope="module")
@@ -175,17 +175,6 @@ def test_a_service_is_asked_and_believed_only_when_it_answers_well(service, monk
 
 
 # --------------------------------------------------------------------------- explanations
-
-
-def test_the_strongest_moments_are_apart_and_have_pictures():
-    clip = drawn()
-    times = tuple(float(t) for t in clip.times)
-    scores = tuple(float(-abs(t - 2)) for t in times)
-    reading = Reading("d", "1", None, 0.0, (TrackScore(0, times, scores),))
-    found = strongest(reading, clip)
-    assert [m.score for m in found] == sorted((m.score for m in found), reverse=True)
-    assert abs(found[0].time - 2) < 0.2 and abs(found[0].time - found[1].time) >= 0.5
-    assert all(m.thumbnail[:2] == b"\xff\xd8" and len(m.thumbnail) < 20_000 for m in found)
 
 
 class Mouthy:

@@ -16,6 +16,7 @@ from detect.face_crops import MAX_TRACKS, MIN_FACE, prepare, square
 from detect.reading.guard import failed, run
 from detect.registry import load, parse
 from gioconda_core.errors import PluginError, UsageError
+from gioconda_core.reasons import AbstentionReason
 from gioconda_core.testing import check_detector, footage
 from gioconda_core.types import Reading, TrackScore
 
@@ -235,8 +236,10 @@ def test_bad_footage_is_an_abstention_with_a_reason():
             prepare(bad, 64)
         reasons[name] = str(reason.value)
     assert "no face" in reasons["nobody"] and str(MIN_FACE) in reasons["tiny"] and "no picture" in reasons["no frames"]
-    with pytest.raises(Abstain, match="needs 9"):
-        prepare(clip, 64, min_frames=9)
+    blurred = dataclasses.replace(clip.tracks[0], quality=np.zeros(len(clip.tracks[0]), np.float32))
+    with pytest.raises(Abstain) as unclear:  # large enough, and nothing to see of it
+        prepare(dataclasses.replace(clip, tracks=(blurred,)), 64)
+    assert unclear.value.reason.code == AbstentionReason.FACE_UNCLEAR
 
 
 def test_a_crowd_is_cut_to_its_largest_faces():
@@ -269,10 +272,10 @@ def test_a_face_over_the_edge_is_still_a_crop():
         assert crop.shape == (64, 64, 3)
 
 
-def test_a_step_keeps_crops_apart_and_one_window_serves_the_whole_track():
+def test_many_crops_are_thinned_evenly():
     clip = footage(frames=30)
-    (face,) = prepare(clip, 64, mode="square", step=0.25)
-    assert np.all(np.diff(face.times) >= 0.2) and len(face) == 6
+    (face,) = prepare(clip, 64, mode="square", max_frames=6)
+    assert len(face) == 6 and face.times[0] == clip.times[0] and face.times[-1] == clip.times[-1]
 
 
 def test_the_contract_for_plugins_holds_for_a_command(tmp_path):
