@@ -117,6 +117,7 @@ def prepare(
     *,
     mode: str = "aligned",
     margin: float = 1.3,
+    step: float = 0.0,
     max_frames: int | None = None,
 ) -> tuple[Prepared, ...]:
     """Crops of every face that can be measured.
@@ -128,6 +129,8 @@ def prepare(
     mode : ``aligned``, ``square``, or ``five-point`` (the crop of GenD and its kin, for weights trained with it)
     margin : float
         For ``square``: side of the crop over the extent of the landmarks. ``aligned`` has its own canonical frame.
+    step : float
+        Seconds between crops, at least (four fifths of it, since frames lie where they lie).
     max_frames : int
         At most so many crops a face, evenly spaced.
 
@@ -143,11 +146,19 @@ def prepare(
 
     def make() -> tuple[Prepared, ...]:
         return tuple(
-            _crops(footage, track, _thin(pairs, max_frames), size, mode, margin)
+            _crops(footage, track, _thin(_apart(footage, pairs, step), max_frames), size, mode, margin)
             for track, pairs in _measurable(footage)
         )
 
-    return footage.shared.once(("crops", size, mode, margin, max_frames), make)
+    return footage.shared.once(("crops", size, mode, margin, step, max_frames), make)
+
+
+def _apart(footage: Footage, pairs: list[tuple[int, int]], step: float) -> list[tuple[int, int]]:
+    kept: list[tuple[int, int]] = []
+    for frame, row in pairs:
+        if not kept or footage.times[frame] - footage.times[kept[-1][0]] >= 0.8 * step:
+            kept.append((frame, row))
+    return kept
 
 
 def _thin(pairs: list[tuple[int, int]], most: int | None) -> list[tuple[int, int]]:

@@ -272,6 +272,12 @@ def test_a_face_over_the_edge_is_still_a_crop():
         assert crop.shape == (64, 64, 3)
 
 
+def test_a_step_keeps_crops_apart_and_one_window_serves_the_whole_track():
+    clip = footage(frames=30)
+    (face,) = prepare(clip, 64, mode="square", step=0.25)
+    assert np.all(np.diff(face.times) >= 0.2) and len(face) == 6
+
+
 def test_many_crops_are_thinned_evenly():
     clip = footage(frames=30)
     (face,) = prepare(clip, 64, mode="square", max_frames=6)
