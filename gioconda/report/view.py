@@ -436,7 +436,7 @@ def _marked(over: Sequence[float], top: float, lang: str) -> str:
 
 
 def _track(track: FaceSummary, lang: str, *, still: bool) -> TrackView:
-    args = {key: getattr(track, key) for key in ("seen", "start", "end", "face_px", "quality")}
+    args = {key: getattr(track, key) for key in ("seen", "start", "end", "face_px")}
     key = "face.still" if still else "face.once" if track.seen == 1 else "face.seen"
     return TrackView(
         id=track.id,

@@ -294,6 +294,15 @@ def test_of_two_faces_that_nothing_was_read_of_no_reading_is_told():
     assert "caveat.several-faces" not in keys(verdict.caveats([abstained()], footage(n=1, tracks=2), {"still": True}))
 
 
+def test_no_quality_is_claimed_of_a_face():
+    """The number is of the face as it is followed, shrunk: a soft one that was enlarged six times had "quality 1 on a scale from 0 to 1"."""
+    from gioconda.report.view import view
+
+    for lang in ("en", "ja", "es", "fr", "de"):
+        said = view(report(), lang).tracks[0].description
+        assert not re.search("qualit|calidad|品質", said, re.I) and re.search(r"\d", said), said
+
+
 def test_one_further_track_is_one():
     for streams, said in ((2, "1 more picture track than"), (3, "2 more picture tracks than")):
         told = say(verdict.caveats([], None, {"streams": streams})[0])
