@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
 from gioconda_core.files import refuse_overwrite, sha256_of, unwritable
+from gioconda_core.media.pictures import grid
 from gioconda_core.types import Claim, Synthesis
 from gioconda_core.version import __version__
 from synth import consent as consents
@@ -285,24 +286,16 @@ def _around_head(frame: Frames, shots: Shots, job: Reenact) -> Frames:
 
 def strip(source: Frames, moments: Sequence[tuple[Frames | None, Frames]]) -> Frames:
     """A preview, uint8 (H, W, 3): the source's picture, and moments side by side, above each the driver's where it has pictures."""
-    import cv2
-
     height = 160
     columns: list[tuple[Frames | None, Frames]] = [(None, source), *moments]
     with_driver = any(above is not None for above, _ in columns)
     # One width, so that moments stand below one another.
     width = max(round(p.shape[1] * height / p.shape[0]) for pair in columns for p in pair if p is not None)
-
-    def cell(picture: Frames | None) -> Frames:
-        if picture is None:
-            return np.zeros((height, width, 3), np.uint8)
-        wide = round(picture.shape[1] * height / picture.shape[0])
-        small = cv2.resize(picture, (wide, height), interpolation=cv2.INTER_AREA)
-        left = (width - wide) // 2
-        return np.asarray(cv2.copyMakeBorder(small, 0, 0, left, width - wide - left, cv2.BORDER_CONSTANT), np.uint8)
-
-    rows = [[above for above, _ in columns]] * with_driver + [[below for _, below in columns]]
-    return np.concatenate([np.concatenate([cell(p) for p in row], 1) for row in rows])
+    blank = np.zeros((height, width, 3), np.uint8)
+    rows = [[blank if above is None else above for above, _ in columns]] * with_driver + [
+        [below for _, below in columns]
+    ]
+    return grid(rows, (width, height), paper=0)
 
 
 @dataclass(eq=False)
