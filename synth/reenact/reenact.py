@@ -295,7 +295,7 @@ def strip(source: Frames, moments: Sequence[tuple[Frames | None, Frames]]) -> Fr
     rows = [[blank if above is None else above for above, _ in columns]] * with_driver + [
         [below for _, below in columns]
     ]
-    return grid(rows, (width, height), paper=0)
+    return grid(rows, (width, height), paper=0).copy()  # a label is drawn over it
 
 
 @dataclass(eq=False)
