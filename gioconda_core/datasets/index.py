@@ -13,6 +13,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,37 @@ class Leak:
     samples: tuple[str, ...]  # paths, at most ten
 
 
+class Flaw(StrEnum):
+    """How a row does not hold what it says."""
+
+    NAMED_TWICE = "named-twice"
+    NO_LABEL = "no-label"
+    MISSING = "missing"
+    FOLDER = "folder"
+    CHANGED = "changed"
+    LABELS_DIFFER = "labels-differ"
+
+    def of(self, path: str, other: str = "") -> Problem:
+        """The problem of a row with this flaw. other : the row of the same content whose label is another."""
+        return Problem(path, self, _FLAWS[self] + other)
+
+
+_FLAWS = {
+    Flaw.NAMED_TWICE: "stands in the index twice",
+    Flaw.NO_LABEL: "has no label",
+    Flaw.MISSING: "is missing",
+    Flaw.FOLDER: "is a folder, not a clip",
+    Flaw.CHANGED: "has changed since it was indexed",
+    Flaw.LABELS_DIFFER: "is labelled differently as ",
+}
+
+
 @dataclass(frozen=True)
 class Problem:
-    """One row that does not hold what it says."""
+    """One row that does not hold what it says. what : the same as ``kind``, in words."""
 
     path: str
+    kind: Flaw
     what: str
 
 
@@ -243,16 +270,16 @@ class Index:
         for sample in self.samples:
             path = self.resolve(sample)
             if sample.path in seen:
-                problems.append(Problem(sample.path, "stands in the index twice"))
+                problems.append(Flaw.NAMED_TWICE.of(sample.path))
             seen[sample.path] = sample.sha256
             if sample.label == Label.UNKNOWN:
-                problems.append(Problem(sample.path, "has no label"))
+                problems.append(Flaw.NO_LABEL.of(sample.path))
             if not path.exists():
-                problems.append(Problem(sample.path, "is missing"))
+                problems.append(Flaw.MISSING.of(sample.path))
             elif path.is_dir():
-                problems.append(Problem(sample.path, "is a folder, not a clip"))
+                problems.append(Flaw.FOLDER.of(sample.path))
             elif path.is_file() and sample.sha256 and sha256_of(path) != sample.sha256:
-                problems.append(Problem(sample.path, "has changed since it was indexed"))
+                problems.append(Flaw.CHANGED.of(sample.path))
             if advance:
                 advance()
         by_hash: dict[str, list[Sample]] = defaultdict(list)
@@ -261,7 +288,7 @@ class Index:
                 by_hash[sample.sha256].append(sample)
         for same in by_hash.values():
             if len({s.label for s in same}) > 1:
-                problems.append(Problem(same[0].path, f"is labelled differently as {same[1].path}"))
+                problems.append(Flaw.LABELS_DIFFER.of(same[0].path, same[1].path))
         return problems
 
 

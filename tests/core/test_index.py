@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gioconda_core.datasets import layouts
 from gioconda_core.datasets.groups import near_duplicates
-from gioconda_core.datasets.index import Index
+from gioconda_core.datasets.index import Flaw, Index
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import sha256_of
 from gioconda_core.types import Label, Sample
@@ -99,7 +99,9 @@ def test_verify_names_what_changed_what_is_missing_and_what_contradicts_itself(t
         tmp_path,
         {},
     )
-    said = " ".join(problem.what for problem in index.verify())
+    problems = index.verify()
+    assert {problem.kind for problem in problems} == {Flaw.CHANGED, Flaw.MISSING, Flaw.LABELS_DIFFER}
+    said = " ".join(problem.what for problem in problems)
     assert "changed" in said and "missing" in said and "labelled differently" in said
 
 
