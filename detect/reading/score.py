@@ -20,7 +20,7 @@ from gioconda_core.faces import cues, observe
 from gioconda_core.media.clip import Clip
 from gioconda_core.types import Footage, Sample
 from gioconda_core.workers.cpu import cores
-from gioconda_core.workers.pool import workers
+from gioconda_core.workers.pool import Limits, workers
 
 Labelled = tuple[str, Path, Sample | None]  # id, file, and its row of an index
 
@@ -198,7 +198,9 @@ def _ahead(
                 yield clip, None, str(error)
         return
     options = {"wishes": [(name, w.dense) for w, name in zip(wishes, names, strict=True)], "cache": cache}
-    with workers("local", "detect.reading.score:Look", options, min(jobs, len(clips)), dict, apart=True) as pool:
+    with workers(
+        "local", "detect.reading.score:Look", options, min(jobs, len(clips)), dict, Limits(apart=True)
+    ) as pool:
         tasks = (_Clip(str(path)) for _, path, _ in clips)
         for clip, (_, answer, failure) in zip(clips, pool.map(tasks, ordered=True), strict=True):
             if answer is None:

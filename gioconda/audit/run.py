@@ -31,7 +31,7 @@ from gioconda_core.options import shard as parse_shard
 from gioconda_core.reasons import PassedOver
 from gioconda_core.version import __version__
 from gioconda_core.workers.cpu import cores
-from gioconda_core.workers.pool import Failure, Result, workers
+from gioconda_core.workers.pool import Failure, Limits, Result, workers
 
 TARGET = "gioconda.audit.work:Work"
 
@@ -250,8 +250,8 @@ class Audit:
         )
         # Hashing a large file waits for the disk as often as for the processor: while one worker of a core waits, another hashes.
         depth, readers = (64, 2 * self.jobs) if only_credentials else (1, 0)
-        limits = {"timeout": self.timeout, "depth": depth, "readers": readers}
-        with workers(self.engine, TARGET, vars(orders), self.jobs, Answer, apart=True, **limits) as pool:
+        limits = Limits(self.timeout, apart=True, depth=depth, readers=readers)
+        with workers(self.engine, TARGET, vars(orders), self.jobs, Answer, limits) as pool:
             yield from pool.map(tasks)
 
     def _keep(

@@ -94,27 +94,39 @@ class Workers(ABC, Generic[A]):
         self.close()
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How tasks are shared out. timeout : seconds one task may take, None = no limit. apart : never in this process, even for one job.
+
+    depth : tasks a worker holds at once, more than two where they are tiny. readers : further workers, for large files only, where a task
+    waits for the disk as often as for the processor. Ray knows the timeout alone: each of its actors has one task.
+    """
+
+    timeout: float | None = None
+    apart: bool = False
+    depth: int = 2
+    readers: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """The timeout as a number."""
+        return math.inf if self.timeout is None else self.timeout
+
+
 def workers(
-    engine: str,
-    target: str,
-    options: Mapping[str, Any],
-    jobs: int,
-    answer: type[A],
-    *,
-    apart: bool = False,
-    **limits: Any,
+    engine: str, target: str, options: Mapping[str, Any], jobs: int, answer: type[A], limits: Limits = Limits()
 ) -> Workers[A]:
     """``local`` (in this process for one job, unless it is to be apart; else a Pool) or ``ray``.
 
-    answer : what the target's answers are. limits : as a Pool takes them.
+    answer : what the target's answers are.
     """
     if engine == "ray":
         from gioconda_core.workers.ray import RayPool
 
-        return RayPool(target, options, jobs, **limits)
+        return RayPool(target, options, jobs, limits)
     if engine != "local":
         raise UsageError(f"unknown engine {engine!r}", where="--engine", hint="local or ray")
-    return Pool(target, options, jobs, answer, **limits) if apart or jobs > 1 else Here(target, options)
+    return Pool(target, options, jobs, answer, limits) if limits.apart or jobs > 1 else Here(target, options)
 
 
 def make(target: str, options: Mapping[str, Any]) -> Work:
@@ -207,26 +219,16 @@ LARGE = 4_000_000
 class Pool(Workers[A]):
     """``jobs`` processes over a stream of tasks, in bounded memory.
 
-    timeout : seconds one task may take, None = no limit. depth : tasks a worker holds at once, more than two where they are tiny.
-    readers : further workers, for large files only, where a task waits for the disk as often as for the processor.
     Each is started when there is first something for it to do: a short list of small files pays for no more than it needs.
     """
 
     def __init__(
-        self,
-        target: str,
-        options: Mapping[str, Any],
-        jobs: int,
-        answer: type[A],
-        *,
-        timeout: float | None = None,
-        depth: int = 2,
-        readers: int = 0,
+        self, target: str, options: Mapping[str, Any], jobs: int, answer: type[A], limits: Limits = Limits()
     ) -> None:
-        self.target, self.options, self.answer, self.depth = target, dict(options), answer, depth
-        self.timeout = math.inf if timeout is None else timeout
+        self.target, self.options, self.answer = target, dict(options), answer
+        self.timeout, self.depth = limits.seconds, limits.depth
         self.inbox: queue.Queue[Any] = queue.Queue()
-        self.jobs, self.readers, self.threads = jobs, readers, max(1, cores() // jobs)
+        self.jobs, self.readers, self.threads = jobs, limits.readers, max(1, cores() // jobs)
         self.workers: list[Worker] = []
         self._stillborn = 0
 

@@ -8,7 +8,6 @@ one is made for the run.
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Any
 
 from gioconda_core.errors import UsageError
 from gioconda_core.workers.cpu import keep_to
-from gioconda_core.workers.pool import A, Failure, Result, T, Why, Work, Workers, describe, make, unwatched
+from gioconda_core.workers.pool import A, Failure, Limits, Result, T, Why, Work, Workers, describe, make, unwatched
 
 
 class _Actor:
@@ -33,18 +32,16 @@ class _Actor:
 
 
 class RayPool(Workers[A]):
-    """As :class:`gioconda_core.workers.pool.Pool`; each actor has one task, so ``depth`` and ``readers`` mean nothing here."""
+    """As :class:`gioconda_core.workers.pool.Pool`."""
 
-    def __init__(
-        self, target: str, options: Mapping[str, Any], jobs: int, *, timeout: float | None = None, **_: object
-    ) -> None:
+    def __init__(self, target: str, options: Mapping[str, Any], jobs: int, limits: Limits = Limits()) -> None:
         try:
             import ray
         except ImportError as error:
             raise UsageError("Ray is not installed", "--engine ray", "pip install 'gioconda[ray]'") from error
         self.ray: Any = ray  # it has no types to name
         self.target, self.options = target, dict(options)
-        self.timeout = math.inf if timeout is None else timeout
+        self.timeout = limits.seconds
         self.own = not ray.is_initialized()
         if self.own:
             self._start(jobs)

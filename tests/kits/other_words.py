@@ -46,7 +46,7 @@ def scramble(monkeypatch, seed):
 
 def in_this_process(monkeypatch):
     """Let the tasks of a pool be done here, where the sentences are the exchanged ones."""
-    monkeypatch.setattr(pool, "Pool", lambda target, options, jobs, answer, **limits: pool.Here(target, options))
+    monkeypatch.setattr(pool, "Pool", lambda target, options, *_: pool.Here(target, options))
 
 
 def without_sentences(value, *times):
