@@ -170,7 +170,7 @@ def test_passes_are_shared_and_the_step_is_what_it_would_be_without(packed, monk
 def test_the_rehearsal_brings_home_a_model_that_training_goes_on_from(packed, tmp_path):
     out = tmp_path / "out"
     script = HIDDEN + (
-        f"sys.argv = ['lease', {str(packed)!r}, '--out', {str(out)!r}, '--device', 'cpu', '--seconds', '40', '--preset', 'pocket',"
+        f"sys.argv = ['lease', {str(packed)!r}, '--out', {str(out)!r}, '--device', 'cpu', '--seconds', '60', '--preset', 'pocket',"
         " '--batch', '2']\nrunpy.run_module('benchmarks.lease', run_name='__main__')"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=500, check=False)
@@ -178,7 +178,7 @@ def test_the_rehearsal_brings_home_a_model_that_training_goes_on_from(packed, tm
     results = json.loads((out / "results.json").read_text())
     assert results["ended"] == "whole" and not (out / "failures.txt").exists(), results
     assert results["training"]["steps"] > 2 and results["training"]["gflop_a_sample"] > 1
-    assert results["seconds"] < 70  # a loaded machine ends late, not never
+    assert results["seconds"] < 90  # a loaded machine ends late, not never
     files = list(out.iterdir())
     assert len(files) <= 8 and all(p.stat().st_size <= 16 << 20 for p in files)
     joined = tmp_path / "model.safetensors"

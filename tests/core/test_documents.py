@@ -1,7 +1,7 @@
 """Documents: what is written to JSON is read back as it was, and what is not of its kind is refused."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -37,10 +37,18 @@ class Large:
     named: Mapping[str, Small] = field(default_factory=dict)
     perhaps: Colour | None = None
     rest: list[tuple[float, float]] = field(default_factory=list)
+    any_of: Sequence[Small] = field(default_factory=list)  # a list, whatever it was
 
 
 WHOLE = Large(
-    Colour.RED, (Small("a", b"\xff\x00"),), (3, Small("b")), Other("o"), {"c": Small("c")}, Colour.RED, [(0.5, 1.0)]
+    Colour.RED,
+    (Small("a", b"\xff\x00"),),
+    (3, Small("b")),
+    Other("o"),
+    {"c": Small("c")},
+    Colour.RED,
+    [(0.5, 1.0)],
+    [Small("d")],
 )
 
 
