@@ -165,14 +165,19 @@ class Calibration:
         """Whether a stratum says something for itself: it holds enough clips, and not every one."""
         return self.clips[stratum] >= FEWEST_STRATUM and len(self.scores[stratum]) < len(self.scores["all"])
 
-    def strata(self, found: Mapping[str, float]) -> list[str]:
-        """The strata that a clip of these measures belongs to and that speak for themselves; else ``all``."""
+    def strata(self, found: Mapping[str, float], faces: int = 1) -> list[str]:
+        """The strata that a clip of these measures belongs to and that speak for themselves; else ``all``. faces : read in the clip: a stratum
+        of so few clips that no score of one of so many faces could be a signal says nothing."""
         own = [
             _names(measure, edges)[int(np.searchsorted(edges, found[measure], side="right"))]
             for measure, edges in self.edges.items()
             if measure in found
         ]
-        return [name for name in own if self.speaks(name)] or ["all"]
+        return [
+            name
+            for name in own
+            if self.speaks(name) and any_of(clopper_pearson(0, self.clips[name])[1], faces) <= SIGNAL
+        ] or ["all"]
 
     def false_alarm(self, score: float, stratum: str = "all") -> tuple[float, float, float, int]:
         """(rate, low, high, n): the share of the stratum's real clips that score at least this, its 95 % interval, and how many."""
@@ -187,7 +192,7 @@ class Calibration:
     ) -> tuple[Level, str, float, float, float, int]:
         """What a score means on a face of these measures: level, and of the stratum in which such a score means least its name, rate,
         interval and number of real clips. faces : of one clip, of which this is the one with the highest score."""
-        return self.least(score, self.strata(found), faces)
+        return self.least(score, self.strata(found, faces), faces)
 
     def least(self, score: float, strata: Sequence[str], faces: int = 1) -> tuple[Level, str, float, float, float, int]:
         """:meth:`meaning` among these strata."""
@@ -341,7 +346,7 @@ def judge(reading: Reading, footage: Footage) -> Calibrated:
         date=card.date,
         stratum=stratum,
         threshold=card.threshold_of(stratum, count),
-        window_threshold=None if None in lines else max(line for line in lines if line is not None),
+        window_threshold=max((line for line in lines if line is not None), default=None),
         sealed=sealed,
         unseen=about.unseen if about else None,
         same_headline=card.headlines.get(lead.level),

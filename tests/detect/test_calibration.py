@@ -110,6 +110,29 @@ def test_a_clip_of_several_faces_gives_no_more_false_alarms_than_one_of_one():
     assert naive > 0.20, "judged as if there were one face, a fifth of such clips would get a signal"
 
 
+def test_a_kind_of_too_few_clips_is_silent_where_no_face_of_so_many_could_get_a_signal():
+    """Otherwise "no strong signal" would be told of a clip of three faces whatever their scores."""
+    rng = np.random.default_rng(2)
+    sizes = np.repeat([60.0, 120.0], [101, 300])
+    rows = [
+        calibrate.Scored(str(k), float(score), {"face_px": float(size)})
+        for k, (score, size) in enumerate(zip(rng.normal(size=401), sizes, strict=True))
+    ]
+    known = replace(
+        card([row.score for row in rows]),
+        scores={
+            "all": tuple(sorted(row.score for row in rows)),
+            "face under 100 px": tuple(sorted(row.score for row in rows[:101])),
+        },
+        clips={"all": 401, "face under 100 px": 101},
+        edges={"face_px": (100.0,)},
+    )
+    assert known.strata({"face_px": 60.0}) == ["face under 100 px"]
+    assert known.strata({"face_px": 60.0}, faces=3) == ["all"]
+    for faces in (1, 2, 3, 4):
+        assert known.meaning(50.0, {"face_px": 60.0}, faces)[0] != Level.NO_STRONG_SIGNAL
+
+
 class TestFaces:
     """A clip of three faces, each judged by itself."""
 
