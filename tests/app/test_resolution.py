@@ -52,6 +52,7 @@ def active(path):
         return found.document["active_manifest"]
 
 
+@pytest.mark.slow
 def test_a_copy_is_recovered_by_its_mark_and_one_without_by_how_it_looks(clips, tmp_path, capsys):
     marked, plain, *copies = clips
     assert main(["-q", "provenance", "recover", str(copies[1]), "--out", str(tmp_path / "no.c2pa")]) == 4

@@ -120,6 +120,7 @@ def test_a_face_crop_is_taken_whole_and_a_face_in_a_room_is_cut_out():
     assert corner.shape == (1, 256, 256, 3)
 
 
+@pytest.mark.slow
 def test_trembling_of_the_face_alone_is_seen_and_grain_all_over_is_not():
     clip = golden.drawn()
     (face,) = contrast.pairs(clip)

@@ -119,6 +119,7 @@ def test_rows_of_a_labelled_set_carry_the_cues_a_report_sets_beside_them(desk):
     assert float(row["cue:face size in the source"]) == 1.5, "what the list measured itself"
 
 
+@pytest.mark.slow
 def test_a_table_is_asked_by_the_ids_that_the_user_chose(desk, capsys):
     """An index's own ids and its paths find scores, in ``detect score`` and in a run, and a run meets the table by them."""
     (desk / "theirs.csv").write_text("id,label,score\n" + "".join(f"ours-{i},{i % 2},{i}\n" for i in range(6)))
