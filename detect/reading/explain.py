@@ -1,7 +1,7 @@
 """Shows where in a face a score comes from, as far as that can be shown.
 
 ``occlusion`` hides one part of the face after another (any detector), ``gradient`` follows the score's slope (networks). A map says what moved the
-score, not what was manipulated; how often it points at a known mask is measured, see docs/decisions/detectors.
+score, not what was manipulated; how often it points at a known mask is measured, see docs/experiments-detectors.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def gradient(detector: Any, footage: Footage, steps: int = 8) -> Array:
 
     Gradients along the way from the crop without its fine detail to the crop itself, times what changes on it; positive = speaks for a
     high score, negative = against. Source: Sundararajan 2017, *Axiomatic Attribution* (integrated gradients), from a blurred picture.
-    The mean size of the gradient alone (SmoothGrad) shows where faces have edges; see docs/decisions/detectors.
+    The mean size of the gradient alone (SmoothGrad) shows where faces have edges; see docs/experiments-detectors.
     """
     import cv2
     import torch

@@ -1,7 +1,7 @@
 """Where a network's map points: at the half of a face that was swapped, on people it has not seen, more than chance would.
 
 Chance is asked four ways, since a map that merely prefers faces would beat the first: the mask's area, the same map of the real clip, the
-share of the half that was left alone, and which of the two halves has more. The figures in docs/decisions/detectors are this test's.
+share of the half that was left alone, and which of the two halves has more. The figures in docs/experiments-detectors are this test's.
 """
 
 import dataclasses
