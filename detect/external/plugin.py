@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import threading
 from typing import Any
 
 from detect.base import Card, abstaining
@@ -27,24 +28,31 @@ class IsolatedDetector:
         self.name, self.options, self.start_timeout = name, dict(options or {}), start_timeout
         self._worker: Worker | None = None
         self._inbox: queue.Queue[Any] = queue.Queue()
-        about = self._start()
+        self._kills = 0  # a read that was given up on while its process started puts none in the place of the next
+        self._lock = threading.Lock()
+        _, _, about = self._start(self._kills)
         self.id: str = about["id"]
         self.version: str = about["version"]
         self.weights_sha256: str | None = about["weights_sha256"]
         self.card = Card(**about["card"])
 
-    def _start(self) -> dict[str, Any]:
-        """What the plugin says of itself once it is loaded."""
-        self._inbox = queue.Queue()  # what one that was given up on may yet say stays in its own
+    def _start(self, kills: int) -> tuple[Worker, queue.Queue[Any], dict[str, Any]]:
+        """A process in which the plugin is loaded, its own inbox, and what the plugin says of itself. kills : how many there had been when the
+        read that needs it began."""
+        inbox: queue.Queue[Any] = queue.Queue()  # what one that was given up on may yet say stays in its own
         options = {"name": self.name, "options": self.options}
-        self._worker = Worker("detect.plugin_process:Plugin", options, self._inbox, cores())
+        worker = Worker("detect.plugin_process:Plugin", options, inbox, cores())
         try:
-            about: dict[str, Any] = self._message(self._worker, self._inbox, "ready", self.start_timeout)
+            with self._lock:
+                if kills != self._kills:
+                    raise EOFError("it was given up on")
+                self._worker, self._inbox = worker, inbox
+            about: dict[str, Any] = self._message(worker, inbox, "ready", self.start_timeout)
         except (EOFError, queue.Empty, RuntimeError) as error:
-            self.kill()
+            worker.kill()
             why = str(error) or f"it was not loaded within {self.start_timeout:g} s"
             raise PluginError(f"could not be started: {why}", where=f"detector {self.name}") from error
-        return about
+        return worker, inbox, about
 
     def _message(self, worker: Worker, inbox: queue.Queue[Any], kind: str, seconds: float | None = None) -> Any:
         _, message = inbox.get(timeout=seconds)
@@ -58,10 +66,10 @@ class IsolatedDetector:
 
     @abstaining
     def read(self, footage: Footage) -> Reading:
-        if self._worker is None or not self._worker.child.alive:
-            self._start()
-        worker, inbox = self._worker, self._inbox
-        assert worker is not None
+        with self._lock:
+            worker, inbox, kills = self._worker, self._inbox, self._kills
+        if worker is None or not worker.child.alive:
+            worker, inbox, _ = self._start(kills)
         worker.send(0, wire.arrays(footage))
         worker.pending.clear()
         answer = self._message(worker, inbox, "answer")
@@ -69,7 +77,8 @@ class IsolatedDetector:
 
     def kill(self) -> None:
         """End the process at once; the next ``read`` starts another."""
-        worker, self._worker = self._worker, None
+        with self._lock:
+            worker, self._worker, self._kills = self._worker, None, self._kills + 1
         if worker is not None:
             worker.kill()
 

@@ -94,6 +94,7 @@ PLUGIN = """
 import os, time
 from detect.base import Card
 from gioconda_core.types import Reading
+time.sleep(float(os.environ.get("SLOW_START", "0")))
 class D:
     id, version, weights_sha256, card = "theirs", "2", None, Card("somebody's")
     def read(self, clip):
@@ -133,6 +134,22 @@ def test_a_plugin_that_dies_or_hangs_loses_one_reading_only(installed):
         detector.close()
     with pytest.raises(PluginError):
         load("broken")
+
+
+def test_a_read_given_up_on_while_its_plugin_starts_leaves_the_next_one_alone(installed, monkeypatch):
+    from gioconda_core.workers.child import Child
+
+    detector, clip, told = load("theirs"), footage(), Child.obituary
+    try:
+        detector.kill()
+        monkeypatch.setenv("SLOW_START", "1")
+        # The first read learns late that its process was killed: the second one's is starting by then.
+        monkeypatch.setattr(Child, "obituary", lambda child: (time.sleep(0.5), told(child))[1])
+        late = run(detector, clip, timeout=0.2)
+        assert failed(late) and "0.2 s" in late.abstained.text
+        assert run(detector, clip).score == pytest.approx(float(clip.frames.mean()))
+    finally:
+        detector.close()
     with pytest.raises(PluginError, match="not loaded within"):
         IsolatedDetector("theirs", start_timeout=0.01)
 
