@@ -36,9 +36,8 @@ def compiled(file: Path, make: Callable[[], Any], shape: tuple[int, ...]) -> Any
     model = _read(core, file)
     if model is None:
         made = _convert(file, make(), shape)
-        model = (
-            _read(core, file) or made
-        )  # from the file the first time too: what was just traced rounds otherwise in the last place
+        # From the file the first time too: what was just traced rounds otherwise in the last place.
+        model = _read(core, file) or made
     return core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": cores(), "INFERENCE_PRECISION_HINT": "f32"})
 
 

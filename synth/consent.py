@@ -189,11 +189,14 @@ class LogRow:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> LogRow:
-        """From a line of the log; a row that was tampered with may lack anything."""
+        """From a line of the log; a row that was tampered with may lack anything, or hold something else."""
         time, task, generator, consent, before = (
             str(row.get(name, "")) for name in ("time", "task", "generator", "consent", "before")
         )
-        sources, drivers, outputs = (tuple(row.get(name, ())) for name in ("sources", "drivers", "outputs"))
+        sources, drivers, outputs = (
+            tuple(map(str, row[name])) if isinstance(row.get(name), list) else ()
+            for name in ("sources", "drivers", "outputs")
+        )
         return cls(time, task, generator, consent, sources, drivers, outputs, before)
 
 
@@ -259,7 +262,10 @@ def check_log(path: str | os.PathLike[str] | None = None) -> Log:
                 row = json.loads(line)
             except ValueError:
                 continue  # torn by a kill; the next row says which row it follows
-            if row.get("before", "") != (_digest(rows[-1]) if rows else ""):
+            if not isinstance(row, dict):
+                broken.append(len(rows))
+                row = {}
+            elif row.get("before", "") != (_digest(rows[-1]) if rows else ""):
                 broken.append(len(rows))
             rows.append(row)
     return Log(tuple(map(LogRow.of, rows)), tuple(broken))

@@ -105,6 +105,12 @@ def test_the_log_only_grows_and_changes_show():
     bare = {name: value for name, value in changed.items() if name != "generator"}
     log.write_text(json.dumps(bare) + "\n")  # a row that lacks what every row has
     assert consent.check_log(log).rows[0].generator == ""
+    for other, sources in (("5", ()), ('{"sources": 5, "outputs": "abc"}', ()), ('{"sources": ["a", 7]}', ("a", "7"))):
+        log.write_text(f"{other}\n")
+        told = consent.check_log(log).rows[0]
+        assert (told.sources, told.outputs, told.time) == (sources, (), ""), other
+    log.write_text("5\n")
+    assert consent.check_log(log).broken == (0,)
 
 
 def test_a_torn_row_harms_nothing_that_follows():
