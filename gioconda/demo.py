@@ -25,6 +25,8 @@ from gioconda_core.files import atomic_path, sha256_of, write_json, write_text
 from gioconda_core.media.pictures import grid
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from benchmarks.report.document import Benchmark
     from gioconda.report.view import Node
     from synth.reenact.reenact import Made
@@ -131,6 +133,7 @@ def puppets(stage: Stage) -> dict[str, Any]:
 
 def training(stage: Stage) -> dict[str, Any]:
     """Let the shipped generator learn on, for a moment, where one can watch it."""
+    from benchmarks.report import figures
     from synth.model import networks
     from synth.model.describe import table
     from synth.session import Session
@@ -164,7 +167,8 @@ def training(stage: Stage) -> dict[str, Any]:
     session = Session(say=said.append, advance=count)
     train.train(options, stage.folder / "training", device=stage.device, session=session)
     rows = [json.loads(line) for line in (stage.folder / "training" / "stats.jsonl").read_text().splitlines()]
-    curves = {key: [row[key] for row in rows if key in row] for key in ("l1", "content", "hinge_d")}
+    curves = {key: [row[key] for row in rows if key in row] for key in LOSSES}
+    steps_of = [row["step"] for row in rows]
     sheet = sorted((stage.folder / "training" / "samples").glob("*.png"))[-1]
     from PIL import Image
 
@@ -172,7 +176,10 @@ def training(stage: Stage) -> dict[str, Any]:
     return {
         "steps": steps,
         "content": next((line for line in said if line.startswith("content loss")), ""),
-        "curve": _curves(stage, curves, [row["step"] for row in rows]),
+        "curves": [
+            _drawn(stage, f"loss-{key}", figures.course(LOSSES[key], steps_of[: len(curves[key])], curves[key]))
+            for key in LOSSES
+        ],
         "picture": _jpeg(stage, "training", np.asarray(picture, np.uint8), made="training"),
         "parameters": sum(row["parameters"] for row in table(model.config)),  # type: ignore[misc]
         "preset": model.config.name,
@@ -338,7 +345,7 @@ def detector(stage: Stage) -> dict[str, Any]:
 
 def benchmark(stage: Stage) -> dict[str, Any]:
     """Measure it, and the shipped detector, on the people nobody trained on."""
-    from benchmarks.report import report
+    from benchmarks.report import figures, report
     from benchmarks.report.options import Figures, Scores
     from benchmarks.run import run
     from benchmarks.run import suite as suites
@@ -353,6 +360,7 @@ def benchmark(stage: Stage) -> dict[str, Any]:
     done = run.run(suite, specs, out, {"fakes": index}, Measure(jobs=stage.threads))
     document = report.document(Scores(out), Figures(title="The demo's test people"))
     names = {spec.partition("=")[0]: "trained here" if "/" in spec else "as shipped" for spec in specs}
+    shown = replace(document, detectors=tuple(replace(d, name=names.get(d.name, d.name)) for d in document.detectors))
     for kind, name in (("html", "benchmark.html"), ("json", "benchmark.json")):
         write_text(out / name, report.render(document, kind))
     return {
@@ -361,7 +369,7 @@ def benchmark(stage: Stage) -> dict[str, Any]:
         "abstained": done.abstained,
         "report": "benchmark/benchmark.html",
         "board": _board(document),
-        "roc": _roc(stage, document, names),
+        "roc": _drawn(stage, "roc", figures.roc(shown)) if any(d.curves for d in shown.detectors) else "",
         "names": names,
     }
 
@@ -468,21 +476,15 @@ CHAPTERS: dict[str, tuple[str, Callable[[Stage], dict[str, Any]]]] = {
 }
 
 
-def _curves(stage: Stage, curves: Mapping[str, list[float]], steps: list[int]) -> str:
-    import matplotlib
+LOSSES = {"l1": "L1 to the real frame", "content": "Content loss", "hinge_d": "Discriminator's hinge loss"}
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
 
-    titles = {"l1": "L1 to the real frame", "content": "content loss", "hinge_d": "discriminator's hinge loss"}
-    figure, axes = plt.subplots(1, len(curves), figsize=(9, 2.4), constrained_layout=True)
-    for axis, (key, values) in zip(axes, curves.items(), strict=True):
-        axis.plot(steps[: len(values)], values, color="#7f5413", linewidth=1.4)
-        axis.set_title(titles[key], fontsize=9)
-        axis.set_xlabel("step", fontsize=8)
-        axis.tick_params(labelsize=7)
-        axis.spines[["top", "right"]].set_visible(False)
-    return _plot(stage, "losses", figure)
+def _drawn(stage: Stage, name: str, svg: str) -> str:
+    """A plot, kept as a file of the demo's."""
+    path = stage.folder / "pictures" / f"{name}.svg"
+    path.parent.mkdir(exist_ok=True)
+    write_text(path, svg)
+    return str(path.relative_to(stage.folder))
 
 
 # --------------------------------------------------------------------------- the telling
@@ -495,42 +497,10 @@ CLIP_NAMES = {
 }
 
 
-def _roc(stage: Stage, document: Benchmark, names: Mapping[str, str]) -> str:
-    """The share of fakes found at each share of false alarms; empty where there are too few clips for a curve."""
-    curves = [(names.get(d.name, d.name), *d.curves.roc) for d in document.detectors if d.curves]
-    if not curves:
-        return ""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(5, 4), constrained_layout=True)
-    axis.plot([0, 1], [0, 1], ":", color="#888888", linewidth=1)
-    for (name, alarms, found), colour in zip(curves, ("#7f5413", "#1f6f8b"), strict=False):
-        axis.plot(alarms, found, color=colour, linewidth=1.8, drawstyle="steps-post", label=name)
-    axis.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="real clips that raise a false alarm", ylabel="fakes found")
-    axis.xaxis.set_major_formatter("{x:.0%}")
-    axis.yaxis.set_major_formatter("{x:.0%}")
-    axis.legend(frameon=False, loc="lower right")
-    axis.spines[["top", "right"]].set_visible(False)
-    return _plot(stage, "roc", figure)
-
-
-def _plot(stage: Stage, name: str, figure: Any) -> str:
-    import matplotlib.pyplot as plt
-
-    path = stage.folder / "pictures" / f"{name}.png"
-    path.parent.mkdir(exist_ok=True)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130, format="png")
-    plt.close(figure)
-    return str(path.relative_to(stage.folder))
-
-
 def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
     from gioconda.report import as_html
     from gioconda.report.view import Node
+    from gioconda_core.page import safe
 
     def picture(name: str) -> bytes:
         return (folder / name).read_bytes()
@@ -543,6 +513,10 @@ def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
         return Node(kept["title"], kept["lines"], thumbnail, [node(child) for child in kept["children"]])
 
     sources = [node(kept) for kept in told["check"]["tree"]]
+
+    def plot(name: str) -> Markup:
+        return safe(picture(name).decode())
+
     template = as_html.environment().get_template("_demo.html.jinja")
     body = template.render(
         told=told,
@@ -550,11 +524,11 @@ def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
         read=picture,
         film=film,
         sources=sources,
-        ready=as_html.safe,
+        plot=plot,
         clip_names=CLIP_NAMES,
         seconds=sum(chapter["seconds"] for chapter in told.values()),
     )
-    write_text(folder / "index.html", as_html.page("Gioconda: the demo", body, films=True))
+    write_text(folder / "index.html", as_html.page("Gioconda: the demo", body, films=True, plots=True))
     return folder / "index.html"
 
 

@@ -6,7 +6,6 @@ import base64
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from benchmarks.report import figures, words
 from benchmarks.report.document import Benchmark, Figure, SliceRow
 from benchmarks.stats.beside import RATE
 from benchmarks.stats.compare import Finding
+from gioconda_core import page as shell
 
 MOST_ACROSS = 6  # slices laid side by side; more go down the page, which paper can follow
 MOST_SPACED = 8  # columns whose cells have room for an interval
@@ -159,20 +159,13 @@ def _told(cell: _Heat) -> str:
 
 def to_html(document: Benchmark, *, thumbs: Sequence[Path] = (), signed: str = "") -> str:
     """The page. thumbs : folders with thumbnails of clips, by id. signed : name of the signed copy beside the page, or empty."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-    environment = Environment(
-        loader=PackageLoader("benchmarks.report", ""),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = shell.environment(("benchmarks.report", ""))
     environment.filters |= {"percent": _percent, "number": _number, "p": _p, "breakable": _breakable, "told": _told}
     environment.filters |= {
         n: getattr(words, n) for n in ("found", "kept", "over", "part", "read_as", "share", "shows")
     }
     environment.filters |= {"signed": words.signed, "wrong": words.wrong, "rank": tables.rank_of}
+    style = shell.stylesheet("benchmarks.report")
     drawn = replace(document, detectors=document.detectors[:MOST_DRAWN])
     has_curves = any(d.curves for d in document.detectors)
     has_calibration = any(d.calibration for d in document.detectors)
@@ -190,7 +183,11 @@ def to_html(document: Benchmark, *, thumbs: Sequence[Path] = (), signed: str = "
         pairs=tables.matrix(document) if document.pairs else [],
         asked=max((d.asked for d in document.pairs), default=0),
         uncompared=Counter(d.reason for d in document.pairs if d.finding == Finding.REFUSED),
-        style=(files("gioconda.report") / "style.css").read_text(encoding="utf-8"),
+        lang="en",
+        title=f"{document.title} – benchmark report",
+        skip="Skip to the content",
+        style=shell.safe(style),
+        policy=shell.safe(shell.policy(style, attributes=True)),
         forest=figures.forest(document),
         roc=figures.roc(drawn) if has_curves else "",
         det=figures.det(drawn) if has_curves else "",

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gioconda.report.strips import spectrogram, svg, waveform
 from gioconda.report.view import View, bytes_text, view
 from gioconda.report.wording import clock, label, number, visible
+from gioconda_core import page as shell
+from gioconda_core.page import safe
 from gioconda_core.types import Report
 
-__all__ = ["environment", "fragment", "html", "page", "policy", "stylesheet"]
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["environment", "fragment", "html", "page"]
 
 
-@cache
-def stylesheet() -> str:
-    """The one stylesheet of every page."""
-    return (resources.files("gioconda.report") / "style.css").read_text("utf-8")
-
-
-def policy(style: str, films: bool = False) -> str:
-    """A content-security policy that allows pictures (and films) from the file itself and exactly this stylesheet; nothing else."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    kinds = "img-src data:; media-src data:" if films else "img-src data:"
-    return f"default-src 'none'; {kinds}; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+ROOM = "gioconda.report"  # whose style sheet and templates these pages add to the shell
 
 
 def _picture(data: bytes | None) -> str:
@@ -39,32 +32,17 @@ def _picture(data: bytes | None) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}" if kind else ""
 
 
-def _whole(value: Any) -> Any:
-    """A number and its unit stay on one line."""
-    return _UNIT.sub("\u00a0", value) if type(value) is str else value
-
-
-_UNIT = re.compile(r"(?<=\d) (?=%|(?:s|[kMGT]?B|k?Hz)\b)")
-
-
 def _in_language(said: Callable[[Any, str], str], context: Any, value: Any) -> str:
     """A filter's text in the language of the page that it is used in."""
     return said(value, context.get("lang", "en"))
 
 
 @cache
-def environment() -> Any:
-    """The Jinja environment all pages share: autoescaping, undefined names are errors."""
+def environment(*places: tuple[str, str]) -> Environment:
+    """The Jinja environment of reports and what is made of them. places : further (package, folder) of templates."""
     import jinja2
 
-    env = jinja2.Environment(
-        loader=jinja2.PackageLoader("gioconda.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_whole,
-    )
+    env = shell.environment((ROOM, "templates"), *places)
     env.filters |= {"picture": _picture, "visible": visible}
     for name, said in (("number", number), ("bytes", bytes_text), ("clock", clock)):
         env.filters[name] = jinja2.pass_context(partial(_in_language, said))
@@ -79,13 +57,6 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?: UTC)?)?")
 def unbroken(html: str) -> str:
     """The same HTML with each date of its text kept on one line; what is copied from it stays the same."""
     return _TEXT.sub(lambda text: _DATE.sub(r'<span class="whole">\g<0></span>', text[0]), html)
-
-
-def safe(ready: str) -> Any:
-    """HTML made by our own templates, not to be escaped again."""
-    import markupsafe
-
-    return markupsafe.Markup(ready)
 
 
 # Where a person may take a frame; each opens empty, and nothing of ours is in the address.
@@ -138,12 +109,12 @@ def fragment(
     return unbroken(template.render(prefix=prefix, player=safe(player), frames=frames, **shown))
 
 
-def page(title: str, body: str, lang: str = "en", films: bool = False) -> str:
-    """A self-contained page around ready HTML: stylesheet inside, policy over it. films : it holds films too, as data."""
-    style = stylesheet()
-    template = environment().get_template("page.html.jinja")
-    shown = {"title": title, "body": safe(body), "lang": lang, "style": safe(style)}
-    return str(template.render(**shown, policy=safe(policy(style, films)), t=lambda key: label(key, lang)))
+def page(title: str, body: str, lang: str = "en", *, films: bool = False, plots: bool = False) -> str:
+    """A self-contained page around ready HTML. films, plots : it holds some, which its policy must allow."""
+    style = shell.stylesheet(ROOM)
+    policy = shell.policy(style, films=films, attributes=plots)
+    shown = {"title": title, "body": safe(body), "lang": lang, "style": safe(style), "policy": safe(policy)}
+    return str(environment().get_template("shell.html.jinja").render(**shown, skip=label("skip", lang)))
 
 
 def html(report: Report | Sequence[Report], lang: str = "en") -> str:

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
@@ -37,7 +37,11 @@ from gioconda.serve.guard import Guard
 from gioconda.serve.jobs import ACTIVE, Clip, Jobs, Runner
 from gioconda_core.errors import MediaError
 from gioconda_core.files import atomic_path
+from gioconda_core.page import safe, stylesheet
 from gioconda_core.types import Claim, Sentence
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 # What a browser is told a file is; nothing it would run. Anything else is bytes to it.
 TYPES = {
@@ -172,6 +176,7 @@ class Site:
             "lang": lang,
             "languages": NAMES,
             "token": self.token,
+            "skip": label("skip", lang),
             "t": lambda key, **a: _label(key, lang, a),
             "page": self.page,
         }
@@ -209,14 +214,14 @@ class Site:
         cases = await asyncio.to_thread(self.cases.shown, lang)
         if found.other:
             body = compare_pages.fragment(compare_pages.from_document(document), lang, self._two_players(found, lang))
-            return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=as_html.safe(body))
+            return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=safe(body))
         report = as_json.from_document(document)
         kind = TYPES.get(Path(found.file).suffix, "")
         player = _pages().get_template("player.html.jinja").render(
             clip=found, kind=kind, faces=len(report.tracks), fps=report.facts.get("fps") or 25, t=lambda key: label(key, lang)
         )  # fmt: skip
         body = as_html.fragment(report, lang, seek=True, player=player, frames=f"/clips/{found.id}")
-        return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=as_html.safe(body))
+        return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=safe(body))
 
     def _two_players(self, found: Clip, lang: str) -> str:
         """Both clips of a comparison, played together along what they have in common."""
@@ -334,7 +339,7 @@ class Site:
 
     async def style(self, request: Request) -> Response:
         """The stylesheet of every page."""
-        return Response(as_html.stylesheet(), media_type="text/css")
+        return Response(stylesheet(as_html.ROOM), media_type="text/css")
 
     async def script(self, request: Request) -> Response:
         """The one script."""
@@ -481,11 +486,6 @@ def _label(key: str, lang: str, values: dict[str, Any]) -> str:
     return say(Sentence(f"label.{key}", values), lang)
 
 
-def _pages() -> Any:
-    """The page's own templates, in the environment all templates share."""
-    import jinja2
-
-    shared = as_html.environment()
-    if not isinstance(shared.loader, jinja2.ChoiceLoader):
-        shared.loader = jinja2.ChoiceLoader([shared.loader, jinja2.PackageLoader("gioconda.serve", "pages")])
-    return shared
+def _pages() -> Environment:
+    """The page's own templates beside those of reports."""
+    return as_html.environment(("gioconda.serve", "pages"))

@@ -27,6 +27,7 @@ from gioconda.report.view import moment
 from gioconda.report.wording import label, local, problem, say
 from gioconda_core.documents import to_json
 from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.page import safe
 from gioconda_core.types import Sentence
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Cases:
             "folder": str(path),
             "lines": 0 if problems else len(case.entries(path)),
             "problems": [(f"case-fault-{p.kind}", p.what) for p in problems],
-            "body": as_html.safe("" if broken else case.fragment(path, lang)),
+            "body": safe("" if broken else case.fragment(path, lang)),
         }
         return self.site.render(request, "case.html.jinja", **values)
 

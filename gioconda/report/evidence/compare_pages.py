@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from gioconda.report.as_html import environment, page, safe
+from gioconda.report.as_html import environment, page
 from gioconda.report.as_json import plain
 from gioconda.report.evidence.compare import SCHEMA, Comparison, Span, sentences
 from gioconda.report.view import quality
 from gioconda.report.wording import label, number, say
 from gioconda_core.documents import read
+from gioconda_core.page import safe
 from gioconda_core.types import Sentence
 
 __all__ = ["document", "fragment", "from_document", "html", "schema", "text"]
