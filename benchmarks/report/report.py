@@ -17,7 +17,6 @@ from benchmarks.report.document import Benchmark, Entry, Figure, SliceRow
 from benchmarks.report.options import Figures, Scores
 from benchmarks.report.words import first_line
 from benchmarks.run import suite as suites
-from benchmarks.run.degrade import parse as parse_degradation
 from benchmarks.run.environment import environment
 from benchmarks.run.rows import FeatureRow, SampleRow, features_in, readings, samples_in
 from benchmarks.stats import compare as comparisons
@@ -29,6 +28,7 @@ from detect.base import known_as
 from gioconda_core.documents import to_json
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.faces.cues import cues_of
+from gioconda_core.media.degrade import parse as parse_degradation
 from gioconda_core.stats.metrics import DEFAULT_METRICS
 
 HELD_OUT = "generator held out"

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks.run import degrade
 from benchmarks.run.environment import environment
 from benchmarks.run.options import Measure
 from benchmarks.run.rows import FeatureRow, ReadingRow, SampleRow, readings
@@ -27,6 +26,7 @@ from benchmarks.stats.table import CLEAN
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import append_row, atomic_path, sha256_of, write_json, write_text
+from gioconda_core.media import degrade
 from gioconda_core.media.clip import Clip
 from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.reasons import Abstention, AbstentionReason

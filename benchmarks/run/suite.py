@@ -10,10 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from benchmarks.run import degrade
 from gioconda_core.datasets.layouts import read_text
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
+from gioconda_core.media import degrade
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.stats import metrics
 

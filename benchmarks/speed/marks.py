@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.run import degrade, suite
+from benchmarks.run import suite
 from benchmarks.speed.arms import take
+from gioconda_core.media import degrade
 from gioconda_core.media.clip import Clip, write_video
 from gioconda_core.stats.shares import clopper_pearson
 from provenance.watermark import mark, repository

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import UsageError
+from gioconda_core.media.degrade import CLEAN
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.stats import bootstrap
 
-CLEAN = "none"  # the degradation that is none
 AXES = ("identity", "source", "generator", "degradation")
 
 

@@ -213,7 +213,7 @@ def run(
 ) -> Calibration:
     """Score a set with a detector whose weights lie in a folder of the user's, and write ``calibration.json`` beside them.
 
-    rungs : of :data:`detect.training.extract.DEGRADATIONS`; real clips are scored on each, fakes on the first.
+    rungs : of :data:`detect.training.options.QUALITIES`; real clips are scored on each, fakes on the first.
 
     Raises
     ------

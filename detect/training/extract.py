@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,13 @@ from detect.base import Abstain
 from detect.features import contrast
 from detect.reading import calibration
 from detect.training.dataset import Clips
+from detect.training.options import QUALITIES
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.faces import families, observe
 from gioconda_core.faces.families import Take
 from gioconda_core.files import atomic_path, sha256_of
-from gioconda_core.media.clip import Clip, write_video
+from gioconda_core.media import degrade
+from gioconda_core.media.clip import Clip
 from gioconda_core.types import Footage
 from gioconda_core.workers.pool import workers
 
@@ -44,57 +45,18 @@ FAMILY = "family:"  # before the name of a family that a real clip was passed th
 MOMENTS = 6  # of a clip that a family is made of: enough to learn from
 
 
-@dataclass(frozen=True)
-class Degradation:
-    """One way of making a clip worse. shrink : to this share of its size and back; crf : H.264 after that."""
-
-    crf: int
-    shrink: float = 1.0
-
-
-DEGRADATIONS = {
-    "clean": None,
-    "h264-crf23": Degradation(23),
-    "h264-crf32": Degradation(32),
-    "h264-crf35": Degradation(35),
-    "h264-crf40": Degradation(40),
-    "half-crf23": Degradation(23, 0.5),
-}
-
-
 def check(qualities: Sequence[str]) -> None:
     """Raise UsageError for a name that is no degradation."""
     for name in qualities:
-        if name not in DEGRADATIONS:
-            raise UsageError(f"no quality {name!r}", hint=f"one of {', '.join(DEGRADATIONS)}")
+        if name not in QUALITIES:
+            raise UsageError(f"no quality {name!r}", hint=f"one of {', '.join(QUALITIES)}")
 
 
 @contextmanager
 def worse(path: Path, name: str) -> Iterator[Path]:
-    """A clip after a degradation, as a file for the while; on ``clean`` the clip itself."""
-    import cv2
-
-    change = DEGRADATIONS[name]
-    if change is None:
-        yield path
-        return
-
-    def frames() -> Iterator[Array]:
-        with Clip.open(path) as clip:
-            for _, frame in clip.frames("all"):
-                if change.shrink != 1:
-                    height, width = frame.shape[:2]
-                    size = (max(2, round(width * change.shrink)), max(2, round(height * change.shrink)))
-                    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-                    frame = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-                yield frame
-
-    with Clip.open(path) as clip:
-        fps = clip.fps or Fraction(25)
+    """A clip of one of the ``QUALITIES``, as a file for the while; on ``clean`` the clip itself."""
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "degraded.mp4"
-        write_video(target, frames(), fps=fps, crf=change.crf)
-        yield target
+        yield degrade.apply(path, degrade.parse(QUALITIES[name]), folder=Path(folder))
 
 
 def _footage(path: Path, shift: float = 0.0) -> Footage:

@@ -16,7 +16,12 @@ FEATURES = {
     "support vectors",
 }
 NETWORKS = ("cnn", "vit-ln")
-QUALITIES = ("clean", "h264-crf23", "h264-crf32", "h264-crf35", "h264-crf40", "half-crf23")  # as extract makes them
+# What clips are learned from and calibrated on, by the name that cards and caches keep it under.
+QUALITIES = {
+    "clean": "none",
+    **{f"h264-crf{crf}": f"h264:crf={crf}" for crf in (23, 32, 35, 40)},
+    "half-crf23": "shrink:to=0.5|h264:crf=23",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +46,11 @@ class FeatureTraining(Training):
     families a draw, one difficulty each, and what comes out is trained on as fake."""
 
     detectors: tuple[str, ...] = ("contrast",)
-    rungs: Annotated[tuple[str, ...], Option("Qualities trained on.", choices=QUALITIES)] = ("clean", "h264-crf32")
-    tests: Annotated[tuple[str, ...], Option("Qualities measured on, clean among them.", choices=QUALITIES)] = (
+    rungs: Annotated[tuple[str, ...], Option("Qualities trained on.", choices=tuple(QUALITIES))] = (
+        "clean",
+        "h264-crf32",
+    )
+    tests: Annotated[tuple[str, ...], Option("Qualities measured on, clean among them.", choices=tuple(QUALITIES))] = (
         "clean",
         "h264-crf32",
         "h264-crf35",

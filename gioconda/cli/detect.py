@@ -399,7 +399,7 @@ def calibrate(
         tuple[str, ...],
         Option(
             "Qualities real clips are scored at, of clean, h264-crf23, h264-crf32, half-crf23, h264-crf40.",
-            choices=QUALITIES,
+            choices=tuple(QUALITIES),
         ),
     ] = ("clean",),
     force: Force = False,

@@ -299,7 +299,7 @@ def test_the_kind_of_clip_that_a_rate_is_quoted_of_is_named_wherever_the_rate_is
 
     from detect import registry
     from detect.reading.calibration import Calibration
-    from detect.training import extract
+    from detect.training.options import QUALITIES
     from gioconda.report.view import reading_sentences
     from gioconda.report.wording import phrase
 
@@ -309,4 +309,4 @@ def test_the_kind_of_clip_that_a_rate_is_quoted_of_is_named_wherever_the_rate_is
         for sentence in (reading_sentences(item)[0],):
             assert (f"real clips like this one ({phrase(stratum, 'en')})" in say(sentence)) == (stratum != "all")
             assert "(fine)" not in say(sentence) and "(soft)" not in say(sentence)
-            assert stratum in ("all", *extract.DEGRADATIONS) or stratum not in say(sentence, "ja")
+            assert stratum in ("all", *QUALITIES) or stratum not in say(sentence, "ja")

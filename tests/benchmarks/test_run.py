@@ -12,7 +12,6 @@ from score_table import table_of
 
 from benchmarks.report import report
 from benchmarks.report.options import Figures, Scores
-from benchmarks.run import degrade
 from benchmarks.run import run as runs
 from benchmarks.run import suite as suites
 from benchmarks.run.options import Measure
@@ -20,6 +19,7 @@ from detect.base import Card
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import read_rows, sha256_of
+from gioconda_core.media import degrade
 from gioconda_core.media.clip import Clip, write_video
 from gioconda_core.types import Footage, Label, Reading, Sample, TrackScore
 

@@ -22,6 +22,7 @@ from gioconda_core import lite0
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import sha256_of
+from gioconda_core.media import degrade
 from gioconda_core.media.clip import write_video
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.stats.shares import clopper_pearson as interval
@@ -738,5 +739,7 @@ def first_only(track):
     return FaceTrack(track.id, track.times[:1], track.boxes[:1], track.landmarks[:1], track.quality[:1])
 
 
-def test_the_qualities_one_may_ask_for_are_those_that_are_made():
-    assert sorted(QUALITIES) == sorted(extract.DEGRADATIONS)
+def test_the_qualities_one_may_ask_for_are_degradations_under_the_names_that_cards_keep():
+    assert [*QUALITIES] == ["clean", "h264-crf23", "h264-crf32", "h264-crf35", "h264-crf40", "half-crf23"]
+    for name, steps in QUALITIES.items():
+        assert degrade.parse(steps).name in (name, "none", "shrink-to0.5+h264-crf23")

@@ -5,7 +5,7 @@ A degradation is written ``step|step|…``, each step ``name:key=value,…``::
 
     h264:crf=35          h265 vp9 av1 likewise        resize:scale=0.5  or  resize:short=360
     jpeg:quality=40      blur:sigma=1.5               noise:sigma=6     fps:rate=12     crop:keep=0.8
-    flip                 brightness:gain=1.3
+    flip                 brightness:gain=1.3           shrink:to=0.5  and back to its size
 
 or is one of the named chains in ``CHAINS``. Steps between codecs work on frames; a chain that does not end in a codec is stored
 near-lossless (H.264, CRF 12), so that no step is free of the last encoding. Sound is dropped. Results are cached by
@@ -25,16 +25,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.stats.table import CLEAN
 from gioconda_core.errors import UsageError
 from gioconda_core.faces import track_cache
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip, write_image, write_video
+from gioconda_core.media.writer import CODECS
 
 Frame = NDArray[np.uint8]
+CLEAN = "none"  # the degradation that is none
 _VERSION = 1  # change it when the same steps give other pixels
 _STORE = ("h264", {"crf": 12.0})
-_CODECS = {"h264": ".mp4", "h265": ".mp4", "vp9": ".webm", "av1": ".mp4"}
+_CODECS = {codec: ".webm" if codec == "vp9" else ".mp4" for codec in CODECS}
 _STEPS: dict[str, dict[str, float]] = {
     # name → settings and what they are when not given; None-like 0 = not used
     "h264": {"crf": 23},
@@ -49,6 +50,7 @@ _STEPS: dict[str, dict[str, float]] = {
     "crop": {"keep": 0.8},
     "flip": {},
     "brightness": {"gain": 1.3},
+    "shrink": {"to": 0.5},
 }
 
 # Upload-like chains: what the services do is not published and changes; these are the shapes of it, stated so they can be repeated.
@@ -115,6 +117,7 @@ def _check(step: str, s: dict[str, float], text: str) -> None:
         "blur": s.get("sigma", 1) > 0,
         "noise": s.get("sigma", 1) >= 0,
         "brightness": 0 < s.get("gain", 1) <= 4,
+        "shrink": 0 < s.get("to", 1) <= 1,
     }
     if not good.get(step, True):
         raise UsageError(
@@ -168,7 +171,14 @@ def _frame_step(step: str, settings: dict[str, float], seed: int) -> Callable[[F
     def brightness(frame: Frame) -> Frame:
         return np.clip(np.round(frame.astype(np.float32) * settings["gain"]), 0, 255).astype(np.uint8)
 
+    def shrink(frame: Frame) -> Frame:
+        h, w = frame.shape[:2]
+        size = (max(2, round(w * settings["to"])), max(2, round(h * settings["to"])))
+        small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC), np.uint8)
+
     return {
+        "shrink": shrink,
         "resize": resize,
         "jpeg": jpeg,
         "blur": blur,
