@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -181,6 +182,32 @@ def shares(text: str) -> dict[str, float]:
         return {name.strip(): float(value) for name, value in (part.split("=") for part in text.split(","))}
     except ValueError as error:
         raise UsageError(f"not shares: {text!r}", hint="train=0.6,val=0.2,test=0.2") from error
+
+
+def settings(text: str, known: Mapping[str, float], of: str) -> dict[str, float]:
+    """``fpr=0.01,prevalence=0.1`` → the settings that are ``known``, as typed, else as they are by default.
+
+    of : what they are settings of, for the sentence of a UsageError, which names the first that is unknown or no number.
+    """
+    found = dict(known)
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = item.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if name not in known or not math.isfinite(number):
+            raise UsageError(f"{of} has no setting {item!r}", hint=f"it knows {', '.join(known) or 'none'}")
+        found[name] = number
+    return found
+
+
+def sha256(text: str, where: str = "") -> str:
+    """A SHA-256 as it is typed or copied, with or without colons and spaces → 64 hexadecimal digits in lower case."""
+    digits = text.lower().replace(":", "").replace(" ", "")
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise UsageError("not a sha256 fingerprint", where=where or text[:80], hint="64 hexadecimal digits")
+    return digits
 
 
 def shard(text: str) -> tuple[int, int]:

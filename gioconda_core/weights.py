@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from gioconda_core.config import core
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import atomic_path, sha256_of, write_json
+from gioconda_core.options import sha256 as whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -195,7 +196,7 @@ class Store:
         if not original.is_file():
             raise WeightsError("no such file", where=str(original))
         got = sha256_of(original)
-        pin = sha256.lower() or entry.pin
+        pin = whole(sha256, "--sha256") if sha256 else entry.pin
         if not pin:
             raise WeightsError(
                 f"no sha256 is known for {name}",

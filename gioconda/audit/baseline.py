@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import datetime
 import fnmatch
-import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gioconda.report.rows import Row
+from gioconda_core import options
 from gioconda_core.datasets.layouts import read_text
 from gioconda_core.errors import UsageError
 
@@ -94,11 +94,10 @@ class Baseline:
 def _entry(entry: Any, where: str) -> Accepted:
     if not isinstance(entry, dict) or set(entry) - {"sha256", "path", "fault", "reason", "until"}:
         raise UsageError("has other keys than sha256, path, fault, reason and until", where=where)
-    sha256, path = str(entry.get("sha256", "")).lower(), str(entry.get("path", ""))
+    typed, path = str(entry.get("sha256", "")), str(entry.get("path", ""))
+    sha256 = options.sha256(typed, where) if typed else ""
     if not sha256 and not path:
         raise UsageError("names no file", where=where, hint="sha256, path, or both")
-    if sha256 and not re.fullmatch("[0-9a-f]{64}", sha256):
-        raise UsageError("sha256 is 64 hexadecimal digits", where=where)
     reason, until = str(entry.get("reason", "")).strip(), entry.get("until")
     if not reason:
         raise UsageError("gives no reason", where=where)

@@ -32,6 +32,7 @@ from gioconda_core.reasons import PassedOver
 from gioconda_core.version import __version__
 from gioconda_core.workers.cpu import cores
 from gioconda_core.workers.pool import Failure, Limits, Result, workers
+from provenance.trust import lists as trust
 
 TARGET = "gioconda.audit.work:Work"
 
@@ -101,7 +102,7 @@ class Audit:
             "versions": _versions(),
             "detectors": self._weights(),
             "sampling": self.sampling,
-            "trust": [hashlib.sha256(Path(p.partition("=")[2] or p).read_bytes()).hexdigest() for p in self.trust],
+            "trust": [sha256_of(Path(trust.kind_of(item)[1])) for item in self.trust],
             "development": self.development,
             "stored": self._stored(),
             "lang": self.lang,

@@ -50,9 +50,7 @@ def check(
 
     Example: gioconda check clip.mp4 -o text -o html=report.html
     """
-    for item in results.output or ():
-        spare(item.partition("=")[2], clips)
-    writer = results.among(*FORMATS)
+    writer = results.among(*FORMATS, inputs=clips)
     if ("keyframes", None) in writer.wanted:
         raise UsageError("keyframes are a ZIP", where="-o keyframes", hint="give it a file: -o keyframes=FRAMES.zip")
     from gioconda.report.examine import Examiner, unread
@@ -108,12 +106,6 @@ def _deliver_frames(archives: dict[str, bytes], file: str | None) -> None:
     with atomic_path(file) as partial:
         partial.write_bytes(body)
     notice(f"wrote {file}")
-
-
-def spare(file: str, clips: list[str]) -> None:
-    """Refuse an output that would land on an input, --force or not."""
-    if file and any(clip != "-" and Path(clip).resolve() == Path(file).resolve() for clip in clips):
-        raise UsageError("the output would replace the clip", where=file, hint="give -o another file name")
 
 
 def _inputs(clips: list[str]) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,16 +48,36 @@ class Printed:
         Option("Result format; may be given several times.", short="-o", metavar="FORMAT[=FILE]", repeat=True),
     ] = None
     json: JsonFlag = False
+    force: bool = False  # no command prints to a file that it may replace, unless it says so: Results
 
-    def among(self, *allowed: str, force: bool = False) -> Writer:
-        """What will write the results, of these formats; text on stdout where nothing was asked for.
+    def among(self, *allowed: str, inputs: Sequence[str] = ()) -> Writer:
+        """What will write the results, of these formats; text on stdout where nothing was asked for. inputs : what is never replaced.
 
         Raises
         ------
         UsageError
             An unknown format, two results in one place, and, before any work, a file that is there already.
         """
-        return Writer(_outputs(self.output, self.json, allowed, force))
+        wanted: list[tuple[str, str | None]] = []
+        for item in (self.output or []) + (["json"] if self.json else []):
+            name, equals, file = item.partition("=")
+            if name not in allowed:
+                raise UsageError(f"unknown format {name!r}", where="-o", hint=f"one of {', '.join(allowed)}")
+            if equals and not file:
+                raise UsageError(f"no file after {item!r}", where="-o", hint=f"-o {name} for stdout, or -o {name}=FILE")
+            wanted.append((name, None if file in ("", "-") else file))
+        wanted = wanted or [("text", None)]
+        places = [place and os.path.realpath(place) for _, place in wanted]
+        if places.count(None) > 1:
+            raise UsageError("two results on stdout", where="-o", hint="give one of them a file: -o html=report.html")
+        for (_, file), place in zip(wanted, places, strict=True):
+            if file and places.count(place) > 1:
+                raise UsageError("two results in one file", where=f"-o {file}", hint="give each a file of its own")
+            if file and any(clip != "-" and os.path.realpath(clip) == place for clip in inputs):
+                raise UsageError("the output would replace the clip", where=file, hint="give -o another file name")
+            if file:
+                refuse_overwrite(file, self.force)
+        return Writer(tuple(wanted))
 
 
 @dataclass(frozen=True)
@@ -65,10 +85,6 @@ class Results(Printed):
     """Where a result is wanted, and in which formats."""
 
     force: Force = False
-
-    def among(self, *allowed: str, force: bool = False) -> Writer:
-        """As :meth:`Printed.among`, with ``--force``."""
-        return super().among(*allowed, force=force or self.force)
 
 
 @dataclass(frozen=True)
@@ -90,30 +106,6 @@ class Writer:
                 continue
             text = "\n".join(found) if isinstance(found, Iterator) else found
             deliver(text if isinstance(text, str) else to_json(text, indent=1), file)
-
-
-def _outputs(
-    output: list[str] | None, json: bool, allowed: tuple[str, ...], force: bool
-) -> tuple[tuple[str, str | None], ...]:
-    """``-o text -o json=report.json`` → ((format, file or None), …); ``-`` is stdout."""
-    wanted: list[tuple[str, str | None]] = []
-    for item in (output or []) + (["json"] if json else []):
-        name, equals, file = item.partition("=")
-        if name not in allowed:
-            raise UsageError(f"unknown format {name!r}", where="-o", hint=f"one of {', '.join(allowed)}")
-        if equals and not file:
-            raise UsageError(f"no file after {item!r}", where="-o", hint=f"-o {name} for stdout, or -o {name}=FILE")
-        wanted.append((name, None if file in ("", "-") else file))
-    wanted = wanted or [("text", None)]
-    places = [place and os.path.realpath(place) for _, place in wanted]
-    if places.count(None) > 1:
-        raise UsageError("two results on stdout", where="-o", hint="give one of them a file: -o html=report.html")
-    for _, place in wanted:
-        if place and places.count(os.path.realpath(place)) > 1:
-            raise UsageError("two results in one file", where=f"-o {place}", hint="give each a file of its own")
-        if place:
-            refuse_overwrite(place, force)
-    return tuple(wanted)
 
 
 def stderr() -> Console:

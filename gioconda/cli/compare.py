@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from gioconda.cli.build import built
-from gioconda.cli.check import spare
 from gioconda.cli.common import Results
 from gioconda.report.options import Lang
 from gioconda_core.options import argument
@@ -32,12 +31,10 @@ def compare(
 
     Example: gioconda compare original.mp4 shared.mp4 -o text -o html=comparison.html
     """
-    writer = results.among("text", "json", "html")
+    writer = results.among("text", "json", "html", inputs=(a, b))
     from gioconda.report.evidence import compare_pages
     from gioconda.report.evidence.compare import compare as compared
 
-    for item in results.output or ():
-        spare(item.partition("=")[2], [a, b])
     found = compared(a, b)
     writer.write(
         text=lambda: compare_pages.text(found, job.lang),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from gioconda.report.options import Lang, OwnKey
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
-from gioconda_core.options import Option, argument
+from gioconda_core.options import Option, argument, sha256
 from provenance.tools.strip import strip as take_out
 from provenance.trust import lists as trust
 
@@ -142,14 +141,6 @@ def remember(
     return ExitCode.INCOMPLETE if without else ExitCode.DONE
 
 
-def _fingerprint(text: str) -> str:
-    """A sha256 in hexadecimal, with or without colons."""
-    plain = text.lower().replace(":", "")
-    if not re.fullmatch("[0-9a-f]{64}", plain):
-        raise UsageError("not a sha256 fingerprint", where=f"--signer {text}", hint="64 hexadecimal digits")
-    return plain
-
-
 @dataclass(frozen=True)
 class Counted:
     """Whose labels count."""
@@ -179,7 +170,7 @@ def labels(
 
     if not folder.is_dir():
         raise UsageError("is not a folder", where=str(folder))
-    accepted = {_fingerprint(text) for text in job.signer}
+    accepted = {sha256(text, f"--signer {text}") for text in job.signer}
     refuse_overwrite(out, force)
     lists = trust.load(development=job.development)
     with progress("reading labels", None, "files") as advance:

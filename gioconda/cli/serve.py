@@ -13,6 +13,7 @@ from gioconda.cli.common import emit, notice
 from gioconda.report.options import Judges, language
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, size
+from provenance.trust import lists
 
 if TYPE_CHECKING:
     from gioconda.serve.app import Page
@@ -114,5 +115,5 @@ def serve(job: Serve) -> None:
 
 def _absolute(item: str) -> str:
     """``KIND=FILE`` or FILE, with the file's whole path."""
-    kind, equals, file = item.partition("=")
-    return f"{kind}={os.path.abspath(file)}" if equals else os.path.abspath(item)
+    kind, file = lists.kind_of(item)
+    return f"{kind}={os.path.abspath(file)}" if kind else os.path.abspath(file)

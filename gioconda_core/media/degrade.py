@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gioconda_core import options
 from gioconda_core.errors import UsageError
 from gioconda_core.faces import track_cache
 from gioconda_core.files import sha256_of
@@ -95,12 +95,7 @@ def parse(text: str) -> Degradation:
                 f"unknown degradation {step!r} in {text!r}",
                 hint=f"steps: {', '.join(_STEPS)}; chains: {', '.join(CHAINS)}",
             )
-        settings = dict(_STEPS[step])
-        for item in filter(None, tail.split(",")):
-            key, _, value = item.partition("=")
-            if key not in settings or not re.fullmatch(r"\d+(\.\d+)?", value):
-                raise UsageError(f"{step} has no setting {item!r}", hint=f"it knows {', '.join(settings)}")
-            settings[key] = float(value)
+        settings = options.settings(tail, _STEPS[step], step)
         _check(step, settings, text)
         steps.append((step, tuple((k, v) for k, v in settings.items() if v or step != "resize")))
     if text not in CHAINS:
@@ -119,7 +114,7 @@ def _check(step: str, s: dict[str, float], text: str) -> None:
         "brightness": 0 < s.get("gain", 1) <= 4,
         "shrink": 0 < s.get("to", 1) <= 1,
     }
-    if not good.get(step, True):
+    if not good.get(step, True) or min(s.values(), default=0) < 0:
         raise UsageError(
             f"{step} cannot be done as asked in {text!r}", hint="resize takes scale in (0, 1] or short ≥ 32"
         )

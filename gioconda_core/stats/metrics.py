@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import UsageError
+from gioconda_core.options import settings
 
 __all__ = [
     "DEFAULT_METRICS",
@@ -160,15 +161,7 @@ def parse(name: str) -> Metric:
     if base not in _TITLES:
         raise UsageError(f"no metric {name!r}", hint=f"one of {', '.join(_TITLES)}, like tpr@fpr=0.01")
     kind, title, better, defaults = _TITLES[base]
-    params = dict(defaults)
-    for item in filter(None, tail.split(",")):
-        key, _, value = item.partition("=")
-        try:
-            params[key.strip()] = {k.strip(): float(value) for k in [key] if k.strip() in defaults}[key.strip()]
-        except (KeyError, ValueError):
-            raise UsageError(
-                f"metric {base} has no setting {item!r}", hint=f"it knows {', '.join(defaults) or 'none'}"
-            ) from None
+    params = settings(tail, defaults, f"metric {base}")
     for key in ("fpr", "prevalence"):
         if key in params and not 0 < params[key] < 1:
             raise UsageError(f"{key} of {name!r} is a rate between 0 and 1")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gioconda_core.errors import GiocondaError, MediaError, UsageError
+from gioconda_core.options import sha256
 from gioconda_core.types import Claim, Provenance, ProvenanceState
 from provenance.reading.ingredients import FAILURE, UNREAD
 from provenance.reading.open import sidecar_of
@@ -45,9 +46,8 @@ class Requirement:
         kind, _, rest = text.partition(":")
         if kind in ("valid", "trusted") and not rest:
             return cls(kind, ingredients=ingredients)
-        fingerprint = rest.lower().replace(":", "").replace(" ", "")
-        if kind == "signer" and len(fingerprint) == 64 and set(fingerprint) <= set("0123456789abcdef"):
-            return cls(kind, fingerprint, ingredients)
+        if kind == "signer":
+            return cls(kind, sha256(rest, text[:120]), ingredients)
         raise UsageError(
             "not a requirement", where=text[:120], hint="valid, trusted, or signer: and a sha256 fingerprint"
         )

@@ -20,6 +20,7 @@ from cryptography import x509
 
 from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, write_json, write_text
+from gioconda_core.options import sha256
 from gioconda_core.types import TrustScheme
 from provenance.keys import certificates, keys
 from provenance.sdk import engine
@@ -195,8 +196,8 @@ def load(
     if stored and store().is_dir():
         lists += [_stored(path) for path in sorted([*store().glob("*.pem"), *store().glob(f"*{JSON_LIST}")])]
     for item in paths:
-        kind, _, rest = str(item).partition("=")
-        lists.append(read_list(rest, Card(kind=kind)) if rest and kind in KINDS else read_list(item))
+        kind, file = kind_of(item)
+        lists.append(read_list(file, Card(kind=kind)) if kind else read_list(file))
     if development:
         own = development_list()
         if own:
@@ -210,7 +211,7 @@ def load(
     refused = store() / "revoked.txt"
     if stored and refused.exists():
         revoked = [*revoked, *refused.read_text(encoding="utf-8").split()]
-    return Trust(tuple(lists), frozenset(fingerprint.lower().replace(":", "") for fingerprint in revoked))
+    return Trust(tuple(lists), frozenset(map(sha256, revoked)))
 
 
 def _card(path: Path) -> Path:
@@ -259,6 +260,12 @@ def add(path: str | os.PathLike[str], card: Card | None = None, *, force: bool =
     return found
 
 
+def kind_of(item: str | os.PathLike[str]) -> tuple[str, str]:
+    """``KIND=FILE`` or ``FILE`` → (kind, or empty where none is given; the file)."""
+    kind, _, rest = str(item).partition("=")
+    return (kind, rest) if rest and kind in KINDS else ("", str(item))
+
+
 def remove(name: str) -> None:
     """Take a list out of the store."""
     stored = [path for suffix in (".pem", JSON_LIST) if (path := store() / f"{name}{suffix}").exists()]
@@ -270,9 +277,7 @@ def remove(name: str) -> None:
 
 def revoke(fingerprint: str) -> str:
     """Remember a leaf (sha256, hex) as no longer to be believed; what it signed is at best valid."""
-    wanted = fingerprint.lower().replace(":", "").replace(" ", "")
-    if not re.fullmatch(r"[0-9a-f]{64}", wanted):
-        raise UsageError("not a sha256 fingerprint", where=fingerprint[:80], hint="64 hexadecimal digits")
+    wanted = sha256(fingerprint)
     path = store() / "revoked.txt"
     known = set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
     write_text(path, "\n".join(sorted(known | {wanted})) + "\n")
