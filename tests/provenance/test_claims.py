@@ -468,7 +468,7 @@ def test_requirements():
     )
     assert valid.met(revoked) and not named.met(revoked)
     for wrong in ("", "good", "signer:", "signer:xyz", "trusted:1"):
-        with pytest.raises(UsageError, match="not a (requirement|sha256 fingerprint)"):
+        with pytest.raises(UsageError, match=r"not a (requirement|sha256 fingerprint)"):
             batch.Requirement.parse(wrong)
 
 
