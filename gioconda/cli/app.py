@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
+from gioconda.cli.build import plain
 from gioconda.cli.common import clean, emit, settings
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 
@@ -105,10 +106,10 @@ def _load(name: str) -> Any:
     if hasattr(module, "app"):
         group = get_group(module.app)
         group.name, group.help, group.epilog = name, about, f"Example: {example}"
-        return group
+        return plain(group)
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     alone.command(name)(getattr(module, name))
-    return get_command(alone)
+    return plain(get_command(alone))
 
 
 app = typer.Typer(
@@ -184,7 +185,7 @@ def run(argv: list[str]) -> int:
     from typer import TyperException
 
     try:
-        result = app(args=hoist(argv), prog_name="gioconda", standalone_mode=False)
+        result = plain(get_command(app))(args=hoist(argv), prog_name="gioconda", standalone_mode=False)
         code = int(result) if isinstance(result, int) else ExitCode.DONE
         return _interrupted() if code == ExitCode.INTERRUPTED else code  # typer swallows Ctrl-C and returns 130
     except typer.Exit as stop:

@@ -10,8 +10,17 @@ from other_words import differences, in_this_process, scramble, without_sentence
 from PIL import Image
 from provenance_kit import authority, certificates, created, flip, leaf, signer_of, write_any, write_mp4
 
+from benchmarks.run.rows import readings
 from gioconda.cli.app import run
 from provenance.signing import sign
+
+TINY = """
+name = "tiny"
+version = "1"
+title = "Clips that cannot be assessed, and one that cannot be read"
+data = { kind = "index" }
+protocol = { sampling = "native", degradations = ["none", "h264:crf=40"], resamples = 100 }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +50,7 @@ def tree(tmp_path_factory):
         archive.writestr("inner.zip", b"PK")
     (root / "broken.zip").write_bytes((root / "old.zip").read_bytes()[:200])
     (root / "set.csv").write_text("path,label\nwhole.mp4,real\nhalf.mp4,fake\ntext.mp4,fake\nstill.bmp,unknown\n")
+    (folder / "tiny.toml").write_text(TINY)
     (folder / "list.pem").write_text(certificates.pem(authority().certificate))
     (folder / "accepted.toml").write_text(
         '[[accept]]\npath = "*text.mp4"\nfault = "error"\nreason = "known"\nuntil = 2999-01-01\n\n'
@@ -130,6 +140,8 @@ def commands(tree, out):
     yield ["data", "index", str(root / "set.csv"), "--out", str(out / "index.parquet")], 4
     yield ["data", "verify", str(out / "index.parquet"), "--json"], 4
     yield ["bench", "audit", str(out / "index.parquet"), "--fail-on", "any", "--json"], 3
+    suite, measured = [str(tree / "tiny.toml"), "--detectors", "contrast"], ["--index", str(out / "index.parquet")]
+    yield ["bench", "run", *suite, *measured, "--out", str(out / "run"), "--json"], 4
     yield ["models", "verify"], 0
     yield ["models", "verify", "vgg19-caffe"], 4
     yield ["doctor", "--json"], 0
@@ -149,8 +161,11 @@ def test_every_command_ends_the_same_in_other_words(tree, tmp_path, capsys, monk
             said = capsys.readouterr().out.replace(str(out), "OUT")
             body = json.loads(said) if "--json" in arguments and said.strip() else {}
             yield arguments[:3], code, without_sentences(body, "created", "last")
+        rows = [row.columns() for row in readings(out / "run")]
+        assert {bool(row.get("error")) for row in rows} == {True, False}, "one is not read, another abstains"
+        yield ["rows of bench run"], 0, without_sentences(sorted(rows, key=lambda r: (r["id"], r["degradation"])))
 
-    expected = [code for _, code in commands(tree, tmp_path)]
+    expected = [code for _, code in commands(tree, tmp_path)] + [0]
     before = list(found("before"))
     assert [code for _, code, _ in before] == expected
     with monkeypatch.context() as patch:
