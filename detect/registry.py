@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from detect.base import Detector
 from gioconda_core import plugins, weights
 from gioconda_core.errors import GiocondaError, PluginError, UsageError
+
+if TYPE_CHECKING:
+    from detect.base import Detector
 
 WEIGHTS = (
     Path(__file__).parent / "weights"
@@ -71,6 +73,7 @@ def parse(spec: str) -> tuple[str | None, str, str | None]:
 
 def specs(parts: Iterable[str]) -> list[str]:
     """Detectors named in a list that was split at its commas, put together again where a comma belongs to an address or a command.
+    UsageError where one is not known.
 
     A comma separates two detectors where a detector's name follows it; ``http:https://a.example/?models=face,voice`` is one.
     """
@@ -81,7 +84,15 @@ def specs(parts: Iterable[str]) -> list[str]:
             found[-1] += f",{part}"
         elif part.strip():
             found.append(part.strip())
+    for spec in found:
+        _known(parse(spec)[1])
     return found
+
+
+def _known(base: str) -> None:
+    """Raise UsageError for a name that no detector has."""
+    if base not in BUILT_IN and base not in names():
+        raise UsageError(f"no detector named {base!r}", where="--detectors", hint=f"known: {', '.join(names())}")
 
 
 def load(name: str, **options: Any) -> Detector:
@@ -102,8 +113,7 @@ def load(name: str, **options: Any) -> Detector:
     own, base, target = parse(name)
     if target is not None:
         options["target"] = target
-    if base not in BUILT_IN and base not in names():
-        raise UsageError(f"no detector named {base!r}", where="--detectors", hint=f"known: {', '.join(names())}")
+    _known(base)
     isolate = options.pop("isolate", base not in BUILT_IN)
     if isolate:
         from detect.external.plugin import IsolatedDetector
@@ -124,6 +134,8 @@ def load(name: str, **options: Any) -> Detector:
         raise
     except Exception as error:
         raise PluginError(f"could not be made: {type(error).__name__}: {error}", where=f"detector {name}") from error
+    from detect.base import Detector
+
     if not isinstance(detector, Detector):
         raise PluginError("lacks id, version, weights_sha256, card or read", where=f"detector {name}")
     if own:

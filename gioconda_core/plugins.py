@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gioconda_core.errors import PluginError, UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["GROUPS", "Plugin", "available", "load", "names"]
 
@@ -32,6 +34,8 @@ class Plugin:
 
 
 def _points(group: str) -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points
+
     if group not in GROUPS:
         raise UsageError(f"no plugin group {group!r}", hint=f"one of {', '.join(GROUPS)}")
     points: dict[str, EntryPoint] = {}

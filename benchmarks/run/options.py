@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
+from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, check, shard
+
+SUITES = Path(__file__).parents[1] / "suites"
+
+
+def suite_file(name: str) -> Path:
+    """Where a suite's TOML lies: in the box, by its name, or any file. UsageError where there is none."""
+    found = SUITES / f"{name}.toml"
+    if found in SUITES.glob("*.toml"):
+        return found
+    if Path(name).is_file():
+        return Path(name)
+    known = ", ".join(sorted(path.stem for path in SUITES.glob("*.toml")))
+    raise UsageError(f"no suite {name!r}", hint=f"built in: {known}; or give a TOML file")
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from benchmarks.run.options import SUITES, suite_file
 from gioconda_core.datasets.layouts import read_text
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
@@ -48,18 +48,14 @@ class Suite:
         return {"name": self.name, "version": self.version, "sha256": self.sha256}
 
 
-def _folder() -> Any:
-    return files("benchmarks") / "suites"
-
-
 def built_in() -> list[str]:
     """Names of the suites in the box."""
-    return sorted(p.name.removesuffix(".toml") for p in _folder().iterdir() if p.name.endswith(".toml"))
+    return sorted(path.stem for path in SUITES.glob("*.toml"))
 
 
 def versions() -> dict[str, dict[str, str]]:
     """name → {version: sha256} of every built-in suite as released; a test keeps it true."""
-    found: dict[str, dict[str, str]] = json.loads((_folder() / "versions.json").read_text(encoding="utf-8"))
+    found: dict[str, dict[str, str]] = json.loads((SUITES / "versions.json").read_text(encoding="utf-8"))
     return found
 
 
@@ -72,12 +68,7 @@ def load(name: str | Path) -> Suite:
         No such suite, or one with an unknown key, a missing part, or a setting that makes no sense.
     """
     text = str(name)
-    if text in built_in():
-        raw = (_folder() / f"{text}.toml").read_text(encoding="utf-8")
-    elif Path(text).is_file():
-        raw = read_text(Path(text))
-    else:
-        raise UsageError(f"no suite {text!r}", hint=f"built in: {', '.join(built_in())}; or give a TOML file")
+    raw = read_text(suite_file(text))
     try:
         document = tomllib.loads(raw)
     except tomllib.TOMLDecodeError as error:

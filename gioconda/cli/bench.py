@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.report.options import Figures, Resamples, Scores, named
-from benchmarks.run.options import AuditSet, Measure
-from detect.registry import specs
+from benchmarks.run.options import AuditSet, Measure, suite_file
 from gioconda.cli.build import built, group
 from gioconda.cli.common import (
     Bar,
@@ -25,11 +24,11 @@ from gioconda.cli.common import (
     thread_budget,
     typed_command,
 )
+from gioconda.report.options import names_of
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
-from provenance.signing import signers
 
 app = group()
 
@@ -92,9 +91,9 @@ class RunOutcome:
 @app.command()
 @built
 def run(
-    suite: Annotated[str, argument("A suite's name, or a TOML file.")],
+    suite: Annotated[str, argument("A suite's name, or a TOML file.", valid=suite_file)],
     detectors: Annotated[
-        tuple[str, ...], Option("Names, separated by commas, like cnn,scores:theirs.csv.", short="-d")
+        tuple[str, ...], Option("Names, separated by commas, like cnn,scores:theirs.csv.", short="-d", parse=names_of)
     ],
     out: Annotated[Path, Option("The run's folder; give it again to resume.")],
     job: Measure,
@@ -128,7 +127,7 @@ def run(
             indexes["puppets"] = build(wanted, advance=advance)
     job = replace(job, jobs=job.jobs or thread_budget(), command=typed_command(short=True))
     with Bar(f"measuring {chosen.name}", "readings") as bar:
-        done = folds.run_suite(chosen, specs(detectors), out, indexes, job, bar)
+        done = folds.run_suite(chosen, detectors, out, indexes, job, bar)
     if json:
         emit(to_json(RunOutcome(out, done.rows, done.failed, done.abstained), indent=1))
     else:
@@ -162,6 +161,8 @@ def report(
     if signer and not (sign and any(form == "html" and file for form, file in writer.wanted)):
         raise UsageError("nothing to sign", where="--signer", hint="an HTML report in a file: -o html=report.html")
     if signer:
+        from provenance.signing import signers
+
         signers.from_spec(signer)  # one that was asked for must be there
     document = reports.document(job, wanted)
     for form, file in writer.wanted:

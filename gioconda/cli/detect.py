@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from detect.base import Card
-from detect.registry import load
 from detect.training.options import (
     FEATURES,
     QUALITIES,
@@ -17,7 +15,8 @@ from detect.training.options import (
     VitLnTraining,
 )
 from gioconda.cli.build import built, group
-from gioconda.cli.common import Force, Results, Seconds, clean, emit, notice, progress, split
+from gioconda.cli.common import Force, Results, Seconds, clean, emit, notice, progress
+from gioconda.report.options import names_of
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import Option, argument
@@ -25,6 +24,7 @@ from gioconda_core.options import Option, argument
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from detect.base import Card
     from detect.reading.calibration import Calibration, Stratum
     from detect.reading.score import Labelled, Row
 
@@ -57,6 +57,7 @@ def list_(results: Results) -> None:
     Example: gioconda detect list
     """
     writer = results.among("text", "json")
+    from detect.base import Card
     from detect.registry import BUILT_IN, WEIGHTS, names, shipped
 
     with_weights = shipped()
@@ -93,6 +94,7 @@ def show(
     writer = results.among("text", "json")
     from detect.features.model import home_of
     from detect.reading.calibration import Calibration
+    from detect.registry import load
 
     detector = load(name)
     folder = home_of(detector.weights_sha256)
@@ -224,7 +226,9 @@ class Scored:
 def score(
     results: Results,
     job: Scored,
-    detectors: Annotated[str | None, Option("NAME or NAME:TARGET; default: those shipped.", metavar="A,B")] = None,
+    detectors: Annotated[
+        tuple[str, ...] | None, Option("NAME or NAME:TARGET; default: those shipped.", metavar="A,B", parse=names_of)
+    ] = None,
     timeout: Seconds = 300.0,
     jobs: Annotated[
         int | None,
@@ -240,10 +244,10 @@ def score(
     """
     writer = results.among("text", "json", "jsonl", "csv")
     from detect.reading.partial import Partial
-    from detect.registry import load, shipped, specs
+    from detect.registry import load, shipped
 
     work = job.work()
-    loaded = [load(name) for name in (shipped() if detectors is None else specs(split(detectors)))]
+    loaded = [load(name) for name in (shipped() if detectors is None else detectors)]
     if not loaded:
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
     files = [Path(file) for _, file in writer.wanted if file]

@@ -13,7 +13,6 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
 
 from gioconda_core.errors import MediaError, UsageError
 from provenance.sdk import one_pass
@@ -72,6 +71,8 @@ def packet(source: str = "", aigc: Aigc | None = None) -> bytes:
 
 
 def _description(source: str, aigc: Aigc | None) -> str:
+    from xml.sax.saxutils import quoteattr  # which brings a client of HTTP along
+
     said = "<rdf:Description rdf:about='' xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'"
     if source:
         said += " xmlns:Iptc4xmpExt='http://iptc.org/std/Iptc4xmpExt/2008-02-29/'"

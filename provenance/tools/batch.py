@@ -19,7 +19,6 @@ from provenance.reading.open import sidecar_of
 from provenance.reading.read import read
 from provenance.sdk import engine
 from provenance.signing.claims import Credential
-from provenance.signing.sign import sign_file, sign_sidecar
 from provenance.trust.lists import Trust
 
 if TYPE_CHECKING:
@@ -137,6 +136,8 @@ def sign_many(
 
     A target of None is, with ``sidecar``, the source's name with ``.c2pa`` appended.
     """
+
+    from provenance.signing.sign import sign_file, sign_sidecar
 
     def one(pair: tuple[Path, Path | None]) -> tuple[Path, Path | GiocondaError]:
         source, target = pair

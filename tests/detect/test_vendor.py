@@ -196,9 +196,10 @@ def test_a_vendors_file_with_a_slip_is_refused_without_its_secrets(tmp_path, tex
         ("http:https://a.example/?m=face,voice,contrast", ["http:https://a.example/?m=face,voice", "contrast"]),
         ("command:./judge --only a,b,mine=scores:x.csv", ["command:./judge --only a,b", "mine=scores:x.csv"]),
         ("acme=http:https://a.example/?a=1,b=2", ["acme=http:https://a.example/?a=1,b=2"]),
-        ("contrast,nosuch", ["contrast", "nosuch"]),
         (" contrast , onnx ", ["contrast", "onnx"]),
     ],
 )
 def test_commas_in_addresses_and_commands_belong_to_them(text, found):
     assert specs(text.split(",")) == found
+    with pytest.raises(UsageError, match="no detector named 'nosuch'"):
+        specs(["contrast", "nosuch"])
