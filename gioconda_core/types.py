@@ -578,6 +578,16 @@ class FaceSummary:
 
 
 @dataclass(frozen=True)
+class Watermark:
+    """The invisible watermark that was read. algorithm : as C2PA's list of soft bindings names it; errors : share of wrong bits that were mended; frames : it was read in."""
+
+    algorithm: str
+    value: str
+    errors: float
+    frames: int
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything a renderer sees of one examined file. Schema ``gioconda.report/1``. facts : container facts (plain JSON)."""
 
@@ -588,7 +598,7 @@ class Report:
     readings: tuple[Calibrated, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
     tracks: tuple[FaceSummary, ...] = ()
-    mark: Mapping[str, Any] | None = None  # the invisible mark, if one was read
+    mark: Watermark | None = None
     warnings: tuple[MediaWarning, ...] = ()
     errors: tuple[Problem, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)

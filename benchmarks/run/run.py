@@ -33,6 +33,9 @@ from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Sample, TrackScore
 from gioconda_core.workers.pool import workers
 
+if TYPE_CHECKING:
+    from detect.base import Detector
+
 SCHEMA = "gioconda.run/1"
 PROBED = 5000  # clips whose features are kept for the shortcut probes
 
@@ -82,10 +85,10 @@ class Outcome:
 
 # --------------------------------------------------------------------------- in the worker
 
-_loaded: dict[tuple[str, ...], dict[str, Any]] = {}
+_loaded: dict[tuple[str, ...], dict[str, Detector]] = {}
 
 
-def detectors_of(specs: Sequence[str]) -> dict[str, Any]:
+def detectors_of(specs: Sequence[str]) -> dict[str, Detector]:
     """Detectors by spec, loaded once a process."""
     import detect
 

@@ -98,7 +98,7 @@ _TRACK = ("times", "boxes", "landmarks", "quality")
 
 
 def arrays(given: Footage) -> dict[str, Any]:
-    """Footage as the task or the answer of a worker of ours: exactly as it is, plain values and arrays."""
+    """Footage as the task or the answer of a worker of ours: exactly as it is. A dictionary, since arrays travel beside the JSON, by name."""
     task: dict[str, Any] = {
         "frames": given.frames,
         "times": np.asarray(given.times),

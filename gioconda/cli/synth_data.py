@@ -28,6 +28,7 @@ from synth.session import Session
 
 if TYPE_CHECKING:
     from gioconda_core.types import Footage
+    from synth.consent import Consent as Granted
     from synth.evaluation.evaluate import Instruments
 
 
@@ -260,7 +261,7 @@ class People:
     shards: Annotated[list[Path], argument("Shard folders of people the model has not seen.")]
     consent: Consent = None
 
-    def granted(self) -> Any:
+    def granted(self) -> Granted:
         """The consent to evaluate on them."""
         from synth.training.shards import ShardSet
 

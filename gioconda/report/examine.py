@@ -43,10 +43,12 @@ from gioconda_core.types import (
     ProvenanceState,
     Report,
     Still,
+    Watermark,
 )
 
 if TYPE_CHECKING:
     from detect.reading.observe import Answer
+    from gioconda_core.media.clip import Clip
     from gioconda_core.workers.pool import Progress
     from provenance.trust.lists import Trust
 
@@ -73,7 +75,7 @@ class _Seen:
     facts: dict[str, Any]
     readings: list[Calibrated] = field(default_factory=list)
     footage: Footage | None = None
-    mark: dict[str, Any] | None = None
+    mark: Watermark | None = None
     warnings: list[MediaWarning] = field(default_factory=list)
     evidence: Evidence = field(default_factory=Evidence)
 
@@ -339,7 +341,7 @@ def readable(file: Path) -> int:
     return status.st_size
 
 
-def clip_facts(clip: Any) -> dict[str, Any]:
+def clip_facts(clip: Clip) -> dict[str, Any]:
     """Container facts as plain JSON, with fps as a number and bits per pixel where they can be known."""
     facts: dict[str, Any] = dict(clip.facts.as_dict())
     fps = float(clip.fps) if clip.fps else None
@@ -405,19 +407,14 @@ def _failures(readings: Sequence[Calibrated]) -> list[Problem]:
     ]
 
 
-def _mark(footage: Footage) -> dict[str, Any] | None:
+def _mark(footage: Footage) -> Watermark | None:
     """The invisible mark in the sampled frames; None where none is read."""
     from provenance.watermark import mark as marks
 
     found = marks.read(footage.frames)
     if found.value is None:
         return None
-    return {
-        "algorithm": marks.ALGORITHM,
-        "value": found.value,
-        "errors": round(found.errors, 4),
-        "frames": found.frames,
-    }
+    return Watermark(marks.ALGORITHM, found.value, round(found.errors, 4), found.frames)
 
 
 def versions() -> dict[str, str]:

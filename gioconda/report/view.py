@@ -20,6 +20,7 @@ from gioconda.report.wording import (
     templates,
     visible,
 )
+from gioconda_core.documents import plain
 from gioconda_core.types import (
     Calibrated,
     Code,
@@ -451,7 +452,7 @@ def origin(report: Report) -> list[Sentence]:
     """What the credentials and the mark say, one sentence each."""
     said = credential_sentences(report.provenance, report.facts.get("trust_lists", ()))
     if report.mark:
-        facts = "; ".join(f"{k}: {v}" for k, v in report.mark.items() if not isinstance(v, (dict, list, bytes)))
+        facts = "; ".join(f"{name}: {value}" for name, value in plain(report.mark).items())
         said.append(Sentence("mark.found", {"mark": facts}))
     said += [Sentence(s["key"], s["args"]) for s in declared.sentences(report.facts.get("declared") or ())]
     beside = compared.compare(report.provenance, report.facts.get("metadata") or {}, report.facts.get("declared") or ())

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
@@ -263,7 +263,7 @@ class Index:
                 )
         return found
 
-    def verify(self, advance: Any = None) -> list[Problem]:
+    def verify(self, advance: Callable[[], object] | None = None) -> list[Problem]:
         """Rows whose file is missing, whose bytes changed, whose label is unknown, or that stand twice."""
         problems = []
         seen: dict[str, str] = {}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from synth.fakes.plan import Clip, Recipe, held_rows, read_part, shot_rows, unit
 from synth.generators import Roster, TalkingHeads
 from synth.reenact.framing import face_mask
 from synth.reenact.motion import adapt, smooth
+
+if TYPE_CHECKING:
+    from provenance.signing.signers import Signer
 
 RECORD = "gioconda.fake.record/1"
 Frames = NDArray[np.uint8]
@@ -148,7 +151,7 @@ def pixels_sha256(frames: Frames) -> str:
 
 
 def write_sample(
-    drawn: Drawn, out: Path, granted: consents.Consent, signer: Any, versions: Mapping[str, str]
+    drawn: Drawn, out: Path, granted: consents.Consent, signer: Signer, versions: Mapping[str, str]
 ) -> dict[str, Any]:
     """Encode, sign, keep landmarks and mask, and last of all the record."""
     import cv2

@@ -7,6 +7,7 @@ the one of :mod:`gioconda_core.faces.align` (the face square with a margin), upr
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def save_track(
     times: NDArray[np.float64],
     landmarks: NDArray[np.float32],
     *,
-    fps: Any = None,
+    fps: Fraction | float | None = None,
     size: tuple[int, int] | None = None,
     force: bool = False,
 ) -> None:

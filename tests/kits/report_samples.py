@@ -21,6 +21,7 @@ from gioconda_core.types import (
     Still,
     TrackScore,
     Verdict,
+    Watermark,
 )
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202egnp.exe\nnext"
@@ -150,7 +151,7 @@ def hostile():
         ),
         readings=(calibrated(HOSTILE), abstained(HOSTILE, HOSTILE)),
         facts={"metadata": {HOSTILE: HOSTILE}, "codec": HOSTILE, "signs": [{"key": "sign.writer", "args": {"writer": HOSTILE}}]},
-        mark={"name": HOSTILE},
+        mark=Watermark(HOSTILE, "ab", 0.0, 8),
         warnings=(MediaWarning(WarningReason.METADATA_UNREAD, {"text": HOSTILE}),),
         errors=(Problem(ProblemReason.MEDIA_UNREAD, {"text": HOSTILE}),),
         command=HOSTILE,
