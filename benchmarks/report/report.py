@@ -23,11 +23,12 @@ from benchmarks.stats import compare as comparisons
 from benchmarks.stats import probes
 from benchmarks.stats.looks import look
 from benchmarks.stats.scores import read_scores
-from benchmarks.stats.table import CLEAN, Problem, ScoreRow, Table
+from benchmarks.stats.table import Problem, ScoreRow, Table
 from detect.base import known_as
 from gioconda_core.documents import to_json
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.faces.cues import cues_of
+from gioconda_core.media.degrade import CLEAN
 from gioconda_core.media.degrade import parse as parse_degradation
 from gioconda_core.stats.metrics import DEFAULT_METRICS
 

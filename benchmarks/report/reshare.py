@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from benchmarks.report.document import Flips
 from benchmarks.report.results import held_threshold
-from benchmarks.stats.table import CLEAN, Column, Table
+from benchmarks.stats.table import Column, Table
+from gioconda_core.media.degrade import CLEAN
 from gioconda_core.stats import bootstrap
 
 LEVELS = ("not-assessed", "no-skill", "no-strong-signal", "signal", "strong-signal")  # as in gioconda_core.types.Level

@@ -38,8 +38,9 @@ from benchmarks.stats.alarms import stated_rates
 from benchmarks.stats.beside import RATE, beside, rates_of
 from benchmarks.stats.compare import headline, leaderboard, probabilities_of
 from benchmarks.stats.gaps import gaps
-from benchmarks.stats.table import CLEAN, Column, Table, counts, independent
+from benchmarks.stats.table import Column, Table, counts, independent
 from benchmarks.stats.thresholds import choose
+from gioconda_core.media.degrade import CLEAN
 from gioconda_core.stats import bootstrap, metrics
 from gioconda_core.stats.metrics import DEFAULT_METRICS, Metric, Protocol
 

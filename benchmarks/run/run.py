@@ -13,7 +13,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -22,12 +22,12 @@ from benchmarks.run.options import Measure
 from benchmarks.run.rows import FeatureRow, ReadingRow, SampleRow, readings
 from benchmarks.run.suite import NATIVE, Suite
 from benchmarks.stats import probes
-from benchmarks.stats.table import CLEAN
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import append_row, atomic_path, sha256_of, write_json, write_text
 from gioconda_core.media import degrade
 from gioconda_core.media.clip import Clip
+from gioconda_core.media.degrade import CLEAN
 from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Sample, TrackScore

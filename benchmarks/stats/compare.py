@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.stats.table import CLEAN, Table, counts, independent
+from benchmarks.stats.table import Table, counts, independent
 from gioconda_core.errors import UsageError
+from gioconda_core.media.degrade import CLEAN
 from gioconda_core.stats import bootstrap, delong, metrics
 from gioconda_core.stats.delong import holm
 

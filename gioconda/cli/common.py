@@ -70,13 +70,13 @@ class Printed:
         places = [place and os.path.realpath(place) for _, place in wanted]
         if places.count(None) > 1:
             raise UsageError("two results on stdout", where="-o", hint="give one of them a file: -o html=report.html")
-        for (_, file), place in zip(wanted, places, strict=True):
-            if file and places.count(place) > 1:
-                raise UsageError("two results in one file", where=f"-o {file}", hint="give each a file of its own")
-            if file and any(clip != "-" and os.path.realpath(clip) == place for clip in inputs):
-                raise UsageError("the output would replace the clip", where=file, hint="give -o another file name")
-            if file:
-                refuse_overwrite(file, self.force)
+        for (_, aim), place in zip(wanted, places, strict=True):
+            if aim and places.count(place) > 1:
+                raise UsageError("two results in one file", where=f"-o {aim}", hint="give each a file of its own")
+            if aim and any(clip != "-" and os.path.realpath(clip) == place for clip in inputs):
+                raise UsageError("the output would replace the clip", where=aim, hint="give -o another file name")
+            if aim:
+                refuse_overwrite(aim, self.force)
         return Writer(tuple(wanted))
 
 
