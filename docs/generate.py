@@ -94,9 +94,11 @@ def documents_page() -> str:
                 schema = {item.name: item.default for item in dataclasses.fields(value)}.get("schema")
                 if isinstance(schema, str) and value.__module__.startswith("gioconda.cli"):
                     found[schema] = value
-    from gioconda.report.rows import Row
+    from gioconda.report.rows import Row  # a line of ``audit -o jsonl``, and of readings.jsonl
+    from synth.fakes.make import Result
+    from synth.fakes.prepare import Prepared
 
-    found[Row.schema] = Row  # a line of ``audit -o jsonl``, and of readings.jsonl
+    found |= {kind.schema: kind for kind in (Row, Result, Prepared)}
     lines = [
         "# Documents",
         "",

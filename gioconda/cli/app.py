@@ -39,7 +39,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": (
             "The whole story on drawn faces, from training to one HTML page. No download; minutes on two cores.",
             "",
-        ),
+        )
     },
     "Make, train, measure": {
         "provenance": (

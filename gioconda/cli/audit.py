@@ -86,7 +86,7 @@ def _rows(out: Path, shard: tuple[int, int]) -> Iterator[Row]:
 def _text(summary: Summary, out: str) -> str:
     lines = [
         f"{counted(summary.seen, 'file')}: {summary.examined:,} examined, {summary.resumed:,} done before, "
-        f"{summary.copied:,} of known content, {summary.failed:,} with an error",
+        f"{summary.copied:,} of known content, {summary.failed:,} with an error"
     ]
     if summary.renewed:
         why = ", ".join(summary.because) or "a certificate has ended"

@@ -7,30 +7,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from benchmarks.report.options import Figures, Resamples, Scores, named
 from benchmarks.run.options import AuditSet, Measure, suite_file
-from gioconda.cli.build import built, group
+from gioconda.cli.build import Commands
 from gioconda.cli.common import (
     Bar,
     JsonFlag,
     Results,
     deliver,
-    emit,
+    incomplete,
     notice,
+    printed,
     progress,
     settings,
     thread_budget,
     typed_command,
 )
 from gioconda.report.options import names_of
-from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
 
-app = group()
+app = Commands()
 
 FINDINGS = ("leak", "shortcut", "tell", "split-tell", "label", "duplicate", "any")
 
@@ -55,7 +53,6 @@ class Suites:
 
 
 @app.command("list")
-@built
 def list_suites(json: JsonFlag = False) -> None:
     """The suites in the box: what each measures and what it needs.
 
@@ -64,17 +61,15 @@ def list_suites(json: JsonFlag = False) -> None:
     from benchmarks.run import suite as suites
 
     found = [suites.load(name) for name in suites.built_in()]
-    if json:
-        rows = [
-            SuiteRow(**s.identity, title=s.title, needs="nothing" if s.data["kind"] == "puppets" else "an index")
-            for s in found
-        ]
-        emit(to_json(Suites(rows), indent=1))
-        return
-    for s in found:
-        needs = "needs nothing" if s.data["kind"] == "puppets" else "needs --index"
+    needs = ["nothing" if s.data["kind"] == "puppets" else "an index" for s in found]
+    lines = []
+    for s, need in zip(found, needs, strict=True):
         rungs = f"{len(s.degradations)} degradations" if len(s.degradations) > 1 else "undegraded"
-        emit(f"{s.name:<26} {s.version:<6} {s.title} ({needs}; {rungs})")
+        lines.append(
+            f"{s.name:<26} {s.version:<6} {s.title} (needs {'nothing' if need == 'nothing' else '--index'}; {rungs})"
+        )
+    rows = [SuiteRow(**s.identity, title=s.title, needs=need) for s, need in zip(found, needs, strict=True)]
+    printed(json, Suites(rows), lines)
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,6 @@ class RunOutcome:
 
 
 @app.command()
-@built
 def run(
     suite: Annotated[str, argument("A suite's name, or a TOML file.", valid=suite_file)],
     detectors: Annotated[
@@ -98,11 +92,10 @@ def run(
     out: Annotated[Path, Option("The run's folder; give it again to resume.")],
     job: Measure,
     index: Annotated[
-        list[str] | None,
-        Option("A labelled set, [NAME=]FILE.parquet; several times for several.", repeat=True),
+        list[str] | None, Option("A labelled set, [NAME=]FILE.parquet; several times for several.", repeat=True)
     ] = None,
     json: JsonFlag = False,
-) -> None:
+) -> int:
     """Measure detectors with a suite, one row a sample, appended; survives interruption and resumes.
 
     Example: gioconda bench run puppets --detectors contrast --out runs/puppets
@@ -128,19 +121,15 @@ def run(
     job = replace(job, jobs=job.jobs or thread_budget(), command=typed_command(short=True))
     with Bar(f"measuring {chosen.name}", "readings") as bar:
         done = folds.run_suite(chosen, detectors, out, indexes, job, bar)
-    if json:
-        emit(to_json(RunOutcome(out, done.rows, done.failed, done.abstained), indent=1))
-    else:
-        emit(
-            f"{counted(done.rows, 'reading')} in {out}: {done.failed} failed, {done.abstained} abstained. "
-            f"Next: gioconda bench report {shlex.quote(str(out))} -o html=report.html"
-        )
-    if done.failed:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    text = (
+        f"{counted(done.rows, 'reading')} in {out}: {done.failed} failed, {done.abstained} abstained. "
+        f"Next: gioconda bench report {shlex.quote(str(out))} -o html=report.html"
+    )
+    printed(json, RunOutcome(out, done.rows, done.failed, done.abstained), [text])
+    return incomplete(done.failed)
 
 
 @app.command()
-@built
 def report(
     job: Scores,
     wanted: Figures,
@@ -175,14 +164,12 @@ def report(
 
 
 @app.command()
-@built
 def compare(
     a: Annotated[str, argument("A run's folder, a CSV of scores, or either with :DETECTOR.")],
     others: Annotated[list[str], argument("The other one, or several, each compared with the first.")],
     results: Results,
     metrics: Annotated[
-        tuple[str, ...],
-        Option("Figures by name, separated by semicolons.", parse=named, shown="auc;tpr@fpr=0.01"),
+        tuple[str, ...], Option("Figures by name, separated by semicolons.", parse=named, shown="auc;tpr@fpr=0.01")
     ] = ("auc", "tpr@fpr=0.01"),
     resamples: Resamples = 2000,
 ) -> None:
@@ -200,7 +187,6 @@ def compare(
 
 
 @app.command()
-@built
 def audit(
     index: Annotated[Path, argument("A labelled set: an index, or a CSV of path and label.")],
     job: AuditSet,
@@ -209,7 +195,7 @@ def audit(
         tuple[str, ...],
         Option("Exit 3 on these findings: leak, shortcut, tell, split-tell, label, duplicate, any.", choices=FINDINGS),
     ] = (),
-) -> None:
+) -> int:
     """Is a set fit to measure with: shared people and sources, near-duplicates, encoder tells, shortcut probes.
 
     Example: gioconda bench audit index.parquet --fail-on leak,shortcut
@@ -224,6 +210,5 @@ def audit(
         document = audits.audit(found, job, advance)
     writer.write(text=lambda: audits.to_text(document), json=document)
     if any(f.kind in fail_on or "any" in fail_on for f in document.findings):
-        raise typer.Exit(ExitCode.POLICY)
-    if document.unread_count:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+        return int(ExitCode.POLICY)
+    return incomplete(document.unread_count)

@@ -34,9 +34,16 @@ def first_sentence(text: str) -> str:
     return paragraph.split(". ")[0].rstrip(".") + "."
 
 
-def group() -> typer.Typer:
-    """A group of commands; its help and example stand where it is added, so that they are known without importing it."""
-    return typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None)
+class Commands(typer.Typer):
+    """A group whose commands are built from what their bodies declare; its help and example stand where it is added, so that they are
+    known without importing it."""
+
+    def __init__(self) -> None:
+        super().__init__(cls=Group, no_args_is_help=True, rich_markup_mode=None)
+
+    def command(self, name: str | None = None, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # type: ignore[override]
+        """Add the body below as a command of this name, its own by default."""
+        return lambda body: super(Commands, self).command(name, **more)(built(body))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from gioconda.cli.build import built, group
+from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Results, emit, notice
 from gioconda.report.evidence import case
 from gioconda.report.options import Lang
@@ -15,7 +15,7 @@ from gioconda_core.options import Option, argument
 if TYPE_CHECKING:
     from gioconda.report.evidence.case import Problem
 
-app = group()
+app = Commands()
 Folder = Annotated[str, argument("The case's folder.", "CASE")]
 
 
@@ -54,7 +54,6 @@ class Verified:
 
 
 @app.command("new")
-@built
 def new(folder: Folder, job: Opened) -> None:
     """Open a case in a new folder.
 
@@ -64,7 +63,6 @@ def new(folder: Folder, job: Opened) -> None:
 
 
 @app.command("add")
-@built
 def add(
     folder: Folder, files: Annotated[list[str], argument("Clips, pictures, reports.", "FILE…")], job: Entered
 ) -> None:
@@ -77,7 +75,6 @@ def add(
 
 
 @app.command("note")
-@built
 def note(folder: Folder, text: Annotated[str, argument("What is to be noted.", "TEXT")], job: Entered) -> None:
     """Write a note into the log of a case.
 
@@ -88,7 +85,6 @@ def note(folder: Folder, text: Annotated[str, argument("What is to be noted.", "
 
 
 @app.command("verify")
-@built
 def verify(folder: Folder, results: Results) -> int:
     """Check that a log is whole and in order and every file as it was added; exits 4 where something is not.
 
@@ -106,7 +102,6 @@ def verify(folder: Folder, results: Results) -> int:
 
 
 @app.command("export")
-@built
 def export(folder: Folder, job: Exported) -> None:
     """Export a case as one signed ZIP; its case.html prints to PDF from any browser.
 

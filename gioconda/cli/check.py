@@ -40,9 +40,7 @@ class Check(Judges):
 
 @built
 def check(
-    clips: Annotated[list[str], argument("Videos or pictures; - for stdin.", "CLIP…")],
-    job: Check,
-    results: Results,
+    clips: Annotated[list[str], argument("Videos or pictures; - for stdin.", "CLIP…")], job: Check, results: Results
 ) -> int:
     """Report on clips and pictures: what they are, where they say they come from, what detectors saw, what to do next.
 

@@ -6,13 +6,13 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
-from gioconda_core.errors import UsageError
+from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option
 from gioconda_core.workers.cpu import cores
@@ -157,6 +157,19 @@ def deliver(text: str, file: str | None) -> None:
         notice(f"wrote {file}")
     elif text:
         emit(text)
+
+
+def printed(json: bool, document: object, lines: Iterable[str]) -> None:
+    """A document on stdout: as JSON where that was asked for, else in lines."""
+    from gioconda_core.documents import to_json
+
+    for line in [to_json(document, indent=1)] if json else lines:
+        emit(line)
+
+
+def incomplete(something: object) -> int:
+    """The exit code of a command that did all it was asked, or, where ``something`` is left, not all."""
+    return int(ExitCode.INCOMPLETE if something else ExitCode.DONE)
 
 
 class Advance(Protocol):

@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from gioconda.cli.build import built, group
-from gioconda.cli.common import Force, Results, emit, notice, progress, settings
+from gioconda.cli.build import Commands
+from gioconda.cli.common import Force, Results, emit, incomplete, notice, progress, settings
 from gioconda_core import plugins
-from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite
 from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
@@ -19,7 +17,7 @@ from gioconda_core.words import counted
 if TYPE_CHECKING:
     from gioconda_core.datasets.index import Leak, Problem
 
-app = group()
+app = Commands()
 
 IndexFile = Annotated[Path, argument("An index: .parquet, or a .csv with path and label.")]
 Share = Annotated[float, Option("Share of the samples.", minimum=0, maximum=1)]
@@ -64,13 +62,12 @@ class Indexing:
 
 
 @app.command("index")
-@built
 def index_(
     folder: Annotated[Path, argument("The set's folder, or a CSV list.")],
     job: Indexing,
     out: Annotated[Path, Option("Where the index goes.")] = Path("index.parquet"),
     force: Force = False,
-) -> None:
+) -> int:
     """Scan a folder, hash every file, and write an index with its card. Interrupted, it resumes where it was.
 
     Example: gioconda data index ~/FaceForensics --layout faceforensics --out ff.parquet
@@ -100,8 +97,7 @@ def index_(
         f"{out}: {summary['samples']} samples, labels {summary['labels']}, {summary['identities']} identities, "
         f"{summary['sources']} sources, {len(failures)} unreadable (kept, without a fingerprint)"
     )
-    if failures:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    return incomplete(failures)
 
 
 @dataclass(frozen=True)
@@ -114,8 +110,7 @@ class Verified:
 
 
 @app.command()
-@built
-def verify(index: IndexFile, results: Results) -> None:
+def verify(index: IndexFile, results: Results) -> int:
     """Re-hash every file, and look for duplicates, unknown labels and leaks between splits. Exit 4 if anything does not hold.
 
     Example: gioconda data verify ff.parquet
@@ -133,8 +128,7 @@ def verify(index: IndexFile, results: Results) -> None:
         f"{counted(len(loaded), 'sample')}, {counted(len(problems), 'problem')}, {counted(len(leaks), 'leak')} between splits",
     ]
     writer.write(text="\n".join(lines), json=Verified(problems, leaks))
-    if problems or leaks:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    return incomplete(problems or leaks)
 
 
 @dataclass(frozen=True)
@@ -147,20 +141,14 @@ class Parts:
     near: Annotated[
         int,
         Option(
-            "Join samples whose perceptual hashes differ in at most N of 64 bits; -1 = do not.",
-            minimum=-1,
-            maximum=16,
+            "Join samples whose perceptual hashes differ in at most N of 64 bits; -1 = do not.", minimum=-1, maximum=16
         ),
     ] = 3
 
 
 @app.command()
-@built
 def split(
-    index: IndexFile,
-    out: Annotated[Path, Option("Where the new index goes.")],
-    job: Parts,
-    force: Force = False,
+    index: IndexFile, out: Annotated[Path, Option("Where the new index goes.")], job: Parts, force: Force = False
 ) -> None:
     """Give every sample a split, disjoint by identity, source and near-duplicate. Deterministic for a --seed.
 
@@ -178,14 +166,10 @@ def split(
 
 
 @app.command()
-@built
 def export(
     index: IndexFile,
     out: Annotated[Path, argument("The folder to fill.")],
-    layout: Annotated[
-        str,
-        Option("plain, faceforensics, celeb-df or df40.", choices=_layouts),
-    ] = "plain",
+    layout: Annotated[str, Option("plain, faceforensics, celeb-df or df40.", choices=_layouts)] = "plain",
 ) -> None:
     """Write an index's files in a layout other people's code reads (hard links where possible).
 

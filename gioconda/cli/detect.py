@@ -6,15 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from detect.training.options import (
-    FEATURES,
-    QUALITIES,
-    CnnTraining,
-    FeatureTraining,
-    NetworkTraining,
-    VitLnTraining,
-)
-from gioconda.cli.build import built, group
+from detect.training.options import FEATURES, QUALITIES, CnnTraining, FeatureTraining, NetworkTraining, VitLnTraining
+from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Results, Seconds, clean, emit, notice, progress
 from gioconda.report.options import names_of
 from gioconda_core.documents import to_json
@@ -28,7 +21,7 @@ if TYPE_CHECKING:
     from detect.reading.calibration import Calibration, Stratum
     from detect.reading.score import Labelled, Row
 
-app = group()
+app = Commands()
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,6 @@ class Detectors:
 
 
 @app.command("list")
-@built
 def list_(results: Results) -> None:
     """The detectors there are, and whether weights for them come with the package.
 
@@ -82,11 +74,7 @@ _SUMMARIES = {
 
 
 @app.command()
-@built
-def show(
-    name: Annotated[str, argument("A detector, as NAME or NAME:TARGET.", "NAME")],
-    results: Results,
-) -> None:
+def show(name: Annotated[str, argument("A detector, as NAME or NAME:TARGET.", "NAME")], results: Results) -> None:
     """A detector's card: trained on what, measured where, its limits and licence, and what its scores have meant.
 
     Example: gioconda detect show contrast
@@ -222,7 +210,6 @@ class Scored:
 
 
 @app.command()
-@built
 def score(
     results: Results,
     job: Scored,
@@ -297,7 +284,7 @@ def _line(row: Row) -> str:
     )
 
 
-training = group()
+training = Commands()
 app.add_typer(
     training,
     name="train",
@@ -327,7 +314,6 @@ def _dry(index: tuple[str, ...]) -> None:
 def _measured(name: str, about: str) -> None:
     """Add the command that trains a feature detector."""
 
-    @built
     def train(job: FeatureTraining, dry_run: DryRun = False) -> None:
         if dry_run:
             return _dry(job.index)
@@ -358,7 +344,6 @@ for _name, _about in FEATURES.items():
 
 
 @training.command()
-@built
 def cnn(job: CnnTraining, dry_run: DryRun = False) -> None:
     """A convolutional network, tuned whole unless told otherwise. It wants a GPU, or several under torchrun.
 
@@ -368,7 +353,6 @@ def cnn(job: CnnTraining, dry_run: DryRun = False) -> None:
 
 
 @training.command("vit-ln")
-@built
 def vit_ln(job: VitLnTraining, dry_run: DryRun = False) -> None:
     """A vision transformer whose LayerNorms alone are tuned unless told otherwise. It wants a GPU, or several under torchrun.
 
@@ -393,7 +377,6 @@ def _network(job: NetworkTraining, dry_run: bool) -> None:
 
 
 @app.command()
-@built
 def calibrate(
     name: Annotated[str, argument("A detector and the folder its weights lie in.", "NAME:RUN")],
     index: Annotated[str, Option("The calibration set; its real clips set the rates.", metavar="FILE")],

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from gioconda.cli.build import built
-from gioconda.cli.common import JsonFlag, emit, told
+from gioconda.cli.common import JsonFlag, emit, incomplete, printed, told
 from gioconda.doctor import LEVELS, STATES
 from gioconda.report.options import Lang
 from gioconda.report.view import state_key
 from gioconda.report.wording import code_sentence, say, templates
 from gioconda_core import config as c
-from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import argument
 from gioconda_core.plugins import GROUPS, available
@@ -68,14 +66,15 @@ def plugins(json: JsonFlag = False) -> None:
     Example: gioconda plugins
     """
     found = [plugin for group in GROUPS for plugin in available(group)]
-    if json:
-        emit(to_json(Plugins(found), indent=1))
-        return
+    printed(json, Plugins(found), _plugin_lines(found))
+
+
+def _plugin_lines(found: list[Plugin]) -> Iterator[str]:
     for group in GROUPS:
-        emit(group.split(".")[-1])
-        for plugin in found:
-            if plugin.group == group:
-                emit(f"  {plugin.name:18} {plugin.target:42} {plugin.distribution} {plugin.version}")
+        yield group.split(".")[-1]
+        for p in found:
+            if p.group == group:
+                yield f"  {p.name:18} {p.target:42} {p.distribution} {p.version}"
 
 
 @built
@@ -91,18 +90,14 @@ def config(
         resolved = c.resolve(c.section(name), name)
         values = c.as_json(resolved.value)
         document[name] = {key: Setting(values[key], resolved.origins[key]) for key in values}
-    if json:
-        emit(to_json(Config(c.nearest_toml(), document), indent=1))
-        return
-    emit(f"gioconda.toml: {c.nearest_toml() or 'none found from here upwards'}")
+    lines = [f"gioconda.toml: {c.nearest_toml() or 'none found from here upwards'}"]
     for name, keys in document.items():
-        emit(f"[{name}]")
-        for key, entry in keys.items():
-            emit(f"  {key} = {entry.value!r}   ({entry.origin})")
+        lines += [f"[{name}]", *(f"  {key} = {entry.value!r}   ({entry.origin})" for key, entry in keys.items())]
+    printed(json, Config(c.nearest_toml(), document), lines)
 
 
 @built
-def doctor(json: JsonFlag = False) -> None:
+def doctor(json: JsonFlag = False) -> int:
     """Check this installation: versions, name clashes, landmarker, weights, detectors against golden scores, keys. Exit 4 if something is wrong.
 
     Example: gioconda doctor
@@ -110,13 +105,8 @@ def doctor(json: JsonFlag = False) -> None:
     from gioconda.doctor import checks
 
     found = list(checks())
-    if json:
-        emit(to_json(Checks(found), indent=1))
-    else:
-        for check in found:
-            emit(f"{check.state:5} {check.name:24} {check.detail}")
-    if any(check.state == "wrong" for check in found):
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    printed(json, Checks(found), (f"{check.state:5} {check.name:24} {check.detail}" for check in found))
+    return incomplete(any(check.state == "wrong" for check in found))
 
 
 @built
@@ -138,33 +128,29 @@ def explain(
     if code == "exit-codes":
         for exit_code in ExitCode:
             emit(f"{int(exit_code):4}  {told(f'exit-{int(exit_code)}', lang)}")
-        return
-    if code.isdigit() and int(code) in {int(exit_code) for exit_code in ExitCode}:
+    elif (sentence := _state_or_level(code, lang)) is not None:
+        emit(sentence)
+    elif code in {str(int(exit_code)) for exit_code in ExitCode}:
         emit(f"{code}: {told(f'exit-{code}', lang)}")
-        return
-
-    if code in set(Level):
-        emit(LEVELS[Level(code)] if lang == "en" else say(Sentence(f"level.{code}"), lang))
-        return
-    if code in set(ProvenanceState):
-        emit(STATES[ProvenanceState(code)] if lang == "en" else say(Sentence(f"state.{code}"), lang))
-        return
-    if code in set(CredentialReason):
-        reason = CredentialReason(code)
-        key = state_key(ProvenanceState.INVALID, reason)
-        other = (
-            code_sentence("gioconda.identity.failed", "", lang) if key == "state.invalid" else say(Sentence(key), lang)
-        )
-        emit(REASONS[reason] if lang == "en" else other)
-        return
-    term = f"term.{'-'.join(code.lower().split())}"
-    if term in templates():
+    elif (term := f"term.{'-'.join(code.lower().split())}") in templates():
         emit(f"{code}: {say(Sentence(term), lang)}")
-        return
+    elif (found := codes.sentences().get(code)) is not None:
+        emit(f"{code}: {code_sentence(code, found, lang)}")
+    else:
+        hint = "codes are case-sensitive, e.g. assertion.dataHash.mismatch"
+        raise UsageError(f"no code {code!r} is known", hint=hint)
 
-    found = codes.sentences().get(code)
-    if found is None:
-        raise UsageError(
-            f"no code {code!r} is known", hint="codes are case-sensitive, e.g. assertion.dataHash.mismatch"
-        )
-    emit(f"{code}: {code_sentence(code, found, lang)}")
+
+def _state_or_level(code: str, lang: str) -> str | None:
+    """The sentence of a level, or of a state or reason of credentials; English has longer ones here than in a report."""
+    if code in set(Level):
+        return LEVELS[Level(code)] if lang == "en" else say(Sentence(f"level.{code}"), lang)
+    if code in set(ProvenanceState):
+        return STATES[ProvenanceState(code)] if lang == "en" else say(Sentence(f"state.{code}"), lang)
+    if code not in set(CredentialReason):
+        return None
+    reason = CredentialReason(code)
+    if lang == "en":
+        return REASONS[reason]
+    key = state_key(ProvenanceState.INVALID, reason)
+    return code_sentence("gioconda.identity.failed", "", lang) if key == "state.invalid" else say(Sentence(key), lang)

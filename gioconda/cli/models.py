@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from gioconda.cli.build import built, group
-from gioconda.cli.common import Force, Results, emit, progress
-from gioconda_core.errors import ExitCode, WeightsError
+from gioconda.cli.build import Commands
+from gioconda.cli.common import Force, Results, emit, incomplete, progress
+from gioconda_core.errors import WeightsError
 from gioconda_core.options import Option, argument
 from gioconda_core.weights import REGISTRY, Entry, store
 
-app = group()
+app = Commands()
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,6 @@ class Models:
 
 
 @app.command("list")
-@built
 def list_(results: Results) -> None:
     """Every registered network: use, size, licence, and whether it is here.
 
@@ -54,7 +51,6 @@ def list_(results: Results) -> None:
 
 
 @app.command()
-@built
 def pull(
     name: Annotated[str, argument("A name from `gioconda models list`.")],
     source: Annotated[Path | None, Option("A local copy of the publisher's file; no network.", flag="--from")] = None,
@@ -76,8 +72,7 @@ def pull(
 
 
 @app.command()
-@built
-def verify(names: Annotated[list[str] | None, argument("Names; default: all that are here.")] = None) -> None:
+def verify(names: Annotated[list[str] | None, argument("Names; default: all that are here.")] = None) -> int:
     """Compare stored files with their recorded sha256. Exit 4 if one does not match or is missing.
 
     Example: gioconda models verify
@@ -92,5 +87,4 @@ def verify(names: Annotated[list[str] | None, argument("Names; default: all that
             emit(f"{name}: {error}")
     if not wanted:
         emit(f"nothing is stored in {here.folder}")
-    if failed:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    return incomplete(failed)

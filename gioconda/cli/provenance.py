@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from gioconda.cli import provenance_marks
-from gioconda.cli.build import built, group
+from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Results, clean, complain, emit, notice, progress, told
 from gioconda.cli.provenance_documents import Credentials, Document, Unread
 from gioconda.cli.provenance_keys import keys_app
+from gioconda.cli.provenance_marks import labels, mark, recover, remember, strip
 from gioconda.cli.provenance_trust import trust_app
 from gioconda.report import compared, metadata
 from gioconda.report.options import Lang
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from provenance.tools.batch import Drift, Expiry
     from provenance.trust.lists import Trust
 
-app = group()
+app = Commands()
 app.add_typer(
     keys_app, name="keys", help="Signing keys: make, show, renew.", epilog="Example: gioconda provenance keys show"
 )
@@ -162,7 +162,6 @@ def _standard(paths: list[Path], lists: Trust) -> str:
 
 
 @app.command()
-@built
 def read(
     job: Reading,
     results: Results,
@@ -199,7 +198,6 @@ class Held:
 
 
 @app.command()
-@built
 def verify(
     job: Reading,
     results: Results,
@@ -320,7 +318,6 @@ class Unsigned:
 
 
 @app.command()
-@built
 def sign(
     job: Unsigned,
     claim: Annotated[Path, Option("What to say, as TOML: title, intent, actions, ingredients, ai…")],
@@ -394,13 +391,11 @@ class Forecasts:
 
 
 @app.command()
-@built
 def forecast(
     job: Files,
     results: Results,
     within: Annotated[
-        int | None,
-        Option("Exit 3 when something turns invalid within so many days.", flag="--fail-within", minimum=0),
+        int | None, Option("Exit 3 when something turns invalid within so many days.", flag="--fail-within", minimum=0)
     ] = None,
     lang: Lang = "",
 ) -> int:
@@ -439,7 +434,6 @@ class Drifts:
 
 
 @app.command()
-@built
 def drift(
     before: Annotated[Path, argument("Rows of an earlier `verify -o jsonl=FILE`.")],
     after: Annotated[Path, argument("Rows of a later one.")],
@@ -471,4 +465,5 @@ def drift(
     return ExitCode.POLICY if rows else ExitCode.DONE
 
 
-provenance_marks.register(app)
+for _command in (mark, remember, recover, labels, strip):
+    app.command()(_command)

@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gioconda.report.compared import Compared
-from gioconda_core.types import (
-    Code,
-    IngredientNode,
-    Provenance,
-)
+from gioconda_core.types import Code, IngredientNode, Provenance
 
 
 @dataclass(frozen=True)

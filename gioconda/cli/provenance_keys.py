@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from gioconda.cli.build import built, group
+from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Results, clean, emit, notice, told
 from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option, argument
+from provenance.keys import keys
 from provenance.keys.certificates import ALGORITHMS
 
 if TYPE_CHECKING:
     from provenance.keys.keys import KeyFile
 
-keys_app = group()
+keys_app = Commands()
 
 KeyName = Annotated[str, argument("The key's name.")]
 
@@ -58,7 +59,6 @@ class NewKey:
 
 
 @keys_app.command("make")
-@built
 def keys_make(name: KeyName, job: NewKey, force: Force = False, lang: Lang = "") -> None:
     """Make a signing key with certificates that work, under a root of its own; or a request for an authority to sign.
 
@@ -66,8 +66,6 @@ def keys_make(name: KeyName, job: NewKey, force: Force = False, lang: Lang = "")
 
     Example: gioconda provenance keys make newsroom --organisation "The Daily Example" --root newsroom-root.pem
     """
-    from provenance.keys import keys
-
     if (request := job.request) is not None:
         refuse_overwrite(request, force)
         path, text = keys.make_with_request(name, job.organisation, algorithm=job.algorithm, force=force)
@@ -101,15 +99,12 @@ class Keys:
 
 
 @keys_app.command("show")
-@built
 def keys_show(results: Results, lang: Lang = "") -> None:
     """This user's keys, without their secrets: subject, purpose, fingerprint, and how long they last.
 
     Example: gioconda provenance keys show
     """
     writer = results.among("text", "json")
-    from provenance.keys import keys
-
     found = keys.show()
     lines = []
     for key in found:
@@ -128,7 +123,6 @@ def keys_show(results: Results, lang: Lang = "") -> None:
 
 
 @keys_app.command("renew")
-@built
 def keys_renew(
     name: KeyName,
     days: Annotated[
@@ -144,8 +138,6 @@ def keys_renew(
 
     Example: gioconda provenance keys renew newsroom --root newsroom-root-2027.pem
     """
-    from provenance.keys import keys
-
     if root is not None:
         refuse_overwrite(root, force)
     path = keys.renew(name, days=days)

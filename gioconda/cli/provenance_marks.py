@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from gioconda.cli.build import built
-from gioconda.cli.common import Force, JsonFlag, clean, complain, emit, notice, progress, told
+from gioconda.cli.common import Force, JsonFlag, clean, complain, emit, incomplete, notice, printed, progress, told
 from gioconda.report.options import Lang, OwnKey
-from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
 from gioconda_core.options import Option, argument, sha256
@@ -35,7 +31,6 @@ class Mark:
     schema: str = "gioconda.mark/1"
 
 
-@built
 def mark(clip: Annotated[Path, argument("A clip or picture.")], json: JsonFlag = False, lang: Lang = "") -> None:
     """Look for Gioconda's invisible mark. No mark found says nothing either way.
 
@@ -47,14 +42,12 @@ def mark(clip: Annotated[Path, argument("A clip or picture.")], json: JsonFlag =
     with Clip.open(clip, sandbox=True) as opened:
         frames, _ = opened.sample("even:32")
     found = marks.read(frames, crops=True)
-    if json:
-        emit(to_json(Mark(marks.ALGORITHM, found.value, found.errors, found.kept), indent=1))
-    elif found.value is None:
-        emit(told("no-mark", lang))
-    else:
-        emit(told("mark", lang, value=found.value, algorithm=marks.ALGORITHM, errors=found.errors))
+    lines = [told("no-mark", lang)]
+    if found.value is not None:
+        lines = [told("mark", lang, value=found.value, algorithm=marks.ALGORITHM, errors=found.errors)]
         if found.kept != (1.0, 1.0):
-            emit(told("mark-cut", lang, height=found.kept[0], width=found.kept[1]))
+            lines.append(told("mark-cut", lang, height=found.kept[0], width=found.kept[1]))
+    printed(json, Mark(marks.ALGORITHM, found.value, found.errors, found.kept), lines)
 
 
 def _address(text: str) -> None:
@@ -62,7 +55,6 @@ def _address(text: str) -> None:
         raise UsageError("not the address of an archive", where=text[:120], hint="such as https://archive.example/v1")
 
 
-@built
 def recover(
     clip: Annotated[Path, argument("A clip or picture whose credential was stripped.")],
     out: Annotated[Path, Option("Where the credential goes, as a .c2pa file.")],
@@ -76,7 +68,7 @@ def recover(
     ] = "",
     lang: Lang = "",
     force: Force = False,
-) -> None:
+) -> int:
     """Find a stripped credential again, in your own archive: by the mark in the pixels, else by how the picture looks. Exit 4 if there is none.
 
     Example: gioconda provenance recover copy.mp4 --out copy.history.c2pa
@@ -93,12 +85,13 @@ def recover(
     if found is None:
         marked = any(item.algorithm != repository.FINGERPRINT for item in bindings)
         emit(told("mark-leads-nowhere" if marked else "looks-lead-nowhere", lang))
-        raise typer.Exit(ExitCode.INCOMPLETE)
+        return int(ExitCode.INCOMPLETE)
     with atomic_path(out) as temporary:
         temporary.write_bytes(found.manifest)
     share = found.match.similarity
     facts = {"out": str(out), "id": found.match.manifest_id}
     emit(told("by-mark", lang, **facts) if share is None else told("by-looks", lang, share=share, **facts))
+    return int(ExitCode.DONE)
 
 
 def _in_archive(bindings: Sequence[Binding]) -> Answer | None:
@@ -114,11 +107,7 @@ def _in_archive(bindings: Sequence[Binding]) -> Answer | None:
     return None
 
 
-@built
-def remember(
-    files: Annotated[list[Path], argument("Signed clips and pictures.")],
-    lang: Lang = "",
-) -> int:
+def remember(files: Annotated[list[Path], argument("Signed clips and pictures.")], lang: Lang = "") -> int:
     """Keep the credentials of signed files in your archive, to find them again when a copy has lost its own. Exit 4 if one has none.
 
     Example: gioconda provenance remember published/*.mp4
@@ -154,14 +143,13 @@ class Counted:
             raise UsageError("no such file or folder", where=str(self.sources), hint="--sources takes the originals")
 
 
-@built
 def labels(
     folder: Annotated[Path, argument("Signed files.")],
     job: Counted,
     out: Annotated[Path, Option("Where the index goes.", short="-o")] = Path("index.parquet"),
     lang: Lang = "",
     force: Force = False,
-) -> None:
+) -> int:
     """Make an index from the labels in signed files; a label that does not count is a row with its reason.
 
     Example: gioconda provenance labels fakes/ --out index.parquet --trust-development
@@ -179,11 +167,9 @@ def labels(
     for row in refused:
         notice(f"{row.path}: {row.why}")
     emit(told("labels", lang, out=str(out), count=(len(index), "label"), refused=len(refused)))
-    if refused:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    return incomplete(refused)
 
 
-@built
 def strip(
     source: Annotated[Path, argument("A signed file.")],
     target: Annotated[Path, argument("The copy without a credential.")],
@@ -195,9 +181,3 @@ def strip(
     Example: gioconda provenance strip signed.mp4 training/clip.mp4
     """
     emit(told("stripped", lang, out=str(take_out(source, target, force=force))))
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to the ``provenance`` group."""
-    for command in (mark, remember, recover, labels, strip):
-        app.command()(command)

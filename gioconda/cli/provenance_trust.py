@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from gioconda.cli.build import built, group
+from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Results, clean, emit, notice, told
 from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument
 from gioconda_core.types import TrustScheme
 from provenance.keys import certificates
+from provenance.trust import lists
 from provenance.trust.lists import KINDS, Card
 
 if TYPE_CHECKING:
     from provenance.trust.lists import Card, TrustList
 
-trust_app = group()
+trust_app = Commands()
 
 ListName = Annotated[str, argument("The list's name in the store.")]
 
@@ -66,14 +67,11 @@ class Store:
 
 
 @trust_app.command("show")
-@built
 def trust_show(results: Results, lang: Lang = "") -> None:
     """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired.
 
     Example: gioconda provenance trust show
     """
-    from provenance.trust import lists
-
     writer = results.among("text", "json")
     rows = [_stored(item) for item in lists.load().lists]
     lines = [clean(_line(row, lang)) for row in rows]
@@ -147,7 +145,6 @@ class Kept:
 
 
 @trust_app.command("add")
-@built
 def trust_add(
     file: Annotated[
         Path, argument("PEM, ETSI’s or IPTC’s JSON, or SHA-256 of certificates; of identities, also DIDs.")
@@ -162,14 +159,11 @@ def trust_add(
 
     Example: gioconda provenance trust add anchors.pem --name interim-anchors --scheme c2pa-interim
     """
-    from provenance.trust import lists
-
     added = lists.add(file, job.card(), force=force)
     emit(clean(_line(_stored(added), lang)))
 
 
 @trust_app.command("update")
-@built
 def trust_update(
     names: Annotated[list[str] | None, argument("Lists to fetch; the published C2PA and TSA lists by default.")] = None,
     url: Annotated[str, Option("Where to fetch one list from, when it is not one of the published ones.")] = "",
@@ -181,7 +175,7 @@ def trust_update(
 
     Example: gioconda provenance trust update --yes
     """
-    from provenance.trust import lists, online
+    from provenance.trust import online
 
     wanted = names or ([] if url else list(KNOWN))
     if url and len(wanted) != 1:
@@ -214,8 +208,6 @@ def trust_update(
 
 
 def _show_difference(old: TrustList, new: TrustList, lang: str) -> None:
-    from provenance.trust import lists
-
     added, removed = lists.compare(old, new)
     for sign, anchors in (("+", added), ("-", removed)):
         for anchor in anchors:
@@ -232,7 +224,6 @@ def _show_difference(old: TrustList, new: TrustList, lang: str) -> None:
 
 
 @trust_app.command("diff")
-@built
 def trust_diff(
     old: Annotated[Path, argument("A list: a file, or a name in the store.")],
     new: Annotated[Path, argument("Another.")],
@@ -242,7 +233,6 @@ def trust_diff(
 
     Example: gioconda provenance trust diff C2PA-TRUST-LIST new-list.pem
     """
-    from provenance.trust import lists
 
     def find(item: Path) -> lists.TrustList:
         stored = {known.name: known for known in lists.load().lists}
@@ -252,28 +242,21 @@ def trust_diff(
 
 
 @trust_app.command("remove")
-@built
 def trust_remove(name: ListName, lang: Lang = "") -> None:
     """Take a list out of the store.
 
     Example: gioconda provenance trust remove C2PA-TRUST-LIST
     """
-    from provenance.trust import lists
-
     lists.remove(name)
     emit(told("list-removed", lang, name=name))
 
 
 @trust_app.command("revoke")
-@built
 def trust_revoke(
-    fingerprint: Annotated[str, argument("sha256 of the signing certificate, hex.")],
-    lang: Lang = "",
+    fingerprint: Annotated[str, argument("sha256 of the signing certificate, hex.")], lang: Lang = ""
 ) -> None:
     """Stop believing one signing certificate, whatever the lists say.
 
     Example: gioconda provenance trust revoke 3f2a…
     """
-    from provenance.trust import lists
-
     emit(told("leaf-revoked", lang, fingerprint=lists.revoke(fingerprint)))

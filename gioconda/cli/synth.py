@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from gioconda.cli import synth_data
-from gioconda.cli.build import built, group
+from gioconda.cli.build import Commands
 from gioconda.cli.common import Bar, Force, Threads, device, emit, keep_threads, notice, progress
+from gioconda.cli.synth_consent import consent_app
+from gioconda.cli.synth_data import evaluate, fakes, prepare, reenact
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.files import refuse_overwrite
 from gioconda_core.options import Option, argument
@@ -20,11 +19,10 @@ from synth.person.options import Tune
 from synth.session import Session
 from synth.training.options import Options
 
-app = group()
+app = Commands()
 
 
 @app.command()
-@built
 def train(
     job: Options,
     out: Annotated[Path, Option("The run's folder; a run already in it is resumed.")] = Path("run"),
@@ -50,8 +48,7 @@ def train(
         session = Session(say=notice, begin=bar.begin, advance=bar.count)
         result = run(job, out, device=device(), limit_steps=limit_steps, session=session)
     emit(f"{result.model}: step {result.step}")
-    if result.interrupted:
-        raise typer.Exit(ExitCode.INTERRUPTED)
+    return int(ExitCode.INTERRUPTED if result.interrupted else ExitCode.DONE)
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,6 @@ class Pictured:
 
 
 @app.command()
-@built
 def tune(
     person: Pictured,
     job: Tune,
@@ -110,7 +106,6 @@ def tune(
 
 
 @app.command("export")
-@built
 def export_(
     personal: Annotated[Path, argument("A personal model, from `gioconda synth tune`.")],
     out: Annotated[Path, Option(".onnx, or .xml for OpenVINO.")],
@@ -130,4 +125,11 @@ def export_(
     emit(f"{out}: {kind}, pictures differ by {error:.3f} of 255 on average from the original's")
 
 
-synth_data.register(app)
+for _command in (prepare, reenact, fakes, evaluate):
+    app.command()(_command)
+app.add_typer(
+    consent_app,
+    name="consent",
+    help="Consent files, and the log of what was made.",
+    epilog="Example: gioconda synth consent log",
+)

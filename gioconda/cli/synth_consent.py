@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from gioconda.cli.build import built, group
-from gioconda.cli.common import Force, JsonFlag, emit
-from gioconda_core.documents import to_json
-from gioconda_core.errors import ExitCode, UsageError
+from gioconda.cli.build import Commands
+from gioconda.cli.common import Force, JsonFlag, emit, incomplete, printed
+from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite, sha256_of
 from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
 from synth import consent
 from synth.consent import SCOPES
 
-consent_app = group()
+consent_app = Commands()
 
 
 def _said(text: str) -> None:
@@ -26,7 +23,6 @@ def _said(text: str) -> None:
 
 
 @consent_app.command("new")
-@built
 def consent_new(
     file: Annotated[Path, argument("The file to write.")],
     who: Annotated[str, Option("Whose face.", valid=_said)],
@@ -47,7 +43,6 @@ def consent_new(
 
 
 @consent_app.command("check")
-@built
 def consent_check(
     file: Annotated[str, argument("A consent file, embedded or public-domain.")],
     task: Annotated[
@@ -65,20 +60,18 @@ def consent_check(
 
 
 @consent_app.command("log")
-@built
-def consent_log(json: JsonFlag = False) -> None:
+def consent_log(json: JsonFlag = False) -> int:
     """Show what was made on this account, and whether rows of the log were changed or removed. Exit 4 if so.
 
     Example: gioconda synth consent log --json
     """
     log = consent.check_log()
-    if json:
-        emit(to_json(log, indent=1))
-    else:
-        for number, row in enumerate(log.rows):
-            flag = "  <- does not follow the row before it" if number in log.broken else ""
-            made = f"{len(row.outputs)} files, consent {row.consent[:16]}"
-            emit(f"{row.time} {row.task} by {row.generator}: {made}{flag}")
-        emit(f"{counted(len(log.rows), 'row')}, {len(log.broken)} that do not follow the one before")
-    if log.broken:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    lines = []
+    for number, row in enumerate(log.rows):
+        flag = "  <- does not follow the row before it" if number in log.broken else ""
+        made = f"{len(row.outputs)} files, consent {row.consent[:16]}"
+        lines.append(f"{row.time} {row.task} by {row.generator}: {made}{flag}")
+    printed(
+        json, log, [*lines, f"{counted(len(log.rows), 'row')}, {len(log.broken)} that do not follow the one before"]
+    )
+    return incomplete(log.broken)

@@ -8,15 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from detect import registry
-from gioconda.cli.build import built
-from gioconda.cli.common import Bar, Results, device, folder_of, notice, split
+from gioconda.cli.common import Bar, Results, device, folder_of, incomplete, notice, split
 from gioconda.cli.data import fresh_folder, layout_writer
-from gioconda.cli.synth_consent import consent_app
 from gioconda_core.documents import plain
-from gioconda_core.errors import ExitCode, GiocondaError, UsageError
+from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import refuse_overwrite, write_json
 from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
@@ -32,21 +28,6 @@ if TYPE_CHECKING:
     from synth.evaluation.evaluate import Instruments
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What ``prepare`` prints: how much of the footage became shards, and why the rest did not."""
-
-    clips: int
-    kept: int
-    frames: int
-    identities: int
-    dropped: dict[str, int]
-    seconds: float
-    frames_per_second: float
-    schema: str = "gioconda.prepare/1"
-
-
-@built
 def prepare(
     job: Prepare,
     out: Annotated[Path, Option("The folder of shards.")],
@@ -70,10 +51,9 @@ def prepare(
     writer.write(
         text=f"{out}: {done.kept} of {counted(done.clips, 'clip')}, {counted(done.frames, 'frame')}, {done.identities} identities; "
         f"{done.frames_per_second:.1f} frames/s\ndropped: {dropped}",
-        json=Prepared(**{**vars(done), "dropped": {str(why): n for why, n in done.dropped.items()}}),
+        json=done,
     )
-    if Dropped.UNREADABLE in done.dropped or Dropped.FAILED in done.dropped:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    return incomplete(Dropped.UNREADABLE in done.dropped or Dropped.FAILED in done.dropped)
 
 
 @dataclass(frozen=True)
@@ -105,13 +85,8 @@ class Scene:
     out: Annotated[Path, Option("A file; with several drivers a folder.")] = Path("reenacted.mp4")
 
 
-@built
 def reenact(
-    scene: Scene,
-    generator: PersonalGenerator,
-    job: Reenact,
-    results: Results,
-    consent: Consent = None,
+    scene: Scene, generator: PersonalGenerator, job: Reenact, results: Results, consent: Consent = None
 ) -> None:
     """Make a face move as the driver moves. Every clip is labelled, marked and signed; a log keeps what was made.
 
@@ -147,27 +122,12 @@ class Replayed:
 
 
 @dataclass(frozen=True)
-class FakesMade:
-    """What ``fakes`` prints. there : samples finished before. stages : seconds of each thread's work."""
-
-    planned: int
-    made: int
-    there: int
-    failed: dict[str, int]
-    seconds: float
-    stages: dict[str, float]
-    index: Path | None
-    schema: str = "gioconda.fakes/1"
-
-
-@dataclass(frozen=True)
 class MadeSet:
     """Where a set lies, how else it is written, and the record of a sample that is made again instead."""
 
     out: Annotated[Path, Option("The set's folder; run again, it resumes.")] = Path("fakes")
     export: Annotated[
-        list[str] | None,
-        Option("Also write as faceforensics, celeb-df or df40.", metavar="LAYOUT=DIR", repeat=True),
+        list[str] | None, Option("Also write as faceforensics, celeb-df or df40.", metavar="LAYOUT=DIR", repeat=True)
     ] = None
     replay: Annotated[
         Path | None,
@@ -183,14 +143,8 @@ class Shared:
     engine: Annotated[str, Option("local (torchrun spreads it over GPUs), or ray.", choices=("local", "ray"))] = "local"
 
 
-@built
 def fakes(
-    job: Fakes,
-    generator: SharedGenerators,
-    shared: Shared,
-    results: Results,
-    made: MadeSet,
-    consent: Consent = None,
+    job: Fakes, generator: SharedGenerators, shared: Shared, results: Results, made: MadeSet, consent: Consent = None
 ) -> None:
     """A labelled set: self- and cross-reenactments, real controls, masks, splits, records; every clip signed. Resumes.
 
@@ -207,9 +161,7 @@ def fakes(
             text=f"{made.replay}: {len(drawn)} frames, {'the same pixels, bit for bit' if same else 'NOT the same pixels'}",
             json=Replayed(made.replay, same),
         )
-        if not same:
-            raise typer.Exit(ExitCode.INCOMPLETE)
-        return
+        return incomplete(not same)
     from synth.fakes.make import make, on_ray
 
     with Bar("making", "clips") as bar:
@@ -227,10 +179,9 @@ def fakes(
     writer.write(
         text=f"{done.index or made.out}: {done.made} made, {done.there} there, of {done.planned}; {rate:.2f} clips/s; {busy}"
         + "".join(f"\nfailed: {n} × {why}" for why, n in done.failed.most_common()),
-        json=FakesMade(**{**vars(done), "failed": dict(done.failed)}),
+        json=done,
     )
-    if done.failed:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    return incomplete(done.failed)
 
 
 @dataclass(frozen=True)
@@ -269,7 +220,6 @@ class People:
         return Session(self.consent).granted("evaluate", sorted(seen), bool(seen))
 
 
-@built
 def evaluate(
     people: People,
     generator: SizedGenerator,
@@ -347,15 +297,3 @@ def _export(index: Path, wanted: list[tuple[Any, Path]]) -> None:
         loaded = Index.read(index)
         count = writer.export([(sample, loaded.resolve(sample)) for sample in loaded], folder)
         notice(f"{folder}: {counted(count, 'file')}")
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to the ``synth`` group."""
-    for command in (prepare, reenact, fakes, evaluate):
-        app.command()(command)
-    app.add_typer(
-        consent_app,
-        name="consent",
-        help="Consent files, and the log of what was made.",
-        epilog="Example: gioconda synth consent log",
-    )

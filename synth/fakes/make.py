@@ -59,6 +59,7 @@ class Result:
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     index: Path | None = None
+    schema: str = "gioconda.fakes/1"
 
     @property
     def complete(self) -> bool:

@@ -56,7 +56,7 @@ class Dropped(StrEnum):
 
 @dataclass
 class Prepared:
-    """What became of the footage. seconds : wall time of this run; frames_per_second : of frames read in this run."""
+    """What became of the footage, and why the rest did not. seconds : wall time of this run; frames_per_second : of frames read in it."""
 
     clips: int = 0
     kept: int = 0
@@ -65,6 +65,7 @@ class Prepared:
     dropped: Counter[Dropped] = field(default_factory=Counter)
     seconds: float = 0.0
     frames_per_second: float = 0.0
+    schema: str = "gioconda.prepare/1"
 
 
 @dataclass(frozen=True, eq=False)
