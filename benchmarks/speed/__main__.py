@@ -18,14 +18,12 @@ BENCHMARKS: dict[str, tuple[str, dict[str, object]]] = {
     "fakes": (
         "",
         {
-            "people": 3, "frames": 40, "size": 128, "model": "", "mode": "ff", "device": "cpu", "writers": int,
-            "elsewhere": [0.0], "tuning": 0.0, "rounds": 1,
+            "people": 3, "frames": 40, "size": 128, "model": "", "mode": "ff", "device": "cpu", "writers": int, "rounds": 1,
         },
     ),
     "marks": ("clips*", {"puppets": 12, "rounds": 1}),
     "media": ("clips*", {"rounds": 5, "gap": [1, 2, 10], "keep": Path}),
     "overhead": ("", {"clips": 24, "rounds": 3, "jobs": 2, "detector": "contrast", "ray": False}),
-    "pointing": ("index", {"detectors": "contrast", "grid": 5, "most": 16, "blend": False, "rounds": 1}),
     "power": ("", {"sets": 200, "rounds": 1}),
     "provenance": ("", {"sizes": [2.0, 57.0, 257.0, 508.0], "rounds": 3, "small": 10_000, "jobs": 2}),
     "stats": ("", {"scores": 100_000, "resamples": 10_000, "identities": 1000, "loop": 20, "rounds": 1}),

@@ -1,11 +1,9 @@
 """From clips to signed fakes: what decoding, landmarks, the generator, encoding and signing cost, the whole run by the clock, and drawing puppets.
 
-    python -m benchmarks.speed fakes [--people 3] [--model model.safetensors] [--size 128] [--writers 2] [--elsewhere 8 4 2 1]
+    python -m benchmarks.speed fakes [--people 3] [--model model.safetensors] [--size 128] [--writers 2]
 
 Draws clips of puppets and prepares them as anybody's footage. Stages are first run one after another and counted in CPU seconds of this
 process, all threads, so that a busy machine changes little; then the set is made as users make it, with threads beside one another.
-With --elsewhere no stage is counted: a stand-in takes so many milliseconds a frame and no core, as a GPU would, which shows from what speed
-of the generator on these cores can no longer feed it.
 """
 
 from __future__ import annotations
@@ -17,8 +15,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from benchmarks.speed.arms import Take, drawn, take
 from gioconda_core.faces.landmarks import DlibLandmarker
@@ -54,32 +50,6 @@ class Meter:
         """Count every call of ``owner.name`` under ``stage``."""
         inner: Callable[..., Any] = getattr(owner, name)
         setattr(owner, name, lambda *args, **kwargs: self.run(stage, inner, *args, **kwargs))
-
-
-class Elsewhere:
-    """A generator that waits instead of working, and gives the shots back: what is left of the pipeline when drawing costs no core.
-
-    milliseconds : a frame. tuning : seconds a person.
-    """
-
-    name, version, batches = "elsewhere", "1", True
-    weights_sha256: str | None = None
-
-    def __init__(self, size: int, milliseconds: float, tuning: float) -> None:
-        self.size, self.seconds, self.tuning = size, milliseconds / 1000, tuning
-
-    def personalise(self, frames: Any, landmarks: Any, **_: Any) -> _Waiting:
-        time.sleep(self.tuning)
-        return _Waiting(frames, self.seconds)
-
-
-class _Waiting:
-    def __init__(self, shots: Any, seconds: float) -> None:
-        self.shots, self.seconds = shots, seconds
-
-    def render(self, landmarks: Any) -> Any:
-        time.sleep(len(landmarks) * self.seconds)
-        return self.shots[np.arange(len(landmarks)) % len(self.shots)]
 
 
 def puppet_speed(size: int, takes: int = 3, frames: int = 75) -> dict[str, object]:
@@ -122,15 +92,6 @@ def by_the_clock(took: Take) -> dict[str, object]:
     return {"clips": done.made, "clips/s": done.made / done.seconds, "generator busy": busy, "others": took.others}
 
 
-def fed(root: Path, job: Fakes, given: Namespace) -> Iterator[dict[str, object]]:
-    """How much of the time a generator of each speed is busy while its clips are read, encoded and signed."""
-    prepare(Prepare(sources=(f"puppets:{given.people}",), size=given.size, puppet_frames=40), root / "shards")
-    for speed in given.elsewhere:
-        heads = Elsewhere(given.size, speed, given.tuning)
-        took = take(partial(make, job, root / f"{speed:g}", heads, part=Part(writers=given.writers)))
-        yield {"s a person": given.tuning, "ms a frame": speed, "px": given.size} | by_the_clock(took)
-
-
 def staged(root: Path, job: Fakes, given: Namespace) -> Iterator[dict[str, object]]:
     """CPU milliseconds a clip of each stage, one after another; and the whole run with its threads beside one another."""
     yield puppet_speed(256)
@@ -161,7 +122,7 @@ def staged(root: Path, job: Fakes, given: Namespace) -> Iterator[dict[str, objec
 
 
 def cases(given: Namespace, folder: Path) -> Iterator[dict[str, object]]:
-    """Rows of the stages, or of the stand-in at each speed."""
+    """Rows of the stages, and of the whole run."""
     shards = (str(folder / "shards"),)
     job = Fakes(sources=shards, shots=(1, 8), modes=(given.mode,), frames=32, splits={"train": 1.0})
-    yield from (fed if any(given.elsewhere) else staged)(folder, job, given)
+    yield from staged(folder, job, given)

@@ -99,13 +99,6 @@ def walk_loop(path: Path, targets: list[float]) -> int:
     return len(targets) - len(left)
 
 
-def reference_loop(path: Path) -> int:
-    """Only what other pictures refer to, none of it converted: what nobody who wants exact frames far from keyframes can leave out."""
-    with by_hand(path) as (container, stream):
-        stream.codec_context.skip_frame = "NONREF"
-        return sum(1 for _ in container.decode(stream))
-
-
 # --------------------------------------------------------------------------- ours
 
 
@@ -138,7 +131,6 @@ def cases(given: Namespace, folder: Path) -> Iterator[Case]:
             "every": partial(ours, path, "every:1s"),
             "even:32": partial(ours, path, "even:32"),
             "keyframes": partial(ours, path, "keyframes"),
-            "references": partial(reference_loop, path),
             "seek": partial(seek_loop, path, targets, "AUTO"),
             "seek slice": partial(seek_loop, path, targets, "SLICE"),
             "walk": partial(walk_loop, path, targets),
@@ -147,6 +139,5 @@ def cases(given: Namespace, folder: Path) -> Iterator[Case]:
             "all vs bare PyAV loop": ("bare", "all"),
             "all in the sandbox vs bare": ("bare", "sandbox"),
             "every:1s vs all": ("all", "every"),
-            "references alone vs all": ("all", "references"),
         }
         yield Case({"clip": path.name}, ways, ratios, agree=("all", "bare", "sandbox"), more=more)
