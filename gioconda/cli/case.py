@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Results, emit, notice
+from gioconda.cli.common import Force, Results, emit, incomplete, notice
 from gioconda.report.evidence import case
 from gioconda.report.options import Lang
-from gioconda_core.errors import ExitCode
 from gioconda_core.options import Option, argument
 
 if TYPE_CHECKING:
@@ -19,29 +18,7 @@ app = Commands()
 Folder = Annotated[str, argument("The case's folder.", "CASE")]
 
 
-@dataclass(frozen=True)
-class Entered:
-    """Who does it."""
-
-    by: Annotated[str, Option("Who does this; whoever opened the case by default.")] = ""
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What a case is called and who opens it."""
-
-    name: Annotated[str, Option("What the case is called.", required=True)] = ""
-    by: Annotated[str, Option("Who opens it.", required=True)] = ""
-
-
-@dataclass(frozen=True)
-class Exported(Entered):
-    """How a case leaves the house."""
-
-    out: Annotated[str, Option("The ZIP that is written.", metavar="ZIP", required=True)] = ""
-    signer: Annotated[str, Option("Signer, as `provenance sign` takes it; the development key by default.")] = ""
-    lang: Lang = "en"
-    force: Force = False
+By = Annotated[str, Option("Who does this; whoever opened the case by default.")]
 
 
 @dataclass(frozen=True)
@@ -54,33 +31,37 @@ class Verified:
 
 
 @app.command("new")
-def new(folder: Folder, job: Opened) -> None:
+def new(
+    folder: Folder,
+    name: Annotated[str, Option("What the case is called.")],
+    by: Annotated[str, Option("Who opens it.")],
+) -> None:
     """Open a case in a new folder.
 
     Example: gioconda case new strasbourg --name "Clip from Strasbourg" --by "A. Editor"
     """
-    emit(str(case.new(folder, job.name, job.by)))
+    emit(str(case.new(folder, name, by)))
 
 
 @app.command("add")
 def add(
-    folder: Folder, files: Annotated[list[str], argument("Clips, pictures, reports.", "FILE…")], job: Entered
+    folder: Folder, files: Annotated[list[str], argument("Clips, pictures, reports.", "FILE…")], by: By = ""
 ) -> None:
     """Copy files into a case under their hashes, and log it.
 
     Example: gioconda case add strasbourg clip.mp4 report.html
     """
-    for path in case.add(folder, files, job.by):
+    for path in case.add(folder, files, by):
         emit(str(path))
 
 
 @app.command("note")
-def note(folder: Folder, text: Annotated[str, argument("What is to be noted.", "TEXT")], job: Entered) -> None:
+def note(folder: Folder, text: Annotated[str, argument("What is to be noted.", "TEXT")], by: By = "") -> None:
     """Write a note into the log of a case.
 
     Example: gioconda case note strasbourg "The uploader says it was filmed on 12 May." --by "A. Editor"
     """
-    entry = case.note(folder, text, job.by)
+    entry = case.note(folder, text, by)
     notice(f"note {entry.n} of {entry.who}, {entry.time}")
 
 
@@ -98,13 +79,20 @@ def verify(folder: Folder, results: Results) -> int:
     if not lines:
         lines = [f"{len(case.entries(folder))} lines, all in order; last {last}"]
     writer.write(text="\n".join(lines), json=Verified(problems, last))
-    return int(ExitCode.INCOMPLETE if problems else ExitCode.DONE)
+    return incomplete(problems)
 
 
 @app.command("export")
-def export(folder: Folder, job: Exported) -> None:
+def export(
+    folder: Folder,
+    out: Annotated[str, Option("The ZIP that is written.", metavar="ZIP")],
+    by: By = "",
+    signer: Annotated[str, Option("Signer, as `provenance sign` takes it; the development key by default.")] = "",
+    lang: Lang = "en",
+    force: Force = False,
+) -> None:
     """Export a case as one signed ZIP; its case.html prints to PDF from any browser.
 
     Example: gioconda case export strasbourg --out strasbourg.zip --signer key:newsroom
     """
-    emit(str(case.export(folder, job.out, case.Export(job.by, job.signer, job.lang, force=job.force))))
+    emit(str(case.export(folder, out, case.Export(by, signer, lang, force=force))))

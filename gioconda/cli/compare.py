@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from gioconda.cli.build import built
@@ -11,19 +10,12 @@ from gioconda.report.options import Lang
 from gioconda_core.options import argument
 
 
-@dataclass(frozen=True)
-class Compare:
-    """How two clips are compared."""
-
-    lang: Lang = "en"
-
-
 @built
 def compare(
     a: Annotated[str, argument("One clip or picture.", "A")],
     b: Annotated[str, argument("The other.", "B")],
-    job: Compare,
     results: Results,
+    lang: Lang = "en",
 ) -> None:
     """Compare two clips: which seconds both hold, and what was cut, cropped, mirrored or encoded again in between.
 
@@ -37,7 +29,7 @@ def compare(
 
     found = compared(a, b)
     writer.write(
-        text=lambda: compare_pages.text(found, job.lang),
-        json=lambda: compare_pages.document(found, job.lang),
-        html=lambda: compare_pages.html(found, job.lang),
+        text=lambda: compare_pages.text(found, lang),
+        json=lambda: compare_pages.document(found, lang),
+        html=lambda: compare_pages.html(found, lang),
     )

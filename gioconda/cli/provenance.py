@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +28,7 @@ from provenance.reading.ingredients import FAILURE
 from provenance.reading.open import Opened, opened
 from provenance.reading.read import read as read_one
 from provenance.signing import claims, signers
+from provenance.trust import lists
 
 if TYPE_CHECKING:
     from gioconda.report.compared import Compared
@@ -66,30 +67,35 @@ class Files:
     store: Annotated[bool, Option("Use the lists added with `trust add`.")] = True
     jobs: Jobs = 2
 
+    # Said by the options of those commands that have them.
+    trust_development: bool = False
+    online: bool = False
+    fragment: tuple[Path, ...] = ()
+
     def lists(self) -> Trust:
-        """The trust lists given, with those of the user's store."""
-        from provenance.trust import lists
+        """The trust lists given, with those of the user's store, and the development key where that counts."""
+        return lists.load(self.trust, stored=self.store, development=self.trust_development)
 
-        return lists.load(self.trust, stored=self.store, development=False)
-
-    def verdicts(self, *, online: bool = False, fragments: Iterable[Path] = ()) -> Iterator[Row]:
+    def rows(self) -> list[Row]:
         """Each file with what its credential says, or why it could not be read."""
         from provenance.tools import batch
 
-        lists, segments = self.lists(), list(fragments)
-        if segments:
+        trust = self.lists()
+        if self.fragment:
             if len(self.paths) != 1:
                 raise UsageError("fragments belong to one initialisation segment", where="--fragment")
-            for part in segments:
+            for part in self.fragment:
                 if not part.is_file():
                     raise MediaError("no such file", where=str(part), hint="--fragment takes a segment")
-            yield self.paths[0], read_one(self.paths[0], trust=lists, online=online, fragments=segments)
-            return
+            only = self.paths[0]
+            return [(only, read_one(only, trust=trust, online=self.online, fragments=list(self.fragment)))]
         files = list(batch.files_in(self.paths))
+        found = []
         with progress("reading", len(files), "files") as advance:
-            for row in batch.verdicts(files, trust=lists, online=online, jobs=self.jobs):
+            for row in batch.verdicts(files, trust=trust, online=self.online, jobs=self.jobs):
                 advance()
-                yield row
+                found.append(row)
+        return found
 
 
 @dataclass(frozen=True)
@@ -101,16 +107,6 @@ class Reading(Files):
     )
     online: Annotated[bool, Option("Fetch remote manifests and ask for revocation, within limits.")] = False
     fragment: Segments = ()
-
-    def lists(self) -> Trust:
-        """The trust lists given, with those of the user's store and the development key."""
-        from provenance.trust import lists
-
-        return lists.load(self.trust, stored=self.store, development=self.trust_development)
-
-    def rows(self) -> list[Row]:
-        """:meth:`verdicts`, as these options say."""
-        return list(self.verdicts(online=self.online, fragments=self.fragment))
 
 
 def _unreadable(found: Provenance | GiocondaError) -> bool:
@@ -406,7 +402,7 @@ def forecast(
     writer = results.among("text", "json")
     from provenance.tools import batch
 
-    found = list(job.verdicts())
+    found = job.rows()
     unread = 0
     for path, verdict in found:
         if _unreadable(verdict):
