@@ -79,6 +79,20 @@ def _fields(kind: Any) -> list[str]:
     return [inspect.cleandoc(kind.__doc__ or "").replace("``", "`"), "", "| field | type |", "|---|---|", *rows, ""]
 
 
+def _named(module: str, name: str) -> Any:
+    """What a module calls by this name, also where it imports it for the type checker alone; None for nothing."""
+    import ast
+    from importlib import import_module
+
+    if name in vars(sys.modules[module]):
+        return vars(sys.modules[module])[name]
+    for node in ast.walk(ast.parse(inspect.getsource(sys.modules[module]))):
+        for given in node.names if isinstance(node, ast.ImportFrom) and node.module else ():
+            if name == (given.asname or given.name):
+                return getattr(import_module(node.module), given.name, None)
+    return None
+
+
 def documents_page() -> str:
     """The documents that commands print as JSON, from the dataclasses they are written from."""
     import dataclasses
@@ -109,8 +123,8 @@ def documents_page() -> str:
         lines += [f"## `{schema}`", "", *_fields(kind)]
         parts = (word for item in dataclasses.fields(kind) for word in re.findall(r"\w+", str(item.type)))
         for name in dict.fromkeys(parts):
-            part = vars(sys.modules[kind.__module__]).get(name)
-            if dataclasses.is_dataclass(part):
+            part = _named(kind.__module__, name)
+            if dataclasses.is_dataclass(part) and part is not kind:
                 lines += [f"Each `{name}`:", "", *_fields(part)]
     lines += [
         "Four documents have a JSON Schema: [a report](report-schema.md), [two clips compared](comparison-schema.md), [a case](case-schema.md), "
