@@ -210,7 +210,7 @@ def load(
         )
     refused = store() / "revoked.txt"
     if stored and refused.exists():
-        revoked = [*revoked, *refused.read_text(encoding="utf-8").split()]
+        revoked = [*revoked, *(sha256(line, str(refused)) for line in refused.read_text(encoding="utf-8").split())]
     return Trust(tuple(lists), frozenset(map(sha256, revoked)))
 
 
