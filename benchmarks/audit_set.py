@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.run.options import AuditSet
 from benchmarks.stats import probes
 from benchmarks.stats.probes import Probe, Tell
-from gioconda_core.datasets.index import Index, Leak
+from gioconda_core.datasets.index import Index, Leak, Summary
 from gioconda_core.errors import GiocondaError
 from gioconda_core.faces import observe
 from gioconda_core.media.clip import Clip
@@ -55,7 +55,7 @@ class SetAudit:
 
     first_line: str
     samples: int
-    summary: dict[str, Any]
+    summary: Summary
     findings: tuple[Finding, ...]
     probes: tuple[Probe, ...]
     unread: tuple[Unread, ...]

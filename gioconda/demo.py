@@ -312,10 +312,10 @@ def fakes(stage: Stage) -> dict[str, Any]:
         raise UsageError(
             "the labelled set is not complete", where=str(stage.folder / "fakes"), hint="run again to go on"
         )
-    summary = Index.read(result.index).summary()
+    held = asdict(Index.read(result.index).summary())
     total = sum(result.stages.values()) or 1.0
     return {
-        **{key: summary[key] for key in ("samples", "labels", "generators", "splits", "identities")},
+        **{key: held[key] for key in ("samples", "labels", "generators", "splits", "identities")},
         "index": str(result.index.relative_to(stage.folder)),
         "rate": round(result.made / result.seconds, 2) if result.made else None,
         "stages": {name: round(100 * value / total) for name, value in result.stages.items()},

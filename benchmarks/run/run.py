@@ -450,7 +450,7 @@ def _failed(task: Task, detectors: Mapping[str, Any], why: str) -> list[ReadingR
 def _set_card(index: Index) -> dict[str, str]:
     """What a reader of figures must know of the set: what it was made from, under which licences."""
     card = {k: str(index.card[k]) for k in ("name", "from", "made by") if index.card.get(k)}
-    return card | {"licences": ", ".join(index.summary()["licences"]) or "not given"}
+    return card | {"licences": ", ".join(index.summary().licences) or "not given"}
 
 
 def write_samples(folder: Path, samples: Sequence[tuple[Sample, Path]]) -> None:

@@ -92,10 +92,10 @@ def index_(
     out.with_suffix(".rows.jsonl").unlink(missing_ok=True)
     for path, what in failures:
         notice(f"{path}: {what}")
-    summary = index.summary()
+    held = index.summary()
     emit(
-        f"{out}: {summary['samples']} samples, labels {summary['labels']}, {summary['identities']} identities, "
-        f"{summary['sources']} sources, {len(failures)} unreadable (kept, without a fingerprint)"
+        f"{out}: {held.samples} samples, labels {held.labels}, {held.identities} identities, "
+        f"{held.sources} sources, {len(failures)} unreadable (kept, without a fingerprint)"
     )
     return incomplete(failures)
 
@@ -162,7 +162,7 @@ def split(
     parts = {name: value for name, value in shares.items() if value > 0}
     done = loaded.split(parts, seed=settings.seed, near=None if job.near < 0 else job.near).rebased(out.parent)
     done.write(out)
-    emit(f"{out}: {done.summary()['splits']}, {done.card['split']['groups']} disjoint groups")
+    emit(f"{out}: {done.summary().splits}, {done.card['split']['groups']} disjoint groups")
 
 
 @app.command()

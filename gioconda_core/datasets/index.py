@@ -12,7 +12,7 @@ import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,19 @@ class Problem:
     path: str
     kind: Flaw
     what: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a set holds: samples in all, by label, generator and split; people, sources and licences that are named."""
+
+    samples: int
+    labels: dict[str, int]
+    generators: dict[str, int]
+    splits: dict[str, int]
+    identities: int
+    sources: int
+    licences: list[str]
 
 
 @dataclass(frozen=True)
@@ -136,7 +149,7 @@ class Index:
                 if name in _JSON:
                     value = json.dumps(dict(value), ensure_ascii=False, sort_keys=True, allow_nan=False)
                 column.append(str(value) if name == "label" else value)
-        full = {"schema": SCHEMA, **self.card, **(card or {}), **self.summary()}
+        full = {"schema": SCHEMA, **self.card, **(card or {}), **asdict(self.summary())}
         schema = pyarrow.schema([(name, pyarrow.string()) for name in rows])
         table = pyarrow.table(rows, schema=schema).replace_schema_metadata(
             {b"gioconda.card": json.dumps(full, ensure_ascii=False).encode()}
@@ -190,17 +203,17 @@ class Index:
             and (generator is None or sample.generator == generator)
         )
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Summary:
         """Counts for the card."""
-        return {
-            "samples": len(self.samples),
-            "labels": dict(sorted(Counter(str(s.label) for s in self.samples).items())),
-            "generators": dict(sorted(Counter(s.generator for s in self.samples if s.generator).items())),
-            "splits": dict(sorted(Counter(s.split or "none" for s in self.samples).items())),
-            "identities": len({s.identity for s in self.samples if s.identity}),
-            "sources": len({s.source for s in self.samples if s.source}),
-            "licences": sorted({s.licence for s in self.samples if s.licence}),
-        }
+        return Summary(
+            len(self.samples),
+            labels=dict(sorted(Counter(str(s.label) for s in self.samples).items())),
+            generators=dict(sorted(Counter(s.generator for s in self.samples if s.generator).items())),
+            splits=dict(sorted(Counter(s.split or "none" for s in self.samples).items())),
+            identities=len({s.identity for s in self.samples if s.identity}),
+            sources=len({s.source for s in self.samples if s.source}),
+            licences=sorted({s.licence for s in self.samples if s.licence}),
+        )
 
     # ------------------------------------------------------------------ groups, splits, leaks
 

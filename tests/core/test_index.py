@@ -54,7 +54,7 @@ def test_a_split_does_not_depend_on_the_order_of_rows(tmp_path):
     a = Index(tuple(samples), tmp_path, {}).split({"train": 0.5, "test": 0.5}, seed=1)
     b = Index(tuple(reversed(samples)), tmp_path, {}).split({"train": 0.5, "test": 0.5}, seed=1)
     assert {s.path: s.split for s in a} == {s.path: s.split for s in b}
-    assert abs(a.summary()["splits"]["train"] - 30) <= 3
+    assert abs(a.summary().splits["train"] - 30) <= 3
 
 
 def test_leaks_are_named_by_axis(tmp_path):
