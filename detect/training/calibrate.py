@@ -114,6 +114,27 @@ _EDGES: Mapping[str, Callable[[Array], tuple[float, ...]]] = {
 }
 
 
+def _parted(
+    real: Sequence[Scored],
+) -> tuple[dict[str, Array], dict[str, tuple[float, ...]], dict[str, tuple[float, float | None]]]:
+    """Kind of clip → (N,) which of them are of it; measure → where kinds meet; measure → what may be read."""
+    rungs = np.array([row.rung for row in real])
+    rows: dict[str, Array] = {"all": np.ones(len(real), bool)}
+    edges: dict[str, tuple[float, ...]] = {}
+    span: dict[str, tuple[float, float | None]] = {}
+    for key in MEASURES:
+        values = np.array([row.measures.get(key, np.nan) for row in real])
+        if not np.isfinite(values).all():
+            continue
+        if key in _SPAN:
+            span[key] = _SPAN[key](float(values.min()), float(values.max()))
+        if key in _EDGES:
+            edges[key] = _EDGES[key](values)
+            which = np.searchsorted(edges[key], values, side="right")
+            rows |= {name: which == k for k, name in enumerate(_names(key, edges[key]))}
+    return rows | {rung: rungs == rung for rung in dict.fromkeys(rungs.tolist()) if rung}, edges, span
+
+
 def make(
     detector: str,
     weights_sha256: str | None,
@@ -139,21 +160,7 @@ def make(
         )
     ids = np.array([row.clip for row in real])
     scores = np.array([row.score for row in real])
-    rungs = np.array([row.rung for row in real])
-    rows: dict[str, Array] = {"all": np.ones(len(ids), bool)}
-    edges: dict[str, tuple[float, ...]] = {}
-    span: dict[str, tuple[float, float | None]] = {}
-    for key in MEASURES:
-        values = np.array([row.measures.get(key, np.nan) for row in real])
-        if not np.isfinite(values).all():
-            continue
-        if key in _SPAN:
-            span[key] = _SPAN[key](float(values.min()), float(values.max()))
-        if key in _EDGES:
-            edges[key] = _EDGES[key](values)
-            which = np.searchsorted(edges[key], values, side="right")
-            rows |= {name: which == k for k, name in enumerate(_names(key, edges[key]))}
-    rows |= {rung: rungs == rung for rung in dict.fromkeys(rungs.tolist()) if rung}
+    rows, edges, span = _parted(real)
     alone = _one_a_clip(ids, scores)
     both = np.concatenate([alone, np.asarray(fakes, float)])
     labels = np.concatenate([np.zeros(len(alone), int), np.ones(len(fakes), int)])
