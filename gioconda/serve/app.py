@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +34,7 @@ from gioconda.report.wording import LANGUAGES, NAMES, label, language_of, proble
 from gioconda.serve.cases import Cases, kept
 from gioconda.serve.guard import Guard
 from gioconda.serve.jobs import ACTIVE, Clip, Jobs, Runner
+from gioconda.serve.options import Page
 from gioconda_core.errors import MediaError
 from gioconda_core.files import atomic_path
 from gioconda_core.page import safe, stylesheet
@@ -58,31 +58,6 @@ LONGEST = 3600.0  # seconds that an upload may take in all
 SPARE = 500_000_000  # bytes of disk left free
 
 
-@dataclass(frozen=True)
-class Page:
-    """How the page is served. folder : of clips that wait and their reports; cases : of case folders, beside the clips by default. limit : bytes of one file; keep : clips at once; hours : after which a clip is deleted.
-
-    archive : whether programs of this computer may look up credentials in the user's archive (Soft Binding Resolution API).
-    """
-
-    folder: Path
-    port: int
-    cases: Path | None = None
-    limit: int = 1_000_000_000
-    keep: int = 100
-    hours: float = 24.0
-    seconds: float = 900.0
-    lang: str | None = None
-    archive: bool = False
-    target: str = "gioconda.serve.jobs:Examine"
-    options: dict[str, Any] = field(default_factory=lambda: {"detectors": None, "trust": [], "development": False})
-
-    @property
-    def hosts(self) -> frozenset[str]:
-        """The names under which this computer may call us."""
-        return frozenset({f"127.0.0.1:{self.port}", f"localhost:{self.port}"})
-
-
 class _Identity(Convertor[str]):
     regex = "[0-9a-f]{32}"
 
@@ -97,7 +72,7 @@ def application(page: Page) -> Starlette:
     """The ASGI application, with its queue and worker started and stopped with it."""
     jobs = Jobs(page.folder)
     jobs.sweep(page.hours)
-    runner = Runner(jobs, page.target, page.options, page.seconds)
+    runner = Runner(jobs, page.target, page.options or {}, page.seconds)
     token = secrets.token_hex(32)
     site = Site(page, jobs, token)
 

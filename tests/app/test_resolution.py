@@ -12,7 +12,8 @@ from provenance_kit import created, write_picture
 from starlette.testclient import TestClient
 
 from gioconda.cli import main
-from gioconda.serve.app import Page, application
+from gioconda.serve.app import application
+from gioconda.serve.options import Page
 from gioconda_core.errors import CredentialError
 from gioconda_core.media.clip import Clip, write_image, write_video
 from gioconda_core.types import Claim, ProvenanceState, Synthesis

@@ -12,9 +12,10 @@ from report_samples import HOSTILE, hostile, report, signed
 from starlette.testclient import TestClient
 
 from gioconda.report import as_json
-from gioconda.serve.app import Page, application
+from gioconda.serve.app import application
 from gioconda.serve.connections import Prompt
 from gioconda.serve.jobs import ATTEMPTS, Jobs, Runner
+from gioconda.serve.options import Page
 
 # A worker that needs no detector: the file's text says what happens to it.
 STUB = """
