@@ -29,7 +29,7 @@ def train(
     limit_steps: Annotated[int | None, Option("Stop, with a checkpoint, after this many steps now.", minimum=1)] = None,
     threads: Threads = None,
     dry_run: Annotated[bool, Option("Show the networks block by block and stop.")] = False,
-) -> None:
+) -> int:
     """Meta-learn the generator. Interrupted or killed, it resumes when run again; torchrun spreads it over processes.
 
     Example: gioconda synth train shards/ --preset half --out run --content vgg
@@ -38,7 +38,7 @@ def train(
         from synth.model.describe import describe
 
         emit(describe(job.preset))
-        return
+        return int(ExitCode.DONE)
     if not job.shards:
         raise UsageError("no shards to train on", hint="gioconda synth train SHARDS…")
     from synth.training.train import train as run

@@ -34,7 +34,7 @@ def prepare(
     results: Results,
     jobs: Annotated[int, Option("Processes.", minimum=1)] = 1,
     engine: Annotated[str, Option("local, or ray (RAY_ADDRESS for a cluster).", choices=("local", "ray"))] = "local",
-) -> None:
+) -> int:
     """Footage to shards: tracks, steady crops, landmarks; a row for each clip in OUT/clips.jsonl. Run again, it resumes.
 
     Example: gioconda synth prepare ~/VoxCeleb2 --layout voxceleb2 --out shards --jobs 8
@@ -145,7 +145,7 @@ class Shared:
 
 def fakes(
     job: Fakes, generator: SharedGenerators, shared: Shared, results: Results, made: MadeSet, consent: Consent = None
-) -> None:
+) -> int:
     """A labelled set: self- and cross-reenactments, real controls, masks, splits, records; every clip signed. Resumes.
 
     Example: gioconda synth fakes shards --model model.safetensors --shots 1,8 --crf 18,28 --consent consent.toml --out set
