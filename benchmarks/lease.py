@@ -452,26 +452,31 @@ def _evaluations(rented: Rented, training: Training, model: Model) -> Iterator[t
 def _evaluate(rented: Rented, training: Training) -> dict[str, Any]:
     from torchmetrics.functional.image import structural_similarity_index_measure as similarity
 
-    figures: dict[str, list[float]] = {}
+    from synth.evaluation.perceptual import distances
+
+    perceived, absent = distances()
+    figures: dict[str, dict[str, list[float]]] = {"ssim_torchmetrics": {}, **{measure: {} for measure in perceived}}
     rows: list[np.ndarray] = []
     for name, count, real, made in _evaluations(rented, training, training.averaged()):
         a, b = (torch.from_numpy(x).movedim(-1, 1).float() / 255 for x in (real, made))
         value = similarity(b, a, data_range=1.0)
         assert isinstance(value, Tensor)
-        figures.setdefault(f"{name} T={count}", []).append(round(float(value), 4))
+        found = {"ssim_torchmetrics": float(value)}
+        found |= {measure: float(distance(real, made).mean()) for measure, distance in perceived.items()}
+        for measure, figure in found.items():
+            figures[measure].setdefault(f"{name} T={count}", []).append(round(figure, 4))
         if name == "few-shot":
             rows.append(np.concatenate([real[0], made[0], real[-1], made[-1]], 1))
-    if not figures:
+    if not figures["ssim_torchmetrics"]:
         raise ValueError("no held-out person could be evaluated in the time there was")
     if rows:
         from PIL import Image
 
         Image.fromarray(np.concatenate(rows[:16])).save(rented.out / "held-out.jpg", quality=88)
     return {
-        "ssim_torchmetrics": {
-            name: {"mean": round(float(np.mean(v)), 4), "n": len(v), "each": v} for name, v in figures.items()
-        }
-    }
+        measure: {name: {"mean": round(float(np.mean(v)), 4), "n": len(v), "each": v} for name, v in each.items()}
+        for measure, each in figures.items()
+    } | {"absent": absent}
 
 
 def _begin(folder: Path, name: str, seed: int) -> Model:

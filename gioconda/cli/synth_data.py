@@ -228,7 +228,7 @@ def evaluate(
     results: Results,
     out: Annotated[Path, Option("Folder for evaluation.json and grid.jpg.")] = Path("evaluation"),
 ) -> None:
-    """The paper's protocol: SSIM, CSIM, landmark and pose error, FID, KID and detectors' AUC, with n and intervals; a picture grid.
+    """The paper's protocol: SSIM, CSIM, a perceptual distance, landmark and pose error, FID, KID and detectors' AUC, with n and intervals; a picture grid.
 
     Example: gioconda synth evaluate test-shards --model model.safetensors --people 50 --consent consent.toml --out evaluation
     """

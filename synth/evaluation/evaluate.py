@@ -159,7 +159,9 @@ class _Exam:
         self.chosen = choose(units, job.people, job.seed, _listed(job.listed) if job.listed else None)
         self.mark = landmarks_by(job.landmarker)
         self.absent = {"user study": "needs people"}
-        self.perceived, self.inception = _stored(self.absent)
+        self.perceived, missing = perceptual.distances()
+        self.absent |= missing
+        self.inception = _inception(self.absent)
         # Nothing to tune and no mode: the baselines stand once for each T.
         self.rivals: list[tuple[TalkingHeads, str]] = [(heads, mode) for mode in job.modes]
         if job.baselines:
@@ -168,7 +170,7 @@ class _Exam:
 
     def run(self) -> tuple[Evaluation, Frames]:
         """The figures, and a grid of pictures."""
-        if self.perceived is None:  # before the minutes that tuning takes, not after
+        if "lpips" in self.absent:  # before the minutes that tuning takes, not after
             self.session.say(self.absent["lpips"])
         self.session.begin(len(self.chosen) * (1 + len(self.rivals) * len(self.job.shots)))
         persons = [self._person(unit) for unit in self.chosen]
@@ -204,8 +206,7 @@ class _Exam:
     def _figures(self, persons: Sequence[_Person], drawn: Sequence[Frames]) -> list[Figure]:
         known_as, embed = self.instruments.embedding
         figures = _figures(persons, drawn, self.mark, known_as, embed, self.job.seed)
-        if self.perceived:
-            name, distance = self.perceived
+        for name, distance in self.perceived.items():
             near = [distance(p.frames, d) for p, d in zip(persons, drawn, strict=True)]
             figures.append(measures.mean_figure(name, near, "down", self.job.seed))
         if self.inception:
@@ -227,6 +228,7 @@ class _Exam:
             **({"content": tuned} if tuned and "ft" in self.job.modes else {}),
             "landmarker": self.mark.name,
             "csim": f"cosine of {known_as} embeddings of paired frames (dlib128: strangers come out near 0.8)",
+            **({perceptual.LITE0: perceptual.LITE0_IS} if perceptual.LITE0 in self.perceived else {}),
             "fid, kid": f"over {known_as} embeddings of {heads.size} px crops; the embedding's own aligned chip, bilinear",
             **({"fid, kid of inception2048": f"{heads.size} px crops, {perceptual.RESIZE}"} if self.inception else {}),
             "intervals": "95 %, over people: percentile bootstrap; for fid and kid jackknife",
@@ -236,16 +238,13 @@ class _Exam:
         }
 
 
-def _stored(absent: dict[str, str]) -> tuple[Any, Any]:
-    """LPIPS and Inception features where the store has their networks; else None, and why in ``absent``."""
-    found: list[Any] = []
-    for name, make in (("lpips", perceptual.lpips), ("fid-inception2048", perceptual.inception)):
-        try:
-            found.append(make())
-        except WeightsError as error:
-            absent[name] = str(error)
-            found.append(None)
-    return found[0], found[1]
+def _inception(absent: dict[str, str]) -> Any:
+    """Inception features where the store has their network; else None, and why in ``absent``."""
+    try:
+        return perceptual.inception()
+    except WeightsError as error:
+        absent["fid-inception2048"] = str(error)
+        return None
 
 
 def _figures(

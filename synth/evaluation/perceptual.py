@@ -1,7 +1,9 @@
-"""LPIPS and Inception features for the evaluation, from networks in the weights store or an installed package; absent where their weights are.
+"""How far pictures lie apart to the eye, and Inception features, for the evaluation: by the networks that are here, each named for what it is.
 
-LPIPS is torchmetrics' (its linear heads come with that package) over AlexNet from the store. Where that is not there, ST-LPIPS, its
-shift-tolerant kin (Ghildyal and Liu 2022), over the AlexNet that ``stlpips-pytorch`` brings; the two are different measures and are named so. ``inception2048`` are the features of
+``perceptual-lite0`` compares the activations of EfficientNet-Lite0, which every installation has: not LPIPS, though it puts pictures in nearly
+the same order (docs/experiments.md). LPIPS itself stands beside it where its network is: torchmetrics' (its linear heads come with that package) over
+AlexNet from the store, else ST-LPIPS, its shift-tolerant kin (Ghildyal and Liu 2022), over the AlexNet that ``stlpips-pytorch`` brings; the
+two are different measures and are named so. ``inception2048`` are the features of
 the FID that papers state: the Inception of 2015, whose poolings differ from torchvision's. Source of the
 differences: the TensorFlow graph as pytorch-fid documents it. Pictures are resized to 299 px, bilinear, without antialiasing.
 """
@@ -21,6 +23,11 @@ from gioconda_core.errors import WeightsError
 
 Frames = NDArray[np.uint8]
 ALEXNET, INCEPTION = "lpips-alexnet", "inception-fid"  # names in the store
+LITE0 = "perceptual-lite0"
+LITE0_IS = (  # as the evaluation records it
+    "distance of EfficientNet-Lite0's activations, not LPIPS, whose order of pictures it nearly has; a network tuned by "
+    "the same activations (--content lite0) is judged kindly by it"
+)
 RESIZE = "resized to 299 px, bilinear, without antialiasing"  # as the evaluation records it
 BATCH = 16
 # AlexNet's convolutions by torchvision index, and the slice LPIPS puts each in.
@@ -34,6 +41,47 @@ def _tensors(name: str) -> dict[str, Any]:
 
 
 Measure = Callable[[Frames, Frames], NDArray[np.float64]]
+
+
+def distances() -> tuple[dict[str, Measure], dict[str, str]]:
+    """By name, every distance between a real and a made picture that can be measured here; and of those that cannot, why."""
+    there: dict[str, Measure] = {}
+    absent: dict[str, str] = {}
+    for wanted, make in ((LITE0, lambda: (LITE0, _lite0())), ("lpips", lpips)):
+        try:
+            name, measure = make()
+            there[name] = measure
+        except WeightsError as error:
+            absent[wanted] = str(error)
+    return there, absent
+
+
+def _lite0() -> Measure:
+    """Activations inside the early blocks of EfficientNet-Lite0, compared as LPIPS compares AlexNet's, without learned heads.
+
+    At each place the channels are scaled to length one; their squared differences are summed, then averaged over places and layers.
+
+    Raises
+    ------
+    WeightsError
+        The package is not installed, or its file is another.
+    """
+    import torch
+
+    from synth.model.content_loss import Lite0
+
+    net = Lite0()
+
+    def distance(a: Any, b: Any) -> Any:
+        pairs = zip(net.features(a), net.features(b), strict=True)
+        apart = [(_unit(f) - _unit(g)).pow(2).sum(1).mean((1, 2)) for f, g in pairs]
+        return torch.stack(apart).mean(0)
+
+    return _batched(distance)
+
+
+def _unit(x: Any) -> Any:
+    return x / (x.pow(2).sum(1, keepdim=True).sqrt() + 1e-10)
 
 
 def lpips() -> tuple[str, Measure]:
@@ -129,7 +177,7 @@ def _st_lpips() -> Measure:
             found.append(F.relu(conv(halved(F.max_pool2d(found[-1], 3, 1)), name, padding)))
         for name in ("slice4.11", "slice5.13"):
             found.append(F.relu(conv(found[-1], name, 1)))
-        return [x / (x.pow(2).sum(1, keepdim=True).sqrt() + 1e-10) for x in found]
+        return [_unit(x) for x in found]
 
     def distance(a: Any, b: Any) -> Any:
         return torch.stack(

@@ -140,6 +140,7 @@ def test_the_protocol_on_baselines(found):
         assert {f.n for f in warp.values() if not f.name.startswith("auc")} == {3}
         assert 0 <= warp["auc/bright"].value <= 1 and warp["auc/mute"].coverage == 0
         assert {"csim-thumbnail", "fid-thumbnail", "kid-thumbnail"} < set(warp)  # a name is its protocol
+        assert 0 < warp["perceptual-lite0"].value < copy["perceptual-lite0"].value
     assert grid.shape[0] > 3 * 128 and grid.shape[1] == 3 * 128
     shown = text(result)
     assert "3 people" in shown and "not computed: lpips" in shown and "not assessed" in shown
@@ -147,6 +148,7 @@ def test_the_protocol_on_baselines(found):
         "not computed: auc/mute: nothing to go by (clips of 0.0 s; --frames" in shown
         and "auc/bright" not in result.absent
     )
+    assert "not LPIPS" in result.protocol["perceptual-lite0"]
     document = plain(result)
     assert document["schema"] == "gioconda.evaluate/1" and document["protocol"]["held_out_frames"] == 2
     import json

