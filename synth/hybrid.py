@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.faces import align
+from synth.person.covered import covered
 from synth.person.eyes import Eyes, Looks
 from synth.person.mouth import INNER_LIPS, Mouth, opening, ramp
 from synth.person.views import DEPTH
@@ -37,10 +38,12 @@ WIDE = (12.0, 26.0)  # degrees over which what moves with the head reaches furth
 GRID = 65  # of the field
 CHUNK = 16  # frames drawn at a time
 WIDEN, RAISE = 1.2, 0.045  # most that an eye opens, × the shot's; most that a brow rises, in face squares
+FAR = 10.0  # face squares that a shot whose mouth is covered counts as further away
 STAY = 0.85  # another shot takes over when it is this much nearer: shots do not flicker
 LIFTS = (1.2, 2.2)  # how far above the brows the head is held by points of its own, in distances from eyes to brows
 _EYES = ((37, 41), (38, 40), (43, 47), (44, 46))
 _BROWS = np.array([17, 19, 21, 22, 24, 26])
+_BEHIND_GLASS = np.array([*range(17, 27), *range(36, 48)])  # brows and eyes
 
 
 def _space(points: Points) -> tuple[Points, NDArray[np.float64]]:
@@ -77,6 +80,12 @@ def _crown(source: Points, matrix: NDArray[np.float64], target: Points) -> tuple
             before.append(at)
             after.append(matrix @ np.array([*(at - middle), depth]) + wanted)
     return np.array(before), np.array(after)
+
+
+def _carried(source: Points, matrix: NDArray[np.float64], target: Points) -> Points:
+    """Brows and eyes (22, 2) as the head alone moves them: where spectacles are worn, what moves a brow would bend the frame."""
+    space, _ = _space(source)
+    return np.asarray(space[_BEHIND_GLASS] @ matrix.T + target[align.RIGID].mean(0))
 
 
 def _within(source: Points, target: Points) -> Points:
@@ -136,6 +145,7 @@ class _Bent:
         self.network, self.tuned = network, None
         self.mouths = [Mouth(f, p) for f, p in zip(frames, self.points, strict=True)]
         self.eyes = [Eyes(f, p) for f, p in zip(frames, self.points, strict=True)]
+        self.covered = [covered(f, p) for f, p in zip(frames, self.points, strict=True)]
         colour = frames.astype(np.int16)
         self.grey = bool(np.mean(np.ptp(colour, axis=-1)) < 4)
         self.parts = dict.fromkeys(("frames", "network", "cavity", "lids", "gaze", "shots_used"), 0)
@@ -156,7 +166,10 @@ class _Bent:
         shape = np.linalg.norm(self.points - points, axis=-1).mean(-1) / side
         mouth = np.array([abs(m.open - opening(points, INNER_LIPS)) for m in self.mouths]) / side
         eyes = np.array([abs(opening(p, _EYES) - opening(points, _EYES)) for p in self.points]) / side
-        return np.asarray(shape + mouth + eyes)
+        hidden = np.array(
+            [FAR if c.mouth else 0.0 for c in self.covered]
+        )  # taken only where every shot's mouth is covered
+        return np.asarray(shape + mouth + eyes + hidden)
 
     def render(self, landmarks: NDArray[np.floating]) -> Frames:
         """landmarks (N, 68, 2), pixels of the shots' crop, in the order of time → uint8 (N, S, S, 3)."""
@@ -193,7 +206,10 @@ class _Bent:
                 shot = best
             points = _within(self.points[shot], points)
             angle, matrix = turn(self.points[shot], points)
-            found.append(_Pose(shot, points, self.eyes[shot].kept_open(points), matrix, angle, ramp(angle, *TURN)))
+            bent = self.eyes[shot].kept_open(points)
+            if self.covered[shot].spectacles:
+                bent[_BEHIND_GLASS] = _carried(self.points[shot], matrix, points)
+            found.append(_Pose(shot, points, bent, matrix, angle, ramp(angle, *TURN)))
         return found
 
     def _drawn_as(self, poses: Sequence[_Pose], wanted: Points, gaze: NDArray[np.float64] | None = None) -> Frames:

@@ -47,7 +47,8 @@ def distances() -> tuple[dict[str, Measure], dict[str, str]]:
     """By name, every distance between a real and a made picture that can be measured here; and of those that cannot, why."""
     there: dict[str, Measure] = {}
     absent: dict[str, str] = {}
-    for wanted, make in ((LITE0, lambda: (LITE0, _lite0())), ("lpips", lpips)):
+    makers: tuple[tuple[str, Callable[[], tuple[str, Measure]]], ...] = ((LITE0, lite0), ("lpips", lpips))
+    for wanted, make in makers:
         try:
             name, measure = make()
             there[name] = measure
@@ -56,8 +57,8 @@ def distances() -> tuple[dict[str, Measure], dict[str, str]]:
     return there, absent
 
 
-def _lite0() -> Measure:
-    """Activations inside the early blocks of EfficientNet-Lite0, compared as LPIPS compares AlexNet's, without learned heads.
+def lite0() -> tuple[str, Measure]:
+    """``perceptual-lite0``: activations inside the early blocks of EfficientNet-Lite0, compared as LPIPS compares AlexNet's, without learned heads.
 
     At each place the channels are scaled to length one; their squared differences are summed, then averaged over places and layers.
 
@@ -77,7 +78,7 @@ def _lite0() -> Measure:
         apart = [(_unit(f) - _unit(g)).pow(2).sum(1).mean((1, 2)) for f, g in pairs]
         return torch.stack(apart).mean(0)
 
-    return _batched(distance)
+    return LITE0, _batched(distance)
 
 
 def _unit(x: Any) -> Any:

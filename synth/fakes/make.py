@@ -201,6 +201,8 @@ def make(
             session.advance(1)
     finally:
         _log(heads, granted, [], made)
+    if hidden := sum("mouth_covered" in record for record in made):
+        session.say(f"{hidden} of {len(made)} clips made now are of shots in which something seems to cover the mouth")
     if fed := sum(r.mode == "ff" and r.generator == FewShotGenerator.name for r in recipes):
         session.say(f"{fed} of {len(recipes)} clips are {FED_FORWARD}")
     result.seconds = time.perf_counter() - begun

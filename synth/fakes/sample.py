@@ -35,7 +35,7 @@ Frames = NDArray[np.uint8]
 class Drawn:
     """A sample before it is written. before, after : landmarks (N, 68, 2). mask : uint8 (N, S, S) or None for a control.
 
-    making : how hard it is to tell and what was drawn by lot, where a family of fakes made it.
+    making : how hard it is to tell and what was drawn by lot, where a family of fakes made it. hidden : shots whose mouth is covered.
     """
 
     recipe: Recipe
@@ -47,6 +47,7 @@ class Drawn:
     adaptation: Mapping[str, Any] | None
     mask: Frames | None
     making: Mapping[str, Any] | None = None
+    hidden: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,7 @@ class Picture:
     frames: Frames
     mask: Frames | None = None
     making: Mapping[str, Any] | None = None
+    hidden: int = 0
 
 
 def render(personal: Any, recipe: Recipe, moved: Motion, held: Clip) -> Picture:
@@ -63,7 +65,8 @@ def render(personal: Any, recipe: Recipe, moved: Motion, held: Clip) -> Picture:
     if hasattr(personal, "remake"):
         made = personal.remake(held.frames, held.landmarks, f"{recipe.seed} {recipe.driver_sha256} {recipe.person}")
         return Picture(made.frames, made.mask, made.record)
-    return Picture(personal.render(moved.landmarks))
+    hidden = sum(bool(look.mouth) for look in getattr(personal, "covered", ()))
+    return Picture(personal.render(moved.landmarks), hidden=hidden)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +110,7 @@ def draw_sample(recipe: Recipe, driver: Clip, moved: Motion | None = None, pictu
         moved.adaptation,
         mask,
         picture.making,
+        picture.hidden,
     )
 
 
@@ -141,6 +145,7 @@ def _claim(drawn: Drawn, granted: consents.Consent) -> Claim:
             **({"departure": r.departure} if r.departure else {}),
             **({"adaptation": dict(drawn.adaptation)} if drawn.adaptation else {}),
             **({"making": dict(drawn.making)} if drawn.making else {}),
+            **({"mouth_covered": drawn.hidden} if drawn.hidden else {}),
         },
     )
 
@@ -191,6 +196,7 @@ def write_sample(
         },
         "adaptation": drawn.adaptation,
         **({"making": dict(drawn.making)} if drawn.making else {}),
+        **({"mouth_covered": drawn.hidden} if drawn.hidden else {}),
         "licence": granted.licence,
         "consent": granted.id,
         "versions": dict(versions),

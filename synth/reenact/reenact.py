@@ -450,12 +450,22 @@ def reenact(
     if hasattr(heads, "progress"):
         learner.begin = session.begin
         learner.progress = lambda n, note="": session.advance(n, note=f"tuning {note}".rstrip())
+    hidden = sum(bool(look.mouth) for look in person.covered)
+    if hidden:  # before the minutes that tuning takes, not after
+        session.say(_hidden(person, hidden))
     model = heads.personalise(person.frames, person.landmarks, mode=job.mode, steps=job.steps, seed=job.seed)
-    sitting = _Reenactment(heads, model, person, job, session, granted)
+    sitting = _Reenactment(heads, model, person, job, session, granted, hidden)
     made = [sitting.animate(driver, target) for driver, target in zip(moving, targets, strict=True)]
     if tuned := getattr(model, "content", ""):
         session.say(f"tuned in {getattr(model, 'steps', 0)} steps by {tuned}")
     return made
+
+
+def _hidden(person: Shots, count: int) -> str:
+    """What is said where something covers the mouth in ``count`` of the shots."""
+    names = ", ".join(item.title or item.sha256[:12] for item in person.ingredients)
+    where = "" if count == len(person.frames) else f" in {count} of {len(person.frames)} shots"
+    return f"{names}: something seems to cover the mouth{where}; lips that are not seen cannot move right: choose another picture"
 
 
 def _writable(targets: list[Path], job: Reenact, session: Session) -> list[Path]:
@@ -484,6 +494,7 @@ class _Reenactment:
     job: Reenact
     session: Session
     granted: consents.Consent
+    hidden: int  # shots in which something covers the mouth
 
     def animate(self, driver: Driver, target: Path) -> Made:
         """One clip, signed and logged."""
@@ -566,6 +577,7 @@ class _Reenactment:
                 "visible_label": job.label,
                 "adaptation": how.as_dict(),
                 "filled": filled,
+                **({"mouth_covered": self.hidden} if self.hidden else {}),
                 **({"departure": heads.departure} if hasattr(heads, "departure") else {}),
             },
         )

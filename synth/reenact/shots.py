@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from gioconda_core.faces import align, observe
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip
 from gioconda_core.types import FaceTrack, Ingredient
+from synth.person.covered import Covered, covered
 from synth.reenact.framing import load_track, resized, steady
 
 MIN_FACE = 64  # pixels of the face square: less holds no face to learn
@@ -49,6 +51,11 @@ class Shots:
     def side(self) -> float:
         """Of the first crop in pixels of its own picture."""
         return float(self.frames.shape[1] / np.linalg.norm(self.matrices[0][:, 0]))
+
+    @cached_property
+    def covered(self) -> tuple[Covered, ...]:
+        """What stands before the face in each."""
+        return tuple(covered(frame, points) for frame, points in zip(self.frames, self.landmarks, strict=True))
 
     def at(self, size: int) -> Shots:
         """The same crops with sides of ``size``; where that is what the picture has, its very pixels."""
