@@ -168,6 +168,12 @@ def check(job: Any) -> None:
         option.hold(value, name)
 
 
+def filled(text: str) -> None:
+    """Raise UsageError for a text that says nothing."""
+    if not text.strip():
+        raise UsageError("is empty")
+
+
 def numbers(text: str) -> tuple[int, ...]:
     """``1,8,32`` → (1, 8, 32)."""
     try:

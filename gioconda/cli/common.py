@@ -297,11 +297,3 @@ def keep_threads(threads: int | None) -> None:
 def split(text: str, at: str = ",") -> list[str]:
     """``a, b`` → ["a", "b"]; nothing for nothing."""
     return [item.strip() for item in text.split(at) if item.strip()]
-
-
-def folder_of(text: str) -> Path:
-    """A folder that is there."""
-    path = Path(text)
-    if not path.is_dir():
-        raise UsageError("no such folder", where=text)
-    return path

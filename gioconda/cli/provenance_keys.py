@@ -11,7 +11,7 @@ from gioconda.cli.common import Force, Results, clean, emit, notice, told
 from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite, write_text
-from gioconda_core.options import Option, argument
+from gioconda_core.options import Option, argument, filled
 from provenance.keys import keys
 from provenance.keys.certificates import ALGORITHMS
 
@@ -27,16 +27,11 @@ def _algorithms() -> tuple[str, ...]:
     return ALGORITHMS
 
 
-def _somebody(organisation: str) -> None:
-    if not organisation.strip():
-        raise UsageError("nobody", hint="who signs, as the certificate will say")
-
-
 @dataclass(frozen=True)
 class NewKey:
     """What a key is made for."""
 
-    organisation: Annotated[str, Option("Who signs, as the certificate will say.", valid=_somebody)]
+    organisation: Annotated[str, Option("Who signs, as the certificate will say.", valid=filled)]
     algorithm: Annotated[str, Option("es256, es384, es512, ps256, ps384, ps512 or ed25519.", choices=_algorithms)] = (
         "es256"
     )

@@ -7,9 +7,8 @@ from typing import Annotated
 
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, JsonFlag, emit, incomplete, printed
-from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite, sha256_of
-from gioconda_core.options import Option, argument
+from gioconda_core.options import Option, argument, filled
 from gioconda_core.words import counted
 from synth import consent
 from synth.consent import SCOPES
@@ -17,19 +16,14 @@ from synth.consent import SCOPES
 consent_app = Commands()
 
 
-def _said(text: str) -> None:
-    if not text.strip():
-        raise UsageError("is empty", hint="gioconda synth consent new --help")
-
-
 @consent_app.command("new")
 def consent_new(
     file: Annotated[Path, argument("The file to write.")],
-    who: Annotated[str, Option("Whose face.", valid=_said)],
+    who: Annotated[str, Option("Whose face.", valid=filled)],
     scope: Annotated[
         list[str], Option("reenact, fakes, evaluate, tune or any; repeatable.", choices=SCOPES, repeat=True)
     ],
-    licence: Annotated[str, Option("Under which the result may be used.", valid=_said)],
+    licence: Annotated[str, Option("Under which the result may be used.", valid=filled)],
     source: Annotated[list[Path] | None, Option("Only these source files; repeatable.", repeat=True)] = None,
     force: Force = False,
 ) -> None:

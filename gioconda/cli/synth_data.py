@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from detect import registry
-from gioconda.cli.common import Bar, Results, device, folder_of, incomplete, notice, split
+from gioconda.cli.common import Bar, Results, device, incomplete, notice, split
 from gioconda.cli.data import fresh_folder, layout_writer
 from gioconda_core.documents import plain
 from gioconda_core.errors import GiocondaError, UsageError
@@ -40,8 +40,8 @@ def prepare(
     Example: gioconda synth prepare ~/VoxCeleb2 --layout voxceleb2 --out shards --jobs 8
     """
     writer = results.among("text", "json")
-    if job.landmarks:
-        folder_of(job.landmarks)
+    if job.landmarks and not Path(job.landmarks).is_dir():
+        raise UsageError("no such folder", where=job.landmarks)
     from synth.fakes.prepare import Dropped
     from synth.fakes.prepare import prepare as run
 
