@@ -73,7 +73,9 @@ class WarningReason(StrEnum):
     TIMESTAMPS = "timestamps"
     ENDS_EARLY = "ends-early"
     STOPPED = "stopped"
-    STOPPED_THERE = "stopped-there"  # of an animation, which does not say how long it should be
+    STOPPED_THERE = "stopped-there"  # of what does not say how long it should be: an animation, fragments of an MP4
+    FRAMES_LOST = "frames-lost"  # from the file
+    FRAMES_UNDECODED = "frames-undecoded"
     DAMAGED_DATA = "damaged-data"
     DAMAGED_DATA_SKIPPED = "damaged-data-skipped"
     EXIF_DAMAGED = "exif-damaged"
@@ -87,6 +89,8 @@ _OF_PICTURES = frozenset(
         WarningReason.ENDS_EARLY,
         WarningReason.STOPPED,
         WarningReason.STOPPED_THERE,
+        WarningReason.FRAMES_LOST,
+        WarningReason.FRAMES_UNDECODED,
         WarningReason.DAMAGED_DATA,
         WarningReason.DAMAGED_DATA_SKIPPED,
     }

@@ -31,7 +31,7 @@ class Row:
 
     id : the sha256 of a clip of an index, else its name. path to generator : of an index alone. measured : trivial cues of the clip;
     given : those that its index gives. error : why there is no answer; abstained : why there is no score; reason and detail : either by
-    its code. false_alarm to calibration : what such a score has meant on real clips. version : None where the clip could not be read.
+    its code. false_alarm to calibration : what such a score has meant on real clips. warnings : what was odd about reading it. version : None where the clip could not be read.
     """
 
     id: str
@@ -59,6 +59,7 @@ class Row:
     false_alarm_high: float | None = None
     reals: int | None = None
     calibration: str | None = None
+    warnings: str | None = None
 
     def columns(self) -> dict[str, Any]:
         """As columns of a table, plain JSON; what does not apply has none."""
@@ -75,7 +76,16 @@ class Row:
             columns["error"] = self.error
         else:
             columns |= {"score": self.score, "abstained": self.abstained}
-        last = ("reason", "detail", "false_alarm", "false_alarm_low", "false_alarm_high", "reals", "calibration")
+        last = (
+            "reason",
+            "detail",
+            "false_alarm",
+            "false_alarm_low",
+            "false_alarm_high",
+            "reals",
+            "calibration",
+            "warnings",
+        )
         return columns | {name: value for name in last if (value := getattr(self, name)) is not None}
 
     @classmethod
@@ -99,7 +109,7 @@ def rows(
     jobs : processes that decode and follow, ahead of the reading, which stays in this one; None = as many as there are cores.
     cache : see ``faces.observe``.
     """
-    for clip, footage, told in _ahead(list(clips), detectors, jobs or cores(), cache):
+    for clip, footage, told, odd in _ahead(list(clips), detectors, jobs or cores(), cache):
         name, path, sample = clip
         if footage is None:
             for detector in detectors:
@@ -110,7 +120,7 @@ def rows(
         # What a report sets beside the scores of a labelled clip.
         measured = cues.measure(footage, path.stat().st_size) if sample is not None else {}
         for answer in readings(footage, detectors, timeout=timeout, calibrated=calibrated, names=names):
-            row = replace(row_of(name, answer), sha256=told, measured=measured)
+            row = replace(row_of(name, answer), sha256=told, measured=measured, warnings=odd or None)
             yield _named_in_index(row, sample)
 
 
@@ -151,8 +161,8 @@ class Look:
         self.cache = cache
 
     def __call__(self, task: _Clip, progress: object) -> dict[str, Any]:
-        footage, sha256 = _look(Path(task.path), self.wishes, self.cache)
-        return wire.arrays(footage) | {"sha256": sha256}
+        footage, sha256, odd = _look(Path(task.path), self.wishes, self.cache)
+        return wire.arrays(footage) | {"sha256": sha256, "warnings": odd}
 
 
 @dataclass(frozen=True)
@@ -177,16 +187,17 @@ def _named(name: str) -> Any:
     return attrgetter(path)(import_module(module))
 
 
-def _look(path: Path, wishes: Sequence[Any], cache: bool) -> tuple[Footage, str]:
+def _look(path: Path, wishes: Sequence[Any], cache: bool) -> tuple[Footage, str, str]:
     with Clip.open(path) as clip:
         sampling, dense = wanted(wishes, clip.duration, float(clip.fps) if clip.fps else None)
-        return observe.observe(clip, sampling, dense=dense, cache=cache), clip.sha256
+        footage = observe.observe(clip, sampling, dense=dense, cache=cache)
+        return footage, clip.sha256, "; ".join(warning.text for warning in clip.warnings)
 
 
 def _ahead(
     clips: Sequence[Labelled], detectors: Sequence[Detector], jobs: int, cache: bool
-) -> Iterator[tuple[Labelled, Footage | None, str]]:
-    """Footage of each clip and its sha256, in order, or None and why; few are held that have not been read, so memory stays bounded."""
+) -> Iterator[tuple[Labelled, Footage | None, str, str]]:
+    """Footage of each clip, its sha256 and what was odd, in order, or None and why; few are held that have not been read, so memory stays bounded."""
     wishes = [_Wish(getattr(d, "sampling", None), float(getattr(d, "dense", 0) or 0)) for d in detectors]
     names = [w.sampling and _name(w.sampling) for w in wishes]
     # Without a name, a function cannot be found by another process; and starting one takes longer than a single clip does.
@@ -195,7 +206,7 @@ def _ahead(
             try:
                 yield clip, *_look(clip[1], wishes, cache)
             except GiocondaError as error:
-                yield clip, None, str(error)
+                yield clip, None, str(error), ""
         return
     options = {"wishes": [(name, w.dense) for w, name in zip(wishes, names, strict=True)], "cache": cache}
     with workers(
@@ -204,9 +215,9 @@ def _ahead(
         tasks = (_Clip(str(path)) for _, path, _ in clips)
         for clip, (_, answer, failure) in zip(clips, pool.map(tasks, ordered=True), strict=True):
             if answer is None:
-                yield clip, None, str(failure)
+                yield clip, None, str(failure), ""
             else:
-                yield clip, wire.footage(answer), answer["sha256"]
+                yield clip, wire.footage(answer), answer["sha256"], answer["warnings"]
 
 
 def row_of(name: str, answer: Answer) -> Row:

@@ -11,6 +11,7 @@ from typing import Any
 from gioconda.report import declared
 from gioconda.report.view import credential_sentences, origin
 from gioconda.report.wording import say, visible
+from gioconda_core.reasons import MediaWarning
 from gioconda_core.types import Calibrated, CredentialReason, Level, Provenance, ProvenanceState, Report
 
 
@@ -46,7 +47,7 @@ class Row:
 
     codes : of the credential, what failed at the top and what our policy has to say. says_ai : whether the credential states AI;
     declared_ai, declared : what the metadata do, None where they were not looked at. mark : whether our invisible mark was read.
-    duration : seconds. error : why it could not be examined, or not wholly. seconds : that it took.
+    duration : seconds. warnings : what was odd about reading it, frames that are lost among it. error : why it could not be examined, or not wholly. seconds : that it took.
     sentences : what a person reads first; credentials : those of them on the credentials.
 
     What a resumed audit knows a row by: until (a certificate's end, seconds of the epoch), sidecar (its sha256), mtime_ns, aside
@@ -72,6 +73,7 @@ class Row:
     height: int | None = None
     codec: str | None = None
     caveats: tuple[str, ...] = ()
+    warnings: tuple[MediaWarning, ...] = ()
     error: str | None = None
     seconds: float | None = None
     detectors: Mapping[str, Judged] = field(default_factory=dict)
@@ -114,6 +116,7 @@ def row(report: Report, lang: str = "en", *, path: str | None = None) -> Row:
         height=facts.get("height"),
         codec=facts.get("codec"),
         caveats=tuple(s.key.removeprefix("caveat.") for s in report.verdict.caveats),
+        warnings=report.warnings,
         detectors={item.reading.detector: Judged.of(item) for item in report.readings},
         sentences=tuple(say(s, lang) for s in report.verdict.sentences) or said,
         credentials=said,
@@ -155,6 +158,7 @@ def flat(item: Row, detectors: Iterable[str]) -> dict[str, Any]:
     """A row with its detectors spread over their columns; lists become text."""
     out = {name: getattr(item, name) for name in COLUMNS}
     out |= {name: " ".join(out[name]) for name in ("caveats", "codes")}
+    out["warnings"] = "; ".join(warning.text for warning in item.warnings) or None
     for name in detectors:
         judged = item.detectors.get(name)
         out |= {f"{name}.{column}": getattr(judged, column, None) for column in DETECTOR_COLUMNS}

@@ -150,6 +150,7 @@ def observe(
     Footage; its tracks are empty when there is no face.
     """
     frames, times = clip.sample(sampling)
+    odd = len(clip.warnings)
     mark = _resolve(landmarker)
     key = {
         "clip": clip.sha256,
@@ -167,7 +168,7 @@ def observe(
             expected = len(times) if dense is None else round(clip.duration / max(dense, 1 / float(clip.fps or 25)))
             source = _watched(source, watch, max(expected, len(times)))
         tracks = track(source, landmarker=mark, detect_every=detect_every, max_faces=max_faces)
-        if cache:
+        if cache and len(clip.warnings) == odd:  # what was odd on the way is to be said the next time too
             _cache.store(key, tracks)
     return Footage(
         frames=frames,

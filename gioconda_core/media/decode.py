@@ -30,9 +30,10 @@ from numpy.typing import NDArray
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.media.colour import Orientation, RgbMaker
 from gioconda_core.media.facts import TOO_LARGE_HINT, ClipFacts, Limits
+from gioconda_core.media.losses import Loss, Sent, Survey, packets
 from gioconda_core.media.read_ahead import in_turn
 from gioconda_core.media.sampling import SLACK, Sampling
-from gioconda_core.media.seek import Ended, Finder, Unsure, keyframes, share_out
+from gioconda_core.media.seek import HIDDEN, Ended, Finder, Unsure, keyframes, share_out
 from gioconda_core.reasons import MediaWarning, WarningReason
 from gioconda_core.workers.cpu import cores
 
@@ -57,7 +58,8 @@ _DEPENDENT = 0x80000  # AV_DISPOSITION_DEPENDENT: a tile or a layer of another s
 
 _SURVEYED = 1 << 30  # bytes of a file up to which every packet's timestamp is looked at, two seconds at most
 _LEAP = 60.0  # seconds between one frame and the next from which a clock has jumped; a pause of a screen recording is shorter
-_LEAP_BACK = 1.0  # seconds; frames are stored out of order by less
+_LEAP_BACK = 1.0  # seconds, and 17 frames
+_REORDERED = 16  # frames by which the order of the file and that of the screen may differ
 
 
 def _formats() -> str:
@@ -381,8 +383,13 @@ class VideoSource:
         """Seconds from the clip's start to the end of what is left to read, and how much that was. survey : all of the file is."""
         stamps, lasts = array("q"), 0
         last, count = -(1 << 63), 0
+        seen = Survey(container.format.name, stream.index)
         with contextlib.suppress(FFmpegError):
-            for packet in container.demux(stream):
+            for packet in packets(container, *([] if survey else [stream])):
+                if survey:
+                    seen.add(packet)
+                    if packet.stream_index != stream.index:
+                        continue
                 count += packet.size > 0
                 if packet.pts is not None and not packet.is_discard:
                     stamps.append(packet.pts)
@@ -396,6 +403,11 @@ class VideoSource:
             return 0.0, 0.0
         if survey and (length := self._leapt(stamps)):
             return length, length
+        if survey:
+            self._lost(WarningReason.FRAMES_LOST, seen.loss(stream.index_entries))
+            with contextlib.ExitStack() as stack:
+                if seen.unread(self._file or stack.enter_context(open(str(self._path), "rb"))):
+                    self._warn(WarningReason.STOPPED_THERE, time=self._seconds(last) + self._step)
         return self._seconds(last) + max(self._step, float(lasts * self._base)), float(
             (last - min(stamps)) * self._base
         )
@@ -408,12 +420,13 @@ class VideoSource:
         """
         ticks = np.asarray(stamps, dtype=np.int64)
         seconds = (ticks - self._start) * float(self._base)
-        leaps = np.flatnonzero(self._is_leap(np.diff(seconds)))
-        if not len(leaps):
+        jumps = np.flatnonzero(self._is_leap(np.diff(seconds))).tolist()
+        leaps = [i for i in jumps if seconds[i + 1] > seconds[i] or self._stays_behind(seconds[i : i + 2 + _REORDERED])]
+        if not leaps:
             return 0.0
         runs: list[NDArray[np.float64]] = []
         for piece in np.split(
-            seconds, leaps + 1
+            seconds, [i + 1 for i in leaps]
         ):  # frames are stored out of order: across a jump, pieces of both sides take turns
             late = [i for i in (-1, -2) if len(runs) >= -i and not self._is_leap(piece[0] - runs[i].max())]
             if late:
@@ -430,6 +443,10 @@ class VideoSource:
         by, at = runs[1].min() - runs[0].max() - self._step, np.ptp(runs[0]) + self._step
         self._warn(WarningReason.CLOCK_JUMPS, by=round(float(by), 6), time=round(float(at), 6), jumps=self._leaps)
         return round(float(sum(np.ptp(run) + self._step for run in runs)), 6)
+
+    def _stays_behind(self, seconds: NDArray[Any]) -> bool:
+        """Whether the clock jumps back after the first of these: a picture stored ahead of those before a pause is soon passed by others."""
+        return len(seconds) > _REORDERED + 1 and bool(self._is_leap(seconds[1:].max() - seconds[0]))
 
     def _is_leap(self, gap: Any) -> Any:
         """Whether so many seconds from one frame to the next (an array of them, or one) are a jump of the clock."""
@@ -552,21 +569,32 @@ class VideoSource:
         if whole and end < self.facts.duration - self._slack:
             self._stopped(end)
 
+    def _lost(self, code: WarningReason, loss: Loss | None) -> None:
+        if loss is not None:
+            self._warn(code, frames=loss.frames, of=loss.of, time=max(0.0, self._seconds(loss.tick)))
+
     def _stopped(self, seconds: float) -> None:
         self._warn(WarningReason.STOPPED, time=seconds, declared=self.facts.duration)
 
     def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
-        """Every frame that decodes; damaged packets are passed over and said."""
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-                yield from packet.decode()
-            except StopIteration:
-                return
-            except FFmpegError as error:
-                if not self._damage(error):
+        """Every frame that decodes; damaged packets are passed over and said, and how many gave no frame."""
+        left, sent = packets(container, stream), Sent()
+        try:
+            while True:
+                try:
+                    packet = next(left)
+                    sent.send(packet)
+                    for frame in packet.decode():
+                        sent.came(frame)
+                        yield frame
+                except StopIteration:
                     return
+                except FFmpegError as error:
+                    if not self._damage(error):
+                        return
+        finally:
+            if stream.codec_context.name not in HIDDEN:
+                self._lost(WarningReason.FRAMES_UNDECODED, sent.loss())
 
     def _keyframes(self, container: Any, stream: Any) -> Iterator[Any]:
         """The frames that decode on their own, each drained from the decoder by itself: fed in a row, some codecs reorder them."""
@@ -574,10 +602,10 @@ class VideoSource:
         context.thread_type = "SLICE"
         with contextlib.suppress(AttributeError):
             stream.discard = 32  # AVDISCARD_NONKEY: containers with an index need not even read the rest
-        packets = container.demux(stream)
+        left = packets(container, stream)
         while True:
             try:
-                packet = next(packets)
+                packet = next(left)
                 if packet.is_keyframe and not packet.is_discard and packet.size:
                     frames = [*context.decode(packet), *context.decode(None)]
                     context.flush_buffers()

@@ -17,13 +17,13 @@ from typing import Any
 
 from av.error import FFmpegError
 
+from gioconda_core.media.losses import packets
+
 _MOST_HELD = 256 << 20  # bytes of packets read ahead
 _STEPS_BACK = 3  # keyframes, before giving up
 _UNFAIR = 1.25  # times its share that the busiest lane may have, before threads within one decoder do better
 _WIDENINGS = 8  # times a seek that landed too late is tried further back, doubling the distance
-_HIDDEN = {
-    "vp8"
-}  # packets of these may hold pictures that are never shown, so their timestamps are not those of frames
+HIDDEN = {"vp8"}  # packets of these may hold pictures that are never shown, so their timestamps are not those of frames
 # Decoders that may be told to pass over a picture in mid-stream; dav1d, for one, obeys what it was told at the start for ever.
 _SKIPPING = {"h264", "hevc", "mpeg2video", "mpeg4"}
 
@@ -75,11 +75,11 @@ class Finder:
     def __init__(self, container: Any, stream: Any, start: int, step: int, keys: Sequence[int]) -> None:
         self._container, self._stream, self._context = container, stream, stream.codec_context
         self._start, self._step, self._keys = start, max(1, step), keys
-        if self._context.name in _HIDDEN:
+        if self._context.name in HIDDEN:
             raise Unsure
         self._gap = round(2.0 / float(stream.time_base))  # most ticks between keyframes, guessed until seen
         self._gap_seen = False
-        self._packets: Any = container.demux(stream)
+        self._packets: Any = packets(container, stream)
         self._ahead: int | None = None  # decode timestamp of the last packet read
         self._last: tuple[int, int] | None = (
             None  # timestamp and duration of the latest picture of the file read so far
@@ -174,7 +174,7 @@ class Finder:
                 self._container.seek(aim, stream=self._stream, backward=True)
             except FFmpegError as error:
                 raise Unsure from error
-            self._packets = self._container.demux(self._stream)
+            self._packets = packets(self._container, self._stream)
             self._over, self._ahead = False, None
             self._begin(None, careful)
             while (packet := self._next()) is not None:

@@ -10,13 +10,17 @@ from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
+from media_material import torn
 from PIL import Image
 
+import gioconda
 from gioconda.audit import Audit
 from gioconda.audit.journal import Journal, content_key, rows_of
 from gioconda.audit.walk import Filter, Walk, read_list, shard_of
 from gioconda.report.requirements import Policy
 from gioconda.report.rows import Row
+from gioconda.report.rows import csv as as_csv
+from gioconda.report.rows import row as as_row
 from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
 from gioconda_core.files import path_bytes, path_text
@@ -599,6 +603,17 @@ def test_a_certificate_that_ends_makes_a_row_old(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: end + 1.0)
     assert journal.done("a.mp4", 1, 1, "", "c") is None and journal.content(key, "c") is None
     journal.close()
+
+
+def test_what_is_lost_of_a_clip_stands_in_its_row_and_in_the_tables(tmp_path):
+    row = as_row(gioconda.check(torn(tmp_path / "a.mkv"), detectors=(), sandbox=False))
+    (warning,) = plain(row)["warnings"]
+    assert warning["code"] == "frames-lost" and warning["detail"]["of"] == 50
+    assert "frames are lost" in as_csv([row])
+    journal = Journal(tmp_path / "out")
+    journal.append(row)
+    journal.close()
+    assert next(rows_of(tmp_path / "out")).warnings == row.warnings
 
 
 def test_garbage_under_the_name_of_a_picture_is_an_error_without_detectors_too(tmp_path):

@@ -2,14 +2,17 @@
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
+from media_material import encode
 
 from gioconda_core.errors import PluginError
 from gioconda_core.faces import observe, track_cache
 from gioconda_core.faces.landmarks import DlibLandmarker
 from gioconda_core.media import writer
 from gioconda_core.media.clip import Clip
+from gioconda_core.reasons import WarningReason
 from synth.puppets import perform
 
 
@@ -112,6 +115,22 @@ def test_another_landmarker_or_version_is_another_entry(film, kept):
         observe.observe(clip, "even:4", landmarker=Newer())
     assert Newer.searched > before or Counting.searched > before
     assert len(entries(kept)) == 2
+
+
+def test_what_was_odd_while_following_is_said_the_second_time_too(tmp_path, kept):
+    path = tmp_path / "film.mp4"
+    encode(path, perform.perform(2, 2, frames=40, size=128).frames, codec="mjpeg", pix_fmt="yuvj420p")
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        spoilt = [packet for packet in container.demux(video=0) if packet.size][30]
+    data[spoilt.pos : spoilt.pos + spoilt.size] = bytes(spoilt.size)
+    path.write_bytes(data)
+    told = []
+    for _ in range(2):
+        with Clip.open(path) as clip:
+            observe.observe(clip, "at:0.4", dense=0.0, landmarker=Counting())
+            told.append([(w.code, dict(w.detail)) for w in clip.warnings])
+    assert told[0] == told[1] and WarningReason.FRAMES_UNDECODED in dict(told[0])
 
 
 def test_no_cache_means_none(film, kept):

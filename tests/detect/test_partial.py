@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from media_material import torn
 
 from gioconda.cli.app import run as gioconda
 from gioconda_core.media.clip import write_video
@@ -107,6 +108,13 @@ def test_what_failed_or_changed_is_asked_for_again_and_other_detectors_are_refus
     partial.write_text(json.dumps({**about, "detectors": [["other", "0", None]]}) + "\n")
     assert gioconda(command(desk)) == 2 and "other detectors" in capsys.readouterr().err
     assert gioconda(command(desk, "--force")) == 0 and table(desk)[0]["label"] == rows[0]["label"]
+
+
+def test_what_is_lost_of_a_clip_stands_beside_its_score(desk):
+    torn(desk / "c3.mp4")
+    assert gioconda(command(desk)) == 0
+    told = [row["warnings"] for row in table(desk)]
+    assert "frames are lost" in told[3] and not any(told[:3] + told[4:])
 
 
 def test_rows_of_a_labelled_set_carry_the_cues_a_report_sets_beside_them(desk):

@@ -62,6 +62,32 @@ def numbered_clip(path, n=120, **kwargs):
     return encode(path, (numbered(i) for i in range(n)), **kwargs)
 
 
+def rough(n):
+    """Numbered pictures with noise below, so that packets are some kilobytes."""
+    rng = np.random.default_rng(0)
+    for i in range(n):
+        picture = numbered(i)
+        picture[40:] = rng.integers(0, 255, picture[40:].shape)
+        yield picture
+
+
+def packets(path):
+    """Those of the video that hold data."""
+    with av.open(str(path)) as container:
+        return [packet for packet in container.demux(video=0) if packet.size]
+
+
+def torn(path):
+    """A Matroska film of two seconds, whatever its name, in the middle of which a few frames are lost."""
+    made = encode(path.with_suffix(".mkv"), rough(50), options={"g": "10", "crf": "30", "threads": "1"})
+    place = packets(made)[23].pos
+    data = bytearray(made.read_bytes())
+    data[place : place + 3000] = np.random.default_rng(1).bytes(3000)
+    made.unlink()
+    path.write_bytes(data)
+    return path
+
+
 def with_audio(path, video_seconds, audio_seconds):
     """A clip whose sound may last longer than its pictures."""
     with av.open(str(path), "w") as container:
