@@ -343,6 +343,7 @@ def leaderboard(
 ) -> Leaderboard | None:
     """The first of ``order`` (best first) against each other, and every pair, on the undegraded rows (all where none is undegraded).
 
+    resamples : for the intervals of the first against each other; 0 = by standard errors, as those of every pair.
     against : the detector the others are compared with, named before the scores were seen: k − 1 questions. Without it the leader
     is found in these very scores, and whoever leads k equal detectors by luck leads by more than k − 1 questions allow for: its
     comparisons are then corrected as part of all k (k − 1) / 2. Ranks are each detector's own k − 1 questions.
@@ -358,7 +359,7 @@ def leaderboard(
     pairs = corrected([made.compare(a, b, wanted, drawn=False)[0] for a, b in combinations(order, 2)])
     first = against or order[0]
     mine = [d.over(first) for d in pairs if first in (d.a, d.b)]
-    drawn = [made.compare(first, d.b, wanted, drawn=True)[0] for d in mine]
+    drawn = [made.compare(first, d.b, wanted, drawn=True)[0] for d in mine] if resamples else mine
     if against:
         differences = corrected(drawn)
     else:
