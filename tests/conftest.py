@@ -28,6 +28,28 @@ LONGEST = (
 )  # fmt: skip
 
 
+def pytest_configure(config):
+    """Draw each take of a puppet once a process: a frame costs some 30 ms, and hundreds of tests ask for the same few takes.
+
+    What is kept cannot be written to. Tests of the drawing itself (test_puppets) draw anew.
+    """
+    if config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
+        return  # the process that only hands out tests
+    import functools
+
+    from synth.puppets import perform
+
+    @functools.lru_cache(maxsize=48)
+    def kept(*numbers, **named):
+        drawn = draw(*numbers, **named)
+        for array in (drawn.frames, drawn.landmarks, drawn.times):
+            array.setflags(write=False)
+        return drawn
+
+    draw = perform.perform
+    perform.perform = functools.wraps(draw)(kept)
+
+
 def pytest_collection_modifyitems(items):
     """Begin with the long files, so that no process is left with one while the others have nothing to do."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))

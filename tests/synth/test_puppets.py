@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +12,9 @@ from puppet_material import puppet
 from gioconda_core.errors import UsageError
 from gioconda_core.faces.landmarks import DlibLandmarker
 from synth.puppets import head
-from synth.puppets.perform import perform
+from synth.puppets import perform as drawing
+
+perform = inspect.unwrap(drawing.perform)  # drawn anew each time, not kept from another test
 
 
 def against_dlib(people, motions, frames, fps):
