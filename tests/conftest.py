@@ -20,21 +20,36 @@ os.fsync = os.fstat  # a closed file is still an error
 
 # Files of ten seconds of processor time and more, longest first, with what they take when slow tests are among those chosen.
 LONGEST = (
-    "test_learns", "test_offline", "test_newsroom_inputs", "test_docs", "test_audit", "test_browser",
-    "test_media_slow", "test_train", "test_lease", "test_demo", "test_killed", "test_table", "test_mutated",
-    "test_reenact", "test_explain", "test_provenance_slow", "test_evidence", "test_synth_commands", "test_check",
-    "test_networks", "test_media_bad_input", "test_notebook", "test_serve", "test_partial", "test_report_examine",
+    "test_learns", "test_offline", "test_newsroom_inputs", "test_docs", "test_train", "test_audit", "test_browser",
+    "test_demo", "test_media_slow", "test_sentences", "test_lease", "test_mutated", "test_speed", "test_killed", "test_table",
+    "test_explain", "test_provenance_slow", "test_evidence", "test_synth_commands", "test_check", "test_networks",
+    "test_media_bad_input", "test_notebook", "test_serve", "test_partial", "test_report_examine", "test_reenact",
     "test_observe", "test_resolution", "test_api",
 )  # fmt: skip
 
 
 def pytest_configure(config):
+    """What each process that runs tests does before it reads them."""
+    if config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
+        return  # the process that only hands out tests
+    _begin_elsewhere(config)
+    _draw_once()
+
+
+def _begin_elsewhere(config):
+    """Each process reads the folders of tests from another one on: what one of them has compiled, the others find compiled."""
+    if [os.path.basename(each) for each in config.args] != ["tests"] or "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    folders = sorted(entry.path for entry in os.scandir(config.args[0]) if entry.name[0] not in "_." and entry.is_dir())
+    first = len(folders) * int(os.environ["PYTEST_XDIST_WORKER"][2:]) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    config.args = folders[first:] + folders[:first]
+
+
+def _draw_once():
     """Draw each take of a puppet once a process: a frame costs some 30 ms, and hundreds of tests ask for the same few takes.
 
     What is kept cannot be written to. Tests of the drawing itself (test_puppets) draw anew.
     """
-    if config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
-        return  # the process that only hands out tests
     import functools
 
     from synth.puppets import perform
@@ -51,8 +66,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the long files, so that no process is left with one while the others have nothing to do."""
-    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+    """Begin with the long files, so that no process is left with one while the others have nothing to do; one order in all processes."""
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (rank.get(item.path.stem, len(rank)), item.path))
 
 
 @pytest.fixture(scope="session")
