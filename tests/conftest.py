@@ -48,21 +48,21 @@ def _begin_elsewhere(config):
 def _draw_once():
     """Draw each take of a puppet once a process: a frame costs some 30 ms, and hundreds of tests ask for the same few takes.
 
-    What is kept cannot be written to. Tests of the drawing itself (test_puppets) draw anew.
+    Each test gets a copy. Tests of the drawing itself (test_puppets) draw anew.
     """
+    import copy
     import functools
 
     from synth.puppets import perform
 
-    @functools.lru_cache(maxsize=48)
-    def kept(*numbers, **named):
-        drawn = draw(*numbers, **named)
-        for array in (drawn.frames, drawn.landmarks, drawn.times):
-            array.setflags(write=False)
-        return drawn
-
     draw = perform.perform
-    perform.perform = functools.wraps(draw)(kept)
+    drawn = functools.lru_cache(maxsize=48)(draw)
+
+    @functools.wraps(draw)
+    def once(*numbers, **named):
+        return copy.deepcopy(drawn(*numbers, **named))
+
+    perform.perform = once
 
 
 def pytest_collection_modifyitems(items):
