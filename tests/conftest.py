@@ -53,8 +53,10 @@ def _draw_once():
     import copy
     import functools
 
-    from synth.puppets import perform
-
+    try:
+        from synth.puppets import perform
+    except ImportError:  # a rented machine has only what the generator's own tests need
+        return
     draw = perform.perform
     drawn = functools.lru_cache(maxsize=48)(draw)
 
