@@ -317,8 +317,22 @@ def reading_sentences(item: Calibrated) -> list[Sentence]:
     if item.level == Level.NO_SKILL:
         sentences.append(Sentence("reading.no-skill", sealed_figure([item])))
     if item.level == Level.NO_STRONG_SIGNAL:
-        sentences.append(Sentence("reading.low"))
+        sentences += [*_one_of_several(item), Sentence("reading.low")]
     return sentences
+
+
+def _one_of_several(item: Calibrated) -> list[Sentence]:
+    """Why a score that alone would be a signal is none among so many faces."""
+    from detect.reading.calibration import SIGNAL, any_of
+
+    faces = item.faces_assessed
+    if faces == 1 or item.false_alarm is None or item.high is None or item.high > SIGNAL:
+        return []
+    n = item.n or 0
+    most = round(n * any_of(item.high, faces))
+    args = {"faces": faces, "n": n, "count": round(n * any_of(item.false_alarm, faces)), "most": most}
+    args["limit"] = int(n * SIGNAL)
+    return [Sentence("reading.one-of-several", args)]
 
 
 def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:

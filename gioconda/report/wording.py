@@ -199,23 +199,24 @@ _COMMA = ("es", "fr", "de")  # languages that write 0,5
 _NUMBER = re.compile(r"<? ?-?\d+\.\d+( s| %)?( – [\d.]+ s)?")
 
 
-def _beside(value: float, threshold: float) -> str:
-    """:func:`number`, with more figures where it would read like a threshold that it is not."""
-    text = number(value)
+def _apart(value: float, others: Sequence[float]) -> str:
+    """:func:`number`, with more figures where it would read like another number of its sentence that it is not: a threshold, an end."""
+    text, alike = number(value), [other for other in others if other != value and number(other) == number(value)]
     for figures in range(4, 8):
-        if value == threshold or text != number(threshold):
+        if not alike:
             break
         text = f"{value:.{figures}g}"
+        alike = [other for other in alike if f"{other:.{figures}g}" == text]
     return text
 
 
 class _Formatter(string.Formatter):
-    def __init__(self, lang: str, threshold: float | None = None) -> None:
-        self.lang, self.threshold = lang, threshold
+    def __init__(self, lang: str, numbers: Sequence[float] = ()) -> None:
+        self.lang, self.numbers = lang, numbers
 
     def format_field(self, value: Any, spec: str) -> str:
-        if spec == "number" and self.threshold is not None:
-            return self._decimal(_beside(float(value), self.threshold))
+        if spec == "number":
+            return self._decimal(_apart(float(value), self.numbers))
         if spec in _KINDS:
             return self._decimal(_KINDS[spec](float(value)))
         if isinstance(value, Mapping) and "named" in value:
@@ -259,8 +260,8 @@ def say(sentence: Sentence, lang: str = "en") -> str:
     Raises KeyError when the key is unknown or an argument is missing: a report must not say half a sentence.
     """
     template = templates()[sentence.key]
-    threshold = sentence.args.get("threshold")
-    return _Formatter(lang, threshold).vformat(template.texts[lang], (), sentence.args)
+    numbers = [v for name, v in sentence.args.items() if isinstance(v, float) or name == "threshold"]
+    return _Formatter(lang, numbers).vformat(template.texts[lang], (), sentence.args)
 
 
 def label(key: str, lang: str = "en") -> str:

@@ -680,7 +680,7 @@ def test_check_reads_the_invisible_mark(tmp_path):
     for name, seen in (("plain", frames), ("marked", mark.embed(frames, 0x0123456789ABCDEF))):
         write_video(tmp_path / f"{name}.mp4", seen, fps=Fraction(25))
         report = gioconda.check(tmp_path / f"{name}.mp4", detectors=("contrast",), sandbox=False)
-        assert (report.mark and report.mark["value"]) == ("0123456789abcdef" if name == "marked" else None)
+        assert (report.mark and report.mark.value) == ("0123456789abcdef" if name == "marked" else None)
         assert ("0123456789abcdef" in text(report)) == (name == "marked")
 
 
@@ -764,3 +764,15 @@ def test_hostile_bytes_in_every_reader_are_one_report(tmp_path):
         report = gioconda.check(path, detectors=(), sandbox=False)
         assert report.errors and report.provenance.state in ("absent", "unreadable", "invalid")
         assert render.html(report, "ja") and render.text(report)
+
+
+def test_a_share_that_is_a_signal_of_one_face_and_none_of_two_is_explained():
+    from gioconda.report.view import reading_sentences
+
+    two = tuple(FaceCalibrated(k, Level.NO_STRONG_SIGNAL, 1.5 - k, 12, 234) for k in range(2))
+    near = dataclasses.replace(LOW, false_alarm=12 / 234, high=0.088, n=234, faces=two, level=Level.NO_STRONG_SIGNAL)
+    told = reading_sentences(near)
+    assert [s.key for s in told] == ["reading.calibrated", "reading.one-of-several", "reading.low"]
+    assert told[1].args == {"faces": 2, "n": 234, "count": 23, "most": 39, "limit": 23}
+    assert "reading.one-of-several" not in keys(reading_sentences(dataclasses.replace(near, high=0.3)))
+    assert "reading.one-of-several" not in keys(reading_sentences(dataclasses.replace(near, faces=())))

@@ -310,3 +310,11 @@ def test_the_kind_of_clip_that_a_rate_is_quoted_of_is_named_wherever_the_rate_is
             assert (f"real clips like this one ({phrase(stratum, 'en')})" in say(sentence)) == (stratum != "all")
             assert "(fine)" not in say(sentence) and "(soft)" not in say(sentence)
             assert stratum in ("all", *QUALITIES) or stratum not in say(sentence, "ja")
+
+
+def test_the_ends_of_a_span_never_read_alike():
+    """Of a face in the last second of two minutes it said "from 119 s to 119 s"."""
+    seen = {"seen": 2, "start": 119.04, "end": 119.12, "face_px": 265.0}
+    assert "from 119 s to 119.1 s; 265 pixels" in say(Sentence("face.seen", seen))
+    assert "von 119 s bis 119,1 s" in say(Sentence("face.seen", seen), "de")
+    assert "from 361 s to 367 s" in say(Sentence("face.seen", seen | {"start": 361.2, "end": 366.9}))
