@@ -182,6 +182,10 @@ def _picture(facts: Mapping[str, Any], say: Any, *, face: bool) -> None:
         say("compressed", bits=bits, threshold=floor)
     if facts.get("examined", {}).get("followed") is False:
         say("not-followed", duration=duration)
+    if facts.get("interlaced"):
+        say("interlaced", width=width, height=height)
+    if facts.get("hdr"):
+        say("hdr", transfer=facts["hdr"])
     if face and 0 < fps < RATE:
         say("frame-rate", fps=fps, threshold=RATE)
 

@@ -307,6 +307,7 @@ class VideoSource:
             pix_fmt=format_.name,
             bit_depth=max((c.bits for c in format_.components), default=8),
             hdr={16: "PQ", 18: "HLG"}.get(int(frame.color_trc), ""),
+            interlaced=bool(frame.interlaced_frame),
             matrix=int(frame.colorspace),
             transfer=int(frame.color_trc),
             primaries=int(frame.color_primaries),

@@ -66,6 +66,7 @@ class ClipFacts:
     pix_fmt: str = ""
     bit_depth: int = 8
     hdr: str = ""  # "PQ", "HLG" or empty
+    interlaced: bool = False  # as the first frame is marked; frames are given woven
     matrix: int = 2
     transfer: int = 2
     primaries: int = 2

@@ -416,6 +416,8 @@ def test_nothing_assessed_gives_the_reason():
         ({}, {"duration": 1.2}, "caveat.short"),
         ({}, {"width": 320, "height": 240}, "caveat.picture-small"),
         ({}, {"fps": 10.0}, "caveat.frame-rate"),
+        ({}, {"interlaced": True}, "caveat.interlaced"),
+        ({}, {"hdr": "HLG"}, "caveat.hdr"),
         ({}, {"learned_by": [HIGH.reading.detector]}, "caveat.learned"),
         ({}, {"still": True, "width": 900, "height": 900}, "caveat.still"),
     ],

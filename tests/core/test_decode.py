@@ -477,6 +477,18 @@ def test_fragmented_mp4_is_exact(tmp_path):
         assert number(clip.sample("at:3.4")[0][0]) == 85
 
 
+@pytest.mark.parametrize("woven", [False, True])
+def test_pictures_marked_as_interlaced_are_known(tmp_path, woven):
+    path = encode(
+        tmp_path / "a.mpg",
+        map(numbered, range(12)),
+        codec="mpeg2video",
+        options={"flags": "+ilme+ildct"} if woven else {},
+    )
+    with Clip.open(path) as clip:
+        assert clip.facts.interlaced is woven
+
+
 def test_facts_are_plain_json(tmp_path):
     import json
 
