@@ -145,7 +145,8 @@ def long(tmp_path_factory):
 def test_two_hours_of_1080p_stay_under_one_gibibyte(long, fps, sampling, frames, suffix):
     if (suffix, sampling) == ("mkv", "all"):
         pytest.skip("said by the MP4 already")
-    path = long(suffix, fps)
+    # A frame of Matroska costs three times what one of MP4 does to write; 36,000 are as many as cannot be decoded in half a minute.
+    path = long(suffix, fps if suffix == "mp4" else Fraction(5))
     code = f"""
 import time
 from gioconda_core.media.clip import Clip
@@ -161,4 +162,4 @@ with Clip.open({str(path)!r}) as clip:
     assert abs(int(count) - frames) <= 1
     assert int(peak) < 1 << 30
     if sampling != "all":
-        assert float(seconds) < 30, "all 180,000 frames were decoded"
+        assert float(seconds) < 30, "all frames were decoded"

@@ -72,16 +72,15 @@ def test_the_hub_is_asked_only_for_what_the_user_named(monkeypatch):
 # ------------------------------------------------------------------------- every command
 
 # Runs of commands in one process each, in an order in which each finds what it needs | what it ends with, where that is not 0.
+# Two of them, for what a library keeps until its next start; a process for each group would import everything anew.
 RUNS = {
-    "machine": """
+    "make": """
 doctor
 plugins
 config
 explain exit-codes
 models list
 models verify sfd | 4
-""",
-    "synth": """
 synth prepare puppets:4 --out shards --size 64 --min-face 32 --puppet-frames 24
 synth train shards --preset pocket --steps 2 --batch 1 --shots 1 --content multiscale --out run --threads 1
 synth tune run/model.safetensors puppets:3/1 --mode ff --content multiscale --out person.safetensors
@@ -94,7 +93,7 @@ synth consent log
 synth fakes --generator warp --size 96 --shots 1 --frames 10 --split train=0.5,test=0.5 shards --out fakes
 synth evaluate shards --generator warp --size 64 --shots 1 --modes ff --people 2 --frames 4 --no-baselines --detectors none --out evaluation
 """,
-    "detect": """
+    "judge": """
 data verify fakes/index.parquet
 data split fakes/index.parquet --out split.parquet --train 0.5 --val 0 --test 0.5
 data export fakes/index.parquet ff --layout faceforensics
@@ -112,8 +111,6 @@ bench run suite.toml --detectors onnx:theirs.onnx --index fakes/index.parquet --
 bench audit fakes/index.parquet
 bench report bench -o html=bench.html --resamples 100 --no-sign
 bench compare bench:theirs bench:theirs --resamples 100
-""",
-    "provenance": """
 provenance keys make me --organisation X --root root.pem
 provenance keys show
 provenance keys renew me
