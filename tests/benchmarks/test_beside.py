@@ -70,7 +70,7 @@ def test_what_a_detector_has_not_shown_is_the_headline_in_every_form(given, skil
     for shown in (report.render(document, "text"), page):
         assert document.first_line in shown.replace("&#39;", "'")
     assert json.loads(report.render(document, "json"))["detectors"][0]["beside"]["skill"] == skill
-    assert ('class="sheet caution"' in page) == (skill != "shown")
+    assert ('class="sheet notice" aria-label="In short"' in page) == (skill != "shown")
 
 
 def test_few_people_leave_a_figure_without_an_interval_and_the_headline_says_so():

@@ -155,6 +155,7 @@ def many(tmp_path_factory):
     return report.document(Scores(path), Figures(metrics=["auc", "tpr@fpr=0.01"], resamples=100))
 
 
+@pytest.mark.slow
 def test_eighteen_detectors_and_twenty_three_generators_begin_with_one_row_each(many):
     shown = report.to_text(many).splitlines()
     assert shown[3].split()[:2] == ["detector", "AUC"] and shown[4].startswith("d00")

@@ -32,6 +32,7 @@ def mark(folder):
     return FaceAlignmentLandmarker("cpu", weights=folder)
 
 
+@pytest.mark.slow
 def test_it_is_built_from_local_files_and_keeps_the_contract(mark):
     # S3FD's file is not there: BlazeFace is taken.
     assert mark.detector == "blazeface" and mark.version == "1.5.0-blazeface"

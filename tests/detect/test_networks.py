@@ -157,6 +157,7 @@ def test_the_ladder_in_training_is_a_real_codec():
 # --------------------------------------------------------------------------- training
 
 
+@pytest.mark.slow
 def test_a_run_learns_resumes_and_ends_where_an_unbroken_one_ends(index, drawn, tmp_path, monkeypatch):
     whole = train_networks.train(options(index, tmp_path / "whole"))
     broken = tmp_path / "broken"
@@ -415,6 +416,7 @@ def test_published_weights_are_converted_once_and_say_what_torch_says(tmp_path, 
     assert again.ready() is again.ready() and run(again, clip).score == first.score
 
 
+@pytest.mark.slow
 def test_a_check_asks_published_weights_by_itself_and_says_whose_they_are(tmp_path, monkeypatch):
 
     from gioconda import report

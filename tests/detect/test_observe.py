@@ -35,6 +35,7 @@ def calls(monkeypatch):
     return counted
 
 
+@pytest.mark.slow
 def test_pairs_network_and_measures_are_made_once_for_all_detectors_and_their_calibrations(calls):
     clip = footage(frames=100, faces=2, size=320)
     detectors = [*map(registry.load, registry.shipped()), registry.load("contrast")]  # the same weights twice

@@ -110,6 +110,7 @@ def test_what_failed_or_changed_is_asked_for_again_and_other_detectors_are_refus
     assert gioconda(command(desk, "--force")) == 0 and table(desk)[0]["label"] == rows[0]["label"]
 
 
+@pytest.mark.slow
 def test_what_is_lost_of_a_clip_stands_beside_its_score(desk):
     torn(desk / "c3.mp4")
     assert gioconda(command(desk)) == 0

@@ -124,6 +124,7 @@ def found(tmp_path_factory):
     return *made, said
 
 
+@pytest.mark.slow
 def test_what_cannot_be_measured_is_said_before_the_work_and_in_the_table(found):
     result, _, said = found
     assert "LPIPS is not measured" in said[0] and "pip install 'gioconda[lpips]'" in said[0] and None in said

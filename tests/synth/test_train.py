@@ -495,6 +495,7 @@ def test_a_curriculum_may_change_the_picture_size(shards, tmp_path):
     assert made.facts["began_as"]["size"] == 128 and made.facts["began_as"]["sha256"] == load_checkpoint(larger).sha256
 
 
+@pytest.mark.slow
 def test_losses_that_are_not_finite_skip_the_step_then_end_the_run(shards, tmp_path, monkeypatch):
     made, sampler = trainer(shards, tmp_path)
     monkeypatch.setattr(made, "content", lambda fake, real: fake.sum() * float("nan"))
