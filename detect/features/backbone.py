@@ -17,6 +17,7 @@ from gioconda_core import lite0
 
 Array = NDArray[Any]
 SIDE = 256  # pixels of the pictures it is given
+SEEN = 384  # pixels at which it sees them: enlarged, its maps are finer than the traces that making leaves (docs/decisions/detectors)
 FIRST = 2  # blocks 2, 3 and 4 are measured
 CHANNELS = lite0.CHANNELS[FIRST:]
 BATCH = 8
@@ -40,7 +41,7 @@ def _torch() -> Any:
 
 @lru_cache(maxsize=1)
 def _compiled() -> Any:
-    return converted.compiled(converted.kept("backbone", lite0.SHA256), _torch, (1, 3, SIDE, SIDE))
+    return converted.compiled(converted.kept("backbone", lite0.SHA256), _torch, (1, 3, SEEN, SEEN))
 
 
 def ready() -> Any:
@@ -51,10 +52,13 @@ def ready() -> Any:
 
 def maps(pictures: Array) -> list[Array]:
     """uint8 RGB (N, 256, 256, 3) → the maps of the measured blocks, float32 (N, C, h, w) each, C as in ``CHANNELS``."""
+    import cv2
+
     network = ready()
     found: list[list[Array]] = [[] for _ in CHANNELS]
     for start in range(0, len(pictures), BATCH):
-        x = (pictures[start : start + BATCH].astype(np.float32) / 255 - 0.5) / 0.5
+        seen = [cv2.resize(p, (SEEN, SEEN), interpolation=cv2.INTER_CUBIC) for p in pictures[start : start + BATCH]]
+        x = (np.stack(seen).astype(np.float32) / 255 - 0.5) / 0.5
         answer = network(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
         for kept, value in zip(found, answer.values(), strict=True):
             kept.append(np.array(value))

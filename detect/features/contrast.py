@@ -273,7 +273,7 @@ class ContrastDetector(Shipped):
     """See the module's first lines. One score a window of up to eight seconds and face."""
 
     id = "contrast"
-    version = "3"
+    version = "4"
     sampling = staticmethod(sampling)
     ready = staticmethod(backbone.ready)
 
