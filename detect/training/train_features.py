@@ -360,6 +360,23 @@ def _limits(figures: Validation) -> tuple[str, ...]:
     return (*said, *LIMITS)
 
 
+def _beside(measured: _Measured, name: str, options: FeatureTraining) -> str:
+    """What was learned from beside the clips, counted as it was measured: fakes made of the real ones, and qualities."""
+
+    def rows(table: str) -> Array:
+        found = measured.tables[table].parts.get(RECIPES[name].part) if table in measured.tables else None
+        return found[1] if found is not None else np.zeros(0, int)
+
+    made = {family: len(rows(extract.FAMILY + family)) for family in options.families}
+    made = {family: count for family, count in made.items() if count}
+    told = ""
+    if made:
+        told = f"; as further fakes {sum(made.values())} made of the real clips by {len(made)} families ("
+        told += ", ".join(f"{family} {count}" for family, count in made.items()) + ")"
+    qualities = ", ".join(f"{quality} ({len(set(rows(quality).tolist()))} of the clips)" for quality in options.rungs)
+    return f"{told}; at these qualities: {qualities}"
+
+
 def _papers(measured: _Measured, trained: _Trained, options: FeatureTraining, folder: Path) -> None:
     """Card and calibration beside the weights."""
     clips, real = measured.clips, measured.clips.labels == 0
@@ -382,13 +399,11 @@ def _papers(measured: _Measured, trained: _Trained, options: FeatureTraining, fo
         for asked, own in figures.figures.items()
         if own.value is not None  # a single origin, say, cannot be held out
     ]
-    families = f"; as further fakes {options.draws} draw(s) of {len(options.families)} families made of each real clip ({', '.join(options.families)})"
     card = Card(
         summary=RECIPES[trained.name].summary,
         trained_on=f"{options.name}: {int(real.sum())} real clips of {len(set(clips.persons[real]))} persons from "
         f"{len(set(clips.sources[real]))} origins, {int(np.sum(clips.labels))} fakes by {len(methods)} methods ({', '.join(methods)})"
-        + (families if options.families else "")
-        + f"; on {', '.join(options.rungs)}",
+        + _beside(measured, trained.name, options),
         evaluated=tuple(evaluated),
         limits=_limits(figures),
         licence=options.licence,
