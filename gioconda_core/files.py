@@ -137,6 +137,13 @@ def atomic_path(target: str | os.PathLike[str], *, mode: int | None = None) -> I
             temporary.unlink()
 
 
+def clear_unfinished(folder: Path) -> None:
+    """Remove what writers by :func:`atomic_path` that were killed have left in a folder and below it, which nobody else may be writing to."""
+    for path in folder.rglob(".*.????????.*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def spooled(source: BinaryIO | bytes) -> Iterator[Path]:
     """What a stream or bytes hold, as a temporary file that is gone afterwards."""

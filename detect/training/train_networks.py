@@ -30,7 +30,7 @@ from gioconda_core import config
 from gioconda_core.datasets.groups import components
 from gioconda_core.device import device as where
 from gioconda_core.errors import UsageError
-from gioconda_core.files import append_row, atomic_path, write_json
+from gioconda_core.files import append_row, atomic_path, clear_unfinished, write_json
 
 Array = NDArray[Any]
 
@@ -141,6 +141,8 @@ def _run(
     clips = gather(options.index)
     if rank == 0:
         out.mkdir(parents=True, exist_ok=True)
+        if (out / "options.json").exists():
+            clear_unfinished(out)
         config.save(options, out / "options.json")
     torch.manual_seed(options.seed)
     backbone, (mean, std), state_of = network.pretrained(options.backbone, options.start)

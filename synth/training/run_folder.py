@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
-from gioconda_core.files import append_row, atomic_path, no_room, write_json
+from gioconda_core.files import append_row, atomic_path, clear_unfinished, no_room, write_json
 from gioconda_core.types import Claim
 from gioconda_core.version import __version__
 
@@ -72,6 +72,7 @@ class RunFolder:
                         where=str(self.path),
                         hint="use another folder for another run",
                     )
+            clear_unfinished(self.path)
         with room(self.path):
             write_json(self.path / "options.json", dict(options))
 

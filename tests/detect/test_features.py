@@ -409,7 +409,9 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
     assert "scores of 2 trainings" in said[0]
     folder = tmp_path / "run" / "contrast"
     card = json.loads((folder / "card.json").read_text())
-    assert "2 methods (a, b)" in card["trained_on"] and "lowres, swap" in card["trained_on"] and card["limits"]
+    assert "2 methods (a, b)" in card["trained_on"] and card["limits"]
+    assert "48 made of the real clips by 2 families (lowres 24, swap 24)" in card["trained_on"]
+    assert card["trained_on"].endswith("at these qualities: clean (72 of the clips)")
     assert card["sealed"] is None and card["unseen"]["value"] == figures.figures["clean"].value
     assert card["unseen"]["cue"] and Card.read(folder / "card.json").unseen.skill
     assert sorted(card["clips"]) == sorted(s.sha256[:12] for s in Index.read(path) if s.split != "test")

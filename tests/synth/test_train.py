@@ -593,6 +593,18 @@ def at(run):
     return json.loads((run / "stats.jsonl").read_text().splitlines()[-1])["step"], kept
 
 
+def test_a_run_that_goes_on_removes_what_a_killed_writer_left(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.start({"seed": 0}, ("seed",))
+    (tmp_path / ".notes").write_text("of the user")
+    for name in ("model.safetensors", "checkpoint/step-000000003/state.json"):
+        killed = f"import os; from gioconda_core.files import atomic_path\nwith atomic_path({str(tmp_path / name)!r}): os._exit(9)"
+        assert subprocess.run([sys.executable, "-c", killed]).returncode == 9
+    assert len([path for path in tmp_path.rglob(".*") if path.is_file()]) == 3
+    folder.start({"seed": 0}, ("seed",))
+    assert [path.name for path in tmp_path.rglob(".*") if path.is_file()] == [".notes"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_sigterm_checkpoints_kills_lose_one_interval_each_and_the_end_is_that_of_an_undisturbed_run(shards, tmp_path):
