@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from detect.training.options import FEATURES, QUALITIES, CnnTraining, FeatureTraining, NetworkTraining, VitLnTraining
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Results, Seconds, clean, emit, notice, progress
+from gioconda.cli.common import Force, Results, Seconds, clean, emit, incomplete, notice, progress
 from gioconda.report.options import names_of
 from gioconda_core.documents import to_json
-from gioconda_core.errors import ExitCode, UsageError
+from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def score(
     broken = sum(row.error is not None for row in found)
     if broken:
         notice(f"{broken} of {len(found)} readings failed; their rows say why")
-    return int(ExitCode.INCOMPLETE if broken else ExitCode.DONE)
+    return incomplete(broken)
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Results, clean, complain, emit, notice, progress, told
+from gioconda.cli.common import Force, Results, clean, complain, emit, incomplete, notice, progress, told
 from gioconda.cli.provenance_documents import Credentials, Document, Unread
 from gioconda.cli.provenance_keys import keys_app
 from gioconda.cli.provenance_marks import labels, mark, recover, remember, strip
@@ -179,7 +179,7 @@ def read(
         json=documents[0] if len(documents) == 1 else documents,
         jsonl=lambda: "\n".join(map(to_json, documents)),
     )
-    return ExitCode.INCOMPLETE if any(_unreadable(found) for _, found in rows) else ExitCode.DONE
+    return incomplete(any(_unreadable(found) for _, found in rows))
 
 
 @dataclass(frozen=True)
@@ -354,7 +354,7 @@ def sign(
                 emit(str(result))
     if len(pairs) == 1 and failed:
         return failed[0].exit_code
-    return ExitCode.INCOMPLETE if failed else ExitCode.DONE
+    return incomplete(failed)
 
 
 def _warn_of(path: Path, lang: str) -> None:

@@ -127,7 +127,7 @@ def remember(files: Annotated[list[Path], argument("Signed clips and pictures.")
                 without += 1
             emit(f"{clean(str(file))}: {kept or told('nothing-to-remember', lang)}")
             advance()
-    return ExitCode.INCOMPLETE if without else ExitCode.DONE
+    return incomplete(without)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.media.colour import Orientation, RgbMaker
 from gioconda_core.media.facts import TOO_LARGE_HINT, ClipFacts, Limits
-from gioconda_core.media.losses import Loss, Sent, Survey, packets
+from gioconda_core.media.losses import REORDERED, Loss, Sent, Survey, packets
 from gioconda_core.media.read_ahead import in_turn
 from gioconda_core.media.sampling import SLACK, Sampling
 from gioconda_core.media.seek import HIDDEN, Ended, Finder, Unsure, keyframes, share_out
@@ -58,8 +58,7 @@ _DEPENDENT = 0x80000  # AV_DISPOSITION_DEPENDENT: a tile or a layer of another s
 
 _SURVEYED = 1 << 30  # bytes of a file up to which every packet's timestamp is looked at, two seconds at most
 _LEAP = 60.0  # seconds between one frame and the next from which a clock has jumped; a pause of a screen recording is shorter
-_LEAP_BACK = 1.0  # seconds, and 17 frames
-_REORDERED = 16  # frames by which the order of the file and that of the screen may differ
+_LEAP_BACK = 1.0  # seconds, and one frame more than are stored out of order
 
 
 def _formats() -> str:
@@ -422,7 +421,7 @@ class VideoSource:
         ticks = np.asarray(stamps, dtype=np.int64)
         seconds = (ticks - self._start) * float(self._base)
         jumps = np.flatnonzero(self._is_leap(np.diff(seconds))).tolist()
-        leaps = [i for i in jumps if seconds[i + 1] > seconds[i] or self._stays_behind(seconds[i : i + 2 + _REORDERED])]
+        leaps = [i for i in jumps if seconds[i + 1] > seconds[i] or self._stays_behind(seconds[i : i + 2 + REORDERED])]
         if not leaps:
             return 0.0
         runs: list[NDArray[np.float64]] = []
@@ -447,11 +446,11 @@ class VideoSource:
 
     def _stays_behind(self, seconds: NDArray[Any]) -> bool:
         """Whether the clock jumps back after the first of these: a picture stored ahead of those before a pause is soon passed by others."""
-        return len(seconds) > _REORDERED + 1 and bool(self._is_leap(seconds[1:].max() - seconds[0]))
+        return len(seconds) > REORDERED + 1 and bool(self._is_leap(seconds[1:].max() - seconds[0]))
 
     def _is_leap(self, gap: Any) -> Any:
         """Whether so many seconds from one frame to the next (an array of them, or one) are a jump of the clock."""
-        return (gap > max(_LEAP, 50 * self._step)) | (gap < -max(_LEAP_BACK, 17 * self._step))
+        return (gap > max(_LEAP, 50 * self._step)) | (gap < -max(_LEAP_BACK, (REORDERED + 1) * self._step))
 
     # ----------------------------------------------------------------- playing
 

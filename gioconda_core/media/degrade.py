@@ -216,9 +216,7 @@ def _stage(
 
 def cache_folder() -> Path:
     """Where degraded clips are kept; safe to delete."""
-    from gioconda_core.faces.track_cache import folder
-
-    return folder() / "degraded"
+    return track_cache.folder() / "degraded"
 
 
 def trim() -> int:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 _BETWEEN = {"matroska": 128, "flv": 2048}
 _USUAL = 4  # times the bytes between nearly all packets of this file: alpha planes and HDR metadata lie there too
 _GAP = 1.5  # times a frame's usual length, from which one is missing
-_REORDERED = 16  # frames by which the order of the file and that of the screen may differ
+REORDERED = 16  # frames by which the order of the file and that of the screen may differ
 _EMPTY = 16  # bytes up to which a packet may say "the last picture again"
 _TAIL = 64 << 20  # bytes after the last packet that are looked through
 
@@ -108,7 +108,7 @@ class Survey:
         ticks = np.asarray(self._ticks, dtype=np.int64)
         near = np.zeros(len(ticks), dtype=bool)
         for i in places:
-            near[max(0, i - _REORDERED) : i + _REORDERED] = True
+            near[max(0, i - REORDERED) : i + REORDERED] = True
         order = np.argsort(ticks, kind="stable")
         return _missing(ticks[order], near[order][:-1] & near[order][1:])
 
