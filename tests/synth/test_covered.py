@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from puppet_material import puppet
 
 from gioconda_core.errors import WeightsError
 from gioconda_core.faces import align
+from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import write_image
 from provenance.reading.read import read
 from synth import hybrid
 from synth.hybrid import HybridGenerator
-from synth.person.covered import Covered, covered
+from synth.person.covered import HEADS, Covered, covered
 from synth.reenact.options import Reenact
 from synth.reenact.reenact import reenact
 from synth.session import Session
@@ -105,3 +108,9 @@ def test_a_sample_of_a_set_records_it_too():
         person = HybridGenerator(size=256).personalise(shot[None], points[None], mode="ft", steps=None, seed=0)
         made = render(person, SimpleNamespace(), Motion(points[None], None), SimpleNamespace())
         assert made.hidden == hidden and made.frames.shape == (1, 256, 256, 3)
+
+
+def test_the_heads_have_a_card_that_is_theirs():
+    card = json.loads(HEADS.with_suffix(".json").read_text(encoding="utf-8"))
+    assert card["weights_sha256"] == sha256_of(HEADS)
+    assert {"summary", "trained_on", "licence", "date", "figures", "limits"} <= set(card)
