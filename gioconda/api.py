@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, overload
 
+from gioconda.report import html
+from gioconda.report.options import names_of
 from gioconda_core.errors import UsageError
+from gioconda_core.files import spooled
 from gioconda_core.types import Report
 
 if TYPE_CHECKING:
     from provenance.trust.lists import Trust
-
-__all__ = ["Source", "check"]
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
@@ -89,8 +90,6 @@ def check(
                 hint="a path, bytes, a binary file object, or a list of these",
             )
     if isinstance(detectors, str):
-        from gioconda.report.options import names_of
-
         detectors = names_of(detectors)
     _show_in_notebooks()
     examiner = Examiner(detectors, trust=trust, **options)
@@ -106,8 +105,6 @@ def check(
 
 
 def _examined(examiner: Any, source: Any, step: Any) -> Report:
-    from gioconda_core.files import spooled
-
     if isinstance(source, str | os.PathLike):
         report: Report = examiner.examine(source, progress=step)
         return report
@@ -128,7 +125,5 @@ def _show_in_notebooks() -> None:
 def _cell(report: Report) -> str:
     """A report's page in a frame of its own, so that its styles and the notebook's do not meet."""
     from html import escape
-
-    from gioconda.report import html
 
     return f'<iframe srcdoc="{escape(html(report))}" sandbox style="width:100%;height:44em;border:0"></iframe>'

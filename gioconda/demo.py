@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -19,10 +20,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.report import results
+from benchmarks.report.options import Figures, Scores
+from benchmarks.run import suite as suites
+from benchmarks.run.options import Measure
+from detect.training import train_features
+from detect.training.options import FeatureTraining
+from gioconda import report as render
+from gioconda_core.datasets.index import Index
 from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path, sha256_of, write_json, write_text
+from gioconda_core.media.clip import Clip, write_image
 from gioconda_core.media.pictures import grid
+from gioconda_core.page import safe
+from gioconda_core.types import Claim, Synthesis
+from synth.fakes.make import make
+from synth.fakes.options import Fakes, Part, Prepare
+from synth.fakes.prepare import prepare
+from synth.hybrid import HybridGenerator
+from synth.reenact.options import Reenact
+from synth.reenact.reenact import FewShotGenerator, reenact
+from synth.reenact.shots import load_driver, load_shots
+from synth.session import Session
+from synth.training.options import Options
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -30,8 +51,6 @@ if TYPE_CHECKING:
     from benchmarks.report.document import Benchmark
     from gioconda.report.view import Node
     from synth.reenact.reenact import Made
-
-__all__ = ["Scale", "run"]
 
 Frames = NDArray[np.uint8]
 Say = Callable[[str], None]
@@ -87,8 +106,6 @@ class Stage:
 
 def _jpeg(stage: Stage, name: str, picture: Frames, *, made: str = "") -> str:
     """A picture for the page. made : the task it shows generated faces of; such a picture carries its credential."""
-    from gioconda_core.media.clip import write_image
-    from gioconda_core.types import Claim
     from gioconda_core.version import __version__
     from provenance.signing.sign import write_picture
 
@@ -107,8 +124,6 @@ def _jpeg(stage: Stage, name: str, picture: Frames, *, made: str = "") -> str:
 
 def puppets(stage: Stage) -> dict[str, Any]:
     """Draw the puppets and prepare them as footage is prepared."""
-    from synth.fakes.options import Prepare
-    from synth.fakes.prepare import prepare
     from synth.model import networks
     from synth.puppets import perform
 
@@ -136,9 +151,7 @@ def training(stage: Stage) -> dict[str, Any]:
     from benchmarks.report import figures
     from synth.model import networks
     from synth.model.describe import table
-    from synth.session import Session
     from synth.training import train
-    from synth.training.options import Options
 
     weights = networks.shipped()
     model = networks.load_checkpoint(weights)
@@ -215,11 +228,6 @@ def _photograph(stage: Stage, who: str) -> str | Path:
 
 def portraits(stage: Stage) -> dict[str, Any]:
     """Two photographs and a drawn person, each moved by the same drivers; every clip signed, and shown beside what it was made from."""
-    from synth.hybrid import HybridGenerator
-    from synth.reenact.options import Reenact
-    from synth.reenact.reenact import reenact
-    from synth.session import Session
-
     heads = HybridGenerator(device=stage.device)
     job = Reenact(
         steps=stage.scale.tune_steps, seconds=stage.scale.seconds, frame="crop", side=256, seed=stage.scale.seed
@@ -256,11 +264,8 @@ def portraits(stage: Stage) -> dict[str, Any]:
 
 def _beside(stage: Stage, source: str | Path, driver: str, clip: Made, size: int) -> tuple[str, str]:
     """A film of shot, driver and result beside one another, and a still of how the driver's landmarks lead from one to the other."""
-    from gioconda_core.media.clip import Clip
-    from gioconda_core.types import Synthesis
     from provenance.signing import sign
     from synth.model.landmark_image import draw
-    from synth.reenact.shots import load_driver, load_shots
 
     side = (192, 192)
     shot = np.asarray(load_shots([source], size).frames[0], np.uint8)
@@ -286,12 +291,6 @@ def _beside(stage: Stage, source: str | Path, driver: str, clip: Made, size: int
 
 def fakes(stage: Stage) -> dict[str, Any]:
     """A labelled set: fakes of the puppets by the generator, and real controls through the same crop and codec."""
-    from gioconda_core.datasets.index import Index
-    from synth.fakes.make import make
-    from synth.fakes.options import Fakes, Part
-    from synth.reenact.reenact import FewShotGenerator
-    from synth.session import Session
-
     job = Fakes(
         sources=(str(stage.folder / "shards"),),
         shots=(stage.scale.shots,),
@@ -324,9 +323,6 @@ def fakes(stage: Stage) -> dict[str, Any]:
 
 def detector(stage: Stage) -> dict[str, Any]:
     """Train a detector on the training people of that set; the others are not opened."""
-    from detect.training import train_features
-    from detect.training.options import FeatureTraining
-
     options = FeatureTraining(
         index=(str(stage.folder / stage.told["fakes"]["index"]),),
         out=stage.folder / "detector",
@@ -346,11 +342,7 @@ def detector(stage: Stage) -> dict[str, Any]:
 def benchmark(stage: Stage) -> dict[str, Any]:
     """Measure it, and the shipped detector, on the people nobody trained on."""
     from benchmarks.report import figures, report
-    from benchmarks.report.options import Figures, Scores
     from benchmarks.run import run
-    from benchmarks.run import suite as suites
-    from benchmarks.run.options import Measure
-    from gioconda_core.datasets.index import Index
 
     write_text(stage.folder / "suite.toml", SUITE)
     suite = suites.load(stage.folder / "suite.toml")
@@ -376,8 +368,6 @@ def benchmark(stage: Stage) -> dict[str, Any]:
 
 def _board(document: Benchmark) -> list[dict[str, Any]]:
     """AUC of each detector on the clips as they are and after degradation, as the page shows it."""
-    from benchmarks.report import results
-
     rows = []
     for row in results.rows_of(document):
         if not row["figure"].startswith("auc/video") or row["axis"] not in ("all", "degradation"):
@@ -414,10 +404,8 @@ def _takeaway(row: Mapping[str, Any]) -> str:
 
 def check(stage: Stage) -> dict[str, Any]:
     """Report on a portrait that speaks, one fake of the set, one control, and the fake with one byte changed."""
-    from gioconda import report as render
     from gioconda.report.examine import Examiner
     from gioconda.report.view import view
-    from gioconda_core.datasets.index import Index
     from provenance.trust import lists
 
     index = Index.read(stage.folder / stage.told["fakes"]["index"]).filter(split="test")
@@ -500,7 +488,6 @@ CLIP_NAMES = {
 def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
     from gioconda.report import as_html
     from gioconda.report.view import Node
-    from gioconda_core.page import safe
 
     def picture(name: str) -> bytes:
         return (folder / name).read_bytes()
@@ -556,8 +543,6 @@ def run(
     UsageError
         The folder holds something else, or a finished demo and ``force`` was not given.
     """
-    import shutil
-
     folder, scale = Path(out), scale or Scale()
     plan = json.loads(json.dumps(asdict(scale)))
     note = folder / "demo.json"

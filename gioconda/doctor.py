@@ -10,6 +10,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from gioconda_core.config import core
 from gioconda_core.errors import PluginError
 from gioconda_core.types import Level, ProvenanceState
 
@@ -156,8 +157,6 @@ def _plugins() -> Check:
 
 
 def _key() -> Check:
-    from gioconda_core.config import core
-
     folder = core().home
     if not folder.exists():
         return Check("keys", "note", f"no development key yet; one is made on first signing, under {folder}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gioconda_core import config
 from gioconda_core.errors import UsageError
 
 
@@ -14,8 +15,6 @@ def device(name: str = "auto") -> str:
         A GPU that is not here.
     """
     import torch
-
-    from gioconda_core import config
 
     if name == "auto":
         name = config.core().device

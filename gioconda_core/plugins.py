@@ -10,8 +10,6 @@ from gioconda_core.errors import PluginError, UsageError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["GROUPS", "Plugin", "available", "load", "names"]
-
 GROUPS = (
     "gioconda.detectors",
     "gioconda.generators",

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from gioconda_core import plugins
 from gioconda_core.errors import UsageError
+from synth.fakes.family import FamilyGenerator
+from synth.hybrid import HybridGenerator
 from synth.options import remakes, sized
 from synth.warp import warp
 
@@ -122,8 +124,6 @@ class Roster:
 
 
 def _hybrid(**options: Any) -> TalkingHeads:
-    from synth.hybrid import HybridGenerator
-
     return HybridGenerator(**options)
 
 
@@ -158,8 +158,6 @@ def generator(name: str, **options: Any) -> Any:
     if name in _OURS:
         return _OURS[name](**{k: v for k, v in options.items() if v is not None})
     if remakes(name):
-        from synth.fakes.family import FamilyGenerator
-
         return FamilyGenerator(name, size=options.get("size") or 256)
     made: TalkingHeads = plugins.load("gioconda.generators", name)(
         **{k: v for k, v in options.items() if v is not None}

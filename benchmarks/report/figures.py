@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from html import escape
+from statistics import NormalDist
 from typing import Any
 
 from benchmarks.report.document import Benchmark
@@ -117,8 +118,6 @@ def _read(x: Sequence[float], y: Sequence[float], at: float) -> float:
 
 def det(document: Benchmark) -> str:
     """DET: misses against false alarms, both on normal deviates, so that normal scores make straight lines."""
-    from statistics import NormalDist
-
     deviate = NormalDist().inv_cdf
     curves = _curves(document, "det")
     ticks = [0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +33,7 @@ from gioconda_core.faces.cues import cues_of
 from gioconda_core.media.degrade import CLEAN
 from gioconda_core.media.degrade import parse as parse_degradation
 from gioconda_core.stats.metrics import DEFAULT_METRICS
+from provenance import vocabulary
 
 HELD_OUT = "generator held out"
 
@@ -525,10 +528,6 @@ def sign_report(path: Path, found: Benchmark, *, signer: str = "", force: bool =
     The SDK signs no HTML, not even beside it, so that page, document and table go into one ZIP that carries the
     credential: ``report.html`` → ``report.signed.zip``. Unzipped, the page is the one that was signed.
     """
-    import tempfile
-    import zipfile
-
-    from provenance import vocabulary
     from provenance.signing import claims, sign, signers
 
     target = path.with_name(signed_name(path))

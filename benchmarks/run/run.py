@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+import detect
 from benchmarks.run.environment import environment
 from benchmarks.run.options import Measure
 from benchmarks.run.rows import FeatureRow, ReadingRow, SampleRow, readings
 from benchmarks.run.suite import NATIVE, Suite
 from benchmarks.stats import probes
+from detect import Abstain
+from detect.reading.observe import readings as readings_of
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import append_row, atomic_path, sha256_of, write_json, write_text
@@ -90,8 +93,6 @@ _loaded: dict[tuple[str, ...], dict[str, Detector]] = {}
 
 def detectors_of(specs: Sequence[str]) -> dict[str, Detector]:
     """Detectors by spec, loaded once a process."""
-    import detect
-
     key = tuple(specs)
     if key not in _loaded:
         _loaded[key] = {spec: detect.load(spec) for spec in specs}
@@ -132,7 +133,6 @@ def _one(
 ) -> list[ReadingRow]:
     """The readings of one degradation; ``kept`` gets the clip's measures."""
     from detect.reading.observe import observe
-    from detect.reading.observe import readings as readings_of
 
     how = degrade.parse(degradation)
     looked_up = {spec: d for spec, d in detectors.items() if hasattr(d, "lookup")}
@@ -189,8 +189,6 @@ def _row(task: Task, degradation: str, spec: str, detector: Any, **more: Any) ->
 
 def _lookup(task: Task, how: degrade.Degradation, spec: str, detector: Any) -> ReadingRow:
     """A table's score. It speaks of the clip as it was, so of no degraded version of it."""
-    from detect import Abstain
-
     row = _row(task, how.name, spec, detector, protocol="video@theirs")
     if how.steps:
         return replace(row, **Abstention(AbstentionReason.TABLE_NOT_OF_DEGRADED).columns())

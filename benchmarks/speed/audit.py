@@ -21,6 +21,8 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.speed.arms import Case, drawn
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import write_video
@@ -85,8 +87,6 @@ def command(path: Path, jobs: int, *more: str) -> float:
 
 def tree_of(folder: Path, megabytes: int) -> Path:
     """Large clips that are hardly compressed, every second of them signed."""
-    import numpy as np
-
     from provenance.signing import sign
     from synth.puppets.perform import perform
 

@@ -21,9 +21,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.speed.arms import Case, Ratio, Rounds, take
 from gioconda_core.media.clip import write_video
 from gioconda_core.testing import peak_memory
+from provenance.signing import claims
 
 MEGABYTE = 2**20
 PAIRS = {"sign": "bare-sign", "verify": "bare-verify"}
@@ -31,8 +34,6 @@ PAIRS = {"sign": "bare-sign", "verify": "bare-verify"}
 
 def make_video(path: Path, megabytes: float) -> None:
     """A playable MP4 whose media box, the last in the file, is lengthened with noise."""
-    import numpy as np
-
     noise = np.random.default_rng(0)
     write_video(path, (noise.integers(0, 255, (64, 64, 3), np.uint8) for _ in range(5)), fps=Fraction(25))
     left = int(megabytes * MEGABYTE) - path.stat().st_size
@@ -76,8 +77,6 @@ class Both:
     def bare_sign(self, source: Path, target: Path, kind: str = "video/mp4") -> None:
         """As the library's documentation signs. kind : media type."""
         import c2pa
-
-        from provenance.signing import claims
 
         manifest = claims.to_manifest(self.statement)
         with (
@@ -171,7 +170,6 @@ def compared(found: Rounds) -> Mapping[str, object]:
 
 def small(count: int, folder: Path, key: Path, jobs: int) -> Iterator[dict[str, object]]:
     """Sign, then verify, many small pictures (about 72 kB): ours, and the bare library with nothing in between."""
-    import numpy as np
     from PIL import Image
 
     from provenance.tools import batch

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from detect import registry
 from gioconda.audit import tables
 from gioconda.audit.baseline import Baseline
 from gioconda.audit.journal import Journal, content_key, member_of, rows_of
@@ -91,8 +92,6 @@ class Audit:
         self._filter = Filter(tuple(self.exclude), tuple(self.include), self.max_size, self.one_file_system, self.links)
         self._baseline = Baseline.read(self.baseline) if self.baseline else Baseline()
         if self.trust:  # one that cannot be read stops the audit before it begins
-            from provenance.trust import lists as trust
-
             trust.load(self.trust, stored=False)
         self._total: int | None = None
 
@@ -119,15 +118,12 @@ class Audit:
         return self.policy.fail_on == DECLARED_AI
 
     def _stored(self) -> list[str]:
-        from provenance.trust import lists as trust
-
         return sorted(item.sha256 for item in trust.load(development=False).lists)
 
     def _weights(self) -> list[str]:
         """Detector names with the hashes of their weights, card and calibration, shipped or named after the colon, read without loading a network."""
         if self.detectors is not None and not self.detectors:
             return []
-        from detect import registry
 
         names = list(self.detectors) if self.detectors is not None else registry.shipped()
         found = []
@@ -324,8 +320,6 @@ class Audit:
 
     def _by_content(self) -> bool:
         """Whether content decides a row: not where a detector looks its scores up by path."""
-        from detect import registry
-
         return not any(registry.parse(name)[1] == "scores" for name in self.detectors or ())
 
     def _remember(self, out: Path, summary: Summary) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gioconda.audit.baseline import Baseline
 from gioconda.audit.journal import Journal
 from gioconda.report import as_junit, as_sarif, rows
+from gioconda.report.as_html import environment, page
 from gioconda.report.requirements import Policy, Trip, outcome
 from gioconda.report.view import state_key
 from gioconda.report.wording import label, problem, reason_text, say, visible
@@ -153,8 +154,6 @@ def _groups(items: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _html(job: Job, file: Path) -> None:
-    from gioconda.report.as_html import environment, page
-
     lang = job.lang
 
     def text(kind: str, key: str) -> str:

@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from gioconda.audit.journal import content_key, known_content
-from gioconda.report import rows
+from gioconda.report import metadata, rows
 from gioconda.report.wording import say, visible
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import INSIDE, sha256_of
 from gioconda_core.media.sniff import HEAD, kind_of, misnamed
 from gioconda_core.media.suffixes import is_media_name
 from gioconda_core.types import CredentialReason, Provenance, ProvenanceState, Sentence
+from provenance.reading import read
 from provenance.reading.open import sidecar_of
 from provenance.trust import lists
 
@@ -128,8 +129,6 @@ class Work:
         p, error = _try_read(path, self.trust)  # of a signed file, the same pages again, from the system's cache
         row = rows.Row(name, digest, _size(path), error=error and visible(error))
         if self.told.declared:
-            from gioconda.report import metadata
-
             row = replace(row, **rows.declared_columns(metadata.inspect(path).get("declared", [])))
         if p is not None:
             said = rows.origin_text(p, self.told.lang, self.trust.dated("manifest"))
@@ -150,8 +149,6 @@ class Work:
 
 
 def _try_read(path: str, trust: Any) -> tuple[Provenance | None, str | None]:
-    from provenance.reading import read
-
     try:
         return read.read(path, trust=trust), None
     except GiocondaError as error:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from gioconda.audit import Audit, Summary
+from gioconda.audit.journal import rows_of
+from gioconda.audit.walk import read_list
 from gioconda.cli.build import built
 from gioconda.cli.common import Printed, notice, settings
 from gioconda.report.requirements import Outcome, outcome
@@ -46,8 +48,6 @@ def audit(
 
     Example: gioconda audit media/ --out audit --fail-on signal --jobs 8
     """
-    from gioconda.audit.walk import read_list
-
     writer = printed.among("text", "json", "jsonl")
     if any(file is not None for _, file in writer.wanted):
         raise UsageError("files are written to --out", where="-o", hint="-o text, -o json or -o jsonl, without a file")
@@ -78,8 +78,6 @@ def audit(
 
 
 def _rows(out: Path, shard: tuple[int, int]) -> Iterator[Row]:
-    from gioconda.audit.journal import rows_of
-
     yield from rows_of(out / f"shard-{shard[0]}-of-{shard[1]}" if shard[1] > 1 else out)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from gioconda import report as render
 from gioconda.cli.build import built
 from gioconda.cli.common import Results, Seconds, clean, complain, deliver, notice, settings, typed_command
 from gioconda.report.as_json import document
@@ -118,8 +119,6 @@ def _inputs(clips: list[str]) -> Iterator[tuple[str, str]]:
 
 def _progress(title: str) -> Any:
     """Stages on stderr: one line rewritten on a terminal, one line each with -v."""
-    import sys
-
     if settings.quiet:
         return None
 
@@ -136,8 +135,6 @@ def _progress(title: str) -> Any:
 
 
 def _render(format: str, reports: list[Report], lang: str, result: Outcome, color: bool) -> str:
-    from gioconda import report as render
-
     if format == "text":
         color = color and not os.environ.get("NO_COLOR")
         return ("\n" + "─" * 80 + "\n\n").join(render.text(r, lang, color=color) for r in reports)

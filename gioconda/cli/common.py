@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
+from gioconda.report.wording import say
+from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option
+from gioconda_core.types import Sentence
+from gioconda_core.words import counted
 from gioconda_core.workers.cpu import cores
 
 if TYPE_CHECKING:
@@ -95,8 +99,6 @@ class Writer:
 
     def write(self, **made: object) -> None:
         """Write each wanted format: a text, lines one after another, a document (written as JSON), or a function that makes any."""
-        from gioconda_core.documents import to_json
-
         for name, file in self.wanted:
             found = made[name]
             found = found() if callable(found) else found
@@ -133,10 +135,6 @@ def clean(text: str) -> str:
 
 def told(key: str, lang: str, **values: object) -> str:
     """What a command says of its result (``commands.toml``), in a language. values : (number, noun) is counted where the language has plurals."""
-    from gioconda.report.wording import say
-    from gioconda_core.types import Sentence
-    from gioconda_core.words import counted
-
     plain = {
         name: (counted(*value) if lang == "en" else value[0]) if isinstance(value, tuple) else value
         for name, value in values.items()
@@ -161,8 +159,6 @@ def deliver(text: str, file: str | None) -> None:
 
 def printed(json: bool, document: object, lines: Iterable[str]) -> None:
     """A document on stdout: as JSON where that was asked for, else in lines."""
-    from gioconda_core.documents import to_json
-
     for line in [to_json(document, indent=1)] if json else lines:
         emit(line)
 

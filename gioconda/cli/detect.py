@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from detect.base import Card
 from detect.training.options import FEATURES, QUALITIES, CnnTraining, FeatureTraining, NetworkTraining, VitLnTraining
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Results, Seconds, clean, emit, incomplete, notice, progress
@@ -49,7 +52,6 @@ def list_(results: Results) -> None:
     Example: gioconda detect list
     """
     writer = results.among("text", "json")
-    from detect.base import Card
     from detect.registry import BUILT_IN, WEIGHTS, names, shipped
 
     with_weights = shipped()
@@ -259,9 +261,6 @@ def score(
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
-    import csv
-    import io
-
     columns = list(dict.fromkeys([*(key for row in rows for key in row), "score", "abstained", "error"]))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from gioconda.cli.build import built
 from gioconda.cli.common import JsonFlag, emit, incomplete, printed, told
-from gioconda.doctor import LEVELS, STATES
+from gioconda.doctor import LEVELS, STATES, checks
 from gioconda.report.options import Lang
 from gioconda.report.view import state_key
 from gioconda.report.wording import code_sentence, say, templates
@@ -102,8 +102,6 @@ def doctor(json: JsonFlag = False) -> int:
 
     Example: gioconda doctor
     """
-    from gioconda.doctor import checks
-
     found = list(checks())
     printed(json, Checks(found), (f"{check.state:5} {check.name:24} {check.detail}" for check in found))
     return incomplete(any(check.state == "wrong" for check in found))

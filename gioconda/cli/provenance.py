@@ -28,6 +28,7 @@ from provenance.reading.ingredients import FAILURE
 from provenance.reading.open import Opened, opened
 from provenance.reading.read import read as read_one
 from provenance.signing import claims, signers
+from provenance.tools import batch
 from provenance.trust import lists
 
 if TYPE_CHECKING:
@@ -78,8 +79,6 @@ class Files:
 
     def rows(self) -> list[Row]:
         """Each file with what its credential says, or why it could not be read."""
-        from provenance.tools import batch
-
         trust = self.lists()
         if self.fragment:
             if len(self.paths) != 1:
@@ -214,7 +213,6 @@ def verify(
     Example: gioconda provenance verify incoming/ --require trusted --allow-absent -o jsonl=verdicts.jsonl
     """
     writer = results.among("text", "json", "jsonl")
-    from provenance.tools import batch
 
     wanted = batch.Requirement.parse(require, ingredients=sound_ingredients)
     documents, lines = [], []
@@ -328,8 +326,6 @@ def sign(
 
     Example: gioconda provenance sign init.mp4 --fragment 1.m4s --fragment 2.m4s --out signed/ --claim claim.toml
     """
-    from provenance.tools import batch
-
     statement = claims.from_toml(claim)
     chosen = signing.load(lang)
     if job.fragment and job.out:
@@ -400,7 +396,6 @@ def forecast(
     Example: gioconda provenance forecast archive/ --fail-within 90
     """
     writer = results.among("text", "json")
-    from provenance.tools import batch
 
     found = job.rows()
     unread = 0
@@ -441,7 +436,6 @@ def drift(
     Example: gioconda provenance drift may.jsonl june.jsonl
     """
     writer = results.among("text", "json")
-    from provenance.tools import batch
 
     reports = []
     for file in (before, after):

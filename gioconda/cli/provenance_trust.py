@@ -15,7 +15,7 @@ from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument
 from gioconda_core.types import TrustScheme
 from provenance.keys import certificates
-from provenance.trust import lists
+from provenance.trust import lists, online
 from provenance.trust.lists import KINDS, Card
 
 if TYPE_CHECKING:
@@ -175,8 +175,6 @@ def trust_update(
 
     Example: gioconda provenance trust update --yes
     """
-    from provenance.trust import online
-
     wanted = names or ([] if url else list(KNOWN))
     if url and len(wanted) != 1:
         raise UsageError("one name for one URL", where="--url", hint="gioconda provenance trust update NAME --url URL")

@@ -11,8 +11,6 @@ from typing import Any
 
 from gioconda_core.types import Report
 
-__all__ = ["FORMATS", "csv", "html", "json", "sarif", "text"]
-
 FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif")
 
 

@@ -18,9 +18,6 @@ from gioconda_core.types import Report
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment", "fragment", "html", "page"]
-
-
 ROOM = "gioconda.report"  # whose style sheet and templates these pages add to the shell
 
 

@@ -11,8 +11,6 @@ from gioconda.report.view import STEPS, Node, Strip, View, view
 from gioconda.report.wording import label, visible
 from gioconda_core.types import Level, Report
 
-__all__ = ["text"]
-
 _STYLE = {
     Level.NOT_ASSESSED: "bold",
     Level.NO_SKILL: "bold",

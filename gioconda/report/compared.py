@@ -16,8 +16,6 @@ from typing import Any
 from gioconda_core.types import Provenance, Sentence
 from provenance.reading.describe import leaves
 
-__all__ = ["Agreement", "Compared", "compare", "sentences"]
-
 VALUE = 160  # characters of one value
 NEAR = 0.001  # degrees: a hundred metres
 

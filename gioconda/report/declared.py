@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 
 from provenance.vocabulary import SOURCE_TYPES
 
-__all__ = ["Ai", "Field", "Kind", "marks", "names_ai", "sentences", "together", "xmp_fields"]
-
 PACKET = 4 << 20  # bytes of XMP parsed at most
 DEPTH = 48  # elements one in another
 FIELDS = 200  # fields looked at, and marks kept

@@ -22,12 +22,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+import detect
+from detect import registry
 from gioconda.report import metadata, verdict
+from gioconda.report.evidence import keyframes, sound, views
 from gioconda.report.view import GAP, now
 from gioconda.report.wording import visible
 from gioconda_core.documents import read
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import sha256_of
+from gioconda_core.media.clip import Clip
 from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.media.sniff import HEAD, misnamed
@@ -45,14 +51,13 @@ from gioconda_core.types import (
     Still,
     Watermark,
 )
+from provenance.watermark import mark as marks
 
 if TYPE_CHECKING:
     from detect.reading.observe import Answer
     from gioconda_core.media.clip import Clip
     from gioconda_core.workers.pool import Progress
     from provenance.trust.lists import Trust
-
-__all__ = ["Examiner", "readable", "unread"]
 
 DENSE_SECONDS = 60.0  # clips up to this long are also followed frame by frame, for detectors of motion
 STILLS = 8  # thumbnails along each face's strip
@@ -113,8 +118,6 @@ class Examiner:
         self.detectors: list[Any] = []
         self.loading: threading.Thread | None = None
         if detectors is None or len(detectors):
-            import detect
-
             names = list(detectors) if detectors is not None else _default()
             self.detectors = [detect.load(name) for name in names]
 
@@ -264,8 +267,6 @@ class Examiner:
         return [list(named) for named in self.trust.dated("manifest")]
 
     def _observe(self, clip: Any, step: Progress) -> Footage:
-        import detect
-
         def watch(done: int, of: int) -> None:
             step("faces", 0.15 + 0.4 * min(1.0, done / max(1, of)), done=done, of=max(done, of))
 
@@ -304,8 +305,6 @@ def unread(report: Report) -> MediaError | None:
 
 def _others(detectors: Sequence[Any]) -> list[dict[str, str]]:
     """What the detectors are that do not come with the package, and under which licence."""
-    from detect import registry
-
     own = registry.shipped()
     return [
         {"detector": d.id, "summary": d.card.summary, "licence": d.card.licence} for d in detectors if d.id not in own
@@ -313,14 +312,10 @@ def _others(detectors: Sequence[Any]) -> list[dict[str, str]]:
 
 
 def _default() -> list[str]:
-    from detect import registry
-
     return registry.default()
 
 
 def _open(file: Path, sandbox: bool) -> Any:
-    from gioconda_core.media.clip import Clip
-
     return Clip.open(file, sandbox=sandbox)
 
 
@@ -354,8 +349,6 @@ def clip_facts(clip: Clip) -> dict[str, Any]:
 
 def _summary(track: FaceTrack, seen: _Seen) -> FaceSummary:
     """A face for the report: where and how large it was, pictures along time and at its highest scores, boxes as shares of the frame."""
-    import numpy as np
-
     footage = seen.footage
     assert footage is not None
     height, width = footage.frames.shape[1:3]
@@ -388,8 +381,6 @@ def _summary(track: FaceTrack, seen: _Seen) -> FaceSummary:
 
 def _evidence(file: Path, sampled: _Sampled, facts: Mapping[str, Any]) -> Evidence:
     """What a person may look at and search by. What does not move has one keyframe."""
-    from gioconda.report.evidence import keyframes, sound, views
-
     frames, times = sampled
     if facts.get("still"):
         return Evidence(keyframes.find(frames[:1], times[:1]), views.views(frames[0]))
@@ -409,8 +400,6 @@ def _failures(readings: Sequence[Calibrated]) -> list[Problem]:
 
 def _mark(footage: Footage) -> Watermark | None:
     """The invisible mark in the sampled frames; None where none is read."""
-    from provenance.watermark import mark as marks
-
     found = marks.read(footage.frames)
     if found.value is None:
         return None

@@ -21,9 +21,8 @@ from typing import Any
 from gioconda.report import declared
 from gioconda_core.reasons import MediaWarning, WarningReason
 from gioconda_core.workers.child import Lost, Silent, asked
+from provenance.sdk.one_pass import boxes_of
 from provenance.vocabulary import XMP_BOX
-
-__all__ = ["inspect", "signs"]
 
 SECONDS = 20.0  # wall time of the child
 MEMORY = 2 << 30  # its address space, bytes
@@ -193,8 +192,6 @@ def _number(into: dict[str, float], name: str, value: Any, divide: float = 1) ->
 
 def _packets(path: str) -> list[bytes]:
     """The XMP packets that the libraries used here do not give out: of ISO media (MP4, MOV, HEIF, JPEG XL), GIF and ID3."""
-    from provenance.sdk.one_pass import boxes_of
-
     found: list[bytes] = []
     size = os.path.getsize(path)
     with open(path, "rb") as file:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from detect.registry import specs
+from gioconda.report import wording
+from gioconda_core.media.sampling import Sampling
 from gioconda_core.options import Option
 
 
@@ -12,21 +15,16 @@ def names_of(detectors: str) -> tuple[str, ...]:
     """``a,b`` → names, an address with commas in it kept whole; ``none`` → no detector."""
     if detectors.strip() == "none":
         return ()
-    from detect.registry import specs
 
     return tuple(specs(detectors.split(",")))
 
 
 def language(text: str | None = None) -> str:
     """The language asked for, or the locale's; refuses one that is not spoken here."""
-    from gioconda.report import wording
-
     return wording.language(text)
 
 
 def _sampling(text: str) -> None:
-    from gioconda_core.media.sampling import Sampling
-
     Sampling.parse(text)
 
 

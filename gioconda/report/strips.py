@@ -9,8 +9,6 @@ from gioconda.report.view import Strip
 from gioconda.report.wording import number
 from gioconda_core.types import Sound
 
-__all__ = ["spectrogram", "svg", "waveform"]
-
 WINDOW = 2.0  # seconds: as much as one score of the shipped detectors covers, and the most a bar is drawn wide
 WIDTH, HEIGHT, BASE = 720, 78, 60  # user units; BASE is where the time axis runs
 

@@ -24,8 +24,6 @@ from gioconda_core.types import (
     Verdict,
 )
 
-__all__ = ["caveats", "editor", "level_of", "next_steps", "scope", "sentences", "verdict"]
-
 FACE_PX = 96  # median width of the largest face below which texture traces are mostly lost
 BITS = {"h264": 0.05, "hevc": 0.03, "av1": 0.025, "vp9": 0.03}  # bits per pixel of visible compression
 SHORT_SIDE = 360  # pixels

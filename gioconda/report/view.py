@@ -42,8 +42,6 @@ from gioconda_core.types import (
 from provenance.codes import CLOCK_FAULTS
 from provenance.reading import describe
 
-__all__ = ["Node", "ReadingView", "Strip", "TrackView", "View", "leading", "view"]
-
 Pairs = list[tuple[str, str]]
 WEAK = 2  # caveats on the first screen; all of them are in the details
 GAP = 1.5  # seconds: sampled frames no further apart are one examined span

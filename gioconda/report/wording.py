@@ -22,25 +22,6 @@ from gioconda_core.errors import UsageError
 from gioconda_core.types import Sentence
 from provenance import codes
 
-__all__ = [
-    "LANGUAGES",
-    "NAMES",
-    "Template",
-    "clock",
-    "code_sentence",
-    "detector_name",
-    "label",
-    "language",
-    "language_of",
-    "local",
-    "phrase",
-    "problem",
-    "reason_text",
-    "say",
-    "templates",
-    "visible",
-]
-
 # What each language calls itself.
 NAMES = {"en": "English", "ja": "日本語", "es": "Español", "fr": "Français", "de": "Deutsch"}
 LANGUAGES = tuple(NAMES)

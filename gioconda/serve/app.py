@@ -13,6 +13,7 @@ import secrets
 import shutil
 import tempfile
 import time
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -28,17 +29,20 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from gioconda.report import as_html, as_json
-from gioconda.report.evidence import compare_pages
+from gioconda.report.evidence import compare_pages, keyframes
 from gioconda.report.view import bytes_text
 from gioconda.report.wording import LANGUAGES, NAMES, label, language_of, problem, say, visible
+from gioconda.serve import resolution
 from gioconda.serve.cases import Cases, kept
 from gioconda.serve.guard import Guard
 from gioconda.serve.jobs import ACTIVE, Clip, Jobs, Runner
 from gioconda.serve.options import Page
 from gioconda_core.errors import MediaError
 from gioconda_core.files import atomic_path
+from gioconda_core.media.clip import write_video
 from gioconda_core.page import safe, stylesheet
 from gioconda_core.types import Claim, Sentence
+from provenance.signing import sign
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -111,8 +115,6 @@ def application(page: Page) -> Starlette:
     ]
     asked: frozenset[str] = frozenset()
     if page.archive:
-        from gioconda.serve import resolution
-
         routes += resolution.Resolution(page.folder, page.limit, _receive).routes()
         asked = frozenset((resolution.BINDING, resolution.CONTENT))
     guard = Middleware(Guard, hosts=page.hosts, token=token, asked=asked)
@@ -250,8 +252,6 @@ class Site:
 
     async def frame(self, request: Request) -> Response:
         """One keyframe, whole."""
-        import zipfile
-
         path = await asyncio.to_thread(self._archive, request.path_params["id"])
         number = request.path_params["number"]
         if path is not None:
@@ -262,8 +262,6 @@ class Site:
         return self._gone(request)
 
     def _archive(self, identity: str) -> Path | None:
-        from gioconda.report.evidence import keyframes
-
         clip, document = self.jobs.get(identity), self.jobs.report(identity)
         if clip is None or document is None or clip.other:
             return None
@@ -436,8 +434,6 @@ def _attachment(name: str) -> dict[str, str]:
 
 def draw_example(target: Path) -> None:
     """Write a clip of a drawn face, signed with this user's development key as generated."""
-    from gioconda_core.media.clip import write_video
-    from provenance.signing import sign
     from synth.puppets.perform import perform
 
     take = perform(5, 2, frames=150, size=320)

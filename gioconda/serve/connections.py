@@ -7,8 +7,6 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["MOST", "WAIT", "Prompt"]
-
 WAIT = 10.0  # seconds for a request's head to come
 MOST = 128  # connections at once; beyond, the one that has been idle longest gives way
 

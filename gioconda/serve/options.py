@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from gioconda.report.options import Judges, language
+from gioconda_core import config
 from gioconda_core.options import Option, size
 
 
@@ -19,8 +20,6 @@ def _clips() -> Path:
 
 
 def _cases() -> Path:
-    from gioconda_core import config
-
     return config.home() / "cases"
 
 

@@ -17,13 +17,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from gioconda_core import plugins
 from gioconda_core.datasets.groups import axes, components, near_duplicates
 from gioconda_core.datasets.tables import read_sheet, samples
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of
 from gioconda_core.types import Label, Sample
-
-__all__ = ["Index", "Leak", "Problem"]
 
 SCHEMA = "gioconda.index/1"
 _JSON = ("group", "extra")
@@ -162,8 +161,6 @@ class Index:
     @classmethod
     def from_folder(cls, folder: str | os.PathLike[str], layout: str = "plain") -> Index:
         """Scan a folder by one of the installed layouts; hashes are not taken (see ``hashed``)."""
-        from gioconda_core import plugins
-
         root = Path(folder)
         if not root.is_dir():
             raise UsageError("is not a folder", where=str(root))

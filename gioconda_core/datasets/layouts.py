@@ -20,19 +20,6 @@ from gioconda_core.files import atomic_path, write_text
 from gioconda_core.media.suffixes import PICTURES, is_media_name
 from gioconda_core.types import Label, Sample
 
-__all__ = [
-    "DF40",
-    "DFDC",
-    "CelebDF",
-    "CsvList",
-    "DeeperForensics",
-    "FaceForensics",
-    "Layout",
-    "PlainTree",
-    "VoxCeleb",
-    "is_media",
-]
-
 
 class Layout(Protocol):
     """What the entry-point group ``gioconda.datasets`` holds."""

@@ -26,6 +26,7 @@ from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import sha256_of
 from gioconda_core.media.facts import ClipFacts, Limits, Source
 from gioconda_core.media.sampling import Sampling
+from gioconda_core.media.sandbox import SandboxedSource
 from gioconda_core.media.source import _blamed, open_source
 from gioconda_core.media.writer import CODECS, video_name, write_image, write_video
 from gioconda_core.reasons import MediaWarning
@@ -77,8 +78,6 @@ class Clip:
             file, where, real = _open_file(name), name, os.path.abspath(name)
         try:
             if sandbox:
-                from gioconda_core.media.sandbox import SandboxedSource
-
                 source: Source = SandboxedSource(real, file.fileno(), where, limits)
             else:
                 source = open_source(file, real, where, limits)

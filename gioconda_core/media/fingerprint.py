@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError
 from gioconda_core.files import append_row, read_rows, sha256_of
+from gioconda_core.media.clip import Clip
 from gioconda_core.types import Sample
 
 PERCEPTUAL_FRAMES = 3
@@ -63,8 +64,6 @@ def _one(path: Path, decode: bool) -> dict[str, str]:
     except OSError as error:
         return {"failure": f"cannot be read: {error.strerror}"}
     if decode:
-        from gioconda_core.media.clip import Clip
-
         try:
             with Clip.open(path, sandbox=True) as clip:
                 row["essence"] = essence(frame for _, frame in clip.frames("all"))

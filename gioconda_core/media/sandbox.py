@@ -28,6 +28,7 @@ from gioconda_core.documents import read
 from gioconda_core.errors import GiocondaError, MediaError, UsageError
 from gioconda_core.media.facts import ClipFacts, Limits, Source
 from gioconda_core.media.sampling import Sampling
+from gioconda_core.media.source import open_source
 from gioconda_core.reasons import MediaWarning
 from gioconda_core.workers.child import Channel, Child, Lost, Silent, confine, listen
 from gioconda_core.workers.cpu import cores
@@ -230,8 +231,6 @@ def _facts(plain: dict[str, Any]) -> ClipFacts:
 
 def work(channel: Channel) -> None:
     """Answer until the other side closes or nothing comes for a while."""
-    from gioconda_core.media.source import open_source
-
     inbox: queue.Queue[dict[str, Any]] = queue.Queue()
     stopped = threading.Event()
 

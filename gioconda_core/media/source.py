@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.media.facts import Limits, Source
+from gioconda_core.media.sniff import is_picture
 
 
 def open_source(file: BinaryIO, path: str | None, where: str, limits: Limits) -> Source:
     """Pillow for what begins like a picture, PyAV for everything else. The file stays the caller's to close."""
-    from gioconda_core.media.sniff import is_picture
     from gioconda_core.media.stills import StillSource, is_jpeg_stream
 
     file.seek(0)

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-__all__ = ["environment", "policy", "safe", "stylesheet"]
-
 
 @cache
 def stylesheet(*rooms: str) -> str:

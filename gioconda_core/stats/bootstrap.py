@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 
 from gioconda_core.stats import metrics as m
 
-__all__ = ["FEWEST_CLUSTERS", "Interval", "Resampler", "distribution", "interval", "mean_distribution"]
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 

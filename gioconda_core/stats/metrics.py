@@ -21,22 +21,6 @@ from numpy.typing import NDArray
 from gioconda_core.errors import UsageError
 from gioconda_core.options import settings
 
-__all__ = [
-    "DEFAULT_METRICS",
-    "Metric",
-    "Protocol",
-    "calibration_bins",
-    "counts",
-    "cross_fitted",
-    "crossfit_probabilities",
-    "det",
-    "group_folds",
-    "parse",
-    "refusal",
-    "risk_coverage",
-    "roc",
-]
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 

@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from gioconda_core import config
 from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
 from provenance.keys import certificates
@@ -50,8 +51,6 @@ class KeyFile:
 
 def home() -> Path:
     """Where keys and trust lists live: the user's configuration folder, or ``GIOCONDA_HOME``."""
-    from gioconda_core import config
-
     return config.home()
 
 

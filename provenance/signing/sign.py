@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from gioconda_core.errors import CredentialError, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of
 from gioconda_core.media import clip as media
+from gioconda_core.media import fingerprint
 from gioconda_core.types import Claim, Ingredient, ProvenanceState, Synthesis
 from provenance.keys import certificates
 from provenance.reading import rules
@@ -86,8 +87,6 @@ def write(
     CredentialError
         Signing or reading back failed; nothing is left behind.
     """
-    from gioconda_core.media import fingerprint
-
     target = Path(path)
     refuse_overwrite(target, force)
     video_name(target)
@@ -143,8 +142,6 @@ def write_picture(
     CredentialError
         Signing or reading back failed; nothing is left behind.
     """
-    from gioconda_core.media import fingerprint
-
     target = Path(path)
     refuse_overwrite(target, force)
     bindings: tuple[SoftBinding, ...] = ()

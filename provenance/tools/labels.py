@@ -18,6 +18,7 @@ from gioconda_core.datasets.layouts import is_media
 from gioconda_core.errors import GiocondaError
 from gioconda_core.files import sha256_of
 from gioconda_core.media import fingerprint
+from gioconda_core.media.clip import Clip
 from gioconda_core.types import Label, Provenance, ProvenanceState, Sample
 from provenance.reading.ingredients import UNREAD
 from provenance.reading.read import read
@@ -113,8 +114,6 @@ def collect(
 
 def _one(path: Path, name: str, trust: Trust | None, signers: Collection[str], known: set[str] | None) -> Sample | str:
     """The row, or why there is none."""
-    from gioconda_core.media.clip import Clip
-
     found = read(path, trust=trust, thumbnails=False)
     reason = why_not(found, signers)
     if reason:

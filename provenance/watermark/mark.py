@@ -26,8 +26,6 @@ from numpy.typing import NDArray
 from gioconda_core.types import Frames
 from provenance.watermark.code import CODED_BITS, decode, encode
 
-__all__ = ["ALGORITHM", "MarkReading", "embed", "read", "stream"]
-
 ALGORITHM = "org.gioconda.mark.2"
 GRIDS = (256, 512)  # pixels a side of the canonical luma: of small pictures, and of large ones
 LARGE = 384  # pixels of the shorter side from which a picture is a large one

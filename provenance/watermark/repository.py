@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from gioconda_core import config
 from gioconda_core.errors import CredentialError
 from gioconda_core.files import sha256_of
+from gioconda_core.media import fingerprint
+from gioconda_core.media.clip import Clip
 from gioconda_core.types import Frames
 from provenance.reading.open import Opened, opened
 from provenance.vocabulary import SOFT_BINDING, SoftBinding
@@ -113,8 +115,6 @@ def fingerprint_of(frames: Frames) -> Binding | None:
 
     frames : uint8 (T, H, W, 3).
     """
-    from gioconda_core.media import fingerprint
-
     hashes = fingerprint.perceptual(frames)
     return Binding(FINGERPRINT, bytes.fromhex(hashes.replace(";", ""))) if hashes else None
 
@@ -127,9 +127,6 @@ def bindings_of(path: str | os.PathLike[str]) -> list[Binding]:
     MediaError
         It cannot be decoded.
     """
-    from gioconda_core.media import fingerprint
-    from gioconda_core.media.clip import Clip
-
     with Clip.open(path, sandbox=True) as clip:
         frames, _ = clip.sample("even:32")
         few, _ = clip.sample(f"even:{fingerprint.PERCEPTUAL_FRAMES}")
@@ -196,8 +193,6 @@ def matches(binding: Binding, most: int = MOST) -> list[Match]:
 
 
 def _closest(value: bytes, rows: list[tuple[bytes, str]]) -> list[Match]:
-    import numpy as np
-
     if not rows or not value or len(value) % HASH:
         return []
     known = np.frombuffer(b"".join(row[0] for row in rows), np.uint8).reshape(len(rows), len(value))

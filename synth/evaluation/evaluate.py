@@ -8,9 +8,11 @@ learned nothing. Detectors are handed in by the caller, since this package does 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,10 @@ from synth.evaluation import measures, perceptual
 from synth.evaluation.measures import Figure
 from synth.evaluation.options import Evaluate
 from synth.fakes.options import Fakes
-from synth.fakes.plan import Unit, held_out, held_rows, read_part, shot_rows, units_of
+from synth.fakes.plan import Unit, _hash, held_out, held_rows, read_part, shot_rows, units_of
 from synth.generators import CopyGenerator, TalkingHeads, WarpGenerator
 from synth.session import Session
+from synth.training.shards import ShardSet
 
 DETECTOR_CRF = 18  # as `synth fakes` encodes by default
 Frames = NDArray[np.uint8]
@@ -101,8 +104,6 @@ def choose(units: Sequence[Unit], people: int, seed: int, listed: set[str] | Non
 
     A list that names clips chooses those clips, not others of the same people.
     """
-    from synth.fakes.plan import _hash
-
     if listed is not None:
         units = [u for u in units if _names(u) & listed]
         if not units:
@@ -145,7 +146,6 @@ class _Exam:
         self, shards: Sequence[str | os.PathLike[str]], heads: TalkingHeads, folder: Path, job: Evaluate,
         instruments: Instruments, session: Session,
     ) -> None:  # fmt: skip
-        from synth.training.shards import ShardSet
 
         self.heads, self.job, self.instruments, self.session = heads, job, instruments, session
         self.sets = [ShardSet(s) for s in shards]
@@ -283,9 +283,6 @@ def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:
 
     The real ones come out of the shards' JPEG and the generated ones out of nothing: without a codec in common that alone would tell.
     """
-    import tempfile
-    from fractions import Fraction
-
     from gioconda_core.faces import observe as faces
 
     at = times - times[0]

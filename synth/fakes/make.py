@@ -38,10 +38,12 @@ from gioconda_core.workers.pool import workers as pool_of
 from synth import consent as consents
 from synth.fakes.options import Fakes, Part, Prepare
 from synth.fakes.plan import Clip, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
+from synth.fakes.prepare import prepare
 from synth.fakes.sample import Motion, Picture, draw_sample, motion, render, write_sample
 from synth.generators import Roster, TalkingHeads, generator
 from synth.reenact.reenact import FED_FORWARD, FewShotGenerator
 from synth.session import Session
+from synth.training.shards import ShardSet
 
 Frames = NDArray[np.uint8]
 SHEET, SHOWN = "sheet.jpg", 6  # the picture of a set, and how many samples of each generator it shows
@@ -72,9 +74,6 @@ class Result:
 
 def _shards(job: Fakes, out: Path, size: int, jobs: int) -> list[Any]:
     """Shard sets of the job; footage that is not in shards yet is prepared into the output folder."""
-    from synth.fakes.prepare import prepare
-    from synth.training.shards import ShardSet
-
     sets = []
     for source in job.sources:
         folder = Path(source)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, read_rows
 from synth.fakes.options import Fakes
+from synth.generators import Roster
 
 if TYPE_CHECKING:
     from synth.generators import Roster, TalkingHeads
@@ -215,8 +216,6 @@ def plan(units: Sequence[Unit], job: Fakes, heads: TalkingHeads | Roster) -> lis
     UsageError
         A generator can make nothing of the kinds that were asked for.
     """
-    from synth.generators import Roster
-
     for maker in Roster.of(heads):
         able = _able(maker)
         if not set(able) & set(job.kinds) and set(job.kinds) != {"control"}:

@@ -30,6 +30,10 @@ from gioconda_core.media.suffixes import PICTURES
 from gioconda_core.workers.pool import workers
 from synth.fakes.options import Prepare
 from synth.fakes.sources import Entry, entries
+from synth.hybrid import SHEARS, turn
+from synth.person.mouth import Mouth
+from synth.reenact.framing import load_track, steady, stretches
+from synth.training.shards import ShardWriter
 
 
 class Dropped(StrEnum):
@@ -186,10 +190,7 @@ def _from_still(
     entry: Entry, job: Prepare, frame: NDArray[np.uint8], landmarks: NDArray[np.float32], start: float
 ) -> _Result:
     """A photograph or painting as a clip: itself, and views of it, one a second of nominal time."""
-    from synth.hybrid import SHEARS, turn
-    from synth.person.mouth import Mouth
     from synth.person.views import View, view
-    from synth.reenact.framing import steady
 
     if align.side(landmarks) < job.min_face:
         return _empty(entry, job.size, 1, time.perf_counter() - start, Dropped.FACE_TOO_SMALL)
@@ -216,8 +217,6 @@ def _from_still(
 
 
 def _saved(entry: Entry, job: Prepare) -> dict[str, Any] | None:
-    from synth.reenact.framing import load_track
-
     if not job.landmarks:
         return None
     file = Path(job.landmarks) / (entry.name.replace("/", "__") + ".npz")
@@ -226,8 +225,6 @@ def _saved(entry: Entry, job: Prepare) -> dict[str, Any] | None:
 
 def _cut(entry: Entry, job: Prepare, seen: _Tracked) -> _Result:
     """Crop each stretch of the track steadily, drop what is too small or too short."""
-    from synth.reenact.framing import steady, stretches
-
     pictures: list[NDArray[np.uint8]] = []
     points: list[NDArray[np.float32]] = []
     kept: list[float] = []
@@ -361,8 +358,6 @@ def _left(folder: Path, listed: Sequence[Entry]) -> tuple[dict[str, Dropped], li
 
 def _filled(folder: Path, job: Prepare, results: Iterator[_Result]) -> Generator[_Result]:
     """Write clips into shards as they come, and a row of each; yields them on."""
-    from synth.training.shards import ShardWriter
-
     rows, pending, size = folder / "clips.jsonl", [], 0
     with ShardWriter(folder, size=job.size, max_bytes=1 << 50, quality=job.quality) as writer:
         for item in results:

@@ -23,6 +23,7 @@ from synth.fakes.plan import Clip, Recipe, held_rows, read_part, shot_rows, unit
 from synth.generators import Roster, TalkingHeads
 from synth.reenact.framing import face_mask
 from synth.reenact.motion import adapt, smooth
+from synth.training.shards import ShardSet
 
 if TYPE_CHECKING:
     from provenance.signing.signers import Signer
@@ -235,8 +236,6 @@ def replay(
     UsageError
         The footage or the weights are not those of the record.
     """
-    from synth.training.shards import ShardSet
-
     try:
         data = json.loads(Path(record).read_text())
         recipe = Recipe(**data["recipe"])

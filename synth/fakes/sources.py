@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gioconda_core.datasets.tables import path_of, read_sheet
 from gioconda_core.errors import UsageError
 from gioconda_core.media.suffixes import PICTURES, VIDEOS
 
@@ -93,8 +94,6 @@ def _csv(root: Path, where: str = "", suffixes: frozenset[str] = VIDEOS) -> Iter
 
     where : ``column=value`` conditions joined by commas, ``kind=real,view=face crop``; ``kind=real|fake`` takes either.
     """
-    from gioconda_core.datasets.tables import path_of, read_sheet
-
     wanted = [tuple(part.split("=", 1)) for part in where.split(",") if "=" in part]
     sheet = read_sheet(root)
     sheet.refuse_guess()

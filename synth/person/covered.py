@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gioconda_core import lite0
 from gioconda_core.errors import WeightsError
 from gioconda_core.faces import align
 
@@ -33,8 +34,6 @@ class Covered:
 
 @lru_cache(maxsize=1)
 def _network() -> Any:
-    from gioconda_core import lite0
-
     return lite0.blocks()
 
 

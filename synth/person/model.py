@@ -27,6 +27,7 @@ from synth.model.config import Config
 from synth.model.landmark_image import draw
 from synth.model.layers import Conv, bake, spectral_modules
 from synth.model.networks import Generator
+from synth.model.tensors import compute_dtype
 
 SCHEMA = "gioconda.personal/1"
 RUNTIMES = ("auto", "torch", "openvino")
@@ -155,8 +156,6 @@ class PersonalModel:
         return frames
 
     def _torch(self, device: torch.device) -> Any:
-        from synth.model.tensors import compute_dtype
-
         key = f"torch-{device}"
         dtype = compute_dtype("auto", device)
         if key not in self._runtimes:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError
 from synth.model.config import WEIGHTS
-from synth.model.content_loss import build
+from synth.model.content_loss import MultiScale, build
 from synth.model.landmark_image import draw
 from synth.model.layers import held, power_iteration
 from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator
@@ -329,7 +329,5 @@ class _Average:
     @torch.no_grad()
     def error(self, aside: Pairs) -> float:
         """Multi-scale L1 and SSIM against held-out shots; lower is better."""
-        from synth.model.content_loss import MultiScale
-
         made = self.generator(aside.raster, self.psi.expand(len(aside), -1))
         return float(MultiScale()(made, aside.real))

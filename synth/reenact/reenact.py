@@ -26,6 +26,8 @@ from gioconda_core.types import Claim, Synthesis
 from gioconda_core.version import __version__
 from synth import consent as consents
 from synth.generators import Personal, TalkingHeads
+from synth.person.eyes import looks_of, pupils
+from synth.person.options import Tune
 from synth.reenact.framing import face_mask, resized, save_track
 from synth.reenact.motion import Adapted, adapt, fill_gaps, smooth
 from synth.reenact.options import Reenact
@@ -107,7 +109,6 @@ class FewShotGenerator:
 
     def personalise(self, frames: Frames, landmarks: Points, *, mode: str, steps: int | None, seed: int) -> Personal:
         """Tune on the shots (``ft``) or embed them (``ff``)."""
-        from synth.person.options import Tune
         from synth.person.tune import budget, tune
 
         job = Tune(mode="ff", seed=seed)
@@ -362,7 +363,6 @@ def _looks(driver: Driver, size: int, how: Adapted) -> Looks | None:
     """Where a driver looks, from its own pictures; None where only its track is known. size : side of the crop its landmarks are in."""
     if driver.pictures is None:
         return None
-    from synth.person.eyes import looks_of, pupils
 
     side = min(size, GAZE_SIDE)
     marks = (driver.landmarks.astype(np.float64) + 0.5) * (side / size) - 0.5

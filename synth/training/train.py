@@ -7,6 +7,7 @@ updates on the same generated frames, real and generated in one batch. Source: Z
 from __future__ import annotations
 
 import copy
+import hashlib
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.media.pictures import grid
@@ -331,8 +333,6 @@ def train(
         )
     folder = RunFolder(out)
     if group.rank == 0:
-        import hashlib
-
         units = hashlib.sha256("\n".join(sampler.keys()).encode()).hexdigest()
         folder.start({**asdict(options), "units": units, "config": config.as_dict()}, FIXED)
     group.barrier()
@@ -402,6 +402,4 @@ def _loop(trainer: Trainer, sampler: EpisodeSampler, folder: RunFolder, last: in
 
 
 def _events(folder: RunFolder) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-
     return SummaryWriter(folder.path / "events")

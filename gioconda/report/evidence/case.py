@@ -21,11 +21,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from gioconda.report.wording import label, local
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of, write_json
 from gioconda_core.version import __version__
-
-__all__ = ["Action", "Case", "Entry", "Export", "Fault", "Kept", "Problem", "Text", "about", "add", "entries", "export", "head", "html", "new", "note", "schema", "verify"]  # fmt: skip
+from provenance import vocabulary
 
 SCHEMA = "gioconda.case/1"
 
@@ -217,7 +217,6 @@ def export(folder: str | os.PathLike[str], target: str | os.PathLike[str], how: 
 
     Raises UsageError where the case does not verify, and before anything is logged where the ZIP is there already.
     """
-    from provenance import vocabulary
     from provenance.signing import claims, sign, signers
 
     place = _case(folder)
@@ -244,7 +243,6 @@ def fragment(folder: str | os.PathLike[str], lang: str = "en") -> str:
     """The case's sections without a page around them: name, files with hashes, notes, the log."""
     from gioconda.report.as_html import environment
     from gioconda.report.view import moment
-    from gioconda.report.wording import label, local
 
     place = _case(folder)
     log = entries(place)
@@ -268,7 +266,6 @@ def fragment(folder: str | os.PathLike[str], lang: str = "en") -> str:
 def html(folder: str | os.PathLike[str], lang: str = "en") -> str:
     """The case as one page, for reading and printing."""
     from gioconda.report.as_html import page
-    from gioconda.report.wording import label
 
     return page(f"{about(folder).name} · {label('case', lang)}", fragment(folder, lang), lang)
 

@@ -19,6 +19,7 @@ from gioconda.report.examine import clip_facts, silent
 from gioconda.report.view import now
 from gioconda.report.wording import clock, visible
 from gioconda_core.files import sha256_of
+from gioconda_core.media.clip import Clip
 from gioconda_core.media.fingerprint import perceptual
 from gioconda_core.media.pictures import Picture, jpeg
 from gioconda_core.types import Sentence
@@ -26,8 +27,6 @@ from gioconda_core.types import Sentence
 if TYPE_CHECKING:
     from gioconda_core.media.clip import Limits
     from gioconda_core.workers.pool import Progress
-
-__all__ = ["Comparison", "Pair", "Region", "Side", "Span", "compare", "sentences"]
 
 SCHEMA = "gioconda.clip-comparison/1"
 FRAMES = 1500  # frames looked at of each clip at most: every one of a minute
@@ -184,8 +183,6 @@ def compare(
 
 def _look(path: str | os.PathLike[str], title: str, limits: Limits | None) -> _Seen:
     import cv2
-
-    from gioconda_core.media.clip import Clip
 
     with Clip.open(path, limits=limits, sandbox=True) as clip:
         facts = clip_facts(clip) | {"size": os.path.getsize(path)}

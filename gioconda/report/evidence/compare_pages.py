@@ -9,14 +9,13 @@ from typing import Any
 
 from gioconda.report.as_html import environment, page
 from gioconda.report.as_json import plain
+from gioconda.report.as_text import wrap
 from gioconda.report.evidence.compare import SCHEMA, Comparison, Span, sentences
 from gioconda.report.view import quality
 from gioconda.report.wording import label, number, say
 from gioconda_core.documents import read
 from gioconda_core.page import safe
 from gioconda_core.types import Sentence
-
-__all__ = ["document", "fragment", "from_document", "html", "schema", "text"]
 
 WIDTH, HEIGHT = 720, 120  # user units of the timeline
 
@@ -71,8 +70,6 @@ def _table(c: Comparison, lang: str) -> list[tuple[str, str, str]]:
 
 def text(c: Comparison, lang: str = "en") -> str:
     """Lines for a terminal: what was found, then the facts of both."""
-    from gioconda.report.as_text import wrap
-
     lines = []
     for sentence in sentences(c):
         first, *rest = wrap(say(sentence, lang), 76)

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gioconda_core.media.clip import Clip
 from gioconda_core.media.fingerprint import perceptual
 from gioconda_core.media.pictures import Picture, grid, jpeg
 from gioconda_core.types import Keyframe
 
 if TYPE_CHECKING:
     from gioconda_core.media.clip import Limits
-
-__all__ = ["LEAST", "MOST", "archive", "find", "full"]
 
 LEAST, MOST = 4, 12  # keyframes of a clip that has as many distinct frames
 CUT = 18  # bits of 64 by which two neighbouring frames differ across a cut; see docs/decisions/evidence.md
@@ -108,8 +107,6 @@ def full(
 
     Raises MediaError where the file is no longer what it was.
     """
-    from gioconda_core.media.clip import Clip
-
     if not keyframes:
         return []
     with Clip.open(path, limits=limits, sandbox=True) as clip:

@@ -16,8 +16,6 @@ from gioconda_core.workers.child import Lost, asked
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["hear"]
-
 RATE = 16_000  # Hz that the samples are brought to, one channel
 LONGEST = 3600.0  # seconds read
 PARTS, BANDS = 720, 96  # columns of waveform and spectrogram; rows of the spectrogram, 0 to 8 kHz

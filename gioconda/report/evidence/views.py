@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from gioconda_core.media.pictures import Picture, jpeg
 from gioconda_core.types import PictureView
 
-__all__ = ["views"]
-
 SIDE = 1024  # pixels of a view on a page
 QUALITY = 90  # of the JPEG that the error level is taken against
 BLOCK = 8  # pixels of a JPEG block

@@ -11,6 +11,8 @@ import numpy as np
 
 from gioconda_core.faces.families import Made, Take
 from synth.fakes.families.parts import Array, between, face_mask, paste
+from synth.hybrid import bent
+from synth.reenact.reenact import FewShotGenerator
 
 
 def _shots(take: Take, difficulty: float, rng: np.random.Generator) -> Array:
@@ -21,8 +23,6 @@ def _shots(take: Take, difficulty: float, rng: np.random.Generator) -> Array:
 
 @lru_cache(maxsize=1)
 def _few_shot() -> Any:
-    from synth.reenact.reenact import FewShotGenerator
-
     return FewShotGenerator()
 
 
@@ -55,8 +55,6 @@ class Animate:
     name, version, others = "animate", "2", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
-        from synth.hybrid import bent
-
         shots = _shots(take, difficulty, rng)
         frames = bent(take.frames[shots], take.landmarks[shots], take.landmarks)
         return Made(frames, np.full(frames.shape[:3], 255, np.uint8), {"shots": len(shots)})
