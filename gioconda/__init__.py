@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gioconda_core.types import Report
 from gioconda_core.version import __version__
 
 __all__ = ["Clip", "Report", "__version__", "check"]
@@ -18,7 +19,6 @@ __all__ = ["Clip", "Report", "__version__", "check"]
 if TYPE_CHECKING:
     from gioconda.api import check
     from gioconda_core.media.clip import Clip
-    from gioconda_core.types import Report
 
 _LAZY = {
     "Clip": ("gioconda_core.media.clip", "Clip"),

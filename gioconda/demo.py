@@ -19,14 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks.report import results
+from benchmarks.report.document import Benchmark
 from benchmarks.report.options import Figures, Scores
 from benchmarks.run import suite as suites
 from benchmarks.run.options import Measure
 from detect.training import train_features
 from detect.training.options import FeatureTraining
 from gioconda import report as render
+from gioconda.report import as_html
+from gioconda.report.examine import Examiner
+from gioconda.report.view import Node
 from gioconda_core.datasets.index import Index
 from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
@@ -35,22 +40,25 @@ from gioconda_core.media.clip import Clip, write_image
 from gioconda_core.media.pictures import grid
 from gioconda_core.page import safe
 from gioconda_core.types import Claim, Synthesis
+from provenance.signing import sign
+from provenance.signing.sign import write_picture
+from provenance.trust import lists
 from synth.fakes.make import make
 from synth.fakes.options import Fakes, Part, Prepare
 from synth.fakes.prepare import prepare
 from synth.hybrid import HybridGenerator
+from synth.model import networks
+from synth.puppets import perform
 from synth.reenact.options import Reenact
-from synth.reenact.reenact import FewShotGenerator, reenact
+from synth.reenact.reenact import FewShotGenerator, Made, reenact
 from synth.reenact.shots import load_driver, load_shots
 from synth.session import Session
+from synth.training import train
 from synth.training.options import Options
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from benchmarks.report.document import Benchmark
-    from gioconda.report.view import Node
-    from synth.reenact.reenact import Made
 
 Frames = NDArray[np.uint8]
 Say = Callable[[str], None]
@@ -107,7 +115,6 @@ class Stage:
 def _jpeg(stage: Stage, name: str, picture: Frames, *, made: str = "") -> str:
     """A picture for the page. made : the task it shows generated faces of; such a picture carries its credential."""
     from gioconda_core.version import __version__
-    from provenance.signing.sign import write_picture
 
     path = stage.folder / "pictures" / f"{name}.jpg"
     path.parent.mkdir(exist_ok=True)
@@ -124,9 +131,6 @@ def _jpeg(stage: Stage, name: str, picture: Frames, *, made: str = "") -> str:
 
 def puppets(stage: Stage) -> dict[str, Any]:
     """Draw the puppets and prepare them as footage is prepared."""
-    from synth.model import networks
-    from synth.puppets import perform
-
     people = range(FIRST, FIRST + stage.scale.people)
     heads = [perform.perform(i, 1, frames=9, size=128).frames[8] for i in people]
     wide = min(8, len(heads))
@@ -149,9 +153,7 @@ def puppets(stage: Stage) -> dict[str, Any]:
 def training(stage: Stage) -> dict[str, Any]:
     """Let the shipped generator learn on, for a moment, where one can watch it."""
     from benchmarks.report import figures
-    from synth.model import networks
     from synth.model.describe import table
-    from synth.training import train
 
     weights = networks.shipped()
     model = networks.load_checkpoint(weights)
@@ -183,7 +185,6 @@ def training(stage: Stage) -> dict[str, Any]:
     curves = {key: [row[key] for row in rows if key in row] for key in LOSSES}
     steps_of = [row["step"] for row in rows]
     sheet = sorted((stage.folder / "training" / "samples").glob("*.png"))[-1]
-    from PIL import Image
 
     picture = Image.open(sheet).convert("RGB")
     return {
@@ -210,7 +211,6 @@ def _photograph(stage: Stage, who: str) -> str | Path:
     """The file of a photograph that an installed package carries, both in the public domain; a puppet's own name."""
     if who not in PHOTOGRAPHS:
         return who
-    from PIL import Image
 
     path = stage.folder / f"{who}.png"
     if who == "astronaut":
@@ -264,7 +264,6 @@ def portraits(stage: Stage) -> dict[str, Any]:
 
 def _beside(stage: Stage, source: str | Path, driver: str, clip: Made, size: int) -> tuple[str, str]:
     """A film of shot, driver and result beside one another, and a still of how the driver's landmarks lead from one to the other."""
-    from provenance.signing import sign
     from synth.model.landmark_image import draw
 
     side = (192, 192)
@@ -404,9 +403,7 @@ def _takeaway(row: Mapping[str, Any]) -> str:
 
 def check(stage: Stage) -> dict[str, Any]:
     """Report on a portrait that speaks, one fake of the set, one control, and the fake with one byte changed."""
-    from gioconda.report.examine import Examiner
     from gioconda.report.view import view
-    from provenance.trust import lists
 
     index = Index.read(stage.folder / stage.told["fakes"]["index"]).filter(split="test")
     fake = index.resolve(index.filter(label="fake").samples[0])
@@ -486,9 +483,6 @@ CLIP_NAMES = {
 
 
 def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
-    from gioconda.report import as_html
-    from gioconda.report.view import Node
-
     def picture(name: str) -> bytes:
         return (folder / name).read_bytes()
 

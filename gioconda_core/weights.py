@@ -12,18 +12,15 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gioconda_core.config import core
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import atomic_path, sha256_of, write_json
 from gioconda_core.options import sha256 as whole
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
 
 MIB = 1 << 20
 MAX_DOWNLOAD = 4096 * MIB  # bytes; no registered file comes near it

@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.faces import align
 from synth.person.covered import covered
 from synth.person.eyes import Eyes, Looks
+from synth.person.model import PersonalModel
 from synth.person.mouth import INNER_LIPS, Mouth, opening, ramp
 from synth.person.views import DEPTH
 from synth.reenact.framing import face_mask
@@ -108,8 +110,6 @@ def _within(source: Points, target: Points) -> Points:
 
 def _joined(picture: Frames, patch: Frames, weight: NDArray[np.float32]) -> Frames:
     """A patch in a picture, both uint8 (S, S, 3), where ``weight`` (S, S) is; its light and colour become the picture's own."""
-    import cv2
-
     small = 96
     a, b = (
         np.asarray(cv2.resize(p, (small, small), interpolation=cv2.INTER_AREA), np.float32) for p in (picture, patch)
@@ -234,8 +234,6 @@ class _Bent:
 
     def _bend(self, pose: _Pose) -> tuple[Frames, NDArray[np.float32]]:
         """The pose's shot, bent; and where its head is, (S, S) in 0…1. Outside of the head nothing moves."""
-        import cv2
-
         size, points = self.frames.shape[1], pose.bent
         source = self.points[pose.shot]
         before, after = _crown(source, pose.matrix, points)
@@ -254,8 +252,6 @@ class _Bent:
 
     def _drawn(self, landmarks: Points) -> list[Frames]:
         """The network's frames, at the crop's size."""
-        import cv2
-
         assert self.tuned is not None
         size = self.frames.shape[1]
         scale = self.tuned.size / size
@@ -287,7 +283,6 @@ class HybridGenerator:
         content: str = "auto",
         **_: Any,
     ) -> None:
-        from synth.person.model import PersonalModel
         from synth.reenact.reenact import FewShotGenerator, TunedGenerator
 
         self.few_shot: Any  # a personal model where the file is one, else the shipped or given model
@@ -310,8 +305,6 @@ class HybridGenerator:
         """Keep the shots; tune the network on them once a driver turns far enough to need it."""
 
         def network() -> Any:
-            import cv2
-
             size = self.few_shot.size
             self.few_shot.begin, self.few_shot.progress = self.begin, self.progress
             small = np.stack([cv2.resize(f, (size, size), interpolation=cv2.INTER_AREA) for f in frames])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,8 +50,6 @@ def field(
 
 def bend(frame: NDArray[np.uint8], coarse: NDArray[np.float32], *, sharp: bool = False) -> NDArray[np.uint8]:
     """Apply a field. frame : uint8 (S, S, 3). sharp : cubic instead of linear interpolation."""
-    import cv2
-
     size, grid = frame.shape[0], len(coarse)
     _, _, yx = _frame_of(size, grid)
     # The grid's corners are the crop's corners: scale with aligned corners, not aligned edges.

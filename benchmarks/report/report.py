@@ -34,6 +34,7 @@ from gioconda_core.media.degrade import CLEAN
 from gioconda_core.media.degrade import parse as parse_degradation
 from gioconda_core.stats.metrics import DEFAULT_METRICS
 from provenance import vocabulary
+from provenance.signing import claims, sign, signers
 
 HELD_OUT = "generator held out"
 
@@ -528,8 +529,6 @@ def sign_report(path: Path, found: Benchmark, *, signer: str = "", force: bool =
     The SDK signs no HTML, not even beside it, so that page, document and table go into one ZIP that carries the
     credential: ``report.html`` → ``report.signed.zip``. Unzipped, the page is the one that was signed.
     """
-    from provenance.signing import claims, sign, signers
-
     target = path.with_name(signed_name(path))
     version = found.environment.get("gioconda", "0")
     made = claims.Action(

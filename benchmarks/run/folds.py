@@ -16,6 +16,7 @@ from benchmarks.run import run as runs
 from benchmarks.run.options import Measure
 from benchmarks.run.suite import Suite
 from detect.training.options import FEATURES, NETWORKS, FeatureTraining, NetworkTraining
+from detect.training.train_networks import train as train_net
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of, write_json
@@ -138,8 +139,6 @@ def train_one(spec: str, index: Path, out: Path) -> str:
 
             train(FeatureTraining(index=(str(index),), out=out, detectors=(spec,)))
         else:
-            from detect.training.train_networks import train as train_net
-
             train_net(NetworkTraining(kind=spec, index=(str(index),), out=folder))
     return f"{spec}:{folder}"
 

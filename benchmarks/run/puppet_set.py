@@ -13,10 +13,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import LinearNDInterpolator
 
 from gioconda_core.datasets.index import Index
 from gioconda_core.faces import align
@@ -24,10 +26,8 @@ from gioconda_core.faces.track_cache import folder as cache_folder
 from gioconda_core.files import sha256_of, write_json
 from gioconda_core.media.clip import write_video
 from gioconda_core.types import Claim, Ingredient, Label, Sample
-
-if TYPE_CHECKING:
-    from synth.puppets.perform import Performance
-
+from provenance.signing import sign
+from synth.puppets.perform import LICENCE, Performance, perform
 
 _VERSION = 4
 Frames = NDArray[np.uint8]
@@ -42,9 +42,6 @@ def _edges(size: int) -> NDArray[np.float32]:
 
 def _moved(picture: Frames, source: NDArray[np.float32], target: NDArray[np.float32]) -> Frames:
     """The picture with the points ``source`` (n, 2) carried to ``target``, linear between them."""
-    import cv2
-    from scipy.interpolate import LinearNDInterpolator
-
     size = picture.shape[0]
     fixed = _edges(size)
     to = np.concatenate([target, fixed]).astype(np.float64)
@@ -78,8 +75,6 @@ def reenacted(name: str, take: Performance) -> Frames:
 
 def face_swap(target: Performance, donor: Performance) -> Frames:
     """The donor's first face laid over the target's, landmark by landmark; colour-matched inside, feathered at the rim."""
-    import cv2
-
     size = target.frames.shape[1]
     out = []
     for picture, points in zip(target.frames, target.landmarks, strict=True):
@@ -162,8 +157,6 @@ class _Making:
 
     def run(self) -> None:
         """Every clip, and the index of them with its card."""
-        from synth.puppets.perform import LICENCE
-
         wanted = self.wanted
         last = self._takes(wanted.identities - 1)
         previous = last  # the donor of the first puppet's face swaps
@@ -186,8 +179,6 @@ class _Making:
 
     def _takes(self, i: int) -> list[Performance]:
         """The takes of the i-th person, whose real clips are kept."""
-        from synth.puppets.perform import perform
-
         wanted = self.wanted
         first = wanted.seed * 1000  # far from the identities that shipped weights were trained on
         drawn = [
@@ -202,9 +193,6 @@ class _Making:
         self, name: str, clip: Frames, like: Performance, generator: str = "", donor: Performance | None = None
     ) -> None:
         """Write a clip with its credential and note its row. generator : empty for a real clip."""
-        from provenance.signing import sign
-        from synth.puppets.perform import LICENCE
-
         path = self.home / f"{name}.mp4"
         write_video(path, iter(clip), fps=like.fps, codec="h264", crf=18, force=True)
         digest, identity = sha256_of(path), f"puppet-{like.identity}"

@@ -13,7 +13,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from benchmarks.run.rows import FeatureRow, ReadingRow, SampleRow, readings
 from benchmarks.run.suite import NATIVE, Suite
 from benchmarks.stats import probes
 from detect import Abstain
+from detect.base import Detector
 from detect.reading.observe import readings as readings_of
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError, UsageError
@@ -35,9 +36,6 @@ from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Sample, TrackScore
 from gioconda_core.workers.pool import workers
-
-if TYPE_CHECKING:
-    from detect.base import Detector
 
 SCHEMA = "gioconda.run/1"
 PROBED = 5000  # clips whose features are kept for the shortcut probes

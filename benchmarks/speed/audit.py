@@ -27,6 +27,8 @@ from benchmarks.speed.arms import Case, drawn
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import write_video
 from gioconda_core.types import Claim
+from provenance.signing import sign
+from synth.puppets.perform import perform
 
 
 def read(path: str) -> None:
@@ -87,9 +89,6 @@ def command(path: Path, jobs: int, *more: str) -> float:
 
 def tree_of(folder: Path, megabytes: int) -> Path:
     """Large clips that are hardly compressed, every second of them signed."""
-    from provenance.signing import sign
-    from synth.puppets.perform import perform
-
     small, signed, media = folder / "small.mp4", folder / "signed.mp4", folder / "media"
     take = perform(1, 1, frames=25, size=256)
     write_video(small, np.concatenate([take.frames] * 24), fps=take.fps, crf=1)

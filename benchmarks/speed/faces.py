@@ -25,14 +25,13 @@ from gioconda_core.media.clip import Clip
 from gioconda_core.media.pictures import grid
 from gioconda_core.media.writer import write_video
 from gioconda_core.types import FaceTrack
+from synth.puppets.perform import perform
 
 SIZE, SECONDS, EVERY = (1280, 720), 6.0, 5
 
 
 def drawn(folder: Path) -> list[Path]:
     """Clips of two puppets each, 720p, 25 frames a second."""
-    from synth.puppets.perform import perform
-
     paths = []
     for left in (1, 3):
         pair = [perform(who, who, frames=100, size=320).frames for who in (left, left + 1)]

@@ -17,6 +17,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from benchmarks.run import suite
@@ -25,14 +26,13 @@ from gioconda_core.media import degrade
 from gioconda_core.media.clip import Clip, write_video
 from gioconda_core.stats.shares import clopper_pearson
 from provenance.watermark import mark, repository
+from synth.puppets.perform import perform
 
 FRAMES = 32
 
 
 def clips_of(paths: list[str], puppets: int) -> Iterator[tuple[np.ndarray, Fraction]]:
     """(frames, fps): the first ``FRAMES`` frames of each clip, or puppets where none is given."""
-    from synth.puppets.perform import perform
-
     for path in paths:
         with Clip.open(path) as clip:
             yield np.stack([frame for _, frame in islice(clip.frames(), FRAMES)]), clip.fps or Fraction(25)
@@ -43,8 +43,6 @@ def clips_of(paths: list[str], puppets: int) -> Iterator[tuple[np.ndarray, Fract
 
 def grain(frames: np.ndarray, marked: np.ndarray) -> float:
     """Root mean square change, in luma levels, of the flat tenth of the first frame: where a mark is seen first; NaN if none is flat."""
-    import cv2
-
     luma = cv2.cvtColor(frames[0], cv2.COLOR_RGB2GRAY).astype(np.float32)
     mean = cv2.GaussianBlur(luma, (0, 0), 4)
     deviation = np.sqrt(np.maximum(cv2.GaussianBlur(luma * luma, (0, 0), 4) - mean * mean, 0))

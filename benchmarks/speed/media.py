@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import av
+import cv2
 import numpy as np
 
 from benchmarks.speed.arms import Case, Rounds
@@ -28,9 +30,6 @@ BY_HAND = ("seek", "seek slice", "walk")
 
 def material(folder: Path, gap: int) -> Path:
     """One 720p clip with a keyframe every ``gap`` seconds. Encoded here, since the writer leaves keyframes to the encoder."""
-    import av
-    import cv2
-
     path = folder / f"{gap}s.mp4"
     if path.exists():
         return path
@@ -57,8 +56,6 @@ def material(folder: Path, gap: int) -> Path:
 @contextlib.contextmanager
 def by_hand(path: Path, threads: str = "AUTO") -> Iterator[tuple[Any, Any]]:
     """A container and its video stream, as one opens them with PyAV, its threads turned on."""
-    import av
-
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = threads

@@ -22,11 +22,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.speed.arms import Case, Ratio, Rounds, take
 from gioconda_core.media.clip import write_video
 from gioconda_core.testing import peak_memory
-from provenance.signing import claims
+from provenance.keys import certificates, keys
+from provenance.reading import read
+from provenance.sdk import engine
+from provenance.signing import claims, sign, signers
+from provenance.tools import batch
+from provenance.trust.lists import Trust, TrustList
 
 MEGABYTE = 2**20
 PAIRS = {"sign": "bare-sign", "verify": "bare-verify"}
@@ -54,10 +60,6 @@ class Both:
     """The two libraries with one key, one statement and one list: ours, and the bare one as its documentation shows it, without network."""
 
     def __init__(self, key: Path) -> None:
-        from provenance.keys import certificates
-        from provenance.signing import claims, signers
-        from provenance.trust.lists import Trust, TrustList
-
         self.signer = signers.PemSigner(key)
         root = certificates.pem(certificates.certificates_in(self.signer.chain)[-1])
         self.statement = claims.Credential("b", actions=(claims.Action("c2pa.created", "trainedAlgorithmicMedia"),))
@@ -67,8 +69,6 @@ class Both:
     def context(self) -> Any:
         """The bare library's settings: the same list, nothing read back."""
         import c2pa
-
-        from provenance.sdk import engine
 
         settings = engine.settings(self.lists.anchors)
         del settings["core"]["backing_store_memory_threshold_in_mb"], settings["verify"]["verify_after_sign"]
@@ -95,9 +95,6 @@ class Both:
 
     def call(self, action: str, source: Path, target: Path) -> None:
         """One of the four; AssertionError where a file that was read is not trusted."""
-        from provenance.reading import read
-        from provenance.signing import sign
-
         state = "trusted"
         if action == "sign":
             sign.sign_file(source, target, self.statement, signer=self.signer, force=True)
@@ -170,10 +167,6 @@ def compared(found: Rounds) -> Mapping[str, object]:
 
 def small(count: int, folder: Path, key: Path, jobs: int) -> Iterator[dict[str, object]]:
     """Sign, then verify, many small pictures (about 72 kB): ours, and the bare library with nothing in between."""
-    from PIL import Image
-
-    from provenance.tools import batch
-
     both = Both(key)
     plain, kind = folder / "plain.jpg", "image/jpeg"
     Image.fromarray(np.random.default_rng(1).integers(0, 255, (220, 220, 3), np.uint8)).save(plain, quality=92)
@@ -209,8 +202,6 @@ def small(count: int, folder: Path, key: Path, jobs: int) -> Iterator[dict[str, 
 
 def cases(given: Namespace, folder: Path) -> Iterator[Case | dict[str, object]]:
     """A case a size, and the small files where any are asked for."""
-    from provenance.keys import keys
-
     key = keys.make("bench", "Benchmark")
     for size in given.sizes:
         yield large(size, folder, key)

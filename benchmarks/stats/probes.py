@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,9 +20,7 @@ from benchmarks.stats.table import counts, independent
 from gioconda_core.faces import observe
 from gioconda_core.faces.cues import Box, blur, moments, number
 from gioconda_core.stats import bootstrap, metrics
-
-if TYPE_CHECKING:
-    from gioconda_core.types import Footage
+from gioconda_core.types import Footage
 
 Floats = NDArray[np.float64]
 
@@ -80,8 +79,6 @@ def features(footage: Footage, facts: Mapping[str, Any], *, embed: bool = True) 
 
 def _background(frame: NDArray[np.uint8], box: Box | None) -> Floats:
     """A 6 × 6 thumbnail with the face blanked by the mean around it, and the grain of the rest."""
-    import cv2
-
     picture = frame.astype(np.float32)
     outside = np.ones(frame.shape[:2], np.uint8)
     face = np.s_[0:0] if box is None else np.s_[box[1] : box[3], box[0] : box[2]]
@@ -97,8 +94,6 @@ def _background(frame: NDArray[np.uint8], box: Box | None) -> Floats:
 
 def _spectrum(frame: NDArray[np.uint8], box: Box) -> Floats:
     """Azimuthal mean of the log power spectrum of the face at 96 pixels: 48 numbers. Source: Durall 2019, §3."""
-    import cv2
-
     grey = cv2.cvtColor(np.ascontiguousarray(frame[box[1] : box[3], box[0] : box[2]]), cv2.COLOR_RGB2GRAY)
     side = 96
     square = cv2.resize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from benchmarks.stats.table import independent
 from gioconda_core.stats import bootstrap, metrics
@@ -43,8 +44,6 @@ def promised(reals: Floats, fpr: float, confidence: float = CONFIDENCE) -> float
     As many reals may alarm as a rate of exactly ``fpr`` would exceed with that confidence. Source: Angelopoulos 2021 (learn then
     test, fixed sequence, exact binomial).
     """
-    from scipy import stats
-
     n = len(reals)
     allowed = int(stats.binom.ppf(1 - confidence, n, fpr))
     if stats.binom.cdf(allowed, n, fpr) > 1 - confidence:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from gioconda.audit import Audit, Summary
 from gioconda.audit.journal import rows_of
 from gioconda.audit.walk import read_list
 from gioconda.cli.build import built
-from gioconda.cli.common import Printed, notice, settings
+from gioconda.cli.common import Bar, Printed, notice, settings
 from gioconda.report.requirements import Outcome, outcome
+from gioconda.report.rows import Row
 from gioconda_core.documents import to_json
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option
 from gioconda_core.reasons import english
 from gioconda_core.words import counted
-
-if TYPE_CHECKING:
-    from gioconda.report.rows import Row
 
 SHOWN = 20  # of those that trip the policy, named on stderr
 
@@ -58,10 +54,11 @@ def audit(
     for root in given:
         if not os.path.lexists(root):
             raise UsageError("no such file or folder", where=root)
-    meter = _Meter()
-    job.report = None if settings.quiet else meter
-    summary = job.run()
-    meter.end()
+    with Bar("audit", "files") as bar:
+        job.report = None if settings.quiet else _following(bar)
+        summary = job.run()
+        if job.report:
+            job.report(summary, summary.seen)
     result = outcome(summary.tripped_first, summary.failed > summary.accepted_errors)
     for line in summary.notes:
         notice(f"baseline: {line}")
@@ -100,39 +97,16 @@ def _text(summary: Summary, out: str) -> str:
     return "\n".join(lines)
 
 
-class _Meter:
-    """Rate, time left and counts on stderr: one line rewritten on a terminal, one line every ten seconds elsewhere."""
+def _following(bar: Bar) -> Callable[[Summary, int | None], None]:
+    """Tells a bar how far an audit is: what was done before counts, but not for the speed."""
+    bar.begin(None)
+    told = Summary()
 
-    def __init__(self) -> None:
-        self.start, self.last, self.terminal, self.used = time.monotonic(), 0.0, sys.stderr.isatty(), False
+    def report(summary: Summary, total: int | None) -> None:
+        nonlocal told
+        fresh = summary.copied + summary.examined - told.copied - told.examined
+        bar.total = total
+        bar.count(fresh, counted(summary.failed, "error"), summary.resumed - told.resumed)
+        told = replace(summary)
 
-    def __call__(self, summary: Any, total: int | None) -> None:
-        now = time.monotonic()
-        if not self.terminal and now - self.last < 10:
-            return
-        self.last = now
-        fresh = summary.copied + summary.examined
-        done = summary.resumed + fresh
-        rate = fresh / max(now - self.start, 1e-9)
-        files = f"{done:,}/{counted(total, 'file')}" if total else counted(done, "file")
-        # The first few came while workers were still being made ready: nothing can be told from them.
-        known = fresh >= 5
-        left = f", {_span((total - done) / rate)} left" if total and known else ""
-        speed = (f", {rate:.1f}/s" if rate >= 1 else f", {60 * rate:.1f}/min") if known else ""
-        line = f"audit: {files}{speed}{left}, {counted(summary.failed, 'error')}"
-        if self.terminal:
-            self.used = True
-            sys.stderr.write(f"\r\x1b[K{line}")
-            sys.stderr.flush()
-        else:
-            print(line, file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self.used:
-            sys.stderr.write("\n")
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return report

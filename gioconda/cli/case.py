@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Results, emit, incomplete, notice
 from gioconda.report.evidence import case
+from gioconda.report.evidence.case import Problem
 from gioconda.report.options import Lang
 from gioconda_core.options import Option, argument
-
-if TYPE_CHECKING:
-    from gioconda.report.evidence.case import Problem
 
 app = Commands()
 Folder = Annotated[str, argument("The case's folder.", "CASE")]

@@ -7,24 +7,22 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from gioconda import report as render
 from gioconda.cli.build import built
-from gioconda.cli.common import Results, Seconds, clean, complain, deliver, notice, settings, typed_command
+from gioconda.cli.common import Bar, Results, Seconds, clean, complain, deliver, notice, settings, typed_command
 from gioconda.report.as_json import document
 from gioconda.report.options import Judges, Lang, Sampled
-from gioconda.report.requirements import Policy, outcome
+from gioconda.report.requirements import Outcome, Policy, outcome
 from gioconda.report.rows import row
 from gioconda_core.documents import plain, to_json
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import atomic_path, spooled
 from gioconda_core.options import argument
+from gioconda_core.types import Report
+from gioconda_core.workers.pool import Progress
 from provenance.trust import lists
-
-if TYPE_CHECKING:
-    from gioconda.report.requirements import Outcome
-    from gioconda_core.types import Report
 
 FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif", "keyframes")
 
@@ -62,7 +60,8 @@ def check(
     incomplete = False
     for path, title in _inputs(clips):
         try:
-            report = examiner.examine(path, title=title, progress=_progress(title), command=typed_command())
+            with Bar(clean(title)[:50], "", transient=True) as bar:
+                report = examiner.examine(path, title=title, progress=_progress(title, bar), command=typed_command())
         except GiocondaError as error:
             if settings.debug:
                 raise
@@ -117,19 +116,20 @@ def _inputs(clips: list[str]) -> Iterator[tuple[str, str]]:
             yield str(path), "stdin"
 
 
-def _progress(title: str) -> Any:
-    """Stages on stderr: one line rewritten on a terminal, one line each with -v."""
-    if settings.quiet:
+def _progress(title: str, bar: Bar) -> Progress | None:
+    """Stages on stderr: a bar on a terminal, one line each with -v, else nothing."""
+    if settings.quiet or not (settings.verbose or sys.stderr.isatty()):
         return None
+    reached = 0.0
+    if not settings.verbose:
+        bar.begin(100)
 
     def step(stage: str, share: float, *, done: int = 0, of: int = 0) -> None:
+        nonlocal reached
         if settings.verbose:
             notice(f"{title}: {stage} ({100 * share:.0f} %)")
-        elif sys.stderr.isatty():
-            counted = f", {done} of {of} frames" if of else ""
-            line = "" if stage == "report" else f"{clean(title)[:50]}: {stage} ({100 * share:.0f} %{counted})"
-            sys.stderr.write(f"\r\x1b[K{line}")
-            sys.stderr.flush()
+        bar.count(round(100 * share) - reached, f"{stage}, {done} of {of} frames" if of else stage)
+        reached = round(100 * share)
 
     return step
 

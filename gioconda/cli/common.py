@@ -169,19 +169,21 @@ def incomplete(something: object) -> int:
 
 
 class Advance(Protocol):
-    """Tells a progress bar that ``n`` more are done; ``note`` stands beside it."""
+    """Tells a progress bar that ``n`` more are done; ``note`` stands beside it. before : so many more were done already, which says nothing of speed."""
 
-    def __call__(self, n: float = 1, note: str = "") -> None: ...
+    def __call__(self, n: float = 1, note: str = "", before: float = 0) -> None: ...
 
 
 class Bar:
     """A progress bar on stderr with rate and time left, or plain lines where there is no terminal; silent with -q.
 
-    It may be begun again, with another total, while it is open: what was before is then ended.
+    It may be begun again, with another total, while it is open: what was before is then ended. total : may become known while it is open.
+    transient : a bar that is wiped away at its end.
     """
 
-    def __init__(self, description: str, unit: str) -> None:
-        self.description, self.unit = description, unit
+    def __init__(self, description: str, unit: str, transient: bool = False) -> None:
+        self.description, self.unit, self.transient = description, unit, transient
+        self.total: float | None = None
         self.advance: Advance = _nothing
         self._end: Callable[[], None] = lambda: None
 
@@ -191,14 +193,14 @@ class Bar:
     def begin(self, total: float | None) -> None:
         """Start, with so many things to do; None where nobody knows."""
         self._end()
+        self.total = total
         if settings.quiet:
             return
-        console = stderr()
-        self.advance, self._end = (_drawn if console.is_terminal else _lines)(self, total)
+        self.advance, self._end = (_drawn if stderr().is_terminal else _lines)(self)
 
-    def count(self, n: float = 1, note: str = "") -> None:
-        """So many more are done."""
-        self.advance(n, note)
+    def count(self, n: float = 1, note: str = "", before: float = 0) -> None:
+        """So many more are done, now and ``before``."""
+        self.advance(n, note, before)
 
     def __exit__(self, *_: object) -> None:
         self._end()
@@ -213,31 +215,38 @@ def progress(description: str, total: float | None, unit: str = "items") -> Iter
         yield bar.advance
 
 
-def _nothing(n: float = 1, note: str = "") -> None:
+def _nothing(n: float = 1, note: str = "", before: float = 0) -> None:
     """Nobody is told."""
 
 
-def _lines(bar: Bar, total: float | None) -> tuple[Advance, Callable[[], None]]:
+def _lines(bar: Bar) -> tuple[Advance, Callable[[], None]]:
     """A line every ten seconds, and one at the end."""
     start = last = time.monotonic()
-    done = 0.0
+    done = fresh = 0.0
 
-    def advance(n: float = 1, note: str = "") -> None:
-        nonlocal done, last
-        done += n
-        now = time.monotonic()
+    def advance(n: float = 1, note: str = "", before: float = 0) -> None:
+        nonlocal done, fresh, last
+        done, fresh = done + n + before, fresh + n
+        now, total = time.monotonic(), bar.total
         if now - last >= 10 or (total is not None and done >= total):
             last = now
-            rate = done / max(now - start, 1e-9)
-            left = f", {(total - done) / max(rate, 1e-9):.0f} s left" if total else ""
-            of = f"/{total:g}" if total else ""
-            line = f"{bar.description}: {done:g}{of} {bar.unit}, {rate:.2f}/s{left} {note}"
+            rate = fresh / max(now - start, 1e-9)
+            speed = f", {rate:.2f}/s" if fresh else ""
+            left = f", {_span((total - done) / rate)} left" if total and fresh else ""
+            of = f"/{total:.10g}" if total else ""
+            line = f"{bar.description}: {done:.10g}{of} {bar.unit}{speed}{left} {note}"
             print(clean(line.rstrip()), file=sys.stderr, flush=True)
 
     return advance, lambda: None
 
 
-def _drawn(bar: Bar, total: float | None) -> tuple[Advance, Callable[[], None]]:
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _drawn(bar: Bar) -> tuple[Advance, Callable[[], None]]:
     """A bar that is drawn again and again on a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -249,14 +258,16 @@ def _drawn(bar: Bar, total: float | None) -> tuple[Advance, Callable[[], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    drawn = Progress(*columns, console=stderr(), transient=False)
+    drawn = Progress(*columns, console=stderr(), transient=bar.transient)
     drawn.start()
-    task = drawn.add_task(bar.description, total=total, rate="", note="")
+    task = drawn.add_task(bar.description, total=bar.total, rate="", note="")
 
-    def advance(n: float = 1, note: str = "") -> None:
+    def advance(n: float = 1, note: str = "", before: float = 0) -> None:
+        drawn.tasks[0].completed += before  # not by its methods, which would count them as speed
         drawn.advance(task, n)
         speed = drawn.tasks[0].speed
-        drawn.update(task, rate=f"{speed:.2f} {bar.unit}/s" if speed else "", note=clean(note))
+        rate = f"{speed:.2f} {bar.unit}/s" if speed and bar.unit else ""
+        drawn.update(task, total=bar.total, rate=rate, note=clean(note))
 
     return advance, drawn.stop
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,9 +19,6 @@ from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from detect.base import Card
     from detect.reading.calibration import Calibration, Stratum
     from detect.reading.score import Labelled, Row
 

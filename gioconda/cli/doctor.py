@@ -5,25 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from gioconda.cli.build import built
 from gioconda.cli.common import JsonFlag, emit, incomplete, printed, told
-from gioconda.doctor import LEVELS, STATES, checks
+from gioconda.doctor import LEVELS, STATES, Check, checks
 from gioconda.report.options import Lang
 from gioconda.report.view import state_key
 from gioconda.report.wording import code_sentence, say, templates
 from gioconda_core import config as c
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import argument
-from gioconda_core.plugins import GROUPS, available
+from gioconda_core.plugins import GROUPS, Plugin, available
 from gioconda_core.types import CredentialReason, Level, ProvenanceState, Sentence
 from provenance import codes
 from provenance.reading.describe import REASONS
-
-if TYPE_CHECKING:
-    from gioconda.doctor import Check
-    from gioconda_core.plugins import Plugin
 
 
 @dataclass(frozen=True)

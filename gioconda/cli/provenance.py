@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Results, clean, complain, emit, incomplete, notice, progress, told
@@ -14,6 +14,7 @@ from gioconda.cli.provenance_keys import keys_app
 from gioconda.cli.provenance_marks import labels, mark, recover, remember, strip
 from gioconda.cli.provenance_trust import trust_app
 from gioconda.report import compared, metadata
+from gioconda.report.compared import Compared
 from gioconda.report.options import Lang
 from gioconda.report.view import credential_lines, credential_sentences, state_key
 from gioconda.report.wording import say
@@ -28,14 +29,11 @@ from provenance.reading.ingredients import FAILURE
 from provenance.reading.open import Opened, opened
 from provenance.reading.read import read as read_one
 from provenance.signing import claims, signers
+from provenance.signing.signers import Signer
 from provenance.tools import batch
+from provenance.tools.batch import Drift, Expiry
 from provenance.trust import lists
-
-if TYPE_CHECKING:
-    from gioconda.report.compared import Compared
-    from provenance.signing.signers import Signer
-    from provenance.tools.batch import Drift, Expiry
-    from provenance.trust.lists import Trust
+from provenance.trust.lists import Trust
 
 app = Commands()
 app.add_typer(

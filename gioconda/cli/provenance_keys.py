@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Results, clean, emit, notice, told
@@ -14,9 +14,7 @@ from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option, argument, filled
 from provenance.keys import keys
 from provenance.keys.certificates import ALGORITHMS
-
-if TYPE_CHECKING:
-    from provenance.keys.keys import KeyFile
+from provenance.keys.keys import KeyFile
 
 keys_app = Commands()
 

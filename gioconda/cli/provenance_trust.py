@@ -6,7 +6,7 @@ import datetime
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Results, clean, emit, notice, told
@@ -16,10 +16,7 @@ from gioconda_core.options import Option, argument
 from gioconda_core.types import TrustScheme
 from provenance.keys import certificates
 from provenance.trust import lists, online
-from provenance.trust.lists import KINDS, Card
-
-if TYPE_CHECKING:
-    from provenance.trust.lists import Card, TrustList
+from provenance.trust.lists import KINDS, Card, TrustList
 
 trust_app = Commands()
 

@@ -15,7 +15,9 @@ from gioconda_core.documents import plain
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import refuse_overwrite, write_json
 from gioconda_core.options import Option, argument
+from gioconda_core.types import Footage
 from gioconda_core.words import counted
+from synth.consent import Consent as Granted
 from synth.evaluation.options import Evaluate
 from synth.fakes.options import Fakes, Part, Prepare
 from synth.options import Consent, PersonalGenerator, SharedGenerators, SizedGenerator
@@ -23,8 +25,6 @@ from synth.reenact.options import Reenact
 from synth.session import Session
 
 if TYPE_CHECKING:
-    from gioconda_core.types import Footage
-    from synth.consent import Consent as Granted
     from synth.evaluation.evaluate import Instruments
 
 

@@ -51,23 +51,18 @@ from gioconda_core.types import (
     Still,
     Watermark,
 )
+from gioconda_core.workers.pool import Progress, unwatched
+from provenance.trust.lists import Trust
 from provenance.watermark import mark as marks
 
 if TYPE_CHECKING:
     from detect.reading.observe import Answer
-    from gioconda_core.media.clip import Clip
-    from gioconda_core.workers.pool import Progress
-    from provenance.trust.lists import Trust
 
 DENSE_SECONDS = 60.0  # clips up to this long are also followed frame by frame, for detectors of motion
 STILLS = 8  # thumbnails along each face's strip
 BOXES = 1500  # boxes kept of each face, for the player's overlay
 FRAMES = "even:24"  # frames that keyframes are chosen from where no detector has asked for any
 FACE = 256  # pixels of a face's pictures: small on the page, and large when asked for
-
-
-def silent(stage: str, share: float, *, done: int = 0, of: int = 0) -> None:
-    """Nobody watches."""
 
 
 _Sampled = tuple[Any, Any]  # uint8 (T, H, W, 3), RGB, upright, and seconds (T,)
@@ -140,7 +135,7 @@ class Examiner:
         MediaError
             When there is no such file, or it may not be read. A file that is no media is a Report that says so.
         """
-        step = progress or silent
+        step = progress or unwatched
         file = Path(path)
         name = visible(title if title is not None else file.name)
         step("open", 0.0)

@@ -25,6 +25,7 @@ from gioconda.report.evidence import case, compare_pages
 from gioconda.report.evidence.compare import Comparison
 from gioconda.report.view import moment
 from gioconda.report.wording import label, local, problem, say
+from gioconda.serve.jobs import Clip
 from gioconda_core.documents import to_json
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.page import safe
@@ -32,7 +33,6 @@ from gioconda_core.types import Sentence
 
 if TYPE_CHECKING:
     from gioconda.serve.app import Site
-    from gioconda.serve.jobs import Clip
 
 MOST = 100_000  # bytes of what a form sends
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,8 @@ from gioconda_core.faces import track_cache as _cache
 from gioconda_core.faces.landmarks import Frame, Landmarker, package_model
 from gioconda_core.faces.landmarks import landmarker as _landmarker
 from gioconda_core.faces.tracker import Tracker, ahead
+from gioconda_core.media.clip import Clip
 from gioconda_core.types import FaceTrack, Footage
-
-if TYPE_CHECKING:
-    from gioconda_core.media.clip import Clip
-
 
 Watch = Callable[[int, int], None]
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gioconda_core.types import Code, IngredientNode
 from provenance import codes, sanitise
 from provenance.reading import rules
-
-if TYPE_CHECKING:
-    from provenance.reading.open import Opened
-
+from provenance.reading.open import Opened
 
 DEPTH = 16
 NODES = 400

@@ -14,7 +14,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, Any, Protocol
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -31,13 +31,10 @@ from provenance.reading.open import Opened, opened
 from provenance.sdk import descriptors, engine, faults, one_pass
 from provenance.signing import claims, declared, signers, thumbnails
 from provenance.signing.claims import Credential
+from provenance.signing.signers import Signer
 from provenance.trust.lists import Trust
 from provenance.vocabulary import SoftBinding
 from provenance.watermark import repository
-
-if TYPE_CHECKING:
-    from provenance.signing.signers import Signer
-
 
 # Containers laid out in boxes of which we know how to move the media; of which one may be named as another.
 _BOXES = frozenset(("video/mp4", "video/quicktime", "video/x-m4v", "audio/mp4"))

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
@@ -14,10 +14,8 @@ from gioconda_core.types import Claim
 from provenance.sdk import engine, fragments
 from provenance.signing import claims, sign, signers
 from provenance.signing.claims import Credential
+from provenance.signing.signers import Signer
 from provenance.trust.lists import Trust
-
-if TYPE_CHECKING:
-    from provenance.signing.signers import Signer
 
 
 def sign_stream(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from gioconda_core.errors import GiocondaError, MediaError, UsageError
 from gioconda_core.options import sha256
@@ -19,11 +19,8 @@ from provenance.reading.open import sidecar_of
 from provenance.reading.read import read
 from provenance.sdk import engine
 from provenance.signing.claims import Credential
+from provenance.signing.signers import Signer
 from provenance.trust.lists import Trust
-
-if TYPE_CHECKING:
-    from provenance.signing.signers import Signer
-
 
 # Of the rules about the signer, the one that a requirement of that very signer does not mind.
 _HARMLESS = frozenset({"gioconda.signer.development"})

@@ -25,6 +25,7 @@ from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip, write_video
 from gioconda_core.media.pictures import grid
 from gioconda_core.types import Claim, Footage
+from provenance.signing import sign
 from synth import consent as consents
 from synth.evaluation import measures, perceptual
 from synth.evaluation.measures import Figure
@@ -358,8 +359,6 @@ def sign_grid(
     force: bool = False,
 ) -> None:
     """Write the grid as a signed picture, and log it: most of its faces are generated. footage : sha256 of what it was made from."""
-    from provenance.signing import sign
-
     claim = Claim(
         path.name,
         "evaluation",

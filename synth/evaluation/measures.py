@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,7 +59,6 @@ _FIVE = np.array([(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (4
 
 def onnx_embedding(path: str) -> Callable[[Frames, Points], NDArray[np.float32]]:
     """An ArcFace-type network of one's own, as ONNX: input (N, 3, 112, 112) RGB, (x − 127.5) / 128; output (N, D)."""
-    import cv2
     import onnxruntime
 
     try:

@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 
 from gioconda_core import weights
 from gioconda_core.errors import WeightsError
+from synth.model.content_loss import Lite0
 
 Frames = NDArray[np.uint8]
 ALEXNET, INCEPTION = "lpips-alexnet", "inception-fid"  # names in the store
@@ -35,8 +39,6 @@ _SLICES = {0: 1, 3: 2, 6: 3, 8: 4, 10: 5}
 
 
 def _tensors(name: str) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
     return load_file(weights.store().path(name))
 
 
@@ -67,10 +69,6 @@ def lite0() -> tuple[str, Measure]:
     WeightsError
         The package is not installed, or its file is another.
     """
-    import torch
-
-    from synth.model.content_loss import Lite0
-
     net = Lite0()
 
     def distance(a: Any, b: Any) -> Any:
@@ -106,8 +104,6 @@ def lpips() -> tuple[str, Measure]:
 
 
 def _batched(distance: Callable[[Any, Any], Any]) -> Measure:
-    import torch
-
     def measure(real: Frames, made: Frames) -> NDArray[np.float64]:
         out = []
         with torch.inference_mode():
@@ -154,9 +150,6 @@ def _st_lpips() -> Measure:
 
     Source: the state dict's shapes and the package's table of layers; agrees with the package to the last digit it prints.
     """
-    import torch
-    import torch.nn.functional as F
-
     file = _st_file()
     assert file is not None
     w: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
@@ -199,9 +192,6 @@ def inception() -> Callable[[Frames, Any], NDArray[np.float32]]:
     WeightsError
         The network is not in the store, or is another one.
     """
-    import torch
-    import torch.nn.functional as F
-
     net = _inception_of_2015()
     try:
         found = _tensors(INCEPTION)
@@ -228,8 +218,6 @@ def inception() -> Callable[[Frames, Any], NDArray[np.float32]]:
 
 def _inception_of_2015() -> Any:
     """torchvision's Inception with the poolings of the graph that every published FID was measured with; its weights are not loaded."""
-    import torch
-    import torch.nn.functional as F
     from torchvision.models import inception as tv
 
     def average(x: Any) -> Any:  # the border is left out of the mean

@@ -23,6 +23,7 @@ from itertools import groupby, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +36,7 @@ from gioconda_core.types import Claim, Label, Sample
 from gioconda_core.version import __version__
 from gioconda_core.workers.cpu import cores
 from gioconda_core.workers.pool import workers as pool_of
+from provenance.signing import sign, signers
 from synth import consent as consents
 from synth.fakes.options import Fakes, Part, Prepare
 from synth.fakes.plan import Clip, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
@@ -136,8 +138,6 @@ def _versions(heads: TalkingHeads | Roster) -> dict[str, str]:
     """What else pixels depend on: another torch, or another device, need not draw the same ones bit for bit."""
     from importlib.metadata import version
 
-    import cv2
-
     return {
         "gioconda": __version__,
         "numpy": np.__version__,
@@ -166,8 +166,6 @@ def make(
     UsageError
         No footage with enough frames, no consent, a folder begun with another job or that cannot be written.
     """
-    from provenance.signing import signers
-
     session, part = session or Session(), part or Part()
     folder = Path(out)
     begun = time.perf_counter()
@@ -258,8 +256,6 @@ def _sheet(
     recipes: Sequence[Recipe], folder: Path, heads: TalkingHeads | Roster, granted: consents.Consent, signer: Any
 ) -> None:
     """``sheet.jpg``: of each generator some self-reenactments, each beside the real frame of the same moment; signed."""
-    from provenance.signing import sign
-
     real = {(r.driver_sha256, r.crf): r for r in recipes if r.kind == "control"}
     columns: list[list[Frames]] = []
     titles: list[str] = []

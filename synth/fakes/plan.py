@@ -15,16 +15,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, read_rows
 from synth.fakes.options import Fakes
-from synth.generators import Roster
+from synth.generators import Roster, TalkingHeads
 
 if TYPE_CHECKING:
-    from synth.generators import Roster, TalkingHeads
     from synth.training.shards import ShardSet
 
 SCHEMA = "gioconda.fake/1"
@@ -304,8 +304,6 @@ def read_part(shards: ShardSet, unit: Unit, rows: Sequence[int], size: int) -> C
         item = shards[row]
         frame, points = item.frame, item.landmarks
         if frame.shape[0] != size:
-            import cv2
-
             scale = size / frame.shape[0]
             how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
             frame = np.asarray(cv2.resize(frame, (size, size), interpolation=how), np.uint8)

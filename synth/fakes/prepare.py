@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gioconda_core.errors import GiocondaError, UsageError
@@ -32,6 +33,7 @@ from synth.fakes.options import Prepare
 from synth.fakes.sources import Entry, entries
 from synth.hybrid import SHEARS, turn
 from synth.person.mouth import Mouth
+from synth.puppets.perform import perform
 from synth.reenact.framing import load_track, steady, stretches
 from synth.training.shards import ShardWriter
 
@@ -128,8 +130,6 @@ def crops(entry: Entry, job: Prepare) -> _Result:
 
 
 def _from_puppet(entry: Entry, job: Prepare, start: float) -> _Result:
-    from synth.puppets.perform import perform
-
     identity, motion = (int(v) for v in entry.path.removeprefix("puppets:").split("/"))
     rate = Fraction(25, max(1, round(job.every * 25)))  # a take is a function of time: only what is kept is drawn
     drawn = perform(identity, motion, frames=job.puppet_frames, size=min(max(job.size, 256), 512), fps=rate)
@@ -270,8 +270,6 @@ def _results(todo: Iterable[Entry], job: Prepare, jobs: int, engine: str) -> Ite
 
 def _finished(out: Path) -> dict[str, tuple[str, int]]:
     """Sources of every clip that lies in a finished shard: name → (identity, frames)."""
-    import pyarrow.parquet as pq
-
     found: dict[str, tuple[str, int]] = {}
     for file in sorted(out.glob("shard-*.parquet")):
         table = pq.read_table(file, columns=["identity", "source"])

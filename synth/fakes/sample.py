@@ -9,14 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import atomic_path, sha256_of, write_json
 from gioconda_core.types import Claim, Ingredient, Synthesis
+from provenance.reading.read import read
+from provenance.signing import sign
+from provenance.signing.signers import Signer
+from provenance.watermark import repository
 from synth import consent as consents
 from synth.fakes.options import Fakes
 from synth.fakes.plan import Clip, Recipe, held_rows, read_part, shot_rows, units_of
@@ -24,9 +29,6 @@ from synth.generators import Roster, TalkingHeads
 from synth.reenact.framing import face_mask
 from synth.reenact.motion import adapt, smooth
 from synth.training.shards import ShardSet
-
-if TYPE_CHECKING:
-    from provenance.signing.signers import Signer
 
 RECORD = "gioconda.fake.record/1"
 Frames = NDArray[np.uint8]
@@ -160,12 +162,6 @@ def write_sample(
     drawn: Drawn, out: Path, granted: consents.Consent, signer: Signer, versions: Mapping[str, str]
 ) -> dict[str, Any]:
     """Encode, sign, keep landmarks and mask, and last of all the record."""
-    import cv2
-
-    from provenance.reading.read import read
-    from provenance.signing import sign
-    from provenance.watermark import repository
-
     r = drawn.recipe
     path = out / "clips" / r.split / f"{r.id}.mp4"
     claim = _claim(drawn, granted)

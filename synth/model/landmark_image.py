@@ -5,6 +5,7 @@ Source: Zakharov 2019, §4, in the colours of the third author's public code. Th
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,8 +48,6 @@ def draw(landmarks: NDArray[np.floating], size: int) -> NDArray[np.uint8]:
     MediaError
         A coordinate is not a finite number, or there are not 68 points.
     """
-    import cv2
-
     points = np.asarray(landmarks, dtype=np.float64)
     if points.shape != (68, 2):
         raise MediaError(f"landmarks have shape {points.shape}, not (68, 2)")

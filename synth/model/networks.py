@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from gioconda_core.errors import WeightsError
@@ -313,8 +314,6 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Model:
 
     Raises WeightsError when the file is missing, broken or of another kind.
     """
-    from safetensors import safe_open
-
     path = Path(path)
     if not path.is_file():
         raise WeightsError("no such file", where=str(path), hint="a model is made by: gioconda synth train")

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from gioconda_core import lite0
 from gioconda_core.errors import WeightsError
@@ -39,15 +41,11 @@ def _network() -> Any:
 
 @lru_cache(maxsize=1)
 def _heads() -> dict[str, NDArray[np.float32]]:
-    from safetensors.numpy import load_file
-
     return load_file(HEADS)
 
 
 def maps(frame: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> Maps:
     """Of a face in a picture, uint8 (H, W, 3), with its landmarks (68, 2): what the network's blocks 2 to 4 make of its square."""
-    import torch
-
     square = align.crop(frame, align.transform(landmarks, SIDE, MARGIN), SIDE)
     with torch.inference_mode():
         found = _network()(torch.from_numpy(square).permute(2, 0, 1)[None].float() / 127.5 - 1)

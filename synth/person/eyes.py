@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -102,8 +103,6 @@ def pupils(frame: Frames, points: Points) -> Gaze:
 
 
 def _iris(frame: Frames, axes: _Axes, lids: _Lids) -> Points:
-    import cv2
-
     scale = _ALONG / 1.2  # patch pixels a width
     x, y = np.meshgrid(
         (np.arange(_ALONG) + 0.5) / scale - 0.1, (np.arange(_ACROSS) + 0.5) / scale - _ACROSS / scale / 2
@@ -215,8 +214,6 @@ def _redraw(
 
     lids : as they are and as they are wanted. bands : of skin that stretches, above and below. iris : where it is, and how far it moves.
     """
-    import cv2
-
     (had, wanted), (iris_at, move) = lids, iris
     corners = axes.pixels(np.array([(-0.1, -0.9), (1.1, -0.9), (-0.1, 0.7), (1.1, 0.7)]))
     low = np.maximum(np.floor(corners.min(0)).astype(int), 0)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError, WeightsError
@@ -180,8 +181,6 @@ class PersonalModel:
     @staticmethod
     def at(path: str | os.PathLike[str]) -> bool:
         """Whether a file calls itself a personal model; a file that cannot be read does not."""
-        from safetensors import safe_open
-
         try:
             with safe_open(Path(path), framework="pt") as file:
                 return (file.metadata() or {}).get("schema") == SCHEMA
@@ -215,8 +214,6 @@ class PersonalModel:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PersonalModel:
         """Read a personal model. Raises WeightsError when the file is missing, broken or something else."""
-        from safetensors import safe_open
-
         path = Path(path)
         if not path.is_file():
             raise WeightsError("no such file", where=str(path), hint="a personal model is made by: gioconda synth tune")

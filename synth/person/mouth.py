@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +29,6 @@ class Mouth:
     """What a shot says of the mouth that it does not show: the dark between its lips and how bright teeth would be in its light."""
 
     def __init__(self, frame: Frames, points: Points) -> None:
-        import cv2
-
         self.open = opening(points, INNER_LIPS)
         self.side = align.side(points)
         inside = np.zeros(frame.shape[:2], np.uint8)
@@ -50,8 +49,6 @@ class Mouth:
 
     def draw(self, frame: Frames, target: Points) -> float:
         """Fill the lips of a bent frame where they stand open wider than in the shot, in place; how much of it is seen, 0 to 1."""
-        import cv2
-
         wide = opening(target, INNER_LIPS)
         share = ramp(wide, max(1.25 * self.open, self.open + 0.01 * self.side), 1.6 * self.open + 0.035 * self.side)
         if share <= 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -90,8 +91,6 @@ def view(frame: Frames, landmarks: Points, rng: np.random.Generator, mouth: Mout
 
     mouth : the shot's; lips that open wider than in the shot then show a drawn cavity, and everything counts as known.
     """
-    import cv2
-
     target = moved(landmarks, rng)
     bent = warp(frame, landmarks, target)
     if mouth is not None:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -85,8 +86,6 @@ def face_mask(landmarks: Points, size: int, *, soft: float, lift: float = 0.9, r
     lift : how far the forehead goes above the brows, in distances from eyes to brows; 0.9 ends below the hair, 2.6 at the crown.
     reach : the hull is grown by this factor about its middle; 1.3 brings ears, hair and chin in.
     """
-    import cv2
-
     out = np.zeros((len(landmarks), size, size), np.uint8)
     for k, points in enumerate(landmarks):
         poses = points.reshape(-1, 68, 2)

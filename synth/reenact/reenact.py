@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
@@ -24,19 +26,20 @@ from gioconda_core.files import refuse_overwrite, sha256_of, unwritable
 from gioconda_core.media.pictures import grid
 from gioconda_core.types import Claim, Synthesis
 from gioconda_core.version import __version__
+from provenance.signing import sign
+from provenance.watermark import repository
 from synth import consent as consents
 from synth.generators import Personal, TalkingHeads
-from synth.person.eyes import looks_of, pupils
+from synth.model.networks import load_checkpoint, shipped
+from synth.person.eyes import Looks, looks_of, pupils
+from synth.person.model import PersonalModel
 from synth.person.options import Tune
+from synth.person.tune import budget, tune
 from synth.reenact.framing import face_mask, resized, save_track
 from synth.reenact.motion import Adapted, adapt, fill_gaps, smooth
 from synth.reenact.options import Reenact
 from synth.reenact.shots import Driver, Shots, load_driver, load_shots
 from synth.session import Session
-
-if TYPE_CHECKING:
-    from synth.person.eyes import Looks
-    from synth.person.model import PersonalModel
 
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -95,8 +98,6 @@ class FewShotGenerator:
     def __init__(
         self, model: str | os.PathLike[str] | None = None, device: str = "cpu", content: str = "auto", **_: Any
     ) -> None:
-        from synth.model.networks import load_checkpoint, shipped
-
         self.version = __version__
         self.model = load_checkpoint(shipped() if model is None else model)
         self.device = device
@@ -109,8 +110,6 @@ class FewShotGenerator:
 
     def personalise(self, frames: Frames, landmarks: Points, *, mode: str, steps: int | None, seed: int) -> Personal:
         """Tune on the shots (``ft``) or embed them (``ff``)."""
-        from synth.person.tune import budget, tune
-
         job = Tune(mode="ff", seed=seed)
         if mode != "ff":
             steps = steps or budget(len(frames))
@@ -127,8 +126,6 @@ class TunedGenerator:
     batches = False
 
     def __init__(self, model: str | os.PathLike[str], device: str = "cpu") -> None:
-        from synth.person.model import PersonalModel
-
         self.version, self.device = __version__, device
         self.model = PersonalModel.load(model)
         self.weights_sha256: str | None = self.model.sha256
@@ -141,8 +138,6 @@ class TunedGenerator:
 
 def draw_label(frames: Frames, text: str = LABEL) -> Frames:
     """The visible label: a dark bar with light capitals in the lower left corner, in place; never larger than a third of the width."""
-    import cv2
-
     height, width = frames.shape[1:3]
     font, thickness = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(min(height, width) / 300))
     scale = max(0.3, min(height, width) / 640)
@@ -162,8 +157,6 @@ def draw_label(frames: Frames, text: str = LABEL) -> Frames:
 
 @lru_cache(maxsize=2)
 def _icon(path: str) -> NDArray[np.uint8]:
-    from PIL import Image, UnidentifiedImageError
-
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGBA"), np.uint8)
@@ -179,8 +172,6 @@ def draw_icon(frames: Frames, path: str) -> Frames:
     MediaError
         It is no picture, or is wider than the frame at that height.
     """
-    import cv2
-
     height, width = frames.shape[1:3]
     icon = _icon(path)
     high = max(24, min(height, width) // 8)
@@ -196,8 +187,6 @@ def draw_icon(frames: Frames, path: str) -> Frames:
 
 
 def _resized(frame: Frames, side: int) -> Frames:
-    import cv2
-
     height, width = frame.shape[:2]
     scale = side / max(height, width)
     if scale == 1:
@@ -251,8 +240,6 @@ def _place(
 
 def _shot_panel(shots: Shots, job: Reenact, height: int) -> Frames:
     """The first shot as its own picture has it, at the height of the result."""
-    import cv2
-
     if job.frame == "crop":
         return align.crop(shots.whole[0], resized(shots.matrices[0], height / shots.frames.shape[1]), height)
     whole = shots.whole[0]
@@ -266,7 +253,6 @@ def _motion(driver: Driver, size: int, side: int) -> Iterator[Frames]:
     if driver.pictures is not None:
         yield from driver.pictures(side)
         return
-    import cv2
 
     from synth.model.landmark_image import draw
 
@@ -417,8 +403,6 @@ def reenact(
     UsageError, MediaError
         With the file's name and what to do: no face, several faces, too small, a driver that does not move, gaps, no consent.
     """
-    from provenance.signing import sign
-
     job, session = job or Reenact(), session or Session()
     if not drivers:
         raise UsageError("no driver", where="--drive")
@@ -498,9 +482,6 @@ class _Reenactment:
 
     def animate(self, driver: Driver, target: Path) -> Made:
         """One clip, signed and logged."""
-        from provenance.signing import sign
-        from provenance.watermark import repository
-
         job, session, model = self.job, self.session, self.model
         marks, filled = fill_gaps(driver.landmarks, driver.found, driver.times, job.max_gap)
         if filled:

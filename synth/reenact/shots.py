@@ -15,6 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +25,7 @@ from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip
 from gioconda_core.types import FaceTrack, Ingredient
 from synth.person.covered import Covered, covered
+from synth.puppets.perform import LICENCE, perform
 from synth.reenact.framing import load_track, resized, steady
 
 MIN_FACE = 64  # pixels of the face square: less holds no face to learn
@@ -167,8 +169,6 @@ _Part = tuple[list[tuple[Frames, Points, NDArray[np.float64]]], Ingredient]
 
 
 def _puppet_shots(text: str, size: int, most: int) -> _Part:
-    from synth.puppets.perform import LICENCE, perform
-
     identity, motion = _puppet(text)
     drawn = perform(identity, motion, frames=max(most, 8), size=max(256, min(size, 512)))
     take = np.round(np.linspace(0, len(drawn.frames) - 1, most)).astype(int)
@@ -242,8 +242,6 @@ def _checked(name: str, count: int) -> None:
 
 
 def _puppet_driver(text: str, size: int, start: float, seconds: float) -> Driver:
-    from synth.puppets.perform import LICENCE, perform
-
     identity, motion = _puppet(text)
     first = round(start * 25)
     count = min(round(seconds * 25), 250)
@@ -339,8 +337,6 @@ def _clip_driver(path: Path, size: int, face: int | None, landmarker: str, start
 
 def _camera_driver(text: str, size: int, face: int | None, landmarker: str, seconds: float) -> Driver:
     import time
-
-    import cv2
 
     number = text.partition(":")[2] or "0"
     camera: Any = cv2.VideoCapture(int(number) if number.isdigit() else number)

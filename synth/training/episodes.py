@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -152,8 +153,6 @@ def jitter(
     pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.float32]]], rng: np.random.Generator
 ) -> list[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
     """One random mirror, shift, scale and recolouring for all frames of an episode; landmarks follow the pixels."""
-    import cv2
-
     size = pairs[0][0].shape[0]
     flip = bool(rng.random() < 0.5)
     scale = rng.uniform(0.94, 1.12)

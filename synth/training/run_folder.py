@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.files import append_row, atomic_path, clear_unfinished, no_room, write_json
 from gioconda_core.types import Claim
 from gioconda_core.version import __version__
+from provenance.signing import sign
 
 
 class DiskFullError(GiocondaError):
@@ -129,8 +131,6 @@ class RunFolder:
         self, folder: Path, nets: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer]
     ) -> tuple[dict[str, Any], NDArray[np.int64], NDArray[np.float32]]:
         """Put a checkpoint back; returns its state and its rows of W."""
-        from safetensors.torch import load_file
-
         for name, net in nets.items():
             net.load_state_dict(load_file(folder / f"{name}.safetensors"))
         for name, optimiser in optimisers.items():
@@ -143,8 +143,6 @@ class RunFolder:
 
     def sample(self, step: int, sheet: NDArray[np.uint8]) -> Path:
         """Write a contact sheet, signed: half of its faces are generated."""
-        from provenance.signing import sign
-
         target = self.path / "samples" / f"step-{step:09d}.png"
         with room(target):
             return sign.write_picture(

@@ -19,7 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gioconda_core.errors import MediaError, UsageError
@@ -72,8 +75,6 @@ class ShardWriter:
         time: float,
     ) -> str:
         """Add one frame: uint8 (S, S, 3) RGB with float (68, 2) landmarks in its pixels. Returns its key."""
-        import cv2
-
         frame = np.asarray(frame)
         self.size = self.size or frame.shape[0]
         if frame.dtype != np.uint8 or frame.shape != (self.size, self.size, 3):
@@ -109,9 +110,6 @@ class ShardWriter:
         return at, len(data)
 
     def _finish(self) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         if self._tar is None:
             return
         self._tar.close()
@@ -149,8 +147,6 @@ class ShardSet:
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, cache: int = 0) -> None:
-        import pyarrow.parquet as pq
-
         self.folder = Path(folder)
         tables = sorted(self.folder.glob("shard-*.parquet"))
         if not tables:
@@ -200,8 +196,6 @@ class ShardSet:
 
     def __getitem__(self, index: int) -> Frame:
         """One frame. Raises MediaError where the picture is torn or the landmarks are not 68 finite points."""
-        import cv2
-
         index = int(index)
         with self._lock:
             if index in self._cache:

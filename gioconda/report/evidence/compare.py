@@ -10,23 +10,20 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda.report.examine import clip_facts, silent
+from gioconda.report.examine import clip_facts
 from gioconda.report.view import now
 from gioconda.report.wording import clock, visible
 from gioconda_core.files import sha256_of
-from gioconda_core.media.clip import Clip
+from gioconda_core.media.clip import Clip, Limits
 from gioconda_core.media.fingerprint import perceptual
 from gioconda_core.media.pictures import Picture, jpeg
 from gioconda_core.types import Sentence
-
-if TYPE_CHECKING:
-    from gioconda_core.media.clip import Limits
-    from gioconda_core.workers.pool import Progress
+from gioconda_core.workers.pool import Progress, unwatched
 
 SCHEMA = "gioconda.clip-comparison/1"
 FRAMES = 1500  # frames looked at of each clip at most: every one of a minute
@@ -147,7 +144,7 @@ def compare(
     MediaError
         One of them is not there or holds no picture.
     """
-    step = progress or silent
+    step = progress or unwatched
     names = titles or (os.path.basename(a), os.path.basename(b))
     step("first", 0.0)
     one = _look(a, names[0], limits)

@@ -13,17 +13,14 @@ import os
 import zipfile
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from gioconda_core.media.clip import Clip
+from gioconda_core.media.clip import Clip, Limits
 from gioconda_core.media.fingerprint import perceptual
 from gioconda_core.media.pictures import Picture, grid, jpeg
 from gioconda_core.types import Keyframe
-
-if TYPE_CHECKING:
-    from gioconda_core.media.clip import Limits
 
 LEAST, MOST = 4, 12  # keyframes of a clip that has as many distinct frames
 CUT = 18  # bits of 64 by which two neighbouring frames differ across a cut; see docs/decisions/evidence.md

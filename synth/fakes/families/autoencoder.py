@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError, WeightsError
@@ -131,8 +132,6 @@ def load(variant: str) -> Autoencoder:
     ------
     UsageError, WeightsError
     """
-    from safetensors.torch import load_file
-
     if variant not in VARIANTS:
         raise UsageError(f"no autoencoder {variant!r}", hint=f"one of {', '.join(VARIANTS)}")
     path = WEIGHTS / f"{variant}.safetensors"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,8 +18,6 @@ def face_mask(points: Array, size: int, grow: float = 0.0, feather: float = 0.05
 
     grow, feather : shares of the face's extent.
     """
-    import cv2
-
     extent = float(np.ptp(points, axis=0).max())
     own = np.asarray(points if rows is None else points[rows], np.float32)
     if rows is None:
