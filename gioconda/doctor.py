@@ -13,6 +13,7 @@ from pathlib import Path
 from gioconda_core.config import core
 from gioconda_core.errors import PluginError
 from gioconda_core.types import Level, ProvenanceState
+from gioconda_core.version import installed
 
 LEVELS = {
     Level.NOT_ASSESSED: "not-assessed: nothing could be said; the report gives the reason and the threshold that was missed",
@@ -32,6 +33,7 @@ STATES = {
     "that does not mean the scene happened",
 }
 
+SDK = "0.38.1"  # of c2pa-python
 GENERIC = ("synth", "detect", "provenance", "benchmarks")  # our top-level names that another package might also use
 
 
@@ -52,19 +54,13 @@ def _python() -> Check:
 
 
 def _packages() -> Check:
-    pinned = {"c2pa-python": "0.38.1"}
-    seen = []
-    for name in ("torch", "av", "c2pa-python", "opencv-python", "scikit-learn", "face-alignment", "typer"):
-        try:
-            version = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            return Check("packages", "wrong", f"{name} is not installed")
-        if pinned.get(name, version) != version:
-            return Check(
-                "packages", "wrong", f"{name} {version} is installed, {pinned[name]} is needed: its trust rules differ"
-            )
-        seen.append(f"{name} {version}")
-    return Check("packages", "ok", ", ".join(seen))
+    names = ("torch", "av", "c2pa-python", "opencv-python", "scikit-learn", "face-alignment", "typer")
+    there = installed(*names)
+    if missing := [name for name in names if name not in there]:
+        return Check("packages", "wrong", f"{missing[0]} is not installed")
+    if (sdk := there["c2pa-python"]) != SDK:
+        return Check("packages", "wrong", f"c2pa-python {sdk} is installed, {SDK} is needed: its trust rules differ")
+    return Check("packages", "ok", ", ".join(f"{name} {version}" for name, version in there.items()))
 
 
 def _names() -> Check:

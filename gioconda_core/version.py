@@ -1,5 +1,18 @@
-"""The version of this release, in the one place that everything else reads."""
+"""The version of this release, in the one place that everything else reads, and those of other packages."""
 
 from __future__ import annotations
 
+from importlib import metadata
+
 __version__ = "0.1.0"
+
+
+def installed(*names: str) -> dict[str, str]:
+    """The versions of packages, of those that are installed."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
+
+from gioconda_core.version import installed
 
 
 def environment() -> dict[str, str]:
     """Versions that can change a figure; nothing that names a person or a machine."""
     found = {"python": platform.python_version(), "system": platform.system()}
-    for name in ("gioconda", "numpy", "scikit-learn", "torch", "av"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return found | installed("gioconda", "numpy", "scikit-learn", "torch", "av")

@@ -30,7 +30,7 @@ from gioconda_core.media.suffixes import is_archive_name
 from gioconda_core.options import Option, argument, check, size
 from gioconda_core.options import shard as parse_shard
 from gioconda_core.reasons import PassedOver
-from gioconda_core.version import __version__
+from gioconda_core.version import __version__, installed
 from gioconda_core.workers.cpu import cores
 from gioconda_core.workers.pool import Failure, Limits, Result, workers
 from provenance.trust import lists as trust
@@ -98,7 +98,8 @@ class Audit:
     def configuration(self) -> dict[str, Any]:
         """What a row depends on beside the file: under another configuration files are examined anew."""
         return {
-            "versions": _versions(),
+            # Of what reads files: another release of any may see more in the same bytes.
+            "versions": {"gioconda": __version__} | installed("c2pa-python", "av", "pillow", "pillow-heif"),
             "detectors": self._weights(),
             "sampling": self.sampling,
             "trust": [sha256_of(Path(trust.kind_of(item)[1])) for item in self.trust],
@@ -147,7 +148,7 @@ class Audit:
         summary = Summary()
         try:
             config = "" if self.merge else self._remember(out, summary)
-            roots = self.roots if isinstance(self.roots, (list, tuple)) else _remembered(self.roots)
+            roots = tuple(self.roots)
             if self.merge:
                 self._merge(journal, out, roots, summary)
                 self._finish(journal, out, summary)
@@ -336,20 +337,3 @@ class Audit:
         known.pop(name, None)
         write_json(file, known | {name: body})
         return name
-
-
-def _versions() -> dict[str, str]:
-    """Of what reads files: another release of any may see more in the same bytes."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"gioconda": __version__}
-    for name in ("c2pa-python", "av", "pillow", "pillow-heif"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _remembered(paths: Iterable[str]) -> tuple[str, ...]:
-    return tuple(paths)

@@ -12,12 +12,11 @@ import sys
 import time
 import tomllib
 import traceback
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 
 from gioconda_core.errors import GiocondaError, ResourceError, UsageError
-from gioconda_core.version import __version__
+from gioconda_core.version import __version__, installed
 
 _HINTS = {
     errno.ENOSPC: "make room and run again",
@@ -87,11 +86,9 @@ def report(error: BaseException, argv: list[str]) -> Path | None:
     from gioconda_core import config
 
     lines = [f"gioconda {__version__}, Python {platform.python_version()}, {platform.platform()}"]
-    for name in ("c2pa-python", "av", "pillow", "numpy", "torch", "onnxruntime", "openvino", "pyarrow"):
-        try:
-            lines.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            lines.append(f"{name} is not installed")
+    names = ("c2pa-python", "av", "pillow", "numpy", "torch", "onnxruntime", "openvino", "pyarrow")
+    there = installed(*names)
+    lines += [f"{name} {there.get(name, 'is not installed')}" for name in names]
     lines += ["", "Command: " + " ".join(argv), "", *traceback.format_exception(error)]
     text = "\n".join(lines).encode("utf-8", "backslashreplace")
     try:

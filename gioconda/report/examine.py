@@ -51,6 +51,7 @@ from gioconda_core.types import (
     Still,
     Watermark,
 )
+from gioconda_core.version import installed
 from gioconda_core.workers.pool import Progress, unwatched
 from provenance.trust.lists import Trust
 from provenance.watermark import mark as marks
@@ -403,12 +404,5 @@ def _mark(footage: Footage) -> Watermark | None:
 
 def versions() -> dict[str, str]:
     """What a repeat of this report needs to be the same."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": platform.python_version()}
-    for name in ("gioconda", "c2pa-python", "av", "numpy", "torch", "dlib-bin", "pymediainfo"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    names = ("gioconda", "c2pa-python", "av", "numpy", "torch", "dlib-bin", "pymediainfo")
+    return {"python": platform.python_version()} | installed(*names)

@@ -34,8 +34,6 @@ CREATE TABLE IF NOT EXISTS clips (
   begun REAL NOT NULL DEFAULT 0, frames INTEGER NOT NULL DEFAULT 0, of INTEGER NOT NULL DEFAULT 0, summary TEXT NOT NULL DEFAULT '{}'
 );
 """
-_COLUMNS = ("other TEXT NOT NULL DEFAULT ''", "begun REAL NOT NULL DEFAULT 0", "frames INTEGER NOT NULL DEFAULT 0",
-            "of INTEGER NOT NULL DEFAULT 0", "summary TEXT NOT NULL DEFAULT '{}'")  # fmt: skip # a queue of before had none of these
 
 
 @dataclass(frozen=True)
@@ -85,10 +83,6 @@ class Jobs:
         self._base.row_factory = sqlite3.Row
         self._base.execute("PRAGMA journal_mode=WAL")
         self._base.executescript(_TABLES)
-        known = {row["name"] for row in self._base.execute("PRAGMA table_info(clips)")}
-        for column in _COLUMNS:
-            if column.split()[0] not in known:
-                self._base.execute(f"ALTER TABLE clips ADD COLUMN {column}")
         # What was running when the server ended is begun again, but not for ever.
         self._do(
             "UPDATE clips SET state = 'failed', error = 'ended the server' WHERE state = 'running' AND attempts >= ?",

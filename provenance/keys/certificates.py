@@ -123,7 +123,7 @@ def generate_key(algorithm: str = "es256") -> PrivateKey:
     """A fresh private key for a COSE algorithm name."""
     if algorithm in _CURVES:
         return ec.generate_private_key(_CURVES[algorithm]())
-    if algorithm in ("ps256", "ps384", "ps512"):
+    if algorithm.startswith("ps") and algorithm in ALGORITHMS:
         return rsa.generate_private_key(65537, 3072)
     if algorithm == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
@@ -191,6 +191,32 @@ class Profile:
     extra: Sequence[tuple[x509.ExtensionType, bool]] = ()
 
 
+def _begun(
+    key: PrivateKey, subject: x509.Name, issuer: x509.Name, validity: Validity, *, is_ca: bool
+) -> x509.CertificateBuilder:
+    """What every certificate has, to which extensions are added."""
+    start, end = validity.window()
+    return (
+        x509.CertificateBuilder(issuer, subject, key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
+    )
+
+
+def _identified(
+    builder: x509.CertificateBuilder, key: PrivateKey, issuer: PrivateKey | None
+) -> x509.CertificateBuilder:
+    """With the identifiers of its own key and, where another signs, of the issuer's."""
+    own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = builder.add_extension(own, critical=False)
+    if issuer is None:
+        return builder
+    theirs = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())
+    return builder.add_extension(theirs, critical=False)
+
+
 def make_authority(
     common_name: str,
     organisation: str,
@@ -202,24 +228,10 @@ def make_authority(
     """A root (or, with ``issuer``, an intermediate) that may sign leaves."""
     key = generate_key(algorithm)
     subject = _name(common_name, organisation)
-    start, end = validity.window()
     signer = issuer or Authority(key, None)  # type: ignore[arg-type]
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(end)
-        .add_extension(x509.BasicConstraints(True, None), critical=True)
-        .add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-    if issuer:
-        builder = builder.add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False
-        )
+    builder = _begun(key, subject, issuer.certificate.subject if issuer else subject, validity, is_ca=True)
+    builder = builder.add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
+    builder = _identified(builder, key, issuer.key if issuer else None)
     return Authority(key, builder.sign(signer.key, _digest(signer.key, algorithm)))
 
 
@@ -234,27 +246,15 @@ def make_leaf(
 ) -> Leaf:
     """A signing certificate with a fresh key for a COSE algorithm name."""
     key = generate_key(algorithm)
-    start, end = validity.window()
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(_name(common_name, organisation))
-        .issuer_name(authority.certificate.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(end)
-        .add_extension(x509.BasicConstraints(profile.is_ca, None), critical=True)
-    )
+    subject = _name(common_name, organisation)
+    builder = _begun(key, subject, authority.certificate.subject, validity, is_ca=profile.is_ca)
     if profile.usage:
         builder = builder.add_extension(_usage(*profile.usage), critical=True)
     if profile.ekus:
         purposes = x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in profile.ekus])
         builder = builder.add_extension(purposes, critical=profile.eku_critical)
     if profile.key_identifiers:
-        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        builder = builder.add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False
-        )
+        builder = _identified(builder, key, authority.key)
     for extension, critical in profile.extra:
         builder = builder.add_extension(extension, critical=critical)
     certificate = builder.sign(authority.key, _digest(authority.key))

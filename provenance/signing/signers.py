@@ -79,10 +79,8 @@ class _Signer:
         self.leaf: x509.Certificate = parsed[0]
         self.algorithm = algorithm
         self.timestamp = timestamp
-        self._native: c2pa.Signer | None = None
-        self._pid = 0
-        self._contexts: dict[str, c2pa.Context] = {}
-        self._contexts_pid = 0
+        self._natives: dict[int, c2pa.Signer] = {}  # by process
+        self._contexts: dict[tuple[int, str], c2pa.Context] = {}
         self._lock = threading.Lock()
         self._failures = threading.local()  # the callback runs on the thread that called sign
 
@@ -91,38 +89,29 @@ class _Signer:
 
     def native(self) -> c2pa.Signer:
         with self._lock:
-            if self._native is None or self._pid != os.getpid():
-                self._native, self._pid = self._make(), os.getpid()
-            return self._native
+            if (process := os.getpid()) not in self._natives:
+                self._natives[process] = self._make()
+            return self._natives[process]
 
     def context(self, settings: Mapping[str, Any]) -> c2pa.Context:
         """A context of the SDK's with this signer in it, made once a process for each set of settings."""
-        document = json.dumps(settings, sort_keys=True)
-        with self._lock:
-            if self._contexts_pid != os.getpid():
-                self._contexts, self._contexts_pid = {}, os.getpid()
-            if document not in self._contexts:
-                import c2pa
+        import c2pa
 
+        document = json.dumps(settings, sort_keys=True)
+        key = os.getpid(), document
+        with self._lock:
+            if key not in self._contexts:
                 if len(self._contexts) >= _MOST_CONTEXTS:
                     self._contexts.clear()  # threads that sign with one still hold it
                 # The context consumes the signer it is given.
-                self._contexts[document] = c2pa.Context.from_json(document, self._make())
-            return self._contexts[document]
+                self._contexts[key] = c2pa.Context.from_json(document, self._make())
+            return self._contexts[key]
 
     def _make(self) -> c2pa.Signer:
         import c2pa
 
-        names = {
-            "es256": c2pa.C2paSigningAlg.ES256,
-            "es384": c2pa.C2paSigningAlg.ES384,
-            "es512": c2pa.C2paSigningAlg.ES512,
-            "ps256": c2pa.C2paSigningAlg.PS256,
-            "ps384": c2pa.C2paSigningAlg.PS384,
-            "ps512": c2pa.C2paSigningAlg.PS512,
-            "ed25519": c2pa.C2paSigningAlg.ED25519,
-        }
-        return c2pa.Signer.from_callback(self._called, names[self.algorithm], self.chain, self.timestamp)
+        named = c2pa.C2paSigningAlg[self.algorithm.upper()]
+        return c2pa.Signer.from_callback(self._called, named, self.chain, self.timestamp)
 
     def _called(self, data: bytes) -> bytes:
         # The SDK turns an exception in here into a bare "signing failed": keep it, so that sign() can say what happened.
