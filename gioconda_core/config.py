@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import functools
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from gioconda_core.errors import UsageError
-from gioconda_core.files import write_json
+from gioconda_core.files import read_toml, write_json
 
 T = TypeVar("T")
 
@@ -74,10 +73,7 @@ def _toml_section(section: str) -> tuple[dict[str, Any], str]:
     path = nearest_toml()
     if path is None:
         return {}, ""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"is not valid TOML: {error}", where=str(path), hint="mend or remove it") from error
+    document = read_toml(path, "mend or remove it")
     for part in section.split("."):
         document = document.get(part, {})
         if not isinstance(document, dict):

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -138,9 +139,11 @@ def atomic_path(target: str | os.PathLike[str], *, mode: int | None = None) -> I
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Remove what writers by :func:`atomic_path` that were killed have left in a folder and below it, which nobody else may be writing to."""
-    for path in folder.rglob(".*.????????.*"):
-        if path.is_file():
+    """Remove what writers by :func:`atomic_path` and in hidden folders that were killed have left in a folder and below it, which nobody else may be writing to."""
+    for path in [*folder.rglob(".*.????????.*"), *folder.rglob(".gioconda-*")]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
 
 
@@ -154,6 +157,45 @@ def spooled(source: BinaryIO | bytes) -> Iterator[Path]:
         yield Path(name)
     finally:
         os.unlink(name)
+
+
+def read_text(file: str | os.PathLike[str]) -> str:
+    """A text file in UTF-8 or UTF-16 (by BOM).
+
+    Raises
+    ------
+    UsageError
+        It cannot be read, or is in another encoding.
+    """
+    try:
+        raw = Path(file).read_bytes()
+        return raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from error
+    except UnicodeDecodeError:
+        raise UsageError("is not UTF-8 text", where=str(file), hint="save it as UTF-8 and run again") from None
+
+
+def read_toml(file: str | os.PathLike[str], hint: str = "") -> dict[str, Any]:
+    """A TOML file. Raises UsageError as :func:`read_text` does, and where it is none."""
+    try:
+        return tomllib.loads(read_text(file))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"is not TOML: {error}", where=str(file), hint=hint) from error
+
+
+@contextlib.contextmanager
+def alone(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold a file or folder, waiting until nobody else does, where the system can see to that."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_text(target: str | os.PathLike[str], text: str, *, mode: int | None = None) -> None:

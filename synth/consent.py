@@ -17,10 +17,8 @@ for works whose author and sitter are long dead or that were given to the public
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import json
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,7 +26,7 @@ from typing import Any
 
 from gioconda_core import config
 from gioconda_core.errors import UsageError
-from gioconda_core.files import sha256_of, write_text
+from gioconda_core.files import alone, read_toml, sha256_of, write_text
 
 SCHEMA = "gioconda.consent/1"
 SCOPES = ("reenact", "fakes", "evaluate", "tune", "any")
@@ -76,10 +74,7 @@ def read(value: str | os.PathLike[str]) -> Consent:
     path = Path(text)
     if not path.is_file():
         raise UsageError("no such consent file", where=text, hint="make one: gioconda synth consent new FILE")
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"is not readable TOML: {error}", where=text) from error
+    data = read_toml(path)
     if data.get("schema") != SCHEMA:
         raise UsageError(f"schema is {data.get('schema')!r}, not {SCHEMA!r}", where=text)
     rows = data.get("person")
@@ -233,8 +228,7 @@ def log(
         time, task, generator, consent, tuple(sorted(set(sources))), tuple(sorted(set(drivers))), tuple(outputs)
     )
     # One writer at a time: the chain needs the last row. "a" never rewrites what is there.
-    with open(file, "a+b") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with open(file, "a+b") as handle, alone(file):
         handle.seek(0)
         last = None
         torn = False

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.run.options import SUITES, suite_file
-from gioconda_core.datasets.layouts import read_text
 from gioconda_core.errors import UsageError
-from gioconda_core.files import sha256_of
+from gioconda_core.files import read_toml, sha256_of
 from gioconda_core.media import degrade
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.stats import metrics
@@ -68,11 +66,7 @@ def load(name: str | Path) -> Suite:
         No such suite, or one with an unknown key, a missing part, or a setting that makes no sense.
     """
     text = str(name)
-    raw = read_text(suite_file(text))
-    try:
-        document = tomllib.loads(raw)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"is not TOML: {error}", where=text) from error
+    document = read_toml(suite_file(text))
     try:
         return _read(document, text)
     except (TypeError, ValueError, OverflowError) as error:  # a text where a table should be, a number that is none

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import datetime
 import fnmatch
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gioconda.report.rows import Row
 from gioconda_core import options
-from gioconda_core.datasets.layouts import read_text
 from gioconda_core.errors import UsageError
+from gioconda_core.files import read_toml
 
 
 @dataclass
@@ -62,10 +61,7 @@ class Baseline:
         """
         if not Path(file).is_file():
             raise UsageError("no such file", where=file, hint="a TOML file of [[accept]] entries")
-        try:
-            document = tomllib.loads(read_text(Path(file)))
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"is not TOML: {error}", where=file) from error
+        document = read_toml(file)
         entries = document.get("accept", [])
         if set(document) - {"accept"} or not isinstance(entries, list):
             raise UsageError("holds something else than [[accept]] entries", where=file)

@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol
 
 from gioconda_core.datasets.tables import read_sheet, samples
 from gioconda_core.errors import UsageError
-from gioconda_core.files import atomic_path, write_text
+from gioconda_core.files import atomic_path, read_text, write_text
 from gioconda_core.media.suffixes import PICTURES, is_media_name
 from gioconda_core.types import Label, Sample
 
@@ -84,22 +84,6 @@ class CsvList:
         if file is None:
             raise UsageError("no CSV here", where=str(root))
         yield from samples(read_sheet(file))
-
-
-def read_text(file: Path) -> str:
-    """A text file in UTF-8 or UTF-16 (by BOM).
-
-    Raises
-    ------
-    UsageError
-        It is in another encoding.
-    """
-    raw = file.read_bytes()
-    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return raw.decode(encoding)
-    except UnicodeDecodeError:
-        raise UsageError("is not UTF-8 text", where=str(file), hint="save it as UTF-8 and run again") from None
 
 
 class FaceForensics:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from gioconda_core import config
 from gioconda_core.errors import CredentialError, UsageError
-from gioconda_core.files import atomic_path, refuse_overwrite
+from gioconda_core.files import alone, atomic_path, refuse_overwrite
 from provenance.keys import certificates
 from provenance.keys.certificates import Leaf
 
@@ -132,7 +132,9 @@ def development() -> Path:
     roots = home() / "keys" / "development-roots.pem"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # One winner among many processes: an exclusive lock around "still needed? then write both files".
-    with _lock(path.parent / ".development.lock"):
+    lock = path.parent / ".development.lock"
+    lock.touch()
+    with alone(lock):  # without locks (Windows) the atomic rename still leaves one whole file; two first runs may race
         if path.exists() and _days_left(parse(path.read_bytes(), str(path)).chain[0]) > RENEW_BEFORE:
             return path
         known = roots.read_text(encoding="ascii") if roots.exists() else ""
@@ -140,18 +142,6 @@ def development() -> Path:
             temporary.write_text(known + certificates.pem(leaf.chain[-1]), encoding="ascii")
         _write(path, leaf)
     return path
-
-
-@contextlib.contextmanager
-def _lock(path: Path):  # type: ignore[no-untyped-def]
-    with open(path, "a", encoding="ascii") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except ImportError:  # Windows: the atomic rename still leaves one whole file; two first runs may race
-            pass
-        yield
 
 
 def development_roots() -> str:

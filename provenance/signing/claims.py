@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,7 +18,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from gioconda_core.errors import UsageError
-from gioconda_core.files import sha256_of
+from gioconda_core.files import read_toml, sha256_of
 from gioconda_core.types import Claim, Ingredient
 from gioconda_core.version import __version__
 from provenance.signing.declared import Aigc
@@ -303,15 +302,6 @@ def _fits(value: Any, hint: Any) -> bool:
     return kind is Any or isinstance(value, kind)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"not TOML: {error}", where=str(path)) from error
-
-
 def from_toml(source: str | os.PathLike[str]) -> Credential:
     """A credential from a TOML file; unknown keys are refused, because a typo must not silently drop a statement.
 
@@ -319,7 +309,7 @@ def from_toml(source: str | os.PathLike[str]) -> Credential:
     ``[[soft_bindings]]``, ``[assertions."my.label"]``, ``redactions``.
     """
     path = Path(source)
-    document = _read(path)
+    document = read_toml(path)
 
     def build(kind: Any, values: Any, where: str) -> Any:
         known = {item.name for item in fields(kind)}

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import groupby, islice, zip_longest
 from pathlib import Path
@@ -29,7 +27,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError, MediaError, UsageError
-from gioconda_core.files import append_row, sha256_of, unwritable, write_json
+from gioconda_core.files import alone, append_row, clear_unfinished, sha256_of, unwritable, write_json
 from gioconda_core.media.clip import Clip as Opened
 from gioconda_core.media.pictures import grid
 from gioconda_core.types import Claim, Label, Sample
@@ -110,19 +108,6 @@ class _Clock:
         finally:
             with self._lock:
                 self.seconds[stage] += time.perf_counter() - start
-
-
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Held by one process of a run: torchrun starts several on the same folder, and the footage is prepared by the first alone."""
-    import fcntl
-
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _done(out: Path, recipe: Recipe) -> dict[str, Any] | None:
@@ -235,13 +220,15 @@ def _opened(job: Fakes, folder: Path, heads: TalkingHeads | Roster, part: Part) 
     try:
         for name in _FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
-        with _one_at_a_time(folder):
+        with alone(folder):
             _same_job(job, folder, heads)
     except OSError as error:
         raise unwritable(error, folder) from error
     if part.world == 1:
-        _sweep(folder)
-    with _one_at_a_time(folder):
+        for name in _FOLDERS:
+            clear_unfinished(folder / name)
+    # torchrun starts several processes on the same folder, and the footage is prepared by the first alone
+    with alone(folder):
         sets = _shards(job, folder, heads.size, part.jobs)
         return _Footage(sets, units_of(sets, folder, job))
 
@@ -299,16 +286,6 @@ def _log(
             outputs=[row["sha256"] for row in records],
             generator=heads.name,
         )
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed run had in hand: whatever is half written lies under a hidden name beside its target."""
-    for name in _FOLDERS:
-        for left in [*(folder / name).rglob(".*")]:
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
 
 
 class _Making:

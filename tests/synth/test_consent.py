@@ -56,7 +56,7 @@ def test_scope_date_and_files_are_held_to(tmp_path):
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("not toml [", "not readable TOML"),
+        ("not toml [", "not TOML"),
         (GOOD.replace("consent/1", "consent/9"), "schema"),
         ('schema = "gioconda.consent/1"\n', r"no \[\[person\]\]"),
         (GOOD.replace('who = "Lisa"', 'who = " "'), "'who'"),

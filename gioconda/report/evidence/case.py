@@ -15,15 +15,15 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from gioconda.report.wording import label, local
 from gioconda_core.errors import MediaError, UsageError
-from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of, write_json
+from gioconda_core.files import alone, atomic_path, refuse_overwrite, sha256_of, write_json
 from gioconda_core.version import __version__
 from provenance import vocabulary
 
@@ -308,7 +308,7 @@ def _hash(line: bytes) -> str:
 
 def _append(place: Path, who: str, action: Action, detail: Kept | Text) -> Entry:
     """Add a line, bound to the one that is last at that moment; what stands there already is never written again."""
-    with open(place / "log.jsonl", "a+b") as file, _alone(file):
+    with open(place / "log.jsonl", "a+b") as file, alone(place / "log.jsonl"):
         file.seek(0)
         lines = file.read().splitlines()
         time = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
@@ -318,13 +318,3 @@ def _append(place: Path, who: str, action: Action, detail: Kept | Text) -> Entry
         file.flush()
         os.fsync(file.fileno())
     return entry
-
-
-@contextlib.contextmanager
-def _alone(file: BinaryIO) -> Iterator[None]:
-    """Nobody else adds a line meanwhile, where the system can see to that."""
-    with contextlib.suppress(ImportError, OSError):
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX)  # ends when the file is closed
-    yield
