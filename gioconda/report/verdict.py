@@ -274,12 +274,14 @@ def next_steps(
     if any(s.key == "short.disagree" for s in sentences(readings)):
         steps.append(Sentence("next.disagree"))
     if provenance.state == ProvenanceState.INVALID:
-        steps.append(
-            Sentence(f"next.{_NEXT.get(provenance.reason, 'malformed') if provenance.reason else 'malformed'}")
-        )
+        step = _NEXT.get(provenance.reason, "malformed") if provenance.reason else "malformed"
+        # Where a trusted timestamp shows that the certificate was not valid then, another one helps nobody.
+        steps.append(Sentence(f"next.{'certificate' if step == 'expired' and provenance.timestamped else step}"))
     elif provenance.state.intact:
         if provenance.says_ai:
             steps.append(Sentence("next.say-ai"))
+        if _broken_ingredient(provenance):
+            steps.append(Sentence("next.ingredient"))
         if provenance.signer and not provenance.development_key:
             steps.append(Sentence("next.signer", {"signer": provenance.signer}))
     weak = {"caveat.face-small", "caveat.compressed", "caveat.picture-small", "caveat.blurred"}
@@ -351,7 +353,18 @@ def editor(level: Level, readings: Sequence[Calibrated], provenance: Provenance)
     if not readings:
         said = [Sentence("editor.not-run")]
     if provenance.state.intact and provenance.signer and not provenance.development_key:
-        said.append(Sentence("editor.may-credential", {"signer": provenance.signer}))
+        signer = {"signer": provenance.signer}
+        if provenance.state == ProvenanceState.TRUSTED:
+            said.append(Sentence("editor.may-credential", signer))
+        else:  # intact, and the name is anybody's
+            said += [Sentence("editor.may-unchanged"), Sentence("editor.not-signer", signer)]
     if provenance.state.intact and provenance.says_ai:
         said.append(Sentence("editor.may-ai"))
+    if provenance.state.intact and _broken_ingredient(provenance):
+        said.append(Sentence("editor.not-ingredient"))
     return tuple(said)
+
+
+def _broken_ingredient(provenance: Provenance) -> bool:
+    """Whether the credential of something that went into the file does not hold."""
+    return any(code.code == "gioconda.ingredient.failure" for code in provenance.codes)

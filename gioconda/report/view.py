@@ -498,8 +498,11 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
             args = {"task": p.label.get("task", "?"), "generator": _generator(p.label)}
             said.append(Sentence("provenance.label", args))
         if p.signed_at:
-            key = "provenance.timestamped" if p.timestamped else "provenance.signed-at"
-            said.append(Sentence(key, {"signed_at": moment(p.signed_at)}))
+            stamped = any(code.code.startswith("timeStamp.") for code in p.codes)
+            key = "timestamped" if p.timestamped else "stamped" if stamped else "signed-at"
+            said.append(Sentence(f"provenance.{key}", {"signed_at": moment(p.signed_at)}))
+            if _to_come(p.signed_at):
+                said.append(Sentence("provenance.signed-later"))
         for node in _walk(p.ingredients):
             if node.failures:
                 codes = [c.code for c in node.failures]
@@ -560,6 +563,8 @@ def _invalid(p: Provenance) -> list[Sentence]:
         ended = (p.expires_at or "")[:10] or "?"
         args = {"date": ended, "signer": p.signer or "?"}
         key = "expired" if ended <= now()[:10] else "not-yet-valid"
+        if p.signed_at and (p.timestamped or "gioconda.signer.expired" not in by_code):  # it is valid now
+            key, args = "outside-validity", args | {"signed_at": moment(p.signed_at)}
     said = [Sentence(f"provenance.{key}", args)]
     if p.trust_list:
         said.append(
@@ -597,7 +602,7 @@ def _credential(p: Provenance, lang: str) -> Pairs:
         ("signer", p.signer),
         ("list", _dated(p) if p.trust_list else label("none", lang)),
         *(("identity", _actor(item, lang)) for item in p.identities),
-        ("signed-at", p.signed_at and local(moment(p.signed_at), lang)),
+        ("signed-at", p.timestamped and p.signed_at and local(moment(p.signed_at), lang)),
         ("expires-at", p.expires_at and local(moment(p.expires_at), lang)),
         ("generator", p.claim_generator),
         ("actions", ("、" if lang == "ja" else ", ").join(actions)),
@@ -697,6 +702,15 @@ def moment(text: str) -> str:
     if when.tzinfo is None:
         return when.strftime("%Y-%m-%d %H:%M")
     return when.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _to_come(text: str) -> bool:
+    """Whether an ISO 8601 moment with its zone lies in the future, by this computer's clock."""
+    try:
+        when = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return when.tzinfo is not None and when > datetime.datetime.now(datetime.UTC)
 
 
 def now() -> str:

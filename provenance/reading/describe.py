@@ -30,7 +30,7 @@ _BY_REASON = (ProvenanceState.INVALID, ProvenanceState.UNREADABLE)  # said by wh
 
 REASONS = {
     CredentialReason.ALTERED: "what was signed was changed since, or the credential is another file's",
-    CredentialReason.EXPIRED: "unaltered since a signature whose certificate is not valid now; when it was made is not proven",
+    CredentialReason.EXPIRED: "unaltered since a signature whose certificate was not valid at the time that counts",
     CredentialReason.SIGNER: "the certificate behind the signature may not be relied on",
     CredentialReason.INCOMPLETE: "not checked in full, a part is missing; that does not show that anything was changed",
     CredentialReason.INGREDIENT: "the file is as it was signed; the credential of something that went into it does not hold",
@@ -105,7 +105,8 @@ def _until(found: Provenance) -> str:
     """What becomes, or has become, of a verdict when the certificate ends."""
     past = datetime.datetime.fromisoformat(str(found.expires_at)) < datetime.datetime.now(datetime.UTC)
     if found.timestamped:
-        return f"{'expired on' if past else 'until'}: {found.expires_at} (a trusted timestamp shows that the signature is older)"
+        shows = "was made outside its validity" if found.reason == CredentialReason.EXPIRED else "is older"
+        return f"{'expired on' if past else 'until'}: {found.expires_at} (a trusted timestamp shows that the signature {shows})"
     if past:
         return f"expired on: {found.expires_at} (no trusted timestamp shows that the signature is older)"
     return f"until: {found.expires_at} (without a trusted timestamp, the signing time is not proven after that)"

@@ -294,7 +294,7 @@ def test_an_invalid_credential_is_news_and_says_what_broke_it():
             )
         )
     )
-    assert shown.state_text == "Changed since the Content Credentials were signed"
+    assert shown.state_text == "Changed since signing, or another file’s Content Credentials"
     assert "The file was changed" in shown.origin[0]
     assert "Nobody knows" not in shown.origin[0] and "The parent" not in shown.origin[0]
     assert "Content Credentials" not in " ".join(view(report(provenance=Provenance(ProvenanceState.ABSENT))).short)

@@ -18,7 +18,17 @@ from gioconda.report.rows import Row
 from gioconda.report.wording import say
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.reasons import Abstention, AbstentionReason, MediaWarning, WarningReason
-from gioconda_core.types import FaceCalibrated, FaceTrack, Footage, Level, Provenance, ProvenanceState, Sealed, Sentence
+from gioconda_core.types import (
+    Code,
+    FaceCalibrated,
+    FaceTrack,
+    Footage,
+    Level,
+    Provenance,
+    ProvenanceState,
+    Sealed,
+    Sentence,
+)
 
 ABSENT = Provenance(ProvenanceState.ABSENT)
 HIGH = calibrated("residual", 2.0, 0.002, Level.STRONG_SIGNAL)
@@ -230,7 +240,13 @@ def test_an_editor_is_told_what_may_be_said_and_nothing_of_what_was_not_done():
     assert said([LOW]) == ["editor.may-silent", "editor.not-silent"]
     assert said([abstained()]) == ["editor.may-unassessed", "editor.not-unassessed"]
     signed = Provenance(ProvenanceState.VALID, signer="Example News", says_ai=True)
-    assert said([], signed) == ["editor.not-run", "editor.may-credential", "editor.may-ai"]
+    unlisted = ["editor.may-unchanged", "editor.not-signer"]  # anybody can put that name into a certificate
+    assert said([], signed) == ["editor.not-run", *unlisted, "editor.may-ai"]
+    broken = Code("gioconda.ingredient.failure", "policy", "")
+    listed = dataclasses.replace(signed, state=ProvenanceState.TRUSTED, says_ai=False, codes=(broken,))
+    assert said([], listed) == ["editor.not-run", "editor.may-credential", "editor.not-ingredient"]
+    told = verdict.verdict([], footage(), {"width": 9, "height": 9}, listed)
+    assert "next.ingredient" in keys(told.next_steps)
     assert said([], Provenance(ProvenanceState.INVALID, signer="Example News")) == ["editor.not-run"]
     assert not verdict.verdict([], footage(), {"width": 9, "height": 9}, ABSENT).scope
 

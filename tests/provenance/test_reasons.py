@@ -148,7 +148,8 @@ def test_an_expired_file_is_said_to_be_unaltered_and_undated(first, tmp_path):
     assert (found.state, found.reason) == (State.INVALID, CredentialReason.EXPIRED)
     assert "gioconda.signer.expired" in found.decided_by
     shown = told(found)
-    assert "unaltered since a signature whose certificate has since expired" in shown and "not proven" in shown
+    assert "unaltered since it was signed" in shown and "not proven" in shown
+    assert "since expired" not in shown  # it may have been signed with a certificate that had expired already
     assert "relied on" not in shown and "changed" not in shown
     # The root is given: that it is not must not be said, and whose certificate it is must.
     assert "signingCredential.untrusted" not in {code.code for code in found.codes}
@@ -177,6 +178,56 @@ def test_an_altered_file_of_a_listed_signer_names_them_and_an_unlisted_one_does_
     assert "signed by “Test signer, Test house”, found on the trust list test list" in told(found)
     stranger = told(read(path, trust=trust_in(authority("another"))))
     assert "Test signer" not in stranger and "changed after signing" in stranger
+
+
+def test_a_hash_that_does_not_fit_is_not_said_to_show_that_this_file_was_changed(tmp_path):
+    for name in ("assertion.dataHash", "assertion.bmffHash", "assertion.boxesHash"):
+        assert "changed" not in codes.sentence(f"{name}.mismatch")  # the credential may be another file's
+    path = sign.sign_file(
+        write_any(tmp_path / "a.jpg"), tmp_path / "b.jpg", created(), signer=signer_of(leaf(), tmp_path)
+    )
+    data, other = path.read_bytes(), (tmp_path / "a.jpg").read_bytes()
+    begin = data.index(b"\xff\xeb")
+    end = begin
+    while data[end : end + 2] == b"\xff\xeb":
+        end += 2 + int.from_bytes(data[end + 2 : end + 4], "big")
+    pasted = tmp_path / "pasted.jpg"  # whose pixels nobody has touched
+    pasted.write_bytes(other[:2] + data[begin:end] + other[2:] + b"more")
+    found = read(pasted, trust=TRUST)
+    assert found.reason == CredentialReason.ALTERED
+    assert "another file" in say(describe_key(found)) and "made for another file" in told(found)
+    assert len(set(found.codes)) == len(found.codes)  # the SDK reports this one twice
+
+
+@pytest.mark.parametrize("ahead", [-1, 3])
+def test_a_time_from_an_unknown_clock_is_not_called_the_signers_own(first, tmp_path, ahead):
+    long = leaf("long", root=old_root(), not_before=NOW - days(90), not_after=NOW + days(90))
+    with Authority(at=NOW + days(ahead)) as clock:
+        forged = resign(first[0], tmp_path / "stamped.wav", long, clock)
+    plain = read(forged, trust=trust_in(old_root()))
+    assert (plain.state, plain.timestamped) == (State.TRUSTED, False) and plain.signed_at
+    shown = told(plain)
+    assert "timestamp that nobody on the lists used vouches for" in shown and "own statement" not in shown
+    assert ("still to come" in shown) == (ahead > 0)
+    listed = told(read(forged, trust=both(trust_in(old_root()), trust_in(clock.root, kind="tsa"))))
+    assert "comes from a time-stamping authority" in listed and ("still to come" in listed) == (ahead > 0)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("stamped", [-60, 0, 600])
+def test_a_certificate_not_valid_when_stamped_is_not_called_one_of_tomorrow(first, tmp_path, stamped, listed):
+    ends = NOW - days(1) if stamped == 0 else NOW + days(90)
+    short = leaf("short", root=old_root(), not_before=NOW - days(30), not_after=ends)
+    with Authority(at=NOW + days(stamped)) as clock:
+        forged = resign(first[0], tmp_path / "stamped.wav", short, clock)
+    clocks = [trust_in(clock.root, kind="tsa")] if listed else []
+    found = read(forged, trust=both(trust_in(old_root()), *clocks))
+    assert (found.state, found.reason) == (State.INVALID, CredentialReason.EXPIRED)
+    shown, lines = told(found), "\n".join(describe.lines(found))
+    assert "not valid yet" not in shown and "clock of this computer or" not in shown
+    if listed or stamped:
+        assert "certificate behind the signature was not valid" in shown and "not proven" not in shown
+    assert "signature is older" not in lines or not listed
 
 
 def test_a_certificate_beside_a_signature_it_did_not_make_names_nobody(first, tmp_path):
