@@ -16,11 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import binom
-
 from gioconda_core.files import write_json
 from gioconda_core.media.clip import write_video
-from synth.puppets.perform import perform
 
 Work = Callable[[], Any]
 
@@ -67,6 +64,8 @@ class Ratio:
     @classmethod
     def of(cls, values: Sequence[float]) -> Ratio:
         """From the ratios of the rounds; the interval is that of a median, by the binomial distribution."""
+        from scipy.stats import binom
+
         ordered = sorted(values)
         aside = max(0, int(binom.ppf(0.025, len(ordered), 0.5)) - 1)
         return cls(statistics.median(ordered), ordered[aside], ordered[-1 - aside], len(ordered))
@@ -148,6 +147,8 @@ class Case:
 
 def drawn(folder: Path, count: int, frames: int, size: int) -> list[Path]:
     """Clips of puppets, each of its own person."""
+    from synth.puppets.perform import perform
+
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{i}.mp4" for i in range(count)]
     for i, path in enumerate(paths):

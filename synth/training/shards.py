@@ -21,8 +21,6 @@ from types import TracebackType
 
 import cv2
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gioconda_core.errors import MediaError, UsageError
@@ -110,6 +108,9 @@ class ShardWriter:
         return at, len(data)
 
     def _finish(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         if self._tar is None:
             return
         self._tar.close()
@@ -147,6 +148,8 @@ class ShardSet:
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, cache: int = 0) -> None:
+        import pyarrow.parquet as pq
+
         self.folder = Path(folder)
         tables = sorted(self.folder.glob("shard-*.parquet"))
         if not tables:

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.media.pictures import grid
@@ -402,4 +401,6 @@ def _loop(trainer: Trainer, sampler: EpisodeSampler, folder: RunFolder, last: in
 
 
 def _events(folder: RunFolder) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(folder.path / "events")
