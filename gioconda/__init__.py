@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gioconda_core.types import Report
 from gioconda_core.version import __version__
 
 __all__ = ["Clip", "Report", "__version__", "check"]
@@ -19,6 +18,7 @@ __all__ = ["Clip", "Report", "__version__", "check"]
 if TYPE_CHECKING:
     from gioconda.api import check
     from gioconda_core.media.clip import Clip
+    from gioconda_core.types import Report
 
 _LAZY = {
     "Clip": ("gioconda_core.media.clip", "Clip"),

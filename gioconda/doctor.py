@@ -114,7 +114,6 @@ def _weights() -> Check:
 
 
 def _generator() -> Check:
-
     from synth.model.networks import load_checkpoint, shipped
 
     weights = shipped()

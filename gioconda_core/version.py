@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
 __version__ = "0.1.0"
 
 
 def installed(*names: str) -> dict[str, str]:
     """The versions of packages, of those that are installed."""
+    from importlib import metadata
+
     found = {}
     for name in names:
         try:

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
-from gioconda.report.wording import say
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option
-from gioconda_core.types import Sentence
 from gioconda_core.words import counted
 from gioconda_core.workers.cpu import cores
 
@@ -135,6 +133,9 @@ def clean(text: str) -> str:
 
 def told(key: str, lang: str, **values: object) -> str:
     """What a command says of its result (``commands.toml``), in a language. values : (number, noun) is counted where the language has plurals."""
+    from gioconda.report.wording import say
+    from gioconda_core.types import Sentence
+
     plain = {
         name: (counted(*value) if lang == "en" else value[0]) if isinstance(value, tuple) else value
         for name, value in values.items()

@@ -274,7 +274,6 @@ def _contiguous(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _main(entry: str) -> None:
-
     channel = Channel(os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0))
     # Libraries may read and print: their stdin is empty, their stdout becomes stderr, and the pipes are ours alone.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

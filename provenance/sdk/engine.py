@@ -130,7 +130,6 @@ def reading(anchors: Anchors) -> c2pa.Context:
 
 @functools.lru_cache(maxsize=16)
 def _reading(pid: int, anchors: Anchors) -> c2pa.Context:
-
     return _context(pid, json.dumps(settings(anchors), sort_keys=True))
 
 

@@ -325,7 +325,6 @@ class Pkcs11Signer(_Signer):
         self._token_lock = threading.Lock()  # one session: PKCS#11 calls on it may not overlap
 
     def sign(self, data: bytes) -> bytes:
-
         import pkcs11
 
         family, bits = self.algorithm[:2], self.algorithm[2:]

@@ -147,7 +147,6 @@ class _Exam:
         self, shards: Sequence[str | os.PathLike[str]], heads: TalkingHeads, folder: Path, job: Evaluate,
         instruments: Instruments, session: Session,
     ) -> None:  # fmt: skip
-
         self.heads, self.job, self.instruments, self.session = heads, job, instruments, session
         self.sets = [ShardSet(s) for s in shards]
         self.takes = Fakes(shots=job.shots, frames=job.frames, min_frames=min(job.frames, 8), seed=job.seed)

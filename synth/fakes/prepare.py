@@ -391,7 +391,6 @@ def _flush(writer: Any, rows: Path, pending: list[dict[str, Any]]) -> None:
 
 
 def _same_job(job: Prepare, folder: Path) -> None:
-
     file = folder / "prepare.json"
     # Which clips are asked for may change between runs; how they are cut may not.
     fixed = {k: v for k, v in asdict(job).items() if k not in ("sources", "where", "layout", "landmarks", "shard_mb")}
