@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import board, reshare, results, words
-from benchmarks.report.document import Benchmark, Entry, Figure, SliceRow
+from benchmarks.report.document import Benchmark, Figure, SliceRow
 from benchmarks.report.options import Figures, Scores
 from benchmarks.report.words import first_line
 from benchmarks.run import suite as suites
@@ -375,15 +375,11 @@ def to_text(found: Benchmark) -> str:
         lines += ["", *board.matrix_lines(found)]
     if len(found.detectors) <= MOST_IN_FULL:
         for entry in (e for e in found.detectors if any(f.value is not None for f in e.figures)):
-            lines += ["", f"{entry.name} {entry.version}".rstrip(), *_figure_lines(entry)]
+            lines += ["", f"{entry.name} {entry.version}".rstrip()]
+            lines += [f"  {f.name:<58} {_figure(f)}" for f in entry.figures]
     else:
         lines += ["", "every figure of each detector: -o csv=figures.csv, or the page: -o html=report.html"]
     return "\n".join(lines) + "\n"
-
-
-def _figure_lines(entry: Entry) -> list[str]:
-    """Every figure of one detector."""
-    return [f"  {f.name:<58} {_figure(f)}" for f in entry.figures]
 
 
 def _figure(f: Figure) -> str:

@@ -21,16 +21,12 @@ keys_app = Commands()
 KeyName = Annotated[str, argument("The key's name.")]
 
 
-def _algorithms() -> tuple[str, ...]:
-    return ALGORITHMS
-
-
 @dataclass(frozen=True)
 class NewKey:
     """What a key is made for."""
 
     organisation: Annotated[str, Option("Who signs, as the certificate will say.", valid=filled)]
-    algorithm: Annotated[str, Option("es256, es384, es512, ps256, ps384, ps512 or ed25519.", choices=_algorithms)] = (
+    algorithm: Annotated[str, Option("es256, es384, es512, ps256, ps384, ps512 or ed25519.", choices=ALGORITHMS)] = (
         "es256"
     )
     days: Annotated[int | None, Option("How long the certificate is valid; default 365.", minimum=1, maximum=36500)] = (

@@ -16,21 +16,15 @@ from gioconda_core.options import Option, argument
 from gioconda_core.types import TrustScheme
 from provenance.keys import certificates
 from provenance.trust import lists, online
-from provenance.trust.lists import KINDS, Card, TrustList
+from provenance.trust.lists import Card, TrustList
 
 trust_app = Commands()
 
 ListName = Annotated[str, argument("The list's name in the store.")]
 
 
-def _schemes() -> tuple[str, ...]:
-    return ("", *map(str, TrustScheme))
-
-
-def _kinds() -> tuple[str, ...]:
-    return ("", *KINDS)
-
-
+SCHEMES = ("", *map(str, TrustScheme))
+KINDS = ("", *lists.KINDS)
 # Published by the C2PA's conformance programme; anything else is given with --url.
 PUBLISHED = "https://raw.githubusercontent.com/c2pa-org/conformance-public/main/trust-list/"
 KNOWN = {"C2PA-TRUST-LIST": "manifest", "C2PA-TSA-TRUST-LIST": "tsa"}
@@ -125,14 +119,14 @@ class Kept:
     """What a list is kept under, where it does not say so itself."""
 
     name: Annotated[str, Option("Its name in the store; the file's by default.")] = ""
-    kind: Annotated[str, Option("manifest, tsa or cawg; guessed from the file's name by default.", choices=_kinds)] = ""
+    kind: Annotated[str, Option("manifest, tsa or cawg; guessed from the file's name by default.", choices=KINDS)] = ""
     date: Annotated[
         str, Option("When it was published, as YYYY-MM-DD; what it says itself by default.", valid=_date)
     ] = ""
     scheme: Annotated[
         str,
         Option(
-            "Whose it is: c2pa, c2pa-interim, iptc or own; by what it says or is called by default.", choices=_schemes
+            "Whose it is: c2pa, c2pa-interim, iptc or own; by what it says or is called by default.", choices=SCHEMES
         ),
     ] = ""
 
@@ -164,7 +158,7 @@ def trust_add(
 def trust_update(
     names: Annotated[list[str] | None, argument("Lists to fetch; the published C2PA and TSA lists by default.")] = None,
     url: Annotated[str, Option("Where to fetch one list from, when it is not one of the published ones.")] = "",
-    kind: Annotated[str, Option("manifest, tsa or cawg, for --url.", choices=_kinds)] = "",
+    kind: Annotated[str, Option("manifest, tsa or cawg, for --url.", choices=KINDS)] = "",
     yes: Annotated[bool, Option("Take the new list without showing the difference first.")] = False,
     lang: Lang = "",
 ) -> None:

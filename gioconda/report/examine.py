@@ -16,7 +16,7 @@ import re
 import shlex
 import stat
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +57,7 @@ from provenance.trust.lists import Trust
 from provenance.watermark import mark as marks
 
 if TYPE_CHECKING:
-    from detect.reading.observe import Answer
+    pass
 
 DENSE_SECONDS = 60.0  # clips up to this long are also followed frame by frame, for detectors of motion
 STILLS = 8  # thumbnails along each face's strip
@@ -114,8 +114,7 @@ class Examiner:
         self.detectors: list[Any] = []
         self.loading: threading.Thread | None = None
         if detectors is None or len(detectors):
-            names = list(detectors) if detectors is not None else _default()
-            self.detectors = [detect.load(name) for name in names]
+            self.detectors = [detect.load(name) for name in (registry.default() if detectors is None else detectors)]
 
     def examine(
         self,
@@ -214,8 +213,10 @@ class Examiner:
 
     def _look(self, file: Path, names: Sequence[str], seen: _Seen, step: Progress, evidence: bool) -> None:
         """Decode the file once, and let detectors and whoever makes evidence look at it. names : hash, path and name, for tables of scores."""
+        from detect.reading.observe import readings
+
         sampled: _Sampled | None = None
-        with _open(file, self.sandbox) as clip:
+        with Clip.open(file, sandbox=self.sandbox) as clip:
             seen.facts |= clip_facts(clip)
             if self.detectors:
                 step("faces", 0.15)
@@ -232,7 +233,7 @@ class Examiner:
             drawn = aside.submit(_evidence, file, sampled, seen.facts) if evidence and sampled is not None else None
             if seen.footage is not None:
                 step("detectors", 0.55)
-                for answer in self._answers(seen.footage, names):
+                for answer in readings(seen.footage, self.detectors, timeout=self.timeout, names=names):
                     seen.readings.append(answer.judged)
                     step("detectors", 0.55 + 0.35 * len(seen.readings) / len(self.detectors))
             step("evidence", 0.92)
@@ -285,11 +286,6 @@ class Examiner:
         followed = footage.duration <= DENSE_SECONDS if wanted and footage.duration > 0 else None
         return {"seconds": round(sum(b - a for a, b in spans), 3), "spans": spans, "followed": followed}
 
-    def _answers(self, footage: Footage, names: Sequence[str]) -> Iterator[Answer]:
-        from detect.reading.observe import readings
-
-        return readings(footage, self.detectors, timeout=self.timeout, names=names)
-
 
 def unread(report: Report) -> MediaError | None:
     """The error of a file in which neither a picture nor a credential was found, so that a report would say nothing else."""
@@ -305,14 +301,6 @@ def _others(detectors: Sequence[Any]) -> list[dict[str, str]]:
     return [
         {"detector": d.id, "summary": d.card.summary, "licence": d.card.licence} for d in detectors if d.id not in own
     ]
-
-
-def _default() -> list[str]:
-    return registry.default()
-
-
-def _open(file: Path, sandbox: bool) -> Any:
-    return Clip.open(file, sandbox=sandbox)
 
 
 def readable(file: Path) -> int:

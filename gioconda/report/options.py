@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from detect.registry import specs
-from gioconda.report import wording
+from gioconda.report.wording import language
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.options import Option
 
@@ -15,17 +15,7 @@ def names_of(detectors: str) -> tuple[str, ...]:
     """``a,b`` → names, an address with commas in it kept whole; ``none`` → no detector."""
     if detectors.strip() == "none":
         return ()
-
     return tuple(specs(detectors.split(",")))
-
-
-def language(text: str | None = None) -> str:
-    """The language asked for, or the locale's; refuses one that is not spoken here."""
-    return wording.language(text)
-
-
-def _sampling(text: str) -> None:
-    Sampling.parse(text)
 
 
 Detectors = Annotated[
@@ -40,7 +30,9 @@ OwnKey = Annotated[bool, Option("Also trust this user's own development key.", f
 Sampled = Annotated[
     str | None,
     Option(
-        "Frames the detectors see, such as even:32; what they ask for by default.", flag="--sampling", valid=_sampling
+        "Frames the detectors see, such as even:32; what they ask for by default.",
+        flag="--sampling",
+        valid=Sampling.parse,
     ),
 ]
 

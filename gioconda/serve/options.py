@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from gioconda.report.options import Judges, language
+from gioconda.report.options import Judges
+from gioconda.report.wording import language
 from gioconda_core import config
 from gioconda_core.options import Option, size
 
