@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from gioconda_core.reasons import UnreadReason
+
 
 class ExitCode(IntEnum):
     """The exit codes of every command. 3 beats 4; the JSON output carries both facts."""
@@ -70,9 +72,15 @@ class UsageError(GiocondaError):
 
 
 class MediaError(GiocondaError):
-    """A file cannot be read, decoded or written as media."""
+    """A file cannot be read, decoded or written as media. unread : why no picture of it could be looked at."""
 
     exit_code = ExitCode.INCOMPLETE
+
+    def __init__(
+        self, what: str, where: str = "", hint: str = "", *, unread: UnreadReason = UnreadReason.NO_MEDIA
+    ) -> None:
+        super().__init__(what, where, hint)
+        self.unread = unread
 
 
 class ResourceError(GiocondaError):

@@ -97,6 +97,18 @@ _OF_PICTURES = frozenset(
 )
 
 
+class UnreadReason(StrEnum):
+    """Why no picture of a file could be looked at: what a person does next depends on it."""
+
+    NO_MEDIA = "no-media"
+    SOUND_ONLY = "sound-only"
+    EMPTY = "empty"
+    TOO_LARGE = "too-large"
+    STOPPED = "stopped"  # decoding took too long, or too much memory, or ended its process
+    ARCHIVE = "archive"
+    CREDENTIAL = "credential"  # a .c2pa by itself
+
+
 class ProblemReason(StrEnum):
     """What makes a report incomplete."""
 

@@ -37,7 +37,7 @@ from gioconda_core.media.clip import Clip
 from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.media.sniff import HEAD, misnamed
-from gioconda_core.reasons import MediaWarning, Problem, ProblemReason
+from gioconda_core.reasons import MediaWarning, Problem, ProblemReason, UnreadReason
 from gioconda_core.types import (
     Calibrated,
     CredentialReason,
@@ -147,12 +147,12 @@ class Examiner:
         step("provenance", 0.1)
         provenance, trouble = self._provenance(file)
         errors = [trouble] if trouble else []
-        unread = None
+        unread: UnreadReason | None = None
         try:
             self._look(file, (digest, str(file), file.name), seen, step, evidence)
             errors += _failures(seen.readings)
         except MediaError as error:
-            unread = {"key": "reason.sound-only" if seen.facts.get("sound_only") else "reason.no-media"}
+            unread = UnreadReason.SOUND_ONLY if seen.facts.get("sound_only") else error.unread
             seen.facts["signs"] = []
             text = f"{error.what} ({error.hint})" if error.hint else error.what
             errors.append(Problem(ProblemReason.MEDIA_UNREAD, {"text": text}))

@@ -12,7 +12,7 @@ import numpy as np
 
 from gioconda.report.view import figure, leading, named_moments, same_headline, sealed_figure, standing_out
 from gioconda.report.wording import clock
-from gioconda_core.reasons import AbstentionReason, MediaWarning
+from gioconda_core.reasons import AbstentionReason, MediaWarning, UnreadReason
 from gioconda_core.types import (
     Calibrated,
     CredentialReason,
@@ -41,11 +41,11 @@ def level_of(readings: Sequence[Calibrated]) -> Level:
 
 
 def sentences(
-    readings: Sequence[Calibrated], unread: Mapping[str, Any] | None = None, facts: Mapping[str, Any] | None = None
+    readings: Sequence[Calibrated], unread: UnreadReason | None = None, facts: Mapping[str, Any] | None = None
 ) -> tuple[Sentence, ...]:
     """What the detectors found, in short: what the picture is, then the headline's reason. unread : why nothing could be looked at."""
     if unread:
-        return (Sentence("short.none-run", {"reason": unread}),)
+        return (Sentence("short.none-run", {"reason": {"key": f"reason.{unread}"}}),)
     said: list[Sentence] = []
     if facts and facts.get("still"):
         said.append(Sentence("short.still"))
@@ -261,12 +261,13 @@ def next_steps(
     provenance: Provenance,
     said: Sequence[Sentence],
     facts: Mapping[str, Any],
-    readable: bool,
+    unread: UnreadReason | None = None,
 ) -> tuple[Sentence, ...]:
-    """What a person does now, most useful first; never empty."""
+    """What a person does now, most useful first; never empty. unread : why no picture could be looked at."""
     steps: list[Sentence] = []
-    if not readable:
-        steps.append(Sentence("next.video" if facts.get("sound_only") else "next.readable"))
+    readable = unread is None
+    if unread is not None:
+        steps.append(Sentence(f"next.{unread}"))
     if level in (Level.SIGNAL, Level.STRONG_SIGNAL):
         steps.append(Sentence("next.lead" if any(map(marked, readings)) else "next.lead-whole"))
     elif any(map(marked, readings)) and level == Level.NO_STRONG_SIGNAL:
@@ -308,13 +309,13 @@ def verdict(
     facts: Mapping[str, Any],
     provenance: Provenance,
     *,
-    unread: Mapping[str, Any] | None = None,
+    unread: UnreadReason | None = None,
     warnings: Sequence[MediaWarning] = (),
 ) -> Verdict:
     """Everything a report says, as keys and arguments. unread : why nothing could be looked at; warnings : the decoder's."""
     level = level_of(readings)
     said = caveats(readings, footage, facts, warnings)
-    steps = next_steps(level, readings, provenance, said, facts, readable=unread is None)
+    steps = next_steps(level, readings, provenance, said, facts, unread)
     return Verdict(
         level,
         sentences(readings, unread, facts),

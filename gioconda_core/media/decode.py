@@ -34,7 +34,7 @@ from gioconda_core.media.losses import REORDERED, Loss, Sent, Survey, packets
 from gioconda_core.media.read_ahead import in_turn
 from gioconda_core.media.sampling import SLACK, Sampling
 from gioconda_core.media.seek import HIDDEN, Ended, Finder, Unsure, keyframes, share_out
-from gioconda_core.reasons import MediaWarning, WarningReason
+from gioconda_core.reasons import MediaWarning, UnreadReason, WarningReason
 from gioconda_core.workers.cpu import cores
 
 Picture = NDArray[np.uint8]
@@ -249,6 +249,7 @@ class VideoSource:
                 f"{width}x{height} is more than {self._limits.pixels / 1e6:g} megapixels",
                 self._where,
                 TOO_LARGE_HINT,
+                unread=UnreadReason.TOO_LARGE,
             )
 
     def _examine(self, container: Any, stream: Any) -> None:

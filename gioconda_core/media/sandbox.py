@@ -29,7 +29,7 @@ from gioconda_core.errors import GiocondaError, MediaError, UsageError
 from gioconda_core.media.facts import ClipFacts, Limits, Source
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.media.source import open_source
-from gioconda_core.reasons import MediaWarning
+from gioconda_core.reasons import MediaWarning, UnreadReason
 from gioconda_core.workers.child import Channel, Child, Lost, Silent, confine, listen
 from gioconda_core.workers.cpu import cores
 
@@ -147,13 +147,18 @@ class SandboxedSource:
         told = (read(MediaWarning, item) for item in message.get("warnings", ()))
         self.warnings += [w for w in told if w not in self.warnings]
         if "error" in message:
-            kind = UsageError if message["error"] == "UsageError" else MediaError
-            raise kind(message["what"], message["where"], message["hint"])
+            said = message["what"], message["where"], message["hint"]
+            if message["error"] == "UsageError":
+                raise UsageError(*said)
+            raise MediaError(*said, unread=UnreadReason(message.get("unread", UnreadReason.NO_MEDIA)))
         return message
 
     def _lost(self, loss: Lost) -> MediaError:
         return MediaError(
-            str(loss), self._where, "the file is damaged or made to break decoders; do not open it elsewhere"
+            str(loss),
+            self._where,
+            "the file is damaged or made to break decoders; do not open it elsewhere",
+            unread=UnreadReason.STOPPED,
         )
 
     def _done_with(self, worker: _Worker) -> None:
@@ -280,6 +285,7 @@ def work(channel: Channel) -> None:
                 what=error.what,
                 where=error.where,
                 hint=error.hint,
+                unread=getattr(error, "unread", UnreadReason.NO_MEDIA),
                 warnings=[w.document() for w in getattr(source, "warnings", ())],
             )
         except MemoryError:
@@ -288,6 +294,7 @@ def work(channel: Channel) -> None:
                 what="decoding needs more memory than allowed",
                 where=where,
                 hint="",
+                unread=UnreadReason.STOPPED,
             )
         except Lost:
             return

@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.media.facts import Limits, Source
-from gioconda_core.media.sniff import is_picture
+from gioconda_core.media.sniff import is_archive, is_picture
+from gioconda_core.reasons import UnreadReason
 
 
 def open_source(file: BinaryIO, path: str | None, where: str, limits: Limits) -> Source:
@@ -16,9 +17,15 @@ def open_source(file: BinaryIO, path: str | None, where: str, limits: Limits) ->
     from gioconda_core.media.stills import StillSource, is_jpeg_stream
 
     file.seek(0)
-    head = file.read(32)
+    head = file.read(512)
     if not head:
-        raise MediaError("the file is empty", where, "fetch or export it again")
+        raise MediaError("the file is empty", where, "fetch or export it again", unread=UnreadReason.EMPTY)
+    if is_archive(head):
+        hint = "unpack it and give what is inside; of ZIP and tar `gioconda audit` reads every file"
+        raise MediaError("is an archive of other files", where, hint, unread=UnreadReason.ARCHIVE)
+    if head[4:8] == b"jumb":
+        hint = "give the file that it was made for, with this one beside it"
+        raise MediaError("is a credential by itself", where, hint, unread=UnreadReason.CREDENTIAL)
     with _blamed(where):
         if is_picture(head) and not (head.startswith(b"\xff\xd8") and is_jpeg_stream(file)):
             return StillSource(file, where, limits)

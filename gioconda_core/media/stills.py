@@ -24,7 +24,7 @@ from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.media.colour import Orientation
 from gioconda_core.media.facts import TOO_LARGE_HINT, ClipFacts, Limits
 from gioconda_core.media.sampling import SLACK, Sampling
-from gioconda_core.reasons import MediaWarning, WarningReason
+from gioconda_core.reasons import MediaWarning, UnreadReason, WarningReason
 
 Picture = NDArray[np.uint8]
 _FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "JPEG2000", "PPM")
@@ -136,6 +136,7 @@ class StillSource:
             f"{what} is more than {self._limits.pixels / 1e6:g} megapixels",
             self._where,
             TOO_LARGE_HINT,
+            unread=UnreadReason.TOO_LARGE,
         )
 
     def _warn(self, code: WarningReason, **detail: float) -> None:

@@ -17,7 +17,7 @@ from gioconda.report.requirements import Policy, outcome
 from gioconda.report.rows import Row
 from gioconda.report.wording import say
 from gioconda_core.errors import MediaError, UsageError
-from gioconda_core.reasons import Abstention, AbstentionReason, MediaWarning, WarningReason
+from gioconda_core.reasons import Abstention, AbstentionReason, MediaWarning, UnreadReason, WarningReason
 from gioconda_core.types import (
     Code,
     FaceCalibrated,
@@ -288,9 +288,52 @@ def test_sound_alone_is_said_to_be_that_and_no_other_copy_is_asked_for(tmp_path)
         out.writeframes(b"\0\0" * 32_000)
     (tmp_path / "torn.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(200))
     found, torn = (Examiner(()).examine(tmp_path / name).verdict for name in ("voice.wav", "torn.mp4"))
-    assert "sound and no picture" in say(found.sentences[0]) and "next.readable" not in keys(found.next_steps)
-    assert "next.video" in keys(found.next_steps)
-    assert "could be decoded" in say(torn.sentences[0]) and "next.readable" in keys(torn.next_steps)
+    assert "sound and no picture" in say(found.sentences[0]) and "next.no-media" not in keys(found.next_steps)
+    assert "next.sound-only" in keys(found.next_steps)
+    assert "could be decoded" in say(torn.sentences[0]) and "next.no-media" in keys(torn.next_steps)
+
+
+@pytest.mark.parametrize("name", ["two.zip", "two.tgz", "two.tar", "empty.mp4", "huge.png", "alone.c2pa"])
+def test_what_to_do_with_a_file_without_a_picture_depends_on_what_it_is(tmp_path, name):
+    import tarfile
+    import zipfile
+
+    from PIL import Image
+
+    from gioconda.report.examine import Examiner
+
+    path, note = tmp_path / name, tmp_path / "note.txt"
+    note.write_text("a note\n")
+    if name.endswith("zip"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(note, "note.txt")
+    elif ".t" in name:
+        with tarfile.open(path, "w:gz" if name.endswith("gz") else "w") as archive:
+            archive.add(note, "note.txt")
+    elif name == "huge.png":
+        Image.new("1", (12000, 9000)).save(path)  # as many pixels as telephones take
+    else:
+        path.write_bytes(b"" if name == "empty.mp4" else b"\0\0\1\0jumb" + bytes(248))
+    found = Examiner(()).examine(path).verdict
+    why = {
+        "zip": "archive",
+        "tgz": "archive",
+        "tar": "archive",
+        "png": "too-large",
+        "mp4": "empty",
+        "c2pa": "credential",
+    }
+    assert found.sentences[0].args["reason"]["key"] == f"reason.{why[name.split('.')[1]]}"
+    assert found.next_steps[0].key == f"next.{why[name.split('.')[1]]}"
+    shown = " ".join(say(one) for one in (*found.sentences, *found.next_steps))
+    assert "could be decoded" not in shown and "open it in a player" not in shown
+
+
+def test_a_file_that_stopped_the_decoder_is_not_to_be_opened_elsewhere():
+    for why in UnreadReason:
+        told = verdict.verdict([], None, {}, ABSENT, unread=why)
+        assert say(told.sentences[0]) and say(told.next_steps[0], "ja")
+        assert ("in a player" in say(told.next_steps[0])) == (why == UnreadReason.NO_MEDIA)
 
 
 def test_without_a_face_nobody_is_sent_for_more_seconds_of_one():
@@ -415,9 +458,9 @@ def test_nothing_assessed_gives_the_reason():
     assert v.level == Level.NOT_ASSESSED and "31 pixels" in say(v.sentences[0])
     v = verdict.verdict([abstained(), abstained("cnn", "too short")], None, {}, ABSENT)
     assert "beside each" in say(v.sentences[0])
-    v = verdict.verdict([], None, {}, ABSENT, unread={"key": "reason.no-media"})
+    v = verdict.verdict([], None, {}, ABSENT, unread=UnreadReason.NO_MEDIA)
     assert "no picture in the file" in say(v.sentences[0]) and "読み出せません" in say(v.sentences[0], "ja")
-    assert v.next_steps[0].key == "next.readable"
+    assert v.next_steps[0].key == "next.no-media"
 
 
 @pytest.mark.parametrize(
@@ -610,7 +653,7 @@ def test_a_text_file_called_mp4_is_a_report_and_a_missing_file_an_error(tmp_path
     path = tmp_path / "text.mp4"
     path.write_text("not a clip\n")
     report = gioconda.check(path, detectors=(), sandbox=False)
-    assert report.errors and report.verdict.next_steps[0].key == "next.readable"
+    assert report.errors and report.verdict.next_steps[0].key == "next.no-media"
     with pytest.raises(MediaError, match="no such file"):
         gioconda.check(tmp_path / "none.mp4", detectors=())
     with pytest.raises(MediaError, match="no such file") as caught:
