@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from gioconda_core.documents import read
 from gioconda_core.files import read_rows
 from gioconda_core.types import Label, Sample, TrackScore
 
@@ -21,7 +22,7 @@ class _Row:
     @classmethod
     def of(cls, columns: Mapping[str, Any]) -> Self:
         """From its columns; what is not known is left out. Raises TypeError where one is missing that every row has."""
-        return cls(**{name: columns[name] for name in cls.__dataclass_fields__ if name in columns})
+        return read(cls, columns)
 
     def columns(self) -> dict[str, Any]:
         """As columns of plain JSON, in the order of the fields."""
@@ -94,13 +95,6 @@ class ReadingRow(_Row):
     detail: Mapping[str, Any] | None = None
     level: str | None = None
     false_alarm: float | None = None
-
-    @classmethod
-    def of(cls, columns: Mapping[str, Any]) -> Self:
-        if (given := columns.get("series")) is None:
-            return super().of(columns)
-        series = (TrackScore(track["track"], tuple(track["times"]), tuple(track["scores"])) for track in given)
-        return super().of({**columns, "series": tuple(series)})
 
     def columns(self) -> dict[str, Any]:
         always = ("weights_sha256",)

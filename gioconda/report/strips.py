@@ -29,10 +29,7 @@ def svg(strip: Strip, duration: float, *, seek: bool = False, lang: str = "en") 
     gaps = sorted(b - a for a, b in zip(strip.times, strip.times[1:], strict=False))
     step = gaps[len(gaps) // 2] if gaps else end / 12
     wide = max(2.0, WIDTH * min(step, WINDOW) / end - 1)
-    parts = [
-        f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" {_role(end, seek)} aria-label="{escape(strip.description)}">',
-        f'<rect class="ground" x="0" y="4" width="{WIDTH}" height="{BASE - 4}" rx="4"/>',
-    ]
+    parts = _begun(strip.description, _role(end, seek))
     hatch = f"hatch-{zlib.crc32(strip.description.encode()):08x}"
     if strip.unexamined:
         parts.append(
@@ -61,6 +58,14 @@ def svg(strip: Strip, duration: float, *, seek: bool = False, lang: str = "en") 
             f'<text class="scale" x="4" y="{y(score) + (-3 if score == low else 4):.1f}">{number(round(score, 2), lang)}</text>'
         )
     return "".join([*parts, *_axis(duration, end, seek, lang), "</svg>"])
+
+
+def _begun(name: str, role: str, height: int = BASE - 4) -> list[str]:
+    """The picture's start and its ground. name : what is drawn, for people who do not see it."""
+    return [
+        f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" {role} aria-label="{escape(name)}">',
+        f'<rect class="ground" x="0" y="4" width="{WIDTH}" height="{height}" rx="4"/>',
+    ]
 
 
 def _axis(duration: float, end: float, seek: bool, lang: str) -> list[str]:
@@ -92,11 +97,7 @@ def waveform(sound: Sound, duration: float, name: str, *, seek: bool = False, la
     outline = [f"{x:.1f},{middle - h:.1f}" for x, h in shown] + [
         f"{x:.1f},{middle + h:.1f}" for x, h in reversed(shown)
     ]
-    parts = [
-        f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" {_role(end, seek)} aria-label="{escape(name)}">',
-        f'<rect class="ground" x="0" y="4" width="{WIDTH}" height="{BASE - 4}" rx="4"/>',
-        f'<polygon class="wave" points="{" ".join(outline)}"/>',
-    ]
+    parts = [*_begun(name, _role(end, seek)), f'<polygon class="wave" points="{" ".join(outline)}"/>']
     for start, stop in sound.gaps:
         x, wide = WIDTH * (sound.offset + start) / end, WIDTH * (stop - start) / end
         parts.append(
@@ -111,8 +112,7 @@ def spectrogram(sound: Sound, duration: float, name: str, picture: str) -> str:
     end = max(duration, sound.offset + sound.seconds) or 1.0
     x, wide = WIDTH * max(0.0, sound.offset) / end, WIDTH * sound.seconds / end
     return (
-        f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name)}">'
-        f'<rect class="ground" x="0" y="4" width="{WIDTH}" height="{HEIGHT - 6}" rx="4"/>'
-        f'<image href="{picture}" x="{x:.1f}" y="4" width="{wide:.1f}" height="{HEIGHT - 6}" preserveAspectRatio="none"/>'
+        "".join(_begun(name, 'role="img"', HEIGHT - 6))
+        + f'<image href="{picture}" x="{x:.1f}" y="4" width="{wide:.1f}" height="{HEIGHT - 6}" preserveAspectRatio="none"/>'
         '<text class="scale" x="4" y="16">8 kHz</text></svg>'
     )

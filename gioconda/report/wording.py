@@ -245,6 +245,6 @@ def say(sentence: Sentence, lang: str = "en") -> str:
     return _Formatter(lang, numbers).vformat(template.texts[lang], (), sentence.args)
 
 
-def label(key: str, lang: str = "en") -> str:
-    """A heading or field name of the interface."""
-    return say(Sentence(f"label.{key}"), lang)
+def label(key: str, lang: str = "en", **values: Any) -> str:
+    """A heading, field name or notice of the interface."""
+    return say(Sentence(f"label.{key}", values), lang)

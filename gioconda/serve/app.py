@@ -154,7 +154,7 @@ class Site:
             "languages": NAMES,
             "token": self.token,
             "skip": label("skip", lang),
-            "t": lambda key, **a: _label(key, lang, a),
+            "t": lambda key, **values: label(key, lang, **values),
             "page": self.page,
         }
         return HTMLResponse(_pages().get_template(template).render(**base, **values), status)
@@ -176,7 +176,7 @@ class Site:
 
     def refused(self, request: Request, why: str, status: int) -> Response:
         """A label's sentence as the answer to a script."""
-        return JSONResponse({"error": _label(why, self.lang(request), {"hours": f"{self.page.hours:g}"})}, status)
+        return JSONResponse({"error": label(why, self.lang(request), hours=f"{self.page.hours:g}")}, status)
 
     async def clip(self, request: Request) -> Response:
         """A clip's report, or how far it is."""
@@ -215,15 +215,15 @@ class Site:
         return self.jobs.get(request.path_params["id"])
 
     def _state(self, clip: Clip, lang: str) -> dict[str, Any]:
-        stage = _label(f"stage-{clip.stage}", lang, {}) if clip.state == "running" and clip.stage else ""
+        stage = label(f"stage-{clip.stage}", lang) if clip.state == "running" and clip.stage else ""
         if clip.of:
-            stage = _label("frames-of", lang, {"done": clip.frames, "of": clip.of})
-        text = _label(f"state-{clip.state}", lang, {})
+            stage = label("frames-of", lang, done=clip.frames, of=clip.of)
+        text = label(f"state-{clip.state}", lang)
         if clip.state == "queued":
-            text = _label("place-in-queue", lang, {"before": self.jobs.before(clip)})
+            text = label("place-in-queue", lang, before=self.jobs.before(clip))
         left = clip.left
         return {
-            "left": "" if left is None else _label("time-left", lang, {"seconds": max(1, round(left))}),
+            "left": "" if left is None else label("time-left", lang, seconds=max(1, round(left))),
             "id": clip.id,
             "state": clip.state,
             "share": round(clip.share, 3),
@@ -325,7 +325,7 @@ class Site:
         """Why nothing more is taken into the queue, where that is so."""
         if len(self.jobs.all()) < self.page.keep:
             return None
-        return JSONResponse({"error": _label("too-many", self.lang(request), {"keep": self.page.keep})}, 507)
+        return JSONResponse({"error": label("too-many", self.lang(request), keep=self.page.keep)}, 507)
 
     async def compare(self, request: Request) -> Response:
         """Put a comparison of two clips into the queue."""
@@ -363,16 +363,16 @@ class Site:
         """A file as the request's body; refused before it is read where its size is told, and while it is read where not."""
         lang = self.lang(request)
         limit = self.page.limit
-        too_large = _label("too-large", lang, {"limit": bytes_text(limit, lang)})
+        too_large = label("too-large", lang, limit=bytes_text(limit, lang))
         told = request.headers.get("content-length")
         if told is not None and (not told.isdigit() or int(told) > limit):
             return await _refuse(request, too_large, 413)
         if len(self.jobs.all()) >= self.page.keep:
-            return await _refuse(request, _label("too-many", lang, {"keep": self.page.keep}), 507)
+            return await _refuse(request, label("too-many", lang, keep=self.page.keep), 507)
         if shutil.disk_usage(self.page.folder).free < int(told or 0) + SPARE:
-            return await _refuse(request, _label("disk-full", lang, {}), 507)
+            return await _refuse(request, label("disk-full", lang), 507)
         if self.arriving >= 4:
-            return await _refuse(request, _label("too-busy", lang, {}), 429)
+            return await _refuse(request, label("too-busy", lang), 429)
         title = visible(
             unquote(request.headers.get("x-file-name", ""), errors="replace").replace("\\", "/").split("/")[-1], 200
         )
@@ -385,10 +385,10 @@ class Site:
                 return await _refuse(request, too_large, 413)
             if size == 0:
                 path.unlink(missing_ok=True)
-                return await _refuse(request, _label("empty-file", lang, {}), 400)
+                return await _refuse(request, label("empty-file", lang), 400)
         except (ClientDisconnect, TimeoutError, OSError):
             path.unlink(missing_ok=True)
-            return await _refuse(request, _label("cut-short", lang, {}), 400)
+            return await _refuse(request, label("cut-short", lang), 400)
         finally:
             self.arriving -= 1
         clip = self.jobs.add(identity, title or "clip", path, size)
@@ -451,10 +451,6 @@ def _label_level(clip: Clip, lang: str) -> str:
 
 def _when(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
-
-
-def _label(key: str, lang: str, values: dict[str, Any]) -> str:
-    return say(Sentence(f"label.{key}", values), lang)
 
 
 def _pages() -> Environment:

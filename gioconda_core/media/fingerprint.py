@@ -39,12 +39,11 @@ def essence(frames: Iterable[NDArray[np.uint8]]) -> str:
 
 def perceptual(frames: Iterable[NDArray[np.uint8]]) -> str:
     """64-bit DCT hash of each given frame, hex, joined by ``;``; one that is all zero (a flat picture) is left out."""
-    found = [_perceptual(frame) for frame in frames]
-    return ";".join(f"{value:016x}" for value in found if value.bit_count() > 1)
+    return ";".join(f"{value:016x}" for value in map(bits, frames) if value)
 
 
-def _perceptual(frame: NDArray[np.uint8]) -> int:
-    """Which of the 8 × 8 lowest frequencies of the picture, at 32 × 32 in grey, lie above their median: the hash that imagehash calls phash,
+def bits(frame: NDArray[np.uint8]) -> int:
+    """The hash of one frame as a number, 0 of a flat picture. Which of the 8 × 8 lowest frequencies of the picture, at 32 × 32 in grey, lie above their median: the hash that imagehash calls phash,
     bit for bit, without the second that its libraries take to load. Source: hackerfactor.com, "Looks Like It"."""
     import cv2
     from PIL import Image
@@ -53,7 +52,8 @@ def _perceptual(frame: NDArray[np.uint8]) -> int:
     low = cv2.dct(np.asarray(grey, np.float64))[:8, :8]
     low[0] *= np.sqrt(2)  # of a transform without norms, as that hash was defined
     low[:, 0] *= np.sqrt(2)
-    return int("".join("01"[bit] for bit in (low > np.median(low)).ravel().astype(int)), 2)
+    value = int("".join("01"[bit] for bit in (low > np.median(low)).ravel().astype(int)), 2)
+    return value if value.bit_count() > 1 else 0
 
 
 def _one(path: Path, decode: bool) -> dict[str, str]:

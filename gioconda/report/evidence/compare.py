@@ -20,7 +20,7 @@ from gioconda.report.view import now
 from gioconda.report.wording import clock, visible
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip, Limits
-from gioconda_core.media.fingerprint import perceptual
+from gioconda_core.media.fingerprint import bits
 from gioconda_core.media.pictures import Picture, jpeg
 from gioconda_core.types import Sentence
 from gioconda_core.workers.pool import Progress, unwatched
@@ -372,7 +372,7 @@ def _grown(
 
 def _alike(a: _Seen, b: _Seen) -> bool:
     """Whether two pictures that do not move are one picture, by perceptual hash."""
-    one, other = (int(perceptual([next(iter(s.large.values()))]) or "0", 16) for s in (a, b))
+    one, other = (bits(next(iter(s.large.values()))) for s in (a, b))
     return (one ^ other).bit_count() <= 10
 
 
@@ -402,10 +402,10 @@ def _shown(
     made = []
     for k in np.unique(np.linspace(0, len(pairs) - 1, min(4, len(pairs))).astype(int)) if pairs else ():
         i, j = pairs[int(k)]
-        hashes = [int(perceptual([_rgb(p[n])]) or "0", 16) for p, n in zip(parts, (i, j), strict=True)]
+        apart = bits(_rgb(parts[0][i])) ^ bits(_rgb(parts[1][j]))
         pictures = [jpeg(_rgb(seen.small[n]), WIDE) for seen, n in ((a, i), (b, j))]
-        bits = (hashes[0] ^ hashes[1]).bit_count()
-        made.append(Pair(float(a.times[i]), float(b.times[j]), bits, a.digests[i] == b.digests[j], *pictures))
+        equal = a.digests[i] == b.digests[j]
+        made.append(Pair(float(a.times[i]), float(b.times[j]), apart.bit_count(), equal, *pictures))
     return tuple(made)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from gioconda_core.media.clip import Clip, Limits
-from gioconda_core.media.fingerprint import perceptual
+from gioconda_core.media.fingerprint import bits
 from gioconda_core.media.pictures import Picture, grid, jpeg
 from gioconda_core.types import Keyframe
 
@@ -40,7 +40,7 @@ def find(frames: Sequence[Picture], times: Sequence[float]) -> tuple[Keyframe, .
     -------
     ``LEAST`` to ``MOST`` of them; fewer where there are fewer frames.
     """
-    hashes = [_bits(frame) for frame in frames]
+    hashes = [bits(frame) for frame in frames]
     shots = np.cumsum([0, *(_far(a, b) >= CUT for a, b in pairwise(hashes))])
     sharp = np.array([_sharpness(frame) for frame in frames])
     chosen: list[int] = []
@@ -73,13 +73,9 @@ def find(frames: Sequence[Picture], times: Sequence[float]) -> tuple[Keyframe, .
     return tuple(_keyframe(frames[i], float(times[i]), int(shots[i]), hashes[i]) for i in sorted(chosen))
 
 
-def _keyframe(frame: Picture, time: float, shot: int, bits: int) -> Keyframe:
+def _keyframe(frame: Picture, time: float, shot: int, phash: int) -> Keyframe:
     exported = hashlib.sha256(jpeg(frame, quality=QUALITY)).hexdigest()
-    return Keyframe(round(time, 4), shot, exported, f"{bits:016x}", jpeg(frame, SIDE))
-
-
-def _bits(frame: Picture) -> int:
-    return int(perceptual([frame]) or "0", 16)
+    return Keyframe(round(time, 4), shot, exported, f"{phash:016x}", jpeg(frame, SIDE))
 
 
 def _far(a: int, b: int) -> int:
