@@ -43,3 +43,13 @@ def plain(value: Any, depth: int = DEPTH) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
         return [plain(item, depth - 1) for item in list(value)[:ITEMS]]
     return text(repr(value))
+
+
+def table(value: object) -> Mapping[str, Any]:
+    """A stranger's value as a table, empty where it is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def tables(value: object) -> list[Mapping[str, Any]]:
+    """The tables of a stranger's list; none where it is no list."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []

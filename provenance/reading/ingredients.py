@@ -14,6 +14,7 @@ from gioconda_core.types import Code, IngredientNode
 from provenance import codes, sanitise
 from provenance.reading import rules
 from provenance.reading.open import Opened
+from provenance.sanitise import table, tables
 
 DEPTH = 16
 NODES = 400
@@ -42,14 +43,11 @@ def tree(found: Opened, *, thumbnails: bool = True) -> tuple[tuple[IngredientNod
 
 def _failures(block: Any) -> list[Code]:
     """Failures in an ingredient's recorded results, from its new form or its old one."""
-    if not isinstance(block, Mapping):
-        return []
-    listed = block.get("failure")
     # What is tolerated says nothing about the bytes: not a failure to flag.
     return [
         codes.reported(item, "failure")
-        for item in (listed if isinstance(listed, list) else [])
-        if isinstance(item, Mapping) and item.get("code") and not rules.tolerated(str(item.get("code")))
+        for item in tables(table(block).get("failure"))
+        if item.get("code") and not rules.tolerated(str(item.get("code")))
     ]
 
 
@@ -65,13 +63,11 @@ class _Walk:
 
     def _deltas(self) -> dict[str, list[Code]]:
         """What the SDK finds wrong with an ingredient now, by the last part of its assertion's URI (manifest/assertion)."""
-        results = self.found.document.get("validation_results")
-        listed = results.get("ingredientDeltas") if isinstance(results, Mapping) else None
+        listed = table(self.found.document.get("validation_results")).get("ingredientDeltas")
         made: dict[str, list[Code]] = {}
-        for item in listed if isinstance(listed, list) else []:
-            if isinstance(item, Mapping):
-                key = _tail(str(item.get("ingredientAssertionURI", "")))
-                made.setdefault(key, []).extend(_failures(item.get("validationDeltas")))
+        for item in tables(listed):
+            key = _tail(str(item.get("ingredientAssertionURI", "")))
+            made.setdefault(key, []).extend(_failures(item.get("validationDeltas")))
         return made
 
     def children(
@@ -92,14 +88,13 @@ class _Walk:
 
     def node(self, item: Mapping[str, Any], depth: int, path: tuple[str, ...], pixels: bool) -> IngredientNode:
         label = str(item.get("active_manifest") or "")
-        manifests = self.found.document.get("manifests")
-        manifest = manifests.get(label) if isinstance(manifests, Mapping) else None
-        own = manifest.get("title") if isinstance(manifest, Mapping) else None
+        manifest = table(self.found.document.get("manifests")).get(label)
+        own = table(manifest).get("title")
         title = sanitise.text(item.get("title") or own or "", 200)  # an update's parent has a title only of its own
-        results = item.get("validation_results")
-        failures = _failures(results.get("activeManifest")) if isinstance(results, Mapping) else []
-        for delta in (results.get("ingredientDeltas") or []) if isinstance(results, Mapping) else []:
-            failures += _failures(delta.get("validationDeltas")) if isinstance(delta, Mapping) else []
+        results = table(item.get("validation_results"))
+        failures = _failures(results.get("activeManifest"))
+        for delta in tables(results.get("ingredientDeltas")):
+            failures += _failures(delta.get("validationDeltas"))
         old = item.get("validation_status")
         failures += _failures({"failure": old}) if isinstance(old, list) else []
         failures += self.deltas.get(f"{path[-1]}/{item.get('label', '')}", [])
@@ -128,15 +123,13 @@ class _Walk:
         )
 
     def signer(self, manifest: object) -> str | None:
-        info = manifest.get("signature_info") if isinstance(manifest, Mapping) else None
-        if not isinstance(info, Mapping):
-            return None
+        info = table(table(manifest).get("signature_info"))
         names = [str(info[key]) for key in ("common_name", "issuer") if info.get(key)]
         return sanitise.text(", ".join(dict.fromkeys(names)), 200) or None
 
     def thumbnail(self, reference: object) -> bytes | None:
         """The picture's bytes when it is a JPEG or PNG of a bearable size."""
-        uri = reference.get("identifier") if isinstance(reference, Mapping) else None
+        uri = table(reference).get("identifier")
         if not self.thumbnails or not isinstance(uri, str):
             return None
         buffer = _Capped(THUMBNAIL_BYTES)

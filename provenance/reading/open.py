@@ -63,9 +63,8 @@ class Opened:
     def active(self) -> Mapping[str, Any]:
         """The active manifest; the only one to walk from, since others can be injected."""
         label = self.document.get("active_manifest")
-        manifests = self.document.get("manifests")
-        found = manifests.get(label) if isinstance(manifests, Mapping) and isinstance(label, str) else None
-        return found if isinstance(found, Mapping) else {}
+        known = sanitise.table(self.document.get("manifests"))
+        return sanitise.table(known.get(label) if isinstance(label, str) else None)
 
     def chain(self, label: str | None = None) -> list[x509.Certificate]:
         """The certificates of one manifest's signature, the active one's by default."""

@@ -18,6 +18,7 @@ from gioconda_core.types import Code, CredentialReason, ProvenanceState
 from provenance import codes
 from provenance.keys import certificates
 from provenance.keys.certificates import ACCEPTED_EKUS, OCSP_SIGNING, TIME_STAMPING
+from provenance.sanitise import table, tables
 from provenance.trust.lists import Trust, TrustList
 from provenance.vocabulary import ACTIONS, LABEL, SOURCE_TYPES
 
@@ -123,24 +124,16 @@ def actions_of(manifest: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], boo
     """(action, whether its assertion is created) for every action of a manifest. Old claims do not tell: theirs count as created."""
     old = manifest.get("claim_version", 1) == 1
     found = []
-    for assertion in _assertions(manifest):
+    for assertion in tables(manifest.get("assertions")):
         if _base(assertion.get("label")) in ACTIONS:
-            data = assertion.get("data")
-            listed = data.get("actions") if isinstance(data, Mapping) else None
-            for action in listed if isinstance(listed, list) else []:
-                if isinstance(action, Mapping):
-                    found.append((action, old or assertion.get("created") is True))
+            created = old or assertion.get("created") is True
+            found += [(action, created) for action in tables(table(assertion.get("data")).get("actions"))]
     return found
 
 
 def _base(label: object) -> str:
     """An assertion's label without its instance number (``c2pa.actions.v2__1``)."""
     return str(label).split("__", 1)[0]
-
-
-def _assertions(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    listed = manifest.get("assertions")
-    return [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
 
 
 def findings(
@@ -185,12 +178,7 @@ def list_of(chain: list[x509.Certificate], trust: Trust, kind: str) -> TrustList
 def _claims(manifest: Mapping[str, Any]) -> Iterable[Finding]:
     actions = actions_of(manifest)
     names = {str(action.get("action")) for action, _ in actions}
-    ingredients = manifest.get("ingredients")
-    relations = (
-        {item.get("relationship") for item in ingredients if isinstance(item, Mapping)}
-        if isinstance(ingredients, list)
-        else set()
-    )
+    relations = [item.get("relationship") for item in tables(manifest.get("ingredients"))]
     if "c2pa.created" in names and "parentOf" in relations:
         yield Finding("gioconda.actions.createdWithParent", ProvenanceState.INVALID)
     for action, created in actions:
@@ -201,7 +189,7 @@ def _claims(manifest: Mapping[str, Any]) -> Iterable[Finding]:
             yield Finding("gioconda.sourceType.missing", None)
         if not created:
             yield Finding("gioconda.actions.gathered", None)
-    labels = [item for item in _assertions(manifest) if _base(item.get("label")) == LABEL]
+    labels = [item for item in tables(manifest.get("assertions")) if _base(item.get("label")) == LABEL]
     if len(labels) > 1:
         yield Finding("gioconda.label.multiple", None)
     if any(item.get("created") is not True for item in labels):
@@ -253,10 +241,7 @@ def succeeded(document: Mapping[str, Any]) -> set[str]:
 
 
 def _findings(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    results = document.get("validation_results")
-    top = results.get("activeManifest") if isinstance(results, Mapping) else None
-    listed = top.get(key) if isinstance(top, Mapping) else None
-    return [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
+    return tables(table(table(document.get("validation_results")).get("activeManifest")).get(key))
 
 
 def _own(document: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
@@ -290,14 +275,9 @@ def unbound(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _deltas(document: Mapping[str, Any]) -> list[str]:
     """The codes by which an ingredient's credential fails now."""
-    results = document.get("validation_results")
-    listed = results.get("ingredientDeltas") if isinstance(results, Mapping) else None
-    found = []
-    for item in listed if isinstance(listed, list) else []:
-        block = item.get("validationDeltas") if isinstance(item, Mapping) else None
-        failures = block.get("failure") if isinstance(block, Mapping) else None
-        found += [str(code.get("code")) for code in failures or () if isinstance(code, Mapping)]
-    return [code for code in found if not tolerated(code)]
+    listed = tables(table(document.get("validation_results")).get("ingredientDeltas"))
+    failures = [code for item in listed for code in tables(table(item.get("validationDeltas")).get("failure"))]
+    return [code for item in failures if not tolerated(code := str(item.get("code")))]
 
 
 def decide(document: Mapping[str, Any], broken: Iterable[Finding] = ()) -> Decision | None:

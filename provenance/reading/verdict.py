@@ -14,6 +14,7 @@ from provenance import codes, sanitise
 from provenance.keys import certificates, keys
 from provenance.reading import ingredients, rules
 from provenance.reading.open import Opened, unreadable
+from provenance.sanitise import table, tables
 from provenance.sdk import engine
 from provenance.trust.lists import Trust, TrustList
 from provenance.vocabulary import AI_SOURCE_TYPES, LABEL, SOFT_BINDING
@@ -71,8 +72,7 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
     if found.lacks:  # nothing was compared with the file's bytes, whatever the SDK says of them
         document = rules.unbound(document)
     extra = list(extra)
-    signature = active.get("signature_info")
-    signature = signature if isinstance(signature, Mapping) else {}
+    signature = table(active.get("signature_info"))
     said = rules.succeeded(document)
     evidence = _evidence(found, said, _time(signature.get("time")), trust)
     if found.lacks:
@@ -155,16 +155,14 @@ def _notes(decision: rules.Decision, signer: TrustList | None, development: bool
 
 def _reported(document: Mapping[str, Any]) -> list[Code]:
     """The codes that the SDK gives of the active manifest."""
-    results = document.get("validation_results")
-    top = results.get("activeManifest") if isinstance(results, Mapping) else None
-    top = top if isinstance(top, Mapping) else {}
-    return [codes.reported(item, kind) for key, kind in _KINDS for item in _list(top.get(key))]
+    top = table(table(document.get("validation_results")).get("activeManifest"))
+    return [codes.reported(item, kind) for key, kind in _KINDS for item in tables(top.get(key))]
 
 
 def _headless(document: Mapping[str, Any]) -> Provenance:
     """A verdict on a store whose active manifest the SDK does not show: by its codes where it gives any, else none."""
     listed = _reported(document) or [
-        codes.reported(item, "failure") for item in _list(document.get("validation_status"))
+        codes.reported(item, "failure") for item in tables(document.get("validation_status"))
     ]
     failed = [code.code for code in listed if code.kind == "failure" and not rules.tolerated(code.code)]
     if not failed:
@@ -189,10 +187,6 @@ def _clocked(clock: list[x509.Certificate], trust: Trust, stated: datetime.datet
         leaf.not_valid_before_utc <= stated <= leaf.not_valid_after_utc
         and certificates.TIME_STAMPING in certificates.purposes(leaf)
     )
-
-
-def _list(value: Any) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def _once(found: Iterable[Code]) -> list[Code]:
@@ -238,7 +232,7 @@ def _signer(chain: list[x509.Certificate], signature: Mapping[str, Any]) -> str 
 def _generator(active: Mapping[str, Any]) -> str | None:
     names = [
         f"{item.get('name', '')} {item.get('version', '')}".strip()
-        for item in _list(active.get("claim_generator_info"))
+        for item in tables(active.get("claim_generator_info"))
     ]
     said = ", ".join(name for name in names if name) or str(active.get("claim_generator") or "")
     return sanitise.text(said, 200) or None
@@ -254,7 +248,7 @@ def _actions(active: Mapping[str, Any]) -> tuple[tuple[Mapping[str, Any], ...], 
 
 
 def _named(active: Mapping[str, Any], label: str) -> list[Mapping[str, Any]]:
-    return [item for item in _list(active.get("assertions")) if str(item.get("label")).split("__", 1)[0] == label]
+    return [item for item in tables(active.get("assertions")) if str(item.get("label")).split("__", 1)[0] == label]
 
 
 def _label(active: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -278,7 +272,7 @@ _ELSEWHERE = ("c2pa.actions", "c2pa.hash.", "c2pa.ingredient", "c2pa.thumbnail",
 def _statements(active: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """What else was signed: author, capture data, use for training, disclosure of AI, statements of anybody's own."""
     found = []
-    for item in _list(active.get("assertions")):
+    for item in tables(active.get("assertions")):
         label = str(item.get("label"))
         if not label.startswith(_ELSEWHERE):
             own = active.get("claim_version", 1) == 1 or item.get("created") is True
@@ -289,7 +283,7 @@ def _statements(active: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
 def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mapping[str, Any], ...]:
     """CAWG identity statements: who is named, in which role, and whether an identity list vouches for it."""
     found = []
-    for item in _list(opened.active.get("assertions")):
+    for item in tables(opened.active.get("assertions")):
         label = str(item.get("label"))
         data = item.get("data")
         if not label.startswith("cawg.identity") or not isinstance(data, Mapping):
@@ -300,11 +294,10 @@ def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mappi
         ]
         failed = [code.code for code in about if code.kind == "failure"]
         aggregated = isinstance(data.get("c2paAsset"), Mapping)  # an aggregator's credential has a shape of its own
-        said = data.get("c2paAsset" if aggregated else "signer_payload")
-        said = said if isinstance(said, Mapping) else {}
+        said = table(data.get("c2paAsset" if aggregated else "signer_payload"))
         if aggregated:
             names = [
-                str(item.get("name") or item.get("username") or "") for item in _list(data.get("verifiedIdentities"))
+                str(item.get("name") or item.get("username") or "") for item in tables(data.get("verifiedIdentities"))
             ]
             issuer = str(data.get("issuer") or "").split("#", 1)[0]
             # The SDK asks who the issuer is only once the issuer's signature holds; whom to believe is the lists' to say.
@@ -312,8 +305,7 @@ def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mappi
                 vouched = about
             lists = [entry.name for entry in trust.lists if issuer in entry.issuers]
         else:
-            info = data.get("signature_info")
-            info = info if isinstance(info, Mapping) else {}
+            info = table(data.get("signature_info"))
             names = [str(info[key]) for key in ("common_name", "issuer") if info.get(key)]
             issuer = ""
             chain = opened.identity(label)
@@ -336,7 +328,7 @@ def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mappi
 
 def _redacted(active: Mapping[str, Any]) -> tuple[str, ...]:
     uris = [
-        (action.get("parameters") or {}).get("redacted") if isinstance(action.get("parameters"), Mapping) else None
+        table(action.get("parameters")).get("redacted")
         for action, _ in rules.actions_of(active)
         if action.get("action") == "c2pa.redacted"
     ]

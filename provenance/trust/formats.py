@@ -20,6 +20,7 @@ from cryptography import x509
 from gioconda_core.errors import CredentialError
 from gioconda_core.types import TrustScheme
 from provenance.keys import certificates
+from provenance.sanitise import table
 
 _WITHDRAWN = ("withdrawn", "revoked", "suspended")
 
@@ -86,7 +87,7 @@ def _text(text: str) -> Content:
 
 def _entities(lote: Mapping[str, Any]) -> Content:
     """ETSI TS 119 602: certificates of the services that the list trusts now."""
-    about = _map(lote.get("ListAndSchemeInformation"))
+    about = table(lote.get("ListAndSchemeInformation"))
     title = _english(about.get("SchemeName"))
     operator = f"{title} {_english(about.get('SchemeOperatorName'))}".lower()
     sequence = about.get("LoTESequenceNumber")
@@ -97,7 +98,7 @@ def _entities(lote: Mapping[str, Any]) -> Content:
         list(_services(lote)),
         title=title,
         issued=str(about.get("ListIssueDateTime") or "")[:10],
-        next_update=str(_map(about.get("NextUpdate")).get("dateTime") or about.get("NextUpdate") or "")[:10],
+        next_update=str(table(about.get("NextUpdate")).get("dateTime") or about.get("NextUpdate") or "")[:10],
         sequence=sequence if isinstance(sequence, int) else None,
         scheme=scheme,
     )
@@ -105,13 +106,13 @@ def _entities(lote: Mapping[str, Any]) -> Content:
 
 def _services(lote: Mapping[str, Any]) -> Iterator[x509.Certificate]:
     for entity in _list(lote.get("TrustedEntitiesList")):
-        for service in _list(_map(entity).get("TrustedEntityServices")):
-            facts = _map(_map(service).get("ServiceInformation"))
+        for service in _list(table(entity).get("TrustedEntityServices")):
+            facts = table(table(service).get("ServiceInformation"))
             if str(facts.get("ServiceStatus") or "").rsplit("/", 1)[-1] in _WITHDRAWN:
                 continue
-            identity = _map(facts.get("ServiceDigitalIdentity"))
+            identity = table(facts.get("ServiceDigitalIdentity"))
             for item in _list(identity.get("X509Certificates")):
-                yield from _certificate(_map(item).get("val"))
+                yield from _certificate(table(item).get("val"))
 
 
 def _publishers(document: Mapping[str, Any]) -> Content:
@@ -119,10 +120,10 @@ def _publishers(document: Mapping[str, Any]) -> Content:
     title = str(document.get("name") or "")
     found, leaves = [], set()
     for entity in _list(document.get("entities")):
-        for key in _list(_map(_map(entity).get("jwks")).get("keys")):
-            given = _list(_map(key).get("x5c"))[:1]  # the first is the key's own
+        for key in _list(table(table(entity).get("jwks")).get("keys")):
+            given = _list(table(key).get("x5c"))[:1]  # the first is the key's own
             found += [certificate for item in given for certificate in _certificate(item)]
-            thumbprint = _hash(str(_map(key).get("x5t#S256") or ""))
+            thumbprint = _hash(str(table(key).get("x5t#S256") or ""))
             if thumbprint:
                 leaves.add(thumbprint)
     return _content(
@@ -182,12 +183,8 @@ def leaf_lines(leaves: frozenset[str]) -> str:
 
 def _english(value: object) -> str:
     """The text of a list of texts by language, English first."""
-    texts = [_map(item) for item in _list(value)]
+    texts = [table(item) for item in _list(value)]
     return str(next((item for item in texts if item.get("lang") == "en"), (texts or [{}])[0]).get("value") or "")
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _list(value: object) -> list[Any]:

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode
 
 from gioconda_core.errors import CredentialError
 from provenance.reading.open import Opened, opened
+from provenance.sanitise import tables
 from provenance.trust import online
 from provenance.watermark import repository
 from provenance.watermark.repository import ALGORITHMS, FINGERPRINT, MOST, Binding, Match
@@ -100,7 +101,7 @@ class Client:
         """What the archive can be asked for."""
         body = self._json(f"{self.address}/services/supportedAlgorithms")
         kinds = [body.get(kind) for kind in ("watermarks", "fingerprints")]
-        return {str(item.get("alg")) for kind in kinds for item in _rows(kind)}
+        return {str(item.get("alg")) for kind in kinds for item in tables(kind)}
 
     def matches(self, binding: Binding, most: int = MOST) -> list[Match]:
         """The credentials it knows for a binding, the closest first."""
@@ -108,7 +109,7 @@ class Client:
         body = self._json(f"{self.address}/matches/byBinding?{urlencode(asked)}")
         return [
             Match(str(row["manifestId"])[:500], _share(row.get("similarityScore")))
-            for row in _rows(body.get("matches"))[:most]
+            for row in tables(body.get("matches"))[:most]
             if row.get("manifestId")
         ]
 
@@ -150,10 +151,6 @@ def _check(store: bytes, match: Match, binding: Binding) -> None:
                 )
             if binding.algorithm != FINGERPRINT and binding not in repository.named_in(found):
                 raise CredentialError("the archive's credential does not name this mark", where=match.manifest_id)
-
-
-def _rows(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def _share(value: object) -> float | None:
