@@ -31,6 +31,7 @@ from provenance.watermark import repository
 from synth import consent as consents
 from synth.generators import Personal, TalkingHeads
 from synth.model.networks import load_checkpoint, shipped
+from synth.person.covered import Covered
 from synth.person.eyes import Looks, looks_of, pupils
 from synth.person.model import PersonalModel
 from synth.person.options import Tune
@@ -434,10 +435,12 @@ def reenact(
     if hasattr(heads, "progress"):
         learner.begin = session.begin
         learner.progress = lambda n, note="": session.advance(n, note=f"tuning {note}".rstrip())
-    hidden = sum(bool(look.mouth) for look in person.covered)
-    if hidden:  # before the minutes that tuning takes, not after
-        session.say(_hidden(person, hidden))
+    # Said before the minutes that tuning takes; a generator that bends looks itself, and tunes only where a driver asks for it.
+    bends = hasattr(heads, "fit")
+    hidden = 0 if bends else _hidden(person, person.covered, session)
     model = heads.personalise(person.frames, person.landmarks, mode=job.mode, steps=job.steps, seed=job.seed)
+    if bends:
+        hidden = _hidden(person, getattr(model, "covered", None) or person.covered, session)
     sitting = _Reenactment(heads, model, person, job, session, granted, hidden)
     made = [sitting.animate(driver, target) for driver, target in zip(moving, targets, strict=True)]
     if tuned := getattr(model, "content", ""):
@@ -445,11 +448,14 @@ def reenact(
     return made
 
 
-def _hidden(person: Shots, count: int) -> str:
-    """What is said where something covers the mouth in ``count`` of the shots."""
-    names = ", ".join(item.title or item.sha256[:12] for item in person.ingredients)
-    where = "" if count == len(person.frames) else f" in {count} of {len(person.frames)} shots"
-    return f"{names}: something seems to cover the mouth{where}; lips that are not seen cannot move right: choose another picture"
+def _hidden(person: Shots, looks: Sequence[Covered], session: Session) -> int:
+    """In how many of the shots something covers the mouth; said where it does in any."""
+    if count := sum(bool(look.mouth) for look in looks):
+        names = ", ".join(item.title or item.sha256[:12] for item in person.ingredients)
+        where = "" if count == len(person.frames) else f" in {count} of {len(person.frames)} shots"
+        what = f"{names}: something seems to cover the mouth{where}"
+        session.say(f"{what}; lips that are not seen cannot move right: choose another picture")
+    return count
 
 
 def _writable(targets: list[Path], job: Reenact, session: Session) -> list[Path]:

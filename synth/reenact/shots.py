@@ -284,6 +284,14 @@ def _rate(times: NDArray[np.float64]) -> Fraction:
     return Fraction(1 / float(np.median(np.diff(times)))).limit_denominator(1001)
 
 
+def _along(track: FaceTrack, times: Sequence[float]) -> tuple[Points, NDArray[np.bool_]]:
+    """A face's landmarks at each moment, float32 (N, 68, 2), and (N,) whether it was there."""
+    known = {round(float(t), 6): points for t, points in zip(track.times, track.landmarks, strict=True)}
+    nowhere = np.zeros((68, 2), np.float32)
+    marks = np.stack([known.get(round(t, 6), nowhere) for t in times])
+    return marks, np.array([round(t, 6) in known for t in times])
+
+
 def _clip_driver(path: Path, size: int, face: int | None, landmarker: str, start: float, seconds: float) -> Driver:
     times: list[float] = []
 
@@ -306,14 +314,7 @@ def _clip_driver(path: Path, size: int, face: int | None, landmarker: str, start
         _checked(str(path), len(times))
         track = pick(tracks, face, str(path), "--driver-face")
         shape = (clip.facts.height, clip.facts.width)
-        at = np.array(times)
-        index = {round(t, 6): k for k, t in enumerate(times)}
-        marks = np.zeros((len(at), 68, 2), np.float32)
-        found = np.zeros(len(at), bool)
-        for t, points in zip(track.times, track.landmarks, strict=True):
-            k = index.get(round(float(t), 6))
-            if k is not None:
-                marks[k], found[k] = points, True
+        at, (marks, found) = np.array(times), _along(track, times)
         matrix = steady(marks[found], shape, size)
         fps = clip.fps or _rate(at)
         audio = str(path) if clip.facts.has_audio else None
@@ -356,12 +357,7 @@ def _camera_driver(text: str, size: int, face: int | None, landmarker: str, seco
         camera.release()
     _checked(text, len(frames))
     track = pick(observe.track(zip(times, frames, strict=True), landmarker=landmarker), face, text, "--driver-face")
-    at, known = np.array(times), {round(float(t), 6): k for k, t in enumerate(track.times)}
-    found = np.array([round(t, 6) in known for t in times])
-    marks = np.zeros((len(at), 68, 2), np.float32)
-    for k, t in enumerate(times):
-        if found[k]:
-            marks[k] = track.landmarks[known[round(t, 6)]]
+    at, (marks, found) = np.array(times), _along(track, times)
     matrix = steady(marks[found], frames[0].shape[:2], size)
     digest = sha256_of(np.ascontiguousarray(marks).tobytes())
     # A camera's clock trembles; the clip gets the even rate it had on average.

@@ -83,7 +83,10 @@ def test_of_several_shots_one_whose_mouth_is_seen_is_bent():
     assert not covered(made, points[1]).mouth
 
 
-def test_a_covered_mouth_is_said_before_the_work_and_recorded(tmp_path):
+def test_a_covered_mouth_is_said_before_the_work_and_recorded_and_looked_at_once(tmp_path, monkeypatch):
+    looked = []
+    for place in ("synth.hybrid.covered", "synth.reenact.shots.covered"):
+        monkeypatch.setattr(place, lambda *shot: looked.append(1) or covered(*shot))
     frame, points = sitter(3)
     write_image(tmp_path / "bare.png", frame)
     write_image(tmp_path / "hand.png", handed(frame, points))
@@ -94,6 +97,7 @@ def test_a_covered_mouth_is_said_before_the_work_and_recorded(tmp_path):
             [tmp_path / f"{name}.png"], ["puppets:4/1"], tmp_path / f"{name}.mp4", HybridGenerator(), job, session
         )
         assert read(made.path).label["params"].get("mouth_covered") == (1 if name == "hand" else None)
+    assert len(looked) == 2
     assert len([line for line in said if "cover the mouth" in line]) == 1
     assert next(line for line in said if "cover" in line).startswith("hand.png: something seems to cover the mouth;")
 
