@@ -13,6 +13,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import numpy as np
@@ -383,12 +384,7 @@ class Progress(Protocol):
     def count(self, n: float = 1, /) -> None: ...
 
 
-class _Nobody:
-    def begin(self, total: float | None, /) -> None:
-        """Nobody is told."""
-
-    def count(self, n: float = 1, /) -> None:
-        """Nobody is told."""
+_NOBODY = SimpleNamespace(begin=lambda total: None, count=lambda n=1: None)
 
 
 def run(
@@ -410,7 +406,7 @@ def run(
     UsageError
         ``out`` holds another run, two detectors share a name, or nothing is left to measure.
     """
-    folder, job, progress = Path(out), job or Measure(), progress or _Nobody()
+    folder, job, progress = Path(out), job or Measure(), progress or _NOBODY
     this = _Run.of(suite, detectors, indexes, job.limit)
     this.claim(folder, job)
     write_samples(folder, this.samples)

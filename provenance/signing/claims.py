@@ -138,7 +138,6 @@ def of_synthesis(
     *,
     essence: str = "",
     soft_bindings: tuple[SoftBinding, ...] = (),
-    training: Mapping[str, str] | None = None,
 ) -> Credential:
     """The credential of a generated (or passed-through control) clip: created, by whom, from what, and our label.
 
@@ -180,9 +179,7 @@ def of_synthesis(
         actions=(created,),
         ingredients=claim.ingredients,
         ai=AiDisclosure("c2pa.types.model", claim.generator) if fake else None,
-        training={"ai_training": "constrained", "ai_generative_training": "notAllowed"}
-        if training is None
-        else training,
+        training={"ai_training": "constrained", "ai_generative_training": "notAllowed"},
         label=label,
         soft_bindings=soft_bindings,
         aigc=Aigc(claim.producer, essence[:32]) if fake and claim.producer else None,

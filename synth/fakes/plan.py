@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -105,9 +105,7 @@ class Clip:
     fps: Fraction
 
 
-def units_of(
-    sets: Sequence[ShardSet], out: Path, job: Fakes, advance: Callable[..., None] = lambda n=1, note="": None
-) -> list[Unit]:
+def units_of(sets: Sequence[ShardSet], out: Path, job: Fakes) -> list[Unit]:
     """Units with enough frames, each hashed once (remembered in ``units.jsonl``); a take that appears twice is kept once."""
     known = {(row["identity"], row["source"], row.get("outline")): row for row in read_rows(out / "units.jsonl")}
     seen: set[str] = set()
@@ -138,7 +136,6 @@ def units_of(
                 }
                 append_row(out / "units.jsonl", known[key])
             row_ = known[key]
-            advance(1, note=source[-40:])
             if row_["sha256"] in seen:
                 continue
             seen.add(row_["sha256"])
