@@ -96,6 +96,9 @@ def _moves(frames: Frames) -> bool:
     return any(float(np.abs(means(frame) - first).max()) > STILL for frame in frames)
 
 
+MOST_FACES = 8  # faces that are followed at one time: of more in a frame, the largest
+
+
 @dataclass(frozen=True, eq=False)
 class Footage:
     """What a detector is given: pixels and tracks, never a path, so it cannot read the label.
@@ -572,9 +575,14 @@ class FaceSummary:
     stills: tuple[Still, ...]
 
     @property
-    def centre(self) -> float | None:
-        """Where in the frame it is on the whole, from 0 (left) to 1; None where that is not known."""
-        return sum((box[0] + box[2]) / 2 for box in self.boxes) / len(self.boxes) if self.boxes else None
+    def centre(self) -> tuple[float, float] | None:
+        """Where in the frame it is on the whole, from 0 (left, top) to 1; None where that is not known."""
+        n = len(self.boxes)
+        if not n:
+            return None
+        return sum(box[0] + box[2] for box in self.boxes) / (2 * n), sum(box[1] + box[3] for box in self.boxes) / (
+            2 * n
+        )
 
 
 @dataclass(frozen=True)

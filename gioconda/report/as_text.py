@@ -114,6 +114,9 @@ def _readings(page: View, lines: _Lines) -> None:
         lines.say(label("no-detector", lines.lang))
     for track in page.tracks:
         lines.say(f"{track.name}: {track.description}", 2)
+    if page.heard:
+        lines.heading("sound")
+        lines.items(page.heard)
     rest = page.caveats[len(page.weak) :]
     if rest or not page.caveats:
         lines.heading("trust")

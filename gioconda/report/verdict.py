@@ -14,6 +14,7 @@ from gioconda.report.view import figure, leading, named_moments, same_headline, 
 from gioconda.report.wording import clock
 from gioconda_core.reasons import AbstentionReason, MediaWarning, UnreadReason
 from gioconda_core.types import (
+    MOST_FACES,
     Calibrated,
     CredentialReason,
     Footage,
@@ -108,7 +109,11 @@ def _headline(lead: Calibrated, readings: Sequence[Calibrated]) -> list[Sentence
 
 def _by_face(item: Calibrated) -> list[Sentence]:
     """Where several faces were read: which of them have a signal, and which were not assessed and why."""
-    found = [face.track + 1 for face in item.faces if face.level in (Level.SIGNAL, Level.STRONG_SIGNAL)]
+    found = [
+        face.track + 1
+        for face in sorted(item.faces, key=lambda face: face.track)
+        if face.level in (Level.SIGNAL, Level.STRONG_SIGNAL)
+    ]
     said = [Sentence("short.with-signal", {"tracks": found, "assessed": item.faces_assessed})] if found else []
     for face in item.faces:
         if face.abstained is not None:
@@ -338,12 +343,20 @@ def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mappin
             said.append(Sentence("scope.clip", args | {"read": len(read), "faces": len(footage.tracks)}))
         else:
             said.append(Sentence("scope.no-face", args))
+    if footage is not None and readings and _at_once(footage) >= MOST_FACES:
+        said.append(Sentence("scope.most-faces", {"most": MOST_FACES}))
     if int(facts.get("streams") or 1) > 1:
         said.append(Sentence("scope.streams", {"streams": int(facts["streams"])}))
     if "width" in facts and readings:
         what = "not" if any(r.reading.score is not None for r in readings) else "none"
         said.append(Sentence(f"scope.{what}{'-sound' if facts.get('has_audio') else ''}"))
     return tuple(said)
+
+
+def _at_once(footage: Footage) -> int:
+    """The most faces that were followed in one sampled frame."""
+    times = np.concatenate([track.times for track in footage.tracks]) if footage.tracks else np.zeros(0)
+    return max((int((np.abs(times - t) < 1e-3).sum()) for t in footage.times), default=0)
 
 
 def editor(level: Level, readings: Sequence[Calibrated], provenance: Provenance) -> tuple[Sentence, ...]:

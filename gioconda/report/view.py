@@ -337,7 +337,7 @@ def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
     reading = item.reading
     name = detector_name(reading.detector, lang)
     rank_only = reading.score is not None and item.false_alarm is None
-    faces = {t.id: place(t, lang) for t in report.tracks}
+    faces = places(report.tracks, lang)
     strips = [
         _strip(item, series, name, faces.get(series.track, ""), report, lang)
         for series in reading.series
@@ -349,7 +349,11 @@ def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
         for other in report.facts.get("others", ())
         if other["detector"] == reading.detector
     ]
-    lines += [say(_face_sentence(face, item, faces.get(face.track, "")), lang) for face in item.faces]
+    read = sorted(item.faces, key=lambda face: face.track)
+    lines += [say(_face_sentence(face, item, faces.get(face.track, "")), lang) for face in read]
+    looked = {face.track for face in read} | {series.track for series in reading.series}
+    if looked and (passed := [track + 1 for track in faces if track not in looked]):
+        lines.append(say(Sentence("reading.faces-not-read", {"tracks": passed}), lang))
     return ReadingView(
         detector=name,
         version=visible(reading.version, 40),
@@ -375,12 +379,22 @@ def _face_sentence(face: FaceCalibrated, item: Calibrated, where: str) -> Senten
     return Sentence("reading.face", args | {"set": item.calibration_set or "?", "date": item.date or "?"})
 
 
-def place(track: FaceSummary, lang: str) -> str:
-    """Where in the picture a face is: left, middle or right."""
-    centre = track.centre
-    if centre is None:
-        return ""
-    return label("place-left" if centre < 0.4 else "place-right" if centre > 0.6 else "place-middle", lang)
+def places(tracks: Sequence[FaceSummary], lang: str) -> dict[int, str]:
+    """Where in the picture each face is: left, middle or right; and at which height, where that alone would not tell two apart."""
+
+    def third(at: float, names: tuple[str, str, str]) -> str:
+        return names[0] if at < 0.4 else names[2] if at > 0.6 else names[1]
+
+    found, heights = {}, {}
+    for track in tracks:
+        if track.centre is None:
+            found[track.id] = heights[track.id] = ""
+            continue
+        found[track.id] = label(f"place-{third(track.centre[0], ('left', 'middle', 'right'))}", lang)
+        heights[track.id] = label(f"place-{third(track.centre[1], ('top', 'half-way', 'bottom'))}", lang)
+    alike = {one for one in found.values() if one and list(found.values()).count(one) > 1}
+    between = "、" if lang == "ja" else ", "
+    return {one: f"{where}{between}{heights[one]}" if where in alike else where for one, where in found.items()}
 
 
 def _strip(item: Calibrated, series: TrackScore, name: str, where: str, report: Report, lang: str) -> Strip:

@@ -20,7 +20,7 @@ from gioconda_core.faces.landmarks import Frame, Landmarker, package_model
 from gioconda_core.faces.landmarks import landmarker as _landmarker
 from gioconda_core.faces.tracker import Tracker, ahead
 from gioconda_core.media.clip import Clip
-from gioconda_core.types import FaceTrack, Footage
+from gioconda_core.types import MOST_FACES, FaceTrack, Footage
 
 Watch = Callable[[int, int], None]
 
@@ -35,7 +35,7 @@ def track(
     *,
     landmarker: Landmarker | str | None = None,
     detect_every: int = 5,
-    max_faces: int = 8,
+    max_faces: int = MOST_FACES,
     recognise: bool = True,
 ) -> tuple[FaceTrack, ...]:
     """Link the faces in frames into tracks.
@@ -129,7 +129,7 @@ def observe(
     landmarker: Landmarker | str | None = None,
     cache: bool = True,
     detect_every: int = 5,
-    max_faces: int = 8,
+    max_faces: int = MOST_FACES,
     watch: Watch | None = None,
 ) -> Footage:
     """Everything a detector is given of a clip: sampled frames, and tracks that cover them.

@@ -17,7 +17,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from gioconda.report import as_html, as_json, view
+from gioconda.report import as_html, as_json, as_text, view
 from gioconda.report.evidence import case, compare_pages, keyframes, sound, views
 from gioconda.report.evidence.compare import compare, sentences
 from gioconda.report.examine import Examiner
@@ -191,6 +191,7 @@ def test_the_sound_of_a_file_is_read_in_a_child_and_none_is_none(clip, report, t
     )
     shown = replace(report, evidence=Evidence(sound=silent))
     assert [s.key for s in view.heard(shown)] == ["sound.offset-none", "sound.silent"]
+    assert "silent throughout" in as_text.text(shown) and "silent throughout" in as_html.html(shown)
 
 
 def test_a_muted_stretch_is_drawn_and_said_and_what_is_not_looked_for_is_said_too(clip, tmp_path):

@@ -266,6 +266,21 @@ def test_each_face_has_its_reading():
     assert any(line.startswith("Face 1 (left): raw score 2.300") and "3 of 420" in line for line in lines)
     assert any(line.startswith("Face 2 (right): raw score -0.400") and "300 of 420" in line for line in lines)
 
+    under = dataclasses.replace(left, id=2, boxes=((0.1, 0.7, 0.3, 0.9),))
+    crowd = dataclasses.replace(told, tracks=(left, right, under))
+    for lang, where in (("en", "left, half-way up"), ("ja", "左、中段")):
+        lines = view(crowd, lang).readings[0].lines
+        assert any(f"{where}）" in line or f"{where})" in line for line in lines)  # another is on the left too
+        assert lines[-1].rstrip(".。").endswith("3") and "Not read" in view(crowd).readings[0].lines[-1]
+
+
+def test_of_a_crowd_it_is_said_that_there_may_be_more_faces():
+    from gioconda_core.types import MOST_FACES
+
+    for tracks in (MOST_FACES - 1, MOST_FACES):
+        told = verdict.scope([LOW], footage(tracks=tracks), {"width": 9, "height": 9, "duration": 4.0})
+        assert ("there may be more" in " ".join(map(say, told))) == (tracks == MOST_FACES)
+
 
 def test_where_nothing_was_assessed_the_face_is_not_passed_over():
     """ "Not examined: the background" beside a still would say that its face was."""
