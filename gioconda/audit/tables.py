@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,7 +103,9 @@ def _junit(job: Job, file: Path) -> None:
         accepted = "; ".join(dict.fromkeys(filter(None, reasons))) if reasons and all(reasons) else None
         return as_junit.Case(row, [str(trip) for trip in tripped(job.policy, job.baseline, row)], accepted)
 
-    properties = {key: str(value) for key, value in job.configuration.items()}
+    properties = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in job.configuration.items()
+    }
     as_junit.write(map(case, job.journal.rows()), file, properties)
 
 
@@ -177,7 +180,9 @@ def _html(job: Job, file: Path) -> None:
             summary=summary,
             rows=listed,
             levels=[(level, text("level", level), summary.levels.get(level, 0)) for level in reversed(list(Level))],
-            states=[(text("state", state), n) for state, n in sorted(summary.states.items())],
+            # By what decided a state, not by the state alone: what has expired is not altered, nor unreadable what was not looked for.
+            states=Counter(map(state, job.journal.rows())).most_common(),
+            judges=job.detectors,
             level_text=lambda level: text("level", level),
             state_text=state,
             say=lambda words: visible(problem(words, lang)),

@@ -228,7 +228,7 @@ def _lines(bar: Bar) -> tuple[Advance, Callable[[], None]]:
     def advance(n: float = 1, note: str = "", before: float = 0) -> None:
         nonlocal done, fresh, last
         done, fresh = done + n + before, fresh + n
-        now, total = time.monotonic(), bar.total
+        now, total = time.monotonic(), None if bar.total is None else max(bar.total, done)
         if now - last >= 10 or (total is not None and done >= total):
             last = now
             rate = fresh / max(now - start, 1e-9)
@@ -268,7 +268,8 @@ def _drawn(bar: Bar) -> tuple[Advance, Callable[[], None]]:
         drawn.advance(task, n)
         speed = drawn.tasks[0].speed
         rate = f"{speed:.2f} {bar.unit}/s" if speed and bar.unit else ""
-        drawn.update(task, total=bar.total, rate=rate, note=clean(note))
+        total = None if bar.total is None else max(bar.total, drawn.tasks[0].completed)
+        drawn.update(task, total=total, rate=rate, note=clean(note))
 
     return advance, drawn.stop
 

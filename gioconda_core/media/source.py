@@ -21,7 +21,9 @@ def open_source(file: BinaryIO, path: str | None, where: str, limits: Limits) ->
     if not head:
         raise MediaError("the file is empty", where, "fetch or export it again", unread=UnreadReason.EMPTY)
     if is_archive(head):
-        hint = "unpack it and give what is inside; of ZIP and tar `gioconda audit` reads every file"
+        hint = (
+            "unpack it and give what is inside; of ZIP and tar `gioconda audit --archives` reads every clip and picture"
+        )
         raise MediaError("is an archive of other files", where, hint, unread=UnreadReason.ARCHIVE)
     if head[4:8] == b"jumb":
         hint = "give the file that it was made for, with this one beside it"

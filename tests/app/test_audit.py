@@ -108,7 +108,10 @@ def test_what_was_done_before_counts_and_says_nothing_of_the_speed(capsys, monke
         report(Summary(resumed=10), None)
         now += 20
         report(Summary(examined=20, resumed=10, failed=1), 100)
-    first, second = capsys.readouterr().err.splitlines()
+        now += 20
+        report(Summary(examined=95, resumed=10, failed=1), 100)  # an archive among them held more
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert third == "audit: 105/105 files, 1.58/s, 0 s left 1 error"
     assert first == "audit: 10 files 0 errors"
     assert second == "audit: 30/100 files, 0.50/s, 2 min left 1 error"
 
@@ -277,6 +280,24 @@ def test_the_page_never_says_of_a_development_key_that_its_signer_is_on_a_list(t
     listed = (tmp_path / "index.html").read_text().split('id="rows"')[1]
     assert "signed with a development key" in listed.partition("1.mp4")[0]
     assert "signer on a trust list" in listed.partition("1.mp4")[2]
+
+
+def test_the_page_counts_credentials_by_what_decided_them_and_says_where_no_detector_was_run(tmp_path):
+    from gioconda.audit import Summary, tables
+    from gioconda_core.types import CredentialReason
+
+    journal = Journal(tmp_path)
+    for i, reason in enumerate((CredentialReason.UNSUPPORTED, CredentialReason.EXPIRED, CredentialReason.INCOMPLETE)):
+        state = ProvenanceState.INVALID if i else ProvenanceState.UNREADABLE
+        journal.append(Row(f"{i}.mkv", f"{i}", 1, state=state, reason=reason))
+    for detectors in ((), ("contrast",)):
+        tables.write(tables.Job(journal, tmp_path, Summary(), detectors=detectors), ("html", "junit"))
+        counted = (tmp_path / "index.html").read_text().split('id="rows"')[0]
+        assert ("No detector was run" in counted) == (not detectors)
+        assert ("No strong signal found" in counted) == bool(detectors)
+    journal.close()
+    assert "not looked for" in counted and "outside its validity" in counted and "not checked in full" in counted
+    assert "could not be read" not in counted and "do not hold" not in counted
 
 
 def test_shards_share_all_files_and_none_twice(tree):
