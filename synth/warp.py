@@ -12,7 +12,7 @@ _GRID = 33  # the field is solved on a coarse grid and interpolated: it is smoot
 
 
 def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    r2 = ((a[:, None] - b[None]) ** 2).sum(-1)
+    r2 = np.subtract.outer(a[:, 0], b[:, 0]) ** 2 + np.subtract.outer(a[:, 1], b[:, 1]) ** 2
     return np.asarray(r2 * np.log(r2 + 1e-9))
 
 

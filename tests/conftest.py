@@ -1,6 +1,7 @@
 """Every test runs with its own home, cache and weights folders, and without a gioconda.toml of the user's."""
 
 import contextlib
+import gc
 import os
 import sys
 
@@ -32,6 +33,7 @@ def pytest_configure(config):
     """What each process that runs tests does before it reads them."""
     if config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
         return  # the process that only hands out tests
+    gc.disable()  # nothing of what is imported now is ever garbage
     _begin_elsewhere(config)
     _draw_once()
 
@@ -71,6 +73,12 @@ def pytest_collection_modifyitems(items):
     """Begin with the long files, so that no process is left with one while the others have nothing to do; one order in all processes."""
     rank = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (rank.get(item.path.stem, len(rank)), item.path))
+
+
+def pytest_collection_finish():
+    """Let each later search for garbage leave out what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

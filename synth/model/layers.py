@@ -47,8 +47,7 @@ class _Spectral(nn.Module):
         nn.init.orthogonal_(self.weight)
         self.register_buffer("u", F.normalize(torch.randn(rows), dim=0))
         self.register_buffer("v", F.normalize(torch.randn(columns), dim=0))
-        for _ in range(15):  # a usable σ before the first step, as torch's own version does
-            self.iterate()
+        self.iterate()  # of an orthogonal weight one iteration finds σ, which is 1
 
     @torch.no_grad()
     def iterate(self) -> None:

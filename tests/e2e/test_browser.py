@@ -32,10 +32,12 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def home(folder):
+def home(folder, _converted):
     patch = pytest.MonkeyPatch()
     for name in ("home", "cache"):
         patch.setenv(f"GIOCONDA_{name.upper()}", str(folder / name))
+    (folder / "cache").mkdir()
+    (folder / "cache" / "backbone").symlink_to(_converted, target_is_directory=True)
     patch.setenv("OMP_NUM_THREADS", "1")
     yield folder / "home"
     patch.undo()
