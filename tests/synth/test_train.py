@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ import time
 import numpy as np
 import pytest
 import torch
+import training_child
+from training_child import launch, said
 
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from provenance.reading.read import read
@@ -557,31 +558,11 @@ def test_no_room_for_w_is_the_same_sentence(shards, tmp_path, monkeypatch):
         train(options(shards), tmp_path / "run")
 
 
-SCRIPT = """
-import sys, torch
-torch.set_num_threads(1)
-from synth.model import config
-config.PRESETS["pocket"] = config.Config("pocket", 64, 8)
-from synth.training.train import Options, train
-result = train(Options(shards=(sys.argv[1],), preset="pocket", steps=int(sys.argv[3]), batch=2, shots=2, content="multiscale",
-                       precision="fp32", log_every=1, checkpoint_every=int(sys.argv[4]), sample_every=10**6), sys.argv[2])
-print("ended", result.step, result.interrupted, flush=True)
-"""
-
-
-def launch(*arguments):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *map(str, arguments)],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-
-
 def wait_for_step(run, step, process):
     for _ in range(6000):
         if (run / "stats.jsonl").exists() and len((run / "stats.jsonl").read_text().splitlines()) >= step:
             return
-        assert process.poll() is None, process.stdout.read()
+        assert process.is_alive(), said(run)
         time.sleep(0.1)
     raise AssertionError("no progress")
 
@@ -611,33 +592,33 @@ def test_sigterm_checkpoints_kills_lose_one_interval_each_and_the_end_is_that_of
     """kill -9 at ``GIOCONDA_KILLS`` moments spread over the time that the run takes, each time from where it was."""
     run, whole, end, every = tmp_path / "run", tmp_path / "whole", 14, 3
     kills = int(os.environ.get("GIOCONDA_KILLS", "4"))
+    training_child.ready()
     begun = time.monotonic()
-    output, _ = launch(shards, whole, end, every).communicate(timeout=600)
+    launch(shards, whole, end, every).join(600)
     takes = time.monotonic() - begun
-    assert f"ended {end} False" in output, output
+    assert f"ended {end} False" in said(whole), said(whole)
 
     process = launch(shards, run, end, every)
     wait_for_step(run, 5, process)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=600)
-    assert process.returncode == 0 and "True" in output
+    process.terminate()  # SIGTERM
+    process.join(600)
+    assert process.exitcode == 0 and "True" in said(run)
     reached, kept = at(run)
     assert reached == kept
 
     dead = 0
     for k in range(kills):
         process = launch(shards, run, end, every)
-        try:
-            process.communicate(timeout=takes * (0.25 + 0.75 * (k + 0.5) / kills))
-        except subprocess.TimeoutExpired:
+        process.join(takes * (0.25 + 0.75 * (k + 0.5) / kills))
+        if process.is_alive():
             process.kill()
-            process.communicate()
+            process.join()
             dead += 1
             reached, kept = at(run)
             assert reached - kept <= every + 1
     assert dead, "it ended before it could be killed"
-    output, _ = launch(shards, run, end, every).communicate(timeout=600)
-    assert f"ended {end} False" in output, output
+    launch(shards, run, end, every).join(600)
+    assert f"ended {end} False" in said(run), said(run)
     a, b = everything(run), everything(whole)
     assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
     assert not [path.name for path in run.rglob(".*") if path.is_file()], "what a killed writer left half made"
@@ -647,12 +628,10 @@ def test_sigterm_checkpoints_kills_lose_one_interval_each_and_the_end_is_that_of
 @pytest.mark.timeout(1800)
 def test_two_processes_are_one(shards, tmp_path):
     """torchrun over gloo: same losses as one process on the same global batch, W rows owned by one rank each."""
-    script = tmp_path / "job.py"
-    script.write_text(SCRIPT)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     done = subprocess.run(
-        [*torchrun, str(script), str(shards), str(tmp_path / "two"), "4", "2"],
+        [*torchrun, training_child.__file__, str(shards), str(tmp_path / "two"), "4", "2"],
         env=environment, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
