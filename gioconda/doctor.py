@@ -14,6 +14,7 @@ from gioconda_core.config import core
 from gioconda_core.errors import PluginError
 from gioconda_core.types import Level, ProvenanceState
 from gioconda_core.version import installed
+from gioconda_core.words import counted
 
 LEVELS = {
     Level.NOT_ASSESSED: "not-assessed: nothing could be said; the report gives the reason and the threshold that was missed",
@@ -131,7 +132,7 @@ def _golden() -> Check:
     failed = [f"{name}: {detail}" for name, ok, detail in results if not ok]
     if failed:
         return Check("detectors", "wrong", "; ".join(failed))
-    return Check("detectors", "ok", f"{len(results)} shipped detectors give their golden scores")
+    return Check("detectors", "ok", f"{counted(len(results), 'shipped detector')}: golden scores as pinned")
 
 
 def _plugins() -> Check:

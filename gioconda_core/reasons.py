@@ -143,6 +143,11 @@ def sentences(lang: str = "en") -> dict[str, str]:
     return words.sentences("gioconda_core", "reasons.toml", lang)
 
 
+def measure(name: str, lang: str = "en") -> str:
+    """What a measure of a clip is called in a sentence; a plugin's own as it stands."""
+    return words.sentences("gioconda_core", "measures.toml", lang).get(name, name)
+
+
 class _Number(float):
     """A number that is written with more decimals where it would read like another one that it is not."""
 
@@ -180,6 +185,8 @@ def english(code: str, detail: Mapping[str, Any]) -> str:
         name: english(value["code"], value["detail"]) if isinstance(value, Mapping) and "code" in value else value
         for name, value in detail.items()
     }
+    if "measure" in said:
+        said["measure"] = measure(said["measure"])
     return told_apart(sentences()[code], said)
 
 

@@ -17,6 +17,7 @@ from gioconda.report.options import names_of
 from gioconda_core.documents import to_json
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument
+from gioconda_core.types import Sentence
 
 if TYPE_CHECKING:
     from detect.reading.calibration import Calibration, Stratum
@@ -275,10 +276,12 @@ def _line(row: Row) -> str:
         return start + f"not assessed: {row.abstained}"
     if row.false_alarm is None:
         return start + f"{row.score:.3f} (uncalibrated, rank only)"
-    return start + (
-        f"{row.score:.3f}; {row.false_alarm:.1%} [{row.false_alarm_low:.1%}, {row.false_alarm_high:.1%}] of "
-        f"{row.reals} real clips score as much ({row.calibration})"
-    )
+    from gioconda.report.view import share
+    from gioconda.report.wording import say
+
+    reached = share(round(row.false_alarm * (row.reals or 0)), row.reals or 0, row.false_alarm_high)
+    said = say(Sentence(reached["key"], reached["args"]))
+    return start + f"{row.score:.3f}; of real clips {said} score at least this high ({row.calibration})"
 
 
 training = Commands()

@@ -37,11 +37,12 @@ def list_(results: Results) -> None:
 
     Example: gioconda models list
     """
-    writer = results.among("text", "json")
+    from gioconda.report.view import bytes_text
 
+    writer = results.among("text", "json")
     here = store()
     lines = [
-        f"{'here' if here.has(e.name) else '-':5} {e.name:20} {e.size / 2**20:7.0f} MB  {e.licence:40} {e.use}"
+        f"{'here' if here.has(e.name) else '-':5} {e.name:20} {bytes_text(e.size):>8}  {e.licence:40} {e.use}"
         for e in REGISTRY.values()
     ]
     writer.write(

@@ -117,6 +117,8 @@ def reason_text(reason: Mapping[str, Any], lang: str) -> str:
         else value
         for name, value in reason["detail"].items()
     }
+    if "measure" in said:
+        said["measure"] = reasons.measure(str(said["measure"]), lang)
     return reasons.told_apart(reasons.sentences(lang)[reason["code"]], said, "," if lang in _COMMA else ".")
 
 

@@ -77,6 +77,15 @@ def test_a_process_that_dies_while_decoding_costs_no_other_clip(clip, tmp_path, 
     assert "code 5" in dead.error and "broken.mp4" in broken.error
 
 
+def test_no_share_of_real_clips_is_told_as_nought_per_cent():
+    from gioconda.cli.detect import _line
+
+    one = Row("a.mp4", "contrast", score=2.5, false_alarm=0.0, false_alarm_low=0.0, false_alarm_high=0.03, reals=116)
+    assert "of real clips none of 116 (with so few, up to 1 in 33 may) score at least this high" in _line(one)
+    some = Row("a.mp4", "contrast", score=0.5, false_alarm=0.5, false_alarm_low=0.4, false_alarm_high=0.6, reals=116)
+    assert "58 of 116" in _line(some) and "%" not in _line(one) + _line(some)
+
+
 def test_a_table_of_scores_speaks_of_the_clips_it_names(clip, tmp_path, capsys):
     table = tmp_path / "theirs.csv"
     table.write_text(f"sha256,path,score\n{sha256_of(clip)},,0.25\n,other.mp4,0.5\n")

@@ -81,6 +81,14 @@ def test_a_strangers_reason_is_ours_only_where_it_is_whole(given, code):
     assert said.value.reason.code == code and said.value.reason.text
 
 
+def test_a_measure_is_called_by_words_and_not_by_its_key():
+    detail = {"measure": "room", "value": -1.12, "reals": 2, "fakes": 12}
+    why = Abstention(AbstentionReason.KIND_NOT_VALIDATED, detail)
+    assert "(fine detail around the face -1.12)" in why.text and why.detail["measure"] == "room"
+    for lang in ("en", "ja", "es", "fr", "de"):
+        assert reasons.measure("fps", lang) != "fps" and reasons.measure("theirs", lang) == "theirs"
+
+
 def test_numbers_that_differ_never_read_alike():
     """ "Spans 74 pixels; calibrated for 74 to 1568" would contradict itself."""
     size = Difference(DifferenceReason.FACE_SIZE, {"measure": "face_px", "value": 74.1, "least": 74.22, "most": 1568.0})

@@ -65,7 +65,8 @@ def test_explain_config_plugins_models(gioconda):
     assert config["sections"]["core"]["home"]["origin"] == "GIOCONDA_HOME"
     names = {p["name"] for p in json.loads(gioconda("plugins", "--json").stdout)["plugins"]}
     assert {"contrast", "dlib", "faceforensics", "development"} <= names
-    assert "vgg19-caffe" in gioconda("models", "list").stdout
+    listed = gioconda("models", "list").stdout
+    assert "vgg19-caffe" in listed and " 0 MB" not in listed  # the smallest has half a megabyte
     assert gioconda("models", "verify", "sfd").returncode == 4
 
 
