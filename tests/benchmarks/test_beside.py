@@ -134,6 +134,7 @@ def test_clips_without_counterparts_are_not_matched():
     assert any(w in of(document).matched.reason for w in ("too few", "equal")), of(document).matched.reason
 
 
+@pytest.mark.slow
 def test_the_auc_within_strata_is_that_of_their_own_pairs_and_its_interval_covers():
     rng = np.random.default_rng(0)
     labels, strata = rng.integers(2, size=60), rng.integers(5, size=60)

@@ -92,6 +92,7 @@ def test_the_interval_of_a_threshold_covers_where_it_would_lie():
     assert inside >= 60 * 0.95 - 3 * np.sqrt(60 * 0.95 * 0.05)
 
 
+@pytest.mark.slow
 def test_a_gap_between_groups_is_shown_with_its_interval_and_none_is_not_claimed():
     worse = gaps(table_of(rows(worse="b")), "skin")
     by = {g.group: g for g in worse}
@@ -132,6 +133,7 @@ def test_dated_runs_over_other_clips_show_drift_and_name_what_they_compare(tmp_p
         report.comparison(september, [str(other)], ["auc"], resamples=100)
 
 
+@pytest.mark.slow
 def test_drift_is_called_as_seldom_as_it_says():
     from benchmarks.stats import compare
 

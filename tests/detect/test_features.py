@@ -121,6 +121,21 @@ def test_a_face_crop_is_taken_whole_and_a_face_in_a_room_is_cut_out():
     assert corner.shape == (1, 256, 256, 3)
 
 
+def test_a_hull_grows_as_opencv_dilates_it():
+    import cv2
+
+    rng = np.random.default_rng(0)
+    for spread in (0.0, 0.2, 3, 20, 60, 200):
+        for _ in range(5):
+            line = np.linspace(-1, 1, 20)[:, None] * rng.normal(0, 30, 2)
+            mask = contrast._hull(rng.uniform(-20, 276, 2) + line + rng.normal(0, 1, (20, 2)) * spread, 256)
+            reach = int(rng.integers(1, 50))
+            block = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+            wide = cv2.copyMakeBorder(mask, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
+            wanted = cv2.dilate(wide, block)[reach : reach + 256, reach : reach + 256]
+            assert np.array_equal(contrast._grown(mask, reach), wanted), (spread, reach)
+
+
 @pytest.mark.slow
 def test_trembling_of_the_face_alone_is_seen_and_grain_all_over_is_not():
     clip = golden.drawn()

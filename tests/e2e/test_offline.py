@@ -137,7 +137,7 @@ case export strasbourg --out strasbourg.zip --signer key:me
 compare clip.mp4 signed.mp4
 check signed.mp4
 check clip.mp4 --detectors onnx:theirs.onnx,cnn:cnn
-audit fakes/clips/test clip.mp4 --detectors onnx:theirs.onnx,contrast --out audit-out --jobs 1
+audit fakes/clips/test clip.mp4 --detectors onnx:theirs.onnx --out audit-out --jobs 1
 audit fakes --detectors none --out audit-none --jobs 2
 """,
 }

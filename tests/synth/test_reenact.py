@@ -41,6 +41,7 @@ def portrait(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_three_drivers_one_portrait(portrait, tmp_path):
     made = reenact(
         [portrait],
@@ -402,6 +403,7 @@ def test_two_faces_must_be_chosen_between(tmp_path):
     assert sides[0] > 1.2 * sides[1]  # 0 is the largest
 
 
+@pytest.mark.slow
 def test_two_faces_of_a_driver_are_chosen_between(tmp_path):
     import cv2
 
