@@ -95,6 +95,8 @@ def _landmarker() -> Check:
     from gioconda_core.faces.landmarks import landmarker
 
     found = landmarker("auto")
+    if load := getattr(found, "ready", None):
+        load()
     licence = " (its predictor is for non-commercial use)" if found.name == "dlib" else ""
     return Check("landmarker", "ok", f"{found.name} {found.version}{licence}")
 

@@ -16,7 +16,7 @@ import re
 import shlex
 import stat
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +112,8 @@ class Examiner:
             Sampling.parse(sampling)
         self.trust = trust
         self.detectors: list[Any] = []
-        self.loading: threading.Thread | None = None
+        self.loading: list[threading.Thread] = []
+        self.following = False  # whether what follows faces was asked for
         if detectors is None or len(detectors):
             self.detectors = [detect.load(name) for name in (registry.default() if detectors is None else detectors)]
 
@@ -176,10 +177,10 @@ class Examiner:
         )
 
     def _ready(self) -> None:
-        """Load models aside, the first time. What fails there fails again, and is told, where it is needed."""
-        if self.loading is not None or not self.detectors:
+        """Load aside what reads faces, the first time, while the decoder's process starts."""
+        if self.loading or not self.detectors:
             return
-        if self.sandbox:  # before the models: dlib lets nothing else run in this process while it loads its own
+        if self.sandbox:
             from gioconda_core.media import sandbox
 
             sandbox.warm()
@@ -187,12 +188,20 @@ class Examiner:
         def load() -> None:
             from detect.reading.observe import ready
 
+            ready(self.detectors)
+
+        self._aside(load)
+
+    def _aside(self, load: Callable[[], object]) -> None:
+        """Load in a thread. What fails there fails again, and is told, where it is needed."""
+
+        def run() -> None:
             with contextlib.suppress(Exception):
-                ready(self.detectors)
+                load()
 
         # Waited for when the program ends: an inference library that is ended in the middle aborts the process.
-        self.loading = threading.Thread(target=load)
-        self.loading.start()
+        self.loading.append(threading.Thread(target=run))
+        self.loading[-1].start()
 
     def _container(self, file: Path, size: int, digest: str) -> _Seen:
         """What the file says of itself before any picture is decoded."""
@@ -214,12 +223,17 @@ class Examiner:
     def _look(self, file: Path, names: Sequence[str], seen: _Seen, step: Progress, evidence: bool) -> None:
         """Decode the file once, and let detectors and whoever makes evidence look at it. names : hash, path and name, for tables of scores."""
         from detect.reading.observe import readings
+        from gioconda_core.faces import observe as faces
 
         sampled: _Sampled | None = None
         with Clip.open(file, sandbox=self.sandbox) as clip:
             seen.facts |= clip_facts(clip)
             if self.detectors:
                 step("faces", 0.15)
+                # Only now, beside decoding in its own process: dlib lets nothing else run in this one while it loads its models.
+                if not self.following and not (self.cache and faces.known(names[0])):
+                    self.following = True
+                    self._aside(faces.ready)
                 seen.footage = footage = self._observe(clip, step)
                 moves = None if seen.facts.get("still") else footage.moves
                 seen.facts |= {"moves": moves, "examined": self._examined(footage)}

@@ -8,6 +8,7 @@ commercial use: see :class:`DlibLandmarker`.
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -74,6 +75,8 @@ def _dlib() -> Any:
     return dlib
 
 
+_POINTS = "shape_predictor_68_face_landmarks.dat"
+_loading = threading.Lock()  # who comes while models are being loaded waits for them, instead of loading them again
 _idle: deque[Any] = deque()  # dlib's detectors that nobody is using; each takes a third of a second to load
 
 
@@ -92,7 +95,7 @@ def _detector() -> Iterator[Any]:
 
 @lru_cache(maxsize=1)
 def _predictor() -> Any:
-    return _dlib().shape_predictor(str(package_model("shape_predictor_68_face_landmarks.dat")))
+    return _dlib().shape_predictor(str(package_model(_POINTS)))
 
 
 def _gray(frame: Frame) -> Frame:
@@ -140,8 +143,14 @@ class DlibLandmarker:
     def __init__(self, device: str = "auto", *, longest: int = 1280) -> None:
         self.device = "cpu"
         self.longest = longest
-        with _detector():
-            _predictor()  # fail here, with a hint, rather than in the middle of a clip
+        if find_spec("dlib") is None:
+            _dlib()
+        package_model(_POINTS)  # fail here, with a hint, rather than in the middle of a clip
+
+    def ready(self) -> None:
+        """Load the models, if they are not yet: most of a second of a processor, which nobody needs whose tracks are kept."""
+        with _loading, _detector():
+            _predictor()
 
     def detect(self, frames: Sequence[Frame]) -> list[Boxes]:
         """Boxes (M, 5) of each frame; confidence is 0.5 at dlib's threshold and 1 from two units above it."""

@@ -56,6 +56,7 @@ def track(
     if detect_every < 1 or max_faces < 1:
         raise UsageError(f"detect_every and max_faces start at 1, not at {min(detect_every, max_faces)}")
     mark = _resolve(landmarker)
+    _load(mark)
     tracker = Tracker(mark, max_faces=max_faces, embed=embed if recognise else None)
     for time, frame, boxes in ahead(frames, mark, detect_every):
         tracker.step(time, frame, boxes)
@@ -64,7 +65,17 @@ def track(
 
 def ready() -> None:
     """Load the landmarker that is taken where none is named: half a second that may pass while a clip is being opened."""
-    _resolve(None)
+    _load(_resolve(None))
+
+
+def known(clip: str) -> bool:
+    """Whether tracks of a clip are kept, so that most likely nothing needs to be loaded for it. clip : its sha256."""
+    return _cache.known(clip)
+
+
+def _load(mark: Landmarker) -> None:
+    if load := getattr(mark, "ready", None):
+        load()
 
 
 def _resolve(landmarker: Landmarker | str | None) -> Landmarker:

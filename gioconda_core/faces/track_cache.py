@@ -41,7 +41,15 @@ def _bound() -> int:
 
 def _path(key: Mapping[str, Any]) -> Path:
     name = sha256_of(json.dumps(dict(key), sort_keys=True, allow_nan=False).encode())
-    return folder() / "tracks" / name[:2] / f"{name}.npz"
+    clip = str(key.get("clip") or name)
+    return folder() / "tracks" / clip[:2] / f"{clip[:32]}-{name[:32]}.npz"
+
+
+def known(clip: str) -> bool:
+    """Whether any tracks of a clip are kept. clip : its sha256."""
+    with contextlib.suppress(OSError):
+        return any(name.startswith(f"{clip[:32]}-") for name in os.listdir(folder() / "tracks" / clip[:2]))
+    return False
 
 
 def load(key: Mapping[str, Any]) -> tuple[FaceTrack, ...] | None:

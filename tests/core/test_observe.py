@@ -10,6 +10,7 @@ from media_material import encode
 from gioconda_core.errors import PluginError
 from gioconda_core.faces import observe, track_cache
 from gioconda_core.faces.landmarks import DlibLandmarker
+from gioconda_core.files import sha256_of
 from gioconda_core.media import writer
 from gioconda_core.media.clip import Clip
 from gioconda_core.reasons import WarningReason
@@ -17,7 +18,11 @@ from synth.puppets import perform
 
 
 class Counting(DlibLandmarker):
-    searched = 0
+    searched = loaded = 0
+
+    def ready(self):
+        type(self).loaded += 1
+        super().ready()
 
     def detect(self, frames):
         type(self).searched += len(frames)
@@ -35,7 +40,7 @@ def film(tmp_path_factory):
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     monkeypatch.setenv("GIOCONDA_CACHE", str(tmp_path / "cache"))
-    Counting.searched = 0
+    Counting.searched = Counting.loaded = 0
     return tmp_path / "cache"
 
 
@@ -87,10 +92,13 @@ def test_protocols_are_named_as_metrics_name_them(sampling, name):
 
 
 def test_the_second_look_comes_from_the_cache(film, kept):
+    clip = sha256_of(film)
+    assert not observe.known(clip)
     first = see(film, sampling="even:4")
-    searched = Counting.searched
+    searched, loaded = Counting.searched, Counting.loaded
     again = see(film, sampling="even:4")
-    assert Counting.searched == searched > 0
+    assert Counting.searched == searched > 0 and Counting.loaded == loaded > 0  # no model is loaded for what is kept
+    assert observe.known(clip) and not observe.known("0" * 64)
     assert same(first.tracks, again.tracks)
     assert len(entries(kept)) == 1
 
