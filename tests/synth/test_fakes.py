@@ -196,8 +196,8 @@ def test_what_is_missing_is_made_again_and_nothing_else(tmp_path):
     torn = tmp_path / json.loads(lost[1].read_text())["file"]
     torn.write_bytes(torn.read_bytes()[:1000])  # a clip that is not what its record says
     (tmp_path / "clips" / "train" / ".gioconda-left").mkdir()
-    halves = [tmp_path / "clips" / "train" / ".1a2b.tmp.mp4", tmp_path / "records" / ".1a2b.tmp.json"]
-    for half in halves:  # killed while writing
+    halves = [tmp_path / "clips" / "train" / ".1a2b.k3_x9q0z.mp4", tmp_path / "records" / ".1a2b.k3_x9q0z.json"]
+    for half in halves:  # killed while writing, under the name of a writer's temporary file
         half.write_bytes(b"half")
     again = make(small, tmp_path, HEADS)
     assert (again.planned, again.made, again.there) == (8, 2, 6)
