@@ -242,11 +242,13 @@ def _held(path: Path, found: Provenance | GiocondaError, met: bool | None, lang:
         return clean(f"{word}: {path}: {found}")
 
     why = ", ".join(code.code for code in found.codes if code.kind in ("failure", "policy"))
+    by = found.trust_list if found.state == ProvenanceState.TRUSTED else ""  # a list calls nothing invalid
     if lang == "en":
-        state = f"{found.state}{f' by {found.trust_list}' if found.trust_list else ''}"
+        reason = f": {REASONS[found.reason]}" if found.reason and not found.state.intact else ""
+        state = f"{found.state}{f' by {by}' if by else ''}{reason}"
     else:
         state = say(Sentence(state_key(found.state, found.reason, found.development_key)), lang)
-        state += f"、{found.trust_list}" if found.trust_list else ""
+        state += f"{'、' if lang == 'ja' else ', '}{by}" if by else ""
     return clean(f"{word}: {path}: {state}{f' ({why})' if why else ''}")
 
 

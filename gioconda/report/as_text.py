@@ -21,7 +21,8 @@ _STYLE = {
 # What stays in one piece when a line is broken: a word with the spaces that belong to it, or one wide character with the
 # marks that may not begin a line after it and those that may not end one before it.
 _PIECES = re.compile(
-    r"\s|[（「『(“]*(?:\d[\d.,]* %|n = \d+|[^\s\u2e80-\uffef]+|[\u2e80-\uffef])[、。，．・）」』〜：ー),.;:”]*"
+    r"\s|[（「『(“]*(?:« )?(?:\d[\d.,]* %|n = \d+|[^\s\u2e80-\uffef]+|[\u2e80-\uffef])"
+    r"[、。，．・）」』〜：ー),.;:”]*(?: [»:;?!][.,)]*(?!\S))*"  # in French a space stands before these
 )
 METADATA = 16  # fields shown in a terminal; all are in HTML and JSON
 _BLOCKS = "▁▂▃▄▅▆▇█"

@@ -144,7 +144,7 @@ class Examiner:
         self._ready()
         digest = sha256_of(file)
         step("container", 0.05)
-        seen = self._container(file, size, digest)
+        seen = self._container(file, size, digest, title or file.name)
         step("provenance", 0.1)
         provenance, trouble = self._provenance(file)
         errors = [trouble] if trouble else []
@@ -203,15 +203,15 @@ class Examiner:
         self.loading.append(threading.Thread(target=run))
         self.loading[-1].start()
 
-    def _container(self, file: Path, size: int, digest: str) -> _Seen:
-        """What the file says of itself before any picture is decoded."""
+    def _container(self, file: Path, size: int, digest: str, name: str) -> _Seen:
+        """What the file says of itself before any picture is decoded. name : that it came with, wherever it lies now."""
         found = metadata.inspect(file)
         seen = _Seen({"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)})
         seen.facts["declared"] = found.get("declared", [])
         seen.facts["reader"] = found.get("reader", "")
         seen.facts["sound_only"] = metadata.sound_only(found)
         with open(file, "rb") as opened:
-            if other := misnamed(file, opened.read(HEAD)):
+            if other := misnamed(name, opened.read(HEAD)):
                 seen.facts["misnamed"] = other
         seen.facts["trust_lists"] = self._lists()
         seen.facts["others"] = _others(self.detectors)

@@ -65,6 +65,10 @@ def test_verify_exits_as_written(shelf, capsys, monkeypatch, name, options, expe
 def test_verify_names_the_list_that_matched(shelf, capsys):
     _, out = run(capsys, "verify", shelf / "signed.jpg", "--trust", shelf / "list.pem")
     assert "trusted by list (" in out
+    _, out = run(capsys, "verify", shelf / "broken.jpg", "--trust", shelf / "list.pem")
+    assert "invalid: what was signed was changed since" in out and "by list" not in out  # no list calls a file invalid
+    _, out = run(capsys, "verify", shelf / "odd.mkv")
+    assert "no credential can lie in this kind of file" in out
 
 
 def test_labels_go_where_o_says(shelf, capsys):

@@ -262,6 +262,11 @@ def test_japanese_lines_break_between_characters_and_never_before_a_comma():
         assert not any(line[0] in "、。）」〜%" or line[-1] in "（「" for line in lines)
     assert max(map(width, wrap(text, 78)[:-1])) >= 74  # no ragged lines
     assert [len(part) for part in wrap("a" * 25, 10)] == [10, 10, 5]
+    french = "Signées par « Test signer, Test house », le clip diffère (calibré de -0,90 à 1,39) : son taux est inconnu ; et ?"
+    for columns in range(20, 60):
+        lines = wrap(french, columns)
+        assert not any(line[0] in "»:;?" or line.endswith("«") for line in lines), (columns, lines)
+        assert " ".join(lines) == french
 
 
 def test_an_invalid_credential_repeats_nothing_it_claims():

@@ -664,6 +664,15 @@ def test_a_picture_through_the_whole_of_check(picture):
     assert "\x1b" not in render.text(report) + render.html(report)
 
 
+def test_the_name_that_a_file_came_with_is_held_to_its_content_wherever_it_lies(picture, tmp_path):
+    from gioconda.report.examine import Examiner
+
+    kept = tmp_path / "0123.bin"  # as the local page keeps what it has no type for
+    kept.write_bytes(picture.read_bytes())
+    for title, found in (("holiday.heic", {"suffix": ".heic", "kind": "PNG"}), ("holiday.png", None), (None, None)):
+        assert Examiner(()).examine(kept, title=title).facts.get("misnamed") == found
+
+
 def test_a_text_file_called_mp4_is_a_report_and_a_missing_file_an_error(tmp_path):
     path = tmp_path / "text.mp4"
     path.write_text("not a clip\n")
