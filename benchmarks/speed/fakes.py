@@ -94,7 +94,7 @@ def by_the_clock(took: Take) -> dict[str, object]:
 
 def staged(root: Path, job: Fakes, given: Namespace) -> Iterator[dict[str, object]]:
     """CPU milliseconds a clip of each stage, one after another; and the whole run with its threads beside one another."""
-    yield puppet_speed(256)
+    yield puppet_speed(256, takes=given.people)
     own = {"model": given.model, "device": given.device} if given.model else {"size": given.size}
     heads = generator("few-shot" if given.model else "warp", **own)
     meter = Meter()
