@@ -181,7 +181,9 @@ def _html(job: Job, file: Path) -> None:
             rows=listed,
             levels=[(level, text("level", level), summary.levels.get(level, 0)) for level in reversed(list(Level))],
             # By what decided a state, not by the state alone: what has expired is not altered, nor unreadable what was not looked for.
-            states=Counter(map(state, job.journal.rows())).most_common(),
+            states=Counter(
+                state(row) if row.state else label("no-state", lang) for row in job.journal.rows()
+            ).most_common(),
             judges=job.detectors,
             level_text=lambda level: text("level", level),
             state_text=state,

@@ -603,7 +603,7 @@ def _node(node: IngredientNode, lang: str) -> Node:
     relation = _named("relation", node.relationship, lang)
     lines = [visible(x, 120) for x in (relation, node.format) if x]
     if node.signer:
-        lines.append(f"{label('signer', lang)}: {visible(node.signer, 120)}")
+        lines.append(f"{label('names-signer', lang)}: {visible(node.signer, 120)}")
     lines += [visible(code_sentence(c.code, c.sentence, lang)) for c in node.failures]
     return Node(visible(node.title, 120) or "–", lines, node.thumbnail, [_node(n, lang) for n in node.children])
 

@@ -142,7 +142,7 @@ def _action(action: Mapping[str, Any]) -> str:
 
 
 def _tree(node: IngredientNode, depth: int) -> Iterator[str]:
-    by = f", signed by {node.signer}" if node.signer else ""
+    by = f", names {node.signer} as signer" if node.signer else ""
     broken = f", did not validate: {', '.join(code.code for code in node.failures)}" if node.failures else ""
     yield f"{'  ' * depth}ingredient: {node.title or '(untitled)'} ({node.relationship}{by}{broken})"
     for child in node.children:

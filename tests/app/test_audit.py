@@ -290,12 +290,14 @@ def test_the_page_counts_credentials_by_what_decided_them_and_says_where_no_dete
     for i, reason in enumerate((CredentialReason.UNSUPPORTED, CredentialReason.EXPIRED, CredentialReason.INCOMPLETE)):
         state = ProvenanceState.INVALID if i else ProvenanceState.UNREADABLE
         journal.append(Row(f"{i}.mkv", f"{i}", 1, state=state, reason=reason))
+    journal.append(Row("3.zip", "3", 1, members=0))
     for detectors in ((), ("contrast",)):
         tables.write(tables.Job(journal, tmp_path, Summary(), detectors=detectors), ("html", "junit"))
         counted = (tmp_path / "index.html").read_text().split('id="rows"')[0]
         assert ("No detector was run" in counted) == (not detectors)
         assert ("No strong signal found" in counted) == bool(detectors)
     journal.close()
+    assert "an archive, or a file that could not be examined" in counted and ">–<" not in counted
     assert "not looked for" in counted and "outside its validity" in counted and "not checked in full" in counted
     assert "could not be read" not in counted and "do not hold" not in counted
 

@@ -173,6 +173,16 @@ def test_a_named_actor_is_shown_with_the_list_that_vouches_or_with_none():
     assert "(editor; identity not established)" in " ".join(shown.split()) and "\x1b[31m" not in shown
 
 
+def test_whom_an_ingredient_names_is_not_said_to_have_signed_it():
+    from provenance.reading import describe
+
+    stranger = IngredientNode("a.jpg", "parentOf", signer="Example News")
+    found = signed(ingredients=(stranger,))
+    assert "names as signer: Example News" in render.text(report(provenance=found))
+    assert "names Example News as signer" in "\n".join(describe.lines(found))
+    assert "Signer: Example News" not in render.html(report(provenance=found))
+
+
 def test_tables_and_logs_name_the_list_the_development_key_and_a_broken_ingredient():
     broken = IngredientNode("old.mp4", "parentOf", failures=(Code("assertion.bmffHash.mismatch", "failure", ""),))
     policy = tuple(Code(f"gioconda.{name}", "policy", "") for name in ("ingredient.failure", "signer.development"))
