@@ -258,11 +258,13 @@ def _continued(reader: c2pa.Reader, kind: str, initial: Path, document: dict[str
     """The answer about an initialisation segment with those of the segments beside it that fit, and what it lacks."""
     import c2pa
 
-    fit, unfit = document, 0
+    fit, unfit, places = document, 0, set()
     found = _segments(initial)
     for segment in found:
         try:
             with open(initial, "rb") as first, open(segment, "rb") as rest:
+                place = rest.read(_PLACE)
+                rest.seek(0)
                 reader.with_fragment(kind, first, rest)
                 answer = _document(reader)
         except (c2pa.C2paError, OSError):
@@ -272,9 +274,23 @@ def _continued(reader: c2pa.Reader, kind: str, initial: Path, document: dict[str
             unfit += 1
         else:
             fit = answer
+            places.add(place)
     if not found:
         return document, rules.SEGMENTS
-    return fit, rules.UNFIT if unfit else ""
+    if unfit:
+        return fit, rules.UNFIT
+    return fit, rules.MISSING if len(places) < _promised(document) else ""
+
+
+_PLACE = 4096  # bytes at a segment's beginning, among them the box that gives its place: no two segments of a stream share them
+
+
+def _promised(document: Mapping[str, Any]) -> int:
+    """How many segments the active credential counts; 0 where it does not say."""
+    active = sanitise.table(sanitise.table(document.get("manifests")).get(str(document.get("active_manifest"))))
+    bound = [a for a in sanitise.tables(active.get("assertions")) if str(a.get("label")).startswith("c2pa.hash.bmff")]
+    trees = [tree for one in bound for tree in sanitise.tables(sanitise.table(one.get("data")).get("merkle"))]
+    return sum(count for tree in trees if isinstance(count := tree.get("count"), int))
 
 
 def unreadable(reason: CredentialReason, detail: str, *found: Code) -> Provenance:

@@ -27,6 +27,7 @@ IDENTITY_FAILED = "gioconda.identity.failed"
 ALONE = "gioconda.asset.alone"
 SEGMENTS = "gioconda.asset.segments"
 UNFIT = "gioconda.asset.unfitSegments"
+MISSING = "gioconda.asset.missingSegments"
 # A name on no identity list is not established, which is no fault of the statement.
 _UNESTABLISHED = frozenset(
     {
@@ -47,6 +48,7 @@ _REASONS = {
     ALONE: CredentialReason.INCOMPLETE,
     SEGMENTS: CredentialReason.INCOMPLETE,
     UNFIT: CredentialReason.INCOMPLETE,
+    MISSING: CredentialReason.INCOMPLETE,
 }
 _ALTERED = frozenset(
     ("mismatch", "hashMismatch", "unknownBox", "undeclared", "incorrectFileCount", "incorrectItemCount")

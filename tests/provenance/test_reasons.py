@@ -284,6 +284,14 @@ def test_an_initialisation_segment_needs_its_segments_and_finds_them(dash, tmp_p
     flip(alone.with_name(segments[1].name), segments[1].stat().st_size - 5)
     found = read(alone, trust=TRUST)
     assert (found.reason, found.decided_by) == (CredentialReason.INCOMPLETE, ("gioconda.asset.unfitSegments",))
+    second = alone.with_name(segments[1].name)
+    for other in (None, segments[0]):  # cut out of the middle; another in its place
+        second.unlink(missing_ok=True)
+        if other:
+            shutil.copy(other, second)
+        found = read(alone, trust=TRUST)
+        assert (found.reason, found.decided_by) == (CredentialReason.INCOMPLETE, ("gioconda.asset.missingSegments",))
+        assert "counts more segments" in told(found) and "does not show that anything was changed" in told(found)
 
 
 def test_a_broken_store_keeps_its_codes(tmp_path):
