@@ -5,13 +5,13 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
+from forked import ready, start
 from PIL import Image
+
+from gioconda.cli import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
@@ -19,28 +19,34 @@ KILLS = int(os.environ.get("GIOCONDA_KILLS", "4"))
 
 
 def gioconda(*arguments):
-    return [sys.executable, "-m", "gioconda", *map(str, arguments), "-q"]
+    return [*map(str, arguments), "-q"]
 
 
-def killed(command, kills, ends):
+def killed(command, kills, ends, log):
     """Run a command that is killed at moments spread over the time it takes, each time from where it was; then to its end.
 
     ends : exit codes with which it may end.
     """
-    begun = time.monotonic()
-    assert subprocess.run(command("whole"), capture_output=True).returncode in ends
+
+    def begin(name):
+        return start(log, main, command(name))
+
+    ready("gioconda.cli.app", "gioconda.audit.run", "benchmarks.run.run", "pyarrow.parquet")
+    begun, process = time.monotonic(), begin("whole")
+    process.join()
+    assert process.exitcode in ends, log.read_text()[-2000:]
     takes = time.monotonic() - begun
     dead = 0
     for k in range(kills):
-        process = subprocess.Popen(command("cut"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(takes * (0.25 + 0.75 * (k + 0.5) / kills))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
+        process = begin("cut")
+        process.join(takes * (0.25 + 0.75 * (k + 0.5) / kills))
+        if process.is_alive():
+            process.kill()
             dead += 1
-        process.wait()
-    done = subprocess.run(command("cut"), capture_output=True, text=True)
-    assert done.returncode in ends, done.stderr[-2000:]
+        process.join()
+    process = begin("cut")
+    process.join()
+    assert process.exitcode in ends, log.read_text()[-2000:]
     assert dead, "it ended before it could be killed"
 
 
@@ -58,7 +64,7 @@ def test_audit(tmp_path):
     def command(name):
         return gioconda("audit", root, "--out", tmp_path / name, "--detectors", "none", "--jobs", "1")
 
-    killed(command, KILLS * 2, (4,))
+    killed(command, KILLS * 2, (4,), tmp_path / "log")
 
     def rows(name):
         return [{k: v for k, v in row.items() if k != "seconds"} for row in map(vars, rows_of(tmp_path / name))]
@@ -82,7 +88,7 @@ def shards(tmp_path_factory):
     made = gioconda(
         "synth", "prepare", "puppets:4", "--out", folder, "--size", "64", "--min-face", "32", "--puppet-frames", "24"
     )
-    subprocess.run(made, check=True, capture_output=True)
+    assert main(made) == 0
     return folder
 
 
@@ -92,7 +98,7 @@ def test_bench_run(tmp_path, shards):
     from gioconda_core.files import read_rows
 
     fakes = gioconda("synth", "fakes", "--generator", "warp", "--size", "64", "--shots", "1", "--frames", "10", shards)
-    subprocess.run([*fakes, "--out", tmp_path / "set"], check=True, capture_output=True)
+    assert main([*fakes, "--out", str(tmp_path / "set")]) == 0
     index = tmp_path / "set" / "index.parquet"
     table = "".join(f"{s.sha256},{i / 100}\n" for i, s in enumerate(Index.read(index)))
     (tmp_path / "theirs.csv").write_text(f"sha256,score\n{table}")
@@ -115,7 +121,7 @@ def test_bench_run(tmp_path, shards):
     (tmp_path / "suite.toml").write_text(
         'name = "killed"\nversion = "1"\n[data]\nkind = "index"\n[protocol]\nresamples = 50\n'
     )
-    killed(command, KILLS, (0, 4))
+    killed(command, KILLS, (0, 4), tmp_path / "log")
 
     def rows(name):
         found = read_rows(tmp_path / name / "readings.jsonl")

@@ -1,13 +1,9 @@
-"""A training run in a process of its own, for tests that kill it: forked from one that has imported everything, three seconds a start less."""
+"""A training run in a process of its own, by itself or as one of torchrun's."""
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import sys
 from pathlib import Path
-
-CONTEXT = multiprocessing.get_context("forkserver")
 
 
 def run(shards: str | Path, folder: str | Path, steps: int, every: int) -> None:
@@ -25,35 +21,6 @@ def run(shards: str | Path, folder: str | Path, steps: int, every: int) -> None:
     )  # fmt: skip
     result = train(job, folder)
     print("ended", result.step, result.interrupted, flush=True)
-
-
-def ready() -> None:
-    """Wait for the process that the others are forked from: what comes after takes the time of a run."""
-    CONTEXT.set_forkserver_preload(["synth.training.train", "torch._dynamo", "torch.utils.tensorboard"])
-    first = CONTEXT.Process(target=int)
-    first.start()
-    first.join()
-
-
-def launch(shards: Path, folder: Path, steps: int, every: int) -> multiprocessing.process.BaseProcess:
-    """Begin a run, or go on with it."""
-    process = CONTEXT.Process(target=_logged, args=(shards, folder, steps, every))
-    process.start()
-    return process
-
-
-def said(folder: Path) -> str:
-    """What the last run over this folder said."""
-    return _log(folder).read_text()
-
-
-def _logged(shards: Path, folder: Path, steps: int, every: int) -> None:
-    with open(_log(folder), "w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-        run(shards, folder, steps, every)
-
-
-def _log(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.log")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import training_child
-from training_child import launch, said
+from forked import ready, start
 
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from provenance.reading.read import read
@@ -558,6 +558,14 @@ def test_no_room_for_w_is_the_same_sentence(shards, tmp_path, monkeypatch):
         train(options(shards), tmp_path / "run")
 
 
+def launch(shards, folder, end, every):
+    return start(folder.with_suffix(".log"), training_child.run, shards, folder, end, every)
+
+
+def said(folder):
+    return folder.with_suffix(".log").read_text()
+
+
 def wait_for_step(run, step, process):
     for _ in range(6000):
         if (run / "stats.jsonl").exists() and len((run / "stats.jsonl").read_text().splitlines()) >= step:
@@ -592,7 +600,7 @@ def test_sigterm_checkpoints_kills_lose_one_interval_each_and_the_end_is_that_of
     """kill -9 at ``GIOCONDA_KILLS`` moments spread over the time that the run takes, each time from where it was."""
     run, whole, end, every = tmp_path / "run", tmp_path / "whole", 14, 3
     kills = int(os.environ.get("GIOCONDA_KILLS", "4"))
-    training_child.ready()
+    ready("synth.training.train", "torch._dynamo", "torch.utils.tensorboard")
     begun = time.monotonic()
     launch(shards, whole, end, every).join(600)
     takes = time.monotonic() - begun
