@@ -425,6 +425,8 @@ class VideoSource:
         leaps = [i for i in jumps if seconds[i + 1] > seconds[i] or self._stays_behind(seconds[i : i + 2 + REORDERED])]
         if not leaps:
             return 0.0
+        # Back from a picture that was stored ahead of a leap to those before it: no leap of its own, and on the other side all the same.
+        leaps = [i for i in jumps if i in leaps or any(0 < i - leap <= REORDERED for leap in leaps)]
         runs: list[NDArray[np.float64]] = []
         for piece in np.split(
             seconds, [i + 1 for i in leaps]

@@ -344,10 +344,10 @@ def test_a_larger_second_stream_does_not_hide_the_one_that_players_show(tmp_path
             assert "not examined: stream 1 (640x360" in clip.warnings[0].text
 
 
-def jumping(path, by, n=100):
-    """A clip of 25 frames a second whose clock jumps by so many frames in the middle."""
+def jumping(path, by, n=100, ahead=0):
+    """A clip of 25 frames a second whose clock jumps by so many frames in the middle. ahead : B-frames in a row, for which others are stored ahead."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream = container.add_stream("libx264", rate=25, options={"bf": str(ahead), "b-adapt": "0", "g": "200"})
         stream.width, stream.height, stream.pix_fmt = 192, 96, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 25)
         frames = []
@@ -357,8 +357,10 @@ def jumping(path, by, n=100):
             frames.append(frame)
         for frame in [*frames, None]:
             for packet in stream.encode(frame):
+                later = packet.dts >= n // 2
                 if packet.pts >= n // 2:
-                    packet.pts, packet.dts = packet.pts + by, packet.dts + by
+                    packet.pts += by
+                packet.dts += by if later else 0
                 container.mux(packet)
     return path
 
@@ -386,6 +388,15 @@ def test_a_clock_that_jumps_is_said_and_frames_are_spread_all_the_same(tmp_path,
         )
         every, _ = clip.sample("all")
         assert [number(f) for f in every] == [*range(100)] * int(length / 4)
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 3])
+def test_a_clock_that_jumps_where_pictures_are_stored_out_of_order_is_counted_without_its_jump(tmp_path, ahead):
+    """The wrong way: a length of two and a half hours, "the clock jumps by +0.04 s", "the file is truncated" and no frame for even:8."""
+    with Clip.open(jumping(tmp_path / "jump.mkv", 225_000, n=101, ahead=ahead)) as clip:
+        assert clip.duration == pytest.approx(4.04, abs=0.1)
+        assert len(clip.sample("even:8")[0]) == 8
+        assert [w.text.split(" at ")[0] for w in clip.warnings] == ["the clock jumps by +9000.00 s"]
 
 
 def test_a_pause_of_a_screen_recording_is_no_jump(tmp_path):
