@@ -17,7 +17,7 @@ from gioconda_core import lite0
 
 Array = NDArray[Any]
 SIDE = 256  # pixels of the pictures it is given
-SEEN = 384  # pixels at which it sees them: enlarged, its maps are finer than the traces that making leaves (docs/decisions/detectors)
+SEEN = 512  # pixels at which it sees them: enlarged, its maps are finer than the traces that making leaves (docs/decisions/detectors)
 FIRST = 2  # blocks 2, 3 and 4 are measured
 CHANNELS = lite0.CHANNELS[FIRST:]
 BATCH = 8
