@@ -284,7 +284,7 @@ class ContrastDetector(Shipped):
     """See the module's first lines. One score a window of up to eight seconds and face."""
 
     id = "contrast"
-    version = "4"
+    version = "5"
     sampling = staticmethod(sampling)
     ready = staticmethod(backbone.ready)
 
