@@ -235,8 +235,9 @@ def _lines(bar: Bar) -> tuple[Advance, Callable[[], None]]:
             speed = f", {rate:.2f}/s" if fresh else ""
             left = f", {_span((total - done) / rate)} left" if total and fresh else ""
             of = f"/{total:.10g}" if total else ""
-            line = f"{bar.description}: {done:.10g}{of} {bar.unit}{speed}{left} {note}"
-            print(clean(line.rstrip()), file=sys.stderr, flush=True)
+            beside = f", {note}" if note else ""
+            line = f"{bar.description}: {done:.10g}{of} {bar.unit}{speed}{left}{beside}"
+            print(clean(line), file=sys.stderr, flush=True)
 
     return advance, lambda: None
 
