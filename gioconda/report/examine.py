@@ -36,7 +36,7 @@ from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip
 from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.media.sampling import Sampling
-from gioconda_core.media.sniff import HEAD, misnamed
+from gioconda_core.media.sniff import HEAD, clip_behind, misnamed
 from gioconda_core.reasons import MediaWarning, Problem, ProblemReason, UnreadReason
 from gioconda_core.types import (
     Calibrated,
@@ -213,6 +213,7 @@ class Examiner:
         with open(file, "rb") as opened:
             if other := misnamed(name, opened.read(HEAD)):
                 seen.facts["misnamed"] = other
+            seen.facts["clip_behind"] = clip_behind(opened)
         seen.facts["trust_lists"] = self._lists()
         seen.facts["others"] = _others(self.detectors)
         seen.facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]

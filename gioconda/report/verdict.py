@@ -148,6 +148,8 @@ def caveats(
 
     if facts.get("misnamed"):
         say("misnamed", **facts["misnamed"])
+    if facts.get("clip_behind") and facts.get("still"):
+        say("clip-behind", megabytes=facts["clip_behind"] / 1e6)
     others = int(facts.get("streams") or 1) - 1
     if others > 0:  # seen or not, whoever relies on the file should know of them
         say("other-track" if others == 1 else "other-tracks", count=others)

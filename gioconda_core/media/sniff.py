@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import BinaryIO
 
 from gioconda_core.media.suffixes import KIND_OF, PICTURE_KINDS
 
@@ -44,6 +45,21 @@ _SIGNS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
 def kind_of(head: bytes) -> str | None:
     """The kind of picture or video that a file begins like; None where it is none of those known here (raw streams have no sign)."""
     return next((kind for kind, sign in _SIGNS if sign.match(head)), None)
+
+
+_CLIP = re.compile(rb"\0\0\0[\x0c-\x40]ftyp(?:mp4|iso|qt  |M4V|avc|3gp)|\0..[\0-\xff]mpvd", re.DOTALL)
+_LOOKED = 64 << 20  # bytes read for that
+
+
+def clip_behind(file: BinaryIO) -> int:
+    """Bytes from where a video begins behind the picture of a JPEG or HEIC, as telephones take motion photos; 0 where there is none."""
+    file.seek(0)
+    data = file.read(_LOOKED)
+    kind = kind_of(data[:HEAD])
+    if kind not in ("JPEG", "HEIF"):
+        return 0
+    found = _CLIP.search(data, max(data.find(b"\xff\xd9"), 0) if kind == "JPEG" else 16)
+    return file.seek(0, os.SEEK_END) - found.start() if found else 0
 
 
 _SEQUENCES = (b"hevc", b"hevx", b"msf1")  # of HEIF, which PyAV reads

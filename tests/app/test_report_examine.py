@@ -673,6 +673,24 @@ def test_the_name_that_a_file_came_with_is_held_to_its_content_wherever_it_lies(
         assert Examiner(()).examine(kept, title=title).facts.get("misnamed") == found
 
 
+def test_a_video_behind_a_picture_is_said_to_be_there_unexamined(tmp_path):
+    from gioconda.report.examine import Examiner
+    from gioconda_core.media.clip import write_video
+    from gioconda_core.media.pictures import jpeg
+
+    grey = np.full((32, 32, 3), 90, np.uint8)
+    write_video(tmp_path / "clip.mp4", [grey] * 5, fps=Fraction(25))
+    for name, behind in (
+        ("plain.jpg", b""),
+        ("tail.jpg", b"more" * 99),
+        ("motion.jpg", (tmp_path / "clip.mp4").read_bytes()),
+    ):
+        (tmp_path / name).write_bytes(jpeg(grey) + behind)
+        said = Examiner(()).examine(tmp_path / name).verdict.caveats
+        assert ("caveat.clip-behind" in keys(said)) == (name == "motion.jpg")
+    assert "caveat.clip-behind" not in keys(Examiner(()).examine(tmp_path / "clip.mp4").verdict.caveats)
+
+
 def test_a_text_file_called_mp4_is_a_report_and_a_missing_file_an_error(tmp_path):
     path = tmp_path / "text.mp4"
     path.write_text("not a clip\n")
