@@ -35,6 +35,7 @@ class AbstentionReason(StrEnum):
     TABLE_NOT_OF_DEGRADED = "table-not-of-degraded"
     STILL_PICTURE = "still-picture"
     NOTHING_MOVES = "nothing-moves"
+    FACE_NEVER_CHANGES = "face-never-changes"
     OTHER = "other-reason"  # in a plugin's own words
     DETECTOR_ERROR = "detector-error"
     NO_ANSWER_IN_TIME = "no-answer-in-time"

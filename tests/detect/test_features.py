@@ -760,3 +760,21 @@ def test_the_qualities_one_may_ask_for_are_degradations_under_the_names_that_car
     assert [*QUALITIES] == ["clean", "h264-crf23", "h264-crf32", "h264-crf35", "h264-crf40", "half-crf23"]
     for name, steps in QUALITIES.items():
         assert degrade.parse(steps).name in (name, "none", "shrink-to0.5+h264-crf23")
+
+
+def test_a_picture_that_a_camera_moves_over_is_not_scored():
+    """Its face moves over the screen, larger and smaller, but never changes: no detector was validated on such clips."""
+    clip, rng = golden.drawn(), np.random.default_rng(0)
+    track = clip.tracks[0]
+    one = track.landmarks[0].astype(float)
+    moved = []
+    for k in range(len(track.landmarks)):
+        turn, size = 0.002 * k, 1 + 0.002 * k
+        around = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        moved.append(
+            (one - one.mean(0)) * size @ around + one.mean(0) + [0.1 * k, -0.05 * k] + rng.normal(0, 0.2, one.shape)
+        )
+    panned = replace(clip, tracks=(replace(track, landmarks=np.array(moved, np.float32)),))
+    assert load("contrast").read(clip).score is not None
+    answer = load("contrast").read(panned)
+    assert answer.score is None and answer.abstained.code == AbstentionReason.FACE_NEVER_CHANGES
