@@ -18,7 +18,6 @@ from detect.base import Abstain, abstaining, compares_moments, read_once, readin
 from detect.face_crops import MIN_FACE, face_px, usable
 from detect.features import backbone
 from detect.features.model import Shipped
-from gioconda_core.faces import align
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import FaceTrack, Footage, Reading, TrackScore
 
@@ -36,7 +35,7 @@ AROUND = 0.25  # of the face's extent: what is nearer to the face than this is t
 LIPS = 0.06  # of the face's extent, by which the mouth reaches beyond its lips
 QUALITY = 92  # of the JPEG that every picture passes before it is measured
 BLOCKS = 9  # of features, as many as channels in each
-RIGID = 0.0042  # of the face's extent: of real clips' faces none of 232 changes so little, of photographs moved over 25 of 27 (docs/experiments-detectors)
+RIGID = 0.004  # of the face's extent: of real clips' faces none of 232 changes so little, of photographs moved over 43 of 46 (docs/experiments-detectors)
 FLOOR = 1e-3  # of a map's values, below which a spread is nothing
 
 
@@ -114,11 +113,15 @@ def pairs(footage: Footage) -> tuple[Pairs, ...]:
 
 
 def changes(landmarks: Array) -> float:
-    """How far the points of a face (M, 68, 2) wander from their mean places once its place, size and tilt are taken out: root mean square,
-    in shares of its extent."""
+    """How far the points of a face (M, 68, 2) wander from their mean places once an affine map has laid each moment over the first, as
+    it can lay photographs over one another that are moved, enlarged or seen aslant: root mean square, in shares of the face's extent."""
     first = landmarks[0].astype(np.float64)
-    laid = np.stack([align.apply(align.similarity(p.astype(np.float64), first), p) for p in landmarks])
-    return float(np.sqrt(((laid - laid.mean(0)) ** 2).sum(-1).mean()) / _extent(first))
+    laid = []
+    for points in landmarks.astype(np.float64):
+        x = np.c_[points, np.ones(len(points))]
+        laid.append(x @ np.linalg.lstsq(x, first, rcond=None)[0])
+    wander = np.stack(laid) - np.mean(laid, 0)
+    return float(np.sqrt((wander**2).sum(-1).mean()) / _extent(first))
 
 
 def _neighbours(times: Array) -> dict[int, int]:

@@ -40,7 +40,7 @@ MIRROR = np.array(
 )
 
 
-def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> Matrix:
+def _similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> Matrix:
     """Least-squares similarity (no reflection) from source (N, 2) to target (N, 2)."""
     a, b = source.mean(0), target.mean(0)
     s, t = source - a, target - b
@@ -58,7 +58,7 @@ def _to_square(landmarks: ArrayLike) -> Matrix:
     points = np.asarray(landmarks, np.float64)
     if points.shape != (68, 2):
         raise UsageError(f"expected landmarks (68, 2), got {points.shape}")
-    return similarity(points[RIGID], FACE_SHAPE[RIGID])
+    return _similarity(points[RIGID], FACE_SHAPE[RIGID])
 
 
 def transform(landmarks: ArrayLike, size: int, margin: float = MARGIN) -> Matrix:
