@@ -111,9 +111,9 @@ def test_what_was_done_before_counts_and_says_nothing_of_the_speed(capsys, monke
         now += 20
         report(Summary(examined=95, resumed=10, failed=1), 100)  # an archive among them held more
     first, second, third = capsys.readouterr().err.splitlines()
-    assert third == "audit: 105/105 files, 1.58/s, 0 s left 1 error"
-    assert first == "audit: 10 files 0 errors"
-    assert second == "audit: 30/100 files, 0.50/s, 2 min left 1 error"
+    assert third == "audit: 105/105 files, 1.58/s, 0 s left, 1 error"
+    assert first == "audit: 10 files, 0 errors"
+    assert second == "audit: 30/100 files, 0.50/s, 2 min left, 1 error"
 
 
 def test_changed_content_and_changed_configuration_are_examined_again(tree, tmp_path):

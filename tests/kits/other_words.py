@@ -20,7 +20,8 @@ def scramble(monkeypatch, seed):
     letters = random.Random(seed)
 
     def word(*_):
-        return "".join(letters.choices(string.ascii_lowercase + " :()", k=letters.randint(1, 40))) + "."
+        said = letters.choices(string.ascii_lowercase + " :()", k=letters.randint(1, 40))
+        return "".join(said) + " ."  # with a space, by which ``without_sentences`` knows it
 
     tables = [table(lang) for table in (reasons.sentences, codes.sentences) for lang in wording.LANGUAGES]
     for table in (*tables, describe.REASONS):
