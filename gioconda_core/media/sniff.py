@@ -54,10 +54,11 @@ _LOOKED = 64 << 20  # bytes read for that
 def clip_behind(file: BinaryIO) -> int:
     """Bytes from where a video begins behind the picture of a JPEG or HEIC, as telephones take motion photos; 0 where there is none."""
     file.seek(0)
-    data = file.read(_LOOKED)
-    kind = kind_of(data[:HEAD])
+    head = file.read(HEAD)
+    kind = kind_of(head)
     if kind not in ("JPEG", "HEIF"):
         return 0
+    data = head + file.read(_LOOKED - HEAD)
     found = _CLIP.search(data, max(data.find(b"\xff\xd9"), 0) if kind == "JPEG" else 16)
     return file.seek(0, os.SEEK_END) - found.start() if found else 0
 
