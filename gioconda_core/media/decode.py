@@ -421,16 +421,17 @@ class VideoSource:
         """
         ticks = np.asarray(stamps, dtype=np.int64)
         seconds = (ticks - self._start) * float(self._base)
-        jumps = np.flatnonzero(self._is_leap(np.diff(seconds))).tolist()
-        leaps = [i for i in jumps if seconds[i + 1] > seconds[i] or self._stays_behind(seconds[i : i + 2 + REORDERED])]
-        if not leaps:
+        jumps = np.flatnonzero(self._is_leap(np.diff(seconds)))
+        firm = [i for i in jumps if seconds[i + 1] > seconds[i] or self._stays_behind(seconds[i : i + 2 + REORDERED])]
+        if not firm:
             return 0.0
         # Back from a picture that was stored ahead of a leap to those before it: no leap of its own, and on the other side all the same.
-        leaps = [i for i in jumps if i in leaps or any(0 < i - leap <= REORDERED for leap in leaps)]
+        last = np.array([-REORDERED - 1, *firm])[np.searchsorted(firm, jumps, side="right")]  # at or before each jump
+        leaps = jumps[jumps - last <= REORDERED]
         runs: list[NDArray[np.float64]] = []
         for piece in np.split(
-            seconds, [i + 1 for i in leaps]
-        ):  # frames are stored out of order: across a jump, pieces of both sides take turns
+            seconds, leaps + 1
+        ):  # stored out of order: across a jump, pieces of both sides take turns
             late = [i for i in (-1, -2) if len(runs) >= -i and not self._is_leap(piece[0] - runs[i].max())]
             if late:
                 runs[late[0]] = np.concatenate([runs[late[0]], piece])
