@@ -29,11 +29,9 @@ def footage(frames: int = 8, size: int = 160, seed: int = 0, faces: int = 1) -> 
         inner = rng.uniform(-0.5, 0.5, (51, 2))
         shape = centre + radius * np.concatenate([jaw, inner])
         landmarks = (shape + rng.normal(0, 0.5, (frames, 68, 2))).astype(np.float32)
-        lips = landmarks[:, 48:]
+        lips = landmarks[:, 48:, 1]
         middle = lips.mean(1, keepdims=True)
-        lips[:] = (
-            middle + (lips - middle) * np.stack([np.ones(frames), 1 + 0.5 * np.sin(6 * np.pi * times)], 1)[:, None]
-        )
+        lips[:] = middle + (lips - middle) * (1 + 0.5 * np.sin(6 * np.pi * times))[:, None]
         boxes = np.concatenate([landmarks.min(1), landmarks.max(1)], axis=1)
         tracks.append(FaceTrack(face, times, boxes, landmarks, np.full(frames, 0.8, np.float32)))
     return Footage(pictures, times, Fraction(25), frames / 25, tuple(tracks))

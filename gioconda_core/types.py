@@ -577,12 +577,10 @@ class FaceSummary:
     @property
     def centre(self) -> tuple[float, float] | None:
         """Where in the frame it is on the whole, from 0 (left, top) to 1; None where that is not known."""
-        n = len(self.boxes)
-        if not n:
+        if not self.boxes:
             return None
-        return sum(box[0] + box[2] for box in self.boxes) / (2 * n), sum(box[1] + box[3] for box in self.boxes) / (
-            2 * n
-        )
+        corners = 2 * len(self.boxes)
+        return sum(b[0] + b[2] for b in self.boxes) / corners, sum(b[1] + b[3] for b in self.boxes) / corners
 
 
 @dataclass(frozen=True)
