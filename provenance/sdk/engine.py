@@ -10,12 +10,11 @@ import functools
 import json
 import os
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gioconda_core.errors import CredentialError
 from provenance.keys.certificates import ACCEPTED_EKUS
+from provenance.vocabulary import MEDIA_TYPES
 
 if TYPE_CHECKING:
     import c2pa
@@ -35,55 +34,18 @@ class Anchor(NamedTuple):
 
 Anchors = tuple[Anchor, ...]
 
-# What each setting may be; a key or a type that is not here is a mistake of ours and is said aloud, because the SDK will not.
-_SCHEMA: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "trust": {"trust_config": str, "anchors": list},
-    "cawg_trust": {"trust_config": str, "verify_trust_list": bool},
-    "verify": {
-        "verify_after_reading": bool,
-        "verify_after_sign": bool,
-        "verify_trust": bool,
-        "remote_manifest_fetch": bool,
-        "ocsp_fetch": bool,
-    },
-    "core": {
-        "allowed_network_hosts": list,
-        "backing_store_memory_threshold_in_mb": int,
-        "merkle_tree_chunk_size_in_kb": int,
-    },
-    "builder": {"thumbnail": dict},
-    "signer": {"local": dict},
-    "cawg_x509_signer": {"local": dict},
-}
-_KINDS = ("manifest", "tsa", "cawg")
 
-
-def accepted_eku_text() -> str:
-    """The accepted key purposes, as the SDK's trust configuration; without the last, leaves that have only it are Invalid."""
-    return "".join(f"{oid}\n" for oid in ACCEPTED_EKUS)
-
-
-def settings(
-    anchors: Anchors = (),
-    *,
-    hosts: tuple[str, ...] = (),
-    merkle: bool = False,
-    extra: Mapping[str, Mapping[str, Any]] | None = None,
-) -> dict[str, Any]:
+def settings(anchors: Anchors = (), *, hosts: tuple[str, ...] = (), merkle: bool = False) -> dict[str, Any]:
     """Settings for one context: hermetic unless ``hosts`` are named, small in memory, all trust in named lists.
 
     merkle : hash BMFF media in 1 MB leaves; with it, signing and verifying 508 MB stay under 64 MB of memory, but a verifier
         reads the leaves' own list too, so it is only worth its bytes for large files.
     """
-    for item in anchors:
-        if item.kind not in _KINDS:
-            raise CredentialError(
-                f"no such kind of trust list: {item.kind!r}", where=item.uri, hint=f"one of {', '.join(_KINDS)}"
-            )
-    document: dict[str, Any] = {
+    leaves = {"merkle_tree_chunk_size_in_kb": 1024} if merkle else {}
+    return {
         "version": 1,
         "trust": {
-            "trust_config": accepted_eku_text(),
+            "trust_config": "".join(f"{oid}\n" for oid in ACCEPTED_EKUS),
             "anchors": [
                 {"trust_kind": item.kind, "trust_uri": item.uri, "trust_anchors": item.anchors}
                 | ({"allowed_list": item.leaves} if item.leaves else {})
@@ -96,27 +58,9 @@ def settings(
             "remote_manifest_fetch": False,
             "ocsp_fetch": False,
         },
-        "core": {"allowed_network_hosts": list(hosts), "backing_store_memory_threshold_in_mb": 8},
+        "core": {"allowed_network_hosts": list(hosts), "backing_store_memory_threshold_in_mb": 8, **leaves},
         "builder": {"thumbnail": {"enabled": False}},  # see provenance.signing.thumbnails
     }
-    if merkle:
-        document["core"]["merkle_tree_chunk_size_in_kb"] = 1024
-    for section, values in (extra or {}).items():
-        document.setdefault(section, {}).update(values)
-    _check(document)
-    return document
-
-
-def _check(document: Mapping[str, Any]) -> None:
-    for section, values in document.items():
-        if section == "version":
-            continue
-        known = _SCHEMA.get(section)
-        if known is None:
-            raise CredentialError(f"unknown SDK settings section {section!r}")
-        for key, value in values.items():
-            if key not in known or not isinstance(value, known[key]):
-                raise CredentialError(f"unknown or mistyped SDK setting {section}.{key}")
 
 
 _local = threading.Lock()
@@ -154,40 +98,10 @@ def sdk() -> str:
     return f"c2pa-python {c2pa.__version__} (c2pa-rs {c2pa.sdk_version()})"
 
 
-_MIME = {
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-    ".dng": "image/dng",
-    ".avif": "image/avif",
-    ".heic": "image/heic",
-    ".heif": "image/heif",
-    ".svg": "image/svg+xml",
-    ".jxl": "image/jxl",
-    ".mp4": "video/mp4",
-    ".m4v": "video/x-m4v",
-    ".mov": "video/quicktime",
-    ".m4a": "audio/mp4",
-    ".avi": "video/avi",
-    ".wav": "audio/wav",
-    ".mp3": "audio/mpeg",
-    ".flac": "audio/flac",
-    ".pdf": "application/pdf",
-    ".c2pa": "application/c2pa",
-}
-
-
 def mime_of(path: str | os.PathLike[str]) -> str:
     """The media type by suffix; the SDK's own suffix names for document containers; empty asks the SDK to look at the bytes."""
-    suffix = Path(path).suffix.lower()
-    known = _MIME.get(suffix)
-    if known:
-        return known
-    return suffix[1:] if suffix[1:] in supported()[0] else ""
+    suffix = Path(path).suffix.lower().removeprefix(".")
+    return MEDIA_TYPES.get(suffix) or (suffix if suffix in supported()[0] else "")
 
 
 @functools.cache

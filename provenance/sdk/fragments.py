@@ -18,7 +18,7 @@ from provenance.sdk import one_pass
 from provenance.vocabulary import C2PA_BOX
 
 _PIECE = 2**20
-_UNHASHED = frozenset((b"ftyp", b"mfra", b"free", b"skip"))  # and the box that holds the credential itself
+_UNHASHED = (b"ftyp", b"mfra", b"free", b"skip")  # and the box that holds the credential itself
 _BASE_DATA_OFFSET = 1  # ISO/IEC 14496-12, 8.8.7: media at places counted from the beginning of the file
 BINDING = "c2pa.hash.bmff.v3"
 
@@ -90,7 +90,7 @@ def binding(initial: bytes, leaves: Sequence[bytes]) -> dict[str, Any]:
         "hashes": [list(leaf) for leaf in leaves],
     }
     credential = {"xpath": "/uuid", "data": [{"offset": 8, "value": list(C2PA_BOX)}]}
-    unhashed = [{"xpath": f"/{kind.decode()}"} for kind in (b"ftyp", b"mfra", b"free", b"skip")]
+    unhashed = [{"xpath": f"/{kind.decode()}"} for kind in _UNHASHED]
     return {"exclusions": [credential, *unhashed], "alg": "sha256", "merkle": [tree], "name": "jumbf manifest"}
 
 

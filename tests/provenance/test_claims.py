@@ -273,18 +273,6 @@ def test_what_the_sdk_does_not_know_is_said_to_be_unsupported(tmp_path, data):
     assert found.state == State.UNREADABLE and found.reason == "unsupported"
 
 
-def test_unknown_settings_are_an_error_because_the_sdk_keeps_silent():
-    import c2pa
-
-    c2pa.Context.from_dict({"verify": {"remote_manifest_fetsch": False}})  # accepted: the reason for our own check
-    with pytest.raises(CredentialError, match="remote_manifest_fetsch"):
-        engine.settings(extra={"verify": {"remote_manifest_fetsch": False}})
-    with pytest.raises(CredentialError, match="mistyped"):
-        engine.settings(extra={"core": {"backing_store_memory_threshold_in_mb": "8"}})
-    with pytest.raises(CredentialError, match="unknown SDK settings section"):
-        engine.settings(extra={"verfy": {}})
-
-
 # C2PA 2.4, § validation, standard status codes; the last are those of earlier 2.x that it no longer has.
 REGISTERED = """
 assertion.accessible assertion.bmffHash.match assertion.boxesHash.match assertion.collectionHash.match
