@@ -7,15 +7,18 @@ the tests can make every leaf that must be refused.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from gioconda_core.errors import UsageError
@@ -32,7 +35,8 @@ ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 _CURVES: dict[str, Any] = {"es256": ec.SECP256R1, "es384": ec.SECP384R1, "es512": ec.SECP521R1}
-_HASHES: dict[str, Any] = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+HASHES: dict[str, hashes.HashAlgorithm] = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,21 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
-def purposes(certificate: x509.Certificate) -> frozenset[str]:
+def purposes(certificate: x509.Certificate) -> tuple[str, ...]:
     """The extended key usages of a certificate, as dotted numbers; empty where it names none."""
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except (x509.ExtensionNotFound, ValueError):
-        return frozenset()
-    return frozenset(oid.dotted_string for oid in usage)
+        return ()
+    return tuple(oid.dotted_string for oid in usage)
+
+
+def names(certificate: x509.Certificate) -> tuple[str, str]:
+    """Common name and organisation as a certificate states them of its subject, each empty where it does not."""
+    oids = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
+    found = [certificate.subject.get_attributes_for_oid(oid) for oid in oids]
+    first, second = (str(values[0].value) if values else "" for values in found)
+    return first, second
 
 
 @functools.lru_cache(maxsize=2048)
@@ -101,21 +113,30 @@ def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def certificates_in(text: str | bytes) -> list[x509.Certificate]:
-    """Every certificate in a PEM bundle, in order; text between them is ignored. A block that does not parse is left out."""
-    return list(_parsed(text.encode() if isinstance(text, str) else text))
+def verifies(key: object, signature: bytes, data: bytes, digest: Any, *, pss: bool = False) -> bool:
+    """Whether a public key made a signature. digest : the hash that was signed; pss : of RSA, whether padded so, else by PKCS #1 v1.5."""
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, data, ec.ECDSA(digest))
+        elif isinstance(key, rsa.RSAPublicKey):
+            scheme = padding.PSS(padding.MGF1(digest), padding.PSS.AUTO) if pss else padding.PKCS1v15()
+            key.verify(signature, data, scheme, digest)
+        elif isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, data)
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
 
 
 @functools.lru_cache(maxsize=64)  # a batch reads the same chains and lists for every file
-def _parsed(data: bytes) -> tuple[x509.Certificate, ...]:
+def certificates_in(text: str | bytes) -> tuple[x509.Certificate, ...]:
+    """Every certificate in a PEM bundle, in order; text between them is ignored. A block that does not parse is left out."""
     found: list[x509.Certificate] = []
-    end = b"-----END CERTIFICATE-----"
-    for piece in data.split(b"-----BEGIN CERTIFICATE-----")[1:]:
-        block = b"-----BEGIN CERTIFICATE-----" + piece.split(end)[0] + end
-        try:
+    for block in _BLOCK.findall(text.encode() if isinstance(text, str) else text):
+        with contextlib.suppress(ValueError):
             found.append(x509.load_pem_x509_certificate(block))
-        except ValueError:
-            continue
     return tuple(found)
 
 
@@ -133,7 +154,7 @@ def generate_key(algorithm: str = "es256") -> PrivateKey:
 def _digest(key: PrivateKey, algorithm: str = "es256") -> Any:
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return None
-    return _HASHES.get(algorithm[-3:], hashes.SHA256)()
+    return HASHES.get(algorithm[-3:], HASHES["256"])
 
 
 def _name(common_name: str, organisation: str) -> x509.Name:

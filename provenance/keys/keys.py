@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from gioconda_core import config
 from gioconda_core.errors import CredentialError, UsageError
-from gioconda_core.files import alone, atomic_path, refuse_overwrite
+from gioconda_core.files import alone, refuse_overwrite, write_text
 from provenance.keys import certificates
 from provenance.keys.certificates import Leaf
 
@@ -49,16 +49,11 @@ class KeyFile:
     development: bool
 
 
-def home() -> Path:
-    """Where keys and trust lists live: the user's configuration folder, or ``GIOCONDA_HOME``."""
-    return config.home()
-
-
 def key_path(name: str) -> Path:
     """The file of a named key."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise UsageError("not a name for a key", where=name[:80], hint="letters, digits, dot, dash and underscore")
-    return home() / "keys" / f"{name}.pem"
+    return config.home() / "keys" / f"{name}.pem"
 
 
 def algorithm_of(key: object) -> str:
@@ -83,31 +78,22 @@ def parse(text: bytes, where: str, password: bytes | None = None) -> Leaf:
         No key, no certificate, or the first certificate is not the key's.
     """
     chain = certificates.certificates_in(text)
-    start = text.find(b"-----BEGIN")
-    while start >= 0 and b"PRIVATE KEY" not in text[start : text.find(b"\n", start)]:
-        start = text.find(b"-----BEGIN", start + 1)
-    if start < 0:
+    if b"PRIVATE KEY-----" not in text:
         raise CredentialError("no private key in it", where=where, hint="PEM: private key, then leaf, then issuers")
-    stop = text.find(b"-----END", start)
-    stop = text.find(b"\n", stop) + 1 or len(text)
     try:
-        key = serialization.load_pem_private_key(text[start:stop], password)
+        key = serialization.load_pem_private_key(text, password)  # which passes over the certificates
     except (ValueError, TypeError) as error:
         raise CredentialError(f"the private key cannot be read: {error}", where=where) from error
     if not chain:
         raise CredentialError("no certificate in it", where=where, hint="append the leaf's PEM, then its issuers'")
-    public = serialization.PublicFormat.SubjectPublicKeyInfo
-    if key.public_key().public_bytes(serialization.Encoding.DER, public) != chain[0].public_key().public_bytes(
-        serialization.Encoding.DER, public
-    ):
+    if key.public_key() != chain[0].public_key():
         raise CredentialError("the first certificate is not this key's", where=where, hint="leaf first, then issuers")
-    return Leaf(key, tuple(chain), algorithm_of(key))  # type: ignore[arg-type]
+    return Leaf(key, chain, algorithm_of(key))  # type: ignore[arg-type]
 
 
-def _write(path: Path, leaf: Leaf) -> None:
+def _write(path: Path, pem: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with atomic_path(path, mode=0o600) as temporary:  # mkstemp made it 0600 before a byte of the key is in it
-        temporary.write_text(leaf.key_pem + leaf.chain_pem, encoding="ascii")
+    write_text(path, pem, mode=0o600)  # the temporary file is 0600 before a byte of the key is in it
 
 
 def _issue(name: str, organisation: str, algorithm: str, days: float) -> Leaf:
@@ -123,31 +109,35 @@ def _days_left(certificate: x509.Certificate) -> datetime.timedelta:
     return certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
 
 
+def _lasts(path: Path) -> bool:
+    return path.exists() and _days_left(parse(path.read_bytes(), str(path)).chain[0]) > RENEW_BEFORE
+
+
 def development() -> Path:
     """The development key's file, made on first use and renewed in its last 30 days. Safe to call from many processes."""
     path = key_path(DEVELOPMENT)
-    if path.exists() and _days_left(parse(path.read_bytes(), str(path)).chain[0]) > RENEW_BEFORE:
+    if _lasts(path):
         return path
     leaf = _issue(DEVELOPMENT_NAME, DEVELOPMENT_ORGANISATION, "es256", DEVELOPMENT_DAYS)
-    roots = home() / "keys" / "development-roots.pem"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # One winner among many processes: an exclusive lock around "still needed? then write both files".
     lock = path.parent / ".development.lock"
     lock.touch()
     with alone(lock):  # without locks (Windows) the atomic rename still leaves one whole file; two first runs may race
-        if path.exists() and _days_left(parse(path.read_bytes(), str(path)).chain[0]) > RENEW_BEFORE:
-            return path
-        known = roots.read_text(encoding="ascii") if roots.exists() else ""
-        with atomic_path(roots, mode=0o600) as temporary:  # older roots stay, so that what they signed still verifies
-            temporary.write_text(known + certificates.pem(leaf.chain[-1]), encoding="ascii")
-        _write(path, leaf)
+        if not _lasts(path):
+            # Older roots stay, so that what they signed still verifies.
+            _write(_roots(), development_roots() + certificates.pem(leaf.chain[-1]))
+            _write(path, leaf.key_pem + leaf.chain_pem)
     return path
+
+
+def _roots() -> Path:
+    return config.home() / "keys" / "development-roots.pem"
 
 
 def development_roots() -> str:
     """PEM of every development root this user ever had; empty when none was made."""
-    path = home() / "keys" / "development-roots.pem"
-    return path.read_text(encoding="ascii") if path.exists() else ""
+    return _roots().read_text(encoding="ascii") if _roots().exists() else ""
 
 
 def is_development(certificate: x509.Certificate) -> bool:
@@ -161,7 +151,8 @@ def make(name: str, organisation: str, *, algorithm: str = "es256", days: float 
     if name == DEVELOPMENT:
         raise UsageError("this key makes itself", where=name, hint="choose another name")
     refuse_overwrite(path, force)
-    _write(path, _issue(name, organisation, algorithm, days))
+    leaf = _issue(name, organisation, algorithm, days)
+    _write(path, leaf.key_pem + leaf.chain_pem)
     return path
 
 
@@ -172,9 +163,7 @@ def make_with_request(
     path = key_path(name)
     refuse_overwrite(path, force)
     key = certificates.generate_key(algorithm)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with atomic_path(path, mode=0o600) as temporary:
-        temporary.write_text(certificates.key_pem(key), encoding="ascii")
+    _write(path, certificates.key_pem(key))
     return path, certificates.make_request(key, name, organisation, algorithm)
 
 
@@ -197,8 +186,8 @@ def renew(name: str, *, days: float | None = None) -> Path:
     if name == DEVELOPMENT:
         return development()
     span = days or (leaf.not_valid_after_utc - leaf.not_valid_before_utc).days
-    organisation = _attribute(leaf, x509.NameOID.ORGANIZATION_NAME)
-    _write(path, _issue(name, organisation, old.algorithm, span))
+    new = _issue(name, certificates.names(leaf)[1], old.algorithm, span)
+    _write(path, new.key_pem + new.chain_pem)
     return path
 
 
@@ -210,44 +199,27 @@ def load(name: str) -> Leaf:
     return parse(path.read_bytes(), str(path))
 
 
-def _attribute(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
-    values = certificate.subject.get_attributes_for_oid(oid)
-    return str(values[0].value) if values else ""
-
-
-def describe(certificate: x509.Certificate, *, name: str, path: str, algorithm: str) -> KeyFile:
-    """What a certificate says, for ``keys show`` and the expiry forecast."""
+def _described(path: Path) -> KeyFile:
     try:
-        ekus = tuple(
-            oid.dotted_string for oid in certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        )
-    except (x509.ExtensionNotFound, ValueError):
-        ekus = ()
+        leaf = parse(path.read_bytes(), str(path))
+    except CredentialError as error:
+        return KeyFile(path.stem, str(path), "?", error.what, "", "", "", "", 0, (), False)
+    certificate = leaf.chain[0]
     return KeyFile(
-        name=name,
-        path=path,
-        algorithm=algorithm,
+        name=path.stem,
+        path=str(path),
+        algorithm=leaf.algorithm,
         subject=certificate.subject.rfc4514_string(),
         issuer=certificate.issuer.rfc4514_string(),
         fingerprint=certificates.fingerprint(certificate),
         not_before=certificate.not_valid_before_utc.isoformat(),
         not_after=certificate.not_valid_after_utc.isoformat(),
         days_left=_days_left(certificate).days,
-        ekus=ekus,
+        ekus=certificates.purposes(certificate),
         development=is_development(certificate),
     )
 
 
 def show() -> list[KeyFile]:
     """Every key in the folder, by name; a file that holds only a key (its request is with an authority) is described too."""
-    found = []
-    for path in sorted((home() / "keys").glob("*.pem")):
-        if path.name == "development-roots.pem":
-            continue
-        try:
-            leaf = parse(path.read_bytes(), str(path))
-        except CredentialError as error:
-            found.append(KeyFile(path.stem, str(path), "?", error.what, "", "", "", "", 0, (), False))
-            continue
-        found.append(describe(leaf.chain[0], name=path.stem, path=str(path), algorithm=leaf.algorithm))
-    return found
+    return [_described(path) for path in sorted(_roots().parent.glob("*.pem")) if path != _roots()]

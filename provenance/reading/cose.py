@@ -12,9 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from provenance.keys import certificates
 
@@ -177,23 +174,10 @@ def _signed_data(der: bytes) -> Any:
 
 def _signed_by(certificate: x509.Certificate, signer: Any) -> bool:
     """Whether a certificate's key made the signature over a CMS signer's attributes (RFC 5652, 5.4)."""
-    known = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
-    digest = known[signer["digest_algorithm"]["algorithm"].native]
+    digest = certificates.HASHES[signer["digest_algorithm"]["algorithm"].native.removeprefix("sha")]
     attributes, signature = signer["signed_attrs"].untag().dump(), signer["signature"].native
-    key = certificate.public_key()
-    try:
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(signature, attributes, ec.ECDSA(digest))
-        elif not isinstance(key, rsa.RSAPublicKey):
-            return False
-        elif signer["signature_algorithm"]["algorithm"].native == "rsassa_pss":
-            scheme = padding.PSS(padding.MGF1(digest), padding.PSS.AUTO)
-            key.verify(signature, attributes, scheme, digest)
-        else:
-            key.verify(signature, attributes, padding.PKCS1v15(), digest)
-    except InvalidSignature:
-        return False
-    return True
+    pss = signer["signature_algorithm"]["algorithm"].native == "rsassa_pss"
+    return certificates.verifies(certificate.public_key(), signature, attributes, digest, pss=pss)
 
 
 def _path(leaf: x509.Certificate, known: list[x509.Certificate]) -> list[x509.Certificate]:

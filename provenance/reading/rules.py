@@ -205,11 +205,9 @@ def _leaf(chain: list[x509.Certificate], trust: Trust) -> Iterable[Finding]:
     leaf = chain[0]
     if certificates.fingerprint(leaf) in trust.revoked:
         yield Finding("gioconda.signer.revoked", ProvenanceState.VALID)
-    purposes = certificates.purposes(leaf)
-    if not purposes & set(ACCEPTED_EKUS):
-        yield Finding("gioconda.signer.purpose", ProvenanceState.VALID, ", ".join(sorted(purposes)))
-    elif purposes & {TIME_STAMPING, OCSP_SIGNING}:
-        # A key that may also timestamp could vouch for its own signing time.
+    purposes = set(certificates.purposes(leaf))
+    # A key that may also timestamp could vouch for its own signing time.
+    if not purposes & set(ACCEPTED_EKUS) or purposes & {TIME_STAMPING, OCSP_SIGNING}:
         yield Finding("gioconda.signer.purpose", ProvenanceState.VALID, ", ".join(sorted(purposes)))
 
 

@@ -18,8 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 
 from gioconda_core import plugins
@@ -73,10 +71,7 @@ class _Signer:
             raise UsageError(f"no signing algorithm {algorithm!r}", hint=f"one of {', '.join(certificates.ALGORITHMS)}")
         if timestamp and not timestamp.startswith(("http://", "https://")):
             raise UsageError("not the address of a timestamp authority", where=timestamp, hint="http:// or https://")
-        self.chain = "".join(
-            certificates.pem(certificate) for certificate in parsed
-        )  # text between PEM blocks is dropped
-        self.leaf: x509.Certificate = parsed[0]
+        self.chain = "".join(map(certificates.pem, parsed))  # text between PEM blocks is dropped
         self.algorithm = algorithm
         self.timestamp = timestamp
         self._natives: dict[int, c2pa.Signer] = {}  # by process
@@ -151,22 +146,14 @@ class PemSigner(_Signer):
         except OSError as error:
             raise CredentialError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
         password = os.environ.get(password_env, "").encode() if password_env else None
-        self._leaf = keys.parse(text, str(files[0]), password)
-        super().__init__(self._leaf.chain_pem, algorithm or self._leaf.algorithm, timestamp)
-
-    def _make(self) -> c2pa.Signer:
-        import c2pa
-
-        info = c2pa.C2paSignerInfo(
-            self.algorithm.encode(),
-            self.chain.encode(),
-            self._leaf.key_pem.encode(),
-            self.timestamp,
-        )
-        return c2pa.Signer.from_info(info)
+        leaf = keys.parse(text, str(files[0]), password)
+        super().__init__(leaf.chain_pem, algorithm or leaf.algorithm, timestamp)
+        if self.algorithm[:2] != leaf.algorithm[:2]:
+            raise UsageError(f"the key signs by {leaf.algorithm}, not by {algorithm}", where=str(files[0]))
+        self._key = leaf.key
 
     def sign(self, data: bytes) -> bytes:
-        return sign_with(self._leaf.key, self.algorithm, data)
+        return sign_with(self._key, self.algorithm, data)
 
 
 class DevelopmentSigner(PemSigner):
@@ -351,7 +338,7 @@ def sign_with(key: certificates.PrivateKey, algorithm: str, data: bytes) -> byte
     """Sign with a key in memory, as COSE names the algorithm."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
-    digest = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}[algorithm[-3:]]
+    digest = certificates.HASHES[algorithm[-3:]]
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return key.sign(data, ec.ECDSA(digest))
     return key.sign(data, padding.PSS(padding.MGF1(digest), digest.digest_size), digest)

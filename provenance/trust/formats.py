@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +95,7 @@ def _entities(lote: Mapping[str, Any]) -> Content:
     if "c2pa" in operator:
         scheme = TrustScheme.INTERIM if "interim" in operator else TrustScheme.OFFICIAL
     return _content(
-        list(_services(lote)),
+        _services(lote),
         title=title,
         issued=str(about.get("ListIssueDateTime") or "")[:10],
         next_update=str(table(about.get("NextUpdate")).get("dateTime") or about.get("NextUpdate") or "")[:10],
@@ -135,12 +135,17 @@ def _publishers(document: Mapping[str, Any]) -> Content:
     )
 
 
-def _content(found: list[x509.Certificate], leaves: set[str] | frozenset[str] = frozenset(), **stated: Any) -> Content:
-    listed = tuple(item for item in found if not _issues(item))
+def _content(
+    found: Iterable[x509.Certificate], leaves: set[str] | frozenset[str] = frozenset(), **stated: Any
+) -> Content:
+    issuers: list[x509.Certificate] = []
+    listed: list[x509.Certificate] = []
+    for item in found:
+        (issuers if _issues(item) else listed).append(item)
     return Content(
-        anchors="".join(certificates.pem(item) for item in found if _issues(item)),
+        anchors="".join(map(certificates.pem, issuers)),
         leaves=frozenset(leaves) | {certificates.fingerprint(item) for item in listed},
-        listed=listed,
+        listed=tuple(listed),
         **stated,
     )
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from gioconda_core import config
 from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, write_json, write_text
 from gioconda_core.options import sha256
@@ -52,6 +53,12 @@ class TrustList:
     next_update: str = ""
     sequence: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UsageError(
+                f"no such kind of trust list: {self.kind!r}", where=self.name, hint=f"one of {', '.join(KINDS)}"
+            )
+
     @property
     def uri(self) -> str:
         """By what a verdict of the SDK names the list."""
@@ -71,7 +78,7 @@ class TrustList:
     @functools.cached_property
     def anchors(self) -> tuple[x509.Certificate, ...]:
         """The authorities it lists."""
-        return tuple(certificates.certificates_in(self.pem))
+        return certificates.certificates_in(self.pem)
 
     @functools.cached_property
     def issuers(self) -> frozenset[str]:
@@ -108,7 +115,7 @@ class Trust:
 
 def store() -> Path:
     """The folder of stored lists."""
-    return keys.home() / "trust"
+    return config.home() / "trust"
 
 
 @dataclass(frozen=True)
@@ -142,8 +149,6 @@ def read_list(path: str | os.PathLike[str], card: Card | None = None) -> TrustLi
     content = formats.parse(data, str(file))
     called = f"{card.name or file.name} {content.title}".lower()
     kind = card.kind or ("tsa" if "tsa" in called else "cawg" if "cawg" in called else "manifest")
-    if kind not in KINDS:
-        raise UsageError(f"no such kind of trust list: {kind!r}", where=str(file), hint=f"one of {', '.join(KINDS)}")
     found = TrustList(
         name=card.name or file.name.removesuffix(JSON_LIST).removesuffix(file.suffix),
         kind=kind,

@@ -20,15 +20,14 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from gioconda_core.errors import CredentialError
 from gioconda_core.types import Code
 from provenance import codes
+from provenance.keys import certificates
 
 
 @dataclass(frozen=True)
@@ -214,27 +213,7 @@ def _answer(response: Any, leaf: x509.Certificate, issuer: x509.Certificate) -> 
 def _signed_by(response: Any, issuer: x509.Certificate) -> bool:
     signers = [issuer]
     for certificate in response.certificates:
-        try:
-            certificate.verify_directly_issued_by(issuer)
-            purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        except Exception:  # not the issuer's, or without a purpose: not a responder
-            continue
-        if ExtendedKeyUsageOID.OCSP_SIGNING in purposes:
+        if certificates.issued(certificate, issuer) and certificates.OCSP_SIGNING in certificates.purposes(certificate):
             signers.append(certificate)
-    return any(_verifies(signer.public_key(), response) for signer in signers)
-
-
-def _verifies(key: Any, response: Any) -> bool:
-    signature, signed, digest = response.signature, response.tbs_response_bytes, response.signature_hash_algorithm
-    try:
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(signature, signed, ec.ECDSA(digest))
-        elif isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, signed, padding.PKCS1v15(), digest)
-        elif isinstance(key, ed25519.Ed25519PublicKey):
-            key.verify(signature, signed)
-        else:
-            return False
-    except InvalidSignature:
-        return False
-    return True
+    signed = response.signature, response.tbs_response_bytes, response.signature_hash_algorithm
+    return any(certificates.verifies(signer.public_key(), *signed) for signer in signers)

@@ -109,6 +109,13 @@ def test_a_key_service_may_use_any_algorithm(plain, algorithm):
     assert signed_state(plain, service).state == State.TRUSTED
 
 
+def test_an_algorithm_that_is_not_the_keys_is_refused(tmp_path):
+    made = leaf("curve")
+    (tmp_path / "key.pem").write_text(made.key_pem + made.chain_pem)
+    with pytest.raises(UsageError, match="signs by es256, not by ps256"):
+        signers.PemSigner(tmp_path / "key.pem", algorithm="ps256")
+
+
 def test_a_chain_without_its_issuer_signs_too(plain, tmp_path):
     short = leaf("alone", include_issuer=False)
     assert signed_state(plain, signer_of(short, tmp_path)).state == State.TRUSTED
