@@ -23,10 +23,12 @@ def kept(folder: str, sha256: str) -> Path:
     return config.core().cache / folder / f"{sha256[:16]}-{ov.__version__.split('-')[0]}.xml"
 
 
-def compiled(file: Path, make: Callable[[], Any], shape: tuple[int, ...]) -> Any:
+def compiled(file: Path, make: Callable[[], Any], shape: tuple[int, ...], *, one_a_core: bool = False) -> Any:
     """The network, compiled for this processor's cores.
 
     file : of :func:`kept`. make : the torch module, asked for only where nothing is kept. shape : of an input of it, float32.
+    one_a_core : it is given inputs of this shape only, and each core works on one of its own: where there are several, that is quicker
+    than all cores together on one, and takes less memory than all in one batch.
     """
     import openvino as ov
 
@@ -38,7 +40,11 @@ def compiled(file: Path, make: Callable[[], Any], shape: tuple[int, ...]) -> Any
         made = _convert(file, make(), shape)
         # From the file the first time too: what was just traced rounds otherwise in the last place.
         model = _read(core, file) or made
-    return core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": cores(), "INFERENCE_PRECISION_HINT": "f32"})
+    how = {"INFERENCE_NUM_THREADS": cores(), "INFERENCE_PRECISION_HINT": "f32"}
+    if one_a_core:
+        model.reshape(list(shape))
+        how["NUM_STREAMS"] = cores()
+    return core.compile_model(model, "CPU", how)
 
 
 def _read(core: Any, file: Path) -> Any:

@@ -20,7 +20,7 @@ SIDE = 256  # pixels of the pictures it is given
 SEEN = 512  # pixels at which it sees them: enlarged, its maps are finer than the traces that making leaves (docs/decisions/detectors)
 FIRST = 2  # blocks 2, 3 and 4 are measured
 CHANNELS = lite0.CHANNELS[FIRST:]
-BATCH = 8
+LEVELS = (np.arange(256, dtype=np.float32) / 255 - 0.5) / 0.5  # what it is given for each level of a pixel
 _compiling = threading.Lock()  # who comes while the network is being compiled waits for it
 
 
@@ -41,7 +41,8 @@ def _torch() -> Any:
 
 @lru_cache(maxsize=1)
 def _compiled() -> Any:
-    return converted.compiled(converted.kept("backbone", lite0.SHA256), _torch, (1, 3, SEEN, SEEN))
+    file = converted.kept("backbone", lite0.SHA256)
+    return converted.compiled(file, _torch, (1, 3, SEEN, SEEN), one_a_core=True)
 
 
 def ready() -> Any:
@@ -53,13 +54,20 @@ def ready() -> Any:
 def maps(pictures: Array) -> list[Array]:
     """uint8 RGB (N, 256, 256, 3) → the maps of the measured blocks, float32 (N, C, h, w) each, C as in ``CHANNELS``."""
     import cv2
+    from openvino import AsyncInferQueue
 
     network = ready()
-    found: list[list[Array]] = [[] for _ in CHANNELS]
-    for start in range(0, len(pictures), BATCH):
-        seen = [cv2.resize(p, (SEEN, SEEN), interpolation=cv2.INTER_CUBIC) for p in pictures[start : start + BATCH]]
-        x = (np.stack(seen).astype(np.float32) / 255 - 0.5) / 0.5
-        answer = network(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
-        for kept, value in zip(found, answer.values(), strict=True):
-            kept.append(np.array(value))
-    return [np.concatenate(values) for values in found]
+    found = [np.empty((len(pictures), *port.shape[1:]), np.float32) for port in network.outputs]
+
+    def keep(request: Any, place: int) -> None:
+        for level, tensor in zip(found, request.output_tensors, strict=True):
+            level[place] = tensor.data[0]
+
+    queue = AsyncInferQueue(network)  # as many pictures at once as it was compiled for
+    queue.set_callback(keep)
+    for place, picture in enumerate(pictures):
+        seen = cv2.resize(picture, (SEEN, SEEN), interpolation=cv2.INTER_CUBIC)
+        x = np.stack([cv2.LUT(channel, LEVELS) for channel in cv2.split(seen)])
+        queue.start_async(x[None], place)
+    queue.wait_all()
+    return found

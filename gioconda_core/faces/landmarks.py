@@ -7,11 +7,11 @@ commercial use: see :class:`DlibLandmarker`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,10 +20,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda_core import plugins
-from gioconda_core.errors import GiocondaError, PluginError, WeightsError
+from gioconda_core import config, plugins
+from gioconda_core.errors import GiocondaError, PluginError, UsageError, WeightsError
 from gioconda_core.faces import align
 from gioconda_core.faces.face_alignment import FaceAlignmentLandmarker
+from gioconda_core.files import atomic_path
 
 __all__ = ["DlibLandmarker", "FaceAlignmentLandmarker", "Landmarker", "landmarker", "one_each", "package_model"]
 
@@ -77,20 +78,32 @@ def _dlib() -> Any:
 
 _POINTS = "shape_predictor_68_face_landmarks.dat"
 _loading = threading.Lock()  # who comes while models are being loaded waits for them, instead of loading them again
-_idle: deque[Any] = deque()  # dlib's detectors that nobody is using; each takes a third of a second to load
+_idle: deque[Any] = deque()  # dlib's detectors that nobody is using
 
 
-@contextmanager
+@contextlib.contextmanager
 def _detector() -> Iterator[Any]:
     """A detector for the while: it keeps the picture it is working on in itself, so two threads need two."""
     try:
         taken = _idle.pop()
     except IndexError:
-        taken = _dlib().get_frontal_face_detector()
+        taken = _unpacked()
     try:
         yield taken
     finally:
         _idle.append(taken)
+
+
+def _unpacked() -> Any:
+    """A detector from the user's cache: dlib keeps its own packed in its code, and takes a third of a second to unpack it."""
+    dlib = _dlib()
+    file = config.core().cache / "dlib" / f"frontal-{dlib.__version__}.svm"
+    with contextlib.suppress(RuntimeError):  # not there, or half a file
+        return dlib.fhog_object_detector(str(file))
+    made = dlib.get_frontal_face_detector()
+    with contextlib.suppress(OSError, UsageError), atomic_path(file) as path:
+        made.save(str(path))
+    return made
 
 
 @lru_cache(maxsize=1)

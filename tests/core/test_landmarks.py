@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import deque
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from skimage.data import astronaut
 
 from gioconda_core import plugins, testing
 from gioconda_core.errors import PluginError, UsageError, WeightsError
-from gioconda_core.faces import align, observe, quality
+from gioconda_core.faces import align, landmarks, observe, quality
 from gioconda_core.faces.landmarks import DlibLandmarker, landmarker, package_model
 
 # Read off the picture by eye, ±3 px: where these points of the face are in astronaut.
@@ -44,6 +45,24 @@ def test_two_threads_search_at_once_and_find_what_one_finds(dlib68):
     with ThreadPoolExecutor(2) as pool:
         together = list(pool.map(lambda k: dlib68.detect([frames[k % 2]])[0], range(6)))
     assert all(np.array_equal(found, alone[k % 2]) for k, found in enumerate(together))
+
+
+def test_a_detector_that_is_kept_finds_what_dlibs_own_finds(dlib68, portrait, tmp_path, monkeypatch):
+    import dlib
+
+    def found():
+        monkeypatch.setattr(landmarks, "_idle", deque())
+        return dlib68.detect([portrait[0]])[0]
+
+    monkeypatch.setenv("GIOCONDA_CACHE", str(tmp_path))
+    assert np.array_equal(found(), portrait[1])
+    (kept,) = (tmp_path / "dlib").iterdir()
+    with monkeypatch.context() as no_dlib:
+        no_dlib.setattr(dlib, "get_frontal_face_detector", lambda: pytest.fail("it was kept"))
+        assert np.array_equal(found(), portrait[1])
+    kept.write_bytes(kept.read_bytes()[:1000])
+    assert np.array_equal(found(), portrait[1])
+    assert kept.stat().st_size > 100_000  # made whole again
 
 
 def test_points_are_in_ibug_order(portrait):

@@ -136,6 +136,15 @@ def test_a_hull_grows_as_opencv_dilates_it():
             assert np.array_equal(contrast._grown(mask, reach), wanted), (spread, reach)
 
 
+def test_maps_of_pictures_read_at_once_are_those_of_each_alone_and_in_their_order():
+    pictures = np.random.default_rng(0).integers(0, 256, (5, backbone.SIDE, backbone.SIDE, 3), np.uint8)
+    together = backbone.maps(pictures)
+    assert [level.shape[1] for level in together] == list(backbone.CHANNELS)
+    for place, picture in enumerate(pictures):
+        for level, alone in zip(together, backbone.maps(picture[None]), strict=True):
+            assert np.array_equal(level[place], alone[0])
+
+
 @pytest.mark.slow
 def test_trembling_of_the_face_alone_is_seen_and_grain_all_over_is_not():
     clip = golden.drawn()
