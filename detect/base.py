@@ -5,14 +5,16 @@ The protocol, the card that says what a detector was trained on and where it fai
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from detect.figures import Alarm, CueFigure, Evaluated
-from gioconda_core.errors import PluginError
+from gioconda_core import documents
+from gioconda_core.files import write_json
 from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Reading, Sealed, TrackScore
 
@@ -66,31 +68,19 @@ class Card:
 
     @classmethod
     def read(cls, path: Path) -> Card:
-        """Card from its JSON file; unknown keys are kept under ``extra``."""
-        import json
-
+        """A card from its JSON file; keys that are no field's are kept under ``extra``."""
         document = json.loads(path.read_text(encoding="utf-8"))
-        known = {key: document[key] for key in cls.__dataclass_fields__ if key in document}
-        known["extra"] = {
-            **document.get("extra", {}),
-            **{k: v for k, v in document.items() if k not in cls.__dataclass_fields__},
-        }
-        known["evaluated"] = tuple(map(Evaluated.read, known.get("evaluated", ())))
-        known["cues"] = {name: CueFigure.read(row) for name, row in known.get("cues", {}).items()}
-        known["alarms"] = tuple(Alarm(**row) for row in known.get("alarms", ()))
-        known["limits"] = tuple(known.get("limits", ()))
-        known["clips"] = tuple(known.get("clips", ()))
-        for key in ("sealed", "unseen"):
-            known[key] = Sealed(**known[key]) if known.get(key) else None
-        return cls(**known)
+        others = {key: value for key, value in document.items() if key not in cls.__dataclass_fields__}
+        return documents.read(cls, document | {"extra": document.get("extra", {}) | others})
+
+    def write(self, folder: Path) -> None:
+        """Write ``card.json`` beside the weights; what is under ``extra`` becomes keys of its own."""
+        document = documents.plain(self)
+        write_json(folder / "card.json", document | document.pop("extra"))
 
     def learned(self, sha256: str) -> bool:
         """Whether this very file is among the clips it learned from; a copy encoded anew is not known."""
         return known_as(sha256) in self.clips
-
-    def json(self) -> dict[str, Any]:
-        """As a plain document."""
-        return asdict(self)
 
 
 @runtime_checkable
@@ -143,36 +133,24 @@ def read_once(read: Callable[[Any, Footage], Reading]) -> Callable[[Any, Footage
     return wrapper
 
 
-def pool(series: Sequence[TrackScore], pooling: str = "max-track-mean") -> float:
-    """One score of a clip from the per-time scores of its faces.
-
-    ``max-track-mean``: the mean over time of each face, then the largest: one generated face makes the clip notable.
-    ``mean``: over all faces and times. ``max``: the single largest.
-    """
+def pool(series: Sequence[TrackScore]) -> float:
+    """One score of a clip from the per-time scores of its faces, ``max-track-mean``: the mean over time of each face, then the largest, so
+    that one generated face makes the clip notable. Raises Abstain where no face has a score."""
     import numpy as np
 
-    if not series or not any(len(track.scores) for track in series):
+    means = [float(np.mean(face.scores)) for face in series if len(face.scores)]
+    if not means:
         raise Abstain(AbstentionReason.NO_FACE_SCORED)
-    if pooling == "max-track-mean":
-        return float(max(np.mean(track.scores) for track in series if len(track.scores)))
-    values = np.concatenate([np.asarray(track.scores, dtype=np.float64) for track in series])
-    if pooling == "mean":
-        return float(values.mean())
-    if pooling == "max":
-        return float(values.max())
-    raise PluginError(f"unknown pooling {pooling!r}", hint="max-track-mean, mean or max")
+    return max(means)
 
 
-def reading(
-    detector: Detector, footage: Footage, series: Sequence[TrackScore], pooling: str = "max-track-mean"
-) -> Reading:
-    """The Reading of per-time scores, pooled."""
+def reading(detector: Detector, footage: Footage, series: Sequence[TrackScore]) -> Reading:
+    """The Reading of per-time scores, pooled (:func:`pool`)."""
     return Reading(
         detector=detector.id,
         version=detector.version,
         weights_sha256=detector.weights_sha256,
-        score=pool(series, pooling),
+        score=pool(series),
         series=tuple(series),
-        pooling=pooling,
         protocol=footage.protocol,
     )

@@ -45,6 +45,18 @@ def face_px(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.ptp(landmarks, axis=-2).max(axis=-1), np.float32)
 
 
+def by_size(footage: Footage) -> list[FaceTrack]:
+    """The faces, by the median extent of their landmarks, the largest first."""
+    return sorted((t for t in footage.tracks if len(t)), key=lambda t: -float(np.median(face_px(t.landmarks))))
+
+
+def refuse_small(faces: Sequence[FaceTrack]) -> None:
+    """Raise Abstain where all faces are at all times smaller than what can be measured."""
+    largest = max((float(face_px(face.landmarks).max()) for face in faces), default=0.0)
+    if largest < MIN_FACE:
+        raise Abstain(AbstentionReason.FACE_TOO_SMALL, face_px=largest, least=MIN_FACE)
+
+
 def square(
     frame: NDArray[np.uint8], landmarks: NDArray[np.float32], size: int, margin: float, extent: float | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -173,20 +185,12 @@ def _measurable(footage: Footage) -> list[tuple[FaceTrack, list[tuple[int, int]]
         raise Abstain(AbstentionReason.NO_PICTURE)
     if not footage.tracks:
         raise Abstain(AbstentionReason.NO_FACE)
-    largest = 0.0
-    found = []
-    order = sorted(footage.tracks, key=lambda t: -float(np.median(face_px(t.landmarks))) if len(t) else 0.0)
-    for track in order[:MAX_TRACKS]:
-        if len(track) == 0:
-            continue
-        largest = max(largest, float(face_px(track.landmarks).max()))
-        if pairs := usable(track, footage.times):
-            found.append((track, pairs))
-    if found:
-        return found
-    if largest < MIN_FACE:
-        raise Abstain(AbstentionReason.FACE_TOO_SMALL, face_px=largest, least=MIN_FACE)
-    raise Abstain(AbstentionReason.FACE_UNCLEAR)
+    faces = by_size(footage)[:MAX_TRACKS]
+    found = [(face, pairs) for face in faces if (pairs := usable(face, footage.times))]
+    if not found:
+        refuse_small(faces)
+        raise Abstain(AbstentionReason.FACE_UNCLEAR)
+    return found
 
 
 def _crops(

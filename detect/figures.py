@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gioconda_core.stats.looks import Looks
@@ -43,11 +43,6 @@ class Best:
     figure: Figure
     step: int
 
-    @classmethod
-    def read(cls, row: Mapping[str, Any]) -> Best:
-        """From a run's JSON."""
-        return cls(Figure(**row["figure"]), row["step"])
-
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -68,14 +63,7 @@ class Evaluated:
     @classmethod
     def of(cls, figure: Figure, set: str, metric: str, protocol: str) -> Evaluated:
         """A figure that has a value."""
-        own = {name: getattr(figure, name) for name in figure.__dataclass_fields__}
-        return cls(set=set, metric=metric, protocol=protocol, **own)
-
-    @classmethod
-    def read(cls, row: Mapping[str, Any]) -> Evaluated:
-        """From a card's JSON; what is not known there is left out."""
-        known = {key: row[key] for key in cls.__dataclass_fields__ if key in row}
-        return cls(**known | {"methods": {name: MethodFigure(**own) for name, own in row.get("methods", {}).items()}})
+        return cls(set, metric, protocol, **vars(figure))
 
 
 @dataclass(frozen=True)
@@ -97,11 +85,6 @@ class CueFigure:
     reals: int
     fakes: int
     behind_by: Difference
-
-    @classmethod
-    def read(cls, row: Mapping[str, Any]) -> CueFigure:
-        """From a card's JSON."""
-        return cls(**{**row, "behind_by": Difference(**row["behind_by"])})
 
 
 @dataclass(frozen=True)
@@ -150,7 +133,3 @@ class Validation:
     alarms: tuple[Alarm, ...]
     kinds: tuple[Kind, ...]
     looks: Looks | None = None
-
-    def json(self) -> dict[str, Any]:
-        """As a row of the run's record."""
-        return asdict(self)

@@ -6,6 +6,7 @@ from typing import Any
 
 from detect.base import Abstain
 from detect.external import wire
+from gioconda_core.documents import plain
 
 
 class Plugin:
@@ -19,7 +20,7 @@ class Plugin:
             "id": self.detector.id,
             "version": self.detector.version,
             "weights_sha256": self.detector.weights_sha256,
-            "card": self.detector.card.json(),
+            "card": plain(self.detector.card),
         }
 
     def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:

@@ -25,7 +25,7 @@ WEIGHTS = (
 
 BUILT_IN = {
     "contrast": "detect.features.contrast:ContrastDetector",
-    "cnn": "detect.networks.cnn:CnnDetector",
+    "cnn": "detect.networks.network:NetDetector",
     "vit-ln": "detect.networks.vit_ln:VitLnDetector",
     "onnx": "detect.networks.onnx:OnnxDetector",
     "http": "detect.external.http:HttpDetector",

@@ -91,8 +91,8 @@ def _reader(kind: Any) -> Reader:
         parts = [_reader(part) or _same for part in inside]
         return lambda value: tuple(part(item) for part, item in zip(parts, value, strict=True))
     if isinstance(origin, type) and issubclass(origin, Sequence):
-        one, several = _reader(inside[0]) or _same, origin if origin in (tuple, list) else list
-        return lambda value: several(map(one, value))
+        one, several = _reader(inside[0]), origin if origin in (tuple, list) else list
+        return several if one is None else lambda value: several(map(one, value))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         part = _reader(inside[1])
         return None if part is None else lambda value: {key: part(item) for key, item in value.items()}

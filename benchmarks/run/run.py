@@ -18,16 +18,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-import detect
 from benchmarks.run.environment import environment
 from benchmarks.run.options import Measure
 from benchmarks.run.rows import FeatureRow, ReadingRow, SampleRow, readings
 from benchmarks.run.suite import NATIVE, Suite
 from benchmarks.stats import probes
-from detect import Abstain
-from detect.base import Detector
+from detect.base import Abstain, Detector
 from detect.reading.observe import readings as readings_of
+from detect.registry import load
 from gioconda_core.datasets.index import Index
+from gioconda_core.documents import plain
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import append_row, atomic_path, sha256_of, write_json, write_text
 from gioconda_core.media import degrade
@@ -46,7 +46,7 @@ PROBED = 5000  # clips whose features are kept for the shortcut probes
 class Plan:
     """What a worker needs to know; plain data that goes to any process or machine.
 
-    detectors : specs as given to ``detect.load``. thumbs : folder for one small picture a clip, or "".
+    detectors : specs as given to ``detect.registry.load``. thumbs : folder for one small picture a clip, or "".
     """
 
     detectors: tuple[str, ...]
@@ -94,7 +94,7 @@ def detectors_of(specs: Sequence[str]) -> dict[str, Detector]:
     """Detectors by spec, loaded once a process."""
     key = tuple(specs)
     if key not in _loaded:
-        _loaded[key] = {spec: detect.load(spec) for spec in specs}
+        _loaded[key] = {spec: load(spec) for spec in specs}
     return _loaded[key]
 
 
@@ -349,7 +349,7 @@ class _Run:
                 "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "identity": identity,
                 "suite": {**asdict(self.suite), "data": dict(self.suite.data)},
-                "cards": {d.id: d.card.json() for d in self.detectors.values()},
+                "cards": {d.id: plain(d.card) for d in self.detectors.values()},
                 "samples_in_set": self.whole,
                 "sets": self.sets,
                 "command": job.command,

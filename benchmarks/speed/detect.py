@@ -17,12 +17,12 @@ from statistics import median
 
 import cv2
 
-import detect
 from benchmarks.speed.arms import Rounds, alternate, drawn, take
 from detect.base import Detector
 from detect.reading import observe as footages
 from detect.reading.guard import run
 from detect.reading.score import rows
+from detect.registry import load
 from gioconda_core.faces import observe
 from gioconda_core.media.clip import Clip
 from gioconda_core.types import Footage
@@ -65,7 +65,7 @@ def cases(given: Namespace, folder: Path) -> Iterator[dict[str, object]]:
     cv2.setNumThreads(1)
     paths = drawn(folder, given.clips, 200, 256)
     for name in given.detectors.split(","):
-        detector = detect.load(name)
+        detector = load(name)
         found = [stages(path, detector, given.rounds) for path in paths]
         cpu, wall = (
             {arm: median(each.seconds(arm, of) for each in found) for arm in ("decode", "look", "read")}

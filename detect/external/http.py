@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -35,7 +34,7 @@ from detect.external import wire
 from detect.external.pace import Pace
 from gioconda_core.errors import UsageError
 from gioconda_core.faces.track_cache import folder
-from gioconda_core.files import sha256_of
+from gioconda_core.files import read_toml, sha256_of
 from gioconda_core.types import Footage, Reading
 
 LIMIT = 16 << 20  # bytes of an answer
@@ -68,12 +67,9 @@ class Vendor:
         Raises
         ------
         UsageError
-            It is no TOML in UTF-8, lacks the address, or holds a setting that is unknown or of the wrong kind.
+            It is no TOML, lacks the address, or holds a setting that is unknown or of the wrong kind.
         """
-        try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise UsageError(f"cannot be read as TOML: {error}", where=str(path)) from None
+        document = read_toml(path)
         kinds: dict[str, tuple[type, ...]] = {f.name: (str,) for f in fields(cls)}
         kinds |= dict.fromkeys(("per_second", "timeout", "cost"), (int, float))
         kinds |= {"invert": (bool,), "at_once": (int,), "attempts": (int,)}

@@ -12,6 +12,7 @@ from typing import Any
 
 from detect.base import Card, abstaining
 from detect.external import wire
+from gioconda_core.documents import read
 from gioconda_core.errors import PluginError
 from gioconda_core.types import Footage, Reading
 from gioconda_core.workers.cpu import cores
@@ -34,7 +35,7 @@ class IsolatedDetector:
         self.id: str = about["id"]
         self.version: str = about["version"]
         self.weights_sha256: str | None = about["weights_sha256"]
-        self.card = Card(**about["card"])
+        self.card = read(Card, about["card"])
 
     def _start(self, kills: int) -> tuple[Worker, queue.Queue[Any], dict[str, Any]]:
         """A process in which the plugin is loaded, its own inbox, and what the plugin says of itself. kills : how many there had been when the

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.base import Abstain, abstaining, compares_moments, read_once, reading
-from detect.face_crops import MIN_FACE, face_px, usable
+from detect.face_crops import by_size, face_px, refuse_small, usable
 from detect.features import backbone
 from detect.features.model import Shipped
 from gioconda_core.reasons import AbstentionReason
@@ -98,13 +98,11 @@ def pairs(footage: Footage) -> tuple[Pairs, ...]:
     near = _neighbours(np.asarray(footage.times, float))
     if not near:
         raise Abstain(AbstentionReason.FRAMES_TOO_FAR_APART, seconds=MOST_APART)
-    order = sorted(footage.tracks, key=lambda t: -float(np.median(face_px(t.landmarks))) if len(t) else 0.0)
-    found = [face for track in order[:MAX_FACES] if len(track) and (face := _of(footage, track, near))]
+    order = by_size(footage)
+    found = [face for track in order[:MAX_FACES] if (face := _of(footage, track, near))]
     if not found:
-        largest = max((float(face_px(t.landmarks).max()) for t in order if len(t)), default=0.0)
-        most = max((sum(frame in near for frame, _ in usable(t, footage.times)) for t in order if len(t)), default=0)
-        if largest < MIN_FACE:
-            raise Abstain(AbstentionReason.FACE_TOO_SMALL, face_px=largest, least=MIN_FACE)
+        refuse_small(order)
+        most = max(sum(frame in near for frame, _ in usable(track, footage.times)) for track in order)
         raise Abstain(AbstentionReason.TOO_FEW_PAIRS, seen=most, needed=LEAST)
     alive = tuple(face for face in found if changes(face.landmarks) >= RIGID)
     if not alive:
@@ -155,11 +153,6 @@ def _of(footage: Footage, track: FaceTrack, near: dict[int, int]) -> Pairs | Non
     times = np.asarray(footage.times, float)[seen]
     first, second = np.stack(landmarks, 1).astype(np.float32)
     return Pairs(track.id, times, np.stack(pictures), first, second, extent)
-
-
-def largest(footage: Footage) -> FaceTrack | None:
-    """The track of the largest face."""
-    return max(footage.tracks, key=lambda t: float(np.median(face_px(t.landmarks))) if len(t) else 0.0, default=None)
 
 
 def cut(frames: Sequence[Array], points: Array, extent: float) -> tuple[Array, Array]:

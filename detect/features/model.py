@@ -80,7 +80,7 @@ class Model:
             meta = file.metadata() or {}
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         facts = json.loads(meta.get("facts", "{}"))
-        kind = facts.pop("kind", meta.get("kind"))  # of its own in files of before
+        kind = facts.pop("kind", None)
         if kind is None or "mean" not in arrays:
             raise WeightsError("is not one of our models", where=str(path))
         return cls(kind, arrays, facts)

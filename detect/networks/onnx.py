@@ -16,9 +16,7 @@ The card says what goes in and which number comes out::
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +25,7 @@ from detect.base import Abstain, Card, abstaining, reading
 from detect.face_crops import prepare
 from detect.features.model import remember
 from gioconda_core.errors import UsageError, WeightsError
-from gioconda_core.files import sha256_of
+from gioconda_core.files import read_toml, sha256_of
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import Footage, Reading, TrackScore
 
@@ -53,7 +51,7 @@ class OnnxDetector:
                 where=str(path),
                 hint=f"write {described.name}; see the docstring of detect.networks.onnx",
             )
-        card: dict[str, Any] = tomllib.loads(described.read_text(encoding="utf-8"))
+        card = read_toml(described)
         unknown = set(card) - _KNOWN
         if unknown:
             raise UsageError(f"unknown keys {', '.join(sorted(unknown))}", where=str(described))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from detect.base import Abstain, Card
 from detect.features.model import home_of
 from detect.figures import Kind
+from gioconda_core import documents
 from gioconda_core.errors import WeightsError
 from gioconda_core.files import write_json
 from gioconda_core.reasons import Abstention, AbstentionReason, Difference, DifferenceReason
@@ -74,11 +75,11 @@ def measures(footage: Footage, face: int | None = None) -> dict[str, float]:
 def _measures(footage: Footage, face: int | None) -> dict[str, float]:
     import cv2
 
-    from detect.face_crops import face_px, usable
+    from detect.face_crops import by_size, face_px, usable
     from detect.features import contrast
 
-    track = contrast.largest(footage) if face is None else next((t for t in footage.tracks if t.id == face), None)
-    seen = usable(track, footage.times) if track is not None and len(track) else []
+    track = next((t for t in by_size(footage) if face is None or t.id == face), None)
+    seen = usable(track, footage.times) if track is not None else []
     if track is None or not seen:
         raise Abstain(AbstentionReason.NO_FACE)
     extent = float(np.median(face_px(track.landmarks)))
@@ -273,31 +274,24 @@ class Calibration:
 
     def write(self, folder: Path) -> None:
         """Write ``calibration.json`` into a folder of weights."""
-        document = {"schema": SCHEMA, **{key: getattr(self, key) for key in self.__dataclass_fields__}}
-        document["kinds_validated"] = [asdict(kind) for kind in self.kinds_validated]
-        document["scores"] = {key: [round(float(v), 4) for v in value] for key, value in self.scores.items()}
-        document["windows"] = [[round(float(v), 4) for v in own] for own in self.windows]
-        write_json(folder / "calibration.json", document)
+        rounded = replace(
+            self,
+            scores={key: tuple(round(v, 4) for v in own) for key, own in self.scores.items()},
+            windows=tuple(tuple(round(v, 4) for v in own) for own in self.windows),
+        )
+        write_json(folder / "calibration.json", {"schema": SCHEMA, **documents.plain(rounded)})
 
     @classmethod
     def read(cls, folder: Path) -> Calibration:
+        """The card in a folder of weights; WeightsError where there is none."""
         path = folder / "calibration.json"
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise WeightsError("is not calibrated", where=str(folder), hint="gioconda detect calibrate") from None
-        if document.pop("schema", None) != SCHEMA:
+        if document.get("schema") != SCHEMA:
             raise WeightsError(f"is not a {SCHEMA} document", where=str(path))
-        document["scores"] = {key: tuple(value) for key, value in document["scores"].items()}
-        document["span"] = {key: tuple(value) for key, value in document["span"].items()}
-        edges = document["edges"]
-        if isinstance(edges, list):  # a card of before, with strata of detail alone
-            edges = {"detail": edges} if edges else {}
-        document["edges"] = {key: tuple(value) for key, value in edges.items()}
-        document["selective"] = tuple(document["selective"])
-        document["windows"] = tuple(map(tuple, document.get("windows", ())))
-        document["kinds_validated"] = tuple(Kind(**kind) for kind in document.get("kinds_validated", ()))
-        return cls(**document)
+        return documents.read(cls, document)
 
 
 def judge(reading: Reading, footage: Footage) -> Calibrated:

@@ -35,48 +35,22 @@ def _bounded(reason: Abstention) -> Abstention:
     return dataclasses.replace(reason, detail=detail)
 
 
-def _failure(text: str) -> Abstention:
-    return Abstention(AbstentionReason.DETECTOR_ERROR, {"text": text})
-
-
-def _without_score(detector: Detector, footage: Footage, reason: Abstention, seconds: float) -> Reading:
-    return Reading(
-        detector=str(getattr(detector, "id", type(detector).__name__)),
-        version=str(getattr(detector, "version", "?")),
-        weights_sha256=getattr(detector, "weights_sha256", None),
-        abstained=_bounded(reason),
-        protocol=footage.protocol,
-        seconds=seconds,
-    )
-
-
 def _complaint(answer: Any) -> Abstention | None:
     """Why an answer cannot be taken for a Reading; None when it can."""
+    bad = ""
     if not isinstance(answer, Reading):
-        return _bad(f"it answered with {type(answer).__name__}, not a Reading")
-    if answer.score is not None and not (isinstance(answer.score, int | float) and math.isfinite(answer.score)):
-        return _not_finite(answer.score)
-    for track in answer.series:
-        if len(track.times) != len(track.scores):
-            return _bad("its series has a different number of times and scores")
-        for value in (*track.times, *track.scores):
-            if not math.isfinite(value):
-                return _not_finite(value)
-    return None
-
-
-def _bad(text: str) -> Abstention:
-    return Abstention(AbstentionReason.BAD_ANSWER, {"text": text})
-
-
-def _not_finite(value: object) -> Abstention:
-    return Abstention(AbstentionReason.NOT_FINITE, {"value": repr(value)})
+        bad = f"it answered with {type(answer).__name__}, not a Reading"
+    elif any(len(track.times) != len(track.scores) for track in answer.series):
+        bad = "its series has a different number of times and scores"
+    if bad:
+        return Abstention(AbstentionReason.BAD_ANSWER, {"text": bad})
+    values = (value for track in answer.series for value in (*track.times, *track.scores))
+    wrong = next((value for value in values if not math.isfinite(value)), None)
+    return None if wrong is None else Abstention(AbstentionReason.NOT_FINITE, {"value": repr(wrong)})
 
 
 class _NoAnswer(Exception):
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
-        self.seconds = seconds
+    """The detector took longer than it was given."""
 
 
 def _within(work: Callable[[], Any], timeout: float | None) -> Any:
@@ -95,7 +69,7 @@ def _within(work: Callable[[], Any], timeout: float | None) -> Any:
     thread.start()
     thread.join(timeout)
     if not outcome:
-        raise _NoAnswer(timeout)
+        raise _NoAnswer
     good, value = outcome[0]
     if not good:
         raise value
@@ -118,26 +92,29 @@ def run(detector: Detector, footage: Footage, timeout: float | None = None) -> R
     guarded = footage.frozen()  # a detector cannot change what the next one sees
     start = time.perf_counter()
     try:
-        answer: Reading = _within(
-            lambda: detector.read(guarded), timeout
-        )  # or what a plugin takes for one: hence the next line
-        complaint = _complaint(answer)
-    except Abstain as said:
-        return _without_score(detector, footage, said.reason, time.perf_counter() - start)
+        answer: Reading = _within(lambda: detector.read(guarded), timeout)
+        reason = _complaint(answer)
+    except Abstain as abstention:
+        reason = abstention.reason
     except KeyboardInterrupt:
         raise
-    except _NoAnswer as late:
+    except _NoAnswer:
         kill = getattr(detector, "kill", None)
         if callable(kill):
             kill()
-        reason = Abstention(AbstentionReason.NO_ANSWER_IN_TIME, {"seconds": late.seconds})
-        return _without_score(detector, footage, reason, time.perf_counter() - start)
+        reason = Abstention(AbstentionReason.NO_ANSWER_IN_TIME, {"seconds": timeout})
     except BaseException as error:  # SystemExit included: a plugin must not end the audit it runs in
-        failure = _failure(f"{type(error).__name__}: {error}")
-        return _without_score(detector, footage, failure, time.perf_counter() - start)
+        reason = Abstention(AbstentionReason.DETECTOR_ERROR, {"text": f"{type(error).__name__}: {error}"})
     seconds = time.perf_counter() - start
-    if complaint:
-        return _without_score(detector, footage, complaint, seconds)
-    if answer.abstained is not None:
-        return dataclasses.replace(answer, abstained=_bounded(answer.abstained), seconds=seconds)
-    return dataclasses.replace(answer, seconds=seconds)
+    if reason is None:
+        score = None if answer.score is None else float(answer.score)
+        declined = answer.abstained and _bounded(answer.abstained)
+        return dataclasses.replace(answer, score=score, abstained=declined, seconds=seconds)
+    return Reading(
+        detector=str(getattr(detector, "id", type(detector).__name__)),
+        version=str(getattr(detector, "version", "?")),
+        weights_sha256=getattr(detector, "weights_sha256", None),
+        abstained=_bounded(reason),
+        protocol=footage.protocol,
+        seconds=seconds,
+    )

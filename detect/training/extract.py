@@ -8,7 +8,6 @@ is part of what it does to a detector. A fake of a family is made of the very pi
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -94,11 +93,16 @@ def extract(path: Path, name: str, seed: int = 0, others: Sequence[Path] = ()) -
         face = contrast.pairs(footage)[0]
     except Abstain:
         return out
-    table = contrast.statistics(face.pictures, face.landmarks)
     out["measures"] = np.array([[found.get(key, np.nan) for key in calibration.MEASURES if key != "side"]])
     out["cues"] = cues(path, face, footage)[None]
-    out["contrast"] = np.stack([contrast.features(table[rows]) for rows in contrast.windows(face.times)])
+    out["contrast"] = np.stack(_windows(face))
     return out
+
+
+def _windows(face: contrast.Pairs) -> list[Array]:
+    """The features of each window of a face, (F,) each."""
+    table = contrast.statistics(face.pictures, face.landmarks)
+    return [contrast.features(table[rows]) for rows in contrast.windows(face.times)]
 
 
 def _looks(path: Path) -> dict[str, Array]:
@@ -106,11 +110,9 @@ def _looks(path: Path) -> dict[str, Array]:
     found = []
     for shift in SHIFTS:
         try:
-            face = contrast.pairs(_footage(path, shift))[0]
+            found += _windows(contrast.pairs(_footage(path, shift))[0])
         except Abstain:
             continue
-        table = contrast.statistics(face.pictures, face.landmarks)
-        found += [contrast.features(table[rows]) for rows in contrast.windows(face.times)]
     return {"contrast": np.stack(found)} if found else {}
 
 
@@ -130,7 +132,8 @@ def _pictures(path: Path) -> tuple[Take, Array]:
 
 
 def _lot(*parts: Any) -> int:
-    return int(hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12], 16)
+    """A number that looks drawn by lot and is always the same for these parts."""
+    return int(sha256_of(json.dumps(parts).encode())[:12], 16)
 
 
 def _family(path: Path, name: str, seed: int, others: Sequence[Path]) -> dict[str, Array]:
@@ -148,32 +151,10 @@ def _family(path: Path, name: str, seed: int, others: Sequence[Path]) -> dict[st
     return {"contrast": contrast.features(table)[None]}
 
 
-def _key(sha256: str, name: str, seed: int) -> str:
-    text = json.dumps([VERSION, sha256, name, seed if name.startswith(FAMILY) else 0])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _file(cache: Path, sha256: str, name: str, seed: int) -> Path:
-    return cache / f"{_key(sha256, name, seed)}.npz"
-
-
-def _work(
-    path: Path, sha256: str, names: Sequence[str], seeds: Sequence[int], others: Sequence[Path], cache: Path
-) -> str | None:
-    """Fill the cache for one clip; an error is a sentence, so that one clip does not end the run."""
-    try:
-        for name in names:
-            for seed in seeds if name.startswith(FAMILY) else (0,):
-                target = _file(cache, sha256, name, seed)
-                if target.exists():
-                    continue
-                found = extract(path, name, seed, others)
-                with atomic_path(target) as temporary, open(temporary, "wb") as file:
-                    parts: dict[str, Any] = {part: value.astype(np.float32) for part, value in found.items()}
-                    np.savez(file, **parts)
-    except (GiocondaError, Abstain, ValueError) as error:
-        return f"{path.name}: {error}"
-    return None
+def _file(cache: Path, sha256: str, name: str, draw: int) -> Path:
+    """Where the vectors of a clip of one quality or family lie. draw : of a family; everything else is the same in each."""
+    about = json.dumps([VERSION, sha256, name, draw if name.startswith(FAMILY) else 0])
+    return cache / f"{sha256_of(about.encode())[:32]}.npz"
 
 
 @dataclass(frozen=True)
@@ -183,7 +164,7 @@ class _Task:
     path: str
     sha256: str
     names: Sequence[str]
-    seeds: Sequence[int]
+    draw: int
     others: Sequence[str]
 
 
@@ -195,14 +176,25 @@ class _Filled:
 
 
 class Fill:
-    """What a worker does: the vectors of one clip into the cache."""
+    """What a worker does: the vectors of one clip into the cache. An error is a sentence, so that one clip does not end the run."""
 
     def __init__(self, cache: str) -> None:
         self.cache = Path(cache)
 
     def __call__(self, task: _Task, progress: object) -> _Filled:
-        others = [Path(other) for other in task.others]
-        return _Filled(_work(Path(task.path), task.sha256, task.names, task.seeds, others, self.cache))
+        path, others = Path(task.path), [Path(other) for other in task.others]
+        try:
+            for name in task.names:
+                target = _file(self.cache, task.sha256, name, task.draw)
+                if target.exists():
+                    continue
+                found = extract(path, name, task.draw, others)
+                with atomic_path(target) as temporary, open(temporary, "wb") as file:
+                    parts: dict[str, Any] = {part: value.astype(np.float32) for part, value in found.items()}
+                    np.savez(file, **parts)
+        except (GiocondaError, Abstain, ValueError) as error:
+            return _Filled(f"{path.name}: {error}")
+        return _Filled(None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,13 +245,13 @@ def fill(
         path = clips.path(i)
         sha256 = sample.sha256 or sha256_of(path)
         names = [*qualities, *([LOOKS] if clips.labels[i] == 0 else [])]
-        tasks.append(_Task(str(path), sha256, names, [0], []))
+        tasks.append(_Task(str(path), sha256, names, 0, []))
         for draw in range(draws):
             strangers = [k for k in real if persons[k] != persons[i] and sources[k] != sources[i]]
             chosen = np.random.default_rng(_lot("donor", sha256, draw)).permutation(len(strangers))[:1]
             donors = [str(clips.path(strangers[k])) for k in chosen]
             names = shares(clips, made, draw)[i]
-            tasks.append(_Task(str(path), sha256, names, [draw], donors))
+            tasks.append(_Task(str(path), sha256, names, draw, donors))
     troubles = []
     with workers("local", "detect.training.extract:Fill", {"cache": str(cache)}, jobs, _Filled) as pool:
         for task, answer, failure in pool.map([task for task in tasks if task.names]):

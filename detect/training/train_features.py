@@ -26,8 +26,9 @@ from detect.training import calibrate, extract, validate
 from detect.training.dataset import Clips, gather
 from detect.training.options import FEATURES, FeatureTraining
 from gioconda_core import config
+from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
-from gioconda_core.files import append_row, write_json
+from gioconda_core.files import append_row
 from gioconda_core.stats.looks import Looks, look
 from gioconda_core.types import Level, Sealed
 
@@ -109,7 +110,7 @@ def train(options: FeatureTraining, advance: Callable[..., object] | None = None
     figures = {}
     for name in options.detectors:
         figures[name] = _one(name, measured, options, out / name)
-        append_row(out / "stats.jsonl", figures[name].json())
+        append_row(out / "stats.jsonl", plain(figures[name]))
     return figures
 
 
@@ -418,6 +419,4 @@ def _papers(measured: _Measured, trained: _Trained, options: FeatureTraining, fo
             "python": platform.python_version(),
         },
     )
-    document = card.json()
-    document |= document.pop("extra")
-    write_json(folder / "card.json", document)
+    card.write(folder)

@@ -26,9 +26,11 @@ from detect.networks import network, vit_ln
 from detect.training import network_crops as frames
 from detect.training.dataset import Clips, gather
 from detect.training.options import NetworkTraining
+from detect.training.validate import draws
 from gioconda_core import config
 from gioconda_core.datasets.groups import components
 from gioconda_core.device import device as where
+from gioconda_core.documents import read
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, atomic_path, clear_unfinished, write_json
 
@@ -103,16 +105,10 @@ def auc_interval(scores: Array, labels: Array, persons: Array, seed: int = 0, re
     """AUC with its 95 % interval by bootstrap over persons."""
     real, fake = np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)
     win = (scores[fake][:, None] > scores[real][None]) + 0.5 * (scores[fake][:, None] == scores[real][None])
-    names, code = np.unique(persons, return_inverse=True)
-    rng = np.random.default_rng(seed)
-    draws = []
-    for _ in range(resamples):
-        weight = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[code].astype(float)
-        a, b = weight[fake], weight[real]
-        if a.sum() and b.sum():
-            draws.append(float(a @ win @ b / a.sum() / b.sum()))
-    low, high = np.percentile(draws, [2.5, 97.5]) if draws else (0.0, 1.0)
-    return Figure(float(win.mean()), float(low), float(high), len(real), len(fake), len(names))
+    sides = [(weight[fake], weight[real]) for weight in draws(persons, seed, resamples)]
+    values = [float(a @ win @ b / a.sum() / b.sum()) for a, b in sides if a.sum() and b.sum()]
+    low, high = np.percentile(values, [2.5, 97.5]) if values else (0.0, 1.0)
+    return Figure(float(win.mean()), float(low), float(high), len(real), len(fake), len(np.unique(persons)))
 
 
 def train(given: NetworkTraining, advance: Callable[..., object] | None = None) -> Best:
@@ -123,7 +119,7 @@ def train(given: NetworkTraining, advance: Callable[..., object] | None = None) 
         int(os.environ.get(key, default)) for key, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
     )
     if (out / "done.json").is_file():
-        return Best.read(json.loads((out / "done.json").read_text())["best"])
+        return read(Best, json.loads((out / "done.json").read_text())["best"])
     device = where(options.device)
     if world > 1:
         torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
@@ -171,7 +167,7 @@ def _run(
     pairs = frames.partners(clips, train_rows)
     state = _resume(net, optimiser, out / "checkpoint") if (out / "checkpoint" / "state.json").is_file() else {}
     step, waited = int(state.get("step", 0)), int(state.get("waited", 0))
-    best = Best.read(state["best"]) if state.get("best") else None
+    best = read(Best, state["best"]) if state.get("best") else None
     module: Any = torch.nn.parallel.DistributedDataParallel(net) if world > 1 else net
     amp = device.split(":")[0]
     if advance and step:
@@ -199,7 +195,7 @@ def _run(
                 advance(1)
         last = step == options.steps
         if step % options.validate_every == 0 or last:
-            found = _told(
+            found = _of_first(
                 lambda: validate(
                     net, clips, crops, val_rows, device, options.frames if options.temporal else 0, options.seed
                 ),
@@ -224,8 +220,8 @@ def _run(
     return best
 
 
-def _told(measure: Callable[[], Figure], rank: int, world: int, device: str) -> Figure:
-    """What the first process measures, told to all: batch statistics differ between them, and two that disagree on when to stop
+def _of_first(measure: Callable[[], Figure], rank: int, world: int, device: str) -> Figure:
+    """What the first process measures, sent to all: batch statistics differ between them, and two that disagree on when to stop
     would wait for each other for ever."""
     if world == 1:
         return measure()
@@ -283,10 +279,9 @@ def _keep(net: network.Net, options: NetworkTraining, clips: Clips, best: Figure
         recipe=options.command,
         date=datetime.date.today().isoformat(),
         clips=clips.known,
+        extra={"weights_sha256": sha256},
     )
-    document = card.json()
-    document.pop("extra")
-    write_json(out / "card.json", {**document, "weights_sha256": sha256})
+    card.write(out)
 
 
 def _save(net: network.Net, optimiser: torch.optim.Optimizer, folder: Path, state: dict[str, Any]) -> None:

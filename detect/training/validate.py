@@ -179,13 +179,13 @@ def cue_scores(clips: Clips, cues: Array, found: Sequence[Unseen], by: str = "or
             model.fit(cues[keep], y[keep])
             rows = asked & known
             scores[rows] = model.decision_function(cues[rows])
-        out.append(Unseen(group.name, group.fold, group.fakes, group.reals, scores))
+        out.append(replace(group, scores=scores))
     return out
 
 
 def with_scores(found: Sequence[Unseen], scores: Array) -> list[Unseen]:
     """The same questions answered by one number a clip (N,)."""
-    return [Unseen(g.name, g.fold, g.fakes, g.reals, scores) for g in found]
+    return [replace(group, scores=scores) for group in found]
 
 
 class _Wins:
@@ -220,12 +220,20 @@ class _Wins:
         return {int(i) for folds in self.parts.values() for fold in folds for i in fold[side]}
 
 
-def _draws(clips: Clips, seed: int, resamples: int) -> list[Array]:
-    """Weights (N,) of each resample of persons."""
-    persons, code = np.unique(clips.persons, return_inverse=True)
+def draws(persons: Array, seed: int, resamples: int) -> list[Array]:
+    """Weights (N,) of the clips in each resample of the persons that are in them, (N,) names."""
+    names, code = np.unique(persons, return_inverse=True)
     rng = np.random.default_rng(seed)
-    count = len(persons)
+    count = len(names)
     return [np.bincount(rng.integers(count, size=count), minlength=count)[code].astype(float) for _ in range(resamples)]
+
+
+def _interval(values: Array) -> tuple[float, float]:
+    """The 95 % interval of a figure (B,) under resamples, NaN where none of them has a value."""
+    if not np.isfinite(values).any():
+        return np.nan, np.nan
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def figure(
@@ -241,8 +249,7 @@ def figure(
     mask : (N,) bool, clips that count. weight : (N,) by how much; all alike where there is none."""
     wins = _Wins(clips, found, mask)
     even = np.ones(len(clips)) if weight is None else weight
-    draws = np.array([wins.value(even * drawn) for drawn in _draws(clips, seed, resamples)])
-    low, high = np.nanpercentile(draws, [2.5, 97.5]) if np.isfinite(draws).any() else (np.nan, np.nan)
+    low, high = _interval(np.array([wins.value(even * drawn) for drawn in draws(clips.persons, seed, resamples)]))
     reals, fakes = wins.clips(1), wins.clips(0)
     asked = {int(i) for g in found for i in (*g.fakes, *g.reals)}
     return Figure(
@@ -289,8 +296,7 @@ def paired(
         both |= np.isfinite(a.scores) & np.isfinite(b.scores)
     one, two = _Wins(clips, found, both), _Wins(clips, other, both)
     even = np.ones(len(clips))
-    draws = np.array([one.value(w) - two.value(w) for w in _draws(clips, seed, resamples)])
-    low, high = np.nanpercentile(draws, [2.5, 97.5]) if np.isfinite(draws).any() else (np.nan, np.nan)
+    low, high = _interval(np.array([one.value(w) - two.value(w) for w in draws(clips.persons, seed, resamples)]))
     return Difference(_plain(one.value(even) - two.value(even)), _plain(low), _plain(high))
 
 

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-import detect
 from detect import registry
+from detect.reading.observe import observe
 from gioconda.report import metadata, verdict
 from gioconda.report.evidence import keyframes, sound, views
 from gioconda.report.view import GAP, now
@@ -112,7 +112,7 @@ class Examiner:
         self.loading: list[threading.Thread] = []
         self.following = False  # whether what follows faces was asked for
         if detectors is None or len(detectors):
-            self.detectors = [detect.load(name) for name in (registry.default() if detectors is None else detectors)]
+            self.detectors = [registry.load(name) for name in (registry.default() if detectors is None else detectors)]
 
     def examine(
         self,
@@ -280,9 +280,7 @@ class Examiner:
             step("faces", 0.15 + 0.4 * min(1.0, done / max(1, of)), done=done, of=max(done, of))
 
         follow = 0 < clip.duration <= DENSE_SECONDS
-        return detect.observe(
-            clip, self.detectors, self.sampling, follow=follow, whole=True, cache=self.cache, watch=watch
-        )
+        return observe(clip, self.detectors, self.sampling, follow=follow, whole=True, cache=self.cache, watch=watch)
 
     def _examined(self, footage: Footage) -> dict[str, Any]:
         """Seconds looked at and where they lie; whether faces were followed between sampled frames, None where nobody wants it."""

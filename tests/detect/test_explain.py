@@ -15,7 +15,7 @@ import torch
 from benchmarks.run.puppet_set import face_swap
 from detect.face_crops import prepare
 from detect.networks import network
-from detect.networks.cnn import CnnDetector
+from detect.networks.network import NetDetector
 from detect.reading import explain
 from detect.training import network_crops
 from gioconda_core.faces import align
@@ -105,7 +105,7 @@ def trained(material, path, steps=240, pairs=8, rate=3e-3):
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
     network.save(net, path)
-    return CnnDetector(path, device="cpu")
+    return NetDetector(path, device="cpu")
 
 
 def measured(detector, held):

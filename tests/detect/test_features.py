@@ -639,12 +639,6 @@ def test_of_the_kinds_a_clip_is_of_the_one_where_the_score_means_least_speaks(tm
     assert judge(read_as(2.0), footage()).stratum == "all"
 
 
-def test_a_card_of_before_is_read(card, tmp_path):
-    document = json.loads((tmp_path / "calibration.json").read_text())
-    (tmp_path / "calibration.json").write_text(json.dumps(document | {"edges": document["edges"]["detail"]}))
-    assert Calibration.read(tmp_path).strata({"detail": 0.5, "face_px": 9.0}) == ["middling"]
-
-
 def test_calibrating_down_the_ladder_scores_every_real_clip_on_every_rung(tmp_path, monkeypatch):
     class Detector:
         id, version, weights_sha256, sampling = "d", "1", "a" * 64, staticmethod(lambda duration, fps: "even:2")

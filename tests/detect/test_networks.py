@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from detect.networks import network, vit_ln
-from detect.networks.cnn import CnnDetector
+from detect.networks.network import NetDetector
 from detect.networks.onnx import OnnxDetector
 from detect.reading.guard import run
 from detect.training import network_crops, train_networks
@@ -215,7 +215,7 @@ def test_two_processes_train_one_network_and_stop_together(index, tmp_path):
 def test_a_temporal_head_and_what_is_saved_is_what_is_loaded(index, drawn, tmp_path):
     out = tmp_path / "run"
     train_networks.train(options(index, out, temporal=True, frames=4, steps=2, pairs=2))
-    detector = CnnDetector(out, device="cpu")
+    detector = NetDetector(out, device="cpu")
     assert detector.net.shape.temporal == 8
     clip = footage(frames=16, size=160)
     got = run(detector, clip)
@@ -377,7 +377,7 @@ def test_published_weights_of_other_makings_are_refused_in_one_line(tmp_path, ke
         vit_ln.from_gend(theirs, network.Shape("vit-ln", TINY, 64, unit=True))
     save_file(theirs, tmp_path / "model.safetensors")
     with pytest.raises(WeightsError, match="is not a checkpoint of ours"):
-        CnnDetector(tmp_path)
+        NetDetector(tmp_path)
 
 
 def stored(folder, monkeypatch, shape, name="gend-clip-l14"):
