@@ -40,19 +40,14 @@ class Prepared:
         return len(self.times)
 
 
-def face_px(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(…, 68, 2) → (…,): the longer side of the landmarks' bounding box, pixels."""
-    return np.asarray(np.ptp(landmarks, axis=-2).max(axis=-1), np.float32)
-
-
 def by_size(footage: Footage) -> list[FaceTrack]:
     """The faces, by the median extent of their landmarks, the largest first."""
-    return sorted((t for t in footage.tracks if len(t)), key=lambda t: -float(np.median(face_px(t.landmarks))))
+    return sorted((t for t in footage.tracks if len(t)), key=lambda t: -t.extent)
 
 
 def refuse_small(faces: Sequence[FaceTrack]) -> None:
-    """Raise Abstain where all faces are at all times smaller than what can be measured."""
-    largest = max((float(face_px(face.landmarks).max()) for face in faces), default=0.0)
+    """Raise Abstain where all faces are smaller than what can be measured."""
+    largest = max((face.extent for face in faces), default=0.0)
     if largest < MIN_FACE:
         raise Abstain(AbstentionReason.FACE_TOO_SMALL, face_px=largest, least=MIN_FACE)
 
@@ -111,13 +106,12 @@ def usable(track: FaceTrack, times: Sequence[float] | NDArray[np.float64]) -> li
     """(frame index, track index) pairs at which this face was seen in a sampled frame, large and sure enough."""
     pairs = []
     where = np.searchsorted(track.times, times)
-    sizes = face_px(track.landmarks)
     for frame, (time, at) in enumerate(zip(times, where, strict=True)):
         near = [i for i in (at - 1, at) if 0 <= i < len(track) and abs(track.times[i] - time) < 1e-4]
         if not near:
             continue
         index = int(near[0])
-        good = np.isfinite(track.landmarks[index]).all() and sizes[index] >= MIN_FACE
+        good = np.isfinite(track.landmarks[index]).all() and track.extents[index] >= MIN_FACE
         if good and track.quality[index] >= MIN_QUALITY:
             pairs.append((frame, index))
     return pairs
@@ -197,7 +191,7 @@ def _crops(
     footage: Footage, track: FaceTrack, pairs: list[tuple[int, int]], size: int, mode: str, margin: float
 ) -> Prepared:
     crops, points = [], []
-    extent = float(np.median(face_px(track.landmarks)))
+    extent = track.extent
     for frame, index in pairs:
         picture, landmarks = footage.frames[frame], track.landmarks[index]
         if mode == "square":

@@ -7,6 +7,7 @@ boxes are ``xyxy`` in pixels of the upright frame; landmarks are float32 (68, 2)
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -56,6 +57,20 @@ class FaceTrack:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    @functools.cached_property
+    def extents(self) -> NDArray[np.float32]:
+        """(T,) pixels: the longer side of the landmarks' bounding box, which is what a face's size means wherever it is told."""
+        sides: NDArray[np.float32] = self.landmarks.max(1) - self.landmarks.min(1)  # (T, 2)
+        found: NDArray[np.float32] = sides.max(-1)
+        return found
+
+    @functools.cached_property
+    def extent(self) -> float:
+        """The median of :attr:`extents`, pixels; 0 where the track is empty."""
+        from statistics import median
+
+        return float(median(self.extents)) if len(self) else 0.0
 
 
 class Shared:
@@ -558,7 +573,7 @@ class Still:
 
 @dataclass(frozen=True)
 class FaceSummary:
-    """A face for the report. seen : sampled frames it is in; start, end : seconds; face_px : median width in pixels; quality : its median, 0 to 1.
+    """A face for the report. seen : sampled frames it is in; start, end : seconds; face_px : its extent (:attr:`FaceTrack.extent`), pixels; quality : its median, 0 to 1.
 
     times, boxes : where it was, in seconds and as xyxy in shares of the frame. thumbnail : at its best, JPEG; stills : along time.
     """

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.base import Abstain, abstaining, compares_moments, read_once, reading
-from detect.face_crops import by_size, face_px, refuse_small, usable
+from detect.face_crops import by_size, refuse_small, usable
 from detect.features import backbone
 from detect.features.model import Shipped
 from gioconda_core.reasons import AbstentionReason
@@ -142,7 +142,7 @@ def _of(footage: Footage, track: FaceTrack, near: dict[int, int]) -> Pairs | Non
     seen = [frame for frame in rows if frame in near]
     if len(seen) < LEAST:
         return None
-    extent = float(np.median(face_px(track.landmarks)))
+    extent = track.extent
     pictures, landmarks = [], []
     for frame in seen:
         # The tracker may have lost the face in the very next frame: it has not gone far.

@@ -75,14 +75,14 @@ def measures(footage: Footage, face: int | None = None) -> dict[str, float]:
 def _measures(footage: Footage, face: int | None) -> dict[str, float]:
     import cv2
 
-    from detect.face_crops import by_size, face_px, usable
+    from detect.face_crops import by_size, usable
     from detect.features import contrast
 
     track = next((t for t in by_size(footage) if face is None or t.id == face), None)
     seen = usable(track, footage.times) if track is not None else []
     if track is None or not seen:
         raise Abstain(AbstentionReason.NO_FACE)
-    extent = float(np.median(face_px(track.landmarks)))
+    extent = track.extent
     inside: list[float] = []
     outside: list[float] = []
     for k in np.unique(np.linspace(0, len(seen) - 1, LOOKS).round().astype(int)):

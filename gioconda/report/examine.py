@@ -364,7 +364,7 @@ def _summary(track: FaceTrack, seen: _Seen) -> FaceSummary:
         seen=len(sampled),
         start=float(track.times[0]),
         end=float(track.times[-1]),
-        face_px=float(np.median(track.boxes[:, 2] - track.boxes[:, 0])),
+        face_px=track.extent,
         quality=float(np.clip(np.median(track.quality), 0, 1)),
         times=tuple(round(float(t), 4) for t in track.times[::every]),
         boxes=tuple(tuple(round(float(x), 4) for x in box) for box in shares),

@@ -25,7 +25,7 @@ from gioconda_core.types import (
     Verdict,
 )
 
-FACE_PX = 96  # median width of the largest face below which texture traces are mostly lost
+FACE_PX = 96  # extent of the face below which texture traces are mostly lost
 BITS = {"h264": 0.05, "hevc": 0.03, "av1": 0.025, "vp9": 0.03}  # bits per pixel of visible compression
 SHORT_SIDE = 360  # pixels
 SECONDS = 3.0
@@ -226,13 +226,12 @@ def _faces(footage: Footage, read: int | None, say: Any) -> None:
     tracks = footage.tracks
     if not tracks:
         return
-    largest = max(tracks, key=lambda t: float(np.median(t.boxes[:, 2] - t.boxes[:, 0])))
+    largest = max(tracks, key=lambda t: t.extent)
     told = next((t for t in tracks if t.id == read), largest)
     whose = Sentence("face.only") if len(tracks) == 1 else Sentence("face.numbered", {"track": told.id + 1})
     who = {"face": {"key": whose.key, "args": whose.args}}
-    face = float(np.median(told.boxes[:, 2] - told.boxes[:, 0]))
-    if face < FACE_PX:
-        say("face-small", face_px=face, threshold=FACE_PX, **who)
+    if told.extent < FACE_PX:
+        say("face-small", face_px=told.extent, threshold=FACE_PX, **who)
     seen = {float(t) for track in tracks for t, q in zip(track.times, track.quality, strict=True) if q > 0}
     usable = sum(any(abs(float(t) - s) < 1e-3 for s in seen) for t in footage.times)
     if usable < max(2, len(footage.times) // 2) and len(footage.times) > 1:

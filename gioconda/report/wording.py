@@ -1,6 +1,6 @@
 """Templates to sentences, in each of ``LANGUAGES``: every word a report says is in ``words.toml`` and passes here.
 
-Arguments are formatted by kind (``{rate:percent}``, ``{score:score}``, ``{face_px:number}``) and made safe to show;
+Arguments are formatted by kind (``{rate:percent}``, ``{score:score}``, ``{face_px:whole}``) and made safe to show;
 they are never parsed as templates themselves.
 """
 
@@ -177,14 +177,16 @@ def local(text: str, lang: str) -> str:
 
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC")
-_KINDS: Mapping[str, Callable[[float], str]] = {"percent": percent, "number": number, "score": "{:.3f}".format}
+_KINDS: Mapping[str, Callable[[float], str]] = {"percent": percent, "score": "{:.3f}".format}
+_APART: Mapping[str, Callable[[float], str]] = {"number": number, "whole": "{:.0f}".format}
 _COMMA = ("es", "fr", "de")  # languages that write 0,5
 _NUMBER = re.compile(r"<? ?-?\d+\.\d+( s| %)?( – [\d.]+ s)?")
 
 
-def _apart(value: float, others: Sequence[float]) -> str:
-    """:func:`number`, with more figures where it would read like another number of its sentence that it is not: a threshold, an end."""
-    text, alike = number(value), [other for other in others if other != value and number(other) == number(value)]
+def _apart(value: float, others: Sequence[float], show: Callable[[float], str]) -> str:
+    """A number as ``show`` writes it, with more figures where it would read like another one of its sentence that it is not: a threshold, an end."""
+    text = show(value)
+    alike = [other for other in others if other != value and show(other) == text]
     for figures in range(4, 8):
         if not alike:
             break
@@ -198,8 +200,8 @@ class _Formatter(string.Formatter):
         self.lang, self.numbers = lang, numbers
 
     def format_field(self, value: Any, spec: str) -> str:
-        if spec == "number":
-            return self._decimal(_apart(float(value), self.numbers))
+        if spec in _APART:
+            return self._decimal(_apart(float(value), self.numbers, _APART[spec]))
         if spec in _KINDS:
             return self._decimal(_KINDS[spec](float(value)))
         if isinstance(value, Mapping) and "named" in value:

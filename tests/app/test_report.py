@@ -253,7 +253,7 @@ def test_the_terminal_says_at_which_moments_to_look():
 def test_a_still_picture_is_described_as_one():
     track = replace(report().tracks[0], seen=1, start=0.0, end=0.0)
     shown = render.text(report(tracks=(track,), facts={"still": True, "width": 9, "height": 9}))
-    assert "Face 1: 61 pixels wide" in shown and "sampled frame" not in shown
+    assert "Face 1: Spans 61 pixels" in shown and "sampled frame" not in shown
     once = render.text(report(tracks=(replace(track, start=1.2, end=1.2),)))
     assert "Seen in one sampled frame, at 1.2 s" in once
 

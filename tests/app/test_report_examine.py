@@ -12,12 +12,22 @@ import pytest
 from report_samples import abstained, calibrated, report
 
 import gioconda
+from detect.reading import calibration
 from gioconda.report import as_json, metadata, verdict
 from gioconda.report.requirements import Policy, outcome
 from gioconda.report.rows import Row
 from gioconda.report.wording import say
 from gioconda_core.errors import MediaError, UsageError
-from gioconda_core.reasons import Abstention, AbstentionReason, MediaWarning, UnreadReason, WarningReason
+from gioconda_core.reasons import (
+    Abstention,
+    AbstentionReason,
+    Difference,
+    DifferenceReason,
+    MediaWarning,
+    UnreadReason,
+    WarningReason,
+)
+from gioconda_core.testing import footage as made_footage
 from gioconda_core.types import (
     Code,
     FaceCalibrated,
@@ -46,7 +56,7 @@ def footage(face=200, n=16, quality=0.9, yaw=0.0, tracks=1, every=1):
             i,
             kept,
             box,
-            np.zeros((m, 68, 2), np.float32),
+            np.linspace((50, 50), (50 + face, 40 + face), 68, dtype=np.float32)[None].repeat(m, 0),
             np.full(m, quality, np.float32),
             {"yaw": np.full(m, yaw, np.float32)},
         )
@@ -405,11 +415,23 @@ def test_of_several_faces_the_headline_says_which_and_which_were_not_assessed():
 def test_what_weakens_a_reading_is_told_of_the_face_that_was_read():
     """The headline is of the second, small face: its size is told, not that of the largest."""
     clip = footage(tracks=2, face=200)
-    second = dataclasses.replace(clip.tracks[1], boxes=clip.tracks[1].boxes * 0.3)
+    second = dataclasses.replace(clip.tracks[1], landmarks=clip.tracks[1].landmarks * 0.3)
     clip = dataclasses.replace(clip, tracks=(clip.tracks[0], second))
     told = [s for s in verdict.caveats([dataclasses.replace(HIGH, track=1)], clip, {}) if s.key == "caveat.face-small"]
-    assert next(say(s) for s in told).startswith("Face 2 is 60 pixels wide at the median; below 96 pixels")
+    assert next(say(s) for s in told).startswith("Face 2 spans 60 pixels at the median; below 96 pixels")
     assert "caveat.face-small" not in keys(verdict.caveats([dataclasses.replace(HIGH, track=0)], clip, {}))
+
+
+def test_a_face_has_one_size_in_a_report():
+    """A reading withheld for the face's size, and what weakens it, told 41 and 44.5 pixels of the same face."""
+    clip = made_footage(size=75, frames=4)
+    measured = calibration.measures(clip)["face_px"]
+    why = Difference(
+        DifferenceReason.FACE_SIZE, {"measure": "face_px", "value": measured, "least": 74.0, "most": 1568.0}
+    )
+    told = next(s for s in verdict.caveats([abstained()], clip, {}) if s.key == "caveat.face-small")
+    size = re.search(r"spans (\d+) pixels", why.text)[1]
+    assert f"spans {size} pixels" in say(told), (why.text, say(told))
 
 
 @pytest.mark.parametrize("lang", ["en", "ja", "es", "fr", "de"])

@@ -274,7 +274,7 @@ def test_reasons_are_said_in_japanese_and_strangers_words_are_left_as_they_are()
         == why["text"]
         == ("outside what was calibrated: the face spans 31 pixels; calibrated for 60 to 400")
     )
-    assert reason_text(why, "ja") == "較正の範囲外です（顔の幅は 31 画素、較正の範囲は 60〜400 画素）"
+    assert reason_text(why, "ja") == "較正の範囲外です（顔の大きさは 31 画素、較正の範囲は 60〜400 画素）"
     own = Abstention(AbstentionReason.OTHER, {"text": "le visage est flou {x}"}).document()
     assert reason_text(own, "ja") == reason_text(own, "en") == "le visage est flou {x}"
 
@@ -315,6 +315,6 @@ def test_the_kind_of_clip_that_a_rate_is_quoted_of_is_named_wherever_the_rate_is
 def test_the_ends_of_a_span_never_read_alike():
     """Of a face in the last second of two minutes it said "from 119 s to 119 s"."""
     seen = {"seen": 2, "start": 119.04, "end": 119.12, "face_px": 265.0}
-    assert "from 119 s to 119.1 s; 265 pixels" in say(Sentence("face.seen", seen))
+    assert "from 119 s to 119.1 s; it spans 265 pixels" in say(Sentence("face.seen", seen))
     assert "von 119 s bis 119,1 s" in say(Sentence("face.seen", seen), "de")
     assert "from 361 s to 367 s" in say(Sentence("face.seen", seen | {"start": 361.2, "end": 366.9}))
