@@ -95,6 +95,12 @@ class Audit:
             trust.load(self.trust, stored=False)
         self._total: int | None = None
 
+    @property
+    def folder(self) -> Path:
+        """Where this shard's rows and tables go."""
+        i, n = self.shard
+        return Path(self.out, f"shard-{i}-of-{n}") if n > 1 else Path(self.out)
+
     def configuration(self) -> dict[str, Any]:
         """What a row depends on beside the file: under another configuration files are examined anew."""
         return {
@@ -141,9 +147,7 @@ class Audit:
     def run(self) -> Summary:
         """Audit; what was done before is not done again. Ctrl-C leaves a folder from which the same call goes on."""
         start = time.monotonic()
-        out = Path(self.out)
-        if self.shard[1] > 1:
-            out = out / f"shard-{self.shard[0]}-of-{self.shard[1]}"
+        out = self.folder
         journal = Journal(out)
         summary = Summary()
         try:

@@ -17,53 +17,34 @@ from gioconda.cli.build import plain
 from gioconda.cli.common import clean, emit, settings
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 
-# Section → command → (what it does, an example); a group's example stands under its own page, a command's in its own text.
-SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
-    "Examine": {
-        "check": (
-            "Report on clips and pictures: what they are, where they say they come from, what detectors saw.",
-            "",
-        ),
-        "compare": ("Compare two clips: what was cut, cropped, mirrored or encoded again in between.", ""),
-        "case": (
-            "A case folder: files, notes and a log of who did what, exported as a signed ZIP.",
-            "gioconda case new strasbourg --name 'Clip from Strasbourg' --by 'A. Editor'",
-        ),
-        "audit": (
-            "Examine every clip and picture under the paths; one row a file, tables and one page at the end.",
-            "",
-        ),
-        "serve": ("One page on this computer: drop a clip, read its report. Nothing is uploaded anywhere.", ""),
-    },
-    "Start here": {
-        "demo": (
-            "The whole story on drawn faces, from training to one HTML page. No download; minutes on two cores.",
-            "",
-        )
-    },
-    "Make, train, measure": {
-        "provenance": (
-            "Content Credentials: read, verify, sign, forecast, keys, trust.",
-            "gioconda provenance read clip.mp4",
-        ),
-        "detect": ("Detectors: list, show, train, calibrate, score.", "gioconda detect score clip.mp4"),
-        "bench": ("Benchmarks: run suites, report, compare, audit labelled sets.", "gioconda bench list"),
-        "synth": (
-            "Few-shot talking heads: prepare, train, tune, reenact, fakes, evaluate.",
-            "gioconda synth prepare footage --out shards",
-        ),
-        "data": ("Labelled sets: index, verify, split, export.", "gioconda data index footage --out set.parquet"),
-        "models": ("Weights: list, pull, verify; pinned by sha256, never unpickled.", "gioconda models list"),
-    },
-    "Diagnosis": {
-        "doctor": ("Check this installation: versions, names, weights, detectors against golden scores, keys.", ""),
-        "plugins": ("Detectors, generators, data-set layouts, signers and landmarkers that are installed.", ""),
-        "config": ("Every setting, its value, and where it comes from.", ""),
-        "explain": ("A plain sentence for a status code, an exit code or a level of a report.", ""),
-    },
-}
+# The first page: a section's commands, and what each does.
+PAGE = """
+Examine
+  check       Report on clips and pictures: what they are, where they say they come from, what detectors saw.
+  compare     Compare two clips: what was cut, cropped, mirrored or encoded again in between.
+  case        A case folder: files, notes and a log of who did what, exported as a signed ZIP.
+  audit       Examine every clip and picture under the paths; one row a file, tables and one page at the end.
+  serve       One page on this computer: drop a clip, read its report. Nothing is uploaded anywhere.
+
+Start here
+  demo        The whole story on drawn faces, from training to one HTML page. No download; minutes on two cores.
+
+Make, train, measure
+  provenance  Content Credentials: read, verify, sign, forecast, keys, trust.
+  detect      Detectors: list, show, train, calibrate, score.
+  bench       Benchmarks: run suites, report, compare, audit labelled sets.
+  synth       Few-shot talking heads: prepare, train, tune, reenact, fakes, evaluate.
+  data        Labelled sets: index, verify, split, export.
+  models      Weights: list, pull, verify; pinned by sha256, never unpickled.
+
+Diagnosis
+  doctor      Check this installation: versions, names, weights, detectors against golden scores, keys.
+  plugins     Detectors, generators, data-set layouts, signers and landmarkers that are installed.
+  config      Every setting, its value, and where it comes from.
+  explain     A plain sentence for a status code, an exit code or a level of a report.
+"""
+_ALL = dict(line.split(None, 1) for line in PAGE.splitlines() if line.startswith(" "))
 _WHERE = {"plugins": "doctor", "config": "doctor", "explain": "doctor"}  # modules that hold more than their own command
-_ALL = {name: about for section in SECTIONS.values() for name, about in section.items()}
 
 GREETING = """\
 gioconda: labelled talking-head fakes, measured detectors, Content Credentials
@@ -93,19 +74,19 @@ class _Root(TyperGroup):
         """There are no others."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        for title, commands in SECTIONS.items():
+        for section in PAGE.strip().split("\n\n"):
+            title, *lines = section.splitlines()
             with formatter.section(title):
-                formatter.write_dl([(name, about) for name, (about, _) in commands.items()])
+                formatter.write_dl([(name, _ALL[name]) for name in (line.split()[0] for line in lines)])
 
 
 @functools.cache
 def _load(name: str) -> Any:
     """A command, from the module that is called as it is."""
-    about, example = _ALL[name]
     module = import_module(f"gioconda.cli.{_WHERE.get(name, name)}")
     if hasattr(module, "app"):
         group = get_group(module.app)
-        group.name, group.help, group.epilog = name, about, f"Example: {example}"
+        group.name, group.help, group.epilog = name, _ALL[name], module.app.example
         return plain(group)
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     alone.command(name)(getattr(module, name))

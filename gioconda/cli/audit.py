@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated
 
 from gioconda.audit import Audit, Summary
 from gioconda.audit.journal import rows_of
 from gioconda.audit.walk import read_list
 from gioconda.cli.build import built
-from gioconda.cli.common import Bar, Printed, notice, settings
+from gioconda.cli.common import Bar, Formats, Result, notice, settings
 from gioconda.report.requirements import Outcome, outcome
-from gioconda.report.rows import Row
 from gioconda_core.documents import to_json
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option
@@ -31,12 +29,12 @@ class Audited(Summary):
     outcome: Outcome = field(default_factory=lambda: outcome((), False))
 
 
-@built
+@built(prints=Formats, formats=("text", "json", "jsonl"))
 def audit(
     job: Audit,
-    printed: Printed,
+    results: Formats,
     from_file: Annotated[str | None, Option("Also the paths listed in a file, or - for stdin; by line or NUL.")] = None,
-) -> int:
+) -> Result:
     """Examine every clip and picture under the paths; one row a file, tables and one page at the end.
 
     Resumable: run the same command again. --detectors none reads credentials only, near the speed of the disk.
@@ -44,8 +42,7 @@ def audit(
 
     Example: gioconda audit media/ --out audit --fail-on signal --jobs 8
     """
-    writer = printed.among("text", "json", "jsonl")
-    if any(file is not None for _, file in writer.wanted):
+    if any(item.partition("=")[2] not in ("", "-") for item in results.output or ()):
         raise UsageError("files are written to --out", where="-o", hint="-o text, -o json or -o jsonl, without a file")
     given = list(job.roots)
     job.roots = [*given, *(read_list(from_file) if from_file else ())]
@@ -66,16 +63,9 @@ def audit(
         notice(f"policy: {line}")
     if summary.tripped > SHOWN:
         notice(f"policy: and {summary.tripped - SHOWN} more")
-    writer.write(
-        text=lambda: _text(summary, str(job.out)),
-        json=Audited(**vars(summary), outcome=result),
-        jsonl=lambda: map(to_json, _rows(Path(job.out), job.shard)),
-    )
-    return result.exit_code
-
-
-def _rows(out: Path, shard: tuple[int, int]) -> Iterator[Row]:
-    yield from rows_of(out / f"shard-{shard[0]}-of-{shard[1]}" if shard[1] > 1 else out)
+    document = Audited(**vars(summary), outcome=result)
+    rows = lambda: map(to_json, rows_of(job.folder))  # noqa: E731
+    return Result(_text(summary, str(job.out)), document, result.exit_code, jsonl=rows)
 
 
 def _text(summary: Summary, out: str) -> str:

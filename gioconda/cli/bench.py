@@ -12,12 +12,12 @@ from benchmarks.run.options import AuditSet, Measure, suite_file
 from gioconda.cli.build import Commands
 from gioconda.cli.common import (
     Bar,
-    JsonFlag,
+    Printed,
+    Result,
     Results,
     deliver,
     incomplete,
     notice,
-    printed,
     progress,
     settings,
     thread_budget,
@@ -28,7 +28,7 @@ from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
 
-app = Commands()
+app = Commands("gioconda bench list")
 
 FINDINGS = ("leak", "shortcut", "tell", "split-tell", "label", "duplicate", "any")
 
@@ -52,24 +52,22 @@ class Suites:
     schema: str = "gioconda.suites/1"
 
 
-@app.command("list")
-def list_suites(json: JsonFlag = False) -> None:
+@app.command("list", prints=Printed)
+def list_suites() -> Result:
     """The suites in the box: what each measures and what it needs.
 
     Example: gioconda bench list
     """
     from benchmarks.run import suite as suites
 
-    found = [suites.load(name) for name in suites.built_in()]
-    needs = ["nothing" if s.data["kind"] == "puppets" else "an index" for s in found]
-    lines = []
-    for s, need in zip(found, needs, strict=True):
+    rows, lines = [], []
+    for s in map(suites.load, suites.built_in()):
+        needs = "nothing" if s.data["kind"] == "puppets" else "an index"
+        rows.append(SuiteRow(**s.identity, title=s.title, needs=needs))
         rungs = f"{len(s.degradations)} degradations" if len(s.degradations) > 1 else "undegraded"
-        lines.append(
-            f"{s.name:<26} {s.version:<6} {s.title} (needs {'nothing' if need == 'nothing' else '--index'}; {rungs})"
-        )
-    rows = [SuiteRow(**s.identity, title=s.title, needs=need) for s, need in zip(found, needs, strict=True)]
-    printed(json, Suites(rows), lines)
+        typed = "nothing" if needs == "nothing" else "--index"
+        lines.append(f"{s.name:<26} {s.version:<6} {s.title} (needs {typed}; {rungs})")
+    return Result(lines, Suites(rows))
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class RunOutcome:
     schema: str = "gioconda.run-outcome/1"
 
 
-@app.command()
+@app.command(prints=Printed)
 def run(
     suite: Annotated[str, argument("A suite's name, or a TOML file.", valid=suite_file)],
     detectors: Annotated[
@@ -94,8 +92,7 @@ def run(
     index: Annotated[
         list[str] | None, Option("A labelled set, [NAME=]FILE.parquet; several times for several.", repeat=True)
     ] = None,
-    json: JsonFlag = False,
-) -> int:
+) -> Result:
     """Measure detectors with a suite, one row a sample, appended; survives interruption and resumes.
 
     Example: gioconda bench run puppets --detectors contrast --out runs/puppets
@@ -125,8 +122,7 @@ def run(
         f"{counted(done.rows, 'reading')} in {out}: {done.failed} failed, {done.abstained} abstained. "
         f"Next: gioconda bench report {shlex.quote(str(out))} -o html=report.html"
     )
-    printed(json, RunOutcome(out, done.rows, done.failed, done.abstained), [text])
-    return incomplete(done.failed)
+    return Result(text, RunOutcome(out, done.rows, done.failed, done.abstained), incomplete(done.failed))
 
 
 @app.command()
@@ -144,63 +140,60 @@ def report(
 
     Example: gioconda bench report scores.csv -o html=report.html -o text
     """
-    writer = results.among("text", "json", "html", "csv", "latex")
+    places = results.among(("text", "json", "html", "csv", "latex"), [job.source])
     from benchmarks.report import report as reports
 
-    if signer and not (sign and any(form == "html" and file for form, file in writer.wanted)):
+    if signer and not (sign and any(form == "html" and file for form, file in places)):
         raise UsageError("nothing to sign", where="--signer", hint="an HTML report in a file: -o html=report.html")
     if signer:
         from provenance.signing import signers
 
         signers.from_spec(signer)  # one that was asked for must be there
     document = reports.document(job, wanted)
-    for form, file in writer.wanted:
-        beside = form == "html" and file and sign
-        signed = reports.signed_name(Path(file)) if beside and file else ""
-        deliver(reports.render(document, form, folder=job.source if job.source.is_dir() else None, signed=signed), file)
-        if beside and file:
-            for line in reports.sign_report(Path(file), document, signer=signer, force=results.force):
+    run = job.source if job.source.is_dir() else None
+    for form, file in places:
+        page = Path(file) if file and form == "html" and sign else None
+        signed = reports.signed_name(page) if page else ""
+        deliver(reports.render(document, form, folder=run, signed=signed), file)
+        if page:
+            for line in reports.sign_report(page, document, signer=signer, force=results.force):
                 notice(line)
 
 
-@app.command()
+@app.command(prints=Results)
 def compare(
     a: Annotated[str, argument("A run's folder, a CSV of scores, or either with :DETECTOR.")],
     others: Annotated[list[str], argument("The other one, or several, each compared with the first.")],
-    results: Results,
     metrics: Annotated[
         tuple[str, ...], Option("Figures by name, separated by semicolons.", parse=named, shown="auc;tpr@fpr=0.01")
     ] = ("auc", "tpr@fpr=0.01"),
     resamples: Resamples = 2000,
-) -> None:
+) -> Result:
     """Paired differences between detectors over the clips both scored, corrected for how many were asked.
 
     Dated runs of one detector that share no clip are compared too, each as a set of its own: does it drift?
 
     Example: gioconda bench compare scores.csv:ours scores.csv:theirs
     """
-    writer = results.among("text", "json")
     from benchmarks.report import report as reports
 
     found = reports.comparison(a, others, metrics, resamples=resamples, seed=settings.seed)
-    writer.write(**{form: reports.render_comparison(found, form) for form, _ in writer.wanted})
+    return Result(reports.render_comparison(found, "text"), reports.render_comparison(found, "json"))
 
 
-@app.command()
+@app.command(prints=Results)
 def audit(
     index: Annotated[Path, argument("A labelled set: an index, or a CSV of path and label.")],
     job: AuditSet,
-    results: Results,
     fail_on: Annotated[
         tuple[str, ...],
         Option("Exit 3 on these findings: leak, shortcut, tell, split-tell, label, duplicate, any.", choices=FINDINGS),
     ] = (),
-) -> int:
+) -> Result:
     """Is a set fit to measure with: shared people and sources, near-duplicates, encoder tells, shortcut probes.
 
     Example: gioconda bench audit index.parquet --fail-on leak,shortcut
     """
-    writer = results.among("text", "json")
     from benchmarks import audit_set as audits
     from gioconda_core.datasets.index import Index
 
@@ -208,7 +201,6 @@ def audit(
     job = replace(job, jobs=job.jobs or thread_budget())
     with progress("looking at clips", len(found) if job.probes else 0, "clips") as advance:
         document = audits.audit(found, job, advance)
-    writer.write(text=lambda: audits.to_text(document), json=document)
-    if any(f.kind in fail_on or "any" in fail_on for f in document.findings):
-        return int(ExitCode.POLICY)
-    return incomplete(document.unread_count)
+    policy = any(f.kind in fail_on or "any" in fail_on for f in document.findings)
+    code = ExitCode.POLICY if policy else incomplete(document.unread_count)
+    return Result(audits.to_text(document), document, code)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperGroup
 
-from gioconda.cli.common import Results, settings, typed_command
+from gioconda.cli.common import Printed, Results, settings, typed_command, write
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, declared, listed, many, parts
+
+FORMATS = ("text", "json")
 
 # Fields of a job that no option sets: they follow from the run.
 _FOLLOW: dict[str, Callable[[], Any]] = {"seed": lambda: settings.seed, "command": typed_command}
@@ -38,12 +40,23 @@ class Commands(typer.Typer):
     """A group whose commands are built from what their bodies declare; its help and example stand where it is added, so that they are
     known without importing it."""
 
-    def __init__(self) -> None:
+    def __init__(self, example: str) -> None:
         super().__init__(cls=Group, no_args_is_help=True, rich_markup_mode=None)
+        self.example = f"Example: {example}"
 
-    def command(self, name: str | None = None, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # type: ignore[override]
-        """Add the body below as a command of this name, its own by default."""
-        return lambda body: super(Commands, self).command(name, **more)(built(body))
+    def command(  # type: ignore[override]
+        self,
+        name: str | None = None,
+        prints: type[Printed] | None = None,
+        formats: Sequence[str] = FORMATS,
+        **more: Any,
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Add the body below as a command of this name, its own by default. prints, formats : see :func:`built`."""
+        return lambda body: super(Commands, self).command(name, **more)(built(prints, formats)(body))
+
+    def add(self, group: Commands, name: str, help: str) -> None:
+        """Add a group of commands."""
+        self.add_typer(group, name=name, help=help, epilog=group.example)
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,7 @@ class _Typed:
     def _as_typed(self) -> tuple[Any, Any]:
         """The type and the default that typer sees: lists and what is parsed are typed as text."""
         several = many(self.kind)
-        if self.option.parse is not None or (several and not self._several()):
+        if self.option.parse is not None or (several and not self._one_by_one):
             shown = None if self.option.unset else self.option.shown or _joined(self.default)
             return (str | None if shown is None else str), shown
         if self.option.unset:
@@ -90,7 +103,8 @@ class _Typed:
             return inner | None, list(self.default) if self.default else None
         return self.kind, self.default
 
-    def _several(self) -> bool:
+    @property
+    def _one_by_one(self) -> bool:
         return self.option.positional or self.option.repeat
 
     def value(self, typed: Any) -> Any:
@@ -109,7 +123,7 @@ class _Typed:
         elif several is Mapping:
             typed = dict(self._pair(item) for item in typed)
         elif several:
-            typed = several(typed) if self._several() else listed(typed, self.kind, self.option)
+            typed = several(typed) if self._one_by_one else listed(typed, self.kind, self.option)
         if typed is not None:
             self.option.hold(typed, self.name)
         return typed
@@ -205,37 +219,57 @@ def _job(job: type, options: Mapping[str, _Typed], typed: Mapping[str, Any]) -> 
     return job(**values)
 
 
-def built(body: Callable[..., Any]) -> Callable[..., Any]:
-    """A command for typer, from a body whose parameters are jobs, or single options declared with :class:`Option`.
+def built(
+    prints: type[Printed] | None = None, formats: Sequence[str] = FORMATS
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a command for typer from a body whose parameters are jobs, or single options declared with :class:`Option`.
 
     Every value is checked before the body runs, so that a wrong one is refused before anything is loaded.
+
+    Parameters
+    ----------
+    prints : the options of a body that returns a :class:`Result`, which is then written as they say; the body need not take them.
+    formats : of that result.
     """
-    hints = get_type_hints(body, include_extras=True)
-    jobs: dict[str, type] = {}
-    alone: list[str] = []
-    options: dict[str, _Typed] = {}
-    for name, parameter in inspect.signature(body).parameters.items():
-        if is_dataclass(hints[name]):
-            jobs[name] = hints[name]
-            found = {option.name: option for option in _job_options(hints[name])}
-        else:
-            kind, option = get_args(hints[name])
-            default = MISSING if parameter.default is inspect.Parameter.empty else parameter.default
-            alone.append(name)
-            found = {name: _Typed(kind, option, default, name)}
-        if both := options.keys() & found:
-            raise TypeError(f"{body.__name__} declares {min(both)} twice")
-        options |= found
 
-    @functools.wraps(body)
-    def command(**typed: Any) -> Any:
-        given = {name: options[name].value(typed[name]) for name in alone}
-        given |= {name: _job(job, options, typed) for name, job in jobs.items()}
-        return body(**given)
+    def build(body: Callable[..., Any]) -> Callable[..., Any]:
+        taken = inspect.signature(body).parameters
+        hints = {name: hint for name, hint in get_type_hints(body, include_extras=True).items() if name in taken}
+        if prints is not None:
+            hints["results"] = prints
+        jobs: dict[str, type] = {}
+        alone: dict[str, _Typed] = {}
+        options: dict[str, _Typed] = {}
+        for name, hint in hints.items():
+            if is_dataclass(hint):
+                jobs[name] = hint  # type: ignore[assignment]
+                found = {option.name: option for option in _job_options(jobs[name])}
+            else:
+                kind, option = get_args(hint)
+                default = MISSING if taken[name].default is inspect.Parameter.empty else taken[name].default
+                found = {name: _Typed(kind, option, default, name)}
+                alone |= found
+            if both := options.keys() & found:
+                raise TypeError(f"{body.__name__} declares {min(both)} twice")
+            options |= found
 
-    last = {option.name for option in _job_options(Results)}  # where results go stands below what is done
-    shown = sorted(options.values(), key=lambda option: option.name in last)
-    command.__signature__ = inspect.Signature([option.parameter() for option in shown])  # type: ignore[attr-defined]
-    command.__annotations__ = {}
-    command.declared = options  # type: ignore[attr-defined]
-    return command
+        @functools.wraps(body)
+        def command(**typed: Any) -> Any:
+            given = {name: option.value(typed[name]) for name, option in alone.items()}
+            given |= {name: _job(job, options, typed) for name, job in jobs.items()}
+            if prints is None:
+                return body(**given)
+            inputs = [typed[name] for name, option in options.items() if option.option.positional]
+            wanted = given["results"].among(formats, inputs)
+            result = body(**{name: given[name] for name in taken})
+            write(result, wanted)
+            return result.code
+
+        last = {option.name for option in _job_options(Results)}  # where results go stands below what is done
+        shown = sorted(options.values(), key=lambda option: option.name in last)
+        command.__signature__ = inspect.Signature([option.parameter() for option in shown])  # type: ignore[attr-defined]
+        command.__annotations__ = {}
+        command.declared = options  # type: ignore[attr-defined]
+        return command
+
+    return build

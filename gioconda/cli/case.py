@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Results, emit, incomplete, notice
+from gioconda.cli.common import Result, Results, emit, incomplete, notice
 from gioconda.report.evidence import case
 from gioconda.report.evidence.case import Problem
-from gioconda.report.options import Lang
 from gioconda_core.options import Option, argument
 
-app = Commands()
+app = Commands("gioconda case new strasbourg --name 'Clip from Strasbourg' --by 'A. Editor'")
 Folder = Annotated[str, argument("The case's folder.", "CASE")]
-
-
 By = Annotated[str, Option("Who does this; whoever opened the case by default.")]
 
 
@@ -28,7 +25,7 @@ class Verified:
     schema: str = "gioconda.case-check/1"
 
 
-@app.command("new")
+@app.command()
 def new(
     folder: Folder,
     name: Annotated[str, Option("What the case is called.")],
@@ -41,7 +38,7 @@ def new(
     emit(str(case.new(folder, name, by)))
 
 
-@app.command("add")
+@app.command()
 def add(
     folder: Folder, files: Annotated[list[str], argument("Clips, pictures, reports.", "FILE…")], by: By = ""
 ) -> None:
@@ -53,7 +50,7 @@ def add(
         emit(str(path))
 
 
-@app.command("note")
+@app.command()
 def note(folder: Folder, text: Annotated[str, argument("What is to be noted.", "TEXT")], by: By = "") -> None:
     """Write a note into the log of a case.
 
@@ -63,34 +60,27 @@ def note(folder: Folder, text: Annotated[str, argument("What is to be noted.", "
     notice(f"note {entry.n} of {entry.who}, {entry.time}")
 
 
-@app.command("verify")
-def verify(folder: Folder, results: Results) -> int:
+@app.command(prints=Results)
+def verify(folder: Folder) -> Result:
     """Check that a log is whole and in order and every file as it was added; exits 4 where something is not.
 
     The last line's hash, kept elsewhere, also shows that nothing was cut off the end.
 
     Example: gioconda case verify strasbourg
     """
-    writer = results.among("text", "json")
     problems, last = case.verify(folder), case.head(folder)
     lines = [f"{p.kind}: {p.what}" for p in problems]
     if not lines:
         lines = [f"{len(case.entries(folder))} lines, all in order; last {last}"]
-    writer.write(text="\n".join(lines), json=Verified(problems, last))
-    return incomplete(problems)
+    return Result(lines, Verified(problems, last), incomplete(problems))
 
 
-@app.command("export")
+@app.command()
 def export(
-    folder: Folder,
-    out: Annotated[str, Option("The ZIP that is written.", metavar="ZIP")],
-    by: By = "",
-    signer: Annotated[str, Option("Signer, as `provenance sign` takes it; the development key by default.")] = "",
-    lang: Lang = "en",
-    force: Force = False,
+    folder: Folder, out: Annotated[str, Option("The ZIP that is written.", metavar="ZIP")], job: case.Export
 ) -> None:
     """Export a case as one signed ZIP; its case.html prints to PDF from any browser.
 
     Example: gioconda case export strasbourg --out strasbourg.zip --signer key:newsroom
     """
-    emit(str(case.export(folder, out, case.Export(by, signer, lang, force=force))))
+    emit(str(case.export(folder, out, job)))

@@ -18,7 +18,7 @@ from gioconda.report.requirements import Outcome, Policy, outcome
 from gioconda.report.rows import row
 from gioconda_core.documents import plain, to_json
 from gioconda_core.errors import GiocondaError, UsageError
-from gioconda_core.files import atomic_path, spooled
+from gioconda_core.files import spooled
 from gioconda_core.options import argument
 from gioconda_core.types import Report
 from gioconda_core.workers.pool import Progress
@@ -37,7 +37,7 @@ class Check(Judges):
     timeout: Seconds = 300.0
 
 
-@built
+@built()
 def check(
     clips: Annotated[list[str], argument("Videos or pictures; - for stdin.", "CLIP…")], job: Check, results: Results
 ) -> int:
@@ -47,9 +47,10 @@ def check(
 
     Example: gioconda check clip.mp4 -o text -o html=report.html
     """
-    writer = results.among(*FORMATS, inputs=clips)
-    if ("keyframes", None) in writer.wanted:
+    wanted = results.among(FORMATS, clips)
+    if ("keyframes", None) in wanted:
         raise UsageError("keyframes are a ZIP", where="-o keyframes", hint="give it a file: -o keyframes=FRAMES.zip")
+    from gioconda.report.evidence import keyframes
     from gioconda.report.examine import Examiner, unread
 
     own = lists.load(job.trust, development=job.trust_development)
@@ -71,14 +72,15 @@ def check(
         if nothing := unread(report):
             complain(nothing)
         incomplete |= bool(report.errors)
-        if "keyframes" in dict(writer.wanted):
-            frames[f"{len(frames) + 1:02d}-{title}.zip"] = _keyframes(path, report)
+        if "keyframes" in dict(wanted):
+            full = keyframes.full(path, report.evidence.keyframes)
+            frames[f"{len(frames) + 1:02d}-{title}.zip"] = keyframes.archive(report.title, report.sha256, full)
         tripped += [f"{title}: {why}" for why in job.policy.tripped(row(report))]
         reports.append(report)
     result = outcome(tripped, incomplete)
-    for format, file in writer.wanted:
-        if format == "keyframes":
-            _deliver_frames(frames, file)
+    for format, file in wanted:
+        if format == "keyframes":  # of one clip its archive, of several an archive of archives
+            deliver(next(iter(frames.values())) if len(frames) == 1 else keyframes.packed(frames), file)
             continue
         # On a terminal the one line on stderr says it all; a file or a program gets the whole report.
         shown = reports if file or format != "text" else [r for r in reports if not unread(r)]
@@ -86,24 +88,6 @@ def check(
     for line in tripped:
         notice(f"policy: {line}")
     return result.exit_code
-
-
-def _keyframes(path: str, report: Report) -> bytes:
-    from gioconda.report.evidence import keyframes
-
-    full = keyframes.full(path, report.evidence.keyframes)
-    return keyframes.archive(report.title, report.sha256, full)
-
-
-def _deliver_frames(archives: dict[str, bytes], file: str | None) -> None:
-    """Of one clip its archive, of several an archive of archives."""
-    from gioconda.report.evidence.keyframes import packed
-
-    assert file is not None  # refused before any work
-    body = next(iter(archives.values())) if len(archives) == 1 else packed(archives)
-    with atomic_path(file) as partial:
-        partial.write_bytes(body)
-    notice(f"wrote {file}")
 
 
 def _inputs(clips: list[str]) -> Iterator[tuple[str, str]]:

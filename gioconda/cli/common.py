@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
-from gioconda_core.files import refuse_overwrite, write_text
+from gioconda_core.files import atomic_path, refuse_overwrite
 from gioconda_core.options import Option
 from gioconda_core.words import counted
 from gioconda_core.workers.cpu import cores
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 
 @dataclass
@@ -43,24 +44,21 @@ Threads = Annotated[int | None, Option("CPU threads; default: what is free.", mi
 
 @dataclass(frozen=True)
 class Printed:
-    """The formats a result is wanted in."""
+    """Where a result is wanted, and in which formats. This one has ``--json`` alone."""
 
-    output: Annotated[
-        list[str] | None,
-        Option("Result format; may be given several times.", short="-o", metavar="FORMAT[=FILE]", repeat=True),
-    ] = None
+    output: list[str] | None = None
     json: JsonFlag = False
-    force: bool = False  # no command prints to a file that it may replace, unless it says so: Results
+    force: bool = False
 
-    def among(self, *allowed: str, inputs: Sequence[str] = ()) -> Writer:
-        """What will write the results, of these formats; text on stdout where nothing was asked for. inputs : what is never replaced.
+    def among(self, allowed: Sequence[str], inputs: Iterable[object] = ()) -> Wanted:
+        """The formats that are wanted of those a command has; text on stdout where nothing was asked for. inputs : what is never replaced.
 
         Raises
         ------
         UsageError
             An unknown format, two results in one place, and, before any work, a file that is there already.
         """
-        wanted: list[tuple[str, str | None]] = []
+        wanted: Wanted = []
         for item in (self.output or []) + (["json"] if self.json else []):
             name, equals, file = item.partition("=")
             if name not in allowed:
@@ -72,40 +70,56 @@ class Printed:
         places = [place and os.path.realpath(place) for _, place in wanted]
         if places.count(None) > 1:
             raise UsageError("two results on stdout", where="-o", hint="give one of them a file: -o html=report.html")
+        read = {os.path.realpath(str(one)) for item in inputs for one in (item if isinstance(item, list) else [item])}
         for (_, aim), place in zip(wanted, places, strict=True):
             if aim and places.count(place) > 1:
                 raise UsageError("two results in one file", where=f"-o {aim}", hint="give each a file of its own")
-            if aim and any(clip != "-" and os.path.realpath(clip) == place for clip in inputs):
-                raise UsageError("the output would replace the clip", where=aim, hint="give -o another file name")
+            if aim and place in read and os.path.exists(aim):
+                raise UsageError("the output would replace the input", where=aim, hint="give -o another file name")
             if aim:
                 refuse_overwrite(aim, self.force)
-        return Writer(tuple(wanted))
+        return wanted
 
 
 @dataclass(frozen=True)
-class Results(Printed):
-    """Where a result is wanted, and in which formats."""
+class Formats(Printed):
+    """``--json`` and ``-o``."""
+
+    output: Annotated[
+        list[str] | None,
+        Option("Result format; may be given several times.", short="-o", metavar="FORMAT[=FILE]", repeat=True),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Results(Formats):
+    """``--json`` and ``-o``, and files may be replaced."""
 
     force: Force = False
 
 
-@dataclass(frozen=True)
-class Writer:
-    """The one way a command's results leave it. wanted : (format, file or None for stdout)."""
+class Result:
+    """What a command came to: its exit code, and for each format a text, its lines, a document (for JSON), or a function that makes any."""
 
-    wanted: tuple[tuple[str, str | None], ...]
+    def __init__(self, text: object, json: object, code: int = ExitCode.DONE, **others: object) -> None:
+        self.formats, self.code = {"text": text, "json": json, **others}, int(code)
 
-    def write(self, **made: object) -> None:
-        """Write each wanted format: a text, lines one after another, a document (written as JSON), or a function that makes any."""
-        for name, file in self.wanted:
-            found = made[name]
-            found = found() if callable(found) else found
-            if isinstance(found, Iterator) and file is None:
-                for line in found:
-                    emit(line)
-                continue
-            text = "\n".join(found) if isinstance(found, Iterator) else found
-            deliver(text if isinstance(text, str) else to_json(text, indent=1), file)
+
+Wanted = list[tuple[str, str | None]]  # formats, each with its file or None for stdout
+
+
+def write(result: Result, wanted: Wanted) -> None:
+    """Write each wanted format, the one way in which results leave a command; lines that are made one by one go to stdout as they come."""
+    for name, file in wanted:
+        found: Any = result.formats[name]
+        found = found() if callable(found) else found
+        if isinstance(found, Iterator) and file is None:
+            for line in found:
+                emit(line)
+        elif name == "json":
+            deliver(found if isinstance(found, str) else to_json(found, indent=1), file)
+        else:
+            deliver(found if isinstance(found, str) else "\n".join(found), file)
 
 
 def stderr() -> Console:
@@ -145,23 +159,22 @@ def told(key: str, lang: str, **values: object) -> str:
 
 def emit(text: str) -> None:
     """Write a result to stdout."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.write(_ended(text) or "\n")
     sys.stdout.flush()
 
 
-def deliver(text: str, file: str | None) -> None:
+def deliver(made: str | bytes, file: str | None) -> None:
     """A result where it was asked for: in a file, or on stdout."""
     if file:
-        write_text(file, text if not text or text.endswith("\n") else text + "\n")
+        with atomic_path(file) as path:
+            path.write_bytes(made if isinstance(made, bytes) else _ended(made).encode())
         notice(f"wrote {file}")
-    elif text:
-        emit(text)
+    elif made:
+        emit(str(made))
 
 
-def printed(json: bool, document: object, lines: Iterable[str]) -> None:
-    """A document on stdout: as JSON where that was asked for, else in lines."""
-    for line in [to_json(document, indent=1)] if json else lines:
-        emit(line)
+def _ended(text: str) -> str:
+    return text if not text or text.endswith("\n") else text + "\n"
 
 
 def incomplete(something: object) -> int:
@@ -169,14 +182,8 @@ def incomplete(something: object) -> int:
     return int(ExitCode.INCOMPLETE if something else ExitCode.DONE)
 
 
-class Advance(Protocol):
-    """Tells a progress bar that ``n`` more are done; ``note`` stands beside it. before : so many more were done already, which says nothing of speed."""
-
-    def __call__(self, n: float = 1, note: str = "", before: float = 0) -> None: ...
-
-
 class Bar:
-    """A progress bar on stderr with rate and time left, or plain lines where there is no terminal; silent with -q.
+    """A progress bar on stderr with rate and time left, or a line every ten seconds where there is no terminal; silent with -q.
 
     It may be begun again, with another total, while it is open: what was before is then ended. total : may become known while it is open.
     transient : a bar that is wiped away at its end.
@@ -185,94 +192,75 @@ class Bar:
     def __init__(self, description: str, unit: str, transient: bool = False) -> None:
         self.description, self.unit, self.transient = description, unit, transient
         self.total: float | None = None
-        self.advance: Advance = _nothing
-        self._end: Callable[[], None] = lambda: None
+        self._drawn: Progress | None = None
+        self._shown = False
 
     def __enter__(self) -> Bar:
         return self
 
+    def __exit__(self, *_: object) -> None:
+        self._shown = False
+        if self._drawn:
+            self._drawn.stop()
+            self._drawn = None
+
     def begin(self, total: float | None) -> None:
         """Start, with so many things to do; None where nobody knows."""
-        self._end()
-        self.total = total
-        if settings.quiet:
-            return
-        self.advance, self._end = (_drawn if stderr().is_terminal else _lines)(self)
+        self.__exit__()
+        self.total, self._shown = total, not settings.quiet
+        self._done = self._fresh = 0.0
+        self._start = self._last = time.monotonic()
+        if self._shown and stderr().is_terminal:
+            self._drawn = self._draw()
 
     def count(self, n: float = 1, note: str = "", before: float = 0) -> None:
-        """So many more are done, now and ``before``."""
-        self.advance(n, note, before)
+        """So many more are done; ``note`` stands beside it. before : so many more were done already, which says nothing of speed."""
+        if not self._shown:
+            return
+        self._done, self._fresh = self._done + n + before, self._fresh + n
+        total = None if self.total is None else max(self.total, self._done)
+        if self._drawn:
+            task = self._drawn.tasks[0]
+            task.completed += before  # not by its methods, which would count them as speed
+            self._drawn.advance(task.id, n)
+            rate = f"{task.speed:.2f} {self.unit}/s" if task.speed and self.unit else ""
+            self._drawn.update(task.id, total=total, rate=rate, note=clean(note))
+        elif time.monotonic() - self._last >= 10 or (total is not None and self._done >= total):
+            self._last = time.monotonic()
+            self._line(total, note)
 
-    def __exit__(self, *_: object) -> None:
-        self._end()
-        self.advance, self._end = _nothing, lambda: None
+    def _line(self, total: float | None, note: str) -> None:
+        """How far it is, on a line of its own."""
+        rate = self._fresh / max(self._last - self._start, 1e-9)
+        speed = f", {rate:.2f}/s" if self._fresh else ""
+        left = f", {_span((total - self._done) / rate)} left" if total and self._fresh else ""
+        of = f"/{total:.10g}" if total else ""
+        line = f"{self.description}: {self._done:.10g}{of} {self.unit}{speed}{left}{f', {note}' if note else ''}"
+        print(clean(line), file=sys.stderr, flush=True)
+
+    def _draw(self) -> Progress:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        about, rate, note = (TextColumn(f"{{task.{name}}}") for name in ("description", "fields[rate]", "fields[note]"))
+        columns = (about, BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn(), note)
+        drawn = Progress(*columns, console=stderr(), transient=self.transient)
+        drawn.start()
+        drawn.add_task(self.description, total=self.total, rate="", note="")
+        return drawn
 
 
 @contextmanager
-def progress(description: str, total: float | None, unit: str = "items") -> Iterator[Advance]:
-    """A :class:`Bar` whose total is known; yields its ``advance``."""
+def progress(description: str, total: float | None, unit: str = "items") -> Iterator[Callable[..., None]]:
+    """A :class:`Bar` whose total is known; yields its ``count``."""
     with Bar(description, unit) as bar:
         bar.begin(total)
-        yield bar.advance
-
-
-def _nothing(n: float = 1, note: str = "", before: float = 0) -> None:
-    """Nobody is told."""
-
-
-def _lines(bar: Bar) -> tuple[Advance, Callable[[], None]]:
-    """A line every ten seconds, and one at the end."""
-    start = last = time.monotonic()
-    done = fresh = 0.0
-
-    def advance(n: float = 1, note: str = "", before: float = 0) -> None:
-        nonlocal done, fresh, last
-        done, fresh = done + n + before, fresh + n
-        now, total = time.monotonic(), None if bar.total is None else max(bar.total, done)
-        if now - last >= 10 or (total is not None and done >= total):
-            last = now
-            rate = fresh / max(now - start, 1e-9)
-            speed = f", {rate:.2f}/s" if fresh else ""
-            left = f", {_span((total - done) / rate)} left" if total and fresh else ""
-            of = f"/{total:.10g}" if total else ""
-            beside = f", {note}" if note else ""
-            line = f"{bar.description}: {done:.10g}{of} {bar.unit}{speed}{left}{beside}"
-            print(clean(line), file=sys.stderr, flush=True)
-
-    return advance, lambda: None
+        yield bar.count
 
 
 def _span(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _drawn(bar: Bar) -> tuple[Advance, Callable[[], None]]:
-    """A bar that is drawn again and again on a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    drawn = Progress(*columns, console=stderr(), transient=bar.transient)
-    drawn.start()
-    task = drawn.add_task(bar.description, total=bar.total, rate="", note="")
-
-    def advance(n: float = 1, note: str = "", before: float = 0) -> None:
-        drawn.tasks[0].completed += before  # not by its methods, which would count them as speed
-        drawn.advance(task, n)
-        speed = drawn.tasks[0].speed
-        rate = f"{speed:.2f} {bar.unit}/s" if speed and bar.unit else ""
-        total = None if bar.total is None else max(bar.total, drawn.tasks[0].completed)
-        drawn.update(task, total=total, rate=rate, note=clean(note))
-
-    return advance, drawn.stop
 
 
 def typed_command(short: bool = False) -> str:
@@ -302,8 +290,3 @@ def keep_threads(threads: int | None) -> None:
     import torch
 
     torch.set_num_threads(threads or thread_budget())
-
-
-def split(text: str, at: str = ",") -> list[str]:
-    """``a, b`` → ["a", "b"]; nothing for nothing."""
-    return [item.strip() for item in text.split(at) if item.strip()]

@@ -5,31 +5,29 @@ from __future__ import annotations
 from typing import Annotated
 
 from gioconda.cli.build import built
-from gioconda.cli.common import Results
+from gioconda.cli.common import Result, Results
 from gioconda.report.options import Lang
 from gioconda_core.options import argument
 
 
-@built
+@built(prints=Results, formats=("text", "json", "html"))
 def compare(
     a: Annotated[str, argument("One clip or picture.", "A")],
     b: Annotated[str, argument("The other.", "B")],
-    results: Results,
     lang: Lang = "en",
-) -> None:
+) -> Result:
     """Compare two clips: which seconds both hold, and what was cut, cropped, mirrored or encoded again in between.
 
     Nothing is said of which came first. Speed, sound and several pictures in one frame are not looked at.
 
     Example: gioconda compare original.mp4 shared.mp4 -o text -o html=comparison.html
     """
-    writer = results.among("text", "json", "html", inputs=(a, b))
     from gioconda.report.evidence import compare_pages
     from gioconda.report.evidence.compare import compare as compared
 
     found = compared(a, b)
-    writer.write(
-        text=lambda: compare_pages.text(found, lang),
-        json=lambda: compare_pages.document(found, lang),
+    return Result(
+        lambda: compare_pages.text(found, lang),
+        lambda: compare_pages.document(found, lang),
         html=lambda: compare_pages.html(found, lang),
     )

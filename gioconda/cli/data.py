@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Results, emit, incomplete, notice, progress, settings
+from gioconda.cli.common import Force, Result, Results, emit, incomplete, notice, progress, settings
 from gioconda_core import plugins
 from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite
@@ -17,7 +17,7 @@ from gioconda_core.words import counted
 if TYPE_CHECKING:
     from gioconda_core.datasets.index import Leak, Problem
 
-app = Commands()
+app = Commands("gioconda data index footage --out set.parquet")
 
 IndexFile = Annotated[Path, argument("An index: .parquet, or a .csv with path and label.")]
 Share = Annotated[float, Option("Share of the samples.", minimum=0, maximum=1)]
@@ -109,13 +109,12 @@ class Verified:
     schema: str = "gioconda.data.verify/1"
 
 
-@app.command()
-def verify(index: IndexFile, results: Results) -> int:
+@app.command(prints=Results)
+def verify(index: IndexFile) -> Result:
     """Re-hash every file, and look for duplicates, unknown labels and leaks between splits. Exit 4 if anything does not hold.
 
     Example: gioconda data verify ff.parquet
     """
-    writer = results.among("text", "json")
     from gioconda_core.datasets.index import Index
 
     loaded = Index.read(index)
@@ -127,8 +126,7 @@ def verify(index: IndexFile, results: Results) -> int:
         *(f"leak by {k.axis} between {' and '.join(k.splits)}: {k.value} ({', '.join(k.samples)})" for k in leaks),
         f"{counted(len(loaded), 'sample')}, {counted(len(problems), 'problem')}, {counted(len(leaks), 'leak')} between splits",
     ]
-    writer.write(text="\n".join(lines), json=Verified(problems, leaks))
-    return incomplete(problems or leaks)
+    return Result(lines, Verified(problems, leaks), incomplete(problems or leaks))
 
 
 @dataclass(frozen=True)

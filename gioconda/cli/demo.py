@@ -13,7 +13,7 @@ from gioconda_core.device import device as find
 from gioconda_core.options import Option
 
 
-@built
+@built()
 def demo(
     out: Annotated[Path, Option("The demo's folder; given again, it goes on where it was.")] = Path("demo-out"),
     force: Force = False,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from detect.base import Card
 from detect.training.options import FEATURES, QUALITIES, CnnTraining, FeatureTraining, NetworkTraining, VitLnTraining
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Results, Seconds, clean, emit, incomplete, notice, progress
+from gioconda.cli.common import Force, Result, Results, Seconds, clean, emit, incomplete, notice, progress, write
 from gioconda.report.options import names_of
 from gioconda_core.documents import to_json
 from gioconda_core.errors import UsageError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from detect.reading.calibration import Calibration, Stratum
     from detect.reading.score import Labelled, Row
 
-app = Commands()
+app = Commands("gioconda detect score clip.mp4")
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,12 @@ class Detectors:
     schema: str = "gioconda.detectors/1"
 
 
-@app.command("list")
-def list_(results: Results) -> None:
+@app.command("list", prints=Results)
+def list_() -> Result:
     """The detectors there are, and whether weights for them come with the package.
 
     Example: gioconda detect list
     """
-    writer = results.among("text", "json")
     from detect.registry import BUILT_IN, WEIGHTS, names, shipped
 
     with_weights = shipped()
@@ -61,7 +60,7 @@ def list_(results: Results) -> None:
         rows.append(Listed(name, bool(card), name in BUILT_IN, summary))
     width = max(len(row.name) for row in rows)
     lines = [f"{row.name:<{width}}  {'shipped' if row.shipped else '':<8}  {row.summary}" for row in rows]
-    writer.write(text="\n".join(lines), json=Detectors(rows))
+    return Result(lines, Detectors(rows))
 
 
 _SUMMARIES = {
@@ -74,13 +73,12 @@ _SUMMARIES = {
 }
 
 
-@app.command()
-def show(name: Annotated[str, argument("A detector, as NAME or NAME:TARGET.", "NAME")], results: Results) -> None:
+@app.command(prints=Results)
+def show(name: Annotated[str, argument("A detector, as NAME or NAME:TARGET.", "NAME")]) -> Result:
     """A detector's card: trained on what, measured where, its limits and licence, and what its scores have meant.
 
     Example: gioconda detect show contrast
     """
-    writer = results.among("text", "json")
     from detect.features.model import home_of
     from detect.reading.calibration import Calibration
     from detect.registry import load
@@ -90,7 +88,7 @@ def show(name: Annotated[str, argument("A detector, as NAME or NAME:TARGET.", "N
     calibrated = folder is not None and (folder / "calibration.json").is_file()
     meaning = Meaning.of(Calibration.read(folder)) if folder and calibrated else None
     card = Shown(name, detector.version, detector.weights_sha256, detector.card, meaning)
-    writer.write(text=lambda: _card_text(card), json=card)
+    return Result(lambda: _card_text(card), card)
 
 
 @dataclass(frozen=True)
@@ -230,7 +228,7 @@ def score(
 
     Example: gioconda detect score --index set.parquet -o csv=scores.csv
     """
-    writer = results.among("text", "json", "jsonl", "csv")
+    wanted = results.among(("text", "json", "jsonl", "csv"), job.clips or ())
     from detect.reading.partial import Partial
     from detect.registry import load, shipped
 
@@ -238,7 +236,7 @@ def score(
     loaded = [load(name) for name in (shipped() if detectors is None else detectors)]
     if not loaded:
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
-    files = [Path(file) for _, file in writer.wanted if file]
+    files = [Path(file) for _, file in wanted if file]
     partial = Partial(files[0] if files else None, loaded, force=results.force)
     found: list[Row] = []
     with progress("reading", len(work) * len(loaded), "readings") as advance:
@@ -246,17 +244,19 @@ def score(
             found += own
             advance(len(own))
     table = [row.columns() for row in found]
-    writer.write(
-        text=lambda: "\n".join(clean(_line(row)) for row in found),
-        json=Scores(table),
-        jsonl=lambda: "\n".join(map(to_json, table)),
+    broken = sum(row.error is not None for row in found)
+    made = Result(
+        lambda: [clean(_line(row)) for row in found],
+        Scores(table),
+        incomplete(broken),
+        jsonl=lambda: [to_json(row) for row in table],
         csv=lambda: _csv(table),
     )
+    write(made, wanted)
     partial.close()
-    broken = sum(row.error is not None for row in found)
     if broken:
         notice(f"{broken} of {len(found)} readings failed; their rows say why")
-    return incomplete(broken)
+    return made.code
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
@@ -284,12 +284,11 @@ def _line(row: Row) -> str:
     return start + f"{row.score:.3f}; of real clips {said} score at least this high ({row.calibration})"
 
 
-training = Commands()
-app.add_typer(
+training = Commands("gioconda detect train contrast --index fakes.parquet --index footage.parquet --out runs/mine")
+app.add(
     training,
-    name="train",
-    help="Train a detector on labelled sets. The test split of an index is never opened; validation shares no person with training.",
-    epilog="Example: gioconda detect train contrast --index fakes.parquet --index footage.parquet --out runs/mine",
+    "train",
+    "Train a detector on labelled sets. The test split of an index is never opened; validation shares no person with training.",
 )
 DryRun = Annotated[bool, Option("Say what would be trained on, and stop.")]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from gioconda.cli.build import built
-from gioconda.cli.common import JsonFlag, emit, incomplete, printed, told
+from gioconda.cli.common import Printed, Result, emit, incomplete, told
 from gioconda.doctor import LEVELS, STATES, Check, checks
 from gioconda.report.options import Lang
 from gioconda.report.view import state_key
@@ -55,28 +54,22 @@ class Checks:
     schema: str = "gioconda.doctor/1"
 
 
-@built
-def plugins(json: JsonFlag = False) -> None:
+@built(prints=Printed)
+def plugins() -> Result:
     """Detectors, generators, data-set layouts, signers and landmarkers that are installed, without importing any of them.
 
     Example: gioconda plugins
     """
-    found = [plugin for group in GROUPS for plugin in available(group)]
-    printed(json, Plugins(found), _plugin_lines(found))
+    found = {group: available(group) for group in GROUPS}
+    lines = []
+    for group, own in found.items():
+        lines.append(group.split(".")[-1])
+        lines += [f"  {p.name:18} {p.target:42} {p.distribution} {p.version}" for p in own]
+    return Result(lines, Plugins([plugin for own in found.values() for plugin in own]))
 
 
-def _plugin_lines(found: list[Plugin]) -> Iterator[str]:
-    for group in GROUPS:
-        yield group.split(".")[-1]
-        for p in found:
-            if p.group == group:
-                yield f"  {p.name:18} {p.target:42} {p.distribution} {p.version}"
-
-
-@built
-def config(
-    section: Annotated[str | None, argument("One section; default: all.")] = None, json: JsonFlag = False
-) -> None:
+@built(prints=Printed)
+def config(section: Annotated[str | None, argument("One section; default: all.")] = None) -> Result:
     """Every setting, its value, and where it comes from: a GIOCONDA_ variable, a gioconda.toml, or the default.
 
     Example: gioconda config core
@@ -89,21 +82,21 @@ def config(
     lines = [f"gioconda.toml: {c.nearest_toml() or 'none found from here upwards'}"]
     for name, keys in document.items():
         lines += [f"[{name}]", *(f"  {key} = {entry.value!r}   ({entry.origin})" for key, entry in keys.items())]
-    printed(json, Config(c.nearest_toml(), document), lines)
+    return Result(lines, Config(c.nearest_toml(), document))
 
 
-@built
-def doctor(json: JsonFlag = False) -> int:
+@built(prints=Printed)
+def doctor() -> Result:
     """Check this installation: versions, name clashes, landmarker, weights, detectors against golden scores, keys. Exit 4 if something is wrong.
 
     Example: gioconda doctor
     """
     found = list(checks())
-    printed(json, Checks(found), (f"{check.state:5} {check.name:24} {check.detail}" for check in found))
-    return incomplete(any(check.state == "wrong" for check in found))
+    lines = [f"{check.state:5} {check.name:24} {check.detail}" for check in found]
+    return Result(lines, Checks(found), incomplete(any(check.state == "wrong" for check in found)))
 
 
-@built
+@built()
 def explain(
     code: Annotated[
         str,

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Results, emit, incomplete, progress
+from gioconda.cli.common import Force, Result, Results, emit, incomplete, progress
 from gioconda_core.errors import WeightsError
 from gioconda_core.options import Option, argument
 from gioconda_core.weights import REGISTRY, Entry, store
 
-app = Commands()
+app = Commands("gioconda models list")
 
 
 @dataclass(frozen=True)
@@ -31,24 +31,21 @@ class Models:
     schema: str = "gioconda.models/1"
 
 
-@app.command("list")
-def list_(results: Results) -> None:
+@app.command("list", prints=Results)
+def list_() -> Result:
     """Every registered network: use, size, licence, and whether it is here.
 
     Example: gioconda models list
     """
     from gioconda.report.view import bytes_text
 
-    writer = results.among("text", "json")
     here = store()
     lines = [
         f"{'here' if here.has(e.name) else '-':5} {e.name:20} {bytes_text(e.size):>8}  {e.licence:40} {e.use}"
         for e in REGISTRY.values()
     ]
-    writer.write(
-        text="\n".join([*lines, f"store: {here.folder}"]),
-        json=Models(here.folder, [Registered(**vars(e), here=here.has(e.name)) for e in REGISTRY.values()]),
-    )
+    models = [Registered(**vars(e), here=here.has(e.name)) for e in REGISTRY.values()]
+    return Result([*lines, f"store: {here.folder}"], Models(here.folder, models))
 
 
 @app.command()

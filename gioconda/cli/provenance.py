@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Results, clean, complain, emit, incomplete, notice, progress, told
+from gioconda.cli.common import Force, Result, Results, clean, complain, emit, incomplete, notice, progress, told
 from gioconda.cli.provenance_documents import Credentials, Document, Unread
 from gioconda.cli.provenance_keys import keys_app
-from gioconda.cli.provenance_marks import labels, mark, recover, remember, strip
+from gioconda.cli.provenance_marks import marks_app
 from gioconda.cli.provenance_trust import trust_app
 from gioconda.report import compared, metadata
 from gioconda.report.compared import Compared
@@ -35,16 +35,10 @@ from provenance.tools.batch import Drift, Expiry
 from provenance.trust import lists
 from provenance.trust.lists import Trust
 
-app = Commands()
-app.add_typer(
-    keys_app, name="keys", help="Signing keys: make, show, renew.", epilog="Example: gioconda provenance keys show"
-)
-app.add_typer(
-    trust_app,
-    name="trust",
-    help="Trust lists: show, add, update, diff, remove.",
-    epilog="Example: gioconda provenance trust show",
-)
+app = Commands("gioconda provenance read clip.mp4")
+app.add_typer(marks_app)
+app.add(keys_app, "keys", "Signing keys: make, show, renew.")
+app.add(trust_app, "trust", "Trust lists: show, add, update, diff, remove.")
 
 Jobs = Annotated[int, Option("Files at a time.", minimum=1)]
 Segments = Annotated[
@@ -154,29 +148,27 @@ def _standard(paths: list[Path], lists: Trust) -> str:
     return "\n".join(said)
 
 
-@app.command()
+@app.command(prints=Results, formats=("text", "json", "jsonl", "crjson"))
 def read(
     job: Reading,
-    results: Results,
     codes: Annotated[bool, Option("Show every status code, not only what failed.")] = False,
     lang: Lang = "",
-) -> int:
+) -> Result:
     """What files say of themselves, offline: state, signer, list, actions, ingredients. Formats: text, json, jsonl, and crjson (the
     standard's own JSON, as the SDK writes it, before our policy).
 
     Example: gioconda provenance read clip.mp4 --trust C2PA-TRUST-LIST.pem
     """
-    writer = results.among("text", "json", "jsonl", "crjson")
     rows = job.rows()
     beside = [_beside(*row) for row in rows]
     documents = [_row(*row, facts) for row, facts in zip(rows, beside, strict=True)]
-    writer.write(
+    return Result(
+        lambda: _text(rows, beside, codes, lang),
+        documents[0] if len(documents) == 1 else documents,
+        incomplete(any(_unreadable(found) for _, found in rows)),
+        jsonl=lambda: list(map(to_json, documents)),
         crjson=lambda: _standard([path for path, _ in rows], job.lists()),
-        text=lambda: _text(rows, beside, codes, lang),
-        json=documents[0] if len(documents) == 1 else documents,
-        jsonl=lambda: "\n".join(map(to_json, documents)),
     )
-    return incomplete(any(_unreadable(found) for _, found in rows))
 
 
 @dataclass(frozen=True)
@@ -190,10 +182,9 @@ class Held:
     schema: str = "gioconda.verify/1"
 
 
-@app.command()
+@app.command(prints=Results, formats=("text", "json", "jsonl"))
 def verify(
     job: Reading,
-    results: Results,
     require: Annotated[
         str, Option("valid, trusted, or signer:FINGERPRINT; exit 3 when a file does not meet it.")
     ] = "valid",
@@ -205,13 +196,11 @@ def verify(
     ] = False,
     allow_absent: Annotated[bool, Option("A file without credentials does not count against the requirement.")] = False,
     lang: Lang = "",
-) -> int:
+) -> Result:
     """Hold files to a requirement. Exit 0 met by all, 3 not met by one, 4 one could not be read.
 
     Example: gioconda provenance verify incoming/ --require trusted --allow-absent -o jsonl=verdicts.jsonl
     """
-    writer = results.among("text", "json", "jsonl")
-
     wanted = batch.Requirement.parse(require, ingredients=sound_ingredients)
     documents, lines = [], []
     failed = unread = 0
@@ -227,12 +216,9 @@ def verify(
     lines.append(
         told("held", lang, files=(len(documents), "file"), failed=failed, require=repr(require), unread=unread)
     )
-    writer.write(
-        text="\n".join(lines),
-        json=Held(require, failed, unread, documents),
-        jsonl=lambda: "\n".join(map(to_json, documents)),
-    )
-    return ExitCode.POLICY if failed else ExitCode.INCOMPLETE if unread else ExitCode.DONE
+    code = ExitCode.POLICY if failed else incomplete(unread)
+    held = Held(require, failed, unread, documents)
+    return Result(lines, held, code, jsonl=lambda: list(map(to_json, documents)))
 
 
 def _held(path: Path, found: Provenance | GiocondaError, met: bool | None, lang: str) -> str:
@@ -382,21 +368,18 @@ class Forecasts:
     schema: str = "gioconda.forecast/1"
 
 
-@app.command()
+@app.command(prints=Results)
 def forecast(
     job: Files,
-    results: Results,
     within: Annotated[
         int | None, Option("Exit 3 when something turns invalid within so many days.", flag="--fail-within", minimum=0)
     ] = None,
     lang: Lang = "",
-) -> int:
+) -> Result:
     """When credentials turn invalid, the soonest first: without a trusted timestamp, on the day the certificate expires.
 
     Example: gioconda provenance forecast archive/ --fail-within 90
     """
-    writer = results.among("text", "json")
-
     found = job.rows()
     unread = 0
     for path, verdict in found:
@@ -404,16 +387,12 @@ def forecast(
             unread += 1
             complain(verdict if isinstance(verdict, GiocondaError) else MediaError("cannot be read", where=str(path)))
     rows = batch.forecast(found)
-    soon = [row for row in rows if not row.never and row.days is not None and within is not None and row.days <= within]
-    lines = [clean(f"{_left(row, lang)}: {row.path}: {row.expires_at}, {row.signer}") for row in rows]
+    left = [told("never", lang) if row.never else told("days", lang, days=(row.days, "day")) for row in rows]
+    soon = within is not None and any(not row.never and row.days <= within for row in rows)
+    lines = [clean(f"{when}: {r.path}: {r.expires_at}, {r.signer}") for when, r in zip(left, rows, strict=True)]
     without = sum(not row.never for row in rows)
     lines.append(told("forecast", lang, files=(len(rows), "signed file"), without=without, unread=unread))
-    writer.write(text="\n".join(lines), json=Forecasts(rows))
-    return ExitCode.POLICY if soon else ExitCode.INCOMPLETE if unread else ExitCode.DONE
-
-
-def _left(row: Expiry, lang: str) -> str:
-    return told("never", lang) if row.never else told("days", lang, days=(row.days, "day"))
+    return Result(lines, Forecasts(rows), ExitCode.POLICY if soon else incomplete(unread))
 
 
 @dataclass(frozen=True)
@@ -424,19 +403,16 @@ class Drifts:
     schema: str = "gioconda.drift/1"
 
 
-@app.command()
+@app.command(prints=Results)
 def drift(
     before: Annotated[Path, argument("Rows of an earlier `verify -o jsonl=FILE`.")],
     after: Annotated[Path, argument("Rows of a later one.")],
-    results: Results,
     lang: Lang = "",
-) -> int:
+) -> Result:
     """Files whose verdict changed between two reports, with the codes, SDK versions and trust lists that changed. Exit 3 when there are any.
 
     Example: gioconda provenance drift may.jsonl june.jsonl
     """
-    writer = results.among("text", "json")
-
     reports = []
     for file in (before, after):
         if not file.exists():
@@ -451,9 +427,5 @@ def drift(
         lists = [*(f"- {name}" for name in row.lists_gone), *(f"+ {name}" for name in row.lists_new)]
         why = "; ".join([f"{row.sdk_before} → {row.sdk_after}", *lists])
         lines.append(clean(f"{row.path}: {row.before} → {row.after} {' '.join(changes)} ({why})"))
-    writer.write(text="\n".join([*lines, told("changed", lang, count=(len(rows), "verdict"))]), json=Drifts(rows))
-    return ExitCode.POLICY if rows else ExitCode.DONE
-
-
-for _command in (mark, remember, recover, labels, strip):
-    app.command()(_command)
+    lines.append(told("changed", lang, count=(len(rows), "verdict")))
+    return Result(lines, Drifts(rows), ExitCode.POLICY if rows else ExitCode.DONE)

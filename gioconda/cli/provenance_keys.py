@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Results, clean, emit, notice, told
+from gioconda.cli.common import Force, Result, Results, clean, emit, notice, told
 from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite, write_text
@@ -16,7 +16,7 @@ from provenance.keys import keys
 from provenance.keys.certificates import ALGORITHMS
 from provenance.keys.keys import KeyFile
 
-keys_app = Commands()
+keys_app = Commands("gioconda provenance keys show")
 
 KeyName = Annotated[str, argument("The key's name.")]
 
@@ -87,13 +87,12 @@ class Keys:
     schema: str = "gioconda.keys/1"
 
 
-@keys_app.command("show")
-def keys_show(results: Results, lang: Lang = "") -> None:
+@keys_app.command("show", prints=Results)
+def keys_show(lang: Lang = "") -> Result:
     """This user's keys, without their secrets: subject, purpose, fingerprint, and how long they last.
 
     Example: gioconda provenance keys show
     """
-    writer = results.among("text", "json")
     found = keys.show()
     lines = []
     for key in found:
@@ -107,8 +106,7 @@ def keys_show(results: Results, lang: Lang = "") -> None:
         lines.append(clean(told("key", lang, **facts) + note))
         owner = {"subject": key.subject, "issuer": key.issuer, "begin": str(key.not_before), "end": str(key.not_after)}
         lines.append(clean("  " + told("key-of", lang, **owner)))
-    nothing = told("no-keys", lang)
-    writer.write(text="\n".join(lines) or nothing, json=Keys(found))
+    return Result(lines or told("no-keys", lang), Keys(found))
 
 
 @keys_app.command("renew")

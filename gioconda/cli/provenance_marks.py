@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from gioconda.cli.common import Force, JsonFlag, clean, complain, emit, incomplete, notice, printed, progress, told
+from gioconda.cli.build import Commands
+from gioconda.cli.common import Force, Printed, Result, clean, complain, emit, incomplete, notice, progress, told
 from gioconda.report.options import Lang, OwnKey
 from gioconda_core.errors import ExitCode, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
@@ -18,6 +19,9 @@ from provenance.trust import lists as trust
 if TYPE_CHECKING:
     from provenance.watermark.repository import Binding
     from provenance.watermark.resolution import Answer
+
+
+marks_app = Commands("gioconda provenance mark clip.mp4")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Mark:
     schema: str = "gioconda.mark/1"
 
 
-def mark(clip: Annotated[Path, argument("A clip or picture.")], json: JsonFlag = False, lang: Lang = "") -> None:
+@marks_app.command(prints=Printed)
+def mark(clip: Annotated[Path, argument("A clip or picture.")], lang: Lang = "") -> Result:
     """Look for Gioconda's invisible mark. No mark found says nothing either way.
 
     Example: gioconda provenance mark clip.mp4
@@ -47,7 +52,31 @@ def mark(clip: Annotated[Path, argument("A clip or picture.")], json: JsonFlag =
         lines = [told("mark", lang, value=found.value, algorithm=marks.ALGORITHM, errors=found.errors)]
         if found.kept != (1.0, 1.0):
             lines.append(told("mark-cut", lang, height=found.kept[0], width=found.kept[1]))
-    printed(json, Mark(marks.ALGORITHM, found.value, found.errors, found.kept), lines)
+    return Result(lines, Mark(marks.ALGORITHM, found.value, found.errors, found.kept))
+
+
+@marks_app.command()
+def remember(files: Annotated[list[Path], argument("Signed clips and pictures.")], lang: Lang = "") -> int:
+    """Keep the credentials of signed files in your archive, to find them again when a copy has lost its own. Exit 4 if one has none.
+
+    Example: gioconda provenance remember published/*.mp4
+    """
+    from provenance.watermark import repository
+
+    without = 0
+    with progress("remembering", len(files), "files") as advance:
+        for file in files:
+            kept = None
+            try:
+                looks = [b for b in repository.bindings_of(file) if b.algorithm == repository.FINGERPRINT]
+                kept = repository.remember(file, looks[0] if looks else None)
+            except MediaError as error:
+                complain(error)
+            if kept is None:
+                without += 1
+            emit(f"{clean(str(file))}: {kept or told('nothing-to-remember', lang)}")
+            advance()
+    return incomplete(without)
 
 
 def _address(text: str) -> None:
@@ -55,6 +84,7 @@ def _address(text: str) -> None:
         raise UsageError("not the address of an archive", where=text[:120], hint="such as https://archive.example/v1")
 
 
+@marks_app.command()
 def recover(
     clip: Annotated[Path, argument("A clip or picture whose credential was stripped.")],
     out: Annotated[Path, Option("Where the credential goes, as a .c2pa file.")],
@@ -107,29 +137,6 @@ def _in_archive(bindings: Sequence[Binding]) -> Answer | None:
     return None
 
 
-def remember(files: Annotated[list[Path], argument("Signed clips and pictures.")], lang: Lang = "") -> int:
-    """Keep the credentials of signed files in your archive, to find them again when a copy has lost its own. Exit 4 if one has none.
-
-    Example: gioconda provenance remember published/*.mp4
-    """
-    from provenance.watermark import repository
-
-    without = 0
-    with progress("remembering", len(files), "files") as advance:
-        for file in files:
-            kept = None
-            try:
-                looks = [b for b in repository.bindings_of(file) if b.algorithm == repository.FINGERPRINT]
-                kept = repository.remember(file, looks[0] if looks else None)
-            except MediaError as error:
-                complain(error)
-            if kept is None:
-                without += 1
-            emit(f"{clean(str(file))}: {kept or told('nothing-to-remember', lang)}")
-            advance()
-    return incomplete(without)
-
-
 @dataclass(frozen=True)
 class Counted:
     """Whose labels count."""
@@ -143,6 +150,7 @@ class Counted:
             raise UsageError("no such file or folder", where=str(self.sources), hint="--sources takes the originals")
 
 
+@marks_app.command()
 def labels(
     folder: Annotated[Path, argument("Signed files.")],
     job: Counted,
@@ -170,6 +178,7 @@ def labels(
     return incomplete(refused)
 
 
+@marks_app.command()
 def strip(
     source: Annotated[Path, argument("A signed file.")],
     target: Annotated[Path, argument("The copy without a credential.")],

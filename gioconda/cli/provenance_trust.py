@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Results, clean, emit, notice, told
+from gioconda.cli.common import Force, Result, Results, clean, emit, notice, told
 from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument
@@ -18,7 +18,7 @@ from provenance.keys import certificates
 from provenance.trust import lists, online
 from provenance.trust.lists import Card, TrustList
 
-trust_app = Commands()
+trust_app = Commands("gioconda provenance trust show")
 
 ListName = Annotated[str, argument("The list's name in the store.")]
 
@@ -57,17 +57,14 @@ class Store:
     schema: str = "gioconda.trust/1"
 
 
-@trust_app.command("show")
-def trust_show(results: Results, lang: Lang = "") -> None:
+@trust_app.command("show", prints=Results)
+def trust_show(lang: Lang = "") -> Result:
     """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired.
 
     Example: gioconda provenance trust show
     """
-    writer = results.among("text", "json")
     rows = [_stored(item) for item in lists.load().lists]
-    lines = [clean(_line(row, lang)) for row in rows]
-    nothing = told("no-lists", lang)
-    writer.write(text="\n".join(lines) or nothing, json=Store(rows))
+    return Result([clean(_line(row, lang)) for row in rows] or told("no-lists", lang), Store(rows))
 
 
 def _stored(item: TrustList) -> Stored:

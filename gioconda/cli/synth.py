@@ -9,7 +9,7 @@ from typing import Annotated
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Bar, Force, Threads, device, emit, keep_threads, notice, progress
 from gioconda.cli.synth_consent import consent_app
-from gioconda.cli.synth_data import evaluate, fakes, prepare, reenact
+from gioconda.cli.synth_data import data_app
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.files import refuse_overwrite
 from gioconda_core.options import Option, argument
@@ -19,7 +19,9 @@ from synth.person.options import Tune
 from synth.session import Session
 from synth.training.options import Options
 
-app = Commands()
+app = Commands("gioconda synth prepare footage --out shards")
+app.add_typer(data_app)
+app.add(consent_app, "consent", "Consent files, and the log of what was made.")
 
 
 @app.command()
@@ -123,13 +125,3 @@ def export_(
 
     error = run(PersonalModel.load(personal), out, kind, force=force)
     emit(f"{out}: {kind}, pictures differ by {error:.3f} of 255 on average from the original's")
-
-
-for _command in (prepare, reenact, fakes, evaluate):
-    app.command()(_command)
-app.add_typer(
-    consent_app,
-    name="consent",
-    help="Consent files, and the log of what was made.",
-    epilog="Example: gioconda synth consent log",
-)

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, JsonFlag, emit, incomplete, printed
+from gioconda.cli.common import Force, Printed, Result, emit, incomplete
 from gioconda_core.files import refuse_overwrite, sha256_of
 from gioconda_core.options import Option, argument, filled
 from gioconda_core.words import counted
 from synth import consent
 from synth.consent import SCOPES
 
-consent_app = Commands()
+consent_app = Commands("gioconda synth consent log")
 
 
 @consent_app.command("new")
@@ -53,8 +53,8 @@ def consent_check(
     emit(f"{file} allows {task}: {people}\nid {found.id}")
 
 
-@consent_app.command("log")
-def consent_log(json: JsonFlag = False) -> int:
+@consent_app.command("log", prints=Printed)
+def consent_log() -> Result:
     """Show what was made on this account, and whether rows of the log were changed or removed. Exit 4 if so.
 
     Example: gioconda synth consent log --json
@@ -65,7 +65,5 @@ def consent_log(json: JsonFlag = False) -> int:
         flag = "  <- does not follow the row before it" if number in log.broken else ""
         made = f"{len(row.outputs)} files, consent {row.consent[:16]}"
         lines.append(f"{row.time} {row.task} by {row.generator}: {made}{flag}")
-    printed(
-        json, log, [*lines, f"{counted(len(log.rows), 'row')}, {len(log.broken)} that do not follow the one before"]
-    )
-    return incomplete(log.broken)
+    lines.append(f"{counted(len(log.rows), 'row')}, {len(log.broken)} that do not follow the one before")
+    return Result(lines, log, incomplete(log.broken))

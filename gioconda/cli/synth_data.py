@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from detect import registry
-from gioconda.cli.common import Bar, Results, device, incomplete, notice, split
+from gioconda.cli.build import Commands
+from gioconda.cli.common import Bar, Result, Results, device, incomplete, notice
 from gioconda.cli.data import fresh_folder, layout_writer
 from gioconda_core.documents import plain
 from gioconda_core.errors import GiocondaError, UsageError
@@ -27,19 +28,20 @@ from synth.session import Session
 if TYPE_CHECKING:
     from synth.evaluation.evaluate import Instruments
 
+data_app = Commands("gioconda synth prepare footage --out shards")
 
+
+@data_app.command(prints=Results)
 def prepare(
     job: Prepare,
     out: Annotated[Path, Option("The folder of shards.")],
-    results: Results,
     jobs: Annotated[int, Option("Processes.", minimum=1)] = 1,
     engine: Annotated[str, Option("local, or ray (RAY_ADDRESS for a cluster).", choices=("local", "ray"))] = "local",
-) -> int:
+) -> Result:
     """Footage to shards: tracks, steady crops, landmarks; a row for each clip in OUT/clips.jsonl. Run again, it resumes.
 
     Example: gioconda synth prepare ~/VoxCeleb2 --layout voxceleb2 --out shards --jobs 8
     """
-    writer = results.among("text", "json")
     if job.landmarks and not Path(job.landmarks).is_dir():
         raise UsageError("no such folder", where=job.landmarks)
     from synth.fakes.prepare import Dropped
@@ -48,12 +50,12 @@ def prepare(
     with Bar("preparing", "clips") as bar:
         done = run(job, out, jobs=jobs, engine=engine, begin=bar.begin, advance=bar.count)
     dropped = "; ".join(f"{n} × {why.sentence(job)}" for why, n in done.dropped.most_common()) or "none"
-    writer.write(
-        text=f"{out}: {done.kept} of {counted(done.clips, 'clip')}, {counted(done.frames, 'frame')}, {done.identities} identities; "
-        f"{done.frames_per_second:.1f} frames/s\ndropped: {dropped}",
-        json=done,
-    )
-    return incomplete(Dropped.UNREADABLE in done.dropped or Dropped.FAILED in done.dropped)
+    lines = [
+        f"{out}: {done.kept} of {counted(done.clips, 'clip')}, {counted(done.frames, 'frame')}, {done.identities} identities; "
+        f"{done.frames_per_second:.1f} frames/s",
+        f"dropped: {dropped}",
+    ]
+    return Result(lines, done, incomplete(Dropped.UNREADABLE in done.dropped or Dropped.FAILED in done.dropped))
 
 
 @dataclass(frozen=True)
@@ -85,14 +87,14 @@ class Scene:
     out: Annotated[Path, Option("A file; with several drivers a folder.")] = Path("reenacted.mp4")
 
 
+@data_app.command(prints=Results)
 def reenact(
     scene: Scene, generator: PersonalGenerator, job: Reenact, results: Results, consent: Consent = None
-) -> None:
+) -> Result:
     """Make a face move as the driver moves. Every clip is labelled, marked and signed; a log keeps what was made.
 
     Example: gioconda synth reenact --shots portrait.jpg --drive talk.mp4 --model model.safetensors --consent consent.toml
     """
-    writer = results.among("text", "json")
     generator.tuned(job.steps)
     from synth.reenact.reenact import reenact as run
 
@@ -100,16 +102,13 @@ def reenact(
     with Bar("reenacting", "steps") as bar:  # of tuning first, then frames
         session = Session(consent, force=results.force, say=notice, begin=bar.begin, advance=bar.count)
         made = run(scene.shots, scene.drive, scene.out, heads, job, session)
-    writer.write(
-        text="\n".join(
-            f"{item.path}: {item.frames} frames, signed; {item.adapted.mode} motion, best match at the driver's frame "
-            f"{item.adapted.reference} ({item.adapted.distance:.3f} inter-ocular)"
-            for item in made
-        ),
-        json=Reenacted(
-            [ReenactedClip(m.path, m.preview, m.frames, m.adapted.as_dict(), m.filled, m.driver) for m in made]
-        ),
-    )
+    lines = [
+        f"{item.path}: {item.frames} frames, signed; {item.adapted.mode} motion, best match at the driver's frame "
+        f"{item.adapted.reference} ({item.adapted.distance:.3f} inter-ocular)"
+        for item in made
+    ]
+    clips = [ReenactedClip(m.path, m.preview, m.frames, m.adapted.as_dict(), m.filled, m.driver) for m in made]
+    return Result(lines, Reenacted(clips))
 
 
 @dataclass(frozen=True)
@@ -143,25 +142,22 @@ class Shared:
     engine: Annotated[str, Option("local (torchrun spreads it over GPUs), or ray.", choices=("local", "ray"))] = "local"
 
 
-def fakes(
-    job: Fakes, generator: SharedGenerators, shared: Shared, results: Results, made: MadeSet, consent: Consent = None
-) -> int:
+@data_app.command(prints=Results)
+def fakes(job: Fakes, generator: SharedGenerators, shared: Shared, made: MadeSet, consent: Consent = None) -> Result:
     """A labelled set: self- and cross-reenactments, real controls, masks, splits, records; every clip signed. Resumes.
 
     Example: gioconda synth fakes shards --model model.safetensors --shots 1,8 --crf 18,28 --consent consent.toml --out set
     """
-    writer = results.among("text", "json")
     generator.tuned(any(job.steps))
     exports = [_layout(item) for item in made.export or []]
     if made.replay is not None:
         from synth.fakes.sample import replay as again
 
         same, drawn = again(made.replay, job.sources, generator.load(device()))
-        writer.write(
-            text=f"{made.replay}: {len(drawn)} frames, {'the same pixels, bit for bit' if same else 'NOT the same pixels'}",
-            json=Replayed(made.replay, same),
+        verdict = "the same pixels, bit for bit" if same else "NOT the same pixels"
+        return Result(
+            f"{made.replay}: {len(drawn)} frames, {verdict}", Replayed(made.replay, same), incomplete(not same)
         )
-        return incomplete(not same)
     from synth.fakes.make import make, on_ray
 
     with Bar("making", "clips") as bar:
@@ -176,12 +172,11 @@ def fakes(
         _export(done.index, exports)
     busy = ", ".join(f"{name} {value:.1f} s" for name, value in done.stages.items())
     rate = done.made / max(done.seconds, 1e-9)
-    writer.write(
-        text=f"{done.index or made.out}: {done.made} made, {done.there} there, of {done.planned}; {rate:.2f} clips/s; {busy}"
-        + "".join(f"\nfailed: {n} × {why}" for why, n in done.failed.most_common()),
-        json=done,
-    )
-    return incomplete(done.failed)
+    lines = [
+        f"{done.index or made.out}: {done.made} made, {done.there} there, of {done.planned}; {rate:.2f} clips/s; {busy}",
+        *(f"failed: {n} × {why}" for why, n in done.failed.most_common()),
+    ]
+    return Result(lines, done, incomplete(done.failed))
 
 
 @dataclass(frozen=True)
@@ -220,6 +215,7 @@ class People:
         return Session(self.consent).granted("evaluate", sorted(seen), bool(seen))
 
 
+@data_app.command(prints=Results)
 def evaluate(
     people: People,
     generator: SizedGenerator,
@@ -227,12 +223,11 @@ def evaluate(
     measuring: Measuring,
     results: Results,
     out: Annotated[Path, Option("Folder for evaluation.json and grid.jpg.")] = Path("evaluation"),
-) -> None:
+) -> Result:
     """The paper's protocol: SSIM, CSIM, a perceptual distance, landmark and pose error, FID, KID and detectors' AUC, with n and intervals; a picture grid.
 
     Example: gioconda synth evaluate test-shards --model model.safetensors --people 50 --consent consent.toml --out evaluation
     """
-    writer = results.among("text", "json")
     generator.tuned(job.steps)
     for name in ("evaluation.json", "grid.jpg"):
         refuse_overwrite(out / name, results.force)
@@ -248,7 +243,7 @@ def evaluate(
     found = replace(found, absent={**found.absent, **missing})
     write_json(out / "evaluation.json", plain(found))
     sign_grid(picture, out / "grid.jpg", heads, granted, found.protocol["footage_sha256"], force=results.force)
-    writer.write(text=text(found), json=found)
+    return Result(text(found), found)
 
 
 Judges = dict[str, Callable[["Footage"], float | str]]
@@ -269,7 +264,7 @@ def _judges(names: str) -> tuple[Judges, dict[str, str]]:
         return score
 
     if names != "all":
-        chosen = [] if names == "none" else split(names)
+        chosen = [] if names == "none" else [name.strip() for name in names.split(",") if name.strip()]
         return {name: judge(registry.load(name)) for name in chosen}, {}
     judges, missing = {}, {}
     for name in sorted({*registry.shipped(), *registry.names()} - ({*registry.BUILT_IN} - {*registry.shipped()})):

@@ -158,8 +158,8 @@ class Expiry:
     path: str
     state: str
     signer: str | None
-    expires_at: str | None
-    days: int | None
+    expires_at: str
+    days: int
     never: bool
 
 
@@ -174,7 +174,7 @@ def forecast(found: Iterable[tuple[Path, Provenance | GiocondaError]]) -> list[E
         rows.append(
             Expiry(str(path), str(verdict.state), verdict.signer, verdict.expires_at, days, verdict.timestamped)
         )
-    return sorted(rows, key=lambda row: (row.never, row.days if row.days is not None else 0, row.path))
+    return sorted(rows, key=lambda row: (row.never, row.days, row.path))
 
 
 @dataclass(frozen=True)

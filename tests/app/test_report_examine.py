@@ -840,7 +840,7 @@ def test_check_on_the_command_line(picture, tmp_path):
     again = cli("check", picture, "--detectors", "none", "-o", f"html={page}")
     assert again.returncode == 2 and "--force" in again.stderr
     over = cli("check", picture, "--detectors", "none", "-o", f"html={picture}", "--force")
-    assert over.returncode == 2 and "replace the clip" in over.stderr
+    assert over.returncode == 2 and "replace the input" in over.stderr
 
 
 def test_check_reads_stdin_and_speaks_japanese(picture):

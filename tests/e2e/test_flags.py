@@ -216,7 +216,8 @@ serve --timeout x | 2 | --timeout: 'x' is not a number
 bench run nosuch -d contrast --out o | 2 | no suite 'nosuch'
 check a.png --detectors contrast,zzz | 2 | no detector named 'zzz'
 models pull vgg19-caffe --from a.png --sha256 ab | 2 | not a sha256 fingerprint
-compare a.png b.png -o json=./a.png --force | 2 | would replace the clip
+compare a.png b.png -o json=./a.png --force | 2 | would replace the input
+data verify set.parquet -o json=./set.parquet --force | 2 | would replace the input
 provenance labels . --sources none | 2 | none: no such
 provenance trust add a.png --date yesterday | 2 | not a date: 'yesterday'
 provenance trust update --kind tsa | 2 | only with --url

@@ -19,11 +19,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from gioconda.report.options import Lang
 from gioconda.report.wording import label, local
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import alone, atomic_path, refuse_overwrite, sha256_of, write_json
+from gioconda_core.options import Option
 from gioconda_core.version import __version__
 from provenance import vocabulary
 
@@ -202,14 +204,13 @@ def verify(folder: str | os.PathLike[str]) -> tuple[Problem, ...]:
 
 @dataclass(frozen=True)
 class Export:
-    """How a case leaves the house. who : as of :func:`add`; signer : as ``gioconda provenance sign`` takes it, the development key by default;
-    lang : of its page; named : what the log calls the ZIP, its file's name by default."""
+    """How a case leaves the house. who : as of :func:`add`; named : what the log calls the ZIP, its file's name by default."""
 
-    who: str = ""
-    signer: str = ""
-    lang: str = "en"
+    who: Annotated[str, Option("Who does this; whoever opened the case by default.", flag="--by")] = ""
+    signer: Annotated[str, Option("Signer, as `provenance sign` takes it; the development key by default.")] = ""
+    lang: Lang = "en"
+    force: Annotated[bool, Option("Replace what is already there.")] = False
     named: str = ""
-    force: bool = False
 
 
 def export(folder: str | os.PathLike[str], target: str | os.PathLike[str], how: Export = Export()) -> Path:
