@@ -14,6 +14,7 @@ from benchmarks.run.options import AuditSet
 from benchmarks.stats import probes
 from benchmarks.stats.probes import Probe, Tell
 from gioconda_core.datasets.index import Index, Leak, Summary
+from gioconda_core.documents import plain
 from gioconda_core.errors import GiocondaError
 from gioconda_core.faces import observe
 from gioconda_core.media.clip import Clip
@@ -93,7 +94,7 @@ def look(path: str) -> Looked:
     try:
         with Clip.open(path) as clip:
             footage = observe.observe(clip, "even:5")
-            return Looked(probes.features(footage, clip.facts.as_dict()), perceptual(footage.frames))
+            return Looked(probes.features(footage, plain(clip.facts)), perceptual(footage.frames))
     except (GiocondaError, OSError) as error:
         return Looked(error=error.what if isinstance(error, GiocondaError) else str(error))
 

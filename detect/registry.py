@@ -61,7 +61,7 @@ def default() -> list[str]:
 
 def names() -> list[str]:
     """Built-in detectors and those of installed plugins; nothing is imported."""
-    return sorted({*BUILT_IN, *(plugin.name for plugin in plugins.available("gioconda.detectors"))})
+    return sorted({*BUILT_IN, *plugins.names("gioconda.detectors")})
 
 
 def parse(spec: str) -> tuple[str | None, str, str | None]:

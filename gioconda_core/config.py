@@ -1,28 +1,19 @@
-"""Configuration of one job: flags beat ``GIOCONDA_*`` variables beat the nearest ``gioconda.toml`` beat defaults.
+"""Where Gioconda keeps things on this computer and what it runs on: ``GIOCONDA_*`` variables beat the nearest ``gioconda.toml`` beats defaults.
 
-A job is a dataclass. ``resolve`` fills it, checks types with pydantic, refuses keys it does not know, and remembers
-where each value came from. ``save`` writes the merged result before work starts.
+A command's own options are no settings: each is declared on the field of a job (:mod:`gioconda_core.options`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_type_hints
 
 from gioconda_core.errors import UsageError
-from gioconda_core.files import read_toml, write_json
-
-T = TypeVar("T")
-
-# Sections of gioconda.toml by name; loaded only when asked for, since a job's module may be heavy.
-SECTIONS: dict[str, str] = {"core": "gioconda_core.config:Core"}
+from gioconda_core.files import read_toml
 
 
 @dataclass(frozen=True)
@@ -33,113 +24,74 @@ class Core:
     home : folder of keys, trust lists and logs of this user. device : auto, cpu, cuda or cuda:N.
     """
 
-    weights: Path = dataclasses.field(default_factory=lambda: _dirs("data") / "weights")
-    cache: Path = dataclasses.field(default_factory=lambda: _dirs("cache"))
-    home: Path = dataclasses.field(default_factory=lambda: _dirs("config"))
+    weights: Path = field(default_factory=lambda: _folder("data") / "weights")
+    cache: Path = field(default_factory=lambda: _folder("cache"))
+    home: Path = field(default_factory=lambda: _folder("config"))
     landmarker: str = "auto"
     device: str = "auto"
 
 
-@dataclass(frozen=True)
-class Resolved(Generic[T]):
-    """A filled dataclass and, for each field, where its value came from."""
+_FOLDERS = ("weights", "cache", "home")
 
-    value: T
+
+def _folder(kind: str) -> Path:
+    """The platform's folder of a kind (data, cache, config) for this user and this program."""
+    import platformdirs
+
+    found: Path = getattr(platformdirs, f"user_{kind}_path")("gioconda", appauthor=False)
+    return found
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The settings, and for each where its value came from: the name of a variable, the path of a ``gioconda.toml``, or ``default``."""
+
+    value: Core
     origins: Mapping[str, str]
 
 
-def _dirs(kind: str) -> Path:
-    import platformdirs
-
-    find = {
-        "data": platformdirs.user_data_path,
-        "cache": platformdirs.user_cache_path,
-        "config": platformdirs.user_config_path,
-    }[kind]
-    return find("gioconda", appauthor=False)
+def nearest_toml() -> Path | None:
+    """The nearest ``gioconda.toml`` from the working folder upwards."""
+    folder = Path.cwd().resolve()
+    found = (place / "gioconda.toml" for place in (folder, *folder.parents))
+    return next((path for path in found if path.is_file()), None)
 
 
-def nearest_toml(start: Path | None = None) -> Path | None:
-    """The nearest ``gioconda.toml`` from ``start`` (default: the working folder) upwards."""
-    folder = (start or Path.cwd()).resolve()
-    for candidate in (folder, *folder.parents):
-        path = candidate / "gioconda.toml"
-        if path.is_file():
-            return path
-    return None
-
-
-def _toml_section(section: str) -> tuple[dict[str, Any], str]:
-    path = nearest_toml()
-    if path is None:
-        return {}, ""
-    document = read_toml(path, "mend or remove it")
-    for part in section.split("."):
-        document = document.get(part, {})
-        if not isinstance(document, dict):
-            raise UsageError(f"[{section}] is not a table", where=str(path))
-    return {k: v for k, v in document.items() if not isinstance(v, dict)}, str(path)
-
-
-@functools.cache
-def _kinds(job: type[Any]) -> dict[str, Any]:
-    return get_type_hints(job)
-
-
-def resolve(job: type[T], section: str, flags: Mapping[str, Any] | None = None) -> Resolved[T]:
-    """Fill ``job`` from flags, environment, file and defaults, in that order of precedence.
-
-    Parameters
-    ----------
-    job : a dataclass type.
-    section : its table in ``gioconda.toml``, and with dots as underscores its prefix in the environment:
-        section ``synth.training.train``, field ``lr`` → ``GIOCONDA_SYNTH_TRAIN_LR``; section ``core`` has no prefix.
-    flags : values given on the command line; None means not given.
+def resolve() -> Resolved:
+    """The settings: from the environment (``GIOCONDA_DEVICE``), the table ``[core]`` of the nearest ``gioconda.toml``, and defaults.
 
     Raises
     ------
     UsageError
-        A key the job does not know, or a value of the wrong type; it names the origin.
+        The file is no TOML, or holds a setting that is unknown or no text; the error names it.
     """
-    names = [field.name for field in dataclasses.fields(job)]  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    origins = dict.fromkeys(names, "default")
-    table, path = _toml_section(section)
-    for key, value in table.items():
-        if key not in origins:
-            raise UsageError(f"unknown setting {key!r} in [{section}]", where=path, hint=f"known: {', '.join(names)}")
-        values[key], origins[key] = value, path
-    prefix = "GIOCONDA_" if section == "core" else f"GIOCONDA_{section.replace('.', '_').upper()}_"
-    for name in names:
-        variable = prefix + name.upper()
+    path = nearest_toml()
+    table = read_toml(path, "mend or remove it").get("core", {}) if path else {}
+    if not isinstance(table, dict):
+        raise UsageError("[core] is not a table", where=str(path))
+    values: dict[str, str] = {}
+    origins = dict.fromkeys(Core.__dataclass_fields__, "default")
+    for name, value in table.items():
+        if name not in origins:
+            raise UsageError(
+                f"unknown setting {name!r} in [core]", where=str(path), hint=f"known: {', '.join(origins)}"
+            )
+        if not isinstance(value, str):
+            raise UsageError(f"{name}: should be a text", where=str(path), hint=f"got {value!r}")
+        values[name], origins[name] = value, str(path)
+    for name in origins:
+        variable = f"GIOCONDA_{name.upper()}"
         if variable in os.environ:
             values[name], origins[name] = os.environ[variable], variable
-    for name, value in (flags or {}).items():
-        if name not in origins:
-            raise UsageError(f"unknown setting {name!r}", where=section, hint=f"known: {', '.join(names)}")
-        if value is not None:
-            values[name], origins[name] = value, "flag"
-    kinds = _kinds(job)  # type: ignore[arg-type]  # mypy takes a class for unhashable
-    if all(isinstance(value, str) and kinds[name] in (str, Path) for name, value in values.items()):  # nothing to check
-        return Resolved(job(**{name: kinds[name](value) for name, value in values.items()}), origins)
-    from pydantic import TypeAdapter, ValidationError  # a third of a second, which most commands are spared
-
-    try:
-        return Resolved(TypeAdapter(job).validate_python(values), origins)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else section
-        raise UsageError(
-            f"{name}: {first['msg'].lower()}", where=origins.get(name, section), hint=f"got {first['input']!r}"
-        ) from error
+    return Resolved(Core(**{k: Path(v) if k in _FOLDERS else v for k, v in values.items()}), origins)  # type: ignore[arg-type]
 
 
 def core() -> Core:
-    """The resolved ``[core]`` section. A relative folder is one of the folder in which it was first asked for: whoever asks later, from a
+    """The settings' values. A relative folder is one of the folder in which it was first asked for: whoever asks later, from a
     thread or after the working folder has changed, is given the same."""
-    found = resolve(Core, "core").value
+    found = resolve().value
     weights, cache, home = map(_absolute, (found.weights, found.cache, found.home))
-    return dataclasses.replace(found, weights=weights, cache=cache, home=home)
+    return replace(found, weights=weights, cache=cache, home=home)
 
 
 @functools.cache
@@ -156,25 +108,3 @@ def home() -> Path:
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
-
-
-def section(name: str) -> type[Any]:
-    """The dataclass behind a section of ``gioconda.toml``."""
-    if name not in SECTIONS:
-        raise UsageError(f"no section {name!r}", hint=f"known: {', '.join(SECTIONS)}")
-    module, _, attribute = SECTIONS[name].partition(":")
-    found: type[Any] = getattr(import_module(module), attribute)
-    return found
-
-
-def as_json(job: Any) -> dict[str, Any]:
-    """A job's dataclass as plain JSON values."""
-    from pydantic_core import to_jsonable_python
-
-    plain: dict[str, Any] = to_jsonable_python(dataclasses.asdict(job))
-    return plain
-
-
-def save(job: Any, target: Path) -> None:
-    """Write the merged configuration atomically, before work starts."""
-    write_json(target, as_json(job))

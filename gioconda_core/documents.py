@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
+from fractions import Fraction
 from pathlib import PurePath
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -17,7 +18,8 @@ T = TypeVar("T")
 
 
 def plain(value: Any, special: Callable[[Any], Any] | None = None) -> Any:
-    """A document as JSON's own types: fields in their order, a number that is none (NaN, infinity) as null, a path as text, bytes in base64.
+    """A document as JSON's own types: fields in their order, a number that is none (NaN, infinity) as null, a path or a fraction as
+    text, bytes in base64.
 
     special : asked first, of each value; what it makes of one (not None) stands in its place.
     """
@@ -40,7 +42,7 @@ def plain(value: Any, special: Callable[[Any], Any] | None = None) -> Any:
         return None
     if hasattr(value, "item"):  # numpy's scalars
         return value.item()
-    return str(value) if isinstance(value, PurePath) else value
+    return str(value) if isinstance(value, PurePath | Fraction) else value
 
 
 def to_json(document: Any, indent: int | None = None) -> str:
@@ -61,7 +63,7 @@ def packed(value: Any) -> Any:
 
 
 def read(kind: type[T], value: Any) -> T:
-    """A document back from JSON's own types: dataclasses, tuples, enums and bytes again, as ``kind`` and its fields are declared.
+    """A document back from JSON's own types: dataclasses, tuples, enums, fractions and bytes again, as ``kind`` and its fields are declared.
 
     A key for which the dataclass has no field is passed over, and a field without a key has its default. A dataclass that is read in its
     own way says so by a class method ``from_document``. Pydantic would do the same, but for base64, in a third of a second for its import.
@@ -98,7 +100,7 @@ def _reader(kind: Any) -> Reader:
         return None if part is None else lambda value: {key: part(item) for key, item in value.items()}
     if kind is bytes:
         return lambda value: base64.b64decode(value) if isinstance(value, str) else value
-    return kind if isinstance(kind, type) and issubclass(kind, Enum) else None
+    return kind if isinstance(kind, type) and issubclass(kind, Enum | Fraction) else None
 
 
 def _same(value: Any) -> Any:

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -102,17 +103,9 @@ def _noun(field: str, value: Any) -> str:
     return name.removesuffix("s") if isinstance(value, tuple | list) else name
 
 
+@functools.cache
 def declared(job: type[Any]) -> dict[str, tuple[Any, Option | None]]:
     """Each field's (type, Option or None) of a job's dataclass, in its order."""
-    if job not in _DECLARED:
-        _DECLARED[job] = _read(job)
-    return _DECLARED[job]
-
-
-_DECLARED: dict[type[Any], dict[str, tuple[Any, Option | None]]] = {}
-
-
-def _read(job: type[Any]) -> dict[str, tuple[Any, Option | None]]:
     hints = get_type_hints(job, include_extras=True)
     found: dict[str, tuple[Any, Option | None]] = {}
     for item in fields(job):
@@ -158,7 +151,7 @@ def check(job: Any) -> None:
     UsageError
         Naming the first option whose value is out of range, is not among its choices, or cannot be meant.
     """
-    for name, (kind, option) in declared(type(job)).items():
+    for name, (kind, option) in declared(type(job)).items():  # type: ignore[arg-type]  # mypy takes a class for unhashable
         value = getattr(job, name)
         if option is None or value is None:
             continue

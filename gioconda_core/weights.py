@@ -47,15 +47,13 @@ class Entry:
 
 
 _FAN = "https://www.adrianbulat.com/downloads/python-fan/"
-_BLAZE = "https://github.com/hollance/BlazeFace-PyTorch/raw/master/"
 
 REGISTRY: dict[str, Entry] = {
     entry.name: entry
     for entry in (
         Entry("fan2d-4", "68 landmarks (face-alignment)", _FAN + "2DFAN4-11f355bf06.pth.tar", "11f355bf06", 96 * MIB, "BSD-3-Clause"),
         Entry("sfd", "face detector (face-alignment)", _FAN + "s3fd-619a316812.pth", "619a316812", 86 * MIB, "BSD-3-Clause"),
-        Entry("blazeface", "face detector, front camera (face-alignment)", _BLAZE + "blazeface.pth", "", MIB // 2, "Apache-2.0"),
-        Entry("blazeface-back", "face detector, back camera (face-alignment)", _BLAZE + "blazefaceback.pth", "", MIB // 2, "Apache-2.0"),
+        Entry("blazeface", "face detector, front camera (face-alignment)", "https://github.com/hollance/BlazeFace-PyTorch/raw/master/blazeface.pth", "", MIB // 2, "Apache-2.0"),
         Entry("vgg19-caffe", "content loss of the generator", "https://web.eecs.umich.edu/~justincj/models/vgg19-d01eb7cb.pth", "d01eb7cb", 548 * MIB, "CC BY 4.0 (VGG)"),
         Entry("vggface-vgg16-caffe", "identity content loss of the generator", "", "", 580 * MIB, "CC BY-NC 4.0 (VGGFace); research only"),
         Entry("squeezenet10", "a small content loss where VGG's weights cannot be had", "", "", 5 * MIB, "BSD-2-Clause (SqueezeNet)"),

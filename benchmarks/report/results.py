@@ -161,13 +161,14 @@ def _statuses(column: Column) -> Statuses:
 
 def _curves(labels: NDArray[Any], scores: Floats) -> Curves:
     """ROC and DET, thinned to what a page can show; never thinned where few points are."""
+    from sklearn.metrics import det_curve, roc_curve
 
     def thin(one: Floats, two: Floats) -> tuple[list[float], list[float]]:
         n = len(one)
         keep = np.unique(np.linspace(0, n - 1, CURVE_POINTS).round().astype(int)) if n > CURVE_POINTS else np.arange(n)
         return [round(float(v), 5) for v in one[keep]], [round(float(v), 5) for v in two[keep]]
 
-    return Curves(thin(*metrics.roc(labels, scores)[:2]), thin(*metrics.det(labels, scores)[:2]))
+    return Curves(thin(*roc_curve(labels, scores)[:2]), thin(*det_curve(labels, scores)[:2]))
 
 
 def _reliability(scored: _Scored) -> Reliability | None:

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator
 
+from gioconda_core import config
 from gioconda_core.datasets.index import Index
 from gioconda_core.faces import align
-from gioconda_core.faces.track_cache import folder as cache_folder
 from gioconda_core.files import sha256_of, write_json
 from gioconda_core.media.clip import write_video
 from gioconda_core.types import Claim, Ingredient, Label, Sample
@@ -141,7 +141,7 @@ class Puppets:
 def build(wanted: Puppets, folder: Path | None = None, advance: Callable[..., None] = lambda *a, **k: None) -> Index:
     """The set: from the cache, or made now."""
     key = sha256_of(json.dumps([_VERSION, wanted.data], sort_keys=True).encode())[:20]
-    home = (folder or cache_folder() / "puppets") / key
+    home = (folder or config.core().cache / "puppets") / key
     if not (home / "complete.json").exists():
         _Making(wanted, home, advance).run()
     return Index.read(home / "index.parquet")

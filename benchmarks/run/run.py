@@ -143,7 +143,7 @@ def _one(
         folder = Path(plan.cache) if plan.cache else None
         path = degrade.apply(task.path, how, sha256=task.id, folder=folder)
         with Clip.open(path) as clip:
-            facts = clip.facts.as_dict()
+            facts = plain(clip.facts)
             footage = observe(clip, list(seeing.values()), None if plan.sampling == NATIVE else plan.sampling)
     except (GiocondaError, MemoryError, OSError) as error:
         what = error.what if isinstance(error, GiocondaError) else f"{type(error).__name__}: {error}"

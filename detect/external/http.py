@@ -32,8 +32,8 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 from detect.base import Card, abstaining
 from detect.external import wire
 from detect.external.pace import Pace
+from gioconda_core import config
 from gioconda_core.errors import UsageError
-from gioconda_core.faces.track_cache import folder
 from gioconda_core.files import read_toml, sha256_of
 from gioconda_core.types import Footage, Reading
 
@@ -154,7 +154,7 @@ class HttpDetector:
             ),
             network=True,
         )
-        pace = folder() / "pace" / sha256_of(vendor.url.encode())[:16]
+        pace = config.core().cache / "pace" / sha256_of(vendor.url.encode())[:16]
         self._pace = Pace(pace, vendor.per_second, vendor.at_once)
 
     def _headers(self) -> dict[str, str]:

@@ -58,7 +58,7 @@ class FeatureTraining(Training):
     families: Annotated[
         tuple[str, ...],
         Option("Families of fakes that are made of each real clip and trained on; default all that are installed."),
-    ] = field(default_factory=lambda: tuple(families.names()))
+    ] = field(default_factory=families.names)
     draws: Annotated[
         int, Option("Passes over the real clips, a third of the families each; 0 makes none.", minimum=0)
     ] = 1

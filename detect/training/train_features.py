@@ -28,7 +28,7 @@ from detect.training.options import FEATURES, FeatureTraining
 from gioconda_core import config
 from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
-from gioconda_core.files import append_row
+from gioconda_core.files import append_row, write_json
 from gioconda_core.stats.looks import Looks, look
 from gioconda_core.types import Level, Sealed
 
@@ -94,7 +94,7 @@ def train(options: FeatureTraining, advance: Callable[..., object] | None = None
     clips = gather(options.index)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    config.save(options, out / "options.json")
+    write_json(out / "options.json", plain(options))
     cache = options.cache or config.core().cache / "detect-features"
     qualities = [*dict.fromkeys([*options.rungs, *options.tests])]
     made = [extract.FAMILY + name for name in options.families if options.draws]

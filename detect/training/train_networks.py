@@ -30,7 +30,7 @@ from detect.training.validate import draws
 from gioconda_core import config
 from gioconda_core.datasets.groups import components
 from gioconda_core.device import device as where
-from gioconda_core.documents import read
+from gioconda_core.documents import plain, read
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, atomic_path, clear_unfinished, write_json
 
@@ -139,7 +139,7 @@ def _run(
         out.mkdir(parents=True, exist_ok=True)
         if (out / "options.json").exists():
             clear_unfinished(out)
-        config.save(options, out / "options.json")
+        write_json(out / "options.json", plain(options))
     torch.manual_seed(options.seed)
     backbone, (mean, std), state_of = network.pretrained(options.backbone, options.start)
     shape = network.Shape(

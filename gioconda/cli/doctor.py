@@ -13,6 +13,7 @@ from gioconda.report.options import Lang
 from gioconda.report.view import state_key
 from gioconda.report.wording import code_sentence, say, templates
 from gioconda_core import config as c
+from gioconda_core.documents import plain
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import argument
 from gioconda_core.plugins import GROUPS, Plugin, available
@@ -74,11 +75,10 @@ def config(section: Annotated[str | None, argument("One section; default: all.")
 
     Example: gioconda config core
     """
-    document: dict[str, dict[str, Setting]] = {}
-    for name in [section] if section else list(c.SECTIONS):
-        resolved = c.resolve(c.section(name), name)
-        values = c.as_json(resolved.value)
-        document[name] = {key: Setting(values[key], resolved.origins[key]) for key in values}
+    if section not in (None, "core"):
+        raise UsageError(f"no section {section!r}", hint="known: core")
+    resolved = c.resolve()
+    document = {"core": {k: Setting(v, resolved.origins[k]) for k, v in plain(resolved.value).items()}}
     lines = [f"gioconda.toml: {c.nearest_toml() or 'none found from here upwards'}"]
     for name, keys in document.items():
         lines += [f"[{name}]", *(f"  {key} = {entry.value!r}   ({entry.origin})" for key, entry in keys.items())]

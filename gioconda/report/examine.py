@@ -30,7 +30,7 @@ from gioconda.report import metadata, verdict
 from gioconda.report.evidence import keyframes, sound, views
 from gioconda.report.view import GAP, now
 from gioconda.report.wording import visible
-from gioconda_core.documents import read
+from gioconda_core.documents import plain, read
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip
@@ -332,7 +332,7 @@ def readable(file: Path) -> int:
 
 def clip_facts(clip: Clip) -> dict[str, Any]:
     """Container facts as plain JSON, with fps as a number and bits per pixel where they can be known."""
-    facts: dict[str, Any] = dict(clip.facts.as_dict())
+    facts: dict[str, Any] = plain(clip.facts)
     fps = float(clip.fps) if clip.fps else None
     facts |= {"fps": fps, "duration": float(clip.duration)}
     pixels = facts["width"] * facts["height"] * (fps or 0)

@@ -15,9 +15,9 @@ from gioconda_core.options import Option, size
 
 
 def _clips() -> Path:
-    from gioconda_core.faces import track_cache
+    from gioconda_core import config
 
-    return track_cache.folder() / "serve"
+    return config.core().cache / "serve"
 
 
 def _cases() -> Path:

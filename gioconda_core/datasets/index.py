@@ -187,17 +187,13 @@ class Index:
         """The same index with other rows."""
         return replace(self, samples=tuple(samples))
 
-    def filter(
-        self, *, split: str | Sequence[str] | None = None, label: str | None = None, generator: str | None = None
-    ) -> Index:
-        """Rows of a split (or several), of a label, of a generator."""
+    def filter(self, *, split: str | Sequence[str] | None = None, label: str | None = None) -> Index:
+        """Rows of a split (or several), of a label."""
         splits = {split} if isinstance(split, str) else set(split) if split is not None else None
         return self.with_samples(
             sample
             for sample in self.samples
-            if (splits is None or sample.split in splits)
-            and (label is None or sample.label == label)
-            and (generator is None or sample.generator == generator)
+            if (splits is None or sample.split in splits) and (label is None or sample.label == label)
         )
 
     def summary(self) -> Summary:

@@ -29,13 +29,8 @@ class Layout(Protocol):
     def scan(self, root: Path) -> Iterator[Sample]: ...
 
 
-def is_media(path: Path) -> bool:
-    """Whether the name looks like a clip or a picture; hidden files do not."""
-    return is_media_name(path)
-
-
 def _media(root: Path, pattern: str = "**/*") -> Iterator[Path]:
-    yield from sorted(path for path in root.glob(pattern) if is_media(path) and path.is_file())
+    yield from sorted(path for path in root.glob(pattern) if is_media_name(path) and path.is_file())
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -68,7 +63,7 @@ class PlainTree:
 
     def export(self, samples: Iterable[tuple[Sample, Path]], root: Path) -> int:
         rows = [
-            (path, f"fake/{s.generator or 'unknown'}" if s.label == Label.FAKE else "real", s, path.stem)
+            (path, f"fake/{s.generator or 'unknown'}" if s.label == Label.FAKE else "real", path.stem)
             for s, path in samples
         ]
         return _place_named(rows, root)
@@ -142,7 +137,7 @@ class FaceForensics:
                     pairs[sample.split].append([number, donor])
             else:
                 folder, stem = f"original_sequences/youtube/{compression}/videos", number
-            placed.append((path, folder, sample, stem))
+            placed.append((path, folder, stem))
         count = _place_named(placed, root)
         for split, listed in pairs.items():
             write_text(root / "splits" / f"{split}.json", json.dumps(listed))
@@ -188,7 +183,7 @@ class CelebDF:
             take = takes[name] = takes.get(name, -1) + 1
             folder = "Celeb-synthesis" if sample.label == Label.FAKE else "Celeb-real"
             stem = f"{name}_{take:04d}"
-            placed.append((path, folder, sample, stem))
+            placed.append((path, folder, stem))
             if sample.split == "test":
                 testing.append(f"{int(sample.label == Label.REAL)} {folder}/{stem}{path.suffix}")
         count = _place_named(placed, root)
@@ -261,7 +256,7 @@ class DF40:
 
     def export(self, samples: Iterable[tuple[Sample, Path]], root: Path) -> int:
         rows = [
-            (path, f"{s.generator if s.label == Label.FAKE else 'real'}/gioconda", s, path.stem) for s, path in samples
+            (path, f"{s.generator if s.label == Label.FAKE else 'real'}/gioconda", path.stem) for s, path in samples
         ]
         return _place_named(rows, root)
 
@@ -282,9 +277,10 @@ class VoxCeleb:
                 )  # fmt: skip
 
 
-def _place_named(rows: Iterable[tuple[Path, str, Sample, str]], root: Path) -> int:
+def _place_named(rows: Iterable[tuple[Path, str, str]], root: Path) -> int:
+    """Put (file, folder below ``root``, name without suffix) there, by a link where that can be; returns how many."""
     count = 0
-    for path, folder, _, stem in rows:
+    for path, folder, stem in rows:
         target = root / folder / f"{stem}{path.suffix}"
         serial = 1
         while target.exists() and not os.path.samefile(path, target):

@@ -54,9 +54,9 @@ class Family(Protocol):
         ...
 
 
-def names() -> list[str]:
+def names() -> tuple[str, ...]:
     """Installed families; nothing is imported."""
-    return [plugin.name for plugin in plugins.available(GROUP)]
+    return plugins.names(GROUP)
 
 
 def load(name: str) -> Family:

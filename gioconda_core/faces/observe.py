@@ -20,6 +20,7 @@ from gioconda_core.faces.landmarks import Frame, Landmarker, package_model
 from gioconda_core.faces.landmarks import landmarker as _landmarker
 from gioconda_core.faces.tracker import Tracker, ahead
 from gioconda_core.media.clip import Clip
+from gioconda_core.media.sampling import Sampling
 from gioconda_core.types import MOST_FACES, FaceTrack, Footage
 
 Watch = Callable[[int, int], None]
@@ -120,18 +121,6 @@ def embed(frame: Frame, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
 # ---------------------------------------------------------------------- clips
 
 
-def protocol(sampling: str) -> str:
-    """How metrics name a sampling: ``even:32`` → ``32f-even``, ``every:1`` → ``every-1s``, ``all`` → ``all``."""
-    kind, _, value = sampling.partition(":")
-    if kind == "even":
-        return f"{value or 32}f-even"
-    if kind == "every":
-        return f"every-{value.removesuffix('s')}s"
-    if kind == "at":
-        return f"{len(value.split(','))}f-at"
-    return kind
-
-
 def observe(
     clip: Clip,
     sampling: str = "even:32",
@@ -184,7 +173,7 @@ def observe(
         fps=clip.fps,
         duration=clip.duration,
         tracks=tracks,
-        protocol=protocol(sampling),
+        protocol=Sampling.parse(sampling).protocol,
         facts=_safe_facts(clip),
     )
 

@@ -89,20 +89,20 @@ class Orientation:
 # --------------------------------------------------------------------------- HDR
 
 
+_M1, _M2 = 2610 / 16384, 2523 / 4096 * 128  # SMPTE ST 2084, §5
+_C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+
+
 def pq_to_nits(signal: NDArray[np.float64]) -> NDArray[np.float64]:
     """PQ EOTF, [0, 1] → nits. Source: SMPTE ST 2084, eq. 4.1."""
-    m1, m2 = 2610 / 16384, 2523 / 4096 * 128
-    c1, c2, c3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
-    power = np.power(np.clip(signal, 0, 1), 1 / m2)
-    return 10000.0 * np.power(np.maximum(power - c1, 0) / (c2 - c3 * power), 1 / m1)
+    power = np.power(np.clip(signal, 0, 1), 1 / _M2)
+    return 10000.0 * np.power(np.maximum(power - _C1, 0) / (_C2 - _C3 * power), 1 / _M1)
 
 
 def nits_to_pq(nits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Inverse of :func:`pq_to_nits`."""
-    m1, m2 = 2610 / 16384, 2523 / 4096 * 128
-    c1, c2, c3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
-    power = np.power(np.clip(nits, 0, 10000) / 10000.0, m1)
-    return np.power((c1 + c2 * power) / (1 + c3 * power), m2)
+    power = np.power(np.clip(nits, 0, 10000) / 10000.0, _M1)
+    return np.power((_C1 + _C2 * power) / (1 + _C3 * power), _M2)
 
 
 def hlg_to_scene(signal: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,11 +20,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda_core import options
+from gioconda_core import config, options
 from gioconda_core.errors import UsageError
 from gioconda_core.faces import track_cache
 from gioconda_core.files import sha256_of
@@ -133,55 +134,37 @@ def _frame_step(step: str, settings: dict[str, float], seed: int) -> Callable[[F
 
     rng = np.random.default_rng(seed)
 
-    def resize(frame: Frame) -> Frame:
+    def changed(frame: Frame) -> Any:
         h, w = frame.shape[:2]
-        # never enlarged: a service does not invent pixels
-        scale = settings.get("scale") or min(1.0, settings["short"] / min(h, w))
-        if scale >= 1:
-            return frame
-        return np.asarray(
-            cv2.resize(frame, (_even(w * scale), _even(h * scale)), interpolation=cv2.INTER_AREA), np.uint8
-        )
+        match step:
+            case "resize":
+                # never enlarged: a service does not invent pixels
+                scale = settings.get("scale") or min(1.0, settings["short"] / min(h, w))
+                if scale >= 1:
+                    return frame
+                return cv2.resize(frame, (_even(w * scale), _even(h * scale)), interpolation=cv2.INTER_AREA)
+            case "jpeg":
+                _, data = cv2.imencode(".jpg", frame[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(settings["quality"])])
+                return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[:, :, ::-1]
+            case "blur":
+                return cv2.GaussianBlur(frame, (0, 0), settings["sigma"])
+            case "noise":
+                grain = rng.normal(0, settings["sigma"], frame.shape).astype(np.float32)
+                return np.clip(np.round(frame + grain), 0, 255)
+            case "crop":
+                kh, kw = _even(h * settings["keep"]), _even(w * settings["keep"])
+                top, left = (h - kh) // 2, (w - kw) // 2
+                return frame[top : top + kh, left : left + kw]
+            case "flip":
+                return frame[:, ::-1]
+            case "brightness":
+                return np.clip(np.round(frame.astype(np.float32) * settings["gain"]), 0, 255)
+            case "shrink":
+                size = (max(2, round(w * settings["to"])), max(2, round(h * settings["to"])))
+                small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+                return cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC)
 
-    def jpeg(frame: Frame) -> Frame:
-        _, data = cv2.imencode(".jpg", frame[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(settings["quality"])])
-        return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1])
-
-    def blur(frame: Frame) -> Frame:
-        return np.asarray(cv2.GaussianBlur(frame, (0, 0), settings["sigma"]), np.uint8)
-
-    def noise(frame: Frame) -> Frame:
-        grain = rng.normal(0, settings["sigma"], frame.shape).astype(np.float32)
-        return np.clip(np.round(frame + grain), 0, 255).astype(np.uint8)
-
-    def crop(frame: Frame) -> Frame:
-        h, w = frame.shape[:2]
-        kh, kw = _even(h * settings["keep"]), _even(w * settings["keep"])
-        top, left = (h - kh) // 2, (w - kw) // 2
-        return np.ascontiguousarray(frame[top : top + kh, left : left + kw])
-
-    def flip(frame: Frame) -> Frame:
-        return np.ascontiguousarray(frame[:, ::-1])
-
-    def brightness(frame: Frame) -> Frame:
-        return np.clip(np.round(frame.astype(np.float32) * settings["gain"]), 0, 255).astype(np.uint8)
-
-    def shrink(frame: Frame) -> Frame:
-        h, w = frame.shape[:2]
-        size = (max(2, round(w * settings["to"])), max(2, round(h * settings["to"])))
-        small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC), np.uint8)
-
-    return {
-        "shrink": shrink,
-        "resize": resize,
-        "jpeg": jpeg,
-        "blur": blur,
-        "noise": noise,
-        "crop": crop,
-        "flip": flip,
-        "brightness": brightness,
-    }[step]
+    return lambda frame: np.ascontiguousarray(changed(frame), np.uint8)
 
 
 def _thinned(frames: Iterable[Frame], rate: Fraction, wanted: Fraction) -> Iterator[Frame]:
@@ -216,7 +199,7 @@ def _stage(
 
 def cache_folder() -> Path:
     """Where degraded clips are kept; safe to delete."""
-    return track_cache.folder() / "degraded"
+    return config.core().cache / "degraded"
 
 
 def trim() -> int:
@@ -224,11 +207,7 @@ def trim() -> int:
 
     For the end of a run: in the middle of one, a clip could go between being made and being read.
     """
-    try:
-        bound = int(float(os.environ.get("GIOCONDA_DEGRADED_MB", "20000")) * 1e6)
-    except ValueError:
-        bound = 20_000_000_000
-    return track_cache.trim(cache_folder(), bound)
+    return track_cache.trim(cache_folder(), track_cache.bound("GIOCONDA_DEGRADED_MB", 20_000))
 
 
 def _encoders() -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,12 +75,6 @@ class ClipFacts:
     encoder: str = ""
     streams: int = 1
     size_bytes: int | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON: fractions as strings."""
-        return {
-            f.name: str(value) if isinstance(value := getattr(self, f.name), Fraction) else value for f in fields(self)
-        }
 
 
 class Source(Protocol):

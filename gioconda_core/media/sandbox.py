@@ -18,13 +18,12 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from fractions import Fraction
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda_core.documents import read
+from gioconda_core.documents import plain, read
 from gioconda_core.errors import GiocondaError, MediaError, UsageError
 from gioconda_core.media.facts import ClipFacts, Limits, Source
 from gioconda_core.media.sampling import Sampling
@@ -130,7 +129,7 @@ class SandboxedSource:
             about = {"path": self._path, "fd": self._fd, "where": self._where, "limits": asdict(self._limits)}
             worker.send({"op": "open", **about})
             message, _ = worker.answer(self._limits.stall_seconds)
-            self.facts = _facts(self._checked(message)["facts"])
+            self.facts = read(ClipFacts, self._checked(message)["facts"])
         except Lost as loss:
             worker.kill()
             raise self._lost(loss) from loss
@@ -225,12 +224,6 @@ class SandboxedSource:
             self._done_with(worker)
 
 
-def _facts(plain: dict[str, Any]) -> ClipFacts:
-    plain["fps"] = Fraction(plain["fps"]) if plain["fps"] else None
-    plain["pixel_aspect"] = Fraction(plain["pixel_aspect"])
-    return ClipFacts(**plain)
-
-
 # --------------------------------------------------------------------------- the worker's side
 
 
@@ -268,36 +261,33 @@ def work(channel: Channel) -> None:
                 path = request["path"]
                 file = open(path, "rb") if path else os.fdopen(os.dup(request["fd"]), "rb")  # noqa: SIM115 - kept while open
                 source = open_source(file, path, where, limits)
-                say(facts=source.facts.as_dict(), warnings=[w.document() for w in source.warnings])
+                say(facts=plain(source.facts), warnings=[w.document() for w in source.warnings])
             elif request["op"] == "play":
                 assert source is not None  # a pass is asked for of a file that was opened
                 stopped.clear()
-                plan = Sampling(**{**request["sampling"], "at": tuple(request["sampling"]["at"])})
-                for seconds, picture in source.play(plan):
+                for seconds, picture in source.play(read(Sampling, request["sampling"])):
                     channel.send({"seconds": seconds}, {"frame": picture})
                     if stopped.is_set():
                         break
                 say(done=True, warnings=[w.document() for w in source.warnings])
-        except GiocondaError as error:
-            name = "UsageError" if isinstance(error, UsageError) else "MediaError"
+        except Lost:
+            return
+        except Exception as raised:
+            error = _blamed(raised, where)
             say(
-                error=name,
+                error="UsageError" if isinstance(error, UsageError) else "MediaError",
                 what=error.what,
                 where=error.where,
                 hint=error.hint,
                 unread=getattr(error, "unread", UnreadReason.NO_MEDIA),
                 warnings=[w.document() for w in getattr(source, "warnings", ())],
             )
-        except MemoryError:
-            say(
-                error="MediaError",
-                what="decoding needs more memory than allowed",
-                where=where,
-                hint="",
-                unread=UnreadReason.STOPPED,
-            )
-        except Lost:
-            return
-        except Exception:  # whatever else a decoder throws is the file's fault until shown otherwise
-            what = "the decoder failed"
-            say(error="MediaError", what=what, where=where, hint="the file is damaged")
+
+
+def _blamed(error: Exception, where: str) -> GiocondaError:
+    """What to say of an error: whatever else a decoder throws is the file's fault until shown otherwise."""
+    if isinstance(error, GiocondaError):
+        return error
+    if isinstance(error, MemoryError):
+        return MediaError("decoding needs more memory than allowed", where, unread=UnreadReason.STOPPED)
+    return MediaError("the decoder failed", where, "the file is damaged")

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.media.colour import Orientation
@@ -29,6 +29,14 @@ from gioconda_core.reasons import MediaWarning, UnreadReason, WarningReason
 Picture = NDArray[np.uint8]
 _FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "JPEG2000", "PPM")
 _SHORTEST, _INSTEAD = 10, 100  # milliseconds
+_DAMAGED = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    RuntimeError,
+    MemoryError,
+    EOFError,
+)  # what Pillow raises of a damaged file
 
 
 _AFTER = 3  # JPEG pictures in a row, from which on a file is a stream of them
@@ -124,7 +132,7 @@ class StillSource:
             raise self._too_large(
                 f"a picture of {int(size) / 1e6:.3g} megapixels" if size else "this picture"
             ) from error
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, RuntimeError, MemoryError, EOFError) as error:
+        except _DAMAGED as error:
             raise MediaError("cannot be opened as a picture", self._where, "is it whole?") from error
         if image.size[0] * image.size[1] > self._limits.pixels:
             image.close()
@@ -159,7 +167,7 @@ class StillSource:
             try:
                 image.seek(i)
                 image.load()  # WebP and AVIF say a frame's duration only once it is decoded; all say so if it is damaged
-            except (OSError, EOFError, ValueError, SyntaxError):
+            except _DAMAGED:
                 self._warn(WarningReason.STOPPED_THERE, time=stamps[-1] / 1000)
                 break
             lasts = float(image.info.get("duration") or 0)
@@ -175,15 +183,7 @@ class StillSource:
         profile = image.info.get("icc_profile")
         try:
             image.load()
-        except (
-            OSError,
-            ValueError,
-            SyntaxError,
-            RuntimeError,
-            MemoryError,
-            EOFError,
-            Image.DecompressionBombError,
-        ) as error:
+        except (*_DAMAGED, Image.DecompressionBombError) as error:
             raise MediaError("the picture is damaged or cut off", self._where, "fetch it again") from error
         if image.mode.startswith(("I", "F")):
             values = np.asarray(image).astype(np.float64)
@@ -217,7 +217,7 @@ class StillSource:
                 if self._frames > 1:
                     try:
                         image.seek(i)
-                    except (OSError, EOFError, ValueError, SyntaxError) as error:
+                    except _DAMAGED as error:
                         raise MediaError("the animation is damaged", self._where) from error
                 yield self._times[i], self._rgb(image)
 

@@ -321,22 +321,6 @@ def from_counts(metric: Metric, tp: Floats, fp: Floats) -> Floats:
 # --------------------------------------------------------------------------- point values
 
 
-def roc(labels: NDArray[Any], scores: Floats) -> tuple[Floats, Floats, Floats]:
-    """FPR, TPR, thresholds (scikit-learn)."""
-    from sklearn.metrics import roc_curve
-
-    fpr, tpr, thresholds = roc_curve(labels, scores)
-    return fpr, tpr, thresholds
-
-
-def det(labels: NDArray[Any], scores: Floats) -> tuple[Floats, Floats, Floats]:
-    """FPR, FNR, thresholds (scikit-learn)."""
-    from sklearn.metrics import det_curve
-
-    fpr, fnr, thresholds = det_curve(labels, scores)
-    return fpr, fnr, thresholds
-
-
 def losses(metric: Metric, labels: NDArray[Any], probabilities: Floats) -> Floats:
     """Per-sample losses of a ``mean`` figure. probabilities : (n,) in [0, 1] of being fake."""
     y = labels.astype(np.float64)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from gioconda_core.datasets.index import Index
-from gioconda_core.datasets.layouts import is_media
 from gioconda_core.errors import GiocondaError
 from gioconda_core.files import sha256_of
 from gioconda_core.media import fingerprint
 from gioconda_core.media.clip import Clip
+from gioconda_core.media.suffixes import is_media_name
 from gioconda_core.types import Label, Provenance, ProvenanceState, Sample
 from provenance.reading.ingredients import UNREAD
 from provenance.reading.read import read
@@ -89,7 +89,7 @@ def collect(
     samples: list[Sample] = []
     refused: list[Refused] = []
     seen: dict[str, str] = {}
-    for path in sorted(p for p in root.rglob("*") if p.is_file() and is_media(p)):
+    for path in sorted(p for p in root.rglob("*") if p.is_file() and is_media_name(p)):
         name = path.relative_to(root).as_posix()
         try:
             sample = _one(path, name, trust, signers, known)

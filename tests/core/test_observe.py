@@ -13,6 +13,7 @@ from gioconda_core.faces.landmarks import DlibLandmarker
 from gioconda_core.files import sha256_of
 from gioconda_core.media import writer
 from gioconda_core.media.clip import Clip
+from gioconda_core.media.sampling import Sampling
 from gioconda_core.reasons import WarningReason
 from synth.puppets import perform
 
@@ -88,7 +89,7 @@ def test_dense_tracks_go_between_the_sampled_frames(film, kept, dense, count):
     [("even:32", "32f-even"), ("all", "all"), ("every:1", "every-1s"), ("every:0.5", "every-0.5s"), ("at:0,1", "2f-at"), ("keyframes", "keyframes")],
 )  # fmt: skip
 def test_protocols_are_named_as_metrics_name_them(sampling, name):
-    assert observe.protocol(sampling) == name
+    assert Sampling.parse(sampling).protocol == name
 
 
 def test_the_second_look_comes_from_the_cache(film, kept):
@@ -199,7 +200,7 @@ def test_the_cache_is_bounded_and_the_longest_unused_goes_first(kept, monkeypatc
         os.utime(track_cache._path({"n": number}), (number, number))
     assert track_cache.load({"n": 0}) == ()  # used now: no longer the oldest
     size = sum(path.stat().st_size for path in entries(kept))
-    assert track_cache.trim(track_cache.folder() / "tracks", size // 2) >= 3
+    assert track_cache.trim(track_cache._folder(), size // 2) >= 3
     assert track_cache.load({"n": 0}) == () and track_cache.load({"n": 1}) is None
     monkeypatch.setenv("GIOCONDA_CACHE_MB", "0")
     track_cache.store({"n": 9}, ())
