@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from media_material import encode, number, numbered, numbered_clip, with_audio
 
+from gioconda_core import documents
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.media.clip import Clip, Limits
 from gioconda_core.media.sampling import Sampling
@@ -504,7 +505,7 @@ def test_facts_are_plain_json(tmp_path):
     import json
 
     with Clip.open(numbered_clip(tmp_path / "a.mp4", 10)) as clip:
-        plain = json.loads(json.dumps(clip.facts.as_dict()))
+        plain = json.loads(json.dumps(documents.plain(clip.facts)))
         assert len(clip.sha256) == 64
     assert plain["fps"] == "25" and plain["codec"] == "h264" and plain["frame_count"] == 10 and not plain["still"]
 
