@@ -29,8 +29,8 @@ STATES = {
     ProvenanceState.ABSENT: "absent: the file carries no Content Credentials; that says nothing either way",
     ProvenanceState.UNREADABLE: "unreadable: something is there, or may be, that could not be read; the reason is given",
     ProvenanceState.INVALID: "invalid: the credential does not match the file or breaks a rule; the codes say which",
-    ProvenanceState.VALID: "valid: unchanged since it was signed, but the signer is on none of the trust lists in use",
-    ProvenanceState.TRUSTED: "trusted: unchanged since signing, by a signer on the named trust list; "
+    ProvenanceState.VALID: "valid: what was signed is unchanged; the signer is on none of the trust lists in use, or a rule stands against calling it trusted",
+    ProvenanceState.TRUSTED: "trusted: what was signed is unchanged, and its signer is on the named trust list; "
     "that does not mean the scene happened",
 }
 

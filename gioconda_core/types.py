@@ -255,7 +255,7 @@ class Synthesis:
 
 
 class ProvenanceState(StrEnum):
-    """Closed. Absent says nothing either way; valid means unchanged since signing, by whoever signed."""
+    """Closed. Absent says nothing either way; valid means that what was signed is unchanged, by whoever signed."""
 
     ABSENT = "absent"
     UNREADABLE = "unreadable"
@@ -279,6 +279,7 @@ class CredentialReason(StrEnum):
     INGREDIENT = "ingredient"  # the file is as signed; the credential of something it was made from is not
     CONTRADICTORY = "contradictory"  # the credential says two things that exclude each other
     MALFORMED = "malformed"  # a credential is there and is not written as one
+    DOUBTED = "doubted"  # intact, the signer is not called trusted, and not for want of a list
     IDENTITY = "identity"  # intact; a statement about a named person or organisation does not hold
     UNSUPPORTED = "unsupported"  # no credential can be looked for in this kind of file
     REMOTE = "remote"  # the credential is kept elsewhere and was not fetched

@@ -372,7 +372,11 @@ def editor(level: Level, readings: Sequence[Calibrated], provenance: Provenance)
         if provenance.state == ProvenanceState.TRUSTED:
             said.append(Sentence("editor.may-credential", signer))
         else:  # intact, and the name is anybody's
-            said += [Sentence("editor.may-unchanged"), Sentence("editor.not-signer", signer)]
+            doubted = provenance.reason == CredentialReason.DOUBTED
+            said += [
+                Sentence("editor.may-unchanged"),
+                Sentence(f"editor.not-{'doubted' if doubted else 'signer'}", signer),
+            ]
     if provenance.state.intact and provenance.says_ai:
         said.append(Sentence("editor.may-ai"))
     if provenance.state.intact and _broken_ingredient(provenance):

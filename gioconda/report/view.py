@@ -41,6 +41,7 @@ from gioconda_core.types import (
 )
 from provenance.codes import CLOCK_FAULTS
 from provenance.reading import describe
+from provenance.reading.rules import PARTIAL
 
 Pairs = list[tuple[str, str]]
 WEAK = 2  # caveats on the first screen; all of them are in the details
@@ -219,6 +220,7 @@ REASON_KEYS = {
     CredentialReason.INGREDIENT: "ingredient",
     CredentialReason.INCOMPLETE: "incomplete",
     CredentialReason.CONTRADICTORY: "contradictory",
+    CredentialReason.DOUBTED: "doubted",
 }
 
 
@@ -497,6 +499,8 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
     elif p.state == ProvenanceState.TRUSTED:
         said.append(Sentence("provenance.trusted", _listed(p)))
         said += _of_list(p)
+    elif p.reason == CredentialReason.DOUBTED:
+        said.append(Sentence("provenance.doubted", {"signer": p.signer or "?", "reason": _deciding(p)}))
     elif lists:
         names, dates = zip(*lists, strict=True)
         args = {"signer": p.signer or "?", "list": list(names), "list_date": list(dates)}
@@ -517,12 +521,13 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
             said.append(Sentence(f"provenance.{key}", {"signed_at": moment(p.signed_at)}))
             if _to_come(p.signed_at):
                 said.append(Sentence("provenance.signed-later"))
+        said += [Sentence("provenance.uncovered", {"where": c.where}) for c in p.codes if c.code == PARTIAL]
         for node in _walk(p.ingredients):
             if node.failures:
                 codes = [c.code for c in node.failures]
                 said.append(Sentence("provenance.ingredient-failure", {"title": node.title, "codes": codes}))
     for item in p.identities:
-        if p.reason == CredentialReason.IDENTITY and set(item.get("failures") or ()) & set(p.decided_by):
+        if set(item.get("failures") or ()) & set(p.decided_by):
             said.append(Sentence("provenance.identity-failed", {"name": item.get("name") or "?"}))
     said += [
         Sentence("provenance.clock", {"reason": [{"code": c.code, "sentence": c.sentence}]}) for c in clock_faults(p)
@@ -566,18 +571,24 @@ def _of_list(p: Provenance) -> list[Sentence]:
 _TELLING = (TrustScheme.INTERIM, TrustScheme.IPTC)
 
 
-def _invalid(p: Provenance) -> list[Sentence]:
-    """Why a credential does not hold, by what decided it; who signed it, where a list says so."""
+def _deciding(p: Provenance) -> Any:
+    """The sentences of what decided, three at most: an argument of a sentence."""
     by_code = {code.code: code for code in p.codes}
     decided = [by_code[name] for name in p.decided_by if name in by_code]
-    reason: Any = [{"code": code.code, "sentence": code.sentence} for code in decided[:3]] or "?"
+    return [{"code": code.code, "sentence": code.sentence} for code in decided[:3]] or "?"
+
+
+def _invalid(p: Provenance) -> list[Sentence]:
+    """Why a credential does not hold, by what decided it; who signed it, where a list says so."""
     key = REASON_KEYS.get(p.reason, "unjudged") if p.reason else "unjudged"
-    args: dict[str, Any] = {"reason": reason}
+    args: dict[str, Any] = {"reason": _deciding(p)}
     if p.reason == CredentialReason.EXPIRED:
         ended = (p.expires_at or "")[:10] or "?"
         args = {"date": ended, "signer": p.signer or "?"}
         key = "expired" if ended <= now()[:10] else "not-yet-valid"
-        if p.signed_at and (p.timestamped or "gioconda.signer.expired" not in by_code):  # it is valid now
+        if p.signed_at and (
+            p.timestamped or "gioconda.signer.expired" not in {code.code for code in p.codes}
+        ):  # it is valid now
             key, args = "outside-validity", args | {"signed_at": moment(p.signed_at)}
     said = [Sentence(f"provenance.{key}", args)]
     if p.trust_list:
@@ -614,7 +625,7 @@ def _credential(p: Provenance, lang: str) -> Pairs:
     actions = [_named("action", str(a.get("action", a)), lang) for a in p.actions]
     pairs = [
         ("signer", p.signer),
-        ("list", _dated(p) if p.trust_list else label("none", lang)),
+        ("list", _dated(p) if p.trust_list else p.reason != CredentialReason.DOUBTED and label("none", lang)),
         *(("identity", _actor(item, lang)) for item in p.identities),
         ("signed-at", p.timestamped and p.signed_at and local(moment(p.signed_at), lang)),
         ("expires-at", p.expires_at and local(moment(p.expires_at), lang)),

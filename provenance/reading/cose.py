@@ -128,6 +128,31 @@ def chain_of(store: bytes, manifest: str) -> list[x509.Certificate]:
     return _certificates(_signature(store, manifest))
 
 
+def assertions_of(store: bytes, manifest: str) -> list[str]:
+    """The labels of one manifest's assertions, as they stand in the store."""
+    inside = _inside(store, "c2pa", manifest, "c2pa.assertions")
+    return [_label(box) for kind, box in _boxes(inside) if kind == _SUPERBOX]
+
+
+def assertion(store: bytes, manifest: str, label: str) -> Any:
+    """The data of one assertion that is CBOR; None where there is none to be read."""
+    return _decoded(_content(store, "c2pa", manifest, "c2pa.assertions", label))
+
+
+def claim(store: bytes, manifest: str) -> Any:
+    """The claim of one manifest, of either version; None where there is none to be read."""
+    inside = _inside(store, "c2pa", manifest)
+    label = next((label for label in ("c2pa.claim.v2", "c2pa.claim") if _inside(inside, label)), "")
+    return _decoded(_content(inside, label))
+
+
+def _decoded(data: bytes) -> Any:
+    try:
+        return decode(data)
+    except ValueError:
+        return None
+
+
 def identity_of(store: bytes, manifest: str, assertion: str) -> list[x509.Certificate]:
     """The certificates beside the signature of one identity statement (CAWG), leaf first; empty when they cannot be had."""
     try:
@@ -191,13 +216,18 @@ def _path(leaf: x509.Certificate, known: list[x509.Certificate]) -> list[x509.Ce
 
 def _content(store: bytes, *labels: str) -> bytes:
     """The CBOR in the box at a path of labels; empty when there is none, or more than one to choose from."""
+    return next((payload for kind, payload in _boxes(_inside(store, *labels)) if kind == _CBOR), b"")
+
+
+def _inside(store: bytes, *labels: str) -> bytes:
+    """What the box at a path of labels holds; empty when there is none, or more than one to choose from."""
     inside = store
     for label in labels:
         found = [box for kind, box in _boxes(inside) if kind == _SUPERBOX and _label(box) == label]
         if len(found) != 1:
             return b""
         inside = found[0]
-    return next((payload for kind, payload in _boxes(inside) if kind == _CBOR), b"")
+    return inside
 
 
 def _signature(store: bytes, manifest: str) -> bytes:

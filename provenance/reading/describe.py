@@ -16,8 +16,8 @@ STATES = {
     ProvenanceState.ABSENT: "no Content Credentials were found; this says nothing either way",
     ProvenanceState.UNREADABLE: "no verdict",
     ProvenanceState.INVALID: "Content Credentials are there and do not hold",
-    ProvenanceState.VALID: "unchanged since signing; who signed is not established by a trust list",
-    ProvenanceState.TRUSTED: "unchanged since signing, by a signer on a trust list; not a statement that the scene happened",
+    ProvenanceState.VALID: "what was signed is unchanged; who signed is not established by a trust list",
+    ProvenanceState.TRUSTED: "what was signed is unchanged, and its signer is on a trust list; not a statement that the scene happened",
 }
 
 
@@ -26,16 +26,16 @@ _LISTED = {  # who signed is on whose list
     TrustScheme.INTERIM: "on C2PA’s interim trust list",
     TrustScheme.IPTC: "on IPTC’s list of verified news publishers",
 }
-_BY_REASON = (ProvenanceState.INVALID, ProvenanceState.UNREADABLE)  # said by what decided them, where that is known
 
 REASONS = {
     CredentialReason.ALTERED: "what was signed was changed since, or the credential is another file's",
     CredentialReason.EXPIRED: "unaltered since a signature whose certificate was not valid at the time that counts",
     CredentialReason.SIGNER: "the certificate behind the signature may not be relied on",
     CredentialReason.INCOMPLETE: "not checked in full, a part is missing; that does not show that anything was changed",
-    CredentialReason.INGREDIENT: "the file is as it was signed; the credential of something that went into it does not hold",
+    CredentialReason.INGREDIENT: "what was signed is unchanged; the credential of something that went into it does not hold",
     CredentialReason.CONTRADICTORY: "the credential states two things that exclude each other",
     CredentialReason.MALFORMED: "a credential is there and is not written as the standard asks",
+    CredentialReason.DOUBTED: "what was signed is unchanged; a rule given below stands against calling its signer trusted",
     CredentialReason.IDENTITY: "a statement about a named person or organisation in it does not hold, which reaches no further",
     CredentialReason.UNSUPPORTED: "no credential can lie in this kind of file",
     CredentialReason.REMOTE: "the credential is kept elsewhere and was not fetched (--online fetches it)",
@@ -49,8 +49,10 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
     state = STATES[found.state]
     if found.state == ProvenanceState.TRUSTED and found.trust_scheme in _LISTED:
         state = state.replace("on a trust list", _LISTED[found.trust_scheme])
-    what = [state] if found.state not in _BY_REASON or not found.reason else []
-    yield f"{found.state}: {': '.join([*what, *([REASONS[found.reason]] if found.reason else [])])}"
+    what = [REASONS[found.reason]] if found.reason else [state]
+    if found.reason is CredentialReason.IDENTITY:  # it decides nothing of the rest
+        what.insert(0, state)
+    yield f"{found.state}: {': '.join(what)}"
     if found.state == ProvenanceState.ABSENT:
         return
     if found.signer:

@@ -1,7 +1,7 @@
 """Open a file's manifest store through the SDK, offline: embedded, beside the file, or given; with what the SDK found.
 
 Not covered by the hashes themselves, so a change there goes unseen by anybody: signature padding, some box headers, MP4
-``ftyp`` and ``free`` boxes. Media samples are covered.
+``ftyp`` and ``free`` boxes, and what a signer chose to leave out (:mod:`provenance.reading.coverage`).
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ _SEGMENTS = 5000  # looked at beside one initialisation segment
 class Opened:
     """What the SDK made of a file, before judgement.
 
-    document : its JSON. lacks : our code for what the credential was read without, so that no byte of it was compared.
+    document : its JSON. file : the media, to be read while it is open. lacks : our code for what the credential was read without, so that no byte of it was compared.
     """
 
     document: dict[str, Any]
     reader: c2pa.Reader
+    file: IO[bytes]
     sidecar: bool = False
     lacks: str = ""
 
@@ -221,7 +222,7 @@ def opened(
                 lacks = rules.ALONE if alone else ""
                 if not (alone or fragments) and _HALF in rules.failures_of(document) and _initial(stream):
                     document, lacks = _continued(reader, kind, file, document)
-                result = Opened(document, reader, sidecar=outside and aside is not None, lacks=lacks)
+                result = Opened(document, reader, stream, sidecar=outside and aside is not None, lacks=lacks)
         except c2pa.C2paError as error:
             result = _refused(str(error))
         except (ValueError, RecursionError) as error:

@@ -28,6 +28,8 @@ ALONE = "gioconda.asset.alone"
 SEGMENTS = "gioconda.asset.segments"
 UNFIT = "gioconda.asset.unfitSegments"
 MISSING = "gioconda.asset.missingSegments"
+CONTENT = "gioconda.binding.content"  # the signed hash leaves out something that is shown or heard
+PARTIAL = "gioconda.binding.partial"  # it leaves out something else
 # A name on no identity list is not established, which is no fault of the statement.
 _UNESTABLISHED = frozenset(
     {
@@ -100,13 +102,21 @@ def expired(chain: list[x509.Certificate], signed_at: datetime.datetime | None) 
     return bool(chain) and not chain[0].not_valid_before_utc <= when <= chain[0].not_valid_after_utc
 
 
+def outdated(chain: list[x509.Certificate], listed: TrustList, signed_at: datetime.datetime | None) -> bool:
+    """Whether the authority on a list that a chain leads to was outside its own validity at that time."""
+    anchor = anchor_of(chain, listed.anchors) if chain else None
+    when = signed_at or datetime.datetime.now(datetime.UTC)
+    return anchor is not None and not anchor.not_valid_before_utc <= when <= anchor.not_valid_after_utc
+
+
 @dataclass(frozen=True)
 class Decision:
-    """A state, what decided it where it is not plain, and the codes that did."""
+    """A state, what decided it where it is not plain, and the codes that did. identity : those of identity statements that do not hold."""
 
     state: ProvenanceState
     reason: CredentialReason | None = None
     codes: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,9 +162,7 @@ def findings(
     """
     found = [*_claims(manifest)]
     found += _leaf(chain, trust)
-    now = datetime.datetime.now(datetime.UTC)
-    anchor = anchor_of(chain, matched.anchors) if matched and chain else None
-    if matched and anchor and not anchor.not_valid_before_utc <= (signed_at or now) <= anchor.not_valid_after_utc:
+    if matched and outdated(chain, matched, signed_at):
         found.append(Finding("gioconda.anchor.expired", ProvenanceState.VALID, matched.name))
     if expired(chain, signed_at):
         found.append(Finding("gioconda.signer.expired", ProvenanceState.INVALID))
@@ -300,14 +308,13 @@ def decide(document: Mapping[str, Any], broken: Iterable[Finding] = ()) -> Decis
         reason = CredentialReason.INGREDIENT if _deltas(document) else CredentialReason.UNJUDGED
         found = ("gioconda.ingredient.failure",) if _deltas(document) else ()
         return Decision(ProvenanceState.INVALID, reason, found)
-    state = ProvenanceState.VALID
     unknown = any(
         item.get("code") == UNKNOWN_SIGNER and _own(document, item) for item in _findings(document, "failure")
     )
-    if "signingCredential.trusted" in succeeded(document) and not unknown:
-        state = ProvenanceState.TRUSTED
-    order = [ProvenanceState.VALID, ProvenanceState.TRUSTED]
-    state = min([state, *(item.cap for item in broken if item.cap is not None)], key=order.index)
-    if identity:
-        return Decision(state, CredentialReason.IDENTITY, tuple(dict.fromkeys(identity)))
-    return Decision(state)
+    failing = tuple(dict.fromkeys(identity))
+    doubts = tuple(dict.fromkeys(item.code for item in broken if item.cap == ProvenanceState.VALID))
+    if doubts and not unknown:
+        return Decision(ProvenanceState.VALID, CredentialReason.DOUBTED, (*doubts, *failing), failing)
+    trusted = "signingCredential.trusted" in succeeded(document) and not unknown
+    state = ProvenanceState.TRUSTED if trusted else ProvenanceState.VALID
+    return Decision(state, CredentialReason.IDENTITY if failing else None, failing, failing)

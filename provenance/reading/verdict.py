@@ -12,7 +12,7 @@ from cryptography import x509
 from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState, TrustScheme
 from provenance import codes, sanitise
 from provenance.keys import certificates, keys
-from provenance.reading import ingredients, rules
+from provenance.reading import coverage, ingredients, rules
 from provenance.reading.open import Opened, unreadable
 from provenance.sanitise import table, tables
 from provenance.sdk import engine
@@ -48,14 +48,14 @@ def _evidence(found: Opened, said: set[str], stated: datetime.datetime | None, t
             made.broken.append(rules.Finding("gioconda.timestamp.otherList", None))
             made.wrong.add("timeStamp.trusted")
     made.matched = rules.list_of(chain, trust, "manifest") if chain else None
-    if "signingCredential.trusted" in said and made.matched is None:
+    if "signingCredential.trusted" in said and chain and made.matched is None:
         made.broken.append(rules.Finding("gioconda.anchor.otherList", ProvenanceState.VALID))
         made.wrong.add("signingCredential.trusted")
     expired = rules.expired(chain, made.signed_at)
     if expired:
         made.wrong.add("claimSignature.insideValidity")
-    if made.matched and expired:
-        # The SDK follows no chain from a certificate that has expired; the list is known.
+    if made.matched and (expired or rules.outdated(chain, made.matched, made.signed_at)):
+        # The SDK follows no chain from a certificate that has expired, nor to an authority that had; the list is known.
         made.wrong.add(rules.UNKNOWN_SIGNER)
     elif "signingCredential.trusted" not in said:
         made.matched = None
@@ -75,13 +75,15 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
     signature = table(active.get("signature_info"))
     said = rules.succeeded(document)
     evidence = _evidence(found, said, _time(signature.get("time")), trust)
-    if found.lacks:
+    if not found.lacks:
+        evidence.broken += coverage.findings(found)
+    else:
         evidence.broken.insert(0, rules.Finding(found.lacks, ProvenanceState.INVALID))
     if extra:  # asked online: what the SDK says about not having asked no longer holds
         evidence.wrong.add("signingCredential.ocsp.skipped")
     if any(code.kind == "failure" for code in extra):
         evidence.broken.append(rules.Finding("gioconda.signer.revokedByIssuer", ProvenanceState.INVALID))
-    decision = rules.decide(document, evidence.broken)
+    decision = rules.decide(rules.without(document, evidence.wrong & {rules.UNKNOWN_SIGNER}), evidence.broken)
     listed = _reported(rules.without(document, evidence.wrong)) + extra
     if decision is None or (decision.state == ProvenanceState.TRUSTED and not _known(results, evidence, trust)):
         listed.append(codes.told("gioconda.state.contradiction"))
@@ -143,8 +145,8 @@ def _listed(signer: TrustList) -> dict[str, Any]:
 
 def _notes(decision: rules.Decision, signer: TrustList | None, development: bool) -> Iterator[Code]:
     """What a reader should know of the signer and the list, beside the rules that are broken."""
-    if decision.reason == CredentialReason.IDENTITY:
-        yield codes.told(rules.IDENTITY_FAILED, where=", ".join(decision.codes))
+    if decision.identity:
+        yield codes.told(rules.IDENTITY_FAILED, where=", ".join(decision.identity))
     if development:
         yield codes.told("gioconda.signer.development")
     if signer and signer.scheme == TrustScheme.INTERIM:

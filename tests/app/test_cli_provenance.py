@@ -32,7 +32,7 @@ def run(capsys, *arguments):
 
 def test_read_says_what_it_found(shelf, capsys):
     code, out = run(capsys, "read", shelf / "signed.jpg", shelf / "plain.jpg", "--trust", shelf / "list.pem")
-    assert code == 0 and "trusted: unchanged since signing" in out and "absent: no Content Credentials" in out
+    assert code == 0 and "trusted: what was signed is unchanged" in out and "absent: no Content Credentials" in out
     code, out = run(capsys, "read", shelf / "signed.jpg", "--json")
     document = json.loads(out)
     assert code == 0 and document["state"] == "valid" and document["schema"] == "gioconda.provenance/1"

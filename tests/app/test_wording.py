@@ -149,6 +149,8 @@ def test_rule_6_credentials_name_signer_list_and_date_and_claim_no_more():
     for template, lang in kind("valid-no-list"):
         assert template.fields(lang) == {"signer"}
         assert says(template, lang, "no-list") and says(template, lang, "happened"), lang
+    for template, lang in kind("doubted"):
+        assert template.fields(lang) == {"signer", "reason"} and says(template, lang, "happened"), lang
     assert len(kind("absent")) >= 8
     for template, lang in kind("absent"):
         assert says(template, lang, "either-way"), (template.key, lang)

@@ -25,8 +25,8 @@ def encode(value):
         size = next(size for size in (1, 2, 4, 8) if n < 256**size)
         return bytes([major << 5 | (23 + size.bit_length())]) + n.to_bytes(size, "big")
 
-    if value is None:
-        return b"\xf6"
+    if value is None or isinstance(value, bool):
+        return {None: b"\xf6", False: b"\xf4", True: b"\xf5"}[value]
     if isinstance(value, int):
         return head(0, value) if value >= 0 else head(1, -1 - value)
     if isinstance(value, bytes):
@@ -110,87 +110,114 @@ def child(data, label):
     return next(payload for kind, payload in cose._boxes(data) if kind == b"jumb" and cose._label(payload) == label)
 
 
+def cbor(box):
+    return next(payload for kind, payload in cose._boxes(box) if kind == b"cbor")
+
+
+def relabelled(data, old, new):
+    """A superbox's payload with its child ``old`` called ``new``."""
+    made = []
+    for kind, payload in cose._boxes(data):
+        if kind == b"jumb" and cose._label(payload) == old:
+            description = next(iter(cose._boxes(payload)))[1]
+            other = description.replace(old.encode(), new.encode())
+            payload = (8 + len(other)).to_bytes(4, "big") + b"jumd" + other + payload[8 + len(description) :]
+        made.append((8 + len(payload)).to_bytes(4, "big") + kind + payload)
+    return b"".join(made)
+
+
+def rewritten(signed, target, leaf, assertions=None, claim=None, labels=None):
+    """A signed file whose credential says something else, signed again with ``leaf`` (ES256); its store keeps its length.
+
+    assertions : label → what makes the assertion's new data of the old; claim : the same for the claim.
+    labels : label → another that the assertion gets.
+    The room for it is the timestamp's, so ``signed`` was made with one.
+    """
+    with opened(signed) as found:
+        old, name = found.store, found.document["active_manifest"]
+    ((_, top),) = list(cose._boxes(old))
+    manifest = child(top, name)
+    held = child(manifest, "c2pa.assertions")
+    said = cose.decode(cbor(child(manifest, "c2pa.claim.v2")))
+    for label, change in (assertions or {}).items():
+        held = rebuilt(held, label, encode(change(cose.decode(cbor(child(held, label))))))
+    for label, other in (labels or {}).items():
+        held = relabelled(held, label, other)
+    for kind in ("created_assertions", "gathered_assertions"):
+        for reference in said.get(kind, []):
+            folder, label = reference["url"].rsplit("/", 1)
+            label = (labels or {}).get(label, label)
+            reference |= {"url": f"{folder}/{label}", "hash": hashlib.sha256(child(held, label)).digest()}
+    said = encode(claim(said) if claim else said)
+    chain = [certificate.public_bytes(serialization.Encoding.DER) for certificate in leaf.chain]
+    protected = encode({1: -7, 33: chain})
+    r, s = utils.decode_dss_signature(
+        leaf.key.sign(encode(["Signature1", protected, b"", said]), ec.ECDSA(hashes.SHA256()))
+    )
+
+    def made(padding):
+        signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        inner = rebuilt(manifest, "c2pa.assertions", lambda _: held)
+        inner = rebuilt(inner, "c2pa.claim.v2", said)
+        inner = rebuilt(
+            inner, "c2pa.signature", b"\xd2" + encode([protected, {"pad": bytes(padding)}, None, signature])
+        )
+        return superbox(rebuilt(top, name, lambda _: inner))
+
+    new = made(300 + len(old) - len(made(300)))
+    data = signed.read_bytes()
+    assert len(new) == len(old) and data.count(old) == 1
+    target.write_bytes(data.replace(old, new))
+    return target
+
+
 def aggregated(signed, target, leaf, issuer=None, key=None, other_asset=False, valid_until=None):
     """A WAV signed with an X.509 identity (timestamped, for the room), its identity made an aggregator's credential instead.
 
     issuer : its DID, by default ``did:jwk`` of ``key`` (Ed25519). The SDK signs no such credential from Python.
     """
     key = key or ed25519.Ed25519PrivateKey.generate()
-    with opened(signed) as found:
-        old, label = found.store, found.document["active_manifest"]
-    ((_, top),) = list(cose._boxes(old))
-    manifest = child(top, label)
-    assertions = child(manifest, "c2pa.assertions")
 
-    def cbor(box):
-        return next(payload for kind, payload in cose._boxes(box) if kind == b"cbor")
-
-    before = cbor(child(assertions, "cawg.identity"))
-    said = cose.decode(before)["signer_payload"]
-    said["sig_type"] = "cawg.identity_claims_aggregation"
-    asset = {
-        **said,
-        "referenced_assertions": [
-            {**item, "hash": base64.b64encode(bytes(32) if other_asset else item["hash"]).decode()}
-            for item in said["referenced_assertions"]
-        ],
-    }
-    credential = {
-        "@context": ["https://www.w3.org/ns/credentials/v2", "https://cawg.io/identity/1.1/ica/context/"],
-        "type": ["VerifiableCredential", "IdentityClaimsAggregationCredential"],
-        "issuer": issuer or did_of(key),
-        "validFrom": "2026-01-01T00:00:00Z",
-        **({"validUntil": valid_until} if valid_until else {}),
-        "credentialSubject": {
-            "verifiedIdentities": [
-                {
-                    "type": "cawg.social_media",
-                    "name": "The picture desk",
-                    "username": "desk",
-                    "uri": "https://example.com/desk",
-                    "verifiedAt": "2026-01-01T00:00:00Z",
-                    "provider": {"id": "https://example.com", "name": "Example"},
-                }
+    def identity(before):
+        said = before["signer_payload"]
+        said["sig_type"] = "cawg.identity_claims_aggregation"
+        asset = {
+            **said,
+            "referenced_assertions": [
+                {**item, "hash": base64.b64encode(bytes(32) if other_asset else item["hash"]).decode()}
+                for item in said["referenced_assertions"]
             ],
-            "c2paAsset": asset,
-        },
-    }
-    payload = json.dumps(credential).encode()
-    protected = encode({1: -8, 3: "application/vc"})
-    signature = key.sign(encode(["Signature1", protected, b"", payload]))
-    made = {"signer_payload": said, "signature": b"\xd2" + encode([protected, {}, payload, signature])}
+        }
+        credential = {
+            "@context": ["https://www.w3.org/ns/credentials/v2", "https://cawg.io/identity/1.1/ica/context/"],
+            "type": ["VerifiableCredential", "IdentityClaimsAggregationCredential"],
+            "issuer": issuer or did_of(key),
+            "validFrom": "2026-01-01T00:00:00Z",
+            **({"validUntil": valid_until} if valid_until else {}),
+            "credentialSubject": {
+                "verifiedIdentities": [
+                    {
+                        "type": "cawg.social_media",
+                        "name": "The picture desk",
+                        "username": "desk",
+                        "uri": "https://example.com/desk",
+                        "verifiedAt": "2026-01-01T00:00:00Z",
+                        "provider": {"id": "https://example.com", "name": "Example"},
+                    }
+                ],
+                "c2paAsset": asset,
+            },
+        }
+        payload = json.dumps(credential).encode()
+        protected = encode({1: -8, 3: "application/vc"})
+        signature = key.sign(encode(["Signature1", protected, b"", payload]))
+        return {
+            "signer_payload": said,
+            "signature": b"\xd2" + encode([protected, {}, payload, signature]),
+            "pad1": bytes(8),
+        }
 
-    def padded(length):
-        return encode({**made, "pad1": bytes(length)})
-
-    identity = padded(1000 + len(before) - len(padded(1000)))
-    assert len(identity) == len(before)
-    assertions = rebuilt(assertions, "cawg.identity", identity)
-    claim = cose.decode(cbor(child(manifest, "c2pa.claim.v2")))
-    for kind in ("created_assertions", "gathered_assertions"):
-        for reference in claim.get(kind, []):
-            reference["hash"] = hashlib.sha256(child(assertions, reference["url"].rsplit("/", 1)[1])).digest()
-    claim = encode(claim)
-    chain = [certificate.public_bytes(serialization.Encoding.DER) for certificate in leaf.chain]
-    protected = encode({1: -7, 33: chain})
-    r, s = utils.decode_dss_signature(
-        leaf.key.sign(encode(["Signature1", protected, b"", claim]), ec.ECDSA(hashes.SHA256()))
-    )
-    room = len(cbor(child(manifest, "c2pa.signature")))
-
-    def sign1(padding):
-        unprotected = {"pad": bytes(padding)}
-        return b"\xd2" + encode([protected, unprotected, None, r.to_bytes(32, "big") + s.to_bytes(32, "big")])
-
-    inner = rebuilt(manifest, "c2pa.assertions", lambda _: assertions)
-    inner = rebuilt(inner, "c2pa.claim.v2", claim)
-    inner = rebuilt(inner, "c2pa.signature", sign1(300 + room - len(sign1(300))))
-    new = superbox(rebuilt(top, label, lambda _: inner))
-    assert len(new) == len(old), (len(new), len(old))
-    data = signed.read_bytes()
-    assert data.count(old) == 1
-    target.write_bytes(data.replace(old, new))
-    return target
+    return rewritten(signed, target, leaf, {"cawg.identity": identity})
 
 
 def did_of(key):

@@ -6,11 +6,15 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from provenance_forge import resign
+from provenance_forge import resign, rewritten
 from provenance_kit import authority, both, created, leaf, signer_of, trust_in, write_wav
 from provenance_tsa import Authority
 
+from gioconda.report.verdict import editor
+from gioconda.report.view import credential_sentences, state_key
+from gioconda.report.wording import say
 from gioconda_core.errors import CredentialError
+from gioconda_core.types import CredentialReason, Level, Sentence
 from gioconda_core.types import ProvenanceState as State
 from provenance.codes import sentences
 from provenance.keys import certificates
@@ -196,6 +200,64 @@ def expired_leaf():
 
 def old_root():
     return authority("root of then", not_before=NOW - days(400))
+
+
+def told(found):
+    """What a report says, with every list that was used."""
+    said = credential_sentences(found, [("test list", "2026-01-01"), ("clock", "2026-01-01")])
+    return " ".join([*described(found), *(say(item, "en") for item in said)])
+
+
+def doubtful(signed, folder, case):
+    """A file whose signer is on a list and is not called trusted, the lists, and the code that says why."""
+    target = folder / "doubted.wav"
+    if case == "root gone":
+        root = authority("root that ended", not_before=NOW - days(400), not_after=NOW - days(3))
+        return resign(signed, target, leaf("after its root", root=root)), trust_in(root), "gioconda.anchor.expired"
+    if case == "root younger than the stamp":
+        root = authority("young root", not_before=NOW - days(5))
+        with Authority(at=NOW - days(10)) as clock:
+            path = resign(signed, target, leaf("older than its root", root=root, not_before=NOW - days(60)), clock)
+        lists = both(trust_in(root), trust_in(clock.root, kind="tsa", name="clock"))
+        return path, lists, "gioconda.anchor.expired"
+    if case == "source type":
+
+        def invented(said):
+            types = "http://cv.iptc.org/newscodes/digitalsourcetype/inventedHere"
+            return {**said, "actions": [{**action, "digitalSourceType": types} for action in said["actions"]]}
+
+        path = rewritten(signed, target, leaf(), {"c2pa.actions.v2": invented})
+        return path, trust_in(authority()), "gioconda.sourceType.unknown"
+    if case == "list of clocks":
+        return resign(signed, target, leaf()), trust_in(authority(), kind="tsa"), "gioconda.anchor.otherList"
+    purposes = {"ekus": (certificates.OCSP_SIGNING,)}
+    return resign(signed, target, leaf("status", **purposes)), trust_in(authority()), "gioconda.signer.purpose"
+
+
+@pytest.mark.parametrize(
+    "case", ["root gone", "root younger than the stamp", "source type", "list of clocks", "purpose"]
+)
+def test_a_signer_whose_list_is_known_is_never_said_to_be_on_none(signed, tmp_path, case):
+    path, lists, why = doubtful(signed, tmp_path, case)
+    found = read(path, trust=lists)
+    assert (found.state, found.reason, found.decided_by) == (State.VALID, CredentialReason.DOUBTED, (why,))
+    assert "signingCredential.untrusted" not in codes(found)
+    shown = told(found)
+    assert sentences()[why] in shown and "is not called trusted here" in shown
+    for wrong in ("on none of the trust lists", "leads to no authority", "not established by a trust list"):
+        assert wrong not in shown
+    assert (
+        say(Sentence(state_key(found.state, found.reason)), "en")
+        == "Content Credentials intact, signer not called trusted"
+    )
+    may = [item.key for item in editor(Level.NOT_ASSESSED, [], found)]
+    assert "editor.not-doubted" in may and not {"editor.not-signer", "editor.may-credential"} & set(may)
+
+
+def test_a_signer_on_no_list_is_said_to_be_on_none(signed):
+    found = read(signed, trust=trust_in(certificates.make_authority("other root", "x")))
+    assert (found.state, found.reason, found.decided_by) == (State.VALID, None, ())
+    assert "on none of the trust lists used" in told(found) and "signingCredential.untrusted" in codes(found)
 
 
 def test_without_a_timestamp_a_file_turns_invalid_when_its_leaf_expires(signed, tmp_path):

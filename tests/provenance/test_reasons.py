@@ -148,7 +148,7 @@ def test_an_expired_file_is_said_to_be_unaltered_and_undated(first, tmp_path):
     assert (found.state, found.reason) == (State.INVALID, CredentialReason.EXPIRED)
     assert "gioconda.signer.expired" in found.decided_by
     shown = told(found)
-    assert "unaltered since it was signed" in shown and "not proven" in shown
+    assert "What was signed is unaltered" in shown and "not proven" in shown
     assert "since expired" not in shown  # it may have been signed with a certificate that had expired already
     assert "relied on" not in shown and "changed" not in shown
     # The root is given: that it is not must not be said, and whose certificate it is must.
@@ -348,7 +348,7 @@ def test_an_ingredient_that_fails_now_is_said_to_be_the_ingredient(tmp_path):
     path.write_bytes(bytes(changed))
     found = read(path, trust=TRUST)
     assert (found.state, found.reason) == (State.INVALID, CredentialReason.INGREDIENT), found.codes
-    assert "The file is as it was signed" in told(found)
+    assert "What was signed is unchanged" in told(found)
 
 
 def test_what_is_wrong_with_a_timestamp_is_always_told(first, tmp_path):

@@ -1,0 +1,187 @@
+"""What the signed hash leaves out is told, and a credential that leaves out what is shown or heard does not hold."""
+
+import hashlib
+
+import pytest
+from provenance_forge import rewritten
+from provenance_kit import authority, box, created, leaf, signer_of, trust_in, write_mp4, write_picture, write_wav
+from provenance_tsa import Authority
+
+from gioconda.report.view import credential_sentences
+from gioconda.report.wording import say
+from gioconda_core.types import CredentialReason
+from gioconda_core.types import ProvenanceState as State
+from provenance.reading.read import read
+from provenance.reading.rules import CONTENT, PARTIAL
+from provenance.sdk.one_pass import boxes_of
+from provenance.signing import claims, sign
+from provenance.vocabulary import C2PA_BOX
+
+TRUST = trust_in(authority())
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A picture, sound and a clip, each signed with a timestamp: that leaves room for what is forged."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("coverage")
+    write_picture(folder / "bare.jpg")
+    exif = Image.Exif()
+    exif[0x010F] = "Example"
+    with Image.open(folder / "bare.jpg") as picture:
+        picture.save(folder / "plain.jpg", exif=exif)
+    write_wav(folder / "plain.wav")
+    write_mp4(folder / "plain.mp4", frames=12)
+    with Authority() as clock:
+        signer = signer_of(leaf(), folder, timestamp=clock.url)
+        for kind in ("jpg", "wav", "mp4"):
+            sign.sign_file(folder / f"plain.{kind}", folder / f"signed.{kind}", created(), signer=signer)
+    return folder
+
+
+def seen(path):
+    found = read(path, trust=TRUST)
+    told = " ".join(say(item, "en") for item in credential_sentences(found, [("test list", "2026-01-01")]))
+    return found, {code.code: code for code in found.codes if code.code in (CONTENT, PARTIAL)}, told
+
+
+def without(path, start, length):
+    """Changes a hash over a whole file so that it leaves out one range more."""
+    data = path.read_bytes()
+
+    def change(said):
+        ranges = sorted([*said["exclusions"], {"start": start, "length": length}], key=lambda item: item["start"])
+        digest, at = hashlib.sha256(), 0
+        for item in ranges:
+            digest.update(data[at : item["start"]])
+            at = item["start"] + item["length"]
+        digest.update(data[at:])
+        return {**said, "exclusions": ranges, "hash": digest.digest()}
+
+    return {"c2pa.hash.data": change}
+
+
+def test_sound_that_the_hash_leaves_out_may_be_changed_and_nothing_holds(files, tmp_path):
+    path = files / "signed.wav"
+    forged = rewritten(path, tmp_path / "forged.wav", leaf(), without(path, 44, 2000))
+    data = bytearray(forged.read_bytes())
+    data[500:900] = b"z" * 400
+    (tmp_path / "changed.wav").write_bytes(data)
+    for name in ("forged.wav", "changed.wav"):  # the SDK calls both trusted
+        found, met, told = seen(tmp_path / name)
+        assert (found.state, found.reason, found.decided_by) == (State.INVALID, CredentialReason.MALFORMED, (CONTENT,))
+        assert met[CONTENT].where == "data: 2000 B" and "shows or plays" in told
+
+
+def test_metadata_that_the_hash_leaves_out_are_named(files, tmp_path):
+    path = files / "signed.jpg"
+    at = path.read_bytes().index(b"Exif\0\0")
+    forged = rewritten(path, tmp_path / "forged.jpg", leaf(), without(path, at, 20))
+    found, met, told = seen(forged)
+    assert found.state == State.TRUSTED and met[PARTIAL].where == "APP1: 20 B"
+    assert "leaves out part of the file beside the credential itself (APP1: 20 B)" in told
+    assert "changed since signing" not in told
+    scan = path.read_bytes().index(b"\xff\xda") + 20
+    found, met, _ = seen(rewritten(path, tmp_path / "scan.jpg", leaf(), without(path, scan, 100)))
+    assert found.state == State.INVALID and met[CONTENT].where == "SOS: 100 B"
+
+
+def leaving_out(path, *kinds):
+    """Changes a hash over boxes so that it leaves out further kinds of box, and keeps no leaves."""
+    data = path.read_bytes()
+    with open(path, "rb") as file:
+        boxes = list(boxes_of(file, len(data)))
+    gone = {b"ftyp", b"mfra", b"free", b"skip", b"uuid", *kinds}
+
+    def change(said):
+        digest = hashlib.sha256()
+        for item in boxes:
+            if item.kind not in gone:
+                digest.update(item.start.to_bytes(8, "big") + data[item.start : item.start + item.size])
+        kept = [item for item in said["exclusions"] if item["xpath"] != "/mdat"]
+        more = [{"xpath": f"/{kind.decode()}"} for kind in kinds]
+        return {"exclusions": kept + more, "alg": "sha256", "hash": digest.digest(), "name": "x"}
+
+    return {"c2pa.hash.bmff.v3": change}
+
+
+@pytest.mark.parametrize("kinds", [(b"mdat",), (b"moov",), (b"mdat", b"moov")])
+def test_a_clip_whose_media_the_hash_leaves_out_does_not_hold(files, tmp_path, kinds):
+    path = files / "signed.mp4"
+    whole = rewritten(path, tmp_path / "whole.mp4", leaf(), leaving_out(path))
+    assert seen(whole)[:2] == (read(whole, trust=TRUST), {}) and read(whole, trust=TRUST).state == State.TRUSTED
+    found, met, _ = seen(rewritten(path, tmp_path / "forged.mp4", leaf(), leaving_out(path, *kinds)))
+    assert (found.state, found.reason) == (State.INVALID, CredentialReason.MALFORMED)
+    assert all(kind.decode() in met[CONTENT].where for kind in kinds)
+
+
+def by_names(path, left_out):
+    """What makes a hash over named segments of the hash over a whole JPEG; one segment is left out."""
+    data = path.read_bytes()
+    names, at, made = {0xC0: "SOF0", 0xC4: "DHT", 0xDB: "DQT", 0xEB: "C2PA"}, 2, [("SOI", 0, 2)]
+    while data[at + 1] != 0xDA:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        made.append((names.get(marker) or f"APP{marker - 0xE0}", at, at + 2 + length))
+        at += 2 + length
+    made += [("SOS", at, len(data) - 2), ("EOI", len(data) - 2, len(data))]
+    boxes = [
+        {"names": [name], "hash": hashlib.sha256(data[begin:end]).digest(), "pad": b""}
+        | ({"excluded": True} if name == left_out else {})
+        for name, begin, end in made
+    ]
+    return {"c2pa.hash.data": lambda said: {"boxes": boxes, "alg": "sha256", "name": "x"}}
+
+
+@pytest.mark.parametrize(("name", "code"), [("SOS", CONTENT), ("APP1", PARTIAL), ("", None)])
+def test_a_segment_that_a_hash_by_names_leaves_out_is_told(files, tmp_path, name, code):
+    path = files / "signed.jpg"
+    labels = {"c2pa.hash.data": "c2pa.hash.boxes"}
+    forged = rewritten(path, tmp_path / "forged.jpg", leaf(), by_names(path, name), labels=labels)
+    found, met, _ = seen(forged)
+    assert "assertion.boxesHash.match" in {item.code for item in found.codes}
+    assert found.state == (State.INVALID if code == CONTENT else State.TRUSTED)
+    assert {item: told.where for item, told in met.items()} == ({code: name} if code else {})
+
+
+STRAY = C2PA_BOX + bytes(4) + b"garbage\0" + b"hidden"
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "said"),
+    [
+        (b"free", b"a message" * 100, "free: 908 B"),
+        (b"skip", b"x", "skip: 9 B"),
+        (b"ftyp", b"isom\0\0\0\0isom", "ftyp: 20 B"),
+        (b"uuid", STRAY, "uuid: 42 B"),
+        (b"free", bytes(900), None),
+    ],
+)
+def test_what_is_appended_where_no_hash_reaches_is_named(files, tmp_path, kind, payload, said):
+    """By the standard the credential holds; that the file is the same to the byte is never said."""
+    path = tmp_path / "more.mp4"
+    path.write_bytes((files / "signed.mp4").read_bytes() + box(kind, payload))
+    found, met, told = seen(path)
+    assert found.state == State.TRUSTED and CONTENT not in met
+    assert (met[PARTIAL].where if PARTIAL in met else None) == said
+    assert ("leaves out part of the file" in told) == bool(said)
+    assert "what was signed is unchanged" in told
+
+
+@pytest.mark.parametrize("kind", [b"mdat", b"moov", b"uuid", b"udta"])
+def test_a_box_that_is_shown_or_read_cannot_be_appended(files, tmp_path, kind):
+    path = tmp_path / "more.mp4"
+    path.write_bytes((files / "signed.mp4").read_bytes() + box(kind, bytes(64)))
+    assert read(path, trust=TRUST).reason == CredentialReason.ALTERED
+
+
+def test_an_update_is_measured_by_the_hash_of_what_it_updates(files, tmp_path):
+    """It has none of its own; that its store has grown moves what lies behind it."""
+    path = files / "signed.jpg"
+    scan = path.read_bytes().index(b"\xff\xda") + 20
+    forged = rewritten(path, tmp_path / "forged.jpg", leaf(), without(path, scan, 100))
+    later = tmp_path / "later.jpg"
+    update = claims.Credential("more said", intent="update")
+    sign.sign_file(forged, later, update, signer=signer_of(leaf(), tmp_path))
+    _, met, _ = seen(later)
+    assert met[CONTENT].where == "SOS: 100 B"
