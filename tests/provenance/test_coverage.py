@@ -12,12 +12,12 @@ from gioconda.report.wording import say
 from gioconda_core.types import CredentialReason
 from gioconda_core.types import ProvenanceState as State
 from provenance.reading.read import read
-from provenance.reading.rules import CONTENT, PARTIAL
 from provenance.sdk.one_pass import boxes_of
 from provenance.signing import claims, sign
 from provenance.vocabulary import C2PA_BOX
 
 TRUST = trust_in(authority())
+CONTENT, PARTIAL = "gioconda.binding.content", "gioconda.binding.partial"
 
 
 @pytest.fixture(scope="module")
