@@ -50,6 +50,9 @@ def check(
     wanted = results.among(FORMATS, clips)
     if ("keyframes", None) in wanted:
         raise UsageError("keyframes are a ZIP", where="-o keyframes", hint="give it a file: -o keyframes=FRAMES.zip")
+    from gioconda_core.media import sandbox
+
+    sandbox.warm()  # while what examines is imported
     from gioconda.report.evidence import keyframes
     from gioconda.report.examine import Examiner, unread
 

@@ -70,7 +70,7 @@ _Sampled = tuple[Any, Any]  # uint8 (T, H, W, 3), RGB, upright, and seconds (T,)
 class _Seen:
     """What one look at a file has found so far."""
 
-    facts: dict[str, Any]
+    facts: dict[str, Any] = field(default_factory=dict)
     readings: list[Calibrated] = field(default_factory=list)
     footage: Footage | None = None
     mark: Watermark | None = None
@@ -140,20 +140,26 @@ class Examiner:
         size = readable(file)
         self._ready()
         digest = sha256_of(file)
-        step("container", 0.05)
-        seen = self._container(file, size, digest, title or file.name)
-        step("provenance", 0.1)
-        provenance, trouble = self._provenance(file)
+        seen, blind = _Seen(), None
+        with ThreadPoolExecutor(1) as aside:  # where a process of its own parses what strangers wrote
+            step("container", 0.05)
+            inspected = aside.submit(metadata.inspect, file)
+            step("provenance", 0.1)
+            provenance, trouble = self._provenance(file)
+            try:
+                self._look(file, (digest, str(file), file.name), seen, step, evidence)
+            except MediaError as error:
+                blind = error
+            self._container(file, size, digest, title or file.name, inspected.result(), seen)
         errors = [trouble] if trouble else []
         unread: UnreadReason | None = None
-        try:
-            self._look(file, (digest, str(file), file.name), seen, step, evidence)
-            errors += _failures(seen.readings)
-        except MediaError as error:
-            unread = UnreadReason.SOUND_ONLY if seen.facts.get("sound_only") else error.unread
+        if blind:
+            unread = UnreadReason.SOUND_ONLY if seen.facts.get("sound_only") else blind.unread
             seen.facts["signs"] = []
-            text = f"{error.what} ({error.hint})" if error.hint else error.what
+            text = f"{blind.what} ({blind.hint})" if blind.hint else blind.what
             errors.append(Problem(ProblemReason.MEDIA_UNREAD, {"text": text}))
+        else:
+            errors += _failures(seen.readings)
         step("report", 0.97)
         judged = (seen.readings, seen.footage, seen.facts, provenance)
         return Report(
@@ -200,23 +206,23 @@ class Examiner:
         self.loading.append(threading.Thread(target=run))
         self.loading[-1].start()
 
-    def _container(self, file: Path, size: int, digest: str, name: str) -> _Seen:
-        """What the file says of itself before any picture is decoded. name : that it came with, wherever it lies now."""
-        found = metadata.inspect(file)
-        seen = _Seen({"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)})
-        seen.facts["declared"] = found.get("declared", [])
-        seen.facts["reader"] = found.get("reader", "")
-        seen.facts["sound_only"] = metadata.sound_only(found)
+    def _container(self, file: Path, size: int, digest: str, name: str, found: Mapping[str, Any], seen: _Seen) -> None:
+        """Put what the file says of itself before what was seen in its pictures. name : that it came with, wherever it lies now;
+        found : of :func:`metadata.inspect`."""
+        facts: dict[str, Any] = {"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)}
+        facts["declared"] = found.get("declared", [])
+        facts["reader"] = found.get("reader", "")
+        facts["sound_only"] = metadata.sound_only(found)
         with open(file, "rb") as opened:
             if other := misnamed(name, opened.read(HEAD)):
-                seen.facts["misnamed"] = other
-            seen.facts["clip_behind"] = clip_behind(opened)
-        seen.facts["trust_lists"] = self._lists()
-        seen.facts["others"] = _others(self.detectors)
-        seen.facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
+                facts["misnamed"] = other
+            facts["clip_behind"] = clip_behind(opened)
+        facts["trust_lists"] = self._lists()
+        facts["others"] = _others(self.detectors)
+        facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
+        seen.facts = facts | seen.facts
         if found.get("error"):
-            seen.warnings.append(read(MediaWarning, found["error"]))
-        return seen
+            seen.warnings.insert(0, read(MediaWarning, found["error"]))
 
     def _look(self, file: Path, names: Sequence[str], seen: _Seen, step: Progress, evidence: bool) -> None:
         """Decode the file once, and let detectors and whoever makes evidence look at it. names : hash, path and name, for tables of scores."""

@@ -352,10 +352,10 @@ def ahead(
     first = next(frames, None)
     if first is None:
         return
-    # While one core follows, another may search: only for landmarkers that say their methods may run side by side, and where a
+    # While one core follows, others may search: only for landmarkers that say their methods may run side by side, and where a
     # search takes long enough to be worth handing over (at 256 px it cost a tenth more processor time and saved none).
     beside = getattr(landmarker, "threads", False) and cores() > 1 and first[1].shape[0] * first[1].shape[1] >= _LARGE
-    pool = ThreadPoolExecutor(1) if beside else None
+    pool = ThreadPoolExecutor(2) if beside else None
     lead = min(detect_every, 8) if pool else 0  # frames read ahead of the one being followed; frames are large
     waiting: deque[tuple[float, Frame, Future[list[Boxes]] | None, int]] = deque()
     group: list[Frame] = []  # due frames not yet searched

@@ -7,12 +7,27 @@ the caller, so memory is bounded; an exception comes out where its lane's next i
 from __future__ import annotations
 
 import contextlib
+import itertools
 import queue
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+
+class _Exhausted(RuntimeError):
+    pass
+
+
+def run_ahead(work: Iterator[T], ahead: int) -> Generator[T, None, None]:
+    """The items of one work, up to ``ahead`` of them made before they are taken; otherwise as :func:`in_turn`."""
+
+    def items() -> Generator[T, None, None]:
+        yield from work
+
+    with contextlib.suppress(_Exhausted):
+        yield from in_turn([items()], itertools.repeat(0), ahead)
 
 
 def in_turn(works: Sequence[Generator[T, None, None]], turns: Iterable[int], ahead: int) -> Iterator[T]:
@@ -51,7 +66,7 @@ class _Lane(Generic[T]):
                     self._room.acquire()
                     if self._stopped:
                         return
-            raise RuntimeError("more was taken from a lane than its work gives")
+            raise _Exhausted("more was taken from a lane than its work gives")
         except BaseException as error:  # whatever it is, it is raised where the item was due
             self._made.put(error)
 

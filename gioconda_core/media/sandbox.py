@@ -6,12 +6,13 @@ Not contained: a file that takes over the decoder and runs code of its own; the 
 For that, run the whole program in a container.
 
 The worker is a child as :mod:`gioconda_core.workers.child` starts them, not one of a pool's: it is limited anew for each file, it streams
-frames, and it ends after half a minute without work. While this process works on one frame, the worker decodes the next.
+frames, and it ends after half a minute without work. While this process works on one frame, the worker decodes the next ones.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import queue
 import threading
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from gioconda_core.documents import plain, read
 from gioconda_core.errors import GiocondaError, MediaError, UsageError
 from gioconda_core.media.facts import ClipFacts, Limits, Source
+from gioconda_core.media.read_ahead import run_ahead
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.media.source import open_source
 from gioconda_core.reasons import MediaWarning, UnreadReason
@@ -36,6 +38,9 @@ _IDLE_SECONDS = 30.0
 _MOST_FILES = 200  # per worker: bounds what a leak in a decoder can add up to
 _MOST_IDLE = 2
 _MOST_BYTES = 1 << 30  # of a frame: far above any limit on pixels
+_AHEAD = (
+    64 << 20
+)  # bytes of pictures decoded before they are sent: the other side may be loading what will look at them
 _START_SECONDS = 120.0  # for the interpreter and its imports, on a machine that is busy
 
 
@@ -265,10 +270,13 @@ def work(channel: Channel) -> None:
             elif request["op"] == "play":
                 assert source is not None  # a pass is asked for of a file that was opened
                 stopped.clear()
-                for seconds, picture in source.play(read(Sampling, request["sampling"])):
-                    channel.send({"seconds": seconds}, {"frame": picture})
-                    if stopped.is_set():
-                        break
+                playing = source.play(read(Sampling, request["sampling"]))
+                each = 3 * source.facts.width * source.facts.height
+                with contextlib.closing(run_ahead(playing, _AHEAD // max(1, each))) as pictures:
+                    for seconds, picture in pictures:
+                        channel.send({"seconds": seconds}, {"frame": picture})
+                        if stopped.is_set():
+                            break
                 say(done=True, warnings=[w.document() for w in source.warnings])
         except Lost:
             return

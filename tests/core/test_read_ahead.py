@@ -9,7 +9,7 @@ from media_material import number, numbered_clip
 
 from gioconda_core.media import decode
 from gioconda_core.media.clip import Clip
-from gioconda_core.media.read_ahead import in_turn
+from gioconda_core.media.read_ahead import in_turn, run_ahead
 from gioconda_core.media.seek import share_out
 
 
@@ -37,6 +37,18 @@ def test_a_lane_stays_no_further_ahead_than_said():
     time.sleep(0.1)
     assert len(made) <= 5, "three ready, the one taken, and the one waiting for room"
     items.close()
+    assert not _threads()
+
+
+def test_one_work_runs_ahead_and_ends_where_it_ends():
+    made = []
+    items = run_ahead(_counting(990, 1, made), 3)
+    assert next(items) == 990
+    until = time.monotonic() + 10
+    while len(made) < 4 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert 4 <= len(made) <= 5, "made while nobody asked"
+    assert list(items) == list(range(991, 1000))
     assert not _threads()
 
 
