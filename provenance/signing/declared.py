@@ -6,6 +6,7 @@ XMP everywhere; in MP4 and MOV China's label also among the metadata keys, where
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gioconda_core.errors import MediaError, UsageError
+from provenance import containers
 from provenance.sdk import one_pass
 from provenance.vocabulary import XMP_BOX
 
@@ -124,43 +126,32 @@ def _merged(old: bytes, source: str, aigc: Aigc | None) -> bytes:
 def _jpeg(data: bytes, source: str, aigc: Aigc | None, name: str) -> bytes:
     if data[:3] != b"\xff\xd8\xff":
         raise MediaError("is no JPEG", where=name)
-    out, old, at = bytearray(data[:2]), b"", 2
-    place = 2  # after the leading JFIF and EXIF segments
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        segment = data[at : at + length]
-        at += length
-        if segment[1] == 0xE1 and segment[4:].startswith(_XMP_JPEG):
-            old = segment[4 + len(_XMP_JPEG) :]
-            continue
-        out += segment
-        if segment[1] in (0xE0, 0xE1) and place == len(out) - len(segment):
-            place = len(out)
-    content = _XMP_JPEG + _merged(old, source, aigc)
+    segments, rest = containers.jpeg(data)
+    old = [item for item in segments if item[1] == 0xE1 and item[4:].startswith(_XMP_JPEG)]
+    kept = [item for item in segments if item not in old]
+    content = _XMP_JPEG + _merged(old[-1][4 + len(_XMP_JPEG) :] if old else b"", source, aigc)
     if len(content) > 65_533:
         raise UsageError("has so much metadata that no mark fits beside it", where=name)
-    out[place:place] = b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
-    return bytes(out + data[at:])
+    leading = len(list(itertools.takewhile(lambda item: item[1] in (0xE0, 0xE1), kept)))  # JFIF and EXIF come first
+    kept.insert(leading, b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content)
+    return data[:2] + b"".join(kept) + rest
 
 
 def _png(data: bytes, source: str, aigc: Aigc | None, name: str) -> bytes:
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR":
+    if data[:8] != containers.PNG or data[12:16] != b"IHDR":
         raise MediaError("is no PNG", where=name)
-    out, old, at, place = bytearray(data[:8]), b"", 8, 33
-    while at + 12 <= len(data):
-        length = 12 + int.from_bytes(data[at : at + 4], "big")
-        chunk = data[at : at + length]
-        at += length
+    chunks, rest = containers.png(data)
+    old, kept = b"", []
+    for chunk in chunks:
         if chunk[4:8] == b"iTXt" and chunk[8:].startswith(_XMP_PNG + b"\0"):
-            flag, rest = chunk[8 + len(_XMP_PNG) + 1], chunk[8 + len(_XMP_PNG) + 3 : -4]
-            text = rest.split(b"\0", 2)[-1]
+            flag, content = chunk[8 + len(_XMP_PNG) + 1], chunk[8 + len(_XMP_PNG) + 3 : -4]
+            text = content.split(b"\0", 2)[-1]
             old = zlib.decompressobj().decompress(text, _PACKET) if flag else text
-            continue
-        out += chunk
-    content = _XMP_PNG + b"\0\0\0\0\0" + _merged(old, source, aigc)
-    made = b"iTXt" + content
-    out[place:place] = struct.pack(">I", len(content)) + made + struct.pack(">I", zlib.crc32(made))
-    return bytes(out + data[at:])
+        else:
+            kept.append(chunk)
+    made = b"iTXt" + _XMP_PNG + b"\0\0\0\0\0" + _merged(old, source, aigc)
+    kept.insert(1, struct.pack(">I", len(made) - 4) + made + struct.pack(">I", zlib.crc32(made)))  # behind IHDR
+    return containers.PNG + b"".join(kept) + rest
 
 
 def _into_boxes(path: Path, source: str, aigc: Aigc | None) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 from gioconda_core.errors import CredentialError, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
 from gioconda_core.types import ProvenanceState
+from provenance import containers
 from provenance.sdk.one_pass import boxes_of
 from provenance.vocabulary import C2PA_BOX
 
@@ -108,21 +109,9 @@ def _remux(origin: Path, target: Path, suffix: str) -> None:
 
 
 def _without_block(data: bytes, origin: Path) -> bytes:
-    if data[:2] == b"\xff\xd8":
-        return _jpeg(data)
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return _png(data)
-    if data[:4] == b"RIFF":
-        return _riff(data)
-    if data[4:8] == b"ftyp":
-        return _boxes(data)
-    for begins, without in ((b"ID3", _id3), (b"GIF8", _gif), (b"II*\0", _tiff), (b"MM\0*", _tiff), (_JXL, _jxl)):
-        if data.startswith(begins):
+    for at, begins, without in _WITHOUT:
+        if data.startswith(begins, at):
             return without(data)
-    if data.startswith(b"%PDF"):
-        return _pdf(data)
-    if data.startswith(b"PK\3\4"):
-        return _zip(data)
     if origin.suffix.lower() == ".svg":
         return _svg(data)
     raise UsageError(
@@ -205,15 +194,12 @@ def _tiff(data: bytes) -> bytes:
 _JXL = b"\0\0\0\x0cJXL "
 
 
-def _jxl_boxes(data: bytes) -> list[tuple[bytes, bytes]]:
-    """(kind, bytes) of each topmost box that is no JUMBF (C2PA 2.x, A.5.2)."""
-    boxes = boxes_of(io.BytesIO(data), len(data))
-    whole = [(box.kind, data[box.start : box.start + box.size if box.size else len(data)]) for box in boxes]
-    return [(kind, content) for kind, content in whole if kind != b"jumb"]
-
-
 def _jxl(data: bytes) -> bytes:
-    return b"".join(content for _, content in _jxl_boxes(data))
+    """Drop the topmost boxes that are JUMBF (C2PA 2.x, A.5.2)."""
+    boxes = boxes_of(io.BytesIO(data), len(data))
+    return b"".join(
+        data[box.start : box.start + box.size if box.size else len(data)] for box in boxes if box.kind != b"jumb"
+    )
 
 
 _SVG = re.compile(rb"<c2pa:manifest\b[^>]*>[^<]*</c2pa:manifest>|<c2pa:manifest\b[^>]*/>")
@@ -306,24 +292,14 @@ _PROOFS: dict[str, Callable[[bytes], str]] = {
 
 def _jpeg(data: bytes) -> bytes:
     """Drop APP11 segments (C2PA 2.x, A.3.1: JUMBF in JPEG XT boxes) before the scan."""
-    out, at = bytearray(data[:2]), 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        length = 2 + struct.unpack_from(">H", data, at + 2)[0]
-        if data[at + 1] != 0xEB:
-            out += data[at : at + length]
-        at += length
-    return bytes(out + data[at:])
+    segments, rest = containers.jpeg(data)
+    return data[:2] + b"".join(segment for segment in segments if segment[1] != 0xEB) + rest
 
 
 def _png(data: bytes) -> bytes:
     """Drop ``caBX`` chunks (C2PA 2.x, A.3.2)."""
-    out, at = bytearray(data[:8]), 8
-    while at + 12 <= len(data):
-        length = 12 + struct.unpack_from(">I", data, at)[0]
-        if data[at + 4 : at + 8] != b"caBX":
-            out += data[at : at + length]
-        at += length
-    return bytes(out)
+    chunks, rest = containers.png(data)
+    return containers.PNG + b"".join(chunk for chunk in chunks if chunk[4:8] != b"caBX") + rest
 
 
 def _boxes(data: bytes) -> bytes:
@@ -339,12 +315,22 @@ def _boxes(data: bytes) -> bytes:
 
 def _riff(data: bytes) -> bytes:
     """Drop ``C2PA`` chunks of WebP and WAV (C2PA 2.x, A.3.6) and mend the RIFF length."""
-    out, at = bytearray(data[:12]), 12
-    while at + 8 <= len(data):
-        length = struct.unpack_from("<I", data, at + 4)[0]
-        length = 8 + length + (length & 1)
-        if data[at : at + 4] != b"C2PA":
-            out += data[at : at + length]
-        at += length
-    struct.pack_into("<I", out, 4, len(out) - 8)
-    return bytes(out)
+    chunks, rest = containers.riff(data)
+    kept = b"".join(chunk for chunk in chunks if chunk[:4] != b"C2PA") + rest
+    return data[:4] + struct.pack("<I", 4 + len(kept)) + data[8:12] + kept
+
+
+# (place, what is there, how a file that has it loses its manifest); the first that fits.
+_WITHOUT: tuple[tuple[int, bytes, Callable[[bytes], bytes]], ...] = (
+    (0, b"\xff\xd8", _jpeg),
+    (0, containers.PNG, _png),
+    (0, b"RIFF", _riff),
+    (4, b"ftyp", _boxes),
+    (0, b"ID3", _id3),
+    (0, b"GIF8", _gif),
+    (0, b"II*\0", _tiff),
+    (0, b"MM\0*", _tiff),
+    (0, _JXL, _jxl),
+    (0, b"%PDF", _pdf),
+    (0, b"PK\3\4", _zip),
+)

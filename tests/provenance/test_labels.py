@@ -139,8 +139,8 @@ def test_strip_takes_the_credential_out_of(tmp_path, suffix):
     assert read(copy).state is ProvenanceState.ABSENT
 
 
-@pytest.mark.parametrize(("suffix", "taker"), [("png", "_png"), ("wav", "_riff")])
-def test_a_copy_that_is_not_the_same_is_not_written(tmp_path, monkeypatch, suffix, taker):
+@pytest.mark.parametrize("suffix", ["png", "wav"])
+def test_a_copy_that_is_not_the_same_is_not_written(tmp_path, monkeypatch, suffix):
     from provenance.tools import strip as stripper
 
     signed = sign.sign_file(
@@ -153,7 +153,7 @@ def test_a_copy_that_is_not_the_same_is_not_written(tmp_path, monkeypatch, suffi
         write_picture(other, seed=9)
     else:
         write_wav(other, seconds=0.1)
-    monkeypatch.setattr(stripper, taker, lambda data: other.read_bytes())
+    monkeypatch.setattr(stripper, "_without_block", lambda data, origin: other.read_bytes())
     with pytest.raises(CredentialError, match="same frames"):
         strip(signed, tmp_path / f"c.{suffix}")
     assert not (tmp_path / f"c.{suffix}").exists()
