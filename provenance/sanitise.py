@@ -7,7 +7,7 @@ depths and counts are capped. Renderers still escape: this is the second wall, n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 LENGTH = 500  # characters of one string
@@ -50,6 +50,16 @@ def table(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def items(value: object) -> list[Any]:
+    """A stranger's value as a list, empty where it is none."""
+    return value if isinstance(value, list) else []
+
+
 def tables(value: object) -> list[Mapping[str, Any]]:
     """The tables of a stranger's list; none where it is no list."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return [item for item in items(value) if isinstance(item, Mapping)]
+
+
+def joined(parts: Iterable[object]) -> str:
+    """The parts that are not empty, each once, on a safe line of at most 200 characters."""
+    return text(", ".join(dict.fromkeys(str(part) for part in parts if part)), 200)

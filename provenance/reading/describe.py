@@ -9,6 +9,7 @@ from typing import Any
 from gioconda_core.types import CredentialReason, IngredientNode, Provenance, ProvenanceState, TrustScheme
 from provenance.codes import CLOCK_FAULTS
 from provenance.reading.rules import tolerated
+from provenance.sanitise import items, tables
 
 LEAVES = 30  # facts of one statement told in text; JSON has all
 
@@ -78,7 +79,7 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
         yield f"source type: {source}"
     for identity in found.identities:
         vouched = f"vouched for by {', '.join(identity['lists'])}" if identity["trusted"] else "not established"
-        roles = "".join(f", {role}" for role in _listed(identity["roles"]))
+        roles = "".join(f", {role}" for role in items(identity["roles"]))
         yield f"identity: {identity['name']}{roles} ({vouched})"
     if found.label:
         yield f"label: {found.label.get('label', '?')}, {found.label.get('task', '?')}, {found.label.get('generator', '?')}"
@@ -87,7 +88,7 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
         for name, value in list(leaves(statement["data"]))[:LEAVES] or [("", "")]:
             yield f"states: {statement['label']}{f' {name}: {value}' if name else ''}{by}"
     for binding in found.soft_bindings:
-        values = [str(block.get("value")) for block in _listed(binding.get("blocks")) if isinstance(block, Mapping)]
+        values = [str(block.get("value")) for block in tables(binding.get("blocks"))]
         yield f"mark in the pixels, if it survived: {', '.join(values) or '?'} ({binding.get('alg', '?')})"
     for uri in found.redacted:
         yield f"taken out: {uri}"
@@ -125,10 +126,6 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
             yield from leaves(item, name)
     elif value not in (None, ""):
         yield name or "value", str(value)
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []  # the manifest's author chose its type
 
 
 def _action(action: Mapping[str, Any]) -> str:

@@ -116,16 +116,11 @@ class _Walk:
             title=title,
             relationship=sanitise.text(relationship, 40),
             format=sanitise.text(item.get("format", ""), 80),
-            signer=self.signer(manifest),
+            signer=sanitise.joined(rules.names_of(manifest)) or None,
             failures=tuple(failures),
             thumbnail=self.thumbnail(item.get("thumbnail")),
             children=children,
         )
-
-    def signer(self, manifest: object) -> str | None:
-        info = table(table(manifest).get("signature_info"))
-        names = [str(info[key]) for key in ("common_name", "issuer") if info.get(key)]
-        return sanitise.text(", ".join(dict.fromkeys(names)), 200) or None
 
     def thumbnail(self, reference: object) -> bytes | None:
         """The picture's bytes when it is a JPEG or PNG of a bearable size."""

@@ -67,10 +67,9 @@ class Opened:
         known = sanitise.table(self.document.get("manifests"))
         return sanitise.table(known.get(label) if isinstance(label, str) else None)
 
-    def chain(self, label: str | None = None) -> list[x509.Certificate]:
-        """The certificates of one manifest's signature, the active one's by default."""
-        wanted = label or self.document.get("active_manifest")
-        return cose.chain_of(self.store, str(wanted)) if self.store and wanted else []
+    def chain(self) -> list[x509.Certificate]:
+        """The certificates of the active manifest's signature."""
+        return cose.chain_of(self.store, str(self.document.get("active_manifest")))
 
     def identity(self, assertion: str) -> list[x509.Certificate]:
         """The certificates of an identity statement of the active manifest."""
@@ -78,7 +77,7 @@ class Opened:
 
     def clock(self) -> list[x509.Certificate]:
         """The certificates of the authority that timestamped the active manifest."""
-        return cose.clock_of(self.store, str(self.document.get("active_manifest"))) if self.store else []
+        return cose.clock_of(self.store, str(self.document.get("active_manifest")))
 
 
 def _exact(file: Path) -> Path:

@@ -16,6 +16,7 @@ from provenance import codes, sanitise
 from provenance.reading import rules
 from provenance.reading.open import Opened, opened
 from provenance.reading.verdict import judge
+from provenance.trust import online as fetching
 from provenance.trust.lists import Trust
 from provenance.trust.lists import load as load_trust
 
@@ -47,44 +48,30 @@ def read(
         The file cannot be opened at all. A damaged or unsupported file is a state, not an error.
     """
     lists = load_trust() if trust is None else trust
-    with opened(path, lists.anchors, manifest=manifest, fragments=fragments) as found:
-        if isinstance(found, Opened):
+
+    def judged(store: bytes | None) -> Provenance:
+        with opened(path, lists.anchors, manifest=store, fragments=fragments) as found:
+            if not isinstance(found, Opened):
+                return found
             extra = _revocation(found, lists) if online else ()
             return judge(found, lists, extra=extra, thumbnails=thumbnails)
+
+    found = judged(manifest)
     if not online or found.reason != CredentialReason.REMOTE or manifest is not None:
         return found
-    return _fetched(path, found, lists, fragments, thumbnails)
-
-
-def _revocation(found: Opened, trust: Trust) -> tuple[Code, ...]:
-    from provenance.trust import online
-
-    chain = found.chain()
-    if chain:
-        # Chains often leave the issuer out because it is the anchor itself: then the lists have it.
-        anchor = rules.anchor_of(chain[:1], [anchor for item in trust.lists for anchor in item.anchors])
-        if len(chain) == 1 and anchor is not None:
-            chain = [chain[0], anchor]
-    said = online.revocation(chain)
-    return (said,) if said else ()
-
-
-def _fetched(
-    path: str | os.PathLike[str],
-    found: Provenance,
-    trust: Trust,
-    fragments: Iterable[str | os.PathLike[str]],
-    thumbnails: bool,
-) -> Provenance:
-    """Read again with the manifest the file only points to; the first answer, with why not, when it cannot be fetched."""
-    from provenance.trust import online
-
     try:
-        store = online.fetch(found.codes[0].where)
+        store = fetching.fetch(found.codes[0].where)
     except CredentialError as error:
         refused = codes.told("gioconda.remote.refused", where=sanitise.text(error))
         return replace(found, codes=(*found.codes, refused))
-    with opened(path, trust.anchors, manifest=store, fragments=fragments) as again:
-        if isinstance(again, Opened):
-            return judge(again, trust, extra=_revocation(again, trust), thumbnails=thumbnails)
-    return again
+    return judged(store)
+
+
+def _revocation(found: Opened, trust: Trust) -> tuple[Code, ...]:
+    chain = found.chain()
+    if len(chain) == 1:
+        # Chains often leave the issuer out because it is the anchor itself: then the lists have it.
+        anchor = rules.anchor_of(chain, [anchor for item in trust.lists for anchor in item.anchors])
+        chain += [anchor] if anchor is not None else []
+    said = fetching.revocation(chain)
+    return (said,) if said else ()

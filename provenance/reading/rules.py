@@ -91,9 +91,11 @@ def reason_of(code: str) -> CredentialReason:
     return CredentialReason.MALFORMED
 
 
-def gravest(failed: Iterable[str]) -> CredentialReason:
-    """The kind of fault that decides, of several failures."""
-    return min((reason_of(code) for code in failed), key=_GRAVEST.index)
+def deciding(failed: Iterable[str]) -> tuple[CredentialReason, tuple[str, ...]]:
+    """The kind of fault that decides, of several failures, and those that are of this kind."""
+    kinds = {code: reason_of(code) for code in failed}
+    gravest = min(kinds.values(), key=_GRAVEST.index)
+    return gravest, tuple(code for code, kind in kinds.items() if kind == gravest)
 
 
 def expired(chain: list[x509.Certificate], signed_at: datetime.datetime | None) -> bool:
@@ -135,17 +137,22 @@ class Finding:
 def actions_of(manifest: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], bool]]:
     """(action, whether its assertion is created) for every action of a manifest. Old claims do not tell: theirs count as created."""
     old = manifest.get("claim_version", 1) == 1
-    found = []
-    for assertion in tables(manifest.get("assertions")):
-        if _base(assertion.get("label")) in ACTIONS:
-            created = old or assertion.get("created") is True
-            found += [(action, created) for action in tables(table(assertion.get("data")).get("actions"))]
-    return found
+    return [
+        (action, old or assertion.get("created") is True)
+        for assertion in assertions_of(manifest, *ACTIONS)
+        for action in tables(table(assertion.get("data")).get("actions"))
+    ]
 
 
-def _base(label: object) -> str:
-    """An assertion's label without its instance number (``c2pa.actions.v2__1``)."""
-    return str(label).split("__", 1)[0]
+def assertions_of(manifest: Mapping[str, Any], *labels: str) -> list[Mapping[str, Any]]:
+    """The assertions of a manifest that have one of some labels, whatever their instance number (``c2pa.actions.v2__1``)."""
+    return [item for item in tables(manifest.get("assertions")) if str(item.get("label")).split("__", 1)[0] in labels]
+
+
+def names_of(manifest: object) -> list[object]:
+    """Common name and organisation of a manifest's signer, or of an identity statement's, as the SDK gives them."""
+    info = table(table(manifest).get("signature_info"))
+    return [info.get("common_name"), info.get("issuer")]
 
 
 def findings(
@@ -160,8 +167,7 @@ def findings(
     matched : the list of claim signers that the chain leads to; signed_at : the time in a trusted timestamp; without one,
     only now counts.
     """
-    found = [*_claims(manifest)]
-    found += _leaf(chain, trust)
+    found = [*_claims(manifest), *_leaf(chain, trust)]
     if matched and outdated(chain, matched, signed_at):
         found.append(Finding("gioconda.anchor.expired", ProvenanceState.VALID, matched.name))
     if expired(chain, signed_at):
@@ -199,7 +205,7 @@ def _claims(manifest: Mapping[str, Any]) -> Iterable[Finding]:
             yield Finding("gioconda.sourceType.missing", None)
         if not created:
             yield Finding("gioconda.actions.gathered", None)
-    labels = [item for item in tables(manifest.get("assertions")) if _base(item.get("label")) == LABEL]
+    labels = assertions_of(manifest, LABEL)
     if len(labels) > 1:
         yield Finding("gioconda.label.multiple", None)
     if any(item.get("created") is not True for item in labels):
@@ -263,12 +269,7 @@ def without(document: Mapping[str, Any], codes: Iterable[str]) -> dict[str, Any]
     top = results.get("activeManifest") if isinstance(results, Mapping) else None
     if not isinstance(results, Mapping) or not isinstance(top, Mapping):
         return dict(document)
-    kept = {
-        key: [item for item in value if not (isinstance(item, Mapping) and item.get("code") in gone)]
-        if isinstance(value, list)
-        else value
-        for key, value in top.items()
-    }
+    kept = {key: [item for item in tables(value) if item.get("code") not in gone] for key, value in top.items()}
     return {**document, "validation_results": {**results, "activeManifest": kept}}
 
 
@@ -295,22 +296,17 @@ def decide(document: Mapping[str, Any], broken: Iterable[Finding] = ()) -> Decis
     if word not in ("Invalid", "Valid", "Trusted") or not isinstance(results, Mapping):
         return None
     broken = list(broken)
-    failed = failures_of(document)
-    failed += [item.code for item in broken if item.cap == ProvenanceState.INVALID]
+    failed = failures_of(document) + [item.code for item in broken if item.cap == ProvenanceState.INVALID]
     if failed:
-        reason = gravest(failed)
-        codes_ = tuple(dict.fromkeys(code for code in failed if reason_of(code) == reason))
-        return Decision(ProvenanceState.INVALID, reason, codes_)
-    said = [str(item.get("code")) for item in _findings(document, "failure")]
+        return Decision(ProvenanceState.INVALID, *deciding(failed))
+    failures, deltas = _findings(document, "failure"), _deltas(document)
+    said = [str(item.get("code")) for item in failures]
     identity = [code for code in said if code.startswith("cawg.") and code not in _UNESTABLISHED]
-    excused = any(code.startswith("cawg.") for code in said) and not _deltas(document)
-    if word == "Invalid" and not excused:
-        reason = CredentialReason.INGREDIENT if _deltas(document) else CredentialReason.UNJUDGED
-        found = ("gioconda.ingredient.failure",) if _deltas(document) else ()
-        return Decision(ProvenanceState.INVALID, reason, found)
-    unknown = any(
-        item.get("code") == UNKNOWN_SIGNER and _own(document, item) for item in _findings(document, "failure")
-    )
+    if word == "Invalid" and deltas:
+        return Decision(ProvenanceState.INVALID, CredentialReason.INGREDIENT, ("gioconda.ingredient.failure",))
+    if word == "Invalid" and not any(code.startswith("cawg.") for code in said):
+        return Decision(ProvenanceState.INVALID, CredentialReason.UNJUDGED)
+    unknown = any(item.get("code") == UNKNOWN_SIGNER and _own(document, item) for item in failures)
     failing = tuple(dict.fromkeys(identity))
     doubts = tuple(dict.fromkeys(item.code for item in broken if item.cap == ProvenanceState.VALID))
     if doubts and not unknown:

@@ -19,7 +19,7 @@ from provenance.sdk import engine
 from provenance.trust.lists import Trust, TrustList
 from provenance.vocabulary import AI_SOURCE_TYPES, LABEL, SOFT_BINDING
 
-_KINDS = (("success", "success"), ("informational", "informational"), ("failure", "failure"))
+_KINDS = ("success", "informational", "failure")
 
 
 @dataclass
@@ -74,7 +74,8 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
     extra = list(extra)
     signature = table(active.get("signature_info"))
     said = rules.succeeded(document)
-    evidence = _evidence(found, said, _time(signature.get("time")), trust)
+    stated = _time(signature.get("time"))
+    evidence = _evidence(found, said, stated, trust)
     if not found.lacks:
         evidence.broken += coverage.findings(found)
     else:
@@ -101,9 +102,11 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         decision.state,
         decision.reason,
         decided_by=decision.codes,
-        signer=_signer(evidence.chain, signature),
+        # The name alone proves nothing.
+        signer=sanitise.joined(certificates.names(evidence.chain[0]) if evidence.chain else rules.names_of(active))
+        or None,
         signer_fingerprint=evidence.leaf or None,
-        signed_at=_iso(signature.get("time")),
+        signed_at=stated.isoformat() if stated else None,
         timestamped=evidence.signed_at is not None,
         expires_at=evidence.chain[0].not_valid_after_utc.isoformat() if evidence.chain else None,
         claim_generator=_generator(active),
@@ -113,7 +116,7 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         development_key=development,
         label=_label(active),
         ingredients=tree,
-        codes=tuple(_once(listed + ours)),  # the SDK reports some findings twice
+        codes=tuple(dict.fromkeys(listed + ours)),  # the SDK reports some findings twice
         trust_lists=tuple(f"{'+'.join(item.kinds)}: {_list_name(item)}" for item in trust.lists),
         sidecar=found.sidecar,
         sdk=engine.sdk(),
@@ -158,7 +161,7 @@ def _notes(decision: rules.Decision, signer: TrustList | None, development: bool
 def _reported(document: Mapping[str, Any]) -> list[Code]:
     """The codes that the SDK gives of the active manifest."""
     top = table(table(document.get("validation_results")).get("activeManifest"))
-    return [codes.reported(item, kind) for key, kind in _KINDS for item in tables(top.get(key))]
+    return [codes.reported(item, kind) for kind in _KINDS for item in tables(top.get(kind))]
 
 
 def _headless(document: Mapping[str, Any]) -> Provenance:
@@ -170,14 +173,8 @@ def _headless(document: Mapping[str, Any]) -> Provenance:
     if not failed:
         told = codes.told("gioconda.state.contradiction")
         return unreadable(CredentialReason.UNJUDGED, "the SDK gives no findings", *listed, told)
-    reason = rules.gravest(failed)
-    return Provenance(
-        ProvenanceState.INVALID,
-        reason,
-        decided_by=tuple(code for code in dict.fromkeys(failed) if rules.reason_of(code) == reason),
-        codes=tuple(listed),
-        sdk=engine.sdk(),
-    )
+    reason, deciding = rules.deciding(failed)
+    return Provenance(ProvenanceState.INVALID, reason, decided_by=deciding, codes=tuple(listed), sdk=engine.sdk())
 
 
 def _clocked(clock: list[x509.Certificate], trust: Trust, stated: datetime.datetime | None) -> bool:
@@ -189,10 +186,6 @@ def _clocked(clock: list[x509.Certificate], trust: Trust, stated: datetime.datet
         leaf.not_valid_before_utc <= stated <= leaf.not_valid_after_utc
         and certificates.TIME_STAMPING in certificates.purposes(leaf)
     )
-
-
-def _once(found: Iterable[Code]) -> list[Code]:
-    return list(dict.fromkeys(found))
 
 
 _SCHEMES = {
@@ -215,22 +208,6 @@ def _time(value: object) -> datetime.datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.UTC)
 
 
-def _iso(value: object) -> str | None:
-    parsed = _time(value)
-    return parsed.isoformat() if parsed else None
-
-
-def _signer(chain: list[x509.Certificate], signature: Mapping[str, Any]) -> str | None:
-    """Common name and organisation as the certificate states them; the name alone proves nothing."""
-    parts: list[str] = []
-    if chain:
-        for oid in (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME):
-            parts += [str(item.value) for item in chain[0].subject.get_attributes_for_oid(oid)][:1]
-    else:
-        parts = [str(signature[key]) for key in ("common_name", "issuer") if signature.get(key)]
-    return sanitise.text(", ".join(dict.fromkeys(parts)), 200) or None
-
-
 def _generator(active: Mapping[str, Any]) -> str | None:
     names = [
         f"{item.get('name', '')} {item.get('version', '')}".strip()
@@ -249,13 +226,9 @@ def _actions(active: Mapping[str, Any]) -> tuple[tuple[Mapping[str, Any], ...], 
     return tuple(listed[:200]), tuple(dict.fromkeys(sanitise.text(source) for source in sources))
 
 
-def _named(active: Mapping[str, Any], label: str) -> list[Mapping[str, Any]]:
-    return [item for item in tables(active.get("assertions")) if str(item.get("label")).split("__", 1)[0] == label]
-
-
 def _label(active: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The label, when exactly one is there and the signer states it."""
-    found = _named(active, LABEL)
+    found = rules.assertions_of(active, LABEL)
     if len(found) != 1 or found[0].get("created") is not True or not isinstance(found[0].get("data"), Mapping):
         return None
     label: Mapping[str, Any] = sanitise.plain(found[0]["data"])
@@ -263,7 +236,7 @@ def _label(active: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _soft_bindings(active: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    found = [item.get("data") for item in _named(active, SOFT_BINDING)]
+    found = [item.get("data") for item in rules.assertions_of(active, SOFT_BINDING)]
     return tuple(sanitise.plain(data) for data in found[:20] if isinstance(data, Mapping))
 
 
@@ -298,17 +271,14 @@ def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mappi
         aggregated = isinstance(data.get("c2paAsset"), Mapping)  # an aggregator's credential has a shape of its own
         said = table(data.get("c2paAsset" if aggregated else "signer_payload"))
         if aggregated:
-            names = [
-                str(item.get("name") or item.get("username") or "") for item in tables(data.get("verifiedIdentities"))
-            ]
+            names = [item.get("name") or item.get("username") for item in tables(data.get("verifiedIdentities"))]
             issuer = str(data.get("issuer") or "").split("#", 1)[0]
             # The SDK asks who the issuer is only once the issuer's signature holds; whom to believe is the lists' to say.
             if any(code.code == "cawg.ica.untrusted_issuer" for code in about):
                 vouched = about
             lists = [entry.name for entry in trust.lists if issuer in entry.issuers]
         else:
-            info = table(data.get("signature_info"))
-            names = [str(info[key]) for key in ("common_name", "issuer") if info.get(key)]
+            names = rules.names_of(data)
             issuer = ""
             chain = opened.identity(label)
             entry = rules.list_of(chain, trust, "cawg") if chain else None
@@ -316,7 +286,7 @@ def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mappi
         trusted = bool(vouched and lists) and not failed
         found.append(
             {
-                "name": sanitise.text(", ".join(dict.fromkeys(filter(None, names))), 200),
+                "name": sanitise.joined(names),
                 "roles": sanitise.plain(said.get("role") or []),
                 "kind": sanitise.text(said.get("sig_type", ""), 60),
                 "issuer": sanitise.text(issuer, 300),

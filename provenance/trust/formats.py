@@ -20,7 +20,7 @@ from cryptography import x509
 from gioconda_core.errors import CredentialError
 from gioconda_core.types import TrustScheme
 from provenance.keys import certificates
-from provenance.sanitise import table
+from provenance.sanitise import items, table
 
 _WITHDRAWN = ("withdrawn", "revoked", "suspended")
 
@@ -105,13 +105,13 @@ def _entities(lote: Mapping[str, Any]) -> Content:
 
 
 def _services(lote: Mapping[str, Any]) -> Iterator[x509.Certificate]:
-    for entity in _list(lote.get("TrustedEntitiesList")):
-        for service in _list(table(entity).get("TrustedEntityServices")):
+    for entity in items(lote.get("TrustedEntitiesList")):
+        for service in items(table(entity).get("TrustedEntityServices")):
             facts = table(table(service).get("ServiceInformation"))
             if str(facts.get("ServiceStatus") or "").rsplit("/", 1)[-1] in _WITHDRAWN:
                 continue
             identity = table(facts.get("ServiceDigitalIdentity"))
-            for item in _list(identity.get("X509Certificates")):
+            for item in items(identity.get("X509Certificates")):
                 yield from _certificate(table(item).get("val"))
 
 
@@ -119,9 +119,9 @@ def _publishers(document: Mapping[str, Any]) -> Content:
     """IPTC's form: entities with key sets, each a certificate (``x5c``) or its thumbprint (``x5t#S256``)."""
     title = str(document.get("name") or "")
     found, leaves = [], set()
-    for entity in _list(document.get("entities")):
-        for key in _list(table(table(entity).get("jwks")).get("keys")):
-            given = _list(table(key).get("x5c"))[:1]  # the first is the key's own
+    for entity in items(document.get("entities")):
+        for key in items(table(table(entity).get("jwks")).get("keys")):
+            given = items(table(key).get("x5c"))[:1]  # the first is the key's own
             found += [certificate for item in given for certificate in _certificate(item)]
             thumbprint = _hash(str(table(key).get("x5t#S256") or ""))
             if thumbprint:
@@ -188,9 +188,5 @@ def leaf_lines(leaves: frozenset[str]) -> str:
 
 def _english(value: object) -> str:
     """The text of a list of texts by language, English first."""
-    texts = [table(item) for item in _list(value)]
+    texts = [table(item) for item in items(value)]
     return str(next((item for item in texts if item.get("lang") == "en"), (texts or [{}])[0]).get("value") or "")
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

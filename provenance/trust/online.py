@@ -156,9 +156,7 @@ def _body(pieces: Iterable[bytes], limits: Limits, end: float, url: str) -> byte
     return bytes(body)
 
 
-def revocation(
-    chain: list[x509.Certificate], *, limits: Limits = DEFAULT, resolve: Resolver = _addresses
-) -> Code | None:
+def revocation(chain: list[x509.Certificate]) -> Code | None:
     """Ask the issuer (OCSP) whether the leaf was revoked; None when the certificate names nowhere to ask.
 
     An answer counts only if the issuer, or a responder the issuer appointed, signed it, and it is of today.
@@ -181,13 +179,7 @@ def revocation(
     # sha1 only names the certificate here, as every responder expects (RFC 5019); it protects nothing.
     request = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, hashes.SHA1()).build()
     try:
-        body = fetch(
-            urls[0],
-            data=request.public_bytes(serialization.Encoding.DER),
-            kind="application/ocsp-request",
-            limits=limits,
-            resolve=resolve,
-        )
+        body = fetch(urls[0], data=request.public_bytes(serialization.Encoding.DER), kind="application/ocsp-request")
         return _answer(ocsp.load_der_ocsp_response(body), leaf, issuer)
     except (CredentialError, ValueError):
         return codes.told("signingCredential.ocsp.inaccessible", "informational")

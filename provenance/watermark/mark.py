@@ -18,7 +18,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,16 +34,12 @@ BAND = 4  # DCT radii in one band of equal strength
 FALL = 70  # DCT radius at which trust has fallen to 1/e
 CLIP = 2.5  # of the picture's own strength: how much one coefficient may vote
 FLOOR = 0.5  # least strength of a band; a flat picture has none of its own
-COARSE, AREA = (
-    6.0,
-    4.0,
-)  # standard deviations in pixels of 256²: what is shading and no texture, and the area of a local contrast
+COARSE = 6.0  # pixels of 256², standard deviation: what is smoother is shading and no texture
+AREA = 4.0  # likewise: the area of a local contrast
 GRAIN = 1.0  # luma levels of contrast that the flattest area is taken to have: below lies what codecs leave behind
 UNIT = 20.0  # luma levels: the contrast that every area is brought to
-STRENGTH, SHARED = (
-    1.2,
-    0.95,
-)  # standard deviations each bit is pushed to: in a picture, and in frames that the reader adds up
+STRENGTH = 1.2  # to how many standard deviations of an unmarked picture's correlation each coded bit is pushed
+SHARED = 0.95  # likewise in a clip, whose frames the reader adds up
 HELD = 32  # frames that one pattern stays for
 STEP, ROUNDS = 0.9, 10  # of the embedder's correction
 LIMIT = 3.0  # of a band's strength: how far one coefficient may move
@@ -59,6 +55,7 @@ KEPT = tuple(
     for share in np.round(np.arange(0.99, 0.74, -0.01), 2).tolist()
     for pair in ((share, share), (share, 1.0), (1.0, share))
 )
+READ = 32  # frames of a clip that are read at most
 SCREENED, LIKELY = 6, 3  # frames by which crops are compared, and how many of them are then read in full
 MIN_SIDE = 64  # pixels; a smaller picture has no room for 64 bits
 
@@ -206,43 +203,37 @@ def _too_small(frames: Frames) -> bool:
     return bool(min(frames.shape[1:3]) < MIN_SIDE)
 
 
-def embed(frames: Frames, payload: int, strength: float | None = None) -> Frames:
+def embed(frames: Frames, payload: int) -> Frames:
     """Mark every frame with the same 64 bits.
 
     Parameters
     ----------
     frames : uint8 (T, H, W, 3) RGB.
     payload : integer in [0, 2⁶⁴).
-    strength : the margin each coded bit is pushed to, in standard deviations of an unmarked picture's correlation; None = ``STRENGTH``
-    for a picture, ``SHARED`` for a clip.
 
     Raises
     ------
     ValueError
         A frame is smaller than 64 pixels a side, or the payload does not fit.
     """
-    if _too_small(frames):
-        raise ValueError(f"a mark needs {MIN_SIDE} pixels a side, not {frames.shape[2]}x{frames.shape[1]}")
-    word = encode(payload).astype(np.float64)
-    strength = strength or (STRENGTH if len(frames) == 1 else SHARED)
     out = np.empty_like(frames)
-    for first in range(0, len(frames), HELD):
-        part = frames[first : first + HELD]
-        change = _change(part, word, strength)
-        for k, frame in enumerate(part):
-            out[first + k] = np.clip(frame + change[..., None], 0, 255)
+    for index, frame in enumerate(stream(frames, payload)):
+        out[index] = frame
     return out
 
 
 def stream(frames: Iterable[NDArray[np.uint8]], payload: int) -> Iterator[NDArray[np.uint8]]:
-    """:func:`embed` for frames that come one by one: the same frames come out, and no more than ``HELD`` are kept at a time."""
-    coming = iter(frames)
-    for first in count():
-        part = list(islice(coming, HELD))
-        if not part:
-            return
-        alone = first == 0 and len(part) == 1
-        yield from embed(np.stack(part), payload, STRENGTH if alone else SHARED)
+    """:func:`embed` for frames that come one by one, of which no more than ``HELD`` are kept at a time."""
+    word = encode(payload).astype(np.float64)
+    coming, strength = iter(frames), None
+    while part := list(islice(coming, HELD)):
+        together = np.stack(part)
+        if _too_small(together):
+            raise ValueError(f"a mark needs {MIN_SIDE} pixels a side, not {together.shape[2]}x{together.shape[1]}")
+        strength = strength or (STRENGTH if len(part) == 1 else SHARED)  # one frame that comes last is still of a clip
+        change = _change(together, word, strength)
+        for frame in part:
+            yield np.clip(frame + change[..., None], 0, 255).astype(np.uint8)
 
 
 def _change(frames: Frames, word: NDArray[np.float64], strength: float) -> NDArray[np.int16]:
@@ -290,8 +281,8 @@ def _change(frames: Frames, word: NDArray[np.float64], strength: float) -> NDArr
     return np.asarray(np.clip(np.rint(wanted + rounding), -MOST, MOST), np.int16)
 
 
-def read(frames: Frames, most: int = 32, *, crops: bool = False) -> MarkReading:
-    """Look for a mark. frames : uint8 (T, H, W, 3); of a long clip, ``most`` evenly spaced frames are used.
+def read(frames: Frames, *, crops: bool = False) -> MarkReading:
+    """Look for a mark. frames : uint8 (T, H, W, 3); of a long clip, ``READ`` evenly spaced frames are used.
 
     crops : where nothing is read, look again as if the edges had been cut away evenly; some 0.3 s more for what is unmarked.
     """
@@ -300,18 +291,14 @@ def read(frames: Frames, most: int = 32, *, crops: bool = False) -> MarkReading:
     found = MarkReading(None, 1.0, 0)
     for grid in GRIDS:
         if found.payload is None:
-            found = min(found, _read(frames, most, grid), key=_sureness)
+            found = min(found, _read(frames, READ, grid), key=lambda reading: (reading.payload is None, reading.errors))
     if crops and found.payload is None:
         # A large picture made small has lost what it carried before it was cropped.
         tried = [(grid, kept) for grid in GRIDS if min(frames.shape[1:3]) >= grid / 2 for kept in KEPT]
         likely = sorted(tried, key=lambda way: _read(frames, SCREENED * GRIDS[0] // way[0], *way).errors)[:LIKELY]
-        again = (_read(frames, most, *way) for way in likely)
+        again = (_read(frames, READ, *way) for way in likely)
         found = next((reading for reading in again if reading.payload is not None), found)
     return found
-
-
-def _sureness(reading: MarkReading) -> tuple[bool, float]:
-    return reading.payload is None, reading.errors
 
 
 def _read(frames: Frames, most: int, grid: int, kept: tuple[float, float] = (1.0, 1.0)) -> MarkReading:

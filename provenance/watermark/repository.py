@@ -23,7 +23,9 @@ from gioconda_core.files import sha256_of
 from gioconda_core.media import fingerprint
 from gioconda_core.media.clip import Clip
 from gioconda_core.types import Frames
+from provenance.reading import rules
 from provenance.reading.open import Opened, opened
+from provenance.sanitise import table, tables
 from provenance.vocabulary import SOFT_BINDING, SoftBinding
 from provenance.watermark import mark
 
@@ -90,11 +92,8 @@ def marker(frames: Frames) -> tuple[Frames, SoftBinding]:
 
     frames : uint8 (T, H, W, 3). This is what ``provenance.signing.sign.write(..., marker=marker)`` takes.
     """
-    digest = hashlib.sha256()
-    for frame in frames:
-        digest.update(frame.tobytes())
-    payload = int.from_bytes(digest.digest()[:8], "big")
-    return mark.embed(frames, payload), SoftBinding(mark.ALGORITHM, f"{payload:016x}", "invisible mark, 64 bits")
+    payload, binding = _payload(frame.tobytes() for frame in frames)
+    return mark.embed(frames, payload), binding
 
 
 Pictures = Iterable[NDArray[np.uint8]]
@@ -102,12 +101,17 @@ Pictures = Iterable[NDArray[np.uint8]]
 
 def marker_of(*material: bytes) -> Callable[[Pictures], tuple[Iterator[NDArray[np.uint8]], SoftBinding]]:
     """A marker for frames that come one by one: its 64 bits are of what they are made from, so that replay is exact here too."""
-    digest = hashlib.sha256()
-    for part in material:
-        digest.update(hashlib.sha256(part).digest())
-    payload = int.from_bytes(digest.digest()[:8], "big")
-    binding = SoftBinding(mark.ALGORITHM, f"{payload:016x}", "invisible mark, 64 bits")
+    payload, binding = _payload(hashlib.sha256(part).digest() for part in material)
     return lambda frames: (mark.stream(frames, payload), binding)
+
+
+def _payload(parts: Iterable[bytes]) -> tuple[int, SoftBinding]:
+    """64 bits of a hash over some bytes, and the binding that names them."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    payload = int.from_bytes(digest.digest()[:8], "big")
+    return payload, SoftBinding(mark.ALGORITHM, f"{payload:016x}", "invisible mark, 64 bits")
 
 
 def fingerprint_of(frames: Frames) -> Binding | None:
@@ -162,17 +166,12 @@ def remember(path: str | os.PathLike[str], looks: Binding | None = None) -> str 
 
 def named_in(found: Opened) -> list[Binding]:
     """The marks of ours that a credential names."""
-    values = [
-        str(block.get("value"))
-        for assertion in found.active.get("assertions", [])
-        if str(assertion.get("label", "")).startswith(SOFT_BINDING)
-        and assertion.get("data", {}).get("alg") == mark.ALGORITHM
-        for block in assertion["data"].get("blocks", [])
-    ]
     named = []
-    for value in values:
-        with contextlib.suppress(ValueError):
-            named.append(Binding(mark.ALGORITHM, bytes.fromhex(value)))
+    for assertion in rules.assertions_of(found.active, SOFT_BINDING):
+        data = table(assertion.get("data"))
+        for block in tables(data.get("blocks")) if data.get("alg") == mark.ALGORITHM else ():
+            with contextlib.suppress(ValueError):
+                named.append(Binding(mark.ALGORITHM, bytes.fromhex(str(block.get("value")))))
     return named
 
 
