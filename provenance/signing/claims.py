@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import UnionType
@@ -35,7 +35,7 @@ from provenance.vocabulary import (
     source_type,
 )
 
-_ROLES = {
+ROLES = {
     "source": "inputTo",
     "driver": "inputTo",
     "input": "inputTo",
@@ -44,6 +44,12 @@ _ROLES = {
 }
 _INTENTS = ("create", "edit", "update")
 _USES = ("allowed", "notAllowed", "constrained")
+
+
+def _one_of(allowed: Iterable[str], value: str, what: str, where: str) -> None:
+    """Raise UsageError for a value that is none of those allowed."""
+    if value not in allowed:
+        raise UsageError(f"no such {what}: {value!r:.80}", where=where, hint=f"one of {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)
@@ -73,14 +79,9 @@ class AiDisclosure:
     identifier: str = ""
 
     def __post_init__(self) -> None:
-        if self.model_type not in MODEL_TYPES:
-            raise UsageError(
-                f"no such model type: {self.model_type!r:.80}", where="[ai]", hint=f"one of {', '.join(MODEL_TYPES)}"
-            )
-        if self.oversight is not None and self.oversight not in OVERSIGHT:
-            raise UsageError(
-                f"no such oversight: {self.oversight!r:.80}", where="[ai]", hint=f"one of {', '.join(OVERSIGHT)}"
-            )
+        _one_of(MODEL_TYPES, self.model_type, "model type", "[ai]")
+        if self.oversight is not None:
+            _one_of(OVERSIGHT, self.oversight, "oversight", "[ai]")
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,7 @@ class Credential:
     aigc: Aigc | None = None
 
     def __post_init__(self) -> None:
-        if self.intent not in _INTENTS:
-            raise UsageError(f"no such intent: {self.intent!r}", where="claim", hint=f"one of {', '.join(_INTENTS)}")
+        _one_of(_INTENTS, self.intent, "intent", "claim")
         parents = sum(item.role == "parent" for item in self.ingredients)
         if self.intent == "update" and parents:
             raise UsageError("an update's parent is the file itself", where="claim", hint="leave the ingredient out")
@@ -118,14 +118,12 @@ class Credential:
         if parents > 1:
             raise UsageError("more than one parent", where="claim", hint='role = "component" for the others')
         for item in self.ingredients:
-            if item.role not in _ROLES:
-                raise UsageError(f"no such role: {item.role!r}", where="ingredient", hint=f"one of {', '.join(_ROLES)}")
+            _one_of(ROLES, item.role, "role", "ingredient")
         for action in self.actions:
             if any(not 0 <= index < len(self.ingredients) for index in action.inputs):
                 raise UsageError(f"no such ingredient: {action.inputs}", where=action.action, hint="counted from 0")
         for name, use in self.training.items():
-            if use not in _USES:
-                raise UsageError(f"{use!r} is not a use", where=name, hint=f"one of {', '.join(_USES)}")
+            _one_of(_USES, use, "use", name)
 
 
 def source_of(claim: Claim) -> str:

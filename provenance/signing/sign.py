@@ -252,10 +252,9 @@ def _kind(origin: Path, final: Path, force: bool, sidecar: bool = False) -> str:
     kind = engine.mime_of(origin)
     if kind not in engine.supported()[1]:
         if not sidecar:
+            known = kind or origin.suffix
             raise UsageError(
-                "this container cannot carry a credential"
-                if kind or origin.suffix
-                else "the container is not known from the name",
+                "this container cannot carry a credential" if known else "the container is not known from the name",
                 where=str(origin),
                 hint="sign an MP4 of it, or write its credential beside it (--sidecar)",
             )
@@ -274,15 +273,12 @@ def hosts(signer: Signer) -> tuple[str, ...]:
 
 def anchors_of(signer: Signer, trust: Trust | None) -> engine.Anchors:
     """The lists given, and the signer's own issuer, so that what is read back must lead to the very chain that signed."""
-    own = [engine.Anchor("manifest", _OWN, certificates.pem(certificates.certificates_in(signer.chain)[-1]))]
+    chains = {"manifest": signer.chain}
     if isinstance(signer, signers.IdentitySigner):
-        own.append(
-            engine.Anchor("cawg", _OWN, certificates.pem(certificates.certificates_in(signer.identity.chain)[-1]))
-        )
-    return (*(trust.anchors if trust else ()), *own)
-
-
-_OWN = "gioconda:own-chain"
+        chains["cawg"] = signer.identity.chain
+    own = {kind: certificates.pem(certificates.certificates_in(chain)[-1]) for kind, chain in chains.items()}
+    given = trust.anchors if trust else ()
+    return (*given, *(engine.Anchor(kind, "gioconda:own-chain", root) for kind, root in own.items()))
 
 
 def _sign(
@@ -294,15 +290,12 @@ def _sign(
     try:
         with contextlib.ExitStack() as stack:
             stream = stack.enter_context(open(origin, "rb", buffering=0))
-            layout = None
             # An update's parent is the source itself, which only the SDK's own call adds.
             updates = credential.intent == "update"
-            if destination is not None and kind in _ONE_PASS and not updates and descriptors.possible():
-                layout = one_pass.plan(stream) if isinstance(signer, signers.Contextual) else None
-            settings = engine.settings(
-                anchors, hosts=hosts(signer), merkle=_in_leaves(origin) if layout is None else True
-            )
-            if layout is not None and isinstance(signer, signers.Contextual):
+            plain = destination is not None and kind in _ONE_PASS and not updates and descriptors.possible()
+            layout = one_pass.plan(stream) if plain and isinstance(signer, signers.Contextual) else None
+            settings = engine.settings(anchors, hosts=hosts(signer), merkle=bool(layout) or _in_leaves(origin))
+            if layout and isinstance(signer, signers.Contextual):
                 context = signer.context(settings)
             else:
                 context = engine.context(settings)
@@ -316,16 +309,14 @@ def _sign(
                 sink = stack.enter_context(tempfile.TemporaryFile(buffering=0))
             else:
                 sink = stack.enter_context(open(destination, "w+b", buffering=0))
-            if layout is not None:
+            if layout:
                 one_pass.sign(builder, kind, layout, stream, sink)
                 return b""
             stream.seek(0)
             return descriptors.sign(builder, signer.native(), kind, stream, sink)
     except c2pa.C2paError as error:
-        if destination is not None and isinstance(
-            error, c2pa.C2paError.Io
-        ):  # which the SDK does not explain: is there room?
-            with open(destination, "ab") as probe:
+        if destination is not None and isinstance(error, c2pa.C2paError.Io):
+            with open(destination, "ab") as probe:  # the SDK does not say why: is there room?
                 probe.write(bytes(1 << 20))
         raise failed(error, origin, signer) from error
 
@@ -392,26 +383,22 @@ def _in_leaves(path: Path) -> bool:
         return sum(box.kind == b"mdat" for box in one_pass.boxes_of(file, size)) == 1
 
 
-def _add_ingredient(builder: Any, index: int, item: Any) -> None:
+def _add_ingredient(builder: Any, index: int, item: Ingredient) -> None:
     """Add one ingredient; from its file where there is one, so that it brings its thumbnail and its own credential."""
-    relationship = claims._ROLES[item.role]
+    name = claims.ingredient_id(index)
+    file = Path(item.path) if item.path and Path(item.path).is_file() else None
+    kind = item.mime or (engine.mime_of(item.path) if item.path else "") or engine.ANY
     described: dict[str, Any] = {
         "title": item.title or item.role,
-        "relationship": relationship,
-        "label": claims.ingredient_id(index),
-        "instance_id": f"sha256:{item.sha256}" if item.sha256 else claims.ingredient_id(index),
+        "relationship": claims.ROLES[item.role],
+        "label": name,
+        "instance_id": f"sha256:{item.sha256}" if item.sha256 else name,
+        "format": kind,
     }
-    kind = item.mime or (engine.mime_of(item.path) if item.path else "")
-    picture = thumbnails.of(item.path) if item.path and Path(item.path).is_file() else None
-    if picture:
-        name = f"{claims.ingredient_id(index)}.jpg"
-        builder.add_resource(name, io.BytesIO(picture))
-        described["thumbnail"] = {"format": "image/jpeg", "identifier": name}
-    if item.path and kind in engine.supported()[0] and Path(item.path).is_file():
-        with open(item.path, "rb") as stream:
-            builder.add_ingredient({**described, "format": kind}, kind, stream)
-        return
-    # No file the SDK can open: the description and our sha256 still go in, over an empty stream.
-    builder.add_ingredient(
-        {**described, "format": kind or "application/octet-stream"}, kind or "application/octet-stream", io.BytesIO()
-    )
+    if file and (picture := thumbnails.of(file)):
+        builder.add_resource(f"{name}.jpg", io.BytesIO(picture))
+        described["thumbnail"] = {"format": "image/jpeg", "identifier": f"{name}.jpg"}
+    # Of a file that the SDK cannot open, or that is not there, the description and our sha256 go in, over an empty stream.
+    readable = file is not None and kind in engine.supported()[0]
+    with open(file, "rb") if file and readable else io.BytesIO() as stream:
+        builder.add_ingredient(described, kind, stream)

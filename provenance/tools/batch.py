@@ -22,8 +22,6 @@ from provenance.signing.claims import Credential
 from provenance.signing.signers import Signer
 from provenance.trust.lists import Trust
 
-# Of the rules about the signer, the one that a requirement of that very signer does not mind.
-_HARMLESS = frozenset({"gioconda.signer.development"})
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -54,11 +52,12 @@ class Requirement:
             return False
         if self.kind == "trusted":
             return found.state == ProvenanceState.TRUSTED
-        intact = found.state.intact
         if self.kind == "valid":
-            return intact
-        doubted = any(code.code.startswith("gioconda.signer.") and code.code not in _HARMLESS for code in found.codes)
-        return intact and not doubted and found.signer_fingerprint == self.fingerprint
+            return found.state.intact
+        # A development key's own note is no doubt about that very key.
+        doubts = {code.code for code in found.codes if code.code.startswith("gioconda.signer.")}
+        doubted = doubts - {"gioconda.signer.development"}
+        return found.state.intact and not doubted and found.signer_fingerprint == self.fingerprint
 
 
 def files_in(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
@@ -105,13 +104,13 @@ def _pooled(work: Callable[[In], Out], items: Iterable[In], jobs: int) -> Iterat
 
 
 def verdicts(
-    paths: Iterable[Path], *, trust: Trust, online: bool = False, jobs: int = 2, thumbnails: bool = False
+    paths: Iterable[Path], *, trust: Trust, online: bool = False, jobs: int = 2
 ) -> Iterator[tuple[Path, Provenance | GiocondaError]]:
     """A verdict, or the error that stood in its way, for each file, in order."""
 
     def one(path: Path) -> tuple[Path, Provenance | GiocondaError]:
         try:
-            return path, read(path, trust=trust, online=online, thumbnails=thumbnails)
+            return path, read(path, trust=trust, online=online, thumbnails=False)
         except GiocondaError as error:
             return path, error
         except OSError as error:
@@ -122,7 +121,7 @@ def verdicts(
 
 def sign_many(
     pairs: Iterable[tuple[Path, Path | None]],
-    claim: Claim | Credential | Callable[[Path], Claim | Credential],
+    claim: Claim | Credential,
     *,
     signer: Signer,
     jobs: int = 2,
@@ -139,12 +138,11 @@ def sign_many(
     def one(pair: tuple[Path, Path | None]) -> tuple[Path, Path | GiocondaError]:
         source, target = pair
         try:
-            said = claim(source) if callable(claim) else claim
             if sidecar:
-                return source, sign_sidecar(source, target, said, signer=signer, force=force)
+                return source, sign_sidecar(source, target, claim, signer=signer, force=force)
             if target is None:
                 raise UsageError("no target", where=str(source), hint="a file is never signed in place; name another")
-            return source, sign_file(source, target, said, signer=signer, force=force)
+            return source, sign_file(source, target, claim, signer=signer, force=force)
         except GiocondaError as error:
             return source, error
 

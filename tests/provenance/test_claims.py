@@ -116,7 +116,7 @@ def test_oversight_that_was_not_given_is_not_invented():
         ('title = "x"\n[[actions]]\nacton = "c2pa.created"', "acton"),
         ('title = "x"\nintent = "destroy"', "no such intent"),
         ('title = "x"\n[[ingredients]]\nrole = "grandparent"', "no such role"),
-        ('title = "x"\n[training]\nai_training = "no"', "not a use"),
+        ('title = "x"\n[training]\nai_training = "no"', "no such use"),
         ("title = ", "not TOML"),
         ('title = "x"\n[[ingredients]]\nrole = "input"\npath = "nowhere.png"', "no such file"),
         ('title = "x"\n[[ingredients]]\nrole = "input"\npath = "claim.toml"\nsha256 = "ab"', "not the one stated"),
