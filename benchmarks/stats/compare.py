@@ -136,14 +136,14 @@ class Pairs:
         key = np.packbits(mask).tobytes()
         resampler = self._resampler(key, rows)
         clusters = self._once(("clusters", key), lambda: independent(labels, resampler))
-        base = replace(base, clusters=clusters)
         out = []
         for metric in wanted:
             reason = metrics.refusal(metric, reals, fakes)
             if reason is None:
-                out.append(self._one(replace(base, metric=metric.name), metric, key, rows, resampler, drawn))
+                named = replace(base, metric=metric.name, clusters=clusters)
+                out.append(self._one(named, metric, key, rows, resampler, drawn))
             else:
-                out.append(replace(base, metric=metric.name, reason=reason))
+                out.append(replace(base, metric=metric.name, clusters=clusters, reason=reason))
         return out
 
     def _one(

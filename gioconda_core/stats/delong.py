@@ -50,10 +50,13 @@ def auc_shares(labels: NDArray[Any], scores: Floats, weights: Floats | None = No
 
 def _outscored(values: Floats, among: Floats, weights: Floats) -> Floats:
     """The share of ``among``, by weight, that lies below each value, equal ones by half."""
-    order = np.argsort(among, kind="stable")
+    order, asked = np.argsort(among, kind="stable"), np.argsort(values, kind="stable")
     total = np.concatenate([[0.0], np.cumsum(weights[order])])
-    left, right = (np.searchsorted(among[order], values, side) for side in ("left", "right"))  # type: ignore[call-overload]
-    return np.asarray((total[left] + total[right]) / (2 * total[-1]))
+    there, here = among[order], values[asked]  # found several times faster when asked for in their order
+    left, right = (np.searchsorted(there, here, side) for side in ("left", "right"))  # type: ignore[call-overload]
+    out = np.empty(len(values))
+    out[asked] = (total[left] + total[right]) / (2 * total[-1])
+    return out
 
 
 def within_shares(labels: NDArray[Any], scores: Floats, strata: Ints) -> Share | None:

@@ -241,7 +241,7 @@ def test_a_run_keeps_what_was_stated(tmp_path):
 
 def test_an_interval_of_a_share_counts_people_not_clips():
     assert clopper_pearson(2, 20) == pytest.approx((0.0123, 0.3170), abs=1e-4)
-    for hits, n in ((0, 1), (1, 1), (3, 234), (0.37, 12.5), (233, 234), (1, 3e6), (70_000, 100_000)):
+    for hits, n in ((0, 1), (1, 1), (3, 234), (0.37, 12.5), (4.694, 4.714), (233, 234), (1, 3e6), (70_000, 100_000)):
         low, high = clopper_pearson(hits, n)
         assert low == pytest.approx(beta.ppf(0.025, hits, n - hits + 1) if hits > 0 else 0.0, rel=1e-9)
         assert high == pytest.approx(beta.ppf(0.975, hits + 1, n - hits) if hits < n else 1.0, rel=1e-9)
