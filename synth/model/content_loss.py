@@ -149,7 +149,7 @@ class Lite0(_Relative):
         self.net = lite0.blocks()
         self.found: list[Tensor] = []
         for layer in (layer for block in self.net.blocks for layer in block):
-            layer.bn1.register_forward_hook(lambda _, __, out: self.found.append(out))
+            layer[1].register_forward_hook(lambda _, __, out: self.found.append(out))
 
     def _prepare(self, frames: Tensor) -> Tensor:
         return frames.to(dtype=self.dtype, memory_format=torch.channels_last)  # [-1, 1], as it was trained

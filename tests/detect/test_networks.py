@@ -20,6 +20,7 @@ from detect.reading.guard import run
 from detect.training import network_crops, train_networks
 from detect.training.dataset import TestSplitError, gather
 from detect.training.options import NetworkTraining
+from gioconda_core import lite0
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import sha256_of
@@ -515,3 +516,19 @@ def test_any_onnx_file_with_a_card(onnx_file):
     card.write_text("colour = 3\n")
     with pytest.raises(UsageError, match="colour"):
         OnnxDetector(onnx_file)
+
+
+def test_the_frozen_network_is_timm_s_to_the_bit():
+    """Built without it, since importing timm takes longer than what a command does with the network."""
+    import timm
+
+    ours, theirs = lite0.blocks(), timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    names = [name for name in theirs.state_dict() if not name.endswith("num_batches_tracked")]
+    values = [value for name, value in ours.state_dict().items() if not name.endswith("num_batches_tracked")]
+    theirs.load_state_dict(dict(zip(names, values, strict=False)), strict=False)
+    x = torch.rand(1, 3, 70, 99) * 2 - 1
+    with torch.inference_mode():
+        found, y = ours(x), theirs.bn1(theirs.conv_stem(x))
+        for mine, block in zip(found, theirs.blocks, strict=False):
+            y = block(y)
+            assert torch.equal(mine, y)
