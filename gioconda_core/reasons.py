@@ -6,7 +6,7 @@ code, detail and sentence together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -108,6 +108,7 @@ class UnreadReason(StrEnum):
     STOPPED = "stopped"  # decoding took too long, or too much memory, or ended its process
     ARCHIVE = "archive"
     CREDENTIAL = "credential"  # a .c2pa by itself
+    STREAM_PART = "stream-part"
 
 
 class ProblemReason(StrEnum):
@@ -180,15 +181,18 @@ def told_apart(template: str, detail: Mapping[str, Any], sign: str = ".") -> str
     return template.format(**said)
 
 
-def english(code: str, detail: Mapping[str, Any]) -> str:
-    """The English sentence of a code; a detail that is a reason itself (``code``, ``detail``) is said in its place."""
-    said = {
-        name: english(value["code"], value["detail"]) if isinstance(value, Mapping) and "code" in value else value
-        for name, value in detail.items()
-    }
-    if "measure" in said:
-        said["measure"] = measure(said["measure"])
-    return told_apart(sentences()[code], said)
+def said(code: str, detail: Mapping[str, Any], lang: str = "en", own: Callable[[str], str] = str) -> str:
+    """The sentence of a code in a language; a detail that is a reason itself (``code``, ``detail``) is said in its place.
+
+    own : what a plain string among the details, in a stranger's own words, is turned into.
+    """
+    parts: dict[str, Any] = {}
+    for name, value in detail.items():
+        if isinstance(value, Mapping) and "code" in value:
+            parts[name] = said(value["code"], value["detail"], lang, own)
+        else:
+            parts[name] = measure(value, lang) if name == "measure" else own(value) if isinstance(value, str) else value
+    return told_apart(sentences(lang)[code], parts, "," if lang in words.COMMA else ".")
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,7 @@ class Reason:
     @property
     def text(self) -> str:
         """The English sentence, lower case and without a full stop."""
-        return english(self.code, self.detail)
+        return said(self.code, self.detail)
 
     def document(self) -> dict[str, Any]:
         """Plain JSON: ``code``, ``detail`` and the English ``text``."""

@@ -6,6 +6,8 @@ import functools
 import tomllib
 from importlib import resources
 
+COMMA = ("es", "fr", "de")  # languages that write 0,5
+
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """A number with its noun: ``1 file``, ``1,200 files``.

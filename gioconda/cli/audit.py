@@ -16,7 +16,7 @@ from gioconda.report.requirements import Outcome, outcome
 from gioconda_core.documents import to_json
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option
-from gioconda_core.reasons import english
+from gioconda_core.reasons import said
 from gioconda_core.words import counted
 
 SHOWN = 20  # of those that trip the policy, named on stderr
@@ -78,7 +78,7 @@ def _text(summary: Summary, out: str) -> str:
         lines.append(f"  {summary.renewed:>9,}  examined anew: not as they were examined before ({why})")
     lines += [f"  {n:>9,}  {level}" for level, n in sorted(summary.levels.items())]
     lines += [f"  {n:>9,}  credentials {state}" for state, n in sorted(summary.states.items())]
-    lines += [f"  {n:>9,}  passed over: {english(why, {})}" for why, n in sorted(summary.skipped.items())]
+    lines += [f"  {n:>9,}  passed over: {said(why, {})}" for why, n in sorted(summary.skipped.items())]
     if summary.accepted:
         lines.append(f"  {summary.accepted:>9,}  findings accepted by the baseline")
     if summary.tripped:

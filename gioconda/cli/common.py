@@ -209,6 +209,7 @@ class Bar:
         self.__exit__()
         self.total, self._shown = total, not settings.quiet
         self._done = self._fresh = 0.0
+        self._ended: float | None = None  # how many were done when the last line was given
         self._start = self._last = time.monotonic()
         if self._shown and stderr().is_terminal:
             self._drawn = self._draw()
@@ -225,8 +226,10 @@ class Bar:
             self._drawn.advance(task.id, n)
             rate = f"{task.speed:.2f} {self.unit}/s" if task.speed and self.unit else ""
             self._drawn.update(task.id, total=total, rate=rate, note=clean(note))
-        elif time.monotonic() - self._last >= 10 or (total is not None and self._done >= total):
-            self._last = time.monotonic()
+            return
+        over = total is not None and self._done >= total
+        if self._done != self._ended if over else time.monotonic() - self._last >= 10:
+            self._last, self._ended = time.monotonic(), self._done if over else None
             self._line(total, note)
 
     def _line(self, total: float | None, note: str) -> None:

@@ -171,7 +171,7 @@ def _media_info(path: str) -> dict[str, Any]:
             fields += [declared.Field("text", key, value) for key, value in facts.items() if isinstance(value, str)]
             fields += [declared.Field("text", name, value) for name, value in metadata.items()]
         elif item.track_type == "Video" and "video_seconds" not in streams:
-            _number(streams, "video_seconds", facts.get("duration"), 1000)
+            _number(streams, "video_seconds", _lasting(facts), 1000)
             _number(streams, "video_source_seconds", facts.get("source_duration"), 1000)
             _number(streams, "lowest_rate", facts.get("minimum_frame_rate"))
             _number(streams, "highest_rate", facts.get("maximum_frame_rate"))
@@ -179,8 +179,16 @@ def _media_info(path: str) -> dict[str, Any]:
                 if facts.get(key):
                     metadata[name] = str(facts[key])
         elif item.track_type == "Audio" and "audio_seconds" not in streams:
-            _number(streams, "audio_seconds", facts.get("duration"), 1000)
+            _number(streams, "audio_seconds", _lasting(facts), 1000)
     return {"metadata": metadata, "streams": streams, "declared": declared.marks([*_xmp(_packets(path)), *fields])}
+
+
+def _lasting(facts: Mapping[str, Any]) -> float | None:
+    """How long a track of an MP4 plays, in milliseconds: what MediaInfo calls its duration holds the time before it begins too."""
+    try:
+        return float(facts["duration"]) - max(0.0, float(facts.get("source_delay") or 0))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _number(into: dict[str, float], name: str, value: Any, divide: float = 1) -> None:
@@ -234,7 +242,8 @@ def _picture(path: str) -> dict[str, Any]:
     metadata: dict[str, str] = {}
     fields: list[declared.Field] = []
     try:
-        with Image.open(path) as image:  # reads the header and text chunks only: no pixel is decoded
+        Image.MAX_IMAGE_PIXELS = None  # of this child: only the header and text chunks are read, no pixel is decoded
+        with Image.open(path) as image:
             info = dict(image.info)
             comment = image.getexif().get_ifd(0x8769).get(0x9286)
     except UnidentifiedImageError:  # HEIC: its EXIF is read all the same

@@ -150,6 +150,8 @@ def caveats(
         say("misnamed", **facts["misnamed"])
     if facts.get("clip_behind") and facts.get("still"):
         say("clip-behind", megabytes=facts["clip_behind"] / 1e6)
+    if int(facts.get("reduced") or 1) > 1:
+        say("reduced", factor=facts["reduced"])
     others = int(facts.get("streams") or 1) - 1
     if others > 0:  # seen or not, whoever relies on the file should know of them
         say("other-track" if others == 1 else "other-tracks", count=others)
@@ -243,7 +245,8 @@ def _faces(footage: Footage, read: int | None, say: Any) -> None:
     if yaw is not None and len(yaw):
         share = float(np.mean(np.abs(yaw) > YAW))
         if share > 0.25:
-            say("turned", share=share, threshold=YAW, **who)
+            once = len(yaw) == 1
+            say("turned-once" if once else "turned", threshold=YAW, **who, **({} if once else {"share": share}))
 
 
 # What to do about a credential that does not hold, by what decided it; for the rest: another copy, and the tool's maker.

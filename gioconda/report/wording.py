@@ -20,6 +20,7 @@ from typing import Any
 from gioconda_core import reasons
 from gioconda_core.errors import UsageError
 from gioconda_core.types import Sentence
+from gioconda_core.words import COMMA
 from provenance import codes
 
 # What each language calls itself.
@@ -109,17 +110,7 @@ def problem(text: str, lang: str) -> str:
 
 def reason_text(reason: Mapping[str, Any], lang: str) -> str:
     """What the document of a reason (``code``, ``detail``) says in a language; a stranger's own words stay as they are."""
-    said = {
-        name: reason_text(value, lang)
-        if isinstance(value, Mapping) and "code" in value
-        else problem(value, lang)
-        if isinstance(value, str)
-        else value
-        for name, value in reason["detail"].items()
-    }
-    if "measure" in said:
-        said["measure"] = reasons.measure(str(said["measure"]), lang)
-    return reasons.told_apart(reasons.sentences(lang)[reason["code"]], said, "," if lang in _COMMA else ".")
+    return reasons.said(reason["code"], reason["detail"], lang, lambda text: problem(text, lang))
 
 
 def code_sentence(code: str, given: str, lang: str) -> str:
@@ -145,7 +136,7 @@ def number(value: float, lang: str = "en") -> str:
     if abs(value) >= 100:
         return f"{value:.0f}"
     text = f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.4f}"
-    return text.replace(".", ",") if lang in _COMMA else text
+    return text.replace(".", ",") if lang in COMMA else text
 
 
 def clock(seconds: float, lang: str = "en") -> str:
@@ -179,7 +170,6 @@ def local(text: str, lang: str) -> str:
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC")
 _KINDS: Mapping[str, Callable[[float], str]] = {"percent": percent, "score": "{:.3f}".format}
 _APART: Mapping[str, Callable[[float], str]] = {"number": number, "whole": "{:.0f}".format}
-_COMMA = ("es", "fr", "de")  # languages that write 0,5
 _NUMBER = re.compile(r"<? ?-?\d+\.\d+( s| %)?( – [\d.]+ s)?")
 
 
@@ -223,7 +213,7 @@ class _Formatter(string.Formatter):
 
     def _decimal(self, text: str) -> str:
         """A number, with or without its unit, with the decimal sign of the language; a time of day also in local time; else as it is."""
-        return text.replace(".", ",") if self.lang in _COMMA and _NUMBER.fullmatch(text) else local(text, self.lang)
+        return text.replace(".", ",") if self.lang in COMMA and _NUMBER.fullmatch(text) else local(text, self.lang)
 
     def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return kwargs[key]  # type: ignore[index]

@@ -21,6 +21,7 @@ class Limits:
     """How much a file may cost. What passes a limit is a MediaError, never a crash.
 
     pixels : of one picture (width × height as stored, and again after pixel aspect).
+    stored_pixels : of a still picture as stored; one of more than ``pixels`` is read at a half, a quarter or an eighth of its sides.
     frames : given in one pass.
     input_bytes : read from stdin.
     array_bytes : of the array that ``Clip.sample`` may build.
@@ -29,6 +30,7 @@ class Limits:
     """
 
     pixels: int = 100_000_000
+    stored_pixels: int = 250_000_000
     frames: int = 10_000_000
     input_bytes: int = 4 << 30
     array_bytes: int = 8 << 30
@@ -41,7 +43,7 @@ class Limits:
 class ClipFacts:
     """Container facts.
 
-    width, height : pixels of the upright frame with square pixels, as ``frames`` gives it.
+    width, height : pixels of the upright frame with square pixels. reduced : ``frames`` gives one so-manieth of them, 1 = all.
     duration : seconds from the first frame to the end of the last; 0 for a still. frame_count : None when the container does not say.
     rotation : degrees clockwise that were applied; mirrored : whether it was mirrored first; pixel_aspect : width:height of a stored pixel.
     bit_rate : bits per second of the video stream, or of the whole file when only that is known.
@@ -74,6 +76,7 @@ class ClipFacts:
     profile: str = ""
     encoder: str = ""
     streams: int = 1
+    reduced: int = 1
     size_bytes: int | None = None
 
 

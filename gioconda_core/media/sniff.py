@@ -63,6 +63,31 @@ def clip_behind(file: BinaryIO) -> int:
     return file.seek(0, os.SEEK_END) - found.start() if found else 0
 
 
+def stream_part(file: BinaryIO) -> str:
+    """Which piece of a stream that is kept in pieces a file is: ``beginning`` (all but the pictures), ``piece`` (pictures without their
+    beginning), ``list`` (of the pieces' names); empty where it is none."""
+    file.seek(0)
+    head = file.read(HEAD)
+    if head.startswith(b"#EXTM3U") or (head.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"<") and b"<MPD" in head):
+        return "list"
+    if head[4:8] not in (b"ftyp", b"styp", b"sidx", b"moof"):
+        return ""
+    at, continued = 0, False
+    while True:
+        file.seek(at)
+        box = file.read(16)
+        size, kind = int.from_bytes(box[:4], "big"), box[4:8]
+        if size == 1:
+            size = int.from_bytes(box[8:], "big")
+        if kind == b"moof" and not continued:
+            return "piece"
+        if kind == b"moov":
+            continued = b"mvex" in file.read(min(size, _LOOKED))  # pictures are to come in fragments
+        if len(box) < 8 or size < 8 or kind in (b"moof", b"mdat") or (kind == b"moov" and not continued):
+            return "beginning" if continued and len(box) < 8 else ""
+        at += size
+
+
 _SEQUENCES = (b"hevc", b"hevx", b"msf1")  # of HEIF, which PyAV reads
 
 

@@ -8,8 +8,15 @@ from typing import BinaryIO
 
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.media.facts import Limits, Source
-from gioconda_core.media.sniff import is_archive, is_picture
+from gioconda_core.media.sniff import is_archive, is_picture, stream_part
 from gioconda_core.reasons import UnreadReason
+
+_PARTS = {
+    "beginning": "is the beginning of a stream in pieces, without the pictures",
+    "piece": "is a piece of a stream, without its beginning",
+    "list": "is the list of the pieces of a stream",
+}
+_JOIN = "join the beginning and all pieces, in order, into one file and give that: cat init.mp4 1.m4s 2.m4s > whole.mp4"
 
 
 def open_source(file: BinaryIO, path: str | None, where: str, limits: Limits) -> Source:
@@ -28,6 +35,8 @@ def open_source(file: BinaryIO, path: str | None, where: str, limits: Limits) ->
     if head[4:8] == b"jumb":
         hint = "give the file that it was made for, with this one beside it"
         raise MediaError("is a credential by itself", where, hint, unread=UnreadReason.CREDENTIAL)
+    if part := stream_part(file):
+        raise MediaError(_PARTS[part], where, _JOIN, unread=UnreadReason.STREAM_PART)
     with _blamed(where):
         if is_picture(head) and not (head.startswith(b"\xff\xd8") and is_jpeg_stream(file)):
             return StillSource(file, where, limits)

@@ -2,7 +2,8 @@
 
 EXIF orientation and colour profiles are applied; transparency is shown over white, as viewers do; 16-bit pictures are scaled, not
 clipped. Frame durations are the file's; a GIF or WebP frame of 10 ms or less lasts 100 ms, as every browser has it. Of a HEIC the primary
-picture is read, whole: its tiles put together, turned and cropped as the file says (libheif does that).
+picture is read, whole: its tiles put together, turned and cropped as the file says (libheif does that). A picture of more pixels than
+one may have, as telephones take at 108 and 200 megapixels, is read smaller; JPEG is decoded so, without ever being whole in memory.
 """
 
 from __future__ import annotations
@@ -82,6 +83,20 @@ def _pillow_allowing(pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
+def _animated(image: Image.Image) -> bool:
+    """Whether more than one picture is to be shown after another, and not several pages, sizes or a depth map."""
+    return image.format in ("GIF", "WEBP", "PNG", "AVIF") and getattr(image, "n_frames", 1) > 1
+
+
+def _averageable(image: Image.Image) -> Image.Image:
+    """The picture in a mode whose values can be averaged: not numbers of a palette, single bits, nor what Pillow does not reduce."""
+    if image.mode in ("P", "PA"):
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode.startswith("I;16"):
+        return image.convert("I")
+    return image.convert("L") if image.mode == "1" else image
+
+
 class StillSource:
     """One picture or animation, read from a seekable binary file."""
 
@@ -92,7 +107,8 @@ class StillSource:
             self._frames, stamps = self._clock(image)
             self._times = stamps[:-1]
             orientation = Orientation.from_exif(self._exif_orientation(image))
-            first = self._rgb(image)
+            stored, first = image.size, self._rgb(image)
+            width, height = reversed(stored) if orientation.swaps else stored
             still = self._frames == 1
             duration = 0.0 if still else stamps[-1]
             if image.format == "HEIF" and (others := getattr(image, "n_frames", 1) - 1) > 0:
@@ -100,8 +116,9 @@ class StillSource:
             self.facts = ClipFacts(
                 container=(image.format or "").lower(),
                 codec=(image.format or "").lower(),
-                width=first.shape[1],
-                height=first.shape[0],
+                width=width,
+                height=height,
+                reduced=round(width / first.shape[1]),
                 fps=None if still or duration <= 0 else Fraction(round(duration * 1000), 1000) ** -1 * self._frames,
                 duration=duration,
                 frame_count=self._frames,
@@ -124,7 +141,7 @@ class StillSource:
             formats = ("AVIF", "HEIF")
         self._file.seek(0)
         try:
-            with _pillow_allowing(self._limits.pixels), warnings.catch_warnings():
+            with _pillow_allowing(self._limits.stored_pixels), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's own bomb warning: our limit decides
                 image = Image.open(self._file, formats=formats)
         except Image.DecompressionBombError as error:
@@ -134,16 +151,26 @@ class StillSource:
             ) from error
         except _DAMAGED as error:
             raise MediaError("cannot be opened as a picture", self._where, "is it whole?") from error
-        if image.size[0] * image.size[1] > self._limits.pixels:
+        if not self._reduction(image):
             image.close()
-            raise self._too_large(f"{image.size[0]}x{image.size[1]}")
+            raise self._too_large(f"{image.size[0]}x{image.size[1]}", animated=_animated(image))
         return image
 
-    def _too_large(self, what: str) -> MediaError:
+    def _reduction(self, image: Image.Image) -> int:
+        """By how much each side is to be divided so that a picture is as large as one may be; 0 where it is too large for that."""
+        pixels = image.width * image.height
+        if pixels <= self._limits.pixels:
+            return 1
+        if pixels > self._limits.stored_pixels or _animated(image):
+            return 0
+        return next((by for by in (2, 4, 8) if (image.width // by) * (image.height // by) <= self._limits.pixels), 0)
+
+    def _too_large(self, what: str, *, animated: bool = False) -> MediaError:
+        name = "pixels" if animated else "stored_pixels"
         return MediaError(
-            f"{what} is more than {self._limits.pixels / 1e6:g} megapixels",
+            f"{what} is more than {getattr(self._limits, name) / 1e6:g} megapixels",
             self._where,
-            TOO_LARGE_HINT,
+            TOO_LARGE_HINT.replace("pixels", name),
             unread=UnreadReason.TOO_LARGE,
         )
 
@@ -159,9 +186,9 @@ class StillSource:
 
     def _clock(self, image: Image.Image) -> tuple[int, list[float]]:
         """How many frames, and when each begins, with the end last; seconds."""
-        count = getattr(image, "n_frames", 1) if image.format in ("GIF", "WEBP", "PNG", "AVIF") else 1
-        if count == 1:
+        if not _animated(image):
             return 1, [0.0, 0.0]
+        count = int(getattr(image, "n_frames", 1))
         stamps = [0]
         for i in range(min(count, self._limits.frames)):
             try:
@@ -182,7 +209,14 @@ class StillSource:
         orientation = Orientation.from_exif(self._exif_orientation(image))
         profile = image.info.get("icc_profile")
         try:
+            by = self._reduction(image)
+            if by > 1:
+                image.draft(image.mode, (image.width // by, image.height // by))  # JPEG alone is decoded smaller
             image.load()
+            if (by := self._reduction(image)) > 1:
+                image = _averageable(image).reduce(by)
+        except MemoryError:
+            raise  # not the file's fault
         except (*_DAMAGED, Image.DecompressionBombError) as error:
             raise MediaError("the picture is damaged or cut off", self._where, "fetch it again") from error
         if image.mode.startswith(("I", "F")):

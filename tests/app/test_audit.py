@@ -110,6 +110,8 @@ def test_what_was_done_before_counts_and_says_nothing_of_the_speed(capsys, monke
         report(Summary(examined=20, resumed=10, failed=1), 100)
         now += 20
         report(Summary(examined=95, resumed=10, failed=1), 100)  # an archive among them held more
+        now += 1
+        report(Summary(examined=95, resumed=10, failed=1), 100)  # the tables are written: nothing more is done
     first, second, third = capsys.readouterr().err.splitlines()
     assert third == "audit: 105/105 files, 1.58/s, 0 s left, 1 error"
     assert first == "audit: 10 files, 0 errors"

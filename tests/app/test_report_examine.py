@@ -318,7 +318,7 @@ def test_sound_alone_is_said_to_be_that_and_no_other_copy_is_asked_for(tmp_path)
     assert "could be decoded" in say(torn.sentences[0]) and "next.no-media" in keys(torn.next_steps)
 
 
-@pytest.mark.parametrize("name", ["two.zip", "two.tgz", "two.tar", "empty.mp4", "huge.png", "alone.c2pa"])
+@pytest.mark.parametrize("name", ["two.zip", "two.tgz", "two.tar", "empty.mp4", "huge.png", "alone.c2pa", "list.m3u8"])
 def test_what_to_do_with_a_file_without_a_picture_depends_on_what_it_is(tmp_path, name):
     import tarfile
     import zipfile
@@ -336,12 +336,14 @@ def test_what_to_do_with_a_file_without_a_picture_depends_on_what_it_is(tmp_path
         with tarfile.open(path, "w:gz" if name.endswith("gz") else "w") as archive:
             archive.add(note, "note.txt")
     elif name == "huge.png":
-        Image.new("1", (12000, 9000)).save(path)  # as many pixels as telephones take
+        Image.new("1", (16400, 16000)).save(path)  # more pixels than telephones take
     else:
-        path.write_bytes(b"" if name == "empty.mp4" else b"\0\0\1\0jumb" + bytes(248))
+        bodies = {"empty.mp4": b"", "list.m3u8": b"#EXTM3U\n", "alone.c2pa": b"\0\0\1\0jumb" + bytes(248)}
+        path.write_bytes(bodies[name])
     found = Examiner(()).examine(path).verdict
     why = {
         "zip": "archive",
+        "m3u8": "stream-part",
         "tgz": "archive",
         "tar": "archive",
         "png": "too-large",
@@ -418,8 +420,29 @@ def test_what_weakens_a_reading_is_told_of_the_face_that_was_read():
     second = dataclasses.replace(clip.tracks[1], landmarks=clip.tracks[1].landmarks * 0.3)
     clip = dataclasses.replace(clip, tracks=(clip.tracks[0], second))
     told = [s for s in verdict.caveats([dataclasses.replace(HIGH, track=1)], clip, {}) if s.key == "caveat.face-small"]
-    assert next(say(s) for s in told).startswith("Face 2 spans 60 pixels at the median; below 96 pixels")
+    assert next(say(s) for s in told).startswith("Face 2 spans 60 pixels; below 96 pixels")
     assert "caveat.face-small" not in keys(verdict.caveats([dataclasses.replace(HIGH, track=0)], clip, {}))
+
+
+def test_of_a_still_picture_nothing_is_said_of_frames_or_medians():
+    told = [say(s) for s in verdict.caveats([abstained()], footage(n=1, yaw=60, face=50), {"still": True})]
+    turned = [said for said in told if "turned" in said]
+    assert turned and "frames" not in turned[0] and not any("spans" in said and "median" in said for said in told), told
+    assert "100 % of its frames" in say(
+        next(s for s in verdict.caveats([HIGH], footage(yaw=60), {}) if "turned" in s.key)
+    )
+
+
+def test_a_picture_read_smaller_is_said_to_be(tmp_path, monkeypatch):
+    told = [say(s) for s in verdict.caveats([], None, {"still": True, "reduced": 2})]
+    assert len(told) == 1 and "1/2 of its width and height" in told[0]
+    assert not verdict.caveats([], None, {"still": True, "reduced": 1})
+
+
+def test_the_metadata_of_a_very_large_picture_are_read(tmp_path):
+    """Of 200 megapixels they were not: Pillow takes the header alone for a bomb."""
+    found = metadata.inspect(_png(tmp_path / "a.png", 20_000, 12_000, (b"tEXt", b"Software\0A phone")))
+    assert found["metadata"]["Software"] == "A phone" and "error" not in found
 
 
 def test_a_face_has_one_size_in_a_report():
@@ -581,6 +604,28 @@ def test_signs_are_facts_of_the_container():
     early = {"metadata": {"Creation date": "2026-03-05T07:30:00+0900", "Encoded date": "2026-03-04 22:30:00 UTC"}}
     assert metadata.signs(early) == []  # before nine in Tokyo it is yesterday in UTC
     assert metadata.signs({"metadata": {"Encoded date": "2026-03-04", "Recorded date": "0000:00:00 00:00:00"}}) == []
+
+
+def test_sound_that_begins_late_is_not_said_to_last_longer(tmp_path):
+    """ "2.29 s and 3.21 s" was said of 2.46 s of sound that begins after 0.75 s."""
+    import av
+
+    path = tmp_path / "late.mp4"
+    with av.open(str(path), "w") as file:
+        video, audio = file.add_stream("libx264", rate=25), file.add_stream("aac", rate=44100)
+        video.width = video.height = 64
+        packets = []
+        for k in range(50):
+            packets += video.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), 3 * k, np.uint8), "rgb24"))
+        for k in range(int(2 * 44100 / 1024)):
+            silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp")
+            silence.sample_rate, silence.pts = 44100, 1024 * k + 44100
+            packets += audio.encode(silence)
+        for packet in [*packets, *video.encode(), *audio.encode()]:
+            file.mux(packet)
+    found = metadata.inspect(path)
+    assert found["streams"]["audio_seconds"] == pytest.approx(2, abs=0.1)
+    assert not [s for s in metadata.signs(found) if s["key"] == "sign.durations"]
 
 
 def written(path, sound=0.0, early=0.0, pts=range(75), tags=None):

@@ -147,8 +147,43 @@ def test_the_pixel_limit_can_be_raised(tmp_path):
     path = tmp_path / "a.png"
     Image.new("RGB", (300, 200)).save(path)
     with pytest.raises(MediaError, match=r"300x200 is more than 0\.05 megapixels"):
-        Clip.open(path, limits=Limits(pixels=50_000))
+        Clip.open(path, limits=Limits(pixels=50_000, stored_pixels=50_000))
     Clip.open(path, limits=Limits(pixels=60_000)).close()
+
+
+@pytest.mark.parametrize("sandbox", [False, True])
+@pytest.mark.parametrize("kind", ["jpg", "png", "palette", "grey16"])
+def test_a_picture_larger_than_one_may_be_is_read_smaller(tmp_path, kind, sandbox):
+    """Telephones take 108 and 200 megapixels: the report said that no picture could be opened."""
+    y, x = np.mgrid[:200, :304]
+    grey = (40 + x / 2 + y / 4).astype(np.uint8)
+    image = Image.fromarray(np.dstack([grey, grey // 2, 255 - grey]))
+    if kind == "palette":
+        image = image.quantize(256)
+    if kind == "grey16":
+        image = Image.fromarray(grey.astype(np.uint16) * 257)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / ("a.jpg" if kind == "jpg" else "a.png")
+    image.save(path, **({"quality": 95, "exif": exif} if kind == "jpg" else {}))
+    with (
+        Clip.open(path, sandbox=sandbox) as whole,
+        Clip.open(path, sandbox=sandbox, limits=Limits(pixels=20_000)) as clip,
+    ):
+        assert clip.facts.reduced == 2 and whole.facts.reduced == 1
+        assert (clip.facts.width, clip.facts.height) == (whole.facts.width, whole.facts.height), "the file's"
+        full, small = (one.sample("all")[0][0].astype(float) for one in (whole, clip))
+    assert small.shape[0] * 2 == full.shape[0] and small.shape[1] * 2 == full.shape[1]
+    mean = full.reshape(small.shape[0], 2, small.shape[1], 2, 3).mean((1, 3))
+    assert np.abs(mean - small)[4:-4, 4:-4].mean() < 2
+
+
+def test_an_animation_is_not_read_smaller_but_refused(tmp_path):
+    frames = [Image.new("RGB", (300, 200), (k, 0, 0)) for k in (0, 200)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=100)
+    with pytest.raises(MediaError, match=r"300x200 is more than 0\.05 megapixels") as refused:
+        Clip.open(tmp_path / "a.gif", limits=Limits(pixels=50_000))
+    assert "Limits(pixels=" in refused.value.hint
 
 
 def test_the_pixel_limit_can_be_raised_beyond_pillows_own(tmp_path, monkeypatch):
@@ -157,8 +192,8 @@ def test_the_pixel_limit_can_be_raised_beyond_pillows_own(tmp_path, monkeypatch)
     path = tmp_path / "a.png"
     write_image(path, np.zeros((200, 300, 3), np.uint8))
     with pytest.raises(MediaError, match=r"megapixels is more than 0\.02 megapixels"):
-        Clip.open(path, limits=Limits(pixels=20_000))
-    with Clip.open(path, limits=Limits(pixels=60_000)) as clip:
+        Clip.open(path, limits=Limits(pixels=20_000, stored_pixels=20_000))
+    with Clip.open(path, limits=Limits(pixels=60_000, stored_pixels=60_000)) as clip:
         assert clip.sample("all")[0].shape == (1, 200, 300, 3)
     assert Image.MAX_IMAGE_PIXELS == 10_000
 
