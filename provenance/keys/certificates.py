@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import functools
+import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +36,11 @@ ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 _CURVES: dict[str, Any] = {"es256": ec.SECP256R1, "es384": ec.SECP384R1, "es512": ec.SECP521R1}
-HASHES: dict[str, hashes.HashAlgorithm] = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+HASHES: dict[str, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] = {
+    "256": hashes.SHA256(),
+    "384": hashes.SHA384(),
+    "512": hashes.SHA512(),
+}
 _BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 
 
@@ -151,12 +156,6 @@ def generate_key(algorithm: str = "es256") -> PrivateKey:
     raise UsageError(f"no signing algorithm {algorithm!r}", hint=f"one of {', '.join(ALGORITHMS)}")
 
 
-def _digest(key: PrivateKey, algorithm: str = "es256") -> Any:
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        return None
-    return HASHES.get(algorithm[-3:], HASHES["256"])
-
-
 def _name(common_name: str, organisation: str) -> x509.Name:
     return x509.Name(
         [
@@ -167,17 +166,7 @@ def _name(common_name: str, organisation: str) -> x509.Name:
 
 
 def _usage(*names: str) -> x509.KeyUsage:
-    known = (
-        "digital_signature",
-        "content_commitment",
-        "key_encipherment",
-        "data_encipherment",
-        "key_agreement",
-        "key_cert_sign",
-        "crl_sign",
-        "encipher_only",
-        "decipher_only",
-    )
+    known = inspect.signature(x509.KeyUsage).parameters  # it wants each of them said
     return x509.KeyUsage(**{name: name in names for name in known})
 
 
@@ -242,18 +231,16 @@ def make_authority(
     common_name: str,
     organisation: str,
     *,
-    algorithm: str = "es256",
     validity: Validity = Validity(3650),
     issuer: Authority | None = None,
 ) -> Authority:
-    """A root (or, with ``issuer``, an intermediate) that may sign leaves."""
-    key = generate_key(algorithm)
+    """A root (or, with ``issuer``, an intermediate) that may sign leaves; its key is of P-256."""
+    key = generate_key()
     subject = _name(common_name, organisation)
-    signer = issuer or Authority(key, None)  # type: ignore[arg-type]
     builder = _begun(key, subject, issuer.certificate.subject if issuer else subject, validity, is_ca=True)
     builder = builder.add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
     builder = _identified(builder, key, issuer.key if issuer else None)
-    return Authority(key, builder.sign(signer.key, _digest(signer.key, algorithm)))
+    return Authority(key, builder.sign(issuer.key if issuer else key, HASHES["256"]))
 
 
 def make_leaf(
@@ -278,7 +265,7 @@ def make_leaf(
         builder = _identified(builder, key, authority.key)
     for extension, critical in profile.extra:
         builder = builder.add_extension(extension, critical=critical)
-    certificate = builder.sign(authority.key, _digest(authority.key))
+    certificate = builder.sign(authority.key, HASHES["256"])
     chain = (certificate, authority.certificate) if profile.include_issuer else (certificate,)
     return Leaf(key, chain, algorithm)
 
@@ -295,4 +282,5 @@ def make_request(key: PrivateKey, common_name: str, organisation: str, algorithm
             critical=False,
         )
     )
-    return builder.sign(key, _digest(key, algorithm)).public_bytes(serialization.Encoding.PEM).decode()
+    # Ed25519, which hashes by itself, takes none.
+    return builder.sign(key, HASHES.get(algorithm[-3:])).public_bytes(serialization.Encoding.PEM).decode()

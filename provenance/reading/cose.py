@@ -8,12 +8,14 @@ Nothing here is trusted to validate: signatures and hashes are the SDK's work.
 from __future__ import annotations
 
 import functools
+import io
 from collections.abc import Iterator
 from typing import Any
 
 from cryptography import x509
 
 from provenance.keys import certificates
+from provenance.sdk.one_pass import boxes_of
 
 _DEPTH = 32
 _X5CHAIN = 33  # RFC 9360
@@ -97,18 +99,11 @@ def decode(data: bytes) -> Any:
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """(type, payload) of each box laid end to end in ``data``; stops where the lengths stop making sense."""
-    at = 0
-    while at + 8 <= len(data):
-        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        head = 8
-        if size == 1 and at + 16 <= len(data):
-            size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-        elif size == 0:
-            size = len(data) - at
-        if size < head or at + size > len(data):
+    for box in boxes_of(io.BytesIO(data), len(data)):
+        end = len(data) if (box.size, box.header) == (0, 8) else box.start + box.size
+        if not box.start + box.header <= end <= len(data):
             return
-        yield kind, data[at + head : at + size]
-        at += size
+        yield box.kind, data[box.start + box.header : end]
 
 
 def _label(superbox: bytes) -> str:

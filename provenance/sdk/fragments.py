@@ -6,6 +6,7 @@ its number, the credential lists the hash of every segment, and a hash of the in
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -31,9 +32,7 @@ def placed(segment: Path, number: int, target: Path) -> bytes:
     UsageError
         It is no media segment, is signed already, or counts its places from the beginning of the file, which moves.
     """
-    with open(segment, "rb", buffering=0) as source:
-        size = os.fstat(source.fileno()).st_size
-        boxes = list(_whole_boxes(source, size, segment))
+    with _unsigned(segment) as (source, boxes):
         kinds = [box.kind for box in boxes]
         if b"moof" not in kinds or b"mdat" not in kinds or b"moov" in kinds:
             raise UsageError(
@@ -41,8 +40,6 @@ def placed(segment: Path, number: int, target: Path) -> bytes:
                 where=str(segment),
                 hint="the initialisation segment is signed, --fragment takes the others",
             )
-        if any(_is_credential(source, box) for box in boxes):
-            raise UsageError("is signed already", where=str(segment), hint="sign the segments as they were packaged")
         if b"mfra" in kinds or any(box.kind == b"moof" and _absolute(source, box) for box in boxes):
             raise UsageError(
                 "counts places from the beginning of the file, which signing moves",
@@ -64,8 +61,8 @@ def hashed(path: Path) -> bytes:
     """The hash of a file in boxes (C2PA 2.4, 18.6.2): of every topmost box that counts its place and its bytes."""
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
-        for box in _whole_boxes(file, os.fstat(file.fileno()).st_size, path):
-            if box.kind in _UNHASHED or _is_credential(file, box):
+        for box in _whole_boxes(file, path):
+            if box.kind in _UNHASHED or one_pass.is_uuid(file, box, C2PA_BOX):
                 continue
             digest.update(box.start.to_bytes(8, "big"))
             file.seek(box.start)
@@ -102,15 +99,12 @@ def with_room(initial: Path, target: Path, room: int) -> int:
     UsageError
         It is no initialisation segment, or is signed already.
     """
-    with open(initial, "rb", buffering=0) as source:
-        boxes = list(_whole_boxes(source, os.fstat(source.fileno()).st_size, initial))
+    with _unsigned(initial) as (source, boxes):
         kinds = [box.kind for box in boxes]
         if kinds[:1] != [b"ftyp"] or b"moov" not in kinds or b"moof" in kinds or b"mdat" in kinds:
             raise UsageError(
                 "is no initialisation segment", where=str(initial), hint="it holds the movie's description and no media"
             )
-        if any(_is_credential(source, box) for box in boxes):
-            raise UsageError("is signed already", where=str(initial), hint="sign the stream as it was packaged")
         source.seek(0)
         at = boxes[0].size
         with open(target, "xb") as out:
@@ -133,8 +127,18 @@ def sign(builder: Any, kind: str, target: Path, at: int, room: int) -> None:
         one_pass.fill(out, at, room, call.taken(call.native.sign))
 
 
-def _whole_boxes(file: IO[bytes], size: int, path: Path) -> Iterator[one_pass.Box]:
-    end = 0
+@contextlib.contextmanager
+def _unsigned(path: Path) -> Iterator[tuple[IO[bytes], list[one_pass.Box]]]:
+    """A file of a stream, open, with its topmost boxes; refused where it is signed already."""
+    with open(path, "rb", buffering=0) as file:
+        boxes = list(_whole_boxes(file, path))
+        if any(one_pass.is_uuid(file, box, C2PA_BOX) for box in boxes):
+            raise UsageError("is signed already", where=str(path), hint="sign the stream as it was packaged")
+        yield file, boxes
+
+
+def _whole_boxes(file: IO[bytes], path: Path) -> Iterator[one_pass.Box]:
+    end, size = 0, os.fstat(file.fileno()).st_size
     for box in one_pass.boxes_of(file, size):
         if box.size < box.header or box.start + box.size > size:
             break
@@ -142,11 +146,6 @@ def _whole_boxes(file: IO[bytes], size: int, path: Path) -> Iterator[one_pass.Bo
         yield box
     if end != size or not size:
         raise MediaError("is not MP4, or is cut off", where=str(path))
-
-
-def _is_credential(file: IO[bytes], box: one_pass.Box) -> bool:
-    file.seek(box.start + box.header)
-    return box.kind == b"uuid" and file.read(16) == C2PA_BOX
 
 
 def _absolute(file: IO[bytes], box: one_pass.Box) -> bool:

@@ -112,10 +112,10 @@ def boxes_of(file: IO[bytes], end: int) -> Iterator[Box]:
         at += size
 
 
-def is_xmp(file: IO[bytes], box: Box) -> bool:
-    """Whether a box holds XMP."""
+def is_uuid(file: IO[bytes], box: Box, kind: bytes) -> bool:
+    """Whether a box is a ``uuid`` box of one kind, such as ``vocabulary.XMP_BOX``."""
     file.seek(box.start + box.header)
-    return box.kind == b"uuid" and file.read(16) == XMP_BOX
+    return box.kind == b"uuid" and file.read(16) == kind
 
 
 def _places_nothing(file: IO[bytes], box: Box) -> bool:
@@ -124,7 +124,7 @@ def _places_nothing(file: IO[bytes], box: Box) -> bool:
         file.seek(box.start)
         content = file.read(box.size)
         return not any(name in content for name in _OTHER_OFFSETS)
-    return is_xmp(file, box)
+    return is_uuid(file, box, XMP_BOX)
 
 
 def _boxes(file: IO[bytes], end: int) -> Layout | None:

@@ -164,7 +164,7 @@ def _into_boxes(path: Path, source: str, aigc: Aigc | None) -> None:
                 "its last box has no end, so nothing can follow it", where=path.name, hint="remux it first"
             )
         for box in boxes:
-            if one_pass.is_xmp(file, box) and box.size < _PACKET:
+            if one_pass.is_uuid(file, box, XMP_BOX) and box.size < _PACKET:
                 file.seek(box.start + box.header + 16)
                 old = file.read(box.size - box.header - 16)
                 file.seek(box.start + 4)

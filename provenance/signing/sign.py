@@ -12,9 +12,9 @@ import io
 import logging
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -46,12 +46,8 @@ LARGE = 64 * 2**20
 logging.getLogger("c2pa").addHandler(logging.NullHandler())
 
 
-class Marker(Protocol):
-    """Embeds an invisible mark before encoding and says how it can be found again."""
-
-    def __call__(self, frames: Any, /) -> tuple[Any, SoftBinding]:
-        """frames : uint8 (T, H, W, 3), or an iterable of frames → (the same, marked; the binding to be signed)."""
-        ...
+# What embeds an invisible mark before encoding: frames, uint8 (T, H, W, 3) or one by one → (the same, marked; the binding to be signed).
+Marker = Callable[[Any], tuple[Any, SoftBinding]]
 
 
 def video_name(path: str | os.PathLike[str]) -> None:

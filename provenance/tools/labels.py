@@ -8,8 +8,8 @@ copies are recognised by the hash of their decoded frames.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from gioconda_core.media.suffixes import is_media_name
 from gioconda_core.types import Label, Provenance, ProvenanceState, Sample
 from provenance.reading.ingredients import UNREAD
 from provenance.reading.read import read
+from provenance.sanitise import items, table
 from provenance.trust.lists import Trust
 from provenance.vocabulary import LABEL_SCHEMA
 
@@ -49,20 +50,15 @@ def why_not(found: Provenance, signers: Collection[str]) -> str | None:
         return f"the label's schema is {str(found.label.get('schema'))[:40]!r}, not {LABEL_SCHEMA!r}"
     if found.label.get("label") not in (Label.REAL, Label.FAKE):
         return "the label is neither real nor fake"
-
     if any(code.code == UNREAD for code in found.codes):
         return "it has more ingredients than are looked at"
 
-    def failing(nodes: Iterable[Any]) -> str | None:
-        for node in nodes:
-            if node.failures:
-                return f"an ingredient failed when it was taken in: {node.failures[0].code}"
-            below = failing(node.children)
-            if below:
-                return below
-        return None
-
-    return failing(found.ingredients)
+    nodes = list(found.ingredients)
+    for node in nodes:
+        if node.failures:
+            return f"an ingredient failed when it was taken in: {node.failures[0].code}"
+        nodes += node.children
+    return None
 
 
 def collect(
@@ -124,22 +120,22 @@ def _one(path: Path, name: str, trust: Trust | None, signers: Collection[str], k
         essence = fingerprint.essence(frame for _, frame in clip.frames("all"))
     if label.get("essence_sha256") and label["essence_sha256"] != essence:
         return "the decoded frames are not those the label names"
-    named = [str(h) for role in ("source", "driver") for h in label.get(f"{role}_sha256", [])]
+    named = [str(h) for role in ("source", "driver") for h in items(label.get(f"{role}_sha256"))]
     if known is not None:
         missing = [h for h in named if h not in known]
         if missing:
             return f"no file in the sources has the hash {missing[0][:16]}…"
-    sample = Sample(
+    sources = items(label.get("source_sha256"))
+    return Sample(
         path=name,
         sha256=sha256_of(path),
         label=Label(str(label["label"])),
         generator=str(label.get("generator", "")) if label["label"] == Label.FAKE else "",
         identity=str(label.get("identity", "")),
-        source=str(label.get("source_sha256", [""])[0])[:16] if label.get("source_sha256") else "",
+        source=str(sources[0])[:16] if sources else "",
+        pair=str(table(label.get("params")).get("pair") or ""),
         licence=str(label.get("licence", "")),
         split=str(label.get("split", "")),
         essence=essence,
         extra={"task": str(label.get("task", "")), "signer": found.signer_fingerprint or ""},
     )
-    pair = label.get("params", {}).get("pair") if isinstance(label.get("params"), dict) else None
-    return replace(sample, pair=str(pair)) if pair else sample

@@ -12,7 +12,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
@@ -40,7 +40,6 @@ class Content:
     next_update: str = ""
     sequence: int | None = None
     scheme: TrustScheme | None = None
-    listed: tuple[x509.Certificate, ...] = field(default=(), repr=False)  # the leaves given whole
 
 
 def parse(data: bytes, where: str) -> Content:
@@ -70,8 +69,11 @@ def parse(data: bytes, where: str) -> Content:
 def _text(text: str) -> Content:
     """PEM, hashes (hexadecimal or base64), and DIDs, one a line."""
     head = text.split("-----BEGIN", 1)[0]
-    dated = re.search(r"^\W*(?:Date|Issued):\s*(\d{4}-\d{2}-\d{2})", head, re.M | re.I)
-    following = re.search(r"^\W*Next[ -]?update:\s*(\d{4}-\d{2}-\d{2})", head, re.M | re.I)
+
+    def date(words: str) -> str:
+        found = re.search(rf"^\W*(?:{words}):\s*(\d{{4}}-\d{{2}}-\d{{2}})", head, re.M | re.I)
+        return found[1] if found else ""
+
     found = certificates.certificates_in(text)
     lines = re.sub(r"-----BEGIN.*?-----END[^\n]*", "", text, flags=re.S).split()
     hashed = {print_ for line in lines if (print_ := _hash(line))}
@@ -79,8 +81,8 @@ def _text(text: str) -> Content:
         found,
         leaves=hashed,
         issuers=frozenset(line for line in lines if line.startswith("did:")),
-        issued=dated.group(1) if dated else "",
-        next_update=following.group(1) if following else "",
+        issued=date("Date|Issued"),
+        next_update=date("Next[ -]?update"),
         scheme=TrustScheme.INTERIM if re.search(r"interim", head, re.I) else None,
     )
 
@@ -138,14 +140,10 @@ def _publishers(document: Mapping[str, Any]) -> Content:
 def _content(
     found: Iterable[x509.Certificate], leaves: set[str] | frozenset[str] = frozenset(), **stated: Any
 ) -> Content:
-    issuers: list[x509.Certificate] = []
-    listed: list[x509.Certificate] = []
-    for item in found:
-        (issuers if _issues(item) else listed).append(item)
+    found = list(found)
     return Content(
-        anchors="".join(map(certificates.pem, issuers)),
-        leaves=frozenset(leaves) | {certificates.fingerprint(item) for item in listed},
-        listed=tuple(listed),
+        anchors="".join(certificates.pem(item) for item in found if _issues(item)),
+        leaves=frozenset(leaves) | {certificates.fingerprint(item) for item in found if not _issues(item)},
         **stated,
     )
 
