@@ -1,44 +1,61 @@
-"""The pieces that JPEG, PNG and RIFF files consist of, so that one can be taken out or put in and every other byte stays.
+"""Walk the pieces of which JPEG, PNG and RIFF files consist: to read one, take it out or put one in, while every other byte stays.
 
-A piece runs from its marker, its length or its name to the next one. What cannot be read as a piece is given back as the rest.
+A walk ends where something begins that is no piece; lengths are those that the file states, which may reach beyond its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterator
+from typing import IO, NamedTuple
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def _pieces(data: bytes, at: int, head: int, size: Callable[[int], int]) -> tuple[list[bytes], bytes]:
-    """From ``at`` on. head : bytes that the head of a piece has; size : bytes of the piece at a place, 0 where none is."""
-    found = []
-    while at + head <= len(data) and (length := size(at)):
-        found.append(data[at : at + length])
-        at += length
-    return found, data[at:]
+class Piece(NamedTuple):
+    """One segment or chunk. name : of a JPEG the marker's second byte, of the others four letters; start, end : bytes from the file's beginning."""
+
+    name: bytes
+    start: int
+    end: int
 
 
-def jpeg(data: bytes) -> tuple[list[bytes], bytes]:
-    """(segments before the scan, each with its marker; the rest)."""
-
-    def size(at: int) -> int:
-        ends = data[at] != 0xFF or data[at + 1] == 0xDA
-        return 0 if ends else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-
-    return _pieces(data, 2, 4, size)
-
-
-def png(data: bytes) -> tuple[list[bytes], bytes]:
-    """(chunks: length, name, content and checksum; the rest)."""
-    return _pieces(data, len(PNG), 12, lambda at: 12 + int.from_bytes(data[at : at + 4], "big"))
+def jpeg(file: IO[bytes], end: int) -> Iterator[Piece]:
+    """The segments of a JPEG of ``end`` bytes before its scan."""
+    at = 2
+    while at + 4 <= end:
+        file.seek(at)
+        head = file.read(4)
+        if head[:1] != b"\xff" or head[1:2] == b"\xda":
+            return
+        yield Piece(head[1:2], at, at := at + 2 + int.from_bytes(head[2:], "big"))
 
 
-def riff(data: bytes) -> tuple[list[bytes], bytes]:
-    """(chunks: name, length and content, filled up to an even length; the rest)."""
+def png(file: IO[bytes], end: int) -> Iterator[Piece]:
+    """The chunks of a PNG of ``end`` bytes: each is its length, name, content and checksum."""
+    at = len(PNG)
+    while at + 12 <= end:
+        file.seek(at)
+        head = file.read(8)
+        yield Piece(head[4:], at, at := at + 12 + int.from_bytes(head[:4], "big"))
 
-    def size(at: int) -> int:
-        length = int.from_bytes(data[at + 4 : at + 8], "little")
-        return 8 + length + length % 2
 
-    return _pieces(data, 12, 8, size)
+def riff(file: IO[bytes], end: int) -> Iterator[Piece]:
+    """The chunks of a RIFF of ``end`` bytes: each is its name, length and content, filled up to an even length."""
+    at = 12
+    while at + 8 <= end:
+        file.seek(at)
+        head = file.read(8)
+        length = int.from_bytes(head[4:], "little")
+        yield Piece(head[:4], at, at := at + 8 + length + length % 2)
+
+
+def split(data: bytes, walk: Callable[[IO[bytes], int], Iterator[Piece]]) -> tuple[bytes, list[bytes], bytes]:
+    """What a file begins with, its pieces as bytes, and what follows the last of them."""
+    pieces = list(walk(io.BytesIO(data), len(data)))
+    begin = 2 if walk is jpeg else len(PNG) if walk is png else 12
+    return (
+        data[:begin],
+        [data[piece.start : piece.end] for piece in pieces],
+        data[pieces[-1].end if pieces else begin :],
+    )

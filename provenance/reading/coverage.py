@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
 from gioconda_core.types import ProvenanceState
+from provenance import containers
 from provenance.reading import cose, rules
 from provenance.reading.open import Opened
 from provenance.sanitise import table, tables
@@ -205,41 +205,26 @@ def _parts(file: IO[bytes], end: int) -> Iterator[Part]:
     file.seek(0)
     head = file.read(12)
     if head[:2] == b"\xff\xd8":
-        yield from _segments(file, end)
-    elif head[:8] == b"\x89PNG\r\n\x1a\n":
-        yield from _chunks(file, 8, end, ">I4s", 12)
-    elif head[:4] == b"RIFF":
-        yield from _chunks(file, 12, end, "<4sI", 8)
+        at = 2
+        for piece in containers.jpeg(file, end):
+            yield Part(_segment(piece, file), piece.start, at := piece.end)
+        yield Part("SOS", at, end)
+    elif head[:8] == containers.PNG or head[:4] == b"RIFF":
+        for piece in containers.riff(file, end) if head[:4] == b"RIFF" else containers.png(file, end):
+            name = "C2PA" if piece.name == b"caBX" else piece.name.decode("latin-1").rstrip()
+            if name == "LIST":
+                file.seek(piece.start + 8)
+                name = f"LIST:{file.read(4).decode('latin-1')}"
+            yield Part(name, piece.start, min(piece.end, end))
 
 
-def _segments(file: IO[bytes], end: int) -> Iterator[Part]:
-    at = 2
-    while at + 4 <= end:
-        file.seek(at)
-        begin, marker, length = struct.unpack(">BBH", file.read(4))
-        if begin != 0xFF or marker == 0xDA:
-            break
-        name = f"APP{marker - 0xE0}" if 0xE0 <= marker <= 0xEF else "COM" if marker == 0xFE else f"{marker:02X}"
-        head = file.read(16)
-        if marker == 0xEB and head[:2] == b"JP" and head[12:] == b"jumb":  # C2PA 2.4, A.3.1
-            name = "C2PA"
-        yield Part(name, at, at + 2 + length)
-        at += 2 + length
-    yield Part("SOS", at, end)
-
-
-def _chunks(file: IO[bytes], at: int, end: int, layout: str, around: int) -> Iterator[Part]:
-    """around : bytes of a chunk beside its payload. A RIFF's chunks begin at even places."""
-    while at + 8 <= end:
-        file.seek(at)
-        one, other = struct.unpack(layout, file.read(8))
-        kind, length = (other, one) if isinstance(one, int) else (one, other)
-        name = "C2PA" if kind == b"caBX" else kind.decode("latin-1").rstrip()
-        if kind == b"LIST":
-            name = f"LIST:{file.read(4).decode('latin-1')}"
-        whole = around + length + (length & 1 if around == 8 else 0)
-        yield Part(name, at, min(at + whole, end))
-        at += whole
+def _segment(piece: containers.Piece, file: IO[bytes]) -> str:
+    """What a segment of a JPEG is called."""
+    file.seek(piece.start + 4)
+    head, marker = file.read(16), piece.name[0]
+    if marker == 0xEB and head[:2] == b"JP" and head[12:] == b"jumb":  # C2PA 2.4, A.3.1
+        return "C2PA"
+    return f"APP{marker - 0xE0}" if 0xE0 <= marker <= 0xEF else "COM" if marker == 0xFE else f"{marker:02X}"
 
 
 # --------------------------------------------------------------------- boxes by name

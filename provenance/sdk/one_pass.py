@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from provenance import containers
 from provenance.sdk import descriptors
 from provenance.vocabulary import XMP_BOX
 
@@ -87,13 +88,10 @@ def _chunks(file: IO[bytes], end: int) -> Chunks | None:
     if int.from_bytes(head[4:8], "little") + 8 != end or head[8:12] not in (b"WAVE", b"AVI "):
         return None  # several RIFFs, or one that goes on past 4 GB
     at = 12
-    while at < end:
-        file.seek(at)
-        name = file.read(8)
-        if len(name) < 8 or name[:4] == b"C2PA":
+    for chunk in containers.riff(file, end):
+        if chunk.name == b"C2PA":
             return None
-        size = int.from_bytes(name[4:], "little")
-        at += 8 + size + size % 2
+        at = chunk.end
     return Chunks(end) if at == end and end + _MOST_ROOM < 2**32 else None
 
 

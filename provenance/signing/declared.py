@@ -126,7 +126,7 @@ def _merged(old: bytes, source: str, aigc: Aigc | None) -> bytes:
 def _jpeg(data: bytes, source: str, aigc: Aigc | None, name: str) -> bytes:
     if data[:3] != b"\xff\xd8\xff":
         raise MediaError("is no JPEG", where=name)
-    segments, rest = containers.jpeg(data)
+    head, segments, rest = containers.split(data, containers.jpeg)
     old = [item for item in segments if item[1] == 0xE1 and item[4:].startswith(_XMP_JPEG)]
     kept = [item for item in segments if item not in old]
     content = _XMP_JPEG + _merged(old[-1][4 + len(_XMP_JPEG) :] if old else b"", source, aigc)
@@ -134,13 +134,13 @@ def _jpeg(data: bytes, source: str, aigc: Aigc | None, name: str) -> bytes:
         raise UsageError("has so much metadata that no mark fits beside it", where=name)
     leading = len(list(itertools.takewhile(lambda item: item[1] in (0xE0, 0xE1), kept)))  # JFIF and EXIF come first
     kept.insert(leading, b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content)
-    return data[:2] + b"".join(kept) + rest
+    return head + b"".join(kept) + rest
 
 
 def _png(data: bytes, source: str, aigc: Aigc | None, name: str) -> bytes:
     if data[:8] != containers.PNG or data[12:16] != b"IHDR":
         raise MediaError("is no PNG", where=name)
-    chunks, rest = containers.png(data)
+    head, chunks, rest = containers.split(data, containers.png)
     old, kept = b"", []
     for chunk in chunks:
         if chunk[4:8] == b"iTXt" and chunk[8:].startswith(_XMP_PNG + b"\0"):
@@ -151,7 +151,7 @@ def _png(data: bytes, source: str, aigc: Aigc | None, name: str) -> bytes:
             kept.append(chunk)
     made = b"iTXt" + _XMP_PNG + b"\0\0\0\0\0" + _merged(old, source, aigc)
     kept.insert(1, struct.pack(">I", len(made) - 4) + made + struct.pack(">I", zlib.crc32(made)))  # behind IHDR
-    return containers.PNG + b"".join(kept) + rest
+    return head + b"".join(kept) + rest
 
 
 def _into_boxes(path: Path, source: str, aigc: Aigc | None) -> None:

@@ -292,14 +292,14 @@ _PROOFS: dict[str, Callable[[bytes], str]] = {
 
 def _jpeg(data: bytes) -> bytes:
     """Drop APP11 segments (C2PA 2.x, A.3.1: JUMBF in JPEG XT boxes) before the scan."""
-    segments, rest = containers.jpeg(data)
-    return data[:2] + b"".join(segment for segment in segments if segment[1] != 0xEB) + rest
+    head, segments, rest = containers.split(data, containers.jpeg)
+    return head + b"".join(segment for segment in segments if segment[1] != 0xEB) + rest
 
 
 def _png(data: bytes) -> bytes:
     """Drop ``caBX`` chunks (C2PA 2.x, A.3.2)."""
-    chunks, rest = containers.png(data)
-    return containers.PNG + b"".join(chunk for chunk in chunks if chunk[4:8] != b"caBX") + rest
+    head, chunks, rest = containers.split(data, containers.png)
+    return head + b"".join(chunk for chunk in chunks if chunk[4:8] != b"caBX") + rest
 
 
 def _boxes(data: bytes) -> bytes:
@@ -315,9 +315,9 @@ def _boxes(data: bytes) -> bytes:
 
 def _riff(data: bytes) -> bytes:
     """Drop ``C2PA`` chunks of WebP and WAV (C2PA 2.x, A.3.6) and mend the RIFF length."""
-    chunks, rest = containers.riff(data)
+    head, chunks, rest = containers.split(data, containers.riff)
     kept = b"".join(chunk for chunk in chunks if chunk[:4] != b"C2PA") + rest
-    return data[:4] + struct.pack("<I", 4 + len(kept)) + data[8:12] + kept
+    return head[:4] + struct.pack("<I", 4 + len(kept)) + head[8:] + kept
 
 
 # (place, what is there, how a file that has it loses its manifest); the first that fits.
