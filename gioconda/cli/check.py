@@ -15,14 +15,12 @@ from gioconda.cli.common import Bar, Results, Seconds, clean, complain, deliver,
 from gioconda.report.as_json import document
 from gioconda.report.options import Judges, Lang, Sampled
 from gioconda.report.requirements import Outcome, Policy, outcome
-from gioconda.report.rows import row
 from gioconda_core.documents import plain, to_json
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import spooled
 from gioconda_core.options import argument
 from gioconda_core.types import Report
 from gioconda_core.workers.pool import Progress
-from provenance.trust import lists
 
 FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif", "keyframes")
 
@@ -55,6 +53,8 @@ def check(
     sandbox.warm()  # while what examines is imported
     from gioconda.report.evidence import keyframes
     from gioconda.report.examine import Examiner, unread
+    from gioconda.report.rows import row
+    from provenance.trust import lists
 
     own = lists.load(job.trust, development=job.trust_development)
     examiner = Examiner(job.detectors, trust=own, sampling=job.sampling, timeout=job.timeout)

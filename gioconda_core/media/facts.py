@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.reasons import MediaWarning
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 TOO_LARGE_HINT = "scale it down; from Python, Limits(pixels=…) raises the limit for a file you trust"
 

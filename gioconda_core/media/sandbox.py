@@ -19,10 +19,8 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, BinaryIO
-
-import numpy as np
-from numpy.typing import NDArray
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gioconda_core.documents import plain, read
 from gioconda_core.errors import GiocondaError, MediaError, UsageError
@@ -33,6 +31,10 @@ from gioconda_core.media.source import open_source
 from gioconda_core.reasons import MediaWarning, UnreadReason
 from gioconda_core.workers.child import Channel, Child, Lost, Silent, confine, listen
 from gioconda_core.workers.cpu import cores
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _IDLE_SECONDS = 30.0
 _MOST_FILES = 200  # per worker: bounds what a leak in a decoder can add up to
@@ -72,7 +74,7 @@ class _Worker(Child):
             raise Lost("decoding took longer than allowed and was stopped") from loss
         self._fresh = False
         frame = arrays.get("frame")
-        if frame is not None and (frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3):
+        if frame is not None and (frame.dtype != "uint8" or frame.ndim != 3 or frame.shape[2] != 3):
             raise Lost("what came is no picture")
         return message, frame
 
@@ -244,6 +246,8 @@ def work(channel: Channel) -> None:
             inbox.put(request)
 
     listen(channel, take)
+    for name in ("stills", "decode"):  # what opening a file takes, while nobody has asked for one yet
+        import_module(f"gioconda_core.media.{name}")
     source: Source | None = None
     file: BinaryIO | None = None
     where = ""
