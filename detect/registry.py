@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gioconda_core import plugins, weights
-from gioconda_core.errors import GiocondaError, PluginError, UsageError
+from gioconda_core.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
     from detect.base import Detector
@@ -128,12 +128,8 @@ def load(name: str, **options: Any) -> Detector:
         factory = getattr(import_module(module), attribute)
     else:
         factory = plugins.load("gioconda.detectors", base)
-    try:
+    with plugins.failing(f"detector {name}", "could not be made"):
         detector = factory(**options)
-    except GiocondaError:
-        raise
-    except Exception as error:
-        raise PluginError(f"could not be made: {type(error).__name__}: {error}", where=f"detector {name}") from error
     from detect.base import Detector
 
     if not isinstance(detector, Detector):

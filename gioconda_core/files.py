@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -182,6 +183,15 @@ def read_toml(file: str | os.PathLike[str], hint: str = "") -> dict[str, Any]:
         return tomllib.loads(read_text(file))
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"is not TOML: {error}", where=str(file), hint=hint) from error
+
+
+def package_file(package: str, *parts: str) -> Path | None:
+    """A file that an installed package carries, found without importing the package; None where it is not there."""
+    spec = find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if (path := Path(folder, *parts)).is_file():
+            return path
+    return None
 
 
 @contextlib.contextmanager

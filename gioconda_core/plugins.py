@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from gioconda_core.errors import PluginError, UsageError
+from gioconda_core.errors import GiocondaError, PluginError, UsageError
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -71,6 +73,20 @@ def names(group: str) -> tuple[str, ...]:
     return tuple(sorted(_found(group)))
 
 
+@contextmanager
+def failing(where: str, what: str, hint: str = "") -> Iterator[None]:
+    """Whatever somebody's plugin raises inside becomes a PluginError of one line: its own name is harmed, and nothing else.
+
+    where : the plugin. what : what it was asked to do, as in ``could not be loaded``. Our own errors pass as they are.
+    """
+    try:
+        yield
+    except GiocondaError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{what}: {type(error).__name__}: {error}", where, hint) from error
+
+
 def load(group: str, name: str) -> Any:
     """Import one plugin's object.
 
@@ -85,11 +101,6 @@ def load(group: str, name: str) -> Any:
     if name not in points:
         known = ", ".join(sorted(points)) or "none"
         raise UsageError(f"no {group.split('.')[-1][:-1]} named {name!r}", hint=f"installed: {known}")
-    try:
-        return points[name][0].load()
-    except Exception as error:  # a broken plugin harms only its own name
-        raise PluginError(
-            f"could not be loaded: {type(error).__name__}: {error}",
-            where=f"{group}:{name}",
-            hint=f"it comes from {points[name][1].target}",
-        ) from error
+    point, plugin = points[name]
+    with failing(f"{group}:{name}", "could not be loaded", f"it comes from {plugin.target}"):
+        return point.load()

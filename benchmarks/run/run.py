@@ -23,7 +23,7 @@ from benchmarks.run.options import Measure
 from benchmarks.run.rows import FeatureRow, ReadingRow, SampleRow, readings
 from benchmarks.run.suite import NATIVE, Suite
 from benchmarks.stats import probes
-from detect.base import Abstain, Detector
+from detect.base import Detector
 from detect.reading.observe import readings as readings_of
 from detect.registry import load
 from gioconda_core.datasets.index import Index
@@ -191,11 +191,8 @@ def _lookup(task: Task, how: degrade.Degradation, spec: str, detector: Any) -> R
     row = _row(task, how.name, spec, detector, protocol="video@theirs")
     if how.steps:
         return replace(row, **Abstention(AbstentionReason.TABLE_NOT_OF_DEGRADED).columns())
-    try:
-        reading = detector.lookup(task.id, *task.names, Path(task.path).name)
-    except Abstain as said:
-        return replace(row, **said.reason.columns())
-    return replace(row, score=reading.score)
+    reading = detector.of(task.id, *task.names, Path(task.path).name)
+    return replace(row, score=reading.score, **(reading.abstained.columns() if reading.abstained else {}))
 
 
 def _thumb(path: Path, footage: Footage) -> None:

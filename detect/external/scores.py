@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from detect.base import Abstain, Card, abstaining
+from detect.base import Card
 from gioconda_core.datasets.tables import BadCell, number_of, path_of, read_sheet, refuse
 from gioconda_core.errors import UsageError
 from gioconda_core.files import sha256_of
-from gioconda_core.reasons import AbstentionReason
+from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import Footage, Reading
 
 
 class ScoresDetector:
-    """A table of scores. ``lookup`` takes the sample's hash, path or id; ``read`` needs ``facts['sha256']`` in the footage."""
+    """A table of scores. ``of`` takes the sample's hash, path or id; ``read`` needs ``facts['sha256']`` in the footage."""
 
     def __init__(self, target: str, name: str = "", version: str = "csv") -> None:
         path = Path(target)
@@ -67,23 +67,15 @@ class ScoresDetector:
             if len(names) == 1:
                 self._scores.setdefault(tail, self._scores[next(iter(names))])
 
-    def lookup(self, *keys: str, protocol: str = "theirs") -> Reading:
-        """The reading of the first key (sha256, path or id) the table names; raises Abstain when there is none."""
-        for key in keys:
-            if key in self._scores:
-                score = self._scores[key]
-                if score is None:
-                    raise Abstain(AbstentionReason.NO_SCORE_IN_TABLE)
-                return Reading(self.id, self.version, self.weights_sha256, score, pooling="theirs", protocol=protocol)
-        raise Abstain(AbstentionReason.NOT_IN_TABLE)
+    def of(self, *names: str, protocol: str = "theirs") -> Reading:
+        """The score of the first of a clip's names (sha256, path or id) that the table knows; an abstention where it says nothing."""
+        own = (self.id, self.version, self.weights_sha256)
+        name = next((name for name in names if name in self._scores), None)
+        score = None if name is None else self._scores[name]
+        if score is not None:
+            return Reading(*own, score, pooling="theirs", protocol=protocol)
+        reason = AbstentionReason.NOT_IN_TABLE if name is None else AbstentionReason.NO_SCORE_IN_TABLE
+        return Reading(*own, abstained=Abstention(reason), protocol=protocol)
 
-    def of(self, *keys: str) -> Reading:
-        """As ``lookup``, with an abstention where the table says nothing."""
-        try:
-            return self.lookup(*keys)
-        except Abstain as said:
-            return Reading(self.id, self.version, self.weights_sha256, abstained=said.reason, protocol="theirs")
-
-    @abstaining
     def read(self, footage: Footage) -> Reading:
-        return self.lookup(str(footage.facts.get("sha256", "")), protocol=footage.protocol)
+        return self.of(str(footage.facts.get("sha256", "")), protocol=footage.protocol)

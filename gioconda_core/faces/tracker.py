@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda_core.errors import GiocondaError, PluginError
+from gioconda_core import plugins
+from gioconda_core.errors import PluginError
 from gioconda_core.faces import align, quality
 from gioconda_core.faces.landmarks import Boxes, Frame, Landmarker, one_each
 from gioconda_core.types import FaceTrack
@@ -283,18 +284,14 @@ class Tracker:
 # ---------------------------------------------------------------------- a landmarker's calls, failures contained
 
 
-def _contained(landmarker: Landmarker, what: str, call: Callable[[], Any]) -> Any:
-    try:
+def _asked(landmarker: Landmarker, what: str, call: Callable[[], Any]) -> Any:
+    """What a landmarker answers; what it raises is its plugin's error."""
+    with plugins.failing(f"gioconda.landmarkers:{landmarker.name}", f"{what} failed"):
         return call()
-    except GiocondaError:
-        raise
-    except Exception as error:  # somebody's plugin: its own name is harmed, the caller gets one clear line
-        raise PluginError(
-            f"{what} failed: {type(error).__name__}: {error}", where=f"gioconda.landmarkers:{landmarker.name}"
-        ) from error
 
 
 def _checked(landmarker: Landmarker, what: str, array: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """A landmarker's answer as float32 of this shape, a negative number of rows meaning any; PluginError of another or of NaN."""
     out = np.asarray(array, np.float32)
     if out.size == 0 and shape[0] <= 0:
         out = out.reshape(0, *shape[1:])
@@ -309,7 +306,7 @@ def _checked(landmarker: Landmarker, what: str, array: Any, shape: tuple[int, ..
 
 def detect(landmarker: Landmarker, frames: list[Frame]) -> list[Boxes]:
     """The landmarker's boxes (M, 5) of each frame, checked."""
-    found = _contained(landmarker, "detection", lambda: list(landmarker.detect(frames)))
+    found = _asked(landmarker, "detection", lambda: list(landmarker.detect(frames)))
     if len(found) != len(frames):
         raise PluginError("detection skipped frames", where=f"gioconda.landmarkers:{landmarker.name}")
     return [_checked(landmarker, "detection", boxes, (-1, 5)) for boxes in found]
@@ -317,7 +314,7 @@ def detect(landmarker: Landmarker, frames: list[Frame]) -> list[Boxes]:
 
 def read(landmarker: Landmarker, frame: Frame, boxes: Boxes) -> NDArray[np.float32]:
     """The landmarker's points (M, 68, 2) in boxes, checked."""
-    points = _contained(landmarker, "landmarks", lambda: landmarker.landmarks(frame, boxes))
+    points = _asked(landmarker, "landmarks", lambda: landmarker.landmarks(frame, boxes))
     points = _checked(landmarker, "landmarks", points, (len(boxes), 68, 2))
     if len(points) and np.ptp(points[:, align.RIGID], axis=1).max(axis=1).min() < 1e-3:
         raise PluginError("landmarks all lie in one point", where=f"gioconda.landmarkers:{landmarker.name}")
@@ -328,7 +325,7 @@ def verify(landmarker: Landmarker, frame: Frame, box: NDArray[np.float32]) -> Bo
     """Whether a face is still about this box: (1, 5) or (0, 5). A landmarker may have a cheap ``verify`` of its own."""
     own = getattr(landmarker, "verify", None)
     if own is not None:
-        return _checked(landmarker, "verify", _contained(landmarker, "verify", lambda: own(frame, box)), (-1, 5))[:1]
+        return _checked(landmarker, "verify", _asked(landmarker, "verify", lambda: own(frame, box)), (-1, 5))[:1]
     reach = float(max(box[2] - box[0], box[3] - box[1]))
     left, top = max(int(box[0] - reach / 2), 0), max(int(box[1] - reach / 2), 0)
     part = frame[top : max(int(box[3] + reach / 2), 0), left : max(int(box[2] + reach / 2), 0)]

@@ -48,8 +48,8 @@ class Clip:
         The name messages use.
     """
 
-    def __init__(self, source: Source, file: BinaryIO, where: str, path: str | None, limits: Limits) -> None:
-        self._source, self._file, self.where, self._path, self._limits = source, file, where, path, limits
+    def __init__(self, source: Source, file: BinaryIO, where: str, limits: Limits) -> None:
+        self._source, self._file, self.where, self._limits = source, file, where, limits
         self._sha256: str | None = None
 
     @classmethod
@@ -81,7 +81,7 @@ class Clip:
                 source: Source = SandboxedSource(real, file.fileno(), where, limits)
             else:
                 source = open_source(file, real, where, limits)
-            return cls(source, file, where, real, limits)
+            return cls(source, file, where, limits)
         except BaseException:
             file.close()
             raise

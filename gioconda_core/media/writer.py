@@ -41,6 +41,15 @@ _CONTAINERS = {
     ".webm": {"vp9", "av1"},
 }
 _ISO = (".mp4", ".m4v", ".mov")
+_PICTURES = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".tif": "TIFF",
+    ".bmp": "BMP",
+}
 _VFR_CLOCK = 90_000  # ticks a second for free timestamps: 11 µs, the clock of MPEG
 
 
@@ -155,12 +164,12 @@ class _Film:
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(av.open(f"file:{temporary}", "w", container_options=flags))
             for count, picture in enumerate(frames, start=1):
+                found = _size(picture, f"frame {count}", "frames")
                 if stream is None:
-                    size = _size(picture, 1)
-                    stream = self._stream(output, *size)
+                    size, stream = found, self._stream(output, *found)
                     if self.audio_from is not None:
                         audio = stack.enter_context(_Audio(av, output, self.audio_from, self.audio_start))
-                if (found := _size(picture, count)) != size:
+                if found != size:
                     what = f"frame {count} is {found[0]}x{found[1]}, the first was {size[0]}x{size[1]}"
                     raise UsageError(what, "frames", "")
                 now = count - 1 if self.times is None else _tick(self.times, count - 1)
@@ -212,11 +221,11 @@ class _Film:
         return max(1, round(1 / self.rate / self.clock))
 
 
-def _size(picture: NDArray[np.uint8], number: int) -> tuple[int, int]:
-    """Width and height of a frame; UsageError of what is none."""
+def _size(picture: NDArray[np.uint8], name: str, where: str) -> tuple[int, int]:
+    """Width and height of a picture; UsageError of what is none."""
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        what = f"frame {number} has shape {picture.shape} and type {picture.dtype}"
-        raise UsageError(what, "frames", "give uint8 (H, W, 3) RGB")
+        what = f"{name} has shape {picture.shape} and type {picture.dtype}"
+        raise UsageError(what, where, "give uint8 (H, W, 3) RGB")
     return picture.shape[1], picture.shape[0]
 
 
@@ -343,30 +352,20 @@ def write_image(
     target = Path(path)
     refuse_overwrite(target, force)
     suffix = target.suffix.lower()
-    name = {
-        ".jpg": "JPEG",
-        ".jpeg": "JPEG",
-        ".png": "PNG",
-        ".webp": "WEBP",
-        ".avif": "AVIF",
-        ".tif": "TIFF",
-        ".bmp": "BMP",
-    }
-    if suffix not in name:
-        raise UsageError(
-            f"pictures are not written to {suffix or 'a file without suffix'}", str(target), f"use {', '.join(name)}"
-        )
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-        raise UsageError(f"a picture of shape {frame.shape}, {frame.dtype}", str(target), "give uint8 (H, W, 3) RGB")
-    extra: dict[str, Any] = {"quality": quality} if suffix in (".jpg", ".jpeg", ".webp", ".avif") else {}
-    if name[suffix] == "JPEG" and quality >= 90:
+    if suffix not in _PICTURES:
+        what = f"pictures are not written to {suffix or 'a file without suffix'}"
+        raise UsageError(what, str(target), f"use {', '.join(_PICTURES)}")
+    _size(frame, "the picture", str(target))
+    kind = _PICTURES[suffix]
+    extra: dict[str, Any] = {"quality": quality} if kind in ("JPEG", "WEBP", "AVIF") else {}
+    if kind == "JPEG" and quality >= 90:
         extra["subsampling"] = 0
-    if xmp and name[suffix] == "PNG":
+    if xmp and kind == "PNG":
         extra["pnginfo"] = PngImagePlugin.PngInfo()
         extra["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode())
-    elif xmp and name[suffix] == "TIFF":
+    elif xmp and kind == "TIFF":
         extra["tiffinfo"] = {700: xmp}
-    elif xmp and name[suffix] != "BMP":
+    elif xmp and kind != "BMP":
         extra["xmp"] = xmp
     with atomic_path(target) as temporary:
-        Image.fromarray(frame).save(temporary, format=name[suffix], **extra)
+        Image.fromarray(frame).save(temporary, format=kind, **extra)

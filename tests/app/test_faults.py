@@ -315,7 +315,7 @@ def test_bare_carriage_returns_end_lines_too(tmp_path):
     (tmp_path / "mac.csv").write_bytes(b"id,path,score,label\r1,a.mp4,0.5,fake\r2,b.mp4,0.1,real\r")
     assert read_sheet(tmp_path / "mac.csv").column("path") == ["a.mp4", "b.mp4"]
     assert len(read_scores(Scores(tmp_path / "mac.csv"))) == 2
-    assert ScoresDetector(str(tmp_path / "mac.csv")).lookup("b.mp4").score == 0.1
+    assert ScoresDetector(str(tmp_path / "mac.csv")).of("b.mp4").score == 0.1
 
 
 @pytest.mark.parametrize(

@@ -222,12 +222,11 @@ def test_scores_from_a_table(tmp_path):
     table = tmp_path / "theirs.csv"
     table.write_text("sha256,path,score\nAB,clips/a.mp4,0.25\ncd,clips/b.mp4,\n")
     detector = load(f"scores:{table}")
-    assert detector.lookup("ab").score == 0.25 == detector.lookup("?", "clips/a.mp4").score
+    assert detector.of("ab").score == 0.25 == detector.of("?", "clips/a.mp4").score
     known = dataclasses.replace(footage(), facts={"sha256": "ab"})
     assert run(detector, known).score == 0.25
     assert run(detector, footage()).abstained  # a clip the table does not name has no score, least of all zero
-    with pytest.raises(Abstain):
-        detector.lookup("cd")
+    assert detector.of("cd").abstained.code == AbstentionReason.NO_SCORE_IN_TABLE
     table.write_text("path,score\na,0.1\na,0.2\n")
     with pytest.raises(UsageError, match="second"):
         load(f"scores:{table}")
