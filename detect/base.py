@@ -113,7 +113,7 @@ def abstaining(read: Callable[[Any, Footage], Reading]) -> Callable[[Any, Footag
     return wrapper
 
 
-def compares_moments(footage: Footage) -> None:
+def refuse_still(footage: Footage) -> None:
     """For detectors of what changes over time: raises Abstain for a still picture, and for a clip in which nothing moves."""
     if not footage.fps or footage.duration <= 0:
         raise Abstain(AbstentionReason.STILL_PICTURE)

@@ -1,4 +1,4 @@
-"""What validation found, as cards, calibrations and the records of training runs tell it."""
+"""The figures that validation finds, as cards, calibrations and the records of training runs hold them."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How much better than another answer on the same clips, with its 95 % interval over persons."""
+class Lead:
+    """By how much one answer is better than another on the same clips (an AUC less the other), with its 95 % interval over persons."""
 
     value: float | None
     low: float | None
@@ -84,13 +84,16 @@ class CueFigure:
     high: float | None
     reals: int
     fakes: int
-    behind_by: Difference
+    behind_by: Lead
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """A stated rate of false alarms against what was found on pages left out in turn: ``found`` of ``reals``, with its 95 % interval; ``reached`` is the share of
-    unseen methods' fakes that score as much, of ``fakes`` questions asked."""
+    """A stated rate of false alarms beside the one found on pages that were left out in turn.
+
+    found, low, high : of ``reals`` real clips, with its 95 % interval. reached : the share of unseen methods' fakes that score as much,
+    of ``fakes`` questions asked.
+    """
 
     stated: float
     found: float

@@ -9,8 +9,8 @@ from detect.external import wire
 from gioconda_core.documents import plain
 
 
-class Plugin:
-    """The target of the worker that :mod:`detect.external.plugin` starts."""
+class Loaded:
+    """A plugin detector in its own process: the target of the worker that :mod:`detect.external.plugin` starts."""
 
     def __init__(self, name: str, options: dict[str, Any]) -> None:
         from detect.registry import load

@@ -1,4 +1,6 @@
-"""Where Gioconda keeps things on this computer and what it runs on: ``GIOCONDA_*`` variables beat the nearest ``gioconda.toml`` beats defaults.
+"""Settings of this computer: where weights, caches and keys lie, and which device networks run on.
+
+A ``GIOCONDA_*`` variable beats the nearest ``gioconda.toml``, which beats the default.
 
 A command's own options are no settings: each is declared on the field of a job (:mod:`gioconda_core.options`).
 """

@@ -1,4 +1,4 @@
-"""The device that networks run on: the one asked for, where it is here."""
+"""Chooses the device that networks run on: the processor or a GPU, as asked for, or whichever is there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from gioconda_core.errors import UsageError
 
 
 def device(name: str = "auto") -> str:
-    """``auto`` → the configured one (``--device``, ``GIOCONDA_DEVICE``); if that too is ``auto``, CUDA where there is a GPU.
+    """The name of the device as torch knows it: ``cpu``, ``cuda``, ``cuda:1``…
+
+    name : ``auto`` = the configured one (``--device``, ``GIOCONDA_DEVICE``); if that too is ``auto``, CUDA where there is a GPU.
 
     Raises
     ------

@@ -121,7 +121,7 @@ def _of_fields(kind: Any) -> Reader:
 
 
 def _of_one(kinds: Sequence[Any]) -> Reader:
-    """Of several kinds the first that a value may be of: of dataclasses, the one for each of whose fields without a default there is a key."""
+    """Of several kinds the first that a value may be of; a dataclass is one where there is a key for each field without a default."""
     readers = [_reader(kind) for kind in kinds]
     if not any(readers):
         return None

@@ -140,7 +140,7 @@ def atomic_path(target: str | os.PathLike[str], *, mode: int | None = None) -> I
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Remove what writers by :func:`atomic_path` and in hidden folders that were killed have left in a folder and below it, which nobody else may be writing to."""
+    """Remove what killed writers (by :func:`atomic_path`, or in hidden folders) have left below a folder that nobody else is writing to."""
     for path in [*folder.rglob(".*.????????.*"), *folder.rglob(".gioconda-*")]:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

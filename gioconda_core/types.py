@@ -466,12 +466,14 @@ class FaceCalibrated:
 class Calibrated:
     """A reading beside what its score has meant on a named calibration set.
 
-    false_alarm : share of real clips of the calibration set that score at least this; None = uncalibrated, rank only.
-    low, high : 95 % interval of that share; n : reals in the (stratum of the) set. sealed : what the detector reached on a sealed set,
-    None = not measured; unseen : on unseen methods in development. threshold : the score from which on this level's signal is found, of a clip as a whole; window_threshold : that
-    of any single one of the reading's windows. same_headline, stronger, of_reals :
-    of the real clips it was calibrated on, how many would get this level and how many a stronger one, each judged by all the others. faces : each face's own, where the
-    detector read several; score, rates and level are then those of the face with the strongest level, track its number.
+    level : what a person is told; not assessed where nothing was calibrated, or nothing like this clip.
+    false_alarm, low, high : share of the ``n`` real clips of the stratum that score at least this, and its 95 % interval; None = rank only.
+    calibration_set, date, stratum : which real clips those are.
+    threshold : the score from which a signal is found in a clip as a whole; window_threshold : in any single one of its windows.
+    sealed, unseen : what the detector reached on a sealed set, and on unseen methods in development; None = not measured.
+    same_headline, stronger : how many of the set's ``of_reals`` real clips would get this level, and how many a stronger one, each
+        judged by all the others.
+    faces : each face's own, where several were read; score, rates and level are those of the face with the strongest level, ``track``.
     """
 
     reading: Reading
@@ -542,7 +544,8 @@ class Sound:
     """The first sound track of a clip as it can be drawn; nothing is said of whose voice it is.
 
     seconds : its length; offset : its start less that of the picture, in seconds; codec, rate (Hz), channels : of the container.
-    peaks : the largest of the samples (0 to 1) in equal parts of the length. gaps : spans (from, to) in seconds without any sound at all. spectrogram : JPEG, time to the right, 0 to 8 kHz upwards.
+    peaks : the largest of the samples (0 to 1) in equal parts of the length. gaps : spans (from, to) in seconds without any sound at all.
+    spectrogram : JPEG, time to the right, 0 to 8 kHz upwards.
     """
 
     seconds: float
@@ -601,7 +604,10 @@ class FaceSummary:
 
 @dataclass(frozen=True)
 class Watermark:
-    """The invisible watermark that was read. algorithm : as C2PA's list of soft bindings names it; errors : share of wrong bits that were mended; frames : it was read in."""
+    """The invisible watermark that was read.
+
+    algorithm : as C2PA's list of soft bindings names it. errors : share of wrong bits that were mended. frames : how many it was read in.
+    """
 
     algorithm: str
     value: str

@@ -42,7 +42,7 @@ class IsolatedDetector:
         read that needs it began."""
         inbox: queue.Queue[Any] = queue.Queue()  # what one that was given up on may yet say stays in its own
         options = {"name": self.name, "options": self.options}
-        worker = Worker("detect.plugin_process:Plugin", options, inbox, cores())
+        worker = Worker("detect.plugin_process:Loaded", options, inbox, cores())
         try:
             with self._lock:
                 if kills != self._kills:

@@ -1,7 +1,8 @@
 """Somebody else's scores from a CSV, so that a detector we cannot run can still be measured.
 
 Columns: ``score`` and one of ``sha256`` (of the clip's file), ``path`` or ``id`` (as the index calls the clip); further columns are
-ignored, and any dialect is read (see :mod:`gioconda_core.datasets.tables`). An empty score is an abstention. A clip the file does not name is an abstention too, never a zero.
+ignored, and any dialect is read (see :mod:`gioconda_core.datasets.tables`). An empty score is an abstention, and so is a clip that the
+file does not name: never a zero.
 """
 
 from __future__ import annotations

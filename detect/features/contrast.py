@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.base import Abstain, abstaining, compares_moments, read_once, reading
+from detect.base import Abstain, abstaining, read_once, reading, refuse_still
 from detect.face_crops import by_size, refuse_small, usable
 from detect.features import backbone
 from detect.features.model import Shipped
@@ -35,14 +35,17 @@ AROUND = 0.25  # of the face's extent: what is nearer to the face than this is t
 LIPS = 0.06  # of the face's extent, by which the mouth reaches beyond its lips
 QUALITY = 92  # of the JPEG that every picture passes before it is measured
 BLOCKS = 9  # of features, as many as channels in each
-RIGID = 0.004  # of the face's extent: of real clips' faces none of 232 changes so little, of photographs moved over 43 of 46 (docs/experiments-detectors)
+# Of the face's extent: of real clips' faces none of 232 changes so little, of photographs moved over 43 of 46 (docs/experiments-detectors).
+RIGID = 0.004
 FLOOR = 1e-3  # of a map's values, below which a spread is nothing
 
 
 def moments(duration: float, fps: float, shift: float = 0.0) -> list[tuple[int, int]]:
-    """(first, second) numbers of the frames of each pair: in each stretch of at most 8 s or so eight moments, each with the frame 40 ms later.
+    """The frames to look at, by number from 0: (first, second) of each pair, eight pairs in every stretch of about 8 s, 40 ms within a pair.
 
-    shift : by which all of them lie later, in shares of the distance between two; for another look at the same clip."""
+    duration : seconds. fps : frames a second. shift : by which all pairs lie later, in shares of the distance between two of them; for
+    another look at the same clip.
+    """
     step = max(1, round(APART * fps))
     count = MOMENTS * int(min(WINDOWS, max(1, round(duration / WINDOW))))
     span = max(0.0, duration - 2 * APART)
@@ -92,7 +95,7 @@ def pairs(footage: Footage) -> tuple[Pairs, ...]:
     """
     if len(footage.frames) == 0:
         raise Abstain(AbstentionReason.NO_PICTURE)
-    compares_moments(footage)
+    refuse_still(footage)
     if not footage.tracks:
         raise Abstain(AbstentionReason.NO_FACE)
     near = _neighbours(np.asarray(footage.times, float))

@@ -1,6 +1,6 @@
-"""A vision transformer frozen but for a linear probe, or with its LayerNorms tuned: features on the unit sphere, pulled together by
-label and spread out over the sphere.
+"""A vision transformer frozen but for a linear probe or its LayerNorms (GenD).
 
+Its features lie on the unit sphere; training pulls those of one label together and spreads all of them over the sphere.
 Source: Yermakov 2025, *Deepfake Detection that Generalizes Across Benchmarks* (GenD). ``vit-ln:RUN`` is what
 ``gioconda detect train vit-ln`` wrote; ``vit-ln:gend-clip-l14`` and ``vit-ln:gend-pe-l`` are GenD's published weights, read from
 the weights store (``gioconda models pull``), with GenD's own crop.

@@ -113,8 +113,11 @@ def _names(measure: str, edges: Sequence[float]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Stratum:
-    """A kind of real clips in :meth:`Calibration.table`. speaks : whether :meth:`Calibration.strata` may choose it. false_alarm : the share of
-    them that scores at least ``score``, with its 95 % interval; None of none."""
+    """A kind of real clips in :meth:`Calibration.table`.
+
+    speaks : whether :meth:`Calibration.strata` may choose it. false_alarm, low, high : the share of its clips that score at least
+    ``score``, with its 95 % interval; None where it has none.
+    """
 
     kind: str
     stratum: str
@@ -131,8 +134,10 @@ class Calibration:
     """A calibration card.
 
     scores : stratum → scores of real clips, ascending; ``all`` is always there. clips : stratum → number of different clips.
-    edges : measure → where its strata part. span : measure → (least, most) that is read, None = no end. temperature : of the fit,
-    or None. kinds_validated : kinds of clips with the skill shown on them; where that is not true, no such clip is read. thresholds : nominal false-positive rate → score, or None where the set is too small to promise it.
+    edges : measure → where its strata part. span : measure → (least, most) that is read, None = no end.
+    temperature : T such that sigmoid(score / T) fits the set best, or None. thresholds : nominal false-positive rate → score, None
+    where the set is too small to promise it. selective : points of the curve of risk over coverage.
+    kinds_validated : kinds of clips with the skill shown on them; of a kind without it no clip is read.
     windows : of each real clip the scores of its windows, of those that its score is the mean of and of others at moments between.
     headlines : level → how many of the set's real clips get it by :meth:`meaning`, each judged by the clips of other persons alone.
     """

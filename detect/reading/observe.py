@@ -35,7 +35,7 @@ def wanted(detectors: Sequence[Detector], duration: float, fps: float | None) ->
 
 
 def ready(detectors: Sequence[Detector]) -> None:
-    """Load what reading and judging will need; in a thread of its own, while a decoder in another process opens the clip, it costs no time."""
+    """Load what reading and judging will need: in a thread of its own, while a decoder in another process opens the clip, that costs no time."""
     for load in (getattr(detector, "ready", None) for detector in detectors):
         if load is not None:
             load()

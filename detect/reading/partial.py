@@ -19,8 +19,8 @@ SCHEMA = "gioconda.scores.partial/1"
 class Partial:
     """The rows so far, a line a clip, in ``FILE.partial`` beside the result; it goes when the result is written.
 
-    result : None where rows go to no file; then nothing is kept. Rows are kept a clip at a time: of a clip that a killed command left half read nothing is kept, and a clip that has changed
-    since, or a reading that failed, is asked for again.
+    result : None where rows go to no file; then nothing is kept. Rows are kept a clip at a time: of a clip that a killed command left
+    half read nothing is kept, and a clip that has changed since, or a reading that failed, is asked for again.
     """
 
     def __init__(self, result: Path | None, detectors: Sequence[Detector], *, force: bool = False) -> None:

@@ -20,7 +20,7 @@ from gioconda_core.faces import cues, observe
 from gioconda_core.media.clip import Clip
 from gioconda_core.types import Footage, Sample
 from gioconda_core.workers.cpu import cores
-from gioconda_core.workers.pool import Limits, workers
+from gioconda_core.workers.pool import Sharing, workers
 
 Labelled = tuple[str, Path, Sample | None]  # id, file, and its row of an index
 
@@ -29,9 +29,10 @@ Labelled = tuple[str, Path, Sample | None]  # id, file, and its row of an index
 class Row:
     """What one detector says of one clip.
 
-    id : the sha256 of a clip of an index, else its name. path to generator : of an index alone. measured : trivial cues of the clip;
-    given : those that its index gives. error : why there is no answer; abstained : why there is no score; reason and detail : either by
-    its code. false_alarm to calibration : what such a score has meant on real clips. warnings : what was odd about reading it. version : None where the clip could not be read.
+    id : the sha256 of a clip of an index, else its name. path to generator : of an index alone.
+    measured : trivial cues of the clip; given : those that its index gives. version : None where the clip could not be read.
+    error : why there is no answer; abstained : why there is no score; reason and detail : either by its code.
+    false_alarm to calibration : what such a score has meant on real clips. warnings : what was odd about reading the clip.
     """
 
     id: str
@@ -197,7 +198,8 @@ def _look(path: Path, wishes: Sequence[Any], cache: bool) -> tuple[Footage, str,
 def _ahead(
     clips: Sequence[Labelled], detectors: Sequence[Detector], jobs: int, cache: bool
 ) -> Iterator[tuple[Labelled, Footage | None, str, str]]:
-    """Footage of each clip, its sha256 and what was odd, in order, or None and why; few are held that have not been read, so memory stays bounded."""
+    """Footage of each clip, its sha256 and what was odd, in order, or None and why. Few are held that have not been read, so that memory
+    stays bounded."""
     wishes = [_Wish(getattr(d, "sampling", None), float(getattr(d, "dense", 0) or 0)) for d in detectors]
     names = [w.sampling and _name(w.sampling) for w in wishes]
     # Without a name, a function cannot be found by another process; and starting one takes longer than a single clip does.
@@ -210,7 +212,7 @@ def _ahead(
         return
     options = {"wishes": [(name, w.dense) for w, name in zip(wishes, names, strict=True)], "cache": cache}
     with workers(
-        "local", "detect.reading.score:Look", options, min(jobs, len(clips)), dict, Limits(apart=True)
+        "local", "detect.reading.score:Look", options, min(jobs, len(clips)), dict, Sharing(apart=True)
     ) as pool:
         tasks = (_Clip(str(path)) for _, path, _ in clips)
         for clip, (_, answer, failure) in zip(clips, pool.map(tasks, ordered=True), strict=True):

@@ -248,7 +248,7 @@ def run(
         if sample.label == Label.UNKNOWN:
             continue
         for rung in rungs if sample.label == Label.REAL else rungs[:1]:
-            with extract.worse(index.resolve(sample), rung) as path, Clip.open(path) as clip:
+            with extract.degraded(index.resolve(sample), rung) as path, Clip.open(path) as clip:
                 footage = observe(clip, [detector])
             ((said, _),) = readings(footage, [detector], calibrated=False)
             if said.score is None:

@@ -1,8 +1,8 @@
-"""Feature vectors of labelled clips for training, as they came and degraded, and of fakes made from the real ones; kept in a cache so
-that a killed run goes on.
+"""Feature vectors for training: of labelled clips as they came and degraded, and of fakes made from the real ones.
 
-A degradation is applied to the whole video before faces are looked for, as it would be in the wild: what a codec does to the landmarks
-is part of what it does to a detector. A fake of a family is made of the very pictures that are measured of its clip, and keeps their landmarks.
+They are kept in a cache, so that a killed run goes on. A degradation is applied to the whole video before faces are looked for, as it
+would be in the wild: what a codec does to the landmarks is part of what it does to a detector. A fake of a family is made of the very
+pictures that are measured of its clip, and keeps their landmarks.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def check(qualities: Sequence[str]) -> None:
 
 
 @contextmanager
-def worse(path: Path, name: str) -> Iterator[Path]:
+def degraded(path: Path, name: str) -> Iterator[Path]:
     """A clip of one of the ``QUALITIES``, as a file for the while; on ``clean`` the clip itself."""
     with tempfile.TemporaryDirectory() as folder:
         yield degrade.apply(path, degrade.parse(QUALITIES[name]), folder=Path(folder))
@@ -86,7 +86,7 @@ def extract(path: Path, name: str, seed: int = 0, others: Sequence[Path] = ()) -
     if name == LOOKS:
         return _looks(path)
     out: dict[str, Array] = {}
-    with worse(path, name) as file:
+    with degraded(path, name) as file:
         footage = _footage(file)
     try:
         found = calibration.measures(footage)

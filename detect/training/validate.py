@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.figures import Alarm, Difference, Figure, MethodFigure
+from detect.figures import Alarm, Figure, Lead, MethodFigure
 from detect.training.dataset import Clips
 from gioconda_core.stats.cues import matching_weights
 from gioconda_core.stats.shares import clopper_pearson
@@ -120,8 +120,9 @@ def unseen(
 ) -> dict[str, list[Unseen]]:
     """Scores of held-out clips for each table of ``tests`` (quality → rows).
 
-    by : ``origin``, or ``person`` for a set that has too few origins to hold any out. fitter : (rows of the material, their weights) → scores of each table's rows. footage : False fits on real clips and what was made of
-    them here, no fake of the set: how good is that on fakes of strangers?
+    by : ``origin``, or ``person`` for a set that has too few origins to hold any out. fitter : (rows of the material, their weights) →
+    scores of each table's rows. footage : False fits on real clips and what was made of them here, on no fake of the set: how good is
+    that on fakes of strangers?
     """
     y, methods, sources, persons = clips.labels, clips.methods, clips.sources, clips.persons
     fold = clips.folds(folds, seed, by)
@@ -289,7 +290,7 @@ def matched(clips: Clips, found: Sequence[Unseen], cues: Array) -> Figure | None
 
 def paired(
     clips: Clips, found: Sequence[Unseen], other: Sequence[Unseen], resamples: int = RESAMPLES, seed: int = 0
-) -> Difference:
+) -> Lead:
     """The difference of two answers to the same questions and its 95 % interval over persons, on the clips that both answer."""
     both = np.zeros(len(clips), bool)
     for a, b in zip(found, other, strict=True):
@@ -297,7 +298,7 @@ def paired(
     one, two = _Wins(clips, found, both), _Wins(clips, other, both)
     even = np.ones(len(clips))
     low, high = _interval(np.array([one.value(w) - two.value(w) for w in draws(clips.persons, seed, resamples)]))
-    return Difference(_plain(one.value(even) - two.value(even)), _plain(low), _plain(high))
+    return Lead(_plain(one.value(even) - two.value(even)), _plain(low), _plain(high))
 
 
 def _plain(number: float) -> float | None:

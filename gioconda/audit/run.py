@@ -32,7 +32,7 @@ from gioconda_core.options import shard as parse_shard
 from gioconda_core.reasons import PassedOver
 from gioconda_core.version import __version__, installed
 from gioconda_core.workers.cpu import cores
-from gioconda_core.workers.pool import Failure, Limits, Result, workers
+from gioconda_core.workers.pool import Failure, Result, Sharing, workers
 from provenance.trust import lists as trust
 
 TARGET = "gioconda.audit.work:Work"
@@ -252,7 +252,7 @@ class Audit:
         )
         # Hashing a large file waits for the disk as often as for the processor: while one worker of a core waits, another hashes.
         depth, readers = (64, 2 * self.jobs) if only_credentials else (1, 0)
-        limits = Limits(self.timeout, apart=True, depth=depth, readers=readers)
+        limits = Sharing(self.timeout, apart=True, depth=depth, readers=readers)
         with workers(self.engine, TARGET, vars(orders), self.jobs, Answer, limits) as pool:
             yield from pool.map(tasks)
 

@@ -15,7 +15,7 @@ from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
 
 if TYPE_CHECKING:
-    from gioconda_core.datasets.index import Leak, Problem
+    from gioconda_core.datasets.index import FlawedRow, Leak
 
 app = Commands("gioconda data index footage --out set.parquet")
 
@@ -104,7 +104,7 @@ def index_(
 class Verified:
     """What ``data verify`` prints: rows that do not hold what they say, and what two splits share."""
 
-    problems: list[Problem]
+    problems: list[FlawedRow]
     leaks: list[Leak]
     schema: str = "gioconda.data.verify/1"
 

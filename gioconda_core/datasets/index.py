@@ -48,9 +48,9 @@ class Flaw(StrEnum):
     CHANGED = "changed"
     LABELS_DIFFER = "labels-differ"
 
-    def of(self, path: str, other: str = "") -> Problem:
+    def of(self, path: str, other: str = "") -> FlawedRow:
         """The problem of a row with this flaw. other : the row of the same content whose label is another."""
-        return Problem(path, self, _FLAWS[self] + other)
+        return FlawedRow(path, self, _FLAWS[self] + other)
 
 
 _FLAWS = {
@@ -64,7 +64,7 @@ _FLAWS = {
 
 
 @dataclass(frozen=True)
-class Problem:
+class FlawedRow:
     """One row that does not hold what it says. what : the same as ``kind``, in words."""
 
     path: str
@@ -269,7 +269,7 @@ class Index:
                 )
         return found
 
-    def verify(self, advance: Callable[[], object] | None = None) -> list[Problem]:
+    def verify(self, advance: Callable[[], object] | None = None) -> list[FlawedRow]:
         """Rows whose file is missing, whose bytes changed, whose label is unknown, or that stand twice."""
         problems = []
         seen: dict[str, str] = {}

@@ -1,7 +1,6 @@
-"""Self-blended images: a real face pasted onto itself with the traces of a swap, made on the fly, so that seams can be learnt
-from real footage alone.
+"""Self-blended images: a real face pasted onto itself with the traces of a swap, so that a detector learns seams from real footage.
 
-Source: Shiohara & Yamasaki 2022, *Detecting Deepfakes with Self-Blended Images*. One set of changes is drawn for a clip and kept
+Source: Shiohara & Yamasaki 2022, *Detecting Deepfakes with Self-Blended Images*. They are made while a network is trained. One set of changes is drawn for a clip and kept
 through it, since a swap does not change its mind from frame to frame.
 """
 

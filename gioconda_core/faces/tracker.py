@@ -205,6 +205,7 @@ class Tracker:
         looks = [self._look(frame, p, float(b[4]), True) for p, b in zip(points, boxes, strict=True)]
         faces, taken = list(self.active), dict[int, _Look]()  # id(face) → look
 
+        # Faces that are followed, each with the boxes that lie where it was led to, or where it was seen last.
         pairs = []
         for face in faces:
             place = followed.get(id(face)) or face.look
@@ -215,6 +216,7 @@ class Tracker:
                     near or likeness(face.reference, look.chip) > 0.6 or self._same_place(frame, face, look)
                 ):
                     pairs.append((share, face, look))
+        # The pairs that overlap most are taken first; a face and a box are used once.
         free = {id(look) for look in looks}
         for _, face, look in sorted(pairs, key=lambda p: -p[0]):
             if id(face) not in taken and id(look) in free:
@@ -233,6 +235,7 @@ class Tracker:
         self.gone += [face for face in faces if id(face) not in taken]
         for face in self.active:
             face.add(time, frame, taken[id(face)])
+        # What is left over is a face that returns, or a new one.
         for look in looks:
             if id(look) not in free or len(self.active) >= self.max_faces:
                 continue

@@ -1,7 +1,6 @@
-"""What happens to clips on their way: codecs, sizes, blur, noise, frame rates, upload chains; applied to the video itself,
-before any face is looked for, the same way to real and fake.
+"""Degrades clips as their way through the world does: codecs, sizes, blur, noise, frame rates, upload chains.
 
-A degradation is written ``step|step|…``, each step ``name:key=value,…``::
+It is done to the video itself, before any face is looked for, and the same way to real and fake. A degradation is written ``step|step|…``, each step ``name:key=value,…``::
 
     h264:crf=35          h265 vp9 av1 likewise        resize:scale=0.5  or  resize:short=360
     jpeg:quality=40      blur:sigma=1.5               noise:sigma=6     fps:rate=12     crop:keep=0.8

@@ -43,8 +43,11 @@ def perceptual(frames: Iterable[NDArray[np.uint8]]) -> str:
 
 
 def bits(frame: NDArray[np.uint8]) -> int:
-    """The hash of one frame as a number, 0 of a flat picture. Which of the 8 × 8 lowest frequencies of the picture, at 32 × 32 in grey, lie above their median: the hash that imagehash calls phash,
-    bit for bit, without the second that its libraries take to load. Source: hackerfactor.com, "Looks Like It"."""
+    """The hash of one frame as a number of 64 bits, 0 of a flat picture.
+
+    A bit says whether one of the 8 × 8 lowest frequencies of the picture, at 32 × 32 in grey, lies above their median: the hash that
+    imagehash calls phash, bit for bit, without the second that its libraries take to load. Source: hackerfactor.com, "Looks Like It".
+    """
     import cv2
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Frames that a file has lost, or that were sent to its decoder and did not come out: told by two witnesses, never by a gap in the times alone.
+"""Finds frames that a file has lost, or that its decoder did not give: a gap in the times counts only where something else confirms it.
 
 A pause of a screen recording, a camera that drops frames and an edit all leave gaps. A gap counts as a loss only where something else
 says so: bytes of the file that belong to no packet, an index that lists a frame which was not read, a transport stream's own counter,

@@ -51,11 +51,11 @@ def share_out(ticks: Sequence[int], keys: Sequence[int], step: int, lanes: int) 
 
     Ticks that are decoded from one keyframe stay together.
     """
-    work, turns = [0] * lanes, []
+    work, turns = [0] * lanes, []  # ticks that each lane has to decode so far
     lane, before = 0, None  # the keyframe or tick decoded to last
     for tick in ticks:
         key = keys[max(0, bisect_right(keys, tick) - 1)] if keys else 0
-        if before is None or key > before:
+        if before is None or key > before:  # decoded from a keyframe of its own: whoever has least to do takes it
             lane, before = work.index(min(work)), key
         work[lane] += max(step, tick - before)
         before = max(before, tick)
@@ -108,27 +108,28 @@ class Finder:
         Unsure
             When the stream's timestamps or keyframes do not bear it out.
         """
-        if (
-            self._frame is not None
-            and self._ahead is not None
-            and self._ahead > tick
-            and self._stamp(tick) == self._frame.pts
-        ):
+        # The frame found last is still on screen, and what was read ahead holds no later one: nothing is decoded.
+        read = self._frame is not None and self._ahead is not None and self._ahead > tick
+        if read and self._stamp(tick) == self._frame.pts:
             return self._frame
+        # Reading on costs less than a seek, unless a keyframe lies between here and there.
         if self._worth_a_seek(tick):
             self._seek(tick)
         for _ in range(_STEPS_BACK):
+            # The packets up to the tick name the frame's timestamp, before anything is decoded.
             self._read_to(tick)
             if self._past_end(tick):
                 raise Ended(self._end)
             stamp = self._stamp(tick)
             if stamp is not None:
+                # A decoder may be drained, and hand out what it holds back, only where it will not be asked to go on from here.
                 leaving = following is None or self._leaves(stamp, following)
                 frame = self._decode_to(stamp, leaving)
                 if frame is not None and not frame.is_corrupt:
                     self._frame = frame
                     self._stamps = [s for s in self._stamps if s >= stamp]
                     return frame
+            # The promised frame did not come out: the keyframe was none, or the frame refers to what lies before it.
             if self._first is None or self._first <= self._start:
                 break
             self._seek(self._first - 1, careful=True)
@@ -169,7 +170,7 @@ class Finder:
     def _seek(self, tick: int, careful: bool = False) -> None:
         """Stand at the last keyframe not after ``tick``."""
         aim = tick
-        for attempt in range(_WIDENINGS):
+        for attempt in range(_WIDENINGS):  # a container's seek may land behind the tick: aim further back each time
             try:
                 self._container.seek(aim, stream=self._stream, backward=True)
             except FFmpegError as error:

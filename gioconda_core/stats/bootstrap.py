@@ -74,13 +74,15 @@ class _EqualCounts:
     def draw(self) -> NDArray[np.uint8]:
         """(K,) counts that sum to K."""
         missing = -1
-        while missing < 0:
+        while missing < 0:  # the sum exceeds K: one draw in a billion, and not one to be mended
             cells = self.bits.random_raw(-(-self.k // 4)).view(np.uint16)[: self.k]
             out = np.take(self.table, cells)
+            # In these cells of the table one count ends and the next begins: more bits say on which side it falls.
             unsure = np.flatnonzero(out == self.UNSURE)
             finer = (cells[unsure] + self.rng.random(len(unsure))) / (1 << 16)
             out[unsure] = np.searchsorted(self.cdf, finer, "left")
             missing = self.k - int(out.sum(dtype=np.uint32))
+        # What the lowered mean left out, drawn one by one: the whole is then an exact draw of K.
         np.add.at(out, self.rng.integers(self.k, size=missing), np.uint8(1))
         return np.asarray(out)
 
@@ -144,13 +146,13 @@ class Resampler:
 def _drawer(seed: Sequence[int], k: int, block: int) -> Callable[[int], NDArray[Any]]:
     """Rows of the next block: b ↦ (b, K), b at most ``block`` and less only in the last one."""
     if k >= MANY:
-        throws = _EqualCounts(seed, k)
-        return lambda b: np.stack([throws.draw() for _ in range(b)])
+        counts = _EqualCounts(seed, k)
+        return lambda b: np.stack([counts.draw() for _ in range(b)])
     rng = np.random.Generator(np.random.SFC64(seed))
 
     def draw(b: int) -> NDArray[Any]:
         picks = rng.integers(k, size=(block, k))[:b]
-        picks += np.arange(b)[:, None] * k
+        picks += np.arange(b)[:, None] * k  # a range of numbers for each resample, so that all are counted at once
         return np.bincount(picks.ravel(), minlength=b * k).reshape(b, k)
 
     return draw
@@ -162,6 +164,7 @@ def _pairs(labels: NDArray[Any], scores: Floats, axis: Ints) -> Floats:
     fake = np.flatnonzero(labels == 1)
     fake = fake[np.argsort(scores[fake], kind="stable")]
     sorted_scores, cluster = scores[fake], axis[fake]
+    # Reals by cluster and, within one, by score: each cluster's are a slice in which a fake's place is the number it outscores.
     real = np.flatnonzero(labels == 0)
     real = real[np.lexsort((scores[real], axis[real]))]
     bounds = np.searchsorted(axis[real], np.arange(k + 1))
@@ -169,12 +172,14 @@ def _pairs(labels: NDArray[Any], scores: Floats, axis: Ints) -> Floats:
     for d in range(k):
         own = scores[real[bounds[d] : bounds[d + 1]]]
         if len(own):
+            # Below it and below or level with it: a tie is counted once of two, which is the half that it is worth.
             won = np.searchsorted(own, sorted_scores, "left") + np.searchsorted(own, sorted_scores, "right")
             out[:, d] = np.bincount(cluster, weights=won, minlength=k) / 2
     return out
 
 
 def _auc_by_pairs(labels: NDArray[Any], scores: Floats, resampler: Resampler, resamples: int) -> Floats:
+    """AUC under each resample as wᵀMw over the product of the classes' weights: nothing of it grows with the number of rows."""
     axis = resampler.axes[0]
     k = int(axis.max()) + 1
     pairs = _pairs(labels, scores, axis)
@@ -237,6 +242,11 @@ def row_weights(resampler: Resampler, draw: Sequence[NDArray[Any]], rows: slice,
 
 
 def _ranked(wanted: Sequence[m.Metric], ranking: m.Ranking, resampler: Resampler, resamples: int) -> dict[str, Floats]:
+    """Figures that depend on the order of scores, under each resample.
+
+    All follow from the weighted counts of fakes and reals at or above each threshold. AUC needs less than those (:class:`_Sides`,
+    :class:`_AucByRow`), and so does a figure at a small rate of false alarms (:class:`_Head`).
+    """
     found: dict[str, list[Floats]] = {metric.name: [] for metric in wanted}
     n = len(ranking.order)
     step = max(1, BLOCK_BYTES // (8 * 8 * max(n, 1)))
@@ -341,6 +351,7 @@ class _Head:
     def of(cls, ranking: m.Ranking, fpr: float) -> _Head:
         reals = np.cumsum(1 - ranking.fake)
         n = len(reals)
+        # So many reals are alarmed on at the rate; a resample that weighs the top lightly needs more rows, ten deviations at most.
         mean = fpr * float(reals[-1]) if n else 0.0
         cut = int(np.searchsorted(reals, mean + 10 * np.sqrt(mean + 1) + 10))
         group = min(int(np.searchsorted(ranking.ends, cut)), len(ranking.ends) - 1)
@@ -363,7 +374,7 @@ class _Head:
         among = fake[self.rest]
         all_fake = tp[:, -1] + weights(self.rest[among]).sum(axis=0, dtype=np.int64)
         all_real = fp[:, -1] + weights(self.rest[~among]).sum(axis=0, dtype=np.int64)
-        if np.any(fp[:, -1] <= self.fpr * all_real + 1e-6):
+        if np.any(fp[:, -1] <= self.fpr * all_real + 1e-6):  # the rate is not reached in the top
             return m.counts(ranking, np.ascontiguousarray(weights(ranking.order).T, dtype=np.int32))
         return np.column_stack([tp, all_fake]), np.column_stack([fp, all_real])
 
@@ -401,7 +412,7 @@ def _summed(
 ) -> dict[str, Floats]:
     """Means and binned gaps are ratios of weighted sums: sum within clusters first, then one product for each block."""
     n = len(labels)
-    which = m.bin_of(probabilities)
+    which = m.bin_of(probabilities)  # in each row, the gap stands in the column of its bin
     gaps = np.zeros((n, m.BINS))
     gaps[np.arange(n), which] = probabilities - labels
     columns = np.concatenate(

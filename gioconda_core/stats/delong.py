@@ -1,4 +1,4 @@
-"""How sure an AUC, or a difference of two, is: standard errors from clusters, without resampling, so that p-values may be as small as they are.
+"""Standard errors, intervals and p-values of an AUC, or of a difference of two, that respect clusters and need no resampling.
 
 An AUC is a mean over pairs, and each sample's share of it is known: for a fake, the share of reals it outscores; for a real, the
 share of fakes that outscore it (DeLong 1988). Shares are summed within an identity or a source before they are squared, so that clips

@@ -19,7 +19,8 @@ from gioconda_core.files import append_row, read_rows, sha256_of
 class Looks:
     """How many different columns of scores were measured against one set of labels on this computer, this report's among them.
 
-    set : sha256 of its ids and labels. own : this report's columns; the same column twice is one. since : the day of the first look. recorded : False where nothing could be written down.
+    set : sha256 of its ids and labels. own : this report's columns; the same column twice is one. since : the day of the first look.
+    recorded : False where nothing could be written down.
     """
 
     set: str

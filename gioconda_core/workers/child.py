@@ -166,6 +166,7 @@ class Child(Channel):
         return self.owner == os.getpid() and self.process.poll() is None
 
     def obituary(self) -> str:
+        """How the process ended: with which code or by which signal."""
         try:
             status = self.process.wait(5)
         except subprocess.TimeoutExpired:
@@ -221,7 +222,10 @@ def asked(
 
 
 def confine(memory: int, file_size: int = 0) -> None:
-    """Limit this process to so many bytes of address space and of a file it writes. Where the system has no such limit (Windows, parts of macOS) the caller's clock is what remains."""
+    """Limit this process to so many bytes of address space and of a file it writes.
+
+    Where the system has no such limit (Windows, parts of macOS) the caller's clock is what remains.
+    """
     try:
         import resource
     except ImportError:

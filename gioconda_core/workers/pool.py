@@ -37,7 +37,7 @@ class Progress(Protocol):
 
 
 def unwatched(stage: str, share: float, *, done: int = 0, of: int = 0) -> None:
-    """Nobody is told."""
+    """The :class:`Progress` of work that nobody watches."""
 
 
 Work = Callable[[Any, Progress], Any]
@@ -72,9 +72,9 @@ class Fatal(GiocondaError):
 
 
 class Workers(ABC, Generic[A]):
-    """Those who do tasks with ``target(**options)``: this process, other processes, or Ray.
+    """Whoever does tasks by ``target(**options)``: this process, other processes, or Ray.
 
-    target : ``module:name`` of what is called once in each worker, and returns what is called with (task, progress) for each task.
+    target : ``module:name`` of what is called once in each worker; what it returns is called with (task, progress) for each task.
     """
 
     @abstractmethod
@@ -95,9 +95,10 @@ class Workers(ABC, Generic[A]):
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How tasks are shared out. timeout : seconds one task may take, None = no limit. apart : never in this process, even for one job.
+class Sharing:
+    """How tasks are shared out among workers.
 
+    timeout : seconds one task may take, None = no limit. apart : never in this process, even for one job.
     depth : tasks a worker holds at once, more than two where they are tiny. readers : further workers, for large files only, where a task
     waits for the disk as often as for the processor. Ray knows the timeout alone: each of its actors has one task.
     """
@@ -114,7 +115,7 @@ class Limits:
 
 
 def workers(
-    engine: str, target: str, options: Mapping[str, Any], jobs: int, answer: type[A], limits: Limits = Limits()
+    engine: str, target: str, options: Mapping[str, Any], jobs: int, answer: type[A], limits: Sharing = Sharing()
 ) -> Workers[A]:
     """``local`` (in this process for one job, unless it is to be apart; else a Pool) or ``ray``.
 
@@ -223,7 +224,7 @@ class Pool(Workers[A]):
     """
 
     def __init__(
-        self, target: str, options: Mapping[str, Any], jobs: int, answer: type[A], limits: Limits = Limits()
+        self, target: str, options: Mapping[str, Any], jobs: int, answer: type[A], limits: Sharing = Sharing()
     ) -> None:
         self.target, self.options, self.answer = target, dict(options), answer
         self.timeout, self.depth = limits.seconds, limits.depth

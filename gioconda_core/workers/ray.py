@@ -15,7 +15,7 @@ from typing import Any
 
 from gioconda_core.errors import UsageError
 from gioconda_core.workers.cpu import keep_to
-from gioconda_core.workers.pool import A, Failure, Limits, Result, T, Why, Work, Workers, describe, make, unwatched
+from gioconda_core.workers.pool import A, Failure, Result, Sharing, T, Why, Work, Workers, describe, make, unwatched
 
 
 class _Actor:
@@ -34,7 +34,7 @@ class _Actor:
 class RayPool(Workers[A]):
     """As :class:`gioconda_core.workers.pool.Pool`."""
 
-    def __init__(self, target: str, options: Mapping[str, Any], jobs: int, limits: Limits = Limits()) -> None:
+    def __init__(self, target: str, options: Mapping[str, Any], jobs: int, limits: Sharing = Sharing()) -> None:
         try:
             import ray
         except ImportError as error:

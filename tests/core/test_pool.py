@@ -14,7 +14,7 @@ from hostile_work import Answer, Task
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.workers import pool
 from gioconda_core.workers.child import Channel, Lost, Silent
-from gioconda_core.workers.pool import Limits, Pool, Why, Worker, workers
+from gioconda_core.workers.pool import Pool, Sharing, Why, Worker, workers
 
 TARGET = "hostile_work:Work"
 
@@ -32,7 +32,7 @@ def gone(pid, within=20.0):
 @pytest.mark.parametrize("depth", [1, 8])
 def test_a_poisoned_task_costs_itself_only(depth):
     tasks = [Task(what, i) for i, what in enumerate(["a", "die", "b", "raise", "segv", "c", "exit", "hang", "d"])]
-    with Pool(TARGET, {}, 2, Answer, Limits(timeout=1.5, depth=depth)) as workers:
+    with Pool(TARGET, {}, 2, Answer, Sharing(timeout=1.5, depth=depth)) as workers:
         results = {task.i: (task.do, answer, failure) for task, answer, failure in workers.map(iter(tasks))}
     assert sorted(results) == list(range(9))
     assert {do for do, answer, _ in results.values() if answer} == {"a", "b", "c", "d"}
@@ -52,7 +52,7 @@ def test_in_this_process_an_error_is_its_tasks_own():
         }
     assert results["a"][0].pid == os.getpid() and results["b"][0]
     assert results["raise"][0] is None and str(results["raise"][1]) == "ValueError: poisoned"
-    with workers("local", TARGET, {}, 1, Answer, Limits(apart=True)) as other:
+    with workers("local", TARGET, {}, 1, Answer, Sharing(apart=True)) as other:
         ((_, answer, _),) = other.map([Task("a")])
         assert answer.pid != os.getpid()
 
@@ -93,13 +93,13 @@ def test_results_come_in_order_and_few_wait_for_their_turn():
 
 def test_small_files_are_left_to_the_workers_and_large_ones_go_to_the_readers_too():
     small, large = ([Task("a", size=size)] * 6 for size in (1_000, 5_000_000))
-    with Pool(TARGET, {}, 1, Answer, Limits(depth=64, readers=2)) as workers:
+    with Pool(TARGET, {}, 1, Answer, Sharing(depth=64, readers=2)) as workers:
         assert len({answer.pid for _, answer, _ in workers.map(iter(small))}) == 1
         assert len({answer.pid for _, answer, _ in workers.map(iter(small + large))}) == 3
 
 
 def test_no_worker_is_started_that_nothing_waits_for():
-    with Pool(TARGET, {}, 4, Answer, Limits(depth=64, readers=8)) as workers:
+    with Pool(TARGET, {}, 4, Answer, Sharing(depth=64, readers=8)) as workers:
         for n in (1, 3, 9):
             assert len(list(workers.map(Task("a", size=9) for _ in range(n)))) == n
             assert len(workers.workers) <= min(n, 4)
@@ -123,7 +123,7 @@ def test_workers_that_cannot_be_made_end_the_run_with_their_reason(monkeypatch):
 
 
 def test_ending_a_pool_leaves_no_process_nor_what_it_started():
-    with Pool(TARGET, {}, 2, Answer, Limits(timeout=60)) as workers:
+    with Pool(TARGET, {}, 2, Answer, Sharing(timeout=60)) as workers:
         answers = workers.map(iter([Task("child"), Task("hang")]))
         pids = [next(answers)[1].pid, *(w.process.pid for w in workers.workers)]
     assert all(map(gone, pids))

@@ -8,7 +8,7 @@ import pytest
 from hostile_work import Answer, Task
 
 from gioconda_core.errors import UsageError
-from gioconda_core.workers.pool import Limits, Why, workers
+from gioconda_core.workers.pool import Sharing, Why, workers
 
 TARGET = "hostile_work:Work"
 
@@ -26,7 +26,7 @@ def test_a_poisoned_task_costs_itself_only(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
     tasks = [Task(what) for what in ("a", "die", "b", "raise", "segv", "c", "hang")]
     tasks.append(Task("double", array=np.arange(3)))
-    with workers("ray", TARGET, {}, 2, Answer, Limits(timeout=40)) as pool:
+    with workers("ray", TARGET, {}, 2, Answer, Sharing(timeout=40)) as pool:
         results = {task.do: (answer, failure) for task, answer, failure in pool.map(iter(tasks))}
         with pytest.raises(UsageError, match="made ready"):
             list(workers("ray", TARGET, {"fail": True}, 1, Answer).map([Task("a")]))
