@@ -339,7 +339,11 @@ class Provenance:
     claim_generator: str | None = None
     actions: tuple[Mapping[str, Any], ...] = ()
     source_types: tuple[str, ...] = ()  # IPTC digitalSourceType URIs
-    says_ai: bool = False  # the credential itself states that AI made or edited it
+    inherited_source_types: tuple[str, ...] = ()  # those of what it was made from: parents and components
+    says_ai: bool = (
+        False  # the credential itself states that AI made or edited it, a part of it, or what it was made from
+    )
+    ai_inherited: bool = False  # it states that only of what it was made from
     development_key: bool = False  # signed by a Gioconda development certificate: proves nothing about who
     label: Mapping[str, Any] | None = None  # org.gioconda.label, when exactly one created assertion is there
     ingredients: tuple[IngredientNode, ...] = ()

@@ -27,7 +27,12 @@ _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SOURCE_TYPES = frozenset(_IPTC + name for name in _LISTS["source_types"]["iptc"]) | frozenset(
     "http://c2pa.org/digitalsourcetype/" + name for name in _LISTS["source_types"]["c2pa"]
 )
-AI_SOURCE_TYPES = frozenset(uri for uri in SOURCE_TYPES if uri.rsplit("/", 1)[1] in _LISTS["source_types"]["trained"])
+_TRAINED = frozenset(name.casefold() for name in _LISTS["source_types"]["trained"])
+
+
+def names_ai(uri: str) -> bool:
+    """Whether a digitalSourceType says that a trained model made what is shown, or a part of it, however its address is written."""
+    return uri.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1].casefold() in _TRAINED
 
 
 def source_type(name: str) -> str:

@@ -289,7 +289,7 @@ def next_steps(
         steps.append(Sentence(f"next.{'certificate' if step == 'expired' and provenance.timestamped else step}"))
     elif provenance.state.intact:
         if provenance.says_ai:
-            steps.append(Sentence("next.say-ai"))
+            steps.append(Sentence(f"next.say-ai{'-inherited' if provenance.ai_inherited else ''}"))
         if _broken_ingredient(provenance):
             steps.append(Sentence("next.ingredient"))
         if provenance.signer and not provenance.development_key:
@@ -381,7 +381,7 @@ def editor(level: Level, readings: Sequence[Calibrated], provenance: Provenance)
                 Sentence(f"editor.not-{'doubted' if doubted else 'signer'}", signer),
             ]
     if provenance.state.intact and provenance.says_ai:
-        said.append(Sentence("editor.may-ai"))
+        said.append(Sentence(f"editor.may-ai{'-inherited' if provenance.ai_inherited else ''}"))
     if provenance.state.intact and _broken_ingredient(provenance):
         said.append(Sentence("editor.not-ingredient"))
     return tuple(said)

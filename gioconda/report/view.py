@@ -509,7 +509,7 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
         said.append(Sentence("provenance.valid-no-list", {"signer": p.signer or "?"}))
     if p.state.intact:
         if p.says_ai:  # second, so that the first screen has it
-            said.append(Sentence("provenance.says-ai"))
+            said.append(Sentence(f"provenance.says-ai{'-inherited' if p.ai_inherited else ''}"))
         if p.development_key:
             said.append(Sentence("provenance.development"))
         if p.label:
@@ -522,6 +522,9 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
             if _to_come(p.signed_at):
                 said.append(Sentence("provenance.signed-later"))
         said += [Sentence("provenance.uncovered", {"where": c.where}) for c in p.codes if c.code == PARTIAL]
+        if p.redacted:
+            taken = [uri.rsplit("/", 1)[-1] for uri in p.redacted]
+            said.append(Sentence("provenance.redacted", {"statements": taken}))
         for node in _walk(p.ingredients):
             if node.failures:
                 codes = [c.code for c in node.failures]

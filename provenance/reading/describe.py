@@ -72,11 +72,14 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
     if found.claim_generator:
         yield f"made with: {found.claim_generator}"
     if found.says_ai:
-        yield "the credential itself says that a trained model made it, or part of it"
+        what = "something that it was made from" if found.ai_inherited else "it, or part of it"
+        yield f"the credential itself says that a trained model made {what}"
     for action in found.actions:
         yield f"action: {_action(action)}"
     for source in found.source_types:
         yield f"source type: {source}"
+    for source in found.inherited_source_types:
+        yield f"source type of what it was made from: {source}"
     for identity in found.identities:
         vouched = f"vouched for by {', '.join(identity['lists'])}" if identity["trusted"] else "not established"
         roles = "".join(f", {role}" for role in items(identity["roles"]))

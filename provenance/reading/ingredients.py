@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from gioconda_core.types import Code, IngredientNode
 from provenance import codes, sanitise
 from provenance.reading import rules
 from provenance.reading.open import Opened
 from provenance.sanitise import table, tables
+from provenance.vocabulary import names_ai
 
 DEPTH = 16
 NODES = 400
@@ -26,19 +27,30 @@ UNSIGNED_PARENT = "gioconda.ingredient.unsignedParent"
 UNREFERENCED = "gioconda.manifest.unreferenced"
 
 
-def tree(found: Opened, *, thumbnails: bool = True) -> tuple[tuple[IngredientNode, ...], list[Code], tuple[str, ...]]:
-    """(ingredients, flags, source types of the pixels' ancestors) of the active manifest.
+class Tree(NamedTuple):
+    """The ingredients of the active manifest, and what is flagged of them.
 
-    An edit or an update of generated media is still generated media: parents and components hand their source types on,
-    mere inputs (a face, a driver) do not.
+    source_types, says_ai : of what the file was made from. An edit of generated media is still made from generated media: parents and
+    components count, mere inputs (a face, a driver) do not. manifests : the labels of those walked through, the active one first.
     """
+
+    nodes: tuple[IngredientNode, ...]
+    flags: list[Code]
+    source_types: tuple[str, ...]
+    says_ai: bool
+    manifests: tuple[str, ...]
+
+
+def tree(found: Opened, *, thumbnails: bool = True) -> Tree:
+    """Walk the ingredients of the active manifest."""
     walk = _Walk(found, thumbnails)
-    nodes = walk.children(found.active, 0, (str(found.document.get("active_manifest")),))
+    active = str(found.document.get("active_manifest"))
+    nodes = walk.children(found.active, 0, (active,))
     flags = list(dict.fromkeys(walk.flags))
-    everything = set(found.document.get("manifests") or {})
-    if everything - walk.seen - {str(found.document.get("active_manifest"))}:
+    met = dict.fromkeys((active, *walk.seen))
+    if set(found.document.get("manifests") or {}) - set(met):
         flags.append(codes.told(UNREFERENCED))
-    return nodes, flags, tuple(dict.fromkeys(walk.sources))
+    return Tree(nodes, flags, tuple(dict.fromkeys(walk.sources)), walk.ai, tuple(met))
 
 
 def _failures(block: Any) -> list[Code]:
@@ -58,7 +70,8 @@ class _Walk:
         self.left = NODES
         self.flags: list[Code] = []
         self.sources: list[str] = []
-        self.seen: set[str] = set()
+        self.ai = False
+        self.seen: dict[str, None] = {}
         self.deltas = self._deltas()
 
     def _deltas(self) -> dict[str, list[Code]]:
@@ -105,12 +118,16 @@ class _Walk:
         if relationship == "parentOf" and not label:
             self.flags.append(codes.told(UNSIGNED_PARENT, where=title))
         children: tuple[IngredientNode, ...] = ()
+        pixels = pixels and relationship in ("parentOf", "componentOf")
+        stated = item.get("digital_source_type")  # of an ingredient that has no credential of its own
+        if pixels and isinstance(stated, str):
+            self.sources.append(sanitise.text(stated))
+            self.ai = self.ai or names_ai(stated)
         if isinstance(manifest, Mapping) and label not in path:
-            self.seen.add(label)
-            pixels = pixels and relationship in ("parentOf", "componentOf")
+            self.seen[label] = None
             if pixels:
-                types = [action.get("digitalSourceType") for action, _ in rules.actions_of(manifest)]
-                self.sources += [sanitise.text(item) for item in types if isinstance(item, str)]
+                self.sources += map(sanitise.text, rules.source_types(manifest))
+                self.ai = self.ai or rules.says_ai(manifest)
             children = self.children(manifest, depth + 1, (*path, label), pixels)
         return IngredientNode(
             title=title,

@@ -8,6 +8,7 @@ trusted), or only flags it.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from provenance.keys import certificates
 from provenance.keys.certificates import ACCEPTED_EKUS, OCSP_SIGNING, TIME_STAMPING
 from provenance.sanitise import table, tables
 from provenance.trust.lists import Trust, TrustList
-from provenance.vocabulary import ACTIONS, LABEL, SOURCE_TYPES
+from provenance.vocabulary import ACTIONS, AI_DISCLOSURE, LABEL, SOURCE_TYPES, names_ai
 
 UNKNOWN_SIGNER = "signingCredential.untrusted"
 IDENTITY_FAILED = "gioconda.identity.failed"
@@ -153,6 +154,27 @@ def names_of(manifest: object) -> list[object]:
     """Common name and organisation of a manifest's signer, or of an identity statement's, as the SDK gives them."""
     info = table(table(manifest).get("signature_info"))
     return [info.get("common_name"), info.get("issuer")]
+
+
+_METADATA = re.compile(r"(c2pa|cawg|stds)\.(.*\.)?(metadata|iptc.*|exif|schema-org\..*)", re.I)
+
+
+def source_types(manifest: Mapping[str, Any]) -> list[str]:
+    """Every digital source type that a manifest states: of its actions, and in its metadata (IPTC's property)."""
+    found = [action.get("digitalSourceType") for action, _ in actions_of(manifest)]
+    for assertion in tables(manifest.get("assertions")):
+        if _METADATA.fullmatch(str(assertion.get("label")).split("__", 1)[0]):
+            found += [
+                value
+                for name, value in table(assertion.get("data")).items()
+                if str(name).rsplit(":", 1)[-1].casefold() == "digitalsourcetype"
+            ]
+    return list(dict.fromkeys(item for item in found if isinstance(item, str)))
+
+
+def says_ai(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest states that a trained model made or edited what it is about, or a part of it."""
+    return bool(assertions_of(manifest, AI_DISCLOSURE)) or any(map(names_ai, source_types(manifest)))
 
 
 def findings(

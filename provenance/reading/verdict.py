@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,13 +13,14 @@ from cryptography import x509
 from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState, TrustScheme
 from provenance import codes, sanitise
 from provenance.keys import certificates, keys
-from provenance.reading import coverage, ingredients, rules
+from provenance.reading import cose, coverage, ingredients, rules
 from provenance.reading.open import Opened, unreadable
 from provenance.sanitise import table, tables
 from provenance.sdk import engine
 from provenance.trust.lists import Trust, TrustList
-from provenance.vocabulary import AI_SOURCE_TYPES, LABEL, SOFT_BINDING
+from provenance.vocabulary import LABEL, SOFT_BINDING
 
+_CLAIMS = 100  # looked at for what they took out
 _KINDS = ("success", "informational", "failure")
 
 
@@ -89,15 +91,14 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
     if decision is None or (decision.state == ProvenanceState.TRUSTED and not _known(results, evidence, trust)):
         listed.append(codes.told("gioconda.state.contradiction"))
         return unreadable(CredentialReason.UNJUDGED, "the SDK's state contradicts its findings", *listed)
-    tree, flags, inherited = ingredients.tree(found, thumbnails=thumbnails)
+    tree = ingredients.tree(found, thumbnails=thumbnails)
     # Whose certificate lies beside a signature that does not fit it is no signer: anybody can put it there.
     capped = any(item.cap == ProvenanceState.VALID for item in evidence.broken)
     doubted = capped or decision.reason == CredentialReason.SIGNER or "claimSignature.validated" not in said
     signer = None if doubted else evidence.matched
-    actions, sources = _actions(active)
-    sources = tuple(dict.fromkeys((*sources, *inherited)))
+    says_ai = rules.says_ai(active)
     development = bool(evidence.chain) and keys.is_development(evidence.chain[0])
-    ours = [*(finding.as_code() for finding in evidence.broken), *flags, *_notes(decision, signer, development)]
+    ours = [*(finding.as_code() for finding in evidence.broken), *tree.flags, *_notes(decision, signer, development)]
     return Provenance(
         decision.state,
         decision.reason,
@@ -110,12 +111,14 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         timestamped=evidence.signed_at is not None,
         expires_at=evidence.chain[0].not_valid_after_utc.isoformat() if evidence.chain else None,
         claim_generator=_generator(active),
-        actions=actions,
-        source_types=sources,
-        says_ai=any(source in AI_SOURCE_TYPES for source in sources),
+        actions=_actions(active),
+        source_types=tuple(map(sanitise.text, rules.source_types(active))),
+        inherited_source_types=tree.source_types,
+        says_ai=says_ai or tree.says_ai,
+        ai_inherited=tree.says_ai and not says_ai,
         development_key=development,
         label=_label(active),
-        ingredients=tree,
+        ingredients=tree.nodes,
         codes=tuple(dict.fromkeys(listed + ours)),  # the SDK reports some findings twice
         trust_lists=tuple(f"{'+'.join(item.kinds)}: {_list_name(item)}" for item in trust.lists),
         sidecar=found.sidecar,
@@ -124,7 +127,7 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         soft_bindings=_soft_bindings(active),
         identities=_identities(found, listed, trust),
         statements=_statements(active),
-        redacted=_redacted(active),
+        redacted=_redacted(found, tree.manifests),
         **(_listed(signer) if signer else {}),
     )
 
@@ -217,13 +220,9 @@ def _generator(active: Mapping[str, Any]) -> str | None:
     return sanitise.text(said, 200) or None
 
 
-def _actions(active: Mapping[str, Any]) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]:
-    listed, sources = [], []
-    for action, created in rules.actions_of(active):
-        listed.append({**sanitise.plain(action), "created": created})
-        if isinstance(action.get("digitalSourceType"), str):
-            sources.append(action["digitalSourceType"])
-    return tuple(listed[:200]), tuple(dict.fromkeys(sanitise.text(source) for source in sources))
+def _actions(active: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    listed = [{**sanitise.plain(action), "created": created} for action, created in rules.actions_of(active)]
+    return tuple(listed[:200])
 
 
 def _label(active: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -298,10 +297,10 @@ def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mappi
     return tuple(found[:20])
 
 
-def _redacted(active: Mapping[str, Any]) -> tuple[str, ...]:
-    uris = [
-        table(action.get("parameters")).get("redacted")
-        for action, _ in rules.actions_of(active)
-        if action.get("action") == "c2pa.redacted"
-    ]
-    return tuple(sanitise.text(uri, 300) for uri in uris if uri)
+def _redacted(found: Opened, manifests: Iterable[str]) -> tuple[str, ...]:
+    """The statements that these manifests took out of earlier ones: a claim lists them, an action for each is only recommended (C2PA 2.4, 6.8)."""
+    uris: list[object] = []
+    for label in itertools.islice(manifests, _CLAIMS):
+        listed = table(cose.claim(found.store, label)).get("redacted_assertions")
+        uris += listed if isinstance(listed, list) else []
+    return tuple(dict.fromkeys(sanitise.text(uri, 300) for uri in uris if isinstance(uri, str)))

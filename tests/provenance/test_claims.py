@@ -1,5 +1,7 @@
 """Claims as objects and TOML, every container of the SDK, updates and redactions, codes with sentences, lists with names."""
 
+import builtins
+import json
 import re
 
 import pytest
@@ -16,6 +18,9 @@ from provenance_kit import (
     write_wav,
 )
 
+from gioconda.report.verdict import verdict
+from gioconda.report.view import credential_sentences
+from gioconda.report.wording import say
 from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.types import Code, Ingredient, Provenance
 from gioconda_core.types import ProvenanceState as State
@@ -178,6 +183,125 @@ def test_a_redaction_takes_the_statement_out_and_says_so(tmp_path, signer):
     assert b"the source's address" in first.read_bytes() and b"the source's address" not in path.read_bytes()
     found = read(path, trust=trust_in(authority()))
     assert found.state == State.TRUSTED and found.redacted == (uri,)
+
+
+def built(source, target, signer, change=dict, intent=None, ingredient=None):
+    """Signed by the SDK from a manifest that our own claims would refuse to make. change : makes the manifest of ours."""
+    import c2pa
+
+    manifest = change(claims.to_manifest(claims.Credential("x", actions=(claims.Action("c2pa.created", "composite"),))))
+    with (
+        c2pa.Builder(manifest, context=engine.context(engine.settings())) as builder,
+        builtins.open(source, "rb") as plain,
+        builtins.open(target, "w+b") as signed,
+    ):
+        if intent:
+            builder.set_intent(intent)
+        if ingredient:
+            with builtins.open(source, "rb") as part:
+                builder.add_ingredient(json.dumps(ingredient), "image/jpeg", part)
+        builder.sign(signer.native(), "image/jpeg", plain, signed)
+    return target
+
+
+def test_a_redaction_is_told_though_no_action_speaks_of_it(tmp_path, signer):
+    """The action is only recommended (C2PA 2.4, 6.8); the claim lists what was taken out, and so do claims before it."""
+    import c2pa
+
+    first = sign.sign_file(
+        write_any(tmp_path / "a.jpg"),
+        tmp_path / "b.jpg",
+        created(assertions={"org.example.note": {"by": "x"}}),
+        signer=signer,
+    )
+    with open.opened(first) as opened:
+        uri = f"self#jumbf=/c2pa/{opened.document['active_manifest']}/c2pa.assertions/org.example.note"
+    update = c2pa.C2paBuilderIntent.UPDATE
+    path = built(
+        first, tmp_path / "c.jpg", signer, lambda made: {**made, "redactions": [uri], "assertions": []}, update
+    )
+    edit = claims.Credential("edit", intent="edit", actions=(claims.Action("c2pa.cropped"),))
+    later = sign.sign_file(path, tmp_path / "d.jpg", edit, signer=signer)
+    for file in (path, later):
+        found = read(file, trust=trust_in(authority()))
+        assert found.state == State.TRUSTED and found.redacted == (uri,)
+        told = [say(item, "en") for item in credential_sentences(found)]
+        assert any("taken out, as the standard allows: org.example.note." in line for line in told)
+        assert f"taken out: {uri}" in list(describe.lines(found))
+
+
+MADE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+IPTC = {
+    "@context": {"Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"},
+    "Iptc4xmpExt:DigitalSourceType": MADE,
+}
+
+
+def with_type(uri):
+    return lambda made: {**made, "assertions": [_typed(item, uri) for item in made["assertions"]]}
+
+
+def _typed(item, uri):
+    if not item["label"].startswith("c2pa.actions"):
+        return item
+    actions = [{**action, "digitalSourceType": uri} for action in item["data"]["actions"]]
+    return {**item, "data": {**item["data"], "actions": actions}}
+
+
+def with_statement(label, data):
+    return lambda made: {**made, "assertions": [*made["assertions"], {"label": label, "data": data, "created": True}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "ai"),
+    [
+        *(
+            (with_type(MADE.replace("trainedAlgorithmicMedia", name)), True)
+            for name in ("compositeSynthetic", "compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia")
+        ),
+        *(
+            (with_type(MADE.replace("trainedAlgorithmicMedia", name)), False)
+            for name in ("algorithmicMedia", "humanEdits")
+        ),
+        (with_type(MADE.replace("http:", "https:")), True),
+        (with_type(MADE + "/"), True),
+        (with_statement("c2pa.ai-disclosure", {"modelType": "c2pa.types.model", "modelName": "x"}), True),
+        (with_statement("c2pa.metadata", IPTC), True),
+        (with_statement("stds.iptc", IPTC), True),
+        (
+            with_statement("cawg.training-mining", {"entries": {"cawg.ai_generative_training": {"use": "allowed"}}}),
+            False,
+        ),
+        (with_statement("org.example.note", IPTC), False),
+    ],
+)
+def test_a_credential_that_states_ai_is_told_to_wherever_it_states_it(tmp_path, signer, change, ai):
+    path = built(write_any(tmp_path / "a.jpg"), tmp_path / "b.jpg", signer, change)
+    found = read(path, trust=trust_in(authority()))
+    assert found.state.intact and (found.says_ai, found.ai_inherited) == (ai, False)
+    said = " ".join(say(item, "en") for item in credential_sentences(found))
+    assert ("AI made or edited this media, or a part of it" in said) == ai
+
+
+@pytest.mark.parametrize(("relationship", "ai"), [("componentOf", True), ("inputTo", False)])
+def test_ai_of_what_went_into_a_file_is_not_said_of_the_file(tmp_path, signer, relationship, ai):
+    """A page with one generated picture in it was not generated; nor is what the credential says of the picture left out."""
+    made = sign.sign_file(write_any(tmp_path / "a.jpg"), tmp_path / "b.jpg", created("generated"), signer=signer)
+    part = {"title": "a part", "relationship": relationship}
+    for file, more in (
+        (made, {}),
+        (tmp_path / "a.jpg", {"digital_source_type": MADE}),
+    ):  # with a credential, and without
+        path = built(file, tmp_path / f"{file.stem}-in.jpg", signer, ingredient=part | more)
+        found = read(path, trust=trust_in(authority()))
+        assert found.state == State.TRUSTED and (found.says_ai, found.ai_inherited) == (ai, ai)
+        assert found.source_types == (MADE.replace("trainedAlgorithmicMedia", "composite"),)
+        assert found.inherited_source_types == ((MADE,) if ai else ())
+        said = " ".join([*(say(item, "en") for item in credential_sentences(found)), *describe.lines(found)])
+        assert ("AI made or edited something that this media was made from" in said) == ai
+        assert "this media, or a part of it" not in said and "made it, or part of it" not in said
+        steps = [item.key for item in verdict((), None, {}, found).next_steps]
+        assert ("next.say-ai-inherited" in steps, "next.say-ai" in steps) == (ai, False)
 
 
 @pytest.mark.parametrize("suffix", MAKERS)
