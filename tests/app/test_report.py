@@ -285,7 +285,7 @@ def test_an_invalid_credential_repeats_nothing_it_claims():
 
 
 def test_that_a_credential_names_ai_is_said_in_short_and_only_where_it_is_intact():
-    said = "The credential itself states that AI made or edited this media."
+    said = "The credential itself states that AI made or edited this media, or a part of it."
     for state in ProvenanceState:
         for says_ai in (True, False):
             p = Provenance(state, signer="Example News", says_ai=says_ai)
