@@ -72,8 +72,8 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
     if found.claim_generator:
         yield f"made with: {found.claim_generator}"
     if found.says_ai:
-        what = "something that it was made from" if found.ai_inherited else "it, or part of it"
-        yield f"the credential itself says that a trained model made {what}"
+        made = "something that it was made from" if found.ai_inherited else "it, or part of it"
+        yield f"the credential itself says that a trained model made {made}"
     for action in found.actions:
         yield f"action: {_action(action)}"
     for source in found.source_types:
