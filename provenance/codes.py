@@ -19,6 +19,9 @@ CLOCK_FAULTS = (
     "gioconda.timestamp.otherList",
 )
 
+# What came of asking the issuer, where it gave no answer that counts: whoever asked must know.
+UNANSWERED = ("signingCredential.ocsp.inaccessible", "signingCredential.ocsp.unknown")
+
 _FAMILIES = {
     "signingCredential": "the signing certificate",
     "claimSignature": "the claim's signature",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gioconda_core.types import CredentialReason, IngredientNode, Provenance, ProvenanceState, TrustScheme
-from provenance.codes import CLOCK_FAULTS
+from provenance.codes import CLOCK_FAULTS, UNANSWERED
 from provenance.reading.rules import tolerated
 from provenance.sanitise import items, tables
 
@@ -98,7 +98,7 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
     for node in found.ingredients:
         yield from _tree(node, 0)
     for code in found.codes:
-        if every_code or code.kind in ("failure", "policy") or code.code in CLOCK_FAULTS:
+        if every_code or code.kind in ("failure", "policy") or code.code in CLOCK_FAULTS + UNANSWERED:
             where = f" [{code.where}]" if code.where else ""
             kind = "note" if tolerated(code.code) else code.kind
             yield f"{kind}: {code.code}: {code.sentence}{where}"

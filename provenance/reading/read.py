@@ -6,9 +6,13 @@ tree, identity statements, fragments of DASH media. What the hashes do not cover
 
 from __future__ import annotations
 
+import datetime
+import functools
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+
+from cryptography import x509
 
 from gioconda_core.errors import CredentialError
 from gioconda_core.types import Code, CredentialReason, Provenance
@@ -53,8 +57,9 @@ def read(
         with opened(path, lists.anchors, manifest=store, fragments=fragments) as found:
             if not isinstance(found, Opened):
                 return found
-            extra = _revocation(found, lists) if online else ()
-            return judge(found, lists, extra=extra, thumbnails=thumbnails)
+            return judge(
+                found, lists, ask=functools.partial(_revocation, lists) if online else None, thumbnails=thumbnails
+            )
 
     found = judged(manifest)
     if not online or found.reason != CredentialReason.REMOTE or manifest is not None:
@@ -67,11 +72,9 @@ def read(
     return judged(store)
 
 
-def _revocation(found: Opened, trust: Trust) -> tuple[Code, ...]:
-    chain = found.chain()
+def _revocation(trust: Trust, chain: list[x509.Certificate], signed_at: datetime.datetime | None) -> Code:
     if len(chain) == 1:
         # Chains often leave the issuer out because it is the anchor itself: then the lists have it.
         anchor = rules.anchor_of(chain, [anchor for item in trust.lists for anchor in item.anchors])
-        chain += [anchor] if anchor is not None else []
-    said = fetching.revocation(chain)
-    return (said,) if said else ()
+        chain = [*chain, *([anchor] if anchor is not None else [])]
+    return fetching.revocation(chain, signed_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,15 +65,17 @@ def _evidence(found: Opened, said: set[str], stated: datetime.datetime | None, t
     return made
 
 
-def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails: bool = True) -> Provenance:
-    """Turn what the SDK found into our states and codes."""
+Ask = Callable[[list[x509.Certificate], datetime.datetime | None], Code]
+
+
+def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bool = True) -> Provenance:
+    """Turn what the SDK found into our states and codes. ask : whether a chain's leaf was revoked, given the time of a trusted timestamp."""
     document, active = found.document, found.active
     results = document.get("validation_results")
     if not active or not isinstance(results, Mapping) or not isinstance(results.get("activeManifest"), Mapping):
         return _headless(document)
     if found.lacks:  # nothing was compared with the file's bytes, whatever the SDK says of them
         document = rules.unbound(document)
-    extra = list(extra)
     signature = table(active.get("signature_info"))
     said = rules.succeeded(document)
     stated = _time(signature.get("time"))
@@ -82,6 +84,7 @@ def judge(found: Opened, trust: Trust, *, extra: Iterable[Code] = (), thumbnails
         evidence.broken += coverage.findings(found)
     else:
         evidence.broken.insert(0, rules.Finding(found.lacks, ProvenanceState.INVALID))
+    extra = [ask(evidence.chain, evidence.signed_at)] if ask else []
     if extra:  # asked online: what the SDK says about not having asked no longer holds
         evidence.wrong.add("signingCredential.ocsp.skipped")
     if any(code.kind == "failure" for code in extra):

@@ -156,18 +156,19 @@ def _body(pieces: Iterable[bytes], limits: Limits, end: float, url: str) -> byte
     return bytes(body)
 
 
-def revocation(chain: list[x509.Certificate]) -> Code | None:
-    """Ask the issuer (OCSP) whether the leaf was revoked; None when the certificate names nowhere to ask.
+def revocation(chain: list[x509.Certificate], signed_at: datetime.datetime | None = None) -> Code:
+    """Ask the issuer (OCSP) whether the leaf was revoked. signed_at : by a trusted timestamp; what is revoked later is no fault then.
 
-    An answer counts only if the issuer, or a responder the issuer appointed, signed it, and it is of today.
+    An answer counts only if the issuer, or a responder the issuer appointed, signed it, and it is of today (C2PA 2.4, 15.9).
     """
+    nowhere = codes.told("gioconda.signer.unasked")
     if len(chain) < 2:
-        return None
+        return nowhere
     leaf, issuer = chain[0], chain[1]
     try:
         access = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     except (x509.ExtensionNotFound, ValueError):
-        return None
+        return nowhere
     urls = [
         item.access_location.value
         for item in access
@@ -175,17 +176,19 @@ def revocation(chain: list[x509.Certificate]) -> Code | None:
         and isinstance(item.access_location, x509.UniformResourceIdentifier)
     ]
     if not urls:
-        return None
+        return nowhere
     # sha1 only names the certificate here, as every responder expects (RFC 5019); it protects nothing.
     request = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, hashes.SHA1()).build()
     try:
         body = fetch(urls[0], data=request.public_bytes(serialization.Encoding.DER), kind="application/ocsp-request")
-        return _answer(ocsp.load_der_ocsp_response(body), leaf, issuer)
+        return _answer(ocsp.load_der_ocsp_response(body), leaf, issuer, signed_at)
     except (CredentialError, ValueError):
         return codes.told("signingCredential.ocsp.inaccessible", "informational")
 
 
-def _answer(response: Any, leaf: x509.Certificate, issuer: x509.Certificate) -> Code:
+def _answer(
+    response: Any, leaf: x509.Certificate, issuer: x509.Certificate, signed_at: datetime.datetime | None
+) -> Code:
     unreached = codes.told("signingCredential.ocsp.inaccessible", "informational")
     if response.response_status != ocsp.OCSPResponseStatus.SUCCESSFUL or response.serial_number != leaf.serial_number:
         return unreached
@@ -195,11 +198,15 @@ def _answer(response: Any, leaf: x509.Certificate, issuer: x509.Certificate) -> 
         return unreached
     if not _signed_by(response, issuer):
         return unreached
-    if response.certificate_status == ocsp.OCSPCertStatus.REVOKED:
-        return codes.told("signingCredential.ocsp.revoked", "failure")
-    if response.certificate_status == ocsp.OCSPCertStatus.GOOD:
+    status = response.certificate_status
+    lifted = status == ocsp.OCSPCertStatus.REVOKED and response.revocation_reason == x509.ReasonFlags.remove_from_crl
+    if status == ocsp.OCSPCertStatus.GOOD or lifted:
         return codes.told("signingCredential.ocsp.notRevoked", "success")
-    return codes.told("signingCredential.ocsp.unknown", "failure")
+    if status == ocsp.OCSPCertStatus.UNKNOWN:
+        return codes.told("signingCredential.ocsp.unknown", "informational")
+    if signed_at is not None and signed_at < response.revocation_time_utc:
+        return codes.told("gioconda.signer.revokedSince")
+    return codes.told("signingCredential.ocsp.revoked", "failure")
 
 
 def _signed_by(response: Any, issuer: x509.Certificate) -> bool:

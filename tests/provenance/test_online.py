@@ -15,11 +15,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
-from provenance_kit import MAKERS, authority, created, leaf, signer_of, trust_in, write_any
+from provenance_kit import MAKERS, authority, both, created, leaf, signer_of, trust_in, write_any
+from provenance_tsa import Authority
 
 from gioconda_core.errors import CredentialError
 from gioconda_core.types import ProvenanceState as State
+from provenance.codes import sentences
 from provenance.keys import certificates
+from provenance.reading import describe
 from provenance.reading.read import read
 from provenance.sdk import engine
 from provenance.signing import claims, sign
@@ -236,10 +239,10 @@ def test_headers_that_never_end_and_names_that_are_never_found_are_cut_off():
     listener.close()
 
 
-def status(issuer, certificate, answer, signer=None, at=None):
+def status(issuer, certificate, answer, signer=None, at=None, revoked=None):
     signer = signer or issuer
     now = at or datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-    revoked = answer == ocsp.OCSPCertStatus.REVOKED
+    ended = revoked or now - datetime.timedelta(days=1)
     builder = ocsp.OCSPResponseBuilder().add_response(
         certificate,
         issuer.certificate,
@@ -247,7 +250,7 @@ def status(issuer, certificate, answer, signer=None, at=None):
         answer,
         now - datetime.timedelta(hours=1),
         now + datetime.timedelta(hours=5),
-        now - datetime.timedelta(days=1) if revoked else None,
+        ended if answer == ocsp.OCSPCertStatus.REVOKED else None,
         None,
     )
     built = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer.certificate)
@@ -261,7 +264,7 @@ def status(issuer, certificate, answer, signer=None, at=None):
     [
         (ocsp.OCSPCertStatus.GOOD, False, State.TRUSTED, "signingCredential.ocsp.notRevoked"),
         (ocsp.OCSPCertStatus.REVOKED, False, State.INVALID, "signingCredential.ocsp.revoked"),
-        (ocsp.OCSPCertStatus.UNKNOWN, False, State.INVALID, "signingCredential.ocsp.unknown"),
+        (ocsp.OCSPCertStatus.UNKNOWN, False, State.TRUSTED, "signingCredential.ocsp.unknown"),
         (ocsp.OCSPCertStatus.REVOKED, True, State.TRUSTED, "signingCredential.ocsp.inaccessible"),
     ],
 )
@@ -287,3 +290,43 @@ def test_revocation_is_asked_online_and_only_the_issuer_is_believed(tmp_path, mo
     assert found.state == state and code in said
     assert ("gioconda.signer.revokedByIssuer" in said) == (state == State.INVALID)
     assert len(asked) == 1
+    told = "\n".join(describe.lines(found))
+    assert (sentences()[code] in told) == (
+        code != "signingCredential.ocsp.notRevoked"
+    )  # an answer that counts for nothing is told
+    assert "was not looked up" not in told
+
+
+@pytest.mark.parametrize(("hours", "state"), [(48, State.INVALID), (1, State.TRUSTED)])
+def test_what_was_revoked_after_it_was_stamped_stands(tmp_path, monkeypatch, hours, state):
+    """A certificate is revoked when its owner stops, too: what it signed before, by a listed clock, is none the worse (C2PA 2.4, 15.9.2)."""
+    now = datetime.datetime.now(datetime.UTC)
+    validity = certificates.Validity(0, now - datetime.timedelta(days=9), now + datetime.timedelta(days=9))
+    root = certificates.make_authority("asked root", "x", validity=validity)
+    box = {}
+    with served(lambda path, body: (200, {}, [box["answer"]])) as (url, _):
+        access = x509.AuthorityInformationAccess(
+            [x509.AccessDescription(x509.OID_OCSP, x509.UniformResourceIdentifier(f"{url}/ocsp"))]
+        )
+        profile = certificates.Profile(extra=[(access, False)])
+        made = certificates.make_leaf(root, "asked about", "x", validity=validity, profile=profile)
+        revoked = (now - datetime.timedelta(hours=hours)).replace(tzinfo=None)
+        box["answer"] = status(root, made.chain[0], ocsp.OCSPCertStatus.REVOKED, revoked=revoked)
+        with Authority(at=now - datetime.timedelta(hours=24)) as clock:
+            signer = signer_of(made, tmp_path, timestamp=clock.url)
+            path = sign.sign_file(write_any(tmp_path / "a.wav"), tmp_path / "b.wav", created(), signer=signer)
+        monkeypatch.setattr(online, "allowed", lambda address: True)
+        lists = both(trust_in(root), trust_in(clock.root, kind="tsa", name="clock"))
+        assert read(path, trust=lists).timestamped
+        found = read(path, trust=lists, online=True)
+        assert read(path, trust=trust_in(root), online=True).state == State.INVALID  # the clock is on no list
+    assert found.state == state
+    assert ("gioconda.signer.revokedSince" in {code.code for code in found.codes}) == (state == State.TRUSTED)
+
+
+def test_a_certificate_that_names_nobody_to_ask_is_told_to_whoever_asks(tmp_path):
+    path = sign.sign_file(
+        write_any(tmp_path / "a.wav"), tmp_path / "b.wav", created(), signer=signer_of(leaf(), tmp_path)
+    )
+    told = "\n".join(describe.lines(read(path, trust=trust_in(authority()), online=True), every_code=True))
+    assert sentences()["gioconda.signer.unasked"] in told and "unless --online is given" not in told
