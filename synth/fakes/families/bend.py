@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from gioconda_core.faces.families import Made, Take
-from synth.fakes.families.parts import Array, between, face_mask, neighbour, paste
+from synth.fakes.families.parts import Array, between, face_mask, masks_of, neighbour, pasted, whole
 from synth.fakes.families.resample import shrunk
 from synth.warp import warp
 
@@ -22,8 +22,7 @@ class Bend:
     name, version, others = "bend", "1", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
-        frames, record = animate(take, difficulty, rng)
-        return Made(frames, np.full(frames.shape[:3], 255, np.uint8), record)
+        return whole(*animate(take, difficulty, rng))
 
 
 def animate(take: Take, difficulty: float, rng: np.random.Generator) -> tuple[Array, dict[str, Any]]:
@@ -45,7 +44,7 @@ class Mouth:
         shift = int(rng.integers(len(take) // 4, max(len(take) // 4 + 1, 3 * len(take) // 4)))
         size = take.frames.shape[1]
         low = take.landmarks.copy()
-        frames, masks = [], []
+        made = []
         for i, (frame, points) in enumerate(zip(take.frames, take.landmarks, strict=True)):
             if borrowed:
                 k = (i + shift) % len(take)
@@ -53,13 +52,11 @@ class Mouth:
                 target = points.copy()
                 centre, other = points[48:68].mean(0), low[k, 48:68].mean(0)
                 target[48:68] = centre + (low[k, 48:68] - other) * np.ptp(points[:, 0]) / max(1.0, np.ptp(low[k, :, 0]))
-                drawn = warp(take.frames[k], low[k], target)
+                made.append(warp(take.frames[k], low[k], target))
             else:
-                drawn = shrunk(frame, scale, "linear")
-            mask = face_mask(points, size, -0.01, feather, _MOUTH)
-            frames.append(paste(drawn.astype(np.float32), frame, mask))
-            masks.append(np.ceil(mask * 255).astype(np.uint8))
-        return Made(np.stack(frames), np.stack(masks), {"borrowed": borrowed, "scale": scale, "feather": feather})
+                made.append(shrunk(frame, scale, "linear"))
+        masks = [face_mask(points, size, -0.01, feather, _MOUTH) for points in take.landmarks]
+        return pasted(made, take, masks, {"borrowed": borrowed, "scale": scale, "feather": feather})
 
 
 class Swap:
@@ -68,23 +65,19 @@ class Swap:
     name, version, others = "swap", "1", True
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
-        size = take.frames.shape[1]
         donor = others[int(rng.integers(len(others)))] if others else take
         scale, feather = between(difficulty, 0.4, 0.9, rng), between(difficulty, 0.02, 0.07, rng)
         grow = -float(rng.uniform(0.0, 0.06))
-        frames, masks = [], []
+        masks, made = masks_of(take, grow, feather), []
         spread = [donor.landmarks[k] - donor.landmarks[k].mean(0) for k in range(len(donor))]
-        for frame, points in zip(take.frames, take.landmarks, strict=True):
+        for frame, points, mask in zip(take.frames, take.landmarks, masks, strict=True):
             own = points - points.mean(0)
             k = int(np.argmin([np.linalg.norm(s * np.ptp(own) / np.ptp(s) - own, axis=1).mean() for s in spread]))
             drawn = warp(donor.frames[k], donor.landmarks[k], points)
             if scale < 0.85:
                 drawn = shrunk(drawn, scale, "cubic")
-            mask = face_mask(points, size, grow, feather)
-            drawn = in_colours_of(drawn, frame, mask > 0.5)
-            frames.append(paste(drawn, frame, mask))
-            masks.append(np.ceil(mask * 255).astype(np.uint8))
-        return Made(np.stack(frames), np.stack(masks), {"scale": scale, "feather": feather, "grow": grow})
+            made.append(in_colours_of(drawn, frame, mask > 0.5))
+        return pasted(made, take, masks, {"scale": scale, "feather": feather, "grow": grow})
 
 
 def in_colours_of(picture: Array, model: Array, where: Array) -> Array:
@@ -123,13 +116,8 @@ class Still:
     name, version, others = "still", "1", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
-        size, grow, feather = take.frames.shape[1], float(rng.uniform(0.08, 0.25)), between(difficulty, 0.02, 0.08, rng)
+        grow, feather = float(rng.uniform(0.08, 0.25)), between(difficulty, 0.02, 0.08, rng)
         moved, record = animate(take, difficulty, rng)
-        shot = record["shot"]
-        plate = take.frames[shot]
-        frames, masks = [], []
-        for drawn, points in zip(moved, take.landmarks, strict=True):
-            mask = face_mask(points, size, grow, feather)
-            frames.append(paste(drawn.astype(np.float32), plate, mask))
-            masks.append(np.full((size, size), 255, np.uint8))
-        return Made(np.stack(frames), np.stack(masks), {**record, "grow": grow, "feather": feather})
+        frozen = Take(np.stack([take.frames[record["shot"]]] * len(take)), take.landmarks)
+        record |= {"grow": grow, "feather": feather}
+        return whole(pasted(moved, frozen, masks_of(take, grow, feather), record).frames, record)

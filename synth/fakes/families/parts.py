@@ -1,12 +1,15 @@
-"""What families of fakes share: masks of a face, pasting, and parameters that follow a difficulty."""
+"""What families of fakes share: masks of a face, pasting onto the clip, and parameters that follow a difficulty."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from gioconda_core.faces.families import Made, Take
 
 Frames = NDArray[np.uint8]
 Array = NDArray[Any]
@@ -35,6 +38,24 @@ def paste(over: Array, under: Array, mask: Array) -> Frames:
     """``over`` where the mask is 1, ``under`` where it is 0; uint8 (S, S, 3)."""
     m = mask[..., None]
     return np.asarray(np.clip(over * m + under.astype(np.float32) * (1 - m) + 0.5, 0, 255).astype(np.uint8))
+
+
+def masks_of(take: Take, grow: float, feather: float = 0.05) -> list[Array]:
+    """The mask of :func:`face_mask` for each frame."""
+    return [face_mask(points, take.frames.shape[1], grow, feather) for points in take.landmarks]
+
+
+def whole(frames: Array, record: Mapping[str, Any]) -> Made:
+    """A fake all of whose pixels were made. frames : (N, S, S, 3) in grey levels of any number type."""
+    if frames.dtype != np.uint8:
+        frames = np.clip(frames + 0.5, 0, 255).astype(np.uint8)
+    return Made(frames, np.full(frames.shape[:3], 255, np.uint8), record)
+
+
+def pasted(drawn: Sequence[Array], take: Take, masks: Sequence[Array], record: Mapping[str, Any]) -> Made:
+    """A fake drawn in the masks alone. drawn : a picture for each frame of the take, grey levels."""
+    frames = [paste(d, f, m) for d, f, m in zip(drawn, take.frames, masks, strict=True)]
+    return Made(np.stack(frames), np.stack([np.ceil(m * 255).astype(np.uint8) for m in masks]), record)
 
 
 def between(difficulty: float, easy: float, hard: float, rng: np.random.Generator, spread: float = 0.1) -> float:

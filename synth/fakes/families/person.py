@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from gioconda_core.faces.families import Made, Take
-from synth.fakes.families.parts import Array, between, face_mask, paste
+from synth.fakes.families.parts import Array, between, masks_of, pasted, whole
 from synth.hybrid import bent
 from synth.reenact.reenact import FewShotGenerator
 
@@ -34,18 +34,16 @@ class FewShot:
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
         generator, size = _few_shot(), take.frames.shape[1]
-        shots, whole = _shots(take, difficulty, rng), bool(rng.random() < 0.3)
+        shots, everywhere = _shots(take, difficulty, rng), bool(rng.random() < 0.3)
         grow, feather = float(rng.uniform(0, 0.15)), between(difficulty, 0.02, 0.08, rng)
         small = np.stack([cv2.resize(f, (generator.size,) * 2, interpolation=cv2.INTER_AREA) for f in take.frames])
         points = ((take.landmarks + 0.5) * (generator.size / size) - 0.5).astype(np.float32)
         person = generator.personalise(small[shots], points[shots], mode="ff", steps=None, seed=0)
         drawn = [cv2.resize(f, (size, size), interpolation=cv2.INTER_CUBIC) for f in person.render(points)]
-        masks = [
-            np.ones((size, size), np.float32) if whole else face_mask(p, size, grow, feather) for p in take.landmarks
-        ]
-        frames = [paste(d.astype(np.float32), f, m) for d, f, m in zip(drawn, take.frames, masks, strict=True)]
-        record = {"shots": len(shots), "whole": whole, "grow": grow, "feather": feather}
-        return Made(np.stack(frames), _covered(masks), record)
+        record = {"shots": len(shots), "whole": everywhere, "grow": grow, "feather": feather}
+        return (
+            whole(np.stack(drawn), record) if everywhere else pasted(drawn, take, masks_of(take, grow, feather), record)
+        )
 
 
 class Animate:
@@ -56,9 +54,4 @@ class Animate:
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
         shots = _shots(take, difficulty, rng)
-        frames = bent(take.frames[shots], take.landmarks[shots], take.landmarks)
-        return Made(frames, np.full(frames.shape[:3], 255, np.uint8), {"shots": len(shots)})
-
-
-def _covered(masks: Sequence[Array]) -> Array:
-    return np.stack([np.ceil(mask * 255).astype(np.uint8) for mask in masks])
+        return whole(bent(take.frames[shots], take.landmarks[shots], take.landmarks), {"shots": len(shots)})

@@ -10,7 +10,7 @@ import numpy as np
 from gioconda_core.faces.families import Made, Take
 from synth.fakes.families.autoencoder import redraw
 from synth.fakes.families.bend import animate
-from synth.fakes.families.parts import Array, between, face_mask, paste
+from synth.fakes.families.parts import Array, between, face_mask, masks_of, pasted, whole
 
 
 def _mixed(take: Take, drawn: Array, share: float) -> Array:
@@ -25,8 +25,7 @@ class Redraw:
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
         share = between(difficulty, 1.0, 0.7, rng)
-        frames = np.clip(_mixed(take, redraw(take.frames, self.variant), share) + 0.5, 0, 255).astype(np.uint8)
-        return Made(frames, np.full(frames.shape[:3], 255, np.uint8), {"share": share})
+        return whole(_mixed(take, redraw(take.frames, self.variant), share), {"share": share})
 
 
 class RedrawNearest(Redraw):
@@ -58,9 +57,7 @@ class RedrawFace:
         share, noise = between(difficulty, 1.0, 0.75, rng), max(0.0, between(difficulty, 0.1, -0.1, rng))
         drawn = _mixed(take, redraw(take.frames, variant, noise, rng), share)
         masks = [face_mask(p, take.frames.shape[1], grow, float(rng.uniform(0.02, 0.06))) for p in take.landmarks]
-        frames = np.stack([paste(d, f, m) for d, f, m in zip(drawn, take.frames, masks, strict=True)])
-        made = np.stack([np.ceil(m * 255).astype(np.uint8) for m in masks])
-        return Made(frames, made, {"variant": variant, "share": share, "noise": noise, "grow": grow})
+        return pasted(drawn, take, masks, {"variant": variant, "share": share, "noise": noise, "grow": grow})
 
 
 class RedrawMotion:
@@ -76,9 +73,7 @@ class RedrawMotion:
         sharpen = float(rng.choice([0.0, 0.6, 1.2]))
         if sharpen:
             drawn = np.stack([d + sharpen * (d - cv2.GaussianBlur(d, (0, 0), 1.2)) for d in drawn])
-        frames = np.clip(drawn + 0.5, 0, 255).astype(np.uint8)
-        record = {**record, "variant": variant, "noise": noise, "sharpen": sharpen}
-        return Made(frames, np.full(frames.shape[:3], 255, np.uint8), record)
+        return whole(drawn, {**record, "variant": variant, "noise": noise, "sharpen": sharpen})
 
 
 class Enhance:
@@ -87,13 +82,8 @@ class Enhance:
     name, version, others = "enhance", "1", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
-        share, whole, grow = between(difficulty, 1.0, 0.7, rng), bool(rng.random() < 0.4), float(rng.uniform(0, 0.15))
+        share, everywhere = between(difficulty, 1.0, 0.7, rng), bool(rng.random() < 0.4)
+        grow = float(rng.uniform(0, 0.15))
         drawn = _mixed(take, redraw(take.frames, "super4"), share)
-        size = take.frames.shape[1]
-        masks = [np.ones((size, size), np.float32) if whole else face_mask(p, size, grow) for p in take.landmarks]
-        frames = np.stack([paste(d, f, m) for d, f, m in zip(drawn, take.frames, masks, strict=True)])
-        return Made(
-            frames,
-            np.stack([np.ceil(m * 255).astype(np.uint8) for m in masks]),
-            {"share": share, "whole": whole, "grow": grow},
-        )
+        record = {"share": share, "whole": everywhere, "grow": grow}
+        return whole(drawn, record) if everywhere else pasted(drawn, take, masks_of(take, grow), record)

@@ -4,13 +4,12 @@ leaves of a face."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 
 from gioconda_core.faces.families import Made, Take
-from synth.fakes.families.parts import Array, between, face_mask, neighbour, paste
+from synth.fakes.families.parts import Array, between, masks_of, neighbour, pasted, whole
 from synth.warp import warp
 
 _ENLARGE = {
@@ -30,18 +29,6 @@ def shrunk(frame: Array, scale: float, enlarge: str = "cubic") -> Array:
     return np.asarray(cv2.resize(small, (width, height), interpolation=_ENLARGE[enlarge]))
 
 
-def _masks(take: Take, grow: float = 0.0, feather: float = 0.05) -> list[Array]:
-    return [face_mask(p, take.frames.shape[1], grow, feather) for p in take.landmarks]
-
-
-def _made(take: Take, drawn: Sequence[Array], masks: Sequence[Array] | None, record: dict[str, Any]) -> Made:
-    if masks is None:
-        frames = np.stack([np.clip(d + 0.5, 0, 255).astype(np.uint8) if d.dtype != np.uint8 else d for d in drawn])
-        return Made(frames, np.full(frames.shape[:3], 255, np.uint8), record)
-    frames = np.stack([paste(d.astype(np.float32), f, m) for d, f, m in zip(drawn, take.frames, masks, strict=True)])
-    return Made(frames, np.stack([np.ceil(m * 255).astype(np.uint8) for m in masks]), record)
-
-
 class Lowres:
     """The face at a lower resolution than its surroundings, as generators of 64 to 192 pixels leave it."""
 
@@ -51,12 +38,8 @@ class Lowres:
         scale, how = between(difficulty, 0.35, 0.7, rng), str(rng.choice(["linear", "cubic", "lanczos"]))
         grow = float(rng.uniform(0, 0.1))
         drawn = [shrunk(f, scale, how) for f in take.frames]
-        return _made(
-            take,
-            drawn,
-            _masks(take, grow, float(rng.uniform(0.03, 0.08))),
-            {"scale": scale, "enlarge": how, "grow": grow},
-        )
+        masks = masks_of(take, grow, float(rng.uniform(0.03, 0.08)))
+        return pasted(drawn, take, masks, {"scale": scale, "enlarge": how, "grow": grow})
 
 
 class Sharp:
@@ -67,11 +50,11 @@ class Sharp:
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
         scale, how = between(difficulty, 0.4, 0.75, rng), str(rng.choice(["linear", "cubic", "lanczos"]))
         amount, sigma = between(difficulty, 1.6, 0.6, rng), float(rng.uniform(0.8, 1.8))
-        drawn = []
+        drawn: list[Array] = []
         for frame in take.frames:
             large = shrunk(frame, scale, how).astype(np.float32)
             drawn.append(np.clip(large + amount * (large - cv2.GaussianBlur(large, (0, 0), sigma)), 0, 255))
-        return _made(take, drawn, None, {"scale": scale, "enlarge": how, "amount": amount, "sigma": sigma})
+        return whole(np.stack(drawn), {"scale": scale, "enlarge": how, "amount": amount, "sigma": sigma})
 
 
 class Denoise:
@@ -81,11 +64,10 @@ class Denoise:
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
         colour, reach = between(difficulty, 40, 12, rng), float(rng.uniform(1.5, 4.0))
-        whole = bool(rng.random() < 0.5)
+        everywhere = bool(rng.random() < 0.5)
         drawn = [cv2.bilateralFilter(f, 0, colour, reach) for f in take.frames]
-        return _made(
-            take, drawn, None if whole else _masks(take, 0.08), {"colour": colour, "reach": reach, "whole": whole}
-        )
+        record = {"colour": colour, "reach": reach, "whole": everywhere}
+        return whole(np.stack(drawn), record) if everywhere else pasted(drawn, take, masks_of(take, 0.08), record)
 
 
 class Jitter:
@@ -96,13 +78,13 @@ class Jitter:
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
         size = take.frames.shape[1]
         shift, gain = between(difficulty, 0.75, 0.45, rng), between(difficulty, 0.02, 0.01, rng)
-        drawn = []
+        drawn: list[Array] = []
         for frame in take.frames:
             move, how = rng.normal(0, shift, 2), cv2.INTER_CUBIC if rng.random() < 0.5 else cv2.INTER_LINEAR
             matrix = np.array([[1, 0, move[0]], [0, 1, move[1]]], np.float32)
             moved = cv2.warpAffine(frame, matrix, (size, size), flags=how, borderMode=cv2.BORDER_REPLICATE)
             drawn.append(np.clip(moved.astype(np.float32) * (1 + rng.normal(0, gain)), 0, 255))
-        return _made(take, drawn, _masks(take, 0.05), {"shift": shift, "gain": gain})
+        return pasted(drawn, take, masks_of(take, 0.05), {"shift": shift, "gain": gain})
 
 
 class Smooth:
@@ -112,14 +94,15 @@ class Smooth:
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
         share = between(difficulty, 0.6, 0.3, rng)
-        drawn = []
+        drawn: list[Array] = []
         for i, (frame, points) in enumerate(zip(take.frames, take.landmarks, strict=True)):
             k = neighbour(take.landmarks, i)
             if k is None:
-                drawn.append(frame.astype(np.float32))
+                drawn.append(frame)
                 continue
-            drawn.append(share * warp(take.frames[k], take.landmarks[k], points) + (1 - share) * frame)
-        return _made(take, drawn, _masks(take, 0.08), {"share": share})
+            mixed = share * warp(take.frames[k], take.landmarks[k], points) + (1 - share) * frame
+            drawn.append(mixed.astype(np.float32))
+        return pasted(drawn, take, masks_of(take, 0.08), {"share": share})
 
 
 class Retime:
@@ -131,11 +114,11 @@ class Retime:
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
         most, grow = between(difficulty, 0.5, 0.2, rng), float(rng.uniform(0.05, 0.2))
         rate = float(rng.uniform(0.15, 0.85))  # of a frame by which the mixing drifts from one to the next
-        drawn = []
+        drawn: list[Array] = []
         for i, frame in enumerate(take.frames):
             k = neighbour(take.landmarks, i)
             phase = abs((i * rate) % 2 - 1)  # to and fro between none of the neighbour and the most
             share = most * phase if k is not None else 0.0
             other = take.frames[k if k is not None else i].astype(np.float32)
-            drawn.append((1 - share) * frame + share * other)
-        return _made(take, drawn, _masks(take, grow), {"most": most, "rate": rate, "grow": grow})
+            drawn.append(((1 - share) * frame + share * other).astype(np.float32))
+        return pasted(drawn, take, masks_of(take, grow), {"most": most, "rate": rate, "grow": grow})
