@@ -172,13 +172,13 @@ def make(
     finished = [there[r.id] for group in people for r in group if r.id in there]
     _log(heads, granted, [r for group in mine for r in group], _unnamed(finished))
     try:
-        for record, why in making.run(mine):
-            if why is not None:
-                result.failed[why] += 1
-                append_row(folder / "failed.jsonl", {"why": why})
-                session.say(why)
+        for item in making.run(mine):
+            if isinstance(item, GiocondaError):
+                result.failed[str(item)] += 1
+                append_row(folder / "failed.jsonl", {"why": str(item)})
+                session.say(str(item))
             else:
-                made.append(record)
+                made.append(item)
                 result.made += 1
             session.advance(1)
     finally:
@@ -299,11 +299,10 @@ class _Making:
         self.units = {(u.identity, u.source): u for u in footage.units}
         self.writers, self.versions, self.clock = writers, _versions(heads), _Clock()
 
-    def run(self, groups: Sequence[Sequence[Recipe]]) -> Iterator[tuple[dict[str, Any], str | None]]:
+    def run(self, groups: Sequence[Sequence[Recipe]]) -> Iterator[dict[str, Any] | GiocondaError]:
         """Read ahead → generate → encode and sign; yields each record, or the reason why there is none."""
-        readers = max(
-            1, self.writers // 3
-        )  # pictures are decoded in a third of the time that a clip takes to encode and sign
+        # Pictures are decoded in a third of the time that a clip takes to encode and sign.
+        readers = max(1, self.writers // 3)
         with ThreadPoolExecutor(readers) as reading, ThreadPoolExecutor(self.writers) as writing:
             coming, ahead = iter(groups), deque[tuple[Sequence[Recipe], Future[dict[Any, Clip]]]]()
             waiting: deque[Future[dict[str, Any]]] = deque()
@@ -314,21 +313,20 @@ class _Making:
                 if not ahead:
                     break
                 group, loading = ahead.popleft()
-                try:
-                    clips = loading.result()
-                except GiocondaError as error:
-                    yield from (({}, f"{group[0].identity}/{group[0].source}: {error.what}") for _ in group)
+                clips = _tried(loading.result)
+                if isinstance(clips, GiocondaError):
+                    yield from [MediaError(f"{group[0].identity}/{group[0].source}: {clips.what}")] * len(group)
                     continue
                 for r, drawing in self._drawings(group, clips):
                     if isinstance(drawing, GiocondaError):
-                        yield {}, f"{r.id}: {drawing.what}"
+                        yield MediaError(f"{r.id}: {drawing.what}")
                         continue
                     held = clips["held", r.driver_sha256]
                     waiting.append(writing.submit(self.clock.run, "encode and sign", self._finish, r, held, drawing))
                     while len(waiting) > 4 * self.writers:  # finished frames wait in memory: bound them
-                        yield _taken(waiting.popleft())
+                        yield _tried(waiting.popleft().result)
             for future in waiting:
-                yield _taken(future)
+                yield _tried(future.result)
 
     def _load(self, group: Sequence[Recipe]) -> dict[Any, Clip]:
         clips: dict[Any, Clip] = {}
@@ -360,54 +358,43 @@ class _Making:
         return write_sample(drawn, self.out, self.granted, self.signer, self.versions)
 
 
+def _tried(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What a call gives; one of our own errors is an answer too."""
+    try:
+        return call(*args, **kwargs)
+    except GiocondaError as error:
+        return error
+
+
 def _sitting(
     recipes: Sequence[Recipe], heads: TalkingHeads | Roster, clips: Mapping[Any, Clip], clock: _Clock
 ) -> Mapping[tuple[str, str], tuple[Motion, Picture] | GiocondaError]:
     """One person learned, and every motion asked of them drawn once: (kind, driver) → landmarks and frames, or why there are none."""
     first = recipes[0]
-    maker = Roster.named(heads, first.generator)
-    out: dict[tuple[str, str], tuple[Motion, Picture] | GiocondaError] = {}
-    motions: dict[tuple[str, str], Motion] = {}
-    shots = clips["shots", first.shots]
-    try:
-        personal = clock.run(
-            "generator", maker.personalise, shots.frames, shots.landmarks,
-            mode=first.mode, steps=first.steps or None, seed=int(first.seed),
-        )  # fmt: skip
-    except GiocondaError as error:
-        return {(r.kind, r.driver_sha256): error for r in recipes}
-    for r in recipes:
-        key = (r.kind, r.driver_sha256)
-        if key not in motions and key not in out:
-            try:
-                motions[key] = motion(r, shots, clips["held", r.driver_sha256])
-            except GiocondaError as error:
-                out[key] = error
+    maker, shots = Roster.named(heads, first.generator), clips["shots", first.shots]
     wanted = {(r.kind, r.driver_sha256): r for r in recipes}
-    # On a GPU the clips of one person fill its batches together; on a CPU that gains nothing.
-    together = getattr(maker, "batches", False) and len(motions) > 1
-    try:
-        if together:
-            frames = clock.run("generator", personal.render, np.concatenate([m.landmarks for m in motions.values()]))
-            ends = np.cumsum([len(m.landmarks) for m in motions.values()])
-            parts = np.split(frames, ends[:-1])
-            return out | {key: (m, Picture(part)) for (key, m), part in zip(motions.items(), parts, strict=True)}
-    except GiocondaError as error:
-        return out | dict.fromkeys(motions, error)
-    for key, moved in motions.items():
-        try:
-            picture = clock.run("generator", render, personal, wanted[key], moved, clips["held", key[1]])
-            out[key] = (moved, picture)
-        except GiocondaError as error:
-            out[key] = error
-    return out
-
-
-def _taken(future: Future[dict[str, Any]]) -> tuple[dict[str, Any], str | None]:
-    try:
-        return future.result(), None
-    except GiocondaError as error:
-        return {}, str(error)
+    personal = _tried(
+        clock.run, "generator", maker.personalise, shots.frames, shots.landmarks,
+        mode=first.mode, steps=first.steps or None, seed=int(first.seed),
+    )  # fmt: skip
+    if isinstance(personal, GiocondaError):
+        return dict.fromkeys(wanted, personal)
+    out = {key: _tried(motion, r, shots, clips["held", key[1]]) for key, r in wanted.items()}
+    motions = {key: moved for key, moved in out.items() if isinstance(moved, Motion)}
+    if getattr(maker, "batches", False) and len(motions) > 1:
+        # On a GPU the clips of one person fill its batches together; on a CPU that gains nothing.
+        marks = [moved.landmarks for moved in motions.values()]
+        frames = _tried(clock.run, "generator", personal.render, np.concatenate(marks))
+        if isinstance(frames, GiocondaError):
+            return out | dict.fromkeys(motions, frames)
+        pictures = [Picture(part) for part in np.split(frames, np.cumsum([len(m) for m in marks])[:-1])]
+    else:
+        pictures = [
+            _tried(clock.run, "generator", render, personal, wanted[key], moved, clips["held", key[1]])
+            for key, moved in motions.items()
+        ]
+    drawn = zip(motions.items(), pictures, strict=True)
+    return out | {key: (moved, p) if isinstance(p, Picture) else p for (key, moved), p in drawn}
 
 
 def _same_job(job: Fakes, folder: Path, heads: TalkingHeads | Roster) -> None:
@@ -494,13 +481,6 @@ def _third(difficulty: float) -> str:
 
 
 @dataclass(frozen=True)
-class _Rank:
-    """Which of the shares."""
-
-    rank: int
-
-
-@dataclass(frozen=True)
 class _Made:
     """What a share came to. failed : why samples are missing, and how many."""
 
@@ -512,15 +492,15 @@ class Share:
     """What a worker does: one process's share of the people, with a generator of its own."""
 
     def __init__(
-        self, job: Mapping[str, Any], out: str, name: str, options: Mapping[str, Any], consent: str | None, world: int
+        self, job: Mapping[str, Any], out: str, name: str, options: Mapping[str, Any], consent: str | None
     ) -> None:
         settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in job.items()}
         self.job = Fakes(**settings)
-        self.out, self.consent, self.world = out, consent, world
+        self.out, self.consent = out, consent
         self.heads = generator(name, **options)
 
-    def __call__(self, task: _Rank, progress: object) -> _Made:
-        done = make(self.job, self.out, self.heads, Session(self.consent), Part(rank=task.rank, world=self.world))
+    def __call__(self, task: Part, progress: object) -> _Made:
+        done = make(self.job, self.out, self.heads, Session(self.consent), task)
         return _Made(done.made, dict(done.failed))
 
 
@@ -536,11 +516,15 @@ def on_ray(
     folder.mkdir(parents=True, exist_ok=True)
     units_of(_shards(job, folder, heads.size, workers), folder, job)  # once, not once in each worker
     share = {
-        "job": asdict(job), "out": os.path.abspath(folder), "name": name, "options": dict(options),
-        "consent": consent, "world": workers,
-    }  # fmt: skip
+        "job": asdict(job),
+        "out": os.path.abspath(folder),
+        "name": name,
+        "options": dict(options),
+        "consent": consent,
+    }
+    parts = [Part(rank=rank, world=workers) for rank in range(workers)]
     with pool_of("ray", "synth.fakes.make:Share", share, workers, _Made) as pool:
-        shares = [answer for _, answer, _ in pool.map(map(_Rank, range(workers))) if answer is not None]
+        shares = [answer for _, answer, _ in pool.map(parts) if answer is not None]
     final = make(job, folder, heads, Session(consent))
     final.made += sum(answer.made for answer in shares)
     final.there = final.planned - final.made

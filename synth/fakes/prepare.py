@@ -33,6 +33,7 @@ from synth.fakes.options import Prepare
 from synth.fakes.sources import Entry, entries
 from synth.hybrid import SHEARS, turn
 from synth.person.mouth import Mouth
+from synth.person.views import View, view
 from synth.puppets.perform import perform
 from synth.reenact.framing import load_track, steady, stretches
 from synth.training.shards import ShardWriter
@@ -76,39 +77,25 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class _Result:
+    """What became of a clip: its crops (T, S, S, 3), landmarks (T, 68, 2) in them and times (T,), or why there are none."""
+
     entry: Entry
-    frames: NDArray[np.uint8]  # (T, S, S, 3)
-    landmarks: NDArray[np.float32]  # (T, 68, 2) in the crop
-    times: NDArray[np.float64]
     read: int  # frames decoded or drawn
-    seconds: float
+    frames: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 0, 3), np.uint8))
+    landmarks: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 68, 2), np.float32))
+    times: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    seconds: float = 0.0
     dropped: Dropped | None = None
     note: str = ""
     sha256: tuple[str, ...] = ()  # of the files; none for the puppets
     failed: bool = False  # the worker ended or the code raised: another run tries the clip again
 
 
-@dataclass(frozen=True, eq=False)
-class _Tracked:
-    """A face followed through a clip. frames : uint8 (T, H, W, 3); read : frames decoded or drawn; start : when work on it began."""
-
-    frames: NDArray[np.uint8]
-    landmarks: NDArray[np.float32]
-    times: NDArray[np.float64]
-    read: int
-    start: float
-
-
 def _hashes(entry: Entry) -> tuple[str, ...]:
-    """sha256 of the files of a clip: what a consent file names."""
+    """sha256 of the files of a clip: what a consent file names; none of a puppet."""
     if entry.path.startswith("puppets:"):
         return ()
     return tuple(sha256_of(path) for path in entry.pictures or (entry.path,))
-
-
-def _empty(entry: Entry, size: int, read: int, seconds: float, why: Dropped, note: str = "") -> _Result:
-    nothing = np.zeros((0, size, size, 3), np.uint8)
-    return _Result(entry, nothing, np.zeros((0, 68, 2), np.float32), np.zeros(0), read, seconds, why, note)
 
 
 def _pictures(paths: Iterable[str]) -> Iterator[tuple[float, NDArray[np.uint8]]]:
@@ -118,25 +105,14 @@ def _pictures(paths: Iterable[str]) -> Iterator[tuple[float, NDArray[np.uint8]]]
             yield float(k), next(iter(clip.frames()))[1]
 
 
-def crops(entry: Entry, job: Prepare) -> _Result:
-    """One clip's crops and landmarks, or the reason why there are none. Runs in a worker; never raises for bad footage."""
-    start = time.perf_counter()
-    try:
-        if entry.path.startswith("puppets:"):
-            return _from_puppet(entry, job, start)
-        return replace(_from_clip(entry, job, start), sha256=_hashes(entry))
-    except GiocondaError as error:
-        return _empty(entry, job.size, 0, time.perf_counter() - start, Dropped.UNREADABLE, error.what)
-
-
-def _from_puppet(entry: Entry, job: Prepare, start: float) -> _Result:
+def _from_puppet(entry: Entry, job: Prepare) -> _Result:
     identity, motion = (int(v) for v in entry.path.removeprefix("puppets:").split("/"))
     rate = Fraction(25, max(1, round(job.every * 25)))  # a take is a function of time: only what is kept is drawn
     drawn = perform(identity, motion, frames=job.puppet_frames, size=min(max(job.size, 256), 512), fps=rate)
-    return _cut(entry, job, _Tracked(drawn.frames, drawn.landmarks, drawn.times, len(drawn.frames), start))
+    return _cut(entry, job, drawn.frames, drawn.landmarks, drawn.times, len(drawn.frames))
 
 
-def _from_clip(entry: Entry, job: Prepare, start: float) -> _Result:
+def _from_clip(entry: Entry, job: Prepare) -> _Result:
     frames: list[NDArray[np.uint8]] = []
     times: list[float] = []
     saved = _saved(entry, job)
@@ -162,14 +138,13 @@ def _from_clip(entry: Entry, job: Prepare, start: float) -> _Result:
             else:
                 for _ in thinned(clip.frames()):
                     pass
-    seconds = time.perf_counter() - start
     if saved is None:
         if not tracks:
-            return _empty(entry, job.size, len(frames), seconds, Dropped.NO_FACE)
+            return _Result(entry, len(frames), dropped=Dropped.NO_FACE)
         largest = max(tracks, key=lambda t: float(np.median(t.boxes[:, 2] - t.boxes[:, 0])) * len(t))
         good = largest.quality >= job.min_quality
         if not good.any():
-            return _empty(entry, job.size, len(frames), seconds, Dropped.LOW_QUALITY)
+            return _Result(entry, len(frames), dropped=Dropped.LOW_QUALITY)
         known = {round(float(t), 6): k for k, t in enumerate(largest.times)}
         marks, usable = largest.landmarks, good
         note = f"{len(tracks)} faces, the largest taken" if len(tracks) > 1 else ""
@@ -178,27 +153,22 @@ def _from_clip(entry: Entry, job: Prepare, start: float) -> _Result:
         marks, usable, note = saved["landmarks"], saved["found"], "saved landmarks"
     pairs = [(i, known[key]) for i, at in enumerate(times) if (key := round(at, 6)) in known and usable[known[key]]]
     if not pairs:
-        return _empty(entry, job.size, len(frames), seconds, Dropped.NO_FACE)
+        return _Result(entry, len(frames), dropped=Dropped.NO_FACE)
     chosen = np.array([frames[i] for i, _ in pairs])
     if not entry.pictures and Path(entry.path).suffix.lower() in PICTURES:
-        return _from_still(entry, job, chosen[0], marks[pairs[0][1]], start)
+        return _from_still(entry, job, chosen[0], marks[pairs[0][1]])
     at = np.array([times[i] for i, _ in pairs])
-    return replace(_cut(entry, job, _Tracked(chosen, marks[[k for _, k in pairs]], at, len(frames), start)), note=note)
+    return replace(_cut(entry, job, chosen, marks[[k for _, k in pairs]], at, len(frames)), note=note)
 
 
-def _from_still(
-    entry: Entry, job: Prepare, frame: NDArray[np.uint8], landmarks: NDArray[np.float32], start: float
-) -> _Result:
+def _from_still(entry: Entry, job: Prepare, frame: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> _Result:
     """A photograph or painting as a clip: itself, and views of it, one a second of nominal time."""
-    from synth.person.views import View, view
-
     if align.side(landmarks) < job.min_face:
-        return _empty(entry, job.size, 1, time.perf_counter() - start, Dropped.FACE_TOO_SMALL)
+        return _Result(entry, 1, dropped=Dropped.FACE_TOO_SMALL)
     matrix = steady(landmarks[None], frame.shape[:2], job.size)
     picture, points = align.crop(frame, matrix, job.size), align.apply(matrix, landmarks)
-    rng = np.random.default_rng(
-        [job.size, int(sha256_of(entry.path)[:8], 16)]
-    )  # the picture's own, whatever stands beside it
+    # The picture's own chance, whatever else is prepared beside it.
+    rng = np.random.default_rng([job.size, int(sha256_of(entry.path)[:8], 16)])
     mouth = Mouth(picture, np.asarray(points, np.float64))
     made: list[View] = []
     while len(made) < job.views:
@@ -207,11 +177,10 @@ def _from_still(
             made.append(found)
     return _Result(
         entry,
+        1,
         np.stack([picture, *(v.frame for v in made)]),
         np.stack([points, *(v.landmarks for v in made)]),
         np.arange(1.0 + job.views),
-        1,
-        time.perf_counter() - start,
         note=f"{job.views} views of a picture",
     )
 
@@ -223,46 +192,58 @@ def _saved(entry: Entry, job: Prepare) -> dict[str, Any] | None:
     return load_track(file) if file.is_file() else None
 
 
-def _cut(entry: Entry, job: Prepare, seen: _Tracked) -> _Result:
-    """Crop each stretch of the track steadily, drop what is too small or too short."""
+def _cut(
+    entry: Entry, job: Prepare, frames: NDArray[np.uint8], landmarks: NDArray[np.float32], times: NDArray[np.float64],
+    read: int,
+) -> _Result:  # fmt: skip
+    """Crop each stretch of a followed face steadily, drop what is too small or too short.
+
+    frames : (T, H, W, 3) with landmarks (T, 68, 2) and times (T,). read : frames decoded or drawn.
+    """
     pictures: list[NDArray[np.uint8]] = []
     points: list[NDArray[np.float32]] = []
     kept: list[float] = []
     small = 0
-    for part in stretches(seen.landmarks):
-        sides = np.array([align.side(p) for p in seen.landmarks[part]])
+    for part in stretches(landmarks):
+        sides = np.array([align.side(p) for p in landmarks[part]])
         if float(np.median(sides)) < job.min_face:
             small += len(sides)
             continue
-        matrix = steady(seen.landmarks[part], seen.frames.shape[1:3], job.size)
-        for frame, mark, at in zip(seen.frames[part], seen.landmarks[part], seen.times[part], strict=True):
+        matrix = steady(landmarks[part], frames.shape[1:3], job.size)
+        for frame, mark, at in zip(frames[part], landmarks[part], times[part], strict=True):
             pictures.append(align.crop(frame, matrix, job.size))
             points.append(align.apply(matrix, mark))
             kept.append(float(at))
-    seconds = time.perf_counter() - seen.start
     if len(kept) < job.min_frames:
-        why = Dropped.FACE_TOO_SMALL if small else Dropped.TOO_FEW_FRAMES
-        return _empty(entry, job.size, seen.read, seconds, why)
+        return _Result(entry, read, dropped=Dropped.FACE_TOO_SMALL if small else Dropped.TOO_FEW_FRAMES)
     if len(kept) > job.max_frames:
         take = np.round(np.linspace(0, len(kept) - 1, job.max_frames)).astype(int)
         pictures, points, kept = ([seq[i] for i in take] for seq in (pictures, points, kept))
-    return _Result(entry, np.array(pictures), np.array(points), np.array(kept), seen.read, seconds)
+    return _Result(entry, read, np.array(pictures), np.array(points), np.array(kept))
 
 
 class Crop:
-    """What a worker does: the crops of one clip."""
+    """What a worker does: one clip's crops and landmarks, or the reason why there are none."""
 
     def __init__(self, **job: Any) -> None:
         self.job = Prepare(**job)
 
     def __call__(self, task: Entry, progress: object) -> _Result:
-        return crops(task, self.job)
+        start = time.perf_counter()
+        try:
+            if task.path.startswith("puppets:"):
+                found = _from_puppet(task, self.job)
+            else:
+                found = replace(_from_clip(task, self.job), sha256=_hashes(task))
+        except GiocondaError as error:
+            found = _Result(task, 0, dropped=Dropped.UNREADABLE, note=error.what)
+        return replace(found, seconds=time.perf_counter() - start)
 
 
 def _results(todo: Iterable[Entry], job: Prepare, jobs: int, engine: str) -> Iterator[_Result]:
     with workers(engine, "synth.fakes.prepare:Crop", asdict(job), jobs, _Result) as pool:
         for entry, result, failure in pool.map(todo):
-            yield result or replace(_empty(entry, job.size, 0, 0.0, Dropped.FAILED, str(failure)), failed=True)
+            yield result or _Result(entry, 0, dropped=Dropped.FAILED, note=str(failure), failed=True)
 
 
 # --------------------------------------------------------------------------- the job

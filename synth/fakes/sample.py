@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -35,32 +34,34 @@ Frames = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """A sample before it is written. before, after : landmarks (N, 68, 2). mask : uint8 (N, S, S) or None for a control.
+class Picture:
+    """What a sample shows. mask : uint8 (N, S, S), 255 where pixels were made; None = not told.
 
     making : how hard it is to tell and what was drawn by lot, where a family of fakes made it. hidden : shots whose mouth is covered.
     """
-
-    recipe: Recipe
-    frames: Frames
-    times: NDArray[np.float64]
-    fps: Fraction
-    before: NDArray[np.float32]
-    after: NDArray[np.float32]
-    adaptation: Mapping[str, Any] | None
-    mask: Frames | None
-    making: Mapping[str, Any] | None = None
-    hidden: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """What a generator gave for one motion. mask : uint8 (N, S, S), where it made pixels; None = everywhere."""
 
     frames: Frames
     mask: Frames | None = None
     making: Mapping[str, Any] | None = None
     hidden: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """What a sample is drawn at. landmarks : (N, 68, 2) in the person's crop. adaptation : how they came about; None = as they are."""
+
+    landmarks: NDArray[np.float32]
+    adaptation: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A sample before it is written. driver : the held-out frames that drove it, or are passed through."""
+
+    recipe: Recipe
+    driver: Clip
+    motion: Motion
+    picture: Picture
 
 
 def render(personal: Any, recipe: Recipe, moved: Motion, held: Clip) -> Picture:
@@ -72,18 +73,10 @@ def render(personal: Any, recipe: Recipe, moved: Motion, held: Clip) -> Picture:
     return Picture(personal.render(moved.landmarks), hidden=hidden)
 
 
-@dataclass(frozen=True, eq=False)
-class Motion:
-    """What a sample is drawn at. landmarks : (N, 68, 2) in the person's crop. adaptation : how they came about; None = as they are."""
-
-    landmarks: NDArray[np.float32]
-    adaptation: Mapping[str, Any] | None
-
-
 def motion(recipe: Recipe, shots: Clip, driver: Clip) -> Motion:
     """The driver's landmarks, fitted to the person where somebody else drives."""
     if not recipe.adapt:
-        return Motion(driver.landmarks, None)
+        return Motion(driver.landmarks)
     marks, adapted = adapt(driver.landmarks, shots.landmarks, recipe.adapt)
     marks = smooth(marks, driver.times, recipe.smoothing)
     return Motion(marks, replace(adapted, smoothing=recipe.smoothing).as_dict())
@@ -92,7 +85,7 @@ def motion(recipe: Recipe, shots: Clip, driver: Clip) -> Motion:
 def draw_sample(recipe: Recipe, driver: Clip, moved: Motion | None = None, picture: Picture | None = None) -> Drawn:
     """One sample: a control, or what the generator drew at the motion. Making and replaying both come here."""
     if recipe.kind == "control":
-        return Drawn(recipe, driver.frames, driver.times, driver.fps, driver.landmarks, driver.landmarks, None, None)
+        return Drawn(recipe, driver, Motion(driver.landmarks), Picture(driver.frames))
     assert moved is not None and picture is not None
     frames = picture.frames
     if frames.shape != driver.frames.shape:
@@ -103,18 +96,14 @@ def draw_sample(recipe: Recipe, driver: Clip, moved: Motion | None = None, pictu
         frames = np.round(driver.frames + (frames.astype(np.float32) - driver.frames) * weight).astype(np.uint8)
     else:
         mask = np.full(frames.shape[:3], 255, np.uint8) if picture.mask is None else picture.mask
-    return Drawn(
-        recipe,
-        frames,
-        driver.times - driver.times[0],
-        driver.fps,
-        driver.landmarks,
-        moved.landmarks,
-        moved.adaptation,
-        mask,
-        picture.making,
-        picture.hidden,
-    )
+    return Drawn(recipe, driver, moved, replace(picture, frames=frames, mask=mask))
+
+
+def _particulars(drawn: Drawn) -> dict[str, Any]:
+    """What claim and record say of how a sample was made, beside its recipe."""
+    picture = drawn.picture
+    known = {"making": dict(picture.making or {}), "mouth_covered": picture.hidden}
+    return {name: value for name, value in known.items() if value}
 
 
 def _claim(drawn: Drawn, granted: consents.Consent) -> Claim:
@@ -140,15 +129,10 @@ def _claim(drawn: Drawn, granted: consents.Consent) -> Claim:
         identity=r.identity,
         params={
             "recipe": r.id,
-            "shots": r.shots,
-            "mode": r.mode,
-            "steps": r.steps,
-            "region": r.region,
-            "crf": r.crf,
+            **{name: getattr(r, name) for name in ("shots", "mode", "steps", "region", "crf")},
             **({"departure": r.departure} if r.departure else {}),
-            **({"adaptation": dict(drawn.adaptation)} if drawn.adaptation else {}),
-            **({"making": dict(drawn.making)} if drawn.making else {}),
-            **({"mouth_covered": drawn.hidden} if drawn.hidden else {}),
+            **({"adaptation": dict(drawn.motion.adaptation)} if drawn.motion.adaptation else {}),
+            **_particulars(drawn),
         },
     )
 
@@ -162,19 +146,20 @@ def write_sample(
     drawn: Drawn, out: Path, granted: consents.Consent, signer: Signer, versions: Mapping[str, str]
 ) -> dict[str, Any]:
     """Encode, sign, keep landmarks and mask, and last of all the record."""
-    r = drawn.recipe
+    r, driver, frames, mask = drawn.recipe, drawn.driver, drawn.picture.frames, drawn.picture.mask
+    before, after, times = driver.landmarks, drawn.motion.landmarks, driver.times - driver.times[0]
     path = out / "clips" / r.split / f"{r.id}.mp4"
     claim = _claim(drawn, granted)
     # force: a clip without a record is the remains of a killed run; its recipe is the same, so is what replaces it.
     sign.write(
-        Synthesis(drawn.frames, drawn.times - drawn.times[0], drawn.fps, claim, mask=drawn.mask),
+        Synthesis(frames, times, driver.fps, claim, mask=mask),
         path, signer=signer, crf=r.crf, marker=repository.marker if r.mark else None, force=True,
     )  # fmt: skip
     label = read(path).label or {}
     with atomic_path(out / "landmarks" / f"{r.id}.npz") as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, times=drawn.times, before=drawn.before, after=drawn.after)
-    if drawn.mask is not None:
-        good, data = cv2.imencode(".png", drawn.mask.reshape(-1, r.size))
+        np.savez_compressed(file, times=times, before=before, after=after)
+    if mask is not None:
+        good, data = cv2.imencode(".png", mask.reshape(-1, r.size))
         assert good
         with atomic_path(out / "masks" / f"{r.id}.png") as temporary:
             temporary.write_bytes(data.tobytes())
@@ -186,14 +171,13 @@ def write_sample(
         "sha256": sha256_of(path),
         "bytes": path.stat().st_size,
         "essence": label.get("essence_sha256", ""),
-        "pixels_sha256": pixels_sha256(drawn.frames),
+        "pixels_sha256": pixels_sha256(frames),
         "landmarks_sha256": {
-            "before": sha256_of(np.ascontiguousarray(drawn.before, np.float32).tobytes()),
-            "after": sha256_of(np.ascontiguousarray(drawn.after, np.float32).tobytes()),
+            "before": sha256_of(np.ascontiguousarray(before, np.float32).tobytes()),
+            "after": sha256_of(np.ascontiguousarray(after, np.float32).tobytes()),
         },
-        "adaptation": drawn.adaptation,
-        **({"making": dict(drawn.making)} if drawn.making else {}),
-        **({"mouth_covered": drawn.hidden} if drawn.hidden else {}),
+        "adaptation": drawn.motion.adaptation,
+        **_particulars(drawn),
         "licence": granted.licence,
         "consent": granted.id,
         "versions": dict(versions),
@@ -260,4 +244,4 @@ def replay(
         moved = motion(recipe, shots, held)
         picture = render(personal, recipe, moved, held)
     drawn = draw_sample(recipe, held, moved, picture)
-    return pixels_sha256(drawn.frames) == data["pixels_sha256"], drawn.frames
+    return pixels_sha256(drawn.picture.frames) == data["pixels_sha256"], drawn.picture.frames

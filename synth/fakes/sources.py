@@ -7,8 +7,9 @@ Each clip gets an identity and a source, so that splits can be disjoint by both.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gioconda_core.datasets.tables import path_of, read_sheet
@@ -27,15 +28,11 @@ class Entry:
     pictures: tuple[str, ...] = ()
 
 
-def _files(root: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+def _files(root: Path, suffixes: frozenset[str] = VIDEOS) -> Iterator[Path]:
     yield from sorted(p for p in root.rglob("*") if p.suffix.lower() in suffixes and not p.name.startswith("."))
 
 
-def _videos(root: Path) -> Iterator[Path]:
-    yield from _files(root, VIDEOS)
-
-
-def _folder(root: Path, suffixes: frozenset[str] = VIDEOS) -> Iterator[Entry]:
+def _folder(root: Path, suffixes: frozenset[str]) -> Iterator[Entry]:
     """Any tree: the identity is the first folder below the root, or the file's own name where it lies in the root."""
     for path in _files(root, suffixes):
         relative = path.relative_to(root)
@@ -59,37 +56,38 @@ def _voxceleb1(root: Path) -> Iterator[Entry]:
 
 def _voxceleb2(root: Path) -> Iterator[Entry]:
     """``[dev|test/][mp4/]ID/VIDEO/NNNNN.mp4``; the source is the video, whose utterances share room and clothes."""
-    for path in _videos(root):
+    for path in _files(root):
         parts = path.relative_to(root).parts
         if len(parts) >= 3:
             yield Entry(str(path), "/".join(parts), parts[-3], f"{parts[-3]}/{parts[-2]}")
 
 
-def _hdtf(root: Path) -> Iterator[Entry]:
-    """``WDA_Name_000.mp4``, ``RD_Radio1_000.mp4``: the person is the name without its clip number."""
-    for path in _videos(root):
-        relative = path.relative_to(root).as_posix()
-        person = re.sub(r"_\d+$", "", path.stem)
-        yield Entry(str(path), relative, person, path.stem)
+def _named(root: Path, people: Callable[[str], tuple[str, str]]) -> Iterator[Entry]:
+    """Clips whose names, without suffix, say which person and source they are of."""
+    for path in _files(root):
+        yield Entry(str(path), path.relative_to(root).as_posix(), *people(path.stem))
 
 
-def _celebv_hq(root: Path) -> Iterator[Entry]:
-    """``YOUTUBEID_K[_I].mp4``: an 11-character video id (which may hold underscores), then clip numbers. No person is named:
+def _hdtf(name: str) -> tuple[str, str]:
+    """``WDA_Name_000``, ``RD_Radio1_000``: the person is the name without its clip number."""
+    return re.sub(r"_\d+$", "", name), name
+
+
+def _celebv_hq(name: str) -> tuple[str, str]:
+    """``YOUTUBEID_K[_I]``: an 11-character video id (which may hold underscores), then clip numbers. No person is named:
     one identity a video."""
-    for path in _videos(root):
-        video = path.stem[:11] if len(path.stem) > 11 and path.stem[11] == "_" else path.stem.split("_")[0]
-        yield Entry(str(path), path.relative_to(root).as_posix(), video, video)
+    video = name[:11] if name[11:12] == "_" else name.split("_")[0]
+    return video, video
 
 
-def _talkinghead_1kh(root: Path) -> Iterator[Entry]:
-    """``cropped_clips/YOUTUBEID_NNNN_S0_E185_L0_T0_R512_B512.mp4``: one identity a video."""
-    for path in _videos(root):
-        match = re.match(r"(.+?)_(\d{4})(?:_S\d+_E\d+.*)?$", path.stem)
-        video, clip = match.groups() if match else (path.stem, "0000")
-        yield Entry(str(path), path.relative_to(root).as_posix(), video, f"{video}_{clip}")
+def _talkinghead_1kh(name: str) -> tuple[str, str]:
+    """``YOUTUBEID_NNNN_S0_E185_L0_T0_R512_B512``: one identity a video."""
+    match = re.match(r"(.+?)_(\d{4})(?:_S\d+_E\d+.*)?$", name)
+    video, clip = match.groups() if match else (name, "0000")
+    return video, f"{video}_{clip}"
 
 
-def _csv(root: Path, where: str = "", suffixes: frozenset[str] = VIDEOS) -> Iterator[Entry]:
+def _csv(root: Path, where: str, suffixes: frozenset[str]) -> Iterator[Entry]:
     """A list: a path column (``path``, ``file``), and ``identity`` or ``person``, ``source``, as they are there.
 
     where : ``column=value`` conditions joined by commas, ``kind=real,view=face crop``; ``kind=real|fake`` takes either.
@@ -118,13 +116,13 @@ def _csv(root: Path, where: str = "", suffixes: frozenset[str] = VIDEOS) -> Iter
         yield Entry(str((root.parent / relative).resolve()), relative, people[i] or own[i] or name, sources[i] or name)
 
 
-LAYOUTS = {
-    "folder": _folder,
+LAYOUTS: dict[str, Callable[[Path], Iterator[Entry]]] = {
+    "folder": partial(_folder, suffixes=VIDEOS),
     "voxceleb1": _voxceleb1,
     "voxceleb2": _voxceleb2,
-    "hdtf": _hdtf,
-    "celebv-hq": _celebv_hq,
-    "talkinghead-1kh": _talkinghead_1kh,
+    "hdtf": partial(_named, people=_hdtf),
+    "celebv-hq": partial(_named, people=_celebv_hq),
+    "talkinghead-1kh": partial(_named, people=_talkinghead_1kh),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -52,7 +52,7 @@ def whole(frames: Array, record: Mapping[str, Any]) -> Made:
     return Made(frames, np.full(frames.shape[:3], 255, np.uint8), record)
 
 
-def pasted(drawn: Sequence[Array], take: Take, masks: Sequence[Array], record: Mapping[str, Any]) -> Made:
+def pasted(drawn: Iterable[Array], take: Take, masks: Sequence[Array], record: Mapping[str, Any]) -> Made:
     """A fake drawn in the masks alone. drawn : a picture for each frame of the take, grey levels."""
     frames = [paste(d, f, m) for d, f, m in zip(drawn, take.frames, masks, strict=True)]
     return Made(np.stack(frames), np.stack([np.ceil(m * 255).astype(np.uint8) for m in masks]), record)
