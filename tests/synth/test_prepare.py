@@ -239,8 +239,10 @@ def test_a_clip_whose_worker_failed_is_said_and_tried_again(tmp_path, monkeypatc
 
     job = Prepare(sources=("puppets:2",), size=64, puppet_frames=9, min_face=20)
     with monkeypatch.context() as patch:
-        good = module.crops
-        patch.setattr(module, "crops", lambda entry, job: good(entry, job) if entry.identity.endswith("0") else 1 / 0)
+        good = module.perform
+        patch.setattr(
+            module, "perform", lambda identity, *take, **how: 1 / (1 - identity) and good(identity, *take, **how)
+        )
         first = prepare(job, tmp_path)
     assert first.kept == 1 and dict(first.dropped) == {Dropped.FAILED: 1}
     assert [row["note"] for row in read_rows(tmp_path / "clips.jsonl") if row["dropped"]] == [
