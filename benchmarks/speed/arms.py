@@ -7,6 +7,7 @@ notes the share of all cores that other programs had meanwhile, since a figure b
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import os
 import statistics
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from gioconda_core.files import write_json
 from gioconda_core.media.clip import write_video
@@ -118,7 +119,7 @@ class Case:
     Parameters
     ----------
     about : what the material is: the first columns of the row.
-    arms : each way by its name; called without arguments.
+    arms : each way by its name; called without arguments, once in each of ``rounds``.
     ratios : column → (slow, fast): how many times longer the first takes than the second.
     of : what is compared: ``cpu``, ``wall``, ``tree``, or ``result`` where a way returns seconds of its own.
     agree : ways that must return the same; AssertionError where they do not.
@@ -127,15 +128,16 @@ class Case:
 
     about: Mapping[str, object]
     arms: Mapping[str, Work]
+    rounds: int
     ratios: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     of: Sequence[str] = ("cpu", "wall")
     agree: Sequence[str] = ()
     more: Callable[[Rounds], Mapping[str, object]] | None = None
     warm: bool = False
 
-    def row(self, rounds: int) -> dict[str, object]:
-        """Take the ways in turn, so many rounds; seconds are medians."""
-        found = alternate(rounds, self.arms, self.warm)
+    def row(self) -> dict[str, object]:
+        """Take the ways in turn; seconds are medians."""
+        found = alternate(self.rounds, self.arms, self.warm)
         answers = {arm: found.result(arm) for arm in self.agree}
         assert all(answer == answers[self.agree[0]] for answer in answers.values()), f"the ways disagree: {answers}"
         row: dict[str, object] = dict(self.about)
@@ -157,27 +159,24 @@ def drawn(folder: Path, count: int, frames: int, size: int) -> list[Path]:
     return paths
 
 
-def options(
-    about: str, given: str, wanted: Mapping[str, Any], arguments: Sequence[str] | None = None
-) -> argparse.Namespace:
-    """The command line of a benchmark: ``--json FILE``, and an option for each of ``wanted`` by its default.
+def options(cases: Callable[..., Any], about: str, arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line of a benchmark: ``--json FILE``, and an option for each parameter of ``cases`` but its folder, by name, type and default.
 
-    given : what stands without a flag, if anything; ``*`` after it : any number. wanted : a number or text; False for a flag; a list for
-    several; a type for one that need not be given.
+    ``*paths`` stand without a flag.
     """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    if given:
-        parser.add_argument(given.rstrip("*"), nargs="*" if given.endswith("*") else None)
-    for name, default in wanted.items():
-        flag = "--" + name.replace("_", "-")
-        if default is False:
+    kinds = get_type_hints(cases)
+    for name, parameter in list(inspect.signature(cases).parameters.items())[1:]:
+        flag, kind = "--" + name.replace("_", "-"), kinds[name]
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            parser.add_argument(name, nargs="*")
+        elif kind is bool:
             parser.add_argument(flag, action="store_true")
-        elif isinstance(default, type):
-            parser.add_argument(flag, type=default)
-        elif isinstance(default, list):
-            parser.add_argument(flag, type=type(default[0]), nargs="*", default=default)
-        else:
-            parser.add_argument(flag, type=type(default), default=default)
+        else:  # Sequence[float], int | None, or a plain type
+            several = "*" if get_origin(kind) is Sequence else None
+            parser.add_argument(
+                flag, type=(get_args(kind) or (kind,))[0], nargs=several, default=parameter.default, help="default: %(default)s"
+            )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the figures here")
     return parser.parse_args(arguments)
 

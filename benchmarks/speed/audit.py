@@ -1,8 +1,5 @@
 """How fast an audit is: credentials only against reading every byte once, and full examination from one process to two.
 
-    python -m benchmarks.speed audit --megabytes 3000 --rounds 3 [--warm]
-    python -m benchmarks.speed audit --scaling --clips 24
-
 Ratios are of seconds by the clock; ``others`` is the share of all cores that other programs took in each turn.
 """
 
@@ -15,8 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -101,27 +97,27 @@ def tree_of(folder: Path, megabytes: int) -> Path:
     return media
 
 
-def credentials_only(folder: Path, given: Namespace) -> Case:
+def credentials_only(folder: Path, megabytes: int, jobs: int, warm: bool, rounds: int) -> Case:
     """A credentials-only audit over reading, hashing and the floor; half the bytes are signed."""
-    media = tree_of(folder, given.megabytes)
+    media = tree_of(folder, megabytes)
     files = sorted(str(p) for p in media.iterdir())
 
     def cold(work: Callable[[], float]) -> float:
-        if not given.warm:
+        if not warm:
             forget(files)
         return work()
 
-    ways = {name: partial(over, work, files, given.jobs) for name, work in FLOORS.items()}
-    ways["audit"] = partial(audit, media, given.jobs, "--detectors", "none")
-    about = {"files": len(files), "bytes": sum(map(os.path.getsize, files)), "jobs": given.jobs, "cold": not given.warm}
+    ways = {name: partial(over, work, files, jobs) for name, work in FLOORS.items()}
+    ways["audit"] = partial(audit, media, jobs, "--detectors", "none")
+    about = {"files": len(files), "bytes": sum(map(os.path.getsize, files)), "jobs": jobs, "cold": not warm}
     ratios = {f"audit over {name}": ("audit", name) for name in FLOORS}
-    return Case(about, {name: partial(cold, work) for name, work in ways.items()}, ratios, of=["result"])
+    return Case(about, {name: partial(cold, work) for name, work in ways.items()}, rounds, ratios, of=["result"])
 
 
-def scaling(folder: Path, given: Namespace) -> Case:
+def scaled(folder: Path, clips: int, rounds: int) -> Case:
     """Full examination by the shipped detectors: one process held to one core, one that may use both (the face detector's search runs
     beside the rest), and two processes."""
-    drawn(folder / "media", given.clips, 50, 256)
+    drawn(folder / "media", clips, 50, 256)
     cores = os.sched_getaffinity(0)
 
     def examine(jobs: int, on: set[int]) -> float:
@@ -131,9 +127,12 @@ def scaling(folder: Path, given: Namespace) -> Case:
 
     ways = {"one core": (1, {min(cores)}), "one": (1, cores), "two": (2, cores)}
     ratios = {f"two over {name}": (name, "two") for name in ("one core", "one")}
-    return Case({"clips": given.clips}, {n: partial(examine, *how) for n, how in ways.items()}, ratios, of=["result"])
+    return Case({"clips": clips}, {n: partial(examine, *how) for n, how in ways.items()}, rounds, ratios, of=["result"])
 
 
-def cases(given: Namespace, folder: Path) -> Iterator[Case]:
-    """One case: scaling where asked, credentials otherwise."""
-    yield (scaling if given.scaling else credentials_only)(folder, given)
+def cases(
+    folder: Path, megabytes: int = 3000, jobs: int = 2, warm: bool = False, scaling: bool = False, clips: int = 24,
+    rounds: int = 3,
+) -> list[Case]:  # fmt: skip
+    """One case: full examination of so many ``clips`` where ``scaling`` is asked for, else credentials of so many megabytes."""
+    return [scaled(folder, clips, rounds) if scaling else credentials_only(folder, megabytes, jobs, warm, rounds)]

@@ -1,7 +1,5 @@
 """How fast clips are read, end to end, and what the time goes to: decoding, following the face, the detector.
 
-    python -m benchmarks.speed detect [--clips 12] [--rounds 2] [--detectors contrast]
-
 Draws its own clips: puppets of 8 seconds at 256 px, H.264. The pipelined reader (processes that decode and follow, a core each, ahead of
 the reading) is timed from its first clip on, and compared with its slower half alone: the looking (decode and follow, in one process) or
 the reading. What it takes in CPU seconds, its processes' start included, is set beside the sum of the halves.
@@ -9,7 +7,6 @@ the reading. What it takes in CPU seconds, its processes' start included, is set
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -60,18 +57,18 @@ def stages(path: Path, detector: Detector, rounds: int) -> Rounds:
     return alternate(rounds, {**ways, "read": lambda: run(detector, seen)})
 
 
-def cases(given: Namespace, folder: Path) -> Iterator[dict[str, object]]:
+def cases(folder: Path, clips: int = 12, rounds: int = 2, detectors: str = "contrast") -> Iterator[dict[str, object]]:
     """A row a detector: what each stage takes of a clip, and the whole pipeline beside the slower half."""
     cv2.setNumThreads(1)
-    paths = drawn(folder, given.clips, 200, 256)
-    for name in given.detectors.split(","):
+    paths = drawn(folder, clips, 200, 256)
+    for name in detectors.split(","):
         detector = load(name)
-        found = [stages(path, detector, given.rounds) for path in paths]
+        found = [stages(path, detector, rounds) for path in paths]
         cpu, wall = (
             {arm: median(each.seconds(arm, of) for each in found) for arm in ("decode", "look", "read")}
             for of in ("cpu", "wall")
         )
-        piped = [pipelined(paths, detector) for _ in range(given.rounds)]
+        piped = [pipelined(paths, detector) for _ in range(rounds)]
         pipe = {key: median(p[key] for p in piped) for key in piped[0]}
         total = cpu["look"] + cpu["read"]
         shares = (cpu["decode"], max(0.0, cpu["look"] - cpu["decode"]), cpu["read"])

@@ -1,14 +1,11 @@
 """How fast faces are tracked at 720p, decoding included, and what following misses against searching every frame.
 
-    python -m benchmarks.speed faces [CLIP…] [--rounds 3]
-
 Without clips it draws its own: two talking puppets in a 1280 × 720 picture, encoded with H.264. Clips of other sizes are
 brought to 1280 × 720 first (scaled to fit, on grey), so that the figure means what it says.
 """
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -115,10 +112,10 @@ def drift(tracks: Sequence[FaceTrack], every: Sequence[FaceTrack]) -> list[float
     ]
 
 
-def cases(given: Namespace, folder: Path) -> list[dict[str, Any]]:
+def cases(folder: Path, *paths: str, rounds: int = 3) -> list[dict[str, Any]]:
     """A row a clip, and one of all: medians, each with the worst."""
-    paths = [at_720p(Path(path), folder) for path in given.clips] or drawn(folder)
-    measured = [measure(path, given.rounds) for path in paths]
+    clips = [at_720p(Path(path), folder) for path in paths] or drawn(folder)
+    measured = [measure(path, rounds) for path in clips]
     rows, drifts = [row for row, _ in measured], [d for _, own in measured for d in own]
     whole: dict[str, Any] = {"clips": len(rows), "searched every": EVERY}
     for name in (key for key in rows[0] if "," in key):

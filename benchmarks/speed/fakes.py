@@ -1,7 +1,5 @@
 """From clips to signed fakes: what decoding, landmarks, the generator, encoding and signing cost, the whole run by the clock, and drawing puppets.
 
-    python -m benchmarks.speed fakes [--people 3] [--model model.safetensors] [--size 128] [--writers 2]
-
 Draws clips of puppets and prepares them as anybody's footage. Stages are first run one after another and counted in CPU seconds of this
 process, all threads, so that a busy machine changes little; then the set is made as users make it, with threads beside one another.
 """
@@ -9,14 +7,13 @@ process, all threads, so that a busy machine changes little; then the set is mad
 from __future__ import annotations
 
 import time
-from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed.arms import Take, drawn, take
+from benchmarks.speed.arms import drawn, take
 from gioconda_core.faces.landmarks import DlibLandmarker
 from gioconda_core.media import clip
 from provenance.signing import sign, signers
@@ -64,9 +61,10 @@ def puppet_speed(size: int, takes: int = 3, frames: int = 75) -> dict[str, objec
     }
 
 
-def one_by_one(job: Fakes, shards: Path, out: Path, heads: TalkingHeads, granted: consent.Consent, meter: Meter) -> int:
-    """Make every sample of the job in this thread; returns how many."""
-    sets, signer = [ShardSet(shards)], signers.default()
+def one_by_one(job: Fakes, folder: Path, heads: TalkingHeads, meter: Meter) -> int:
+    """Make every sample of the job in this thread; returns how many. folder : with ``shards`` and ``c.toml``, the consent."""
+    sets, signer, out = [ShardSet(folder / "shards")], signers.default(), folder / "one"
+    granted = consent.read(folder / "c.toml")
     units = units_of(sets, out, job)
     by_hash = {u.sha256: u for u in units}
     recipes = plan(units, job, heads)
@@ -85,44 +83,33 @@ def one_by_one(job: Fakes, shards: Path, out: Path, heads: TalkingHeads, granted
     return len(recipes)
 
 
-def by_the_clock(took: Take) -> dict[str, object]:
-    """Clips a second of a run of ``make``, and the share of it in which the generator was busy."""
-    done = took.result
-    busy = done.stages.get("generator", 0) / done.seconds
-    return {"clips": done.made, "clips/s": done.made / done.seconds, "generator busy": busy, "others": took.others}
-
-
-def staged(root: Path, job: Fakes, given: Namespace) -> Iterator[dict[str, object]]:
-    """CPU milliseconds a clip of each stage, one after another; and the whole run with its threads beside one another."""
-    yield puppet_speed(256, takes=given.people)
-    own = {"model": given.model, "device": given.device} if given.model else {"size": given.size}
-    heads = generator("few-shot" if given.model else "warp", **own)
+def cases(
+    folder: Path, people: int = 3, frames: int = 40, size: int = 128, model: str = "", mode: str = "ff", device: str = "cpu",
+    writers: int | None = None,
+) -> Iterator[dict[str, object]]:  # fmt: skip
+    """CPU milliseconds a clip of each stage, one after another; and the whole run by the clock, its threads beside one another."""
+    yield puppet_speed(256, takes=people)
+    heads = generator("few-shot", model=model, device=device) if model else generator("warp", size=size)
     meter = Meter()
-    for owner, name, stage in (
-        (DlibLandmarker, "detect", "landmarks"),
-        (DlibLandmarker, "landmarks", "landmarks"),
-        (clip, "write_video", "encode"),
-        (sign, "sign_file", "sign"),
-    ):
-        meter.wrap(owner, name, stage)
-    drawn(root / "clips", given.people, given.frames, 256)
-    consent.template(root / "c.toml", "puppets as clips", ["fakes"], "CC0-1.0", [])
+    meter.wrap(DlibLandmarker, "detect", "landmarks")
+    meter.wrap(DlibLandmarker, "landmarks", "landmarks")
+    meter.wrap(clip, "write_video", "encode")
+    meter.wrap(sign, "sign_file", "sign")
+    drawn(folder / "clips", people, frames, 256)
+    consent.template(folder / "c.toml", "puppets as clips", ["fakes"], "CC0-1.0", [])
     meter.seconds.clear()
-    prepared = take(lambda: prepare(Prepare(sources=(str(root / "clips"),), size=heads.size), root / "shards"))
+    prepared = take(lambda: prepare(Prepare(sources=(str(folder / "clips"),), size=heads.size), folder / "shards"))
     meter.seconds["decode"] += prepared.cpu - meter.seconds["landmarks"]
-    (root / "one").mkdir()
-    count = one_by_one(job, root / "shards", root / "one", heads, consent.read(root / "c.toml"), meter)
+    (folder / "one").mkdir()
+    shards = (str(folder / "shards"),)
+    job = Fakes(sources=shards, shots=(1, 8), modes=(mode,), frames=32, splits={"train": 1.0})
+    count = one_by_one(job, folder, heads, meter)
     stages, total = dict(meter.seconds), sum(meter.seconds.values())
-    about = {"generator": heads.name, "px": heads.size, "mode": given.mode, "device": given.device, "clips made": count}
+    about = {"generator": heads.name, "px": heads.size, "mode": mode, "device": device, "clips made": count}
     costs = {f"{name}, CPU ms a clip": 1000 * s / count for name, s in stages.items()}
     yield about | costs | {"clips a CPU second": count / total}
     yield {f"{name}, share": s / total for name, s in stages.items()}
-    part = Part(writers=given.writers)
-    yield by_the_clock(take(lambda: make(job, root / "set", heads, Session(root / "c.toml"), part)))
-
-
-def cases(given: Namespace, folder: Path) -> Iterator[dict[str, object]]:
-    """Rows of the stages, and of the whole run."""
-    shards = (str(folder / "shards"),)
-    job = Fakes(sources=shards, shots=(1, 8), modes=(given.mode,), frames=32, splits={"train": 1.0})
-    yield from staged(folder, job, given)
+    took = take(lambda: make(job, folder / "set", heads, Session(folder / "c.toml"), Part(writers=writers)))
+    done = took.result
+    busy = done.stages.get("generator", 0) / done.seconds
+    yield {"clips": done.made, "clips/s": done.made / done.seconds, "generator busy": busy, "others": took.others}

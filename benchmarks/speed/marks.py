@@ -1,7 +1,5 @@
 """How the invisible mark fares: read rate, coded-bit errors and false alarms over the codec ladder, and milliseconds a frame.
 
-    python -m benchmarks.speed marks [CLIP…] [--puppets 12] [--json FILE]
-
 Without clips it draws its own puppets. Every clip is marked, encoded once at CRF 18 as ``synth`` does, sent down each rung of the
 ``ladder`` suite, and read with the search for even crops that ``provenance mark`` and ``recover`` make; ``as it is`` counts what is read without
 it, as ``check`` does. Its unmarked twin takes the same way for the false alarms.
@@ -9,9 +7,8 @@ it, as ``check`` does. Its unmarked twin takes the same way for the false alarms
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from itertools import islice
@@ -31,7 +28,7 @@ from synth.puppets.perform import perform
 FRAMES = 32
 
 
-def clips_of(paths: list[str], puppets: int) -> Iterator[tuple[np.ndarray, Fraction]]:
+def clips_of(paths: Sequence[str], puppets: int) -> Iterator[tuple[np.ndarray, Fraction]]:
     """(frames, fps): the first ``FRAMES`` frames of each clip, or puppets where none is given."""
     for path in paths:
         with Clip.open(path) as clip:
@@ -51,14 +48,14 @@ def grain(frames: np.ndarray, marked: np.ndarray) -> float:
     return float(np.sqrt(np.mean(change[flat] ** 2))) if flat.any() else float("nan")
 
 
-def cases(given: Namespace, folder: Path) -> Iterator[dict[str, object]]:
+def cases(folder: Path, *paths: str, puppets: int = 12) -> Iterator[dict[str, object]]:
     """A row a rung: clips read back, errors of coded bits, false alarms; then the embedder's cost and PSNR over all."""
     rungs = suite.load("ladder").degradations
     # rung → of each marked clip: read, read as it is, share of wrong coded bits; and of each unmarked one: taken for marked
     read: dict[str, list[tuple[bool, bool, float]]] = defaultdict(list)
     alarms: dict[str, list[bool]] = defaultdict(list)
     psnr, flat, embedding, reading = [], [], [], []
-    for number, (frames, fps) in enumerate(clips_of(given.clips, given.puppets)):
+    for number, (frames, fps) in enumerate(clips_of(paths, puppets)):
         embedded = take(partial(repository.marker, frames))
         marked, binding = embedded.result
         embedding.append(embedded.wall / len(frames))

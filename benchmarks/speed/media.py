@@ -1,7 +1,5 @@
 """Decoding speed against hand-written PyAV, as ratios taken interleaved in one run.
 
-    python -m benchmarks.speed media [CLIP…]
-
 Without clips it draws its own: one minute of 720p, 25 frames a second, soft, moving and grainy, H.264 with a keyframe every second, every
 two seconds or every ten (x264's own default). ``--keep FOLDER`` keeps what was drawn for the next run.
 """
@@ -10,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,9 +113,11 @@ def more(found: Rounds) -> Mapping[str, object]:
     }
 
 
-def cases(given: Namespace, folder: Path) -> Iterator[Case]:
-    """A case a clip."""
-    for path in map(Path, given.clips) if given.clips else (material(given.keep or folder, gap) for gap in given.gap):
+def cases(
+    folder: Path, *paths: str, rounds: int = 5, gap: Sequence[int] = (1, 2, 10), keep: Path | None = None
+) -> Iterator[Case]:
+    """A case a clip. gap : seconds between keyframes of the drawn ones."""
+    for path in map(Path, paths) if paths else (material(keep or folder, seconds) for seconds in gap):
         with Clip.open(path) as clip:
             targets = [float(t) for t in range(math.ceil(clip.duration - 1e-9))]
         ways = {
@@ -137,4 +136,4 @@ def cases(given: Namespace, folder: Path) -> Iterator[Case]:
             "all in the sandbox vs bare": ("bare", "sandbox"),
             "every:1s vs all": ("all", "every"),
         }
-        yield Case({"clip": path.name}, ways, ratios, agree=("all", "bare", "sandbox"), more=more)
+        yield Case({"clip": path.name}, ways, rounds, ratios, agree=("all", "bare", "sandbox"), more=more)

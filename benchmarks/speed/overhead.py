@@ -1,7 +1,5 @@
 """What ``bench run`` costs over calling a detector in a bare loop, and what Ray costs over local processes.
 
-    python -m benchmarks.speed overhead [--clips 24] [--rounds 3] [--jobs 2] [--ray]
-
 The bare loop opens each clip, finds faces and calls the detector, keeping only the score. Face tracks are not cached, so that both do the
 same work. One process is compared by CPU seconds, several by the clock.
 """
@@ -11,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from argparse import Namespace
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -60,20 +57,22 @@ def benched(index: Index, spec: str, out: Path, numbers: Iterator[int], jobs: in
     return (ticks[-1] - ticks[warm - 1]) / (len(ticks) - warm)
 
 
-def cases(given: Namespace, folder: Path) -> Iterator[Case]:
+def cases(
+    folder: Path, clips: int = 24, rounds: int = 3, jobs: int = 2, detector: str = "contrast", ray: bool = False
+) -> Iterator[Case]:
     """``bench run`` over the bare loop; where asked, Ray over local processes, whole and once they have started."""
     os.environ["GIOCONDA_CACHE_MB"] = "0"  # nothing is kept, and nothing is there
     (folder / "speed.toml").write_text(SUITE)
-    paths = drawn(folder / "set", given.clips, 24, 224)
+    paths = drawn(folder / "set", clips, 24, 224)
     labels = itertools.cycle((Label.REAL, Label.FAKE))
     samples = [Sample(p.name, sha256_of(p), label, identity=p.stem) for p, label in zip(paths, labels, strict=False)]
     index = Index(tuple(samples), folder / "set", {})
-    detector = runs.detectors_of((given.detector,))[given.detector]
-    bare(index, detector)  # models are loaded by now
-    run = partial(benched, index, given.detector, folder, itertools.count())
-    about = {"clips": given.clips}
-    ways: dict[str, Work] = {"bare": partial(bare, index, detector), "bench": partial(run, 1, "local")}
-    yield Case(about, ways, {"bench over bare": ("bench", "bare")}, of=["cpu"])
-    if given.ray:
-        several = {engine: partial(run, given.jobs, engine) for engine in ("local", "ray")}
-        yield Case(about, several, {"Ray over local": ("ray", "local")}, of=["wall", "result"])
+    loaded = runs.detectors_of((detector,))[detector]
+    bare(index, loaded)  # models are loaded by now
+    run = partial(benched, index, detector, folder, itertools.count())
+    about = {"clips": clips}
+    ways: dict[str, Work] = {"bare": partial(bare, index, loaded), "bench": partial(run, 1, "local")}
+    yield Case(about, ways, rounds, {"bench over bare": ("bench", "bare")}, of=["cpu"])
+    if ray:
+        several = {engine: partial(run, jobs, engine) for engine in ("local", "ray")}
+        yield Case(about, several, rounds, {"Ray over local": ("ray", "local")}, of=["wall", "result"])

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +89,6 @@ def _better(d: compare.Difference) -> str:
     return {Finding.A_BETTER: d.a, Finding.B_BETTER: d.b}.get(d.finding, "")
 
 
-def cases(given: Namespace, folder: Path) -> Iterator[dict[str, object]]:
+def cases(folder: Path, sets: int = 200) -> Iterator[dict[str, object]]:
     """A row a gap."""
-    return (vars(power(gap, given.sets)) for gap in GAPS)
+    return (vars(power(gap, sets)) for gap in GAPS)

@@ -1,7 +1,5 @@
 """Content Credentials against the bare library: time to sign and to verify, memory, and small files a second.
 
-    python -m benchmarks.speed provenance --sizes 2 57 257 508 --rounds 3 --small 10000
-
 Ours does more in each call: reads back what it signed, applies its policy, flushes to the disk and renames. Large files are taken in
 processes of their own, so that peak memory is each one's own. Ratios are of processor time, and of wall time less the waiting for the
 disk that only ours does (``flush``).
@@ -12,8 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from fractions import Fraction
 from functools import cached_property, partial
@@ -133,7 +130,7 @@ def alone(action: str, source: Path, target: Path, key: Path) -> dict[str, float
         return pool.submit(one, action, source, target, key).result()
 
 
-def large(size: float, folder: Path, key: Path) -> Case:
+def large(size: float, folder: Path, key: Path, rounds: int) -> Case:
     """A file of so many megabytes, signed and verified; each way verifies what it signed itself."""
     plain, signed, bare = (folder / f"{name}.mp4" for name in ("plain", "signed", "bare"))
     make_video(plain, size)
@@ -145,7 +142,8 @@ def large(size: float, folder: Path, key: Path) -> Case:
     }
     for action in ("bare-sign", "sign"):  # there to be verified, whichever way the first round goes
         alone(action, *files[action], key)
-    return Case({"mb": size}, {a: partial(alone, a, *pair, key) for a, pair in files.items()}, of=[], more=compared)
+    ways = {action: partial(alone, action, *pair, key) for action, pair in files.items()}
+    return Case({"mb": size}, ways, rounds, of=[], more=compared)
 
 
 def compared(found: Rounds) -> Mapping[str, object]:
@@ -165,7 +163,7 @@ def compared(found: Rounds) -> Mapping[str, object]:
     return row
 
 
-def small(count: int, folder: Path, key: Path, jobs: int) -> Iterator[dict[str, object]]:
+def many(count: int, folder: Path, key: Path, jobs: int) -> Iterator[dict[str, object]]:
     """Sign, then verify, many small pictures (about 72 kB): ours, and the bare library with nothing in between."""
     both = Both(key)
     plain, kind = folder / "plain.jpg", "image/jpeg"
@@ -200,10 +198,12 @@ def small(count: int, folder: Path, key: Path, jobs: int) -> Iterator[dict[str, 
         yield row | {"peak MB": peak_memory() / MEGABYTE}
 
 
-def cases(given: Namespace, folder: Path) -> Iterator[Case | dict[str, object]]:
-    """A case a size, and the small files where any are asked for."""
+def cases(
+    folder: Path, sizes: Sequence[float] = (2, 57, 257, 508), rounds: int = 3, small: int = 10_000, jobs: int = 2
+) -> Iterator[Case | dict[str, object]]:
+    """A case a size in megabytes, and so many small files where any are asked for."""
     key = keys.make("bench", "Benchmark")
-    for size in given.sizes:
-        yield large(size, folder, key)
-    if given.small:
-        yield from small(given.small, folder, key, given.jobs)
+    for size in sizes:
+        yield large(size, folder, key, rounds)
+    if small:
+        yield from many(small, folder, key, jobs)

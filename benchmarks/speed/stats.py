@@ -1,14 +1,11 @@
 """Speed of the clustered bootstrap: 10,000 resamples of 100,000 scores against scikit-learn in a loop, same values checked.
 
-    python -m benchmarks.speed stats [--scores 100000] [--resamples 10000] [--identities 1000] [--loop 20] [--rounds 1]
-
 The loop is timed over ``--loop`` resamples and its time a resample is what is compared; processor time. Run it with OMP_NUM_THREADS=1: one
 thread each.
 """
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,8 +30,9 @@ def material(n: int, identities: int, seed: int = 0) -> tuple[Array, Array, Arra
     return labels, scores, identity
 
 
-def clustered(name: str, labels: Array, scores: Array, ids: Array, count: int, loop: int) -> Case:
+def clustered(name: str, material: tuple[Array, Array], ids: Array, count: int, loop: int, rounds: int) -> Case:
     """One way of clustering: milliseconds a resample, ours and scikit-learn's, ratio, largest difference."""
+    labels, scores = material
     resampler = bootstrap.Resampler.over(ids)
     clusters = resampler.axes[0]
     members = np.split(np.argsort(clusters, kind="stable"), np.cumsum(np.bincount(clusters))[:-1])
@@ -61,12 +59,19 @@ def clustered(name: str, labels: Array, scores: Array, ids: Array, count: int, l
         "sklearn": lambda: [roc_auc_score(labels[rows], scores[rows]) for rows in picked],
         "six": lambda: ours(SEVERAL, loop),
     }
-    return Case({"clusters": name, "scores": len(scores), "resamples": count}, ways, of=["cpu"], more=more)
+    return Case({"clusters": name, "scores": len(scores), "resamples": count}, ways, rounds, of=["cpu"], more=more)
 
 
-def cases(given: Namespace, folder: Path) -> Iterator[Case]:
+def cases(
+    folder: Path,
+    scores: int = 100_000,
+    resamples: int = 10_000,
+    identities: int = 1000,
+    loop: int = 20,
+    rounds: int = 1,
+) -> Iterator[Case]:
     """Scores of people, and every score a cluster of its own."""
-    labels, scores, identity = material(given.scores, given.identities)
-    yield clustered(f"{given.identities} identities", labels, scores, identity, given.resamples, given.loop)
-    alone, fewer = np.arange(given.scores), max(given.loop, given.resamples // 10)
-    yield clustered("every score its own cluster", labels, scores, alone, fewer, given.loop)
+    *drawn, identity = material(scores, identities)
+    yield clustered(f"{identities} identities", (drawn[0], drawn[1]), identity, resamples, loop, rounds)
+    alone, fewer = np.arange(scores), max(loop, resamples // 10)
+    yield clustered("every score its own cluster", (drawn[0], drawn[1]), alone, fewer, loop, rounds)

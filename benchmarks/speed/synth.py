@@ -1,16 +1,12 @@
 """Generator speed: training steps and rendering against the plain fp32 NCHW instance-norm build, and on CUDA against the ceilings.
 
-    python -m benchmarks.speed synth [--preset half] [--train] [--render] [--threads 2] [--rounds 3]
-    python -m benchmarks.speed synth --device cuda --preset paper
-
 A training step is the trainer's own, on random frames: K = 8, two discriminator updates, VGG19 (random weights cost the same). On CUDA the
 bf16 matmul and copy ceilings are measured in the same run, and shares of them are told.
 """
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,7 +20,8 @@ from torch import Tensor
 
 from benchmarks.speed.arms import Case, Work, take
 from synth.model import describe, layers, networks
-from synth.model.config import Config, preset
+from synth.model.config import Config
+from synth.model.config import preset as preset_of
 from synth.model.content_loss import VGG, Content
 from synth.model.layers import Conv
 from synth.model.networks import Generator
@@ -167,55 +164,59 @@ def graphed(net: torch.nn.Module, batch: int, size: int) -> Callable[[], None]:
     return graph.replay
 
 
-def cuda(config: Config, given: Namespace, folder: Path) -> Iterator[dict[str, object]]:
+def cuda(
+    config: Config, folder: Path, batch: int, batches: Sequence[int], compile: bool
+) -> Iterator[dict[str, object]]:
     """Frames a second at each batch with CUDA graphs, training samples a second, and shares of the measured ceilings."""
     torch.backends.cudnn.benchmark = True
     top, cost = ceilings(), describe.cost(config, folded=True)
     yield {"gpu": torch.cuda.get_device_name(), **top} | {f"GFLOP of {net}, folded": flop for net, flop in cost.items()}
     net: Any = personal(config).module().to("cuda", torch.bfloat16).to(memory_format=torch.channels_last)
-    net = torch.compile(net) if given.compile else net
-    for batch in given.batches:
-        seconds = _timed(graphed(net, batch, config.size))
-        share = batch / seconds * cost["G"] / 1e3 / top["matmul_tflops"]
-        yield {"render, batch": batch, "ms": seconds * 1e3, "frames/s": batch / seconds, "share of matmul": share}
-    batch = given.batch or 16
-    seconds = _timed(partial(training_step(config, "cuda", batch, folder, compile=given.compile), "bf16"), 5.0)
+    net = torch.compile(net) if compile else net
+    for many in batches:
+        seconds = _timed(graphed(net, many, config.size))
+        share = many / seconds * cost["G"] / 1e3 / top["matmul_tflops"]
+        yield {"render, batch": many, "ms": seconds * 1e3, "frames/s": many / seconds, "share of matmul": share}
+    seconds = _timed(partial(training_step(config, "cuda", batch, folder, compile=compile), "bf16"), 5.0)
     # Forward and backward are three forwards; E sees K frames; V: real and fake forward, the input gradient for G and both gradients of
     # both for itself, then one more update on real and fake; VGG19 to its fifth block is 51 GFLOP at 256 px, three passes.
     work = (
         3 * SHOTS * cost["E"] + 3 * cost["G"] + (2 + 1 + 2 * 2 + 2 * 3) * cost["V"] + 3 * 51 * (config.size / 256) ** 2
     )
-    row = {
+    row: dict[str, object] = {
         "training, batch": batch,
         "samples/s": batch / seconds,
         "GFLOP a sample": work,
         "share of matmul": batch * work / seconds / 1e3 / top["matmul_tflops"],
         "peak GiB": torch.cuda.max_memory_allocated() / 2**30,
     }
-    if not given.compile:
+    if not compile:
         few = max(1, batch // 4)
         step = partial(training_step(config, "cuda", few, folder / "plain"), "fp32")
         row["plain, samples/s"] = few / _timed(partial(plainly, step), 3.0)
     yield row
 
 
-def cases(given: Namespace, folder: Path) -> Iterator[Case | dict[str, object]]:
-    """Training and rendering on this processor, both unless one is asked for; or everything that a GPU can show."""
-    torch.set_num_threads(given.threads)
-    config = preset(given.preset)
+def cases(
+    folder: Path, preset: str = "half", device: str = "cpu", train: bool = False, render: bool = False, batch: int | None = None,
+    batches: Sequence[int] = (1, 32, 128), compile: bool = False, threads: int = 2, rounds: int = 3,
+) -> Iterator[Case | dict[str, object]]:  # fmt: skip
+    """Training and rendering on this processor, both unless one is asked for; or everything that a GPU can show.
+
+    batch : samples of a training step. batches : frames drawn at a time, on a GPU. compile : with ``torch.compile``, there.
+    """
+    torch.set_num_threads(threads)
+    config = preset_of(preset)
     about = {"preset": config.name, "size": config.size, "width": config.width}
-    if given.device.startswith("cuda"):
-        yield from (about | row for row in cuda(config, given, folder))
+    if device.startswith("cuda"):
+        yield from (about | row for row in cuda(config, folder, batch or 16, batches, compile))
         return
-    about["threads"] = given.threads
-    if given.train or not given.render:
-        batch = given.batch or 1
-        step = training_step(config, "cpu", batch, folder)
-        ways: dict[str, Work] = {
-            "plain": partial(plainly, partial(step, "fp32")),
-            "ours": partial(step, "bf16"),
-        }
-        yield Case(about | {"training, batch": batch}, ways, {"training, ours faster": ("plain", "ours")}, warm=True)
-    if given.render or not given.train:
+    about["threads"] = threads
+    if train or not render:
+        step = training_step(config, "cpu", batch or 1, folder)
+        ways: dict[str, Work] = {"plain": partial(plainly, partial(step, "fp32")), "ours": partial(step, "bf16")}
+        told = about | {"training, batch": batch or 1}
+        yield Case(told, ways, rounds, {"training, ours faster": ("plain", "ours")}, warm=True)
+    if render or not train:
         ways = rendering(config)
-        yield Case(about, ways, {f"{way} faster": ("plain", way) for way in ways if way != "plain"}, warm=True)
+        yield Case(about, ways, rounds, {f"{way} faster": ("plain", way) for way in ways if way != "plain"}, warm=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -33,21 +34,30 @@ def test_a_ratio_is_of_one_round_and_its_interval_is_by_order():
 
 def test_a_case_tells_ratios_and_refuses_ways_that_disagree():
     ways = {"slow": lambda: sum(range(200_000)), "fast": lambda: sum(range(200_000)), "wrong": lambda: 0}
-    case = arms.Case(
-        {"n": 1}, ways, {"times": ("slow", "fast")}, agree=("slow", "fast"), more=lambda r: {"most": r.result("slow")}
-    )
-    row = case.row(2)
+    ratios, agree = {"times": ("slow", "fast")}, ("slow", "fast")
+    case = arms.Case({"n": 1}, ways, 2, ratios, agree=agree, more=lambda r: {"most": r.result("slow")})
+    row = case.row()
     assert row["n"] == 1 and row["times, cpu"].n == 2 and row["slow, wall s"] > 0 and row["most"] == sum(range(200_000))
     with pytest.raises(AssertionError, match="disagree"):
-        dataclasses.replace(case, agree=("slow", "wrong")).row(1)
+        dataclasses.replace(case, agree=("slow", "wrong")).row()
 
 
-def test_options_follow_from_their_defaults_and_figures_are_kept_whole(tmp_path, capsys):
+def test_options_follow_from_the_parameters_of_cases_and_figures_are_kept_whole(tmp_path, capsys):
     file = tmp_path / "figures.json"
-    wanted = {"sizes": [1.0], "warm": False, "rounds": 3, "batch": int}
-    line = ["a.mp4", "--sizes", "2", "3", "--warm", "--json", str(file)]
-    given = arms.options("about", "clips*", wanted, line)
-    assert (given.clips, given.sizes, given.warm, given.rounds, given.batch) == (["a.mp4"], [2.0, 3.0], True, 3, None)
+
+    def cases(
+        folder: Path,
+        *paths: str,
+        sizes: Sequence[float] = (1,),
+        warm: bool = False,
+        rounds: int = 3,
+        at_once: int | None = None,
+    ): ...
+
+    line = ["a.mp4", "--sizes", "2", "3", "--warm", "--at-once", "4", "--json", str(file)]
+    given = arms.options(cases, "about", line)
+    assert (given.paths, given.sizes, given.warm, given.rounds, given.at_once) == (["a.mp4"], [2.0, 3.0], True, 3, 4)
+    assert arms.options(cases, "about", []).at_once is None
     arms.tell([{"ratio": arms.Ratio(1.23456, 1.0, 2.0, 5), "clip": "a"}], given.json)
     assert json.loads(file.read_text())[0]["ratio"]["median"] == 1.23456
     assert "1.23 [1, 2] n=5" in capsys.readouterr().out
