@@ -9,7 +9,7 @@ from typing import Annotated
 
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Result, Results, clean, complain, emit, incomplete, notice, progress, told
-from gioconda.cli.provenance_documents import Credentials, Document, Unread
+from gioconda.cli.provenance_documents import Document, document
 from gioconda.cli.provenance_keys import keys_app
 from gioconda.cli.provenance_marks import marks_app
 from gioconda.cli.provenance_trust import trust_app
@@ -104,14 +104,6 @@ def _unreadable(found: Provenance | GiocondaError) -> bool:
     return not isinstance(found, Provenance) or found.state == ProvenanceState.UNREADABLE
 
 
-def _row(
-    path: Path, found: Provenance | GiocondaError, beside: list[Compared] | None = None, met: bool | None = None
-) -> Document:
-    if isinstance(found, Provenance):
-        return Credentials.of(path, found, beside, met)
-    return Unread(str(path), str(found), met)
-
-
 def _beside(path: Path, found: Provenance | GiocondaError) -> list[Compared] | None:
     """The signed facts beside the file's own metadata; None where none is signed, and the metadata need not be read."""
     if not isinstance(found, Provenance) or not compared.compare(found, {}):
@@ -120,20 +112,19 @@ def _beside(path: Path, found: Provenance | GiocondaError) -> list[Compared] | N
     return compared.compare(found, read.get("metadata", {}), read.get("declared", ()))
 
 
-def _text(
-    rows: Iterable[Row], beside: Iterable[list[Compared] | None], every_code: bool = False, lang: str = "en"
-) -> str:
+def _text(rows: Iterable[Row], beside: Iterable[list[Compared] | None], every_code: bool, lang: str) -> str:
     parts = []
     for (path, found), facts in zip(rows, beside, strict=True):
-        if isinstance(found, Provenance):
-            # English has a terse form of its own, with each fact on a line; other languages say what a report says.
-            spoken = lang != "en"
-            body = list(
-                credential_lines(found, lang, every_code) if spoken else describe.lines(found, every_code=every_code)
-            )
-            body += [say(item, lang) for item in compared.sentences(facts or ())]
-        else:
+        if isinstance(found, GiocondaError):
             body = [f"error: {found}"]
+        else:
+            # English has a terse form of its own, with each fact on a line; other languages say what a report says.
+            told_in = (
+                describe.lines(found, every_code=every_code)
+                if lang == "en"
+                else credential_lines(found, lang, every_code)
+            )
+            body = [*told_in, *(say(item, lang) for item in compared.sentences(facts or ()))]
         parts.append("\n".join([clean(str(path)), *(f"  {clean(line)}" for line in body)]))
     return "\n".join(parts) or told("no-files", lang)
 
@@ -143,8 +134,7 @@ def _standard(paths: list[Path], lists: Trust) -> str:
     said = []
     for path in paths:
         with opened(path, lists.anchors) as found:
-            if isinstance(found, Opened):
-                said.append(str(found.reader.crjson()))
+            said += [str(found.reader.crjson())] if isinstance(found, Opened) else []
     return "\n".join(said)
 
 
@@ -161,7 +151,7 @@ def read(
     """
     rows = job.rows()
     beside = [_beside(*row) for row in rows]
-    documents = [_row(*row, facts) for row, facts in zip(rows, beside, strict=True)]
+    documents = [document(*row, facts) for row, facts in zip(rows, beside, strict=True)]
     return Result(
         lambda: _text(rows, beside, codes, lang),
         documents[0] if len(documents) == 1 else documents,
@@ -211,7 +201,7 @@ def verify(
         else:
             met = wanted.met(found) or (allow_absent and found.state == ProvenanceState.ABSENT)
             failed += not met
-        documents.append(_row(path, found, met=met))
+        documents.append(document(path, found, met=met))
         lines.append(_held(path, found, met, lang))
     lines.append(
         told("held", lang, files=(len(documents), "file"), failed=failed, require=repr(require), unread=unread)
@@ -313,11 +303,11 @@ def sign(
     Example: gioconda provenance sign init.mp4 --fragment 1.m4s --fragment 2.m4s --out signed/ --claim claim.toml
     """
     statement = claims.from_toml(claim)
-    chosen = signing.load(lang)
+    signer = signing.load(lang)
     if job.fragment and job.out:
         from provenance.signing import stream
 
-        emit(str(stream.sign_stream([*job.sources, *job.fragment], job.out, statement, signer=chosen, force=job.force)))
+        emit(str(stream.sign_stream([*job.sources, *job.fragment], job.out, statement, signer=signer, force=job.force)))
         return ExitCode.DONE
     pairs = job.pairs()
     if statement.intent != "create":
@@ -326,7 +316,7 @@ def sign(
     failed: list[GiocondaError] = []
     with progress("signing", len(pairs), "files") as advance:
         for _, result in batch.sign_many(
-            pairs, statement, signer=chosen, jobs=job.jobs, sidecar=job.sidecar, force=job.force
+            pairs, statement, signer=signer, jobs=job.jobs, sidecar=job.sidecar, force=job.force
         ):
             advance()
             if isinstance(result, GiocondaError):
@@ -334,9 +324,7 @@ def sign(
                 complain(result)
             else:
                 emit(str(result))
-    if len(pairs) == 1 and failed:
-        return failed[0].exit_code
-    return incomplete(failed)
+    return failed[0].exit_code if len(pairs) == 1 and failed else incomplete(failed)
 
 
 def _warn_of(path: Path, lang: str) -> None:
@@ -346,18 +334,14 @@ def _warn_of(path: Path, lang: str) -> None:
     except GiocondaError:
         return  # signing says what is wrong with it
     if found.state == ProvenanceState.INVALID:
-        notice(told("warn-parent", lang, name=path.name, why=_why(found, lang)))
+        why = say(credential_sentences(found)[0], lang)
+        if lang == "en" and found.reason:
+            why = REASONS[found.reason]
+        notice(told("warn-parent", lang, name=path.name, why=why))
     if any(code.code == FAILURE for code in found.codes):
         notice(told("warn-ingredient", lang, name=path.name))
     if found.says_ai:
         notice(told("warn-ai", lang, name=path.name))
-
-
-def _why(found: Provenance, lang: str) -> str:
-    """Why a credential does not hold, in a language."""
-    if lang == "en" and found.reason:
-        return REASONS[found.reason]
-    return say(credential_sentences(found)[0], lang)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gioconda.report.compared import Compared
+from gioconda_core.errors import GiocondaError
 from gioconda_core.types import Code, IngredientNode, Provenance
 
 
@@ -23,15 +24,8 @@ class Node:
 
     @classmethod
     def of(cls, node: IngredientNode) -> Node:
-        return cls(
-            node.title,
-            node.relationship,
-            node.format,
-            node.signer,
-            node.failures,
-            len(node.thumbnail) if node.thumbnail else 0,
-            [cls.of(child) for child in node.children],
-        )
+        children, size = [cls.of(child) for child in node.children], len(node.thumbnail or b"")
+        return cls(node.title, node.relationship, node.format, node.signer, node.failures, size, children)
 
 
 @dataclass(frozen=True)
@@ -52,14 +46,6 @@ class Credentials(Provenance, _Of):
     met: bool | None = None
     schema: str = "gioconda.provenance/1"
 
-    @classmethod
-    def of(
-        cls, path: Path, found: Provenance, compared: list[Compared] | None = None, met: bool | None = None
-    ) -> Credentials:
-        """The document of a verdict."""
-        nodes = tuple(Node.of(node) for node in found.ingredients)
-        return cls(**vars(found) | {"path": str(path), "ingredients": nodes, "compared": compared, "met": met})
-
 
 @dataclass(frozen=True)
 class Unread:
@@ -72,3 +58,16 @@ class Unread:
 
 
 Document = Credentials | Unread
+
+
+def document(
+    path: Path,
+    found: Provenance | GiocondaError,
+    compared: list[Compared] | None = None,
+    met: bool | None = None,
+) -> Document:
+    """The document of a file's verdict."""
+    if isinstance(found, GiocondaError):
+        return Unread(str(path), str(found), met)
+    nodes = tuple(map(Node.of, found.ingredients))
+    return Credentials(**vars(found) | {"path": str(path), "ingredients": nodes, "compared": compared, "met": met})

@@ -13,7 +13,6 @@ from gioconda.cli.common import Force, Result, Results, clean, emit, notice, tol
 from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument
-from gioconda_core.types import TrustScheme
 from provenance.keys import certificates
 from provenance.trust import lists, online
 from provenance.trust.lists import Card, TrustList
@@ -22,9 +21,6 @@ trust_app = Commands("gioconda provenance trust show")
 
 ListName = Annotated[str, argument("The list's name in the store.")]
 
-
-SCHEMES = ("", *map(str, TrustScheme))
-KINDS = ("", *lists.KINDS)
 # Published by the C2PA's conformance programme; anything else is given with --url.
 PUBLISHED = "https://raw.githubusercontent.com/c2pa-org/conformance-public/main/trust-list/"
 KNOWN = {"C2PA-TRUST-LIST": "manifest", "C2PA-TSA-TRUST-LIST": "tsa"}
@@ -103,41 +99,12 @@ def _line(row: Stored, lang: str) -> str:
     return f"{row.name}: {('、' if lang == 'ja' else ', ').join(facts)}"
 
 
-def _date(text: str) -> None:
-    try:
-        if text:
-            datetime.date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"not a date: {text!r}", hint="YYYY-MM-DD") from error
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What a list is kept under, where it does not say so itself."""
-
-    name: Annotated[str, Option("Its name in the store; the file's by default.")] = ""
-    kind: Annotated[str, Option("manifest, tsa or cawg; guessed from the file's name by default.", choices=KINDS)] = ""
-    date: Annotated[
-        str, Option("When it was published, as YYYY-MM-DD; what it says itself by default.", valid=_date)
-    ] = ""
-    scheme: Annotated[
-        str,
-        Option(
-            "Whose it is: c2pa, c2pa-interim, iptc or own; by what it says or is called by default.", choices=SCHEMES
-        ),
-    ] = ""
-
-    def card(self) -> Card:
-        """The list's card."""
-        return Card(self.name, self.kind, self.date, TrustScheme(self.scheme) if self.scheme else None)
-
-
 @trust_app.command("add")
 def trust_add(
     file: Annotated[
         Path, argument("PEM, ETSI’s or IPTC’s JSON, or SHA-256 of certificates; of identities, also DIDs.")
     ],
-    job: Kept,
+    card: Card,
     lang: Lang = "",
     force: Force = False,
 ) -> None:
@@ -147,7 +114,7 @@ def trust_add(
 
     Example: gioconda provenance trust add anchors.pem --name interim-anchors --scheme c2pa-interim
     """
-    added = lists.add(file, job.card(), force=force)
+    added = lists.add(file, card, force=force)
     emit(clean(_line(_stored(added), lang)))
 
 
@@ -155,7 +122,7 @@ def trust_add(
 def trust_update(
     names: Annotated[list[str] | None, argument("Lists to fetch; the published C2PA and TSA lists by default.")] = None,
     url: Annotated[str, Option("Where to fetch one list from, when it is not one of the published ones.")] = "",
-    kind: Annotated[str, Option("manifest, tsa or cawg, for --url.", choices=KINDS)] = "",
+    kind: Annotated[str, Option("manifest, tsa or cawg, for --url.", choices=("", *lists.KINDS))] = "",
     yes: Annotated[bool, Option("Take the new list without showing the difference first.")] = False,
     lang: Lang = "",
 ) -> None:
@@ -174,39 +141,38 @@ def trust_update(
         if not url and name not in KNOWN:
             raise UsageError("not a published list", where=name, hint=f"give --url, or one of {', '.join(KNOWN)}")
         address = url or f"{PUBLISHED}{name}.pem"
-        body = online.fetch(address)
+        card = Card(name, kind or KNOWN.get(name, ""), today, source=address)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{name}.pem"
-            file.write_bytes(body)
-            card = lists.Card(name, kind or KNOWN.get(name, ""), today, source=address)
-            fetched = lists.read_list(file, card)
-            old = stored.get(name)
+            file.write_bytes(online.fetch(address))
+            fetched, old = lists.read_list(file, card), stored.get(name)
             if old is not None and old.sha256 == fetched.sha256:
                 emit(told("list-unchanged", lang, name=name, date=old.date))
                 continue
             if old is not None:
                 _show_difference(old, fetched, lang)
-                if not yes:
-                    notice(told("list-kept", lang, name=name))
-                    continue
-            added = lists.add(file, card, force=True)
-            emit(clean(_line(_stored(added), lang)))
+            if old is not None and not yes:
+                notice(told("list-kept", lang, name=name))
+                continue
+            emit(clean(_line(_stored(lists.add(file, card, force=True)), lang)))
 
 
 def _show_difference(old: TrustList, new: TrustList, lang: str) -> None:
-    added, removed = lists.compare(old, new)
-    for sign, anchors in (("+", added), ("-", removed)):
-        for anchor in anchors:
+    """A line for what is in one list only: anchors, identities' issuers, certificates by themselves."""
+
+    def held(item: TrustList) -> list[str]:
+        lines = []
+        for anchor in item.anchors:
             subject, until = anchor.subject.rfc4514_string(), anchor.not_valid_after_utc.date()
-            emit(clean(f"{sign} {subject} (until {until}, sha256 {certificates.fingerprint(anchor)})"))
-    for sign, issuers in (("+", new.issuers - old.issuers), ("-", old.issuers - new.issuers)):
-        for issuer in sorted(issuers):
-            emit(clean(f"{sign} {issuer}"))
-    for sign, leaves in (("+", new.leaves - old.leaves), ("-", old.leaves - new.leaves)):
-        for leaf in sorted(leaves):
-            emit(f"{sign} a certificate by itself, sha256 {leaf}")
-    if not added and not removed and new.issuers == old.issuers and new.leaves == old.leaves:
-        emit(told("list-same", lang))
+            lines.append(f"{subject} (until {until}, sha256 {certificates.fingerprint(anchor)})")
+        lines += sorted(item.issuers)
+        return lines + [f"a certificate by itself, sha256 {leaf}" for leaf in sorted(item.leaves)]
+
+    before, after = held(old), held(new)
+    lines = [f"+ {line}" for line in after if line not in before] + [
+        f"- {line}" for line in before if line not in after
+    ]
+    emit("\n".join(map(clean, lines)) or told("list-same", lang))
 
 
 @trust_app.command("diff")

@@ -15,13 +15,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from cryptography import x509
 
 from gioconda_core import config
 from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, write_json, write_text
-from gioconda_core.options import sha256
+from gioconda_core.options import Option, sha256
 from gioconda_core.types import TrustScheme
 from provenance.keys import certificates, keys
 from provenance.sdk import engine
@@ -118,6 +119,14 @@ def store() -> Path:
     return config.home() / "trust"
 
 
+def _date(text: str) -> None:
+    try:
+        if text:
+            datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"not a date: {text!r}", hint="YYYY-MM-DD") from error
+
+
 @dataclass(frozen=True)
 class Card:
     """What is known of a list beside its file. Where a field is not given, the list itself says it, or its file's name.
@@ -125,10 +134,20 @@ class Card:
     date : ISO, else the file's own time. source : where the list came from.
     """
 
-    name: str = ""
-    kind: str = ""
-    date: str = ""
-    scheme: TrustScheme | None = None
+    name: Annotated[str, Option("Its name in the store; the file's by default.")] = ""
+    kind: Annotated[
+        str, Option("manifest, tsa or cawg; guessed from the file's name by default.", choices=("", *KINDS))
+    ] = ""
+    date: Annotated[
+        str, Option("When it was published, as YYYY-MM-DD; what it says itself by default.", valid=_date)
+    ] = ""
+    scheme: Annotated[
+        str,
+        Option(
+            "Whose it is: c2pa, c2pa-interim, iptc or own; by what it says or is called by default.",
+            choices=("", *TrustScheme),
+        ),
+    ] = ""
     source: str = ""
 
 
@@ -156,7 +175,7 @@ def read_list(path: str | os.PathLike[str], card: Card | None = None) -> TrustLi
         sha256=hashlib.sha256(data).hexdigest(),
         date=card.date or content.issued or modified,
         source=card.source or str(file.name),
-        scheme=card.scheme or content.scheme or _scheme(called),
+        scheme=TrustScheme(card.scheme or content.scheme or _scheme(called)),
         leaves=content.leaves,
         next_update=content.next_update,
         sequence=content.sequence,
@@ -227,11 +246,11 @@ def _stored(path: Path) -> TrustList:
     card = _card(path)
     try:
         facts = json.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
-        scheme = TrustScheme(facts["scheme"]) if facts.get("scheme") else None
+        TrustScheme(facts.get("scheme") or TrustScheme.OWN)  # one that there is
     except ValueError as error:
         raise CredentialError(f"its card cannot be read: {error}", where=str(card)) from error
-    known = {key: str(facts[key]) for key in ("kind", "date", "source") if key in facts}
-    found = read_list(path, Card(**known, scheme=scheme))
+    known = {key: str(facts[key]) for key in ("kind", "date", "source", "scheme") if facts.get(key)}
+    found = read_list(path, Card(**known))
     expected = facts.get("sha256")
     if expected and expected != found.sha256:
         raise CredentialError(
@@ -287,12 +306,3 @@ def revoke(fingerprint: str) -> str:
     known = set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
     write_text(path, "\n".join(sorted(known | {wanted})) + "\n")
     return wanted
-
-
-def compare(old: TrustList, new: TrustList) -> tuple[tuple[x509.Certificate, ...], tuple[x509.Certificate, ...]]:
-    """(added, removed) anchors between two versions of a list."""
-    before = {certificates.fingerprint(anchor): anchor for anchor in old.anchors}
-    after = {certificates.fingerprint(anchor): anchor for anchor in new.anchors}
-    added = tuple(anchor for print_, anchor in after.items() if print_ not in before)
-    removed = tuple(anchor for print_, anchor in before.items() if print_ not in after)
-    return added, removed
