@@ -6,7 +6,9 @@ import functools
 import os
 import re
 import sys
+import tomllib
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,33 +19,8 @@ from gioconda.cli.build import plain
 from gioconda.cli.common import clean, emit, settings
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 
-# The first page: a section's commands, and what each does.
-PAGE = """
-Examine
-  check       Report on clips and pictures: what they are, where they say they come from, what detectors saw.
-  compare     Compare two clips: what was cut, cropped, mirrored or encoded again in between.
-  case        A case folder: files, notes and a log of who did what, exported as a signed ZIP.
-  audit       Examine every clip and picture under the paths; one row a file, tables and one page at the end.
-  serve       One page on this computer: drop a clip, read its report. Nothing is uploaded anywhere.
-
-Start here
-  demo        The whole story on drawn faces, from training to one HTML page. No download; minutes on two cores.
-
-Make, train, measure
-  provenance  Content Credentials: read, verify, sign, forecast, keys, trust.
-  detect      Detectors: list, show, train, calibrate, score.
-  bench       Benchmarks: run suites, report, compare, audit labelled sets.
-  synth       Few-shot talking heads: prepare, train, tune, reenact, fakes, evaluate.
-  data        Labelled sets: index, verify, split, export.
-  models      Weights: list, pull, verify; pinned by sha256, never unpickled.
-
-Diagnosis
-  doctor      Check this installation: versions, names, weights, detectors against golden scores, keys.
-  plugins     Detectors, generators, data-set layouts, signers and landmarkers that are installed.
-  config      Every setting, its value, and where it comes from.
-  explain     A plain sentence for a status code, an exit code or a level of a report.
-"""
-_ALL = dict(line.split(None, 1) for line in PAGE.splitlines() if line.startswith(" "))
+SECTIONS: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_name("commands.toml").read_text("utf-8"))
+_ALL = {name: about for section in SECTIONS.values() for name, about in section.items()}
 _WHERE = {"plugins": "doctor", "config": "doctor", "explain": "doctor"}  # modules that hold more than their own command
 
 GREETING = """\
@@ -74,10 +51,9 @@ class _Root(TyperGroup):
         """There are no others."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        for section in PAGE.strip().split("\n\n"):
-            title, *lines = section.splitlines()
+        for title, commands in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, _ALL[name]) for name in (line.split()[0] for line in lines)])
+                formatter.write_dl(commands.items())
 
 
 @functools.cache

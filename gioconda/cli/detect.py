@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -310,36 +310,28 @@ def _dry(index: tuple[str, ...]) -> None:
     emit(to_json(TrainingSet(len(clips), int(clips.labels.sum()), len(set(clips.persons.tolist()))), indent=1))
 
 
-def _measured(name: str, about: str) -> None:
-    """Add the command that trains a feature detector."""
+@training.command(
+    help=f"H{FEATURES['contrast'][1:]}. Trains on a processor, a few seconds a clip.\n\n"
+    "Example: gioconda detect train contrast --index fakes.parquet --index footage.parquet --out runs/mine"
+)
+def contrast(job: FeatureTraining, dry_run: DryRun = False) -> None:
+    """What its card says it is."""
+    if dry_run:
+        return _dry(job.index)
+    from detect.training.dataset import gather
+    from detect.training.train_features import train as run
 
-    def train(job: FeatureTraining, dry_run: DryRun = False) -> None:
-        if dry_run:
-            return _dry(job.index)
-        from detect.training.dataset import gather
-        from detect.training.train_features import train as run
-
-        job = replace(job, detectors=(name,))
-        with progress("measuring", len(gather(job.index)), "clips") as advance:
-            figures = run(job, advance)
-        for detector, found in figures.items():
-            row = found.figures["clean"]
-            emit(
-                f"{detector}: trained; one method alone cannot be held out, so there is no figure on unseen ones"
-                if row.value is None
-                else f"{detector}: auc/video {row.value:.3f} [{row.low:.3f}, {row.high:.3f}] on methods, persons "
-                f"{'and origins ' if found.by == 'origin' else ''}unseen, {row.reals} real, {row.fakes} fake; trivial cues: "
-                + ", ".join(f"{cue} {own.value:.2f}" for cue, own in found.cues.items() if own.value is not None)
-            )
-        return None
-
-    example = f"Example: gioconda detect train {name} --index fakes.parquet --index footage.parquet --out runs/mine"
-    about = f"{about[0].upper()}{about[1:]}. Trains on a processor, a few seconds a clip.\n\n{example}"
-    training.command(name, help=about)(train)
-
-
-for _name, _about in FEATURES.items():
-    _measured(_name, _about)
+    with progress("measuring", len(gather(job.index)), "clips") as advance:
+        found = run(job, advance)["contrast"]
+    row = found.figures["clean"]
+    if row.value is None:
+        return emit("contrast: trained; one method alone cannot be held out, so there is no figure on unseen ones")
+    cues = ", ".join(f"{cue} {own.value:.2f}" for cue, own in found.cues.items() if own.value is not None)
+    origins = "and origins " if found.by == "origin" else ""
+    return emit(
+        f"contrast: auc/video {row.value:.3f} [{row.low:.3f}, {row.high:.3f}] on methods, persons {origins}unseen, "
+        f"{row.reals} real, {row.fakes} fake; trivial cues: {cues}"
+    )
 
 
 @training.command()
@@ -369,10 +361,8 @@ def _network(job: NetworkTraining, dry_run: bool) -> None:
         notice("the backbone starts from random weights; --start FILE or --backbone hub:OWNER/NAME gives it others")
     with progress("training", job.steps, "steps") as advance:
         best = run(job, advance).figure
-    emit(
-        f"{job.kind}: validation auc/video {best.value:.3f} [{best.low:.3f}, {best.high:.3f}], {best.reals} real clips"
-    )
-    return None
+    interval = f"[{best.low:.3f}, {best.high:.3f}]"
+    return emit(f"{job.kind}: validation auc/video {best.value:.3f} {interval}, {best.reals} real clips")
 
 
 @app.command()

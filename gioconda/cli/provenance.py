@@ -9,10 +9,8 @@ from typing import Annotated
 
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Result, Results, clean, complain, emit, incomplete, notice, progress, told
-from gioconda.cli.provenance_documents import Document, document
-from gioconda.cli.provenance_keys import keys_app
+from gioconda.cli.provenance_keys import keys_app, trust_app
 from gioconda.cli.provenance_marks import marks_app
-from gioconda.cli.provenance_trust import trust_app
 from gioconda.report import compared, metadata
 from gioconda.report.compared import Compared
 from gioconda.report.options import Lang
@@ -22,7 +20,7 @@ from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, GiocondaError, MediaError, UsageError
 from gioconda_core.files import read_rows
 from gioconda_core.options import Option, argument
-from gioconda_core.types import Provenance, ProvenanceState, Sentence
+from gioconda_core.types import Code, IngredientNode, Provenance, ProvenanceState, Sentence
 from provenance.reading import describe
 from provenance.reading.describe import REASONS
 from provenance.reading.ingredients import FAILURE
@@ -98,6 +96,69 @@ class Reading(Files):
     )
     online: Annotated[bool, Option("Fetch remote manifests and ask for revocation, within limits.")] = False
     fragment: Segments = ()
+
+
+@dataclass(frozen=True)
+class Node:
+    """One ingredient of a credential; thumbnails are given by their size only."""
+
+    title: str
+    relationship: str
+    format: str
+    signer: str | None
+    failures: tuple[Code, ...]
+    thumbnail_bytes: int
+    children: list[Node]
+
+    @classmethod
+    def of(cls, node: IngredientNode) -> Node:
+        children, size = [cls.of(child) for child in node.children], len(node.thumbnail or b"")
+        return cls(node.title, node.relationship, node.format, node.signer, node.failures, size, children)
+
+
+@dataclass(frozen=True)
+class _Of:
+    path: str
+
+
+@dataclass(frozen=True)
+class Credentials(Provenance, _Of):
+    """What a file's Content Credentials say, after our policy; every text in it is made safe to show.
+
+    reason : what decided the state, where it is not plain; decided_by : the codes that did. compared : signed facts beside the file's own
+    metadata, null where none was signed. met : whether the file meets what ``verify`` asked for, null where nothing was asked.
+    """
+
+    ingredients: tuple[Node, ...] = ()  # type: ignore[assignment]  # told without their pictures
+    compared: list[Compared] | None = None
+    met: bool | None = None
+    schema: str = "gioconda.provenance/1"
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A file that could not be read at all, and why."""
+
+    path: str
+    error: str
+    met: bool | None = None
+    schema: str = "gioconda.provenance.unread/1"
+
+
+Document = Credentials | Unread
+
+
+def document(
+    path: Path,
+    found: Provenance | GiocondaError,
+    compared: list[Compared] | None = None,
+    met: bool | None = None,
+) -> Document:
+    """The document of a file's verdict."""
+    if isinstance(found, GiocondaError):
+        return Unread(str(path), str(found), met)
+    nodes = tuple(map(Node.of, found.ingredients))
+    return Credentials(**vars(found) | {"path": str(path), "ingredients": nodes, "compared": compared, "met": met})
 
 
 def _unreadable(found: Provenance | GiocondaError) -> bool:

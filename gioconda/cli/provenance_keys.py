@@ -1,7 +1,9 @@
-"""``gioconda provenance keys``: what this user signs with."""
+"""``gioconda provenance keys`` and ``trust``: what this user signs with, and whose signatures this user trusts."""
 
 from __future__ import annotations
 
+import datetime
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +14,11 @@ from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option, argument, filled
-from provenance.keys import keys
+from provenance.keys import certificates, keys
 from provenance.keys.certificates import ALGORITHMS
 from provenance.keys.keys import KeyFile
+from provenance.trust import lists, online
+from provenance.trust.lists import Card, TrustList
 
 keys_app = Commands("gioconda provenance keys show")
 
@@ -26,7 +30,7 @@ class NewKey:
     """What a key is made for."""
 
     organisation: Annotated[str, Option("Who signs, as the certificate will say.", valid=filled)]
-    algorithm: Annotated[str, Option("es256, es384, es512, ps256, ps384, ps512 or ed25519.", choices=ALGORITHMS)] = (
+    algorithm: Annotated[str, Option(f"{', '.join(ALGORITHMS[:-1])} or {ALGORITHMS[-1]}.", choices=ALGORITHMS)] = (
         "es256"
     )
     days: Annotated[int | None, Option("How long the certificate is valid; default 365.", minimum=1, maximum=36500)] = (
@@ -96,17 +100,10 @@ def keys_show(lang: Lang = "") -> Result:
     found = keys.show()
     lines = []
     for key in found:
+        facts = vars(key) | {"days": (key.days_left, "day"), "begin": str(key.not_before), "end": str(key.not_after)}
         note = f" · {told('key-development', lang)}" if key.development else ""
-        facts = {
-            "name": key.name,
-            "algorithm": key.algorithm,
-            "days": (key.days_left, "day"),
-            "fingerprint": key.fingerprint,
-        }
-        lines.append(clean(told("key", lang, **facts) + note))
-        owner = {"subject": key.subject, "issuer": key.issuer, "begin": str(key.not_before), "end": str(key.not_after)}
-        lines.append(clean("  " + told("key-of", lang, **owner)))
-    return Result(lines or told("no-keys", lang), Keys(found))
+        lines += [told("key", lang, **facts) + note, "  " + told("key-of", lang, **facts)]
+    return Result([clean(line) for line in lines] or told("no-keys", lang), Keys(found))
 
 
 @keys_app.command("renew")
@@ -130,3 +127,200 @@ def keys_renew(
     path = keys.renew(name, days=days)
     _give_root(path, root, lang)
     emit(str(path))
+
+
+trust_app = Commands("gioconda provenance trust show")
+
+ListName = Annotated[str, argument("The list's name in the store.")]
+
+# Published by the C2PA's conformance programme; anything else is given with --url.
+PUBLISHED = "https://raw.githubusercontent.com/c2pa-org/conformance-public/main/trust-list/"
+KNOWN = {"C2PA-TRUST-LIST": "manifest", "C2PA-TSA-TRUST-LIST": "tsa"}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A list in the store. expired : of its anchors, how many; leaves : certificates listed themselves; overdue : its next issue was due."""
+
+    name: str
+    kind: str
+    scheme: str
+    date: str
+    next_update: str | None
+    sequence: int | None
+    overdue: bool
+    sha256: str
+    source: str
+    anchors: int
+    leaves: int
+    aggregators: int
+    expired: int
+
+
+@dataclass(frozen=True)
+class Store:
+    """What ``trust show`` prints."""
+
+    lists: list[Stored]
+    schema: str = "gioconda.trust/1"
+
+
+@trust_app.command("show", prints=Results)
+def trust_show(lang: Lang = "") -> Result:
+    """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired.
+
+    Example: gioconda provenance trust show
+    """
+    rows = [_stored(item) for item in lists.load().lists]
+    return Result([clean(_line(row, lang)) for row in rows] or told("no-lists", lang), Store(rows))
+
+
+def _stored(item: TrustList) -> Stored:
+    now = datetime.datetime.now(datetime.UTC)
+    return Stored(
+        item.name,
+        "+".join(item.kinds),
+        str(item.scheme),
+        item.date,
+        item.next_update or None,
+        item.sequence,
+        item.overdue(),
+        item.sha256,
+        item.source,
+        anchors=len(item.anchors),
+        leaves=len(item.leaves),
+        aggregators=len(item.issuers),
+        expired=sum(anchor.not_valid_after_utc < now for anchor in item.anchors),
+    )
+
+
+def _line(row: Stored, lang: str) -> str:
+    """A list in one line: whose it is, its dates, what it holds."""
+    facts = [row.kind, told(f"list-{row.scheme}", lang), row.date]
+    if row.sequence is not None:
+        facts.append(told("list-issue", lang, number=row.sequence))
+    if row.next_update:
+        facts.append(told("list-was-due" if row.overdue else "list-due", lang, date=row.next_update))
+    facts.append(told("list-anchors", lang, count=(row.anchors, "anchor"), expired=row.expired))
+    facts += [
+        told(f"list-{what}", lang, count=count)
+        for what, count in (("leaves", row.leaves), ("aggregators", row.aggregators))
+        if count
+    ]
+    facts.append(told("list-from", lang, sha256=row.sha256, source=row.source))
+    return f"{row.name}: {('、' if lang == 'ja' else ', ').join(facts)}"
+
+
+@trust_app.command("add")
+def trust_add(
+    file: Annotated[
+        Path, argument("PEM, ETSI’s or IPTC’s JSON, or SHA-256 of certificates; of identities, also DIDs.")
+    ],
+    card: Card,
+    lang: Lang = "",
+    force: Force = False,
+) -> None:
+    """Add a trust list to the store, with its date and hash, which every verdict will name.
+
+    Example: gioconda provenance trust add newsroom.pem --kind cawg --date 2026-08-21
+
+    Example: gioconda provenance trust add anchors.pem --name interim-anchors --scheme c2pa-interim
+    """
+    added = lists.add(file, card, force=force)
+    emit(clean(_line(_stored(added), lang)))
+
+
+@trust_app.command("update")
+def trust_update(
+    names: Annotated[list[str] | None, argument("Lists to fetch; the published C2PA and TSA lists by default.")] = None,
+    url: Annotated[str, Option("Where to fetch one list from, when it is not one of the published ones.")] = "",
+    kind: Annotated[str, Option("manifest, tsa or cawg, for --url.", choices=("", *lists.KINDS))] = "",
+    yes: Annotated[bool, Option("Take the new list without showing the difference first.")] = False,
+    lang: Lang = "",
+) -> None:
+    """Fetch current trust lists. What was added and removed is shown, and an existing list is replaced only with --yes.
+
+    Example: gioconda provenance trust update --yes
+    """
+    wanted = names or ([] if url else list(KNOWN))
+    if url and len(wanted) != 1:
+        raise UsageError("one name for one URL", where="--url", hint="gioconda provenance trust update NAME --url URL")
+    if kind and not url:
+        raise UsageError("is known of a published list", where="--kind", hint="only with --url")
+    stored = {item.name: item for item in lists.load().lists}
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    for name in wanted:
+        if not url and name not in KNOWN:
+            raise UsageError("not a published list", where=name, hint=f"give --url, or one of {', '.join(KNOWN)}")
+        address = url or f"{PUBLISHED}{name}.pem"
+        card = Card(name, kind or KNOWN.get(name, ""), today, source=address)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{name}.pem"
+            file.write_bytes(online.fetch(address))
+            fetched, old = lists.read_list(file, card), stored.get(name)
+            if old is not None and old.sha256 == fetched.sha256:
+                emit(told("list-unchanged", lang, name=name, date=old.date))
+                continue
+            if old is not None:
+                _show_difference(old, fetched, lang)
+            if old is not None and not yes:
+                notice(told("list-kept", lang, name=name))
+                continue
+            emit(clean(_line(_stored(lists.add(file, card, force=True)), lang)))
+
+
+def _show_difference(old: TrustList, new: TrustList, lang: str) -> None:
+    """A line for what is in one list only: anchors, identities' issuers, certificates by themselves."""
+
+    def held(item: TrustList) -> list[str]:
+        lines = []
+        for anchor in item.anchors:
+            subject, until = anchor.subject.rfc4514_string(), anchor.not_valid_after_utc.date()
+            lines.append(f"{subject} (until {until}, sha256 {certificates.fingerprint(anchor)})")
+        lines += sorted(item.issuers)
+        return lines + [f"a certificate by itself, sha256 {leaf}" for leaf in sorted(item.leaves)]
+
+    before, after = held(old), held(new)
+    lines = [f"+ {line}" for line in after if line not in before] + [
+        f"- {line}" for line in before if line not in after
+    ]
+    emit("\n".join(map(clean, lines)) or told("list-same", lang))
+
+
+@trust_app.command("diff")
+def trust_diff(
+    old: Annotated[Path, argument("A list: a file, or a name in the store.")],
+    new: Annotated[Path, argument("Another.")],
+    lang: Lang = "",
+) -> None:
+    """Which anchors one list has that another has not.
+
+    Example: gioconda provenance trust diff C2PA-TRUST-LIST new-list.pem
+    """
+
+    def find(item: Path) -> lists.TrustList:
+        stored = {known.name: known for known in lists.load().lists}
+        return stored[str(item)] if str(item) in stored and not item.exists() else lists.read_list(item)
+
+    _show_difference(find(old), find(new), lang)
+
+
+@trust_app.command("remove")
+def trust_remove(name: ListName, lang: Lang = "") -> None:
+    """Take a list out of the store.
+
+    Example: gioconda provenance trust remove C2PA-TRUST-LIST
+    """
+    lists.remove(name)
+    emit(told("list-removed", lang, name=name))
+
+
+@trust_app.command("revoke")
+def trust_revoke(
+    fingerprint: Annotated[str, argument("sha256 of the signing certificate, hex.")], lang: Lang = ""
+) -> None:
+    """Stop believing one signing certificate, whatever the lists say.
+
+    Example: gioconda provenance trust revoke 3f2a…
+    """
+    emit(told("leaf-revoked", lang, fingerprint=lists.revoke(fingerprint)))
