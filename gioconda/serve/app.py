@@ -14,11 +14,11 @@ import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
@@ -35,9 +35,9 @@ from gioconda.report.wording import LANGUAGES, NAMES, label, language_of, proble
 from gioconda.serve import resolution
 from gioconda.serve.cases import Cases, kept
 from gioconda.serve.guard import Guard
-from gioconda.serve.jobs import ACTIVE, Clip, Jobs, Runner
+from gioconda.serve.jobs import ACTIVE, Clip, Jobs, Refused, Runner
 from gioconda.serve.options import Page
-from gioconda_core.errors import MediaError
+from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import atomic_path
 from gioconda_core.media.clip import write_video
 from gioconda_core.page import safe, stylesheet
@@ -47,6 +47,7 @@ from provenance.signing import sign
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+T = TypeVar("T")
 # What a browser is told a file is; nothing it would run. Anything else is bytes to it.
 TYPES = {
     ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm", ".mkv": "video/x-matroska", ".ogv": "video/ogg",
@@ -118,7 +119,8 @@ def application(page: Page) -> Starlette:
         routes += resolution.Resolution(page.folder, page.limit, _receive).routes()
         asked = frozenset((resolution.BINDING, resolution.CONTENT))
     guard = Middleware(Guard, hosts=page.hosts, token=token, asked=asked)
-    app = Starlette(routes=routes, lifespan=life, middleware=[guard])
+    handlers = {Refused: site.refused, GiocondaError: site.refused}
+    app = Starlette(routes=routes, lifespan=life, middleware=[guard], exception_handlers=handlers)  # type: ignore[arg-type]
     app.state.token, app.state.jobs = token, jobs
     return app
 
@@ -161,28 +163,37 @@ class Site:
 
     async def index(self, request: Request) -> Response:
         """The first page: where to drop a clip, and those that were dropped."""
+        lang = self.lang(request)
         clips = await asyncio.to_thread(self.jobs.all)
-        rows = [(clip, _BLANK | json.loads(clip.summary), _label_level(clip, self.lang(request))) for clip in clips]
         values: dict[str, Any] = {
-            "limit": bytes_text(self.page.limit, self.lang(request)),
+            "rows": [(clip, _BLANK | json.loads(clip.summary), _label_level(clip, lang)) for clip in clips],
+            "when": _when,
+            "limit": bytes_text(self.page.limit, lang),
             "hours": f"{self.page.hours:g}",
             "active": ACTIVE,
+            "cases": await asyncio.to_thread(self.cases.shown, lang),
         }
-        values["cases"] = await asyncio.to_thread(self.cases.shown, self.lang(request))
-        return self.render(request, "index.html.jinja", rows=rows, when=_when, **values)
+        return self.render(request, "index.html.jinja", **values)
 
-    def _gone(self, request: Request) -> Response:
-        return self.render(request, "gone.html.jinja", 404, what="clip-gone")
-
-    def refused(self, request: Request, why: str, status: int) -> Response:
-        """A label's sentence as the answer to a script."""
-        return JSONResponse({"error": label(why, self.lang(request), hours=f"{self.page.hours:g}")}, status)
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """Why a request is not served: as a page or, where a script sent something, as JSON."""
+        lang, status = self.lang(request), getattr(error, "status_code", 400)
+        if request.method in ("GET", "HEAD") and isinstance(error, Refused):
+            return self.render(request, "gone.html.jinja", status, what=error.detail)
+        # What is on its way is read first, for a moment: a connection closed over unread bytes is reset, and nobody reads why.
+        with contextlib.suppress(ClientDisconnect, TimeoutError, RuntimeError, StopAsyncIteration):
+            # By the clock, not by asyncio.timeout: Python 3.11's wait_for loses a cancellation that comes with a byte, and who drips stays for ever.
+            stream, end = request.stream(), time.monotonic() + 2.0
+            while time.monotonic() < end:
+                await asyncio.wait_for(anext(stream), 0.2)
+        facts = {"hours": f"{self.page.hours:g}", "keep": self.page.keep, "limit": bytes_text(self.page.limit, lang)}
+        why = problem(error.what, lang) if isinstance(error, GiocondaError) else label(error.detail, lang, **facts)  # type: ignore[attr-defined]
+        headers = {"Connection": "close"} | ({"Retry-After": "5"} if status == 429 else {})
+        return JSONResponse({"error": why}, status, headers=headers)
 
     async def clip(self, request: Request) -> Response:
         """A clip's report, or how far it is."""
         found = self._found(request)
-        if found is None:
-            return self._gone(request)
         document = self.jobs.report(found.id) if found.state == "done" else None
         if document is None:
             error = visible(problem(found.error, self.lang(request)))
@@ -211,8 +222,18 @@ class Site:
 
     # ------------------------------------------------------------------ facts
 
-    def _found(self, request: Request) -> Clip | None:
-        return self.jobs.get(request.path_params["id"])
+    def _found(self, request: Request) -> Clip:
+        return self._there(self.jobs.get(request.path_params["id"]))
+
+    def _report(self, request: Request) -> Mapping[str, Any]:
+        return self._there(self.jobs.report(request.path_params["id"]))
+
+    @staticmethod
+    def _there(found: T | None) -> T:
+        """What was found; refuses where nothing was."""
+        if found is None:
+            raise Refused(404, "clip-gone")
+        return found
 
     def _state(self, clip: Clip, lang: str) -> dict[str, Any]:
         stage = label(f"stage-{clip.stage}", lang) if clip.state == "running" and clip.stage else ""
@@ -240,71 +261,54 @@ class Site:
 
     async def state(self, request: Request) -> Response:
         """How far one clip is."""
-        clip = self._found(request)
-        return JSONResponse(self._state(clip, self.lang(request))) if clip else self._gone(request)
+        return JSONResponse(self._state(self._found(request), self.lang(request)))
 
     async def frames(self, request: Request) -> Response:
         """The archive of a clip's keyframes, made when it is first asked for."""
-        path = await asyncio.to_thread(self._archive, request.path_params["id"])
-        if path is None:
-            return self._gone(request)
+        path = await asyncio.to_thread(self._archive, request)
         return FileResponse(path, media_type="application/zip", headers=_attachment("keyframes.zip"))
 
     async def frame(self, request: Request) -> Response:
         """One keyframe, whole."""
-        path = await asyncio.to_thread(self._archive, request.path_params["id"])
-        number = request.path_params["number"]
-        if path is not None:
-            with zipfile.ZipFile(path) as archive:
-                for name in archive.namelist():
-                    if name.startswith(f"keyframe-{number:02d}-"):
-                        return Response(archive.read(name), media_type="image/jpeg")
-        return self._gone(request)
+        begin = f"keyframe-{request.path_params['number']:02d}-"
+        with zipfile.ZipFile(await asyncio.to_thread(self._archive, request)) as archive:
+            name = self._there(next((name for name in archive.namelist() if name.startswith(begin)), None))
+            return Response(archive.read(name), media_type="image/jpeg")
 
-    def _archive(self, identity: str) -> Path | None:
-        clip, document = self.jobs.get(identity), self.jobs.report(identity)
-        if clip is None or document is None or clip.other:
-            return None
-        path = self.jobs.frames_path(identity)
+    def _archive(self, request: Request) -> Path:
+        clip, document = self._found(request), self._report(request)
+        path = self.jobs.frames_path(clip.id)
         if not path.is_file():
-            report = as_json.from_document(document)
-            try:
-                full = keyframes.full(self.jobs.media(clip), report.evidence.keyframes)
-            except MediaError:
-                full = []
-            if not full:
-                return None
+            report = as_json.from_document(document) if not clip.other else None
+            full = []
+            with contextlib.suppress(MediaError):
+                full = keyframes.full(self.jobs.media(clip), report.evidence.keyframes) if report else []
+            if report is None or not full:
+                raise Refused(404, "clip-gone")
             with atomic_path(path, mode=0o600) as partial:
                 partial.write_bytes(keyframes.archive(report.title, report.sha256, full))
         return path
 
     async def boxes(self, request: Request) -> Response:
         """Where the faces are at which time, for the player's overlay."""
-        document = self.jobs.report(request.path_params["id"])
-        if document is None:
-            return self._gone(request)
-        tracks = [{"id": t["id"], "times": t.get("times", []), "boxes": t.get("boxes", [])} for t in document["tracks"]]
-        return JSONResponse({"tracks": tracks})
+        tracks = self._report(request)["tracks"]
+        return JSONResponse({"tracks": [{"id": t["id"], "times": t["times"], "boxes": t["boxes"]} for t in tracks]})
 
     async def document(self, request: Request) -> Response:
         """The report as JSON, to keep."""
-        report, lang = self.jobs.report(request.path_params["id"]), self.lang(request)
-        if report is None:
-            return self._gone(request)
-        return Response(kept(report, lang)["json"](), media_type="application/json", headers=_attachment("report.json"))
+        made = kept(self._report(request), self.lang(request))["json"]()
+        return Response(made, media_type="application/json", headers=_attachment("report.json"))
 
     async def file(self, request: Request) -> Response:
         """The report as one HTML file, to keep."""
-        report, lang = self.jobs.report(request.path_params["id"]), self.lang(request)
-        if report is None:
-            return self._gone(request)
-        return HTMLResponse(kept(report, lang)["html"](), headers=_attachment("report.html"))
+        made = kept(self._report(request), self.lang(request))["html"]()
+        return HTMLResponse(made, headers=_attachment("report.html"))
 
     async def media(self, request: Request) -> Response:
         """The clip itself, for the player."""
         clip = self._found(request)
-        if clip is None or clip.other or not self.jobs.media(clip).is_file():
-            return self._gone(request)
+        if clip.other or not self.jobs.media(clip).is_file():
+            raise Refused(404, "clip-gone")
         kind = TYPES.get(Path(clip.file).suffix, "application/octet-stream")
         # Whatever the bytes are, a browser that opens them by themselves runs nothing.
         headers = {"Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'; media-src 'self'"}
@@ -321,33 +325,31 @@ class Site:
 
     # ------------------------------------------------------------------ changes
 
-    def _full(self, request: Request) -> Response | None:
-        """Why nothing more is taken into the queue, where that is so."""
-        if len(self.jobs.all()) < self.page.keep:
-            return None
-        return JSONResponse({"error": label("too-many", self.lang(request), keep=self.page.keep)}, 507)
+    def _room(self) -> None:
+        """Refuse what the queue has no room for."""
+        if len(self.jobs.all()) >= self.page.keep:
+            raise Refused(507, "too-many")
+
+    @staticmethod
+    def _queued(clip: Clip) -> Response:
+        return JSONResponse({"id": clip.id, "url": f"/clips/{clip.id}"}, 201)
 
     async def compare(self, request: Request) -> Response:
         """Put a comparison of two clips into the queue."""
-        both = [self.jobs.get(request.query_params.get(name, "")) for name in ("a", "b")]
-        if any(clip is None or clip.other for clip in both) or len({clip.id for clip in both if clip}) != 2:
-            return self.refused(request, "clip-gone", 404)
-        if full := self._full(request):
-            return full
-        clips = [clip for clip in both if clip is not None]
+        both = [self._there(self.jobs.get(request.query_params.get(name, ""))) for name in ("a", "b")]
+        if any(clip.other for clip in both) or both[0].id == both[1].id:
+            raise Refused(404, "clip-gone")
+        self._room()
         identity = secrets.token_hex(16)
-        ids, title = " ".join(clip.id for clip in clips), " ↔ ".join(clip.title for clip in clips)
-        made = self.jobs.add(identity, title[:200], Path(f"{identity}.none"), 0, ids)
-        return JSONResponse({"id": made.id, "url": f"/clips/{made.id}"}, 201)
+        ids, title = " ".join(clip.id for clip in both), " ↔ ".join(clip.title for clip in both)
+        return self._queued(self.jobs.add(identity, title[:200], Path(f"{identity}.none"), 0, ids))
 
     async def example(self, request: Request) -> Response:
         """Draw a face, sign the clip as what it is, and put it into the queue."""
-        if full := self._full(request):
-            return full
+        self._room()
         identity, path = self.jobs.new_file(".mp4")
         await asyncio.to_thread(draw_example, path)
-        clip = self.jobs.add(identity, "example.mp4", path, path.stat().st_size)
-        return JSONResponse({"id": clip.id, "url": f"/clips/{clip.id}"}, 201)
+        return self._queued(self.jobs.add(identity, "example.mp4", path, path.stat().st_size))
 
     async def cancel(self, request: Request) -> Response:
         """Stop waiting for a clip, or examining it."""
@@ -361,38 +363,32 @@ class Site:
 
     async def take(self, request: Request) -> Response:
         """A file as the request's body; refused before it is read where its size is told, and while it is read where not."""
-        lang = self.lang(request)
-        limit = self.page.limit
-        too_large = label("too-large", lang, limit=bytes_text(limit, lang))
-        told = request.headers.get("content-length")
-        if told is not None and (not told.isdigit() or int(told) > limit):
-            return await _refuse(request, too_large, 413)
-        if len(self.jobs.all()) >= self.page.keep:
-            return await _refuse(request, label("too-many", lang, keep=self.page.keep), 507)
-        if shutil.disk_usage(self.page.folder).free < int(told or 0) + SPARE:
-            return await _refuse(request, label("disk-full", lang), 507)
+        told = request.headers.get("content-length", "0")
+        if not told.isdigit() or int(told) > self.page.limit:
+            raise Refused(413, "too-large")
+        self._room()
+        if shutil.disk_usage(self.page.folder).free < int(told) + SPARE:
+            raise Refused(507, "disk-full")
         if self.arriving >= 4:
-            return await _refuse(request, label("too-busy", lang), 429)
-        title = visible(
-            unquote(request.headers.get("x-file-name", ""), errors="replace").replace("\\", "/").split("/")[-1], 200
-        )
+            raise Refused(429, "too-busy")
+        name = unquote(request.headers.get("x-file-name", ""), errors="replace")
+        title = visible(name.replace("\\", "/").split("/")[-1], 200)
         suffix = os.path.splitext(title)[1].lower()
         identity, path = self.jobs.new_file(suffix if suffix in TYPES else ".bin")
         self.arriving += 1
         try:
-            size = await _receive(request, path, limit)
-            if size is None:
-                return await _refuse(request, too_large, 413)
-            if size == 0:
-                path.unlink(missing_ok=True)
-                return await _refuse(request, label("empty-file", lang), 400)
-        except (ClientDisconnect, TimeoutError, OSError):
+            size = await _receive(request, path, self.page.limit)
+        except (ClientDisconnect, TimeoutError, OSError) as error:
             path.unlink(missing_ok=True)
-            return await _refuse(request, label("cut-short", lang), 400)
+            raise Refused(400, "cut-short") from error
         finally:
             self.arriving -= 1
-        clip = self.jobs.add(identity, title or "clip", path, size)
-        return JSONResponse({"id": clip.id, "url": f"/clips/{clip.id}"}, 201)
+        if size is None:
+            raise Refused(413, "too-large")
+        if size == 0:
+            path.unlink(missing_ok=True)
+            raise Refused(400, "empty-file")
+        return self._queued(self.jobs.add(identity, title or "clip", path, size))
 
 
 async def _receive(request: Request, path: Path, limit: int) -> int | None:
@@ -415,17 +411,6 @@ async def _receive(request: Request, path: Path, limit: int) -> int | None:
             await asyncio.to_thread(file.write, piece)
     path.unlink()
     return None
-
-
-async def _refuse(request: Request, why: str, status: int) -> Response:
-    """Say no. What is on its way is read first, for a moment: a connection closed over unread bytes is reset, and nobody reads why."""
-    with contextlib.suppress(ClientDisconnect, TimeoutError, RuntimeError, StopAsyncIteration):
-        # By the clock, not by asyncio.timeout: Python 3.11's wait_for loses a cancellation that comes with a byte, and who drips stays for ever.
-        stream, end = request.stream(), time.monotonic() + 2.0
-        while time.monotonic() < end:
-            await asyncio.wait_for(anext(stream), 0.2)
-    headers = {"Connection": "close"} | ({"Retry-After": "5"} if status == 429 else {})
-    return JSONResponse({"error": why}, status, headers=headers)
 
 
 def _attachment(name: str) -> dict[str, str]:

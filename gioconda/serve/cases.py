@@ -24,10 +24,10 @@ from gioconda.report import as_html, as_json
 from gioconda.report.evidence import case, compare_pages
 from gioconda.report.evidence.compare import Comparison
 from gioconda.report.view import moment
-from gioconda.report.wording import label, local, problem, say
-from gioconda.serve.jobs import Clip
+from gioconda.report.wording import local, say
+from gioconda.serve.jobs import Clip, Refused
 from gioconda_core.documents import to_json
-from gioconda_core.errors import GiocondaError, UsageError
+from gioconda_core.errors import UsageError
 from gioconda_core.page import safe
 from gioconda_core.types import Sentence
 
@@ -63,6 +63,12 @@ class Cases:
                     found[_identity(path)] = path
         return found
 
+    def _found(self, identity: str) -> Path:
+        path = self.all().get(identity)
+        if path is None:
+            raise Refused(404, "case-gone")
+        return path
+
     def shown(self, lang: str) -> list[dict[str, str]]:
         """What the list tells of each case: id, name, and when it was added to last."""
         rows = []
@@ -78,10 +84,7 @@ class Cases:
 
     async def show(self, request: Request) -> Response:
         """A case's page: whether it is whole, its files, notes and log."""
-        path = self.all().get(request.path_params["id"])
-        if path is None:
-            return self.site.render(request, "gone.html.jinja", 404, what="case-gone")
-        lang = self.site.lang(request)
+        path, lang = self._found(request.path_params["id"]), self.site.lang(request)
         problems = await asyncio.to_thread(case.verify, path)
         broken = any(p.kind == case.Fault.BROKEN for p in problems)
         values = {
@@ -98,16 +101,11 @@ class Cases:
     async def put(self, request: Request) -> Response:
         """Open a case where none is named, and put a clip and a note into it, where there are any."""
         sent, lang = await _object(request), self.site.lang(request)
-        path = self.all().get(sent.get("case", ""))
-        if sent.get("case") and path is None:
-            return JSONResponse({"error": label("case-gone", lang)}, 404)
+        path = self._found(sent["case"]) if sent.get("case") else None
         clip = self.site.jobs.get(sent["clip"]) if sent.get("clip") else None
         if sent.get("clip") and clip is None:
-            return self.site.refused(request, "clip-gone", 404)
-        try:
-            made = await asyncio.to_thread(self._put, path, clip, sent, lang)
-        except GiocondaError as error:
-            return JSONResponse({"error": problem(error.what, lang)}, 400)
+            raise Refused(404, "clip-gone")
+        made = await asyncio.to_thread(self._put, path, clip, sent, lang)
         return JSONResponse({"url": f"/cases/{_identity(made)}"}, 201)
 
     def _put(self, path: Path | None, clip: Clip | None, sent: Mapping[str, str], lang: str) -> Path:
@@ -145,21 +143,18 @@ class Cases:
     async def export(self, request: Request) -> Response:
         """The signed ZIP, made anew since its log says who took it; its address holds for ten minutes."""
         sent, lang = await _object(request), self.site.lang(request)
-        path = self.all().get(request.path_params["id"])
-        if path is None:
-            return JSONResponse({"error": label("case-gone", lang)}, 404)
+        path = self._found(request.path_params["id"])
         identity, target = self.site.jobs.new_file(".zip")
-        try:
-            await asyncio.to_thread(case.export, path, target, case.Export(sent.get("by", ""), lang=lang, named=f"{path.name}.zip"))  # fmt: skip
-        except GiocondaError as error:
-            return JSONResponse({"error": problem(error.what, lang)}, 400)
+        how = case.Export(sent.get("by", ""), lang=lang, named=f"{path.name}.zip")
+        await asyncio.to_thread(case.export, path, target, how)
         return JSONResponse({"url": f"/cases/{_identity(path)}/{identity}.zip", "again": True}, 201)
 
     async def take_away(self, request: Request) -> Response:
         """The ZIP that was made."""
-        path, made = self.all().get(request.path_params["id"]), self.site.jobs.folder / "files" / f"{request.path_params['zip']}.zip"  # fmt: skip
-        if path is None or not made.is_file():
-            return self.site.render(request, "gone.html.jinja", 404, what="case-gone")
+        path = self._found(request.path_params["id"])
+        made = self.site.jobs.folder / "files" / f"{request.path_params['zip']}.zip"
+        if not made.is_file():
+            raise Refused(404, "case-gone")
         return FileResponse(made, media_type="application/zip", filename=f"{path.name}.zip")
 
 

@@ -18,10 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from gioconda_core.errors import GiocondaError
 from gioconda_core.files import write_text
 from gioconda_core.workers.cpu import cores
 from gioconda_core.workers.pool import Progress, Worker
+
+
+class Refused(HTTPException):
+    """A request is not served. detail : the label that says why."""
+
 
 ACTIVE = ("queued", "running")
 ATTEMPTS = 3  # times a job may be begun before it is given up: one that takes the server down must not do so for ever
