@@ -7,7 +7,6 @@ same command goes on with the next one.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import shutil
@@ -33,7 +32,7 @@ from gioconda.report import as_html
 from gioconda.report.examine import Examiner
 from gioconda.report.view import Node
 from gioconda_core.datasets.index import Index
-from gioconda_core.documents import plain
+from gioconda_core.documents import plain, read
 from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path, sha256_of, write_json, write_text
 from gioconda_core.media.clip import Clip, write_image
@@ -424,7 +423,7 @@ def check(stage: Stage) -> dict[str, Any]:
         report = examiner.examine(path, title=name, command=f"gioconda check {path.name}")
         seen = view(report)
         if path is portrait:
-            told = {"credential": seen.credential, "tree": [_kept(stage, node) for node in seen.tree]}
+            told = {"credential": seen.credential, "tree": plain(seen.tree)}
         write_text(folder / f"{name}.html", render.html(report))
         write_text(folder / f"{name}.json", render.json(report))
         pages.append(
@@ -437,17 +436,6 @@ def check(stage: Stage) -> dict[str, Any]:
             }
         )
     return {"reports": pages, **told}
-
-
-def _kept(stage: Stage, node: Node) -> dict[str, Any]:
-    """An ingredient of the credential tree as JSON; its thumbnail becomes a file of the demo's."""
-    picture = None
-    if node.thumbnail:
-        picture = f"pictures/ingredient-{hashlib.sha256(node.thumbnail).hexdigest()[:12]}"
-        with atomic_path(stage.folder / picture) as temporary:
-            temporary.write_bytes(node.thumbnail)
-    children = [_kept(stage, child) for child in node.children]
-    return {"title": node.title, "lines": node.lines, "picture": picture, "children": children}
 
 
 CHAPTERS: dict[str, tuple[str, Callable[[Stage], dict[str, Any]]]] = {
@@ -489,12 +477,6 @@ def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
     def film(name: str) -> str:
         return "data:video/mp4;base64," + base64.b64encode(picture(name)).decode()
 
-    def node(kept: Mapping[str, Any]) -> Node:
-        thumbnail = picture(kept["picture"]) if kept["picture"] else None
-        return Node(kept["title"], kept["lines"], thumbnail, [node(child) for child in kept["children"]])
-
-    sources = [node(kept) for kept in told["check"]["tree"]]
-
     def plot(name: str) -> Markup:
         return safe(picture(name).decode())
 
@@ -504,7 +486,7 @@ def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
         scale=asdict(scale),
         read=picture,
         film=film,
-        sources=sources,
+        sources=read(list[Node], told["check"]["tree"]),
         plot=plot,
         clip_names=CLIP_NAMES,
         seconds=sum(chapter["seconds"] for chapter in told.values()),

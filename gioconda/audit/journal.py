@@ -369,30 +369,23 @@ def _connected(index: Path) -> sqlite3.Connection:
     return base
 
 
-class _blamed:
+@contextlib.contextmanager
+def _blamed(where: Path) -> Iterator[None]:
     """What SQLite and the disk say becomes one line about the journal: circumstances, and no fault of the program's."""
-
-    def __init__(self, where: Path) -> None:
-        self.where = where
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, sqlite3.DatabaseError):
-            full = _code(error) == sqlite3.SQLITE_FULL
-            what = "the disk is full" if full else "is damaged" if _of_content(error) else "cannot be written to"
-            hint = (
-                "make room and run again"
-                if full
-                else "run again: it is made anew"
-                if what == "is damaged"
-                else "check the folder"
-            )
-            raise ResourceError(what, str(self.where), f"{hint}; nothing that was done is lost") from error
-        if isinstance(error, OSError) and error.errno in _CIRCUMSTANCES:
-            hint = "make room and run again; nothing that was done is lost"
-            raise ResourceError(os.strerror(error.errno).lower(), str(self.where), hint) from error
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        what, hint = "cannot be written to", "check the folder"
+        if _code(error) == sqlite3.SQLITE_FULL:
+            what, hint = "the disk is full", "make room and run again"
+        elif _of_content(error):
+            what, hint = "is damaged", "run again: it is made anew"
+        raise ResourceError(what, str(where), f"{hint}; nothing that was done is lost") from error
+    except OSError as error:
+        if error.errno not in _CIRCUMSTANCES:
+            raise
+        hint = "make room and run again; nothing that was done is lost"
+        raise ResourceError(os.strerror(error.errno).lower(), str(where), hint) from error
 
 
 def _of_content(error: sqlite3.DatabaseError) -> bool:

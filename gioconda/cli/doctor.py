@@ -112,32 +112,33 @@ def explain(
 
     Example: gioconda explain signingCredential.untrusted
     """
-    if code == "exit-codes":
-        for exit_code in ExitCode:
-            emit(f"{int(exit_code):4}  {told(f'exit-{int(exit_code)}', lang)}")
-    elif (sentence := _state_or_level(code, lang)) is not None:
-        emit(sentence)
-    elif code in {str(int(exit_code)) for exit_code in ExitCode}:
-        emit(f"{code}: {told(f'exit-{code}', lang)}")
-    elif (term := f"term.{'-'.join(code.lower().split())}") in templates():
-        emit(f"{code}: {say(Sentence(term), lang)}")
-    elif (found := codes.sentences().get(code)) is not None:
-        emit(f"{code}: {code_sentence(code, found, lang)}")
-    else:
+    said = _explained(code, lang)
+    if said is None:
         hint = "codes are case-sensitive, e.g. assertion.dataHash.mismatch"
         raise UsageError(f"no code {code!r} is known", hint=hint)
+    emit(said)
 
 
-def _state_or_level(code: str, lang: str) -> str | None:
-    """The sentence of a level, or of a state or reason of credentials; English has longer ones here than in a report."""
+def _explained(code: str, lang: str) -> str | None:
+    """What a code or word means; English has longer sentences here than in a report. None where it is not known."""
+    english, term = lang == "en", f"term.{'-'.join(code.lower().split())}"
+    exits = {str(int(item)): told(f"exit-{int(item)}", lang) for item in ExitCode}
+    if code == "exit-codes":
+        return "\n".join(f"{number:>4}  {text}" for number, text in exits.items())
     if code in set(Level):
-        return LEVELS[Level(code)] if lang == "en" else say(Sentence(f"level.{code}"), lang)
+        return LEVELS[Level(code)] if english else say(Sentence(f"level.{code}"), lang)
     if code in set(ProvenanceState):
-        return STATES[ProvenanceState(code)] if lang == "en" else say(Sentence(f"state.{code}"), lang)
-    if code not in set(CredentialReason):
-        return None
-    reason = CredentialReason(code)
-    if lang == "en":
-        return REASONS[reason]
-    key = state_key(ProvenanceState.INVALID, reason)
-    return code_sentence("gioconda.identity.failed", "", lang) if key == "state.invalid" else say(Sentence(key), lang)
+        return STATES[ProvenanceState(code)] if english else say(Sentence(f"state.{code}"), lang)
+    if code in set(CredentialReason):
+        key = state_key(ProvenanceState.INVALID, code)
+        if english:
+            return REASONS[CredentialReason(code)]
+        return (
+            code_sentence("gioconda.identity.failed", "", lang) if key == "state.invalid" else say(Sentence(key), lang)
+        )
+    if code in exits:
+        return f"{code}: {exits[code]}"
+    if term in templates():
+        return f"{code}: {say(Sentence(term), lang)}"
+    found = codes.sentences().get(code)
+    return None if found is None else f"{code}: {code_sentence(code, found, lang)}"

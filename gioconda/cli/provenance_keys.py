@@ -100,7 +100,8 @@ def keys_show(lang: Lang = "") -> Result:
     found = keys.show()
     lines = []
     for key in found:
-        facts = vars(key) | {"days": (key.days_left, "day"), "begin": str(key.not_before), "end": str(key.not_after)}
+        facts: dict[str, object] = {name: value for name, value in vars(key).items() if isinstance(value, str)}
+        facts |= {"days": (key.days_left, "day"), "begin": key.not_before, "end": key.not_after}
         note = f" · {told('key-development', lang)}" if key.development else ""
         lines += [told("key", lang, **facts) + note, "  " + told("key-of", lang, **facts)]
     return Result([clean(line) for line in lines] or told("no-keys", lang), Keys(found))

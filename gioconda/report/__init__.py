@@ -11,8 +11,6 @@ from typing import Any
 
 from gioconda_core.types import Report
 
-FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif")
-
 
 def text(report: Report, lang: str = "en", **options: Any) -> str:
     """For the terminal, readable in 80 columns. Options: width, color."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from gioconda.report.declared import NAMES
 from gioconda_core.types import Provenance, Sentence
 from provenance.reading.describe import leaves
 
@@ -39,20 +40,6 @@ class Compared:
     agreement: Agreement
 
 
-# Ours → names that statements give it (the last part, lower case), and the fields of the metadata that may hold it.
-_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "Artist": (("creator", "artist", "author.name", "by-line"), ("Artist", "Performer", "Author")),
-    "Make": (("make",), ("Make",)),
-    "Model": (("model",), ("Model",)),
-    "Lens": (("lensmodel", "lens"), ("Lens",)),
-    "Recorded date": (("datetimeoriginal", "datecreated"), ("Recorded date", "Creation date")),
-    "Latitude": (("gpslatitude",), ("Latitude",)),
-    "Longitude": (("gpslongitude",), ("Longitude",)),
-    "Title": (("title", "headline"), ("Title",)),
-    "Description": (("description", "imagedescription", "caption"), ("Description",)),
-    "Copyright": (("rights", "copyright", "copyrightnotice"), ("Copyright",)),
-    "Software": (("creatortool", "software"), ("Software", "Writing application")),
-}
 _SOURCE = "Digital source type"
 _STATEMENTS = re.compile(r"(stds\.(exif|iptc)|stds\.schema-org\.CreativeWork|.*\.metadata)(__\d+)?", re.I)
 
@@ -63,13 +50,13 @@ def compare(
     """Each fact that the signer states, with what the file's metadata say of it. metadata, declared : of :func:`gioconda.report.metadata.inspect`."""
     signed: dict[str, list[str]] = {}
     for name, value in _signed(found):
-        for field, (names, _) in _FIELDS.items():
-            if name in names and value not in signed.setdefault(field, []):
+        for field, names in NAMES["compared"].items():
+            if name in names["signed"] and value not in signed.setdefault(field, []):
                 signed[field].append(value)
     made = []
-    for field in _FIELDS:
+    for field, names in NAMES["compared"].items():
         if values := signed.get(field):
-            own = next((str(metadata[key]) for key in _FIELDS[field][1] if metadata.get(key)), None)
+            own = next((str(metadata[key]) for key in names["file"] if metadata.get(key)), None)
             made.append(_one(field, ", ".join(values), own))
     sources = [uri.rstrip("/").rsplit("/", 1)[-1] for uri in found.source_types]
     own = next((str(mark["value"]) for mark in declared if mark.get("kind") == "source-type"), None)

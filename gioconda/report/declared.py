@@ -11,8 +11,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from gioconda_core.files import read_toml
 from provenance.vocabulary import SOURCE_TYPES
 
 PACKET = 4 << 20  # bytes of XMP parsed at most
@@ -53,20 +55,8 @@ class Field(NamedTuple):
     value: str
 
 
-_IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
-_WANTED = {
-    f"{_IPTC} DigitalSourceType": "DigitalSourceType",
-    f"{_IPTC} AISystemUsed": "AISystemUsed",
-    f"{_IPTC} AISystemVersionUsed": "AISystemVersionUsed",
-    f"{_IPTC} AIPromptInformation": "AIPromptInformation",
-    f"{_IPTC} AIPromptWriterName": "AIPromptWriterName",
-    "http://ns.adobe.com/photoshop/1.0/ Credit": "Credit",
-    "http://ns.adobe.com/xap/1.0/ CreatorTool": "CreatorTool",
-    "http://ns.adobe.com/tiff/1.0/ Software": "Software",
-    "http://ns.adobe.com/exif/1.0/ UserComment": "UserComment",
-    "http://purl.org/dc/elements/1.1/ description": "description",
-    "http://www.tc260.org.cn/ns/AIGC/1.0/ AIGC": "AIGC",
-}
+NAMES = read_toml(Path(__file__).with_name("fields.toml"))  # how others call what is looked at
+_WANTED = NAMES["xmp"]
 _RESOURCE = "http://www.w3.org/1999/02/22-rdf-syntax-ns# resource"
 
 
@@ -130,31 +120,6 @@ _SHARES = {
     "compositeSynthetic": Ai.EDITED,
 }
 _LABELS = {"1": Ai.MADE, "2": Ai.POSSIBLE, "3": Ai.SUSPECTED}
-# How a program is called in metadata, and what it is; names that are words of other things too stand with their maker's.
-_TOOLS = (
-    (r"firefly", "Adobe Firefly"),
-    (r"dall[·.\- ]?e\b", "DALL·E (OpenAI)"),
-    (r"\bsora\b", "Sora (OpenAI)"),
-    (r"\bopenai\b|\bchatgpt\b|\bgpt-(4o|image)", "OpenAI"),
-    (r"midjourney", "Midjourney"),
-    (r"stable.?diffusion|automatic1111", "Stable Diffusion"),
-    (r"comfyui", "ComfyUI"),
-    (r"invokeai", "InvokeAI"),
-    (r"novelai", "NovelAI"),
-    (r"google ai\b|\bimagen\b|\bgemini\b", "Google AI"),
-    (r"\bveo [23]|google veo", "Veo (Google)"),
-    (r"\bx\.?ai\b|\bgrok\b", "Grok (xAI)"),
-    (r"\bblack forest labs\b|\bflux\.1", "FLUX (Black Forest Labs)"),
-    (r"runwayml|runway gen", "Runway"),
-    (r"leonardo\.ai", "Leonardo.Ai"),
-    (r"ideogram", "Ideogram"),
-    (r"kling ?ai|klingai", "Kling AI"),
-    (r"hailuo|minimax video", "Hailuo (MiniMax)"),
-    (r"luma (ai|dream)|dream machine", "Luma"),
-    (r"\bpika( labs|\.art)", "Pika"),
-    (r"heygen", "HeyGen"),
-    (r"synthesia", "Synthesia"),
-)
 _PROGRAMS = {"software", "creatortool", "make", "writing application", "writing library", "title", "source", "host"}
 _TEXTS = {"credit", "description", "imagedescription", "comment", "usercomment", "title", "caption", "xpcomment"}
 _DECLARED = re.compile(
@@ -173,36 +138,34 @@ def marks(fields: Iterable[Field]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for field in listed:
         for kind, ai, value, more in _of(field):
-            mark = {"kind": str(kind), "ai": str(ai), "field": _where(field), "value": value[:VALUE], **more}
-            if not any(mark["kind"] == old["kind"] and mark["value"] == old["value"] for old in found):
-                found.append(mark)
+            where = f"{field.place} {field.name}"[:80]
+            found.append({"kind": str(kind), "ai": str(ai), "field": where, "value": value[:VALUE], **more})
     by_name = {field.name.lower(): field.value for field in listed if field.place == "EXIF"}
     note = by_name.get("imagedescription", "")
     if re.match(r"Signature: [A-Za-z0-9+/=]{4,}", note) and _UUID.fullmatch(by_name.get("artist", "").strip()):
-        value = "Grok (xAI)"
-        found.append(
-            {"kind": str(Kind.GENERATOR), "ai": str(Ai.MADE), "field": "EXIF ImageDescription", "value": value}
-        )
-    # A generator's own settings say more than its name: the name alone is not told a second time.
-    generators = {mark["value"].split(" (")[0] for mark in found if mark["kind"] == Kind.GENERATOR}
-    return [m for m in found if m["kind"] != Kind.TOOL or m["value"].split(" (")[0] not in generators][:FIELDS]
+        grok = {
+            "kind": str(Kind.GENERATOR),
+            "ai": str(Ai.MADE),
+            "field": "EXIF ImageDescription",
+            "value": "Grok (xAI)",
+        }
+        found.append(grok)
+    return _once(found)
 
 
 def together(first: list[dict[str, Any]], second: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The marks of two readers of one file; what both found is told once, as the first has it."""
-    known = {(mark["kind"], mark["value"]) for mark in first}
-    generators = {mark["value"].split(" (")[0] for mark in first if mark["kind"] == Kind.GENERATOR}
-    new = [
-        mark
-        for mark in second
-        if (mark["kind"], mark["value"]) not in known
-        and not (mark["kind"] == Kind.TOOL and mark["value"].split(" (")[0] in generators)
-    ]
-    return [*first, *new][:FIELDS]
+    return _once([*first, *second])
 
 
-def _where(field: Field) -> str:
-    return f"{field.place} {field.name}"[:80]
+def _once(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each mark once. A generator's own settings say more than its name: the name alone is not told a second time."""
+    listed: dict[tuple[str, str], dict[str, Any]] = {}
+    for mark in found:
+        listed.setdefault((mark["kind"], mark["value"]), mark)
+    made_by = {value.split(" (")[0] for kind, value in listed if kind == Kind.GENERATOR}
+    kept = [m for (kind, value), m in listed.items() if kind != Kind.TOOL or value.split(" (")[0] not in made_by]
+    return kept[:FIELDS]
 
 
 def _of(field: Field) -> Iterable[tuple[Kind, Ai, str, dict[str, str]]]:
@@ -226,7 +189,7 @@ def _of(field: Field) -> Iterable[tuple[Kind, Ai, str, dict[str, str]]]:
     if generator:
         yield Kind.GENERATOR, Ai.MADE, generator, {}
     if name in _PROGRAMS:
-        for pattern, tool in _TOOLS:
+        for pattern, tool in NAMES["tools"].items():
             if re.search(pattern, value[:500], re.I):
                 yield Kind.TOOL, Ai.USED, tool, {}
                 break

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gioconda.report import declared
+from gioconda.report.declared import NAMES
 from gioconda_core.reasons import MediaWarning, WarningReason
 from gioconda_core.workers.child import Lost, Silent, asked
 from provenance.sdk.one_pass import boxes_of
@@ -30,42 +31,6 @@ FIELDS = 60  # metadata fields kept
 BOXES = 4000  # topmost boxes of ISO media looked at
 LENGTH = 500  # characters kept of each
 
-# MediaInfo's name → ours. General track only; technical fields come from Clip.facts, which decodes the stream.
-_GENERAL = {
-    "title": "Title",
-    "movie_name": "Title",
-    "performer": "Performer",
-    "comment": "Comment",
-    "description": "Description",
-    "copyright": "Copyright",
-    "writing_application": "Writing application",
-    "writing_library": "Writing library",
-    "encoded_date": "Encoded date",
-    "tagged_date": "Tagged date",
-    "recorded_date": "Recorded date",
-    "comapplequicktimemake": "Make",
-    "comapplequicktimemodel": "Model",
-    "comapplequicktimesoftware": "Software",
-    "comapplequicktimecreationdate": "Creation date",
-    "comapplequicktimelocationiso6709": "Location",
-    "recorded_location": "Location",
-    "xyz": "Location",
-    "comandroidversion": "Android version",
-}
-_EXIF = {
-    "Image Make": "Make",
-    "Image Model": "Model",
-    "Image Software": "Software",
-    "Image DateTime": "Modified",
-    "EXIF DateTimeOriginal": "Recorded date",
-    "EXIF DateTimeDigitized": "Digitised",
-    "Image Artist": "Artist",
-    "Image Copyright": "Copyright",
-    "Image ImageDescription": "Description",
-    "EXIF LensModel": "Lens",
-    "GPS GPSLatitude": "Latitude",
-    "GPS GPSLongitude": "Longitude",
-}
 # What editors, sites and screen recorders write with. A camera's own writer is named and nothing is concluded from it.
 _REWRITERS = re.compile(
     r"^lavf|^lavc|ffmpeg|handbrake|mkvmerge|mkvtoolnix|libebml|gpac|mp4box|adobe|premiere|after effects|final cut|davinci|"
@@ -164,7 +129,7 @@ def _media_info(path: str) -> dict[str, Any]:
         if kind := {"Video": "pictures", "Image": "pictures", "Audio": "sounds"}.get(item.track_type):
             streams[kind] = streams.get(kind, 0) + 1
         if item.track_type == "General":
-            for key, name in _GENERAL.items():
+            for key, name in NAMES["general"].items():
                 value = facts.get(key)
                 if value and name not in metadata:
                     metadata[name] = str(value)
@@ -252,7 +217,7 @@ def _picture(path: str) -> dict[str, Any]:
         tags = exifread.process_file(file, details=False)
     if not tags and isinstance(info.get("exif"), bytes):  # where ExifRead does not look, as in most WebP
         tags = exifread.process_file(io.BytesIO(info["exif"].removeprefix(b"Exif\0\0")), details=False)
-    for key, name in _EXIF.items():
+    for key, name in NAMES["exif"].items():
         if key in tags and str(tags[key]).strip():
             metadata[name] = str(tags[key])
     for key in ("Make", "Software", "ImageDescription", "Artist"):
@@ -284,9 +249,6 @@ def _comment(raw: bytes) -> str:
     return body.decode("utf-8", "replace").strip("\0 ")
 
 
-_IIM = {105: "Headline", 110: "Credit", 115: "Source", 120: "Caption"}  # record 2 of IPTC-IIM
-
-
 def _iim(block: bytes) -> list[declared.Field]:
     fields: list[declared.Field] = []
     at = 0
@@ -294,26 +256,13 @@ def _iim(block: bytes) -> list[declared.Field]:
         record, name, length = block[at + 1], block[at + 2], int.from_bytes(block[at + 3 : at + 5], "big")
         if length & 0x8000:
             break
-        if record == 2 and name in _IIM:
+        if record == 2 and (ours := NAMES["iim"].get(str(name))):
             text = block[at + 5 : at + 5 + length].decode("utf-8", "replace")
-            fields.append(declared.Field("IPTC-IIM", _IIM[name], text))
+            fields.append(declared.Field("IPTC-IIM", ours, text))
         at += 5 + length
     return fields
 
 
-# What ExifTool is asked for, where it is installed: the places in which AI is declared. Its groups → the places of ours.
-_ASKED = (
-    "XMP:all",
-    "IPTC:all",
-    "IFD0:all",
-    "ExifIFD:UserComment",
-    "PNG:all",
-    "Keys:all",
-    "ItemList:all",
-    "UserData:all",
-    "ID3:all",
-)
-_GROUPS = {"XMP": "XMP", "IPTC": "IPTC-IIM", "EXIF": "EXIF"}
 _EXIFTOOL = 8.0  # seconds
 
 
@@ -331,7 +280,7 @@ def _exiftool(path: str) -> tuple[str, list[declared.Field]]:
         "-fast",
         "-m",
         "-ExifToolVersion",
-        *(f"-{name}" for name in _ASKED),
+        *(f"-{name}" for name in NAMES["exiftool"]["asked"]),
         path,
     ]
     try:
@@ -344,7 +293,11 @@ def _exiftool(path: str) -> tuple[str, list[declared.Field]]:
         group, _, name = str(key).partition(":")
         if name and isinstance(value, (str, int, float, list)) and group not in ("ExifTool", "File", "Composite"):
             texts = value if isinstance(value, list) else [value]
-            fields.append(declared.Field(_GROUPS.get(group, "text"), name, ", ".join(map(str, texts))[: declared.TEXT]))
+            fields.append(
+                declared.Field(
+                    NAMES["exiftool"]["groups"].get(group, "text"), name, ", ".join(map(str, texts))[: declared.TEXT]
+                )
+            )
     return f"ExifTool {found.get('ExifTool:ExifToolVersion', '')}".strip(), fields
 
 

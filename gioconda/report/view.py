@@ -207,29 +207,17 @@ def _sound_facts(sound: Sound | None, lang: str) -> Pairs:
     return [(label(key, lang), visible(value)) for key, value in pairs]
 
 
-# How a state is called for what decided it; the state itself where nothing is named here.
-REASON_KEYS = {
-    CredentialReason.UNSUPPORTED: "not-looked",
-    CredentialReason.REMOTE: "elsewhere",
-    CredentialReason.DAMAGED: "damaged",
-    CredentialReason.UNJUDGED: "unjudged",
-    CredentialReason.MALFORMED: "malformed",
-    CredentialReason.ALTERED: "altered",
-    CredentialReason.EXPIRED: "expired",
-    CredentialReason.SIGNER: "signer",
-    CredentialReason.INGREDIENT: "ingredient",
-    CredentialReason.INCOMPLETE: "incomplete",
-    CredentialReason.CONTRADICTORY: "contradictory",
-    CredentialReason.DOUBTED: "doubted",
-}
+def reason_key(reason: str | None) -> str | None:
+    """How a state is called for what decided it (``state.expired``, ``provenance.expired``); None where it has no name of its own."""
+    named = {CredentialReason.UNSUPPORTED: "not-looked", CredentialReason.REMOTE: "elsewhere"}.get(reason, reason)  # type: ignore[call-overload]
+    return named if f"state.{named}" in templates() else None
 
 
 def state_key(state: str, reason: str | None, development: bool = False) -> str:
     """A development key is anybody's: its heading never says that the signer is on a list. What was not looked for is not "unreadable"."""
     if development and ProvenanceState(state).intact:
         return "state.development"
-    named = REASON_KEYS.get(CredentialReason(reason)) if reason else None
-    return f"state.{named or state}"
+    return f"state.{reason_key(reason) or state}"
 
 
 def _state_key(p: Provenance) -> str:
@@ -493,7 +481,7 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
     if p.state == ProvenanceState.ABSENT:
         said.append(Sentence("provenance.absent"))
     elif p.state == ProvenanceState.UNREADABLE:
-        said.append(Sentence(f"provenance.{REASON_KEYS.get(p.reason, 'unjudged') if p.reason else 'unjudged'}-unread"))
+        said.append(Sentence(f"provenance.{reason_key(p.reason) or 'unjudged'}-unread"))
     elif p.state == ProvenanceState.INVALID:
         said += _invalid(p)
     elif p.state == ProvenanceState.TRUSTED:
@@ -583,7 +571,7 @@ def _deciding(p: Provenance) -> Any:
 
 def _invalid(p: Provenance) -> list[Sentence]:
     """Why a credential does not hold, by what decided it; who signed it, where a list says so."""
-    key = REASON_KEYS.get(p.reason, "unjudged") if p.reason else "unjudged"
+    key = reason_key(p.reason) or "unjudged"
     args: dict[str, Any] = {"reason": _deciding(p)}
     if p.reason == CredentialReason.EXPIRED:
         ended = (p.expires_at or "")[:10] or "?"

@@ -6,7 +6,7 @@ from PIL import Image
 from provenance_kit import created, picture
 
 from gioconda.cli import main
-from gioconda.report import compared, metadata
+from gioconda.report import compared, declared, metadata
 from gioconda.report.compared import Agreement
 from gioconda.report.wording import say
 from provenance.reading.read import read
@@ -83,7 +83,7 @@ def test_a_fake_agrees_with_its_own_xmp(tmp_path):
 
 
 @pytest.mark.parametrize("agreement", Agreement)
-@pytest.mark.parametrize("field", [*compared._FIELDS, "Digital source type"])
+@pytest.mark.parametrize("field", [*declared.NAMES["compared"], "Digital source type"])
 def test_every_field_is_told_in_both_languages(field, agreement):
     own = None if agreement == Agreement.SIGNED_ONLY else "b"
     (sentence,) = compared.sentences([compared.Compared(field, "a", own, agreement)])
