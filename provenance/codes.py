@@ -1,4 +1,4 @@
-"""A plain sentence for every status code of C2PA 2.x and CAWG, and for those of our own policy: ``codes.toml``, in each language."""
+"""Give each status code of C2PA 2.x and CAWG, and each of our own policy, a plain sentence in each language (``codes.toml``)."""
 
 from __future__ import annotations
 

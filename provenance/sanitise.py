@@ -1,4 +1,4 @@
-"""Strings from manifests may be an attacker's: they are made safe to print, to put in a page and to log.
+"""Make strings from manifests, which may be an attacker's, safe to print, to put in a page and to log.
 
 Control characters, terminal escapes, bidirectional overrides, zero-width and private characters become visible escapes;
 angle brackets become the look-alikes ‹ ›, so that even a renderer that forgot to escape cannot be handed a tag; lengths,

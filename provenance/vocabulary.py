@@ -1,4 +1,4 @@
-"""The words of Content Credentials that signing and reading share: assertion labels, source types, soft bindings."""
+"""Words of Content Credentials that signing and reading share: assertion labels, source types, soft bindings."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Certificates that work: roots and signing leaves with exactly the extensions Content Credentials ask for.
+"""Make roots and signing certificates with exactly the extensions that Content Credentials ask for, and read and compare certificates.
 
 What a leaf needs was measured, not guessed: v3, CA=false (critical), key usage digitalSignature (critical), extended key
-usage emailProtection and C2PA claim signing, subject and authority key identifiers. :class:`Profile` holds each of them, so that
-the tests can make every leaf that must be refused.
+usage emailProtection and C2PA claim signing, subject and authority key identifiers. :class:`Profile` holds each of them.
 """
 
 from __future__ import annotations
@@ -187,7 +186,7 @@ class Validity:
 
 @dataclass(frozen=True)
 class Profile:
-    """The extensions of a leaf. As it stands they are those that validate; each field is one way to get it wrong.
+    """The extensions of a signing certificate. The defaults are those that validate; tests change one at a time to one that does not.
 
     ekus : extended key usages, as dotted numbers. usage : key usages by name. extra : (extension, critical) to add.
     """

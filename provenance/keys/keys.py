@@ -1,4 +1,4 @@
-"""Signing keys on disk: the development chain made on first use, named keys, renewal, and what expires when.
+"""Make, keep and renew signing keys on disk: the development key, made on first use, and named ones.
 
 The development chain is made on this computer for this user, is never shipped, and proves nothing about who signed: its
 certificates say so in their names. Its root's private key is thrown away once the leaf is signed, so nothing else can ever

@@ -1,4 +1,4 @@
-"""The certificate chain inside a manifest store: just enough CBOR, JUMBF and COSE to reach it.
+"""Find the certificate chain inside a manifest store, with as much of CBOR, JUMBF and COSE as that takes.
 
 The SDK reports a signer's names, which prove nothing, and not the certificate. We ask it for the store's bytes as it parsed
 them (so that a decoy elsewhere in the file cannot be looked at instead) and take the chain of one manifest's signature.

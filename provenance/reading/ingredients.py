@@ -1,4 +1,4 @@
-"""The ingredients of a credential as a tree, walked from the active manifest, with the failures that the top does not mention.
+"""Walk the ingredients of a credential as a tree from the active manifest, with the failures that the top does not mention.
 
 An edit of a tampered parent is Trusted with no failure at the top: what was found when the parent was taken in is written
 beside the ingredient, and only there. Cycles, depth and size are bounded; the manifests are the attacker's.

@@ -1,4 +1,4 @@
-"""Open a file's manifest store through the SDK, offline: embedded, beside the file, or given; with what the SDK found.
+"""Open a file's Content Credentials with the SDK, offline, whether embedded, beside the file or given; nothing is judged here.
 
 Not covered by the hashes themselves, so a change there goes unseen by anybody: signature padding, some box headers, MP4
 ``ftyp`` and ``free`` boxes, and what a signer chose to leave out (:mod:`provenance.reading.coverage`).
@@ -294,7 +294,7 @@ def _promised(document: Mapping[str, Any]) -> int:
 
 
 def unreadable(reason: CredentialReason, detail: str, *found: Code) -> Provenance:
-    """No verdict, and why."""
+    """The state *unreadable*, with its reason and detail; found : the codes that there are all the same."""
     return Provenance(ProvenanceState.UNREADABLE, reason, sanitise.text(detail), codes=found, sdk=engine.sdk())
 
 

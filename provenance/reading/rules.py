@@ -1,4 +1,4 @@
-"""Our policy on top of the SDK's findings: what it accepts and we do not, each with a code of our own and a reason.
+"""Apply our own policy to the SDK's findings: what it accepts and we do not, each with a code of our own and a reason.
 
 The verdict is keyed on codes, not on the SDK's state word: two independent engines agreed on that word for only half of 141
 hard files. A rule either makes a credential invalid (it contradicts itself), or caps it at valid (the signer cannot be called

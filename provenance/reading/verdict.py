@@ -1,4 +1,4 @@
-"""From what the SDK found to what we say: our states, our codes, the signer, the claims, the ingredients."""
+"""Make a verdict of what the SDK found: our state and codes, the signer, what is claimed, the ingredients."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Everything that touches the private side of the C2PA SDK: its engine, one-pass signing, and streams."""
+"""What uses the C2PA SDK beyond its Python interface: settings, file descriptors, signing in one pass and in segments."""

@@ -1,4 +1,4 @@
-"""Files handed to the SDK as file descriptors, so that copying a video does not call back into Python every 8 kB.
+"""Hand files to the SDK as file descriptors, so that copying a video does not call back into Python every 8 kB.
 
 The SDK reads and writes through four C callbacks, and its Python wrapper fills them with Python functions: 15,000 calls under
 the interpreter's lock for a 57 MB clip. The C library's own ``read``, ``write`` and ``lseek`` have the very signatures the

@@ -1,4 +1,4 @@
-"""The one place that talks to the Content Credentials SDK: its settings, contexts and formats, with no network unless it is allowed.
+"""Set up the Content Credentials SDK: its settings, contexts and formats; it uses no network unless a host is named.
 
 Measured facts this module exists for (c2pa-python 0.38.1): global ``load_settings`` reaches neither readers nor builders;
 unknown settings are accepted in silence; by default URLs named inside a file are fetched; a context does not survive a fork.

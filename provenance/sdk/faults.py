@@ -1,4 +1,4 @@
-"""What the SDK's errors mean: the one place that reads their class and, of the kinds that have none, their text.
+"""Explain the SDK's errors: nowhere else are their class and, where they have none of their own, their text read.
 
 The texts are a programmer's and are kept for a log (``--debug``); what a person is told stands here. ``tests/provenance/test_faults.py``
 holds the texts that are read to what this release of the SDK says.

@@ -55,7 +55,7 @@ class Layout:
 
     @property
     def leaves(self) -> int:
-        """At most so many leaves the media box has."""
+        """How many leaves the media box has at most."""
         return max(-(-box.size // LEAF) for box in self.boxes if box.kind == b"mdat")
 
     def moved(self, by: int) -> bytes:
@@ -181,7 +181,7 @@ class Call:
         self.builder, self.kind, self.native = builder, kind.encode(), _functions()
 
     def ask(self, function: Any, *arguments: Any) -> int:
-        """What a function of the SDK answers about this builder; raises C2paError for a negative number."""
+        """Call a function of the SDK on this builder and return its number; C2paError where that is negative."""
         from c2pa import c2pa as sdk
 
         result = int(function(self.builder._handle, *arguments))
@@ -189,7 +189,7 @@ class Call:
         return result
 
     def taken(self, function: Any) -> bytes:
-        """The bytes that a function of the SDK makes; its own memory is given back."""
+        """Call a function of the SDK that makes bytes, copy them and free the SDK's own."""
         pointer = ctypes.c_void_p()
         length = self.ask(function, self.kind, ctypes.byref(pointer))
         try:

@@ -1,4 +1,4 @@
-"""What a file will say of itself: typed claims, read from Python or TOML, turned into the SDK's manifest definition.
+"""Write down what a file will say of itself: claims from Python or TOML, turned into the SDK's manifest definition.
 
 A :class:`Credential` is anything one may attest (a photograph edited, a clip generated, an update that only adds a statement).
 A generated clip's :class:`gioconda_core.types.Claim` becomes one with :func:`of_synthesis`.

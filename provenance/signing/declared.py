@@ -1,4 +1,4 @@
-"""The marks that laws ask for beside the credential, for those who read no credential: IPTC's digital source type and China's AIGC label.
+"""Write the marks that laws ask for beside a credential into a file's metadata: IPTC's digital source type and China's AIGC label.
 
 They are written before signing, so that the credential covers them; alone they prove nothing, since anybody can write or remove them. In
 XMP everywhere; in MP4 and MOV China's label also among the metadata keys, where players and platforms look (TC260-PG-20258A).

@@ -1,4 +1,4 @@
-"""Sign files: to a temporary file, verified, flushed, renamed; never in place, never half a file.
+"""Sign files: write to a temporary file, read it back, rename it; never in place, never half a file.
 
 ``write`` is the only way a :class:`~gioconda_core.types.Synthesis` becomes a file, ``write_picture`` the one for a generated picture:
 frames are encoded, signed and read back before anything has the name that was asked for.

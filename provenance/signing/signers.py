@@ -1,4 +1,4 @@
-"""Who signs: a signer takes bytes and gives their signature, with PEM files, PKCS#11 tokens, a key service's callback, a subprocess, the development key.
+"""Signers take bytes and give their signature: from PEM files, a PKCS#11 token, a key service, a command, or the development key.
 
 Each is an entry point of ``gioconda.signers`` and is named on the command line as ``NAME:option=value;option=value``. The
 certificates are always given as a PEM chain, leaf first; only the signature is made elsewhere. A signer may be shared by

@@ -1,4 +1,4 @@
-"""Small pictures of ingredients, made here: from pictures and from a video's first frame.
+"""Make small pictures of ingredients, from a picture or from a video's first frame.
 
 The SDK makes thumbnails of pictures only, enlarges small ones to 1024 pixels, and spends more time on that than on signing.
 """

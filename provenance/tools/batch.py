@@ -1,4 +1,4 @@
-"""Many files: verdicts over trees, signing with one signer, when what expires, and how verdicts drift between SDK versions."""
+"""Work on many files: read and sign them, forecast when credentials expire, and compare two reports."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class Expiry:
 
 
 def forecast(found: Iterable[tuple[Path, Provenance | GiocondaError]]) -> list[Expiry]:
-    """What expires first, first: told before it happens, because afterwards nothing can be added."""
+    """When each credential turns invalid, the soonest first. Once it has, no timestamp can be added that would keep it."""
     now = datetime.datetime.now(datetime.UTC)
     rows = []
     for path, verdict in found:
@@ -195,10 +195,9 @@ def drift(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]
     old = {str(row.get("path")): row for row in before}
     found = []
     for row in after:
-        past = old.get(str(row.get("path")))
-        if past is None:
+        if (past := old.get(str(row.get("path")))) is None:
             continue
-        was, now = (sorted({str(code.get("code")) for code in item.get("codes", [])}) for item in (past, row))
+        was, now = ({str(code.get("code")) for code in item.get("codes", [])} for item in (past, row))
         had, has = ([str(name) for name in item.get("trust_lists") or ()] for item in (past, row))
         if past.get("state") != row.get("state") or was != now:
             found.append(
@@ -206,8 +205,8 @@ def drift(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]
                     str(row.get("path")),
                     str(past.get("state")),
                     str(row.get("state")),
-                    tuple(code for code in was if code not in now),
-                    tuple(code for code in now if code not in was),
+                    tuple(sorted(was - now)),
+                    tuple(sorted(now - was)),
                     str(past.get("sdk", "")),
                     str(row.get("sdk", "")),
                     tuple(name for name in had if name not in has),

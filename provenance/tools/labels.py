@@ -1,4 +1,4 @@
-"""From signed files to a labelled set: when a label counts, and a row with the reason for each one that does not.
+"""Make a labelled set of signed files: which labels count, and why each of the others does not.
 
 A label counts only if the credential is trusted, its signer is on the project's list, exactly one label assertion is there and it is
 *created*, no ingredient failure is recorded, and the hashes it names match. File hashes are malleable, so

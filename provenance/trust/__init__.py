@@ -1,1 +1,1 @@
-"""Trust lists, and everything that asks the network when it is told to."""
+"""Trust lists, and what asks the network when it is told to."""

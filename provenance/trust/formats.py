@@ -1,4 +1,4 @@
-"""The forms in which trust lists are published: PEM bundles, ETSI's lists of trusted entities, IPTC's list, and bare hashes of certificates.
+"""Read trust lists in the forms in which they are published: PEM, ETSI's lists of trusted entities, IPTC's list, hashes of certificates.
 
 C2PA publishes each of its lists as PEM and as JSON (ETSI TS 119 602, ``LoTE``), IPTC the verified news publishers as PEM and JSON, the interim
 list is anchors in PEM beside leaves in PEM or as SHA-256. Dates are the list's own where it states them. A list's signature is not checked

@@ -1,4 +1,4 @@
-"""Trust lists: who may sign, who may timestamp, whom a newsroom knows; each with its name, hash and date, so a verdict can say which.
+"""Keep trust lists (who may sign, timestamp, or attest identities) with name, hash and date, so that a verdict can say by which it was given.
 
 Lists come from a file or from the store (``GIOCONDA_HOME``/trust). Nothing is trusted that was not asked for: with
 no lists, the best a file can be is valid. The development root is never among them unless ``development=True``.
@@ -62,7 +62,7 @@ class TrustList:
 
     @property
     def uri(self) -> str:
-        """By what a verdict of the SDK names the list."""
+        """The name by which the SDK's answer refers to the list."""
         return f"{_PREFIX}{self.name}"
 
     @property

@@ -1,4 +1,4 @@
-"""The only part of provenance that may use the network, and only when asked: remote manifests, revocation, trust lists.
+"""Fetch remote manifests, answers about revocation and trust lists, when asked to; no other module of this package uses the network.
 
 URLs in files are the attacker's. So: http and https only, no private, loopback, link-local or reserved addresses (checked on
 the address actually connected to, at every redirect, so a name that resolves twice does not help), at most 8 MiB, 10 seconds

@@ -1,4 +1,4 @@
-"""The code that carries a mark's 64 bits: CRC-24, a rate-1/3 convolutional code, and a soft Viterbi decoder.
+"""Protect a mark's 64 bits against errors: CRC-24, a rate-1/3 convolutional code and a soft Viterbi decoder.
 
 Soft decisions matter here: a compressed frame still says how sure each bit is, and a hard-decision code would throw that
 away. The CRC bounds false alarms: a random word passes with probability 2⁻²⁴ (6·10⁻⁸).

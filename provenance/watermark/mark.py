@@ -1,4 +1,4 @@
-"""An invisible mark: 64 bits spread over mid frequencies of a picture's luma, read back without the original or any weights.
+"""Mark pictures invisibly with 64 bits, spread over mid frequencies of the luma, and read them back without the original.
 
 The whole frame is brought to 256×256, a large one to 512×512, so that a mark survives resizing to any size and aspect ratio and its
 waves are short where there are pixels enough. Before the DCT each area is divided by its own local contrast: edges and hair, which
@@ -62,7 +62,7 @@ MIN_SIDE = 64  # pixels; a smaller picture has no room for 64 bits
 
 @dataclass(frozen=True)
 class MarkReading:
-    """payload : the 64 bits, or None when no mark was read. errors : share of coded bits that had to be corrected.
+    """What was read of a mark. payload : the 64 bits, or None when no mark was read. errors : share of coded bits that had to be corrected.
 
     kept : the shares of the height and of the width that an even crop left, where the mark was found in one.
     An unmarked picture reads as None but for about five in 2²⁴: on each grid as it is, and as each of the likeliest crops.

@@ -1,4 +1,4 @@
-"""An archive of one's own that finds a stripped credential again: by the mark in the pixels, or by how the picture looks; one SQLite file.
+"""Keep credentials in an archive, one SQLite file, that finds a stripped one again: by its mark or by how the picture looks.
 
 A credential found this way describes the file it was made for. Against a copy whose bytes differ it cannot validate; what it
 says is history, and the reader is told so. A mark names one file; a fingerprint only resembles, and how closely is said.

@@ -1,4 +1,4 @@
-"""C2PA's Soft Binding Resolution API (2.4): its documents, and a client that asks somebody's archive for a credential that a file has lost.
+"""Ask somebody's archive for a credential that a file has lost, by C2PA's Soft Binding Resolution API (2.4), and write its documents.
 
 What leaves this computer is the value of a mark or a fingerprint, never the file: matching by content is what our own page answers
 (:mod:`gioconda.serve.resolution`), and what this client never asks. An answer is a stranger's: a credential that does not name the mark it
