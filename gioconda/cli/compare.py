@@ -18,7 +18,8 @@ def compare(
 ) -> Result:
     """Compare two clips: which seconds both hold, and what was cut, cropped, mirrored or encoded again in between.
 
-    Nothing is said of which came first. Speed, sound and several pictures in one frame are not looked at.
+    Nothing is said of which came first. Changes within a picture, speed, sound and several pictures in one frame are
+    not looked at.
 
     Example: gioconda compare original.mp4 shared.mp4 -o text -o html=comparison.html
     """

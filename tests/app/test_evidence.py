@@ -16,12 +16,13 @@ from importlib import resources
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 
 from gioconda.report import as_html, as_json, as_text, view
 from gioconda.report.evidence import case, compare_pages, keyframes, sound, views
 from gioconda.report.evidence.compare import compare, sentences
 from gioconda.report.examine import Examiner
-from gioconda.report.wording import LANGUAGES
+from gioconda.report.wording import LANGUAGES, say
 from gioconda_core.documents import to_json
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.media.clip import write_image, write_video
@@ -261,8 +262,34 @@ def test_what_was_done_between_two_clips_is_said(compared, how):
         assert len(found.spans) == 1 and found.spans[0].a_end == pytest.approx(4, abs=0.15)
     if how == "cut":
         assert len(found.spans) == 2 and found.only_a[0] == pytest.approx((1.2, 2.4), abs=0.2)
+        assert found.spans[0].b_end <= found.spans[1].b, "no second of either is told twice"
     if how == "cropped":
         assert found.region_a.share == pytest.approx(160 * 260 / (224 * 344), abs=0.03)
+
+
+def test_a_changed_face_is_not_said_to_be_encoding_nor_the_same_picture(take, tmp_path):
+    """Of a face swap beside its original it said "encoded again" and "12.4 s are in both"; of a changed photograph "the picture is the same"."""
+    swapped = take.copy()
+    top, left = (round(0.4 * side) for side in take.shape[1:3])
+    patch = swapped[:, top : top + 40, left : left + 40]
+    patch[:] = patch * 0.93
+    found = compare(written(tmp_path, "a.mp4", take), written(tmp_path, "b.mp4", swapped))
+    said = [say(s) for s in sentences(found)]
+    assert found.equal < found.matched and not any("are in both" in line for line in said)
+    assert any("changing a part of the picture" in line for line in said), said
+    for name, frame in (
+        ("a.png", take[0]),
+        ("b.png", swapped[0]),
+        ("c.png", take[0][:, ::-1][20:, 30:]),
+        ("d.bmp", take[0]),
+    ):
+        Image.fromarray(frame).save(tmp_path / name)
+    told = {name: sentences(compare(tmp_path / "a.png", tmp_path / name)) for name in ("b.png", "c.png", "d.bmp")}
+    assert next(s.key for s in told["b.png"]) == "compare.picture-alike" and "face" in say(told["b.png"][0])
+    assert told["b.png"][0].args["levels"] > 0
+    assert {"compare.mirrored", "compare.crop-a"} <= {s.key for s in told["c.png"]}, "a cut picture does match"
+    assert next(s.key for s in told["d.bmp"]) == "compare.picture-same"
+    assert "0–0 s" not in compare_pages.text(compare(tmp_path / "a.png", tmp_path / "b.png"))
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """Two clips side by side: which frames both hold, what was cut, cropped, mirrored or encoded again on the way from one to the other.
 
 First where one picture lies in the other (features, RANSAC), then when (what moves within the common part, frame by frame).
-Not covered: a change of speed, several pictures in one frame, sound.
+Not covered: what was changed within a picture (of a clip and a face swap made from it every frame matches), a change of speed, several
+pictures in one frame, sound.
 """
 
 from __future__ import annotations
@@ -307,8 +308,8 @@ def _spans(
     """Stretches in which B runs beside A at one distance in time, each in neither clip twice."""
     if still:  # nothing to align by: the shorter one lies in the other, whichever part of it
         length = round(min(a.end, b.end), 3)
-        alike = _alike(a, b)
-        return [Span(0.0, length, 0.0, length)] if alike else []
+        one, other = (bits(_rgb(part[0])) for part in parts)  # of the common part, by perceptual hash
+        return [Span(0.0, length, 0.0, length)] if (one ^ other).bit_count() <= 10 else []
     tick = max(float(np.median(np.diff(a.times))), float(np.median(np.diff(b.times))))
     rest = np.array([(a.times[i], b.times[j]) for i, j in links]).reshape(-1, 2)
     found: list[Span] = []
@@ -337,7 +338,18 @@ def _spans(
             joined[-1] = Span(last.a, span.a_end, last.b, span.b_end)
         else:
             joined.append(span)
-    return [Span(*(round(max(0.0, float(v)), 3) for v in (s.a, s.a_end, s.b, s.b_end))) for s in joined]
+    return [Span(*(round(max(0.0, float(v)), 3) for v in (s.a, s.a_end, s.b, s.b_end))) for s in _apart(joined)]
+
+
+def _apart(spans: Sequence[Span]) -> list[Span]:
+    """The stretches, one after another in A, without the frame or two that two of them claim: each gives up half."""
+    made = list(spans)
+    for i in range(len(made) - 1):
+        one, other = made[i], made[i + 1]
+        over = max(one.a_end - other.a, one.b_end - other.b if one.b < other.b else 0.0, 0.0) / 2
+        made[i] = Span(one.a, one.a_end - over, one.b, one.b_end - over)
+        made[i + 1] = Span(other.a + over, other.a_end, other.b + over, other.b_end)
+    return made
 
 
 def _overlap(one: Span, other: Span) -> bool:
@@ -370,12 +382,6 @@ def _grown(
     return Span(start, stop, start + shift, stop + shift)
 
 
-def _alike(a: _Seen, b: _Seen) -> bool:
-    """Whether two pictures that do not move are one picture, by perceptual hash."""
-    one, other = (bits(next(iter(s.large.values()))) for s in (a, b))
-    return (one ^ other).bit_count() <= 10
-
-
 def _without(spans: Sequence[tuple[float, float]], end: float) -> tuple[tuple[float, float], ...]:
     """What of 0 to end lies in no span, where it is long enough to be told."""
     gaps, last = [], 0.0
@@ -390,7 +396,9 @@ def _matched(a: _Seen, b: _Seen, spans: Sequence[Span]) -> list[tuple[int, int]]
     """Frames of A and B at the same moments of the spans."""
     pairs = []
     for span in spans:
-        for i in np.flatnonzero((a.times >= span.a - 1e-6) & (a.times < span.a_end - 1e-6)):
+        for i in np.flatnonzero(
+            (a.times >= span.a - 1e-6) & (a.times < max(span.a_end, 1e-3) - 1e-6)
+        ):  # 1e-3: of a still
             pairs.append((int(i), int(np.abs(b.times - (a.times[i] - span.a + span.b)).argmin())))
     return pairs
 
@@ -420,11 +428,15 @@ def sentences(c: Comparison) -> list[Sentence]:
     """What a person reads of a comparison, most telling first."""
     if c.a.sha256 == c.b.sha256:
         return [Sentence("compare.same-bytes")]
+    pictures = bool(c.a.facts.get("still") and c.b.facts.get("still"))
     if not c.spans:
-        return [Sentence("compare.nothing" if c.moves else "compare.still-nothing")]
+        return [Sentence(f"compare.{'nothing' if c.moves else 'picture-nothing' if pictures else 'still-nothing'}")]
     said: list[Sentence] = []
     both = sum(s.a_end - s.a for s in c.spans)
-    if c.matched and c.equal == c.matched:
+    if pictures:
+        key = "compare.picture-same" if c.equal == c.matched else "compare.picture-alike"
+        said.append(Sentence(key, {} if c.equal == c.matched else {"levels": c.difference or 0.0}))
+    elif c.matched and c.equal == c.matched:
         said.append(Sentence("compare.same-frames", {"frames": c.matched}))
     elif c.difference is not None:
         said.append(Sentence("compare.recoded", {"frames": c.matched, "equal": c.equal, "levels": c.difference}))
@@ -438,7 +450,7 @@ def sentences(c: Comparison) -> list[Sentence]:
         order = [s.b for s in c.spans]
         if order != sorted(order):
             said.append(Sentence("compare.order"))
-    else:
+    elif not pictures:
         said.append(Sentence("compare.still"))
     if c.mirrored:
         said.append(Sentence("compare.mirrored"))

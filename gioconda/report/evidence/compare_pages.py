@@ -74,7 +74,7 @@ def text(c: Comparison, lang: str = "en") -> str:
     for sentence in sentences(c):
         first, *rest = wrap(say(sentence, lang), 76)
         lines += [f"· {first}", *(f"  {part}" for part in rest)]
-    for span in c.spans:
+    for span in c.spans if c.moves else ():
         lines.append(f"  {_beside(span, lang)}")
     lines.append("")
     for name, mine, theirs in _table(c, lang):
