@@ -85,8 +85,11 @@ def square(
 _FIVE = np.array([[0.34, 0.46], [0.66, 0.46], [0.5, 0.64], [0.37, 0.82], [0.63, 0.82]])
 
 
+_ROOM = 1.3  # side of that crop over the square the five points are placed in
+
+
 def five_point(
-    frame: NDArray[np.uint8], landmarks: NDArray[np.float32], size: int, margin: float = 1.3
+    frame: NDArray[np.uint8], landmarks: NDArray[np.float32], size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """The face by five points with a margin, as published detectors were trained on; outside the frame is black."""
     import cv2
@@ -94,7 +97,7 @@ def five_point(
     five = np.stack(
         [landmarks[36:42].mean(0), landmarks[42:48].mean(0), landmarks[30], landmarks[48], landmarks[54]]
     ).astype(np.float32)
-    target = ((_FIVE + (margin - 1) / 2) / margin * size).astype(np.float32)
+    target = ((_FIVE + (_ROOM - 1) / 2) / _ROOM * size).astype(np.float32)
     matrix, _ = cv2.estimateAffinePartial2D(five, target, method=cv2.LMEDS)
     if matrix is None:
         raise Abstain(AbstentionReason.LANDMARKS_IN_ONE_POINT)

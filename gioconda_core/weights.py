@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gioconda_core.config import core
+from gioconda_core.documents import plain, read
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import atomic_path, sha256_of, write_json
 from gioconda_core.options import sha256 as whole
@@ -44,6 +45,21 @@ class Entry:
     size: int
     licence: str
     stored: str = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is written beside a stored file, as ``NAME.json``.
+
+    sha256 : of the stored file. original_sha256 : of the publisher's. origin : the address or the name of that. stored : the day.
+    """
+
+    name: str
+    sha256: str
+    original_sha256: str = ""
+    origin: str = ""
+    licence: str = ""
+    stored: str = ""
 
 
 _FAN = "https://www.adrianbulat.com/downloads/python-fan/"
@@ -136,18 +152,17 @@ class Store:
         """Whether the file is there; its hash is checked by ``path``."""
         return self._files(name)[0].is_file()
 
-    def record(self, name: str) -> dict[str, Any]:
-        """What was recorded when the file was stored."""
+    def record(self, name: str) -> Record:
+        """What was recorded when the file was stored; WeightsError where that cannot be read."""
         record = self._files(name)[1]
         try:
-            document: dict[str, Any] = json.loads(record.read_text())
-        except (OSError, ValueError) as error:
+            return read(Record, {"name": name, **json.loads(record.read_text())})
+        except (OSError, ValueError, TypeError) as error:
             raise WeightsError(
                 f"{name} has no readable record beside it",
                 where=str(record),
                 hint=f"run: gioconda models pull {name} --force",
             ) from error
-        return document
 
     def path(self, name: str) -> Path:
         """The stored file, its sha256 compared with the record.
@@ -165,7 +180,7 @@ class Store:
         stat = file.stat()
         seen = (stat.st_mtime_ns, stat.st_size)
         if self._checked.get(file) != seen:  # once for each version of the file in this process
-            if sha256_of(file) != self.record(name).get("sha256"):
+            if sha256_of(file) != self.record(name).sha256:
                 raise WeightsError(
                     f"weights {name} are not the ones that were stored",
                     where=str(file),
@@ -209,17 +224,8 @@ class Store:
             else:
                 temporary.write_bytes(original.read_bytes())
             stored = sha256_of(temporary)
-        write_json(
-            record,
-            {
-                "name": name,
-                "sha256": stored,
-                "original_sha256": got,
-                "origin": origin or original.name,
-                "licence": entry.licence,
-                "stored": time.strftime("%Y-%m-%d"),
-            },
-        )
+        about = Record(name, stored, got, origin or original.name, entry.licence, time.strftime("%Y-%m-%d"))
+        write_json(record, plain(about))
         return file
 
     def pull(

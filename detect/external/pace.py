@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 
 class Pace:
@@ -26,7 +26,8 @@ class Pace:
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait until another ask is allowed, and hold a place until it is done."""
+        """Wait until another ask is allowed, and hold a place until it is done. A process that dies lets go of its place."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as held:
             if self.at_once:
                 held.enter_context(self._place())
@@ -36,18 +37,18 @@ class Pace:
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
-        while True:
-            for i in range(self.at_once or 0):
-                with _locked(self.folder / f"place-{i}", wait=False) as got:
-                    if got:
-                        yield
-                        return
+        places = [FileLock(self.folder / f"place-{i}", mode=0o600) for i in range(self.at_once or 0)]
+        while (place := next(filter(_taken, places), None)) is None:
             time.sleep(0.02)
+        try:
+            yield
+        finally:
+            place.release()
 
     def _wait(self) -> None:
         """The next free moment is written down before it comes, so that everybody waits for a moment of his own."""
         gap = 1 / float(self.per_second or 1)
-        with _locked(self.folder / "next", wait=True):
+        with FileLock(self.folder / "next", mode=0o600):
             file = self.folder / "next-moment"
             try:
                 free = float(file.read_text())
@@ -59,36 +60,10 @@ class Pace:
         time.sleep(max(0.0, mine - now))
 
 
-_threads: dict[Path, threading.Lock] = {}
-_guard = threading.Lock()
-
-
-@contextlib.contextmanager
-def _locked(path: Path, wait: bool) -> Iterator[bool]:
-    """Hold a file against other processes and a lock against other threads; says whether it is held. A process that dies lets go."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _guard:
-        lock = _threads.setdefault(path, threading.Lock())
-    if not lock.acquire(blocking=wait):
-        yield False
-        return
+def _taken(place: FileLock) -> bool:
+    """Take a place, if nobody else has it."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            yield _flock(handle, wait)
-        finally:
-            os.close(handle)
-    finally:
-        lock.release()
-
-
-def _flock(handle: int, wait: bool) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows: limits hold within each process
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
+        place.acquire(blocking=False)
+    except Timeout:
         return False
     return True

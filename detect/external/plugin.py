@@ -1,6 +1,6 @@
 """A detector in a process of its own: it may hang or die, and only its own reading is lost.
 
-The process is a worker as a pool has them; what runs in it is :mod:`detect.plugin_process`.
+The process is a worker as a pool has them; what runs in it is :class:`Loaded`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,34 @@ import queue
 import threading
 from typing import Any
 
-from detect.base import Card, abstaining
+from detect.base import Abstain, Card, abstaining
 from detect.external import wire
-from gioconda_core.documents import read
+from gioconda_core.documents import plain, read
 from gioconda_core.errors import PluginError
 from gioconda_core.types import Footage, Reading
 from gioconda_core.workers.cpu import cores
 from gioconda_core.workers.pool import Worker
+
+
+class Loaded:
+    """What runs in the process: the plugin, loaded once, and what it answers to footage."""
+
+    def __init__(self, name: str, options: dict[str, Any]) -> None:
+        from detect.registry import load
+
+        self.detector = load(name, isolate=False, **options)
+        self.about = {
+            "id": self.detector.id,
+            "version": self.detector.version,
+            "weights_sha256": self.detector.weights_sha256,
+            "card": plain(self.detector.card),
+        }
+
+    def __call__(self, task: dict[str, Any], progress: object) -> dict[str, Any]:
+        try:
+            return wire.answer(self.detector.read(wire.footage(task)))
+        except Abstain as said:
+            return {"abstain": said.reason.document()}
 
 
 class IsolatedDetector:
@@ -42,7 +63,7 @@ class IsolatedDetector:
         read that needs it began."""
         inbox: queue.Queue[Any] = queue.Queue()  # what one that was given up on may yet say stays in its own
         options = {"name": self.name, "options": self.options}
-        worker = Worker("detect.plugin_process:Loaded", options, inbox, cores())
+        worker = Worker("detect.external.plugin:Loaded", options, inbox, cores())
         try:
             with self._lock:
                 if kills != self._kills:

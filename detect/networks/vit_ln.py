@@ -147,7 +147,7 @@ class Published(VitLnDetector):
     ) -> None:
         name, store = str(target), weights.store()
         self.path = store.path(name)
-        self.weights_sha256 = str(store.record(name)["sha256"])
+        self.weights_sha256 = store.record(name).sha256
         self.device, self.shape, self.id = where(device), GEND[name], name
         self.frames, self.batch, self.dtype = frames, batch, getattr(torch, precision or "float32")
         self.converted = not precision and self.device == "cpu"

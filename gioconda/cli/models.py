@@ -66,7 +66,7 @@ def pull(
         size = REGISTRY[name].size if name in REGISTRY else None
         with progress(f"pulling {name}", size, "B") as advance:
             file = here.pull(name, sha256=sha256, advance=advance, force=force)
-    emit(f"{name}: {file} ({here.record(name)['licence']})")
+    emit(f"{name}: {file} ({here.record(name).licence})")
 
 
 @app.command()

@@ -32,7 +32,7 @@ def test_a_known_upstream_file_becomes_safetensors(store, original):
     file = store.add("squeezenet10", original, sha256=sha256_of(original))
     assert file.suffix == ".safetensors"
     assert load_file(store.path("squeezenet10"))["conv.weight"].tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert store.record("squeezenet10")["original_sha256"] == sha256_of(original)
+    assert store.record("squeezenet10").original_sha256 == sha256_of(original)
 
 
 def test_npz_is_read_without_pickle(store, tmp_path):
