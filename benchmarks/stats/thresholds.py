@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,8 +79,7 @@ def choose(
     clusters = independent(labels, resampler)
     if bootstrap.too_few(clusters) is None:
         for draw in resampler.kept_draws(DRAWS):
-            weights = bootstrap.row_weights(resampler, draw, slice(None), ranking.order)
-            both = metrics.counts(ranking, weights)
+            both = bootstrap.counted(ranking, partial(bootstrap.row_weights, resampler, draw, slice(None)))
             for places, rule in zip(drawn, rules, strict=True):
                 places.append(values[_place(rule, *both)])
     out = []

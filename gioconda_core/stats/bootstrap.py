@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -219,26 +220,30 @@ def distribution(
         auc = next(metric for metric in rank if metric.base == "auc")
         out[auc.name] = _auc_by_pairs(labels, scores, resampler, resamples)
         rank = [metric for metric in rank if metric.base != "auc"]
-    means = [metric for metric in wanted if metric.kind in ("mean", "bins")]
-    selective = [metric for metric in wanted if metric.kind == "selective"]
-    if probabilities is None:
-        means, selective = [], []
     if rank:
         out |= _ranked(rank, m.Ranking.of(labels, scores), resampler, resamples)
-    if selective and probabilities is not None:
+    if probabilities is None:
+        return out
+    if selective := [metric for metric in wanted if metric.kind == "selective"]:
         confidence, wrong = m.errors_by_confidence(labels, probabilities)
         out |= _ranked(selective, m.Ranking.of(wrong, confidence), resampler, resamples)
-    if means and probabilities is not None:
+    if means := [metric for metric in wanted if metric.kind in ("mean", "bins")]:
         out |= _summed(means, labels, probabilities, resampler, resamples)
     return out
 
 
 def row_weights(resampler: Resampler, draw: Sequence[NDArray[Any]], rows: slice, order: Ints) -> Ints:
-    """Weights of the rows ``order`` under resamples ``rows`` of a block: int32 (b, n)."""
-    weights = draw[0][rows][:, resampler.axes[0][order]].astype(np.int32)
+    """Weights of the rows ``order`` under resamples ``rows`` of a block: integers (n, b), so that a running sum along a ranking adds
+    whole lines."""
+    weights = draw[0].T[resampler.axes[0][order], rows]
     for axis, other in zip(resampler.axes[1:], draw[1:], strict=True):
-        weights = weights * other[rows][:, axis[order]]
+        weights = weights.astype(np.int32) * other.T[axis[order], rows]
     return np.asarray(weights)
+
+
+def counted(ranking: m.Ranking, weights: Callable[[Ints], Ints]) -> tuple[Floats, Floats]:
+    """``metrics.counts`` of a ranking under resamples. weights : of rows, as :func:`row_weights` gives them."""
+    return m.counts(ranking, np.ascontiguousarray(weights(ranking.order).T, dtype=np.int32))
 
 
 def _ranked(wanted: Sequence[m.Metric], ranking: m.Ranking, resampler: Resampler, resamples: int) -> dict[str, Floats]:
@@ -262,27 +267,15 @@ def _ranked(wanted: Sequence[m.Metric], ranking: m.Ranking, resampler: Resampler
         if by_row is not None:
             found[areas[0].name].append(np.array([by_row.auc(row) for row in draw[0]]))
         for start in range(0, len(draw[0]), step):
-            rows = slice(start, start + step)
-
-            def weights(order: Ints, draw: Any = draw, rows: slice = rows) -> Ints:
-                """Of those rows, (n, b): a running sum along the ranking then adds whole lines."""
-                product = draw[0].T[resampler.axes[0][order], rows]
-                for axis, other in zip(resampler.axes[1:], draw[1:], strict=True):
-                    product = product.astype(np.int32) * other.T[axis[order], rows]
-                return np.asarray(product)
-
+            weights = partial(row_weights, resampler, draw, slice(start, start + step))
             if sides is not None:
                 found[areas[0].name].append(sides.auc(weights))
-            both = None
-            if rest or (head is not None and head.whole):
-                both = m.counts(ranking, row_weights(resampler, draw, rows, ranking.order))
-            for metric in rest:
-                assert both is not None
-                tp, fp = both
-                value = m.aurc_from_counts(tp, tp + fp) if metric.kind == "selective" else m.from_counts(metric, tp, fp)
-                found[metric.name].append(value)
-            if head is not None:
-                tp, fp = both or head.counts(ranking, weights)
+            if rest:
+                tp, fp = counted(ranking, weights)
+                for metric in (*rest, *early):
+                    found[metric.name].append(m.from_counts(metric, tp, fp))
+            elif head is not None:
+                tp, fp = head.counts(ranking, weights)
                 for metric in early:
                     found[metric.name].append(m.from_counts(metric, tp, fp))
     return {name: np.concatenate(values) for name, values in found.items()}
@@ -337,15 +330,12 @@ class _Sides:
 class _Head:
     """The top of a ranking, deep enough that a false-alarm rate is reached in it: figures at that rate need no more.
 
-    ends, fake, order : as of a ranking, of its top. rest : rows below it. fpr : the rate. whole : the top is most of it, so nothing is won.
+    top : of the ranking. rest : rows below it, none where the top would be most of it. fpr : the rate.
     """
 
-    order: Ints
-    ends: Ints
-    fake: Ints
+    top: m.Ranking
     rest: Ints
     fpr: float
-    whole: bool
 
     @classmethod
     def of(cls, ranking: m.Ranking, fpr: float) -> _Head:
@@ -356,26 +346,21 @@ class _Head:
         cut = int(np.searchsorted(reals, mean + 10 * np.sqrt(mean + 1) + 10))
         group = min(int(np.searchsorted(ranking.ends, cut)), len(ranking.ends) - 1)
         cut = int(ranking.ends[group]) + 1 if n else 0
-        return cls(
-            ranking.order[:cut],
-            ranking.ends[ranking.ends < cut],
-            ranking.fake[:cut],
-            ranking.order[cut:],
-            fpr,
-            cut > 0.8 * n,
-        )
+        if cut > 0.8 * n:
+            cut = n
+        top = m.Ranking(ranking.order[:cut], ranking.ends[ranking.ends < cut], ranking.fake[:cut])
+        return cls(top, ranking.order[cut:], fpr)
 
     def counts(self, ranking: m.Ranking, weights: Callable[[Ints], Ints]) -> tuple[Floats, Floats]:
         """As ``metrics.counts`` over the top, with the totals at the end; over all of it where a resample needs that."""
-        fake = np.zeros(int(ranking.order.max()) + 1, bool)
-        fake[ranking.order] = ranking.fake == 1
-        head = m.Ranking(self.order, self.ends, self.fake)
-        tp, fp = m.counts(head, np.ascontiguousarray(weights(self.order).T, dtype=np.int32))
-        among = fake[self.rest]
-        all_fake = tp[:, -1] + weights(self.rest[among]).sum(axis=0, dtype=np.int64)
-        all_real = fp[:, -1] + weights(self.rest[~among]).sum(axis=0, dtype=np.int64)
+        tp, fp = counted(self.top, weights)
+        if not len(self.rest):
+            return tp, fp
+        fake = ranking.fake[len(self.top.order) :] == 1
+        all_fake = tp[:, -1] + weights(self.rest[fake]).sum(axis=0, dtype=np.int64)
+        all_real = fp[:, -1] + weights(self.rest[~fake]).sum(axis=0, dtype=np.int64)
         if np.any(fp[:, -1] <= self.fpr * all_real + 1e-6):  # the rate is not reached in the top
-            return m.counts(ranking, np.ascontiguousarray(weights(ranking.order).T, dtype=np.int32))
+            return counted(ranking, weights)
         return np.column_stack([tp, all_fake]), np.column_stack([fp, all_real])
 
 
@@ -410,7 +395,7 @@ class _AucByRow:
 def _summed(
     wanted: Sequence[m.Metric], labels: NDArray[Any], probabilities: Floats, resampler: Resampler, resamples: int
 ) -> dict[str, Floats]:
-    """Means and binned gaps are ratios of weighted sums: sum within clusters first, then one product for each block."""
+    """Means and binned gaps, which are ratios of weighted sums."""
     n = len(labels)
     which = m.bin_of(probabilities)  # in each row, the gap stands in the column of its bin
     gaps = np.zeros((n, m.BINS))
@@ -420,42 +405,36 @@ def _summed(
         + [gaps if metric.kind == "bins" else m.losses(metric, labels, probabilities)[:, None] for metric in wanted],
         axis=1,
     )
-    found: dict[str, list[Floats]] = {metric.name: [] for metric in wanted}
-    single = len(resampler.axes) == 1
-    if single:
-        k = int(resampler.axes[0].max()) + 1
-        sums = np.stack([np.bincount(resampler.axes[0], weights=column, minlength=k) for column in columns.T], axis=1)
-    step = max(1, BLOCK_BYTES // (8 * 4 * max(n, 1)))
-    for draw in resampler.kept_draws(resamples):
-        for start in range(0, len(draw[0]), len(draw[0]) if single else step):
-            if single:
-                total = draw[0].astype(np.float64) @ sums
-            else:
-                rows = slice(start, start + step)
-                total = row_weights(resampler, draw, rows, np.arange(n)).astype(np.float64) @ columns
-            at = 1
-            for metric in wanted:
-                width = m.BINS if metric.kind == "bins" else 1
-                value = np.abs(total[:, at : at + width]).sum(axis=1) / total[:, 0]
-                found[metric.name].append(value)
-                at += width
-    return {name: np.concatenate(values) for name, values in found.items()}
+    total = _totals(columns, resampler, resamples)
+    found, at = {}, 1
+    for metric in wanted:
+        width = m.BINS if metric.kind == "bins" else 1
+        found[metric.name] = np.abs(total[:, at : at + width]).sum(axis=1) / total[:, 0]
+        at += width
+    return found
 
 
 def mean_distribution(values: Floats, resampler: Resampler, resamples: int = RESAMPLES) -> Floats:
-    """The mean of (n,) values under every resample: (resamples,)."""
-    out = []
+    """The mean of (n,) values under every resample: (resamples,), NaN where one has no row."""
+    total = _totals(np.stack([np.ones(len(values)), values], axis=1), resampler, resamples)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total[:, 1] / total[:, 0])
+
+
+def _totals(columns: Floats, resampler: Resampler, resamples: int) -> Floats:
+    """Sums of columns (n, F) over the rows of every resample: (resamples, F)."""
+    found = []
+    if len(resampler.axes) == 1:  # summed within clusters first, so that one small product is left for a block
+        sums = np.stack([np.bincount(resampler.axes[0], weights=column) for column in columns.T], axis=1)
+        found = [draw[0].astype(np.float64) @ sums for draw in resampler.kept_draws(resamples)]
+        return np.concatenate(found)
+    n = len(columns)
+    step = max(1, BLOCK_BYTES // (8 * 4 * max(n, 1)))
     for draw in resampler.kept_draws(resamples):
-        if len(resampler.axes) == 1:
-            k = int(resampler.axes[0].max()) + 1
-            sums = np.bincount(resampler.axes[0], weights=values, minlength=k)
-            sizes = np.bincount(resampler.axes[0], minlength=k)
-            out.append((draw[0] @ sums) / (draw[0] @ sizes))
-        else:
-            for i in range(len(draw[0])):
-                w = row_weights(resampler, draw, slice(i, i + 1), np.arange(len(values)))[0]
-                out.append(np.array([(w @ values) / w.sum() if w.sum() else np.nan]))
-    return np.concatenate(out)
+        for start in range(0, len(draw[0]), step):
+            weights = row_weights(resampler, draw, slice(start, start + step), np.arange(n))
+            found.append(weights.T.astype(np.float64) @ columns)
+    return np.concatenate(found)
 
 
 # --------------------------------------------------------------------------- intervals

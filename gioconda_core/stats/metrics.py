@@ -294,28 +294,25 @@ def mincost_from_counts(tp: Floats, fp: Floats, fn_cost: float, fp_cost: float, 
 
 
 def from_counts(metric: Metric, tp: Floats, fp: Floats) -> Floats:
-    """Any rank figure over counts (..., U + 1) → (...). NaN where a class is empty."""
-    p = metric.params
+    """Any figure of a ranking over its counts (..., U + 1) → (...). NaN where a class is empty."""
+    if metric.kind == "selective":  # fakes and reals are then wrong and right answers, of which a class may be empty
+        return aurc_from_counts(tp, tp + fp)
     with np.errstate(invalid="ignore", divide="ignore"):
-        match metric.base:
-            case "auc":
-                value = auc_from_counts(tp, fp)
-            case "ap":
-                value = ap_from_counts(tp, fp)
-            case "eer":
-                value = eer_from_counts(tp, fp)
-            case "pauc":
-                value = pauc_from_counts(tp, fp, p["fpr"])
-            case "tpr":
-                value = tpr_from_counts(tp, fp, p["fpr"])
-            case "ppv":
-                value = ppv_from_counts(tp, fp, p["fpr"], p["prevalence"])
-            case "mincost":
-                value = mincost_from_counts(tp, fp, p["fn"], p["fp"], p["prevalence"])
-            case _:
-                raise UsageError(f"{metric.name} is not a rank figure")
+        value = _FROM_COUNTS[metric.base](tp, fp, *metric.params.values())
     empty = (tp[..., -1] == 0) | (fp[..., -1] == 0)
     return np.where(empty, np.nan, value)
+
+
+# Their parameters are a metric's own, in the order of its defaults in ``_TITLES``.
+_FROM_COUNTS: dict[str, Callable[..., Floats]] = {
+    "auc": auc_from_counts,
+    "ap": ap_from_counts,
+    "eer": eer_from_counts,
+    "pauc": pauc_from_counts,
+    "tpr": tpr_from_counts,
+    "ppv": ppv_from_counts,
+    "mincost": mincost_from_counts,
+}
 
 
 # --------------------------------------------------------------------------- point values
