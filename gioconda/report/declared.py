@@ -112,23 +112,35 @@ def xmp_fields(packet: bytes) -> list[Field]:
     return found
 
 
-_TERMS = {uri.rsplit("/", 1)[-1] for uri in SOURCE_TYPES}
+_TERMS = {uri.rsplit("/", 1)[-1].casefold() for uri in SOURCE_TYPES}
 _SHARES = {
-    "trainedAlgorithmicMedia": Ai.MADE,
-    "trainedAlgorithmicData": Ai.MADE,
-    "compositeWithTrainedAlgorithmicMedia": Ai.EDITED,
-    "compositeSynthetic": Ai.EDITED,
+    "trainedalgorithmicmedia": Ai.MADE,
+    "trainedalgorithmicdata": Ai.MADE,
+    "compositewithtrainedalgorithmicmedia": Ai.EDITED,
+    "compositesynthetic": Ai.EDITED,
 }
 _LABELS = {"1": Ai.MADE, "2": Ai.POSSIBLE, "3": Ai.SUSPECTED}
-_PROGRAMS = {"software", "creatortool", "make", "writing application", "writing library", "title", "source", "host"}
+# Fields that name the program which wrote a file; and those that may be about anything, where a name counts as a name and no more.
+_PROGRAMS = {"software", "creatortool", "make", "writing application", "writing library"}
+_ANYTHING = {"title", "source", "host"}
+# Names that are words of nothing else.
+_ONLY_TOOLS = re.compile(r"stable.?diffusion|midjourney|comfyui|invokeai|novelai|dall[·.\- ]?e \d", re.I)
 _TEXTS = {"credit", "description", "imagedescription", "comment", "usercomment", "title", "caption", "xpcomment"}
-_DECLARED = re.compile(
-    r"\b(made|edited|generated|created|enhanced) (with|by|using) ([\w.]+ )?ai\b|\bai[- ](generated|made|edited|created)|(ai|人工智能)\s?生成",
+_MAKES = r"(?:made|edited|generated|created|enhanced)"
+# A line that says this and nothing else declares it; a longer text may deny it, or be about something else.
+_DECLARES = re.compile(
+    rf"(?:{_MAKES} (?:with|by|using) (?:[\w.]+ )?ai|ai[- ]{_MAKES}(?: (?:image|picture|photo(?:graph)?|video|clip|content|media|art(?:work)?|illustration))?"
+    r"|(?:ai|人工智能)\s?生成(?:的)?(?:内容|图片|图像|视频)?)[.!。]?",
     re.I,
+)
+_SPEAKS = re.compile(
+    rf"\b{_MAKES} (?:with|by|using) (?:[\w.]+ )?AI\b|\b(?:ai|AI)[- ]{_MAKES}\b|(?:ai|AI|人工智能)\s?生成"
 )
 _EDITED = re.compile(r"\bedit|\benhanc", re.I)
 _WEBUI = re.compile(r"\bSteps: \d+,.*\b(Sampler|CFG scale|Seed): ", re.S)
+_DREAM = re.compile(r"-[sWHCS] ?\d")  # InvokeAI's early command line
 _MIDJOURNEY = re.compile(r"--(v|ar|niji|s|stylize) [\w:.]+.*\bJob ID: [0-9a-f]{8}-", re.S)
+_NO_SYSTEM = {"", "-", "–", "0", "false", "n/a", "na", "no", "none", "not applicable", "null", "unknown"}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
 
 
@@ -172,11 +184,13 @@ def _of(field: Field) -> Iterable[tuple[Kind, Ai, str, dict[str, str]]]:
     """What one field declares."""
     name, value = field.name.lower(), field.value[:TEXT]
     if name == "digitalsourcetype":
-        term = value.strip().rstrip("/").rsplit("/", 1)[-1]
-        yield Kind.SOURCE_TYPE, _SHARES.get(term, Ai.NONE), term, {"known": "yes" if term in _TERMS else "no"}
+        term = value.strip().rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+        known = term.casefold() in _TERMS
+        yield Kind.SOURCE_TYPE, _SHARES.get(term.casefold(), Ai.NONE), term, {"known": "yes" if known else "no"}
         return
     if name in ("aisystemused", "aisystemversionused"):
-        yield Kind.SYSTEM, Ai.USED, value, {}
+        if value.strip().casefold() not in _NO_SYSTEM:
+            yield Kind.SYSTEM, Ai.USED, value, {}
         return
     if name in ("aipromptinformation", "aipromptwritername"):
         yield Kind.PROMPT, Ai.USED, value, {}
@@ -188,13 +202,27 @@ def _of(field: Field) -> Iterable[tuple[Kind, Ai, str, dict[str, str]]]:
     generator = _generator(name, value)
     if generator:
         yield Kind.GENERATOR, Ai.MADE, generator, {}
-    if name in _PROGRAMS:
-        for pattern, tool in NAMES["tools"].items():
-            if re.search(pattern, value[:500], re.I):
-                yield Kind.TOOL, Ai.USED, tool, {}
-                break
-    if name in _TEXTS and not generator and _DECLARED.search(value[:2000]):
-        yield Kind.WORDS, Ai.EDITED if _EDITED.search(value[:2000]) else Ai.MADE, value, {}
+    if name in _PROGRAMS or name in _ANYTHING:
+        yield from _tool(name, value.strip()[:500])
+    if name in _TEXTS and not generator:
+        text = value.strip()[:2000]
+        if _DECLARES.fullmatch(text):
+            yield Kind.WORDS, Ai.EDITED if _EDITED.search(text) else Ai.MADE, value, {}
+        elif _SPEAKS.search(text):  # told, and left to the reader
+            yield Kind.WORDS, Ai.NONE, value, {}
+
+
+def _tool(name: str, value: str) -> Iterable[tuple[Kind, Ai, str, dict[str, str]]]:
+    """The program that a field names, if it is one of those: as used where the field is for that, else only as named."""
+    for pattern, tool in NAMES["tools"].items():
+        if name in _PROGRAMS and re.search(pattern, value, re.I):
+            yield Kind.TOOL, Ai.USED, tool, {}
+            return
+        if name in _ANYTHING and (
+            re.fullmatch(pattern, value, re.I) or (_ONLY_TOOLS.match(value) and re.search(pattern, value, re.I))
+        ):
+            yield Kind.TOOL, Ai.NONE, tool, {}
+            return
 
 
 def _aigc(value: str, name: str) -> tuple[Kind, Ai, str, dict[str, str]] | None:
@@ -223,15 +251,15 @@ def _aigc(value: str, name: str) -> tuple[Kind, Ai, str, dict[str, str]] | None:
 
 def _generator(name: str, value: str) -> str:
     """The image generator whose settings a text is; empty when it is none's."""
-    if name == "invokeai_metadata" or name in ("sd-metadata", "dream"):
+    if name in ("invokeai_metadata", "sd-metadata") or (name == "dream" and _DREAM.search(value)):
         return "InvokeAI"
     if _WEBUI.search(value[:20_000]):
         return "Stable Diffusion"
     if name in ("prompt", "workflow", "comment", "description") and '"class_type"' in value:
         return "ComfyUI"
-    if name == "workflow" and '"nodes"' in value:
+    if name == "workflow" and '"nodes"' in value and ('"last_node_id"' in value or '"class_type"' in value):
         return "ComfyUI"
-    if name in ("parameters", "generation_data", "fooocus_scheme", "sd_prompt"):
+    if name in ("fooocus_scheme", "sd_prompt"):
         return "Stable Diffusion"
     if name == "software" and value.strip() == "NovelAI":
         return "NovelAI"

@@ -257,7 +257,7 @@ FILES = {
         [("tool", USED, "Adobe Firefly")],
     ),
     "dalle.jpg": (lambda p: p.write_bytes(still("jpg", exif={0x131: "DALL-E 3"})), [("tool", USED, "DALL·E (OpenAI)")]),
-    "sora.mp4": (lambda p: movie(p, title="Sora"), [("tool", USED, "Sora (OpenAI)")]),
+    "sora.mp4": (lambda p: movie(p, title="Sora"), [("tool", NONE, "Sora (OpenAI)")]),
     "words.jpg": (
         lambda p: p.write_bytes(still("jpg", exif={0x10E: "Generated with AI"})),
         [("words", MADE, "Generated with AI")],
@@ -295,6 +295,53 @@ def test_every_mark_is_named_in_every_container(tmp_path, name):
         assert declared.short(found["declared"]) and declared.names_ai(found["declared"])
     else:
         assert declared.short(found["declared"]) is None
+
+
+ABOUT = "How AI-generated fakes spread"
+DENIAL = "This photograph was not made with AI."
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ([("text", "Title", "Imagen de portada"), ("text", "Title", "Gemini and Taurus, winter sky")], []),
+        ([("text", "title", "OpenAI CEO speaks to parliament"), ("text", "title", "Grok: what the chatbot said")], []),
+        ([("text", "Source", "Gemini North telescope"), ("EXIF", "Software", "Gemini Photo Editor 3")], []),
+        (
+            [
+                ("text", "Description", "Sculpture created by Ai Weiwei, 2010"),
+                ("text", "Comment", "Edited by Ai Tanaka"),
+            ],
+            [],
+        ),
+        ([("text", "parameters", "gain=3, exposure=0.2"), ("text", "workflow", '{"nodes": [1], "name": "etl"}')], []),
+        ([("text", "dream", "I have one")], []),
+        ([("XMP", "AISystemUsed", "None"), ("XMP", "AISystemUsed", "n/a")], []),
+        (
+            [("text", "title", ABOUT), ("text", "Description", DENIAL)],
+            [("words", NONE, ABOUT), ("words", NONE, DENIAL)],
+        ),
+        ([("text", "Description", "AI-generated? No.")], [("words", NONE, "AI-generated? No.")]),
+        ([("text", "Source", "Stable Diffusion XL 9CC2F394")], [("tool", NONE, "Stable Diffusion")]),
+        (
+            [("XMP", "DigitalSourceType", "digsrctype:trainedAlgorithmicMedia")],
+            [("source-type", MADE, "trainedAlgorithmicMedia")],
+        ),
+        (
+            [("XMP", "DigitalSourceType", TERMS + "TrainedAlgorithmicMedia/")],
+            [("source-type", MADE, "TrainedAlgorithmicMedia")],
+        ),
+        ([("EXIF", "Software", "Google Gemini")], [("tool", USED, "Google AI")]),
+        ([("XMP", "description", "AI-generated image.")], [("words", MADE, "AI-generated image.")]),
+        ([("text", "comment", "AI生成")], [("words", MADE, "AI生成")]),
+    ],
+)
+def test_a_file_that_speaks_of_ai_does_not_declare_it(fields, expected):
+    """A title, a denial, a man called Ai, a telescope: "the file declares that AI made it" was said of each."""
+    found = declared.marks(declared.Field(*field) for field in fields)
+    assert [(mark["kind"], mark["ai"], mark["value"]) for mark in found] == expected
+    declares = any(ai != NONE for _, ai, _ in expected)
+    assert bool(declared.short(found)) == declares == declared.names_ai(found)
 
 
 def test_a_label_tells_its_producer_and_propagator(tmp_path):
