@@ -1,4 +1,4 @@
-"""``python -m gioconda``."""
+"""Run the command line as ``python -m gioconda``."""
 
 from gioconda.cli import main
 

@@ -1,4 +1,4 @@
-"""``gioconda demo``: puppets, training, speaking portraits, a labelled set, a detector, its benchmark and four checks, on one page that begins with its end.
+"""``gioconda demo``: drawn faces, training, speaking portraits, a labelled set, a detector, its benchmark and four checks, on one page.
 
 Every number on the page is computed in the run. Each chapter leaves ``chapter-N.json`` when it is done; interrupted, the
 same command goes on with the next one.
@@ -81,7 +81,7 @@ FIRST = 500  # identities of the demo's puppets: none of them was among those th
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of everything; the default is what two cores do in a few minutes.
+    """How much the demo makes of everything; the default is what two cores do in a few minutes.
 
     people : identities in the labelled set, each in ``takes`` takes. frames : of each clip. train_steps : of the visible training.
     tune_steps : for each portrait. shots : T of the labelled set.

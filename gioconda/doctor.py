@@ -1,4 +1,4 @@
-"""What ``gioconda doctor`` checks and ``gioconda explain`` says; each check is contained, so one broken part hides no other."""
+"""The checks of an installation that ``gioconda doctor`` runs, one failing without stopping the others, and the sentences of ``gioconda explain``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ GENERIC = ("synth", "detect", "provenance", "benchmarks")  # our top-level names
 
 @dataclass(frozen=True)
 class Check:
-    """state : ``ok``, ``note`` (something to know) or ``wrong`` (something to mend)."""
+    """What one check found. state : ``ok``, ``note`` (something to know) or ``wrong`` (something to mend)."""
 
     name: str
     state: str

@@ -1,4 +1,4 @@
-"""A tree of media, audited: resumable, in bounded memory; a file that breaks its reader costs one row.
+"""Audit a tree of media files: a cut run goes on where it was, memory does not grow with the tree, and a file that breaks its reader costs one row.
 
 >>> from gioconda.audit import Audit
 >>> summary = Audit("media/", out="audit-out").run()          # doctest: +SKIP

@@ -45,9 +45,10 @@ _BROKEN = (
 
 @dataclass(frozen=True)
 class Member:
-    """name : text, after the archive's and ``INSIDE`` the path of its row. file : unpacked, until the next is asked for; error : why there is none.
+    """One file inside an archive, unpacked or passed over; without a name the end of the archive, whose error it then carries.
 
-    ``skipped`` is why one that is neither is passed over (:class:`~gioconda_core.reasons.PassedOver`). A Member without a name is the end: its error is the archive's.
+    name : follows the archive's path and ``INSIDE`` in the path of its row. file : where it is unpacked, until the next member is asked for.
+    error : why it could not be unpacked. skipped : why it was passed over (:class:`~gioconda_core.reasons.PassedOver`).
     """
 
     name: str = ""
@@ -82,7 +83,7 @@ def members(path: str, wanted: Mapping[str, Any]) -> Iterator[Member]:
 
 
 def unpack(channel: Channel) -> None:
-    """Unpack one archive, a member whenever the last was done with."""
+    """Unpack one archive, each member when the one before has been examined."""
     inbox: queue.Queue[dict[str, Any]] = queue.Queue()
     listen(channel, lambda message, _: inbox.put(message))
     order = inbox.get()
@@ -132,7 +133,7 @@ def _passed_over(name: str, size: int, walk: Walk) -> PassedOver | None:
 
 
 def _suffix(name: str) -> str:
-    """Of a media file's name, by which readers choose how to read; of another none."""
+    """The suffix of a media file's name, by which readers choose how to read it; empty for any other file."""
     return os.path.splitext(name)[1].lower() if is_media_name(name, hidden=True) else ""
 
 
@@ -166,7 +167,7 @@ def _decrypted(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
 
 
 def _copied(opened: Any, where: Path, most: int, left: int) -> tuple[str, int]:
-    """What is wrong, and how many bytes came."""
+    """Unpack one member to a file; returns what went wrong, empty where nothing did, and how many bytes came."""
     got = 0
     try:
         with opened() as source, open(where, "wb") as target:

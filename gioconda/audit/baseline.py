@@ -1,4 +1,4 @@
-"""Findings that somebody has looked at and accepted, with the reason and until when; what has run out counts again.
+"""Findings that somebody has looked at and accepted, each with a reason and a last day, after which it counts again.
 
 A baseline is a TOML file:
 
@@ -25,7 +25,7 @@ from gioconda_core.files import read_toml
 
 @dataclass
 class Accepted:
-    """One entry. used : how many findings it was met by in this run."""
+    """One accepted finding, by file, by fault or both. used : how many findings of this run it covered."""
 
     sha256: str
     path: str
@@ -45,7 +45,7 @@ class Accepted:
 
 @dataclass
 class Baseline:
-    """Entries of one file. today : the day that decides what has run out."""
+    """The accepted findings of one baseline file. today : the day that decides which of them have run out."""
 
     entries: list[Accepted] = field(default_factory=list)
     today: datetime.date = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).date())

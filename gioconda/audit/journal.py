@@ -60,7 +60,7 @@ def content_key(sha256: str | None, sidecar: str | None, path: str) -> str:
 
 
 def member_of(size: int) -> str:
-    """What rows of an archive's members know the archive by, beside its time."""
+    """What is kept in the row of an archive's member, beside the archive's time, to know the archive again: its size."""
     return f"in {size}"
 
 
@@ -80,7 +80,7 @@ class Journal:
         self.path, self.index = folder / "readings.jsonl", folder / "journal.sqlite"
         self._lock = _locked(folder / "journal.lock")
         self._file: BinaryIO = open(self.path, "ab+")  # noqa: SIM115 - closed by close()
-        with _blamed(self.index):
+        with _disk_errors(self.index):
             self._close_torn_line()
             self._base = self._open()
             self._base.execute(_SEEN)
@@ -116,7 +116,7 @@ class Journal:
                 if version == _VERSION and base.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
                     return base
         except sqlite3.OperationalError as error:
-            if not _of_content(error):
+            if not _index_damaged(error):
                 raise
         except sqlite3.DatabaseError:
             pass
@@ -174,7 +174,7 @@ class Journal:
 
     def append(self, row: Row) -> None:
         """Write a row in one piece, and remember where. An error that was met before is not written again."""
-        with _blamed(self.path):
+        with _disk_errors(self.path):
             if row.error and self._repeated(row):
                 return
             line = (
@@ -201,18 +201,18 @@ class Journal:
 
     def same(self, row: Row) -> bool:
         """Whether a path's row is this one already; then it is counted as seen in this run."""
-        with _blamed(self.index):
+        with _disk_errors(self.index):
             return self._repeated(row)
 
     def commit(self) -> None:
-        """Let others see what was noted."""
-        with _blamed(self.index):
+        """Commit the index, so that workers see the rows that were written."""
+        with _disk_errors(self.index):
             self._base.commit()
         self._uncommitted, self._committed = 0, time.monotonic()
 
     def first(self, path: str) -> bool:
         """Whether a path is met for the first time in this run: a tree may be named twice."""
-        with _blamed(self.index):
+        with _disk_errors(self.index):
             return self._base.execute("INSERT OR IGNORE INTO seen VALUES (?)", (path,)).rowcount > 0
 
     def done(self, path: str, size: int, mtime_ns: int, aside: str, config: str) -> bool | None:
@@ -220,7 +220,7 @@ class Journal:
 
         None where it has one, of the same file, that only another configuration or a certificate's end has made old.
         """
-        with _blamed(self.index):
+        with _disk_errors(self.index):
             found = self._base.execute(
                 f"SELECT {_GOOD}, failed FROM rows WHERE path = ? AND size = ? AND mtime_ns = ? AND aside = ?",
                 (config, int(time.time()), path, size, mtime_ns, aside),
@@ -238,7 +238,7 @@ class Journal:
     def inside(self, path: str, size: int, mtime_ns: int, config: str) -> tuple[int, dict[str, int]] | None:
         """How many rows of members an archive has, counted as seen in this run, and why others were passed over; None unless all are there and good."""
         first, last = path + INSIDE, path + INSIDE[:-1] + chr(ord(INSIDE[-1]) + 1)
-        with _blamed(self.index):
+        with _disk_errors(self.index):
             (place,) = self._base.execute("SELECT place FROM rows WHERE path = ?", (path,)).fetchone()
             row = self._read(place, path)
             done = self._base.execute(
@@ -250,7 +250,7 @@ class Journal:
 
     def content(self, key: str, config: str) -> Row | None:
         """The row of some file with this content, if there is one that can be read."""
-        with _blamed(self.index):
+        with _disk_errors(self.index):
             found = self._base.execute(
                 f"SELECT place, path FROM rows WHERE content = ? AND {_GOOD} LIMIT 1", (key, config, int(time.time()))
             ).fetchone()
@@ -258,7 +258,7 @@ class Journal:
 
     def touch(self, path: str, key: str, size: int, mtime_ns: int, aside: str, config: str) -> bool:
         """When the file's row already is of this content, only its time is brought up to date: running again adds nothing."""
-        with _blamed(self.index):
+        with _disk_errors(self.index):
             done = self._base.execute(
                 f"UPDATE rows SET mtime_ns = ?, aside = ?, run = ? WHERE path = ? AND content = ? AND size = ? AND {_GOOD}",
                 (mtime_ns, aside, self.run, path, key, size, config, int(time.time())),
@@ -280,7 +280,7 @@ class Journal:
         key = "path" if order == "path" else _ATTENTION
         query = f"SELECT place, path FROM rows WHERE run = ? ORDER BY {key}" + (f" LIMIT {limit}" if limit else "")
         lost = []
-        with _blamed(self.index):
+        with _disk_errors(self.index):
             for place, path in self._base.execute(query, (self.run,)):
                 row = self._read(place, path)
                 if row is None:
@@ -293,7 +293,7 @@ class Journal:
         """How many files of this run have each level and each credential state, and how many failed."""
         self.commit()
         found = {}
-        with _blamed(self.index):
+        with _disk_errors(self.index):
             for column in ("level", "state"):
                 query = f"SELECT {column}, COUNT(*) FROM rows WHERE run = ? GROUP BY {column}"
                 found[column] = {str(k or "not-read"): n for k, n in self._base.execute(query, (self.run,))}
@@ -321,7 +321,7 @@ def rows_of(folder: Path) -> Iterator[Row]:
     path, index = folder / "readings.jsonl", folder / "journal.sqlite"
     if not path.is_file() or not index.is_file():
         raise UsageError("holds no audit", where=str(folder), hint="give the --out of one, or one of its shards")
-    with _blamed(index), open(path, "rb") as file:
+    with _disk_errors(index), open(path, "rb") as file:
         base = sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True)
         try:
             query = "SELECT place FROM rows WHERE run = (SELECT value FROM meta WHERE key = 'run') ORDER BY path"
@@ -344,7 +344,7 @@ def _row(line: bytes) -> Row | None:
 
 
 def _values(row: Mapping[str, Any], place: int, run: int) -> tuple[Any, ...]:
-    """Of a row, what the index keeps."""
+    """The values of a row that the index keeps, in the order of its columns."""
     path = row["path"]
     return (
         path, content_key(row["sha256"], row.get("sidecar"), path), row["size"], row.get("mtime_ns"), row.get("aside"), row.get("config"),
@@ -370,15 +370,15 @@ def _connected(index: Path) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def _blamed(where: Path) -> Iterator[None]:
-    """What SQLite and the disk say becomes one line about the journal: circumstances, and no fault of the program's."""
+def _disk_errors(where: Path) -> Iterator[None]:
+    """Raise what SQLite and the disk report as one ResourceError that names the journal's file."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         what, hint = "cannot be written to", "check the folder"
         if _code(error) == sqlite3.SQLITE_FULL:
             what, hint = "the disk is full", "make room and run again"
-        elif _of_content(error):
+        elif _index_damaged(error):
             what, hint = "is damaged", "run again: it is made anew"
         raise ResourceError(what, str(where), f"{hint}; nothing that was done is lost") from error
     except OSError as error:
@@ -388,7 +388,7 @@ def _blamed(where: Path) -> Iterator[None]:
         raise ResourceError(os.strerror(error.errno).lower(), str(where), hint) from error
 
 
-def _of_content(error: sqlite3.DatabaseError) -> bool:
+def _index_damaged(error: sqlite3.DatabaseError) -> bool:
     """Whether what the file holds is to blame: damage, or tables that are not ours (of which SQLite says no more than "error")."""
     return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
@@ -417,8 +417,8 @@ def _locked(path: Path) -> BinaryIO:
     return file
 
 
-class known_content:
-    """Asked by workers: has this content been examined before under this configuration? False where the index is out of reach."""
+class KnownContent:
+    """Tells a worker whether a content has been examined before under this configuration; False where the index cannot be reached."""
 
     def __init__(self, index: str | None, config: str) -> None:
         self.config, self._base = config, None

@@ -121,7 +121,7 @@ class Audit:
         return Walk(tuple(roots), self.every, exclude, self.shard, self._filter, self.archives)
 
     def _declared(self) -> bool:
-        """Whether a policy asks for the unsigned marks of files whose pictures are not opened."""
+        """Whether a policy asks for the marks of AI in metadata, which are then read also where no picture is opened."""
         return self.policy.fail_on == DECLARED_AI
 
     def _stored(self) -> list[str]:

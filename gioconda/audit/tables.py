@@ -34,7 +34,7 @@ LISTED = 200  # rows of the HTML page
 
 @dataclass(frozen=True)
 class Job:
-    """What tables are made of. detectors : those that rows speak of; configuration : what rows depend on (``configurations.json``)."""
+    """What the tables of an audit are made from. detectors : those that rows speak of; configuration : what rows depend on (``configurations.json``)."""
 
     journal: Journal
     out: Path

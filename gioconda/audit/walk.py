@@ -97,13 +97,13 @@ class Walk:
 
     @property
     def wanted(self) -> dict[str, Any]:
-        """What names are judged by, as plain values."""
+        """The options by which names are judged, as plain values that can be sent to a worker."""
         chosen = {"exclude": self.filter.exclude, "include": self.filter.include, "max_size": self.filter.max_size}
         return {"every": self.every} | chosen
 
     @classmethod
     def of(cls, wanted: Mapping[str, Any]) -> Walk:
-        """A walk of nothing that judges names as ``wanted`` says."""
+        """A walk without roots that judges names by what :attr:`wanted` gave."""
         chosen = Filter(tuple(wanted["exclude"]), tuple(wanted["include"]), wanted["max_size"])
         return cls((), wanted["every"], filter=chosen)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from gioconda.audit.journal import content_key, known_content
+from gioconda.audit.journal import KnownContent, content_key
 from gioconda.report import metadata, rows
 from gioconda.report.wording import say, visible
 from gioconda_core.errors import GiocondaError, MediaError
@@ -24,7 +24,7 @@ from provenance.trust import lists
 
 @dataclass(frozen=True)
 class Orders:
-    """What a worker is told, as plain values.
+    """How a worker examines files, as plain values that can be sent to another process.
 
     detectors : names; None = shipped; [] = credentials only, near the speed of the disk. seconds : that a detector may take for a file.
     declared : whether the unsigned marks of the metadata are read too where nothing else is; it takes a process a file.
@@ -45,7 +45,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class Task:
-    """A file to look at. shown : the text of its path; size, mtime_ns : of its status, size -1 where it is not there; aside : of its sidecar's; archive : whether to look into it."""
+    """A file to be examined. shown : the text of its path; size, mtime_ns : of its status, size -1 where it is not there; aside : of its sidecar's; archive : whether to look into it."""
 
     path: str
     shown: str
@@ -66,17 +66,19 @@ class Answer:
 
 
 class Work:
-    """Made once in each worker. orders : the fields of :class:`Orders`."""
+    """Examines files; made once in each worker. values : the fields of :class:`Orders`."""
 
-    def __init__(self, **orders: Any) -> None:
-        told = self.told = Orders(**orders)
-        self.trust = lists.load(told.trust, development=told.development)
-        self.known = known_content(told.index, told.config)
+    def __init__(self, **values: Any) -> None:
+        orders = self.orders = Orders(**values)
+        self.trust = lists.load(orders.trust, development=orders.development)
+        self.known = KnownContent(orders.index, orders.config)
         self.examiner: Any = None
-        if told.detectors is None or told.detectors:
+        if orders.detectors is None or orders.detectors:
             from gioconda.report.examine import Examiner
 
-            self.examiner = Examiner(told.detectors, trust=self.trust, sampling=told.sampling, timeout=told.seconds)
+            self.examiner = Examiner(
+                orders.detectors, trust=self.trust, sampling=orders.sampling, timeout=orders.seconds
+            )
 
     def __call__(self, task: Task, progress: Callable[[str, float], None]) -> Answer:
         path, name = task.path, task.shown
@@ -94,7 +96,7 @@ class Work:
             row = self._credentials(path, name, digest)
         else:
             report = self.examiner.examine(path, title=name, evidence=False)
-            row = replace(rows.row(report, self.told.lang, path=name), until=_until(report.provenance))
+            row = replace(rows.row(report, self.orders.lang, path=name), until=_until(report.provenance))
         return replace(row, seconds=round(time.monotonic() - start, 4))
 
     def _archive(self, path: str, name: str) -> Answer:
@@ -105,7 +107,7 @@ class Work:
         skipped: dict[str, int] = {}
         error = ""
         digest, size = _sha256(path), _size(path)
-        for member in members(path, self.told.wanted):
+        for member in members(path, self.orders.wanted):
             shown = f"{name}{INSIDE}{member.name}"
             if not member.name:
                 error = member.error
@@ -128,10 +130,10 @@ class Work:
         """A row without decoding the picture: what the file begins like, and its Content Credentials."""
         p, error = _try_read(path, self.trust)  # of a signed file, the same pages again, from the system's cache
         row = rows.Row(name, digest, _size(path), error=error and visible(error))
-        if self.told.declared:
+        if self.orders.declared:
             row = replace(row, **rows.declared_columns(metadata.inspect(path).get("declared", [])))
         if p is not None:
-            said = rows.origin_text(p, self.told.lang, self.trust.dated("manifest"))
+            said = rows.origin_text(p, self.orders.lang, self.trust.dated("manifest"))
             row = replace(row, **rows.credential_columns(p), sentences=said, until=_until(p))
             # What was not looked for (a container without credentials, a manifest elsewhere) is no error; `check` says so too.
             asked = p.reason not in (CredentialReason.UNSUPPORTED, CredentialReason.REMOTE)
@@ -141,8 +143,8 @@ class Work:
             with open(path, "rb") as file:
                 head = file.read(HEAD)
             if found := misnamed(path, head):
-                told = say(Sentence("caveat.misnamed", found), self.told.lang)
-                row = replace(row, caveats=("misnamed",), sentences=(*row.sentences, told))
+                misnomer = say(Sentence("caveat.misnamed", found), self.orders.lang)
+                row = replace(row, caveats=("misnamed",), sentences=(*row.sentences, misnomer))
             if kind_of(head) is None:  # a decoder says best what is wrong with it
                 row = replace(row, error=_no_picture(path) or row.error)
         return row

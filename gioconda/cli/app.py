@@ -1,4 +1,4 @@
-"""The command tree: a command's module is imported when the command is asked for, so that the first page, whose texts stand here, comes at once."""
+"""The command tree: a command's module is imported when the command is asked for, so that the first page, from ``commands.toml``, comes at once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Root(TyperGroup):
 
     @commands.setter
     def commands(self, value: Any) -> None:
-        """There are no others."""
+        """Nothing can be added: the base class sets an empty dictionary."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         for title, commands in SECTIONS.items():
@@ -58,7 +58,7 @@ class _Root(TyperGroup):
 
 @functools.cache
 def _load(name: str) -> Any:
-    """A command, from the module that is called as it is."""
+    """A command or group, from the module that is named like it."""
     module = import_module(f"gioconda.cli.{_WHERE.get(name, name)}")
     if hasattr(module, "app"):
         group = get_group(module.app)

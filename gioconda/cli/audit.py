@@ -23,7 +23,7 @@ SHOWN = 20  # of those that trip the policy, named on stderr
 
 
 @dataclass
-class Audited(Summary):
+class AuditDocument(Summary):
     """What ``audit`` prints as JSON: the summary, with the outcome that the exit code says."""
 
     outcome: Outcome = field(default_factory=lambda: outcome((), False))
@@ -63,7 +63,7 @@ def audit(
         notice(f"policy: {line}")
     if summary.tripped > SHOWN:
         notice(f"policy: and {summary.tripped - SHOWN} more")
-    document = Audited(**vars(summary), outcome=result)
+    document = AuditDocument(**vars(summary), outcome=result)
     rows = lambda: map(to_json, rows_of(job.folder))  # noqa: E731
     return Result(_text(summary, str(job.out)), document, result.exit_code, jsonl=rows)
 
@@ -90,13 +90,13 @@ def _text(summary: Summary, out: str) -> str:
 def _following(bar: Bar) -> Callable[[Summary, int | None], None]:
     """Tells a bar how far an audit is: what was done before counts, but not for the speed."""
     bar.begin(None)
-    told = Summary()
+    before = Summary()
 
     def report(summary: Summary, total: int | None) -> None:
-        nonlocal told
-        fresh = summary.copied + summary.examined - told.copied - told.examined
+        nonlocal before
+        fresh = summary.copied + summary.examined - before.copied - before.examined
         bar.total = total
-        bar.count(fresh, counted(summary.failed, "error"), summary.resumed - told.resumed)
-        told = replace(summary)
+        bar.count(fresh, counted(summary.failed, "error"), summary.resumed - before.resumed)
+        before = replace(summary)
 
     return report

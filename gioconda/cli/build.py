@@ -37,8 +37,7 @@ def first_sentence(text: str) -> str:
 
 
 class Commands(typer.Typer):
-    """A group whose commands are built from what their bodies declare; its help and example stand where it is added, so that they are
-    known without importing it."""
+    """A group whose commands are built from what their bodies declare. example : shown below its own page."""
 
     def __init__(self, example: str) -> None:
         super().__init__(cls=Group, no_args_is_help=True, rich_markup_mode=None)
@@ -137,7 +136,7 @@ class _Typed:
 
 @dataclass(frozen=True)
 class _Plain:
-    """Makes of a typed text what its parameter's kind says. typer would ask pydantic, whose import is a third of a short command."""
+    """Turns typed text into the parameter's type. typer would do it with pydantic, whose import takes a third of a short command's time."""
 
     kind: Any
 
@@ -183,7 +182,7 @@ def _item(kind: Any) -> Any:
 
 
 def _joined(default: Any) -> Any:
-    """A default as one would type it."""
+    """A default value as a person would type it."""
     if default is MISSING or default is None or isinstance(default, str):
         return default
     if isinstance(default, Mapping):
@@ -206,7 +205,7 @@ def _job_options(job: type) -> Iterator[_Typed]:
 
 
 def _job(job: type, options: Mapping[str, _Typed], typed: Mapping[str, Any]) -> Any:
-    """The job itself, from typed values."""
+    """A job made from the typed values of its options."""
     values = {}
     for item in fields(job):
         kind, option = declared(job)[item.name]

@@ -27,7 +27,7 @@ FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif", "keyframes")
 
 @dataclass(frozen=True)
 class Check(Judges):
-    """How clips are reported on."""
+    """The options by which ``check`` examines clips and reports on them."""
 
     policy: Policy = field(default_factory=Policy)
     lang: Lang = "en"
@@ -104,7 +104,7 @@ def _inputs(clips: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _progress(title: str, bar: Bar) -> Progress | None:
-    """Stages on stderr: a bar on a terminal, one line each with -v, else nothing."""
+    """Shows on stderr how far a clip is: a bar on a terminal, one line each with -v, else nothing."""
     if settings.quiet or not (settings.verbose or sys.stderr.isatty()):
         return None
     reached = 0.0

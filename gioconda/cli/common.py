@@ -44,7 +44,7 @@ Threads = Annotated[int | None, Option("CPU threads; default: what is free.", mi
 
 @dataclass(frozen=True)
 class Printed:
-    """Where a result is wanted, and in which formats. This one has ``--json`` alone."""
+    """Where a result is wanted, and in which formats: the options of a command with ``--json`` alone."""
 
     output: list[str] | None = None
     json: JsonFlag = False
@@ -83,7 +83,7 @@ class Printed:
 
 @dataclass(frozen=True)
 class Formats(Printed):
-    """``--json`` and ``-o``."""
+    """The options of a command with ``--json`` and ``-o``."""
 
     output: Annotated[
         list[str] | None,
@@ -93,13 +93,13 @@ class Formats(Printed):
 
 @dataclass(frozen=True)
 class Results(Formats):
-    """``--json`` and ``-o``, and files may be replaced."""
+    """The options of a command with ``--json`` and ``-o`` that may replace files."""
 
     force: Force = False
 
 
 class Result:
-    """What a command came to: its exit code, and for each format a text, its lines, a document (for JSON), or a function that makes any."""
+    """What a command found: its exit code, and for each format a text, its lines, a document (for JSON), or a function that makes any of these."""
 
     def __init__(self, text: object, json: object, code: int = ExitCode.DONE, **others: object) -> None:
         self.formats, self.code = {"text": text, "json": json, **others}, int(code)
@@ -145,7 +145,7 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def told(key: str, lang: str, **values: object) -> str:
+def message(key: str, lang: str, **values: object) -> str:
     """What a command says of its result (``commands.toml``), in a language. values : (number, noun) is counted where the language has plurals."""
     from gioconda.report.wording import say
     from gioconda_core.types import Sentence
@@ -205,7 +205,7 @@ class Bar:
             self._drawn = None
 
     def begin(self, total: float | None) -> None:
-        """Start, with so many things to do; None where nobody knows."""
+        """Start with so many things to do; ``total`` is None where that is not known."""
         self.__exit__()
         self.total, self._shown = total, not settings.quiet
         self._done = self._fresh = 0.0
@@ -215,7 +215,7 @@ class Bar:
             self._drawn = self._draw()
 
     def count(self, n: float = 1, note: str = "", before: float = 0) -> None:
-        """So many more are done; ``note`` stands beside it. before : so many more were done already, which says nothing of speed."""
+        """Count ``n`` things as done. note : shown beside the bar. before : things that were done before this run, which say nothing of its speed."""
         if not self._shown:
             return
         self._done, self._fresh = self._done + n + before, self._fresh + n
@@ -233,7 +233,7 @@ class Bar:
             self._line(total, note)
 
     def _line(self, total: float | None, note: str) -> None:
-        """How far it is, on a line of its own."""
+        """Print how far it is as a line."""
         rate = self._fresh / max(self._last - self._start, 1e-9)
         speed = f", {rate:.2f}/s" if self._fresh else ""
         left = f", {_span((total - self._done) / rate)} left" if total and self._fresh else ""

@@ -1,4 +1,4 @@
-"""``gioconda compare``: two clips side by side."""
+"""``gioconda compare``: what two clips have in common, and what was done to one of them."""
 
 from __future__ import annotations
 

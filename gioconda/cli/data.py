@@ -29,13 +29,13 @@ def _layouts() -> tuple[str, ...]:
 
 
 def fresh_folder(out: Path) -> None:
-    """Refuse a folder to fill that holds something already, or is none."""
+    """Raise UsageError for a target that is a file or a folder with something in it."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError("is not an empty folder", where=str(out), hint="give a new one")
 
 
 def layout_writer(name: str) -> Any:
-    """What writes a layout; refuses one that can only be read."""
+    """The writer of a layout. Raises UsageError for a layout that can only be read."""
 
     writer = plugins.load(_LAYOUTS, name)()
     if not hasattr(writer, "export"):
@@ -47,7 +47,7 @@ def layout_writer(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Indexing:
-    """How a folder is read."""
+    """How a folder becomes an index: layout, licence, hashes."""
 
     layout: Annotated[
         str,
@@ -130,8 +130,8 @@ def verify(index: IndexFile) -> Result:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """How the samples are shared out."""
+class Shares:
+    """What share of the samples each split gets."""
 
     train: Share = 0.7
     val: Share = 0.1
@@ -146,7 +146,7 @@ class Parts:
 
 @app.command()
 def split(
-    index: IndexFile, out: Annotated[Path, Option("Where the new index goes.")], job: Parts, force: Force = False
+    index: IndexFile, out: Annotated[Path, Option("Where the new index goes.")], job: Shares, force: Force = False
 ) -> None:
     """Give every sample a split, disjoint by identity, source and near-duplicate. Deterministic for a --seed.
 

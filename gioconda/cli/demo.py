@@ -1,4 +1,4 @@
-"""``gioconda demo``: the whole story on embedded material."""
+"""``gioconda demo``: train, make, sign, detect, measure and check, on drawn faces that need no download."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ app = Commands("gioconda detect score clip.mp4")
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedDetector:
     """A detector there is. shipped : with weights in the package. built_in : ours, not a plugin's."""
 
     name: str
@@ -40,7 +40,7 @@ class Listed:
 class Detectors:
     """What ``detect list`` prints."""
 
-    detectors: list[Listed]
+    detectors: list[ListedDetector]
     schema: str = "gioconda.detectors/1"
 
 
@@ -57,7 +57,7 @@ def list_() -> Result:
     for name in names():
         card = Card.read(WEIGHTS / name / "card.json") if name in with_weights else None
         summary = card.summary if card else _SUMMARIES.get(name, "a plugin")
-        rows.append(Listed(name, bool(card), name in BUILT_IN, summary))
+        rows.append(ListedDetector(name, bool(card), name in BUILT_IN, summary))
     width = max(len(row.name) for row in rows)
     lines = [f"{row.name:<{width}}  {'shipped' if row.shipped else '':<8}  {row.summary}" for row in rows]
     return Result(lines, Detectors(rows))
@@ -87,7 +87,7 @@ def show(name: Annotated[str, argument("A detector, as NAME or NAME:TARGET.", "N
     folder = home_of(detector.weights_sha256)
     calibrated = folder is not None and (folder / "calibration.json").is_file()
     meaning = Meaning.of(Calibration.read(folder)) if folder and calibrated else None
-    card = Shown(name, detector.version, detector.weights_sha256, detector.card, meaning)
+    card = DetectorCard(name, detector.version, detector.weights_sha256, detector.card, meaning)
     return Result(lambda: _card_text(card), card)
 
 
@@ -108,7 +108,7 @@ class Meaning:
 
 
 @dataclass(frozen=True)
-class Shown:
+class DetectorCard:
     """What ``detect show`` prints. calibration : None where scores are rank only."""
 
     name: str
@@ -122,7 +122,7 @@ class Shown:
 _KINDS = {"detail": "detail", "face_px": "face", "side": "picture", "compression": "compression"}
 
 
-def _card_text(shown: Shown) -> str:
+def _card_text(shown: DetectorCard) -> str:
     card = shown.card
     lines = [f"{shown.name} {shown.version}: {card.summary}", "", f"trained on   {card.trained_on}"]
     for what, figure in (("sealed set", card.sealed), ("unseen", card.unseen)):
@@ -182,7 +182,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ToScore:
     """What is scored: clips, and the clips of a labelled set."""
 
     clips: Annotated[list[str] | None, argument("Videos.", "[CLIP]…")] = None
@@ -211,7 +211,7 @@ class Scored:
 @app.command()
 def score(
     results: Results,
-    job: Scored,
+    job: ToScore,
     detectors: Annotated[
         tuple[str, ...] | None, Option("NAME or NAME:TARGET; default: those shipped.", metavar="A,B", parse=names_of)
     ] = None,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from gioconda.cli.build import built
-from gioconda.cli.common import Printed, Result, emit, incomplete, told
+from gioconda.cli.common import Printed, Result, emit, incomplete, message
 from gioconda.doctor import LEVELS, STATES, Check, checks
 from gioconda.report.options import Lang
 from gioconda.report.view import state_key
@@ -122,7 +122,7 @@ def explain(
 def _explained(code: str, lang: str) -> str | None:
     """What a code or word means; English has longer sentences here than in a report. None where it is not known."""
     english, term = lang == "en", f"term.{'-'.join(code.lower().split())}"
-    exits = {str(int(item)): told(f"exit-{int(item)}", lang) for item in ExitCode}
+    exits = {str(int(item)): message(f"exit-{int(item)}", lang) for item in ExitCode}
     if code == "exit-codes":
         return "\n".join(f"{number:>4}  {text}" for number, text in exits.items())
     if code in set(Level):

@@ -1,4 +1,4 @@
-"""What a command that failed says: a circumstance (a full disk, a damaged file, a missing package) in one line, a bug of ours with a file to attach."""
+"""What a command prints when it fails: one line for a full disk, a damaged file or a missing package; for a bug of ours a line and a file to attach."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _OURS = ("gioconda", "gioconda_core", "synth", "detect", "provenance", "benchmar
 
 
 def circumstance(error: BaseException) -> UsageError | ResourceError | None:
-    """The error as one that a person can act on, where it is the machine's, the installation's or a file's; None for a bug of ours."""
+    """The error as one that a person can act on, where the machine, the installation or a file is to blame; None for a bug of ours."""
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
         hint = _HINTS.get(error.errno or 0, "")
         if error.filename is None and not hint:
@@ -102,7 +102,7 @@ def report(error: BaseException, argv: list[str]) -> Path | None:
 
 
 def say(error: BaseException, argv: list[str]) -> int:
-    """One line on stderr, and the exit code."""
+    """Print an error as one line on stderr and return the exit code."""
     known: GiocondaError | None = circumstance(error)
     if known is None:
         file = report(error, argv)

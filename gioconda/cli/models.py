@@ -1,4 +1,4 @@
-"""``gioconda models``: the weights store."""
+"""``gioconda models``: which weights of networks are stored here, fetch them, check them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ app = Commands("gioconda models list")
 
 
 @dataclass(frozen=True)
-class Registered(Entry):
+class StoredNetwork(Entry):
     """A network that may be stored: as :class:`gioconda_core.weights.Entry`, and whether it is here."""
 
     here: bool = False
@@ -27,7 +27,7 @@ class Models:
     """What ``models list`` prints."""
 
     folder: Path
-    models: list[Registered]
+    models: list[StoredNetwork]
     schema: str = "gioconda.models/1"
 
 
@@ -44,7 +44,7 @@ def list_() -> Result:
         f"{'here' if here.has(e.name) else '-':5} {e.name:20} {bytes_text(e.size):>8}  {e.licence:40} {e.use}"
         for e in REGISTRY.values()
     ]
-    models = [Registered(**vars(e), here=here.has(e.name)) for e in REGISTRY.values()]
+    models = [StoredNetwork(**vars(e), here=here.has(e.name)) for e in REGISTRY.values()]
     return Result([*lines, f"store: {here.folder}"], Models(here.folder, models))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Result, Results, clean, complain, emit, incomplete, notice, progress, told
+from gioconda.cli.common import Force, Result, Results, clean, complain, emit, incomplete, message, notice, progress
 from gioconda.cli.provenance_keys import keys_app, trust_app
 from gioconda.cli.provenance_marks import marks_app
 from gioconda.report import compared, metadata
@@ -154,7 +154,7 @@ def document(
     compared: list[Compared] | None = None,
     met: bool | None = None,
 ) -> Document:
-    """The document of a file's verdict."""
+    """What is printed as JSON of a file."""
     if isinstance(found, GiocondaError):
         return Unread(str(path), str(found), met)
     nodes = tuple(map(Node.of, found.ingredients))
@@ -187,7 +187,7 @@ def _text(rows: Iterable[Row], beside: Iterable[list[Compared] | None], every_co
             )
             body = [*told_in, *(say(item, lang) for item in compared.sentences(facts or ()))]
         parts.append("\n".join([clean(str(path)), *(f"  {clean(line)}" for line in body)]))
-    return "\n".join(parts) or told("no-files", lang)
+    return "\n".join(parts) or message("no-files", lang)
 
 
 def _standard(paths: list[Path], lists: Trust) -> str:
@@ -223,7 +223,7 @@ def read(
 
 
 @dataclass(frozen=True)
-class Held:
+class Verification:
     """What ``verify`` prints as JSON: the requirement, and each file with whether it is ``met`` (null where it could not be read)."""
 
     require: str
@@ -263,18 +263,18 @@ def verify(
             met = wanted.met(found) or (allow_absent and found.state == ProvenanceState.ABSENT)
             failed += not met
         documents.append(document(path, found, met=met))
-        lines.append(_held(path, found, met, lang))
+        lines.append(_verification_line(path, found, met, lang))
     lines.append(
-        told("held", lang, files=(len(documents), "file"), failed=failed, require=repr(require), unread=unread)
+        message("held", lang, files=(len(documents), "file"), failed=failed, require=repr(require), unread=unread)
     )
     code = ExitCode.POLICY if failed else incomplete(unread)
-    held = Held(require, failed, unread, documents)
+    held = Verification(require, failed, unread, documents)
     return Result(lines, held, code, jsonl=lambda: list(map(to_json, documents)))
 
 
-def _held(path: Path, found: Provenance | GiocondaError, met: bool | None, lang: str) -> str:
+def _verification_line(path: Path, found: Provenance | GiocondaError, met: bool | None, lang: str) -> str:
     """One file's line: whether it meets the requirement, and why not."""
-    word = told({True: "met", False: "not-met", None: "not-read"}[met], lang)
+    word = message({True: "met", False: "not-met", None: "not-read"}[met], lang)
     if isinstance(found, GiocondaError):
         return clean(f"{word}: {path}: {found}")
 
@@ -291,7 +291,7 @@ def _held(path: Path, found: Provenance | GiocondaError, met: bool | None, lang:
 
 @dataclass(frozen=True)
 class Signing:
-    """Who signs, and with whose time."""
+    """Who signs, who else attests an identity, and which authority gives the time."""
 
     signer: Annotated[str, Option("A PEM file, key:NAME, development, or PLUGIN:option=value;…")] = "development"
     identity: Annotated[str | None, Option("A second signer, who attests a named actor's identity (CAWG).")] = None
@@ -308,14 +308,14 @@ class Signing:
         """The signer; says so where it is the development key."""
         chosen = signers.from_spec(self.signer, timestamp=self.timestamp)
         if chosen.development:
-            notice(told("signing-development", lang))
+            notice(message("signing-development", lang))
         if not self.identity:
             return chosen
         return signers.IdentitySigner(chosen, signers.from_spec(self.identity), roles=self.role)
 
 
 @dataclass(frozen=True)
-class Unsigned:
+class ToSign:
     """What is signed, and where it goes."""
 
     sources: Annotated[list[Path], argument("What to sign; never changed.")]
@@ -350,7 +350,7 @@ class Unsigned:
 
 @app.command()
 def sign(
-    job: Unsigned,
+    job: ToSign,
     claim: Annotated[Path, Option("What to say, as TOML: title, intent, actions, ingredients, ai…")],
     signing: Signing,
     lang: Lang = "",
@@ -398,11 +398,11 @@ def _warn_of(path: Path, lang: str) -> None:
         why = say(credential_sentences(found)[0], lang)
         if lang == "en" and found.reason:
             why = REASONS[found.reason]
-        notice(told("warn-parent", lang, name=path.name, why=why))
+        notice(message("warn-parent", lang, name=path.name, why=why))
     if any(code.code == FAILURE for code in found.codes):
-        notice(told("warn-ingredient", lang, name=path.name))
+        notice(message("warn-ingredient", lang, name=path.name))
     if found.says_ai:
-        notice(told("warn-ai", lang, name=path.name))
+        notice(message("warn-ai", lang, name=path.name))
 
 
 @dataclass(frozen=True)
@@ -432,11 +432,11 @@ def forecast(
             unread += 1
             complain(verdict if isinstance(verdict, GiocondaError) else MediaError("cannot be read", where=str(path)))
     rows = batch.forecast(found)
-    left = [told("never", lang) if row.never else told("days", lang, days=(row.days, "day")) for row in rows]
+    left = [message("never", lang) if row.never else message("days", lang, days=(row.days, "day")) for row in rows]
     soon = within is not None and any(not row.never and row.days <= within for row in rows)
     lines = [clean(f"{when}: {r.path}: {r.expires_at}, {r.signer}") for when, r in zip(left, rows, strict=True)]
     without = sum(not row.never for row in rows)
-    lines.append(told("forecast", lang, files=(len(rows), "signed file"), without=without, unread=unread))
+    lines.append(message("forecast", lang, files=(len(rows), "signed file"), without=without, unread=unread))
     return Result(lines, Forecasts(rows), ExitCode.POLICY if soon else incomplete(unread))
 
 
@@ -472,5 +472,5 @@ def drift(
         lists = [*(f"- {name}" for name in row.lists_gone), *(f"+ {name}" for name in row.lists_new)]
         why = "; ".join([f"{row.sdk_before} → {row.sdk_after}", *lists])
         lines.append(clean(f"{row.path}: {row.before} → {row.after} {' '.join(changes)} ({why})"))
-    lines.append(told("changed", lang, count=(len(rows), "verdict")))
+    lines.append(message("changed", lang, count=(len(rows), "verdict")))
     return Result(lines, Drifts(rows), ExitCode.POLICY if rows else ExitCode.DONE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Result, Results, clean, emit, notice, told
+from gioconda.cli.common import Force, Result, Results, clean, emit, message, notice
 from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite, write_text
@@ -27,7 +27,7 @@ KeyName = Annotated[str, argument("The key's name.")]
 
 @dataclass(frozen=True)
 class NewKey:
-    """What a key is made for."""
+    """The options of a new key: for whom, by which algorithm, for how long, and what is written beside it."""
 
     organisation: Annotated[str, Option("Who signs, as the certificate will say.", valid=filled)]
     algorithm: Annotated[str, Option(f"{', '.join(ALGORITHMS[:-1])} or {ALGORITHMS[-1]}.", choices=ALGORITHMS)] = (
@@ -63,7 +63,7 @@ def keys_make(name: KeyName, job: NewKey, force: Force = False, lang: Lang = "")
         refuse_overwrite(request, force)
         path, text = keys.make_with_request(name, job.organisation, algorithm=job.algorithm, force=force)
         write_text(request, text)
-        notice(told("key-request", lang, request=request, path=path))
+        notice(message("key-request", lang, request=request, path=path))
         emit(str(path))
         return
     if job.root is not None:
@@ -76,11 +76,11 @@ def keys_make(name: KeyName, job: NewKey, force: Force = False, lang: Lang = "")
 def _give_root(path: Path, root: Path | None, lang: str) -> None:
     """Write the certificate that others must add to their lists, the chain's last, where it was asked for."""
     if root is None:
-        notice(told("key-unknown", lang))
+        notice(message("key-unknown", lang))
         return
     begin = "-----BEGIN CERTIFICATE-----"
     write_text(root, begin + path.read_text(encoding="ascii").rsplit(begin, 1)[1])
-    notice(told("key-root", lang, root=root))
+    notice(message("key-root", lang, root=root))
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ def keys_show(lang: Lang = "") -> Result:
     for key in found:
         facts: dict[str, object] = {name: value for name, value in vars(key).items() if isinstance(value, str)}
         facts |= {"days": (key.days_left, "day"), "begin": key.not_before, "end": key.not_after}
-        note = f" · {told('key-development', lang)}" if key.development else ""
-        lines += [told("key", lang, **facts) + note, "  " + told("key-of", lang, **facts)]
-    return Result([clean(line) for line in lines] or told("no-keys", lang), Keys(found))
+        note = f" · {message('key-development', lang)}" if key.development else ""
+        lines += [message("key", lang, **facts) + note, "  " + message("key-of", lang, **facts)]
+    return Result([clean(line) for line in lines] or message("no-keys", lang), Keys(found))
 
 
 @keys_app.command("renew")
@@ -140,7 +140,7 @@ KNOWN = {"C2PA-TRUST-LIST": "manifest", "C2PA-TSA-TRUST-LIST": "tsa"}
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredList:
     """A list in the store. expired : of its anchors, how many; leaves : certificates listed themselves; overdue : its next issue was due."""
 
     name: str
@@ -162,7 +162,7 @@ class Stored:
 class Store:
     """What ``trust show`` prints."""
 
-    lists: list[Stored]
+    lists: list[StoredList]
     schema: str = "gioconda.trust/1"
 
 
@@ -173,12 +173,12 @@ def trust_show(lang: Lang = "") -> Result:
     Example: gioconda provenance trust show
     """
     rows = [_stored(item) for item in lists.load().lists]
-    return Result([clean(_line(row, lang)) for row in rows] or told("no-lists", lang), Store(rows))
+    return Result([clean(_line(row, lang)) for row in rows] or message("no-lists", lang), Store(rows))
 
 
-def _stored(item: TrustList) -> Stored:
+def _stored(item: TrustList) -> StoredList:
     now = datetime.datetime.now(datetime.UTC)
-    return Stored(
+    return StoredList(
         item.name,
         "+".join(item.kinds),
         str(item.scheme),
@@ -195,20 +195,20 @@ def _stored(item: TrustList) -> Stored:
     )
 
 
-def _line(row: Stored, lang: str) -> str:
+def _line(row: StoredList, lang: str) -> str:
     """A list in one line: whose it is, its dates, what it holds."""
-    facts = [row.kind, told(f"list-{row.scheme}", lang), row.date]
+    facts = [row.kind, message(f"list-{row.scheme}", lang), row.date]
     if row.sequence is not None:
-        facts.append(told("list-issue", lang, number=row.sequence))
+        facts.append(message("list-issue", lang, number=row.sequence))
     if row.next_update:
-        facts.append(told("list-was-due" if row.overdue else "list-due", lang, date=row.next_update))
-    facts.append(told("list-anchors", lang, count=(row.anchors, "anchor"), expired=row.expired))
+        facts.append(message("list-was-due" if row.overdue else "list-due", lang, date=row.next_update))
+    facts.append(message("list-anchors", lang, count=(row.anchors, "anchor"), expired=row.expired))
     facts += [
-        told(f"list-{what}", lang, count=count)
+        message(f"list-{what}", lang, count=count)
         for what, count in (("leaves", row.leaves), ("aggregators", row.aggregators))
         if count
     ]
-    facts.append(told("list-from", lang, sha256=row.sha256, source=row.source))
+    facts.append(message("list-from", lang, sha256=row.sha256, source=row.source))
     return f"{row.name}: {('、' if lang == 'ja' else ', ').join(facts)}"
 
 
@@ -260,12 +260,12 @@ def trust_update(
             file.write_bytes(online.fetch(address))
             fetched, old = lists.read_list(file, card), stored.get(name)
             if old is not None and old.sha256 == fetched.sha256:
-                emit(told("list-unchanged", lang, name=name, date=old.date))
+                emit(message("list-unchanged", lang, name=name, date=old.date))
                 continue
             if old is not None:
                 _show_difference(old, fetched, lang)
             if old is not None and not yes:
-                notice(told("list-kept", lang, name=name))
+                notice(message("list-kept", lang, name=name))
                 continue
             emit(clean(_line(_stored(lists.add(file, card, force=True)), lang)))
 
@@ -285,7 +285,7 @@ def _show_difference(old: TrustList, new: TrustList, lang: str) -> None:
     lines = [f"+ {line}" for line in after if line not in before] + [
         f"- {line}" for line in before if line not in after
     ]
-    emit("\n".join(map(clean, lines)) or told("list-same", lang))
+    emit("\n".join(map(clean, lines)) or message("list-same", lang))
 
 
 @trust_app.command("diff")
@@ -313,7 +313,7 @@ def trust_remove(name: ListName, lang: Lang = "") -> None:
     Example: gioconda provenance trust remove C2PA-TRUST-LIST
     """
     lists.remove(name)
-    emit(told("list-removed", lang, name=name))
+    emit(message("list-removed", lang, name=name))
 
 
 @trust_app.command("revoke")
@@ -324,4 +324,4 @@ def trust_revoke(
 
     Example: gioconda provenance trust revoke 3f2a…
     """
-    emit(told("leaf-revoked", lang, fingerprint=lists.revoke(fingerprint)))
+    emit(message("leaf-revoked", lang, fingerprint=lists.revoke(fingerprint)))

@@ -1,4 +1,4 @@
-"""``gioconda provenance mark|remember|recover|labels|strip``: marks, the archive of credentials, and what both do for a data set."""
+"""``gioconda provenance mark|remember|recover|labels|strip``: the invisible mark, the archive of credentials, and labels of a data set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Printed, Result, clean, complain, emit, incomplete, notice, progress, told
+from gioconda.cli.common import Force, Printed, Result, clean, complain, emit, incomplete, message, notice, progress
 from gioconda.report.options import Lang, OwnKey
 from gioconda_core.errors import ExitCode, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
@@ -47,11 +47,11 @@ def mark(clip: Annotated[Path, argument("A clip or picture.")], lang: Lang = "")
     with Clip.open(clip, sandbox=True) as opened:
         frames, _ = opened.sample("even:32")
     found = marks.read(frames, crops=True)
-    lines = [told("no-mark", lang)]
+    lines = [message("no-mark", lang)]
     if found.value is not None:
-        lines = [told("mark", lang, value=found.value, algorithm=marks.ALGORITHM, errors=found.errors)]
+        lines = [message("mark", lang, value=found.value, algorithm=marks.ALGORITHM, errors=found.errors)]
         if found.kept != (1.0, 1.0):
-            lines.append(told("mark-cut", lang, height=found.kept[0], width=found.kept[1]))
+            lines.append(message("mark-cut", lang, height=found.kept[0], width=found.kept[1]))
     return Result(lines, Mark(marks.ALGORITHM, found.value, found.errors, found.kept))
 
 
@@ -74,7 +74,7 @@ def remember(files: Annotated[list[Path], argument("Signed clips and pictures.")
                 complain(error)
             if kept is None:
                 without += 1
-            emit(f"{clean(str(file))}: {kept or told('nothing-to-remember', lang)}")
+            emit(f"{clean(str(file))}: {kept or message('nothing-to-remember', lang)}")
             advance()
     return incomplete(without)
 
@@ -114,13 +114,13 @@ def recover(
         found = Client(ask).recover(bindings)
     if found is None:
         marked = any(item.algorithm != repository.FINGERPRINT for item in bindings)
-        emit(told("mark-leads-nowhere" if marked else "looks-lead-nowhere", lang))
+        emit(message("mark-leads-nowhere" if marked else "looks-lead-nowhere", lang))
         return int(ExitCode.INCOMPLETE)
     with atomic_path(out) as temporary:
         temporary.write_bytes(found.manifest)
     share = found.match.similarity
     facts = {"out": str(out), "id": found.match.manifest_id}
-    emit(told("by-mark", lang, **facts) if share is None else told("by-looks", lang, share=share, **facts))
+    emit(message("by-mark", lang, **facts) if share is None else message("by-looks", lang, share=share, **facts))
     return int(ExitCode.DONE)
 
 
@@ -138,8 +138,8 @@ def _in_archive(bindings: Sequence[Binding]) -> Answer | None:
 
 
 @dataclass(frozen=True)
-class Counted:
-    """Whose labels count."""
+class LabelRules:
+    """Whose labels count when an index is made from signed files."""
 
     signer: Annotated[tuple[str, ...], Option("Accepted leaf fingerprint (sha256); may repeat.", repeat=True)] = ()
     sources: Annotated[Path | None, Option("Originals: named source and driver hashes must be among them.")] = None
@@ -153,7 +153,7 @@ class Counted:
 @marks_app.command()
 def labels(
     folder: Annotated[Path, argument("Signed files.")],
-    job: Counted,
+    job: LabelRules,
     out: Annotated[Path, Option("Where the index goes.", short="-o")] = Path("index.parquet"),
     lang: Lang = "",
     force: Force = False,
@@ -174,7 +174,7 @@ def labels(
     index.rebased(out.parent).write(out)
     for row in refused:
         notice(f"{row.path}: {row.why}")
-    emit(told("labels", lang, out=str(out), count=(len(index), "label"), refused=len(refused)))
+    emit(message("labels", lang, out=str(out), count=(len(index), "label"), refused=len(refused)))
     return incomplete(refused)
 
 
@@ -189,4 +189,4 @@ def strip(
 
     Example: gioconda provenance strip signed.mp4 training/clip.mp4
     """
-    emit(told("stripped", lang, out=str(take_out(source, target, force=force))))
+    emit(message("stripped", lang, out=str(take_out(source, target, force=force))))

@@ -1,4 +1,4 @@
-"""``gioconda serve``: the local page."""
+"""``gioconda serve``: a page on this computer to drop clips on and read their reports."""
 
 from __future__ import annotations
 

@@ -68,8 +68,8 @@ def train(
 
 
 @dataclass(frozen=True)
-class Pictured:
-    """Who is learned, from which pictures, and by which model."""
+class PersonShots:
+    """Whose pictures a model is tuned to."""
 
     model: Annotated[Path, argument("A meta-learned model: RUN/model.safetensors.")]
     shots: Annotated[list[str], argument("Pictures or clips of one person, or puppets:IDENTITY/MOTION.")]
@@ -79,7 +79,7 @@ class Pictured:
 
 @app.command()
 def tune(
-    person: Pictured,
+    person: PersonShots,
     job: Tune,
     out: Annotated[Path, Option("The personal model.")] = Path("person.safetensors"),
     consent: Consent = None,

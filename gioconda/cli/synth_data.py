@@ -121,7 +121,7 @@ class Replayed:
 
 
 @dataclass(frozen=True)
-class MadeSet:
+class SetFiles:
     """Where a set lies, how else it is written, and the record of a sample that is made again instead."""
 
     out: Annotated[Path, Option("The set's folder; run again, it resumes.")] = Path("fakes")
@@ -136,14 +136,14 @@ class MadeSet:
 
 @dataclass(frozen=True)
 class Shared:
-    """How the work is shared out."""
+    """How the making of a set is spread over processes and machines."""
 
     part: Part
     engine: Annotated[str, Option("local (torchrun spreads it over GPUs), or ray.", choices=("local", "ray"))] = "local"
 
 
 @data_app.command(prints=Results)
-def fakes(job: Fakes, generator: SharedGenerators, shared: Shared, made: MadeSet, consent: Consent = None) -> Result:
+def fakes(job: Fakes, generator: SharedGenerators, shared: Shared, made: SetFiles, consent: Consent = None) -> Result:
     """A labelled set: self- and cross-reenactments, real controls, masks, splits, records; every clip signed. Resumes.
 
     Example: gioconda synth fakes shards --model model.safetensors --shots 1,8 --crf 18,28 --consent consent.toml --out set
@@ -181,7 +181,7 @@ def fakes(job: Fakes, generator: SharedGenerators, shared: Shared, made: MadeSet
 
 @dataclass(frozen=True)
 class Measuring:
-    """What measures: detectors, and the embedding by which faces are compared."""
+    """What generated clips are measured with: detectors, and the network by which faces are compared."""
 
     detectors: Annotated[
         str, Option("Detectors whose AUC is measured: all that are ready, none, or names with commas.")

@@ -28,7 +28,7 @@ def document(report: Report, lang: str = "en") -> dict[str, Any]:
 
 
 def dumps(report: Report, lang: str = "en", *, indent: int | None = 1) -> str:
-    """The document as text; NaN is refused."""
+    """The document as JSON text. Raises ValueError for a number that is none."""
     return documents.to_json(document(report, lang), indent)
 
 

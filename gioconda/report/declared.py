@@ -25,7 +25,7 @@ VALUE = 160  # characters of one value kept
 
 
 class Kind(StrEnum):
-    """Who writes such a mark, and in which form."""
+    """The kinds of marks of AI in metadata, by who writes them and how."""
 
     SOURCE_TYPE = "source-type"  # IPTC DigitalSourceType
     SYSTEM = "system"  # IPTC 2025.1 AISystemUsed, AISystemVersionUsed
@@ -37,7 +37,7 @@ class Kind(StrEnum):
 
 
 class Ai(StrEnum):
-    """What is declared of AI."""
+    """What a mark declares of AI's part in a file."""
 
     MADE = "made"
     EDITED = "edited"

@@ -94,6 +94,6 @@ class Outcome:
 
 
 def outcome(tripped: Sequence[str], incomplete: bool) -> Outcome:
-    """Both facts, and the exit code in which 3 beats 4."""
+    """The outcome of a command: 3 where a policy is tripped, else 4 where something could not be examined, else 0."""
     code = ExitCode.POLICY if tripped else ExitCode.INCOMPLETE if incomplete else ExitCode.DONE
     return Outcome(tuple(tripped), incomplete, code)

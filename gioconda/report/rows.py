@@ -145,7 +145,7 @@ def origin_text(provenance: Provenance, lang: str, lists: Sequence[Sequence[str]
 
 
 def error_row(path: str, error: str, *, sha256: str | None = None, size: int | None = None) -> Row:
-    """The one row a poisoned file costs."""
+    """The row of a file that could not be examined."""
     return Row(path, sha256, size, error=visible(error))
 
 

@@ -214,7 +214,7 @@ def reason_key(reason: str | None) -> str | None:
 
 
 def state_key(state: str, reason: str | None, development: bool = False) -> str:
-    """A development key is anybody's: its heading never says that the signer is on a list. What was not looked for is not "unreadable"."""
+    """The key of a state's heading. A development key is anybody's, so that its heading never says that the signer is on a list."""
     if development and ProvenanceState(state).intact:
         return "state.development"
     return f"state.{reason_key(reason) or state}"

@@ -132,7 +132,7 @@ async def _sweep(jobs: Jobs, hours: float) -> None:
 
 
 class Site:
-    """The handlers."""
+    """The handlers of the local page's requests."""
 
     def __init__(self, page: Page, jobs: Jobs, token: str) -> None:
         self.page, self.jobs, self.token = page, jobs, token
@@ -269,7 +269,7 @@ class Site:
         return FileResponse(path, media_type="application/zip", headers=_attachment("keyframes.zip"))
 
     async def frame(self, request: Request) -> Response:
-        """One keyframe, whole."""
+        """One keyframe at full size."""
         begin = f"keyframe-{request.path_params['number']:02d}-"
         with zipfile.ZipFile(await asyncio.to_thread(self._archive, request)) as archive:
             name = self._there(next((name for name in archive.namelist() if name.startswith(begin)), None))
@@ -319,7 +319,7 @@ class Site:
         return Response(stylesheet(as_html.ROOM), media_type="text/css")
 
     async def script(self, request: Request) -> Response:
-        """The one script."""
+        """The script of every page."""
         text = (resources.files("gioconda.serve") / "pages" / "app.js").read_text("utf-8")
         return Response(text, media_type="text/javascript")
 

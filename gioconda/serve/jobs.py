@@ -310,7 +310,7 @@ class Task:
 
 
 class Examine:
-    """What the worker does: one file to its report's document, or two to their comparison's."""
+    """The work on one clip: one file to its report's document, or two to their comparison's."""
 
     def __init__(self, detectors: list[str] | None, trust: list[str], development: bool) -> None:
         from gioconda.report.examine import Examiner

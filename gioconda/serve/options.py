@@ -1,4 +1,4 @@
-"""How the local page is served: the job of ``gioconda serve``, and nothing that loads a server."""
+"""The options of ``gioconda serve``; nothing here loads a server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _cases() -> Path:
 
 @dataclass(frozen=True)
 class Page(Judges):
-    """How the page is served. folder : of clips that wait and their reports; cases : of case folders, beside the clips where none is named.
+    """How the local page is served. folder : of clips that wait and their reports; cases : of case folders, beside the clips where none is named.
     limit : bytes of one file; keep : clips at once; seconds : that one clip may take.
 
     archive : whether programs of this computer may look up credentials in the user's archive (Soft Binding Resolution API).

@@ -29,14 +29,14 @@ _BODY = 1 << 16  # bytes of a binding
 
 
 class Resolution:
-    """The handlers. receive : writes a request's body to a file and gives its size, None where it is over the limit."""
+    """The handlers of the API's requests. receive : writes a request's body to a file and gives its size, None where it is over the limit."""
 
     def __init__(self, folder: Path, limit: int, receive: Any) -> None:
         self.folder, self.limit, self.receive = folder, limit, receive
         self.turn = asyncio.Semaphore(1)  # decoding takes a core
 
     def routes(self) -> list[Route]:
-        """All that is offered."""
+        """The addresses of the API that are answered."""
         return [
             Route(BINDING, self.by_binding, methods=["GET", "POST"]),
             Route(CONTENT, self.by_content, methods=["POST"]),

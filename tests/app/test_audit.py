@@ -79,10 +79,10 @@ def test_a_copy_is_known_a_moment_after_its_original(tmp_path, monkeypatch):
     """Where files take long, copies must not wait for two hundred rows before they are recognised."""
     import time
 
-    from gioconda.audit.journal import known_content
+    from gioconda.audit.journal import KnownContent
 
     journal = Journal(tmp_path)
-    known = known_content(str(journal.index), "c")
+    known = KnownContent(str(journal.index), "c")
     row = Row("a.mp4", "ab", 1, config="c")
     journal.append(row)
     later = time.monotonic() + 2

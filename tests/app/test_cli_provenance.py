@@ -268,7 +268,7 @@ def test_every_command_for_credentials_speaks_every_language(tmp_path, capsys):
 
 
 def test_exit_codes_are_said_as_the_enum_has_them():
-    from gioconda.cli.common import told
+    from gioconda.cli.common import message
     from gioconda_core.errors import ExitCode
 
-    assert all(told(f"exit-{int(code)}", "en") == code.meaning for code in ExitCode)
+    assert all(message(f"exit-{int(code)}", "en") == code.meaning for code in ExitCode)

@@ -172,12 +172,12 @@ def about(folder: str | os.PathLike[str]) -> Case:
 
 
 def entries(folder: str | os.PathLike[str]) -> list[Entry]:
-    """The log, oldest first. Raises UsageError for a line that is none."""
+    """The lines of the log, oldest first. Raises UsageError for a line that is none."""
     return [_entry(line) for line in _lines(_case(folder))]
 
 
 def verify(folder: str | os.PathLike[str]) -> tuple[Problem, ...]:
-    """What does not hold, each once; empty where all does."""
+    """The problems of a case, each once; empty where the log and all files are as they were written."""
     place = _case(folder)
     found: list[Problem] = []
     before, logged = "", set()
@@ -204,7 +204,7 @@ def verify(folder: str | os.PathLike[str]) -> tuple[Problem, ...]:
 
 @dataclass(frozen=True)
 class Export:
-    """How a case leaves the house. who : as of :func:`add`; named : what the log calls the ZIP, its file's name by default."""
+    """How a case is exported. who : as of :func:`add`; named : what the log calls the ZIP, its file's name by default."""
 
     who: Annotated[str, Option("Who does this; whoever opened the case by default.", flag="--by")] = ""
     signer: Annotated[str, Option("Signer, as `provenance sign` takes it; the development key by default.")] = ""

@@ -68,7 +68,7 @@ class Region:
 
     @property
     def share(self) -> float:
-        """Of the picture's area."""
+        """Its share of the picture's area, 0 to 1."""
         return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
 
 
