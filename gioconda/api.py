@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, overload
 
@@ -124,6 +125,4 @@ def _show_in_notebooks() -> None:
 
 def _cell(report: Report) -> str:
     """A report's page in a frame of its own, so that its styles and the notebook's do not meet."""
-    from html import escape
-
     return f'<iframe srcdoc="{escape(html(report))}" sandbox style="width:100%;height:44em;border:0"></iframe>'

@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.report import results
+from benchmarks.report import figures, results
+from benchmarks.report import report as benchmark_report
 from benchmarks.report.document import Benchmark
 from benchmarks.report.options import Figures, Scores
+from benchmarks.run import run as bench_run
 from benchmarks.run import suite as suites
 from benchmarks.run.options import Measure
 from detect.training import train_features
@@ -30,7 +32,7 @@ from detect.training.options import FeatureTraining
 from gioconda import report as render
 from gioconda.report import as_html
 from gioconda.report.examine import Examiner
-from gioconda.report.view import Node
+from gioconda.report.view import Node, view
 from gioconda_core.datasets.index import Index
 from gioconda_core.documents import plain, read
 from gioconda_core.errors import UsageError
@@ -39,6 +41,7 @@ from gioconda_core.media.clip import Clip, write_image
 from gioconda_core.media.pictures import grid
 from gioconda_core.page import safe
 from gioconda_core.types import Claim, Synthesis
+from gioconda_core.version import __version__
 from provenance.signing import sign
 from provenance.signing.sign import write_picture
 from provenance.trust import lists
@@ -47,6 +50,8 @@ from synth.fakes.options import Fakes, Part, Prepare
 from synth.fakes.prepare import prepare
 from synth.hybrid import HybridGenerator
 from synth.model import networks
+from synth.model.describe import table
+from synth.model.landmark_image import draw
 from synth.puppets import perform
 from synth.reenact.options import Reenact
 from synth.reenact.reenact import FewShotGenerator, Made, reenact
@@ -113,8 +118,6 @@ class Stage:
 
 def _jpeg(stage: Stage, name: str, picture: Frames, *, made: str = "") -> str:
     """A picture for the page. made : the task it shows generated faces of; such a picture carries its credential."""
-    from gioconda_core.version import __version__
-
     path = stage.folder / "pictures" / f"{name}.jpg"
     path.parent.mkdir(exist_ok=True)
     if made:
@@ -151,9 +154,6 @@ def puppets(stage: Stage) -> dict[str, Any]:
 
 def training(stage: Stage) -> dict[str, Any]:
     """Let the shipped generator learn on, for a moment, where one can watch it."""
-    from benchmarks.report import figures
-    from synth.model.describe import table
-
     weights = networks.shipped()
     model = networks.load_checkpoint(weights)
     steps = stage.scale.train_steps
@@ -263,8 +263,6 @@ def portraits(stage: Stage) -> dict[str, Any]:
 
 def _beside(stage: Stage, source: str | Path, driver: str, clip: Made, size: int) -> tuple[str, str]:
     """A film of shot, driver and result beside one another, and a still of how the driver's landmarks lead from one to the other."""
-    from synth.model.landmark_image import draw
-
     side = (192, 192)
     shot = np.asarray(load_shots([source], size).frames[0], np.uint8)
     moving = load_driver(driver, size, seconds=stage.scale.seconds)
@@ -339,20 +337,17 @@ def detector(stage: Stage) -> dict[str, Any]:
 
 def benchmark(stage: Stage) -> dict[str, Any]:
     """Measure it, and the shipped detector, on the people nobody trained on."""
-    from benchmarks.report import figures, report
-    from benchmarks.run import run
-
     write_text(stage.folder / "suite.toml", SUITE)
     suite = suites.load(stage.folder / "suite.toml")
     specs = [stage.told["detector"]["spec"], "contrast"]
     out = stage.folder / "benchmark"
     index = Index.read(stage.folder / stage.told["fakes"]["index"])
-    done = run.run(suite, specs, out, {"fakes": index}, Measure(jobs=stage.threads))
-    document = report.document(Scores(out), Figures(title="The demo's test people"))
+    done = bench_run.run(suite, specs, out, {"fakes": index}, Measure(jobs=stage.threads))
+    document = benchmark_report.document(Scores(out), Figures(title="The demo's test people"))
     names = {spec.partition("=")[0]: "trained here" if "/" in spec else "as shipped" for spec in specs}
     shown = replace(document, detectors=tuple(replace(d, name=names.get(d.name, d.name)) for d in document.detectors))
     for kind, name in (("html", "benchmark.html"), ("json", "benchmark.json")):
-        write_text(out / name, report.render(document, kind))
+        write_text(out / name, benchmark_report.render(document, kind))
     return {
         "rows": done.rows,
         "failed": done.failed,
@@ -402,8 +397,6 @@ def _takeaway(row: Mapping[str, Any]) -> str:
 
 def check(stage: Stage) -> dict[str, Any]:
     """Report on a portrait that speaks, one fake of the set, one control, and the fake with one byte changed."""
-    from gioconda.report.view import view
-
     index = Index.read(stage.folder / stage.told["fakes"]["index"]).filter(split="test")
     fake = index.resolve(index.filter(label="fake").samples[0])
     control = index.resolve(index.filter(label="real").samples[0])

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from gioconda.audit.baseline import Baseline
 from gioconda.audit.journal import Journal
+from gioconda.audit.summary import Summary
 from gioconda.report import as_junit, as_sarif, rows
-from gioconda.report.as_html import environment, page
+from gioconda.report.as_html import page, rendered
 from gioconda.report.requirements import Policy, Trip, outcome
 from gioconda.report.view import state_key
 from gioconda.report.wording import label, problem, reason_text, say, visible
@@ -24,8 +25,6 @@ from gioconda_core.types import Level, Sentence
 
 if TYPE_CHECKING:
     import pyarrow
-
-    from gioconda.audit.summary import Summary
 
 GROUP = 5_000  # rows of a Parquet row group, and held in memory at once
 NAMES = {"parquet": "readings.parquet", "html": "index.html", "junit": "readings.junit.xml"}
@@ -173,25 +172,22 @@ def _html(job: Job, file: Path) -> None:
 
     listed = [row for row in job.journal.rows(order="attention", limit=LISTED) if as_sarif.faults(row)]
     summary = job.summary
-    body = (
-        environment()
-        .get_template("audit.html.jinja")
-        .render(
-            summary=summary,
-            rows=listed,
-            levels=[(level, text("level", level), summary.levels.get(level, 0)) for level in reversed(list(Level))],
-            # By what decided a state, not by the state alone: what has expired is not altered, nor unreadable what was not looked for.
-            states=Counter(
-                state(row) if row.state else label("no-state", lang) for row in job.journal.rows()
-            ).most_common(),
-            judges=job.detectors,
-            level_text=lambda level: text("level", level),
-            state_text=state,
-            say=lambda words: visible(problem(words, lang)),
-            skipped=[(reason_text({"code": why, "detail": {}}, lang), n) for why, n in sorted(summary.skipped.items())],
-            total=summary.seen,
-            t=lambda key: label(key, lang),
-        )
+    body = rendered(
+        "audit.html.jinja",
+        lang,
+        summary=summary,
+        rows=listed,
+        levels=[(level, text("level", level), summary.levels.get(level, 0)) for level in reversed(list(Level))],
+        # By what decided a state, not by the state alone: what has expired is not altered, nor unreadable what was not looked for.
+        states=Counter(
+            state(row) if row.state else label("no-state", lang) for row in job.journal.rows()
+        ).most_common(),
+        judges=job.detectors,
+        level_text=lambda level: text("level", level),
+        state_text=state,
+        say=lambda words: visible(problem(words, lang)),
+        skipped=[(reason_text({"code": why, "detail": {}}, lang), n) for why, n in sorted(summary.skipped.items())],
+        total=summary.seen,
     )
     write_text(file, page(label("audit", lang), body, lang))
 

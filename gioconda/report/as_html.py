@@ -47,6 +47,11 @@ def environment(*places: tuple[str, str]) -> Environment:
     return env
 
 
+def rendered(template: str, lang: str, **values: Any) -> str:
+    """A template's text in a language: ``t`` gives it labels."""
+    return environment().get_template(template).render(lang=lang, t=lambda key: label(key, lang), **values)
+
+
 _TEXT = re.compile(r"(?<=>)[^<>]*\d{4}-\d\d-\d\d[^<>]*(?=<(?!/title|/text))")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?: UTC)?)?")
 
@@ -80,12 +85,9 @@ def _context(shown: View, *, seek: bool) -> dict[str, Any]:
     at_strips = {item.track for reading in shown.readings for item in reading.strips}
     return {
         "page": shown,
-        "t": lambda key: label(key, shown.lang),
         "strip": strip,
         "wave": wave,
         "bands": bands,
-        "seek": seek,
-        "lang": shown.lang,
         "searches": SEARCHES,
         "stills": {track.id: track.stills for track in shown.tracks},
         "at_strips": at_strips,
@@ -101,17 +103,18 @@ def fragment(
     prefix : put before every id, where several reports share a page. player : ready HTML shown after the first section.
     frames : address of the clip on the local page, under which its full keyframes are.
     """
-    template = environment().get_template("_report.html.jinja")
     shown = _context(view(report, lang), seek=seek)
-    return unbroken(template.render(prefix=prefix, player=safe(player), frames=frames, **shown))
+    return unbroken(
+        rendered("_report.html.jinja", lang, prefix=prefix, player=safe(player), frames=frames, seek=seek, **shown)
+    )
 
 
 def page(title: str, body: str, lang: str = "en", *, films: bool = False, plots: bool = False) -> str:
     """A self-contained page around ready HTML. films, plots : it holds some, which its policy must allow."""
     style = shell.stylesheet(ROOM)
     policy = shell.policy(style, films=films, attributes=plots)
-    shown = {"title": title, "body": safe(body), "lang": lang, "style": safe(style), "policy": safe(policy)}
-    return str(environment().get_template("shell.html.jinja").render(**shown, skip=label("skip", lang)))
+    shown = {"title": title, "body": safe(body), "style": safe(style), "policy": safe(policy)}
+    return rendered("shell.html.jinja", lang, **shown, skip=label("skip", lang))
 
 
 def html(report: Report | Sequence[Report], lang: str = "en") -> str:

@@ -7,6 +7,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from rich.console import Console
+from rich.text import Text
+
 from gioconda.report.view import STEPS, Node, Strip, View, view
 from gioconda.report.wording import label, visible
 from gioconda_core.types import Level, Report
@@ -32,8 +35,6 @@ class _Lines:
     """Lines of at most ``width`` columns, with ANSI colour where ``color``."""
 
     def __init__(self, lang: str, width: int, color: bool) -> None:
-        from rich.console import Console
-
         self.lang, self.width, self.color, self.out = lang, width, color, io.StringIO()
         self.console = Console(
             file=self.out,
@@ -48,14 +49,10 @@ class _Lines:
         )
 
     def heading(self, key: str) -> None:
-        from rich.text import Text
-
         self.console.print()
         self.console.print(Text(label(key, self.lang), style="bold underline" if self.color else "bold"))
 
     def say(self, line: str, indent: int = 2, style: str = "") -> None:
-        from rich.text import Text
-
         for part in wrap(line, self.width - indent):
             self.console.print(Text(" " * indent + part, style=style))
 

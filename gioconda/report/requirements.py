@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+from gioconda.report.rows import Row
 from gioconda_core.errors import ExitCode
 from gioconda_core.options import Option, check
 from gioconda_core.types import Level, ProvenanceState
-
-if TYPE_CHECKING:
-    from gioconda.report.rows import Row
 
 REQUIREMENTS = ("assessed", "valid", "trusted", "sound-ingredients")
 # A credential among the ingredients that did not validate, or was not looked at for their number.

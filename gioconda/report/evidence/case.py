@@ -7,7 +7,6 @@ end; against those, keep the last hash elsewhere, or export: the signature cover
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
 import json
 import os
@@ -21,7 +20,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+from gioconda.report.as_html import page, rendered
 from gioconda.report.options import Lang
+from gioconda.report.view import moment, now
 from gioconda.report.wording import label, local
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import alone, atomic_path, refuse_overwrite, sha256_of, write_json
@@ -30,6 +31,7 @@ from gioconda_core.version import __version__
 from provenance import vocabulary
 
 SCHEMA = "gioconda.case/1"
+Place = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def schema() -> dict[str, Any]:
     return head | {"$defs": made["$defs"]}
 
 
-def new(folder: str | os.PathLike[str], name: str, who: str) -> Path:
+def new(folder: Place, name: str, who: str) -> Path:
     """Open a case: a folder that is not there yet, or is empty. Raises UsageError where it holds something."""
     place = Path(folder)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
@@ -128,8 +130,8 @@ def new(folder: str | os.PathLike[str], name: str, who: str) -> Path:
 
 
 def add(
-    folder: str | os.PathLike[str],
-    files: Sequence[str | os.PathLike[str]],
+    folder: Place,
+    files: Sequence[Place],
     who: str = "",
     *,
     names: Sequence[str] | None = None,
@@ -155,14 +157,14 @@ def add(
     return made
 
 
-def note(folder: str | os.PathLike[str], text: str, who: str = "") -> Entry:
+def note(folder: Place, text: str, who: str = "") -> Entry:
     """Write a note into the log."""
     if not text.strip():
         raise UsageError("the note is empty")
     return _append(_case(folder), who, Action.NOTE, Text(text))
 
 
-def about(folder: str | os.PathLike[str]) -> Case:
+def about(folder: Place) -> Case:
     """What a case is called, and who opened it. Raises UsageError for a folder that is no case."""
     with contextlib.suppress(OSError, ValueError, TypeError):
         found = Case(**json.loads((Path(folder) / "case.json").read_text("utf-8")))
@@ -171,12 +173,12 @@ def about(folder: str | os.PathLike[str]) -> Case:
     raise UsageError("is no case folder", str(folder), "gioconda case new makes one")
 
 
-def entries(folder: str | os.PathLike[str]) -> list[Entry]:
+def entries(folder: Place) -> list[Entry]:
     """The lines of the log, oldest first. Raises UsageError for a line that is none."""
     return [_entry(line) for line in _lines(_case(folder))]
 
 
-def verify(folder: str | os.PathLike[str]) -> tuple[Problem, ...]:
+def verify(folder: Place) -> tuple[Problem, ...]:
     """The problems of a case, each once; empty where the log and all files are as they were written."""
     place = _case(folder)
     found: list[Problem] = []
@@ -213,7 +215,7 @@ class Export:
     named: str = ""
 
 
-def export(folder: str | os.PathLike[str], target: str | os.PathLike[str], how: Export = Export()) -> Path:
+def export(folder: Place, target: Place, how: Export = Export()) -> Path:
     """The whole case as one ZIP that carries a credential; its page (case.html) prints to PDF from any browser.
 
     Raises UsageError where the case does not verify, and before anything is logged where the ZIP is there already.
@@ -240,38 +242,29 @@ def export(folder: str | os.PathLike[str], target: str | os.PathLike[str], how: 
         return sign.sign_file(bundle, target, credential, signer=signer, force=how.force)
 
 
-def fragment(folder: str | os.PathLike[str], lang: str = "en") -> str:
+def fragment(folder: Place, lang: str = "en") -> str:
     """The case's sections without a page around them: name, files with hashes, notes, the log."""
-    from gioconda.report.as_html import environment
-    from gioconda.report.view import moment
-
     place = _case(folder)
     log = entries(place)
     files = {e.detail.file: e.detail for e in log if isinstance(e.detail, Kept)}
-    return str(
-        environment()
-        .get_template("_case.html.jinja")
-        .render(
-            lang=lang,
-            name=about(place).name,
-            log=log,
-            files=files.values(),
-            notes=[e for e in log if e.action == Action.NOTE],
-            last=head(place),
-            moment=lambda text: local(moment(text), lang),
-            t=lambda key: label(key, lang),
-        )
+    return rendered(
+        "_case.html.jinja",
+        lang,
+        name=about(place).name,
+        log=log,
+        files=files.values(),
+        notes=[e for e in log if e.action == Action.NOTE],
+        last=head(place),
+        moment=lambda text: local(moment(text), lang),
     )
 
 
-def html(folder: str | os.PathLike[str], lang: str = "en") -> str:
+def html(folder: Place, lang: str = "en") -> str:
     """The case as one page, for reading and printing."""
-    from gioconda.report.as_html import page
-
     return page(f"{about(folder).name} · {label('case', lang)}", fragment(folder, lang), lang)
 
 
-def head(folder: str | os.PathLike[str]) -> str:
+def head(folder: Place) -> str:
     """sha256 of the log's last line: kept elsewhere, it shows that nothing was cut off."""
     return _hash(_lines(_case(folder))[-1])
 
@@ -284,7 +277,7 @@ def plain_name(name: str) -> str:
 # ------------------------------------------------------------------------- the log
 
 
-def _case(folder: str | os.PathLike[str]) -> Path:
+def _case(folder: Place) -> Path:
     about(folder)
     return Path(folder)
 
@@ -312,9 +305,8 @@ def _append(place: Path, who: str, action: Action, detail: Kept | Text) -> Entry
     with open(place / "log.jsonl", "a+b") as file, alone(place / "log.jsonl"):
         file.seek(0)
         lines = file.read().splitlines()
-        time = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
         before = _hash(lines[-1]) if lines else ""
-        entry = Entry(len(lines) + 1, time, who.strip() or about(place).opened_by, action, detail, before)
+        entry = Entry(len(lines) + 1, now(), who.strip() or about(place).opened_by, action, detail, before)
         file.write(json.dumps(asdict(entry), ensure_ascii=False, sort_keys=True).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from gioconda.report.as_html import environment, page
+from gioconda.report.as_html import page, rendered
 from gioconda.report.as_json import plain
 from gioconda.report.as_text import wrap
 from gioconda.report.evidence.compare import SCHEMA, Comparison, Span, sentences
@@ -91,19 +91,15 @@ def _beside(span: Span, lang: str) -> str:
 def fragment(c: Comparison, lang: str = "en", player: str = "") -> str:
     """The comparison's sections without a page around them. player : ready HTML shown after the first."""
     shown = [(say(Sentence("compare.pair", {"a": p.a, "b": p.b, "bits": p.bits}), lang), p) for p in c.pairs]
-    return str(
-        environment()
-        .get_template("_compare.html.jinja")
-        .render(
-            c=c,
-            lang=lang,
-            lines=[say(s, lang) for s in sentences(c)],
-            table=_table(c, lang),
-            pairs=shown,
-            timeline=safe(_timeline(c, label("timeline", lang), lang)),
-            player=safe(player),
-            t=lambda key: label(key, lang),
-        )
+    return rendered(
+        "_compare.html.jinja",
+        lang,
+        c=c,
+        lines=[say(s, lang) for s in sentences(c)],
+        table=_table(c, lang),
+        pairs=shown,
+        timeline=safe(_timeline(c, label("timeline", lang), lang)),
+        player=safe(player),
     )
 
 

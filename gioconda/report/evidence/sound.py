@@ -7,14 +7,15 @@ little the measures that were tried tell of the last two. No sentence made from 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gioconda_core.documents import read
+from gioconda_core.media.pictures import jpeg
 from gioconda_core.types import Sound
 from gioconda_core.workers.child import Lost, asked
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 RATE = 16_000  # Hz that the samples are brought to, one channel
 LONGEST = 3600.0  # seconds read
@@ -38,10 +39,6 @@ def hear(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> Sound | N
 
 def _drawn(levels: NDArray[Any]) -> bytes:
     """The spectrogram as a JPEG: light where there is little, dark where there is much, so that it prints."""
-    import numpy as np
-
-    from gioconda_core.media.pictures import jpeg
-
     if levels.shape != (BANDS, PARTS) or levels.dtype != np.uint8:
         raise ValueError("no spectrogram")
     grey = 255 - levels
@@ -54,7 +51,6 @@ def _drawn(levels: NDArray[Any]) -> bytes:
 
 def _child(path: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     import av
-    import numpy as np
 
     with av.open(path) as container:
         if not container.streams.audio:
@@ -96,8 +92,6 @@ def gaps(samples: NDArray[Any]) -> list[tuple[float, float]]:
 
     samples : int16 (N,), one channel at ``RATE``. What touches either end is left out.
     """
-    import numpy as np
-
     edges = np.flatnonzero(np.diff(np.concatenate([[1], samples != 0, [1]]).astype(np.int8)))
     pairs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
     found = [(a / RATE, b / RATE) for a, b in pairs if b - a >= GAP * RATE]
@@ -108,8 +102,6 @@ def gaps(samples: NDArray[Any]) -> list[tuple[float, float]]:
 
 def _spectrogram(samples: NDArray[Any]) -> NDArray[Any]:
     """Loudness by frequency over time, uint8 (BANDS, PARTS): 0 = 80 dB under the loudest, high frequencies first."""
-    import numpy as np
-
     size = 2 * (RATE // 100)  # 20 ms
     window = np.hanning(size)
     levels = np.zeros((BANDS, PARTS))
