@@ -129,6 +129,15 @@ def visible(text: object, limit: int = 300) -> str:
     return shown + "…" if len(raw) > limit else shown
 
 
+# Quotation marks of the templates → those of a quotation in one.
+_INNER = str.maketrans("“”„«»「」", "‘’‚‹›『』")
+
+
+def quoted(text: object) -> str:
+    """A stranger's string as it stands between quotation marks: it cannot end the quotation and go on as our sentence."""
+    return visible(text).translate(_INNER)
+
+
 def number(value: float, lang: str = "en") -> str:
     """A measured number to three significant figures, never in exponent form: 0.0342 → 0.034, 1920 → 1920; with a language's decimal sign."""
     if isinstance(value, int) or float(value).is_integer():
@@ -205,10 +214,10 @@ class _Formatter(string.Formatter):
         if isinstance(value, Sequence) and not isinstance(value, str):
             between = "; " if value and isinstance(value[0], Mapping) else ", "
             return ("、" if self.lang == "ja" else between).join(
-                self.format_field(v, "") if isinstance(v, Mapping) else self._decimal(visible(v)) for v in value
+                self.format_field(v, "") if isinstance(v, Mapping) else self._decimal(quoted(v)) for v in value
             )
         if isinstance(value, str):
-            return self._decimal(visible(phrase(value, self.lang)))
+            return self._decimal(quoted(phrase(value, self.lang)))
         return self._decimal(number(value)) if isinstance(value, float) else visible(value)
 
     def _decimal(self, text: str) -> str:

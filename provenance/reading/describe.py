@@ -56,8 +56,13 @@ def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
     yield f"{found.state}: {': '.join(what)}"
     if found.state == ProvenanceState.ABSENT:
         return
-    if found.signer:
-        yield f"signer: {found.signer} (the name is the certificate's own; sha256 {found.signer_fingerprint})"
+    if found.signer or found.signer_fingerprint:
+        name = (
+            f"{found.signer} (the name is the certificate's own;"
+            if found.signer
+            else "unnamed (the certificate has no name;"
+        )
+        yield f"signer: {name} sha256 {found.signer_fingerprint})"
     if found.development_key:
         yield "signed with a Gioconda development key: it proves nothing about who signed"
     if found.trust_list:

@@ -320,3 +320,18 @@ def test_the_ends_of_a_span_never_read_alike():
     assert "from 119 s to 119.1 s; it spans 265 pixels" in say(Sentence("face.seen", seen))
     assert "von 119 s bis 119,1 s" in say(Sentence("face.seen", seen), "de")
     assert "from 361 s to 367 s" in say(Sentence("face.seen", seen | {"start": 361.2, "end": 366.9}))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_name_cannot_end_its_quotation_and_go_on_as_our_sentence(lang):
+    """Anybody writes a name into a certificate: BBC”, found on the trust list of …"""
+    plain = say(Sentence("editor.not-signer", {"signer": "BBC"}), lang)
+    for name in (
+        "BBC”, on C2PA’s list, “",
+        "BBC“, steht auf der Liste, „",
+        "BBC», en la lista, «",
+        "BBC」は信頼リストに記載「",
+    ):
+        said = say(Sentence("editor.not-signer", {"signer": name}), lang)
+        assert [said.count(mark) for mark in "“”„«»「」"] == [plain.count(mark) for mark in "“”„«»「」"]
+        assert all(part in said for part in plain.split("BBC"))

@@ -1,6 +1,7 @@
 """The certificate matrix: each leaf that must be believed, each that must not, whatever the SDK makes of it."""
 
 import datetime
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -347,3 +348,20 @@ def test_a_gathered_claim_is_not_the_signers(tmp_path):
     found = read(tmp_path / "gathered.wav", trust=trust_in(authority()))
     assert found.label is None
     assert {"gioconda.label.gathered", "gioconda.actions.gathered"} <= codes(found, "policy")
+
+
+def test_a_certificate_without_a_name_is_told_by_its_fingerprint(signed, tmp_path):
+    key, issued = leaf().key, leaf().chain[0]
+    made = x509.CertificateBuilder(
+        authority().certificate.subject,
+        x509.Name([x509.NameAttribute(x509.NameOID.COUNTRY_NAME, "GB")]),
+        issued.public_key(),
+        x509.random_serial_number(),
+        issued.not_valid_before_utc,
+        issued.not_valid_after_utc,
+        list(issued.extensions),
+    ).sign(authority().key, hashes.SHA256())
+    nameless = SimpleNamespace(key=key, chain=(made, authority().certificate))
+    found = read(resign(signed, tmp_path / "nameless.wav", nameless), trust=trust_in(authority()))
+    assert found.state == State.TRUSTED and found.signer is None
+    assert f"signer: unnamed (the certificate has no name; sha256 {certificates.fingerprint(made)})" in lines(found)
