@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from gioconda.report.declared import NAMES
-from gioconda_core.types import Provenance, Sentence
+from gioconda_core.types import CredentialReason, Provenance, Sentence
 from provenance.reading.describe import leaves
 
 VALUE = 160  # characters of one value
@@ -47,7 +47,12 @@ _STATEMENTS = re.compile(r"(stds\.(exif|iptc)|stds\.schema-org\.CreativeWork|.*\
 def compare(
     found: Provenance, metadata: Mapping[str, Any], declared: Iterable[Mapping[str, Any]] = ()
 ) -> list[Compared]:
-    """Each fact that the signer states, with what the file's metadata say of it. metadata, declared : of :func:`gioconda.report.metadata.inspect`."""
+    """Each fact that the signer states of this file, with what its metadata say of it; nothing where the credential may be of another file.
+
+    metadata, declared : of :func:`gioconda.report.metadata.inspect`.
+    """
+    if not (found.state.intact or found.reason in (CredentialReason.EXPIRED, CredentialReason.INGREDIENT)):
+        return []
     signed: dict[str, list[str]] = {}
     for name, value in _signed(found):
         for field, names in NAMES["compared"].items():

@@ -73,6 +73,17 @@ def test_a_report_flags_the_difference_first_and_lists_every_statement(photograp
         assert word in told and "Camera 8" in told and "org.example.desk" in told
 
 
+def test_what_is_stated_of_another_file_is_not_said_of_this_one(photograph, capsys):
+    data = bytearray(photograph.read_bytes())
+    data[-40] ^= 1
+    photograph.write_bytes(data)
+    assert main(["-q", "check", str(photograph), "--detectors", "none", "--lang", "en"]) in (0, 4)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "What was signed is not what is here" in said and "the signer states" not in said
+    assert main(["-q", "provenance", "read", str(photograph), "--lang", "en"]) == 0
+    assert "the signer states" not in capsys.readouterr().out
+
+
 def test_a_fake_agrees_with_its_own_xmp(tmp_path):
     from provenance_kit import synthesis
 
