@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
@@ -190,10 +190,6 @@ def _joined(default: Any) -> Any:
     return ",".join(map(str, default))
 
 
-def _default(item: Field[Any]) -> Any:
-    return item.default_factory() if item.default_factory is not MISSING else item.default
-
-
 def _job_options(job: type) -> Iterator[_Typed]:
     """The options of a job and of the jobs inside it."""
     for item in fields(job):
@@ -201,7 +197,8 @@ def _job_options(job: type) -> Iterator[_Typed]:
         if is_dataclass(kind):
             yield from _job_options(kind)  # type: ignore[arg-type]
         elif option is not None:
-            yield _Typed(kind, option, _default(item), item.name)
+            default = item.default if item.default_factory is MISSING else item.default_factory()
+            yield _Typed(kind, option, default, item.name)
 
 
 def _job(job: type, options: Mapping[str, _Typed], typed: Mapping[str, Any]) -> Any:

@@ -20,7 +20,6 @@ from gioconda_core.words import counted
 from gioconda_core.workers.cpu import cores
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress
 
 
@@ -122,13 +121,6 @@ def write(result: Result, wanted: Wanted) -> None:
             deliver(found if isinstance(found, str) else "\n".join(found), file)
 
 
-def stderr() -> Console:
-    """The console for progress and logs; results never go here. Obeys NO_COLOR."""
-    from rich.console import Console
-
-    return Console(stderr=True, quiet=settings.quiet, highlight=False, soft_wrap=True)
-
-
 def notice(message: str) -> None:
     """Say something on stderr unless -q."""
     if not settings.quiet:
@@ -211,7 +203,7 @@ class Bar:
         self._done = self._fresh = 0.0
         self._ended: float | None = None  # how many were done when the last line was given
         self._start = self._last = time.monotonic()
-        if self._shown and stderr().is_terminal:
+        if self._shown:
             self._drawn = self._draw()
 
     def count(self, n: float = 1, note: str = "", before: float = 0) -> None:
@@ -241,12 +233,18 @@ class Bar:
         line = f"{self.description}: {self._done:.10g}{of} {self.unit}{speed}{left}{f', {note}' if note else ''}"
         print(clean(line), file=sys.stderr, flush=True)
 
-    def _draw(self) -> Progress:
+    def _draw(self) -> Progress | None:
+        """A bar that is drawn again and again, where there is a terminal. It obeys NO_COLOR."""
+        from rich.console import Console
+
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        if not console.is_terminal:
+            return None
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         about, rate, note = (TextColumn(f"{{task.{name}}}") for name in ("description", "fields[rate]", "fields[note]"))
         columns = (about, BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn(), note)
-        drawn = Progress(*columns, console=stderr(), transient=self.transient)
+        drawn = Progress(*columns, console=console, transient=self.transient)
         drawn.start()
         drawn.add_task(self.description, total=self.total, rate="", note="")
         return drawn

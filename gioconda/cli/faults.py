@@ -19,19 +19,16 @@ from gioconda_core.errors import GiocondaError, ResourceError, UsageError
 from gioconda_core.version import __version__, installed
 
 _HINTS = {
-    errno.ENOSPC: "make room and run again",
-    errno.EDQUOT: "make room and run again",
-    errno.EROFS: "write elsewhere",
-    errno.EACCES: "check permissions",
-    errno.EPERM: "check permissions",
-    errno.EIO: "the disk or the network it lies on is failing",
-    errno.ESTALE: "the network drive was lost; run again when it is back",
-    errno.ETIMEDOUT: "the network drive does not answer; run again when it does",
-    errno.EMFILE: "raise the limit of open files (ulimit -n), or give fewer --jobs",
-    errno.ENFILE: "close other programs and run again",
-    errno.ENOMEM: "close other programs, or give fewer --jobs",
-    errno.EAGAIN: "close other programs, or give fewer --jobs",
-    errno.EFBIG: "the disk takes no file so large; write elsewhere",
+    "make room and run again": (errno.ENOSPC, errno.EDQUOT),
+    "write elsewhere": (errno.EROFS,),
+    "check permissions": (errno.EACCES, errno.EPERM),
+    "the disk or the network it lies on is failing": (errno.EIO,),
+    "the network drive was lost; run again when it is back": (errno.ESTALE,),
+    "the network drive does not answer; run again when it does": (errno.ETIMEDOUT,),
+    "raise the limit of open files (ulimit -n), or give fewer --jobs": (errno.EMFILE,),
+    "close other programs and run again": (errno.ENFILE,),
+    "close other programs, or give fewer --jobs": (errno.ENOMEM, errno.EAGAIN),
+    "the disk takes no file so large; write elsewhere": (errno.EFBIG,),
 }
 _OURS = ("gioconda", "gioconda_core", "synth", "detect", "provenance", "benchmarks")
 
@@ -39,14 +36,13 @@ _OURS = ("gioconda", "gioconda_core", "synth", "detect", "provenance", "benchmar
 def circumstance(error: BaseException) -> UsageError | ResourceError | None:
     """The error as one that a person can act on, where the machine, the installation or a file is to blame; None for a bug of ours."""
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
-        hint = _HINTS.get(error.errno or 0, "")
+        hint = next((hint for hint, numbers in _HINTS.items() if error.errno in numbers), "")
         if error.filename is None and not hint:
             return None
         wrong_kind = isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError)
         kind = UsageError if wrong_kind else ResourceError
-        what = (
-            os.strerror(error.errno) if hint and error.errno else str(error.strerror)
-        )  # libraries have words of their own
+        # Libraries have words of their own.
+        what = os.strerror(error.errno) if hint and error.errno else str(error.strerror)
         return kind(what.lower(), str(error.filename or ""), hint)
     if isinstance(error, MemoryError):
         return ResourceError("there is not enough memory", hint="close other programs, or give fewer --jobs")

@@ -189,15 +189,40 @@ class Measuring:
     embedding: Annotated[Path | None, Option("An ArcFace-type ONNX network for CSIM, instead of dlib's.")] = None
 
     def load(self) -> tuple[Instruments, dict[str, str]]:
-        """The instruments, and why those that are missing could not be loaded."""
+        """The instruments, and why those that are missing could not be loaded.
+
+        ``all`` are the detectors that come with their weights, and those that plugins brought; a name that was asked for must load.
+        """
         from synth.evaluation.evaluate import Instruments
 
-        judges, missing = _judges(self.detectors)
+        everyone, judges, missing = self.detectors == "all", {}, {}
+        wanted = [name.strip() for name in self.detectors.split(",") if name.strip() not in ("", "none")]
+        if everyone:
+            shipped = {*registry.shipped()}
+            wanted = sorted({*shipped, *registry.names()} - ({*registry.BUILT_IN} - shipped))
+        for name in wanted:
+            try:
+                judges[name] = _judge(registry.load(name))
+            except GiocondaError as error:
+                if not everyone:
+                    raise
+                missing[f"auc/{name}"] = str(error)
         if self.embedding is None:
             return Instruments(judges), missing
         from synth.evaluation.measures import onnx_embedding
 
         return Instruments(judges, (self.embedding.stem, onnx_embedding(str(self.embedding)))), missing
+
+
+def _judge(detector: Any) -> Callable[[Footage], float | str]:
+    """A detector as a function of a footage, which gives a raw score, or why it abstains or fails."""
+    from detect.reading.observe import readings
+
+    def score(footage: Footage) -> float | str:
+        ((reading, _),) = readings(footage, [detector], calibrated=False)
+        return reading.score if reading.score is not None else str(reading.abstained)
+
+    return score
 
 
 @dataclass(frozen=True)
@@ -244,35 +269,6 @@ def evaluate(
     write_json(out / "evaluation.json", plain(found))
     sign_grid(picture, out / "grid.jpg", heads, granted, found.protocol["footage_sha256"], force=results.force)
     return Result(text(found), found)
-
-
-Judges = dict[str, Callable[["Footage"], float | str]]
-
-
-def _judges(names: str) -> tuple[Judges, dict[str, str]]:
-    """Detectors as functions of a footage (a raw score, or why they abstain or fail), and why others could not be loaded.
-
-    ``all`` are those that come with their weights, and those that plugins brought; a name that was asked for must load.
-    """
-    from detect.reading.observe import readings
-
-    def judge(detector: Any) -> Callable[[Footage], float | str]:
-        def score(footage: Footage) -> float | str:
-            ((reading, _),) = readings(footage, [detector], calibrated=False)
-            return reading.score if reading.score is not None else str(reading.abstained)
-
-        return score
-
-    if names != "all":
-        chosen = [] if names == "none" else [name.strip() for name in names.split(",") if name.strip()]
-        return {name: judge(registry.load(name)) for name in chosen}, {}
-    judges, missing = {}, {}
-    for name in sorted({*registry.shipped(), *registry.names()} - ({*registry.BUILT_IN} - {*registry.shipped()})):
-        try:
-            judges[name] = judge(registry.load(name))
-        except GiocondaError as error:
-            missing[f"auc/{name}"] = str(error)
-    return judges, missing
 
 
 def _layout(item: str) -> tuple[Any, Path]:

@@ -20,7 +20,7 @@ from gioconda.report.examine import clip_facts
 from gioconda.report.view import now
 from gioconda.report.wording import clock, visible
 from gioconda_core.files import sha256_of
-from gioconda_core.media.clip import Clip, Limits
+from gioconda_core.media.clip import Clip
 from gioconda_core.media.fingerprint import bits
 from gioconda_core.media.pictures import Picture, jpeg
 from gioconda_core.types import Sentence
@@ -133,7 +133,6 @@ def compare(
     b: str | os.PathLike[str],
     *,
     titles: tuple[str, str] | None = None,
-    limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compare two clips or pictures, each decoded in a limited child process.
@@ -148,9 +147,9 @@ def compare(
     step = progress or unwatched
     names = titles or (os.path.basename(a), os.path.basename(b))
     step("first", 0.0)
-    one = _look(a, names[0], limits)
+    one = _look(a, names[0])
     step("second", 0.4)
-    other = _look(b, names[1], limits)
+    other = _look(b, names[1])
     step("align", 0.8)
     matrix, mirrored = _place(one, other)
     region_a, region_b = _common(matrix)
@@ -179,10 +178,10 @@ def compare(
     )
 
 
-def _look(path: str | os.PathLike[str], title: str, limits: Limits | None) -> _Seen:
+def _look(path: str | os.PathLike[str], title: str) -> _Seen:
     import cv2
 
-    with Clip.open(path, limits=limits, sandbox=True) as clip:
+    with Clip.open(path, sandbox=True) as clip:
         facts = clip_facts(clip) | {"size": os.path.getsize(path)}
         count = clip.facts.frame_count or round(clip.duration * float(clip.fps or 0))
         every = "all" if count <= FRAMES else f"every:{clip.duration / FRAMES:.4f}"

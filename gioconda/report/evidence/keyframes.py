@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gioconda_core.media.clip import Clip, Limits
+from gioconda_core.media.clip import Clip
 from gioconda_core.media.fingerprint import bits
 from gioconda_core.media.pictures import Picture, grid, jpeg
 from gioconda_core.types import Keyframe
@@ -93,16 +93,14 @@ def _sharpness(frame: Picture) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_64F).var())
 
 
-def full(
-    path: str | os.PathLike[str], keyframes: Sequence[Keyframe], *, limits: Limits | None = None
-) -> list[tuple[Keyframe, bytes]]:
+def full(path: str | os.PathLike[str], keyframes: Sequence[Keyframe]) -> list[tuple[Keyframe, bytes]]:
     """Each keyframe with its full frame as JPEG, decoded again in a limited child process.
 
     Raises MediaError where the file is no longer what it was.
     """
     if not keyframes:
         return []
-    with Clip.open(path, limits=limits, sandbox=True) as clip:
+    with Clip.open(path, sandbox=True) as clip:
         at = "all" if clip.facts.still else "at:" + ",".join(f"{k.time:.4f}" for k in keyframes)
         return [(k, jpeg(frame, quality=QUALITY)) for k, (_, frame) in zip(keyframes, clip.frames(at), strict=False)]
 

@@ -26,11 +26,11 @@ MOST = 20  # stretches told
 SECONDS, MEMORY = 60.0, 3 << 30  # wall time of the child, bytes of its address space
 
 
-def hear(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> Sound | None:
-    """The first sound track of a file; None where there is none, or none can be read in so many seconds."""
+def hear(path: str | os.PathLike[str]) -> Sound | None:
+    """The first sound track of a file; None where there is none, or none can be read in ``SECONDS``."""
     try:
         found, arrays = asked(
-            f"{__name__}:_child", seconds=seconds, memory=MEMORY, path=os.path.abspath(os.fspath(path))
+            f"{__name__}:_child", seconds=SECONDS, memory=MEMORY, path=os.path.abspath(os.fspath(path))
         )
         return read(Sound, found | {"spectrogram": _drawn(arrays["spectrogram"])})
     except (Lost, ValueError, TypeError, KeyError):
