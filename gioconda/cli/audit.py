@@ -29,7 +29,7 @@ class AuditDocument(Summary):
     outcome: Outcome = field(default_factory=lambda: outcome((), False))
 
 
-@built(prints=Formats, formats=("text", "json", "jsonl"))
+@built("audit", "media/ --out audit --fail-on signal --jobs 8", prints=Formats, formats=("text", "json", "jsonl"))
 def audit(
     job: Audit,
     results: Formats,
@@ -39,8 +39,6 @@ def audit(
 
     Resumable: run the same command again. --detectors none reads credentials only, near the speed of the disk.
     The tables are readings.jsonl, .parquet, .csv, .sarif, .junit.xml and index.html in --out; -o says what goes to stdout.
-
-    Example: gioconda audit media/ --out audit --fail-on signal --jobs 8
     """
     if any(item.partition("=")[2] not in ("", "-") for item in results.output or ()):
         raise UsageError("files are written to --out", where="-o", hint="-o text, -o json or -o jsonl, without a file")

@@ -28,7 +28,7 @@ from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.options import Option, argument
 from gioconda_core.words import counted
 
-app = Commands("gioconda bench list")
+app = Commands("bench", "list")
 
 FINDINGS = ("leak", "shortcut", "tell", "split-tell", "label", "duplicate", "any")
 
@@ -54,10 +54,7 @@ class Suites:
 
 @app.command("list", prints=Printed)
 def list_suites() -> Result:
-    """The suites in the box: what each measures and what it needs.
-
-    Example: gioconda bench list
-    """
+    """The suites in the box: what each measures and what it needs."""
     from benchmarks.run import suite as suites
 
     rows, lines = [], []
@@ -81,7 +78,7 @@ class RunOutcome:
     schema: str = "gioconda.run-outcome/1"
 
 
-@app.command(prints=Printed)
+@app.command("run", "puppets --detectors contrast --out runs/puppets", prints=Printed)
 def run(
     suite: Annotated[str, argument("A suite's name, or a TOML file.", valid=suite_file)],
     detectors: Annotated[
@@ -93,10 +90,7 @@ def run(
         list[str] | None, Option("A labelled set, [NAME=]FILE.parquet; several times for several.", repeat=True)
     ] = None,
 ) -> Result:
-    """Measure detectors with a suite, one row a sample, appended; survives interruption and resumes.
-
-    Example: gioconda bench run puppets --detectors contrast --out runs/puppets
-    """
+    """Measure detectors with a suite, one row a sample, appended; survives interruption and resumes."""
     if not detectors:
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
     from benchmarks.run import folds
@@ -125,7 +119,7 @@ def run(
     return Result(text, RunOutcome(out, done.rows, done.failed, done.abstained), incomplete(done.failed))
 
 
-@app.command()
+@app.command("report", "scores.csv -o html=report.html -o text")
 def report(
     job: Scores,
     wanted: Figures,
@@ -137,8 +131,6 @@ def report(
 
     A table of scores is enough: columns id, label, score, and detector, identity, source, generator, degradation or any
     other column to slice by; CSV of any dialect, or Parquet. A table with a column a detector is read with --score.
-
-    Example: gioconda bench report scores.csv -o html=report.html -o text
     """
     places = results.among(("text", "json", "html", "csv", "latex"), [job.source])
     from benchmarks.report import report as reports
@@ -160,7 +152,7 @@ def report(
                 notice(line)
 
 
-@app.command(prints=Results)
+@app.command("compare", "scores.csv:ours scores.csv:theirs")
 def compare(
     a: Annotated[str, argument("A run's folder, a CSV of scores, or either with :DETECTOR.")],
     others: Annotated[list[str], argument("The other one, or several, each compared with the first.")],
@@ -172,8 +164,6 @@ def compare(
     """Paired differences between detectors over the clips both scored, corrected for how many were asked.
 
     Dated runs of one detector that share no clip are compared too, each as a set of its own: does it drift?
-
-    Example: gioconda bench compare scores.csv:ours scores.csv:theirs
     """
     from benchmarks.report import report as reports
 
@@ -181,7 +171,7 @@ def compare(
     return Result(reports.render_comparison(found, "text"), reports.render_comparison(found, "json"))
 
 
-@app.command(prints=Results)
+@app.command("audit", "index.parquet --fail-on leak,shortcut")
 def audit(
     index: Annotated[Path, argument("A labelled set: an index, or a CSV of path and label.")],
     job: AuditSet,
@@ -190,10 +180,7 @@ def audit(
         Option("Exit 3 on these findings: leak, shortcut, tell, split-tell, label, duplicate, any.", choices=FINDINGS),
     ] = (),
 ) -> Result:
-    """Is a set fit to measure with: shared people and sources, near-duplicates, encoder tells, shortcut probes.
-
-    Example: gioconda bench audit index.parquet --fail-on leak,shortcut
-    """
+    """Is a set fit to measure with: shared people and sources, near-duplicates, encoder tells, shortcut probes."""
     from benchmarks import audit_set as audits
     from gioconda_core.datasets.index import Index
 

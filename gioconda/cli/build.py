@@ -11,11 +11,12 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from gioconda.cli.common import Printed, Results, settings, typed_command, write
+from gioconda.cli.common import Printed, Result, Results, settings, typed_command, write
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, declared, listed, many, parts
 
 FORMATS = ("text", "json")
+Body = Callable[..., Any]
 
 # Fields of a job that no option sets: they follow from the run.
 _FOLLOW: dict[str, Callable[[], Any]] = {"seed": lambda: settings.seed, "command": typed_command}
@@ -37,25 +38,20 @@ def first_sentence(text: str) -> str:
 
 
 class Commands(typer.Typer):
-    """A group whose commands are built from what their bodies declare. example : shown below its own page."""
+    """A group whose commands are built from what their bodies declare. path : what is typed for it, after ``gioconda``; example : what
+    may follow, shown below the group's own page."""
 
-    def __init__(self, example: str) -> None:
+    def __init__(self, path: str, example: str) -> None:
         super().__init__(cls=Group, no_args_is_help=True, rich_markup_mode=None)
-        self.example = f"Example: {example}"
+        self.path, self.example = path, f"Example: gioconda {path} {example}"
 
-    def command(  # type: ignore[override]
-        self,
-        name: str | None = None,
-        prints: type[Printed] | None = None,
-        formats: Sequence[str] = FORMATS,
-        **more: Any,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Add the body below as a command of this name, its own by default. prints, formats : see :func:`built`."""
-        return lambda body: super(Commands, self).command(name, **more)(built(prints, formats)(body))
+    def command(self, name: str, *examples: str, **how: Any) -> Callable[[Body], Body]:  # type: ignore[override]
+        """Add the body below as a command. examples, how : see :func:`built`."""
+        return lambda body: super(Commands, self).command(name)(built(f"{self.path} {name}", *examples, **how)(body))
 
-    def add(self, group: Commands, name: str, help: str) -> None:
+    def add(self, group: Commands, help: str) -> None:
         """Add a group of commands."""
-        self.add_typer(group, name=name, help=help, epilog=group.example)
+        self.add_typer(group, name=group.path.split()[-1], help=help, epilog=group.example)
 
 
 @dataclass(frozen=True)
@@ -216,22 +212,24 @@ def _job(job: type, options: Mapping[str, _Typed], typed: Mapping[str, Any]) -> 
 
 
 def built(
-    prints: type[Printed] | None = None, formats: Sequence[str] = FORMATS
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    path: str, *examples: str, prints: type[Printed] = Results, formats: Sequence[str] = FORMATS, about: str = ""
+) -> Callable[[Body], Body]:
     """Make a command for typer from a body whose parameters are jobs, or single options declared with :class:`Option`.
 
     Every value is checked before the body runs, so that a wrong one is refused before anything is loaded.
 
     Parameters
     ----------
+    path : what is typed for it, after ``gioconda``. examples : what may follow, for its ``--help``; about : that help's text, the body's own by default.
     prints : the options of a body that returns a :class:`Result`, which is then written as they say; the body need not take them.
     formats : of that result.
     """
 
-    def build(body: Callable[..., Any]) -> Callable[..., Any]:
+    def build(body: Body) -> Body:
         taken = inspect.signature(body).parameters
-        hints = {name: hint for name, hint in get_type_hints(body, include_extras=True).items() if name in taken}
-        if prints is not None:
+        hints = get_type_hints(body, include_extras=True)
+        printed = hints.pop("return") is Result
+        if printed:
             hints["results"] = prints
         jobs: dict[str, type] = {}
         alone: dict[str, _Typed] = {}
@@ -253,7 +251,7 @@ def built(
         def command(**typed: Any) -> Any:
             given = {name: option.value(typed[name]) for name, option in alone.items()}
             given |= {name: _job(job, options, typed) for name, job in jobs.items()}
-            if prints is None:
+            if not printed:
                 return body(**given)
             inputs = [typed[name] for name, option in options.items() if option.option.positional]
             wanted = given["results"].among(formats, inputs)
@@ -264,6 +262,8 @@ def built(
         last = {option.name for option in _job_options(Results)}  # where results go stands below what is done
         shown = sorted(options.values(), key=lambda option: option.name in last)
         command.__signature__ = inspect.Signature([option.parameter() for option in shown])  # type: ignore[attr-defined]
+        lines = [f"Example: gioconda {path} {example}".rstrip() for example in examples or ("",)]
+        command.__doc__ = "\n\n".join([about or inspect.cleandoc(body.__doc__ or ""), *lines])
         command.__annotations__ = {}
         command.declared = options  # type: ignore[attr-defined]
         return command

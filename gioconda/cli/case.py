@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Result, Results, emit, incomplete, notice
+from gioconda.cli.common import Result, emit, incomplete, notice
 from gioconda.report.evidence import case
 from gioconda.report.evidence.case import Problem
 from gioconda_core.options import Option, argument
 
-app = Commands("gioconda case new strasbourg --name 'Clip from Strasbourg' --by 'A. Editor'")
+app = Commands("case", "new strasbourg --name 'Clip from Strasbourg' --by 'A. Editor'")
 Folder = Annotated[str, argument("The case's folder.", "CASE")]
 By = Annotated[str, Option("Who does this; whoever opened the case by default.")]
 
@@ -25,48 +25,37 @@ class Verified:
     schema: str = "gioconda.case-check/1"
 
 
-@app.command()
+@app.command("new", 'strasbourg --name "Clip from Strasbourg" --by "A. Editor"')
 def new(
     folder: Folder,
     name: Annotated[str, Option("What the case is called.")],
     by: Annotated[str, Option("Who opens it.")],
 ) -> None:
-    """Open a case in a new folder.
-
-    Example: gioconda case new strasbourg --name "Clip from Strasbourg" --by "A. Editor"
-    """
+    """Open a case in a new folder."""
     emit(str(case.new(folder, name, by)))
 
 
-@app.command()
+@app.command("add", "strasbourg clip.mp4 report.html")
 def add(
     folder: Folder, files: Annotated[list[str], argument("Clips, pictures, reports.", "FILE…")], by: By = ""
 ) -> None:
-    """Copy files into a case under their hashes, and log it.
-
-    Example: gioconda case add strasbourg clip.mp4 report.html
-    """
+    """Copy files into a case under their hashes, and log it."""
     for path in case.add(folder, files, by):
         emit(str(path))
 
 
-@app.command()
+@app.command("note", 'strasbourg "The uploader says it was filmed on 12 May." --by "A. Editor"')
 def note(folder: Folder, text: Annotated[str, argument("What is to be noted.", "TEXT")], by: By = "") -> None:
-    """Write a note into the log of a case.
-
-    Example: gioconda case note strasbourg "The uploader says it was filmed on 12 May." --by "A. Editor"
-    """
+    """Write a note into the log of a case."""
     entry = case.note(folder, text, by)
     notice(f"note {entry.n} of {entry.who}, {entry.time}")
 
 
-@app.command(prints=Results)
+@app.command("verify", "strasbourg")
 def verify(folder: Folder) -> Result:
     """Check that a log is whole and in order and every file as it was added; exits 4 where something is not.
 
     The last line's hash, kept elsewhere, also shows that nothing was cut off the end.
-
-    Example: gioconda case verify strasbourg
     """
     problems, last = case.verify(folder), case.head(folder)
     lines = [f"{p.kind}: {p.what}" for p in problems]
@@ -75,12 +64,9 @@ def verify(folder: Folder) -> Result:
     return Result(lines, Verified(problems, last), incomplete(problems))
 
 
-@app.command()
+@app.command("export", "strasbourg --out strasbourg.zip --signer key:newsroom")
 def export(
     folder: Folder, out: Annotated[str, Option("The ZIP that is written.", metavar="ZIP")], job: case.Export
 ) -> None:
-    """Export a case as one signed ZIP; its case.html prints to PDF from any browser.
-
-    Example: gioconda case export strasbourg --out strasbourg.zip --signer key:newsroom
-    """
+    """Export a case as one signed ZIP; its case.html prints to PDF from any browser."""
     emit(str(case.export(folder, out, job)))

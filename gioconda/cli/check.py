@@ -35,15 +35,13 @@ class Check(Judges):
     timeout: Seconds = 300.0
 
 
-@built()
+@built("check", "clip.mp4 -o text -o html=report.html")
 def check(
     clips: Annotated[list[str], argument("Videos or pictures; - for stdin.", "CLIP…")], job: Check, results: Results
 ) -> int:
     """Report on clips and pictures: what they are, where they say they come from, what detectors saw, what to do next.
 
     Nothing leaves this computer. A score alone never changes the exit code; --fail-on and --require do.
-
-    Example: gioconda check clip.mp4 -o text -o html=report.html
     """
     wanted = results.among(FORMATS, clips)
     if ("keyframes", None) in wanted:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from gioconda.cli.build import built
-from gioconda.cli.common import Result, Results
+from gioconda.cli.common import Result
 from gioconda.report.options import Lang
 from gioconda_core.options import argument
 
 
-@built(prints=Results, formats=("text", "json", "html"))
+@built(
+    "compare",
+    "original.mp4 shared.mp4 -o text -o html=comparison.html",
+    formats=("text", "json", "html"),
+)
 def compare(
     a: Annotated[str, argument("One clip or picture.", "A")],
     b: Annotated[str, argument("The other.", "B")],
@@ -20,8 +24,6 @@ def compare(
 
     Nothing is said of which came first. Changes within a picture, speed, sound and several pictures in one frame are
     not looked at.
-
-    Example: gioconda compare original.mp4 shared.mp4 -o text -o html=comparison.html
     """
     from gioconda.report.evidence import compare_pages
     from gioconda.report.evidence.compare import compare as compared

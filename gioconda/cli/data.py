@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Result, Results, emit, incomplete, notice, progress, settings
+from gioconda.cli.common import Force, Result, emit, incomplete, notice, progress, settings
 from gioconda_core import plugins
 from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite
@@ -17,7 +17,7 @@ from gioconda_core.words import counted
 if TYPE_CHECKING:
     from gioconda_core.datasets.index import FlawedRow, Leak
 
-app = Commands("gioconda data index footage --out set.parquet")
+app = Commands("data", "index footage --out set.parquet")
 
 IndexFile = Annotated[Path, argument("An index: .parquet, or a .csv with path and label.")]
 Share = Annotated[float, Option("Share of the samples.", minimum=0, maximum=1)]
@@ -61,17 +61,14 @@ class Indexing:
     jobs: Annotated[int, Option("Threads.", minimum=1)] = 2
 
 
-@app.command("index")
+@app.command("index", "~/FaceForensics --layout faceforensics --out ff.parquet")
 def index_(
     folder: Annotated[Path, argument("The set's folder, or a CSV list.")],
     job: Indexing,
     out: Annotated[Path, Option("Where the index goes.")] = Path("index.parquet"),
     force: Force = False,
 ) -> int:
-    """Scan a folder, hash every file, and write an index with its card. Interrupted, it resumes where it was.
-
-    Example: gioconda data index ~/FaceForensics --layout faceforensics --out ff.parquet
-    """
+    """Scan a folder, hash every file, and write an index with its card. Interrupted, it resumes where it was."""
     from gioconda_core.datasets.index import Index
     from gioconda_core.media.fingerprint import fingerprint_index
 
@@ -109,12 +106,9 @@ class Verified:
     schema: str = "gioconda.data.verify/1"
 
 
-@app.command(prints=Results)
+@app.command("verify", "ff.parquet")
 def verify(index: IndexFile) -> Result:
-    """Re-hash every file, and look for duplicates, unknown labels and leaks between splits. Exit 4 if anything does not hold.
-
-    Example: gioconda data verify ff.parquet
-    """
+    """Re-hash every file, and look for duplicates, unknown labels and leaks between splits. Exit 4 if anything does not hold."""
     from gioconda_core.datasets.index import Index
 
     loaded = Index.read(index)
@@ -144,14 +138,11 @@ class Shares:
     ] = 3
 
 
-@app.command()
+@app.command("split", "all.parquet --out split.parquet --train 0.8 --val 0.1 --test 0.1")
 def split(
     index: IndexFile, out: Annotated[Path, Option("Where the new index goes.")], job: Shares, force: Force = False
 ) -> None:
-    """Give every sample a split, disjoint by identity, source and near-duplicate. Deterministic for a --seed.
-
-    Example: gioconda data split all.parquet --out split.parquet --train 0.8 --val 0.1 --test 0.1
-    """
+    """Give every sample a split, disjoint by identity, source and near-duplicate. Deterministic for a --seed."""
     from gioconda_core.datasets.index import Index
 
     refuse_overwrite(out, force)
@@ -163,16 +154,13 @@ def split(
     emit(f"{out}: {done.summary().splits}, {done.card['split']['groups']} disjoint groups")
 
 
-@app.command()
+@app.command("export", "fakes.parquet out/ --layout faceforensics")
 def export(
     index: IndexFile,
     out: Annotated[Path, argument("The folder to fill.")],
     layout: Annotated[str, Option("plain, faceforensics, celeb-df or df40.", choices=_layouts)] = "plain",
 ) -> None:
-    """Write an index's files in a layout other people's code reads (hard links where possible).
-
-    Example: gioconda data export fakes.parquet out/ --layout faceforensics
-    """
+    """Write an index's files in a layout other people's code reads (hard links where possible)."""
     from gioconda_core.datasets.index import Index
 
     loaded = Index.read(index)

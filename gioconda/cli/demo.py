@@ -13,15 +13,12 @@ from gioconda_core.device import device as find
 from gioconda_core.options import Option
 
 
-@built()
+@built("demo", "--out demo-out")
 def demo(
     out: Annotated[Path, Option("The demo's folder; given again, it goes on where it was.")] = Path("demo-out"),
     force: Force = False,
 ) -> None:
-    """Puppets → training → talking portraits → signed fakes → detector → benchmark → check → one HTML page. No download; minutes on two cores.
-
-    Example: gioconda demo --out demo-out
-    """
+    """Puppets → training → talking portraits → signed fakes → detector → benchmark → check → one HTML page. No download; minutes on two cores."""
     from gioconda import demo as story
 
     scale = replace(story.Scale(), seed=settings.seed)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from detect.reading.calibration import Calibration, Stratum
     from detect.reading.score import Labelled, Row
 
-app = Commands("gioconda detect score clip.mp4")
+app = Commands("detect", "score clip.mp4")
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,9 @@ class Detectors:
     schema: str = "gioconda.detectors/1"
 
 
-@app.command("list", prints=Results)
+@app.command("list")
 def list_() -> Result:
-    """The detectors there are, and whether weights for them come with the package.
-
-    Example: gioconda detect list
-    """
+    """The detectors there are, and whether weights for them come with the package."""
     from detect.registry import BUILT_IN, WEIGHTS, names, shipped
 
     with_weights = shipped()
@@ -73,12 +70,9 @@ _SUMMARIES = {
 }
 
 
-@app.command(prints=Results)
+@app.command("show", "contrast")
 def show(name: Annotated[str, argument("A detector, as NAME or NAME:TARGET.", "NAME")]) -> Result:
-    """A detector's card: trained on what, measured where, its limits and licence, and what its scores have meant.
-
-    Example: gioconda detect show contrast
-    """
+    """A detector's card: trained on what, measured where, its limits and licence, and what its scores have meant."""
     from detect.features.model import home_of
     from detect.reading.calibration import Calibration
     from detect.registry import load
@@ -208,7 +202,7 @@ class ToScore:
         return found
 
 
-@app.command()
+@app.command("score", "--index set.parquet -o csv=scores.csv")
 def score(
     results: Results,
     job: ToScore,
@@ -225,8 +219,6 @@ def score(
 
     A clip that cannot be read is a row with an error, and the exit code is 4. Rows for a file are kept beside it as they are
     made (FILE.partial): cut short, the same command goes on where it was.
-
-    Example: gioconda detect score --index set.parquet -o csv=scores.csv
     """
     wanted = results.among(("text", "json", "jsonl", "csv"), job.clips or ())
     from detect.reading.partial import Partial
@@ -284,10 +276,9 @@ def _line(row: Row) -> str:
     return start + f"{row.score:.3f}; of real clips {said} score at least this high ({row.calibration})"
 
 
-training = Commands("gioconda detect train contrast --index fakes.parquet --index footage.parquet --out runs/mine")
+training = Commands("detect train", "contrast --index fakes.parquet --index footage.parquet --out runs/mine")
 app.add(
     training,
-    "train",
     "Train a detector on labelled sets. The test split of an index is never opened; validation shares no person with training.",
 )
 DryRun = Annotated[bool, Option("Say what would be trained on, and stop.")]
@@ -311,8 +302,9 @@ def _dry(index: tuple[str, ...]) -> None:
 
 
 @training.command(
-    help=f"H{FEATURES['contrast'][1:]}. Trains on a processor, a few seconds a clip.\n\n"
-    "Example: gioconda detect train contrast --index fakes.parquet --index footage.parquet --out runs/mine"
+    "contrast",
+    "--index fakes.parquet --index footage.parquet --out runs/mine",
+    about=f"H{FEATURES['contrast'][1:]}. Trains on a processor, a few seconds a clip.",
 )
 def contrast(job: FeatureTraining, dry_run: DryRun = False) -> None:
     """What its card says it is."""
@@ -334,21 +326,15 @@ def contrast(job: FeatureTraining, dry_run: DryRun = False) -> None:
     )
 
 
-@training.command()
+@training.command("cnn", "--index fakes.parquet --start efficientnet.safetensors --out runs/mine")
 def cnn(job: CnnTraining, dry_run: DryRun = False) -> None:
-    """A convolutional network, tuned whole unless told otherwise. It wants a GPU, or several under torchrun.
-
-    Example: gioconda detect train cnn --index fakes.parquet --start efficientnet.safetensors --out runs/mine
-    """
+    """A convolutional network, tuned whole unless told otherwise. It wants a GPU, or several under torchrun."""
     _network(job, dry_run)
 
 
-@training.command("vit-ln")
+@training.command("vit-ln", "--index fakes.parquet --backbone hub:OWNER/NAME --out runs/mine")
 def vit_ln(job: VitLnTraining, dry_run: DryRun = False) -> None:
-    """A vision transformer whose LayerNorms alone are tuned unless told otherwise. It wants a GPU, or several under torchrun.
-
-    Example: gioconda detect train vit-ln --index fakes.parquet --backbone hub:OWNER/NAME --out runs/mine
-    """
+    """A vision transformer whose LayerNorms alone are tuned unless told otherwise. It wants a GPU, or several under torchrun."""
     _network(job, dry_run)
 
 
@@ -365,7 +351,7 @@ def _network(job: NetworkTraining, dry_run: bool) -> None:
     return emit(f"{job.kind}: validation auc/video {best.value:.3f} {interval}, {best.reals} real clips")
 
 
-@app.command()
+@app.command("calibrate", 'cnn:runs/mine --index newsroom.parquet --name "newsroom 2026"')
 def calibrate(
     name: Annotated[str, argument("A detector and the folder its weights lie in.", "NAME:RUN")],
     index: Annotated[str, Option("The calibration set; its real clips set the rates.", metavar="FILE")],
@@ -383,8 +369,6 @@ def calibrate(
     """Find what scores mean: the false-alarm rate at each score on real clips the weights have not seen, by kind of clip.
 
     Kinds are by picture size, face size, detail in the face, and compression (--rungs).
-
-    Example: gioconda detect calibrate cnn:runs/mine --index newsroom.parquet --name "newsroom 2026"
     """
     from detect.training.calibrate import run
     from gioconda_core.datasets.index import Index

@@ -55,12 +55,9 @@ class Checks:
     schema: str = "gioconda.doctor/1"
 
 
-@built(prints=Printed)
+@built("plugins", prints=Printed)
 def plugins() -> Result:
-    """Detectors, generators, data-set layouts, signers and landmarkers that are installed, without importing any of them.
-
-    Example: gioconda plugins
-    """
+    """Detectors, generators, data-set layouts, signers and landmarkers that are installed, without importing any of them."""
     found = {group: available(group) for group in GROUPS}
     lines = []
     for group, own in found.items():
@@ -69,12 +66,9 @@ def plugins() -> Result:
     return Result(lines, Plugins([plugin for own in found.values() for plugin in own]))
 
 
-@built(prints=Printed)
+@built("config", "core", prints=Printed)
 def config(section: Annotated[str | None, argument("One section; default: all.")] = None) -> Result:
-    """Every setting, its value, and where it comes from: a GIOCONDA_ variable, a gioconda.toml, or the default.
-
-    Example: gioconda config core
-    """
+    """Every setting, its value, and where it comes from: a GIOCONDA_ variable, a gioconda.toml, or the default."""
     if section not in (None, "core"):
         raise UsageError(f"no section {section!r}", hint="known: core")
     resolved = c.resolve()
@@ -85,18 +79,15 @@ def config(section: Annotated[str | None, argument("One section; default: all.")
     return Result(lines, Config(c.nearest_toml(), document))
 
 
-@built(prints=Printed)
+@built("doctor", prints=Printed)
 def doctor() -> Result:
-    """Check this installation: versions, name clashes, landmarker, weights, detectors against golden scores, keys. Exit 4 if something is wrong.
-
-    Example: gioconda doctor
-    """
+    """Check this installation: versions, name clashes, landmarker, weights, detectors against golden scores, keys. Exit 4 if something is wrong."""
     found = list(checks())
     lines = [f"{check.state:5} {check.name:24} {check.detail}" for check in found]
     return Result(lines, Checks(found), incomplete(any(check.state == "wrong" for check in found)))
 
 
-@built()
+@built("explain", "signingCredential.untrusted")
 def explain(
     code: Annotated[
         str,
@@ -109,8 +100,6 @@ def explain(
     """A plain sentence for a Content Credentials status code, reason or state, an exit code, a level or a word of a report.
 
     Words: ensemble, contrast, false alarm, raw score, calibration, unseen methods.
-
-    Example: gioconda explain signingCredential.untrusted
     """
     said = _explained(code, lang)
     if said is None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Result, Results, emit, incomplete, progress
+from gioconda.cli.common import Force, Result, emit, incomplete, progress
 from gioconda_core.errors import WeightsError
 from gioconda_core.options import Option, argument
 from gioconda_core.weights import REGISTRY, Entry, store
 
-app = Commands("gioconda models list")
+app = Commands("models", "list")
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,9 @@ class Models:
     schema: str = "gioconda.models/1"
 
 
-@app.command("list", prints=Results)
+@app.command("list")
 def list_() -> Result:
-    """Every registered network: use, size, licence, and whether it is here.
-
-    Example: gioconda models list
-    """
+    """Every registered network: use, size, licence, and whether it is here."""
     from gioconda.report.view import bytes_text
 
     here = store()
@@ -48,17 +45,14 @@ def list_() -> Result:
     return Result([*lines, f"store: {here.folder}"], Models(here.folder, models))
 
 
-@app.command()
+@app.command("pull", "vgg19-caffe")
 def pull(
     name: Annotated[str, argument("A name from `gioconda models list`.")],
     source: Annotated[Path | None, Option("A local copy of the publisher's file; no network.", flag="--from")] = None,
     sha256: Annotated[str, Option("The file's sha256, where the registry knows none.")] = "",
     force: Force = False,
 ) -> None:
-    """Fetch one network from its publisher (or --from a local file), check its pin, convert it to safetensors.
-
-    Example: gioconda models pull vgg19-caffe
-    """
+    """Fetch one network from its publisher (or --from a local file), check its pin, convert it to safetensors."""
     here = store()
     if source is not None:
         file = here.add(name, source, sha256=sha256)
@@ -69,12 +63,9 @@ def pull(
     emit(f"{name}: {file} ({here.record(name).licence})")
 
 
-@app.command()
+@app.command("verify")
 def verify(names: Annotated[list[str] | None, argument("Names; default: all that are here.")] = None) -> int:
-    """Compare stored files with their recorded sha256. Exit 4 if one does not match or is missing.
-
-    Example: gioconda models verify
-    """
+    """Compare stored files with their recorded sha256. Exit 4 if one does not match or is missing."""
     here, failed = store(), 0
     wanted = names or list(here.names())
     for name in wanted:

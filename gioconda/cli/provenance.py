@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Result, Results, clean, complain, emit, incomplete, message, notice, progress
+from gioconda.cli.common import Force, Result, clean, complain, emit, incomplete, message, notice, progress
 from gioconda.cli.provenance_keys import keys_app, trust_app
 from gioconda.cli.provenance_marks import marks_app
 from gioconda.report import compared, metadata
@@ -33,10 +33,10 @@ from provenance.tools.batch import Drift, Expiry
 from provenance.trust import lists
 from provenance.trust.lists import Trust
 
-app = Commands("gioconda provenance read clip.mp4")
+app = Commands("provenance", "read clip.mp4")
 app.add_typer(marks_app)
-app.add(keys_app, "keys", "Signing keys: make, show, renew.")
-app.add(trust_app, "trust", "Trust lists: show, add, update, diff, remove.")
+app.add(keys_app, "Signing keys: make, show, renew.")
+app.add(trust_app, "Trust lists: show, add, update, diff, remove.")
 
 Jobs = Annotated[int, Option("Files at a time.", minimum=1)]
 Segments = Annotated[
@@ -199,7 +199,7 @@ def _standard(paths: list[Path], lists: Trust) -> str:
     return "\n".join(said)
 
 
-@app.command(prints=Results, formats=("text", "json", "jsonl", "crjson"))
+@app.command("read", "clip.mp4 --trust C2PA-TRUST-LIST.pem", formats=("text", "json", "jsonl", "crjson"))
 def read(
     job: Reading,
     codes: Annotated[bool, Option("Show every status code, not only what failed.")] = False,
@@ -207,8 +207,6 @@ def read(
 ) -> Result:
     """What files say of themselves, offline: state, signer, list, actions, ingredients. Formats: text, json, jsonl, and crjson (the
     standard's own JSON, as the SDK writes it, before our policy).
-
-    Example: gioconda provenance read clip.mp4 --trust C2PA-TRUST-LIST.pem
     """
     rows = job.rows()
     beside = [_beside(*row) for row in rows]
@@ -233,7 +231,11 @@ class Verification:
     schema: str = "gioconda.verify/1"
 
 
-@app.command(prints=Results, formats=("text", "json", "jsonl"))
+@app.command(
+    "verify",
+    "incoming/ --require trusted --allow-absent -o jsonl=verdicts.jsonl",
+    formats=("text", "json", "jsonl"),
+)
 def verify(
     job: Reading,
     require: Annotated[
@@ -248,10 +250,7 @@ def verify(
     allow_absent: Annotated[bool, Option("A file without credentials does not count against the requirement.")] = False,
     lang: Lang = "",
 ) -> Result:
-    """Hold files to a requirement. Exit 0 met by all, 3 not met by one, 4 one could not be read.
-
-    Example: gioconda provenance verify incoming/ --require trusted --allow-absent -o jsonl=verdicts.jsonl
-    """
+    """Hold files to a requirement. Exit 0 met by all, 3 not met by one, 4 one could not be read."""
     wanted = batch.Requirement.parse(require, ingredients=sound_ingredients)
     documents, lines = [], []
     failed = unread = 0
@@ -348,21 +347,19 @@ class ToSign:
         return [(s, self.out / (s.name + ".c2pa" if self.sidecar else s.name)) for s in self.sources]
 
 
-@app.command()
+@app.command(
+    "sign",
+    "clip.mp4 --out signed.mp4 --claim claim.toml --signer key:newsroom",
+    "clip.mkv --sidecar --claim claim.toml --signer key:newsroom",
+    "init.mp4 --fragment 1.m4s --fragment 2.m4s --out signed/ --claim claim.toml",
+)
 def sign(
     job: ToSign,
     claim: Annotated[Path, Option("What to say, as TOML: title, intent, actions, ingredients, ai…")],
     signing: Signing,
     lang: Lang = "",
 ) -> int:
-    """Sign files to new files: written aside, verified, flushed, renamed. The development key is used unless told otherwise.
-
-    Example: gioconda provenance sign clip.mp4 --out signed.mp4 --claim claim.toml --signer key:newsroom
-
-    Example: gioconda provenance sign clip.mkv --sidecar --claim claim.toml --signer key:newsroom
-
-    Example: gioconda provenance sign init.mp4 --fragment 1.m4s --fragment 2.m4s --out signed/ --claim claim.toml
-    """
+    """Sign files to new files: written aside, verified, flushed, renamed. The development key is used unless told otherwise."""
     statement = claims.from_toml(claim)
     signer = signing.load(lang)
     if job.fragment and job.out:
@@ -413,7 +410,7 @@ class Forecasts:
     schema: str = "gioconda.forecast/1"
 
 
-@app.command(prints=Results)
+@app.command("forecast", "archive/ --fail-within 90")
 def forecast(
     job: Files,
     within: Annotated[
@@ -421,10 +418,7 @@ def forecast(
     ] = None,
     lang: Lang = "",
 ) -> Result:
-    """When credentials turn invalid, the soonest first: without a trusted timestamp, on the day the certificate expires.
-
-    Example: gioconda provenance forecast archive/ --fail-within 90
-    """
+    """When credentials turn invalid, the soonest first: without a trusted timestamp, on the day the certificate expires."""
     found = job.rows()
     unread = 0
     for path, verdict in found:
@@ -448,16 +442,13 @@ class Drifts:
     schema: str = "gioconda.drift/1"
 
 
-@app.command(prints=Results)
+@app.command("drift", "may.jsonl june.jsonl")
 def drift(
     before: Annotated[Path, argument("Rows of an earlier `verify -o jsonl=FILE`.")],
     after: Annotated[Path, argument("Rows of a later one.")],
     lang: Lang = "",
 ) -> Result:
-    """Files whose verdict changed between two reports, with the codes, SDK versions and trust lists that changed. Exit 3 when there are any.
-
-    Example: gioconda provenance drift may.jsonl june.jsonl
-    """
+    """Files whose verdict changed between two reports, with the codes, SDK versions and trust lists that changed. Exit 3 when there are any."""
     reports = []
     for file in (before, after):
         if not file.exists():

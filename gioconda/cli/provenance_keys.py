@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Result, Results, clean, emit, message, notice
+from gioconda.cli.common import Force, Result, clean, emit, message, notice
 from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite, write_text
@@ -20,7 +20,7 @@ from provenance.keys.keys import KeyFile
 from provenance.trust import lists, online
 from provenance.trust.lists import Card, TrustList
 
-keys_app = Commands("gioconda provenance keys show")
+keys_app = Commands("provenance keys", "show")
 
 KeyName = Annotated[str, argument("The key's name.")]
 
@@ -51,13 +51,11 @@ class NewKey:
                     raise UsageError("is the authority's to say", where=option, hint="leave it out with --request")
 
 
-@keys_app.command("make")
+@keys_app.command("make", 'newsroom --organisation "The Daily Example" --root newsroom-root.pem')
 def keys_make(name: KeyName, job: NewKey, force: Force = False, lang: Lang = "") -> None:
     """Make a signing key with certificates that work, under a root of its own; or a request for an authority to sign.
 
     The key's own file holds the secret and stays with you; the root certificate is for giving away.
-
-    Example: gioconda provenance keys make newsroom --organisation "The Daily Example" --root newsroom-root.pem
     """
     if (request := job.request) is not None:
         refuse_overwrite(request, force)
@@ -91,12 +89,9 @@ class Keys:
     schema: str = "gioconda.keys/1"
 
 
-@keys_app.command("show", prints=Results)
+@keys_app.command("show")
 def keys_show(lang: Lang = "") -> Result:
-    """This user's keys, without their secrets: subject, purpose, fingerprint, and how long they last.
-
-    Example: gioconda provenance keys show
-    """
+    """This user's keys, without their secrets: subject, purpose, fingerprint, and how long they last."""
     found = keys.show()
     lines = []
     for key in found:
@@ -107,7 +102,7 @@ def keys_show(lang: Lang = "") -> Result:
     return Result([clean(line) for line in lines] or message("no-keys", lang), Keys(found))
 
 
-@keys_app.command("renew")
+@keys_app.command("renew", "newsroom --root newsroom-root-2027.pem")
 def keys_renew(
     name: KeyName,
     days: Annotated[
@@ -119,10 +114,7 @@ def keys_renew(
     force: Force = False,
     lang: Lang = "",
 ) -> None:
-    """Replace a self-made key by a new one of the same subject, under a new root; the old file is kept under its end date.
-
-    Example: gioconda provenance keys renew newsroom --root newsroom-root-2027.pem
-    """
+    """Replace a self-made key by a new one of the same subject, under a new root; the old file is kept under its end date."""
     if root is not None:
         refuse_overwrite(root, force)
     path = keys.renew(name, days=days)
@@ -130,7 +122,7 @@ def keys_renew(
     emit(str(path))
 
 
-trust_app = Commands("gioconda provenance trust show")
+trust_app = Commands("provenance trust", "show")
 
 ListName = Annotated[str, argument("The list's name in the store.")]
 
@@ -166,12 +158,9 @@ class Store:
     schema: str = "gioconda.trust/1"
 
 
-@trust_app.command("show", prints=Results)
+@trust_app.command("show")
 def trust_show(lang: Lang = "") -> Result:
-    """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired.
-
-    Example: gioconda provenance trust show
-    """
+    """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired."""
     rows = [_stored(item) for item in lists.load().lists]
     return Result([clean(_line(row, lang)) for row in rows] or message("no-lists", lang), Store(rows))
 
@@ -212,7 +201,9 @@ def _line(row: StoredList, lang: str) -> str:
     return f"{row.name}: {('、' if lang == 'ja' else ', ').join(facts)}"
 
 
-@trust_app.command("add")
+@trust_app.command(
+    "add", "newsroom.pem --kind cawg --date 2026-08-21", "anchors.pem --name interim-anchors --scheme c2pa-interim"
+)
 def trust_add(
     file: Annotated[
         Path, argument("PEM, ETSI’s or IPTC’s JSON, or SHA-256 of certificates; of identities, also DIDs.")
@@ -221,17 +212,12 @@ def trust_add(
     lang: Lang = "",
     force: Force = False,
 ) -> None:
-    """Add a trust list to the store, with its date and hash, which every verdict will name.
-
-    Example: gioconda provenance trust add newsroom.pem --kind cawg --date 2026-08-21
-
-    Example: gioconda provenance trust add anchors.pem --name interim-anchors --scheme c2pa-interim
-    """
+    """Add a trust list to the store, with its date and hash, which every verdict will name."""
     added = lists.add(file, card, force=force)
     emit(clean(_line(_stored(added), lang)))
 
 
-@trust_app.command("update")
+@trust_app.command("update", "--yes")
 def trust_update(
     names: Annotated[list[str] | None, argument("Lists to fetch; the published C2PA and TSA lists by default.")] = None,
     url: Annotated[str, Option("Where to fetch one list from, when it is not one of the published ones.")] = "",
@@ -239,10 +225,7 @@ def trust_update(
     yes: Annotated[bool, Option("Take the new list without showing the difference first.")] = False,
     lang: Lang = "",
 ) -> None:
-    """Fetch current trust lists. What was added and removed is shown, and an existing list is replaced only with --yes.
-
-    Example: gioconda provenance trust update --yes
-    """
+    """Fetch current trust lists. What was added and removed is shown, and an existing list is replaced only with --yes."""
     wanted = names or ([] if url else list(KNOWN))
     if url and len(wanted) != 1:
         raise UsageError("one name for one URL", where="--url", hint="gioconda provenance trust update NAME --url URL")
@@ -288,16 +271,13 @@ def _show_difference(old: TrustList, new: TrustList, lang: str) -> None:
     emit("\n".join(map(clean, lines)) or message("list-same", lang))
 
 
-@trust_app.command("diff")
+@trust_app.command("diff", "C2PA-TRUST-LIST new-list.pem")
 def trust_diff(
     old: Annotated[Path, argument("A list: a file, or a name in the store.")],
     new: Annotated[Path, argument("Another.")],
     lang: Lang = "",
 ) -> None:
-    """Which anchors one list has that another has not.
-
-    Example: gioconda provenance trust diff C2PA-TRUST-LIST new-list.pem
-    """
+    """Which anchors one list has that another has not."""
 
     def find(item: Path) -> lists.TrustList:
         stored = {known.name: known for known in lists.load().lists}
@@ -306,22 +286,16 @@ def trust_diff(
     _show_difference(find(old), find(new), lang)
 
 
-@trust_app.command("remove")
+@trust_app.command("remove", "C2PA-TRUST-LIST")
 def trust_remove(name: ListName, lang: Lang = "") -> None:
-    """Take a list out of the store.
-
-    Example: gioconda provenance trust remove C2PA-TRUST-LIST
-    """
+    """Take a list out of the store."""
     lists.remove(name)
     emit(message("list-removed", lang, name=name))
 
 
-@trust_app.command("revoke")
+@trust_app.command("revoke", "3f2a…")
 def trust_revoke(
     fingerprint: Annotated[str, argument("sha256 of the signing certificate, hex.")], lang: Lang = ""
 ) -> None:
-    """Stop believing one signing certificate, whatever the lists say.
-
-    Example: gioconda provenance trust revoke 3f2a…
-    """
+    """Stop believing one signing certificate, whatever the lists say."""
     emit(message("leaf-revoked", lang, fingerprint=lists.revoke(fingerprint)))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from provenance.watermark.resolution import Answer
 
 
-marks_app = Commands("gioconda provenance mark clip.mp4")
+marks_app = Commands("provenance", "mark clip.mp4")
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,9 @@ class Mark:
     schema: str = "gioconda.mark/1"
 
 
-@marks_app.command(prints=Printed)
+@marks_app.command("mark", "clip.mp4", prints=Printed)
 def mark(clip: Annotated[Path, argument("A clip or picture.")], lang: Lang = "") -> Result:
-    """Look for Gioconda's invisible mark. No mark found says nothing either way.
-
-    Example: gioconda provenance mark clip.mp4
-    """
+    """Look for Gioconda's invisible mark. No mark found says nothing either way."""
     from gioconda_core.media.clip import Clip
     from provenance.watermark import mark as marks
 
@@ -55,12 +52,9 @@ def mark(clip: Annotated[Path, argument("A clip or picture.")], lang: Lang = "")
     return Result(lines, Mark(marks.ALGORITHM, found.value, found.errors, found.kept))
 
 
-@marks_app.command()
+@marks_app.command("remember", "published/*.mp4")
 def remember(files: Annotated[list[Path], argument("Signed clips and pictures.")], lang: Lang = "") -> int:
-    """Keep the credentials of signed files in your archive, to find them again when a copy has lost its own. Exit 4 if one has none.
-
-    Example: gioconda provenance remember published/*.mp4
-    """
+    """Keep the credentials of signed files in your archive, to find them again when a copy has lost its own. Exit 4 if one has none."""
     from provenance.watermark import repository
 
     without = 0
@@ -84,7 +78,7 @@ def _address(text: str) -> None:
         raise UsageError("not the address of an archive", where=text[:120], hint="such as https://archive.example/v1")
 
 
-@marks_app.command()
+@marks_app.command("recover", "copy.mp4 --out copy.history.c2pa")
 def recover(
     clip: Annotated[Path, argument("A clip or picture whose credential was stripped.")],
     out: Annotated[Path, Option("Where the credential goes, as a .c2pa file.")],
@@ -99,10 +93,7 @@ def recover(
     lang: Lang = "",
     force: Force = False,
 ) -> int:
-    """Find a stripped credential again, in your own archive: by the mark in the pixels, else by how the picture looks. Exit 4 if there is none.
-
-    Example: gioconda provenance recover copy.mp4 --out copy.history.c2pa
-    """
+    """Find a stripped credential again, in your own archive: by the mark in the pixels, else by how the picture looks. Exit 4 if there is none."""
     from provenance.watermark import repository
 
     refuse_overwrite(out, force)
@@ -150,7 +141,7 @@ class LabelRules:
             raise UsageError("no such file or folder", where=str(self.sources), hint="--sources takes the originals")
 
 
-@marks_app.command()
+@marks_app.command("labels", "fakes/ --out index.parquet --trust-development")
 def labels(
     folder: Annotated[Path, argument("Signed files.")],
     job: LabelRules,
@@ -158,10 +149,7 @@ def labels(
     lang: Lang = "",
     force: Force = False,
 ) -> int:
-    """Make an index from the labels in signed files; a label that does not count is a row with its reason.
-
-    Example: gioconda provenance labels fakes/ --out index.parquet --trust-development
-    """
+    """Make an index from the labels in signed files; a label that does not count is a row with its reason."""
     from provenance.tools import labels as labelled
 
     if not folder.is_dir():
@@ -178,15 +166,12 @@ def labels(
     return incomplete(refused)
 
 
-@marks_app.command()
+@marks_app.command("strip", "signed.mp4 training/clip.mp4")
 def strip(
     source: Annotated[Path, argument("A signed file.")],
     target: Annotated[Path, argument("The copy without a credential.")],
     lang: Lang = "",
     force: Force = False,
 ) -> None:
-    """Write a copy without its Content Credentials and prove that the pixels are equal.
-
-    Example: gioconda provenance strip signed.mp4 training/clip.mp4
-    """
+    """Write a copy without its Content Credentials and prove that the pixels are equal."""
     emit(message("stripped", lang, out=str(take_out(source, target, force=force))))

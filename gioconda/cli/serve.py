@@ -13,12 +13,9 @@ from gioconda_core.errors import UsageError
 from gioconda_core.options import Option
 
 
-@built()
+@built("serve", "--open")
 def serve(job: Page, open: Annotated[bool, Option("Open the page in the browser.")] = False) -> None:
-    """One page on this computer: drop a clip, read its report. Listens on 127.0.0.1 only; nothing is uploaded anywhere.
-
-    Example: gioconda serve --open
-    """
+    """One page on this computer: drop a clip, read its report. Listens on 127.0.0.1 only; nothing is uploaded anywhere."""
     import socket
 
     import uvicorn

@@ -32,13 +32,13 @@ from synth.person.options import Tune
 from synth.session import Session
 from synth.training.options import Options
 
-app = Commands("gioconda synth prepare footage --out shards")
+app = Commands("synth", "prepare footage --out shards")
 app.add_typer(data_app)
-consent_app = Commands("gioconda synth consent log")
-app.add(consent_app, "consent", "Consent files, and the log of what was made.")
+consent_app = Commands("synth consent", "log")
+app.add(consent_app, "Consent files, and the log of what was made.")
 
 
-@app.command()
+@app.command("train", "shards/ --preset half --out run --content vgg")
 def train(
     job: Options,
     out: Annotated[Path, Option("The run's folder; a run already in it is resumed.")] = Path("run"),
@@ -46,10 +46,7 @@ def train(
     threads: Threads = None,
     dry_run: Annotated[bool, Option("Show the networks block by block and stop.")] = False,
 ) -> int:
-    """Meta-learn the generator. Interrupted or killed, it resumes when run again; torchrun spreads it over processes.
-
-    Example: gioconda synth train shards/ --preset half --out run --content vgg
-    """
+    """Meta-learn the generator. Interrupted or killed, it resumes when run again; torchrun spreads it over processes."""
     if dry_run:
         from synth.model.describe import describe
 
@@ -77,7 +74,7 @@ class PersonShots:
     face: Annotated[int | None, Option("Which face, the largest first, where there are several.", minimum=0)] = None
 
 
-@app.command()
+@app.command("tune", "run/model.safetensors mona-lisa.jpg --out lisa.safetensors")
 def tune(
     person: PersonShots,
     job: Tune,
@@ -86,10 +83,7 @@ def tune(
     threads: Threads = None,
     force: Force = False,
 ) -> None:
-    """Tune the model to one person, from one shot or many.
-
-    Example: gioconda synth tune run/model.safetensors mona-lisa.jpg --out lisa.safetensors
-    """
+    """Tune the model to one person, from one shot or many."""
     refuse_overwrite(out, force)
     from synth.model.networks import load_checkpoint
     from synth.person.tune import budget
@@ -121,7 +115,7 @@ def tune(
         notice("nothing was tuned: drawn feed-forward, which is not for single clips")
 
 
-@app.command("export")
+@app.command("export", "lisa.safetensors --out lisa.onnx")
 def export_(
     personal: Annotated[Path, argument("A personal model, from `gioconda synth tune`.")],
     out: Annotated[Path, Option(".onnx, or .xml for OpenVINO.")],
@@ -130,10 +124,7 @@ def export_(
     ] = "onnx",
     force: Force = False,
 ) -> None:
-    """Write a personal model for another runtime, after checking that it draws the same picture.
-
-    Example: gioconda synth export lisa.safetensors --out lisa.onnx
-    """
+    """Write a personal model for another runtime, after checking that it draws the same picture."""
     from synth.person.export import export as run
     from synth.person.model import PersonalModel
 
@@ -141,7 +132,7 @@ def export_(
     emit(f"{out}: {kind}, pictures differ by {error:.3f} of 255 on average from the original's")
 
 
-@consent_app.command("new")
+@consent_app.command("new", 'lisa.toml --who "Lisa G." --scope reenact --licence CC-BY-4.0 --source lisa.jpg')
 def consent_new(
     file: Annotated[Path, argument("The file to write.")],
     who: Annotated[str, Option("Whose face.", valid=filled)],
@@ -152,16 +143,13 @@ def consent_new(
     source: Annotated[list[Path] | None, Option("Only these source files; repeatable.", repeat=True)] = None,
     force: Force = False,
 ) -> None:
-    """Write a consent file for one person, with the hashes of the files it is for.
-
-    Example: gioconda synth consent new lisa.toml --who "Lisa G." --scope reenact --licence CC-BY-4.0 --source lisa.jpg
-    """
+    """Write a consent file for one person, with the hashes of the files it is for."""
     refuse_overwrite(file, force)
     consents.template(file, who, scope, licence, [str(s) for s in source or []])
     emit(f"{file}: consent {consents.read(file).id}")
 
 
-@consent_app.command("check")
+@consent_app.command("check", "lisa.toml --task reenact --source lisa.jpg")
 def consent_check(
     file: Annotated[str, argument("A consent file, embedded or public-domain.")],
     task: Annotated[
@@ -169,21 +157,15 @@ def consent_check(
     ] = "reenact",
     source: Annotated[list[Path] | None, Option("Files it must cover; repeatable.", repeat=True)] = None,
 ) -> None:
-    """Say what a consent file allows today, for a task and files.
-
-    Example: gioconda synth consent check lisa.toml --task reenact --source lisa.jpg
-    """
+    """Say what a consent file allows today, for a task and files."""
     found = consents.require(file, task, [sha256_of(s) for s in source or []])
     people = "; ".join(f"{p.who}: {', '.join(p.scope)}, {p.licence}" for p in found.people) or found.licence
     emit(f"{file} allows {task}: {people}\nid {found.id}")
 
 
-@consent_app.command("log", prints=Printed)
+@consent_app.command("log", "--json", prints=Printed)
 def consent_log() -> Result:
-    """Show what was made on this account, and whether rows of the log were changed or removed. Exit 4 if so.
-
-    Example: gioconda synth consent log --json
-    """
+    """Show what was made on this account, and whether rows of the log were changed or removed. Exit 4 if so."""
     log = consents.check_log()
     lines = []
     for number, row in enumerate(log.rows):

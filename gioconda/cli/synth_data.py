@@ -28,20 +28,17 @@ from synth.session import Session
 if TYPE_CHECKING:
     from synth.evaluation.evaluate import Instruments
 
-data_app = Commands("gioconda synth prepare footage --out shards")
+data_app = Commands("synth", "prepare footage --out shards")
 
 
-@data_app.command(prints=Results)
+@data_app.command("prepare", "~/VoxCeleb2 --layout voxceleb2 --out shards --jobs 8")
 def prepare(
     job: Prepare,
     out: Annotated[Path, Option("The folder of shards.")],
     jobs: Annotated[int, Option("Processes.", minimum=1)] = 1,
     engine: Annotated[str, Option("local, or ray (RAY_ADDRESS for a cluster).", choices=("local", "ray"))] = "local",
 ) -> Result:
-    """Footage to shards: tracks, steady crops, landmarks; a row for each clip in OUT/clips.jsonl. Run again, it resumes.
-
-    Example: gioconda synth prepare ~/VoxCeleb2 --layout voxceleb2 --out shards --jobs 8
-    """
+    """Footage to shards: tracks, steady crops, landmarks; a row for each clip in OUT/clips.jsonl. Run again, it resumes."""
     if job.landmarks and not Path(job.landmarks).is_dir():
         raise UsageError("no such folder", where=job.landmarks)
     from synth.fakes.prepare import Dropped
@@ -87,14 +84,11 @@ class Scene:
     out: Annotated[Path, Option("A file; with several drivers a folder.")] = Path("reenacted.mp4")
 
 
-@data_app.command(prints=Results)
+@data_app.command("reenact", "--shots portrait.jpg --drive talk.mp4 --model model.safetensors --consent consent.toml")
 def reenact(
     scene: Scene, generator: PersonalGenerator, job: Reenact, results: Results, consent: Consent = None
 ) -> Result:
-    """Make a face move as the driver moves. Every clip is labelled, marked and signed; a log keeps what was made.
-
-    Example: gioconda synth reenact --shots portrait.jpg --drive talk.mp4 --model model.safetensors --consent consent.toml
-    """
+    """Make a face move as the driver moves. Every clip is labelled, marked and signed; a log keeps what was made."""
     generator.tuned(job.steps)
     from synth.reenact.reenact import reenact as run
 
@@ -142,12 +136,9 @@ class Shared:
     engine: Annotated[str, Option("local (torchrun spreads it over GPUs), or ray.", choices=("local", "ray"))] = "local"
 
 
-@data_app.command(prints=Results)
+@data_app.command("fakes", "shards --model model.safetensors --shots 1,8 --crf 18,28 --consent consent.toml --out set")
 def fakes(job: Fakes, generator: SharedGenerators, shared: Shared, made: SetFiles, consent: Consent = None) -> Result:
-    """A labelled set: self- and cross-reenactments, real controls, masks, splits, records; every clip signed. Resumes.
-
-    Example: gioconda synth fakes shards --model model.safetensors --shots 1,8 --crf 18,28 --consent consent.toml --out set
-    """
+    """A labelled set: self- and cross-reenactments, real controls, masks, splits, records; every clip signed. Resumes."""
     generator.tuned(any(job.steps))
     exports = [_layout(item) for item in made.export or []]
     if made.replay is not None:
@@ -240,7 +231,10 @@ class People:
         return Session(self.consent).granted("evaluate", sorted(seen), bool(seen))
 
 
-@data_app.command(prints=Results)
+@data_app.command(
+    "evaluate",
+    "test-shards --model model.safetensors --people 50 --consent consent.toml --out evaluation",
+)
 def evaluate(
     people: People,
     generator: SizedGenerator,
@@ -249,10 +243,7 @@ def evaluate(
     results: Results,
     out: Annotated[Path, Option("Folder for evaluation.json and grid.jpg.")] = Path("evaluation"),
 ) -> Result:
-    """The paper's protocol: SSIM, CSIM, a perceptual distance, landmark and pose error, FID, KID and detectors' AUC, with n and intervals; a picture grid.
-
-    Example: gioconda synth evaluate test-shards --model model.safetensors --people 50 --consent consent.toml --out evaluation
-    """
+    """The paper's protocol: SSIM, CSIM, a perceptual distance, landmark and pose error, FID, KID and detectors' AUC, with n and intervals; a picture grid."""
     generator.tuned(job.steps)
     for name in ("evaluation.json", "grid.jpg"):
         refuse_overwrite(out / name, results.force)
