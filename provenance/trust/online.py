@@ -161,7 +161,7 @@ def revocation(chain: list[x509.Certificate], signed_at: datetime.datetime | Non
 
     An answer counts only if the issuer, or a responder the issuer appointed, signed it, and it is of today (C2PA 2.4, 15.9).
     """
-    nowhere = codes.told("gioconda.signer.unasked")
+    nowhere = codes.told("gioconda.revocation.unasked")
     if len(chain) < 2:
         return nowhere
     leaf, issuer = chain[0], chain[1]
@@ -205,7 +205,7 @@ def _answer(
     if status == ocsp.OCSPCertStatus.UNKNOWN:
         return codes.told("signingCredential.ocsp.unknown", "informational")
     if signed_at is not None and signed_at < response.revocation_time_utc:
-        return codes.told("gioconda.signer.revokedSince")
+        return codes.told("gioconda.revocation.later")
     return codes.told("signingCredential.ocsp.revoked", "failure")
 
 

@@ -26,6 +26,7 @@ from provenance.reading import describe
 from provenance.reading.read import read
 from provenance.sdk import engine
 from provenance.signing import claims, sign
+from provenance.tools import batch
 from provenance.trust import online
 from provenance.trust.lists import Trust
 
@@ -321,12 +322,15 @@ def test_what_was_revoked_after_it_was_stamped_stands(tmp_path, monkeypatch, hou
         found = read(path, trust=lists, online=True)
         assert read(path, trust=trust_in(root), online=True).state == State.INVALID  # the clock is on no list
     assert found.state == state
-    assert ("gioconda.signer.revokedSince" in {code.code for code in found.codes}) == (state == State.TRUSTED)
+    assert ("gioconda.revocation.later" in {code.code for code in found.codes}) == (state == State.TRUSTED)
+    assert batch.Requirement.parse(f"signer:{found.signer_fingerprint}").met(found) == (state == State.TRUSTED)
 
 
 def test_a_certificate_that_names_nobody_to_ask_is_told_to_whoever_asks(tmp_path):
     path = sign.sign_file(
         write_any(tmp_path / "a.wav"), tmp_path / "b.wav", created(), signer=signer_of(leaf(), tmp_path)
     )
-    told = "\n".join(describe.lines(read(path, trust=trust_in(authority()), online=True), every_code=True))
-    assert sentences()["gioconda.signer.unasked"] in told and "unless --online is given" not in told
+    found = read(path, trust=trust_in(authority()), online=True)
+    told = "\n".join(describe.lines(found, every_code=True))
+    assert sentences()["gioconda.revocation.unasked"] in told and "unless --online is given" not in told
+    assert batch.Requirement.parse(f"signer:{found.signer_fingerprint}").met(found)  # no doubt about who signed
