@@ -27,25 +27,22 @@ if TYPE_CHECKING:
     from provenance.trust.lists import Trust
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+Names: TypeAlias = str | Sequence[str] | None  # of detectors
+Watcher: TypeAlias = Callable[[str, float], None] | None
 
 
 @overload
 def check(
-    source: Source,
-    detectors: str | Sequence[str] | None = None,
-    *,
-    progress: Callable[[str, float], None] | None = None,
-    trust: Trust | None = None,
-    **options: Any,
+    source: Source, detectors: Names = None, *, progress: Watcher = None, trust: Trust | None = None, **options: Any
 ) -> Report: ...
 
 
 @overload
 def check(
     source: Sequence[Source],
-    detectors: str | Sequence[str] | None = None,
+    detectors: Names = None,
     *,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Watcher = None,
     trust: Trust | None = None,
     **options: Any,
 ) -> list[Report]: ...
@@ -53,9 +50,9 @@ def check(
 
 def check(
     source: Source | Sequence[Source],
-    detectors: str | Sequence[str] | None = None,
+    detectors: Names = None,
     *,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Watcher = None,
     trust: Trust | None = None,
     **options: Any,
 ) -> Report | list[Report]:

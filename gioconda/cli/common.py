@@ -98,7 +98,10 @@ class Results(Formats):
 
 
 class Result:
-    """What a command found: its exit code, and for each format a text, its lines, a document (for JSON), or a function that makes any of these."""
+    """What a command found: its exit code, and for each format a text, its lines, a document (for JSON), or a function that makes any of these.
+
+    Lines are made safe to show; a text is, by who makes it.
+    """
 
     def __init__(self, text: object, json: object, code: int = ExitCode.DONE, **others: object) -> None:
         self.formats, self.code = {"text": text, "json": json, **others}, int(code)
@@ -118,7 +121,7 @@ def write(result: Result, wanted: Wanted) -> None:
         elif name == "json":
             deliver(found if isinstance(found, str) else to_json(found, indent=1), file)
         else:
-            deliver(found if isinstance(found, str) else "\n".join(found), file)
+            deliver(found if isinstance(found, str) else "\n".join(map(clean, found)), file)
 
 
 def notice(message: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from detect.base import Card
 from detect.training.options import FEATURES, QUALITIES, CnnTraining, FeatureTraining, NetworkTraining, VitLnTraining
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Result, Results, Seconds, clean, emit, incomplete, notice, progress, write
+from gioconda.cli.common import Force, Result, Results, Seconds, emit, incomplete, notice, progress, write
 from gioconda.report.options import names_of
 from gioconda_core.documents import to_json
 from gioconda_core.errors import UsageError
@@ -238,7 +238,7 @@ def score(
     table = [row.columns() for row in found]
     broken = sum(row.error is not None for row in found)
     made = Result(
-        lambda: [clean(_line(row)) for row in found],
+        lambda: [_line(row) for row in found],
         Scores(table),
         incomplete(broken),
         jsonl=lambda: [to_json(row) for row in table],

@@ -275,7 +275,7 @@ def _verification_line(path: Path, found: Provenance | GiocondaError, met: bool 
     """One file's line: whether it meets the requirement, and why not."""
     word = message({True: "met", False: "not-met", None: "not-read"}[met], lang)
     if isinstance(found, GiocondaError):
-        return clean(f"{word}: {path}: {found}")
+        return f"{word}: {path}: {found}"
 
     why = ", ".join(code.code for code in found.codes if code.kind in ("failure", "policy"))
     by = found.trust_list if found.state == ProvenanceState.TRUSTED else ""  # a list calls nothing invalid
@@ -285,7 +285,7 @@ def _verification_line(path: Path, found: Provenance | GiocondaError, met: bool 
     else:
         state = say(Sentence(state_key(found.state, found.reason, found.development_key)), lang)
         state += f"{'、' if lang == 'ja' else ', '}{by}" if by else ""
-    return clean(f"{word}: {path}: {state}{f' ({why})' if why else ''}")
+    return f"{word}: {path}: {state}{f' ({why})' if why else ''}"
 
 
 @dataclass(frozen=True)
@@ -428,7 +428,7 @@ def forecast(
     rows = batch.forecast(found)
     left = [message("never", lang) if row.never else message("days", lang, days=(row.days, "day")) for row in rows]
     soon = within is not None and any(not row.never and row.days <= within for row in rows)
-    lines = [clean(f"{when}: {r.path}: {r.expires_at}, {r.signer}") for when, r in zip(left, rows, strict=True)]
+    lines = [f"{when}: {r.path}: {r.expires_at}, {r.signer}" for when, r in zip(left, rows, strict=True)]
     without = sum(not row.never for row in rows)
     lines.append(message("forecast", lang, files=(len(rows), "signed file"), without=without, unread=unread))
     return Result(lines, Forecasts(rows), ExitCode.POLICY if soon else incomplete(unread))
@@ -462,6 +462,6 @@ def drift(
         changes = [*(f"-{code}" for code in row.gone), *(f"+{code}" for code in row.new)]
         lists = [*(f"- {name}" for name in row.lists_gone), *(f"+ {name}" for name in row.lists_new)]
         why = "; ".join([f"{row.sdk_before} → {row.sdk_after}", *lists])
-        lines.append(clean(f"{row.path}: {row.before} → {row.after} {' '.join(changes)} ({why})"))
+        lines.append(f"{row.path}: {row.before} → {row.after} {' '.join(changes)} ({why})")
     lines.append(message("changed", lang, count=(len(rows), "verdict")))
     return Result(lines, Drifts(rows), ExitCode.POLICY if rows else ExitCode.DONE)

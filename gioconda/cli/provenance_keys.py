@@ -99,7 +99,7 @@ def keys_show(lang: Lang = "") -> Result:
         facts |= {"days": (key.days_left, "day"), "begin": key.not_before, "end": key.not_after}
         note = f" · {message('key-development', lang)}" if key.development else ""
         lines += [message("key", lang, **facts) + note, "  " + message("key-of", lang, **facts)]
-    return Result([clean(line) for line in lines] or message("no-keys", lang), Keys(found))
+    return Result(lines or message("no-keys", lang), Keys(found))
 
 
 @keys_app.command("renew", "newsroom --root newsroom-root-2027.pem")
@@ -162,7 +162,7 @@ class Store:
 def trust_show(lang: Lang = "") -> Result:
     """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired."""
     rows = [_stored(item) for item in lists.load().lists]
-    return Result([clean(_line(row, lang)) for row in rows] or message("no-lists", lang), Store(rows))
+    return Result([_line(row, lang) for row in rows] or message("no-lists", lang), Store(rows))
 
 
 def _stored(item: TrustList) -> StoredList:
