@@ -202,9 +202,14 @@ HEARD = 3590.0  # seconds of sound from which on a longer clip may have more tha
 def _sound_facts(sound: Sound | None, lang: str) -> Pairs:
     if sound is None:
         return []
-    pairs = [("codec", sound.codec), ("duration", f"{number(sound.seconds, lang)} s")]
-    pairs += [("sample-rate", f"{number(sound.rate / 1000, lang)} kHz"), ("channels", str(sound.channels))]
-    return [(label(key, lang), visible(value)) for key, value in pairs]
+    rows = [("codec", sound.codec), ("duration", f"{number(sound.seconds, lang)} s")]
+    rows += [("sample-rate", f"{number(sound.rate / 1000, lang)} kHz"), ("channels", str(sound.channels))]
+    return _labelled(rows, lang)
+
+
+def _labelled(rows: Sequence[tuple[str, Any]], lang: str) -> Pairs:
+    """Each value with its label; what is not known is left out."""
+    return [(label(key, lang), visible(value, 2000 if key == "versions" else 300)) for key, value in rows if value]
 
 
 def reason_key(reason: str | None) -> str | None:
@@ -614,7 +619,7 @@ def _credential(p: Provenance, lang: str) -> Pairs:
     if p.state in (ProvenanceState.ABSENT, ProvenanceState.UNREADABLE):
         return []
     actions = [_named("action", str(a.get("action", a)), lang) for a in p.actions]
-    pairs = [
+    rows = [
         ("signer", p.signer),
         ("list", _dated(p) if p.trust_list else p.reason != CredentialReason.DOUBTED and label("none", lang)),
         *(("identity", _actor(item, lang)) for item in p.identities),
@@ -624,7 +629,7 @@ def _credential(p: Provenance, lang: str) -> Pairs:
         ("actions", ("、" if lang == "ja" else ", ").join(actions)),
         *(("statement", text) for text in _statements(p, lang)),
     ]
-    return [(label(key, lang), visible(value)) for key, value in pairs if value]
+    return _labelled(rows, lang)
 
 
 def _statements(p: Provenance, lang: str) -> list[str]:
@@ -662,24 +667,19 @@ _CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "MP4 / MOV", "matroska,webm": "Matrosk
 
 def quality(facts: Mapping[str, Any], lang: str) -> Pairs:
     """What the container says of picture and sound, a name and a value each."""
-    pairs: list[tuple[str, str]] = []
-    if facts.get("width"):
-        pairs.append(("picture", f"{facts['width']} × {facts['height']}"))
-    if facts.get("duration"):
-        pairs.append(("duration", f"{number(float(facts['duration']), lang)} s"))
-    if facts.get("fps"):
-        pairs.append(("fps", number(float(facts["fps"]), lang)))
-    if facts.get("codec"):
-        pairs.append(("codec", str(facts["codec"])))
-    if facts.get("container"):
-        pairs.append(("container-format", _CONTAINERS.get(str(facts["container"]), str(facts["container"]))))
-    if facts.get("bit_rate"):
-        pairs.append(("bit-rate", f"{number(float(facts['bit_rate']) / 1000, lang)} kbit/s"))
-    if "has_audio" in facts and not facts.get("still"):
-        pairs.append(("audio", label("yes" if facts["has_audio"] else "no", lang)))
-    if facts.get("size"):
-        pairs.append(("size", bytes_text(int(facts["size"]), lang)))
-    return [(label(key, lang), visible(value)) for key, value in pairs]
+    get = facts.get
+    sounds = "has_audio" in facts and not get("still")
+    rows = [
+        ("picture", get("width") and f"{facts['width']} × {facts['height']}"),
+        ("duration", get("duration") and f"{number(float(facts['duration']), lang)} s"),
+        ("fps", get("fps") and number(float(facts["fps"]), lang)),
+        ("codec", get("codec")),
+        ("container-format", get("container") and _CONTAINERS.get(str(facts["container"]), facts["container"])),
+        ("bit-rate", get("bit_rate") and f"{number(float(facts['bit_rate']) / 1000, lang)} kbit/s"),
+        ("audio", sounds and label("yes" if facts["has_audio"] else "no", lang)),
+        ("size", get("size") and bytes_text(int(facts["size"]), lang)),
+    ]
+    return _labelled(rows, lang)
 
 
 def bytes_text(size: int, lang: str = "en") -> str:
@@ -693,20 +693,19 @@ def bytes_text(size: int, lang: str = "en") -> str:
 
 
 def _details(report: Report, lang: str) -> Pairs:
-    pairs = [(label("file", lang), visible(report.title)), ("sha256", report.sha256)]
-    if report.command:
-        pairs.append((label("command", lang), visible(report.command)))
-    if report.created:
-        pairs.append((label("created", lang), visible(local(moment(report.created), lang))))
-    if report.facts.get("reader"):
-        pairs.append((label("metadata-reader", lang), visible(report.facts["reader"])))
-    if report.versions:
-        versions = ", ".join(f"{k} {v}" for k, v in report.versions.items())
-        pairs.append((label("versions", lang), visible(versions, 2000)))
-    for item in report.readings:
-        if item.reading.weights_sha256:
-            pairs.append((f"{visible(item.reading.detector, 80)} sha256", visible(item.reading.weights_sha256)))
-    return pairs
+    rows = [
+        ("command", report.command),
+        ("created", report.created and local(moment(report.created), lang)),
+        ("metadata-reader", report.facts.get("reader")),
+        ("versions", ", ".join(f"{k} {v}" for k, v in report.versions.items())),
+    ]
+    weights = [
+        (f"{visible(item.reading.detector, 80)} sha256", visible(item.reading.weights_sha256))
+        for item in report.readings
+        if item.reading.weights_sha256
+    ]
+    whose = [(label("file", lang), visible(report.title)), ("sha256", report.sha256)]
+    return [*whose, *_labelled(rows, lang), *weights]
 
 
 def moment(text: str) -> str:
