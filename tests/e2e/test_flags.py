@@ -263,6 +263,12 @@ def test_a_wrong_value_is_one_clear_line(gioconda, line):
     assert sorted(Path().iterdir()) == before or "--out" in typed, "nothing half made is left"
 
 
+def test_a_file_s_name_is_shown_and_never_obeyed_by_the_terminal(gioconda):
+    Index((Sample("a\x1b[2J.png", "0" * 64, Label.REAL, identity="p"),), Path().resolve(), {}).write("hostile.parquet")
+    code, out, err = gioconda("data", "verify", "hostile.parquet")
+    assert code == 4 and "\\x1b[2J.png: " in out and "\x1b" not in out + err
+
+
 def test_short_flags_may_be_joined_and_a_value_may_not_be_missing(gioconda):
     assert hoist(["check", "a.mp4", "-qv"]) == ["-qv", "check", "a.mp4"]
     code, _, err = gioconda("check", "a.png", "--seed")
