@@ -92,11 +92,11 @@ class Scale:
 
 @dataclass(frozen=True)
 class Stage:
-    """What a chapter is given. folder : of the demo; told : results of the chapters before, by name."""
+    """What a chapter is given. folder : of the demo; chapters : what those before it found, by name."""
 
     folder: Path
     scale: Scale
-    told: Mapping[str, Any]
+    chapters: Mapping[str, Any]
     say: Say
     device: str
     threads: int
@@ -306,7 +306,7 @@ def fakes(stage: Stage) -> dict[str, Any]:
 def detector(stage: Stage) -> dict[str, Any]:
     """Train a detector on the training people of that set; the others are not opened."""
     options = FeatureTraining(
-        index=(str(stage.folder / stage.told["fakes"]["index"]),),
+        index=(str(stage.folder / stage.chapters["fakes"]["index"]),),
         out=stage.folder / "detector",
         rungs=("clean",),
         tests=("clean",),
@@ -325,9 +325,9 @@ def benchmark(stage: Stage) -> dict[str, Any]:
     """Measure it, and the shipped detector, on the people nobody trained on."""
     write_text(stage.folder / "suite.toml", SUITE.read_text("utf-8"))
     suite = suites.load(stage.folder / "suite.toml")
-    specs = [stage.told["detector"]["spec"], "contrast"]
+    specs = [stage.chapters["detector"]["spec"], "contrast"]
     out = stage.folder / "benchmark"
-    index = Index.read(stage.folder / stage.told["fakes"]["index"])
+    index = Index.read(stage.folder / stage.chapters["fakes"]["index"])
     done = bench_run.run(suite, specs, out, {"fakes": index}, Measure(jobs=stage.threads))
     document = benchmark_report.document(Scores(out), Figures(title="The demo's test people"))
     names = {spec.partition("=")[0]: "trained here" if "/" in spec else "as shipped" for spec in specs}
@@ -383,7 +383,7 @@ def _takeaway(row: Mapping[str, Any]) -> str:
 
 def check(stage: Stage) -> dict[str, Any]:
     """Report on a portrait that speaks, one fake of the set, one control, and the fake with one byte changed."""
-    index = Index.read(stage.folder / stage.told["fakes"]["index"]).filter(split="test")
+    index = Index.read(stage.folder / stage.chapters["fakes"]["index"]).filter(split="test")
     fake = index.resolve(index.filter(label="fake").samples[0])
     control = index.resolve(index.filter(label="real").samples[0])
     folder = stage.folder / "check"
@@ -395,14 +395,14 @@ def check(stage: Stage) -> dict[str, Any]:
         temporary.write_bytes(raw)
     examiner = Examiner(trust=lists.load(development=True), cache=False)
     pages = []
-    told: dict[str, Any] = {}
-    portrait = stage.folder / stage.told["portraits"]["clips"][0]  # its credential names a photograph and a driver
+    credential: dict[str, Any] = {}
+    portrait = stage.folder / stage.chapters["portraits"]["clips"][0]  # its credential names a photograph and a driver
     for name, path in (("portrait", portrait), ("fake", fake), ("control", control), ("tampered", tampered)):
         stage.say(f"  {name}")
         report = examiner.examine(path, title=name, command=f"gioconda check {path.name}")
         seen = view(report)
         if path is portrait:
-            told = {"credential": seen.credential, "tree": plain(seen.tree)}
+            credential = {"credential": seen.credential, "tree": plain(seen.tree)}
         write_text(folder / f"{name}.html", render.html(report))
         write_text(folder / f"{name}.json", render.json(report))
         pages.append(
@@ -414,7 +414,7 @@ def check(stage: Stage) -> dict[str, Any]:
                 "page": f"check/{name}.html",
             }
         )
-    return {"reports": pages, **told}
+    return {"reports": pages, **credential}
 
 
 CHAPTERS: dict[str, tuple[str, Callable[[Stage], dict[str, Any]]]] = {
@@ -449,7 +449,7 @@ CLIP_NAMES = {
 }
 
 
-def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
+def _page(folder: Path, chapters: Mapping[str, Any], scale: Scale) -> Path:
     def picture(name: str) -> bytes:
         return (folder / name).read_bytes()
 
@@ -461,14 +461,14 @@ def _page(folder: Path, told: Mapping[str, Any], scale: Scale) -> Path:
 
     template = as_html.environment().get_template("_demo.html.jinja")
     body = template.render(
-        told=told,
+        chapters=chapters,
         scale=asdict(scale),
         read=picture,
         film=film,
-        sources=read(list[Node], told["check"]["tree"]),
+        sources=read(list[Node], chapters["check"]["tree"]),
         plot=plot,
         clip_names=CLIP_NAMES,
-        seconds=sum(chapter["seconds"] for chapter in told.values()),
+        seconds=sum(chapter["seconds"] for chapter in chapters.values()),
     )
     write_text(folder / "index.html", as_html.page("Gioconda: the demo", body, films=True, plots=True))
     return folder / "index.html"
@@ -512,20 +512,20 @@ def run(
         if finished or json.loads(note.read_text()) != plan:
             shutil.rmtree(folder)
     write_json(note, plan)
-    told: dict[str, Any] = {}
+    chapters: dict[str, Any] = {}
     begun = time.perf_counter()
     for number, (name, (title, chapter)) in enumerate(CHAPTERS.items(), start=1):
         record = folder / f"chapter-{number}.json"
         if record.exists():
-            told[name] = json.loads(record.read_text())
+            chapters[name] = json.loads(record.read_text())
             say(f"{number}/{len(CHAPTERS)}  {title}: done before")
             continue
         say(f"{number}/{len(CHAPTERS)}  {title}")
         start = time.perf_counter()
-        told[name] = {"title": title, **chapter(Stage(folder, scale, told, say, device, threads))}
-        told[name]["seconds"] = round(time.perf_counter() - start, 1)
-        write_json(record, told[name])
-        say(f"      {told[name]['seconds']:.0f} s")
-    page = _page(folder, told, scale)
+        chapters[name] = {"title": title, **chapter(Stage(folder, scale, chapters, say, device, threads))}
+        chapters[name]["seconds"] = round(time.perf_counter() - start, 1)
+        write_json(record, chapters[name])
+        say(f"      {chapters[name]['seconds']:.0f} s")
+    page = _page(folder, chapters, scale)
     say(f"{page}  ({time.perf_counter() - begun:.0f} s)")
     return page
