@@ -49,7 +49,7 @@ class Meter:
         setattr(owner, name, lambda *args, **kwargs: self.run(stage, inner, *args, **kwargs))
 
 
-def puppet_speed(size: int, takes: int = 3, frames: int = 75) -> dict[str, object]:
+def puppet_speed(size: int, takes: int, frames: int) -> dict[str, object]:
     """Frames a CPU second of drawing, of people already painted and with a new person each take."""
     perform(0, 0, frames=2, size=size)
     draw = partial(perform, frames=frames, size=size)
@@ -88,7 +88,7 @@ def cases(
     writers: int | None = None,
 ) -> Iterator[dict[str, object]]:  # fmt: skip
     """CPU milliseconds a clip of each stage, one after another; and the whole run by the clock, its threads beside one another."""
-    yield puppet_speed(256, takes=people)
+    yield puppet_speed(256, people, frames)
     heads = generator("few-shot", model=model, device=device) if model else generator("warp", size=size)
     meter = Meter()
     meter.wrap(DlibLandmarker, "detect", "landmarks")
