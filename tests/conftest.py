@@ -48,23 +48,43 @@ def _begin_elsewhere(config):
 
 
 def _draw_once():
-    """Draw each take of a puppet once a process: a frame costs some 30 ms, and hundreds of tests ask for the same few takes.
+    """Draw each take of a puppet once a run: a frame costs some 15 ms, and hundreds of tests ask for the same few takes.
 
-    Each test gets a copy. Tests of the drawing itself (test_puppets) draw anew.
+    All processes find a take in the folder that they share; a shorter one is the beginning of a longer one (test_puppets, which draws anew).
     """
-    import copy
     import functools
+    import inspect
+
+    import numpy as np
 
     try:
         from synth.puppets import perform
     except ImportError:  # a rented machine has only what the generator's own tests need
         return
     draw = perform.perform
-    drawn = functools.lru_cache(maxsize=48)(draw)
+    asked = inspect.signature(draw)
 
     @functools.wraps(draw)
     def once(*numbers, **named):
-        return copy.deepcopy(drawn(*numbers, **named))
+        bound = asked.bind(*numbers, **named)
+        bound.apply_defaults()
+        wanted = bound.arguments
+        frames, rate = wanted["frames"], perform.Fraction(wanted["fps"])
+        if not SHARED or not 0 < frames * wanted["size"] ** 2 < 5_000_000:  # 15 MB
+            return draw(**wanted)
+        name = f"{wanted['identity']}-{wanted['motion']}-{wanted['size']}-{rate.numerator}-{rate.denominator}.npz"
+        file = SHARED[0] / "takes" / name
+        if file.exists():
+            with np.load(file) as kept:
+                known = {name: values[:frames] for name, values in kept.items()}
+            if len(known["times"]) == frames:
+                return perform.Performance(**known, fps=rate, identity=wanted["identity"], motion=wanted["motion"])
+        made = draw(**wanted)
+        file.parent.mkdir(exist_ok=True)
+        part = file.with_name(f"{os.getpid()}-{name}")
+        np.savez(part, frames=made.frames, landmarks=made.landmarks, times=made.times)
+        part.replace(file)
+        return made
 
     perform.perform = once
 
@@ -81,11 +101,15 @@ def pytest_collection_finish():
     gc.enable()
 
 
-@pytest.fixture(scope="session")
+SHARED = []  # the folder that all processes of a run have in common, once the first test has begun
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _converted(tmp_path_factory):
     """Where the frozen network lies once the first test has converted it, eight processor seconds that each test would take anew."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "backbone"
+    SHARED[:] = [base.parent if "PYTEST_XDIST_WORKER" in os.environ else base]
+    folder = SHARED[0] / "backbone"
     folder.mkdir(exist_ok=True)
     return folder
 
