@@ -24,11 +24,11 @@ _ALL = {name: about for section in SECTIONS.values() for name, about in section.
 _WHERE = {"plugins": "doctor", "config": "doctor", "explain": "doctor"}  # modules that hold more than their own command
 
 GREETING = """\
-gioconda: labelled talking-head fakes, measured detectors, Content Credentials
+gioconda: what can be known of a talking-head clip, and labelled fakes to measure detectors with
 
   gioconda check clip.mp4     what is known of a clip or picture
-  gioconda serve              the same as a page on this computer
-  gioconda demo               the whole story on drawn faces, in minutes
+  gioconda serve              the same on a page, on this computer
+  gioconda demo               what it does, shown on drawn faces in minutes
 
 All commands: gioconda --help"""
 
@@ -100,7 +100,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Animate, detect, attest: labelled talking-head fakes, measured detectors, Content Credentials."""
+    """Check clips of talking people, compare deepfake detectors, sign media, and make labelled fakes."""
     if device is not None:
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
             raise UsageError(f"no device {device!r}", where="--device", hint="auto, cpu, cuda or cuda:N")

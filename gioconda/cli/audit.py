@@ -35,7 +35,7 @@ def audit(
     results: Formats,
     from_file: Annotated[str | None, Option("Also the paths listed in a file, or - for stdin; by line or NUL.")] = None,
 ) -> Result:
-    """Examine every clip and picture under the paths; one row a file, tables and one page at the end.
+    """Examine every clip and picture under the paths: one row for each file, tables and one page at the end.
 
     Resumable: run the same command again. --detectors none reads credentials only, near the speed of the disk.
     The tables are readings.jsonl, .parquet, .csv, .sarif, .junit.xml and index.html in --out; -o says what goes to stdout.

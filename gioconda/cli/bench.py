@@ -54,7 +54,7 @@ class Suites:
 
 @app.command("list", prints=Printed)
 def list_suites() -> Result:
-    """The suites in the box: what each measures and what it needs."""
+    """List the suites that come with the program: what each measures and what it needs."""
     from benchmarks.run import suite as suites
 
     rows, lines = [], []
@@ -90,7 +90,7 @@ def run(
         list[str] | None, Option("A labelled set, [NAME=]FILE.parquet; several times for several.", repeat=True)
     ] = None,
 ) -> Result:
-    """Measure detectors with a suite, one row a sample, appended; survives interruption and resumes."""
+    """Measure detectors with a suite, one row for each sample; interrupted, it resumes when run again."""
     if not detectors:
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
     from benchmarks.run import folds
@@ -127,7 +127,7 @@ def report(
     sign: Annotated[bool, Option("A signed ZIP beside an HTML report.")] = True,
     signer: Annotated[str, Option("Who signs; the development key when not given.")] = "",
 ) -> None:
-    """Figures with intervals, curves, slices, what is missing: text, html, json, csv or latex.
+    """Report figures with intervals, curves, slices, and what is missing: as text, html, json, csv or latex.
 
     A table of scores is enough: columns id, label, score, and detector, identity, source, generator, degradation or any
     other column to slice by; CSV of any dialect, or Parquet. A table with a column a detector is read with --score.
@@ -161,7 +161,7 @@ def compare(
     ] = ("auc", "tpr@fpr=0.01"),
     resamples: Resamples = 2000,
 ) -> Result:
-    """Paired differences between detectors over the clips both scored, corrected for how many were asked.
+    """Compare detectors by paired differences over the clips that both scored, corrected for the number of comparisons.
 
     Dated runs of one detector that share no clip are compared too, each as a set of its own: does it drift?
     """
@@ -180,7 +180,7 @@ def audit(
         Option("Exit 3 on these findings: leak, shortcut, tell, split-tell, label, duplicate, any.", choices=FINDINGS),
     ] = (),
 ) -> Result:
-    """Is a set fit to measure with: shared people and sources, near-duplicates, encoder tells, shortcut probes."""
+    """Check whether a set is fit to measure with: shared people and sources, near-duplicates, traces of encoders, shortcuts."""
     from benchmarks import audit_set as audits
     from gioconda_core.datasets.index import Index
 

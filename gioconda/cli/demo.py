@@ -18,7 +18,7 @@ def demo(
     out: Annotated[Path, Option("The demo's folder; given again, it goes on where it was.")] = Path("demo-out"),
     force: Force = False,
 ) -> None:
-    """Puppets → training → talking portraits → signed fakes → detector → benchmark → check → one HTML page. No download; minutes on two cores."""
+    """Train on drawn faces, animate portraits, sign fakes, benchmark a detector and check a clip, all on one HTML page. No download; minutes on two cores."""
     from gioconda import demo as story
 
     scale = replace(story.Scale(), seed=settings.seed)

@@ -215,7 +215,7 @@ def score(
         Option("Processes that decode and follow faces ahead of the reading; default: a core each.", minimum=1),
     ] = None,
 ) -> int:
-    """Scores of clips, a row a clip and detector, with what each score has meant on real clips. CSV is what bench report reads.
+    """Score clips: a row for each clip and detector, with what each score has meant on real clips. CSV is what bench report reads.
 
     A clip that cannot be read is a row with an error, and the exit code is 4. Rows for a file are kept beside it as they are
     made (FILE.partial): cut short, the same command goes on where it was.

@@ -57,7 +57,7 @@ class Checks:
 
 @built("plugins", prints=Printed)
 def plugins() -> Result:
-    """Detectors, generators, data-set layouts, signers and landmarkers that are installed, without importing any of them."""
+    """List the detectors, generators, data-set layouts, signers and landmarkers that are installed, without importing any."""
     found = {group: available(group) for group in GROUPS}
     lines = []
     for group, own in found.items():
@@ -68,7 +68,7 @@ def plugins() -> Result:
 
 @built("config", "core", prints=Printed)
 def config(section: Annotated[str | None, argument("One section; default: all.")] = None) -> Result:
-    """Every setting, its value, and where it comes from: a GIOCONDA_ variable, a gioconda.toml, or the default."""
+    """Show every setting, its value, and where it comes from: a GIOCONDA_ variable, a gioconda.toml, or the default."""
     if section not in (None, "core"):
         raise UsageError(f"no section {section!r}", hint="known: core")
     resolved = c.resolve()
@@ -97,7 +97,7 @@ def explain(
     ],
     lang: Lang = "",
 ) -> None:
-    """A plain sentence for a Content Credentials status code, reason or state, an exit code, a level or a word of a report.
+    """Explain a Content Credentials status code, reason or state, an exit code, a level or a word of a report in a plain sentence.
 
     Words: ensemble, contrast, false alarm, raw score, calibration, unseen methods.
     """

@@ -205,7 +205,7 @@ def read(
     codes: Annotated[bool, Option("Show every status code, not only what failed.")] = False,
     lang: Lang = "",
 ) -> Result:
-    """What files say of themselves, offline: state, signer, list, actions, ingredients. Formats: text, json, jsonl, and crjson (the
+    """Read what files say of themselves, offline: state, signer, list, actions, ingredients. Formats: text, json, jsonl, and crjson (the
     standard's own JSON, as the SDK writes it, before our policy).
     """
     rows = job.rows()
@@ -250,7 +250,7 @@ def verify(
     allow_absent: Annotated[bool, Option("A file without credentials does not count against the requirement.")] = False,
     lang: Lang = "",
 ) -> Result:
-    """Hold files to a requirement. Exit 0 met by all, 3 not met by one, 4 one could not be read."""
+    """Check files against a requirement. Exit 0 where all meet it, 3 where one does not, 4 where one could not be read."""
     wanted = batch.Requirement.parse(require, ingredients=sound_ingredients)
     documents, lines = [], []
     failed = unread = 0
@@ -359,7 +359,7 @@ def sign(
     signing: Signing,
     lang: Lang = "",
 ) -> int:
-    """Sign files to new files: written aside, verified, flushed, renamed. The development key is used unless told otherwise."""
+    """Sign files into new files, which get their names only once they are written and verified. The development key is used unless told otherwise."""
     statement = claims.from_toml(claim)
     signer = signing.load(lang)
     if job.fragment and job.out:
@@ -418,7 +418,7 @@ def forecast(
     ] = None,
     lang: Lang = "",
 ) -> Result:
-    """When credentials turn invalid, the soonest first: without a trusted timestamp, on the day the certificate expires."""
+    """Say when credentials turn invalid, the soonest first: without a trusted timestamp, on the day the certificate expires."""
     found = job.rows()
     unread = 0
     for path, verdict in found:
@@ -448,7 +448,7 @@ def drift(
     after: Annotated[Path, argument("Rows of a later one.")],
     lang: Lang = "",
 ) -> Result:
-    """Files whose verdict changed between two reports, with the codes, SDK versions and trust lists that changed. Exit 3 when there are any."""
+    """List files whose verdict changed between two reports, with the codes, SDK versions and trust lists that changed. Exit 3 when there are any."""
     reports = []
     for file in (before, after):
         if not file.exists():

@@ -15,7 +15,7 @@ from gioconda_core.options import Option
 
 @built("serve", "--open")
 def serve(job: Page, open: Annotated[bool, Option("Open the page in the browser.")] = False) -> None:
-    """One page on this computer: drop a clip, read its report. Listens on 127.0.0.1 only; nothing is uploaded anywhere."""
+    """Show a page on this computer: drop a clip, read its report. Listens on 127.0.0.1 only; nothing is uploaded anywhere."""
     import socket
 
     import uvicorn

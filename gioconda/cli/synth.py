@@ -46,7 +46,7 @@ def train(
     threads: Threads = None,
     dry_run: Annotated[bool, Option("Show the networks block by block and stop.")] = False,
 ) -> int:
-    """Meta-learn the generator. Interrupted or killed, it resumes when run again; torchrun spreads it over processes."""
+    """Train the generator on many people (meta-learning). Interrupted or killed, it resumes when run again; torchrun spreads it over processes."""
     if dry_run:
         from synth.model.describe import describe
 

@@ -38,7 +38,7 @@ def prepare(
     jobs: Annotated[int, Option("Processes.", minimum=1)] = 1,
     engine: Annotated[str, Option("local, or ray (RAY_ADDRESS for a cluster).", choices=("local", "ray"))] = "local",
 ) -> Result:
-    """Footage to shards: tracks, steady crops, landmarks; a row for each clip in OUT/clips.jsonl. Run again, it resumes."""
+    """Prepare footage for training: follow faces, crop them steadily, find landmarks; a row for each clip in OUT/clips.jsonl. Run again, it resumes."""
     if job.landmarks and not Path(job.landmarks).is_dir():
         raise UsageError("no such folder", where=job.landmarks)
     from synth.fakes.prepare import Dropped
@@ -138,7 +138,7 @@ class Shared:
 
 @data_app.command("fakes", "shards --model model.safetensors --shots 1,8 --crf 18,28 --consent consent.toml --out set")
 def fakes(job: Fakes, generator: SharedGenerators, shared: Shared, made: SetFiles, consent: Consent = None) -> Result:
-    """A labelled set: self- and cross-reenactments, real controls, masks, splits, records; every clip signed. Resumes."""
+    """Make a labelled set: self- and cross-reenactments, real controls, masks, splits, records; every clip signed. Resumes."""
     generator.tuned(any(job.steps))
     exports = [_layout(item) for item in made.export or []]
     if made.replay is not None:
@@ -243,7 +243,7 @@ def evaluate(
     results: Results,
     out: Annotated[Path, Option("Folder for evaluation.json and grid.jpg.")] = Path("evaluation"),
 ) -> Result:
-    """The paper's protocol: SSIM, CSIM, a perceptual distance, landmark and pose error, FID, KID and detectors' AUC, with n and intervals; a picture grid."""
+    """Measure a generator by the paper's protocol: SSIM, CSIM, a perceptual distance, landmark and pose error, FID, KID and detectors' AUC, with n and intervals; a picture grid."""
     generator.tuned(job.steps)
     for name in ("evaluation.json", "grid.jpg"):
         refuse_overwrite(out / name, results.force)
