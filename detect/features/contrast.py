@@ -71,7 +71,7 @@ class Pairs:
     """One face at several moments.
 
     track : id. times : (M,) seconds of the first frames. pictures : uint8 (M, 2, 256, 256, 3). landmarks, second : (M, 68, 2), pixels of
-    the first and of the second picture. face_px : median extent of the face in the frame, pixels.
+    the first and of the second picture.
     """
 
     track: int
@@ -79,7 +79,6 @@ class Pairs:
     pictures: Array
     landmarks: Array
     second: Array
-    face_px: float
 
     def __len__(self) -> int:
         return len(self.times)
@@ -155,7 +154,7 @@ def _of(footage: Footage, track: FaceTrack, near: dict[int, int]) -> Pairs | Non
         landmarks.append(points)
     times = np.asarray(footage.times, float)[seen]
     first, second = np.stack(landmarks, 1).astype(np.float32)
-    return Pairs(track.id, times, np.stack(pictures), first, second, extent)
+    return Pairs(track.id, times, np.stack(pictures), first, second)
 
 
 def cut(frames: Sequence[Array], points: Array, extent: float) -> tuple[Array, Array]:

@@ -72,11 +72,16 @@ def threshold(real: Array, rate: float, confidence: float = 0.9) -> float | None
     return float(np.log(cut / (1 - cut)) * unit)
 
 
+def _balanced(labels: Array) -> Array:
+    """Weights (N,) by which the two classes weigh one half each."""
+    return np.asarray(np.where(labels == 1, 0.5 / max(1, np.sum(labels == 1)), 0.5 / max(1, np.sum(labels == 0))))
+
+
 def temperature(scores: Array, labels: Array) -> float:
     """T such that sigmoid(score / T) has the least log-loss on a balanced set. Source: Guo 2017."""
     from scipy.optimize import minimize_scalar
 
-    weight = np.where(labels == 1, 0.5 / max(1, np.sum(labels == 1)), 0.5 / max(1, np.sum(labels == 0)))
+    weight = _balanced(labels)
 
     def loss(log_t: float) -> float:
         z = scores / np.exp(log_t)
@@ -90,7 +95,7 @@ def selective_risk(scores: Array, labels: Array, cut: float = 0.0) -> list[dict[
 
     Returns rows ``{coverage, risk}``, both classes weighing the same.
     """
-    weight = np.where(labels == 1, 0.5 / max(1, np.sum(labels == 1)), 0.5 / max(1, np.sum(labels == 0)))
+    weight = _balanced(labels)
     order = np.argsort(-np.abs(scores - cut), kind="stable")
     wrong = ((scores >= cut).astype(int) != labels)[order] * weight[order]
     covered = np.cumsum(weight[order])

@@ -12,7 +12,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,110 +125,164 @@ def train(given: NetworkTraining, advance: Callable[..., object] | None = None) 
         torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
         device = f"cuda:{local}" if device == "cuda" else device
     try:
-        return _run(options, out, device, rank, world, advance)
+        return _run(options, out, _Process(rank, world, device), advance)
     finally:
         if world > 1:
             torch.distributed.destroy_process_group()
 
 
-def _run(
-    options: NetworkTraining, out: Path, device: str, rank: int, world: int, advance: Callable[..., object] | None
-) -> Best:
-    clips = gather(options.index)
-    if rank == 0:
+@dataclass(frozen=True)
+class _Process:
+    """One of the processes that train together. rank : from 0, which writes what all come to. world : how many there are."""
+
+    rank: int
+    world: int
+    device: str
+
+
+@dataclass(frozen=True)
+class _State:
+    """How far a run has come. waited : validations since the best."""
+
+    step: int = 0
+    best: Best | None = None
+    waited: int = 0
+
+
+class _Learner:
+    """A network and what trains it. folder : of the checkpoint that it goes on from, where there is one."""
+
+    def __init__(self, options: NetworkTraining, process: _Process, folder: Path) -> None:
+        backbone, (mean, std), weights = network.pretrained(options.backbone, options.start)
+        window = options.frames if options.temporal else 0
+        shape = network.Shape(
+            options.kind, backbone, options.size, options.kind == "vit-ln", window, mean=mean, std=std
+        )
+        self.options, self.device, self.folder = options, process.device, folder
+        self.net = network.Net(shape)
+        if weights is not None:
+            network.begin(self.net, weights, options.start or options.backbone)
+        self.net.to(process.device)
+        moving = set(vit_ln.trainable(self.net, options.tune))
+        for name, parameter in self.net.named_parameters():
+            parameter.requires_grad_(name in moving)
+        self.moving = [p for p in self.net.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(self.moving, options.rate, weight_decay=options.decay)
+        self.state = self._resumed() if (folder / "state.json").is_file() else _State()
+        self.module: Any = torch.nn.parallel.DistributedDataParallel(self.net) if process.world > 1 else self.net
+
+    def step(self, number: int, crops: Array, labels: Array) -> float:
+        """One step of the optimiser, on crops (B, T, S, S, 3) and labels (B,), 1 = fake; returns the loss."""
+        options = self.options
+        for group in self.optimiser.param_groups:  # warmed up over 50 steps, then down along a cosine
+            group["lr"] = (
+                options.rate * min(1.0, (number + 1) / 50) * 0.5 * (1 + np.cos(np.pi * number / options.steps))
+            )
+        self.net.train()
+        if options.tune == "probe":
+            self.net.backbone.eval()
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16, options.bf16):
+            given = self.module(torch.from_numpy(crops).to(self.device).permute(0, 1, 4, 2, 3))
+        loss = vit_ln.losses(given, torch.from_numpy(labels).to(self.device), options)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.moving, 1.0)
+        self.optimiser.step()
+        return loss.item()
+
+    def validate(self, clips: Clips, crops: dict[int, frames.Crops], rows: Array) -> Figure:
+        """Video AUC of the validation clips, eight even crops (or one window) each."""
+        self.net.eval()
+        scores = []
+        with torch.inference_mode():
+            for i in rows:
+                of = crops[int(i)].crops
+                count = self.net.shape.temporal or min(8, len(of))
+                pick = np.linspace(0, len(of) - 1, count).round().astype(int)
+                x = torch.from_numpy(np.ascontiguousarray(of[pick])).to(self.device).permute(0, 3, 1, 2)[None]
+                scores.append(float(self.net(x)["clip"].float().cpu()))
+        return auc_interval(np.array(scores), clips.labels[rows], clips.persons[rows], self.options.seed)
+
+    def save(self, state: _State) -> None:
+        """Everything a resumed run needs, as tensors and JSON; ``state.json`` last, so that a torn checkpoint is not one."""
+        from safetensors.torch import save_file
+
+        network.save(self.net, self.folder / "model.safetensors")
+        moments: dict[str, torch.Tensor] = {}
+        for number, values in self.optimiser.state_dict()["state"].items():
+            for key, value in values.items():
+                moments[f"{number}.{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
+        with atomic_path(self.folder / "optimiser.safetensors") as path:
+            save_file(moments, path)
+        write_json(self.folder / "state.json", plain(state))
+
+    def _resumed(self) -> _State:
+        from safetensors.torch import load_file
+
+        self.net.load_state_dict(load_file(self.folder / "model.safetensors"))
+        document = self.optimiser.state_dict()
+        restored: dict[int, dict[str, Any]] = defaultdict(dict)
+        for name, value in load_file(self.folder / "optimiser.safetensors").items():
+            number, key = name.split(".", 1)
+            restored[int(number)][key] = value
+        document["state"] = dict(restored)
+        self.optimiser.load_state_dict(document)
+        return read(_State, json.loads((self.folder / "state.json").read_text()))
+
+
+def _run(options: NetworkTraining, out: Path, process: _Process, advance: Callable[..., object] | None) -> Best:
+    clips, first = gather(options.index), process.rank == 0
+    if first:
         out.mkdir(parents=True, exist_ok=True)
         if (out / "options.json").exists():
             clear_unfinished(out)
         write_json(out / "options.json", plain(options))
     torch.manual_seed(options.seed)
-    backbone, (mean, std), state_of = network.pretrained(options.backbone, options.start)
-    shape = network.Shape(
-        options.kind,
-        backbone,
-        options.size,
-        options.kind == "vit-ln",
-        options.frames if options.temporal else 0,
-        mean=mean,
-        std=std,
-    )
-    net = network.Net(shape)
-    if state_of is not None:
-        network.begin(net, state_of, options.start or options.backbone)
-    net = net.to(device)
-    moving = set(vit_ln.trainable(net, options.tune))
-    for name, parameter in net.named_parameters():
-        parameter.requires_grad_(name in moving)
-    optimiser = torch.optim.AdamW(
-        [p for p in net.parameters() if p.requires_grad], options.rate, weight_decay=options.decay
-    )
+    learner = _Learner(options, process, out / "checkpoint")
     train_rows, val_rows = holdout(clips, options.held_out, options.seed)
     crops = _crops(clips, options)
     train_rows, val_rows = (np.array([i for i in rows if int(i) in crops], int) for rows in (train_rows, val_rows))
     pairs = frames.partners(clips, train_rows)
-    state = _resume(net, optimiser, out / "checkpoint") if (out / "checkpoint" / "state.json").is_file() else {}
-    step, waited = int(state.get("step", 0)), int(state.get("waited", 0))
-    best = read(Best, state["best"]) if state.get("best") else None
-    module: Any = torch.nn.parallel.DistributedDataParallel(net) if world > 1 else net
-    amp = device.split(":")[0]
+    step, best, waited = learner.state.step, learner.state.best, learner.state.waited
     if advance and step:
         advance(step)
     while step < options.steps and waited < options.patience:
-        rng = np.random.default_rng([options.seed, step, rank])
-        share = max(1, options.pairs // world)
-        x, y = frames.draw(clips, crops, pairs, rng, share, options.frames, options.self_blend)
-        for group in optimiser.param_groups:
-            group["lr"] = options.rate * min(1.0, (step + 1) / 50) * 0.5 * (1 + np.cos(np.pi * step / options.steps))
-        net.train()
-        if options.tune == "probe":
-            net.backbone.eval()
-        with torch.autocast(amp, torch.bfloat16, options.bf16):
-            given = module(torch.from_numpy(x).to(device).permute(0, 1, 4, 2, 3))
-        loss = vit_ln.losses(given, torch.from_numpy(y).to(device), options)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for p in net.parameters() if p.requires_grad], 1.0)
-        optimiser.step()
+        rng = np.random.default_rng([options.seed, step, process.rank])
+        share = max(1, options.pairs // process.world)
+        loss = learner.step(step, *frames.draw(clips, crops, pairs, rng, share, options.frames, options.self_blend))
         step += 1
-        if rank == 0:
-            append_row(out / "stats.jsonl", {"step": step, "loss": round(loss.item(), 5)})
+        if first:
+            append_row(out / "stats.jsonl", {"step": step, "loss": round(loss, 5)})
             if advance:
                 advance(1)
         last = step == options.steps
         if step % options.validate_every == 0 or last:
-            found = _of_first(
-                lambda: validate(
-                    net, clips, crops, val_rows, device, options.frames if options.temporal else 0, options.seed
-                ),
-                rank,
-                world,
-                device,
-            )
+            found = _of_first(lambda: learner.validate(clips, crops, val_rows), process)
             # The lower end decides: on few persons a lucky value is easy, a lucky interval is not.
             if best is None or (found.low or 0.0) > (best.figure.low or 0.0):
                 best, waited = Best(found, step), 0
-                if rank == 0:
-                    _keep(net, options, clips, found, out)
+                if first:
+                    _keep(learner.net, options, clips, found, out)
             else:
                 waited += 1
-            if rank == 0:
-                append_row(out / "stats.jsonl", {"step": step, "validation": asdict(found)})
-        if rank == 0 and (step % options.save_every == 0 or last):
-            _save(net, optimiser, out / "checkpoint", {"step": step, "best": best and asdict(best), "waited": waited})
+            if first:
+                append_row(out / "stats.jsonl", {"step": step, "validation": plain(found)})
+        if first and (step % options.save_every == 0 or last):
+            learner.save(_State(step, best, waited))
     assert best is not None
-    if rank == 0:
-        write_json(out / "done.json", {"best": asdict(best), "steps": step})
+    if first:
+        write_json(out / "done.json", {"best": plain(best), "steps": step})
     return best
 
 
-def _of_first(measure: Callable[[], Figure], rank: int, world: int, device: str) -> Figure:
+def _of_first(measure: Callable[[], Figure], process: _Process) -> Figure:
     """What the first process measures, sent to all: batch statistics differ between them, and two that disagree on when to stop
     would wait for each other for ever."""
-    if world == 1:
+    if process.world == 1:
         return measure()
-    own = measure() if rank == 0 else Figure(0.0, 0.0, 0.0, 0, 0)
-    values = torch.tensor(
-        [own.value, own.low, own.high, own.reals, own.fakes, own.persons], dtype=torch.float64, device=device
-    )
+    own = measure() if process.rank == 0 else Figure(0.0, 0.0, 0.0, 0, 0)
+    sides = [own.value, own.low, own.high, own.reals, own.fakes, own.persons]
+    values = torch.tensor(sides, dtype=torch.float64, device=process.device)
     torch.distributed.broadcast(values, 0)
     value, low, high, reals, fakes, persons = values.tolist()
     return Figure(value, low, high, int(reals), int(fakes), int(persons))
@@ -239,22 +293,6 @@ def _crops(clips: Clips, options: NetworkTraining) -> dict[int, frames.Crops]:
     mode = network.Shape().crop
     found = {i: frames.cached(clips.path(i), s.sha256, folder, options.size, mode) for i, s in enumerate(clips.samples)}
     return {i: value for i, value in found.items() if value is not None}
-
-
-def validate(
-    net: network.Net, clips: Clips, crops: dict[int, frames.Crops], rows: Array, device: str, temporal: int, seed: int
-) -> Figure:
-    """Video AUC of the validation clips, eight even crops (or one window) each."""
-    net.eval()
-    scores = []
-    with torch.inference_mode():
-        for i in rows:
-            of = crops[int(i)].crops
-            count = temporal or min(8, len(of))
-            pick = np.linspace(0, len(of) - 1, count).round().astype(int)
-            x = torch.from_numpy(np.ascontiguousarray(of[pick])).to(device).permute(0, 3, 1, 2)[None]
-            scores.append(float(net(x)["clip"].float().cpu()))
-    return auc_interval(np.array(scores), clips.labels[rows], clips.persons[rows], seed)
 
 
 def _keep(net: network.Net, options: NetworkTraining, clips: Clips, best: Figure, out: Path) -> None:
@@ -282,32 +320,3 @@ def _keep(net: network.Net, options: NetworkTraining, clips: Clips, best: Figure
         extra={"weights_sha256": sha256},
     )
     card.write(out)
-
-
-def _save(net: network.Net, optimiser: torch.optim.Optimizer, folder: Path, state: dict[str, Any]) -> None:
-    """Everything a resumed run needs, as tensors and JSON; ``state.json`` last, so that a torn checkpoint is not one."""
-    from safetensors.torch import save_file
-
-    network.save(net, folder / "model.safetensors")
-    moments: dict[str, torch.Tensor] = {}
-    for number, values in optimiser.state_dict()["state"].items():
-        for key, value in values.items():
-            moments[f"{number}.{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
-    with atomic_path(folder / "optimiser.safetensors") as path:
-        save_file(moments, path)
-    write_json(folder / "state.json", state)
-
-
-def _resume(net: network.Net, optimiser: torch.optim.Optimizer, folder: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    net.load_state_dict(load_file(folder / "model.safetensors"))
-    document = optimiser.state_dict()
-    restored: dict[int, dict[str, Any]] = defaultdict(dict)
-    for name, value in load_file(folder / "optimiser.safetensors").items():
-        number, key = name.split(".", 1)
-        restored[int(number)][key] = value
-    document["state"] = dict(restored)
-    optimiser.load_state_dict(document)
-    found: dict[str, Any] = json.loads((folder / "state.json").read_text())
-    return found

@@ -266,7 +266,7 @@ class Runner:
 
     def _one(self, clip: Clip) -> tuple[str, str, Mapping[str, Any] | None]:
         """Examine one clip: (state, error, report's document)."""
-        worker = self._worker if self._worker.process.poll() is None else self._fresh()
+        worker = self._worker if self._worker.child.alive else self._fresh()
         both = [self.jobs.get(identity) for identity in clip.other.split()] or [clip]
         if None in both:
             return "failed", "a clip that was to be compared is no longer here", None

@@ -171,7 +171,6 @@ class Worker:
         self.since = time.monotonic()  # when the task now worked on was begun, or the process started
         self.ready = False
         self.child = Child("gioconda_core.workers.pool:serve", threads=threads)
-        self.process = self.child.process
         threading.Thread(target=self._listen, args=(inbox,), daemon=True).start()
         self._send({"target": target, "options": dict(options)})
 

@@ -125,7 +125,7 @@ def test_workers_that_cannot_be_made_end_the_run_with_their_reason(monkeypatch):
 def test_ending_a_pool_leaves_no_process_nor_what_it_started():
     with Pool(TARGET, {}, 2, Answer, Sharing(timeout=60)) as workers:
         answers = workers.map(iter([Task("child"), Task("hang")]))
-        pids = [next(answers)[1].pid, *(w.process.pid for w in workers.workers)]
+        pids = [next(answers)[1].pid, *(w.child.process.pid for w in workers.workers)]
     assert all(map(gone, pids))
 
 
