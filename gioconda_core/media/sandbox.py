@@ -17,7 +17,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -132,21 +132,31 @@ class SandboxedSource:
         # A descriptor can only be inherited, so stdin's spool gets a worker of its own.
         worker = _take() if self._path else _Worker(fds=(self._fd,))
         worker.files += 1
-        try:
+        with self._ending(worker, self._done_with):
             about = {"path": self._path, "fd": self._fd, "where": self._where, "limits": asdict(self._limits)}
             worker.send({"op": "open", **about})
             message, _ = worker.answer(self._limits.stall_seconds)
             self.facts = read(ClipFacts, self._checked(message)["facts"])
+        return worker
+
+    @contextlib.contextmanager
+    def _ending(self, worker: _Worker, keep: Callable[[_Worker], None]) -> Iterator[None]:
+        """What becomes of a worker that does not do all it was asked: ``keep`` where it says what is wrong with the file, else its end."""
+        try:
+            yield
         except Lost as loss:
             worker.kill()
-            raise self._lost(loss) from loss
+            hint = "the file is damaged or made to break decoders; do not open it elsewhere"
+            raise MediaError(str(loss), self._where, hint, unread=UnreadReason.STOPPED) from loss
+        except GeneratorExit:
+            self._stop(worker)
+            raise
         except GiocondaError:
-            self._done_with(worker)
+            keep(worker)
             raise
         except BaseException:
             worker.kill()
             raise
-        return worker
 
     def _checked(self, message: dict[str, Any]) -> dict[str, Any]:
         """The message, its warnings taken; raises the error it carries."""
@@ -159,15 +169,8 @@ class SandboxedSource:
             raise MediaError(*said, unread=UnreadReason(message.get("unread", UnreadReason.NO_MEDIA)))
         return message
 
-    def _lost(self, loss: Lost) -> MediaError:
-        return MediaError(
-            str(loss),
-            self._where,
-            "the file is damaged or made to break decoders; do not open it elsewhere",
-            unread=UnreadReason.STOPPED,
-        )
-
     def _done_with(self, worker: _Worker) -> None:
+        """Hand a worker back for the next file, or end it where it can open no other."""
         if self._path:
             _give_back(worker)
         else:
@@ -177,7 +180,7 @@ class SandboxedSource:
         """(seconds, upright RGB) of the frames wanted, decoded in the worker."""
         worker, self._worker = self._worker or self._opened(), None
         left = self._limits.seconds
-        try:
+        with self._ending(worker, self._keep):
             worker.send({"op": "play", "sampling": asdict(sampling)})
             while True:
                 if left <= 0:
@@ -189,18 +192,6 @@ class SandboxedSource:
                     self._checked(message)
                     break
                 yield float(message["seconds"]), frame
-        except Lost as loss:
-            worker.kill()
-            raise self._lost(loss) from loss
-        except GeneratorExit:
-            self._stop(worker)
-            raise
-        except GiocondaError:
-            self._keep(worker)
-            raise
-        except BaseException:
-            worker.kill()
-            raise
         self._keep(worker)
 
     def _stop(self, worker: _Worker) -> None:
@@ -216,6 +207,7 @@ class SandboxedSource:
         self._keep(worker)
 
     def _keep(self, worker: _Worker) -> None:
+        """Keep the worker, which has the file open, for the next pass."""
         if self._worker is None and not self._closed:
             self._worker = worker
         else:
