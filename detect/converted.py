@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 
-def kept(folder: str, sha256: str) -> Path:
+def cache_file(folder: str, sha256: str) -> Path:
     """Where a network of these weights is kept in the user's cache, for the OpenVINO at hand."""
     import openvino as ov
 
@@ -26,7 +26,7 @@ def kept(folder: str, sha256: str) -> Path:
 def compiled(file: Path, make: Callable[[], Any], shape: tuple[int, ...], *, one_a_core: bool = False) -> Any:
     """The network, compiled for this processor's cores.
 
-    file : of :func:`kept`. make : the torch module, asked for only where nothing is kept. shape : of an input of it, float32.
+    file : of :func:`cache_file`. make : the torch module, asked for only where nothing is kept. shape : of an input of it, float32.
     one_a_core : it is given inputs of this shape only, and each core works on one of its own: where there are several, that is quicker
     than all cores together on one, and takes less memory than all in one batch.
     """

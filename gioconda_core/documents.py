@@ -57,7 +57,7 @@ def to_json(document: Any, indent: int | None = None) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
-def packed(value: Any) -> Any:
+def json_default(value: Any) -> Any:
     """What ``json.dumps`` is to write for an object that it does not know (its ``default``): a dataclass's fields, bytes in base64."""
     return base64.b64encode(value).decode() if isinstance(value, bytes) else vars(value)
 

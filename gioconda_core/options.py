@@ -162,7 +162,7 @@ def check(job: Any) -> None:
         option.hold(value, name)
 
 
-def filled(text: str) -> None:
+def not_empty(text: str) -> None:
     """Raise UsageError for a text that says nothing."""
     if not text.strip():
         raise UsageError("is empty")

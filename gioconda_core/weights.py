@@ -1,7 +1,7 @@
 """The weights store: third-party networks by name, pinned, checked on every load, fetched only when asked.
 
 Only ``models pull`` uses the network. A file a publisher offers as a PyTorch or numpy archive is converted once, with
-``weights_only=True`` or ``allow_pickle=False``, to safetensors; what is loaded later is safetensors or ONNX, and its
+``weights_only=True`` or ``allow_pickle=False``, to safetensors; what is loaded later is that file alone, and its
 sha256 is compared with the one recorded when it was stored. What this does not cover: whether the publisher's file was
 good in the first place. The pin answers for that: a full sha256 where the publisher gives one, else the leading digits
 it puts in the file's name, else the sha256 the user gives to ``models pull``.
@@ -35,7 +35,6 @@ class Entry:
     pin : leading hex digits (up to all 64) of the original file's sha256 as the publisher states them; empty = unknown,
         and ``pull`` then asks the user for one.
     size : bytes of the original, approximately; for the list.
-    stored : suffix of the stored file, ``.safetensors`` or ``.onnx``.
     """
 
     name: str
@@ -44,7 +43,6 @@ class Entry:
     pin: str
     size: int
     licence: str
-    stored: str = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def convert(original: Path, target: Path) -> None:
 
 
 class Store:
-    """A folder of ``NAME.safetensors`` (or ``.onnx``) beside ``NAME.json`` that says what it is and what its hash was."""
+    """A folder of ``NAME.safetensors`` beside ``NAME.json`` that says what it is and what its hash was."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
@@ -145,8 +143,8 @@ class Store:
         return REGISTRY[name]
 
     def _files(self, name: str) -> tuple[Path, Path]:
-        entry = self._entry(name)
-        return self.folder / f"{name}{entry.stored}", self.folder / f"{name}.json"
+        self._entry(name)
+        return self.folder / f"{name}.safetensors", self.folder / f"{name}.json"
 
     def has(self, name: str) -> bool:
         """Whether the file is there; its hash is checked by ``path``."""
@@ -219,10 +217,7 @@ class Store:
             )
         file, record = self._files(name)
         with atomic_path(file) as temporary:
-            if entry.stored == ".safetensors":
-                convert(original, temporary)
-            else:
-                temporary.write_bytes(original.read_bytes())
+            convert(original, temporary)
             stored = sha256_of(temporary)
         about = Record(name, stored, got, origin or original.name, entry.licence, time.strftime("%Y-%m-%d"))
         write_json(record, plain(about))

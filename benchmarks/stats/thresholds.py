@@ -79,7 +79,7 @@ def choose(
     clusters = independent(labels, resampler)
     if bootstrap.too_few(clusters) is None:
         for draw in resampler.kept_draws(DRAWS):
-            both = bootstrap.counted(ranking, partial(bootstrap.row_weights, resampler, draw, slice(None)))
+            both = bootstrap.weighted_counts(ranking, partial(bootstrap.row_weights, resampler, draw, slice(None)))
             for places, rule in zip(drawn, rules, strict=True):
                 places.append(values[_place(rule, *both)])
     out = []

@@ -41,7 +41,7 @@ def _torch() -> Any:
 
 @lru_cache(maxsize=1)
 def _compiled() -> Any:
-    file = converted.kept("backbone", lite0.SHA256)
+    file = converted.cache_file("backbone", lite0.SHA256)
     return converted.compiled(file, _torch, (1, 3, SEEN, SEEN), one_a_core=True)
 
 

@@ -226,7 +226,7 @@ def _grown(mask: Array, by: float) -> Array:
     return ((x >= left[:, None]) & (x <= right[:, None])).astype(np.uint8)
 
 
-def coded(pictures: Array) -> Array:
+def through_jpeg(pictures: Array) -> Array:
     """Pictures uint8 (N, H, W, 3) as a JPEG leaves them. What was coded last marks a picture most: here it is the same for all, for real
     clips, for fakes as found and for those made here of decoded frames, so that only what lies beneath it can tell them apart."""
     import cv2
@@ -241,13 +241,13 @@ def coded(pictures: Array) -> Array:
 
 def statistics(pictures: Array, landmarks: Array) -> Array:
     """Pairs uint8 (M, 2, 256, 256, 3) and landmarks (M, 68, 2) → (M, C, 4, 3) of every channel in each of the :func:`regions`: the mean of the
-    first frame, its spread, and the mean absolute difference of the two frames; all after :func:`coded`. A region that lies outside the
+    first frame, its spread, and the mean absolute difference of the two frames; all after :func:`through_jpeg`. A region that lies outside the
     picture is NaN."""
     import cv2
 
     found = []
     where = [regions(points).transpose(1, 2, 0) for points in landmarks]
-    for level in backbone.maps(coded(pictures.reshape(-1, *pictures.shape[2:]))):
+    for level in backbone.maps(through_jpeg(pictures.reshape(-1, *pictures.shape[2:]))):
         channels, height, width = level.shape[1:]
         flat = level.reshape(len(pictures), 2, channels, height * width)
         rows = []

@@ -86,7 +86,7 @@ class Model:
         return cls(kind, arrays, facts)
 
 
-def scaled(x: Array) -> Model:
+def unfitted(x: Array) -> Model:
     """A model that is not fitted yet, and centres and scales as one fitted on these features (N, F) will."""
     x = np.where(np.isfinite(x), x, np.nan).astype(np.float64)
     scale = np.nan_to_num(np.nanstd(x, 0))
@@ -111,8 +111,8 @@ def fit(kind: str, x: Array, y: Array, weight: Array | None = None, seed: int = 
     Options: ``C`` for linear and rbf, ``blocks`` of :func:`gaussian` for rbf.
     """
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, float)
-    unfitted = scaled(x)
-    arrays, z = unfitted.arrays, unfitted.standard(x)
+    scaler = unfitted(x)
+    arrays, z = scaler.arrays, scaler.standard(x)
     facts = {"n": len(y), "fakes": int(np.sum(y)), "seed": seed, **options}
     if kind == "linear":
         from sklearn.linear_model import LogisticRegression

@@ -174,7 +174,7 @@ class Published(VitLnDetector):
 
     def _compiled(self) -> Any:
         side = self.shape.size
-        file = converted.kept("published", self.weights_sha256 or "")
+        file = converted.cache_file("published", self.weights_sha256 or "")
         return converted.compiled(file, lambda: _Scores(self._torch()), (1, 3, side, side))
 
     def scores(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

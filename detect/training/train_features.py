@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from detect.base import Card
 from detect.features import contrast
-from detect.features.model import Model, fit, gaussian, scaled
+from detect.features.model import Model, fit, gaussian, unfitted
 from detect.figures import CueFigure, Evaluated, Figure, Kind, Validation
 from detect.reading import calibration
 from detect.training import calibrate, extract, validate
@@ -110,7 +110,7 @@ class _Kernel:
 
     def __init__(self, material: validate.Material, tests: dict[str, validate.Rows]) -> None:
         self.labels = material.labels
-        whole = scaled(material.x)
+        whole = unfitted(material.x)
         z = whole.standard(material.x)
         self.kernel = gaussian(z, z, contrast.BLOCKS).astype(np.float32)
         self.tests = {

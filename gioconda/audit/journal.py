@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gioconda.report.rows import Row, error_row
-from gioconda_core.documents import packed, read
+from gioconda_core.documents import json_default, read
 from gioconda_core.errors import ResourceError, UsageError
 from gioconda_core.files import INSIDE
 from gioconda_core.types import Level
@@ -178,7 +178,9 @@ class Journal:
             if row.error and self._repeated(row):
                 return
             line = (
-                json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=packed).encode()
+                json.dumps(
+                    row, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_default
+                ).encode()
                 + b"\n"
             )
             place = self._file.seek(0, os.SEEK_END)

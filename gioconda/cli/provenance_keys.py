@@ -13,7 +13,7 @@ from gioconda.cli.common import Force, Result, clean, emit, message, notice
 from gioconda.report.options import Lang
 from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite, write_text
-from gioconda_core.options import Option, argument, filled
+from gioconda_core.options import Option, argument, not_empty
 from provenance.keys import certificates, keys
 from provenance.keys.certificates import ALGORITHMS
 from provenance.keys.keys import KeyFile
@@ -29,7 +29,7 @@ KeyName = Annotated[str, argument("The key's name.")]
 class NewKey:
     """The options of a new key: for whom, by which algorithm, for how long, and what is written beside it."""
 
-    organisation: Annotated[str, Option("Who signs, as the certificate will say.", valid=filled)]
+    organisation: Annotated[str, Option("Who signs, as the certificate will say.", valid=not_empty)]
     algorithm: Annotated[str, Option(f"{', '.join(ALGORITHMS[:-1])} or {ALGORITHMS[-1]}.", choices=ALGORITHMS)] = (
         "es256"
     )

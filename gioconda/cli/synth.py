@@ -23,7 +23,7 @@ from gioconda.cli.common import (
 from gioconda.cli.synth_data import data_app
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.files import refuse_overwrite, sha256_of
-from gioconda_core.options import Option, argument, filled
+from gioconda_core.options import Option, argument, not_empty
 from gioconda_core.words import counted
 from synth import consent as consents
 from synth.consent import SCOPES
@@ -135,11 +135,11 @@ def export_(
 @consent_app.command("new", 'lisa.toml --who "Lisa G." --scope reenact --licence CC-BY-4.0 --source lisa.jpg')
 def consent_new(
     file: Annotated[Path, argument("The file to write.")],
-    who: Annotated[str, Option("Whose face.", valid=filled)],
+    who: Annotated[str, Option("Whose face.", valid=not_empty)],
     scope: Annotated[
         list[str], Option("reenact, fakes, evaluate, tune or any; repeatable.", choices=SCOPES, repeat=True)
     ],
-    licence: Annotated[str, Option("Under which the result may be used.", valid=filled)],
+    licence: Annotated[str, Option("Under which the result may be used.", valid=not_empty)],
     source: Annotated[list[Path] | None, Option("Only these source files; repeatable.", repeat=True)] = None,
     force: Force = False,
 ) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from gioconda.report import declared
 from gioconda.report.declared import NAMES
 from gioconda_core.reasons import MediaWarning, WarningReason
-from gioconda_core.workers.child import Lost, Silent, asked
+from gioconda_core.workers.child import Lost, Silent, ask_once
 from provenance.sdk.one_pass import boxes_of
 from provenance.vocabulary import XMP_BOX
 
@@ -46,7 +46,7 @@ def inspect(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> dict[s
     Never raises for what the file does to the parsers: ``error`` (a MediaWarning's document) then says so.
     """
     try:
-        found, _ = asked(f"{__name__}:_child", seconds=seconds, memory=MEMORY, path=os.path.abspath(os.fspath(path)))
+        found, _ = ask_once(f"{__name__}:_child", seconds=seconds, memory=MEMORY, path=os.path.abspath(os.fspath(path)))
     except Silent:
         return {"metadata": {}, "error": MediaWarning(WarningReason.METADATA_TIMEOUT, {"seconds": seconds}).document()}
     except Lost as loss:

@@ -241,7 +241,7 @@ def row_weights(resampler: Resampler, draw: Sequence[NDArray[Any]], rows: slice,
     return np.asarray(weights)
 
 
-def counted(ranking: m.Ranking, weights: Callable[[Ints], Ints]) -> tuple[Floats, Floats]:
+def weighted_counts(ranking: m.Ranking, weights: Callable[[Ints], Ints]) -> tuple[Floats, Floats]:
     """``metrics.counts`` of a ranking under resamples. weights : of rows, as :func:`row_weights` gives them."""
     return m.counts(ranking, np.ascontiguousarray(weights(ranking.order).T, dtype=np.int32))
 
@@ -271,7 +271,7 @@ def _ranked(wanted: Sequence[m.Metric], ranking: m.Ranking, resampler: Resampler
             if sides is not None:
                 found[areas[0].name].append(sides.auc(weights))
             if rest:
-                tp, fp = counted(ranking, weights)
+                tp, fp = weighted_counts(ranking, weights)
                 for metric in (*rest, *early):
                     found[metric.name].append(m.from_counts(metric, tp, fp))
             elif head is not None:
@@ -353,14 +353,14 @@ class _Head:
 
     def counts(self, ranking: m.Ranking, weights: Callable[[Ints], Ints]) -> tuple[Floats, Floats]:
         """As ``metrics.counts`` over the top, with the totals at the end; over all of it where a resample needs that."""
-        tp, fp = counted(self.top, weights)
+        tp, fp = weighted_counts(self.top, weights)
         if not len(self.rest):
             return tp, fp
         fake = ranking.fake[len(self.top.order) :] == 1
         all_fake = tp[:, -1] + weights(self.rest[fake]).sum(axis=0, dtype=np.int64)
         all_real = fp[:, -1] + weights(self.rest[~fake]).sum(axis=0, dtype=np.int64)
         if np.any(fp[:, -1] <= self.fpr * all_real + 1e-6):  # the rate is not reached in the top
-            return counted(ranking, weights)
+            return weighted_counts(ranking, weights)
         return np.column_stack([tp, all_fake]), np.column_stack([fp, all_real])
 
 

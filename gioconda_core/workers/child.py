@@ -26,7 +26,7 @@ from importlib import import_module
 from io import RawIOBase
 from typing import TYPE_CHECKING, Any
 
-from gioconda_core.documents import packed
+from gioconda_core.documents import json_default
 from gioconda_core.workers.cpu import environment
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Channel:
         """Send an object and arrays of numbers. Raises Lost when nobody is there to read."""
         parts = [] if not arrays else [(name, _contiguous(array)) for name, array in arrays.items()]
         listed = [(name, array.dtype.str, array.shape) for name, array in parts]
-        body = json.dumps([message, listed], allow_nan=False, default=packed).encode()
+        body = json.dumps([message, listed], allow_nan=False, default=json_default).encode()
         try:
             with self._sending:
                 self._write(memoryview(_HEAD.pack(len(body)) + body))
@@ -192,7 +192,7 @@ class Child(Channel):
             self.process.wait(10)
 
 
-def asked(
+def ask_once(
     function: str, *, seconds: float, memory: int, **arguments: Any
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """One answer from a limited child of its own, which then ends: for parsers of strangers' files that say one thing.
@@ -240,7 +240,7 @@ def confine(memory: int, file_size: int = 0) -> None:
 
 
 def answer(channel: Channel) -> None:
-    """What :func:`asked` runs: one function, called once."""
+    """What :func:`ask_once` runs: one function, called once."""
     inbox: queue.Queue[dict[str, Any]] = queue.Queue()
     listen(channel, lambda message, _: inbox.put(message))
     order = inbox.get()

@@ -323,7 +323,7 @@ def test_a_fake_is_made_of_the_very_pictures_that_are_measured_of_its_clip(tmp_p
     path = puppet_clip(tmp_path / "a.mp4", frames=60)
     other = puppet_clip(tmp_path / "b.mp4", identity=4, frames=60)
     measured = []
-    own = contrast.coded
+    own = contrast.through_jpeg
     monkeypatch.setattr(contrast, "coded", lambda pictures: (measured.append(pictures), own(pictures))[1])
 
     def found(name, others=(other,)):
@@ -350,7 +350,7 @@ def test_what_coded_a_picture_before_hardly_tells():
     (face,) = contrast.pairs(golden.drawn())
     rng = np.random.default_rng(0)
     grainy = np.clip(face.pictures + rng.normal(0, 6, face.pictures.shape), 0, 255).astype(np.uint8)
-    once = contrast.coded(grainy.reshape(-1, 256, 256, 3)).reshape(grainy.shape)
+    once = contrast.through_jpeg(grainy.reshape(-1, 256, 256, 3)).reshape(grainy.shape)
 
     def measured(pictures):
         return contrast.features(contrast.statistics(pictures, face.landmarks))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gioconda_core.documents import read
 from gioconda_core.media.pictures import jpeg
 from gioconda_core.types import Sound
-from gioconda_core.workers.child import Lost, asked
+from gioconda_core.workers.child import Lost, ask_once
 
 RATE = 16_000  # Hz that the samples are brought to, one channel
 LONGEST = 3600.0  # seconds read
@@ -29,7 +29,7 @@ SECONDS, MEMORY = 60.0, 3 << 30  # wall time of the child, bytes of its address 
 def hear(path: str | os.PathLike[str]) -> Sound | None:
     """The first sound track of a file; None where there is none, or none can be read in ``SECONDS``."""
     try:
-        found, arrays = asked(
+        found, arrays = ask_once(
             f"{__name__}:_child", seconds=SECONDS, memory=MEMORY, path=os.path.abspath(os.fspath(path))
         )
         return read(Sound, found | {"spectrogram": _drawn(arrays["spectrogram"])})
