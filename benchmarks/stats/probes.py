@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.stats.table import counts, independent
 from gioconda_core.faces import observe
-from gioconda_core.faces.cues import Box, blur, moments, number
+from gioconda_core.faces.cues import Box, blur, number, spread_frames
 from gioconda_core.stats import bootstrap, metrics
 from gioconda_core.types import Footage
 
@@ -64,7 +64,7 @@ def features(footage: Footage, facts: Mapping[str, Any], *, embed: bool = True) 
     """
     found: dict[str, Any] = {"metadata": {k: facts.get(k) for k in _FACTS}}
     rows: dict[str, list[Floats]] = {}
-    for frame, box, landmarks in moments(footage):
+    for frame, box, landmarks in spread_frames(footage):
         rows.setdefault("background", []).append(_background(frame, box))
         rows.setdefault("blur", []).append(blur(frame, box))
         if box is not None:

@@ -1,8 +1,9 @@
 """How a face differs from its own surroundings in the maps of a frozen network: in texture, and from one frame to the next.
 
 Nothing absolute is asked of the surroundings: a camera, a codec or an enlarger marks face and room alike, a generator often marks one of
-them. Pairs of frames lie a fixed time apart, so that the frame rate tells nothing; moments are spread over the clip in proportion to its length.
-Source: ours; the support vectors over frozen maps follow what travelled furthest in docs/decisions/detectors.
+them. Pairs of frames lie a fixed time apart, so that the frame rate tells nothing; they are spread over the clip in
+proportion to its length.
+Source: ours; why support vectors over frozen maps, and over these, is in docs/decisions/detectors.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ RIGID = 0.004
 FLOOR = 1e-3  # of a map's values, below which a spread is nothing
 
 
-def moments(duration: float, fps: float, shift: float = 0.0) -> list[tuple[int, int]]:
+def pair_frames(duration: float, fps: float, shift: float = 0.0) -> list[tuple[int, int]]:
     """The frames to look at, by number from 0: (first, second) of each pair, eight pairs in every stretch of about 8 s, 40 ms within a pair.
 
     duration : seconds. fps : frames a second. shift : by which all pairs lie later, in shares of the distance between two of them; for
@@ -55,10 +56,10 @@ def moments(duration: float, fps: float, shift: float = 0.0) -> list[tuple[int, 
 
 
 def sampling(duration: float, fps: float | None, shift: float = 0.0) -> str:
-    """The ``at:…`` sampling of those pairs; one frame of what does not move. shift : of :func:`moments`."""
+    """The ``at:…`` sampling of those pairs; one frame of what does not move. shift : of :func:`pair_frames`."""
     if not fps or duration <= 0:
         return "even:1"
-    return at(sorted({frame for pair in moments(duration, fps, shift) for frame in pair}), fps)
+    return at(sorted({frame for pair in pair_frames(duration, fps, shift) for frame in pair}), fps)
 
 
 def at(frames: Sequence[int], fps: float) -> str:

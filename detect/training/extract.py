@@ -59,7 +59,7 @@ def degraded(path: Path, name: str) -> Iterator[Path]:
 
 
 def _footage(path: Path, shift: float = 0.0) -> Footage:
-    """A clip as the detector asks for it. shift : of :func:`detect.features.contrast.moments`."""
+    """A clip as the detector asks for it. shift : of :func:`detect.features.contrast.pair_frames`."""
     with Clip.open(path) as clip:
         sampling = contrast.sampling(clip.duration, float(clip.fps) if clip.fps else None, shift)
         return observe.observe(clip, sampling, max_faces=2)

@@ -210,7 +210,7 @@ def _figures(
             answers = validate.with_scores(clean, -values)
             own = validate.figure(clips, answers)
         cues[cue] = _cue(clips, clean, answers, own)
-    together = validate.cue_scores(clips, measured.cues, clean, by)
+    together = validate.all_cues(clips, measured.cues, clean, by)
     cues["all together"] = _cue(clips, clean, together, validate.figure(clips, together))
     return Validation(
         name, by, figures, cues, validate.alarms(clips, clean), _kinds(measured, clean), _looks(name, clips, clean)

@@ -159,7 +159,7 @@ def unseen(
     return out
 
 
-def cue_scores(clips: Clips, cues: Array, found: Sequence[Unseen], by: str = "origin", seed: int = 0) -> list[Unseen]:
+def all_cues(clips: Clips, cues: Array, found: Sequence[Unseen], by: str = "origin", seed: int = 0) -> list[Unseen]:
     """What all trivial cues together (N, K) would have said of the same clips: a logistic regression fitted on the same clips each time."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 Box = tuple[int, int, int, int]
 
 
-def moments(footage: Footage) -> Iterator[tuple[NDArray[np.uint8], Box | None, Any]]:
+def spread_frames(footage: Footage) -> Iterator[tuple[NDArray[np.uint8], Box | None, Any]]:
     """Frames spread over the clip, each with the box of its largest face (a margin of a quarter around it) and that face's landmarks."""
     picks = np.unique(np.linspace(0, len(footage.frames) - 1, FRAMES + 2).round().astype(int)[1:-1])
     for i in picks:
@@ -57,7 +57,7 @@ def blur(frame: NDArray[np.uint8], box: Box | None) -> Floats:
 
 def measure(footage: Footage, size_bytes: int | None) -> dict[str, float]:
     """The cues of a clip that is open. size_bytes : of its file, where it is known."""
-    seen = list(moments(footage))
+    seen = list(spread_frames(footage))
     face = [float(box[3] - box[1]) for _, box, _ in seen if box is not None]
     return cues_of(
         {

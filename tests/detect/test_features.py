@@ -86,14 +86,16 @@ def test_standardised_scores_are_in_units_of_real_clips():
 @pytest.mark.parametrize("fps", [12.0, 25.0, 30.0, 59.94])
 def test_pairs_lie_a_fixed_time_apart_and_moments_are_spread_over_the_clip(fps):
     for duration, count in ((1.2, 8), (8.0, 8), (16.0, 16), (75.0, 32)):
-        found = contrast.moments(duration, fps)
+        found = contrast.pair_frames(duration, fps)
         assert len(found) == count or (duration < 2 and fps < 13)
         apart = {(second - first) / fps for first, second in found}
         assert max(apart) == min(apart) and abs(max(apart) - max(0.04, 1 / fps)) <= 0.5 / fps
         assert found[0][0] / fps < duration / count and found[-1][1] / fps > duration * (1 - 1.6 / count) - 0.1
         asked = [float(t) for t in contrast.sampling(duration, fps).removeprefix("at:").split(",")]
         assert asked == sorted(asked) and asked[-1] < duration
-        later = contrast.moments(duration, fps, 1 / 3)  # another look: between these moments, and still inside the clip
+        later = contrast.pair_frames(
+            duration, fps, 1 / 3
+        )  # another look: between these moments, and still inside the clip
         assert later[-1][1] <= round(duration * fps) - 1 and (duration < 2 or not set(later) & set(found))
     assert contrast.sampling(0.0, None) == "even:1"
 
@@ -284,7 +286,7 @@ def test_a_set_that_a_cue_tells_apart_is_known_by_the_paired_difference():
     tests = {"clean": (np.zeros((len(clips), 1)), rows)}
     found = validate.unseen(clips, material, tests, lambda chosen, weight: {"clean": weak})["clean"]
     by_cue = validate.with_scores(found, cue)
-    all_of_them = validate.cue_scores(clips, cue[:, None], found)
+    all_of_them = validate.all_cues(clips, cue[:, None], found)
     behind = validate.paired(clips, found, by_cue, resamples=200)
     assert behind.high < 0 and validate.figure(clips, by_cue, resamples=20).value > 0.9
     assert validate.figure(clips, all_of_them, resamples=20).value > 0.9
