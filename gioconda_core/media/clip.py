@@ -135,9 +135,8 @@ class Clip:
         """The same frames as one array: uint8 (T, H, W, 3) and their times (T,) in seconds. T may be less than asked for."""
         plan = Sampling.parse(sampling)
         each = self.facts.width * self.facts.height * 3
-        wanted = (
-            len(plan.targets(self.duration)) if plan.mode in ("even", "every", "at") else self.facts.frame_count or 0
-        )
+        timed = plan.mode in ("even", "every", "at")
+        wanted = len(plan.targets(self.duration)) if timed else self.facts.frame_count or 0
         if self.facts.still:
             wanted = 1
         most = max(1, self._limits.array_bytes // max(each, 1))
@@ -147,22 +146,24 @@ class Clip:
                 self.where,
                 "use frames(), which holds one at a time, or a sparser sampling",
             )
-        pictures: list[NDArray[np.uint8]] = []
+        out: Frames | None = None  # filled as frames come: a list of them and an array would be the clip twice
         times: list[float] = []
         for seconds, picture in self._play(plan):
-            if len(pictures) >= most:
+            if len(times) >= most:
                 raise UsageError(
                     f"more than {most} frames do not fit in memory", self.where, "use frames(), or a sparser sampling"
                 )
-            pictures.append(picture)
+            if out is None:
+                room = min(wanted, most) if timed else 64  # what a container says of itself is not believed
+                out = np.empty((max(1, room), *picture.shape), dtype=np.uint8)  # (T, H, W, 3)
+            elif len(times) == len(out):
+                shorter, out = out, np.empty((2 * len(out), *picture.shape), dtype=np.uint8)
+                out[: len(shorter)] = shorter
+            out[len(times)] = picture
             times.append(seconds)
-        if not pictures:
+        if out is None:
             raise MediaError("no frame could be decoded", self.where, "the file is damaged")
-        out = np.empty((len(pictures), *pictures[0].shape), dtype=np.uint8)  # (T, H, W, 3)
-        for i in range(len(pictures)):
-            out[i] = pictures[i]
-            pictures[i] = out[i]  # let the decoded one go: no second copy of the whole clip
-        return out, np.asarray(times, dtype=np.float64)
+        return out[: len(times)], np.asarray(times, dtype=np.float64)
 
     def _play(self, plan: Sampling) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         with _blamed(self.where):
