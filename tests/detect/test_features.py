@@ -147,6 +147,15 @@ def test_maps_of_pictures_read_at_once_are_those_of_each_alone_and_in_their_orde
             assert np.array_equal(level[place], alone[0])
 
 
+def test_statistics_of_many_pairs_are_those_of_each_alone():
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (contrast.MOMENTS + 1, 2, backbone.SIDE, backbone.SIDE, 3), np.uint8)
+    landmarks = rng.uniform(60, 190, (len(pictures), 68, 2)).astype(np.float32)
+    together = contrast.statistics(pictures, landmarks)
+    alone = [contrast.statistics(pictures[k : k + 1], landmarks[k : k + 1])[0] for k in (0, contrast.MOMENTS)]
+    assert np.array_equal(together[[0, contrast.MOMENTS]], alone)
+
+
 @pytest.mark.slow
 def test_trembling_of_the_face_alone_is_seen_and_grain_all_over_is_not():
     clip = golden.drawn()
