@@ -19,7 +19,8 @@ from provenance.sdk.one_pass import boxes_of
 
 _DEPTH = 32
 _X5CHAIN = 33  # RFC 9360
-_SUPERBOX, _DESCRIPTION, _CBOR = b"jumb", b"jumd", b"cbor"
+_SUPERBOX, _DESCRIPTION, _CBOR, _BROTLI = b"jumb", b"jumd", b"cbor", b"brob"
+_UNPACKED = 64 << 20  # bytes of compressed manifests, unpacked
 
 
 class _Reader:
@@ -112,6 +113,39 @@ def _label(superbox: bytes) -> str:
             return payload[17:].split(b"\0", 1)[0].decode("utf-8", "replace")
         break
     return ""
+
+
+def unpacked(store: bytes) -> bytes:
+    """A store with its compressed manifests (C2PA 2.4, 11.2.4) as they were before; one that cannot be unpacked stays as it is."""
+    if _BROTLI not in store:
+        return store
+    made, left = bytearray(), _UNPACKED
+    for kind, top in _boxes(store):
+        inner = bytearray()
+        for child, manifest in _boxes(top):
+            packed = [payload for part, payload in _boxes(manifest) if part == _BROTLI] if child == _SUPERBOX else []
+            whole = _inflated(packed[0], left) if len(packed) == 1 else b""
+            left -= len(whole)
+            inner += whole or _box(child, manifest)
+        made += _box(kind, bytes(inner))
+    return bytes(made)
+
+
+def _box(kind: bytes, payload: bytes) -> bytes:
+    return (8 + len(payload)).to_bytes(4, "big") + kind + payload
+
+
+def _inflated(packed: bytes, most: int) -> bytes:
+    """The superbox in a Brotli stream; empty where there is none, or more than ``most`` bytes."""
+    import pyarrow  # only here: hardly any store is compressed
+
+    try:
+        with pyarrow.CompressedInputStream(pyarrow.BufferReader(packed), "brotli") as stream:
+            whole: bytes = stream.read(most + 1)
+    except (OSError, pyarrow.ArrowException):
+        return b""
+    boxes = list(_boxes(whole))
+    return whole if len(whole) <= most and [kind for kind, _ in boxes] == [_SUPERBOX] else b""
 
 
 def chain_of(store: bytes, manifest: str) -> list[x509.Certificate]:

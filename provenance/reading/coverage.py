@@ -19,6 +19,7 @@ from provenance.sanitise import table, tables
 from provenance.sdk.one_pass import Box, boxes_of
 from provenance.vocabulary import C2PA_BOX
 
+_KINDS = ("c2pa.hash.data", "c2pa.hash.boxes", "c2pa.hash.bmff", "c2pa.hash.bmff.v2", "c2pa.hash.bmff.v3")
 _PARTS = 100_000  # segments, chunks or boxes of one file looked at
 _UPDATES = 16  # updates followed to the credential that has the hash
 _PIECE = 1 << 20  # bytes read at a time
@@ -62,15 +63,14 @@ class Part(NamedTuple):
 
 def findings(found: Opened) -> Iterator[rules.Finding]:
     """One finding for what is shown or heard and lies outside of the signed hash, one for anything else there."""
-    kind, data, updated = _binding(found)
-    if kind.startswith("c2pa.hash.bmff"):
-        left_out = _of_boxes(data, found.file)
-    elif kind == "c2pa.hash.data":
-        left_out = _of_ranges(data, found.file, updated)
-    elif kind == "c2pa.hash.boxes":
-        left_out = _of_names(data)
-    else:
-        return
+    left_out: list[tuple[str, int, bool]] = []
+    for kind, data, updated in _bindings(found):
+        if kind == "c2pa.hash.data":
+            left_out += _of_ranges(data, found.file, updated)
+        elif kind == "c2pa.hash.boxes":
+            left_out += _of_names(data)
+        else:
+            left_out += _of_boxes(data, found.file)
     content: dict[str, int] = {}
     rest: dict[str, int] = {}
     for part, size, shown in left_out:
@@ -88,16 +88,17 @@ def _told(sizes: Mapping[str, int]) -> str:
     return ", ".join(listed) + (", …" if len(sizes) > _NAMED else "")
 
 
-def _binding(found: Opened) -> tuple[str, Mapping[str, Any], bool]:
-    """(label, data) of the assertion that binds the credential to the file, and whether it is an earlier credential's: an update has none."""
+def _bindings(found: Opened) -> list[tuple[str, Mapping[str, Any], bool]]:
+    """(label, data) of what binds the credential to the file, and whether it is an earlier credential's: an update has nothing of the kind."""
     label, manifests = str(found.document.get("active_manifest")), table(found.document.get("manifests"))
     for step in range(_UPDATES):
-        for name in cose.assertions_of(found.store, label):
-            if name.split("__", 1)[0].startswith("c2pa.hash."):
-                return name.split("__", 1)[0], table(cose.assertion(found.store, label, name)), step > 0
+        names = [name for name in cose.assertions_of(found.plain, label) if name.split("__", 1)[0] in _KINDS]
+        if names:
+            said = [(name, table(cose.assertion(found.plain, label, name))) for name in names]
+            return [(name.split("__", 1)[0], data, step > 0) for name, data in said]
         parents = tables(table(manifests.get(label)).get("ingredients"))
         label = next((str(p.get("active_manifest")) for p in parents if p.get("relationship") == "parentOf"), "")
-    return "", {}, False
+    return []
 
 
 # --------------------------------------------------------------------- ISO media

@@ -60,6 +60,11 @@ class Opened:
             return b""
         return buffer.getvalue()
 
+    @functools.cached_property
+    def plain(self) -> bytes:
+        """The store to look into: none of its manifests is compressed."""
+        return cose.unpacked(self.store)
+
     @property
     def active(self) -> Mapping[str, Any]:
         """The active manifest; the only one to walk from, since others can be injected."""
@@ -69,15 +74,15 @@ class Opened:
 
     def chain(self) -> list[x509.Certificate]:
         """The certificates of the active manifest's signature."""
-        return cose.chain_of(self.store, str(self.document.get("active_manifest")))
+        return cose.chain_of(self.plain, str(self.document.get("active_manifest")))
 
     def identity(self, assertion: str) -> list[x509.Certificate]:
         """The certificates of an identity statement of the active manifest."""
-        return cose.identity_of(self.store, str(self.document.get("active_manifest")), assertion)
+        return cose.identity_of(self.plain, str(self.document.get("active_manifest")), assertion)
 
     def clock(self) -> list[x509.Certificate]:
         """The certificates of the authority that timestamped the active manifest."""
-        return cose.clock_of(self.store, str(self.document.get("active_manifest")))
+        return cose.clock_of(self.plain, str(self.document.get("active_manifest")))
 
 
 def _exact(file: Path) -> Path:

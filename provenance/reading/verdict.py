@@ -304,6 +304,6 @@ def _redacted(found: Opened, manifests: Iterable[str]) -> tuple[str, ...]:
     """The statements that these manifests took out of earlier ones: a claim lists them, an action for each is only recommended (C2PA 2.4, 6.8)."""
     uris: list[object] = []
     for label in itertools.islice(manifests, _CLAIMS):
-        listed = table(cose.claim(found.store, label)).get("redacted_assertions")
+        listed = table(cose.claim(found.plain, label)).get("redacted_assertions")
         uris += listed if isinstance(listed, list) else []
     return tuple(dict.fromkeys(sanitise.text(uri, 300) for uri in uris if isinstance(uri, str)))

@@ -1,6 +1,7 @@
 """What the signed hash leaves out is told, and a credential that leaves out what is shown or heard does not hold."""
 
 import hashlib
+import json
 
 import pytest
 from provenance_forge import rewritten
@@ -11,6 +12,9 @@ from gioconda.report.view import credential_sentences
 from gioconda.report.wording import say
 from gioconda_core.types import CredentialReason
 from gioconda_core.types import ProvenanceState as State
+from provenance.keys import certificates
+from provenance.reading import cose
+from provenance.reading.open import opened
 from provenance.reading.read import read
 from provenance.sdk.one_pass import boxes_of
 from provenance.signing import claims, sign
@@ -142,6 +146,43 @@ def test_a_segment_that_a_hash_by_names_leaves_out_is_told(files, tmp_path, name
     assert "assertion.boxesHash.match" in {item.code for item in found.codes}
     assert found.state == (State.INVALID if code == CONTENT else State.TRUSTED)
     assert {item: told.where for item, told in met.items()} == ({code: name} if code else {})
+
+
+def test_a_compressed_credential_is_looked_into_like_any_other(files, tmp_path):
+    """What the SDK unpacks by itself (C2PA 2.4, 11.2.4) hid its signer and what its hash leaves out from us."""
+    import c2pa
+
+    from provenance.sdk import engine
+
+    document = engine.settings()
+    document["core"]["prefer_compress_manifests"] = True
+    manifest = claims.to_manifest(created())
+    path = tmp_path / "packed.jpg"
+    with (
+        c2pa.Builder(manifest, context=c2pa.Context.from_json(json.dumps(document))) as builder,
+        open(files / "plain.jpg", "rb") as plain,
+        open(path, "w+b") as signed,
+    ):
+        builder.sign(signer_of(leaf(), tmp_path).native(), "image/jpeg", plain, signed)
+    assert b"brob" in path.read_bytes()
+    found, met, _ = seen(path)
+    assert (found.state, found.reason, met) == (State.TRUSTED, None, {})
+    assert found.signer_fingerprint == certificates.fingerprint(leaf().chain[0])
+    with opened(path) as credential:
+        assert "c2pa.hash.boxes" in cose.assertions_of(credential.plain, credential.document["active_manifest"])
+        broken = credential.store.replace(b"brob", b"brob", 1)[:-40] + bytes(40)
+    assert cose.unpacked(broken)  # never an error: what cannot be unpacked stays as it is
+
+
+def test_a_statement_that_is_only_named_like_a_hash_hides_none(files, tmp_path):
+    path = tmp_path / "decoy.wav"
+    decoy = created(assertions={"c2pa.hash.a": {"exclusions": []}})
+    with Authority() as clock:
+        signer = signer_of(leaf(), tmp_path, timestamp=clock.url)
+        sign.sign_file(files / "plain.wav", path, decoy, signer=signer)
+    forged = rewritten(path, tmp_path / "forged.wav", leaf(), without(path, 44, 2000))
+    found, met, _ = seen(forged)
+    assert found.state == State.INVALID and CONTENT in met
 
 
 STRAY = C2PA_BOX + bytes(4) + b"garbage\0" + b"hidden"
