@@ -218,6 +218,8 @@ def _about(readings: Sequence[Calibrated], learned_by: Sequence[str], say: Any) 
     if few:
         n = min(r.n or 0 for r in few)
         say("few-reals", detectors=_names(few), n=n, floor=1 / n)
+    if rated := [r for r in scored if r.level != Level.NO_SKILL]:
+        say("filmed-people", detectors=_names(rated))
     low = [r for r in readings if r.level == Level.NO_STRONG_SIGNAL and r.false_alarm is not None]
     if low:
         say("unseen-generators", detectors=_names(low))
