@@ -93,19 +93,22 @@ def phrase(text: str, lang: str) -> str:
         found = pattern.fullmatch(text)
         if found:
             for i, group in enumerate(found.groups(), 1):
-                said = said.replace(f"{{{i}}}", phrase(group, lang))
+                said = said.replace(f"{{{i}}}", phrase(group or "", lang))
             return said
     return text
 
 
 def problem(text: str, lang: str) -> str:
-    """An error or warning, ``what (hint)``, in a language: each half by itself, since either may be known."""
-    found = re.fullmatch(r"(.+) \(([^()]+)\)", text)
-    if found:
-        what, hint = phrase(found[1], lang), phrase(found[2], lang)
-        if (what, hint) != found.groups():
-            return f"{what}（{hint}）" if lang == "ja" else f"{what} ({hint})"
-    return phrase(text, lang)
+    """An error or warning, ``what (hint)``, in a language: each half by itself, since either may be known and may hold brackets itself."""
+    halves = [(text[: at.start()], text[at.end() : -1]) for at in re.finditer(r" \(", text) if text.endswith(")")]
+    said = [(phrase(what, lang), phrase(hint, lang)) for what, hint in halves]
+    known = [sum(a != b for a, b in zip(*pair, strict=True)) for pair in zip(halves, said, strict=True)]
+    if any(known):
+        what, hint = said[max(range(len(known)), key=lambda i: (known[i], i))]
+        text = f"{what}（{hint}）" if lang == "ja" else f"{what} ({hint})"
+    else:
+        text = phrase(text, lang)
+    return _SECONDS.sub(r"\1,\2", text) if lang in COMMA else text
 
 
 def reason_text(reason: Mapping[str, Any], lang: str) -> str:
@@ -179,6 +182,8 @@ def local(text: str, lang: str) -> str:
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC")
 _KINDS: Mapping[str, Callable[[float], str]] = {"percent": percent, "score": "{:.3f}".format}
 _APART: Mapping[str, Callable[[float], str]] = {"number": number, "whole": "{:.0f}".format}
+_SECONDS = re.compile(r"(\d)\.(\d+ s\b)")  # within a longer text
+_SPAN = re.compile(r"[\d.]+ s( – [\d.]+ s)?")
 _NUMBER = re.compile(r"<? ?-?\d+\.\d+( s| %)?( – [\d.]+ s)?")
 
 
@@ -222,6 +227,8 @@ class _Formatter(string.Formatter):
 
     def _decimal(self, text: str) -> str:
         """A number, with or without its unit, with the decimal sign of the language; a time of day also in local time; else as it is."""
+        if self.lang == "ja" and _SPAN.fullmatch(text):
+            return text.replace(" s", " 秒")
         return text.replace(".", ",") if self.lang in COMMA and _NUMBER.fullmatch(text) else local(text, self.lang)
 
     def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

@@ -314,6 +314,25 @@ def test_the_kind_of_clip_that_a_rate_is_quoted_of_is_named_wherever_the_rate_is
             assert stratum in ("all", *QUALITIES) or stratum not in say(sentence, "ja")
 
 
+def test_an_error_with_brackets_in_its_hint_is_said_in_every_language():
+    """ "12000x9000 is more than 100 megapixels (scale it down; from Python, Limits(pixels=…) …)" stayed English."""
+    from gioconda.report.wording import problem
+    from gioconda_core.media.facts import TOO_LARGE_HINT
+
+    for hint in (TOO_LARGE_HINT, TOO_LARGE_HINT.replace("pixels", "stored_pixels")):
+        for lang in LANGUAGES[1:]:
+            said = problem(f"16400x16000 is more than 250 megapixels ({hint})", lang)
+            assert (
+                "more than" not in said and "trust" not in said and re.search(r"Limits\((stored_)?pixels=…\)", said)
+            ), said
+    assert "enthält audio" in problem("no video stream (it has audio) (give a video or picture file)", "de")
+    assert "4,05 s" in problem("no video stream (480x480 h264, 4.05 s)", "fr")
+    seconds = {"frames": 16, "seconds": "3.5 s", "duration": "4 s"}
+    assert "4 秒" in say(Sentence("scope.no-face", seconds), "ja") and " s " not in say(
+        Sentence("scope.no-face", seconds), "ja"
+    )
+
+
 def test_the_ends_of_a_span_never_read_alike():
     """Of a face in the last second of two minutes it said "from 119 s to 119 s"."""
     seen = {"seen": 2, "start": 119.04, "end": 119.12, "face_px": 265.0}
