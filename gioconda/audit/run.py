@@ -110,7 +110,7 @@ class Audit:
             "sampling": self.sampling,
             "trust": [sha256_of(Path(trust.kind_of(item)[1])) for item in self.trust],
             "development": self.development,
-            "stored": self._stored(),
+            "stored": sorted(item.sha256 for item in trust.load(development=False).lists),
             "lang": self.lang,
             "schema": rows.Row.schema,
             "declared": self._declared(),
@@ -123,9 +123,6 @@ class Audit:
     def _declared(self) -> bool:
         """Whether a policy asks for the marks of AI in metadata, which are then read also where no picture is opened."""
         return self.policy.fail_on == DECLARED_AI
-
-    def _stored(self) -> list[str]:
-        return sorted(item.sha256 for item in trust.load(development=False).lists)
 
     def _weights(self) -> list[str]:
         """Detector names with the hashes of their weights, card and calibration, shipped or named after the colon, read without loading a network."""

@@ -41,22 +41,17 @@ class Template:
         return {name for _, name, _, _ in string.Formatter().parse(self.texts[lang]) if name}
 
 
-def _texts(entry: Mapping[str, str]) -> Mapping[str, str]:
-    """A sentence in every language: English where one was not translated yet, which a test would not let pass."""
-    return {lang: entry.get(lang, entry["en"]) for lang in LANGUAGES}
-
-
 @cache
 def templates() -> Mapping[str, Template]:
     """Every template by key, from ``words.toml``, ``labels.toml`` (kind ``label``) and ``commands.toml`` (kind ``command``)."""
-    folder = resources.files("gioconda.report")
     found = {}
-    for key, entry in tomllib.loads((folder / "words.toml").read_text("utf-8")).items():
-        found[key] = Template(key, entry["kind"], _texts(entry))
-    for key, entry in tomllib.loads((folder / "labels.toml").read_text("utf-8")).items():
-        found[f"label.{key}"] = Template(f"label.{key}", "label", _texts(entry))
-    for key, entry in tomllib.loads((folder / "commands.toml").read_text("utf-8")).items():
-        found[f"command.{key}"] = Template(f"command.{key}", "command", _texts(entry))
+    for name, kind in (("words", ""), ("labels", "label"), ("commands", "command")):
+        text = (resources.files("gioconda.report") / f"{name}.toml").read_text("utf-8")
+        for key, entry in tomllib.loads(text).items():
+            whole = f"{kind}.{key}" if kind else key
+            # English where a sentence was not translated yet, which a test would not let pass.
+            texts = {lang: entry.get(lang, entry["en"]) for lang in LANGUAGES}
+            found[whole] = Template(whole, kind or entry["kind"], texts)
     return found
 
 
