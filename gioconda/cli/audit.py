@@ -11,7 +11,7 @@ from gioconda.audit import Audit, Summary
 from gioconda.audit.journal import rows_of
 from gioconda.audit.walk import read_list
 from gioconda.cli.build import built
-from gioconda.cli.common import Bar, Formats, Result, notice, settings
+from gioconda.cli.common import Bar, FormatOptions, Result, notice, settings
 from gioconda.report.requirements import Outcome, outcome
 from gioconda_core.documents import to_json
 from gioconda_core.errors import UsageError
@@ -29,10 +29,10 @@ class AuditDocument(Summary):
     outcome: Outcome = field(default_factory=lambda: outcome((), False))
 
 
-@built("audit", "media/ --out audit --fail-on signal --jobs 8", prints=Formats, formats=("text", "json", "jsonl"))
+@built("audit", "media/ --out audit --fail-on signal --jobs 8", prints=FormatOptions, formats=("text", "json", "jsonl"))
 def audit(
     job: Audit,
-    results: Formats,
+    results: FormatOptions,
     from_file: Annotated[str | None, Option("Also the paths listed in a file, or - for stdin; by line or NUL.")] = None,
 ) -> Result:
     """Examine every clip and picture under the paths: one row for each file, tables and one page at the end.

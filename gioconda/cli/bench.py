@@ -12,9 +12,9 @@ from benchmarks.run.options import AuditSet, Measure, suite_file
 from gioconda.cli.build import Commands
 from gioconda.cli.common import (
     Bar,
-    Printed,
+    JsonOption,
+    OutputOptions,
     Result,
-    Results,
     deliver,
     incomplete,
     notice,
@@ -52,7 +52,7 @@ class Suites:
     schema: str = "gioconda.suites/1"
 
 
-@app.command("list", prints=Printed)
+@app.command("list", prints=JsonOption)
 def list_suites() -> Result:
     """List the suites that come with the program: what each measures and what it needs."""
     from benchmarks.run import suite as suites
@@ -78,7 +78,7 @@ class RunOutcome:
     schema: str = "gioconda.run-outcome/1"
 
 
-@app.command("run", "puppets --detectors contrast --out runs/puppets", prints=Printed)
+@app.command("run", "puppets --detectors contrast --out runs/puppets", prints=JsonOption)
 def run(
     suite: Annotated[str, argument("A suite's name, or a TOML file.", valid=suite_file)],
     detectors: Annotated[
@@ -123,7 +123,7 @@ def run(
 def report(
     job: Scores,
     wanted: Figures,
-    results: Results,
+    results: OutputOptions,
     sign: Annotated[bool, Option("A signed ZIP beside an HTML report.")] = True,
     signer: Annotated[str, Option("Who signs; the development key when not given.")] = "",
 ) -> None:

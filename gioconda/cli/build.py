@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from gioconda.cli.common import Printed, Result, Results, settings, typed_command, write
+from gioconda.cli.common import JsonOption, OutputOptions, Result, settings, typed_command, write
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, declared, listed, many, parts
 
@@ -212,7 +212,11 @@ def _job(job: type, options: Mapping[str, _Typed], typed: Mapping[str, Any]) -> 
 
 
 def built(
-    path: str, *examples: str, prints: type[Printed] = Results, formats: Sequence[str] = FORMATS, about: str = ""
+    path: str,
+    *examples: str,
+    prints: type[JsonOption] = OutputOptions,
+    formats: Sequence[str] = FORMATS,
+    about: str = "",
 ) -> Callable[[Body], Body]:
     """Make a command for typer from a body whose parameters are jobs, or single options declared with :class:`Option`.
 
@@ -259,7 +263,7 @@ def built(
             write(result, wanted)
             return result.code
 
-        last = {option.name for option in _job_options(Results)}  # where results go stands below what is done
+        last = {option.name for option in _job_options(OutputOptions)}  # where results go stands below what is done
         shown = sorted(options.values(), key=lambda option: option.name in last)
         command.__signature__ = inspect.Signature([option.parameter() for option in shown])  # type: ignore[attr-defined]
         lines = [f"Example: gioconda {path} {example}".rstrip() for example in examples or ("",)]

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from gioconda import report as render
 from gioconda.cli.build import built
-from gioconda.cli.common import Bar, Results, Seconds, clean, complain, deliver, notice, settings, typed_command
+from gioconda.cli.common import Bar, OutputOptions, Seconds, clean, complain, deliver, notice, settings, typed_command
 from gioconda.report.as_json import document
 from gioconda.report.options import Judges, Lang, Sampled
 from gioconda.report.requirements import Outcome, Policy, outcome
@@ -37,7 +37,9 @@ class Check(Judges):
 
 @built("check", "clip.mp4 -o text -o html=report.html")
 def check(
-    clips: Annotated[list[str], argument("Videos or pictures; - for stdin.", "CLIP…")], job: Check, results: Results
+    clips: Annotated[list[str], argument("Videos or pictures; - for stdin.", "CLIP…")],
+    job: Check,
+    results: OutputOptions,
 ) -> int:
     """Report on clips and pictures: what they are, where they say they come from, what detectors saw, what to do next.
 

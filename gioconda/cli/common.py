@@ -42,7 +42,7 @@ Threads = Annotated[int | None, Option("CPU threads; default: what is free.", mi
 
 
 @dataclass(frozen=True)
-class Printed:
+class JsonOption:
     """Where a result is wanted, and in which formats: the options of a command with ``--json`` alone."""
 
     output: list[str] | None = None
@@ -81,7 +81,7 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class Formats(Printed):
+class FormatOptions(JsonOption):
     """The options of a command with ``--json`` and ``-o``."""
 
     output: Annotated[
@@ -91,7 +91,7 @@ class Formats(Printed):
 
 
 @dataclass(frozen=True)
-class Results(Formats):
+class OutputOptions(FormatOptions):
     """The options of a command with ``--json`` and ``-o`` that may replace files."""
 
     force: Force = False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from detect.base import Card
 from detect.training.options import FEATURES, QUALITIES, CnnTraining, FeatureTraining, NetworkTraining, VitLnTraining
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Result, Results, Seconds, emit, incomplete, notice, progress, write
+from gioconda.cli.common import Force, OutputOptions, Result, Seconds, emit, incomplete, notice, progress, write
 from gioconda.report.options import names_of
 from gioconda_core.documents import to_json
 from gioconda_core.errors import UsageError
@@ -204,7 +204,7 @@ class ToScore:
 
 @app.command("score", "--index set.parquet -o csv=scores.csv")
 def score(
-    results: Results,
+    results: OutputOptions,
     job: ToScore,
     detectors: Annotated[
         tuple[str, ...] | None, Option("NAME or NAME:TARGET; default: those shipped.", metavar="A,B", parse=names_of)

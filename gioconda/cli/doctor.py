@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from gioconda.cli.build import built
-from gioconda.cli.common import Printed, Result, emit, incomplete, message
+from gioconda.cli.common import JsonOption, Result, emit, incomplete, message
 from gioconda.doctor import LEVELS, STATES, Check, checks
 from gioconda.report.options import Lang
 from gioconda.report.view import state_key
@@ -55,7 +55,7 @@ class Checks:
     schema: str = "gioconda.doctor/1"
 
 
-@built("plugins", prints=Printed)
+@built("plugins", prints=JsonOption)
 def plugins() -> Result:
     """List the detectors, generators, data-set layouts, signers and landmarkers that are installed, without importing any."""
     found = {group: available(group) for group in GROUPS}
@@ -66,7 +66,7 @@ def plugins() -> Result:
     return Result(lines, Plugins([plugin for own in found.values() for plugin in own]))
 
 
-@built("config", "core", prints=Printed)
+@built("config", "core", prints=JsonOption)
 def config(section: Annotated[str | None, argument("One section; default: all.")] = None) -> Result:
     """Show every setting, its value, and where it comes from: a GIOCONDA_ variable, a gioconda.toml, or the default."""
     if section not in (None, "core"):
@@ -79,7 +79,7 @@ def config(section: Annotated[str | None, argument("One section; default: all.")
     return Result(lines, Config(c.nearest_toml(), document))
 
 
-@built("doctor", prints=Printed)
+@built("doctor", prints=JsonOption)
 def doctor() -> Result:
     """Check this installation: versions, name clashes, landmarker, weights, detectors against golden scores, keys. Exit 4 if something is wrong."""
     found = list(checks())

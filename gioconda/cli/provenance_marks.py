@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Printed, Result, clean, complain, emit, incomplete, message, notice, progress
+from gioconda.cli.common import Force, JsonOption, Result, clean, complain, emit, incomplete, message, notice, progress
 from gioconda.report.options import Lang, OwnKey
 from gioconda_core.errors import ExitCode, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
@@ -35,7 +35,7 @@ class Mark:
     schema: str = "gioconda.mark/1"
 
 
-@marks_app.command("mark", "clip.mp4", prints=Printed)
+@marks_app.command("mark", "clip.mp4", prints=JsonOption)
 def mark(clip: Annotated[Path, argument("A clip or picture.")], lang: Lang = "") -> Result:
     """Look for Gioconda's invisible mark. No mark found says nothing either way."""
     from gioconda_core.media.clip import Clip

@@ -10,7 +10,7 @@ from gioconda.cli.build import Commands
 from gioconda.cli.common import (
     Bar,
     Force,
-    Printed,
+    JsonOption,
     Result,
     Threads,
     device,
@@ -163,7 +163,7 @@ def consent_check(
     emit(f"{file} allows {task}: {people}\nid {found.id}")
 
 
-@consent_app.command("log", "--json", prints=Printed)
+@consent_app.command("log", "--json", prints=JsonOption)
 def consent_log() -> Result:
     """Show what was made on this account, and whether rows of the log were changed or removed. Exit 4 if so."""
     log = consents.check_log()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from detect import registry
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Bar, Result, Results, device, incomplete, notice
+from gioconda.cli.common import Bar, OutputOptions, Result, device, incomplete, notice
 from gioconda.cli.data import fresh_folder, layout_writer
 from gioconda_core.documents import plain
 from gioconda_core.errors import GiocondaError, UsageError
@@ -86,7 +86,7 @@ class Scene:
 
 @data_app.command("reenact", "--shots portrait.jpg --drive talk.mp4 --model model.safetensors --consent consent.toml")
 def reenact(
-    scene: Scene, generator: PersonalGenerator, job: Reenact, results: Results, consent: Consent = None
+    scene: Scene, generator: PersonalGenerator, job: Reenact, results: OutputOptions, consent: Consent = None
 ) -> Result:
     """Make a face move as the driver moves. Every clip is labelled, marked and signed; a log keeps what was made."""
     generator.tuned(job.steps)
@@ -240,7 +240,7 @@ def evaluate(
     generator: SizedGenerator,
     job: Evaluate,
     measuring: Measuring,
-    results: Results,
+    results: OutputOptions,
     out: Annotated[Path, Option("Folder for evaluation.json and grid.jpg.")] = Path("evaluation"),
 ) -> Result:
     """Measure a generator by the paper's protocol: SSIM, CSIM, a perceptual distance, landmark and pose error, FID, KID and detectors' AUC, with n and intervals; a picture grid."""
