@@ -516,8 +516,9 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
                 said.append(Sentence("provenance.signed-later"))
         said += [Sentence("provenance.uncovered", {"where": c.where}) for c in p.codes if c.code == PARTIAL]
         if p.redacted:
-            taken = [uri.rsplit("/", 1)[-1] for uri in p.redacted]
-            said.append(Sentence("provenance.redacted", {"statements": taken}))
+            taken = list(dict.fromkeys(uri.rsplit("/", 1)[-1] for uri in p.redacted))
+            listed = [*taken[:_TAKEN], *(["…"] if len(taken) > _TAKEN else [])]
+            said.append(Sentence("provenance.redacted", {"statements": listed}))
         for node in _walk(p.ingredients):
             if node.failures:
                 codes = [c.code for c in node.failures]
@@ -564,6 +565,7 @@ def _of_list(p: Provenance) -> list[Sentence]:
     return said
 
 
+_TAKEN = 8  # redacted statements named in a sentence
 _TELLING = (TrustScheme.INTERIM, TrustScheme.IPTC)
 
 
