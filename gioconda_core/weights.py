@@ -34,7 +34,7 @@ class Entry:
     url : the publisher's address of the original file; empty where it has none that can be fetched without a form.
     pin : leading hex digits (up to all 64) of the original file's sha256 as the publisher states them; empty = unknown,
         and ``pull`` then asks the user for one.
-    size : bytes of the original, approximately; for the list.
+    size : bytes of the original, approximately; for the list. stored : suffix of the file that is kept.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Entry:
     pin: str
     size: int
     licence: str
+    stored: str = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,7 @@ class Store:
         return REGISTRY[name]
 
     def _files(self, name: str) -> tuple[Path, Path]:
-        self._entry(name)
-        return self.folder / f"{name}.safetensors", self.folder / f"{name}.json"
+        return self.folder / f"{name}{self._entry(name).stored}", self.folder / f"{name}.json"
 
     def has(self, name: str) -> bool:
         """Whether the file is there; its hash is checked by ``path``."""
