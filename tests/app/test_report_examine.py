@@ -722,7 +722,7 @@ def picture(tmp_path_factory):
     from PIL import Image, PngImagePlugin
 
     info = PngImagePlugin.PngInfo()
-    info.add_text("parameters", "a portrait\x1b[31m, steps 20")
+    info.add_text("parameters", "a portrait\x1b[31m\nSteps: 20, Sampler: Euler a, CFG scale: 7")
     path = tmp_path_factory.mktemp("examined") / "a b;$(x).png"
     Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(path, pnginfo=info)
     return path
