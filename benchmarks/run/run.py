@@ -24,6 +24,7 @@ from benchmarks.run.rows import FeatureRow, ReadingRow, SampleRow, readings
 from benchmarks.run.suite import NATIVE, Suite
 from benchmarks.stats import probes
 from detect.base import Detector
+from detect.external.scores import ScoresDetector
 from detect.reading.observe import readings as readings_of
 from detect.registry import load
 from gioconda_core.datasets.index import Index
@@ -134,7 +135,7 @@ def _one(
     from detect.reading.observe import observe
 
     how = degrade.parse(degradation)
-    looked_up = {spec: d for spec, d in detectors.items() if hasattr(d, "lookup")}
+    looked_up = {spec: d for spec, d in detectors.items() if isinstance(d, ScoresDetector)}
     seeing = {spec: d for spec, d in detectors.items() if spec not in looked_up}
     rows = [_lookup(task, how, spec, d) for spec, d in looked_up.items()]
     if not seeing:
@@ -186,7 +187,7 @@ def _row(task: Task, degradation: str, spec: str, detector: Any, **more: Any) ->
     return ReadingRow(task.id, degradation, detector.id, spec, detector.version, detector.weights_sha256, **more)
 
 
-def _lookup(task: Task, how: degrade.Degradation, spec: str, detector: Any) -> ReadingRow:
+def _lookup(task: Task, how: degrade.Degradation, spec: str, detector: ScoresDetector) -> ReadingRow:
     """A table's score. It speaks of the clip as it was, so of no degraded version of it."""
     row = _row(task, how.name, spec, detector, protocol="video@theirs")
     if how.steps:

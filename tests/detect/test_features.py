@@ -335,7 +335,7 @@ def test_a_fake_is_made_of_the_very_pictures_that_are_measured_of_its_clip(tmp_p
     other = puppet_clip(tmp_path / "b.mp4", identity=4, frames=60)
     measured = []
     own = contrast.through_jpeg
-    monkeypatch.setattr(contrast, "coded", lambda pictures: (measured.append(pictures), own(pictures))[1])
+    monkeypatch.setattr(contrast, "through_jpeg", lambda pictures: (measured.append(pictures), own(pictures))[1])
 
     def found(name, others=(other,)):
         return extract.extract(path, name, 0, others)
@@ -368,7 +368,7 @@ def test_what_coded_a_picture_before_hardly_tells():
 
     def uncoded(pictures):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(contrast, "coded", lambda pictures: pictures)
+            patch.setattr(contrast, "through_jpeg", lambda pictures: pictures)
             return measured(pictures)
 
     assert np.abs(measured(once) - measured(grainy)).mean() < 0.3 * np.abs(uncoded(once) - uncoded(grainy)).mean()
