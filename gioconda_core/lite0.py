@@ -60,7 +60,7 @@ def blocks() -> Any:
         def forward(self, x: Tensor) -> Tensor:
             (kernel, _), (stride, _) = self.kernel_size, self.stride
             if stride > 1:
-                rows, columns = (max(0, (-(-side // stride) - 1) * stride + kernel - side) for side in x.shape[-2:])
+                rows, columns = ((-(-side // stride) - 1) * stride + kernel - side for side in x.shape[-2:])
                 x = nn.functional.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
             return super().forward(x)
 
