@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+STREAMS = 8  # pictures worked on at once, at most: each has its own maps in memory
+
 
 def cache_file(folder: str, sha256: str) -> Path:
     """Where a network of these weights is kept in the user's cache, for the OpenVINO at hand."""
@@ -43,7 +45,7 @@ def compiled(file: Path, make: Callable[[], Any], shape: tuple[int, ...], *, one
     how = {"INFERENCE_NUM_THREADS": cores(), "INFERENCE_PRECISION_HINT": "f32"}
     if one_a_core:
         model.reshape(list(shape))
-        how["NUM_STREAMS"] = cores()
+        how["NUM_STREAMS"] = min(cores(), STREAMS)
     return core.compile_model(model, "CPU", how)
 
 
