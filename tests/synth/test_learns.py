@@ -52,7 +52,7 @@ def model(tmp_path_factory):
             for number, (frame, points) in enumerate(zip(*take(identity, 12), strict=True)):
                 writer.add(frame, points, f"puppet-{identity}", "0", number / 5)
     job = Options(
-        shards=(str(folder / "shards"),), preset="pocket", steps=240, batch=4, shots=4, vary_shots=True, content="multiscale",
+        shards=(str(folder / "shards"),), preset="pocket", steps=240, batch=4, shots=2, vary_shots=True, content="multiscale",
         lr=4e-4, lr_discriminator=4e-4, checkpoint_every=10_000, sample_every=10_000,
     )  # fmt: skip
     return load_checkpoint(train(job, folder / "run").model)
@@ -91,11 +91,12 @@ def scores(model):
         people = {
             "FF T=1": tune(model, frames[:1], points[:1], Tune(mode="ff")),
             "FF T=8": tune(model, frames[shots], points[shots], Tune(mode="ff")),
-            "FT T=1": tune(model, frames[:1], points[:1], Tune(steps=50, lr=0.001, content="multiscale")),
+            "FT T=1": tune(model, frames[:1], points[:1], Tune(steps=50, lr=0.001, content="multiscale", batch=1)),
             "FT T=8": tune(
-                model, frames[shots], points[shots], Tune(steps=90, lr=0.001, content="multiscale", hold_out=False)
+                model, frames[shots], points[shots],
+                Tune(steps=70, lr=0.001, content="multiscale", batch=1, hold_out=False),
             ),
-        }
+        }  # fmt: skip
         made = {name: personal.render(points[tests], runtime="torch") for name, personal in people.items()}
         made["copy"] = np.repeat(frames[:1], FRAMES // 2, 0)
         for name, pictures in made.items():
@@ -129,7 +130,7 @@ def test_similarity_rises_with_tuning_and_with_shots(scores, better, worse):
 
 
 def test_one_shot_is_level_with_copying_it(scores):
-    """In SSIM, where so little training brings no clear gain: +0.021 [0.010, 0.031] of six people; its landmarks are followed, below."""
+    """In SSIM, where so little training brings no clear gain: +0.003 [−0.007, 0.012] of six people; its landmarks are followed, below."""
     low, high = interval(scores["FT T=1"][:, 0] - scores["copy"][:, 0])
     assert low > -0.015 and high > 0, (low, high)
 
