@@ -132,7 +132,6 @@ def _one(
     plan: Plan, task: Task, degradation: str, detectors: Mapping[str, Any], kept: list[FeatureRow]
 ) -> list[ReadingRow]:
     """The readings of one degradation; ``kept`` gets the clip's measures."""
-    from detect.external.scores import ScoresDetector
     from detect.reading.observe import observe
 
     how = degrade.parse(degradation)
