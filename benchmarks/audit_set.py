@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.run.options import AuditSet
+from benchmarks.run.rows import LABELS
 from benchmarks.stats import probes
 from benchmarks.stats.probes import Probe, Tell
 from gioconda_core.datasets.index import Index, Leak, Summary
@@ -83,24 +84,15 @@ class Looked:
 
 
 class Look:
-    """What a worker does: one clip's features for the probes, and its perceptual hash."""
+    """What a worker does: one clip's features for the probes and its perceptual hash, or why there are none."""
 
     def __call__(self, task: _Clip, progress: object) -> Looked:
-        return look(task.path)
-
-
-def look(path: str) -> Looked:
-    """Features and hash of a clip, or why there are none."""
-    try:
-        with Clip.open(path) as clip:
-            footage = observe.observe(clip, "even:5")
-            return Looked(probes.features(footage, plain(clip.facts)), perceptual(footage.frames))
-    except (GiocondaError, OSError) as error:
-        return Looked(error=error.what if isinstance(error, GiocondaError) else str(error))
-
-
-def _numeric(sample: Sample) -> int:
-    return {Label.REAL: 0, Label.FAKE: 1}.get(sample.label, -1)
+        try:
+            with Clip.open(task.path) as clip:
+                footage = observe.observe(clip, "even:5")
+                return Looked(probes.features(footage, plain(clip.facts)), perceptual(footage.frames))
+        except (GiocondaError, OSError) as error:
+            return Looked(error=error.what if isinstance(error, GiocondaError) else str(error))
 
 
 def audit(index: Index, job: AuditSet | None = None, advance: Callable[..., None] = lambda *a, **k: None) -> SetAudit:
@@ -117,7 +109,7 @@ def audit(index: Index, job: AuditSet | None = None, advance: Callable[..., None
     if seen:
         probed = probes.run_probes(
             [rows[s.path].features for s in seen],
-            np.array([_numeric(s) for s in seen]),
+            np.array([LABELS.get(s.label, -1) for s in seen]),
             [s.identity for s in seen],
             [s.source for s in seen],
             resamples=job.resamples,

@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmarks.gpu import pieces
@@ -367,8 +369,6 @@ def _keep(rented: Rented, training: Training) -> dict[str, Any]:
     scratch.mkdir(exist_ok=True)
     file = save_checkpoint(scratch / "model.safetensors", training.averaged(), dtype=torch.bfloat16)
     joined = pieces(file, rented.out)
-    from safetensors.torch import save_file
-
     rows = {"w": training.w.detach().cpu(), "v": training.w_v.cpu(), "count": training.w_count.cpu()}
     save_file(rows, rented.out / "w.safetensors", metadata={"units": json.dumps(training.names)})
     model = {**joined, "step": training.steps, "w_sha256": sha256_of(rented.out / "w.safetensors")}
@@ -487,8 +487,6 @@ def _begin(folder: Path, name: str, seed: int) -> Model:
 
 def _resumed(training: Training, folder: Path) -> int:
     """Rows of W of an earlier lease, by the videos' names; how many were found."""
-    from safetensors import safe_open
-
     if not (folder / "w.safetensors").exists():
         return 0
     with safe_open(folder / "w.safetensors", framework="pt") as file:

@@ -50,30 +50,24 @@ class TalkingHeads(Protocol):
         ...
 
 
-class _Copy:
-    def __init__(self, frames: Frames, landmarks: Points) -> None:
-        self.frames, self.landmarks = frames, np.asarray(landmarks, np.float64)
+class _Nearest:
+    """A person as their shots: of each moment the shot that looks most like it, bent to the landmarks where ``bends``."""
 
-    def nearest(self, points: NDArray[np.float64]) -> int:
-        return int(np.argmin(np.linalg.norm(self.landmarks - points, axis=-1).mean(-1)))
-
-    def render(self, landmarks: Points) -> Frames:
-        return self.frames[[self.nearest(np.asarray(p, np.float64)) for p in landmarks]]
-
-
-class _Warp(_Copy):
-    """The shot that looks most like what is wanted, bent to it."""
+    def __init__(self, frames: Frames, landmarks: Points, bends: bool) -> None:
+        self.frames, self.landmarks, self.bends = frames, np.asarray(landmarks, np.float64), bends
 
     def render(self, landmarks: Points) -> Frames:
-        nearest = [self.nearest(np.asarray(p, np.float64)) for p in landmarks]
-        bent = [warp(self.frames[k], self.landmarks[k], p) for k, p in zip(nearest, landmarks, strict=True)]
-        return np.stack(bent)
+        wanted = np.asarray(landmarks, np.float64)
+        nearest = [int(np.argmin(np.linalg.norm(self.landmarks - p, axis=-1).mean(-1))) for p in wanted]
+        if not self.bends:
+            return self.frames[nearest]
+        return np.stack([warp(self.frames[k], self.landmarks[k], p) for k, p in zip(nearest, landmarks, strict=True)])
 
 
 class CopyGenerator:
     """Baseline: the shot that looks most like the landmarks, unchanged."""
 
-    name, version = "copy", "1"
+    name, version, bends = "copy", "1", False
     weights_sha256: str | None = None
 
     def __init__(self, size: int = 256, **_: Any) -> None:
@@ -81,21 +75,13 @@ class CopyGenerator:
 
     def personalise(self, frames: Frames, landmarks: Points, *, mode: str, steps: int | None, seed: int) -> Personal:
         """Nothing is learned; mode, steps and seed change nothing."""
-        return _Copy(frames, landmarks)
+        return _Nearest(frames, landmarks, self.bends)
 
 
-class WarpGenerator:
+class WarpGenerator(CopyGenerator):
     """Baseline: the most similar shot, warped smoothly so that its landmarks lie where they are wanted."""
 
-    name, version = "warp", "1"
-    weights_sha256: str | None = None
-
-    def __init__(self, size: int = 256, **_: Any) -> None:
-        self.size = int(size)
-
-    def personalise(self, frames: Frames, landmarks: Points, *, mode: str, steps: int | None, seed: int) -> Personal:
-        """Nothing is learned; mode, steps and seed change nothing."""
-        return _Warp(frames, landmarks)
+    name, bends = "warp", True
 
 
 class Roster:
@@ -123,11 +109,7 @@ class Roster:
         raise UsageError(f"was made by {name}", where="--generator", hint=f"this is {heads.name}")
 
 
-def _hybrid(**options: Any) -> TalkingHeads:
-    return HybridGenerator(**options)
-
-
-_OURS: dict[str, Any] = {"copy": CopyGenerator, "warp": WarpGenerator, "hybrid": _hybrid}
+_OURS: dict[str, Any] = {"copy": CopyGenerator, "warp": WarpGenerator, "hybrid": HybridGenerator}
 
 
 def _roster(names: Sequence[str], options: dict[str, Any]) -> Roster:
@@ -155,16 +137,11 @@ def generator(name: str, **options: Any) -> Any:
     """
     if "," in name:
         return _roster([part.strip() for part in name.split(",") if part.strip()], options)
-    if name in _OURS:
-        return _OURS[name](**{k: v for k, v in options.items() if v is not None})
-    if remakes(name):
-        return FamilyGenerator(name, size=options.get("size") or 256)
-    made: TalkingHeads = plugins.load("gioconda.generators", name)(
-        **{k: v for k, v in options.items() if v is not None}
-    )
-    missing = [
-        field for field in ("name", "version", "weights_sha256", "size", "personalise") if not hasattr(made, field)
-    ]
+    given = {option: value for option, value in options.items() if value is not None}
+    if name not in _OURS and remakes(name):
+        return FamilyGenerator(name, **given)
+    made: TalkingHeads = (_OURS.get(name) or plugins.load("gioconda.generators", name))(**given)
+    missing = [part for part in ("name", "version", "weights_sha256", "size", "personalise") if not hasattr(made, part)]
     if missing:
         raise UsageError(f"generator {name!r} lacks {', '.join(missing)}")
     return made

@@ -22,7 +22,7 @@ from gioconda_core.faces import align
 from synth.person.covered import covered
 from synth.person.eyes import Eyes, Looks
 from synth.person.model import PersonalModel
-from synth.person.mouth import INNER_LIPS, Mouth, opening, ramp
+from synth.person.mouth import INNER_LIPS, LIDS, Mouth, opening, ramp
 from synth.person.views import DEPTH
 from synth.reenact.framing import face_mask
 from synth.warp import bend, field
@@ -43,7 +43,6 @@ WIDEN, RAISE = 1.2, 0.045  # most that an eye opens, × the shot's; most that a 
 FAR = 10.0  # face squares that a shot whose mouth is covered counts as further away
 STAY = 0.85  # another shot takes over when it is this much nearer: shots do not flicker
 LIFTS = (1.2, 2.2)  # how far above the brows the head is held by points of its own, in distances from eyes to brows
-_EYES = ((37, 41), (38, 40), (43, 47), (44, 46))
 _BROWS = np.array([17, 19, 21, 22, 24, 26])
 _BEHIND_GLASS = np.array([*range(17, 27), *range(36, 48)])  # brows and eyes
 
@@ -94,7 +93,7 @@ def _within(source: Points, target: Points) -> Points:
     """A target whose lids and brows stay within what the shot's own skin can be stretched to: a bent eye has no more white to show."""
     out = target.copy()
     side = align.side(source)
-    for upper, lower in _EYES:
+    for upper, lower in LIDS:
         had, now = (float(np.linalg.norm(p[upper] - p[lower])) for p in (source, out))
         most = max(WIDEN * had, had + 0.012 * side)
         if now > most:
@@ -165,7 +164,7 @@ class _Bent:
         side = align.side(points)
         shape = np.linalg.norm(self.points - points, axis=-1).mean(-1) / side
         mouth = np.array([abs(m.open - opening(points, INNER_LIPS)) for m in self.mouths]) / side
-        eyes = np.array([abs(opening(p, _EYES) - opening(points, _EYES)) for p in self.points]) / side
+        eyes = np.array([abs(opening(p, LIDS) - opening(points, LIDS)) for p in self.points]) / side
         hidden = np.array(
             [FAR if c.mouth else 0.0 for c in self.covered]
         )  # taken only where every shot's mouth is covered

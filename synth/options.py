@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from gioconda_core import plugins
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, check
-from synth.model.config import CONTENT
+from synth.model.config import Content
 
 if TYPE_CHECKING:
     from synth.generators import TalkingHeads
@@ -59,39 +59,35 @@ class GeneratorChoice:
 
     generator: Annotated[str, Option(f"{_NAMES}.", choices=_names)] = "few-shot"
     model: Annotated[Path | None, Option("A trained model (few-shot, hybrid): .safetensors.")] = None
-    content: Annotated[
-        str,
-        Option(
-            "Content loss of tuning: auto, vgg, squeezenet, lite0, multiscale, random-vgg or none.", choices=CONTENT
-        ),
-    ] = "auto"
+    content: Content = "auto"
 
     @property
     def names(self) -> list[str]:
         """The generators, one or several."""
         return self.generator.split(",")
 
+    @property
+    def learns(self) -> bool:
+        """Whether any of them learns its person."""
+        return any(map(learns, self.names))
+
     def __post_init__(self) -> None:
         check(self)
-        if not any(map(learns, self.names)) and self.model is not None:
-            raise UsageError(
-                f"{self.generator} has no model", where="--model", hint="leave it out, or --generator few-shot"
-            )
+        self._refuse("has no model", model=self.model is not None)
+
+    def _refuse(self, why: str, **given: bool) -> None:
+        """Refuse options that were given for a generator that learns nothing."""
+        for option in (name for name, value in given.items() if value and not self.learns):
+            hint = "leave it out, or --generator few-shot"
+            raise UsageError(f"{self.generator} {why}", where=f"--{option}", hint=hint)
 
     def tuned(self, steps: object) -> None:
         """Refuse iterations of tuning, and a loss, for a generator that learns nothing."""
-        if not any(map(learns, self.names)) and self.content != "auto":
-            raise UsageError(
-                f"{self.generator} is not tuned", where="--content", hint="leave it out, or --generator few-shot"
-            )
-        if not any(map(learns, self.names)) and steps:
-            raise UsageError(
-                f"{self.generator} is not tuned", where="--steps", hint="leave it out, or --generator few-shot"
-            )
+        self._refuse("is not tuned", content=self.content != "auto", steps=bool(steps))
 
     def options(self, device: str) -> dict[str, str | int | None]:
         """What :func:`synth.generators.generator` is given beside the name."""
-        if not any(map(learns, self.names)):
+        if not self.learns:
             return {"size": 256}
         return {"model": str(self.model) if self.model else None, "device": device, "content": self.content}
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from benchmarks.report.document import Benchmark, Entry, Figure, Flips, WorstClip
 from benchmarks.stats.alarms import Kept, StatedRate
 from benchmarks.stats.beside import Cue, Part, Row, Skill
 from benchmarks.stats.compare import Difference, Finding
 from gioconda_core.stats.cues import ALL
-
-if TYPE_CHECKING:
-    from benchmarks.report.document import Benchmark, Entry, Figure, Flips, WorstClip
 
 MOST_NAMED = 4  # detectors that one sentence names; more are counted
 

@@ -7,11 +7,13 @@ by another. Detectors get frames and tracks, never a path.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice, zip_longest
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -44,21 +46,6 @@ PROBED = 5000  # clips whose features are kept for the shortcut probes
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a worker needs to know; plain data that goes to any process or machine.
-
-    detectors : specs as given to ``detect.registry.load``. thumbs : folder for one small picture a clip, or "".
-    """
-
-    detectors: tuple[str, ...]
-    sampling: str
-    degradations: tuple[str, ...]
-    thumbs: str = ""
-    cache: str = ""
-    timeout: float | None = None
-
-
-@dataclass(frozen=True)
 class Task:
     """One sample and what is still missing of it: (degradation, detector spec) pairs. names : what the index calls it (its own id, its
     path), for tables of scores alone. probe : keep features for the shortcut probes."""
@@ -88,15 +75,11 @@ class Outcome:
 
 # --------------------------------------------------------------------------- in the worker
 
-_loaded: dict[tuple[str, ...], dict[str, Detector]] = {}
 
-
-def detectors_of(specs: Sequence[str]) -> dict[str, Detector]:
+@functools.cache
+def detectors_of(specs: tuple[str, ...]) -> dict[str, Detector]:
     """Detectors by spec, loaded once a process."""
-    key = tuple(specs)
-    if key not in _loaded:
-        _loaded[key] = {spec: load(spec) for spec in specs}
-    return _loaded[key]
+    return {spec: load(spec) for spec in specs}
 
 
 @dataclass(frozen=True)
@@ -108,73 +91,67 @@ class Measured:
 
 
 class Work:
-    """What a pool's worker holds: the plan, and the detectors of its process."""
+    """What a pool's worker does: every missing reading of one sample, a row each, whatever happens, and its measures where they are kept.
 
-    def __init__(self, **plan: Any) -> None:
-        self.plan = Plan(**plan)
+    detectors : specs as given to ``detect.registry.load``. thumbs : folder for one small picture a clip.
+    """
+
+    def __init__(self, detectors: Sequence[str], sampling: str, thumbs: str, timeout: float | None) -> None:
+        self.detectors, self.thumbs, self.timeout = detectors_of(tuple(detectors)), Path(thumbs), timeout
+        self.sampling = None if sampling == NATIVE else sampling
 
     def __call__(self, task: Task, progress: object) -> Measured:
-        return Measured(*work(self.plan, task))
+        rows: list[ReadingRow] = []
+        kept: list[FeatureRow] = []
+        for name in dict.fromkeys(d for d, _ in task.missing):
+            specs = [spec for d, spec in task.missing if d == name]
+            rows += self._one(task, name, {spec: self.detectors[spec] for spec in specs}, kept)
+        return Measured(rows, kept)
 
+    def _one(
+        self, task: Task, degradation: str, detectors: Mapping[str, Any], kept: list[FeatureRow]
+    ) -> list[ReadingRow]:
+        """The readings of one degradation; ``kept`` gets the clip's measures."""
+        from detect.reading.observe import observe
 
-def work(plan: Plan, task: Task) -> tuple[list[ReadingRow], list[FeatureRow]]:
-    """Every missing reading of one sample, a row each, whatever happens; and its measures where they are to be kept."""
-    loaded = detectors_of(plan.detectors)
-    rows: list[ReadingRow] = []
-    kept: list[FeatureRow] = []
-    for name in dict.fromkeys(d for d, _ in task.missing):
-        specs = [spec for d, spec in task.missing if d == name]
-        rows += _one(plan, task, name, {spec: loaded[spec] for spec in specs}, kept)
-    return rows, kept
-
-
-def _one(
-    plan: Plan, task: Task, degradation: str, detectors: Mapping[str, Any], kept: list[FeatureRow]
-) -> list[ReadingRow]:
-    """The readings of one degradation; ``kept`` gets the clip's measures."""
-    from detect.reading.observe import observe
-
-    how = degrade.parse(degradation)
-    looked_up = {spec: d for spec, d in detectors.items() if isinstance(d, ScoresDetector)}
-    seeing = {spec: d for spec, d in detectors.items() if spec not in looked_up}
-    rows = [_lookup(task, how, spec, d) for spec, d in looked_up.items()]
-    if not seeing:
+        how = degrade.parse(degradation)
+        looked_up = {spec: d for spec, d in detectors.items() if isinstance(d, ScoresDetector)}
+        seeing = {spec: d for spec, d in detectors.items() if spec not in looked_up}
+        rows = [_lookup(task, how, spec, d) for spec, d in looked_up.items()]
+        if not seeing:
+            return rows
+        try:
+            with Clip.open(degrade.apply(task.path, how, sha256=task.id)) as clip:
+                facts = plain(clip.facts)
+                footage = observe(clip, list(seeing.values()), self.sampling)
+        except (GiocondaError, MemoryError, OSError) as error:
+            what = error.what if isinstance(error, GiocondaError) else f"{type(error).__name__}: {error}"
+            return rows + [
+                _row(task, how.name, spec, d, error=f"the clip cannot be read: {what}") for spec, d in seeing.items()
+            ]
+        if degradation == CLEAN:
+            _thumb(self.thumbs / f"{task.id}.jpg", footage)
+            if task.probe:
+                kept.append(FeatureRow(task.id, probes.features(footage, facts, embed=False)))
+        answers = readings_of(footage, list(seeing.values()), timeout=self.timeout)
+        for (spec, detector), (reading, judged) in zip(seeing.items(), answers, strict=True):
+            pooled = reading.score is not None and reading.pooling != "max-track-mean"
+            row = _row(
+                task, how.name, spec, detector,
+                protocol=f"video@{reading.protocol}{f'+{reading.pooling}' if pooled else ''}",
+                seconds=round(reading.seconds or 0.0, 4),
+                cost=getattr(detector, "cost", None),
+                frames=len(footage.frames),
+                faces=len(footage.tracks),
+                level=str(judged.level),
+                false_alarm=None if judged.false_alarm is None else round(judged.false_alarm, 4),
+            )  # fmt: skip
+            if reading.score is not None:
+                row = replace(row, score=reading.score, series=tuple(map(_shortened, reading.series)))
+            elif reading.abstained is not None:
+                row = replace(row, **reading.abstained.columns())
+            rows.append(row)
         return rows
-    try:
-        folder = Path(plan.cache) if plan.cache else None
-        path = degrade.apply(task.path, how, sha256=task.id, folder=folder)
-        with Clip.open(path) as clip:
-            facts = plain(clip.facts)
-            footage = observe(clip, list(seeing.values()), None if plan.sampling == NATIVE else plan.sampling)
-    except (GiocondaError, MemoryError, OSError) as error:
-        what = error.what if isinstance(error, GiocondaError) else f"{type(error).__name__}: {error}"
-        return rows + [
-            _row(task, how.name, spec, d, error=f"the clip cannot be read: {what}") for spec, d in seeing.items()
-        ]
-    if degradation == CLEAN:
-        if plan.thumbs:
-            _thumb(Path(plan.thumbs) / f"{task.id}.jpg", footage)
-        if task.probe:
-            kept.append(FeatureRow(task.id, probes.features(footage, facts, embed=False)))
-    answers = readings_of(footage, list(seeing.values()), timeout=plan.timeout)
-    for (spec, detector), (reading, judged) in zip(seeing.items(), answers, strict=True):
-        pooled = reading.score is not None and reading.pooling != "max-track-mean"
-        row = _row(
-            task, how.name, spec, detector,
-            protocol=f"video@{reading.protocol}{f'+{reading.pooling}' if pooled else ''}",
-            seconds=round(reading.seconds or 0.0, 4),
-            cost=getattr(detector, "cost", None),
-            frames=len(footage.frames),
-            faces=len(footage.tracks),
-            level=str(judged.level),
-            false_alarm=None if judged.false_alarm is None else round(judged.false_alarm, 4),
-        )  # fmt: skip
-        if reading.score is not None:
-            row = replace(row, score=reading.score, series=tuple(map(_shortened, reading.series)))
-        elif reading.abstained is not None:
-            row = replace(row, **reading.abstained.columns())
-        rows.append(row)
-    return rows
 
 
 def _shortened(track: TrackScore) -> TrackScore:
@@ -237,12 +214,8 @@ def limited(samples: list[tuple[Sample, Path]], limit: int | None) -> list[tuple
     by_label: dict[str, list[tuple[Sample, Path]]] = {}
     for item in ordered:
         by_label.setdefault(str(item[0].label), []).append(item)
-    out: list[tuple[Sample, Path]] = []
-    while len(out) < limit:
-        for queue in by_label.values():
-            if queue and len(out) < limit:
-                out.append(queue.pop(0))
-    return out
+    turns = zip_longest(*by_label.values())  # one of each label, while there are any
+    return list(islice((item for turn in turns for item in turn if item is not None), limit))
 
 
 def shard_of(sample: Sample, n: int) -> int:
@@ -416,8 +389,13 @@ def run(
     progress.begin(sum(len(t.missing) for t in tasks))
     shard, shards = job.shard
     part = "" if shards == 1 else f"-{shard}-of-{shards}"
-    plan = Plan(tuple(detectors), suite.sampling, suite.degradations, str(folder / "thumbs"), "", job.timeout)
-    with workers(job.engine_name, "benchmarks.run.run:Work", asdict(plan), max(1, job.jobs), Measured) as pool:
+    plan = {
+        "detectors": list(detectors),
+        "sampling": suite.sampling,
+        "thumbs": str(folder / "thumbs"),
+        "timeout": job.timeout,
+    }
+    with workers(job.engine_name, "benchmarks.run.run:Work", plan, max(1, job.jobs), Measured) as pool:
         for task, answer, failure in pool.map(tasks):
             measured = answer or Measured(_failed(task, this.detectors, str(failure)))
             for kept in measured.features:

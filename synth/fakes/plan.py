@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,9 +23,7 @@ from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, read_rows
 from synth.fakes.options import Fakes
 from synth.generators import Roster, TalkingHeads
-
-if TYPE_CHECKING:
-    from synth.training.shards import ShardSet
+from synth.training.shards import ShardSet
 
 SCHEMA = "gioconda.fake/1"
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
 from gioconda_core.errors import UsageError
+from gioconda_core.options import Option
 
 CONTENT = ("auto", "vgg", "squeezenet", "lite0", "multiscale", "random-vgg", "none")
+Content = Annotated[
+    str, Option("Content loss: auto, vgg, squeezenet, lite0, multiscale, random-vgg or none.", choices=CONTENT)
+]
 CONTENT_NETS = ("vgg19", "vggface", "squeezenet")
 
 

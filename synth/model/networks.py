@@ -18,6 +18,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gioconda_core.errors import WeightsError
@@ -285,8 +286,6 @@ def save_checkpoint(path: str | os.PathLike[str], model: Model, *, dtype: torch.
 
     dtype : store in this dtype (bf16 halves the file; every load gives float32).
     """
-    from safetensors.torch import save_file
-
     tensors = {
         f"{net}.{name}": value.detach().to("cpu", dtype or value.dtype).contiguous().clone()
         for net, module in model.nets().items()

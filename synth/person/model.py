@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError, WeightsError
@@ -189,8 +190,6 @@ class PersonalModel:
 
     def save(self, path: str | os.PathLike[str], *, dtype: torch.dtype = torch.bfloat16, force: bool = False) -> Path:
         """Write one safetensors file, and beside it a card (``.json``) saying how it was made."""
-        from safetensors.torch import save_file
-
         path = Path(path)
         refuse_overwrite(path, force)
         # Power iteration vectors are training's; W/σ is all that is kept.

@@ -12,6 +12,7 @@ Frames = NDArray[np.uint8]
 Points = NDArray[np.float64]
 
 INNER_LIPS = ((61, 67), (62, 66), (63, 65))  # upper and lower inner lip
+LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))  # upper and lower lid
 
 
 def opening(points: Points, pairs: tuple[tuple[int, int], ...]) -> float:

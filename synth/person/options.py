@@ -8,7 +8,7 @@ from typing import Annotated
 
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, check
-from synth.model.config import CONTENT
+from synth.model.config import Content
 
 MODES = ("ff", "psi", "last", "full")
 
@@ -26,9 +26,7 @@ class Tune:
     steps: Annotated[int | None, Option("Iterations at most; default by the number of shots.", minimum=1)] = None
     lr: Annotated[float | None, Option("Learning rate; default: the model's own.", minimum=0)] = None
     lr_discriminator: float | None = None
-    content: Annotated[
-        str, Option("Content loss: auto, vgg, squeezenet, lite0, multiscale, random-vgg or none.", choices=CONTENT)
-    ] = "auto"
+    content: Content = "auto"
     content_files: Mapping[str, str] | None = None
     views: Annotated[
         bool,

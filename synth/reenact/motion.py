@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
+from synth.person.mouth import INNER_LIPS, LIDS
 from synth.reenact.options import ADAPTATIONS
 
 Points = NDArray[np.float32]
-_INNER = ((61, 67), (62, 66), (63, 65))  # upper and lower inner lip, which must not cross
-_LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def adapt(driver: Points, source: Points, mode: str = "relative") -> tuple[Point
 def _untangle(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Lips and lids that crossed because a closed mouth was driven by a more closed one meet in the middle instead."""
     out = points.copy()
-    for upper, lower in (*_INNER, *_LIDS):
+    for upper, lower in (*INNER_LIPS, *LIDS):
         crossed = out[:, upper, 1] > out[:, lower, 1]
         middle = (out[crossed, upper, 1] + out[crossed, lower, 1]) / 2
         out[crossed, upper, 1] = middle

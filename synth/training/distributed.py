@@ -37,6 +37,11 @@ class Group:
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return cls(dist.get_rank(), world)
 
+    @property
+    def device(self) -> str:
+        """Where tensors lie that processes exchange."""
+        return "cuda" if dist.get_backend() == "nccl" else "cpu"
+
     def barrier(self) -> None:
         """Wait for everybody."""
         if self.world > 1:
@@ -52,8 +57,7 @@ class Group:
         """True everywhere if it is true anywhere."""
         if self.world == 1:
             return flag
-        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-        return bool(self.sum(torch.tensor([float(flag)], device=device)).item())
+        return bool(self.sum(torch.tensor([float(flag)], device=self.device)).item())
 
     def gather(self, tensor: Tensor) -> Tensor:
         """Concatenate (b, …) of every process in order of rank: (b·world, …)."""
@@ -67,8 +71,7 @@ class Group:
         """Row numbers of the global batch."""
         if self.world == 1:
             return rows
-        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-        return self.gather(torch.from_numpy(rows).to(device)).cpu().numpy()
+        return self.gather(torch.from_numpy(rows).to(self.device)).cpu().numpy()
 
     def gather_dirty(
         self, rows: NDArray[np.int64], contents: NDArray[np.float32]
@@ -97,6 +100,5 @@ class Group:
         """Mean of each number over processes."""
         if self.world == 1:
             return dict(stats)
-        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-        values = self.sum(torch.stack([v.detach().float().cpu() for v in stats.values()]).to(device)) / self.world
+        values = self.sum(torch.stack([v.detach().float().cpu() for v in stats.values()]).to(self.device)) / self.world
         return dict(zip(stats, values.cpu(), strict=True))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument, check
-from synth.model.config import CONTENT, CONTENT_NETS, PRESETS, WEIGHTS
+from synth.model.config import CONTENT_NETS, PRESETS, WEIGHTS, Content
 
 
 def _known(files: Mapping[str, str]) -> None:
@@ -48,9 +48,7 @@ class Options:
         int | None, Option("Step at which the match term joins; default: after 150 epochs.", minimum=0)
     ] = None
     losses: Annotated[str, Option("Loss weights: v2 or v1.", choices=tuple(WEIGHTS))] = "v2"
-    content: Annotated[
-        str, Option("Content loss: auto, vgg, squeezenet, lite0, multiscale, random-vgg or none.", choices=CONTENT)
-    ] = "auto"
+    content: Content = "auto"
     content_files: Annotated[
         Mapping[str, str],
         Option(

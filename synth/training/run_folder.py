@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.files import append_row, atomic_path, clear_unfinished, no_room, write_json
 from gioconda_core.types import Claim
 from gioconda_core.version import __version__
+from provenance.signing import sign
 
 
 class DiskFullError(GiocondaError):
@@ -101,22 +102,17 @@ class RunFolder:
         state: Mapping[str, Any],
     ) -> Path:
         """Write a checkpoint whole, then remove older ones."""
-        from safetensors.torch import save_file
-
         folder = self.path / "checkpoint" / f"step-{step:09d}"
         with room(folder):
             if folder.exists():
                 shutil.rmtree(folder)
             folder.mkdir(parents=True)
             for name, net in nets.items():
-                _save(save_file, folder / f"{name}.safetensors", net.state_dict())
+                _save(folder / f"{name}.safetensors", net.state_dict())
             for name, optimiser in optimisers.items():
-                _save(save_file, folder / f"{name}.adam.safetensors", _flatten(optimiser))
-            _save(
-                save_file,
-                folder / "w-rows.safetensors",
-                {"rows": torch.from_numpy(rows), "contents": torch.from_numpy(contents)},
-            )
+                _save(folder / f"{name}.adam.safetensors", _flatten(optimiser))
+            own = {"rows": torch.from_numpy(rows), "contents": torch.from_numpy(contents)}
+            _save(folder / "w-rows.safetensors", own)
             write_json(folder / "state.json", {"step": step, **state})
         return folder
 
@@ -142,8 +138,6 @@ class RunFolder:
 
     def sample(self, step: int, sheet: NDArray[np.uint8]) -> Path:
         """Write a contact sheet, signed: half of its faces are generated."""
-        from provenance.signing import sign
-
         target = self.path / "samples" / f"step-{step:09d}.png"
         with room(target):
             return sign.write_picture(
@@ -151,7 +145,7 @@ class RunFolder:
             )
 
 
-def _save(save_file: Any, target: Path, tensors: Mapping[str, Tensor]) -> None:
+def _save(target: Path, tensors: Mapping[str, Tensor]) -> None:
     with atomic_path(target) as path:
         save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, path)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError, WeightsError
@@ -144,8 +144,6 @@ def load(variant: str) -> Autoencoder:
 
 def save(net: Autoencoder, path: Path) -> None:
     """Half precision, safetensors."""
-    from safetensors.torch import save_file
-
     with atomic_path(path) as file:
         save_file({name: value.half().contiguous() for name, value in net.state_dict().items()}, str(file))
 
