@@ -524,9 +524,10 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(shards, runs,
     """The disk fills up in the middle of a checkpoint, or right after it; the same command then goes on."""
     import errno
 
-    import safetensors.torch
+    from synth.model import networks
+    from synth.training import run_folder
 
-    run, write = tmp_path / "run", safetensors.torch.save_file
+    run, write = tmp_path / "run", networks.save_file
     shutil.copytree(runs / "2", run, symlinks=True)
     before = everything(run)
 
@@ -535,13 +536,15 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(shards, runs,
             raise OSError(errno.ENOSPC, "No space left on device")
         write(tensors, path, **rest)
 
-    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    for module in (networks, run_folder):
+        monkeypatch.setattr(module, "save_file", full)
     with pytest.raises(GiocondaError, match="disk is full") as caught:
         train(options(shards, steps=3), run)
     assert caught.value.exit_code == ExitCode.INCOMPLETE
     if victim != "model.safetensors":
         assert all(torch.equal(before[k], v) for k, v in everything(run).items())
-    monkeypatch.setattr(safetensors.torch, "save_file", write)
+    for module in (networks, run_folder):
+        monkeypatch.setattr(module, "save_file", write)
     train(options(shards, steps=3), run)
     after, wanted = everything(run), everything(runs / "3")
     assert all(torch.equal(wanted[k], v) for k, v in after.items())
