@@ -161,7 +161,11 @@ class _Exam:
         self.absent = {"user study": "needs people"}
         self.perceived, missing = perceptual.distances()
         self.absent |= missing
-        self.inception = _inception(self.absent)
+        self.inception: Any = None
+        try:
+            self.inception = perceptual.inception()
+        except WeightsError as error:
+            self.absent["fid-inception2048"] = str(error)
         # Nothing to tune and no mode: the baselines stand once for each T.
         self.rivals: list[tuple[TalkingHeads, str]] = [(heads, mode) for mode in job.modes]
         if job.baselines:
@@ -204,15 +208,26 @@ class _Exam:
         return personal.render(person.landmarks)
 
     def _figures(self, persons: Sequence[_Person], drawn: Sequence[Frames]) -> list[Figure]:
-        known_as, embed = self.instruments.embedding
-        figures = _figures(persons, drawn, self.mark, known_as, embed, self.job.seed)
+        (known_as, embed), seed = self.instruments.embedding, self.job.seed
+        pairs = list(zip(persons, drawn, strict=True))
+        found = [measures.detect(d, p.landmarks, self.mark) for p, d in pairs]
+        features = [embed(d, p.landmarks) for p, d in pairs]
+        # Against what the landmarker finds in the real frame, not against the driving landmarks: its own bias cancels.
+        both = [(f, p.found) for f, p in zip(found, persons, strict=True)]
+        means = {
+            "ssim": ("up", [measures.ssim(p.frames, d) for p, d in pairs]),
+            f"csim-{known_as}": ("up", [measures.csim(p.features, f) for p, f in zip(persons, features, strict=True)]),
+            "landmark-error": ("down", [measures.landmark_error(*pair) for pair in both]),
+            "pose-error-degrees": ("down", [measures.pose_error(*pair) for pair in both]),
+        }
+        figures = [measures.mean_figure(name, values, better, seed) for name, (better, values) in means.items()]
+        figures += _sets(known_as, [p.features for p in persons], features)
         for name, distance in self.perceived.items():
-            near = [distance(p.frames, d) for p, d in zip(persons, drawn, strict=True)]
-            figures.append(measures.mean_figure(name, near, "down", self.job.seed))
+            near = [distance(p.frames, d) for p, d in pairs]
+            figures.append(measures.mean_figure(name, near, "down", seed))
         if self.inception:
-            a, b = ([self.inception(x).astype(np.float64) for x in y] for y in ([p.frames for p in persons], drawn))
-            figures.append(measures.set_figure("fid-inception2048", a, b, measures.frechet))
-            figures.append(measures.set_figure("kid-inception2048", a, b, measures.kid))
+            a, b = ([self.inception(x) for x in y] for y in ([p.frames for p in persons], drawn))
+            figures += _sets("inception2048", a, b)
         return figures
 
     def _protocol(self, persons: Sequence[_Person]) -> dict[str, Any]:
@@ -238,44 +253,11 @@ class _Exam:
         }
 
 
-def _inception(absent: dict[str, str]) -> Any:
-    """Inception features where the store has their network; else None, and why in ``absent``."""
-    try:
-        return perceptual.inception()
-    except WeightsError as error:
-        absent["fid-inception2048"] = str(error)
-        return None
-
-
-def _figures(
-    persons: Sequence[_Person], drawn: Sequence[Frames], mark: Any, known_as: str, embed: Embed, seed: int
-) -> list[Figure]:
-    similar = [measures.ssim(p.frames, d) for p, d in zip(persons, drawn, strict=True)]
-    features = [embed(d, p.landmarks) for p, d in zip(persons, drawn, strict=True)]
-    found = [measures.detect(d, p.landmarks, mark) for p, d in zip(persons, drawn, strict=True)]
-    # Against what the landmarker finds in the real frame, not against the driving landmarks: its own bias cancels.
-    marks = [measures.landmark_error(f, p.found) for f, p in zip(found, persons, strict=True)]
-    poses = [_pose(f, p.found) for f, p in zip(found, persons, strict=True)]
-    real = [p.features.astype(np.float64) for p in persons]
-    made = [f.astype(np.float64) for f in features]
-    like = [measures.csim(p.features, f) for p, f in zip(persons, features, strict=True)]
-    return [
-        measures.mean_figure("ssim", similar, "up", seed),
-        measures.mean_figure(f"csim-{known_as}", like, "up", seed),
-        measures.mean_figure("landmark-error", marks, "down", seed),
-        measures.mean_figure("pose-error-degrees", poses, "down", seed),
-        measures.set_figure(f"fid-{known_as}", real, made, measures.frechet),
-        measures.set_figure(f"kid-{known_as}", real, made, measures.kid),
-    ]
-
-
-def _pose(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Pose error where the face was found in both."""
-    both = np.isfinite(found).all((1, 2)) & np.isfinite(wanted).all((1, 2))
-    out = np.full(len(found), np.nan)
-    if both.any():
-        out[both] = measures.pose_error(found[both], wanted[both])
-    return out
+def _sets(name: str, real: Sequence[NDArray[np.float32]], made: Sequence[NDArray[np.float32]]) -> list[Figure]:
+    """Distances between all real and all made frames, whose features are given by person (frames, D). name : of the features."""
+    a, b = ([x.astype(np.float64) for x in y] for y in (real, made))
+    distances = {"fid": measures.frechet, "kid": measures.kid}
+    return [measures.set_figure(f"{kind}-{name}", a, b, distance) for kind, distance in distances.items()]
 
 
 def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:

@@ -92,8 +92,8 @@ def landmark_error(found: Points, wanted: Points) -> Array:
 
 
 def pose_error(found: Points, wanted: Points) -> Array:
-    """Mean of the absolute differences of yaw and pitch, degrees, (N,); NaN where no face was found."""
-    good = np.isfinite(found).all((1, 2))
+    """Mean of the absolute differences of yaw and pitch, degrees, (N,); NaN where no face was found in either."""
+    good = np.isfinite(found).all((1, 2)) & np.isfinite(wanted).all((1, 2))
     out = np.full(len(found), np.nan)
     if good.any():
         a, b = pose(found[good]), pose(wanted[good])

@@ -30,6 +30,7 @@ from provenance.signing import sign
 from provenance.watermark import repository
 from synth import consent as consents
 from synth.generators import Personal, TalkingHeads
+from synth.model.landmark_image import draw
 from synth.model.networks import load_checkpoint, shipped
 from synth.person.covered import Covered
 from synth.person.eyes import Looks, looks_of, pupils
@@ -137,23 +138,21 @@ class TunedGenerator:
         return _Sitter(self.model, self.device)
 
 
-def draw_label(frames: Frames, text: str = LABEL) -> Frames:
+def draw_label(frame: Frames) -> None:
     """The visible label: a dark bar with light capitals in the lower left corner, in place; never larger than a third of the width."""
-    height, width = frames.shape[1:3]
+    height, width = frame.shape[:2]
     font, thickness = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(min(height, width) / 300))
     scale = max(0.3, min(height, width) / 640)
-    (w, h), base = cv2.getTextSize(text, font, scale, thickness)
+    (w, h), base = cv2.getTextSize(LABEL, font, scale, thickness)
     if w > 0.45 * width:
         scale *= 0.45 * width / w
-        (w, h), base = cv2.getTextSize(text, font, scale, thickness)
+        (w, h), base = cv2.getTextSize(LABEL, font, scale, thickness)
     pad = max(2, h // 2)
     x0, y1 = pad, height - pad
     y0, x1 = y1 - h - base - pad, x0 + w + 2 * pad
-    for frame in frames:
-        bar = frame[max(y0, 0) : y1, x0:x1]
-        bar[:] = (bar.astype(np.uint16) * 2 // 7).astype(np.uint8)
-        cv2.putText(frame, text, (x0 + pad, y1 - base - pad // 2), font, scale, (245, 245, 245), thickness, cv2.LINE_AA)
-    return frames
+    bar = frame[max(y0, 0) : y1, x0:x1]
+    bar[:] = (bar.astype(np.uint16) * 2 // 7).astype(np.uint8)
+    cv2.putText(frame, LABEL, (x0 + pad, y1 - base - pad // 2), font, scale, (245, 245, 245), thickness, cv2.LINE_AA)
 
 
 @lru_cache(maxsize=2)
@@ -165,15 +164,15 @@ def _icon(path: str) -> NDArray[np.uint8]:
         raise MediaError("is no picture that can be read", where=path, hint="give the icon as PNG") from error
 
 
-def draw_icon(frames: Frames, path: str) -> Frames:
-    """Lay a picture over every frame's lower right corner, in place: an eighth of the short side high (never under 24 px), in its own proportions.
+def draw_icon(frame: Frames, path: str) -> None:
+    """Lay a picture over the lower right corner, in place: an eighth of the short side high (never under 24 px), in its own proportions.
 
     Raises
     ------
     MediaError
         It is no picture, or is wider than the frame at that height.
     """
-    height, width = frames.shape[1:3]
+    height, width = frame.shape[:2]
     icon = _icon(path)
     high = max(24, min(height, width) // 8)
     wide, pad = round(high * icon.shape[1] / icon.shape[0]), max(2, high // 6)
@@ -181,10 +180,8 @@ def draw_icon(frames: Frames, path: str) -> Frames:
         raise MediaError("does not fit into the clip", where=path, hint=f"the frames are {width} × {height}")
     small = cv2.resize(icon, (wide, high), interpolation=cv2.INTER_AREA).astype(np.float32)
     share = small[..., 3:] / 255
-    for frame in frames:
-        place = frame[height - pad - high : height - pad, width - pad - wide : width - pad]
-        place[:] = np.rint(place * (1 - share) + small[..., :3] * share).astype(np.uint8)
-    return frames
+    place = frame[height - pad - high : height - pad, width - pad - wide : width - pad]
+    place[:] = np.rint(place * (1 - share) + small[..., :3] * share).astype(np.uint8)
 
 
 def _resized(frame: Frames, side: int) -> Frames:
@@ -254,9 +251,6 @@ def _motion(driver: Driver, size: int, side: int) -> Iterator[Frames]:
     if driver.pictures is not None:
         yield from driver.pictures(side)
         return
-
-    from synth.model.landmark_image import draw
-
     for points in driver.landmarks:
         yield np.asarray(cv2.resize(draw(points, size), (side, side)), np.uint8)
 
@@ -314,10 +308,7 @@ class _Drawing:
             theirs = next(above) if above is not None else None
             if job.preview and k in kept:
                 self.moments.append((theirs, _around_head(frame, person, job).copy()))
-            if job.label:  # before anything stands beside it: the label is of this face, not of the shot's
-                draw_label(frame[None])
-            if job.icon:
-                draw_icon(frame[None], job.icon)
+            self._mark(frame)  # before anything stands beside it: the label is of this face, not of the shot's
             if job.side_by_side:
                 if beside is None:
                     beside, shot = _motion(self.driver, size, len(frame)), _shot_panel(person, job, len(frame))
@@ -339,11 +330,15 @@ class _Drawing:
         if self.job.frame == "crop":
             source = self.person.frames[0]
         picture = strip(source, self.moments)
-        if self.job.label:
-            draw_label(picture[None])
-        if self.job.icon:
-            draw_icon(picture[None], self.job.icon)
+        self._mark(picture)
         return picture
+
+    def _mark(self, picture: Frames) -> None:
+        """Draw the label and the icon that are asked for, in place."""
+        if self.job.label:
+            draw_label(picture)
+        if self.job.icon:
+            draw_icon(picture, self.job.icon)
 
 
 def _looks(driver: Driver, size: int, how: Adapted) -> Looks | None:
@@ -461,11 +456,9 @@ def _hidden(person: Shots, looks: Sequence[Covered], session: Session) -> int:
 def _writable(targets: list[Path], job: Reenact, session: Session) -> list[Path]:
     """The targets, where each can be written with what goes beside it: asked now, not after minutes of tuning."""
     for target in targets:
-        refuse_overwrite(target, session.force)
-        if job.preview:
-            refuse_overwrite(_preview_of(target), session.force)
-        if job.save_tracks:
-            refuse_overwrite(target.with_suffix(".npz"), session.force)
+        beside = [_preview_of(target)] * job.preview + [target.with_suffix(".npz")] * job.save_tracks
+        for path in (target, *beside):
+            refuse_overwrite(path, session.force)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=target.parent).close()

@@ -7,6 +7,7 @@ puppet, or a camera (``camera:0``). Each comes as landmarks in a steady crop of 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -139,30 +140,21 @@ def load_shots(
     UsageError
         Several faces and none chosen.
     """
-    frames: list[Frames] = []
-    marks: list[Points] = []
-    whole: list[Frames] = []
-    matrices: list[NDArray[np.float64]] = []
-    ingredients: list[Ingredient] = []
-    real = False
-    if face is not None and paths and all(os.fspath(item).startswith("puppets:") for item in paths):
+    texts = [os.fspath(item) for item in paths]
+    drawn = [text.startswith("puppets:") for text in texts]
+    if face is not None and texts and all(drawn):
         raise UsageError("a puppet is one face", where="--face", hint="leave it out")
-    for item in paths:
-        text = os.fspath(item)
-        if text.startswith("puppets:"):
-            part = _puppet_shots(text, size, most)
-        else:
-            real = True
-            part = _file_shots(Path(text), size, face, landmarker, most)
-        for shot, points, matrix in part[0]:
-            whole.append(shot)
-            matrices.append(matrix)
-            frames.append(align.crop(shot, matrix, size))
-            marks.append(align.apply(matrix, points))
-        ingredients.append(part[1])
-    if not frames:
+    parts = [
+        _puppet_shots(text, size, most) if puppet else _file_shots(Path(text), size, face, landmarker, most)
+        for text, puppet in zip(texts, drawn, strict=True)
+    ]
+    rows = [row for found, _ in parts for row in found]
+    if not rows:
         raise UsageError("no shots", where="--shots", hint="one photograph is enough")
-    return Shots(np.stack(frames), np.stack(marks), tuple(whole), tuple(matrices), tuple(ingredients), real)
+    frames = np.stack([align.crop(picture, matrix, size) for picture, _, matrix in rows])
+    marks = np.stack([align.apply(matrix, points) for _, points, matrix in rows])
+    whole, _, matrices = zip(*rows, strict=True)
+    return Shots(frames, marks, whole, matrices, tuple(ingredient for _, ingredient in parts), not all(drawn))
 
 
 _Part = tuple[list[tuple[Frames, Points, NDArray[np.float64]]], Ingredient]
@@ -231,53 +223,62 @@ def load_driver(
     return _clip_driver(path, size, face, landmarker, start, seconds)
 
 
-def _crops(frames: Iterable[Frames], matrix: NDArray[np.float64], size: int, side: int) -> Iterator[Frames]:
-    larger = resized(matrix, side / size)
-    return (align.crop(frame, larger, side) for frame in frames)
-
-
 def _checked(name: str, count: int) -> None:
     if count < 2:
         raise MediaError("the driver has one frame: nothing moves", where=name, hint="give a clip, a track or a camera")
 
 
+def _driver(
+    name: str, ingredient: Ingredient, moments: tuple[NDArray[np.float64], Points, NDArray[np.bool_]],
+    shape: tuple[int, int], size: int, frames: Callable[[], Iterable[Frames]] | None = None, **more: Any,
+) -> Driver:  # fmt: skip
+    """A face in its steady crop.
+
+    moments : times (N,), landmarks (N, 68, 2) in pixels of the frame, and whether the face was there. shape : height and width of the frame.
+    frames : gives the frames, as often as they are asked for. more : as in Driver.
+    """
+    times, marks, found = moments
+    matrix = steady(marks[found], shape, size)
+
+    def pictures(side: int) -> Iterator[Frames]:
+        assert frames is not None
+        larger = resized(matrix, side / size)
+        return (align.crop(frame, larger, side) for frame in frames())
+
+    own = align.apply(matrix, np.nan_to_num(marks))
+    more = {"pictures": pictures if frames else None} | more
+    return Driver(name, own, found, times - times[0], ingredient=ingredient, **more)
+
+
 def _puppet_driver(text: str, size: int, start: float, seconds: float) -> Driver:
     identity, motion = _puppet(text)
     first = round(start * 25)
-    count = min(round(seconds * 25), 250)
     if first > 1500:
         raise UsageError("a puppet's take is drawn from its beginning", where="--start", hint="at most 60 seconds")
+    count = min(round(seconds * 25), 250)
     drawn = perform(identity, motion, frames=first + count, size=max(256, min(size, 512)))
-    marks, frames, times = drawn.landmarks[first:], drawn.frames[first:], drawn.times[first:]
+    frames, times = drawn.frames[first:], drawn.times[first:]
     _checked(text, len(times))
-    matrix = steady(marks, frames.shape[1:3], size)
-    return Driver(
-        f"puppet-{identity}-{motion}",
-        align.apply(matrix, marks),
-        np.ones(len(times), bool),
-        times - times[0],
-        drawn.fps,
-        Ingredient(
-            "driver", sha256_of(np.ascontiguousarray(frames).tobytes()), f"puppet {identity}, take {motion} ({LICENCE})"
-        ),
-        lambda side: _crops(frames, matrix, size, side),
-        real=False,
-    )
+    digest = sha256_of(np.ascontiguousarray(frames).tobytes())
+    return _driver(
+        f"puppet-{identity}-{motion}", Ingredient("driver", digest, f"puppet {identity}, take {motion} ({LICENCE})"),
+        (times, drawn.landmarks[first:], np.ones(len(times), bool)), frames.shape[1:3], size, lambda: frames,
+        fps=drawn.fps, real=False,
+    )  # fmt: skip
 
 
 def _saved_driver(path: Path, size: int, start: float, seconds: float) -> Driver:
     saved = load_track(path)
-    times, marks, found = saved["times"], saved["landmarks"], saved["found"]
-    inside = (times >= start) & (times < start + seconds)
-    times, marks, found = times[inside], marks[inside], found[inside]
+    inside = (saved["times"] >= start) & (saved["times"] < start + seconds)
+    times, marks, found = (saved[name][inside] for name in ("times", "landmarks", "found"))
     _checked(str(path), len(times))
     if not found.any():
         raise MediaError("the track holds no face", where=str(path))
     width, height = np.nanmax(marks[found], (0, 1))
-    matrix = steady(marks[found], saved["size"] or (int(height) + 1, int(width) + 1), size)
+    shape = saved["size"] or (int(height) + 1, int(width) + 1)
     fps = Fraction(saved["fps"]) if saved["fps"] else _rate(times)
     ingredient = Ingredient("driver", sha256_of(path), title=path.name)
-    return Driver(path.stem, align.apply(matrix, np.nan_to_num(marks)), found, times - times[0], fps, ingredient)
+    return _driver(path.stem, ingredient, (times, marks, found), shape, size, fps=fps)
 
 
 def _rate(times: NDArray[np.float64]) -> Fraction:
@@ -313,32 +314,19 @@ def _clip_driver(path: Path, size: int, face: int | None, landmarker: str, start
         tracks = observe.track(noted(clip), landmarker=landmarker)
         _checked(str(path), len(times))
         track = pick(tracks, face, str(path), "--driver-face")
-        shape = (clip.facts.height, clip.facts.width)
-        at, (marks, found) = np.array(times), _along(track, times)
-        matrix = steady(marks[found], shape, size)
-        fps = clip.fps or _rate(at)
-        audio = str(path) if clip.facts.has_audio else None
+        facts, fps = clip.facts, clip.fps or _rate(np.array(times))
 
-    def pictures(side: int) -> Iterator[Frames]:
-        with Clip.open(path) as again:
-            yield from _crops((frame for _, frame in part(again)), matrix, size, side)
+    def again() -> Iterator[Frames]:
+        with Clip.open(path) as reopened:
+            yield from (frame for _, frame in part(reopened))
 
-    return Driver(
-        path.stem,
-        align.apply(matrix, marks),
-        found,
-        at - at[0],
-        fps,
-        _ingredient("driver", path),
-        pictures,
-        audio,
-        float(at[0]),
-    )
+    return _driver(
+        path.stem, _ingredient("driver", path), (np.array(times), *_along(track, times)), (facts.height, facts.width), size,
+        again, fps=fps, audio=str(path) if facts.has_audio else None, audio_start=times[0],
+    )  # fmt: skip
 
 
 def _camera_driver(text: str, size: int, face: int | None, landmarker: str, seconds: float) -> Driver:
-    import time
-
     number = text.partition(":")[2] or "0"
     camera: Any = cv2.VideoCapture(int(number) if number.isdigit() else number)
     if not camera.isOpened():
@@ -357,12 +345,9 @@ def _camera_driver(text: str, size: int, face: int | None, landmarker: str, seco
         camera.release()
     _checked(text, len(frames))
     track = pick(observe.track(zip(times, frames, strict=True), landmarker=landmarker), face, text, "--driver-face")
-    at, (marks, found) = np.array(times), _along(track, times)
-    matrix = steady(marks[found], frames[0].shape[:2], size)
-    digest = sha256_of(np.ascontiguousarray(marks).tobytes())
+    marks, found = _along(track, times)
+    ingredient = Ingredient("driver", sha256_of(np.ascontiguousarray(marks).tobytes()), "camera")
     # A camera's clock trembles; the clip gets the even rate it had on average.
-    rate = Fraction(int(np.clip(round((len(at) - 1) / max(at[-1] - at[0], 1e-3)), 1, 60)))
-    return Driver(
-        "camera", align.apply(matrix, marks), found, np.arange(len(at)) / float(rate), rate,
-        Ingredient("driver", digest, "camera"), lambda side: _crops(frames, matrix, size, side),
-    )  # fmt: skip
+    rate = Fraction(int(np.clip(round((len(times) - 1) / max(times[-1] - times[0], 1e-3)), 1, 60)))
+    even = np.arange(len(times)) / float(rate)
+    return _driver("camera", ingredient, (even, marks, found), frames[0].shape[:2], size, lambda: frames, fps=rate)

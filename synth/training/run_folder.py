@@ -25,7 +25,6 @@ from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.files import append_row, atomic_path, clear_unfinished, no_room, write_json
 from gioconda_core.types import Claim
 from gioconda_core.version import __version__
-from provenance.signing import sign
 
 
 class DiskFullError(GiocondaError):
@@ -138,6 +137,8 @@ class RunFolder:
 
     def sample(self, step: int, sheet: NDArray[np.uint8]) -> Path:
         """Write a contact sheet, signed: half of its faces are generated."""
+        from provenance.signing import sign
+
         target = self.path / "samples" / f"step-{step:09d}.png"
         with room(target):
             return sign.write_picture(

@@ -84,12 +84,12 @@ class Trainer:
             "generating": optimiser(self.generating, options.lr),
             "judging": optimiser(self.judging, options.lr_discriminator),
         }
-        if group.rank == 0:
-            with room(folder.path):
-                self.table = WTable(folder.path / "w.bin", rows, config.dim, seed=options.seed)
-        group.barrier()
         if group.rank > 0:
+            group.barrier()  # until the first process has made the file
+        with room(folder.path):
             self.table = WTable(folder.path / "w.bin", rows, config.dim, seed=options.seed)
+        if group.rank == 0:
+            group.barrier()
         wrap: Callable[[Any], Any] = torch.compile if options.compile else lambda net: net
         self.embed, self.generate, self.judge = wrap(m.embedder), wrap(m.generator), wrap(m.discriminator)
         self.step_number = 0

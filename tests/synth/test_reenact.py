@@ -195,7 +195,9 @@ def test_tuning_counts_its_own_steps_and_then_the_frames(tmp_path, monkeypatch):
 def test_the_label_is_seen_and_not_too_large():
     for shape in ((2, 64, 64, 3), (2, 256, 256, 3), (1, 720, 1280, 3), (1, 512, 96, 3)):
         grey = np.full(shape, 128, np.uint8)
-        drawn = draw_label(grey.copy())
+        drawn = grey.copy()
+        for frame in drawn:
+            draw_label(frame)
         changed = (drawn != grey).any((0, 3))
         rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
         assert rows.min() > shape[1] * 0.7 and np.ptp(columns) < shape[2] * 0.62
@@ -209,13 +211,14 @@ def test_an_icon_keeps_its_proportions_and_lies_in_the_lower_right_corner(tmp_pa
     icon = np.zeros((40, 120, 4), np.uint8)  # three times as wide as high, black, its right half clear
     icon[:, :60, 3] = 255
     Image.fromarray(icon).save(tmp_path / "icon.png")
-    white = np.full((2, 256, 320, 3), 255, np.uint8)
-    drawn = draw_icon(white.copy(), str(tmp_path / "icon.png"))
-    rows, columns = (np.flatnonzero((drawn[0] < 128).any((axis, 2))) for axis in (1, 0))
+    white = np.full((256, 320, 3), 255, np.uint8)
+    drawn = white.copy()
+    draw_icon(drawn, str(tmp_path / "icon.png"))
+    rows, columns = (np.flatnonzero((drawn < 128).any((axis, 2))) for axis in (1, 0))
     assert np.ptp(rows) + 1 == 32 and abs(np.ptp(columns) + 1 - 48) <= 1 and rows.max() >= 245
-    assert columns.max() < 320 - 48 and (drawn[0] == drawn[1]).all()
+    assert columns.max() < 320 - 48
     with pytest.raises(MediaError, match="does not fit"):
-        draw_icon(white[:, :40, :40].copy(), str(tmp_path / "icon.png"))
+        draw_icon(white[:40, :40].copy(), str(tmp_path / "icon.png"))
     (tmp_path / "no.png").write_bytes(b"no picture")
     with pytest.raises(MediaError, match="no picture"):
         draw_icon(white.copy(), str(tmp_path / "no.png"))
