@@ -1,4 +1,4 @@
-"""Is a labelled set fit to measure with? Leaks between splits, files that stand twice, encoder tells, shortcut probes."""
+"""Looks whether a labelled set is fit to measure with: leaks between splits, files that stand twice, encoder tells, shortcut probes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pack what :mod:`benchmarks.lease` trains on: shards as 10 fps H.264 with landmarks in half precision, a model to go on from, and the sizes checked.
+"""Packs what :mod:`benchmarks.lease` trains on: shards as 10 fps H.264 with landmarks in half precision, a model to go on from, and the sizes checked.
 
     python -m benchmarks.pack_lease SHARDS… --out DATA [--init MODEL] [--limit 56]
 

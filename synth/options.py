@@ -1,4 +1,4 @@
-"""Which generator a command draws with, declared once for every command that draws; nothing here loads one."""
+"""Declares which generator a command draws with, once for every command that draws; nothing here loads one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A smooth (thin-plate) bend of a face crop so that its landmarks come to lie where they are wanted; the border stays."""
+"""Bends a face crop smoothly (thin plate), so that its landmarks come to lie where they are wanted; the border stays."""
 
 from __future__ import annotations
 

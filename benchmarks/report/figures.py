@@ -1,4 +1,4 @@
-"""The report's plots: matplotlib SVG that takes its colours from the page, so that it works in light, dark and print."""
+"""Draws the report's plots: matplotlib SVG that takes its colours from the page, so that it works in light, dark and print."""
 
 from __future__ import annotations
 

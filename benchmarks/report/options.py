@@ -1,4 +1,4 @@
-"""The jobs of reporting: which scores are read and how, and which figures are wanted of them."""
+"""Declares the jobs of reporting: which scores are read and how, and which figures are wanted of them."""
 
 from __future__ import annotations
 

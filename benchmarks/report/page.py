@@ -1,4 +1,4 @@
-"""The results document as one self-contained HTML page: no script, no external asset, readable in the dark, on paper, aloud."""
+"""Lays out the results document as one self-contained HTML page: no script, no external asset, readable in the dark, on paper, aloud."""
 
 from __future__ import annotations
 

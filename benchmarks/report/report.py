@@ -1,4 +1,4 @@
-"""What ``bench report`` and ``bench compare`` do: a run's folder or a CSV → document → text, JSON, HTML, CSV, LaTeX, signed."""
+"""Makes reports and comparisons, as ``bench report`` and ``bench compare`` do: a run's folder or a CSV → document → text, JSON, HTML, CSV, LaTeX, signed."""
 
 from __future__ import annotations
 
@@ -215,12 +215,9 @@ def document(source: Scores, wanted: Figures | None = None) -> Benchmark:
     names = list(wanted.metrics) or list(suite["metrics"] if suite else DEFAULT_METRICS)
     if wanted.prevalence is not None:
         names = [n if not n.startswith(("ppv", "mincost")) else _at_prevalence(n, wanted.prevalence) for n in names]
-    asked = results.Asked(
-        names, wanted.resamples, wanted.seed, suite["slices"] if suite else (),
-        results.PREVALENCES if wanted.prevalence is None else (wanted.prevalence,), wanted.against,
-    )  # fmt: skip
+    asked, slices = replace(wanted, metrics=tuple(names)), suite["slices"] if suite else ()
     found = replace(
-        results.build(table, asked, frame_table(path) if config else None),
+        results.build(table, asked, slices, frame_table(path) if config else None),
         title=wanted.title or (suite["title"] if suite else f"Scores in {path.name}"),
         created=datetime.now(UTC).strftime("%Y-%m-%d"),
         looks=look(table),
@@ -232,7 +229,7 @@ def document(source: Scores, wanted: Figures | None = None) -> Benchmark:
     return replace(found, first_line=first_line(found))
 
 
-def _of_run(found: Benchmark, path: Path, table: Table, asked: results.Asked) -> Benchmark:
+def _of_run(found: Benchmark, path: Path, table: Table, asked: Figures) -> Benchmark:
     """What a run's folder says besides its scores."""
     config = table.meta["config"]
     reasons = _not_comparable(table)

@@ -33,6 +33,7 @@ from benchmarks.report.document import (
     WorstClip,
     Worth,
 )
+from benchmarks.report.options import Figures
 from benchmarks.report.words import first_line
 from benchmarks.stats.alarms import stated_rates
 from benchmarks.stats.beside import RATE, beside, rates_of
@@ -52,23 +53,6 @@ HELD_FPR = 0.05  # the threshold carried from clean clips to degraded ones: at 1
 CURVE_POINTS = 400
 MOST_EXTREME = 3  # weakest and strongest generators that the first table names
 WORST = 3  # of each kind, for each detector
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a report is to say.
-
-    metrics : figures by name. slices : columns to slice by, besides degradation, generator and frame rate; all when empty.
-    prevalences : shares of fakes that alarms are weighed at. against : the detector that the others are compared with, where it was
-    named beforehand.
-    """
-
-    metrics: Sequence[str] = DEFAULT_METRICS
-    resamples: int = bootstrap.RESAMPLES
-    seed: int = 0
-    slices: Sequence[str] = ()
-    prevalences: Sequence[float] = PREVALENCES
-    against: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,13 +169,14 @@ def _reliability(scored: _Scored) -> Reliability | None:
     )
 
 
-def _operating(scored: _Scored, figures: Sequence[Figure], prevalences: Sequence[float]) -> tuple[Operating, ...]:
+def _operating(scored: _Scored, figures: Sequence[Figure], prevalence: float | None) -> tuple[Operating, ...]:
     """What a threshold does on these clips, one row for each ``tpr@fpr`` and ``mincost`` among ``figures``: the threshold with its
     interval, the fakes found, and how many alarms would be right where fakes are rarer than here."""
     able = [metrics.parse(f.metric) for f in figures if f.value is not None]
     chosen = {}
     if scored.enough and scored.resampler and able:
         chosen = {c.metric: c for c in choose(able, scored.labels, scored.scores, scored.resampler)}
+    prevalences = PREVALENCES if prevalence is None else (prevalence,)
     rows = []
     for figure in figures:
         metric, choice = metrics.parse(figure.metric), chosen.get(figure.metric)
@@ -274,8 +259,10 @@ def _held(clean: Table, degraded: Table, detector: str) -> Held | None:
     return Held(threshold, float(np.mean(real >= threshold)), float(np.mean(fake >= threshold)), len(real), len(fake))
 
 
-def _slices(table: Table, wanted: Sequence[Metric], asked: Asked) -> dict[str, tuple[SliceRow, ...]]:
-    """Figures by degradation, by generator (its fakes against every real), and by each slice column."""
+def _slices(
+    table: Table, wanted: Sequence[Metric], asked: Figures, axes: Sequence[str]
+) -> dict[str, tuple[SliceRow, ...]]:
+    """Figures by degradation, by generator (its fakes against every real), and by each slice column among ``axes``."""
     clean = headline(table)
     parts: list[tuple[str, str, Table]] = []
     degradations = list(dict.fromkeys(table.columns["degradation"]))
@@ -286,7 +273,7 @@ def _slices(table: Table, wanted: Sequence[Metric], asked: Asked) -> dict[str, t
     if generators and not any(name.startswith("generator ") for name in clean.columns):  # folds slice by it already
         for g in sorted(generators):
             parts.append(("generator", g, clean.take((clean.labels == 0) | (clean.columns["generator"] == g))))
-    for axis in _axes(clean, asked):
+    for axis in axes:
         for v in sorted(set(clean.columns[axis])):
             parts.append((axis, v or "(not given)", clean.take(clean.columns[axis] == v)))
     out: dict[str, list[SliceRow]] = {}
@@ -298,8 +285,8 @@ def _slices(table: Table, wanted: Sequence[Metric], asked: Asked) -> dict[str, t
     return {axis: tuple(rows) for axis, rows in out.items()}
 
 
-def _axes(clean: Table, asked: Asked) -> list[str]:
-    return [a for a in clean.slices if not asked.slices or a in asked.slices or a == RATE]
+def _axes(clean: Table, slices: Sequence[str]) -> list[str]:
+    return [a for a in clean.slices if not slices or a in slices or a == RATE]
 
 
 def _worst(table: Table) -> list[WorstClip]:
@@ -345,7 +332,9 @@ def data_card(table: Table) -> DataCard:
     )
 
 
-def _entry(table: Table, main: Table, name: str, wanted: Sequence[Metric], frames: Table | None, asked: Asked) -> Entry:
+def _entry(
+    table: Table, main: Table, name: str, wanted: Sequence[Metric], frames: Table | None, asked: Figures
+) -> Entry:
     """One detector; main : the undegraded rows."""
     column = table.detectors[name]
     names = {metric.name for metric in wanted}
@@ -367,9 +356,7 @@ def _entry(table: Table, main: Table, name: str, wanted: Sequence[Metric], frame
         coverage=float(main.detectors[name].scored[main.labelled].mean()) if main.labelled.any() else 0.0,
         figures=tuple(figures),
         board={f.metric: f for f in every if f.metric in ("auc", "eer") or f.metric.startswith("tpr@")},
-        operating=_operating(
-            scored, [f for f in every if f.metric.startswith(("tpr@", "mincost@"))], asked.prevalences
-        ),
+        operating=_operating(scored, [f for f in every if f.metric.startswith(("tpr@", "mincost@"))], asked.prevalence),
         curves=_curves(scored.labels, scored.scores) if scored.enough else None,
         calibration=_reliability(scored),
         seconds_per_clip=seconds,
@@ -378,26 +365,31 @@ def _entry(table: Table, main: Table, name: str, wanted: Sequence[Metric], frame
     )
 
 
-def build(table: Table, asked: Asked, frames: Table | None = None) -> Benchmark:
-    """Everything that is computed from scores. frames : the same clips frame by frame, for frame-level figures."""
+def build(table: Table, asked: Figures, slices: Sequence[str] = (), frames: Table | None = None) -> Benchmark:
+    """Everything that is computed from scores.
+
+    asked : the usual figures where it names none. slices : columns to slice by, besides degradation, generator and frame rate; all when
+    empty. frames : the same clips frame by frame, for frame-level figures.
+    """
     if "frame rate" in table.cues:
         table = replace(table, columns={**table.columns, RATE: rates_of(table.cues["frame rate"])})
-    wanted = [metrics.parse(name) for name in asked.metrics]
+    wanted = [metrics.parse(name) for name in asked.metrics or DEFAULT_METRICS]
     main = headline(table)
+    axes = _axes(main, slices)
     detectors = [_entry(table, main, name, wanted, frames, asked) for name in table.detectors]
     detectors.sort(key=lambda d: -d.auc.value if d.auc and d.auc.value is not None else 1.0)
     order = [d.name for d in detectors]
     board = leaderboard(table, order, against=asked.against, resamples=asked.resamples, seed=asked.seed)
     spans = {d.name: (d.auc.value, d.auc.low, d.auc.high) for d in detectors if d.auc}
     cues, rows = beside(main, wanted, spans, resamples=asked.resamples, seed=asked.seed)
-    slices = _slices(table, [m for m in wanted if m.name in SLICE_METRICS] or wanted[:1], asked)
+    sliced = _slices(table, [m for m in wanted if m.name in SLICE_METRICS] or wanted[:1], asked, axes)
     standings = {s.detector: s for s in board.standings} if board else {}
     entries = tuple(
         replace(
             d,
             rank=standings.get(d.name),
             beside=rows[d.name],
-            generators=_spread(slices.get("generator", ()), d.name),
+            generators=_spread(sliced.get("generator", ()), d.name),
         )
         for d in detectors
     )
@@ -415,8 +407,8 @@ def build(table: Table, asked: Asked, frames: Table | None = None) -> Benchmark:
         differences=board.differences if board else (),
         pairs=board.pairs if board else (),
         beside=cues,
-        slices=slices,
-        gaps=tuple(g for axis in _axes(main, asked) for g in gaps(main, axis, seed=asked.seed)),
+        slices=sliced,
+        gaps=tuple(g for axis in axes for g in gaps(main, axis, seed=asked.seed)),
         stated=tuple(stated_rates(main)),
         worst=tuple(_worst(main)),
     )

@@ -1,4 +1,4 @@
-"""How a report says what a comparison shows, the same in text and on the page; sentences are made here and nowhere else."""
+"""Says in words what figures and comparisons show, the same in text and on the page; sentences are made here and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can change a figure and is not in the suite: versions and the kind of machine; nothing that names a person or a host."""
+"""Notes what can change a figure and is not in the suite: versions and the kind of machine; nothing that names a person or a host."""
 
 from __future__ import annotations
 

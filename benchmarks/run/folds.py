@@ -1,4 +1,4 @@
-"""Suites that train before they test: on one set for the others, or on all generators but one. Training never sees a test row.
+"""Runs suites that train before they test: on one set for the others, or on all generators but one. Training never sees a test row.
 
 Detectors that this project can train are trained for each fold; any other (ONNX, HTTP, command, a table of scores) is measured as
 it comes, and the report says which. Weights lie in the run's folder, so that a run resumes without training again.

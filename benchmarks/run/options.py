@@ -1,4 +1,4 @@
-"""The jobs of measuring: how a run is shared out and what it leaves aside, and how a labelled set is looked at."""
+"""Declares the jobs of measuring: how a run is shared out and what it leaves aside, and how a labelled set is looked at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of a run's folder: its samples, what detectors said of them, and the clips' plain measures."""
+"""Writes and reads the rows of a run's folder: its samples, what detectors said of them, and the clips' plain measures."""
 
 from __future__ import annotations
 

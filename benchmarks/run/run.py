@@ -1,4 +1,4 @@
-"""Running a suite: config and hashes first, then one row a sample, a degradation and a detector, appended; run again to resume.
+"""Runs a suite: config and hashes first, then one row a sample, a degradation and a detector, appended; run again to resume.
 
 The folder is the truth: ``config.json``, ``environment.json``, ``samples.jsonl``, ``readings*.jsonl``, ``thumbs/``, ``complete.json``.
 A file that cannot be read, a detector that fails, a worker that dies is a row with its reason; no sample is ever replaced

@@ -1,4 +1,4 @@
-"""Suites: what is measured and how, as versioned TOML. Changing a suite changes its version; results carry name, version, hash."""
+"""Reads suites, which say what is measured and how, as versioned TOML. Changing a suite changes its version; results carry name, version, hash."""
 
 from __future__ import annotations
 

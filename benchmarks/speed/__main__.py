@@ -1,4 +1,4 @@
-"""Take one of the speed benchmarks: ``python -m benchmarks.speed NAME [options]``; ``--help`` after the name says which it has."""
+"""Takes one of the speed benchmarks: ``python -m benchmarks.speed NAME [options]``; ``--help`` after the name says which it has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one way speeds are measured here: arms taken in turn within one run, ratios within a round with their interval, a table or JSON.
+"""Measures speeds, in the one way used here: arms taken in turn within one run, ratios within a round with their interval, a table or JSON.
 
 A neighbour on a shared machine moves seconds and leaves ratios of one round alone; processor time moves less than the clock. Each take
 notes the share of all cores that other programs had meanwhile, since a figure by the clock is worth little beside a busy neighbour.

@@ -1,4 +1,4 @@
-"""How fast an audit is: credentials only against reading every byte once, and full examination from one process to two.
+"""Measures how fast an audit is: credentials only against reading every byte once, and full examination from one process to two.
 
 Ratios are of seconds by the clock; ``others`` is the share of all cores that other programs took in each turn.
 """

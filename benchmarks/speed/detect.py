@@ -1,4 +1,4 @@
-"""How fast clips are read, end to end, and what the time goes to: decoding, following the face, the detector.
+"""Measures how fast clips are read, end to end, and what the time goes to: decoding, following the face, the detector.
 
 Draws its own clips: puppets of 8 seconds at 256 px, H.264. The pipelined reader (processes that decode and follow, a core each, ahead of
 the reading) is timed from its first clip on, and compared with its slower half alone: the looking (decode and follow, in one process) or

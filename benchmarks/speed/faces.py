@@ -1,4 +1,4 @@
-"""How fast faces are tracked at 720p, decoding included, and what following misses against searching every frame.
+"""Measures how fast faces are tracked at 720p, decoding included, and what following misses against searching every frame.
 
 Without clips it draws its own: two talking puppets in a 1280 × 720 picture, encoded with H.264. Clips of other sizes are
 brought to 1280 × 720 first (scaled to fit, on grey), so that the figure means what it says.

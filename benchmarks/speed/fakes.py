@@ -1,4 +1,4 @@
-"""From clips to signed fakes: what decoding, landmarks, the generator, encoding and signing cost, the whole run by the clock, and drawing puppets.
+"""Measures the way from clips to signed fakes: what decoding, landmarks, the generator, encoding and signing cost, the whole run by the clock, and drawing puppets.
 
 Draws clips of puppets and prepares them as anybody's footage. Stages are first run one after another and counted in CPU seconds of this
 process, all threads, so that a busy machine changes little; then the set is made as users make it, with threads beside one another.

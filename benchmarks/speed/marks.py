@@ -1,4 +1,4 @@
-"""How the invisible mark fares: read rate, coded-bit errors and false alarms over the codec ladder, and milliseconds a frame.
+"""Measures how the invisible mark fares: read rate, coded-bit errors and false alarms over the codec ladder, and milliseconds a frame.
 
 Without clips it draws its own puppets. Every clip is marked, encoded once at CRF 18 as ``synth`` does, sent down each rung of the
 ``ladder`` suite, and read with the search for even crops that ``provenance mark`` and ``recover`` make; ``as it is`` counts what is read without

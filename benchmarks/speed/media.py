@@ -1,4 +1,4 @@
-"""Decoding speed against hand-written PyAV, as ratios taken interleaved in one run.
+"""Measures the speed of decoding against hand-written PyAV, as ratios taken interleaved in one run.
 
 Without clips it draws its own: one minute of 720p, 25 frames a second, soft, moving and grainy, H.264 with a keyframe every second, every
 two seconds or every ten (x264's own default). ``--keep FOLDER`` keeps what was drawn for the next run.

@@ -1,4 +1,4 @@
-"""What ``bench run`` costs over calling a detector in a bare loop, and what Ray costs over local processes.
+"""Measures what ``bench run`` costs over calling a detector in a bare loop, and what Ray costs over local processes.
 
 The bare loop opens each clip, finds faces and calls the detector, keeping only the score. Face tracks are not cached, so that both do the
 same work. One process is compared by CPU seconds, several by the clock.

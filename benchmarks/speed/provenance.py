@@ -1,4 +1,4 @@
-"""Content Credentials against the bare library: time to sign and to verify, memory, and small files a second.
+"""Measures Content Credentials against the bare library: time to sign and to verify, memory, and small files a second.
 
 Ours does more in each call: reads back what it signed, applies its policy, flushes to the disk and renames. Large files are taken in
 processes of their own, so that peak memory is each one's own. Ratios are of processor time, and of wall time less the waiting for the

@@ -1,4 +1,4 @@
-"""Speed of the clustered bootstrap: 10,000 resamples of 100,000 scores against scikit-learn in a loop, same values checked.
+"""Measures the speed of the clustered bootstrap: 10,000 resamples of 100,000 scores against scikit-learn in a loop, same values checked.
 
 The loop is timed over ``--loop`` resamples and its time a resample is what is compared; processor time. Run it with OMP_NUM_THREADS=1: one
 thread each.

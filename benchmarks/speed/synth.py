@@ -1,4 +1,4 @@
-"""Generator speed: training steps and rendering against the plain fp32 NCHW instance-norm build, and on CUDA against the ceilings.
+"""Measures the generator's speed: training steps and rendering against the plain fp32 NCHW instance-norm build, and on CUDA against the ceilings.
 
 A training step is the trainer's own, on random frames: K = 8, two discriminator updates, VGG19 (random weights cost the same). On CUDA the
 bf16 matmul and copy ceilings are measured in the same run, and shares of them are told.

@@ -1,4 +1,4 @@
-"""Do alarms come as often as they say? The false-alarm rates that scores were given with, against what these real clips show."""
+"""Compares the false-alarm rates that scores were given with, against what these real clips show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is A better than B? Paired differences over the clips both scored, with p-values by standard errors, corrected for how many were asked.
+"""Says which of two detectors is better, or that these clips leave it open: paired differences over the clips both scored, with p-values by standard errors, corrected for how many were asked.
 
 What must match is the clips, the degradation and the unit (video, image, audio…): figures are then of the same question. How a
 detector samples and pools is part of what it is, so a difference there is a note.

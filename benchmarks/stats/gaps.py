@@ -1,4 +1,4 @@
-"""Does a detector do worse on one group of people or clips than on the rest? Gaps with intervals and a test."""
+"""Tests whether a detector does worse on one group of people or clips than on the rest: gaps with intervals and a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Can a set be solved without looking for a fake? Small classifiers that see only a shortcut, read on other identities.
+"""Tests whether a set can be solved without looking for a fake: small classifiers that see only a shortcut, read on other identities.
 
 ``metadata``: what the container says. ``background``: the picture with the face blanked. ``blur``: how sharp face and picture are.
 ``spectrum``: the azimuthal power spectrum of the face (Durall 2019). ``identity``: a frozen face embedding, that is who it is.
@@ -219,7 +219,7 @@ def run_probes(
     """Every probe over clips' features. rows : one ``features`` a clip; labels : (n,) 0 real, 1 fake."""
     labels = np.asarray(labels)
     out = []
-    for probe, title in TITLES.items():
+    for probe in TITLES:
         have = np.array([bool(r.get(probe)) for r in rows])
         if not have.any():  # not looked at
             continue
@@ -227,7 +227,7 @@ def run_probes(
         who = (np.array([ids[i] for i in keep]) for ids in (identities, sources))
         resampler = bootstrap.Resampler.over(*who, seed=seed) if keep else None
         found = _probe(probe, [rows[i] for i in keep], labels[keep], resampler, resamples)
-        out.append(replace(found, title=title, n=len(keep)))
+        out.append(replace(found, n=len(keep)))
     return out
 
 
@@ -241,17 +241,17 @@ def _probe(
     auc = metrics.parse("auc")
     reason = metrics.refusal(auc, *counts(y))
     if reason or resampler is None:
-        return Probe(probe, "", reason=reason or "no clips")
+        return Probe(probe, TITLES[probe], reason=reason or "no clips")
     columns = _metadata_columns([r["metadata"] for r in rows]) if probe == "metadata" else {}
     if probe == "metadata":
         if not columns:
-            return Probe(probe, "", value=0.5, reason="every file says the same")
+            return Probe(probe, TITLES[probe], value=0.5, reason="every file says the same")
         x = np.concatenate(list(columns.values()), axis=1)
     else:
         x = np.array([r[probe] for r in rows], dtype=np.float64)
     scores = _read(x, y, resampler.axes[0], trees=probe == "metadata")
     if scores is None:
-        return Probe(probe, "", reason="too few identities to fit on some and read on others")
+        return Probe(probe, TITLES[probe], reason="too few identities to fit on some and read on others")
     value = metrics.value(auc, y, scores)
     drawn = bootstrap.distribution([auc], y, scores, None, resampler, resamples)["auc"]
     span = bootstrap.interval(drawn, independent(y, resampler))
@@ -259,4 +259,4 @@ def _probe(
     if value >= LIMIT and probe == "metadata":
         name, strength = _single_tells(columns, y)[0]
         tell = f"mostly by {name}" if strength > 0.5 else ""
-    return Probe(probe, "", value, span.low, span.high, solved=value >= LIMIT, tell=tell)
+    return Probe(probe, TITLES[probe], value, span.low, span.high, solved=value >= LIMIT, tell=tell)

@@ -1,4 +1,4 @@
-"""The table every figure is computed from: samples × detectors, with what is missing and why.
+"""Builds the table every figure is computed from: samples × detectors, with what is missing and why.
 
 One row is one sample under one degradation, keyed by the sample's own id, never by a folder name (two manipulations of one
 video in folders of the same name are two samples). Nothing is dropped: a row without a score has a status and a reason.
@@ -308,29 +308,24 @@ class _Growing:
         if protocol.endswith("@mixed"):
             told = f"scores of {detector} come from different protocols: {', '.join(found[:4])}"
             self.problems.append(Problem("mixed-protocol", told))
-        column = _column(self.cells[detector], n, self.first[detector], protocol)
-        missing = int((column.status == "missing").sum())
+        scores, status = np.full(n, np.nan), np.full(n, "missing", dtype="<U9")
+        reasons, levels = np.full(n, "", dtype=object), np.full(n, "", dtype="<U16")
+        measured = {name: np.full(n, np.nan) for name in _MEASURED}
+        for at, cell in self.cells[detector].items():
+            scores[at], status[at], reasons[at], levels[at] = cell.score, cell.status, cell.reason, cell.level
+            for name, values in measured.items():
+                values[at] = getattr(cell, name)
+        missing = int((status == "missing").sum())
         if missing:
             told = f"{detector} has no row for some samples: they count against its coverage"
             self.problems.append(Problem("missing", told, missing))
-        scores = column.scores[column.scored]
-        if len(scores) > 1 and np.ptp(scores) == 0:
+        there = scores[status == "scored"]
+        if len(there) > 1 and np.ptp(there) == 0:
             told = f"every score of {detector} is the same number: it ranks nothing"
-            self.problems.append(Problem("constant", told, len(scores)))
-        return column
-
-
-def _column(cells: Mapping[int, _Cell], n: int, first: ScoreRow, protocol: str) -> Column:
-    scores = np.full(n, np.nan)
-    status, levels = np.full(n, "missing", dtype="<U9"), np.full(n, "", dtype="<U16")
-    reasons: NDArray[np.object_] = np.full(n, "", dtype=object)
-    measured = {name: np.full(n, np.nan) for name in _MEASURED}
-    for at, cell in cells.items():
-        scores[at], status[at], reasons[at], levels[at] = cell.score, cell.status, cell.reason, cell.level
-        for name, values in measured.items():
-            values[at] = getattr(cell, name)
-    return Column(
-        scores, status, reasons, first.version or "", first.weights_sha256, protocol, first.probability,
-        levels if (levels != "").any() else None,
-        **{name: values if np.isfinite(values).any() else None for name, values in measured.items()},
-    )  # fmt: skip
+            self.problems.append(Problem("constant", told, len(there)))
+        first = self.first[detector]
+        return Column(
+            scores, status, reasons, first.version or "", first.weights_sha256, protocol, first.probability,
+            levels if (levels != "").any() else None,
+            **{name: values if np.isfinite(values).any() else None for name, values in measured.items()},
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where to put the threshold: by a false-alarm rate or by what misses and false alarms cost, with how far other clips would move it."""
+"""Chooses a threshold: by a false-alarm rate or by what misses and false alarms cost, with how far other clips would move it."""
 
 from __future__ import annotations
 

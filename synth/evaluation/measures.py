@@ -1,4 +1,4 @@
-"""How far generated frames are from the real ones: pixels, structure, identity, landmarks, pose, and distances between sets.
+"""Measures how far generated frames are from the real ones: pixels, structure, identity, landmarks, pose, and distances between sets.
 
 Each measure's name is its protocol: ``fid-dlib128`` is a Fréchet distance over dlib's face embeddings, not the FID of papers, which
 is ``fid-inception2048`` and needs Inception's weights. Intervals are over people (bootstrap; jackknife

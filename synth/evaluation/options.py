@@ -1,4 +1,4 @@
-"""The job of an evaluation: on how many shots, people and frames a generator is measured, and against what."""
+"""Declares the job of an evaluation: on how many shots, people and frames a generator is measured, and against what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far pictures lie apart to the eye, and Inception features, for the evaluation: by the networks that are here, each named for what it is.
+"""Measures how far pictures lie apart to the eye, and gives Inception features, for the evaluation: by the networks that are here, each named for what it is.
 
 ``perceptual-lite0`` compares the activations of EfficientNet-Lite0, which every installation has: not LPIPS, though it puts pictures in nearly
 the same order (docs/experiments.md). LPIPS itself stands beside it where its network is: torchmetrics' (its linear heads come with that package) over

@@ -1,4 +1,4 @@
-"""A family of fakes as a generator: what it makes of a person's held-out frames stands beside what the generators draw."""
+"""Lets a family of fakes stand as a generator: what it makes of a person's held-out frames stands beside what the generators draw."""
 
 from __future__ import annotations
 

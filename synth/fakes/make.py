@@ -1,4 +1,4 @@
-"""A labelled, signed set of fakes and real controls from footage: planned, made, recorded, indexed; resumable and replayable.
+"""Makes a labelled, signed set of fakes and real controls from footage: planned, made, recorded, indexed; resumable and replayable.
 
 Shards are read ahead by some threads, clips are finished, encoded and signed by others, and the generator runs in between and waits
 for neither as long as there are cores enough for it.
@@ -480,14 +480,6 @@ def _third(difficulty: float) -> str:
     return ("easy", "middling", "hard")[min(2, int(3 * difficulty))]
 
 
-@dataclass(frozen=True)
-class _Made:
-    """What a share came to. failed : why samples are missing, and how many."""
-
-    made: int
-    failed: Mapping[str, int]
-
-
 class Share:
     """What a worker does: one process's share of the people, with a generator of its own."""
 
@@ -499,9 +491,8 @@ class Share:
         self.out, self.consent = out, consent
         self.heads = generator(name, **options)
 
-    def __call__(self, task: Part, progress: object) -> _Made:
-        done = make(self.job, self.out, self.heads, Session(self.consent), task)
-        return _Made(done.made, dict(done.failed))
+    def __call__(self, task: Part, progress: object) -> Result:
+        return make(self.job, self.out, self.heads, Session(self.consent), task)
 
 
 def on_ray(
@@ -523,7 +514,7 @@ def on_ray(
         "consent": consent,
     }
     parts = [Part(rank=rank, world=workers) for rank in range(workers)]
-    with pool_of("ray", "synth.fakes.make:Share", share, workers, _Made) as pool:
+    with pool_of("ray", "synth.fakes.make:Share", share, workers, Result) as pool:
         shares = [answer for _, answer, _ in pool.map(parts) if answer is not None]
     final = make(job, folder, heads, Session(consent))
     final.made += sum(answer.made for answer in shares)

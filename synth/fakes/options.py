@@ -1,4 +1,4 @@
-"""The jobs of preparing footage and of making a labelled set from it, as their folders keep them."""
+"""Declares the jobs of preparing footage and of making a labelled set from it, as their folders keep them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a labelled set will hold: units of footage, identity-disjoint splits, and every sample to make, named by what goes into it.
+"""Plans what a labelled set will hold: units of footage, identity-disjoint splits, and every sample to make, named by what goes into it.
 
 A sample's id is a hash of its recipe: the pixels and landmarks of the shots and of the driver, the generator and its weights, the
 settings and the seed. The same recipe has the same id on every machine, which is what makes a killed run go on

@@ -1,4 +1,4 @@
-"""One sample of a labelled set: from a recipe to pixels, from pixels to a signed clip with its record, and back again (replay)."""
+"""Makes one sample of a labelled set: from a recipe to pixels, from pixels to a signed clip with its record, and back again (replay)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where training footage comes from: folders of clips in the layouts people have, lists, and the embedded puppets.
+"""Lists the clips that training footage comes from: folders of clips in the layouts people have, lists, and the embedded puppets.
 
 Each clip gets an identity and a source, so that splits can be disjoint by both. A folder of pictures counts as one clip
 (VoxCeleb1 is distributed so). Names that do not fit the layout are reported, not guessed.

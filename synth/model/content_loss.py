@@ -1,4 +1,4 @@
-"""Content (perceptual) losses: the paper's two VGGs, SqueezeNet, and stand-ins that need no weights at all.
+"""Computes content (perceptual) losses: the paper's two VGGs, SqueezeNet, and stand-ins that need no weights at all.
 
 Weights come from the store or from a file the user names; they are never shipped here. ``build`` picks what can be
 had and says in plain words what was taken, because a run without the VGGs is not the paper's run.

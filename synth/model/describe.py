@@ -1,4 +1,4 @@
-"""The networks in words and numbers: a table block by block beside the paper's totals."""
+"""Describes the networks in numbers: a table block by block beside the paper's totals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Landmark images: 68 points drawn as the generator was taught to read them. Drawn at load time, never stored.
+"""Draws landmark images: 68 points, as the generator was taught to read them. Drawn at load time, never stored.
 
 Source: Zakharov 2019, §4, in the colours of the third author's public code. There is no gaze in them.
 """
@@ -60,3 +60,9 @@ def draw(landmarks: NDArray[np.floating], size: int) -> NDArray[np.uint8]:
         line = fixed[first:end].reshape(-1, 1, 2)
         cv2.polylines(image, [line], closed, colour, thickness(size), cv2.LINE_8, _SHIFT)
     return image
+
+
+def rasters_of(landmarks: NDArray[np.floating], size: int) -> NDArray[np.float32]:
+    """(N, 68, 2) → landmark images (N, 3, S, S) in [-1, 1], as the generator takes them."""
+    drawn = np.stack([draw(points, size) for points in np.asarray(landmarks, np.float32)])
+    return np.ascontiguousarray(((drawn.astype(np.float32) - 127.5) / 127.5).transpose(0, 3, 1, 2))

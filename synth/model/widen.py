@@ -1,4 +1,4 @@
-"""A wider network, or one of one more block, that does at first exactly what a smaller one did: the curriculum from ``sketch`` to ``paper``.
+"""Makes a wider network, or one of one more block, that does at first exactly what a smaller one did: the curriculum from ``sketch`` to ``paper``.
 
 Net2Net's own way (Chen 2016: channels twice, outgoing weights halved) does not survive spectral norm, which holds each layer's gain at one: a
 layer from three colours to twice the channels would answer √2 more quietly in each, and P likewise. Here what was learned stays as

@@ -1,4 +1,4 @@
-"""Other runtimes for a personal model: ONNX, OpenVINO, and int8 where the picture survives it.
+"""Writes a personal model for other runtimes: ONNX, OpenVINO, and int8 where the picture survives it.
 
 Every export is run once on real landmark images beside the torch network; what differs too much is refused, not shipped.
 """
@@ -17,18 +17,12 @@ from numpy.typing import NDArray
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.faces.align import FACE_SHAPE
 from gioconda_core.files import atomic_path, refuse_overwrite
-from synth.model.landmark_image import draw
+from synth.model.landmark_image import rasters_of
 from synth.person.model import PersonalModel, _convert, compile_openvino
 
 FORMATS = ("onnx", "openvino", "onnx-int8")
 # Mean absolute difference of pixels (0–255) from the float32 torch network above which an export is refused.
 TOLERANCE = {"onnx": 0.5, "openvino": 0.5, "onnx-int8": 4.0}
-
-
-def rasters_of(landmarks: NDArray[np.floating], size: int) -> NDArray[np.float32]:
-    """(N, 68, 2) → landmark images (N, 3, S, S) in [-1, 1]."""
-    drawn = np.stack([draw(points, size) for points in np.asarray(landmarks, np.float32)])
-    return np.ascontiguousarray(((drawn.astype(np.float32) - 127.5) / 127.5).transpose(0, 3, 1, 2))
 
 
 def _poses(size: int, number: int = 8) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Eyes of a bent picture: lids that close over the eyeball instead of squeezing it, and an iris that looks where the driver looks."""
+"""Draws the eyes of a bent picture: lids that close over the eyeball instead of squeezing it, and an iris that looks where the driver looks."""
 
 from __future__ import annotations
 

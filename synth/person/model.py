@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of, write_json
 from synth.model.config import Config
-from synth.model.landmark_image import draw
+from synth.model.landmark_image import rasters_of
 from synth.model.layers import Conv, bake, spectral_modules
 from synth.model.networks import Generator
 from synth.model.tensors import compute_dtype
@@ -151,9 +151,7 @@ class PersonalModel:
         run = self._openvino() if runtime == "openvino" else self._torch(device)
         frames = np.empty((len(points), size, size, 3), np.uint8)
         for start in range(0, len(points), batch):
-            rasters = np.stack([draw(p, size) for p in points[start : start + batch]])
-            signed = (rasters.astype(np.float32) - 127.5) / 127.5
-            made = run(np.ascontiguousarray(signed.transpose(0, 3, 1, 2)))
+            made = run(rasters_of(points[start : start + batch], size))
             frames[start : start + batch] = np.clip(np.round((made + 1) * 127.5), 0, 255).transpose(0, 2, 3, 1)
         return frames
 

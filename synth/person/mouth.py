@@ -1,4 +1,4 @@
-"""A mouth that opens wider than in the picture: a cavity with teeth and tongue, drawn in the lips' own dark colour."""
+"""Draws a mouth that opens wider than in the picture: a cavity with teeth and tongue, drawn in the lips' own dark colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The job of tuning a model to one person."""
+"""Declares the job of tuning a model to one person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Few-shot tuning: some frames of a person and a meta-learned model make a personal one.
+"""Tunes a meta-learned model to one person, of whom there are some frames.
 
 ψ′ starts as P·ê and becomes a free parameter; the discriminator's row starts as w′ = w0 + ê
 (w0 alone for a model that never met the match term); the adversarial, feature

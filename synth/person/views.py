@@ -1,4 +1,4 @@
-"""Views of a shot that tuning learns from besides the shot itself: the head turned a little, mouth, brows and lids moved.
+"""Makes views of a shot, for tuning to learn from besides the shot itself: the head turned a little, mouth, brows and lids moved.
 
 One photograph has one landmark image; a generator tuned on that alone learns to draw it and forgets how to move. Here its
 landmarks are moved as a head moves, the picture is bent after them, and only what the bending can know is trusted: where a mouth

@@ -12,7 +12,6 @@ from synth.puppets import head
 from synth.puppets.brush import SIDE, mask, mix, noise, spline, to_texture
 
 Array = NDArray[np.float64]
-_FRONT = {"bald": -2.6, "receding": -1.42, "crop": -1.12, "short": -1.08, "long": -1.08, "bob": -1.05, "curls": -1.06}
 
 
 def paint_beard(
@@ -41,7 +40,7 @@ def paint_beard(
 
 def _region(rng: np.random.Generator, style: str) -> list[Array]:
     """Outlines, in texels, of where hair grows; empty for a shaven head."""
-    front = _FRONT[style] + rng.normal(0, 0.045)
+    front = head.DATA["hair"]["front"][style] + rng.normal(0, 0.045)
     if style in ("short", "long", "bob") and rng.random() < 0.3:
         front = -0.78  # a fringe
     burn = {"bald": -0.5, "long": 0.35, "bob": 0.5}.get(style, rng.uniform(-0.42, 0.0))
@@ -100,14 +99,7 @@ def paint_hair(rng: np.random.Generator, image: NDArray[np.float32], shade: Arra
     mix(image, shade * 0.45, 0.5 * roots)  # the hair's shadow on the skin
     colour = np.clip(shade * _strands(rng, style)[..., None], 4, 250).astype(np.float32)
     image += (colour - image) * ragged[..., None]
-    reach = {
-        "crop": (0.04, 0.07),
-        "short": (0.13, 0.30),
-        "long": (0.14, 0.24),
-        "bob": (0.15, 0.26),
-        "curls": (0.28, 0.5),
-    }
-    thick = rng.uniform(*reach.get(style, (0.04, 0.06)))
+    thick = rng.uniform(*head.DATA["hair"]["thickness"][style])
     where = to_texture(uv).astype(np.float32)
     field = cv2.GaussianBlur(hard, (0, 0), 11.0)
     inside = cv2.remap(field, where[None, :, 0], where[None, :, 1], cv2.INTER_LINEAR)[0]

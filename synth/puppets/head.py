@@ -1,7 +1,7 @@
 """The puppet's head: anchors in three dimensions, one mesh for everybody, identity and expression as moves of the anchors.
 
 Units: 1 = the mean distance between outer eye corners. x to the right of the picture, y down, z towards the camera;
-the origin lies between the eyes. The numbers are in ``head.toml``.
+the origin lies between the eyes. The numbers are in ``puppets.toml``.
 What it does not cover: ears' inner form, teeth one by one, tongue, wrinkles that follow the expression.
 """
 
@@ -20,10 +20,10 @@ from scipy.spatial import Delaunay
 
 Array = NDArray[np.float64]
 
-_DATA = tomllib.loads(Path(__file__).with_name("head.toml").read_text(encoding="utf-8"))
-MIRROR = np.array(_DATA["mirror"])  # landmark i of a mirrored face is landmark MIRROR[i] of the face
-_ANCHORS = {str(i): (*xy, z) for i, (xy, z) in enumerate(zip(_DATA["frontal"], _DATA["depth"], strict=True))}
-for _name, (_x, _y, _z) in _DATA["anchors"].items():
+DATA = tomllib.loads(Path(__file__).with_name("puppets.toml").read_text(encoding="utf-8"))
+MIRROR = np.array(DATA["mirror"])  # landmark i of a mirrored face is landmark MIRROR[i] of the face
+_ANCHORS = {str(i): (*xy, z) for i, (xy, z) in enumerate(zip(DATA["frontal"], DATA["depth"], strict=True))}
+for _name, (_x, _y, _z) in DATA["anchors"].items():
     _ANCHORS[_name] = (_x, _y, _z)
     if _x:
         _ANCHORS[f"{_name}-"] = (-_x, _y, _z)
@@ -209,11 +209,11 @@ def identity_anchors(rng: np.random.Generator) -> Array:
 def blendshapes() -> dict[str, Array]:
     """Expressions as moves of the anchors (A, 3) at full strength; ``close`` brings the mean's parted lips together."""
     shapes = {"jaw": _jaw(), "close": _close()}
-    shapes |= {name: _moved(_DATA["moves"][name]) for name in ("smile", "pucker", "upper", "lower")}
+    shapes |= {name: _moved(DATA["moves"][name]) for name in ("smile", "pucker", "upper", "lower")}
     for side, other in (("left", True), ("right", False)):
         shapes[f"blink_{side}"] = _blink(other)
-        shapes[f"brow_{side}"] = _moved(_DATA["brow"], mirrored=other, both=False)
-    return shapes | {"frown": _moved(_DATA["moves"]["frown"])}
+        shapes[f"brow_{side}"] = _moved(DATA["brow"], mirrored=other, both=False)
+    return shapes | {"frown": _moved(DATA["moves"]["frown"])}
 
 
 def _moved(rows: Mapping[str, Sequence[float]], *, mirrored: bool = False, both: bool = True) -> Array:
@@ -232,7 +232,7 @@ def _moved(rows: Mapping[str, Sequence[float]], *, mirrored: bool = False, both:
 def _jaw() -> Array:
     """The mandible's turn about the hinge near the ears, as far as each anchor takes part in it."""
     share = np.zeros(len(BASE))
-    for name, part in _DATA["jaw"].items():
+    for name, part in DATA["jaw"].items():
         share[[INDEX[name], _mirrored(INDEX[name])]] = part
     d = BASE - HINGE
     return np.asarray((turned(d, GAPE) - d) * share[:, None])

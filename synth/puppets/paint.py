@@ -21,29 +21,7 @@ from synth.puppets.hair import paint_beard, paint_hair
 Array = NDArray[np.float64]
 ATLAS = (SIDE + 128, SIDE)  # rows below the head hold the eye, the mouth, the neck and the hair strands
 
-# sRGB from fair to deep; a person's skin lies between two neighbours, with a shift of hue.
-_SKIN = np.array(
-    [
-        *[(236, 196, 172), (228, 184, 156), (216, 168, 136), (200, 150, 116), (180, 128, 94)],
-        *[(154, 104, 74), (126, 82, 57), (98, 63, 45)],
-    ],
-    float,
-)
-_HAIR = np.array(
-    [
-        (28, 22, 20),
-        (44, 31, 25),
-        (72, 48, 33),
-        (104, 72, 46),
-        (146, 106, 66),
-        (186, 150, 98),
-        (128, 58, 34),
-        (150, 146, 142),
-        (205, 202, 198),
-    ],
-    float,
-)
-_IRIS = np.array([(70, 44, 28), (92, 62, 36), (112, 92, 52), (88, 108, 78), (88, 116, 142), (108, 124, 138)], float)
+_SKIN, _HAIR, _IRIS = (np.array(head.DATA["colours"][name], float) for name in ("skin", "hair", "iris"))
 
 
 @dataclass(frozen=True)
@@ -104,7 +82,7 @@ def paint_look(rng: np.random.Generator, mature: float) -> Look:
     atlas = _atlas(face, shade)
     glasses = None
     if rng.random() < 0.24:
-        frame = [(24, 22, 22), (70, 46, 30), (120, 116, 112), (40, 44, 70)][rng.integers(0, 4)]
+        frame = tuple(head.DATA["colours"]["glasses"][rng.integers(0, 4)])
         glasses = (rng.uniform(0.235, 0.275), rng.uniform(0.15, 0.21), float(rng.choice([2.0, 3.0, 4.0])), frame)
     longer = {"long": rng.uniform(1.5, 2.3), "bob": rng.uniform(0.85, 1.2)}.get(style, 0.0)
     return Look(

@@ -9,22 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.puppets.brush import fixed, noise, spline
+from synth.puppets.head import DATA
 
 Array = NDArray[np.float64]
-_CLOTH = np.array(
-    [
-        (38, 44, 62),
-        (70, 72, 78),
-        (30, 30, 34),
-        (122, 36, 40),
-        (44, 84, 72),
-        (198, 192, 184),
-        (88, 104, 140),
-        (160, 128, 92),
-        (110, 80, 110),
-    ],
-    float,
-)
+_CLOTH = np.array(DATA["colours"]["cloth"], float)
 
 
 def paint_backdrop(rng: np.random.Generator, size: int) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""One steady crop for a whole clip, and face tracks saved to a file and read again.
+"""Finds one steady crop for a whole clip, and saves face tracks to a file and reads them again.
 
 Within a clip the crop does not follow the face: the head moves inside it, as the generator must learn to move it. The crop is
 the one of :mod:`gioconda_core.faces.align` (the face square with a margin), upright, at the middle of the clip's face squares.

@@ -1,4 +1,4 @@
-"""The job of a reenactment: how the person is learned, whose motion is taken, and what the clip looks like."""
+"""Declares the job of a reenactment: how the person is learned, whose motion is taken, and what the clip looks like."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reenactment starts from: shots of the person to be shown, and the motion that drives them.
+"""Reads what reenactment starts from: shots of the person to be shown, and the motion that drives them.
 
 Shots are photographs, paintings, a clip, or a puppet (``puppets:IDENTITY/MOTION``); a driver is a clip, a saved landmark track (.npz), a
 puppet, or a camera (``camera:0``). Each comes as landmarks in a steady crop of the generator's size.

@@ -1,4 +1,4 @@
-"""The few collective operations training needs; a single process passes through untouched.
+"""Does the few collective operations that training needs; a single process passes through untouched.
 
 Plain all-reduces instead of DistributedDataParallel: gradients are averaged once a step in one flat buffer, nothing
 wraps the networks, so compile and spectral norm meet no hooks (pytorch#113415).

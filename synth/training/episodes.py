@@ -1,4 +1,4 @@
-"""Episodes of K+1 distinct frames of one person in one video: K to embed, one to reproduce, never the same.
+"""Draws episodes of K+1 distinct frames of one person in one video: K to embed, one to reproduce, never the same.
 
 Sampling is stateless: episode (step, slot) depends on the seed alone, so a resumed run, and a run spread over several
 processes, sees exactly the frames an uninterrupted single one would. Faulty frames are counted and replaced.

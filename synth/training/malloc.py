@@ -1,4 +1,4 @@
-"""Have the C library keep the memory a training step frees, for the next step to use again.
+"""Has the C library keep the memory that a training step frees, for the next step to use again.
 
 glibc hands blocks of megabytes back to the kernel as they are freed, and every step then waits for thousands of fresh pages to be
 cleared: a fifth of a step of ``sketch`` on two virtual cores (docs/performance.md, "Generator").

@@ -1,4 +1,4 @@
-"""The options of a training run, as its folder keeps them, and which of them a resumed run may not change."""
+"""Declares the options of a training run, as its folder keeps them, and which of them a resumed run may not change."""
 
 from __future__ import annotations
 

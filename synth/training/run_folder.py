@@ -1,4 +1,4 @@
-"""A training run's folder: options, statistics, samples, checkpoints. The folder is the truth; a run resumes from it.
+"""Keeps a training run's folder: options, statistics, samples, checkpoints. The folder is the truth; a run resumes from it.
 
 ``options.json`` · ``stats.jsonl`` · ``samples/step-*.png`` · ``checkpoint/step-*/`` · ``w.bin`` · ``model.safetensors``
 · ``events/`` (TensorBoard). A checkpoint counts once its ``state.json``, written last, is there. W's file is brought

@@ -1,4 +1,4 @@
-"""Training footage on disk: tars of face crops with landmarks, readable in any order.
+"""Writes and reads training footage: tars of face crops with landmarks, readable in any order.
 
 A folder holds ``shard-000000.tar`` (WebDataset's naming: KEY.jpg, KEY.landmarks.npy float16, KEY.json), for each a
 ``shard-000000.parquet`` with the byte offsets that make random access one ``pread``, and ``shards.json``. The parquet

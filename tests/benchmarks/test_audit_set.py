@@ -10,6 +10,7 @@ from score_table import table_of
 
 from benchmarks import audit_set
 from benchmarks.report import results
+from benchmarks.report.options import Figures
 from benchmarks.report.words import first_line
 from benchmarks.run.options import AuditSet
 from benchmarks.stats import probes
@@ -115,7 +116,7 @@ def test_a_solved_set_says_so_on_the_first_line():
     solved = probes.run_probes(
         *rows(plant=lambda r, y, g: r["metadata"].update(fps="30" if y else "25")), [""] * 120, resamples=100
     )
-    document = results.build(table_of(scores), results.Asked(["auc"], 100))
+    document = results.build(table_of(scores), Figures(("auc",), resamples=100))
     document = replace(document, probes=tuple(solved))
     document = replace(document, first_line=first_line(document))
     assert document.first_line.startswith("A shortcut solves this set") and "Container metadata" in document.first_line

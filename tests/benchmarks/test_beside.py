@@ -46,7 +46,7 @@ def rows(n=600, seed=0, strength=1.0, by_origin=0.0, by_cue=0.0, cue=0.0, detect
 
 def built(*parts, names=("auc",), resamples=200, **kw):
     return results.build(
-        table_of([r for p in (parts or (rows(**kw),)) for r in p]), results.Asked(list(names), resamples)
+        table_of([r for p in (parts or (rows(**kw),)) for r in p]), Figures(names, resamples=resamples)
     )
 
 
@@ -75,7 +75,7 @@ def test_what_a_detector_has_not_shown_is_the_headline_in_every_form(given, skil
 
 def test_few_people_leave_a_figure_without_an_interval_and_the_headline_says_so():
     few = [{**r, "identity": f"p{i % 3}", "source": ""} for i, r in enumerate(rows(60, strength=2.0))]
-    document = results.build(table_of(few), results.Asked(["auc"], 100))
+    document = results.build(table_of(few), Figures(("auc",), resamples=100))
     assert of(document).skill == "unknown" and "without an interval: " in document.first_line
     assert all(c.low is None for c in document.beside.cues) and "sharpness alone: AUC 0." in report.to_text(document)
     assert "Beside what anybody could measure" in report.render(document, "html")
@@ -178,7 +178,7 @@ def test_figures_are_given_by_frame_rate_to_the_nearest():
 
 def test_cues_that_a_table_lacks_are_named_and_not_made_up(tmp_path):
     plain = [{k: v for k, v in r.items() if k != "cues"} for r in rows(strength=1.5)]
-    document = results.build(table_of(plain), results.Asked(["auc"], 100))
+    document = results.build(table_of(plain), Figures(("auc",), resamples=100))
     assert document.beside.cues == () and set(document.beside.missing) == set(NAMES)
     assert of(document).skill == "above-a-coin" and of(document).matched.reason == "no cue was measured"
     for form in ("text", "html"):

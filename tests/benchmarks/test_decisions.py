@@ -9,6 +9,7 @@ import pytest
 from score_table import table_of
 
 from benchmarks.report import report, results
+from benchmarks.report.options import Figures
 from benchmarks.stats.gaps import gaps
 from benchmarks.stats.thresholds import choose, promised
 from gioconda_core.errors import UsageError
@@ -104,7 +105,7 @@ def test_a_gap_between_groups_is_shown_with_its_interval_and_none_is_not_claimed
         "skin",
     )
     assert "needs at least" in next(g for g in few if g.group == "c").reason
-    page = report.render(results.build(table_of(rows(worse="b")), results.Asked(["auc"], 100)), "html")
+    page = report.render(results.build(table_of(rows(worse="b")), Figures(("auc",), resamples=100)), "html")
     assert "worse on this group" in page and "skin: b" in page
 
 

@@ -42,7 +42,7 @@ def test_same_named_folders_are_not_merged():
     rows += [
         {"id": f"real/{i:03d}_sha", "label": 0, "detector": "d", "score": 0.0, "source": f"{i:03d}"} for i in range(14)
     ]
-    document = results.build(table_of(rows), results.Asked(["auc"], 100))
+    document = results.build(table_of(rows), Figures(("auc",), resamples=100))
     assert document.data.fake == 56
     assert document.detectors[0].figures[0].n_fake == 56
     assert {e.slice for e in document.slices["generator"]} == {
@@ -85,7 +85,7 @@ def test_missing_labels_and_scores_that_are_not_numbers_are_counted(tmp_path):
     assert found["unlabelled"] == 2 and found["label-unread"] == 1 and found["nan"] == 3
     column = table.detectors["s"]
     assert (column.status == "failed").sum() == 3 and (column.status == "abstained").sum() == 1
-    document = results.build(table, results.Asked(["auc"], 100))
+    document = results.build(table, Figures(("auc",), resamples=100))
     entry = document.detectors[0]
     assert entry.coverage == pytest.approx(40 / 44)
     assert entry.statuses.failed == 3
@@ -175,7 +175,7 @@ def test_paired_comparison_sees_what_separate_intervals_hide():
     found = compare.compare(table, [("strong", "weak"), ("weak", "twin")], ["auc"], resamples=500)
     assert found[0].p_corrected < 0.05 and found[0].low > 0
     assert found[1].p_corrected > 0.05
-    figures = {d.name: d.figures[0] for d in results.build(table, results.Asked(["auc"], 500)).detectors}
+    figures = {d.name: d.figures[0] for d in results.build(table, Figures(("auc",), resamples=500)).detectors}
     assert figures["strong"].low < figures["weak"].high, "their own intervals overlap"
 
 
@@ -226,7 +226,7 @@ def test_a_detector_without_scores_is_never_called_undecided():
         for i in range(80)
         for d in ("one", "two", "mute")
     ]
-    document = results.build(table_of(rows), results.Asked(["auc"], 100))
+    document = results.build(table_of(rows), Figures(("auc",), resamples=100))
     assert "not compared with mute" in document.first_line
     assert "leave open whether it is better than" in document.first_line, "equal scores are not called equal"
     assert next(d for d in document.detectors if d.name == "mute").rank is None
@@ -409,7 +409,7 @@ def test_several_protocols_of_one_detector_are_named_or_called_mixed():
     assert ranged.detectors["d"].protocol == "video@8-32f-at" and not ranged.problems
     mixed = table("video@32f-even", "video@all")
     assert mixed.detectors["d"].protocol == "video@mixed" and mixed.problems[0].kind == "mixed-protocol"
-    assert results.build(ranged, results.Asked(["auc"], 100)).detectors[0].figures[0].name == "auc/video@8-32f-at"
+    assert results.build(ranged, Figures(("auc",), resamples=100)).detectors[0].figures[0].name == "auc/video@8-32f-at"
 
 
 def test_slices_a_suite_names_are_the_only_ones():
@@ -423,8 +423,8 @@ def test_slices_a_suite_names_are_the_only_ones():
         }
         for i in range(90)
     ]
-    assert {"set", "hair"} <= set(results.build(table_of(rows), results.Asked(["auc"], 100)).slices)
-    assert "hair" not in results.build(table_of(rows), results.Asked(["auc"], 100, slices=["set"])).slices
+    assert {"set", "hair"} <= set(results.build(table_of(rows), Figures(("auc",), resamples=100)).slices)
+    assert "hair" not in results.build(table_of(rows), Figures(("auc",), resamples=100), slices=["set"]).slices
 
 
 def test_figures_do_not_depend_on_the_order_of_rows():
@@ -435,7 +435,19 @@ def test_figures_do_not_depend_on_the_order_of_rows():
     ]
     shuffled = [rows[i] for i in np.random.default_rng(0).permutation(80)]
     figures = [
-        results.build(table_of(r), results.Asked(["auc", "eer", "tpr@fpr=0.1"], 100)).detectors[0].figures
+        results.build(
+            table_of(r),
+            Figures(
+                (
+                    "auc",
+                    "eer",
+                    "tpr@fpr=0.1",
+                ),
+                resamples=100,
+            ),
+        )
+        .detectors[0]
+        .figures
         for r in (rows, shuffled)
     ]
     assert [f.value for f in figures[0]] == [f.value for f in figures[1]] == [1.0, 0.0, 1.0]
