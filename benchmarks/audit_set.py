@@ -1,4 +1,4 @@
-"""Looks whether a labelled set is fit to measure with: leaks between splits, files that stand twice, encoder tells, shortcut probes."""
+"""Checks whether a labelled set is fit to measure with: leaks between splits, files that stand twice, encoder tells, shortcut probes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class _Clip:
 
 
 @dataclass(frozen=True)
-class Looked:
+class Examined:
     """What was found of a clip: its features for the probes and its perceptual hash, or an error."""
 
     features: Mapping[str, Any] = field(default_factory=dict)
@@ -83,26 +83,26 @@ class Looked:
     error: str = ""
 
 
-class Look:
+class Examine:
     """What a worker does: one clip's features for the probes and its perceptual hash, or why there are none."""
 
-    def __call__(self, task: _Clip, progress: object) -> Looked:
+    def __call__(self, task: _Clip, progress: object) -> Examined:
         try:
             with Clip.open(task.path) as clip:
                 footage = observe.observe(clip, "even:5")
-                return Looked(probes.features(footage, plain(clip.facts)), perceptual(footage.frames))
+                return Examined(probes.features(footage, plain(clip.facts)), perceptual(footage.frames))
         except (GiocondaError, OSError) as error:
-            return Looked(error=error.what if isinstance(error, GiocondaError) else str(error))
+            return Examined(error=error.what if isinstance(error, GiocondaError) else str(error))
 
 
 def audit(index: Index, job: AuditSet | None = None, advance: Callable[..., None] = lambda *a, **k: None) -> SetAudit:
     """Everything that would make figures on this set mean less than they seem to. advance : called for each clip that was looked at."""
     job = job or AuditSet()
-    rows: dict[str, Looked] = {}
+    rows: dict[str, Examined] = {}
     unread: list[Unread] = []
     if job.probes:
-        rows, unread = _looked(index, max(1, job.jobs), advance)
-        index = index.with_samples([replace(s, phash=s.phash or rows.get(s.path, Looked()).phash) for s in index])
+        rows, unread = _examine_all(index, max(1, job.jobs), advance)
+        index = index.with_samples([replace(s, phash=s.phash or rows.get(s.path, Examined()).phash) for s in index])
     samples = list(index.samples)
     seen = [s for s in samples if s.path in rows]
     probed: list[Probe] = []
@@ -127,13 +127,13 @@ def audit(index: Index, job: AuditSet | None = None, advance: Callable[..., None
     )  # fmt: skip
 
 
-def _looked(index: Index, jobs: int, advance: Callable[..., None]) -> tuple[dict[str, Looked], list[Unread]]:
+def _examine_all(index: Index, jobs: int, advance: Callable[..., None]) -> tuple[dict[str, Examined], list[Unread]]:
     """What workers found of each clip, by path, and what could not be read."""
-    rows: dict[str, Looked] = {}
+    rows: dict[str, Examined] = {}
     unread = []
     chosen = sorted(index.samples, key=lambda s: s.sha256 or s.path)[:PROBE_SAMPLES]
     tasks = (_Clip(s.path, str(index.resolve(s))) for s in chosen)
-    with workers("local", "benchmarks.audit_set:Look", {}, jobs, Looked) as pool:
+    with workers("local", "benchmarks.audit_set:Examine", {}, jobs, Examined) as pool:
         for task, found, failure in pool.map(tasks):
             if found is None or found.error:
                 unread.append(Unread(task.name, found.error if found else str(failure)))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.faces import align
 from synth.person.covered import covered
-from synth.person.eyes import Eyes, Looks
+from synth.person.eyes import Eyes, GazeTrack
 from synth.person.model import PersonalModel
 from synth.person.mouth import INNER_LIPS, LIDS, Mouth, opening, ramp
 from synth.person.views import DEPTH
@@ -109,6 +109,7 @@ def _within(source: Points, target: Points) -> Points:
 
 def _joined(picture: Frames, patch: Frames, weight: NDArray[np.float32]) -> Frames:
     """A patch in a picture, both uint8 (S, S, 3), where ``weight`` (S, S) is; its light and colour become the picture's own."""
+    # How light and colour differ around each place, smoothed over an eighth of the picture and weighed by what is seen of the patch.
     small = 96
     a, b = (
         np.asarray(cv2.resize(p, (small, small), interpolation=cv2.INTER_AREA), np.float32) for p in (picture, patch)
@@ -174,7 +175,7 @@ class _Bent:
         """landmarks (N, 68, 2), pixels of the shots' crop, in the order of time → uint8 (N, S, S, 3)."""
         return np.concatenate(list(self.stream(landmarks)))
 
-    def stream(self, landmarks: NDArray[np.floating], looks: Looks | None = None) -> Iterator[Frames]:
+    def stream(self, landmarks: NDArray[np.floating], looks: GazeTrack | None = None) -> Iterator[Frames]:
         """The same, some frames at a time. looks : where the eyes look at each; None = as in the shot."""
         wanted = np.asarray(landmarks, np.float64)
         self.parts = dict.fromkeys(self.parts, 0)
@@ -185,7 +186,7 @@ class _Bent:
             gaze = self._gaze(looks, slice(first, first + CHUNK))
             yield self._drawn_as(poses[first : first + CHUNK], wanted[first : first + CHUNK], gaze)
 
-    def _gaze(self, looks: Looks | None, part: slice) -> NDArray[np.float64] | None:
+    def _gaze(self, looks: GazeTrack | None, part: slice) -> NDArray[np.float64] | None:
         """Where the irises of some moments are wanted, (n, 2, 2): the shot's that the driver resembles, moved as the driver's move."""
         return None if looks is None else self.eyes[looks.shot].gaze[None] + looks.change[part, None]
 

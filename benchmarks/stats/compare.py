@@ -357,6 +357,7 @@ def leaderboard(
     wanted = [metrics.parse("auc")]
     made = Pairs(table, resamples, seed)
     pairs = corrected([made.compare(a, b, wanted, drawn=False)[0] for a, b in combinations(order, 2)])
+    # The leader's own comparisons once more with bootstrap intervals; whether it is better was settled among all that were asked.
     first = against or order[0]
     mine = [d.over(first) for d in pairs if first in (d.a, d.b)]
     drawn = [made.compare(first, d.b, wanted, drawn=True)[0] for d in mine] if resamples else mine
@@ -367,6 +368,7 @@ def leaderboard(
             replace(with_interval, p=d.p, p_corrected=d.p_corrected, asked=d.asked, finding=d.finding)
             for with_interval, d in zip(drawn, mine, strict=True)
         ]
+    # Ranks that the pairs leave open, among those that have an AUC.
     able = [n for n in order if metrics.refusal(wanted[0], *_scored(table, n)) is None]
     spots = delong.ranks(
         len(able),

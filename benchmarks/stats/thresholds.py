@@ -72,9 +72,11 @@ def choose(
 
     labels, scores : (n,), both classes among them.
     """
+    # Every score is a threshold that may be taken, and one above them all; hits and false alarms are counted at each.
     ranking = metrics.Ranking.of(labels, scores)
     values = np.append(np.inf, scores[ranking.order[ranking.ends]])
     tp, fp = metrics.counts(ranking, np.ones(len(labels), np.int64))
+    # The same rules on resampled people say how far other people would move each threshold.
     drawn: list[list[Floats]] = [[] for _ in rules]
     clusters = independent(labels, resampler)
     if bootstrap.too_few(clusters) is None:

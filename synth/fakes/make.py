@@ -163,16 +163,16 @@ def make(
     people = [list(group) for _, group in groupby(recipes, key=lambda r: (r.identity, r.source))][
         part.rank :: part.world
     ]
-    there = {r.id: record for r in recipes if (record := _done(folder, r))}
-    mine = [left for group in people if (left := [r for r in group if r.id not in there])]
-    result = Result(planned=len(recipes), there=len(there))
-    session.begin(sum(len(group) for group in mine))
+    finished = {r.id: record for r in recipes if (record := _done(folder, r))}
+    missing = [left for group in people if (left := [r for r in group if r.id not in finished])]
+    result = Result(planned=len(recipes), there=len(finished))
+    session.begin(sum(len(group) for group in missing))
     chosen, made = session.signer or signers.default(), list[dict[str, Any]]()
     making = _Making(heads, footage, folder, granted, chosen, part.writers or max(2, cores()))
-    finished = [there[r.id] for group in people for r in group if r.id in there]
-    _log(heads, granted, [r for group in mine for r in group], _unnamed(finished))
+    own = [finished[r.id] for group in people for r in group if r.id in finished]
+    _log(heads, granted, [r for group in missing for r in group], _unnamed(own))
     try:
-        for item in making.run(mine):
+        for item in making.run(missing):
             if isinstance(item, GiocondaError):
                 result.failed[str(item)] += 1
                 append_row(folder / "failed.jsonl", {"why": str(item)})

@@ -157,13 +157,16 @@ def _hash(*parts: object) -> int:
 
 def split_of(identities: Sequence[str], shares: Mapping[str, float], seed: int) -> dict[str, str]:
     """A split for each person: shares met as closely as whole people allow, each non-empty share getting one where there are enough."""
+    # People in an order by hash, so that a name says nothing of its split and the same seed deals out the same.
     order = sorted(set(identities), key=lambda name: _hash(seed, "split", name))
     total = sum(shares.values())
     names = [name for name, share in shares.items() if share > 0]
     counts = {name: int(len(order) * shares[name] / total) for name in names}
+    # Whole people left over by rounding down go where most was cut off.
     for name in sorted(names, key=lambda n: counts[n] - len(order) * shares[n] / total):
         if sum(counts.values()) < len(order):
             counts[name] += 1
+    # A split that got nobody takes one from the largest that can spare one.
     for name in names:
         if counts[name] == 0 and (rich := max(names, key=lambda n: counts[n])) and counts[rich] > 1:
             counts[name], counts[rich] = 1, counts[rich] - 1

@@ -7,13 +7,14 @@ had and says in plain words what was taken, because a run without the VGGs is no
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gioconda_core import lite0
@@ -63,10 +64,10 @@ class _Frozen(nn.Module):
 class VGG(_Frozen):
     """VGG19 or VGGFace's VGG16 up to the last compared ReLU."""
 
-    def __init__(self, kind: str, weights: Mapping[str, Tensor] | None, *, seed: int = 0, divide: int = 1) -> None:
+    def __init__(self, kind: str, weights: Mapping[str, Tensor] | None, *, divide: int = 1) -> None:
         super().__init__()
         layout, self.taps, self.mean = _VGGS[kind]
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(0)
         layers: list[nn.Module] = []
         cin = 3
         for item in layout:
@@ -228,21 +229,44 @@ def _load(kind: str, files: Mapping[str, str | os.PathLike[str]]) -> dict[str, T
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
                 return {name: torch.from_numpy(archive[name]) for name in archive.files}
-        from safetensors.torch import load_file
-
         return load_file(path)
     except Exception as error:  # whatever a broken file raises, it is the file's fault
         raise WeightsError(f"cannot be read as weights: {error}", where=str(path)) from error
 
 
-def _first_there(makers: Mapping[str, Callable[[], Content]]) -> Content:
+def _term(choice: str, weights: LossWeights, files: Mapping[str, str | os.PathLike[str]]) -> Content:
+    """The term of this name. Raises WeightsError where its networks are not to be had."""
+    instead = "instead of the paper's VGG19 and VGGFace"
+    beside: dict[str, tuple[float, nn.Module]] = {"multiscale": (0.5 * weights.substitute, MultiScale())}
+    match choice:
+        case "vgg":
+            nets = {kind: (getattr(weights, kind), VGG(kind, _load(kind, files))) for kind in _VGGS}
+            return Content(nets, "VGG19 and VGGFace, as in the paper")
+        case "squeezenet":
+            net = {"squeezenet": (weights.substitute, SqueezeNet(_load("squeezenet", files)))}
+            return Content({**net, **beside}, f"SqueezeNet v1.0 with multi-scale L1 and SSIM, {instead}")
+        case "lite0":
+            early = {"lite0": (2 * weights.substitute, Lite0())}
+            return Content(
+                {**early, **beside}, f"EfficientNet-Lite0's early blocks with multi-scale L1 and SSIM, {instead}"
+            )
+        case "multiscale":
+            alone = {"multiscale": (weights.substitute, MultiScale())}
+            return Content(alone, f"multi-scale L1 and SSIM, without any network, {instead}")
+        case "random-vgg":
+            random = {"random": (weights.substitute * 0.02, VGG("vgg19", None, divide=4))}
+            return Content({**random, **beside}, f"a frozen random VGG with multi-scale L1 and SSIM, {instead}")
+    return Content({}, "none: feature matching alone")
+
+
+def _first_there(weights: LossWeights, files: Mapping[str, str | os.PathLike[str]]) -> Content:
     """The paper's nets, else SqueezeNet, else what comes with the installation: in the order in which they were measured to help."""
     for name in ("vgg", "squeezenet", "lite0"):
         try:
-            return makers[name]()
+            return _term(name, weights, files)
         except WeightsError:
             continue
-    content = makers["multiscale"]()
+    content = _term("multiscale", weights, files)
     content.description += " (no network's weights are there)"
     return content
 
@@ -261,45 +285,7 @@ def build(
     files = files or {}
     if choice not in CONTENT:
         raise UsageError(f"no content loss {choice!r}", where="--content", hint=f"one of {', '.join(CONTENT)}")
-    makers: dict[str, Callable[[], Content]] = {
-        "vgg": lambda: Content(
-            {
-                "vgg19": (weights.vgg19, VGG("vgg19", _load("vgg19", files))),
-                "vggface": (weights.vggface, VGG("vggface", _load("vggface", files))),
-            },
-            "VGG19 and VGGFace, as in the paper",
-        ),
-        "squeezenet": lambda: Content(
-            {
-                "squeezenet": (weights.substitute, SqueezeNet(_load("squeezenet", files))),
-                "multiscale": (0.5 * weights.substitute, MultiScale()),
-            },
-            "SqueezeNet v1.0 with multi-scale L1 and SSIM, instead of the paper's VGG19 and VGGFace",
-        ),
-        "lite0": lambda: Content(
-            {
-                "lite0": (2 * weights.substitute, Lite0()),
-                "multiscale": (0.5 * weights.substitute, MultiScale()),
-            },
-            "EfficientNet-Lite0's early blocks with multi-scale L1 and SSIM, instead of the paper's VGG19 and VGGFace",
-        ),
-        "multiscale": lambda: Content(
-            {"multiscale": (weights.substitute, MultiScale())},
-            "multi-scale L1 and SSIM, without any network, instead of the paper's VGG19 and VGGFace",
-        ),
-        "random-vgg": lambda: Content(
-            {
-                "random": (weights.substitute * 0.02, VGG("vgg19", None, divide=4)),
-                "multiscale": (0.5 * weights.substitute, MultiScale()),
-            },
-            "a frozen random VGG with multi-scale L1 and SSIM, instead of the paper's VGG19 and VGGFace",
-        ),
-        "none": lambda: Content({}, "none: feature matching alone"),
-    }
-    if choice == "auto":
-        content = _first_there(makers)
-    else:
-        content = makers[choice]()
+    content = _first_there(weights, files) if choice == "auto" else _term(choice, weights, files)
     for part in content.parts.values():
         if isinstance(part, _Frozen):
             part.dtype = dtype

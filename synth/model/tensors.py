@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -33,3 +33,11 @@ def to_uint8(frames: Tensor) -> np.ndarray:
     """[-1, 1] (N, 3, S, S) → uint8 (N, S, S, 3)."""
     scaled = ((frames.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return np.ascontiguousarray(scaled.movedim(-3, -1).cpu().numpy())
+
+
+@torch.no_grad()
+def follow(average: nn.Module, live: nn.Module, keep: float) -> None:
+    """Move an average of a network's weights on, in place: so much of it is kept, the rest is as the network stands. Buffers are copied."""
+    torch._foreach_lerp_(list(average.parameters()), list(live.parameters()), 1 - keep)
+    for mine, theirs in zip(average.buffers(), live.buffers(), strict=True):
+        mine.copy_(theirs)

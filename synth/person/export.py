@@ -48,7 +48,6 @@ def export(
     path: str | os.PathLike[str],
     kind: str,
     *,
-    landmarks: NDArray[np.floating] | None = None,
     force: bool = False,
 ) -> float:
     """Write a personal model for another runtime, after checking the picture; returns the difference found (0–255).
@@ -56,7 +55,7 @@ def export(
     Parameters
     ----------
     path : ``.onnx``, or ``.xml`` for OpenVINO (its ``.bin`` lies beside it).
-    kind : one of ``FORMATS``. landmarks : (N, 68, 2) to calibrate int8 with; without them, an average face's poses.
+    kind : one of ``FORMATS``; int8 is calibrated with an average face's poses.
 
     Raises
     ------
@@ -79,8 +78,8 @@ def export(
             plain = temporary.with_suffix(".plain.onnx")
             try:
                 _write_onnx(model, plain)
-                poses = _poses(model.config.size, 32) if landmarks is None else landmarks
-                _quantise(plain, temporary, rasters_of(poses, model.config.size))
+                size = model.config.size
+                _quantise(plain, temporary, rasters_of(_poses(size, 32), size))
             finally:
                 plain.unlink(missing_ok=True)
         error = picture_error(model, _run_onnx(temporary))

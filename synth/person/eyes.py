@@ -103,6 +103,7 @@ def pupils(frame: Frames, points: Points) -> Gaze:
 
 
 def _iris(frame: Frames, axes: _Axes, lids: _Lids) -> Points:
+    # The eye, cut out along its own axes and brought to one size.
     scale = _ALONG / 1.2  # patch pixels a width
     x, y = np.meshgrid(
         (np.arange(_ALONG) + 0.5) / scale - 0.1, (np.arange(_ACROSS) + 0.5) / scale - _ACROSS / scale / 2
@@ -113,6 +114,7 @@ def _iris(frame: Frames, axes: _Axes, lids: _Lids) -> Points:
     upper, lower = lids.at(lids.upper, x), lids.at(lids.lower, x)
     margin = 0.1 * (lower - upper)  # lashes and their shadow
     open_ = ((y > upper + margin) & (y < lower - margin) & (x > 0.06) & (x < 0.94)).astype(np.float32)
+    # At every place: how dark the open part of an iris' disc is, and how bright what is open around a slightly larger one.
     radius = IRIS * scale
     disc = _disc(radius)
     inside = cv2.filter2D(open_, cv2.CV_32F, disc, borderType=cv2.BORDER_CONSTANT)
@@ -121,6 +123,7 @@ def _iris(frame: Frames, axes: _Axes, lids: _Lids) -> Points:
     around = float(open_.sum()) - cv2.filter2D(open_, cv2.CV_32F, wide, borderType=cv2.BORDER_CONSTANT)
     bright = float((open_ * luma).sum()) - cv2.filter2D(open_ * luma, cv2.CV_32F, wide, borderType=cv2.BORDER_CONSTANT)
     contrast = bright / np.maximum(around, 1e-3) - dark
+    # Only where an iris can be: mostly uncovered, near the middle between lids and corners, with white beside it.
     middle = (upper + lower) / 2
     fits = (
         (open_ > 0)
@@ -144,7 +147,7 @@ def _disc(radius: float) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class GazeTrack:
     """Where a driver looks. change : (N, 2), how far both irises stand from where they stood at the moment that resembles the shot, in widths
     of the eye; NaN where it cannot be told. shot : number of the shot that it resembles."""
 
@@ -152,7 +155,7 @@ class Looks:
     shot: int = 0
 
 
-def looks_of(gaze: NDArray[np.float64], times: NDArray[np.float64], reference: int, shot: int) -> Looks:
+def gaze_track(gaze: NDArray[np.float64], times: NDArray[np.float64], reference: int, shot: int) -> GazeTrack:
     """From the driver's irises (N, 2, 2) at all moments; NaN in all where too few are told.
 
     Eyes turn together, so either's change stands for both; a blink is bridged, and the trembling of a reading smoothed.
@@ -162,11 +165,11 @@ def looks_of(gaze: NDArray[np.float64], times: NDArray[np.float64], reference: i
     both = np.isfinite(apart).all((1, 2))
     told = both & (np.abs(apart[:, 0] - apart[:, 1])[:, 0] < DISAGREE)
     if told.sum() < max(2, 0.3 * len(gaze)):
-        return Looks(np.full((len(gaze), 2), np.nan), shot)
+        return GazeTrack(np.full((len(gaze), 2), np.nan), shot)
     change = np.stack([np.interp(times, times[told], apart[told].mean(1)[:, axis]) for axis in (0, 1)], 1)
     weight = np.exp(-0.5 * ((times[:, None] - times[None]) / SMOOTHING) ** 2)
     change = weight @ change / weight.sum(1, keepdims=True)
-    return Looks(change - change[reference], shot)
+    return GazeTrack(change - change[reference], shot)
 
 
 class Eyes:

@@ -29,7 +29,7 @@ from synth.model.landmark_image import draw
 from synth.model.layers import held, power_iteration
 from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator
 from synth.model.networks import Generator, Model
-from synth.model.tensors import compute_dtype, optimiser, to_signed
+from synth.model.tensors import compute_dtype, follow, optimiser, to_signed
 from synth.person.model import PersonalModel
 from synth.person.options import Tune
 from synth.person.views import view
@@ -321,10 +321,8 @@ class _Average:
 
     @torch.no_grad()
     def update(self, generator: Generator, psi: Tensor) -> None:
-        torch._foreach_lerp_(list(self.generator.parameters()), list(generator.parameters()), 1 - self.keep)
+        follow(self.generator, generator, self.keep)
         self.psi.lerp_(psi, 1 - self.keep)
-        for mine, theirs in zip(self.generator.buffers(), generator.buffers(), strict=True):
-            mine.copy_(theirs)
 
     @torch.no_grad()
     def error(self, aside: Pairs) -> float:

@@ -33,7 +33,7 @@ from synth.generators import Personal, TalkingHeads
 from synth.model.landmark_image import draw
 from synth.model.networks import load_checkpoint, shipped
 from synth.person.covered import Covered
-from synth.person.eyes import Looks, looks_of, pupils
+from synth.person.eyes import GazeTrack, gaze_track, pupils
 from synth.person.model import PersonalModel
 from synth.person.options import Tune
 from synth.person.tune import budget, tune
@@ -294,7 +294,7 @@ class _Drawing:
     job: Reenact
     bent: bool
     advance: Callable[..., None]
-    looks: Looks | None = None
+    looks: GazeTrack | None = None
     moments: list[tuple[Frames | None, Frames]] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Frames]:
@@ -341,7 +341,7 @@ class _Drawing:
             draw_icon(picture, self.job.icon)
 
 
-def _looks(driver: Driver, size: int, how: Adapted) -> Looks | None:
+def _looks(driver: Driver, size: int, how: Adapted) -> GazeTrack | None:
     """Where a driver looks, from its own pictures; None where only its track is known. size : side of the crop its landmarks are in."""
     if driver.pictures is None:
         return None
@@ -352,10 +352,10 @@ def _looks(driver: Driver, size: int, how: Adapted) -> Looks | None:
     for k, picture in enumerate(driver.pictures(side)):
         if driver.found[k]:
             gaze[k] = pupils(picture, marks[k])
-    return looks_of(gaze, driver.times, how.reference, how.shot)
+    return gaze_track(gaze, driver.times, how.reference, how.shot)
 
 
-def _streamed(model: Personal, marks: Points, looks: Looks | None) -> Iterator[Frames]:
+def _streamed(model: Personal, marks: Points, looks: GazeTrack | None) -> Iterator[Frames]:
     """A personal model's frames, some at a time."""
     if hasattr(model, "stream"):
         yield from model.stream(marks, looks)

@@ -29,7 +29,7 @@ from synth.model.content_loss import Content, build
 from synth.model.layers import held, power_iteration
 from synth.model.losses import feature_matching, hinge_discriminator, hinge_generator, match
 from synth.model.networks import Embedder, Generator, Model, load_checkpoint, save_checkpoint
-from synth.model.tensors import compute_dtype, optimiser, to_signed, to_uint8
+from synth.model.tensors import compute_dtype, follow, optimiser, to_signed, to_uint8
 from synth.model.widen import widen
 from synth.session import Session
 from synth.training.distributed import Group
@@ -219,15 +219,11 @@ class Trainer:
         self.adam[name].zero_grad(set_to_none=True)
         return good
 
-    @torch.no_grad()
     def _average(self) -> None:
         # Early on the average follows faster, so that samples and short runs are not of the first random weights.
         keep = min(self.options.ema, (1 + self.step_number) / (10 + self.step_number))
         for name, average in self.ema.items():
-            live = self.model.nets()[name]
-            torch._foreach_lerp_(list(average.parameters()), list(live.parameters()), 1 - keep)
-            for mine, theirs in zip(average.buffers(), live.buffers(), strict=True):
-                mine.copy_(theirs)
+            follow(average, self.model.nets()[name], keep)
 
     # ---- what is kept
 

@@ -100,19 +100,19 @@ def test_a_run_of_folds_and_its_report(tmp_path, monkeypatch):
         def __init__(self, seen):
             self.seen = seen
 
-    def work(plan, task):
-        knows = plan.detectors[0].split(":")[1].split(",")
+    def work(worker, task, progress):
+        knows = next(iter(worker.detectors)).split(":")[1].split(",")
         by_sha = {s.sha256: s for s in whole}
         made = by_sha[task.id].generator
         score = (2.0 if made in knows else 1.0 if made else 0.0) + 0.001 * int(task.id[1:4])
         rows = [ReadingRow(task.id, d, "knows", s, "1", protocol="video@all", score=score) for d, s in task.missing]
-        return rows, []
+        return runs.Measured(rows)
 
     whole = labelled("a", ("glow", "warp"), people=60)
     monkeypatch.setattr(folds, "train_one", train)
     monkeypatch.setattr(folds, "trainable", lambda spec: True)
     monkeypatch.setattr(runs, "detectors_of", lambda specs: {s: Knows(s) for s in specs})
-    monkeypatch.setattr(runs, "work", work)
+    monkeypatch.setattr(runs.Work, "__call__", work)
     suite = suites.load("leave-one-generator-out")
     done = folds.run_suite(suite, ["knows"], tmp_path / "out", {"set": whole})
     assert trained == [{"warp"}, {"glow"}] and done.rows == 2 * 40 and done.complete

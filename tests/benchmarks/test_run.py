@@ -208,13 +208,13 @@ def test_a_run_writes_its_configuration_first_and_a_row_for_everything(clips, ti
     detector = Brightness()
     names = use(monkeypatch, detector)
     written = []
-    original = runs.work
+    original = runs.Work.__call__
 
-    def spying(plan, task):
+    def spying(work, task, progress):
         written.append((tmp_path / "out" / "config.json").exists() and (tmp_path / "out" / "environment.json").exists())
-        return original(plan, task)
+        return original(work, task, progress)
 
-    monkeypatch.setattr(runs, "work", spying)
+    monkeypatch.setattr(runs.Work, "__call__", spying)
     outcome = runs.run(tiny, names, tmp_path / "out", {"set": clips})
     assert all(written) and outcome.rows == 24 and outcome.complete and not outcome.failed
     rows = list(read_rows(tmp_path / "out" / "readings.jsonl"))

@@ -7,7 +7,7 @@ import pytest
 from puppet_material import puppet
 
 from synth.hybrid import HybridGenerator
-from synth.person.eyes import EYES, Eyes, Looks, looks_of, pupils
+from synth.person.eyes import EYES, Eyes, GazeTrack, gaze_track, pupils
 from synth.puppets.perform import perform
 
 SIGHTED = 4  # a puppet without spectacles
@@ -80,7 +80,7 @@ def test_an_iris_goes_where_it_is_told_and_no_further_than_it_can(shot, change):
     before = pupils(frame, points)
 
     def moved(by):
-        (made,) = next(person.stream(points[None], Looks(np.array([by]))))
+        (made,) = next(person.stream(points[None], GazeTrack(np.array([by]))))
         assert person.parts["gaze"] == 1
         return made, pupils(made, points)
 
@@ -110,8 +110,8 @@ def test_a_blink_is_bridged_and_eyes_that_disagree_are_no_reading():
     gaze = np.full((20, 2, 2), 0.5)
     gaze[:, :, 0] += np.linspace(0, 0.1, 20)[:, None]
     gaze[8:11] = np.nan
-    change = looks_of(gaze, times, 0, 0).change
+    change = gaze_track(gaze, times, 0, 0).change
     assert np.isfinite(change).all() and 0.05 < change[-1, 0] - change[0, 0] < 0.1 and abs(change[9, 0] - 0.047) < 0.02
     gaze[:, 0, 0] -= 0.6 * np.linspace(0, 1, 20) * (np.arange(20) % 2)
     gaze[::2] = np.nan
-    assert np.isnan(looks_of(gaze, times, 0, 0).change).all()
+    assert np.isnan(gaze_track(gaze, times, 0, 0).change).all()
