@@ -291,16 +291,14 @@ class Journal:
                 yield row
             self._base.executemany("UPDATE rows SET failed = 1, level = ?, state = NULL WHERE path = ?", lost)
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """How many files of this run have each level and each credential state, and how many failed."""
+    def counts(self) -> tuple[dict[str, int], int]:
+        """How many files of this run have each level, and how many failed."""
         self.commit()
-        found = {}
         with _disk_errors(self.index):
-            for column in ("level", "state"):
-                query = f"SELECT {column}, COUNT(*) FROM rows WHERE run = ? GROUP BY {column}"
-                found[column] = {str(k or "not-read"): n for k, n in self._base.execute(query, (self.run,))}
+            query = "SELECT level, COUNT(*) FROM rows WHERE run = ? GROUP BY level"
+            levels = {str(k or "not-read"): n for k, n in self._base.execute(query, (self.run,))}
             (failed,) = self._base.execute("SELECT COUNT(*) FROM rows WHERE run = ? AND failed", (self.run,)).fetchone()
-        return found | {"failed": {"rows": failed}}
+        return levels, failed
 
     def close(self) -> None:
         """Commit, and let another run have the folder."""

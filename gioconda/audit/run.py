@@ -9,6 +9,7 @@ import json
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -294,9 +295,11 @@ class Audit:
 
     def _finish(self, journal: Journal, out: Path, summary: Summary) -> None:
         detectors: set[str] = set()
+        states: Counter[str] = Counter()
         count = 0
         for row in journal.rows():
             count += 1
+            states[tables.state_of(row)] += 1
             detectors.update(row.detectors)
             for fault in tables.findings(self.policy, row):
                 if self._baseline.accepts(row, fault) is not None:
@@ -311,9 +314,10 @@ class Audit:
             raise ResourceError(
                 f"{summary.seen:,} files have {count:,} rows", str(journal.path), "run again; tables were not written"
             )
-        counts = journal.counts()  # after all rows were read back: one that cannot be is a failure
-        summary.levels, summary.states = counts["level"], counts["state"]
-        summary.failed = counts["failed"]["rows"]
+        summary.states = dict(states)
+        summary.levels, summary.failed = (
+            journal.counts()
+        )  # after all rows were read back: one that cannot be is a failure
         summary.notes = self._baseline.notes()
         job = tables.Job(
             journal, out, summary, self.lang, sorted(detectors), self.policy, self._baseline, self.shard, self._body

@@ -10,6 +10,7 @@ class Summary:
     """How many files an audit saw and what it found. seen = resumed + examined + copied; skipped : how many were passed over, by :class:`~gioconda_core.reasons.PassedOver`; tripped : policy, first 1,000.
 
     accepted : findings of the baseline, accepted_errors those of them that are errors; notes : what its keeper should know.
+    states : how many files by what is told of their credentials (see :func:`~gioconda.audit.tables.state_of`).
     renewed : files among the examined that had a row of another configuration; because : what is another in it.
     """
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 GROUP = 5_000  # rows of a Parquet row group, and held in memory at once
 NAMES = {"parquet": "readings.parquet", "html": "index.html", "junit": "readings.junit.xml"}
 LISTED = 200  # rows of the HTML page
+NOT_READ = "not-read"
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,19 @@ def _groups(items: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield group
 
 
+def state_of(row: rows.Row) -> str:
+    """What is told of a row's credentials, by what decided their state and not by the state alone: what has expired is not altered, nor
+    unreadable what was not looked for. ``not-read`` where nothing was asked of a file."""
+    if not row.state:
+        return NOT_READ
+    return state_key(row.state, row.reason, "gioconda.signer.development" in row.codes).removeprefix("state.")
+
+
+def state_text(state: str, lang: str = "en") -> str:
+    """What :func:`state_of` gives, as a heading."""
+    return label("no-state", lang) if state == NOT_READ else say(Sentence(f"state.{state}"), lang)
+
+
 def _html(job: Job, file: Path) -> None:
     lang = job.lang
 
@@ -164,12 +178,6 @@ def _html(job: Job, file: Path) -> None:
         except KeyError:
             return visible(key)
 
-    def state(row: rows.Row) -> str:
-        if not row.state:
-            return "–"
-        key = state_key(row.state, row.reason, "gioconda.signer.development" in row.codes)
-        return say(Sentence(key), lang)
-
     listed = [row for row in job.journal.rows(order="attention", limit=LISTED) if as_sarif.faults(row)]
     summary = job.summary
     body = rendered(
@@ -178,13 +186,10 @@ def _html(job: Job, file: Path) -> None:
         summary=summary,
         rows=listed,
         levels=[(level, text("level", level), summary.levels.get(level, 0)) for level in reversed(list(Level))],
-        # By what decided a state, not by the state alone: what has expired is not altered, nor unreadable what was not looked for.
-        states=Counter(
-            state(row) if row.state else label("no-state", lang) for row in job.journal.rows()
-        ).most_common(),
+        states=[(state_text(state, lang), n) for state, n in Counter(summary.states).most_common()],
         judges=job.detectors,
         level_text=lambda level: text("level", level),
-        state_text=state,
+        state_text=lambda row: state_text(state_of(row), lang) if row.state else "–",
         say=lambda words: visible(problem(words, lang)),
         skipped=[(reason_text({"code": why, "detail": {}}, lang), n) for why, n in sorted(summary.skipped.items())],
         total=summary.seen,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from gioconda.audit import Audit, Summary
 from gioconda.audit.journal import rows_of
+from gioconda.audit.tables import state_text
 from gioconda.audit.walk import read_list
 from gioconda.cli.build import built
 from gioconda.cli.common import Bar, FormatOptions, Result, notice, settings
@@ -75,7 +76,7 @@ def _text(summary: Summary, out: str) -> str:
         why = ", ".join(summary.because) or "a certificate has ended"
         lines.append(f"  {summary.renewed:>9,}  examined anew: not as they were examined before ({why})")
     lines += [f"  {n:>9,}  {level}" for level, n in sorted(summary.levels.items())]
-    lines += [f"  {n:>9,}  credentials {state}" for state, n in sorted(summary.states.items())]
+    lines += [f"  {n:>9,}  {state_text(state)}" for state, n in sorted(summary.states.items())]
     lines += [f"  {n:>9,}  passed over: {said(why, {})}" for why, n in sorted(summary.skipped.items())]
     if summary.accepted:
         lines.append(f"  {summary.accepted:>9,}  findings accepted by the baseline")

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -293,8 +294,9 @@ def test_the_page_counts_credentials_by_what_decided_them_and_says_where_no_dete
         state = ProvenanceState.INVALID if i else ProvenanceState.UNREADABLE
         journal.append(Row(f"{i}.mkv", f"{i}", 1, state=state, reason=reason))
     journal.append(Row("3.zip", "3", 1, members=0))
+    states = Counter(map(tables.state_of, journal.rows()))
     for detectors in ((), ("contrast",)):
-        tables.write(tables.Job(journal, tmp_path, Summary(), detectors=detectors), ("html", "junit"))
+        tables.write(tables.Job(journal, tmp_path, Summary(states=states), detectors=detectors), ("html", "junit"))
         counted = (tmp_path / "index.html").read_text().split('id="rows"')[0]
         assert ("No detector was run" in counted) == (not detectors)
         assert ("No strong signal found" in counted) == bool(detectors)
@@ -302,6 +304,8 @@ def test_the_page_counts_credentials_by_what_decided_them_and_says_where_no_dete
     assert "an archive, or a file that could not be examined" in counted and ">–<" not in counted
     assert "not looked for" in counted and "outside its validity" in counted and "not checked in full" in counted
     assert "could not be read" not in counted and "do not hold" not in counted
+    # the terminal and the page say the same
+    assert all(tables.state_text(state) in counted for state in states) and len(states) == 4
 
 
 def test_shards_share_all_files_and_none_twice(tree):
