@@ -27,30 +27,16 @@ _NAMED = 6  # parts named
 _ENTRY = 12  # bytes of an entry in a TIFF index: where the credential lies, which a hash must leave out
 # What ISO media show or play, and where it lies; the rest is padding, an index, or metadata.
 _SHOWN = frozenset(("mdat", "moov", "moof", "idat", "imda"))
+# Tables of places in the file, at whatever depth, which move with the credential's length: the first kinds of hash leave them out.
+_PLACES = frozenset(("stco", "co64", "iloc", "tfra", "tfhd", "trun", "saio"))
 _PICTURES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 _PURPOSES = (b"manifest", b"original", b"update", b"merkle")
 _METADATA = frozenset(
     [
-        "C2PA",
-        "COM",
-        "tEXt",
-        "zTXt",
-        "iTXt",
-        "eXIf",
-        "tIME",
-        "pHYs",
-        "EXIF",
-        "XMP",
-        "LIST:INFO",
-        "JUNK",
-        "bext",
-        "iXML",
-        "_PMX",
-        "id3",
-        "ID3",
+        "C2PA", "COM", "tEXt", "zTXt", "iTXt", "eXIf", "tIME", "pHYs", "EXIF", "XMP", "LIST:INFO", "JUNK", "bext", "iXML", "_PMX",
+        "id3", "ID3", *(f"APP{i}" for i in range(16)),
     ]
-    + [f"APP{i}" for i in range(16)]
-)
+)  # fmt: skip
 
 
 class Part(NamedTuple):
@@ -118,10 +104,11 @@ def _of_boxes(data: Mapping[str, Any], file: IO[bytes]) -> Iterator[tuple[str, i
             continue
         if steps == ["mdat"] and hashed_in_leaves:  # covered by the leaves, which the SDK checks
             continue
-        inner = steps[1:2] in (["udta"], ["meta"])  # of a movie: what is said of it, not what it shows
+        # Of a movie what is said of it, and of anything where its parts lie: not what it shows.
+        aside = steps[1:2] in (["udta"], ["meta"]) or steps[-1] in _PLACES
         lengths = [table(part).get("length") for part in tables(item.get("subset"))]
         whole = sum(_length(box, size) for box in hit) if len(steps) == 1 and not lengths else 0
-        yield "/".join(steps)[:60], whole, steps[0] in shown and not inner
+        yield "/".join(steps)[:60], whole, steps[0] in shown and not aside
     for place, box in enumerate(boxes):
         stray = box.kind == b"uuid" and _stray(box, file)
         padding = box.kind in (b"free", b"skip") or (box.kind == b"ftyp" and place > 0)

@@ -120,6 +120,16 @@ def test_a_clip_whose_media_the_hash_leaves_out_does_not_hold(files, tmp_path, k
     assert all(kind.decode() in met[CONTENT].where for kind in kinds)
 
 
+def test_tables_of_places_that_the_first_kind_of_hash_leaves_out_are_no_content(files, tmp_path):
+    """As the SDK itself wrote them in 2021 and 2022; two of C2PA's own test files were said not to hold."""
+    places = [f"/moov/trak/mdia/minf/stbl/{kind}" for kind in ("stco", "co64")] + ["/moof/traf/trun"]
+    change = {
+        "c2pa.hash.bmff.v3": lambda said: said | {"exclusions": said["exclusions"] + [{"xpath": p} for p in places]}
+    }
+    _, met, _ = seen(rewritten(files / "signed.mp4", tmp_path / "places.mp4", leaf(), change))
+    assert set(met) == {PARTIAL} and "stbl/stco" in met[PARTIAL].where
+
+
 def by_names(path, left_out):
     """What makes a hash over named segments of the hash over a whole JPEG; one segment is left out."""
     data = path.read_bytes()
