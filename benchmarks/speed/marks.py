@@ -50,6 +50,8 @@ def grain(frames: np.ndarray, marked: np.ndarray) -> float:
 
 def cases(folder: Path, *paths: str, puppets: int = 12) -> Iterator[dict[str, object]]:
     """A row a rung: clips read back, errors of coded bits, false alarms; then the embedder's cost and PSNR over all."""
+    if not paths and puppets < 1:
+        raise SystemExit("marks: there is nothing to mark: give clips, or --puppets 1 or more")
     rungs = suite.load("ladder").degradations
     # rung → of each marked clip: read, read as it is, share of wrong coded bits; and of each unmarked one: taken for marked
     read: dict[str, list[tuple[bool, bool, float]]] = defaultdict(list)
