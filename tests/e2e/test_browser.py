@@ -242,7 +242,7 @@ def test_an_example_is_made_signed_and_examined(page, address):
     press(page, "button[data-post='/example']")
     until(page, "#report", 240)
     text = said(page)
-    assert "The credential itself states that AI made or edited this media." in text and "Keyframes" in text
+    assert "The credential itself states that AI made or edited this media, or a part of it." in text and "Keyframes" in text
     page.get(address)
     row = said(page, "li[data-clip]")
     assert "example.mp4" in row and "6 s" in row and "done" not in row
@@ -277,7 +277,7 @@ def test_a_signed_fake_says_so_itself_and_can_be_walked_through(page, address, c
     until(page, "#report")
     accessible(page)
     text = said(page)
-    assert "The credential itself states that AI made or edited this media." in text
+    assert "The credential itself states that AI made or edited this media, or a part of it." in text
     assert "development key" in text and "not that the scene happened" in text
     headings = [h.text for h in page.find_elements(By.CSS_SELECTOR, "section h2") if h.is_displayed()]
     shown = [h for h in headings if h]

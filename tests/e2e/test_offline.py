@@ -220,7 +220,7 @@ def folder(tmp_path_factory):
     (plugin / "theirs-2.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 2\n")
     (plugin / "theirs-2.dist-info" / "entry_points.txt").write_text("[gioconda.detectors]\ntheirs = theirs:D\n")
     (plugin / "theirs.py").write_text(
-        "from detect import Card\nfrom gioconda_core.types import Reading\nclass D:\n"
+        "from detect.base import Card\nfrom gioconda_core.types import Reading\nclass D:\n"
         "    id, version, weights_sha256, card = 'theirs', '2', None, Card('somebody\\'s')\n"
         "    def read(self, clip):\n"
         "        import onnxruntime, openvino\n"
