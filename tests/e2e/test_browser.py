@@ -242,7 +242,10 @@ def test_an_example_is_made_signed_and_examined(page, address):
     press(page, "button[data-post='/example']")
     until(page, "#report", 240)
     text = said(page)
-    assert "The credential itself states that AI made or edited this media, or a part of it." in text and "Keyframes" in text
+    assert (
+        "The credential itself states that AI made or edited this media, or a part of it." in text
+        and "Keyframes" in text
+    )
     page.get(address)
     row = said(page, "li[data-clip]")
     assert "example.mp4" in row and "6 s" in row and "done" not in row
