@@ -86,7 +86,7 @@ def gradient(detector: Any, footage: Footage, steps: int = 8) -> Array:
     shape = detector.net.shape
     face = prepare(footage, shape.size, mode=shape.crop, max_frames=shape.temporal or 8)[0]
     plain = np.stack([cv2.GaussianBlur(crop, (0, 0), shape.size / 16) for crop in face.crops])
-    x, base = (torch.from_numpy(crops).to(detector.device).permute(0, 3, 1, 2).float() for crops in (face.crops, plain))
+    x, base = (torch.tensor(crops, device=detector.device).permute(0, 3, 1, 2).float() for crops in (face.crops, plain))
     total = torch.zeros_like(x)
     for k in range(steps):
         given = (base + (x - base) * (k + 0.5) / steps).requires_grad_()
