@@ -19,9 +19,8 @@ from gioconda_core.errors import PluginError, UsageError
 if TYPE_CHECKING:
     from detect.base import Detector
 
-WEIGHTS = (
-    Path(__file__).parent / "weights"
-)  # one folder a shipped detector: model.safetensors, card, calibration, golden
+# One folder a shipped detector: model.safetensors, card, calibration, golden.
+WEIGHTS = Path(__file__).parent / "weights"
 
 BUILT_IN = {
     "contrast": "detect.features.contrast:ContrastDetector",

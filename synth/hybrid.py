@@ -32,10 +32,8 @@ Points = NDArray[np.float64]
 
 LARGEST = 1024  # pixels a side of the crop that is bent
 SHEARS = 15.0  # degrees out of the shot's pose from which a bend shears the head: nothing is taught by it beyond
-TURN = (
-    28.0,
-    45.0,
-)  # degrees at which the network begins to show, and at which it is all of the head: docs/decisions/hybrid.md
+# Degrees at which the network begins to show, and at which it is all of the head: docs/decisions/hybrid.md.
+TURN = (28.0, 45.0)
 WIDE = (12.0, 26.0)  # degrees over which what moves with the head reaches further into its surroundings
 GRID = 65  # of the field
 CHUNK = 16  # frames drawn at a time
@@ -166,9 +164,8 @@ class _Bent:
         shape = np.linalg.norm(self.points - points, axis=-1).mean(-1) / side
         mouth = np.array([abs(m.open - opening(points, INNER_LIPS)) for m in self.mouths]) / side
         eyes = np.array([abs(opening(p, LIDS) - opening(points, LIDS)) for p in self.points]) / side
-        hidden = np.array(
-            [FAR if c.mouth else 0.0 for c in self.covered]
-        )  # taken only where every shot's mouth is covered
+        # Taken only where every shot's mouth is covered.
+        hidden = np.array([FAR if c.mouth else 0.0 for c in self.covered])
         return np.asarray(shape + mouth + eyes + hidden)
 
     def render(self, landmarks: NDArray[np.floating]) -> Frames:

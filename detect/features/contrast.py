@@ -244,10 +244,9 @@ def statistics(pictures: Array, landmarks: Array) -> Array:
     """Pairs uint8 (M, 2, 256, 256, 3) and landmarks (M, 68, 2) → (M, C, 4, 3) of every channel in each of the :func:`regions`: the mean of the
     first frame, its spread, and the mean absolute difference of the two frames; all after :func:`through_jpeg`. A region that lies outside the
     picture is NaN."""
-    some = [
-        slice(start, start + MOMENTS) for start in range(0, len(pictures), MOMENTS)
-    ]  # the maps of all take a gigabyte
-    return np.concatenate([_statistics(pictures[rows], landmarks[rows]) for rows in some])
+    # A few at a time: the maps of all take a gigabyte.
+    starts = range(0, len(pictures), MOMENTS)
+    return np.concatenate([_statistics(pictures[k : k + MOMENTS], landmarks[k : k + MOMENTS]) for k in starts])
 
 
 def _statistics(pictures: Array, landmarks: Array) -> Array:

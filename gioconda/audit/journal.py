@@ -43,12 +43,8 @@ _BATCH = 1_000  # rows that are noted at once
 _SEEN = "CREATE TEMP TABLE seen (path TEXT PRIMARY KEY) WITHOUT ROWID"
 _CIRCUMSTANCES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _NO_ROW = (ValueError, KeyError, TypeError, AttributeError)
-_UNBOUND = (
-    OverflowError,
-    UnicodeError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-)  # a value that is none of SQLite's
+# A value that is none of SQLite's.
+_UNBOUND = (OverflowError, UnicodeError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 _GOOD = "failed = 0 AND config = ? AND (until IS NULL OR until > ?)"
 _DAMAGED = "its row in readings.jsonl is damaged; run again"
 

@@ -315,9 +315,8 @@ class Audit:
                 f"{summary.seen:,} files have {count:,} rows", str(journal.path), "run again; tables were not written"
             )
         summary.states = dict(states)
-        summary.levels, summary.failed = (
-            journal.counts()
-        )  # after all rows were read back: one that cannot be is a failure
+        # After all rows were read back: one that cannot be is a failure.
+        summary.levels, summary.failed = journal.counts()
         summary.notes = self._baseline.notes()
         job = tables.Job(
             journal, out, summary, self.lang, sorted(detectors), self.policy, self._baseline, self.shard, self._body

@@ -55,10 +55,8 @@ TYPES = {
 }  # fmt: skip
 _BLANK = {"level": "", "seconds": 0, "jpeg": ""}  # what the list shows of a clip that has no report yet
 IDLE = 30.0  # seconds without a byte after which an upload is given up
-SLOWEST, GRACE = (
-    100_000,
-    10.0,
-)  # bytes a second that an upload must come at, once so many seconds have passed: others wait for its place
+# Bytes a second that an upload must come at, once so many seconds have passed: others wait for its place.
+SLOWEST, GRACE = (100_000, 10.0)
 LONGEST = 3600.0  # seconds that an upload may take in all
 SPARE = 500_000_000  # bytes of disk left free
 

@@ -145,9 +145,8 @@ class FaceAlignmentLandmarker:
         scale = min(1.0, 640 / max(height, width))
         size = (max(round(width * scale), 32), max(round(height * scale), 32))
         small = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
-        batch = (
-            torch.from_numpy(small[..., ::-1].copy()).to(self.device).permute(0, 3, 1, 2).float()
-        )  # (B, 3, h, w) BGR
+        # (B, 3, h, w) BGR.
+        batch = torch.from_numpy(small[..., ::-1].copy()).to(self.device).permute(0, 3, 1, 2).float()
         batch -= torch.tensor([104.0, 117.0, 123.0], device=self.device).view(1, 3, 1, 1)
         with torch.inference_mode():
             maps = self._finder(batch)

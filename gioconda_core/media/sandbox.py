@@ -40,9 +40,8 @@ _IDLE_SECONDS = 30.0
 _MOST_FILES = 200  # per worker: bounds what a leak in a decoder can add up to
 _MOST_IDLE = 2
 _MOST_BYTES = 1 << 30  # of a frame: far above any limit on pixels
-_AHEAD = (
-    64 << 20
-)  # bytes of pictures decoded before they are sent: the other side may be loading what will look at them
+# Bytes of pictures decoded before they are sent: the other side may be loading what will look at them.
+_AHEAD = 64 << 20
 _START_SECONDS = 120.0  # for the interpreter and its imports, on a machine that is busy
 
 

@@ -30,14 +30,8 @@ from gioconda_core.reasons import MediaWarning, UnreadReason, WarningReason
 Picture = NDArray[np.uint8]
 _FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "JPEG2000", "PPM")
 _SHORTEST, _INSTEAD = 10, 100  # milliseconds
-_DAMAGED = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    RuntimeError,
-    MemoryError,
-    EOFError,
-)  # what Pillow raises of a damaged file
+# What Pillow raises of a damaged file.
+_DAMAGED = (OSError, ValueError, SyntaxError, RuntimeError, MemoryError, EOFError)
 
 
 _AFTER = 3  # JPEG pictures in a row, from which on a file is a stream of them

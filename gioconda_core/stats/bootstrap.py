@@ -297,9 +297,8 @@ class _Sides:
 
     @classmethod
     def of(cls, ranking: m.Ranking) -> _Sides:
-        place = np.searchsorted(
-            ranking.ends, np.arange(len(ranking.order))
-        )  # which group of equal scores, highest first
+        # Which group of equal scores, highest first.
+        place = np.searchsorted(ranking.ends, np.arange(len(ranking.order)))
         level = -place
         fake = ranking.fake == 1
         fakes_smaller = bool(fake.sum() <= (~fake).sum())

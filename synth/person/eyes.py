@@ -16,10 +16,8 @@ Gaze = NDArray[
 
 EYES = (slice(36, 42), slice(42, 48))  # each from the corner on the left of the picture, clockwise
 IRIS = 0.2  # radius, in widths of the eye: 11.7 mm across in an opening of 29 mm
-FURTHEST = (
-    0.22,
-    0.06,
-)  # that an iris is moved along and across the eye: beyond, its hidden parts would have to be invented
+# How far an iris is moved along and across the eye: beyond, its hidden parts would have to be invented.
+FURTHEST = (0.22, 0.06)
 BAND = (0.55, 0.4)  # widths of the eye: the skin above and below it that stretches when lids close, at most
 BROW = 0.12  # of that, half the thickness of a brow: it stays
 RIM = 0.03  # widths: as much of a closing lid's edge is left behind, where landmarks took some of the eyeball for skin
