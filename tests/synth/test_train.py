@@ -36,11 +36,19 @@ SIZE = 64
 TINY = Config("pocket", SIZE, 8)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Before the runs that tests share: sums that two threads add up are rounded in another order than those of one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     """The pocket preset at half its width: what is tested here does not depend on it."""
     monkeypatch.setitem(PRESETS, "pocket", TINY)
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
@@ -414,8 +422,13 @@ def everything(folder):
     return found
 
 
-@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
-def test_resume_is_bit_exact(shards, tmp_path, precision):
+@pytest.mark.parametrize(
+    ("precision", "threads"), [("fp32", 1), ("fp32", 2), pytest.param("bf16", 1, marks=pytest.mark.slow)]
+)
+def test_resume_is_bit_exact(shards, tmp_path, request, precision, threads):
+    """At any number of threads, as long as it stays the same."""
+    request.addfinalizer(lambda: torch.set_num_threads(1))
+    torch.set_num_threads(threads)
     straight = options(shards, steps=5, precision=precision, augment=True, vary_shots=True)
     train(straight, tmp_path / "a")
     told = []

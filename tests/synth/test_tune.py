@@ -18,7 +18,7 @@ from synth.person.tune import Tune, budget, tune
 TINY = Config("pocket", 64, 8)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread():
     torch.set_num_threads(1)
 
