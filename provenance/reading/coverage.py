@@ -1,20 +1,21 @@
 """What of a file the signed hash leaves out: a change there would show nowhere, and nothing that is seen or heard may lie there.
 
 Signers choose what their hash leaves out beside the credential itself (C2PA 2.4, 18.5 to 18.7), metadata for instance, and the SDK
-reports that they did, not what. Looked into are JPEG, PNG, WebP, WAV, AVI and ISO media; of other kinds only the number of bytes is told.
+reports that they did, not what. Looked into are ISO media and what :mod:`provenance.reading.parts` knows; of other kinds only the number of
+bytes is told.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from typing import IO, Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
 
 from gioconda_core.types import ProvenanceState
-from provenance import containers
 from provenance.reading import cose, rules
 from provenance.reading.open import Opened
+from provenance.reading.parts import METADATA, OWN, Part, parts, store
 from provenance.sanitise import table, tables
 from provenance.sdk.one_pass import Box, boxes_of
 from provenance.vocabulary import C2PA_BOX
@@ -24,27 +25,12 @@ _PARTS = 100_000  # segments, chunks or boxes of one file looked at
 _UPDATES = 16  # updates followed to the credential that has the hash
 _PIECE = 1 << 20  # bytes read at a time
 _NAMED = 6  # parts named
-_ENTRY = 12  # bytes of an entry in a TIFF index: where the credential lies, which a hash must leave out
 # What ISO media show or play, and where it lies; the rest is padding, an index, or metadata.
 _SHOWN = frozenset(("mdat", "moov", "moof", "idat", "imda"))
 # Tables of places in the file, at whatever depth, which move with the credential's length: the first kinds of hash leave them out.
 _PLACES = frozenset(("stco", "co64", "iloc", "tfra", "tfhd", "trun", "saio"))
 _PICTURES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 _PURPOSES = (b"manifest", b"original", b"update", b"merkle")
-_METADATA = frozenset(
-    [
-        "C2PA", "COM", "tEXt", "zTXt", "iTXt", "eXIf", "tIME", "pHYs", "EXIF", "XMP", "LIST:INFO", "JUNK", "bext", "iXML", "_PMX",
-        "id3", "ID3", *(f"APP{i}" for i in range(16)),
-    ]
-)  # fmt: skip
-
-
-class Part(NamedTuple):
-    """One segment, chunk or box of a file, in bytes from its beginning."""
-
-    name: str
-    start: int
-    end: int
 
 
 def findings(found: Opened) -> Iterator[rules.Finding]:
@@ -159,60 +145,36 @@ def _empty(box: Box, file: IO[bytes], end: int) -> bool:
 
 def _of_ranges(data: Mapping[str, Any], file: IO[bytes], updated: bool) -> Iterator[tuple[str, int, bool]]:
     """(part, bytes, whether it is shown or heard) of the ranges that a hash over the whole file leaves out beside the credential."""
-    size = os.fstat(file.fileno()).st_size
-    parts = list(itertools.islice(_parts(file, size), _PARTS))
-    own = [part for part in parts if part.name == "C2PA"]
-    file.seek(0)
-    index = file.read(4) in (b"II*\0", b"MM\0*")
     ranges = [(item.get("start"), item.get("length")) for item in tables(data.get("exclusions"))]
-    known = [(start, length) for start, length in ranges if isinstance(start, int) and isinstance(length, int)]
-    grown = 0  # by how much an update has moved what stands behind the credential (C2PA 2.4, 15.12.1)
-    for start, length in sorted(known):
+    if not ranges:
+        return
+    size = os.fstat(file.fileno()).st_size
+    listed = parts(file, size)
+    own = [part for part in listed if part.name == "C2PA"]
+    met, grown = False, 0  # by how much an update has moved what stands behind the credential (C2PA 2.4, 15.12.1)
+    for start, length in sorted((at, n) for at, n in ranges if isinstance(at, int) and isinstance(n, int)):
         if own and start <= own[0].start < start + length:
             grown = sum(part.end - part.start for part in own) - length if updated else 0
-        elif not own and length == max(length for _, length in known):
-            continue  # where the credential lies is not known here: it is the longest by far
-        elif not (index and length <= _ENTRY):
-            yield from _within(parts, start + grown, start + grown + length)
+        elif not own and not met and (held := store(file, start, size)) and (held == length or updated):
+            met, grown = True, held - length
+        else:
+            yield from _within(listed, start + grown, start + grown + length)
 
 
-def _within(parts: Iterable[Part], start: int, end: int) -> Iterator[tuple[str, int, bool]]:
-    """What of a file's parts lies in a range of bytes."""
-    met = False
-    for part in parts:
+def _within(listed: list[Part], start: int, end: int) -> Iterator[tuple[str, int, bool]]:
+    """What of a file's parts lies in a range of bytes; where none is named, the bytes, which are content unless the file's kind is not known."""
+    at = start
+    for part in sorted(listed, key=lambda part: part.start):
         size = min(end, part.end) - max(start, part.start)
-        if size > 0:
-            met = True
-            yield part.name, size, part.name not in _METADATA
-    if not met and end > start:
-        yield f"{start}–{end - 1}", end - start, False
-
-
-def _parts(file: IO[bytes], end: int) -> Iterator[Part]:
-    """The segments of a JPEG or the chunks of a PNG or RIFF, nothing of other kinds; the scan of a JPEG reaches to its end."""
-    file.seek(0)
-    head = file.read(12)
-    if head[:2] == b"\xff\xd8":
-        at = 2
-        for piece in containers.jpeg(file, end):
-            yield Part(_segment(piece, file), piece.start, at := piece.end)
-        yield Part("SOS", at, end)
-    elif head[:8] == containers.PNG or head[:4] == b"RIFF":
-        for piece in containers.riff(file, end) if head[:4] == b"RIFF" else containers.png(file, end):
-            name = "C2PA" if piece.name == b"caBX" else piece.name.decode("latin-1").rstrip()
-            if name == "LIST":
-                file.seek(piece.start + 8)
-                name = f"LIST:{file.read(4).decode('latin-1')}"
-            yield Part(name, piece.start, min(piece.end, end))
-
-
-def _segment(piece: containers.Piece, file: IO[bytes]) -> str:
-    """What a segment of a JPEG is called."""
-    file.seek(piece.start + 4)
-    head, marker = file.read(16), piece.name[0]
-    if marker == 0xEB and head[:2] == b"JP" and head[12:] == b"jumb":  # C2PA 2.4, A.3.1
-        return "C2PA"
-    return f"APP{marker - 0xE0}" if 0xE0 <= marker <= 0xEF else "COM" if marker == 0xFE else f"{marker:02X}"
+        if size <= 0:
+            continue
+        if at < part.start:
+            yield f"{at}–{part.start - 1}", part.start - at, True
+        if part.name not in OWN:
+            yield part.name, size, part.name not in METADATA
+        at = max(at, part.end)
+    if at < end:
+        yield f"{at}–{end - 1}", end - at, bool(listed)
 
 
 # --------------------------------------------------------------------- boxes by name
@@ -225,9 +187,9 @@ def _of_names(data: Mapping[str, Any]) -> Iterator[tuple[str, int, bool]]:
         if item.get("excluded") is True:
             for name in names:
                 if name != "C2PA":
-                    yield name[:20], 0, name not in _METADATA
+                    yield name[:20], 0, name not in METADATA
         for part in tables(item.get("exclusions")):
             place, length = part.get("boxIndex"), part.get("length")
             if isinstance(place, int) and 0 <= place < len(names) and names[place] != "C2PA":
                 name = names[place]
-                yield name[:20], length if isinstance(length, int) else 0, name not in _METADATA
+                yield name[:20], length if isinstance(length, int) else 0, name not in METADATA

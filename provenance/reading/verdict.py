@@ -80,10 +80,10 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
     said = rules.succeeded(document)
     stated = _time(signature.get("time"))
     evidence = _evidence(found, said, stated, trust)
-    if not found.lacks:
-        evidence.broken += coverage.findings(found)
-    else:
+    if found.lacks:
         evidence.broken.insert(0, rules.Finding(found.lacks, ProvenanceState.INVALID))
+    elif CredentialReason.ALTERED not in map(rules.reason_of, rules.failures_of(document)):
+        evidence.broken += coverage.findings(found)  # of a hash that is another file's there is nothing to say here
     extra = [ask(evidence.chain, evidence.signed_at)] if ask else []
     if extra:  # asked online: what the SDK says about not having asked no longer holds
         evidence.wrong.add("signingCredential.ocsp.skipped")

@@ -165,10 +165,18 @@ def rewritten(signed, target, leaf, assertions=None, claim=None, labels=None):
         return superbox(rebuilt(top, name, lambda _: inner))
 
     new = made(300 + len(old) - len(made(300)))
-    data = signed.read_bytes()
-    assert len(new) == len(old) and data.count(old) == 1
-    target.write_bytes(data.replace(old, new))
+    data, wrapped = signed.read_bytes(), _WRAPPED.get(signed.suffix, bytes)
+    assert len(new) == len(old) and data.count(wrapped(old)) == 1
+    target.write_bytes(data.replace(wrapped(old), wrapped(new)))
     return target
+
+
+def _blocks(store):
+    pieces = [store[at : at + 255] for at in range(0, len(store), 255)]
+    return b"".join(bytes([len(piece)]) + piece for piece in pieces)
+
+
+_WRAPPED = {".svg": base64.b64encode, ".gif": _blocks}  # how a credential lies in a file where it is not bare
 
 
 def aggregated(signed, target, leaf, issuer=None, key=None, other_asset=False, valid_until=None):

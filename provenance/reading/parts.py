@@ -1,0 +1,241 @@
+"""Name the parts of which JPEG, PNG, RIFF, GIF, TIFF, SVG, MP3, FLAC and PDF files consist, and find the credential among them.
+
+What no part is named for is content as well: a header, an index of pixels. Lengths are a stranger's, and bounded.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import itertools
+from collections.abc import Iterator
+from typing import IO, NamedTuple
+
+from provenance import containers
+
+_MOST = 100_000  # segments, chunks or blocks of one file looked at
+_INDICES = 100  # indices of one TIFF
+_ENTRIES = 4096  # entries of one of them
+_TEXT = 1 << 26  # bytes of an SVG that are parsed
+OWN = frozenset(("C2PA", "C2PA entry"))  # the credential, and where a TIFF says that it lies
+METADATA = frozenset(
+    [
+        "C2PA", "COM", "tEXt", "zTXt", "iTXt", "eXIf", "tIME", "pHYs", "EXIF", "XMP", "LIST:INFO", "JUNK", "bext", "iXML", "_PMX",
+        "id3", "ID3", "comment", "application", "metadata", "IPTC", *(f"APP{i}" for i in range(16)),
+        *(f"FLAC:{name}" for name in ("padding", "application", "seek table", "comment", "cue sheet", "picture")),
+    ]
+)  # fmt: skip
+
+
+class Part(NamedTuple):
+    """One segment, chunk or box of a file, in bytes from its beginning."""
+
+    name: str
+    start: int
+    end: int
+
+
+def parts(file: IO[bytes], end: int) -> list[Part]:
+    """The parts of a file of ``end`` bytes; none where its kind is not one of those known here."""
+    file.seek(0)
+    head = file.read(1024)
+    walk = None
+    if head[:2] == b"\xff\xd8":
+        walk = _jpeg
+    elif head[:8] == containers.PNG or head[:4] == b"RIFF":
+        walk = _chunks
+    elif head[:4] == b"GIF8":
+        walk = _gif
+    elif head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        walk = _tiff
+    elif head[:3] == b"ID3" or head[:4] == b"fLaC" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
+        walk = _sound
+    elif b"%PDF-" in head:
+        return [Part("PDF", 0, end)]  # any object may be shown, or decide what is
+    elif b"<" in head[:8]:
+        walk = _svg
+    return list(itertools.islice(walk(file, end), _MOST)) if walk else []
+
+
+def store(file: IO[bytes], start: int, end: int) -> int:
+    """How many bytes a credential takes that begins here: bare, in the base64 of an SVG or in a GIF's extension; 0 where none does."""
+    file.seek(start)
+    head = file.read(64)
+    if head.startswith(b"\x21\xff\x0bC2PA_GIF"):
+        return _blocks(file, start + 2, end) - start
+    size = _superbox(head)
+    if not size:
+        try:
+            bare = _superbox(base64.b64decode(head, validate=True))
+        except binascii.Error:
+            return 0
+        size = -(-bare // 3) * 4
+    return size
+
+
+def _superbox(head: bytes) -> int:
+    whole = head[4:8] == b"jumb" and head[12:16] == b"jumd" and head[33:38] == b"c2pa\0"
+    return int.from_bytes(head[:4], "big") if whole else 0
+
+
+def _jpeg(file: IO[bytes], end: int) -> Iterator[Part]:
+    """The segments of a JPEG; the scan reaches to its end."""
+    at = 2
+    for piece in containers.jpeg(file, end):
+        file.seek(piece.start + 4)
+        head, marker = file.read(16), piece.name[0]
+        own = marker == 0xEB and head[:2] == b"JP" and head[12:] == b"jumb"  # C2PA 2.4, A.3.1
+        name = f"APP{marker - 0xE0}" if 0xE0 <= marker <= 0xEF else "COM" if marker == 0xFE else f"{marker:02X}"
+        yield Part("C2PA" if own else name, piece.start, at := piece.end)
+    yield Part("SOS", at, end)
+
+
+def _chunks(file: IO[bytes], end: int) -> Iterator[Part]:
+    """The chunks of a PNG or RIFF."""
+    file.seek(0)
+    for piece in containers.riff(file, end) if file.read(4) == b"RIFF" else containers.png(file, end):
+        name = "C2PA" if piece.name == b"caBX" else piece.name.decode("latin-1").rstrip()
+        if name == "LIST":
+            file.seek(piece.start + 8)
+            name = f"LIST:{file.read(4).decode('latin-1')}"
+        yield Part(name, piece.start, min(piece.end, end))
+
+
+def _colours(flags: int) -> int:
+    """How many bytes a GIF's table of colours takes."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _gif(file: IO[bytes], end: int) -> Iterator[Part]:
+    file.seek(0)
+    at = 13 + _colours(file.read(13).ljust(13, b"\0")[10])
+    while at < end:
+        file.seek(at)
+        head = file.read(16)
+        if head[:1] == b"\x21":
+            kind = {b"\xfe": "comment", b"\xff": "application"}.get(head[1:2], "control")
+            name, stop = "loop" if head[3:11] == b"NETSCAPE" else kind, _blocks(file, at + 2, end)
+        elif head[:1] == b"\x2c" and len(head) == 16:
+            name, stop = "image", _blocks(file, at + 11 + _colours(head[9]), end)
+        else:
+            return
+        yield Part(name, at, at := stop)
+
+
+def _blocks(file: IO[bytes], at: int, end: int) -> int:
+    """Where a GIF's chain of blocks ends that begins here."""
+    while at < end:
+        file.seek(at)
+        size = int.from_bytes(file.read(1), "big")
+        at += 1 + size
+        if not size:
+            break
+    return min(at, end)
+
+
+# What a TIFF says of itself, by tag; EXIF, places and the like lie in indices of their own.
+_SAID = dict.fromkeys((269, 270, 271, 272, 285, 305, 306, 315, 316, 33432, 37510, 40091, 40092, 40093, 40094, 40095), "comment")  # fmt: skip
+_SAID |= {700: "XMP", 33723: "IPTC", 34377: "metadata"}
+_ASIDE = (34665, 34853, 40965)
+_WIDTHS = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_STRIPS = {273: 279, 324: 325, 513: 514, 288: 289}  # tags of places → of lengths
+
+
+def _tiff(file: IO[bytes], end: int) -> Iterator[Part]:
+    """Strips and tiles, what is said of the picture, and the credential's entry."""
+    file.seek(0)
+    head = file.read(16)
+    order = "little" if head[:1] == b"I" else "big"
+    wide = b"+" in head[2:4]  # BigTIFF
+    word, entry, counted = (8, 20, 8) if wide else (4, 12, 2)
+
+    def number(data: bytes) -> int:
+        return int.from_bytes(data, order)  # type: ignore[arg-type]
+
+    left, seen = [(number(head[8:16] if wide else head[4:8]), False)], set[int]()
+    while left and len(seen) < _INDICES:
+        at, aside = left.pop()
+        if at in seen or not 0 < at < end:
+            continue
+        seen.add(at)
+        file.seek(at)
+        count = min(number(file.read(counted)), _ENTRIES)
+        rows = file.read(count * entry + word)
+        values: dict[int, list[int]] = {}
+        if aside:
+            yield Part("EXIF", at, at + counted + len(rows))
+        for row in range(0, count * entry, entry):
+            one = rows[row : row + entry]
+            tag, kind, many = number(one[:2]), number(one[2:4]), number(one[4 : 4 + word])
+            width = _WIDTHS.get(kind, 1)
+            inside = at + counted + row + 4 + word
+            place = inside if many * width <= word else number(one[4 + word :])
+            if tag == 52545:  # C2PA 2.4, A.3.4
+                yield Part("C2PA entry", inside - 4 - word, inside + word)
+            elif aside or tag in _SAID:
+                yield Part(_SAID.get(tag, "EXIF"), place, place + many * width)
+            if tag in (330, *_ASIDE, *_STRIPS, *_STRIPS.values()):
+                file.seek(place)
+                raw = file.read(min(many, _MOST) * width)
+                values[tag] = [number(raw[i : i + width]) for i in range(0, len(raw), width)]
+        for places, lengths in _STRIPS.items():
+            for start, length in zip(values.get(places, ()), values.get(lengths, ()), strict=False):
+                yield Part("strip", start, start + length)
+        left += [(place, aside) for place in (number(rows[count * entry :]), *values.get(330, ()))]
+        left += [(place, True) for tag in _ASIDE for place in values.get(tag, ())]
+
+
+_BLOCKS = {1: "padding", 2: "application", 3: "seek table", 4: "comment", 5: "cue sheet", 6: "picture"}
+
+
+def _sound(file: IO[bytes], end: int) -> Iterator[Part]:
+    """Tags at both ends of an MP3 or FLAC, the latter's blocks, and the sound."""
+    file.seek(0)
+    head, at = file.read(10), 0
+    if head[:3] == b"ID3":
+        at = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=False))
+        yield Part("ID3", 0, at)
+    file.seek(at)
+    if file.read(4) == b"fLaC":
+        at, last = at + 4, False
+        while not last and at < end:
+            file.seek(at)
+            head = file.read(4)
+            last = head[:1] >= b"\x80"
+            name = _BLOCKS.get(head[0] & 0x7F, "stream")
+            yield Part(f"FLAC:{name}", at, at := at + 4 + int.from_bytes(head[1:], "big"))
+    file.seek(max(at, end - 128))
+    if file.read(3) == b"TAG":
+        end -= 128
+        yield Part("ID3", end, end + 128)
+    yield Part("sound", at, end)
+
+
+def _svg(file: IO[bytes], end: int) -> Iterator[Part]:
+    """Comments and ``metadata`` of an SVG; nothing of one that declares entities."""
+    from xml.parsers import expat
+
+    found: list[Part] = []
+    inside: list[int] = []  # where each open element begins
+    parser = expat.ParserCreate(namespace_separator=" ")
+
+    def stop(name: str) -> None:
+        start = inside.pop()
+        if name == "http://www.w3.org/2000/svg metadata":
+            found.append(Part("metadata", start, parser.CurrentByteIndex))
+
+    def comment(text: str) -> None:
+        found.append(Part("comment", at := parser.CurrentByteIndex, at + 7 + len(text.encode())))
+
+    def refuse(*_: object) -> None:
+        raise ValueError("entities")
+
+    parser.StartElementHandler = lambda *_: inside.append(parser.CurrentByteIndex)
+    parser.EndElementHandler, parser.CommentHandler = stop, comment
+    parser.EntityDeclHandler = refuse
+    file.seek(0)
+    try:
+        parser.Parse(file.read(min(end, _TEXT)), True)
+    except (expat.ExpatError, ValueError):
+        found = []
+    yield from found or [Part("SVG", 0, end)]
