@@ -16,6 +16,7 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "**/*.ipynb"]
 html_theme = "furo"
 html_title = "Gioconda"
+html_show_copyright = False
 myst_enable_extensions = ["deflist", "colon_fence"]
 myst_heading_anchors = 3
 autodoc_typehints = "description"

@@ -26,6 +26,17 @@ def test_a_page_begins_with_a_paragraph(page):
     ), first
 
 
+@pytest.mark.parametrize(
+    "page",
+    sorted((ROOT / "docs").glob("how/*.md")) + sorted((ROOT / "docs").glob("guide/*.md")),
+    ids=lambda page: page.stem,
+)
+def test_a_page_to_work_by_is_short_and_says_what_to_read_next(page):
+    text = page.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 120
+    assert "](" in text.rpartition("\n## Where to go on\n")[2] and "\n## Where to go on\n" in text
+
+
 def test_the_readme_stays_short():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     cells = [cell.strip() for line in text.splitlines() if line.startswith("|") for cell in line.split("|")]
@@ -51,7 +62,7 @@ def test_the_pages_by_task_say_what_their_commands_print():
     done = subprocess.run([sys.executable, "docs/how.py"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     for page in (ROOT / "docs" / "how").glob("*.md"):
-        assert page.stem in _order() and len(page.read_text(encoding="utf-8").splitlines()) < 120
+        assert page.stem in _order()
 
 
 def _order():
