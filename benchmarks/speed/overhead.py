@@ -1,18 +1,16 @@
-"""Measures what ``bench run`` costs over calling a detector in a bare loop, and what Ray costs over local processes.
+"""Measures what ``bench run`` costs over calling a detector in a bare loop.
 
 The bare loop opens each clip, finds faces and calls the detector, keeping only the score. Face tracks are not cached, so that both do the
-same work. One process is compared by CPU seconds, several by the clock.
+same work in one process.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 from benchmarks.run import run as runs
 from benchmarks.run import suite as suites
@@ -46,21 +44,15 @@ def bare(index: Index, detector: Detector) -> None:
     assert len(kept) == len(index)
 
 
-def benched(index: Index, spec: str, out: Path, numbers: Iterator[int], jobs: int, engine: str) -> float:
-    """The same through ``bench run``; seconds a clip once a quarter is through, when every worker has started and loaded its models."""
-    ticks: list[float] = []
-    watching = SimpleNamespace(begin=lambda total: None, count=lambda n: ticks.append(time.perf_counter()))
+def benched(index: Index, spec: str, out: Path, numbers: Iterator[int]) -> None:
+    """The same through ``bench run``."""
     suite, folder = suites.load(out / "speed.toml"), out / f"run{next(numbers)}"
-    outcome = runs.run(suite, [spec], folder, {"set": index}, Measure(jobs=jobs, engine_name=engine), watching)
+    outcome = runs.run(suite, [spec], folder, {"set": index}, Measure(jobs=1))
     assert outcome.complete and not outcome.failed
-    warm = max(1, len(ticks) // 4)
-    return (ticks[-1] - ticks[warm - 1]) / (len(ticks) - warm)
 
 
-def cases(
-    folder: Path, clips: int = 24, rounds: int = 3, jobs: int = 2, detector: str = "contrast", ray: bool = False
-) -> Iterator[Case]:
-    """``bench run`` over the bare loop; where asked, Ray over local processes, whole and once they have started."""
+def cases(folder: Path, clips: int = 24, rounds: int = 3, detector: str = "contrast") -> list[Case]:
+    """``bench run`` over the bare loop, by processor time."""
     os.environ["GIOCONDA_CACHE_MB"] = "0"  # nothing is kept, and nothing is there
     (folder / "speed.toml").write_text(SUITE)
     paths = drawn(folder / "set", clips, 24, 224)
@@ -69,10 +61,8 @@ def cases(
     index = Index(tuple(samples), folder / "set", {})
     loaded = runs.detectors_of((detector,))[detector]
     bare(index, loaded)  # models are loaded by now
-    run = partial(benched, index, detector, folder, itertools.count())
-    about = {"clips": clips}
-    ways: dict[str, Work] = {"bare": partial(bare, index, loaded), "bench": partial(run, 1, "local")}
-    yield Case(about, ways, rounds, {"bench over bare": ("bench", "bare")}, of=["cpu"])
-    if ray:
-        several = {engine: partial(run, jobs, engine) for engine in ("local", "ray")}
-        yield Case(about, several, rounds, {"Ray over local": ("ray", "local")}, of=["wall", "result"])
+    ways: dict[str, Work] = {
+        "bare": partial(bare, index, loaded),
+        "bench": partial(benched, index, detector, folder, itertools.count()),
+    }
+    return [Case({"clips": clips}, ways, rounds, {"bench over bare": ("bench", "bare")}, of=["cpu"])]

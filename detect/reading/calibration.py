@@ -28,30 +28,16 @@ Array = NDArray[Any]
 
 
 SCHEMA = "gioconda.calibration/1"
-
-
 STRONG = 0.05  # upper end of the interval of the false-alarm rate at or below which a signal is strong
-
-
 SIGNAL = 0.10  # and at or below which a signal was found
-
-
 _DIFFERENCES = {
     "face_px": DifferenceReason.FACE_SIZE,
     "detail": DifferenceReason.DETAIL,
     "seconds": DifferenceReason.LENGTH,
 }
-
-
 MEASURES = ("face_px", "detail", "room", "seconds", "fps", "side")
-
-
 FEWEST_STRATUM = 100  # and a stratum, to speak for itself; below, it is on the card and silent
-
-
 SIDES = (360.0, 720.0)  # fixed, as video is published: where all clips are of one size, they do not speak of another
-
-
 # The second-difference kernel of the rich models (Fridrich and Kodovský 2012): what is left is what its neighbours do not foretell.
 KERNEL = np.array([[-1, 2, -1], [2, -4, 2], [-1, 2, -1]], np.float32) / 4
 LOOKS = 16  # frames that are measured
@@ -135,8 +121,7 @@ class Calibration:
 
     scores : stratum → scores of real clips, ascending; ``all`` is always there. clips : stratum → number of different clips.
     edges : measure → where its strata part. span : measure → (least, most) that is read, None = no end.
-    temperature : T such that sigmoid(score / T) fits the set best, or None. thresholds : nominal false-positive rate → score, None
-    where the set is too small to promise it. selective : points of the curve of risk over coverage.
+    thresholds : nominal false-positive rate → score, None where the set is too small to promise it.
     kinds_validated : kinds of clips with the skill shown on them; of a kind without it no clip is read.
     windows : of each real clip the scores of its windows, of those that its score is the mean of and of others at moments between.
     headlines : level → how many of the set's real clips get it by :meth:`meaning`, each judged by the clips of other persons alone.
@@ -151,9 +136,7 @@ class Calibration:
     clips: Mapping[str, int]
     edges: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     span: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
-    temperature: float | None = None
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
-    selective: tuple[Mapping[str, float], ...] = ()
     note: str = ""
     kinds_validated: tuple[Kind, ...] = ()
     windows: tuple[tuple[float, ...], ...] = ()

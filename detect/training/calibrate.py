@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detect.features.model import home_of
-from detect.figures import Kind
 from detect.reading.calibration import MEASURES, SIDES, Array, Calibration, _names, measures
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError
@@ -72,38 +71,6 @@ def threshold(real: Array, rate: float, confidence: float = 0.9) -> float | None
     return float(np.log(cut / (1 - cut)) * unit)
 
 
-def _balanced(labels: Array) -> Array:
-    """Weights (N,) by which the two classes weigh one half each."""
-    return np.asarray(np.where(labels == 1, 0.5 / max(1, np.sum(labels == 1)), 0.5 / max(1, np.sum(labels == 0))))
-
-
-def temperature(scores: Array, labels: Array) -> float:
-    """T such that sigmoid(score / T) has the least log-loss on a balanced set. Source: Guo 2017."""
-    from scipy.optimize import minimize_scalar
-
-    weight = _balanced(labels)
-
-    def loss(log_t: float) -> float:
-        z = scores / np.exp(log_t)
-        return float(np.sum(weight * (np.logaddexp(0, z) - labels * z)))
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-4, 6), method="bounded").x))
-
-
-def selective_risk(scores: Array, labels: Array, cut: float = 0.0) -> list[dict[str, float]]:
-    """Error rate among the clips a rule would still speak of, when it abstains on those nearest the cut first.
-
-    Returns rows ``{coverage, risk}``, both classes weighing the same.
-    """
-    weight = _balanced(labels)
-    order = np.argsort(-np.abs(scores - cut), kind="stable")
-    wrong = ((scores >= cut).astype(int) != labels)[order] * weight[order]
-    covered = np.cumsum(weight[order])
-    risk = np.cumsum(wrong) / covered
-    picks = np.unique(np.searchsorted(covered, np.arange(0.1, 1.001, 0.1) - 1e-9).clip(0, len(order) - 1))
-    return [{"coverage": round(float(covered[i]), 3), "risk": round(float(risk[i]), 4)} for i in picks]
-
-
 # How far beyond what was seen a clip may lie and still be read. Larger faces are shrunk to the size of those measured, and longer
 # clips are read in windows as long as theirs; a smaller face or a shorter clip has less to measure than any that was calibrated.
 _SPAN: Mapping[str, Callable[[float, float], tuple[float, float | None]]] = {
@@ -147,16 +114,8 @@ def make(
     date: str,
     protocol: str,
     real: Sequence[Scored],
-    fakes: Sequence[float] = (),
-    note: str = "",
-    kinds: Sequence[Kind] = (),
-    windows: Sequence[Sequence[float]] = (),
 ) -> Calibration:
-    """A card from scores of real clips, parted by each of detail, face size, picture size and rung.
-
-    fakes : scores of fakes of methods unseen, for temperature and the selective-risk curve only; no rate rests on them.
-    kinds, windows : of :attr:`Calibration.kinds_validated` and :attr:`Calibration.windows`.
-    """
+    """A card from scores of real clips, parted by each of detail, face size, picture size and rung; no rate rests on fakes."""
     if len(real) < FEWEST:
         raise UsageError(
             f"{len(real)} real clips can be scored; a calibration needs at least {FEWEST}",
@@ -166,10 +125,9 @@ def make(
     ids = np.array([row.clip for row in real])
     scores = np.array([row.score for row in real])
     rows, edges, span = _parted(real)
-    alone = _one_a_clip(ids, scores)
-    both = np.concatenate([alone, np.asarray(fakes, float)])
-    labels = np.concatenate([np.zeros(len(alone), int), np.ones(len(fakes), int)])
-    cut = float(np.median(both)) if len(fakes) else 0.0
+    alone = np.array(
+        [scores[ids == clip].max() for clip in sorted(set(ids.tolist()))]
+    )  # the cautious side for a promise
     card = Calibration(
         detector=detector,
         weights_sha256=weights_sha256,
@@ -180,12 +138,7 @@ def make(
         clips={key: len(set(ids[mask].tolist())) for key, mask in rows.items()},
         edges=edges,
         span=span,
-        temperature=temperature(both - cut, labels) if len(fakes) else None,
         thresholds={f"{rate:g}": threshold(alone, rate) for rate in (0.1, 0.05, 0.01, 0.001)},
-        selective=tuple(selective_risk(both, labels, cut)) if len(fakes) else (),
-        note=note,
-        kinds_validated=tuple(kinds),
-        windows=tuple(tuple(sorted(own)) for own in windows),
     )
     return replace(card, headlines=_headlines(card, real, rows))
 
@@ -225,7 +178,7 @@ def run(
 ) -> Calibration:
     """Score a set with a detector whose weights lie in a folder of the user's, and write ``calibration.json`` beside them.
 
-    rungs : of :data:`detect.training.options.QUALITIES`; real clips are scored on each, fakes on the first.
+    rungs : of :data:`detect.training.options.QUALITIES`; real clips are scored on each.
 
     Raises
     ------
@@ -245,32 +198,20 @@ def run(
     refuse_overwrite(folder / "calibration.json", force)
     extract.check(rungs)
     real: list[Scored] = []
-    fakes: list[float] = []
     protocol = "all"
     for sample in index:
         if advance:
             advance()
-        if sample.label == Label.UNKNOWN:
-            continue
-        for rung in rungs if sample.label == Label.REAL else rungs[:1]:
+        for rung in rungs if sample.label == Label.REAL else ():
             with extract.degraded(index.resolve(sample), rung) as path, Clip.open(path) as clip:
                 footage = observe(clip, [detector])
             ((said, _),) = readings(footage, [detector], calibrated=False)
             if said.score is None:
                 continue
             protocol = said.protocol
-            if sample.label == Label.REAL:
-                real.append(
-                    Scored(sample.sha256 or sample.path, said.score, measures(footage), rung, sample.identity or "")
-                )
-            else:
-                fakes.append(said.score)
+            clip_id, person = sample.sha256 or sample.path, sample.identity or ""
+            real.append(Scored(clip_id, said.score, measures(footage), rung, person))
     today = datetime.date.today().isoformat()
-    card = make(detector.id, detector.weights_sha256, set_name, today, protocol, real, fakes)
+    card = make(detector.id, detector.weights_sha256, set_name, today, protocol, real)
     card.write(folder)
     return card
-
-
-def _one_a_clip(ids: Array, scores: Array) -> Array:
-    """The largest score of each clip: the cautious side for a promise about false alarms."""
-    return np.array([scores[ids == clip].max() for clip in sorted(set(ids.tolist()))])

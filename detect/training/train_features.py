@@ -266,19 +266,12 @@ def _calibration(measured: _Measured, trained: _Trained, options: FeatureTrainin
         ]
     if len({row.clip for row in rows}) < calibrate.FEWEST:
         return None
-    reached = [float(v) for group in trained.found["clean"] for v in group.scores[group.fakes] if np.isfinite(v)]
-    return calibrate.make(
-        trained.name,
-        trained.sha256,
-        options.name,
-        datetime.date.today().isoformat(),
-        "16f-pairs",
-        rows,
-        reached,
-        kinds=trained.figures.kinds,
-        windows=[
-            tuple(row[np.isfinite(row)].tolist()) for row in np.stack(trained.windows, 1) if np.isfinite(row).any()
-        ],
+    today = datetime.date.today().isoformat()
+    windows = np.sort(np.stack(trained.windows, 1), axis=1)  # what is NaN comes last
+    return replace(
+        calibrate.make(trained.name, trained.sha256, options.name, today, "16f-pairs", rows),
+        kinds_validated=trained.figures.kinds,
+        windows=tuple(tuple(row[np.isfinite(row)].tolist()) for row in windows if np.isfinite(row).any()),
         note="Scores of real clips by models that had seen neither their page nor their person nor, in turn, each method; a clip counts once "
         "however many qualities it was seen at.",
     )

@@ -78,10 +78,13 @@ def test_every_benchmark_is_a_module_with_cases_and_an_unknown_one_is_refused(ca
     [
         "stats --scores 500 --resamples 100 --identities 20 --loop 5",
         "synth --preset pocket --rounds 1 --train",
-        "provenance --sizes 1 --small 4 --rounds 1",
+        "provenance --sizes 1 --rounds 1",
         "fakes --people 2 --frames 40 --size 64",
-        "overhead --clips 4 --rounds 1 --jobs 1",
+        "overhead --clips 4 --rounds 1",
         "audit --megabytes 1 --rounds 1 --jobs 1",
+        "detect --clips 1 --rounds 1",
+        "faces --rounds 1",
+        "media --rounds 1 --gap 10",
     ],
 )
 def test_a_benchmark_runs(line, capsys, tmp_path, monkeypatch):
