@@ -13,6 +13,7 @@ LABEL_SCHEMA = "gioconda.label/1"
 AI_DISCLOSURE = "c2pa.ai-disclosure"
 TRAINING_MINING = "cawg.training-mining"
 SOFT_BINDING = "c2pa.soft-binding"
+MARK = "org.gioconda.mark.2"  # our invisible mark, as a soft binding names it
 ACTIONS = ("c2pa.actions.v2", "c2pa.actions")
 SPEC_VERSION = "2.4.0"
 C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA 2.x, A.5.1: the ``uuid`` box of a credential

@@ -41,7 +41,9 @@ from gioconda_core.types import (
 )
 from provenance.codes import CLOCK_FAULTS
 from provenance.reading import describe
-from provenance.reading.rules import PARTIAL
+from provenance.reading.rules import ELSEWHERE, PARTIAL
+from provenance.sanitise import tables
+from provenance.vocabulary import MARK
 
 Pairs = list[tuple[str, str]]
 WEAK = 2  # caveats on the first screen; all of them are in the details
@@ -472,12 +474,35 @@ def _track(track: FaceSummary, lang: str, *, still: bool) -> TrackView:
 def origin(report: Report) -> list[Sentence]:
     """What the credentials and the mark say, one sentence each."""
     said = credential_sentences(report.provenance, report.facts.get("trust_lists", ()))
-    if report.mark:
-        facts = "; ".join(f"{name}: {value}" for name, value in plain(report.mark).items())
-        said.append(Sentence("mark.found", {"mark": facts}))
+    said += _mark(report)
     said += [Sentence(s["key"], s["args"]) for s in declared.sentences(report.facts.get("declared") or ())]
     beside = compared.compare(report.provenance, report.facts.get("metadata") or {}, report.facts.get("declared") or ())
     return [*said, *compared.sentences(beside)]
+
+
+def _mark(report: Report) -> list[Sentence]:
+    """The mark that was read, and whether it is the one that the credential names; a credential may be another file's, and so may a mark."""
+    mark, p = report.mark, report.provenance
+    own, inherited = (_named_marks(found) for found in (p.soft_bindings, p.inherited_soft_bindings))
+    said = []
+    if mark:
+        facts = "; ".join(f"{name}: {value}" for name, value in plain(mark).items())
+        said.append(Sentence("mark.found", {"mark": facts}))
+    if p.state in (ProvenanceState.ABSENT, ProvenanceState.UNREADABLE):
+        return said
+    if not mark:
+        return [Sentence("mark.unread", {"named": own})] if own and "examined" in report.facts else []
+    value = mark.value.casefold()
+    if value in own or value in inherited:
+        return [*said, Sentence("mark.named" if value in own else "mark.inherited")]
+    named = own or inherited
+    return [*said, Sentence("mark.other", {"named": named}) if named else Sentence("mark.unnamed")]
+
+
+def _named_marks(bindings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The values of our marks that soft bindings name."""
+    blocks = [block for one in bindings if one.get("alg") == MARK for block in tables(one.get("blocks"))]
+    return list(dict.fromkeys(str(block.get("value")).casefold() for block in blocks))
 
 
 def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> list[Sentence]:
@@ -531,7 +556,7 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
     ]
     if p.sidecar:
         said.append(Sentence("provenance.sidecar"))
-    return said
+    return said + [Sentence("provenance.unread", {"where": c.where}) for c in p.codes if c.code == ELSEWHERE]
 
 
 def credential_lines(p: Provenance, lang: str, every_code: bool = False) -> list[str]:

@@ -30,13 +30,14 @@ UNREFERENCED = "gioconda.manifest.unreferenced"
 class Tree(NamedTuple):
     """The ingredients of the active manifest, and what is flagged of them.
 
-    source_types, says_ai : of what the file was made from. An edit of generated media is still made from generated media: parents and
+    source_types, soft_bindings, says_ai : of what the file was made from. An edit of generated media is still made from generated media: parents and
     components count, mere inputs (a face, a driver) do not. manifests : the labels of those walked through, the active one first.
     """
 
     nodes: tuple[IngredientNode, ...]
     flags: list[Code]
     source_types: tuple[str, ...]
+    soft_bindings: list[Mapping[str, Any]]
     says_ai: bool
     manifests: tuple[str, ...]
 
@@ -50,7 +51,7 @@ def tree(found: Opened, *, thumbnails: bool = True) -> Tree:
     met = dict.fromkeys((active, *walk.seen))
     if set(found.document.get("manifests") or {}) - set(met):
         flags.append(codes.told(UNREFERENCED))
-    return Tree(nodes, flags, tuple(dict.fromkeys(walk.sources)), walk.ai, tuple(met))
+    return Tree(nodes, flags, tuple(dict.fromkeys(walk.sources)), walk.marks, walk.ai, tuple(met))
 
 
 def _failures(block: Any) -> list[Code]:
@@ -70,6 +71,7 @@ class _Walk:
         self.left = NODES
         self.flags: list[Code] = []
         self.sources: list[str] = []
+        self.marks: list[Mapping[str, Any]] = []
         self.ai = False
         self.seen: dict[str, None] = {}
         self.deltas = self._deltas()
@@ -127,6 +129,7 @@ class _Walk:
             self.seen[label] = None
             if pixels:
                 self.sources += map(sanitise.text, rules.source_types(manifest))
+                self.marks += rules.soft_bindings(manifest)
                 self.ai = self.ai or rules.says_ai(manifest)
             children = self.children(manifest, depth + 1, (*path, label), pixels)
         return IngredientNode(

@@ -39,6 +39,7 @@ class Opened:
     """What the SDK made of a file, before judgement.
 
     document : its JSON. file : the media, to be read while it is open. lacks : our code for what the credential was read without, so that no byte of it was compared.
+    notes : what to tell of other credentials for the file, which were not read.
     """
 
     document: dict[str, Any]
@@ -46,6 +47,7 @@ class Opened:
     file: IO[bytes]
     sidecar: bool = False
     lacks: str = ""
+    notes: tuple[Code, ...] = ()
 
     @functools.cached_property
     def store(self) -> bytes:
@@ -203,6 +205,8 @@ def opened(
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(_regular(file))
         outside = False
+        beside = sanitise.text(aside.name, 300) if aside and not forced and _media_of(aside) == file else ""
+        unread = beside  # what stands in the file comes first
         result: Opened | Provenance
         try:
             reader = None
@@ -216,8 +220,11 @@ def opened(
                     raise
                 if unknown:
                     kind = engine.ANY
+                elif aside:
+                    unread = sanitise.text(faults.address(str(error)), 2000)
             if reader is None and manifest is not None:
-                reader, outside = descriptors.reader(kind, stream, context, manifest), True
+                outside = True
+                reader = descriptors.reader(kind, stream, context, manifest)
             if reader is None:
                 result = Provenance(ProvenanceState.ABSENT, sdk=engine.sdk())
             else:
@@ -227,8 +234,10 @@ def opened(
                 if not (alone or fragments) and _HALF in rules.failures_of(document) and _initial(stream):
                     document, lacks = _continued(reader, kind, file, document)
                 result = Opened(document, reader, stream, sidecar=outside and aside is not None, lacks=lacks)
+                if unread and not (unread == beside and (outside or result.store == manifest)):
+                    result.notes = (codes.told(rules.ELSEWHERE, where=unread),)
         except c2pa.C2paError as error:
-            result = _refused(str(error))
+            result = _refused(str(error), "" if outside else unread)
         except (ValueError, RecursionError) as error:
             result = unreadable(CredentialReason.UNJUDGED, f"the SDK's answer cannot be read: {error}")
         yield result
@@ -303,10 +312,11 @@ def unreadable(reason: CredentialReason, detail: str, *found: Code) -> Provenanc
     return Provenance(ProvenanceState.UNREADABLE, reason, sanitise.text(detail), codes=found, sdk=engine.sdk())
 
 
-def _refused(message: str) -> Provenance:
-    """The SDK's refusal to open a file, as a state and a reason."""
+def _refused(message: str, unread: str) -> Provenance:
+    """The SDK's refusal to open a file, as a state and a reason. unread : the credential beside it, which may be another file's."""
     why = faults.refusal(message)
     if why is not CredentialReason.REMOTE:
-        return unreadable(why, message)
+        told = unread and why is not CredentialReason.UNSUPPORTED
+        return unreadable(why, message, *([codes.told(rules.ELSEWHERE, where=unread)] if told else []))
     where = sanitise.text(faults.address(message), 2000)
     return unreadable(CredentialReason.REMOTE, message, codes.told("gioconda.remote.notFetched", where=where))

@@ -21,7 +21,7 @@ from provenance.keys import certificates
 from provenance.keys.certificates import ACCEPTED_EKUS, OCSP_SIGNING, TIME_STAMPING
 from provenance.sanitise import table, tables
 from provenance.trust.lists import Trust, TrustList
-from provenance.vocabulary import ACTIONS, AI_DISCLOSURE, LABEL, SOURCE_TYPES, names_ai
+from provenance.vocabulary import ACTIONS, AI_DISCLOSURE, LABEL, SOFT_BINDING, SOURCE_TYPES, names_ai
 
 UNKNOWN_SIGNER = "signingCredential.untrusted"
 IDENTITY_FAILED = "gioconda.identity.failed"
@@ -30,6 +30,7 @@ SEGMENTS = "gioconda.asset.segments"
 UNFIT = "gioconda.asset.unfitSegments"
 MISSING = "gioconda.asset.missingSegments"
 CONTENT = "gioconda.binding.content"  # the signed hash leaves out something that is shown or heard
+ELSEWHERE = "gioconda.manifest.unread"  # another credential was not read
 PARTIAL = "gioconda.binding.partial"  # it leaves out something else
 # A name on no identity list is not established, which is no fault of the statement.
 _UNESTABLISHED = frozenset(
@@ -170,6 +171,11 @@ def source_types(manifest: Mapping[str, Any]) -> list[str]:
                 if str(name).rsplit(":", 1)[-1].casefold() == "digitalsourcetype"
             ]
     return list(dict.fromkeys(item for item in found if isinstance(item, str)))
+
+
+def soft_bindings(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The marks in the pixels, and the like, that a manifest names."""
+    return [data for item in assertions_of(manifest, SOFT_BINDING) if (data := table(item.get("data")))]
 
 
 def says_ai(manifest: Mapping[str, Any]) -> bool:

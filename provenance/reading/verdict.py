@@ -122,12 +122,13 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
         development_key=development,
         label=_label(active),
         ingredients=tree.nodes,
-        codes=tuple(dict.fromkeys(listed + ours)),  # the SDK reports some findings twice
+        codes=tuple(dict.fromkeys([*listed, *ours, *found.notes])),  # the SDK reports some findings twice
         trust_lists=tuple(f"{'+'.join(item.kinds)}: {_list_name(item)}" for item in trust.lists),
         sidecar=found.sidecar,
         sdk=engine.sdk(),
         manifest_count=len(document["manifests"]),
-        soft_bindings=_soft_bindings(active),
+        soft_bindings=_plain(rules.soft_bindings(active)),
+        inherited_soft_bindings=_plain(tree.soft_bindings),
         identities=_identities(found, listed, trust),
         statements=_statements(active),
         redacted=_redacted(found, tree.manifests),
@@ -237,9 +238,8 @@ def _label(active: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return label
 
 
-def _soft_bindings(active: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    found = [item.get("data") for item in rules.assertions_of(active, SOFT_BINDING)]
-    return tuple(sanitise.plain(data) for data in found[:20] if isinstance(data, Mapping))
+def _plain(found: list[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(map(sanitise.plain, found[:20]))
 
 
 # Told elsewhere, in words or as the verdict itself.

@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.types import Frames
+from provenance.vocabulary import MARK
 from provenance.watermark.code import CODED_BITS, decode, encode
 
-ALGORITHM = "org.gioconda.mark.2"
+ALGORITHM = MARK
 GRIDS = (256, 512)  # pixels a side of the canonical luma: of small pictures, and of large ones
 LARGE = 384  # pixels of the shorter side from which a picture is a large one
 INNER, OUTER = 28, 100  # radii of the ring in a DCT of 256²: below is visible, above compression removes it

@@ -38,6 +38,7 @@ from gioconda_core.types import (
     ProvenanceState,
     Sealed,
     Sentence,
+    Watermark,
 )
 
 ABSENT = Provenance(ProvenanceState.ABSENT)
@@ -864,6 +865,33 @@ def test_check_reads_the_invisible_mark(tmp_path):
         report = gioconda.check(tmp_path / f"{name}.mp4", detectors=("contrast",), sandbox=False)
         assert (report.mark and report.mark.value) == ("0123456789abcdef" if name == "marked" else None)
         assert ("0123456789abcdef" in text(report)) == (name == "marked")
+
+
+@pytest.mark.parametrize(
+    ("own", "inherited", "read", "said"),
+    [
+        ("ab12", "", "AB12", "The credential names this very mark."),
+        ("", "ab12", "ab12", "something that this file was made from names this very mark"),
+        ("cd34", "", "ab12", "The credential names another mark (cd34)"),
+        ("", "cd34", "ab12", "The credential names another mark (cd34)"),
+        ("", "", "ab12", "The credential names no mark of this kind"),
+        ("ab12", "", None, "names an invisible mark (ab12), and none was read"),
+        ("", "ab12", None, None),  # an edit need not keep it
+        ("", "", None, None),
+    ],
+)
+def test_the_mark_in_the_pixels_is_held_beside_the_one_that_the_credential_names(own, inherited, read, said):
+    from gioconda.report.view import origin
+    from provenance.vocabulary import MARK
+
+    named = [({"alg": MARK, "blocks": [{"value": value}]},) if value else () for value in (own, inherited)]
+    mark = Watermark(MARK, read, 0.0, 8) if read else None
+    for state in (ProvenanceState.TRUSTED, ProvenanceState.INVALID, ProvenanceState.ABSENT):
+        held = Provenance(state, soft_bindings=named[0], inherited_soft_bindings=named[1])
+        found = dataclasses.replace(report(), provenance=held, mark=mark, facts={"examined": {}})
+        told = [say(item, "en") for item in origin(found) if item.key.startswith("mark.") and item.key != "mark.found"]
+        assert len(told) == (said is not None and state != ProvenanceState.ABSENT)
+        assert not told or str(said) in told[0]
 
 
 def test_a_metadata_parser_that_never_ends_is_given_up_on(picture):

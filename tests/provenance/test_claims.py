@@ -33,6 +33,7 @@ from provenance.sdk import engine
 from provenance.signing import claims, sign
 from provenance.tools import batch
 from provenance.trust import lists as trust
+from provenance.vocabulary import MARK, SoftBinding
 
 
 @pytest.fixture
@@ -360,6 +361,62 @@ def test_a_sidecar_of_less_exact_name_is_not_held_against_what_it_cannot_be_of(t
     (tmp_path / "clip.srt").write_text("a subtitle")
     assert read(tmp_path / "clip.wav", trust=trust_in(authority())).state == State.TRUSTED
     assert read(tmp_path / "clip.srt").reason == "unsupported"
+
+
+def test_of_several_credentials_for_a_file_the_one_in_it_is_read_and_the_other_told(tmp_path, signer):
+    """C2PA 2.4, 15.5: what is embedded, else what the file refers to or what lies beside it."""
+    import shutil
+
+    import c2pa
+
+    trusted, code = trust_in(authority()), "gioconda.manifest.unread"
+
+    def seen(path):
+        found = read(path, trust=trusted)
+        told = " ".join(say(item, "en") for item in credential_sentences(found))
+        return found, [item.where for item in found.codes if item.code == code], told
+
+    plain, signed = write_picture(tmp_path / "plain.jpg"), tmp_path / "signed.jpg"
+    sign.sign_file(plain, signed, created("in the file"), signer=signer)
+    assert seen(signed)[1] == []
+    with open.opened(signed) as opened:
+        (tmp_path / "signed.c2pa").write_bytes(opened.store)
+    assert seen(signed)[1] == []  # the same one twice
+    shutil.move(sign.sign_sidecar(plain, None, created("beside"), signer=signer), tmp_path / "signed.c2pa")
+    found, where, told = seen(signed)
+    assert (found.state, found.sidecar, where) == (State.TRUSTED, False, ["signed.c2pa"])
+    assert "(signed.c2pa) was not read and may say something else" in told
+    shutil.copy(plain, tmp_path / "signed.png")  # now it may be that one's
+    assert seen(signed)[1] == []
+
+    far, store = tmp_path / "far.jpg", tmp_path / "far.jpg.c2pa"
+    builder = c2pa.Builder(claims.to_manifest(created()), context=engine.context(engine.settings()))
+    builder.set_remote_url("https://example.com/far.c2pa")
+    builder.set_no_embed()
+    with builder, plain.open("rb") as source, far.open("w+b") as target:
+        manifest = builder.sign(signer.native(), "image/jpeg", source, target)
+    found, where, told = seen(far)
+    assert (found.reason, where) == ("remote", []) and "were not fetched" in told
+    store.write_bytes(bytes(manifest))
+    found, where, told = seen(far)
+    assert (found.state, found.sidecar, where) == (State.TRUSTED, True, ["https://example.com/far.c2pa"])
+    assert "https://example.com/far.c2pa" in told
+
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(signed.read_bytes().replace(b"jumdc2pa\0\x11\0\x10", b"jumdc2pazzzz", 1))
+    shutil.copy(store, tmp_path / "broken.jpg.c2pa")
+    found, where, told = seen(broken)
+    assert (found.reason, where) == ("malformed", ["broken.jpg.c2pa"]) and "(broken.jpg.c2pa) was not read" in told
+
+
+def test_the_mark_that_a_parent_names_is_known_of_an_edit(tmp_path, signer):
+    named = SoftBinding(MARK, "0123456789abcdef")
+    first, edit = tmp_path / "first.jpg", tmp_path / "edit.jpg"
+    sign.sign_file(write_picture(tmp_path / "plain.jpg"), first, created(soft_bindings=(named,)), signer=signer)
+    assert [item["alg"] for item in read(first).soft_bindings] == [MARK] and not read(first).inherited_soft_bindings
+    sign.sign_file(first, edit, claims.Credential("edit", intent="edit"), signer=signer)
+    found = read(edit)
+    assert not found.soft_bindings and found.inherited_soft_bindings[0]["blocks"][0]["value"] == named.value
 
 
 def test_an_action_carries_the_version_of_the_software_that_did_it_and_of_no_other(tmp_path, signer):
