@@ -115,6 +115,17 @@ def test_a_clock_that_is_not_listed_never_counts_though_the_sdk_takes_any_for_a_
         assert "gioconda.timestamp.otherList" in {code.code for code in found.codes}
 
 
+def test_a_first_claim_that_an_unlisted_clock_puts_before_its_certificate_has_a_listed_signer_all_the_same(
+    first, tmp_path
+):
+    """The SDK follows no chain then, and the certificate was said to lead to no authority on any list."""
+    with Authority(at=NOW - days(800)) as clock:
+        forged = resign(first[0], tmp_path / "early.wav", leaf("valid now", root=old_root()), clock)
+    found = read(forged, trust=trust_in(old_root()))
+    assert (found.state, found.reason, found.trust_list_date) == (State.INVALID, CredentialReason.EXPIRED, "2026-01-01")
+    assert "signingCredential.untrusted" not in {code.code for code in found.codes}
+
+
 def test_a_listed_clocks_certificate_beside_a_strangers_token_does_not_lend_its_name(first, tmp_path):
     """The certificates in a token are anybody's to choose: the one that made the signature counts."""
     from asn1crypto import cms, tsp
