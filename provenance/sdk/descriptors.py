@@ -2,7 +2,7 @@
 
 The SDK reads and writes through four C callbacks, and its Python wrapper fills them with Python functions: 15,000 calls under
 the interpreter's lock for a 57 MB clip. The C library's own ``read``, ``write`` and ``lseek`` have the very signatures the
-callbacks want, with the descriptor where the callbacks' context goes. See docs/decisions/descriptor-streams.md.
+callbacks want, with the descriptor where the callbacks' context goes. See docs/decisions/one-pass-signing.md.
 """
 
 from __future__ import annotations
