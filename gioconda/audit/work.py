@@ -14,7 +14,7 @@ from gioconda.report import metadata, rows
 from gioconda.report.wording import say, visible
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import INSIDE, sha256_of
-from gioconda_core.media.sniff import HEAD, kind_of, misnamed
+from gioconda_core.media.sniff import BROKEN_OFF, HEAD, kind_of, lost_end, misnamed
 from gioconda_core.media.suffixes import is_media_name
 from gioconda_core.types import CredentialReason, Provenance, ProvenanceState, Sentence
 from provenance.reading import read
@@ -141,10 +141,12 @@ class Work:
                 row = replace(row, error=str(p.reason or CredentialReason.UNJUDGED))
         if is_media_name(path, hidden=True):  # of others (--all) it is not said that they hold a picture
             with open(path, "rb") as file:
-                head = file.read(HEAD)
+                head, lost = file.read(HEAD), lost_end(file)
             if found := misnamed(path, head):
                 misnomer = say(Sentence("caveat.misnamed", found), self.orders.lang)
                 row = replace(row, caveats=("misnamed",), sentences=(*row.sentences, misnomer))
+            if lost:
+                row = replace(row, error=f"{lost} ({BROKEN_OFF})")
             if kind_of(head) is None:  # a decoder says best what is wrong with it
                 row = replace(row, error=_no_picture(path) or row.error)
         return row

@@ -34,6 +34,7 @@ from gioconda_core.media.losses import REORDERED, Loss, Sent, Survey, packets
 from gioconda_core.media.read_ahead import in_turn
 from gioconda_core.media.sampling import SLACK, Sampling
 from gioconda_core.media.seek import HIDDEN, Ended, Finder, Unsure, keyframes, share_out
+from gioconda_core.media.sniff import BROKEN_OFF, lost_end
 from gioconda_core.reasons import MediaWarning, UnreadReason, WarningReason
 from gioconda_core.workers.cpu import cores
 
@@ -152,7 +153,7 @@ class VideoSource:
                 # "file:" keeps a name such as "a:b.mp4" from being read as a protocol.
                 container = av.open(f"file:{self._path}", "r", options=options, metadata_errors="replace")
         except (FFmpegError, OSError, ValueError, UnicodeError) as error:
-            self._blame_index()
+            self._blame_end()
             raise MediaError(f"cannot be opened as video: {_reason(error)}", self._where, hint) from error
         try:
             stream = self._choose(container)
@@ -165,29 +166,12 @@ class VideoSource:
             container.close()
             raise
 
-    def _blame_index(self) -> None:
-        """Of an MP4 that gives no picture: raise when its index (``moov``) is missing or cut off."""
-        if index := self._lost_index():
-            raise MediaError(index, self._where, "the recording or the copy was broken off; get the file again")
-
-    def _lost_index(self) -> str:
+    def _blame_end(self) -> None:
+        """Of a file that gives no picture: raise where its index or its end is missing."""
         with contextlib.ExitStack() as stack:
-            file = self._file or stack.enter_context(open(str(self._path), "rb"))
-            end, at, seen = file.seek(0, os.SEEK_END), 0, False
-            while at + 8 <= end:
-                file.seek(at)
-                head = file.read(16)
-                size, kind = int.from_bytes(head[:4], "big"), head[4:8]
-                seen = seen or kind == b"ftyp"
-                if not seen:
-                    return ""
-                size = int.from_bytes(head[8:], "big") if size == 1 else size or end - at
-                if kind == b"moov":
-                    return "its index is cut off" if at + size > end else ""
-                if size < 8:
-                    return ""
-                at += size
-        return "its index is missing" if seen else ""
+            lost = lost_end(self._file or stack.enter_context(open(str(self._path), "rb")))
+        if lost:
+            raise MediaError(lost, self._where, BROKEN_OFF)
 
     def _choose(self, container: Any) -> Any:
         """The stream that players show: no cover picture nor part of another, the default one, then the longest, then the largest."""
@@ -196,7 +180,7 @@ class VideoSource:
         usable = [s for s in real if s.codec_context is not None]
         self._streams = len(real)
         if not usable:
-            self._blame_index()
+            self._blame_end()
             if real:
                 raise MediaError(
                     "the video stream's codec is not known", self._where, "save a video as H.264, a picture as PNG"
@@ -261,7 +245,7 @@ class VideoSource:
         self._fps: Fraction | None = rate if rate and 0 < rate < 10_000 else None
         frame = next(self._frames(container, stream), None)
         if frame is None:
-            self._blame_index()
+            self._blame_end()
             raise MediaError("no frame could be decoded", self._where, "the file is damaged or holds no pictures")
         self._check_pixels(frame.width, frame.height)
         self._stored = (frame.width, frame.height)

@@ -88,6 +88,75 @@ def stream_part(file: BinaryIO) -> str:
         at += size
 
 
+BROKEN_OFF = "the recording or the copy was broken off; get the file again"
+_SHORT = "it ends too early"
+_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"meta", b"free", b"skip", b"wide", b"uuid", b"sidx", b"mfra", b"pnot")
+_UNKNOWN = 0xFFFFFFF0  # a RIFF written to a pipe says this or more of its length
+
+
+def lost_end(file: BinaryIO) -> str:
+    """What a file lacks of the end that its own structure announces, in words; empty where it is whole, or does not say how long it is.
+
+    Looked at are MP4, HEIF, AVIF, Matroska, AVI, WebP, PNG and JPEG, the boxes and chunks alone: nothing is decoded.
+    """
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(HEAD)
+    kind = kind_of(head)
+    if kind in ("MP4", "HEIF", "AVIF"):
+        return _lost_boxes(file, end, {b"moov", b"moof"} if kind == "MP4" else {b"moov", b"moof", b"meta"})
+    if kind in ("AVI", "WebP"):
+        size = int.from_bytes(head[4:8], "little")
+        return _SHORT if end < size < _UNKNOWN else ""
+    if kind == "Matroska":
+        segment = head.find(b"\x18\x53\x80\x67") + 4
+        length = 9 - head[segment].bit_length() if 4 <= segment < len(head) else 9
+        size = int.from_bytes(head[segment : segment + length], "big") & (1 << 7 * length) - 1 if length < 9 else 0
+        return _SHORT if size + 1 < 1 << 7 * length and segment + length + size > end else ""  # all ones: unknown
+    if kind == "PNG":
+        return _lost_chunks(file, end)
+    return _SHORT if kind == "JPEG" and _lost_mark(file) else ""
+
+
+def _lost_boxes(file: BinaryIO, end: int, index: set[bytes]) -> str:
+    at, seen = 0, set()
+    while at + 8 <= end:
+        file.seek(at)
+        box = file.read(16)
+        size, kind = int.from_bytes(box[:4], "big"), box[4:8]
+        if size == 1:
+            size = int.from_bytes(box[8:], "big")
+        size = size or end - at
+        if kind not in _BOXES or size < 8:  # what telephones append, or no box
+            break
+        if at + size > end:
+            return "its index is cut off" if kind == b"moov" else _SHORT if seen & index else "its index is missing"
+        seen.add(kind)
+        at += size
+    return "" if seen & index or not seen else "its index is missing"
+
+
+def _lost_chunks(file: BinaryIO, end: int) -> str:
+    at = 8
+    while at + 12 <= end:
+        file.seek(at)
+        chunk = file.read(8)
+        if chunk[4:] == b"IEND":
+            return ""
+        at += 12 + int.from_bytes(chunk[:4], "big")
+    return _SHORT
+
+
+def _lost_mark(file: BinaryIO) -> bool:
+    """Whether the mark that ends a JPEG is missing behind its first scan."""
+    file.seek(0)
+    data = file.read(_LOOKED)
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":
+        at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
+    return len(data) < _LOOKED and data.find(b"\xff\xd9", at) < 0
+
+
 _SEQUENCES = (b"hevc", b"hevx", b"msf1")  # of HEIF, which PyAV reads
 
 

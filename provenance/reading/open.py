@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 from cryptography import x509
 
 from gioconda_core.errors import MediaError
+from gioconda_core.media.sniff import lost_end
 from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState
 from provenance import codes, sanitise
 from provenance.reading import cose, rules
@@ -226,7 +227,9 @@ def opened(
                 outside = True
                 reader = descriptors.reader(kind, stream, context, manifest)
             if reader is None:
-                result = Provenance(ProvenanceState.ABSENT, sdk=engine.sdk())
+                lost = lost_end(stream)  # with what a credential may have lain in
+                absent = Provenance(ProvenanceState.ABSENT, sdk=engine.sdk())
+                result = unreadable(CredentialReason.DAMAGED, lost) if lost else absent
             else:
                 stack.callback(reader.close)
                 document = _followed(reader, kind, file, fragments) if fragments else _document(reader)

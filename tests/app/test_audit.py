@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
-from media_material import torn
+from media_material import numbered_clip, torn
 from PIL import Image
 
 import gioconda
@@ -665,6 +665,27 @@ def test_garbage_under_the_name_of_a_picture_is_an_error_without_detectors_too(t
     assert summary.failed == 2 and found["a.jpg"]["error"] and "empty" in found["empty.mp4"]["error"]
     assert found["b.jpg"]["caveats"] == ["misnamed"] and "PNG" in " ".join(found["b.jpg"]["sentences"])
     assert found["c.jpg"]["caveats"] == [] and found["notes.txt"]["error"] is None
+
+
+def test_a_file_that_was_cut_off_is_told_from_a_whole_one_without_detectors(tmp_path):
+    """Listed as "absent" like any other, a clip whose index was lost told nobody that it cannot be played."""
+    root = tmp_path / "tree"
+    root.mkdir()
+    for name in ("a.mp4", "b.mkv", "c.avi"):
+        numbered_clip(root / name, 20)
+    for name in ("d.jpg", "e.png", "f.webp", "g.avif"):
+        Image.effect_noise((64, 64), 50).convert("RGB").save(root / name)
+    data = (root / "a.mp4").read_bytes()
+    (root / "no-index.mp4").write_bytes(data[: data.index(b"moov") - 4])
+    (root / "cut-index.mp4").write_bytes(data[: data.index(b"moov") + 100])
+    for file in sorted(root.glob("?.*")):
+        (root / f"half{file.suffix}").write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
+    audit(root, tmp_path / "out")
+    for row in rows(tmp_path / "out"):
+        whole = len(os.path.basename(row["path"])) < 8 and "half" not in row["path"]
+        assert (row["error"] is None) == whole, row
+        assert row["state"] != ("unreadable" if whole and ".mkv" not in row["path"] else "absent"), row
+        assert whole or "get the file again" in row["error"]
 
 
 def test_the_second_of_two_audits_is_refused_and_the_first_goes_on(tree, tmp_path):
