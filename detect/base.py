@@ -118,7 +118,7 @@ def refuse_still(footage: Footage) -> None:
     if not footage.fps or footage.duration <= 0:
         raise Abstain(AbstentionReason.STILL_PICTURE)
     if len(footage.frames) > 1 and not footage.moves:
-        raise Abstain(AbstentionReason.NOTHING_MOVES)
+        raise Abstain(AbstentionReason.NOTHING_MOVES, frames=len(footage.frames))
 
 
 def read_once(read: Callable[[Any, Footage], Reading]) -> Callable[[Any, Footage], Reading]:

@@ -81,6 +81,8 @@ class WarningReason(StrEnum):
     DAMAGED_DATA_SKIPPED = "damaged-data-skipped"
     EXIF_DAMAGED = "exif-damaged"
     COLOUR_PROFILE_DAMAGED = "colour-profile-damaged"
+    TRANSPARENT = "transparent"
+    TRANSPARENCY_IGNORED = "transparency-ignored"
     METADATA_TIMEOUT = "metadata-timeout"
     METADATA_UNREAD = "metadata-unread"
 

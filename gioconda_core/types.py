@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -94,21 +94,39 @@ BLOCK = 8  # pixels along each side of the blocks in which movement is looked fo
 STILL = 8.0  # grey levels: a photograph encoded as video changes by 1 to 3 (CRF 23 to 38), filmed clips by 90 and more
 
 
-def _moves(frames: Frames) -> bool:
+STANDS = 2.0  # seconds from which on a standing picture within a clip is told
+APART = 1.5  # seconds: of sampled frames further apart nothing is said of the time between
+
+
+def _blocks(frames: Frames) -> Any:
+    """The mean grey of each block of each frame, float32 (T, H / 8, W / 8)."""
+    import cv2
     import numpy as np
 
-    if len(frames) < 2:
-        return False
     height, width = (side // BLOCK for side in frames.shape[1:3])
+    if not height or not width or not len(frames):
+        return np.zeros((len(frames), 0, 0), np.float32)
+    cut = frames[:, : height * BLOCK, : width * BLOCK]
+    return np.stack(
+        [cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA).mean(-1, dtype=np.float32) for one in cut]
+    )
 
-    def means(frame: Any) -> Any:
-        cut = frame[: height * BLOCK, : width * BLOCK].mean(-1, dtype=np.float32)
-        return cut.reshape(height, BLOCK, width, BLOCK).mean((1, 3))
 
-    if not height or not width:
-        return False
-    first = means(frames[len(frames) // 2])
-    return any(float(np.abs(means(frame) - first).max()) > STILL for frame in frames)
+def _standing(blocks: Any, times: Times) -> Iterator[tuple[float, float]]:
+    import numpy as np
+
+    first = 0
+    while first < len(blocks):
+        lowest = highest = blocks[first]
+        last = first
+        while last + 1 < len(blocks) and times[last + 1] - times[last] <= APART:
+            lowest, highest = np.minimum(lowest, blocks[last + 1]), np.maximum(highest, blocks[last + 1])
+            if float((highest - lowest).max(initial=0)) > STILL:
+                break
+            last += 1
+        if stands := times[last] - times[first] >= STANDS:
+            yield float(times[first]), float(times[last])
+        first = last if stands and last > first else first + 1
 
 
 MOST_FACES = 8  # faces that are followed at one time: of more in a frame, the largest
@@ -139,7 +157,23 @@ class Footage:
     @property
     def moves(self) -> bool:
         """Whether anything in the picture changes over the sampled frames by more than a codec's noise; a single frame does not move."""
-        return self.shared.once(("moves",), lambda: _moves(self.frames))
+        middle = self._greys[len(self.frames) // 2 : len(self.frames) // 2 + 1]
+        return bool((abs(self._greys - middle) > STILL).any())
+
+    @property
+    def plain(self) -> bool:
+        """Whether one colour, or nearly so, fills each sampled frame."""
+        greys = self._greys
+        return bool(greys.size) and float((greys.max((1, 2)) - greys.min((1, 2))).max()) <= STILL
+
+    @property
+    def standing(self) -> tuple[tuple[float, float], ...]:
+        """Spans (from, to) in seconds, of two and more, over whose sampled frames hardly anything changes."""
+        return self.shared.once(("standing",), lambda: tuple(_standing(self._greys, self.times)))
+
+    @property
+    def _greys(self) -> Any:
+        return self.shared.once(("greys",), lambda: _blocks(self.frames))
 
     def frozen(self) -> Footage:
         """This footage with frames nobody can write to; itself where they are so already, so that what is shared stays shared."""

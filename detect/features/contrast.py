@@ -109,7 +109,8 @@ def pairs(footage: Footage) -> tuple[Pairs, ...]:
         raise Abstain(AbstentionReason.TOO_FEW_PAIRS, seen=most, needed=LEAST)
     alive = tuple(face for face in found if changes(face.landmarks) >= RIGID)
     if not alive:
-        raise Abstain(AbstentionReason.FACE_NEVER_CHANGES)
+        times = found[0].times
+        raise Abstain(AbstentionReason.FACE_NEVER_CHANGES, moments=len(times), seconds=float(times[-1] - times[0]))
     return alive
 
 

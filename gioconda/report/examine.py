@@ -240,7 +240,7 @@ class Examiner:
                     self._aside(faces.ready)
                 seen.footage = footage = self._observe(clip, step)
                 moves = None if seen.facts.get("still") else footage.moves
-                seen.facts |= {"moves": moves, "examined": self._examined(footage)}
+                seen.facts |= {"moves": moves, "plain": footage.plain, "examined": self._examined(footage)}
                 sampled = footage.frames, footage.times
             elif evidence:
                 step("faces", 0.15)
@@ -300,7 +300,8 @@ class Examiner:
         spans = [[round(a, 3), round(min(b + step, footage.duration), 3)] for a, b in spans]
         wanted = any(getattr(d, "dense", 0) for d in self.detectors)
         followed = footage.duration <= DENSE_SECONDS if wanted and footage.duration > 0 else None
-        return {"seconds": round(sum(b - a for a, b in spans), 3), "spans": spans, "followed": followed}
+        seconds = round(sum(b - a for a, b in spans), 3)
+        return {"frames": len(footage.times), "seconds": seconds, "spans": spans, "followed": followed}
 
 
 def unread(report: Report) -> MediaError | None:

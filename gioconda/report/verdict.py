@@ -53,7 +53,9 @@ def sentences(
     elif facts and facts.get("frame_count") == 1:
         said.append(Sentence("short.one-frame"))
     elif facts and facts.get("moves") is False:
-        said.append(Sentence("short.frozen"))
+        said.append(Sentence("short.frozen", {"frames": facts["examined"]["frames"]}))
+    if facts and facts.get("plain"):
+        said.append(Sentence("short.plain"))
     if not readings:
         return (*said, Sentence("short.none-run", {"reason": {"key": "reason.none-asked"}}))
     lead = leading(readings)
@@ -153,6 +155,8 @@ def caveats(
     if int(facts.get("reduced") or 1) > 1:
         say("reduced", factor=facts["reduced"])
     others = int(facts.get("streams") or 1) - 1
+    if facts.get("covers"):
+        say("cover", count=facts["covers"])
     if others > 0:  # seen or not, whoever relies on the file should know of them
         say("other-track" if others == 1 else "other-tracks", count=others)
     if not readings:
@@ -165,6 +169,8 @@ def caveats(
             say("partly-decoded", reason=warning.document())
     _picture(facts, say, face=footage is None or bool(footage.tracks))
     if footage is not None:
+        if footage.standing and footage.moves:
+            say("stands-still", spans=[f"{clock(start)} – {clock(end)}" for start, end in footage.standing])
         lead = leading(readings)
         _faces(footage, lead.track if lead else None, say)
         if len(footage.tracks) > 1 and any(r.reading.score is not None for r in readings):

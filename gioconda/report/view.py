@@ -350,7 +350,7 @@ def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
     lines += [say(_face_sentence(face, item, faces.get(face.track, "")), lang) for face in read]
     looked = {face.track for face in read} | {series.track for series in reading.series}
     if looked and (passed := [track + 1 for track in faces if track not in looked]):
-        lines.append(say(Sentence("reading.faces-not-read", {"tracks": passed}), lang))
+        lines.append(say(_passed(passed, item, report), lang))
     return ReadingView(
         detector=name,
         version=visible(reading.version, 40),
@@ -359,6 +359,15 @@ def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
         lines=lines,
         strips=strips,
     )
+
+
+def _passed(faces: Sequence[int], item: Calibrated, report: Report) -> Sentence:
+    """Which faces were not read; and which faces a detector leaves out, where it is one whose rules are known here."""
+    from detect.features.contrast import MAX_FACES
+
+    if item.reading.detector in {other["detector"] for other in report.facts.get("others", ())}:
+        return Sentence("reading.faces-not-read", {"tracks": faces})
+    return Sentence("reading.faces-left-out", {"tracks": faces, "most": MAX_FACES})
 
 
 def _whose(other: Mapping[str, str], item: Calibrated) -> Sentence:

@@ -178,7 +178,7 @@ class VideoSource:
         videos = list(container.streams.video)
         real = [s for s in videos if not int(s.disposition) & _COVER]
         usable = [s for s in real if s.codec_context is not None]
-        self._streams = len(real)
+        self._streams, self._covers = len(real), len(videos) - len(real)
         if not usable:
             self._blame_end()
             if real:
@@ -274,6 +274,9 @@ class VideoSource:
         self._keys = keyframes(stream)  # now, when finding the end has made containers read their index that do so late
         audio = [s for s in container.streams.audio if s.codec_context is not None]
         format_ = frame.format
+        # Of VP8 and VP9 the transparency is a stream of its own inside, which FFmpeg's decoders do not read.
+        if any(c.is_alpha for c in format_.components) or stream.metadata.get("alpha_mode") == "1":
+            self._warn(WarningReason.TRANSPARENCY_IGNORED)
         self.facts = ClipFacts(
             container=container.format.name,
             codec=context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name,
@@ -304,6 +307,7 @@ class VideoSource:
                 or ""
             ),
             streams=self._streams,
+            covers=self._covers,
             size_bytes=self.size,
         )
 

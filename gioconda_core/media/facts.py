@@ -49,7 +49,7 @@ class ClipFacts:
     rotation : degrees clockwise that were applied; mirrored : whether it was mirrored first; pixel_aspect : width:height of a stored pixel.
     bit_rate : bits per second of the video stream, or of the whole file when only that is known.
     matrix, transfer, primaries : H.273 numbers, 2 = not said. full_range : None when not said.
-    streams : how many video streams the file has (cover pictures not counted).
+    streams : how many video streams the file has; covers : how many cover pictures beside them.
     """
 
     container: str
@@ -77,6 +77,7 @@ class ClipFacts:
     profile: str = ""
     encoder: str = ""
     streams: int = 1
+    covers: int = 0
     reduced: int = 1
     size_bytes: int | None = None
 

@@ -90,7 +90,21 @@ def stream_part(file: BinaryIO) -> str:
 
 BROKEN_OFF = "the recording or the copy was broken off; get the file again"
 _SHORT = "it ends too early"
-_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"meta", b"free", b"skip", b"wide", b"uuid", b"sidx", b"mfra", b"pnot")
+_BOXES = (
+    b"ftyp",
+    b"styp",
+    b"moov",
+    b"moof",
+    b"mdat",
+    b"meta",
+    b"free",
+    b"skip",
+    b"wide",
+    b"uuid",
+    b"sidx",
+    b"mfra",
+    b"pnot",
+)
 _UNKNOWN = 0xFFFFFFF0  # a RIFF written to a pipe says this or more of its length
 
 

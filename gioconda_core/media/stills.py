@@ -169,7 +169,8 @@ class StillSource:
         )
 
     def _warn(self, code: WarningReason, **detail: float) -> None:
-        self.warnings.append(MediaWarning(code, detail))
+        if all(warning.code != code for warning in self.warnings):
+            self.warnings.append(MediaWarning(code, detail))
 
     def _exif_orientation(self, image: Image.Image) -> int:
         try:
@@ -222,6 +223,8 @@ class StillSource:
             layer = image.convert("RGBA")
             flat = Image.new("RGBA", layer.size, (255, 255, 255, 255))
             flat.alpha_composite(layer)
+            if layer.getextrema()[3][0] < 255:
+                self._warn(WarningReason.TRANSPARENT)
             plain: Image.Image = flat.convert("RGB")
         elif profile and image.mode in ("RGB", "CMYK"):
             plain = self._managed(image, profile)

@@ -16,7 +16,9 @@ from detect.reading import calibration
 from gioconda.report import as_json, metadata, verdict
 from gioconda.report.requirements import Policy, outcome
 from gioconda.report.rows import Row
-from gioconda.report.wording import say
+from gioconda.report.view import view
+from gioconda.report.wording import LANGUAGES, say
+from gioconda_core import reasons
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.reasons import (
     Abstention,
@@ -200,12 +202,76 @@ def test_beside_nothing_found_stands_how_much_is_missed():
     assert "has not been counted" in say(verdict.verdict([LOW], footage(), {}, ABSENT).sentences[1])
 
 
-@pytest.mark.parametrize(("facts", "key"), [({"still": True}, "short.still"), ({"moves": False}, "short.frozen")])
+@pytest.mark.parametrize(
+    ("facts", "key"), [({"still": True}, "short.still"), ({"moves": False, "examined": {"frames": 16}}, "short.frozen")]
+)
 def test_a_picture_that_does_not_move_is_said_first_and_once(facts, key):
     why = AbstentionReason.STILL_PICTURE if "still" in facts else AbstentionReason.NOTHING_MOVES
-    silent = [abstained(name, Abstention(why)) for name in ("dynamics", "texture", "residual")]
+    silent = [abstained(name, Abstention(why, {"frames": 16})) for name in ("dynamics", "texture", "residual")]
     v = verdict.verdict(silent, footage(), {"width": 640, "height": 480, **facts}, ABSENT)
     assert keys(v.sentences) == [key] and v.level == Level.NOT_ASSESSED
+
+
+def moving(n=24, until=None, step=0.25):
+    """Frames of noise, which stop changing at a frame."""
+    rng = np.random.default_rng(0)
+    frames = np.stack([rng.integers(0, 255, (32, 32, 3), np.uint8).repeat(8, 0).repeat(8, 1) for _ in range(n)])
+    frames[until or n - 1 :] = frames[until or n - 1]
+    return Footage(frames, np.arange(n) * step, Fraction(25), n * step, ())
+
+
+def test_seconds_in_which_the_picture_stands_still_are_said():
+    whole, frozen = moving(), moving(until=8)
+    assert whole.standing == () and frozen.standing == ((2.0, 5.75),)
+    assert moving(until=20).standing == (), "a second is a pause"
+    assert moving(until=8, step=3.0).standing == (), "what lies between frames far apart is not known"
+    said = [say(s) for s in verdict.caveats([LOW], frozen, {})]
+    assert any("2 s – 5.8 s" in line and "stands still for part" in line for line in said)
+    assert "caveat.stands-still" not in keys(verdict.caveats([LOW], whole, {}))
+
+
+@pytest.mark.parametrize(("low", "plain"), [(0, True), (40, False)])
+def test_one_colour_is_called_one_and_no_still_picture(low, plain):
+    frames = np.full((6, 64, 64, 3), 90, np.uint8)
+    frames[:, :32] -= low
+    made = Footage(frames, np.arange(6.0), Fraction(25), 6.0, ())
+    assert made.plain is plain and not made.moves
+    facts = {"moves": made.moves, "plain": made.plain, "examined": {"frames": 6}}
+    said = verdict.sentences(
+        [abstained("contrast", Abstention(AbstentionReason.NOTHING_MOVES, {"frames": 6}))], facts=facts
+    )
+    assert keys(said) == ["short.frozen", *["short.plain"] * plain]
+    assert "6 frames that were looked at" in say(said[0])
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_of_what_hardly_changes_the_extent_of_the_look_is_said_and_a_still_picture_is_not(lang):
+    """Of two frames of a living face it was said that a still picture is shown, of 0.3 s that it is as in a photograph."""
+    still = {
+        "en": "still|photo",
+        "ja": "静止画|写真",
+        "es": "fija|fotograf",
+        "fr": "fixe|photo",
+        "de": "standbild|foto",
+    }[lang]
+    why = reasons.said("face-never-changes", {"moments": 4, "seconds": 0.3}, lang)
+    moves = reasons.said("nothing-moves", {"frames": 2}, lang)
+    frozen = say(Sentence("short.frozen", {"frames": 2}), lang)
+    assert "4" in why and ("0,3" if lang in ("es", "fr", "de") else "0.3") in why and "2" in moves and "2" in frozen
+    assert not re.search(still, f"{why} {moves} {frozen}".lower())
+
+
+def test_why_a_face_was_not_read_is_said_of_the_detectors_that_come_with_the_package():
+    made = report(readings=(calibrated("contrast", -1.0, 0.6, Level.NO_STRONG_SIGNAL, track=0),))
+    two = dataclasses.replace(made, tracks=tuple(dataclasses.replace(made.tracks[0], id=i) for i in range(2)))
+    assert any("face 2. It leaves out a face" in line for line in view(two).readings[0].lines)
+    other = {"detector": "contrast", "summary": "a plugin", "licence": "MIT"}
+    (line,) = [x for x in view(dataclasses.replace(two, facts={"others": [other]})).readings[0].lines if "face 2" in x]
+    assert line == "Not read by this detector: face 2."
+
+
+def test_a_cover_picture_is_said_not_to_be_examined():
+    assert "not examined: 1." in say(verdict.caveats([], None, {"covers": 1})[0])
 
 
 def test_a_video_of_one_frame_is_said_to_be_one_and_nothing_more_is_made_of_it():
@@ -282,7 +348,7 @@ def test_each_face_has_its_reading():
     for lang, where in (("en", "left, half-way up"), ("ja", "左、中段")):
         lines = view(crowd, lang).readings[0].lines
         assert any(f"{where}）" in line or f"{where})" in line for line in lines)  # another is on the left too
-        assert lines[-1].rstrip(".。").endswith("3") and "Not read" in view(crowd).readings[0].lines[-1]
+        assert "3" in lines[-1].replace("。", ".").split(".")[0] and "Not read" in view(crowd).readings[0].lines[-1]
 
 
 def test_of_a_crowd_it_is_said_that_there_may_be_more_faces():

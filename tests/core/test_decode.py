@@ -328,6 +328,28 @@ def two_streams(path, sizes=((64, 48), (192, 96)), lasts=(5, 5), default=None):
     return path
 
 
+@pytest.mark.parametrize(("codec", "pix_fmt"), [("ffv1", "yuva420p"), ("ffv1", "bgra"), ("ffv1", "yuv420p")])
+def test_transparency_that_is_not_shown_is_said(tmp_path, codec, pix_fmt):
+    """Under what is transparent lie pictures that no player shows: they were read, and nothing said so."""
+    with Clip.open(numbered_clip(tmp_path / "a.mkv", 3, codec=codec, pix_fmt=pix_fmt)) as clip:
+        assert [w.code for w in clip.warnings] == ([] if pix_fmt == "yuv420p" else ["transparency-ignored"])
+
+
+def test_cover_pictures_are_counted_and_are_no_video(tmp_path):
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        video, cover = container.add_stream("libx264", rate=25), container.add_stream("png", rate=25)
+        cover.disposition = av.stream.Disposition.attached_pic
+        for stream, pix_fmt in ((video, "yuv420p"), (cover, "rgb24")):
+            stream.width, stream.height, stream.pix_fmt = 192, 96, pix_fmt
+        for i in range(5):
+            frame = av.VideoFrame.from_ndarray(numbered(i), format="rgb24")
+            container.mux(video.encode(frame))
+            container.mux([] if i else cover.encode(frame))
+        container.mux([*video.encode(None), *cover.encode(None)])
+    with Clip.open(tmp_path / "a.mp4") as clip:
+        assert (clip.facts.streams, clip.facts.covers, clip.facts.codec) == (1, 1, "h264")
+
+
 def test_of_streams_alike_the_largest_is_read_and_said(tmp_path):
     with Clip.open(two_streams(tmp_path / "two.mkv")) as clip:
         assert (clip.facts.width, clip.facts.streams) == (192, 2)

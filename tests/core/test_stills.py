@@ -73,8 +73,11 @@ def test_transparency_is_shown_over_white(tmp_path):
     picture = np.zeros((4, 4, 4), np.uint8)
     picture[:2] = (255, 0, 0, 255)
     Image.fromarray(picture).save(path)
-    _, frames, _ = _read(path)
+    clip, frames, _ = _read(path)
     assert frames[0, 0, 0].tolist() == [255, 0, 0] and frames[0, 3, 3].tolist() == [255, 255, 255]
+    assert [warning.code for warning in clip.warnings] == ["transparent"]
+    Image.new("RGBA", (4, 4), (255, 0, 0, 255)).save(path)  # a fourth channel, and nothing to be seen through
+    assert _read(path)[0].warnings == []
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "CMYK"])

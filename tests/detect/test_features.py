@@ -777,3 +777,6 @@ def test_a_picture_that_a_camera_moves_over_is_not_scored():
     assert load("contrast").read(clip).score is not None
     answer = load("contrast").read(panned)
     assert answer.score is None and answer.abstained.code == AbstentionReason.FACE_NEVER_CHANGES
+    # A short look at a living face is said with its length, and not likened to a photograph.
+    assert answer.abstained.detail["moments"] >= 4 and 0 < answer.abstained.detail["seconds"] < clip.duration
+    assert f"within {answer.abstained.detail['seconds']:.1f} s" in answer.abstained.text and "photo" not in str(answer)
