@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from gioconda_core.media.suffixes import KIND_OF, PICTURE_KINDS
 
@@ -108,7 +108,7 @@ _BOXES = (
 _UNKNOWN = 0xFFFFFFF0  # a RIFF written to a pipe says this or more of its length
 
 
-def lost_end(file: BinaryIO) -> str:
+def lost_end(file: IO[bytes]) -> str:
     """What a file lacks of the end that its own structure announces, in words; empty where it is whole, or does not say how long it is.
 
     Looked at are MP4, HEIF, AVIF, Matroska, AVI, WebP, PNG and JPEG, the boxes and chunks alone: nothing is decoded.
@@ -132,8 +132,8 @@ def lost_end(file: BinaryIO) -> str:
     return _SHORT if kind == "JPEG" and _lost_mark(file) else ""
 
 
-def _lost_boxes(file: BinaryIO, end: int, index: set[bytes]) -> str:
-    at, seen = 0, set()
+def _lost_boxes(file: IO[bytes], end: int, index: set[bytes]) -> str:
+    at, seen = 0, set[bytes]()
     while at + 8 <= end:
         file.seek(at)
         box = file.read(16)
@@ -150,7 +150,7 @@ def _lost_boxes(file: BinaryIO, end: int, index: set[bytes]) -> str:
     return "" if seen & index or not seen else "its index is missing"
 
 
-def _lost_chunks(file: BinaryIO, end: int) -> str:
+def _lost_chunks(file: IO[bytes], end: int) -> str:
     at = 8
     while at + 12 <= end:
         file.seek(at)
@@ -161,7 +161,7 @@ def _lost_chunks(file: BinaryIO, end: int) -> str:
     return _SHORT
 
 
-def _lost_mark(file: BinaryIO) -> bool:
+def _lost_mark(file: IO[bytes]) -> bool:
     """Whether the mark that ends a JPEG is missing behind its first scan."""
     file.seek(0)
     data = file.read(_LOOKED)

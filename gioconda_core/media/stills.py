@@ -223,7 +223,7 @@ class StillSource:
             layer = image.convert("RGBA")
             flat = Image.new("RGBA", layer.size, (255, 255, 255, 255))
             flat.alpha_composite(layer)
-            if layer.getextrema()[3][0] < 255:
+            if np.asarray(layer.getchannel("A")).min() < 255:
                 self._warn(WarningReason.TRANSPARENT)
             plain: Image.Image = flat.convert("RGB")
         elif profile and image.mode in ("RGB", "CMYK"):
