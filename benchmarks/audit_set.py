@@ -1,7 +1,5 @@
 """Checks whether a labelled set is fit to measure with: leaks between splits, files that stand twice, encoder tells, shortcut probes."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

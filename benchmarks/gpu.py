@@ -5,8 +5,6 @@ minutes; one that runs out or fails is recorded as such and the next goes on. Th
 16 MB, with their sha256, to be joined by ``cat``.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json

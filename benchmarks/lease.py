@@ -9,8 +9,6 @@ is written down and the next begins. The model leaves at a third and at more tha
 names, in pieces of at most 16 MB to be joined by ``cat``; ``results.json`` is written after every stage, and last.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -5,8 +5,6 @@
 Made on the machine that has the footage (and PyAV); :mod:`benchmarks.lease` reads it where only OpenCV is. One person in eight is held out.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import shutil

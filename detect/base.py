@@ -3,8 +3,6 @@
 The protocol, the card that says what a detector was trained on and where it fails, and the exception by which it declines.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -67,7 +65,7 @@ class Card:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> Card:
+    def read(cls, path: Path) -> "Card":
         """A card from its JSON file; keys that are no field's are kept under ``extra``."""
         document = json.loads(path.read_text(encoding="utf-8"))
         others = {key: value for key, value in document.items() if key not in cls.__dataclass_fields__}

@@ -3,8 +3,6 @@
 A later start needs no torch. Single precision throughout; where the cache cannot be written, a network is converted anew each time.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import tempfile

@@ -5,8 +5,6 @@ grid's direction and only ever shrinks by area or enlarges by cubic interpolatio
 Not covered: choosing which face matters; every face is prepared, the largest first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

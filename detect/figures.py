@@ -1,7 +1,5 @@
 """The figures that validation finds, as cards, calibrations and the records of training runs hold them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -61,7 +59,7 @@ class Evaluated:
     methods: Mapping[str, MethodFigure] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, figure: Figure, set: str, metric: str, protocol: str) -> Evaluated:
+    def of(cls, figure: Figure, set: str, metric: str, protocol: str) -> "Evaluated":
         """A figure that has a value."""
         return cls(set, metric, protocol, **vars(figure))
 
@@ -135,4 +133,4 @@ class Validation:
     cues: Mapping[str, CueFigure]
     alarms: tuple[Alarm, ...]
     kinds: tuple[Kind, ...]
-    looks: Looks | None = None
+    looks: "Looks | None" = None

@@ -5,8 +5,6 @@
 apart. A plugin that is not ours runs in a process of its own.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from importlib import import_module
@@ -94,7 +92,7 @@ def _known(base: str) -> None:
         raise UsageError(f"no detector named {base!r}", where="--detectors", hint=f"known: {', '.join(names())}")
 
 
-def load(name: str, **options: Any) -> Detector:
+def load(name: str, **options: Any) -> "Detector":
     """A detector ready to read.
 
     Parameters

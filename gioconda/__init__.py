@@ -7,8 +7,6 @@ The front door. Everything heavy is imported on first use, so that ``import gioc
 >>> print(report.verdict.level)                # doctest: +SKIP
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from gioconda_core.version import __version__

@@ -8,8 +8,6 @@ In a notebook a report shows itself as its page. Threads, forked and spawned pro
 For folders there is :class:`gioconda.audit.Audit`.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -33,7 +31,7 @@ Watcher: TypeAlias = Callable[[str, float], None] | None
 
 @overload
 def check(
-    source: Source, detectors: Names = None, *, progress: Watcher = None, trust: Trust | None = None, **options: Any
+    source: Source, detectors: Names = None, *, progress: Watcher = None, trust: "Trust | None" = None, **options: Any
 ) -> Report: ...
 
 
@@ -43,7 +41,7 @@ def check(
     detectors: Names = None,
     *,
     progress: Watcher = None,
-    trust: Trust | None = None,
+    trust: "Trust | None" = None,
     **options: Any,
 ) -> list[Report]: ...
 
@@ -53,7 +51,7 @@ def check(
     detectors: Names = None,
     *,
     progress: Watcher = None,
-    trust: Trust | None = None,
+    trust: "Trust | None" = None,
     **options: Any,
 ) -> Report | list[Report]:
     """A Report on a clip or picture: what it is, where it says it comes from, what detectors saw, and what to do next.

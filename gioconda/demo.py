@@ -4,8 +4,6 @@ Every number on the page is computed in the run. Each chapter leaves ``chapter-N
 same command goes on with the next one.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import os
@@ -456,7 +454,7 @@ def _page(folder: Path, chapters: Mapping[str, Any], scale: Scale) -> Path:
     def film(name: str) -> str:
         return "data:video/mp4;base64," + base64.b64encode(picture(name)).decode()
 
-    def plot(name: str) -> Markup:
+    def plot(name: str) -> "Markup":
         return safe(picture(name).decode())
 
     template = as_html.environment().get_template("_demo.html.jinja")

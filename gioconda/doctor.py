@@ -1,7 +1,5 @@
 """The checks of an installation that ``gioconda doctor`` runs, one failing without stopping the others, and the sentences of ``gioconda explain``."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Iterator

@@ -5,8 +5,6 @@ A ``GIOCONDA_*`` variable beats the nearest ``gioconda.toml``, which beats the d
 A command's own options are no settings: each is declared on the field of a job (:mod:`gioconda_core.options`).
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os

@@ -1,7 +1,5 @@
 """Chooses the device that networks run on: the processor or a GPU, as asked for, or whichever is there."""
 
-from __future__ import annotations
-
 from gioconda_core import config
 from gioconda_core.errors import UsageError
 

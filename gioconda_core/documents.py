@@ -1,7 +1,5 @@
 """Documents that leave the process: dataclasses, each with its ``schema``, written to JSON and read back in one place."""
 
-from __future__ import annotations
-
 import base64
 import functools
 import json

@@ -3,8 +3,6 @@
 Exit codes live here too, in one enum from which the documentation is made.
 """
 
-from __future__ import annotations
-
 from enum import IntEnum
 
 from gioconda_core.reasons import UnreadReason

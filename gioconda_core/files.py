@@ -1,7 +1,5 @@
 """Files that are whole or not there: temporary file, fsync, rename; hashes; append-only rows that survive kill -9."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib

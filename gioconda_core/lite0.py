@@ -4,8 +4,6 @@ Its weights are not ours and are not copied here: they come with ``efficientnet-
 by sha256 whenever it is read, and is loaded without pickle's code.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

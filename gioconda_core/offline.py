@@ -8,8 +8,6 @@ sets one has decided.
 '1'
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -10,8 +10,6 @@
             check(self)
 """
 
-from __future__ import annotations
-
 import functools
 import math
 import re

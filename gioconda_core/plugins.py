@@ -1,7 +1,5 @@
 """Plugins by entry point: listed without being imported, loaded one at a time, failures contained to their own name."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,14 +33,14 @@ class Plugin:
     version: str
 
 
-def _found(group: str) -> dict[str, tuple[EntryPoint, Plugin]]:
+def _found(group: str) -> "dict[str, tuple[EntryPoint, Plugin]]":
     if group not in GROUPS:
         raise UsageError(f"no plugin group {group!r}", hint=f"one of {', '.join(GROUPS)}")
     return _installed(tuple(sys.path))[group]
 
 
 @lru_cache(maxsize=2)
-def _installed(path: tuple[str, ...]) -> dict[str, dict[str, tuple[EntryPoint, Plugin]]]:
+def _installed(path: tuple[str, ...]) -> "dict[str, dict[str, tuple[EntryPoint, Plugin]]]":
     """By group and name, what the distributions on this path offer; read once, since that is milliseconds for hundreds of them."""
     from importlib.metadata import entry_points
 
@@ -58,7 +56,7 @@ def _installed(path: tuple[str, ...]) -> dict[str, dict[str, tuple[EntryPoint, P
 
 
 @cache
-def _of(dist: Distribution | None) -> tuple[str, str]:
+def _of(dist: "Distribution | None") -> tuple[str, str]:
     """A distribution's name and version, which are parsed anew whenever it is asked for them."""
     return (dist.name, dist.version) if dist else ("?", "?")
 

@@ -4,8 +4,6 @@ Verdicts, caveats and exit codes depend on codes alone. The sentence of each cod
 code, detail and sentence together.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -229,7 +227,7 @@ class Abstention(Reason):
         return self.code in _FAILURES
 
     @classmethod
-    def from_document(cls, body: Mapping[str, Any]) -> Abstention:
+    def from_document(cls, body: Mapping[str, Any]) -> "Abstention":
         """Back from a document; a code that is not known here is kept in its own words."""
         try:
             return cls(AbstentionReason(body["code"]), dict(body["detail"]))

@@ -3,8 +3,6 @@
 They check behaviour at the interface (what goes in, what comes out, what must not happen), not quality.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 from fractions import Fraction

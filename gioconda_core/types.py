@@ -5,8 +5,6 @@ Arrays are numpy; pictures are uint8 RGB and upright; times are seconds from the
 boxes are ``xyxy`` in pixels of the upright frame; landmarks are float32 (68, 2), iBUG order.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -44,10 +42,10 @@ class FaceTrack:
 
     id: int
     times: Times
-    boxes: NDArray[np.float32]
-    landmarks: NDArray[np.float32]
-    quality: NDArray[np.float32]
-    measures: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    boxes: "NDArray[np.float32]"
+    landmarks: "NDArray[np.float32]"
+    quality: "NDArray[np.float32]"
+    measures: "Mapping[str, NDArray[np.float32]]" = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.times)
@@ -59,7 +57,7 @@ class FaceTrack:
         return len(self.times)
 
     @functools.cached_property
-    def extents(self) -> NDArray[np.float32]:
+    def extents(self) -> "NDArray[np.float32]":
         """(T,) pixels: the longer side of the landmarks' bounding box, which is what a face's size means wherever it is told."""
         sides: NDArray[np.float32] = self.landmarks.max(1) - self.landmarks.min(1)  # (T, 2)
         found: NDArray[np.float32] = sides.max(-1)
@@ -175,7 +173,7 @@ class Footage:
     def _greys(self) -> Any:
         return self.shared.once(("greys",), lambda: _blocks(self.frames))
 
-    def frozen(self) -> Footage:
+    def frozen(self) -> "Footage":
         """This footage with frames nobody can write to; itself where they are so already, so that what is shared stays shared."""
         if not self.frames.flags.writeable:
             return self
@@ -275,11 +273,11 @@ class Synthesis:
     audio_from : path of a clip whose audio track is copied, or None.
     """
 
-    frames: Frames | Iterable[NDArray[np.uint8]]
+    frames: "Frames | Iterable[NDArray[np.uint8]]"
     times: Times
     fps: Fraction
     claim: Claim
-    mask: NDArray[np.uint8] | None = None
+    mask: "NDArray[np.uint8] | None" = None
     audio_from: str | None = None
     audio_start: float = 0.0  # seconds into audio_from at which the frames begin
     completed: Callable[[Claim], Claim] | None = None
@@ -350,7 +348,7 @@ class IngredientNode:
     signer: str | None = None
     failures: tuple[Code, ...] = ()
     thumbnail: bytes | None = None
-    children: tuple[IngredientNode, ...] = ()
+    children: "tuple[IngredientNode, ...]" = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """The version of this release, in the one place that everything else reads, and those of other packages."""
 
-from __future__ import annotations
-
 __version__ = "0.1.0"
 
 

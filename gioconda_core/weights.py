@@ -7,8 +7,6 @@ good in the first place. The pin answers for that: a full sha256 where the publi
 it puts in the file's name, else the sha256 the user gives to ``models pull``.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import time

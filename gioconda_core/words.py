@@ -1,7 +1,5 @@
 """Words that every package's texts share, and tables of sentences."""
 
-from __future__ import annotations
-
 import functools
 import tomllib
 from importlib import resources

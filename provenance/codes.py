@@ -1,7 +1,5 @@
 """Give each status code of C2PA 2.x and CAWG, and each of our own policy, a plain sentence in each language (``codes.toml``)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@
 A walk ends where something begins that is no piece; lengths are those that the file states, which may reach beyond its end.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple

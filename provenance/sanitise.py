@@ -5,8 +5,6 @@ angle brackets become the look-alikes ‹ ›, so that even a renderer that forg
 depths and counts are capped. Renderers still escape: this is the second wall, not the only one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 

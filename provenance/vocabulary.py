@@ -1,7 +1,5 @@
 """Words of Content Credentials that signing and reading share: assertion labels, source types, soft bindings."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -14,8 +14,6 @@ Its sha256 goes into every manifest. ``embedded`` stands for material that ships
 for works whose author and sitter are long dead or that were given to the public. What it does not cover: whether what the file says is true.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 import os
@@ -183,7 +181,7 @@ class LogRow:
     before: str = ""
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> LogRow:
+    def of(cls, row: Mapping[str, Any]) -> "LogRow":
         """From a line of the log; a row that was tampered with may lack anything, or hold something else."""
         time, task, generator, consent, before = (
             str(row.get(name, "")) for name in ("time", "task", "generator", "consent", "before")

@@ -6,8 +6,6 @@ baselines to measure against, and what the tests and the pipeline's own checks r
 Others register under the entry-point group ``gioconda.generators``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -96,12 +94,12 @@ class Roster:
         self.device = next((h.device for h in members if hasattr(h, "device")), "cpu")
 
     @staticmethod
-    def of(heads: TalkingHeads | Roster) -> tuple[TalkingHeads, ...]:
+    def of(heads: "TalkingHeads | Roster") -> tuple[TalkingHeads, ...]:
         """The generators that a set is shared out between: one, where no list was given."""
         return heads.members if isinstance(heads, Roster) else (heads,)
 
     @staticmethod
-    def named(heads: TalkingHeads | Roster, name: str) -> TalkingHeads:
+    def named(heads: "TalkingHeads | Roster", name: str) -> TalkingHeads:
         """The generator that a recipe names. Raises UsageError where it is not there."""
         for member in Roster.of(heads):
             if member.name == name:

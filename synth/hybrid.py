@@ -7,8 +7,6 @@ own dark colour; lids that close over the eyeball, and irises that look where th
 mending, the tuned network, joined to the picture by low frequencies. The network is only tuned when a driver asks for it.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

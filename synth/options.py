@@ -1,7 +1,5 @@
 """Declares which generator a command draws with, once for every command that draws; nothing here loads one."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -91,7 +89,7 @@ class GeneratorChoice:
             return {"size": 256}
         return {"model": str(self.model) if self.model else None, "device": device, "content": self.content}
 
-    def load(self, device: str) -> TalkingHeads:
+    def load(self, device: str) -> "TalkingHeads":
         """The generator itself."""
         from synth.generators import generator
 
@@ -106,7 +104,7 @@ class PersonalGenerator(GeneratorChoice):
     generator: Annotated[str, Option(f"{_NAMES}.", choices=_names)] = "hybrid"
     model: Annotated[Path | None, Option("A trained model, or a personal one from synth tune: .safetensors.")] = None
 
-    def load_for(self, mode: str, steps: int | None, device: str) -> TalkingHeads:
+    def load_for(self, mode: str, steps: int | None, device: str) -> "TalkingHeads":
         """The generator, for a job of that mode and those iterations of tuning."""
         from synth.person.model import PersonalModel
 

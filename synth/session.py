@@ -1,7 +1,5 @@
 """Holds what a run that makes clips is handed beside its job: with whose consent, who signs, what may be replaced, and who is told."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +24,7 @@ class Session:
     """
 
     consent: str | os.PathLike[str] | None = None
-    signer: Signer | None = None
+    signer: "Signer | None" = None
     force: bool = False
     say: Callable[[str], None] = _nobody
     begin: Callable[[int], None] = _nobody

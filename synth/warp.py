@@ -1,7 +1,5 @@
 """Bends a face crop smoothly (thin plate), so that its landmarks come to lie where they are wanted; the border stays."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import cv2

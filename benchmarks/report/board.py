@@ -1,7 +1,5 @@
 """Lays out the first tables of a report, for text and page alike: a row a detector with the figures that decide, what trivial cues reach beside it, and who is better than whom."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

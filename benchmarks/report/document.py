@@ -1,7 +1,5 @@
 """Defines the results document, ``gioconda.benchmark/2``: everything that a report shows, and all that page, text, CSV and LaTeX are made from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

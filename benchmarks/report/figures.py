@@ -1,7 +1,5 @@
 """Draws the report's plots: matplotlib SVG that takes its colours from the page, so that it works in light, dark and print."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Declares the jobs of reporting: which scores are read and how, and which figures are wanted of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Lays out the results document as one self-contained HTML page: no script, no external asset, readable in the dark, on paper, aloud."""
 
-from __future__ import annotations
-
 import base64
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Makes reports and comparisons, as ``bench report`` and ``bench compare`` do: a run's folder or a CSV → document → text, JSON, HTML, CSV, LaTeX, signed."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import tempfile

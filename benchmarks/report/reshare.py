@@ -4,8 +4,6 @@ Criticism on record is a photo whose score went from 0.000 to 0.9999 by rescalin
 detector's own calibration) or, without one, a crossing of the threshold that kept false alarms at 5 % on undegraded reals.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

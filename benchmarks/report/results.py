@@ -1,7 +1,5 @@
 """Computes the results document from a table of scores: first table, cues beside it, slices, curves, worst clips, what is missing and why."""
 
-from __future__ import annotations
-
 import csv
 import functools
 import io
@@ -66,7 +64,7 @@ class _Scored:
     probability: bool
 
     @classmethod
-    def of(cls, table: Table, detector: str, seed: int) -> _Scored:
+    def of(cls, table: Table, detector: str, seed: int) -> "_Scored":
         column = table.detectors[detector]
         rows = np.flatnonzero(table.labelled & column.scored)
         resampler = table.resampler(rows, seed) if len(rows) else None

@@ -1,7 +1,5 @@
 """Says in words what figures and comparisons show, the same in text and on the page; sentences are made here and nowhere else."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from benchmarks.report.document import Benchmark, Entry, Figure, Flips, WorstClip

@@ -1,7 +1,5 @@
 """Notes what can change a figure and is not in the suite: versions and the kind of machine; nothing that names a person or a host."""
 
-from __future__ import annotations
-
 import platform
 
 from gioconda_core.version import installed

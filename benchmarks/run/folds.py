@@ -4,8 +4,6 @@ Detectors that this project can train are trained for each fold; any other (ONNX
 it comes, and the report says which. Weights lie in the run's folder, so that a run resumes without training again.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Declares the jobs of measuring: how a run is shared out and what it leaves aside, and how a labelled set is looked at."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated

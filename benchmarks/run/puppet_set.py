@@ -7,8 +7,6 @@ was made from. ``face-swap`` puts another puppet's face on, colour-matched and f
 :mod:`synth.generators` that reenacts the take it learned from: ``warp`` (one photograph, warped) and ``few-shot``.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -112,7 +110,7 @@ class Puppets:
     generators: tuple[str, ...] = ("warp", "face-swap")
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Puppets:
+    def of(cls, data: Mapping[str, Any]) -> "Puppets":
         """From a suite's ``data`` part; what it does not say is as usual."""
         numbers = {name: int(data[name]) for name in ("identities", "takes", "frames", "size", "seed") if name in data}
         return cls(dict(data), **numbers, generators=tuple(map(str, data.get("generators", cls.generators))))
@@ -122,7 +120,7 @@ class Puppets:
         """How many clips there will be."""
         return self.identities * self.takes * (1 + len(self.generators))
 
-    def part(self, limit: int | None) -> Puppets:
+    def part(self, limit: int | None) -> "Puppets":
         """A set that holds ``limit`` clips and both labels: of as few people, takes and methods as that needs.
 
         limit : of a run's clips; the whole set without one, and where it asks for more than there is.

@@ -1,7 +1,5 @@
 """Writes and reads the rows of a run's folder: its samples, what detectors said of them, and the clips' plain measures."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field

@@ -5,8 +5,6 @@ A file that cannot be read, a detector that fails, a worker that dies is a row w
 by another. Detectors get frames and tracks, never a path.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import os
@@ -263,7 +261,7 @@ class _Run:
     limit: int | None
 
     @classmethod
-    def of(cls, suite: Suite, specs: Sequence[str], indexes: Mapping[str, Index], limit: int | None) -> _Run:
+    def of(cls, suite: Suite, specs: Sequence[str], indexes: Mapping[str, Index], limit: int | None) -> "_Run":
         detectors = detectors_of(tuple(specs))
         _names(detectors)
         samples: list[tuple[Sample, Path]] = []

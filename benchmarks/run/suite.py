@@ -1,7 +1,5 @@
 """Reads suites, which say what is measured and how, as versioned TOML. Changing a suite changes its version; results carry name, version, hash."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

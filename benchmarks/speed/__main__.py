@@ -1,7 +1,5 @@
 """Takes one of the speed benchmarks: ``python -m benchmarks.speed NAME [options]``; ``--help`` after the name says which it has."""
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

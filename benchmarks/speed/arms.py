@@ -4,8 +4,6 @@ A neighbour on a shared machine moves seconds and leaves ratios of one round alo
 notes the share of all cores that other programs had meanwhile, since a figure by the clock is worth little beside a busy neighbour.
 """
 
-from __future__ import annotations
-
 import argparse
 import inspect
 import json
@@ -65,7 +63,7 @@ class Ratio:
     n: int
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Ratio:
+    def of(cls, values: Sequence[float]) -> "Ratio":
         """From the ratios of the rounds; the interval is that of a median, by the binomial distribution."""
         from scipy.stats import binom
 

@@ -3,8 +3,6 @@
 Ratios are of seconds by the clock; ``others`` is the share of all cores that other programs took in each turn.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -3,8 +3,6 @@
 Draws its own clips: puppets of 8 seconds at 256 px, H.264. Each is taken apart in one process, with nothing from a cache.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path

@@ -4,8 +4,6 @@ Without clips it draws its own: two talking puppets in a 1280 × 720 picture, en
 brought to 1280 × 720 first (scaled to fit, on grey), so that the figure means what it says.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial

@@ -4,8 +4,6 @@ Draws clips of puppets and prepares them as anybody's footage, then makes a set 
 Processor time is that of the process, all threads, so that a busy machine changes little; a stage's share is of its threads' seconds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path

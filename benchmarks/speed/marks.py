@@ -5,8 +5,6 @@ Without clips it draws its own puppets. Every clip is marked, encoded once at CR
 it, as ``check`` does. Its unmarked twin takes the same way for the false alarms.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from fractions import Fraction

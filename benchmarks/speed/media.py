@@ -4,8 +4,6 @@ Without clips it draws its own: one minute of 720p, 25 frames a second, soft, mo
 two seconds or every ten (x264's own default). ``--keep FOLDER`` keeps what was drawn for the next run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path

@@ -4,8 +4,6 @@ The bare loop opens each clip, finds faces and calls the detector, keeping only 
 same work in one process.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 from collections.abc import Iterator

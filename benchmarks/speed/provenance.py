@@ -5,8 +5,6 @@ processes of their own, so that peak memory is each one's own. Ratios are of pro
 disk that only ours does (``flush``).
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 import time

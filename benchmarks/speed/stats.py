@@ -4,8 +4,6 @@ The loop is timed over ``--loop`` resamples and its time a resample is what is c
 thread each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ A training step is the trainer's own, on random frames: K = 8, two discriminator
 bf16 matmul and copy ceilings are measured in the same run, and shares of them are told.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial

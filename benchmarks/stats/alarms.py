@@ -1,7 +1,5 @@
 """Compares the false-alarm rates that scores were given with, against what these real clips show."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -4,8 +4,6 @@ A detector that does not pass sharpness has shown nothing, however high it score
 come from the same page, or are of equal length and size, had learned the page or the length.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum

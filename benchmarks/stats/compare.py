@@ -4,8 +4,6 @@ What must match is the clips, the degradation and the unit (video, image, audioâ
 detector samples and pools is part of what it is, so a difference there is a note.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -64,7 +62,7 @@ class Difference:
     note: str = ""
     reason: str | None = None
 
-    def over(self, a: str) -> Difference:
+    def over(self, a: str) -> "Difference":
         """The same comparison with ``a`` first."""
         if a == self.a or a != self.b:
             return self

@@ -1,7 +1,5 @@
 """Tests whether a detector does worse on one group of people or clips than on the rest: gaps with intervals and a test."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Writes down that a table of scores was compared with its labels, and counts how often that was done; see :mod:`gioconda_core.stats.looks`."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmarks.stats.table import Table

@@ -5,8 +5,6 @@
 A set that one of them solves measures that shortcut, and says so on the report's first line.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

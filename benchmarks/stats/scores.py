@@ -1,7 +1,5 @@
 """Reads tables of scores in any dialect: the way in for a team that cannot share clips, and for what others publish."""
 
-from __future__ import annotations
-
 import fnmatch
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -4,8 +4,6 @@ One row is one sample under one degradation, keyed by the sample's own id, never
 video in folders of the same name are two samples). Nothing is dropped: a row without a score has a status and a reason.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections import defaultdict
@@ -135,7 +133,7 @@ class Table:
     @classmethod
     def of_rows(
         cls, rows: Iterable[ScoreRow], *, problems: Sequence[Problem] = (), meta: Mapping[str, Any] | None = None
-    ) -> Table:
+    ) -> "Table":
         """Long rows → table.
 
         The same (id, degradation, detector) twice is counted: once if the scores agree, a failure if they do not.
@@ -150,7 +148,7 @@ class Table:
         """What intervals of some rows are resampled over: people and source videos."""
         return bootstrap.Resampler.over(self.columns["identity"][rows], self.columns["source"][rows], seed=seed)
 
-    def take(self, rows: NDArray[Any]) -> Table:
+    def take(self, rows: NDArray[Any]) -> "Table":
         """The same table over some rows (mask or indices)."""
 
         def cut(array: Any) -> Any:
@@ -212,7 +210,7 @@ class _Cell:
     not_finite: bool = False
 
     @classmethod
-    def of(cls, row: ScoreRow) -> _Cell:
+    def of(cls, row: ScoreRow) -> "_Cell":
         seconds, cost, stated = (math.nan if v is None else v for v in (row.seconds, row.cost, row.false_alarm))
         cell = cls(level=row.level or "", seconds=seconds, cost=cost, stated=stated)
         if row.error:
@@ -225,7 +223,7 @@ class _Cell:
             return replace(cell, status="failed", reason=why, not_finite=True)
         return replace(cell, score=float(row.score))
 
-    def agrees(self, other: _Cell) -> bool:
+    def agrees(self, other: "_Cell") -> bool:
         """Whether both say the same: the same status and, where there is one, the same score."""
         both = self.score == other.score or (math.isnan(self.score) and math.isnan(other.score))
         return self.status == other.status and both

@@ -1,7 +1,5 @@
 """Chooses a threshold: by a false-alarm rate or by what misses and false alarms cost, with how far other clips would move it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -3,8 +3,6 @@
 ``command:docker run --rm -i --network none their/image`` · the format is in ``detect.external.wire``.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

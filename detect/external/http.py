@@ -19,8 +19,6 @@ not followed, proxies and credentials of the environment are not used.
 A service that answers 202 with a ``location`` works in batches: that address is asked until the answer is there.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping
@@ -61,7 +59,7 @@ class Vendor:
     version: str = "0"
 
     @classmethod
-    def read(cls, path: Path) -> Vendor:
+    def read(cls, path: Path) -> "Vendor":
         """A vendor's file.
 
         Raises

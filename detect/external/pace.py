@@ -1,7 +1,5 @@
 """How fast a service may be asked: so many times a second and so many at once, over all processes of this machine."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 The process is a worker as a pool has them; what runs in it is :class:`Loaded`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import queue
 import threading

@@ -5,8 +5,6 @@ ignored, and any dialect is read (see :mod:`gioconda_core.datasets.tables`). An 
 file does not name: never a zero.
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

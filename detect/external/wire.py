@@ -6,8 +6,6 @@ The ZIP holds ``footage.json`` (times, fps, duration, protocol, tracks with boxe
 ``{"code": …, "detail": …}`` with a code of :class:`gioconda_core.reasons.AbstentionReason` that is no failure.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import math

@@ -3,8 +3,6 @@
 The weights come from :mod:`gioconda_core.lite0`; the network is converted as :mod:`detect.converted` says.
 """
 
-from __future__ import annotations
-
 import threading
 from functools import lru_cache
 from typing import Any

@@ -6,8 +6,6 @@ proportion to its length.
 Source: ours; why support vectors over frozen maps, and over these, is in docs/decisions/detectors.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

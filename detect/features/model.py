@@ -4,8 +4,6 @@ Two kinds, both fitted with scikit-learn: ``linear`` (logistic regression) and `
 A shipped detector is a folder: ``model.safetensors``, ``card.json``, ``calibration.json``, ``golden.json``.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,7 +43,7 @@ class Model:
         spread of real clips the model had not seen."""
         return np.asarray((self._raw(x) - self.facts.get("centre", 0.0)) / self.facts.get("spread", 1.0))
 
-    def standardised(self, centre: float, spread: float) -> Model:
+    def standardised(self, centre: float, spread: float) -> "Model":
         """This model with its scores less ``centre``, in units of ``spread``: mean and deviation of real clips it was not fitted on."""
         return replace(self, facts={**self.facts, "centre": centre, "spread": spread})
 
@@ -69,7 +67,7 @@ class Model:
         return sha256_of(folder / "model.safetensors")
 
     @classmethod
-    def load(cls, folder: Path) -> Model:
+    def load(cls, folder: Path) -> "Model":
         """Read what ``save`` wrote."""
         from safetensors import safe_open
 

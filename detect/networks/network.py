@@ -4,8 +4,6 @@ A checkpoint is safetensors whose header holds the dimensions that rebuild the n
 weights store, or from a model hub when one is named (``hub:OWNER/NAME``: the only thing here that uses the network).
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import asdict, dataclass

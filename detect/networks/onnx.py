@@ -14,8 +14,6 @@ The card says what goes in and which number comes out::
     sha256 = "…"             # optional: refused if the file is another
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -6,8 +6,6 @@ Source: Yermakov 2025, *Deepfake Detection that Generalizes Across Benchmarks* (
 the weights store (``gioconda models pull``), with GenD's own crop.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -130,7 +128,7 @@ class VitLnDetector(NetDetector):
 
     id = "vit-ln"
 
-    def __new__(cls, target: str | Path, *args: Any, **options: Any) -> VitLnDetector:
+    def __new__(cls, target: str | Path, *args: Any, **options: Any) -> "VitLnDetector":
         return super().__new__(Published if str(target) in GEND else cls)
 
 

@@ -1,7 +1,5 @@
 """What a score has meant on real clips: the false-alarm rate at each score, read from a card and put beside a reading."""
 
-from __future__ import annotations
-
 import json
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
@@ -270,7 +268,7 @@ class Calibration:
         write_json(folder / "calibration.json", {"schema": SCHEMA, **documents.plain(rounded)})
 
     @classmethod
-    def read(cls, folder: Path) -> Calibration:
+    def read(cls, folder: Path) -> "Calibration":
         """The card in a folder of weights; WeightsError where there is none."""
         path = folder / "calibration.json"
         try:

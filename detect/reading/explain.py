@@ -4,8 +4,6 @@
 score, not what was manipulated; how often it points at a known mask is measured, see docs/experiments-detectors.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

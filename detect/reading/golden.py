@@ -1,7 +1,5 @@
 """Golden scores: each shipped detector on one drawn clip, so that ``doctor`` notices when an installation measures differently."""
 
-from __future__ import annotations
-
 import json
 import math
 from fractions import Fraction

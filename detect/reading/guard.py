@@ -5,8 +5,6 @@ A crash of the interpreter itself is covered for detectors that run in a process
 Not covered: a thread that hangs in native code is abandoned, not stopped.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import threading

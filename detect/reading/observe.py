@@ -2,8 +2,6 @@
 
 What detectors compute of a footage on the way (crops, features, measures for calibration) they share, so that each is made once."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -67,7 +65,7 @@ def spread(sampler: Sampler, duration: float, fps: float | None, frame_bytes: in
 
 
 def observe(
-    clip: Clip,
+    clip: "Clip",
     detectors: Sequence[Detector],
     sampling: str | None = None,
     *,

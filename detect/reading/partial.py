@@ -1,7 +1,5 @@
 """Rows of ``detect score`` written down as they are made, so that a command that was cut short goes on where it was."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path

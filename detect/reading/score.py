@@ -3,8 +3,6 @@
 A clip that cannot be opened is a row with an error, never a missing row and never another clip's score.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -90,7 +88,7 @@ class Row:
         return columns | {name: value for name in last if (value := getattr(self, name)) is not None}
 
     @classmethod
-    def of(cls, columns: Mapping[str, Any]) -> Row:
+    def of(cls, columns: Mapping[str, Any]) -> "Row":
         """Back from its columns."""
         cues = {name.removeprefix("cue:"): value for name, value in columns.items() if name.startswith("cue:")}
         return cls(**{name: value for name, value in columns.items() if not name.startswith("cue:")}, measured=cues)

@@ -4,8 +4,6 @@ A calibration set is real clips the weights were not fitted on (for the shipped 
 the person nor, in turn, each method). Outside what it holds, a reading is withheld: an abstention that names the measure and its range.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

@@ -4,8 +4,6 @@ The test split is never opened: :class:`TestSplitError` says so to anybody who t
 training material, and what is held out is chosen here, by identity.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence

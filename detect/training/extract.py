@@ -5,8 +5,6 @@ would be in the wild: what a codec does to the landmarks is part of what it does
 pictures that are measured of its clip, and keeps their landmarks.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import tempfile

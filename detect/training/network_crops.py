@@ -3,8 +3,6 @@
 A step's batch depends on the seed and the step's number alone, so that a resumed run draws what the killed one would have drawn.
 """
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
 from pathlib import Path

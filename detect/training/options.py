@@ -1,7 +1,5 @@
 """The jobs of training a detector: which options each kind has, and nothing that loads torch."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated

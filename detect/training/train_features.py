@@ -4,8 +4,6 @@ Seconds once the features are measured; measuring is cached. The run folder is t
 ``stats.jsonl`` as it goes, one folder a detector when it is done.
 """
 
-from __future__ import annotations
-
 import datetime
 import itertools
 import platform

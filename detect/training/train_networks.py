@@ -5,8 +5,6 @@ latest state, ``model.safetensors`` and ``card.json`` the best by validation. Ru
 Covered: test splits stay shut, validation shares no person, source or pair with training. Not covered: several nodes.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import os

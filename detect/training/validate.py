@@ -5,8 +5,6 @@ without whatever shows the fold's or the fakes' persons. Only scores of one mode
 clips. What is reported is the mean over fakes, with an interval over persons: ``auc/video`` of unseen methods, persons and origins.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -41,7 +39,7 @@ class Material:
     made: Array
 
     @classmethod
-    def gather(cls, clips: Clips, tables: Sequence[Rows], made: Sequence[tuple[str, Rows]] = ()) -> Material:
+    def gather(cls, clips: Clips, tables: Sequence[Rows], made: Sequence[tuple[str, Rows]] = ()) -> "Material":
         """tables : windows of the clips themselves. made : (family, rows) of the fakes made of them."""
         by_clip = np.where(clips.labels == 1, clips.methods, clips.sources).astype(object)
         rows = [*tables, *(own for _, own in made)]

@@ -6,8 +6,6 @@ that holds or unpacks to more than is allowed an error of its own, with as many 
 Not covered: a sidecar inside an archive is not read beside its clip, so that such a clip has no credential here.
 """
 
-from __future__ import annotations
-
 import os
 import queue
 import stat

@@ -9,8 +9,6 @@ A baseline is a TOML file:
     until = 2027-06-30
 """
 
-from __future__ import annotations
-
 import datetime
 import fnmatch
 from dataclasses import dataclass, field
@@ -51,7 +49,7 @@ class Baseline:
     today: datetime.date = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).date())
 
     @classmethod
-    def read(cls, file: str) -> Baseline:
+    def read(cls, file: str) -> "Baseline":
         """Read a baseline.
 
         Raises

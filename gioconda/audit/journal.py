@@ -8,8 +8,6 @@ it and the configuration are those it was made of, and no certificate has ended 
 same *content*: the same bytes, the same sidecar and the same suffix, by which readers choose how to read.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import itertools

@@ -1,7 +1,5 @@
 """An audit from start to end: find the files, pass over what was done before, hand the rest to workers, keep their rows, write the tables."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import itertools

@@ -1,7 +1,5 @@
 """The summary of an audit: how many files it saw, what it found, and which tables it wrote."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 

@@ -1,7 +1,5 @@
 """What an audit leaves at its end: Parquet, CSV, SARIF, JUnit and one HTML page, streamed from the journal in order of path."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import os
@@ -56,7 +54,7 @@ def write(job: Job, formats: Sequence[str]) -> dict[str, str]:
     return made
 
 
-def table(folder: str | os.PathLike[str]) -> pyarrow.Table:
+def table(folder: str | os.PathLike[str]) -> "pyarrow.Table":
     """The rows of a finished audit, one a file, with a group of columns a detector; ``.to_pandas()`` makes a DataFrame of it.
 
     Raises

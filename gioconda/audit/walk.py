@@ -6,8 +6,6 @@ are no loops. Files named one by one are taken at their word.
 Not covered: a file exchanged for a link between being found and being read.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import os
@@ -102,7 +100,7 @@ class Walk:
         return {"every": self.every} | chosen
 
     @classmethod
-    def of(cls, wanted: Mapping[str, Any]) -> Walk:
+    def of(cls, wanted: Mapping[str, Any]) -> "Walk":
         """A walk without roots that judges names by what :attr:`wanted` gave."""
         chosen = Filter(tuple(wanted["exclude"]), tuple(wanted["include"]), wanted["max_size"])
         return cls((), wanted["every"], filter=chosen)

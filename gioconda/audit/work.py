@@ -1,7 +1,5 @@
 """What a worker does with one file: hash it, and unless its content is known, examine it; a row comes back."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence

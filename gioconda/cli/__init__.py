@@ -1,7 +1,5 @@
 """The ``gioconda`` command: one module a group, nothing heavy imported before a command runs."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The command tree: a command's module is imported when the command is asked for, so that the first page, from ``commands.toml``, comes at once."""
 
-from __future__ import annotations
-
 import functools
 import os
 import re

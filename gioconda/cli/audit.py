@@ -1,7 +1,5 @@
 """``gioconda audit``: a tree of media, resumable, with an exit code for CI."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """``gioconda bench``: run suites, report figures that stand up, compare detectors, audit labelled sets."""
 
-from __future__ import annotations
-
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path

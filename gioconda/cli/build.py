@@ -1,7 +1,5 @@
 """Commands built from declarations: a parameter that is a job's dataclass becomes that job's options, and the body is handed the job."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,7 +47,7 @@ class Commands(typer.Typer):
         """Add the body below as a command. examples, how : see :func:`built`."""
         return lambda body: super(Commands, self).command(name)(built(f"{self.path} {name}", *examples, **how)(body))
 
-    def add(self, group: Commands, help: str) -> None:
+    def add(self, group: "Commands", help: str) -> None:
         """Add a group of commands."""
         self.add_typer(group, name=group.path.split()[-1], help=help, epilog=group.example)
 

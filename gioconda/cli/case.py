@@ -1,7 +1,5 @@
 """``gioconda case``: files, notes and a log of one inquiry in a folder."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

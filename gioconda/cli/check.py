@@ -1,7 +1,5 @@
 """``gioconda check``: the report on a clip or picture."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

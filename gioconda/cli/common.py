@@ -1,7 +1,5 @@
 """What every command shares: global options, where results and progress go, and one shape for errors."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import sys
@@ -49,7 +47,7 @@ class JsonOption:
     json: JsonFlag = False
     force: bool = False
 
-    def among(self, allowed: Sequence[str], inputs: Iterable[object] = ()) -> Wanted:
+    def among(self, allowed: Sequence[str], inputs: Iterable[object] = ()) -> "Wanted":
         """The formats that are wanted of those a command has; text on stdout where nothing was asked for. inputs : what is never replaced.
 
         Raises
@@ -190,7 +188,7 @@ class Bar:
         self._drawn: Progress | None = None
         self._shown = False
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> "Bar":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -236,7 +234,7 @@ class Bar:
         line = f"{self.description}: {self._done:.10g}{of} {self.unit}{speed}{left}{f', {note}' if note else ''}"
         print(clean(line), file=sys.stderr, flush=True)
 
-    def _draw(self) -> Progress | None:
+    def _draw(self) -> "Progress | None":
         """A bar that is drawn again and again, where there is a terminal. It obeys NO_COLOR."""
         from rich.console import Console
 

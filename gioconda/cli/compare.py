@@ -1,7 +1,5 @@
 """``gioconda compare``: what two clips have in common, and what was done to one of them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from gioconda.cli.build import built

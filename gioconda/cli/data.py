@@ -1,7 +1,5 @@
 """``gioconda data``: labelled sets: index, verify, split, export."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,8 +99,8 @@ def index_(
 class Verified:
     """What ``data verify`` prints: rows that do not hold what they say, and what two splits share."""
 
-    problems: list[FlawedRow]
-    leaks: list[Leak]
+    problems: "list[FlawedRow]"
+    leaks: "list[Leak]"
     schema: str = "gioconda.data.verify/1"
 
 

@@ -1,7 +1,5 @@
 """``gioconda demo``: train, make, sign, detect, measure and check, on drawn faces that need no download."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """``gioconda detect``: the detectors there are, what each was trained on, training, calibration, and scores of clips."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Mapping
@@ -94,10 +92,10 @@ class Meaning:
     clips: Mapping[str, int]
     thresholds: Mapping[str, float | None]
     span: Mapping[str, tuple[float, float | None]]
-    strata: list[Stratum]
+    strata: "list[Stratum]"
 
     @classmethod
-    def of(cls, card: Calibration) -> Meaning:
+    def of(cls, card: "Calibration") -> "Meaning":
         return cls(card.name, card.date, card.clips, card.thresholds, card.span, card.table())
 
 
@@ -187,7 +185,7 @@ class ToScore:
         if self.split_ and not self.index:
             raise UsageError("is of an index", where="--split", hint="give --index FILE too")
 
-    def work(self) -> list[Labelled]:
+    def work(self) -> "list[Labelled]":
         """Each clip with its id, and its row of the index where it is of one."""
         found: list[Labelled] = [(clip, Path(clip), None) for clip in self.clips or []]
         if self.index:
@@ -260,7 +258,7 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _line(row: Row) -> str:
+def _line(row: "Row") -> str:
     start = f"{row.path if row.path is not None else row.id}  {row.detector}: "
     if row.error:
         return start + f"not read: {row.error}"

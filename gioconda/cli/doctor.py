@@ -1,7 +1,5 @@
 """``plugins``, ``doctor``, ``config`` and ``explain``: what is installed, what is wrong, where a setting comes from, what a code means."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """What a command prints when it fails: one line for a full disk, a damaged file or a missing package; for a bug of ours a line and a file to attach."""
 
-from __future__ import annotations
-
 import csv
 import errno
 import json

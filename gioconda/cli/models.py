@@ -1,7 +1,5 @@
 """``gioconda models``: which weights of networks are stored here, fetch them, check them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated

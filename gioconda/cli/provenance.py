@@ -1,7 +1,5 @@
 """``gioconda provenance``: Content Credentials: read, verify, sign, forecast, keys, trust."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,10 +106,10 @@ class Node:
     signer: str | None
     failures: tuple[Code, ...]
     thumbnail_bytes: int
-    children: list[Node]
+    children: "list[Node]"
 
     @classmethod
-    def of(cls, node: IngredientNode) -> Node:
+    def of(cls, node: IngredientNode) -> "Node":
         children, size = [cls.of(child) for child in node.children], len(node.thumbnail or b"")
         return cls(node.title, node.relationship, node.format, node.signer, node.failures, size, children)
 

@@ -1,7 +1,5 @@
 """``gioconda provenance keys`` and ``trust``: what this user signs with, and whose signatures this user trusts."""
 
-from __future__ import annotations
-
 import datetime
 import tempfile
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """``gioconda provenance mark|remember|recover|labels|strip``: the invisible mark, the archive of credentials, and labels of a data set."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +113,7 @@ def recover(
     return int(ExitCode.DONE)
 
 
-def _in_archive(bindings: Sequence[Binding]) -> Answer | None:
+def _in_archive(bindings: "Sequence[Binding]") -> "Answer | None":
     """The first credential in the user's own archive that one of these leads to."""
     from provenance.watermark import repository
     from provenance.watermark.resolution import Answer

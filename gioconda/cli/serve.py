@@ -1,7 +1,5 @@
 """``gioconda serve``: a page on this computer to drop clips on and read their reports."""
 
-from __future__ import annotations
-
 import contextlib
 from dataclasses import replace
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """``gioconda synth``: train the few-shot generator, tune it to a person, export what was tuned; consent, and the log of what was made."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated

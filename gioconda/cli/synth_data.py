@@ -1,7 +1,5 @@
 """``gioconda synth`` prepare, reenact, fakes, evaluate: from footage to labelled, signed clips."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -179,7 +177,7 @@ class Measuring:
     ] = "all"
     embedding: Annotated[Path | None, Option("An ArcFace-type ONNX network for CSIM, instead of dlib's.")] = None
 
-    def load(self) -> tuple[Instruments, dict[str, str]]:
+    def load(self) -> "tuple[Instruments, dict[str, str]]":
         """The instruments, and why those that are missing could not be loaded.
 
         ``all`` are the detectors that come with their weights, and those that plugins brought; a name that was asked for must load.

@@ -4,8 +4,6 @@
 >>> report.text(gioconda.check("clip.mp4"), lang="ja")       # doctest: +SKIP
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

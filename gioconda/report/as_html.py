@@ -1,7 +1,5 @@
 """A Report as one HTML file: no script, no external asset, and a policy in the page that would refuse both."""
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Callable, Sequence
@@ -35,7 +33,7 @@ def _in_language(said: Callable[[Any, str], str], context: Any, value: Any) -> s
 
 
 @cache
-def environment(*places: tuple[str, str]) -> Environment:
+def environment(*places: tuple[str, str]) -> "Environment":
     """The Jinja environment of reports and what is made of them. places : further (package, folder) of templates."""
     import jinja2
 

@@ -1,7 +1,5 @@
 """A Report as JSON and back: schema ``gioconda.report/1``, published as ``report.schema.json`` beside this file."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

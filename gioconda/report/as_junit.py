@@ -1,7 +1,5 @@
 """Rows as a JUnit report, which every CI system shows: a case a file, in bounded memory."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections import Counter

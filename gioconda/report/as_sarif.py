@@ -4,8 +4,6 @@ A fault is what asks for a person: a file that could not be examined, a signal, 
 notes what was found without one. No score is ever more than a warning: "error" in SARIF means a defect that is certainly there.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

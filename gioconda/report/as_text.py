@@ -1,7 +1,5 @@
 """A Report for the terminal: plain lines in 80 columns, colour only where asked; the last line is what to do next."""
 
-from __future__ import annotations
-
 import io
 import re
 import unicodedata

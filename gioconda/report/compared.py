@@ -5,8 +5,6 @@ schema.org, ``c2pa.metadata``, ``cawg.metadata``), and the digital source type. 
 changed by anybody; a statement that was signed can be wrong as well, and an old one stays when the metadata are corrected.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

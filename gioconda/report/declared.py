@@ -5,8 +5,6 @@ write, tools by their name. Not covered: whether any of it is true, marks in the
 elsewhere. Everything here is a stranger's: packets, numbers and lengths are bounded, and a document type in XMP is refused.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping

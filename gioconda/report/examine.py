@@ -7,8 +7,6 @@ The file is decoded in a limited child process, its metadata is parsed in anothe
 the path. The sound is drawn and not judged.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import platform

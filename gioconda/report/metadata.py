@@ -4,8 +4,6 @@ MediaInfo reads containers, ExifRead and Pillow read pictures, and ExifTool, whe
 process. Not covered: the truth of any of it. Metadata is easily changed, and every sentence made from it says so.
 """
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import io

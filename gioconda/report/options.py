@@ -1,7 +1,5 @@
 """Options that whatever examines files shares: which detectors, whose signatures, which language."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

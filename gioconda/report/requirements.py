@@ -1,7 +1,5 @@
 """What a user may ask of files so that a command ends with exit code 3: levels not to reach, properties to have."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,7 +1,5 @@
 """A Report as one flat row, and rows as CSV: what an audit writes, one file at a time, in bounded memory."""
 
-from __future__ import annotations
-
 import csv as csvlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +31,7 @@ class Judged:
     detail: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, item: Calibrated) -> Judged:
+    def of(cls, item: Calibrated) -> "Judged":
         """A reading's part of the row."""
         said = item.false_alarm, item.low, item.high, item.n, item.level
         why = item.reading.abstained

@@ -1,7 +1,5 @@
 """Scores over time as inline SVG: bars on a quiet ground, what was not examined hatched, the line from which a moment stands out dashed; no script."""
 
-from __future__ import annotations
-
 import zlib
 from html import escape
 

@@ -3,8 +3,6 @@
 Detectors and credentials are kept apart here as everywhere: no function below takes both a score and a signature.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A Report in one language, section by section: what text and HTML both show, so that they cannot say different things."""
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,7 +97,7 @@ class Node:
     title: str
     lines: list[str]
     thumbnail: bytes | None
-    children: list[Node]
+    children: "list[Node]"
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ Arguments are formatted by kind (``{rate:percent}``, ``{score:score}``, ``{face_
 they are never parsed as templates themselves.
 """
 
-from __future__ import annotations
-
 import datetime
 import os
 import re

@@ -3,8 +3,6 @@
 Uploads are limited before and while they arrive; the name a browser gives is shown and never used as a path.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json
@@ -436,6 +434,6 @@ def _when(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
-def _pages() -> Environment:
+def _pages() -> "Environment":
     """The page's own templates beside those of reports."""
     return as_html.environment(("gioconda.serve", "pages"))

@@ -4,8 +4,6 @@ What a case is, and how its log is kept, is said in :mod:`gioconda.report.eviden
 Cases are kept until a person deletes their folder: the page deletes none.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import hashlib
@@ -40,7 +38,7 @@ MOST = 100_000  # bytes of what a form sends
 class Cases:
     """The cases of one folder. folder : each case is a folder in it; site : the page they are shown on."""
 
-    def __init__(self, folder: Path, site: Site) -> None:
+    def __init__(self, folder: Path, site: "Site") -> None:
         self.folder, self.site = folder, site
 
     def routes(self) -> list[Route]:

@@ -1,7 +1,5 @@
 """Connections of the local page: one that asks nothing is closed, so that idle ones never shut others out."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

@@ -5,8 +5,6 @@ and styles from anywhere but our own files, guessing of content types. Not cover
 computer, who can open a local port as well as you can.
 """
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

@@ -4,8 +4,6 @@ A queue of its own rather than huey's: a job must be ended at once when its clip
 process can be; see docs/decisions.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import queue

@@ -1,7 +1,5 @@
 """The options of ``gioconda serve``; nothing here loads a server."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field

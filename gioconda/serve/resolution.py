@@ -4,8 +4,6 @@ Offered: matches by binding and by content, manifests by id, the algorithms know
 (``byReference``), since this page speaks to nobody.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Which samples belong together: what two samples may share, and near-duplicates by perceptual hash."""
 
-from __future__ import annotations
-
 import itertools
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence

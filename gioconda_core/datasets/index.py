@@ -5,8 +5,6 @@ samples that share any of these are never put on two sides of a split. Near-dupl
 reported by ``leaks`` and can be joined into groups too.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -48,7 +46,7 @@ class Flaw(StrEnum):
     CHANGED = "changed"
     LABELS_DIFFER = "labels-differ"
 
-    def of(self, path: str, other: str = "") -> FlawedRow:
+    def of(self, path: str, other: str = "") -> "FlawedRow":
         """The problem of a row with this flaw. other : the row of the same content whose label is another."""
         return FlawedRow(path, self, _FLAWS[self] + other)
 
@@ -112,7 +110,7 @@ class Index:
     # ------------------------------------------------------------------ reading and writing
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Index:
+    def read(cls, path: str | os.PathLike[str]) -> "Index":
         """Read an index: Parquet or CSV of any dialect, with at least ``path`` and ``label`` columns.
 
         Raises
@@ -159,7 +157,7 @@ class Index:
             temporary.write_text(_card_text(file.stem, full), encoding="utf-8")
 
     @classmethod
-    def from_folder(cls, folder: str | os.PathLike[str], layout: str = "plain") -> Index:
+    def from_folder(cls, folder: str | os.PathLike[str], layout: str = "plain") -> "Index":
         """Scan a folder by one of the installed layouts; hashes are not taken (see ``hashed``)."""
         root = Path(folder)
         if not root.is_dir():
@@ -173,7 +171,7 @@ class Index:
 
     # ------------------------------------------------------------------ views
 
-    def rebased(self, root: str | os.PathLike[str]) -> Index:
+    def rebased(self, root: str | os.PathLike[str]) -> "Index":
         """The same files, with paths relative to another folder (absolute where they lie outside it)."""
         base = Path(root).resolve()
 
@@ -183,11 +181,11 @@ class Index:
 
         return replace(self, samples=tuple(replace(s, path=moved(s)) for s in self.samples), root=base)
 
-    def with_samples(self, samples: Iterable[Sample]) -> Index:
+    def with_samples(self, samples: Iterable[Sample]) -> "Index":
         """The same index with other rows."""
         return replace(self, samples=tuple(samples))
 
-    def filter(self, *, split: str | Sequence[str] | None = None, label: str | None = None) -> Index:
+    def filter(self, *, split: str | Sequence[str] | None = None, label: str | None = None) -> "Index":
         """Rows of a split (or several), of a label."""
         splits = {split} if isinstance(split, str) else set(split) if split is not None else None
         return self.with_samples(
@@ -218,7 +216,7 @@ class Index:
         pairs = [] if near is None else near_duplicates([s.phash for s in self.samples], near)
         return [f"g{first:06d}" for first in components([axes(s) for s in self.samples], pairs)]
 
-    def split(self, fractions: Mapping[str, float], seed: int = 0, near: int | None = None) -> Index:
+    def split(self, fractions: Mapping[str, float], seed: int = 0, near: int | None = None) -> "Index":
         """Give every sample a split so that no group lies on two sides.
 
         fractions : e.g. ``{"train": 0.7, "val": 0.1, "test": 0.2}``; they must sum to 1.

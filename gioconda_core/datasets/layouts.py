@@ -4,8 +4,6 @@ A layout's ``scan`` looks at names and small lists only: no file is opened as me
 clips of an index into the layout (hard links where possible, else copies), so that other people's code can read them.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

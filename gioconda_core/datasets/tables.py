@@ -5,8 +5,6 @@ writes; every kind of line end; gzip; Parquet with numbers, truth values and nul
 ``1``, ``1.0``, ``True`` and ``FAKE`` mean the same whichever program wrote them. What cannot be read is named by row and column.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io

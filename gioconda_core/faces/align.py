@@ -5,8 +5,6 @@ near the top and its lower lip near the bottom. A crop of any size shows that sq
 centres are integers, as in OpenCV, and the square's corners are pixel corners, so crops of different sizes agree.
 """
 
-from __future__ import annotations
-
 from importlib import resources
 from typing import Literal
 

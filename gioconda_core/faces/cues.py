@@ -1,7 +1,5 @@
 """Trivial measures of a clip, by which real and fake must not differ and often do: sharpness, face size, frame rate, length, bytes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any

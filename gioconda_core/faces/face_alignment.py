@@ -4,8 +4,6 @@ The package's own constructor downloads what it lacks and compiles for a minute;
 network definitions are used; decoding is ours, vectorised, and keeps fractions of a pixel where the original truncates.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal
 

@@ -4,8 +4,6 @@ A family is a plugin of the group ``gioconda.families``: a way of making a fake 
 the making differs between the two.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,8 +24,8 @@ class Take:
     frames : uint8 (N, S, S, 3) RGB. landmarks : (N, 68, 2), pixels of the frames, iBUG order.
     """
 
-    frames: NDArray[np.uint8]
-    landmarks: NDArray[np.floating]
+    frames: "NDArray[np.uint8]"
+    landmarks: "NDArray[np.floating]"
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -37,8 +35,8 @@ class Take:
 class Made:
     """A fake. frames : as the take's. mask : uint8 (N, S, S), 255 where a pixel was made. record : what was drawn by lot, plain JSON."""
 
-    frames: NDArray[np.uint8]
-    mask: NDArray[np.uint8]
+    frames: "NDArray[np.uint8]"
+    mask: "NDArray[np.uint8]"
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -49,7 +47,7 @@ class Family(Protocol):
     version: str
     others: bool
 
-    def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
+    def make(self, take: Take, difficulty: float, rng: "np.random.Generator", others: Sequence[Take] = ()) -> Made:
         """A fake of the same person, frames and length. difficulty : 0 = plain to see … 1 = hard to tell."""
         ...
 

@@ -5,8 +5,6 @@
 commercial use: see :class:`DlibLandmarker`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import threading

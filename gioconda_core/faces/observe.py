@@ -4,8 +4,6 @@ What a track is, and what becomes of cuts, exits and returns, is said in :mod:`g
 empty tuple, which is not an error.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache

@@ -3,8 +3,6 @@
 The number says how much a landmarker or a detector can get out of the pixels; it says nothing of whether they are genuine.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -4,8 +4,6 @@ Source: Shiohara & Yamasaki 2022, *Detecting Deepfakes with Self-Blended Images*
 through it, since a swap does not change its mind from frame to frame.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

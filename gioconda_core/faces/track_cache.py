@@ -4,8 +4,6 @@ A damaged or foreign entry is no entry: it is worked out again and written anew.
 ``GIOCONDA_CACHE_MB`` bounds it (512 by default, 0 = keep nothing), the entries longest unused going first.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import json

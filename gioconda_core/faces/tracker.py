@@ -5,8 +5,6 @@ is the same person (distance below ``SAME``); otherwise it starts a new one. A t
 can be told, and its times may have gaps. Two look-alikes may share a track; a face too small to be recognised gets a new one.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

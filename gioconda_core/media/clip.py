@@ -8,8 +8,6 @@ Video goes through PyAV (:mod:`gioconda_core.media.decode`), pictures and animat
 Times are seconds from the first video frame; ``audio_start`` of the writer is on the same clock.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import sys
@@ -53,7 +51,7 @@ class Clip:
         self._sha256: str | None = None
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, limits: Limits | None = None, sandbox: bool = False) -> Clip:
+    def open(cls, path: str | os.PathLike[str], *, limits: Limits | None = None, sandbox: bool = False) -> "Clip":
         """Open a file, or stdin for ``"-"``.
 
         Parameters
@@ -174,7 +172,7 @@ class Clip:
         self._source.close()
         self._file.close()
 
-    def __enter__(self) -> Clip:
+    def __enter__(self) -> "Clip":
         return self
 
     def __exit__(

@@ -7,8 +7,6 @@ component from 1000 to 203 nits (diffuse white of BT.2408), and the sRGB curve. 
 shown as it is), ICC profiles inside video.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from dataclasses import dataclass
@@ -49,7 +47,7 @@ class Orientation:
         return self.turns % 2 == 1
 
     @classmethod
-    def from_matrix(cls, matrix: bytes) -> Orientation:
+    def from_matrix(cls, matrix: bytes) -> "Orientation":
         """From a display matrix: nine int32, ``x' = a x + c y``, ``y' = b x + d y`` with y downwards. Nearest right angle."""
         if len(matrix) < 36:
             return cls()
@@ -62,7 +60,7 @@ class Orientation:
         return cls(round(math.degrees(math.atan2(b, a)) / 90) % 4, mirror)
 
     @classmethod
-    def from_exif(cls, tag: int) -> Orientation:
+    def from_exif(cls, tag: int) -> "Orientation":
         """From EXIF tag 0x0112 (1 to 8)."""
         return {
             2: cls(0, True),

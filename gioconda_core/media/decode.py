@@ -11,8 +11,6 @@ different keyframes, several decoders work at once, each in one thread (:mod:`gi
 Not covered: deinterlacing (interlaced frames are given woven), subtitles, layered (multi-view) streams beyond the base.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os

@@ -11,8 +11,6 @@ near-lossless (H.264, CRF 12), so that no step is free of the last encoding. Sou
 content, steps and encoder version; the same input gives the same bytes on the same machine.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator

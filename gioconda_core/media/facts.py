@@ -1,7 +1,5 @@
 """What a media file says of itself, and the limits under which a stranger's file is read."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -88,7 +86,7 @@ class Source(Protocol):
     facts: ClipFacts
     warnings: list[MediaWarning]
 
-    def play(self, sampling: Sampling) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    def play(self, sampling: Sampling) -> "Iterator[tuple[float, NDArray[np.uint8]]]":
         """(seconds, uint8 (H, W, 3) RGB upright) in display order."""
         ...
 

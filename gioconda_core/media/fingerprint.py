@@ -4,8 +4,6 @@ The essence hash is over the decoded RGB of every frame, so that it survives a c
 the perceptual hash (DCT, 64 bits a frame, three frames) survives a mild re-encode and resize.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Callable, Iterable

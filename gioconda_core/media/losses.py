@@ -7,8 +7,6 @@ or a packet due within the gap that gave no picture.
 Not covered: data that decodes to other pictures than were filmed. Most decoders cannot know it.
 """
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

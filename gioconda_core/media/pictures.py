@@ -1,7 +1,5 @@
 """Pictures for people to look at: a grid of pictures, the part around a face, a small JPEG."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from typing import Any

@@ -4,8 +4,6 @@ Decoders let other Python threads run while they work, so each lane keeps a core
 the caller, so memory is bounded; an exception comes out where its lane's next item was due.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import queue

@@ -13,8 +13,6 @@ A sampling is part of a metric's name (``auc/video@32f-even``), so its meaning i
 with fewer frames than asked gives each of them once.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -38,7 +36,7 @@ class Sampling:
     at: tuple[float, ...] = ()  # seconds, ascending
 
     @classmethod
-    def parse(cls, text: str) -> Sampling:
+    def parse(cls, text: str) -> "Sampling":
         """Read a sampling string.
 
         Raises

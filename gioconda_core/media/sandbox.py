@@ -9,8 +9,6 @@ The worker is a child as :mod:`gioconda_core.workers.child` starts them, not one
 frames, and it ends after half a minute without work. While this process works on one frame, the worker decodes the next ones.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import os
@@ -65,7 +63,7 @@ class _Worker(Child):
         self._fresh = True
         self.files = 0
 
-    def answer(self, seconds: float) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
+    def answer(self, seconds: float) -> "tuple[dict[str, Any], NDArray[np.uint8] | None]":
         """The next message, with its picture if it is one. Longer silence than ``seconds`` is Lost."""
         try:
             message, arrays = self.receive(max(0.001, seconds + (_START_SECONDS if self._fresh else 0)))
@@ -175,7 +173,7 @@ class SandboxedSource:
         else:
             worker.kill()
 
-    def play(self, sampling: Sampling) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    def play(self, sampling: Sampling) -> "Iterator[tuple[float, NDArray[np.uint8]]]":
         """(seconds, upright RGB) of the frames wanted, decoded in the worker."""
         worker, self._worker = self._worker or self._opened(), None
         left = self._limits.seconds

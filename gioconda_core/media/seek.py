@@ -8,8 +8,6 @@ out as its packet promised, the search begins one keyframe earlier and decodes e
 Ticks are units of the stream's time base.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """What a file is by its first bytes, and whether its name says so too."""
 
-from __future__ import annotations
-
 import os
 import re
 from typing import IO, BinaryIO

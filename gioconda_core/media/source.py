@@ -1,7 +1,5 @@
 """Choose the reader of a file by what it begins with: Pillow for pictures and animations, PyAV for everything else."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from typing import BinaryIO

@@ -6,8 +6,6 @@ picture is read, whole: its tiles put together, turned and cropped as the file s
 one may have, as telephones take at 108 and 200 megapixels, is read smaller; JPEG is decoded so, without ever being whole in memory.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import re

@@ -3,8 +3,6 @@
 A suffix only decides whether a file is looked at; what it is, is read from its content.
 """
 
-from __future__ import annotations
-
 import os
 
 # What a file is (see :mod:`gioconda_core.media.sniff`) → what such files are called.

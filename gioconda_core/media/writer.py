@@ -5,8 +5,6 @@ repeating the last column or row, since 4:4:4 does not play in browsers; a clip 
 Thread counts are fixed, because encoders decide differently with other numbers of threads.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -332,7 +330,7 @@ class _Audio:
             packet.stream = self._stream
             self._output.mux(packet)
 
-    def __enter__(self) -> _Audio:
+    def __enter__(self) -> "_Audio":
         return self
 
     def __exit__(self, *_: object) -> None:

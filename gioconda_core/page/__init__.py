@@ -1,7 +1,5 @@
 """The shell of every HTML page: head, policy, style, skip link and masthead around what a room's own templates say."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re
@@ -45,7 +43,7 @@ def _whole(value: Any) -> Any:
 
 
 @cache
-def environment(*places: tuple[str, str]) -> Environment:
+def environment(*places: tuple[str, str]) -> "Environment":
     """A Jinja environment for templates in these (package, folder), which may extend ``shell.html.jinja``.
 
     Everything is escaped, an undefined name is an error. The shell wants ``lang``, ``title``, ``skip`` (the words of the link
@@ -64,7 +62,7 @@ def environment(*places: tuple[str, str]) -> Environment:
     )
 
 
-def safe(ready: str) -> Markup:
+def safe(ready: str) -> "Markup":
     """HTML made by our own templates, not to be escaped again."""
     import markupsafe
 

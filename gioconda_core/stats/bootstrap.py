@@ -8,8 +8,6 @@ Scores are sorted once; a resample is a vector of integer cluster weights. AUC u
 wᵀMw with M[c, d] = pairs won by fakes of c over reals of d, so with few clusters 10,000 resamples are one matrix product.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -99,7 +97,7 @@ class Resampler:
     seed: int = 0
 
     @classmethod
-    def over(cls, *columns: Sequence[Any] | NDArray[Any], seed: int = 0) -> Resampler:
+    def over(cls, *columns: Sequence[Any] | NDArray[Any], seed: int = 0) -> "Resampler":
         """Columns of ids (identity, source…) → the fewest axes that respect them all."""
         axes: list[Ints] = []
         for column in columns:
@@ -296,7 +294,7 @@ class _Sides:
     fakes_smaller: bool
 
     @classmethod
-    def of(cls, ranking: m.Ranking) -> _Sides:
+    def of(cls, ranking: m.Ranking) -> "_Sides":
         # Which group of equal scores, highest first.
         place = np.searchsorted(ranking.ends, np.arange(len(ranking.order)))
         level = -place
@@ -337,7 +335,7 @@ class _Head:
     fpr: float
 
     @classmethod
-    def of(cls, ranking: m.Ranking, fpr: float) -> _Head:
+    def of(cls, ranking: m.Ranking, fpr: float) -> "_Head":
         reals = np.cumsum(1 - ranking.fake)
         n = len(reals)
         # So many reals are alarmed on at the rate; a resample that weighs the top lightly needs more rows, ten deviations at most.

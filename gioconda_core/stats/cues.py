@@ -1,7 +1,5 @@
 """What sharpness, length or frame rate alone would score on the same clips: the figures a detector has to pass to have shown anything."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

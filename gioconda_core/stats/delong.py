@@ -8,8 +8,6 @@ of their intersection taken away (Cameron, Gelbach and Miller 2011).
 A bootstrap p-value cannot fall below one over the number of resamples: 2,000 resamples and Holm over 153 pairs never show anything.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """How often the labels of a set were looked at: each look at other scores is a chance to choose what suits this set by luck."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime

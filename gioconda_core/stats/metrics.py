@@ -7,8 +7,6 @@ Point values come from scikit-learn where it has them. Nothing here reads a file
 Labels are 1 = fake, 0 = real. Scores are raw, higher = more like the fakes a detector was trained on.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Callable, Mapping
@@ -66,7 +64,7 @@ class Protocol:
         return f"{self.unit}@{self.sampling}{tail}"
 
     @classmethod
-    def parse(cls, text: str) -> Protocol:
+    def parse(cls, text: str) -> "Protocol":
         """``video@32f-even+mean`` → Protocol."""
         match = re.fullmatch(r"(video|image|audio|frame|track)@([^+@/]+)(?:\+([^+@/]+))?", text.strip())
         if match is None:
@@ -187,7 +185,7 @@ class Ranking:
         return len(self.ends) == len(self.fake)
 
     @classmethod
-    def of(cls, labels: NDArray[Any], scores: Floats) -> Ranking:
+    def of(cls, labels: NDArray[Any], scores: Floats) -> "Ranking":
         """Rank (n,) scores, highest first, with their (n,) labels: 1 fake, 0 real."""
         order = np.argsort(-scores, kind="stable")
         ranked = scores[order]

@@ -1,7 +1,5 @@
 """Exact intervals of a share: alarms among clips, counted clip by clip or with people whose clips go together."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import lru_cache

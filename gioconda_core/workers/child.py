@@ -8,8 +8,6 @@ Messages are JSON objects with numpy arrays beside them, never pickles: what a c
 child that is taken over may still send a wrong answer, or one as large as ``most`` allows.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math
@@ -52,7 +50,7 @@ class Channel:
         self._source, self._sink, self._most = source, sink, most
         self._sending = threading.Lock()
 
-    def send(self, message: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
+    def send(self, message: Mapping[str, Any], arrays: "Mapping[str, NDArray[Any]] | None" = None) -> None:
         """Send an object and arrays of numbers. Raises Lost when nobody is there to read."""
         parts = [] if not arrays else [(name, _contiguous(array)) for name, array in arrays.items()]
         listed = [(name, array.dtype.str, array.shape) for name, array in parts]
@@ -66,7 +64,7 @@ class Channel:
         except (OSError, ValueError) as error:  # ValueError: it has been closed
             raise Lost(self.obituary()) from error
 
-    def receive(self, seconds: float | None = None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    def receive(self, seconds: float | None = None) -> "tuple[dict[str, Any], dict[str, NDArray[Any]]]":
         """The next object and its arrays. Raises Lost at the end, or when nothing comes for so many seconds at a stretch."""
         (size,) = _HEAD.unpack(self._read(_HEAD.size, seconds))
         try:
@@ -77,7 +75,7 @@ class Channel:
         except (ValueError, TypeError) as error:
             raise Lost("what came is no message") from error
 
-    def _array(self, text: str, shape: list[int], seconds: float | None) -> NDArray[Any]:
+    def _array(self, text: str, shape: list[int], seconds: float | None) -> "NDArray[Any]":
         import numpy as np
 
         kind = np.dtype(text)
@@ -194,7 +192,7 @@ class Child(Channel):
 
 def ask_once(
     function: str, *, seconds: float, memory: int, **arguments: Any
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+) -> "tuple[dict[str, Any], dict[str, NDArray[Any]]]":
     """One answer from a limited child of its own, which then ends: for parsers of strangers' files that say one thing.
 
     function : ``module:name``; called with the arguments, it returns an object, or an object and arrays. seconds : wall time, the
@@ -255,7 +253,7 @@ def answer(channel: Channel) -> None:
     channel.send({"answer": body}, arrays)
 
 
-def listen(channel: Channel, take: Callable[[dict[str, Any], dict[str, NDArray[Any]]], None]) -> None:
+def listen(channel: Channel, take: "Callable[[dict[str, Any], dict[str, NDArray[Any]]], None]") -> None:
     """Hand on what comes, from a thread. When the other side is gone this process ends, whatever it is doing, with all it started."""
 
     def loop() -> None:
@@ -269,7 +267,7 @@ def listen(channel: Channel, take: Callable[[dict[str, Any], dict[str, NDArray[A
     threading.Thread(target=loop, daemon=True).start()
 
 
-def _contiguous(array: NDArray[Any]) -> NDArray[Any]:
+def _contiguous(array: "NDArray[Any]") -> "NDArray[Any]":
     import numpy as np
 
     if array.dtype.kind not in "biuf":

@@ -4,8 +4,6 @@ Libraries take every core they see, and their threads spin while they wait: two 
 than two of one.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 

@@ -7,8 +7,6 @@ and costs no other task. Workers answer in order, so it is known which task a de
 not begun.
 """
 
-from __future__ import annotations
-
 import math
 import queue
 import threading

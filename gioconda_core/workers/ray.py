@@ -5,8 +5,6 @@ readable under the same path on every machine. ``RAY_ADDRESS`` joins a running c
 one is made for the run.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import time

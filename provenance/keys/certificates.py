@@ -4,8 +4,6 @@ What a leaf needs was measured, not guessed: v3, CA=false (critical), key usage 
 usage emailProtection and C2PA claim signing, subject and authority key identifiers. :class:`Profile` holds each of them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import functools

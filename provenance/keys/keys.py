@@ -5,8 +5,6 @@ certificates say so in their names. Its root's private key is thrown away once t
 be issued under it. Key files are 0600, one PEM file each: private key, leaf, issuer.
 """
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import os

@@ -5,8 +5,6 @@ them (so that a decoy elsewhere in the file cannot be looked at instead) and tak
 Nothing here is trusted to validate: signatures and hashes are the SDK's work.
 """
 
-from __future__ import annotations
-
 import functools
 import io
 from collections.abc import Iterator

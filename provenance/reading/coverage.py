@@ -5,8 +5,6 @@ reports that they did, not what. Looked into are ISO media and what :mod:`proven
 bytes is told.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """What a file's credential says as lines of English, a fact a line: for the command line and for logs."""
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -4,8 +4,6 @@ An edit of a tampered parent is Trusted with no failure at the top: what was fou
 beside the ingredient, and only there. Cycles, depth and size are bounded; the manifests are the attacker's.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping
 from typing import Any, NamedTuple

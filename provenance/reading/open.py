@@ -4,8 +4,6 @@ Not covered by the hashes themselves, so a change there goes unseen by anybody: 
 ``ftyp`` and ``free`` boxes, and what a signer chose to leave out (:mod:`provenance.reading.coverage`).
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import io
@@ -44,7 +42,7 @@ class Opened:
     """
 
     document: dict[str, Any]
-    reader: c2pa.Reader
+    reader: "c2pa.Reader"
     file: IO[bytes]
     sidecar: bool = False
     lacks: str = ""
@@ -152,7 +150,7 @@ def _numbered(path: Path) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", path.name)]
 
 
-def _document(reader: c2pa.Reader) -> dict[str, Any]:
+def _document(reader: "c2pa.Reader") -> dict[str, Any]:
     made = json.loads(reader.json())
     if not isinstance(made, dict):
         raise ValueError("not an object")
@@ -255,7 +253,7 @@ def _pair(file: Path) -> tuple[Path, Path | None]:
 
 
 def _followed(
-    reader: c2pa.Reader, kind: str, initial: Path, fragments: Iterable[str | os.PathLike[str]]
+    reader: "c2pa.Reader", kind: str, initial: Path, fragments: Iterable[str | os.PathLike[str]]
 ) -> dict[str, Any]:
     """The answer about a stream with these of its segments, up to the first that does not fit."""
     document: dict[str, Any] = {}
@@ -271,7 +269,7 @@ def _followed(
 _HALF = "assertion.bmffHash.mismatch"  # what the SDK says of an initialisation segment without its segments
 
 
-def _continued(reader: c2pa.Reader, kind: str, initial: Path, document: dict[str, Any]) -> tuple[dict[str, Any], str]:
+def _continued(reader: "c2pa.Reader", kind: str, initial: Path, document: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """The answer about an initialisation segment with those of the segments beside it that fit, and what it lacks."""
     import c2pa
 

@@ -3,8 +3,6 @@
 What no part is named for is content as well: a header, an index of pixels. Lengths are a stranger's, and bounded.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import itertools

@@ -4,8 +4,6 @@ Covered: embedded manifests, sidecars, references to manifests elsewhere (named,
 tree, identity statements, fragments of DASH media. What the hashes do not cover is written in :mod:`provenance.reading.open`.
 """
 
-from __future__ import annotations
-
 import datetime
 import functools
 import os

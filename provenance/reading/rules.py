@@ -5,8 +5,6 @@ hard files. A rule either makes a credential invalid (it contradicts itself), or
 trusted), or only flags it.
 """
 
-from __future__ import annotations
-
 import datetime
 import re
 from collections.abc import Iterable, Mapping

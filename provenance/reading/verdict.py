@@ -1,7 +1,5 @@
 """Make a verdict of what the SDK found: our state and codes, the signer, what is claimed, the ingredients."""
 
-from __future__ import annotations
-
 import datetime
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping

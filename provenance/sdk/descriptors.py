@@ -5,8 +5,6 @@ the interpreter's lock for a 57 MB clip. The C library's own ``read``, ``write``
 callbacks want, with the descriptor where the callbacks' context goes. See docs/decisions/one-pass-signing.md.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import functools
@@ -70,7 +68,7 @@ def descriptor(file: IO[bytes]) -> contextlib.closing[_Descriptor]:
 
 
 @functools.cache
-def _reader() -> type[c2pa.Reader]:
+def _reader() -> "type[c2pa.Reader]":
     from c2pa import c2pa as sdk
 
     class Reader(sdk.Reader):  # type: ignore[misc, unused-ignore]
@@ -105,7 +103,7 @@ def _reader() -> type[c2pa.Reader]:
     return Reader
 
 
-def reader(kind: str, file: IO[bytes], context: c2pa.Context, manifest: bytes | None = None) -> c2pa.Reader | None:
+def reader(kind: str, file: IO[bytes], context: "c2pa.Context", manifest: bytes | None = None) -> "c2pa.Reader | None":
     """A reader of an open, unbuffered file, from its beginning; None where it has no manifest and none is given."""
     import c2pa
 
@@ -116,7 +114,7 @@ def reader(kind: str, file: IO[bytes], context: c2pa.Context, manifest: bytes | 
     return made.try_create(kind, file, context=context)
 
 
-def sign(builder: c2pa.Builder, signer: c2pa.Signer, kind: str, source: IO[bytes], target: IO[bytes]) -> bytes:
+def sign(builder: "c2pa.Builder", signer: "c2pa.Signer", kind: str, source: IO[bytes], target: IO[bytes]) -> bytes:
     """Sign from one open file into another (both unbuffered); the manifest's bytes."""
     if not possible():
         return bytes(builder.sign(signer, kind, source, target))

@@ -4,8 +4,6 @@ Measured facts this module exists for (c2pa-python 0.38.1): global ``load_settin
 unknown settings are accepted in silence; by default URLs named inside a file are fetched; a context does not survive a fork.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import os
@@ -66,25 +64,25 @@ def settings(anchors: Anchors = (), *, hosts: tuple[str, ...] = (), merkle: bool
 _local = threading.Lock()
 
 
-def reading(anchors: Anchors) -> c2pa.Context:
+def reading(anchors: Anchors) -> "c2pa.Context":
     """The context for reading with these lists."""
     with _local:
         return _reading(os.getpid(), anchors)
 
 
 @functools.lru_cache(maxsize=16)
-def _reading(pid: int, anchors: Anchors) -> c2pa.Context:
+def _reading(pid: int, anchors: Anchors) -> "c2pa.Context":
     return _context(pid, json.dumps(settings(anchors), sort_keys=True))
 
 
-def context(document: dict[str, Any]) -> c2pa.Context:
+def context(document: dict[str, Any]) -> "c2pa.Context":
     """A context for these settings, shared between threads, made anew in a forked child."""
     with _local:
         return _context(os.getpid(), json.dumps(document, sort_keys=True))
 
 
 @functools.lru_cache(maxsize=16)
-def _context(pid: int, document: str) -> c2pa.Context:
+def _context(pid: int, document: str) -> "c2pa.Context":
     import c2pa
 
     return c2pa.Context.from_json(document)

@@ -4,8 +4,6 @@ The texts are a programmer's and are kept for a log (``--debug``); what a person
 holds the texts that are read to what this release of the SDK says.
 """
 
-from __future__ import annotations
-
 import re
 
 from gioconda_core.types import CredentialReason

@@ -4,8 +4,6 @@ The SDK reads such streams and, from Python, signs none. The layout is C2PA 2.4,
 its number, the credential lists the hash of every segment, and a hash of the initialisation segment. The SDK signs what is laid out here.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

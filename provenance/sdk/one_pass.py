@@ -5,8 +5,6 @@ this copies once, in a megabyte of memory, and leaves time to read everything ba
 (see :func:`plan`); what else there is is signed by the SDK's own call. See docs/decisions/one-pass-signing.md.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import os
@@ -177,7 +175,7 @@ def _tables(moov: bytes, at: int, end: int) -> Iterator[tuple[str, int, int]]:
 class Call:
     """The SDK's embedding calls on one builder. kind : what the credential is wrapped for."""
 
-    def __init__(self, builder: c2pa.Builder, kind: str) -> None:
+    def __init__(self, builder: "c2pa.Builder", kind: str) -> None:
         self.builder, self.kind, self.native = builder, kind.encode(), _functions()
 
     def ask(self, function: Any, *arguments: Any) -> int:
@@ -204,7 +202,7 @@ class Call:
             self.ask(self.native.rest, self.kind, stream._stream)
 
 
-def sign(builder: c2pa.Builder, kind: str, layout: Layout | Chunks, source: IO[bytes], target: IO[bytes]) -> None:
+def sign(builder: "c2pa.Builder", kind: str, layout: Layout | Chunks, source: IO[bytes], target: IO[bytes]) -> None:
     """Sign ``source`` into ``target`` (both unbuffered, the target readable) with the signer in the builder's context.
 
     Raises

@@ -7,8 +7,6 @@ Measured facts this module exists for: JSON assertions default to *gathered*, so
 ingredients carry no hash of their bytes, so we record sha256 ourselves; integers above 2^63−1 are refused, so seeds are strings.
 """
 
-from __future__ import annotations
-
 import datetime
 import os
 from collections.abc import Iterable, Mapping

@@ -4,8 +4,6 @@ They are written before signing, so that the credential covers them; alone they 
 XMP everywhere; in MP4 and MOV China's label also among the metadata keys, where players and platforms look (TC260-PG-20258A).
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

@@ -4,8 +4,6 @@
 frames are encoded, signed and read back before anything has the name that was asked for.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import io

@@ -5,8 +5,6 @@ certificates are always given as a PEM chain, leaf first; only the signature is 
 many threads and used for many files; after a fork it makes its native half anew.
 """
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 import json
@@ -41,7 +39,7 @@ class Signer(Protocol):
         """The signature of ``data``: ECDSA as DER or as r‖s, others as their standards say."""
         ...
 
-    def native(self) -> c2pa.Signer:
+    def native(self) -> "c2pa.Signer":
         """The SDK's own signer, made once a process."""
         ...
 
@@ -50,7 +48,7 @@ class Signer(Protocol):
 class Contextual(Protocol):
     """A signer that can be put into a context of the SDK's, as all built-in ones; others sign large files more slowly."""
 
-    def context(self, settings: Mapping[str, Any]) -> c2pa.Context:
+    def context(self, settings: Mapping[str, Any]) -> "c2pa.Context":
         """A context with these settings that holds this signer, shared between threads."""
         ...
 
@@ -82,13 +80,13 @@ class _Signer:
     def sign(self, data: bytes) -> bytes:
         raise NotImplementedError
 
-    def native(self) -> c2pa.Signer:
+    def native(self) -> "c2pa.Signer":
         with self._lock:
             if (process := os.getpid()) not in self._natives:
                 self._natives[process] = self._make()
             return self._natives[process]
 
-    def context(self, settings: Mapping[str, Any]) -> c2pa.Context:
+    def context(self, settings: Mapping[str, Any]) -> "c2pa.Context":
         """A context of the SDK's with this signer in it, made once a process for each set of settings."""
         import c2pa
 
@@ -102,7 +100,7 @@ class _Signer:
                 self._contexts[key] = c2pa.Context.from_json(document, self._make())
             return self._contexts[key]
 
-    def _make(self) -> c2pa.Signer:
+    def _make(self) -> "c2pa.Signer":
         import c2pa
 
         named = c2pa.C2paSigningAlg[self.algorithm.upper()]
@@ -152,7 +150,7 @@ class PemSigner(_Signer):
             raise UsageError(f"the key signs by {leaf.algorithm}, not by {algorithm}", where=str(files[0]))
         self._leaf = leaf
 
-    def _make(self) -> c2pa.Signer:
+    def _make(self) -> "c2pa.Signer":
         import c2pa
 
         # Given the key, the SDK reserves 9 kB less for the signature in every file than for that of a callback.
@@ -246,7 +244,7 @@ class IdentitySigner(_Signer):
         found = [getattr(part, "failure", lambda: "")() for part in (self.claim, self.identity)]
         return "; ".join(filter(None, found))
 
-    def _make(self) -> c2pa.Signer:
+    def _make(self) -> "c2pa.Signer":
         # The SDK's C interface combines signers; its Python wrapper does not offer that yet, and is pinned to this version.
         import ctypes
 

@@ -1,7 +1,5 @@
 """Sign a stream in segments (DASH, HLS): the credential goes into its initialisation segment, and every segment is listed in it."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Sequence

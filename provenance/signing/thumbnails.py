@@ -3,8 +3,6 @@
 The SDK makes thumbnails of pictures only, enlarges small ones to 1024 pixels, and spends more time on that than on signing.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gioconda_core.errors import GiocondaError

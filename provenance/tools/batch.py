@@ -1,7 +1,5 @@
 """Work on many files: read and sign them, forecast when credentials expire, and compare two reports."""
 
-from __future__ import annotations
-
 import datetime
 import itertools
 import os
@@ -35,7 +33,7 @@ class Requirement:
     ingredients: bool = False  # whether the credentials of what it was made from must have validated as well
 
     @classmethod
-    def parse(cls, text: str, *, ingredients: bool = False) -> Requirement:
+    def parse(cls, text: str, *, ingredients: bool = False) -> "Requirement":
         """What ``--require`` was given; UsageError for anything else."""
         kind, _, rest = text.partition(":")
         if kind in ("valid", "trusted") and not rest:

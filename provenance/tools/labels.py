@@ -5,8 +5,6 @@ A label counts only if the credential is trusted, its signer is on the project's
 copies are recognised by the hash of their decoded frames.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass

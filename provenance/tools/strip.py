@@ -8,8 +8,6 @@ as any other, so that an empty attachment stays and nothing else moves; one that
 kind (JPEG XL, SVG, documents), what is compared is every other box, entry or byte, or the document without the element.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

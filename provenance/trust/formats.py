@@ -5,8 +5,6 @@ list is anchors in PEM beside leaves in PEM or as SHA-256. Dates are the list's 
 here: what counts is that it is the file that was added, by its sha256.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

@@ -4,8 +4,6 @@ Lists come from a file or from the store (``GIOCONDA_HOME``/trust). Nothing is t
 no lists, the best a file can be is valid. The development root is never among them unless ``development=True``.
 """
 
-from __future__ import annotations
-
 import datetime
 import functools
 import hashlib

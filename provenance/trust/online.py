@@ -5,8 +5,6 @@ the address actually connected to, at every redirect, so a name that resolves tw
 in all, three redirects, no credentials, no cookies. The SDK's own fetching is never used: it has none of these limits.
 """
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import ipaddress

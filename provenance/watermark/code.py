@@ -4,8 +4,6 @@ Soft decisions matter here: a compressed frame still says how sure each bit is, 
 away. The CRC bounds false alarms: a random word passes with probability 2⁻²⁴ (6·10⁻⁸).
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -13,8 +13,6 @@ mirroring, strong compression, and an opponent who knows this file. It is a help
 by itself. Survival over the codec ladder is in docs/performance.md.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A credential found this way describes the file it was made for. Against a copy w
 says is history, and the reader is told so. A mark names one file; a fingerprint only resembles, and how closely is said.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

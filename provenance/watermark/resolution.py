@@ -5,8 +5,6 @@ What leaves this computer is the value of a mark or a fingerprint, never the fil
 was found by is refused.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json
@@ -44,7 +42,7 @@ class Matches:
     matches: list[Listed]
 
     @classmethod
-    def of(cls, found: Sequence[Match]) -> Matches:
+    def of(cls, found: Sequence[Match]) -> "Matches":
         """As the API writes them: similarity in whole per cents."""
         return cls([Listed(m.manifest_id, None if m.similarity is None else round(100 * m.similarity)) for m in found])
 

@@ -5,8 +5,6 @@ Self-reenactment, T ∈ {1, 8, 32}, the same held-out frames for every T, genera
 learned nothing. Detectors are handed in by the caller, since this package does not know any.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections import Counter
@@ -290,7 +288,7 @@ class _Judged:
     real: Mapping[str, Sequence[float | str]]
 
     @classmethod
-    def of(cls, detectors: Mapping[str, Judge], persons: Sequence[_Person], mark: Any) -> _Judged:
+    def of(cls, detectors: Mapping[str, Judge], persons: Sequence[_Person], mark: Any) -> "_Judged":
         """Let each detector judge the real clips once."""
         footages = [_footage(p.frames, p.times, mark) for p in persons] if detectors else []
         return cls(detectors, persons, mark, {name: [judge(f) for f in footages] for name, judge in detectors.items()})

@@ -5,8 +5,6 @@ is ``fid-inception2048`` and needs Inception's weights. Intervals are over peopl
 for distances between sets), since frames of one person are not independent. What it does not cover: LPIPS where its weights are absent, and user studies.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Declares the job of an evaluation: on how many shots, people and frames a generator is measured, and against what."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated

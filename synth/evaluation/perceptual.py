@@ -8,8 +8,6 @@ the FID that papers state: the Inception of 2015, whose poolings differ from tor
 differences: the TensorFlow graph as pytorch-fid documents it. Pictures are resized to 299 px, bilinear, without antialiasing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path

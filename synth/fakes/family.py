@@ -1,7 +1,5 @@
 """Lets a family of fakes stand as a generator: what it makes of a person's held-out frames stands beside what the generators draw."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 
@@ -39,7 +37,7 @@ class FamilyGenerator:
 
     def personalise(
         self, frames: Frames, landmarks: NDArray[np.floating], *, mode: str, steps: int | None, seed: int
-    ) -> _Remaker:
+    ) -> "_Remaker":
         """Nothing is learned: every take is remade from itself, or is given the face of these shots."""
         return _Remaker(self.family, (Take(frames, landmarks),) if self.family.others else ())
 

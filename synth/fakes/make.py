@@ -7,8 +7,6 @@ out: nothing twice, nothing lost. Output folder: ``clips/SPLIT/ID.mp4``, ``recor
 adaptation), ``masks/ID.png`` (frames below one another, white where pixels were generated), ``index.parquet`` with its card, ``sheet.jpg``.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import threading

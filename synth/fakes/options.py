@@ -1,7 +1,5 @@
 """Declares the jobs of preparing footage and of making a labelled set from it, as their folders keep them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated

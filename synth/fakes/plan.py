@@ -5,8 +5,6 @@ settings and the seed. The same recipe has the same id on every machine, which i
 exactly where it was. Nothing here draws or writes a picture.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence

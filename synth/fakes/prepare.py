@@ -5,8 +5,6 @@ one shard, and a shard counts once its table is written, so that after kill -9 t
 lost. Rows: ``clips.jsonl`` in the output folder. Landmark images are never stored.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import time

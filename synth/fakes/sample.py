@@ -1,7 +1,5 @@
 """Makes one sample of a labelled set: from a recipe to pixels, from pixels to a signed clip with its record, and back again (replay)."""
 
-from __future__ import annotations
-
 import json
 import os
 import tempfile

@@ -4,8 +4,6 @@ Each clip gets an identity and a source, so that splits can be disjoint by both.
 (VoxCeleb1 is distributed so). Names that do not fit the layout are reported, not guessed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

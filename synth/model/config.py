@@ -1,7 +1,5 @@
 """What can be said of a network and its losses without loading torch: sizes, presets, weights of the terms, names of content nets."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import Annotated
 

@@ -4,8 +4,6 @@ Weights come from the store or from a file the user names; they are never shippe
 had and says in plain words what was taken, because a run without the VGGs is not the paper's run.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from functools import lru_cache

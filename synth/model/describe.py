@@ -1,7 +1,5 @@
 """Describes the networks in numbers: a table block by block beside the paper's totals."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -3,8 +3,6 @@
 Source: Zakharov 2019, §4, in the colours of the third author's public code. There is no gaze in them.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

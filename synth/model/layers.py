@@ -6,8 +6,6 @@ training explicit, with no autocast state, and keeps the islands that must be fl
 in float32 by construction.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any

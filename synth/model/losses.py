@@ -3,8 +3,6 @@
 Source: Zakharov 2019, §3.2, eqs. 2–7. The perceptual (content) terms are in :mod:`synth.model.content_loss`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

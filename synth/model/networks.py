@@ -5,8 +5,6 @@ block by block against the published parameter counts (:mod:`synth.model.describ
 output, no normalisation in embedder and discriminator.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -271,7 +269,7 @@ class Model:
     sha256: str = ""
 
     @classmethod
-    def fresh(cls, config: Config, seed: int = 0) -> Model:
+    def fresh(cls, config: Config, seed: int = 0) -> "Model":
         """Untrained networks, the same for the same seed."""
         torch.manual_seed(seed)
         return cls(config, Embedder(config), Generator(config), Discriminator(config))

@@ -1,7 +1,5 @@
 """Takes pictures to tensors and back: number types, and the two ways to and from [-1, 1]."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -6,8 +6,6 @@ it is in the first channels, which take nothing from the new ones; the new ones 
 to the old. Their rows lie in the complement of the old rows' space and are as long as those, so σ, and with it every old weight, is what it was.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -5,8 +5,6 @@ bends a picture has to know of both. Two linear heads over the maps of Efficient
 the lower and the upper half of the face square. How they were taught, and how often they are right: docs/experiments.md.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path

@@ -3,8 +3,6 @@
 Every export is run once on real landmark images beside the torch network; what differs too much is refused, not shipped.
 """
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Callable

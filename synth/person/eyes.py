@@ -1,7 +1,5 @@
 """Draws the eyes of a bent picture: lids that close over the eyeball instead of squeezing it, and an iris that looks where the driver looks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2
@@ -37,7 +35,7 @@ class _Axes:
     width: float
 
     @classmethod
-    def of(cls, eye: Points) -> _Axes:
+    def of(cls, eye: Points) -> "_Axes":
         """eye : (6, 2), pixels."""
         width = float(np.linalg.norm(eye[3] - eye[0]))
         return cls(eye[0], (eye[3] - eye[0]) / max(width, 1e-6), width)
@@ -63,7 +61,7 @@ class _Lids:
     lower: tuple[float, float]
 
     @classmethod
-    def of(cls, eye: Points, axes: _Axes) -> _Lids:
+    def of(cls, eye: Points, axes: _Axes) -> "_Lids":
         """From the six landmarks of the eye, in pixels."""
         found = []
         for rows in ((1, 2), (5, 4)):

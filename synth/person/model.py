@@ -4,8 +4,6 @@ Spectral norms are divided in, ψ′ is a constant, embedder and P are gone; ×2
 convolution when the file is loaded (the file keeps the smaller 3×3 kernels). Landmarks in, frames out.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import os
@@ -102,7 +100,7 @@ class PersonalModel:
     _runtimes: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, generator: Generator, style: Tensor, facts: Mapping[str, Any]) -> PersonalModel:
+    def of(cls, generator: Generator, style: Tensor, facts: Mapping[str, Any]) -> "PersonalModel":
         """Strip a trained generator down to one person. style : (1, values)."""
         bare = copy.deepcopy(generator).cpu().float().eval().requires_grad_(False)
         bare.project = None
@@ -209,7 +207,7 @@ class PersonalModel:
         return path
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> PersonalModel:
+    def load(cls, path: str | os.PathLike[str]) -> "PersonalModel":
         """Read a personal model. Raises WeightsError when the file is missing, broken or something else."""
         path = Path(path)
         if not path.is_file():

@@ -1,7 +1,5 @@
 """Draws a mouth that opens wider than in the picture: a cavity with teeth and tongue, drawn in the lips' own dark colour."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

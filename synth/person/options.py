@@ -1,7 +1,5 @@
 """Declares the job of tuning a model to one person."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated

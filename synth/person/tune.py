@@ -9,8 +9,6 @@ Ours, not the paper's (docs/decisions/tuning.md): few shots are helped out by vi
 term goes alone at first.
 """
 
-from __future__ import annotations
-
 import copy
 import time
 from collections.abc import Callable
@@ -136,7 +134,7 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.real)
 
-    def __getitem__(self, chosen: list[int]) -> Pairs:
+    def __getitem__(self, chosen: list[int]) -> "Pairs":
         return Pairs(self.real[chosen], self.raster[chosen], None if self.known is None else self.known[chosen])
 
 
@@ -159,7 +157,7 @@ def _embedded(embedder: nn.Module, shots: Pairs) -> Tensor:
 
 
 def _learn(
-    learning: _Learning, examples: _Examples, steps: int, aside: Pairs | None, advance: Callable[[float, str], None]
+    learning: "_Learning", examples: "_Examples", steps: int, aside: Pairs | None, advance: Callable[[float, str], None]
 ) -> tuple[int, int]:
     """Iterate, and stop by the shots kept aside where there are some; how many iterations were run, and which was kept."""
     average = learning.average
@@ -192,7 +190,7 @@ class _Examples:
     rng: np.random.Generator
 
     @classmethod
-    def of(cls, frames: NDArray[np.uint8], points: NDArray[np.float32], pairs: Pairs, job: Tune) -> _Examples:
+    def of(cls, frames: NDArray[np.uint8], points: NDArray[np.float32], pairs: Pairs, job: Tune) -> "_Examples":
         """Shots with their landmarks and as tensors."""
         rng = np.random.default_rng([job.seed, 4])
         shots, size = len(frames), frames.shape[1]

@@ -5,8 +5,6 @@ landmarks are moved as a head moves, the picture is bent after them, and only wh
 opens wider than in the shot nothing is known of what lies behind the lips, and the mask says so. Not in the paper.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

@@ -3,8 +3,6 @@
 Texels of the head are directions from its centre, unrolled (:func:`synth.puppets.head.uv_of`).
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

@@ -2,8 +2,6 @@
 
 # ruff: noqa: RUF005 -- a tuple added to an array is a shift, not a concatenation
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

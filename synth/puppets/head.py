@@ -5,8 +5,6 @@ the origin lies between the eyes. The numbers are in ``puppets.toml``.
 What it does not cover: ears' inner form, teeth one by one, tongue, wrinkles that follow the expression.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

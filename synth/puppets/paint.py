@@ -5,8 +5,6 @@ Textures are painted in the head's unrolled directions (:func:`synth.puppets.hea
 
 # ruff: noqa: RUF005 -- a tuple added to an array is a shift, not a concatenation
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

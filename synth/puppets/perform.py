@@ -5,8 +5,6 @@ clothes, camera). The same two numbers give the same pixels on the same machine.
 What it does not cover: sound, hands, two people in a picture, occlusion, profile views beyond about 40 degrees of yaw.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from fractions import Fraction
 

@@ -1,7 +1,5 @@
 """One puppet ready to be drawn: the skull with its hair, and the parts around it, as one list of triangles over one texture."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,7 +24,7 @@ class Person:
     moves: dict[str, Array]  # name → (68, 3), of the landmarks alone
     look: Look
     # Parts behind and beside the head: vertices, texels, and whether they turn with the head (1) or stay with the body (0).
-    parts: tuple[Part, ...]
+    parts: "tuple[Part, ...]"
     texels: NDArray[np.float32]  # (all vertices, 2)
     triangles: NDArray[np.int64]
     bias: Array  # (F,) added to depth for the painter's order

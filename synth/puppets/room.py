@@ -1,7 +1,5 @@
 """Where a puppet sits: a room out of focus, and clothes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import cv2

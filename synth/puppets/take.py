@@ -3,8 +3,6 @@
 Each thing has a random stream of its own and is a function of time alone, so that a longer take begins as the shorter one does.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

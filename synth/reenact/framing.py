@@ -4,8 +4,6 @@ Within a clip the crop does not follow the face: the head moves inside it, as th
 the one of :mod:`gioconda_core.faces.align` (the face square with a margin), upright, at the middle of the clip's face squares.
 """
 
-from __future__ import annotations
-
 import os
 from fractions import Fraction
 from pathlib import Path

@@ -6,8 +6,6 @@ looks most like the source. What was done is recorded in every claim. Without
 it a driver's face shape shows through, as in the public re-implementations of Zakharov 2019.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Declares the job of a reenactment: how the person is learned, whose motion is taken, and what the clip looks like."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated

@@ -4,8 +4,6 @@ shots → steady crops → a personal model → the driver's landmarks, adapted 
 visible label → ``provenance.signing.sign``. Several drivers in one call learn the person once.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence

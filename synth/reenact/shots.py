@@ -4,8 +4,6 @@ Shots are photographs, paintings, a clip, or a puppet (``puppets:IDENTITY/MOTION
 puppet, or a camera (``camera:0``). Each comes as landmarks in a steady crop of the generator's size.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -60,7 +58,7 @@ class Shots:
         """What stands before the face in each."""
         return tuple(covered(frame, points) for frame, points in zip(self.frames, self.landmarks, strict=True))
 
-    def at(self, size: int) -> Shots:
+    def at(self, size: int) -> "Shots":
         """The same crops with sides of ``size``; where that is what the picture has, its very pixels."""
         matrices, marks = [], []
         for matrix, points in zip(self.matrices, self.landmarks, strict=True):

@@ -4,8 +4,6 @@ Plain all-reduces instead of DistributedDataParallel: gradients are averaged onc
 wraps the networks, so compile and spectral norm meet no hooks (pytorch#113415).
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +24,7 @@ class Group:
     world: int = 1
 
     @classmethod
-    def join(cls, device: torch.device) -> Group:
+    def join(cls, device: torch.device) -> "Group":
         """Join the group torchrun announces in the environment; a single process joins nothing."""
         world = int(os.environ.get("WORLD_SIZE", "1"))
         if world == 1:

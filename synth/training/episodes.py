@@ -4,8 +4,6 @@ Sampling is stateless: episode (step, slot) depends on the seed alone, so a resu
 processes, sees exactly the frames an uninterrupted single one would. Faulty frames are counted and replaced.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ The map is private (copy-on-write): between checkpoints changed rows live in mem
 as the last checkpoint left it. ``dirty`` hands out what changed; ``fold_in`` writes such rows into the file.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

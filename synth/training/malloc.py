@@ -4,8 +4,6 @@ glibc hands blocks of megabytes back to the kernel as they are freed, and every 
 cleared: a fifth of a step of ``sketch`` on two virtual cores (docs/performance.md, "Generator").
 """
 
-from __future__ import annotations
-
 import ctypes
 import sys
 

@@ -1,7 +1,5 @@
 """Declares the options of a training run, as its folder keeps them, and which of them a resumed run may not change."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated

@@ -5,8 +5,6 @@
 up to date after that from the rows saved in the checkpoint; doing so again on resume changes nothing.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

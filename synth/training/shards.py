@@ -5,8 +5,6 @@ A folder holds ``shard-000000.tar`` (WebDataset's naming: KEY.jpg, KEY.landmarks
 is written last: a tar without one is unfinished and is not read. Landmark images are never stored.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os
@@ -127,7 +125,7 @@ class ShardWriter:
         """Finish the open tar; without this (or after a kill) it is not read."""
         self._finish()
 
-    def __enter__(self) -> ShardWriter:
+    def __enter__(self) -> "ShardWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:

@@ -4,8 +4,6 @@ One step: E and G once, with the adversarial, feature matching, content and (FT)
 updates on the same generated frames, real and generated in one batch. Source: Zakharov 2019, §3.2 and §4.
 """
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import signal

@@ -4,8 +4,6 @@ The log shows a change of an earlier line, of a file or of their order. Not cove
 end; against those, keep the last hash elsewhere, or export: the signature covers the log as it was then.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

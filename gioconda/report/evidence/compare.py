@@ -5,8 +5,6 @@ Not covered: what was changed within a picture (of a clip and a face swap made f
 pictures in one frame, sound.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """A comparison for people and programs: lines for the terminal, a document, a page; all three say the same sentences."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape

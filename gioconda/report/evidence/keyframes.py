@@ -4,8 +4,6 @@ Shots are told apart by perceptual hash among the frames that were sampled anywa
 Not covered: a shot that lies between two sampled frames.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

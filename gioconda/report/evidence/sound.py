@@ -4,8 +4,6 @@ Not covered: who speaks, whether a voice was generated, joins, and whether lips 
 little the measures that were tried tell of the last two. No sentence made from this says anything of them.
 """
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A still picture seen other ways: its JPEG grid, its noise, its error level. Views to be looked at, never verdicts."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -4,8 +4,6 @@ Nothing of a picture's meaning is changed: what differs between a frame and its 
 Source: the idea of Rajan et al. 2025 (arXiv 2410.11835), who redraw each real image by the autoencoder of a latent-diffusion model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Families that bend a face to landmarks: portrait animation, swaps, borrowed mouths, invented frames, frozen surroundings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

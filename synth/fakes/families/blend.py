@@ -1,7 +1,5 @@
 """Self-blended clips: a real face pasted onto itself with the traces of a swap, one set of changes kept through the clip."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

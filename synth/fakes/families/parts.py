@@ -1,7 +1,5 @@
 """What families of fakes share: masks of a face, pasting onto the clip, and parameters that follow a difficulty."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 

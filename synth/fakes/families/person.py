@@ -1,7 +1,5 @@
 """Families that learn a person from some frames of the clip and draw the others: few-shot reenactment of oneself, and the hybrid's bend."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any

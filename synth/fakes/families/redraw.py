@@ -1,7 +1,5 @@
 """Families whose pixels come out of a learned decoder: resynthesis by small autoencoders, enlargement by a learned enlarger."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2

@@ -1,8 +1,6 @@
 """Families that only resample or filter, in space or in time: what a small generator, an enlarger, a beauty filter or another frame rate
 leaves of a face."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2
