@@ -3,8 +3,7 @@
 ``python docs/generate.py`` writes them; ``python docs/generate.py --check`` exits 1 if a page is not what would be written.
 """
 
-from __future__ import annotations
-
+import ast
 import inspect
 import os
 import re
@@ -71,17 +70,27 @@ def exit_codes_page() -> str:
     )  # fmt: skip
 
 
-def _fields(kind: Any) -> list[str]:
-    """A dataclass as a table: its first sentence, then each field."""
+def _types(kind: Any) -> dict[str, str]:
+    """Each field of a dataclass with its type, as the code writes it."""
     import dataclasses
 
-    rows = [f"| `{item.name}` | `{str(item.type).replace('|', 'or')}` |" for item in dataclasses.fields(kind)]
+    written: dict[str, str] = {}
+    for base in filter(dataclasses.is_dataclass, kind.__mro__):
+        (tree,) = ast.parse(inspect.getsource(base)).body
+        for node in tree.body:
+            if isinstance(node, ast.AnnAssign):
+                written.setdefault(ast.unparse(node.target), ast.unparse(node.annotation).strip("'"))
+    return {item.name: written[item.name] for item in dataclasses.fields(kind)}
+
+
+def _fields(kind: Any) -> list[str]:
+    """A dataclass as a table: its first sentence, then each field."""
+    rows = [f"| `{name}` | `{written.replace('|', 'or')}` |" for name, written in _types(kind).items()]
     return [inspect.cleandoc(kind.__doc__ or "").replace("``", "`"), "", "| field | type |", "|---|---|", *rows, ""]
 
 
 def _named(module: str, name: str) -> Any:
     """What a module calls by this name, also where it imports it for the type checker alone; None for nothing."""
-    import ast
     from importlib import import_module
 
     if name in vars(sys.modules[module]):
@@ -121,7 +130,7 @@ def documents_page() -> str:
     ]
     for schema, kind in sorted(found.items()):
         lines += [f"## `{schema}`", "", *_fields(kind)]
-        parts = (word for item in dataclasses.fields(kind) for word in re.findall(r"\w+", str(item.type)))
+        parts = (word for written in _types(kind).values() for word in re.findall(r"\w+", written))
         for name in dict.fromkeys(parts):
             part = _named(kind.__module__, name)
             if dataclasses.is_dataclass(part) and part is not kind:
