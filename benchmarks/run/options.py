@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda_core.errors import UsageError
-from gioconda_core.options import Option, check, shard
+from gioconda_core.options import Option, check
+from gioconda_core.options import shard as shard_of
 
 SUITES = Path(__file__).parents[1] / "suites"
 
@@ -28,7 +29,7 @@ class Measure:
     jobs: Annotated[int, Option("Worker processes; 0 = as many as cores are free.", minimum=0)] = 0
     engine_name: Annotated[str, Option("local or ray.", flag="--engine", choices=("local", "ray"))] = "local"
     shard: Annotated[
-        tuple[int, int], Option("This machine's part of the samples.", metavar="I/N", parse=shard, shown="1/1")
+        tuple[int, int], Option("This machine's part of the samples.", metavar="I/N", parse=shard_of, shown="1/1")
     ] = (1, 1)
     limit: Annotated[
         int | None, Option("Only so many samples, and of puppets no more are made; not comparable then.", minimum=1)
