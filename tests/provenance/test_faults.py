@@ -3,7 +3,9 @@
 import io
 
 import c2pa
+from provenance_forge import rewritten
 from provenance_kit import created, leaf, signer_of, write_any, write_mp4
+from provenance_tsa import Authority
 
 from gioconda_core.types import CredentialReason
 from provenance.reading.read import read
@@ -45,6 +47,15 @@ def test_kinds_without_a_class_are_read_from_the_text_of_this_release(tmp_path):
         said.add(str(error)) if isinstance(error, c2pa.C2paError.Other) else None
     of_a_credential = {text for text in said if "JUMBF" in text}
     assert of_a_credential and {faults.refusal(text) for text in of_a_credential} == {CredentialReason.MALFORMED}
+
+
+def test_a_credential_that_breaks_a_rule_is_malformed_and_its_file_not_damaged(tmp_path):
+    with Authority() as clock:
+        signer = signer_of(leaf(), tmp_path, timestamp=clock.url)
+        path = sign.sign_file(write_any(tmp_path / "a.wav"), tmp_path / "b.wav", created(), signer=signer)
+    rewritten(path, tmp_path / "c.wav", leaf(), {"c2pa.actions.v2": lambda said: said | {"actions": []}})
+    found = read(tmp_path / "c.wav")
+    assert "validation rule" in found.detail and found.reason is CredentialReason.MALFORMED
 
 
 def test_kinds_with_a_class_begin_with_its_name(tmp_path):
