@@ -51,6 +51,7 @@ class _Lines:
         self.console.print(Text(label(key, self.lang), style="bold underline" if self.color else "bold"))
 
     def say(self, line: str, indent: int = 2, style: str = "") -> None:
+        indent = min(indent, self.width // 2)  # ingredients of ingredients stand deep
         for part in wrap(line, self.width - indent):
             self.console.print(Text(" " * indent + part, style=style))
 

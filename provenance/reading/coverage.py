@@ -20,7 +20,6 @@ from provenance.vocabulary import C2PA_BOX
 
 _KINDS = ("c2pa.hash.data", "c2pa.hash.boxes", "c2pa.hash.bmff", "c2pa.hash.bmff.v2", "c2pa.hash.bmff.v3")
 _PARTS = 100_000  # segments, chunks or boxes of one file looked at
-_UPDATES = 16  # updates followed to the credential that has the hash
 _PIECE = 1 << 20  # bytes read at a time
 _NAMED = 6  # parts named
 # What ISO media show or play, and where it lies; the rest is padding, an index, or metadata.
@@ -61,7 +60,7 @@ def _told(sizes: Mapping[str, int]) -> str:
 def _bindings(found: Opened) -> list[tuple[str, Mapping[str, Any], bool]]:
     """(label, data) of what binds the credential to the file, and whether it is an earlier credential's: an update has nothing of the kind."""
     label, manifests = str(found.document.get("active_manifest")), table(found.document.get("manifests"))
-    for step in range(_UPDATES):
+    for step in range(len(manifests)):
         names = [name for name in cose.assertions_of(found.plain, label) if name.split("__", 1)[0] in _KINDS]
         if names:
             said = [(name, table(cose.assertion(found.plain, label, name))) for name in names]

@@ -15,7 +15,7 @@ from provenance.reading.open import Opened
 from provenance.sanitise import table, tables
 from provenance.vocabulary import names_ai
 
-DEPTH = 16
+DEPTH = 64
 NODES = 400
 THUMBNAIL_BYTES = 300_000
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
@@ -47,7 +47,8 @@ def tree(found: Opened, *, thumbnails: bool = True) -> Tree:
     nodes = walk.children(found.active, 0, (active,))
     flags = list(dict.fromkeys(walk.flags))
     met = dict.fromkeys((active, *walk.seen))
-    if set(found.document.get("manifests") or {}) - set(met):
+    beyond = any(flag.code == UNREAD for flag in flags)  # what lies deeper may well be referred to
+    if not beyond and set(found.document.get("manifests") or {}) - set(met):
         flags.append(codes.told(UNREFERENCED))
     return Tree(nodes, flags, tuple(dict.fromkeys(walk.sources)), walk.marks, walk.ai, tuple(met))
 

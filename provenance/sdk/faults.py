@@ -28,7 +28,7 @@ _KINDS = {
 _ADDRESS = re.compile(r"Remote: .*?(https?://\S+)?", re.DOTALL)
 _OF_A_CREDENTIAL = re.compile(r"Verify|Json|Manifest\w*|Assertion\w*|Claim\w*|Decoding|Encoding|Signature")
 _MALFORMED = re.compile(
-    r"Other: (unknown algorithm|prerelease|validation rule|missing data box|.*(JUMBF|CBOR|COSE|claim|assertion|manifest))"
+    r"Other: (unknown algorithm|prerelease|validation rule|missing data box|cyclic ingredient|.*(JUMBF|CBOR|COSE|claim|assertion|manifest))"
 )
 _CERTIFICATE = ("certificate", "cose", "signing cert", "private key", "signer")
 _LAYOUT = ("parse", "asset", "jumbf", "box", "invalid file", "embed")

@@ -337,7 +337,24 @@ def test_a_broken_ingredient_cannot_hide_behind_many_sound_ones(copy, tmp_path, 
         with monkeypatch.context() as less:
             less.setattr(ingredients, name, 2 if name == "NODES" else 0)
             found = read(path, trust=TRUST)
-        assert "gioconda.ingredient.unread" in {code.code for code in found.codes} and not sound.met(found)
+        said = {code.code for code in found.codes}
+        assert "gioconda.ingredient.unread" in said and not sound.met(found)
+        assert "gioconda.manifest.unreferenced" not in said  # what lies beyond is referred to
+
+
+def test_what_stands_at_the_beginning_of_a_long_history_is_told(tmp_path):
+    """Seventeen edits hid that the first picture was made by AI, and a terminal of 40 columns could not print them."""
+    import gioconda
+    from gioconda.report import text
+
+    signer, edit = signer_of(leaf(), tmp_path), claims.Credential("edit", intent="edit")
+    path = sign.sign_file(write_any(tmp_path / "plain.wav"), tmp_path / "0.wav", created(), signer=signer)
+    for step in range(1, 18):
+        path = sign.sign_file(path, tmp_path / f"{step}.wav", edit, signer=signer)
+    found = read(path, trust=TRUST)
+    assert found.says_ai and found.ai_inherited and found.manifest_count == 18
+    assert "gioconda.ingredient.unread" not in {code.code for code in found.codes}
+    assert " 1.wav" in text(gioconda.check(path, detectors=()), width=40)
 
 
 def test_what_was_recorded_beside_an_ingredient_is_the_attackers_too(shelf, monkeypatch):
