@@ -1,5 +1,6 @@
 """The generated reference is what the code says, and the site builds without a warning."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,24 @@ def test_a_page_to_work_by_is_short_and_says_what_to_read_next(page):
     text = page.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 120
     assert "](" in text.rpartition("\n## Where to go on\n")[2] and "\n## Where to go on\n" in text
+
+
+def test_every_link_between_pages_leads_to_a_page_and_a_heading():
+    """Sphinx is told to pass over links it cannot follow, since pages of the root are read on a forge as well."""
+    places = [page for page in ROOT.glob("docs/**/*.md") if "_build" not in page.parts] + sorted(ROOT.glob("*.md"))
+    text = {page: re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL) for page in places}
+    lost = []
+    for page in places:
+        for target in re.findall(r"\]\(([^)\s]+)\)", text[page]):
+            name, _, anchor = target.partition("#")
+            there = (page.parent / name).resolve() if name else page
+            heads = [
+                re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-")
+                for head in re.findall(r"^#+ (.+)$", text.get(there, ""), re.M)
+            ]
+            if ":" not in name and (not there.exists() or (anchor and there in text and anchor not in heads)):
+                lost.append(f"{page.relative_to(ROOT)}: {target}")
+    assert not lost
 
 
 def test_the_readme_stays_short():
