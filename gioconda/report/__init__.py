@@ -5,9 +5,10 @@
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gioconda_core.types import Report
+if TYPE_CHECKING:
+    from gioconda_core.types import Report
 
 
 def text(report: Report, lang: str = "en", **options: Any) -> str:
@@ -47,4 +48,6 @@ def sarif(reports: Report | Iterable[Report], lang: str = "en") -> str:
 
 
 def _many(reports: Report | Iterable[Report]) -> list[Report]:
+    from gioconda_core.types import Report
+
     return [reports] if isinstance(reports, Report) else list(reports)

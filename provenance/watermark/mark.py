@@ -14,7 +14,7 @@ by itself. Survival over the codec ladder is in docs/performance.md.
 """
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -110,11 +110,14 @@ def _thresholds() -> NDArray[np.float32]:
     return ((order + 0.5) / TILE**2 - 0.5).astype(np.float32)
 
 
-def _luma(frame: NDArray[np.uint8], grid: int, kept: tuple[float, float] = (1.0, 1.0)) -> NDArray[np.float32]:
+def _grey(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.asarray(frame.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
+
+
+def _luma(grey: NDArray[np.float32], grid: int, kept: tuple[float, float] = (1.0, 1.0)) -> NDArray[np.float32]:
     """The canonical luma, (grid, grid); where only the middle of a picture is left, put where it was, its edges mirrored outwards."""
     import cv2
 
-    grey = frame.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     height, width = (round(grid * share) for share in kept)
     how = cv2.INTER_AREA if min(grey.shape) >= grid else cv2.INTER_CUBIC
     middle = cv2.resize(grey, (width, height), interpolation=how)
@@ -250,7 +253,7 @@ def _change(frames: Frames, word: NDArray[np.float64], strength: float) -> NDArr
     gain = np.zeros((grid, grid), np.float32)
     hosts, scales = [], []
     for frame in frames:
-        luma = _luma(frame, grid)
+        luma = _luma(_grey(frame), grid)
         detail, multiplied = _texture(luma)
         gain += multiplied / len(frames)
         most = np.minimum(most, _most(luma))
@@ -290,21 +293,31 @@ def read(frames: Frames, *, crops: bool = False) -> MarkReading:
     found = MarkReading(None, 1.0, 0)
     for grid in GRIDS:
         if found.payload is None:
-            found = min(found, _read(frames, READ, grid), key=lambda reading: (reading.payload is None, reading.errors))
+            found = min(
+                found, *_read(frames, READ, grid), key=lambda reading: (reading.payload is None, reading.errors)
+            )
     if crops and found.payload is None:
         # A large picture made small has lost what it carried before it was cropped.
-        tried = [(grid, kept) for grid in GRIDS if min(frames.shape[1:3]) >= grid / 2 for kept in KEPT]
-        likely = sorted(tried, key=lambda way: _read(frames, SCREENED * GRIDS[0] // way[0], *way).errors)[:LIKELY]
-        again = (_read(frames, READ, *way) for way in likely)
-        found = next((reading for reading in again if reading.payload is not None), found)
+        able = [grid for grid in GRIDS if min(frames.shape[1:3]) >= grid / 2]
+        tried = [(grid, way) for grid in able for way in _read(frames, SCREENED * GRIDS[0] // grid, grid, KEPT)]
+        likely = sorted(tried, key=lambda one: one[1].errors)[:LIKELY]
+        fully = (_read(frames, READ, grid, (way.kept,))[0] for grid, way in likely)
+        found = next((reading for reading in fully if reading.payload is not None), found)
     return found
 
 
-def _read(frames: Frames, most: int, grid: int, kept: tuple[float, float] = (1.0, 1.0)) -> MarkReading:
+def _read(
+    frames: Frames, most: int, grid: int, ways: Sequence[tuple[float, float]] = ((1.0, 1.0),)
+) -> list[MarkReading]:
+    """What is read of at most so many frames, for each of the even crops that they are taken for."""
     picks = np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int))
-    total = np.zeros(CODED_BITS)
+    totals = np.zeros((len(ways), CODED_BITS))
     for index in picks:
-        coefficients = _host(_luma(frames[index], grid, kept))
-        total += _project(coefficients, _scale(coefficients, grid), grid)
-    payload, errors = decode(total)
-    return MarkReading(payload, errors, len(picks), kept)
+        grey = _grey(frames[index])
+        for total, kept in zip(totals, ways, strict=True):
+            coefficients = _host(_luma(grey, grid, kept))
+            total += _project(coefficients, _scale(coefficients, grid), grid)
+    decoded = map(decode, totals)
+    return [
+        MarkReading(payload, errors, len(picks), kept) for (payload, errors), kept in zip(decoded, ways, strict=True)
+    ]

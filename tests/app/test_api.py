@@ -29,6 +29,7 @@ def _looked_at(path):
     return gioconda.check(path, "none", sandbox=False).sha256
 
 
+@pytest.mark.usefixtures("metadata_here")
 def test_a_path_a_text_bytes_and_a_file_object_are_the_same_picture(picture):
     data = picture.read_bytes()
     with open(picture, "rb") as file:
@@ -47,6 +48,7 @@ def test_a_path_a_text_bytes_and_a_file_object_are_the_same_picture(picture):
     ]
 
 
+@pytest.mark.usefixtures("metadata_here")
 def test_one_clip_gives_a_report_and_a_list_gives_a_list(picture):
     assert isinstance(gioconda.check(picture, "none", sandbox=False), gioconda.Report)
     assert gioconda.check([], "none") == []
@@ -63,12 +65,14 @@ def test_of_a_list_the_missing_file_is_named_before_the_first_is_examined(pictur
         gioconda.check(7)
 
 
+@pytest.mark.usefixtures("metadata_here")
 def test_progress_rises_from_nothing_to_all_over_a_whole_list(picture):
     shares = []
     gioconda.check([picture, picture], "none", sandbox=False, progress=lambda stage, share: shares.append(share))
     assert shares == sorted(shares) and shares[0] == 0 and 0.9 < shares[-1] <= 1
 
 
+@pytest.mark.usefixtures("metadata_here")
 def test_a_text_of_detectors_is_names_and_never_letters(picture):
     with pytest.raises(UsageError, match="'spectrogram'"):
         gioconda.check(picture, "spectrogram")

@@ -58,6 +58,7 @@ def test_each_fact_is_held_beside_the_files_own(photograph):
     }
 
 
+@pytest.mark.usefixtures("metadata_here")
 def test_a_report_flags_the_difference_first_and_lists_every_statement(photograph, capsys):
     assert main(["-q", "check", str(photograph), "--detectors", "none", "--lang", "en"]) in (0, 4)
     said = capsys.readouterr().out
@@ -73,6 +74,7 @@ def test_a_report_flags_the_difference_first_and_lists_every_statement(photograp
         assert word in told and "Camera 8" in told and "org.example.desk" in told
 
 
+@pytest.mark.usefixtures("metadata_here")
 def test_what_is_stated_of_another_file_is_not_said_of_this_one(photograph, capsys):
     data = bytearray(photograph.read_bytes())
     data[-40] ^= 1

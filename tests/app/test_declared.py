@@ -277,6 +277,7 @@ FILES = {
 }
 
 
+@pytest.mark.usefixtures("metadata_here")
 @pytest.mark.parametrize("name", FILES)
 def test_every_mark_is_named_in_every_container(tmp_path, name):
     make, expected = FILES[name]
@@ -344,6 +345,7 @@ def test_a_file_that_speaks_of_ai_does_not_declare_it(fields, expected):
     assert bool(declared.short(found)) == declares == declared.names_ai(found)
 
 
+@pytest.mark.usefixtures("metadata_here")
 def test_a_label_tells_its_producer_and_propagator(tmp_path):
     path = tmp_path / "label.jpg"
     FILES["label.jpg"][0](path)
@@ -352,6 +354,7 @@ def test_a_label_tells_its_producer_and_propagator(tmp_path):
         assert part in " ".join(shown.split()), shown
 
 
+@pytest.mark.usefixtures("metadata_here")
 def test_the_report_says_it_first_in_full_and_as_unsigned(tmp_path):
     path = tmp_path / "trained.jpg"
     FILES["trained.jpg"][0](path)
@@ -375,6 +378,7 @@ def test_nothing_is_said_to_be_missing_where_the_looking_failed():
     assert metadata.signs({"metadata": {}, "error": {"code": "metadata-unread", "detail": {}}}) == []
 
 
+@pytest.mark.usefixtures("metadata_here")
 def test_fail_on_declared_ai_counts_signed_and_unsigned_marks(tmp_path, capsys):
     FILES["trained.jpg"][0](tmp_path / "trained.jpg")
     FILES["capture.jpg"][0](tmp_path / "capture.jpg")

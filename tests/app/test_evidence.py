@@ -195,6 +195,7 @@ def test_the_sound_of_a_file_is_read_in_a_child_and_none_is_none(clip, report, t
     assert "silent throughout" in as_text.text(shown) and "silent throughout" in as_html.html(shown)
 
 
+@pytest.mark.usefixtures("metadata_here")
 def test_a_muted_stretch_is_drawn_and_said_and_what_is_not_looked_for_is_said_too(clip, tmp_path):
     import wave
 
@@ -217,6 +218,7 @@ def test_a_muted_stretch_is_drawn_and_said_and_what_is_not_looked_for_is_said_to
 # ------------------------------------------------------------------------- views
 
 
+@pytest.mark.usefixtures("metadata_here")
 def test_a_still_has_three_views_and_a_pasted_part_stands_out_of_the_error_level(take, tmp_path):
     from PIL import Image
 

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import shutil
 import threading
 from fractions import Fraction
 
@@ -29,21 +31,30 @@ def takes():
     return [perform.perform(person, 4, frames=8, size=256).frames for person in (4, 9)]
 
 
+@pytest.fixture(scope="module")
+def made(takes, tmp_path_factory):
+    """A folder with what :func:`clips` gives, and the home of whoever made it."""
+    folder = tmp_path_factory.mktemp("clips")
+    marked, plain = folder / "marked.mp4", folder / "plain.mp4"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIOCONDA_HOME", str(folder / "home"))
+        fake = Claim("marked", "self-reenactment", "fake", "x", "1")
+        sign.write(Synthesis(takes[0], np.arange(8) / 25, Fraction(25), fake), marked, marker=repository.marker)
+        write_video(folder / "unsigned.mp4", takes[1], fps=25)
+        sign.sign_file(folder / "unsigned.mp4", plain, created("plain"))
+        for path in (marked, plain):
+            copy = folder / f"copy-{path.name}"
+            with Clip.open(path) as clip:
+                write_video(copy, clip.sample("all")[0], fps=25, crf=23)
+            assert read(copy).state == ProvenanceState.ABSENT
+    return folder
+
+
 @pytest.fixture
-def clips(takes, tmp_path):
-    """(a signed clip with our mark, a signed one without, a copy of each without a credential)."""
-    marked, plain = tmp_path / "marked.mp4", tmp_path / "plain.mp4"
-    made = Synthesis(takes[0], np.arange(8) / 25, Fraction(25), Claim("marked", "self-reenactment", "fake", "x", "1"))
-    sign.write(made, marked, marker=repository.marker)
-    write_video(tmp_path / "unsigned.mp4", takes[1], fps=25)
-    sign.sign_file(tmp_path / "unsigned.mp4", plain, created("plain"))
-    copies = []
-    for path in (marked, plain):
-        copies.append(tmp_path / f"copy-{path.name}")
-        with Clip.open(path) as clip:
-            write_video(copies[-1], clip.sample("all")[0], fps=25, crf=23)
-        assert read(copies[-1]).state == ProvenanceState.ABSENT
-    return marked, plain, *copies
+def clips(made):
+    """(a signed clip with our mark, a signed one without, a copy of each without a credential), in the home of whoever made them."""
+    shutil.copytree(made / "home", os.environ["GIOCONDA_HOME"])
+    return tuple(made / f"{name}.mp4" for name in ("marked", "plain", "copy-marked", "copy-plain"))
 
 
 def active(path):
@@ -195,7 +206,7 @@ def served(tmp_path):
 @pytest.mark.slow
 def test_another_computers_archive_is_asked_and_is_sent_no_file(clips, served, tmp_path, monkeypatch, capsys):
     marked, plain, *copies = clips
-    repository.remember(plain, next(b for b in repository.bindings_of(plain)))
+    repository.remember(plain, repository.Binding(repository.FINGERPRINT, bytes(range(8))))
     sent = []
     real = resolution.online.fetch
     monkeypatch.setattr(resolution.online, "fetch", lambda url, **more: sent.append((url, more)) or real(url, **more))
@@ -215,7 +226,7 @@ def test_another_computers_archive_is_asked_and_is_sent_no_file(clips, served, t
 
 def test_a_credential_that_does_not_name_the_mark_is_refused(clips, served, monkeypatch):
     marked, plain, copy, _ = clips
-    repository.remember(plain, next(b for b in repository.bindings_of(plain)))
+    repository.remember(plain, repository.Binding(repository.FINGERPRINT, bytes(range(8))))
     binding = next(b for b in repository.bindings_of(copy) if b.algorithm == mark.ALGORITHM)
     client = resolution.Client(served)
     assert client.recover([binding]).match.manifest_id == active(marked)
@@ -229,8 +240,9 @@ def test_a_credential_that_does_not_name_the_mark_is_refused(clips, served, monk
         client.recover([binding])
 
 
-def test_an_address_that_is_no_archive_is_said_in_a_line(clips, tmp_path, capsys):
-    command = ["-q", "provenance", "recover", str(clips[3]), "--out", str(tmp_path / "a.c2pa"), "--ask"]
+def test_an_address_that_is_no_archive_is_said_in_a_line(tmp_path, capsys):
+    write_image(tmp_path / "a.png", np.random.default_rng(7).integers(0, 255, (64, 64, 3), np.uint8))
+    command = ["-q", "provenance", "recover", str(tmp_path / "a.png"), "--out", str(tmp_path / "a.c2pa"), "--ask"]
     assert main([*command, "ftp://archive.example"]) == 2
     assert main([*command, "http://127.0.0.1:9/v1"]) == 4
     said = capsys.readouterr().err
