@@ -4,6 +4,8 @@
 >>> report.text(gioconda.check("clip.mp4"), lang="ja")       # doctest: +SKIP
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
