@@ -372,9 +372,8 @@ class Provenance:
     actions: tuple[Mapping[str, Any], ...] = ()
     source_types: tuple[str, ...] = ()  # IPTC digitalSourceType URIs
     inherited_source_types: tuple[str, ...] = ()  # those of what it was made from: parents and components
-    says_ai: bool = (
-        False  # the credential itself states that AI made or edited it, a part of it, or what it was made from
-    )
+    # the credential itself states that AI made or edited it, a part of it, or what it was made from
+    says_ai: bool = False
     ai_inherited: bool = False  # it states that only of what it was made from
     development_key: bool = False  # signed by a Gioconda development certificate: proves nothing about who
     label: Mapping[str, Any] | None = None  # org.gioconda.label, when exactly one created assertion is there
@@ -435,9 +434,8 @@ class Level(StrEnum):
     """How strong the strongest signal found is. Never 'real', never 'fake'. Ordered weakest first."""
 
     NOT_ASSESSED = "not-assessed"
-    NO_SKILL = (
-        "no-skill"  # read, by a detector that told fakes by unseen methods no better than a coin or a trivial cue
-    )
+    # read, by a detector that told fakes by unseen methods no better than a coin or a trivial cue
+    NO_SKILL = "no-skill"
     NO_STRONG_SIGNAL = "no-strong-signal"
     SIGNAL = "signal"
     STRONG_SIGNAL = "strong-signal"

@@ -37,9 +37,8 @@ def take(work: Work) -> Take:
     machine, began, wall, cpu = _machine(), os.times(), time.perf_counter(), time.process_time()
     result = work()
     cpu, wall, ended = time.process_time() - cpu, time.perf_counter() - wall, os.times()
-    tree = max(
-        cpu, sum(ended[:4]) - sum(began[:4])
-    )  # counted in hundredths: 0 for a short call, which others are divided by
+    # counted in hundredths: 0 for a short call, which others are divided by
+    tree = max(cpu, sum(ended[:4]) - sum(began[:4]))
     others = max(0.0, _machine() - machine - tree) / (wall * (os.cpu_count() or 1))
     others = min(1.0, others)  # the machine's clock ticks in hundredths, which is long beside a short call
     return Take(wall, cpu, tree, round(others, 3), result)

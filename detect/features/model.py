@@ -18,9 +18,8 @@ from gioconda_core.errors import WeightsError
 from gioconda_core.files import atomic_path, sha256_of
 
 Array = NDArray[Any]
-CLIP = (
-    6.0  # standard deviations a feature may lie from the training set's middle: what is stranger says no more than that
-)
+# standard deviations a feature may lie from the training set's middle: what is stranger says no more than that
+CLIP = 6.0
 
 
 @dataclass(frozen=True, eq=False)

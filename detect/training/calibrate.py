@@ -123,9 +123,8 @@ def make(
     ids = np.array([row.clip for row in real])
     scores = np.array([row.score for row in real])
     rows, edges, span = _parted(real)
-    alone = np.array(
-        [scores[ids == clip].max() for clip in sorted(set(ids.tolist()))]
-    )  # the cautious side for a promise
+    # the cautious side for a promise
+    alone = np.array([scores[ids == clip].max() for clip in sorted(set(ids.tolist()))])
     card = Calibration(
         detector=detector,
         weights_sha256=weights_sha256,

@@ -34,9 +34,8 @@ from gioconda_core.workers.pool import workers
 Array = NDArray[Any]
 VERSION = "9"  # raise it when a feature changes: what is cached under another version is not read
 CUES = ("sharpness", "fps", "length", "bytes", "brightness")  # what must not tell the label, and often does
-LOOKS = (
-    "looks"  # the name under which further windows of a real clip are kept, at moments between those of its clean ones
-)
+# the name under which further windows of a real clip are kept, at moments between those of its clean ones
+LOOKS = "looks"
 SHIFTS = (-1 / 3, 1 / 3)  # where those lie, in shares of the distance between two moments
 FAMILY = "family:"  # before the name of a family that a real clip was passed through
 MOMENTS = 6  # of a clip that a family is made of: enough to learn from

@@ -321,9 +321,8 @@ def rows_of(folder: Path) -> Iterator[Row]:
             query = "SELECT place FROM rows WHERE run = (SELECT value FROM meta WHERE key = 'run') ORDER BY path"
             for (place,) in base.execute(query):
                 file.seek(place)
-                if (
-                    row := _row(file.readline())
-                ) is not None:  # else its file is an error, and examined again by the next audit
+                # else its file is an error, and examined again by the next audit
+                if (row := _row(file.readline())) is not None:
                     yield row
         finally:
             base.close()

@@ -126,9 +126,8 @@ def hoist(argv: list[str]) -> list[str]:
         elif item in _VALUES:
             value = next(items, None)
             if value is None:
-                return [
-                    item
-                ]  # so that it is this option whose value is missing, and not one that took the command's name
+                # so that it is this option whose value is missing, and not one that took the command's name
+                return [item]
             front += [item, value]
         else:
             rest.append(item)

@@ -38,9 +38,8 @@ def serve(job: Page, open: Annotated[bool, Option("Open the page in the browser.
     if open:
         import webbrowser
 
-        if not webbrowser.open(
-            f"http://127.0.0.1:{page.port}/"
-        ):  # the socket listens already: the browser waits its turn
+        # the socket listens already: the browser waits its turn
+        if not webbrowser.open(f"http://127.0.0.1:{page.port}/"):
             notice("no browser could be opened; open the address above yourself")
     config = uvicorn.Config(
         application(page),

@@ -169,9 +169,8 @@ def _packets(path: str) -> list[bytes]:
         head = file.read(64)
         if head[:3] == b"ID3":
             return [head + file.read(declared.PACKET - 64)]
-        if (
-            head[:4] == b"GIF8"
-        ):  # its blocks hold the packet as it is, with a trailer that makes the blocks' lengths come out
+        # its blocks hold the packet as it is, with a trailer that makes the blocks' lengths come out
+        if head[:4] == b"GIF8":
             return [head + file.read(declared.PACKET - 64)]
         if head[4:8] not in (b"ftyp", b"JXL ", b"moov", b"wide"):
             return []
@@ -180,9 +179,8 @@ def _packets(path: str) -> list[bytes]:
             length = min(max(0, box.size - box.header), declared.PACKET)
             if box.kind == b"uuid" and file.read(16) == XMP_BOX:
                 found.append(file.read(length - 16))
-            elif box.kind in (b"xml ", b"meta", b"moov") or (
-                box.kind in (b"mdat", b"idat") and head[8:12] in _HEIF
-            ):  # JPEG XL; HEIF's items in their index; QuickTime's user data
+            elif box.kind in (b"xml ", b"meta", b"moov") or (box.kind in (b"mdat", b"idat") and head[8:12] in _HEIF):
+                # JPEG XL; HEIF's items in their index; QuickTime's user data
                 found.append(file.read(length))
     return [packet for packet in found if b"<x:xmpmeta" in packet]
 

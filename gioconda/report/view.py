@@ -616,9 +616,8 @@ def _invalid(p: Provenance) -> list[Sentence]:
         ended = (p.expires_at or "")[:10] or "?"
         args = {"date": ended, "signer": p.signer or "?"}
         key = "expired" if ended <= now()[:10] else "not-yet-valid"
-        if p.signed_at and (
-            p.timestamped or "gioconda.signer.expired" not in {code.code for code in p.codes}
-        ):  # it is valid now
+        # it is valid now
+        if p.signed_at and (p.timestamped or "gioconda.signer.expired" not in {code.code for code in p.codes}):
             key, args = "outside-validity", args | {"signed_at": moment(p.signed_at)}
     said = [Sentence(f"provenance.{key}", args)]
     if p.trust_list:

@@ -142,10 +142,8 @@ class DlibLandmarker:
 
     _LONGEST = 1280  # px: the longer side that frames are shrunk to before they are searched
     _THRESHOLD = 0.0  # dlib's own; below it lie mostly chairs
-    _FACE, _PAD = (
-        256,
-        96,
-    )  # px: face square and its margin in which points are read: dlib's whole pixels become fractions
+    # px: face square and its margin in which points are read: dlib's whole pixels become fractions
+    _FACE, _PAD = 256, 96
 
     def __init__(self, device: str = "auto") -> None:
         self.device = "cpu"

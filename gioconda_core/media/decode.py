@@ -312,9 +312,8 @@ class VideoSource:
     def _orientation(self, frame: Any) -> Orientation:
         try:
             block = frame.side_data.get("DISPLAYMATRIX")
-        except (
-            ValueError
-        ):  # PyAV lists all that goes with a frame, and knows no name for one kind: EXIF, a 3-D display…
+        except ValueError:
+            # PyAV lists all that goes with a frame, and knows no name for one kind: EXIF, a 3-D display…
             turns = round(-frame.rotation / 90) % 4
             if turns:
                 self._warn(WarningReason.MIRROR_UNKNOWN)
@@ -415,9 +414,8 @@ class VideoSource:
         last = np.array([-REORDERED - 1, *firm])[np.searchsorted(firm, jumps, side="right")]  # at or before each jump
         leaps = jumps[jumps - last <= REORDERED]
         runs: list[NDArray[np.float64]] = []
-        for piece in np.split(
-            seconds, leaps + 1
-        ):  # stored out of order: across a jump, pieces of both sides take turns
+        # stored out of order: across a jump, pieces of both sides take turns
+        for piece in np.split(seconds, leaps + 1):
             late = [i for i in (-1, -2) if len(runs) >= -i and not self._is_leap(piece[0] - runs[i].max())]
             if late:
                 runs[late[0]] = np.concatenate([runs[late[0]], piece])

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 
 from gioconda_core.errors import UsageError
 
-SLACK = (
-    0.0006  # seconds: a little over half a millisecond, so that a timestamp survives being printed with three decimals
-)
+# seconds: a little over half a millisecond, so that a timestamp survives being printed with three decimals
+SLACK = 0.0006
 
 _HINT = "one of all, even:N, every:SECONDS, keyframes, at:T1,T2,…"
 _MOST_TARGETS = 10_000_000  # a sampling that asks for more is a slip of the pen

@@ -79,9 +79,8 @@ class Finder:
         self._gap_seen = False
         self._packets: Any = packets(container, stream)
         self._ahead: int | None = None  # decode timestamp of the last packet read
-        self._last: tuple[int, int] | None = (
-            None  # timestamp and duration of the latest picture of the file read so far
-        )
+        # timestamp and duration of the latest picture of the file read so far
+        self._last: tuple[int, int] | None = None
         self._over = False  # the file has no more packets
         self._frame: Any = None  # found last
         self._begin(None)

@@ -45,9 +45,8 @@ def is_jpeg_stream(file: BinaryIO) -> bool:
         if data[at : at + 3] != b"\xff\xd8\xff":
             return False
         at += 2
-        while (
-            data[at : at + 1] == b"\xff" and (kind := data[at + 1 : at + 2]) and kind != b"\xda"
-        ):  # until the scan begins
+        # until the scan begins
+        while data[at : at + 1] == b"\xff" and (kind := data[at + 1 : at + 2]) and kind != b"\xda":
             size = int.from_bytes(data[at + 2 : at + 4], "big")
             if size < 2 or (kind == b"\xe2" and data[at + 4 : at + 8] == b"MPF\0"):
                 return False

@@ -22,9 +22,8 @@ from gioconda_core.options import settings
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-EXPECTED_ALARMS = (
-    3  # a rate at FPR f is refused below this many expected false alarms: f = 0.01 needs 300 reals, 0.001 3,000
-)
+# a rate at FPR f is refused below this many expected false alarms: f = 0.01 needs 300 reals, 0.001 3,000
+EXPECTED_ALARMS = 3
 FEWEST_PER_CLASS = 10  # below this many samples of either class even a ranking figure is an anecdote
 NARROW = 1 << 14  # rows whose weighted counts fit 32 bits, even where two axes' weights are multiplied
 BINS = 15  # equal-width bins of ECE, as in Guo 2017, §2

@@ -273,9 +273,8 @@ def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:
         with Clip.open(path) as clip:
             frames = clip.sample("all")[0]
     tracks = faces.track(zip(at.tolist(), frames, strict=True), landmarker=mark, recognise=False)
-    return Footage(
-        frames, at, rate, float(at[-1]), tracks, "all", {}
-    ).frozen()  # detectors share what they compute of it
+    # detectors share what they compute of it
+    return Footage(frames, at, rate, float(at[-1]), tracks, "all", {}).frozen()
 
 
 @dataclass(frozen=True, eq=False)

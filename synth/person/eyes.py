@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float64]
-Gaze = NDArray[
-    np.float64
-]  # (2, 2): of either eye, along it from corner to corner and across it, in its widths; NaN = not found
+# (2, 2): of either eye, along it from corner to corner and across it, in its widths; NaN = not found
+Gaze = NDArray[np.float64]
 
 EYES = (slice(36, 42), slice(42, 48))  # each from the corner on the left of the picture, clockwise
 IRIS = 0.2  # radius, in widths of the eye: 11.7 mm across in an opening of 29 mm

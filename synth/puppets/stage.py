@@ -139,9 +139,8 @@ class Stage:
         f1, f2 = e1[shown], e2[shown]
         first = np.stack([f2[:, 1] / a, -f2[:, 0] / a, (f2[:, 0] * oy - f2[:, 1] * ox) / a], 1)
         second = np.stack([-f1[:, 1] / a, f1[:, 0] / a, (f1[:, 1] * ox - f1[:, 0] * oy) / a], 1)
-        values = np.concatenate([texels, normals, person.ambient[:, None]], 1, dtype=np.float32)[
-            tri[shown]
-        ]  # (F, 3, 6)
+        # (F, 3, 6)
+        values = np.concatenate([texels, normals, person.ambient[:, None]], 1, dtype=np.float32)[tri[shown]]
         values[:, 1:] -= values[:, :1]
         table = np.concatenate([first, second, values.reshape(-1, 18)], 1, dtype=np.float32)  # (F, 24)
         got = table.take(which, 0)

@@ -393,9 +393,8 @@ def _matched(a: _Seen, b: _Seen, spans: Sequence[Span]) -> list[tuple[int, int]]
     """Frames of A and B at the same moments of the spans."""
     pairs = []
     for span in spans:
-        for i in np.flatnonzero(
-            (a.times >= span.a - 1e-6) & (a.times < max(span.a_end, 1e-3) - 1e-6)
-        ):  # 1e-3: of a still
+        # 1e-3: of a still
+        for i in np.flatnonzero((a.times >= span.a - 1e-6) & (a.times < max(span.a_end, 1e-3) - 1e-6)):
             pairs.append((int(i), int(np.abs(b.times - (a.times[i] - span.a + span.b)).argmin())))
     return pairs
 
