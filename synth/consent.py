@@ -207,13 +207,7 @@ def _digest(row: Mapping[str, Any]) -> str:
 
 
 def log(
-    task: str,
-    *,
-    sources: Sequence[str],
-    drivers: Sequence[str],
-    consent: str,
-    outputs: Sequence[str],
-    generator: str,
+    task: str, *, sources: Sequence[str], drivers: Sequence[str], consent: str, outputs: Sequence[str], generator: str
 ) -> None:
     """Add a row to the log of this user. Each row names the digest of the one before, so that a removed or changed row shows.
 

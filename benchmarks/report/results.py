@@ -384,10 +384,7 @@ def build(table: Table, asked: Figures, slices: Sequence[str] = (), frames: Tabl
     standings = {s.detector: s for s in board.standings} if board else {}
     entries = tuple(
         replace(
-            d,
-            rank=standings.get(d.name),
-            beside=rows[d.name],
-            generators=_spread(sliced.get("generator", ()), d.name),
+            d, rank=standings.get(d.name), beside=rows[d.name], generators=_spread(sliced.get("generator", ()), d.name)
         )
         for d in detectors
     )

@@ -144,12 +144,7 @@ class _Asked:
     """The questions asked of each detector; cues stand in the table as detectors of their own."""
 
     def __init__(
-        self,
-        part: Table,
-        scores: Mapping[str, Floats],
-        wanted: Sequence[metrics.Metric],
-        resamples: int,
-        seed: int,
+        self, part: Table, scores: Mapping[str, Floats], wanted: Sequence[metrics.Metric], resamples: int, seed: int
     ) -> None:
         n = len(part)
         self.names = {f"cue:{name}": name for name in scores}

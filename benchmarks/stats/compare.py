@@ -66,13 +66,10 @@ class Difference:
         """The same comparison with ``a`` first."""
         if a == self.a or a != self.b:
             return self
-        turned = {
-            Finding.A_BETTER: Finding.B_BETTER,
-            Finding.B_BETTER: Finding.A_BETTER,
-        }.get(self.finding, self.finding)
+        other = {Finding.A_BETTER: Finding.B_BETTER, Finding.B_BETTER: Finding.A_BETTER}
         return replace(
             self,
-            a=self.b, b=self.a, value_a=self.value_b, value_b=self.value_a, finding=turned,
+            a=self.b, b=self.a, value_a=self.value_b, value_b=self.value_a, finding=other.get(self.finding, self.finding),
             difference=None if self.difference is None else -self.difference,
             low=None if self.high is None else -self.high, high=None if self.low is None else -self.low,
             only_a=self.only_b, only_b=self.only_a,
@@ -332,12 +329,7 @@ class Leaderboard:
 
 
 def leaderboard(
-    table: Table,
-    order: Sequence[str],
-    *,
-    against: str = "",
-    resamples: int = bootstrap.RESAMPLES,
-    seed: int = 0,
+    table: Table, order: Sequence[str], *, against: str = "", resamples: int = bootstrap.RESAMPLES, seed: int = 0
 ) -> Leaderboard | None:
     """The first of ``order`` (best first) against each other, and every pair, on the undegraded rows (all where none is undegraded).
 

@@ -46,11 +46,7 @@ class CommandDetector:
     def read(self, footage: Footage) -> Reading:
         body = wire.pack(footage)
         self._child = subprocess.Popen(
-            self.argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+            self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
         try:
             out, err = self._child.communicate(body, timeout=self.timeout)

@@ -123,11 +123,7 @@ def fit(kind: str, x: Array, y: Array, weight: Array | None = None, seed: int = 
         svm = SVC(C=options.get("C", 1.0), kernel="precomputed").fit(
             gaussian(z, z, options.get("blocks", 1)), y, weight
         )
-        arrays |= {
-            "vectors": z[svm.support_].astype(np.float16),
-            "weights": svm.dual_coef_[0],
-            "bias": svm.intercept_,
-        }
+        arrays |= {"vectors": z[svm.support_].astype(np.float16), "weights": svm.dual_coef_[0], "bias": svm.intercept_}
     else:
         raise WeightsError(f"unknown kind of model {kind!r}")
     return Model(kind, arrays, facts)

@@ -29,18 +29,13 @@ class Partial:
             self._resume(self.path, force)
 
     def _resume(self, path: Path, force: bool) -> None:
-        about = {
-            "schema": SCHEMA,
-            "detectors": [[d.id, d.version, d.weights_sha256] for d in self.detectors],
-        }
+        about = {"schema": SCHEMA, "detectors": [[d.id, d.version, d.weights_sha256] for d in self.detectors]}
         if force:
             self.close()
         found = list(read_rows(path))
         if found and found[0] != about:
             raise UsageError(
-                "holds the rows of other detectors",
-                where=str(path),
-                hint="remove it, or give --force to start over",
+                "holds the rows of other detectors", where=str(path), hint="remove it, or give --force to start over"
             )
         if not found:
             append_row(path, about)

@@ -106,12 +106,7 @@ def _parted(
 
 
 def make(
-    detector: str,
-    weights_sha256: str | None,
-    name: str,
-    date: str,
-    protocol: str,
-    real: Sequence[Scored],
+    detector: str, weights_sha256: str | None, name: str, date: str, protocol: str, real: Sequence[Scored]
 ) -> Calibration:
     """A card from scores of real clips, parted by each of detail, face size, picture size and rung; no rate rests on fakes."""
     if len(real) < FEWEST:

@@ -11,7 +11,7 @@ from gioconda_core.options import Option, check
 # What each is, as its card and its command say it.
 FEATURES = {
     "contrast": "how a face differs from its own surroundings in the maps of a frozen network, in texture and from one frame to the next; "
-    "support vectors",
+    "support vectors"
 }
 NETWORKS = ("cnn", "vit-ln")
 # What clips are learned from and calibrated on, by the name that cards and caches keep it under.
@@ -88,8 +88,7 @@ class NetworkTraining(Training):
         ""
     )
     start: Annotated[
-        str,
-        Option("Weights the backbone starts from, safetensors or a name of the weights store.", metavar="FILE"),
+        str, Option("Weights the backbone starts from, safetensors or a name of the weights store.", metavar="FILE")
     ] = ""
     tune: Annotated[str, Option("all, layer-norm or probe.", choices=("", "all", "layer-norm", "probe"))] = ""
     temporal: bool = False

@@ -395,9 +395,6 @@ def _papers(measured: _Measured, trained: _Trained, options: FeatureTraining, fo
         unseen=_unseen(measured, figures, missed, options),
         cues=figures.cues,
         alarms=figures.alarms,
-        extra={
-            "weights_sha256": trained.sha256,
-            "python": platform.python_version(),
-        },
+        extra={"weights_sha256": trained.sha256, "python": platform.python_version()},
     )
     card.write(folder)

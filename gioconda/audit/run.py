@@ -52,8 +52,7 @@ class Audit:
     jobs: Annotated[int, Option("Worker processes; default one a core.", short="-j", minimum=1, unset=cores)] = 1
     engine: Annotated[str, Option("local or ray.", choices=("local", "ray"))] = "local"
     shard: Annotated[
-        tuple[int, int],
-        Option("Only the I-th of N parts of the paths.", metavar="I/N", parse=parse_shard, shown="1/1"),
+        tuple[int, int], Option("Only the I-th of N parts of the paths.", metavar="I/N", parse=parse_shard, shown="1/1")
     ] = (1, 1)
     every: Annotated[bool, Option("Every file, whatever its suffix.", flag="--all")] = False
     policy: Policy = field(default_factory=Policy)

@@ -8,11 +8,7 @@ from gioconda.report.options import Lang
 from gioconda_core.options import argument
 
 
-@built(
-    "compare",
-    "original.mp4 shared.mp4 -o text -o html=comparison.html",
-    formats=("text", "json", "html"),
-)
+@built("compare", "original.mp4 shared.mp4 -o text -o html=comparison.html", formats=("text", "json", "html"))
 def compare(
     a: Annotated[str, argument("One clip or picture.", "A")],
     b: Annotated[str, argument("The other.", "B")],

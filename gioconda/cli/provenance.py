@@ -147,10 +147,7 @@ Document = Credentials | Unread
 
 
 def document(
-    path: Path,
-    found: Provenance | GiocondaError,
-    compared: list[Compared] | None = None,
-    met: bool | None = None,
+    path: Path, found: Provenance | GiocondaError, compared: list[Compared] | None = None, met: bool | None = None
 ) -> Document:
     """What is printed as JSON of a file."""
     if isinstance(found, GiocondaError):
@@ -230,9 +227,7 @@ class Verification:
 
 
 @app.command(
-    "verify",
-    "incoming/ --require trusted --allow-absent -o jsonl=verdicts.jsonl",
-    formats=("text", "json", "jsonl"),
+    "verify", "incoming/ --require trusted --allow-absent -o jsonl=verdicts.jsonl", formats=("text", "json", "jsonl")
 )
 def verify(
     job: Reading,

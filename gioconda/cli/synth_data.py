@@ -230,8 +230,7 @@ class People:
 
 
 @data_app.command(
-    "evaluate",
-    "test-shards --model model.safetensors --people 50 --consent consent.toml --out evaluation",
+    "evaluate", "test-shards --model model.safetensors --people 50 --consent consent.toml --out evaluation"
 )
 def evaluate(
     people: People,

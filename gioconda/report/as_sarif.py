@@ -125,12 +125,7 @@ def _head(lang: str, category: str, properties: Mapping[str, Any]) -> str:
         if rule in _SEVERITY:
             entry["properties"] = {"security-severity": _SEVERITY[rule], "tags": ["security"]}
         rules.append(entry)
-    driver = {
-        "name": "gioconda",
-        "version": __version__,
-        "semanticVersion": __version__,
-        "rules": rules,
-    }
+    driver = {"name": "gioconda", "version": __version__, "semanticVersion": __version__, "rules": rules}
     root = Path.cwd().as_uri() + "/"
     run = {
         "tool": {"driver": driver},

@@ -62,13 +62,7 @@ class Blend:
 
 def draw(rng: np.random.Generator) -> Blend:
     """Draw one swap."""
-    regions = (
-        np.arange(68),
-        np.r_[0:17, 17:27],
-        np.r_[27:68],
-        np.r_[17:27, 36:48, 27:36],
-        np.r_[31:36, 48:68],
-    )
+    regions = (np.arange(68), np.r_[0:17, 17:27], np.r_[27:68], np.r_[17:27, 36:48, 27:36], np.r_[31:36, 48:68])
     kind = rng.integers(3)
     return Blend(
         gain=1 + rng.uniform(-0.12, 0.12) + rng.uniform(-0.05, 0.05, 3),

@@ -52,7 +52,5 @@ def _blamed(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise MediaError(
-            "the decoder failed",
-            where,
-            "the file is damaged, or uses something we do not know",
+            "the decoder failed", where, "the file is damaged, or uses something we do not know"
         ) from error

@@ -225,11 +225,7 @@ def _identified(
 
 
 def make_authority(
-    common_name: str,
-    organisation: str,
-    *,
-    validity: Validity = Validity(3650),
-    issuer: Authority | None = None,
+    common_name: str, organisation: str, *, validity: Validity = Validity(3650), issuer: Authority | None = None
 ) -> Authority:
     """A root (or, with ``issuer``, an intermediate) that may sign leaves; its key is of P-256."""
     key = generate_key()

@@ -33,13 +33,7 @@ from provenance.vocabulary import (
     source_type,
 )
 
-ROLES = {
-    "source": "inputTo",
-    "driver": "inputTo",
-    "input": "inputTo",
-    "parent": "parentOf",
-    "component": "componentOf",
-}
+ROLES = {"source": "inputTo", "driver": "inputTo", "input": "inputTo", "parent": "parentOf", "component": "componentOf"}
 _INTENTS = ("create", "edit", "update")
 _USES = ("allowed", "notAllowed", "constrained")
 
@@ -129,12 +123,7 @@ def source_of(claim: Claim) -> str:
     return source_type("algorithmicMedia" if claim.label == "real" else "trainedAlgorithmicMedia")
 
 
-def of_synthesis(
-    claim: Claim,
-    *,
-    essence: str = "",
-    soft_bindings: tuple[SoftBinding, ...] = (),
-) -> Credential:
+def of_synthesis(claim: Claim, *, essence: str = "", soft_bindings: tuple[SoftBinding, ...] = ()) -> Credential:
     """The credential of a generated (or passed-through control) clip: created, by whom, from what, and our label.
 
     essence : sha256 of the decoded frames, by which copies of other bytes are recognised.

@@ -57,12 +57,7 @@ def allowed(address: str) -> bool:
 
 
 def fetch(
-    url: str,
-    *,
-    data: bytes | None = None,
-    kind: str = "",
-    limits: Limits = DEFAULT,
-    resolve: Resolver = _addresses,
+    url: str, *, data: bytes | None = None, kind: str = "", limits: Limits = DEFAULT, resolve: Resolver = _addresses
 ) -> bytes:
     """The body at a URL (POST when ``data`` is given), within limits.
 

@@ -103,8 +103,7 @@ class Part:
 
     jobs: Annotated[int, Option("Processes that prepare footage; with ray, workers.", minimum=1)] = 1
     writers: Annotated[
-        int | None,
-        Option("Threads that encode and sign; default one a core, two at least.", minimum=1),
+        int | None, Option("Threads that encode and sign; default one a core, two at least.", minimum=1)
     ] = None
     rank: int = 0
     world: int = 1

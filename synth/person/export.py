@@ -41,13 +41,7 @@ def picture_error(model: PersonalModel, run: Callable[[NDArray[np.float32]], NDA
     return float(np.abs(found - wanted).mean() * 127.5)
 
 
-def export(
-    model: PersonalModel,
-    path: str | os.PathLike[str],
-    kind: str,
-    *,
-    force: bool = False,
-) -> float:
+def export(model: PersonalModel, path: str | os.PathLike[str], kind: str, *, force: bool = False) -> float:
     """Write a personal model for another runtime, after checking the picture; returns the difference found (0–255).
 
     Parameters

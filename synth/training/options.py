@@ -38,8 +38,7 @@ class Options:
     vary_shots: Annotated[bool, Option("Draw K from 1, 2, 4 … each step.")] = False
     augment: Annotated[bool, Option("Mirror, shift, scale and recolour episodes.")] = False
     weights: Annotated[
-        tuple[float, ...] | None,
-        Option("Share of episodes from each folder, in order.", flag="--weight", repeat=True),
+        tuple[float, ...] | None, Option("Share of episodes from each folder, in order.", flag="--weight", repeat=True)
     ] = None
     variant: Annotated[str, Option("ft (for tuning) or ff (feed-forward only).", choices=("ff", "ft"))] = "ft"
     match_from: Annotated[

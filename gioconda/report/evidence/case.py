@@ -127,13 +127,7 @@ def new(folder: Place, name: str, who: str) -> Path:
     return place
 
 
-def add(
-    folder: Place,
-    files: Sequence[Place],
-    who: str = "",
-    *,
-    names: Sequence[str] | None = None,
-) -> list[Path]:
+def add(folder: Place, files: Sequence[Place], who: str = "", *, names: Sequence[str] | None = None) -> list[Path]:
     """Copy files into a case, each under its hash and name, and note it; a file that is there already is noted as seen again.
 
     who : whoever opened the case, where it is not given. names : what the files are called, where not as they lie.
