@@ -57,10 +57,13 @@ def _read(core: Any, file: Path) -> Any:
 def _convert(file: Path, module: Any, shape: tuple[int, ...]) -> Any:
     import openvino as ov
     import torch
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # openvino traces by way of a deprecated call of torch's
-        model = ov.convert_model(module.eval(), example_input=torch.zeros(*shape))
+        # Traced once: torch would run the network twice more, to see whether it says the same again.
+        said = {"example_input": torch.zeros(*shape), "trace_kwargs": {"check_trace": False}}
+        model = ov.convert_model(TorchScriptPythonDecoder(module.eval(), **said), example_input=said["example_input"])
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=file.parent) as folder:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from detect.base import Abstain, Card, abstaining, reading
 from detect.face_crops import prepare
@@ -100,6 +101,18 @@ class Net(nn.Module):
         features = features.view(batch, frames, -1)
         clip = self.time(features) if self.time is not None else each.mean(1)
         return {"clip": clip, "frames": each, "features": features}
+
+
+class Undrawn(TorchFunctionMode):
+    """Inside, networks are made without drawing weights to begin with, which takes seconds for a large one: those of a checkpoint follow."""
+
+    draws = ("uniform_", "normal_", "trunc_normal_", "kaiming_uniform_", "xavier_uniform_", "erfinv_")
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = kwargs or {}
+        if getattr(func, "__name__", "") in self.draws:
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
 
 
 def pretrained(backbone: str, start: str = "") -> tuple[str, tuple[Any, Any], dict[str, Tensor] | None]:
@@ -198,7 +211,8 @@ def load(path: Path, device: str = "cpu") -> Net:
     if header is None:
         raise WeightsError("is not a checkpoint of ours", where=str(path))
     shape: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(header).items()}
-    net = Net(Shape(**shape))
+    with Undrawn():
+        net = Net(Shape(**shape))
     net.load_state_dict(tensors)
     return net.to(device).eval()
 

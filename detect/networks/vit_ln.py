@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from detect import converted
 from detect.base import Card
-from detect.networks.network import CLIP, Net, NetDetector, Shape
+from detect.networks.network import CLIP, Net, NetDetector, Shape, Undrawn
 from gioconda_core import weights
 from gioconda_core.device import device as where
 from gioconda_core.errors import WeightsError
@@ -65,7 +65,8 @@ def from_gend(tensors: Mapping[str, Tensor], shape: Shape) -> Net:
 
     Its two logits become one raw score: fake minus real.
     """
-    net = Net(shape)
+    with Undrawn():
+        net = Net(shape)
     state: dict[str, Tensor] = {}
     for name, value in tensors.items():
         if name.startswith("feature_extractor.vision_model."):

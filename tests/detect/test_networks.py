@@ -386,7 +386,8 @@ def stored(folder, monkeypatch, shape, name="gend-clip-l14"):
     from gioconda_core import weights
 
     torch.manual_seed(0)
-    net = network.Net(shape)
+    with network.Undrawn():
+        net = network.Net(shape)
     for p in net.parameters():
         torch.nn.init.normal_(p, std=0.05)
     save_file({key: value.contiguous() for key, value in as_published(net).items()}, folder / "original.safetensors")
@@ -452,11 +453,11 @@ def test_a_model_of_gend_s_exact_shape_is_read_from_the_store_and_asked(tmp_path
         ("torch, float32", {"precision": "float32"}),
         ("torch, bfloat16", {"precision": "bfloat16"}),
     ):
-        detector = load("vit-ln:gend-clip-l14", frames=2, device="cpu", **options)
+        detector = load("vit-ln:gend-clip-l14", frames=1, device="cpu", **options)
         detector.ready()
         reading = run(detector, clip)
         scores[name] = reading.score
-        print(f"{name}: {reading.seconds:.1f} s for two crops")
+        print(f"{name}: {reading.seconds:.1f} s for a crop")
     assert 302e6 < sum(p.numel() for p in detector.net.backbone.parameters()) < 305e6
     assert "MIT" in detector.card.licence and np.isfinite(reading.score)
     assert scores["OpenVINO"] == pytest.approx(scores["torch, float32"], abs=1e-3)

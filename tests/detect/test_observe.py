@@ -37,7 +37,7 @@ def calls(monkeypatch):
 
 @pytest.mark.slow
 def test_pairs_network_and_measures_are_made_once_for_all_detectors_and_their_calibrations(calls):
-    clip = footage(frames=100, faces=2, size=320)
+    clip = footage(frames=20, faces=2, size=320)
     detectors = [*map(registry.load, registry.shipped()), registry.load("contrast")]  # the same weights twice
     answers = list(readings(clip, detectors))
     assert len(answers) == len(detectors) and sum(a.reading.score is not None for a in answers) >= 2
@@ -52,10 +52,10 @@ def test_pairs_network_and_measures_are_made_once_for_all_detectors_and_their_ca
 
 @pytest.mark.slow
 def test_what_is_shared_changes_no_score(calls):
-    clip = footage(frames=100, size=320)
+    clip = footage(frames=20, size=320)
     names = [*registry.shipped(), "contrast"]
     together = [a.reading.score for a in readings(clip, [registry.load(name) for name in names])]
-    alone = [next(readings(footage(frames=100, size=320), [registry.load(name)])).reading.score for name in names]
+    alone = [next(readings(footage(frames=20, size=320), [registry.load(name)])).reading.score for name in names]
     assert together == alone and together[0] is not None
 
 
