@@ -65,7 +65,7 @@ def test_a_folder_that_is_no_demo_is_never_touched(story, tmp_path):
 @pytest.mark.timeout(900)
 def test_the_whole_story_in_small(tmp_path):
     scale = demo.Scale(
-        people=4, takes=1, frames=55, train_steps=4, tune_steps=2, shots=2,
+        people=4, takes=1, frames=10, train_steps=4, tune_steps=2, shots=2,
         portraits=("astronaut",), drivers=("puppets:540/2",), seconds=1.0,
     )  # fmt: skip
     page = demo.run(tmp_path / "d", scale=scale, say=lambda text: None)
