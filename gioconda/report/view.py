@@ -18,7 +18,6 @@ from gioconda.report.wording import (
     templates,
     visible,
 )
-from gioconda_core.documents import plain
 from gioconda_core.types import (
     Calibrated,
     Code,
@@ -493,8 +492,7 @@ def _mark(report: Report) -> list[Sentence]:
     own, inherited = (_named_marks(found) for found in (p.soft_bindings, p.inherited_soft_bindings))
     said = []
     if mark:
-        facts = "; ".join(f"{name}: {value}" for name, value in plain(mark).items())
-        said.append(Sentence("mark.found", {"mark": facts}))
+        said.append(Sentence("mark.found", {"mark": f"{mark.value} ({mark.algorithm})"}))
     if p.state in (ProvenanceState.ABSENT, ProvenanceState.UNREADABLE):
         return said
     if not mark:

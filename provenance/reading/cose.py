@@ -16,6 +16,7 @@ from provenance.keys import certificates
 from provenance.sdk.one_pass import boxes_of
 
 _DEPTH = 32
+_ANSWERS = 8  # answers of a status service looked at
 _X5CHAIN = 33  # RFC 9360
 _SUPERBOX, _DESCRIPTION, _CBOR, _BROTLI = b"jumb", b"jumd", b"cbor", b"brob"
 _UNPACKED = 64 << 20  # bytes of compressed manifests, unpacked
@@ -207,6 +208,15 @@ def clock_of(store: bytes, manifest: str) -> list[x509.Certificate]:
         return next((_path(leaf, known) for leaf in known if _signed_by(leaf, signer)), [])
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return []
+
+
+def stapled_to(store: bytes, manifest: str) -> list[bytes]:
+    """The answers of the issuer's status service (OCSP) that lie beside the signature of one manifest."""
+    try:
+        listed = decode(_signature(store, manifest))[1]["rVals"]["ocspVals"]
+    except (ValueError, TypeError, KeyError, IndexError):
+        return []
+    return [item for item in listed if isinstance(item, bytes)][:_ANSWERS] if isinstance(listed, list) else []
 
 
 def _signed_data(der: bytes) -> Any:

@@ -85,6 +85,10 @@ class Opened:
         """The certificates of the authority that timestamped the active manifest."""
         return cose.clock_of(self.plain, str(self.document.get("active_manifest")))
 
+    def stapled(self) -> list[bytes]:
+        """What the issuer of the active manifest's certificate said of it when it signed (OCSP), where that lies beside the signature."""
+        return cose.stapled_to(self.plain, str(self.document.get("active_manifest")))
+
 
 def _exact(file: Path) -> Path:
     return file.with_name(file.name + ".c2pa")

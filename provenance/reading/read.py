@@ -55,9 +55,7 @@ def read(
         with opened(path, lists.anchors, manifest=store, fragments=fragments) as found:
             if not isinstance(found, Opened):
                 return found
-            return judge(
-                found, lists, ask=functools.partial(_revocation, lists) if online else None, thumbnails=thumbnails
-            )
+            return judge(found, lists, ask=functools.partial(_revocation, lists, online), thumbnails=thumbnails)
 
     found = judged(manifest)
     if not online or found.reason != CredentialReason.REMOTE or manifest is not None:
@@ -70,9 +68,15 @@ def read(
     return judged(store)
 
 
-def _revocation(trust: Trust, chain: list[x509.Certificate], signed_at: datetime.datetime | None) -> Code:
+def _revocation(
+    trust: Trust,
+    online: bool,
+    chain: list[x509.Certificate],
+    signed_at: datetime.datetime | None,
+    stapled: list[bytes],
+) -> Code | None:
     if len(chain) == 1:
         # Chains often leave the issuer out because it is the anchor itself: then the lists have it.
         anchor = rules.anchor_of(chain, [anchor for item in trust.lists for anchor in item.anchors])
         chain = [*chain, *([anchor] if anchor is not None else [])]
-    return fetching.revocation(chain, signed_at)
+    return fetching.revocation(chain, signed_at) if online else fetching.stapled(stapled, chain, signed_at)

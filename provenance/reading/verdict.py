@@ -66,11 +66,14 @@ def _evidence(found: Opened, said: set[str], stated: datetime.datetime | None, t
     return made
 
 
-Ask = Callable[[list[x509.Certificate], datetime.datetime | None], Code]
+Ask = Callable[[list[x509.Certificate], datetime.datetime | None, list[bytes]], Code | None]
 
 
 def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bool = True) -> Provenance:
-    """Turn what the SDK found into our states and codes. ask : whether a chain's leaf was revoked, given the time of a trusted timestamp."""
+    """Turn what the SDK found into our states and codes.
+
+    ask : whether a chain's leaf was revoked, given the time of a trusted timestamp and the issuer's answers that lie beside the signature.
+    """
     document, active = found.document, found.active
     results = document.get("validation_results")
     if not active or not isinstance(results, Mapping) or not isinstance(results.get("activeManifest"), Mapping):
@@ -85,8 +88,9 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
         evidence.broken.insert(0, rules.Finding(found.lacks, ProvenanceState.INVALID))
     elif CredentialReason.ALTERED not in map(rules.reason_of, rules.failures_of(document)):
         evidence.broken += coverage.findings(found)  # of a hash that is another file's there is nothing to say here
-    extra = [ask(evidence.chain, evidence.signed_at)] if ask else []
-    if extra:  # asked online: what the SDK says about not having asked no longer holds
+    answer = ask(evidence.chain, evidence.signed_at, found.stapled()) if ask else None
+    extra = [answer] if answer else []
+    if extra:  # what the SDK says about not having asked no longer holds
         evidence.wrong.add("signingCredential.ocsp.skipped")
     if any(code.kind == "failure" for code in extra):
         evidence.broken.append(rules.Finding("gioconda.signer.revokedByIssuer", ProvenanceState.INVALID))

@@ -179,13 +179,33 @@ def revocation(chain: list[x509.Certificate], signed_at: datetime.datetime | Non
         return codes.told("signingCredential.ocsp.inaccessible", "informational")
 
 
+def stapled(
+    answers: Iterable[bytes], chain: list[x509.Certificate], signed_at: datetime.datetime | None
+) -> Code | None:
+    """What an answer beside the signature shows; None where none of them was the issuer's word at a time that a trusted timestamp shows.
+
+    The SDK passes over them. Nothing is asked of anybody.
+    """
+    for answer in answers if signed_at is not None and len(chain) > 1 else ():
+        with contextlib.suppress(ValueError):
+            told = _answer(ocsp.load_der_ocsp_response(answer), chain[0], chain[1], signed_at, signed_at)
+            if told.kind != "informational":
+                return told
+    return None
+
+
 def _answer(
-    response: Any, leaf: x509.Certificate, issuer: x509.Certificate, signed_at: datetime.datetime | None
+    response: Any,
+    leaf: x509.Certificate,
+    issuer: x509.Certificate,
+    signed_at: datetime.datetime | None,
+    when: datetime.datetime | None = None,
 ) -> Code:
+    """What an answer says that has to be of some time, by default now."""
     unreached = codes.told("signingCredential.ocsp.inaccessible", "informational")
     if response.response_status != ocsp.OCSPResponseStatus.SUCCESSFUL or response.serial_number != leaf.serial_number:
         return unreached
-    now = datetime.datetime.now(datetime.UTC)
+    now = when or datetime.datetime.now(datetime.UTC)
     until = response.next_update_utc or response.this_update_utc + datetime.timedelta(days=7)
     if not response.this_update_utc - datetime.timedelta(minutes=5) <= now <= until:
         return unreached

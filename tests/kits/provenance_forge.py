@@ -51,10 +51,11 @@ def parts(store, label):
         )
 
 
-def resign(signed, target, leaf, clock=None, tokens=None):
+def resign(signed, target, leaf, clock=None, tokens=None, beside=None):
     """Sign the active claim of ``signed`` (a WAV) again with ``leaf`` (ES256), timestamped by ``clock`` when given.
 
     tokens : makes the list of tokens (DER) from the one that the clock gives; a claim of version 1 has whole responses for them.
+    beside : what else stands in the signature's unprotected header.
     """
     with opened(signed) as found:
         claim, old = parts(found.store, found.document["active_manifest"])
@@ -64,7 +65,7 @@ def resign(signed, target, leaf, clock=None, tokens=None):
     der = leaf.key.sign(encode(["Signature1", protected, b"", claim]), ec.ECDSA(hashes.SHA256()))
     r, s = utils.decode_dss_signature(der)
     signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
-    unprotected = {}
+    unprotected = dict(beside or {})
     if clock is not None:
         stamped = encode(["CounterSignature", protected, b"", claim if first else encode(signature)])
         imprint = tsp.MessageImprint(

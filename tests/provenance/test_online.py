@@ -15,6 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
+from provenance_forge import resign
 from provenance_kit import MAKERS, authority, both, created, leaf, signer_of, trust_in, write_any
 from provenance_tsa import Authority
 
@@ -334,3 +335,34 @@ def test_a_certificate_that_names_nobody_to_ask_is_told_to_whoever_asks(tmp_path
     told = "\n".join(describe.lines(found, every_code=True))
     assert sentences()["gioconda.revocation.unasked"] in told and "unless --online is given" not in told
     assert batch.Requirement.parse(f"signer:{found.signer_fingerprint}").met(found)  # no doubt about who signed
+
+
+@pytest.mark.parametrize(
+    ("answer", "case", "said"),
+    [
+        (ocsp.OCSPCertStatus.GOOD, "", "signingCredential.ocsp.notRevoked"),
+        (ocsp.OCSPCertStatus.REVOKED, "", "signingCredential.ocsp.revoked"),
+        (ocsp.OCSPCertStatus.UNKNOWN, "", None),
+        (ocsp.OCSPCertStatus.REVOKED, "by a stranger", None),
+        (ocsp.OCSPCertStatus.GOOD, "of another day", None),
+        (ocsp.OCSPCertStatus.REVOKED, "without a listed clock", None),
+        (ocsp.OCSPCertStatus.GOOD, "no answer at all", None),
+    ],
+)
+def test_the_issuers_answer_beside_the_signature_counts_where_a_timestamp_shows_its_time(tmp_path, answer, case, said):
+    """C2PA 2.4, 15.9.1; the SDK passes over it, also where it says that the certificate was revoked."""
+    made = leaf()
+    with Authority() as clock:
+        signer = signer_of(made, tmp_path, timestamp=clock.url)
+        signed = sign.sign_file(write_any(tmp_path / "a.wav"), tmp_path / "b.wav", created(), signer=signer)
+        signer = authority("stranger") if case == "by a stranger" else authority()
+        at = datetime.datetime(2026, 1, 1) if case == "of another day" else None
+        body = b"nothing" if case == "no answer at all" else status(authority(), made.chain[0], answer, signer, at)
+        forged = resign(signed, tmp_path / "c.wav", made, clock, beside={"rVals": {"ocspVals": [body]}})
+    listed = trust_in(authority())
+    if case != "without a listed clock":
+        listed = both(listed, trust_in(clock.root, kind="tsa", name="clock"))
+    found = read(forged, trust=listed)
+    codes = {code.code for code in found.codes if "ocsp" in code.code}
+    assert codes == ({said} if said else set())
+    assert found.state == (State.INVALID if str(said).endswith(".revoked") else State.TRUSTED)
