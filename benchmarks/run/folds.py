@@ -53,7 +53,7 @@ def folds_of(suite: Suite, indexes: Mapping[str, Index]) -> list[Fold]:
         test = {name: index for name, index in indexes.items() if name != trained_on}
         if not test:
             raise UsageError("there is no set to test on", where="--index", hint="give --index for each of the others")
-        train = _without_test(indexes[trained_on])
+        train = _without_test(trained_on, indexes[trained_on])
         for name, index in test.items():
             _refuse_shared(train, index, name)
         return [Fold("", train, test)]
@@ -72,7 +72,7 @@ def folds_of(suite: Suite, indexes: Mapping[str, Index]) -> list[Fold]:
         for held in generators:
             test = {n: _only(i, held, split) for n, i in indexes.items()}
             test = {n: i for n, i in test.items() if any(s.label == Label.FAKE for s in i)}
-            train = _merged([_without_test(i, held) for i in indexes.values()])
+            train = _merged([_without_test(n, i, held) for n, i in indexes.items()])
             if not test:
                 continue
             for name, index in test.items():
@@ -82,11 +82,11 @@ def folds_of(suite: Suite, indexes: Mapping[str, Index]) -> list[Fold]:
     return [Fold("", None, indexes)]
 
 
-def _without_test(index: Index, generator: str = "") -> Index:
+def _without_test(name: str, index: Index, generator: str = "") -> Index:
     """Rows that may be trained on: not of the test split, not of the generator held out."""
     if not any(s.split for s in index):
         raise UsageError(
-            "has no splits, so that nothing may be trained on", where=str(index.root), hint="gioconda data split"
+            "has no splits, so that nothing may be trained on", where=f"--index {name}", hint="gioconda data split"
         )
     return index.with_samples(
         s for s in index if s.split in ("train", "val") and (not generator or s.generator != generator)

@@ -271,7 +271,7 @@ def _line(row: "Row") -> str:
 
     reached = share(round(row.false_alarm * (row.reals or 0)), row.reals or 0, row.false_alarm_high)
     said = say(Sentence(reached["key"], reached["args"]))
-    return start + f"{row.score:.3f}; of real clips {said} score at least this high ({row.calibration})"
+    return start + f"{row.score:.3f}; of real clips {said} scored at least this high ({row.calibration})"
 
 
 training = Commands("detect train", "contrast --index fakes.parquet --index footage.parquet --out runs/mine")

@@ -152,7 +152,7 @@ class Examiner:
         errors = [trouble] if trouble else []
         unread: UnreadReason | None = None
         if blind:
-            unread = UnreadReason.SOUND_ONLY if seen.facts.get("sound_only") else blind.unread
+            unread = blind.unread
             seen.facts["signs"] = []
             text = f"{blind.what} ({blind.hint})" if blind.hint else blind.what
             errors.append(Problem(ProblemReason.MEDIA_UNREAD, {"text": text}))
@@ -210,7 +210,6 @@ class Examiner:
         facts: dict[str, Any] = {"size": size, "metadata": found.get("metadata", {}), "signs": metadata.signs(found)}
         facts["declared"] = found.get("declared", [])
         facts["reader"] = found.get("reader", "")
-        facts["sound_only"] = metadata.sound_only(found)
         with open(file, "rb") as opened:
             if other := misnamed(name, opened.read(HEAD)):
                 facts["misnamed"] = other

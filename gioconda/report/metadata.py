@@ -53,12 +53,6 @@ def inspect(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> dict[s
     return found
 
 
-def sound_only(found: Mapping[str, Any]) -> bool:
-    """Whether the file holds sound and neither video nor a picture."""
-    streams = found.get("streams", {})
-    return bool(streams.get("sounds")) and not streams.get("pictures")
-
-
 def signs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Sentences (key and arguments) about how the file was written; each a fact of the container, none a verdict."""
     metadata: Mapping[str, str] = found.get("metadata", {})
@@ -90,7 +84,7 @@ def signs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     dates = {k: metadata[k] for k in _DATES if metadata.get(k)}
     days = [day for text in dates.values() if (day := _day(text))]
     if days and max(days) - min(days) > 1:  # a day apart is what a clock in UTC and one on the wall may be
-        say("dates", dates=[f"{k} {v}" for k, v in dates.items()])
+        say("dates", dates=[{"field": k, "text": v} for k, v in dates.items()])
     # Said only where it was looked for, and nothing of the kind was found.
     if not (camera or writer or software or dates or found.get("declared") or found.get("error")):
         said.append({"key": "sign.bare", "args": {}})
@@ -124,8 +118,6 @@ def _media_info(path: str) -> dict[str, Any]:
     fields: list[declared.Field] = []
     for item in tracks:
         facts = item.to_data()
-        if kind := {"Video": "pictures", "Image": "pictures", "Audio": "sounds"}.get(item.track_type):
-            streams[kind] = streams.get(kind, 0) + 1
         if item.track_type == "General":
             for key, name in NAMES["general"].items():
                 value = facts.get(key)

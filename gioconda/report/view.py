@@ -10,6 +10,7 @@ from gioconda.report.wording import (
     clock,
     code_sentence,
     detector_name,
+    field_name,
     label,
     local,
     number,
@@ -162,7 +163,7 @@ def view(report: Report, lang: str = "en") -> View:
         editor=[say(s, lang) for s in v.editor],
         quality=quality(report.facts, lang),
         signs=[say(Sentence(s["key"], s.get("args", {})), lang) for s in report.facts.get("signs", ())],
-        metadata=[(visible(k, 80), visible(x)) for k, x in report.facts.get("metadata", {}).items()],
+        metadata=[(field_name(k, lang), visible(x)) for k, x in report.facts.get("metadata", {}).items()],
         details=_details(report, lang),
         problems=[visible(reason_text(x.document(), lang)) for x in (*report.errors, *report.warnings)],
         duration=float(report.facts.get("duration") or 0.0),
@@ -179,9 +180,11 @@ def heard(report: Report) -> list[Sentence]:
     sound = report.evidence.sound
     if sound is None:
         return []
+    tracks = int(report.facts.get("sounds") or 1)
+    several = [Sentence("sound.first-of", {"tracks": tracks})] if tracks > 1 else []
     late = round(sound.offset, 2)
     key = "none" if not late else "late" if late > 0 else "early"
-    said = [Sentence(f"sound.offset-{key}", {"seconds": abs(late)} if late else {})]
+    said = [*several, Sentence(f"sound.offset-{key}", {"seconds": abs(late)} if late else {})]
     if max(sound.peaks, default=0.0) < SILENT:
         said.append(Sentence("sound.silent"))
     else:

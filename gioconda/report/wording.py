@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from gioconda_core import reasons
 from gioconda_core.errors import UsageError
+from gioconda_core.files import read_toml
 from gioconda_core.types import Sentence
 from gioconda_core.words import COMMA
 from provenance import codes
@@ -107,6 +109,17 @@ def problem(text: str, lang: str) -> str:
 def reason_text(reason: Mapping[str, Any], lang: str) -> str:
     """What the document of a reason (``code``, ``detail``) says in a language; a stranger's own words stay as they are."""
     return reasons.said(reason["code"], reason["detail"], lang, lambda text: problem(text, lang))
+
+
+@cache
+def _fields() -> Mapping[str, Mapping[str, str]]:
+    words: Mapping[str, Mapping[str, str]] = read_toml(Path(__file__).with_name("fields.toml"))["words"]
+    return words
+
+
+def field_name(name: str, lang: str) -> str:
+    """What a field of metadata is called in a language, where its name is a word of ours; a standard's or a file's own as it stands."""
+    return _fields().get(name, {}).get(lang) or visible(name, 80)
 
 
 def code_sentence(code: str, given: str, lang: str) -> str:
@@ -205,6 +218,8 @@ class _Formatter(string.Formatter):
             return detector_name(str(value["named"]), self.lang)
         if isinstance(value, Mapping) and "key" in value:
             return say(Sentence(value["key"], value.get("args", {})), self.lang)
+        if isinstance(value, Mapping) and "field" in value:
+            return f"{field_name(value['field'], self.lang)} {quoted(value['text'])}"
         if isinstance(value, Mapping) and "detail" in value:
             return visible(reason_text(value, self.lang))
         if isinstance(value, Mapping) and "code" in value:

@@ -183,11 +183,11 @@ class VideoSource:
                 raise MediaError(
                     "the video stream's codec is not known", self._where, "save a video as H.264, a picture as PNG"
                 )
-            kinds = sorted({s.type for s in container.streams})
+            kinds = sorted({s.type for s in container.streams if s not in videos})
             what = f"no video stream (it has {', '.join(kinds)})" if kinds else "no video stream"
-            raise MediaError(
-                what, self._where, "a cover picture is not video" if videos else "give a video or picture file"
-            )
+            hint = "a cover picture is not video" if videos else "give a video or picture file"
+            unread = UnreadReason.SOUND_ONLY if "audio" in kinds else UnreadReason.NO_MEDIA
+            raise MediaError(what, self._where, hint, unread=unread)
         lengths, counts = {s.index: _length(s) for s in usable}, {s.index: _count(s) for s in usable}
         longest, most = max(lengths.values()), max(counts.values())
 
@@ -287,6 +287,7 @@ class VideoSource:
             mirrored=turn.mirror,
             pixel_aspect=aspect,
             has_audio=bool(audio),
+            sounds=len(audio),
             audio_codec=audio[0].codec_context.name if audio else "",
             bit_rate=self._bit_rate(container, context.bit_rate, duration),
             pix_fmt=format_.name,
@@ -324,7 +325,9 @@ class VideoSource:
         """Bits per second: as the stream or its container states them, or, where its clock jumps, of the footage that the whole file holds."""
         if self._leaps and duration > 0:
             return int(8 * container.size / duration)
-        return stated or int(container.bit_rate or 0) or None
+        # Not the container's own figure: FFmpeg divides by a length in which negative times do not count.
+        longest = max(duration, (container.duration or 0) / av.time_base)
+        return stated or (int(8 * container.size / longest) if longest > 0 else None)
 
     def _duration(self, container: Any, stream: Any) -> float:
         """Seconds of video that can be read; says so when the file declares more.
@@ -335,7 +338,9 @@ class VideoSource:
         if not stream.duration and declared:  # Matroska's tag counts from 0, not from the first frame
             declared -= float(self._start * self._base)
         if "mp4" in container.format.name and stream.frames:
-            readable = self._cut(stream) or declared  # the index tells without reading
+            shown = self._last_shown(container, stream, declared)
+            longer = shown > declared + self._step / 2  # of a copy that ends in mid-group
+            readable = self._cut(stream) or (shown if longer else declared)  # the index tells without reading
             readable = self._leapt([entry.timestamp for entry in stream.index_entries]) or readable
         else:
             readable = self._last_packet(container, stream) or declared
@@ -346,6 +351,13 @@ class VideoSource:
         if readable < declared - self._slack:
             self._warn(WarningReason.ENDS_EARLY, time=readable, declared=declared)
         return readable
+
+    def _last_shown(self, container: Any, stream: Any, length: float) -> float:
+        """Seconds to the end of the last picture, from the packets behind the last keyframe; 0 where nothing is found there."""
+        with contextlib.suppress(FFmpegError):
+            container.seek(self._start + int(max(0.0, length - 1) / self._base), stream=stream)
+            return self._read_out(container, stream)[0]
+        return 0.0
 
     def _last_packet(self, container: Any, stream: Any) -> float:
         """Seconds to the end of the last video packet: found near the end, or by reading everything; 0 when it cannot be read.
@@ -541,7 +553,10 @@ class VideoSource:
         """Every frame with its time; says so when the file ends before the time it declares."""
         seconds, end, leapt = -math.inf, 0.0, 0.0
         for count, frame in enumerate(frames):
-            now = self._seconds(frame.pts) - leapt if frame.pts is not None else count * self._step
+            timed = (
+                self._timed and frame.pts is not None
+            )  # where the first has no time, those of others count from elsewhere
+            now = self._seconds(frame.pts) - leapt if timed else count * self._step
             if self._leaps and count and self._is_leap(now - seconds):
                 leapt += now - seconds - self._step
                 now = seconds + self._step

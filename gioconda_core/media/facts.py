@@ -47,7 +47,7 @@ class ClipFacts:
     rotation : degrees clockwise that were applied; mirrored : whether it was mirrored first; pixel_aspect : width:height of a stored pixel.
     bit_rate : bits per second of the video stream, or of the whole file when only that is known.
     matrix, transfer, primaries : H.273 numbers, 2 = not said. full_range : None when not said.
-    streams : how many video streams the file has; covers : how many cover pictures beside them.
+    streams : how many video streams the file has; covers : how many cover pictures beside them; sounds : how many sound tracks.
     """
 
     container: str
@@ -62,6 +62,7 @@ class ClipFacts:
     mirrored: bool = False
     pixel_aspect: Fraction = Fraction(1)
     has_audio: bool = False
+    sounds: int = 0
     audio_codec: str = ""
     bit_rate: int | None = None
     pix_fmt: str = ""

@@ -81,7 +81,7 @@ def test_no_share_of_real_clips_is_told_as_nought_per_cent():
     from gioconda.cli.detect import _line
 
     one = Row("a.mp4", "contrast", score=2.5, false_alarm=0.0, false_alarm_low=0.0, false_alarm_high=0.03, reals=116)
-    assert "of real clips none of 116 (with so few, up to 1 in 33 may) score at least this high" in _line(one)
+    assert "of real clips none of 116 (with so few, up to 1 in 33 may) scored at least this high" in _line(one)
     some = Row("a.mp4", "contrast", score=0.5, false_alarm=0.5, false_alarm_low=0.4, false_alarm_high=0.6, reals=116)
     assert "58 of 116" in _line(some) and "%" not in _line(one) + _line(some)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from fractions import Fraction
 
+import av
 import jsonschema
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from gioconda_core.reasons import (
 from gioconda_core.testing import footage as made_footage
 from gioconda_core.types import (
     Code,
+    Evidence,
     FaceCalibrated,
     FaceTrack,
     Footage,
@@ -40,6 +42,7 @@ from gioconda_core.types import (
     ProvenanceState,
     Sealed,
     Sentence,
+    Sound,
     Watermark,
 )
 
@@ -271,6 +274,14 @@ def test_why_a_face_was_not_read_is_said_of_the_detectors_that_come_with_the_pac
     assert line == "Not read by this detector: face 2."
 
 
+def test_of_several_sound_tracks_it_is_said_which_one_is_drawn():
+    """Of a file with a silent first track it was said that "the" sound track is silent."""
+    sound = Sound(2.0, 0.0, "aac", 48_000, 1, (0.0,), (), b"")
+    made = dataclasses.replace(report(), evidence=Evidence(sound=sound))
+    assert "2 sound tracks" in view(dataclasses.replace(made, facts={"sounds": 2})).heard[0]
+    assert not any("sound tracks" in line for line in view(dataclasses.replace(made, facts={"sounds": 1})).heard)
+
+
 def test_a_cover_picture_is_said_not_to_be_examined():
     assert "not examined: 1." in say(verdict.caveats([], None, {"covers": 1})[0])
 
@@ -380,6 +391,16 @@ def test_sound_alone_is_said_to_be_that_and_no_other_copy_is_asked_for(tmp_path)
     with wave.open(str(tmp_path / "voice.wav"), "wb") as out:
         out.setparams((1, 2, 16_000, 0, "NONE", ""))
         out.writeframes(b"\0\0" * 32_000)
+    with av.open(str(tmp_path / "album.mp3"), "w") as album:  # its cover is no video
+        sound, cover = album.add_stream("mp3", rate=44_100), album.add_stream("png", rate=25)
+        cover.width, cover.height, cover.pix_fmt, cover.disposition = 32, 32, "rgb24", 1024
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 44_100), np.int16), format="s16p", layout="stereo")
+        frame.rate = 44_100
+        album.mux(cover.encode(av.VideoFrame(32, 32, "rgb24")))
+        album.mux([*sound.encode(frame), *sound.encode(None), *cover.encode(None)])
+    (album,) = Examiner(()).examine(tmp_path / "album.mp3").errors
+    assert "it has audio) (a cover picture is not video" in album.text
+    assert "sound and no picture" in say(Examiner(()).examine(tmp_path / "album.mp3").verdict.sentences[0])
     (tmp_path / "torn.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(200))
     found, torn = (Examiner(()).examine(tmp_path / name).verdict for name in ("voice.wav", "torn.mp4"))
     assert "sound and no picture" in say(found.sentences[0]) and "next.no-media" not in keys(found.next_steps)

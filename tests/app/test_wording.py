@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gioconda.report import wording
-from gioconda.report.wording import LANGUAGES, label, language, number, percent, say, templates, visible
+from gioconda.report.wording import LANGUAGES, field_name, label, language, number, percent, say, templates, visible
 from gioconda_core import reasons
 from gioconda_core.types import Sentence
 from provenance import codes
@@ -64,6 +64,25 @@ def test_every_language_says_the_same_things():
             assert set(table.sentences(lang)) == set(table.sentences()), (table.__name__, lang)
         patterns = {pattern for pattern, _ in phrases[lang]}
         assert {pattern for pattern, _ in phrases["ja"]} <= patterns, lang
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_fields_of_metadata_have_names_in_the_reader_s_language(lang):
+    from gioconda.report.declared import NAMES
+
+    read = {*NAMES["general"].values(), *NAMES["exif"].values(), "Video encoder", "Encoder settings"}
+    assert set(NAMES["words"]) == read and all(field_name(name, lang).strip() for name in read)
+    same = [name for name in sorted(read) if field_name(name, lang) == name]
+    assert lang == "en" or len(same) <= 4, same
+    assert field_name("com.example:thing\u202e", lang) == "com.example:thing\\u202e"
+    dates = [{"field": "Recorded date", "text": "2023"}, {"field": "Modified", "text": "2024"}]
+    said = say(Sentence("sign.dates", {"dates": dates}), lang)
+    assert f"{field_name('Recorded date', lang)} 2023" in said and ("Recorded" in said) == (lang == "en")
+
+
+def test_one_real_clip_and_many_agree_with_their_verb():
+    for name in ("reading.calibrated", "reading.face"):
+        assert "scored at least this high" in templates()[name].texts["en"], "1 of 100 score is no English"
 
 
 BARE = {  # subject … claim … word: the medium called real, fake, authentic or manipulated

@@ -472,6 +472,37 @@ def test_jpeg_after_jpeg_is_a_stream_and_a_picture_with_others_behind_it_is_none
             assert clip.facts.still, name
 
 
+def test_pictures_without_times_are_not_called_damaged(tmp_path):
+    """Written with times below 0, which Matroska does not have: half of the frames have none."""
+    with av.open(str(tmp_path / "a.mkv"), "w", options={"avoid_negative_ts": "disabled"}) as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 192, 96, "yuv420p"
+        for i in range(50):
+            frame = av.VideoFrame.from_ndarray(numbered(i), format="rgb24")
+            frame.pts = i - 25
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with Clip.open(tmp_path / "a.mkv") as clip:
+        frames, times = clip.sample("all")
+        assert [number(f) for f in frames] == list(range(50)) and clip.warnings == []
+        assert times == pytest.approx(np.arange(50) / 25) and clip.duration == pytest.approx(2.0)
+        assert clip.facts.bit_rate == pytest.approx(8 * clip.facts.size_bytes / 2, rel=0.01)
+
+
+def test_the_length_reaches_to_the_last_picture_of_a_copy_that_ends_in_mid_group(tmp_path):
+    """Packets are stored out of order: of a copy that ends between them the index adds up fewer pictures than are shown till its end."""
+    numbered_clip(tmp_path / "whole.mp4", 40, options={"bf": "3", "b-adapt": "0"})
+    with av.open(str(tmp_path / "whole.mp4")) as whole, av.open(str(tmp_path / "cut.mp4"), "w") as cut:
+        stream = cut.add_stream_from_template(whole.streams.video[0])
+        left = [packet for packet in whole.demux(video=0) if packet.size][:31]
+        for packet in left:
+            packet.stream = stream
+            cut.mux(packet)
+    with Clip.open(tmp_path / "cut.mp4") as clip:
+        _, times = clip.sample("all")
+        assert clip.duration == pytest.approx(times[-1] + 0.04, abs=0.001) and len(times) < round(25 * clip.duration)
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
 def test_sound_that_outlasts_the_pictures_does_not_stretch_them(tmp_path, suffix):
     """The wrong way: the container's duration, which puts half of `even:N` on the last frame."""

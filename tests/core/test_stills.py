@@ -80,6 +80,15 @@ def test_transparency_is_shown_over_white(tmp_path):
     assert _read(path)[0].warnings == []
 
 
+@pytest.mark.parametrize("name", ["a.mpo", "a.tif"])
+def test_of_several_pictures_in_a_file_it_is_said_that_one_is_read(tmp_path, name):
+    """A telephone keeps a second view or a gain map behind its JPEG, a scanner page after page."""
+    first = Image.fromarray(_marked())
+    first.save(tmp_path / name, save_all=True, append_images=[first.rotate(180)])
+    clip, frames, _ = _read(tmp_path / name)
+    assert len(frames) == 1 and clip.warnings[0].text == "2 pictures; the primary one is read"
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "CMYK"])
 def test_every_colour_mode_becomes_rgb(tmp_path, mode):
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
