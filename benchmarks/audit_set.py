@@ -117,8 +117,8 @@ def audit(index: Index, job: AuditSet | None = None, advance: Callable[..., None
     findings += _encoder_tells(seen, [rows[s.path].features["metadata"] for s in seen])
     for p in probed:
         if p.solved:
-            told = p.told + (f" ({p.tell})" if p.tell else "")
-            findings.append(Finding("shortcut", p.probe, p.n, told))
+            sentence = p.told + (f" ({p.tell})" if p.tell else "")
+            findings.append(Finding("shortcut", p.probe, p.n, sentence))
     return SetAudit(
         _first_line(probed, findings), len(samples), index.summary(), tuple(findings), tuple(probed),
         tuple(unread[:_SHOWN]), len(unread), tuple(_not_checked(samples)),
@@ -170,8 +170,8 @@ def _doubles(samples: Sequence[Sample]) -> list[Finding]:
     torn = [group for group in twice if len({s.label for s in group}) > 1]
     unlabelled = [[s] for s in samples if s.label == Label.UNKNOWN]
     return [
-        Finding(kind, axis, len(groups), told, files=tuple(tuple(s.path for s in g[:3]) for g in groups[:_SHOWN]))
-        for kind, axis, groups, told in (
+        Finding(kind, axis, len(groups), sentence, files=tuple(tuple(s.path for s in g[:3]) for g in groups[:_SHOWN]))
+        for kind, axis, groups, sentence in (
             ("label", "sha256", torn, "the same file is labelled real and fake"),
             (
                 "duplicate",
@@ -209,14 +209,14 @@ def _encoder_tells(seen: Sequence[Sample], facts: Sequence[Mapping[str, Any]]) -
 def _not_checked(samples: Sequence[Sample]) -> list[str]:
     """What could not be looked at, said plainly: an absent column is not a clean bill."""
     out = []
-    for name, told in (
+    for name, sentence in (
         ("identity", "identities are not given: shared people cannot be found"),
         ("source", "source videos are not given: shared sources cannot be found"),
         ("split", "no splits are given: nothing can leak between them"),
         ("sha256", "files are not hashed: exact duplicates cannot be found"),
     ):
         if not any(getattr(s, name) for s in samples):
-            out.append(told)
+            out.append(sentence)
     return out
 
 
@@ -250,7 +250,7 @@ def to_text(document: SetAudit) -> str:
         span = f" [{p.low:.3f}, {p.high:.3f}]" if p.low is not None else ""
         tail = f"  {p.reason}" if p.reason else ("  solves the set" if p.solved else "")
         lines.append(f"  {p.title:<26} {value}{span}{tail}")
-    lines += [f"Not checked: {told}" for told in document.not_checked]
+    lines += [f"Not checked: {sentence}" for sentence in document.not_checked]
     if document.unread:
         first = document.unread[0]
         lines.append(f"Not read: {counted(document.unread_count, 'file')}, e.g. {first.path}: {first.why}")

@@ -153,7 +153,7 @@ def training(stage: Stage) -> dict[str, Any]:
         sample_every=steps,
         log_every=2,
     )
-    said: list[str] = []
+    messages: list[str] = []
     done = 0.0
 
     def count(n: float, note: str = "") -> None:
@@ -162,7 +162,7 @@ def training(stage: Stage) -> dict[str, Any]:
         if n and done % 10 < n:
             stage.say(f"  step {done:.0f} of {steps}  {note}")
 
-    session = Session(say=said.append, advance=count)
+    session = Session(say=messages.append, advance=count)
     train.train(options, stage.folder / "training", device=stage.device, session=session)
     rows = [json.loads(line) for line in (stage.folder / "training" / "stats.jsonl").read_text().splitlines()]
     curves = {key: [row[key] for row in rows if key in row] for key in LOSSES}
@@ -172,7 +172,7 @@ def training(stage: Stage) -> dict[str, Any]:
     picture = Image.open(sheet).convert("RGB")
     return {
         "steps": steps,
-        "content": next((line for line in said if line.startswith("content loss")), ""),
+        "content": next((line for line in messages if line.startswith("content loss")), ""),
         "curves": [
             _drawn(stage, f"loss-{key}", figures.course(LOSSES[key], steps_of[: len(curves[key])], curves[key]))
             for key in LOSSES

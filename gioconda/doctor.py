@@ -51,12 +51,12 @@ def _python() -> Check:
 
 def _packages() -> Check:
     names = ("torch", "av", "c2pa-python", "opencv-python", "scikit-learn", "face-alignment", "typer")
-    there = installed(*names)
-    if missing := [name for name in names if name not in there]:
+    versions = installed(*names)
+    if missing := [name for name in names if name not in versions]:
         return Check("packages", "wrong", f"{missing[0]} is not installed")
-    if (sdk := there["c2pa-python"]) != SDK:
+    if (sdk := versions["c2pa-python"]) != SDK:
         return Check("packages", "wrong", f"c2pa-python {sdk} is installed, {SDK} is needed: its trust rules differ")
-    return Check("packages", "ok", ", ".join(f"{name} {version}" for name, version in there.items()))
+    return Check("packages", "ok", ", ".join(f"{name} {version}" for name, version in versions.items()))
 
 
 def _names() -> Check:

@@ -71,8 +71,8 @@ def no_room(error: Exception) -> bool:
     """Whether it is a disk without room that failed: by the system's number, or by its text where a library in Rust hands on nothing else."""
     if isinstance(error, OSError):
         return error.errno in NO_ROOM
-    told = re.search(r"\(os error (\d+)\)", str(error))  # as safetensors says it
-    return told is not None and int(told[1]) in NO_ROOM
+    match = re.search(r"\(os error (\d+)\)", str(error))  # as safetensors says it
+    return match is not None and int(match[1]) in NO_ROOM
 
 
 def unwritable(error: OSError, where: str | os.PathLike[str]) -> GiocondaError:

@@ -172,13 +172,13 @@ class _Number(float):
 def told_apart(template: str, detail: Mapping[str, Any], sign: str = ".") -> str:
     """A template filled in; numbers that differ never read alike, so that none is "below 32" and 32 at once. sign : of decimals."""
     numbers = {k: float(v) for k, v in detail.items() if isinstance(v, float | int) and not isinstance(v, bool)}
-    said = dict(detail)
+    arguments = dict(detail)
     for name, value in numbers.items():
         if isinstance(detail[name], float):
-            said[name] = _Number(value)
-            said[name].sign = sign
-            said[name].others = tuple(other for other in numbers.values() if other != value)
-    return template.format(**said)
+            arguments[name] = _Number(value)
+            arguments[name].sign = sign
+            arguments[name].others = tuple(other for other in numbers.values() if other != value)
+    return template.format(**arguments)
 
 
 def said(code: str, detail: Mapping[str, Any], lang: str = "en", own: Callable[[str], str] = str) -> str:

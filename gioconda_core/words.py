@@ -19,4 +19,4 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 def sentences(package: str, file: str, lang: str) -> dict[str, str]:
     """Code → sentence in a language, of a table that a package carries: TOML, a table a code with a text a language (``en``, ``ja``…)."""
     table = tomllib.loads((resources.files(package) / file).read_text("utf-8"))
-    return {code: said[lang] for code, said in table.items() if lang in said}
+    return {code: texts[lang] for code, texts in table.items() if lang in texts}

@@ -103,11 +103,11 @@ def roc(document: Benchmark) -> str:
         axes.set_xticks(ticks, [f"{100 * t:g} %" for t in ticks])
         axes.set_yticks([i / 5 for i in range(6)], [f"{20 * i} %" for i in range(6)])
 
-    told = "; ".join(
+    summary = "; ".join(
         f"{n} finds {_read(x, y, 0.01):.0%} of fakes at 1 % false alarms and {_read(x, y, 0.1):.0%} at 10 %"
         for n, x, y in curves
     )
-    return _svg(draw, "ROC curves, logarithmic false-alarm axis", told)
+    return _svg(draw, "ROC curves, logarithmic false-alarm axis", summary)
 
 
 def _read(x: Sequence[float], y: Sequence[float], at: float) -> float:
@@ -132,10 +132,10 @@ def det(document: Benchmark) -> str:
         edge = (deviate(max(floor, 0.0005)), deviate(0.99))
         axes.set(xlim=edge, ylim=edge, xlabel="False alarms among reals", ylabel="Fakes missed")
 
-    told = "; ".join(
+    summary = "; ".join(
         f"{n} misses {1 - _read(x, [1 - v for v in y], 0.05):.0%} at 5 % false alarms" for n, x, y in curves
     )
-    return _svg(draw, "DET curves", told)
+    return _svg(draw, "DET curves", summary)
 
 
 def calibration(document: Benchmark) -> str:
@@ -150,8 +150,8 @@ def calibration(document: Benchmark) -> str:
         if found:
             axes.legend(frameon=False, fontsize=10, loc="upper left", handlelength=2.6)
 
-    told = "; ".join(f"{n} is off by at most {max(abs(b.p - b.fakes) for b in bins):.2f}" for n, bins in found)
-    return _svg(draw, "Calibration", told)
+    summary = "; ".join(f"{n} is off by at most {max(abs(b.p - b.fakes) for b in bins):.2f}" for n, bins in found)
+    return _svg(draw, "Calibration", summary)
 
 
 def risk_coverage(document: Benchmark) -> str:
@@ -164,10 +164,10 @@ def risk_coverage(document: Benchmark) -> str:
             xlim=(0, 1), ylim=(0, None), xlabel="Share of clips answered, surest first", ylabel="Errors among them"
         )
 
-    told = "; ".join(
+    summary = "; ".join(
         f"{n} errs on {y[-1]:.0%} of all clips and {_upto(x, y, 0.5):.0%} of its surest half" for n, x, y in curves
     )
-    return _svg(draw, "Risk and coverage", told)
+    return _svg(draw, "Risk and coverage", summary)
 
 
 def _upto(x: Sequence[float], y: Sequence[float], at: float) -> float:
@@ -207,5 +207,5 @@ def forest(document: Benchmark) -> str:
         axes.set_xlim(min([0.48] + [r[2] if r[2] is not None else r[1] for r in rows]) - 0.01, 1.005)
         axes.set_xlabel("AUC, with 95 % interval; 0.5 is chance")
 
-    told = "; ".join(f"{n} {v:.3f}" + (f", {lo:.3f} to {hi:.3f}" if lo is not None else "") for n, v, lo, hi in rows)
-    return _svg(draw, "Leaderboard by AUC", told, width=8.6, height=0.8 + 0.36 * len(rows))
+    summary = "; ".join(f"{n} {v:.3f}" + (f", {lo:.3f} to {hi:.3f}" if lo is not None else "") for n, v, lo, hi in rows)
+    return _svg(draw, "Leaderboard by AUC", summary, width=8.6, height=0.8 + 0.36 * len(rows))

@@ -106,11 +106,11 @@ def load_run(folder: Path) -> Table:
     for fold, part in parts(folder).items():
         configs[fold] = _config(part)
         try:
-            found, told = _rows_of(part, configs[fold], fold)
+            found, own_problems = _rows_of(part, configs[fold], fold)
         except (KeyError, TypeError, ValueError):
             raise _damaged(part, "list of samples or of readings") from None
         rows += found
-        problems += told
+        problems += own_problems
     if not configs:
         raise UsageError("is not the folder of a run", where=str(folder), hint="gioconda bench run makes one")
     meta = {"config": next(iter(configs.values())), "configs": configs, "own": _own_ids(folder)}
@@ -135,8 +135,8 @@ def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[S
                 samples[sample.id] = replace(known, label=-1)
     problems = _learned(config, samples)
     if twice:
-        told = "two samples are the same file: measured once"
-        problems.insert(0, Problem("same-bytes", told, len(twice), tuple(twice[:3])))
+        sentence = "two samples are the same file: measured once"
+        problems.insert(0, Problem("same-bytes", sentence, len(twice), tuple(twice[:3])))
     names = [parse_degradation(d).name for d in config["identity"]["degradations"]]
     cues = {
         id_: cues_of(f.get("metadata") or {}, f.get("blur"), next(iter(f.get("face_size") or ()), None))
@@ -174,8 +174,8 @@ def _learned(config: Mapping[str, Any], samples: Mapping[str, SampleRow]) -> lis
         learned = set(card.get("clips", ()))
         seen = [id_ for id_ in samples if known_as(id_) in learned]
         if seen:
-            told = f"{name} learned from clips of this set, so its figures say nothing about clips it has not seen"
-            problems.append(Problem("learned", told, len(seen), tuple(seen[:3])))
+            sentence = f"{name} learned from clips of this set, so its figures say nothing about clips it has not seen"
+            problems.append(Problem("learned", sentence, len(seen), tuple(seen[:3])))
     return problems
 
 
@@ -487,8 +487,8 @@ def _joined(
     if np.any(part_a.labels != part_b.labels):
         n = int(np.sum(part_a.labels != part_b.labels))
         raise UsageError(f"{n} shared samples carry different labels", hint="a difference would compare two tasks")
-    mine, other = of if of[0] != of[1] else (f"{of[0]}, A", f"{of[1]}, B")
-    detectors = {f"{n} ({mine})" if n in b.detectors else n: part_a.detectors[n] for n in side_a}
+    one, other = of if of[0] != of[1] else (f"{of[0]}, A", f"{of[1]}, B")
+    detectors = {f"{n} ({one})" if n in b.detectors else n: part_a.detectors[n] for n in side_a}
     theirs = {f"{n} ({other})" if n in a.detectors else n: part_b.detectors[n] for n in side_b}
     table = Table(part_a.ids, part_a.labels, part_a.columns, {**detectors, **theirs}, a.problems + b.problems)
     return table, [(x, y) for x in detectors for y in theirs]

@@ -20,12 +20,12 @@ def _said(column: Column, threshold: float | None) -> NDArray[np.int64] | None:
     """What would be said of each row, as a rank: 0 not assessed, then weaker to stronger; None when nothing can be."""
     if column.levels is not None:
         ranks = {name: i for i, name in enumerate(LEVELS)}
-        said = np.array([ranks.get(str(level), 0) for level in column.levels])
+        levels = np.array([ranks.get(str(level), 0) for level in column.levels])
     elif threshold is not None:
-        said = 1 + (np.nan_to_num(column.scores, nan=-np.inf) >= threshold).astype(np.int64)
+        levels = 1 + (np.nan_to_num(column.scores, nan=-np.inf) >= threshold).astype(np.int64)
     else:
         return None
-    return np.where(column.scored, said, 0)
+    return np.where(column.scored, levels, 0)
 
 
 def stability(table: Table, *, resamples: int = bootstrap.RESAMPLES, seed: int = 0) -> list[Flips]:

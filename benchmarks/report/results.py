@@ -437,13 +437,13 @@ def _beside_rows(document: Benchmark) -> list[dict[str, Any]]:
         if entry.beside is None:
             continue
         for d in entry.beside.figures:
-            told = {"value": d.difference, "low": d.low, "high": d.high, "n_real": d.n_real, "n_fake": d.n_fake}
+            values = {"value": d.difference, "low": d.low, "high": d.high, "n_real": d.n_real, "n_fake": d.n_fake}
             about = {"axis": "over cue", "slice": d.b, "detector": d.a, "figure": d.metric, "clusters": d.clusters}
-            rows.append(blank | about | told | {"refused": d.reason if d.difference is None else None})
+            rows.append(blank | about | values | {"refused": d.reason if d.difference is None else None})
         for axis, part in (("within origin", entry.beside.within), ("matched", entry.beside.matched)):
-            told = asdict(part)
-            told["refused" if part.value is None else "no_interval"] = told.pop("reason")
-            rows.append(blank | {"axis": axis, "slice": "", "detector": entry.name, "figure": "auc"} | told)
+            values = asdict(part)
+            values["refused" if part.value is None else "no_interval"] = values.pop("reason")
+            rows.append(blank | {"axis": axis, "slice": "", "detector": entry.name, "figure": "auc"} | values)
     return rows
 
 

@@ -157,10 +157,10 @@ def _of_best(document: Benchmark, best: Entry, figure: Figure, clips: str) -> st
     if skill in (Skill.COIN, Skill.INVERTED):
         who = f"even {name}, which ranks highest, has" if many else f"{name} has"
         head = "No better than a coin" if skill == Skill.COIN else "The wrong way round"
-        told = (
+        meaning = (
             "an interval that holds 0.5 shows no skill" if skill == Skill.COIN else "real clips score higher than fakes"
         )
-        return f"{head}: on {clips}, {who} {value}; {told}."
+        return f"{head}: on {clips}, {who} {value}; {meaning}."
     if skill == Skill.CUE and best.beside:
         cue = next(d for d in best.beside.cues if d.difference is not None)
         return (

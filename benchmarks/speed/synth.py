@@ -213,8 +213,8 @@ def cases(
     if train or not render:
         step = training_step(config, "cpu", batch or 1, folder)
         ways: dict[str, Work] = {"plain": partial(plainly, partial(step, "fp32")), "ours": partial(step, "bf16")}
-        told = about | {"training, batch": batch or 1}
-        yield Case(told, ways, rounds, {"training, ours faster": ("plain", "ours")}, warm=True)
+        material = about | {"training, batch": batch or 1}
+        yield Case(material, ways, rounds, {"training, ours faster": ("plain", "ours")}, warm=True)
     if render or not train:
         ways = rendering(config)
         yield Case(about, ways, rounds, {f"{way} faster": ("plain", way) for way in ways if way != "plain"}, warm=True)

@@ -48,14 +48,14 @@ def stated_rates(table: Table) -> list[StatedRate]:
         if column.stated is None:
             continue
         rows = np.flatnonzero(table.labelled & column.scored & np.isfinite(column.stated))
-        labels, said = table.labels[rows], column.stated[rows]
+        labels, stated = table.labels[rows], column.stated[rows]
         real, fake = labels == 0, labels == 1
         for rate in RATES:
             n_real, n_fake = int(real.sum()), int(fake.sum())
             if n_real < FEWEST:
                 out.append(StatedRate(name, rate, Kept.REFUSED, n_real, n_fake))
                 continue
-            alarm = said <= rate
+            alarm = stated <= rate
             who = [table.columns[c][rows][real] for c in ("identity", "source")]
             low, high = of_people(alarm[real], bootstrap.Resampler.over(*who).axes)
             kept = Kept.MORE if low > rate else Kept.FEWER if high < rate else Kept.HOLDS

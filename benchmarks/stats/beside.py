@@ -92,7 +92,7 @@ def rates_of(cue: Floats) -> NDArray[np.str_]:
     """Frame rates (n,) as slices: ``near 25``; empty where not known."""
     known = np.isfinite(cue)
     nearest = np.array(RATES)[np.abs(np.where(known, cue, 0.0)[:, None] - np.array(RATES)).argmin(axis=1)]
-    return np.array([f"near {rate:g}" if there else "" for rate, there in zip(nearest, known, strict=True)])
+    return np.array([f"near {rate:g}" if is_known else "" for rate, is_known in zip(nearest, known, strict=True)])
 
 
 def origin_of(table: Table) -> str:

@@ -349,14 +349,14 @@ def leaderboard(
     pairs = corrected([made.compare(a, b, wanted, drawn=False)[0] for a, b in combinations(order, 2)])
     # The leader's own comparisons once more with bootstrap intervals; whether it is better was settled among all that were asked.
     first = against or order[0]
-    mine = [d.over(first) for d in pairs if first in (d.a, d.b)]
-    drawn = [made.compare(first, d.b, wanted, drawn=True)[0] for d in mine] if resamples else mine
+    of_first = [d.over(first) for d in pairs if first in (d.a, d.b)]
+    drawn = [made.compare(first, d.b, wanted, drawn=True)[0] for d in of_first] if resamples else of_first
     if against:
         differences = corrected(drawn)
     else:
         differences = [
             replace(with_interval, p=d.p, p_corrected=d.p_corrected, asked=d.asked, finding=d.finding)
-            for with_interval, d in zip(drawn, mine, strict=True)
+            for with_interval, d in zip(drawn, of_first, strict=True)
         ]
     # Ranks that the pairs leave open, among those that have an AUC.
     able = [n for n in order if metrics.refusal(wanted[0], *_scored(table, n)) is None]

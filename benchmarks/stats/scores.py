@@ -56,8 +56,8 @@ class _Reader:
         """The column of ids; refuses a table that lacks what every table needs."""
         sheet = self.sheet
         key = next((k for k in ("id", "sha256", "path") if sheet.named(k)), None)
-        there = {"id": key, "label": sheet.named("label"), "score": self.wide or sheet.named("score")}
-        if missing := [name for name, found in there.items() if not found]:
+        columns = {"id": key, "label": sheet.named("label"), "score": self.wide or sheet.named("score")}
+        if missing := [name for name, found in columns.items() if not found]:
             raise UsageError(
                 f"column {missing[0]!r} is missing", where=self.name,
                 hint=f"it has {', '.join(sheet.names[:12])}; columns of several detectors: --score 'prob_*'",
@@ -93,7 +93,7 @@ class _Reader:
         sheet, given = self.sheet, self.given
         words, protocols, scored = sheet.column("label"), sheet.column("protocol"), str(sheet.named("score"))
         axes, named = {axis: sheet.column(axis) for axis in AXES}, sheet.column("detector")
-        said = {name: sheet.column(name) for name in _WORDS}
+        texts = {name: sheet.column(name) for name in _WORDS}
         numbers = {name: column for name in _NUMBERS if (column := sheet.named(name))}
         for i in self.keep:
             if not self.ids[i]:
@@ -114,7 +114,7 @@ class _Reader:
                 beside: dict[str, Any] = {k: self._number(c, i) for k, c in columns.items() if k != "score"}
                 yield replace(base, detector=who, **beside, **_score(sheet, columns["score"], i))
             if not self.wide:
-                own: dict[str, Any] = {name: column[i] for name, column in said.items() if column[i]}
+                own: dict[str, Any] = {name: column[i] for name, column in texts.items() if column[i]}
                 own |= {name: self._number(column, i) for name, column in numbers.items()}
                 own |= _score(sheet, scored, i, own.get("error"))
                 yield replace(base, detector=named[i] or given.source.stem.removesuffix(".csv"), **own)
@@ -123,32 +123,32 @@ class _Reader:
         try:
             return number_of(self.sheet.cells[column][i], self.sheet.decimal_comma)
         except ValueError:
-            told = f"{self.sheet.cells[column][i][:40]!r} is no number"
-            self.bad.append(BadCell(self.sheet.rows[i], column, told))
+            problem = f"{self.sheet.cells[column][i][:40]!r} is no number"
+            self.bad.append(BadCell(self.sheet.rows[i], column, problem))
             return None
 
     def _problems(self, silent: Sequence[str]) -> list[Problem]:
         """What a reader must know of the file. silent : detectors of a matrix without a score of this unit."""
         sheet, found = self.sheet, []
         if sheet.guessed:
-            told = f"{self.name} is neither UTF-8 nor UTF-16; it was read as {sheet.encoding}"
-            found.append(Problem("encoding", told))
+            sentence = f"{self.name} is neither UTF-8 nor UTF-16; it was read as {sheet.encoding}"
+            found.append(Problem("encoding", sentence))
         unread = [sheet.rows[i] for i in self.keep if not self.ids[i]]
-        for kind, told, lines in (
+        for kind, sentence, lines in (
             ("ragged", "a line has more or fewer cells than the header", sheet.ragged),
             ("no-id", "a line has no id and cannot be used", unread),
         ):
             if lines:
-                found.append(Problem(kind, told, len(lines), tuple(f"line {n}" for n in lines[:3])))
+                found.append(Problem(kind, sentence, len(lines), tuple(f"line {n}" for n in lines[:3])))
         if self.strange:
-            told = "a label is neither real nor fake, 0 nor 1: treated as unknown"
-            found.append(Problem("label-unread", told, sum(self.strange.values()), tuple(self.strange)[:3]))
+            sentence = "a label is neither real nor fake, 0 nor 1: treated as unknown"
+            found.append(Problem("label-unread", sentence, sum(self.strange.values()), tuple(self.strange)[:3]))
         if self.bad:
-            told = "a cell of seconds, cost, a stated rate or a cue is no number: taken as not given"
-            found.append(Problem("cell-unread", told, len(self.bad), tuple(str(b) for b in self.bad[:3])))
+            sentence = "a cell of seconds, cost, a stated rate or a cue is no number: taken as not given"
+            found.append(Problem("cell-unread", sentence, len(self.bad), tuple(str(b) for b in self.bad[:3])))
         if silent:  # of a matrix of pictures, films and sounds, most detectors read one of them
-            told = f"no {self.unit} has a score of {', '.join(silent)}: left out"
-            found.append(Problem("silent", told, len(silent)))
+            sentence = f"no {self.unit} has a score of {', '.join(silent)}: left out"
+            found.append(Problem("silent", sentence, len(silent)))
         return found
 
 
@@ -181,13 +181,13 @@ def _of_unit(sheet: Sheet, unit: str, name: str) -> tuple[Sequence[int], str]:
         raise UsageError(f"{unit!r} is no unit", where="--unit", hint="video, image or audio")
     if sheet.named("unit") is None:
         return range(len(sheet)), unit
-    said = [_UNITS.get(w.lower().removesuffix("s"), w.lower()) for w in sheet.column("unit")]
-    kinds = Counter(said)
+    units = [_UNITS.get(w.lower().removesuffix("s"), w.lower()) for w in sheet.column("unit")]
+    kinds = Counter(units)
     if not unit and len(kinds) > 1:
-        told = ", ".join(f"{n:,} {k or 'without one'}" for k, n in kinds.most_common(5))
-        raise UsageError(f"mixes units ({told}), which no figure may", where=name, hint="choose one: --unit video")
+        counts = ", ".join(f"{n:,} {k or 'without one'}" for k, n in kinds.most_common(5))
+        raise UsageError(f"mixes units ({counts}), which no figure may", where=name, hint="choose one: --unit video")
     unit = unit or (next(iter(kinds)) if set(kinds) <= set(_UNITS.values()) else "")
-    keep = [i for i, word in enumerate(said) if word == unit or not unit]
+    keep = [i for i, word in enumerate(units) if word == unit or not unit]
     if not keep:
         raise UsageError(f"has no row of unit {unit}", where=name, hint=f"it has {', '.join(kinds)}")
     return keep, unit
@@ -204,8 +204,8 @@ def _score(sheet: Sheet, column: str, i: int, error: str | None = None) -> dict[
     try:
         return {"score": number_of(text, sheet.decimal_comma)}
     except ValueError:
-        told = error or f"score is not a finite number: {text[:40]!r}"
-        return {"score": None, "error": told, "reason": str(AbstentionReason.NOT_FINITE)}
+        why = error or f"score is not a finite number: {text[:40]!r}"
+        return {"score": None, "error": why, "reason": str(AbstentionReason.NOT_FINITE)}
 
 
 def _numbers(column: Sequence[str], decimal_comma: bool) -> bool:

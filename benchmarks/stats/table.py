@@ -304,8 +304,8 @@ class _Growing:
         if found:
             protocol = found[0] if len(found) == 1 else _merged(found)
         if protocol.endswith("@mixed"):
-            told = f"scores of {detector} come from different protocols: {', '.join(found[:4])}"
-            self.problems.append(Problem("mixed-protocol", told))
+            sentence = f"scores of {detector} come from different protocols: {', '.join(found[:4])}"
+            self.problems.append(Problem("mixed-protocol", sentence))
         scores, status = np.full(n, np.nan), np.full(n, "missing", dtype="<U9")
         reasons, levels = np.full(n, "", dtype=object), np.full(n, "", dtype="<U16")
         measured = {name: np.full(n, np.nan) for name in _MEASURED}
@@ -315,12 +315,12 @@ class _Growing:
                 values[at] = getattr(cell, name)
         missing = int((status == "missing").sum())
         if missing:
-            told = f"{detector} has no row for some samples: they count against its coverage"
-            self.problems.append(Problem("missing", told, missing))
-        there = scores[status == "scored"]
-        if len(there) > 1 and np.ptp(there) == 0:
-            told = f"every score of {detector} is the same number: it ranks nothing"
-            self.problems.append(Problem("constant", told, len(there)))
+            sentence = f"{detector} has no row for some samples: they count against its coverage"
+            self.problems.append(Problem("missing", sentence, missing))
+        scored = scores[status == "scored"]
+        if len(scored) > 1 and np.ptp(scored) == 0:
+            sentence = f"every score of {detector} is the same number: it ranks nothing"
+            self.problems.append(Problem("constant", sentence, len(scored)))
         first = self.first[detector]
         return Column(
             scores, status, reasons, first.version or "", first.weights_sha256, protocol, first.probability,

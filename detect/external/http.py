@@ -228,8 +228,8 @@ class HttpDetector:
         sent = {k: v for k, v in headers.items() if v}
         with client.stream(method, url, content=body or None, headers=sent) as response:
             if response.status_code in AGAIN:
-                told = f"the service answered with status {response.status_code}"
-                raise _Again(told, _seconds(response.headers.get("retry-after")))
+                problem = f"the service answered with status {response.status_code}"
+                raise _Again(problem, _seconds(response.headers.get("retry-after")))
             if response.status_code in (401, 403):
                 raise RuntimeError(f"the service refuses the key (status {response.status_code})")
             if response.status_code not in (200, 202):

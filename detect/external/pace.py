@@ -53,9 +53,9 @@ class Pace:
             except (OSError, ValueError):
                 free = 0.0
             now = time.time()
-            mine = max(now, min(free, now + 3600))  # a clock that was set back must not stop the run
-            file.write_text(repr(mine + gap))
-        time.sleep(max(0.0, mine - now))
+            turn = max(now, min(free, now + 3600))  # a clock that was set back must not stop the run
+            file.write_text(repr(turn + gap))
+        time.sleep(max(0.0, turn - now))
 
 
 def _taken(place: FileLock) -> bool:

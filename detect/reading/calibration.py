@@ -183,9 +183,9 @@ class Calibration:
 
     def least(self, score: float, strata: Sequence[str], faces: int = 1) -> tuple[Level, str, float, float, float, int]:
         """:meth:`meaning` among these strata."""
-        told = {name: self.false_alarm(score, name) for name in strata}
-        stratum = max(told, key=lambda name: (told[name][0], told[name][2]))
-        rate, low, high, n = told[stratum]
+        rates = {name: self.false_alarm(score, name) for name in strata}
+        stratum = max(rates, key=lambda name: (rates[name][0], rates[name][2]))
+        rate, low, high, n = rates[stratum]
         return level_of(any_of(high, faces)), stratum, rate, low, high, n
 
     def threshold_of(self, stratum: str = "all", faces: int = 1) -> float | None:

@@ -222,7 +222,7 @@ def _ahead(
 
 def row_of(name: str, answer: Answer) -> Row:
     """One answer of a clip; a failure is an ``error``, a decision not to say is ``abstained``, both with their code."""
-    reading, said = answer
+    reading, judged = answer
     pooled = reading.score is not None and reading.pooling != "max-track-mean"
     row = Row(
         name,
@@ -234,19 +234,19 @@ def row_of(name: str, answer: Answer) -> Row:
         seconds=round(reading.seconds or 0.0, 4),
     )
     failed = reading.abstained is not None and reading.abstained.failed
-    silent = reading.abstained if failed else said.reading.abstained
+    silent = reading.abstained if failed else judged.reading.abstained
     if silent is not None:
         row = replace(row, **silent.columns())
     if failed:
         return row
-    row = replace(row, score=said.reading.score)
-    if said.false_alarm is None:
+    row = replace(row, score=judged.reading.score)
+    if judged.false_alarm is None:
         return row
     return replace(
         row,
-        false_alarm=round(said.false_alarm, 4),
-        false_alarm_low=round(said.low or 0.0, 4),
-        false_alarm_high=round(said.high or 0.0, 4),
-        reals=said.n,
-        calibration=f"{said.calibration_set}, {said.date}, {said.stratum}",
+        false_alarm=round(judged.false_alarm, 4),
+        false_alarm_low=round(judged.low or 0.0, 4),
+        false_alarm_high=round(judged.high or 0.0, 4),
+        reals=judged.n,
+        calibration=f"{judged.calibration_set}, {judged.date}, {judged.stratum}",
     )

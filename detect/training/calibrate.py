@@ -197,12 +197,12 @@ def run(
         for rung in rungs if sample.label == Label.REAL else ():
             with extract.degraded(index.resolve(sample), rung) as path, Clip.open(path) as clip:
                 footage = observe(clip, [detector])
-            ((said, _),) = readings(footage, [detector], calibrated=False)
-            if said.score is None:
+            ((reading, _),) = readings(footage, [detector], calibrated=False)
+            if reading.score is None:
                 continue
-            protocol = said.protocol
+            protocol = reading.protocol
             clip_id, person = sample.sha256 or sample.path, sample.identity or ""
-            real.append(Scored(clip_id, said.score, measures(footage), rung, person))
+            real.append(Scored(clip_id, reading.score, measures(footage), rung, person))
     today = datetime.date.today().isoformat()
     card = make(detector.id, detector.weights_sha256, set_name, today, protocol, real)
     card.write(folder)

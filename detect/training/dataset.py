@@ -71,9 +71,9 @@ class Clips:
     def sources(self) -> Array:
         """(N,) where a clip was published, its ``group['origin']``: encoders and cameras go with it. One without (made by
         ``synth fakes``, say) has the origin its person's other clips have, else its index is its origin."""
-        told = [s for s in self.samples if s.identity and s.group.get("origin")]
-        told.sort(key=lambda s: s.label == Label.REAL)  # where a person has real clips, they say it
-        known = {s.identity: s.group["origin"] for s in told}
+        with_origin = [s for s in self.samples if s.identity and s.group.get("origin")]
+        with_origin.sort(key=lambda s: s.label == Label.REAL)  # where a person has real clips, they say it
+        known = {s.identity: s.group["origin"] for s in with_origin}
         return np.array(
             [
                 s.group.get("origin") or known.get(s.identity) or f"index{h}"

@@ -278,15 +278,15 @@ def _calibration(measured: _Measured, trained: _Trained, options: FeatureTrainin
 def _missed(card: calibration.Calibration, measured: _Measured, clean: Sequence[validate.Unseen]) -> dict[str, float]:
     """Method → how many of its fakes got no signal from models that had not seen it, by the very rule that reports go by; a fake that several
     models were asked about counts by the share of them."""
-    said: dict[tuple[str, int], list[bool]] = {}
+    answers: dict[tuple[str, int], list[bool]] = {}
     for group in clean:
         for i in group.fakes[np.isfinite(group.scores[group.fakes])]:
             own = zip(calibration.MEASURES, measured.measures[i], strict=True)
             found = {key: float(value) for key, value in own if np.isfinite(value)}
             level = card.meaning(float(group.scores[i]), found)[0]
-            said.setdefault((group.name, int(i)), []).append(level == Level.NO_STRONG_SIGNAL)
+            answers.setdefault((group.name, int(i)), []).append(level == Level.NO_STRONG_SIGNAL)
     missed: dict[str, float] = {}
-    for (name, _), silent in said.items():
+    for (name, _), silent in answers.items():
         missed[name] = missed.get(name, 0.0) + sum(silent) / len(silent)
     return missed
 
@@ -318,10 +318,10 @@ def _unseen(
 
 def _limits(figures: Validation) -> tuple[str, ...]:
     """What every card of ours says, and the weak places that validation found."""
-    said = []
+    limits = []
     looks = figures.looks
     if looks is not None and looks.scores > 1:
-        said.append(
+        limits.append(
             f"Chosen, if by any figures, by these: scores of {looks.scores} trainings have been measured against these clips' labels on the "
             f"computer that trained it, since {looks.since}."
         )
@@ -332,14 +332,14 @@ def _limits(figures: Validation) -> tuple[str, ...]:
         most = (
             f"By method, when unseen, its AUC ranges from {methods[order[0]].auc:.2f} to {methods[order[-1]].auc:.2f}"
         )
-        said.append(most + (f"; weakest: {', '.join(weak)}." if weak else "."))
+        limits.append(most + (f"; weakest: {', '.join(weak)}." if weak else "."))
     for asked, own in figures.figures.items():
         if own.value is not None and not asked.startswith("clean"):
             what = asked if asked.startswith("fitted") else f"after {asked}"
-            said.append(
+            limits.append(
                 f"{what[0].upper()}{what[1:]}: AUC {own.value:.2f}, on {own.reals} real and {own.fakes} fake clips."
             )
-    return (*said, *LIMITS)
+    return (*limits, *LIMITS)
 
 
 def _beside(measured: _Measured, name: str, options: FeatureTraining) -> str:
@@ -351,12 +351,12 @@ def _beside(measured: _Measured, name: str, options: FeatureTraining) -> str:
 
     made = {family: len(rows(extract.FAMILY + family)) for family in options.families}
     made = {family: count for family, count in made.items() if count}
-    told = ""
+    further = ""
     if made:
-        told = f"; as further fakes {sum(made.values())} made of the real clips by {len(made)} families ("
-        told += ", ".join(f"{family} {count}" for family, count in made.items()) + ")"
+        further = f"; as further fakes {sum(made.values())} made of the real clips by {len(made)} families ("
+        further += ", ".join(f"{family} {count}" for family, count in made.items()) + ")"
     qualities = ", ".join(f"{quality} ({len(set(rows(quality).tolist()))} of the clips)" for quality in options.rungs)
-    return f"{told}; at these qualities: {qualities}"
+    return f"{further}; at these qualities: {qualities}"
 
 
 def _papers(measured: _Measured, trained: _Trained, options: FeatureTraining, folder: Path) -> None:

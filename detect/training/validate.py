@@ -67,12 +67,12 @@ class Material:
         y, groups = self.labels[chosen], self.groups[chosen]
         weight = np.zeros(len(chosen))
         for label in (0, 1):
-            mine = y == label
-            if mine.any():
-                _, inverse = np.unique(groups[mine], return_inverse=True)
-                own = self.share[chosen][mine]
+            of_label = y == label
+            if of_label.any():
+                _, inverse = np.unique(groups[of_label], return_inverse=True)
+                own = self.share[chosen][of_label]
                 own = own / np.sqrt(np.bincount(inverse, own)[inverse])
-                weight[mine] = own / own.sum() * len(y) / 2
+                weight[of_label] = own / own.sum() * len(y) / 2
         return chosen, weight
 
 
@@ -137,8 +137,8 @@ def unseen(
             if not asked.any():
                 continue
             # All fakes of the method, where that leaves enough to learn from; of a method that shows everybody, those of the fold's persons.
-            for mine in (held, held & (fold == k)):
-                away = asked | mine
+            for fakes in (held, held & (fold == k)):
+                away = asked | fakes
                 keep = ~away & ~held & ~np.isin(persons, persons[away])
                 if by == "origin":
                     keep &= ~np.isin(sources, sources[away])
@@ -152,8 +152,8 @@ def unseen(
                 scored = fitter(rows, weight)
                 fitted[key] = {q: by_clip(scored[q], clip, len(clips)) for q, (_, clip) in tests.items()}
             for quality, scores in fitted[key].items():
-                told = np.where(away, scores, np.nan)
-                out[quality].append(Unseen(name, k, np.flatnonzero(mine), np.flatnonzero(asked), told))
+                own_scores = np.where(away, scores, np.nan)
+                out[quality].append(Unseen(name, k, np.flatnonzero(fakes), np.flatnonzero(asked), own_scores))
     return out
 
 
@@ -210,9 +210,9 @@ class _Wins:
             pairs = sum(float(weight[f].sum() * weight[r].sum()) for f, r, _ in folds)
             if pairs:
                 won = sum(float(weight[f] @ win @ weight[r]) for f, r, win in folds)
-                mine = float(weight[self.fakes[method]].sum())
-                total += mine * won / pairs
-                mass += mine
+                share = float(weight[self.fakes[method]].sum())
+                total += share * won / pairs
+                mass += share
         return total / mass if mass else np.nan
 
     def clips(self, side: int) -> set[int]:
@@ -332,8 +332,8 @@ def alarms(clips: Clips, found: Sequence[Unseen], rates: Sequence[float] = (0.1,
             alarm, asked = alarm + int((own >= cut).sum()), asked + len(own)
             for group in found:
                 if group.fold == k:
-                    mine = group.scores[group.fakes]
-                    hit, fakes = hit + int((mine >= cut).sum()), fakes + int(np.isfinite(mine).sum())
+                    own_scores = group.scores[group.fakes]
+                    hit, fakes = hit + int((own_scores >= cut).sum()), fakes + int(np.isfinite(own_scores).sum())
         if asked:
             low, high = clopper_pearson(alarm, asked)
             reached = round(hit / fakes, 4) if fakes else None

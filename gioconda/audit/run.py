@@ -130,8 +130,8 @@ class Audit:
         names = list(self.detectors) if self.detectors is not None else registry.shipped()
         found = []
         for name in names:
-            _, base, told = registry.parse(name)
-            target = Path(told or registry.WEIGHTS / base)
+            _, base, chosen = registry.parse(name)
+            target = Path(chosen or registry.WEIGHTS / base)
             if target.is_dir():
                 files = sorted(p for p in target.iterdir() if p.suffix in (".safetensors", ".json", ".toml"))
             else:

@@ -131,8 +131,8 @@ class Work:
         if self.orders.declared:
             row = replace(row, **rows.declared_columns(metadata.inspect(path).get("declared", [])))
         if p is not None:
-            said = rows.origin_text(p, self.orders.lang, self.trust.dated("manifest"))
-            row = replace(row, **rows.credential_columns(p), sentences=said, until=_until(p))
+            sentences = rows.origin_text(p, self.orders.lang, self.trust.dated("manifest"))
+            row = replace(row, **rows.credential_columns(p), sentences=sentences, until=_until(p))
             # What was not looked for (a container without credentials, a manifest elsewhere) is no error; `check` says so too.
             asked = p.reason not in (CredentialReason.UNSUPPORTED, CredentialReason.REMOTE)
             if p.state == ProvenanceState.UNREADABLE and asked:

@@ -99,11 +99,11 @@ def explain(
 
     Words: ensemble, contrast, false alarm, raw score, calibration, unseen methods.
     """
-    said = _explained(code, lang)
-    if said is None:
+    sentence = _explained(code, lang)
+    if sentence is None:
         hint = "codes are case-sensitive, e.g. assertion.dataHash.mismatch"
         raise UsageError(f"no code {code!r} is known", hint=hint)
-    emit(said)
+    emit(sentence)
 
 
 def _explained(code: str, lang: str) -> str | None:

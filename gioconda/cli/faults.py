@@ -81,8 +81,8 @@ def report(error: BaseException, argv: list[str]) -> Path | None:
 
     lines = [f"gioconda {__version__}, Python {platform.python_version()}, {platform.platform()}"]
     names = ("c2pa-python", "av", "pillow", "numpy", "torch", "onnxruntime", "openvino", "pyarrow")
-    there = installed(*names)
-    lines += [f"{name} {there.get(name, 'is not installed')}" for name in names]
+    versions = installed(*names)
+    lines += [f"{name} {versions.get(name, 'is not installed')}" for name in names]
     lines += ["", "Command: " + " ".join(argv), "", *traceback.format_exception(error)]
     text = "\n".join(lines).encode("utf-8", "backslashreplace")
     try:

@@ -187,11 +187,11 @@ def _text(rows: Iterable[Row], beside: Iterable[list[Compared] | None], every_co
 
 def _standard(paths: list[Path], lists: Trust) -> str:
     """Each file's credential in the standard's own JSON, a document a line where there are several; empty where there is none."""
-    said = []
+    documents = []
     for path in paths:
         with opened(path, lists.anchors) as found:
-            said += [str(found.reader.crjson())] if isinstance(found, Opened) else []
-    return "\n".join(said)
+            documents += [str(found.reader.crjson())] if isinstance(found, Opened) else []
+    return "\n".join(documents)
 
 
 @app.command("read", "clip.mp4 --trust C2PA-TRUST-LIST.pem", formats=("text", "json", "jsonl", "crjson"))

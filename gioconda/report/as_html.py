@@ -39,8 +39,8 @@ def environment(*places: tuple[str, str]) -> "Environment":
 
     env = shell.environment((ROOM, "templates"), *places)
     env.filters |= {"picture": _picture, "visible": visible}
-    for name, said in (("number", number), ("bytes", bytes_text), ("clock", clock)):
-        env.filters[name] = jinja2.pass_context(partial(_in_language, said))
+    for name, show in (("number", number), ("bytes", bytes_text), ("clock", clock)):
+        env.filters[name] = jinja2.pass_context(partial(_in_language, show))
     env.filters["paragraph"] = lambda text: visible(text, 5000)
     return env
 

@@ -38,8 +38,8 @@ class Case:
         elif outcome == "errors":
             inner = f"<error message={_attribute(row.error)}/>"
         elif outcome == "failures":
-            said = _text(" ".join(row.sentences))
-            inner = f"<failure message={_attribute('; '.join(self.reasons))}>{said}</failure>"
+            text = _text(" ".join(row.sentences))
+            inner = f"<failure message={_attribute('; '.join(self.reasons))}>{text}</failure>"
         else:
             found = ", ".join(faults(row))
             inner = f"<system-out>{_text(found)}</system-out>" if found else ""

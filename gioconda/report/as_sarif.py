@@ -151,19 +151,19 @@ def _level(rule: str) -> str:
 
 
 def _result(item: Row, rule: str, reason: str | None = None) -> str:
-    said, level = item.sentences, _level(rule)
+    sentences, level = item.sentences, _level(rule)
     if rule == "error":
-        said = (str(item.error),)
+        sentences = (str(item.error),)
     elif rule.startswith("credentials/"):
-        said = item.credentials or said
+        sentences = item.credentials or sentences
         level = "warning" if item.broken_ingredient else level  # however good the state
     elif rule == "declared/ai":
-        said = (str(item.declared),)
+        sentences = (str(item.declared),)
     digest = item.sha256 or hashlib.sha256(item.path.encode("utf-8", "surrogateescape")).hexdigest()
     result: dict[str, Any] = {
         "ruleId": rule,
         "level": level,
-        "message": {"text": visible(" ".join(said) or rule, 4000)},
+        "message": {"text": visible(" ".join(sentences) or rule, 4000)},
         # A file of pixels has no lines, and a dashboard asks for one.
         "locations": [{"physicalLocation": {"artifactLocation": _place(item.path), "region": {"startLine": 1}}}],
         # The same fault of the same content is the same alert, wherever the file is moved to.

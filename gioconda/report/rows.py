@@ -33,10 +33,10 @@ class Judged:
     @classmethod
     def of(cls, item: Calibrated) -> "Judged":
         """A reading's part of the row."""
-        said = item.false_alarm, item.low, item.high, item.n, item.level
+        rate = item.false_alarm, item.low, item.high, item.n, item.level
         why = item.reading.abstained
-        told = (None, None, None) if why is None else (why.text, str(why.code), why.detail)
-        return cls(item.reading.score, *said, *told)
+        reason = (None, None, None) if why is None else (why.text, str(why.code), why.detail)
+        return cls(item.reading.score, *rate, *reason)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ DETECTOR_COLUMNS = tuple(item.name for item in fields(Judged) if item.name != "d
 
 def row(report: Report, lang: str = "en", *, path: str | None = None) -> Row:
     """A report's row."""
-    facts, said = report.facts, tuple(say(s, lang) for s in origin(report))
+    facts, origins = report.facts, tuple(say(s, lang) for s in origin(report))
     return Row(
         path=path if path is not None else report.title,
         sha256=report.sha256,
@@ -116,8 +116,8 @@ def row(report: Report, lang: str = "en", *, path: str | None = None) -> Row:
         caveats=tuple(s.key.removeprefix("caveat.") for s in report.verdict.caveats),
         warnings=report.warnings,
         detectors={item.reading.detector: Judged.of(item) for item in report.readings},
-        sentences=tuple(say(s, lang) for s in report.verdict.sentences) or said,
-        credentials=said,
+        sentences=tuple(say(s, lang) for s in report.verdict.sentences) or origins,
+        credentials=origins,
         error="; ".join(problem.text for problem in report.errors) or None,
     )
 
@@ -133,8 +133,8 @@ def declared_columns(found: Sequence[Mapping[str, Any]] | None) -> dict[str, Any
     """The fields of a row that are of the file's unsigned marks."""
     if found is None:
         return {}
-    told = [f"{mark['kind']}:{mark['value']}" for mark in found]
-    return {"declared_ai": declared.names_ai(found), "declared": "; ".join(told) or None}
+    marks = [f"{mark['kind']}:{mark['value']}" for mark in found]
+    return {"declared_ai": declared.names_ai(found), "declared": "; ".join(marks) or None}
 
 
 def origin_text(provenance: Provenance, lang: str, lists: Sequence[Sequence[str]] = ()) -> tuple[str, ...]:

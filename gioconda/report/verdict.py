@@ -123,10 +123,10 @@ def _by_face(item: Calibrated) -> list[Sentence]:
 
 def _missed(lead: Calibrated) -> tuple[str, dict[str, Any]]:
     """How many fakes by methods it had not seen a detector misses, where that was measured."""
-    for told in (lead.sealed, lead.unseen):
-        if told is not None and told.missed is not None and told.fakes:
-            args = {"ten": round(10 * told.missed / told.fakes), "missed": told.missed, "fakes": told.fakes}
-            return "short.missed", args | {"methods": told.methods, "date": told.date}
+    for skill in (lead.sealed, lead.unseen):
+        if skill is not None and skill.missed is not None and skill.fakes:
+            args = {"ten": round(10 * skill.missed / skill.fakes), "missed": skill.missed, "fakes": skill.fakes}
+            return "short.missed", args | {"methods": skill.methods, "date": skill.date}
     return "short.missed-unknown", {}
 
 
@@ -235,19 +235,19 @@ def _faces(footage: Footage, read: int | None, say: Any) -> None:
     if not tracks:
         return
     largest = max(tracks, key=lambda t: t.extent)
-    told = next((t for t in tracks if t.id == read), largest)
-    whose = Sentence("face.only") if len(tracks) == 1 else Sentence("face.numbered", {"track": told.id + 1})
+    face = next((t for t in tracks if t.id == read), largest)
+    whose = Sentence("face.only") if len(tracks) == 1 else Sentence("face.numbered", {"track": face.id + 1})
     who = {"face": {"key": whose.key, "args": whose.args}}
-    if told.extent < FACE_PX:
-        say("face-small", face_px=told.extent, threshold=FACE_PX, **who)
+    if face.extent < FACE_PX:
+        say("face-small", face_px=face.extent, threshold=FACE_PX, **who)
     seen = {float(t) for track in tracks for t, q in zip(track.times, track.quality, strict=True) if q > 0}
     usable = sum(any(abs(float(t) - s) < 1e-3 for s in seen) for t in footage.times)
     if usable < max(2, len(footage.times) // 2) and len(footage.times) > 1:
         say("few-frames", usable=usable, frames=len(footage.times))
-    quality = float(np.median(told.quality))
+    quality = float(np.median(face.quality))
     if quality < QUALITY:
         say("blurred", quality=quality, threshold=QUALITY)
-    yaw = told.measures.get("yaw")
+    yaw = face.measures.get("yaw")
     if yaw is not None and len(yaw):
         share = float(np.mean(np.abs(yaw) > YAW))
         if share > 0.25:
@@ -329,12 +329,12 @@ def verdict(
 ) -> Verdict:
     """Everything a report says, as keys and arguments. unread : why nothing could be looked at; warnings : the decoder's."""
     level = level_of(readings)
-    said = caveats(readings, footage, facts, warnings)
-    steps = next_steps(level, readings, provenance, said, facts, unread)
+    weak = caveats(readings, footage, facts, warnings)
+    steps = next_steps(level, readings, provenance, weak, facts, unread)
     return Verdict(
         level,
         sentences(readings, unread, facts),
-        said,
+        weak,
         steps,
         scope(readings, footage, facts),
         editor(level, readings, provenance),

@@ -359,11 +359,11 @@ class Site:
 
     async def take(self, request: Request) -> Response:
         """A file as the request's body; refused before it is read where its size is told, and while it is read where not."""
-        told = request.headers.get("content-length", "0")
-        if not told.isdigit() or int(told) > self.page.limit:
+        length = request.headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > self.page.limit:
             raise Refused(413, "too-large")
         self._room()
-        if shutil.disk_usage(self.page.folder).free < int(told) + SPARE:
+        if shutil.disk_usage(self.page.folder).free < int(length) + SPARE:
             raise Refused(507, "disk-full")
         if self.arriving >= 4:
             raise Refused(429, "too-busy")

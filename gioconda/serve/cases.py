@@ -73,9 +73,9 @@ class Cases:
         for identity, path in self.all().items():
             with contextlib.suppress(UsageError):
                 log = case.entries(path)
-                told = say(Sentence("label.case-lines", {"n": len(log)}), lang)
+                lines = say(Sentence("label.case-lines", {"n": len(log)}), lang)
                 when = local(moment(log[-1].time), lang) if log else ""
-                rows.append({"id": identity, "name": case.about(path).name, "lines": told, "when": when})
+                rows.append({"id": identity, "name": case.about(path).name, "lines": lines, "when": when})
         return rows
 
     # ------------------------------------------------------------------ handlers

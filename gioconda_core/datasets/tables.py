@@ -92,9 +92,9 @@ class Sheet:
             for row, values in zip(self.rows, zip(*(self.cells[n] for n in found), strict=True), strict=True):
                 known = {label_of(v) for v in values} - {-1, None}
                 if len(known) > 1:
-                    told = ", ".join(f"{n} {v!r}" for n, v in zip(found, values, strict=True))
+                    readings = ", ".join(f"{n} {v!r}" for n, v in zip(found, values, strict=True))
                     raise UsageError(
-                        f"row {row}: two columns name the label and contradict each other: {told}", where=self.file
+                        f"row {row}: two columns name the label and contradict each other: {readings}", where=self.file
                     )
         return found[0] if found else None
 
@@ -112,8 +112,8 @@ class Sheet:
         """Refuse a table that lacks one of these columns, or has no rows."""
         missing = [w for w in wanted if self.named(w) is None]
         if missing:
-            there = ", ".join(self.names[:12]) or "nothing"
-            raise UsageError(f"needs the columns {' and '.join(missing)}", where=self.file, hint=f"it has {there}")
+            columns = ", ".join(self.names[:12]) or "nothing"
+            raise UsageError(f"needs the columns {' and '.join(missing)}", where=self.file, hint=f"it has {columns}")
         if not self.rows:
             raise UsageError("has a header and no rows", where=self.file)
         for name in (self.named(w) for w in wanted):
@@ -266,11 +266,11 @@ def _csv(text: str, where: str, sha256: str, encoding: str, guessed: bool) -> Sh
             records.append((cells + [""] * len(names))[: len(names)])
             rows.append(line)
     except csv.Error as error:
-        told = str(error)
-        if "field larger" in told:
-            told = f"a cell of more than {CELL:,} characters"
+        problem = str(error)
+        if "field larger" in problem:
+            problem = f"a cell of more than {CELL:,} characters"
         raise UsageError(
-            f"line {reader.line_num + skipped}: {told}", where=where, hint="is a quotation mark left open?"
+            f"line {reader.line_num + skipped}: {problem}", where=where, hint="is a quotation mark left open?"
         ) from None
     if names is None:
         raise UsageError("is empty", where=where)

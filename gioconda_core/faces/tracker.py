@@ -187,10 +187,10 @@ class Tracker:
             look.confidence = min(known, alike)
             return look
         # In doubt (a blink, a turn, a hand, the end of a shot): look again, only there.
-        again = verify(self.landmarker, frame, last)
-        if not len(again):
+        verified = verify(self.landmarker, frame, last)
+        if not len(verified):
             return None
-        look = self._look(frame, read(self.landmarker, frame, again[:, :4])[0], float(again[0, 4]), True)
+        look = self._look(frame, read(self.landmarker, frame, verified[:, :4])[0], float(verified[0, 4]), True)
         return look if likeness(look.chip, face.reference) > 0.2 else None
 
     # ------------------------------------------------------------------ who is who
@@ -264,10 +264,10 @@ class Tracker:
         """The face that has gone and is this one, by embedding; None when it is a stranger or cannot be told."""
         if self.embed is None or not self.gone or look.box[2] - look.box[0] < RECOGNISED:
             return None
-        mine = self.embed(frame, look.landmarks)
+        descriptor = self.embed(frame, look.landmarks)
         best, distance = None, SAME
         for face in self.gone:
-            if face.portrait is not None and (d := self._distance(mine, face)) < distance:
+            if face.portrait is not None and (d := self._distance(descriptor, face)) < distance:
                 best, distance = face, d
         return best
 

@@ -157,13 +157,13 @@ class SandboxedSource:
 
     def _checked(self, message: dict[str, Any]) -> dict[str, Any]:
         """The message, its warnings taken; raises the error it carries."""
-        told = (read(MediaWarning, item) for item in message.get("warnings", ()))
-        self.warnings += [w for w in told if w not in self.warnings]
+        warnings = (read(MediaWarning, item) for item in message.get("warnings", ()))
+        self.warnings += [w for w in warnings if w not in self.warnings]
         if "error" in message:
-            said = message["what"], message["where"], message["hint"]
+            problem = message["what"], message["where"], message["hint"]
             if message["error"] == "UsageError":
-                raise UsageError(*said)
-            raise MediaError(*said, unread=UnreadReason(message.get("unread", UnreadReason.NO_MEDIA)))
+                raise UsageError(*problem)
+            raise MediaError(*problem, unread=UnreadReason(message.get("unread", UnreadReason.NO_MEDIA)))
         return message
 
     def _done_with(self, worker: _Worker) -> None:

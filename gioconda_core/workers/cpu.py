@@ -14,8 +14,8 @@ _LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPE
 def cores() -> int:
     """Cores this process may keep busy: those the system lets it run on, or fewer in a worker that shares them with others."""
     seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    told = os.environ.get(_OURS, "")
-    return max(1, min(seen, int(told))) if told.isdecimal() else seen
+    allowed = os.environ.get(_OURS, "")
+    return max(1, min(seen, int(allowed))) if allowed.isdecimal() else seen
 
 
 def environment(count: int) -> dict[str, str]:

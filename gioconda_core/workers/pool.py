@@ -375,8 +375,8 @@ def serve(channel: Channel) -> None:
         work = make(order["target"], order["options"])
         kind = _takes(work)
     except Exception as error:
-        told = error if isinstance(error, GiocondaError) else GiocondaError(describe(error))
-        about = {"what": told.what, "where": told.where, "hint": told.hint, "exit": int(told.exit_code)}
+        failure = error if isinstance(error, GiocondaError) else GiocondaError(describe(error))
+        about = {"what": failure.what, "where": failure.where, "hint": failure.hint, "exit": int(failure.exit_code)}
         channel.send({"fatal": about})
         return
     channel.send({"ready": getattr(work, "about", None)})

@@ -63,8 +63,8 @@ def _bindings(found: Opened) -> list[tuple[str, Mapping[str, Any], bool]]:
     for step in range(len(manifests)):
         names = [name for name in cose.assertions_of(found.plain, label) if name.split("__", 1)[0] in _KINDS]
         if names:
-            said = [(name, table(cose.assertion(found.plain, label, name))) for name in names]
-            return [(name.split("__", 1)[0], data, step > 0) for name, data in said]
+            assertions = [(name, table(cose.assertion(found.plain, label, name))) for name in names]
+            return [(name.split("__", 1)[0], data, step > 0) for name, data in assertions]
         parents = tables(table(manifests.get(label)).get("ingredients"))
         label = next((str(p.get("active_manifest")) for p in parents if p.get("relationship") == "parentOf"), "")
     return []

@@ -139,11 +139,11 @@ def _action(action: Mapping[str, Any]) -> str:
     agent = action.get("softwareAgent")
     if isinstance(agent, Mapping):
         agent = " ".join(str(agent[key]) for key in ("name", "version") if agent.get(key))
-    said = str(action.get("action", "?"))
-    said += f", with {agent}" if agent else ""
-    said += f", on {action['when']}" if action.get("when") else ""
-    said += f": {action['description']}" if action.get("description") else ""
-    return said if action.get("created") else f"{said} (reported, not stated by the signer)"
+    text = str(action.get("action", "?"))
+    text += f", with {agent}" if agent else ""
+    text += f", on {action['when']}" if action.get("when") else ""
+    text += f": {action['description']}" if action.get("description") else ""
+    return text if action.get("created") else f"{text} (reported, not stated by the signer)"
 
 
 def _tree(node: IngredientNode, depth: int) -> Iterator[str]:

@@ -262,8 +262,8 @@ def to_manifest(credential: Credential) -> dict[str, Any]:
     }
     if credential.redactions:
         manifest["redactions"] = list(credential.redactions)
-        said = [str(item.parameters.get("redacted")) for item in actions if item.action == "c2pa.redacted"]
-        if missing := [uri for uri in credential.redactions if uri not in said]:
+        redacted = [str(item.parameters.get("redacted")) for item in actions if item.action == "c2pa.redacted"]
+        if missing := [uri for uri in credential.redactions if uri not in redacted]:
             raise UsageError(
                 "a redaction needs its action",
                 where=missing[0],

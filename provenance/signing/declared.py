@@ -73,13 +73,13 @@ def packet(source: str = "", aigc: Aigc | None = None) -> bytes:
 def _description(source: str, aigc: Aigc | None) -> str:
     from xml.sax.saxutils import quoteattr  # which brings a client of HTTP along
 
-    said = "<rdf:Description rdf:about='' xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'"
+    xml = "<rdf:Description rdf:about='' xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'"
     if source:
-        said += " xmlns:Iptc4xmpExt='http://iptc.org/std/Iptc4xmpExt/2008-02-29/'"
-        said += f" Iptc4xmpExt:DigitalSourceType={quoteattr(source)}"
+        xml += " xmlns:Iptc4xmpExt='http://iptc.org/std/Iptc4xmpExt/2008-02-29/'"
+        xml += f" Iptc4xmpExt:DigitalSourceType={quoteattr(source)}"
     if aigc:
-        said += f" xmlns:TC260='{AIGC_SPACE}' TC260:AIGC={quoteattr(aigc.to_json())}"
-    return said + "/>"
+        xml += f" xmlns:TC260='{AIGC_SPACE}' TC260:AIGC={quoteattr(aigc.to_json())}"
+    return xml + "/>"
 
 
 def possible(path: str | os.PathLike[str]) -> bool:

@@ -211,8 +211,8 @@ class CommandSigner(_Signer):
         except OSError as error:
             raise CredentialError(f"the signing command cannot be run: {error.strerror}", where=name) from error
         if done.returncode != 0 or not done.stdout:
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            why = f": {said[-1][:200]}" if said else ""
+            lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            why = f": {lines[-1][:200]}" if lines else ""
             raise CredentialError(f"the signing command ended with {done.returncode}{why}", where=name)
         return done.stdout
 

@@ -96,7 +96,7 @@ def _bind(first: Path, target: Path, leaves: list[bytes], credential: Credential
     with sign.builder_of(definition, context, credential) as measured:
         room = fragments.room_for(measured, kind, len(leaves))
     at = fragments.with_room(first, target, room)
-    said = {"label": fragments.BINDING, "data": fragments.binding(fragments.hashed(target), leaves), "created": True}
-    definition["assertions"] = [*definition["assertions"], said]
+    bound = {"label": fragments.BINDING, "data": fragments.binding(fragments.hashed(target), leaves), "created": True}
+    definition["assertions"] = [*definition["assertions"], bound]
     with sign.builder_of(definition, context, credential) as builder:
         fragments.sign(builder, kind, target, at, room)

@@ -45,16 +45,16 @@ Measure = Callable[[Frames, Frames], NDArray[np.float64]]
 
 def distances() -> tuple[dict[str, Measure], dict[str, str]]:
     """By name, every distance between a real and a made picture that can be measured here; and of those that cannot, why."""
-    there: dict[str, Measure] = {}
+    measures: dict[str, Measure] = {}
     absent: dict[str, str] = {}
     makers: tuple[tuple[str, Callable[[], tuple[str, Measure]]], ...] = ((LITE0, lite0), ("lpips", lpips))
     for wanted, make in makers:
         try:
             name, measure = make()
-            there[name] = measure
+            measures[name] = measure
         except WeightsError as error:
             absent[wanted] = str(error)
-    return there, absent
+    return measures, absent
 
 
 def lite0() -> tuple[str, Measure]:

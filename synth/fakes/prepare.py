@@ -304,14 +304,14 @@ def prepare(
                 dropped[item.entry.name] = item.dropped
             advance(1, note=item.entry.name[-40:])
     final = _finished(folder)
-    mine = {entry.name for entry in listed}
+    wanted = {entry.name for entry in listed}
     seconds = time.perf_counter() - begun
     return Prepared(
         clips=len(listed),
-        kept=len(final.keys() & mine),
-        frames=sum(n for name, (_, n) in final.items() if name in mine),
-        identities=len({identity for name, (identity, _) in final.items() if name in mine}),
-        dropped=Counter(why for name, why in dropped.items() if name in mine),
+        kept=len(final.keys() & wanted),
+        frames=sum(n for name, (_, n) in final.items() if name in wanted),
+        identities=len({identity for name, (identity, _) in final.items() if name in wanted}),
+        dropped=Counter(why for name, why in dropped.items() if name in wanted),
         seconds=seconds,
         frames_per_second=read / max(seconds, 1e-9),
     )

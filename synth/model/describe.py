@@ -81,10 +81,10 @@ def describe(name: str) -> str:
     lines = [f"preset {config.name}: {config.size} px, width {config.width}, N = {config.dim}", ""]
     lines.append(f"{'network':<14}{'block':<12}{'channels':>9}{'size':>6}{'parameters':>12}")
     for key, title in _NAMES.items():
-        mine = [row for row in rows if row["net"] == key]
-        for row in mine:
+        net_rows = [row for row in rows if row["net"] == key]
+        for row in net_rows:
             lines.append(f"{title:<14}{row['block']:<12}{row['channels']:>9}{row['size']:>6}{row['parameters']:>12,}")
-        total = sum(int(str(row["parameters"])) for row in mine)
+        total = sum(int(str(row["parameters"])) for row in net_rows)
         beside = f"   the paper says {PAPER[key]} M" if config.name == "paper" else ""
         lines.append(f"{title:<14}{'total':<27}{total:>12,}{beside}")
         lines.append("")

@@ -37,5 +37,5 @@ def to_uint8(frames: Tensor) -> np.ndarray:
 def follow(average: nn.Module, live: nn.Module, keep: float) -> None:
     """Move an average of a network's weights on, in place: so much of it is kept, the rest is as the network stands. Buffers are copied."""
     torch._foreach_lerp_(list(average.parameters()), list(live.parameters()), 1 - keep)
-    for mine, theirs in zip(average.buffers(), live.buffers(), strict=True):
-        mine.copy_(theirs)
+    for averaged, theirs in zip(average.buffers(), live.buffers(), strict=True):
+        averaged.copy_(theirs)

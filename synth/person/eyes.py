@@ -158,10 +158,10 @@ def gaze_track(gaze: NDArray[np.float64], times: NDArray[np.float64], reference:
     middle = np.nanmedian(gaze, 0) if np.isfinite(gaze).any(0).all() else np.full((2, 2), np.nan)
     apart = gaze - middle
     both = np.isfinite(apart).all((1, 2))
-    told = both & (np.abs(apart[:, 0] - apart[:, 1])[:, 0] < DISAGREE)
-    if told.sum() < max(2, 0.3 * len(gaze)):
+    agreed = both & (np.abs(apart[:, 0] - apart[:, 1])[:, 0] < DISAGREE)
+    if agreed.sum() < max(2, 0.3 * len(gaze)):
         return GazeTrack(np.full((len(gaze), 2), np.nan), shot)
-    change = np.stack([np.interp(times, times[told], apart[told].mean(1)[:, axis]) for axis in (0, 1)], 1)
+    change = np.stack([np.interp(times, times[agreed], apart[agreed].mean(1)[:, axis]) for axis in (0, 1)], 1)
     weight = np.exp(-0.5 * ((times[:, None] - times[None]) / SMOOTHING) ** 2)
     change = weight @ change / weight.sum(1, keepdims=True)
     return GazeTrack(change - change[reference], shot)

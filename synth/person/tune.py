@@ -201,8 +201,8 @@ class _Examples:
         if made:
             bent = np.stack([v.frame for v in made]), np.stack([draw(v.landmarks, size) for v in made])
             real, raster = (
-                torch.cat([mine, to_signed(views, mine.device, mine.dtype)])
-                for mine, views in zip((real, raster), bent, strict=True)
+                torch.cat([pictures, to_signed(views, pictures.device, pictures.dtype)])
+                for pictures, views in zip((real, raster), bent, strict=True)
             )
             known[shots:, 0] = np.stack([v.known for v in made])
         both = Pairs(real, raster, torch.from_numpy(known).to(real.device))

@@ -75,8 +75,8 @@ def text(c: Comparison, lang: str = "en") -> str:
     for span in c.spans if c.moves else ():
         lines.append(f"  {_beside(span, lang)}")
     lines.append("")
-    for name, mine, theirs in _table(c, lang):
-        lines += [f"{name}", f"  A {mine}", f"  B {theirs}"]
+    for name, of_a, of_b in _table(c, lang):
+        lines += [f"{name}", f"  A {of_a}", f"  B {of_b}"]
     return "\n".join(lines) + "\n"
 
 

@@ -61,8 +61,8 @@ def _error_level(frame: Picture) -> Picture:
     """How much each part changes when the picture is saved as a JPEG once more."""
     from PIL import Image
 
-    again = np.asarray(Image.open(io.BytesIO(jpeg(frame, quality=QUALITY))).convert("RGB"), np.float32)
-    return _shown(np.abs(frame.astype(np.float32) - again).max(-1))
+    recoded = np.asarray(Image.open(io.BytesIO(jpeg(frame, quality=QUALITY))).convert("RGB"), np.float32)
+    return _shown(np.abs(frame.astype(np.float32) - recoded).max(-1))
 
 
 def _smooth(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
