@@ -360,11 +360,14 @@ def verify(
         decision = rules.decide(found.document)
         state = decision.state if decision else None
         if state != ProvenanceState.TRUSTED and not (lone and state == ProvenanceState.VALID):
-            failures = ", ".join(rules.failures_of(found.document)) or str(state)
+            failed = dict.fromkeys(rules.failures_of(found.document))
+            likely = "the certificate is not one for claims, or has expired"
+            if any(code.endswith("Hash.mismatch") for code in failed):
+                likely = "the SDK cannot write this in such a file: sign an edit instead of an update, or a JPEG, a PNG or an MP4"
             raise CredentialError(
-                f"what was signed does not validate: {failures}",
+                f"what was signed does not validate: {', '.join(failed) or state}",
                 where=str(final),
-                hint="gioconda explain CODE; most often the certificate is not one for claims, or has expired",
+                hint=f"gioconda explain CODE; most often {likely}",
             )
 
 

@@ -342,3 +342,11 @@ def test_chinas_label_where_it_has_no_place_is_refused(tmp_path, signer):
     with pytest.raises(UsageError, match="is no label"):
         Aigc("somebody", label="4")
     assert not (tmp_path / "b.wav").exists() and not [*tmp_path.glob(".gioconda*")]
+
+
+def test_what_the_sdk_cannot_write_in_a_kind_of_file_is_not_put_down_to_the_certificate(tmp_path, signer):
+    """An update of a WAV moves what its first hash covers; the SDK signs it and then refuses it."""
+    first = sign.sign_file(write_any(tmp_path / "a.wav"), tmp_path / "b.wav", created(), signer=signer)
+    with pytest.raises(CredentialError, match="sign an edit instead of an update"):
+        sign.sign_file(first, tmp_path / "c.wav", claims.Credential("more", intent="update"), signer=signer)
+    assert not (tmp_path / "c.wav").exists()
