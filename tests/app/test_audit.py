@@ -15,7 +15,7 @@ from media_material import numbered_clip, torn
 from PIL import Image
 
 import gioconda
-from gioconda.audit import Audit
+from gioconda.audit import Audit, run
 from gioconda.audit.journal import Journal, content_key, rows_of
 from gioconda.audit.walk import Filter, Walk, read_list, shard_of
 from gioconda.report.requirements import Policy
@@ -27,6 +27,7 @@ from gioconda_core.errors import UsageError
 from gioconda_core.files import path_bytes, path_text
 from gioconda_core.options import size
 from gioconda_core.types import Level, ProvenanceState
+from gioconda_core.workers.pool import Here
 
 
 @pytest.fixture
@@ -38,6 +39,17 @@ def tree(tmp_path):
     (root / "notes.txt").write_text("not media, not looked at")
     (root / "broken.mp4").write_bytes(b"not media either")
     return root
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """What is examined is examined here: a worker of its own takes longer to start than these small files take."""
+    apart = run.workers
+
+    def workers(engine, target, options, jobs, *more):
+        return Here(target, options) if engine == "local" and jobs == 1 else apart(engine, target, options, jobs, *more)
+
+    monkeypatch.setattr(run, "workers", workers)
 
 
 def audit(root, out, **options):
@@ -61,6 +73,7 @@ def test_every_file_has_a_row_and_running_again_adds_none(tree, tmp_path):
     assert len(rows(out)) == 5
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_same_content_is_examined_once_under_any_name_and_any_date(tree, tmp_path):
     out = tmp_path / "out"
     (tree / "broken.mp4").unlink()
@@ -119,6 +132,7 @@ def test_what_was_done_before_counts_and_says_nothing_of_the_speed(capsys, monke
     assert second == "audit: 30/100 files, 0.50/s, 2 min left, 1 error"
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_changed_content_and_changed_configuration_are_examined_again(tree, tmp_path):
     out = tmp_path / "out"
     (tree / "broken.mp4").unlink()
@@ -128,6 +142,7 @@ def test_changed_content_and_changed_configuration_are_examined_again(tree, tmp_
     assert audit(tree, out, lang="ja").examined == 4
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_killed_run_loses_at_most_one_row(tree, tmp_path):
     out = tmp_path / "out"
     (tree / "broken.mp4").unlink()
@@ -233,6 +248,7 @@ def test_a_sibling_whose_name_begins_like_the_root_is_outside(tmp_path):
     assert list(Walk((str(tmp_path / "a"),))) == []
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_container_without_credentials_is_not_looked_into_and_no_error(tree, tmp_path):
     (tree / "clip.mkv").write_bytes(b"\x1a\x45\xdf\xa3" + bytes(64))
     summary = audit(tree, tmp_path / "out")
@@ -253,6 +269,7 @@ def test_names_that_are_no_text_have_rows_too(tree, tmp_path):
         assert "\x1b" not in (out / file).read_text()
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_tables_agree_with_the_rows(tree, tmp_path):
     out = tmp_path / "out"
     audit(tree, out, formats=("parquet", "csv", "sarif", "html"))
@@ -331,6 +348,7 @@ def test_lists_by_line_and_by_nul(tmp_path):
     assert path_text(os.fsdecode(b"\xff/a")) == "\\xff/a"
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_policy_and_missing_files(tree, tmp_path):
     gone = str(tmp_path / "gone.mp4")
     summary = audit([str(tree), gone], tmp_path / "out", policy=Policy(None, ("valid",)))
@@ -352,27 +370,14 @@ def test_two_audits_do_not_share_a_folder(tmp_path):
     Journal(tmp_path).close()
 
 
-def test_audit_on_the_command_line(tree, tmp_path):
-    out = tmp_path / "out"
-    command = [
-        sys.executable,
-        "-m",
-        "gioconda",
-        "audit",
-        str(tree),
-        "--out",
-        str(out),
-        "--detectors",
-        "none",
-        "--json",
-        "-j",
-        "1",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 4, done.stderr  # one file is no media
-    body = json.loads(done.stdout)
+def test_audit_on_the_command_line(tree, tmp_path, capsys):
+    from gioconda.cli import main
+
+    options = ["--out", str(tmp_path / "out"), "--detectors", "none", "--json", "-j", "1"]
+    assert main(["audit", str(tree), *options]) == 4  # one file is no media
+    body = json.loads(capsys.readouterr().out)
     assert body["seen"] == 5 and body["outcome"] == {"policy": [], "incomplete": True, "exit_code": 4}
-    listed = [*command[:4], "--from-file", "-", *command[5:], "--require", "trusted"]
+    listed = [sys.executable, "-m", "gioconda", "audit", "--from-file", "-", *options, "--require", "trusted"]
     done = subprocess.run(listed, input=f"{tree}\n", capture_output=True, text=True, timeout=120)
     assert done.returncode == 3 and "policy: " in done.stderr
     assert json.loads(done.stdout)["resumed"] == 4
@@ -521,6 +526,7 @@ def test_a_copy_without_the_sidecar_is_not_valid_like_its_twin(copies, tmp_path)
     assert audit(root, out).copied == 1  # the twins without one share their row all the same
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_sidecar_that_comes_changes_or_goes_is_seen(copies, tmp_path):
     root, signed = copies
     out = tmp_path / "out"
@@ -563,6 +569,7 @@ def test_a_path_comes_back_from_its_text(name):
     assert path_bytes(path_text(os.fsdecode(name))) == name
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_rows_of_files_that_are_gone_stay_gone(tmp_path):
     """The wrong way: what a killed run had not noted in its index comes back as rows of the new run."""
     root, out = tmp_path / "tree", tmp_path / "out"
@@ -581,6 +588,7 @@ def test_rows_of_files_that_are_gone_stay_gone(tmp_path):
     assert [os.path.basename(r["path"]) for r in map(vars, rows_of(out))] == ["good.png"]
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_rows_on_stdout_are_those_of_the_tables(tree, tmp_path, capsys):
     from gioconda.cli import main
 
@@ -607,13 +615,14 @@ def test_rows_on_stdout_are_those_of_the_tables(tree, tmp_path, capsys):
     )
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_tree_named_twice_has_each_file_once(tree, tmp_path):
     summary = audit([str(tree), str(tree / "sub"), f"{tree}/./sub"], tmp_path / "out")
     assert summary.seen == 5 == len(rows(tmp_path / "out")) and summary.skipped["named-twice"] == 8
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_after_an_upgrade_files_are_examined_anew_and_it_is_said(tree, tmp_path, monkeypatch, capsys):
-    from gioconda.audit import run
     from gioconda.cli.audit import _text
 
     (tree / "broken.mp4").unlink()
@@ -651,6 +660,7 @@ def test_what_is_lost_of_a_clip_stands_in_its_row_and_in_the_tables(tmp_path):
     assert next(rows_of(tmp_path / "out")).warnings == row.warnings
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_garbage_under_the_name_of_a_picture_is_an_error_without_detectors_too(tmp_path):
     root = tmp_path / "tree"
     root.mkdir()
@@ -688,12 +698,14 @@ def test_a_file_that_was_cut_off_is_told_from_a_whole_one_without_detectors(tmp_
         assert whole or "get the file again" in row["error"]
 
 
-def test_the_second_of_two_audits_is_refused_and_the_first_goes_on(tree, tmp_path):
+def test_the_second_of_two_audits_is_refused_and_the_first_goes_on(tree, tmp_path, capsys):
+    from gioconda.cli import main
+
     out = tmp_path / "out"
     journal = Journal(out)
-    command = [sys.executable, "-m", "gioconda", "audit", str(tree), "--out", str(out), "--detectors", "none", "-q"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2 and "another audit is writing here" in done.stderr and done.stderr.count("\n") == 1
+    assert main(["audit", str(tree), "--out", str(out), "--detectors", "none", "-q"]) == 2
+    said = capsys.readouterr().err
+    assert "another audit is writing here" in said and said.count("\n") == 1
     journal.close()
 
 
@@ -770,6 +782,7 @@ def test_sarif_beyond_the_ceilings_is_split_and_said(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_junit_counts_what_fails(tree, tmp_path):
     from xml.etree import ElementTree
 
@@ -783,6 +796,7 @@ def test_junit_counts_what_fails(tree, tmp_path):
     assert any(p.get("name") == "versions" and "gioconda" in p.get("value") for p in suite.iter("property"))
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_accepted_findings_count_no_more_until_they_run_out(tree, tmp_path, capsys):
     import datetime
 
@@ -875,6 +889,7 @@ def test_another_file_system_is_not_entered(tmp_path, monkeypatch):
     assert list(walk) == [] and walk.skipped == {"folder-elsewhere": 1}
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_shards_are_put_together_by_one_command(tree, tmp_path, capsys):
     from gioconda.cli import main
 
@@ -999,6 +1014,7 @@ def test_archives_are_looked_into_where_it_is_asked_for(packed, tmp_path):
     assert all(uri.endswith((".zip", ".tgz", ".tar")) for uri in uris)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_archives_resume_with_what_is_in_them_and_nothing_that_was(packed, tmp_path):
     import zipfile
 
