@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import beta
 from score_table import table_of
 
-from benchmarks.report import report, results
+from benchmarks.report import figures, report, results
 from benchmarks.report.document import schema
 from benchmarks.report.options import Figures, Scores
 from benchmarks.stats.alarms import stated_rates
@@ -48,6 +48,12 @@ def built(*parts, names=("auc",), resamples=200, **kw):
     return results.build(
         table_of([r for p in (parts or (rows(**kw),)) for r in p]), Figures(names, resamples=resamples)
     )
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch):
+    """Nothing here is about the plots of a page, which take longer than all else in it."""
+    monkeypatch.setattr(figures, "_svg", lambda draw, title, *_, **size: f'<svg class="plot" aria-label="{title}"/>')
 
 
 def of(document, name="theirs"):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,27 +58,32 @@ class Brightness:
         return Reading(self.id, self.version, None, float(np.mean(values)), series, protocol=footage.protocol)
 
 
-@pytest.fixture
-def clips(tmp_path, monkeypatch):
-    """Twelve small clips of moving noise, fakes brighter; and no face model, which these tests are not about."""
-    monkeypatch.setenv("GIOCONDA_CACHE", str(tmp_path / "cache"))
-    from gioconda_core.faces import observe
-
-    monkeypatch.setattr(observe, "track", lambda *a, **k: ())
-    monkeypatch.setattr(observe, "_resolve", lambda name: type("Mark", (), {"name": "none", "version": "0"})())
-    samples = []
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Twelve small clips of moving noise, fakes brighter."""
+    folder, samples = tmp_path_factory.mktemp("clips"), []
     for i in range(12):
         label = Label.FAKE if i % 2 else Label.REAL
         rng = np.random.default_rng(i)
         base = rng.integers(0, 60, (48, 64, 3)) + (60 if label == Label.FAKE else 0)
         frames = [np.roll(base, t, 1).astype(np.uint8) for t in range(10)]
-        path = tmp_path / "set" / f"c{i}.mp4"
-        path.parent.mkdir(exist_ok=True)
+        path = folder / f"c{i}.mp4"
         write_video(path, iter(frames), fps=10, crf=10)
         samples.append(
             Sample(path.name, sha256_of(path), label, generator="glow" if i % 2 else "", identity=f"p{i // 2}")
         )
-    return Index(tuple(samples), tmp_path / "set", {})
+    return Index(tuple(samples), folder, {})
+
+
+@pytest.fixture
+def clips(written, tmp_path, monkeypatch):
+    """Copies of the twelve, and no face model, which these tests are not about."""
+    monkeypatch.setenv("GIOCONDA_CACHE", str(tmp_path / "cache"))
+    from gioconda_core.faces import observe
+
+    monkeypatch.setattr(observe, "track", lambda *a, **k: ())
+    monkeypatch.setattr(observe, "_resolve", lambda name: type("Mark", (), {"name": "none", "version": "0"})())
+    return replace(written, root=shutil.copytree(written.root, tmp_path / "set"))
 
 
 @pytest.fixture

@@ -210,30 +210,32 @@ _FACTS = ("size", "width", "height", "duration", "fps", "codec", "container", "b
 
 def _place(a: _Seen, b: _Seen) -> tuple[NDArray[np.float64] | None, bool]:
     """The map from shares of A's picture to shares of B's (2, 3), and whether B is mirrored; None where features say nothing."""
-    plain, flipped = _best(a, b, flip=False), _best(a, b, flip=True)
+    frames, others = (list(seen.large.values())[:LOOKS] for seen in (a, b))
+    left = [_features(frame) for frame in frames]
+    plain, flipped = (_best(left, [_features(frame[:, ::way]) for frame in others]) for way in (1, -1))
     mirrored = flipped[0] > (1 + FLIP) * plain[0]
     count, matrix = flipped if mirrored else plain
     return (matrix, mirrored) if count >= INLIERS else (None, False)
 
 
-def _best(a: _Seen, b: _Seen, flip: bool) -> tuple[int, NDArray[np.float64] | None]:
+_Features = tuple[NDArray[np.float32], NDArray[np.uint8] | None, NDArray[np.float64]]
+
+
+def _best(left: Sequence[_Features], right: Sequence[_Features]) -> tuple[int, NDArray[np.float64] | None]:
     """The affine map on which most matches of a pair of frames agree, in shares of the pictures, and how many do."""
     import cv2
 
-    matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
-    left = [_features(frame) for frame in list(a.large.values())[:LOOKS]]
-    right = [_features(frame[:, ::-1] if flip else frame) for frame in list(b.large.values())[:LOOKS]]
     most, matrix = 0, None
     for here, mine, size in left:
         for there, theirs, other_size in right:
             if mine is None or theirs is None or len(theirs) < 2:
                 continue
-            near = [m for m in matcher.knnMatch(mine, theirs, k=2) if len(m) == 2]
-            good = [m for m, second in near if m.distance < 0.75 * second.distance]
+            # As a matcher finds them, but in arrays: hundreds of thousands of objects would take longer than the distances.
+            apart, nearest = cv2.batchDistance(mine, theirs, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=2)
+            good = np.flatnonzero(apart[:, 0] < 0.75 * apart[:, 1])
             if len(good) < max(8, most):
                 continue
-            source = np.array([here[m.queryIdx].pt for m in good], np.float32)
-            target = np.array([there[m.trainIdx].pt for m in good], np.float32)
+            source, target = here[good], there[nearest[good, 0]]
             found, inliers = cv2.estimateAffine2D(source, target, method=cv2.RANSAC, ransacReprojThreshold=3.0)
             if found is not None and int(inliers.sum()) > most:
                 most = int(inliers.sum())
@@ -243,15 +245,16 @@ def _best(a: _Seen, b: _Seen, flip: bool) -> tuple[int, NDArray[np.float64] | No
     return most, matrix
 
 
-def _features(frame: Picture) -> tuple[Any, Any, NDArray[np.float64]]:
-    """Points, descriptors, and the size (x, y) of the picture they were found in."""
+def _features(frame: Picture) -> _Features:
+    """Points (n, 2), their descriptors, and the size (x, y) of the picture they were found in."""
     import cv2
 
     grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
     scale = FEATURES / max(grey.shape)
     grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     points, descriptors = cv2.ORB.create(1000).detectAndCompute(grey, None)
-    return points, descriptors, np.array(grey.shape[::-1], np.float64)
+    found = None if descriptors is None else np.asarray(descriptors, np.uint8)
+    return np.array(cv2.KeyPoint.convert(points), np.float32), found, np.array(grey.shape[::-1], np.float64)
 
 
 def _common(matrix: NDArray[np.float64] | None) -> tuple[Region, Region]:
