@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, overload
 
 from gioconda.report import html
@@ -79,7 +78,7 @@ def check(
     sources: Sequence[Any] = source if several else [source]  # type: ignore[assignment,list-item]
     for item in sources:
         if isinstance(item, str | os.PathLike):
-            readable(Path(item))
+            readable(item)
         elif not isinstance(item, bytes | bytearray | memoryview) and not hasattr(item, "read"):
             raise UsageError(
                 f"cannot be checked: {type(item).__name__}",

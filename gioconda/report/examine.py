@@ -135,7 +135,7 @@ class Examiner:
         file = Path(path)
         name = visible(title if title is not None else file.name)
         step("open", 0.0)
-        size = readable(file)
+        size = readable(path)
         self._ready()
         digest = sha256_of(file)
         seen, blind = _Seen(), None
@@ -317,20 +317,23 @@ def _others(detectors: Sequence[Any]) -> list[dict[str, str]]:
     ]
 
 
-def readable(file: Path) -> int:
+def readable(path: str | os.PathLike[str]) -> int:
     """The size of a file that may be read, in bytes; MediaError of anything else."""
+    named = os.fspath(path)  # as it was typed: of an address, a Path keeps one of two slashes
     try:
-        status = file.stat()
+        status = os.stat(named)
     except FileNotFoundError as error:
-        address = re.match(r"[a-z]+:/", str(file))
-        hint = "nothing is fetched here: save the file first" if address else "check the path"
-        raise MediaError("no such file", str(file), hint) from error
+        scheme = re.match(r"(?i)([a-z]+):/", named)
+        hint = "nothing is fetched here: save the file first" if scheme else "check the path"
+        if scheme and scheme[1].lower() == "file":
+            hint = "give the path alone, without file://"
+        raise MediaError("no such file", named, hint) from error
     except (OSError, ValueError) as error:
-        raise MediaError(f"cannot be read: {getattr(error, 'strerror', error)}", str(file)) from error
+        raise MediaError(f"cannot be read: {getattr(error, 'strerror', None) or error}", named) from error
     if not stat.S_ISREG(status.st_mode):
-        raise MediaError("is not a regular file", str(file), "use `gioconda audit` for a folder, or - for stdin")
-    if not os.access(file, os.R_OK):
-        raise MediaError("may not be read", str(file), "check the file's permissions")
+        raise MediaError("is not a regular file", named, "use `gioconda audit` for a folder, or - for stdin")
+    if not os.access(named, os.R_OK):
+        raise MediaError("may not be read", named, "check the file's permissions")
     return status.st_size
 
 

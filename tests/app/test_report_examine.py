@@ -871,7 +871,10 @@ def test_a_text_file_called_mp4_is_a_report_and_a_missing_file_an_error(tmp_path
         gioconda.check(tmp_path / "none.mp4", detectors=())
     with pytest.raises(MediaError, match="no such file") as caught:
         gioconda.check("https://example.org/clip.mp4", detectors=())
-    assert "nothing is fetched" in caught.value.hint
+    assert "nothing is fetched" in caught.value.hint and caught.value.where == "https://example.org/clip.mp4"
+    with pytest.raises(MediaError, match="no such file") as caught:
+        gioconda.check(f"file://{path}", detectors=())
+    assert "file://" in caught.value.hint, "the file is there: it is not to be fetched or saved"
     with pytest.raises(MediaError, match="not a regular file"):
         gioconda.check(tmp_path, detectors=())
 

@@ -55,6 +55,15 @@ def test_training_on_one_set_for_the_others():
         folds.folds_of(suite, {"faceforensics": labelled("ff")})
 
 
+def test_a_set_without_splits_is_named_as_it_was_given():
+    """Its folder was named, which for an index that lies here is "."."""
+    whole = labelled("ff")
+    bare = replace(whole, root=Path(), samples=tuple(replace(s, split="") for s in whole))
+    with pytest.raises(UsageError, match="has no splits") as caught:
+        folds.folds_of(suites.load("protocol-ff"), {"faceforensics": bare, "celeb": labelled("c")})
+    assert caught.value.where == "--index faceforensics"
+
+
 def test_a_training_list_that_contains_the_test_is_refused():
     """DeepfakeBench has training lists that contain the test."""
     suite = suites.load("protocol-ff")
