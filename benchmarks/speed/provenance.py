@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import c2pa
 import numpy as np
 
 from benchmarks.speed.arms import Case, Ratio, Rounds, take
@@ -61,16 +62,12 @@ class Both:
     @cached_property
     def context(self) -> Any:
         """The bare library's settings: the same list, nothing read back."""
-        import c2pa
-
         settings = engine.settings(self.lists.anchors)
         del settings["core"]["backing_store_memory_threshold_in_mb"], settings["verify"]["verify_after_sign"]
         return c2pa.Context.from_dict(settings)
 
     def bare_sign(self, source: Path, target: Path) -> None:
         """As the library's documentation signs."""
-        import c2pa
-
         manifest = claims.to_manifest(self.statement)
         with (
             c2pa.Builder(manifest, context=self.context) as builder,
@@ -81,8 +78,6 @@ class Both:
 
     def bare_verify(self, path: Path) -> str:
         """The validation state, in lower case."""
-        import c2pa
-
         with open(path, "rb") as stream, c2pa.Reader("video/mp4", stream, context=self.context) as reader:
             return str(reader.get_validation_state()).lower()
 
