@@ -8,8 +8,6 @@
 ``tables`` writes what is made at the end. A worker imports none but its own, so the names are looked up on first use.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
