@@ -39,28 +39,37 @@ WIDEN, RAISE = 1.2, 0.045  # most that an eye opens, × the shot's; most that a 
 FAR = 10.0  # face squares that a shot whose mouth is covered counts as further away
 STAY = 0.85  # another shot takes over when it is this much nearer: shots do not flicker
 LIFTS = (1.2, 2.2)  # how far above the brows the head is held by points of its own, in distances from eyes to brows
+SLACK = 1e-2  # by which the bend may miss what trembles around eyes and lips, to be smoother
+CALM = (
+    8.0,
+    15.0,
+)  # degrees over which it goes to nothing: what differs from a smooth motion is the finder's noise, and further out the head's shape
+_TOLD = np.arange(36, 68)  # eyes and lips, which are followed to the point
 _BROWS = np.array([17, 19, 21, 22, 24, 26])
+# What moves with the skull: corners of the eyes, nose, and the jaw before the ears. A smile lifts corners of the mouth, and not hair.
+_SKULL = np.array([0, 1, 15, 16, *range(27, 36), 36, 39, 42, 45])
 _BEHIND_GLASS = np.array([*range(17, 27), *range(36, 48)])  # brows and eyes
 
 
 def _space(points: Points) -> tuple[Points, NDArray[np.float64]]:
-    """Landmarks in space, (68, 3) about the middle of what does not move when a face speaks, and that middle (2,)."""
-    middle = points[align.RIGID].mean(0)
+    """Landmarks in space, (68, 3) about the middle of what moves with the skull, and that middle (2,)."""
+    middle = points[_SKULL].mean(0)
     depth = DEPTH * align.side(points)
-    return np.c_[points - middle, depth - depth[align.RIGID].mean()], middle
+    return np.c_[points - middle, depth - depth[_SKULL].mean()], middle
 
 
 def turn(source: Points, target: Points) -> tuple[float, NDArray[np.float64]]:
-    """How far the head is turned out of the source's pose, degrees, and the affine map of space (2, 3) that turns it.
+    """How far the head is turned out of the source's pose, degrees, and the map of space (2, 3) that turns and scales it.
 
-    Least squares over the points that speech hardly moves, with the depths of a plain head.
+    Least squares over what moves with the skull, with the depths of a plain head.
     """
     space, _ = _space(source)
-    flat = target[align.RIGID] - target[align.RIGID].mean(0)
-    found = np.linalg.lstsq(space[align.RIGID], flat, rcond=None)[0].T  # (2, 3)
-    size = (np.linalg.norm(found[0]) + np.linalg.norm(found[1])) / 2
-    forward = np.cross(found[0], found[1]) / max(size**2, 1e-9)
-    return float(np.degrees(np.arccos(np.clip(forward[2] / max(np.linalg.norm(forward), 1e-9), -1, 1)))), found
+    flat = target[_SKULL] - target[_SKULL].mean(0)
+    found = np.linalg.lstsq(space[_SKULL], flat, rcond=None)[0].T  # (2, 3)
+    # A head turns and grows but is not sheared: of what fits best, the nearest that does no more.
+    left, sizes, right = np.linalg.svd(found, full_matrices=False)
+    turned = left @ right
+    return float(np.degrees(np.arccos(np.clip(np.cross(*turned)[2], -1, 1)))), sizes.mean() * turned
 
 
 def _crown(source: Points, matrix: NDArray[np.float64], target: Points) -> tuple[Points, Points]:
@@ -69,7 +78,7 @@ def _crown(source: Points, matrix: NDArray[np.float64], target: Points) -> tuple
     up = source[17:27].mean(0) - source[36:48].mean(0)
     side = align.side(source)
     before, after = [], []
-    wanted = target[align.RIGID].mean(0)
+    wanted = target[_SKULL].mean(0)
     for lift in LIFTS:
         for brow in _BROWS:
             at = source[brow] + lift * up * (1 - 0.25 * abs(2 * (brow - 21.5) / 9))
@@ -82,7 +91,7 @@ def _crown(source: Points, matrix: NDArray[np.float64], target: Points) -> tuple
 def _carried(source: Points, matrix: NDArray[np.float64], target: Points) -> Points:
     """Brows and eyes (22, 2) as the head alone moves them: where spectacles are worn, what moves a brow would bend the frame."""
     space, _ = _space(source)
-    return np.asarray(space[_BEHIND_GLASS] @ matrix.T + target[align.RIGID].mean(0))
+    return np.asarray(space[_BEHIND_GLASS] @ matrix.T + target[_SKULL].mean(0))
 
 
 def _within(source: Points, target: Points) -> Points:
@@ -232,7 +241,8 @@ class _Bent:
         size, points = self.frames.shape[1], pose.bent
         source = self.points[pose.shot]
         before, after = _crown(source, pose.matrix, points)
-        coarse = field(size, np.concatenate([source, before]), np.concatenate([points, after]), GRID)
+        slack = SLACK * (1 - ramp(pose.angle, *CALM)) * ~np.isin(np.arange(len(source) + len(before)), _TOLD)
+        coarse = field(size, np.concatenate([source, before]), np.concatenate([points, after]), GRID, slack)
         both = np.concatenate([points, source])[None] * ((GRID - 1) / (size - 1))
         # A narrow edge keeps the background still; it cuts through the hair of a head that turns far, whose edge is wide and soft.
         wide = ramp(pose.angle, *WIDE)

@@ -25,11 +25,16 @@ def _frame_of(size: int, grid: int) -> tuple[NDArray[np.float64], NDArray[np.flo
 
 
 def field(
-    size: int, source: NDArray[np.floating], target: NDArray[np.floating], grid: int = _GRID
+    size: int,
+    source: NDArray[np.floating],
+    target: NDArray[np.floating],
+    grid: int = _GRID,
+    slack: NDArray[np.floating] | float = 0.0,
 ) -> NDArray[np.float32]:
     """How far from its own place each part of a bent crop comes, pixels, (grid, grid, 2).
 
     source, target : (N, 2), pixels of a crop with sides of ``size``, where points lie before and after.
+    slack : of each point, (N,), by how much a smoother field may miss it: a weight against bending. The border is not missed.
     """
     border, coarse, _ = _frame_of(size, grid)
     points = np.asarray(target, np.float64)
@@ -40,6 +45,7 @@ def field(
     system = np.zeros((n + 3, n + 3))
     # Landmarks of two frames may nearly coincide (closed lips): a little slack keeps the system well conditioned.
     system[:n, :n] = _kernel(knots / size, knots / size) + 1e-4 * np.eye(n)
+    system[range(len(points)), range(len(points))] += slack
     system[:n, n:], system[n:, :n] = plane, plane.T
     weights = np.linalg.solve(system, np.concatenate([shift, np.zeros((3, 2))]))
     found = np.c_[_kernel(coarse / size, knots / size), np.ones(len(coarse)), coarse / size] @ weights
