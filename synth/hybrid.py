@@ -40,11 +40,9 @@ FAR = 10.0  # face squares that a shot whose mouth is covered counts as further 
 STAY = 0.85  # another shot takes over when it is this much nearer: shots do not flicker
 LIFTS = (1.2, 2.2)  # how far above the brows the head is held by points of its own, in distances from eyes to brows
 SLACK = 1e-2  # by which the bend may miss what trembles around eyes and lips, to be smoother
-CALM = (
-    8.0,
-    15.0,
-)  # degrees over which it goes to nothing: what differs from a smooth motion is the finder's noise, and further out the head's shape
-_TOLD = np.arange(36, 68)  # eyes and lips, which are followed to the point
+# Degrees over which that goes to nothing: what differs from a smooth motion is the finder's noise, and further out the head's shape.
+CALM = (8.0, 15.0)
+_FOLLOWED = np.arange(36, 68)  # eyes and lips, to the point
 _BROWS = np.array([17, 19, 21, 22, 24, 26])
 # What moves with the skull: corners of the eyes, nose, and the jaw before the ears. A smile lifts corners of the mouth, and not hair.
 _SKULL = np.array([0, 1, 15, 16, *range(27, 36), 36, 39, 42, 45])
@@ -241,7 +239,7 @@ class _Bent:
         size, points = self.frames.shape[1], pose.bent
         source = self.points[pose.shot]
         before, after = _crown(source, pose.matrix, points)
-        slack = SLACK * (1 - ramp(pose.angle, *CALM)) * ~np.isin(np.arange(len(source) + len(before)), _TOLD)
+        slack = SLACK * (1 - ramp(pose.angle, *CALM)) * ~np.isin(np.arange(len(source) + len(before)), _FOLLOWED)
         coarse = field(size, np.concatenate([source, before]), np.concatenate([points, after]), GRID, slack)
         both = np.concatenate([points, source])[None] * ((GRID - 1) / (size - 1))
         # A narrow edge keeps the background still; it cuts through the hair of a head that turns far, whose edge is wide and soft.

@@ -200,7 +200,7 @@ def test_a_smile_moves_no_hair(sitter):
 
 
 def test_trembling_landmarks_hardly_shake_a_head_and_lips_go_where_they_are_wanted(sitter):
-    from synth.hybrid import _TOLD, GRID, SLACK
+    from synth.hybrid import _FOLLOWED, GRID, SLACK
     from synth.warp import field, warp
 
     frames, marks = sitter
@@ -209,7 +209,7 @@ def test_trembling_landmarks_hardly_shake_a_head_and_lips_go_where_they_are_want
     shaken = marks[0] + rng.normal(0, 1, (4, 68, 2))
     made = np.abs(person.render(shaken).astype(int) - frames[0]).mean()
     assert made < 0.72 * np.mean([np.abs(warp(frames[0], marks[0], p).astype(int) - frames[0]).mean() for p in shaken])
-    wide, told = opened(marks[0]), np.isin(np.arange(68), _TOLD)
-    coarse = field(256, marks[0], wide, GRID, SLACK * ~told)
+    wide, followed = opened(marks[0]), np.isin(np.arange(68), _FOLLOWED)
+    coarse = field(256, marks[0], wide, GRID, SLACK * ~followed)
     at = np.round(wide * (GRID - 1) / 255).astype(int)
-    assert np.abs(wide + coarse[at[:, 1], at[:, 0]] - marks[0])[told].max() < 4
+    assert np.abs(wide + coarse[at[:, 1], at[:, 0]] - marks[0])[followed].max() < 4
