@@ -429,3 +429,14 @@ def test_a_case_is_not_opened_over_something_nor_found_where_there_is_none(opene
         case.add(opened, [tmp_path / "none"])
     with pytest.raises(UsageError, match="name"):
         case.new(tmp_path / "other", " ", "y")
+
+
+@pytest.mark.parametrize("size", [(20_000, 20), (20, 20_000), (3000, 1), (1, 1)])
+def test_a_strip_is_a_picture_like_any_other(tmp_path, size):
+    """Made small, one of its sides came to no pixel: the report of a banner ended in a bug of ours."""
+    path = tmp_path / "strip.png"
+    Image.effect_noise(size, 90).convert("RGB").save(path)
+    found = Examiner((), sandbox=False).examine(path)
+    assert not found.errors and len(found.evidence.keyframes) == 1
+    Image.effect_noise(size[::-1], 90).convert("RGB").save(tmp_path / "other.png")
+    assert compare(path, tmp_path / "other.png").spans is not None

@@ -30,6 +30,7 @@ WIDE = 192  # pixels across of the small grey pictures that are aligned in time
 FEATURES = 640  # pixels of the longer side in which features are looked for
 LOOKS = 10  # frames of each clip in which they are
 INLIERS = 25  # matches that agree on one place before it is believed
+EDGE = 31  # pixels along each edge in which ORB looks for no point
 ALIKE = 0.6  # correlation of what moves from which on two frames are taken for one
 SHORTEST = 0.3  # seconds of a common or a missing span that is told
 WHOLE = 0.97  # share of a picture from which on it counts as uncropped
@@ -251,7 +252,10 @@ def _features(frame: Picture) -> _Features:
 
     grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
     scale = FEATURES / max(grey.shape)
-    grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
+    if min(size) < EDGE:
+        return np.zeros((0, 2), np.float32), None, np.array(size, np.float64)
+    grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     points, descriptors = cv2.ORB.create(1000).detectAndCompute(grey, None)
     found = None if descriptors is None else np.asarray(descriptors, np.uint8)
     return np.array(cv2.KeyPoint.convert(points), np.float32), found, np.array(grey.shape[::-1], np.float64)

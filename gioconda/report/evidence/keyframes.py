@@ -87,7 +87,8 @@ def _sharpness(frame: Picture) -> float:
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     scale = 480 / max(grey.shape)
     if scale < 1:
-        grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        size = [max(1, round(side * scale)) for side in grey.shape[::-1]]  # a strip of 20,000 × 20 pixels too
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     return float(cv2.Laplacian(grey, cv2.CV_64F).var())
 
 
