@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from cryptography import x509
 
@@ -196,20 +196,14 @@ def opened(
     """
     import c2pa
 
-    file, aside = (Path(path), None) if manifest is not None else _pair(Path(path))
-    forced = aside is not None and aside == Path(path)  # asked about a credential itself
-    alone = manifest is None and aside is None and file.suffix.lower() == ".c2pa" and file.is_file()
+    file, aside, forced, alone, beside = _placed(Path(path), manifest is not None)
     if aside:
         with contextlib.suppress(OSError):
             manifest = aside.read_bytes()
-    fragments = tuple(fragments)
-    context = engine.reading(anchors)
-    kind = engine.mime_of(file)
+    context, kind = engine.reading(anchors), engine.mime_of(file)
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(_regular(file))
-        outside = False
-        beside = sanitise.text(aside.name, 300) if aside and not forced and _media_of(aside) == file else ""
-        unread = beside  # what stands in the file comes first
+        outside, unread = False, beside  # what stands in the file comes first
         result: Opened | Provenance
         try:
             reader = None
@@ -234,10 +228,8 @@ def opened(
                 result = unreadable(CredentialReason.DAMAGED, lost) if lost else absent
             else:
                 stack.callback(reader.close)
-                document = _followed(reader, kind, file, fragments) if fragments else _document(reader)
-                lacks = rules.ALONE if alone else ""
-                if not (alone or fragments) and _HALF in rules.failures_of(document) and _initial(stream):
-                    document, lacks = _continued(reader, kind, file, document)
+                document, lacks = _whole(reader, kind, file, stream, tuple(fragments))
+                lacks = rules.ALONE if alone else lacks
                 result = Opened(document, reader, stream, sidecar=outside and aside is not None, lacks=lacks)
                 if unread and not (unread == beside and (outside or result.store == manifest)):
                     result.notes = (codes.told(rules.ELSEWHERE, where=unread),)
@@ -248,12 +240,26 @@ def opened(
         yield result
 
 
-def _pair(file: Path) -> tuple[Path, Path | None]:
-    """(the media, the credential beside it); a ``.c2pa`` says something only of the file that it was made for."""
+class _Placed(NamedTuple):
+    """The media and the credential beside it. forced : the latter was asked about; alone : without its media. beside : its name, where it is surely this file's."""
+
+    media: Path
+    aside: Path | None = None
+    forced: bool = False
+    alone: bool = False
+    beside: str = ""
+
+
+def _placed(file: Path, given: bool) -> _Placed:
+    """What is to be read; a ``.c2pa`` says something only of the file that it was made for. given : its credential is at hand."""
+    if given:
+        return _Placed(file)
     if file.suffix.lower() == ".c2pa" and file.is_file():
         media = _media_of(file)
-        return (media, file) if media else (file, None)
-    return file, sidecar_of(file)
+        return _Placed(media, file, forced=True) if media else _Placed(file, alone=True)
+    aside = sidecar_of(file)
+    sure = aside and _media_of(aside) == file
+    return _Placed(file, aside, beside=sanitise.text(aside.name, 300) if aside and sure else "")
 
 
 def _followed(
@@ -268,6 +274,18 @@ def _followed(
         if rules.failures_of(document):
             break  # the SDK forgets a bad fragment as soon as it is given a good one
     return document
+
+
+def _whole(
+    reader: "c2pa.Reader", kind: str, file: Path, stream: IO[bytes], fragments: Iterable[str | os.PathLike[str]]
+) -> tuple[dict[str, Any], str]:
+    """The answer about a file with the segments given, else those beside it that it needs, and what it lacks."""
+    if fragments:
+        return _followed(reader, kind, file, fragments), ""
+    document = _document(reader)
+    if _HALF in rules.failures_of(document) and _initial(stream):
+        return _continued(reader, kind, file, document)
+    return document, ""
 
 
 _HALF = "assertion.bmffHash.mismatch"  # what the SDK says of an initialisation segment without its segments

@@ -308,6 +308,11 @@ def unbound(document: Mapping[str, Any]) -> dict[str, Any]:
     return without(document, [f"assertion.{name}.{word}" for name in _BINDINGS for word in ("mismatch", "match")])
 
 
+def uncompared(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The SDK's answer without what it says of hashes that it cannot compute."""
+    return without(unbound(document), ["assertion.hashedURI.mismatch"])
+
+
 def _deltas(document: Mapping[str, Any]) -> list[str]:
     """The codes by which an ingredient's credential fails now."""
     listed = tables(table(document.get("validation_results")).get("ingredientDeltas"))

@@ -18,6 +18,8 @@ from provenance.sdk import engine
 from provenance.trust.lists import Trust, TrustList
 from provenance.vocabulary import LABEL, SOFT_BINDING
 
+_LISTED = ("created_assertions", "gathered_assertions", "assertions")  # what a claim names with its hash
+_HASHES = frozenset(("sha256", "sha384", "sha512"))  # C2PA 2.4, 13.1
 _CLAIMS = 100  # looked at for what they took out
 _KINDS = ("success", "informational", "failure")
 
@@ -80,17 +82,14 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
         return _headless(document)
     if found.lacks:  # nothing was compared with the file's bytes, whatever the SDK says of them
         document = rules.unbound(document)
-    signature = table(active.get("signature_info"))
+    if odd := _unknown_hashes(found):
+        document = rules.uncompared(document)
     said = rules.succeeded(document)
-    stated = _time(signature.get("time"))
+    stated = _time(table(active.get("signature_info")).get("time"))
     evidence = _evidence(found, said, stated, trust)
-    if found.lacks:
-        evidence.broken.insert(0, rules.Finding(found.lacks, ProvenanceState.INVALID))
-    elif CredentialReason.ALTERED not in map(rules.reason_of, rules.failures_of(document)):
-        evidence.broken += coverage.findings(found)  # of a hash that is another file's there is nothing to say here
+    evidence.broken = [*_of_bytes(found, document, odd), *evidence.broken]
     answer = ask(evidence.chain, evidence.signed_at, found.stapled()) if ask else None
-    extra = [answer] if answer else []
-    if extra:  # what the SDK says about not having asked no longer holds
+    if extra := [answer] if answer else []:  # what the SDK says about not having asked no longer holds
         evidence.wrong.add("signingCredential.ocsp.skipped")
     if any(code.kind == "failure" for code in extra):
         evidence.broken.append(rules.Finding("gioconda.signer.revokedByIssuer", ProvenanceState.INVALID))
@@ -100,24 +99,17 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
         listed.append(codes.told("gioconda.state.contradiction"))
         return unreadable(CredentialReason.UNJUDGED, "the SDK's state contradicts its findings", *listed)
     tree = ingredients.tree(found, thumbnails=thumbnails)
-    # Whose certificate lies beside a signature that does not fit it is no signer: anybody can put it there.
     capped = any(item.cap == ProvenanceState.VALID for item in evidence.broken)
     doubted = capped or decision.reason == CredentialReason.SIGNER or "claimSignature.validated" not in said
-    signer = None if doubted else evidence.matched
-    says_ai = rules.says_ai(active)
-    development = bool(evidence.chain) and keys.is_development(evidence.chain[0])
+    signer = None if doubted else evidence.matched  # beside a signature that does not fit anybody can put a certificate
+    says_ai, development = rules.says_ai(active), bool(evidence.chain) and keys.is_development(evidence.chain[0])
     ours = [*(finding.as_code() for finding in evidence.broken), *tree.flags, *_notes(decision, signer, development)]
     return Provenance(
         decision.state,
         decision.reason,
         decided_by=decision.codes,
-        # The name alone proves nothing.
-        signer=sanitise.joined(certificates.names(evidence.chain[0]) if evidence.chain else rules.names_of(active))
-        or None,
-        signer_fingerprint=evidence.leaf or None,
+        **_signer(evidence, active),
         signed_at=stated.isoformat() if stated else None,
-        timestamped=evidence.signed_at is not None,
-        expires_at=evidence.chain[0].not_valid_after_utc.isoformat() if evidence.chain else None,
         claim_generator=_generator(active),
         actions=_actions(active),
         source_types=tuple(map(sanitise.text, rules.source_types(active))),
@@ -139,6 +131,35 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
         redacted=_redacted(found, tree.manifests),
         **(_listed(signer) if signer else {}),
     )
+
+
+def _of_bytes(found: Opened, document: Mapping[str, Any], odd: str) -> Iterator[rules.Finding]:
+    """What stands against relying on what was compared with the file. odd : hashes that could not be."""
+    if found.lacks:
+        yield rules.Finding(found.lacks, ProvenanceState.INVALID)
+    elif CredentialReason.ALTERED not in map(rules.reason_of, rules.failures_of(document)):
+        yield from coverage.findings(found)  # of a hash that is another file's there is nothing to say here
+    if odd:
+        yield rules.Finding("gioconda.hash.unsupported", ProvenanceState.INVALID, odd)
+
+
+def _signer(evidence: _Evidence, active: Mapping[str, Any]) -> dict[str, Any]:
+    """The signer and the certificate, as a verdict gives them; the name alone proves nothing."""
+    leaf = evidence.chain[0] if evidence.chain else None
+    return {
+        "signer": sanitise.joined(certificates.names(leaf) if leaf else rules.names_of(active)) or None,
+        "signer_fingerprint": evidence.leaf or None,
+        "timestamped": evidence.signed_at is not None,
+        "expires_at": leaf.not_valid_after_utc.isoformat() if leaf else None,
+    }
+
+
+def _unknown_hashes(found: Opened) -> str:
+    """The hashes of the active claim that the standard does not allow, where there are any: the SDK says of each that what it is of was changed."""
+    claim = table(cose.claim(found.plain, str(found.document.get("active_manifest"))))
+    listed = [item for kind in _LISTED for item in tables(claim.get(kind))]
+    named = {str(item["alg"]) for item in (claim, *listed) if item.get("alg") is not None}
+    return sanitise.text(", ".join(sorted(named - _HASHES)), 100)
 
 
 def _known(results: Mapping[str, Any], evidence: _Evidence, trust: Trust) -> bool:

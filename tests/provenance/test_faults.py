@@ -58,6 +58,20 @@ def test_a_credential_that_breaks_a_rule_is_malformed_and_its_file_not_damaged(t
     assert "validation rule" in found.detail and found.reason is CredentialReason.MALFORMED
 
 
+def test_a_hash_of_an_unknown_kind_is_no_alteration(tmp_path):
+    """The SDK says of it that the statements were changed."""
+    with Authority() as clock:
+        signer = signer_of(leaf(), tmp_path, timestamp=clock.url)
+        path = sign.sign_file(write_any(tmp_path / "a.wav"), tmp_path / "b.wav", created(), signer=signer)
+    rewritten(path, tmp_path / "c.wav", leaf(), claim=lambda said: said | {"alg": "SHA-256"})
+    found = read(tmp_path / "c.wav")
+    assert (found.reason, found.decided_by) == (CredentialReason.MALFORMED, ("gioconda.hash.unsupported",))
+    assert "SHA-256" in {code.where for code in found.codes}
+    data = (tmp_path / "c.wav").read_bytes()
+    (tmp_path / "d.wav").write_bytes(data.replace(b"SHA-256", b"SHA-255"))  # what was signed says otherwise
+    assert read(tmp_path / "d.wav").reason is CredentialReason.ALTERED
+
+
 def test_kinds_with_a_class_begin_with_its_name(tmp_path):
     error = opens("video/x-matroska", b"\x1aE\xdf\xa3" + bytes(50))
     assert isinstance(error, c2pa.C2paError.NotSupported) and faults.refusal(str(error)) is CredentialReason.UNSUPPORTED
