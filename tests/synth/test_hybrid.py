@@ -56,6 +56,24 @@ def test_around_the_head_nothing_moves_and_lips_open_on_a_dark_mouth(sitter):
     assert made[inside].mean() < 0.75 * lips.mean()
 
 
+def test_a_mouth_that_shows_its_teeth_keeps_them_when_it_opens_wider(sitter):
+    import cv2
+
+    frames, marks = sitter
+    smiling = opened(marks[0], 0.06)
+    person = HybridGenerator(size=256).personalise(frames, marks, mode="ft", steps=None, seed=0)
+    frame, teeth = person.render(smiling[None])[0].copy(), (250, 240, 255)
+    cv2.fillPoly(frame, [np.round(smiling[60:68]).astype(np.int32)], teeth)
+    person = HybridGenerator(size=256).personalise(frame[None], smiling[None], mode="ft", steps=None, seed=0)
+    wide = opened(smiling, 0.1)
+    made = person.render(wide[None])[0].astype(int)
+    assert person.parts["cavity"] == 1
+    upper, lower = (np.round(wide[k]).astype(int) for k in (62, 66))
+    gap = int(lower[1] - upper[1])
+    assert np.abs(made[upper[1] + gap // 5, upper[0]] - teeth).max() < 25
+    assert made[lower[1] - gap // 4, lower[0]].mean() < 120
+
+
 def test_a_grey_picture_stays_grey(sitter):
     frames, marks = sitter
     grey = np.repeat(frames.mean(-1, keepdims=True).round().astype(np.uint8), 3, -1)
