@@ -233,21 +233,16 @@ def built(
         printed = hints.pop("return") is Result
         if printed:
             hints["results"] = prints
-        jobs: dict[str, type] = {}
+        jobs: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
         alone: dict[str, _Typed] = {}
-        options: dict[str, _Typed] = {}
-        for name, hint in hints.items():
-            if is_dataclass(hint):
-                jobs[name] = hint  # type: ignore[assignment]
-                found = {option.name: option for option in _job_options(jobs[name])}
-            else:
-                kind, option = get_args(hint)
-                default = MISSING if taken[name].default is inspect.Parameter.empty else taken[name].default
-                found = {name: _Typed(kind, option, default, name)}
-                alone |= found
-            if both := options.keys() & found:
-                raise TypeError(f"{body.__name__} declares {min(both)} twice")
-            options |= found
+        for name in [name for name in hints if name not in jobs]:
+            kind, option = get_args(hints[name])
+            default = MISSING if taken[name].default is inspect.Parameter.empty else taken[name].default
+            alone[name] = _Typed(kind, option, default, name)
+        listed = [o for name in hints for o in (_job_options(jobs[name]) if name in jobs else [alone[name]])]
+        options = {option.name: option for option in listed}
+        if len(options) < len(listed):
+            raise TypeError(f"{body.__name__} declares an option twice")
 
         @functools.wraps(body)
         def command(**typed: Any) -> Any:

@@ -108,7 +108,6 @@ def write_video(
     codec = _ALIASES.get(codec, codec)
     video_name(target, codec)
     encoder, options = _quality(codec, crf, bit_rate)
-    suffix = target.suffix.lower()
     rate = Fraction(fps).limit_denominator(1001 * 1000)
     if rate <= 0:
         raise UsageError(f"{fps} frames per second", "fps", "give a rate above 0")
@@ -116,7 +115,7 @@ def write_video(
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 talks on stderr unless told otherwise; 1 = errors only
     with atomic_path(target) as temporary:
         try:
-            film = _Film(encoder, options, rate, times, bit_rate, suffix, audio_from, audio_start)
+            film = _Film(encoder, options, rate, times, bit_rate, target.suffix.lower(), audio_from, audio_start)
             film.write(temporary, frames)
         except FFmpegError as error:
             raise MediaError(

@@ -150,17 +150,15 @@ def make(
         No footage with enough frames, no consent, a folder begun with another job or that cannot be written.
     """
     session, part = session or Session(), part or Part()
-    folder = Path(out)
-    begun = time.perf_counter()
+    folder, begun = Path(out), time.perf_counter()
     footage = _opened(job, folder, heads, part)
     granted = footage.granted(session)
     recipes = plan(footage.units, job, heads)
     if not recipes:
         raise UsageError("nothing to make: no take has enough frames for these shots", hint="lower --shots")
     # People are dealt out before looking at what is done, so that processes which start at different times agree.
-    people = [list(group) for _, group in groupby(recipes, key=lambda r: (r.identity, r.source))][
-        part.rank :: part.world
-    ]
+    everybody = groupby(recipes, key=lambda r: (r.identity, r.source))
+    people = [list(group) for _, group in islice(everybody, part.rank, None, part.world)]
     finished = {r.id: record for r in recipes if (record := _done(folder, r))}
     missing = [left for group in people if (left := [r for r in group if r.id not in finished])]
     result = Result(planned=len(recipes), there=len(finished))

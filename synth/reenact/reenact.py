@@ -398,14 +398,7 @@ def reenact(
         With the file's name and what to do: no face, several faces, too small, a driver that does not move, gaps, no consent.
     """
     job, session = job or Reenact(), session or Session()
-    if not drivers:
-        raise UsageError("no driver", where="--drive")
-    if not job.label and session.consent is None:
-        raise UsageError("--no-label needs --consent", where="--no-label")
-    if Path(out).suffix:
-        sign.video_name(out)
-    if job.driver_face is not None and all(str(d).startswith("puppets:") or Path(d).suffix == ".npz" for d in drivers):
-        raise UsageError("puppets and saved tracks are of one face", where="--driver-face", hint="leave it out")
+    _refuse(drivers, Path(out), job, session)
     person = load_shots(shots, heads.size, face=job.face, landmarker=job.landmarker, most=job.most_shots)
     if hasattr(heads, "fit"):  # a generator that bends the picture itself works at its resolution
         heads.fit(person.side)
@@ -439,6 +432,18 @@ def reenact(
     if tuned := getattr(model, "content", ""):
         session.say(f"tuned in {getattr(model, 'steps', 0)} steps by {tuned}")
     return made
+
+
+def _refuse(drivers: Sequence[str | os.PathLike[str]], out: Path, job: Reenact, session: Session) -> None:
+    """Raise UsageError for what cannot be meant, before anything is loaded."""
+    if not drivers:
+        raise UsageError("no driver", where="--drive")
+    if not job.label and session.consent is None:
+        raise UsageError("--no-label needs --consent", where="--no-label")
+    if out.suffix:
+        sign.video_name(out)
+    if job.driver_face is not None and all(str(d).startswith("puppets:") or Path(d).suffix == ".npz" for d in drivers):
+        raise UsageError("puppets and saved tracks are of one face", where="--driver-face", hint="leave it out")
 
 
 def _hidden(person: Shots, looks: Sequence[Covered], session: Session) -> int:
