@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from gioconda import report as render
 from gioconda.cli.build import built
@@ -19,6 +19,9 @@ from gioconda_core.files import spooled
 from gioconda_core.options import argument
 from gioconda_core.types import Report
 from gioconda_core.workers.pool import Progress
+
+if TYPE_CHECKING:
+    from gioconda.report.rows import Row
 
 FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif", "keyframes")
 
@@ -51,7 +54,7 @@ def check(
     sandbox.warm()  # while what examines is imported
     from gioconda.report.evidence import keyframes
     from gioconda.report.examine import Examiner, unread
-    from gioconda.report.rows import row
+    from gioconda.report.rows import error_row, row
     from provenance.trust import lists
 
     own = lists.load(job.trust, development=job.trust_development)
@@ -59,6 +62,7 @@ def check(
     reports: list[Report] = []
     frames: dict[str, bytes] = {}  # archives of keyframes, by the title of their clip
     tripped: list[str] = []
+    unopened: list[Row] = []
     incomplete = False
     for path, title in _inputs(clips):
         try:
@@ -68,6 +72,7 @@ def check(
             if settings.debug:
                 raise
             complain(error)
+            unopened.append(error_row(title, f"{error.what} ({error.hint})" if error.hint else error.what))
             incomplete = True
             continue
         if nothing := unread(report):
@@ -78,14 +83,17 @@ def check(
             frames[f"{len(frames) + 1:02d}-{title}.zip"] = keyframes.archive(report.title, report.sha256, full)
         tripped += [f"{title}: {why}" for why in job.policy.tripped(row(report))]
         reports.append(report)
-    result = outcome(tripped, incomplete)
+    result = replace(outcome(tripped, incomplete), unopened=tuple(f"{one.path}: {one.error}" for one in unopened))
     for format, file in wanted:
         if format == "keyframes":  # of one clip its archive, of several an archive of archives
             deliver(next(iter(frames.values())) if len(frames) == 1 else keyframes.packed(frames), file)
             continue
         # On a terminal the one line on stderr says it all; a file or a program gets the whole report.
         shown = reports if file or format != "text" else [r for r in reports if not unread(r)]
-        deliver(_render(format, shown, job.lang, result, color=file is None and sys.stdout.isatty()), file)
+        if format in ("csv", "sarif"):
+            deliver(_table(format, reports, unopened, job.lang), file)
+        else:
+            deliver(_render(format, shown, job.lang, result, color=file is None and sys.stdout.isatty()), file)
     for line in tripped:
         notice(f"policy: {line}")
     return result.exit_code
@@ -128,6 +136,13 @@ def _render(format: str, reports: list[Report], lang: str, result: Outcome, colo
         return to_json(documents[0] if len(documents) == 1 else documents, indent=1)
     if format == "jsonl":
         return "".join(render.json(r, lang, indent=None) + "\n" for r in reports)
-    if format == "html":
-        return render.html(reports, lang)
-    return render.csv(reports, lang) if format == "csv" else render.sarif(reports, lang)
+    return render.html(reports, lang)
+
+
+def _table(format: str, reports: Sequence[Report], unopened: "Sequence[Row]", lang: str) -> str:
+    """A line a file, those included of which there is no report."""
+    from gioconda.report.as_sarif import log
+    from gioconda.report.rows import csv, row
+
+    table = [*(row(report, lang) for report in reports), *unopened]
+    return csv(table) if format == "csv" else log(table, lang)

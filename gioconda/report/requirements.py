@@ -82,11 +82,14 @@ class Policy:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ends, for its JSON. policy : how files trip it, a line each; incomplete : whether something could not be examined."""
+    """How a command ends, for its JSON. policy : how files trip it, a line each; incomplete : whether something could not be examined.
+    unopened : files of which there is no report, and why.
+    """
 
     policy: tuple[str, ...]
     incomplete: bool
     exit_code: ExitCode
+    unopened: tuple[str, ...] = ()
 
 
 def outcome(tripped: Sequence[str], incomplete: bool) -> Outcome:

@@ -108,7 +108,7 @@ def row(report: Report, lang: str = "en", *, path: str | None = None) -> Row:
         **credential_columns(report.provenance),
         **declared_columns(facts.get("declared")),
         mark=bool(report.mark),
-        faces=len(report.tracks) if "width" in facts else None,
+        faces=len(report.tracks) if "examined" in facts else None,  # None where nobody looked
         duration=facts.get("duration"),
         width=facts.get("width"),
         height=facts.get("height"),

@@ -1,5 +1,6 @@
 """``gioconda check``: what it ends with depends on codes, never on how a sentence is worded."""
 
+import csv
 import json
 import sys
 from fractions import Fraction
@@ -98,3 +99,19 @@ def test_unreadable_footage_is_incomplete_by_its_code(files, tmp_path, capsys, m
     assert prepare("a") == (4, {"unreadable": 1})
     scramble(monkeypatch, 5)
     assert prepare("b") == (4, {"unreadable": 1})
+
+
+def test_a_file_that_cannot_be_opened_is_named_in_every_table(files, tmp_path, capsys):
+    """Whoever read JSON, CSV or SARIF alone was not told that one of the files has no report."""
+    outputs = [part for name in ("json", "csv", "sarif") for part in ("-o", f"{name}={tmp_path / name}")]
+    good = files / "whole.mp4"
+    code = run(["-q", "check", "--detectors", "none", str(good), str(tmp_path / "none.mp4"), *outputs])
+    capsys.readouterr()
+    assert code == 4
+    told = json.loads((tmp_path / "json").read_text())["outcome"]["unopened"]
+    assert told == ["none.mp4: no such file (check the path)"]
+    whole, missing = csv.DictReader((tmp_path / "csv").read_text().splitlines())
+    assert missing["path"] == "none.mp4" and missing["error"] == "no such file (check the path)"
+    assert whole["faces"] == "", "no detector has looked: it is not said that there is none"
+    results = json.loads((tmp_path / "sarif").read_text())["runs"][0]["results"]
+    assert "no such file" in [one["message"]["text"] for one in results if one["ruleId"] == "error"][-1]
