@@ -18,7 +18,7 @@ _TEXT = 1 << 26  # bytes of an SVG that are parsed
 OWN = frozenset(("C2PA", "C2PA entry"))  # the credential, and where a TIFF says that it lies
 METADATA = frozenset(
     [
-        "C2PA", "COM", "tEXt", "zTXt", "iTXt", "eXIf", "tIME", "pHYs", "EXIF", "XMP", "LIST:INFO", "JUNK", "bext", "iXML", "_PMX",
+        "C2PA", "COM", "tEXt", "zTXt", "iTXt", "eXIf", "tIME", "pHYs", "EXIF", "XMP", "RIFF", "LIST:INFO", "JUNK", "bext", "iXML", "_PMX",
         "id3", "ID3", "comment", "application", "metadata", "IPTC", *(f"APP{i}" for i in range(16)),
         *(f"FLAC:{name}" for name in ("padding", "application", "seek table", "comment", "cue sheet", "picture")),
     ]
@@ -91,7 +91,10 @@ def _jpeg(file: IO[bytes], end: int) -> Iterator[Part]:
 def _chunks(file: IO[bytes], end: int) -> Iterator[Part]:
     """The chunks of a PNG or RIFF."""
     file.seek(0)
-    for piece in containers.riff(file, end) if file.read(4) == b"RIFF" else containers.png(file, end):
+    riff = file.read(4) == b"RIFF"
+    if riff:  # its length grows with the credential
+        yield Part("RIFF", 0, 12)
+    for piece in containers.riff(file, end) if riff else containers.png(file, end):
         name = "C2PA" if piece.name == b"caBX" else piece.name.decode("latin-1").rstrip()
         if name == "LIST":
             file.seek(piece.start + 8)

@@ -103,6 +103,8 @@ def drawn(path):
 
     if path.suffix == ".svg":
         path.write_text(SVG)
+    elif path.suffix == ".wav":
+        write_wav(path)
     elif path.suffix in (".mp3", ".flac"):
         import av
 
@@ -138,6 +140,7 @@ def drawn(path):
         ("svg", b"also shown", 10, CONTENT, ": 10 B"),
         ("pdf", b"/Contents", 9, CONTENT, "PDF: 9 B"),
         ("pdf", b"startxref", 20, CONTENT, "PDF: 20 B"),
+        ("wav", b"RIFF", 8, PARTIAL, "RIFF: 8 B"),
         ("mp3", b"TSSE", 9, PARTIAL, "ID3: 9 B"),
         ("mp3", b"", 600, CONTENT, "sound: 600 B"),
         ("flac", b"Lavf", 4, PARTIAL, "FLAC:comment: 4 B"),
