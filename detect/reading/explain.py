@@ -58,14 +58,18 @@ def _hidden(footage: Footage, face: Any, row: int, column: int, grid: int) -> Ar
         points = face.landmarks[at]
         corner = (points.min(0) + points.max(0)) / 2 - extent / 2
         low = corner + np.array([column, row]) * extent / grid
-        mask = np.zeros(frames.shape[1:3], np.float32)
-        x0, y0, x1, y1 = (round(float(v)) for v in (*low, *(low + extent / grid)))
-        mask[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = 1
-        if not mask.any():
+        x0, y0, x1, y1 = (max(round(float(v)), 0) for v in (*low, *(low + extent / grid)))
+        if not frames[i, y0:y1, x0:x1].size:
             continue
-        colour = frames[i][mask > 0].mean(0)
-        soft = cv2.GaussianBlur(mask, (0, 0), max(1.0, extent / grid / 8))[..., None]
-        frames[i] = np.round(frames[i] * (1 - soft) + colour * soft).astype(np.uint8)
+        colour = frames[i, y0:y1, x0:x1].reshape(-1, 3).mean(0)
+        sigma = max(1.0, extent / grid / 8)
+        reach = int(4 * sigma) + 3  # beyond which the blurred mask is nothing
+        top, left = max(y0 - reach, 0), max(x0 - reach, 0)
+        part = frames[i, top : y1 + reach, left : x1 + reach]
+        mask = np.zeros(part.shape[:2], np.float32)
+        mask[y0 - top : y1 - top, x0 - left : x1 - left] = 1
+        soft = cv2.GaussianBlur(mask, (0, 0), sigma)[..., None]
+        part[:] = np.round(part * (1 - soft) + colour * soft).astype(np.uint8)
     return frames
 
 

@@ -541,10 +541,10 @@ def test_a_gpu_draws_in_batches_of_one_size():
 
 
 def test_the_trained_generator_goes_the_same_way(tmp_path):
-    from synth.model.config import PRESETS
+    from synth.model.config import Config
     from synth.model.networks import Model, save_checkpoint
 
-    save_checkpoint(tmp_path / "m.safetensors", Model.fresh(PRESETS["pocket"]))
+    save_checkpoint(tmp_path / "m.safetensors", Model.fresh(Config("pocket", 64, 8)))
     heads = generator("few-shot", model=tmp_path / "m.safetensors", device="cpu")
     assert heads.size == 64 and heads.weights_sha256
     for mode, steps in (("ff", None), ("ft", 2)):

@@ -429,13 +429,13 @@ def test_resume_is_bit_exact(shards, tmp_path, request, precision, threads):
     """At any number of threads, as long as it stays the same."""
     request.addfinalizer(lambda: torch.set_num_threads(1))
     torch.set_num_threads(threads)
-    straight = options(shards, steps=5, precision=precision, augment=True, vary_shots=True)
+    straight = options(shards, steps=3, precision=precision, augment=True, vary_shots=True)
     train(straight, tmp_path / "a")
     told = []
     session = Session(begin=lambda total: told.append([total, 0]), advance=lambda n, note: told[-1].append(n))
     assert train(straight, tmp_path / "b", limit_steps=2, session=session).step == 2
-    assert train(straight, tmp_path / "b", session=session).step == 5
-    assert [(total, sum(steps)) for total, *steps in told] == [(2, 2), (3, 3)], "each call counts its own steps"
+    assert train(straight, tmp_path / "b", session=session).step == 3
+    assert [(total, sum(steps)) for total, *steps in told] == [(2, 2), (1, 1)], "each call counts its own steps"
     a, b = everything(tmp_path / "a"), everything(tmp_path / "b")
     assert a.keys() == b.keys()
     for name in a:
@@ -527,8 +527,9 @@ def runs(shards, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRESETS, "pocket", TINY)
-        for steps in (2, 3):
-            train(options(shards, steps=steps), folder / str(steps))
+        train(options(shards, steps=2), folder / "2")
+        shutil.copytree(folder / "2", folder / "3", symlinks=True)
+        train(options(shards, steps=3), folder / "3")
     return folder
 
 
