@@ -196,14 +196,14 @@ def opened(
     """
     import c2pa
 
-    file, aside, forced, alone, beside = _placed(Path(path), manifest is not None)
+    file, aside, forced, alone = _placed(Path(path), manifest is not None)
     if aside:
         with contextlib.suppress(OSError):
             manifest = aside.read_bytes()
     context, kind = engine.reading(anchors), engine.mime_of(file)
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(_regular(file))
-        outside, unread = False, beside  # what stands in the file comes first
+        outside, remote = forced, ""
         result: Opened | Provenance
         try:
             reader = None
@@ -218,7 +218,7 @@ def opened(
                 if unknown:
                     kind = engine.ANY
                 elif aside:
-                    unread = sanitise.text(faults.address(str(error)), 2000)
+                    remote = sanitise.text(faults.address(str(error)), 2000)
             if reader is None and manifest is not None:
                 outside = True
                 reader = descriptors.reader(kind, stream, context, manifest)
@@ -231,23 +231,22 @@ def opened(
                 document, lacks = _whole(reader, kind, file, stream, tuple(fragments))
                 lacks = rules.ALONE if alone else lacks
                 result = Opened(document, reader, stream, sidecar=outside and aside is not None, lacks=lacks)
-                if unread and not (unread == beside and (outside or result.store == manifest)):
+                if unread := remote or ("" if outside or not aside or result.store == manifest else _name(aside, file)):
                     result.notes = (codes.told(rules.ELSEWHERE, where=unread),)
         except c2pa.C2paError as error:
-            result = _refused(str(error), "" if outside else unread)
+            result = _refused(str(error), "" if outside else _name(aside, file))
         except (ValueError, RecursionError) as error:
             result = unreadable(CredentialReason.UNJUDGED, f"the SDK's answer cannot be read: {error}")
         yield result
 
 
 class _Placed(NamedTuple):
-    """The media and the credential beside it. forced : the latter was asked about; alone : without its media. beside : its name, where it is surely this file's."""
+    """The media and the credential beside it. forced : the latter was asked about; alone : without its media."""
 
     media: Path
     aside: Path | None = None
     forced: bool = False
     alone: bool = False
-    beside: str = ""
 
 
 def _placed(file: Path, given: bool) -> _Placed:
@@ -257,9 +256,12 @@ def _placed(file: Path, given: bool) -> _Placed:
     if file.suffix.lower() == ".c2pa" and file.is_file():
         media = _media_of(file)
         return _Placed(media, file, forced=True) if media else _Placed(file, alone=True)
-    aside = sidecar_of(file)
-    sure = aside and _media_of(aside) == file
-    return _Placed(file, aside, beside=sanitise.text(aside.name, 300) if aside and sure else "")
+    return _Placed(file, sidecar_of(file))
+
+
+def _name(aside: Path | None, media: Path) -> str:
+    """What the credential beside a file is called; empty where it may be another file's."""
+    return sanitise.text(aside.name, 300) if aside and _media_of(aside) == media else ""
 
 
 def _followed(

@@ -186,12 +186,12 @@ def stapled(
 
     The SDK passes over them. Nothing is asked of anybody.
     """
+    told = []
     for answer in answers if signed_at is not None and len(chain) > 1 else ():
         with contextlib.suppress(ValueError):
-            told = _answer(ocsp.load_der_ocsp_response(answer), chain[0], chain[1], signed_at, signed_at)
-            if told.kind != "informational":
-                return told
-    return None
+            told.append(_answer(ocsp.load_der_ocsp_response(answer), chain[0], chain[1], signed_at, signed_at))
+    kinds = ("failure", "policy", "success")  # the gravest first
+    return min((code for code in told if code.kind in kinds), key=lambda code: kinds.index(code.kind), default=None)
 
 
 def _answer(
