@@ -101,7 +101,7 @@ data index tree --out index.parquet
 detect list
 detect show onnx:theirs.onnx
 detect train cnn --index fakes/index.parquet --out cnn --backbone test_efficientnet --size 48 --steps 2 --batch 1
-detect train contrast --index fakes/index.parquet --out contrast --rungs clean --tests clean
+detect train contrast --index fakes/index.parquet --out contrast --rungs clean --tests clean --families lowres,animate
 detect train vit-ln --index fakes/index.parquet --out vit --backbone test_vit --size 48 --steps 1 --batch 1
 detect calibrate onnx:theirs.onnx --index index.parquet --name puppets
 detect score clip.mp4 --detectors contrast -o csv=scores.csv

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
+from forked import ready, start
 
 from gioconda.cli.app import run
 from gioconda_core.datasets.index import Index
@@ -139,19 +136,28 @@ def test_killed_in_the_middle_the_same_set_comes_out(tmp_path):
         )
         == 0
     )
-    command = [sys.executable, "-m", "gioconda", *FAKES, "--crf", "18,30", str(shards), "-q"]
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
+    whole, cut, log = tmp_path / "whole", tmp_path / "cut", tmp_path / "log"
+
+    def begin(out):
+        return start(log, run, [*FAKES, "--crf", "18,30", str(shards), "-q", "--out", str(out)])
+
+    def end(out):
+        process = begin(out)
+        process.join()
+        assert process.exitcode == 0, log.read_text()[-2000:]
+
+    ready("gioconda.cli.synth", "synth.fakes.make")
+    end(whole)
     wanted = {s.path: s.essence for s in Index.read(whole / "index.parquet")}
     for records in (1, 7, 15):
-        process = subprocess.Popen([*command, "--out", str(cut)], stdout=subprocess.DEVNULL, env=os.environ)
-        while process.poll() is None and len(list((cut / "records").glob("*.json"))) < records:
+        process = begin(cut)
+        while process.is_alive() and len(list((cut / "records").glob("*.json"))) < records:
             time.sleep(0.01)
-        assert process.poll() is None, "it ended before it could be killed"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert process.is_alive(), "it ended before it could be killed"
+        process.kill()
+        process.join()
         assert not (cut / "index.parquet").exists()
-    subprocess.run([*command, "--out", str(cut)], check=True, capture_output=True)
+    end(cut)
     assert {s.path: s.essence for s in Index.read(cut / "index.parquet")} == wanted
     assert len(list(cut.rglob("*.mp4"))) == len(wanted) and Index.read(cut / "index.parquet").verify() == []
     assert not list(cut.rglob(".gioconda-*"))
