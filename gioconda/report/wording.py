@@ -134,7 +134,9 @@ def visible(text: object, limit: int = 300) -> str:
     """
     raw = str(text)
     cut = raw[:limit]
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in cut)
+    shown = cut
+    if not cut.isprintable():
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in cut)
     return shown + "…" if len(raw) > limit else shown
 
 
