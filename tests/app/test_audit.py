@@ -384,21 +384,6 @@ def test_audit_on_the_command_line(tree, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # a node comes up slowly where the cores are taken
-def test_ray_with_two_workers_gives_the_same_rows(tree, tmp_path):
-    pytest.importorskip("ray")
-    local, far = tmp_path / "local", tmp_path / "ray"
-    audit(tree, local)
-    summary = audit(tree, far, engine="ray", jobs=2)
-    assert summary.examined == 5
-
-    def plain(folder):
-        return sorted(({k: v for k, v in r.items() if k != "seconds"} for r in rows(folder)), key=lambda r: r["path"])
-
-    assert plain(local) == plain(far)
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_ray_on_two_nodes_gives_the_same_rows(tree, tmp_path, monkeypatch):
     """Two nodes of one worker each, on one machine: what a cluster is to the audit."""

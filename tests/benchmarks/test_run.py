@@ -512,38 +512,3 @@ def test_suites_are_listed_from_the_command_line(capsys):
     out = capsys.readouterr().out
     assert "puppets" in out and "leave-one-generator-out" in out
     assert main(["bench", "run", "nonsense", "-d", "x", "--out", "y"]) == 2
-
-
-# --------------------------------------------------------------------------- processes and machines
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)  # a node comes up slowly where the cores are taken
-def test_ray_gives_the_rows_local_gives(tmp_path, monkeypatch):
-    """The whole run, on Ray and here: the same rows but for the time they took."""
-    pytest.importorskip("ray")
-    monkeypatch.setenv("GIOCONDA_CACHE", str(tmp_path / "cache"))
-    samples = []
-    for i in range(6):
-        path = tmp_path / f"c{i}.mp4"
-        write_video(path, list(np.random.default_rng(i).integers(0, 255, (6, 64, 64, 3), dtype=np.uint8)), fps=10)
-        samples.append(Sample(path.name, sha256_of(path), Label.FAKE if i % 2 else Label.REAL, identity=f"p{i}"))
-    (tmp_path / "theirs.csv").write_text("sha256,score\n" + "".join(f"{s.sha256},{i}\n" for i, s in enumerate(samples)))
-    (tmp_path / "s.toml").write_text(
-        'name = "s"\nversion = "1"\n[data]\nkind = "index"\n[protocol]\nsampling = "even:2"\nmetrics = ["auc"]\ndegradations = ["none", "h264:crf=40"]\n'
-    )
-    found = {}
-    for name in ("local", "ray"):
-        detectors = [f"scores:{tmp_path / 'theirs.csv'}"]
-        index = Index(tuple(samples), tmp_path, {})
-        done = runs.run(
-            suites.load(tmp_path / "s.toml"),
-            detectors,
-            tmp_path / name,
-            {"set": index},
-            Measure(jobs=2, engine_name=name),
-        )
-        assert done.rows == 12 and not done.failed
-        rows = [{k: v for k, v in r.items() if k != "seconds"} for r in read_rows(tmp_path / name / "readings.jsonl")]
-        found[name] = sorted(map(repr, rows))
-    assert found["local"] == found["ray"]

@@ -462,19 +462,6 @@ def test_a_generator_that_fails_is_a_counted_row(tmp_path):
     assert asdict(result)["planned"] == 8
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)  # a node comes up slowly where the cores are taken
-def test_ray_workers_make_the_same_set(made, tmp_path):
-    pytest.importorskip("ray")
-    from synth.fakes.make import on_ray
-
-    out, _, _ = made
-    spread = on_ray(job(regions=("whole", "face")), tmp_path, "warp", {"size": 96}, consent=None, workers=2)
-    assert spread.complete and spread.made == 28
-    want = {s.path: s.essence for s in Index.read(out / "index.parquet")}
-    assert {s.path: s.essence for s in Index.read(spread.index)} == want
-
-
 def test_what_an_untuned_network_drew_is_said_not_to_be_for_single_clips(tmp_path):
     class Network(WarpGenerator):
         name = "gioconda-few-shot"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 
 import numpy as np
@@ -250,20 +249,3 @@ def test_a_clip_whose_worker_failed_is_said_and_tried_again(tmp_path, monkeypatc
     ]
     second = prepare(job, tmp_path)
     assert second.kept == 2 and not second.dropped
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)  # a node comes up slowly where the cores are taken
-def test_by_processes_and_by_ray_the_same(tmp_path):
-    pytest.importorskip("ray")
-    job = Prepare(sources=("puppets:3",), size=64, puppet_frames=9, min_face=20)
-    prepare(job, tmp_path / "one")
-    prepare(job, tmp_path / "two", jobs=2)
-    prepare(job, tmp_path / "ray", jobs=2, engine="ray")
-
-    def content(folder):
-        found = ShardSet(folder)
-        return sorted((found[k].source, found[k].time, found[k].frame.tobytes()) for k in range(len(found)))
-
-    assert content(tmp_path / "one") == content(tmp_path / "two") == content(tmp_path / "ray")
-    assert json.loads((tmp_path / "one" / "prepare.json").read_text())["cut"]["size"] == 64
