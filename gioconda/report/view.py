@@ -623,7 +623,11 @@ def _invalid(p: Provenance) -> list[Sentence]:
     said = [Sentence(f"provenance.{key}", args)]
     if p.trust_list:
         said.append(
-            Sentence(f"provenance.{'altered' if p.reason == CredentialReason.ALTERED else 'listed'}-by", _listed(p))
+            # What lies beside a file by its name may be a third one's, and nobody altered anything.
+            Sentence(
+                f"provenance.{'altered' if p.reason == CredentialReason.ALTERED and not p.sidecar else 'listed'}-by",
+                _listed(p),
+            )
         )
     return said
 

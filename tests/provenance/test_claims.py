@@ -361,6 +361,10 @@ def test_a_sidecar_of_less_exact_name_is_not_held_against_what_it_cannot_be_of(t
     (tmp_path / "clip.srt").write_text("a subtitle")
     assert read(tmp_path / "clip.wav", trust=trust_in(authority())).state == State.TRUSTED
     assert read(tmp_path / "clip.srt").reason == "unsupported"
+    write_picture(tmp_path / "clip.jpg")  # a still beside the clip
+    found = read(tmp_path / "clip.jpg", trust=trust_in(authority()))
+    told = " ".join(say(item, "en") for item in credential_sentences(found))
+    assert "made for another file" in told and "somebody altered" not in told
 
 
 def test_of_several_credentials_for_a_file_the_one_in_it_is_read_and_the_other_told(tmp_path, signer):
