@@ -114,6 +114,11 @@ def test_an_editor_completes(typed, offered):
 
     script = jedi.Script(f"import gioconda\n{typed}")
     assert {found.name for found in script.complete(2, len(typed))} >= offered
+
+
+def test_an_editor_shows_what_a_check_takes():
+    import jedi
+
     call = jedi.Script("import gioconda\ngioconda.check(").get_signatures(2, len("gioconda.check("))
     assert {"source", "detectors", "progress", "trust"} <= {p.name for p in call[0].params}
 

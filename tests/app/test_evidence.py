@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import subprocess
-import sys
 import zipfile
 from dataclasses import replace
 from fractions import Fraction
@@ -128,12 +127,13 @@ def test_the_archive_holds_full_frames_whose_hashes_are_those_of_the_report(clip
     assert ",'=cmd()," in zipfile.ZipFile(io.BytesIO(formula)).read("keyframes.csv").decode()
 
 
-def test_on_the_command_line_keyframes_are_a_zip_and_want_a_file(clip, tmp_path):
-    run = [sys.executable, "-m", "gioconda", "check", str(clip), "--detectors", "none", "-q", "-o"]
-    done = subprocess.run([*run, "keyframes"], capture_output=True, text=True)
-    assert done.returncode == 2 and "give it a file" in done.stderr
-    done = subprocess.run([*run, f"keyframes={tmp_path / 'f.zip'}"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.usefixtures("metadata_here")
+def test_on_the_command_line_keyframes_are_a_zip_and_want_a_file(clip, tmp_path, capsys):
+    from gioconda.cli import main
+
+    command = ["check", str(clip), "--detectors", "none", "-q", "-o"]
+    assert main([*command, "keyframes"]) == 2 and "give it a file" in capsys.readouterr().err
+    assert main([*command, f"keyframes={tmp_path / 'f.zip'}"]) == 0
     assert "keyframes.csv" in zipfile.ZipFile(tmp_path / "f.zip").namelist()
 
 
