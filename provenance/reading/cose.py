@@ -162,6 +162,11 @@ def assertions_of(store: bytes, manifest: str) -> list[str]:
     return [_label(box) for kind, box in _boxes(inside) if kind == _SUPERBOX]
 
 
+def is_update(store: bytes, manifest: str) -> bool:
+    """Whether one manifest is an update of another (C2PA 2.4, 11.2.3), by the type of its box."""
+    return next((payload[:4] == b"c2um" for _, payload in _boxes(_inside(store, "c2pa", manifest))), False)
+
+
 def assertion(store: bytes, manifest: str, label: str) -> Any:
     """The data of one assertion that is CBOR; None where there is none to be read."""
     return _decoded(_content(store, "c2pa", manifest, "c2pa.assertions", label))

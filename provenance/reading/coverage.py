@@ -32,6 +32,9 @@ _PURPOSES = (b"manifest", b"original", b"update", b"merkle")
 
 def findings(found: Opened) -> Iterator[rules.Finding]:
     """One finding for what is shown or heard and lies outside of the signed hash, one for anything else there."""
+    active = str(found.document.get("active_manifest"))
+    if cose.is_update(found.plain, active) and _hashes(found, active):  # the SDK takes no notice of it
+        yield rules.Finding("manifest.update.invalid", ProvenanceState.INVALID)
     left_out: list[tuple[str, int, bool]] = []
     for kind, data, updated in _bindings(found):
         if kind == "c2pa.hash.data":
@@ -57,12 +60,17 @@ def _told(sizes: Mapping[str, int]) -> str:
     return ", ".join(listed) + (", …" if len(sizes) > _NAMED else "")
 
 
+def _hashes(found: Opened, manifest: str) -> list[str]:
+    """The labels of what binds one manifest to a file."""
+    return [name for name in cose.assertions_of(found.plain, manifest) if name.split("__", 1)[0] in _KINDS]
+
+
 def _bindings(found: Opened) -> list[tuple[str, Mapping[str, Any], bool]]:
     """(label, data) of what binds the credential to the file, and whether it is an earlier credential's: an update has nothing of the kind."""
     label, manifests = str(found.document.get("active_manifest")), table(found.document.get("manifests"))
     for step in range(len(manifests)):
-        names = [name for name in cose.assertions_of(found.plain, label) if name.split("__", 1)[0] in _KINDS]
-        if names:
+        names = _hashes(found, label)
+        if names and not cose.is_update(found.plain, label):
             assertions = [(name, table(cose.assertion(found.plain, label, name))) for name in names]
             return [(name.split("__", 1)[0], data, step > 0) for name, data in assertions]
         parents = tables(table(manifests.get(label)).get("ingredients"))

@@ -304,3 +304,17 @@ def test_an_update_is_measured_by_the_hash_of_what_it_updates(files, tmp_path):
     sign.sign_file(forged, later, update, signer=signer_of(leaf(), tmp_path))
     _, met, _ = seen(later)
     assert met[CONTENT].where == "SOS: 100 B"
+
+
+def test_an_update_that_has_a_hash_of_its_own_hides_nothing(files, tmp_path):
+    """The SDK trusts it, and it stood before the hash that counts."""
+    path = files / "signed.jpg"
+    scan = path.read_bytes().index(b"\xff\xda") + 20
+    forged, later = tmp_path / "forged.jpg", tmp_path / "later.jpg"
+    rewritten(path, forged, leaf(), without(path, scan, 100))
+    update = claims.Credential("more said", intent="update", assertions={"org.example.x": {"exclusions": []}})
+    with Authority() as clock:
+        sign.sign_file(forged, later, update, signer=signer_of(leaf(), tmp_path, timestamp=clock.url))
+    found, met, _ = seen(rewritten(later, tmp_path / "decoy.jpg", leaf(), labels={"org.example.x": "c2pa.hash.data"}))
+    assert met[CONTENT].where == "SOS: 100 B"
+    assert (found.reason, set(found.decided_by)) == (CredentialReason.MALFORMED, {"manifest.update.invalid", CONTENT})
