@@ -48,7 +48,9 @@ def inspect(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> dict[s
     except Silent:
         return {"metadata": {}, "error": MediaWarning(WarningReason.METADATA_TIMEOUT, {"seconds": seconds}).document()}
     except Lost as loss:
-        why = MediaWarning(WarningReason.METADATA_UNREAD, {"text": str(loss)})
+        # An exception's name, which says nothing to whoever reads it: the parser gave up on what it found.
+        text = "the data is not what its format asks for" if str(loss).isidentifier() else str(loss)
+        why = MediaWarning(WarningReason.METADATA_UNREAD, {"text": text})
         return {"metadata": {}, "error": why.document()}
     return found
 

@@ -18,7 +18,7 @@ from gioconda.report import as_json, metadata, verdict
 from gioconda.report.requirements import Policy, outcome
 from gioconda.report.rows import Row
 from gioconda.report.view import view
-from gioconda.report.wording import LANGUAGES, say
+from gioconda.report.wording import LANGUAGES, reason_text, say
 from gioconda_core import reasons
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.reasons import (
@@ -791,6 +791,16 @@ def test_what_a_phone_writes_is_read(tmp_path):
     boxes = (tmp_path / "a.avif").read_bytes()
     (tmp_path / "a.heic").write_bytes(boxes[:8] + b"heic" + boxes[12:])  # as far as EXIF goes, what an iPhone writes
     assert metadata.inspect(tmp_path / "a.heic")["metadata"]["Model"] == "R5"
+
+
+def test_metadata_that_cannot_be_read_is_told_in_words_and_not_by_an_exception(tmp_path):
+    from PIL import Image
+
+    Image.effect_noise((200, 200), 90).convert("RGB").save(tmp_path / "whole.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:40_000])
+    reason = metadata.inspect(tmp_path / "half.png")["error"]
+    assert reason["text"] == "metadata could not be read: the data is not what its format asks for"
+    assert "Daten passen nicht" in reason_text(reason, "de") and "Error" not in reason_text(reason, "ja")
 
 
 def test_policy_is_the_only_way_to_exit_three():
