@@ -45,6 +45,9 @@ _REASONS = {
     "gioconda.signer.expired": CredentialReason.EXPIRED,
     "gioconda.signer.revokedByIssuer": CredentialReason.SIGNER,
     "algorithm.unsupported": CredentialReason.SIGNER,
+    # What is missing is a field or an action that ought to be written, and no part that could be looked for.
+    "assertion.required.missing": CredentialReason.MALFORMED,
+    "assertion.action.missing": CredentialReason.MALFORMED,
     "gioconda.actions.createdWithParent": CredentialReason.CONTRADICTORY,
     "gioconda.ingredient.failure": CredentialReason.INGREDIENT,
     ALONE: CredentialReason.INCOMPLETE,

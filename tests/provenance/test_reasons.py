@@ -378,6 +378,8 @@ def test_every_failure_has_a_reason_and_only_a_changed_hash_is_called_altered(co
         assert any(word in code for word in ("ismatch", "unknownBox", "undeclared", "incorrect"))
     if code.endswith((".mismatch", ".hashMismatch")):
         assert reason == CredentialReason.ALTERED
+    if code in ("assertion.required.missing", "assertion.action.missing"):  # a field is no part of the file
+        assert reason == CredentialReason.MALFORMED
 
 
 def test_the_standards_own_json_is_given_on_request(tmp_path, capsys):
