@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -43,6 +45,21 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def begun_once():
+    """Untrained networks are drawn once for a configuration and a seed, and copied: their orthogonal weights take longer than a step."""
+    fresh = functools.cache(Model.fresh)
+
+    def copied(config, seed=0):
+        made = copy.deepcopy(fresh(config, seed))
+        torch.manual_seed(seed)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Model, "fresh", staticmethod(copied))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -27,6 +27,7 @@ from gioconda_core.workers.pool import Progress, unwatched
 SCHEMA = "gioconda.clip-comparison/1"
 FRAMES = 1500  # frames looked at of each clip at most: every one of a minute
 WIDE = 192  # pixels across of the small grey pictures that are aligned in time
+TALL = 4 * WIDE  # down them at most: of a strip one pixel wide the small picture would be the larger one
 FEATURES = 640  # pixels of the longer side in which features are looked for
 LOOKS = 10  # frames of each clip in which they are
 INLIERS = 25  # matches that agree on one place before it is believed
@@ -191,7 +192,7 @@ def _look(path: str | os.PathLike[str], title: str) -> _Seen:
             if i >= 2 * FRAMES:
                 break
             grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-            size = (WIDE, max(8, round(WIDE * grey.shape[0] / grey.shape[1])))
+            size = (WIDE, min(max(8, round(WIDE * grey.shape[0] / grey.shape[1])), TALL))
             times.append(time)
             small.append(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
             digests.append(hashlib.sha256(frame.tobytes()).digest())
