@@ -139,8 +139,8 @@ def _lost_boxes(file: IO[bytes], end: int, index: set[bytes]) -> str:
         if size == 1:
             size = int.from_bytes(box[8:], "big")
         size = size or end - at
-        if kind not in _BOXES or size < 8:  # what telephones append, or no box
-            break
+        if kind not in _BOXES or size < 8:  # what telephones append, an old QuickTime's preview, or no box: not judged
+            return ""
         if at + size > end:
             return "its index is cut off" if kind == b"moov" else _SHORT if seen & index else "its index is missing"
         seen.add(kind)

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import io
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ from PIL import Image
 
 from gioconda_core.errors import ExitCode, MediaError
 from gioconda_core.media.clip import Clip, Limits
+from gioconda_core.media.sniff import lost_end
 from gioconda_core.reasons import WarningReason
 
 
@@ -369,6 +371,35 @@ def test_a_recording_that_was_broken_off_is_said_so_in_words_of_ours(tmp_path):
     ):
         (tmp_path / name).write_bytes(piece)
         _refused(tmp_path / name, what)
+
+
+@pytest.mark.parametrize(
+    ("content", "lost"),
+    [
+        (b"\0\0\0\x14ftypqt  \0\0\0\0qt  \0\0\0\x10mdat" + bytes(8) + b"\0\0\0\x08moov", ""),
+        (b"\0\0\0\x14ftypqt  \0\0\0\0qt  \0\0\0\x10mdat" + bytes(8), "its index is missing"),
+        (b"\0\0\0\x08wide\0\0\0\x30mdat" + bytes(8), "its index is missing"),
+        (b"\0\0\0\x08moov\0\0\0\x30mdat" + bytes(8), "it ends too early"),
+        (b"\0\0\0\x0cpnot" + bytes(4) + b"\0\0\0\x0cPICT" + bytes(4), ""),  # a preview first, which is not looked into
+        (b"\0\0\0\x08moov\0\0\0\x08mdatSEFT junk that a telephone appends", ""),
+        (b"\0\0\0\x14ftypheic\0\0\0\0heic\0\0\0\x10meta" + bytes(8), ""),
+        (b"\0\0\0\x14ftypavif\0\0\0\0avif\0\0\0\x30meta" + bytes(8), "its index is missing"),
+        (b"RIFF\xff\xff\xff\xffAVI LIST" + bytes(50), ""),  # written to a pipe
+        (b"RIFF\x42\0\0\0AVI LIST" + bytes(50), ""),  # the header counted in, as some programs do
+        (b"RIFF\x80\0\0\0WEBPVP8 " + bytes(50), "it ends too early"),
+        (b"\x1aE\xdf\xa3\x80\x18S\x80g\x01\xff\xff\xff\xff\xff\xff\xff" + bytes(9), ""),  # a live stream
+        (b"\x1aE\xdf\xa3\x80\x18S\x80g\x89" + bytes(9), ""),
+        (b"\x1aE\xdf\xa3\x80\x18S\x80g\x8a" + bytes(9), "it ends too early"),
+        (b"\xff\xd8\xff\xe1\0\x06\xff\xd9ab\xff\xda\0\x02scan\xff\xd9\0\0", ""),
+        (
+            b"\xff\xd8\xff\xe1\0\x06\xff\xd9ab\xff\xda\0\x02scan",
+            "it ends too early",
+        ),  # its thumbnail's end is not its own
+        (b"a text", ""),
+    ],
+)
+def test_a_lost_end_is_seen_by_the_structure_alone(content, lost):
+    assert lost_end(io.BytesIO(content)) == lost
 
 
 def test_no_decoder_s_words_are_shown(tmp_path):
