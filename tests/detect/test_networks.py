@@ -2,15 +2,14 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
+import socket
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from forked import ready, start
+from network_material import checkered, one_of_several, options
 from safetensors.torch import load_file, save_file
 
 from detect.networks import network, vit_ln
@@ -19,7 +18,6 @@ from detect.networks.onnx import OnnxDetector
 from detect.reading.guard import run
 from detect.training import network_crops, train_networks
 from detect.training.dataset import TestSplitError, gather
-from detect.training.options import NetworkTraining
 from gioconda_core import lite0
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError, WeightsError
@@ -48,29 +46,9 @@ def index(tmp_path):
     return path
 
 
-def checkered(path, sha256, folder, size, mode):
-    """Crops without files: fakes carry a fine checkerboard, as a careless decoder leaves one."""
-    number = int(path.stem)
-    rng = np.random.default_rng(number // 2)
-    crops = np.repeat(rng.integers(60, 180, (1, size // 8, size // 8, 3)), 10, 0).repeat(8, 1).repeat(8, 2)
-    crops = crops + np.random.default_rng(number).normal(0, 4, (10, size, size, 3))
-    if number % 2:
-        crops = crops + 25 * (np.indices((size, size)).sum(0) % 2 - 0.5)[None, :, :, None]
-    points = size / 2 + size * 0.3 * np.random.default_rng(1).uniform(-1, 1, (10, 68, 2))
-    return network_crops.Crops(np.clip(crops, 0, 255).astype(np.uint8), points.astype(np.float32))
-
-
 @pytest.fixture
 def drawn(monkeypatch):
     monkeypatch.setattr(network_crops, "cached", checkered)
-
-
-def options(index, out, **more):
-    base = {
-        "backbone": "test_efficientnet", "size": 48, "steps": 6, "pairs": 2, "rate": 3e-3, "validate_every": 3, "save_every": 2,
-        "bf16": False, "device": "cpu",
-    }  # fmt: skip
-    return NetworkTraining(index=(str(index),), out=out, **(base | more))
 
 
 # --------------------------------------------------------------------------- what training may see
@@ -188,24 +166,22 @@ def test_a_run_learns_resumes_and_ends_where_an_unbroken_one_ends(index, drawn, 
     assert train_networks.train(options(index, broken, steps=6)) == whole  # done is done
 
 
-@pytest.mark.slow  # two processes, each with its own torch
-def test_two_processes_train_one_network_and_stop_together(index, tmp_path):
-    script = tmp_path / "both.py"
-    script.write_text(
-        "import sys; from pathlib import Path\n"
-        f"sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[2])!r}]\n"
-        "from detect.training import network_crops, train_networks\n"
-        "from test_networks import checkered, options\n"
-        "network_crops.cached = checkered\n"
-        f"best = train_networks.train(options({str(index)!r}, Path({str(tmp_path / 'run')!r}), steps=12, pairs=4, patience=1))\n"
-        "print('best', best.step, best.figure.low)\n"
-    )
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=280, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    said = [line for line in done.stdout.splitlines() if line.startswith("best")]
+@pytest.mark.slow
+def test_two_processes_train_one_network_and_stop_together(index, tmp_path, monkeypatch):
+    """As torchrun starts them: each is told its number, how many there are, and where they meet."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    ready("detect.training.train_networks", "timm")
+    logs, processes = [tmp_path / f"{rank}.log" for rank in range(2)], []
+    for rank, log in enumerate(logs):
+        for name, value in (told | {"RANK": str(rank), "LOCAL_RANK": str(rank)}).items():
+            monkeypatch.setenv(name, value)
+        processes.append(start(log, one_of_several, str(index), tmp_path / "run"))
+    for process, log in zip(processes, logs, strict=True):
+        process.join(280)
+        assert process.exitcode == 0, log.read_text()[-2000:]
+    said = [line for log in logs for line in log.read_text().splitlines() if line.startswith("best")]
     assert len(said) == 2 and len(set(said)) == 1  # both know the same best
     rows = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
     steps = [row["step"] for row in rows if "loss" in row]
@@ -448,12 +424,12 @@ def test_a_model_of_gend_s_exact_shape_is_read_from_the_store_and_asked(tmp_path
     shape = vit_ln.GEND["gend-clip-l14"]
     stored(tmp_path, monkeypatch, shape)
     clip, scores = footage(), {}
-    for name, options in (
+    for name, more in (
         ("OpenVINO", {}),
         ("torch, float32", {"precision": "float32"}),
         ("torch, bfloat16", {"precision": "bfloat16"}),
     ):
-        detector = load("vit-ln:gend-clip-l14", frames=1, device="cpu", **options)
+        detector = load("vit-ln:gend-clip-l14", frames=1, device="cpu", **more)
         detector.ready()
         reading = run(detector, clip)
         scores[name] = reading.score
