@@ -503,7 +503,7 @@ def _mark(report: Report) -> list[Sentence]:
     value = mark.value.casefold()
     if value in own or value in inherited:
         return [*said, Sentence("mark.named" if value in own else "mark.inherited")]
-    named = own or inherited
+    named = list(dict.fromkeys([*own, *inherited]))
     return [*said, Sentence("mark.other", {"named": named}) if named else Sentence("mark.unnamed")]
 
 

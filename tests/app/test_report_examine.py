@@ -983,8 +983,8 @@ def test_check_reads_the_invisible_mark(tmp_path):
     [
         ("ab12", "", "AB12", "The credential names this very mark."),
         ("", "ab12", "ab12", "something that this file was made from names this very mark"),
-        ("cd34", "", "ab12", "The credential names another mark (cd34)"),
-        ("", "cd34", "ab12", "The credential names another mark (cd34)"),
+        ("cd34", "", "ab12", "names, of this file or of what it was made from, is another (cd34)"),
+        ("", "cd34", "ab12", "names, of this file or of what it was made from, is another (cd34)"),
         ("", "", "ab12", "The credential names no mark of this kind"),
         ("ab12", "", None, "names an invisible mark (ab12), and none was read"),
         ("", "ab12", None, None),  # an edit need not keep it
