@@ -38,7 +38,7 @@ class Opened:
     """What the SDK made of a file, before judgement.
 
     document : its JSON. file : the media, to be read while it is open. lacks : our code for what the credential was read without, so that no byte of it was compared.
-    notes : what to tell of other credentials for the file, which were not read.
+    notes : what to tell beside: of other credentials for the file, which were not read; that the file was cut off.
     """
 
     document: dict[str, Any]
@@ -206,6 +206,8 @@ def opened(
         outside, remote = forced, ""
         result: Opened | Provenance
         try:
+            lost = lost_end(stream)  # with what a credential, or what one binds, may have lain in
+            stream.seek(0)
             reader = None
             try:
                 if not forced:
@@ -223,7 +225,6 @@ def opened(
                 outside = True
                 reader = descriptors.reader(kind, stream, context, manifest)
             if reader is None:
-                lost = lost_end(stream)  # with what a credential may have lain in
                 absent = Provenance(ProvenanceState.ABSENT, sdk=engine.sdk())
                 result = unreadable(CredentialReason.DAMAGED, lost) if lost else absent
             else:
@@ -233,6 +234,8 @@ def opened(
                 result = Opened(document, reader, stream, sidecar=outside and aside is not None, lacks=lacks)
                 if unread := remote or ("" if outside or not aside or result.store == manifest else _name(aside, file)):
                     result.notes = (codes.told(rules.ELSEWHERE, where=unread),)
+                if lost:
+                    result.notes += (codes.told(rules.CUT_OFF),)
         except c2pa.C2paError as error:
             result = _refused(str(error), "" if outside else _name(aside, file))
         except (ValueError, RecursionError) as error:

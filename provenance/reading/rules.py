@@ -28,6 +28,7 @@ SEGMENTS = "gioconda.asset.segments"
 UNFIT = "gioconda.asset.unfitSegments"
 MISSING = "gioconda.asset.missingSegments"
 CONTENT = "gioconda.binding.content"  # the signed hash leaves out something that is shown or heard
+CUT_OFF = "gioconda.asset.cutOff"
 ELSEWHERE = "gioconda.manifest.unread"  # another credential was not read
 PARTIAL = "gioconda.binding.partial"  # it leaves out something else
 # A name on no identity list is not established, which is no fault of the statement.

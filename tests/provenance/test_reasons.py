@@ -224,6 +224,23 @@ def test_a_time_from_an_unknown_clock_is_not_called_the_signers_own(first, tmp_p
     assert "comes from a time-stamping authority" in listed and ("still to come" in listed) == (ahead > 0)
 
 
+def test_of_a_signed_file_that_was_cut_off_it_is_said_that_it_is(tmp_path):
+    """A download that broke off was told like a forgery: "changed since signing", and nothing of its end."""
+    path = sign.sign_file(
+        write_any(tmp_path / "a.jpg"), tmp_path / "b.jpg", created(), signer=signer_of(leaf(), tmp_path)
+    )
+    assert "gioconda.asset.cutOff" not in [code.code for code in read(path, trust=TRUST).codes]
+    path.write_bytes(path.read_bytes()[:-200])
+    found = read(path, trust=TRUST)
+    assert found.reason == CredentialReason.ALTERED and "gioconda.asset.cutOff" in [code.code for code in found.codes]
+    assert "The file is cut off" in "\n".join(describe.lines(found))  # without --codes
+    # Without a credential, what its missing part held is not known.
+    bare = write_any(tmp_path / "c.jpg")
+    assert read(bare, trust=TRUST).state == State.ABSENT
+    bare.write_bytes(bare.read_bytes()[:-200])
+    assert (read(bare).state, read(bare).reason) == (State.UNREADABLE, CredentialReason.DAMAGED)
+
+
 @pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize("stamped", [-60, 0, 600])
 def test_a_certificate_not_valid_when_stamped_is_not_called_one_of_tomorrow(first, tmp_path, stamped, listed):
