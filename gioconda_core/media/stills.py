@@ -97,8 +97,8 @@ class StillSource:
         with self._open() as image:
             self._frames, stamps = self._clock(image)
             self._times = stamps[:-1]
-            orientation = Orientation.from_exif(self._exif_orientation(image))
             stored, first = image.size, self._rgb(image)
+            orientation = Orientation.from_exif(self._exif_orientation(image))
             width, height = reversed(stored) if orientation.swaps else stored
             still = self._frames == 1
             duration = 0.0 if still else stamps[-1]
@@ -198,13 +198,15 @@ class StillSource:
 
     def _rgb(self, image: Image.Image) -> Picture:
         """uint8 (H, W, 3), upright, sRGB, over white."""
-        orientation = Orientation.from_exif(self._exif_orientation(image))
         profile = image.info.get("icc_profile")
         try:
             by = self._reduction(image)
             if by > 1:
                 image.draft(image.mode, (image.width // by, image.height // by))  # JPEG alone is decoded smaller
             image.load()
+            orientation = Orientation.from_exif(
+                self._exif_orientation(image)
+            )  # only now: a TIFF is turned as it is loaded
             if (by := self._reduction(image)) > 1:
                 image = _averageable(image).reduce(by)
         except MemoryError:
