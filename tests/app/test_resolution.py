@@ -206,7 +206,7 @@ def served(tmp_path):
 @pytest.mark.slow
 def test_another_computers_archive_is_asked_and_is_sent_no_file(clips, served, tmp_path, monkeypatch, capsys):
     marked, plain, *copies = clips
-    repository.remember(plain, repository.Binding(repository.FINGERPRINT, bytes(range(8))))
+    repository.remember(plain, repository.bindings_of(plain)[0])
     sent = []
     real = resolution.online.fetch
     monkeypatch.setattr(resolution.online, "fetch", lambda url, **more: sent.append((url, more)) or real(url, **more))
