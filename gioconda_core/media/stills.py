@@ -204,9 +204,8 @@ class StillSource:
             if by > 1:
                 image.draft(image.mode, (image.width // by, image.height // by))  # JPEG alone is decoded smaller
             image.load()
-            orientation = Orientation.from_exif(
-                self._exif_orientation(image)
-            )  # only now: a TIFF is turned as it is loaded
+            # Only now: a TIFF is turned as it is loaded, and says so no more.
+            orientation = Orientation.from_exif(self._exif_orientation(image))
             if (by := self._reduction(image)) > 1:
                 image = _averageable(image).reduce(by)
         except MemoryError:

@@ -391,10 +391,8 @@ def test_a_recording_that_was_broken_off_is_said_so_in_words_of_ours(tmp_path):
         (b"\x1aE\xdf\xa3\x80\x18S\x80g\x89" + bytes(9), ""),
         (b"\x1aE\xdf\xa3\x80\x18S\x80g\x8a" + bytes(9), "it ends too early"),
         (b"\xff\xd8\xff\xe1\0\x06\xff\xd9ab\xff\xda\0\x02scan\xff\xd9\0\0", ""),
-        (
-            b"\xff\xd8\xff\xe1\0\x06\xff\xd9ab\xff\xda\0\x02scan",
-            "it ends too early",
-        ),  # its thumbnail's end is not its own
+        # Its thumbnail's end is not its own.
+        (b"\xff\xd8\xff\xe1\0\x06\xff\xd9ab\xff\xda\0\x02scan", "it ends too early"),
         (b"a text", ""),
     ],
 )
