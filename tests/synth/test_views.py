@@ -70,8 +70,7 @@ def test_the_inside_of_a_mouth_that_opens_is_unknown():
     assert opened > 5
 
 
-@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0)])
-def test_nothing_is_learned_where_nothing_is_known(monkeypatch, colour):
+def test_nothing_is_learned_where_nothing_is_known(monkeypatch):
     """Views that know nothing, whatever they show, leave the same model behind."""
     from synth.model.config import Config
     from synth.model.networks import Model
@@ -86,8 +85,9 @@ def test_nothing_is_learned_where_nothing_is_known(monkeypatch, colour):
         return lambda *_: views.View(np.full((64, 64, 3), colour, np.uint8), points[0] + 1, nothing)
 
     made = []
-    for shade in ((0, 0, 255), colour):
-        monkeypatch.setattr(tune, "view", blind(shade))
+    for colour in ((0, 0, 255), (255, 0, 0), (0, 255, 0)):
+        monkeypatch.setattr(tune, "view", blind(colour))
         personal = tune.tune(model, frame, points, tune.Tune(steps=4, content="multiscale", precision="fp32"))
         made.append(personal.render(points, runtime="torch"))
-    np.testing.assert_array_equal(*made)
+    for other in made[1:]:
+        np.testing.assert_array_equal(made[0], other)
