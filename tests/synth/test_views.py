@@ -2,7 +2,6 @@
 
 import cv2
 import numpy as np
-import pytest
 
 from gioconda_core.faces import align
 from gioconda_core.faces.quality import pose
