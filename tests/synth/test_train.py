@@ -446,23 +446,24 @@ def test_resume_is_bit_exact(shards, tmp_path, request, precision, threads):
     """At any number of threads, as long as it stays the same."""
     request.addfinalizer(lambda: torch.set_num_threads(1))
     torch.set_num_threads(threads)
-    straight = options(shards, steps=3, precision=precision, augment=True, vary_shots=True)
+    first = 2 if threads == 1 else 1  # threads wait for one another, where others use the cores
+    straight = options(shards, steps=first + 1, precision=precision, augment=True, vary_shots=True)
     train(straight, tmp_path / "a")
     told = []
     session = Session(begin=lambda total: told.append([total, 0]), advance=lambda n, note: told[-1].append(n))
-    assert train(straight, tmp_path / "b", limit_steps=2, session=session).step == 2
-    assert train(straight, tmp_path / "b", session=session).step == 3
-    assert [(total, sum(steps)) for total, *steps in told] == [(2, 2), (1, 1)], "each call counts its own steps"
+    assert train(straight, tmp_path / "b", limit_steps=first, session=session).step == first
+    assert train(straight, tmp_path / "b", session=session).step == first + 1
+    assert [(total, sum(steps)) for total, *steps in told] == [(first, first), (1, 1)], "each call counts its own steps"
     a, b = everything(tmp_path / "a"), everything(tmp_path / "b")
     assert a.keys() == b.keys()
     for name in a:
         assert torch.equal(a[name], b[name]), name
 
 
-def test_same_seed_same_run_another_seed_another(shards, tmp_path):
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+def test_same_seed_same_run_another_seed_another(shards, runs, tmp_path):
+    for name, seed in (("b", 0), ("c", 2)):
         train(options(shards, steps=2, seed=seed), tmp_path / name)
-    a, b, c = (everything(tmp_path / name) for name in "abc")
+    a, b, c = (everything(folder) for folder in (runs / "2", tmp_path / "b", tmp_path / "c"))
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert any(not torch.equal(a[k], c[k]) for k in a if "generator" in k)
 
