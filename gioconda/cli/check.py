@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +34,13 @@ class Check(Judges):
     lang: Lang = "en"
     sampling: Sampled = None
     timeout: Seconds = 300.0
+
+
+@dataclass(frozen=True)
+class Checked(Outcome):
+    """How a check ends. unopened : files of which there is no report, and why."""
+
+    unopened: tuple[str, ...] = ()
 
 
 @built("check", "clip.mp4 -o text -o html=report.html")
@@ -83,7 +90,8 @@ def check(
             frames[f"{len(frames) + 1:02d}-{title}.zip"] = keyframes.archive(report.title, report.sha256, full)
         tripped += [f"{title}: {why}" for why in job.policy.tripped(row(report))]
         reports.append(report)
-    result = replace(outcome(tripped, incomplete), unopened=tuple(f"{one.path}: {one.error}" for one in unopened))
+    ended = outcome(tripped, incomplete)
+    result = Checked(**vars(ended), unopened=tuple(f"{one.path}: {one.error}" for one in unopened))
     for format, file in wanted:
         if format == "keyframes":  # of one clip its archive, of several an archive of archives
             deliver(next(iter(frames.values())) if len(frames) == 1 else keyframes.packed(frames), file)

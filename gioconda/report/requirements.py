@@ -82,14 +82,11 @@ class Policy:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ends, for its JSON. policy : how files trip it, a line each; incomplete : whether something could not be examined.
-    unopened : files of which there is no report, and why.
-    """
+    """How a command ends, for its JSON. policy : how files trip it, a line each; incomplete : whether something could not be examined."""
 
     policy: tuple[str, ...]
     incomplete: bool
     exit_code: ExitCode
-    unopened: tuple[str, ...] = ()
 
 
 def outcome(tripped: Sequence[str], incomplete: bool) -> Outcome:
