@@ -156,10 +156,16 @@ def test_statistics_of_many_pairs_are_those_of_each_alone():
     assert np.array_equal(together[[0, contrast.MOMENTS]], alone)
 
 
+@pytest.fixture
+def face():
+    """A drawn face at four moments."""
+    (found,) = contrast.pairs(golden.drawn())
+    moments = {name: getattr(found, name)[:4] for name in ("times", "pictures", "landmarks", "second")}
+    return replace(found, **moments)
+
+
 @pytest.mark.slow
-def test_trembling_of_the_face_alone_is_seen_and_grain_all_over_is_not():
-    clip = golden.drawn()
-    (face,) = contrast.pairs(clip)
+def test_trembling_of_the_face_alone_is_seen_and_grain_all_over_is_not(face):
     base = contrast.features(contrast.statistics(face.pictures, face.landmarks))
     count = sum(backbone.CHANNELS)
     noise = np.random.default_rng(0).normal(0, 12, face.pictures.shape)
@@ -357,8 +363,7 @@ def test_a_fake_is_made_of_the_very_pictures_that_are_measured_of_its_clip(tmp_p
 
 
 @pytest.mark.slow
-def test_what_coded_a_picture_before_hardly_tells():
-    (face,) = contrast.pairs(golden.drawn())
+def test_what_coded_a_picture_before_hardly_tells(face):
     rng = np.random.default_rng(0)
     grainy = np.clip(face.pictures + rng.normal(0, 6, face.pictures.shape), 0, 255).astype(np.uint8)
     once = contrast.through_jpeg(grainy.reshape(-1, 256, 256, 3)).reshape(grainy.shape)
