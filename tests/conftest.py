@@ -21,9 +21,9 @@ os.fsync = os.fstat  # a closed file is still an error
 
 # Files of ten seconds of processor time and more, longest first, with what they take when slow tests are among those chosen.
 LONGEST = (
-    "test_learns", "test_offline", "test_newsroom_inputs", "test_docs", "test_train", "test_audit", "test_browser",
-    "test_demo", "test_on_ray", "test_media_slow", "test_sentences", "test_lease", "test_mutated", "test_speed", "test_killed", "test_table",
-    "test_explain", "test_provenance_slow", "test_evidence", "test_synth_commands", "test_check", "test_networks",
+    "test_learns", "test_docs", "test_offline", "test_newsroom_inputs", "test_audit", "test_browser", "test_on_ray", "test_train",
+    "test_demo", "test_media_slow", "test_networks", "test_lease", "test_mutated", "test_provenance_slow", "test_explain",
+    "test_sentences", "test_speed", "test_killed", "test_table", "test_evidence", "test_synth_commands", "test_check",
     "test_media_bad_input", "test_notebook", "test_serve", "test_partial", "test_report_examine", "test_reenact",
     "test_observe", "test_resolution", "test_api",
 )  # fmt: skip
