@@ -19,6 +19,7 @@ from PIL import Image
 
 from gioconda.report import as_html, as_json, as_text, view
 from gioconda.report.evidence import case, compare_pages, keyframes, sound, views
+from gioconda.report.evidence import compare as compare_module
 from gioconda.report.evidence.compare import compare, sentences
 from gioconda.report.examine import Examiner
 from gioconda.report.wording import LANGUAGES, say
@@ -73,7 +74,15 @@ EDITS = {
 
 
 @pytest.fixture(scope="module")
-def compared(clip, take, tmp_path_factory):
+def few_looks():
+    """Places are looked for in five frames of each clip: ten take four times as long, and say the same of one unchanging scene."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare_module, "LOOKS", 5)
+        yield
+
+
+@pytest.fixture(scope="module")
+def compared(clip, take, few_looks, tmp_path_factory):
     """The clip beside an edit of it, by the edit's name; each made once."""
     folder = tmp_path_factory.mktemp("edits")
     return functools.cache(
@@ -269,7 +278,7 @@ def test_what_was_done_between_two_clips_is_said(compared, how):
         assert found.region_a.share == pytest.approx(160 * 260 / (224 * 344), abs=0.03)
 
 
-def test_a_changed_face_is_not_said_to_be_encoding_nor_the_same_picture(take, tmp_path):
+def test_a_changed_face_is_not_said_to_be_encoding_nor_the_same_picture(take, few_looks, tmp_path):
     """Of a face swap beside its original it said "encoded again" and "12.4 s are in both"; of a changed photograph "the picture is the same"."""
     swapped = take.copy()
     top, left = (round(0.4 * side) for side in take.shape[1:3])
