@@ -215,7 +215,7 @@ def skill_table() -> str:
     rows = [
         ("on a set sealed from its makers", _sealed(about["sealed"])),
         ("on methods, people and pages unseen in training", _interval(clean)),
-        ("a part of them compressed again (H.264, CRF 32)", _interval(compressed)),
+        ("all of these clips compressed again (H.264, CRF 32)", _interval(compressed)),
         (f"{about['unseen']['cue']} alone, on the same clips", f"{about['unseen']['cue_value']:.2f}"),
         ("the five detectors shipped before, sealed set", "0.54 [0.46, 0.62] (2026-11-29)"),
     ]
