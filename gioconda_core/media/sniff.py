@@ -88,21 +88,8 @@ def stream_part(file: BinaryIO) -> str:
 
 BROKEN_OFF = "the recording or the copy was broken off; get the file again"
 _SHORT = "it ends too early"
-_BOXES = (
-    b"ftyp",
-    b"styp",
-    b"moov",
-    b"moof",
-    b"mdat",
-    b"meta",
-    b"free",
-    b"skip",
-    b"wide",
-    b"uuid",
-    b"sidx",
-    b"mfra",
-    b"pnot",
-)
+_MOST = 100_000  # boxes, chunks or segments of one file looked at; a file of more is not judged
+_BOXES = frozenset(b"ftyp styp moov moof mdat meta free skip wide uuid sidx mfra pnot".split())
 _UNKNOWN = 0xFFFFFFF0  # a RIFF written to a pipe says this or more of its length
 
 
@@ -132,7 +119,9 @@ def lost_end(file: IO[bytes]) -> str:
 
 def _lost_boxes(file: IO[bytes], end: int, index: set[bytes]) -> str:
     at, seen = 0, set[bytes]()
-    while at + 8 <= end:
+    for _ in range(_MOST):
+        if at + 8 > end:
+            return "" if seen & index or not seen else "its index is missing"
         file.seek(at)
         box = file.read(16)
         size, kind = int.from_bytes(box[:4], "big"), box[4:8]
@@ -145,18 +134,20 @@ def _lost_boxes(file: IO[bytes], end: int, index: set[bytes]) -> str:
             return "its index is cut off" if kind == b"moov" else _SHORT if seen & index else "its index is missing"
         seen.add(kind)
         at += size
-    return "" if seen & index or not seen else "its index is missing"
+    return ""
 
 
 def _lost_chunks(file: IO[bytes], end: int) -> str:
     at = 8
-    while at + 12 <= end:
+    for _ in range(_MOST):
+        if at + 12 > end:
+            return _SHORT
         file.seek(at)
         chunk = file.read(8)
         if chunk[4:] == b"IEND":
             return ""
         at += 12 + int.from_bytes(chunk[:4], "big")
-    return _SHORT
+    return ""
 
 
 def _lost_mark(file: IO[bytes]) -> bool:
@@ -164,9 +155,11 @@ def _lost_mark(file: IO[bytes]) -> bool:
     file.seek(0)
     data = file.read(_LOOKED)
     at = 2
-    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":
+    for _ in range(_MOST):
+        if data[at : at + 1] != b"\xff" or data[at + 1 : at + 2] == b"\xda":
+            return len(data) < _LOOKED and data.find(b"\xff\xd9", at) < 0
         at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
-    return len(data) < _LOOKED and data.find(b"\xff\xd9", at) < 0
+    return False
 
 
 _SEQUENCES = (b"hevc", b"hevx", b"msf1")  # of HEIF, which PyAV reads

@@ -22,6 +22,7 @@ _KINDS = ("c2pa.hash.data", "c2pa.hash.boxes", "c2pa.hash.bmff", "c2pa.hash.bmff
 _PARTS = 100_000  # segments, chunks or boxes of one file looked at
 _PIECE = 1 << 20  # bytes read at a time
 _NAMED = 6  # parts named
+_RANGES = 100  # ranges whose parts are looked for
 # What ISO media show or play, and where it lies; the rest is padding, an index, or metadata.
 _SHOWN = frozenset(("mdat", "moov", "moof", "idat", "imda"))
 # Tables of places in the file, at whatever depth, which move with the credential's length: the first kinds of hash leave them out.
@@ -155,21 +156,25 @@ def _of_ranges(data: Mapping[str, Any], file: IO[bytes], updated: bool) -> Itera
         return
     size = os.fstat(file.fileno()).st_size
     listed = parts(file, size)
-    own = [part for part in listed if part.name == "C2PA"]
+    own = [part for part in listed or () if part.name == "C2PA"]
     met, grown = False, 0  # by how much an update has moved what stands behind the credential (C2PA 2.4, 15.12.1)
-    for start, length in sorted((at, n) for at, n in ranges if isinstance(at, int) and isinstance(n, int)):
+    known = sorted((at, n) for at, n in ranges if isinstance(at, int) and isinstance(n, int))
+    for start, length in known[:_RANGES]:
         if own and start <= own[0].start < start + length:
+            # Of a range that reaches further than the credential the SDK says that the hash does not fit.
             grown = sum(part.end - part.start for part in own) - length if updated else 0
         elif not own and not met and (held := store(file, start, size)) and (held == length or updated):
             met, grown = True, held - length
         else:
             yield from _within(listed, start + grown, start + grown + length)
+    for start, length in known[_RANGES:]:
+        yield f"{start}–{start + length - 1}", length, listed is not None
 
 
-def _within(listed: list[Part], start: int, end: int) -> Iterator[tuple[str, int, bool]]:
+def _within(listed: list[Part] | None, start: int, end: int) -> Iterator[tuple[str, int, bool]]:
     """What of a file's parts lies in a range of bytes; where none is named, the bytes, which are content unless the file's kind is not known."""
     at = start
-    for part in sorted(listed, key=lambda part: part.start):
+    for part in sorted(listed or (), key=lambda part: part.start):
         size = min(end, part.end) - max(start, part.start)
         if size <= 0:
             continue
@@ -179,7 +184,7 @@ def _within(listed: list[Part], start: int, end: int) -> Iterator[tuple[str, int
             yield part.name, size, part.name not in METADATA
         at = max(at, part.end)
     if at < end:
-        yield f"{at}–{end - 1}", end - at, bool(listed)
+        yield f"{at}–{end - 1}", end - at, listed is not None
 
 
 # --------------------------------------------------------------------- boxes by name

@@ -5,16 +5,18 @@ What no part is named for is content as well: a header, an index of pixels. Leng
 
 import base64
 import binascii
-import itertools
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
 from provenance import containers
 
-_MOST = 100_000  # segments, chunks or blocks of one file looked at
+_MOST = 100_000  # segments, chunks or comments of one file looked at
+_CHAIN = 1 << 20  # blocks of one GIF
 _INDICES = 100  # indices of one TIFF
 _ENTRIES = 4096  # entries of one of them
-_TEXT = 1 << 26  # bytes of an SVG that are parsed
+_NUMBERS = 1 << 20  # places and lengths in all of them
+_TEXT = 1 << 24  # bytes of an SVG that are parsed
+_DEPTH = 1000  # elements of an SVG, one inside the other
 OWN = frozenset(("C2PA", "C2PA entry"))  # the credential, and where a TIFF says that it lies
 METADATA = frozenset(
     [
@@ -33,8 +35,12 @@ class Part(NamedTuple):
     end: int
 
 
-def parts(file: IO[bytes], end: int) -> list[Part]:
-    """The parts of a file of ``end`` bytes; none where its kind is not one of those known here."""
+class _TooMuch(Exception):
+    """Not all of a file was looked at, so that what was taken for metadata may be shown as well."""
+
+
+def parts(file: IO[bytes], end: int) -> list[Part] | None:
+    """The parts of a file of ``end`` bytes; None where its kind is not one of those known here."""
     file.seek(0)
     head = file.read(1024)
     walk = None
@@ -52,15 +58,25 @@ def parts(file: IO[bytes], end: int) -> list[Part]:
         return [Part("PDF", 0, end)]  # any object may be shown, or decide what is
     elif b"<" in head[:8]:
         walk = _svg
-    return list(itertools.islice(walk(file, end), _MOST)) if walk else []
+    if walk is None:
+        return None
+    found: list[Part] = []
+    try:
+        for part in walk(file, end):
+            found.append(part)
+            if len(found) > _MOST:
+                raise _TooMuch
+    except _TooMuch:
+        found = [part for part in found if part.name not in METADATA]
+    return found
 
 
 def store(file: IO[bytes], start: int, end: int) -> int:
-    """How many bytes a credential takes that begins here: bare, in the base64 of an SVG or in a GIF's extension; 0 where none does."""
+    """How many bytes a credential takes that begins here, bare or in the base64 of an SVG; 0 where none does."""
+    if not 0 <= start < end:
+        return 0
     file.seek(start)
     head = file.read(64)
-    if head.startswith(b"\x21\xff\x0bC2PA_GIF"):
-        return _blocks(file, start + 2, end) - start
     size = _superbox(head)
     if not size:
         try:
@@ -108,30 +124,37 @@ def _colours(flags: int) -> int:
 
 
 def _gif(file: IO[bytes], end: int) -> Iterator[Part]:
+    """Extensions and images of a GIF; of several that are named as a credential's the first is it."""
     file.seek(0)
-    at = 13 + _colours(file.read(13).ljust(13, b"\0")[10])
+    at, left, own = 13 + _colours(file.read(13).ljust(13, b"\0")[10]), _CHAIN, False
     while at < end:
         file.seek(at)
         head = file.read(16)
         if head[:1] == b"\x21":
-            kind = {b"\xfe": "comment", b"\xff": "application"}.get(head[1:2], "control")
-            name, stop = "loop" if head[3:11] == b"NETSCAPE" else kind, _blocks(file, at + 2, end)
+            name, blocks = {b"\xfe": "comment", b"\xff": "application"}.get(head[1:2], "control"), at + 2
+            if head[3:11] == b"NETSCAPE":
+                name = "loop"
+            elif head[1:11] == b"\xff\x0bC2PA_GIF" and not own:
+                name, own = "C2PA", True
         elif head[:1] == b"\x2c" and len(head) == 16:
-            name, stop = "image", _blocks(file, at + 11 + _colours(head[9]), end)
+            name, blocks = "image", at + 11 + _colours(head[9])
         else:
             return
+        stop, left = _blocks(file, blocks, end, left)
+        if not left:
+            raise _TooMuch
         yield Part(name, at, at := stop)
 
 
-def _blocks(file: IO[bytes], at: int, end: int) -> int:
-    """Where a GIF's chain of blocks ends that begins here."""
-    while at < end:
+def _blocks(file: IO[bytes], at: int, end: int, most: int) -> tuple[int, int]:
+    """Where a GIF's chain of blocks ends that begins here, and how many more may be looked at."""
+    while at < end and most > 0:
         file.seek(at)
         size = int.from_bytes(file.read(1), "big")
-        at += 1 + size
+        at, most = at + 1 + size, most - 1
         if not size:
             break
-    return min(at, end)
+    return min(at, end), most
 
 
 # What a TIFF says of itself, by tag; EXIF, places and the like lie in indices of their own.
@@ -153,14 +176,17 @@ def _tiff(file: IO[bytes], end: int) -> Iterator[Part]:
     def number(data: bytes) -> int:
         return int.from_bytes(data, order)  # type: ignore[arg-type]
 
-    left, seen = [(number(head[8:16] if wide else head[4:8]), False)], set[int]()
-    while left and len(seen) < _INDICES:
+    left, seen, numbers = [(number(head[8:16] if wide else head[4:8]), False)], set[int](), _NUMBERS
+    while left:
         at, aside = left.pop()
         if at in seen or not 0 < at < end:
             continue
+        if len(seen) == _INDICES:
+            raise _TooMuch
         seen.add(at)
         file.seek(at)
-        count = min(number(file.read(counted)), _ENTRIES)
+        if (count := number(file.read(counted))) > _ENTRIES:
+            raise _TooMuch
         rows = file.read(count * entry + word)
         values: dict[int, list[int]] = {}
         if aside:
@@ -175,9 +201,11 @@ def _tiff(file: IO[bytes], end: int) -> Iterator[Part]:
                 yield Part("C2PA entry", inside - 4 - word, inside + word)
             elif aside or tag in _SAID:
                 yield Part(_SAID.get(tag, "EXIF"), place, place + many * width)
-            if tag in (330, *_ASIDE, *_STRIPS, *_STRIPS.values()):
+            if tag in (330, *_ASIDE, *_STRIPS, *_STRIPS.values()) and place < end:
+                if (numbers := numbers - many) < 0:
+                    raise _TooMuch
                 file.seek(place)
-                raw = file.read(min(many, _MOST) * width)
+                raw = file.read(many * width)
                 values[tag] = [number(raw[i : i + width]) for i in range(0, len(raw), width)]
         for places, lengths in _STRIPS.items():
             for start, length in zip(values.get(places, ()), values.get(lengths, ()), strict=False):
@@ -199,7 +227,7 @@ def _sound(file: IO[bytes], end: int) -> Iterator[Part]:
     file.seek(at)
     if file.read(4) == b"fLaC":
         at, last = at + 4, False
-        while not last and at < end:
+        while not last and at + 4 <= end:
             file.seek(at)
             head = file.read(4)
             last = head[:1] >= b"\x80"
@@ -220,20 +248,29 @@ def _svg(file: IO[bytes], end: int) -> Iterator[Part]:
     inside: list[int] = []  # where each open element begins
     parser = expat.ParserCreate(namespace_separator=" ")
 
+    def refuse(*_: object) -> None:
+        raise ValueError("entities, or too much")
+
+    def note(part: Part) -> None:
+        found.append(part)
+        if len(found) > _MOST:
+            refuse()
+
+    def begin(*_: object) -> None:
+        inside.append(parser.CurrentByteIndex)
+        if len(inside) > _DEPTH:
+            refuse()
+
     def stop(name: str) -> None:
         start = inside.pop()
         if name == "http://www.w3.org/2000/svg metadata":
-            found.append(Part("metadata", start, parser.CurrentByteIndex))
+            note(Part("metadata", start, parser.CurrentByteIndex))
 
     def comment(text: str) -> None:
-        found.append(Part("comment", at := parser.CurrentByteIndex, at + 7 + len(text.encode())))
+        note(Part("comment", at := parser.CurrentByteIndex, at + 7 + len(text.encode())))
 
-    def refuse(*_: object) -> None:
-        raise ValueError("entities")
-
-    parser.StartElementHandler = lambda *_: inside.append(parser.CurrentByteIndex)
-    parser.EndElementHandler, parser.CommentHandler = stop, comment
-    parser.EntityDeclHandler = refuse
+    parser.StartElementHandler, parser.EndElementHandler = begin, stop
+    parser.CommentHandler, parser.EntityDeclHandler = comment, refuse
     file.seek(0)
     try:
         parser.Parse(file.read(min(end, _TEXT)), True)

@@ -1,7 +1,9 @@
 """What the signed hash leaves out is told, and a credential that leaves out what is shown or heard does not hold."""
 
 import hashlib
+import io
 import json
+import struct
 
 import pytest
 from provenance_forge import rewritten
@@ -15,6 +17,7 @@ from gioconda_core.types import ProvenanceState as State
 from provenance.keys import certificates
 from provenance.reading import cose, coverage
 from provenance.reading.open import opened
+from provenance.reading.parts import parts, store
 from provenance.reading.read import read
 from provenance.sdk.one_pass import boxes_of
 from provenance.signing import claims, sign
@@ -127,13 +130,8 @@ def drawn(path):
         ("gif", b"", 500, CONTENT, "image: 499 B"),
         ("tif", b"by nobody", 9, PARTIAL, "comment: 9 B"),
         ("tif", bytes((250, 30, 60)), 900, CONTENT, "strip: 900 B"),
-        (
-            "tif",
-            b"\x11\x01\x04\x00",
-            12,
-            CONTENT,
-            ": 12 B",
-        ),  # where the strips lie: no larger than what points to the credential
+        # Where the strips lie: no larger than what points to the credential.
+        ("tif", b"\x11\x01\x04\x00", 12, CONTENT, ": 12 B"),
         ("svg", b"by nobody", 9, PARTIAL, "metadata: 9 B"),
         ("svg", b"a remark", 8, PARTIAL, "comment: 8 B"),
         ("svg", b"shown", 5, CONTENT, ": 5 B"),
@@ -156,6 +154,27 @@ def test_in_every_kind_of_file_what_is_left_out_is_told_as_what_it_is(tmp_path, 
     found, met, _ = seen(rewritten(path, tmp_path / f"forged.{kind}", leaf(), without(path, at, length)))
     assert (set(met), found.state) == ({code}, State.INVALID if code == CONTENT else State.TRUSTED)
     assert said in met[code].where
+
+
+def named(content):
+    return [part.name for part in parts(io.BytesIO(content), len(content))]
+
+
+def test_a_strangers_lengths_and_numbers_cost_no_more_than_their_share():
+    far = struct.pack("<2sHHHQQHHQQHHQQQ", b"II", 43, 8, 0, 16, 2, 273, 4, 3, 1 << 64 - 1, 279, 4, 1 << 63, 8, 0)
+    assert named(far) == []  # a place beyond what a file can have
+    assert named(b"GIF89a" + bytes(7) + b"\x21\xfe" + b"\1x" * (1 << 20) + b"\0\x2c") == []  # not a comment to its end
+    said = struct.pack(
+        "<HHII", 270, 2, 9000, 8
+    )  # a description that covers strips of which there are too many to look at
+    strips = struct.pack("<HHIIHHII", 273, 4, 1 << 21, 8, 279, 4, 1 << 21, 8)
+    assert named(b"II*\0\x08\0\0\0\3\0" + said + strips + bytes(4)) == []
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg"><!-- a -->%s</svg>'
+    assert named(drawing % b"<g></g>") == ["comment"]
+    assert named(drawing % (b"<g>" * 2000 + b"</g>" * 2000)) == named(drawing % (b"<!---->" * 100_001)) == ["SVG"]
+    assert parts(io.BytesIO(b"BM a picture"), 12) is None
+    for outside in (-1, 1 << 70):
+        assert store(io.BytesIO(drawing), outside, len(drawing)) == 0
 
 
 def leaving_out(path, *kinds):
