@@ -366,6 +366,11 @@ def test_two_audits_do_not_share_a_folder(tmp_path):
     journal = Journal(tmp_path)
     with pytest.raises(UsageError, match="another audit"):
         Journal(tmp_path)
+    other = (
+        "import sys; from pathlib import Path; from gioconda.audit.journal import Journal; Journal(Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", other, str(tmp_path)], capture_output=True, text=True, timeout=120)
+    assert done.returncode and "another audit is writing here" in done.stderr
     journal.close()
     Journal(tmp_path).close()
 

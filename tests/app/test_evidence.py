@@ -73,20 +73,19 @@ EDITS = {
 }
 
 
-@pytest.fixture(scope="module")
-def few_looks():
-    """Places are looked for in five frames of each clip: ten take four times as long, and say the same of one unchanging scene."""
+def briefly(first, second):
+    """A comparison with places looked for in five frames of each clip: ten take four times as long, and say the same of one unchanging scene."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compare_module, "LOOKS", 5)
-        yield
+        return compare(first, second)
 
 
 @pytest.fixture(scope="module")
-def compared(clip, take, few_looks, tmp_path_factory):
+def compared(clip, take, tmp_path_factory):
     """The clip beside an edit of it, by the edit's name; each made once."""
     folder = tmp_path_factory.mktemp("edits")
     return functools.cache(
-        lambda how: compare(clip, written(folder, f"{how}.mp4", np.ascontiguousarray(EDITS[how][0](take)), crf=30))
+        lambda how: briefly(clip, written(folder, f"{how}.mp4", np.ascontiguousarray(EDITS[how][0](take)), crf=30))
     )
 
 
@@ -278,13 +277,13 @@ def test_what_was_done_between_two_clips_is_said(compared, how):
         assert found.region_a.share == pytest.approx(160 * 260 / (224 * 344), abs=0.03)
 
 
-def test_a_changed_face_is_not_said_to_be_encoding_nor_the_same_picture(take, few_looks, tmp_path):
+def test_a_changed_face_is_not_said_to_be_encoding_nor_the_same_picture(take, tmp_path):
     """Of a face swap beside its original it said "encoded again" and "12.4 s are in both"; of a changed photograph "the picture is the same"."""
     swapped = take.copy()
     top, left = (round(0.4 * side) for side in take.shape[1:3])
     patch = swapped[:, top : top + 40, left : left + 40]
     patch[:] = patch * 0.93
-    found = compare(written(tmp_path, "a.mp4", take), written(tmp_path, "b.mp4", swapped))
+    found = briefly(written(tmp_path, "a.mp4", take), written(tmp_path, "b.mp4", swapped))
     said = [say(s) for s in sentences(found)]
     assert found.equal < found.matched and not any("are in both" in line for line in said)
     assert any("changing a part of the picture" in line for line in said), said

@@ -292,7 +292,7 @@ def test_a_hang_is_one_error_and_leaves_no_process(tmp_path):
 def test_too_much_time_altogether(tmp_path):
     path = numbered_clip(tmp_path / "a.mp4", 150)
     with (
-        Clip.open(path, sandbox=True, limits=Limits(seconds=0.002)) as clip,
+        Clip.open(path, sandbox=True, limits=Limits(seconds=0.0005)) as clip,
         pytest.raises(MediaError, match="stopped"),
     ):
         clip.sample("all")

@@ -193,6 +193,16 @@ def test_checkpoint_carries_its_dimensions_and_a_torn_one_is_refused(tmp_path):
         Config("odd", 100, 16)
 
 
+def test_untrained_networks_are_the_same_for_the_same_seed_alone():
+    """Tests of training draw them once a configuration and seed, and would not see it."""
+
+    def drawn(seed):
+        return [p for net in Model.fresh(Config("tiny", 64, 8), seed).nets().values() for p in net.parameters()]
+
+    first, again, other = drawn(1), drawn(1), drawn(2)
+    assert all(map(torch.equal, first, again)) and not all(map(torch.equal, first, other))
+
+
 def test_the_benchmarks_plain_build_is_the_same_mathematics():
     """float32, NCHW, instance_norm, unfolded: what ours is measured against must compute the same thing."""
     from benchmarks.speed.synth import plain
