@@ -541,7 +541,7 @@ def test_losses_that_are_not_finite_skip_the_step_then_end_the_run(shards, tmp_p
 
 @pytest.fixture(scope="module")
 def runs(shards, tmp_path_factory):
-    """A run of two steps, and one of three that nothing disturbed."""
+    """A run of two steps, and a copy of it that went on to three."""
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRESETS, "pocket", TINY)
