@@ -510,7 +510,8 @@ def _mark(report: Report) -> list[Sentence]:
 def _named_marks(bindings: Sequence[Mapping[str, Any]]) -> list[str]:
     """The values of our marks that soft bindings name."""
     blocks = [block for one in bindings if one.get("alg") == MARK for block in tables(one.get("blocks"))]
-    return list(dict.fromkeys(str(block.get("value")).casefold() for block in blocks))
+    values = [block.get("value") for block in blocks]
+    return list(dict.fromkeys(value.casefold() for value in values if isinstance(value, str)))
 
 
 def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> list[Sentence]:

@@ -553,9 +553,7 @@ class VideoSource:
         """Every frame with its time; says so when the file ends before the time it declares."""
         seconds, end, leapt = -math.inf, 0.0, 0.0
         for count, frame in enumerate(frames):
-            timed = (
-                self._timed and frame.pts is not None
-            )  # where the first has no time, those of others count from elsewhere
+            timed = self._timed and frame.pts is not None  # where the first has none, others count from elsewhere
             now = self._seconds(frame.pts) - leapt if timed else count * self._step
             if self._leaps and count and self._is_leap(now - seconds):
                 leapt += now - seconds - self._step

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID
@@ -227,5 +228,8 @@ def _signed_by(response: Any, issuer: x509.Certificate) -> bool:
     for certificate in response.certificates:
         if certificates.issued(certificate, issuer) and certificates.OCSP_SIGNING in certificates.purposes(certificate):
             signers.append(certificate)
-    signed = response.signature, response.tbs_response_bytes, response.signature_hash_algorithm
+    try:
+        signed = response.signature, response.tbs_response_bytes, response.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return False
     return any(certificates.verifies(signer.public_key(), *signed) for signer in signers)

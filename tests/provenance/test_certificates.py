@@ -47,9 +47,8 @@ def signed(tmp_path_factory):
 
 
 def codes(found, *kinds):
-    assert all(
-        sentences().get(code.code) == code.sentence for code in found.codes
-    )  # everything met here has its sentence
+    # Everything met here has its sentence.
+    assert all(sentences().get(code.code) == code.sentence for code in found.codes)
     return {code.code for code in found.codes if not kinds or code.kind in kinds}
 
 

@@ -289,10 +289,8 @@ def test_ai_of_what_went_into_a_file_is_not_said_of_the_file(tmp_path, signer, r
     """A page with one generated picture in it was not generated; nor is what the credential says of the picture left out."""
     made = sign.sign_file(write_any(tmp_path / "a.jpg"), tmp_path / "b.jpg", created("generated"), signer=signer)
     part = {"title": "a part", "relationship": relationship}
-    for file, more in (
-        (made, {}),
-        (tmp_path / "a.jpg", {"digital_source_type": MADE}),
-    ):  # with a credential, and without
+    # With a credential, and without.
+    for file, more in ((made, {}), (tmp_path / "a.jpg", {"digital_source_type": MADE})):
         path = built(file, tmp_path / f"{file.stem}-in.jpg", signer, ingredient=part | more)
         found = read(path, trust=trust_in(authority()))
         assert found.state == State.TRUSTED and (found.says_ai, found.ai_inherited) == (ai, ai)

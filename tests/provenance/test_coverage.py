@@ -161,12 +161,11 @@ def named(content):
 
 
 def test_a_strangers_lengths_and_numbers_cost_no_more_than_their_share():
-    far = struct.pack("<2sHHHQQHHQQHHQQQ", b"II", 43, 8, 0, 16, 2, 273, 4, 3, 1 << 64 - 1, 279, 4, 1 << 63, 8, 0)
+    far = struct.pack("<2sHHHQQHHQQHHQQQ", b"II", 43, 8, 0, 16, 2, 273, 4, 3, (1 << 64) - 1, 279, 4, 1 << 63, 8, 0)
     assert named(far) == []  # a place beyond what a file can have
     assert named(b"GIF89a" + bytes(7) + b"\x21\xfe" + b"\1x" * (1 << 20) + b"\0\x2c") == []  # not a comment to its end
-    said = struct.pack(
-        "<HHII", 270, 2, 9000, 8
-    )  # a description that covers strips of which there are too many to look at
+    # A description that covers strips of which there are too many to look at.
+    said = struct.pack("<HHII", 270, 2, 9000, 8)
     strips = struct.pack("<HHIIHHII", 273, 4, 1 << 21, 8, 279, 4, 1 << 21, 8)
     assert named(b"II*\0\x08\0\0\0\3\0" + said + strips + bytes(4)) == []
     drawing = b'<svg xmlns="http://www.w3.org/2000/svg"><!-- a -->%s</svg>'

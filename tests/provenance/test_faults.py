@@ -40,9 +40,7 @@ def test_kinds_without_a_class_are_read_from_the_text_of_this_release(tmp_path):
     path = sign.sign_file(tmp_path / "a.jpg", tmp_path / "b.jpg", created(), signer=signer_of(leaf(), tmp_path))
     data = path.read_bytes()
     said = set()
-    for at in range(
-        data.index(b"jumb"), data.index(b"jumb") + 1200, 9
-    ):  # a byte of the credential changed, here and there
+    for at in range(data.index(b"jumb"), data.index(b"jumb") + 1200, 9):  # a byte of the credential changed
         error = opens("image/jpeg", data[:at] + bytes([data[at] ^ 0x41]) + data[at + 1 :])
         said.add(str(error)) if isinstance(error, c2pa.C2paError.Other) else None
     of_a_credential = {text for text in said if "JUMBF" in text}

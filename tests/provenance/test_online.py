@@ -337,6 +337,18 @@ def test_a_certificate_that_names_nobody_to_ask_is_told_to_whoever_asks(tmp_path
     assert batch.Requirement.parse(f"signer:{found.signer_fingerprint}").met(found)  # no doubt about who signed
 
 
+def said_to_be_signed(body, way):
+    """An answer that names another algorithm than it was signed by."""
+    from asn1crypto import core
+    from asn1crypto import ocsp as asn1
+
+    answer = asn1.OCSPResponse.load(body)
+    inner = answer["response_bytes"]["response"].parsed
+    inner["signature_algorithm"] = {"algorithm": way}
+    answer["response_bytes"]["response"] = core.ParsableOctetString(inner.dump(force=True))
+    return answer.dump(force=True)
+
+
 @pytest.mark.parametrize(
     ("answer", "case", "said"),
     [
@@ -347,6 +359,8 @@ def test_a_certificate_that_names_nobody_to_ask_is_told_to_whoever_asks(tmp_path
         (ocsp.OCSPCertStatus.GOOD, "of another day", None),
         (ocsp.OCSPCertStatus.REVOKED, "without a listed clock", None),
         (ocsp.OCSPCertStatus.GOOD, "no answer at all", None),
+        (ocsp.OCSPCertStatus.REVOKED, "signed in a way that is not known", None),
+        (ocsp.OCSPCertStatus.REVOKED, "signed in a way that names no hash", None),
     ],
 )
 def test_the_issuers_answer_beside_the_signature_counts_where_a_timestamp_shows_its_time(tmp_path, answer, case, said):
@@ -358,6 +372,10 @@ def test_the_issuers_answer_beside_the_signature_counts_where_a_timestamp_shows_
         signer = authority("stranger") if case == "by a stranger" else authority()
         at = datetime.datetime(2026, 1, 1) if case == "of another day" else None
         body = b"nothing" if case == "no answer at all" else status(authority(), made.chain[0], answer, signer, at)
+        if case.startswith("signed in a way"):
+            body = said_to_be_signed(
+                body, "1.2.3.4" if case.endswith("known") else "1.3.101.112"
+            )  # the latter is Ed25519
         forged = resign(signed, tmp_path / "c.wav", made, clock, beside={"rVals": {"ocspVals": [body]}})
     listed = trust_in(authority())
     if case != "without a listed clock":

@@ -54,9 +54,8 @@ def copy(shelf, tmp_path):
 
 
 def failures(found):
-    assert all(
-        sentences().get(code.code) == code.sentence for code in found.codes
-    )  # everything met here has its sentence
+    # Everything met here has its sentence.
+    assert all(sentences().get(code.code) == code.sentence for code in found.codes)
     return [code.code for code in found.codes if code.kind == "failure"]
 
 
