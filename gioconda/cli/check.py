@@ -70,7 +70,6 @@ def check(
     frames: dict[str, bytes] = {}  # archives of keyframes, by the title of their clip
     tripped: list[str] = []
     unopened: list[Row] = []
-    incomplete = False
     for path, title in _inputs(clips):
         try:
             with Bar(clean(title)[:50], "", transient=True) as bar:
@@ -80,17 +79,15 @@ def check(
                 raise
             complain(error)
             unopened.append(error_row(title, f"{error.what} ({error.hint})" if error.hint else error.what))
-            incomplete = True
             continue
         if nothing := unread(report):
             complain(nothing)
-        incomplete |= bool(report.errors)
         if "keyframes" in dict(wanted):
             full = keyframes.full(path, report.evidence.keyframes)
             frames[f"{len(frames) + 1:02d}-{title}.zip"] = keyframes.archive(report.title, report.sha256, full)
         tripped += [f"{title}: {why}" for why in job.policy.tripped(row(report))]
         reports.append(report)
-    ended = outcome(tripped, incomplete)
+    ended = outcome(tripped, bool(unopened) or any(report.errors for report in reports))
     result = Checked(**vars(ended), unopened=tuple(f"{one.path}: {one.error}" for one in unopened))
     for format, file in wanted:
         if format == "keyframes":  # of one clip its archive, of several an archive of archives
