@@ -172,7 +172,7 @@ def _packets(path: str) -> list[bytes]:
             file.seek(box.start + box.header)
             length = min(max(0, box.size - box.header), declared.PACKET)
             if box.kind == b"uuid" and file.read(16) == XMP_BOX:
-                found.append(file.read(length - 16))
+                found.append(file.read(max(0, length - 16)))
             elif box.kind in (b"xml ", b"meta", b"moov") or (box.kind in (b"mdat", b"idat") and head[8:12] in _HEIF):
                 # JPEG XL; HEIF's items in their index; QuickTime's user data
                 found.append(file.read(length))

@@ -47,6 +47,7 @@ def kind_of(head: bytes) -> str | None:
 
 _CLIP = re.compile(rb"\0\0\0[\x0c-\x40]ftyp(?:mp4|iso|qt  |M4V|avc|3gp)|\0..[\0-\xff]mpvd", re.DOTALL)
 _LOOKED = 64 << 20  # bytes read for that
+_MOST = 100_000  # boxes, chunks or segments of one file looked at; a file of more is not judged
 
 
 def clip_behind(file: BinaryIO) -> int:
@@ -70,9 +71,9 @@ def stream_part(file: BinaryIO) -> str:
         return "list"
     if head[4:8] not in (b"ftyp", b"styp", b"sidx", b"moof"):
         return ""
-    at, continued = 0, False
-    while True:
-        file.seek(at)
+    at, continued, end = 0, False, file.seek(0, os.SEEK_END)
+    for _ in range(_MOST):
+        file.seek(min(at, end))  # a length may be more than any file has
         box = file.read(16)
         size, kind = int.from_bytes(box[:4], "big"), box[4:8]
         if size == 1:
@@ -84,11 +85,11 @@ def stream_part(file: BinaryIO) -> str:
         if len(box) < 8 or size < 8 or kind in (b"moof", b"mdat") or (kind == b"moov" and not continued):
             return "beginning" if continued and len(box) < 8 else ""
         at += size
+    return ""
 
 
 BROKEN_OFF = "the recording or the copy was broken off; get the file again"
 _SHORT = "it ends too early"
-_MOST = 100_000  # boxes, chunks or segments of one file looked at; a file of more is not judged
 _BOXES = frozenset(b"ftyp styp moov moof mdat meta free skip wide uuid sidx mfra pnot".split())
 _UNKNOWN = 0xFFFFFFF0  # a RIFF written to a pipe says this or more of its length
 

@@ -22,7 +22,7 @@ _KINDS = ("c2pa.hash.data", "c2pa.hash.boxes", "c2pa.hash.bmff", "c2pa.hash.bmff
 _PARTS = 100_000  # segments, chunks or boxes of one file looked at
 _PIECE = 1 << 20  # bytes read at a time
 _NAMED = 6  # parts named
-_RANGES = 100  # ranges whose parts are looked for
+_RANGES = 100  # ranges, or kinds of box, whose parts are looked for
 # What ISO media show or play, and where it lies; the rest is padding, an index, or metadata.
 _SHOWN = frozenset(("mdat", "moov", "moof", "idat", "imda"))
 # Tables of places in the file, at whatever depth, which move with the credential's length: the first kinds of hash leave them out.
@@ -89,10 +89,14 @@ def _of_boxes(data: Mapping[str, Any], file: IO[bytes]) -> Iterator[tuple[str, i
     hashed_in_leaves = bool(tables(data.get("merkle")))
     file.seek(8)
     shown = _SHOWN | {"meta"} if file.read(4) in _PICTURES else _SHOWN
-    for item in tables(data.get("exclusions")):
+    for count, item in enumerate(tables(data.get("exclusions"))):
+        if count == _RANGES:  # no hash names so many kinds of box
+            yield "…", 0, True
+            break
         steps = [step.split("[")[0] for step in str(item.get("xpath")).strip("/").split("/")]
         hit = [box for box in boxes if box.kind.decode("latin-1") == steps[0] and _meant(item, box, file)]
-        if steps in (["ftyp"], ["mfra"], ["free"], ["skip"]) or not hit:
+        behind = len(boxes) == _PARTS and steps[0] in shown  # it may lie behind those looked at
+        if steps in (["ftyp"], ["mfra"], ["free"], ["skip"]) or not (hit or behind):
             continue
         if steps == ["mdat"] and hashed_in_leaves:  # covered by the leaves, which the SDK checks
             continue

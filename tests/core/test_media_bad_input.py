@@ -18,7 +18,7 @@ from PIL import Image
 
 from gioconda_core.errors import ExitCode, MediaError
 from gioconda_core.media.clip import Clip, Limits
-from gioconda_core.media.sniff import lost_end
+from gioconda_core.media.sniff import lost_end, stream_part
 from gioconda_core.reasons import WarningReason
 
 
@@ -399,6 +399,11 @@ def test_a_recording_that_was_broken_off_is_said_so_in_words_of_ours(tmp_path):
 )
 def test_a_lost_end_is_seen_by_the_structure_alone(content, lost):
     assert lost_end(io.BytesIO(content)) == lost
+
+
+def test_a_box_longer_than_any_file_and_boxes_without_end_are_no_piece_of_a_stream():
+    assert stream_part(io.BytesIO(b"\0\0\0\x01ftyp" + b"\xff" * 8 + bytes(40))) == ""
+    assert stream_part(io.BytesIO(b"\0\0\0\x08ftyp" + b"\0\0\0\x08free" * 200_000 + b"\0\0\0\x08moof")) == ""
 
 
 def test_no_decoder_s_words_are_shown(tmp_path):

@@ -205,6 +205,14 @@ def test_a_clip_whose_media_the_hash_leaves_out_does_not_hold(files, tmp_path, k
     assert all(kind.decode() in met[CONTENT].where for kind in kinds)
 
 
+def test_media_that_lie_behind_more_boxes_than_are_looked_at_are_not_left_out_unseen(files, tmp_path, monkeypatch):
+    path = files / "signed.mp4"
+    forged = rewritten(path, tmp_path / "forged.mp4", leaf(), leaving_out(path, b"mdat"))
+    monkeypatch.setattr(coverage, "_PARTS", 2)
+    found, met, _ = seen(forged)
+    assert found.state == State.INVALID and met[CONTENT].where == "mdat"
+
+
 def test_tables_of_places_that_the_first_kind_of_hash_leaves_out_are_no_content(files, tmp_path):
     """As the SDK itself wrote them in 2021 and 2022; two of C2PA's own test files were said not to hold."""
     places = [f"/moov/trak/mdia/minf/stbl/{kind}" for kind in ("stco", "co64")] + ["/moof/traf/trun"]
