@@ -261,9 +261,24 @@ def _content(store: bytes, *labels: str) -> bytes:
     return next((payload for kind, payload in _boxes(_inside(store, *labels)) if kind == _CBOR), b"")
 
 
+@functools.lru_cache(
+    maxsize=1
+)  # a history of thousands of manifests is looked through once, and not once for each of them
+def _manifests(store: bytes) -> dict[str, bytes]:
+    """What each manifest of a store holds, by its label; nothing of several of one label."""
+    held: dict[str, bytes] = {}
+    for kind, box in _boxes(_inside(store, "c2pa")):
+        if kind == _SUPERBOX:
+            label = _label(box)
+            held[label] = b"" if label in held else box
+    return held
+
+
 def _inside(store: bytes, *labels: str) -> bytes:
     """What the box at a path of labels holds; empty when there is none, or more than one to choose from."""
     inside = store
+    if labels[0] == "c2pa" and len(labels) > 1:
+        inside, labels = _manifests(store).get(labels[1], b""), labels[2:]
     for label in labels:
         found = [box for kind, box in _boxes(inside) if kind == _SUPERBOX and _label(box) == label]
         if len(found) != 1:
