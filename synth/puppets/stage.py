@@ -260,6 +260,6 @@ class Stage:
             if normals[i, 2] > 0.0:
                 continue
             near = face[np.abs(face[:, 1] - marks[i, 1]) < 0.07 * self.scale, 0]
-            if len(near):
-                out[i, 0] = near.min() if i < 8 else near.max()
+            # Where hair covers that side's cheek, what is near is the other side's: an outline is never further in than the point.
+            out[i, 0] = near.min(initial=marks[i, 0]) if i < 8 else near.max(initial=marks[i, 0])
         return out

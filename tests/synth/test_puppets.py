@@ -100,6 +100,12 @@ def test_the_mouth_opens_and_shows_dark_and_the_eyes_blink():
     assert darkness(wide) < darkness(shut)
 
 
+def test_the_ends_of_the_jaw_stay_on_their_own_side_of_a_head_that_nods_and_turns():
+    points = perform(540, 2, frames=40, size=64).landmarks  # nods until hair covers the skin beside one eye
+    assert (points[:, 0, 0] < points[:, 36, 0]).all() and (points[:, 16, 0] > points[:, 45, 0]).all()
+    assert np.abs(np.diff(points, axis=0)).max() < 3, "nothing leaps from one frame to the next"
+
+
 def test_landmarks_are_symmetric_under_the_mirror():
     assert sorted(head.MIRROR) == list(range(68))
     assert np.allclose(head.BASE[head.MIRROR][:, :2] * (-1, 1), head.BASE[:68, :2], atol=1e-9)
