@@ -34,8 +34,8 @@ test-browser: $(STAMP)  ## the page, driven in headless Chromium
 gallery: $(STAMP)  ## the local page's pictures in docs/gallery, made anew by driving it
 	GIOCONDA_GALLERY=docs/gallery $(PY) -m pytest -n 0 -m browser tests/e2e/test_browser.py
 
-test-all: $(STAMP)  ## quick, slow and browser tests in one run; four processes, since slow ones often wait for children
-	$(PY) -m pytest -n 4 -m 'not gpu and not weights'
+test-all: $(STAMP)  ## quick, slow and browser tests in one run, so that no process waits for another at the end
+	$(PY) -m pytest -m 'not gpu and not weights'
 
 lint: $(STAMP)  ## ruff, mypy (strict where promised), import contracts
 	$(VENV)/bin/ruff check .
