@@ -618,18 +618,14 @@ def _invalid(p: Provenance) -> list[Sentence]:
         ended = (p.expires_at or "")[:10] or "?"
         args = {"date": ended, "signer": p.signer or "?"}
         key = "expired" if ended <= now()[:10] else "not-yet-valid"
-        # it is valid now
+        # The certificate is valid now, and was not when the file was signed.
         if p.signed_at and (p.timestamped or "gioconda.signer.expired" not in {code.code for code in p.codes}):
             key, args = "outside-validity", args | {"signed_at": moment(p.signed_at)}
     said = [Sentence(f"provenance.{key}", args)]
     if p.trust_list:
-        said.append(
-            # What lies beside a file by its name may be a third one's, and nobody altered anything.
-            Sentence(
-                f"provenance.{'altered' if p.reason == CredentialReason.ALTERED and not p.sidecar else 'listed'}-by",
-                _listed(p),
-            )
-        )
+        # What lies beside a file by its name may be a third one's, and nobody altered anything.
+        altered = p.reason == CredentialReason.ALTERED and not p.sidecar
+        said.append(Sentence("provenance.altered-by" if altered else "provenance.listed-by", _listed(p)))
     return said
 
 

@@ -73,19 +73,23 @@ def stream_part(file: BinaryIO) -> str:
         return ""
     at, continued, end = 0, False, file.seek(0, os.SEEK_END)
     for _ in range(_MOST):
-        file.seek(min(at, end))  # a length may be more than any file has
-        box = file.read(16)
-        size, kind = int.from_bytes(box[:4], "big"), box[4:8]
-        if size == 1:
-            size = int.from_bytes(box[8:], "big")
+        size, kind = _box(file, min(at, end))  # a length may be more than any file has
         if kind == b"moof" and not continued:
             return "piece"
         if kind == b"moov":
             continued = b"mvex" in file.read(min(size, _LOOKED))  # pictures are to come in fragments
-        if len(box) < 8 or size < 8 or kind in (b"moof", b"mdat") or (kind == b"moov" and not continued):
-            return "beginning" if continued and len(box) < 8 else ""
+        if len(kind) < 4 or size < 8 or kind in (b"moof", b"mdat") or (kind == b"moov" and not continued):
+            return "beginning" if continued and len(kind) < 4 else ""
         at += size
     return ""
+
+
+def _box(file: IO[bytes], at: int) -> tuple[int, bytes]:
+    """The length that the box here states, 0 for "to the end", and its kind, cut short where the file ends; read to behind both."""
+    file.seek(at)
+    head = file.read(16)
+    size = int.from_bytes(head[:4], "big")
+    return int.from_bytes(head[8:], "big") if size == 1 else size, head[4:8]
 
 
 BROKEN_OFF = "the recording or the copy was broken off; get the file again"
@@ -123,11 +127,7 @@ def _lost_boxes(file: IO[bytes], end: int, index: set[bytes]) -> str:
     for _ in range(_MOST):
         if at + 8 > end:
             return "" if seen & index or not seen else "its index is missing"
-        file.seek(at)
-        box = file.read(16)
-        size, kind = int.from_bytes(box[:4], "big"), box[4:8]
-        if size == 1:
-            size = int.from_bytes(box[8:], "big")
+        size, kind = _box(file, at)
         size = size or end - at
         if kind not in _BOXES or size < 8:  # what telephones append, an old QuickTime's preview, or no box: not judged
             return ""

@@ -261,9 +261,8 @@ def _content(store: bytes, *labels: str) -> bytes:
     return next((payload for kind, payload in _boxes(_inside(store, *labels)) if kind == _CBOR), b"")
 
 
-@functools.lru_cache(
-    maxsize=1
-)  # a history of thousands of manifests is looked through once, and not once for each of them
+# A history of thousands of manifests is looked through once, and not once for each of them.
+@functools.lru_cache(maxsize=1)
 def _manifests(store: bytes) -> dict[str, bytes]:
     """What each manifest of a store holds, by its label; nothing of several of one label."""
     held: dict[str, bytes] = {}

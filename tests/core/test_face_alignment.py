@@ -98,9 +98,8 @@ def test_heatmaps_are_decoded_as_face_alignment_does():
     heat = np.random.default_rng(0).random((3, 68, 64, 64)).astype(np.float32)
     ours, peaks = face_alignment._decode(heat)
     theirs, _, scores = get_preds_fromhm(heat.copy())
-    assert np.allclose(
-        ours, theirs * 4 - 0.5, atol=1e-4
-    )  # theirs: cells from the edge; ours: pixel centres of the input
+    # Theirs: cells from the edge; ours: pixel centres of the input.
+    assert np.allclose(ours, theirs * 4 - 0.5, atol=1e-4)
     assert np.allclose(peaks, scores)
 
 

@@ -231,7 +231,6 @@ def test_essence_depends_on_pixels_only():
     assert len(perceptual(frames[:3]).split(";")) == 3
     from skimage.data import astronaut, coffee
 
-    assert (
-        perceptual([astronaut(), coffee()]) == "c2924c5532bddfc8;bb8320376c0f3637"
-    )  # as the library imagehash hashes them
+    # As the library imagehash hashes them.
+    assert perceptual([astronaut(), coffee()]) == "c2924c5532bddfc8;bb8320376c0f3637"
     assert perceptual(np.zeros((2, 32, 32, 3), np.uint8)) == ""  # black clips are no near-duplicates of each other

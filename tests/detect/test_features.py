@@ -51,9 +51,8 @@ def test_a_model_is_arrays_that_say_what_scikit_learn_said(kind, options, tmp_pa
     ours = model.score(x)
     z = model.standard(x)
     theirs = made[0].decision_function(gaussian(z, z, options.get("blocks", 1)) if kind == "rbf" else z)
-    np.testing.assert_allclose(
-        ours, theirs, atol=5e-3 if kind == "rbf" else 1e-6
-    )  # support vectors are kept in half precision
+    # Support vectors are kept in half precision.
+    np.testing.assert_allclose(ours, theirs, atol=5e-3 if kind == "rbf" else 1e-6)
     sha256 = model.save(tmp_path)
     assert {model.save(tmp_path) for _ in range(4)} == {sha256}
     back = Model.load(tmp_path)
@@ -93,9 +92,8 @@ def test_pairs_lie_a_fixed_time_apart_and_moments_are_spread_over_the_clip(fps):
         assert found[0][0] / fps < duration / count and found[-1][1] / fps > duration * (1 - 1.6 / count) - 0.1
         asked = [float(t) for t in contrast.sampling(duration, fps).removeprefix("at:").split(",")]
         assert asked == sorted(asked) and asked[-1] < duration
-        later = contrast.pair_frames(
-            duration, fps, 1 / 3
-        )  # another look: between these moments, and still inside the clip
+        # Another look: between these moments, and still inside the clip.
+        later = contrast.pair_frames(duration, fps, 1 / 3)
         assert later[-1][1] <= round(duration * fps) - 1 and (duration < 2 or not set(later) & set(found))
     assert contrast.sampling(0.0, None) == "even:1"
 
@@ -270,9 +268,8 @@ def test_a_clip_weighs_the_same_however_many_windows_it_has():
     assert weight[material.of[rows] == 0].sum() == pytest.approx(weight[material.of[rows] == 2].sum())
     assert weight[material.labels[rows] == 0].sum() == pytest.approx(weight[material.labels[rows] == 1].sum())
     made = validate.Material.gather(clips, [(np.zeros((16, 1)), of)], [("swap", (np.zeros((2, 1)), np.array([0, 2])))])
-    rows, weight = made.rows(
-        np.ones(8, bool), footage=False
-    )  # real clips and what was made of them, no fake of the set
+    # Real clips and what was made of them, no fake of the set.
+    rows, weight = made.rows(np.ones(8, bool), footage=False)
     assert made.made[rows].sum() == 2 and (made.made == (made.labels == 1))[rows].all()
     assert weight[made.made[rows]].sum() == pytest.approx(weight[~made.made[rows]].sum())
 
@@ -441,10 +438,11 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
         "all together",
     }
     again = train_features.train(replace(options, out=tmp_path / "again", folds=4))["contrast"]
+    # Another answer on the same labels is another look at them.
     assert (figures.looks.scores, again.looks.scores) == (
         1,
         2,
-    )  # another answer on the same labels is another look at them
+    )
     said = json.loads((tmp_path / "again" / "contrast" / "card.json").read_text())["limits"]
     assert "scores of 2 trainings" in said[0]
     folder = tmp_path / "run" / "contrast"

@@ -146,8 +146,7 @@ def test_of_ten_minutes_what_was_examined_is_said(examiner, tmp_path, puppets):
     encode(tmp_path / "ten.mp4", ten_minutes(), fps=5, options={"preset": "ultrafast", "crf": "18"})
     found = examiner.examine(tmp_path / "ten.mp4")
     scope = " ".join(view(found).scope)
-    assert (
-        "of 10:00" in scope and "of 2." in scope
-    )  # at five frames a second no neighbouring frames lie close enough to be read
+    # At five frames a second no neighbouring frames lie close enough to be read.
+    assert "of 10:00" in scope and "of 2." in scope
     spans = found.facts["examined"]["spans"]
     assert any(start <= 361 and end >= 367 for start, end in spans), "the eight seconds are examined"

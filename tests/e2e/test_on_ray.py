@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from hostile_work import Answer, Task
-from PIL import Image
+from media_material import small_tree
 from puppet_material import shards
 
 from benchmarks.run import run as runs
@@ -58,12 +58,7 @@ def test_a_poisoned_task_costs_itself_only():
 
 
 def test_an_audit(tmp_path):
-    tree = tmp_path / "tree"
-    (tree / "sub").mkdir(parents=True)
-    for i in range(4):
-        Image.new("RGB", (16, 16), (i * 40, 90, 90)).save(tree / "sub" / f"{i}.png")
-    (tree / "notes.txt").write_text("not media, not looked at")
-    (tree / "broken.mp4").write_bytes(b"not media either")
+    tree = small_tree(tmp_path / "tree")
 
     def rows(name, **options):
         summary = Audit([str(tree)], tmp_path / name, detectors=(), formats=(), **options).run()

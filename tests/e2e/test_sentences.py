@@ -42,9 +42,8 @@ def tree(tmp_path_factory):
     (root / "picture.png").write_bytes((folder / "plain.jpg").read_bytes())
     with zipfile.ZipFile(root / "old.zip", "w") as archive:
         sign.sign_file(folder / "plain.jpg", folder / "other.jpg", created("another"), signer=signer)
-        archive.write(
-            folder / "other.jpg", "other.jpg"
-        )  # of no content that is in the tree: which is copied is a matter of time
+        # Of no content that is in the tree: which is copied is a matter of time.
+        archive.write(folder / "other.jpg", "other.jpg")
         archive.writestr("other.mp4", "no clip either\n")
         archive.writestr("notes.txt", "no media\n")
         archive.writestr("inner.zip", b"PK")

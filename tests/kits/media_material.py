@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image
 
 BITS, CELL = 12, 16
 WIDTH, HEIGHT = BITS * CELL, 96
@@ -106,3 +108,13 @@ def with_audio(path, video_seconds, audio_seconds):
             container.mux(audio.encode(sound))
         container.mux(audio.encode(None))
     return path
+
+
+def small_tree(root: Path) -> Path:
+    """A folder with five files of media to audit, four pictures in a folder below and one that is broken, and one that is none."""
+    (root / "sub").mkdir(parents=True)
+    for i in range(4):
+        Image.new("RGB", (16, 16), (i * 40, 90, 90)).save(root / "sub" / f"{i}.png")
+    (root / "notes.txt").write_text("not media, not looked at")
+    (root / "broken.mp4").write_bytes(b"not media either")
+    return root

@@ -293,9 +293,8 @@ def test_revocation_is_asked_online_and_only_the_issuer_is_believed(tmp_path, mo
     assert ("gioconda.signer.revokedByIssuer" in said) == (state == State.INVALID)
     assert len(asked) == 1
     told = "\n".join(describe.lines(found))
-    assert (sentences()[code] in told) == (
-        code != "signingCredential.ocsp.notRevoked"
-    )  # an answer that counts for nothing is told
+    # An answer that counts for nothing is told.
+    assert (sentences()[code] in told) == (code != "signingCredential.ocsp.notRevoked")
     assert "was not looked up" not in told
 
 
@@ -373,9 +372,8 @@ def test_the_issuers_answer_beside_the_signature_counts_where_a_timestamp_shows_
         at = datetime.datetime(2026, 1, 1) if case == "of another day" else None
         body = b"nothing" if case == "no answer at all" else status(authority(), made.chain[0], answer, signer, at)
         if case.startswith("signed in a way"):
-            body = said_to_be_signed(
-                body, "1.2.3.4" if case.endswith("known") else "1.3.101.112"
-            )  # the latter is Ed25519
+            # The latter is Ed25519.
+            body = said_to_be_signed(body, "1.2.3.4" if case.endswith("known") else "1.3.101.112")
         forged = resign(signed, tmp_path / "c.wav", made, clock, beside={"rVals": {"ocspVals": [body]}})
     listed = trust_in(authority())
     if case != "without a listed clock":

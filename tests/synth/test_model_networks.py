@@ -173,9 +173,8 @@ def test_what_is_held_is_made_once_and_changes_neither_answers_nor_gradients(dty
             once, plain, atol=1e-5 if dtype == torch.float32 else 0.02, rtol=1e-4 if dtype == torch.float32 else 0.03
         )
     with torch.no_grad():
-        judge.last.conv1.weight.copy_(
-            judge.last.conv1.weight.flip(0)
-        )  # outside, nothing is held: other weights answer otherwise
+        # Outside, nothing is held: other weights answer otherwise.
+        judge.last.conv1.weight.copy_(judge.last.conv1.weight.flip(0))
     assert not torch.equal(judge(real, raster, rows)[0], found[1][0]) or dtype == torch.bfloat16
 
 
