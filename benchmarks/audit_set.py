@@ -221,10 +221,9 @@ def _not_checked(samples: Sequence[Sample]) -> list[str]:
 
 
 def _first_line(probed: Sequence[Probe], findings: Sequence[Finding]) -> str:
-    solved = [p.told for p in probed if p.solved]
     leaks = [f"{f.sentence} ({f.count})" for f in findings if f.kind == "leak"]
-    if solved:
-        return f"A shortcut solves this set, so figures on it may say little about fakes: {'; '.join(solved)}."
+    if solved := probes.warning(probed):
+        return solved
     if leaks:
         return f"The splits leak: {'; '.join(leaks)}."
     if findings:

@@ -6,6 +6,7 @@ from benchmarks.report.document import Benchmark, Entry, Figure, Flips, WorstCli
 from benchmarks.stats.alarms import Kept, StatedRate
 from benchmarks.stats.beside import Cue, Part, Row, Skill
 from benchmarks.stats.compare import Difference, Finding
+from benchmarks.stats.probes import warning
 from gioconda_core.stats.cues import ALL
 
 MOST_NAMED = 4  # detectors that one sentence names; more are counted
@@ -128,9 +129,8 @@ def first_line(document: Benchmark) -> str:
     learned = [p for p in document.problems if p.kind == "learned"]
     if learned:
         return "; ".join(f"{p.sentence} ({p.count:,} of {document.data.samples:,})" for p in learned) + "."
-    solved = [p.told for p in document.probes if p.solved]
-    if solved:
-        return f"A shortcut solves this set, so its figures may say little about fakes: {'; '.join(solved)}."
+    if solved := warning(document.probes):
+        return solved
     if not document.comparable:
         return f"Not comparable: {document.not_comparable}."
     card = document.data

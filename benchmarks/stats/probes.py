@@ -6,7 +6,7 @@ A set that one of them solves measures that shortcut, and says so on the report'
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -203,6 +203,14 @@ class Probe:
     def told(self) -> str:
         """A shortcut that solves the set, in words."""
         return f"{self.title} alone reaches AUC {self.value or 0:.2f}"
+
+
+def warning(probed: Iterable[Probe]) -> str:
+    """What has to be said first of a set that shortcuts solve; empty where none does."""
+    solved = [probe.told for probe in probed if probe.solved]
+    return (
+        f"A shortcut solves this set, so its figures may say little about fakes: {'. '.join(solved)}." if solved else ""
+    )
 
 
 def run_probes(

@@ -187,3 +187,12 @@ def test_audit_exit_codes(set_with_trouble, tmp_path, capsys):
     assert main(["bench", "audit", where, "--no-probes", "-q", "--fail-on", "leak"]) == 3
     assert main(["bench", "audit", where, "--no-probes", "-q", "--fail-on", "luck"]) == 2
     assert "people are on both sides" in capsys.readouterr().out
+
+
+def test_each_shortcut_that_solves_a_set_has_a_sentence_of_its_own():
+    found = {"Sharpness": 0.99, "The power spectrum": 1.0}
+    solved = [probes.Probe(title, title, value, solved=True) for title, value in found.items()]
+    assert probes.warning(solved).endswith(
+        "fakes: Sharpness alone reaches AUC 0.99. The power spectrum alone reaches AUC 1.00."
+    )
+    assert not probes.warning([])
