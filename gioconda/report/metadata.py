@@ -18,9 +18,9 @@ from typing import Any
 
 from gioconda.report import declared
 from gioconda.report.declared import NAMES
+from gioconda_core.media import containers
 from gioconda_core.reasons import MediaWarning, WarningReason
 from gioconda_core.workers.child import Lost, Silent, ask_once
-from provenance.sdk.one_pass import boxes_of
 from provenance.vocabulary import XMP_BOX
 
 SECONDS = 20.0  # wall time of the child
@@ -168,7 +168,7 @@ def _packets(path: str) -> list[bytes]:
             return [head + file.read(declared.PACKET - 64)]
         if head[4:8] not in (b"ftyp", b"JXL ", b"moov", b"wide"):
             return []
-        for box in itertools.islice(boxes_of(file, size), BOXES):
+        for box in itertools.islice(containers.boxes(file, size), BOXES):
             file.seek(box.start + box.header)
             length = min(max(0, box.size - box.header), declared.PACKET)
             if box.kind == b"uuid" and file.read(16) == XMP_BOX:

@@ -1,9 +1,11 @@
 """What a file is by its first bytes, and whether its name says so too."""
 
+import contextlib
 import os
 import re
 from typing import IO, BinaryIO
 
+from gioconda_core.media import containers
 from gioconda_core.media.suffixes import KIND_OF, PICTURE_KINDS
 
 HEAD = 1024  # bytes that kind_of wants to see
@@ -47,7 +49,6 @@ def kind_of(head: bytes) -> str | None:
 
 _CLIP = re.compile(rb"\0\0\0[\x0c-\x40]ftyp(?:mp4|iso|qt  |M4V|avc|3gp)|\0..[\0-\xff]mpvd", re.DOTALL)
 _LOOKED = 64 << 20  # bytes read for that
-_MOST = 100_000  # boxes, chunks or segments of one file looked at; a file of more is not judged
 
 
 def clip_behind(file: BinaryIO) -> int:
@@ -71,25 +72,18 @@ def stream_part(file: BinaryIO) -> str:
         return "list"
     if head[4:8] not in (b"ftyp", b"styp", b"sidx", b"moof"):
         return ""
-    at, continued, end = 0, False, file.seek(0, os.SEEK_END)
-    for _ in range(_MOST):
-        size, kind = _box(file, min(at, end))  # a length may be more than any file has
-        if kind == b"moof" and not continued:
-            return "piece"
-        if kind == b"moov":
-            continued = b"mvex" in file.read(min(size, _LOOKED))  # pictures are to come in fragments
-        if len(kind) < 4 or size < 8 or kind in (b"moof", b"mdat") or (kind == b"moov" and not continued):
-            return "beginning" if continued and len(kind) < 4 else ""
-        at += size
+    continued = False
+    with contextlib.suppress(containers.TooMuch):
+        for box in containers.bounded(containers.boxes(file, file.seek(0, os.SEEK_END))):
+            if box.kind == b"moof" and not continued:
+                return "piece"
+            if box.kind == b"moov":
+                file.seek(box.start)
+                continued = b"mvex" in file.read(min(box.size, _LOOKED))  # pictures are to come in fragments
+            if box.size < box.header or box.kind in (b"moof", b"mdat") or (box.kind == b"moov" and not continued):
+                return ""
+        return "beginning" if continued else ""
     return ""
-
-
-def _box(file: IO[bytes], at: int) -> tuple[int, bytes]:
-    """The length that the box here states, 0 for "to the end", and its kind, cut short where the file ends; read to behind both."""
-    file.seek(at)
-    head = file.read(16)
-    size = int.from_bytes(head[:4], "big")
-    return int.from_bytes(head[8:], "big") if size == 1 else size, head[4:8]
 
 
 BROKEN_OFF = "the recording or the copy was broken off; get the file again"
@@ -103,7 +97,13 @@ def lost_end(file: IO[bytes]) -> str:
 
     Looked at are MP4, HEIF, AVIF, Matroska, AVI, WebP, PNG and JPEG, the boxes and chunks alone: nothing is decoded.
     """
-    end = file.seek(0, os.SEEK_END)
+    try:
+        return _lost_end(file, file.seek(0, os.SEEK_END))
+    except containers.TooMuch:
+        return ""
+
+
+def _lost_end(file: IO[bytes], end: int) -> str:
     file.seek(0)
     head = file.read(HEAD)
     kind = kind_of(head)
@@ -118,49 +118,30 @@ def lost_end(file: IO[bytes]) -> str:
         size = int.from_bytes(head[segment : segment + length], "big") & (1 << 7 * length) - 1 if length < 9 else 0
         return _SHORT if size + 1 < 1 << 7 * length and segment + length + size > end else ""  # all ones: unknown
     if kind == "PNG":
-        return _lost_chunks(file, end)
-    return _SHORT if kind == "JPEG" and _lost_mark(file) else ""
+        chunks = containers.bounded(containers.png(file, end))
+        return "" if any(chunk.name == b"IEND" for chunk in chunks) else _SHORT
+    return _SHORT if kind == "JPEG" and _lost_mark(file, end) else ""
 
 
 def _lost_boxes(file: IO[bytes], end: int, index: set[bytes]) -> str:
-    at, seen = 0, set[bytes]()
-    for _ in range(_MOST):
-        if at + 8 > end:
-            return "" if seen & index or not seen else "its index is missing"
-        size, kind = _box(file, at)
-        size = size or end - at
-        if kind not in _BOXES or size < 8:  # what telephones append, an old QuickTime's preview, or no box: not judged
+    seen = set[bytes]()
+    for box in containers.bounded(containers.boxes(file, end)):
+        size = box.size or end - box.start
+        if box.kind not in _BOXES or size < box.header:
+            # what telephones append, an old QuickTime's preview, or no box: not judged
             return ""
-        if at + size > end:
-            return "its index is cut off" if kind == b"moov" else _SHORT if seen & index else "its index is missing"
-        seen.add(kind)
-        at += size
-    return ""
+        if box.start + size > end:
+            return "its index is cut off" if box.kind == b"moov" else _SHORT if seen & index else "its index is missing"
+        seen.add(box.kind)
+    return "" if seen & index or not seen else "its index is missing"
 
 
-def _lost_chunks(file: IO[bytes], end: int) -> str:
-    at = 8
-    for _ in range(_MOST):
-        if at + 12 > end:
-            return _SHORT
-        file.seek(at)
-        chunk = file.read(8)
-        if chunk[4:] == b"IEND":
-            return ""
-        at += 12 + int.from_bytes(chunk[:4], "big")
-    return ""
-
-
-def _lost_mark(file: IO[bytes]) -> bool:
+def _lost_mark(file: IO[bytes], end: int) -> bool:
     """Whether the mark that ends a JPEG is missing behind its first scan."""
-    file.seek(0)
+    *_, last = containers.Piece(b"", 0, 2), *containers.bounded(containers.jpeg(file, end))
+    file.seek(last.end)
     data = file.read(_LOOKED)
-    at = 2
-    for _ in range(_MOST):
-        if data[at : at + 1] != b"\xff" or data[at + 1 : at + 2] == b"\xda":
-            return len(data) < _LOOKED and data.find(b"\xff\xd9", at) < 0
-        at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
-    return False
+    return len(data) < _LOOKED and b"\xff\xd9" not in data
 
 
 _SEQUENCES = (b"hevc", b"hevx", b"msf1")  # of HEIF, which PyAV reads

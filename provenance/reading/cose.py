@@ -12,8 +12,8 @@ from typing import Any
 
 from cryptography import x509
 
+from gioconda_core.media.containers import boxes
 from provenance.keys import certificates
-from provenance.sdk.one_pass import boxes_of
 
 _DEPTH = 32
 _ANSWERS = 8  # answers of a status service looked at
@@ -99,7 +99,7 @@ def decode(data: bytes) -> Any:
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """(type, payload) of each box laid end to end in ``data``; stops where the lengths stop making sense."""
-    for box in boxes_of(io.BytesIO(data), len(data)):
+    for box in boxes(io.BytesIO(data), len(data)):
         end = len(data) if (box.size, box.header) == (0, 8) else box.start + box.size
         if not box.start + box.header <= end <= len(data):
             return

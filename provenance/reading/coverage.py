@@ -10,12 +10,12 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
+from gioconda_core.media import containers
 from gioconda_core.types import ProvenanceState
 from provenance.reading import cose, rules
 from provenance.reading.open import Opened
 from provenance.reading.parts import METADATA, OWN, Part, parts, store
 from provenance.sanitise import table, tables
-from provenance.sdk.one_pass import Box, boxes_of
 from provenance.vocabulary import C2PA_BOX
 
 _KINDS = ("c2pa.hash.data", "c2pa.hash.boxes", "c2pa.hash.bmff", "c2pa.hash.bmff.v2", "c2pa.hash.bmff.v3")
@@ -85,7 +85,7 @@ def _bindings(found: Opened) -> list[tuple[str, Mapping[str, Any], bool]]:
 def _of_boxes(data: Mapping[str, Any], file: IO[bytes]) -> Iterator[tuple[str, int, bool]]:
     """(box, bytes, whether it is shown or heard) of what a hash over boxes leaves out, beside what the standard says it must."""
     size = os.fstat(file.fileno()).st_size
-    boxes = list(itertools.islice(boxes_of(file, size), _PARTS))
+    boxes = list(itertools.islice(containers.boxes(file, size), _PARTS))
     hashed_in_leaves = bool(tables(data.get("merkle")))
     file.seek(8)
     shown = _SHOWN | {"meta"} if file.read(4) in _PICTURES else _SHOWN
@@ -112,14 +112,14 @@ def _of_boxes(data: Mapping[str, Any], file: IO[bytes]) -> Iterator[tuple[str, i
             yield box.kind.decode(), _length(box, size), False
 
 
-def _stray(box: Box, file: IO[bytes]) -> bool:
+def _stray(box: containers.Box, file: IO[bytes]) -> bool:
     """Whether a box is named as a credential's, which no hash covers, and is none (C2PA 2.4, A.5.1)."""
     file.seek(box.start + box.header)
     head = file.read(36)
     return head[:16] == C2PA_BOX and head[20:].split(b"\0", 1)[0] not in _PURPOSES
 
 
-def _meant(item: Mapping[str, Any], box: Box, file: IO[bytes]) -> bool:
+def _meant(item: Mapping[str, Any], box: containers.Box, file: IO[bytes]) -> bool:
     """Whether an exclusion is about this very box (C2PA 2.4, 18.6.2); never where it is the credential's own."""
     file.seek(box.start + box.header)
     if box.kind == b"uuid" and file.read(16) == C2PA_BOX:
@@ -135,11 +135,11 @@ def _meant(item: Mapping[str, Any], box: Box, file: IO[bytes]) -> bool:
     return True
 
 
-def _length(box: Box, end: int) -> int:
+def _length(box: containers.Box, end: int) -> int:
     return box.size if box.size >= box.header else end - box.start
 
 
-def _empty(box: Box, file: IO[bytes], end: int) -> bool:
+def _empty(box: containers.Box, file: IO[bytes], end: int) -> bool:
     """Whether there is nothing but zeros in a box."""
     file.seek(box.start + box.header)
     left = _length(box, end) - box.header

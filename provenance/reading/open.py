@@ -20,11 +20,12 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from cryptography import x509
 
 from gioconda_core.errors import MediaError
+from gioconda_core.media import containers
 from gioconda_core.media.sniff import lost_end
 from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState
 from provenance import codes, sanitise
 from provenance.reading import cose, rules
-from provenance.sdk import descriptors, engine, faults, one_pass
+from provenance.sdk import descriptors, engine, faults
 
 if TYPE_CHECKING:
     import c2pa
@@ -127,7 +128,7 @@ def _initial(file: IO[bytes]) -> bool:
     size = os.fstat(file.fileno()).st_size
     kinds = set()
     try:
-        for box in one_pass.boxes_of(file, size):
+        for box in containers.boxes(file, size):
             kinds.add(box.kind)
             if box.kind == b"moov" and box.size < 1 << 24:
                 file.seek(box.start)
@@ -144,7 +145,7 @@ def _segments(initial: Path) -> list[Path]:
         if item.suffix.lower() not in (".m4s", ".mp4", ".m4v", ".m4a", ".cmfv", ".cmfa") or item == initial:
             continue
         with contextlib.suppress(OSError, ValueError), open(item, "rb", buffering=0) as file:
-            kinds = {box.kind for box in itertools.islice(one_pass.boxes_of(file, item.stat().st_size), 16)}
+            kinds = {box.kind for box in itertools.islice(containers.boxes(file, item.stat().st_size), 16)}
             if b"moof" in kinds and b"moov" not in kinds:
                 found.append(item)
     return found

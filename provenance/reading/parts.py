@@ -8,10 +8,9 @@ import binascii
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
-from provenance import containers
+from gioconda_core.media import containers
 
-_MOST = 100_000  # segments, chunks or comments of one file looked at
-_CHAIN = 1 << 20  # blocks of one GIF
+_MOST = 100_000  # comments of one SVG looked at
 _INDICES = 100  # indices of one TIFF
 _ENTRIES = 4096  # entries of one of them
 _NUMBERS = 1 << 20  # places and lengths in all of them
@@ -33,10 +32,6 @@ class Part(NamedTuple):
     name: str
     start: int
     end: int
-
-
-class _TooMuch(Exception):
-    """Not all of a file was looked at, so that what was taken for metadata may be shown as well."""
 
 
 def parts(file: IO[bytes], end: int) -> list[Part] | None:
@@ -62,11 +57,9 @@ def parts(file: IO[bytes], end: int) -> list[Part] | None:
         return None
     found: list[Part] = []
     try:
-        for part in walk(file, end):
+        for part in containers.bounded(walk(file, end)):
             found.append(part)
-            if len(found) > _MOST:
-                raise _TooMuch
-    except _TooMuch:
+    except containers.TooMuch:  # what was taken for metadata may be shown as well
         found = [part for part in found if part.name not in METADATA]
     return found
 
@@ -118,43 +111,18 @@ def _chunks(file: IO[bytes], end: int) -> Iterator[Part]:
         yield Part(name, piece.start, min(piece.end, end))
 
 
-def _colours(flags: int) -> int:
-    """How many bytes a GIF's table of colours takes."""
-    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
-
-
 def _gif(file: IO[bytes], end: int) -> Iterator[Part]:
     """Extensions and images of a GIF; of several that are named as a credential's the first is it."""
-    file.seek(0)
-    at, left, own = 13 + _colours(file.read(13).ljust(13, b"\0")[10]), _CHAIN, False
-    while at < end:
-        file.seek(at)
-        head = file.read(16)
-        if head[:1] == b"\x21":
-            name, blocks = {b"\xfe": "comment", b"\xff": "application"}.get(head[1:2], "control"), at + 2
-            if head[3:11] == b"NETSCAPE":
-                name = "loop"
-            elif head[1:11] == b"\xff\x0bC2PA_GIF" and not own:
-                name, own = "C2PA", True
-        elif head[:1] == b"\x2c" and len(head) == 16:
-            name, blocks = "image", at + 11 + _colours(head[9])
-        else:
-            return
-        stop, left = _blocks(file, blocks, end, left)
-        if not left:
-            raise _TooMuch
-        yield Part(name, at, at := stop)
-
-
-def _blocks(file: IO[bytes], at: int, end: int, most: int) -> tuple[int, int]:
-    """Where a GIF's chain of blocks ends that begins here, and how many more may be looked at."""
-    while at < end and most > 0:
-        file.seek(at)
-        size = int.from_bytes(file.read(1), "big")
-        at, most = at + 1 + size, most - 1
-        if not size:
-            break
-    return min(at, end), most
+    own = False
+    for piece in containers.gif(file, end):
+        name = {b"\x2c": "image", b"\x21\xfe": "comment", b"\x21\xff": "application"}.get(piece.name, "control")
+        file.seek(piece.start + 2)
+        head = file.read(9)
+        if head[1:] == b"NETSCAPE":
+            name = "loop"
+        elif head == b"\x0bC2PA_GIF" and piece.name == b"\x21\xff" and not own:
+            name, own = "C2PA", True
+        yield Part(name, piece.start, min(piece.end, end))
 
 
 # What a TIFF says of itself, by tag; EXIF, places and the like lie in indices of their own.
@@ -182,11 +150,11 @@ def _tiff(file: IO[bytes], end: int) -> Iterator[Part]:
         if at in seen or not 0 < at < end:
             continue
         if len(seen) == _INDICES:
-            raise _TooMuch
+            raise containers.TooMuch
         seen.add(at)
         file.seek(at)
         if (count := number(file.read(counted))) > _ENTRIES:
-            raise _TooMuch
+            raise containers.TooMuch
         rows = file.read(count * entry + word)
         values: dict[int, list[int]] = {}
         if aside:
@@ -203,7 +171,7 @@ def _tiff(file: IO[bytes], end: int) -> Iterator[Part]:
                 yield Part(_SAID.get(tag, "EXIF"), place, place + many * width)
             if tag in (330, *_ASIDE, *_STRIPS, *_STRIPS.values()) and place < end:
                 if (numbers := numbers - many) < 0:
-                    raise _TooMuch
+                    raise containers.TooMuch
                 file.seek(place)
                 raw = file.read(many * width)
                 values[tag] = [number(raw[i : i + width]) for i in range(0, len(raw), width)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gioconda_core.errors import MediaError, UsageError
+from gioconda_core.media import containers
 from provenance.sdk import one_pass
 from provenance.vocabulary import C2PA_BOX
 
@@ -60,7 +61,7 @@ def hashed(path: Path) -> bytes:
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         for box in _whole_boxes(file, path):
-            if box.kind in _UNHASHED or one_pass.is_uuid(file, box, C2PA_BOX):
+            if box.kind in _UNHASHED or containers.is_uuid(file, box, C2PA_BOX):
                 continue
             digest.update(box.start.to_bytes(8, "big"))
             file.seek(box.start)
@@ -126,18 +127,18 @@ def sign(builder: Any, kind: str, target: Path, at: int, room: int) -> None:
 
 
 @contextlib.contextmanager
-def _unsigned(path: Path) -> Iterator[tuple[IO[bytes], list[one_pass.Box]]]:
+def _unsigned(path: Path) -> Iterator[tuple[IO[bytes], list[containers.Box]]]:
     """A file of a stream, open, with its topmost boxes; refused where it is signed already."""
     with open(path, "rb", buffering=0) as file:
         boxes = list(_whole_boxes(file, path))
-        if any(one_pass.is_uuid(file, box, C2PA_BOX) for box in boxes):
+        if any(containers.is_uuid(file, box, C2PA_BOX) for box in boxes):
             raise UsageError("is signed already", where=str(path), hint="sign the stream as it was packaged")
         yield file, boxes
 
 
-def _whole_boxes(file: IO[bytes], path: Path) -> Iterator[one_pass.Box]:
+def _whole_boxes(file: IO[bytes], path: Path) -> Iterator[containers.Box]:
     end, size = 0, os.fstat(file.fileno()).st_size
-    for box in one_pass.boxes_of(file, size):
+    for box in containers.boxes(file, size):
         if box.size < box.header or box.start + box.size > size:
             break
         end = box.start + box.size
@@ -146,7 +147,7 @@ def _whole_boxes(file: IO[bytes], path: Path) -> Iterator[one_pass.Box]:
         raise MediaError("is not MP4, or is cut off", where=str(path))
 
 
-def _absolute(file: IO[bytes], box: one_pass.Box) -> bool:
+def _absolute(file: IO[bytes], box: containers.Box) -> bool:
     """Whether a fragment says where its media lie in the file."""
     file.seek(box.start)
     content = file.read(box.size)

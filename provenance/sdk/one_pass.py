@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from provenance import containers
+from gioconda_core.media import containers
 from provenance.sdk import descriptors
 from provenance.vocabulary import XMP_BOX
 
@@ -34,20 +34,10 @@ _OTHER_OFFSETS = (b"mvex", b"iloc", b"saio", b"cmov", b"rmra")
 
 
 @dataclass(frozen=True)
-class Box:
-    """One box of ISO media where it lies in the file."""
-
-    kind: bytes
-    start: int
-    header: int  # bytes
-    size: int  # bytes, header included
-
-
-@dataclass(frozen=True)
 class Layout:
     """The boxes of a plain MP4 or MOV, ``ftyp`` first; tables : where in ``moov`` the chunk offsets are, as (dtype, begin, end)."""
 
-    boxes: tuple[Box, ...]
+    boxes: tuple[containers.Box, ...]
     moov: bytes
     tables: tuple[tuple[str, int, int], ...]
 
@@ -93,39 +83,18 @@ def _chunks(file: IO[bytes], end: int) -> Chunks | None:
     return Chunks(end) if at == end and end + _MOST_ROOM < 2**32 else None
 
 
-def boxes_of(file: IO[bytes], end: int) -> Iterator[Box]:
-    """The topmost boxes of ISO media, as they are written: the last may claim more than the file has, or no size at all."""
-    at = 0
-    while at + 8 <= end:
-        file.seek(at)
-        head = file.read(16)
-        size, header = int.from_bytes(head[:4], "big"), 8
-        if size == 1:
-            size, header = int.from_bytes(head[8:16], "big"), 16
-        yield Box(head[4:8], at, header, size)
-        if size < header:  # to the end of the file, or not a box at all
-            return
-        at += size
-
-
-def is_uuid(file: IO[bytes], box: Box, kind: bytes) -> bool:
-    """Whether a box is a ``uuid`` box of one kind, such as ``vocabulary.XMP_BOX``."""
-    file.seek(box.start + box.header)
-    return box.kind == b"uuid" and file.read(16) == kind
-
-
-def _places_nothing(file: IO[bytes], box: Box) -> bool:
+def _places_nothing(file: IO[bytes], box: containers.Box) -> bool:
     """Whether a box of metadata places no media, and so may move with the rest."""
     if box.kind == b"meta" and box.size < _MOST_META:
         file.seek(box.start)
         content = file.read(box.size)
         return not any(name in content for name in _OTHER_OFFSETS)
-    return is_uuid(file, box, XMP_BOX)
+    return containers.is_uuid(file, box, XMP_BOX)
 
 
 def _boxes(file: IO[bytes], end: int) -> Layout | None:
     boxes, at = [], 0
-    for box in boxes_of(file, end):
+    for box in containers.boxes(file, end):
         if box.size < box.header or not (box.kind in _PLAIN or _places_nothing(file, box)):
             return None
         boxes.append(box)

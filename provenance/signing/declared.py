@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gioconda_core.errors import MediaError, UsageError
-from provenance import containers
-from provenance.sdk import one_pass
+from gioconda_core.media import containers
 from provenance.vocabulary import XMP_BOX
 
 AIGC_SPACE = "http://www.tc260.org.cn/ns/AIGC/1.0/"
@@ -122,9 +121,9 @@ def _merged(old: bytes, source: str, aigc: Aigc | None) -> bytes:
 
 
 def _jpeg(data: bytes, source: str, aigc: Aigc | None, name: str) -> bytes:
-    if data[:3] != b"\xff\xd8\xff":
-        raise MediaError("is no JPEG", where=name)
     head, segments, rest = containers.split(data, containers.jpeg)
+    if head != b"\xff\xd8" or not segments:
+        raise MediaError("is no JPEG", where=name)
     old = [item for item in segments if item[1] == 0xE1 and item[4:].startswith(_XMP_JPEG)]
     kept = [item for item in segments if item not in old]
     content = _XMP_JPEG + _merged(old[-1][4 + len(_XMP_JPEG) :] if old else b"", source, aigc)
@@ -156,13 +155,13 @@ def _into_boxes(path: Path, source: str, aigc: Aigc | None) -> None:
     """At the end, where nothing moves; an XMP box that is there becomes a free one, and what it said goes into the new one."""
     size, old = path.stat().st_size, b""
     with open(path, "r+b", buffering=0) as file:
-        boxes = list(one_pass.boxes_of(file, size))
+        boxes = list(containers.boxes(file, size))
         if not boxes or boxes[-1].size < boxes[-1].header or boxes[-1].start + boxes[-1].size != size:
             raise UsageError(
                 "its last box has no end, so nothing can follow it", where=path.name, hint="remux it first"
             )
         for box in boxes:
-            if one_pass.is_uuid(file, box, XMP_BOX) and box.size < _PACKET:
+            if containers.is_uuid(file, box, XMP_BOX) and box.size < _PACKET:
                 file.seek(box.start + box.header + 16)
                 old = file.read(box.size - box.header - 16)
                 file.seek(box.start + 4)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gioconda_core.errors import CredentialError, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of
 from gioconda_core.media import clip as media
-from gioconda_core.media import fingerprint
+from gioconda_core.media import containers, fingerprint
 from gioconda_core.types import Claim, Ingredient, ProvenanceState, Synthesis
 from provenance.keys import certificates
 from provenance.reading import rules
@@ -377,7 +377,7 @@ def _in_leaves(path: Path) -> bool:
     if size <= LARGE:
         return False
     with open(path, "rb") as file:
-        return sum(box.kind == b"mdat" for box in one_pass.boxes_of(file, size)) == 1
+        return sum(box.kind == b"mdat" for box in containers.boxes(file, size)) == 1
 
 
 def _add_ingredient(builder: Any, index: int, item: Ingredient) -> None:

@@ -21,9 +21,8 @@ from typing import Any
 
 from gioconda_core.errors import CredentialError, MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
+from gioconda_core.media import containers
 from gioconda_core.types import ProvenanceState
-from provenance import containers
-from provenance.sdk.one_pass import boxes_of
 from provenance.vocabulary import C2PA_BOX
 
 _REMUX = {".mp4", ".mov", ".m4v", ".m4a", ".avi"}
@@ -109,7 +108,10 @@ def _remux(origin: Path, target: Path, suffix: str) -> None:
 def _without_block(data: bytes, origin: Path) -> bytes:
     for at, begins, without in _WITHOUT:
         if data.startswith(begins, at):
-            return without(data)
+            try:
+                return without(data)
+            except containers.TooMuch as error:
+                raise UsageError("has more pieces than are looked at", where=str(origin)) from error
     if origin.suffix.lower() == ".svg":
         return _svg(data)
     raise UsageError(
@@ -144,26 +146,8 @@ def _sevens(data: bytes) -> int:
 
 def _gif(data: bytes) -> bytes:
     """Drop the application extension that holds a manifest (C2PA 2.x, A.3.4)."""
-
-    def after_blocks(at: int) -> int:
-        while at < len(data) and data[at]:
-            at += 1 + data[at]
-        return at + 1
-
-    at = 13 + (3 * (2 << (data[10] & 7)) if data[10] & 0x80 else 0)
-    out = bytearray(data[:at])
-    while at < len(data) and data[at] in (0x21, 0x2C):
-        if data[at] == 0x21:
-            end = after_blocks(at + 2)
-            if data[at + 1] == 0xFF and data[at + 3 : at + 11] == b"C2PA_GIF":
-                at = end
-                continue
-        else:
-            table = 3 * (2 << (data[at + 9] & 7)) if data[at + 9] & 0x80 else 0
-            end = after_blocks(at + 11 + table)
-        out += data[at:end]
-        at = end
-    return bytes(out + data[at:])
+    head, blocks, rest = containers.split(data, containers.gif)
+    return head + b"".join(block for block in blocks if block[:2] + block[3:11] != b"\x21\xffC2PA_GIF") + rest
 
 
 _TIFF_TAG = 0xCD41  # C2PA 2.x, A.3.5
@@ -194,7 +178,7 @@ _JXL = b"\0\0\0\x0cJXL "
 
 def _jxl(data: bytes) -> bytes:
     """Drop the topmost boxes that are JUMBF (C2PA 2.x, A.5.2)."""
-    boxes = boxes_of(io.BytesIO(data), len(data))
+    boxes = containers.boxes(io.BytesIO(data), len(data))
     return b"".join(
         data[box.start : box.start + box.size if box.size else len(data)] for box in boxes if box.kind != b"jumb"
     )
@@ -303,7 +287,7 @@ def _png(data: bytes) -> bytes:
 def _boxes(data: bytes) -> bytes:
     """Make the ``uuid`` box of AVIF and HEIF a free one of the same size: what stands after it stays where it is."""
     out = bytearray(data)
-    for box in boxes_of(io.BytesIO(data), len(data)):
+    for box in containers.boxes(io.BytesIO(data), len(data)):
         begin, end = box.start + box.header, box.start + box.size
         if box.kind == b"uuid" and data[begin : begin + 16] == C2PA_BOX and begin + 16 <= end <= len(data):
             out[box.start + 4 : box.start + 8] = b"free"
@@ -315,7 +299,7 @@ def _riff(data: bytes) -> bytes:
     """Drop ``C2PA`` chunks of WebP and WAV (C2PA 2.x, A.3.6) and mend the RIFF length."""
     head, chunks, rest = containers.split(data, containers.riff)
     kept = b"".join(chunk for chunk in chunks if chunk[:4] != b"C2PA") + rest
-    return head[:4] + struct.pack("<I", 4 + len(kept)) + head[8:] + kept
+    return head[:4] + struct.pack("<I", len(head) - 8 + len(kept)) + head[8:] + kept
 
 
 # (place, what is there, how a file that has it loses its manifest); the first that fits.

@@ -14,6 +14,7 @@ from provenance_tsa import Authority
 
 from gioconda.report.view import credential_sentences
 from gioconda.report.wording import say
+from gioconda_core.media import containers
 from gioconda_core.types import CredentialReason
 from gioconda_core.types import ProvenanceState as State
 from provenance.keys import certificates
@@ -21,7 +22,6 @@ from provenance.reading import cose, coverage
 from provenance.reading.open import opened
 from provenance.reading.parts import parts, store
 from provenance.reading.read import read
-from provenance.sdk.one_pass import boxes_of
 from provenance.signing import claims, sign
 from provenance.vocabulary import C2PA_BOX
 
@@ -201,7 +201,7 @@ def leaving_out(path, *kinds):
     """Changes a hash over boxes so that it leaves out further kinds of box, and keeps no leaves."""
     data = path.read_bytes()
     with open(path, "rb") as file:
-        boxes = list(boxes_of(file, len(data)))
+        boxes = list(containers.boxes(file, len(data)))
     gone = {b"ftyp", b"mfra", b"free", b"skip", b"uuid", *kinds}
 
     def change(said):
