@@ -118,10 +118,11 @@ def load_run(folder: Path) -> Table:
 
 
 def _own_ids(folder: Path) -> dict[str, str]:
-    """What the index called its clips → the ids of the rows, where clips are measured once."""
+    """What the index called its clips, by path and by ids of its own → the ids of the rows, where clips are measured once."""
     if list(parts(folder)) != [""]:
         return {}
-    return {row.own: row.id for row in samples_in(folder) if row.own}
+    samples = samples_in(folder)
+    return {row.path: row.id for row in samples} | {row.own: row.id for row in samples if row.own}
 
 
 def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[ScoreRow], list[Problem]]:
@@ -133,10 +134,11 @@ def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[S
             twice.append(sample.id)
             if known.label != sample.label:
                 samples[sample.id] = replace(known, label=-1)
-    problems = _learned(config, samples)
+    problems = []
     if twice:
         sentence = "two samples are the same file: measured once"
-        problems.insert(0, Problem("same-bytes", sentence, len(twice), tuple(twice[:3])))
+        problems.append(Problem("same-bytes", sentence, len(twice), tuple(twice[:3])))
+    learned = {name: set(card.get("clips", ())) for name, card in config["cards"].items()}
     names = [parse_degradation(d).name for d in config["identity"]["degradations"]]
     cues = {
         id_: cues_of(f.get("metadata") or {}, f.get("blur"), next(iter(f.get("face_size") or ()), None))
@@ -156,7 +158,8 @@ def _rows_of(folder: Path, config: Mapping[str, Any], fold: str) -> tuple[list[S
             for d in config["identity"]["detectors"]:
                 found = latest.get((id_, degradation, d["id"]))
                 if found:
-                    rows.append(replace(base, **{name: getattr(found, name) for name in _OF_READING}))
+                    own = {name: getattr(found, name) for name in _OF_READING}
+                    rows.append(replace(base, **own, learned=known_as(id_) in learned.get(found.detector, ())))
     return rows, problems
 
 
@@ -165,18 +168,6 @@ _OF_READING = (
     *("degradation", "detector", "score", "abstained", "error", "reason", "level", "false_alarm", "seconds", "cost"),
     *("version", "weights_sha256", "protocol"),
 )
-
-
-def _learned(config: Mapping[str, Any], samples: Mapping[str, SampleRow]) -> list[Problem]:
-    """Detectors whose cards say that they learned from clips of this set."""
-    problems = []
-    for name, card in config.get("cards", {}).items():
-        learned = set(card.get("clips", ()))
-        seen = [id_ for id_ in samples if known_as(id_) in learned]
-        if seen:
-            sentence = f"{name} learned from clips of this set, so its figures say nothing about clips it has not seen"
-            problems.append(Problem("learned", sentence, len(seen), tuple(seen[:3])))
-    return problems
 
 
 def frame_table(folder: Path) -> Table | None:

@@ -117,7 +117,7 @@ def looked(document: Benchmark) -> str:
     if not looks.recorded:
         return "How often these labels were looked at could not be written down."
     if looks.scores == looks.own:
-        return "These labels were looked at for the first time on this computer, with the scores of this report."
+        return "These labels were looked at for the first time under these ids on this computer, with the scores of this report."
     return (
         f"{looks.scores} columns of scores have been measured against these labels on this computer since {looks.since}: "
         "the best of many is partly luck."

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.stats.table import Table, counts, independent
+from benchmarks.stats.table import Column, Table, counts, independent
 from gioconda_core.errors import UsageError
 from gioconda_core.media.degrade import CLEAN
 from gioconda_core.stats import bootstrap, delong, metrics
@@ -86,6 +86,13 @@ class Standing:
     high: int
 
 
+def _note(*sides: tuple[str, Column]) -> str:
+    """How two detectors differ in what does not forbid a comparison, and which of them have met the clips before."""
+    protocols = [column.protocol for _, column in sides]
+    notes = [f"measured as {' and '.join(protocols)}"] if len(set(protocols)) > 1 else []
+    return "; ".join(notes + [f"{name} learned from {c.learned:,} clips of this set" for name, c in sides if c.learned])
+
+
 class Pairs:
     """Paired comparisons over one table; what is computed of a detector on the same rows is computed once."""
 
@@ -116,7 +123,7 @@ class Pairs:
             n_real=reals, n_fake=fakes,
             only_a=int((labelled & one.scored & ~two.scored).sum()),
             only_b=int((labelled & two.scored & ~one.scored).sum()),
-            note="" if one.protocol == two.protocol else f"measured as {one.protocol} and {two.protocol}",
+            note=_note((a, one), (b, two)),
         )  # fmt: skip
         refusal = None
         if unit_a.unit != unit_b.unit:
@@ -240,7 +247,7 @@ def apart(
         base = Difference(
             a[0], b[0], metric.name,
             n_real=min(s.n_real for s in sides), n_fake=min(s.n_fake for s in sides), clusters=min(s.clusters for s in sides),
-            note="different clips: not paired",
+            note="no id in common, so taken as different clips: not paired",
         )  # fmt: skip
         reason = next((s.reason for s in sides if s.value is None), None)
         if reason is not None:

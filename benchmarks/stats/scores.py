@@ -13,7 +13,7 @@ from gioconda_core.datasets.tables import ALIASES, BadCell, Sheet, label_of, num
 from gioconda_core.errors import UsageError
 from gioconda_core.reasons import AbstentionReason
 
-_WORDS = ("abstained", "error", "version", "weights_sha256", "level")  # columns of words about a score
+_WORDS = ("abstained", "error", "version", "weights_sha256", "level", "learned")  # columns of words about a score
 _NUMBERS = ("seconds", "cost", "false_alarm")
 # Columns that `detect score` writes besides: nothing to slice by.
 _NOT_SLICES = (
@@ -79,7 +79,8 @@ class _Reader:
 
     def table(self) -> Table:
         """All rows of the unit; problems of the file first."""
-        about = {"source": self.name, "encoding": self.sheet.encoding, "sha256": self.sheet.sha256}
+        own = dict(zip(self.sheet.column("path"), self.ids, strict=True))
+        about = {"source": self.name, "encoding": self.sheet.encoding, "sha256": self.sheet.sha256, "own": own}
         table = Table.of_rows(list(self._rows()), meta=about)
         silent = [n for n, c in table.detectors.items() if self.wide and self.unit and not c.scored.any()]
         loud = (p for p in table.problems if not any(f" {n} " in f" {p.sentence} " for n in silent))
@@ -115,6 +116,7 @@ class _Reader:
                 yield replace(base, detector=who, **beside, **_score(sheet, columns["score"], i))
             if not self.wide:
                 own: dict[str, Any] = {name: column[i] for name, column in texts.items() if column[i]}
+                own["learned"] = own.get("learned", "").lower() in ("true", "1")
                 own |= {name: self._number(column, i) for name, column in numbers.items()}
                 own |= _score(sheet, scored, i, own.get("error"))
                 yield replace(base, detector=named[i] or given.source.stem.removesuffix(".csv"), **own)

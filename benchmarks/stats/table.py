@@ -39,7 +39,7 @@ class ScoreRow:
 
     label : 1 fake, 0 real, −1 unknown. group : slices. cues : trivial measures of the clip. score : raw, or a probability of being fake
     where ``probability`` says so; None where ``error`` or ``abstained`` says why, in words, and ``reason`` by its code. level,
-    false_alarm : what was stated with the score. seconds, cost : of the reading.
+    false_alarm : what was stated with the score. learned : the detector learned from this very clip. seconds, cost : of the reading.
     """
 
     id: str
@@ -57,6 +57,7 @@ class ScoreRow:
     reason: str | None = None
     level: str | None = None
     false_alarm: float | None = None
+    learned: bool = False
     seconds: float | None = None
     cost: float | None = None
     version: str = ""
@@ -72,7 +73,7 @@ class Column:
     scores : (N,) float64, NaN where there is none; status : (N,) ``scored``, ``abstained``, ``failed`` or ``missing``; reasons : (N,) why there is no score.
     probability : scores are probabilities of being fake as given, not raw scores. seconds, cost : (N,) what each row took, in
     whatever currency; NaN where not said. stated : (N,) the share of real clips that its card says score at least as much; NaN where
-    it does not say.
+    it does not say. learned : how many of the clips the detector learned from.
     """
 
     scores: NDArray[np.float64]
@@ -86,6 +87,7 @@ class Column:
     seconds: NDArray[np.float64] | None = None
     cost: NDArray[np.float64] | None = None
     stated: NDArray[np.float64] | None = None
+    learned: int = 0
 
     @cached_property
     def scored(self) -> NDArray[np.bool_]:
@@ -241,6 +243,7 @@ class _Growing:
         self.cells: dict[str, dict[int, _Cell]] = defaultdict(dict)
         self.first: dict[str, ScoreRow] = {}  # of each detector
         self.protocols: dict[str, set[str]] = defaultdict(set)
+        self.learned: dict[str, set[str]] = defaultdict(set)  # detector → ids of clips it learned from
         self.trouble: dict[str, list[str]] = defaultdict(list)  # kind of problem → ids
 
     def add(self, row: ScoreRow) -> None:
@@ -259,6 +262,8 @@ class _Growing:
         self.cells[row.detector][at] = cell
         if cell.not_finite:
             self.trouble["nan"].append(row.id)
+        if row.learned:
+            self.learned[row.detector].add(row.id)
         if row.protocol and cell.status == "scored":
             self.protocols[row.detector].add(row.protocol)
         self.first.setdefault(row.detector, row)
@@ -321,9 +326,13 @@ class _Growing:
         if len(scored) > 1 and np.ptp(scored) == 0:
             sentence = f"every score of {detector} is the same number: it ranks nothing"
             self.problems.append(Problem("constant", sentence, len(scored)))
+        learned = self.learned[detector]
+        if learned:
+            sentence = f"{detector} learned from clips of this set, so its figures are not what it reaches on clips it has not seen"
+            self.problems.append(Problem("learned", sentence, len(learned), tuple(sorted(learned)[:3])))
         first = self.first[detector]
         return Column(
             scores, status, reasons, first.version or "", first.weights_sha256, protocol, first.probability,
-            levels if (levels != "").any() else None,
+            levels if (levels != "").any() else None, learned=len(learned),
             **{name: values if np.isfinite(values).any() else None for name, values in measured.items()},
         )  # fmt: skip

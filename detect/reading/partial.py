@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from detect.base import Detector
-from detect.reading.score import Labelled, Row, rows
+from detect.reading.score import Labelled, Row, in_index, rows
 from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
 from gioconda_core.files import append_row, read_rows
@@ -59,9 +59,9 @@ class Partial:
         fresh = rows(
             [clip for clip, key in zip(clips, keys, strict=True) if key not in kept], self.detectors, **options
         )
-        for key in keys:
-            own = kept.get(key)
-            if own is None:
+        for clip, key in zip(clips, keys, strict=True):
+            own = [in_index(row, clip) for row in kept.get(key, ())]
+            if not own:
                 own = [next(fresh) for _ in self.detectors]
                 if self.path:
                     append_row(self.path, {"clip": list(key), "rows": [plain(row.columns()) for row in own]})

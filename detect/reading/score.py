@@ -29,6 +29,7 @@ class Row:
 
     id : the sha256 of a clip of an index, else its name. path to generator : of an index alone.
     measured : trivial cues of the clip; given : those that its index gives. version : None where the clip could not be read.
+    learned : True where the detector learned from this very file.
     error : why there is no answer; abstained : why there is no score; reason and detail : either by its code.
     false_alarm to calibration : what such a score has meant on real clips. warnings : what was odd about reading the clip.
     """
@@ -43,6 +44,7 @@ class Row:
     generator: str | None = None
     measured: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict)
+    learned: bool | None = None
     version: str | None = None
     weights_sha256: str | None = None
     protocol: str | None = None
@@ -76,6 +78,7 @@ class Row:
         else:
             columns |= {"score": self.score, "abstained": self.abstained}
         last = (
+            "learned",
             "reason",
             "detail",
             "false_alarm",
@@ -112,31 +115,34 @@ def rows(
         name, path, sample = clip
         if footage is None:
             for detector in detectors:
-                yield _named_in_index(Row(name, detector.id, error=told), sample)
+                yield in_index(Row(name, detector.id, error=told), clip)
             continue
         own = (str(sample.extra["id"]),) if sample is not None and sample.extra.get("id") else ()
         names = (told, *own, name, Path(name).name)
         # What a report sets beside the scores of a labelled clip.
         measured = cues.measure(footage, path.stat().st_size) if sample is not None else {}
+        learned = {detector.id for detector in detectors if detector.card.learned(told)}
         for answer in readings(footage, detectors, timeout=timeout, calibrated=calibrated, names=names):
             row = replace(row_of(name, answer), sha256=told, measured=measured, warnings=odd or None)
-            yield _named_in_index(row, sample)
+            yield in_index(replace(row, learned=row.detector in learned or None), clip)
 
 
-def _named_in_index(row: Row, sample: Sample | None) -> Row:
+def in_index(row: Row, clip: Labelled) -> Row:
     """The row with what an index says of its clip; its id is then as in a benchmark's run, so that the two can be compared."""
+    name, _, sample = clip
     if sample is None:
         return row
     given = sample.extra.get("cues") or {}
+    sha256 = sample.sha256 or row.sha256
     return replace(
         row,
-        id=sample.sha256 or row.id,
-        path=row.id,
+        id=sha256 or name,
+        path=name,
         label=str(sample.label),
         identity=sample.identity,
         source=sample.source,
         generator=sample.generator,
-        sha256=sample.sha256,
+        sha256=sha256,
         measured={cue: given.get(cue, value) for cue, value in row.measured.items()},
         given={cue: value for cue, value in given.items() if cue not in row.measured},
     )

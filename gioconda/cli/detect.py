@@ -260,18 +260,19 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 def _line(row: "Row") -> str:
     start = f"{row.path if row.path is not None else row.id}  {row.detector}: "
+    end = "; it learned from this very file, so that says nothing" if row.learned else ""
     if row.error:
         return start + f"not read: {row.error}"
     if row.abstained:
         return start + f"not assessed: {row.abstained}"
     if row.false_alarm is None:
-        return start + f"{row.score:.3f} (uncalibrated, rank only)"
+        return start + f"{row.score:.3f} (uncalibrated, rank only){end}"
     from gioconda.report.view import share
     from gioconda.report.wording import say
 
     reached = share(round(row.false_alarm * (row.reals or 0)), row.reals or 0, row.false_alarm_high)
     said = say(Sentence(reached["key"], reached["args"]))
-    return start + f"{row.score:.3f}; of real clips {said} scored at least this high ({row.calibration})"
+    return start + f"{row.score:.3f}; of real clips {said} scored at least this high ({row.calibration}){end}"
 
 
 training = Commands("detect train", "contrast --index fakes.parquet --index footage.parquet --out runs/mine")

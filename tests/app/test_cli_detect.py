@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler
 import numpy as np
 import pytest
 
+from detect.base import Card
 from detect.external import wire
 from detect.reading.explain import occlusion, points_inside
 from detect.reading.golden import drawn
@@ -65,7 +66,7 @@ def test_a_process_that_dies_while_decoding_costs_no_other_clip(clip, tmp_path, 
     write_video(long, [np.zeros((64, 64, 3), np.uint8)] * 75, fps=Fraction(25))
 
     class Wishing:
-        id, version, weights_sha256 = "wishing", "1", None
+        id, version, weights_sha256, card = "wishing", "1", None, Card("wishing")
         sampling = staticmethod(deadly_wish.sampling)
 
         def read(self, footage):

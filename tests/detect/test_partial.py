@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from media_material import torn
 
+from detect.base import Card
 from gioconda.cli.app import run as gioconda
+from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import write_video
 
 JUDGE = """
@@ -126,6 +128,33 @@ def test_rows_of_a_labelled_set_carry_the_cues_a_report_sets_beside_them(desk):
     )
     assert float(row["cue:sharpness"]) < 0 and "cue:face size" not in row, "nobody is there"
     assert float(row["cue:face size in the source"]) == 1.5, "what the list measured itself"
+    assert row["id"] == row["sha256"] == sha256_of(desk / "c3.mp4"), "as a run calls it, so that both can be compared"
+
+
+def test_a_report_of_a_table_is_told_which_clips_the_detector_learned_from_and_meets_paths_and_new_labels(
+    desk, monkeypatch, capsys
+):
+    seen = sha256_of(desk / "c1.mp4")
+    monkeypatch.setattr(Card, "learned", lambda self, digest: digest == seen)
+    assert gioconda([*command(desk), "-o", "text"]) == 0
+    assert capsys.readouterr().out.count("it learned from this very file") == 1
+    scores = desk / "scores.csv"
+    assert gioconda(["-q", "bench", "report", str(scores), "--resamples", "100"]) == 0
+    assert "judge learned from clips of this set" in (said := capsys.readouterr().out) and "(1 of 6)" in said
+    (desk / "theirs.csv").write_text("path,label,score\n" + "".join(f"c{i}.mp4,{i % 2},{i}\n" for i in range(6)))
+    assert gioconda(["-q", "bench", "compare", str(scores), str(desk / "theirs.csv"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["differences"][0]
+    assert (found["n_real"], found["n_fake"]) == (3, 3) and "judge learned from 1 clips" in found["note"]
+    # The list is put right between a kill and the next try.
+    kept = {name: value for name, value in table(desk)[0].items() if value}
+    scores.unlink()
+    stat = (desk / "c0.mp4").stat()
+    lines = [{"schema": "gioconda.scores.partial/1", "detectors": [["judge", "0", None]]},
+             {"clip": ["c0.mp4", stat.st_size, stat.st_mtime_ns], "rows": [kept]}]  # fmt: skip
+    (desk / "scores.csv.partial").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    listed = desk / "set.csv"
+    listed.write_text(listed.read_text().replace("c0.mp4,real", "c0.mp4,fake"))
+    assert gioconda(command(desk)) == 0 and table(desk)[0]["label"] == "fake"
 
 
 @pytest.mark.slow
