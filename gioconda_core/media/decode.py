@@ -235,30 +235,9 @@ class VideoSource:
             )
 
     def _examine(self, container: Any, stream: Any) -> None:
-        """Decode the first frame (its side data holds the orientation and colours) and gather the facts."""
-        context = stream.codec_context
-        self._check_pixels(max(context.width, 1), max(context.height, 1))
-        self._base: Fraction = stream.time_base or Fraction(1, 1000)
-        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
-        self._fps: Fraction | None = rate if rate and 0 < rate < 10_000 else None
-        frame = next(self._frames(container, stream), None)
-        if frame is None:
-            self._blame_end()
-            raise MediaError("no frame could be decoded", self._where, "the file is damaged or holds no pictures")
-        self._check_pixels(frame.width, frame.height)
-        self._stored = (frame.width, frame.height)
-        self._start: int = frame.pts or 0
-        self._timed = frame.pts is not None
-        self._seekable = bool(_OWN_TIMESTAMPS & set(container.format.name.split(",")))
-        self._step = (
-            float(1 / self._fps) if self._fps else float(frame.duration * self._base) if frame.duration else 0.04
-        )
-
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        if aspect <= 0 or not Fraction(1, _WIDEST_PIXEL) <= aspect <= _WIDEST_PIXEL:
-            if aspect > 0:
-                self._warn(WarningReason.PIXEL_ASPECT, aspect=str(aspect))
-            aspect = Fraction(1)
+        """Gather the facts, some of which only the first frame knows: its side data holds the orientation and colours."""
+        context, frame = stream.codec_context, self._first(container, stream)
+        aspect = self._pixel_aspect(stream)
         width, height = frame.width, frame.height
         if aspect > 1:
             width = round(width * aspect)
@@ -309,6 +288,36 @@ class VideoSource:
             covers=self._covers,
             size_bytes=self.size,
         )
+
+    def _first(self, container: Any, stream: Any) -> Any:
+        """The first frame, by which the clock of all is set."""
+        context = stream.codec_context
+        self._check_pixels(max(context.width, 1), max(context.height, 1))
+        self._base: Fraction = stream.time_base or Fraction(1, 1000)
+        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+        self._fps: Fraction | None = rate if rate and 0 < rate < 10_000 else None
+        frame = next(self._frames(container, stream), None)
+        if frame is None:
+            self._blame_end()
+            raise MediaError("no frame could be decoded", self._where, "the file is damaged or holds no pictures")
+        self._check_pixels(frame.width, frame.height)
+        self._stored = (frame.width, frame.height)
+        self._start: int = frame.pts or 0
+        self._timed = frame.pts is not None
+        self._seekable = bool(_OWN_TIMESTAMPS & set(container.format.name.split(",")))
+        self._step = (
+            float(1 / self._fps) if self._fps else float(frame.duration * self._base) if frame.duration else 0.04
+        )
+        return frame
+
+    def _pixel_aspect(self, stream: Any) -> Fraction:
+        """Width to height of a stored pixel; 1 where the header is broken."""
+        aspect: Fraction = stream.sample_aspect_ratio or Fraction(1)
+        if Fraction(1, _WIDEST_PIXEL) <= aspect <= _WIDEST_PIXEL:
+            return aspect
+        if aspect > 0:
+            self._warn(WarningReason.PIXEL_ASPECT, aspect=str(aspect))
+        return Fraction(1)
 
     def _orientation(self, frame: Any) -> Orientation:
         try:

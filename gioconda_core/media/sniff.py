@@ -49,6 +49,7 @@ def kind_of(head: bytes) -> str | None:
 
 _CLIP = re.compile(rb"\0\0\0[\x0c-\x40]ftyp(?:mp4|iso|qt  |M4V|avc|3gp)|\0..[\0-\xff]mpvd", re.DOTALL)
 _LOOKED = 64 << 20  # bytes read for that
+_NEAR = 1 << 16  # bytes of a JPEG's end looked at first
 
 
 def clip_behind(file: BinaryIO) -> int:
@@ -139,9 +140,12 @@ def _lost_boxes(file: IO[bytes], end: int, index: set[bytes]) -> str:
 def _lost_mark(file: IO[bytes], end: int) -> bool:
     """Whether the mark that ends a JPEG is missing behind its first scan."""
     *_, last = containers.Piece(b"", 0, 2), *containers.bounded(containers.jpeg(file, end))
-    file.seek(last.end)
-    data = file.read(_LOOKED)
-    return len(data) < _LOOKED and b"\xff\xd9" not in data
+    for place in (max(last.end, end - _NEAR), last.end):  # nearly always it is the last of the file
+        file.seek(place)
+        data = file.read(_LOOKED)
+        if b"\xff\xd9" in data:
+            return False
+    return len(data) < _LOOKED
 
 
 _SEQUENCES = (b"hevc", b"hevx", b"msf1")  # of HEIF, which PyAV reads

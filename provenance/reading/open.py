@@ -204,12 +204,11 @@ def opened(
     context, kind = engine.reading(anchors), engine.mime_of(file)
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(_regular(file))
-        outside, remote = forced, ""
+        reader, outside, remote = None, forced, ""
         result: Opened | Provenance
         try:
             lost = lost_end(stream)  # with what a credential, or what one binds, may have lain in
             stream.seek(0)
-            reader = None
             try:
                 if not forced:
                     reader = descriptors.reader(kind, stream, context)
@@ -226,22 +225,31 @@ def opened(
                 outside = True
                 reader = descriptors.reader(kind, stream, context, manifest)
             if reader is None:
-                absent = Provenance(ProvenanceState.ABSENT, sdk=engine.sdk())
-                result = unreadable(CredentialReason.DAMAGED, lost) if lost else absent
+                result = _absent(lost)
             else:
                 stack.callback(reader.close)
                 document, lacks = _whole(reader, kind, file, stream, tuple(fragments))
                 lacks = rules.ALONE if alone else lacks
                 result = Opened(document, reader, stream, sidecar=outside and aside is not None, lacks=lacks)
-                if unread := remote or ("" if outside or not aside or result.store == manifest else _name(aside, file)):
-                    result.notes = (codes.told(rules.ELSEWHERE, where=unread),)
-                if lost:
-                    result.notes += (codes.told(rules.CUT_OFF),)
+                own = outside or not aside or result.store == manifest
+                result.notes = _notes(remote or ("" if own else _name(aside, file)), lost)
         except c2pa.C2paError as error:
             result = _refused(str(error), "" if outside else _name(aside, file))
         except (ValueError, RecursionError) as error:
             result = unreadable(CredentialReason.UNJUDGED, f"the SDK's answer cannot be read: {error}")
         yield result
+
+
+def _absent(lost: str) -> Provenance:
+    """A file without a credential; of one that was cut off nobody knows whether it had any."""
+    found = Provenance(ProvenanceState.ABSENT, sdk=engine.sdk())
+    return unreadable(CredentialReason.DAMAGED, lost) if lost else found
+
+
+def _notes(unread: str, lost: str) -> tuple[Code, ...]:
+    """What to tell beside a credential. unread : another one for the file. lost : what of the file's end is missing."""
+    elsewhere = [codes.told(rules.ELSEWHERE, where=unread)] if unread else []
+    return (*elsewhere, *([codes.told(rules.CUT_OFF)] if lost else []))
 
 
 class _Placed(NamedTuple):
