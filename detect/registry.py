@@ -7,7 +7,6 @@ apart. A plugin that is not ours runs in a process of its own.
 
 import re
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +19,6 @@ if TYPE_CHECKING:
 # One folder a shipped detector: model.safetensors, card, calibration, golden.
 WEIGHTS = Path(__file__).parent / "weights"
 
-BUILT_IN = {
-    "contrast": "detect.features.contrast:ContrastDetector",
-    "cnn": "detect.networks.network:NetDetector",
-    "vit-ln": "detect.networks.vit_ln:VitLnDetector",
-    "onnx": "detect.networks.onnx:OnnxDetector",
-    "http": "detect.external.http:HttpDetector",
-    "command": "detect.external.command:CommandDetector",
-    "scores": "detect.external.scores:ScoresDetector",
-}
-
-
 # What follows the colon of those that are nothing without it.
 TARGETS = {
     "cnn": "RUN",
@@ -41,6 +29,7 @@ TARGETS = {
     "scores": "THEIRS.csv",
 }
 
+_GROUP = "gioconda.detectors"
 PUBLISHED = ("gend-clip-l14", "gend-pe-l")  # others' detectors that ``models pull`` can fetch
 
 _OWN_NAME = re.compile(r"([A-Za-z0-9][\w.-]*)=")  # no colon before the equals sign: an address may hold one after it
@@ -58,7 +47,12 @@ def default() -> list[str]:
 
 def names() -> list[str]:
     """Built-in detectors and those of installed plugins; nothing is imported."""
-    return sorted({*BUILT_IN, *plugins.names("gioconda.detectors")})
+    return list(plugins.names(_GROUP))
+
+
+def built_in() -> set[str]:
+    """The detectors that come with this package."""
+    return {plugin.name for plugin in plugins.available(_GROUP) if plugin.distribution == plugins.OURS}
 
 
 def parse(spec: str) -> tuple[str | None, str, str | None]:
@@ -88,7 +82,7 @@ def specs(parts: Iterable[str]) -> list[str]:
 
 def _known(base: str) -> None:
     """Raise UsageError for a name that no detector has."""
-    if base not in BUILT_IN and base not in names():
+    if base not in names():
         raise UsageError(f"no detector named {base!r}", where="--detectors", hint=f"known: {', '.join(names())}")
 
 
@@ -111,7 +105,7 @@ def load(name: str, **options: Any) -> "Detector":
     if target is not None:
         options["target"] = target
     _known(base)
-    isolate = options.pop("isolate", base not in BUILT_IN)
+    isolate = options.pop("isolate", base not in built_in())
     if isolate:
         from detect.external.plugin import IsolatedDetector
 
@@ -120,11 +114,7 @@ def load(name: str, **options: Any) -> "Detector":
         return isolated
     if base in TARGETS and "target" not in options:
         raise UsageError("is named with what it reads from", where=name, hint=f"{base}:{TARGETS[base]}")
-    if base in BUILT_IN:
-        module, _, attribute = BUILT_IN[base].partition(":")
-        factory = getattr(import_module(module), attribute)
-    else:
-        factory = plugins.load("gioconda.detectors", base)
+    factory = plugins.load(_GROUP, base)
     with plugins.failing(f"detector {name}", "could not be made"):
         detector = factory(**options)
     from detect.base import Detector

@@ -12,6 +12,7 @@ from gioconda_core.errors import GiocondaError, PluginError, UsageError
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
+OURS = "gioconda"  # the distribution
 GROUPS = (
     "gioconda.detectors",
     "gioconda.generators",
@@ -50,7 +51,7 @@ def _installed(path: tuple[str, ...]) -> "dict[str, dict[str, tuple[EntryPoint, 
         for point in everything.select(group=group):
             by, version = _of(point.dist)
             # The first one found wins, ours before others, so that a plugin cannot replace a built-in by taking its name.
-            if point.name not in known or by == "gioconda":
+            if point.name not in known or by == OURS:
                 known[point.name] = point, Plugin(group, point.name, point.value, by, version)
     return found
 
@@ -100,5 +101,7 @@ def load(group: str, name: str) -> Any:
         known = ", ".join(sorted(points)) or "none"
         raise UsageError(f"no {group.split('.')[-1][:-1]} named {name!r}", hint=f"installed: {known}")
     point, plugin = points[name]
+    if plugin.distribution == OURS:  # what fails is this installation, and nobody's plugin
+        return point.load()
     with failing(f"{group}:{name}", "could not be loaded", f"it comes from {plugin.target}"):
         return point.load()

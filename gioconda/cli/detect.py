@@ -45,14 +45,14 @@ class Detectors:
 @app.command("list")
 def list_() -> Result:
     """The detectors there are, and whether weights for them come with the package."""
-    from detect.registry import BUILT_IN, WEIGHTS, names, shipped
+    from detect.registry import WEIGHTS, built_in, names, shipped
 
     with_weights = shipped()
     rows = []
     for name in names():
         card = Card.read(WEIGHTS / name / "card.json") if name in with_weights else None
         summary = card.summary if card else _SUMMARIES.get(name, "a plugin")
-        rows.append(ListedDetector(name, bool(card), name in BUILT_IN, summary))
+        rows.append(ListedDetector(name, bool(card), name in built_in(), summary))
     width = max(len(row.name) for row in rows)
     lines = [f"{row.name:<{width}}  {'shipped' if row.shipped else '':<8}  {row.summary}" for row in rows]
     return Result(lines, Detectors(rows))

@@ -188,7 +188,7 @@ class Measuring:
         wanted = [name.strip() for name in self.detectors.split(",") if name.strip() not in ("", "none")]
         if everyone:
             shipped = {*registry.shipped()}
-            wanted = sorted({*shipped, *registry.names()} - ({*registry.BUILT_IN} - shipped))
+            wanted = sorted({*shipped, *registry.names()} - (registry.built_in() - shipped))
         for name in wanted:
             try:
                 judges[name] = _judge(registry.load(name))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import IO, NamedTuple, TypeVar
 
 PNG = b"\x89PNG\r\n\x1a\n"
+MOST = 100_000  # pieces of one file that are looked at
 _CHAIN = 1 << 20  # blocks of one GIF
 _Piece = TypeVar("_Piece")
 
@@ -18,10 +19,10 @@ class TooMuch(Exception):
     """A file has more pieces than are looked at."""
 
 
-def bounded(pieces: Iterable[_Piece], most: int = 100_000) -> Iterator[_Piece]:
-    """At most so many pieces of one file; TooMuch where there is one more."""
+def bounded(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
+    """The pieces of one file, at most ``MOST``; TooMuch where there is one more."""
     for count, piece in enumerate(pieces):
-        if count == most:
+        if count == MOST:
             raise TooMuch
         yield piece
 

@@ -42,9 +42,26 @@ _SIGNS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
 )
 
 
+# Of what is neither picture nor video, and may carry a credential all the same.
+_OTHER_SIGNS = tuple(
+    (kind, re.compile(pattern, re.DOTALL))
+    for kind, pattern in (
+        ("RIFF", rb"RIFF"),
+        ("sound", rb"ID3|fLaC|\xff[\xe0-\xff]"),
+        ("PDF", rb".*%PDF-"),
+        ("SVG", rb".{0,7}<"),
+    )
+)
+
+
 def kind_of(head: bytes) -> str | None:
     """The kind of picture or video that a file begins like; None where it is none of those known here (raw streams have no sign)."""
     return next((kind for kind, sign in _SIGNS if sign.match(head)), None)
+
+
+def kinds_of(head: bytes) -> list[str]:
+    """All kinds that a file begins like: of pictures and video, of other RIFF files, sound, PDF and SVG."""
+    return [kind for kind, sign in (*_SIGNS, *_OTHER_SIGNS) if sign.match(head)]
 
 
 _CLIP = re.compile(rb"\0\0\0[\x0c-\x40]ftyp(?:mp4|iso|qt  |M4V|avc|3gp)|\0..[\0-\xff]mpvd", re.DOTALL)

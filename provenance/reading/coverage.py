@@ -19,7 +19,6 @@ from provenance.sanitise import table, tables
 from provenance.vocabulary import C2PA_BOX
 
 _KINDS = ("c2pa.hash.data", "c2pa.hash.boxes", "c2pa.hash.bmff", "c2pa.hash.bmff.v2", "c2pa.hash.bmff.v3")
-_PARTS = 100_000  # segments, chunks or boxes of one file looked at
 _PIECE = 1 << 20  # bytes read at a time
 _NAMED = 6  # parts named
 _RANGES = 100  # ranges, or kinds of box, whose parts are looked for
@@ -85,7 +84,7 @@ def _bindings(found: Opened) -> list[tuple[str, Mapping[str, Any], bool]]:
 def _of_boxes(data: Mapping[str, Any], file: IO[bytes]) -> Iterator[tuple[str, int, bool]]:
     """(box, bytes, whether it is shown or heard) of what a hash over boxes leaves out, beside what the standard says it must."""
     size = os.fstat(file.fileno()).st_size
-    boxes = list(itertools.islice(containers.boxes(file, size), _PARTS))
+    boxes = list(itertools.islice(containers.boxes(file, size), containers.MOST))
     hashed_in_leaves = bool(tables(data.get("merkle")))
     file.seek(8)
     shown = _SHOWN | {"meta"} if file.read(4) in _PICTURES else _SHOWN
@@ -95,7 +94,7 @@ def _of_boxes(data: Mapping[str, Any], file: IO[bytes]) -> Iterator[tuple[str, i
             break
         steps = [step.split("[")[0] for step in str(item.get("xpath")).strip("/").split("/")]
         hit = [box for box in boxes if box.kind.decode("latin-1") == steps[0] and _meant(item, box, file)]
-        behind = len(boxes) == _PARTS and steps[0] in shown  # it may lie behind those looked at
+        behind = len(boxes) == containers.MOST and steps[0] in shown  # it may lie behind those looked at
         if steps in (["ftyp"], ["mfra"], ["free"], ["skip"]) or not (hit or behind):
             continue
         if steps == ["mdat"] and hashed_in_leaves:  # covered by the leaves, which the SDK checks

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import IO, NamedTuple
 
 from gioconda_core.media import containers
+from gioconda_core.media.sniff import HEAD, kinds_of
 
-_MOST = 100_000  # comments of one SVG looked at
 _INDICES = 100  # indices of one TIFF
 _ENTRIES = 4096  # entries of one of them
 _NUMBERS = 1 << 20  # places and lengths in all of them
@@ -32,36 +32,6 @@ class Part(NamedTuple):
     name: str
     start: int
     end: int
-
-
-def parts(file: IO[bytes], end: int) -> list[Part] | None:
-    """The parts of a file of ``end`` bytes; None where its kind is not one of those known here."""
-    file.seek(0)
-    head = file.read(1024)
-    walk = None
-    if head[:2] == b"\xff\xd8":
-        walk = _jpeg
-    elif head[:8] == containers.PNG or head[:4] == b"RIFF":
-        walk = _chunks
-    elif head[:4] == b"GIF8":
-        walk = _gif
-    elif head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        walk = _tiff
-    elif head[:3] == b"ID3" or head[:4] == b"fLaC" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
-        walk = _sound
-    elif b"%PDF-" in head:
-        return [Part("PDF", 0, end)]  # any object may be shown, or decide what is
-    elif b"<" in head[:8]:
-        walk = _svg
-    if walk is None:
-        return None
-    found: list[Part] = []
-    try:
-        for part in containers.bounded(walk(file, end)):
-            found.append(part)
-    except containers.TooMuch:  # what was taken for metadata may be shown as well
-        found = [part for part in found if part.name not in METADATA]
-    return found
 
 
 def store(file: IO[bytes], start: int, end: int) -> int:
@@ -221,7 +191,7 @@ def _svg(file: IO[bytes], end: int) -> Iterator[Part]:
 
     def note(part: Part) -> None:
         found.append(part)
-        if len(found) > _MOST:
+        if len(found) > containers.MOST:
             refuse()
 
     def begin(*_: object) -> None:
@@ -245,3 +215,35 @@ def _svg(file: IO[bytes], end: int) -> Iterator[Part]:
     except (expat.ExpatError, ValueError):
         found = []
     yield from found or [Part("SVG", 0, end)]
+
+
+def _whole(file: IO[bytes], end: int) -> Iterator[Part]:
+    """A PDF: any object of it may be shown, or decide what is."""
+    yield Part("PDF", 0, end)
+
+
+_WALKS = {
+    "JPEG": _jpeg,
+    "PNG": _chunks,
+    "RIFF": _chunks,
+    "GIF": _gif,
+    "TIFF": _tiff,
+    "sound": _sound,
+    "PDF": _whole,
+    "SVG": _svg,
+}
+
+
+def parts(file: IO[bytes], end: int) -> list[Part] | None:
+    """The parts of a file of ``end`` bytes; None where its kind is not one of those known here."""
+    file.seek(0)
+    walk = next((_WALKS[kind] for kind in kinds_of(file.read(HEAD)) if kind in _WALKS), None)
+    if walk is None:
+        return None
+    found: list[Part] = []
+    try:
+        for part in containers.bounded(walk(file, end)):
+            found.append(part)
+    except containers.TooMuch:  # what was taken for metadata may be shown as well
+        found = [part for part in found if part.name not in METADATA]
+    return found
