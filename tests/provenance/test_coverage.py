@@ -229,7 +229,7 @@ def test_a_clip_whose_media_the_hash_leaves_out_does_not_hold(files, tmp_path, k
 def test_media_that_lie_behind_more_boxes_than_are_looked_at_are_not_left_out_unseen(files, tmp_path, monkeypatch):
     path = files / "signed.mp4"
     forged = rewritten(path, tmp_path / "forged.mp4", leaf(), leaving_out(path, b"mdat"))
-    monkeypatch.setattr(coverage, "_PARTS", 2)
+    monkeypatch.setattr(containers, "MOST", 2)
     found, met, _ = seen(forged)
     assert found.state == State.INVALID and met[CONTENT].where == "mdat"
 
