@@ -8,7 +8,6 @@ from gioconda.cli.build import built
 from gioconda.cli.common import JsonOption, Result, emit, incomplete, message
 from gioconda.doctor import LEVELS, STATES, Check, checks
 from gioconda.report.options import Lang
-from gioconda.report.view import state_key
 from gioconda.report.wording import code_sentence, say, templates
 from gioconda_core import config as c
 from gioconda_core.documents import plain
@@ -17,7 +16,7 @@ from gioconda_core.options import argument
 from gioconda_core.plugins import GROUPS, Plugin, available
 from gioconda_core.types import CredentialReason, Level, ProvenanceState, Sentence
 from provenance import codes
-from provenance.reading.describe import REASONS
+from provenance.reading import describe
 
 
 @dataclass(frozen=True)
@@ -117,12 +116,7 @@ def _explained(code: str, lang: str) -> str | None:
     if code in set(ProvenanceState):
         return STATES[ProvenanceState(code)] if english else say(Sentence(f"state.{code}"), lang)
     if code in set(CredentialReason):
-        key = state_key(ProvenanceState.INVALID, code)
-        if english:
-            return REASONS[CredentialReason(code)]
-        return (
-            code_sentence("gioconda.identity.failed", "", lang) if key == "state.invalid" else say(Sentence(key), lang)
-        )
+        return describe.reason(CredentialReason(code), lang)
     if code in exits:
         return f"{code}: {exits[code]}"
     if term in templates():

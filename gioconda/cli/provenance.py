@@ -12,15 +12,14 @@ from gioconda.cli.provenance_marks import marks_app
 from gioconda.report import compared, metadata
 from gioconda.report.compared import Compared
 from gioconda.report.options import Lang
-from gioconda.report.view import credential_lines, credential_sentences, state_key
+from gioconda.report.view import state_key
 from gioconda.report.wording import say
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, GiocondaError, MediaError, UsageError
 from gioconda_core.files import read_rows
 from gioconda_core.options import Option, argument
-from gioconda_core.types import Code, IngredientNode, Provenance, ProvenanceState, Sentence
+from gioconda_core.types import Code, CredentialReason, IngredientNode, Provenance, ProvenanceState, Sentence
 from provenance.reading import describe
-from provenance.reading.describe import REASONS
 from provenance.reading.ingredients import FAILURE
 from provenance.reading.open import Opened, opened
 from provenance.reading.read import read as read_one
@@ -174,13 +173,10 @@ def _text(rows: Iterable[Row], beside: Iterable[list[Compared] | None], every_co
         if isinstance(found, GiocondaError):
             body = [f"error: {found}"]
         else:
-            # English has a terse form of its own, with each fact on a line; other languages say what a report says.
-            told_in = (
-                describe.lines(found, every_code=every_code)
-                if lang == "en"
-                else credential_lines(found, lang, every_code)
-            )
-            body = [*told_in, *(say(item, lang) for item in compared.sentences(facts or ()))]
+            body = [
+                *describe.lines(found, lang=lang, every_code=every_code),
+                *(say(item, lang) for item in compared.sentences(facts or ())),
+            ]
         parts.append("\n".join([clean(str(path)), *(f"  {clean(line)}" for line in body)]))
     return "\n".join(parts) or message("no-files", lang)
 
@@ -273,7 +269,7 @@ def _verification_line(path: Path, found: Provenance | GiocondaError, met: bool 
     why = ", ".join(code.code for code in found.codes if code.kind in ("failure", "policy"))
     by = found.trust_list if found.state == ProvenanceState.TRUSTED else ""  # a list calls nothing invalid
     if lang == "en":
-        reason = f": {REASONS[found.reason]}" if found.reason and not found.state.intact else ""
+        reason = f": {describe.reason(found.reason)}" if found.reason and not found.state.intact else ""
         state = f"{found.state}{f' by {by}' if by else ''}{reason}"
     else:
         state = say(Sentence(state_key(found.state, found.reason, found.development_key)), lang)
@@ -385,9 +381,7 @@ def _warn_of(path: Path, lang: str) -> None:
     except GiocondaError:
         return  # signing says what is wrong with it
     if found.state == ProvenanceState.INVALID:
-        why = say(credential_sentences(found)[0], lang)
-        if lang == "en" and found.reason:
-            why = REASONS[found.reason]
+        why = describe.reason(found.reason or CredentialReason.UNJUDGED, lang)
         notice(message("warn-parent", lang, name=path.name, why=why))
     if any(code.code == FAILURE for code in found.codes):
         notice(message("warn-ingredient", lang, name=path.name))

@@ -131,7 +131,9 @@ KNOWN = {"C2PA-TRUST-LIST": "manifest", "C2PA-TSA-TRUST-LIST": "tsa"}
 
 @dataclass(frozen=True)
 class StoredList:
-    """A list in the store. expired : of its anchors, how many; leaves : certificates listed themselves; overdue : its next issue was due."""
+    """A list in the store. expired : of its anchors, how many; leaves : certificates listed themselves; overdue : its next issue was due;
+    unread : which of its certificates, counted from 1, cannot be read.
+    """
 
     name: str
     kind: str
@@ -146,6 +148,7 @@ class StoredList:
     leaves: int
     aggregators: int
     expired: int
+    unread: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,7 @@ def _stored(item: TrustList) -> StoredList:
         leaves=len(item.leaves),
         aggregators=len(item.issuers),
         expired=sum(anchor.not_valid_after_utc < now for anchor in item.anchors),
+        unread=item.unread,
     )
 
 
@@ -195,6 +199,8 @@ def _line(row: StoredList, lang: str) -> str:
         for what, count in (("leaves", row.leaves), ("aggregators", row.aggregators))
         if count
     ]
+    if row.unread:
+        facts.append(message("list-unread", lang, numbers=", ".join(map(str, row.unread))))
     facts.append(message("list-from", lang, sha256=row.sha256, source=row.source))
     return f"{row.name}: {('、' if lang == 'ja' else ', ').join(facts)}"
 

@@ -87,7 +87,7 @@ def _one(field: str, signed: str, own: str | None) -> Compared:
         places = _degrees(signed), _degrees(own)
         if places[0] is None or places[1] is None:
             return Compared(field, signed, own, Agreement.UNCOMPARED)
-        same = abs(abs(places[0]) - abs(places[1])) <= NEAR
+        same = abs(places[0] - places[1]) <= NEAR and _side(signed) * _side(own) >= 0
     elif field == "Recorded date":
         one, other = (re.sub(r"\D", "", re.split(r"[+Z]|(?<=:\d\d)-", text)[0])[:14] for text in (signed, own))
         short = min(len(one), len(other))
@@ -103,8 +103,14 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
+def _side(text: str) -> int:
+    """1 north of the equator or east of Greenwich, -1 south or west, 0 where a text does not say."""
+    found = re.search(r"^\s*-|[NESW]\s*$", text.upper())
+    return 0 if not found else 1 if found[0].strip() in "NE" else -1
+
+
 def _degrees(text: str) -> float | None:
-    """``39,21.102N`` (XMP), ``[39, 21, 51/50]`` (EXIF) or a number, as degrees."""
+    """``39,21.102N`` (XMP), ``[39, 21, 51/50]`` (EXIF) or a number, as degrees from the equator or Greenwich."""
     numbers = [
         float(top) / float(bottom or 1)
         for top, bottom in re.findall(r"(\d+(?:\.\d+)?)(?:/(\d+))?", text)

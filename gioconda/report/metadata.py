@@ -209,7 +209,7 @@ def _picture(path: str) -> dict[str, Any]:
         tags = exifread.process_file(io.BytesIO(info["exif"].removeprefix(b"Exif\0\0")), details=False)
     for key, name in NAMES["exif"].items():
         if key in tags and str(tags[key]).strip():
-            metadata[name] = str(tags[key])
+            metadata[name] = f"{tags[key]} {tags.get(f'{key}Ref', '')}".strip()  # of a place: north or south
     for key in ("Make", "Software", "ImageDescription", "Artist"):
         if f"Image {key}" in tags:
             fields.append(declared.Field("EXIF", key, str(tags[f"Image {key}"])))

@@ -39,8 +39,8 @@ from gioconda_core.types import (
 )
 from provenance.codes import CLOCK_FAULTS
 from provenance.reading import describe
-from provenance.reading.rules import ELSEWHERE, PARTIAL
-from provenance.sanitise import tables
+from provenance.reading.rules import ANOTHERS, ELSEWHERE, PARTIAL
+from provenance.sanitise import table, tables
 from provenance.vocabulary import MARK
 
 Pairs = list[tuple[str, str]]
@@ -520,7 +520,8 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
     if p.state == ProvenanceState.ABSENT:
         said.append(Sentence("provenance.absent"))
     elif p.state == ProvenanceState.UNREADABLE:
-        said.append(Sentence(f"provenance.{reason_key(p.reason) or 'unjudged'}-unread"))
+        where = next((c.where for c in p.codes if c.where), "–")  # of a credential that is kept elsewhere
+        said.append(Sentence(f"provenance.{reason_key(p.reason) or 'unjudged'}-unread", {"where": where}))
     elif p.state == ProvenanceState.INVALID:
         said += _invalid(p)
     elif p.state == ProvenanceState.TRUSTED:
@@ -549,6 +550,8 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
             if _to_come(p.signed_at):
                 said.append(Sentence("provenance.signed-later"))
         said += [Sentence("provenance.uncovered", {"where": c.where}) for c in p.codes if c.code == PARTIAL]
+        if uses := _limited(p):
+            said.append(Sentence("provenance.training", {"uses": uses}))
         if p.redacted:
             taken = list(dict.fromkeys(uri.rsplit("/", 1)[-1] for uri in p.redacted))
             listed = [*taken[:_TAKEN], *(["…"] if len(taken) > _TAKEN else [])]
@@ -565,17 +568,8 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
     ]
     if p.sidecar:
         said.append(Sentence("provenance.sidecar"))
-    return said + [Sentence("provenance.unread", {"where": c.where}) for c in p.codes if c.code == ELSEWHERE]
-
-
-def credential_lines(p: Provenance, lang: str, every_code: bool = False) -> list[str]:
-    """What a report says of a credential, a line a fact: for a command that reads credentials alone."""
-    said = [say(Sentence(_state_key(p)), lang), *(say(s, lang) for s in credential_sentences(p))]
-    said += [f"{name}: {value}" for name, value in _credential(p, lang)]
-    for code in p.codes:
-        if every_code or code.kind in ("failure", "policy"):
-            said.append(f"{visible(code.code)}: {visible(code_sentence(code.code, code.sentence, lang))}")
-    return said
+    beside = {ELSEWHERE: "provenance.unread", ANOTHERS: "provenance.anothers"}
+    return said + [Sentence(beside[c.code], {"where": c.where}) for c in p.codes if c.code in beside]
 
 
 def clock_faults(p: Provenance) -> list[Code]:
@@ -629,6 +623,13 @@ def _invalid(p: Provenance) -> list[Sentence]:
     return said
 
 
+def _limited(p: Provenance) -> list[str]:
+    """The uses for training and mining that the signer does not simply allow (``c2pa.training-mining``, CAWG's of the same name)."""
+    own = [s["data"] for s in p.statements if s["created"] and ".training-mining" in s["label"]]
+    entries = [item for data in own for item in table(table(data).get("entries")).items()]
+    return [f"{name}: {use}" for name, entry in entries if (use := table(entry).get("use")) not in (None, "allowed")]
+
+
 def _generator(claim: Mapping[str, Any]) -> str:
     value = claim.get("generator", "?")
     return str(value.get("name", "?")) if isinstance(value, Mapping) else str(value)
@@ -662,19 +663,9 @@ def _credential(p: Provenance, lang: str) -> Pairs:
         ("expires-at", p.expires_at and local(moment(p.expires_at), lang)),
         ("generator", p.claim_generator),
         ("actions", ("、" if lang == "ja" else ", ").join(actions)),
-        *(("statement", text) for text in _statements(p, lang)),
+        *(("statement", text) for text in describe.statements(p, lang)),
     ]
     return _labelled(rows, lang)
-
-
-def _statements(p: Provenance, lang: str) -> list[str]:
-    """Everything else that was signed, a fact a line: author, capture data, use for training, disclosure of AI, anybody's own."""
-    told = []
-    for statement in p.statements:
-        by = "" if statement["created"] else f" ({label('statement-reported', lang)})"
-        facts = list(describe.leaves(statement["data"]))[: describe.LEAVES] or [("", "")]
-        told += [f"{statement['label']}{f' {name}: {value}' if name else ''}{by}" for name, value in facts]
-    return told
 
 
 def _named(kind: str, value: str, lang: str) -> str:

@@ -95,6 +95,14 @@ def purposes(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(oid.dotted_string for oid in usage)
 
 
+def signs(certificate: x509.Certificate) -> bool:
+    """Whether the key may make signatures, by its key usage (``digitalSignature``)."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.digital_signature
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+
+
 def names(certificate: x509.Certificate) -> tuple[str, str]:
     """Common name and organisation as a certificate states them of its subject, each empty where it does not."""
     oids = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)

@@ -1,124 +1,112 @@
-"""What a file's credential says as lines of English, a fact a line: for the command line and for logs."""
+"""What a file's credential says, a fact a line, in each language (``read.toml``): for the command line and for logs."""
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from gioconda_core.types import CredentialReason, IngredientNode, Provenance, ProvenanceState, TrustScheme
+from gioconda_core import words
+from gioconda_core.types import CredentialReason, IngredientNode, Provenance, ProvenanceState
+from provenance import codes
 from provenance.codes import CLOCK_FAULTS, UNANSWERED
 from provenance.reading.rules import tolerated
 from provenance.sanitise import items, tables
 
+Said = Callable[..., str]  # the text of a key, with what is put into it
 LEAVES = 30  # facts of one statement told in text; JSON has all
 
-STATES = {
-    ProvenanceState.ABSENT: "no Content Credentials were found; this says nothing either way",
-    ProvenanceState.UNREADABLE: "no verdict",
-    ProvenanceState.INVALID: "Content Credentials are there and do not hold",
-    ProvenanceState.VALID: "what was signed is unchanged; who signed is not established by a trust list",
-    ProvenanceState.TRUSTED: "what was signed is unchanged, and its signer is on a trust list; not a statement that the scene happened",
-}
+
+def sentences(lang: str = "en") -> dict[str, str]:
+    """What is told, by its key (``signer``, ``reason-altered``), in a language; what is in braces is of the file."""
+    return words.sentences("provenance", "read.toml", lang)
 
 
-_LISTED = {  # who signed is on whose list
-    TrustScheme.OFFICIAL: "on C2PA’s trust list",
-    TrustScheme.INTERIM: "on C2PA’s interim trust list",
-    TrustScheme.IPTC: "on IPTC’s list of verified news publishers",
-}
-
-REASONS = {
-    CredentialReason.ALTERED: "what was signed was changed since, or the credential is another file's",
-    CredentialReason.EXPIRED: "unaltered since a signature whose certificate was not valid at the time that counts",
-    CredentialReason.SIGNER: "the certificate behind the signature may not be relied on",
-    CredentialReason.INCOMPLETE: "not checked in full, a part is missing; that does not show that anything was changed",
-    CredentialReason.INGREDIENT: "what was signed is unchanged; the credential of something that went into it does not hold",
-    CredentialReason.CONTRADICTORY: "the credential states two things that exclude each other",
-    CredentialReason.MALFORMED: "a credential is there and is not written as the standard asks",
-    CredentialReason.DOUBTED: "what was signed is unchanged; a rule given below stands against calling its signer trusted",
-    CredentialReason.IDENTITY: "a statement about a named person or organisation in it does not hold, which reaches no further",
-    CredentialReason.UNSUPPORTED: "no credential can lie in this kind of file",
-    CredentialReason.REMOTE: "the credential is kept elsewhere and was not fetched (--online fetches it)",
-    CredentialReason.DAMAGED: "the file is damaged, cut off, or not what its name says",
-    CredentialReason.UNJUDGED: "the findings of the SDK contradict each other or give no reason",
-}
+def reason(why: CredentialReason, lang: str = "en") -> str:
+    """What decided a state, in a language."""
+    return sentences(lang)[f"reason-{why}"]
 
 
-def lines(found: Provenance, *, every_code: bool = False) -> Iterator[str]:
+def lines(found: Provenance, *, lang: str = "en", every_code: bool = False) -> Iterator[str]:
     """What a person needs, one fact a line, the most important first."""
-    state = STATES[found.state]
-    if found.state == ProvenanceState.TRUSTED and found.trust_scheme in _LISTED:
-        state = state.replace("on a trust list", _LISTED[found.trust_scheme])
-    what = [REASONS[found.reason]] if found.reason else [state]
+    texts, sentence_of, wanted = sentences(lang), codes.sentences(lang), CLOCK_FAULTS + UNANSWERED
+
+    def told(key: str, **args: object) -> str:
+        return texts[key].format(**args)
+
+    state = told(f"state-{found.state}", listed=told(f"listed-{found.trust_scheme or 'own'}"))
+    what = [reason(found.reason, lang)] if found.reason else [state]
     if found.reason is CredentialReason.IDENTITY:  # it decides nothing of the rest
         what.insert(0, state)
     yield f"{found.state}: {': '.join(what)}"
-    if found.state == ProvenanceState.ABSENT:
-        return
-    if found.signer or found.signer_fingerprint:
-        name = (
-            f"{found.signer} (the name is the certificate's own;"
-            if found.signer
-            else "unnamed (the certificate has no name;"
-        )
-        yield f"signer: {name} sha256 {found.signer_fingerprint})"
+    if found.state != ProvenanceState.ABSENT:
+        yield from _facts(found, lang, told)
+    for code in found.codes:
+        if every_code or code.kind in ("failure", "policy") or code.code in wanted:
+            kind, where = "note" if tolerated(code.code) else code.kind, f" [{code.where}]" if code.where else ""
+            yield f"{kind}: {code.code}: {sentence_of.get(code.code, code.sentence)}{where}"
+    if found.sidecar:
+        yield told("sidecar")
+    if found.state != ProvenanceState.ABSENT:
+        yield told("read-with", sdk=found.sdk)
+
+
+def _facts(found: Provenance, lang: str, told: Said) -> Iterator[str]:
+    if found.signer:
+        yield told("signer", name=found.signer, sha256=found.signer_fingerprint)
+    elif found.signer_fingerprint:
+        yield told("signer-unnamed", sha256=found.signer_fingerprint)
     if found.development_key:
-        yield "signed with a Gioconda development key: it proves nothing about who signed"
+        yield told("development")
     if found.trust_list:
-        yield f"trust list: {found.trust_list}"
+        yield told("list", list=found.trust_list)
     elif found.signer:
-        yield f"trust lists looked through: {', '.join(found.trust_lists) or 'none'}"
+        yield told("lists", lists=", ".join(found.trust_lists) or told("none"))
     if found.signed_at:
-        kind = "by a trusted timestamp" if found.timestamped else "as the timestamp states, not trusted"
-        yield f"signed at: {found.signed_at} ({kind})"
+        yield told("signed-at-trusted" if found.timestamped else "signed-at-stated", time=found.signed_at)
     if found.expires_at:
-        yield f"certificate {_until(found)}"
+        yield _certificate(found, told)
     if found.claim_generator:
-        yield f"made with: {found.claim_generator}"
-    if found.says_ai:
-        made = "something that it was made from" if found.ai_inherited else "it, or part of it"
-        yield f"the credential itself says that a trained model made {made}"
+        yield told("made-with", generator=found.claim_generator)
+    if found.says_ai and found.reason != CredentialReason.ALTERED:  # it may be another file's
+        yield told("says-ai-inherited" if found.ai_inherited else "says-ai")
     for action in found.actions:
-        yield f"action: {_action(action)}"
+        yield told("action", action=_action(action, told))
     for source in found.source_types:
-        yield f"source type: {source}"
+        yield told("source", source=source)
     for source in found.inherited_source_types:
-        yield f"source type of what it was made from: {source}"
-    for identity in found.identities:
-        vouched = f"vouched for by {', '.join(identity['lists'])}" if identity["trusted"] else "not established"
-        roles = "".join(f", {role}" for role in items(identity["roles"]))
-        yield f"identity: {identity['name']}{roles} ({vouched})"
+        yield told("source-inherited", source=source)
+    for one in found.identities:
+        vouched = told("vouched", lists=", ".join(one["lists"])) if one["trusted"] else told("not-established")
+        roles = "".join(f", {role}" for role in items(one["roles"]))
+        yield told("identity", name=one["name"] or "?", roles=roles, vouched=vouched)
     if found.label:
-        yield f"label: {found.label.get('label', '?')}, {found.label.get('task', '?')}, {found.label.get('generator', '?')}"
-    for statement in found.statements:
-        by = "" if statement["created"] else " (reported, not stated by the signer)"
-        for name, value in list(leaves(statement["data"]))[:LEAVES] or [("", "")]:
-            yield f"states: {statement['label']}{f' {name}: {value}' if name else ''}{by}"
+        yield told("label", **{key: found.label.get(key, "?") for key in ("label", "task", "generator")})
+    for statement in statements(found, lang):
+        yield told("states", statement=statement)
     for binding in found.soft_bindings:
         values = [str(block.get("value")) for block in tables(binding.get("blocks"))]
-        yield f"mark in the pixels, if it survived: {', '.join(values) or '?'} ({binding.get('alg', '?')})"
+        yield told("mark", values=", ".join(values) or "?", algorithm=binding.get("alg", "?"))
     for uri in found.redacted:
-        yield f"taken out: {uri}"
+        yield told("taken-out", uri=uri)
     for node in found.ingredients:
-        yield from _tree(node, 0)
-    for code in found.codes:
-        if every_code or code.kind in ("failure", "policy") or code.code in CLOCK_FAULTS + UNANSWERED:
-            where = f" [{code.where}]" if code.where else ""
-            kind = "note" if tolerated(code.code) else code.kind
-            yield f"{kind}: {code.code}: {code.sentence}{where}"
-    if found.sidecar:
-        yield "read from a sidecar (.c2pa) beside the file"
-    yield f"read with: {found.sdk}"
+        yield from _tree(node, 0, told)
 
 
-def _until(found: Provenance) -> str:
+def _certificate(found: Provenance, told: Said) -> str:
     """What becomes, or has become, of a verdict when the certificate ends."""
     past = datetime.datetime.fromisoformat(str(found.expires_at)) < datetime.datetime.now(datetime.UTC)
     if found.timestamped:
-        shows = "was made outside its validity" if found.reason == CredentialReason.EXPIRED else "is older"
-        return f"{'expired on' if past else 'until'}: {found.expires_at} (a trusted timestamp shows that the signature {shows})"
-    if past:
-        return f"expired on: {found.expires_at} (no trusted timestamp shows that the signature is older)"
-    return f"until: {found.expires_at} (without a trusted timestamp, the signing time is not proven after that)"
+        why = "why-outside" if found.reason == CredentialReason.EXPIRED else "why-older"
+    else:
+        why = "why-unshown" if past else "why-unproven"
+    return told("certificate-expired" if past else "certificate-until", date=found.expires_at, why=told(why))
+
+
+def statements(found: Provenance, lang: str) -> Iterator[str]:
+    """Everything else that was signed, a fact a line: author, capture data, use for training, disclosure of AI, anybody's own."""
+    for statement in found.statements:
+        by = "" if statement["created"] else f" ({sentences(lang)['reported']})"
+        for name, value in list(leaves(statement["data"]))[:LEAVES] or [("", "")]:
+            yield f"{statement['label']}{f' {name}: {value}' if name else ''}{by}"
 
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
@@ -134,21 +122,22 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name or "value", str(value)
 
 
-def _action(action: Mapping[str, Any]) -> str:
+def _action(action: Mapping[str, Any], told: Said) -> str:
     """``c2pa.edited, with Studio 3, on 2026-05-01: what was done``, as far as it is told."""
     agent = action.get("softwareAgent")
     if isinstance(agent, Mapping):
         agent = " ".join(str(agent[key]) for key in ("name", "version") if agent.get(key))
     text = str(action.get("action", "?"))
-    text += f", with {agent}" if agent else ""
-    text += f", on {action['when']}" if action.get("when") else ""
+    text += told("with", agent=agent) if agent else ""
+    text += told("on", when=action["when"]) if action.get("when") else ""
     text += f": {action['description']}" if action.get("description") else ""
-    return text if action.get("created") else f"{text} (reported, not stated by the signer)"
+    return text if action.get("created") else f"{text} ({told('reported')})"
 
 
-def _tree(node: IngredientNode, depth: int) -> Iterator[str]:
-    by = f", names {node.signer} as signer" if node.signer else ""
-    broken = f", did not validate: {', '.join(code.code for code in node.failures)}" if node.failures else ""
-    yield f"{'  ' * depth}ingredient: {node.title or '(untitled)'} ({node.relationship}{by}{broken})"
+def _tree(node: IngredientNode, depth: int, told: Said) -> Iterator[str]:
+    names = told("names", signer=node.signer) if node.signer else ""
+    broken = told("broken", codes=", ".join(code.code for code in node.failures)) if node.failures else ""
+    facts = {"relationship": node.relationship, "names": names, "broken": broken}
+    yield "  " * depth + told("ingredient", title=node.title or told("untitled"), **facts)
     for child in node.children:
-        yield from _tree(child, depth + 1)
+        yield from _tree(child, depth + 1, told)

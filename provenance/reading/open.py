@@ -25,12 +25,16 @@ from gioconda_core.media.sniff import lost_end
 from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState
 from provenance import codes, sanitise
 from provenance.reading import cose, rules
+from provenance.reading.parts import parts
 from provenance.sdk import descriptors, engine, faults
 
 if TYPE_CHECKING:
     import c2pa
 
 
+_PACKET = 1 << 16  # bytes of XMP looked through
+_REFERENCE = re.compile(rb"""provenance\s*(?:=\s*["']|>)\s*(https?://[^"'<\s]+)""")
+_ALIKE = 20  # files of one name, apart from their kind, that a credential is held against
 _SEGMENTS = 5000  # looked at beside one initialisation segment
 
 
@@ -110,17 +114,32 @@ def sidecar_of(path: str | os.PathLike[str], *, exact: bool = False) -> Path | N
     return None
 
 
-def _media_of(sidecar: Path) -> Path | None:
-    """The one file that a ``.c2pa`` lies beside, by its name (see :func:`sidecar_of`)."""
+def _media_of(sidecar: Path) -> list[Path]:
+    """The files that a ``.c2pa`` lies beside, by its name (see :func:`sidecar_of`)."""
     whole = sidecar.with_suffix("")
     if whole.suffix and whole.is_file():
-        return whole
+        return [whole]
     try:
         beside = [item for item in sidecar.parent.iterdir() if item.stem == whole.name and item.suffix != ".c2pa"]
     except OSError:
-        return None
-    found = [item for item in beside if engine.mime_of(item) and item.is_file()]
-    return found[0] if len(found) == 1 else None
+        return []
+    return sorted(item for item in beside if engine.mime_of(item) and item.is_file())[:_ALIKE]
+
+
+def _bytes(file: Path) -> bytes:
+    """What a file holds; nothing where it cannot be read."""
+    with contextlib.suppress(OSError):
+        return file.read_bytes()
+    return b""
+
+
+def _made_for(store: bytes, media: Iterable[Path]) -> Path | None:
+    """The first of some files whose bytes a credential beside them was made of."""
+    for one in media if store else ():
+        with opened(one, manifest=store) as found:
+            if isinstance(found, Opened) and found.store == store and not rules.altered(found.document):
+                return one
+    return None
 
 
 def _initial(file: IO[bytes]) -> bool:
@@ -199,8 +218,7 @@ def opened(
 
     file, aside, forced, alone = _placed(Path(path), manifest is not None)
     if aside:
-        with contextlib.suppress(OSError):
-            manifest = aside.read_bytes()
+        manifest = _bytes(aside) or manifest
     context, kind = engine.reading(anchors), engine.mime_of(file)
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(_regular(file))
@@ -232,7 +250,10 @@ def opened(
                 lacks = rules.ALONE if alone else lacks
                 result = Opened(document, reader, stream, sidecar=outside and aside is not None, lacks=lacks)
                 own = outside or not aside or result.store == manifest
-                result.notes = _notes(remote or ("" if own else _name(aside, file)), lost)
+                unread = (remote, "" if own else _name(aside, file), "" if outside else _referred(stream))
+                result.notes = _notes(unread, lost)
+                if result.sidecar and aside and manifest and not remote and rules.altered(document):
+                    result = _anothers(manifest, aside, file) or result
         except c2pa.C2paError as error:
             result = _refused(str(error), "" if outside else _name(aside, file))
         except (ValueError, RecursionError) as error:
@@ -246,9 +267,9 @@ def _absent(lost: str) -> Provenance:
     return unreadable(CredentialReason.DAMAGED, lost) if lost else found
 
 
-def _notes(unread: str, lost: str) -> tuple[Code, ...]:
-    """What to tell beside a credential. unread : another one for the file. lost : what of the file's end is missing."""
-    elsewhere = [codes.told(rules.ELSEWHERE, where=unread)] if unread else []
+def _notes(unread: Iterable[str], lost: str) -> tuple[Code, ...]:
+    """What to tell beside a credential. unread : where others for the file are. lost : what of the file's end is missing."""
+    elsewhere = [codes.told(rules.ELSEWHERE, where=place) for place in unread if place]
     return (*elsewhere, *([codes.told(rules.CUT_OFF)] if lost else []))
 
 
@@ -267,13 +288,34 @@ def _placed(file: Path, given: bool) -> _Placed:
         return _Placed(file)
     if file.suffix.lower() == ".c2pa" and file.is_file():
         media = _media_of(file)
-        return _Placed(media, file, forced=True) if media else _Placed(file, alone=True)
+        own = media[0] if len(media) == 1 else _made_for(_bytes(file), media)
+        return _Placed(own, file, forced=True) if own else _Placed(file, alone=True)
     return _Placed(file, sidecar_of(file))
+
+
+def _referred(file: IO[bytes]) -> str:
+    """Where the XMP of a file that is not ISO media says that its credential is kept (``dcterms:provenance``); empty where it does not."""
+    for part in parts(file, os.fstat(file.fileno()).st_size) or ():
+        if part.name in ("APP1", "iTXt", "XMP", "_PMX", "metadata"):
+            file.seek(part.start)
+            packet = file.read(min(part.end - part.start, _PACKET))
+            if b"http://purl.org/dc/terms/" in packet and (found := _REFERENCE.search(packet)):
+                return sanitise.text(found[1].decode("utf-8", "replace"), 2000)
+    return ""
+
+
+def _anothers(store: bytes, aside: Path, file: Path) -> Provenance | None:
+    """That a file has no credential, where the one that lies beside it was made of another file there."""
+    theirs = _made_for(store, [one for one in _media_of(aside) if one != file])
+    if theirs is None:
+        return None
+    note = codes.told(rules.ANOTHERS, where=sanitise.text(theirs.name, 300))
+    return Provenance(ProvenanceState.ABSENT, codes=(note,), sdk=engine.sdk())
 
 
 def _name(aside: Path | None, media: Path) -> str:
     """What the credential beside a file is called; empty where it may be another file's."""
-    return sanitise.text(aside.name, 300) if aside and _media_of(aside) == media else ""
+    return sanitise.text(aside.name, 300) if aside and _media_of(aside) == [media] else ""
 
 
 def _followed(

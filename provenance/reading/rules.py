@@ -29,6 +29,7 @@ UNFIT = "gioconda.asset.unfitSegments"
 MISSING = "gioconda.asset.missingSegments"
 CONTENT = "gioconda.binding.content"  # the signed hash leaves out something that is shown or heard
 CUT_OFF = "gioconda.asset.cutOff"
+ANOTHERS = "gioconda.sidecar.anothers"  # what lies beside the file by its name is another one's
 ELSEWHERE = "gioconda.manifest.unread"  # another credential was not read
 PARTIAL = "gioconda.binding.partial"  # it leaves out something else
 # A name on no identity list is not established, which is no fault of the statement.
@@ -251,7 +252,7 @@ def _leaf(chain: list[x509.Certificate], trust: Trust) -> Iterable[Finding]:
         yield Finding("gioconda.signer.revoked", ProvenanceState.VALID)
     purposes = set(certificates.purposes(leaf))
     # A key that may also timestamp could vouch for its own signing time.
-    if not purposes & set(ACCEPTED_EKUS) or purposes & {TIME_STAMPING, OCSP_SIGNING}:
+    if not purposes & set(ACCEPTED_EKUS) or purposes & {TIME_STAMPING, OCSP_SIGNING} or not certificates.signs(leaf):
         yield Finding("gioconda.signer.purpose", ProvenanceState.VALID, ", ".join(sorted(purposes)))
 
 
@@ -277,6 +278,11 @@ def failures_of(document: Mapping[str, Any]) -> list[str]:
     """The failure codes that count against the active manifest's own validity, tolerated ones left out."""
     found = [str(item.get("code")) for item in _findings(document, "failure")]
     return [code for code in found if not tolerated(code)]
+
+
+def altered(document: Mapping[str, Any]) -> bool:
+    """Whether something has another hash than was signed: it was changed, or the credential is another file's."""
+    return CredentialReason.ALTERED in map(reason_of, failures_of(document))
 
 
 def succeeded(document: Mapping[str, Any]) -> set[str]:
@@ -336,7 +342,10 @@ def decide(document: Mapping[str, Any], broken: Iterable[Finding] = ()) -> Decis
         return Decision(ProvenanceState.INVALID, *deciding(failed))
     failures, deltas = _findings(document, "failure"), _deltas(document)
     said = [str(item.get("code")) for item in failures]
-    identity = [code for code in said if code.startswith("cawg.") and code not in _UNESTABLISHED]
+    own = [
+        str(item.get("code")) for item in failures if _own(document, item)
+    ]  # an ingredient's identities are that one's
+    identity = [code for code in own if code.startswith("cawg.") and code not in _UNESTABLISHED]
     if word == "Invalid" and deltas:
         return Decision(ProvenanceState.INVALID, CredentialReason.INGREDIENT, ("gioconda.ingredient.failure",))
     if word == "Invalid" and not any(code.startswith("cawg.") for code in said):

@@ -56,9 +56,10 @@ def _evidence(found: Opened, said: set[str], stated: datetime.datetime | None, t
     expired = rules.expired(chain, made.signed_at)
     if expired:
         made.wrong.add("claimSignature.insideValidity")
-    stopped = expired or "signingCredential.expired" in rules.failures_of(found.document)
+    refused = {"signingCredential.expired", "signingCredential.invalid"}
+    stopped = expired or not refused.isdisjoint(rules.failures_of(found.document))
     if made.matched and (stopped or rules.outdated(chain, made.matched, made.signed_at)):
-        # The SDK follows no chain from a certificate that has expired, nor to an authority that had; the list is known. Of a claim of version 1
+        # The SDK follows no chain from a certificate that has expired or may not sign, nor to an authority that had expired; the list is known. Of a claim of version 1
         # any clock's time counts for it, though an unlisted one's proves nothing (C2PA 2.4, 15.8): such a claim stays expired, since what else
         # the SDK asks of a certificate it has not asked then.
         made.wrong.add(rules.UNKNOWN_SIGNER)
@@ -137,7 +138,7 @@ def _of_bytes(found: Opened, document: Mapping[str, Any], odd: str) -> Iterator[
     """What stands against relying on what was compared with the file. odd : hashes that could not be."""
     if found.lacks:
         yield rules.Finding(found.lacks, ProvenanceState.INVALID)
-    elif CredentialReason.ALTERED not in map(rules.reason_of, rules.failures_of(document)):
+    elif not rules.altered(document):
         yield from coverage.findings(found)  # of a hash that is another file's there is nothing to say here
     if odd:
         yield rules.Finding("gioconda.hash.unsupported", ProvenanceState.INVALID, odd)
@@ -230,7 +231,8 @@ _SCHEMES = {
 
 def _list_name(item: TrustList) -> str:
     following = f", next due {item.next_update}" if item.next_update else ""
-    return f"{item.name} ({_SCHEMES.get(item.scheme, '')}{item.date}{following}, sha256 {item.sha256[:12]}…)"
+    unread = f", not read: certificate {', '.join(map(str, item.unread))}" if item.unread else ""
+    return f"{item.name} ({_SCHEMES.get(item.scheme, '')}{item.date}{following}, sha256 {item.sha256[:12]}…{unread})"
 
 
 def _time(value: object) -> datetime.datetime | None:
@@ -285,45 +287,52 @@ def _statements(active: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
 
 def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mapping[str, Any], ...]:
     """CAWG identity statements: who is named, in which role, and whether an identity list vouches for it."""
-    found = []
-    for item in tables(opened.active.get("assertions")):
-        label = str(item.get("label"))
-        data = item.get("data")
-        if not label.startswith("cawg.identity") or not isinstance(data, Mapping):
-            continue
-        about = [code for code in listed if code.where.endswith(f"/{label}")]
-        vouched = [
-            code for code in about if code.kind == "success" and code.code.endswith((".trusted", "credential_valid"))
-        ]
-        failed = [code.code for code in about if code.kind == "failure"]
-        aggregated = isinstance(data.get("c2paAsset"), Mapping)  # an aggregator's credential has a shape of its own
-        said = table(data.get("c2paAsset" if aggregated else "signer_payload"))
-        if aggregated:
-            names = [item.get("name") or item.get("username") for item in tables(data.get("verifiedIdentities"))]
-            issuer = str(data.get("issuer") or "").split("#", 1)[0]
-            # The SDK asks who the issuer is only once the issuer's signature holds; whom to believe is the lists' to say.
-            if any(code.code == "cawg.ica.untrusted_issuer" for code in about):
-                vouched = about
-            lists = [entry.name for entry in trust.lists if issuer in entry.issuers]
-        else:
-            names = rules.names_of(data)
-            issuer = ""
-            chain = opened.identity(label)
-            entry = rules.list_of(chain, trust, "cawg") if chain else None
-            lists = [entry.name] if entry else []
-        trusted = bool(vouched and lists) and not failed
-        found.append(
-            {
-                "name": sanitise.joined(names),
-                "roles": sanitise.plain(said.get("role") or []),
-                "kind": sanitise.text(said.get("sig_type", ""), 60),
-                "issuer": sanitise.text(issuer, 300),
-                "trusted": trusted,
-                "failures": failed,
-                "lists": lists if trusted else [],
-            }
-        )
-    return tuple(found[:20])
+    place = f"/c2pa/{opened.document.get('active_manifest')}/c2pa.assertions/cawg.identity"  # and not an ingredient's
+    about = [code for code in listed if code.where.endswith(place)]
+    failed = list(dict.fromkeys(code.code for code in about if code.kind == "failure"))
+    # The SDK asks who an aggregator is only once its signature holds; whom to believe is the lists' to say.
+    ends = (".trusted", "credential_valid", "untrusted_issuer")
+    vouched = any(code.kind != "failure" and code.code.endswith(ends) for code in about)
+    found = [_identity(opened, item, trust) for item in rules.assertions_of(opened.active, "cawg.identity")[:20]]
+    # Of several statements the SDK does not say which one failed: each has what nothing speaks against, and all have what would be nobody's.
+    single = len(found) == 1
+    each = [[code for code in failed if single or not code.startswith(refuted)] for _, refuted in found]
+    nobodys = [code for code in failed if not any(code in one for one in each)]
+    made = []
+    for (facts, _), one in zip(found, each, strict=True):
+        failures = one + nobodys
+        trusted = bool(facts["lists"] and vouched) and not failures
+        made.append({**facts, "trusted": trusted, "failures": failures, "lists": facts["lists"] if trusted else []})
+    return tuple(made)
+
+
+def _identity(opened: Opened, item: Mapping[str, Any], trust: Trust) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What one identity statement says and which lists name who vouches for it; and the beginnings of codes that cannot be about it."""
+    data = table(item.get("data"))
+    said = table(data.get("c2paAsset")) or table(data.get("signer_payload"))  # an aggregator's has a shape of its own
+    issuer, refuted = "", ["cawg.x509."]
+    if "c2paAsset" in data or said.get("sig_type") == "cawg.identity_claims_aggregation":
+        names = [one.get("name") or one.get("username") for one in tables(data.get("verifiedIdentities"))]
+        issuer = str(data.get("issuer") or "").split("#", 1)[0]
+        lists = [entry.name for entry in trust.lists if issuer in entry.issuers]
+    else:
+        number = item.get("instance")  # of several the SDK gives it apart from the label
+        chain = opened.identity(f"cawg.identity__{number}" if number else "cawg.identity")
+        entry = rules.list_of(chain, trust, "cawg") if chain else None
+        lists = [entry.name] if entry else []
+        holds = "signature_info" in data  # put there by the SDK, in place of the signature, once it fits
+        names = rules.names_of(data) if holds or not chain else list(certificates.names(chain[0]))
+        refuted = ["cawg.ica.", *(["cawg.x509.signature.mismatch"] if holds else [])]
+        if chain and not rules.expired(chain, None):
+            refuted += ["cawg.x509.signature.outside_validity", *(["cawg.x509.credential.untrusted"] if lists else [])]
+    facts = {
+        "name": sanitise.joined(names),
+        "roles": sanitise.plain(said.get("role") or []),
+        "kind": sanitise.text(said.get("sig_type", ""), 60),
+        "issuer": sanitise.text(issuer, 300),
+        "lists": lists,
+    }
+    return facts, tuple(refuted)
 
 
 def _redacted(found: Opened, manifests: Iterable[str]) -> tuple[str, ...]:

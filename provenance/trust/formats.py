@@ -1,4 +1,4 @@
-"""Read trust lists in the forms in which they are published: PEM, ETSI's lists of trusted entities, IPTC's list, hashes of certificates.
+"""Read trust lists in the forms in which they are published: certificates, ETSI's lists of trusted entities, IPTC's list, hashes of certificates.
 
 C2PA publishes each of its lists as PEM and as JSON (ETSI TS 119 602, ``LoTE``), IPTC the verified news publishers as PEM and JSON, the interim
 list is anchors in PEM beside leaves in PEM or as SHA-256. Dates are the list's own where it states them. A list's signature is not checked
@@ -14,18 +14,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import pkcs7
 
 from gioconda_core.errors import CredentialError
 from gioconda_core.types import TrustScheme
 from provenance.keys import certificates
 from provenance.sanitise import items, table
 
+_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")  # PKCS #7
 _WITHDRAWN = ("withdrawn", "revoked", "suspended")
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a published list holds. anchors : PEM; leaves : sha256 (hex) of certificates that are listed themselves.
+    """What a published list holds. anchors : PEM; leaves : sha256 (hex) of certificates that are listed themselves; unread : which
+    of its certificates, counted from 1, cannot be read.
 
     issued, next_update : ISO dates that the list states, empty where it states none; sequence : its own count of issues.
     """
@@ -38,6 +42,7 @@ class Content:
     next_update: str = ""
     sequence: int | None = None
     scheme: TrustScheme | None = None
+    unread: tuple[int, ...] = ()
 
 
 def parse(data: bytes, where: str) -> Content:
@@ -46,9 +51,16 @@ def parse(data: bytes, where: str) -> Content:
     Raises
     ------
     CredentialError
-        It begins like JSON and is none of the known forms.
+        It begins like JSON and is none of the known forms, or it holds a private key.
     """
-    text = data.decode("utf-8", "replace")
+    if b"PRIVATE KEY-----" in data:
+        raise CredentialError(
+            "holds a private key", where=where, hint="a trust list is certificates alone: take it out"
+        )
+    if data[:1] == b"0" and data[1:2] >= b"\x80":  # DER
+        kind = "PKCS7" if _SIGNED_DATA in data[:32] else "CERTIFICATE"
+        data = f"-----BEGIN {kind}-----\n{base64.encodebytes(data).decode()}-----END {kind}-----".encode()
+    text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")
     if not text.lstrip("\ufeff \r\n\t").startswith("{"):
         return _text(text)
     try:
@@ -72,11 +84,10 @@ def _text(text: str) -> Content:
         found = re.search(rf"^\W*(?:{words}):\s*(\d{{4}}-\d{{2}}-\d{{2}})", head, re.M | re.I)
         return found[1] if found else ""
 
-    found = certificates.certificates_in(text)
     lines = re.sub(r"-----BEGIN.*?-----END[^\n]*", "", text, flags=re.S).split()
     hashed = {print_ for line in lines if (print_ := _hash(line))}
     return _content(
-        found,
+        _pem(text),
         leaves=hashed,
         issuers=frozenset(line for line in lines if line.startswith("did:")),
         issued=date("Date|Issued"),
@@ -104,7 +115,7 @@ def _entities(lote: Mapping[str, Any]) -> Content:
     )
 
 
-def _services(lote: Mapping[str, Any]) -> Iterator[x509.Certificate]:
+def _services(lote: Mapping[str, Any]) -> "Certificates":
     for entity in items(lote.get("TrustedEntitiesList")):
         for service in items(table(entity).get("TrustedEntityServices")):
             facts = table(table(service).get("ServiceInformation"))
@@ -136,10 +147,12 @@ def _publishers(document: Mapping[str, Any]) -> Content:
 
 
 def _content(
-    found: Iterable[x509.Certificate], leaves: set[str] | frozenset[str] = frozenset(), **stated: Any
+    listed: Iterable[x509.Certificate | None], leaves: set[str] | frozenset[str] = frozenset(), **stated: Any
 ) -> Content:
-    found = list(found)
+    numbered = list(listed)
+    found = list(dict.fromkeys(filter(None, numbered)))
     return Content(
+        unread=tuple(number for number, item in enumerate(numbered, 1) if item is None),
         anchors="".join(certificates.pem(item) for item in found if _issues(item)),
         leaves=frozenset(leaves) | {certificates.fingerprint(item) for item in found if not _issues(item)},
         **stated,
@@ -156,16 +169,32 @@ def _issues(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _certificate(value: object) -> Iterator[x509.Certificate]:
-    """A certificate in base64 or PEM; nothing where it cannot be read."""
+Certificates = Iterator[x509.Certificate | None]  # None for one that cannot be read
+
+
+def _certificate(value: object) -> Certificates:
+    """A certificate in base64 or PEM."""
     text = str(value or "")
     if "-----BEGIN" in text:
-        yield from certificates.certificates_in(text)
+        yield from _pem(text)
         return
     try:
         yield x509.load_der_x509_certificate(base64.b64decode(text))
     except (ValueError, binascii.Error):
-        return
+        yield None
+
+
+def _pem(text: str) -> Certificates:
+    """Each certificate of a PEM text, also in PKCS #7."""
+    for block in text.split("-----BEGIN ")[1:]:
+        kind, data = block.split("-----", 1)[0], f"-----BEGIN {block}".encode()
+        try:
+            if kind == "PKCS7":
+                yield from pkcs7.load_pem_pkcs7_certificates(data)
+            elif kind.endswith("CERTIFICATE"):
+                yield x509.load_pem_x509_certificate(data)
+        except (ValueError, UnsupportedAlgorithm):
+            yield None
 
 
 def _hash(text: str) -> str:

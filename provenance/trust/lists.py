@@ -38,7 +38,7 @@ class TrustList:
 
     pem : its anchors; of identities also aggregators believed, by their DID, one a line. date : ISO date that the list states or,
     failing that, of its file; sha256 : of the bytes as read. leaves : sha256 of certificates that are listed themselves.
-    next_update, sequence : as the list states them.
+    next_update, sequence : as the list states them. unread : which of its certificates, counted from 1, cannot be read.
     """
 
     name: str
@@ -51,6 +51,7 @@ class TrustList:
     leaves: frozenset[str] = frozenset()
     next_update: str = ""
     sequence: int | None = None
+    unread: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -177,12 +178,13 @@ def read_list(path: str | os.PathLike[str], card: Card | None = None) -> TrustLi
         leaves=content.leaves,
         next_update=content.next_update,
         sequence=content.sequence,
+        unread=content.unread,
     )
     if not found.anchors and not found.issuers and not found.leaves:
         raise CredentialError(
-            "no certificate in it",
+            "none of the certificates in it can be read" if found.unread else "no certificate in it",
             where=str(file),
-            hint="a trust list is a bundle of PEM certificates; one of identities may also name DIDs, one a line",
+            hint="a trust list is a bundle of certificates (PEM, DER, PKCS #7); one of identities may also name DIDs, one a line",
         )
     return found
 

@@ -56,6 +56,8 @@ def test_each_fact_is_held_beside_the_files_own(photograph):
         "Artist": Agreement.SAME,
         "Copyright": Agreement.SIGNED_ONLY,
     }
+    south = compared.compare(read(photograph), {"Latitude": "[39, 21, 51/50] S"})
+    assert {item.field: item.agreement for item in south}["Latitude"] == Agreement.DIFFERS
 
 
 @pytest.mark.usefixtures("metadata_here")

@@ -79,7 +79,7 @@ def test_each_state_is_shown_once_and_each_reason_as_it_is_said():
     text = GUIDE.read_text(encoding="utf-8")
     shown = [lines[1].strip().split(":")[0] for _, lines in blocks()]
     assert set(shown) == {str(state) for state in ProvenanceState}
-    from provenance.reading.describe import REASONS
+    from provenance.reading import describe
 
     for reason in set(CredentialReason) - {CredentialReason.UNJUDGED}:
-        assert f"| `{reason}` |" in text and REASONS[reason] in text, reason
+        assert f"| `{reason}` |" in text and describe.reason(reason) in text, reason

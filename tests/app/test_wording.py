@@ -11,6 +11,7 @@ from gioconda.report.wording import LANGUAGES, field_name, label, language, numb
 from gioconda_core import reasons
 from gioconda_core.types import Sentence
 from provenance import codes
+from provenance.reading import describe
 
 ALL = [(t, lang) for t in templates().values() for lang in LANGUAGES]
 SCORE_FIELDS = {"reached", "set", "date"}
@@ -60,7 +61,7 @@ def test_every_language_says_the_same_things():
         assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", ja) or template.key in ("label.json",), template.key
     phrases = tomllib.loads((folder / "phrases.toml").read_text("utf-8"))
     for lang in set(LANGUAGES) - {"en"}:
-        for table in (codes, reasons):
+        for table in (codes, reasons, describe):
             assert set(table.sentences(lang)) == set(table.sentences()), (table.__name__, lang)
         patterns = {pattern for pattern, _ in phrases[lang]}
         assert {pattern for pattern, _ in phrases["ja"]} <= patterns, lang

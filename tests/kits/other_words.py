@@ -23,8 +23,10 @@ def scramble(monkeypatch, seed):
         said = letters.choices(string.ascii_lowercase + " :()", k=letters.randint(1, 40))
         return "".join(said) + " ."  # with a space, by which ``without_sentences`` knows it
 
-    tables = [table(lang) for table in (reasons.sentences, codes.sentences) for lang in wording.LANGUAGES]
-    for table in (*tables, describe.REASONS):
+    tables = [
+        table(lang) for table in (reasons.sentences, codes.sentences, describe.sentences) for lang in wording.LANGUAGES
+    ]
+    for table in tables:
         for key in list(table):
             monkeypatch.setitem(table, key, word())
     spoken = {key: replace(t, texts={lang: word() for lang in t.texts}) for key, t in wording.templates().items()}

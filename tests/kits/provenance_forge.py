@@ -229,6 +229,20 @@ def aggregated(signed, target, leaf, issuer=None, key=None, other_asset=False, v
     return rewritten(signed, target, leaf, {"cawg.identity": identity})
 
 
+def two_identities(signed, target, leaf, second, broken=False):
+    """A WAV signed with an X.509 identity (timestamped, for the room) and a statement ``org.example.room``: that is made another's identity."""
+    with opened(signed) as found:
+        said = cose.assertion(found.plain, found.document["active_manifest"], "cawg.identity")["signer_payload"]
+    chain = [certificate.public_bytes(serialization.Encoding.DER) for certificate in second.chain]
+    protected = encode({1: -7, 33: chain})
+    data = encode(["Signature1", protected, b"", encode(said)])
+    r, s = utils.decode_dss_signature(second.key.sign(data, ec.ECDSA(hashes.SHA256())))
+    signature = r.to_bytes(32, "big") + (s ^ broken).to_bytes(32, "big")
+    made = {"signer_payload": said, "signature": b"\xd2" + encode([protected, {}, None, signature]), "pad1": b""}
+    room, label = "org.example.room", "cawg.identity__1"
+    return rewritten(signed, target, leaf, {room: lambda _: made}, labels={room: label})
+
+
 def did_of(key):
     """The ``did:jwk`` of an Ed25519 key."""
     raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)

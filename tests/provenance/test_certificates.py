@@ -98,6 +98,7 @@ BAD = {
         "signingCredential.invalid",
     ),
     "no key identifiers": ({"key_identifiers": False}, State.INVALID, "signingCredential.invalid"),
+    "may only sign certificates": ({"usage": ("key_cert_sign",)}, State.VALID, "gioconda.signer.purpose"),
     "expired": ({"not_before": NOW - days(30), "not_after": NOW - days(1)}, State.INVALID, "signingCredential.expired"),
     "not yet": ({"not_before": NOW + days(1), "not_after": NOW + days(9)}, State.INVALID, "signingCredential.expired"),
 }
@@ -110,6 +111,7 @@ def test_bad_leaves_are_refused_with_a_code(signed, tmp_path, name):
     assert found.state == state and code in codes(found), codes(found, "failure", "policy")
     # The list is named where it is certain who signed, however old the certificate; never for a leaf that may not sign.
     assert (found.trust_list is not None) == (found.reason == "expired")
+    assert "signingCredential.untrusted" not in codes(found)  # its authority is on the list
 
 
 def test_a_leaf_that_nobody_issued_is_not_trusted(signed, tmp_path):

@@ -84,6 +84,8 @@ def test_a_claim_written_as_toml_comes_back(tmp_path, signer):
     assert stated["c2pa.ai-disclosure"]["data"] == said["c2pa.ai-disclosure"]["data"]
     assert set(stated) >= {"cawg.training-mining", "org.example.note"} and "c2pa.actions.v2" not in stated
     shown = "\n".join(describe.lines(found))
+    told = [say(item, "en") for item in credential_sentences(found)]
+    assert any("limits how the file may be used" in item and "cawg.ai_training: notAllowed" in item for item in told)
     for part in (
         "contentProfile.humanOversightLevel: human_validated",
         "cawg.ai_training.use: notAllowed",
@@ -361,8 +363,16 @@ def test_a_sidecar_of_less_exact_name_is_not_held_against_what_it_cannot_be_of(t
     assert read(tmp_path / "clip.srt").reason == "unsupported"
     write_picture(tmp_path / "clip.jpg")  # a still beside the clip
     found = read(tmp_path / "clip.jpg", trust=trust_in(authority()))
-    told = " ".join(say(item, "en") for item in credential_sentences(found))
-    assert "made for another file" in told and "somebody altered" not in told
+    told = [*(say(item, "en") for item in credential_sentences(found)), *describe.lines(found)]
+    assert found.state == State.ABSENT and "was made for clip.wav, and says nothing of this one" in told[1]
+    assert told[-1].startswith("policy: gioconda.sidecar.anothers: ") and told[-1].endswith("[clip.wav]")
+    asked = read(
+        tmp_path / "clip.c2pa", trust=trust_in(authority())
+    )  # of the two it finds the one that it was made for
+    assert (asked.state, asked.sidecar) == (State.TRUSTED, True)
+    (tmp_path / "clip.wav").write_bytes((tmp_path / "clip.wav").read_bytes() + b"x")
+    assert read(tmp_path / "clip.jpg").reason == read(tmp_path / "clip.wav").reason == "altered"
+    assert read(tmp_path / "clip.c2pa").reason == "incomplete"
 
 
 def test_of_several_credentials_for_a_file_the_one_in_it_is_read_and_the_other_told(tmp_path, signer):
@@ -391,6 +401,15 @@ def test_of_several_credentials_for_a_file_the_one_in_it_is_read_and_the_other_t
     shutil.copy(plain, tmp_path / "signed.png")  # now it may be that one's
     assert seen(signed)[1] == []
 
+    xmp = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    xmp += 'xmlns:dcterms="http://purl.org/dc/terms/" dcterms:provenance="https://example.com/other.c2pa"/></rdf:RDF></x:xmpmeta>'
+    packet = b"http://ns.adobe.com/xap/1.0/\0" + xmp.encode()
+    data = plain.read_bytes()
+    naming = tmp_path / "naming.jpg"
+    naming.write_bytes(data[:2] + b"\xff\xe1" + (len(packet) + 2).to_bytes(2, "big") + packet + data[2:])
+    both_ways = sign.sign_file(naming, tmp_path / "both.jpg", created(), signer=signer)
+    assert (seen(naming)[0].reason, seen(both_ways)[1]) == ("remote", ["https://example.com/other.c2pa"])
+
     far, store = tmp_path / "far.jpg", tmp_path / "far.jpg.c2pa"
     builder = c2pa.Builder(claims.to_manifest(created()), context=engine.context(engine.settings()))
     builder.set_remote_url("https://example.com/far.c2pa")
@@ -398,7 +417,10 @@ def test_of_several_credentials_for_a_file_the_one_in_it_is_read_and_the_other_t
     with builder, plain.open("rb") as source, far.open("w+b") as target:
         manifest = builder.sign(signer.native(), "image/jpeg", source, target)
     found, where, told = seen(far)
-    assert (found.reason, where) == ("remote", []) and "were not fetched" in told
+    assert (found.reason, where) == (
+        "remote",
+        [],
+    ) and "--online fetches them from https://example.com/far.c2pa)" in told
     store.write_bytes(bytes(manifest))
     found, where, told = seen(far)
     assert (found.state, found.sidecar, where) == (State.TRUSTED, True, ["https://example.com/far.c2pa"])

@@ -1,5 +1,6 @@
 """Identities aggregated by somebody else (CAWG): believed only from an aggregator on a list, and never fetched unasked."""
 
+import datetime
 import platform
 import subprocess
 import sys
@@ -7,16 +8,17 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
-from provenance_forge import aggregated, did_of
+from provenance_forge import aggregated, did_of, two_identities
 from provenance_kit import authority, both, created, leaf, signer_of, trust_in, write_wav
 from provenance_tsa import Authority
 
 from gioconda_core.errors import CredentialError
 from gioconda_core.types import ProvenanceState as State
 from provenance.reading.read import read
-from provenance.signing import sign, signers
+from provenance.signing import claims, sign, signers
 from provenance.trust import lists as trust
 
+NOW = datetime.datetime.now(datetime.UTC)
 KEY = ed25519.Ed25519PrivateKey.generate()
 OTHER = ed25519.Ed25519PrivateKey.generate()
 
@@ -27,7 +29,8 @@ def attested(tmp_path_factory):
     with Authority() as clock:  # for the room its timestamp leaves
         desk = signer_of(leaf("desk"), folder, timestamp=clock.url)
         pair = signers.IdentitySigner(signer_of(leaf(), folder), desk, roles=("cawg.editor",))
-        return sign.sign_file(write_wav(folder / "plain.wav"), folder / "signed.wav", created(), signer=pair)
+        claim = created(assertions={"org.example.room": {"for": "another identity" * 100}})
+        return sign.sign_file(write_wav(folder / "plain.wav"), folder / "signed.wav", claim, signer=pair)
 
 
 @pytest.fixture
@@ -66,6 +69,45 @@ def test_a_wrong_key_an_expired_word_and_another_files_word_do_not(attested, lis
     assert "gioconda.identity.failed" in {item.code for item in found.codes}
     assert code in found.identities[0]["failures"]
     assert not found.identities[0]["trusted"] and found.identities[0]["lists"] == []
+
+
+LATE = {"not_before": NOW - datetime.timedelta(days=9), "not_after": NOW - datetime.timedelta(days=1)}
+MISMATCH, UNTRUSTED = "cawg.x509.signature.mismatch", "cawg.x509.credential.untrusted"
+
+
+@pytest.mark.parametrize(
+    ("root", "dates", "broken", "failures", "listed"),
+    [
+        ("", {}, False, [], ["newsroom"]),
+        ("", {}, True, [MISMATCH], []),
+        ("nobody's", {}, False, [UNTRUSTED], []),
+        ("a signer's", {}, False, [UNTRUSTED], []),  # an authority of those who sign claims attests nobody
+        ("", LATE, False, [UNTRUSTED, "cawg.x509.signature.outside_validity"], []),
+    ],
+)
+def test_of_two_identities_each_is_judged_by_itself(attested, tmp_path, root, dates, broken, failures, listed):
+    """The SDK says what failed and not of which: a broken one took the other's good name, or a stranger got it."""
+    other = leaf("reporter", root=authority(root) if root else authority(), **dates)
+    path = two_identities(attested, tmp_path / "two.wav", leaf(), other, broken)
+    newsroom = trust_in(authority(), kind="cawg", name="newsroom")
+    found = read(path, trust=both(trust_in(authority(), authority("a signer's")), newsroom))
+    named = {item["name"]: item for item in found.identities}
+    desk, reporter = named["desk, Test house"], named["reporter, Test house"]
+    assert desk["trusted"] and desk["lists"] == ["newsroom"] and desk["failures"] == []
+    assert sorted(reporter["failures"]) == failures and reporter["lists"] == listed
+    assert reporter["trusted"] == bool(listed) and found.state == State.TRUSTED
+
+
+def test_an_ingredients_identity_that_fails_is_not_said_of_what_was_made_of_it(attested, tmp_path):
+    """The SDK gives it among the findings of the active credential, and both were said to fail."""
+    broken = two_identities(attested, tmp_path / "broken.wav", leaf(), leaf("reporter"), True)
+    edit = claims.Credential("edit", intent="edit", actions=(claims.Action("c2pa.edited"),))
+    pair = signers.IdentitySigner(signer_of(leaf(), tmp_path), signer_of(leaf("desk"), tmp_path))
+    path = sign.sign_file(broken, tmp_path / "edit.wav", edit, signer=pair)
+    found = read(path, trust=both(trust_in(authority()), trust_in(authority(), kind="cawg", name="newsroom")))
+    assert (found.state, found.reason) == (State.TRUSTED, None) and MISMATCH in {code.code for code in found.codes}
+    (desk,) = found.identities
+    assert desk["trusted"] and desk["failures"] == [] and "gioconda.identity.failed" not in str(found.codes)
 
 
 @pytest.mark.skipif(

@@ -5,12 +5,14 @@ import datetime
 import json
 
 import pytest
+from cryptography.hazmat.primitives.serialization import pkcs7
 from provenance_forge import resign
 from provenance_kit import authority, both, created, leaf, signer_of, trust_in, write_any, write_wav
 from provenance_tsa import Authority
 
 from gioconda.cli import main
-from gioconda.report.view import credential_lines
+from gioconda.report.view import credential_sentences
+from gioconda.report.wording import say
 from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.types import ProvenanceState as State
 from gioconda_core.types import TrustScheme
@@ -104,7 +106,7 @@ def test_a_list_in_each_form_names_the_signer_and_whose_list_it_is(name, signed,
     assert ("interim" in first) == (scheme == TrustScheme.INTERIM) and ("IPTC" in first) == (scheme == TrustScheme.IPTC)
     assert ("gioconda.list.interim" in {code.code for code in found.codes}) == (scheme == TrustScheme.INTERIM)
     for lang in ("en", "ja"):
-        told = "\n".join(credential_lines(found, lang))
+        told = "\n".join(say(item, lang) for item in credential_sentences(found))
         assert ("2026-01-01" in told) == (scheme == TrustScheme.INTERIM)
         assert ("IPTC" in told) == (scheme == TrustScheme.IPTC)
     lists.remove(added.name)
@@ -136,7 +138,7 @@ def test_a_lists_own_dates_are_shown_and_what_was_due_is_said(signed, tmp_path, 
     found = read(signed, trust=lists.load())
     assert found.state == State.TRUSTED and found.trust_list_update == due
     assert "gioconda.list.overdue" in {code.code for code in found.codes}
-    assert f"next due {due}" in found.trust_list and any(due in line for line in credential_lines(found, "en"))
+    assert f"next due {due}" in found.trust_list and any(due in line for line in describe.lines(found))
     assert main(["-q", "provenance", "trust", "show", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["lists"]
     assert row["overdue"] and row["sequence"] == 7 and row["scheme"] == "c2pa" and row["anchors"] == 1
@@ -161,6 +163,47 @@ def test_the_interim_lists_clocks_are_taken_from_where_they_lie(tmp_path):
     found = read(old, trust=trust_in(*together, name="a list", scheme=TrustScheme.INTERIM))
     assert found.state == State.TRUSTED and found.timestamped and found.trust_scheme == TrustScheme.INTERIM
     assert read(old, trust=both(trust_in(root), trust_in(clock.root, kind="tsa", name="b"))).state == State.TRUSTED
+
+
+@pytest.mark.parametrize("form", ["DER", "PKCS #7", "PKCS #7 in PEM", "UTF-16", "twice", "carriage returns"])
+def test_a_list_is_read_in_the_forms_that_people_have(form, tmp_path):
+    root, encodings = authority().certificate, certificates.serialization.Encoding
+    text = certificates.pem(root)
+    forms = {
+        "DER": root.public_bytes(encodings.DER),
+        "PKCS #7": pkcs7.serialize_certificates([root], encodings.DER),
+        "PKCS #7 in PEM": pkcs7.serialize_certificates([root], encodings.PEM),
+        "UTF-16": text.encode("utf-16"),
+        "twice": f"# a comment\n{text}{text}".encode(),
+        "carriage returns": text.replace("\n", "\r\n").encode(),
+    }
+    (tmp_path / "list.pem").write_bytes(forms[form])
+    found = lists.add(tmp_path / "list.pem")
+    assert found.anchors == lists.load().lists[0].anchors == (root,) and found.unread == ()
+
+
+def test_a_certificate_that_cannot_be_read_is_told_and_the_others_count(signed, tmp_path, capsys):
+    text = certificates.pem(authority().certificate)
+    torn = text[:200] + text[260:]
+    (tmp_path / "list.pem").write_text(text + torn + certificates.pem(LEAF) + text[:300])
+    assert main(["-q", "provenance", "trust", "add", str(tmp_path / "list.pem")]) == 0
+    assert "not read, while the others count: certificate 2, 4" in capsys.readouterr().out
+    found = read(signed, trust=lists.load())
+    assert found.state == State.TRUSTED and found.trust_list.endswith("…, not read: certificate 2, 4)")
+    (tmp_path / "list.json").write_text(lote(authority().certificate).replace(b64(authority().certificate), "MIIB"))
+    for name in ("torn.pem", "list.json"):
+        (tmp_path / "torn.pem").write_text(torn)
+        with pytest.raises(CredentialError, match="none of the certificates in it can be read"):
+            lists.read_list(tmp_path / name)
+
+
+def test_a_private_key_among_certificates_is_neither_taken_nor_shown(tmp_path):
+    (tmp_path / "list.pem").write_text(
+        certificates.key_pem(authority().key) + certificates.pem(authority().certificate)
+    )
+    with pytest.raises(CredentialError, match="holds a private key") as refused:
+        lists.add(tmp_path / "list.pem")
+    assert "BEGIN" not in str(refused.value) and not lists.store().exists()
 
 
 @pytest.mark.parametrize("text", ['{"lists": []}', '{"entities": ', "{" * 5000, '{"LoTE": {"TrustedEntitiesList": 3}}'])

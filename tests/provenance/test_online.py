@@ -292,10 +292,11 @@ def test_revocation_is_asked_online_and_only_the_issuer_is_believed(tmp_path, mo
     assert found.state == state and code in said
     assert ("gioconda.signer.revokedByIssuer" in said) == (state == State.INVALID)
     assert len(asked) == 1
-    told = "\n".join(describe.lines(found))
     # An answer that counts for nothing is told.
-    assert (sentences()[code] in told) == (code != "signingCredential.ocsp.notRevoked")
-    assert "was not looked up" not in told
+    for lang in ("en", "de"):
+        told = "\n".join(describe.lines(found, lang=lang))
+        assert (sentences(lang)[code] in told) == (code != "signingCredential.ocsp.notRevoked")
+        assert sentences(lang)["signingCredential.ocsp.skipped"] not in told
 
 
 @pytest.mark.parametrize(("hours", "state"), [(48, State.INVALID), (1, State.TRUSTED)])
