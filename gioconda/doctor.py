@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gioconda_core.config import core
 from gioconda_core.errors import PluginError
-from gioconda_core.types import Level, ProvenanceState
+from gioconda_core.types import Level
 from gioconda_core.version import installed
 from gioconda_core.words import counted
 
@@ -22,14 +22,6 @@ LEVELS = {
     Level.SIGNAL: "signal: a signal was found at a score that more than a few real clips of the calibration set also reach",
     Level.STRONG_SIGNAL: "strong-signal: a signal was found at a score that few real clips of the calibration set reach; "
     "it is not proof, and the report states the false-alarm rate",
-}
-STATES = {
-    ProvenanceState.ABSENT: "absent: the file carries no Content Credentials; that says nothing either way",
-    ProvenanceState.UNREADABLE: "unreadable: something is there, or may be, that could not be read; the reason is given",
-    ProvenanceState.INVALID: "invalid: the credential does not match the file or breaks a rule; the codes say which",
-    ProvenanceState.VALID: "valid: what was signed is unchanged; the signer is on none of the trust lists in use, or a rule stands against calling it trusted",
-    ProvenanceState.TRUSTED: "trusted: what was signed is unchanged, and its signer is on the named trust list; "
-    "that does not mean the scene happened",
 }
 
 SDK = "0.38.1"  # of c2pa-python

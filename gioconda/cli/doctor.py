@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from gioconda.cli.build import built
 from gioconda.cli.common import JsonOption, Result, emit, incomplete, message
-from gioconda.doctor import LEVELS, STATES, Check, checks
+from gioconda.doctor import LEVELS, Check, checks
 from gioconda.report.options import Lang
 from gioconda.report.wording import code_sentence, say, templates
 from gioconda_core import config as c
@@ -107,14 +107,14 @@ def explain(
 
 def _explained(code: str, lang: str) -> str | None:
     """What a code or word means; English has longer sentences here than in a report. None where it is not known."""
-    english, term = lang == "en", f"term.{'-'.join(code.lower().split())}"
+    term = f"term.{'-'.join(code.lower().split())}"
     exits = {str(int(item)): message(f"exit-{int(item)}", lang) for item in ExitCode}
     if code == "exit-codes":
         return "\n".join(f"{number:>4}  {text}" for number, text in exits.items())
     if code in set(Level):
-        return LEVELS[Level(code)] if english else say(Sentence(f"level.{code}"), lang)
+        return LEVELS[Level(code)] if lang == "en" else say(Sentence(f"level.{code}"), lang)
     if code in set(ProvenanceState):
-        return STATES[ProvenanceState(code)] if english else say(Sentence(f"state.{code}"), lang)
+        return f"{code}: {describe.state(ProvenanceState(code), lang)}"
     if code in set(CredentialReason):
         return describe.reason(CredentialReason(code), lang)
     if code in exits:

@@ -12,13 +12,12 @@ from gioconda.cli.provenance_marks import marks_app
 from gioconda.report import compared, metadata
 from gioconda.report.compared import Compared
 from gioconda.report.options import Lang
-from gioconda.report.view import state_key
 from gioconda.report.wording import say
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, GiocondaError, MediaError, UsageError
 from gioconda_core.files import read_rows
 from gioconda_core.options import Option, argument
-from gioconda_core.types import Code, CredentialReason, IngredientNode, Provenance, ProvenanceState, Sentence
+from gioconda_core.types import Code, CredentialReason, IngredientNode, Provenance, ProvenanceState
 from provenance.reading import describe
 from provenance.reading.ingredients import FAILURE
 from provenance.reading.open import Opened, opened
@@ -268,13 +267,9 @@ def _verification_line(path: Path, found: Provenance | GiocondaError, met: bool 
 
     why = ", ".join(code.code for code in found.codes if code.kind in ("failure", "policy"))
     by = found.trust_list if found.state == ProvenanceState.TRUSTED else ""  # a list calls nothing invalid
-    if lang == "en":
-        reason = f": {describe.reason(found.reason)}" if found.reason and not found.state.intact else ""
-        state = f"{found.state}{f' by {by}' if by else ''}{reason}"
-    else:
-        state = say(Sentence(state_key(found.state, found.reason, found.development_key)), lang)
-        state += f"{'、' if lang == 'ja' else ', '}{by}" if by else ""
-    return f"{word}: {path}: {state}{f' ({why})' if why else ''}"
+    listed = describe.sentences(lang)["by"].format(list=by) if by else ""
+    reason = f": {describe.reason(found.reason, lang)}" if found.reason and not found.state.intact else ""
+    return f"{word}: {path}: {found.state}{listed}{reason}{f' ({why})' if why else ''}"
 
 
 @dataclass(frozen=True)

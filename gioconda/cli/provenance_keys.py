@@ -9,7 +9,7 @@ from typing import Annotated
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Result, clean, emit, message, notice
 from gioconda.report.options import Lang
-from gioconda_core.errors import UsageError
+from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option, argument, not_empty
 from provenance.keys import certificates, keys
@@ -245,7 +245,10 @@ def trust_update(
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{name}.pem"
             file.write_bytes(online.fetch(address))
-            fetched, old = lists.read_list(file, card), stored.get(name)
+            try:
+                fetched, old = lists.read_list(file, card), stored.get(name)
+            except CredentialError as error:  # of the address, and not of the copy here
+                raise CredentialError(error.what, where=address, hint=error.hint) from error
             if old is not None and old.sha256 == fetched.sha256:
                 emit(message("list-unchanged", lang, name=name, date=old.date))
                 continue

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gioconda_core import words
-from gioconda_core.types import CredentialReason, IngredientNode, Provenance, ProvenanceState
+from gioconda_core.types import CredentialReason, IngredientNode, Provenance, ProvenanceState, TrustScheme
 from provenance import codes
 from provenance.codes import CLOCK_FAULTS, UNANSWERED
 from provenance.reading.rules import tolerated
@@ -20,6 +20,12 @@ def sentences(lang: str = "en") -> dict[str, str]:
     return words.sentences("provenance", "read.toml", lang)
 
 
+def state(of: ProvenanceState, lang: str = "en", scheme: TrustScheme | None = None) -> str:
+    """What a state means, in a language. scheme : of a trusted one, whose list names the signer."""
+    texts = sentences(lang)
+    return texts[f"state-{of}"].format(listed=texts[f"listed-{scheme or TrustScheme.OWN}"])
+
+
 def reason(why: CredentialReason, lang: str = "en") -> str:
     """What decided a state, in a language."""
     return sentences(lang)[f"reason-{why}"]
@@ -32,10 +38,9 @@ def lines(found: Provenance, *, lang: str = "en", every_code: bool = False) -> I
     def told(key: str, **args: object) -> str:
         return texts[key].format(**args)
 
-    state = told(f"state-{found.state}", listed=told(f"listed-{found.trust_scheme or 'own'}"))
-    what = [reason(found.reason, lang)] if found.reason else [state]
-    if found.reason is CredentialReason.IDENTITY:  # it decides nothing of the rest
-        what.insert(0, state)
+    what = [reason(found.reason, lang)] if found.reason else []
+    if found.reason in (None, CredentialReason.IDENTITY):  # an identity decides nothing of the rest
+        what.insert(0, state(found.state, lang, found.trust_scheme))
     yield f"{found.state}: {': '.join(what)}"
     if found.state != ProvenanceState.ABSENT:
         yield from _facts(found, lang, told)

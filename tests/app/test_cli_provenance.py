@@ -200,6 +200,9 @@ def test_an_update_of_a_list_shows_the_difference_and_waits_for_a_yes(shelf, cap
     assert "unchanged" in run(capsys, "trust", "update", "C2PA-TSA-TRUST-LIST")[1]
     _, out = run(capsys, "trust", "show", "--json")
     assert json.loads(out)["lists"][0]["kind"] == "tsa"
+    text["pem"] = "<html>not found</html>"
+    assert main(["-q", "provenance", "trust", "update", "C2PA-TSA-TRUST-LIST"]) != 0
+    assert "main/trust-list/C2PA-TSA-TRUST-LIST.pem: no certificate in it" in capsys.readouterr().err
 
 
 def test_a_credential_is_told_in_japanese_too(tmp_path, capsys):
