@@ -73,6 +73,7 @@ class WarningReason(StrEnum):
     ENDS_EARLY = "ends-early"
     STOPPED = "stopped"
     STOPPED_THERE = "stopped-there"  # of what does not say how long it should be: an animation, fragments of an MP4
+    CUT_OFF = "cut-off"  # by the file's structure, where its pictures do not show it
     FRAMES_LOST = "frames-lost"  # from the file
     FRAMES_UNDECODED = "frames-undecoded"
     DAMAGED_DATA = "damaged-data"
@@ -90,6 +91,7 @@ _OF_PICTURES = frozenset(
         WarningReason.ENDS_EARLY,
         WarningReason.STOPPED,
         WarningReason.STOPPED_THERE,
+        WarningReason.CUT_OFF,
         WarningReason.FRAMES_LOST,
         WarningReason.FRAMES_UNDECODED,
         WarningReason.DAMAGED_DATA,

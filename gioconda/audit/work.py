@@ -12,8 +12,9 @@ from gioconda.report import metadata, rows
 from gioconda.report.wording import say, visible
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import INSIDE, sha256_of
-from gioconda_core.media.sniff import BROKEN_OFF, HEAD, kind_of, lost_end, misnamed
+from gioconda_core.media.sniff import HEAD, kind_of, lost_end, misnamed
 from gioconda_core.media.suffixes import is_media_name
+from gioconda_core.reasons import MediaWarning
 from gioconda_core.types import CredentialReason, Provenance, ProvenanceState, Sentence
 from provenance.reading import read
 from provenance.reading.open import sidecar_of
@@ -139,14 +140,13 @@ class Work:
                 row = replace(row, error=str(p.reason or CredentialReason.UNJUDGED))
         if is_media_name(path, hidden=True):  # of others (--all) it is not said that they hold a picture
             with open(path, "rb") as file:
-                head, lost = file.read(HEAD), lost_end(file)
+                head, doubtful = file.read(HEAD), bool(row.error and p) or bool(lost_end(file))
             if found := misnamed(path, head):
                 misnomer = say(Sentence("caveat.misnamed", found), self.orders.lang)
                 row = replace(row, caveats=("misnamed",), sentences=(*row.sentences, misnomer))
-            if lost:
-                row = replace(row, error=f"{lost} ({BROKEN_OFF})")
-            if kind_of(head) is None:  # a decoder says best what is wrong with it
-                row = replace(row, error=_no_picture(path) or row.error)
+            if doubtful or kind_of(head) is None:  # a decoder says whether it shows a picture all the same
+                error, warnings = _opened(path)
+                row = replace(row, error=error or (None if p else row.error), warnings=warnings)
         return row
 
 
@@ -169,15 +169,15 @@ def _until(p: Provenance) -> int | None:
     return end if end > time.time() else None
 
 
-def _no_picture(path: str) -> str | None:
-    """What a decoder says of a file that begins like no picture or video known by its first bytes; None where it can be read."""
+def _opened(path: str) -> tuple[str | None, tuple[MediaWarning, ...]]:
+    """Why a decoder can give no picture of a file, None where it can, and what it finds odd about it."""
     from gioconda_core.media.clip import Clip
 
     try:
-        with Clip.open(path, sandbox=True):
-            return None
+        with Clip.open(path, sandbox=True) as clip:
+            return None, tuple(clip.warnings)
     except MediaError as error:
-        return f"{error.what} ({error.hint})" if error.hint else error.what
+        return f"{error.what} ({error.hint})" if error.hint else error.what, ()
 
 
 def _size(path: str) -> int:

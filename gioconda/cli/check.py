@@ -79,6 +79,7 @@ def check(
                 raise
             complain(error)
             unopened.append(error_row(title, f"{error.what} ({error.hint})" if error.hint else error.what))
+            tripped += [f"{title}: {why}" for why in job.policy.tripped(unopened[-1])]
             continue
         if nothing := unread(report):
             complain(nothing)
@@ -98,7 +99,8 @@ def check(
         if format in ("csv", "sarif"):
             deliver(_table(format, reports, unopened, job.lang), file)
         else:
-            deliver(_render(format, shown, job.lang, result, color=file is None and sys.stdout.isatty()), file)
+            color = file is None and sys.stdout.isatty()
+            deliver(_render(format, shown, unopened, job.lang, result, color=color), file)
     for line in tripped:
         notice(f"policy: {line}")
     return result.exit_code
@@ -132,15 +134,18 @@ def _progress(title: str, bar: Bar) -> Progress | None:
     return step
 
 
-def _render(format: str, reports: list[Report], lang: str, result: Outcome, color: bool) -> str:
+def _render(
+    format: str, reports: list[Report], unopened: "list[Row]", lang: str, result: Outcome, *, color: bool
+) -> str:
     if format == "text":
         color = color and not os.environ.get("NO_COLOR")
         return ("\n" + "─" * 80 + "\n\n").join(render.text(r, lang, color=color) for r in reports)
-    if format == "json":
-        documents = [document(r, lang) | {"outcome": plain(result)} for r in reports]
+    if format in ("json", "jsonl"):  # a document a file: where there is no report, the row that an audit would have
+        documents = [*(document(r, lang) for r in reports), *map(plain, unopened)]
+        if format == "jsonl":
+            return "".join(to_json(one) + "\n" for one in documents)
+        documents = [one | {"outcome": plain(result)} for one in documents]
         return to_json(documents[0] if len(documents) == 1 else documents, indent=1)
-    if format == "jsonl":
-        return "".join(render.json(r, lang, indent=None) + "\n" for r in reports)
     return render.html(reports, lang)
 
 

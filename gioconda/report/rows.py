@@ -42,6 +42,7 @@ class Judged:
 @dataclass(frozen=True)
 class Row:
     """One file of an audit. Schema ``gioconda.row/1``; a table has the fields down to ``seconds`` as columns, and a group a detector.
+    The JSON of ``check`` has a row, with its ``outcome`` beside, for each file that could not be opened.
 
     codes : of the credential, what failed at the top and what our policy has to say. says_ai : whether the credential states AI;
     declared_ai, declared : what the metadata do, None where they were not looked at. mark : whether our invisible mark was read.

@@ -1,5 +1,5 @@
-"""Walk the pieces of which JPEG, PNG, RIFF, GIF and ISO media (MP4, HEIF) consist: to read one, take it out or put one in, while every other
-byte stays.
+"""Walk the pieces of which JPEG, PNG, RIFF, GIF, FLV, Ogg, Matroska and ISO media (MP4, HEIF) consist: to read one, take it out or put one in,
+while every other byte stays.
 
 A walk ends where something begins that is no piece; lengths are those that the file states, which may reach beyond its end.
 """
@@ -86,7 +86,68 @@ def gif(file: IO[bytes], end: int) -> Iterator[Piece]:
             at, left = at + 1 + size, left - 1
             if not left:
                 raise TooMuch
-        yield Piece(name, start, at)
+        yield Piece(name, start, at + (size > 0))  # with the block that would end the chain
+
+
+def flv(file: IO[bytes], end: int) -> Iterator[Piece]:
+    """The tags of an FLV of ``end`` bytes, each behind the length of the one before."""
+    at = 9
+    while at + 4 < end:
+        file.seek(at)
+        head = file.read(8)
+        if head[4] & 0x1F not in (8, 9, 18):
+            return
+        yield Piece(head[4:5], at, at := at + 15 + int.from_bytes(head[5:], "big"))
+
+
+def ogg(file: IO[bytes], end: int) -> Iterator[Piece]:
+    """The pages of an Ogg of ``end`` bytes."""
+    at = 0
+    while at < end:
+        file.seek(at)
+        head = file.read(27 + 255)
+        if head[:4] != b"OggS":
+            return
+        parts = sum(head[26:27])
+        yield Piece(b"", at, at := at + 27 + parts + sum(head[27 : 27 + parts]))
+
+
+_ENDLESS = (
+    b"\x18\x53\x80\x67",
+    b"\x1f\x43\xb6\x75",
+)  # a Matroska's segment and cluster, which need not say their length
+_ELEMENTS = (
+    *_ENDLESS,
+    *(
+        b"\x1aE\xdf\xa3",
+        b"\x11M\x9bt",
+        b"\x15I\xa9f",
+        b"\x16T\xaek",
+        b"\x1cS\xbbk",
+        b"\x12T\xc3g",
+        b"\x10C\xa7p",
+        b"\x19A\xa4i",
+    ),
+    *(b"\xec", b"\xbf", b"\xe7", b"\xa3", b"\xa0", b"\xab", b"\xa7"),
+)
+
+
+def matroska(file: IO[bytes], end: int) -> Iterator[Piece]:
+    """The elements of a Matroska of ``end`` bytes: of a segment or cluster that does not say its length, its head and what it consists of."""
+    at = 0
+    while at < end:
+        file.seek(at)
+        head = file.read(12)
+        name = next((one for one in _ELEMENTS if head.startswith(one)), head)
+        length = 9 - head[len(name)].bit_length() if len(name) < len(head) else 9
+        if length > 8:
+            return
+        size = int.from_bytes(head[len(name) : len(name) + length], "big") & (1 << 7 * length) - 1
+        if size + 1 == 1 << 7 * length:
+            if name not in _ENDLESS:
+                return
+            size = 0
+        yield Piece(name, at, at := at + len(name) + length + size)
 
 
 def _colours(flags: int) -> int:

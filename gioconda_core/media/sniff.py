@@ -110,10 +110,15 @@ _BOXES = frozenset(b"ftyp styp moov moof mdat meta free skip wide uuid sidx mfra
 _UNKNOWN = 0xFFFFFFF0  # a RIFF written to a pipe says this or more of its length
 
 
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_WALKS = {"GIF": containers.gif, "FLV": containers.flv, "Ogg": containers.ogg, "Matroska": containers.matroska}
+
+
 def lost_end(file: IO[bytes]) -> str:
     """What a file lacks of the end that its own structure announces, in words; empty where it is whole, or does not say how long it is.
 
-    Looked at are MP4, HEIF, AVIF, Matroska, AVI, WebP, PNG and JPEG, the boxes and chunks alone: nothing is decoded.
+    Looked at are MP4, HEIF, AVIF, Matroska, AVI, WebP, PNG, JPEG, GIF, FLV, MPEG-TS, Ogg and ASF, the boxes and chunks alone: nothing is
+    decoded. What ends between two of its pieces, and does not say how many there are, is not told from a whole one.
     """
     try:
         return _lost_end(file, file.seek(0, os.SEEK_END))
@@ -130,15 +135,24 @@ def _lost_end(file: IO[bytes], end: int) -> str:
     if kind in ("AVI", "WebP"):
         size = int.from_bytes(head[4:8], "little")
         return _SHORT if end < size < _UNKNOWN else ""
-    if kind == "Matroska":
-        segment = head.find(b"\x18\x53\x80\x67") + 4
-        length = 9 - head[segment].bit_length() if 4 <= segment < len(head) else 9
-        size = int.from_bytes(head[segment : segment + length], "big") & (1 << 7 * length) - 1 if length < 9 else 0
-        return _SHORT if size + 1 < 1 << 7 * length and segment + length + size > end else ""  # all ones: unknown
     if kind == "PNG":
         chunks = containers.bounded(containers.png(file, end))
         return "" if any(chunk.name == b"IEND" for chunk in chunks) else _SHORT
-    return _SHORT if kind == "JPEG" and _lost_mark(file, end) else ""
+    if kind in _WALKS:
+        pieces = containers.bounded(_WALKS[kind](file, end))
+        return _SHORT if any(piece.end > end for piece in pieces) else ""
+    lost = False
+    if kind == "MPEG-TS":
+        size, sync = (188, 0) if head[:1] == head[188:189] == b"G" else (192, 4)
+        file.seek(end - end % size + sync)
+        lost = file.read(1) == b"G"
+    elif kind == "ASF":
+        at = head.find(_ASF_PROPERTIES)
+        live = head[at + 88] & 1 if 0 <= at < len(head) - 88 else 1  # written to a stream, its length unknown
+        lost = not live and int.from_bytes(head[at + 40 : at + 48], "little") > end
+    elif kind == "JPEG":
+        lost = _lost_mark(file, end)
+    return _SHORT if lost else ""
 
 
 def _lost_boxes(file: IO[bytes], end: int, index: set[bytes]) -> str:

@@ -6,8 +6,8 @@ from typing import BinaryIO
 
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.media.facts import Limits, Source
-from gioconda_core.media.sniff import is_archive, is_picture, stream_part
-from gioconda_core.reasons import UnreadReason
+from gioconda_core.media.sniff import is_archive, is_picture, lost_end, stream_part
+from gioconda_core.reasons import MediaWarning, UnreadReason, WarningReason
 
 _PARTS = {
     "beginning": "is the beginning of a stream in pieces, without the pictures",
@@ -37,10 +37,14 @@ def open_source(file: BinaryIO, path: str | None, where: str, limits: Limits) ->
         raise MediaError(_PARTS[part], where, _JOIN, unread=UnreadReason.STREAM_PART)
     with _blamed(where):
         if is_picture(head) and not (head.startswith(b"\xff\xd8") and is_jpeg_stream(file)):
-            return StillSource(file, where, limits)
-        from gioconda_core.media.decode import VideoSource
+            source: Source = StillSource(file, where, limits)
+        else:
+            from gioconda_core.media.decode import VideoSource
 
-        return VideoSource(path, None if path else file, where, limits)
+            source = VideoSource(path, None if path else file, where, limits)
+        if lost_end(file) and not any(warning.of_pictures for warning in source.warnings):
+            source.warnings.append(MediaWarning(WarningReason.CUT_OFF))
+        return source
 
 
 @contextlib.contextmanager

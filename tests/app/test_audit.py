@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
-from media_material import numbered_clip, small_tree, torn
+from media_material import encode, numbered_clip, rough, small_tree, torn
 from PIL import Image
 
 import gioconda
@@ -484,7 +484,6 @@ def signed_beside(path, tmp_path):
 @pytest.fixture
 def copies(tmp_path):
     """Four copies of a clip, of which the one the walk meets first has a credential beside it."""
-    from media_material import numbered_clip
 
     root = tmp_path / "copies"
     root.mkdir()
@@ -660,14 +659,17 @@ def test_garbage_under_the_name_of_a_picture_is_an_error_without_detectors_too(t
     assert found["c.jpg"]["caveats"] == [] and found["notes.txt"]["error"] is None
 
 
-def test_a_file_that_was_cut_off_is_told_from_a_whole_one_without_detectors(tmp_path):
-    """Listed as "absent" like any other, a clip whose index was lost told nobody that it cannot be played."""
+@pytest.mark.usefixtures("in_this_process")
+def test_a_file_that_was_cut_off_is_told_alike_with_and_without_detectors(tmp_path):
+    """What shows no picture is an error of both; what still shows some, and lacks the rest, has a warning in both."""
     root = tmp_path / "tree"
     root.mkdir()
-    for name in ("a.mp4", "b.mkv", "c.avi"):
-        numbered_clip(root / name, 20)
+    for name in ("a.mp4", "b.mkv", "c.avi", "h.flv", "i.ts", "j.ogv"):
+        encode(root / name, rough(12), codec="libx264" if name != "j.ogv" else "libvpx")
     for name in ("d.jpg", "e.png", "f.webp", "g.avif"):
         Image.effect_noise((64, 64), 50).convert("RGB").save(root / name)
+    noise = [Image.effect_noise((64, 64), 50) for _ in range(4)]
+    noise[0].save(root / "k.gif", save_all=True, append_images=noise[1:])
     data = (root / "a.mp4").read_bytes()
     (root / "no-index.mp4").write_bytes(data[: data.index(b"moov") - 4])
     (root / "cut-index.mp4").write_bytes(data[: data.index(b"moov") + 100])
@@ -675,10 +677,20 @@ def test_a_file_that_was_cut_off_is_told_from_a_whole_one_without_detectors(tmp_
         (root / f"half{file.suffix}").write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
     audit(root, tmp_path / "out")
     for row in rows(tmp_path / "out"):
-        whole = len(os.path.basename(row["path"])) < 8 and "half" not in row["path"]
-        assert (row["error"] is None) == whole, row
-        assert row["state"] != ("unreadable" if whole and ".mkv" not in row["path"] else "absent"), row
-        assert whole or "get the file again" in row["error"]
+        name = os.path.basename(row["path"])
+        whole, shown = (
+            len(name) < 8 and "half" not in name,
+            name[-4:] in (".mkv", ".avi", ".flv", "f.ts", ".ogv", ".gif"),
+        )
+        assert (row["error"] is None) == (whole or shown), row
+        assert bool(row["warnings"]) == (shown and not whole), row
+        assert row["state"] in ("absent", "unreadable") and (row["reason"] != "damaged" or not whole), row
+        assert whole or row["state"] == "unreadable", row
+        if name not in ("half.flv", "half.gif", "half.png"):
+            continue
+        looked = as_row(gioconda.check(root / name, detectors=(), sandbox=False))
+        assert (looked.error is None) == (row["error"] is None), (looked, row)
+        assert {w["code"] for w in row["warnings"]} <= {w.code for w in looked.warnings}, (looked, row)
 
 
 def test_the_second_of_two_audits_is_refused_and_the_first_goes_on(tree, tmp_path, capsys):

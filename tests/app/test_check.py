@@ -108,10 +108,22 @@ def test_a_file_that_cannot_be_opened_is_named_in_every_table(files, tmp_path, c
     code = run(["-q", "check", "--detectors", "none", str(good), str(tmp_path / "none.mp4"), *outputs])
     capsys.readouterr()
     assert code == 4
-    told = json.loads((tmp_path / "json").read_text())["outcome"]["unopened"]
-    assert told == ["none.mp4: no such file (check the path)"]
+    report, row = json.loads((tmp_path / "json").read_text())
+    assert report["outcome"]["unopened"] == ["none.mp4: no such file (check the path)"]
+    assert row["error"] == "no such file (check the path)" and row["outcome"] == report["outcome"]
     whole, missing = csv.DictReader((tmp_path / "csv").read_text().splitlines())
     assert missing["path"] == "none.mp4" and missing["error"] == "no such file (check the path)"
     assert whole["faces"] == "", "no detector has looked: it is not said that there is none"
     results = json.loads((tmp_path / "sarif").read_text())["runs"][0]["results"]
     assert "no such file" in [one["message"]["text"] for one in results if one["ruleId"] == "error"][-1]
+
+
+def test_of_files_none_of_which_opens_a_program_is_told_of_each(tmp_path, capsys):
+    """An empty list, and exit code 4, said nothing of any; and what cannot be opened has no property that every file must have."""
+    names = [str(tmp_path / "none.mp4"), str(tmp_path)]
+    assert run(["-q", "check", "--detectors", "none", "--json", *names]) == 4
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["schema"] for row in rows] == ["gioconda.row/1"] * 2
+    assert "no such file" in rows[0]["error"] and "not a regular file" in rows[1]["error"]
+    assert run(["-q", "check", "--detectors", "none", "-o", "jsonl", "--require", "valid", names[0]]) == 3
+    assert "no such file" in json.loads(capsys.readouterr().out)["error"]

@@ -373,6 +373,10 @@ def test_a_recording_that_was_broken_off_is_said_so_in_words_of_ours(tmp_path):
         _refused(tmp_path / name, what)
 
 
+# As far as the length of the whole file in its properties.
+_ASF = bytes.fromhex("3026b2758e66cf11") + bytes(22) + bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365") + bytes(24)
+
+
 @pytest.mark.parametrize(
     ("content", "lost"),
     [
@@ -390,9 +394,30 @@ def test_a_recording_that_was_broken_off_is_said_so_in_words_of_ours(tmp_path):
         (b"\x1aE\xdf\xa3\x80\x18S\x80g\x01\xff\xff\xff\xff\xff\xff\xff" + bytes(9), ""),  # a live stream
         (b"\x1aE\xdf\xa3\x80\x18S\x80g\x89" + bytes(9), ""),
         (b"\x1aE\xdf\xa3\x80\x18S\x80g\x8a" + bytes(9), "it ends too early"),
+        (b"\x1aE\xdf\xa3\x80\x18S\x80g\xff\x1fC\xb6u\xff\xa3\x84data" * 2, ""),  # a live stream's blocks
+        (b"\x1aE\xdf\xa3\x80\x18S\x80g\xff\x1fC\xb6u\xff\xa3\x84data\xa3\x84dat", "it ends too early"),
+        (b"\x1aE\xdf\xa3\x80\x18S\x80g\x81aTAG and what else a program appends", ""),
         (b"\xff\xd8\xff\xe1\0\x06\xff\xd9ab\xff\xda\0\x02scan\xff\xd9\0\0", ""),
         # Its thumbnail's end is not its own.
         (b"\xff\xd8\xff\xe1\0\x06\xff\xd9ab\xff\xda\0\x02scan", "it ends too early"),
+        (_ASF + b"\0\0" + bytes(46) + b"\x02", ""),
+        (_ASF + b"\0\x01" + bytes(46) + b"\x03", ""),  # written to a stream
+        (_ASF + b"\0\x01" + bytes(46) + b"\x02", "it ends too early"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\0IENDcrc!junk", ""),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\0tEXtcrc!", "it ends too early"),
+        (b"FLV\x01\x05\0\0\0\x09\0\0\0\0\x09\0\0\x04" + bytes(7) + b"data\0\0\0\x0f", ""),
+        (b"FLV\x01\x05\0\0\0\x09\0\0\0\0\x09\0\0\x04" + bytes(7) + b"data", ""),  # without the last tag's length
+        (b"FLV\x01\x05\0\0\0\x09\0\0\0\0\x09\0\0\x04" + bytes(7) + b"dat", "it ends too early"),
+        (b"GIF89a\x01\0\x01\0\x80\0\0" + bytes(6) + b"!\xf9\x04\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;", ""),
+        (b"GIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0", ""),  # without the mark that ends it
+        (b"GIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01", "it ends too early"),
+        (b"GIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02" + b"\x01a" * (1 << 21), ""),
+        ((b"G" + bytes(187)) * 4, ""),
+        ((b"G" + bytes(187)) * 4 + b"junk", ""),
+        ((b"G" + bytes(187)) * 4 + b"G" + bytes(9), "it ends too early"),
+        ((bytes(4) + b"G" + bytes(187)) * 4 + bytes(4) + b"G", "it ends too early"),
+        ((b"OggS" + bytes(22) + b"\x01\x04data") * 2, ""),
+        ((b"OggS" + bytes(22) + b"\x01\x04data") * 2 + b"OggS", "it ends too early"),
         (b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0tEXtcrc!" * 100_001, ""),  # of so many pieces a file is not judged
         (b"a text", ""),
     ],
