@@ -136,7 +136,8 @@ class Walk:
             with entries:
                 for entry in entries:
                     below = os.path.relpath(entry.path, root)
-                    if entry.is_dir(follow_symlinks=self.filter.links == "all"):
+                    linked = self.filter.links == "all" and entry.is_symlink() and os.path.isdir(entry.path)
+                    if linked or entry.is_dir(follow_symlinks=False):
                         if self._entered(entry, below, device, entered):
                             stack.append(entry.path)
                     elif not self._ours(below):

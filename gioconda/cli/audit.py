@@ -46,8 +46,12 @@ def audit(
     if not job.roots:
         raise UsageError("nothing to audit", hint="give folders or files, or --from-file -")
     for root in given:
-        if not os.path.lexists(root):
-            raise UsageError("no such file or folder", where=root)
+        try:
+            os.lstat(root)
+        except FileNotFoundError:
+            raise UsageError("no such file or folder", where=root) from None
+        except OSError as error:
+            raise UsageError(f"cannot be read: {error.strerror}", where=root) from error
     with Bar("audit", "files") as bar:
         job.report = None if settings.quiet else _following(bar)
         summary = job.run()

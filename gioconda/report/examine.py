@@ -129,13 +129,13 @@ class Examiner:
         Raises
         ------
         MediaError
-            When there is no such file, or it may not be read. A file that is no media is a Report that says so.
+            When there is no such file, it may not be read, or it changed meanwhile. A file that is no media is a Report that says so.
         """
         step = progress or unwatched
         file = Path(path)
         name = visible(title if title is not None else file.name)
         step("open", 0.0)
-        size = readable(path)
+        status = readable(path)
         self._ready()
         digest = sha256_of(file)
         seen, blind = _Seen(), None
@@ -148,7 +148,10 @@ class Examiner:
                 self._look(file, (digest, str(file), file.name), seen, step, evidence)
             except MediaError as error:
                 blind = error
-            self._container(file, size, digest, title or file.name, inspected.result(), seen)
+            self._container(file, status.st_size, digest, title or file.name, inspected.result(), seen)
+        after = readable(path)
+        if (after.st_size, after.st_mtime_ns) != (status.st_size, status.st_mtime_ns):  # the hash is of other bytes
+            raise MediaError("changed while it was read", str(path), "check it again once it is written whole")
         errors = [trouble] if trouble else []
         unread: UnreadReason | None = None
         if blind:
@@ -317,8 +320,8 @@ def _others(detectors: Sequence[Any]) -> list[dict[str, str]]:
     ]
 
 
-def readable(path: str | os.PathLike[str]) -> int:
-    """The size of a file that may be read, in bytes; MediaError of anything else."""
+def readable(path: str | os.PathLike[str]) -> os.stat_result:
+    """The status of a file that may be read; MediaError of anything else."""
     named = os.fspath(path)  # as it was typed: of an address, a Path keeps one of two slashes
     try:
         status = os.stat(named)
@@ -334,7 +337,7 @@ def readable(path: str | os.PathLike[str]) -> int:
         raise MediaError("is not a regular file", named, "use `gioconda audit` for a folder, or - for stdin")
     if not os.access(named, os.R_OK):
         raise MediaError("may not be read", named, "check the file's permissions")
-    return status.st_size
+    return status
 
 
 def clip_facts(clip: Clip) -> dict[str, Any]:

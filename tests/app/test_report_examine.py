@@ -889,6 +889,20 @@ def test_a_text_file_called_mp4_is_a_report_and_a_missing_file_an_error(tmp_path
         gioconda.check(tmp_path, detectors=())
 
 
+@READ_HERE
+def test_of_a_file_that_grows_while_it_is_read_there_is_no_report(picture, tmp_path):
+    """The hash was that of its first half, and what was said that of another piece of it."""
+    copied = tmp_path / "a.png"
+    copied.write_bytes(picture.read_bytes())
+
+    def grow(stage, *_, **__):
+        with open(copied, "ab") as file:
+            file.write(b"more")
+
+    with pytest.raises(MediaError, match="changed while it was read"):
+        gioconda.check(copied, detectors=(), progress=grow)
+
+
 def test_metadata_is_read_in_a_child_that_imports_nothing_from_the_folder_we_stand_in(picture, tmp_path, monkeypatch):
     (tmp_path / "pymediainfo.py").write_text("raise SystemExit('hijacked')")
     (tmp_path / "exifread.py").write_text("raise SystemExit('hijacked')")
