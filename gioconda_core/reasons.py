@@ -111,6 +111,7 @@ class UnreadReason(StrEnum):
     ARCHIVE = "archive"
     CREDENTIAL = "credential"  # a .c2pa by itself
     STREAM_PART = "stream-part"
+    TO_EXPORT = "to-export"  # a document, or a camera's raw picture
 
 
 class ProblemReason(StrEnum):

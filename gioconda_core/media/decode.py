@@ -251,6 +251,8 @@ class VideoSource:
         self._keys = keyframes(stream)  # now, when finding the end has made containers read their index that do so late
         audio = [s for s in container.streams.audio if s.codec_context is not None]
         format_ = frame.format
+        # What FFmpeg reads as a pipe of pictures, and holds one: PSD, EXR, QOI and the like.
+        still = container.format.name.endswith(("_pipe", "ico")) and self._counted == 1
         # Of VP8 and VP9 the transparency is a stream of its own inside, which FFmpeg's decoders do not read.
         if any(c.is_alpha for c in format_.components) or stream.metadata.get("alpha_mode") == "1":
             self._warn(WarningReason.TRANSPARENCY_IGNORED)
@@ -259,9 +261,10 @@ class VideoSource:
             codec=context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name,
             width=height if turn.swaps else width,
             height=width if turn.swaps else height,
-            fps=self._fps,  # after the duration, which corrects it where the clock jumps
-            duration=duration,
+            fps=None if still else self._fps,  # after the duration, which corrects it where the clock jumps
+            duration=0.0 if still else duration,
             frame_count=stream.frames or self._counted or None,
+            still=still,
             rotation=turn.turns * 90,
             mirrored=turn.mirror,
             pixel_aspect=aspect,

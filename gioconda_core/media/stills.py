@@ -28,6 +28,7 @@ from gioconda_core.reasons import MediaWarning, UnreadReason, WarningReason
 Picture = NDArray[np.uint8]
 _FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "JPEG2000", "PPM")
 _SHORTEST, _INSTEAD = 10, 100  # milliseconds
+_SUBFILE = 0x00FE  # TIFF's NewSubfileType: 1 where the picture is a smaller one of another in the file
 # What Pillow raises of a damaged file.
 _DAMAGED = (OSError, ValueError, SyntaxError, RuntimeError, MemoryError, EOFError)
 
@@ -95,6 +96,12 @@ class StillSource:
         self._file, self._where, self._limits = file, where, limits
         self.warnings: list[MediaWarning] = []
         with self._open() as image:
+            if image.format == "TIFF" and image.tag_v2.get(_SUBFILE) == 1:  # type: ignore[attr-defined]
+                what, hint = (
+                    "is a camera's raw picture, of which only the preview is read",
+                    "export a JPEG or a TIFF from it",
+                )
+                raise MediaError(what, where, hint, unread=UnreadReason.TO_EXPORT)
             self._frames, stamps = self._clock(image)
             self._times = stamps[:-1]
             stored, first = image.size, self._rgb(image)

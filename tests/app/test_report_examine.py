@@ -10,6 +10,7 @@ import av
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 from report_samples import abstained, calibrated, report
 
 import gioconda
@@ -409,7 +410,9 @@ def test_sound_alone_is_said_to_be_that_and_no_other_copy_is_asked_for(tmp_path)
 
 
 @READ_HERE
-@pytest.mark.parametrize("name", ["two.zip", "two.tgz", "two.tar", "empty.mp4", "huge.png", "alone.c2pa", "list.m3u8"])
+@pytest.mark.parametrize(
+    "name", ["two.zip", "two.tgz", "two.tar", "empty.mp4", "huge.png", "alone.c2pa", "list.m3u8", "a.pdf", "raw.dng"]
+)
 def test_what_to_do_with_a_file_without_a_picture_depends_on_what_it_is(tmp_path, name):
     import tarfile
     import zipfile
@@ -424,15 +427,24 @@ def test_what_to_do_with_a_file_without_a_picture_depends_on_what_it_is(tmp_path
     elif ".t" in name:
         with tarfile.open(path, "w:gz" if name.endswith("gz") else "w") as archive:
             archive.add(note, "note.txt")
+    elif name == "raw.dng":
+        Image.new("RGB", (16, 16)).save(path, "tiff", tiffinfo={254: 1})  # a smaller one of another picture
     elif name == "huge.png":
         _png(path, 16400, 16000)  # more pixels than telephones take
     else:
-        bodies = {"empty.mp4": b"", "list.m3u8": b"#EXTM3U\n", "alone.c2pa": b"\0\0\1\0jumb" + bytes(248)}
+        bodies = {
+            "empty.mp4": b"",
+            "a.pdf": b"%PDF-1.4\n",
+            "list.m3u8": b"#EXTM3U\n",
+            "alone.c2pa": b"\0\0\1\0jumb" + bytes(248),
+        }
         path.write_bytes(bodies[name])
     found = Examiner(()).examine(path).verdict
     why = {
         "zip": "archive",
         "m3u8": "stream-part",
+        "pdf": "to-export",
+        "dng": "to-export",
         "tgz": "archive",
         "tar": "archive",
         "png": "too-large",

@@ -95,6 +95,15 @@ def test_of_several_pictures_in_a_file_it_is_said_that_one_is_read(tmp_path, nam
     assert len(frames) == 1 and clip.warnings[0].text == "2 pictures; the primary one is read"
 
 
+def test_a_picture_of_a_kind_that_only_the_video_decoder_reads_is_a_still_picture(tmp_path):
+    """Of a Photoshop file it was said that the video holds a single frame."""
+    head = b"8BPS\0\1" + bytes(6) + b"\0\3" + bytes((0, 0, 0, 4, 0, 0, 0, 6, 0, 8, 0, 3)) + bytes(14)
+    (tmp_path / "a.psd").write_bytes(head + bytes(range(72)))
+    clip, frames, _ = _read(tmp_path / "a.psd")
+    assert clip.facts.still and clip.duration == 0 and clip.facts.fps is None
+    assert frames.shape == (1, 4, 6, 3) and frames[0, 0, 1].tolist() == [1, 25, 49]
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "CMYK"])
 def test_every_colour_mode_becomes_rgb(tmp_path, mode):
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
