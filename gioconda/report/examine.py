@@ -58,6 +58,7 @@ DENSE_SECONDS = 60.0  # clips up to this long are also followed frame by frame, 
 STILLS = 8  # thumbnails along each face's strip
 BOXES = 1500  # boxes kept of each face, for the player's overlay
 FRAMES = "even:24"  # frames that keyframes are chosen from where no detector has asked for any
+_LATE = 0.5  # seconds after which pictures begin late; the first ones of a phone's clip may wait for its sound
 FACE = 256  # pixels of a face's pictures: small on the page, and large when asked for
 
 
@@ -220,6 +221,8 @@ class Examiner:
         facts["trust_lists"] = self._lists()
         facts["others"] = _others(self.detectors)
         facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
+        if (start := seen.facts.get("start", 0.0)) > _LATE:
+            facts["signs"].append({"key": "sign.begins-late", "args": {"seconds": start}})
         seen.facts = facts | seen.facts
         if found.get("error"):
             seen.warnings.insert(0, read(MediaWarning, found["error"]))

@@ -202,7 +202,8 @@ class Site:
         report = as_json.from_document(document)
         kind = TYPES.get(Path(found.file).suffix, "")
         player = _pages().get_template("player.html.jinja").render(
-            clip=found, kind=kind, faces=len(report.tracks), fps=report.facts.get("fps") or 25, t=lambda key: label(key, lang)
+            clip=found, kind=kind, faces=len(report.tracks), fps=report.facts.get("fps") or 25, start=report.facts.get("start") or 0,
+            t=lambda key: label(key, lang)
         )  # fmt: skip
         body = as_html.fragment(report, lang, seek=True, player=player, frames=f"/clips/{found.id}")
         return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=safe(body))

@@ -251,6 +251,7 @@ class VideoSource:
         self._keys = keyframes(stream)  # now, when finding the end has made containers read their index that do so late
         audio = [s for s in container.streams.audio if s.codec_context is not None]
         format_ = frame.format
+        kept = {"mp4", "matroska"} & set(container.format.name.split(","))  # players show these by their own clock
         # What FFmpeg reads as a pipe of pictures, and holds one: PSD, EXR, QOI and the like.
         still = container.format.name.endswith(("_pipe", "ico")) and self._counted == 1
         # Of VP8 and VP9 the transparency is a stream of its own inside, which FFmpeg's decoders do not read.
@@ -265,6 +266,7 @@ class VideoSource:
             duration=0.0 if still else duration,
             frame_count=stream.frames or self._counted or None,
             still=still,
+            start=max(0.0, float(self._start * self._base)) if kept else 0.0,
             rotation=turn.turns * 90,
             mirrored=turn.mirror,
             pixel_aspect=aspect,

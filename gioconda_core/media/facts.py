@@ -43,7 +43,8 @@ class ClipFacts:
     """Container facts.
 
     width, height : pixels of the upright frame with square pixels. reduced : ``frames`` gives one so-manieth of them, 1 = all.
-    duration : seconds from the first frame to the end of the last; 0 for a still. frame_count : None when the container does not say.
+    duration : seconds from the first frame to the end of the last; 0 for a still. start : of the first frame, on the clock by which players show
+        the file, where they keep to it (MP4, Matroska). frame_count : None when the container does not say.
     rotation : degrees clockwise that were applied; mirrored : whether it was mirrored first; pixel_aspect : width:height of a stored pixel.
     bit_rate : bits per second of the video stream, or of the whole file when only that is known.
     matrix, transfer, primaries : H.273 numbers, 2 = not said. full_range : None when not said.
@@ -58,6 +59,7 @@ class ClipFacts:
     duration: float
     frame_count: int | None
     still: bool = False
+    start: float = 0.0
     rotation: int = 0
     mirrored: bool = False
     pixel_aspect: Fraction = Fraction(1)

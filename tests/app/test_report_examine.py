@@ -784,6 +784,14 @@ def test_signs_are_found_in_files_that_other_programs_wrote(tmp_path, how, expec
 
 
 @READ_HERE
+def test_pictures_that_begin_late_on_the_clock_of_players_are_said_to(tmp_path):
+    """A moment that a report told of lay two seconds elsewhere in a player, and in that of the local page."""
+    written(tmp_path / "clip.mp4", pts=range(50, 60))
+    signs = gioconda.check(tmp_path / "clip.mp4", detectors=(), sandbox=False).facts["signs"]
+    assert "2 s after the file's own clock" in say(Sentence(signs[-1]["key"], signs[-1]["args"]))
+
+
+@READ_HERE
 def test_what_a_phone_writes_is_read(tmp_path):
     from PIL import Image
 

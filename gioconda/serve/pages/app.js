@@ -198,11 +198,13 @@ if (document.querySelector('li[data-active="yes"]')) watchAll();
 // ---- strips and stills move the video
 
 const video = byId("video");
+// Times of a report count from the first picture, a player's from where the file's own clock begins.
+const begins = Number((video && video.parentElement.dataset.start) || 0);
 const strips = [...document.querySelectorAll("svg.strip[data-seek]")];
 
 function seek(seconds) {
   if (!(video instanceof HTMLVideoElement)) return;
-  video.currentTime = Math.max(0, Math.min(seconds, (video.duration || seconds) - 0.001));
+  video.currentTime = Math.max(0, Math.min(begins + seconds, (video.duration || begins + seconds) - 0.001));
   show(seconds);
 }
 
@@ -247,7 +249,7 @@ function step(frames) {
   video.pause();
   const length = 1 / Number(byId("player").dataset.fps);
   // to the middle of a frame, so that rounding never shows the one before
-  seek((Math.floor(video.currentTime / length + 1e-3) + frames + 0.5) * length);
+  seek((Math.floor((video.currentTime - begins) / length + 1e-3) + frames + 0.5) * length);
 }
 
 if (byId("back")) {
@@ -387,7 +389,7 @@ if (player) {
     overlay.replaceChildren();
     const on = byId("boxes");
     if (on && !on.checked) return;
-    const t = video.currentTime || 0;
+    const t = (video.currentTime || 0) - begins;
     for (const track of tracks) {
       if (!track.times.length) continue;
       const i = nearest(track.times, t);
@@ -408,7 +410,7 @@ if (player) {
   if (video instanceof HTMLVideoElement) {
     const follow = () => {
       draw();
-      show(video.currentTime);
+      show(Math.max(0, video.currentTime - begins));
       if (!video.paused && !video.ended) requestAnimationFrame(follow);
     };
     for (const name of ["loadedmetadata", "play", "pause", "seeked", "timeupdate"]) video.addEventListener(name, follow);
