@@ -127,7 +127,9 @@ def test_variable_frame_rate_is_kept(tmp_path):
             assert number(clip.sample(f"at:{t}")[0][0]) == shown
 
 
-@pytest.mark.parametrize(("name", "begins", "start"), [("a.mp4", 50, 2), ("a.mkv", 50, 2), ("a.mp4", -5, 0), ("a.ts", 50, 0)])
+@pytest.mark.parametrize(
+    ("name", "begins", "start"), [("a.mp4", 50, 2), ("a.mkv", 50, 2), ("a.mp4", -5, 0), ("a.ts", 50, 0)]
+)
 def test_when_pictures_begin_on_the_clock_that_players_go_by_is_known(tmp_path, name, begins, start):
     clip = Clip.open(numbered_clip(tmp_path / name, 12, pts=[i + begins for i in range(12)], options={"bf": "0"}))
     assert clip.facts.start == start and next(clip.frames("all"))[0] == 0
