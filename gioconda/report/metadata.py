@@ -94,6 +94,8 @@ def signs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 _DATES = ("Recorded date", "Creation date", "Encoded date", "Digitised", "Modified")
+# What is written where no clock was set: noughts, and where the clocks of QuickTime, Unix and Windows begin.
+_UNSET = re.compile(r"(UTC )?(0+[-:]00[-:]00|1904[-:]01[-:]01|1970[-:]01[-:]01 00:00:00|1601[-:]01[-:]01)")
 
 
 def _day(text: str) -> int | None:
@@ -192,19 +194,26 @@ def _xmp(packets: Iterable[bytes]) -> list[declared.Field]:
 
 def _picture(path: str) -> dict[str, Any]:
     import exifread
+    import pillow_heif
     from PIL import Image, UnidentifiedImageError
 
     metadata: dict[str, str] = {}
     fields: list[declared.Field] = []
     try:
+        pillow_heif.register_heif_opener()
         Image.MAX_IMAGE_PIXELS = None  # of this child: only the header and text chunks are read, no pixel is decoded
         with Image.open(path) as image:
             info = dict(image.info)
             comment = image.getexif().get_ifd(0x8769).get(0x9286)
-    except UnidentifiedImageError:  # HEIC: its EXIF is read all the same
+    except UnidentifiedImageError:  # a HEIC that libheif does not take: its EXIF is read all the same
         info, comment = {}, None
+    tags: dict[str, Any] = {}
     with open(path, "rb") as file:
-        tags = exifread.process_file(file, details=False)
+        try:
+            tags = exifread.process_file(file, details=False)
+        except AssertionError:  # of a HEIC that was not written by a telephone
+            if "exif" not in info:
+                raise
     if not tags and isinstance(info.get("exif"), bytes):  # where ExifRead does not look, as in most WebP
         tags = exifread.process_file(io.BytesIO(info["exif"].removeprefix(b"Exif\0\0")), details=False)
     for key, name in NAMES["exif"].items():
@@ -304,6 +313,8 @@ def _child(path: str) -> dict[str, Any]:
     found["declared"] = declared.together(found["declared"], declared.marks(fields))
     found["reader"] = ", ".join(filter(None, ["Pillow, ExifRead" if picture else "MediaInfo", tool]))
     found["metadata"] = {
-        str(k)[:80]: str(v)[:LENGTH] for k, v in list(found["metadata"].items())[:FIELDS] if "xmp" not in str(k).lower()
+        str(k)[:80]: str(v)[:LENGTH]
+        for k, v in list(found["metadata"].items())[:FIELDS]
+        if "xmp" not in str(k).lower() and not (k in (*_DATES, "Tagged date") and _UNSET.match(str(v)))
     }
     return found

@@ -798,8 +798,19 @@ def test_pictures_that_begin_late_on_the_clock_of_players_are_said_to(tmp_path):
 
 
 @READ_HERE
+@pytest.mark.parametrize("text", ["0000:00:00 00:00:00", "1970:01:01 00:00:00", "1904:01:01 00:00:00"])
+def test_the_beginning_of_a_clock_is_no_date(tmp_path, text):
+    """A WMV was said to have been encoded in 1970, an MXF in the year 0."""
+    exif = Image.Exif()
+    exif[0x0132] = text
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
+    found = metadata.inspect(tmp_path / "a.jpg")
+    assert found["metadata"] == {} and [s["key"] for s in metadata.signs(found)] == ["sign.bare"]
+
+
+@READ_HERE
 def test_what_a_phone_writes_is_read(tmp_path):
-    from PIL import Image
+    import pillow_heif
 
     apple = "com.apple.quicktime."
     tags = {f"{apple}make": "Apple", f"{apple}model": "iPhone 15", f"{apple}creationdate": "2024-01-02T10:00:00+0900"}
@@ -810,7 +821,8 @@ def test_what_a_phone_writes_is_read(tmp_path):
     exif = Image.Exif()
     exif[0x010F], exif[0x0110], exif[0x0131], exif[0x0132] = "Canon", "R5", "Photoshop", "2024:01:02 10:00:00"
     exif.get_ifd(0x8769)[0x9003] = "2023:05:06 10:00:00"
-    for suffix in ("jpg", "png", "webp", "avif"):
+    pillow_heif.register_heif_opener()
+    for suffix in ("jpg", "png", "webp", "avif", "heic"):
         Image.new("RGB", (8, 8)).save(tmp_path / f"a.{suffix}", exif=exif)
         said = metadata.signs(metadata.inspect(tmp_path / f"a.{suffix}"))
         assert [s["key"] for s in said] == ["sign.camera", "sign.software", "sign.dates"], suffix
