@@ -95,12 +95,13 @@ def check(
             deliver(next(iter(frames.values())) if len(frames) == 1 else keyframes.packed(frames), file)
             continue
         # On a terminal the one line on stderr says it all; a file or a program gets the whole report.
-        shown = reports if file or format != "text" else [r for r in reports if not unread(r)]
+        said = format == "text" and not file
+        shown, missing = ([r for r in reports if not unread(r)], []) if said else (reports, unopened)
         if format in ("csv", "sarif"):
             deliver(_table(format, reports, unopened, job.lang), file)
         else:
             color = file is None and sys.stdout.isatty()
-            deliver(_render(format, shown, unopened, job.lang, result, color=color), file)
+            deliver(_render(format, shown, missing, job.lang, result, color=color), file)
     for line in tripped:
         notice(f"policy: {line}")
     return result.exit_code
@@ -139,14 +140,20 @@ def _render(
 ) -> str:
     if format == "text":
         color = color and not os.environ.get("NO_COLOR")
-        return ("\n" + "─" * 80 + "\n\n").join(render.text(r, lang, color=color) for r in reports)
+        texts = [
+            *(render.text(r, lang, color=color) for r in reports),
+            *(f"{clean(r.path)}: {r.error}\n" for r in unopened),
+        ]
+        return ("\n" + "─" * 80 + "\n\n").join(texts)
     if format in ("json", "jsonl"):  # a document a file: where there is no report, the row that an audit would have
         documents = [*(document(r, lang) for r in reports), *map(plain, unopened)]
         if format == "jsonl":
             return "".join(to_json(one) + "\n" for one in documents)
         documents = [one | {"outcome": plain(result)} for one in documents]
         return to_json(documents[0] if len(documents) == 1 else documents, indent=1)
-    return render.html(reports, lang)
+    from gioconda.report.as_html import html
+
+    return html(reports, lang, {row.path: row.error or "" for row in unopened})
 
 
 def _table(format: str, reports: Sequence[Report], unopened: "Sequence[Row]", lang: str) -> str:

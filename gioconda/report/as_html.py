@@ -2,8 +2,9 @@
 
 import base64
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from gioconda.report.strips import spectrogram, svg, waveform
@@ -115,9 +116,16 @@ def page(title: str, body: str, lang: str = "en", *, films: bool = False, plots:
     return rendered("shell.html.jinja", lang, **shown, skip=label("skip", lang))
 
 
-def html(report: Report | Sequence[Report], lang: str = "en") -> str:
-    """One or more reports as one file, readable in any browser, each printable on three pages at most."""
-    reports = [report] if isinstance(report, Report) else list(report)
-    title = ", ".join(visible(r.title, 80) for r in reports[:3])
+def html(report: Report | Sequence[Report], lang: str = "en", unopened: Mapping[str, str] | None = None) -> str:
+    """One or more reports as one file, readable in any browser, each printable on three pages at most.
+
+    unopened : files of which there is no report, and why.
+    """
+    reports, missing = [report] if isinstance(report, Report) else list(report), unopened or {}
+    title = ", ".join([visible(name, 80) for name in (*(r.title for r in reports), *missing)][:3])
     body = "".join(fragment(r, lang, prefix=f"r{i}-" if i else "") for i, r in enumerate(reports))
+    body += "".join(
+        f'<section class="sheet"><h1>{escape(visible(name))}</h1><p>{escape(why)}</p></section>'
+        for name, why in missing.items()
+    )
     return page(f"{title} · {label('report', lang)}", body, lang)

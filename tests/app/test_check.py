@@ -102,8 +102,10 @@ def test_unreadable_footage_is_incomplete_by_its_code(files, tmp_path, capsys, m
 
 
 def test_a_file_that_cannot_be_opened_is_named_in_every_table(files, tmp_path, capsys):
-    """Whoever read JSON, CSV or SARIF alone was not told that one of the files has no report."""
-    outputs = [part for name in ("json", "csv", "sarif") for part in ("-o", f"{name}={tmp_path / name}")]
+    """Whoever read one of them alone was not told that one of the files has no report."""
+    outputs = [
+        part for name in ("json", "csv", "sarif", "html", "text") for part in ("-o", f"{name}={tmp_path / name}")
+    ]
     good = files / "whole.mp4"
     code = run(["-q", "check", "--detectors", "none", str(good), str(tmp_path / "none.mp4"), *outputs])
     capsys.readouterr()
@@ -111,6 +113,8 @@ def test_a_file_that_cannot_be_opened_is_named_in_every_table(files, tmp_path, c
     report, row = json.loads((tmp_path / "json").read_text())
     assert report["outcome"]["unopened"] == ["none.mp4: no such file (check the path)"]
     assert row["error"] == "no such file (check the path)" and row["outcome"] == report["outcome"]
+    for page in ("html", "text"):
+        assert "no such file (check the path)" in (tmp_path / page).read_text()
     whole, missing = csv.DictReader((tmp_path / "csv").read_text().splitlines())
     assert missing["path"] == "none.mp4" and missing["error"] == "no such file (check the path)"
     assert whole["faces"] == "", "no detector has looked: it is not said that there is none"
