@@ -479,7 +479,8 @@ class VideoSource:
                 )
             self._check_pixels(frame.width, frame.height)
             if (frame.width, frame.height) != self._stored:
-                self._warn(WarningReason.SIZE_CHANGES, time=seconds)
+                first, other = (f"{width} × {height}" for width, height in (self._stored, (frame.width, frame.height)))
+                self._warn(WarningReason.SIZE_CHANGES, time=seconds, first=first, other=other)
             # No name for the picture: held here while the next is made, it would cost the allocator a page fault for every 4 KiB.
             yield seconds, self._rgb(frame)
 

@@ -127,6 +127,17 @@ def test_variable_frame_rate_is_kept(tmp_path):
             assert number(clip.sample(f"at:{t}")[0][0]) == shown
 
 
+def test_of_a_picture_that_changes_its_size_both_sizes_are_said(tmp_path):
+    """As recorded calls do: they begin small, and turn with the telephone."""
+    for name, shape in (("a.ts", {}), ("b.ts", {"width": 208, "height": 320})):
+        encode(tmp_path / name, [numbered(i, **shape) for i in range(12)])
+    (tmp_path / "both.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    with Clip.open(tmp_path / "both.ts") as clip:
+        frames, _ = clip.sample("all")
+        assert frames.shape == (24, 96, 192, 3)
+        assert "changes from 192 × 96 to 208 × 320, seen at" in [w.text for w in clip.warnings][-1]
+
+
 @pytest.mark.parametrize(
     ("name", "begins", "start"), [("a.mp4", 50, 2), ("a.mkv", 50, 2), ("a.mp4", -5, 0), ("a.ts", 50, 0)]
 )
