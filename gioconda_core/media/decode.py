@@ -262,7 +262,7 @@ class VideoSource:
             codec=context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name,
             width=height if turn.swaps else width,
             height=width if turn.swaps else height,
-            fps=None if still else self._fps,  # after the duration, which corrects it where the clock jumps
+            fps=None if still else self._rate(duration),
             duration=0.0 if still else duration,
             frame_count=stream.frames or self._counted or None,
             still=still,
@@ -293,6 +293,15 @@ class VideoSource:
             covers=self._covers,
             size_bytes=self.size,
         )
+
+    def _rate(self, duration: float) -> Fraction | None:
+        """Frames per second: what the stream states, or the mean where it has far fewer, as recordings of a screen that say 25 or 60.
+
+        Asked for after the duration, which corrects what is stated where the clock jumps.
+        """
+        if self._fps and 0 < self._counted < 0.8 * duration * float(self._fps):
+            return Fraction(self._counted / duration).limit_denominator(1001)
+        return self._fps
 
     def _first(self, container: Any, stream: Any) -> Any:
         """The first frame, by which the clock of all is set."""

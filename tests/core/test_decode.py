@@ -127,6 +127,11 @@ def test_variable_frame_rate_is_kept(tmp_path):
             assert number(clip.sample(f"at:{t}")[0][0]) == shown
 
 
+def test_the_rate_is_that_of_the_frames_where_far_fewer_come_than_the_stream_says(tmp_path):
+    with Clip.open(numbered_clip(tmp_path / "a.mkv", 10, pts=[10 * i for i in range(10)])) as clip:
+        assert float(clip.facts.fps) == pytest.approx(2.7, abs=0.1) and clip.facts.frame_count == 10
+
+
 def test_of_a_picture_that_changes_its_size_both_sizes_are_said(tmp_path):
     """As recorded calls do: they begin small, and turn with the telephone."""
     for name, shape in (("a.ts", {}), ("b.ts", {"width": 208, "height": 320})):
