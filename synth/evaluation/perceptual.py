@@ -8,8 +8,7 @@ the FID that papers state: the Inception of 2015, whose poolings differ from tor
 differences: the TensorFlow graph as pytorch-fid documents it. Pictures are resized to 299 px, bilinear, without antialiasing.
 """
 
-from collections.abc import Callable
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from safetensors.torch import load_file
 
 from gioconda_core import weights
 from gioconda_core.errors import WeightsError
+from gioconda_core.files import package_file
 from synth.model.content_loss import Lite0
 
 Frames = NDArray[np.uint8]
@@ -103,17 +103,18 @@ def lpips() -> tuple[str, Measure]:
 
 def _batched(distance: Callable[[Any, Any], Any]) -> Measure:
     def measure(real: Frames, made: Frames) -> NDArray[np.float64]:
-        out = []
         with torch.inference_mode():
-            for at in range(0, len(real), BATCH):
-                a, b = (
-                    torch.from_numpy(np.ascontiguousarray(x[at : at + BATCH])).permute(0, 3, 1, 2).float() / 127.5 - 1
-                    for x in (real, made)
-                )
-                out.append(distance(a, b).flatten().double().numpy())
-        return np.concatenate(out)
+            pairs = zip(_batches(real), _batches(made), strict=True)
+            found = [distance(a / 127.5 - 1, b / 127.5 - 1).flatten() for a, b in pairs]
+        return torch.cat(found).double().numpy()
 
     return measure
+
+
+def _batches(frames: Frames) -> Iterator[Any]:
+    """uint8 (N, H, W, 3) → float32 (n, 3, H, W) in 0–255, some at a time."""
+    for part in torch.from_numpy(np.ascontiguousarray(frames)).split(BATCH):
+        yield part.permute(0, 3, 1, 2).float()
 
 
 def _lpips() -> Measure:
@@ -135,12 +136,7 @@ def _lpips() -> Measure:
 
 def _st_file() -> Path | None:
     """The package's file, found without importing the package: its own code asks for more than its file holds."""
-    spec = find_spec("stlpips_pytorch")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder, "weights", "vST0.0", "alex_shift_tolerant.pth")
-        if path.is_file():
-            return path
-    return None
+    return package_file("stlpips_pytorch", "weights", "vST0.0", "alex_shift_tolerant.pth")
 
 
 def _st_lpips() -> Measure:
@@ -182,8 +178,8 @@ def _st_lpips() -> Measure:
     return _batched(distance)
 
 
-def inception() -> Callable[[Frames, Any], NDArray[np.float32]]:
-    """A function of frames uint8 (N, H, W, 3) (and landmarks, which it does not use) that gives pool features, (N, 2048).
+def inception() -> Callable[[Frames], NDArray[np.float32]]:
+    """A function of frames uint8 (N, H, W, 3) that gives pool features, (N, 2048).
 
     Raises
     ------
@@ -202,14 +198,10 @@ def inception() -> Callable[[Frames, Any], NDArray[np.float32]]:
     net.fc, net.dropout = torch.nn.Identity(), torch.nn.Identity()
     net.eval()
 
-    def features(frames: Frames, _: Any = None) -> NDArray[np.float32]:
-        out = []
+    def features(frames: Frames) -> NDArray[np.float32]:
         with torch.inference_mode():
-            for at in range(0, len(frames), BATCH):
-                x = torch.from_numpy(frames[at : at + BATCH]).permute(0, 3, 1, 2).float()
-                x = F.interpolate(x, (299, 299), mode="bilinear", align_corners=False) / 127.5 - 1
-                out.append(net(x).numpy())
-        return np.concatenate(out).astype(np.float32)
+            large = (F.interpolate(x, (299, 299), mode="bilinear", align_corners=False) for x in _batches(frames))
+            return torch.cat([net(x / 127.5 - 1) for x in large]).numpy()
 
     return features
 

@@ -19,13 +19,17 @@ from gioconda_core import lite0
 from gioconda_core.errors import UsageError, WeightsError
 from synth.model.config import CONTENT, LossWeights
 
-# torchvision's `features` layouts: channels of each convolution, "M" = max-pool 2.
-_VGG19 = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512, 512, 512, 512, "M")
-_VGG16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
-# BGR means in 0–255, and the indices of the ReLUs compared. Source: the nets' Caffe deployments.
-_VGGS: dict[str, tuple[tuple[int | str, ...], tuple[int, ...], tuple[float, float, float]]] = {
-    "vgg19": (_VGG19, (1, 6, 11, 20, 29), (103.939, 116.779, 123.68)),
-    "vggface": (_VGG16, (1, 6, 11, 18, 25), (93.594, 104.762, 129.186)),
+# torchvision's letter for each layout, the indices in its `features` of the ReLUs compared, and BGR means in 0–255.
+# Source: the nets' Caffe deployments.
+_VGGS = {
+    "vgg19": ("E", (1, 6, 11, 20, 29), (103.939, 116.779, 123.68)),
+    "vggface": ("D", (1, 6, 11, 18, 25), (93.594, 104.762, 129.186)),
+}
+# torchvision's names of SqueezeNet's layers → those of its Caffe deployment.
+_SQUEEZENET = {"0": "conv1"} | {
+    f"{place}.{part}": f"fire{number}/{name}"
+    for number, place in enumerate((3, 4, 5, 7, 8, 9), 2)
+    for part, name in (("squeeze", "conv1x1_1"), ("expand1x1", "conv1x1_2"), ("expand3x3", "conv3x3_2"))
 }
 _STORE = {"vgg19": "vgg19-caffe", "vggface": "vggface-vgg16-caffe", "squeezenet": "squeezenet10"}
 
@@ -37,13 +41,20 @@ def caffe_input(frames: Tensor, mean: tuple[float, float, float]) -> Tensor:
 
 
 class _Frozen(nn.Module):
-    """A frozen feature extractor whose L1 feature distance is a loss."""
+    """A frozen feature extractor whose L1 feature distance is a loss. taps : indices of the layers whose outputs are compared."""
 
     mean: tuple[float, float, float]
+    layers: nn.Sequential
+    taps: tuple[int, ...]
     dtype = torch.float32
 
     def features(self, x: Tensor) -> list[Tensor]:
-        raise NotImplementedError
+        found = []
+        for index, layer in enumerate(self.layers):
+            x = layer(x)
+            if index in self.taps:
+                found.append(x)
+        return found
 
     def _prepare(self, frames: Tensor) -> Tensor:
         return caffe_input(frames, self.mean).to(dtype=self.dtype, memory_format=torch.channels_last)
@@ -60,37 +71,24 @@ class _Frozen(nn.Module):
 
 
 class VGG(_Frozen):
-    """VGG19 or VGGFace's VGG16 up to the last compared ReLU."""
+    """VGG19 or VGGFace's VGG16 up to the last compared ReLU. weights : by torchvision's names; None = random. divide : of the channels."""
 
     def __init__(self, kind: str, weights: Mapping[str, Tensor] | None, *, divide: int = 1) -> None:
+        from torchvision.models.vgg import cfgs, make_layers
+
         super().__init__()
         layout, self.taps, self.mean = _VGGS[kind]
+        layers = make_layers([item if item == "M" else item // divide for item in cfgs[layout]])
+        self.layers = layers[: self.taps[-1] + 1].requires_grad_(False)
+        if weights is not None:
+            self.layers.load_state_dict({name: weights[f"features.{name}"] for name in self.layers.state_dict()})
+            return
         generator = torch.Generator().manual_seed(0)
-        layers: list[nn.Module] = []
-        cin = 3
-        for item in layout:
-            if item == "M":
-                layers.append(nn.MaxPool2d(2))
-                continue
-            conv = nn.Conv2d(cin, int(item) // divide, 3, padding=1)
+        for conv in (layer for layer in self.layers if isinstance(layer, nn.Conv2d)):
             assert conv.bias is not None
-            if weights is not None:
-                conv.weight.data.copy_(weights[f"features.{len(layers)}.weight"])
-                conv.bias.data.copy_(weights[f"features.{len(layers)}.bias"])
-            else:  # frozen random net: He-normal keeps the signal's size through the layers
-                conv.weight.data.normal_(0, (2 / (9 * cin)) ** 0.5, generator=generator)
-                conv.bias.data.zero_()
-            layers += [conv, nn.ReLU()]
-            cin = int(item) // divide
-        self.layers = nn.Sequential(*layers[: self.taps[-1] + 1]).requires_grad_(False)
-
-    def features(self, x: Tensor) -> list[Tensor]:
-        found = []
-        for index, layer in enumerate(self.layers):
-            x = layer(x)
-            if index in self.taps:
-                found.append(x)
-        return found
+            # Frozen random net: He-normal keeps the signal's size through the layers.
+            conv.weight.normal_(0, (2 / (9 * conv.in_channels)) ** 0.5, generator=generator)
+            conv.bias.zero_()
 
 
 class _Relative(_Frozen):
@@ -110,31 +108,21 @@ class SqueezeNet(_Relative):
     """ImageNet SqueezeNet v1.0 to fire7: a small content net where the VGGs cannot be had."""
 
     mean = (104.0, 117.0, 123.0)
+    taps = (1, 4, 5, 7, 9)  # conv1, fire3, fire4, fire5, fire7
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        from torchvision.models import squeezenet1_0
+
         super().__init__()
-        for name, value in weights.items():
-            if not name.startswith(("fire8", "fire9", "conv_final")):
-                self.register_buffer(name.replace("/", "_").replace(".", "_"), value, persistent=False)
-
-    def _conv(self, x: Tensor, name: str, padding: int = 0, stride: int = 1) -> Tensor:
-        weight, bias = getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias")
-        weight = weight.to(dtype=x.dtype, memory_format=torch.channels_last)
-        return F.relu(F.conv2d(x, weight, bias.to(x.dtype), stride=stride, padding=padding))
-
-    def features(self, x: Tensor) -> list[Tensor]:
-        x = self._conv(x, "conv1", stride=2)
-        found = [x]
-        for number in range(2, 8):
-            if number in (2, 5):
-                x = F.max_pool2d(x, 3, 2, ceil_mode=True)  # Caffe's pooling rounds up
-            x = self._conv(x, f"fire{number}_conv1x1_1")
-            x = torch.cat(
-                [self._conv(x, f"fire{number}_conv1x1_2"), self._conv(x, f"fire{number}_conv3x3_2", padding=1)], 1
-            )
-            if number in (3, 4, 5, 7):
-                found.append(x)
-        return found
+        with torch.device("meta"):  # shapes alone: nothing is drawn only to be replaced
+            self.layers = squeezenet1_0().features[: self.taps[-1] + 1]
+        state = {
+            f"{ours}.{kind}": weights[f"{name}.{kind}"]
+            for ours, name in _SQUEEZENET.items()
+            for kind in ("weight", "bias")
+        }
+        self.layers.load_state_dict(state, assign=True)
+        self.layers.requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 class Lite0(_Relative):
@@ -287,6 +275,5 @@ def build(
     for part in content.parts.values():
         if isinstance(part, _Frozen):
             part.dtype = dtype
-            if isinstance(part, VGG | Lite0):
-                part.to(dtype)
+            part.to(dtype)
     return content.requires_grad_(False)
