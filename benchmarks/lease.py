@@ -346,7 +346,7 @@ def _figures(rented: Rented, name: str) -> dict[str, Any]:
 
     config = preset("paper" if rented.device.type == "cuda" else name)
     dtype = compute_dtype("auto", rented.device)
-    net = personal(config).module().to(rented.device, dtype).to(memory_format=torch.channels_last)
+    net = personal(config).module.to(rented.device, dtype).to(memory_format=torch.channels_last)
     found: dict[str, Any] = {"preset": config.name}
     for batch in (1, 32, 128) if rented.device.type == "cuda" else (1,):
         if rented.left(FIGURES) < 3:

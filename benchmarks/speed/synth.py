@@ -169,7 +169,7 @@ def cuda(
     torch.backends.cudnn.benchmark = True
     top, cost = ceilings(), describe.cost(config, folded=True)
     yield {"gpu": torch.cuda.get_device_name(), **top} | {f"GFLOP of {net}, folded": flop for net, flop in cost.items()}
-    net: Any = personal(config).module().to("cuda", torch.bfloat16).to(memory_format=torch.channels_last)
+    net: Any = personal(config).module.to("cuda", torch.bfloat16).to(memory_format=torch.channels_last)
     net = torch.compile(net) if compile else net
     for many in batches:
         seconds = _timed(graphed(net, many, config.size))

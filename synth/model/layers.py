@@ -268,10 +268,3 @@ def held(*modules: nn.Module) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.held = None
-
-
-def bake(module: nn.Module) -> nn.Module:
-    """Divide every σ in, in place."""
-    for layer in spectral_modules(module):
-        layer.bake()
-    return module

@@ -8,6 +8,7 @@ output, no normalisation in embedder and discriminator.
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -289,10 +290,37 @@ def save_checkpoint(path: str | os.PathLike[str], model: Model, *, dtype: torch.
         for net, module in model.nets().items()
         for name, value in module.state_dict().items()
     }
-    header = {"schema": SCHEMA, "config": json.dumps(model.config.as_dict()), "facts": json.dumps(dict(model.facts))}
+    return write_model(path, SCHEMA, model.config, model.facts, tensors)
+
+
+def write_model(
+    path: str | os.PathLike[str], schema: str, config: Config, facts: Mapping[str, Any], tensors: dict[str, Tensor]
+) -> Path:
+    """Tensors as one safetensors file whose header says what rebuilds the network, and how it was made."""
+    header = {"schema": schema, "config": json.dumps(config.as_dict()), "facts": json.dumps(dict(facts))}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=header)
     return Path(path)
+
+
+@contextmanager
+def read_model(path: Path, schema: str, kind: str, maker: str) -> Iterator[tuple[Any, Config, dict[str, Any]]]:
+    """What :func:`write_model` wrote: the open file, whose tensors are read inside, the network's dimensions, and facts.
+
+    kind, maker : what the file should be, and the command that makes one, for the sentence of a WeightsError.
+    """
+    if not path.is_file():
+        raise WeightsError("no such file", where=str(path), hint=f"a {kind} is made by: {maker}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            if header.get("schema") != schema:
+                raise WeightsError(f"is not a {kind} (schema {header.get('schema')!r})", where=str(path))
+            yield file, Config(**json.loads(header["config"])), json.loads(header.get("facts", "{}"))
+    except WeightsError:
+        raise
+    except Exception as error:  # a torn or foreign file raises many things; all mean the same
+        raise WeightsError(f"cannot be read as a {kind}: {error}", where=str(path)) from error
 
 
 def shipped() -> Path:
@@ -312,24 +340,11 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Model:
     Raises WeightsError when the file is missing, broken or of another kind.
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError("no such file", where=str(path), hint="a model is made by: gioconda synth train")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            if header.get("schema") != SCHEMA:
-                raise WeightsError(f"is not a generator model (schema {header.get('schema')!r})", where=str(path))
-            config = Config(**json.loads(header["config"]))
-            with torch.device("meta"):  # shapes alone: nothing is drawn only to be replaced
-                model = Model(config, Embedder(config), Generator(config), Discriminator(config))
-            for net, module in model.nets().items():
-                state = {name: file.get_tensor(f"{net}.{name}").float() for name in module.state_dict()}
-                module.load_state_dict(state, assign=True)
-                module.eval().requires_grad_(False)
-            model.facts = json.loads(header.get("facts", "{}"))
-    except WeightsError:
-        raise
-    except Exception as error:  # a torn or foreign file raises many things; all mean the same
-        raise WeightsError(f"cannot be read as a generator model: {error}", where=str(path)) from error
-    model.sha256 = sha256_of(path)
+    with read_model(path, SCHEMA, "generator model", "gioconda synth train") as (file, config, facts):
+        with torch.device("meta"):  # shapes alone: nothing is drawn only to be replaced
+            model = Model(config, Embedder(config), Generator(config), Discriminator(config), facts, sha256_of(path))
+        for net, module in model.nets().items():
+            state = {name: file.get_tensor(f"{net}.{name}").float() for name in module.state_dict()}
+            module.load_state_dict(state, assign=True)
+            module.eval().requires_grad_(False)
     return model

@@ -5,7 +5,6 @@ Every export is run once on real landmark images beside the torch network; what 
 
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.faces.align import FACE_SHAPE
 from gioconda_core.files import atomic_path, refuse_overwrite
 from synth.model.landmark_image import rasters_of
-from synth.person.model import PersonalModel, _convert, compile_openvino
+from synth.person.model import PersonalModel, Runtime, _convert, compile_openvino
 
 FORMATS = ("onnx", "openvino", "onnx-int8")
 # Mean absolute difference of pixels (0–255) from the float32 torch network above which an export is refused.
@@ -32,11 +31,11 @@ def _poses(size: int, number: int = 8) -> NDArray[np.float32]:
     return poses.astype(np.float32)
 
 
-def picture_error(model: PersonalModel, run: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> float:
+def picture_error(model: PersonalModel, run: Runtime) -> float:
     """Mean absolute pixel difference (0–255) of a runtime from float32 torch, over eight poses."""
     x = rasters_of(_poses(model.config.size), model.config.size)
     with torch.inference_mode():
-        wanted = model.module()(torch.from_numpy(x)).numpy()
+        wanted = model.module(torch.from_numpy(x)).numpy()
     found = np.concatenate([run(x[i : i + 1]) for i in range(len(x))])
     return float(np.abs(found - wanted).mean() * 127.5)
 
@@ -94,7 +93,7 @@ def _write_onnx(model: PersonalModel, path: Path) -> None:
         # The exporter that needs no further package is deprecated, and says of each norm that its channels are constant.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model.module(),
+            model.module,
             (torch.zeros(2, 3, size, size),),
             str(path),
             input_names=["landmark_images"],
@@ -105,7 +104,7 @@ def _write_onnx(model: PersonalModel, path: Path) -> None:
         )
 
 
-def _run_onnx(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+def _run_onnx(path: Path) -> Runtime:
     import onnxruntime as ort
 
     options = ort.SessionOptions()

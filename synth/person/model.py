@@ -5,11 +5,11 @@ convolution when the file is loaded (the file keeps the smaller 3×3 kernels). L
 """
 
 import copy
-import json
 import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,19 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError, WeightsError
-from gioconda_core.files import atomic_path, refuse_overwrite, sha256_of, write_json
+from gioconda_core.files import refuse_overwrite, sha256_of, write_json
 from synth.model.config import Config
 from synth.model.landmark_image import rasters_of
-from synth.model.layers import Conv, bake, spectral_modules
-from synth.model.networks import Generator
+from synth.model.layers import Conv, spectral_modules
+from synth.model.networks import Generator, read_model, write_model
 from synth.model.tensors import compute_dtype
 
 SCHEMA = "gioconda.personal/1"
 RUNTIMES = ("auto", "torch", "openvino")
+Runtime = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # landmark images (N, 3, S, S) → frames, both in [-1, 1]
 # Frames × pixels from which compiling for OpenVINO (seconds) pays: about a hundred frames of 256 px.
 _WORTH_COMPILING = 100 * 256 * 256
 
@@ -97,24 +97,23 @@ class PersonalModel:
     style: Tensor
     facts: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
-    _runtimes: dict[str, Any] = field(default_factory=dict, repr=False)
+    _nets: dict[torch.device, nn.Module] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, generator: Generator, style: Tensor, facts: Mapping[str, Any]) -> "PersonalModel":
         """Strip a trained generator down to one person. style : (1, values)."""
         bare = copy.deepcopy(generator).cpu().float().eval().requires_grad_(False)
         bare.project = None
-        bake(bare)
+        for layer in spectral_modules(bare):
+            layer.bake()
         return cls(generator.config, bare, style.detach().cpu().float().reshape(1, -1), dict(facts))
 
     # ---- running
 
+    @cached_property
     def module(self) -> nn.Module:
         """The network runtimes compile: landmark images (N, 3, S, S) in [-1, 1] → frames in [-1, 1]."""
-        if "module" not in self._runtimes:
-            self._runtimes["module"] = _Fixed(self.generator, self.style).eval().requires_grad_(False)
-        module: nn.Module = self._runtimes["module"]
-        return module
+        return _Fixed(self.generator, self.style).eval().requires_grad_(False)
 
     def render(
         self,
@@ -129,8 +128,7 @@ class PersonalModel:
         Parameters
         ----------
         landmarks : (N, 68, 2) or (68, 2), pixels of this model's size × size crop.
-        runtime : ``torch``, ``openvino``, or ``auto``: OpenVINO on a CPU where it is installed and the clip is long
-            enough to repay compiling it.
+        runtime : ``torch``, ``openvino``, or ``auto``: OpenVINO on a CPU where the clip is long enough to repay compiling it.
 
         Returns
         -------
@@ -139,26 +137,25 @@ class PersonalModel:
         points = np.asarray(landmarks, np.float32)
         points = points[None] if points.ndim == 2 else points
         if runtime not in RUNTIMES:
-            raise UsageError(f"no runtime {runtime!r}", where="--runtime", hint=f"one of {', '.join(RUNTIMES)}")
+            raise UsageError(f"no runtime {runtime!r}", where="runtime", hint=f"one of {', '.join(RUNTIMES)}")
         size = self.config.size
         device = torch.device(device)
         if runtime == "auto":
             # By this call alone, not by what was drawn before: a replay of one clip of many must take the same way.
             long = len(points) * size * size >= _WORTH_COMPILING
-            runtime = "openvino" if device.type == "cpu" and long and _openvino_installed() else "torch"
-        run = self._openvino() if runtime == "openvino" else self._torch(device)
+            runtime = "openvino" if device.type == "cpu" and long else "torch"
+        run = self._openvino if runtime == "openvino" else self._torch(device)
         frames = np.empty((len(points), size, size, 3), np.uint8)
         for start in range(0, len(points), batch):
             made = run(rasters_of(points[start : start + batch], size))
             frames[start : start + batch] = np.clip(np.round((made + 1) * 127.5), 0, 255).transpose(0, 2, 3, 1)
         return frames
 
-    def _torch(self, device: torch.device) -> Any:
-        key = f"torch-{device}"
+    def _torch(self, device: torch.device) -> Runtime:
         dtype = compute_dtype("auto", device)
-        if key not in self._runtimes:
-            self._runtimes[key] = copy.deepcopy(self.module()).to(device, dtype).to(memory_format=torch.channels_last)
-        net = self._runtimes[key]
+        if device not in self._nets:
+            self._nets[device] = copy.deepcopy(self.module).to(device, dtype).to(memory_format=torch.channels_last)
+        net = self._nets[device]
 
         def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
             with torch.inference_mode():
@@ -168,10 +165,9 @@ class PersonalModel:
 
         return run
 
-    def _openvino(self) -> Any:
-        if "openvino" not in self._runtimes:
-            self._runtimes["openvino"] = compile_openvino(self)
-        return self._runtimes["openvino"]
+    @cached_property
+    def _openvino(self) -> Runtime:
+        return compile_openvino(self)
 
     # ---- files
 
@@ -191,10 +187,7 @@ class PersonalModel:
         # Power iteration vectors are training's; W/σ is all that is kept.
         state = {n: v for n, v in self.generator.state_dict().items() if not n.endswith((".u", ".v"))}
         tensors = {name: value.to(dtype).contiguous().clone() for name, value in {**state, "style": self.style}.items()}
-        header = {"schema": SCHEMA, "config": json.dumps(self.config.as_dict()), "facts": json.dumps(dict(self.facts))}
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata=header)
-        self.sha256 = sha256_of(path)
+        self.sha256 = sha256_of(write_model(path, SCHEMA, self.config, self.facts, tensors))
         card = {
             "schema": SCHEMA,
             "sha256": self.sha256,
@@ -210,39 +203,21 @@ class PersonalModel:
     def load(cls, path: str | os.PathLike[str]) -> "PersonalModel":
         """Read a personal model. Raises WeightsError when the file is missing, broken or something else."""
         path = Path(path)
-        if not path.is_file():
-            raise WeightsError("no such file", where=str(path), hint="a personal model is made by: gioconda synth tune")
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = file.metadata() or {}
-                if header.get("schema") != SCHEMA:
-                    raise WeightsError(f"is not a personal model (schema {header.get('schema')!r})", where=str(path))
-                config = Config(**json.loads(header["config"]))
-                with torch.device("meta"):  # shapes alone: nothing is drawn only to be replaced
-                    generator = Generator(config)
-                generator.project = None
-                state = {name: file.get_tensor(name).float() for name in file.keys() if name != "style"}  # noqa: SIM118
-                missing, unexpected = generator.load_state_dict(state, strict=False, assign=True)
-                if unexpected or any(not name.endswith((".u", ".v")) for name in missing):
-                    raise WeightsError("does not hold the tensors of its own dimensions", where=str(path))
-                for layer in spectral_modules(generator):
-                    layer.baked, layer.u, layer.v = True, torch.empty(0), torch.empty(0)
-                style = file.get_tensor("style").float()
-                facts = json.loads(header.get("facts", "{}"))
-        except WeightsError:
-            raise
-        except Exception as error:  # a torn or foreign file raises many things; all mean the same
-            raise WeightsError(f"cannot be read as a personal model: {error}", where=str(path)) from error
+        with read_model(path, SCHEMA, "personal model", "gioconda synth tune") as (file, config, facts):
+            with torch.device("meta"):  # shapes alone: nothing is drawn only to be replaced
+                generator = Generator(config)
+            generator.project = None
+            state = {name: file.get_tensor(name).float() for name in file.keys() if name != "style"}  # noqa: SIM118
+            missing, unexpected = generator.load_state_dict(state, strict=False, assign=True)
+            if unexpected or any(not name.endswith((".u", ".v")) for name in missing):
+                raise WeightsError("does not hold the tensors of its own dimensions", where=str(path))
+            for layer in spectral_modules(generator):
+                layer.baked, layer.u, layer.v = True, torch.empty(0), torch.empty(0)
+            style = file.get_tensor("style").float()
         return cls(config, generator.eval().requires_grad_(False), style, facts, sha256_of(path))
 
 
-def _openvino_installed() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("openvino") is not None
-
-
-def compile_openvino(model: PersonalModel, *, precision: str | None = None) -> Callable[[Any], Any]:
+def compile_openvino(model: PersonalModel, *, precision: str | None = None) -> Runtime:
     """A function from landmark images (N, 3, S, S) float32 to frames, compiled by OpenVINO for this CPU.
 
     precision : ``f32``, ``bf16``; None lets OpenVINO take what the CPU multiplies fastest.
@@ -264,6 +239,4 @@ def _convert(model: PersonalModel) -> Any:
     size = model.config.size
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of each norm, that its channels are constant
-        return ov.convert_model(
-            model.module(), example_input=torch.zeros(1, 3, size, size), input=[(-1, 3, size, size)]
-        )
+        return ov.convert_model(model.module, example_input=torch.zeros(1, 3, size, size), input=[(-1, 3, size, size)])

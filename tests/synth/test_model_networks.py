@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gioconda_core.errors import UsageError, WeightsError
 from synth.model.config import PRESETS, Config
 from synth.model.describe import table
-from synth.model.layers import Conv, _Spectral, bake, held
+from synth.model.layers import Conv, _Spectral, held
 from synth.model.networks import (
     Discriminator,
     Embedder,
@@ -147,7 +147,7 @@ def test_spectral_norm_makes_the_largest_singular_value_one_and_baking_changes_n
     x = torch.randn(1, 16, 8, 8)
     before = conv(x)
     assert torch.equal(before, conv(x)), "a forward pass must not move the estimate"
-    bake(conv)
+    conv.bake()
     torch.testing.assert_close(conv(x), before, atol=1e-6, rtol=1e-5)
 
 

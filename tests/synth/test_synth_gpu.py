@@ -62,6 +62,6 @@ def test_personal_model_renders_and_is_captured_as_a_graph():
     points = rng.uniform(20, 100, (5, 68, 2)).astype(np.float32)
     here = personal.render(points, runtime="torch").astype(int)
     assert np.abs(personal.render(points, device="cuda").astype(int) - here).mean() < 4
-    net = personal.module().to("cuda", torch.bfloat16, memory_format=torch.channels_last)
+    net = personal.module.to("cuda", torch.bfloat16, memory_format=torch.channels_last)
     graphed(net, 2, 128)()
     torch.cuda.synchronize()

@@ -163,7 +163,7 @@ def test_baking_and_folding_are_exact(model):
     with torch.no_grad():
         style = model.generator.style(embedding)
         wanted = model.generator(rasters, style.expand(2, -1))
-        found = PersonalModel.of(model.generator, style, {}).module()(rasters)
+        found = PersonalModel.of(model.generator, style, {}).module(rasters)
     for layer in model.generator.modules():
         if isinstance(layer, Conv):
             layer.folded = True
