@@ -11,11 +11,10 @@ import os
 import re
 import tarfile
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -79,7 +78,7 @@ class ShardWriter:
         if points.shape != (68, 2) or not np.isfinite(points).all():
             raise MediaError("landmarks are not 68 finite points", where=f"{identity}/{source} at {time:.3f} s")
         if self._tar is None:
-            self._tar = tarfile.open(self._path("tar"), "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed in _finish
+            self._tar = tarfile.open(self._path("tar"), "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed in close()
         key = f"{self._number:06d}-{len(self._rows):06d}"
         good, jpeg = cv2.imencode(".jpg", frame[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])
         assert good
@@ -91,7 +90,7 @@ class ShardWriter:
         self._member(f"{key}.json", json.dumps(facts).encode())
         self._rows.append((key, str(identity), str(source), float(time), jpg_at, jpg_size, points_at, points_size))
         if self._tar.offset >= self.max_bytes:
-            self._finish()
+            self.close()
         return key
 
     def _path(self, suffix: str) -> Path:
@@ -105,7 +104,8 @@ class ShardWriter:
         self._tar.addfile(info, io.BytesIO(data))
         return at, len(data)
 
-    def _finish(self) -> None:
+    def close(self) -> None:
+        """Finish the open tar; without this (or after a kill) it is not read. The next frame begins another."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -121,14 +121,10 @@ class ShardWriter:
         self._tar, self._rows = None, []
         self._number += 1
 
-    def close(self) -> None:
-        """Finish the open tar; without this (or after a kill) it is not read."""
-        self._finish()
-
     def __enter__(self) -> "ShardWriter":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -140,9 +136,11 @@ def _is_drawn(identity: str, source: str) -> bool:
 class ShardSet:
     """Random access to a folder of shards. Rows are grouped in units: one identity in one source (a video).
 
+    cache : how many decoded frames are kept, those asked for last.
+
     Attributes
     ----------
-    size : pixels of the crops. units : sorted (identity, source) pairs. identities : sorted names.
+    size : pixels of the crops. units : sorted (identity, source) pairs.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, cache: int = 0) -> None:
@@ -164,20 +162,16 @@ class ShardSet:
             groups.setdefault((row[1], row[2]), []).append(index)
         self.units = sorted(groups)
         self._groups = {unit: np.array(rows) for unit, rows in groups.items()}
-        self.identities = sorted({identity for identity, _ in groups})
-        self._files: dict[int, int] = {}
+        self._files: dict[int, io.FileIO] = {}
         self._lock = threading.Lock()
-        self._cache: OrderedDict[int, Frame] = OrderedDict()
-        self._cache_size = cache
+        self._frame = lru_cache(cache)(self._decoded)
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def rows(self, identity: str, source: str | None = None) -> NDArray[np.int64]:
-        """Row numbers of one identity, or of one of its sources, in the order written."""
-        if source is not None:
-            return self._groups[(identity, source)]
-        return np.concatenate([self._groups[unit] for unit in self.units if unit[0] == identity])
+    def rows(self, identity: str, source: str) -> NDArray[np.int64]:
+        """Row numbers of a unit, in the order written."""
+        return self._groups[(identity, source)]
 
     def outline(self, identity: str, source: str) -> str:
         """sha256 of a unit's times and sizes in the tars: another one where its frames are others, without decoding any."""
@@ -197,11 +191,9 @@ class ShardSet:
 
     def __getitem__(self, index: int) -> Frame:
         """One frame. Raises MediaError where the picture is torn or the landmarks are not 68 finite points."""
-        index = int(index)
-        with self._lock:
-            if index in self._cache:
-                self._cache.move_to_end(index)
-                return self._cache[index]
+        return self._frame(int(index))
+
+    def _decoded(self, index: int) -> Frame:
         shard, identity, source, time, jpg_at, jpg_size, points_at, points_size = self._rows[index]
         where = f"{self._tars[shard].name}, {identity}/{source} at {time:.3f} s"
         picture = cv2.imdecode(np.frombuffer(self._read(shard, jpg_at, jpg_size, where), np.uint8), cv2.IMREAD_COLOR)
@@ -213,29 +205,17 @@ class ShardSet:
             raise MediaError("landmarks in the shard are torn", where=where) from error
         if points.shape != (68, 2) or not np.isfinite(points).all():
             raise MediaError("landmarks in the shard are not 68 finite points", where=where)
-        frame = Frame(np.ascontiguousarray(picture[:, :, ::-1]), points.astype(np.float32), identity, source, time)
-        if self._cache_size:
-            with self._lock:
-                self._cache[index] = frame
-                if len(self._cache) > self._cache_size:
-                    self._cache.popitem(last=False)
-        return frame
+        return Frame(np.ascontiguousarray(picture[:, :, ::-1]), points.astype(np.float32), identity, source, time)
 
     def _read(self, shard: int, at: int, size: int, where: str) -> bytes:
         with self._lock:
             if shard not in self._files:
                 try:
-                    self._files[shard] = os.open(self._tars[shard], os.O_RDONLY)
+                    self._files[shard] = open(self._tars[shard], "rb", buffering=0)  # noqa: SIM115 - as long as the set
                 except OSError as error:
                     raise MediaError(f"cannot be opened: {error.strerror}", where=str(self._tars[shard])) from error
             file = self._files[shard]
-        data = os.pread(file, size, at)
+        data = os.pread(file.fileno(), size, at)
         if len(data) != size:
             raise MediaError("the shard ends early", where=where)
         return data
-
-    def close(self) -> None:
-        """Close the tars."""
-        for file in self._files.values():
-            os.close(file)
-        self._files.clear()

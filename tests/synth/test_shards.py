@@ -84,7 +84,7 @@ def test_shards_give_back_what_was_put_in(tmp_path):
     shards = ShardSet(fill(tmp_path, max_bytes=20_000))
     assert len(list(tmp_path.glob("*.tar"))) > 1, "several tars"
     assert len(shards) == 18 and shards.size == SIZE
-    assert shards.identities == ["person-0", "person-1", "person-2"]
+    assert shards.units == [(f"person-{unit}", "take") for unit in range(3)]
     for unit in range(3):
         for number, row in enumerate(shards.rows(f"person-{unit}", "take")):
             frame = shards[row]
@@ -99,7 +99,7 @@ def test_an_interrupted_writer_loses_only_its_open_tar(tmp_path):
     fill(tmp_path, units=1)
     killed = ShardWriter(tmp_path)
     killed.add(np.zeros((SIZE, SIZE, 3), np.uint8), face(), "late", "x", 0)  # never closed
-    assert ShardSet(tmp_path).identities == ["person-0"]
+    assert [who for who, _ in ShardSet(tmp_path).units] == ["person-0"]
     fill(tmp_path, units=2)  # a new run writes over the unfinished tar
     assert len(ShardSet(tmp_path)) == 18
 
@@ -159,9 +159,9 @@ def test_short_units_are_counted_and_faulty_frames_replaced(tmp_path):
     shards = ShardSet(tmp_path)
     tar = tmp_path / "shard-000000.tar"
     data = bytearray(tar.read_bytes())
-    torn = shards._rows[int(shards.rows("person-0")[0])]
+    torn = shards._rows[int(shards.rows("person-0", "take")[0])]
     data[torn[4] : torn[4] + torn[5]] = bytes(torn[5])  # the picture's bytes become zeros
-    nan = shards._rows[int(shards.rows("person-1")[0])]
+    nan = shards._rows[int(shards.rows("person-1", "take")[0])]
     values = np.frombuffer(data, np.float16, count=2, offset=nan[6] + nan[7] - 4).copy()
     values[:] = np.nan
     data[nan[6] + nan[7] - 4 : nan[6] + nan[7]] = values.tobytes()
