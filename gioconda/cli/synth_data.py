@@ -43,7 +43,7 @@ def prepare(
     from synth.fakes.prepare import prepare as run
 
     with Bar("preparing", "clips") as bar:
-        done = run(job, out, jobs=jobs, engine=engine, begin=bar.begin, advance=bar.count)
+        done = run(job, out, jobs=jobs, engine=engine, session=Session(begin=bar.begin, advance=bar.count))
     dropped = "; ".join(f"{n} × {why.sentence(job)}" for why, n in done.dropped.most_common()) or "none"
     lines = [
         f"{out}: {done.kept} of {counted(done.clips, 'clip')}, {counted(done.frames, 'frame')}, {done.identities} identities; "

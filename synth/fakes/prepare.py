@@ -8,8 +8,8 @@ lost. Rows: ``clips.jsonl`` in the output folder. Landmark images are never stor
 import json
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
@@ -34,6 +34,7 @@ from synth.person.mouth import Mouth
 from synth.person.views import View, view
 from synth.puppets.perform import perform
 from synth.reenact.framing import load_track, steady, stretches
+from synth.session import Session
 from synth.training.shards import ShardWriter
 
 
@@ -86,7 +87,6 @@ class _Result:
     dropped: Dropped | None = None
     note: str = ""
     sha256: tuple[str, ...] = ()  # of the files; none for the puppets
-    failed: bool = False  # the worker ended or the code raised: another run tries the clip again
 
 
 def _hashes(entry: Entry) -> tuple[str, ...]:
@@ -96,9 +96,12 @@ def _hashes(entry: Entry) -> tuple[str, ...]:
     return tuple(sha256_of(path) for path in entry.pictures or (entry.path,))
 
 
-def _pictures(paths: Iterable[str]) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """A folder of pictures as frames, one a second of nominal time (VoxCeleb1's are taken once a second)."""
-    for k, path in enumerate(paths):
+def _frames(entry: Entry) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """A clip's frames with their times; a folder of pictures is one a second of nominal time (VoxCeleb1's are taken once a second)."""
+    if not entry.pictures:
+        with Clip.open(entry.path) as clip:
+            yield from clip.frames()
+    for k, path in enumerate(entry.pictures):
         with Clip.open(path) as clip:
             yield float(k), next(iter(clip.frames()))[1]
 
@@ -113,11 +116,10 @@ def _from_puppet(entry: Entry, job: Prepare) -> _Result:
 def _from_clip(entry: Entry, job: Prepare) -> _Result:
     frames: list[NDArray[np.uint8]] = []
     times: list[float] = []
-    saved = _saved(entry, job)
 
-    def thinned(source: Iterable[tuple[float, NDArray[np.uint8]]]) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    def thinned() -> Iterator[tuple[float, NDArray[np.uint8]]]:
         due = -np.inf
-        for at, frame in source:
+        for at, frame in _frames(entry):
             if at < due - 1e-6:
                 continue
             due = at + job.every
@@ -127,16 +129,13 @@ def _from_clip(entry: Entry, job: Prepare) -> _Result:
             if len(frames) >= 4 * job.max_frames:  # a film, not a clip: bound the memory
                 return
 
-    if entry.pictures:
-        tracks = observe.track(thinned(_pictures(entry.pictures)), landmarker=job.landmarker)
+    saved = _saved(entry, job)
+    if saved is not None:
+        deque(thinned(), maxlen=0)
+        known = {round(float(t), 6): k for k, t in enumerate(saved["times"])}
+        marks, usable, note = saved["landmarks"], saved["found"], "saved landmarks"
     else:
-        with Clip.open(entry.path) as clip:
-            if saved is None:
-                tracks = observe.track(thinned(clip.frames()), landmarker=job.landmarker)
-            else:
-                for _ in thinned(clip.frames()):
-                    pass
-    if saved is None:
+        tracks = observe.track(thinned(), landmarker=job.landmarker)
         if not tracks:
             return _Result(entry, len(frames), dropped=Dropped.NO_FACE)
         largest = max(tracks, key=lambda t: float(np.median(t.boxes[:, 2] - t.boxes[:, 0])) * len(t))
@@ -146,9 +145,6 @@ def _from_clip(entry: Entry, job: Prepare) -> _Result:
         known = {round(float(t), 6): k for k, t in enumerate(largest.times)}
         marks, usable = largest.landmarks, good
         note = f"{len(tracks)} faces, the largest taken" if len(tracks) > 1 else ""
-    else:
-        known = {round(float(t), 6): k for k, t in enumerate(saved["times"])}
-        marks, usable, note = saved["landmarks"], saved["found"], "saved landmarks"
     pairs = [(i, known[key]) for i, at in enumerate(times) if (key := round(at, 6)) in known and usable[known[key]]]
     if not pairs:
         return _Result(entry, len(frames), dropped=Dropped.NO_FACE)
@@ -241,7 +237,7 @@ class Crop:
 def _results(todo: Iterable[Entry], job: Prepare, jobs: int, engine: str) -> Iterator[_Result]:
     with workers(engine, "synth.fakes.prepare:Crop", asdict(job), jobs, _Result) as pool:
         for entry, result, failure in pool.map(todo):
-            yield result or _Result(entry, 0, dropped=Dropped.FAILED, note=str(failure), failed=True)
+            yield result or _Result(entry, 0, dropped=Dropped.FAILED, note=str(failure))
 
 
 # --------------------------------------------------------------------------- the job
@@ -265,8 +261,7 @@ def prepare(
     *,
     jobs: int = 1,
     engine: str = "local",
-    advance: Callable[..., None] = lambda n=1, note="": None,
-    begin: Callable[[int], None] = lambda total: None,
+    session: Session | None = None,
 ) -> Prepared:
     """Fill a folder with shards. Run again after an interruption, it goes on where it was.
 
@@ -274,7 +269,7 @@ def prepare(
     ----------
     out : the folder; it keeps ``prepare.json``, ``clips.jsonl`` and the shards.
     jobs : processes. engine : ``local`` or ``ray`` (RAY_ADDRESS for a cluster that sees the same files).
-    advance, begin : progress, called with 1 for each clip and once with the number of clips to do.
+    session : told of progress, by clip.
 
     Raises
     ------
@@ -286,8 +281,6 @@ def prepare(
     names = Counter(entry.name for entry in listed)
     if twice := [name for name, n in names.items() if n > 1]:
         raise UsageError(f"the same clip twice: {twice[0]}", hint="two sources overlap")
-    if engine not in ("local", "ray"):
-        raise UsageError(f"unknown engine {engine!r}", hint="local or ray")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _same_job(job, folder)
@@ -295,14 +288,15 @@ def prepare(
         raise unwritable(error, folder) from error
     begun = time.perf_counter()
     dropped, todo = _left(folder, listed)
-    begin(len(todo))
+    session = session or Session()
+    session.begin(len(todo))
     read = 0
     with closing(_filled(folder, job, _results(todo, job, jobs, engine))) as filling:
         for item in filling:
             read += item.read
             if item.dropped:
                 dropped[item.entry.name] = item.dropped
-            advance(1, note=item.entry.name[-40:])
+            session.advance(1, note=item.entry.name[-40:])
     final = _finished(folder)
     wanted = {entry.name for entry in listed}
     seconds = time.perf_counter() - begun
@@ -350,7 +344,7 @@ def _filled(folder: Path, job: Prepare, results: Iterator[_Result]) -> Generator
                 "sha256": list(item.sha256),
             }
             if item.dropped:
-                append_row(rows, row | ({"failed": True} if item.failed else {}))
+                append_row(rows, row | ({"failed": True} if item.dropped is Dropped.FAILED else {}))
             else:
                 for frame, marks, at in zip(item.frames, item.landmarks, item.times, strict=True):
                     writer.add(frame, marks, item.entry.identity, item.entry.name, float(at))

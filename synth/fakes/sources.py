@@ -41,9 +41,8 @@ def _folder(root: Path, suffixes: frozenset[str]) -> Iterator[Entry]:
 def _voxceleb1(root: Path) -> Iterator[Entry]:
     """``[unzippedFaces/]NAME/1.6/VIDEO/*.jpg``, or the same as mp4: ``ID/VIDEO/NNNNN.mp4``."""
     folders: dict[Path, list[Path]] = {}
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in PICTURES and not path.name.startswith("."):
-            folders.setdefault(path.parent, []).append(path)
+    for path in _files(root, PICTURES):
+        folders.setdefault(path.parent, []).append(path)
     for folder, pictures in sorted(folders.items()):
         parts = [p for p in folder.relative_to(root).parts if p not in ("unzippedFaces", "dev", "test", "1.6")]
         if len(parts) >= 2:
@@ -95,8 +94,8 @@ def _csv(root: Path, where: str, suffixes: frozenset[str]) -> Iterator[Entry]:
     sheet.refuse_guess()
     if not len(sheet):
         raise UsageError("the list has no rows", where=str(root))
-    column = next((name for name in (sheet.named("path"), sheet.named("video")) if name), None)
-    if column is None:
+    column = sheet.named("path") or sheet.named("video")
+    if not column:
         raise UsageError("the list has no path or file column", where=str(root))
     for name, _ in wanted:
         if name not in sheet.cells:

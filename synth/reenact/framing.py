@@ -23,19 +23,18 @@ Matrix = NDArray[np.float64]
 Points = NDArray[np.float32]
 
 
-def steady(landmarks: NDArray[np.float32], shape: tuple[int, int], size: int, margin: float = MARGIN) -> Matrix:
+def steady(landmarks: NDArray[np.float32], shape: tuple[int, int], size: int) -> Matrix:
     """The crop of a stretch of frames: frame pixels → crop pixels, (2, 3), no rotation.
 
     Parameters
     ----------
     landmarks : (T, 68, 2) pixels of the frame. shape : height and width of the frame. size : side of the crop, pixels.
-    margin : as in :func:`gioconda_core.faces.align.transform`.
 
     The crop is widened until every landmark lies in it and, where the frame is large enough, moved inside the frame.
     """
     boxes = np.array([align.box(points) for points in landmarks], np.float64)
     middle = np.median((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0)
-    side = float(np.median(boxes[:, 2] - boxes[:, 0])) * (1 + 2 * margin)
+    side = float(np.median(boxes[:, 2] - boxes[:, 0])) * (1 + 2 * MARGIN)
     low, high = landmarks.min((0, 1)).astype(np.float64), landmarks.max((0, 1)).astype(np.float64)
     side = max(side, float((high - low).max()) * 1.06)
     middle = np.clip(middle, high - side * 0.485, low + side * 0.485)
@@ -57,15 +56,15 @@ def resized(matrix: Matrix, factor: float) -> Matrix:
     return new
 
 
-def stretches(landmarks: NDArray[np.float32], most: float = 2.0) -> list[slice]:
-    """Cut a track where the face has wandered too far for one crop: the union of boxes stays under ``most`` face squares."""
+def stretches(landmarks: NDArray[np.float32]) -> list[slice]:
+    """Cut a track where the face has wandered too far for one crop: the union of boxes stays under two face squares."""
     out: list[slice] = []
     start = 0
     low = high = np.zeros(2)
     for k, points in enumerate(landmarks):
         box = align.box(points).astype(np.float64)
         new_low, new_high = (box[:2], box[2:]) if k == start else (np.minimum(low, box[:2]), np.maximum(high, box[2:]))
-        if k > start and float((new_high - new_low).max()) > most * float(box[2] - box[0]):
+        if k > start and float((new_high - new_low).max()) > 2 * float(box[2] - box[0]):
             out.append(slice(start, k))
             start, new_low, new_high = k, box[:2], box[2:]
         low, high = new_low, new_high
@@ -103,24 +102,18 @@ def save_track(
     times: NDArray[np.float64],
     landmarks: NDArray[np.float32],
     *,
-    fps: Fraction | float | None = None,
-    size: tuple[int, int] | None = None,
+    fps: Fraction | float,
+    size: tuple[int, int],
     force: bool = False,
 ) -> None:
-    """Write a track as .npz: times (T,) s, landmarks (T, 68, 2), and if known fps (text) and the frame's height and width."""
+    """Write a track as .npz: times (T,) s, landmarks (T, 68, 2), fps (text), and the frame's height and width."""
     target = Path(path)
     if target.suffix != ".npz":
         raise UsageError("a landmark track is saved as .npz", where=str(target))
     refuse_overwrite(target, force)
-    more: dict[str, Any] = {}
-    if fps is not None:
-        more["fps"] = np.array(str(fps))
-    if size is not None:
-        more["size"] = np.array(size)
+    track = {"times": np.asarray(times, np.float64), "landmarks": np.asarray(landmarks, np.float32)}
     with atomic_path(target) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(
-            file, times=np.asarray(times, np.float64), landmarks=np.asarray(landmarks, np.float32), **more
-        )
+        np.savez_compressed(file, **track, fps=np.array(str(fps)), size=np.array(size))
 
 
 def load_track(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -134,7 +127,7 @@ def load_track(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as data:
             times, landmarks = data["times"].astype(np.float64), data["landmarks"].astype(np.float32)
-            found = data["found"].astype(bool) if "found" in data else np.isfinite(landmarks).all((1, 2))
+            found = data["found"].astype(bool) if "found" in data else np.ones(len(landmarks), bool)
             fps = str(data["fps"]) if "fps" in data else None
             size = tuple(int(v) for v in data["size"]) if "size" in data else None
     except (OSError, ValueError, KeyError, EOFError) as error:

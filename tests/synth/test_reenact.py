@@ -435,7 +435,7 @@ def test_two_faces_of_a_driver_are_chosen_between(tmp_path):
 
 
 def test_a_choice_of_face_where_there_is_none_is_refused(tmp_path):
-    save_track(tmp_path / "t.npz", np.arange(10) / 25, puppet().landmarks[:10])
+    np.savez(tmp_path / "t.npz", times=np.arange(10) / 25, landmarks=puppet().landmarks[:10])
     out = tmp_path / "a.mp4"
     refused(UsageError, "--face: a puppet is one face", ["puppets:3/1"], ["puppets:4/1"], out, job=quick(face=0))
     for driver in ("puppets:4/1", tmp_path / "t.npz"):
@@ -453,7 +453,7 @@ def test_a_shot_smaller_than_64_px(tmp_path):
 
 def test_a_driver_of_one_frame(tmp_path, portrait):
     refused(MediaError, "one frame: nothing moves", ["puppets:3/1"], [portrait], tmp_path / "a.mp4")
-    save_track(tmp_path / "one.npz", np.zeros(1), puppet().landmarks[:1])
+    np.savez(tmp_path / "one.npz", times=np.zeros(1), landmarks=puppet().landmarks[:1])
     refused(MediaError, "one frame: nothing moves", ["puppets:3/1"], [tmp_path / "one.npz"], tmp_path / "a.mp4")
 
 
