@@ -17,14 +17,15 @@ for works whose author and sitter are long dead or that were given to the public
 import datetime as dt
 import json
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from gioconda_core import config
 from gioconda_core.errors import UsageError
-from gioconda_core.files import alone, read_toml, sha256_of, write_text
+from gioconda_core.files import alone, append_row, read_rows, read_toml, sha256_of, write_text
 
 SCHEMA = "gioconda.consent/1"
 SCOPES = ("reenact", "fakes", "evaluate", "tune", "any")
@@ -130,16 +131,15 @@ def require(
         reason = f"the consent of {', '.join(late)} has ended" if late else f"no consent in it covers {task!r}"
         raise UsageError(reason, where=found.path)
     for source in sources:
-        if not source and not any(not p.files for p in able):
+        if any(not p.files or source.lower() in p.files for p in able):
+            continue
+        if not source:
             raise UsageError(
                 "is for certain files, and the shards do not say which they were made from",
                 where=found.path,
                 hint="prepare the footage again: gioconda synth prepare",
             )
-        if not any(not p.files or source.lower() in p.files for p in able):
-            raise UsageError(
-                f"covers other files, not {source[:16]}…", where=found.path, hint="add its sha256 to files"
-            )
+        raise UsageError(f"covers other files, not {source[:16]}…", where=found.path, hint="add its sha256 to files")
     return found
 
 
@@ -215,31 +215,20 @@ def log(
     """
     file = _log_file()
     file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
     time = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    made = LogRow(
-        time, task, generator, consent, tuple(sorted(set(sources))), tuple(sorted(set(drivers))), tuple(outputs)
-    )
-    # One writer at a time: the chain needs the last row. "a" never rewrites what is there.
-    with open(file, "a+b") as handle, alone(file):
-        handle.seek(0)
-        last = None
-        torn = False
-        for line in handle:
-            torn = not line.endswith(b"\n")
-            try:
-                last = json.loads(line)
-            except ValueError:
-                continue
-        row = replace(made, before=_digest(last) if last is not None else "")
-        text = json.dumps(asdict(row), ensure_ascii=False, separators=(",", ":")) + "\n"
-        handle.write((b"\n" if torn else b"") + text.encode())
-        handle.flush()
-        os.fsync(handle.fileno())
+    of, by = tuple(sorted(set(sources))), tuple(sorted(set(drivers)))
+    with alone(file):  # one writer at a time: the chain needs the last row
+        last = deque(read_rows(file), maxlen=1)
+        before = _digest(last[0]) if last else ""
+        append_row(file, asdict(LogRow(time, task, generator, consent, of, by, tuple(outputs), before)))
+        with open(file, "rb+") as written:
+            os.fsync(written.fileno())
 
 
-def check_log(path: str | os.PathLike[str] | None = None) -> Log:
+def check_log() -> Log:
     """The log, and which rows' predecessor is not the one they were written after."""
-    file = Path(path) if path else _log_file()
+    file = _log_file()
     rows: list[dict[str, Any]] = []
     broken: list[int] = []
     if file.exists():

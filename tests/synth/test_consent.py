@@ -94,23 +94,23 @@ def row(number):
 def test_the_log_only_grows_and_changes_show():
     for number in range(4):
         log = row(number)
-    found = consent.check_log(log)
+    found = consent.check_log()
     assert [r.outputs for r in found.rows] == [("0",), ("1",), ("2",), ("3",)] and found.broken == ()
     lines = log.read_text().splitlines()
     changed = json.loads(lines[1]) | {"consent": "public-domain"}
     log.write_text("\n".join([lines[0], json.dumps(changed), *lines[2:]]) + "\n")
-    assert consent.check_log(log).broken == (2,)
+    assert consent.check_log().broken == (2,)
     log.write_text("\n".join([lines[0], *lines[2:]]) + "\n")  # a row removed
-    assert consent.check_log(log).broken == (1,)
+    assert consent.check_log().broken == (1,)
     bare = {name: value for name, value in changed.items() if name != "generator"}
     log.write_text(json.dumps(bare) + "\n")  # a row that lacks what every row has
-    assert consent.check_log(log).rows[0].generator == ""
+    assert consent.check_log().rows[0].generator == ""
     for other, sources in (("5", ()), ('{"sources": 5, "outputs": "abc"}', ()), ('{"sources": ["a", 7]}', ("a", "7"))):
         log.write_text(f"{other}\n")
-        told = consent.check_log(log).rows[0]
+        told = consent.check_log().rows[0]
         assert (told.sources, told.outputs, told.time) == (sources, (), ""), other
     log.write_text("5\n")
-    assert consent.check_log(log).broken == (0,)
+    assert consent.check_log().broken == (0,)
 
 
 def test_a_torn_row_harms_nothing_that_follows():
@@ -118,5 +118,5 @@ def test_a_torn_row_harms_nothing_that_follows():
     with open(log, "a") as file:
         file.write('{"time": "torn')
     row(1)
-    found = consent.check_log(log)
+    found = consent.check_log()
     assert [r.outputs for r in found.rows] == [("0",), ("1",)] and found.broken == ()
