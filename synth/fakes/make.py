@@ -14,7 +14,9 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from itertools import groupby, islice, zip_longest
 from pathlib import Path
 from typing import Any
@@ -108,19 +110,19 @@ class _Clock:
                 self.seconds[stage] += time.perf_counter() - start
 
 
-def _done(out: Path, recipe: Recipe) -> dict[str, Any] | None:
-    """The record of a finished sample: it is whole, and the clip it names has the size it had."""
-    try:
-        record: dict[str, Any] = json.loads((out / "records" / f"{recipe.id}.json").read_text())
-        return record if (out / record["file"]).stat().st_size == record["bytes"] else None
-    except (OSError, ValueError, KeyError):
-        return None
+def _finished(recipes: Sequence[Recipe], out: Path) -> dict[str, dict[str, Any]]:
+    """By their ids, the records of samples that are finished: each is whole, and the clip it names has the size it had."""
+    found = {}
+    for r in recipes:
+        with suppress(OSError, ValueError, KeyError):
+            record = json.loads((out / "records" / f"{r.id}.json").read_text())
+            if (out / record["file"]).stat().st_size == record["bytes"]:
+                found[r.id] = record
+    return found
 
 
 def _versions(heads: TalkingHeads | Roster) -> dict[str, str]:
     """What else pixels depend on: another torch, or another device, need not draw the same ones bit for bit."""
-    from importlib.metadata import version
-
     return {
         "gioconda": __version__,
         "numpy": np.__version__,
@@ -159,7 +161,7 @@ def make(
     # People are dealt out before looking at what is done, so that processes which start at different times agree.
     everybody = groupby(recipes, key=lambda r: (r.identity, r.source))
     people = [list(group) for _, group in islice(everybody, part.rank, None, part.world)]
-    finished = {r.id: record for r in recipes if (record := _done(folder, r))}
+    finished = _finished(recipes, folder)
     missing = [left for group in people if (left := [r for r in group if r.id not in finished])]
     result = Result(planned=len(recipes), there=len(finished))
     session.begin(sum(len(group) for group in missing))
@@ -185,8 +187,9 @@ def make(
         session.say(f"{fed} of {len(recipes)} clips are {FED_FORWARD}")
     result.seconds = time.perf_counter() - begun
     result.stages = {name: round(value, 3) for name, value in making.clock.seconds.items()}
-    if all(_done(folder, r) for r in recipes):
-        result.index = write_index(recipes, folder, job)
+    records = _finished(recipes, folder)
+    if all(r.id in records for r in recipes):
+        result.index = write_index(recipes, records, folder, job)
         if result.made or not (folder / SHEET).exists():
             _sheet(recipes, folder, heads, granted, chosen)
     return result
@@ -415,14 +418,21 @@ def _same_job(job: Fakes, folder: Path, heads: TalkingHeads | Roster) -> None:
 # --------------------------------------------------------------------------- index and replay
 
 
-def write_index(recipes: Sequence[Recipe], out: Path, job: Fakes) -> Path:
+def write_index(recipes: Sequence[Recipe], records: Mapping[str, Mapping[str, Any]], out: Path, job: Fakes) -> Path:
     """``index.parquet``: one row a sample of this plan, fakes paired with the control of the same frames and CRF."""
-    records = {r.id: json.loads((out / "records" / f"{r.id}.json").read_text()) for r in recipes}
     controls = {(r.driver_sha256, r.crf): records[r.id]["sha256"] for r in recipes if r.kind == "control"}
     samples = []
     for r in recipes:
         record = records[r.id]
         fake = r.kind != "control"
+        group, extra = {"task": r.kind, "crf": str(r.crf)}, {"record": f"records/{r.id}.json"}
+        if "making" in record:
+            group["difficulty"] = _third(record["making"]["difficulty"])
+        if fake:
+            group |= {"shots": str(r.shots), "mode": r.mode, "steps": str(r.steps), "region": r.region}
+            extra["mask"] = f"masks/{r.id}.png"
+        if r.kind == "cross":
+            extra |= {"donor": r.driver_identity, "driver_source": r.driver_source}
         samples.append(
             Sample(
                 path=record["file"],
@@ -435,21 +445,8 @@ def write_index(recipes: Sequence[Recipe], out: Path, job: Fakes) -> Path:
                 split=r.split,
                 essence=record["essence"],
                 pair=controls.get((r.driver_sha256, r.crf), "") if r.kind == "self" or "making" in record else "",
-                group={
-                    "task": r.kind,
-                    "crf": str(r.crf),
-                    **({"difficulty": _third(record["making"]["difficulty"])} if "making" in record else {}),
-                    **(
-                        {"shots": str(r.shots), "mode": r.mode, "steps": str(r.steps), "region": r.region}
-                        if fake
-                        else {}
-                    ),
-                },
-                extra={
-                    "record": f"records/{r.id}.json",
-                    **({"mask": f"masks/{r.id}.png"} if fake else {}),
-                    **({"donor": r.driver_identity, "driver_source": r.driver_source} if r.kind == "cross" else {}),
-                },
+                group=group,
+                extra=extra,
             )
         )
     target = out / "index.parquet"
@@ -457,13 +454,7 @@ def write_index(recipes: Sequence[Recipe], out: Path, job: Fakes) -> Path:
         "title": "Reenactments by a few-shot talking-head generator, with real pass-through controls",
         "generator": sorted({r.generator for r in recipes if r.generator}),
         "weights_sha256": sorted({r.weights_sha256 for r in recipes if r.weights_sha256}),
-        "grid": {
-            "shots": list(job.shots),
-            "modes": list(job.modes),
-            "steps": list(job.steps),
-            "crf": list(job.crf),
-            "regions": list(job.regions),
-        },
+        "grid": {axis: list(getattr(job, axis)) for axis in ("shots", "modes", "steps", "crf", "regions")},
         "controls": "real frames passed through the same crop, size, codec and CRF as the fakes",
         "splits_are": "disjoint by identity and source; a cross-reenactment's driver is of the same split",
         "seed": str(job.seed),
