@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.spatial import Delaunay
+from skimage.measure import points_in_poly
 
 Array = NDArray[np.float64]
 
@@ -61,7 +62,7 @@ class Mesh:
     to_vertices: csr_matrix
 
 
-def smooth_closed(points: Array, per: int = 4) -> Array:
+def smooth_closed(points: Array, per: int) -> Array:
     """A closed Catmull-Rom curve through points (n, d), ``per`` samples a span."""
     p = np.concatenate([points[-1:], points, points[:2]])
     t = np.arange(per)[:, None] / per
@@ -72,10 +73,10 @@ def smooth_closed(points: Array, per: int = 4) -> Array:
     return np.concatenate(out)
 
 
-def eye_outline(landmarks: Array, per: int = 4) -> Array:
-    """Almond outline through six eye landmarks: lids curve smoothly, corners stay pointed."""
+def eye_outline(landmarks: Array) -> Array:
+    """Almond outline (16, d) through six eye landmarks (6, d): lids curve smoothly, corners stay pointed."""
     corner, up1, up2, other, low1, low2 = landmarks
-    t = np.linspace(0, 1, 2 * per + 1)[:, None]
+    t = np.linspace(0, 1, 9)[:, None]
 
     def lid(a: Array, b: Array, c: Array, d: Array) -> Array:
         # Cubic Bezier whose curve passes through b and c at 1/3 and 2/3.
@@ -126,7 +127,7 @@ def mesh() -> Mesh:
     middle = uv[triangles].mean(1)
     keep = np.ones(len(triangles), bool)
     for outline in outlines[:3]:
-        keep &= ~_inside(middle, outline)
+        keep &= ~points_in_poly(middle, outline)
     triangles = triangles[keep]
     # Counter-clockwise as seen from outside with y down, so that front faces have a positive cross product's z.
     a, b, c = (uv[triangles[:, i]] for i in range(3))
@@ -135,15 +136,6 @@ def mesh() -> Mesh:
     f = len(triangles)
     to_vertices = csr_matrix((np.ones(3 * f), (triangles.ravel(), np.repeat(np.arange(f), 3))), shape=(len(uv), f))
     return Mesh(uv, _tps(uv, knots), triangles, to_vertices)
-
-
-def _inside(points: Array, polygon: Array) -> NDArray[np.bool_]:
-    x, y = points[:, 0], points[:, 1]
-    inside = np.zeros(len(points), bool)
-    for a, b in zip(polygon, np.roll(polygon, -1, 0), strict=True):
-        crosses = (a[1] > y) != (b[1] > y)
-        inside ^= crosses & (x < (b[0] - a[0]) * (y - a[1]) / (b[1] - a[1] + 1e-15) + a[0])
-    return inside
 
 
 def _field(points: Array, where: tuple[float, float], spread: tuple[float, float]) -> Array:
