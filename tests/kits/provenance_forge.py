@@ -11,6 +11,7 @@ import json
 from asn1crypto import tsp
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
+from provenance_kit import box
 
 from provenance.reading import cose
 from provenance.reading.open import opened
@@ -88,10 +89,6 @@ def resign(signed, target, leaf, clock=None, tokens=None, beside=None):
     return target
 
 
-def superbox(payload):
-    return (8 + len(payload)).to_bytes(4, "big") + b"jumb" + payload
-
-
 def rebuilt(data, label, content):
     """A superbox's payload with the CBOR (or, given a function, the payload) of its child ``label`` exchanged."""
     made = []
@@ -101,9 +98,8 @@ def rebuilt(data, label, content):
                 payload = content(payload)
             else:
                 description = next(iter(cose._boxes(payload)))[1]
-                payload = (8 + len(description)).to_bytes(4, "big") + b"jumd" + description
-                payload += (8 + len(content)).to_bytes(4, "big") + b"cbor" + content
-        made.append((8 + len(payload)).to_bytes(4, "big") + kind + payload)
+                payload = box(b"jumd", description) + box(b"cbor", content)
+        made.append(box(kind, payload))
     return b"".join(made)
 
 
@@ -122,8 +118,8 @@ def relabelled(data, old, new):
         if kind == b"jumb" and cose._label(payload) == old:
             description = next(iter(cose._boxes(payload)))[1]
             other = description.replace(old.encode(), new.encode())
-            payload = (8 + len(other)).to_bytes(4, "big") + b"jumd" + other + payload[8 + len(description) :]
-        made.append((8 + len(payload)).to_bytes(4, "big") + kind + payload)
+            payload = box(b"jumd", other) + payload[8 + len(description) :]
+        made.append(box(kind, payload))
     return b"".join(made)
 
 
@@ -163,7 +159,7 @@ def rewritten(signed, target, leaf, assertions=None, claim=None, labels=None):
         inner = rebuilt(
             inner, "c2pa.signature", b"\xd2" + encode([protected, {"pad": bytes(padding)}, None, signature])
         )
-        return superbox(rebuilt(top, name, lambda _: inner))
+        return box(b"jumb", rebuilt(top, name, lambda _: inner))
 
     new = made(300 + len(old) - len(made(300)))
     data, wrapped = signed.read_bytes(), _WRAPPED.get(signed.suffix, bytes)

@@ -141,7 +141,6 @@ def make_office(path):
 
 def make_audio(path, codec):
     import av
-    import numpy as np
 
     with av.open(str(path), "w") as file:
         stream = file.add_stream(codec, rate=44100)
@@ -156,10 +155,7 @@ def make_audio(path, codec):
 
 
 def make_video(path, codec):
-    from fractions import Fraction
-
     import av
-    from provenance_kit import picture
 
     with av.open(str(path), "w") as file:
         stream = file.add_stream(codec, rate=Fraction(25))
@@ -175,10 +171,6 @@ SVG = '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" he
 
 def make_jxl(path):
     """A JPEG XL container with a codestream of noise; the credential does not look inside."""
-
-    def box(kind, payload):
-        return (8 + len(payload)).to_bytes(4, "big") + kind + payload
-
     stream = box(b"jxlc", b"\xff\x0a" + bytes(range(200)))
     path.write_bytes(box(b"JXL ", b"\r\n\x87\n") + box(b"ftyp", b"jxl " + bytes(4) + b"jxl ") + stream)
 

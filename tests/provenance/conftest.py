@@ -1,9 +1,10 @@
 """What several tests of credentials stand on."""
 
 import itertools
+from fractions import Fraction
 
 import pytest
-from provenance_kit import created, leaf, signer_of
+from provenance_kit import created, leaf, picture, signer_of
 
 from provenance.signing import stream
 
@@ -11,10 +12,7 @@ from provenance.signing import stream
 @pytest.fixture(scope="module")
 def packaged(tmp_path_factory):
     """A DASH presentation that nobody signed: (init segment, media segments)."""
-    from fractions import Fraction
-
     import av
-    from provenance_kit import picture
 
     folder = tmp_path_factory.mktemp("packaged")
     options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
