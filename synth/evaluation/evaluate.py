@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda_core.errors import UsageError, WeightsError
+from gioconda_core.faces import observe
 from gioconda_core.faces.landmarks import landmarker as landmarks_by
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip, write_video
@@ -263,8 +264,6 @@ def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:
 
     The real ones come out of the shards' JPEG and the generated ones out of nothing: without a codec in common that alone would tell.
     """
-    from gioconda_core.faces import observe as faces
-
     at = times - times[0]
     rate = Fraction(1 / float(np.median(np.diff(at)))).limit_denominator(1001)
     with tempfile.TemporaryDirectory() as folder:
@@ -272,7 +271,7 @@ def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:
         write_video(path, iter(frames), fps=rate, times=at, crf=DETECTOR_CRF)
         with Clip.open(path) as clip:
             frames = clip.sample("all")[0]
-    tracks = faces.track(zip(at.tolist(), frames, strict=True), landmarker=mark, recognise=False)
+    tracks = observe.track(zip(at.tolist(), frames, strict=True), landmarker=mark, recognise=False)
     # detectors share what they compute of it
     return Footage(frames, at, rate, float(at[-1]), tracks, "all", {}).frozen()
 
@@ -321,10 +320,10 @@ class _Judged:
 # --------------------------------------------------------------------------- what is shown
 
 
-def sheet(columns: Sequence[tuple[str, Sequence[Frames]]], most: int = 8, side: int = 128) -> Frames:
-    """People below one another, generators beside one another, titles above; uint8 (H, W, 3)."""
-    rows = list(zip(*(faces[:most] for _, faces in columns), strict=True))
-    return grid(rows, (side, side), titles=[title for title, _ in columns])
+def sheet(columns: Sequence[tuple[str, Sequence[Frames]]]) -> Frames:
+    """Eight people at most below one another, generators beside one another, titles above; uint8 (H, W, 3)."""
+    rows = list(zip(*(faces[:8] for _, faces in columns), strict=True))
+    return grid(rows, (128, 128), titles=[title for title, _ in columns])
 
 
 def sign_grid(
@@ -355,14 +354,8 @@ def sign_grid(
 
 def text(found: Evaluation) -> str:
     """The figures as a table for people."""
-    names = [f.name for f in found.cells[0].figures]
-    head = [
-        "generator",
-        "mode",
-        "T",
-        *(f"{n} {'↑' if f.better == 'up' else '↓'}" for n, f in zip(names, found.cells[0].figures, strict=True)),
-    ]
-    rows = [head]
+    measured = (f"{f.name} {'↑' if f.better == 'up' else '↓'}" for f in found.cells[0].figures)
+    rows = [["generator", "mode", "T", *measured]]
     for cell in found.cells:
         row = [cell.generator, cell.mode or "-", str(cell.shots)]
         for f in cell.figures:
@@ -370,7 +363,7 @@ def text(found: Evaluation) -> str:
             interval = f"[{f.low:.4g}, {f.high:.4g}]" if np.isfinite(f.low) else "(no interval)"
             row.append(f"{f.value:.4g} {interval}{low_coverage}" if np.isfinite(f.value) else "not assessed")
         rows.append(row)
-    widths = [max(len(r[c]) for r in rows) for c in range(len(head))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     n = f"{found.protocol['people']} people, {found.protocol['held_out_frames']} held-out frames each; 95 % intervals over people"
     return "\n".join([*lines, n, *(f"not computed: {name}: {why}" for name, why in found.absent.items())])

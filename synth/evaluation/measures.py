@@ -135,9 +135,7 @@ def auc(real: Array, made: Array) -> float:
     return auc_shares(labels, np.concatenate([real, made])).auc
 
 
-def bootstrap(
-    people: int, statistic: Callable[[NDArray[np.int64]], float], *, rounds: int = 1000, seed: int = 0
-) -> tuple[float, float]:
+def bootstrap(people: int, statistic: Callable[[NDArray[np.int64]], float], *, seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of a statistic over people drawn with replacement.
 
     statistic : takes the drawn people's numbers (people,), returns a float; rounds in which it is not finite are left out.
@@ -146,7 +144,7 @@ def bootstrap(
     if people < 2:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
-    values = np.array([statistic(rng.integers(0, people, people)) for _ in range(rounds)])
+    values = np.array([statistic(rng.integers(0, people, people)) for _ in range(1000)])
     values = values[np.isfinite(values)]
     if not len(values) or np.ptp(values) == 0:  # the same in every round says nothing of people not drawn
         return float("nan"), float("nan")

@@ -6,9 +6,8 @@ the lower and the upper half of the face square. How they were taught, and how o
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,14 +31,8 @@ class Covered:
     spectacles: bool | None = None
 
 
-@lru_cache(maxsize=1)
-def _network() -> Any:
-    return lite0.blocks()
-
-
-@lru_cache(maxsize=1)
-def _heads() -> dict[str, NDArray[np.float32]]:
-    return load_file(HEADS)
+_network = cache(lite0.blocks)
+_heads = cache(partial(load_file, HEADS))
 
 
 def maps(frame: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> Maps:

@@ -1,6 +1,5 @@
 """Declares the job of tuning a model to one person."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -25,7 +24,6 @@ class Tune:
     lr: Annotated[float | None, Option("Learning rate; default: the model's own.", minimum=0)] = None
     lr_discriminator: float | None = None
     content: Content = "auto"
-    content_files: Mapping[str, str] | None = None
     views: Annotated[
         bool,
         Option("Learn from bent views of the shots too, the fewer shots the more; --no-views for the paper's way."),

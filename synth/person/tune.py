@@ -233,7 +233,7 @@ class _Learning:
         self.row = nn.Parameter(embedding.clone() if matched else torch.zeros_like(embedding))
         with torch.no_grad():
             self.psi = nn.Parameter(self.generator.style(embedding).clone())  # (1, values)
-        self.term = build(job.content, WEIGHTS["v2"], files=job.content_files, dtype=dtype).to(device)
+        self.term = build(job.content, WEIGHTS["v2"], dtype=dtype).to(device)
         self.lr = job.lr or RATE * float(model.facts.get("lr", 5e-5))
         self.schedule = SUBSTITUTE if self.term.parts and "vgg19" not in self.term.parts else PAPER
         self.moving = [self.psi, *_moving(self.generator, job.mode)]

@@ -14,10 +14,10 @@ Array = NDArray[np.float64]
 class _Wander:
     """A smooth random path: a few sines of random frequency and phase, unit variance; the same for any number of frames."""
 
-    def __init__(self, rng: np.random.Generator, low: float, high: float, n: int = 5) -> None:
-        self.f = np.exp(rng.uniform(np.log(low), np.log(high), n))
-        self.p = rng.uniform(0, 2 * np.pi, n)
-        self.a = rng.uniform(0.5, 1, n)
+    def __init__(self, rng: np.random.Generator, low: float, high: float) -> None:
+        self.f = np.exp(rng.uniform(np.log(low), np.log(high), 5))
+        self.p = rng.uniform(0, 2 * np.pi, 5)
+        self.a = rng.uniform(0.5, 1, 5)
         self.a *= np.sqrt(2 / (self.a**2).sum())
 
     def __call__(self, t: Array) -> Array:
@@ -48,8 +48,7 @@ def _speech(rng: np.random.Generator, t: Array) -> tuple[Array, Array, Array]:
     """Opening, width and upper-lip lift of a mouth that speaks: syllables at 3–6 Hz in phrases, with pauses."""
     opening, width, lift = np.zeros(len(t)), np.zeros(len(t)), np.zeros(len(t))
     clock = -rng.uniform(0, 1.0)
-    limit = float(t[-1]) + 1.0 if len(t) else 0.0
-    while clock < limit:
+    while clock < t[-1] + 1.0:
         phrase = clock + rng.uniform(0.9, 3.2)
         while clock < phrase:
             span = rng.uniform(0.16, 0.32)
@@ -66,7 +65,7 @@ def _speech(rng: np.random.Generator, t: Array) -> tuple[Array, Array, Array]:
 def _blinks(rng: np.random.Generator, t: Array) -> Array:
     out = np.zeros(len(t))
     clock = rng.uniform(0.2, 3.0)
-    while clock < (float(t[-1]) + 0.5 if len(t) else 0):
+    while clock < t[-1] + 0.5:
         out = np.maximum(out, np.clip(1.25 * np.exp(-(((t - clock) / rng.uniform(0.055, 0.085)) ** 2)), 0, 1))
         clock += 0.35 + rng.exponential(2.6)
     return out

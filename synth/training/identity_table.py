@@ -18,6 +18,8 @@ from torch import Tensor
 from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path
 
+BETA2, EPS = 0.999, 1e-5  # of Adam
+
 
 class WTable:
     """Rows of W with v and step counts. Layout of a row: dim float32 of W, dim float32 of v, one float32 count.
@@ -46,18 +48,13 @@ class WTable:
                 hint="the shards or the preset changed: use a new run folder",
             )
         self._changed: set[int] = set()
-        self._open()
-
-    def _open(self) -> None:
-        self._map = np.memmap(self.path, np.float32, mode="c", shape=(self.rows, 2 * self.dim + 1))
+        self.reload()
 
     def gather(self, rows: NDArray[np.int64]) -> Tensor:
         """W_i of B rows: float32 (B, dim), a copy."""
         return torch.from_numpy(np.array(self._map[rows, : self.dim]))
 
-    def update(
-        self, rows: NDArray[np.int64], gradient: Tensor, *, lr: float, beta2: float = 0.999, eps: float = 1e-5
-    ) -> None:
+    def update(self, rows: NDArray[np.int64], gradient: Tensor, *, lr: float) -> None:
         """One Adam step with β1 = 0 on these rows alone; gradients of a row named twice are added. gradient : (B, dim)."""
         unique, where = np.unique(rows, return_inverse=True)
         total = np.zeros((len(unique), self.dim), np.float32)
@@ -65,9 +62,9 @@ class WTable:
         block = np.array(self._map[unique])
         w, v, count = block[:, : self.dim], block[:, self.dim : -1], block[:, -1:]
         count += 1
-        v *= beta2
-        v += (1 - beta2) * total * total
-        w -= lr * total / (np.sqrt(v / (1 - beta2**count)) + eps)
+        v *= BETA2
+        v += (1 - BETA2) * total * total
+        w -= lr * total / (np.sqrt(v / (1 - BETA2**count)) + EPS)
         self._map[unique] = block
         self._changed.update(int(row) for row in unique)
 
@@ -88,4 +85,4 @@ class WTable:
     def reload(self) -> None:
         """Drop private changes and read the file as it is."""
         self._changed.clear()
-        self._open()
+        self._map = np.memmap(self.path, np.float32, mode="c", shape=(self.rows, 2 * self.dim + 1))

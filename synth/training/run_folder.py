@@ -55,15 +55,11 @@ class RunFolder:
 
     # ---- options
 
-    def options(self) -> dict[str, Any] | None:
-        """What the run was started with, or None for a new folder."""
-        file = self.path / "options.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-
     def start(self, options: Mapping[str, Any], fixed: tuple[str, ...]) -> None:
         """Write the options of a new run, or check that a resumed one has the same ``fixed`` ones."""
-        known = self.options()
-        if known is not None:
+        file = self.path / "options.json"
+        if file.exists():
+            known = json.loads(file.read_text(encoding="utf-8"))
             for name in fixed:
                 if known.get(name) != json.loads(json.dumps(options[name])):
                     raise UsageError(
@@ -73,7 +69,7 @@ class RunFolder:
                     )
             clear_unfinished(self.path)
         with room(self.path):
-            write_json(self.path / "options.json", dict(options))
+            write_json(file, dict(options))
 
     # ---- rows
 

@@ -39,6 +39,8 @@ from synth.training.run_folder import RunFolder, room
 from synth.training.shards import ShardSet
 
 MAX_BAD_STEPS = 20  # this many steps in a row without a finite loss end the run
+_AVERAGED = ("embedder", "generator")
+_SUMMED = ("adversarial", "feature_matching", "content", "match")
 
 
 @dataclass(frozen=True)
@@ -254,12 +256,16 @@ class Trainer:
         rows = list(zip(batch.shots[:, 0], batch.raster, to_uint8(made), batch.target, strict=True))
         return grid(rows, (size, size), gap=2, paper=40)
 
+    def _nets(self) -> dict[str, nn.Module]:
+        return {**self.model.nets(), **{f"{name}-ema": net for name, net in self.ema.items()}}
+
     def save(self, folder: RunFolder) -> None:
         """Checkpoint: nets, averages, Adam states, changed rows of W; then the model itself."""
         rows, contents = self.group.gather_dirty(*self.table.dirty())
         if self.group.rank == 0:
-            nets = {**self.model.nets(), **{f"{name}-ema": net for name, net in self.ema.items()}}
-            path = folder.save(self.step_number, nets, self.adam, rows, contents, {"content": self.content.description})
+            path = folder.save(
+                self.step_number, self._nets(), self.adam, rows, contents, {"content": self.content.description}
+            )
             self.table.fold_in(rows, contents)
             folder.prune(path)
             with room(folder.path):
@@ -273,18 +279,13 @@ class Trainer:
         path = folder.latest()
         if path is None:
             return False
-        nets = {**self.model.nets(), **{f"{name}-ema": net for name, net in self.ema.items()}}
-        state, rows, contents = folder.load(path, nets, self.adam)
+        state, rows, contents = folder.load(path, self._nets(), self.adam)
         if self.group.rank == 0:
             self.table.fold_in(rows, contents)
         self.group.barrier()
         self.table.reload()
         self.step_number = int(state["step"])
         return True
-
-
-_AVERAGED = ("embedder", "generator")
-_SUMMED = ("adversarial", "feature_matching", "content", "match")
 
 
 def train(

@@ -56,9 +56,9 @@ def pasted(drawn: Iterable[Array], take: Take, masks: Sequence[Array], record: M
     return Made(np.stack(frames), np.stack([np.ceil(m * 255).astype(np.uint8) for m in masks]), record)
 
 
-def between(difficulty: float, easy: float, hard: float, rng: np.random.Generator, spread: float = 0.1) -> float:
-    """A parameter at this difficulty, give or take."""
-    share = float(np.clip(difficulty + rng.uniform(-spread, spread), 0, 1))
+def between(difficulty: float, easy: float, hard: float, rng: np.random.Generator) -> float:
+    """A parameter at this difficulty, give or take a tenth of the way."""
+    share = float(np.clip(difficulty + rng.uniform(-0.1, 0.1), 0, 1))
     return easy + (hard - easy) * share
 
 

@@ -1,8 +1,7 @@
 """Families that learn a person from some frames of the clip and draw the others: few-shot reenactment of oneself, and the hybrid's bend."""
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
+from functools import cache
 
 import cv2
 import numpy as np
@@ -12,16 +11,13 @@ from synth.fakes.families.parts import Array, between, masks_of, pasted, whole
 from synth.hybrid import bent
 from synth.reenact.reenact import FewShotGenerator
 
+_shipped = cache(FewShotGenerator)
+
 
 def _shots(take: Take, difficulty: float, rng: np.random.Generator) -> Array:
     """Frames that the person is learned from: more of them, the harder the fake."""
     count = max(1, round(between(difficulty, 1, len(take) / 2, rng)))
     return np.sort(rng.permutation(len(take))[:count])
-
-
-@lru_cache(maxsize=1)
-def _few_shot() -> Any:
-    return FewShotGenerator()
 
 
 class FewShot:
@@ -31,7 +27,7 @@ class FewShot:
     name, version, others = "few-shot", "1", False
 
     def make(self, take: Take, difficulty: float, rng: np.random.Generator, others: Sequence[Take] = ()) -> Made:
-        generator, size = _few_shot(), take.frames.shape[1]
+        generator, size = _shipped(), take.frames.shape[1]
         shots, everywhere = _shots(take, difficulty, rng), bool(rng.random() < 0.3)
         grow, feather = float(rng.uniform(0, 0.15)), between(difficulty, 0.02, 0.08, rng)
         small = np.stack([cv2.resize(f, (generator.size,) * 2, interpolation=cv2.INTER_AREA) for f in take.frames])
