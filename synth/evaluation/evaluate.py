@@ -177,12 +177,14 @@ class _Exam:
             self.session.say(self.absent["lpips"])
         self.session.begin(len(self.chosen) * (1 + len(self.rivals) * len(self.job.shots)))
         persons = [self._person(unit) for unit in self.chosen]
-        judged = _Judged.of(self.instruments.detectors, persons, self.mark)
+        judged = self._judged(persons, [person.frames for person in persons])
         cells, pictures = [], []
         for rival, mode in self.rivals:
             for count in self.job.shots:
                 drawn = [self._drawn(person, rival, mode, count) for person in persons]
-                figures = [*self._figures(persons, drawn), *judged.figures(drawn, self.job.seed, self.absent)]
+                made = self._judged(persons, drawn)
+                figures = self._figures(persons, drawn)
+                figures += [self._auc(name, real, made[name], persons) for name, real in judged.items()]
                 cells.append(Cell(rival.name, mode, count, tuple(figures)))
                 pictures.append((f"{rival.name} {mode} T={count}".replace("  ", " "), [d[len(d) // 2] for d in drawn]))
         real = [p.frames[len(p.frames) // 2] for p in persons]
@@ -229,6 +231,32 @@ class _Exam:
             figures += _sets("inception2048", a, b)
         return figures
 
+    def _judged(self, persons: Sequence[_Person], clips: Sequence[Frames]) -> dict[str, list[float | str]]:
+        """By name, what each detector gives to each person's clip."""
+        if not self.instruments.detectors:
+            return {}
+        footages = [_footage(clip, p.times, self.mark) for p, clip in zip(persons, clips, strict=True)]
+        return {name: [judge(f) for f in footages] for name, judge in self.instruments.detectors.items()}
+
+    def _auc(
+        self, name: str, real: Sequence[float | str], made: Sequence[float | str], persons: Sequence[_Person]
+    ) -> Figure:
+        """A detector's AUC of made against real clips; why there is none goes into ``absent``."""
+        pairs = list(zip(real, made, strict=True))
+        why = [said for pair in pairs for said in pair if isinstance(said, str)]
+        both = np.array([p for p in pairs if not any(isinstance(said, str) for said in p)], np.float64).reshape(-1, 2)
+        label, share = f"auc/{name}", len(both) / max(len(pairs), 1)
+        if len(both) < 2:
+            seconds = np.median([p.times[-1] - p.times[0] for p in persons])
+            most = Counter(why).most_common(1)
+            said = most[0][0] if most else "fewer than two clips"
+            self.absent[label] = f"{said} (clips of {seconds:.1f} s; --frames sets how long)"
+            return Figure(label, float("nan"), float("nan"), float("nan"), len(both), len(pairs), "down", share)
+        low, high = measures.bootstrap(
+            len(both), lambda rows: measures.auc(both[rows, 0], both[rows, 1]), seed=self.job.seed
+        )
+        return Figure(label, measures.auc(*both.T), low, high, len(both), len(pairs), "down", share)
+
     def _protocol(self, persons: Sequence[_Person]) -> dict[str, Any]:
         heads, known_as = self.heads, self.instruments.embedding[0]
         tuned = getattr(getattr(heads, "few_shot", heads), "content", "")
@@ -274,47 +302,6 @@ def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:
     tracks = observe.track(zip(at.tolist(), frames, strict=True), landmarker=mark, recognise=False)
     # detectors share what they compute of it
     return Footage(frames, at, rate, float(at[-1]), tracks, "all", {}).frozen()
-
-
-@dataclass(frozen=True, eq=False)
-class _Judged:
-    """Detectors, and what they gave to the held-out frames themselves."""
-
-    detectors: Mapping[str, Judge]
-    persons: Sequence[_Person]
-    mark: Any
-    real: Mapping[str, Sequence[float | str]]
-
-    @classmethod
-    def of(cls, detectors: Mapping[str, Judge], persons: Sequence[_Person], mark: Any) -> "_Judged":
-        """Let each detector judge the real clips once."""
-        footages = [_footage(p.frames, p.times, mark) for p in persons] if detectors else []
-        return cls(detectors, persons, mark, {name: [judge(f) for f in footages] for name, judge in detectors.items()})
-
-    def figures(self, drawn: Sequence[Frames], seed: int, absent: dict[str, str]) -> list[Figure]:
-        """An AUC a detector; what cannot be computed goes into ``absent``."""
-        if not self.detectors:
-            return []
-        footages = [_footage(d, p.times, self.mark) for p, d in zip(self.persons, drawn, strict=True)]
-        return [self._figure(name, judge, footages, seed, absent) for name, judge in self.detectors.items()]
-
-    def _figure(
-        self, name: str, judge: Judge, footages: Sequence[Footage], seed: int, absent: dict[str, str]
-    ) -> Figure:
-        pairs = [(r, judge(f)) for r, f in zip(self.real[name], footages, strict=True)]
-        why = [said for pair in pairs for said in pair if isinstance(said, str)]
-        both = np.array([p for p in pairs if not any(isinstance(said, str) for said in p)], np.float64).reshape(-1, 2)
-        label, share = f"auc/{name}", len(both) / max(len(pairs), 1)
-        if len(both) < 2:
-            seconds = np.median([f.duration for f in footages])
-            most = Counter(why).most_common(1)
-            absent[label] = (
-                f"{most[0][0] if most else 'fewer than two clips'} (clips of {seconds:.1f} s; --frames sets how long)"
-            )
-            return Figure(label, float("nan"), float("nan"), float("nan"), len(both), len(pairs), "down", share)
-        low, high = measures.bootstrap(len(both), lambda rows: measures.auc(both[rows, 0], both[rows, 1]), seed=seed)
-        value = measures.auc(both[:, 0], both[:, 1])
-        return Figure(label, value, low, high, len(both), len(pairs), "down", share)
 
 
 # --------------------------------------------------------------------------- what is shown

@@ -240,7 +240,7 @@ class _Learning:
         self.judging = [self.row, *self.judge.parameters()]
         self.adam = optimiser(self.moving, self.lr)
         self.adam_judge = optimiser(self.judging, job.lr_discriminator or self.schedule.judge_rate * self.lr)
-        self.average = _Average(self.generator, self.psi, keep=0.972)
+        self.average = _Average(self.generator, self.psi)
 
     def facts(self) -> dict[str, Any]:
         """What is recorded of how was learned."""
@@ -313,14 +313,16 @@ def _held_out(shots: int) -> list[int]:
 class _Average:
     """Moving average of G and ψ′, and how well it does on held-out shots."""
 
-    def __init__(self, generator: Generator, psi: Tensor, *, keep: float) -> None:
+    KEEP = 0.972
+
+    def __init__(self, generator: Generator, psi: Tensor) -> None:
         self.generator = copy.deepcopy(generator).requires_grad_(False)
-        self.psi, self.keep = psi.detach().clone(), keep
+        self.psi = psi.detach().clone()
 
     @torch.no_grad()
     def update(self, generator: Generator, psi: Tensor) -> None:
-        follow(self.generator, generator, self.keep)
-        self.psi.lerp_(psi, 1 - self.keep)
+        follow(self.generator, generator, self.KEEP)
+        self.psi.lerp_(psi, 1 - self.KEEP)
 
     @torch.no_grad()
     def error(self, aside: Pairs) -> float:
