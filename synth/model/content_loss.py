@@ -56,6 +56,13 @@ class _Frozen(nn.Module):
                 found.append(x)
         return found
 
+    def _take(self, weights: Mapping[str, Tensor], names: Mapping[str, str], kind: str) -> None:
+        """Give the layers their weights. names : of each in the layers → in the file. kind : of the net, for a WeightsError."""
+        try:
+            self.layers.load_state_dict({own: weights[name] for own, name in names.items()}, assign=True)
+        except (KeyError, RuntimeError) as error:
+            raise WeightsError("the weights are another network's", where=kind) from error
+
     def _prepare(self, frames: Tensor) -> Tensor:
         return caffe_input(frames, self.mean).to(dtype=self.dtype, memory_format=torch.channels_last)
 
@@ -81,7 +88,7 @@ class VGG(_Frozen):
         layers = make_layers([item if item == "M" else item // divide for item in cfgs[layout]])
         self.layers = layers[: self.taps[-1] + 1].requires_grad_(False)
         if weights is not None:
-            self.layers.load_state_dict({name: weights[f"features.{name}"] for name in self.layers.state_dict()})
+            self._take(weights, {name: f"features.{name}" for name in self.layers.state_dict()}, kind)
             return
         generator = torch.Generator().manual_seed(0)
         for conv in (layer for layer in self.layers if isinstance(layer, nn.Conv2d)):
@@ -116,12 +123,8 @@ class SqueezeNet(_Relative):
         super().__init__()
         with torch.device("meta"):  # shapes alone: nothing is drawn only to be replaced
             self.layers = squeezenet1_0().features[: self.taps[-1] + 1]
-        state = {
-            f"{ours}.{kind}": weights[f"{name}.{kind}"]
-            for ours, name in _SQUEEZENET.items()
-            for kind in ("weight", "bias")
-        }
-        self.layers.load_state_dict(state, assign=True)
+        names = {f"{own}.{kind}": f"{name}.{kind}" for own, name in _SQUEEZENET.items() for kind in ("weight", "bias")}
+        self._take(weights, names, "squeezenet")
         self.layers.requires_grad_(False).to(memory_format=torch.channels_last)
 
 

@@ -78,6 +78,10 @@ def test_weights_that_are_no_weights(tmp_path):
     np.savez(pickled, **{"conv1.weight": np.array([{"a": 1}], dtype=object)})
     with pytest.raises(WeightsError, match="cannot be read"):  # nothing is ever unpickled
         build("squeezenet", WEIGHTS["v2"], files={"squeezenet": pickled})
+    np.savez(tmp_path / "other.npz", **{"conv1.weight": np.zeros((3, 3), np.float32)})
+    for net in ("squeezenet", "vgg"):
+        with pytest.raises(WeightsError, match="another network's"):
+            build(net, WEIGHTS["v2"], files=dict.fromkeys(("squeezenet", "vgg19"), tmp_path / "other.npz"))
     with pytest.raises(WeightsError, match="no such file"):
         build("squeezenet", WEIGHTS["v2"], files={"squeezenet": tmp_path / "nothing.npz"})
 
@@ -117,21 +121,13 @@ def test_layers_compared_are_the_published_ones():
 
 def test_vgg_weights_are_read_by_their_torchvision_names(tmp_path):
     from safetensors.torch import save_file
-
-    from synth.model import content_loss as content
+    from torchvision.models.vgg import cfgs, make_layers
 
     files = {}
-    for kind, (layout, _, _) in content._VGGS.items():
-        tensors, index, cin = {}, 0, 3
-        for item in layout:
-            if item == "M":
-                index += 1
-                continue
-            tensors[f"features.{index}.weight"] = torch.full((int(item), cin, 3, 3), 1e-3)
-            tensors[f"features.{index}.bias"] = torch.zeros(int(item))
-            index, cin = index + 2, int(item)
+    for kind, layout in (("vgg19", "E"), ("vggface", "D")):
+        state = make_layers(cfgs[layout]).state_dict()
         files[kind] = tmp_path / f"{kind}.safetensors"
-        save_file(tensors, files[kind])
+        save_file({f"features.{name}": torch.full_like(value, 1e-3) for name, value in state.items()}, files[kind])
     made = build("vgg", WEIGHTS["v1"], files=files)
     assert made.weights == {"vgg19": 1e-2, "vggface": 2e-3} and "as in the paper" in made.description
     assert float(made.parts["vgg19"].layers[0].weight.mean()) == pytest.approx(1e-3)
