@@ -168,13 +168,8 @@ def split_of(identities: Sequence[str], shares: Mapping[str, float], seed: int) 
     for name in names:
         if counts[name] == 0 and (rich := max(names, key=lambda n: counts[n])) and counts[rich] > 1:
             counts[name], counts[rich] = 1, counts[rich] - 1
-    counts[names[0]] += len(order) - sum(counts.values())
-    out: dict[str, str] = {}
-    at = 0
-    for name in names:
-        out.update(dict.fromkeys(order[at : at + counts[name]], name))
-        at += counts[name]
-    return out
+    dealt = [name for name in names for _ in range(counts[name])]
+    return dict(zip(order, dealt, strict=True))
 
 
 def held_out(unit: Unit, job: Fakes) -> int:

@@ -247,11 +247,9 @@ def _finished(out: Path) -> dict[str, tuple[str, int]]:
     """Sources of every clip that lies in a finished shard: name → (identity, frames)."""
     found: dict[str, tuple[str, int]] = {}
     for file in sorted(out.glob("shard-*.parquet")):
-        table = pq.read_table(file, columns=["identity", "source"])
-        for (identity, source), n in Counter(
-            zip(table["identity"].to_pylist(), table["source"].to_pylist(), strict=True)
-        ).items():
-            found[source] = (identity, found.get(source, ("", 0))[1] + n)
+        columns = (column.to_pylist() for column in pq.read_table(file, columns=["identity", "source"]).columns)
+        for identity, source in zip(*columns, strict=True):
+            found[source] = (identity, found.get(source, ("", 0))[1] + 1)
     return found
 
 

@@ -255,11 +255,8 @@ def _mouth(rng: np.random.Generator) -> NDArray[np.float32]:
         for e in [*edges, *(127 - edges)]:
             band *= (1 - 0.38 * np.exp(-(((x - e) / 0.9) ** 2)))[None, :, None]
         band *= np.clip(1.04 - (np.abs(x - 63.5) / 78) ** 2.2, 0.25, 1)[None, :, None]
-        gum = (
-            np.clip((np.arange(rows) - 11) / 3.0, 0, 1)[:, None, None]
-            if not flip
-            else np.clip((26 - np.arange(rows)) / 3.0, 0, 1)[:, None, None]
-        )
+        below = 26 - np.arange(rows) if flip else np.arange(rows) - 11  # the gum's edge
+        gum = np.clip(below / 3.0, 0, 1)[:, None, None]
         out[top : top + rows] = band * gum + np.array([150, 72, 72]) * (1 - gum)
     y, x = np.mgrid[0:48, 0:128].astype(np.float32)
     tongue = np.exp(-(((x - 64) / 34) ** 4) - ((y - 42) / 15) ** 2)
