@@ -58,21 +58,17 @@ def _fill(wide: nn.Module, narrow: nn.Module) -> None:
         if isinstance(wide, Generator) and isinstance(narrow, Generator) and new is wide.project:
             rows = _style_rows(wide, narrow)
         for key, value in new.named_parameters(recurse=False):
-            if key != "weight" or not isinstance(new, _Spectral):
-                _corner(value, old.get_parameter(key), rows)
+            learned = old.get_parameter(key)
+            if value.dim() == 0:
+                value.copy_(learned)
+            elif key != "weight" or not isinstance(new, _Spectral):
+                value[rows(len(learned))] = learned
         if isinstance(new, _Spectral):
             assert isinstance(old, _Spectral)
             _spectral(new, old, rows, silent=id(new) in silent)
 
 
 Rows = Callable[[int], "Tensor | slice"]  # how many rows the old one had → where they lie in the new one
-
-
-def _corner(new: Tensor, old: Tensor, rows: Rows) -> None:
-    if new.dim() == 0:
-        new.copy_(old)
-    else:
-        new[rows(len(old))] = old
 
 
 def _style_rows(wide: Generator, narrow: Generator) -> Rows:

@@ -94,7 +94,7 @@ class RunFolder:
         contents: NDArray[np.float32],
         state: Mapping[str, Any],
     ) -> Path:
-        """Write a checkpoint whole, then remove older ones."""
+        """Write a checkpoint whole."""
         folder = self.path / "checkpoint" / f"step-{step:09d}"
         with room(folder):
             if folder.exists():
