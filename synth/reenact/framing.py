@@ -111,9 +111,10 @@ def save_track(
     if target.suffix != ".npz":
         raise UsageError("a landmark track is saved as .npz", where=str(target))
     refuse_overwrite(target, force)
-    track = {"times": np.asarray(times, np.float64), "landmarks": np.asarray(landmarks, np.float32)}
     with atomic_path(target) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **track, fps=np.array(str(fps)), size=np.array(size))
+        np.savez_compressed(
+            file, times=times.astype(np.float64), landmarks=landmarks.astype(np.float32), fps=str(fps), size=size
+        )
 
 
 def load_track(path: str | os.PathLike[str]) -> dict[str, Any]:
