@@ -259,7 +259,7 @@ def test_int8_is_written_only_when_the_picture_survives(personal, tmp_path, monk
 
 def test_long_clips_on_a_cpu_go_to_openvino(personal, shots, monkeypatch):
     ran = []
-    monkeypatch.setattr(PersonalModel, "_openvino", lambda self: ran.append("openvino") or (lambda x: x))
+    monkeypatch.setattr("synth.person.model.compile_openvino", lambda model: ran.append("openvino") or (lambda x: x))
     monkeypatch.setattr(PersonalModel, "_torch", lambda self, device: ran.append("torch") or (lambda x: x))
     fresh = PersonalModel(personal.config, personal.generator, personal.style)
     fresh.render(shots[1])
