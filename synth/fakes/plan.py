@@ -118,10 +118,9 @@ def units_of(sets: Sequence[ShardSet], out: Path, job: Fakes) -> list[Unit]:
                 for row in rows:
                     frame = shards[row]
                     digest.update(frame.frame.tobytes())
-                    digest.update(np.ascontiguousarray(frame.landmarks, np.float32).tobytes())
+                    digest.update(frame.landmarks.tobytes())
                     times.append(frame.time)
-                step = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
-                fps = Fraction(1 / max(step, 1e-3)).limit_denominator(100)
+                fps = Fraction(1 / max(float(np.median(np.diff(times))), 1e-3)).limit_denominator(100)
                 known[key] = {
                     "identity": identity,
                     "source": source,

@@ -101,26 +101,21 @@ class Conv(_Spectral):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, Cin, H, W) → (N, Cout, H', W')
         bias = None if self.bias is None else self.bias.to(x.dtype)
-        if not self.folded or not self.resample:
+        if not self.folded:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest") if self.resample == "up" else x
             x = F.conv2d(x, self._cast("plain", self.normalised, x), bias, padding=self.kernel // 2)
             return F.avg_pool2d(x, 2) if self.resample == "down" else x
-        if self.kernel == 1:  # the skip moves to the low resolution
-            if self.resample == "down" and x.shape[1] < 16 and x.device.type == "cpu":
-                # ATen's pooling crawls over a handful of channels-last channels; a 2×2 convolution does not.
-                box = self._cast("box", lambda: (self.normalised() * 0.25).expand(-1, -1, 2, 2), x)
-                return F.conv2d(x, box, bias, stride=2)
-            x = F.avg_pool2d(x, 2) if self.resample == "down" else x
-            x = F.conv2d(x, self._cast("plain", self.normalised, x), bias)
-            return F.interpolate(x, scale_factor=2.0, mode="nearest") if self.resample == "up" else x
-        weight = self._cast("folded", self.folded_weight, x)
-        if self.resample == "down":
-            return F.conv2d(x, weight, bias, stride=2, padding=1)
-        return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
+        if self.kernel == 1 and self.resample == "down" and x.shape[1] < 16 and x.device.type == "cpu":
+            # ATen's pooling crawls over a handful of channels-last channels; a 2×2 convolution does not.
+            box = self._cast("box", lambda: (self.normalised() * 0.25).expand(-1, -1, 2, 2), x)
+            return F.conv2d(x, box, bias, stride=2)
+        return convolved(x, self._cast("folded", self.folded_weight, x), bias, self.resample)
 
     def folded_weight(self) -> Tensor:
-        """The 4×4 kernel that stands for this 3×3 one and its resampling: (Cout, Cin, 4, 4) down, (Cin, Cout, 4, 4) up."""
+        """What stands for the kernel and its resampling: of 3×3 a 4×4 one, (Cout, Cin, 4, 4) down and (Cin, Cout, 4, 4) up."""
         weight = self.normalised()
+        if self.kernel == 1 or not self.resample:
+            return weight
         if self.resample == "down":
             weight = weight * 0.25
         else:
@@ -130,6 +125,17 @@ class Conv(_Spectral):
 
     def _cast(self, what: str, make: Callable[[], Tensor], x: Tensor) -> Tensor:
         return self.once(what, x.dtype, lambda: make().to(dtype=x.dtype, memory_format=torch.channels_last, copy=False))
+
+
+def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, resample: str) -> Tensor:
+    """A convolution by a :meth:`Conv.folded_weight`, with its resampling. x : (N, Cin, H, W)."""
+    if weight.shape[-1] == 1:  # the skip moves to the low resolution
+        x = F.avg_pool2d(x, 2) if resample == "down" else x
+        x = F.conv2d(x, weight, bias)
+        return F.interpolate(x, scale_factor=2.0, mode="nearest") if resample == "up" else x
+    if resample == "up":
+        return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
+    return F.conv2d(x, weight, bias, stride=2 if resample else 1, padding=1)
 
 
 class Linear(_Spectral):

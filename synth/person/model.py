@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor, nn
@@ -24,7 +23,7 @@ from gioconda_core.errors import UsageError, WeightsError
 from gioconda_core.files import refuse_overwrite, sha256_of, write_json
 from synth.model.config import Config
 from synth.model.landmark_image import rasters_of
-from synth.model.layers import Conv, spectral_modules
+from synth.model.layers import Conv, convolved, spectral_modules
 from synth.model.networks import Generator, read_model, write_model
 from synth.model.tensors import compute_dtype
 
@@ -41,22 +40,13 @@ class FoldedConv(nn.Module):
     def __init__(self, conv: Conv) -> None:
         super().__init__()
         with torch.no_grad():
-            square = conv.kernel == 3 and bool(conv.resample)
-            weight = conv.folded_weight() if square else conv.normalised()
-            self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
+            weight = conv.folded_weight().contiguous(memory_format=torch.channels_last)
+            self.weight = nn.Parameter(weight, requires_grad=False)
             self.bias = None if conv.bias is None else nn.Parameter(conv.bias.clone(), requires_grad=False)
-        self.kernel, self.resample = conv.kernel, conv.resample
+        self.resample = conv.resample
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.kernel == 1:
-            x = F.avg_pool2d(x, 2) if self.resample == "down" else x
-            x = F.conv2d(x, self.weight, self.bias)
-            return F.interpolate(x, scale_factor=2.0, mode="nearest") if self.resample == "up" else x
-        if self.resample == "down":
-            return F.conv2d(x, self.weight, self.bias, stride=2, padding=1)
-        if self.resample == "up":
-            return F.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=1)
-        return F.conv2d(x, self.weight, self.bias, padding=1)
+        return convolved(x, self.weight, self.bias, self.resample)
 
 
 def folded(module: nn.Module) -> nn.Module:
