@@ -27,7 +27,7 @@ from gioconda_core.types import Claim, Footage
 from provenance.signing import sign
 from synth import consent as consents
 from synth.evaluation import measures, perceptual
-from synth.evaluation.measures import Figure
+from synth.evaluation.measures import Figure, Frames
 from synth.evaluation.options import Evaluate
 from synth.fakes.options import Fakes
 from synth.fakes.plan import Unit, _hash, held_out, held_rows, read_part, shot_rows, units_of
@@ -36,7 +36,6 @@ from synth.session import Session
 from synth.training.shards import ShardSet
 
 DETECTOR_CRF = 18  # as `synth fakes` encodes by default
-Frames = NDArray[np.uint8]
 Judge = Callable[[Footage], float | str]  # a score, or why there is none
 Embed = Callable[[Frames, NDArray[np.float32]], NDArray[np.float32]]
 

@@ -23,7 +23,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import GiocondaError, MediaError, UsageError
@@ -39,13 +38,12 @@ from synth import consent as consents
 from synth.fakes.options import Fakes, Part, Prepare
 from synth.fakes.plan import Clip, Recipe, Unit, held_rows, plan, read_part, shot_rows, units_of
 from synth.fakes.prepare import prepare
-from synth.fakes.sample import Motion, Picture, draw_sample, motion, render, write_sample
+from synth.fakes.sample import Frames, Motion, Picture, draw_sample, motion, render, write_sample
 from synth.generators import Roster, TalkingHeads, generator
 from synth.reenact.reenact import FED_FORWARD, FewShotGenerator
 from synth.session import Session
 from synth.training.shards import ShardSet
 
-Frames = NDArray[np.uint8]
 SHEET, SHOWN = "sheet.jpg", 6  # the picture of a set, and how many samples of each generator it shows
 _FOLDERS = ("clips", "records", "landmarks", "masks")
 

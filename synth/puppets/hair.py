@@ -7,9 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.puppets import head
-from synth.puppets.brush import SIDE, mask, mix, noise, spline, to_texture
-
-Array = NDArray[np.float64]
+from synth.puppets.brush import SIDE, Array, mask, mix, noise, spline, to_texture
 
 
 def paint_beard(

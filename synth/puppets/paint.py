@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.puppets import head
-from synth.puppets.brush import SIDE, blob, fixed, mask, mix, noise, spline, stroke, to_texture
+from synth.puppets.brush import SIDE, Array, blob, fixed, mask, mix, noise, spline, stroke, to_texture
 from synth.puppets.hair import paint_beard, paint_hair
 
-Array = NDArray[np.float64]
 ATLAS = (SIDE + 128, SIDE)  # rows below the head hold the eye, the mouth, the neck and the hair strands
 
 _SKIN, _HAIR, _IRIS = (np.array(head.DATA["colours"][name], float) for name in ("skin", "hair", "iris"))

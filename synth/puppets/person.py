@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.puppets import head
-from synth.puppets.brush import SIDE, to_texture
+from synth.puppets.brush import SIDE, Array, to_texture
 from synth.puppets.paint import Look, paint_look
 
-Array = NDArray[np.float64]
 BASE_MOUTH_Z = float(head.BASE[60:68, 2].mean())
 
 

@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.puppets.brush import fixed, noise, spline
+from synth.puppets.brush import Array, fixed, noise, spline
 from synth.puppets.head import DATA
 
-Array = NDArray[np.float64]
 _CLOTH = np.array(DATA["colours"]["cloth"], float)
 
 

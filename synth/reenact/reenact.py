@@ -35,14 +35,12 @@ from synth.person.eyes import GazeTrack, gaze_track, pupils
 from synth.person.model import PersonalModel
 from synth.person.options import Tune
 from synth.person.tune import budget, tune
-from synth.reenact.framing import face_mask, resized, save_track
+from synth.reenact.framing import Points, face_mask, resized, save_track
 from synth.reenact.motion import Adapted, adapt, fill_gaps, smooth
 from synth.reenact.options import Reenact
-from synth.reenact.shots import Driver, Shots, load_driver, load_shots
+from synth.reenact.shots import Driver, Frames, Shots, load_driver, load_shots
 from synth.session import Session
 
-Frames = NDArray[np.uint8]
-Points = NDArray[np.float32]
 LABEL = "AI-GENERATED"
 MOMENTS = 8  # of a preview
 GAZE_SIDE = 512  # pixels of the driver's crop that irises are looked for in, at most

@@ -25,12 +25,11 @@ from gioconda_core.media.clip import Clip
 from gioconda_core.types import FaceTrack, Ingredient
 from synth.person.covered import Covered, covered
 from synth.puppets.perform import LICENCE, perform
-from synth.reenact.framing import load_track, resized, steady
+from synth.reenact.framing import Matrix, Points, load_track, resized, steady
 
 MIN_FACE = 64  # pixels of the face square: less holds no face to learn
 FOLLOWED = 60.0  # seconds of a clip from its beginning in which shots are looked for
 Frames = NDArray[np.uint8]
-Points = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +43,7 @@ class Shots:
     frames: Frames
     landmarks: Points
     whole: tuple[Frames, ...]
-    matrices: tuple[NDArray[np.float64], ...]
+    matrices: tuple[Matrix, ...]
     ingredients: tuple[Ingredient, ...]
     real: bool = True
 
@@ -155,7 +154,7 @@ def load_shots(
     return Shots(frames, marks, whole, matrices, tuple(ingredient for _, ingredient in parts), not all(drawn))
 
 
-_Part = tuple[list[tuple[Frames, Points, NDArray[np.float64]]], Ingredient]
+_Part = tuple[list[tuple[Frames, Points, Matrix]], Ingredient]
 
 
 def _puppet_shots(text: str, size: int, most: int) -> _Part:
