@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.person.mouth import Axes, arc
+
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float64]
 # (2, 2): of either eye, along it from corner to corner and across it, in its widths; NaN = not found
@@ -25,13 +27,8 @@ _DRAWN = 4.0  # pixels from corner to corner below which an eye is bent as it is
 _ALONG, _ACROSS = 64, 40  # of the patch an iris is looked for in: 1.2 by 0.75 widths
 
 
-@dataclass(frozen=True, eq=False)
-class _Axes:
-    """An eye's own frame: x runs from one corner (0) to the other (1), y across it, both in widths of the eye; y grows downwards."""
-
-    origin: Points
-    along: Points
-    width: float
+class _Axes(Axes):
+    """An eye's own frame, x and y in widths of the eye."""
 
     @classmethod
     def of(cls, eye: Points) -> "_Axes":
@@ -39,22 +36,18 @@ class _Axes:
         width = float(np.linalg.norm(eye[3] - eye[0]))
         return cls(eye[0], (eye[3] - eye[0]) / max(width, 1e-6), width)
 
-    @property
-    def _turn(self) -> Points:
-        return np.stack([self.along, [-self.along[1], self.along[0]]])
-
     def local(self, at: Points) -> Points:
         """Pixels (…, 2) → this frame."""
-        return np.asarray((at - self.origin) @ self._turn.T / max(self.width, 1e-6))
+        return np.asarray((at - self.origin) @ self.turn.T / max(self.width, 1e-6))
 
     def pixels(self, at: Points) -> Points:
         """This frame (…, 2) → pixels."""
-        return np.asarray(at @ self._turn * self.width + self.origin)
+        return np.asarray(at @ self.turn * self.width + self.origin)
 
 
 @dataclass(frozen=True)
 class _Lids:
-    """The lids' edges as curves through the corners, y = x(1 − x)(a + b(x − ½)) in the eye's frame: upper and lower (a, b)."""
+    """The lids' edges in the eye's frame, as of :func:`synth.person.mouth.arc`."""
 
     upper: tuple[float, float]
     lower: tuple[float, float]
@@ -62,13 +55,8 @@ class _Lids:
     @classmethod
     def of(cls, eye: Points, axes: _Axes) -> "_Lids":
         """From the six landmarks of the eye, in pixels."""
-        found = []
-        for rows in ((1, 2), (5, 4)):
-            x, y = axes.local(eye[list(rows)]).T
-            x = np.clip(x, 0.15, 0.85)
-            a, b = np.linalg.lstsq(np.c_[x * (1 - x), x * (1 - x) * (x - 0.5)], y, rcond=None)[0]
-            found.append((float(a), float(b)))
-        return cls(*found)
+        upper, lower = (axes.local(eye[rows]).T for rows in ([1, 2], [5, 4]))
+        return cls(*(arc(np.clip(x, 0.15, 0.85), y) for x, y in (upper, lower)))
 
     @staticmethod
     def at(edge: tuple[float, float], x: NDArray[np.float64]) -> NDArray[np.float64]:

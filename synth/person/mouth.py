@@ -29,12 +29,32 @@ def ramp(value: float, low: float, high: float) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class _Lips:
-    """The inner lips' own frame: x runs from corner (0) to corner (1), y across in pixels, downwards. Edges are y = x(1 − x)(a + b(x − ½))."""
+class Axes:
+    """The frame of an eye or a mouth: x runs from one corner (0) to the other (1), y across it, downwards.
+
+    origin : the first corner, (2,) pixels. along : (2,), of length 1. width : from corner to corner, pixels.
+    """
 
     origin: Points
     along: Points
     width: float
+
+    @property
+    def turn(self) -> Points:
+        """(2, 2), of this frame against the picture's."""
+        return np.stack([self.along, [-self.along[1], self.along[0]]])
+
+
+def arc(x: Points, y: Points) -> tuple[float, float]:
+    """(a, b) of the edge y = x(1 − x)(a + b(x − ½)), which goes through both corners and nearest to points (n,)."""
+    a, b = np.linalg.lstsq(np.c_[x * (1 - x), x * (1 - x) * (x - 0.5)], y, rcond=None)[0]
+    return float(a), float(b)
+
+
+@dataclass(frozen=True, eq=False)
+class _Lips(Axes):
+    """The inner lips, y in pixels. upper, lower : edges as of :func:`arc`."""
+
     upper: tuple[float, float]
     lower: tuple[float, float]
     open: float  # mean distance of the lips, pixels
@@ -45,27 +65,18 @@ class _Lips:
         """From landmarks (68, 2)."""
         width = float(np.linalg.norm(points[64] - points[60]))
         bare = cls(points[60], (points[64] - points[60]) / max(width, 1e-6), width, (0.0, 0.0), (0.0, 0.0), 0.0, 0.0)
-        edges = []
-        for rows in ((61, 62, 63), (67, 66, 65)):
-            # A parabola through the corners and the lip's three points: five of a polygon would show as corners.
-            x, y = bare.local(points[list(rows)])
-            basis = np.c_[x * (1 - x), x * (1 - x) * (x - 0.5)]
-            a, b = np.linalg.lstsq(basis, y, rcond=None)[0]
-            edges.append((float(a), float(b)))
-        return replace(bare, upper=edges[0], lower=edges[1], open=opening(points, INNER_LIPS), side=align.side(points))
-
-    @property
-    def _turn(self) -> Points:
-        return np.stack([self.along, [-self.along[1], self.along[0]]])
+        # A curve through the corners and the lip's three points: five of a polygon would show as corners.
+        upper, lower = (arc(*bare.local(points[rows])) for rows in ([61, 62, 63], [67, 66, 65]))
+        return replace(bare, upper=upper, lower=lower, open=opening(points, INNER_LIPS), side=align.side(points))
 
     def local(self, at: Points) -> tuple[Points, Points]:
         """Pixels (…, 2) → x, y."""
-        x, y = np.moveaxis((at - self.origin) @ self._turn.T, -1, 0)
+        x, y = np.moveaxis((at - self.origin) @ self.turn.T, -1, 0)
         return x / max(self.width, 1e-6), y
 
     def pixels(self, x: Points, y: Points) -> Points:
         """x, y → pixels (…, 2)."""
-        return np.asarray(np.stack([x * self.width, y], -1) @ self._turn + self.origin)
+        return np.asarray(np.stack([x * self.width, y], -1) @ self.turn + self.origin)
 
     @staticmethod
     def at(edge: tuple[float, float], x: Points) -> Points:
