@@ -98,7 +98,7 @@ class StillSource:
         with self._open() as image:
             if image.format == "TIFF" and image.tag_v2.get(_SUBFILE) == 1:  # type: ignore[attr-defined]
                 what, hint = (
-                    "is a camera's raw picture, of which only the preview is read",
+                    "holds a preview first, as a camera's raw file does; the picture itself is not read",
                     "export a JPEG or a TIFF from it",
                 )
                 raise MediaError(what, where, hint, unread=UnreadReason.TO_EXPORT)
