@@ -24,7 +24,7 @@ from synth.fakes.options import Fakes
 from synth.fakes.plan import Clip, Recipe, held_rows, read_part, shot_rows, units_of
 from synth.generators import Roster, TalkingHeads
 from synth.reenact.framing import face_mask
-from synth.reenact.motion import adapt, smooth
+from synth.reenact.motion import adapt, smooth, without_outliers
 from synth.training.shards import ShardSet
 
 RECORD = "gioconda.fake.record/1"
@@ -74,7 +74,7 @@ def render(personal: Any, recipe: Recipe, moved: Motion, held: Clip) -> Picture:
 def motion(recipe: Recipe, shots: Clip, driver: Clip) -> Motion:
     """The driver's landmarks, fitted to the person where somebody else drives."""
     if not recipe.adapt:
-        return Motion(driver.landmarks)
+        return Motion(without_outliers(driver.landmarks)[0].astype(np.float32))
     marks, adapted = adapt(driver.landmarks, shots.landmarks, recipe.adapt)
     marks = smooth(marks, driver.times, recipe.smoothing)
     return Motion(marks, replace(adapted, smoothing=recipe.smoothing).as_dict())

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
@@ -19,6 +20,54 @@ from synth.reenact.options import ADAPTATIONS
 
 Points = NDArray[np.float32]
 
+LEAP = 0.08  # face squares by which a landmark may leave what the others say of it: 46 clips of 42 people stay below 0.076
+WINDOW = 25  # frames over whose median it is said where a landmark lies with respect to the others
+LEAPS = 8  # most landmarks of a frame that are replaced: where more are off, it is not they that slipped
+
+
+def _around() -> NDArray[np.float64]:
+    """Of each landmark the mean of those beside it on its contour, (68, 68)."""
+    out = np.zeros((68, 68))
+    for first, last in ((0, 17), (17, 22), (22, 27), (27, 31), (31, 36), (36, 42), (42, 48), (48, 60), (60, 68)):
+        count, closed = last - first, first >= 36
+        for k in range(count):
+            # At an end the next two, so that a leap of its neighbour is not taken for its own.
+            beside = (k - 1, k + 1) if closed or 0 < k < count - 1 else (1, 2) if k == 0 else (count - 2, count - 3)
+            out[first + k, [first + at % count for at in beside]] = 1
+    for outer, inner in ((48, 60), (54, 64)):
+        out[outer, inner] = out[inner, outer] = 1  # corners of lips move together, whatever opens
+    return np.asarray(out / out.sum(1, keepdims=True))
+
+
+_AROUND = _around()
+
+
+def without_outliers(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], int]:
+    """Landmarks (N, 68, 2) of one face in the order of time, those that leave its shape for a while replaced; and how many these are.
+
+    A landmark is told by the others: by an affine map of the face's usual shape, and by how those beside it on its contour depart from that.
+    Where it lies with respect to this may change with the pose but does not leap; a mouth that opens, a lid or a turn takes its neighbours along.
+    """
+    out = np.array(points, np.float64)
+    if len(out) < 3:  # of two frames nobody can say which has slipped
+        return out, 0
+    usual = np.c_[np.median(out, 0), np.ones(68)]
+    told = (np.eye(68) - _AROUND) @ (np.eye(68) - usual @ np.linalg.pinv(usual))
+    window = min(WINDOW, len(out))
+    edge = window // 2
+    expected = median_filter(told @ out, (window, 1, 1))
+    expected[:edge], expected[len(out) - edge :] = expected[edge], expected[-edge - 1]
+    most = LEAP * np.median([align.side(p) for p in out])
+    off = np.arange(len(out))
+    for _ in range(LEAPS + 1):
+        change = told @ out[off] - expected[off]
+        far = np.linalg.norm(change, axis=-1)
+        off, change, worst = (x[far.max(1) > most] for x in (off, change, far.argmax(1)))
+        at = np.arange(len(off))
+        out[off, worst] -= change[at, worst] / told[worst, worst, None]
+    out[off] = points[off]
+    return out, int((out != points).any(-1).sum())
+
 
 @dataclass(frozen=True)
 class Adapted:
@@ -26,7 +75,8 @@ class Adapted:
 
     reference : index of the driver's frame that looks most like the source. shot : index of the source's shot it matches.
     scale : source's size over driver's. distance : of that best match, in inter-ocular distances. moved : mean change of a
-    landmark by the adaptation, in the same unit. smoothing : seconds, standard deviation of the Gaussian over time.
+    landmark by the adaptation, in the same unit. smoothing : seconds, standard deviation of the Gaussian over time. outliers : of
+    the driver's landmarks, replaced by what the others say.
     """
 
     mode: str
@@ -36,6 +86,7 @@ class Adapted:
     distance: float
     moved: float
     smoothing: float = 0.0
+    outliers: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON, rounded to what is meant."""
@@ -77,6 +128,7 @@ def adapt(driver: Points, source: Points, mode: str = "relative") -> tuple[Point
         raise MediaError("there are no landmarks to adapt")
     if not (np.isfinite(d).all() and np.isfinite(s).all()):
         raise MediaError("landmarks are not finite numbers")
+    d, outliers = without_outliers(d)
     # Which of the driver's frames looks most like which shot: shapes of one size and place; pose and expression both count.
     dn = (d - _centre(d)) / np.median(_spread(d))
     sn = (s - _centre(s)) / _spread(s)[:, None, None]
@@ -97,7 +149,8 @@ def adapt(driver: Points, source: Points, mode: str = "relative") -> tuple[Point
         out = _untangle(out)
     inter_ocular = float(np.linalg.norm(s[shot, 36] - s[shot, 45]))
     moved = float(np.linalg.norm(out - d, axis=-1).mean() / max(inter_ocular, 1e-6))
-    return out.astype(np.float32), Adapted(mode, reference, shot, scale, float(gaps[shot, reference]), moved)
+    distance = float(gaps[shot, reference])
+    return out.astype(np.float32), Adapted(mode, reference, shot, scale, distance, moved, outliers=outliers)
 
 
 def _untangle(points: NDArray[np.float64]) -> NDArray[np.float64]:

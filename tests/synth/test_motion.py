@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from puppet_material import puppet
 
 from gioconda_core.errors import MediaError, UsageError
-from synth.reenact.motion import adapt, fill_gaps, smooth
+from synth.reenact.motion import adapt, fill_gaps, smooth, without_outliers
 
 
 def width(points):
@@ -78,6 +78,26 @@ def test_procrustes_brings_size_and_place():
     out, _ = adapt(puppet(4, 6).landmarks * 0.5, source, "procrustes")
     assert np.abs(out[:, 27:48].mean((0, 1)) - source[:, 27:48].mean((0, 1))).max() < 3
     assert np.ptp(out[:, 36:48, 0], axis=1).mean() == pytest.approx(np.ptp(source[:, 36:48, 0], axis=1).mean(), rel=0.1)
+
+
+@pytest.mark.parametrize("point", [0, 5, 19, 30, 38, 48, 62])
+@pytest.mark.parametrize("frames", [slice(7, 8), slice(0, 5)])
+def test_a_landmark_that_leaps_is_placed_by_the_others_and_a_face_that_moves_is_left_alone(point, frames):
+    take = puppet(4, 6).landmarks
+    assert without_outliers(take)[1] == 0  # it speaks, blinks and nods
+    side = np.ptp(take[0, :, 1])
+    thrown = take.copy()
+    thrown[frames, point] += np.float32([0.3, -0.2]) * side
+    source = puppet(3, 5).landmarks[:1]
+    (undisturbed, before), (out, how) = (adapt(driver, source) for driver in (take, thrown))
+    assert how.outliers == len(take[frames]) and before.outliers == 0
+    assert np.abs(out - undisturbed).max() < 0.03 * side
+
+
+def test_where_many_landmarks_leap_nobody_says_which_were_right():
+    take = puppet(4, 6).landmarks.copy()
+    take[7, ::5] += 40
+    assert without_outliers(take)[1] == 0
 
 
 def test_lips_never_cross():
