@@ -42,6 +42,9 @@ LIFTS = (1.2, 2.2)  # how far above the brows the head is held by points of its 
 SLACK = 1e-2  # by which the bend may miss what trembles around eyes and lips, to be smoother
 # Degrees over which that goes to nothing: what differs from a smooth motion is the finder's noise, and further out the head's shape.
 CALM = (8.0, 15.0)
+# Ends of the jaw, which slide along the head's outline: a nod takes them past the brows, and a sheet that followed would fold. Where they meet
+# brows or eyes, they depart by this share of their distance at most from where the face's plane takes them.
+_EARS, APART = np.array([0, 1, 15, 16]), 0.5
 _FOLLOWED = np.arange(36, 68)  # eyes and lips, to the point
 _BROWS = np.array([17, 19, 21, 22, 24, 26])
 # What moves with the skull: corners of the eyes, nose, and the jaw before the ears. A smile lifts corners of the mouth, and not hair.
@@ -90,6 +93,21 @@ def _carried(source: Points, matrix: NDArray[np.float64], target: Points) -> Poi
     """Brows and eyes (22, 2) as the head alone moves them: where spectacles are worn, what moves a brow would bend the frame."""
     space, _ = _space(source)
     return np.asarray(space[_BEHIND_GLASS] @ matrix.T + target[_SKULL].mean(0))
+
+
+def _unfolded(source: Points, matrix: NDArray[np.float64], target: Points) -> Points:
+    """A target whose ends of the jaw stay on their side of brows and eyes."""
+    out = target.copy()
+    # How far each lies from each where the face's own plane takes both, (4, 22, 2), and where they are wanted.
+    held = (source[_EARS, None] - source[_BEHIND_GLASS]) @ matrix[:, :2].T
+    wanted = target[_EARS, None] - target[_BEHIND_GLASS]
+    off, square = wanted - held, (held**2).sum(-1)
+    far = np.linalg.norm(off, axis=-1)
+    near = np.clip(1 - 2 * (wanted * held).sum(-1) / square, 0, 1)  # from half as far on, and 1 where they pass
+    pull = near * np.clip(1 - APART * np.sqrt(square) / np.maximum(far, 1e-9), 0, None)
+    at = np.arange(len(_EARS)), (pull * far).argmax(1)
+    out[_EARS] -= off[at] * pull[at][:, None]
+    return out
 
 
 def _within(source: Points, target: Points) -> Points:
@@ -208,7 +226,7 @@ class _Bent:
                 shot = best
             points = _within(self.points[shot], points)
             angle, matrix = turn(self.points[shot], points)
-            bent = self.eyes[shot].kept_open(points)
+            bent = _unfolded(self.points[shot], matrix, self.eyes[shot].kept_open(points))
             if self.covered[shot].spectacles:
                 bent[_BEHIND_GLASS] = _carried(self.points[shot], matrix, points)
             found.append(_Pose(shot, points, bent, matrix, angle, ramp(angle, *TURN)))

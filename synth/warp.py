@@ -53,15 +53,18 @@ def field(
 
 
 def bend(frame: NDArray[np.uint8], coarse: NDArray[np.float32], *, sharp: bool = False) -> NDArray[np.uint8]:
-    """Apply a field. frame : uint8 (S, S, 3). sharp : cubic instead of linear interpolation."""
+    """Apply a field. frame : uint8 (S, S, 3).
+
+    sharp : the mean of linear and cubic interpolation. OpenCV's cubic (a = −0.75) alone leaves pictures sharper than true frames, linear softer.
+    """
     size, grid = frame.shape[0], len(coarse)
     _, _, yx = _frame_of(size, grid)
     # The grid's corners are the crop's corners: scale with aligned corners, not aligned edges.
     at = yx * np.float32((grid - 1) / (size - 1))
     from_where = yx + cv2.remap(coarse, at[..., 0], at[..., 1], cv2.INTER_LINEAR)
-    how = cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR
-    bent = cv2.remap(frame, from_where[..., 0], from_where[..., 1], how, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(bent, np.uint8)
+    ways = (cv2.INTER_LINEAR, cv2.INTER_CUBIC) if sharp else (cv2.INTER_LINEAR,)
+    bent = [cv2.remap(frame, *cv2.split(from_where), how, borderMode=cv2.BORDER_REPLICATE) for how in ways]
+    return np.asarray(cv2.addWeighted(bent[0], 0.5, bent[-1], 0.5, 0), np.uint8)
 
 
 def warp(frame: NDArray[np.uint8], source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.uint8]:

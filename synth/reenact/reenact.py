@@ -488,7 +488,7 @@ class _Reenactment:
             session.say(f"{driver.name}: the face was not found at {filled} of {len(marks)} moments; filled in between")
         marks, how = adapt(marks, self.person.landmarks, job.adapt)
         if how.outliers:
-            session.say(f"{driver.name}: {how.outliers} landmarks had leapt off the face's shape; the others say where they are")
+            session.say(f"{driver.name}: {how.outliers} landmarks leapt off the face's shape; placed by the others")
         marks = smooth(marks, driver.times, job.smoothing)
         how = replace(how, smoothing=job.smoothing)
         if hasattr(model, "ready"):  # a network that is only tuned where the driver asks for it

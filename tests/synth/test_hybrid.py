@@ -217,6 +217,24 @@ def test_a_smile_moves_no_hair(sitter):
     assert np.abs(made[lips].astype(int) - frames[0][lips]).mean() > 2
 
 
+def test_a_nod_that_takes_the_ears_past_the_brows_folds_nothing(sitter):
+    """What lies between an ear and a brow is seen once; the bend used to fold there, and smeared brows into the hair."""
+    import cv2
+
+    from synth.hybrid import _space
+
+    frame, points = sitter[0][0].copy(), sitter[1][0].astype(float)
+    for ends in ([0, 17], [16, 26]):
+        cv2.circle(frame, [round(v) for v in points[ends].mean(0)], 4, (0, 0, 255), -1)
+    (space, middle), a = _space(points), np.radians(20)
+    nod = np.c_[space[:, 0], space[:, 1] * np.cos(a) - space[:, 2] * np.sin(a)] + middle
+    assert nod[16, 1] < nod[26, 1] - 5 and points[16, 1] > points[26, 1] + 5
+    person = HybridGenerator(size=256).personalise(frame[None], sitter[1], mode="ft", steps=None, seed=0)
+    made = person.render(nod[None])[0].astype(int)
+    blue = (made[..., 2] - made[..., :2].max(-1) > 90).astype(np.uint8)
+    assert cv2.connectedComponents(blue)[0] - 1 == 2
+
+
 def test_trembling_landmarks_hardly_shake_a_head_and_lips_go_where_they_are_wanted(sitter):
     from synth.hybrid import _FOLLOWED, GRID, SLACK
     from synth.warp import field, warp
