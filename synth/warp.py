@@ -63,7 +63,8 @@ def bend(frame: NDArray[np.uint8], coarse: NDArray[np.float32], *, sharp: bool =
     at = yx * np.float32((grid - 1) / (size - 1))
     from_where = yx + cv2.remap(coarse, at[..., 0], at[..., 1], cv2.INTER_LINEAR)
     ways = (cv2.INTER_LINEAR, cv2.INTER_CUBIC) if sharp else (cv2.INTER_LINEAR,)
-    bent = [cv2.remap(frame, *cv2.split(from_where), how, borderMode=cv2.BORDER_REPLICATE) for how in ways]
+    x, y = from_where[..., 0], from_where[..., 1]
+    bent = [cv2.remap(frame, x, y, how, borderMode=cv2.BORDER_REPLICATE) for how in ways]
     return np.asarray(cv2.addWeighted(bent[0], 0.5, bent[-1], 0.5, 0), np.uint8)
 
 
