@@ -13,9 +13,10 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-from gioconda.cli.build import plain
-from gioconda.cli.common import clean, emit, settings
-from gioconda_core.errors import ExitCode, GiocondaError, UsageError
+from gioconda.cli.build import built, plain
+from gioconda.cli.common import Settings, clean, emit, settings
+from gioconda_core.errors import ExitCode, GiocondaError
+from gioconda_core.options import Option
 
 SECTIONS: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_name("commands.toml").read_text("utf-8"))
 _ALL = {name: about for section in SECTIONS.values() for name, about in section.items()}
@@ -78,39 +79,24 @@ app = typer.Typer(
 )
 
 
-def _version(value: bool) -> None:
-    if value:
+@app.callback(help="Check clips of talking people, compare deepfake detectors, sign media, and make labelled fakes.")
+@built("")
+def root(given: Settings, version: Annotated[bool, Option("Print the version.")] = False) -> str:
+    """Take note of the global options; what it returns is shown where no command follows."""
+    if version:
         from gioconda_core.version import __version__
 
-        print(f"gioconda {__version__}")
+        emit(f"gioconda {__version__}")
         raise typer.Exit
+    if given.device is not None:
+        os.environ["GIOCONDA_DEVICE"] = given.device  # which the processes this one starts go by as well
+    vars(settings).update(vars(given))
+    return GREETING
 
 
-@app.callback()
-def root(
-    context: typer.Context,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More on stderr.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N; auto by default.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Check clips of talking people, compare deepfake detectors, sign media, and make labelled fakes."""
-    if device is not None:
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-            raise UsageError(f"no device {device!r}", where="--device", hint="auto, cpu, cuda or cuda:N")
-        os.environ["GIOCONDA_DEVICE"] = device  # which the processes this one starts go by as well
-    settings.quiet, settings.verbose, settings.debug = quiet, verbose, debug
-    settings.seed = seed
-    if context.invoked_subcommand is None:
-        emit(GREETING)
-
-
-_FLAGS = {"-q", "--quiet", "-v", "--verbose", "--debug", "--version"}
-_VALUES = {"--device", "--seed"}
+_GLOBAL = root.declared.values()  # type: ignore[attr-defined]
+_FLAGS = {flag for option in _GLOBAL if option.kind is bool for flag in option.flags}
+_VALUES = {flag for option in _GLOBAL if option.kind is not bool for flag in option.flags}
 
 
 def hoist(argv: list[str]) -> list[str]:
@@ -140,6 +126,8 @@ def run(argv: list[str]) -> int:
 
     try:
         result = plain(get_command(app))(args=hoist(argv), prog_name="gioconda", standalone_mode=False)
+        if isinstance(result, str):
+            emit(result)
         code = int(result) if isinstance(result, int) else ExitCode.DONE
         return _interrupted() if code == ExitCode.INTERRUPTED else code  # typer swallows Ctrl-C and returns 130
     except typer.Exit as stop:

@@ -37,15 +37,16 @@ def first_sentence(text: str) -> str:
 
 class Commands(typer.Typer):
     """A group whose commands are built from what their bodies declare. path : what is typed for it, after ``gioconda``; example : what
-    may follow, shown below the group's own page."""
+    may follow, shown below the group's own page; speaks : of every command, see :func:`built`."""
 
-    def __init__(self, path: str, example: str) -> None:
+    def __init__(self, path: str, example: str, speaks: Any = None) -> None:
         super().__init__(cls=Group, no_args_is_help=True, rich_markup_mode=None)
-        self.path, self.example = path, f"Example: gioconda {path} {example}"
+        self.path, self.example, self.speaks = path, f"Example: gioconda {path} {example}", speaks
 
     def command(self, name: str, *examples: str, **how: Any) -> Callable[[Body], Body]:  # type: ignore[override]
         """Add the body below as a command. examples, how : see :func:`built`."""
-        return lambda body: super(Commands, self).command(name)(built(f"{self.path} {name}", *examples, **how)(body))
+        build = built(f"{self.path} {name}", *examples, speaks=self.speaks, **how)
+        return lambda body: super(Commands, self).command(name)(build(body))
 
     def add(self, group: "Commands", help: str) -> None:
         """Add a group of commands."""
@@ -61,6 +62,11 @@ class _Typed:
     default: Any
     name: str
 
+    @property
+    def flags(self) -> list[str]:
+        """How it is typed: by one letter, where it has one, or by its name."""
+        return [*filter(None, [self.option.short]), self.option.named(self.name)]
+
     def parameter(self) -> inspect.Parameter:
         option, default = self.option, self.default
         kind, shown = self._as_typed()
@@ -70,10 +76,10 @@ class _Typed:
         if option.positional:
             note: Any = typer.Argument(show_default=default not in (MISSING, None), **given)
         else:
-            flags = [option.named(self.name)]
+            *short, name = self.flags
             if self.kind is bool and default is True:
-                flags = [f"{flags[0]}/--no-{flags[0].removeprefix('--')}"]
-            note = typer.Option(*([option.short] if option.short else []), *flags, **given)
+                name = f"{name}/--no-{name.removeprefix('--')}"
+            note = typer.Option(*short, name, **given)
         return inspect.Parameter(
             self.name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -209,12 +215,20 @@ def _job(job: type, options: Mapping[str, _Typed], typed: Mapping[str, Any]) -> 
     return job(**values)
 
 
+def _alone(name: str, hint: Any, taken: inspect.Parameter | None) -> _Typed:
+    """An option that is a parameter of its own, or that the body does not take."""
+    kind, option = get_args(hint)
+    default = taken.default if taken is not None else None
+    return _Typed(kind, option, MISSING if default is inspect.Parameter.empty else default, name)
+
+
 def built(
     path: str,
     *examples: str,
     prints: type[JsonOption] = OutputOptions,
     formats: Sequence[str] = FORMATS,
     about: str = "",
+    speaks: Any = None,
 ) -> Callable[[Body], Body]:
     """Make a command for typer from a body whose parameters are jobs, or single options declared with :class:`Option`.
 
@@ -225,20 +239,19 @@ def built(
     path : what is typed for it, after ``gioconda``. examples : what may follow, for its ``--help``; about : that help's text, the body's own by default.
     prints : the options of a body that returns a :class:`Result`, which is then written as they say; the body need not take them.
     formats : of that result.
+    speaks : the declared option ``lang``, which becomes the language of the run (``settings.lang``), in which ``message`` speaks.
     """
 
     def build(body: Body) -> Body:
         taken = inspect.signature(body).parameters
         hints = get_type_hints(body, include_extras=True)
         printed = hints.pop("return") is Result
+        if speaks is not None:
+            hints["lang"] = speaks
         if printed:
             hints["results"] = prints
         jobs: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
-        alone: dict[str, _Typed] = {}
-        for name in [name for name in hints if name not in jobs]:
-            kind, option = get_args(hints[name])
-            default = MISSING if taken[name].default is inspect.Parameter.empty else taken[name].default
-            alone[name] = _Typed(kind, option, default, name)
+        alone = {name: _alone(name, hint, taken.get(name)) for name, hint in hints.items() if name not in jobs}
         listed = [o for name in hints for o in (_job_options(jobs[name]) if name in jobs else [alone[name]])]
         options = {option.name: option for option in listed}
         if len(options) < len(listed):
@@ -248,11 +261,14 @@ def built(
         def command(**typed: Any) -> Any:
             given = {name: option.value(typed[name]) for name, option in alone.items()}
             given |= {name: _job(job, options, typed) for name, job in jobs.items()}
+            asked = {name: given[name] for name in taken}
+            if speaks is not None:
+                settings.lang = given["lang"]
             if not printed:
-                return body(**given)
+                return body(**asked)
             inputs = [typed[name] for name, option in options.items() if option.option.positional]
             wanted = given["results"].among(formats, inputs)
-            result = body(**{name: given[name] for name in taken})
+            result = body(**asked)
             write(result, wanted)
             return result.code
 

@@ -1,6 +1,7 @@
 """What every command shares: global options, where results and progress go, and one shape for errors."""
 
 import os
+import re
 import shlex
 import sys
 import time
@@ -21,14 +22,21 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
+def _is_device(name: str) -> None:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise UsageError(f"no device {name!r}", hint="auto, cpu, cuda or cuda:N")
+
+
 @dataclass
 class Settings:
-    """The global options of this run, set once by the root callback."""
+    """The global options, and those of this run; lang : of what it says, set by a command that speaks several."""
 
-    quiet: bool = False
-    verbose: bool = False
-    debug: bool = False
-    seed: int = 0
+    quiet: Annotated[bool, Option("No progress on stderr.", short="-q")] = False
+    verbose: Annotated[bool, Option("More on stderr.", short="-v")] = False
+    debug: Annotated[bool, Option("Show the traceback of an error.")] = False
+    device: Annotated[str | None, Option("auto, cpu, cuda or cuda:N; auto by default.", valid=_is_device)] = None
+    seed: Annotated[int, Option("Seed of everything random.")] = 0
+    lang: str = "en"
 
 
 settings = Settings()
@@ -138,16 +146,16 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def message(key: str, lang: str, **values: object) -> str:
-    """What a command says of its result (``commands.toml``), in a language. values : (number, noun) is counted where the language has plurals."""
+def message(key: str, **values: object) -> str:
+    """What a command says of its result (``commands.toml``), in the language of the run. values : (number, noun) is counted where the language has plurals."""
     from gioconda.report.wording import say
     from gioconda_core.types import Sentence
 
     plain = {
-        name: (counted(*value) if lang == "en" else value[0]) if isinstance(value, tuple) else value
+        name: (counted(*value) if settings.lang == "en" else value[0]) if isinstance(value, tuple) else value
         for name, value in values.items()
     }
-    return say(Sentence(f"command.{key}", plain), lang)
+    return say(Sentence(f"command.{key}", plain), settings.lang)
 
 
 def emit(text: str) -> None:

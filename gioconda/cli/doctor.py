@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from gioconda.cli.build import built
-from gioconda.cli.common import JsonOption, Result, emit, incomplete, message
+from gioconda.cli.common import JsonOption, Result, emit, incomplete, message, settings
 from gioconda.doctor import LEVELS, Check, checks
 from gioconda.report.options import Lang
 from gioconda.report.wording import code_sentence, say, templates
@@ -84,7 +84,7 @@ def doctor() -> Result:
     return Result(lines, Checks(found), incomplete(any(check.state == "wrong" for check in found)))
 
 
-@built("explain", "signingCredential.untrusted")
+@built("explain", "signingCredential.untrusted", speaks=Lang)
 def explain(
     code: Annotated[
         str,
@@ -92,23 +92,22 @@ def explain(
             "A status code, a reason or state of credentials, an exit code, a level, a report's word, or `exit-codes`."
         ),
     ],
-    lang: Lang = "",
 ) -> None:
     """Explain a Content Credentials status code, reason or state, an exit code, a level or a word of a report in a plain sentence.
 
     Words: ensemble, contrast, false alarm, raw score, calibration, unseen methods.
     """
-    sentence = _explained(code, lang)
+    sentence = _explained(code)
     if sentence is None:
         hint = "codes are case-sensitive, e.g. assertion.dataHash.mismatch"
         raise UsageError(f"no code {code!r} is known", hint=hint)
     emit(sentence)
 
 
-def _explained(code: str, lang: str) -> str | None:
+def _explained(code: str) -> str | None:
     """What a code or word means; English has longer sentences here than in a report. None where it is not known."""
-    term = f"term.{'-'.join(code.lower().split())}"
-    exits = {str(int(item)): message(f"exit-{int(item)}", lang) for item in ExitCode}
+    lang, term = settings.lang, f"term.{'-'.join(code.lower().split())}"
+    exits = {str(int(item)): message(f"exit-{int(item)}") for item in ExitCode}
     if code == "exit-codes":
         return "\n".join(f"{number:>4}  {text}" for number, text in exits.items())
     if code in set(Level):

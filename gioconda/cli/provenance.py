@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Result, clean, complain, emit, incomplete, message, notice, progress
+from gioconda.cli.common import Force, Result, clean, complain, emit, incomplete, message, notice, progress, settings
 from gioconda.cli.provenance_keys import keys_app, trust_app
 from gioconda.cli.provenance_marks import marks_app
 from gioconda.report import compared, metadata
@@ -29,7 +29,7 @@ from provenance.tools.batch import Drift, Expiry
 from provenance.trust import lists
 from provenance.trust.lists import Trust
 
-app = Commands("provenance", "read clip.mp4")
+app = Commands("provenance", "read clip.mp4", speaks=Lang)
 app.add_typer(marks_app)
 app.add(keys_app, "Signing keys: make, show, renew.")
 app.add(trust_app, "Trust lists: show, add, update, diff, remove.")
@@ -166,8 +166,8 @@ def _beside(path: Path, found: Provenance | GiocondaError) -> list[Compared] | N
     return compared.compare(found, read.get("metadata", {}), read.get("declared", ()))
 
 
-def _text(rows: Iterable[Row], beside: Iterable[list[Compared] | None], every_code: bool, lang: str) -> str:
-    parts = []
+def _text(rows: Iterable[Row], beside: Iterable[list[Compared] | None], every_code: bool) -> str:
+    parts, lang = [], settings.lang
     for (path, found), facts in zip(rows, beside, strict=True):
         if isinstance(found, GiocondaError):
             body = [f"error: {found}"]
@@ -177,7 +177,7 @@ def _text(rows: Iterable[Row], beside: Iterable[list[Compared] | None], every_co
                 *(say(item, lang) for item in compared.sentences(facts or ())),
             ]
         parts.append("\n".join([clean(str(path)), *(f"  {clean(line)}" for line in body)]))
-    return "\n".join(parts) or message("no-files", lang)
+    return "\n".join(parts) or message("no-files")
 
 
 def _standard(paths: list[Path], lists: Trust) -> str:
@@ -193,7 +193,6 @@ def _standard(paths: list[Path], lists: Trust) -> str:
 def read(
     job: Reading,
     codes: Annotated[bool, Option("Show every status code, not only what failed.")] = False,
-    lang: Lang = "",
 ) -> Result:
     """Read what files say of themselves, offline: state, signer, list, actions, ingredients. Formats: text, json, jsonl, and crjson (the
     standard's own JSON, as the SDK writes it, before our policy).
@@ -202,7 +201,7 @@ def read(
     beside = [_beside(*row) for row in rows]
     documents = [document(*row, facts) for row, facts in zip(rows, beside, strict=True)]
     return Result(
-        lambda: _text(rows, beside, codes, lang),
+        lambda: _text(rows, beside, codes),
         documents[0] if len(documents) == 1 else documents,
         incomplete(any(_unreadable(found) for _, found in rows)),
         jsonl=lambda: list(map(to_json, documents)),
@@ -236,7 +235,6 @@ def verify(
         ),
     ] = False,
     allow_absent: Annotated[bool, Option("A file without credentials does not count against the requirement.")] = False,
-    lang: Lang = "",
 ) -> Result:
     """Check files against a requirement. Exit 0 where all meet it, 3 where one does not, 4 where one could not be read."""
     wanted = batch.Requirement.parse(require, ingredients=sound_ingredients)
@@ -250,25 +248,23 @@ def verify(
             met = wanted.met(found) or (allow_absent and found.state == ProvenanceState.ABSENT)
             failed += not met
         documents.append(document(path, found, met=met))
-        lines.append(_verification_line(path, found, met, lang))
-    lines.append(
-        message("held", lang, files=(len(documents), "file"), failed=failed, require=repr(require), unread=unread)
-    )
+        lines.append(_verification_line(path, found, met))
+    lines.append(message("held", files=(len(documents), "file"), failed=failed, require=repr(require), unread=unread))
     code = ExitCode.POLICY if failed else incomplete(unread)
     held = Verification(require, failed, unread, documents)
     return Result(lines, held, code, jsonl=lambda: list(map(to_json, documents)))
 
 
-def _verification_line(path: Path, found: Provenance | GiocondaError, met: bool | None, lang: str) -> str:
+def _verification_line(path: Path, found: Provenance | GiocondaError, met: bool | None) -> str:
     """One file's line: whether it meets the requirement, and why not."""
-    word = message({True: "met", False: "not-met", None: "not-read"}[met], lang)
+    word = message({True: "met", False: "not-met", None: "not-read"}[met])
     if isinstance(found, GiocondaError):
         return f"{word}: {path}: {found}"
 
     why = ", ".join(code.code for code in found.codes if code.kind in ("failure", "policy"))
     by = found.trust_list if found.state == ProvenanceState.TRUSTED else ""  # a list calls nothing invalid
-    listed = describe.sentences(lang)["by"].format(list=by) if by else ""
-    reason = f": {describe.reason(found.reason, lang)}" if found.reason and not found.state.intact else ""
+    listed = describe.sentences(settings.lang)["by"].format(list=by) if by else ""
+    reason = f": {describe.reason(found.reason, settings.lang)}" if found.reason and not found.state.intact else ""
     return f"{word}: {path}: {found.state}{listed}{reason}{f' ({why})' if why else ''}"
 
 
@@ -287,11 +283,11 @@ class Signing:
         if self.role and not self.identity:
             raise UsageError("a role is the second signer's", where="--role", hint="give --identity too")
 
-    def load(self, lang: str) -> Signer:
+    def load(self) -> Signer:
         """The signer; says so where it is the development key."""
         chosen = signers.from_spec(self.signer, timestamp=self.timestamp)
         if chosen.development:
-            notice(message("signing-development", lang))
+            notice(message("signing-development"))
         if not self.identity:
             return chosen
         return signers.IdentitySigner(chosen, signers.from_spec(self.identity), roles=self.role)
@@ -341,11 +337,10 @@ def sign(
     job: ToSign,
     claim: Annotated[Path, Option("What to say, as TOML: title, intent, actions, ingredients, ai…")],
     signing: Signing,
-    lang: Lang = "",
 ) -> int:
     """Sign files into new files, which get their names only once they are written and verified. The development key is used unless told otherwise."""
     statement = claims.from_toml(claim)
-    signer = signing.load(lang)
+    signer = signing.load()
     if job.fragment and job.out:
         from provenance.signing import stream
 
@@ -354,7 +349,7 @@ def sign(
     pairs = job.pairs()
     if statement.intent != "create":
         for path in dict.fromkeys([*job.sources, *(Path(item.path) for item in statement.ingredients if item.path)]):
-            _warn_of(path, lang)
+            _warn_of(path)
     failed: list[GiocondaError] = []
     with progress("signing", len(pairs), "files") as advance:
         for _, result in batch.sign_many(
@@ -369,19 +364,19 @@ def sign(
     return failed[0].exit_code if len(pairs) == 1 and failed else incomplete(failed)
 
 
-def _warn_of(path: Path, lang: str) -> None:
+def _warn_of(path: Path) -> None:
     """Say before it is signed what somebody who reads the edit will be told of its parent."""
     try:
         found = read_one(path, thumbnails=False)
     except GiocondaError:
         return  # signing says what is wrong with it
     if found.state == ProvenanceState.INVALID:
-        why = describe.reason(found.reason or CredentialReason.UNJUDGED, lang)
-        notice(message("warn-parent", lang, name=path.name, why=why))
+        why = describe.reason(found.reason or CredentialReason.UNJUDGED, settings.lang)
+        notice(message("warn-parent", name=path.name, why=why))
     if any(code.code == FAILURE for code in found.codes):
-        notice(message("warn-ingredient", lang, name=path.name))
+        notice(message("warn-ingredient", name=path.name))
     if found.says_ai:
-        notice(message("warn-ai", lang, name=path.name))
+        notice(message("warn-ai", name=path.name))
 
 
 @dataclass(frozen=True)
@@ -398,7 +393,6 @@ def forecast(
     within: Annotated[
         int | None, Option("Exit 3 when something turns invalid within so many days.", flag="--fail-within", minimum=0)
     ] = None,
-    lang: Lang = "",
 ) -> Result:
     """Say when credentials turn invalid, the soonest first: without a trusted timestamp, on the day the certificate expires."""
     found = job.rows()
@@ -408,11 +402,11 @@ def forecast(
             unread += 1
             complain(verdict if isinstance(verdict, GiocondaError) else MediaError("cannot be read", where=str(path)))
     rows = batch.forecast(found)
-    left = [message("never", lang) if row.never else message("days", lang, days=(row.days, "day")) for row in rows]
+    left = [message("never") if row.never else message("days", days=(row.days, "day")) for row in rows]
     soon = within is not None and any(not row.never and row.days <= within for row in rows)
     lines = [f"{when}: {r.path}: {r.expires_at}, {r.signer}" for when, r in zip(left, rows, strict=True)]
     without = sum(not row.never for row in rows)
-    lines.append(message("forecast", lang, files=(len(rows), "signed file"), without=without, unread=unread))
+    lines.append(message("forecast", files=(len(rows), "signed file"), without=without, unread=unread))
     return Result(lines, Forecasts(rows), ExitCode.POLICY if soon else incomplete(unread))
 
 
@@ -428,7 +422,6 @@ class Drifts:
 def drift(
     before: Annotated[Path, argument("Rows of an earlier `verify -o jsonl=FILE`.")],
     after: Annotated[Path, argument("Rows of a later one.")],
-    lang: Lang = "",
 ) -> Result:
     """List files whose verdict changed between two reports, with the codes, SDK versions and trust lists that changed. Exit 3 when there are any."""
     reports = []
@@ -445,5 +438,5 @@ def drift(
         lists = [*(f"- {name}" for name in row.lists_gone), *(f"+ {name}" for name in row.lists_new)]
         why = "; ".join([f"{row.sdk_before} → {row.sdk_after}", *lists])
         lines.append(f"{row.path}: {row.before} → {row.after} {' '.join(changes)} ({why})")
-    lines.append(message("changed", lang, count=(len(rows), "verdict")))
+    lines.append(message("changed", count=(len(rows), "verdict")))
     return Result(lines, Drifts(rows), ExitCode.POLICY if rows else ExitCode.DONE)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda.cli.build import Commands
-from gioconda.cli.common import Force, Result, clean, emit, message, notice
+from gioconda.cli.common import Force, Result, clean, emit, message, notice, settings
 from gioconda.report.options import Lang
+from gioconda.report.wording import joined
 from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option, argument, not_empty
@@ -18,7 +19,7 @@ from provenance.keys.keys import KeyFile
 from provenance.trust import lists, online
 from provenance.trust.lists import Card, TrustList
 
-keys_app = Commands("provenance keys", "show")
+keys_app = Commands("provenance keys", "show", speaks=Lang)
 
 KeyName = Annotated[str, argument("The key's name.")]
 
@@ -50,7 +51,7 @@ class NewKey:
 
 
 @keys_app.command("make", 'newsroom --organisation "The Daily Example" --root newsroom-root.pem')
-def keys_make(name: KeyName, job: NewKey, force: Force = False, lang: Lang = "") -> None:
+def keys_make(name: KeyName, job: NewKey, force: Force = False) -> None:
     """Make a signing key with certificates that work, under a root of its own; or a request for an authority to sign.
 
     The key's own file holds the secret and stays with you; the root certificate is for giving away.
@@ -59,24 +60,24 @@ def keys_make(name: KeyName, job: NewKey, force: Force = False, lang: Lang = "")
         refuse_overwrite(request, force)
         path, text = keys.make_with_request(name, job.organisation, algorithm=job.algorithm, force=force)
         write_text(request, text)
-        notice(message("key-request", lang, request=request, path=path))
+        notice(message("key-request", request=request, path=path))
         emit(str(path))
         return
     if job.root is not None:
         refuse_overwrite(job.root, force)
     path = keys.make(name, job.organisation, algorithm=job.algorithm, days=job.days or 365, force=force)
-    _give_root(path, job.root, lang)
+    _give_root(path, job.root)
     emit(str(path))
 
 
-def _give_root(path: Path, root: Path | None, lang: str) -> None:
+def _give_root(path: Path, root: Path | None) -> None:
     """Write the certificate that others must add to their lists, the chain's last, where it was asked for."""
     if root is None:
-        notice(message("key-unknown", lang))
+        notice(message("key-unknown"))
         return
     begin = "-----BEGIN CERTIFICATE-----"
     write_text(root, begin + path.read_text(encoding="ascii").rsplit(begin, 1)[1])
-    notice(message("key-root", lang, root=root))
+    notice(message("key-root", root=root))
 
 
 @dataclass(frozen=True)
@@ -88,16 +89,16 @@ class Keys:
 
 
 @keys_app.command("show")
-def keys_show(lang: Lang = "") -> Result:
+def keys_show() -> Result:
     """This user's keys, without their secrets: subject, purpose, fingerprint, and how long they last."""
     found = keys.show()
     lines = []
     for key in found:
         facts: dict[str, object] = {name: value for name, value in vars(key).items() if isinstance(value, str)}
         facts |= {"days": (key.days_left, "day"), "begin": key.not_before, "end": key.not_after}
-        note = f" · {message('key-development', lang)}" if key.development else ""
-        lines += [message("key", lang, **facts) + note, "  " + message("key-of", lang, **facts)]
-    return Result(lines or message("no-keys", lang), Keys(found))
+        note = f" · {message('key-development')}" if key.development else ""
+        lines += [message("key", **facts) + note, "  " + message("key-of", **facts)]
+    return Result(lines or message("no-keys"), Keys(found))
 
 
 @keys_app.command("renew", "newsroom --root newsroom-root-2027.pem")
@@ -110,17 +111,16 @@ def keys_renew(
         Path | None, Option("Also write the new root certificate here: what others add to a trust list.")
     ] = None,
     force: Force = False,
-    lang: Lang = "",
 ) -> None:
     """Replace a self-made key by a new one of the same subject, under a new root; the old file is kept under its end date."""
     if root is not None:
         refuse_overwrite(root, force)
     path = keys.renew(name, days=days)
-    _give_root(path, root, lang)
+    _give_root(path, root)
     emit(str(path))
 
 
-trust_app = Commands("provenance trust", "show")
+trust_app = Commands("provenance trust", "show", speaks=Lang)
 
 ListName = Annotated[str, argument("The list's name in the store.")]
 
@@ -160,10 +160,10 @@ class Store:
 
 
 @trust_app.command("show")
-def trust_show(lang: Lang = "") -> Result:
+def trust_show() -> Result:
     """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired."""
     rows = [_stored(item) for item in lists.load().lists]
-    return Result([_line(row, lang) for row in rows] or message("no-lists", lang), Store(rows))
+    return Result([_line(row) for row in rows] or message("no-lists"), Store(rows))
 
 
 def _stored(item: TrustList) -> StoredList:
@@ -186,23 +186,20 @@ def _stored(item: TrustList) -> StoredList:
     )
 
 
-def _line(row: StoredList, lang: str) -> str:
+def _line(row: StoredList) -> str:
     """A list in one line: whose it is, its dates, what it holds."""
-    facts = [row.kind, message(f"list-{row.scheme}", lang), row.date]
+    facts = [row.kind, message(f"list-{row.scheme}"), row.date]
     if row.sequence is not None:
-        facts.append(message("list-issue", lang, number=row.sequence))
+        facts.append(message("list-issue", number=row.sequence))
     if row.next_update:
-        facts.append(message("list-was-due" if row.overdue else "list-due", lang, date=row.next_update))
-    facts.append(message("list-anchors", lang, count=(row.anchors, "anchor"), expired=row.expired))
-    facts += [
-        message(f"list-{what}", lang, count=count)
-        for what, count in (("leaves", row.leaves), ("aggregators", row.aggregators))
-        if count
-    ]
+        facts.append(message("list-was-due" if row.overdue else "list-due", date=row.next_update))
+    facts.append(message("list-anchors", count=(row.anchors, "anchor"), expired=row.expired))
+    further = {"leaves": row.leaves, "aggregators": row.aggregators}
+    facts += [message(f"list-{what}", count=count) for what, count in further.items() if count]
     if row.unread:
-        facts.append(message("list-unread", lang, numbers=", ".join(map(str, row.unread))))
-    facts.append(message("list-from", lang, sha256=row.sha256, source=row.source))
-    return f"{row.name}: {('、' if lang == 'ja' else ', ').join(facts)}"
+        facts.append(message("list-unread", numbers=", ".join(map(str, row.unread))))
+    facts.append(message("list-from", sha256=row.sha256, source=row.source))
+    return f"{row.name}: {joined(facts, settings.lang)}"
 
 
 @trust_app.command(
@@ -213,12 +210,11 @@ def trust_add(
         Path, argument("PEM, ETSI’s or IPTC’s JSON, or SHA-256 of certificates; of identities, also DIDs.")
     ],
     card: Card,
-    lang: Lang = "",
     force: Force = False,
 ) -> None:
     """Add a trust list to the store, with its date and hash, which every verdict will name."""
     added = lists.add(file, card, force=force)
-    emit(clean(_line(_stored(added), lang)))
+    emit(clean(_line(_stored(added))))
 
 
 @trust_app.command("update", "--yes")
@@ -227,7 +223,6 @@ def trust_update(
     url: Annotated[str, Option("Where to fetch one list from, when it is not one of the published ones.")] = "",
     kind: Annotated[str, Option("manifest, tsa or cawg, for --url.", choices=("", *lists.KINDS))] = "",
     yes: Annotated[bool, Option("Take the new list without showing the difference first.")] = False,
-    lang: Lang = "",
 ) -> None:
     """Fetch current trust lists. What was added and removed is shown, and an existing list is replaced only with --yes."""
     wanted = names or ([] if url else list(KNOWN))
@@ -250,17 +245,17 @@ def trust_update(
             except CredentialError as error:  # of the address, and not of the copy here
                 raise CredentialError(error.what, where=address, hint=error.hint) from error
             if old is not None and old.sha256 == fetched.sha256:
-                emit(message("list-unchanged", lang, name=name, date=old.date))
+                emit(message("list-unchanged", name=name, date=old.date))
                 continue
             if old is not None:
-                _show_difference(old, fetched, lang)
+                _show_difference(old, fetched)
             if old is not None and not yes:
-                notice(message("list-kept", lang, name=name))
+                notice(message("list-kept", name=name))
                 continue
-            emit(clean(_line(_stored(lists.add(file, card, force=True)), lang)))
+            emit(clean(_line(_stored(lists.add(file, card, force=True)))))
 
 
-def _show_difference(old: TrustList, new: TrustList, lang: str) -> None:
+def _show_difference(old: TrustList, new: TrustList) -> None:
     """A line for what is in one list only: anchors, identities' issuers, certificates by themselves."""
 
     def held(item: TrustList) -> list[str]:
@@ -275,14 +270,13 @@ def _show_difference(old: TrustList, new: TrustList, lang: str) -> None:
     lines = [f"+ {line}" for line in after if line not in before] + [
         f"- {line}" for line in before if line not in after
     ]
-    emit("\n".join(map(clean, lines)) or message("list-same", lang))
+    emit("\n".join(map(clean, lines)) or message("list-same"))
 
 
 @trust_app.command("diff", "C2PA-TRUST-LIST new-list.pem")
 def trust_diff(
     old: Annotated[Path, argument("A list: a file, or a name in the store.")],
     new: Annotated[Path, argument("Another.")],
-    lang: Lang = "",
 ) -> None:
     """Which anchors one list has that another has not."""
 
@@ -290,19 +284,17 @@ def trust_diff(
         stored = {known.name: known for known in lists.load().lists}
         return stored[str(item)] if str(item) in stored and not item.exists() else lists.read_list(item)
 
-    _show_difference(find(old), find(new), lang)
+    _show_difference(find(old), find(new))
 
 
 @trust_app.command("remove", "C2PA-TRUST-LIST")
-def trust_remove(name: ListName, lang: Lang = "") -> None:
+def trust_remove(name: ListName) -> None:
     """Take a list out of the store."""
     lists.remove(name)
-    emit(message("list-removed", lang, name=name))
+    emit(message("list-removed", name=name))
 
 
 @trust_app.command("revoke", "3f2a…")
-def trust_revoke(
-    fingerprint: Annotated[str, argument("sha256 of the signing certificate, hex.")], lang: Lang = ""
-) -> None:
+def trust_revoke(fingerprint: Annotated[str, argument("sha256 of the signing certificate, hex.")]) -> None:
     """Stop believing one signing certificate, whatever the lists say."""
-    emit(message("leaf-revoked", lang, fingerprint=lists.revoke(fingerprint)))
+    emit(message("leaf-revoked", fingerprint=lists.revoke(fingerprint)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from provenance.watermark.resolution import Answer
 
 
-marks_app = Commands("provenance", "mark clip.mp4")
+marks_app = Commands("provenance", "mark clip.mp4", speaks=Lang)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Mark:
 
 
 @marks_app.command("mark", "clip.mp4", prints=JsonOption)
-def mark(clip: Annotated[Path, argument("A clip or picture.")], lang: Lang = "") -> Result:
+def mark(clip: Annotated[Path, argument("A clip or picture.")]) -> Result:
     """Look for Gioconda's invisible mark. No mark found says nothing either way."""
     from gioconda_core.media.clip import Clip
     from provenance.watermark import mark as marks
@@ -42,16 +42,16 @@ def mark(clip: Annotated[Path, argument("A clip or picture.")], lang: Lang = "")
     with Clip.open(clip, sandbox=True) as opened:
         frames, _ = opened.sample("even:32")
     found = marks.read(frames, crops=True)
-    lines = [message("no-mark", lang)]
+    lines = [message("no-mark")]
     if found.value is not None:
-        lines = [message("mark", lang, value=found.value, algorithm=marks.ALGORITHM, errors=found.errors)]
+        lines = [message("mark", value=found.value, algorithm=marks.ALGORITHM, errors=found.errors)]
         if found.kept != (1.0, 1.0):
-            lines.append(message("mark-cut", lang, height=found.kept[0], width=found.kept[1]))
+            lines.append(message("mark-cut", height=found.kept[0], width=found.kept[1]))
     return Result(lines, Mark(marks.ALGORITHM, found.value, found.errors, found.kept))
 
 
 @marks_app.command("remember", "published/*.mp4")
-def remember(files: Annotated[list[Path], argument("Signed clips and pictures.")], lang: Lang = "") -> int:
+def remember(files: Annotated[list[Path], argument("Signed clips and pictures.")]) -> int:
     """Keep the credentials of signed files in your archive, to find them again when a copy has lost its own. Exit 4 if one has none."""
     from provenance.watermark import repository
 
@@ -66,7 +66,7 @@ def remember(files: Annotated[list[Path], argument("Signed clips and pictures.")
                 complain(error)
             if kept is None:
                 without += 1
-            emit(f"{clean(str(file))}: {kept or message('nothing-to-remember', lang)}")
+            emit(f"{clean(str(file))}: {kept or message('nothing-to-remember')}")
             advance()
     return incomplete(without)
 
@@ -88,7 +88,6 @@ def recover(
             valid=_address,
         ),
     ] = "",
-    lang: Lang = "",
     force: Force = False,
 ) -> int:
     """Find a stripped credential again, in your own archive: by the mark in the pixels, else by how the picture looks. Exit 4 if there is none."""
@@ -103,13 +102,13 @@ def recover(
         found = Client(ask).recover(bindings)
     if found is None:
         marked = any(item.algorithm != repository.FINGERPRINT for item in bindings)
-        emit(message("mark-leads-nowhere" if marked else "looks-lead-nowhere", lang))
+        emit(message("mark-leads-nowhere" if marked else "looks-lead-nowhere"))
         return int(ExitCode.INCOMPLETE)
     with atomic_path(out) as temporary:
         temporary.write_bytes(found.manifest)
     share = found.match.similarity
     facts = {"out": str(out), "id": found.match.manifest_id}
-    emit(message("by-mark", lang, **facts) if share is None else message("by-looks", lang, share=share, **facts))
+    emit(message("by-mark", **facts) if share is None else message("by-looks", share=share, **facts))
     return int(ExitCode.DONE)
 
 
@@ -144,7 +143,6 @@ def labels(
     folder: Annotated[Path, argument("Signed files.")],
     job: LabelRules,
     out: Annotated[Path, Option("Where the index goes.", short="-o")] = Path("index.parquet"),
-    lang: Lang = "",
     force: Force = False,
 ) -> int:
     """Make an index from the labels in signed files; a label that does not count is a row with its reason."""
@@ -160,7 +158,7 @@ def labels(
     index.rebased(out.parent).write(out)
     for row in refused:
         notice(f"{row.path}: {row.why}")
-    emit(message("labels", lang, out=str(out), count=(len(index), "label"), refused=len(refused)))
+    emit(message("labels", out=str(out), count=(len(index), "label"), refused=len(refused)))
     return incomplete(refused)
 
 
@@ -168,8 +166,7 @@ def labels(
 def strip(
     source: Annotated[Path, argument("A signed file.")],
     target: Annotated[Path, argument("The copy without a credential.")],
-    lang: Lang = "",
     force: Force = False,
 ) -> None:
     """Write a copy without its Content Credentials and prove that the pixels are equal."""
-    emit(message("stripped", lang, out=str(take_out(source, target, force=force))))
+    emit(message("stripped", out=str(take_out(source, target, force=force))))

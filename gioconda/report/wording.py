@@ -9,7 +9,7 @@ import os
 import re
 import string
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -149,6 +149,11 @@ def quoted(text: object) -> str:
     return visible(text).translate(_INNER)
 
 
+def joined(texts: Iterable[str], lang: str, between: str = ", ") -> str:
+    """A list of texts, with what stands between them in a language."""
+    return ("、" if lang == "ja" else between).join(texts)
+
+
 def number(value: float, lang: str = "en") -> str:
     """A measured number to three significant figures, never in exponent form: 0.0342 → 0.034, 1920 → 1920; with a language's decimal sign."""
     if isinstance(value, int) or float(value).is_integer():
@@ -228,9 +233,8 @@ class _Formatter(string.Formatter):
             return visible(code_sentence(value["code"], value["sentence"], self.lang)).rstrip(".。")
         if isinstance(value, Sequence) and not isinstance(value, str):
             between = "; " if value and isinstance(value[0], Mapping) else ", "
-            return ("、" if self.lang == "ja" else between).join(
-                self.format_field(v, "") if isinstance(v, Mapping) else self._decimal(quoted(v)) for v in value
-            )
+            each = (self.format_field(v, "") if isinstance(v, Mapping) else self._decimal(quoted(v)) for v in value)
+            return joined(each, self.lang, between)
         if isinstance(value, str):
             return self._decimal(quoted(phrase(value, self.lang)))
         return self._decimal(number(value)) if isinstance(value, float) else visible(value)
