@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -37,58 +37,59 @@ class Check:
     detail: str
 
 
-def _python() -> Check:
-    return Check("python", "ok", sys.version.split()[0])
+Found = tuple[str, str]  # a check's state and its detail
 
 
-def _packages() -> Check:
+def _python() -> Found:
+    return "ok", sys.version.split()[0]
+
+
+def _packages() -> Found:
     names = ("torch", "av", "c2pa-python", "opencv-python", "scikit-learn", "face-alignment", "typer")
     versions = installed(*names)
     if missing := [name for name in names if name not in versions]:
-        return Check("packages", "wrong", f"{missing[0]} is not installed")
+        return "wrong", f"{missing[0]} is not installed"
     if (sdk := versions["c2pa-python"]) != SDK:
-        return Check("packages", "wrong", f"c2pa-python {sdk} is installed, {SDK} is needed: its trust rules differ")
-    return Check("packages", "ok", ", ".join(f"{name} {version}" for name, version in versions.items()))
+        return "wrong", f"c2pa-python {sdk} is installed, {SDK} is needed: its trust rules differ"
+    return "ok", ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
-def _names() -> Check:
+def _names() -> Found:
     ours = Path(__file__).resolve().parent.parent
     for name in GENERIC:
         spec = find_spec(name)
         if spec is None or spec.origin is None:
-            return Check("names", "wrong", f"package {name!r} cannot be found; reinstall gioconda")
+            return "wrong", f"package {name!r} cannot be found; reinstall gioconda"
         if Path(spec.origin).resolve().parent.parent != ours:
-            return Check("names", "wrong", f"another package shadows {name!r}: {spec.origin}")
+            return "wrong", f"another package shadows {name!r}: {spec.origin}"
     # Two distributions that put a package of one name into the same folder overwrite each other's files without a word.
     owners = metadata.packages_distributions()
     for name in GENERIC:
         others = sorted({owner for owner in owners.get(name, ()) if owner.lower() != "gioconda"})
         if others:
-            return Check(
-                "names", "wrong", f"{others[0]} also installs a package {name!r}; keep it in an environment of its own"
-            )
-    return Check("names", "ok", "synth, detect, provenance and benchmarks are ours")
+            return "wrong", f"{others[0]} also installs a package {name!r}; keep it in an environment of its own"
+    return "ok", "synth, detect, provenance and benchmarks are ours"
 
 
-def _device() -> Check:
+def _device() -> Found:
     import torch
 
     if torch.cuda.is_available():
-        return Check("device", "ok", f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}")
-    return Check("device", "note", "no GPU: everything runs, training and generation slowly")
+        return "ok", f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}"
+    return "note", "no GPU: everything runs, training and generation slowly"
 
 
-def _landmarker() -> Check:
+def _landmarker() -> Found:
     from gioconda_core.faces.landmarks import landmarker
 
     found = landmarker("auto")
     if load := getattr(found, "ready", None):
         load()
     licence = " (its predictor is for non-commercial use)" if found.name == "dlib" else ""
-    return Check("landmarker", "ok", f"{found.name} {found.version}{licence}")
+    return "ok", f"{found.name} {found.version}{licence}"
 
 
-def _weights() -> Check:
+def _weights_store() -> Found:
     from gioconda_core.weights import REGISTRY, store
 
     here = store()
@@ -96,69 +97,62 @@ def _weights() -> Check:
     for name in stored:
         here.path(name)
     missing = len(REGISTRY) - len(stored)
-    return Check(
-        "weights store",
-        "ok" if stored else "note",
-        f"{len(stored)} stored and unchanged, {missing} not fetched; {here.folder}",
-    )
+    detail = f"{len(stored)} stored and unchanged, {missing} not fetched; {here.folder}"
+    return "ok" if stored else "note", detail
 
 
-def _generator() -> Check:
+def _generator() -> Found:
     from synth.model.networks import load_checkpoint, shipped
 
     weights = shipped()
     model = load_checkpoint(weights)
     card = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
     if model.sha256 != card["sha256"]:
-        return Check("generator", "wrong", f"{weights} is not the model its card describes; reinstall gioconda")
-    return Check("generator", "ok", f"shipped model {model.config.name}, {model.config.size} px, {card['steps']} steps")
+        return "wrong", f"{weights} is not the model its card describes; reinstall gioconda"
+    return "ok", f"shipped model {model.config.name}, {model.config.size} px, {card['steps']} steps"
 
 
-def _golden() -> Check:
+def _detectors() -> Found:
     from detect.reading.golden import check
 
     results = check()
     failed = [f"{name}: {detail}" for name, ok, detail in results if not ok]
     if failed:
-        return Check("detectors", "wrong", "; ".join(failed))
-    return Check("detectors", "ok", f"{counted(len(results), 'shipped detector')}: golden scores as pinned")
+        return "wrong", "; ".join(failed)
+    return "ok", f"{counted(len(results), 'shipped detector')}: golden scores as pinned"
 
 
-def _plugins() -> Check:
+def _plugins() -> Found:
     from gioconda_core.plugins import GROUPS, available, load
 
     broken = []
-    count = 0
-    for group in GROUPS:
-        for plugin in available(group):
-            count += 1
-            try:
-                load(group, plugin.name)
-            except PluginError as error:
-                broken.append(str(error))
+    found = [(group, plugin.name) for group in GROUPS for plugin in available(group)]
+    for group, name in found:
+        try:
+            load(group, name)
+        except PluginError as error:
+            broken.append(str(error))
     if broken:
-        return Check("plugins", "wrong", "; ".join(broken))
-    return Check("plugins", "ok", f"{count} load")
+        return "wrong", "; ".join(broken)
+    return "ok", f"{len(found)} load"
 
 
-def _key() -> Check:
+def _keys() -> Found:
     folder = core().home
     if not folder.exists():
-        return Check("keys", "note", f"no development key yet; one is made on first signing, under {folder}")
+        return "note", f"no development key yet; one is made on first signing, under {folder}"
     for path in folder.rglob("*.key.pem"):
         if path.stat().st_mode & 0o077:
-            return Check("keys", "wrong", f"{path} can be read by others; chmod 600 it")
-    return Check("keys", "ok", str(folder))
+            return "wrong", f"{path} can be read by others; chmod 600 it"
+    return "ok", str(folder)
 
 
 def checks() -> Iterator[Check]:
     """Run every check; one that fails unexpectedly is itself a ``wrong``."""
-    todo: list[tuple[str, Callable[[], Check]]] = [
-        ("python", _python), ("packages", _packages), ("names", _names), ("device", _device), ("landmarker", _landmarker),
-        ("weights store", _weights), ("plugins", _plugins), ("generator", _generator), ("detectors", _golden), ("keys", _key),
-    ]  # fmt: skip
-    for name, check in todo:
+    todo = (_python, _packages, _names, _device, _landmarker, _weights_store, _plugins, _generator, _detectors, _keys)
+    for check in todo:
+        name = check.__name__.strip("_").replace("_", " ")
         try:
-            yield check()
+            yield Check(name, *check())
         except Exception as error:  # a broken part is a finding, not a crash
             yield Check(name, "wrong", f"{type(error).__name__}: {error}")

@@ -46,9 +46,10 @@ def environment(*places: tuple[str, str]) -> "Environment":
     return env
 
 
-def rendered(template: str, lang: str, **values: Any) -> str:
-    """A template's text in a language: ``t`` gives it labels."""
-    return environment().get_template(template).render(lang=lang, t=lambda key: label(key, lang), **values)
+def rendered(template: str, lang: str, *places: tuple[str, str], **values: Any) -> str:
+    """A template's text in a language: ``t`` gives it labels. places : as of :func:`environment`."""
+    words = partial(label, lang=lang)
+    return environment(*places).get_template(template).render(lang=lang, t=words, **values)
 
 
 _TEXT = re.compile(r"(?<=>)[^<>]*\d{4}-\d\d-\d\d[^<>]*(?=<(?!/title|/text))")
@@ -70,23 +71,14 @@ SEARCHES = (
 
 
 def _context(shown: View, *, seek: bool) -> dict[str, Any]:
-    def strip(item: Any) -> Any:
-        return safe(svg(item, shown.duration, seek=seek, lang=shown.lang))
-
-    def wave(name: str) -> Any:
-        return safe(waveform(shown.sound, shown.duration, name, seek=seek, lang=shown.lang)) if shown.sound else ""
-
-    def bands(name: str) -> Any:
-        if shown.sound is None:
-            return ""
-        return safe(spectrogram(shown.sound, shown.duration, name, _picture(shown.sound.spectrogram)))
-
+    sound, end = shown.sound, shown.duration
+    how: dict[str, Any] = {"seek": seek, "lang": shown.lang}
     at_strips = {item.track for reading in shown.readings for item in reading.strips}
     return {
         "page": shown,
-        "strip": strip,
-        "wave": wave,
-        "bands": bands,
+        "strip": lambda item: safe(svg(item, end, **how)),
+        "wave": lambda name: sound and safe(waveform(sound, end, name, **how)),
+        "bands": lambda name: sound and safe(spectrogram(sound, end, name, _picture(sound.spectrogram))),
         "searches": SEARCHES,
         "stills": {track.id: track.stills for track in shown.tracks},
         "at_strips": at_strips,

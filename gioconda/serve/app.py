@@ -16,11 +16,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
@@ -42,9 +41,6 @@ from gioconda_core.page import safe, stylesheet
 from gioconda_core.types import Claim, Sentence
 from provenance.signing import sign
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
 T = TypeVar("T")
 # What a browser is told a file is; nothing it would run. Anything else is bytes to it.
 TYPES = {
@@ -57,16 +53,6 @@ IDLE = 30.0  # seconds without a byte after which an upload is given up
 SLOWEST, GRACE = (100_000, 10.0)
 LONGEST = 3600.0  # seconds that an upload may take in all
 SPARE = 500_000_000  # bytes of disk left free
-
-
-class _Identity(Convertor[str]):
-    regex = "[0-9a-f]{32}"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
 
 
 def application(page: Page) -> Starlette:
@@ -88,8 +74,7 @@ def application(page: Page) -> Starlette:
             await asyncio.to_thread(runner.stop)
             jobs.close()
 
-    clip = "/clips/{id:clip}"
-    register_url_convertor("clip", _Identity())
+    clip = "/clips/{id:uuid}"
     routes = [
         Route("/", site.index),
         Route("/style.css", site.style),
@@ -147,29 +132,23 @@ class Site:
     def render(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page of the templates in ``pages``."""
         lang = self.lang(request)
-        base = {
-            "lang": lang,
-            "languages": NAMES,
-            "token": self.token,
-            "skip": label("skip", lang),
-            "t": lambda key, **values: label(key, lang, **values),
-            "page": self.page,
-        }
-        return HTMLResponse(_pages().get_template(template).render(**base, **values), status)
+        base = {"languages": NAMES, "token": self.token, "skip": label("skip", lang), "page": self.page}
+        return HTMLResponse(_rendered(template, lang, **base, **values), status)
 
     async def index(self, request: Request) -> Response:
         """The first page: where to drop a clip, and those that were dropped."""
         lang = self.lang(request)
         clips = await asyncio.to_thread(self.jobs.all)
-        values: dict[str, Any] = {
-            "rows": [(clip, _BLANK | json.loads(clip.summary), _label_level(clip, lang)) for clip in clips],
-            "when": _when,
-            "limit": bytes_text(self.page.limit, lang),
-            "hours": f"{self.page.hours:g}",
-            "active": ACTIVE,
-            "cases": await asyncio.to_thread(self.cases.shown, lang),
-        }
-        return self.render(request, "index.html.jinja", **values)
+        return self.render(
+            request,
+            "index.html.jinja",
+            rows=[(clip, _BLANK | json.loads(clip.summary), _label_level(clip, lang)) for clip in clips],
+            when=_when,
+            limit=bytes_text(self.page.limit, lang),
+            hours=f"{self.page.hours:g}",
+            active=ACTIVE,
+            cases=await asyncio.to_thread(self.cases.shown, lang),
+        )
 
     async def refused(self, request: Request, error: Exception) -> Response:
         """Why a request is not served: as a page or, where a script sent something, as JSON."""
@@ -201,29 +180,25 @@ class Site:
             return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=safe(body))
         report = as_json.from_document(document)
         kind = TYPES.get(Path(found.file).suffix, "")
-        player = _pages().get_template("player.html.jinja").render(
-            clip=found, kind=kind, faces=len(report.tracks), fps=report.facts.get("fps") or 25, start=report.facts.get("start") or 0,
-            t=lambda key: label(key, lang)
-        )  # fmt: skip
+        facts = {"kind": kind, "faces": len(report.tracks), "fps": report.facts.get("fps") or 25}
+        facts["start"] = report.facts.get("start") or 0
+        player = _rendered("player.html.jinja", lang, clip=found, **facts)
         body = as_html.fragment(report, lang, seek=True, player=player, frames=f"/clips/{found.id}")
         return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=safe(body))
 
     def _two_players(self, found: Clip, lang: str) -> str:
         """Both clips of a comparison, played together along what they have in common."""
         both = [self.jobs.get(identity) for identity in found.other.split()]
-        document = self.jobs.report(found.id) or {}
-        made: str = _pages().get_template("players.html.jinja").render(
-            clips=[one for one in both if one is not None], spans=json.dumps(document.get("spans", [])), t=lambda key: label(key, lang)
-        )  # fmt: skip
-        return made
+        spans = json.dumps((self.jobs.report(found.id) or {}).get("spans", []))
+        return _rendered("players.html.jinja", lang, clips=[one for one in both if one is not None], spans=spans)
 
     # ------------------------------------------------------------------ facts
 
     def _found(self, request: Request) -> Clip:
-        return self._there(self.jobs.get(request.path_params["id"]))
+        return self._there(self.jobs.get(request.path_params["id"].hex))
 
     def _report(self, request: Request) -> Mapping[str, Any]:
-        return self._there(self.jobs.report(request.path_params["id"]))
+        return self._there(self.jobs.report(request.path_params["id"].hex))
 
     @staticmethod
     def _there(found: T | None) -> T:
@@ -350,12 +325,12 @@ class Site:
 
     async def cancel(self, request: Request) -> Response:
         """Stop waiting for a clip, or examining it."""
-        self.jobs.cancel(request.path_params["id"])
+        self.jobs.cancel(request.path_params["id"].hex)
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
         """Forget a clip and its report."""
-        await asyncio.to_thread(self.jobs.delete, request.path_params["id"])
+        await asyncio.to_thread(self.jobs.delete, request.path_params["id"].hex)
         return Response(status_code=204)
 
     async def take(self, request: Request) -> Response:
@@ -435,6 +410,6 @@ def _when(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
-def _pages() -> "Environment":
-    """The page's own templates beside those of reports."""
-    return as_html.environment(("gioconda.serve", "pages"))
+def _rendered(template: str, lang: str, **values: Any) -> str:
+    """One of the page's own templates, which stand beside those of reports."""
+    return as_html.rendered(template, lang, ("gioconda.serve", "pages"), **values)

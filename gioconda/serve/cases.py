@@ -43,12 +43,12 @@ class Cases:
 
     def routes(self) -> list[Route]:
         """Where cases are, and what can be done with them."""
-        one = "/cases/{id:clip}"
+        one = "/cases/{id:uuid}"
         return [
             Route("/cases", self.put, methods=["POST"]),
             Route(one, self.show),
             Route(f"{one}/export", self.export, methods=["POST"]),
-            Route(f"{one}/{{zip:clip}}.zip", self.take_away),
+            Route(f"{one}/{{zip:uuid}}.zip", self.take_away),
         ]
 
     def all(self) -> dict[str, Path]:
@@ -82,11 +82,12 @@ class Cases:
 
     async def show(self, request: Request) -> Response:
         """A case's page: whether it is whole, its files, notes and log."""
-        path, lang = self._found(request.path_params["id"]), self.site.lang(request)
+        identity, lang = request.path_params["id"].hex, self.site.lang(request)
+        path = self._found(identity)
         problems = await asyncio.to_thread(case.verify, path)
         broken = any(p.kind == case.Fault.BROKEN for p in problems)
         values = {
-            "identity": request.path_params["id"],
+            "identity": identity,
             "name": case.about(path).name,
             "opened_by": case.about(path).opened_by,
             "folder": str(path),
@@ -141,7 +142,7 @@ class Cases:
     async def export(self, request: Request) -> Response:
         """The signed ZIP, made anew since its log says who took it; its address holds for ten minutes."""
         sent, lang = await _object(request), self.site.lang(request)
-        path = self._found(request.path_params["id"])
+        path = self._found(request.path_params["id"].hex)
         identity, target = self.site.jobs.new_file(".zip")
         how = case.Export(sent.get("by", ""), lang=lang, named=f"{path.name}.zip")
         await asyncio.to_thread(case.export, path, target, how)
@@ -149,8 +150,8 @@ class Cases:
 
     async def take_away(self, request: Request) -> Response:
         """The ZIP that was made."""
-        path = self._found(request.path_params["id"])
-        made = self.site.jobs.folder / "files" / f"{request.path_params['zip']}.zip"
+        path = self._found(request.path_params["id"].hex)
+        made = self.site.jobs.folder / "files" / f"{request.path_params['zip'].hex}.zip"
         if not made.is_file():
             raise Refused(404, "case-gone")
         return FileResponse(made, media_type="application/zip", filename=f"{path.name}.zip")

@@ -67,9 +67,8 @@ class Guard:
             await self.app(scope, receive, guarded)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
-        if headers.getlist("host") != [h for h in headers.getlist("host") if h in self.hosts] or not headers.get(
-            "host"
-        ):
+        hosts = headers.getlist("host")
+        if not hosts or not self.hosts.issuperset(hosts):
             return 421, "this page answers only to its own address"
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if method in _SAFE:

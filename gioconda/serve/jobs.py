@@ -89,10 +89,10 @@ class Jobs:
         self._base.execute("PRAGMA journal_mode=WAL")
         self._base.executescript(_TABLES)
         # What was running when the server ended is begun again, but not for ever.
-        self._do(
-            "UPDATE clips SET state = 'failed', error = 'ended the server' WHERE state = 'running' AND attempts >= ?",
-            ATTEMPTS,
+        given_up = (
+            "UPDATE clips SET state = 'failed', error = 'ended the server' WHERE state = 'running' AND attempts >= ?"
         )
+        self._do(given_up, ATTEMPTS)
         self._do("UPDATE clips SET state = 'queued', share = 0, stage = '' WHERE state = 'running'")
 
     def _do(self, query: str, *values: Any) -> list[sqlite3.Row]:
@@ -145,21 +145,15 @@ class Jobs:
     def sum_up(self, identity: str, document: Mapping[str, Any]) -> None:
         """Keep what the list shows of a report."""
         tracks, frames = document.get("tracks") or [], document.get("evidence", {}).get("keyframes") or []
-        jpeg = next((t["thumbnail"] for t in tracks if t.get("thumbnail")), None) or next(
-            (k["jpeg"] for k in frames), ""
-        )
+        jpeg = next(filter(None, [*(t.get("thumbnail") for t in tracks), *(k["jpeg"] for k in frames)]), "")
         level, seconds = document.get("verdict", {}).get("level", ""), document.get("facts", {}).get("duration") or 0
         summary = json.dumps({"level": level, "seconds": seconds, "jpeg": jpeg})
         self._do("UPDATE clips SET summary = ? WHERE id = ?", summary, identity)
 
     def end(self, identity: str, state: str, error: str = "") -> None:
         """A running clip is done or failed; one that was cancelled meanwhile stays cancelled."""
-        self._do(
-            "UPDATE clips SET state = ?, share = 1, error = ? WHERE id = ? AND state = 'running'",
-            state,
-            error,
-            identity,
-        )
+        query = "UPDATE clips SET state = ?, share = 1, error = ? WHERE id = ? AND state = 'running'"
+        self._do(query, state, error, identity)
 
     def cancel(self, identity: str) -> None:
         """Stop waiting or running."""

@@ -13,8 +13,6 @@ from gioconda_core.options import Option, size
 
 
 def _clips() -> Path:
-    from gioconda_core import config
-
     return config.core().cache / "serve"
 
 
