@@ -1,23 +1,20 @@
 """A Report for the terminal: plain lines in 80 columns, colour only where asked; the last line is what to do next."""
 
-import io
 import re
 import unicodedata
 from collections.abc import Iterable
-
-from rich.console import Console
-from rich.text import Text
 
 from gioconda.report.view import STEPS, Node, Strip, View, view
 from gioconda.report.wording import label, visible
 from gioconda_core.types import Level, Report
 
+_BOLD, _DIM = "1", "2"  # as ECMA-48 has them, and the colours below: cyan, yellow, red
 _STYLE = {
-    Level.NOT_ASSESSED: "bold",
-    Level.NO_SKILL: "bold",
-    Level.NO_STRONG_SIGNAL: "bold cyan",
-    Level.SIGNAL: "bold yellow",
-    Level.STRONG_SIGNAL: "bold red",
+    Level.NOT_ASSESSED: _BOLD,
+    Level.NO_SKILL: _BOLD,
+    Level.NO_STRONG_SIGNAL: f"{_BOLD};36",
+    Level.SIGNAL: f"{_BOLD};33",
+    Level.STRONG_SIGNAL: f"{_BOLD};31",
 }
 # What stays in one piece when a line is broken: a word with the spaces that belong to it, or one wide character with the
 # marks that may not begin a line after it and those that may not end one before it.
@@ -33,31 +30,25 @@ class _Lines:
     """Lines of at most ``width`` columns, with ANSI colour where ``color``."""
 
     def __init__(self, lang: str, width: int, color: bool) -> None:
-        self.lang, self.width, self.color, self.out = lang, width, color, io.StringIO()
-        self.console = Console(
-            file=self.out,
-            width=width,
-            force_terminal=color,
-            force_jupyter=False,  # in a notebook rich would draw beside us and leave the text empty
-            color_system="standard" if color else None,
-            highlight=False,
-            emoji=False,
-            markup=False,
-            legacy_windows=False,
-        )
+        self.lang, self.width, self.color = lang, width, color
+        self.lines: list[str] = []
+
+    def put(self, line: str, style: str = "") -> None:
+        line = line.rstrip()
+        self.lines.append(f"\x1b[{style}m{line}\x1b[0m" if style and self.color and line else line)
 
     def heading(self, key: str) -> None:
-        self.console.print()
-        self.console.print(Text(label(key, self.lang), style="bold underline" if self.color else "bold"))
+        self.put("")
+        self.say(label(key, self.lang), 0, f"{_BOLD};4")
 
     def say(self, line: str, indent: int = 2, style: str = "") -> None:
         indent = min(indent, self.width // 2)  # ingredients of ingredients stand deep
         for part in wrap(line, self.width - indent):
-            self.console.print(Text(" " * indent + part, style=style))
+            self.put(" " * indent + part, style)
 
     def item(self, mark: str, line: str) -> None:
         for i, part in enumerate(wrap(line, self.width - 4)):
-            self.console.print("  " + (mark if i == 0 else "").ljust(2) + part)
+            self.put("  " + (mark if i == 0 else "").ljust(2) + part)
 
     def items(self, lines: Iterable[str], mark: str = "·") -> None:
         for line in lines:
@@ -74,12 +65,12 @@ def text(report: Report, lang: str = "en", *, width: int = 80, color: bool = Fal
     steps = list(enumerate(page.steps, 1))
     for i, line in steps[STEPS:] or steps[:1]:
         lines.item(f"{i}", line)
-    return "".join(line.rstrip() + "\n" for line in lines.out.getvalue().splitlines())
+    return "\n".join([*lines.lines, ""])
 
 
 def _first_screen(page: View, lines: _Lines) -> None:
-    lines.say(page.title, 0, "bold")
-    lines.say(f"sha256 {page.sha256}", 0, "dim")
+    lines.say(page.title, 0, _BOLD)
+    lines.say(f"sha256 {page.sha256}", 0, _DIM)
     lines.heading("in-short")
     lines.say(page.level_text, 2, _STYLE[page.level])
     for line in [*page.short, *page.scope]:
@@ -88,7 +79,7 @@ def _first_screen(page: View, lines: _Lines) -> None:
         lines.heading("weak")
         lines.items(page.weak)
     lines.heading("origin")
-    lines.say(page.state_text, 2, "bold")
+    lines.say(page.state_text, 2, _BOLD)
     for line in page.origin[:2]:
         lines.say(line)
     lines.heading("next")
