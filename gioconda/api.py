@@ -19,8 +19,10 @@ from gioconda.report.options import names_of
 from gioconda_core.errors import UsageError
 from gioconda_core.files import spooled
 from gioconda_core.types import Report
+from gioconda_core.workers.pool import Progress
 
 if TYPE_CHECKING:
+    from gioconda.report.examine import Examiner
     from provenance.trust.lists import Trust
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -99,15 +101,13 @@ def check(
     return reports if several else reports[0]
 
 
-def _examined(examiner: Any, source: Any, step: Any) -> Report:
+def _examined(examiner: "Examiner", source: Any, step: Progress) -> Report:
     if isinstance(source, str | os.PathLike):
-        report: Report = examiner.examine(source, progress=step)
-        return report
+        return examiner.examine(source, progress=step)
     raw = bytes(source) if isinstance(source, bytearray | memoryview) else source
     title = "bytes" if isinstance(raw, bytes) else os.path.basename(str(getattr(raw, "name", "") or "stream"))
     with spooled(raw) as path:
-        report = examiner.examine(path, title=title, progress=step)
-    return report
+        return examiner.examine(path, title=title, progress=step)
 
 
 def _show_in_notebooks() -> None:

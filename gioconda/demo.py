@@ -103,7 +103,6 @@ class Stage:
 def _jpeg(stage: Stage, name: str, picture: Frames, *, made: str = "") -> str:
     """A picture for the page. made : the task it shows generated faces of; such a picture carries its credential."""
     path = stage.folder / "pictures" / f"{name}.jpg"
-    path.parent.mkdir(exist_ok=True)
     if made:
         claim = Claim(path.name, made, "fake", "gioconda-few-shot", __version__)
         write_picture(picture, path, claim, quality=88, force=True)
@@ -167,9 +166,7 @@ def training(stage: Stage) -> dict[str, Any]:
     rows = [json.loads(line) for line in (stage.folder / "training" / "stats.jsonl").read_text().splitlines()]
     curves = {key: [row[key] for row in rows if key in row] for key in LOSSES}
     steps_of = [row["step"] for row in rows]
-    sheet = sorted((stage.folder / "training" / "samples").glob("*.png"))[-1]
-
-    picture = Image.open(sheet).convert("RGB")
+    sheet = Image.open(sorted((stage.folder / "training" / "samples").glob("*.png"))[-1]).convert("RGB")
     return {
         "steps": steps,
         "content": next((line for line in messages if line.startswith("content loss")), ""),
@@ -177,7 +174,7 @@ def training(stage: Stage) -> dict[str, Any]:
             _drawn(stage, f"loss-{key}", figures.course(LOSSES[key], steps_of[: len(curves[key])], curves[key]))
             for key in LOSSES
         ],
-        "picture": _jpeg(stage, "training", np.asarray(picture, np.uint8), made="training"),
+        "picture": _jpeg(stage, "training", np.asarray(sheet, np.uint8), made="training"),
         "parameters": sum(row["parameters"] for row in table(model.config)),  # type: ignore[misc]
         "preset": model.config.name,
         "weights": sha256_of(weights),
@@ -194,7 +191,6 @@ def _photograph(stage: Stage, who: str) -> str | Path:
     """The file of a photograph that an installed package carries, both in the public domain; a puppet's own name."""
     if who not in PHOTOGRAPHS:
         return who
-
     path = stage.folder / f"{who}.png"
     if who == "astronaut":
         from skimage.data import astronaut
@@ -215,20 +211,14 @@ def portraits(stage: Stage) -> dict[str, Any]:
     job = Reenact(
         steps=stage.scale.tune_steps, seconds=stage.scale.seconds, frame="crop", side=256, seed=stage.scale.seed
     )
-    clips, films = [], []
-    explained = ""
+    clips, films, explained = [], [], ""
     for who in stage.scale.portraits:
         name = who.replace(":", "-").replace("/", "-")
         begun = time.perf_counter()
         source = _photograph(stage, who)
-        made = reenact(
-            [source],
-            stage.scale.drivers,
-            stage.folder / "portraits" / f"{name}.mp4",
-            heads,
-            job,
-            Session("public-domain" if who in PHOTOGRAPHS else "embedded", force=True, say=stage.say),
-        )
+        out = stage.folder / "portraits" / f"{name}.mp4"
+        session = Session("public-domain" if who in PHOTOGRAPHS else "embedded", force=True, say=stage.say)
+        made = reenact([source], stage.scale.drivers, out, heads, job, session)
         stage.say(f"  {who}: driven {len(made)} ways in {time.perf_counter() - begun:.0f} s")
         for clip, driver in zip(made, stage.scale.drivers, strict=True):
             clips.append(str(clip.path.relative_to(stage.folder)))
@@ -259,7 +249,6 @@ def _beside(stage: Stage, source: str | Path, driver: str, clip: Made, size: int
     count = min(len(result), len(crops))
     frames = np.stack([grid([[shot, crops[k], result[k]]], side) for k in range(count)])
     film = stage.folder / "films" / clip.path.name
-    film.parent.mkdir(exist_ok=True)
     claim = replace(clip.claim, title=film.name)
     sign.write(Synthesis(frames, times[:count], rate, claim), film, crf=28, force=True)
     k = count // 2
@@ -280,17 +269,10 @@ def fakes(stage: Stage) -> dict[str, Any]:
         splits={"train": 0.54, "test": 0.46},
         seed=stage.scale.seed,
     )
-    result = make(
-        job,
-        stage.folder / "fakes",
-        FewShotGenerator(device=stage.device),
-        Session("embedded", say=stage.say),
-        Part(jobs=stage.threads),
-    )
+    out, heads = stage.folder / "fakes", FewShotGenerator(device=stage.device)
+    result = make(job, out, heads, Session("embedded", say=stage.say), Part(jobs=stage.threads))
     if result.index is None:
-        raise UsageError(
-            "the labelled set is not complete", where=str(stage.folder / "fakes"), hint="run again to go on"
-        )
+        raise UsageError("the labelled set is not complete", where=str(out), hint="run again to go on")
     held = asdict(Index.read(result.index).summary())
     total = sum(result.stages.values()) or 1.0
     return {
@@ -385,7 +367,6 @@ def check(stage: Stage) -> dict[str, Any]:
     fake = index.resolve(index.filter(label="fake").samples[0])
     control = index.resolve(index.filter(label="real").samples[0])
     folder = stage.folder / "check"
-    folder.mkdir(exist_ok=True)
     tampered = folder / "tampered.mp4"
     raw = bytearray(fake.read_bytes())
     raw[len(raw) * 3 // 4] ^= 0x40  # in the middle of the pictures
@@ -432,7 +413,6 @@ LOSSES = {"l1": "L1 to the real frame", "content": "Content loss", "hinge_d": "D
 def _drawn(stage: Stage, name: str, svg: str) -> str:
     """A plot, kept as a file of the demo's."""
     path = stage.folder / "pictures" / f"{name}.svg"
-    path.parent.mkdir(exist_ok=True)
     write_text(path, svg)
     return str(path.relative_to(stage.folder))
 
@@ -457,8 +437,9 @@ def _page(folder: Path, chapters: Mapping[str, Any], scale: Scale) -> Path:
     def plot(name: str) -> "Markup":
         return safe(picture(name).decode())
 
-    template = as_html.environment().get_template("_demo.html.jinja")
-    body = template.render(
+    body = as_html.rendered(
+        "_demo.html.jinja",
+        "en",
         chapters=chapters,
         scale=asdict(scale),
         read=picture,

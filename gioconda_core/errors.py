@@ -55,10 +55,13 @@ class GiocondaError(Exception):
         self.where = str(where)
         self.hint = hint
 
+    @property
+    def why(self) -> str:
+        """What went wrong and what to do next, for where the place is told beside it."""
+        return f"{self.what} ({self.hint})" if self.hint else self.what
+
     def __str__(self) -> str:
-        line = f"{self.where}: {self.what}" if self.where else self.what
-        if self.hint:
-            line += f" ({self.hint})"
+        line = f"{self.where}: {self.why}" if self.where else self.why
         # One line, whatever a file name or a manifest carries: newlines, escapes and bidi overrides are shown, not obeyed.
         return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 

@@ -440,6 +440,11 @@ class Level(StrEnum):
     SIGNAL = "signal"
     STRONG_SIGNAL = "strong-signal"
 
+    @property
+    def found(self) -> bool:
+        """Whether it says that a signal was found."""
+        return self in (Level.SIGNAL, Level.STRONG_SIGNAL)
+
 
 @dataclass(frozen=True)
 class Sentence:

@@ -77,12 +77,13 @@ class Baseline:
         """What whoever keeps the file should know: entries that have run out, and those that nothing was met by."""
         out = [e for e in self.entries if e.until < self.today]
         idle = [e for e in self.entries if e.until >= self.today and not e.used]
-        found = [f"{len(out)} accepted findings have run out (the first on {min(e.until for e in out)})"] if out else []
-        return found + (
-            [f"{len(idle)} accepted findings are met by no file (the first: {idle[0].path or idle[0].sha256[:16]})"]
-            if idle
-            else []
-        )
+        found = []
+        if out:
+            found.append(f"{len(out)} accepted findings have run out (the first on {min(e.until for e in out)})")
+        if idle:
+            first = idle[0].path or idle[0].sha256[:16]
+            found.append(f"{len(idle)} accepted findings are met by no file (the first: {first})")
+        return found
 
 
 def _entry(entry: Any, where: str) -> Accepted:

@@ -171,12 +171,8 @@ class Journal:
         with _disk_errors(self.path):
             if row.error and self._repeated(row):
                 return
-            line = (
-                json.dumps(
-                    row, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_default
-                ).encode()
-                + b"\n"
-            )
+            text = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_default)
+            line = text.encode() + b"\n"
             place = self._file.seek(0, os.SEEK_END)
             self._file.write(line)
             self._file.flush()

@@ -124,12 +124,8 @@ class Audit:
 
     def _weights(self) -> list[str]:
         """Detector names with the hashes of their weights, card and calibration, shipped or named after the colon, read without loading a network."""
-        if self.detectors is not None and not self.detectors:
-            return []
-
-        names = list(self.detectors) if self.detectors is not None else registry.shipped()
         found = []
-        for name in names:
+        for name in registry.shipped() if self.detectors is None else self.detectors:
             _, base, chosen = registry.parse(name)
             target = Path(chosen or registry.WEIGHTS / base)
             if target.is_dir():

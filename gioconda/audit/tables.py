@@ -126,14 +126,9 @@ def _parquet(job: Job, file: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = {"size": pa.int64(), "faces": pa.int32(), "width": pa.int32(), "height": pa.int32()}
-    kinds |= {
-        "duration": pa.float64(),
-        "seconds": pa.float64(),
-        "says_ai": pa.bool_(),
-        "declared_ai": pa.bool_(),
-        "mark": pa.bool_(),
-    }
+    kinds = {"size": pa.int64(), **dict.fromkeys(("faces", "width", "height"), pa.int32())}
+    kinds |= dict.fromkeys(("duration", "seconds"), pa.float64())
+    kinds |= dict.fromkeys(("says_ai", "declared_ai", "mark"), pa.bool_())
     numbers = {"score", "false_alarm", "low", "high"}
 
     def kind(name: str) -> Any:

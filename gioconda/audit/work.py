@@ -177,7 +177,7 @@ def _opened(path: str) -> tuple[str | None, tuple[MediaWarning, ...]]:
         with Clip.open(path, sandbox=True) as clip:
             return None, tuple(clip.warnings)
     except MediaError as error:
-        return f"{error.what} ({error.hint})" if error.hint else error.what, ()
+        return error.why, ()
 
 
 def _size(path: str) -> int:

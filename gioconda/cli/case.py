@@ -6,12 +6,11 @@ from typing import Annotated
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Result, emit, incomplete, notice
 from gioconda.report.evidence import case
-from gioconda.report.evidence.case import Problem
+from gioconda.report.evidence.case import By, Problem
 from gioconda_core.options import Option, argument
 
 app = Commands("case", "new strasbourg --name 'Clip from Strasbourg' --by 'A. Editor'")
 Folder = Annotated[str, argument("The case's folder.", "CASE")]
-By = Annotated[str, Option("Who does this; whoever opened the case by default.")]
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from gioconda import report as render
 from gioconda.cli.build import built
 from gioconda.cli.common import Bar, OutputOptions, Seconds, clean, complain, deliver, notice, settings, typed_command
+from gioconda.report import rows
 from gioconda.report.as_json import document
 from gioconda.report.options import Judges, Lang, Sampled
 from gioconda.report.requirements import Outcome, Policy, outcome
@@ -19,9 +20,7 @@ from gioconda_core.files import spooled
 from gioconda_core.options import argument
 from gioconda_core.types import Report
 from gioconda_core.workers.pool import Progress
-
-if TYPE_CHECKING:
-    from gioconda.report.rows import Row
+from provenance.trust import lists
 
 FORMATS = ("text", "json", "jsonl", "csv", "html", "sarif", "keyframes")
 
@@ -61,15 +60,13 @@ def check(
     sandbox.warm()  # while what examines is imported
     from gioconda.report.evidence import keyframes
     from gioconda.report.examine import Examiner, unread
-    from gioconda.report.rows import error_row, row
-    from provenance.trust import lists
 
     own = lists.load(job.trust, development=job.trust_development)
     examiner = Examiner(job.detectors, trust=own, sampling=job.sampling, timeout=job.timeout)
     reports: list[Report] = []
     frames: dict[str, bytes] = {}  # archives of keyframes, by the title of their clip
     tripped: list[str] = []
-    unopened: list[Row] = []
+    unopened: list[rows.Row] = []
     for path, title in _inputs(clips):
         try:
             with Bar(clean(title)[:50], "", transient=True) as bar:
@@ -78,7 +75,7 @@ def check(
             if settings.debug:
                 raise
             complain(error)
-            unopened.append(error_row(title, f"{error.what} ({error.hint})" if error.hint else error.what))
+            unopened.append(rows.error_row(title, error.why))
             tripped += [f"{title}: {why}" for why in job.policy.tripped(unopened[-1])]
             continue
         if nothing := unread(report):
@@ -86,7 +83,7 @@ def check(
         if "keyframes" in dict(wanted):
             full = keyframes.full(path, report.evidence.keyframes)
             frames[f"{len(frames) + 1:02d}-{title}.zip"] = keyframes.archive(report.title, report.sha256, full)
-        tripped += [f"{title}: {why}" for why in job.policy.tripped(row(report))]
+        tripped += [f"{title}: {why}" for why in job.policy.tripped(rows.row(report))]
         reports.append(report)
     ended = outcome(tripped, bool(unopened) or any(report.errors for report in reports))
     result = Checked(**vars(ended), unopened=tuple(f"{one.path}: {one.error}" for one in unopened))
@@ -136,7 +133,7 @@ def _progress(title: str, bar: Bar) -> Progress | None:
 
 
 def _render(
-    format: str, reports: list[Report], unopened: "list[Row]", lang: str, result: Outcome, *, color: bool
+    format: str, reports: list[Report], unopened: list[rows.Row], lang: str, result: Outcome, *, color: bool
 ) -> str:
     if format == "text":
         color = color and not os.environ.get("NO_COLOR")
@@ -156,10 +153,9 @@ def _render(
     return html(reports, lang, {row.path: row.error or "" for row in unopened})
 
 
-def _table(format: str, reports: Sequence[Report], unopened: "Sequence[Row]", lang: str) -> str:
+def _table(format: str, reports: Sequence[Report], unopened: Sequence[rows.Row], lang: str) -> str:
     """A line a file, those included of which there is no report."""
     from gioconda.report.as_sarif import log
-    from gioconda.report.rows import csv, row
 
-    table = [*(row(report, lang) for report in reports), *unopened]
-    return csv(table) if format == "csv" else log(table, lang)
+    table = [*(rows.row(report, lang) for report in reports), *unopened]
+    return rows.csv(table) if format == "csv" else log(table, lang)

@@ -34,7 +34,6 @@ def fresh_folder(out: Path) -> None:
 
 def layout_writer(name: str) -> Any:
     """The writer of a layout. Raises UsageError for a layout that can only be read."""
-
     writer = plugins.load(_LAYOUTS, name)()
     if not hasattr(writer, "export"):
         raise UsageError(
@@ -74,17 +73,13 @@ def index_(
     index = Index.read(folder) if folder.suffix.lower() == ".csv" else Index.from_folder(folder, job.layout)
     if job.licence:
         index = index.with_samples(replace(sample, licence=job.licence) for sample in index)
+    journal = out.with_suffix(".rows.jsonl")
     with progress("hashing", len(index), "files") as advance:
         index, failures = fingerprint_index(
-            index,
-            journal=out.with_suffix(".rows.jsonl"),
-            relative_to=out.parent,
-            decode=job.fingerprint,
-            jobs=job.jobs,
-            advance=advance,
+            index, journal=journal, relative_to=out.parent, decode=job.fingerprint, jobs=job.jobs, advance=advance
         )
     index.write(out)
-    out.with_suffix(".rows.jsonl").unlink(missing_ok=True)
+    journal.unlink(missing_ok=True)
     for path, what in failures:
         notice(f"{path}: {what}")
     held = index.summary()

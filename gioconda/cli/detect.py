@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from detect import registry
 from detect.base import Card
 from detect.training.options import FEATURES, QUALITIES, CnnTraining, FeatureTraining, NetworkTraining, VitLnTraining
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, OutputOptions, Result, Seconds, emit, incomplete, notice, progress, write
 from gioconda.report.options import names_of
+from gioconda.report.wording import say
 from gioconda_core.documents import to_json
 from gioconda_core.errors import UsageError
 from gioconda_core.options import Option, argument
@@ -45,14 +47,12 @@ class Detectors:
 @app.command("list")
 def list_() -> Result:
     """The detectors there are, and whether weights for them come with the package."""
-    from detect.registry import WEIGHTS, built_in, names, shipped
-
-    with_weights = shipped()
+    with_weights = registry.shipped()
     rows = []
-    for name in names():
-        card = Card.read(WEIGHTS / name / "card.json") if name in with_weights else None
+    for name in registry.names():
+        card = Card.read(registry.WEIGHTS / name / "card.json") if name in with_weights else None
         summary = card.summary if card else _SUMMARIES.get(name, "a plugin")
-        rows.append(ListedDetector(name, bool(card), name in built_in(), summary))
+        rows.append(ListedDetector(name, bool(card), name in registry.built_in(), summary))
     width = max(len(row.name) for row in rows)
     lines = [f"{row.name:<{width}}  {'shipped' if row.shipped else '':<8}  {row.summary}" for row in rows]
     return Result(lines, Detectors(rows))
@@ -73,9 +73,8 @@ def show(name: Annotated[str, argument("A detector, as NAME or NAME:TARGET.", "N
     """A detector's card: trained on what, measured where, its limits and licence, and what its scores have meant."""
     from detect.features.model import home_of
     from detect.reading.calibration import Calibration
-    from detect.registry import load
 
-    detector = load(name)
+    detector = registry.load(name)
     folder = home_of(detector.weights_sha256)
     calibrated = folder is not None and (folder / "calibration.json").is_file()
     meaning = Meaning.of(Calibration.read(folder)) if folder and calibrated else None
@@ -191,8 +190,7 @@ class ToScore:
         if self.index:
             from gioconda_core.datasets.index import Index
 
-            labelled = Index.read(self.index)
-            labelled = labelled.filter(split=self.split_) if self.split_ else labelled
+            labelled = Index.read(self.index).filter(split=self.split_)
             found += [(sample.path, labelled.resolve(sample), sample) for sample in labelled]
         if not found:
             of = " with such a split" if self.split_ else ""
@@ -220,10 +218,9 @@ def score(
     """
     wanted = results.among(("text", "json", "jsonl", "csv"), job.clips or ())
     from detect.reading.partial import Partial
-    from detect.registry import load, shipped
 
     work = job.work()
-    loaded = [load(name) for name in (shipped() if detectors is None else detectors)]
+    loaded = [registry.load(name) for name in (registry.shipped() if detectors is None else detectors)]
     if not loaded:
         raise UsageError("no detector", where="--detectors", hint="gioconda detect list")
     files = [Path(file) for _, file in wanted if file]
@@ -268,7 +265,6 @@ def _line(row: "Row") -> str:
     if row.false_alarm is None:
         return start + f"{row.score:.3f} (uncalibrated, rank only){end}"
     from gioconda.report.view import share
-    from gioconda.report.wording import say
 
     reached = share(round(row.false_alarm * (row.reals or 0)), row.reals or 0, row.false_alarm_high)
     said = say(Sentence(reached["key"], reached["args"]))
@@ -372,8 +368,7 @@ def calibrate(
     from detect.training.calibrate import run
     from gioconda_core.datasets.index import Index
 
-    labelled = Index.read(index)
-    labelled = labelled.filter(split=split_) if split_ else labelled
+    labelled = Index.read(index).filter(split=split_)
     with progress("reading", len(labelled), "clips") as advance:
         card = run(name, labelled, set_name, rungs=rungs, force=force, advance=advance)
     emit(f"{card.detector}: {card.clips['all']} real clips")

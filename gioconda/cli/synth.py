@@ -91,7 +91,7 @@ def tune(
     loaded = load_checkpoint(person.model)
     keep_threads(threads)
     found = load_shots(person.shots, loaded.config.size, face=person.face, most=person.limit)
-    sources = [item.sha256 for item in found.ingredients] if found.real else []
+    sources = [item.sha256 for item in found.ingredients]
     granted = Session(consent).granted("tune", sources, found.real)
     total = 0 if job.mode == "ff" else job.steps or budget(len(found.frames))
     with progress("tuning", total, "steps") as advance:
@@ -100,14 +100,8 @@ def tune(
     personal.facts = {**personal.facts, "consent": granted.id}
     personal.save(out, force=force)
     facts = personal.facts
-    consents.log(
-        "tune",
-        sources=[item.sha256 for item in found.ingredients],
-        drivers=[],
-        consent=granted.id,
-        outputs=[str(personal.sha256)],
-        generator="gioconda-few-shot",
-    )
+    outputs, generator = [str(personal.sha256)], "gioconda-few-shot"
+    consents.log("tune", sources=sources, drivers=[], consent=granted.id, outputs=outputs, generator=generator)
     emit(f"{out}: {facts['shots']} shots, mode {facts['mode']}, {facts['steps']} steps, sha256 {personal.sha256}")
     if job.mode == "ff":
         notice("nothing was tuned: drawn feed-forward, which is not for single clips")

@@ -111,11 +111,8 @@ def _side(text: str) -> int:
 
 def _degrees(text: str) -> float | None:
     """``39,21.102N`` (XMP), ``[39, 21, 51/50]`` (EXIF) or a number, as degrees from the equator or Greenwich."""
-    numbers = [
-        float(top) / float(bottom or 1)
-        for top, bottom in re.findall(r"(\d+(?:\.\d+)?)(?:/(\d+))?", text)
-        if float(bottom or 1)
-    ]
+    parts = re.findall(r"(\d+(?:\.\d+)?)(?:/(\d+))?", text)
+    numbers = [float(top) / float(bottom or 1) for top, bottom in parts if float(bottom or 1)]
     if not 1 <= len(numbers) <= 3:
         return None
     return float(sum(number / 60**i for i, number in enumerate(numbers)))
@@ -123,14 +120,9 @@ def _degrees(text: str) -> float | None:
 
 def sentences(found: Iterable[Compared]) -> list[Sentence]:
     """What is told of each, differences first."""
-    order = list(Agreement)
-    order.remove(Agreement.DIFFERS)
-    ranked = sorted(found, key=lambda item: [Agreement.DIFFERS, *order].index(item.agreement))
-    return [
-        Sentence(
-            f"compared.{item.agreement}",
-            {"field": {"key": f"compared.field-{item.field.lower().replace(' ', '-')}"}, "signed": item.signed}
-            | ({"file": item.file} if item.file is not None else {}),
-        )
-        for item in ranked
-    ]
+    said, order = [], [Agreement.DIFFERS, *Agreement]
+    for item in sorted(found, key=lambda item: order.index(item.agreement)):
+        field = {"key": f"compared.field-{item.field.lower().replace(' ', '-')}"}
+        own = {} if item.file is None else {"file": item.file}
+        said.append(Sentence(f"compared.{item.agreement}", {"field": field, "signed": item.signed} | own))
+    return said

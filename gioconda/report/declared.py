@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gioconda_core.files import read_toml
+from gioconda_core.types import Sentence
 from provenance.vocabulary import SOURCE_TYPES
 
 PACKET = 4 << 20  # bytes of XMP parsed at most
@@ -35,7 +36,7 @@ class Kind(StrEnum):
 
 
 class Ai(StrEnum):
-    """What a mark declares of AI's part in a file."""
+    """What a mark declares of AI's part in a file, the surest first."""
 
     MADE = "made"
     EDITED = "edited"
@@ -153,13 +154,8 @@ def marks(fields: Iterable[Field]) -> list[dict[str, Any]]:
     by_name = {field.name.lower(): field.value for field in listed if field.place == "EXIF"}
     note = by_name.get("imagedescription", "")
     if re.match(r"Signature: [A-Za-z0-9+/=]{4,}", note) and _UUID.fullmatch(by_name.get("artist", "").strip()):
-        grok = {
-            "kind": str(Kind.GENERATOR),
-            "ai": str(Ai.MADE),
-            "field": "EXIF ImageDescription",
-            "value": "Grok (xAI)",
-        }
-        found.append(grok)
+        grok = {"kind": str(Kind.GENERATOR), "ai": str(Ai.MADE)}
+        found.append(grok | {"field": "EXIF ImageDescription", "value": "Grok (xAI)"})
     return _once(found)
 
 
@@ -234,15 +230,7 @@ def _aigc(value: str, name: str) -> tuple[Kind, Ai, str, dict[str, str]] | None:
     body = body.get("AIGC", body) if isinstance(body, dict) else None
     if not isinstance(body, dict) or "Label" not in body:
         return None
-    numbers = {
-        ours: str(body.get(theirs) or "")[:VALUE]
-        for ours, theirs in (
-            ("producer", "ContentProducer"),
-            ("produce_id", "ProduceID"),
-            ("propagator", "ContentPropagator"),
-            ("propagate_id", "PropagateID"),
-        )
-    }
+    numbers = {ours: str(body.get(theirs) or "")[:VALUE] for ours, theirs in NAMES["aigc"].items()}
     label = str(body["Label"])
     return Kind.AIGC, _LABELS.get(label, Ai.NONE), label, numbers
 
@@ -271,26 +259,25 @@ def names_ai(found: Iterable[Mapping[str, Any]]) -> bool:
     return any(mark.get("ai") != Ai.NONE for mark in found)
 
 
-def sentences(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Sentences (key and arguments), one a mark, and at their end what such marks are worth."""
-    said: list[dict[str, Any]] = []
+def sentences(found: Iterable[Mapping[str, Any]]) -> list[Sentence]:
+    """A sentence a mark, and at their end what such marks are worth."""
+    said = []
     for mark in found:
         kind, ai = str(mark["kind"]), str(mark["ai"])
-        share = "none" if ai == Ai.NONE and mark.get("known") != "no" else "unknown" if ai == Ai.NONE else ai
-        args = {"field": mark["field"], "value": mark["value"], "share": {"key": f"declared.share.{share}"}}
+        part = "unknown" if ai == Ai.NONE and mark.get("known") == "no" else ai
+        share = {"key": f"declared.share.{part}"}
+        args: dict[str, Any] = {"field": mark["field"], "value": mark["value"], "share": share}
         if kind == Kind.AIGC:
-            args |= {name: mark.get(name) or "–" for name in ("producer", "produce_id", "propagator", "propagate_id")}
-        said.append({"key": f"declared.{kind}", "args": args})
-    return [*said, {"key": "declared.unsigned", "args": {}}] if said else []
+            args |= {name: mark.get(name) or "–" for name in NAMES["aigc"]}
+        said.append(Sentence(f"declared.{kind}", args))
+    return [*said, Sentence("declared.unsigned")] if said else []
 
 
-def short(found: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+def short(found: Iterable[Mapping[str, Any]]) -> Sentence | None:
     """The one sentence for what is read first; None where no AI is declared."""
     telling = [mark for mark in found if mark.get("ai") != Ai.NONE]
     if not telling:
         return None
-    sure = next(
-        ai for ai in (Ai.MADE, Ai.EDITED, Ai.USED, Ai.POSSIBLE, Ai.SUSPECTED) if any(m["ai"] == ai for m in telling)
-    )
+    sure = next(ai for ai in Ai if any(mark["ai"] == ai for mark in telling))
     fields = list(dict.fromkeys(str(mark["field"]) for mark in telling))[:3]
-    return {"key": "declared.short", "args": {"share": {"key": f"declared.share.{sure}"}, "field": fields}}
+    return Sentence("declared.short", {"share": {"key": f"declared.share.{sure}"}, "field": fields})

@@ -23,19 +23,21 @@ from typing import Any
 import numpy as np
 
 from detect import registry
-from detect.reading.observe import observe
+from detect.reading.observe import observe, readings, ready
 from gioconda.report import metadata, verdict
 from gioconda.report.evidence import keyframes, sound, views
 from gioconda.report.view import GAP, now
 from gioconda.report.wording import visible
 from gioconda_core.documents import plain, read
 from gioconda_core.errors import GiocondaError, MediaError
+from gioconda_core.faces import observe as faces
 from gioconda_core.files import sha256_of
+from gioconda_core.media import sandbox
 from gioconda_core.media.clip import Clip
 from gioconda_core.media.pictures import around, jpeg
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.media.sniff import HEAD, clip_behind, misnamed
-from gioconda_core.reasons import MediaWarning, Problem, ProblemReason, UnreadReason
+from gioconda_core.reasons import MediaWarning, Problem, ProblemReason
 from gioconda_core.types import (
     Calibrated,
     CredentialReason,
@@ -51,6 +53,7 @@ from gioconda_core.types import (
 )
 from gioconda_core.version import installed
 from gioconda_core.workers.pool import Progress, unwatched
+from provenance.trust import lists
 from provenance.trust.lists import Trust
 from provenance.watermark import mark as marks
 
@@ -107,11 +110,9 @@ class Examiner:
         if sampling is not None:
             Sampling.parse(sampling)
         self.trust = trust
-        self.detectors: list[Any] = []
         self.loading: list[threading.Thread] = []
         self.following = False  # whether what follows faces was asked for
-        if detectors is None or len(detectors):
-            self.detectors = [registry.load(name) for name in (registry.default() if detectors is None else detectors)]
+        self.detectors = [registry.load(name) for name in (registry.default() if detectors is None else detectors)]
 
     def examine(
         self,
@@ -148,33 +149,25 @@ class Examiner:
             try:
                 self._look(file, (digest, str(file), file.name), seen, step, evidence)
             except MediaError as error:
-                blind = error
+                blind, seen.facts["signs"] = error, []
             self._container(file, status.st_size, digest, title or file.name, inspected.result(), seen)
         after = readable(path)
         if (after.st_size, after.st_mtime_ns) != (status.st_size, status.st_mtime_ns):  # the hash is of other bytes
             raise MediaError("changed while it was read", str(path), "check it again once it is written whole")
-        errors = [trouble] if trouble else []
-        unread: UnreadReason | None = None
-        if blind:
-            unread = blind.unread
-            seen.facts["signs"] = []
-            text = f"{blind.what} ({blind.hint})" if blind.hint else blind.what
-            errors.append(Problem(ProblemReason.MEDIA_UNREAD, {"text": text}))
-        else:
-            errors += _failures(seen.readings)
+        failed = [Problem(ProblemReason.MEDIA_UNREAD, {"text": blind.why})] if blind else _failures(seen.readings)
         step("report", 0.97)
         judged = (seen.readings, seen.footage, seen.facts, provenance)
         return Report(
             title=name,
             sha256=digest,
-            verdict=verdict.verdict(*judged, unread=unread, warnings=seen.warnings),
+            verdict=verdict.verdict(*judged, unread=blind.unread if blind else None, warnings=seen.warnings),
             provenance=provenance,
             readings=tuple(seen.readings),
             facts=seen.facts,
             tracks=tuple(_summary(t, seen) for t in seen.footage.tracks) if seen.footage else (),
             mark=seen.mark,
             warnings=tuple(seen.warnings),
-            errors=tuple(errors),
+            errors=(trouble, *failed) if trouble else tuple(failed),
             versions=versions(),
             command=command or f"gioconda check {shlex.quote(name)}",
             created=now(),
@@ -186,16 +179,8 @@ class Examiner:
         if self.loading or not self.detectors:
             return
         if self.sandbox:
-            from gioconda_core.media import sandbox
-
             sandbox.warm()
-
-        def load() -> None:
-            from detect.reading.observe import ready
-
-            ready(self.detectors)
-
-        self._aside(load)
+        self._aside(lambda: ready(self.detectors))
 
     def _aside(self, load: Callable[[], object]) -> None:
         """Load in a thread. What fails there fails again, and is told, where it is needed."""
@@ -229,9 +214,6 @@ class Examiner:
 
     def _look(self, file: Path, names: Sequence[str], seen: _Seen, step: Progress, evidence: bool) -> None:
         """Decode the file once, and let detectors and whoever makes evidence look at it. names : hash, path and name, for tables of scores."""
-        from detect.reading.observe import readings
-        from gioconda_core.faces import observe as faces
-
         sampled: _Sampled | None = None
         with Clip.open(file, sandbox=self.sandbox) as clip:
             seen.facts |= clip_facts(clip)
@@ -278,10 +260,8 @@ class Examiner:
 
     def _lists(self) -> list[list[str]]:
         """(name, date) of the lists a claim's signer was looked for on."""
-        from provenance.trust import lists as trust
-
         if self.trust is None:
-            self.trust = trust.load()
+            self.trust = lists.load()
         return [list(named) for named in self.trust.dated("manifest")]
 
     def _observe(self, clip: Any, step: Progress) -> Footage:

@@ -45,14 +45,14 @@ def inspect(path: str | os.PathLike[str], *, seconds: float = SECONDS) -> dict[s
     """
     try:
         found, _ = ask_once(f"{__name__}:_child", seconds=seconds, memory=MEMORY, path=os.path.abspath(os.fspath(path)))
+        return found
     except Silent:
-        return {"metadata": {}, "error": MediaWarning(WarningReason.METADATA_TIMEOUT, {"seconds": seconds}).document()}
+        why = MediaWarning(WarningReason.METADATA_TIMEOUT, {"seconds": seconds})
     except Lost as loss:
         # An exception's name, which says nothing to whoever reads it: the parser gave up on what it found.
         text = "the data is not what its format asks for" if str(loss).isidentifier() else str(loss)
         why = MediaWarning(WarningReason.METADATA_UNREAD, {"text": text})
-        return {"metadata": {}, "error": why.document()}
-    return found
+    return {"metadata": {}, "error": why.document()}
 
 
 def signs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -270,18 +270,9 @@ def _exiftool(path: str) -> tuple[str, list[declared.Field]]:
     tool = shutil.which("exiftool")
     if tool is None:
         return "", []
-    command = [
-        tool,
-        "-config",
-        "",
-        "-j",
-        "-G0",
-        "-fast",
-        "-m",
-        "-ExifToolVersion",
-        *(f"-{name}" for name in NAMES["exiftool"]["asked"]),
-        path,
-    ]
+    names = NAMES["exiftool"]
+    asked = [f"-{name}" for name in names["asked"]]
+    command = [tool, "-config", "", "-j", "-G0", "-fast", "-m", "-ExifToolVersion", *asked, path]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_EXIFTOOL, stdin=subprocess.DEVNULL, check=False)
         (found,) = json.loads(done.stdout)
@@ -291,12 +282,8 @@ def _exiftool(path: str) -> tuple[str, list[declared.Field]]:
     for key, value in list(found.items())[: declared.FIELDS]:
         group, _, name = str(key).partition(":")
         if name and isinstance(value, (str, int, float, list)) and group not in ("ExifTool", "File", "Composite"):
-            texts = value if isinstance(value, list) else [value]
-            fields.append(
-                declared.Field(
-                    NAMES["exiftool"]["groups"].get(group, "text"), name, ", ".join(map(str, texts))[: declared.TEXT]
-                )
-            )
+            text = ", ".join(map(str, value if isinstance(value, list) else [value]))
+            fields.append(declared.Field(names["groups"].get(group, "text"), name, text[: declared.TEXT]))
     return f"ExifTool {found.get('ExifTool:ExifToolVersion', '')}".strip(), fields
 
 

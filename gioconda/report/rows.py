@@ -143,9 +143,9 @@ def origin_text(provenance: Provenance, lang: str, lists: Sequence[Sequence[str]
     return tuple(say(s, lang) for s in credential_sentences(provenance, lists))
 
 
-def error_row(path: str, error: str, *, sha256: str | None = None, size: int | None = None) -> Row:
+def error_row(path: str, error: str, *, size: int | None = None) -> Row:
     """The row of a file that could not be examined."""
-    return Row(path, sha256, size, error=visible(error))
+    return Row(path, size=size, error=visible(error))
 
 
 def columns(detectors: Iterable[str]) -> list[str]:

@@ -67,13 +67,19 @@ def _begun(name: str, role: str, height: int = BASE - 4) -> list[str]:
 
 
 def _axis(duration: float, end: float, seek: bool, lang: str) -> list[str]:
-    """The time axis with five moments, and the line that the page's script moves."""
+    """The time axis with its moments, and the line that the page's script moves."""
     parts = [f'<line class="axis" x1="0" x2="{WIDTH}" y1="{BASE}" y2="{BASE}"/>']
-    for i in range(5) if duration > 0 else ():
-        anchor = "start" if i == 0 else "end" if i == 4 else "middle"
-        text = f"{number(round(end * i / 4, 1), lang)} s"
-        parts.append(f'<text x="{WIDTH * i / 4:.0f}" y="{HEIGHT - 4}" text-anchor="{anchor}">{text}</text>')
+    parts += moments(end, HEIGHT - 4, lang) if duration > 0 else []
     return [*parts, f'<line class="here" x1="-5" x2="-5" y1="2" y2="{BASE}"/>'] if seek else parts
+
+
+def moments(end: float, y: int, lang: str) -> list[str]:
+    """Five moments from 0 to ``end`` seconds, spread over the width."""
+    anchors = ("start", "middle", "middle", "middle", "end")
+    return [
+        f'<text x="{WIDTH * i / 4:.0f}" y="{y}" text-anchor="{anchor}">{number(round(end * i / 4, 1), lang)} s</text>'
+        for i, anchor in enumerate(anchors)
+    ]
 
 
 def _role(end: float, seek: bool) -> str:

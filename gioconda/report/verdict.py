@@ -97,7 +97,7 @@ def _headline(lead: Calibrated, readings: Sequence[Calibrated]) -> list[Sentence
             track, times = max(over, key=lambda one: len(one[1]))
             args: dict[str, Any] = {"track": track + 1, "moments": named_moments(times), "n": lead.of_reals or 0}
             said.append(Sentence("short.moments", args))
-        differing = [r for r in others if r.level in (Level.SIGNAL, Level.STRONG_SIGNAL)]
+        differing = [r for r in others if r.level.found]
         if differing:
             said.append(Sentence("short.disagree", {"high": _names(differing), "low": [lead.reading.detector]}))
         return said
@@ -111,11 +111,7 @@ def _headline(lead: Calibrated, readings: Sequence[Calibrated]) -> list[Sentence
 
 def _by_face(item: Calibrated) -> list[Sentence]:
     """Where several faces were read: which of them have a signal, and which were not assessed and why."""
-    found = [
-        face.track + 1
-        for face in sorted(item.faces, key=lambda face: face.track)
-        if face.level in (Level.SIGNAL, Level.STRONG_SIGNAL)
-    ]
+    found = [face.track + 1 for face in sorted(item.faces, key=lambda face: face.track) if face.level.found]
     said = [Sentence("short.with-signal", {"tracks": found, "assessed": item.faces_assessed})] if found else []
     for face in item.faces:
         if face.abstained is not None:
@@ -206,7 +202,7 @@ def _picture(facts: Mapping[str, Any], say: Any, *, face: bool) -> None:
 def _about(readings: Sequence[Calibrated], learned_by: Sequence[str], say: Any) -> None:
     """What limits the readings themselves. learned_by : detectors that have seen this file in training."""
     scored = [r for r in readings if r.reading.score is not None and r.false_alarm is not None]
-    if len(scored) > 1 and any(r.level in (Level.SIGNAL, Level.STRONG_SIGNAL) for r in scored):
+    if len(scored) > 1 and any(r.level.found for r in scored):
         say("several-detectors", count=len(scored))
     for r in readings:
         name = r.reading.detector
@@ -287,7 +283,7 @@ def next_steps(
     readable = unread is None
     if unread is not None:
         steps.append(Sentence(f"next.{unread}"))
-    if level in (Level.SIGNAL, Level.STRONG_SIGNAL):
+    if level.found:
         steps.append(Sentence("next.lead" if any(map(marked, readings)) else "next.lead-whole"))
     elif any(map(marked, readings)) and level == Level.NO_STRONG_SIGNAL:
         steps.append(Sentence("next.moments"))
@@ -335,14 +331,8 @@ def verdict(
     level = level_of(readings)
     weak = caveats(readings, footage, facts, warnings)
     steps = next_steps(level, readings, provenance, weak, facts, unread)
-    return Verdict(
-        level,
-        sentences(readings, unread, facts),
-        weak,
-        steps,
-        scope(readings, footage, facts),
-        editor(level, readings, provenance),
-    )
+    found = sentences(readings, unread, facts)
+    return Verdict(level, found, weak, steps, scope(readings, footage, facts), editor(level, readings, provenance))
 
 
 def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mapping[str, Any]) -> tuple[Sentence, ...]:
@@ -375,8 +365,7 @@ def _at_once(footage: Footage) -> int:
 
 def editor(level: Level, readings: Sequence[Calibrated], provenance: Provenance) -> tuple[Sentence, ...]:
     """What may be said in public on the strength of this report, and what may not."""
-    found = level in (Level.SIGNAL, Level.STRONG_SIGNAL)
-    kind = "signal" if found else "silent" if level == Level.NO_STRONG_SIGNAL else "unassessed"
+    kind = "signal" if level.found else "silent" if level == Level.NO_STRONG_SIGNAL else "unassessed"
     said = [Sentence(f"editor.may-{kind}"), Sentence(f"editor.not-{kind}")]
     if not readings:
         said = [Sentence("editor.not-run")]
@@ -385,11 +374,8 @@ def editor(level: Level, readings: Sequence[Calibrated], provenance: Provenance)
         if provenance.state == ProvenanceState.TRUSTED:
             said.append(Sentence("editor.may-credential", signer))
         else:  # intact, and the name is anybody's
-            doubted = provenance.reason == CredentialReason.DOUBTED
-            said += [
-                Sentence("editor.may-unchanged"),
-                Sentence(f"editor.not-{'doubted' if doubted else 'signer'}", signer),
-            ]
+            doubt = "doubted" if provenance.reason == CredentialReason.DOUBTED else "signer"
+            said += [Sentence("editor.may-unchanged"), Sentence(f"editor.not-{doubt}", signer)]
     if provenance.state.intact and provenance.says_ai:
         said.append(Sentence(f"editor.may-ai{'-inherited' if provenance.ai_inherited else ''}"))
     if provenance.state.intact and _broken_ingredient(provenance):

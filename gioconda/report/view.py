@@ -1,7 +1,7 @@
 """A Report in one language, section by section: what text and HTML both show, so that they cannot say different things."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from gioconda.report.wording import (
     code_sentence,
     detector_name,
     field_name,
+    joined,
     label,
     local,
     number,
@@ -234,7 +235,7 @@ def _state_key(p: Provenance) -> str:
 def _declared_short(report: Report, lang: str) -> list[str]:
     """What the metadata declares of AI, where it does, in a sentence of its own, never weighed with a score."""
     mark = declared.short(report.facts.get("declared") or ())
-    return [say(Sentence(mark["key"], mark["args"]), lang)] if mark else []
+    return [say(mark, lang)] if mark else []
 
 
 def clips(stratum: str | None) -> dict[str, Any]:
@@ -341,11 +342,8 @@ def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
         if len(series.times) > 1  # one moment is the score itself; a strip of it would show nothing
     ]
     lines = [say(s, lang) for s in reading_sentences(item)]
-    lines += [
-        say(_whose(other, item), lang)
-        for other in report.facts.get("others", ())
-        if other["detector"] == reading.detector
-    ]
+    own = [other for other in report.facts.get("others", ()) if other["detector"] == reading.detector]
+    lines += [say(_whose(other, item), lang) for other in own]
     read = sorted(item.faces, key=lambda face: face.track)
     lines += [say(_face_sentence(face, item, faces.get(face.track, "")), lang) for face in read]
     looked = {face.track for face in read} | {series.track for series in reading.series}
@@ -399,8 +397,7 @@ def places(tracks: Sequence[FaceSummary], lang: str) -> dict[int, str]:
         found[track.id] = label(f"place-{third(track.centre[0], ('left', 'middle', 'right'))}", lang)
         heights[track.id] = label(f"place-{third(track.centre[1], ('top', 'half-way', 'bottom'))}", lang)
     alike = {one for one in found.values() if one and list(found.values()).count(one) > 1}
-    between = "、" if lang == "ja" else ", "
-    return {one: f"{where}{between}{heights[one]}" if where in alike else where for one, where in found.items()}
+    return {one: joined([where, heights[one]], lang) if where in alike else where for one, where in found.items()}
 
 
 def _strip(item: Calibrated, series: TrackScore, name: str, where: str, report: Report, lang: str) -> Strip:
@@ -411,15 +408,9 @@ def _strip(item: Calibrated, series: TrackScore, name: str, where: str, report: 
     highest = say(Sentence("strip.highest", {"time": top}), lang)
     threshold = item.window_threshold if item.false_alarm is not None else None
     over = standing_out(item, series)
-    key = (
-        "strip.uncalibrated"
-        if item.false_alarm is None
-        else "strip.unlined"
-        if threshold is None
-        else "strip.calibrated"
-    )
+    line = "uncalibrated" if item.false_alarm is None else "unlined" if threshold is None else "calibrated"
     args |= {} if threshold is None else {"over": len(over), "n": item.of_reals or 0}
-    description = say(Sentence(key, args), lang) + ("" if lang == "ja" else " ") + highest
+    description = say(Sentence(f"strip.{line}", args), lang) + ("" if lang == "ja" else " ") + highest
     note = highest if threshold is None else _marked(over, top, lang)
     return Strip(
         series.track,
@@ -436,14 +427,17 @@ def _strip(item: Calibrated, series: TrackScore, name: str, where: str, report: 
 def _unexamined(facts: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
     """The spans of a clip between those that were examined."""
     spans, end = facts.get("examined", {}).get("spans", ()), float(facts.get("duration") or 0.0)
-    gaps, last = [], 0.0
-    for start, stop in spans:
-        if start - last > GAP:
-            gaps.append((last, start))
-        last = stop
-    if spans and end - last > GAP:
-        gaps.append((last, end))
-    return tuple(gaps)
+    return tuple(gap for gap in gaps(spans, end) if gap[1] - gap[0] > GAP) if spans else ()
+
+
+def gaps(spans: Iterable[tuple[float, float]], end: float) -> list[tuple[float, float]]:
+    """What of 0 to ``end`` lies in none of these spans (from, to), which may overlap."""
+    found, last = [], 0.0
+    for start, stop in [*sorted(spans), (end, end)]:
+        if start > last:
+            found.append((last, start))
+        last = max(last, stop)
+    return found
 
 
 def standing_out(item: Calibrated, series: TrackScore) -> list[float]:
@@ -483,8 +477,7 @@ def _track(track: FaceSummary, lang: str, *, still: bool) -> TrackView:
 def origin(report: Report) -> list[Sentence]:
     """What the credentials and the mark say, one sentence each."""
     said = credential_sentences(report.provenance, report.facts.get("trust_lists", ()))
-    said += _mark(report)
-    said += [Sentence(s["key"], s["args"]) for s in declared.sentences(report.facts.get("declared") or ())]
+    said += [*_mark(report), *declared.sentences(report.facts.get("declared") or ())]
     beside = compared.compare(report.provenance, report.facts.get("metadata") or {}, report.facts.get("declared") or ())
     return [*said, *compared.sentences(beside)]
 
@@ -662,7 +655,7 @@ def _credential(p: Provenance, lang: str) -> Pairs:
         ("signed-at", p.timestamped and p.signed_at and local(moment(p.signed_at), lang)),
         ("expires-at", p.expires_at and local(moment(p.expires_at), lang)),
         ("generator", p.claim_generator),
-        ("actions", ("、" if lang == "ja" else ", ").join(actions)),
+        ("actions", joined(actions, lang)),
         *(("statement", text) for text in describe.statements(p, lang)),
     ]
     return _labelled(rows, lang)

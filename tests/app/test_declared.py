@@ -288,9 +288,8 @@ def test_every_mark_is_named_in_every_container(tmp_path, name):
     assert sorted(told) == sorted(expected), (told, found["metadata"])
     for lang in ("en", "ja"):
         from gioconda.report.wording import say
-        from gioconda_core.types import Sentence
 
-        said = [say(Sentence(item["key"], item["args"]), lang) for item in declared.sentences(found["declared"])]
+        said = [say(item, lang) for item in declared.sentences(found["declared"])]
         assert len(said) == (len(expected) + 1 if expected else 0) and "{" not in "".join(said)
     if expected and any(ai != NONE for _, ai, _ in expected):
         assert declared.short(found["declared"]) and declared.names_ai(found["declared"])

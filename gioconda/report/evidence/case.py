@@ -30,6 +30,7 @@ from provenance import vocabulary
 
 SCHEMA = "gioconda.case/1"
 Place = str | os.PathLike[str]
+By = Annotated[str, Option("Who does this; whoever opened the case by default.", flag="--by")]
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def verify(folder: Place) -> tuple[Problem, ...]:
 class Export:
     """How a case is exported. who : as of :func:`add`; named : what the log calls the ZIP, its file's name by default."""
 
-    who: Annotated[str, Option("Who does this; whoever opened the case by default.", flag="--by")] = ""
+    who: By = ""
     signer: Annotated[str, Option("Signer, as `provenance sign` takes it; the development key by default.")] = ""
     lang: Lang = "en"
     force: Annotated[bool, Option("Replace what is already there.")] = False

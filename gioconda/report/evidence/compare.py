@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gioconda.report.examine import clip_facts
-from gioconda.report.view import now
+from gioconda.report.view import gaps, now
 from gioconda.report.wording import clock, visible
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip
@@ -389,12 +389,7 @@ def _grown(
 
 def _without(spans: Sequence[tuple[float, float]], end: float) -> tuple[tuple[float, float], ...]:
     """What of 0 to end lies in no span, where it is long enough to be told."""
-    gaps, last = [], 0.0
-    for start, stop in [*sorted(spans), (end, end)]:
-        if start - last >= SHORTEST:
-            gaps.append((round(last, 3), round(start, 3)))
-        last = max(last, stop)
-    return tuple(gaps)
+    return tuple((round(a, 3), round(b, 3)) for a, b in gaps(spans, end) if b - a >= SHORTEST)
 
 
 def _matched(a: _Seen, b: _Seen, spans: Sequence[Span]) -> list[tuple[int, int]]:

@@ -9,13 +9,14 @@ from gioconda.report.as_html import page, rendered
 from gioconda.report.as_json import plain
 from gioconda.report.as_text import wrap
 from gioconda.report.evidence.compare import SCHEMA, Comparison, Span, sentences
+from gioconda.report.strips import WIDTH, moments
 from gioconda.report.view import quality
 from gioconda.report.wording import label, number, say
 from gioconda_core.documents import read
 from gioconda_core.page import safe
 from gioconda_core.types import Sentence
 
-WIDTH, HEIGHT = 720, 120  # user units of the timeline
+HEIGHT = 120  # user units of the timeline
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,4 @@ def _timeline(c: Comparison, name: str, lang: str) -> str:
         parts.append(f'<polygon class="link" points="{points}"><title>{_beside(s, lang)}</title></polygon>')
         for y, start, stop in ((6, s.a, s.a_end), (78, s.b, s.b_end)):
             parts.append(f'<rect class="bar" x="{x(start):.1f}" y="{y}" width="{x(stop) - x(start):.1f}" height="26"/>')
-    for i in range(5):
-        anchor = "start" if i == 0 else "end" if i == 4 else "middle"
-        parts.append(
-            f'<text x="{WIDTH * i / 4:.0f}" y="{HEIGHT - 3}" text-anchor="{anchor}">{number(round(end * i / 4, 1), lang)} s</text>'
-        )
-    return "".join([*parts, "</svg>"])
+    return "".join([*parts, *moments(end, HEIGHT - 3, lang), "</svg>"])

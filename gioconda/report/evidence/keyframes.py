@@ -4,7 +4,6 @@ Shots are told apart by perceptual hash among the frames that were sampled anywa
 Not covered: a shot that lies between two sampled frames.
 """
 
-import csv
 import hashlib
 import io
 import os
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gioconda.report.rows import csv_line
 from gioconda_core.media.clip import Clip
 from gioconda_core.media.fingerprint import bits
 from gioconda_core.media.pictures import Picture, grid, jpeg
@@ -112,21 +112,19 @@ def archive(title: str, sha256: str, pictures: Sequence[tuple[Keyframe, bytes]])
     from PIL import Image
 
     files: dict[str, bytes] = {}
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(["file", "seconds", "shot", "sha256", "phash", "clip", "clip_sha256"])
+    table = [csv_line(["file", "seconds", "shot", "sha256", "phash", "clip", "clip_sha256"])]
     shown = []
     for i, (k, body) in enumerate(pictures, 1):
         name = f"keyframe-{i:02d}-{k.time:09.3f}s.jpg"
         files[name] = body
-        clip = "'" + title if title[:1] in ("=", "+", "-", "@") else title  # a text, never a spreadsheet's formula
-        rows.writerow([name, f"{k.time:.4f}", k.shot + 1, hashlib.sha256(body).hexdigest(), k.phash, clip, sha256])
+        digest = hashlib.sha256(body).hexdigest()
+        table.append(csv_line([name, f"{k.time:.4f}", k.shot + 1, digest, k.phash, title, sha256]))
         shown.append(np.asarray(Image.open(io.BytesIO(body)).convert("RGB")))
     if shown:
         across = min(3, len(shown))
         sheet = grid([shown[i : i + across] for i in range(0, len(shown), across)], (480, 300), gap=12)
         files["contact-sheet.jpg"] = jpeg(sheet, quality=88)
-    files["keyframes.csv"] = table.getvalue().encode()
+    files["keyframes.csv"] = "".join(table).encode()
     files["SHA256SUMS"] = "".join(f"{hashlib.sha256(b).hexdigest()}  {n}\n" for n, b in files.items()).encode()
     return packed(files)
 
