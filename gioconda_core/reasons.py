@@ -65,6 +65,7 @@ class WarningReason(StrEnum):
 
     SEVERAL_STREAMS = "several-streams"
     SEVERAL_PICTURES = "several-pictures"
+    HIDDEN_PICTURE = "hidden-picture"  # of an animated PNG
     CLOCK_JUMPS = "clock-jumps"
     MIRROR_UNKNOWN = "mirror-unknown"
     PIXEL_ASPECT = "pixel-aspect"

@@ -102,6 +102,10 @@ class StillSource:
                     "export a JPEG or a TIFF from it",
                 )
                 raise MediaError(what, where, hint, unread=UnreadReason.TO_EXPORT)
+            # Of a PNG: a picture before the animation, for programs that do not animate.
+            self._hidden = int(_animated(image) and bool(image.info.get("default_image")))
+            if self._hidden:
+                self._warn(WarningReason.HIDDEN_PICTURE)
             self._frames, stamps = self._clock(image)
             self._times = stamps[:-1]
             stored, first = image.size, self._rgb(image)
@@ -189,7 +193,7 @@ class StillSource:
             return 1, [0.0, 0.0]
         count = int(getattr(image, "n_frames", 1))
         stamps = [0]
-        for i in range(min(count, self._limits.frames)):
+        for i in range(self._hidden, min(count, self._limits.frames)):
             try:
                 image.seek(i)
                 image.load()  # WebP and AVIF say a frame's duration only once it is decoded; all say so if it is damaged
@@ -198,7 +202,7 @@ class StillSource:
                 break
             lasts = float(image.info.get("duration") or 0)
             stamps.append(round(stamps[-1] + (lasts if lasts > _SHORTEST else _INSTEAD)))
-        image.seek(0)
+        image.seek(self._hidden)
         if len(stamps) == 1:
             return 1, [0.0, 0.0]  # not one frame decoded; reading the first says why
         return len(stamps) - 1, [s / 1000 for s in stamps]
@@ -250,9 +254,9 @@ class StillSource:
         """(seconds, upright RGB) of the frames wanted; a still gives its one frame whatever the sampling."""
         with self._open() as image:
             for i in self._wanted(sampling):
-                if self._frames > 1:
+                if self._frames > 1 or self._hidden:
                     try:
-                        image.seek(i)
+                        image.seek(self._hidden + i)
                     except _DAMAGED as error:
                         raise MediaError("the animation is damaged", self._where) from error
                 yield self._times[i], self._rgb(image)

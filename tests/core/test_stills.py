@@ -133,6 +133,17 @@ def test_animations_keep_their_durations(tmp_path, suffix):
             clip.sample("at:5")
 
 
+def test_a_picture_before_an_animated_png_is_none_of_its_frames(tmp_path):
+    """It was read as the first frame, of a tenth of a second, though no program that animates shows it."""
+    red, green, blue = (Image.new("RGB", (8, 8), name) for name in ("red", "lime", "blue"))
+    red.save(tmp_path / "a.png", save_all=True, append_images=[green, blue], duration=40, default_image=True)
+    clip, frames, times = _read(tmp_path / "a.png")
+    assert (
+        clip.duration == 0.08 and times.tolist() == [0, 0.04] and frames[:, 0, 0].tolist() == [[0, 255, 0], [0, 0, 255]]
+    )
+    assert [warning.code for warning in clip.warnings] == ["hidden-picture"]
+
+
 def test_gif_frames_are_composed(tmp_path):
     """A GIF stores only what changed; the frame is the whole picture."""
     path = tmp_path / "a.gif"
