@@ -30,7 +30,7 @@ from synth.evaluation import measures, perceptual
 from synth.evaluation.measures import Figure, Frames
 from synth.evaluation.options import Evaluate
 from synth.fakes.options import Fakes
-from synth.fakes.plan import Unit, _hash, held_out, held_rows, read_part, shot_rows, units_of
+from synth.fakes.plan import Unit, held_out, held_rows, lot, read_part, shot_rows, units_of
 from synth.generators import CopyGenerator, TalkingHeads, WarpGenerator
 from synth.session import Session
 from synth.training.shards import ShardSet
@@ -108,9 +108,9 @@ def choose(units: Sequence[Unit], people: int, seed: int, listed: set[str] | Non
         if not units:
             raise UsageError("no footage is on the list", where="--list")
     best: dict[str, Unit] = {}
-    for unit in sorted(units, key=lambda u: _hash(seed, "take", u.sha256)):
+    for unit in sorted(units, key=lambda u: lot(seed, "take", u.sha256)):
         best.setdefault(unit.identity, unit)
-    chosen = sorted(best.values(), key=lambda u: _hash(seed, "person", u.identity))
+    chosen = sorted(best.values(), key=lambda u: lot(seed, "person", u.identity))
     return chosen[:people] if people else chosen
 
 

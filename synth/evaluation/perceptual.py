@@ -47,8 +47,7 @@ def distances() -> tuple[dict[str, Measure], dict[str, str]]:
     """By name, every distance between a real and a made picture that can be measured here; and of those that cannot, why."""
     measures: dict[str, Measure] = {}
     absent: dict[str, str] = {}
-    makers: tuple[tuple[str, Callable[[], tuple[str, Measure]]], ...] = ((LITE0, lite0), ("lpips", lpips))
-    for wanted, make in makers:
+    for wanted, make in ((LITE0, lite0), ("lpips", lpips)):
         try:
             name, measure = make()
             measures[name] = measure

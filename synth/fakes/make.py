@@ -70,7 +70,7 @@ class Result:
 # --------------------------------------------------------------------------- sources
 
 
-def _shards(job: Fakes, out: Path, size: int, jobs: int) -> list[Any]:
+def _shards(job: Fakes, out: Path, size: int, jobs: int) -> list[ShardSet]:
     """Shard sets of the job; footage that is not in shards yet is prepared into the output folder."""
     sets = []
     for source in job.sources:
@@ -197,7 +197,7 @@ def make(
 class _Footage:
     """The shards that a set is made of, and the takes in them that are long enough."""
 
-    sets: Sequence[Any]
+    sets: Sequence[ShardSet]
     units: Sequence[Unit]
 
     def granted(self, session: Session) -> consents.Consent:

@@ -138,7 +138,7 @@ def units_of(sets: Sequence[ShardSet], out: Path, job: Fakes) -> list[Unit]:
     units.sort(key=lambda u: (u.identity, u.source))
     if job.people:
         # Chosen by hash, not by name, so that adding footage does not reshuffle the choice.
-        people = sorted({u.identity for u in units}, key=lambda name: _hash(job.seed, "people", name))[: job.people]
+        people = sorted({u.identity for u in units}, key=lambda name: lot(job.seed, "people", name))[: job.people]
         units = [u for u in units if u.identity in set(people)]
     if not units:
         raise UsageError(
@@ -148,14 +148,15 @@ def units_of(sets: Sequence[ShardSet], out: Path, job: Fakes) -> list[Unit]:
     return units
 
 
-def _hash(*parts: object) -> int:
+def lot(*parts: object) -> int:
+    """A number drawn by hash: what is sorted by it lies as by chance, and in the same order wherever the parts are the same."""
     return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:8], "big")
 
 
 def split_of(identities: Sequence[str], shares: Mapping[str, float], seed: int) -> dict[str, str]:
     """A split for each person: shares met as closely as whole people allow, each non-empty share getting one where there are enough."""
     # People in an order by hash, so that a name says nothing of its split and the same seed deals out the same.
-    order = sorted(set(identities), key=lambda name: _hash(seed, "split", name))
+    order = sorted(set(identities), key=lambda name: lot(seed, "split", name))
     total = sum(shares.values())
     names = [name for name, share in shares.items() if share > 0]
     counts = {name: int(len(order) * shares[name] / total) for name in names}
@@ -221,7 +222,7 @@ def plan(units: Sequence[Unit], job: Fakes, heads: TalkingHeads | Roster) -> lis
     recipes: list[Recipe] = []
     for unit in units:
         others = [u for u in units if u.identity != unit.identity and splits[u.identity] == splits[unit.identity]]
-        others.sort(key=lambda u: _hash(job.seed, "driver", unit.sha256, u.sha256))
+        others.sort(key=lambda u: lot(job.seed, "driver", unit.sha256, u.sha256))
         recipes += planner.of(unit, others[: job.drivers], turns[unit.sha256])
     return recipes
 

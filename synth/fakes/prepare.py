@@ -355,7 +355,7 @@ def _filled(folder: Path, job: Prepare, results: Iterator[_Result]) -> Generator
         _flush(writer, rows, pending)
 
 
-def _flush(writer: Any, rows: Path, pending: list[dict[str, Any]]) -> None:
+def _flush(writer: ShardWriter, rows: Path, pending: list[dict[str, Any]]) -> None:
     writer.close()  # the shard is whole now; rows follow
     for row in pending:
         append_row(rows, row)

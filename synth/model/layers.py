@@ -18,7 +18,7 @@ SPECTRAL_EPS = 1e-4  # Source: Zakharov 2019 §4 (u), as BigGAN
 NORM_EPS = 1e-5  # instance norm's usual
 
 
-class _Spectral(nn.Module):
+class Spectral(nn.Module):
     """A weight with a spectral norm estimate, updated only by :func:`power_iteration`, never by a forward pass.
 
     ``torch.nn.utils.parametrizations.spectral_norm`` iterates in every training forward, and meets DDP and compile
@@ -86,7 +86,7 @@ class _Spectral(nn.Module):
             self.baked = True
 
 
-class Conv(_Spectral):
+class Conv(Spectral):
     """Spectrally normalised convolution, with an optional ×2 resampling beside it.
 
     ``resample`` : ``""``; ``"up"`` = nearest ×2 before; ``"down"`` = 2×2 average after.
@@ -138,7 +138,7 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, resample: str) -> 
     return F.conv2d(x, weight, bias, stride=2 if resample else 1, padding=1)
 
 
-class Linear(_Spectral):
+class Linear(Spectral):
     """Spectrally normalised linear layer; always computed in float32 (it makes AdaIN's statistics)."""
 
     def __init__(self, cin: int, cout: int) -> None:
@@ -248,9 +248,9 @@ class Attention(nn.Module):
         return out
 
 
-def spectral_modules(module: nn.Module) -> Iterable[_Spectral]:
+def spectral_modules(module: nn.Module) -> Iterable[Spectral]:
     """Every spectrally normalised layer below ``module``."""
-    return (m for m in module.modules() if isinstance(m, _Spectral))
+    return (m for m in module.modules() if isinstance(m, Spectral))
 
 
 def power_iteration(*modules: nn.Module) -> None:

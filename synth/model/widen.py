@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gioconda_core.errors import UsageError
 from synth.model.config import Config
-from synth.model.layers import Attention, _Spectral
+from synth.model.layers import Attention, Spectral
 from synth.model.networks import Generator, Model
 
 
@@ -61,10 +61,10 @@ def _fill(wide: nn.Module, narrow: nn.Module) -> None:
             learned = old.get_parameter(key)
             if value.dim() == 0:
                 value.copy_(learned)
-            elif key != "weight" or not isinstance(new, _Spectral):
+            elif key != "weight" or not isinstance(new, Spectral):
                 value[rows(len(learned))] = learned
-        if isinstance(new, _Spectral):
-            assert isinstance(old, _Spectral)
+        if isinstance(new, Spectral):
+            assert isinstance(old, Spectral)
             _spectral(new, old, rows, silent=id(new) in silent)
 
 
@@ -81,7 +81,7 @@ def _style_rows(wide: Generator, narrow: Generator) -> Rows:
     return lambda count: where
 
 
-def _spectral(new: _Spectral, old: _Spectral, rows: Rows, *, silent: bool) -> None:
+def _spectral(new: Spectral, old: Spectral, rows: Rows, *, silent: bool) -> None:
     kept = torch.zeros(len(new.weight), dtype=torch.bool)
     kept[rows(len(old.weight))] = True
     here = torch.zeros_like(new.weight)

@@ -15,7 +15,7 @@ from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.faces.align import FACE_SHAPE
 from gioconda_core.files import atomic_path, refuse_overwrite
 from synth.model.landmark_image import rasters_of
-from synth.person.model import PersonalModel, Runtime, _convert, compile_openvino
+from synth.person.model import PersonalModel, Runtime, compile_openvino, openvino_graph
 
 FORMATS = ("onnx", "openvino", "onnx-int8")
 # Mean absolute difference of pixels (0–255) from the float32 torch network above which an export is refused.
@@ -145,7 +145,7 @@ def _export_openvino(model: PersonalModel, path: Path) -> float:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The weights go first: an .xml is only there once its .bin is whole.
     temporary = path.with_name(f".{path.stem}.part.xml")
-    ov.save_model(_convert(model), temporary, compress_to_fp16=True)
+    ov.save_model(openvino_graph(model), temporary, compress_to_fp16=True)
     os.replace(temporary.with_suffix(".bin"), path.with_suffix(".bin"))
     os.replace(temporary, path)
     return error

@@ -214,7 +214,7 @@ def compile_openvino(model: PersonalModel, *, precision: str | None = None) -> R
     """
     import openvino as ov
 
-    converted = _convert(model)
+    converted = openvino_graph(model)
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     if precision:
         settings["INFERENCE_PRECISION_HINT"] = precision
@@ -222,7 +222,7 @@ def compile_openvino(model: PersonalModel, *, precision: str | None = None) -> R
     return lambda x: compiled(x)[0]
 
 
-def _convert(model: PersonalModel) -> Any:
+def openvino_graph(model: PersonalModel) -> Any:
     """The model as OpenVINO's own graph, for any number of frames."""
     import openvino as ov
 

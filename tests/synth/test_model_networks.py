@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gioconda_core.errors import UsageError, WeightsError
 from synth.model.config import PRESETS, Config
 from synth.model.describe import table
-from synth.model.layers import Conv, _Spectral, held
+from synth.model.layers import Conv, Spectral, held
 from synth.model.networks import (
     Discriminator,
     Embedder,
@@ -158,8 +158,8 @@ def test_what_is_held_is_made_once_and_changes_neither_answers_nor_gradients(dty
     real, fake, raster = torch.randn(3, 2, 3, 64, 64).to(dtype)
     rows = torch.randn(2, judge.config.dim)
     made, found = [], []
-    sigma = _Spectral.sigma
-    monkeypatch.setattr(_Spectral, "sigma", lambda layer: (made[-1].append(layer), sigma(layer))[1])
+    sigma = Spectral.sigma
+    monkeypatch.setattr(Spectral, "sigma", lambda layer: (made[-1].append(layer), sigma(layer))[1])
     for context in (nullcontext(), held(judge)):
         made.append([])
         judge.zero_grad()
