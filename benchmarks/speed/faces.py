@@ -22,15 +22,15 @@ from synth.puppets.perform import perform
 SIZE, SECONDS, EVERY = (1280, 720), 6.0, 5
 
 
-def drawn(folder: Path) -> list[Path]:
+def drawn(folder: Path, frames: int) -> list[Path]:
     """Clips of two puppets each, 720p, 25 frames a second."""
     paths = []
     for left in (1, 3):
-        pair = [perform(who, who, frames=100, size=320).frames for who in (left, left + 1)]
-        frames = np.full((len(pair[0]), *SIZE[::-1], 3), 128, np.uint8)
-        frames[:, 200:520, 150:470], frames[:, 150:470, 750:1070] = pair
+        pair = [perform(who, who, frames=frames, size=320).frames for who in (left, left + 1)]
+        wide = np.full((frames, *SIZE[::-1], 3), 128, np.uint8)
+        wide[:, 200:520, 150:470], wide[:, 150:470, 750:1070] = pair
         paths.append(folder / f"puppets-{left}-{left + 1}.mp4")
-        write_video(paths[-1], frames, fps=25)
+        write_video(paths[-1], wide, fps=25)
     return paths
 
 
@@ -73,9 +73,9 @@ def speeds(found: Rounds) -> Mapping[str, object]:
     return row
 
 
-def cases(folder: Path, *paths: str, rounds: int = 3) -> Iterator[Case]:
-    """A case a clip: decoding alone, and following with the whole picture searched every fifth frame."""
+def cases(folder: Path, *paths: str, rounds: int = 3, frames: int = 100) -> Iterator[Case]:
+    """A case a clip: decoding alone, and following with the whole picture searched every fifth frame. frames : of each drawn clip."""
     landmarker = DlibLandmarker()
-    for path in [at_720p(Path(path), folder) for path in paths] or drawn(folder):
+    for path in [at_720p(Path(path), folder) for path in paths] or drawn(folder, frames):
         ways: dict[str, Work] = {"decoded": partial(decoded, path), "followed": partial(followed, path, landmarker)}
         yield Case({"clip": path.name, "searched every": EVERY}, ways, rounds, of=[], more=speeds)

@@ -16,12 +16,12 @@ from benchmarks.speed.arms import Case
 from gioconda_core.files import atomic_path
 from gioconda_core.media.clip import Clip
 
-SECONDS, FPS, SIZE = 60, 25, (1280, 720)
+FPS, SIZE = 25, (1280, 720)
 
 
-def material(folder: Path, gap: int) -> Path:
-    """One 720p clip with a keyframe every ``gap`` seconds. Encoded here, since the writer leaves keyframes to the encoder."""
-    path = folder / f"{gap}s.mp4"
+def material(folder: Path, gap: int, seconds: int) -> Path:
+    """One 720p clip of so many seconds with a keyframe every ``gap`` seconds. Encoded here, since the writer leaves keyframes to the encoder."""
+    path = folder / f"{gap}s-of-{seconds}s.mp4"
     if path.exists():
         return path
     rng = np.random.default_rng(0)
@@ -32,7 +32,7 @@ def material(folder: Path, gap: int) -> Path:
         gop = f"keyint={gap * FPS}:min-keyint={gap * FPS}:scenecut=0"  # everything else as x264 does it when not told
         stream = container.add_stream("libx264", rate=FPS, options={"x264-params": gop})
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        for i in range(SECONDS * FPS):
+        for i in range(seconds * FPS):
             left = i * 3 % (texture.shape[1] - SIZE[0])
             still = texture[i % 300 : i % 300 + SIZE[1], left : left + SIZE[0]].astype(np.int16)
             picture = np.clip(still + grain[i % 8], 0, 255).astype(np.uint8)
@@ -56,10 +56,15 @@ def ours(path: Path, sampling: str, sandbox: bool = False) -> int:
 
 
 def cases(
-    folder: Path, *paths: str, rounds: int = 5, gap: Sequence[int] = (1, 2, 10), keep: Path | None = None
+    folder: Path,
+    *paths: str,
+    rounds: int = 5,
+    gap: Sequence[int] = (1, 2, 10),
+    seconds: int = 60,
+    keep: Path | None = None,
 ) -> Iterator[Case]:
-    """A case a clip. gap : seconds between keyframes of the drawn ones."""
-    for path in map(Path, paths) if paths else (material(keep or folder, seconds) for seconds in gap):
+    """A case a clip. gap : seconds between keyframes of the drawn ones. seconds : their length."""
+    for path in map(Path, paths) if paths else (material(keep or folder, each, seconds) for each in gap):
         ways = {
             "all": partial(ours, path, "all"),
             "bare": partial(bare_loop, path),

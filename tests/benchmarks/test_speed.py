@@ -83,8 +83,8 @@ def test_every_benchmark_is_a_module_with_cases_and_an_unknown_one_is_refused(ca
         "overhead --clips 4 --rounds 1",
         "audit --megabytes 1 --rounds 1 --jobs 1",
         "detect --clips 1 --rounds 1",
-        "faces --rounds 1",
-        "media --rounds 1 --gap 10",
+        "faces --rounds 1 --frames 12",
+        "media --rounds 1 --gap 1 --seconds 3",
     ],
 )
 def test_a_benchmark_runs(line, capsys, tmp_path, monkeypatch):
