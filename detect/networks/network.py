@@ -107,11 +107,18 @@ class Undrawn(TorchFunctionMode):
     """Inside, networks are made without drawing weights to begin with, which takes seconds for a large one: those of a checkpoint follow."""
 
     draws = ("uniform_", "normal_", "trunc_normal_", "kaiming_uniform_", "xavier_uniform_", "erfinv_")
+    scales = ("mul_", "add_", "clamp_")  # what is then done to numbers that were drawn
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.undrawn: dict[int, Tensor] = {}  # kept, so that no other tensor gets the number of one that is gone
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        named = kwargs or {}
-        if getattr(func, "__name__", "") in self.draws:
-            return args[0] if args else named["tensor"]
+        named, name = kwargs or {}, getattr(func, "__name__", "")
+        if name in self.draws or (name in self.scales and id(args[0]) in self.undrawn):
+            tensor = args[0] if args else named["tensor"]
+            self.undrawn[id(tensor)] = tensor
+            return tensor
         return func(*args, **named)
 
 
