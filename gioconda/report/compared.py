@@ -5,6 +5,7 @@ schema.org, ``c2pa.metadata``, ``cawg.metadata``), and the digital source type. 
 changed by anybody; a statement that was signed can be wrong as well, and an old one stays when the metadata are corrected.
 """
 
+import datetime
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -89,11 +90,10 @@ def _one(field: str, signed: str, own: str | None) -> Compared:
             return Compared(field, signed, own, Agreement.UNCOMPARED)
         same = abs(places[0] - places[1]) <= NEAR and _side(signed) * _side(own) >= 0
     elif field == "Recorded date":
-        one, other = (re.sub(r"\D", "", re.split(r"[+Z]|(?<=:\d\d)-", text)[0])[:14] for text in (signed, own))
-        short = min(len(one), len(other))
-        if short < 8:
+        found = _same_time(signed, own)
+        if found is None:
             return Compared(field, signed, own, Agreement.UNCOMPARED)
-        same = one[:short] == other[:short]
+        same = found
     else:
         same = _plain(signed) == _plain(own)
     return Compared(field, signed, own, Agreement.SAME if same else Agreement.DIFFERS)
@@ -101,6 +101,29 @@ def _one(field: str, signed: str, own: str | None) -> Compared:
 
 def _plain(text: str) -> str:
     return " ".join(text.split()).casefold()
+
+
+def _same_time(signed: str, own: str) -> bool | None:
+    """Whether two dates are of one moment; None where they do not say."""
+    first, second = _moment(signed), _moment(own)
+    if first and second:
+        return abs((first - second).total_seconds()) < 1
+    one, other = (re.sub(r"\D", "", re.split(r"[+Z]|(?<=:\d\d)-", text)[0])[:14] for text in (signed, own))
+    short = min(len(one), len(other))
+    same = one[:short] == other[:short]
+    # What a clock on the wall showed, beside a moment in UTC: its zone may be any.
+    apart = not same and any(moment and not moment.utcoffset() for moment in (first, second))
+    return None if short < 8 or apart else same
+
+
+def _moment(text: str) -> datetime.datetime | None:
+    """A date that says its zone."""
+    plain = f"{text.replace('UTC', '').strip()}+00:00" if "UTC" in text else text
+    try:
+        found = datetime.datetime.fromisoformat(plain)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 def _side(text: str) -> int:

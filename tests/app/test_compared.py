@@ -1,5 +1,7 @@
 """The signed statement beside the file's own metadata: what agrees, what differs, and what only the signer states."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -56,6 +58,19 @@ def test_each_fact_is_held_beside_the_files_own(photograph):
         "Artist": Agreement.SAME,
         "Copyright": Agreement.SIGNED_ONLY,
     }
+    for own, signed, agreement in (
+        ("2026-05-01T08:20:30Z", "", Agreement.SAME),
+        ("UTC 2026-05-01 08:20:30", "", Agreement.SAME),
+        ("2026-05-01T10:20:30Z", "", Agreement.DIFFERS),
+        ("2026:05:01 11:20:30", "", Agreement.DIFFERS),
+        ("2026:05:01 10:20:30", "2026-05-01T08:20:30Z", Agreement.UNCOMPARED),  # of which zone nobody says
+    ):
+        stated = read(photograph)
+        if signed:
+            data = {"exif:DateTimeOriginal": signed}
+            stated = replace(stated, statements=({"label": "c2pa.metadata", "created": True, "data": data},))
+        dates = {item.field: item.agreement for item in compared.compare(stated, {"Recorded date": own})}
+        assert dates["Recorded date"] == agreement, own
     south = compared.compare(read(photograph), {"Latitude": "[39, 21, 51/50] S"})
     assert {item.field: item.agreement for item in south}["Latitude"] == Agreement.DIFFERS
 
