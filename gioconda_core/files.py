@@ -1,6 +1,7 @@
 """Files that are whole or not there: temporary file, fsync, rename; hashes; append-only rows that survive kill -9."""
 
 import contextlib
+import datetime
 import errno
 import hashlib
 import io
@@ -10,12 +11,15 @@ import re
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import UnionType
+from typing import Any, BinaryIO, TypeVar, get_args, get_origin, get_type_hints
 
 from gioconda_core.errors import GiocondaError, ResourceError, UsageError
+
+T = TypeVar("T")
 
 
 def sha256_of(source: str | os.PathLike[str] | BinaryIO | bytes) -> str:
@@ -181,6 +185,47 @@ def read_toml(file: str | os.PathLike[str], hint: str = "") -> dict[str, Any]:
         return tomllib.loads(read_text(file))
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"is not TOML: {error}", where=str(file), hint=hint) from error
+
+
+def from_table(kind: type[T], values: Any, where: str, table: str) -> T:
+    """A dataclass from a table of a TOML file that a person wrote; a date becomes text, a list a tuple.
+
+    where : the file. table : what of it, as a sentence names it.
+
+    Raises
+    ------
+    UsageError
+        A key is no field's, since a slip must not silently drop a setting; a value is of another type than its field; a field is missing.
+    """
+    hints = get_type_hints(kind)
+    if not isinstance(values, dict):
+        raise UsageError(f"{table} is not a table", where=where)
+    if unknown := sorted(set(values) - set(hints)):
+        raise UsageError(f"unknown in {table}: {', '.join(unknown)}", where=where, hint=f"known: {', '.join(hints)}")
+    made = {}
+    for key, value in values.items():
+        value = value.isoformat() if isinstance(value, datetime.date) else value
+        if not _fits(value, hints[key]):
+            raise UsageError(f"{key} of {table} is of the wrong type", where=where, hint=f"it was {value!r:.80}")
+        made[key] = tuple(value) if isinstance(value, list) else value
+    try:
+        return kind(**made)
+    except TypeError as error:
+        raise UsageError(f"{table}: {error}", where=where) from error
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value read from TOML is what a field's annotation asks for."""
+    if isinstance(hint, UnionType):
+        return any(_fits(value, part) for part in get_args(hint))
+    kind, inside = get_origin(hint) or hint, get_args(hint)
+    if kind is tuple:
+        return isinstance(value, list | tuple) and all(_fits(item, inside[0]) for item in value)
+    if kind is Mapping:
+        return isinstance(value, dict) and all(_fits(item, inside[1]) for item in value.values())
+    if kind in (int, float):
+        return isinstance(value, int | kind) and not isinstance(value, bool)
+    return kind is Any or isinstance(value, kind)
 
 
 def package_file(package: str, *parts: str) -> Path | None:

@@ -12,14 +12,13 @@ from benchmarks.report.results import held_threshold
 from benchmarks.stats.table import Column, Table
 from gioconda_core.media.degrade import CLEAN
 from gioconda_core.stats import bootstrap
-
-LEVELS = ("not-assessed", "no-skill", "no-strong-signal", "signal", "strong-signal")  # as in gioconda_core.types.Level
+from gioconda_core.types import Level
 
 
 def _said(column: Column, threshold: float | None) -> NDArray[np.int64] | None:
     """What would be said of each row, as a rank: 0 not assessed, then weaker to stronger; None when nothing can be."""
     if column.levels is not None:
-        ranks = {name: i for i, name in enumerate(LEVELS)}
+        ranks = {str(level): i for i, level in enumerate(Level)}
         levels = np.array([ranks.get(str(level), 0) for level in column.levels])
     elif threshold is not None:
         levels = 1 + (np.nan_to_num(column.scores, nan=-np.inf) >= threshold).astype(np.int64)

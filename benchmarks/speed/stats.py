@@ -18,9 +18,9 @@ from gioconda_core.stats import bootstrap, metrics
 Array = NDArray[Any]
 
 
-def material(n: int, identities: int, seed: int = 0) -> tuple[Array, Array, Array]:
+def material(n: int, identities: int) -> tuple[Array, Array, Array]:
     """labels (n,), scores (n,), identity (n,): identity-correlated scores of an AUC near 0.75."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     identity = rng.integers(identities, size=n)
     labels = rng.integers(2, size=n)
     scores = labels * 1.2 + 0.7 * rng.normal(size=(2, identities))[labels, identity] + rng.normal(size=n)
@@ -63,7 +63,7 @@ def cases(
     rounds: int = 1,
 ) -> Iterator[Case]:
     """Scores of people, and every score a cluster of its own."""
-    *drawn, identity = material(scores, identities)
-    yield clustered(f"{identities} identities", (drawn[0], drawn[1]), identity, resamples, loop, rounds)
+    labels, drawn, identity = material(scores, identities)
+    yield clustered(f"{identities} identities", (labels, drawn), identity, resamples, loop, rounds)
     alone, fewer = np.arange(scores), max(loop, resamples // 10)
-    yield clustered("every score its own cluster", (drawn[0], drawn[1]), alone, fewer, loop, rounds)
+    yield clustered("every score its own cluster", (labels, drawn), alone, fewer, loop, rounds)

@@ -4,6 +4,7 @@ A training step is the trainer's own, on random frames: K = 8, two discriminator
 bf16 matmul and copy ceilings are measured in the same run, and shares of them are told.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -35,7 +36,7 @@ SHOTS = 8
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """The same networks computed the plain way inside, as the yardstick: NCHW, instance_norm, nothing folded.
+    """The same networks computed the plain way inside (``plain()(work)`` calls it so), as the yardstick: NCHW, instance_norm, nothing folded.
 
     Weights are shared and outputs can be compared; spectral norm iterates in every training forward, as
     ``torch.nn.utils.spectral_norm`` does.
@@ -73,28 +74,18 @@ def training_step(
         for many in ((SHOTS,), (SHOTS,), (), ())
     ]
     episodes = Batch(pictures[0], pictures[1], pictures[2], pictures[3], np.arange(batch))
-    trainers: dict[str, Trainer] = {}
 
-    def step(precision: str) -> object:
-        if precision not in trainers:
-            options = Options(
-                batch=batch, shots=SHOTS, content="none", precision=precision, match_from=0, compile=compile
-            )
-            own = RunFolder(folder / precision)
-            trainer = Trainer(options, config, batch, own, torch.device(device), Group())
-            vgg = VGG("vgg19", None)
-            vgg.dtype = trainer.dtype
-            trainer.content = Content({"vgg19": (0.15, vgg)}, "VGG19 of random weights").to(device, trainer.dtype)
-            trainers[precision] = trainer
-        return trainers[precision].step(episodes)
+    @functools.cache
+    def trainer(precision: str) -> Trainer:
+        options = Options(batch=batch, shots=SHOTS, content="none", precision=precision, match_from=0, compile=compile)
+        own = RunFolder(folder / precision)
+        made = Trainer(options, config, batch, own, torch.device(device), Group())
+        vgg = VGG("vgg19", None)
+        vgg.dtype = made.dtype
+        made.content = Content({"vgg19": (0.15, vgg)}, "VGG19 of random weights").to(device, made.dtype)
+        return made
 
-    return step
-
-
-def plainly(work: Callable[[], object]) -> object:
-    """Call it in the plain build."""
-    with plain():
-        return work()
+    return lambda precision: trainer(precision).step(episodes)
 
 
 def personal(config: Config) -> PersonalModel:
@@ -111,7 +102,7 @@ def rendering(config: Config) -> dict[str, Work]:
     array = np.ascontiguousarray(x.numpy())
     ours = model._torch(torch.device("cpu"))
     ways: dict[str, Work] = {
-        "plain": partial(plainly, torch.inference_mode()(partial(model.generator, x, model.style))),
+        "plain": plain()(torch.inference_mode()(partial(model.generator, x, model.style))),
         "torch bf16 folded": partial(ours, array),
     }
     return ways | {f"openvino {p}": partial(compile_openvino(model, precision=p), array) for p in ("f32", "bf16")}
@@ -191,7 +182,7 @@ def cuda(
     if not compile:
         few = max(1, batch // 4)
         step = partial(training_step(config, "cuda", few, folder / "plain"), "fp32")
-        row["plain, samples/s"] = few / _timed(partial(plainly, step), 3.0)
+        row["plain, samples/s"] = few / _timed(plain()(step), 3.0)
     yield row
 
 
@@ -212,7 +203,7 @@ def cases(
     about["threads"] = threads
     if train or not render:
         step = training_step(config, "cpu", batch or 1, folder)
-        ways: dict[str, Work] = {"plain": partial(plainly, partial(step, "fp32")), "ours": partial(step, "bf16")}
+        ways: dict[str, Work] = {"plain": plain()(partial(step, "fp32")), "ours": partial(step, "bf16")}
         material = about | {"training, batch": batch or 1}
         yield Case(material, ways, rounds, {"training, ours faster": ("plain", "ours")}, warm=True)
     if render or not train:

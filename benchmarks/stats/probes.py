@@ -30,23 +30,29 @@ TITLES = {
     "spectrum": "The power spectrum",
     "identity": "A frozen face embedding",
 }
-_FACTS = (
-    *[
-        "container",
-        "codec",
-        "width",
-        "height",
-        "fps",
-        "duration",
-        "frame_count",
-        "rotation",
-        "pixel_aspect",
-        "has_audio",
-        "audio_codec",
-        "bit_rate",
-    ],
-    *["pix_fmt", "matrix", "transfer", "primaries", "full_range", "profile", "encoder", "streams", "size_bytes"],
-)
+_FACTS = [
+    "container",
+    "codec",
+    "width",
+    "height",
+    "fps",
+    "duration",
+    "frame_count",
+    "rotation",
+    "pixel_aspect",
+    "has_audio",
+    "audio_codec",
+    "bit_rate",
+    "pix_fmt",
+    "matrix",
+    "transfer",
+    "primaries",
+    "full_range",
+    "profile",
+    "encoder",
+    "streams",
+    "size_bytes",
+]
 
 
 def features(footage: Footage, facts: Mapping[str, Any], *, embed: bool = True) -> dict[str, Any]:

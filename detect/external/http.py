@@ -22,7 +22,7 @@ A service that answers 202 with a ``location`` works in batches: that address is
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
@@ -32,7 +32,7 @@ from detect.external import wire
 from detect.external.pace import Pace
 from gioconda_core import config
 from gioconda_core.errors import UsageError
-from gioconda_core.files import read_toml, sha256_of
+from gioconda_core.files import from_table, read_toml, sha256_of
 from gioconda_core.types import Footage, Reading
 
 LIMIT = 16 << 20  # bytes of an answer
@@ -68,23 +68,14 @@ class Vendor:
             It is no TOML, lacks the address, or holds a setting that is unknown or of the wrong kind.
         """
         document = read_toml(path)
-        kinds: dict[str, tuple[type, ...]] = {f.name: (str,) for f in fields(cls)}
-        kinds |= dict.fromkeys(("per_second", "timeout", "cost"), (int, float))
-        kinds |= {"invert": (bool,), "at_once": (int,), "attempts": (int,)}
-        for name, value in document.items():
-            if name not in kinds:
-                raise UsageError(f"unknown setting {name!r}", where=str(path), hint=f"it knows {', '.join(kinds)}")
-            if not isinstance(value, kinds[name]) or (isinstance(value, bool) and name != "invert"):
-                raise UsageError(f"{name} is {value!r}, which is of the wrong kind", where=str(path))
-            if (
-                name in ("per_second", "at_once", "attempts", "timeout")
-                and isinstance(value, int | float)
-                and value <= 0
-            ):
-                raise UsageError(f"{name} must be above 0", where=str(path))
         if "url" not in document:
             raise UsageError('needs the address: url = "https://…"', where=str(path))
-        return cls(**document)
+        found = from_table(cls, document, str(path), "the description of a service")
+        for name in ("per_second", "at_once", "attempts", "timeout"):
+            value = getattr(found, name)
+            if value is not None and value <= 0:
+                raise UsageError(f"{name} must be above 0", where=str(path))
+        return found
 
 
 class _Again(Exception):

@@ -14,6 +14,7 @@ The card says what goes in and which number comes out::
     sha256 = "…"             # optional: refused if the file is another
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,33 @@ from detect.base import Abstain, Card, abstaining, reading
 from detect.face_crops import prepare
 from detect.features.model import remember
 from gioconda_core.errors import UsageError, WeightsError
-from gioconda_core.files import read_toml, sha256_of
+from gioconda_core.files import from_table, read_toml, sha256_of
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import Footage, Reading, TrackScore
 
-_KNOWN = {
-    "id", "version", "summary", "trained_on", "licence", "limits", "size", "crop", "layout", "mean", "std", "scale", "output", "fake",
-    "frames", "sha256", "margin", "bgr",
-}  # fmt: skip
+
+@dataclass(frozen=True)
+class About:
+    """What a network's card says; see the module's first lines."""
+
+    id: str = ""
+    version: str = "0"
+    summary: str = ""
+    trained_on: str = "unknown"
+    licence: str = "unknown"
+    limits: tuple[str, ...] = ()
+    size: int = 224
+    crop: str = "aligned"
+    margin: float = 1.3
+    layout: str = "NCHW"
+    frames: int = 32
+    bgr: bool = False
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    scale: float = 255.0
+    output: str = "logit"
+    fake: int = 1
+    sha256: str = ""
 
 
 class OnnxDetector:
@@ -49,32 +69,16 @@ class OnnxDetector:
                 where=str(path),
                 hint=f"write {described.name}; see the docstring of detect.networks.onnx",
             )
-        card = read_toml(described)
-        unknown = set(card) - _KNOWN
-        if unknown:
-            raise UsageError(f"unknown keys {', '.join(sorted(unknown))}", where=str(described))
+        self.about = about = from_table(About, read_toml(described), str(described), "a network's card")
         self.weights_sha256: str | None = sha256_of(path)
-        if card.get("sha256", self.weights_sha256) != self.weights_sha256:
+        if about.sha256 not in ("", self.weights_sha256):
             raise WeightsError("is not the file its card describes", where=str(path))
-        self.id, self.version = str(card.get("id", path.stem)), str(card.get("version", "0"))
-        self.size, self.layout = int(card.get("size", 224)), str(card.get("layout", "NCHW"))
-        self.crop, self.margin = str(card.get("crop", "aligned")), float(card.get("margin", 1.3))
-        self.output, self.fake = str(card.get("output", "logit")), int(card.get("fake", 1))
-        self.frames, self.bgr = int(card.get("frames", 32)), bool(card.get("bgr", False))
-        if self.layout not in ("NCHW", "NHWC", "NTCHW") or self.output not in ("logit", "probability", "softmax"):
+        if about.layout not in ("NCHW", "NHWC", "NTCHW") or about.output not in ("logit", "probability", "softmax"):
             raise UsageError(
                 "layout is NCHW, NHWC or NTCHW; output is logit, probability or softmax", where=str(described)
             )
-        self.mean, self.std = (
-            np.asarray(card.get(key, [value] * 3), np.float32) for key, value in (("mean", 0.0), ("std", 1.0))
-        )
-        self.scale = float(card.get("scale", 255.0))
-        self.card = Card(
-            summary=str(card.get("summary", path.name)),
-            trained_on=str(card.get("trained_on", "unknown")),
-            licence=str(card.get("licence", "unknown")),
-            limits=tuple(card.get("limits", ())),
-        )
+        self.id, self.version = about.id or path.stem, about.version
+        self.card = Card(about.summary or path.name, about.trained_on, limits=about.limits, licence=about.licence)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         wanted = ["CUDAExecutionProvider"] if device.startswith("cuda") else []
@@ -83,31 +87,34 @@ class OnnxDetector:
         remember(self.weights_sha256, path.parent)
 
     def _scores(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
-        x = (crops.astype(np.float32) / self.scale - self.mean) / self.std
-        x = x[..., ::-1] if self.bgr else x
-        if self.layout == "NHWC":
+        about = self.about
+        x = (crops.astype(np.float32) / about.scale - np.asarray(about.mean, np.float32)) / np.asarray(
+            about.std, np.float32
+        )
+        x = x[..., ::-1] if about.bgr else x
+        if about.layout == "NHWC":
             batch = x
         else:
             batch = x.transpose(0, 3, 1, 2)
-            batch = batch[None] if self.layout == "NTCHW" else batch
+            batch = batch[None] if about.layout == "NTCHW" else batch
         y = np.asarray(self._session.run(None, {self._input: np.ascontiguousarray(batch)})[0], np.float64)
         y = y.reshape(len(batch), -1)
-        if self.output == "softmax" and y.shape[1] > 1:
-            others = np.delete(y, self.fake, axis=1)
-            return np.asarray(y[:, self.fake] - np.logaddexp.reduce(others, axis=1))
-        value = y[:, self.fake if y.shape[1] > 1 else 0]
-        if self.output == "probability":
+        if about.output == "softmax" and y.shape[1] > 1:
+            others = np.delete(y, about.fake, axis=1)
+            return np.asarray(y[:, about.fake] - np.logaddexp.reduce(others, axis=1))
+        value = y[:, about.fake if y.shape[1] > 1 else 0]
+        if about.output == "probability":
             value = np.clip(value, 1e-7, 1 - 1e-7)
             return np.asarray(np.log(value / (1 - value)))
         return np.asarray(value)
 
     @abstaining
     def read(self, footage: Footage) -> Reading:
-        series = []
-        for face in prepare(footage, self.size, mode=self.crop, margin=self.margin, max_frames=self.frames):
-            if self.layout == "NTCHW":
-                if len(face) < self.frames:
-                    raise Abstain(AbstentionReason.TOO_FEW_FRAMES, seen=len(face), needed=self.frames)
+        series, about = [], self.about
+        for face in prepare(footage, about.size, mode=about.crop, margin=about.margin, max_frames=about.frames):
+            if about.layout == "NTCHW":
+                if len(face) < about.frames:
+                    raise Abstain(AbstentionReason.TOO_FEW_FRAMES, seen=len(face), needed=about.frames)
                 middle = (float(face.times.mean()),)
                 series.append(TrackScore(face.track, middle, tuple(self._scores(face.crops).tolist())))
             else:

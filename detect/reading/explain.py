@@ -98,17 +98,3 @@ def gradient(detector: Any, footage: Footage, steps: int = 8) -> Array:
     return np.asarray(
         cv2.resize(cv2.GaussianBlur(found, (0, 0), shape.size / 32), (MAP, MAP), interpolation=cv2.INTER_AREA)
     )
-
-
-def points_inside(map_: Array, mask: Array) -> dict[str, float]:
-    """How well a map points at a mask of the same square, bool (…, …): the share of its positive mass inside, the share a map that
-    knows nothing would have (the mask's area), and whether its peak is inside."""
-    import cv2
-
-    inside = cv2.resize(mask.astype(np.float32), map_.shape[::-1], interpolation=cv2.INTER_AREA) > 0.5
-    mass = np.maximum(map_, 0)
-    return {
-        "inside": float(mass[inside].sum() / max(mass.sum(), 1e-12)),
-        "chance": float(inside.mean()),
-        "peak": float(inside.flat[int(map_.argmax())]),
-    }

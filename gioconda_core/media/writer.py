@@ -1,4 +1,4 @@
-"""Writing video and pictures: H.264, H.265, VP9 and AV1 by quality or bit rate, atomically and the same bytes every time.
+"""Writing video and pictures: H.264, H.265, VP9 and AV1 by quality, atomically and the same bytes every time.
 
 Colours are BT.709 limited range, 4:2:0, and tagged so. The 4:2:0 encoders want even sizes: an odd width or height is padded by
 repeating the last column or row, since 4:4:4 does not play in browsers; a clip of 101x57 is therefore read back as 102x58.
@@ -30,7 +30,6 @@ CODECS: dict[str, tuple[str, int, dict[str, str]]] = {
     ),
     "av1": ("libsvtav1", 63, {"preset": "8", "svtav1-params": "lp=2"}),
 }
-_ALIASES = {"hevc": "h265", "avc": "h264", "x264": "h264", "x265": "h265"}
 _CONTAINERS = {
     ".mp4": {"h264", "h265", "vp9", "av1"},
     ".m4v": {"h264", "h265"},
@@ -53,7 +52,7 @@ _VFR_CLOCK = 90_000  # ticks a second for free timestamps: 11 µs, the clock of 
 
 def video_name(path: str | os.PathLike[str], codec: str = "h264") -> None:
     """Refuse (UsageError) an unknown codec, and a name whose container does not take it: before frames are made for it."""
-    codec, suffix = _ALIASES.get(codec, codec), Path(path).suffix.lower()
+    suffix = Path(path).suffix.lower()
     if codec not in CODECS:
         raise UsageError(f"unknown codec {codec!r}", "codec", f"one of {', '.join(CODECS)}")
     if codec not in _CONTAINERS.get(suffix, ()):
@@ -69,7 +68,6 @@ def write_video(
     times: Sequence[float] | NDArray[np.float64] | None = None,
     codec: str = "h264",
     crf: float = 18,
-    bit_rate: int | None = None,
     audio_from: str | os.PathLike[str] | None = None,
     audio_start: float = 0.0,
     force: bool = False,
@@ -89,7 +87,7 @@ def write_video(
     codec : str
         ``h264``, ``h265``, ``vp9`` or ``av1``.
     crf : float
-        Constant quality, lower is better: 0 to 51 (H.264, H.265), 0 to 63 (VP9, AV1). Ignored with ``bit_rate`` (bits per second).
+        Constant quality, lower is better: 0 to 51 (H.264, H.265), 0 to 63 (VP9, AV1).
     audio_from : PathLike, optional
         A clip whose first audio track is copied, packet for packet, for as long as the frames last.
     audio_start : float
@@ -105,9 +103,10 @@ def write_video(
     from av.error import FFmpegError
 
     target = Path(path)
-    codec = _ALIASES.get(codec, codec)
     video_name(target, codec)
-    encoder, options = _quality(codec, crf, bit_rate)
+    encoder, worst, options = CODECS[codec]
+    if not 0 <= crf <= worst:
+        raise UsageError(f"crf {crf:g} is out of range", "crf", f"0 to {worst} for {codec}")
     rate = Fraction(fps).limit_denominator(1001 * 1000)
     if rate <= 0:
         raise UsageError(f"{fps} frames per second", "fps", "give a rate above 0")
@@ -115,22 +114,14 @@ def write_video(
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 talks on stderr unless told otherwise; 1 = errors only
     with atomic_path(target) as temporary:
         try:
-            film = _Film(encoder, options, rate, times, bit_rate, target.suffix.lower(), audio_from, audio_start)
+            film = _Film(
+                encoder, options | {"crf": f"{crf:g}"}, rate, times, target.suffix.lower(), audio_from, audio_start
+            )
             film.write(temporary, frames)
         except FFmpegError as error:
             raise MediaError(
                 f"cannot be written: {error.strerror or error}".lower(), str(target), "try another codec or suffix"
             ) from error
-
-
-def _quality(codec: str, crf: float, bit_rate: int | None) -> tuple[str, dict[str, str]]:
-    """A codec's encoder and options; UsageError of a quality out of its range."""
-    encoder, worst, options = CODECS[codec]
-    if bit_rate is not None:
-        return encoder, options
-    if not 0 <= crf <= worst:
-        raise UsageError(f"crf {crf:g} is out of range", "crf", f"0 to {worst} for {codec}")
-    return encoder, options | {"crf": f"{crf:g}"}
 
 
 @dataclass(frozen=True)
@@ -141,7 +132,6 @@ class _Film:
     options: dict[str, str]
     rate: Fraction
     times: Sequence[float] | NDArray[np.float64] | None
-    bit_rate: int | None
     suffix: str
     audio_from: str | os.PathLike[str] | None
     audio_start: float
@@ -199,8 +189,7 @@ class _Film:
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = self.clock
-        # SVT-AV1 and libvpx take -b:v; with crf they want it 0.
-        context.bit_rate = self.bit_rate or 0
+        context.bit_rate = 0  # as SVT-AV1 and libvpx want it beside a crf
         context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
         context.color_range = 1  # limited
         if self.encoder == "libx265" and self.suffix in _ISO:

@@ -21,7 +21,7 @@ from cryptography import x509
 
 from gioconda_core.errors import MediaError
 from gioconda_core.media import containers
-from gioconda_core.media.sniff import lost_end
+from gioconda_core.media.sniff import lost_end, stream_part
 from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState
 from provenance import codes, sanitise
 from provenance.reading import cose, rules
@@ -140,21 +140,6 @@ def _made_for(store: bytes, media: Iterable[Path]) -> Path | None:
             if isinstance(found, Opened) and found.store == store and not rules.altered(found.document):
                 return one
     return None
-
-
-def _initial(file: IO[bytes]) -> bool:
-    """Whether an MP4 is only the beginning of a stream in segments (ISO/IEC 14496-12, 8.8: a movie that is extended, and no media)."""
-    size = os.fstat(file.fileno()).st_size
-    kinds = set()
-    try:
-        for box in containers.boxes(file, size):
-            kinds.add(box.kind)
-            if box.kind == b"moov" and box.size < 1 << 24:
-                file.seek(box.start)
-                kinds.add(b"mvex" if b"mvex" in file.read(box.size) else b"moov")
-    except (OSError, ValueError):
-        return False
-    return b"mvex" in kinds and not kinds & {b"moof", b"mdat"}
 
 
 def _segments(initial: Path) -> list[Path]:
@@ -339,7 +324,7 @@ def _whole(
     if fragments:
         return _followed(reader, kind, file, fragments), ""
     document = _document(reader)
-    if _HALF in rules.failures_of(document) and _initial(stream):
+    if _HALF in rules.failures_of(document) and stream_part(stream) == "beginning":
         return _continued(reader, kind, file, document)
     return document, ""
 

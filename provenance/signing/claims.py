@@ -7,16 +7,14 @@ Measured facts this module exists for: JSON assertions default to *gathered*, so
 ingredients carry no hash of their bytes, so we record sha256 ourselves; integers above 2^63−1 are refused, so seeds are strings.
 """
 
-import datetime
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
 from gioconda_core.errors import UsageError
-from gioconda_core.files import read_toml, sha256_of
+from gioconda_core.files import from_table, read_toml, sha256_of
 from gioconda_core.types import Claim, Ingredient
 from gioconda_core.version import __version__
 from provenance.signing.declared import Aigc
@@ -34,6 +32,7 @@ from provenance.vocabulary import (
 )
 
 ROLES = {"source": "inputTo", "driver": "inputTo", "input": "inputTo", "parent": "parentOf", "component": "componentOf"}
+_T = TypeVar("_T")
 _INTENTS = ("create", "edit", "update")
 _USES = ("allowed", "notAllowed", "constrained")
 
@@ -272,18 +271,6 @@ def to_manifest(credential: Credential) -> dict[str, Any]:
     return manifest
 
 
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value read from TOML is what a field's annotation asks for."""
-    if isinstance(hint, UnionType):
-        return any(_fits(value, part) for part in get_args(hint))
-    kind, inside = get_origin(hint) or hint, get_args(hint)
-    if kind is tuple:
-        return isinstance(value, (list, tuple)) and all(_fits(item, inside[0]) for item in value)
-    if kind is Mapping:
-        return isinstance(value, dict) and all(_fits(item, inside[1]) for item in value.values())
-    return kind is Any or isinstance(value, kind)
-
-
 def from_toml(source: str | os.PathLike[str]) -> Credential:
     """A credential from a TOML file; unknown keys are refused, because a typo must not silently drop a statement.
 
@@ -293,24 +280,8 @@ def from_toml(source: str | os.PathLike[str]) -> Credential:
     path = Path(source)
     document = read_toml(path)
 
-    def build(kind: Any, values: Any, where: str) -> Any:
-        known = {item.name for item in fields(kind)}
-        if not isinstance(values, dict) or set(values) - known:
-            extra = ", ".join(sorted(set(values) - known)) if isinstance(values, dict) else "not a table"
-            raise UsageError(f"unknown in {where}: {extra}", where=str(path), hint=f"known: {', '.join(sorted(known))}")
-        hints = get_type_hints(kind)
-        made = {}
-        for key, value in values.items():
-            value = value.isoformat() if isinstance(value, datetime.date) else value  # a TOML date
-            if not _fits(value, hints[key]):
-                raise UsageError(
-                    f"{key} of {where} is of the wrong type", where=str(path), hint=f"it was {value!r:.80}"
-                )
-            made[key] = tuple(value) if isinstance(value, list) else value
-        try:
-            return kind(**made)
-        except TypeError as error:
-            raise UsageError(f"{where}: {error}", where=str(path)) from error
+    def build(kind: type[_T], values: Any, table: str) -> _T:
+        return from_table(kind, values, str(path), table)
 
     def tables(name: str) -> list[Any]:
         found = document.pop(name, [])
@@ -338,5 +309,4 @@ def from_toml(source: str | os.PathLike[str]) -> Credential:
     if "ai" in document:
         document["ai"] = build(AiDisclosure, document["ai"], "[ai]")
     document.setdefault("title", path.stem)
-    made: Credential = build(Credential, {**document, "ingredients": tuple(ingredients)}, "the claim")
-    return made
+    return build(Credential, {**document, "ingredients": tuple(ingredients)}, "the claim")

@@ -8,10 +8,11 @@ from http.server import BaseHTTPRequestHandler
 
 import numpy as np
 import pytest
+from pointing import points_inside
 
 from detect.base import Card
 from detect.external import wire
-from detect.reading.explain import occlusion, points_inside
+from detect.reading.explain import occlusion
 from detect.reading.golden import drawn
 from detect.reading.guard import failed, run
 from detect.reading.score import Row, rows

@@ -78,7 +78,7 @@ def test_odd_sizes_are_padded_by_one_repeated_line(tmp_path, codec, suffix, size
         assert np.abs(frame.astype(int) - (200, 90, 60)).max() <= 6, "the padding is black"
 
 
-def test_a_lower_crf_is_a_better_picture_and_a_bit_rate_is_met(tmp_path):
+def test_a_lower_crf_is_a_better_picture(tmp_path):
     rng = np.random.default_rng(0)
     noise = [rng.integers(60, 190, (120, 160, 3), np.uint8) for _ in range(50)]
     sizes = {}
@@ -86,10 +86,6 @@ def test_a_lower_crf_is_a_better_picture_and_a_bit_rate_is_met(tmp_path):
         write_video(tmp_path / f"{crf}.mp4", noise, fps=25, crf=crf)
         sizes[crf] = (tmp_path / f"{crf}.mp4").stat().st_size
     assert sizes[10] > 1.5 * sizes[30] > 2.2 * sizes[45]
-    for codec, suffix in (("h264", ".mp4"), ("vp9", ".webm")):
-        write_video(tmp_path / f"r{suffix}", noise, fps=25, codec=codec, bit_rate=400_000)
-        rate = (tmp_path / f"r{suffix}").stat().st_size * 8 / 2
-        assert 200_000 < rate < 700_000, codec
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from pointing import points_inside
 
 from benchmarks.run.puppet_set import face_swap
 from detect.face_crops import prepare
@@ -114,12 +115,12 @@ def measured(detector, held):
     for number, of in enumerate(held):
         fake = explain.gradient(detector, of.fake)
         real = explain.gradient(detector, of.real) if number % 4 == 0 else real
-        own, other = (explain.points_inside(fake, mask) for mask in of.masks)
+        own, other = (points_inside(fake, mask) for mask in of.masks)
         dense = [row["inside"] / row["chance"] if row["chance"] else 0.0 for row in (own, other)]
         rows.append(
             {
                 "area": own["inside"] - own["chance"],
-                "real": own["inside"] - explain.points_inside(real, of.masks[0])["inside"],
+                "real": own["inside"] - points_inside(real, of.masks[0])["inside"],
                 "share": dense[0] / max(sum(dense), 1e-9) - 0.5,
                 "right": float(dense[0] > dense[1]) - 0.5,
             }
