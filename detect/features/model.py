@@ -1,6 +1,6 @@
-"""Small models over feature vectors, stored as arrays and JSON and evaluated by a few lines of numpy: nothing is ever unpickled.
+"""Support vectors over feature vectors, fitted with scikit-learn, stored as arrays and JSON and evaluated by a few lines of numpy: nothing is
+ever unpickled.
 
-Two kinds, both fitted with scikit-learn: ``linear`` (logistic regression) and ``rbf`` (support vectors).
 A shipped detector is a folder: ``model.safetensors``, ``card.json``, ``calibration.json``, ``golden.json``.
 """
 
@@ -20,47 +20,41 @@ from gioconda_core.files import atomic_path, sha256_of
 Array = NDArray[Any]
 # standard deviations a feature may lie from the training set's middle: what is stranger says no more than that
 CLIP = 6.0
+KIND = "rbf"  # as files name these models
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A fitted model. kind : ``linear`` or ``rbf``; arrays : what it computes with; facts : plain JSON."""
+    """A fitted model. arrays : what it computes with; facts : plain JSON."""
 
-    kind: str
     arrays: dict[str, Array]
     facts: dict[str, Any]
 
     def standard(self, x: Array) -> Array:
         """(N, F) features as the model sees them: centred, scaled, clipped; a missing value sits in the middle."""
         if x.shape[1] != len(self.arrays["mean"]):
-            raise WeightsError(f"made for {len(self.arrays['mean'])} features, given {x.shape[1]}", where=self.kind)
+            raise WeightsError(f"made for {len(self.arrays['mean'])} features, given {x.shape[1]}")
         z = (np.asarray(x, np.float64) - self.arrays["mean"]) / self.arrays["scale"]
         return np.clip(np.where(np.isfinite(z), z, 0.0), -CLIP, CLIP)
 
     def score(self, x: Array) -> Array:
         """Features (N, F) → scores (N,), higher = more like the fakes trained on; once ``standardised``, 0 is the mean and 1 the
         spread of real clips the model had not seen."""
-        return np.asarray((self._raw(x) - self.facts.get("centre", 0.0)) / self.facts.get("spread", 1.0))
+        a = self.arrays
+        kernel = gaussian(self.standard(x), a["vectors"].astype(np.float64), self.facts["blocks"])
+        raw = kernel @ a["weights"] + a["bias"][0]
+        return np.asarray((raw - self.facts.get("centre", 0.0)) / self.facts.get("spread", 1.0))
 
     def standardised(self, centre: float, spread: float) -> "Model":
         """This model with its scores less ``centre``, in units of ``spread``: mean and deviation of real clips it was not fitted on."""
         return replace(self, facts={**self.facts, "centre": centre, "spread": spread})
-
-    def _raw(self, x: Array) -> Array:
-        a, z = self.arrays, self.standard(x)
-        if self.kind == "linear":
-            return np.asarray(z @ a["weights"] + a["bias"][0])
-        if self.kind == "rbf":
-            kernel = gaussian(z, a["vectors"].astype(np.float64), int(self.facts.get("blocks", 1)))
-            return np.asarray(kernel @ a["weights"] + a["bias"][0])
-        raise WeightsError(f"unknown kind of model {self.kind!r}")
 
     def save(self, folder: Path) -> str:
         """Write ``model.safetensors`` and return its sha256."""
         from safetensors.numpy import save_file
 
         # One entry: several are written in an order that changes from run to run, and the hash with it.
-        meta = {"facts": json.dumps({**self.facts, "kind": self.kind}, sort_keys=True)}
+        meta = {"facts": json.dumps({**self.facts, "kind": KIND}, sort_keys=True)}
         with atomic_path(folder / "model.safetensors") as path:
             save_file({key: np.ascontiguousarray(value) for key, value in self.arrays.items()}, path, metadata=meta)
         return sha256_of(folder / "model.safetensors")
@@ -77,17 +71,16 @@ class Model:
             meta = file.metadata() or {}
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         facts = json.loads(meta.get("facts", "{}"))
-        kind = facts.pop("kind", None)
-        if kind is None or "mean" not in arrays:
+        if facts.pop("kind", None) != KIND or "mean" not in arrays:
             raise WeightsError("is not one of our models", where=str(path))
-        return cls(kind, arrays, facts)
+        return cls(arrays, facts)
 
 
 def unfitted(x: Array) -> Model:
     """A model that is not fitted yet, and centres and scales as one fitted on these features (N, F) will."""
     x = np.where(np.isfinite(x), x, np.nan).astype(np.float64)
     scale = np.nan_to_num(np.nanstd(x, 0))
-    return Model("linear", {"mean": np.nan_to_num(np.nanmedian(x, 0)), "scale": np.where(scale > 1e-6, scale, 1.0)}, {})
+    return Model({"mean": np.nan_to_num(np.nanmedian(x, 0)), "scale": np.where(scale > 1e-6, scale, 1.0)}, {})
 
 
 def gaussian(a: Array, b: Array, blocks: int = 1) -> Array:
@@ -102,31 +95,17 @@ def gaussian(a: Array, b: Array, blocks: int = 1) -> Array:
     return kernel
 
 
-def fit(kind: str, x: Array, y: Array, weight: Array | None = None, seed: int = 0, **options: Any) -> Model:
-    """Fit a model on features (N, F), labels (N,) 1 = fake, sample weights (N,).
+def fit(x: Array, y: Array, weight: Array | None = None, seed: int = 0, *, C: float = 1.0, blocks: int = 1) -> Model:
+    """Fit a model on features (N, F), labels (N,) 1 = fake, sample weights (N,). C : cost of an error. blocks : of :func:`gaussian`."""
+    from sklearn.svm import SVC
 
-    Options: ``C`` for linear and rbf, ``blocks`` of :func:`gaussian` for rbf.
-    """
-    weight = np.ones(len(y)) if weight is None else np.asarray(weight, float)
     scaler = unfitted(x)
-    arrays, z = scaler.arrays, scaler.standard(x)
-    facts = {"n": len(y), "fakes": int(np.sum(y)), "seed": seed, **options}
-    if kind == "linear":
-        from sklearn.linear_model import LogisticRegression
-
-        model = LogisticRegression(C=options.get("C", 0.01), max_iter=1000, random_state=seed).fit(z, y, weight)
-        arrays |= {"weights": model.coef_[0], "bias": model.intercept_}
-    elif kind == "rbf":
-        from sklearn.svm import SVC
-
-        # The kernel by one matrix product: libsvm's own is many times slower at a thousand features.
-        svm = SVC(C=options.get("C", 1.0), kernel="precomputed").fit(
-            gaussian(z, z, options.get("blocks", 1)), y, weight
-        )
-        arrays |= {"vectors": z[svm.support_].astype(np.float16), "weights": svm.dual_coef_[0], "bias": svm.intercept_}
-    else:
-        raise WeightsError(f"unknown kind of model {kind!r}")
-    return Model(kind, arrays, facts)
+    z = scaler.standard(x)
+    # The kernel by one matrix product: libsvm's own is many times slower at a thousand features.
+    svm = SVC(C=C, kernel="precomputed").fit(gaussian(z, z, blocks), y, weight)
+    fitted = {"vectors": z[svm.support_].astype(np.float16), "weights": svm.dual_coef_[0], "bias": svm.intercept_}
+    facts = {"n": len(y), "fakes": int(np.sum(y)), "seed": seed, "C": C, "blocks": blocks}
+    return Model(scaler.arrays | fitted, facts)
 
 
 _HOMES: dict[str, Path] = {}  # sha256 of weights in use → the folder they came from, with its calibration

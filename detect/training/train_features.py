@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from detect.base import Card
 from detect.features import contrast
-from detect.features.model import Model, fit, gaussian, unfitted
+from detect.features.model import fit, gaussian, unfitted
 from detect.figures import CueFigure, Evaluated, Figure, Kind, Validation
 from detect.reading import calibration
 from detect.training import calibrate, extract, validate
@@ -161,9 +161,7 @@ def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path)
         group.scores[:] = (group.scores - centre) / spread
     scored = [validate.real_scores(found.pop(window), clips) for window in windows]
     rows, weight = material.rows(np.ones(len(clips), bool))
-    model: Model = fit(
-        "rbf", material.x[rows], material.labels[rows], weight, options.seed, C=COST, blocks=contrast.BLOCKS
-    )
+    model = fit(material.x[rows], material.labels[rows], weight, options.seed, C=COST, blocks=contrast.BLOCKS)
     model = model.standardised(centre, spread)
     folder.mkdir(parents=True, exist_ok=True)
     sha256 = model.save(folder)

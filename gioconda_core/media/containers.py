@@ -38,9 +38,8 @@ class Piece(NamedTuple):
     end: int
 
 
-def jpeg(file: IO[bytes], end: int) -> Iterator[Piece]:
-    """The segments of a JPEG of ``end`` bytes before its scan."""
-    at = 2
+def jpeg(file: IO[bytes], end: int, at: int = 2) -> Iterator[Piece]:
+    """The segments of a JPEG of ``end`` bytes before its scan. at : where the first of them begins."""
     while at + 4 <= end:
         file.seek(at)
         head = file.read(4)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from gioconda_core.errors import MediaError, UsageError
+from gioconda_core.media import containers
 from gioconda_core.media.colour import Orientation
 from gioconda_core.media.facts import TOO_LARGE_HINT, ClipFacts, Limits
 from gioconda_core.media.sampling import SLACK, Sampling
@@ -40,18 +41,15 @@ _LOOKED = 64 << 20  # bytes read for that
 def is_jpeg_stream(file: BinaryIO) -> bool:
     """Whether a file is JPEG after JPEG, as cameras stream them, and not one with a preview, a depth or a gain map behind it (MPF)."""
     file.seek(0)
-    data = file.read(_LOOKED)
-    at = 0
+    data, at = file.read(_LOOKED), 0
     for _ in range(_AFTER):
         if data[at : at + 3] != b"\xff\xd8\xff":
             return False
         at += 2
-        # until the scan begins
-        while data[at : at + 1] == b"\xff" and (kind := data[at + 1 : at + 2]) and kind != b"\xda":
-            size = int.from_bytes(data[at + 2 : at + 4], "big")
-            if size < 2 or (kind == b"\xe2" and data[at + 4 : at + 8] == b"MPF\0"):
+        for piece in containers.jpeg(io.BytesIO(data), len(data), at):
+            at = piece.end
+            if at < piece.start + 4 or (piece.name == b"\xe2" and data[piece.start + 4 : piece.start + 8] == b"MPF\0"):
                 return False
-            at += 2 + size
         at = data.find(b"\xff\xd9", at) + 2  # of a scan's bytes, FF is never followed by D9 but at the picture's end
         if at < 2:
             return False

@@ -8,6 +8,7 @@ import io
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from gioconda_core.media.sniff import HEAD, kind_of
 from gioconda_core.types import Code, IngredientNode
 from provenance import codes, sanitise
 from provenance.reading import rules
@@ -18,7 +19,6 @@ from provenance.vocabulary import names_ai
 DEPTH = 64
 NODES = 400
 THUMBNAIL_BYTES = 300_000
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 FAILURE = "gioconda.ingredient.failure"
 UNREAD = "gioconda.ingredient.unread"
 UNSIGNED_PARENT = "gioconda.ingredient.unsignedParent"
@@ -152,7 +152,7 @@ class _Walk:
         except Exception:  # too large, not there, not a resource: a picture less
             return None
         data = buffer.getvalue()
-        return data if data.startswith(_PICTURES) else None
+        return data if kind_of(data[:HEAD]) in ("JPEG", "PNG") else None
 
 
 class _Capped(io.BytesIO):
