@@ -141,18 +141,15 @@ def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path)
     tests |= windows
     material = _material(measured, name, options)
     kernel = _Kernel(material, tests)
-    by = "origin"
-    found = validate.unseen(clips, material, tests, kernel, folds=options.folds, seed=options.seed)
+    how = validate.HoldOut("origin", options.folds, options.seed)
+    found = validate.unseen(clips, material, tests, kernel, how)
     if not found["clean"]:  # too few origins to hold any out: persons are, and the card says no more than that
-        by = "person"
-        found = validate.unseen(clips, material, tests, kernel, by=by, folds=options.folds, seed=options.seed)
+        how = replace(how, by="person")
+        found = validate.unseen(clips, material, tests, kernel, how)
     alone: list[validate.Unseen] = []
     if material.made.any():
         asked = {"clean": tests["clean"]}
-        held = validate.unseen(
-            clips, material, asked, kernel, by=by, folds=options.folds, footage=False, seed=options.seed
-        )
-        alone = held["clean"]
+        alone = validate.unseen(clips, material, asked, kernel, replace(how, footage=False))["clean"]
     known = validate.real_scores(found["clean"], clips)
     known = known[np.isfinite(known)]
     # Units of real clips' spread, where enough real clips could be held out to have one.
@@ -165,7 +162,7 @@ def _one(name: str, measured: _Measured, options: FeatureTraining, folder: Path)
     model = model.standardised(centre, spread)
     folder.mkdir(parents=True, exist_ok=True)
     sha256 = model.save(folder)
-    figures = _figures(name, measured, found, alone, by)
+    figures = _figures(name, measured, found, alone, how.by)
     _papers(measured, _Trained(name, found, scored, sha256, figures), options, folder)
     return figures
 

@@ -105,34 +105,38 @@ def by_clip(scores: Array, clip: Array, count: int) -> Array:
     return np.asarray(np.where(number > 0, total / np.maximum(number, 1), np.nan))
 
 
+@dataclass(frozen=True)
+class HoldOut:
+    """What is held out of fitting, beside the method.
+
+    by : ``origin``, or ``person`` for a set that has too few origins to hold any out. footage : False fits on real clips and what was made
+    of them here, on no fake of the set: how good is that on fakes of strangers?
+    """
+
+    by: str = "origin"
+    folds: int = 5
+    seed: int = 0
+    footage: bool = True
+
+
 def unseen(
-    clips: Clips,
-    material: Material,
-    tests: dict[str, Rows],
-    fitter: Fitter,
-    *,
-    by: str = "origin",
-    folds: int = 5,
-    footage: bool = True,
-    seed: int = 0,
+    clips: Clips, material: Material, tests: dict[str, Rows], fitter: Fitter, how: HoldOut = HoldOut()
 ) -> dict[str, list[Unseen]]:
     """Scores of held-out clips for each table of ``tests`` (quality → rows).
 
-    by : ``origin``, or ``person`` for a set that has too few origins to hold any out. fitter : (rows of the material, their weights) →
-    scores of each table's rows. footage : False fits on real clips and what was made of them here, on no fake of the set: how good is
-    that on fakes of strangers?
+    fitter : (rows of the material, their weights) → scores of each table's rows.
     """
     y, methods, sources, persons = clips.labels, clips.methods, clips.sources, clips.persons
-    fold = clips.folds(folds, seed, by)
+    fold = clips.folds(how.folds, how.seed, how.by)
     out: dict[str, list[Unseen]] = {name: [] for name in tests}
     # Where persons tie nearly all origins together, one fold holds most real clips and its model has seen hardly any: scores of
     # such models say nothing of one another (an AUC of 0.1 came out once), so nothing is claimed.
-    if np.bincount(fold[y == 0], minlength=folds).max() > 0.5 * max(1, int((y == 0).sum())):
+    if np.bincount(fold[y == 0], minlength=how.folds).max() > 0.5 * max(1, int((y == 0).sum())):
         return out
     fitted: dict[bytes, dict[str, Array]] = {}
     for name, members in groups_of(clips):
         held = np.isin(methods, members) & (y == 1)
-        for k in range(folds):
+        for k in range(how.folds):
             asked = (fold == k) & (y == 0)
             if not asked.any():
                 continue
@@ -140,13 +144,13 @@ def unseen(
             for fakes in (held, held & (fold == k)):
                 away = asked | fakes
                 keep = ~away & ~held & ~np.isin(persons, persons[away])
-                if by == "origin":
+                if how.by == "origin":
                     keep &= ~np.isin(sources, sources[away])
                 if (keep & (y == 0)).sum() >= 0.5 * ((y == 0) & ~asked).sum():
                     break
             key = keep.tobytes()
             if key not in fitted:
-                rows, weight = material.rows(keep, footage)
+                rows, weight = material.rows(keep, how.footage)
                 if len(set(material.labels[rows].tolist())) < 2:
                     continue  # one origin, say: nothing is left to learn from, and nothing is claimed
                 scored = fitter(rows, weight)

@@ -21,6 +21,7 @@ from gioconda_core.media.clip import Clip
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.types import MOST_FACES, FaceTrack, Footage
 
+EVERY = 5  # of so many frames one is searched as a whole
 Watch = Callable[[int, int], None]
 
 _loading = threading.Lock()  # who comes while a landmarker is being loaded waits for it, instead of loading it again
@@ -33,7 +34,7 @@ def track(
     frames: Iterable[tuple[float, Frame]],
     *,
     landmarker: Landmarker | str | None = None,
-    detect_every: int = 5,
+    detect_every: int = EVERY,
     max_faces: int = MOST_FACES,
     recognise: bool = True,
 ) -> tuple[FaceTrack, ...]:
@@ -126,7 +127,6 @@ def observe(
     dense: float | None = None,
     landmarker: Landmarker | str | None = None,
     cache: bool = True,
-    detect_every: int = 5,
     max_faces: int = MOST_FACES,
     watch: Watch | None = None,
 ) -> Footage:
@@ -152,7 +152,7 @@ def observe(
         "sampling": sampling,
         "dense": dense,
         "landmarker": [mark.name, mark.version],
-        "detect_every": detect_every,
+        "detect_every": EVERY,
         "max_faces": max_faces,
         "version": _VERSION,
     }
@@ -162,7 +162,7 @@ def observe(
         if watch is not None:
             expected = len(times) if dense is None else round(clip.duration / max(dense, 1 / float(clip.fps or 25)))
             source = _watched(source, watch, max(expected, len(times)))
-        tracks = track(source, landmarker=mark, detect_every=detect_every, max_faces=max_faces)
+        tracks = track(source, landmarker=mark, max_faces=max_faces)
         if cache and len(clip.warnings) == odd:  # what was odd on the way is to be said the next time too
             _cache.store(key, tracks)
     return Footage(

@@ -121,7 +121,7 @@ def test_the_second_look_comes_from_the_cache(film, kept):
     assert len(entries(kept)) == 1
 
 
-@pytest.mark.parametrize("other", [{"sampling": "even:5"}, {"dense": 0.5}, {"max_faces": 2}, {"detect_every": 3}])
+@pytest.mark.parametrize("other", [{"sampling": "even:5"}, {"dense": 0.5}, {"max_faces": 2}])
 def test_other_settings_are_another_entry(film, kept, known, other):
     searched = Counting.searched
     see(film, **{"sampling": "even:4", **other})

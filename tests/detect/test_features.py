@@ -19,6 +19,7 @@ from detect.training import calibrate, extract, train_features, validate
 from detect.training.calibrate import Scored
 from detect.training.dataset import Clips
 from detect.training.options import QUALITIES, FeatureTraining
+from detect.training.validate import HoldOut
 from gioconda_core import lite0
 from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError, WeightsError
@@ -212,7 +213,7 @@ def test_no_model_ever_sees_the_method_or_the_person_it_is_asked_about(by):
         asked.append(set(material.of[chosen].tolist()))
         return {"clean": np.zeros(len(clips))}
 
-    found = validate.unseen(clips, material, {"clean": (np.zeros((len(clips), 1)), rows)}, spy, by=by, folds=4)["clean"]
+    found = validate.unseen(clips, material, {"clean": (np.zeros((len(clips), 1)), rows)}, spy, HoldOut(by, 4))["clean"]
     assert {g.name for g in found} == set("abc") and len(asked) <= len(found)
     covered = set()
     for group in found:
@@ -245,7 +246,7 @@ def test_a_detector_of_persons_gets_no_credit():
         def fitter(chosen, weight, material=material, x=x):
             return {"clean": fit(material.x[chosen], material.labels[chosen], weight, C=10.0).score(x)}
 
-        found = validate.unseen(clips, material, {"clean": rows}, fitter, by="person")["clean"]
+        found = validate.unseen(clips, material, {"clean": rows}, fitter, HoldOut("person"))["clean"]
         figures.append(validate.figure(clips, found, resamples=50))
         mine = np.isin(clips.persons, [f"p{k}" for k in range(10)])  # the same features do tell persons that were seen
         known.append(np.mean((fit(x, mine.astype(int), np.ones(len(x)), C=10.0).score(x) > 0) == mine))
