@@ -104,9 +104,7 @@ def write_video(
 
     target = Path(path)
     video_name(target, codec)
-    encoder, worst, options = CODECS[codec]
-    if not 0 <= crf <= worst:
-        raise UsageError(f"crf {crf:g} is out of range", "crf", f"0 to {worst} for {codec}")
+    encoder, options = _quality(codec, crf)
     rate = Fraction(fps).limit_denominator(1001 * 1000)
     if rate <= 0:
         raise UsageError(f"{fps} frames per second", "fps", "give a rate above 0")
@@ -122,6 +120,14 @@ def write_video(
             raise MediaError(
                 f"cannot be written: {error.strerror or error}".lower(), str(target), "try another codec or suffix"
             ) from error
+
+
+def _quality(codec: str, crf: float) -> tuple[str, dict[str, str]]:
+    """A codec's encoder and options; UsageError of a quality out of its range."""
+    encoder, worst, options = CODECS[codec]
+    if not 0 <= crf <= worst:
+        raise UsageError(f"crf {crf:g} is out of range", "crf", f"0 to {worst} for {codec}")
+    return encoder, options | {"crf": f"{crf:g}"}
 
 
 @dataclass(frozen=True)
