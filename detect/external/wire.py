@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from detect.base import Abstain, Detector
+from gioconda_core.faces import track_cache
 from gioconda_core.reasons import Abstention, AbstentionReason
 from gioconda_core.types import FaceTrack, Footage, Reading, TrackScore
 
@@ -92,12 +93,9 @@ def unpack(body: bytes) -> Footage:
     )
 
 
-_TRACK = ("times", "boxes", "landmarks", "quality")
-
-
 def arrays(given: Footage) -> dict[str, Any]:
     """Footage as the task or the answer of a worker of ours: exactly as it is. A dictionary, since arrays travel beside the JSON, by name."""
-    task: dict[str, Any] = {
+    return {
         "frames": given.frames,
         "times": np.asarray(given.times),
         "fps": str(given.fps) if given.fps else None,
@@ -105,23 +103,13 @@ def arrays(given: Footage) -> dict[str, Any]:
         "protocol": given.protocol,
         "facts": dict(given.facts),
         "tracks": [[track.id, list(track.measures)] for track in given.tracks],
+        **track_cache.packed(given.tracks),
     }
-    for i, track in enumerate(given.tracks):
-        task |= {f"{i}.{name}": getattr(track, name) for name in _TRACK}
-        task |= {f"{i}.measures.{name}": np.asarray(values) for name, values in track.measures.items()}
-    return task
 
 
 def footage(task: Mapping[str, Any]) -> Footage:
     """The other side of ``arrays``."""
-    tracks = tuple(
-        FaceTrack(
-            id,
-            **{name: task[f"{i}.{name}"] for name in _TRACK},
-            measures={name: task[f"{i}.measures.{name}"] for name in measures},
-        )
-        for i, (id, measures) in enumerate(task["tracks"])
-    )
+    tracks = tuple(track_cache.unpacked(task, i, *about) for i, about in enumerate(task["tracks"]))
     fps = Fraction(task["fps"]) if task["fps"] else None
     return Footage(task["frames"], task["times"], fps, task["duration"], tracks, task["protocol"], task["facts"])
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from typing import IO, BinaryIO
+from typing import IO
 
 from gioconda_core.media import containers
 from gioconda_core.media.suffixes import KIND_OF, PICTURE_KINDS
@@ -69,7 +69,7 @@ _LOOKED = 64 << 20  # bytes read for that
 _NEAR = 1 << 16  # bytes of a JPEG's end looked at first
 
 
-def clip_behind(file: BinaryIO) -> int:
+def clip_behind(file: IO[bytes]) -> int:
     """Bytes from where a video begins behind the picture of a JPEG or HEIC, as telephones take motion photos; 0 where there is none."""
     file.seek(0)
     head = file.read(HEAD)
@@ -81,7 +81,7 @@ def clip_behind(file: BinaryIO) -> int:
     return file.seek(0, os.SEEK_END) - found.start() if found else 0
 
 
-def stream_part(file: BinaryIO) -> str:
+def stream_part(file: IO[bytes]) -> str:
     """Which piece of a stream that is kept in pieces a file is: ``beginning`` (all but the pictures), ``piece`` (pictures without their
     beginning), ``list`` (of the pieces' names); empty where it is none."""
     file.seek(0)
