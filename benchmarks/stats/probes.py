@@ -30,29 +30,10 @@ TITLES = {
     "spectrum": "The power spectrum",
     "identity": "A frozen face embedding",
 }
-_FACTS = [
-    "container",
-    "codec",
-    "width",
-    "height",
-    "fps",
-    "duration",
-    "frame_count",
-    "rotation",
-    "pixel_aspect",
-    "has_audio",
-    "audio_codec",
-    "bit_rate",
-    "pix_fmt",
-    "matrix",
-    "transfer",
-    "primaries",
-    "full_range",
-    "profile",
-    "encoder",
-    "streams",
-    "size_bytes",
-]
+_FACTS = (
+    "container", "codec", "width", "height", "fps", "duration", "frame_count", "rotation", "pixel_aspect", "has_audio", "audio_codec",
+    "bit_rate", "pix_fmt", "matrix", "transfer", "primaries", "full_range", "profile", "encoder", "streams", "size_bytes",
+)  # fmt: skip
 
 
 def features(footage: Footage, facts: Mapping[str, Any], *, embed: bool = True) -> dict[str, Any]:

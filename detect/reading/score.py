@@ -78,16 +78,8 @@ class Row:
         else:
             columns |= {"score": self.score, "abstained": self.abstained}
         last = (
-            "learned",
-            "reason",
-            "detail",
-            "false_alarm",
-            "false_alarm_low",
-            "false_alarm_high",
-            "reals",
-            "calibration",
-            "warnings",
-        )
+            "learned", "reason", "detail", "false_alarm", "false_alarm_low", "false_alarm_high", "reals", "calibration", "warnings",
+        )  # fmt: skip
         return columns | {name: value for name in last if (value := getattr(self, name)) is not None}
 
     @classmethod

@@ -29,19 +29,9 @@ NARROW = 1 << 14  # rows whose weighted counts fit 32 bits, even where two axes'
 BINS = 15  # equal-width bins of ECE, as in Guo 2017, §2
 DEFAULT_POOLING = "max-track-mean"
 DEFAULT_METRICS = (
-    "auc",
-    "ap",
-    "eer",
-    "pauc@fpr=0.1",
-    "tpr@fpr=0.01",
-    "tpr@fpr=0.001",
-    "logloss",
-    "brier",
-    "ece",
-    "aurc",
-    "ppv@fpr=0.01,prevalence=0.01",
-    "mincost@fn=10,fp=1,prevalence=0.01",
-)
+    "auc", "ap", "eer", "pauc@fpr=0.1", "tpr@fpr=0.01", "tpr@fpr=0.001", "logloss", "brier", "ece", "aurc",
+    "ppv@fpr=0.01,prevalence=0.01", "mincost@fn=10,fp=1,prevalence=0.01",
+)  # fmt: skip
 
 # --------------------------------------------------------------------------- names
 

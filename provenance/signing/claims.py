@@ -7,12 +7,14 @@ Measured facts this module exists for: JSON assertions default to *gathered*, so
 ingredients carry no hash of their bytes, so we record sha256 ourselves; integers above 2^63−1 are refused, so seeds are strings.
 """
 
+import datetime
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
 from gioconda_core.files import from_table, read_toml, sha256_of
 from gioconda_core.types import Claim, Ingredient
@@ -154,7 +156,7 @@ def of_synthesis(claim: Claim, *, essence: str = "", soft_bindings: tuple[SoftBi
         "split": claim.split,
         "identity": claim.identity,
         "essence_sha256": essence or None,
-        "params": _jsonable(dict(claim.params)) or None,
+        "params": plain(claim.params, _fitting) or None,
     }
     label |= {key: value for key, value in optional.items() if value is not None}
     fake = claim.label != "real"
@@ -170,17 +172,10 @@ def of_synthesis(claim: Claim, *, essence: str = "", soft_bindings: tuple[SoftBi
     )
 
 
-def _jsonable(value: Any) -> Any:
-    """Numbers the SDK refuses (beyond 63 bits) become strings; tuples become lists."""
-    if isinstance(value, bool) or value is None or isinstance(value, (str, float)):
-        return value
-    if isinstance(value, int):
-        return value if -(2**63) <= value < 2**63 else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    return str(value)
+def _fitting(value: Any) -> str | None:
+    """The text for a number that the SDK refuses (beyond 63 bits), and for what TOML has and JSON has not."""
+    beyond = isinstance(value, int) and not -(2**63) <= value < 2**63
+    return str(value) if beyond or isinstance(value, datetime.date | datetime.time) else None
 
 
 def ingredient_id(index: int) -> str:
@@ -201,7 +196,7 @@ def _action(item: Action) -> dict[str, Any]:
     for key, value in (("description", item.description), ("when", item.when)):
         if value:
             made[key] = value
-    parameters = dict(_jsonable(item.parameters))
+    parameters = plain(item.parameters, _fitting)
     if item.inputs:
         parameters["ingredientIds"] = [ingredient_id(index) for index in item.inputs]
     if parameters:
@@ -214,7 +209,7 @@ def to_manifest(credential: Credential) -> dict[str, Any]:
     assertions: list[dict[str, Any]] = []
 
     def say(label: str, data: Any) -> None:
-        assertions.append({"label": label, "data": _jsonable(data), "created": True})
+        assertions.append({"label": label, "data": plain(data, _fitting), "created": True})
 
     actions = list(credential.actions)
     parent = next((i for i, item in enumerate(credential.ingredients) if item.role == "parent"), None)
