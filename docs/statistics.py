@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.stats.thresholds import choose
 from gioconda_core.stats import bootstrap, metrics
 
 GALLERY = Path(__file__).resolve().parent / "gallery"
@@ -40,12 +41,13 @@ def save(figure: Any, name: str) -> None:
 
 def overlap(rng: np.random.Generator) -> None:
     """Scores of real clips and fakes overlap; where the line is drawn decides which mistake is made more often."""
-    labels, found, _ = scores(rng, 400, 0.9)
+    labels, found, person = scores(rng, 400, 0.9)
     figure, ax = axes()
     bins = np.linspace(found.min(), found.max(), 36)
     for label, colour, name in ((0, REAL, "real clips"), (1, FAKE, "fakes")):
         ax.hist(found[labels == label], bins, color=colour, alpha=0.6, label=name)
-    cut = metrics.threshold_at(labels, found, 0.1)
+    (choice,) = choose([metrics.parse("tpr@fpr=0.1")], labels, found, bootstrap.Resampler.over(person))
+    cut = choice.threshold
     missed = np.mean(found[labels == 1] < cut)
     ax.axvline(cut, color=INK, lw=1.5)
     ax.set_ylim(top=1.4 * ax.get_ylim()[1])

@@ -249,17 +249,6 @@ def tpr_from_counts(tp: Floats, fp: Floats, fpr: float) -> Floats:
     return np.asarray(_at(tp, last_within(fp, fpr)) / tp[..., -1])
 
 
-def threshold_at(labels: NDArray[Any], scores: Floats, fpr: float) -> float | None:
-    """The lowest score from which on false alarms stay at or under ``fpr``; None where even the highest score alarms too often.
-
-    labels, scores : (n,), with a real among them. An alarm is a score at or above it.
-    """
-    ranking = Ranking.of(labels, scores)
-    _, fp = counts(ranking, np.ones(len(labels), dtype=np.int64))
-    last = int(last_within(fp, fpr))
-    return float(scores[ranking.order[ranking.ends[last - 1]]]) if last else None
-
-
 def right_alarms(found: Floats | float, fpr: float, prevalence: float) -> Floats:
     """How many alarms are right where ``prevalence`` of clips are fakes, ``found`` of which alarm. The nominal ``fpr`` is used,
     not the attained one: zero alarms among a few hundred reals do not make a detector infallible."""
