@@ -74,21 +74,23 @@ class _Clip:
 
 @dataclass(frozen=True)
 class Examined:
-    """What was found of a clip: its features for the probes and its perceptual hash, or an error."""
+    """What was found of a clip: its features for the probes, its hash and its perceptual hash, or an error."""
 
     features: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
     phash: str = ""
     error: str = ""
 
 
 class Examine:
-    """What a worker does: one clip's features for the probes and its perceptual hash, or why there are none."""
+    """What a worker does: one clip's features for the probes and its hashes, or why there are none."""
 
     def __call__(self, task: _Clip, progress: object) -> Examined:
         try:
             with Clip.open(task.path) as clip:
                 footage = observe.observe(clip, "even:5")
-                return Examined(probes.features(footage, plain(clip.facts)), perceptual(footage.frames))
+                features = probes.features(footage, plain(clip.facts))
+                return Examined(features, clip.sha256, perceptual(footage.frames))
         except (GiocondaError, OSError) as error:
             return Examined(error=error.what if isinstance(error, GiocondaError) else str(error))
 
@@ -100,7 +102,10 @@ def audit(index: Index, job: AuditSet | None = None, advance: Callable[..., None
     unread: list[Unread] = []
     if job.probes:
         rows, unread = _examine_all(index, max(1, job.jobs), advance)
-        index = index.with_samples([replace(s, phash=s.phash or rows.get(s.path, Examined()).phash) for s in index])
+        known = [(s, rows.get(s.path, Examined())) for s in index]
+        index = index.with_samples(
+            [replace(s, sha256=s.sha256 or own.sha256, phash=s.phash or own.phash) for s, own in known]
+        )
     samples = list(index.samples)
     seen = [s for s in samples if s.path in rows]
     probed: list[Probe] = []
@@ -161,18 +166,22 @@ def _leaks(leaks: Sequence[Leak]) -> list[Finding]:
 
 
 def _doubles(samples: Sequence[Sample]) -> list[Finding]:
-    """Files that stand twice, and those whose labels then disagree."""
+    """Files that stand twice, those whose labels then disagree, and labels that are missing."""
     by_hash: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
-        if sample.sha256:
-            by_hash[sample.sha256].append(sample)
+        by_hash[sample.sha256 or sample.path].append(sample)
     twice = [group for group in by_hash.values() if len(group) > 1]
     torn = [group for group in twice if len({s.label for s in group}) > 1]
     unlabelled = [[s] for s in samples if s.label == Label.UNKNOWN]
-    return [
+    absent = [label for label in (Label.REAL, Label.FAKE) if not any(s.label == label for s in samples)]
+    one_sided = [
+        Finding("label", "label", 0, f"no clip is labelled {label}: nothing can be measured on this set")
+        for label in absent
+    ]
+    return one_sided + [
         Finding(kind, axis, len(groups), sentence, files=tuple(tuple(s.path for s in g[:3]) for g in groups[:_SHOWN]))
         for kind, axis, groups, sentence in (
-            ("label", "sha256", torn, "the same file is labelled real and fake"),
+            ("label", "sha256", torn, "the same file carries different labels"),
             (
                 "duplicate",
                 "sha256",
@@ -215,8 +224,11 @@ def _not_checked(samples: Sequence[Sample]) -> list[str]:
         ("split", "no splits are given: nothing can leak between them"),
         ("sha256", "files are not hashed: exact duplicates cannot be found"),
     ):
-        if not any(getattr(s, name) for s in samples):
+        lacking = sum(not getattr(s, name) for s in samples)
+        if lacking == len(samples):
             out.append(sentence)
+        elif lacking and name == "sha256":
+            out.append(f"{lacking:,} of the {len(samples):,} {sentence}")
     return out
 
 
@@ -233,9 +245,9 @@ def _first_line(probed: Sequence[Probe], findings: Sequence[Finding]) -> str:
 
 def to_text(document: SetAudit) -> str:
     """For a terminal."""
-    lines = [document.first_line, ""]
+    lines = [document.first_line, ""] if document.findings else [document.first_line]
     for finding in document.findings:
-        lines.append(f"- [{finding.kind}] {finding.sentence} ({finding.count})")
+        lines.append(f"- [{finding.kind}] {finding.sentence}" + (f" ({finding.count})" if finding.count else ""))
         for leak in finding.leaks[:3]:
             lines.append(f"    {leak.axis} {leak.value}: {', '.join(leak.splits)}; {', '.join(leak.samples[:2])}")
         for tell in finding.tells[:3]:

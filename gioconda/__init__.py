@@ -1,6 +1,6 @@
-"""Gioconda: animate, detect, attest.
+"""Checks clips of talking people, from Python; ``check`` is where to begin.
 
-The front door. Everything heavy is imported on first use, so that ``import gioconda`` stays instant.
+Everything heavy is imported on first use, so that ``import gioconda`` stays instant.
 
 >>> import gioconda
 >>> report = gioconda.check("clip.mp4")        # doctest: +SKIP
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from gioconda_core.version import __version__
 
-__all__ = ["Clip", "Report", "__version__", "check"]
+__all__ = ["Clip", "Report", "__version__", "audit", "check", "report"]
 
 if TYPE_CHECKING:
+    from gioconda import audit, report
     from gioconda.api import check
     from gioconda_core.media.clip import Clip
     from gioconda_core.types import Report
@@ -25,10 +26,16 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        from importlib import import_module
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in ("audit", "report"):
+        return import_module(f"gioconda.{name}")
+    if name in _LAZY:
         module, attribute = _LAZY[name]
         return getattr(import_module(module), attribute)
     raise AttributeError(f"module 'gioconda' has no attribute {name!r}")

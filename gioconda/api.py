@@ -8,6 +8,7 @@ In a notebook a report shows itself as its page. Threads, forked and spawned pro
 For folders there is :class:`gioconda.audit.Audit`.
 """
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -81,10 +82,12 @@ def check(
     for item in sources:
         if isinstance(item, str | os.PathLike):
             readable(item)
-        elif not isinstance(item, bytes | bytearray | memoryview) and not hasattr(item, "read"):
+        elif isinstance(item, io.TextIOBase) or not (
+            isinstance(item, bytes | bytearray | memoryview) or hasattr(item, "read")
+        ):
             raise UsageError(
                 f"cannot be checked: {type(item).__name__}",
-                hint="a path, bytes, a binary file object, or a list of these",
+                hint="a path, bytes, a file object opened with 'rb', or a list of these",
             )
     if isinstance(detectors, str):
         detectors = names_of(detectors)

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from gioconda_core.errors import UsageError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Option:
     """What a field is on a command line.
 
@@ -48,6 +48,9 @@ class Option:
     required: bool = False
     unset: Callable[[], Any] | None = None
     shown: str | None = None
+
+    def __repr__(self) -> str:  # it stands in the signature that an editor or a notebook shows
+        return repr(self.help)
 
     def named(self, field: str) -> str:
         """What a person types for it: ``--min-face``, or the argument's name."""

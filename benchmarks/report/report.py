@@ -347,7 +347,9 @@ def to_text(found: Benchmark) -> str:
     for block in (board.beside_lines(found), board.stated_lines(found)):
         lines += [*block, ""] if block else []
     lines += [note for note in (words.unmeasured(found), words.looked(found)) if note]
-    lines += [f"! {problem.sentence} ({problem.count})" for problem in found.problems]
+    for problem in found.problems:
+        named = [known_as(example) if len(example) == 64 else example for example in problem.examples]
+        lines.append(f"! {problem.sentence} ({problem.count:,}{': ' if named else ''}{', '.join(named)})")
     for entry in found.detectors:
         s = entry.statuses
         if entry.coverage < 1:

@@ -472,7 +472,7 @@ def to_latex(document: Benchmark) -> str:
     lines = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
-        rf"\caption{{{tex(document.title)}. {tex(document.first_line)} 95\,\% intervals by bootstrap over identities and sources.}}",
+        rf"\caption{{{tex(document.title)}. {tex(document.first_line)} 95\,\% intervals by bootstrap over identities and sources, or over clips where neither is given.}}",
         rf"\begin{{tabular}}{{l{'r' * (len(shown) + 1)}}}",
         r"\toprule",
         " & ".join(["Detector", "coverage", *(rf"\texttt{{{tex(names[m])}}}" for m in shown)]) + r" \\",

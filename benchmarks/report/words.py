@@ -8,6 +8,7 @@ from benchmarks.stats.beside import Cue, Part, Row, Skill
 from benchmarks.stats.compare import Difference, Finding
 from benchmarks.stats.probes import warning
 from gioconda_core.stats.cues import ALL
+from gioconda_core.words import counted
 
 MOST_NAMED = 4  # detectors that one sentence names; more are counted
 
@@ -67,10 +68,10 @@ def part(p: Part | Cue) -> str:
 def kept(row: StatedRate) -> str:
     """What real clips say of a stated rate."""
     return {
-        Kept.HOLDS: "in agreement",
+        Kept.HOLDS: "not contradicted",
         Kept.MORE: "more alarms than stated",
         Kept.FEWER: "fewer alarms than stated",
-        Kept.REFUSED: f"not said: {row.n_real} real clips",
+        Kept.REFUSED: f"not said: {counted(row.n_real, 'real clip')}",
     }[row.kept]
 
 

@@ -46,7 +46,7 @@ class Detectors:
 
 @app.command("list")
 def list_() -> Result:
-    """The detectors there are, and whether weights for them come with the package."""
+    """List the detectors there are, and whether weights for them come with the package."""
     with_weights = registry.shipped()
     rows = []
     for name in registry.names():
@@ -70,7 +70,7 @@ _SUMMARIES = {
 
 @app.command("show", "contrast")
 def show(name: Annotated[str, argument("A detector, as NAME or NAME:TARGET.", "NAME")]) -> Result:
-    """A detector's card: trained on what, measured where, its limits and licence, and what its scores have meant."""
+    """Show a detector's card: trained on what, measured where, its limits and licence, and what its scores have meant."""
     from detect.features.model import home_of
     from detect.reading.calibration import Calibration
 
@@ -299,7 +299,7 @@ def _dry(index: tuple[str, ...]) -> None:
 @training.command(
     "contrast",
     "--index fakes.parquet --index footage.parquet --out runs/mine",
-    about=f"H{FEATURES['contrast'][1:]}. Trains on a processor, a few seconds a clip.",
+    about=f"Train a detector of {FEATURES['contrast']}. It takes a processor a few seconds a clip.",
 )
 def contrast(job: FeatureTraining, dry_run: DryRun = False) -> None:
     """What its card says it is."""
@@ -323,13 +323,13 @@ def contrast(job: FeatureTraining, dry_run: DryRun = False) -> None:
 
 @training.command("cnn", "--index fakes.parquet --start efficientnet.safetensors --out runs/mine")
 def cnn(job: CnnTraining, dry_run: DryRun = False) -> None:
-    """A convolutional network, tuned whole unless told otherwise. It wants a GPU, or several under torchrun."""
+    """Train a convolutional network, tuned whole unless told otherwise. It wants a GPU, or several under torchrun."""
     _network(job, dry_run)
 
 
 @training.command("vit-ln", "--index fakes.parquet --backbone hub:OWNER/NAME --out runs/mine")
 def vit_ln(job: VitLnTraining, dry_run: DryRun = False) -> None:
-    """A vision transformer whose LayerNorms alone are tuned unless told otherwise. It wants a GPU, or several under torchrun."""
+    """Train a vision transformer whose LayerNorms alone are tuned unless told otherwise. It wants a GPU, or several under torchrun."""
     _network(job, dry_run)
 
 

@@ -1,5 +1,6 @@
 """``plugins``, ``doctor``, ``config`` and ``explain``: what is installed, what is wrong, where a setting comes from, what a code means."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +9,7 @@ from gioconda.cli.build import built
 from gioconda.cli.common import JsonOption, Result, emit, incomplete, message, settings
 from gioconda.doctor import LEVELS, Check, checks
 from gioconda.report.options import Lang
-from gioconda.report.wording import code_sentence, say, templates
+from gioconda.report.wording import code_sentence, label, say, templates
 from gioconda_core import config as c
 from gioconda_core.documents import plain
 from gioconda_core.errors import ExitCode, UsageError
@@ -89,17 +90,24 @@ def explain(
     code: Annotated[
         str,
         argument(
-            "A status code, a reason or state of credentials, an exit code, a level, a report's word, or `exit-codes`."
+            "A status code, a reason or state of credentials, an exit code, a level, a report's word, or `exit-codes`; all words when left out."
         ),
-    ],
+    ] = "",
 ) -> None:
-    """Explain a Content Credentials status code, reason or state, an exit code, a level or a word of a report in a plain sentence.
-
-    Words: ensemble, contrast, false alarm, raw score, calibration, unseen methods.
-    """
+    """Explain a Content Credentials status code, reason or state, an exit code, a level or a word of a report in a plain sentence."""
+    if not code:
+        terms = [key.removeprefix("term.") for key in templates() if key.startswith("term.")]
+        known: dict[str, Iterable[object]] = {
+            "words": terms,
+            "levels": Level,
+            "states": (*ProvenanceState, "not-read"),
+            "reasons": CredentialReason,
+            "exit codes": ExitCode,
+        }
+        return emit("\n".join(f"{kind}: {', '.join(str(item) for item in own)}" for kind, own in known.items()))
     sentence = _explained(code)
     if sentence is None:
-        hint = "codes are case-sensitive, e.g. assertion.dataHash.mismatch"
+        hint = "gioconda explain lists what is; status codes are case-sensitive, e.g. assertion.dataHash.mismatch"
         raise UsageError(f"no code {code!r} is known", hint=hint)
     emit(sentence)
 
@@ -114,6 +122,8 @@ def _explained(code: str) -> str | None:
         return LEVELS[Level(code)] if lang == "en" else say(Sentence(f"level.{code}"), lang)
     if code in set(ProvenanceState):
         return f"{code}: {describe.state(ProvenanceState(code), lang)}"
+    if code == "not-read":  # of an audit's row
+        return f"{code}: {label('no-state', lang)}"
     if code in set(CredentialReason):
         return describe.reason(CredentialReason(code), lang)
     if code in exits:

@@ -31,7 +31,7 @@ class Models:
 
 @app.command("list")
 def list_() -> Result:
-    """Every registered network: use, size, licence, and whether it is here."""
+    """List every registered network: use, size, licence, and whether it is here."""
     from gioconda.report.view import bytes_text
 
     here = store()

@@ -90,7 +90,7 @@ class Keys:
 
 @keys_app.command("show")
 def keys_show() -> Result:
-    """This user's keys, without their secrets: subject, purpose, fingerprint, and how long they last."""
+    """List this user's keys, without their secrets: subject, purpose, fingerprint, and how long they last."""
     found = keys.show()
     lines = []
     for key in found:
@@ -161,7 +161,7 @@ class Store:
 
 @trust_app.command("show")
 def trust_show() -> Result:
-    """The lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired."""
+    """List the trust lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired."""
     rows = [_stored(item) for item in lists.load().lists]
     return Result([_line(row) for row in rows] or message("no-lists"), Store(rows))
 
@@ -278,7 +278,7 @@ def trust_diff(
     old: Annotated[Path, argument("A list: a file, or a name in the store.")],
     new: Annotated[Path, argument("Another.")],
 ) -> None:
-    """Which anchors one list has that another has not."""
+    """Show which anchors one list has that another has not."""
 
     def find(item: Path) -> lists.TrustList:
         stored = {known.name: known for known in lists.load().lists}

@@ -113,11 +113,13 @@ def _head(lang: str, category: str, properties: Mapping[str, Any]) -> str:
     rules = []
     for rule, key in _RULES.items():
         text = say(Sentence(key), lang) if key else "The file could not be examined"
+        kind, _, word = rule.partition("/")
+        more = f". What it means and does not mean: gioconda explain {word}" if kind in ("level", "credentials") else ""
         entry: dict[str, Any] = {
             "id": rule,
             "name": "".join(part.capitalize() for part in rule.replace("/", "-").split("-")),
             "shortDescription": {"text": text},
-            "help": {"text": f"{text} What it means and does not mean: gioconda explain {rule.rpartition('/')[2]}"},
+            "help": {"text": text + more},
             "defaultConfiguration": {"level": _level(rule)},
         }
         if rule.startswith("credentials/"):

@@ -45,9 +45,10 @@ class Flaw(StrEnum):
     FOLDER = "folder"
     CHANGED = "changed"
     LABELS_DIFFER = "labels-differ"
+    SAME_FILE = "same-file"
 
     def of(self, path: str, other: str = "") -> "FlawedRow":
-        """The problem of a row with this flaw. other : the row of the same content whose label is another."""
+        """The problem of a row with this flaw. other : the row of the same content."""
         return FlawedRow(path, self, _FLAWS[self] + other)
 
 
@@ -57,7 +58,8 @@ _FLAWS = {
     Flaw.MISSING: "is missing",
     Flaw.FOLDER: "is a folder, not a clip",
     Flaw.CHANGED: "has changed since it was indexed",
-    Flaw.LABELS_DIFFER: "is labelled differently as ",
+    Flaw.LABELS_DIFFER: "is the same file as this one, which has another label: ",
+    Flaw.SAME_FILE: "is the same file as ",
 }
 
 
@@ -270,29 +272,33 @@ class Index:
     def verify(self, advance: Callable[[], object] | None = None) -> list[FlawedRow]:
         """Rows whose file is missing, whose bytes changed, whose label is unknown, or that stand twice."""
         problems = []
-        seen: dict[str, str] = {}
+        seen: set[str] = set()
+        by_hash: dict[str, list[Sample]] = defaultdict(list)
         for sample in self.samples:
-            path = self.resolve(sample)
+            path, digest = self.resolve(sample), sample.sha256
             if sample.path in seen:
                 problems.append(Flaw.NAMED_TWICE.of(sample.path))
-            seen[sample.path] = sample.sha256
+            seen.add(sample.path)
             if sample.label == Label.UNKNOWN:
                 problems.append(Flaw.NO_LABEL.of(sample.path))
             if not path.exists():
                 problems.append(Flaw.MISSING.of(sample.path))
             elif path.is_dir():
                 problems.append(Flaw.FOLDER.of(sample.path))
-            elif path.is_file() and sample.sha256 and sha256_of(path) != sample.sha256:
-                problems.append(Flaw.CHANGED.of(sample.path))
+            elif path.is_file():
+                digest = sha256_of(path)
+                if sample.sha256 not in ("", digest):
+                    problems.append(Flaw.CHANGED.of(sample.path))
+            if digest:
+                by_hash[digest].append(sample)
             if advance:
                 advance()
-        by_hash: dict[str, list[Sample]] = defaultdict(list)
-        for sample in self.samples:
-            if sample.sha256:
-                by_hash[sample.sha256].append(sample)
-        for same in by_hash.values():
-            if len({s.label for s in same}) > 1:
-                problems.append(Flaw.LABELS_DIFFER.of(same[0].path, same[1].path))
+        for first, *others in by_hash.values():
+            for other in others:
+                if other.label != first.label:
+                    problems.append(Flaw.LABELS_DIFFER.of(other.path, first.path))
+                elif other.path != first.path:
+                    problems.append(Flaw.SAME_FILE.of(other.path, first.path))
         return problems
 
 

@@ -63,6 +63,8 @@ def test_of_a_list_the_missing_file_is_named_before_the_first_is_examined(pictur
     assert not stages
     with pytest.raises(UsageError, match="int"):
         gioconda.check(7)
+    with pytest.raises(UsageError, match="opened with 'rb'"), open(picture) as text:
+        gioconda.check(text)
 
 
 @pytest.mark.usefixtures("metadata_here")
@@ -114,6 +116,12 @@ def test_an_editor_completes(typed, offered):
 
     script = jedi.Script(f"import gioconda\n{typed}")
     assert {found.name for found in script.complete(2, len(typed))} >= offered
+
+
+def test_what_the_documentation_names_is_there_after_one_import_and_is_offered_by_a_notebook():
+    code = "import gioconda; print(dir(gioconda), gioconda.audit.table.__name__, gioconda.report.text.__name__, gioconda.audit.Audit.__doc__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "'audit', 'check', 'report'" in done.stdout and "table text" in done.stdout
 
 
 def test_an_editor_shows_what_a_check_takes():

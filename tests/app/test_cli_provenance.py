@@ -7,6 +7,7 @@ import pytest
 from provenance_kit import authority, certificates, created, flip, leaf, signer_of, write_any, write_wav
 
 from gioconda.cli import main
+from gioconda.report import as_sarif
 from provenance.signing import sign
 
 CLAIM = 'title = "t"\n[[actions]]\naction = "c2pa.created"\nsource_type = "trainedAlgorithmicMedia"\n'
@@ -224,6 +225,15 @@ def test_a_credential_is_told_in_japanese_too(tmp_path, capsys):
         for lang in ("en", "ja"):
             assert main(["-q", "explain", reason, "--lang", lang]) == 0
             assert len(capsys.readouterr().out.strip()) > 8
+
+
+def test_explain_alone_lists_what_it_explains_and_a_log_sends_to_nothing_else(capsys):
+    assert main(["-q", "explain"]) == 0
+    listed = [word for line in capsys.readouterr().out.splitlines() for word in line.split(": ")[1].split(", ")]
+    sent = re.findall("gioconda explain ([a-z-]+)", as_sarif.log([]))
+    assert {"false-alarm", "signal", "trusted", "not-read", "altered", "130"} <= set(listed) and "signal" in sent
+    for word in (*listed, *sent):
+        assert main(["-q", "explain", word]) == 0 and len(capsys.readouterr().out) > 6, word
 
 
 def test_every_command_for_credentials_speaks_every_language(tmp_path, capsys):

@@ -171,6 +171,18 @@ def test_planted_leaks_doubles_and_tells_are_found(set_with_trouble):
     assert "p3" in text and "c7.mp4" in text
 
 
+def test_a_list_without_hashes_is_hashed_and_one_without_real_clips_is_told(set_with_trouble, capsys):
+    where = set_with_trouble.root
+    (where / "again.mp4").write_bytes((where / "c1.mp4").read_bytes())
+    rows = "c0.mp4,fake", "c1.mp4,fake", "again.mp4,fake", "c0.mp4,unknown"
+    (where / "list.csv").write_text("\n".join(("path,label", *rows)))
+    document = audit_set.audit(Index.read(where / "list.csv"), AuditSet(resamples=100))
+    assert {(f.kind, f.axis, f.count) for f in document.findings} == {
+        ("label", "label", 0), ("label", "sha256", 1), ("duplicate", "sha256", 1), ("label", "label", 1)
+    }  # fmt: skip
+    assert "no clip is labelled real" in document.first_line and "hashed" not in audit_set.to_text(document)
+
+
 def test_unreadable_clips_are_listed_not_dropped(set_with_trouble):
     set_with_trouble.resolve(set_with_trouble.samples[2]).write_bytes(b"nothing")
     document = audit_set.audit(set_with_trouble, AuditSet(resamples=100))

@@ -89,20 +89,29 @@ def test_many_equal_hashes_are_a_chain_not_all_pairs():
 def test_verify_names_what_changed_what_is_missing_and_what_contradicts_itself(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"a")
     (tmp_path / "b.mp4").write_bytes(b"b")
+    (tmp_path / "a2.mp4").write_bytes(b"a")
+    (tmp_path / "a3.mp4").write_bytes(b"a")
     index = Index(
         (
             sample(0, path="a.mp4", sha256=sha256_of(b"a")),
             sample(1, path="b.mp4", sha256=sha256_of(b"other")),
             sample(2, path="c.mp4"),
             sample(3, path="a2.mp4", sha256=sha256_of(b"a"), label=Label.FAKE),
+            sample(4, path="a3.mp4", sha256="", label=Label.REAL),  # of a list without hashes
         ),
         tmp_path,
         {},
     )
     problems = index.verify()
-    assert {problem.kind for problem in problems} == {Flaw.CHANGED, Flaw.MISSING, Flaw.LABELS_DIFFER}
+    found = {(problem.path, problem.kind) for problem in problems}
+    assert found == {
+        ("b.mp4", Flaw.CHANGED),
+        ("c.mp4", Flaw.MISSING),
+        ("a2.mp4", Flaw.LABELS_DIFFER),
+        ("a3.mp4", Flaw.SAME_FILE),
+    }
     said = " ".join(problem.what for problem in problems)
-    assert "changed" in said and "missing" in said and "labelled differently" in said
+    assert "changed" in said and "missing" in said and "the same file as a.mp4" in said
 
 
 def test_an_index_from_a_stranger_cannot_climb_out(tmp_path):

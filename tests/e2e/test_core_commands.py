@@ -1,13 +1,18 @@
 """Plugins, models, configuration and diagnosis through the real entry point."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from gioconda.cli import main
+
+ROOT = Path(__file__).parents[2]
 
 
 def process(*args):
@@ -34,19 +39,26 @@ def test_help_imports_nothing_heavy():
     assert "HEAVY []" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
-def test_every_help_has_an_example():
+def test_every_help_has_an_example_and_it_and_the_readme_s_commands_can_be_typed():
     import typer.main
 
     from gioconda.cli.app import app
 
     def commands(command, path):
-        yield path, f"{command.help or ''} {command.epilog or ''}"
+        yield path, command, f"{command.epilog or ''}\n{command.help or ''}"
         for name, child in getattr(command, "commands", {}).items():
-            yield from commands(child, [*path, name])
+            yield from commands(child, (*path, name))
 
-    found = list(commands(typer.main.get_command(app), ["gioconda"]))
+    found = list(commands(typer.main.get_command(app), ("gioconda",)))
     assert len(found) > 50
-    assert not [" ".join(path) for path, text in found if "Example: gioconda" not in text]
+    assert not [" ".join(path) for path, _, text in found if "Example: gioconda" not in text]
+    leaves = {path: command for path, command, _ in found if not getattr(command, "commands", {})}
+    typed = [line for *_, text in found for line in re.findall(r"Example: (gioconda .*?)(?:\n| {2,}|$)", text)]
+    typed += re.findall(r"\| `(gioconda .*?)` \|", (ROOT / "README.md").read_text(encoding="utf-8"))
+    for line in typed:
+        words = shlex.split(line)
+        path = next(tuple(words[:n]) for n in (4, 3, 2) if tuple(words[:n]) in leaves)
+        leaves[path].make_context(path[-1], words[len(path) :])  # an option that is unknown or missing is an error
 
 
 def test_usage_errors_are_exit_2_and_one_line():

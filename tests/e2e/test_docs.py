@@ -57,6 +57,12 @@ def test_every_link_between_pages_leads_to_a_page_and_a_heading():
     assert not lost
 
 
+def test_the_tests_that_hold_the_page_on_security_are_there():
+    there = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+?)_?…?`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert named and not [name for name in named if f"def {name}" not in there]
+
+
 def test_the_readme_stays_short():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     cells = [cell.strip() for line in text.splitlines() if line.startswith("|") for cell in line.split("|")]
