@@ -18,6 +18,7 @@ from gioconda_core.errors import UsageError
 from gioconda_core.media.degrade import CLEAN
 from gioconda_core.stats import bootstrap, delong, metrics
 from gioconda_core.stats.delong import holm
+from gioconda_core.words import counted
 
 Floats = NDArray[np.float64]
 SIGNIFICANT = 0.05
@@ -90,7 +91,9 @@ def _note(*sides: tuple[str, Column]) -> str:
     """How two detectors differ in what does not forbid a comparison, and which of them have met the clips before."""
     protocols = [column.protocol for _, column in sides]
     notes = [f"measured as {' and '.join(protocols)}"] if len(set(protocols)) > 1 else []
-    return "; ".join(notes + [f"{name} learned from {c.learned:,} clips of this set" for name, c in sides if c.learned])
+    return "; ".join(
+        notes + [f"{name} learned from {counted(c.learned, 'clip')} of this set" for name, c in sides if c.learned]
+    )
 
 
 class Pairs:

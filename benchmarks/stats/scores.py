@@ -18,7 +18,7 @@ _NUMBERS = ("seconds", "cost", "false_alarm")
 # Columns that `detect score` writes besides: nothing to slice by.
 _NOT_SLICES = (
     *("pooling", "reason", "detail", "reals", "calibration", "false_alarm_low", "false_alarm_high"),
-    *("protocol", "sha256", "detector", *_WORDS, *_NUMBERS),
+    *("protocol", "sha256", "own", "detector", *_WORDS, *_NUMBERS),
 )
 _UNITS = {"video": "video", "image": "image", "audio": "audio", "frame": "frame", "picture": "image", "clip": "video"}
 
@@ -79,7 +79,7 @@ class _Reader:
 
     def table(self) -> Table:
         """All rows of the unit; problems of the file first."""
-        own = dict(zip(self.sheet.column("path"), self.ids, strict=True))
+        own = {name: id_ for c in ("path", "own") for name, id_ in zip(self.sheet.column(c), self.ids, strict=True)}
         about = {"source": self.name, "encoding": self.sheet.encoding, "sha256": self.sheet.sha256, "own": own}
         table = Table.of_rows(list(self._rows()), meta=about)
         silent = [n for n, c in table.detectors.items() if self.wide and self.unit and not c.scored.any()]

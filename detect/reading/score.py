@@ -27,7 +27,7 @@ Labelled = tuple[str, Path, Sample | None]  # id, file, and its row of an index
 class Row:
     """What one detector says of one clip.
 
-    id : the sha256 of a clip of an index, else its name. path to generator : of an index alone.
+    id : the sha256 of a clip of an index, else its name. path to own : of an index alone; own : its own id of the clip.
     measured : trivial cues of the clip; given : those that its index gives. version : None where the clip could not be read.
     learned : True where the detector learned from this very file.
     error : why there is no answer; abstained : why there is no score; reason and detail : either by its code.
@@ -42,6 +42,7 @@ class Row:
     identity: str | None = None
     source: str | None = None
     generator: str | None = None
+    own: str | None = None
     measured: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict)
     learned: bool | None = None
@@ -67,6 +68,8 @@ class Row:
         columns = {f"cue:{cue}": value for cue, value in self.measured.items()} | {"id": self.id}
         if self.label is not None:
             columns |= {name: getattr(self, name) for name in ("path", "label", "identity", "source", "generator")}
+        if self.own is not None:
+            columns["own"] = self.own
         if self.sha256 is not None:
             columns["sha256"] = self.sha256
         columns |= {f"cue:{cue}": value for cue, value in self.given.items()} | {"detector": self.detector}
@@ -130,6 +133,7 @@ def in_index(row: Row, clip: Labelled) -> Row:
         row,
         id=sha256 or name,
         path=name,
+        own=str(sample.extra["id"]) if sample.extra.get("id") else None,
         label=str(sample.label),
         identity=sample.identity,
         source=sample.source,

@@ -184,7 +184,10 @@ def _html(job: Job, file: Path) -> None:
         level_text=lambda level: text("level", level),
         state_text=lambda row: state_text(state_of(row), lang) if row.state else "–",
         say=lambda words: visible(problem(words, lang)),
-        skipped=[(reason_text({"code": why, "detail": {}}, lang), n) for why, n in sorted(summary.skipped.items())],
+        skipped=[
+            (label("passed-over", lang, why=reason_text({"code": why, "detail": {}}, lang)), n)
+            for why, n in sorted(summary.skipped.items())
+        ],
         total=summary.seen,
     )
     write_text(file, page(label("audit", lang), body, lang))

@@ -216,7 +216,9 @@ def test_hiding_what_a_detector_looks_at_lowers_its_score():
 
 
 def test_a_row_comes_back_from_its_columns_and_has_none_for_what_does_not_apply():
-    read = Row("ab12", "contrast", "ab12", "a.mp4", "fake", "anna", "s", "g", {"noise": 1.0}, version="1", score=0.5)
+    read = Row(
+        "ab12", "contrast", "ab12", "a.mp4", "fake", "anna", "s", "g", "7", {"noise": 1.0}, version="1", score=0.5
+    )
     assert Row.of(read.columns()) == read
     assert list(read.columns())[:3] == ["cue:noise", "id", "path"] and "error" not in read.columns()
     lost = Row("a.mp4", "contrast", error="cannot be read")

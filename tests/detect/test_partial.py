@@ -144,7 +144,10 @@ def test_a_report_of_a_table_is_told_which_clips_the_detector_learned_from_and_m
     (desk / "theirs.csv").write_text("path,label,score\n" + "".join(f"c{i}.mp4,{i % 2},{i}\n" for i in range(6)))
     assert gioconda(["-q", "bench", "compare", str(scores), str(desk / "theirs.csv"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["differences"][0]
-    assert (found["n_real"], found["n_fake"]) == (3, 3) and "judge learned from 1 clips" in found["note"]
+    assert (found["n_real"], found["n_fake"]) == (3, 3) and "judge learned from 1 clip of" in found["note"]
+    (desk / "named.csv").write_text("id,label,score\n" + "".join(f"ours-{i},{i % 2},{i}\n" for i in range(6)))
+    assert gioconda(["-q", "bench", "compare", str(scores), str(desk / "named.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["differences"][0]["n_real"] == 3, "by the list's own ids"
     # The list is put right between a kill and the next try.
     kept = {name: value for name, value in table(desk)[0].items() if value}
     scores.unlink()
