@@ -83,7 +83,7 @@ def specs(parts: Iterable[str]) -> list[str]:
 def _known(base: str) -> None:
     """Raise UsageError for a name that no detector has."""
     if base not in names():
-        raise UsageError(f"no detector named {base!r}", where="--detectors", hint=f"known: {', '.join(names())}")
+        raise UsageError(f"no detector named {base!r}", hint=f"known: {', '.join(names())}")
 
 
 def load(name: str, **options: Any) -> "Detector":

@@ -167,7 +167,9 @@ class Index:
         samples = tuple(plugins.load("gioconda.datasets", layout)().scan(root))
         if not samples:
             raise UsageError(
-                f"nothing that the layout {layout!r} knows is here", where=str(root), hint="try --layout plain"
+                f"nothing that the layout {layout!r} knows is here",
+                where=str(root),
+                hint="the layout plain has real/CLIP and fake/METHOD/CLIP; a CSV of path and label serves too",
             )
         return cls(samples, root, {"schema": SCHEMA, "layout": layout})
 
