@@ -222,7 +222,7 @@ def _about(readings: Sequence[Calibrated], learned_by: Sequence[str], say: Any) 
         say("few-reals", detectors=_names(few), n=n, floor=1 / n)
     if rated := [r for r in scored if r.level != Level.NO_SKILL]:
         say("filmed-people", detectors=_names(rated))
-    if any(r.level in (Level.SIGNAL, Level.STRONG_SIGNAL) for r in rated):
+    if any(r.level.found for r in rated):
         say("covered-face", **COVERED)
     low = [r for r in readings if r.level == Level.NO_STRONG_SIGNAL and r.false_alarm is not None]
     if low:

@@ -126,17 +126,17 @@ def _media_of(sidecar: Path) -> list[Path]:
     return sorted(item for item in beside if engine.mime_of(item) and item.is_file())[:_ALIKE]
 
 
-def _bytes(file: Path) -> bytes:
-    """What a file holds; nothing where it cannot be read."""
+def _bytes(file: Path) -> bytes | None:
+    """What a file holds; None where it cannot be read."""
     with contextlib.suppress(OSError):
         return file.read_bytes()
-    return b""
+    return None
 
 
-def _made_for(store: bytes, media: Iterable[Path]) -> Path | None:
+def _made_for(store: bytes | None, media: Iterable[Path]) -> Path | None:
     """The first of some files whose bytes a credential beside them was made of."""
     for one in media if store else ():
-        with opened(one, manifest=store) as found:
+        with contextlib.suppress(MediaError), opened(one, manifest=store) as found:  # one may not be readable
             if isinstance(found, Opened) and found.store == store and not rules.altered(found.document):
                 return one
     return None
@@ -203,7 +203,7 @@ def opened(
 
     file, aside, forced, alone = _placed(Path(path), manifest is not None)
     if aside:
-        manifest = _bytes(aside) or manifest
+        manifest = _bytes(aside)
     context, kind = engine.reading(anchors), engine.mime_of(file)
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(_regular(file))

@@ -53,14 +53,14 @@ def parse(data: bytes, where: str) -> Content:
     CredentialError
         It begins like JSON and is none of the known forms, or it holds a private key.
     """
-    if b"PRIVATE KEY-----" in data:
-        raise CredentialError(
-            "holds a private key", where=where, hint="a trust list is certificates alone: take it out"
-        )
     if data[:1] == b"0" and data[1:2] >= b"\x80":  # DER
         kind = "PKCS7" if _SIGNED_DATA in data[:32] else "CERTIFICATE"
         data = f"-----BEGIN {kind}-----\n{base64.encodebytes(data).decode()}-----END {kind}-----".encode()
     text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")
+    if "PRIVATE KEY-----" in text:
+        raise CredentialError(
+            "holds a private key", where=where, hint="a trust list is certificates alone: take it out"
+        )
     if not text.lstrip("\ufeff \r\n\t").startswith("{"):
         return _text(text)
     try:

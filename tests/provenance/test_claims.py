@@ -362,6 +362,8 @@ def test_a_sidecar_of_less_exact_name_is_not_held_against_what_it_cannot_be_of(t
     assert read(tmp_path / "clip.wav", trust=trust_in(authority())).state == State.TRUSTED
     assert read(tmp_path / "clip.srt").reason == "unsupported"
     write_picture(tmp_path / "clip.jpg")  # a still beside the clip
+    (tmp_path / "clip.avi").write_bytes(b"RIFF")
+    (tmp_path / "clip.avi").chmod(0)  # and what may not be read
     found = read(tmp_path / "clip.jpg", trust=trust_in(authority()))
     told = [*(say(item, "en") for item in credential_sentences(found)), *describe.lines(found)]
     assert found.state == State.ABSENT and "was made for clip.wav, and says nothing of this one" in told[1]

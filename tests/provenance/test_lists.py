@@ -197,10 +197,10 @@ def test_a_certificate_that_cannot_be_read_is_told_and_the_others_count(signed, 
             lists.read_list(tmp_path / name)
 
 
-def test_a_private_key_among_certificates_is_neither_taken_nor_shown(tmp_path):
-    (tmp_path / "list.pem").write_text(
-        certificates.key_pem(authority().key) + certificates.pem(authority().certificate)
-    )
+@pytest.mark.parametrize("encoding", ["ascii", "utf-16"])
+def test_a_private_key_among_certificates_is_neither_taken_nor_shown(encoding, tmp_path):
+    text = certificates.key_pem(authority().key) + certificates.pem(authority().certificate)
+    (tmp_path / "list.pem").write_text(text, encoding)
     with pytest.raises(CredentialError, match="holds a private key") as refused:
         lists.add(tmp_path / "list.pem")
     assert "BEGIN" not in str(refused.value) and not lists.store().exists()

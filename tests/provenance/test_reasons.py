@@ -270,6 +270,12 @@ def test_a_certificate_beside_a_signature_it_did_not_make_names_nobody(first, tm
     assert found.trust_list is None and "signed by" not in told(found)
 
 
+def test_an_empty_sidecar_is_told_and_not_taken_for_none(tmp_path):
+    picture, sidecar = write_any(tmp_path / "p.jpg"), tmp_path / "p.jpg.c2pa"
+    sidecar.touch()
+    assert read(picture).reason == read(sidecar).reason == CredentialReason.MALFORMED
+
+
 def test_a_sidecar_alone_needs_its_file_and_finds_it(tmp_path):
     picture = write_any(tmp_path / "p.jpg")
     sidecar = sign.sign_sidecar(picture, None, created(), signer=signer_of(leaf(), tmp_path))
