@@ -28,9 +28,10 @@ def bounded(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
 
 
 class Piece(NamedTuple):
-    """One segment, chunk or block. start, end : bytes from the file's beginning.
+    """One segment, chunk, block, tag, page or element. start, end : bytes from the file's beginning.
 
-    name : of a JPEG the marker's second byte; of a GIF what begins it, with an extension's label; of the others four letters.
+    name : of a JPEG the marker's second byte; of a GIF what begins it, with an extension's label; of a PNG or RIFF four letters; of a Matroska
+    the element's number; of an FLV the tag's kind; of an Ogg empty.
     """
 
     name: bytes
@@ -111,24 +112,11 @@ def ogg(file: IO[bytes], end: int) -> Iterator[Piece]:
         yield Piece(b"", at, at := at + 27 + parts + sum(head[27 : 27 + parts]))
 
 
-_ENDLESS = (
-    b"\x18\x53\x80\x67",
-    b"\x1f\x43\xb6\x75",
-)  # a Matroska's segment and cluster, which need not say their length
-_ELEMENTS = (
-    *_ENDLESS,
-    *(
-        b"\x1aE\xdf\xa3",
-        b"\x11M\x9bt",
-        b"\x15I\xa9f",
-        b"\x16T\xaek",
-        b"\x1cS\xbbk",
-        b"\x12T\xc3g",
-        b"\x10C\xa7p",
-        b"\x19A\xa4i",
-    ),
-    *(b"\xec", b"\xbf", b"\xe7", b"\xa3", b"\xa0", b"\xab", b"\xa7"),
-)
+_ENDLESS = (b"\x18S\x80g", b"\x1fC\xb6u")  # of a Matroska segment and cluster, which need not say their length
+# Its head; of a segment seek head, info, tracks, cues, tags, chapters and attachments; of a cluster timestamp, blocks and what places it; and
+# what fills up or checks either. Source: RFC 9559, section 5.
+_ELEMENTS = (*_ENDLESS, b"\x1aE\xdf\xa3", b"\x11M\x9bt", b"\x15I\xa9f", b"\x16T\xaek", b"\x1cS\xbbk", b"\x12T\xc3g", b"\x10C\xa7p",
+             b"\x19A\xa4i", b"\xe7", b"\xa3", b"\xa0", b"\xab", b"\xa7", b"\xec", b"\xbf")  # fmt: skip
 
 
 def matroska(file: IO[bytes], end: int) -> Iterator[Piece]:

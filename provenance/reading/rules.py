@@ -342,9 +342,8 @@ def decide(document: Mapping[str, Any], broken: Iterable[Finding] = ()) -> Decis
         return Decision(ProvenanceState.INVALID, *deciding(failed))
     failures, deltas = _findings(document, "failure"), _deltas(document)
     said = [str(item.get("code")) for item in failures]
-    own = [
-        str(item.get("code")) for item in failures if _own(document, item)
-    ]  # an ingredient's identities are that one's
+    # An ingredient's identities are that one's.
+    own = [str(item.get("code")) for item in failures if _own(document, item)]
     identity = [code for code in own if code.startswith("cawg.") and code not in _UNESTABLISHED]
     if word == "Invalid" and deltas:
         return Decision(ProvenanceState.INVALID, CredentialReason.INGREDIENT, ("gioconda.ingredient.failure",))

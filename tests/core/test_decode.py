@@ -127,6 +127,18 @@ def test_variable_frame_rate_is_kept(tmp_path):
             assert number(clip.sample(f"at:{t}")[0][0]) == shown
 
 
+def test_one_picture_shown_for_an_hour_has_no_rate(tmp_path):
+    with av.open(str(tmp_path / "slide.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 192, 96, "yuv420p"
+        packets = stream.encode(av.VideoFrame.from_ndarray(numbered(0), format="rgb24")) + stream.encode(None)
+        for packet in packets:
+            packet.duration = int(3600 / packet.time_base)
+            container.mux(packet)
+    with Clip.open(tmp_path / "slide.mkv") as clip:
+        assert (clip.fps, clip.duration) == (None, 3600.0)
+
+
 def test_the_rate_is_that_of_the_frames_where_far_fewer_come_than_the_stream_says(tmp_path):
     with Clip.open(numbered_clip(tmp_path / "a.mkv", 10, pts=[10 * i for i in range(10)])) as clip:
         assert float(clip.facts.fps) == pytest.approx(2.7, abs=0.1) and clip.facts.frame_count == 10

@@ -368,9 +368,7 @@ def test_a_sidecar_of_less_exact_name_is_not_held_against_what_it_cannot_be_of(t
     told = [*(say(item, "en") for item in credential_sentences(found)), *describe.lines(found)]
     assert found.state == State.ABSENT and "was made for clip.wav, and says nothing of this one" in told[1]
     assert told[-1].startswith("policy: gioconda.sidecar.anothers: ") and told[-1].endswith("[clip.wav]")
-    asked = read(
-        tmp_path / "clip.c2pa", trust=trust_in(authority())
-    )  # of the two it finds the one that it was made for
+    asked = read(tmp_path / "clip.c2pa", trust=trust_in(authority()))  # it finds the one that it was made for
     assert (asked.state, asked.sidecar) == (State.TRUSTED, True)
     (tmp_path / "clip.wav").write_bytes((tmp_path / "clip.wav").read_bytes() + b"x")
     assert read(tmp_path / "clip.jpg").reason == read(tmp_path / "clip.wav").reason == "altered"
