@@ -224,7 +224,11 @@ def test_links_never_lead_out_of_the_tree_and_pipes_never_block(tree, tmp_path):
     assert walk.skipped["link-out-of-the-tree"] == 2 and walk.skipped["not-regular"] == 1
     assert walk.skipped["link-nowhere"] == 2
     followed = Walk((str(tree),), filter=Filter(links="all"))
-    assert len(list(followed)) > 6 and followed.skipped["link-nowhere"] >= 2
+    assert {os.path.realpath(f.path) for f in followed} >= {
+        str(secret),
+        *(str(tree / name) for name in found - {"inside.png"}),
+    }
+    assert followed.skipped["link-nowhere"] >= 2
 
 
 def test_files_not_named_like_media_are_counted_not_silent(tmp_path):
@@ -683,14 +687,16 @@ def test_a_file_that_was_cut_off_is_told_alike_with_and_without_detectors(tmp_pa
     audit(root, tmp_path / "out")
     for row in rows(tmp_path / "out"):
         name = os.path.basename(row["path"])
-        whole, shown = (
-            len(name) < 8 and "half" not in name,
-            name[-4:] in (".mkv", ".avi", ".flv", "f.ts", ".ogv", ".gif"),
-        )
+        whole = len(name) < 8 and "half" not in name
+        shown = name.endswith((".mkv", ".avi", ".flv", "f.ts", ".ogv", ".gif"))
         assert (row["error"] is None) == (whole or shown), row
+        assert re.search("again|is it whole", row["error"] or "again"), row
         assert bool(row["warnings"]) == (shown and not whole), row
-        assert row["state"] in ("absent", "unreadable") and (row["reason"] != "damaged" or not whole), row
-        assert whole or row["state"] == "unreadable", row
+        if whole:  # of some containers no credential is known
+            other = name.endswith((".mkv", ".flv", ".ts", ".ogv"))
+            assert (row["state"], row["reason"]) == (("unreadable", "unsupported") if other else ("absent", None)), row
+        else:
+            assert row["state"] == "unreadable", row
         if name not in ("half.flv", "half.gif", "half.png"):
             continue
         looked = as_row(gioconda.check(root / name, detectors=(), sandbox=False))

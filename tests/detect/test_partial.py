@@ -120,44 +120,43 @@ def test_what_is_lost_of_a_clip_stands_beside_its_score(desk):
     assert "frames are lost" in told[3] and not any(told[:3] + told[4:])
 
 
-def test_rows_of_a_labelled_set_carry_the_cues_a_report_sets_beside_them(desk):
-    assert gioconda(command(desk)) == 0
-    row = table(desk)[3]
+def test_rows_of_a_labelled_set_carry_what_a_report_sets_beside_scores(desk, monkeypatch, capsys):
+    """Cues, which clips the detector learned from, ids by which a run and a table of paths are met, and labels as they are now."""
+    seen = sha256_of(desk / "c1.mp4")
+    monkeypatch.setattr(Card, "learned", lambda self, digest: digest == seen)
+    assert gioconda([*command(desk), "-o", "text"]) == 0
+    assert capsys.readouterr().out.count("it learned from this very file") == 1
+    rows = table(desk)
+    row = rows[3]
     assert (
         float(row["cue:frame rate"]) == 8 and float(row["cue:length"]) == 1.0 and float(row["cue:bytes a second"]) > 0
     )
     assert float(row["cue:sharpness"]) < 0 and "cue:face size" not in row, "nobody is there"
     assert float(row["cue:face size in the source"]) == 1.5, "what the list measured itself"
     assert row["id"] == row["sha256"] == sha256_of(desk / "c3.mp4"), "as a run calls it, so that both can be compared"
-
-
-def test_a_report_of_a_table_is_told_which_clips_the_detector_learned_from_and_meets_paths_and_new_labels(
-    desk, monkeypatch, capsys
-):
-    seen = sha256_of(desk / "c1.mp4")
-    monkeypatch.setattr(Card, "learned", lambda self, digest: digest == seen)
-    assert gioconda([*command(desk), "-o", "text"]) == 0
-    assert capsys.readouterr().out.count("it learned from this very file") == 1
     scores = desk / "scores.csv"
     assert gioconda(["-q", "bench", "report", str(scores), "--resamples", "100"]) == 0
     assert "judge learned from clips of this set" in (said := capsys.readouterr().out) and "(1 of 6)" in said
     (desk / "theirs.csv").write_text("path,label,score\n" + "".join(f"c{i}.mp4,{i % 2},{i}\n" for i in range(6)))
-    assert gioconda(["-q", "bench", "compare", str(scores), str(desk / "theirs.csv"), "--json"]) == 0
+    compare = ["-q", "bench", "compare", str(scores), str(desk / "theirs.csv"), "--resamples", "100", "--json"]
+    assert gioconda(compare) == 0
     found = json.loads(capsys.readouterr().out)["differences"][0]
     assert (found["n_real"], found["n_fake"]) == (3, 3) and "judge learned from 1 clip of" in found["note"]
     (desk / "named.csv").write_text("id,label,score\n" + "".join(f"ours-{i},{i % 2},{i}\n" for i in range(6)))
-    assert gioconda(["-q", "bench", "compare", str(scores), str(desk / "named.csv"), "--json"]) == 0
+    assert gioconda([*compare[:4], str(desk / "named.csv"), *compare[5:]]) == 0
     assert json.loads(capsys.readouterr().out)["differences"][0]["n_real"] == 3, "by the list's own ids"
-    # The list is put right between a kill and the next try.
-    kept = {name: value for name, value in table(desk)[0].items() if value}
+    # The list is put right between a kill and the next try, which asks for no clip again.
     scores.unlink()
-    stat = (desk / "c0.mp4").stat()
-    lines = [{"schema": "gioconda.scores.partial/1", "detectors": [["judge", "0", None]]},
-             {"clip": ["c0.mp4", stat.st_size, stat.st_mtime_ns], "rows": [kept]}]  # fmt: skip
+    lines = [{"schema": "gioconda.scores.partial/1", "detectors": [["judge", "0", None]]}]
+    for kept in rows:
+        stat = (desk / kept["path"]).stat()
+        own = {name: value for name, value in kept.items() if value}
+        lines.append({"clip": [kept["path"], stat.st_size, stat.st_mtime_ns], "rows": [own]})
     (desk / "scores.csv.partial").write_text("".join(json.dumps(line) + "\n" for line in lines))
     listed = desk / "set.csv"
     listed.write_text(listed.read_text().replace("c0.mp4,real", "c0.mp4,fake"))
-    assert gioconda(command(desk)) == 0 and table(desk)[0]["label"] == "fake"
+    assert gioconda(command(desk)) == 0 and asked(desk) == 6
+    assert [row["label"] for row in table(desk)] == ["fake", "fake", "real", "fake", "real", "fake"]
 
 
 @pytest.mark.slow

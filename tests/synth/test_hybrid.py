@@ -218,7 +218,7 @@ def test_a_smile_moves_no_hair(sitter):
 
 
 def test_a_nod_that_takes_the_ears_past_the_brows_folds_nothing(sitter):
-    """What lies between an ear and a brow is seen once; the bend used to fold there, and smeared brows into the hair."""
+    """What lies between an ear and a brow is seen once: a bend that folds there smears brows into the hair."""
     import cv2
 
     from synth.hybrid import _space
