@@ -78,13 +78,14 @@ def parse(data: bytes, where: str) -> Content:
 
 def _text(text: str) -> Content:
     """PEM, hashes (hexadecimal or base64), and DIDs, one a line."""
-    head = text.split("-----BEGIN", 1)[0]
+    head, *blocks = text.split("-----BEGIN")
 
     def date(words: str) -> str:
-        found = re.search(rf"^\W*(?:{words}):\s*(\d{{4}}-\d{{2}}-\d{{2}})", head, re.M | re.I)
+        found = re.search(rf"^[^\w\n]*(?:{words}):\s*(\d{{4}}-\d{{2}}-\d{{2}})", head, re.M | re.I)
         return found[1] if found else ""
 
-    lines = re.sub(r"-----BEGIN.*?-----END[^\n]*", "", text, flags=re.S).split()
+    between = (block.partition("-----END")[2].partition("\n")[2] for block in blocks)
+    lines = "\n".join([head, *between]).split()
     hashed = {print_ for line in lines if (print_ := _hash(line))}
     return _content(
         _pem(text),
