@@ -7,6 +7,7 @@ brought to 1280 × 720 first (scaled to fit, on grey), so that the figure means 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -48,10 +49,7 @@ def at_720p(path: Path, folder: Path) -> Path:
 def head(path: Path) -> Iterator[tuple[float, np.ndarray]]:
     """(time, frame) of the clip's first seconds."""
     with Clip.open(path) as clip:
-        for moment, frame in clip.frames("all"):
-            if moment >= SECONDS:
-                return
-            yield moment, frame
+        yield from takewhile(lambda taken: taken[0] < SECONDS, clip.frames("all"))
 
 
 def decoded(path: Path) -> float:
