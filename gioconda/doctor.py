@@ -149,9 +149,11 @@ def _keys() -> Found:
 
 def checks() -> Iterator[Check]:
     """Run every check; one that fails unexpectedly is itself a ``wrong``."""
-    todo = (_python, _packages, _names, _device, _landmarker, _weights_store, _plugins, _generator, _detectors, _keys)
-    for check in todo:
-        name = check.__name__.strip("_").replace("_", " ")
+    todo = {
+        "python": _python, "packages": _packages, "names": _names, "device": _device, "landmarker": _landmarker,
+        "weights store": _weights_store, "plugins": _plugins, "generator": _generator, "detectors": _detectors, "keys": _keys,
+    }  # fmt: skip
+    for name, check in todo.items():
         try:
             yield Check(name, *check())
         except Exception as error:  # a broken part is a finding, not a crash

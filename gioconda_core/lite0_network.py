@@ -42,14 +42,14 @@ class Layer(nn.Sequential):
 
 
 class Blocks(nn.Module):
-    """Pictures (N, 3, H, W) → the output of each block. channels : of the first blocks, as many as are wanted."""
+    """Pictures (N, 3, H, W) → the output of each block. channels : of each block."""
 
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
         before = 32
         self.stem = nn.Sequential(Same(3, before, 3, 2), normed(before))
         self.blocks = nn.ModuleList()
-        for wanted, (depth, kernel, stride, widen) in zip(channels, _LAYERS, strict=False):
+        for wanted, (depth, kernel, stride, widen) in zip(channels, _LAYERS, strict=True):
             block = nn.Sequential()
             for number in range(depth):
                 block.append(Layer(before, wanted, kernel, 1 if number else stride, widen))

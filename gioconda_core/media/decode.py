@@ -300,9 +300,8 @@ class VideoSource:
         Asked for after the duration, which corrects what is stated where the clock jumps.
         """
         if self._fps and 0 < self._counted < 0.8 * duration * float(self._fps):
-            return (
-                Fraction(self._counted / duration).limit_denominator(1001) or None
-            )  # one picture for hours has no rate
+            # One picture for hours has no rate.
+            return Fraction(self._counted / duration).limit_denominator(1001) or None
         return self._fps
 
     def _first(self, container: Any, stream: Any) -> Any:

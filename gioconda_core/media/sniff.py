@@ -12,45 +12,45 @@ HEAD = 1024  # bytes that kind_of wants to see
 
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
-# (kind, test of the first bytes); the first that holds.
-_SIGNS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
-    (kind, re.compile(pattern, re.DOTALL))
-    for kind, pattern in (
-        ("JPEG", rb"\xff\xd8\xff"),
-        ("PNG", rb"\x89PNG\r\n\x1a\n"),
-        ("GIF", rb"GIF8[79]a"),
-        ("WebP", rb"RIFF....WEBP"),
-        ("AVI", rb"RIFF....AVI[ X\x19]"),
-        ("TIFF", rb"II[*+]\0|MM\0[*+]"),
-        ("BMP", rb"BM.{13}\0\0\0"),
-        ("JPEG 2000", rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
-        ("JPEG XL", rb"\xff\x0a|\0\0\0\x0cJXL "),
-        ("PPM", rb"P[56]\s"),
-        ("AVIF", rb"....ftypavi[fs]"),
-        ("HEIF", rb"....ftyp(?:" + b"|".join(_HEIC) + rb")"),
-        ("MP4", rb"....(?:ftyp|moov|mdat|wide|free|skip|pnot)"),
-        ("Matroska", rb"\x1a\x45\xdf\xa3"),
-        ("MPEG-TS", rb"\x47.{187}\x47.{187}\x47|.{4}\x47.{191}\x47.{191}\x47"),
-        ("MPEG", rb"\0\0\x01[\xb3\xba]"),
-        ("FLV", rb"FLV\x01"),
-        ("ASF", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
-        ("Ogg", rb"OggS"),
-        ("MXF", rb".{0,64}?\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02"),
-        ("RealMedia", rb"\.RMF"),
-        ("YUV4MPEG2", rb"YUV4MPEG2 "),
-    )
+# (kind, test of the first bytes)
+Signs = tuple[tuple[str, re.Pattern[bytes]], ...]
+
+
+def _signs(*patterns: tuple[str, bytes]) -> Signs:
+    return tuple((kind, re.compile(pattern, re.DOTALL)) for kind, pattern in patterns)
+
+
+# Of pictures and video; the first that holds.
+_SIGNS = _signs(
+    ("JPEG", rb"\xff\xd8\xff"),
+    ("PNG", rb"\x89PNG\r\n\x1a\n"),
+    ("GIF", rb"GIF8[79]a"),
+    ("WebP", rb"RIFF....WEBP"),
+    ("AVI", rb"RIFF....AVI[ X\x19]"),
+    ("TIFF", rb"II[*+]\0|MM\0[*+]"),
+    ("BMP", rb"BM.{13}\0\0\0"),
+    ("JPEG 2000", rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
+    ("JPEG XL", rb"\xff\x0a|\0\0\0\x0cJXL "),
+    ("PPM", rb"P[56]\s"),
+    ("AVIF", rb"....ftypavi[fs]"),
+    ("HEIF", rb"....ftyp(?:" + b"|".join(_HEIC) + rb")"),
+    ("MP4", rb"....(?:ftyp|moov|mdat|wide|free|skip|pnot)"),
+    ("Matroska", rb"\x1a\x45\xdf\xa3"),
+    ("MPEG-TS", rb"\x47.{187}\x47.{187}\x47|.{4}\x47.{191}\x47.{191}\x47"),
+    ("MPEG", rb"\0\0\x01[\xb3\xba]"),
+    ("FLV", rb"FLV\x01"),
+    ("ASF", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    ("Ogg", rb"OggS"),
+    ("MXF", rb".{0,64}?\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02"),
+    ("RealMedia", rb"\.RMF"),
+    ("YUV4MPEG2", rb"YUV4MPEG2 "),
 )
-
-
-# Of what is neither picture nor video, and may carry a credential all the same.
-_OTHER_SIGNS = tuple(
-    (kind, re.compile(pattern, re.DOTALL))
-    for kind, pattern in (
-        ("RIFF", rb"RIFF"),
-        ("sound", rb"ID3|fLaC|\xff[\xe0-\xff]"),
-        ("PDF", rb".*%PDF-"),
-        ("SVG", rb".{0,7}<"),
-    )
+# Of what is neither, and may carry a credential all the same.
+_OTHER_SIGNS = _signs(
+    ("RIFF", rb"RIFF"),
+    ("sound", rb"ID3|fLaC|\xff[\xe0-\xff]"),
+    ("PDF", rb".*%PDF-"),
+    ("SVG", rb".{0,7}<"),
 )
 
 

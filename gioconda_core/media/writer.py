@@ -112,9 +112,7 @@ def write_video(
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 talks on stderr unless told otherwise; 1 = errors only
     with atomic_path(target) as temporary:
         try:
-            film = _Film(
-                encoder, options | {"crf": f"{crf:g}"}, rate, times, target.suffix.lower(), audio_from, audio_start
-            )
+            film = _Film(encoder, options, rate, times, target.suffix.lower(), audio_from, audio_start)
             film.write(temporary, frames)
         except FFmpegError as error:
             raise MediaError(

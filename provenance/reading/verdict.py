@@ -59,9 +59,9 @@ def _evidence(found: Opened, said: set[str], stated: datetime.datetime | None, t
     refused = {"signingCredential.expired", "signingCredential.invalid"}
     stopped = expired or not refused.isdisjoint(rules.failures_of(found.document))
     if made.matched and (stopped or rules.outdated(chain, made.matched, made.signed_at)):
-        # The SDK follows no chain from a certificate that has expired or may not sign, nor to an authority that had expired; the list is known. Of a claim of version 1
-        # any clock's time counts for it, though an unlisted one's proves nothing (C2PA 2.4, 15.8): such a claim stays expired, since what else
-        # the SDK asks of a certificate it has not asked then.
+        # The SDK follows no chain from a certificate that has expired or may not sign, nor to an authority that had expired; the list is known.
+        # Of a claim of version 1 any clock's time counts for it, though an unlisted one's proves nothing (C2PA 2.4, 15.8): such a claim stays
+        # expired, since what else the SDK asks of a certificate it has not asked then.
         made.wrong.add(rules.UNKNOWN_SIGNER)
     elif "signingCredential.trusted" not in said:
         made.matched = None

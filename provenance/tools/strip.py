@@ -222,7 +222,7 @@ def _entries(data: bytes) -> list[tuple[zipfile.ZipInfo, bytes]]:
             alone = not any(item.filename.startswith("META-INF/") and not item.is_dir() for item in listed)
             kept = [item for item in listed if not (alone and item.filename == "META-INF/")]
             return [(item, archive.read(item)) for item in kept]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error) as error:
+    except (zipfile.BadZipFile, RuntimeError, OSError, zlib.error) as error:
         raise MediaError("is no archive that can be read, or is encrypted") from error
 
 
