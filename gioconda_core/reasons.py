@@ -17,6 +17,7 @@ class AbstentionReason(StrEnum):
 
     NO_PICTURE = "no-picture"
     NO_FACE = "no-face"
+    FACE_TURNED = "face-turned"
     FACE_TOO_SMALL = "face-too-small"
     FACE_UNCLEAR = "face-unclear"
     FACE_OUTSIDE_FRAME = "face-outside-frame"

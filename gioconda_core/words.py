@@ -2,6 +2,7 @@
 
 import functools
 import tomllib
+from collections.abc import Iterable
 from importlib import resources
 
 COMMA = ("es", "fr", "de")  # languages that write 0,5
@@ -13,6 +14,11 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     plural : where it is not the noun with an s.
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def joined(texts: Iterable[str], lang: str, between: str = ", ") -> str:
+    """A list of texts, with what stands between them in a language."""
+    return ("、" if lang == "ja" else between).join(texts)
 
 
 @functools.cache

@@ -107,6 +107,8 @@ def run(detector: Detector, footage: Footage, timeout: float | None = None) -> R
     if reason is None:
         score = None if answer.score is None else float(answer.score)
         declined = answer.abstained and _bounded(answer.abstained)
+        if declined and declined.code == AbstentionReason.NO_FACE and (degrees := footage.facts.get("turned")):
+            declined = Abstention(AbstentionReason.FACE_TURNED, {"degrees": degrees})
         return dataclasses.replace(answer, score=score, abstained=declined, seconds=seconds)
     return Reading(
         detector=str(getattr(detector, "id", type(detector).__name__)),

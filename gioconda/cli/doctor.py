@@ -102,9 +102,10 @@ def explain(
             "levels": Level,
             "states": (*ProvenanceState, "not-read"),
             "reasons": CredentialReason,
-            "exit codes": ExitCode,
+            "exits": ExitCode,
         }
-        return emit("\n".join(f"{kind}: {', '.join(str(item) for item in own)}" for kind, own in known.items()))
+        told = ((message(f"explained-{kind}"), ", ".join(map(str, own))) for kind, own in known.items())
+        return emit("\n".join(f"{kind}: {own}" for kind, own in told))
     sentence = _explained(code)
     if sentence is None:
         hint = "gioconda explain lists what is; status codes are case-sensitive, e.g. assertion.dataHash.mismatch"

@@ -18,6 +18,7 @@ from gioconda_core.errors import ExitCode, GiocondaError, MediaError, UsageError
 from gioconda_core.files import read_rows
 from gioconda_core.options import Option, argument
 from gioconda_core.types import Code, CredentialReason, IngredientNode, Provenance, ProvenanceState
+from gioconda_core.words import joined
 from provenance.reading import describe
 from provenance.reading.ingredients import FAILURE
 from provenance.reading.open import Opened, opened
@@ -261,9 +262,11 @@ def _verification_line(path: Path, found: Provenance | GiocondaError, met: bool 
     if isinstance(found, GiocondaError):
         return f"{word}: {path}: {found}"
 
-    why = ", ".join(code.code for code in found.codes if code.kind in ("failure", "policy"))
-    by = found.trust_list if found.state == ProvenanceState.TRUSTED else ""  # a list calls nothing invalid
-    listed = describe.sentences(settings.lang)["by"].format(list=by) if by else ""
+    why = joined((code.code for code in found.codes if code.kind in ("failure", "policy")), settings.lang)
+    listed = ""
+    if found.trust_list and found.state == ProvenanceState.TRUSTED:  # a list calls nothing invalid
+        named = describe.named_list(found.trust_list, settings.lang)
+        listed = describe.sentences(settings.lang)["by"].format(list=named)
     reason = f": {describe.reason(found.reason, settings.lang)}" if found.reason and not found.state.intact else ""
     return f"{word}: {path}: {found.state}{listed}{reason}{f' ({why})' if why else ''}"
 

@@ -9,10 +9,10 @@ from typing import Annotated
 from gioconda.cli.build import Commands
 from gioconda.cli.common import Force, Result, clean, emit, message, notice, settings
 from gioconda.report.options import Lang
-from gioconda.report.wording import joined
 from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.files import refuse_overwrite, write_text
 from gioconda_core.options import Option, argument, not_empty
+from gioconda_core.words import joined
 from provenance.keys import certificates, keys
 from provenance.keys.certificates import ALGORITHMS
 from provenance.keys.keys import KeyFile
@@ -197,7 +197,7 @@ def _line(row: StoredList) -> str:
     further = {"leaves": row.leaves, "aggregators": row.aggregators}
     facts += [message(f"list-{what}", count=count) for what, count in further.items() if count]
     if row.unread:
-        facts.append(message("list-unread", numbers=", ".join(map(str, row.unread))))
+        facts.append(message("list-unread", numbers=joined(map(str, row.unread), settings.lang)))
     facts.append(message("list-from", sha256=row.sha256, source=row.source))
     return f"{row.name}: {joined(facts, settings.lang)}"
 

@@ -346,7 +346,7 @@ def scope(readings: Sequence[Calibrated], footage: Footage | None, facts: Mappin
         if footage.tracks:
             said.append(Sentence("scope.clip", args | {"read": len(read), "faces": len(footage.tracks)}))
         else:
-            said.append(Sentence("scope.no-face", args))
+            said.append(Sentence("scope.face-turned" if footage.facts.get("turned") else "scope.no-face", args))
     if footage is not None and readings and _at_once(footage) >= MOST_FACES:
         said.append(Sentence("scope.most-faces", {"most": MOST_FACES}))
     if int(facts.get("streams") or 1) > 1:

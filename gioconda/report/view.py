@@ -11,7 +11,6 @@ from gioconda.report.wording import (
     code_sentence,
     detector_name,
     field_name,
-    joined,
     label,
     local,
     number,
@@ -38,6 +37,7 @@ from gioconda_core.types import (
     TrackScore,
     TrustScheme,
 )
+from gioconda_core.words import joined
 from provenance.codes import CLOCK_FAULTS
 from provenance.reading import describe
 from provenance.reading.rules import ANOTHERS, ELSEWHERE, PARTIAL
@@ -650,7 +650,7 @@ def _credential(p: Provenance, lang: str) -> Pairs:
     actions = [_named("action", str(a.get("action", a)), lang) for a in p.actions]
     rows = [
         ("signer", p.signer),
-        ("list", _dated(p) if p.trust_list else p.reason != CredentialReason.DOUBTED and label("none", lang)),
+        ("list", _dated(p, lang) if p.trust_list else p.reason != CredentialReason.DOUBTED and label("none", lang)),
         *(("identity", _actor(item, lang)) for item in p.identities),
         ("signed-at", p.timestamped and p.signed_at and local(moment(p.signed_at), lang)),
         ("expires-at", p.expires_at and local(moment(p.expires_at), lang)),
@@ -671,12 +671,12 @@ def _actor(identity: Mapping[str, Any], lang: str) -> str:
     """A named actor (CAWG), in which roles, and whether an identity list vouches for the name."""
     lists = [str(name) for name in identity.get("lists") or ()]
     said = [str(role).removeprefix("cawg.") for role in identity.get("roles") or ()]
-    said.append(f"{label('identity-by', lang)} {', '.join(lists)}" if lists else label("identity-unknown", lang))
-    return f"{identity.get('name') or '?'} ({'; '.join(said)})"
+    said.append(f"{label('identity-by', lang)} {joined(lists, lang)}" if lists else label("identity-unknown", lang))
+    return f"{identity.get('name') or '?'} ({joined(said, lang, '; ')})"
 
 
-def _dated(p: Provenance) -> str:
-    name, date = str(p.trust_list), p.trust_list_date or "–"
+def _dated(p: Provenance, lang: str) -> str:
+    name, date = describe.named_list(str(p.trust_list), lang), p.trust_list_date or "–"
     return name if date in name else f"{name} ({date})"
 
 

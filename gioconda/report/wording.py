@@ -9,7 +9,7 @@ import os
 import re
 import string
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -20,7 +20,7 @@ from gioconda_core import reasons
 from gioconda_core.errors import UsageError
 from gioconda_core.files import read_toml
 from gioconda_core.types import Sentence
-from gioconda_core.words import COMMA
+from gioconda_core.words import COMMA, joined
 from provenance import codes
 
 # What each language calls itself.
@@ -147,11 +147,6 @@ _INNER = str.maketrans("“”„«»「」", "‘’‚‹›『』")
 def quoted(text: object) -> str:
     """A stranger's string as it stands between quotation marks: it cannot end the quotation and go on as our sentence."""
     return visible(text).translate(_INNER)
-
-
-def joined(texts: Iterable[str], lang: str, between: str = ", ") -> str:
-    """A list of texts, with what stands between them in a language."""
-    return ("、" if lang == "ja" else between).join(texts)
 
 
 def number(value: float, lang: str = "en") -> str:

@@ -16,7 +16,7 @@ from gioconda_core.errors import UsageError
 from gioconda_core.faces import track_cache as _cache
 from gioconda_core.faces.landmarks import Frame, Landmarker, package_model
 from gioconda_core.faces.landmarks import landmarker as _landmarker
-from gioconda_core.faces.tracker import Tracker, ahead
+from gioconda_core.faces.tracker import UPRIGHT, Tracker, ahead, turned
 from gioconda_core.media.clip import Clip
 from gioconda_core.media.sampling import Sampling
 from gioconda_core.types import MOST_FACES, FaceTrack, Footage
@@ -27,7 +27,7 @@ Watch = Callable[[int, int], None]
 _loading = threading.Lock()  # who comes while a landmarker is being loaded waits for it, instead of loading it again
 
 # Change it whenever tracks change for the same frames and settings: it is part of the cache key.
-_VERSION = 3
+_VERSION = 4
 
 
 def track(
@@ -172,8 +172,16 @@ def observe(
         duration=clip.duration,
         tracks=tracks,
         protocol=Sampling.parse(sampling).protocol,
-        facts=_safe_facts(clip),
+        facts=_safe_facts(clip) | ({} if tracks else {"turned": _turned(frames, mark)}),
     )
+
+
+def _turned(frames: NDArray[np.uint8], mark: Landmarker) -> int:
+    """Degrees, clockwise, by which pictures without a face must be turned for one to be found in them; 0 where none is."""
+    looked = frames[[len(frames) // 3, 2 * len(frames) // 3]]
+    found = {quarters: max(turned(mark, frame, quarters) for frame in looked) for quarters in (1, 2, 3)}
+    best = max(found, key=found.__getitem__)
+    return 360 - 90 * best if found[best] >= UPRIGHT else 0
 
 
 def _watched(source: Iterable[tuple[float, Frame]], watch: Watch, expected: int) -> Iterator[tuple[float, Frame]]:

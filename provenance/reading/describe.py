@@ -31,6 +31,17 @@ def reason(why: CredentialReason, lang: str = "en") -> str:
     return sentences(lang)[f"reason-{why}"]
 
 
+_OF_LISTS = ("whose-c2pa", "whose-c2pa-interim", "whose-iptc", "next-due", "certificates-unread")
+
+
+def named_list(name: str, lang: str) -> str:
+    """A trust list as a verdict names it, with what is said of it in brackets in a language."""
+    own, english = sentences(lang), sentences()
+    for key in _OF_LISTS:
+        name = name.replace(english[key], own[key])
+    return name
+
+
 def lines(found: Provenance, *, lang: str = "en", every_code: bool = False) -> Iterator[str]:
     """What a person needs, one fact a line, the most important first."""
     texts, sentence_of, wanted = sentences(lang), codes.sentences(lang), CLOCK_FAULTS + UNANSWERED
@@ -47,7 +58,7 @@ def lines(found: Provenance, *, lang: str = "en", every_code: bool = False) -> I
     for code in found.codes:
         if every_code or code.kind in ("failure", "policy") or code.code in wanted:
             kind, where = "note" if tolerated(code.code) else code.kind, f" [{code.where}]" if code.where else ""
-            yield f"{kind}: {code.code}: {sentence_of.get(code.code, code.sentence)}{where}"
+            yield f"{told(f'kind-{kind}')}: {code.code}: {sentence_of.get(code.code, code.sentence)}{where}"
     if found.sidecar:
         yield told("sidecar")
     if found.state != ProvenanceState.ABSENT:
@@ -62,9 +73,10 @@ def _facts(found: Provenance, lang: str, told: Said) -> Iterator[str]:
     if found.development_key:
         yield told("development")
     if found.trust_list:
-        yield told("list", list=found.trust_list)
+        yield told("list", list=named_list(found.trust_list, lang))
     elif found.signer:
-        yield told("lists", lists=", ".join(found.trust_lists) or told("none"))
+        listed = words.joined((named_list(name, lang) for name in found.trust_lists), lang)
+        yield told("lists", lists=listed or told("none"))
     if found.signed_at:
         yield told("signed-at-trusted" if found.timestamped else "signed-at-stated", time=found.signed_at)
     if found.expires_at:
@@ -80,8 +92,8 @@ def _facts(found: Provenance, lang: str, told: Said) -> Iterator[str]:
     for source in found.inherited_source_types:
         yield told("source-inherited", source=source)
     for one in found.identities:
-        vouched = told("vouched", lists=", ".join(one["lists"])) if one["trusted"] else told("not-established")
-        roles = "".join(f", {role}" for role in items(one["roles"]))
+        vouched = told("vouched", lists=words.joined(one["lists"], lang)) if one["trusted"] else told("not-established")
+        roles = "".join(told("role", role=role) for role in items(one["roles"]))
         yield told("identity", name=one["name"] or "?", roles=roles, vouched=vouched)
     if found.label:
         yield told("label", **{key: found.label.get(key, "?") for key in ("label", "task", "generator")})
@@ -89,11 +101,11 @@ def _facts(found: Provenance, lang: str, told: Said) -> Iterator[str]:
         yield told("states", statement=statement)
     for binding in found.soft_bindings:
         values = [str(block.get("value")) for block in tables(binding.get("blocks"))]
-        yield told("mark", values=", ".join(values) or "?", algorithm=binding.get("alg", "?"))
+        yield told("mark", values=words.joined(values, lang) or "?", algorithm=binding.get("alg", "?"))
     for uri in found.redacted:
         yield told("taken-out", uri=uri)
     for node in found.ingredients:
-        yield from _tree(node, 0, told)
+        yield from _tree(node, 0, lang, told)
 
 
 def _certificate(found: Provenance, told: Said) -> str:
@@ -139,10 +151,10 @@ def _action(action: Mapping[str, Any], told: Said) -> str:
     return text if action.get("created") else f"{text} ({told('reported')})"
 
 
-def _tree(node: IngredientNode, depth: int, told: Said) -> Iterator[str]:
+def _tree(node: IngredientNode, depth: int, lang: str, told: Said) -> Iterator[str]:
     names = told("names", signer=node.signer) if node.signer else ""
-    broken = told("broken", codes=", ".join(code.code for code in node.failures)) if node.failures else ""
+    broken = told("broken", codes=words.joined((code.code for code in node.failures), lang)) if node.failures else ""
     facts = {"relationship": node.relationship, "names": names, "broken": broken}
     yield "  " * depth + told("ingredient", title=node.title or told("untitled"), **facts)
     for child in node.children:
-        yield from _tree(child, depth + 1, told)
+        yield from _tree(child, depth + 1, lang, told)

@@ -11,7 +11,7 @@ from cryptography import x509
 from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState, TrustScheme
 from provenance import codes, sanitise
 from provenance.keys import certificates, keys
-from provenance.reading import cose, coverage, ingredients, rules
+from provenance.reading import cose, coverage, describe, ingredients, rules
 from provenance.reading.open import Opened, unreadable
 from provenance.sanitise import table, tables
 from provenance.sdk import engine
@@ -222,17 +222,13 @@ def _clocked(clock: list[x509.Certificate], trust: Trust, stated: datetime.datet
     )
 
 
-_SCHEMES = {
-    TrustScheme.OFFICIAL: "C2PA’s list, ",
-    TrustScheme.INTERIM: "C2PA’s interim list, ",
-    TrustScheme.IPTC: "IPTC’s Verified News Publishers, ",
-}
-
-
 def _list_name(item: TrustList) -> str:
-    following = f", next due {item.next_update}" if item.next_update else ""
-    unread = f", not read: certificate {', '.join(map(str, item.unread))}" if item.unread else ""
-    return f"{item.name} ({_SCHEMES.get(item.scheme, '')}{item.date}{following}, sha256 {item.sha256[:12]}…{unread})"
+    """A list as verdicts name it; :func:`provenance.reading.describe.named_list` says it in other languages."""
+    said = describe.sentences()
+    whose = said.get(f"whose-{item.scheme}", "")
+    following = said["next-due"] + item.next_update if item.next_update else ""
+    unread = said["certificates-unread"] + ", ".join(map(str, item.unread)) if item.unread else ""
+    return f"{item.name} ({whose}{item.date}{following}, sha256 {item.sha256[:12]}…{unread})"
 
 
 def _time(value: object) -> datetime.datetime | None:

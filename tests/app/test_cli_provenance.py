@@ -219,6 +219,7 @@ def test_a_credential_is_told_in_japanese_too(tmp_path, capsys):
     assert main(["-q", "provenance", "read", str(path), "--lang", "ja"]) == 0
     told = capsys.readouterr().out
     assert "署名後に変更されたか、認証情報が別のファイルのものです" in told and "署名時のハッシュと一致しません" in told
+    assert "不適合: assertion.dataHash.mismatch" in told and "failure" not in told
     assert main(["-q", "explain", "assertion.dataHash.mismatch", "--lang", "ja"]) == 0
     assert "署名時のハッシュと一致しません" in capsys.readouterr().out
     for reason in ("altered", "identity", "unsupported"):
@@ -234,6 +235,8 @@ def test_explain_alone_lists_what_it_explains_and_a_log_sends_to_nothing_else(ca
     assert {"false-alarm", "signal", "trusted", "not-read", "altered", "130"} <= set(listed) and "signal" in sent
     for word in (*listed, *sent):
         assert main(["-q", "explain", word]) == 0 and len(capsys.readouterr().out) > 6, word
+    assert main(["-q", "explain", "--lang", "ja"]) == 0
+    assert [line.split(": ")[0] for line in capsys.readouterr().out.splitlines()][-1] == "終了コード"
 
 
 def test_every_command_for_credentials_speaks_every_language(tmp_path, capsys):

@@ -319,6 +319,8 @@ def test_what_was_examined_and_what_was_not_is_said():
     assert said[2] == "Not examined: the voice, the background, and any text in the picture."
     none = [say(s) for s in verdict.verdict([abstained()], footage(tracks=0), facts, ABSENT).scope]
     assert none[0] == "Examined: 16 frames, spread over 1:04 of 10:00; no face was found in them."
+    lying = dataclasses.replace(footage(tracks=0), facts={"turned": 180})
+    assert say(verdict.verdict([abstained()], lying, facts, ABSENT).scope[0]).endswith("found upright in them.")
     assert "caveat.not-followed" in keys(verdict.caveats([HIGH], footage(), facts | {"examined": {"followed": False}}))
 
 

@@ -246,3 +246,15 @@ def test_a_picture_is_a_clip_of_one_frame(tmp_path, kept):
     assert len(footage.frames) == 1 and footage.fps is None and footage.duration == 0
     assert len(footage.tracks) == 1 and len(footage.tracks[0]) == 1
     assert footage.tracks[0].quality[0] > 0.7
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_of_a_picture_without_a_face_it_is_known_how_to_turn_it_for_one(tmp_path, kept, degrees):
+    from skimage.data import astronaut
+
+    lying = np.ascontiguousarray(np.rot90(astronaut()[:256, 100:356], degrees // 90))  # against the clock
+    writer.write_image(tmp_path / "lying.png", lying)
+    footage = see(tmp_path / "lying.png")
+    assert footage.tracks == () and footage.facts["turned"] == degrees
+    writer.write_image(tmp_path / "wall.png", np.full((64, 64, 3), 128, np.uint8))
+    assert see(tmp_path / "wall.png").facts["turned"] == 0

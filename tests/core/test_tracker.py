@@ -7,7 +7,7 @@ from skimage.data import astronaut
 from gioconda_core.errors import PluginError, UsageError
 from gioconda_core.faces import align, observe
 from gioconda_core.faces.landmarks import DlibLandmarker
-from gioconda_core.faces.tracker import Tracker, ahead
+from gioconda_core.faces.tracker import Tracker, ahead, turned
 from synth.puppets import perform
 
 FPS = 25
@@ -154,6 +154,14 @@ def test_a_face_that_has_changed_in_its_place_is_the_same_one_while_the_shot_goe
     assert sorted(len(track) for track in tracker.finish()) == found
 
 
+def test_a_chin_of_someone_who_stands_upside_down_is_no_face():
+    upright = perform.perform(3, 3, frames=2, size=160).frames
+    over = np.ascontiguousarray(upright[:, ::-1, ::-1])
+    assert len(DlibLandmarker().detect([over[1]])[0]) == 1, "no face is found there that could be doubted"
+    assert observe.track(timed(over), landmarker=DlibLandmarker()) == ()
+    assert len(observe.track(timed(upright), landmarker=DlibLandmarker())) == 1
+
+
 def test_black_clips_and_no_clips_have_no_tracks():
     assert observe.track(timed(np.zeros((6, 90, 160, 3), np.uint8)), landmarker=DlibLandmarker()) == ()
     assert observe.track([], landmarker=DlibLandmarker()) == ()
@@ -230,7 +238,7 @@ def test_a_landmarker_that_fails_is_named_and_nothing_else_is_harmed(broken):
     assert "theirs" in caught.value.where
 
 
-def test_a_plugin_needs_no_verify_of_its_own(puppets):
+def test_a_plugin_needs_no_verify_and_no_glance_of_its_own(puppets):
     class Plain:
         name, version = "plain", "1"
         inner = DlibLandmarker()
@@ -244,6 +252,7 @@ def test_a_plugin_needs_no_verify_of_its_own(puppets):
     frames = [puppets[2].frames[0]] * 3 + [empty(1, puppets[2])[0]] * 3
     (track,) = observe.track(timed(frames), landmarker=Plain(), detect_every=6)
     assert len(track) == 3
+    assert all(turned(mark, np.rot90(frames[0], 3), 1) > 0.7 for mark in (Plain(), Plain.inner))
 
 
 @pytest.mark.parametrize("options", [{"detect_every": 0}, {"max_faces": 0}])

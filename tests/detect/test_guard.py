@@ -256,6 +256,9 @@ def test_bad_footage_is_an_abstention_with_a_reason():
         with pytest.raises(Abstain) as reason:
             prepare(bad, 64)
         reasons[name] = str(reason.value)
+    lying = dataclasses.replace(clip, tracks=(), facts={"turned": 180})
+    turned = run(Puppet(lambda f: prepare(f, 64)), lying).abstained
+    assert turned is not None and (turned.code, turned.detail) == (AbstentionReason.FACE_TURNED, {"degrees": 180})
     assert "no face" in reasons["nobody"] and str(MIN_FACE) in reasons["tiny"] and "no picture" in reasons["no frames"]
     blurred = dataclasses.replace(clip.tracks[0], quality=np.zeros(len(clip.tracks[0]), np.float32))
     with pytest.raises(Abstain) as unclear:  # large enough, and nothing to see of it
