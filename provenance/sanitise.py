@@ -5,7 +5,7 @@ angle brackets become the look-alikes ‹ ›, so that even a renderer that forg
 depths and counts are capped. Renderers still escape: this is the second wall, not the only one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 LENGTH = 500  # characters of one string
@@ -61,3 +61,16 @@ def tables(value: object) -> list[Mapping[str, Any]]:
 def joined(parts: Iterable[object]) -> str:
     """The parts that are not empty, each once, on a safe line of at most 200 characters."""
     return text(", ".join(dict.fromkeys(str(part) for part in parts if part)), 200)
+
+
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted name, value) of each single fact in a statement's data; every member of a list has the list's name."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not str(key).startswith("@context"):
+                yield from leaves(item, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from leaves(item, name)
+    elif value not in (None, ""):
+        yield name or "value", str(value)

@@ -167,9 +167,9 @@ class Journal:
             place += len(line)
 
     def append(self, row: Row) -> None:
-        """Write a row in one piece, and remember where. An error that was met before is not written again."""
+        """Write a row in one piece, and remember where. What is examined in each run, an error say, is not written again."""
         with _disk_errors(self.path):
-            if row.error and self._repeated(row):
+            if (row.error or row.until == 0) and self._repeated(row):
                 return
             text = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_default)
             line = text.encode() + b"\n"
@@ -214,7 +214,7 @@ class Journal:
         """
         with _disk_errors(self.index):
             found = self._base.execute(
-                f"SELECT {_GOOD}, failed FROM rows WHERE path = ? AND size = ? AND mtime_ns = ? AND aside = ?",
+                f"SELECT {_GOOD}, failed FROM rows WHERE path = ? AND size = ? AND mtime_ns = ? AND aside = ? AND until IS NOT 0",
                 (config, int(time.time()), path, size, mtime_ns, aside),
             ).fetchone()
             if found is None or found[1]:

@@ -122,8 +122,9 @@ class Walk:
 
     def _tree(self, root: str) -> Iterator[Found]:
         inside = os.path.realpath(root)
-        device = os.stat(root).st_dev if self.filter.one_file_system else None
-        entered: set[tuple[int, int]] = set()  # of links to folders, where they are followed
+        status = os.stat(root)
+        device = status.st_dev if self.filter.one_file_system else None
+        entered = {(status.st_dev, status.st_ino)}  # looked at where links to folders are followed
         stack = [root]
         while stack:
             folder = stack.pop()

@@ -18,6 +18,7 @@ from gioconda_core.reasons import MediaWarning
 from gioconda_core.types import CredentialReason, Provenance, ProvenanceState, Sentence
 from provenance.reading import read
 from provenance.reading.open import sidecar_of
+from provenance.reading.rules import ANOTHERS, CUT_OFF
 from provenance.trust import lists
 
 
@@ -84,7 +85,12 @@ class Work:
         if task.archive:
             return self._archive(path, name)
         digest, beside = _sha256(path), sidecar_of(path)
-        sidecar = _sha256(str(beside)) if beside else None
+        try:
+            sidecar = _sha256(str(beside)) if beside else None
+        except MediaError as error:
+            raise MediaError(
+                f"the credential beside it, {beside and beside.name}, cannot be read: {error.what}"
+            ) from error
         if self.known(content_key(digest, sidecar, name)):
             return Answer(known=digest, sidecar=sidecar)
         return Answer(replace(self._row(path, name, digest), sidecar=sidecar))
@@ -134,20 +140,26 @@ class Work:
         if p is not None:
             sentences = rows.origin_text(p, self.orders.lang, self.trust.dated("manifest"))
             row = replace(row, **rows.credential_columns(p), sentences=sentences, until=_until(p))
-            # What was not looked for (a container without credentials, a manifest elsewhere) is no error; `check` says so too.
-            asked = p.reason not in (CredentialReason.UNSUPPORTED, CredentialReason.REMOTE)
-            if p.state == ProvenanceState.UNREADABLE and asked:
+            if p.state == ProvenanceState.UNREADABLE and p.reason not in _UNASKED:
                 row = replace(row, error=str(p.reason or CredentialReason.UNJUDGED))
         if is_media_name(path, hidden=True):  # of others (--all) it is not said that they hold a picture
             with open(path, "rb") as file:
-                head, doubtful = file.read(HEAD), bool(row.error and p) or bool(lost_end(file))
+                head = file.read(HEAD)
+                # Of what it reads, the reader of credentials says whether it is cut off.
+                lost = CUT_OFF in row.codes or ((p is None or p.reason in _UNASKED) and bool(lost_end(file)))
             if found := misnamed(path, head):
                 misnomer = say(Sentence("caveat.misnamed", found), self.orders.lang)
                 row = replace(row, caveats=("misnamed",), sentences=(*row.sentences, misnomer))
-            if doubtful or kind_of(head) is None:  # a decoder says whether it shows a picture all the same
+            if (
+                (row.error and p) or lost or kind_of(head) is None
+            ):  # a decoder says whether it shows a picture all the same
                 error, warnings = _opened(path)
                 row = replace(row, error=error or (None if p else row.error), warnings=warnings)
         return row
+
+
+# What was not looked for (a container without credentials, a manifest elsewhere) is no error; `check` says so too.
+_UNASKED = (CredentialReason.UNSUPPORTED, CredentialReason.REMOTE)
 
 
 def _try_read(path: str, trust: Any) -> tuple[Provenance | None, str | None]:
@@ -162,7 +174,12 @@ def _try_read(path: str, trust: Any) -> tuple[Provenance | None, str | None]:
 
 
 def _until(p: Provenance) -> int | None:
-    """Seconds of the epoch until which a verdict on credentials holds: a certificate that ends, where no timestamp says when it signed."""
+    """Seconds of the epoch until which a verdict on credentials holds: a certificate that ends, where no timestamp says when it signed.
+
+    0 where it depends on what else lies beside the sidecar, of which nothing is remembered.
+    """
+    if (p.sidecar and p.reason == CredentialReason.ALTERED) or any(code.code == ANOTHERS for code in p.codes):
+        return 0
     if p.expires_at is None or p.timestamped:
         return None
     end = int(datetime.fromisoformat(p.expires_at).timestamp())

@@ -14,7 +14,7 @@ from typing import Any
 
 from gioconda.report.declared import NAMES
 from gioconda_core.types import CredentialReason, Provenance, Sentence
-from provenance.reading.describe import leaves
+from provenance.sanitise import leaves
 
 VALUE = 160  # characters of one value
 NEAR = 0.001  # degrees: a hundred metres

@@ -250,13 +250,13 @@ class Examiner:
         try:
             return read.read(file, trust=self.trust), None
         except GiocondaError as error:
-            reason, what = CredentialReason.DAMAGED, error.what
+            what = error.what
         except ImportError:
             raise
         except Exception:  # a stranger's bytes reached a bug: the report goes on without it
-            reason, what = CredentialReason.UNJUDGED, "the reader of credentials failed"
+            what = "the reader of credentials failed"
         problem = Problem(ProblemReason.CREDENTIALS_FAILED, {"text": what})
-        return Provenance(ProvenanceState.UNREADABLE, reason, what), problem
+        return Provenance(ProvenanceState.UNREADABLE, CredentialReason.UNJUDGED, what), problem
 
     def _lists(self) -> list[list[str]]:
         """(name, date) of the lists a claim's signer was looked for on."""

@@ -49,7 +49,7 @@ class Row:
     duration : seconds. warnings : what was odd about reading it, frames that are lost among it. error : why it could not be examined, or not wholly. seconds : that it took.
     sentences : what a person reads first; credentials : those of them on the credentials.
 
-    What a resumed audit knows a row by: until (a certificate's end, seconds of the epoch), sidecar (its sha256), mtime_ns, aside
+    What a resumed audit knows a row by: until (a certificate's end, seconds of the epoch; 0: not kept), sidecar (its sha256), mtime_ns, aside
     (the sidecar's status), config. Of an archive: members (how many have rows of their own), and how many were skipped, and why.
     """
 

@@ -40,7 +40,7 @@ from gioconda_core.types import (
 from gioconda_core.words import joined
 from provenance.codes import CLOCK_FAULTS
 from provenance.reading import describe
-from provenance.reading.rules import ANOTHERS, ELSEWHERE, PARTIAL
+from provenance.reading.rules import ANOTHERS, ELSEWHERE, PARTIAL, PRIVATE
 from provenance.sanitise import table, tables
 from provenance.vocabulary import MARK
 
@@ -561,7 +561,9 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
     ]
     if p.sidecar:
         said.append(Sentence("provenance.sidecar"))
-    beside = {ELSEWHERE: "provenance.unread", ANOTHERS: "provenance.anothers"}
+    doubted = [item.get("name") or "?" for item in p.identities if set(item.get("doubts") or ()) & set(p.decided_by)]
+    said += [Sentence("provenance.identity-one-failed", {"names": sorted(doubted)})] if doubted else []
+    beside = {ELSEWHERE: "provenance.unread", ANOTHERS: "provenance.anothers", PRIVATE: "provenance.private"}
     return said + [Sentence(beside[c.code], {"where": c.where}) for c in p.codes if c.code in beside]
 
 

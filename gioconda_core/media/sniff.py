@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 from typing import IO
 
 from gioconda_core.media import containers
@@ -108,6 +109,8 @@ BROKEN_OFF = "the recording or the copy was broken off; get the file again"
 _SHORT = "it ends too early"
 _BOXES = frozenset(b"ftyp styp moov moof mdat meta free skip wide uuid sidx mfra pnot".split())
 _UNKNOWN = 0xFFFFFFF0  # a RIFF written to a pipe says this or more of its length
+_PARTITION = b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02"  # of an MXF, the first
+_TAIL = 1 << 20  # bytes of a program stream's end in which a pack begins
 
 
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -117,8 +120,8 @@ _WALKS = {"GIF": containers.gif, "FLV": containers.flv, "Ogg": containers.ogg, "
 def lost_end(file: IO[bytes]) -> str:
     """What a file lacks of the end that its own structure announces, in words; empty where it is whole, or does not say how long it is.
 
-    Looked at are MP4, HEIF, AVIF, Matroska, AVI, WebP, PNG, JPEG, GIF, FLV, MPEG-TS, Ogg and ASF, the boxes and chunks alone: nothing is
-    decoded. What ends between two of its pieces, and does not say how many there are, is not told from a whole one.
+    Looked at are MP4, HEIF, AVIF, Matroska, AVI, WebP, PNG, JPEG, GIF, FLV, MPEG-TS, MPEG-PS, MXF, Ogg and ASF, the boxes and chunks alone:
+    nothing is decoded. What ends between two of its pieces, and does not say how many there are, is not told from a whole one.
     """
     try:
         return _lost_end(file, file.seek(0, os.SEEK_END))
@@ -133,8 +136,8 @@ def _lost_end(file: IO[bytes], end: int) -> str:
     if kind in ("MP4", "HEIF", "AVIF"):
         return _lost_boxes(file, end, {b"moov", b"moof"} if kind == "MP4" else {b"moov", b"moof", b"meta"})
     if kind in ("AVI", "WebP"):
-        size = int.from_bytes(head[4:8], "little")
-        return _SHORT if end < size < _UNKNOWN else ""
+        riffs = containers.bounded(_riffs(file, end))
+        return _SHORT if any(end < at + size < at + _UNKNOWN for at, size in riffs) else ""
     if kind == "PNG":
         chunks = containers.bounded(containers.png(file, end))
         return "" if any(chunk.name == b"IEND" for chunk in chunks) else _SHORT
@@ -152,6 +155,13 @@ def _lost_end(file: IO[bytes], end: int) -> str:
         lost = not live and int.from_bytes(head[at + 40 : at + 48], "little") > end
     elif kind == "JPEG":
         lost = _lost_mark(file, end)
+    elif kind == "MPEG":
+        lost = _lost_packet(file, end)
+    elif kind == "MXF":
+        # Behind the partition's length, in one byte or as many as that says, is where the last one begins; 0 in what was not closed.
+        at = head.find(_PARTITION) + 17
+        at += max(0, int.from_bytes(head[at - 1 : at], "big") - 0x80) + 24
+        lost = int.from_bytes(head[at : at + 8], "big") >= end
     return _SHORT if lost else ""
 
 
@@ -166,6 +176,36 @@ def _lost_boxes(file: IO[bytes], end: int, index: set[bytes]) -> str:
             return "its index is cut off" if box.kind == b"moov" else _SHORT if seen & index else "its index is missing"
         seen.add(box.kind)
     return "" if seen & index or not seen else "its index is missing"
+
+
+def _riffs(file: IO[bytes], end: int) -> Iterator[tuple[int, int]]:
+    """(place, length) of each RIFF that an AVI of more than a gigabyte consists of."""
+    at = 0
+    while at + 8 <= end:
+        file.seek(at)
+        head = file.read(8)
+        if head[:4] != b"RIFF":
+            return
+        size = int.from_bytes(head[4:], "little")
+        yield at, size
+        at += 8 + size + size % 2
+
+
+def _lost_packet(file: IO[bytes], end: int) -> bool:
+    """Whether the last packet of an MPEG program stream says that it is longer (ISO/IEC 13818-1, 2.5.3)."""
+    start = max(0, end - _TAIL)
+    file.seek(start)
+    data = file.read(_TAIL)
+    at = data.find(b"\0\0\1\xba")
+    while at >= 0 and data[at : at + 3] == b"\0\0\1":
+        head = data[at : at + 14].ljust(14, b"\0")
+        if head[3] < 0xBA:  # what ends it
+            return False
+        if head[3] == 0xBA:
+            at += 14 + (head[13] & 7) if head[4] & 0x40 else 12
+        else:
+            at += 6 + int.from_bytes(head[4:6], "big")
+    return at > len(data)
 
 
 def _lost_mark(file: IO[bytes], end: int) -> bool:

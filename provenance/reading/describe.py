@@ -9,7 +9,7 @@ from gioconda_core.types import CredentialReason, IngredientNode, Provenance, Pr
 from provenance import codes
 from provenance.codes import CLOCK_FAULTS, UNANSWERED
 from provenance.reading.rules import tolerated
-from provenance.sanitise import items, tables
+from provenance.sanitise import items, leaves, tables
 
 Said = Callable[..., str]  # the text of a key, with what is put into it
 LEAVES = 30  # facts of one statement told in text; JSON has all
@@ -124,19 +124,6 @@ def statements(found: Provenance, lang: str) -> Iterator[str]:
         by = "" if statement["created"] else f" ({sentences(lang)['reported']})"
         for name, value in list(leaves(statement["data"]))[:LEAVES] or [("", "")]:
             yield f"{statement['label']}{f' {name}: {value}' if name else ''}{by}"
-
-
-def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """(dotted name, value) of each single fact in a statement's data; every member of a list has the list's name."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if not str(key).startswith("@context"):
-                yield from leaves(item, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from leaves(item, name)
-    elif value not in (None, ""):
-        yield name or "value", str(value)
 
 
 def _action(action: Mapping[str, Any], told: Said) -> str:

@@ -44,8 +44,11 @@ def tree(found: Opened, *, thumbnails: bool = True) -> Tree:
     """Walk the ingredients of the active manifest."""
     walk = _Walk(found, thumbnails)
     active = str(found.document.get("active_manifest"))
+    walk.private += rules.private(found.active)
     nodes = walk.children(found.active, 0, (active,))
     flags = list(dict.fromkeys(walk.flags))
+    if walk.private:
+        flags.append(codes.told(rules.PRIVATE, where=sanitise.joined(sorted(walk.private))))
     met = dict.fromkeys((active, *walk.seen))
     beyond = any(flag.code == UNREAD for flag in flags)  # what lies deeper may well be referred to
     if not beyond and set(found.document.get("manifests") or {}) - set(met):
@@ -72,6 +75,7 @@ class _Walk:
         self.sources: list[str] = []
         self.marks: list[Mapping[str, Any]] = []
         self.ai = False
+        self.private: list[str] = []
         self.seen: dict[str, None] = {}
         self.deltas = self._deltas()
 
@@ -126,6 +130,7 @@ class _Walk:
             self.ai = self.ai or names_ai(stated)
         if isinstance(manifest, Mapping) and label not in path:
             self.seen[label] = None
+            self.private += rules.private(manifest)
             if pixels:
                 self.sources += map(sanitise.text, rules.source_types(manifest))
                 self.marks += rules.soft_bindings(manifest)

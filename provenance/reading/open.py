@@ -12,10 +12,10 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 from cryptography import x509
 
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 _PACKET = 1 << 16  # bytes of XMP looked through
 _REFERENCE = re.compile(rb"""provenance\s*(?:=\s*["']|>)\s*(https?://[^"'<\s]+)""")
 _ALIKE = 20  # files of one name, apart from their kind, that a credential is held against
+_COMPARED = 1 << 30  # bytes of one of them, at most
 _SEGMENTS = 5000  # looked at beside one initialisation segment
+_Name = str | os.PathLike[str]
 
 
 @dataclass
@@ -99,7 +101,7 @@ def _exact(file: Path) -> Path:
     return file.with_name(file.name + ".c2pa")
 
 
-def sidecar_of(path: str | os.PathLike[str], *, exact: bool = False) -> Path | None:
+def sidecar_of(path: _Name, *, exact: bool = False) -> Path | None:
     """``clip.mp4.c2pa`` or ``clip.c2pa`` next to the file, the more exact name first.
 
     exact : only the former. In a container that the SDK does not know, ``clip.srt`` beside ``clip.mp4`` say, the latter is another file's.
@@ -134,12 +136,21 @@ def _bytes(file: Path) -> bytes | None:
 
 
 def _made_for(store: bytes | None, media: Iterable[Path]) -> Path | None:
-    """The first of some files whose bytes a credential beside them was made of."""
+    """The first of some files whose bytes a credential beside them was made of; what is large is not asked."""
     for one in media if store else ():
+        if _large(one):
+            continue
         with contextlib.suppress(MediaError), opened(one, manifest=store) as found:  # one may not be readable
             if isinstance(found, Opened) and found.store == store and not rules.altered(found.document):
                 return one
     return None
+
+
+def _large(file: Path) -> bool:
+    """Whether a file is too large to be read only to learn whose credential it is."""
+    with contextlib.suppress(OSError):
+        return file.stat().st_size > _COMPARED
+    return False
 
 
 def _segments(initial: Path) -> list[Path]:
@@ -181,13 +192,89 @@ def _regular(file: Path) -> IO[bytes]:
         raise MediaError("cannot be read: not a file name", where=str(file)) from error
 
 
+@dataclass
+class _Source:
+    """The media and the credential for it that is not in it.
+
+    aside, store : its place beside the file, and its bytes, None where they cannot be read. forced : it was asked about; alone : without its media.
+    used : nothing but it is read. remote : where the file says that its own credential is kept.
+    """
+
+    media: Path
+    aside: Path | None = None
+    store: bytes | None = None
+    forced: bool = False
+    alone: bool = False
+    used: bool = False
+    remote: str = ""
+
+    @classmethod
+    def of(cls, file: Path, given: bytes | None) -> "_Source":
+        """What is to be read; a ``.c2pa`` says something only of the file that it was made for. given : its credential."""
+        if given is not None:
+            return cls(file, None, given)
+        if file.suffix.lower() != ".c2pa" or not file.is_file():
+            aside = sidecar_of(file)
+            return cls(file, aside, _bytes(aside) if aside else None)
+        media, store = _media_of(file), _bytes(file)
+        own = media[0] if len(media) == 1 else _made_for(store, media)
+        # Where none of the small ones is it, a large one may be.
+        own = own or next(filter(_large, media), None)
+        return cls(own, file, store, forced=True) if own else cls(file, alone=True)
+
+    def reader(self, stream: IO[bytes], context: "c2pa.Context") -> "c2pa.Reader | None":
+        """The SDK's reader of the credential in the file, else of the one for it; None where there is neither."""
+        import c2pa
+
+        kind = engine.mime_of(self.media)
+        try:
+            if not self.forced and (embedded := descriptors.reader(kind, stream, context)):
+                return embedded
+        except c2pa.C2paError as error:
+            why, elsewhere = faults.refusal(str(error)), self.store is not None or self.aside is not None
+            unknown = why is CredentialReason.UNSUPPORTED and self.aside in (None, _exact(self.media))
+            if not elsewhere or not (unknown or why is CredentialReason.REMOTE):
+                raise
+            if unknown:
+                kind = engine.ANY
+            elif self.aside:
+                self.remote = sanitise.text(faults.address(str(error)), 2000)
+        if self.aside and self.store is None:
+            what = f"the credential beside it, {sanitise.text(self.aside.name, 300)}, cannot be read"
+            raise MediaError(what, where=str(self.media), hint="check its permissions")
+        self.used = self.store is not None
+        return descriptors.reader(kind, stream, context, self.store) if self.used else None
+
+    def unread(self) -> str:
+        """What the credential beside the file is called where another is read; empty where it may be another file's."""
+        unread = self.aside and not self.used and _media_of(self.aside) == [self.media]
+        return sanitise.text(self.aside.name, 300) if self.aside and unread else ""
+
+    def found(self, reader: "c2pa.Reader", stream: IO[bytes], fragments: Sequence[_Name]) -> Opened | Provenance:
+        """What the reader says; that there is no credential where the one beside the file was made of another file there."""
+        document, lacks = _whole(reader, engine.mime_of(self.media), self.media, stream, fragments)
+        lacks, beside = rules.ALONE if self.alone else lacks, self.aside if self.used else None
+        made = Opened(document, reader, stream, sidecar=beside is not None, lacks=lacks)
+        if beside and not self.remote and rules.altered(document):
+            theirs = _made_for(self.store, [one for one in _media_of(beside) if one != self.media])
+            if theirs:
+                note = codes.told(rules.ANOTHERS, where=sanitise.text(theirs.name, 300))
+                return Provenance(ProvenanceState.ABSENT, codes=(note,), sdk=engine.sdk())
+        own = self.aside is None or made.store == self.store
+        places = (self.remote, "" if own else self.unread(), "" if self.used else _referred(stream))
+        made.notes = tuple(codes.told(rules.ELSEWHERE, where=place) for place in places if place)
+        if lost_end(stream):
+            made.notes += (codes.told(rules.CUT_OFF),)
+        return made
+
+
 @contextlib.contextmanager
 def opened(
-    path: str | os.PathLike[str],
+    path: _Name,
     anchors: engine.Anchors = (),
     *,
     manifest: bytes | None = None,
-    fragments: Iterable[str | os.PathLike[str]] = (),
+    fragments: Iterable[_Name] = (),
 ) -> Iterator[Opened | Provenance]:
     """Open a file's credentials; a :class:`Provenance` instead when there is nothing to judge.
 
@@ -197,85 +284,27 @@ def opened(
     Raises
     ------
     MediaError
-        The file itself cannot be opened.
+        The file itself cannot be opened, or the credential beside it.
     """
     import c2pa
 
-    file, aside, forced, alone = _placed(Path(path), manifest is not None)
-    if aside:
-        manifest = _bytes(aside)
-    context, kind = engine.reading(anchors), engine.mime_of(file)
+    source = _Source.of(Path(path), manifest)
     with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(_regular(file))
-        reader, outside, remote = None, forced, ""
+        stream = stack.enter_context(_regular(source.media))
         result: Opened | Provenance
         try:
-            lost = lost_end(stream)  # with what a credential, or what one binds, may have lain in
-            stream.seek(0)
-            try:
-                if not forced:
-                    reader = descriptors.reader(kind, stream, context)
-            except c2pa.C2paError as error:
-                why = faults.refusal(str(error))
-                unknown = why is CredentialReason.UNSUPPORTED and (aside is None or aside == _exact(file))
-                if manifest is None or not (unknown or why is CredentialReason.REMOTE):
-                    raise
-                if unknown:
-                    kind = engine.ANY
-                elif aside:
-                    remote = sanitise.text(faults.address(str(error)), 2000)
-            if reader is None and manifest is not None:
-                outside = True
-                reader = descriptors.reader(kind, stream, context, manifest)
-            if reader is None:
-                result = _absent(lost)
-            else:
+            if reader := source.reader(stream, engine.reading(anchors)):
                 stack.callback(reader.close)
-                document, lacks = _whole(reader, kind, file, stream, tuple(fragments))
-                lacks = rules.ALONE if alone else lacks
-                result = Opened(document, reader, stream, sidecar=outside and aside is not None, lacks=lacks)
-                own = outside or not aside or result.store == manifest
-                unread = (remote, "" if own else _name(aside, file), "" if outside else _referred(stream))
-                result.notes = _notes(unread, lost)
-                if result.sidecar and aside and manifest and not remote and rules.altered(document):
-                    result = _anothers(manifest, aside, file) or result
+                result = source.found(reader, stream, tuple(fragments))
+            elif lost := lost_end(stream):  # with what a credential may have lain in
+                result = unreadable(CredentialReason.DAMAGED, lost)
+            else:
+                result = Provenance(ProvenanceState.ABSENT, sdk=engine.sdk())
         except c2pa.C2paError as error:
-            result = _refused(str(error), "" if outside else _name(aside, file))
+            result = _refused(str(error), source.unread())
         except (ValueError, RecursionError) as error:
             result = unreadable(CredentialReason.UNJUDGED, f"the SDK's answer cannot be read: {error}")
         yield result
-
-
-def _absent(lost: str) -> Provenance:
-    """A file without a credential; of one that was cut off nobody knows whether it had any."""
-    found = Provenance(ProvenanceState.ABSENT, sdk=engine.sdk())
-    return unreadable(CredentialReason.DAMAGED, lost) if lost else found
-
-
-def _notes(unread: Iterable[str], lost: str) -> tuple[Code, ...]:
-    """What to tell beside a credential. unread : where others for the file are. lost : what of the file's end is missing."""
-    elsewhere = [codes.told(rules.ELSEWHERE, where=place) for place in unread if place]
-    return (*elsewhere, *([codes.told(rules.CUT_OFF)] if lost else []))
-
-
-class _Placed(NamedTuple):
-    """The media and the credential beside it. forced : the latter was asked about; alone : without its media."""
-
-    media: Path
-    aside: Path | None = None
-    forced: bool = False
-    alone: bool = False
-
-
-def _placed(file: Path, given: bool) -> _Placed:
-    """What is to be read; a ``.c2pa`` says something only of the file that it was made for. given : its credential is at hand."""
-    if given:
-        return _Placed(file)
-    if file.suffix.lower() == ".c2pa" and file.is_file():
-        media = _media_of(file)
-        own = media[0] if len(media) == 1 else _made_for(_bytes(file), media)
-        return _Placed(own, file, forced=True) if own else _Placed(file, alone=True)
-    return _Placed(file, sidecar_of(file))
 
 
 def _referred(file: IO[bytes]) -> str:
@@ -289,23 +318,7 @@ def _referred(file: IO[bytes]) -> str:
     return ""
 
 
-def _anothers(store: bytes, aside: Path, file: Path) -> Provenance | None:
-    """That a file has no credential, where the one that lies beside it was made of another file there."""
-    theirs = _made_for(store, [one for one in _media_of(aside) if one != file])
-    if theirs is None:
-        return None
-    note = codes.told(rules.ANOTHERS, where=sanitise.text(theirs.name, 300))
-    return Provenance(ProvenanceState.ABSENT, codes=(note,), sdk=engine.sdk())
-
-
-def _name(aside: Path | None, media: Path) -> str:
-    """What the credential beside a file is called; empty where it may be another file's."""
-    return sanitise.text(aside.name, 300) if aside and _media_of(aside) == [media] else ""
-
-
-def _followed(
-    reader: "c2pa.Reader", kind: str, initial: Path, fragments: Iterable[str | os.PathLike[str]]
-) -> dict[str, Any]:
+def _followed(reader: "c2pa.Reader", kind: str, initial: Path, fragments: Iterable[_Name]) -> dict[str, Any]:
     """The answer about a stream with these of its segments, up to the first that does not fit."""
     document: dict[str, Any] = {}
     for fragment in fragments:
@@ -318,7 +331,7 @@ def _followed(
 
 
 def _whole(
-    reader: "c2pa.Reader", kind: str, file: Path, stream: IO[bytes], fragments: Iterable[str | os.PathLike[str]]
+    reader: "c2pa.Reader", kind: str, file: Path, stream: IO[bytes], fragments: Sequence[_Name]
 ) -> tuple[dict[str, Any], str]:
     """The answer about a file with the segments given, else those beside it that it needs, and what it lacks."""
     if fragments:

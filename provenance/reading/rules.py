@@ -17,7 +17,7 @@ from gioconda_core.types import Code, CredentialReason, ProvenanceState
 from provenance import codes
 from provenance.keys import certificates
 from provenance.keys.certificates import ACCEPTED_EKUS, OCSP_SIGNING, TIME_STAMPING
-from provenance.sanitise import table, tables
+from provenance.sanitise import leaves, plain, table, tables
 from provenance.trust.lists import Trust, TrustList
 from provenance.vocabulary import ACTIONS, AI_DISCLOSURE, LABEL, SOFT_BINDING, SOURCE_TYPES, names_ai
 
@@ -31,6 +31,7 @@ CONTENT = "gioconda.binding.content"  # the signed hash leaves out something tha
 CUT_OFF = "gioconda.asset.cutOff"
 ANOTHERS = "gioconda.sidecar.anothers"  # what lies beside the file by its name is another one's
 ELSEWHERE = "gioconda.manifest.unread"  # another credential was not read
+PRIVATE = "gioconda.statement.private"
 PARTIAL = "gioconda.binding.partial"  # it leaves out something else
 # A name on no identity list is not established, which is no fault of the statement.
 _UNESTABLISHED = frozenset(
@@ -160,20 +161,33 @@ def names_of(manifest: object) -> list[object]:
     return [info.get("common_name"), info.get("issuer")]
 
 
-_METADATA = re.compile(r"(c2pa|cawg|stds)\.(.*\.)?(metadata|iptc.*|exif|schema-org\..*)", re.I)
+_METADATA = re.compile(r"(c2pa|cawg|stds)\.(.*\.)?(metadata|iptc.*|exif|schema-org\..*)(__\d+)?", re.I)
+_SOURCE_TYPE = re.compile("digitalsourcetype", re.I)
+# EXIF's, IPTC's and schema.org's names.
+_PRIVATE = re.compile(
+    r"(gps(dest)?)?(lat|long)itude|\w*serialnumber|cameraownername|ci(adr|email|tel)\w+|email|telephone|streetaddress",
+    re.I,
+)
+
+
+def _metadata(manifest: Mapping[str, Any], wanted: re.Pattern[str]) -> list[tuple[str, str]]:
+    """(name, value) of what a manifest's metadata statements say under names of some kind."""
+    said = [item for item in tables(manifest.get("assertions")) if _METADATA.fullmatch(str(item.get("label")))]
+    facts = [fact for item in said for fact in leaves(plain(item.get("data")))]
+    named = [(re.split(r"[.:]", name)[-1], value) for name, value in facts]
+    return [(name, value) for name, value in named if wanted.fullmatch(name)]
 
 
 def source_types(manifest: Mapping[str, Any]) -> list[str]:
     """Every digital source type that a manifest states: of its actions, and in its metadata (IPTC's property)."""
     found = [action.get("digitalSourceType") for action, _ in actions_of(manifest)]
-    for assertion in tables(manifest.get("assertions")):
-        if _METADATA.fullmatch(str(assertion.get("label")).split("__", 1)[0]):
-            found += [
-                value
-                for name, value in table(assertion.get("data")).items()
-                if str(name).rsplit(":", 1)[-1].casefold() == "digitalsourcetype"
-            ]
+    found += [value for _, value in _metadata(manifest, _SOURCE_TYPE)]
     return list(dict.fromkeys(item for item in found if isinstance(item, str)))
+
+
+def private(manifest: Mapping[str, Any]) -> list[str]:
+    """The names of what a manifest's metadata say of a place, of one device, or of how to reach somebody."""
+    return [name for name, _ in _metadata(manifest, _PRIVATE)]
 
 
 def soft_bindings(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -266,7 +267,7 @@ def _plain(found: list[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     return tuple(map(sanitise.plain, found[:20]))
 
 
-# Told elsewhere, in words or as the verdict itself.
+# Told elsewhere, in words or as the verdict itself; a claim's own thumbnail may show anything, and is neither shown nor held against the picture.
 _ELSEWHERE = ("c2pa.actions", "c2pa.hash.", "c2pa.ingredient", "c2pa.thumbnail", "cawg.identity", SOFT_BINDING, LABEL)
 
 
@@ -285,20 +286,22 @@ def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mappi
     """CAWG identity statements: who is named, in which role, and whether an identity list vouches for it."""
     place = f"/c2pa/{opened.document.get('active_manifest')}/c2pa.assertions/cawg.identity"  # and not an ingredient's
     about = [code for code in listed if code.where.endswith(place)]
-    failed = list(dict.fromkeys(code.code for code in about if code.kind == "failure"))
+    failed = Counter(code.code for code in about if code.kind == "failure")
     # The SDK asks who an aggregator is only once its signature holds; whom to believe is the lists' to say.
     ends = (".trusted", "credential_valid", "untrusted_issuer")
     vouched = any(code.kind != "failure" and code.code.endswith(ends) for code in about)
     found = [_identity(opened, item, trust) for item in rules.assertions_of(opened.active, "cawg.identity")[:20]]
-    # Of several statements the SDK does not say which one failed: each has what nothing speaks against, and all have what would be nobody's.
-    single = len(found) == 1
-    each = [[code for code in failed if single or not code.startswith(refuted)] for _, refuted in found]
-    nobodys = [code for code in failed if not any(code in one for one in each)]
+    # Of several statements the SDK does not say which one failed, only how often one did: each that nothing speaks against may be it.
+    may = {code: [one for one, (_, refuted) in enumerate(found) if not code.startswith(refuted)] for code in failed}
+    may = {code: those or list(range(len(found))) for code, those in may.items()}  # what would be nobody's
     made = []
-    for (facts, _), one in zip(found, each, strict=True):
-        failures = one + nobodys
-        trusted = bool(facts["lists"] and vouched) and not failures
-        made.append({**facts, "trusted": trusted, "failures": failures, "lists": facts["lists"] if trusted else []})
+    for one, (facts, _) in enumerate(found):
+        about_it = [code for code, those in may.items() if one in those]
+        own = [code for code in about_it if failed[code] >= len(may[code])]
+        trusted = bool(facts["lists"] and vouched) and not about_it
+        doubts = [code for code in about_it if code not in own]
+        lists = facts["lists"] if trusted else []
+        made.append({**facts, "trusted": trusted, "failures": own, "doubts": doubts, "lists": lists})
     return tuple(made)
 
 
@@ -310,6 +313,10 @@ def _identity(opened: Opened, item: Mapping[str, Any], trust: Trust) -> tuple[di
     if "c2paAsset" in data or said.get("sig_type") == "cawg.identity_claims_aggregation":
         names = [one.get("name") or one.get("username") for one in tables(data.get("verifiedIdentities"))]
         issuer = str(data.get("issuer") or "").split("#", 1)[0]
+        known = {"did_unavailable": "did:jwk:", "invalid_did_document": "did:web:"}
+        refuted += [f"cawg.ica.{code}" for code, method in known.items() if issuer.startswith(method)]
+        refuted += ["cawg.ica.invalid_issuer"] if issuer.startswith(tuple(known.values())) else []
+        refuted += [] if data.get("validUntil") else ["cawg.ica.valid_until"]
         lists = [entry.name for entry in trust.lists if issuer in entry.issuers]
     else:
         number = item.get("instance")  # of several the SDK gives it apart from the label

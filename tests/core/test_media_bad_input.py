@@ -374,6 +374,8 @@ def test_a_recording_that_was_broken_off_is_said_so_in_words_of_ours(tmp_path):
 
 
 # As far as the length of the whole file in its properties.
+_PACK = b"\0\0\1\xba\x44" + bytes(8) + b"\xf8" + b"\0\0\1\xe0\0\x04data"
+_MXF = bytes.fromhex("060e2b34020501010d01020101020400")
 _ASF = bytes.fromhex("3026b2758e66cf11") + bytes(22) + bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365") + bytes(24)
 
 
@@ -391,6 +393,9 @@ _ASF = bytes.fromhex("3026b2758e66cf11") + bytes(22) + bytes.fromhex("a1dcab8c47
         (b"RIFF\xff\xff\xff\xffAVI LIST" + bytes(50), ""),  # written to a pipe
         (b"RIFF\x42\0\0\0AVI LIST" + bytes(50), ""),  # the header counted in, as some programs do
         (b"RIFF\x80\0\0\0WEBPVP8 " + bytes(50), "it ends too early"),
+        (b"RIFF\x0c\0\0\0AVI LIST" + bytes(4) + b"RIFF\x0e\0\0\0AVIXLIST" + bytes(4), ""),
+        (b"RIFF\x0c\0\0\0AVI LIST" + bytes(4) + b"RIFF\x20\0\0\0AVIXLIST" + bytes(4), "it ends too early"),
+        (b"RIFF\x04\0\0\0AVI " + b"RIFF\0\0\0\0" * 100_001, ""),  # of so many pieces it is not judged
         (b"\x1aE\xdf\xa3\x80\x18S\x80g\x01\xff\xff\xff\xff\xff\xff\xff" + bytes(9), ""),  # a live stream
         (b"\x1aE\xdf\xa3\x80\x18S\x80g\x89" + bytes(9), ""),
         (b"\x1aE\xdf\xa3\x80\x18S\x80g\x8a" + bytes(9), "it ends too early"),
@@ -416,6 +421,16 @@ _ASF = bytes.fromhex("3026b2758e66cf11") + bytes(22) + bytes.fromhex("a1dcab8c47
         ((b"G" + bytes(187)) * 4 + b"junk", ""),
         ((b"G" + bytes(187)) * 4 + b"G" + bytes(9), "it ends too early"),
         ((bytes(4) + b"G" + bytes(187)) * 4 + bytes(4) + b"G", "it ends too early"),
+        (_PACK + b"\0\0\1\xb9", ""),
+        (_PACK + _PACK, ""),
+        (_PACK + _PACK[:-1], "it ends too early"),
+        (b"\0\0\1\xba\x21" + bytes(7) + b"\0\0\1\xc0\0\x04dat", "it ends too early"),  # MPEG-1
+        (b"\0\0\1\xb3" + bytes(50), ""),  # bare video
+        (_PACK * 60_000 + b"\0\0\1\xba", "it ends too early"),
+        (_MXF + b"\x48" + bytes(71), ""),  # not closed
+        (_MXF + b"\x83\0\0\x48" + bytes(24) + b"\0\0\0\0\0\0\1\0" + bytes(300), ""),
+        (_MXF + b"\x83\0\0\x48" + bytes(24) + b"\0\0\0\0\0\0\1\0" + bytes(200), "it ends too early"),
+        (_MXF, ""),
         ((b"OggS" + bytes(22) + b"\x01\x04data") * 2, ""),
         ((b"OggS" + bytes(22) + b"\x01\x04data") * 2 + b"OggS", "it ends too early"),
         (b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0tEXtcrc!" * 100_001, ""),  # of so many pieces a file is not judged

@@ -10,7 +10,7 @@ import json
 
 from asn1crypto import tsp
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from provenance_kit import box
 
 from provenance.reading import cose
@@ -176,53 +176,58 @@ def _blocks(store):
 _WRAPPED = {".svg": base64.b64encode, ".gif": _blocks}  # how a credential lies in a file where it is not bare
 
 
-def aggregated(signed, target, leaf, issuer=None, key=None, other_asset=False, valid_until=None):
+def aggregated(signed, target, leaf, second=None, **first):
     """A WAV signed with an X.509 identity (timestamped, for the room), its identity made an aggregator's credential instead.
 
-    issuer : its DID, by default ``did:jwk`` of ``key`` (Ed25519). The SDK signs no such credential from Python.
+    first : how, as of :func:`_aggregator`. second : likewise of another one, in the place of a statement ``org.example.room``.
     """
-    key = key or ed25519.Ed25519PrivateKey.generate()
+    room, label = "org.example.room", "cawg.identity__1"
+    with opened(signed) as found:
+        said = cose.assertion(found.plain, found.document["active_manifest"], "cawg.identity")["signer_payload"]
+    made = {"cawg.identity": lambda _: _aggregator(said, **first)}
+    if second is None:
+        return rewritten(signed, target, leaf, made)
+    return rewritten(signed, target, leaf, made | {room: lambda _: _aggregator(said, **second)}, labels={room: label})
 
-    def identity(before):
-        said = before["signer_payload"]
-        said["sig_type"] = "cawg.identity_claims_aggregation"
-        asset = {
-            **said,
-            "referenced_assertions": [
-                {**item, "hash": base64.b64encode(bytes(32) if other_asset else item["hash"]).decode()}
-                for item in said["referenced_assertions"]
+
+def _aggregator(said, key, issuer=None, other_asset=False, valid_until=None, name="The picture desk"):
+    """An aggregator's statement. issuer : its DID, by default ``did:jwk`` of ``key`` (Ed25519). The SDK signs none from Python."""
+    said = said | {"sig_type": "cawg.identity_claims_aggregation"}
+    asset = {
+        **said,
+        "referenced_assertions": [
+            {**item, "hash": base64.b64encode(bytes(32) if other_asset else item["hash"]).decode()}
+            for item in said["referenced_assertions"]
+        ],
+    }
+    credential = {
+        "@context": ["https://www.w3.org/ns/credentials/v2", "https://cawg.io/identity/1.1/ica/context/"],
+        "type": ["VerifiableCredential", "IdentityClaimsAggregationCredential"],
+        "issuer": issuer or did_of(key),
+        "validFrom": "2026-01-01T00:00:00Z",
+        **({"validUntil": valid_until} if valid_until else {}),
+        "credentialSubject": {
+            "verifiedIdentities": [
+                {
+                    "type": "cawg.social_media",
+                    "name": name,
+                    "username": "desk",
+                    "uri": "https://example.com/desk",
+                    "verifiedAt": "2026-01-01T00:00:00Z",
+                    "provider": {"id": "https://example.com", "name": "Example"},
+                }
             ],
-        }
-        credential = {
-            "@context": ["https://www.w3.org/ns/credentials/v2", "https://cawg.io/identity/1.1/ica/context/"],
-            "type": ["VerifiableCredential", "IdentityClaimsAggregationCredential"],
-            "issuer": issuer or did_of(key),
-            "validFrom": "2026-01-01T00:00:00Z",
-            **({"validUntil": valid_until} if valid_until else {}),
-            "credentialSubject": {
-                "verifiedIdentities": [
-                    {
-                        "type": "cawg.social_media",
-                        "name": "The picture desk",
-                        "username": "desk",
-                        "uri": "https://example.com/desk",
-                        "verifiedAt": "2026-01-01T00:00:00Z",
-                        "provider": {"id": "https://example.com", "name": "Example"},
-                    }
-                ],
-                "c2paAsset": asset,
-            },
-        }
-        payload = json.dumps(credential).encode()
-        protected = encode({1: -8, 3: "application/vc"})
-        signature = key.sign(encode(["Signature1", protected, b"", payload]))
-        return {
-            "signer_payload": said,
-            "signature": b"\xd2" + encode([protected, {}, payload, signature]),
-            "pad1": bytes(8),
-        }
-
-    return rewritten(signed, target, leaf, {"cawg.identity": identity})
+            "c2paAsset": asset,
+        },
+    }
+    payload = json.dumps(credential).encode()
+    protected = encode({1: -8, 3: "application/vc"})
+    signature = key.sign(encode(["Signature1", protected, b"", payload]))
+    return {
+        "signer_payload": said,
+        "signature": b"\xd2" + encode([protected, {}, payload, signature]),
+        "pad1": bytes(8),
+    }
 
 
 def two_identities(signed, target, leaf, second, broken=False):

@@ -355,7 +355,7 @@ def test_any_file_at_all_can_have_its_credential_beside_it(tmp_path, signer, nam
         assert found.state == State.INVALID and "assertion.dataHash.mismatch" in {code.code for code in found.codes}
 
 
-def test_a_sidecar_of_less_exact_name_is_not_held_against_what_it_cannot_be_of(tmp_path, signer):
+def test_a_sidecar_of_less_exact_name_is_not_held_against_what_it_cannot_be_of(tmp_path, signer, monkeypatch):
     beside = sign.sign_sidecar(write_wav(tmp_path / "clip.wav"), None, created(), signer=signer)
     beside.rename(tmp_path / "clip.c2pa")
     (tmp_path / "clip.srt").write_text("a subtitle")
@@ -370,6 +370,12 @@ def test_a_sidecar_of_less_exact_name_is_not_held_against_what_it_cannot_be_of(t
     assert told[-1].startswith("policy: gioconda.sidecar.anothers: ") and told[-1].endswith("[clip.wav]")
     asked = read(tmp_path / "clip.c2pa", trust=trust_in(authority()))  # it finds the one that it was made for
     assert (asked.state, asked.sidecar) == (State.TRUSTED, True)
+    beside = sign.sign_sidecar(write_wav(tmp_path / "clip.wav", 2), None, created(), signer=signer)
+    beside.rename(tmp_path / "clip.c2pa")
+    with monkeypatch.context() as patch:  # a large file is not read only to learn whose credential it is
+        patch.setattr(open, "_COMPARED", 9000)
+        assert read(tmp_path / "clip.jpg").reason == "altered"
+        assert read(tmp_path / "clip.c2pa", trust=trust_in(authority())).state == State.TRUSTED
     (tmp_path / "clip.wav").write_bytes((tmp_path / "clip.wav").read_bytes() + b"x")
     assert read(tmp_path / "clip.jpg").reason == read(tmp_path / "clip.wav").reason == "altered"
     assert read(tmp_path / "clip.c2pa").reason == "incomplete"

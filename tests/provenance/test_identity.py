@@ -12,6 +12,8 @@ from provenance_forge import aggregated, did_of, two_identities
 from provenance_kit import authority, both, created, leaf, signer_of, trust_in, write_wav
 from provenance_tsa import Authority
 
+from gioconda.report.view import credential_sentences
+from gioconda.report.wording import say
 from gioconda_core.errors import CredentialError
 from gioconda_core.types import ProvenanceState as State
 from provenance.reading.read import read
@@ -29,7 +31,7 @@ def attested(tmp_path_factory):
     with Authority() as clock:  # for the room its timestamp leaves
         desk = signer_of(leaf("desk"), folder, timestamp=clock.url)
         pair = signers.IdentitySigner(signer_of(leaf(), folder), desk, roles=("cawg.editor",))
-        claim = created(assertions={"org.example.room": {"for": "another identity" * 100}})
+        claim = created(assertions={"org.example.room": {"for": "another identity" * 200}})
         return sign.sign_file(write_wav(folder / "plain.wav"), folder / "signed.wav", claim, signer=pair)
 
 
@@ -96,6 +98,34 @@ def test_of_two_identities_each_is_judged_by_itself(attested, tmp_path, root, da
     assert desk["trusted"] and desk["lists"] == ["newsroom"] and desk["failures"] == []
     assert sorted(reporter["failures"]) == failures and reporter["lists"] == listed
     assert reporter["trusted"] == bool(listed) and found.state == State.TRUSTED
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "failures", "doubts"),
+    [
+        ({}, {}, [[], []], [[], []]),
+        ({}, {"valid_until": "2026-02-01T00:00:00Z"}, [[], ["cawg.ica.valid_until.invalid"]], [[], []]),
+        ({}, {"issuer": "did:web:127.0.0.1%3A9"}, [[], ["cawg.ica.did_unavailable"]], [[], []]),
+        ({}, {"key": OTHER}, [[], []], [["cawg.ica.signature_mismatch"]] * 2),
+        ({"key": OTHER}, {"key": OTHER}, [["cawg.ica.signature_mismatch"]] * 2, [[], []]),
+    ],
+)
+def test_of_two_aggregators_none_is_said_to_fail_that_may_hold(
+    attested, lists, tmp_path, first, second, failures, doubts
+):
+    """The SDK says how often something failed and not of which: what fails once was said of both."""
+    ours = {"key": KEY, "issuer": did_of(KEY)}
+    other = {**ours, **second, "name": "A stranger"}
+    found = read(aggregated(attested, tmp_path / "two.wav", leaf(), other, **{**ours, **first}), trust=lists)
+    named = {item["name"]: item for item in found.identities}
+    desk, stranger = named["The picture desk"], named["A stranger"]
+    assert [desk["failures"], stranger["failures"]] == failures and [desk["doubts"], stranger["doubts"]] == doubts
+    assert desk["trusted"] == (failures[0] == doubts[0] == []) and found.state == State.TRUSTED
+    told = " ".join(say(item, "en") for item in credential_sentences(found))
+    assert ("not all hold" in told and "A stranger, The picture desk" in told) == any(doubts)
+    assert told.count("does not hold, so take that name") == sum(
+        "unavailable" not in str(one) for one in failures if one
+    )
 
 
 def test_an_ingredients_identity_that_fails_is_not_said_of_what_was_made_of_it(attested, tmp_path):

@@ -1,6 +1,7 @@
 """Why a credential does not hold: each reason forged, with its state, the codes that decided, and a sentence that is true of it."""
 
 import datetime
+import os
 import shutil
 
 import pytest
@@ -19,8 +20,10 @@ from provenance_kit import (
 )
 from provenance_tsa import Authority
 
+from gioconda.report.examine import Examiner
 from gioconda.report.view import credential_sentences, state_key
 from gioconda.report.wording import say
+from gioconda_core.errors import MediaError
 from gioconda_core.types import CredentialReason, Ingredient
 from gioconda_core.types import ProvenanceState as State
 from provenance import codes
@@ -274,6 +277,40 @@ def test_an_empty_sidecar_is_told_and_not_taken_for_none(tmp_path):
     picture, sidecar = write_any(tmp_path / "p.jpg"), tmp_path / "p.jpg.c2pa"
     sidecar.touch()
     assert read(picture).reason == read(sidecar).reason == CredentialReason.MALFORMED
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that gives nobody its first byte")
+def test_a_sidecar_that_cannot_be_read_is_an_error_and_not_taken_for_none(tmp_path):
+    picture, sidecar = write_any(tmp_path / "p.jpg"), tmp_path / "p.jpg.c2pa"
+    sidecar.symlink_to("/proc/self/mem")
+    for path in (picture, sidecar):
+        with pytest.raises(MediaError, match=r"the credential beside it, p\.jpg\.c2pa, cannot be read"):
+            read(path)
+    report = Examiner([], sandbox=False).examine(picture, evidence=False)
+    assert (report.provenance.state, report.provenance.reason) == (State.UNREADABLE, CredentialReason.UNJUDGED)
+    assert "p.jpg.c2pa, cannot be read" in report.errors[0].text and "gave no findings" in told(report.provenance)
+    signed = sign.sign_file(picture, tmp_path / "s.jpg", created(), signer=signer_of(leaf(), tmp_path))
+    sidecar.rename(tmp_path / "s.jpg.c2pa")  # beside what has one of its own
+    found = read(signed, trust=TRUST)
+    assert found.state == State.TRUSTED and "s.jpg.c2pa" in [code.where for code in found.codes]
+
+
+@pytest.mark.parametrize("inherited", [False, True])
+def test_a_place_in_a_signed_statement_is_told_of_before_it_is_handed_on(tmp_path, inherited):
+    """Also of what the file was made from: a camera's credential goes along with every edit."""
+    signer, code = signer_of(leaf(), tmp_path), "gioconda.statement.private"
+    place = {"exif:GPSLatitude": "40,44.1861N", "exif:GPSLongitude": "73,59.5896W", "exif:GPSVersionID": "2.3.0.0"}
+    said = {
+        "stds.exif": {**place, "exifEX:BodySerialNumber": "30079", "exif:FNumber": "4"},
+        "stds.iptc": {"dc:creator": "me"},
+    }
+    path = sign.sign_file(write_any(tmp_path / "a.jpg"), tmp_path / "b.jpg", created(assertions=said), signer=signer)
+    if inherited:
+        edit = claims.Credential("edit", intent="edit", actions=(claims.Action("c2pa.edited"),))
+        path = sign.sign_file(path, tmp_path / "c.jpg", edit, signer=signer)
+    found, names = read(path, trust=TRUST), "BodySerialNumber, GPSLatitude, GPSLongitude"
+    assert [item.where for item in found.codes if item.code == code] == [names] and found.state == State.TRUSTED
+    assert f"states {names}: a place" in told(found)
 
 
 def test_a_sidecar_alone_needs_its_file_and_finds_it(tmp_path):
