@@ -80,10 +80,12 @@ def no_room(error: Exception) -> bool:
 
 
 def unwritable(error: OSError, where: str | os.PathLike[str]) -> GiocondaError:
-    """Why nothing can be written there: no room is the machine's affair, anything else the place that was named."""
+    """Why nothing can be written there: no room and no permission are the machine's affair, anything else the place that was named."""
     what = f"cannot be written: {error.strerror or error}".lower()
     if error.errno in NO_ROOM:
         return ResourceError(what, where=str(where), hint="make room and run again")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return ResourceError(what, where=str(where), hint="check permissions, or write elsewhere")
     return UsageError(what, where=str(where))
 
 

@@ -14,6 +14,7 @@ from gioconda.report import rows
 from gioconda.report.as_json import document
 from gioconda.report.options import Judges, Lang, Sampled
 from gioconda.report.requirements import Outcome, Policy, outcome
+from gioconda.report.wording import problem
 from gioconda_core.documents import plain, to_json
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.files import spooled
@@ -139,7 +140,7 @@ def _render(
         color = color and not os.environ.get("NO_COLOR")
         texts = [
             *(render.text(r, lang, color=color) for r in reports),
-            *(f"{clean(r.path)}: {r.error}\n" for r in unopened),
+            *(f"{clean(r.path)}: {problem(r.error or '', lang)}\n" for r in unopened),
         ]
         return ("\n" + "─" * 80 + "\n\n").join(texts)
     if format in ("json", "jsonl"):  # a document a file: where there is no report, the row that an audit would have
@@ -150,7 +151,7 @@ def _render(
         return to_json(documents[0] if len(documents) == 1 else documents, indent=1)
     from gioconda.report.as_html import html
 
-    return html(reports, lang, {row.path: row.error or "" for row in unopened})
+    return html(reports, lang, [(row.path, problem(row.error or "", lang)) for row in unopened])
 
 
 def _table(format: str, reports: Sequence[Report], unopened: Sequence[rows.Row], lang: str) -> str:

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from gioconda.report.wording import clock, label, number, visible
 from gioconda_core import page as shell
 from gioconda_core.page import safe
 from gioconda_core.types import Report
+from gioconda_core.words import joined
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -108,16 +109,17 @@ def page(title: str, body: str, lang: str = "en", *, films: bool = False, plots:
     return rendered("shell.html.jinja", lang, **shown, skip=label("skip", lang))
 
 
-def html(report: Report | Sequence[Report], lang: str = "en", unopened: Mapping[str, str] | None = None) -> str:
+def html(report: Report | Sequence[Report], lang: str = "en", unopened: Sequence[tuple[str, str]] = ()) -> str:
     """One or more reports as one file, readable in any browser, each printable on three pages at most.
 
-    unopened : files of which there is no report, and why.
+    unopened : files of which there is no report, each with why.
     """
-    reports, missing = [report] if isinstance(report, Report) else list(report), unopened or {}
-    title = ", ".join([visible(name, 80) for name in (*(r.title for r in reports), *missing)][:3])
+    reports = [report] if isinstance(report, Report) else list(report)
+    names = [*(r.title for r in reports), *(name for name, _ in unopened)]
+    title = joined([visible(name, 80) for name in names[:3]], lang)
     body = "".join(fragment(r, lang, prefix=f"r{i}-" if i else "") for i, r in enumerate(reports))
     body += "".join(
         f'<section class="sheet"><h1>{escape(visible(name))}</h1><p>{escape(why)}</p></section>'
-        for name, why in missing.items()
+        for name, why in unopened
     )
     return page(f"{title} · {label('report', lang)}", body, lang)

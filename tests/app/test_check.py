@@ -115,6 +115,10 @@ def test_a_file_that_cannot_be_opened_is_named_in_every_table(files, tmp_path, c
     assert row["error"] == "no such file (check the path)" and row["outcome"] == report["outcome"]
     for page in ("html", "text"):
         assert "no such file (check the path)" in (tmp_path / page).read_text()
+    two = [str(tmp_path / folder / "none.mp4") for folder in "ab"]
+    run(["-q", "check", "--detectors", "none", *two, "-o", f"html={tmp_path / 'two'}", "--lang", "fr"])
+    assert (tmp_path / "two").read_text().count("<p>fichier introuvable (vérifiez le chemin)</p>") == 2
+    capsys.readouterr()
     whole, missing = csv.DictReader((tmp_path / "csv").read_text().splitlines())
     assert missing["path"] == "none.mp4" and missing["error"] == "no such file (check the path)"
     assert whole["faces"] == "", "no detector has looked: it is not said that there is none"

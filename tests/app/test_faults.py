@@ -272,6 +272,14 @@ def test_a_folder_that_is_no_audit_s(tmp_path, capsys):
     assert code == ExitCode.USAGE and capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["check {} -o html=/sys/page.html", "audit {} --out /sys/audit"])
+def test_where_nothing_may_be_written_every_command_ends_alike(command, tmp_path, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert main([*command.format(tmp_path / "a.png").split(), "--detectors", "none", "-q"]) == ExitCode.INCOMPLETE
+    line = capsys.readouterr().err
+    assert "/sys/" in line and ("check permissions" in line or "write elsewhere" in line)
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENOMEM])
 def test_what_the_machine_refuses_is_no_bug(number, capsys):
     assert faults.say(OSError(number, os.strerror(number)), ["x"]) == ExitCode.INCOMPLETE
