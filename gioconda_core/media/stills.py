@@ -111,7 +111,7 @@ class StillSource:
             width, height = reversed(stored) if orientation.swaps else stored
             still = self._frames == 1
             duration = 0.0 if still else stamps[-1]
-            if still and (pictures := getattr(image, "n_frames", 1)) > 1:
+            if still and not _animated(image) and (pictures := getattr(image, "n_frames", 1)) > 1:
                 self._warn(WarningReason.SEVERAL_PICTURES, pictures=pictures)
             self.facts = ClipFacts(
                 container=(image.format or "").lower(),

@@ -8,6 +8,7 @@ from PIL import Image, ImageCms
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.media.clip import Clip, Limits, write_image
+from gioconda_core.reasons import WarningReason
 
 
 def _marked():
@@ -251,6 +252,11 @@ def test_a_truncated_picture_is_an_error_and_a_truncated_animation_gives_what_it
         frames, times = clip.sample("all")
         assert 2 <= len(frames) <= 5 and times[-1] < 0.5
         assert any(w.of_pictures and "stopped at" in w.text for w in clip.warnings)
+    pictures[0].save(tmp_path / "a.png", save_all=True, append_images=pictures[1:], duration=100)
+    cut.write_bytes((tmp_path / "a.png").read_bytes()[:20_000])  # within the second picture
+    with Clip.open(cut) as clip:
+        assert len(clip.sample("all")[0]) == 1
+        assert [w.code for w in clip.warnings] == [WarningReason.STOPPED_THERE], "its frames are no pictures apart"
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif", "tif", "bmp"])
