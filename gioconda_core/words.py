@@ -16,6 +16,11 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def colon(lang: str) -> str:
+    """What stands between a name and its value in a language."""
+    return {"ja": "：", "fr": " : "}.get(lang, ": ")
+
+
 def joined(texts: Iterable[str], lang: str, between: str = ", ") -> str:
     """A list of texts, with what stands between them in a language."""
     return ("、" if lang == "ja" else between).join(texts)

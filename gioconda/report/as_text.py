@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from gioconda.report.view import STEPS, Node, Strip, View, view
 from gioconda.report.wording import label, visible
 from gioconda_core.types import Level, Report
+from gioconda_core.words import colon, joined
 
 _BOLD, _DIM = "1", "2"  # as ECMA-48 has them, and the colours below: cyan, yellow, red
 _STYLE = {
@@ -45,6 +46,9 @@ class _Lines:
         indent = min(indent, self.width // 2)  # ingredients of ingredients stand deep
         for part in wrap(line, self.width - indent):
             self.put(" " * indent + part, style)
+
+    def pair(self, name: str, value: str, indent: int = 2, style: str = "") -> None:
+        self.say(f"{name}{colon(self.lang)}{value}", indent, style)
 
     def item(self, mark: str, line: str) -> None:
         for i, part in enumerate(wrap(line, self.width - 4)):
@@ -92,7 +96,7 @@ def _first_screen(page: View, lines: _Lines) -> None:
 def _readings(page: View, lines: _Lines) -> None:
     lines.heading("saw")
     for reading in page.readings:
-        lines.say(f"{reading.detector} {reading.version}: {reading.level_text}", 2, _STYLE[reading.level])
+        lines.pair(f"{reading.detector} {reading.version}", reading.level_text, 2, _STYLE[reading.level])
         for line in reading.lines:
             lines.say(line, 4)
         for strip in reading.strips:
@@ -101,7 +105,7 @@ def _readings(page: View, lines: _Lines) -> None:
     if not page.readings:
         lines.say(label("no-detector", lines.lang))
     for track in page.tracks:
-        lines.say(f"{track.name}: {track.description}", 2)
+        lines.pair(track.name, track.description, 2)
     if page.heard:
         lines.heading("sound")
         lines.items(page.heard)
@@ -120,22 +124,22 @@ def _details(page: View, lines: _Lines) -> None:
     for line in page.origin[2:]:
         lines.say(line)
     for name, value in page.credential:
-        lines.say(f"{name}: {value}", 4)
+        lines.pair(name, value, 4)
     lines.items((f"{code}: {sentence}" for code, sentence in failures), "!")
     for depth, title, about in _flatten(page):
-        lines.say(f"{label('ingredients', lines.lang)}: {title} ({'; '.join(about)})", 4 + 2 * depth)
+        lines.pair(label("ingredients", lines.lang), f"{title} ({joined(about, lines.lang, '; ')})", 4 + 2 * depth)
     if page.signs:
         lines.heading("container")
         lines.items(page.signs)
     if page.metadata:
         lines.heading("metadata")
         for name, value in page.metadata[:METADATA]:
-            lines.say(f"{name}: {visible(value, 120)}")
+            lines.pair(name, visible(value, 120))
         if len(page.metadata) > METADATA:
             lines.say(f"… ({len(page.metadata)})")
     lines.heading("technical")
     for name, value in [*page.quality, *page.details[2:]]:
-        lines.say(f"{name}: {value}")
+        lines.pair(name, value)
     lines.items(page.problems, "!")
 
 

@@ -82,6 +82,7 @@ def sentences(
 
 
 _OF_STILLS = (AbstentionReason.STILL_PICTURE, AbstentionReason.NOTHING_MOVES)
+_IN_EVERY_COPY = (*_OF_STILLS, AbstentionReason.FACE_TURNED)  # whatever its size and compression
 
 
 def _headline(lead: Calibrated, readings: Sequence[Calibrated]) -> list[Sentence]:
@@ -301,7 +302,8 @@ def next_steps(
         if provenance.signer and not provenance.development_key:
             steps.append(Sentence("next.signer", {"signer": provenance.signer}))
     weak = {"caveat.face-small", "caveat.compressed", "caveat.picture-small", "caveat.blurred"}
-    if readable and any(s.key in weak for s in said):
+    lasting = all(r.reading.abstained is not None and r.reading.abstained.code in _IN_EVERY_COPY for r in readings)
+    if readable and not lasting and any(s.key in weak for s in said):
         steps.append(Sentence("next.better-copy"))
     if readable and any(s.key == "caveat.short" for s in said):
         steps.append(Sentence("next.longer-copy"))

@@ -37,7 +37,7 @@ from gioconda_core.types import (
     TrackScore,
     TrustScheme,
 )
-from gioconda_core.words import joined
+from gioconda_core.words import colon, joined
 from provenance.codes import CLOCK_FAULTS
 from provenance.reading import describe
 from provenance.reading.rules import ANOTHERS, ELSEWHERE, PARTIAL, PRIVATE
@@ -641,7 +641,7 @@ def _node(node: IngredientNode, lang: str) -> Node:
     relation = _named("relation", node.relationship, lang)
     lines = [visible(x, 120) for x in (relation, node.format) if x]
     if node.signer:
-        lines.append(f"{label('names-signer', lang)}: {visible(node.signer, 120)}")
+        lines.append(f"{label('names-signer', lang)}{colon(lang)}{visible(node.signer, 120)}")
     lines += [visible(code_sentence(c.code, c.sentence, lang)) for c in node.failures]
     return Node(visible(node.title, 120) or "–", lines, node.thumbnail, [_node(n, lang) for n in node.children])
 

@@ -27,7 +27,7 @@ def width(line):
 def test_text_fits_eighty_columns_and_ends_with_what_to_do(lang):
     shown = render.text(report(provenance=signed()), lang)
     assert max(map(width, shown.splitlines())) <= 80
-    assert "\x1b" not in shown
+    assert "\x1b" not in shown and ("顔 1：" if lang == "ja" else "Face 1: ") in shown
     last = view(report(), lang).steps[-1]
     tail = "".join(shown.split())[-20:]
     assert "".join(last.split()).endswith(tail)

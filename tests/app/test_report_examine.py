@@ -319,9 +319,25 @@ def test_what_was_examined_and_what_was_not_is_said():
     assert said[2] == "Not examined: the voice, the background, and any text in the picture."
     none = [say(s) for s in verdict.verdict([abstained()], footage(tracks=0), facts, ABSENT).scope]
     assert none[0] == "Examined: 16 frames, spread over 1:04 of 10:00; no face was found in them."
+    hours = verdict.verdict([abstained()], footage(tracks=0), facts | {"duration": 7205.0}, ABSENT).scope[0]
+    assert "1:04 of 2:00:05" in say(hours)
     lying = dataclasses.replace(footage(tracks=0), facts={"turned": 180})
     assert say(verdict.verdict([abstained()], lying, facts, ABSENT).scope[0]).endswith("found upright in them.")
     assert "caveat.not-followed" in keys(verdict.caveats([HIGH], footage(), facts | {"examined": {"followed": False}}))
+
+
+@pytest.mark.parametrize(
+    ("why", "helps"),
+    [
+        (Abstention(AbstentionReason.STILL_PICTURE), False),
+        (Abstention(AbstentionReason.FACE_TURNED, {"degrees": 180}), False),
+        (Abstention(AbstentionReason.NO_FACE), True),
+    ],
+)
+def test_a_better_copy_is_asked_for_only_where_it_could_be_read(why, helps):
+    small = {"width": 64, "height": 64, "duration": 4.0}
+    steps = verdict.verdict([abstained("contrast", why)], footage(tracks=0), small, ABSENT).next_steps
+    assert ("next.better-copy" in keys(steps)) == helps
 
 
 def test_an_editor_is_told_what_may_be_said_and_nothing_of_what_was_not_done():
