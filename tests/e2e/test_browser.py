@@ -507,3 +507,8 @@ def test_two_gigabytes_are_refused_before_they_are_sent(page, address, clips):
     assert page.find_element(By.ID, "notice").get_attribute("role") == "alert"
     assert not any(f.stat().st_size > 1_000_000_000 for f in (clips / "serve" / "files").iterdir())
     picture(page, "serve-too-large.png", height=700)
+    # Of several, the one refused is still told where the list is shown anew.
+    names = ["two-gigabytes.mp4", "still.jpg", "notes.mp4"]
+    page.find_element(By.ID, "file").send_keys("\n".join(str(clips / name) for name in names))
+    until(page, 'li[data-clip] a[href*="/clips/"]', 20)
+    assert "two-gigabytes.mp4" in said(page, "#notice:not([hidden])", 5)

@@ -92,7 +92,7 @@ if (drop) {
   }
   document.addEventListener("drop", (event) => {
     if (event.dataTransfer.files.length) take(event.dataTransfer.files);
-    else say(drop.dataset.link);
+    else { clear(); say(drop.dataset.link); }
   });
   const pick = () => [...document.querySelectorAll("input.pick:checked")].map((box) => box.value);
   const two = byId("compare");
@@ -107,28 +107,53 @@ if (drop) {
   input.addEventListener("change", () => take(input.files));
 }
 
+function clear() {
+  byId("notice").hidden = true;
+  byId("notice").replaceChildren();
+}
+
 function say(...parts) {
   const line = document.createElement("p");
   line.append(...parts);
   byId("notice").hidden = false;
-  byId("notice").replaceChildren(line);
+  byId("notice").append(line);
 }
 
-function refuse(file, why) {
+let refused = [];  // [name, why]
+function refuse(...one) {
+  refused.push(one);
   const name = document.createElement("strong");
-  name.textContent = file.name;
-  say(name, " · ", drop.dataset.refused, ": ", why);
+  name.textContent = one[0];
+  say(name, " · ", drop.dataset.refused, ": ", one[1]);
 }
 
+let taking = 0, taken = [];  // files on their way; where the others are shown
 async function take(files) {
-  byId("notice").hidden = true;
-  let last = null;
-  for (const file of files) {
-    if (file.size > Number(drop.dataset.limit)) { refuse(file, drop.dataset.tooLarge); continue; }
-    const url = await send(file).catch(() => refuse(file, drop.dataset.cutShort));
-    if (url) last = url;
+  if (!taking) {
+    clear();
+    refused = [];
+    try { sessionStorage.removeItem("refused"); } catch { /* nor was before */ }
   }
-  if (last) location.href = files.length === 1 ? `${last}?lang=${lang}` : location.href;
+  taking += files.length;
+  for (const file of [...files]) {
+    if (file.size > Number(drop.dataset.limit)) refuse(file.name, drop.dataset.tooLarge);
+    else {
+      const url = await send(file).catch(() => refuse(file.name, drop.dataset.cutShort));
+      if (url) taken.push(url);
+    }
+    taking -= 1;
+  }
+  if (taking || !taken.length) return;  // who leaves the page would cut short what is on its way
+  if (taken.length === 1 && !refused.length) { location.href = `${taken[0]}?lang=${lang}`; return; }
+  try { sessionStorage.setItem("refused", JSON.stringify(refused)); } catch { /* then they are told here alone */ }
+  location.reload();
+}
+
+if (drop) {
+  try {  // told until the page is left: it is shown anew whenever a clip is done
+    if (performance.getEntriesByType("navigation")[0].type !== "reload") sessionStorage.removeItem("refused");
+    for (const one of JSON.parse(sessionStorage.getItem("refused")) || []) refuse(...one);
+  } catch { /* nothing is kept */ }
 }
 
 function send(file) {
@@ -154,7 +179,7 @@ function send(file) {
       item.remove();
       let why = document.body.dataset.outOfDate;
       try { why = JSON.parse(request.responseText).error; } catch { /* the guard speaks no language */ }
-      refuse(file, why);
+      refuse(file.name, why);
       resolve(null);
     };
     request.send(file);
