@@ -167,6 +167,13 @@ def boxes(file: IO[bytes], end: int) -> Iterator[Box]:
         at += size
 
 
+def filling(file: IO[bytes], end: int) -> list[Box]:
+    """The topmost boxes of ISO media of ``end`` bytes that reach exactly to its end; none where they do not."""
+    found = list(boxes(file, end))
+    whole = bool(found) and found[-1].size >= found[-1].header and found[-1].start + found[-1].size == end
+    return found if whole else []
+
+
 def is_uuid(file: IO[bytes], box: Box, kind: bytes) -> bool:
     """Whether a box is a ``uuid`` box of one kind, of 16 bytes."""
     file.seek(box.start + box.header)

@@ -1,7 +1,7 @@
 """Make roots and signing certificates with exactly the extensions that Content Credentials ask for, and read and compare certificates.
 
 What a leaf needs was measured, not guessed: v3, CA=false (critical), key usage digitalSignature (critical), extended key
-usage emailProtection and C2PA claim signing, subject and authority key identifiers. :class:`Profile` holds each of them.
+usage emailProtection and C2PA claim signing, subject and authority key identifiers.
 """
 
 import contextlib
@@ -9,7 +9,6 @@ import datetime
 import functools
 import inspect
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +27,7 @@ DOCUMENT_SIGNING = "1.3.6.1.5.5.7.3.36"
 CLAIM_SIGNING = "1.3.6.1.4.1.62558.2.1"  # C2PA claim signing
 MICROSOFT_SIGNING = "1.3.6.1.4.1.311.76.59.1.9"  # of Microsoft's service, which the C2PA verify site accepts as well
 ACCEPTED_EKUS = (EMAIL_PROTECTION, DOCUMENT_SIGNING, CLAIM_SIGNING, MICROSOFT_SIGNING)
+_PURPOSES = x509.ExtendedKeyUsage([x509.ObjectIdentifier(EMAIL_PROTECTION), x509.ObjectIdentifier(CLAIM_SIGNING)])
 
 ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
 
@@ -175,47 +175,26 @@ def _usage(*names: str) -> x509.KeyUsage:
     return x509.KeyUsage(**{name: name in names for name in known})
 
 
-@dataclass(frozen=True)
-class Validity:
-    """When a certificate is valid: for ``days`` from an hour ago, unless its first or last moment is given."""
-
-    days: float
-    not_before: datetime.datetime | None = None
-    not_after: datetime.datetime | None = None
-
-    def window(self) -> tuple[datetime.datetime, datetime.datetime]:
-        """The first and the last moment."""
-        # An hour back, so that a clock that is a little behind does not refuse a fresh certificate.
-        start = self.not_before or datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
-        return start, self.not_after or start + datetime.timedelta(days=self.days)
-
-
-@dataclass(frozen=True)
-class Profile:
-    """The extensions of a signing certificate. The defaults are those that validate; tests change one at a time to one that does not.
-
-    ekus : extended key usages, as dotted numbers. usage : key usages by name. extra : (extension, critical) to add.
-    """
-
-    ekus: Sequence[str] = (EMAIL_PROTECTION, CLAIM_SIGNING)
-    eku_critical: bool = False
-    is_ca: bool = False
-    usage: Sequence[str] = ("digital_signature",)
-    key_identifiers: bool = True
-    include_issuer: bool = True
-    extra: Sequence[tuple[x509.ExtensionType, bool]] = ()
+def lasting(days: float) -> tuple[datetime.datetime, datetime.datetime]:
+    """The first and the last moment of a certificate's validity, from an hour ago: no clock that is a little behind refuses a fresh one."""
+    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    return start, start + datetime.timedelta(days=days)
 
 
 def _begun(
-    key: PrivateKey, subject: x509.Name, issuer: x509.Name, validity: Validity, *, is_ca: bool
+    key: PrivateKey,
+    subject: x509.Name,
+    issuer: x509.Name,
+    window: tuple[datetime.datetime, datetime.datetime],
+    *,
+    is_ca: bool,
 ) -> x509.CertificateBuilder:
-    """What every certificate has, to which extensions are added."""
-    start, end = validity.window()
+    """What every certificate has, to which extensions are added. window : when it is valid."""
     return (
         x509.CertificateBuilder(issuer, subject, key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(end)
+        .not_valid_before(window[0])
+        .not_valid_after(window[1])
         .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
     )
 
@@ -232,43 +211,23 @@ def _identified(
     return builder.add_extension(theirs, critical=False)
 
 
-def make_authority(
-    common_name: str, organisation: str, *, validity: Validity = Validity(3650), issuer: Authority | None = None
-) -> Authority:
-    """A root (or, with ``issuer``, an intermediate) that may sign leaves; its key is of P-256."""
-    key = generate_key()
-    subject = _name(common_name, organisation)
-    builder = _begun(key, subject, issuer.certificate.subject if issuer else subject, validity, is_ca=True)
+def make_authority(common_name: str, organisation: str, *, days: float = 3650) -> Authority:
+    """A root that may sign leaves; its key is of P-256."""
+    key, name = generate_key(), _name(common_name, organisation)
+    builder = _begun(key, name, name, lasting(days), is_ca=True)
     builder = builder.add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
-    builder = _identified(builder, key, issuer.key if issuer else None)
-    return Authority(key, builder.sign(issuer.key if issuer else key, HASHES["256"]))
+    return Authority(key, _identified(builder, key, None).sign(key, HASHES["256"]))
 
 
 def make_leaf(
-    authority: Authority,
-    common_name: str,
-    organisation: str,
-    *,
-    algorithm: str = "es256",
-    validity: Validity = Validity(365),
-    profile: Profile = Profile(),
+    authority: Authority, common_name: str, organisation: str, *, algorithm: str = "es256", days: float = 365
 ) -> Leaf:
     """A signing certificate with a fresh key for a COSE algorithm name."""
     key = generate_key(algorithm)
-    subject = _name(common_name, organisation)
-    builder = _begun(key, subject, authority.certificate.subject, validity, is_ca=profile.is_ca)
-    if profile.usage:
-        builder = builder.add_extension(_usage(*profile.usage), critical=True)
-    if profile.ekus:
-        purposes = x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in profile.ekus])
-        builder = builder.add_extension(purposes, critical=profile.eku_critical)
-    if profile.key_identifiers:
-        builder = _identified(builder, key, authority.key)
-    for extension, critical in profile.extra:
-        builder = builder.add_extension(extension, critical=critical)
-    certificate = builder.sign(authority.key, HASHES["256"])
-    chain = (certificate, authority.certificate) if profile.include_issuer else (certificate,)
-    return Leaf(key, chain, algorithm)
+    builder = _begun(key, _name(common_name, organisation), authority.certificate.subject, lasting(days), is_ca=False)
+    builder = builder.add_extension(_usage("digital_signature"), critical=True).add_extension(_PURPOSES, critical=False)
+    certificate = _identified(builder, key, authority.key).sign(authority.key, HASHES["256"])
+    return Leaf(key, (certificate, authority.certificate), algorithm)
 
 
 def make_request(key: PrivateKey, common_name: str, organisation: str, algorithm: str = "es256") -> str:
@@ -278,10 +237,7 @@ def make_request(key: PrivateKey, common_name: str, organisation: str, algorithm
         .subject_name(_name(common_name, organisation))
         .add_extension(x509.BasicConstraints(False, None), critical=True)
         .add_extension(_usage("digital_signature"), critical=True)
-        .add_extension(
-            x509.ExtendedKeyUsage([x509.ObjectIdentifier(EMAIL_PROTECTION), x509.ObjectIdentifier(CLAIM_SIGNING)]),
-            critical=False,
-        )
+        .add_extension(_PURPOSES, critical=False)
     )
     # Ed25519, which hashes by itself, takes none.
     return builder.sign(key, HASHES.get(algorithm[-3:])).public_bytes(serialization.Encoding.PEM).decode()

@@ -95,12 +95,8 @@ def _write(path: Path, pem: str) -> None:
 
 
 def _issue(name: str, organisation: str, algorithm: str, days: float) -> Leaf:
-    authority = certificates.make_authority(
-        f"{name} root", organisation, validity=certificates.Validity(max(ROOT_DAYS, days + 1))
-    )
-    return certificates.make_leaf(
-        authority, name, organisation, algorithm=algorithm, validity=certificates.Validity(days)
-    )
+    authority = certificates.make_authority(f"{name} root", organisation, days=max(ROOT_DAYS, days + 1))
+    return certificates.make_leaf(authority, name, organisation, algorithm=algorithm, days=days)
 
 
 def _days_left(certificate: x509.Certificate) -> datetime.timedelta:

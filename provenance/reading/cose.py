@@ -5,15 +5,17 @@ them (so that a decoy elsewhere in the file cannot be looked at instead) and tak
 Nothing here is trusted to validate: signatures and hashes are the SDK's work.
 """
 
+import contextlib
 import functools
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cryptography import x509
 
 from gioconda_core.media.containers import boxes
 from provenance.keys import certificates
+from provenance.sanitise import items, table
 
 _DEPTH = 32
 _ANSWERS = 8  # answers of a status service looked at
@@ -186,13 +188,9 @@ def _decoded(data: bytes) -> Any:
         return None
 
 
-def identity_of(store: bytes, manifest: str, assertion: str) -> list[x509.Certificate]:
+def identity_of(store: bytes, manifest: str, label: str) -> list[x509.Certificate]:
     """The certificates beside the signature of one identity statement (CAWG), leaf first; empty when they cannot be had."""
-    try:
-        said = decode(_content(store, "c2pa", manifest, "c2pa.assertions", assertion))
-    except ValueError:
-        return []
-    signature = said.get("signature") if isinstance(said, dict) else None
+    signature = table(assertion(store, manifest, label)).get("signature")
     return _certificates(signature) if isinstance(signature, bytes) else []
 
 
@@ -204,7 +202,7 @@ def clock_of(store: bytes, manifest: str) -> list[x509.Certificate]:
     The SDK takes any authority's for a claim of version 1: who it was is for us to establish, so a name alone is not enough.
     """
     try:
-        headers = decode(_signature(store, manifest))[1]
+        _, headers = _headers(_signature(store, manifest))
         (stamps,) = (headers[name] for name in ("sigTst2", "sigTst") if name in headers)
         (token,) = stamps["tstTokens"]
         signed = _signed_data(token["val"])
@@ -217,11 +215,9 @@ def clock_of(store: bytes, manifest: str) -> list[x509.Certificate]:
 
 def stapled_to(store: bytes, manifest: str) -> list[bytes]:
     """The answers of the issuer's status service (OCSP) that lie beside the signature of one manifest."""
-    try:
-        listed = decode(_signature(store, manifest))[1]["rVals"]["ocspVals"]
-    except (ValueError, TypeError, KeyError, IndexError):
-        return []
-    return [item for item in listed if isinstance(item, bytes)][:_ANSWERS] if isinstance(listed, list) else []
+    _, beside = _headers(_signature(store, manifest))
+    listed = items(table(beside.get("rVals")).get("ocspVals"))
+    return [item for item in listed if isinstance(item, bytes)][:_ANSWERS]
 
 
 def _signed_data(der: bytes) -> Any:
@@ -291,20 +287,21 @@ def _signature(store: bytes, manifest: str) -> bytes:
     return _content(store, "c2pa", manifest, "c2pa.signature")
 
 
+def _headers(sign1: bytes) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
+    """The headers of a COSE signature: what is signed, and what is not; empty where it is none."""
+    parts = _decoded(sign1)
+    if not isinstance(parts, list) or len(parts) != 4:
+        return {}, {}
+    return table(_decoded(parts[0]) if isinstance(parts[0], bytes) else None), table(parts[1])
+
+
 def _certificates(sign1: bytes) -> list[x509.Certificate]:
-    try:
-        parts = decode(sign1)
-        if not isinstance(parts, list) or len(parts) != 4:
-            return []
-        protected = decode(parts[0]) if isinstance(parts[0], bytes) and parts[0] else {}
-        headers = [header for header in (protected, parts[1]) if isinstance(header, dict)]
-        chains = [header[key] for header in headers for key in (_X5CHAIN, "x5chain") if key in header]
-        if len(chains) != 1:
-            return []
-        pieces = chains[0] if isinstance(chains[0], list) else [chains[0]]
-        return [_whole(piece) for piece in pieces if isinstance(piece, bytes)]
-    except ValueError:
+    chains = [header[key] for header in _headers(sign1) for key in (_X5CHAIN, "x5chain") if key in header]
+    if len(chains) != 1:
         return []
+    with contextlib.suppress(ValueError):
+        return [_whole(piece) for piece in items(chains[0]) or chains if isinstance(piece, bytes)]
+    return []
 
 
 @functools.lru_cache(maxsize=512)

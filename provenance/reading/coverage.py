@@ -32,8 +32,7 @@ _PURPOSES = (b"manifest", b"original", b"update", b"merkle")
 
 def findings(found: Opened) -> Iterator[rules.Finding]:
     """One finding for what is shown or heard and lies outside of the signed hash, one for anything else there."""
-    active = str(found.document.get("active_manifest"))
-    if cose.is_update(found.plain, active) and _hashes(found, active):  # the SDK takes no notice of it
+    if cose.is_update(found.plain, found.label) and _hashes(found, found.label):  # the SDK takes no notice of it
         yield rules.Finding("manifest.update.invalid", ProvenanceState.INVALID)
     left_out: list[tuple[str, int, bool]] = []
     for kind, data, updated in _bindings(found):
@@ -67,7 +66,7 @@ def _hashes(found: Opened, manifest: str) -> list[str]:
 
 def _bindings(found: Opened) -> list[tuple[str, Mapping[str, Any], bool]]:
     """(label, data) of what binds the credential to the file, and whether it is an earlier credential's: an update has nothing of the kind."""
-    label, manifests = str(found.document.get("active_manifest")), table(found.document.get("manifests"))
+    label, manifests = found.label, table(found.document.get("manifests"))
     for step in range(len(manifests)):
         names = _hashes(found, label)
         if names and not cose.is_update(found.plain, label):

@@ -43,13 +43,12 @@ class Tree(NamedTuple):
 def tree(found: Opened, *, thumbnails: bool = True) -> Tree:
     """Walk the ingredients of the active manifest."""
     walk = _Walk(found, thumbnails)
-    active = str(found.document.get("active_manifest"))
     walk.private += rules.private(found.active)
-    nodes = walk.children(found.active, 0, (active,))
+    nodes = walk.children(found.active, 0, (found.label,))
     flags = list(dict.fromkeys(walk.flags))
     if walk.private:
         flags.append(codes.told(rules.PRIVATE, where=sanitise.joined(sorted(walk.private))))
-    met = dict.fromkeys((active, *walk.seen))
+    met = dict.fromkeys((found.label, *walk.seen))
     beyond = any(flag.code == UNREAD for flag in flags)  # what lies deeper may well be referred to
     if not beyond and set(found.document.get("manifests") or {}) - set(met):
         flags.append(codes.told(UNREFERENCED))

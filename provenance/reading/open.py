@@ -61,9 +61,7 @@ class Opened:
         # Asked for a part that is not a resource, the SDK answers with the whole store.
         buffer = io.BytesIO()
         try:
-            self.reader.resource_to_stream(
-                f"self#jumbf=/c2pa/{self.document.get('active_manifest')}/c2pa.signature", buffer
-            )
+            self.reader.resource_to_stream(f"self#jumbf=/c2pa/{self.label}/c2pa.signature", buffer)
         except Exception:
             return b""
         return buffer.getvalue()
@@ -74,27 +72,19 @@ class Opened:
         return cose.unpacked(self.store)
 
     @property
+    def label(self) -> str:
+        """What the active manifest is called; empty where there is none."""
+        label = self.document.get("active_manifest")
+        return label if isinstance(label, str) else ""
+
+    @property
     def active(self) -> Mapping[str, Any]:
         """The active manifest; the only one to walk from, since others can be injected."""
-        label = self.document.get("active_manifest")
-        known = sanitise.table(self.document.get("manifests"))
-        return sanitise.table(known.get(label) if isinstance(label, str) else None)
-
-    def chain(self) -> list[x509.Certificate]:
-        """The certificates of the active manifest's signature."""
-        return cose.chain_of(self.plain, str(self.document.get("active_manifest")))
-
-    def identity(self, assertion: str) -> list[x509.Certificate]:
-        """The certificates of an identity statement of the active manifest."""
-        return cose.identity_of(self.plain, str(self.document.get("active_manifest")), assertion)
+        return sanitise.table(sanitise.table(self.document.get("manifests")).get(self.label))
 
     def clock(self) -> list[x509.Certificate]:
         """The certificates of the authority that timestamped the active manifest."""
-        return cose.clock_of(self.plain, str(self.document.get("active_manifest")))
-
-    def stapled(self) -> list[bytes]:
-        """What the issuer of the active manifest's certificate said of it when it signed (OCSP), where that lies beside the signature."""
-        return cose.stapled_to(self.plain, str(self.document.get("active_manifest")))
+        return cose.clock_of(self.plain, self.label)
 
 
 def _exact(file: Path) -> Path:

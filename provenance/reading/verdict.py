@@ -42,7 +42,7 @@ class _Evidence:
 
 def _evidence(found: Opened, said: set[str], stated: datetime.datetime | None, trust: Trust) -> _Evidence:
     """Who signed and when, by our lists. said : the SDK's successes; stated : the time in the timestamp."""
-    chain = found.chain()
+    chain = cose.chain_of(found.plain, found.label)
     made = _Evidence(chain, certificates.fingerprint(chain[0]) if chain else "")
     if {"timeStamp.validated", "timeStamp.trusted"} <= said:
         if _clocked(found.clock(), trust, stated):
@@ -90,7 +90,7 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
     stated = _time(table(active.get("signature_info")).get("time"))
     evidence = _evidence(found, said, stated, trust)
     evidence.broken = [*_of_bytes(found, document, odd), *evidence.broken]
-    answer = ask(evidence.chain, evidence.signed_at, found.stapled()) if ask else None
+    answer = ask(evidence.chain, evidence.signed_at, cose.stapled_to(found.plain, found.label)) if ask else None
     if extra := [answer] if answer else []:  # what the SDK says about not having asked no longer holds
         evidence.wrong.add("signingCredential.ocsp.skipped")
     if any(code.kind == "failure" for code in extra):
@@ -158,7 +158,7 @@ def _signer(evidence: _Evidence, active: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unknown_hashes(found: Opened) -> str:
     """The hashes of the active claim that the standard does not allow, where there are any: the SDK says of each that what it is of was changed."""
-    claim = table(cose.claim(found.plain, str(found.document.get("active_manifest"))))
+    claim = table(cose.claim(found.plain, found.label))
     listed = [item for kind in _LISTED for item in tables(claim.get(kind))]
     named = {str(item["alg"]) for item in (claim, *listed) if item.get("alg") is not None}
     return sanitise.text(", ".join(sorted(named - _HASHES)), 100)
@@ -284,7 +284,7 @@ def _statements(active: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
 
 def _identities(opened: Opened, listed: list[Code], trust: Trust) -> tuple[Mapping[str, Any], ...]:
     """CAWG identity statements: who is named, in which role, and whether an identity list vouches for it."""
-    place = f"/c2pa/{opened.document.get('active_manifest')}/c2pa.assertions/cawg.identity"  # and not an ingredient's
+    place = f"/c2pa/{opened.label}/c2pa.assertions/cawg.identity"  # and not an ingredient's
     about = [code for code in listed if code.where.endswith(place)]
     failed = Counter(code.code for code in about if code.kind == "failure")
     # The SDK asks who an aggregator is only once its signature holds; whom to believe is the lists' to say.
@@ -320,7 +320,8 @@ def _identity(opened: Opened, item: Mapping[str, Any], trust: Trust) -> tuple[di
         lists = [entry.name for entry in trust.lists if issuer in entry.issuers]
     else:
         number = item.get("instance")  # of several the SDK gives it apart from the label
-        chain = opened.identity(f"cawg.identity__{number}" if number else "cawg.identity")
+        name = f"cawg.identity__{number}" if number else "cawg.identity"
+        chain = cose.identity_of(opened.plain, opened.label, name)
         entry = rules.list_of(chain, trust, "cawg") if chain else None
         lists = [entry.name] if entry else []
         holds = "signature_info" in data  # put there by the SDK, in place of the signature, once it fits

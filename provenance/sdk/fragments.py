@@ -130,21 +130,16 @@ def sign(builder: Any, kind: str, target: Path, at: int, room: int) -> None:
 def _unsigned(path: Path) -> Iterator[tuple[IO[bytes], list[containers.Box]]]:
     """A file of a stream, open, with its topmost boxes; refused where it is signed already."""
     with open(path, "rb", buffering=0) as file:
-        boxes = list(_whole_boxes(file, path))
+        boxes = _whole_boxes(file, path)
         if any(containers.is_uuid(file, box, C2PA_BOX) for box in boxes):
             raise UsageError("is signed already", where=str(path), hint="sign the stream as it was packaged")
         yield file, boxes
 
 
-def _whole_boxes(file: IO[bytes], path: Path) -> Iterator[containers.Box]:
-    end, size = 0, os.fstat(file.fileno()).st_size
-    for box in containers.boxes(file, size):
-        if box.size < box.header or box.start + box.size > size:
-            break
-        end = box.start + box.size
-        yield box
-    if end != size or not size:
-        raise MediaError("is not MP4, or is cut off", where=str(path))
+def _whole_boxes(file: IO[bytes], path: Path) -> list[containers.Box]:
+    if found := containers.filling(file, os.fstat(file.fileno()).st_size):
+        return found
+    raise MediaError("is not MP4, or is cut off", where=str(path))
 
 
 def _absolute(file: IO[bytes], box: containers.Box) -> bool:

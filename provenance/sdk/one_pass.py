@@ -93,15 +93,10 @@ def _places_nothing(file: IO[bytes], box: containers.Box) -> bool:
 
 
 def _boxes(file: IO[bytes], end: int) -> Layout | None:
-    boxes, at = [], 0
-    for box in containers.boxes(file, end):
-        if box.size < box.header or not (box.kind in _PLAIN or _places_nothing(file, box)):
-            return None
-        boxes.append(box)
-        at += box.size
-    if at != end:
-        return None
+    boxes = containers.filling(file, end)
     kinds = [box.kind for box in boxes]
+    if not all(box.kind in _PLAIN or _places_nothing(file, box) for box in boxes):
+        return None
     if kinds[:1] != [b"ftyp"] or kinds.count(b"ftyp") != 1 or kinds.count(b"moov") != 1 or kinds.count(b"mdat") != 1:
         return None  # of several media boxes the SDK signs the leaves in any order, and refuses all but one
     movie = boxes[kinds.index(b"moov")]

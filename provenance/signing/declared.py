@@ -155,8 +155,7 @@ def _into_boxes(path: Path, source: str, aigc: Aigc | None) -> None:
     """At the end, where nothing moves; an XMP box that is there becomes a free one, and what it said goes into the new one."""
     size, old = path.stat().st_size, b""
     with open(path, "r+b", buffering=0) as file:
-        boxes = list(containers.boxes(file, size))
-        if not boxes or boxes[-1].size < boxes[-1].header or boxes[-1].start + boxes[-1].size != size:
+        if not (boxes := containers.filling(file, size)):
             raise UsageError(
                 "its last box has no end, so nothing can follow it", where=path.name, hint="remux it first"
             )

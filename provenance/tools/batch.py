@@ -166,10 +166,9 @@ def forecast(found: Iterable[tuple[Path, Provenance | GiocondaError]]) -> list[E
     for path, verdict in found:
         if not isinstance(verdict, Provenance) or not verdict.expires_at:
             continue
-        days = (datetime.datetime.fromisoformat(verdict.expires_at) - now).days
-        rows.append(
-            Expiry(str(path), str(verdict.state), verdict.signer, verdict.expires_at, days, verdict.timestamped)
-        )
+        until, state = verdict.expires_at, str(verdict.state)
+        days = (datetime.datetime.fromisoformat(until) - now).days
+        rows.append(Expiry(str(path), state, verdict.signer, until, days, verdict.timestamped))
     return sorted(rows, key=lambda row: (row.never, row.days, row.path))
 
 
@@ -197,18 +196,9 @@ def drift(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]
             continue
         was, now = ({str(code.get("code")) for code in item.get("codes", [])} for item in (past, row))
         had, has = ([str(name) for name in item.get("trust_lists") or ()] for item in (past, row))
-        if past.get("state") != row.get("state") or was != now:
-            found.append(
-                Drift(
-                    str(row.get("path")),
-                    str(past.get("state")),
-                    str(row.get("state")),
-                    tuple(sorted(was - now)),
-                    tuple(sorted(now - was)),
-                    str(past.get("sdk", "")),
-                    str(row.get("sdk", "")),
-                    tuple(name for name in had if name not in has),
-                    tuple(name for name in has if name not in had),
-                )
-            )
+        state, sdk = ([str(item.get(key, "")) for item in (past, row)] for key in ("state", "sdk"))
+        if state[0] != state[1] or was != now:
+            codes = tuple(sorted(was - now)), tuple(sorted(now - was))
+            lists = tuple(name for name in had if name not in has), tuple(name for name in has if name not in had)
+            found.append(Drift(str(row.get("path")), *state, *codes, *sdk, *lists))
     return found

@@ -70,10 +70,10 @@ class TrustList:
         more = {TrustScheme.INTERIM: "tsa", TrustScheme.IPTC: "cawg"}.get(self.scheme)
         return (self.kind, more) if more and self.kind == "manifest" else (self.kind,)
 
-    def overdue(self, today: datetime.date | None = None) -> bool:
+    def overdue(self) -> bool:
         """Whether the list's own date for its next issue has passed."""
-        now = today or datetime.datetime.now(datetime.UTC).date()
-        return bool(self.next_update) and self.next_update < now.isoformat()
+        today = datetime.datetime.now(datetime.UTC).date().isoformat()
+        return bool(self.next_update) and self.next_update < today
 
     @functools.cached_property
     def anchors(self) -> tuple[x509.Certificate, ...]:
@@ -213,19 +213,16 @@ def load(
     *,
     development: bool = False,
     stored: bool = True,
-    revoked: Iterable[str] = (),
 ) -> Trust:
     """The lists of the store, those in ``paths`` (a name like ``KIND=FILE`` says the kind), and, only if asked, the development root."""
     lists: list[TrustList] = []
-    if stored and store().is_dir():
-        lists += [_stored(path) for path in sorted([*store().glob("*.pem"), *store().glob(f"*{JSON_LIST}")])]
+    if stored:
+        lists += map(_stored, sorted([*store().glob("*.pem"), *store().glob(f"*{JSON_LIST}")]))
     for item in paths:
         kind, file = kind_of(item)
         lists.append(read_list(file, Card(kind=kind)) if kind else read_list(file))
-    if development:
-        own = development_list()
-        if own:
-            lists.append(own)
+    if development and (own := development_list()):
+        lists.append(own)
     names = [item.name for item in lists]
     doubled = {name for name in names if names.count(name) > 1}
     if doubled:
@@ -233,9 +230,8 @@ def load(
             "two trust lists of one name", where=", ".join(sorted(doubled)), hint="rename one of the files"
         )
     refused = store() / "revoked.txt"
-    if stored and refused.exists():
-        revoked = [*revoked, *(sha256(line, str(refused)) for line in refused.read_text(encoding="utf-8").split())]
-    return Trust(tuple(lists), frozenset(map(sha256, revoked)))
+    lines = refused.read_text(encoding="utf-8").split() if stored and refused.exists() else []
+    return Trust(tuple(lists), frozenset(sha256(line, str(refused)) for line in lines))
 
 
 def _card(path: Path) -> Path:

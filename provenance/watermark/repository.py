@@ -145,9 +145,8 @@ def remember(path: str | os.PathLike[str], looks: Binding | None = None) -> str 
     with opened(path) as found:
         if not isinstance(found, Opened) or not found.store:
             return None
-        label = str(found.document.get("active_manifest"))
         title = str(found.active.get("title") or Path(path).name)
-        store, bindings = found.store, named_in(found)
+        label, store, bindings = found.label, found.store, named_in(found)
     bindings += [looks] if looks else []
     if not bindings:
         return None

@@ -143,7 +143,7 @@ def _check(store: bytes, match: Match, binding: Binding) -> None:
         path = Path(folder) / "found.c2pa"
         path.write_bytes(store)
         with opened(path) as found:
-            if not isinstance(found, Opened) or found.document.get("active_manifest") != match.manifest_id:
+            if not isinstance(found, Opened) or found.label != match.manifest_id:
                 raise CredentialError(
                     "the archive sent something else than the credential it named", where=match.manifest_id
                 )

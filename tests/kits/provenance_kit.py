@@ -1,5 +1,6 @@
 """Small media drawn here, and certificate chains, for the provenance tests."""
 
+import datetime
 import functools
 import io
 import struct
@@ -8,6 +9,7 @@ import zipfile
 from fractions import Fraction
 
 import numpy as np
+from cryptography import x509
 
 from gioconda_core.types import Claim, Synthesis
 from provenance.keys import certificates
@@ -79,24 +81,62 @@ def created(title="a test", **more):
 
 @functools.cache
 def authority(name="Test root", **options):
-    options, validity = _validity(options, 3650)
-    return certificates.make_authority(name, "Test house", validity=validity, **options)
+    _, window = _window(options, 3650)
+    return odd_authority(name, "Test house", window)
 
 
 @functools.cache
 def leaf(name="Test signer", root=None, **options):
-    options, validity = _validity(options, 365)
-    algorithm = options.pop("algorithm", "es256")
-    profile = certificates.Profile(**options)
-    return certificates.make_leaf(
-        root or authority(), name, "Test house", algorithm=algorithm, validity=validity, profile=profile
+    options, window = _window(options, 365)
+    return odd_leaf(root or authority(), name, "Test house", window=window, **options)
+
+
+def odd_leaf(root, name, house, *, algorithm="es256", window=None, **profile):
+    """A leaf that differs from those that are made in one or the other extension.
+
+    profile : ekus, dotted numbers; usage, key usages by name; eku_critical, is_ca, key_identifiers, include_issuer; extra, extensions to add.
+    """
+    get, key = profile.get, certificates.generate_key(algorithm)
+    made = certificates._begun(
+        key,
+        certificates._name(name, house),
+        root.certificate.subject,
+        window or certificates.lasting(365),
+        is_ca=get("is_ca", False),
     )
+    if usage := get("usage", ("digital_signature",)):
+        made = made.add_extension(certificates._usage(*usage), critical=True)
+    if ekus := get("ekus", (certificates.EMAIL_PROTECTION, certificates.CLAIM_SIGNING)):
+        purposes = x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in ekus])
+        made = made.add_extension(purposes, critical=get("eku_critical", False))
+    if get("key_identifiers", True):
+        made = certificates._identified(made, key, root.key)
+    for extension in get("extra", ()):
+        made = made.add_extension(extension, critical=False)
+    chain = (made.sign(root.key, certificates.HASHES["256"]), root.certificate)
+    return certificates.Leaf(key, chain if get("include_issuer", True) else chain[:1], algorithm)
 
 
-def _validity(options, days):
-    names = ("days", "not_before", "not_after")
-    given = {name: options[name] for name in names if name in options}
-    return {k: v for k, v in options.items() if k not in names}, certificates.Validity(**{"days": days} | given)
+def odd_authority(name, house, window, root=None):
+    """An authority of any time, or one that another one made. window : (first, last moment)."""
+    key, subject = certificates.generate_key(), certificates._name(name, house)
+    issuer = root.certificate.subject if root else subject
+    made = certificates._begun(key, subject, issuer, window, is_ca=True)
+    made = made.add_extension(certificates._usage("key_cert_sign", "crl_sign"), critical=True)
+    made = certificates._identified(made, key, root.key if root else None)
+    return certificates.Authority(key, made.sign(root.key if root else key, certificates.HASHES["256"]))
+
+
+def middle_of(root):
+    """An authority that another one made."""
+    return odd_authority("middle", "x", certificates.lasting(900), root)
+
+
+def _window(options, days):
+    days, names = options.get("days", days), ("days", "not_before", "not_after")
+    start = options.get("not_before", certificates.lasting(days)[0])
+    end = options.get("not_after", start + datetime.timedelta(days=days))
+    return {k: v for k, v in options.items() if k not in names}, (start, end)
 
 
 def signer_of(made, folder, timestamp=None):

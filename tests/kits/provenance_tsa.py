@@ -10,6 +10,7 @@ from asn1crypto import algos, cms, core, tsp
 from asn1crypto import x509 as asn1
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from provenance_kit import odd_authority, odd_leaf
 
 from provenance.keys import certificates
 
@@ -24,14 +25,9 @@ class Authority:
         self.at, self.wrong_imprint, self.requests = at, wrong_imprint, 0
         start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=4000)
         end = start + datetime.timedelta(days=8000)
-        valid = certificates.Validity(0, start, end)
-        self.root = certificates.make_authority("TSA root", "Test clock", validity=valid)
-        self.leaf = certificates.make_leaf(
-            self.root,
-            "TSA",
-            "Test clock",
-            validity=valid,
-            profile=certificates.Profile(ekus=(certificates.TIME_STAMPING,), eku_critical=True),
+        self.root = odd_authority("TSA root", "Test clock", (start, end))
+        self.leaf = odd_leaf(
+            self.root, "TSA", "Test clock", window=(start, end), ekus=(certificates.TIME_STAMPING,), eku_critical=True
         )
 
     def __enter__(self):

@@ -8,7 +8,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from provenance_forge import resign, rewritten
-from provenance_kit import authority, both, created, leaf, signer_of, trust_in, write_wav
+from provenance_kit import (
+    authority,
+    both,
+    created,
+    leaf,
+    middle_of,
+    odd_authority,
+    odd_leaf,
+    signer_of,
+    trust_in,
+    write_wav,
+)
 from provenance_tsa import Authority
 
 from gioconda.report.verdict import editor
@@ -149,11 +160,9 @@ def test_the_sdk_alone_would_have_trusted_a_timestamping_leaf(signed, tmp_path):
 
 
 def test_an_expired_root_is_no_authority(signed, tmp_path):
-    root = certificates.make_authority(
-        "old root", "x", validity=certificates.Validity(0, NOW - days(900), NOW - days(2))
-    )
+    root = odd_authority("old root", "x", (NOW - days(900), NOW - days(2)))
     for included in (True, False):
-        made = certificates.make_leaf(root, "young leaf", "x", profile=certificates.Profile(include_issuer=included))
+        made = odd_leaf(root, "young leaf", "x", include_issuer=included)
         found = read(resign(signed, tmp_path / "forged.wav", made), trust=trust_in(root))
         assert found.state == State.VALID and found.trust_list is None
         # The SDK sees it itself only where the chain holds the root.
@@ -170,7 +179,7 @@ def test_a_leaf_under_another_root_of_the_same_name_is_not_trusted(signed, tmp_p
 
 
 def test_an_intermediate_on_the_list_is_enough(signed, tmp_path):
-    middle = certificates.make_authority("middle", "x", issuer=authority())
+    middle = middle_of(authority())
     forged = resign(signed, tmp_path / "forged.wav", certificates.make_leaf(middle, "below", "x"))
     assert read(forged, trust=trust_in(middle)).state == State.TRUSTED
     assert read(forged, trust=trust_in(authority())).state == State.TRUSTED

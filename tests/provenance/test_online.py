@@ -16,7 +16,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 from provenance_forge import resign
-from provenance_kit import MAKERS, authority, both, created, leaf, signer_of, trust_in, write_any
+from provenance_kit import (
+    MAKERS,
+    authority,
+    both,
+    created,
+    leaf,
+    odd_authority,
+    odd_leaf,
+    signer_of,
+    trust_in,
+    write_any,
+)
 from provenance_tsa import Authority
 
 from gioconda_core.errors import CredentialError
@@ -95,7 +106,7 @@ def test_reading_opens_no_socket(tmp_path):
         [x509.AccessDescription(x509.OID_OCSP, x509.UniformResourceIdentifier("http://127.0.0.1:9/ocsp"))]
     )
     signer = signer_of(
-        certificates.make_leaf(authority(), "with ocsp", "x", profile=certificates.Profile(extra=[(ocsp_url, False)])),
+        odd_leaf(authority(), "with ocsp", "x", extra=[ocsp_url]),
         tmp_path,
     )
     files = [remote]
@@ -277,7 +288,7 @@ def test_revocation_is_asked_online_and_only_the_issuer_is_believed(tmp_path, mo
         access = x509.AuthorityInformationAccess(
             [x509.AccessDescription(x509.OID_OCSP, x509.UniformResourceIdentifier(f"{url}/ocsp"))]
         )
-        made = certificates.make_leaf(root, "asked about", "x", profile=certificates.Profile(extra=[(access, False)]))
+        made = odd_leaf(root, "asked about", "x", extra=[access])
         box["answer"] = status(
             root, made.chain[0], answer, certificates.make_authority("no one", "x") if forged else None
         )
@@ -303,15 +314,14 @@ def test_revocation_is_asked_online_and_only_the_issuer_is_believed(tmp_path, mo
 def test_what_was_revoked_after_it_was_stamped_stands(tmp_path, monkeypatch, hours, state):
     """A certificate is revoked when its owner stops, too: what it signed before, by a listed clock, is none the worse (C2PA 2.4, 15.9.2)."""
     now = datetime.datetime.now(datetime.UTC)
-    validity = certificates.Validity(0, now - datetime.timedelta(days=9), now + datetime.timedelta(days=9))
-    root = certificates.make_authority("asked root", "x", validity=validity)
+    window = (now - datetime.timedelta(days=9), now + datetime.timedelta(days=9))
+    root = odd_authority("asked root", "x", window)
     box = {}
     with served(lambda path, body: (200, {}, [box["answer"]])) as (url, _):
         access = x509.AuthorityInformationAccess(
             [x509.AccessDescription(x509.OID_OCSP, x509.UniformResourceIdentifier(f"{url}/ocsp"))]
         )
-        profile = certificates.Profile(extra=[(access, False)])
-        made = certificates.make_leaf(root, "asked about", "x", validity=validity, profile=profile)
+        made = odd_leaf(root, "asked about", "x", window=window, extra=[access])
         revoked = (now - datetime.timedelta(hours=hours)).replace(tzinfo=None)
         box["answer"] = status(root, made.chain[0], ocsp.OCSPCertStatus.REVOKED, revoked=revoked)
         with Authority(at=now - datetime.timedelta(hours=24)) as clock:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
-from provenance_kit import authority, both, created, leaf, signer_of, trust_in, write_wav
+from provenance_kit import authority, both, created, leaf, middle_of, signer_of, trust_in, write_wav
 
 from gioconda_core.errors import CredentialError, UsageError
 from gioconda_core.testing import check_signer
@@ -334,7 +334,7 @@ def test_key_files_that_do_not_fit_are_refused(tmp_path):
 
 
 def test_a_renewal_of_somebody_elses_certificate_is_refused(tmp_path):
-    middle = certificates.make_authority("middle", "x", issuer=authority())
+    middle = middle_of(authority())
     made = certificates.make_leaf(middle, "issued", "x")
     path = keys.key_path("issued")
     path.parent.mkdir(parents=True, exist_ok=True)
