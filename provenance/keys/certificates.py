@@ -9,6 +9,7 @@ import datetime
 import functools
 import inspect
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from gioconda_core.errors import UsageError
+
+warnings.filterwarnings(
+    "ignore", module=r"provenance\."
+)  # of cryptography, about what is odd in a stranger's certificate
 
 EMAIL_PROTECTION = "1.3.6.1.5.5.7.3.4"
 TIME_STAMPING = "1.3.6.1.5.5.7.3.8"

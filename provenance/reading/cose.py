@@ -43,52 +43,38 @@ class _Reader:
             raise ValueError("CBOR nests too deep")
         first = self.take(1)[0]
         major, info = first >> 5, first & 31
-        if info < 24:
-            n = info
-        elif info < 28:
-            n = int.from_bytes(self.take(1 << (info - 24)), "big")
-        elif info == 31 and major in (2, 3, 4, 5):
-            return self.indefinite(major, depth)
-        else:
+        endless = info == 31 and major in (2, 3, 4, 5)
+        if info > 27 and not endless:
             raise ValueError("CBOR length is malformed")
+        n = info if info < 24 or endless else int.from_bytes(self.take(1 << (info - 24)), "big")
         match major:
-            case 0:
-                return n
-            case 1:
-                return -1 - n
-            case 2:
-                return self.take(n)
-            case 3:
-                return self.take(n).decode("utf-8", "replace")
+            case 0 | 1:
+                return -1 - n if major else n
+            case 2 | 3 if endless:
+                return (b"" if major == 2 else "").join(self.items(None, depth))
+            case 2 | 3:
+                return self.take(n) if major == 2 else self.take(n).decode("utf-8", "replace")
             case 4:
-                return [self.value(depth + 1) for _ in self.count(n)]
+                return self.items(None if endless else n, depth)
             case 5:
-                return dict(self.pair(depth) for _ in self.count(n))
+                flat = self.items(None if endless else 2 * n, depth)
+                keys = [repr(key) if isinstance(key, (list, dict)) else key for key in flat[::2]]
+                return dict(zip(keys, flat[1::2], strict=True))
             case 6:
                 return self.value(depth + 1)  # the tag itself does not matter here
         return {20: False, 21: True}.get(n)  # null, undefined, floats: nothing here needs them
 
-    def count(self, n: int) -> range:
-        if n > len(self.data):
+    def items(self, n: int | None, depth: int) -> list[Any]:
+        """So many values, or those before a break."""
+        if n is not None and n > len(self.data):
             raise ValueError("CBOR claims more items than it has bytes")
-        return range(n)
-
-    def pair(self, depth: int) -> tuple[Any, Any]:
-        key = self.value(depth + 1)
-        if isinstance(key, (list, dict)):
-            key = repr(key)
-        return key, self.value(depth + 1)
-
-    def indefinite(self, major: int, depth: int) -> Any:
-        items: list[Any] = []
+        if n is not None:
+            return [self.value(depth + 1) for _ in range(n)]
+        found = []
         while self.data[self.at : self.at + 1] != b"\xff":
-            items.append(self.pair(depth) if major == 5 else self.value(depth + 1))
+            found.append(self.value(depth + 1))
         self.at += 1
-        if major == 2:
-            return b"".join(items)
-        if major == 3:
-            return "".join(items)
-        return dict(items) if major == 5 else items
+        return found
 
 
 def decode(data: bytes) -> Any:

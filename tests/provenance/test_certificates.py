@@ -1,11 +1,13 @@
 """The certificate matrix: each leaf that must be believed, each that must not, whatever the SDK makes of it."""
 
 import datetime
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from provenance_forge import resign, rewritten
 from provenance_kit import (
@@ -168,6 +170,19 @@ def test_an_expired_root_is_no_authority(signed, tmp_path):
         # The SDK sees it itself only where the chain holds the root.
         assert "signingCredential.untrusted" in codes(found) or "gioconda.anchor.expired" in codes(found, "policy")
     assert "gioconda.anchor.expired" in codes(found, "policy")
+
+
+def test_what_a_library_finds_odd_about_a_strangers_certificate_is_no_line_of_ours():
+    """Two warnings of its own with paths of this computer stood before the verdict."""
+    with pytest.warns(UserWarning, match="length"):
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COUNTRY_NAME, "Nowhere", _validate=False)])
+    key, now = certificates.generate_key(), NOW.replace(microsecond=0)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + days(1)).sign(key, hashes.SHA256())
+    program = "import sys; from provenance.reading import cose; print(cose._whole(sys.stdin.buffer.read()).subject)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=made.public_bytes(serialization.Encoding.DER), capture_output=True
+    )
+    assert b"Nowhere" in done.stdout and done.stderr == b""
 
 
 def test_a_leaf_under_another_root_of_the_same_name_is_not_trusted(signed, tmp_path):
