@@ -6,7 +6,7 @@ beside the ingredient, and only there. Cycles, depth and size are bounded; the m
 
 import io
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from gioconda_core.media.sniff import HEAD, kind_of
 from gioconda_core.types import Code, IngredientNode
@@ -25,36 +25,6 @@ UNSIGNED_PARENT = "gioconda.ingredient.unsignedParent"
 UNREFERENCED = "gioconda.manifest.unreferenced"
 
 
-class Tree(NamedTuple):
-    """The ingredients of the active manifest, and what is flagged of them.
-
-    source_types, soft_bindings, says_ai : of what the file was made from. An edit of generated media is still made from generated media: parents and
-    components count, mere inputs (a face, a driver) do not. manifests : the labels of those walked through, the active one first.
-    """
-
-    nodes: tuple[IngredientNode, ...]
-    flags: list[Code]
-    source_types: tuple[str, ...]
-    soft_bindings: list[Mapping[str, Any]]
-    says_ai: bool
-    manifests: tuple[str, ...]
-
-
-def tree(found: Opened, *, thumbnails: bool = True) -> Tree:
-    """Walk the ingredients of the active manifest."""
-    walk = _Walk(found, thumbnails)
-    walk.private += rules.private(found.active)
-    nodes = walk.children(found.active, 0, (found.label,))
-    flags = list(dict.fromkeys(walk.flags))
-    if walk.private:
-        flags.append(codes.told(rules.PRIVATE, where=sanitise.joined(sorted(walk.private))))
-    met = dict.fromkeys((found.label, *walk.seen))
-    beyond = any(flag.code == UNREAD for flag in flags)  # what lies deeper may well be referred to
-    if not beyond and set(found.document.get("manifests") or {}) - set(met):
-        flags.append(codes.told(UNREFERENCED))
-    return Tree(nodes, flags, tuple(dict.fromkeys(walk.sources)), walk.marks, walk.ai, tuple(met))
-
-
 def _failures(block: Any) -> list[Code]:
     """Failures in an ingredient's recorded results, from its new form or its old one."""
     # What is tolerated says nothing about the bytes: not a failure to flag.
@@ -65,18 +35,31 @@ def _failures(block: Any) -> list[Code]:
     ]
 
 
-class _Walk:
-    def __init__(self, found: Opened, thumbnails: bool) -> None:
-        self.found = found
-        self.thumbnails = thumbnails
-        self.left = NODES
-        self.flags: list[Code] = []
-        self.sources: list[str] = []
-        self.marks: list[Mapping[str, Any]] = []
-        self.ai = False
-        self.private: list[str] = []
-        self.seen: dict[str, None] = {}
-        self.deltas = self._deltas()
+class Tree:
+    """The ingredients of the active manifest (``nodes``), and what is flagged of them (``flags``).
+
+    source_types, soft_bindings, says_ai : of what the file was made from. An edit of generated media is still made from generated media: parents and
+    components count, mere inputs (a face, a driver) do not. manifests : the labels of those walked through, the active one first.
+    """
+
+    def __init__(self, found: Opened, *, thumbnails: bool = True) -> None:
+        self.found, self.thumbnails, self.left = found, thumbnails, NODES
+        self.source_types: dict[str, None] = {}
+        self.soft_bindings: list[Mapping[str, Any]] = []
+        self.says_ai = False
+        self.manifests = {found.label: None}
+        self.deltas, self.pictured = self._deltas(), set[str]()
+        self.private = rules.private(found.active)
+        self.flags: dict[Code, None] = {}
+        self.nodes = self.children(found.active, 0, (found.label,))
+        beyond = any(flag.code == UNREAD for flag in self.flags)  # what lies deeper may well be referred to
+        if self.private:
+            self.flag(rules.PRIVATE, sanitise.joined(sorted(self.private)))
+        if not beyond and set(found.document.get("manifests") or {}) - set(self.manifests):
+            self.flag(UNREFERENCED)
+
+    def flag(self, code: str, where: str = "") -> None:
+        self.flags[codes.told(code, where=where)] = None
 
     def _deltas(self) -> dict[str, list[Code]]:
         """What the SDK finds wrong with an ingredient now, by the last part of its assertion's URI (manifest/assertion)."""
@@ -96,7 +79,7 @@ class _Walk:
         nodes = []
         for item in listed:
             if self.left <= 0 or depth >= DEPTH:
-                self.flags.append(codes.told(UNREAD))  # or a broken one could be put behind many sound ones
+                self.flag(UNREAD)  # or a broken one could be put behind many sound ones
                 break
             if isinstance(item, Mapping):
                 self.left -= 1
@@ -117,23 +100,25 @@ class _Walk:
         failures += self.deltas.get(f"{path[-1]}/{item.get('label', '')}", [])
         failures = list(dict.fromkeys(failures))
         if failures:
-            self.flags.append(codes.told(FAILURE, where=title))
+            self.flag(FAILURE, title)
         relationship = str(item.get("relationship") or "")
         if relationship == "parentOf" and not label:
-            self.flags.append(codes.told(UNSIGNED_PARENT, where=title))
+            self.flag(UNSIGNED_PARENT, title)
         children: tuple[IngredientNode, ...] = ()
         pixels = pixels and relationship in ("parentOf", "componentOf")
         stated = item.get("digital_source_type")  # of an ingredient that has no credential of its own
         if pixels and isinstance(stated, str):
-            self.sources.append(sanitise.text(stated))
-            self.ai = self.ai or names_ai(stated)
+            self.source_types[sanitise.text(stated)] = None
+            self.says_ai = self.says_ai or names_ai(stated)
         if isinstance(manifest, Mapping) and label not in path:
-            self.seen[label] = None
-            self.private += rules.private(manifest)
-            if pixels:
-                self.sources += map(sanitise.text, rules.source_types(manifest))
-                self.marks += rules.soft_bindings(manifest)
-                self.ai = self.ai or rules.says_ai(manifest)
+            # Each once: many ingredients may be of one large manifest.
+            self.private += [] if label in self.manifests else rules.private(manifest)
+            self.manifests[label] = None
+            if pixels and label not in self.pictured:
+                self.pictured.add(label)
+                self.source_types |= dict.fromkeys(map(sanitise.text, rules.source_types(manifest)))
+                self.soft_bindings += rules.soft_bindings(manifest)
+                self.says_ai = self.says_ai or rules.says_ai(manifest)
             children = self.children(manifest, depth + 1, (*path, label), pixels)
         return IngredientNode(
             title=title,

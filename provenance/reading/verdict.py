@@ -100,7 +100,7 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
     if decision is None or (decision.state == ProvenanceState.TRUSTED and not _known(results, evidence, trust)):
         listed.append(codes.told("gioconda.state.contradiction"))
         return unreadable(CredentialReason.UNJUDGED, "the SDK's state contradicts its findings", *listed)
-    tree = ingredients.tree(found, thumbnails=thumbnails)
+    tree = ingredients.Tree(found, thumbnails=thumbnails)
     capped = any(item.cap == ProvenanceState.VALID for item in evidence.broken)
     doubted = capped or decision.reason == CredentialReason.SIGNER or "claimSignature.validated" not in said
     signer = None if doubted else evidence.matched  # beside a signature that does not fit anybody can put a certificate
@@ -115,7 +115,7 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
         claim_generator=_generator(active),
         actions=_actions(active),
         source_types=tuple(map(sanitise.text, rules.source_types(active))),
-        inherited_source_types=tree.source_types,
+        inherited_source_types=tuple(tree.source_types),
         says_ai=says_ai or tree.says_ai,
         ai_inherited=tree.says_ai and not says_ai,
         development_key=development,
