@@ -13,8 +13,7 @@ from typing import Any
 
 from cryptography import x509
 
-from gioconda_core.types import Code, CredentialReason, ProvenanceState
-from provenance import codes
+from gioconda_core.types import CredentialReason, ProvenanceState
 from provenance.keys import certificates
 from provenance.keys.certificates import ACCEPTED_EKUS, OCSP_SIGNING, TIME_STAMPING
 from provenance.sanitise import leaves, plain, table, tables
@@ -134,10 +133,6 @@ class Finding:
     code: str
     cap: ProvenanceState | None
     where: str = ""
-
-    def as_code(self) -> Code:
-        """The finding as a status code with its sentence."""
-        return codes.told(self.code, where=self.where)
 
 
 def actions_of(manifest: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], bool]]:

@@ -105,7 +105,8 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
     doubted = capped or decision.reason == CredentialReason.SIGNER or "claimSignature.validated" not in said
     signer = None if doubted else evidence.matched  # beside a signature that does not fit anybody can put a certificate
     says_ai, development = rules.says_ai(active), bool(evidence.chain) and keys.is_development(evidence.chain[0])
-    ours = [*(finding.as_code() for finding in evidence.broken), *tree.flags, *_notes(decision, signer, development)]
+    broken = [codes.told(finding.code, where=finding.where) for finding in evidence.broken]
+    ours = [*broken, *tree.flags, *_notes(decision, signer, development)]
     return Provenance(
         decision.state,
         decision.reason,
@@ -168,7 +169,7 @@ def _known(results: Mapping[str, Any], evidence: _Evidence, trust: Trust) -> boo
     """Whether the list that the SDK trusted by is one of those given; of a certificate that is listed itself it names none."""
     uri = results.get("trustListUri")
     listed = evidence.matched is not None and evidence.leaf in evidence.matched.leaves
-    return trust.named(uri) is not None or (not uri and listed)
+    return any(item.uri == uri for item in trust.lists) or (not uri and listed)
 
 
 def _listed(signer: TrustList) -> dict[str, Any]:

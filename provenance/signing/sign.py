@@ -287,19 +287,16 @@ def _sign(
             # An update's parent is the source itself, which only the SDK's own call adds.
             updates = credential.intent == "update"
             plain = destination is not None and kind in _ONE_PASS and not updates and descriptors.possible()
-            layout = one_pass.plan(stream) if plain and isinstance(signer, signers.Contextual) else None
+            able = signer if isinstance(signer, signers.Contextual) else None
+            layout = one_pass.plan(stream) if plain and able else None
             settings = engine.settings(anchors, hosts=hosts(signer), merkle=bool(layout) or _in_leaves(origin))
-            if layout and isinstance(signer, signers.Contextual):
-                context = signer.context(settings)
-            else:
-                context = engine.context(settings)
+            context = able.context(settings) if able and layout else engine.context(settings)
             builder = stack.enter_context(builder_of(claims.to_manifest(credential), context, credential))
-            if destination is None:
-                builder.set_no_embed()
             if updates:
                 builder.set_intent(c2pa.C2paBuilderIntent.UPDATE)
             sink: IO[bytes]
             if destination is None:
+                builder.set_no_embed()
                 sink = stack.enter_context(tempfile.TemporaryFile(buffering=0))
             else:
                 sink = stack.enter_context(open(destination, "w+b", buffering=0))

@@ -104,10 +104,6 @@ class Trust:
             for kind in item.kinds
         )
 
-    def named(self, uri: str | None) -> TrustList | None:
-        """The list the SDK says matched."""
-        return next((item for item in self.lists if uri and item.uri == uri), None)
-
     def dated(self, kind: str) -> tuple[tuple[str, str], ...]:
         """Name and date of each list of a kind, for a report to say what was looked through."""
         return tuple((item.name, item.date) for item in self.lists if kind in item.kinds)
