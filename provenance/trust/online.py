@@ -133,20 +133,18 @@ def _fetch(url: str, data: bytes | None, kind: str, limits: Limits, resolve: Res
                     continue
                 if answer.status_code != 200:
                     raise CredentialError(f"answered {answer.status_code}", where=url[:200])
-                return _body(answer.iter_raw(), limits, end, url)
+                return _body(answer.iter_raw(), limits, url)
         except httpx.HTTPError as error:
             raise CredentialError(f"could not be fetched: {type(error).__name__}", where=url[:200]) from error
     raise CredentialError("too many redirects", where=url[:200])
 
 
-def _body(pieces: Iterable[bytes], limits: Limits, end: float, url: str) -> bytes:
+def _body(pieces: Iterable[bytes], limits: Limits, url: str) -> bytes:
     body = bytearray()
     for piece in pieces:
         body += piece
         if len(body) > limits.size:
             raise CredentialError(f"larger than {limits.size >> 20} MiB", where=url[:200])
-        if time.monotonic() > end:
-            raise CredentialError(f"slower than {limits.seconds:g} s", where=url[:200])
     return bytes(body)
 
 

@@ -299,6 +299,36 @@ def test_a_compressed_credential_is_looked_into_like_any_other(files, tmp_path):
     assert cose.unpacked(broken)  # never an error: what cannot be unpacked stays as it is
 
 
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        ("1864", 100),
+        ("3b00000000ffffffff", -(2**32)),
+        ("5f42010243030405ff", b"\1\2\3\4\5"),  # in pieces, as the next two
+        ("7f61616162ff", "ab"),
+        ("bf616101820203ff", "malformed"),
+        ("bf6161018202038104ff", {"a": 1, "[2, 3]": [4]}),
+        ("9f0102ff", [1, 2]),
+        ("c2820af5", [10, True]),
+        ("a1f6f6", {None: None}),
+        ("62c328", "\ufffd("),
+        ("9f01", "ends early"),
+        ("420a", "ends early"),
+        ("5f01ff", "malformed"),
+        ("1c", "malformed"),
+        ("9b00ffffffffffffff", "more items"),
+        ("bb7fffffffffffffff", "more items"),
+        ("81" * 40 + "01", "too deep"),
+    ],
+)
+def test_cbor_of_every_form_is_read_and_none_by_the_length_that_it_claims(data, value):
+    if isinstance(value, str) and value in ("ends early", "malformed", "more items", "too deep"):
+        with pytest.raises(ValueError, match=value if value != "malformed" else "malformed|longer than|shorter than"):
+            cose.decode(bytes.fromhex(data))
+    else:
+        assert cose.decode(bytes.fromhex(data)) == value
+
+
 def test_a_statement_that_is_only_named_like_a_hash_hides_none(files, tmp_path):
     path = tmp_path / "decoy.wav"
     decoy = created(assertions={"c2pa.hash.a": {"exclusions": []}})
