@@ -90,11 +90,7 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
     stated = _time(table(active.get("signature_info")).get("time"))
     evidence = _evidence(found, said, stated, trust)
     evidence.broken = [*_of_bytes(found, document, odd), *evidence.broken]
-    answer = ask(evidence.chain, evidence.signed_at, cose.stapled_to(found.plain, found.label)) if ask else None
-    if extra := [answer] if answer else []:  # what the SDK says about not having asked no longer holds
-        evidence.wrong.add("signingCredential.ocsp.skipped")
-    if any(code.kind == "failure" for code in extra):
-        evidence.broken.append(rules.Finding("gioconda.signer.revokedByIssuer", ProvenanceState.INVALID))
+    extra = _asked(ask, evidence, found) if ask else []
     decision = rules.decide(rules.without(document, evidence.wrong & {rules.UNKNOWN_SIGNER}), evidence.broken)
     listed = _reported(rules.without(document, evidence.wrong)) + extra
     if decision is None or (decision.state == ProvenanceState.TRUSTED and not _known(results, evidence, trust)):
@@ -134,6 +130,17 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
         redacted=_redacted(found, tree.manifests),
         **(_listed(signer) if signer else {}),
     )
+
+
+def _asked(ask: Ask, evidence: _Evidence, found: Opened) -> list[Code]:
+    """What the issuer says of the certificate, and what that makes of the evidence."""
+    answer = ask(evidence.chain, evidence.signed_at, cose.stapled_to(found.plain, found.label))
+    if answer is None:
+        return []
+    evidence.wrong.add("signingCredential.ocsp.skipped")  # what the SDK says about not having asked no longer holds
+    if answer.kind == "failure":
+        evidence.broken.append(rules.Finding("gioconda.signer.revokedByIssuer", ProvenanceState.INVALID))
+    return [answer]
 
 
 def _of_bytes(found: Opened, document: Mapping[str, Any], odd: str) -> Iterator[rules.Finding]:
