@@ -196,7 +196,8 @@ def drift(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]
             continue
         was, now = ({str(code.get("code")) for code in item.get("codes", [])} for item in (past, row))
         had, has = ([str(name) for name in item.get("trust_lists") or ()] for item in (past, row))
-        state, sdk = ([str(item.get(key, "")) for item in (past, row)] for key in ("state", "sdk"))
+        state = str(past.get("state")), str(row.get("state"))
+        sdk = str(past.get("sdk", "")), str(row.get("sdk", ""))
         if state[0] != state[1] or was != now:
             codes = tuple(sorted(was - now)), tuple(sorted(now - was))
             lists = tuple(name for name in had if name not in has), tuple(name for name in has if name not in had)
