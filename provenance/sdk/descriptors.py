@@ -35,6 +35,14 @@ def _callbacks() -> tuple[Any, ...] | None:
     )
 
 
+def declared(name: str, result: Any, *arguments: Any) -> Any:
+    """A C function of the SDK that its Python wrapper does not offer yet (it is pinned to this version)."""
+    from c2pa.c2pa import _lib
+
+    # An own copy of the symbol: the wrapper's prototypes are left alone.
+    return ctypes.CFUNCTYPE(result, *arguments)(ctypes.cast(getattr(_lib, name), ctypes.c_void_p).value or 0)
+
+
 class _Descriptor:
     """What the SDK's calls need of a stream: its native half, and a way to let go of it."""
 

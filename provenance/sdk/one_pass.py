@@ -259,20 +259,11 @@ def _copy(source: IO[bytes], target: IO[bytes], start: int, size: int) -> None:
 
 
 class _Native:
-    """The C functions of the SDK that its Python wrapper does not offer yet (it is pinned to this version)."""
+    """The SDK's functions for embedding."""
 
     def __init__(self) -> None:
-        from c2pa.c2pa import _lib
-
-        pointer, text = ctypes.c_void_p, ctypes.c_char_p
-        out = ctypes.POINTER(ctypes.c_void_p)
-
-        def declared(name: str, result: Any, *arguments: Any) -> Any:
-            # An own copy of the symbol: the wrapper's prototypes are left alone.
-            function = ctypes.CFUNCTYPE(result, *arguments)
-            return function(ctypes.cast(getattr(_lib, name), pointer).value or 0)
-
-        integer, size = ctypes.c_int, ctypes.c_size_t
+        pointer, text, declared = ctypes.c_void_p, ctypes.c_char_p, descriptors.declared
+        out, integer, size = ctypes.POINTER(ctypes.c_void_p), ctypes.c_int, ctypes.c_size_t
         self.placeholder = declared("c2pa_builder_placeholder", ctypes.c_int64, pointer, text, out)
         self.leaves = declared("c2pa_builder_set_fixed_size_merkle", integer, pointer, size)
         self.media = declared("c2pa_builder_hash_mdat_bytes", integer, pointer, size, pointer, size, ctypes.c_bool)

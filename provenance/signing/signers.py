@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 from gioconda_core import plugins
 from gioconda_core.errors import CredentialError, UsageError
 from provenance.keys import certificates, keys
+from provenance.sdk import descriptors
 
 if TYPE_CHECKING:
     import c2pa
@@ -245,23 +246,15 @@ class IdentitySigner(_Signer):
         return "; ".join(filter(None, found))
 
     def _make(self) -> "c2pa.Signer":
-        # The SDK's C interface combines signers; its Python wrapper does not offer that yet, and is pinned to this version.
         import ctypes
 
         import c2pa
-        from c2pa.c2pa import _lib
 
         def strings(values: tuple[str, ...]) -> Any:
             return (ctypes.c_char_p * (len(values) + 1))(*(value.encode() for value in values), None)
 
-        combine = _lib.c2pa_identity_signer_create
-        combine.restype = ctypes.c_void_p
-        combine.argtypes = [
-            ctypes.c_void_p,
-            ctypes.c_void_p,
-            ctypes.POINTER(ctypes.c_char_p),
-            ctypes.POINTER(ctypes.c_char_p),
-        ]
+        whole, names = ctypes.c_void_p, ctypes.POINTER(ctypes.c_char_p)
+        combine = descriptors.declared("c2pa_identity_signer_create", whole, whole, whole, names, names)
         # Both halves are consumed: they are made for this and shared with nobody.
         parts: list[Any] = [part._make() for part in (self.claim, self.identity) if isinstance(part, _Signer)]
         if len(parts) != 2:
