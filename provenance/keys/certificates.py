@@ -100,6 +100,12 @@ def purposes(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(oid.dotted_string for oid in usage)
 
 
+def valid(certificate: x509.Certificate, when: datetime.datetime | None = None) -> bool:
+    """Whether a time lies within a certificate's validity. when : by default now."""
+    when = when or datetime.datetime.now(datetime.UTC)
+    return certificate.not_valid_before_utc <= when <= certificate.not_valid_after_utc
+
+
 def signs(certificate: x509.Certificate) -> bool:
     """Whether the key may make signatures, by its key usage (``digitalSignature``)."""
     try:

@@ -105,15 +105,13 @@ def deciding(failed: Iterable[str]) -> tuple[CredentialReason, tuple[str, ...]]:
 
 def expired(chain: list[x509.Certificate], signed_at: datetime.datetime | None) -> bool:
     """Whether the signing certificate was not valid at the only time that can be shown: a trusted timestamp's, else now."""
-    when = signed_at or datetime.datetime.now(datetime.UTC)
-    return bool(chain) and not chain[0].not_valid_before_utc <= when <= chain[0].not_valid_after_utc
+    return bool(chain) and not certificates.valid(chain[0], signed_at)
 
 
 def outdated(chain: list[x509.Certificate], listed: TrustList, signed_at: datetime.datetime | None) -> bool:
     """Whether the authority on a list that a chain leads to was outside its own validity at that time."""
     anchor = anchor_of(chain, listed.anchors) if chain else None
-    when = signed_at or datetime.datetime.now(datetime.UTC)
-    return anchor is not None and not anchor.not_valid_before_utc <= when <= anchor.not_valid_after_utc
+    return anchor is not None and not certificates.valid(anchor, signed_at)
 
 
 @dataclass(frozen=True)
@@ -322,14 +320,10 @@ def without(document: Mapping[str, Any], codes: Iterable[str]) -> dict[str, Any]
 _BINDINGS = ("dataHash", "bmffHash", "boxesHash", "collectionHash", "multiAssetHash")
 
 
-def unbound(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The SDK's answer without what it says of the file's bytes, for a credential that was read without its file."""
-    return without(document, [f"assertion.{name}.{word}" for name in _BINDINGS for word in ("mismatch", "match")])
-
-
-def uncompared(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The SDK's answer without what it says of hashes that it cannot compute."""
-    return without(unbound(document), ["assertion.hashedURI.mismatch"])
+def unbound(document: Mapping[str, Any], *more: str) -> dict[str, Any]:
+    """The SDK's answer without what it says of the file's bytes, where nothing was compared with them. more : further codes to leave out."""
+    bound = [f"assertion.{name}.{word}" for name in _BINDINGS for word in ("mismatch", "match")]
+    return without(document, [*bound, *more])
 
 
 def _deltas(document: Mapping[str, Any]) -> list[str]:

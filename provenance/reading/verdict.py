@@ -84,8 +84,8 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
         return _headless(document)
     if found.lacks:  # nothing was compared with the file's bytes, whatever the SDK says of them
         document = rules.unbound(document)
-    if odd := _unknown_hashes(found):
-        document = rules.uncompared(document)
+    if odd := _unknown_hashes(found):  # which the SDK cannot compute
+        document = rules.unbound(document, "assertion.hashedURI.mismatch")
     said = rules.succeeded(document)
     stated = _time(table(active.get("signature_info")).get("time"))
     evidence = _evidence(found, said, stated, trust)
@@ -224,11 +224,7 @@ def _clocked(clock: list[x509.Certificate], trust: Trust, stated: datetime.datet
     """Whether a timestamp's authority is on a list of timestamp authorities, may timestamp, and was valid at the time it states."""
     if not clock or stated is None or rules.list_of(clock, trust, "tsa") is None:
         return False
-    leaf = clock[0]
-    return (
-        leaf.not_valid_before_utc <= stated <= leaf.not_valid_after_utc
-        and certificates.TIME_STAMPING in certificates.purposes(leaf)
-    )
+    return certificates.valid(clock[0], stated) and certificates.TIME_STAMPING in certificates.purposes(clock[0])
 
 
 def _list_name(item: TrustList) -> str:
