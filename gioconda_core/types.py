@@ -389,9 +389,8 @@ class Provenance:
     manifest_count: int = 0
     soft_bindings: tuple[Mapping[str, Any], ...] = ()
     inherited_soft_bindings: tuple[Mapping[str, Any], ...] = ()  # those of what it was made from
-    identities: tuple[
-        Mapping[str, Any], ...
-    ] = ()  # CAWG: name, roles, trusted (on an identity list), lists, failures, doubts (failures that may be another one's)
+    # CAWG: name, roles, trusted (on an identity list), lists, failures, doubts (failures that may be another one's)
+    identities: tuple[Mapping[str, Any], ...] = ()
     statements: tuple[Mapping[str, Any], ...] = ()  # every other assertion: label, whether the signer's own, data
     redacted: tuple[str, ...] = ()  # statements of earlier credentials that this one took out
 

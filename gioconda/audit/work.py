@@ -150,9 +150,8 @@ class Work:
             if found := misnamed(path, head):
                 misnomer = say(Sentence("caveat.misnamed", found), self.orders.lang)
                 row = replace(row, caveats=("misnamed",), sentences=(*row.sentences, misnomer))
-            if (
-                (row.error and p) or lost or kind_of(head) is None
-            ):  # a decoder says whether it shows a picture all the same
+            # A decoder says whether it shows a picture all the same.
+            if (row.error and p) or lost or kind_of(head) is None:
                 error, warnings = _opened(path)
                 row = replace(row, error=error or (None if p else row.error), warnings=warnings)
         return row

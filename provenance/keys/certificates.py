@@ -21,9 +21,8 @@ from cryptography.x509.oid import NameOID
 
 from gioconda_core.errors import UsageError
 
-warnings.filterwarnings(
-    "ignore", module=r"provenance\."
-)  # of cryptography, about what is odd in a stranger's certificate
+# Of cryptography, about what is odd in a stranger's certificate.
+warnings.filterwarnings("ignore", module=r"provenance\.")
 
 EMAIL_PROTECTION = "1.3.6.1.5.5.7.3.4"
 TIME_STAMPING = "1.3.6.1.5.5.7.3.8"
