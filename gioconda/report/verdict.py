@@ -15,6 +15,7 @@ from gioconda_core.types import (
     MOST_FACES,
     Calibrated,
     CredentialReason,
+    FaceTrack,
     Footage,
     Level,
     Provenance,
@@ -29,6 +30,10 @@ SHORT_SIDE = 360  # pixels
 SECONDS = 3.0
 QUALITY = 0.4
 YAW = 35.0  # degrees
+# Share of a face that is plain white; of filmed clips in which contrast found nothing, made so bright that as much was, and assessed, in
+# how many it found something (docs/experiments-detectors.md).
+WHITE = 0.2
+OVEREXPOSED = {"clips": 5, "made": 3, "date": "2026-11-30"}
 RATE = 15.0  # frames per second
 REALS = 300  # calibration clips below which a 1 % rate rests on two or three alarms
 # Filmed clips in which contrast found nothing, and in how many of them it did with text over the mouth (docs/experiments-detectors.md).
@@ -248,12 +253,26 @@ def _faces(footage: Footage, read: int | None, say: Any) -> None:
     quality = float(np.median(face.quality))
     if quality < QUALITY:
         say("blurred", quality=quality, threshold=QUALITY)
+    if (white := _white(footage, face)) >= WHITE:
+        say("overexposed", share=white, **who, **OVEREXPOSED)
     yaw = face.measures.get("yaw")
     if yaw is not None and len(yaw):
         share = float(np.mean(np.abs(yaw) > YAW))
         if share > 0.25:
             once = len(yaw) == 1
             say("turned-once" if once else "turned", threshold=YAW, **who, **({} if once else {"share": share}))
+
+
+def _white(footage: Footage, face: FaceTrack) -> float:
+    """The share of a face that has lost its detail to light, in the middle one of the sampled frames that show it."""
+    shown = [i for i, time in enumerate(footage.times) if (np.abs(face.times - time) < 1e-3).any()]
+    if not shown:
+        return 0.0
+    frame = shown[len(shown) // 2]
+    row = int(np.argmin(np.abs(face.times - footage.times[frame])))
+    left, top, right, bottom = np.maximum(face.boxes[row], 0).astype(int)
+    part = footage.frames[frame, top:bottom, left:right]
+    return float((part.min(-1) >= 250).mean()) if part.size else 0.0
 
 
 # What to do about a credential that does not hold, by what decided it; for the rest: another copy, and the tool's maker.

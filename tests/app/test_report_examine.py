@@ -557,6 +557,16 @@ def test_beside_a_signal_stands_that_what_covers_a_face_can_make_one():
         assert ("caveat.covered-face" in keys(verdict.caveats([reading], footage(), {}))) == told
 
 
+@pytest.mark.parametrize(("grey", "told"), [(255, True), (245, False)])
+def test_a_face_that_has_lost_its_detail_to_light_is_told(grey, told):
+    """Brightened until much of the face was white, a filmed clip got a signal, and nothing said what made it."""
+    clip = footage()
+    lit = np.full((len(clip.times), 200, 200, 3), grey, np.uint8)
+    lit[:, :, :100] = 90
+    said = [say(s) for s in verdict.caveats([HIGH], dataclasses.replace(clip, frames=lit), {})]
+    assert any("is plain white over" in line for line in said) == told
+
+
 def test_of_a_still_picture_nothing_is_said_of_frames_or_medians():
     told = [say(s) for s in verdict.caveats([abstained()], footage(n=1, yaw=60, face=50), {"still": True})]
     turned = [said for said in told if "turned" in said]
