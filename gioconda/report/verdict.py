@@ -178,7 +178,9 @@ def caveats(
         if len(footage.tracks) > 1 and any(r.reading.score is not None for r in readings):
             say("several-faces", faces=len(footage.tracks))
     _about(readings, facts.get("learned_by", ()), say)
-    return tuple(said)
+    return tuple(
+        sorted(said, key=lambda one: one.key != "caveat.overexposed")
+    )  # what most likely made a signal comes first
 
 
 def _picture(facts: Mapping[str, Any], say: Any, *, face: bool) -> None:
