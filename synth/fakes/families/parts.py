@@ -1,17 +1,34 @@
-"""What families of fakes share: masks of a face, pasting onto the clip, and parameters that follow a difficulty."""
+"""What families of fakes share: how one is declared, masks of a face, pasting onto the clip, and parameters that follow a difficulty."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gioconda_core.faces.families import Made, Take
+from gioconda_core.faces.families import Family, Made, Take
 
 Frames = NDArray[np.uint8]
 Array = NDArray[Any]
+Rng = np.random.Generator
 ANOTHER_MOMENT = 12  # pixels of landmark movement beyond which two frames of a take are no neighbours
+
+
+def family(name: str, version: str, *, swaps: bool = False) -> Callable[[Callable[..., Made]], type[Family]]:
+    """Make a family, which is a class, of the function that makes its fakes from a take, a difficulty and lots.
+
+    swaps : the function is also given takes of other persons.
+    """
+
+    def declared(draw: Callable[..., Made]) -> type[Family]:
+        def make(_: Family, take: Take, difficulty: float, rng: Rng, others: Sequence[Take] = ()) -> Made:
+            return draw(take, difficulty, rng, *([others] if swaps else []))
+
+        own = {"name": name, "version": version, "others": swaps, "make": make, "__doc__": draw.__doc__}
+        return type(draw.__name__, (), own | {"__module__": draw.__module__})
+
+    return declared
 
 
 def face_mask(points: Array, size: int, grow: float = 0.0, feather: float = 0.05, rows: Array | None = None) -> Array:
@@ -56,7 +73,7 @@ def pasted(drawn: Iterable[Array], take: Take, masks: Sequence[Array], record: M
     return Made(np.stack(frames), np.stack([np.ceil(m * 255).astype(np.uint8) for m in masks]), record)
 
 
-def between(difficulty: float, easy: float, hard: float, rng: np.random.Generator) -> float:
+def between(difficulty: float, easy: float, hard: float, rng: Rng) -> float:
     """A parameter at this difficulty, give or take a tenth of the way."""
     share = float(np.clip(difficulty + rng.uniform(-0.1, 0.1), 0, 1))
     return easy + (hard - easy) * share
