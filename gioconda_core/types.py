@@ -7,6 +7,7 @@ boxes are ``xyxy`` in pixels of the upright frame; landmarks are float32 (68, 2)
 
 import functools
 import math
+import os
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -263,6 +264,14 @@ class Claim:
     producer: str = ""
 
 
+@dataclass(frozen=True)
+class Audio:
+    """A clip whose sound goes with frames. start : seconds into it, on the clock of its first video frame, at which they begin."""
+
+    path: str | os.PathLike[str]
+    start: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Synthesis:
     """Frames plus the claim that describes how they were made. It has no writer: only ``provenance.signing.sign`` makes a file of it.
@@ -270,7 +279,7 @@ class Synthesis:
     frames : uint8 (T, H, W, 3), or anything that yields T frames one by one, once; times : (T,) seconds; fps : Fraction.
     completed : asked for the claim anew once every frame has been encoded, where some of it is only known then.
     mask : optional uint8 (T, H, W), 255 where pixels were generated.
-    audio_from : path of a clip whose audio track is copied, or None.
+    audio : the clip whose audio track is copied, or None.
     """
 
     frames: "Frames | Iterable[NDArray[np.uint8]]"
@@ -278,8 +287,7 @@ class Synthesis:
     fps: Fraction
     claim: Claim
     mask: "NDArray[np.uint8] | None" = None
-    audio_from: str | None = None
-    audio_start: float = 0.0  # seconds into audio_from at which the frames begin
+    audio: Audio | None = None
     completed: Callable[[Claim], Claim] | None = None
 
 

@@ -5,7 +5,7 @@
 
 Video goes through PyAV (:mod:`gioconda_core.media.decode`), pictures and animations through Pillow (:mod:`gioconda_core.media.stills`);
 ``sandbox=True`` does either in a limited worker process (:mod:`gioconda_core.media.sandbox`), for files from strangers.
-Times are seconds from the first video frame; ``audio_start`` of the writer is on the same clock.
+Times are seconds from the first video frame; the start of the writer's audio is on the same clock.
 """
 
 import os

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
+from gioconda_core.types import Audio
 
 # name → encoder, quality option's range, options for speed and for the same bytes on every machine
 CODECS: dict[str, tuple[str, int, dict[str, str]]] = {
@@ -68,8 +69,7 @@ def write_video(
     times: Sequence[float] | NDArray[np.float64] | None = None,
     codec: str = "h264",
     crf: float = 18,
-    audio_from: str | os.PathLike[str] | None = None,
-    audio_start: float = 0.0,
+    audio: Audio | None = None,
     force: bool = False,
 ) -> None:
     """Encode frames into a file that is whole or not there.
@@ -88,10 +88,8 @@ def write_video(
         ``h264``, ``h265``, ``vp9`` or ``av1``.
     crf : float
         Constant quality, lower is better: 0 to 51 (H.264, H.265), 0 to 63 (VP9, AV1).
-    audio_from : PathLike, optional
-        A clip whose first audio track is copied, packet for packet, for as long as the frames last.
-    audio_start : float
-        Seconds into ``audio_from``, on the clock of its first video frame, at which the frames begin.
+    audio : Audio, optional
+        The clip whose first audio track is copied, packet for packet, for as long as the frames last.
 
     Raises
     ------
@@ -104,7 +102,9 @@ def write_video(
 
     target = Path(path)
     video_name(target, codec)
-    encoder, options = _quality(codec, crf)
+    encoder, worst, options = CODECS[codec]
+    if not 0 <= crf <= worst:
+        raise UsageError(f"crf {crf:g} is out of range", "crf", f"0 to {worst} for {codec}")
     rate = Fraction(fps).limit_denominator(1001 * 1000)
     if rate <= 0:
         raise UsageError(f"{fps} frames per second", "fps", "give a rate above 0")
@@ -112,20 +112,12 @@ def write_video(
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 talks on stderr unless told otherwise; 1 = errors only
     with atomic_path(target) as temporary:
         try:
-            film = _Film(encoder, options, rate, times, target.suffix.lower(), audio_from, audio_start)
-            film.write(temporary, frames)
+            film = _Film(encoder, options | {"crf": f"{crf:g}"}, rate, times, target.suffix.lower())
+            film.write(temporary, frames, audio)
         except FFmpegError as error:
             raise MediaError(
                 f"cannot be written: {error.strerror or error}".lower(), str(target), "try another codec or suffix"
             ) from error
-
-
-def _quality(codec: str, crf: float) -> tuple[str, dict[str, str]]:
-    """A codec's encoder and options; UsageError of a quality out of its range."""
-    encoder, worst, options = CODECS[codec]
-    if not 0 <= crf <= worst:
-        raise UsageError(f"crf {crf:g} is out of range", "crf", f"0 to {worst} for {codec}")
-    return encoder, options | {"crf": f"{crf:g}"}
 
 
 @dataclass(frozen=True)
@@ -137,19 +129,17 @@ class _Film:
     rate: Fraction
     times: Sequence[float] | NDArray[np.float64] | None
     suffix: str
-    audio_from: str | os.PathLike[str] | None
-    audio_start: float
 
     @property
     def clock(self) -> Fraction:
         return Fraction(1, _VFR_CLOCK) if self.times is not None else 1 / self.rate
 
-    def write(self, temporary: Path, frames: Iterable[NDArray[np.uint8]]) -> None:
+    def write(self, temporary: Path, frames: Iterable[NDArray[np.uint8]], audio: Audio | None) -> None:
         import av
 
         flags = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if self.suffix in _ISO else {})
         stream: Any = None
-        audio: _Audio | None = None
+        copied: _Copied | None = None
         pts, count, size = -1, 0, (0, 0)
         scaler = av.video.reformatter.VideoReformatter()
         with contextlib.ExitStack() as stack:
@@ -158,8 +148,8 @@ class _Film:
                 found = _size(picture, f"frame {count}", "frames")
                 if stream is None:
                     size, stream = found, self._stream(output, *found)
-                    if self.audio_from is not None:
-                        audio = stack.enter_context(_Audio(av, output, self.audio_from, self.audio_start))
+                    if audio is not None:
+                        copied = stack.enter_context(_Copied(output, audio))
                 if found != size:
                     what = f"frame {count} is {found[0]}x{found[1]}, the first was {size[0]}x{size[1]}"
                     raise UsageError(what, "frames", "")
@@ -172,15 +162,15 @@ class _Film:
                 frame.pts, frame.time_base, frame.duration = pts, self.clock, self._lasts(count - 1)
                 for packet in stream.encode(frame):
                     output.mux(packet)
-                    if audio is not None and packet.dts is not None:
-                        audio.copy_until(float(packet.dts * packet.time_base))
+                    if copied is not None and packet.dts is not None:
+                        copied.copy_until(float(packet.dts * packet.time_base))
             if stream is None:
                 raise UsageError("there are no frames to write", "frames", "")
             if self.times is not None and len(self.times) != count:
                 raise UsageError(f"{count} frames but {len(self.times)} times", "times", "give one per frame")
             output.mux(stream.encode(None))
-            if audio is not None:
-                audio.copy_until(float((pts + self._lasts(count - 1)) * self.clock))
+            if copied is not None:
+                copied.copy_until(float((pts + self._lasts(count - 1)) * self.clock))
 
     def _stream(self, output: Any, width: int, height: int) -> Any:
         """The output's video stream, opened; odd sides grow by one."""
@@ -267,13 +257,14 @@ def _tick(times: Sequence[float] | NDArray[np.float64], i: int) -> int:
     return round(float(times[i]) * _VFR_CLOCK)
 
 
-class _Audio:
+class _Copied:
     """Copies the first audio track of a clip into the output, packet by packet, no faster than the video is written."""
 
-    def __init__(self, av: Any, output: Any, source: str | os.PathLike[str], start: float) -> None:
+    def __init__(self, output: Any, audio: Audio) -> None:
+        import av
         from av.error import FFmpegError
 
-        where = os.fspath(source)
+        where, start = os.fspath(audio.path), audio.start
         try:
             self._input = av.open(f"file:{os.path.abspath(where)}", "r", options={"protocol_whitelist": "file"})
         except (FFmpegError, OSError, ValueError) as error:
@@ -322,7 +313,7 @@ class _Audio:
             packet.stream = self._stream
             self._output.mux(packet)
 
-    def __enter__(self) -> "_Audio":
+    def __enter__(self) -> "_Copied":
         return self
 
     def __exit__(self, *_: object) -> None:

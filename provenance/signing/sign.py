@@ -95,8 +95,7 @@ def write(
             fps=synthesis.fps,
             times=synthesis.times,
             crf=crf,
-            audio_from=synthesis.audio_from,
-            audio_start=synthesis.audio_start,
+            audio=synthesis.audio,
         )
         with media.Clip.open(unsigned) as clip:
             essence = fingerprint.essence(frame for _, frame in clip.frames("all"))

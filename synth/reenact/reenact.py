@@ -505,8 +505,8 @@ class _Reenactment:
             session.say(f"{target.name}: smaller than 64 px, too small for the invisible mark")
         sign.write(
             Synthesis(
-                frames, driver.times, driver.fps, claim, audio_from=driver.audio if job.audio else None,
-                audio_start=driver.audio_start, completed=partial(_drawn_by, model=model),
+                frames, driver.times, driver.fps, claim, audio=driver.audio if job.audio else None,
+                completed=partial(_drawn_by, model=model),
             ),
             target, signer=session.signer, crf=job.crf, force=session.force,
             marker=repository.marker_of(*_origin(claim), marks.tobytes()) if marked else None,

@@ -22,7 +22,7 @@ from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align, observe
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip
-from gioconda_core.types import FaceTrack, Ingredient
+from gioconda_core.types import Audio, FaceTrack, Ingredient
 from synth.person.covered import Covered, covered
 from synth.puppets.perform import LICENCE, perform
 from synth.reenact.framing import Matrix, Points, load_track, resized, steady
@@ -75,7 +75,7 @@ class Shots:
 class Driver:
     """The motion.
 
-    landmarks : (N, 68, 2) in a steady crop; found : where they were. times : (N,) seconds. audio : path of the clip whose sound goes with it, or None.
+    landmarks : (N, 68, 2) in a steady crop; found : where they were. times : (N,) seconds. audio : the clip whose sound goes with it, or None.
     pictures : gives the crops anew at a side in pixels, one by one, uint8 (S, S, 3); None where there are none (a saved track).
     """
 
@@ -86,8 +86,7 @@ class Driver:
     fps: Fraction
     ingredient: Ingredient
     pictures: Callable[[int], Iterator[Frames]] | None = None
-    audio: str | None = None
-    audio_start: float = 0.0
+    audio: Audio | None = None
     real: bool = True
 
 
@@ -319,7 +318,7 @@ def _clip_driver(path: Path, size: int, face: int | None, landmarker: str, start
 
     return _driver(
         path.stem, _ingredient("driver", path), (np.array(times), *_along(track, times)), (facts.height, facts.width), size,
-        again, fps=fps, audio=str(path) if facts.has_audio else None, audio_start=times[0],
+        again, fps=fps, audio=Audio(path, times[0]) if facts.has_audio else None,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from media_material import number, numbered, with_audio
 
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.media.clip import CODECS, Clip, write_video
+from gioconda_core.types import Audio
 
 EVERY = [
     ("h264", ".mp4"),
@@ -92,7 +93,7 @@ def test_a_lower_crf_is_a_better_picture(tmp_path):
 def test_sound_is_copied_packet_for_packet(tmp_path, suffix):
     source = with_audio(tmp_path / "source.mp4", 3.0, 3.0)
     path = tmp_path / f"out{suffix}"
-    write_video(path, (numbered(i) for i in range(75)), fps=25, audio_from=source)
+    write_video(path, (numbered(i) for i in range(75)), fps=25, audio=Audio(source))
 
     def packets(file):
         with av.open(str(file)) as container:
@@ -118,7 +119,7 @@ def test_sound_begins_where_the_frames_do(tmp_path):
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     path = tmp_path / "out.mkv"
-    write_video(path, (numbered(i) for i in range(25)), fps=25, audio_from=source, audio_start=2.0)
+    write_video(path, (numbered(i) for i in range(25)), fps=25, audio=Audio(source, 2.0))
     with av.open(str(path)) as container:
         frames = list(container.decode(audio=0))
     loud = next(
@@ -135,7 +136,7 @@ def test_audio_that_cannot_be_copied_is_said_and_nothing_is_left(tmp_path):
     write_video(silent, [numbered(0)], fps=25)
     for source, message in ((silent, "no audio track"), (tmp_path / "missing.mp4", "cannot be opened")):
         with pytest.raises(MediaError, match=message):
-            write_video(tmp_path / "out.mp4", [numbered(0)], fps=25, audio_from=source)
+            write_video(tmp_path / "out.mp4", [numbered(0)], fps=25, audio=Audio(source))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["silent.mp4"]
 
 

@@ -12,6 +12,7 @@ from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces import align
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip, write_image, write_video
+from gioconda_core.types import Audio
 from provenance.reading.read import read
 from synth import consent
 from synth.generators import WarpGenerator, generator
@@ -307,7 +308,7 @@ def test_a_driver_who_is_shown_needs_consent_too(tmp_path):
 
 
 def test_a_clip_drives_with_its_sound_and_a_saved_track_drives_the_same(tmp_path):
-    driver = clip(tmp_path / "driver.mp4", 4, 6, audio_from=tone(tmp_path / "tone.m4a"))
+    driver = clip(tmp_path / "driver.mp4", 4, 6, audio=Audio(tone(tmp_path / "tone.m4a")))
     made = reenact(
         ["puppets:3/1"],
         [driver],
