@@ -26,6 +26,7 @@ from typing import Any
 from gioconda_core import config
 from gioconda_core.errors import UsageError
 from gioconda_core.files import alone, append_row, read_rows, read_toml, sha256_of, write_text
+from gioconda_core.types import Claim
 
 SCHEMA = "gioconda.consent/1"
 SCOPES = ("reenact", "fakes", "evaluate", "tune", "any")
@@ -57,6 +58,37 @@ class Consent:
         if not self.people:
             return {"embedded": "CC0-1.0", "public-domain": "public domain"}[self.id]
         return " AND ".join(sorted({person.licence for person in self.people}))
+
+    def claim(self, title: str, task: str, heads: Any, **more: Any) -> Claim:
+        """How something that a generator drew came to be. more : as in Claim."""
+        return Claim(
+            title, task, "fake", heads.name, heads.version, weights_sha256=heads.weights_sha256, licence=self.licence,
+            consent=self.id, **more,
+        )  # fmt: skip
+
+    def log(
+        self,
+        task: str,
+        generator: str,
+        outputs: Sequence[str],
+        sources: Sequence[str] = (),
+        drivers: Sequence[str] = (),
+    ) -> None:
+        """Add a row to the log of this user. Each row names the digest of the one before, so that a removed or changed row shows.
+
+        outputs, sources, drivers : sha256.
+        """
+        file = _log_file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        time = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        of, by = tuple(sorted(set(sources))), tuple(sorted(set(drivers)))
+        with alone(file):  # one writer at a time: the chain needs the last row
+            last = deque(read_rows(file), maxlen=1)
+            before = _digest(last[0]) if last else ""
+            append_row(file, asdict(LogRow(time, task, generator, self.id, of, by, tuple(outputs), before)))
+            with open(file, "rb+") as written:
+                os.fsync(written.fileno())
 
 
 def read(value: str | os.PathLike[str]) -> Consent:
@@ -204,26 +236,6 @@ class Log:
 
 def _digest(row: Mapping[str, Any]) -> str:
     return sha256_of(json.dumps(row, sort_keys=True, ensure_ascii=False).encode())
-
-
-def log(
-    task: str, *, sources: Sequence[str], drivers: Sequence[str], consent: str, outputs: Sequence[str], generator: str
-) -> None:
-    """Add a row to the log of this user. Each row names the digest of the one before, so that a removed or changed row shows.
-
-    sources, drivers, outputs : sha256.
-    """
-    file = _log_file()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch()
-    time = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    of, by = tuple(sorted(set(sources))), tuple(sorted(set(drivers)))
-    with alone(file):  # one writer at a time: the chain needs the last row
-        last = deque(read_rows(file), maxlen=1)
-        before = _digest(last[0]) if last else ""
-        append_row(file, asdict(LogRow(time, task, generator, consent, of, by, tuple(outputs), before)))
-        with open(file, "rb+") as written:
-            os.fsync(written.fileno())
 
 
 def check_log() -> Log:

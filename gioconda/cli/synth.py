@@ -100,8 +100,7 @@ def tune(
     personal.facts = {**personal.facts, "consent": granted.id}
     personal.save(out, force=force)
     facts = personal.facts
-    outputs, generator = [str(personal.sha256)], "gioconda-few-shot"
-    consents.log("tune", sources=sources, drivers=[], consent=granted.id, outputs=outputs, generator=generator)
+    granted.log("tune", "gioconda-few-shot", [str(personal.sha256)], sources)
     emit(f"{out}: {facts['shots']} shots, mode {facts['mode']}, {facts['steps']} steps, sha256 {personal.sha256}")
     if job.mode == "ff":
         notice("nothing was tuned: drawn feed-forward, which is not for single clips")

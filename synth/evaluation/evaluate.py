@@ -23,7 +23,7 @@ from gioconda_core.faces.landmarks import landmarker as landmarks_by
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip, write_video
 from gioconda_core.media.pictures import grid
-from gioconda_core.types import Claim, Footage
+from gioconda_core.types import Footage
 from provenance.signing import sign
 from synth import consent as consents
 from synth.evaluation import measures, perceptual
@@ -322,20 +322,9 @@ def sign_grid(
     force: bool = False,
 ) -> None:
     """Write the grid as a signed picture, and log it: most of its faces are generated. footage : sha256 of what it was made from."""
-    claim = Claim(
-        path.name,
-        "evaluation",
-        "fake",
-        heads.name,
-        heads.version,
-        weights_sha256=heads.weights_sha256,
-        licence=granted.licence,
-        consent=granted.id,
-    )
+    claim = granted.claim(path.name, "evaluation", heads)
     sign.write_picture(picture, path, claim, quality=90, force=force)
-    consents.log(
-        "evaluate", sources=footage, drivers=[], consent=granted.id, outputs=[sha256_of(path)], generator=heads.name
-    )
+    granted.log("evaluate", heads.name, [sha256_of(path)], sources=footage)
 
 
 def text(found: Evaluation) -> str:

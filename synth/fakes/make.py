@@ -29,7 +29,7 @@ from gioconda_core.errors import GiocondaError, MediaError, UsageError
 from gioconda_core.files import alone, append_row, clear_unfinished, sha256_of, unwritable, write_json
 from gioconda_core.media.clip import Clip as Opened
 from gioconda_core.media.pictures import grid
-from gioconda_core.types import Claim, Label, Sample
+from gioconda_core.types import Label, Sample
 from gioconda_core.version import __version__
 from gioconda_core.workers.cpu import cores
 from gioconda_core.workers.pool import workers as pool_of
@@ -108,28 +108,6 @@ class _Clock:
                 self.seconds[stage] += time.perf_counter() - start
 
 
-def _finished(recipes: Sequence[Recipe], out: Path) -> dict[str, dict[str, Any]]:
-    """By their ids, the records of samples that are finished: each is whole, and the clip it names has the size it had."""
-    found = {}
-    for r in recipes:
-        with suppress(OSError, ValueError, KeyError):
-            record = json.loads((out / "records" / f"{r.id}.json").read_text())
-            if (out / record["file"]).stat().st_size == record["bytes"]:
-                found[r.id] = record
-    return found
-
-
-def _versions(heads: TalkingHeads | Roster) -> dict[str, str]:
-    """What else pixels depend on: another torch, or another device, need not draw the same ones bit for bit."""
-    return {
-        "gioconda": __version__,
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-        "torch": version("torch"),
-        "device": getattr(heads, "device", "cpu"),
-    }
-
-
 def make(
     job: Fakes,
     out: str | os.PathLike[str],
@@ -149,71 +127,45 @@ def make(
     UsageError
         No footage with enough frames, no consent, a folder begun with another job or that cannot be written.
     """
-    session, part = session or Session(), part or Part()
-    folder, begun = Path(out), time.perf_counter()
-    footage = _opened(job, folder, heads, part)
-    granted = footage.granted(session)
-    recipes = plan(footage.units, job, heads)
-    if not recipes:
-        raise UsageError("nothing to make: no take has enough frames for these shots", hint="lower --shots")
+    session, part, begun = session or Session(), part or Part(), time.perf_counter()
+    making = _Making(job, Path(out), heads, session, part)
+    recipes, finished = making.recipes, making.finished()
     # People are dealt out before looking at what is done, so that processes which start at different times agree.
     everybody = groupby(recipes, key=lambda r: (r.identity, r.source))
     people = [list(group) for _, group in islice(everybody, part.rank, None, part.world)]
-    finished = _finished(recipes, folder)
     missing = [left for group in people if (left := [r for r in group if r.id not in finished])]
     result = Result(planned=len(recipes), there=len(finished))
-    session.begin(sum(len(group) for group in missing))
-    chosen, made = session.signer or signers.default(), list[dict[str, Any]]()
-    making = _Making(heads, footage, folder, granted, chosen, part.writers or max(2, cores()))
+    session.begin(sum(map(len, missing)))
     own = [finished[r.id] for group in people for r in group if r.id in finished]
-    _log(heads, granted, [r for group in missing for r in group], _unnamed(own))
+    making.log([r for group in missing for r in group], _unnamed(own))
+    made: list[dict[str, Any]] = []
     try:
         for item in making.run(missing):
             if isinstance(item, GiocondaError):
                 result.failed[str(item)] += 1
-                append_row(folder / "failed.jsonl", {"why": str(item)})
+                append_row(making.out / "failed.jsonl", {"why": str(item)})
                 session.say(str(item))
             else:
                 made.append(item)
-                result.made += 1
             session.advance(1)
     finally:
-        _log(heads, granted, [], made)
+        making.log([], made)
     if hidden := sum("mouth_covered" in record for record in made):
         session.say(f"{hidden} of {len(made)} clips made now are of shots in which something seems to cover the mouth")
     if fed := sum(r.mode == "ff" and r.generator == FewShotGenerator.name for r in recipes):
         session.say(f"{fed} of {len(recipes)} clips are {FED_FORWARD}")
-    result.seconds = time.perf_counter() - begun
+    result.made, result.seconds = len(made), time.perf_counter() - begun
     result.stages = {name: round(value, 3) for name, value in making.clock.seconds.items()}
-    records = _finished(recipes, folder)
+    records = making.finished()
     if all(r.id in records for r in recipes):
-        result.index = write_index(recipes, records, folder, job)
-        if result.made or not (folder / SHEET).exists():
-            _sheet(recipes, folder, heads, granted, chosen)
+        result.index = write_index(recipes, records, making.out, job)
+        if made or not (making.out / SHEET).exists():
+            making.sheet()
     return result
 
 
-@dataclass(frozen=True, eq=False)
-class _Footage:
-    """The shards that a set is made of, and the takes in them that are long enough."""
-
-    sets: Sequence[ShardSet]
-    units: Sequence[Unit]
-
-    def granted(self, session: Session) -> consents.Consent:
-        """The consent for everybody real in these takes."""
-        seen: set[str] = set()
-        for number, shards in enumerate(self.sets):
-            seen |= shards.real_files([(u.identity, u.source) for u in self.units if u.shards == number])
-        return session.granted("fakes", sorted(seen), bool(seen))
-
-    def part(self, unit: Unit, rows: Sequence[int], size: int) -> Clip:
-        """Frames of a take."""
-        return read_part(self.sets[unit.shards], unit, rows, size)
-
-
-def _opened(job: Fakes, folder: Path, heads: TalkingHeads | Roster, part: Part) -> _Footage:
-    """The folder begun or taken up again, and the footage in shards."""
+def _opened(job: Fakes, folder: Path, heads: TalkingHeads | Roster, part: Part) -> tuple[list[ShardSet], list[Unit]]:
+    """The folder begun or taken up again; the footage in shards, and the takes in it that are long enough."""
     try:
         for name in _FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -227,7 +179,7 @@ def _opened(job: Fakes, folder: Path, heads: TalkingHeads | Roster, part: Part) 
     # torchrun starts several processes on the same folder, and the footage is prepared by the first alone
     with alone(folder):
         sets = _shards(job, folder, heads.size, part.jobs)
-        return _Footage(sets, units_of(sets, folder, job))
+        return sets, units_of(sets, folder, job)
 
 
 def _unnamed(finished: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -236,65 +188,51 @@ def _unnamed(finished: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [record for record in finished if record["sha256"] not in named]
 
 
-def _sheet(
-    recipes: Sequence[Recipe], folder: Path, heads: TalkingHeads | Roster, granted: consents.Consent, signer: Any
-) -> None:
-    """``sheet.jpg``: of each generator some self-reenactments, each beside the real frame of the same moment; signed."""
-    real = {(r.driver_sha256, r.crf): r for r in recipes if r.kind == "control"}
-    columns: list[list[Frames]] = []
-    titles: list[str] = []
-
-    def middle(recipe: Recipe) -> Frames:
-        with Opened.open(folder / "clips" / recipe.split / f"{recipe.id}.mp4") as clip:
-            frames, _ = clip.sample("all")
-        return np.asarray(frames[len(frames) // 2], np.uint8)
-
-    for name in sorted({r.generator for r in recipes if r.generator}):
-        of_it = [r for r in recipes if r.generator == name and r.kind == "self" and (r.driver_sha256, r.crf) in real]
-        different = list({r.driver_sha256: r for r in of_it}.values())[:SHOWN]
-        if different:
-            columns += [[middle(real[r.driver_sha256, r.crf]) for r in different], [middle(r) for r in different]]
-            titles += ["real", name]
-    if not columns:
-        return  # no fake has a real clip of the same frames: nothing to set side by side
-    blank = np.full_like(columns[0][0], 255)  # where one generator made fewer than another
-    picture = grid(list(zip_longest(*columns, fillvalue=blank)), (128, 128), titles=titles)
-    claim = Claim(
-        SHEET, "contact-sheet", "fake", heads.name, heads.version, weights_sha256=heads.weights_sha256,
-        licence=granted.licence, consent=granted.id,
-    )  # fmt: skip
-    path = sign.write_picture(picture, folder / SHEET, claim, quality=90, signer=signer, force=True)
-    consents.log("sheet", sources=[], drivers=[], consent=granted.id, outputs=[sha256_of(path)], generator=heads.name)
-
-
-def _log(
-    heads: TalkingHeads | Roster,
-    granted: consents.Consent,
-    wanted: Sequence[Recipe],
-    records: Sequence[Mapping[str, Any]],
-) -> None:
-    """A row of what is about to be made, and of finished samples that no row names yet."""
-    if wanted or records:
-        consents.log(
-            "fakes",
-            sources=[*(r.shots_sha256 for r in wanted), *(row["recipe"]["shots_sha256"] for row in records)],
-            drivers=[*(r.driver_sha256 for r in wanted), *(row["recipe"]["driver_sha256"] for row in records)],
-            consent=granted.id,
-            outputs=[row["sha256"] for row in records],
-            generator=heads.name,
-        )
-
-
 class _Making:
     """What all samples of a run have in common, and the threads that they go through."""
 
-    def __init__(
-        self, heads: TalkingHeads | Roster, footage: _Footage, out: Path, granted: consents.Consent, signer: Any,
-        writers: int,
-    ) -> None:  # fmt: skip
-        self.heads, self.footage, self.out, self.granted, self.signer = heads, footage, out, granted, signer
-        self.units = {(u.identity, u.source): u for u in footage.units}
-        self.writers, self.versions, self.clock = writers, _versions(heads), _Clock()
+    def __init__(self, job: Fakes, out: Path, heads: TalkingHeads | Roster, session: Session, part: Part) -> None:
+        self.out, self.heads = out, heads
+        self.sets, units = _opened(job, out, heads, part)
+        self.units = {(u.identity, u.source): u for u in units}
+        real: set[str] = set()
+        for number, shards in enumerate(self.sets):
+            real |= shards.real_files([(u.identity, u.source) for u in units if u.shards == number])
+        self.granted = session.granted("fakes", sorted(real), bool(real))
+        self.recipes = plan(units, job, heads)
+        if not self.recipes:
+            raise UsageError("nothing to make: no take has enough frames for these shots", hint="lower --shots")
+        self.signer, self.writers = session.signer or signers.default(), part.writers or max(2, cores())
+        self.clock = _Clock()
+        # What else pixels depend on: another torch, or another device, need not draw the same ones bit for bit.
+        self.versions = {
+            "gioconda": __version__,
+            "numpy": np.__version__,
+            "opencv": cv2.__version__,
+            "torch": version("torch"),
+            "device": getattr(heads, "device", "cpu"),
+        }
+
+    def finished(self) -> dict[str, dict[str, Any]]:
+        """By their ids, the records of samples that are finished: each is whole, and the clip it names has the size it had."""
+        found = {}
+        for r in self.recipes:
+            with suppress(OSError, ValueError, KeyError):
+                record = json.loads((self.out / "records" / f"{r.id}.json").read_text())
+                if (self.out / record["file"]).stat().st_size == record["bytes"]:
+                    found[r.id] = record
+        return found
+
+    def log(self, wanted: Sequence[Recipe], records: Sequence[Mapping[str, Any]]) -> None:
+        """A row of what is about to be made, and of finished samples that no row names yet."""
+        if wanted or records:
+            self.granted.log(
+                "fakes",
+                self.heads.name,
+                [row["sha256"] for row in records],
+                sources=[*(r.shots_sha256 for r in wanted), *(row["recipe"]["shots_sha256"] for row in records)],
+                drivers=[*(r.driver_sha256 for r in wanted), *(row["recipe"]["driver_sha256"] for row in records)],
+            )
 
     def run(self, groups: Sequence[Sequence[Recipe]]) -> Iterator[dict[str, Any] | GiocondaError]:
         """Read ahead → generate → encode and sign; yields each record, or the reason why there is none."""
@@ -327,14 +265,16 @@ class _Making:
 
     def _load(self, group: Sequence[Recipe]) -> dict[Any, Clip]:
         clips: dict[Any, Clip] = {}
-        size = self.heads.size
+
+        def take(key: tuple[str, Any], unit: Unit, rows: Sequence[int]) -> None:
+            if key not in clips:
+                clips[key] = read_part(self.sets[unit.shards], unit, rows, self.heads.size)
+
         for r in group:
-            driver = self.units[(r.driver_identity, r.driver_source)]
-            if ("held", driver.sha256) not in clips:
-                clips["held", driver.sha256] = self.footage.part(driver, held_rows(driver, r.frames), size)
-            if r.kind != "control" and ("shots", r.shots) not in clips:
-                unit = self.units[(r.identity, r.source)]
-                clips["shots", r.shots] = self.footage.part(unit, shot_rows(unit, r.before, r.shots), size)
+            driver, unit = self.units[r.driver_identity, r.driver_source], self.units[r.identity, r.source]
+            take(("held", driver.sha256), driver, held_rows(driver, r.frames))
+            if r.kind != "control":
+                take(("shots", r.shots), unit, shot_rows(unit, r.before, r.shots))
         return clips
 
     def _drawings(
@@ -343,9 +283,42 @@ class _Making:
         """Each recipe with what was drawn for it; the same frames at another CRF or in another region are not drawn again."""
         for learned, samples in groupby(group, key=lambda r: r.sitting if r.kind != "control" else ()):
             recipes = list(samples)
-            drawings = _sitting(recipes, self.heads, clips, self.clock) if learned else {}
+            drawings = self._sitting(recipes, clips) if learned else {}
             for r in recipes:
                 yield r, drawings.get((r.kind, r.driver_sha256), (None, None))
+
+    def _sitting(
+        self, recipes: Sequence[Recipe], clips: Mapping[Any, Clip]
+    ) -> Mapping[tuple[str, str], tuple[Motion, Picture] | GiocondaError]:
+        """One person learned, and every motion asked of them drawn once: (kind, driver) → landmarks and frames, or why there are none."""
+        first = recipes[0]
+        maker, shots = Roster.named(self.heads, first.generator), clips["shots", first.shots]
+        wanted = {(r.kind, r.driver_sha256): r for r in recipes}
+        personal = self._drawn(
+            maker.personalise, shots.frames, shots.landmarks, mode=first.mode, steps=first.steps or None, seed=int(first.seed)
+        )  # fmt: skip
+        if isinstance(personal, GiocondaError):
+            return dict.fromkeys(wanted, personal)
+        out = {key: _tried(motion, r, shots, clips["held", key[1]]) for key, r in wanted.items()}
+        motions = {key: moved for key, moved in out.items() if isinstance(moved, Motion)}
+        if getattr(maker, "batches", False) and len(motions) > 1:
+            # On a GPU the clips of one person fill its batches together; on a CPU that gains nothing.
+            marks = [moved.landmarks for moved in motions.values()]
+            frames = self._drawn(personal.render, np.concatenate(marks))
+            if isinstance(frames, GiocondaError):
+                return out | dict.fromkeys(motions, frames)
+            pictures = [Picture(part) for part in np.split(frames, np.cumsum([len(m) for m in marks])[:-1])]
+        else:
+            pictures = [
+                self._drawn(render, personal, wanted[key], moved, clips["held", key[1]])
+                for key, moved in motions.items()
+            ]
+        drawn = zip(motions.items(), pictures, strict=True)
+        return out | {key: (moved, p) if isinstance(p, Picture) else p for (key, moved), p in drawn}
+
+    def _drawn(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What the generator gives, or why it gives nothing; its time is taken."""
+        return _tried(self.clock.run, "generator", call, *args, **kwargs)
 
     def _finish(self, r: Recipe, driver: Clip, drawing: tuple[Motion | None, Picture | None]) -> dict[str, Any]:
         try:
@@ -354,6 +327,31 @@ class _Making:
             raise MediaError(f"{r.id}: {error.what}") from error
         return write_sample(drawn, self.out, self.granted, self.signer, self.versions)
 
+    def sheet(self) -> None:
+        """``sheet.jpg``: of each generator some self-reenactments, each beside the real frame of the same moment; signed."""
+        real = {(r.driver_sha256, r.crf): r for r in self.recipes if r.kind == "control"}
+        columns: list[list[Frames]] = []
+        titles: list[str] = []
+
+        def middle(recipe: Recipe) -> Frames:
+            with Opened.open(self.out / "clips" / recipe.split / f"{recipe.id}.mp4") as clip:
+                frames, _ = clip.sample("all")
+            return np.asarray(frames[len(frames) // 2], np.uint8)
+
+        fakes = [r for r in self.recipes if r.kind == "self" and (r.driver_sha256, r.crf) in real]
+        for name in sorted({r.generator for r in fakes}):
+            of_it = [r for r in fakes if r.generator == name]
+            different = list({r.driver_sha256: r for r in of_it}.values())[:SHOWN]
+            columns += [[middle(real[r.driver_sha256, r.crf]) for r in different], [middle(r) for r in different]]
+            titles += ["real", name]
+        if not columns:
+            return  # no fake has a real clip of the same frames: nothing to set side by side
+        blank = np.full_like(columns[0][0], 255)  # where one generator made fewer than another
+        picture = grid(list(zip_longest(*columns, fillvalue=blank)), (128, 128), titles=titles)
+        claim = self.granted.claim(SHEET, "contact-sheet", self.heads)
+        path = sign.write_picture(picture, self.out / SHEET, claim, quality=90, signer=self.signer, force=True)
+        self.granted.log("sheet", self.heads.name, [sha256_of(path)])
+
 
 def _tried(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """What a call gives; one of our own errors is an answer too."""
@@ -361,37 +359,6 @@ def _tried(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return call(*args, **kwargs)
     except GiocondaError as error:
         return error
-
-
-def _sitting(
-    recipes: Sequence[Recipe], heads: TalkingHeads | Roster, clips: Mapping[Any, Clip], clock: _Clock
-) -> Mapping[tuple[str, str], tuple[Motion, Picture] | GiocondaError]:
-    """One person learned, and every motion asked of them drawn once: (kind, driver) → landmarks and frames, or why there are none."""
-    first = recipes[0]
-    maker, shots = Roster.named(heads, first.generator), clips["shots", first.shots]
-    wanted = {(r.kind, r.driver_sha256): r for r in recipes}
-    personal = _tried(
-        clock.run, "generator", maker.personalise, shots.frames, shots.landmarks,
-        mode=first.mode, steps=first.steps or None, seed=int(first.seed),
-    )  # fmt: skip
-    if isinstance(personal, GiocondaError):
-        return dict.fromkeys(wanted, personal)
-    out = {key: _tried(motion, r, shots, clips["held", key[1]]) for key, r in wanted.items()}
-    motions = {key: moved for key, moved in out.items() if isinstance(moved, Motion)}
-    if getattr(maker, "batches", False) and len(motions) > 1:
-        # On a GPU the clips of one person fill its batches together; on a CPU that gains nothing.
-        marks = [moved.landmarks for moved in motions.values()]
-        frames = _tried(clock.run, "generator", personal.render, np.concatenate(marks))
-        if isinstance(frames, GiocondaError):
-            return out | dict.fromkeys(motions, frames)
-        pictures = [Picture(part) for part in np.split(frames, np.cumsum([len(m) for m in marks])[:-1])]
-    else:
-        pictures = [
-            _tried(clock.run, "generator", render, personal, wanted[key], moved, clips["held", key[1]])
-            for key, moved in motions.items()
-        ]
-    drawn = zip(motions.items(), pictures, strict=True)
-    return out | {key: (moved, p) if isinstance(p, Picture) else p for (key, moved), p in drawn}
 
 
 def _same_job(job: Fakes, folder: Path, heads: TalkingHeads | Roster) -> None:

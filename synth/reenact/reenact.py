@@ -525,32 +525,22 @@ class _Reenactment:
                 target.with_suffix(".npz"), driver.times, driver.landmarks, fps=driver.fps, size=(self.heads.size,) * 2,
                 force=session.force,
             )  # fmt: skip
-        consents.log(
-            "reenact",
-            sources=[i.sha256 for i in self.person.ingredients],
-            drivers=[driver.ingredient.sha256],
-            consent=self.granted.id,
-            outputs=[sha256_of(path) for path in (target, shown) if path],
-            generator=self.heads.name,
-        )
+        outputs = [sha256_of(path) for path in (target, shown) if path]
+        sources = [item.sha256 for item in self.person.ingredients]
+        self.granted.log("reenact", self.heads.name, outputs, sources, [driver.ingredient.sha256])
         return Made(target, shown, len(marks), how, filled, claim, driver.name)
 
     def _claim(self, driver: Driver, target: Path, how: Adapted, filled: int) -> Claim:
         job, heads, person = self.job, self.heads, self.person
         # Of one file, two faces may be chosen: then one person drives another all the same.
         same = job.face == job.driver_face and driver.ingredient.sha256 in {item.sha256 for item in person.ingredients}
-        return Claim(
-            title=target.name,
-            task="self-reenactment" if same else "cross-reenactment",
-            label="fake",
-            generator=heads.name,
-            generator_version=heads.version,
+        return self.granted.claim(
+            target.name,
+            "self-reenactment" if same else "cross-reenactment",
+            heads,
             ingredients=(*person.ingredients, driver.ingredient),
-            weights_sha256=heads.weights_sha256,
             config_sha256=_config(job),
             seed=str(job.seed),
-            licence=self.granted.licence,
-            consent=self.granted.id,
             producer=job.aigc,
             params={
                 "shots": len(person.frames),

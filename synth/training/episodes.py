@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.faces.align import MIRROR
 from synth.model.landmark_image import draw
+from synth.training.options import Options
 from synth.training.shards import Frame, ShardSet
 
 _Pictures = NDArray[np.uint8]
@@ -36,32 +37,18 @@ class Batch:
 class EpisodeSampler:
     """Draw episodes from one or several shard folders.
 
-    Parameters
-    ----------
-    sets : opened shard folders, all of one size.
-    weights : share of episodes from each folder; by default in proportion to the square root of its units.
-    shots : K, frames embedded. seed : of everything drawn.
-    augment : mirror, shift, scale and recolour, one draw an episode (so the person stays one person within it).
-    vary_shots : draw K anew each step from 1, 2, 4 … ``shots``, so that few-shot embeddings are practised too.
+    sets : opened shard folders, all of one size. options : whose ``weights`` (by default in proportion to the square root of a folder's
+    units), ``shots``, ``seed``, ``augment`` (one draw an episode, so the person stays one person within it) and ``vary_shots`` they follow.
     """
 
-    def __init__(
-        self,
-        sets: Sequence[ShardSet],
-        *,
-        weights: Sequence[float] | None = None,
-        shots: int = 8,
-        seed: int = 0,
-        augment: bool = False,
-        vary_shots: bool = False,
-    ) -> None:
+    def __init__(self, sets: Sequence[ShardSet], options: Options) -> None:
         if not sets:
             raise UsageError("no shards to train on")
         if len({s.size for s in sets}) > 1:
             sizes = ", ".join(f"{s.folder}: {s.size} px" for s in sets)
             raise UsageError("shard folders differ in size", where=sizes, hint="prepare them all at one size")
-        self.sets, self.size, self.shots, self.seed = list(sets), sets[0].size, shots, seed
-        self.augment, self.vary_shots = augment, vary_shots
+        self.sets, self.size, self.options = list(sets), sets[0].size, options
+        shots, weights = options.shots, options.weights
         self.skipped: Counter[str] = Counter()
         self.units: list[tuple[int, str, str]] = []  # (set, identity, source); the position is the row of W
         self._by_set: list[list[int]] = []
@@ -91,8 +78,8 @@ class EpisodeSampler:
 
     def batch(self, step: int, size: int, *, rank: int = 0, world: int = 1) -> Batch:
         """The ``rank``-th part of the ``size`` episodes of one step; units within a step differ where there are enough."""
-        rng = np.random.default_rng([self.seed, 1, step])
-        shots = int(2 ** rng.integers(0, int(np.log2(self.shots)) + 1)) if self.vary_shots else self.shots
+        options, rng = self.options, np.random.default_rng([self.options.seed, 1, step])
+        shots = int(2 ** rng.integers(0, int(np.log2(options.shots)) + 1)) if options.vary_shots else options.shots
         units: list[int] = []
         for number in rng.choice(len(self.sets), size=size, p=self._share):
             pool = self._by_set[number]
@@ -111,7 +98,7 @@ class EpisodeSampler:
 
     def episode(self, unit: int, step: int, slot: int, shots: int) -> _Episode:
         """K frames with their landmark images, then the target with its own: all distinct rows of one unit; and that unit."""
-        rng = np.random.default_rng([self.seed, 2, step, slot])
+        rng = np.random.default_rng([self.options.seed, 2, step, slot])
         frames: list[Frame] | None = None
         while frames is None:
             frames = self._draw(unit, rng, shots + 1)
@@ -119,7 +106,7 @@ class EpisodeSampler:
                 pool = self._by_set[self.units[unit][0]]
                 unit = int(pool[rng.integers(len(pool))])
         pairs = [(f.frame, f.landmarks) for f in frames]
-        if self.augment:
+        if self.options.augment:
             pairs = jitter(pairs, rng)
         pictures = np.stack([frame for frame, _ in pairs])
         rasters = np.stack([draw(points, self.size) for _, points in pairs])

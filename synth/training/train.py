@@ -308,14 +308,7 @@ def train(
         keep_freed()
     config = preset(options.preset)
     sets = [ShardSet(path, cache=20_000) for path in options.shards]
-    sampler = EpisodeSampler(
-        sets,
-        weights=options.weights,
-        shots=options.shots,
-        seed=options.seed,
-        augment=options.augment,
-        vary_shots=options.vary_shots,
-    )
+    sampler = EpisodeSampler(sets, options)
     if sampler.size != config.size:
         raise UsageError(
             f"shards of {sampler.size} px do not fit preset {config.name!r}, which is {config.size} px",

@@ -87,7 +87,7 @@ def test_the_template_is_a_valid_file_whatever_the_name(tmp_path):
 
 def row(number):
     """Another row; where the log lies."""
-    consent.log("reenact", sources=["a"], drivers=["b"], consent="embedded", outputs=[str(number)], generator="warp")
+    consent.Consent("embedded").log("reenact", "warp", [str(number)], sources=["a"], drivers=["b"])
     return config.home() / "synth-log.jsonl"
 
 

@@ -8,6 +8,7 @@ import pytest
 from gioconda_core.errors import MediaError, UsageError
 from synth.model.landmark_image import LINES, draw
 from synth.training.episodes import EpisodeSampler, jitter
+from synth.training.options import Options
 from synth.training.shards import ShardSet, ShardWriter
 
 SIZE = 64
@@ -123,7 +124,7 @@ def test_bad_frames_are_refused_at_the_door(tmp_path):
 
 def test_the_target_is_never_among_the_shots_and_all_frames_are_of_one_take(tmp_path):
     """The target frame is never among the shots. The unit and the frame can be read off each picture."""
-    sampler = EpisodeSampler([ShardSet(fill(tmp_path))], shots=5, seed=1)
+    sampler = EpisodeSampler([ShardSet(fill(tmp_path))], Options(shots=5, seed=1))
     for step in range(20):
         batch = sampler.batch(step, 3)
         assert batch.shots.shape == (3, 5, SIZE, SIZE, 3) and batch.target.shape == (3, SIZE, SIZE, 3)
@@ -139,15 +140,15 @@ def test_the_target_is_never_among_the_shots_and_all_frames_are_of_one_take(tmp_
 
 def test_episodes_depend_on_seed_and_step_alone(tmp_path):
     shards = ShardSet(fill(tmp_path))
-    first = EpisodeSampler([shards], shots=3, seed=7, augment=True)
-    second = EpisodeSampler([shards], shots=3, seed=7, augment=True)
+    first = EpisodeSampler([shards], Options(shots=3, seed=7, augment=True))
+    second = EpisodeSampler([shards], Options(shots=3, seed=7, augment=True))
     for step in (5, 0, 5):  # in any order
         whole = first.batch(step, 4)
         halves = [second.batch(step, 4, rank=rank, world=2) for rank in range(2)]
         for name in ("shots", "shot_rasters", "target", "raster", "units"):
             joined = np.concatenate([getattr(half, name) for half in halves])
             assert np.array_equal(getattr(whole, name), joined), name
-    other = EpisodeSampler([shards], shots=3, seed=8, augment=True).batch(5, 4)
+    other = EpisodeSampler([shards], Options(shots=3, seed=8, augment=True)).batch(5, 4)
     assert not np.array_equal(other.target, first.batch(5, 4).target)
 
 
@@ -166,7 +167,7 @@ def test_short_units_are_counted_and_faulty_frames_replaced(tmp_path):
     values[:] = np.nan
     data[nan[6] + nan[7] - 4 : nan[6] + nan[7]] = values.tobytes()
     tar.write_bytes(data)
-    sampler = EpisodeSampler([ShardSet(tmp_path)], shots=4)
+    sampler = EpisodeSampler([ShardSet(tmp_path)], Options(shots=4))
     assert len(sampler.units) == 2
     for step in range(10):
         assert sampler.batch(step, 2).target.shape[0] == 2
@@ -174,17 +175,17 @@ def test_short_units_are_counted_and_faulty_frames_replaced(tmp_path):
     assert sampler.skipped["a picture in the shard is torn"] > 0
     assert sampler.skipped["landmarks in the shard are not 68 finite points"] > 0
     with pytest.raises(UsageError, match="9 frames"):
-        EpisodeSampler([ShardSet(tmp_path)], shots=8)
+        EpisodeSampler([ShardSet(tmp_path)], Options(shots=8))
 
 
 def test_sets_are_drawn_by_weight(tmp_path):
     sets = [ShardSet(fill(tmp_path / name, units=n)) for name, n in (("a", 1), ("b", 3))]
-    sampler = EpisodeSampler(sets, weights=[0.0, 1.0], shots=3)
+    sampler = EpisodeSampler(sets, Options(weights=(0.0, 1.0), shots=3))
     assert all(sampler.units[u][0] == 1 for step in range(10) for u in sampler.batch(step, 3).units)
     with pytest.raises(UsageError, match="weight"):
-        EpisodeSampler(sets, weights=[1.0], shots=3)
+        EpisodeSampler(sets, Options(weights=(1.0,), shots=3))
     with pytest.raises(UsageError, match="size"):
-        EpisodeSampler([sets[0], ShardSet(fill(tmp_path / "c", size=128))], shots=3)
+        EpisodeSampler([sets[0], ShardSet(fill(tmp_path / "c", size=128))], Options(shots=3))
 
 
 def test_augmentation_is_one_draw_an_episode_and_landmarks_follow(tmp_path):

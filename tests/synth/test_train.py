@@ -99,7 +99,7 @@ def options(shards, **changes):
 
 def trainer(shards, tmp_path, **changes):
     chosen = options(shards, **changes)
-    sampler = EpisodeSampler([ShardSet(shards)], shots=chosen.shots)
+    sampler = EpisodeSampler([ShardSet(shards)], chosen)
     made = Trainer(chosen, TINY, len(sampler.units), RunFolder(tmp_path / "run"), torch.device("cpu"), Group())
     return made, sampler
 
