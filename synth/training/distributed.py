@@ -15,6 +15,8 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from synth.training.identity_table import Rows
+
 
 @dataclass(frozen=True)
 class Group:
@@ -71,16 +73,14 @@ class Group:
             return rows
         return self.gather(torch.from_numpy(rows).to(self.device)).cpu().numpy()
 
-    def gather_dirty(
-        self, rows: NDArray[np.int64], contents: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def gather_dirty(self, rows: Rows) -> Rows:
         """Changed rows of W of every process, on rank 0."""
         if self.world == 1:
-            return rows, contents
+            return rows
         found: list[Any] | None = [None] * self.world if self.rank == 0 else None  # what any process sends
-        dist.gather_object((rows, contents), found)
+        dist.gather_object(rows, found)
         if found is None:
-            return rows, contents
+            return rows
         return np.concatenate([part[0] for part in found]), np.concatenate([part[1] for part in found])
 
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:

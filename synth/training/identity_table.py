@@ -19,6 +19,7 @@ from gioconda_core.errors import UsageError
 from gioconda_core.files import atomic_path
 
 BETA2, EPS = 0.999, 1e-5  # of Adam
+Rows = tuple[NDArray[np.int64], NDArray[np.float32]]  # numbers (n,) of rows of W, and their contents (n, 2·dim+1)
 
 
 class WTable:
@@ -68,16 +69,17 @@ class WTable:
         self._map[unique] = block
         self._changed.update(int(row) for row in unique)
 
-    def dirty(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rows changed since the last fold, and their contents (n, 2·dim+1)."""
+    def dirty(self) -> Rows:
+        """Rows changed since the last fold."""
         rows = np.array(sorted(self._changed), np.int64)
         return rows, np.array(self._map[rows])
 
-    def fold_in(self, rows: NDArray[np.int64], contents: NDArray[np.float32]) -> None:
+    def fold_in(self, rows: Rows) -> None:
         """Write rows into the file itself and start afresh from it. Doing it twice is doing it once."""
-        if len(rows):
+        numbers, contents = rows
+        if len(numbers):
             shared = np.memmap(self.path, np.float32, mode="r+", shape=(self.rows, 2 * self.dim + 1))
-            shared[rows] = contents
+            shared[numbers] = contents
             shared.flush()
             del shared
         self.reload()

@@ -23,6 +23,10 @@ from gioconda_core.errors import ExitCode, GiocondaError, UsageError
 from gioconda_core.files import append_row, atomic_path, clear_unfinished, no_room, write_json
 from gioconda_core.types import Claim
 from gioconda_core.version import __version__
+from synth.training.identity_table import Rows
+
+Nets = Mapping[str, nn.Module]
+Optimisers = Mapping[str, torch.optim.Optimizer]
 
 
 class DiskFullError(GiocondaError):
@@ -85,17 +89,9 @@ class RunFolder:
         whole = sorted(p.parent for p in (self.path / "checkpoint").glob("step-*/state.json"))
         return whole[-1] if whole else None
 
-    def save(
-        self,
-        step: int,
-        nets: Mapping[str, nn.Module],
-        optimisers: Mapping[str, torch.optim.Optimizer],
-        rows: NDArray[np.int64],
-        contents: NDArray[np.float32],
-        state: Mapping[str, Any],
-    ) -> Path:
-        """Write a checkpoint whole."""
-        folder = self.path / "checkpoint" / f"step-{step:09d}"
+    def save(self, nets: Nets, optimisers: Optimisers, rows: Rows, state: Mapping[str, Any]) -> Path:
+        """Write a checkpoint whole. state : its ``step`` among it."""
+        folder = self.path / "checkpoint" / f"step-{state['step']:09d}"
         with room(folder):
             if folder.exists():
                 shutil.rmtree(folder)
@@ -104,9 +100,9 @@ class RunFolder:
                 _save(folder / f"{name}.safetensors", net.state_dict())
             for name, optimiser in optimisers.items():
                 _save(folder / f"{name}.adam.safetensors", _flatten(optimiser))
-            own = {"rows": torch.from_numpy(rows), "contents": torch.from_numpy(contents)}
+            own = {name: torch.from_numpy(array) for name, array in zip(("rows", "contents"), rows, strict=True)}
             _save(folder / "w-rows.safetensors", own)
-            write_json(folder / "state.json", {"step": step, **state})
+            write_json(folder / "state.json", dict(state))
         return folder
 
     def prune(self, keep: Path) -> None:
@@ -115,9 +111,7 @@ class RunFolder:
             if folder != keep:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def load(
-        self, folder: Path, nets: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer]
-    ) -> tuple[dict[str, Any], NDArray[np.int64], NDArray[np.float32]]:
+    def load(self, folder: Path, nets: Nets, optimisers: Optimisers) -> tuple[dict[str, Any], Rows]:
         """Put a checkpoint back; returns its state and its rows of W."""
         for name, net in nets.items():
             net.load_state_dict(load_file(folder / f"{name}.safetensors"))
@@ -125,7 +119,7 @@ class RunFolder:
             _unflatten(optimiser, load_file(folder / f"{name}.adam.safetensors"))
         table = load_file(folder / "w-rows.safetensors")
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        return state, table["rows"].numpy(), table["contents"].numpy()
+        return state, (table["rows"].numpy(), table["contents"].numpy())
 
     # ---- pictures
 

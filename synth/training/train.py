@@ -261,12 +261,11 @@ class Trainer:
 
     def save(self, folder: RunFolder) -> None:
         """Checkpoint: nets, averages, Adam states, changed rows of W; then the model itself."""
-        rows, contents = self.group.gather_dirty(*self.table.dirty())
+        rows = self.group.gather_dirty(self.table.dirty())
         if self.group.rank == 0:
-            path = folder.save(
-                self.step_number, self._nets(), self.adam, rows, contents, {"content": self.content.description}
-            )
-            self.table.fold_in(rows, contents)
+            state = {"step": self.step_number, "content": self.content.description}
+            path = folder.save(self._nets(), self.adam, rows, state)
+            self.table.fold_in(rows)
             folder.prune(path)
             with room(folder.path):
                 save_checkpoint(folder.path / "model.safetensors", self.averaged())
@@ -279,9 +278,9 @@ class Trainer:
         path = folder.latest()
         if path is None:
             return False
-        state, rows, contents = folder.load(path, self._nets(), self.adam)
+        state, rows = folder.load(path, self._nets(), self.adam)
         if self.group.rank == 0:
-            self.table.fold_in(rows, contents)
+            self.table.fold_in(rows)
         self.group.barrier()
         self.table.reload()
         self.step_number = int(state["step"])
