@@ -73,9 +73,7 @@ def resolve() -> Resolved:
     origins = dict.fromkeys(Core.__dataclass_fields__, "default")
     for name, value in table.items():
         if name not in origins:
-            raise UsageError(
-                f"unknown setting {name!r} in [core]", where=str(path), hint=f"known: {', '.join(origins)}"
-            )
+            raise UsageError(f"unknown setting {name!r} in [core]", str(path), f"known: {', '.join(origins)}")
         if not isinstance(value, str):
             raise UsageError(f"{name}: should be a text", where=str(path), hint=f"got {value!r}")
         values[name], origins[name] = value, str(path)

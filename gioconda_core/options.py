@@ -79,11 +79,8 @@ class Option:
         allowed = self.allowed() if each else ()
         for item in each:
             if allowed and item not in allowed:
-                raise UsageError(
-                    f"unknown {_noun(field, value)} {item!r}",
-                    where=where,
-                    hint=f"one of {', '.join(filter(None, allowed))}",
-                )
+                hint = f"one of {', '.join(filter(None, allowed))}"
+                raise UsageError(f"unknown {_noun(field, value)} {item!r}", where, hint)
             if self.minimum is not None and not item >= self.minimum:  # a NaN is at least nothing
                 raise UsageError(f"{item:g} is below {self.minimum:g}", where=where, hint=f"{self.minimum:g} at least")
             if self.maximum is not None and not item <= self.maximum:

@@ -154,11 +154,8 @@ class Store:
         try:
             return read(Record, {"name": name, **json.loads(record.read_text())})
         except (OSError, ValueError, TypeError) as error:
-            raise WeightsError(
-                f"{name} has no readable record beside it",
-                where=str(record),
-                hint=f"run: gioconda models pull {name} --force",
-            ) from error
+            hint = f"run: gioconda models pull {name} --force"
+            raise WeightsError(f"{name} has no readable record beside it", str(record), hint) from error
 
     def path(self, name: str) -> Path:
         """The stored file, its sha256 compared with the record.
@@ -177,11 +174,8 @@ class Store:
         seen = (stat.st_mtime_ns, stat.st_size)
         if self._checked.get(file) != seen:  # once for each version of the file in this process
             if sha256_of(file) != self.record(name).sha256:
-                raise WeightsError(
-                    f"weights {name} are not the ones that were stored",
-                    where=str(file),
-                    hint=f"run: gioconda models pull {name} --force",
-                )
+                what = f"weights {name} are not the ones that were stored"
+                raise WeightsError(what, str(file), f"run: gioconda models pull {name} --force")
             self._checked[file] = seen
         return file
 
@@ -204,15 +198,10 @@ class Store:
         got = sha256_of(original)
         pin = whole(sha256, "--sha256") if sha256 else entry.pin
         if not pin:
-            raise WeightsError(
-                f"no sha256 is known for {name}",
-                where=str(original),
-                hint=f"if you trust this file, say so: --sha256 {got}",
-            )
+            hint = f"if you trust this file, say so: --sha256 {got}"
+            raise WeightsError(f"no sha256 is known for {name}", str(original), hint)
         if not got.startswith(pin):
-            raise WeightsError(
-                f"sha256 is {got[:16]}…, expected {pin[:16]}…", where=str(original), hint="do not use it"
-            )
+            raise WeightsError(f"sha256 is {got[:16]}…, expected {pin[:16]}…", str(original), "do not use it")
         file, record = self._files(name)
         with atomic_path(file) as temporary:
             convert(original, temporary)
@@ -232,9 +221,8 @@ class Store:
         if self.has(name) and not force:
             return self.path(name)
         if not entry.url:
-            raise WeightsError(
-                f"{name} has no address", hint=f"get the file, then: gioconda models pull {name} --from FILE"
-            )
+            hint = f"get the file, then: gioconda models pull {name} --from FILE"
+            raise WeightsError(f"{name} has no address", hint=hint)
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / f".{name}.part{Path(entry.url).suffix}"
 
@@ -264,11 +252,8 @@ class Store:
         try:
             fetch()
         except httpx.HTTPError as error:
-            raise WeightsError(
-                f"cannot be fetched: {type(error).__name__}",
-                where=entry.url,
-                hint=f"or: models pull {name} --from FILE",
-            ) from error
+            what = f"cannot be fetched: {type(error).__name__}"
+            raise WeightsError(what, entry.url, f"or: models pull {name} --from FILE") from error
         try:
             return self.add(name, part, sha256=sha256, origin=entry.url)
         finally:

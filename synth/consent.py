@@ -148,11 +148,8 @@ def require(
     Every source must be covered by somebody whose scope holds the task today; ``""`` is one that is not known. whose : begins the refusal where none was given.
     """
     if consent is None:
-        raise UsageError(
-            f"{whose} need consent",
-            where="--consent",
-            hint="--consent FILE, or --consent embedded, or --consent public-domain",
-        )
+        hint = "--consent FILE, or --consent embedded, or --consent public-domain"
+        raise UsageError(f"{whose} need consent", "--consent", hint)
     found = read(consent)
     if not found.people:
         return found
@@ -166,11 +163,8 @@ def require(
         if any(not p.files or source.lower() in p.files for p in able):
             continue
         if not source:
-            raise UsageError(
-                "is for certain files, and the shards do not say which they were made from",
-                where=found.path,
-                hint="prepare the footage again: gioconda synth prepare",
-            )
+            what = "is for certain files, and the shards do not say which they were made from"
+            raise UsageError(what, found.path, "prepare the footage again: gioconda synth prepare")
         raise UsageError(f"covers other files, not {source[:16]}…", where=found.path, hint="add its sha256 to files")
     return found
 

@@ -116,9 +116,7 @@ def _roster(names: Sequence[str], options: dict[str, Any]) -> Roster:
     fixed = {name: generator(name, **{**options, "size": None}) for name in names if not sized(name)}
     sizes = {heads.size for heads in fixed.values()}
     if len(sizes) > 1:
-        raise UsageError(
-            f"these draw crops of several sizes: {', '.join(map(str, sorted(sizes)))}", where="--generator"
-        )
+        raise UsageError(f"these draw crops of several sizes: {', '.join(map(str, sorted(sizes)))}", "--generator")
     size = sizes.pop() if sizes else options.get("size") or 256
     return Roster([fixed.get(name) or generator(name, **{**options, "size": size}) for name in names])
 

@@ -111,11 +111,8 @@ class PersonalGenerator(GeneratorChoice):
         if self.generator not in ("few-shot", "hybrid") or self.model is None or not PersonalModel.at(self.model):
             return self.load(device)
         if steps is not None or mode != "ft" or self.content != "auto":
-            raise UsageError(
-                "a personal model is tuned already",
-                where=str(self.model),
-                hint="leave out --steps, --mode and --content",
-            )
+            hint = "leave out --steps, --mode and --content"
+            raise UsageError("a personal model is tuned already", str(self.model), hint)
         if self.generator == "hybrid":
             return self.load(device)
         from synth.reenact.reenact import TunedGenerator

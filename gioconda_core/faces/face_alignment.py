@@ -39,11 +39,8 @@ def _load(network: Any, name: str) -> None:
     wrong = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     wrong += [key for key in state if key not in own or state[key].shape != own[key].shape]
     if wrong:
-        raise WeightsError(
-            f"are not the weights of this network: {len(wrong)} tensors differ, {wrong[0]} first",
-            where=str(path),
-            hint=f"gioconda models pull {name} --force",
-        )
+        what = f"are not the weights of this network: {len(wrong)} tensors differ, {wrong[0]} first"
+        raise WeightsError(what, str(path), f"gioconda models pull {name} --force")
     network.load_state_dict(state, strict=False)
 
 

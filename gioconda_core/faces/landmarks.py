@@ -264,9 +264,8 @@ def landmarker(name: str = "auto", device: str = "auto", **options: Any) -> Land
     with plugins.failing(f"gioconda.landmarkers:{name}", "could not be built"):
         made = plugins.load("gioconda.landmarkers", name)(device=device, **options)
     if not isinstance(made, Landmarker):
-        raise PluginError(
-            "is not a landmarker: it needs name, version, detect and landmarks", where=f"gioconda.landmarkers:{name}"
-        )
+        what = "is not a landmarker: it needs name, version, detect and landmarks"
+        raise PluginError(what, f"gioconda.landmarkers:{name}")
     return made
 
 

@@ -148,9 +148,8 @@ class Clip:
         times: list[float] = []
         for seconds, picture in self._play(plan):
             if len(times) >= most:
-                raise UsageError(
-                    f"more than {most} frames do not fit in memory", self.where, "use frames(), or a sparser sampling"
-                )
+                what = f"more than {most} frames do not fit in memory"
+                raise UsageError(what, self.where, "use frames(), or a sparser sampling")
             if out is None:
                 room = min(wanted, most) if timed else 64  # what a container says of itself is not believed
                 out = np.empty((max(1, room), *picture.shape), dtype=np.uint8)  # (T, H, W, 3)
@@ -197,9 +196,8 @@ def _open_file(name: str) -> BinaryIO:
     except PermissionError as error:
         raise MediaError("may not be read", name, "check the file's permissions") from error
     except (OSError, ValueError) as error:
-        raise MediaError(
-            f"cannot be opened: {getattr(error, 'strerror', None) or error}", name, "check the path"
-        ) from error
+        what = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
+        raise MediaError(what, name, "check the path") from error
 
 
 def _spool(limits: Limits) -> BinaryIO:
@@ -210,9 +208,8 @@ def _spool(limits: Limits) -> BinaryIO:
         while piece := sys.stdin.buffer.read(1 << 20):
             size += len(piece)
             if size > limits.input_bytes:
-                raise MediaError(
-                    f"more than {limits.input_bytes >> 20} MiB on stdin", "stdin", "save it to a file first"
-                )
+                what = f"more than {limits.input_bytes >> 20} MiB on stdin"
+                raise MediaError(what, "stdin", "save it to a file first")
             file.write(piece)
     except BaseException:
         file.close()

@@ -180,9 +180,8 @@ class VideoSource:
         if not usable:
             self._blame_end()
             if real:
-                raise MediaError(
-                    "the video stream's codec is not known", self._where, "save a video as H.264, a picture as PNG"
-                )
+                hint = "save a video as H.264, a picture as PNG"
+                raise MediaError("the video stream's codec is not known", self._where, hint)
             kinds = sorted({s.type for s in container.streams if s not in videos})
             what = f"no video stream (it has {', '.join(kinds)})" if kinds else "no video stream"
             hint = "a cover picture is not video" if videos else "give a video or picture file"
@@ -227,12 +226,8 @@ class VideoSource:
         if width <= 0 or height <= 0:
             raise MediaError("the video stream has no picture size", self._where, "the file is damaged or empty")
         if width * height > self._limits.pixels:
-            raise MediaError(
-                f"{width}x{height} is more than {self._limits.pixels / 1e6:g} megapixels",
-                self._where,
-                TOO_LARGE_HINT,
-                unread=UnreadReason.TOO_LARGE,
-            )
+            what = f"{width}x{height} is more than {self._limits.pixels / 1e6:g} megapixels"
+            raise MediaError(what, self._where, TOO_LARGE_HINT, unread=UnreadReason.TOO_LARGE)
 
     def _examine(self, container: Any, stream: Any) -> None:
         """Gather the facts, some of which only the first frame knows: its side data holds the orientation and colours."""
@@ -482,11 +477,8 @@ class VideoSource:
         """(seconds, upright RGB) of the frames wanted, in display order."""
         for given, (seconds, frame) in enumerate(self._wanted(sampling)):
             if given >= self._limits.frames:
-                raise MediaError(
-                    f"more than {self._limits.frames} frames",
-                    self._where,
-                    "sample it; from Python, Limits(frames=…) raises the limit",
-                )
+                hint = "sample it; from Python, Limits(frames=…) raises the limit"
+                raise MediaError(f"more than {self._limits.frames} frames", self._where, hint)
             self._check_pixels(frame.width, frame.height)
             if (frame.width, frame.height) != self._stored:
                 first, other = (f"{width} × {height}" for width, height in (self._stored, (frame.width, frame.height)))
@@ -504,9 +496,7 @@ class VideoSource:
             return
         targets = sampling.targets(self.facts.duration)
         if sampling.mode == "at" and targets[-1] > self.facts.duration + self._step:
-            raise UsageError(
-                f"no frame at {targets[-1]:g} s", where=self._where, hint=f"the clip lasts {self.facts.duration:g} s"
-            )
+            raise UsageError(f"no frame at {targets[-1]:g} s", self._where, f"the clip lasts {self.facts.duration:g} s")
         for seconds, frame, fresh in self._sparse(targets):
             if fresh or sampling.repeats:
                 yield seconds, frame

@@ -89,10 +89,8 @@ def parse(text: str) -> Degradation:
     for part in CHAINS.get(text, text).split("|"):
         step, _, tail = part.strip().partition(":")
         if step not in _STEPS:
-            raise UsageError(
-                f"unknown degradation {step!r} in {text!r}",
-                hint=f"steps: {', '.join(_STEPS)}; chains: {', '.join(CHAINS)}",
-            )
+            hint = f"steps: {', '.join(_STEPS)}; chains: {', '.join(CHAINS)}"
+            raise UsageError(f"unknown degradation {step!r} in {text!r}", hint=hint)
         settings = options.settings(tail, _STEPS[step], step)
         _check(step, settings, text)
         steps.append((step, tuple((k, v) for k, v in settings.items() if v or step != "resize")))
@@ -113,9 +111,8 @@ def _check(step: str, s: dict[str, float], text: str) -> None:
         "shrink": 0 < s.get("to", 1) <= 1,
     }
     if not good.get(step, True) or min(s.values(), default=0) < 0:
-        raise UsageError(
-            f"{step} cannot be done as asked in {text!r}", hint="resize takes scale in (0, 1] or short ≥ 32"
-        )
+        what = f"{step} cannot be done as asked in {text!r}"
+        raise UsageError(what, hint="resize takes scale in (0, 1] or short ≥ 32")
 
 
 # --------------------------------------------------------------------------- steps on frames

@@ -73,9 +73,7 @@ class Sampling:
         if self.mode == "every":
             n = max(1, math.ceil(duration / self.step - 1e-9))
             if n > _MOST_TARGETS:
-                raise UsageError(
-                    f"every {self.step:g} s of {duration:g} s is {n} frames", where="sampling", hint="use all"
-                )
+                raise UsageError(f"every {self.step:g} s of {duration:g} s is {n} frames", "sampling", "use all")
             return tuple(i * self.step for i in range(n))
         return self.at
 

@@ -58,6 +58,5 @@ def _blamed(where: str) -> Iterator[None]:
     except GiocondaError:
         raise
     except Exception as error:
-        raise MediaError(
-            "the decoder failed", where, "the file is damaged, or uses something we do not know"
-        ) from error
+        hint = "the file is damaged, or uses something we do not know"
+        raise MediaError("the decoder failed", where, hint) from error

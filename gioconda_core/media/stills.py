@@ -270,11 +270,8 @@ class StillSource:
             previous = -1
             targets = sampling.targets(self.facts.duration)
             if sampling.mode == "at" and targets[-1] > self.facts.duration:
-                raise UsageError(
-                    f"no frame at {targets[-1]:g} s",
-                    where=self._where,
-                    hint=f"the clip lasts {self.facts.duration:g} s",
-                )
+                hint = f"the clip lasts {self.facts.duration:g} s"
+                raise UsageError(f"no frame at {targets[-1]:g} s", self._where, hint)
             for target in targets:
                 i = int(np.searchsorted(np.asarray(self._times), target + SLACK, side="right")) - 1
                 if i != previous or sampling.repeats:

@@ -115,9 +115,8 @@ def write_video(
             film = _Film(encoder, options | {"crf": f"{crf:g}"}, rate, times, target.suffix.lower())
             film.write(temporary, frames, audio)
         except FFmpegError as error:
-            raise MediaError(
-                f"cannot be written: {error.strerror or error}".lower(), str(target), "try another codec or suffix"
-            ) from error
+            what = f"cannot be written: {error.strerror or error}".lower()
+            raise MediaError(what, str(target), "try another codec or suffix") from error
 
 
 @dataclass(frozen=True)
@@ -268,9 +267,8 @@ class _Copied:
         try:
             self._input = av.open(f"file:{os.path.abspath(where)}", "r", options={"protocol_whitelist": "file"})
         except (FFmpegError, OSError, ValueError) as error:
-            raise MediaError(
-                "the audio source cannot be opened", where, "give a clip with sound, or leave the audio out"
-            ) from error
+            hint = "give a clip with sound, or leave the audio out"
+            raise MediaError("the audio source cannot be opened", where, hint) from error
         if not self._input.streams.audio:
             self._input.close()
             raise MediaError("has no audio track to copy", where, "leave the audio out")
@@ -280,9 +278,8 @@ class _Copied:
         except (FFmpegError, ValueError) as error:
             name = track.codec_context.name
             self._input.close()
-            raise MediaError(
-                f"{name} audio does not fit this container", where, "write .mkv, or leave the audio out"
-            ) from error
+            what = f"{name} audio does not fit this container"
+            raise MediaError(what, where, "write .mkv, or leave the audio out") from error
         # The clip's clock begins at its first video frame; a file of sound alone begins with its sound.
         lead = self._input.streams.video[0] if self._input.streams.video else track
         self._zero = float((lead.start_time or 0) * lead.time_base) + start

@@ -151,9 +151,8 @@ class _Exam:
         wanted = max(job.shots) + self.takes.min_frames
         units = [u for u in units_of(self.sets, folder, self.takes) if len(u.rows) >= wanted]
         if not units:
-            raise UsageError(
-                f"no take has {max(job.shots)} shots and {self.takes.min_frames} held-out frames", hint="lower --shots"
-            )
+            what = f"no take has {max(job.shots)} shots and {self.takes.min_frames} held-out frames"
+            raise UsageError(what, hint="lower --shots")
         self.chosen = choose(units, job.people, job.seed, _listed(job.listed) if job.listed else None)
         self.mark = landmarks_by(job.landmarker)
         self.absent = {"user study": "needs people"}

@@ -370,11 +370,8 @@ def _same_job(job: Fakes, folder: Path, heads: TalkingHeads | Roster) -> None:
     if file.exists():
         before = json.loads(file.read_text())
         if {k: before.get(k) for k in ("splits", "seed")} != {k: document[k] for k in ("splits", "seed")}:
-            raise UsageError(
-                "was begun with another seed or other splits: people would change sides",
-                where=str(folder),
-                hint="give a new --out",
-            )
+            what = "was begun with another seed or other splits: people would change sides"
+            raise UsageError(what, str(folder), "give a new --out")
         if before != document:
             append_row(folder / "fakes.history.jsonl", before)
     write_json(file, document)

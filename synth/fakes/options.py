@@ -86,9 +86,8 @@ class Fakes:
     def __post_init__(self) -> None:
         check(self)
         if not self.kinds or not self.shots or not self.modes or not self.crf or not self.regions or not self.steps:
-            raise UsageError(
-                "an axis of the grid is empty", hint="kinds, shots, modes, steps, crf and regions need a value"
-            )
+            hint = "kinds, shots, modes, steps, crf and regions need a value"
+            raise UsageError("an axis of the grid is empty", hint=hint)
         if "ft" not in self.modes and any(self.steps):
             raise UsageError("mode ff is not tuned", where="--steps", hint="leave it out, or --modes ft")
         if "face" in self.regions and "self" not in self.kinds:

@@ -210,9 +210,7 @@ def plan(units: Sequence[Unit], job: Fakes, heads: TalkingHeads | Roster) -> lis
     for maker in Roster.of(heads):
         able = _able(maker)
         if not set(able) & set(job.kinds) and set(job.kinds) != {"control"}:
-            raise UsageError(
-                f"{maker.name} makes {' and '.join(able)} only", where="--kinds", hint="add it, or leave it out"
-            )
+            raise UsageError(f"{maker.name} makes {' and '.join(able)} only", "--kinds", "add it, or leave it out")
     splits = split_of([u.identity for u in units], job.splits, job.seed)
     planner = _Planner(job, Roster.of(heads), splits)
     turns = {

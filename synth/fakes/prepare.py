@@ -368,7 +368,5 @@ def _same_job(job: Prepare, folder: Path) -> None:
     if file.exists():
         before = json.loads(file.read_text())["cut"]
         if differ := [k for k in fixed if before.get(k) != fixed[k]]:
-            raise UsageError(
-                f"was begun with other settings: {', '.join(differ)}", where=str(folder), hint="give a new --out"
-            )
+            raise UsageError(f"was begun with other settings: {', '.join(differ)}", str(folder), "give a new --out")
     write_json(file, {"schema": "gioconda.prepare/1", "sources": list(job.sources), "cut": fixed})

@@ -189,9 +189,7 @@ def _footage_of(folder: Path) -> list[Path]:
     try:
         named = json.loads((folder / "fakes.json").read_text())["sources"]
     except (OSError, ValueError, KeyError) as error:
-        raise UsageError(
-            "no set around the record", where=str(folder), hint="name the shards: synth fakes SHARDS…"
-        ) from error
+        raise UsageError("no set around the record", str(folder), "name the shards: synth fakes SHARDS…") from error
     found = [Path(source) for source in named] + sorted((folder / "shards").glob("*"))
     return [path for path in found if (path / "shards.json").exists()]
 
@@ -221,9 +219,7 @@ def replay(
         raise UsageError("is not a record", where=str(record), hint="SET/records/ID.json") from error
     maker = Roster.named(heads, recipe.generator) if recipe.kind != "control" else None
     if maker is not None and maker.weights_sha256 != recipe.weights_sha256:
-        raise UsageError(
-            "other weights than the record's", where=str(record), hint=f"weights sha256 {recipe.weights_sha256}"
-        )
+        raise UsageError("other weights than the record's", str(record), f"weights sha256 {recipe.weights_sha256}")
     with tempfile.TemporaryDirectory() as folder:
         sets = [ShardSet(Path(s)) for s in sources or _footage_of(Path(record).absolute().parents[1])]
         units = units_of(sets, Path(folder), Fakes(shots=(1,), min_frames=2))

@@ -99,9 +99,7 @@ def _csv(root: Path, where: str, suffixes: frozenset[str]) -> Iterator[Entry]:
         raise UsageError("the list has no path or file column", where=str(root))
     for name, _ in wanted:
         if name not in sheet.cells:
-            raise UsageError(
-                f"the list has no column {name!r}", where=str(root), hint=f"it has {', '.join(sheet.names)}"
-            )
+            raise UsageError(f"the list has no column {name!r}", str(root), f"it has {', '.join(sheet.names)}")
     people, own, sources = (sheet.column(name) for name in ("identity", "id", "source"))
     for i, text in enumerate(sheet.cells[column]):
         if any(sheet.cells[name][i] not in value.split("|") for name, value in wanted):

@@ -30,10 +30,8 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.inner < 64 or self.size & (self.size - 1) or self.width < 8 or self.width % 8:
-            raise UsageError(
-                f"no network of {self.size} px and width {self.width}",
-                hint="64, 128, 256 … px; widths are multiples of 8",
-            )
+            what = f"no network of {self.size} px and width {self.width}"
+            raise UsageError(what, hint="64, 128, 256 … px; widths are multiples of 8")
 
     @property
     def dim(self) -> int:

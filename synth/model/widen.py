@@ -33,11 +33,8 @@ def widen(model: Model, config: Config, seed: int = 0) -> Model:
     if config.attention != old.attention:
         raise UsageError("one has attention layers and the other has not", where="--init")
     if config.width < old.width:
-        raise UsageError(
-            f"is of preset {old.name!r} (width {old.width}), wider than {config.name!r} (width {config.width})",
-            where="--init",
-            hint=f"give --preset {old.name}, or a checkpoint no wider",
-        )
+        what = f"is of preset {old.name!r} (width {old.width}), wider than {config.name!r} (width {config.width})"
+        raise UsageError(what, "--init", f"give --preset {old.name}, or a checkpoint no wider")
     wide = Model.fresh(config, seed)
     for name, net in wide.nets().items():
         _fill(net, model.nets()[name])

@@ -107,11 +107,8 @@ def pick(tracks: Sequence[FaceTrack], face: int | None, where: str, option: str 
     if not tracks:
         raise MediaError("no face found", where=where, hint="a frontal face of at least 64 px is needed")
     if face is None and len(tracks) > 1:
-        raise UsageError(
-            f"{len(tracks)} faces found",
-            where=where,
-            hint=f"choose one with {option} 0…{len(tracks) - 1}, the largest first",
-        )
+        hint = f"choose one with {option} 0…{len(tracks) - 1}, the largest first"
+        raise UsageError(f"{len(tracks)} faces found", where, hint)
     # Counted by size, which a person can see, not by the order of appearance.
     ordered = sorted(tracks, key=lambda t: -float(np.median(t.boxes[:, 2] - t.boxes[:, 0])))
     if face is not None and not 0 <= face < len(ordered):

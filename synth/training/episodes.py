@@ -61,11 +61,8 @@ class EpisodeSampler:
                 usable.append(len(self.units))
                 self.units.append((number, identity, source))
             if not usable:
-                raise UsageError(
-                    f"no video has the {shots + 1} frames an episode takes",
-                    where=str(shards.folder),
-                    hint="lower --shots, or prepare more frames a video",
-                )
+                what = f"no video has the {shots + 1} frames an episode takes"
+                raise UsageError(what, str(shards.folder), "lower --shots, or prepare more frames a video")
             self._by_set.append(usable)
         share = np.asarray(weights if weights is not None else [len(u) ** 0.5 for u in self._by_set], float)
         if len(share) != len(sets) or (share < 0).any() or share.sum() <= 0:
@@ -123,9 +120,8 @@ class EpisodeSampler:
                 self.skipped[error.what] += 1
                 faults += 1
                 if sum(self.skipped.values()) > 1000 and not frames:
-                    raise UsageError(
-                        "too many faulty frames", where=str(self.sets[number].folder), hint=f"last: {error}"
-                    ) from error
+                    what = "too many faulty frames"
+                    raise UsageError(what, str(self.sets[number].folder), f"last: {error}") from error
                 if faults > MAX_REDRAWS:
                     return None
                 continue

@@ -43,11 +43,8 @@ class WTable:
                     file.write(block.tobytes())
         found = self.path.stat().st_size
         if found != rows * width * 4:
-            raise UsageError(
-                f"holds {found // (width * 4)} rows of W, not {rows}",
-                where=str(self.path),
-                hint="the shards or the preset changed: use a new run folder",
-            )
+            hint = "the shards or the preset changed: use a new run folder"
+            raise UsageError(f"holds {found // (width * 4)} rows of W, not {rows}", str(self.path), hint)
         self._changed: set[int] = set()
         self.reload()
 

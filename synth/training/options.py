@@ -11,9 +11,7 @@ from synth.model.config import CONTENT_NETS, PRESETS, WEIGHTS, Content
 
 def _known(files: Mapping[str, str]) -> None:
     if unknown := set(files) - set(CONTENT_NETS):
-        raise UsageError(
-            f"no content net {min(unknown)!r}", where="--content-file", hint=f"one of {', '.join(CONTENT_NETS)}"
-        )
+        raise UsageError(f"no content net {min(unknown)!r}", "--content-file", f"one of {', '.join(CONTENT_NETS)}")
 
 
 @dataclass(frozen=True)

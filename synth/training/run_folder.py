@@ -43,11 +43,8 @@ def room(where: Path) -> Iterator[None]:
     except Exception as error:
         if not no_room(error):
             raise
-        raise DiskFullError(
-            "the disk is full; the last whole checkpoint is kept",
-            where=str(where),
-            hint="make room and run the same command again",
-        ) from error
+        what = "the disk is full; the last whole checkpoint is kept"
+        raise DiskFullError(what, str(where), "make room and run the same command again") from error
 
 
 class RunFolder:
@@ -66,11 +63,8 @@ class RunFolder:
             known = json.loads(file.read_text(encoding="utf-8"))
             for name in fixed:
                 if known.get(name) != json.loads(json.dumps(options[name])):
-                    raise UsageError(
-                        f"was started with {name} = {known.get(name)!r}, not {options[name]!r}",
-                        where=str(self.path),
-                        hint="use another folder for another run",
-                    )
+                    what = f"was started with {name} = {known.get(name)!r}, not {options[name]!r}"
+                    raise UsageError(what, str(self.path), "use another folder for another run")
             clear_unfinished(self.path)
         with room(self.path):
             write_json(file, dict(options))

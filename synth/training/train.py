@@ -147,11 +147,8 @@ class Trainer:
         else:
             self.bad_steps += 1
             if self.bad_steps >= MAX_BAD_STEPS:
-                raise GiocondaError(
-                    f"the loss has not been finite for {MAX_BAD_STEPS} steps",
-                    where=f"step {self.step_number}",
-                    hint="lower --lr, or use --precision fp32",
-                )
+                what = f"the loss has not been finite for {MAX_BAD_STEPS} steps"
+                raise GiocondaError(what, f"step {self.step_number}", "lower --lr, or use --precision fp32")
         return {name: float(value) for name, value in self.group.mean(stats).items()}
 
     def _generate(
@@ -309,14 +306,11 @@ def train(
     sets = [ShardSet(path, cache=20_000) for path in options.shards]
     sampler = EpisodeSampler(sets, options)
     if sampler.size != config.size:
-        raise UsageError(
-            f"shards of {sampler.size} px do not fit preset {config.name!r}, which is {config.size} px",
-            hint="train at the size you will run at: gioconda synth prepare --size",
-        )
+        what = f"shards of {sampler.size} px do not fit preset {config.name!r}, which is {config.size} px"
+        raise UsageError(what, hint="train at the size you will run at: gioconda synth prepare --size")
     if options.batch % (group.world * options.accumulate):
-        raise UsageError(
-            f"a batch of {options.batch} cannot be split over {group.world} processes in {options.accumulate} parts"
-        )
+        what = f"a batch of {options.batch} cannot be split over {group.world} processes in {options.accumulate} parts"
+        raise UsageError(what)
     folder = RunFolder(out)
     if group.rank == 0:
         units = hashlib.sha256("\n".join(sampler.keys()).encode()).hexdigest()
