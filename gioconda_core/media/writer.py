@@ -281,7 +281,7 @@ class _Copied:
             what = f"{name} audio does not fit this container"
             raise MediaError(what, where, "write .mkv, or leave the audio out") from error
         # The clip's clock begins at its first video frame; a file of sound alone begins with its sound.
-        lead = self._input.streams.video[0] if self._input.streams.video else track
+        lead: Any = self._input.streams.video[0] if self._input.streams.video else track
         self._zero = float((lead.start_time or 0) * lead.time_base) + start
         self._start = start
         self._packets: Iterator[Any] = self._input.demux(track)
