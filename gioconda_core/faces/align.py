@@ -27,15 +27,7 @@ FACE_SHAPE: NDArray[np.float64] = np.loadtxt(
 RIGID = np.array([*range(27, 48), 48, 54])
 
 # Index of each point's mirror image: landmarks of a mirrored picture are landmarks[MIRROR] with x turned round.
-MIRROR = np.array(
-    [
-        *(range(16, -1, -1)),
-        *(range(26, 16, -1)),
-        *(27, 28, 29, 30, 35, 34, 33, 32, 31),
-        *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
-        *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65),
-    ]
-)
+MIRROR = np.linalg.norm(FACE_SHAPE[:, None] - (FACE_SHAPE * (-1, 1) + (1, 0)), axis=-1).argmin(1)
 
 
 def _similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> Matrix:

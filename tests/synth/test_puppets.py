@@ -10,6 +10,7 @@ import pytest
 from puppet_material import puppet
 
 from gioconda_core.errors import UsageError
+from gioconda_core.faces import align
 from gioconda_core.faces.landmarks import DlibLandmarker
 from synth.puppets import head
 from synth.puppets import perform as drawing
@@ -107,8 +108,8 @@ def test_the_ends_of_the_jaw_stay_on_their_own_side_of_a_head_that_nods_and_turn
 
 
 def test_landmarks_are_symmetric_under_the_mirror():
-    assert sorted(head.MIRROR) == list(range(68))
-    assert np.allclose(head.BASE[head.MIRROR][:, :2] * (-1, 1), head.BASE[:68, :2], atol=1e-9)
+    assert sorted(align.MIRROR) == list(range(68))
+    assert np.allclose(head.BASE[align.MIRROR][:, :2] * (-1, 1), head.BASE[:68, :2], atol=1e-9)
 
 
 @pytest.mark.parametrize(
