@@ -13,14 +13,8 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
 OURS = "gioconda"  # the distribution
-GROUPS = (
-    "gioconda.detectors",
-    "gioconda.generators",
-    "gioconda.families",
-    "gioconda.datasets",
-    "gioconda.signers",
-    "gioconda.landmarkers",
-)
+_KINDS = ("detectors", "generators", "families", "datasets", "signers", "landmarkers")
+GROUPS = tuple(f"gioconda.{kind}" for kind in _KINDS)
 
 
 @dataclass(frozen=True)

@@ -42,14 +42,7 @@ class AbstentionReason(StrEnum):
     NOT_FINITE = "not-finite"
 
 
-_FAILURES = frozenset(
-    {
-        AbstentionReason.DETECTOR_ERROR,
-        AbstentionReason.NO_ANSWER_IN_TIME,
-        AbstentionReason.BAD_ANSWER,
-        AbstentionReason.NOT_FINITE,
-    }
-)
+_FAILURES = frozenset(map(AbstentionReason, ("detector-error", "no-answer-in-time", "bad-answer", "not-finite")))
 
 
 class DifferenceReason(StrEnum):
@@ -88,18 +81,8 @@ class WarningReason(StrEnum):
     METADATA_UNREAD = "metadata-unread"
 
 
-_OF_PICTURES = frozenset(
-    {
-        WarningReason.ENDS_EARLY,
-        WarningReason.STOPPED,
-        WarningReason.STOPPED_THERE,
-        WarningReason.CUT_OFF,
-        WarningReason.FRAMES_LOST,
-        WarningReason.FRAMES_UNDECODED,
-        WarningReason.DAMAGED_DATA,
-        WarningReason.DAMAGED_DATA_SKIPPED,
-    }
-)
+_CUT = ("ends-early", "stopped", "stopped-there", "cut-off", "frames-lost")
+_OF_PICTURES = frozenset(map(WarningReason, (*_CUT, "frames-undecoded", "damaged-data", "damaged-data-skipped")))
 
 
 class UnreadReason(StrEnum):
@@ -241,11 +224,8 @@ class Abstention(Reason):
 
     def columns(self) -> dict[str, Any]:
         """As columns of a flat row: the sentence as ``error`` or ``abstained``, its code as ``reason``, and ``detail``."""
-        return {
-            "error" if self.failed else "abstained": self.text,
-            "reason": str(self.code),
-            "detail": dict(self.detail),
-        }
+        said_as = "error" if self.failed else "abstained"
+        return {said_as: self.text, "reason": str(self.code), "detail": dict(self.detail)}
 
 
 @dataclass(frozen=True)

@@ -57,16 +57,9 @@ def measure(footage: Footage, size_bytes: int | None) -> dict[str, float]:
     """The cues of a clip that is open. size_bytes : of its file, where it is known."""
     seen = list(spread_frames(footage))
     face = [float(box[3] - box[1]) for _, box, _ in seen if box is not None]
-    return cues_of(
-        {
-            "fps": footage.fps,
-            "duration": footage.duration or None,
-            "height": footage.frames.shape[1],
-            "size_bytes": size_bytes,
-        },
-        np.mean([blur(frame, box) for frame, box, _ in seen], axis=0) if seen else None,
-        float(np.mean(face)) if face else None,
-    )
+    facts = {"fps": footage.fps, "duration": footage.duration or None, "height": footage.frames.shape[1]}
+    blurred = np.mean([blur(frame, box) for frame, box, _ in seen], axis=0) if seen else None
+    return cues_of({**facts, "size_bytes": size_bytes}, blurred, float(np.mean(face)) if face else None)
 
 
 def cues_of(facts: Mapping[str, Any], blurred: Any = None, face: float | None = None) -> dict[str, float]:

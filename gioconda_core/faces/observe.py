@@ -147,15 +147,8 @@ def observe(
     frames, times = clip.sample(sampling)
     odd = len(clip.warnings)
     mark = _resolve(landmarker)
-    key = {
-        "clip": clip.sha256,
-        "sampling": sampling,
-        "dense": dense,
-        "landmarker": [mark.name, mark.version],
-        "detect_every": EVERY,
-        "max_faces": max_faces,
-        "version": _VERSION,
-    }
+    key = {"clip": clip.sha256, "sampling": sampling, "dense": dense, "landmarker": [mark.name, mark.version]}
+    key |= {"detect_every": EVERY, "max_faces": max_faces, "version": _VERSION}
     tracks = _cache.load(key) if cache else None
     if tracks is None:
         source = zip(times.tolist(), frames, strict=True) if dense is None else _denser(clip, times.tolist(), dense)
@@ -165,15 +158,9 @@ def observe(
         tracks = track(source, landmarker=mark, max_faces=max_faces)
         if cache and len(clip.warnings) == odd:  # what was odd on the way is to be said the next time too
             _cache.store(key, tracks)
-    return Footage(
-        frames=frames,
-        times=times,
-        fps=clip.fps,
-        duration=clip.duration,
-        tracks=tracks,
-        protocol=Sampling.parse(sampling).protocol,
-        facts=_safe_facts(clip) | ({} if tracks else {"turned": _turned(frames, mark)}),
-    )
+    facts = _safe_facts(clip) | ({} if tracks else {"turned": _turned(frames, mark)})
+    protocol = Sampling.parse(sampling).protocol
+    return Footage(frames, times, clip.fps, clip.duration, tracks, protocol, facts)
 
 
 def _turned(frames: NDArray[np.uint8], mark: Landmarker) -> int:

@@ -62,15 +62,8 @@ class Orientation:
     @classmethod
     def from_exif(cls, tag: int) -> "Orientation":
         """From EXIF tag 0x0112 (1 to 8)."""
-        return {
-            2: cls(0, True),
-            3: cls(2),
-            4: cls(2, True),
-            5: cls(3, True),
-            6: cls(1),
-            7: cls(1, True),
-            8: cls(3),
-        }.get(tag, cls())
+        turned = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (1, False), 7: (1, True), 8: (3, False)}
+        return cls(*turned.get(tag, ()))
 
     def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Turn an (H, W, 3) picture upright; C-contiguous."""

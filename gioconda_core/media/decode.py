@@ -136,20 +136,13 @@ class VideoSource:
     def _open(self) -> tuple[Any, Any]:
         hint = "is this a video or picture file, and whole?"
         options = {"format_whitelist": _formats(), "protocol_whitelist": "file"}
+        source: Any = f"file:{self._path}"  # which keeps a name such as "a:b.mp4" from being read as a protocol
+        more: dict[str, Any] = {}
         try:
             if self._file is not None:
                 self._file.seek(0)
-                container = av.open(
-                    self._file,
-                    "r",
-                    options=options,
-                    buffer_size=1 << 18,
-                    metadata_errors="replace",
-                    io_open=_no_other_file,
-                )
-            else:
-                # "file:" keeps a name such as "a:b.mp4" from being read as a protocol.
-                container = av.open(f"file:{self._path}", "r", options=options, metadata_errors="replace")
+                source, more = self._file, {"buffer_size": 1 << 18, "io_open": _no_other_file}
+            container = av.open(source, "r", options=options, metadata_errors="replace", **more)
         except (FFmpegError, OSError, ValueError, UnicodeError) as error:
             self._blame_end()
             raise MediaError(f"cannot be opened as video: {_reason(error)}", self._where, hint) from error
@@ -233,11 +226,7 @@ class VideoSource:
         """Gather the facts, some of which only the first frame knows: its side data holds the orientation and colours."""
         context, frame = stream.codec_context, self._first(container, stream)
         aspect = self._pixel_aspect(stream)
-        width, height = frame.width, frame.height
-        if aspect > 1:
-            width = round(width * aspect)
-        elif aspect < 1:
-            height = round(height / aspect)
+        width, height = round(frame.width * max(aspect, 1)), round(frame.height / min(aspect, 1))
         self._check_pixels(width, height)
 
         turn = self._orientation(frame)
@@ -245,7 +234,7 @@ class VideoSource:
         duration = self._duration(container, stream)
         self._keys = keyframes(stream)  # now, when finding the end has made containers read their index that do so late
         audio = [s for s in container.streams.audio if s.codec_context is not None]
-        format_ = frame.format
+        format_, said = frame.format, container.metadata
         kept = {"mp4", "matroska"} & set(container.format.name.split(","))  # players show these by their own clock
         # What FFmpeg reads as a pipe of pictures, and holds one: PSD, EXR, QOI and the like.
         still = container.format.name.endswith(("_pipe", "ico")) and self._counted == 1
@@ -278,12 +267,7 @@ class VideoSource:
             primaries=int(frame.color_primaries),
             full_range={1: False, 2: True}.get(int(frame.color_range)),
             profile=context.profile or "",
-            encoder=str(
-                stream.metadata.get("encoder")
-                or container.metadata.get("encoder")
-                or container.metadata.get("ENCODER")
-                or ""
-            ),
+            encoder=str(stream.metadata.get("encoder") or said.get("encoder") or said.get("ENCODER") or ""),
             streams=self._streams,
             covers=self._covers,
             size_bytes=self.size,

@@ -207,10 +207,7 @@ def trim() -> int:
 def _encoders() -> str:
     import av
 
-    return (
-        "+".join(f"{k}{v[0]}" for k, v in sorted(av.library_versions.items()) if k == "libavcodec")
-        + f"-av{av.__version__}"
-    )
+    return f"libavcodec{av.library_versions['libavcodec'][0]}-av{av.__version__}"
 
 
 def apply(source: str | os.PathLike[str], how: Degradation, *, sha256: str = "", folder: Path | None = None) -> Path:

@@ -110,13 +110,7 @@ def fingerprint_index(
                 append_row(journal, row)
             if "failure" in row:
                 failures.append((sample.path, row["failure"]))
-            samples.append(
-                replace(
-                    sample,
-                    sha256=row.get("sha256", sample.sha256),
-                    essence=row.get("essence", ""),
-                    phash=row.get("phash", ""),
-                )
-            )
+            hashes = {name: row.get(name, "") for name in ("essence", "phash")}
+            samples.append(replace(sample, sha256=row.get("sha256", sample.sha256), **hashes))
             advance()
     return index.with_samples(samples).rebased(relative_to), failures

@@ -222,20 +222,14 @@ def _lost_mark(file: IO[bytes], end: int) -> bool:
 _SEQUENCES = (b"hevc", b"hevx", b"msf1")  # of HEIF, which PyAV reads
 
 
-_ARCHIVES = (
-    b"PK\x03\x04",
-    b"PK\x05\x06",
-    b"Rar!\x1a\x07",
-    b"7z\xbc\xaf\x27\x1c",
-    b"\x1f\x8b\x08",
-    b"BZh",
-    b"\xfd7zXZ\0",
+_ARCHIVE = re.compile(
+    rb"PK(?:\x03\x04|\x05\x06)|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|\x1f\x8b\x08|BZh|\xfd7zXZ\0|.{257}ustar", re.DOTALL
 )
 
 
 def is_archive(head: bytes) -> bool:
     """Whether the first 512 bytes are those of an archive (ZIP, RAR, 7z, tar, or what is packed as tar archives are)."""
-    return head.startswith(_ARCHIVES) or head[257:262] == b"ustar"
+    return _ARCHIVE.match(head) is not None
 
 
 def is_picture(head: bytes) -> bool:

@@ -95,11 +95,8 @@ class StillSource:
         self.warnings: list[MediaWarning] = []
         with self._open() as image:
             if image.format == "TIFF" and image.tag_v2.get(_SUBFILE) == 1:  # type: ignore[attr-defined]
-                what, hint = (
-                    "holds a preview first, as a camera's raw file does; the picture itself is not read",
-                    "export a JPEG or a TIFF from it",
-                )
-                raise MediaError(what, where, hint, unread=UnreadReason.TO_EXPORT)
+                what = "holds a preview first, as a camera's raw file does; the picture itself is not read"
+                raise MediaError(what, where, "export a JPEG or a TIFF from it", unread=UnreadReason.TO_EXPORT)
             # Of a PNG: a picture before the animation, for programs that do not animate.
             self._hidden = int(_animated(image) and bool(image.info.get("default_image")))
             if self._hidden:
@@ -145,10 +142,9 @@ class StillSource:
                 warnings.simplefilter("ignore")  # Pillow's own bomb warning: our limit decides
                 image = Image.open(self._file, formats=formats)
         except Image.DecompressionBombError as error:
-            size = next(iter(re.findall(r"\d+(?= pixels)", str(error))), "")
-            raise self._too_large(
-                f"a picture of {int(size) / 1e6:.3g} megapixels" if size else "this picture"
-            ) from error
+            size = re.search(r"\d+(?= pixels)", str(error))
+            what = f"a picture of {int(size[0]) / 1e6:.3g} megapixels" if size else "this picture"
+            raise self._too_large(what) from error
         except _DAMAGED as error:
             raise MediaError("cannot be opened as a picture", self._where, "is it whole?") from error
         if not self._reduction(image):
@@ -167,12 +163,8 @@ class StillSource:
 
     def _too_large(self, what: str, *, animated: bool = False) -> MediaError:
         name = "pixels" if animated else "stored_pixels"
-        return MediaError(
-            f"{what} is more than {getattr(self._limits, name) / 1e6:g} megapixels",
-            self._where,
-            TOO_LARGE_HINT.replace("pixels", name),
-            unread=UnreadReason.TOO_LARGE,
-        )
+        what = f"{what} is more than {getattr(self._limits, name) / 1e6:g} megapixels"
+        return MediaError(what, self._where, TOO_LARGE_HINT.replace("pixels", name), unread=UnreadReason.TOO_LARGE)
 
     def _warn(self, code: WarningReason, **detail: float) -> None:
         if all(warning.code != code for warning in self.warnings):
@@ -260,12 +252,10 @@ class StillSource:
                 yield self._times[i], self._rgb(image)
 
     def _wanted(self, sampling: Sampling) -> Iterator[int]:
-        if self._frames == 1:
+        if self._frames == 1 or sampling.mode == "keyframes":
             yield 0
         elif sampling.mode == "all":
             yield from range(self._frames)
-        elif sampling.mode == "keyframes":
-            yield 0
         else:
             previous = -1
             targets = sampling.targets(self.facts.duration)

@@ -39,15 +39,7 @@ _CONTAINERS = {
     ".webm": {"vp9", "av1"},
 }
 _ISO = (".mp4", ".m4v", ".mov")
-_PICTURES = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".avif": "AVIF",
-    ".tif": "TIFF",
-    ".bmp": "BMP",
-}
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".bmp")
 _VFR_CLOCK = 90_000  # ticks a second for free timestamps: 11 µs, the clock of MPEG
 
 
@@ -334,7 +326,7 @@ def write_image(
         what = f"pictures are not written to {suffix or 'a file without suffix'}"
         raise UsageError(what, str(target), f"use {', '.join(_PICTURES)}")
     _size(frame, "the picture", str(target))
-    kind = _PICTURES[suffix]
+    kind = {".jpg": "JPEG", ".tif": "TIFF"}.get(suffix, suffix[1:].upper())
     extra: dict[str, Any] = {"quality": quality} if kind in ("JPEG", "WEBP", "AVIF") else {}
     if kind == "JPEG" and quality >= 90:
         extra["subsampling"] = 0

@@ -20,8 +20,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from io import RawIOBase
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from gioconda_core.documents import json_default
@@ -239,9 +239,8 @@ def answer(channel: Channel) -> None:
     listen(channel, lambda message, _: inbox.put(message))
     order = inbox.get()
     confine(order["memory"])
-    module, _, name = order["function"].partition(":")
     try:
-        found = getattr(import_module(module), name)(**order["arguments"])
+        found = resolve_name(order["function"])(**order["arguments"])
     except Exception as error:
         channel.send({"failed": type(error).__name__})
         return
@@ -276,8 +275,7 @@ def _main(entry: str) -> None:
     # Libraries may read and print: their stdin is empty, their stdout becomes stderr, and the pipes are ours alone.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    module, _, name = entry.partition(":")
-    getattr(import_module(module), name)(channel)
+    resolve_name(entry)(channel)
     sys.stderr.flush()
     os._exit(0)  # no native library's farewell may hang
 

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any, Generic, Protocol, Self, TypeVar, get_type_hints
 
 from gioconda_core.documents import read
@@ -130,8 +130,7 @@ def workers(
 
 def make(target: str, options: Mapping[str, Any]) -> Work:
     """The callable that a target gives."""
-    module, _, name = target.partition(":")
-    made: Work = getattr(import_module(module), name)(**options)
+    made: Work = resolve_name(target)(**options)
     return made
 
 

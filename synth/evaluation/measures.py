@@ -174,14 +174,10 @@ def set_figure(
     value = distance(np.concatenate(real), np.concatenate(made))
     if n < 3:
         return Figure(name, value, float("nan"), float("nan"), n, frames, "down")
-    left = np.array(
-        [
-            distance(
-                np.concatenate([g for k, g in enumerate(real) if k != i]),
-                np.concatenate([g for k, g in enumerate(made) if k != i]),
-            )
-            for i in range(n)
-        ]
-    )
+
+    def without(groups: Sequence[Array], i: int) -> Array:
+        return np.concatenate([*groups[:i], *groups[i + 1 :]])
+
+    left = np.array([distance(without(real, i), without(made, i)) for i in range(n)])
     error = float(np.sqrt((n - 1) / n * ((left - left.mean()) ** 2).sum()))
     return Figure(name, value, value - 1.96 * error, value + 1.96 * error, n, frames, "down")

@@ -205,13 +205,8 @@ class _Making:
         self.signer, self.writers = session.signer or signers.default(), part.writers or max(2, cores())
         self.clock = _Clock()
         # What else pixels depend on: another torch, or another device, need not draw the same ones bit for bit.
-        self.versions = {
-            "gioconda": __version__,
-            "numpy": np.__version__,
-            "opencv": cv2.__version__,
-            "torch": version("torch"),
-            "device": getattr(heads, "device", "cpu"),
-        }
+        self.versions = {"gioconda": __version__, "numpy": np.__version__, "opencv": cv2.__version__}
+        self.versions |= {"torch": version("torch"), "device": getattr(heads, "device", "cpu")}
 
     def finished(self) -> dict[str, dict[str, Any]]:
         """By their ids, the records of samples that are finished: each is whole, and the clip it names has the size it had."""
@@ -395,22 +390,13 @@ def write_index(recipes: Sequence[Recipe], records: Mapping[str, Mapping[str, An
             extra["mask"] = f"masks/{r.id}.png"
         if r.kind == "cross":
             extra |= {"donor": r.driver_identity, "driver_source": r.driver_source}
-        samples.append(
-            Sample(
-                path=record["file"],
-                sha256=record["sha256"],
-                label=Label.FAKE if fake else Label.REAL,
-                generator=r.generator,
-                identity=r.identity,
-                source=r.source,
-                licence=record["licence"],
-                split=r.split,
-                essence=record["essence"],
-                pair=controls.get((r.driver_sha256, r.crf), "") if r.kind == "self" or "making" in record else "",
-                group=group,
-                extra=extra,
-            )
-        )
+        paired = r.kind == "self" or "making" in record
+        sample = Sample(
+            record["file"], record["sha256"], Label.FAKE if fake else Label.REAL, generator=r.generator,
+            identity=r.identity, source=r.source, licence=record["licence"], split=r.split, essence=record["essence"],
+            pair=controls.get((r.driver_sha256, r.crf), "") if paired else "", group=group, extra=extra,
+        )  # fmt: skip
+        samples.append(sample)
     target = out / "index.parquet"
     card = {
         "title": "Reenactments by a few-shot talking-head generator, with real pass-through controls",
@@ -455,15 +441,9 @@ def on_ray(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     units_of(_shards(job, folder, heads.size, workers), folder, job)  # once, not once in each worker
-    share = {
-        "job": asdict(job),
-        "out": os.path.abspath(folder),
-        "name": name,
-        "options": dict(options),
-        "consent": consent,
-    }
+    share = {"job": asdict(job), "out": os.path.abspath(folder), "name": name, "options": dict(options)}
     parts = [Part(rank=rank, world=workers) for rank in range(workers)]
-    with pool_of("ray", "synth.fakes.make:Share", share, workers, Result) as pool:
+    with pool_of("ray", "synth.fakes.make:Share", share | {"consent": consent}, workers, Result) as pool:
         shares = [answer for _, answer, _ in pool.map(parts) if answer is not None]
     final = make(job, folder, heads, Session(consent))
     final.made += sum(answer.made for answer in shares)

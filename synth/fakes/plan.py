@@ -121,14 +121,8 @@ def units_of(sets: Sequence[ShardSet], out: Path, job: Fakes) -> list[Unit]:
                     digest.update(frame.landmarks.tobytes())
                     times.append(frame.time)
                 fps = Fraction(1 / max(float(np.median(np.diff(times))), 1e-3)).limit_denominator(100)
-                known[key] = {
-                    "identity": identity,
-                    "source": source,
-                    "frames": len(rows),
-                    "outline": key[2],
-                    "fps": str(fps),
-                    "sha256": digest.hexdigest(),
-                }
+                about = {"identity": identity, "source": source, "frames": len(rows), "outline": key[2]}
+                known[key] = about | {"fps": str(fps), "sha256": digest.hexdigest()}
                 append_row(out / "units.jsonl", known[key])
             row_ = known[key]
             if row_["sha256"] in seen:

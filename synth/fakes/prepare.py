@@ -330,17 +330,9 @@ def _filled(folder: Path, job: Prepare, results: Iterator[_Result]) -> Generator
     rows, pending, size = folder / "clips.jsonl", [], 0
     with ShardWriter(folder, size=job.size, max_bytes=1 << 50, quality=job.quality) as writer:
         for item in results:
-            row = {
-                "clip": item.entry.name,
-                "identity": item.entry.identity,
-                "source": item.entry.source,
-                "frames": len(item.frames),
-                "read": item.read,
-                "seconds": round(item.seconds, 3),
-                "dropped": item.dropped or "",
-                "note": item.note,
-                "sha256": list(item.sha256),
-            }
+            of = {"clip": item.entry.name, "identity": item.entry.identity, "source": item.entry.source}
+            cost = {"frames": len(item.frames), "read": item.read, "seconds": round(item.seconds, 3)}
+            row = {**of, **cost, "dropped": item.dropped or "", "note": item.note, "sha256": list(item.sha256)}
             if item.dropped:
                 append_row(rows, row | ({"failed": True} if item.dropped is Dropped.FAILED else {}))
             else:

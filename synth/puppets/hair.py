@@ -20,15 +20,8 @@ def paint_beard(
 ) -> None:
     """Stubble or a beard over jaw, chin and upper lip, in place. amount : 0.2 a shadow … 0.9 full."""
     jaw = at[2:15]
-    region = np.r_[
-        jaw + (0, 8),
-        [named["cheek"] + (6, 0)],
-        [at[54] + (4, -8)],
-        [at[35] + (2, 12)],
-        [at[31] + (-2, 12)],
-        [at[48] + (-4, -8)],
-        [named["cheek-"] + (-6, 0)],
-    ]
+    above = [named["cheek"] + (6, 0), at[54] + (4, -8), at[35] + (2, 12)]
+    region = np.r_[jaw + (0, 8), above, [at[31] + (-2, 12), at[48] + (-4, -8), named["cheek-"] + (-6, 0)]]
     cover = mask(region, 7.0) * (1 - mask(head.smooth_closed(at[48:60], 4), 1.2))
     grain = np.clip(0.75 + 0.35 * noise(rng, SIDE, 256), 0, 1.3)
     mix(image, shade * 0.85, amount * cover * grain)

@@ -17,10 +17,11 @@ from scipy.sparse import csr_matrix
 from scipy.spatial import Delaunay
 from skimage.measure import points_in_poly
 
+from gioconda_core.faces.align import MIRROR
+
 Array = NDArray[np.float64]
 
 DATA = tomllib.loads(Path(__file__).with_name("puppets.toml").read_text(encoding="utf-8"))
-MIRROR = np.array(DATA["mirror"])  # landmark i of a mirrored face is landmark MIRROR[i] of the face
 _ANCHORS = {str(i): (*xy, z) for i, (xy, z) in enumerate(zip(DATA["frontal"], DATA["depth"], strict=True))}
 for _name, (_x, _y, _z) in DATA["anchors"].items():
     _ANCHORS[_name] = (_x, _y, _z)
@@ -107,12 +108,8 @@ def _tps(at: Array, knots: Array) -> Array:
 def mesh() -> Mesh:
     """Build the one mesh: landmarks, eyelid and lip curves, and a grid that is finer where the face is."""
     knots = uv_of(BASE)
-    outlines = [
-        eye_outline(knots[36:42]),
-        eye_outline(knots[42:48]),
-        smooth_closed(knots[60:68], 3),
-        smooth_closed(knots[48:60], 2),
-    ]
+    outlines = [*map(eye_outline, (knots[36:42], knots[42:48])), smooth_closed(knots[60:68], 3)]
+    outlines.append(smooth_closed(knots[48:60], 2))
     points = [*knots, *np.concatenate(outlines)]
     fine = np.stack(np.meshgrid(np.linspace(-1.1, 1.1, 31), np.linspace(-0.95, 1.0, 31)), -1).reshape(-1, 2)
     coarse = np.stack(np.meshgrid(np.linspace(-2.1, 2.1, 29), np.linspace(-2.1, 2.1, 29)), -1).reshape(-1, 2)

@@ -70,11 +70,8 @@ def paint_look(rng: np.random.Generator, mature: float) -> Look:
     male = rng.random() < 0.5
     if male and rng.random() < 0.55:
         paint_beard(rng, face.image, face.at, face.named, shade, rng.choice([0.28, 0.45, 0.9]))
-    hers, his = (
-        ["short", "crop", "long", "long", "bob", "curls"],
-        ["short", "crop", "crop", "bald", "receding", "curls"],
-    )
-    style = str(rng.choice(["short", *(his if male else hers)]))
+    own = ("crop", "bald", "receding", "curls") if male else ("long", "long", "bob", "curls")
+    style = str(rng.choice(["short", "short", "crop", *own]))
     hair = paint_hair(rng, face.image, shade, style)
     atlas = _atlas(face, shade)
     glasses = None

@@ -40,16 +40,8 @@ def paint_torso(rng: np.random.Generator, size: int, scale: float, centre: tuple
     up = 2
     s, c = scale * up, np.array(centre) * up
     width, drop = rng.uniform(1.75, 2.2), rng.uniform(0.4, 0.7)
-    half = np.array(
-        [
-            (0.50, 1.62),
-            (0.72, 1.66),
-            (1.2, 1.66 + drop * 0.55),
-            (width, 1.75 + drop),
-            (width + 0.25, 2.9),
-            (width + 0.3, 6),
-        ]
-    )
+    shoulder = [(0.50, 1.62), (0.72, 1.66), (1.2, 1.66 + drop * 0.55), (width, 1.75 + drop)]
+    half = np.array([*shoulder, (width + 0.25, 2.9), (width + 0.3, 6)])
     outline = np.r_[spline(half, 40), (spline(half, 40) * (-1, 1))[::-1]]
     dip = {"crew": 0.28, "v": 0.85, "shirt": 0.62}[kind]
     t = np.linspace(-1, 1, 21)

@@ -231,17 +231,12 @@ class Stage:
         anchors = self.person.anchors
         lines = []
         for group, temple in ((slice(36, 42), 0), (slice(42, 48), 16)):
-            centre = anchors[group].mean(0)
-            x = rim[:, 0] + centre[0] * 1.03
-            lines.append(np.c_[x, rim[:, 1] + centre[1] + 0.035, 0.34 - 0.35 * np.abs(x) ** 2])
-            hinge = np.array(
-                [
-                    np.sign(centre[0]) * (abs(centre[0]) * 1.03 + wide),
-                    centre[1] - 0.03,
-                    0.34 - 0.35 * (abs(centre[0]) + wide) ** 2,
-                ]
-            )
-            ear = anchors[temple] + (np.sign(centre[0]) * 0.03, -0.06, 0.05)
+            middle, height, _ = anchors[group].mean(0)
+            side, reach = np.sign(middle), abs(middle)
+            x = rim[:, 0] + middle * 1.03
+            lines.append(np.c_[x, rim[:, 1] + height + 0.035, 0.34 - 0.35 * np.abs(x) ** 2])
+            hinge = np.array([side * (reach * 1.03 + wide), height - 0.03, 0.34 - 0.35 * (reach + wide) ** 2])
+            ear = anchors[temple] + (side * 0.03, -0.06, 0.05)
             turned = (hinge - PIVOT) @ turn.T, (ear - PIVOT) @ turn.T
             if abs(turned[1][0]) > abs(turned[0][0]) * 0.98:  # the arm is seen only on the side turned to us
                 lines.append(np.array([hinge, ear]))
