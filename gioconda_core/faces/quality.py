@@ -3,6 +3,8 @@
 The number says how much a landmarker or a detector can get out of the pixels; it says nothing of whether they are genuine.
 """
 
+from importlib import resources
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,28 +12,10 @@ from gioconda_core.faces import align
 
 CHIP = 64  # px: side of the small aligned face by which sharpness and likeness are judged
 
-# A plain head for PnP: points of a face on which anthropometric tables agree, millimetres, rounded; x to the picture's right,
-# y down, z away from the camera, origin between the eyes.
-_HEAD = {
-    17: (-58, -16, 18),
-    21: (-13, -20, -6),
-    22: (13, -20, -6),
-    26: (58, -16, 18),
-    27: (0, 0, -6),
-    30: (0, 36, -28),
-    31: (-17, 45, -6),
-    33: (0, 48, -13),
-    35: (17, 45, -6),
-    36: (-45, 2, 14),
-    39: (-17, 3, 8),
-    42: (17, 3, 8),
-    45: (45, 2, 14),
-    48: (-25, 76, 4),
-    54: (25, 76, 4),
-    8: (0, 120, 10),
-}
-_POINTS = np.array(list(_HEAD))
-_MODEL = np.array(list(_HEAD.values()), np.float64)
+_HEAD: NDArray[np.float64] = np.loadtxt(
+    (resources.files("gioconda_core.faces") / "plain_head.csv").read_text("ascii").splitlines(), delimiter=","
+)
+_POINTS, _MODEL = _HEAD[:, 0].astype(int), np.ascontiguousarray(_HEAD[:, 1:])
 
 
 def chip(frame: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ content, steps and encoder version; the same input gives the same bytes on the s
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -226,6 +227,7 @@ def apply(source: str | os.PathLike[str], how: Degradation, *, sha256: str = "",
             with contextlib.suppress(OSError):
                 os.utime(found)
             return found
+    place = folder / key[:2]
     steps = [(i, name, dict(settings)) for i, (name, settings) in enumerate(how.steps)]
     with Clip.open(source) as clip:
         if clip.facts.still:
@@ -235,32 +237,23 @@ def apply(source: str | os.PathLike[str], how: Degradation, *, sha256: str = "",
                     step, settings = "jpeg", {"quality": max(5.0, 100 - 1.8 * settings["crf"])}
                 if step != "fps":
                     picture = _frame_step(step, settings, _seed(sha256, position))(picture)
-            target = folder / key[:2] / f"{key}.png"
+            target = place / f"{key}.png"
             write_image(target, picture, force=True)
             return target
     if how.steps[-1][0] not in _CODECS:
         steps.append((len(steps), _STORE[0], dict(_STORE[1])))
     current = Path(source)
     pending: list[tuple[int, str, dict[str, float]]] = []
-    made: list[Path] = []
-    try:
+    with tempfile.TemporaryDirectory(prefix="gioconda-") as between:
         for position, step, settings in steps:
             if step not in _CODECS:
                 pending.append((position, step, settings))
                 continue
             last = position == steps[-1][0]
-            suffix = _CODECS[step]
-            target = folder / key[:2] / (f"{key}{suffix}" if last else f".{key}.{os.getpid()}.{position}{suffix}")
+            target = (place / key if last else Path(between, str(position))).with_suffix(_CODECS[step])
             with Clip.open(current) as clip:
                 rate = Fraction(clip.fps or 25)
                 frames, rate = _stage((frame for _, frame in clip.frames("all")), rate, pending, sha256)
                 write_video(target, frames, fps=rate, codec=step, crf=settings["crf"], force=True)
-            pending = []
-            if not last:
-                made.append(target)
-            current = target
-    finally:
-        for path in made:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            pending, current = [], target
     return current
