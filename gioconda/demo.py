@@ -239,7 +239,7 @@ def _beside(stage: Stage, source: str | Path, driver: str, clip: Made, size: int
     """A film of shot, driver and result beside one another, and a still of how the driver's landmarks lead from one to the other."""
     side = (192, 192)
     shot = np.asarray(load_shots([source], size).frames[0], np.uint8)
-    moving = load_driver(driver, size, seconds=stage.scale.seconds)
+    moving = load_driver(driver, size, Reenact(seconds=stage.scale.seconds))
     assert moving.pictures is not None  # puppets and clips have them
     crops = list(moving.pictures(size))
     with Clip.open(clip.path) as opened:

@@ -402,18 +402,12 @@ def reenact(
         heads.fit(person.side)
         person = person.at(heads.size)
     granted = session.granted("reenact", [item.sha256 for item in person.ingredients], person.real)
-    moving = [
-        load_driver(
-            d, heads.size, face=job.driver_face, landmarker=job.landmarker, start=job.start, seconds=job.seconds
-        )
-        for d in drivers
-    ]
+    moving = [load_driver(driver, heads.size, job) for driver in drivers]
     if job.side_by_side or job.preview:
         seen = [d.ingredient.sha256 for d in moving if d.real and d.pictures is not None]
         if seen:
-            consents.require(
-                session.consent, "reenact", seen, whose="the driver's face is shown too: faces of real people"
-            )
+            whose = "the driver's face is shown too: faces of real people"
+            consents.require(session.consent, "reenact", seen, whose=whose)
     targets = _writable(_outputs(Path(out), moving), job, session)
     learner: Any = heads
     if hasattr(heads, "progress"):
@@ -544,9 +538,7 @@ class _Reenactment:
             producer=job.aigc,
             params={
                 "shots": len(person.frames),
-                "mode": job.mode,
-                "crf": job.crf,
-                "frame": job.frame,
+                **{name: getattr(job, name) for name in ("mode", "crf", "frame")},
                 "visible_label": job.label,
                 "adaptation": how.as_dict(),
                 "filled": filled,

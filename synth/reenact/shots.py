@@ -26,6 +26,7 @@ from gioconda_core.types import Audio, FaceTrack, Ingredient
 from synth.person.covered import Covered, covered
 from synth.puppets.perform import LICENCE, perform
 from synth.reenact.framing import Matrix, Points, load_track, resized, steady
+from synth.reenact.options import Reenact
 
 MIN_FACE = 64  # pixels of the face square: less holds no face to learn
 FOLLOWED = 60.0  # seconds of a clip from its beginning in which shots are looked for
@@ -187,33 +188,21 @@ def _file_shots(path: Path, size: int, face: int | None, landmarker: str, most: 
 # --------------------------------------------------------------------------- drivers
 
 
-def load_driver(
-    source: str | os.PathLike[str],
-    size: int,
-    *,
-    face: int | None = None,
-    landmarker: str = "auto",
-    start: float = 0.0,
-    seconds: float = 20.0,
-) -> Driver:
-    """Read what drives. size : side of the crop that its landmarks lie in. start, seconds : the part of it.
+def load_driver(source: str | os.PathLike[str], size: int, job: Reenact | None = None) -> Driver:
+    """Read what drives. size : side of the crop that its landmarks lie in. job : which part of it, which face, found by what.
 
     Raises
     ------
     MediaError
         No face, no motion (one frame), an unreadable file. UsageError: several faces and none chosen.
     """
-    text = os.fspath(source)
+    text, job = os.fspath(source), job or Reenact()
     if text.startswith("puppets:"):
-        return _puppet_driver(text, size, start, seconds)
+        return _puppet_driver(text, size, job)
     if text.startswith("camera"):
-        if start:
-            raise UsageError("a camera has no past", where="--start", hint="leave it out")
-        return _camera_driver(text, size, face, landmarker, seconds)
+        return _camera_driver(text, size, job)
     path = Path(text)
-    if path.suffix == ".npz":
-        return _saved_driver(path, size, start, seconds)
-    return _clip_driver(path, size, face, landmarker, start, seconds)
+    return _saved_driver(path, size, job) if path.suffix == ".npz" else _clip_driver(path, size, job)
 
 
 def _checked(name: str, count: int) -> None:
@@ -243,12 +232,12 @@ def _driver(
     return Driver(name, own, found, times - times[0], ingredient=ingredient, **more)
 
 
-def _puppet_driver(text: str, size: int, start: float, seconds: float) -> Driver:
+def _puppet_driver(text: str, size: int, job: Reenact) -> Driver:
     identity, motion = _puppet(text)
-    first = round(start * 25)
+    first = round(job.start * 25)
     if first > 1500:
         raise UsageError("a puppet's take is drawn from its beginning", where="--start", hint="at most 60 seconds")
-    count = min(round(seconds * 25), 250)
+    count = min(round(job.seconds * 25), 250)
     drawn = perform(identity, motion, frames=first + count, size=max(256, min(size, 512)))
     frames, times = drawn.frames[first:], drawn.times[first:]
     _checked(text, len(times))
@@ -260,9 +249,9 @@ def _puppet_driver(text: str, size: int, start: float, seconds: float) -> Driver
     )  # fmt: skip
 
 
-def _saved_driver(path: Path, size: int, start: float, seconds: float) -> Driver:
+def _saved_driver(path: Path, size: int, job: Reenact) -> Driver:
     saved = load_track(path)
-    inside = (saved["times"] >= start) & (saved["times"] < start + seconds)
+    inside = (saved["times"] >= job.start) & (saved["times"] < job.start + job.seconds)
     times, marks, found = (saved[name][inside] for name in ("times", "landmarks", "found"))
     _checked(str(path), len(times))
     if not found.any():
@@ -286,14 +275,14 @@ def _along(track: FaceTrack, times: Sequence[float]) -> tuple[Points, NDArray[np
     return marks, np.array([round(t, 6) in known for t in times])
 
 
-def _clip_driver(path: Path, size: int, face: int | None, landmarker: str, start: float, seconds: float) -> Driver:
+def _clip_driver(path: Path, size: int, job: Reenact) -> Driver:
     times: list[float] = []
 
     def part(clip: Clip) -> Iterator[tuple[float, Frames]]:
         for at, frame in clip.frames("all"):
-            if at >= start + seconds - 1e-6:
+            if at >= job.start + job.seconds - 1e-6:
                 return
-            if at >= start - 1e-6:
+            if at >= job.start - 1e-6:
                 yield at, frame
 
     def noted(clip: Clip) -> Iterator[tuple[float, Frames]]:
@@ -304,9 +293,9 @@ def _clip_driver(path: Path, size: int, face: int | None, landmarker: str, start
     with Clip.open(path) as clip:
         if clip.facts.still:
             _checked(str(path), 1)
-        tracks = observe.track(noted(clip), landmarker=landmarker)
+        tracks = observe.track(noted(clip), landmarker=job.landmarker)
         _checked(str(path), len(times))
-        track = pick(tracks, face, str(path), "--driver-face")
+        track = pick(tracks, job.driver_face, str(path), "--driver-face")
         facts, fps = clip.facts, clip.fps or _rate(np.array(times))
 
     def again() -> Iterator[Frames]:
@@ -319,7 +308,9 @@ def _clip_driver(path: Path, size: int, face: int | None, landmarker: str, start
     )  # fmt: skip
 
 
-def _camera_driver(text: str, size: int, face: int | None, landmarker: str, seconds: float) -> Driver:
+def _camera_driver(text: str, size: int, job: Reenact) -> Driver:
+    if job.start:
+        raise UsageError("a camera has no past", where="--start", hint="leave it out")
     number = text.partition(":")[2] or "0"
     camera: Any = cv2.VideoCapture(int(number) if number.isdigit() else number)
     if not camera.isOpened():
@@ -328,7 +319,7 @@ def _camera_driver(text: str, size: int, face: int | None, landmarker: str, seco
     times: list[float] = []
     try:
         begun = time.monotonic()
-        while (now := time.monotonic() - begun) < seconds:
+        while (now := time.monotonic() - begun) < job.seconds:
             good, frame = camera.read()
             if not good:
                 break
@@ -337,7 +328,8 @@ def _camera_driver(text: str, size: int, face: int | None, landmarker: str, seco
     finally:
         camera.release()
     _checked(text, len(frames))
-    track = pick(observe.track(zip(times, frames, strict=True), landmarker=landmarker), face, text, "--driver-face")
+    tracks = observe.track(zip(times, frames, strict=True), landmarker=job.landmarker)
+    track = pick(tracks, job.driver_face, text, "--driver-face")
     marks, found = _along(track, times)
     ingredient = Ingredient("driver", sha256_of(np.ascontiguousarray(marks).tobytes()), "camera")
     # A camera's clock trembles; the clip gets the even rate it had on average.

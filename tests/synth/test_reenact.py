@@ -144,7 +144,7 @@ def test_frames_go_to_the_encoder_as_they_come(monkeypatch, name):
     from synth.reenact.shots import load_driver, load_shots
 
     heads = generator(name, size=128)
-    person, driver = load_shots(["puppets:3/1"], 128, most=1), load_driver("puppets:4/1", 128, seconds=2)
+    person, driver = load_shots(["puppets:3/1"], 128, most=1), load_driver("puppets:4/1", 128, Reenact(seconds=2))
     model = heads.personalise(person.frames, person.landmarks, mode="ff", steps=None, seed=0)
     marks = driver.landmarks
     drawing = module._Drawing(model, marks, person, driver, quick(frame="crop"), False, lambda n: None)
@@ -424,7 +424,7 @@ def test_two_faces_of_a_driver_are_chosen_between(tmp_path):
         return (points - points.mean(1, keepdims=True)) / points.std()
 
     for face in (0, 1):
-        found = shape(load_driver(tmp_path / "two.mp4", 128, face=face).landmarks)
+        found = shape(load_driver(tmp_path / "two.mp4", 128, Reenact(driver_face=face)).landmarks)
         own, other = (np.abs(found - shape(truth[k])).mean() for k in (face, 1 - face))
         assert own < other
     for other, task in ((1, "cross-reenactment"), (0, "self-reenactment")):
