@@ -118,27 +118,23 @@ def _of_fields(kind: Any) -> Reader:
     return make
 
 
+def _without_default(kind: Any) -> set[str]:
+    return {item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING}
+
+
 def _of_one(kinds: Sequence[Any]) -> Reader:
     """Of several kinds the first that a value may be of; a dataclass is one where there is a key for each field without a default."""
     readers = [_reader(kind) for kind in kinds]
     if not any(readers):
         return None
-    needed = [
-        {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
-        if is_dataclass(kind)
-        else None
-        for kind in kinds
-    ]
+    needed = [_without_default(kind) if is_dataclass(kind) else None for kind in kinds]
 
     def make(value: Any) -> Any:
         if value is None:
             return None
         found = isinstance(value, Mapping)
-        fits = (
-            r
-            for r, keys in zip(readers, needed, strict=True)
-            if (keys is not None) == found and (not keys or keys <= value.keys())
-        )
+        pairs = zip(readers, needed, strict=True)
+        fits = (r for r, keys in pairs if (keys is not None) == found and (not keys or keys <= value.keys()))
         part = next(fits, readers[-1])
         return value if part is None else part(value)
 

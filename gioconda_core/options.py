@@ -54,9 +54,9 @@ class Option:
 
     def named(self, field: str) -> str:
         """What a person types for it: ``--min-face``, or the argument's name."""
-        return (
-            self.metavar or field.upper() if self.positional else self.flag or "--" + field.strip("_").replace("_", "-")
-        )
+        if self.positional:
+            return self.metavar or field.upper()
+        return self.flag or "--" + field.strip("_").replace("_", "-")
 
     def placed(self, error: UsageError, field: str) -> str:
         """Where an error is: in this option, unless it names an option itself."""
@@ -69,13 +69,8 @@ class Option:
     def hold(self, value: Any, field: str) -> None:
         """Raise UsageError, naming the option, for a value out of its range or not among its choices."""
         where = self.named(field)
-        each = (
-            list(value.values())
-            if isinstance(value, Mapping)
-            else list(value)
-            if isinstance(value, tuple | list)
-            else [value]
-        )
+        several = value.values() if isinstance(value, Mapping) else value
+        each = list(several) if isinstance(value, Mapping | tuple | list) else [value]
         allowed = self.allowed() if each else ()
         for item in each:
             if allowed and item not in allowed:
@@ -109,9 +104,8 @@ def declared(job: type[Any]) -> dict[str, tuple[Any, Option | None]]:
     found: dict[str, tuple[Any, Option | None]] = {}
     for item in fields(job):
         hint = hints[item.name]
-        options = (
-            [note for note in get_args(hint)[1:] if isinstance(note, Option)] if get_origin(hint) is Annotated else []
-        )
+        notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        options = [note for note in notes if isinstance(note, Option)]
         found[item.name] = (get_args(hint)[0] if options else hint, options[0] if options else None)
     return found
 

@@ -46,9 +46,8 @@ def blur(frame: NDArray[np.uint8], box: Box | None) -> Floats:
         for _ in range(3):
             _, spread = cv2.meanStdDev(cv2.Laplacian(part, cv2.CV_32F))
             rows.append(math.log(float(spread[0, 0]) ** 2 + 1e-3))
-            part = cv2.resize(
-                part, (max(8, part.shape[1] // 2), max(8, part.shape[0] // 2)), interpolation=cv2.INTER_AREA
-            )
+            half = max(8, part.shape[1] // 2), max(8, part.shape[0] // 2)
+            part = cv2.resize(part, half, interpolation=cv2.INTER_AREA)
     values = np.array(rows)
     return np.concatenate([values, values[:3] - values[3:]])
 

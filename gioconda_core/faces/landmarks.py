@@ -178,9 +178,8 @@ class DlibLandmarker:
             return np.zeros((0, 5), np.float32)
         if scale != 1:
             size = (round(gray.shape[1] * scale), round(gray.shape[0] * scale))
-            gray = np.asarray(
-                cv2.resize(gray, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8
-            )
+            how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+            gray = np.asarray(cv2.resize(gray, size, interpolation=how), np.uint8)
         with _detector() as detector:
             rectangles, scores, _ = detector.run(np.ascontiguousarray(gray), 0, threshold)
         rows = [

@@ -41,11 +41,8 @@ class Blend:
             source = source + self.sharpen * (source - cv2.GaussianBlur(source, (0, 0), 1.2))
         height, width = frame.shape[:2]
         if self.shrink < 1:
-            small = cv2.resize(
-                source,
-                (max(8, int(width * self.shrink)), max(8, int(height * self.shrink))),
-                interpolation=cv2.INTER_AREA,
-            )
+            size = (max(8, int(width * self.shrink)), max(8, int(height * self.shrink)))
+            small = cv2.resize(source, size, interpolation=cv2.INTER_AREA)
             source = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
         middle = landmarks.mean(0)
         shift = middle + self.move * extent - self.scale * middle

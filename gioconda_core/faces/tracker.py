@@ -211,10 +211,10 @@ class Tracker:
             place = followed.get(id(face)) or face.look
             for look in looks:
                 share = overlap(place.box, look.box)
+                if share <= 0.3:
+                    continue
                 # Far apart in time, the same place is not enough: the face there must look the same too, or be the same person.
-                if share > 0.3 and (
-                    near or likeness(face.reference, look.chip) > 0.6 or self._same_place(frame, face, look)
-                ):
+                if near or likeness(face.reference, look.chip) > 0.6 or self._same_place(frame, face, look):
                     pairs.append((share, face, look))
         # The pairs that overlap most are taken first; a face and a box are used once.
         free = {id(look) for look in looks}
@@ -277,11 +277,8 @@ class Tracker:
 
     def finish(self) -> tuple[FaceTrack, ...]:
         """The tracks, by first appearance, larger face first. A face seen once, weakly, in many searches is left out."""
-        faces = [
-            face
-            for face in self.gone + self.active
-            if self.searched < 3 or face.detections > 1 or max(face.confidences) > 0.65
-        ]
+        every = self.gone + self.active
+        faces = [f for f in every if self.searched < 3 or f.detections > 1 or max(f.confidences) > 0.65]
         faces.sort(key=lambda face: (face.times[0], -float(face.boxes[0][2] - face.boxes[0][0])))
         return tuple(face.track(number) for number, face in enumerate(faces))
 

@@ -299,9 +299,8 @@ class VideoSource:
         self._start: int = frame.pts or 0
         self._timed = frame.pts is not None
         self._seekable = bool(_OWN_TIMESTAMPS & set(container.format.name.split(",")))
-        self._step = (
-            float(1 / self._fps) if self._fps else float(frame.duration * self._base) if frame.duration else 0.04
-        )
+        lasts = float(frame.duration * self._base) if frame.duration else 0.04
+        self._step = float(1 / self._fps) if self._fps else lasts
         return frame
 
     def _pixel_aspect(self, stream: Any) -> Fraction:
@@ -409,9 +408,8 @@ class VideoSource:
             with contextlib.ExitStack() as stack:
                 if seen.unread(self._file or stack.enter_context(open(str(self._path), "rb"))):
                     self._warn(WarningReason.STOPPED_THERE, time=self._seconds(last) + self._step)
-        return self._seconds(last) + max(self._step, float(lasts * self._base)), float(
-            (last - min(stamps)) * self._base
-        )
+        end = self._seconds(last) + max(self._step, float(lasts * self._base))
+        return end, float((last - min(stamps)) * self._base)
 
     def _leapt(self, stamps: Sequence[int]) -> float:
         """Seconds of footage where the clock jumps, counted without the jumps, which are said; 0 where it runs on.
@@ -527,9 +525,8 @@ class VideoSource:
             yield from self._lane(ticks, "AUTO")
             return
         # Threads within one decoder stand idle whenever it is drained: at each frame that is wanted from a keyframe of its own.
-        parts = [
-            [tick for tick, turn in zip(ticks, turns, strict=True) if turn == lane] for lane in range(max(turns) + 1)
-        ]
+        dealt = list(zip(ticks, turns, strict=True))
+        parts = [[tick for tick, turn in dealt if turn == lane] for lane in range(max(turns) + 1)]
         ahead = max(1, _AHEAD // (self._stored[0] * self._stored[1] * 3 * len(parts)))
         yield from in_turn([self._lane(part, "NONE") for part in parts], turns, ahead)
 

@@ -118,11 +118,8 @@ class Survey:
         begin, end = self._spans()
         at = np.asarray([e.pos for e in listed], dtype=np.int64)
         after = np.searchsorted(begin, at)  # the packet that begins there, or behind the eight bytes of its head
-        lost = [
-            e
-            for e, i in zip(listed, after, strict=True)
-            if 0 < i < len(begin) and begin[i] - e.pos > 8 and e.pos >= end[i - 1]
-        ]
+        pairs = zip(listed, after, strict=True)
+        lost = [e for e, i in pairs if 0 < i < len(begin) and begin[i] - e.pos > 8 and e.pos >= end[i - 1]]
         return Loss(len(lost), len(self._ticks) + len(lost), lost[0].timestamp) if lost else None
 
 

@@ -25,7 +25,7 @@ from gioconda_core.media.clip import Clip, write_video
 from gioconda_core.media.pictures import grid
 from gioconda_core.types import Footage
 from provenance.signing import sign
-from synth import consent as consents
+from synth.consent import Consent
 from synth.evaluation import measures, perceptual
 from synth.evaluation.measures import Figure, Frames
 from synth.evaluation.options import Evaluate
@@ -186,9 +186,8 @@ class _Exam:
                 cells.append(Cell(rival.name, mode, count, tuple(figures)))
                 pictures.append((f"{rival.name} {mode} T={count}".replace("  ", " "), [d[len(d) // 2] for d in drawn]))
         real = [p.frames[len(p.frames) // 2] for p in persons]
-        return Evaluation(tuple(cells), self._protocol(persons), self.absent), sheet(
-            [("real, held out", real), *pictures]
-        )
+        shown = sheet([("real, held out", real), *pictures])
+        return Evaluation(tuple(cells), self._protocol(persons), self.absent), shown
 
     def _person(self, unit: Unit) -> _Person:
         held = read_part(self.sets[unit.shards], unit, held_rows(unit, held_out(unit, self.takes)), self.heads.size)
@@ -315,7 +314,7 @@ def sign_grid(
     picture: Frames,
     path: Path,
     heads: TalkingHeads,
-    granted: consents.Consent,
+    granted: Consent,
     footage: Sequence[str] = (),
     *,
     force: bool = False,

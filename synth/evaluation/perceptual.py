@@ -167,12 +167,9 @@ def _st_lpips() -> Measure:
         return [_unit(x) for x in found]
 
     def distance(a: Any, b: Any) -> Any:
-        return torch.stack(
-            [
-                ((f - g) ** 2 * w[f"lin{k}.model.1.weight"]).sum(1).mean((1, 2))
-                for k, (f, g) in enumerate(zip(features(a), features(b), strict=True))
-            ]
-        ).sum(0)
+        pairs = enumerate(zip(features(a), features(b), strict=True))
+        apart = [((f - g) ** 2 * w[f"lin{k}.model.1.weight"]).sum(1).mean((1, 2)) for k, (f, g) in pairs]
+        return torch.stack(apart).sum(0)
 
     return _batched(distance)
 
@@ -241,11 +238,8 @@ def _inception_of_2015() -> Any:
             return F.max_pool2d(x, 3, 1, 1)  # a slip in the graph of 2015 that every published FID contains
 
     net = tv.Inception3(num_classes=1008, aux_logits=False, init_weights=False)
-    net.Mixed_5b, net.Mixed_5c, net.Mixed_5d = (
-        A(192, pool_features=32),
-        A(256, pool_features=64),
-        A(288, pool_features=64),
-    )
+    net.Mixed_5b, net.Mixed_5c = A(192, pool_features=32), A(256, pool_features=64)
+    net.Mixed_5d = A(288, pool_features=64)
     net.Mixed_6b, net.Mixed_6c = C(768, channels_7x7=128), C(768, channels_7x7=160)
     net.Mixed_6d, net.Mixed_6e = C(768, channels_7x7=160), C(768, channels_7x7=192)
     net.Mixed_7b, net.Mixed_7c = E(1280), Last(2048)

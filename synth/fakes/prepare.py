@@ -169,14 +169,9 @@ def _from_still(entry: Entry, job: Prepare, frame: NDArray[np.uint8], landmarks:
         found = view(picture, points, rng, mouth)
         if turn(*(np.asarray(p, np.float64) for p in (points, found.landmarks)))[0] < SHEARS:
             made.append(found)
-    return _Result(
-        entry,
-        1,
-        np.stack([picture, *(v.frame for v in made)]),
-        np.stack([points, *(v.landmarks for v in made)]),
-        np.arange(1.0 + job.views),
-        note=f"{job.views} views of a picture",
-    )
+    frames = np.stack([picture, *(v.frame for v in made)])
+    marks = np.stack([points, *(v.landmarks for v in made)])
+    return _Result(entry, 1, frames, marks, np.arange(1.0 + job.views), note=f"{job.views} views of a picture")
 
 
 def _saved(entry: Entry, job: Prepare) -> dict[str, Any] | None:
@@ -297,16 +292,10 @@ def prepare(
             session.advance(1, note=item.entry.name[-40:])
     final = _finished(folder)
     wanted = {entry.name for entry in listed}
-    seconds = time.perf_counter() - begun
-    return Prepared(
-        clips=len(listed),
-        kept=len(final.keys() & wanted),
-        frames=sum(n for name, (_, n) in final.items() if name in wanted),
-        identities=len({identity for name, (identity, _) in final.items() if name in wanted}),
-        dropped=Counter(why for name, why in dropped.items() if name in wanted),
-        seconds=seconds,
-        frames_per_second=read / max(seconds, 1e-9),
-    )
+    kept = [found for name, found in final.items() if name in wanted]
+    frames, people = sum(n for _, n in kept), len({identity for identity, _ in kept})
+    why, seconds = Counter(why for name, why in dropped.items() if name in wanted), time.perf_counter() - begun
+    return Prepared(len(listed), len(kept), frames, people, why, seconds, read / max(seconds, 1e-9))
 
 
 def _left(folder: Path, listed: Sequence[Entry]) -> tuple[dict[str, Dropped], list[Entry]]:

@@ -103,12 +103,9 @@ class _Relative(_Frozen):
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
         # Each sample has its own divisor, so that a batch split over processes gives the same loss as a whole one.
-        return torch.stack(
-            [
-                ((f.float() - r.float()).abs().mean((1, 2, 3)) / r.float().abs().mean((1, 2, 3)).clamp_min(1e-3)).mean()
-                for f, r in self.terms(fake, real)
-            ]
-        ).mean()
+        pairs = [(f.float(), r.float()) for f, r in self.terms(fake, real)]
+        apart = [((f - r).abs().mean((1, 2, 3)) / r.abs().mean((1, 2, 3)).clamp_min(1e-3)).mean() for f, r in pairs]
+        return torch.stack(apart).mean()
 
 
 class SqueezeNet(_Relative):
@@ -183,9 +180,8 @@ def _ssim(a: Tensor, b: Tensor) -> Tensor:
     var_a = _box(a * a) - mean_a**2
     var_b = _box(b * b) - mean_b**2
     both = _box(a * b) - mean_a * mean_b
-    return (
-        ((2 * mean_a * mean_b + c1) * (2 * both + c2)) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
-    ).mean()
+    alike = (2 * mean_a * mean_b + c1) * (2 * both + c2)
+    return (alike / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))).mean()
 
 
 class Content(nn.Module):

@@ -25,9 +25,8 @@ def paint_backdrop(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
         cv2.rectangle(canvas, (int(x0), int(y0)), (int(x0 + w), int(y0 + h)), tuple(map(float, colour)), -1)
     for _ in range(rng.integers(0, 4)):
         colour = np.clip(np.array([250, 225, 190]) * rng.uniform(0.6, 1) + rng.normal(0, 12, 3), 0, 255)
-        cv2.circle(
-            canvas, tuple(map(int, rng.integers(0, 64, 2))), int(rng.integers(2, 7)), tuple(map(float, colour)), -1
-        )
+        at, radius = tuple(map(int, rng.integers(0, 64, 2))), int(rng.integers(2, 7))
+        cv2.circle(canvas, at, radius, tuple(map(float, colour)), -1)
     canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(1.2, 3.5))
     out = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_CUBIC)
     return np.asarray((np.clip(out, 0, 255) / 255) ** 2, dtype=np.float32)

@@ -168,12 +168,8 @@ class Stage:
     ) -> NDArray[np.float32]:
         """Room, locks, neck, clothes, and everything before them. skin : (P, 3) of the pixels (ys, xs). of : (P,) their triangles."""
         picture = self.backdrop.copy()
-        body = cv2.warpAffine(
-            self.torso,
-            np.array([[1, 0, self.take.body[k, 0] * self.scale], [0, 1, self.take.body[k, 1] * self.scale]]),
-            (self.size, self.size),
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        moved = np.c_[np.eye(2), self.take.body[k] * self.scale]
+        body = cv2.warpAffine(self.torso, moved, (self.size, self.size), borderMode=cv2.BORDER_REPLICATE)
         neck, hair = self._is(of, "neck"), self._is(of, "locks")
         front = ~(neck | hair)
         picture[ys[hair], xs[hair]] = skin[hair]
@@ -214,10 +210,8 @@ class Stage:
                 continue
             n = self.ids[yi, xi]
             if n and low <= self.person.triangles[shown[n - 1], 0] < high:
-                radius = max(0.5, 0.0085 * self.scale)
-                cv2.circle(
-                    picture, (round(x * 16), round(y * 16)), round(radius * 16), (0.85, 0.85, 0.85), -1, cv2.LINE_AA, 4
-                )
+                at, radius = (round(x * 16), round(y * 16)), round(max(0.5, 0.0085 * self.scale) * 16)
+                cv2.circle(picture, at, radius, (0.85, 0.85, 0.85), -1, cv2.LINE_AA, 4)
 
     def _glasses(self, picture: NDArray[np.float32], k: int) -> None:
         assert self.person.look.glasses is not None

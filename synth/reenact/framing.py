@@ -90,9 +90,8 @@ def face_mask(landmarks: Points, size: int, *, soft: float, lift: float = 0.9, r
         up = brows.mean(1, keepdims=True) - poses[:, 36:48].mean(1, keepdims=True)
         hull = cv2.convexHull(np.concatenate([points, (brows + lift * up).reshape(-1, 2)]).astype(np.float32))
         middle = (hull.min(0) + hull.max(0)) / 2
-        cv2.fillConvexPoly(
-            out[k], np.round((middle + (hull - middle) * reach) * 16).astype(np.int32), 255, cv2.LINE_AA, 4
-        )
+        grown = np.round((middle + (hull - middle) * reach) * 16).astype(np.int32)
+        cv2.fillConvexPoly(out[k], grown, 255, cv2.LINE_AA, 4)
         out[k] = cv2.GaussianBlur(out[k], (0, 0), soft)
     return out
 
@@ -133,12 +132,7 @@ def load_track(path: str | os.PathLike[str]) -> dict[str, Any]:
             size = tuple(int(v) for v in data["size"]) if "size" in data else None
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise MediaError("is not a landmark track", where=str(path), hint=".npz with times and landmarks") from error
-    if (
-        landmarks.ndim != 3
-        or landmarks.shape[1:] != (68, 2)
-        or len(times) != len(landmarks)
-        or len(found) != len(times)
-    ):
+    if landmarks.shape != (len(times), 68, 2) or len(found) != len(times):
         raise MediaError(f"landmarks are {landmarks.shape}, times {times.shape}", where=str(path))
     if len(times) > 1 and not (np.diff(times) > 0).all():
         raise MediaError("times do not increase", where=str(path))

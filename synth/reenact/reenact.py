@@ -187,9 +187,8 @@ def _resized(frame: Frames, side: int) -> Frames:
         return frame
     # Even sides, as the 4:2:0 encoders want.
     target = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
-    return np.asarray(
-        cv2.resize(frame, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), np.uint8
-    )
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(frame, target, interpolation=how), np.uint8)
 
 
 def _place(
@@ -270,9 +269,8 @@ def strip(source: Frames, moments: Sequence[tuple[Frames | None, Frames]]) -> Fr
     # One width, so that moments stand below one another.
     width = max(round(p.shape[1] * height / p.shape[0]) for pair in columns for p in pair if p is not None)
     blank = np.zeros((height, width, 3), np.uint8)
-    rows = [[blank if above is None else above for above, _ in columns]] * with_driver + [
-        [below for _, below in columns]
-    ]
+    rows = [[blank if above is None else above for above, _ in columns]] * with_driver
+    rows.append([below for _, below in columns])
     return grid(rows, (width, height), paper=0).copy()  # a label is drawn over it
 
 

@@ -88,10 +88,8 @@ class EpisodeSampler:
             units.append(unit)
         slots = range(rank * size // world, (rank + 1) * size // world)
         parts = [self.episode(units[slot], step, slot, shots) for slot in slots]
-        shown, shown_rasters, targets, rasters, drawn = zip(*parts, strict=True)
-        return Batch(
-            np.stack(shown), np.stack(shown_rasters), np.stack(targets), np.stack(rasters), np.array(drawn, np.int64)
-        )
+        *pictures, drawn = zip(*parts, strict=True)
+        return Batch(*map(np.stack, pictures), np.array(drawn, np.int64))
 
     def episode(self, unit: int, step: int, slot: int, shots: int) -> _Episode:
         """K frames with their landmark images, then the target with its own: all distinct rows of one unit; and that unit."""
@@ -147,7 +145,7 @@ def jitter(
         [np.clip(levels ** rng.uniform(0.85, 1.18) * rng.uniform(0.9, 1.1) + light, 0, 1) * 255 for _ in range(3)], -1
     )
     table = np.round(gains).astype(np.uint8).reshape(1, 256, 3)
-    out: list[tuple[NDArray[np.uint8], NDArray[np.float32]]] = []
+    out = []
     for frame, landmarks in pairs:
         picture, points = frame, landmarks
         if flip:
@@ -156,7 +154,6 @@ def jitter(
             points[:, 0] = size - 1 - points[:, 0]
             points = points[MIRROR]  # left and right change names with the mirror
         moved = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        out.append(
-            (np.asarray(cv2.LUT(moved, table), np.uint8), (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32))
-        )
+        there = (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+        out.append((np.asarray(cv2.LUT(moved, table), np.uint8), there))
     return out

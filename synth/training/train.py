@@ -62,9 +62,8 @@ class Trainer:
         self.options, self.config, self.device, self.group = options, config, device, group
         self.dtype = compute_dtype(options.precision, device)
         self.losses = WEIGHTS[options.losses]
-        self.content: Content = build(options.content, self.losses, files=options.content_files, dtype=self.dtype).to(
-            device
-        )
+        content = build(options.content, self.losses, files=options.content_files, dtype=self.dtype)
+        self.content: Content = content.to(device)
         self.began_as: dict[str, Any] | None = None
         if options.init:
             earlier = load_checkpoint(options.init)
