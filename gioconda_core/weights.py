@@ -119,11 +119,9 @@ def convert(original: Path, target: Path) -> None:
                 tree = tree["state_dict"]
             tensors = _flatten(tree)
     except Exception as error:
-        raise WeightsError(
-            f"cannot be converted without unpickling: {type(error).__name__}",
-            where=str(original),
-            hint="convert it to safetensors with the publisher's own tools, then pull that file",
-        ) from error
+        what = f"cannot be converted without unpickling: {type(error).__name__}"
+        hint = "convert it to safetensors with the publisher's own tools, then pull that file"
+        raise WeightsError(what, str(original), hint) from error
     if not tensors:
         raise WeightsError("holds no tensors", where=str(original))
     save_file(tensors, target)

@@ -209,14 +209,10 @@ class LogRow:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "LogRow":
         """From a line of the log; a row that was tampered with may lack anything, or hold something else."""
-        time, task, generator, consent, before = (
-            str(row.get(name, "")) for name in ("time", "task", "generator", "consent", "before")
-        )
-        sources, drivers, outputs = (
-            tuple(map(str, row[name])) if isinstance(row.get(name), list) else ()
-            for name in ("sources", "drivers", "outputs")
-        )
-        return cls(time, task, generator, consent, sources, drivers, outputs, before)
+        lists = [row[name] if isinstance(row.get(name), list) else [] for name in ("sources", "drivers", "outputs")]
+        texts = {name: str(row.get(name, "")) for name in ("time", "task", "generator", "consent", "before")}
+        sources, drivers, outputs = (tuple(map(str, listed)) for listed in lists)
+        return cls(**texts, sources=sources, drivers=drivers, outputs=outputs)
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,17 @@ from gioconda_core.errors import UsageError
 Matrix = NDArray[np.float64]  # (2, 3), similarity: frame pixels → crop pixels
 Picture = NDArray[np.uint8]  # (H, W, 3)
 
+
+def table(file: str) -> NDArray[np.float64]:
+    """The numbers of a file beside this module."""
+    lines = (resources.files("gioconda_core.faces") / file).read_text("ascii").splitlines()
+    return np.asarray(np.loadtxt(lines, delimiter=","), np.float64)
+
+
 MARGIN = 0.4  # of the face square, on each side: brings hair and chin into the crop
 
 # Mean of 718 faces of talking people, aligned by similarity and made symmetric; unit = the box dlib's detector draws. (68, 2)
-FACE_SHAPE: NDArray[np.float64] = np.loadtxt(
-    (resources.files("gioconda_core.faces") / "face_shape.csv").read_text("ascii").splitlines(), delimiter=","
-)
+FACE_SHAPE = table("face_shape.csv")
 
 # Points that speech and brows hardly move: nose, eyes, mouth corners. Jaw and lips would make the crop bob with every word.
 RIGID = np.array([*range(27, 48), 48, 54])

@@ -3,8 +3,6 @@
 The number says how much a landmarker or a detector can get out of the pixels; it says nothing of whether they are genuine.
 """
 
-from importlib import resources
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,9 +10,7 @@ from gioconda_core.faces import align
 
 CHIP = 64  # px: side of the small aligned face by which sharpness and likeness are judged
 
-_HEAD: NDArray[np.float64] = np.loadtxt(
-    (resources.files("gioconda_core.faces") / "plain_head.csv").read_text("ascii").splitlines(), delimiter=","
-)
+_HEAD = align.table("plain_head.csv")
 _POINTS, _MODEL = _HEAD[:, 0].astype(int), np.ascontiguousarray(_HEAD[:, 1:])
 
 

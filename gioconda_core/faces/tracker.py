@@ -298,11 +298,9 @@ def _checked(landmarker: Landmarker, what: str, array: Any, shape: tuple[int, ..
     if out.size == 0 and shape[0] <= 0:
         out = out.reshape(0, *shape[1:])
     if out.shape[1:] != shape[1:] or (shape[0] >= 0 and len(out) != shape[0]) or not np.isfinite(out).all():
-        raise PluginError(
-            f"{what} gave an array of shape {out.shape} or with values that are not numbers",
-            where=f"gioconda.landmarkers:{landmarker.name}",
-            hint="gioconda_core.faces.landmarks.Landmarker says what is expected",
-        )
+        what = f"{what} gave an array of shape {out.shape} or with values that are not numbers"
+        hint = "gioconda_core.faces.landmarks.Landmarker says what is expected"
+        raise PluginError(what, f"gioconda.landmarkers:{landmarker.name}", hint)
     return out
 
 

@@ -181,15 +181,8 @@ class RgbMaker:
         if matrix == _UNSPECIFIED:
             matrix = 9 if hdr else (1 if frame.height > 576 or frame.width > 1024 else 6)
         # "yuvj" formats say full range by their name and swscale knows it; everything else by the frame's tag.
-        made = self._scaler.reformat(
-            frame,
-            width=self.width,
-            height=self.height,
-            format="rgb48le" if hdr else "rgb24",
-            src_colorspace=_MATRIX.get(matrix),
-            dst_color_range=2,
-        )
-        picture = made.to_ndarray()
+        to = {"width": self.width, "height": self.height, "format": "rgb48le" if hdr else "rgb24", "dst_color_range": 2}
+        picture = self._scaler.reformat(frame, src_colorspace=_MATRIX.get(matrix), **to).to_ndarray()
         if hdr:
             picture = tone_map(picture, int(frame.color_trc))
         return self.orientation.apply(picture)

@@ -50,16 +50,10 @@ class _Worker(Child):
     """One decoding process."""
 
     def __init__(self, fds: tuple[int, ...] = ()) -> None:
-        super().__init__(
-            "gioconda_core.media.sandbox:work",
-            threads=cores(),  # of the decoder; those of libraries for numbers would only take address space
-            quiet=True,
-            fds=fds,
-            most=_MOST_BYTES,
-            OMP_NUM_THREADS="1",
-            OPENBLAS_NUM_THREADS="1",
-            MALLOC_ARENA_MAX="2",  # each arena reserves 64 MiB of the address space that is limited
-        )
+        # The threads are the decoder's: those of libraries for numbers, and each arena's 64 MiB, would only take address space.
+        few = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+        work = "gioconda_core.media.sandbox:work"
+        super().__init__(work, threads=cores(), quiet=True, fds=fds, most=_MOST_BYTES, **few)
         self._fresh = True
         self.files = 0
 
@@ -275,14 +269,9 @@ def work(channel: Channel) -> None:
             return
         except Exception as raised:
             error = _blamed(raised, where)
-            say(
-                error="UsageError" if isinstance(error, UsageError) else "MediaError",
-                what=error.what,
-                where=error.where,
-                hint=error.hint,
-                unread=getattr(error, "unread", UnreadReason.NO_MEDIA),
-                warnings=[w.document() for w in getattr(source, "warnings", ())],
-            )
+            kind, unread = type(error).__name__, getattr(error, "unread", UnreadReason.NO_MEDIA)
+            warnings = [w.document() for w in getattr(source, "warnings", ())]
+            say(error=kind, what=error.what, where=error.where, hint=error.hint, unread=unread, warnings=warnings)
 
 
 def _blamed(error: Exception, where: str) -> GiocondaError:

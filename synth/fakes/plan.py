@@ -207,10 +207,8 @@ def plan(units: Sequence[Unit], job: Fakes, heads: TalkingHeads | Roster) -> lis
             raise UsageError(f"{maker.name} makes {' and '.join(able)} only", "--kinds", "add it, or leave it out")
     splits = split_of([u.identity for u in units], job.splits, job.seed)
     planner = _Planner(job, Roster.of(heads), splits)
-    turns = {
-        unit.sha256: turn
-        for turn, unit in enumerate(sorted(units, key=lambda u: list(job.splits).index(splits[u.identity])))
-    }
+    by_split = sorted(units, key=lambda u: list(job.splits).index(splits[u.identity]))
+    turns = {unit.sha256: turn for turn, unit in enumerate(by_split)}
     recipes: list[Recipe] = []
     for unit in units:
         others = [u for u in units if u.identity != unit.identity and splits[u.identity] == splits[unit.identity]]

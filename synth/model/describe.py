@@ -89,8 +89,8 @@ def describe(name: str) -> str:
         lines.append(f"{title:<14}{'total':<27}{total:>12,}{beside}")
         lines.append("")
     values = next(row["channels"] for row in rows if row["block"] == "P")
-    row = f"one row of {config.dim} for each training video, beside the networks"
-    lines.append(f"AdaIN values a frame: {values:,}; W: {row}")
+    of_w = f"one row of {config.dim} for each training video, beside the networks"
+    lines.append(f"AdaIN values a frame: {values:,}; W: {of_w}")
     for title, folded in (("plain", False), ("as computed here, ×2 folded", True)):
         costs = ", ".join(f"{key} {gflop:.1f}" for key, gflop in cost(config, folded=folded).items())
         lines.append(f"GFLOP of one frame forward, {title}: {costs}")

@@ -11,13 +11,9 @@ from synth.puppets.brush import SIDE, Array, mask, mix, noise, spline, to_textur
 
 
 def paint_beard(
-    rng: np.random.Generator,
-    image: NDArray[np.float32],
-    at: Array,
-    named: dict[str, Array],
-    shade: Array,
+    rng: np.random.Generator, image: NDArray[np.float32], at: Array, named: dict[str, Array], shade: Array,
     amount: float,
-) -> None:
+) -> None:  # fmt: skip
     """Stubble or a beard over jaw, chin and upper lip, in place. amount : 0.2 a shadow … 0.9 full."""
     jaw = at[2:15]
     above = [named["cheek"] + (6, 0), at[54] + (4, -8), at[35] + (2, 12)]

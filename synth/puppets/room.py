@@ -71,13 +71,9 @@ def paint_torso(rng: np.random.Generator, size: int, scale: float, centre: tuple
 
 
 def _collar(
-    colour: NDArray[np.float32],
-    cover: NDArray[np.uint8],
-    cloth: Array,
-    pixels: Callable[[Array], Array],
-    throat: float,
+    colour: NDArray[np.float32], cover: NDArray[np.uint8], cloth: Array, pixels: Callable[[Array], Array], throat: float,
     width: int,
-) -> None:
+) -> None:  # fmt: skip
     """A shirt's two flaps and its row of buttons. pixels : head units → pixels. throat : where the flaps meet, head units."""
     pale = tuple(map(float, np.clip(cloth * 1.2 + 18, 0, 255)))
     for sign in (-1, 1):

@@ -122,10 +122,9 @@ class RunFolder:
         from provenance.signing import sign
 
         target = self.path / "samples" / f"step-{step:09d}.png"
+        claim = Claim(target.name, "training", "fake", "gioconda-few-shot", __version__)
         with room(target):
-            return sign.write_picture(
-                sheet, target, Claim(target.name, "training", "fake", "gioconda-few-shot", __version__), force=True
-            )
+            return sign.write_picture(sheet, target, claim, force=True)
 
 
 def _save(target: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -183,9 +183,7 @@ class ShardSet:
 
         ``""`` stands for a file that ``clips.jsonl`` does not name.
         """
-        real = [
-            source for identity, source in (self.units if units is None else units) if not _is_drawn(identity, source)
-        ]
+        real = [source for unit, source in (self.units if units is None else units) if not _is_drawn(unit, source)]
         known = {row["clip"]: row.get("sha256", [""]) for row in read_rows(self.folder / "clips.jsonl")} if real else {}
         return {digest for source in real for digest in known.get(source, [""])}
 

@@ -81,10 +81,6 @@ def between(difficulty: float, easy: float, hard: float, rng: Rng) -> float:
 
 def neighbour(landmarks: Array, i: int) -> int | None:
     """Which of the frames beside frame ``i`` lies nearer by its landmarks (N, 68, 2); None where both are of another moment."""
-    apart = {
-        k: float(np.linalg.norm(landmarks[k] - landmarks[i], axis=1).mean())
-        for k in (i - 1, i + 1)
-        if 0 <= k < len(landmarks)
-    }
-    k = min(apart, key=lambda k: apart[k], default=None)
-    return k if k is not None and apart[k] <= ANOTHER_MOMENT else None
+    beside = [k for k in (i - 1, i + 1) if 0 <= k < len(landmarks)]
+    apart = [(float(np.linalg.norm(landmarks[k] - landmarks[i], axis=1).mean()), k) for k in beside]
+    return next((k for distance, k in sorted(apart) if distance <= ANOTHER_MOMENT), None)

@@ -8,20 +8,14 @@ from gioconda_core.faces.families import Made, Take
 from synth.fakes.families.parts import Array, Rng, between, family, masks_of, neighbour, pasted, whole
 from synth.warp import warp
 
-_ENLARGE = {
-    "linear": cv2.INTER_LINEAR,
-    "cubic": cv2.INTER_CUBIC,
-    "lanczos": cv2.INTER_LANCZOS4,
-    "nearest": cv2.INTER_NEAREST,
-}
+_ENLARGE = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
 
 
 def shrunk(frame: Array, scale: float, enlarge: str = "cubic") -> Array:
     """The frame reduced to ``scale`` by area and enlarged again."""
     height, width = frame.shape[:2]
-    small = cv2.resize(
-        frame, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
+    size = max(8, round(width * scale)), max(8, round(height * scale))
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (width, height), interpolation=_ENLARGE[enlarge]))
 
 
