@@ -139,9 +139,9 @@ class Clip:
             wanted = 1
         most = max(1, self._limits.array_bytes // max(each, 1))
         if wanted > most and plan.mode != "even":
-            size, room = f"{self.facts.width}x{self.facts.height}", f"{self._limits.array_bytes >> 20} MiB"
+            size, space = f"{self.facts.width}x{self.facts.height}", f"{self._limits.array_bytes >> 20} MiB"
             hint = "use frames(), which holds one at a time, or a sparser sampling"
-            raise UsageError(f"{wanted} frames of {size} do not fit in {room}", self.where, hint)
+            raise UsageError(f"{wanted} frames of {size} do not fit in {space}", self.where, hint)
         out: Frames | None = None  # filled as frames come: a list of them and an array would be the clip twice
         times: list[float] = []
         for seconds, picture in self._play(plan):

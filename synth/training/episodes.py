@@ -89,7 +89,8 @@ class EpisodeSampler:
         slots = range(rank * size // world, (rank + 1) * size // world)
         parts = [self.episode(units[slot], step, slot, shots) for slot in slots]
         *pictures, drawn = zip(*parts, strict=True)
-        return Batch(*map(np.stack, pictures), units=np.array(drawn, np.int64))
+        shown, shown_rasters, targets, rasters = map(np.stack, pictures)
+        return Batch(shown, shown_rasters, targets, rasters, np.array(drawn, np.int64))
 
     def episode(self, unit: int, step: int, slot: int, shots: int) -> _Episode:
         """K frames with their landmark images, then the target with its own: all distinct rows of one unit; and that unit."""
