@@ -186,9 +186,6 @@ def template(path: str | os.PathLike[str], who: str, scope: Sequence[str], licen
     write_text(path, "\n".join(lines) + "\n")
 
 
-# --------------------------------------------------------------------------- the log
-
-
 def _log_file() -> Path:
     return config.home() / "synth-log.jsonl"
 

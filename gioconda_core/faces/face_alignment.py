@@ -115,8 +115,6 @@ class FaceAlignmentLandmarker:
         _load(network, "blazeface")
         return "blazeface", network
 
-    # ------------------------------------------------------------------ faces
-
     def detect(self, frames: Sequence[Frame]) -> list[Boxes]:
         """Face squares (M, 5) of each frame, frames of one shape in one pass."""
         out: list[Boxes] = [np.zeros((0, 5), np.float32)] * len(frames)
@@ -204,8 +202,6 @@ class FaceAlignmentLandmarker:
         if sure[0] < 0.3:
             return np.zeros((0, 5), np.float32)
         return np.array([[*align.box(points[0]), sure[0]]], np.float32)
-
-    # ------------------------------------------------------------------ points
 
     def landmarks(self, frame: Frame, boxes: Boxes) -> NDArray[np.float32]:
         """Landmarks (M, 68, 2) of the faces in face squares (M, 4 or 5), all in one batch."""

@@ -90,9 +90,6 @@ def _named(name: str) -> Landmarker:
     return _landmarker(name)
 
 
-# ---------------------------------------------------------------------- persons
-
-
 @lru_cache(maxsize=1)
 def _encoder() -> tuple[Any, Any]:
     import dlib
@@ -115,9 +112,6 @@ def embed(frame: Frame, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     rectangle = dlib.rectangle(*(int(v) for v in (*moved.min(0), *moved.max(0))))
     shape = dlib.full_object_detection(rectangle, [dlib.point(int(x), int(y)) for x, y in moved])
     return np.array(encoder.compute_face_descriptor(part, shape), np.float32)
-
-
-# ---------------------------------------------------------------------- clips
 
 
 def observe(

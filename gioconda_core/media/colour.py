@@ -31,9 +31,6 @@ _TO_709 = np.array(
 )
 
 
-# --------------------------------------------------------------------------- orientation
-
-
 @dataclass(frozen=True)
 class Orientation:
     """How a stored picture is turned to be upright: mirrored left-right first if ``mirror``, then turned ``turns`` × 90° clockwise."""
@@ -75,9 +72,6 @@ class Orientation:
 
         code = {1: cv2.ROTATE_90_CLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_COUNTERCLOCKWISE}[self.turns]
         return np.asarray(cv2.rotate(np.ascontiguousarray(picture), code), dtype=np.uint8)
-
-
-# --------------------------------------------------------------------------- HDR
 
 
 _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128  # SMPTE ST 2084, §5
@@ -156,9 +150,6 @@ def tone_map(signal: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:
     code = (np.sqrt(np.minimum(light, 1.0)) * 4095 + 0.5).astype(np.int32)
     picture: NDArray[np.uint8] = _srgb_table()[code].reshape(signal.shape)
     return picture
-
-
-# --------------------------------------------------------------------------- frames
 
 
 class RgbMaker:

@@ -116,9 +116,6 @@ def _check(step: str, s: dict[str, float], text: str) -> None:
         raise UsageError(what, hint="resize takes scale in (0, 1] or short ≥ 32")
 
 
-# --------------------------------------------------------------------------- steps on frames
-
-
 def _even(n: float) -> int:
     return max(2, round(n / 2) * 2)
 
@@ -187,9 +184,6 @@ def _stage(
         else:
             frames = map(_frame_step(step, settings, _seed(sha256, position)), frames)
     return frames, rate
-
-
-# --------------------------------------------------------------------------- on files
 
 
 def cache_folder() -> Path:

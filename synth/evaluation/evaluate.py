@@ -301,9 +301,6 @@ def _footage(frames: Frames, times: NDArray[np.float64], mark: Any) -> Footage:
     return Footage(frames, at, rate, float(at[-1]), tracks, "all", {}).frozen()
 
 
-# --------------------------------------------------------------------------- what is shown
-
-
 def sheet(columns: Sequence[tuple[str, Sequence[Frames]]]) -> Frames:
     """Eight people at most below one another, generators beside one another, titles above; uint8 (H, W, 3)."""
     rows = list(zip(*(faces[:8] for _, faces in columns), strict=True))

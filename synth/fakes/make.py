@@ -67,9 +67,6 @@ class Result:
         return self.made + self.there == self.planned
 
 
-# --------------------------------------------------------------------------- sources
-
-
 def _shards(job: Fakes, out: Path, size: int, jobs: int) -> list[ShardSet]:
     """Shard sets of the job; footage that is not in shards yet is prepared into the output folder."""
     sets = []
@@ -87,9 +84,6 @@ def _shards(job: Fakes, out: Path, size: int, jobs: int) -> list[ShardSet]:
     if not sets:
         raise UsageError("no sources", hint="gioconda synth fakes SHARDS… --out DIR")
     return sets
-
-
-# --------------------------------------------------------------------------- the run
 
 
 class _Clock:
@@ -370,9 +364,6 @@ def _same_job(job: Fakes, folder: Path, heads: TalkingHeads | Roster) -> None:
         if before != document:
             append_row(folder / "fakes.history.jsonl", before)
     write_json(file, document)
-
-
-# --------------------------------------------------------------------------- index and replay
 
 
 def write_index(recipes: Sequence[Recipe], records: Mapping[str, Mapping[str, Any]], out: Path, job: Fakes) -> Path:

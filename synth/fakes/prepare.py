@@ -235,9 +235,6 @@ def _results(todo: Iterable[Entry], job: Prepare, jobs: int, engine: str) -> Ite
             yield result or _Result(entry, 0, dropped=Dropped.FAILED, note=str(failure))
 
 
-# --------------------------------------------------------------------------- the job
-
-
 def _finished(out: Path) -> dict[str, tuple[str, int]]:
     """Sources of every clip that lies in a finished shard: name → (identity, frames)."""
     found: dict[str, tuple[str, int]] = {}

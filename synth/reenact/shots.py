@@ -185,9 +185,6 @@ def _file_shots(path: Path, size: int, face: int | None, landmarker: str, most: 
     return [(picture, points, matrix) for picture, points in rows], _ingredient("source", path)
 
 
-# --------------------------------------------------------------------------- drivers
-
-
 def load_driver(source: str | os.PathLike[str], size: int, job: Reenact | None = None) -> Driver:
     """Read what drives. size : side of the crop that its landmarks lie in. job : which part of it, which face, found by what.
 

@@ -54,8 +54,6 @@ class RunFolder:
         self.path = Path(path)
         self.path.mkdir(parents=True, exist_ok=True)
 
-    # ---- options
-
     def start(self, options: Mapping[str, Any], fixed: tuple[str, ...]) -> None:
         """Write the options of a new run, or check that a resumed one has the same ``fixed`` ones."""
         file = self.path / "options.json"
@@ -69,14 +67,10 @@ class RunFolder:
         with room(self.path):
             write_json(file, dict(options))
 
-    # ---- rows
-
     def log(self, row: dict[str, Any]) -> None:
         """One line of stats.jsonl."""
         with room(self.path):
             append_row(self.path / "stats.jsonl", row)
-
-    # ---- checkpoints
 
     def latest(self) -> Path | None:
         """The newest whole checkpoint."""
@@ -114,8 +108,6 @@ class RunFolder:
         table = load_file(folder / "w-rows.safetensors")
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         return state, (table["rows"].numpy(), table["contents"].numpy())
-
-    # ---- pictures
 
     def sample(self, step: int, sheet: NDArray[np.uint8]) -> Path:
         """Write a contact sheet, signed: half of its faces are generated."""

@@ -106,8 +106,6 @@ class Trainer:
             return self.options.match_from
         return -(-150 * self.table.rows // self.options.batch)
 
-    # ---- one step
-
     def step(self, batch: Batch) -> dict[str, float]:
         """One generator update and ``discriminator_steps`` discriminator updates on a batch (this process's part of it).
 
@@ -220,8 +218,6 @@ class Trainer:
         keep = min(self.options.ema, (1 + self.step_number) / (10 + self.step_number))
         for name, average in self.ema.items():
             follow(average, self.model.nets()[name], keep)
-
-    # ---- what is kept
 
     def averaged(self) -> Model:
         """The model as it would be used: averaged E and G, the live discriminator."""
