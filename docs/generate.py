@@ -109,10 +109,14 @@ def documents_page() -> str:
     from importlib import import_module
 
     import gioconda.cli
+    from gioconda.cli.build import Rows
 
-    found: dict[str, type] = {}
+    found: dict[str, Any] = {}
+    listed: dict[str, tuple[str, Any]] = {}  # of commands that print rows: what is typed, and their declaration
     for module in pkgutil.iter_modules(gioconda.cli.__path__):
         for value in vars(import_module(f"gioconda.cli.{module.name}")).values():
+            if isinstance(rows := getattr(value, "rows", None), Rows):
+                listed[rows.schema] = value.path, rows
             if inspect.isclass(value) and dataclasses.is_dataclass(value):
                 schema = {item.name: item.default for item in dataclasses.fields(value)}.get("schema")
                 if isinstance(schema, str) and value.__module__.startswith("gioconda.cli"):
@@ -128,8 +132,15 @@ def documents_page() -> str:
         "What commands print with `--json` or `-o json`, from the dataclasses that are written.",
         "",
     ]
-    for schema, kind in sorted(found.items()):
-        lines += [f"## `{schema}`", "", *_fields(kind)]
+    for schema, kind in sorted({**found, **{schema: rows.kind for schema, (_, rows) in listed.items()}}.items()):
+        lines += [f"## `{schema}`", ""]
+        if schema in listed:
+            path, rows = listed[schema]
+            lines += [f"What `{path}` prints.", "", "| field | type |", "|---|---|"]
+            lines += [f"| `{rows.field}` | `list[{kind.__name__}]` |", "| `schema` | `str` |", ""]
+            lines += [f"Each `{kind.__name__}`:", "", *_fields(kind)]
+            continue
+        lines += _fields(kind)
         parts = (word for written in _types(kind).values() for word in re.findall(r"\w+", written))
         for name in dict.fromkeys(parts):
             part = _named(kind.__module__, name)

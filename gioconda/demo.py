@@ -111,7 +111,15 @@ def _jpeg(stage: Stage, name: str, picture: Frames, *, made: str = "") -> str:
     return str(path.relative_to(stage.folder))
 
 
+def _plot(stage: Stage, name: str, svg: str) -> str:
+    """A plot for the page."""
+    write_text(stage.folder / "pictures" / f"{name}.svg", svg)
+    return f"pictures/{name}.svg"
+
+
 # --------------------------------------------------------------------------- chapters
+
+LOSSES = {"l1": "L1 to the real frame", "content": "Content loss", "hinge_d": "Discriminator's hinge loss"}
 
 
 def puppets(stage: Stage) -> dict[str, Any]:
@@ -124,15 +132,9 @@ def puppets(stage: Stage) -> dict[str, Any]:
     spec = f"puppets:{people.start}-{people.stop - 1}x{stage.scale.takes}"
     job = Prepare(sources=(spec,), size=size, puppet_frames=stage.scale.shots + stage.scale.frames)
     done = prepare(job, stage.folder / "shards", jobs=stage.threads)
-    return {
-        "people": len(people),
-        "picture": _jpeg(stage, "puppets", sheet),
-        "frames": done.frames,
-        "kept": done.kept,
-        "clips": done.clips,
-        "rate": round(done.frames_per_second, 1),
-        "size": size,
-    }
+    drawn = {"people": len(people), "size": size, "picture": _jpeg(stage, "puppets", sheet)}
+    rate = round(done.frames_per_second, 1)
+    return {**drawn, "frames": done.frames, "kept": done.kept, "clips": done.clips, "rate": rate}
 
 
 def training(stage: Stage) -> dict[str, Any]:
@@ -164,16 +166,16 @@ def training(stage: Stage) -> dict[str, Any]:
     session = Session(say=messages.append, advance=count)
     train.train(options, stage.folder / "training", device=stage.device, session=session)
     rows = [json.loads(line) for line in (stage.folder / "training" / "stats.jsonl").read_text().splitlines()]
-    curves = {key: [row[key] for row in rows if key in row] for key in LOSSES}
-    steps_of = [row["step"] for row in rows]
+    curves = []
+    for key, name in LOSSES.items():
+        values = [row[key] for row in rows if key in row]
+        curve = figures.course(name, [row["step"] for row in rows][: len(values)], values)
+        curves.append(_plot(stage, f"loss-{key}", curve))
     sheet = Image.open(sorted((stage.folder / "training" / "samples").glob("*.png"))[-1]).convert("RGB")
     return {
         "steps": steps,
         "content": next((line for line in messages if line.startswith("content loss")), ""),
-        "curves": [
-            _drawn(stage, f"loss-{key}", figures.course(LOSSES[key], steps_of[: len(curves[key])], curves[key]))
-            for key in LOSSES
-        ],
+        "curves": curves,
         "picture": _jpeg(stage, "training", np.asarray(sheet, np.uint8), made="training"),
         "parameters": sum(row["parameters"] for row in table(model.config)),  # type: ignore[misc]
         "preset": model.config.name,
@@ -208,31 +210,23 @@ def _photograph(stage: Stage, who: str) -> str | Path:
 def portraits(stage: Stage) -> dict[str, Any]:
     """Two photographs and a drawn person, each moved by the same drivers; every clip signed, and shown beside what it was made from."""
     heads = HybridGenerator(device=stage.device)
-    job = Reenact(
-        steps=stage.scale.tune_steps, seconds=stage.scale.seconds, frame="crop", side=256, seed=stage.scale.seed
-    )
+    scale = stage.scale
+    job = Reenact(steps=scale.tune_steps, seconds=scale.seconds, frame="crop", side=256, seed=scale.seed)
     clips, films, explained = [], [], ""
-    for who in stage.scale.portraits:
+    for who in scale.portraits:
         name = who.replace(":", "-").replace("/", "-")
         begun = time.perf_counter()
         source = _photograph(stage, who)
         out = stage.folder / "portraits" / f"{name}.mp4"
         session = Session("public-domain" if who in PHOTOGRAPHS else "embedded", force=True, say=stage.say)
-        made = reenact([source], stage.scale.drivers, out, heads, job, session)
+        made = reenact([source], scale.drivers, out, heads, job, session)
         stage.say(f"  {who}: driven {len(made)} ways in {time.perf_counter() - begun:.0f} s")
-        for clip, driver in zip(made, stage.scale.drivers, strict=True):
+        for clip, driver in zip(made, scale.drivers, strict=True):
             clips.append(str(clip.path.relative_to(stage.folder)))
             film, still = _beside(stage, source, driver, clip, job.side)
             films.append({"file": film, "who": PHOTOGRAPHS.get(who, "a person drawn from a seed")})
             explained = explained or still
-    return {
-        "clips": clips,
-        "films": films,
-        "explained": explained,
-        "people": list(stage.scale.portraits),
-        "drivers": list(stage.scale.drivers),
-        "steps": stage.scale.tune_steps,
-    }
+    return {"clips": clips, "films": films, "explained": explained, "steps": scale.tune_steps}
 
 
 def _beside(stage: Stage, source: str | Path, driver: str, clip: Made, size: int) -> tuple[str, str]:
@@ -314,15 +308,9 @@ def benchmark(stage: Stage) -> dict[str, Any]:
     shown = replace(document, detectors=tuple(replace(d, name=names.get(d.name, d.name)) for d in document.detectors))
     for kind, name in (("html", "benchmark.html"), ("json", "benchmark.json")):
         write_text(out / name, benchmark_report.render(document, kind))
-    return {
-        "rows": done.rows,
-        "failed": done.failed,
-        "abstained": done.abstained,
-        "report": "benchmark/benchmark.html",
-        "board": _board(document),
-        "roc": _drawn(stage, "roc", figures.roc(shown)) if any(d.curves for d in shown.detectors) else "",
-        "names": names,
-    }
+    roc = _plot(stage, "roc", figures.roc(shown)) if any(d.curves for d in shown.detectors) else ""
+    counts = {"rows": done.rows, "failed": done.failed, "abstained": done.abstained}
+    return {**counts, "report": "benchmark/benchmark.html", "board": _board(document), "roc": roc, "names": names}
 
 
 def _board(document: Benchmark) -> list[dict[str, Any]]:
@@ -333,19 +321,12 @@ def _board(document: Benchmark) -> list[dict[str, Any]]:
             continue
         if row["axis"] == "degradation" and row["slice"] == "none":
             continue  # said already
-        refused, bounds = row["refused"], (row["low"], row["high"])
-        rows.append(
-            {
-                "detector": row["detector"],
-                "slice": row["slice"] or "as they are",
-                "value": refused or f"{row['value']:.2f}",
-                "interval": f"{bounds[0]:.2f} to {bounds[1]:.2f}"
-                if None not in bounds
-                else (row["no_interval"] or "none"),
-                "takeaway": _takeaway(row),
-                "n": f"{row['n_real']} real, {row['n_fake']} fake, {row['clusters']} people",
-            }
-        )
+        bounds = (row["low"], row["high"])
+        shown = {"detector": row["detector"], "slice": row["slice"] or "as they are", "takeaway": _takeaway(row)}
+        shown["value"] = row["refused"] or f"{row['value']:.2f}"
+        known = None not in bounds
+        shown["interval"] = "{:.2f} to {:.2f}".format(*bounds) if known else row["no_interval"] or "none"
+        rows.append(shown | {"n": f"{row['n_real']} real, {row['n_fake']} fake, {row['clusters']} people"})
     return rows
 
 
@@ -373,8 +354,7 @@ def check(stage: Stage) -> dict[str, Any]:
     with atomic_path(tampered) as temporary:
         temporary.write_bytes(raw)
     examiner = Examiner(trust=lists.load(development=True), cache=False)
-    pages = []
-    credential: dict[str, Any] = {}
+    pages, credential = [], {}
     portrait = stage.folder / stage.chapters["portraits"]["clips"][0]  # its credential names a photograph and a driver
     for name, path in (("portrait", portrait), ("fake", fake), ("control", control), ("tampered", tampered)):
         stage.say(f"  {name}")
@@ -384,15 +364,8 @@ def check(stage: Stage) -> dict[str, Any]:
             credential = {"credential": seen.credential, "tree": plain(seen.tree)}
         write_text(folder / f"{name}.html", render.html(report))
         write_text(folder / f"{name}.json", render.json(report))
-        pages.append(
-            {
-                "name": name,
-                "state": str(report.provenance.state),
-                "state_text": seen.state_text,
-                "level_text": seen.level_text,
-                "page": f"check/{name}.html",
-            }
-        )
+        texts = {"state_text": seen.state_text, "level_text": seen.level_text, "page": f"check/{name}.html"}
+        pages.append({"name": name, "state": str(report.provenance.state), **texts})
     return {"reports": pages, **credential}
 
 
@@ -405,16 +378,6 @@ CHAPTERS: dict[str, tuple[str, Callable[[Stage], dict[str, Any]]]] = {
     "benchmark": ("The others measure it", benchmark),
     "check": ("Four clips are checked", check),
 }
-
-
-LOSSES = {"l1": "L1 to the real frame", "content": "Content loss", "hinge_d": "Discriminator's hinge loss"}
-
-
-def _drawn(stage: Stage, name: str, svg: str) -> str:
-    """A plot, kept as a file of the demo's."""
-    path = stage.folder / "pictures" / f"{name}.svg"
-    write_text(path, svg)
-    return str(path.relative_to(stage.folder))
 
 
 # --------------------------------------------------------------------------- the telling

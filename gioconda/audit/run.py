@@ -92,6 +92,7 @@ class Audit:
         if self.trust:  # one that cannot be read stops the audit before it begins
             trust.load(self.trust, stored=False)
         self._total: int | None = None
+        self._told = 0.0
 
     @property
     def folder(self) -> Path:
@@ -138,50 +139,49 @@ class Audit:
     def run(self) -> Summary:
         """Audit; what was done before is not done again. Ctrl-C leaves a folder from which the same call goes on."""
         start = time.monotonic()
-        out = self.folder
-        journal = Journal(out)
-        summary = Summary()
+        self._journal, self._summary = Journal(self.folder), Summary()
+        self._lost: list[Task] = []
         try:
-            config = "" if self.merge else self._remember(out, summary)
-            roots = tuple(self.roots)
             if self.merge:
-                self._merge(journal, out, roots, summary)
-                self._finish(journal, out, summary)
-                return summary
-            walk = self._walk(roots, (os.path.realpath(self.out),))
-            self._count(walk)
-            threading.Thread(target=tables.prepare, args=(self.formats,)).start()
-            todo = self._todo(walk, journal, config, summary)
-            self._lost: list[Task] = []
-            self._skipped = walk.skipped
-            for task, answer, error in self._answers(todo, journal, config):
-                self._keep(journal, task, answer, error, config, summary)
-                self._tell(summary)
-            journal.commit()
-            for task, answer, error in self._answers(iter(self._lost), journal, config, anew=True):
-                self._keep(journal, task, answer, error, config, summary)
-            summary.skipped = walk.skipped
-            self._finish(journal, out, summary)
+                self._merge()
+            else:
+                self._examine()
+            self._finish()
         finally:
-            journal.close()
-        summary.seconds = round(time.monotonic() - start, 3)
-        return summary
+            self._journal.close()
+        self._summary.seconds = round(time.monotonic() - start, 3)
+        return self._summary
 
-    def _merge(self, journal: Journal, out: Path, folders: Sequence[str], summary: Summary) -> None:
+    def _merge(self) -> None:
         """Take over the rows of other audits' last runs, a path's last one where several have it, and what the rows depended on."""
+        journal, summary = self._journal, self._summary
         self._body: dict[str, Any] = {}
-        for folder in folders:
+        for folder in map(Path, self.roots):
             with contextlib.suppress(OSError, ValueError):
-                self._body |= json.loads((Path(folder) / "configurations.json").read_text("utf-8"))
-            for row in rows_of(Path(folder)):
+                self._body |= json.loads((folder / "configurations.json").read_text("utf-8"))
+            for row in rows_of(folder):
                 summary.seen += journal.first(row.path)
                 if journal.same(row):
                     summary.resumed += 1
                 else:
                     summary.copied += 1
                     journal.append(row)
-                self._tell(summary)
-        write_json(out / "configurations.json", self._body)
+                self._tell()
+        write_json(self.folder / "configurations.json", self._body)
+
+    def _examine(self) -> None:
+        """Find the files, and keep a row of each."""
+        self._config = self._remember()
+        walk = self._walk(tuple(self.roots), (os.path.realpath(self.out),))
+        self._summary.skipped = walk.skipped
+        self._count(walk)
+        threading.Thread(target=tables.prepare, args=(self.formats,)).start()
+        for result in self._answers(self._todo(walk)):
+            self._keep(*result)
+            self._tell()
+        self._journal.commit()
+        for result in self._answers(iter(self._lost), anew=True):
+            self._keep(*result)
 
     def _count(self, walk: Walk) -> None:
         """Count files beside the work, so that time left can be told."""
@@ -193,42 +193,42 @@ class Audit:
         if self.report is not None:
             threading.Thread(target=count, daemon=True).start()
 
-    def _todo(self, walk: Walk, journal: Journal, config: str, summary: Summary) -> Iterator[Task]:
+    def _todo(self, walk: Walk) -> Iterator[Task]:
+        journal, summary = self._journal, self._summary
         for found in walk:
             name = path_text(found.path)
             if not journal.first(name):
                 walk.skip(PassedOver.NAMED_TWICE)
                 continue
             summary.seen += 1
-            done = journal.done(name, found.size, found.mtime_ns, found.aside, config)
+            done = journal.done(name, found.size, found.mtime_ns, found.aside, self._config)
             archive = self.archives and is_archive_name(found.path)
             if done and archive:
-                inside = journal.inside(name, found.size, found.mtime_ns, config)
+                inside = journal.inside(name, found.size, found.mtime_ns, self._config)
                 done = inside is not None
                 if inside is not None:
-                    self._inside(summary, *inside)
+                    self._inside(*inside)
                     summary.resumed += inside[0]
             if done:
                 summary.resumed += 1
-                self._tell(summary)
+                self._tell()
                 continue
             summary.renewed += done is None
             yield Task(os.path.abspath(found.path), name, found.size, found.mtime_ns, found.aside, archive)
 
-    def _inside(self, summary: Summary, count: int, skipped: Mapping[str, int]) -> None:
+    def _inside(self, count: int, skipped: Mapping[str, int]) -> None:
         """Count what an archive holds as files that were seen."""
-        summary.seen += count
+        self._summary.seen += count
         for why, n in skipped.items():
-            self._skipped[why] = self._skipped.get(why, 0) + n
+            self._summary.skipped[why] = self._summary.skipped.get(why, 0) + n
 
-    def _answers(
-        self, todo: Iterator[Task], journal: Journal, config: str, *, anew: bool = False
-    ) -> Iterator[Result[Task, Answer]]:
+    def _answers(self, todo: Iterator[Task], *, anew: bool = False) -> Iterator[Result[Task, Answer]]:
         first = next(todo, None)
         if first is None:  # nothing to do: no worker is started
             return
-        tasks = itertools.chain([first], todo)
         only_credentials = self.detectors is not None and not self.detectors
+        # Not where a detector looks its scores up by path.
+        by_content = not any(registry.parse(name)[1] == "scores" for name in self.detectors or ())
         orders = Orders(
             None if self.detectors is None else list(self.detectors),
             list(self.trust),
@@ -236,8 +236,8 @@ class Audit:
             self.lang,
             self.sampling,
             self.timeout / 2,
-            os.path.abspath(journal.index) if self._by_content() and not anew else None,
-            config,
+            os.path.abspath(self._journal.index) if by_content and not anew else None,
+            self._config,
             self._declared(),
             self._walk((), ()).wanted,
         )
@@ -245,17 +245,10 @@ class Audit:
         depth, readers = (64, 2 * self.jobs) if only_credentials else (1, 0)
         limits = Sharing(self.timeout, apart=True, depth=depth, readers=readers)
         with workers(self.engine, TARGET, vars(orders), self.jobs, Answer, limits) as pool:
-            yield from pool.map(tasks)
+            yield from pool.map(itertools.chain([first], todo))
 
-    def _keep(
-        self,
-        journal: Journal,
-        task: Task,
-        answer: Answer | None,
-        failure: Failure | None,
-        config: str,
-        summary: Summary,
-    ) -> None:
+    def _keep(self, task: Task, answer: Answer | None, failure: Failure | None) -> None:
+        journal, summary, config = self._journal, self._summary, self._config
         row = answer.row if answer is not None else None
         if answer is not None and row is None:
             key = content_key(answer.known, answer.sidecar, task.shown)
@@ -271,7 +264,7 @@ class Audit:
             summary.examined += 1
             row = row or rows.error_row(task.shown, str(failure), size=task.size if task.size >= 0 else None)
         if answer is not None and row.members is not None:
-            self._inside(summary, len(answer.inside), row.skipped or {})
+            self._inside(len(answer.inside), row.skipped or {})
             summary.examined += len(answer.inside)
             for member in answer.inside:  # before the archive's own, which says that they are there
                 summary.failed += bool(member.error)
@@ -280,57 +273,49 @@ class Audit:
         summary.failed += bool(row.error)
         journal.append(replace(row, path=task.shown, mtime_ns=task.mtime_ns, aside=task.aside, config=config))
 
-    def _tell(self, summary: Summary) -> None:
+    def _tell(self) -> None:
         now = time.monotonic()
-        if self.report is not None and now - getattr(self, "_told", 0.0) > 0.5:
+        if self.report is not None and now - self._told > 0.5:
             self._told = now
-            self.report(summary, self._total)
+            self.report(self._summary, self._total)
 
-    def _finish(self, journal: Journal, out: Path, summary: Summary) -> None:
+    def _finish(self) -> None:
+        """Count what the rows say, and write the tables."""
+        journal, summary = self._journal, self._summary
         detectors: set[str] = set()
         states: Counter[str] = Counter()
-        count = 0
         for row in journal.rows():
-            count += 1
             states[tables.state_of(row)] += 1
             detectors.update(row.detectors)
             for fault in tables.findings(self.policy, row):
                 if self._baseline.accepts(row, fault) is not None:
                     summary.accepted += 1
                     summary.accepted_errors += fault == "error"
-            why = tables.tripped(self.policy, self._baseline, row)
-            if why:
+            if why := tables.tripped(self.policy, self._baseline, row):
                 summary.tripped += 1
                 if len(summary.tripped_first) < 1000:
                     summary.tripped_first.append(f"{row.path}: {'; '.join(map(str, why))}")
-        if count != summary.seen:
-            raise ResourceError(
-                f"{summary.seen:,} files have {count:,} rows", str(journal.path), "run again; tables were not written"
-            )
+        if states.total() != summary.seen:
+            what = f"{summary.seen:,} files have {states.total():,} rows"
+            raise ResourceError(what, str(journal.path), "run again; tables were not written")
         summary.states = dict(states)
         # After all rows were read back: one that cannot be is a failure.
         summary.levels, summary.failed = journal.counts()
         summary.notes = self._baseline.notes()
-        job = tables.Job(
-            journal, out, summary, self.lang, sorted(detectors), self.policy, self._baseline, self.shard, self._body
-        )
-        summary.files = tables.write(job, self.formats)
+        told = self.lang, sorted(detectors), self.policy, self._baseline, self.shard, self._body
+        summary.files = tables.write(tables.Job(journal, self.folder, summary, *told), self.formats)
 
-    def _by_content(self) -> bool:
-        """Whether content decides a row: not where a detector looks its scores up by path."""
-        return not any(registry.parse(name)[1] == "scores" for name in self.detectors or ())
-
-    def _remember(self, out: Path, summary: Summary) -> str:
+    def _remember(self) -> str:
         """The name of this run's configuration, kept with what it stands for beside the rows; says what is another than last time."""
         body = self._body = self.configuration()
         name = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
-        file = out / "configurations.json"
+        file = self.folder / "configurations.json"
         try:
             known = json.loads(file.read_text("utf-8"))
             last = known[next(reversed(known))]
         except (OSError, ValueError, StopIteration, TypeError, KeyError, AttributeError):
             known, last = {}, {}
-        summary.because = [key for key in body if last and body[key] != last.get(key)]
+        self._summary.because = [key for key in body if last and body[key] != last.get(key)]
         known.pop(name, None)
         write_json(file, known | {name: body})
         return name

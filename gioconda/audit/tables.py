@@ -4,7 +4,7 @@ import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,13 +140,9 @@ def _parquet(job: Job, file: Path) -> None:
     about = {"gioconda": json.dumps(job.configuration, ensure_ascii=False)}
     schema = pa.schema([(name, kind(name)) for name in rows.columns(job.detectors)], metadata=about)
     with atomic_path(file) as path, pq.ParquetWriter(path, schema, compression="zstd") as out:
-        for group in _groups(rows.flat(row, job.detectors) for row in job.journal.rows()):
+        flat = (rows.flat(row, job.detectors) for row in job.journal.rows())
+        while group := list(itertools.islice(flat, GROUP)):
             out.write_table(pa.Table.from_pylist(group, schema=schema))
-
-
-def _groups(items: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    while group := list(itertools.islice(items, GROUP)):
-        yield group
 
 
 def state_of(row: rows.Row) -> str:

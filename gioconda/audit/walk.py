@@ -11,8 +11,9 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pathspec
@@ -86,8 +87,8 @@ class Walk:
         for root in self.roots:
             if os.path.isdir(root):
                 yield from self._tree(root)
-            else:
-                yield from self._one(root)
+            elif self._ours(root) and (found := self._one(root)):
+                yield found
 
     def skip(self, why: PassedOver) -> None:
         """Count what is passed over."""
@@ -187,34 +188,24 @@ class Walk:
         except (OSError, ValueError):
             self.skip(PassedOver.LINK_NOWHERE if entry.is_symlink() else PassedOver.FILE_UNREADABLE)
             return None
+        return self._file(entry.path, status)
+
+    def _file(self, path: str, status: os.stat_result) -> Found | None:
+        """What was found, where it is a file and not too large."""
+        most = self.filter.max_size
         if not stat.S_ISREG(status.st_mode):
             self.skip(PassedOver.NOT_REGULAR)
-            return None
-        if self._too_large(status.st_size):
-            return None
-        return Found(entry.path, status.st_size, status.st_mtime_ns, _aside(entry.path))
-
-    def _too_large(self, size: int) -> bool:
-        most = self.filter.max_size
-        if most is None or size <= most:
-            return False
-        self.skip(PassedOver.TOO_LARGE)
-        return True
-
-    def _one(self, path: str) -> Iterator[Found]:
-        if not self._ours(path):
-            return
-        try:
-            status = os.stat(path)
-        except (OSError, ValueError):
-            yield Found(path, -1, 0)  # a row will say that it is not there
-            return
-        if stat.S_ISREG(status.st_mode) and self._too_large(status.st_size):
-            return
-        if stat.S_ISREG(status.st_mode):
-            yield Found(path, status.st_size, status.st_mtime_ns, _aside(path))
+        elif most is not None and status.st_size > most:
+            self.skip(PassedOver.TOO_LARGE)
         else:
-            self.skip(PassedOver.NOT_REGULAR)
+            return Found(path, status.st_size, status.st_mtime_ns, _aside(path))
+        return None
+
+    def _one(self, path: str) -> Found | None:
+        try:
+            return self._file(path, os.stat(path))
+        except (OSError, ValueError):
+            return Found(path, -1, 0)  # a row will say that it is not there
 
 
 def _aside(path: str) -> str:
@@ -235,21 +226,11 @@ def shard_of(key: str, n: int) -> int:
     return int.from_bytes(digest[:8], "big") % n + 1
 
 
-def read_list(source: str) -> Iterable[str]:
-    """Paths from a file or ``-``, one a line, or separated by NUL where there is one in the first piece."""
-    stream = sys.stdin.buffer if source == "-" else None
+def read_list(source: str) -> list[str]:
+    """Paths from a file or ``-``, one a line, or separated by NUL where there is one."""
     try:
-        file = stream or open(source, "rb")  # noqa: SIM115 - closed below; stdin is not ours to close
+        raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=source) from error
-    separator, rest = None, b""
-    try:
-        while piece := file.read(1 << 16):
-            separator = separator or (b"\0" if b"\0" in piece else b"\n")
-            *whole, rest = (rest + piece).split(separator)
-            yield from (os.fsdecode(name.rstrip(b"\r")) for name in whole if name.strip())
-        if rest.strip():
-            yield os.fsdecode(rest.rstrip(b"\r\n"))
-    finally:
-        if stream is None:
-            file.close()
+    names = raw.rstrip(b"\r\n").split(b"\0" if b"\0" in raw else b"\n")
+    return [os.fsdecode(name.rstrip(b"\r")) for name in names if name.strip()]

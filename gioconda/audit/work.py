@@ -121,15 +121,12 @@ class Work:
             elif member.error:
                 found.append(rows.error_row(shown, member.error, size=member.size))
             else:
-                found.append(self._member(member.file, shown))
+                try:
+                    found.append(self._row(member.file, shown, _sha256(member.file)))
+                except GiocondaError as failure:  # its own row only
+                    found.append(rows.error_row(shown, str(failure), size=_size(member.file)))
         own = rows.Row(name, digest, size, error=error or None, members=len(found), skipped=skipped)
         return Answer(own, tuple(found))
-
-    def _member(self, file: str, shown: str) -> rows.Row:
-        try:
-            return self._row(file, shown, _sha256(file))
-        except GiocondaError as error:  # its own row only
-            return rows.error_row(shown, str(error), size=_size(file))
 
     def _credentials(self, path: str, name: str, digest: str) -> rows.Row:
         """A row without decoding the picture: what the file begins like, and its Content Credentials."""

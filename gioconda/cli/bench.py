@@ -7,7 +7,7 @@ from typing import Annotated
 
 from benchmarks.report.options import Figures, Resamples, Scores, named
 from benchmarks.run.options import AuditSet, Measure, suite_file
-from gioconda.cli.build import Commands
+from gioconda.cli.build import Commands, Rows
 from gioconda.cli.common import (
     Bar,
     JsonOption,
@@ -42,15 +42,7 @@ class SuiteRow:
     needs: str
 
 
-@dataclass(frozen=True)
-class Suites:
-    """What ``bench list`` prints."""
-
-    suites: list[SuiteRow]
-    schema: str = "gioconda.suites/1"
-
-
-@app.command("list", prints=JsonOption)
+@app.command("list", prints=JsonOption, rows=Rows("gioconda.suites/1", "suites", SuiteRow))
 def list_suites() -> Result:
     """List the suites that come with the program: what each measures and what it needs."""
     from benchmarks.run import suite as suites
@@ -62,7 +54,7 @@ def list_suites() -> Result:
         rungs = f"{len(s.degradations)} degradations" if len(s.degradations) > 1 else "undegraded"
         typed = "nothing" if needs == "nothing" else "--index"
         lines.append(f"{s.name:<26} {s.version:<6} {s.title} (needs {typed}; {rungs})")
-    return Result(lines, Suites(rows))
+    return Result(lines, rows)
 
 
 @dataclass(frozen=True)

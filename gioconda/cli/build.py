@@ -20,6 +20,15 @@ Body = Callable[..., Any]
 _FOLLOW: dict[str, Callable[[], Any]] = {"seed": lambda: settings.seed, "command": typed_command}
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The document of a command that prints rows and nothing else. field : what they stand under; kind : the dataclass of a row."""
+
+    schema: str
+    field: str
+    kind: type
+
+
 class Group(TyperGroup):
     """A group that shows the whole first sentence of each of its commands."""
 
@@ -227,6 +236,7 @@ def built(
     *examples: str,
     prints: type[JsonOption] = OutputOptions,
     formats: Sequence[str] = FORMATS,
+    rows: Rows | None = None,
     about: str = "",
     speaks: Any = None,
 ) -> Callable[[Body], Body]:
@@ -238,7 +248,7 @@ def built(
     ----------
     path : what is typed for it, after ``gioconda``. examples : what may follow, for its ``--help``; about : that help's text, the body's own by default.
     prints : the options of a body that returns a :class:`Result`, which is then written as they say; the body need not take them.
-    formats : of that result.
+    formats : of that result. rows : what it is as a document, where the body gives rows.
     speaks : the declared option ``lang``, which becomes the language of the run (``settings.lang``), in which ``message`` speaks.
     """
 
@@ -269,6 +279,8 @@ def built(
             inputs = [typed[name] for name, option in options.items() if option.option.positional]
             wanted = given["results"].among(formats, inputs)
             result = body(**asked)
+            if rows is not None:
+                result.formats["json"] = {rows.field: result.formats["json"], "schema": rows.schema}
             write(result, wanted)
             return result.code
 
@@ -278,7 +290,7 @@ def built(
         lines = [f"Example: gioconda {path} {example}".rstrip() for example in examples or ("",)]
         command.__doc__ = "\n\n".join([about or inspect.cleandoc(body.__doc__ or ""), *lines])
         command.__annotations__ = {}
-        command.declared = options  # type: ignore[attr-defined]
+        vars(command).update(declared=options, rows=rows, path=path)
         return command
 
     return build

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from detect import registry
 from detect.base import Card
 from detect.training.options import FEATURES, QUALITIES, CnnTraining, FeatureTraining, NetworkTraining, VitLnTraining
-from gioconda.cli.build import Commands
+from gioconda.cli.build import Commands, Rows
 from gioconda.cli.common import Force, OutputOptions, Result, Seconds, emit, incomplete, notice, progress, write
 from gioconda.report.options import names_of
 from gioconda.report.wording import say
@@ -36,15 +36,7 @@ class ListedDetector:
     summary: str
 
 
-@dataclass(frozen=True)
-class Detectors:
-    """What ``detect list`` prints."""
-
-    detectors: list[ListedDetector]
-    schema: str = "gioconda.detectors/1"
-
-
-@app.command("list")
+@app.command("list", rows=Rows("gioconda.detectors/1", "detectors", ListedDetector))
 def list_() -> Result:
     """List the detectors there are, and whether weights for them come with the package."""
     with_weights = registry.shipped()
@@ -55,7 +47,7 @@ def list_() -> Result:
         rows.append(ListedDetector(name, bool(card), name in registry.built_in(), summary))
     width = max(len(row.name) for row in rows)
     lines = [f"{row.name:<{width}}  {'shipped' if row.shipped else '':<8}  {row.summary}" for row in rows]
-    return Result(lines, Detectors(rows))
+    return Result(lines, rows)
 
 
 _SUMMARIES = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from gioconda.cli.build import built
+from gioconda.cli.build import Rows, built
 from gioconda.cli.common import JsonOption, Result, emit, incomplete, message, settings
 from gioconda.doctor import LEVELS, Check, checks
 from gioconda.report.options import Lang
@@ -18,14 +18,6 @@ from gioconda_core.plugins import GROUPS, Plugin, available
 from gioconda_core.types import CredentialReason, Level, ProvenanceState, Sentence
 from provenance import codes
 from provenance.reading import describe
-
-
-@dataclass(frozen=True)
-class Plugins:
-    """What ``plugins`` prints."""
-
-    plugins: list[Plugin]
-    schema: str = "gioconda.plugins/1"
 
 
 @dataclass(frozen=True)
@@ -45,15 +37,7 @@ class Config:
     schema: str = "gioconda.config/1"
 
 
-@dataclass(frozen=True)
-class Checks:
-    """What ``doctor`` prints."""
-
-    checks: list[Check]
-    schema: str = "gioconda.doctor/1"
-
-
-@built("plugins", prints=JsonOption)
+@built("plugins", prints=JsonOption, rows=Rows("gioconda.plugins/1", "plugins", Plugin))
 def plugins() -> Result:
     """List the detectors, generators, data-set layouts, signers and landmarkers that are installed, without importing any."""
     found = {group: available(group) for group in GROUPS}
@@ -61,7 +45,7 @@ def plugins() -> Result:
     for group, own in found.items():
         lines.append(group.split(".")[-1])
         lines += [f"  {p.name:18} {p.target:42} {p.distribution} {p.version}" for p in own]
-    return Result(lines, Plugins([plugin for own in found.values() for plugin in own]))
+    return Result(lines, [plugin for own in found.values() for plugin in own])
 
 
 @built("config", "core", prints=JsonOption)
@@ -77,12 +61,12 @@ def config(section: Annotated[str | None, argument("One section; default: all.")
     return Result(lines, Config(c.nearest_toml(), document))
 
 
-@built("doctor", prints=JsonOption)
+@built("doctor", prints=JsonOption, rows=Rows("gioconda.doctor/1", "checks", Check))
 def doctor() -> Result:
     """Check this installation: versions, name clashes, landmarker, weights, detectors against golden scores, keys. Exit 4 if something is wrong."""
     found = list(checks())
     lines = [f"{check.state:5} {check.name:24} {check.detail}" for check in found]
-    return Result(lines, Checks(found), incomplete(any(check.state == "wrong" for check in found)))
+    return Result(lines, found, incomplete(any(check.state == "wrong" for check in found)))
 
 
 @built("explain", "signingCredential.untrusted", speaks=Lang)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from gioconda.cli.build import Commands
+from gioconda.cli.build import Commands, Rows
 from gioconda.cli.common import Force, Result, clean, complain, emit, incomplete, message, notice, progress, settings
 from gioconda.cli.provenance_keys import keys_app, trust_app
 from gioconda.cli.provenance_marks import marks_app
@@ -382,15 +382,7 @@ def _warn_of(path: Path) -> None:
         notice(message("warn-ai", name=path.name))
 
 
-@dataclass(frozen=True)
-class Forecasts:
-    """What ``forecast`` prints: when each credential turns invalid, the soonest first."""
-
-    files: list[Expiry]
-    schema: str = "gioconda.forecast/1"
-
-
-@app.command("forecast", "archive/ --fail-within 90")
+@app.command("forecast", "archive/ --fail-within 90", rows=Rows("gioconda.forecast/1", "files", Expiry))
 def forecast(
     job: Files,
     within: Annotated[
@@ -410,18 +402,10 @@ def forecast(
     lines = [f"{when}: {r.path}: {r.expires_at}, {r.signer}" for when, r in zip(left, rows, strict=True)]
     without = sum(not row.never for row in rows)
     lines.append(message("forecast", files=(len(rows), "signed file"), without=without, unread=unread))
-    return Result(lines, Forecasts(rows), ExitCode.POLICY if soon else incomplete(unread))
+    return Result(lines, rows, ExitCode.POLICY if soon else incomplete(unread))
 
 
-@dataclass(frozen=True)
-class Drifts:
-    """What ``drift`` prints: files whose verdict changed between two reports."""
-
-    files: list[Drift]
-    schema: str = "gioconda.drift/1"
-
-
-@app.command("drift", "may.jsonl june.jsonl")
+@app.command("drift", "may.jsonl june.jsonl", rows=Rows("gioconda.drift/1", "files", Drift))
 def drift(
     before: Annotated[Path, argument("Rows of an earlier `verify -o jsonl=FILE`.")],
     after: Annotated[Path, argument("Rows of a later one.")],
@@ -442,4 +426,4 @@ def drift(
         why = "; ".join([f"{row.sdk_before} → {row.sdk_after}", *lists])
         lines.append(f"{row.path}: {row.before} → {row.after} {' '.join(changes)} ({why})")
     lines.append(message("changed", count=(len(rows), "verdict")))
-    return Result(lines, Drifts(rows), ExitCode.POLICY if rows else ExitCode.DONE)
+    return Result(lines, rows, ExitCode.POLICY if rows else ExitCode.DONE)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from gioconda.cli.build import Commands
+from gioconda.cli.build import Commands, Rows
 from gioconda.cli.common import Force, Result, clean, emit, message, notice, settings
 from gioconda.report.options import Lang
 from gioconda_core.errors import CredentialError, UsageError
@@ -80,15 +80,7 @@ def _give_root(path: Path, root: Path | None) -> None:
     notice(message("key-root", root=root))
 
 
-@dataclass(frozen=True)
-class Keys:
-    """What ``keys show`` prints: keys without their secrets."""
-
-    keys: list[KeyFile]
-    schema: str = "gioconda.keys/1"
-
-
-@keys_app.command("show")
+@keys_app.command("show", rows=Rows("gioconda.keys/1", "keys", KeyFile))
 def keys_show() -> Result:
     """List this user's keys, without their secrets: subject, purpose, fingerprint, and how long they last."""
     found = keys.show()
@@ -98,7 +90,7 @@ def keys_show() -> Result:
         facts |= {"days": (key.days_left, "day"), "begin": key.not_before, "end": key.not_after}
         note = f" · {message('key-development')}" if key.development else ""
         lines += [message("key", **facts) + note, "  " + message("key-of", **facts)]
-    return Result(lines or message("no-keys"), Keys(found))
+    return Result(lines or message("no-keys"), found)
 
 
 @keys_app.command("renew", "newsroom --root newsroom-root-2027.pem")
@@ -151,19 +143,11 @@ class StoredList:
     unread: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Store:
-    """What ``trust show`` prints."""
-
-    lists: list[StoredList]
-    schema: str = "gioconda.trust/1"
-
-
-@trust_app.command("show")
+@trust_app.command("show", rows=Rows("gioconda.trust/1", "lists", StoredList))
 def trust_show() -> Result:
     """List the trust lists in the store: kind, date, hash, where they came from, and how many of their anchors have expired."""
     rows = [_stored(item) for item in lists.load().lists]
-    return Result([_line(row) for row in rows] or message("no-lists"), Store(rows))
+    return Result([_line(row) for row in rows] or message("no-lists"), rows)
 
 
 def _stored(item: TrustList) -> StoredList:

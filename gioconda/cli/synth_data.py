@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from detect import registry
-from gioconda.cli.build import Commands
+from gioconda.cli.build import Commands, Rows
 from gioconda.cli.common import Bar, OutputOptions, Result, device, incomplete, notice
 from gioconda.cli.data import fresh_folder, layout_writer
 from gioconda_core.documents import plain
@@ -66,14 +66,6 @@ class ReenactedClip:
 
 
 @dataclass(frozen=True)
-class Reenacted:
-    """What ``reenact`` prints: a row a driver."""
-
-    clips: list[ReenactedClip]
-    schema: str = "gioconda.reenact/1"
-
-
-@dataclass(frozen=True)
 class Scene:
     """Who is shown, who drives, and where the clips go."""
 
@@ -82,7 +74,11 @@ class Scene:
     out: Annotated[Path, Option("A file; with several drivers a folder.")] = Path("reenacted.mp4")
 
 
-@data_app.command("reenact", "--shots portrait.jpg --drive talk.mp4 --model model.safetensors --consent consent.toml")
+@data_app.command(
+    "reenact",
+    "--shots portrait.jpg --drive talk.mp4 --model model.safetensors --consent consent.toml",
+    rows=Rows("gioconda.reenact/1", "clips", ReenactedClip),
+)
 def reenact(
     scene: Scene, generator: PersonalGenerator, job: Reenact, results: OutputOptions, consent: Consent = None
 ) -> Result:
@@ -100,7 +96,7 @@ def reenact(
         for item in made
     ]
     clips = [ReenactedClip(m.path, m.preview, m.frames, m.adapted.as_dict(), m.filled, m.driver) for m in made]
-    return Result(lines, Reenacted(clips))
+    return Result(lines, clips)
 
 
 @dataclass(frozen=True)
