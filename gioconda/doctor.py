@@ -40,10 +40,6 @@ class Check:
 Found = tuple[str, str]  # a check's state and its detail
 
 
-def _python() -> Found:
-    return "ok", sys.version.split()[0]
-
-
 def _packages() -> Found:
     names = ("torch", "av", "c2pa-python", "opencv-python", "scikit-learn", "face-alignment", "typer")
     versions = installed(*names)
@@ -150,7 +146,7 @@ def _keys() -> Found:
 def checks() -> Iterator[Check]:
     """Run every check; one that fails unexpectedly is itself a ``wrong``."""
     todo = {
-        "python": _python, "packages": _packages, "names": _names, "device": _device, "landmarker": _landmarker,
+        "python": lambda: ("ok", sys.version.split()[0]), "packages": _packages, "names": _names, "device": _device, "landmarker": _landmarker,
         "weights store": _weights_store, "plugins": _plugins, "generator": _generator, "detectors": _detectors, "keys": _keys,
     }  # fmt: skip
     for name, check in todo.items():

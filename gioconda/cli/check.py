@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -95,11 +95,8 @@ def check(
         # On a terminal the one line on stderr says it all; a file or a program gets the whole report.
         said = format == "text" and not file
         shown, missing = ([r for r in reports if not unread(r)], []) if said else (reports, unopened)
-        if format in ("csv", "sarif"):
-            deliver(_table(format, reports, unopened, job.lang), file)
-        else:
-            color = file is None and sys.stdout.isatty()
-            deliver(_render(format, shown, missing, job.lang, result, color=color), file)
+        color = file is None and sys.stdout.isatty()
+        deliver(_render(format, shown, missing, job.lang, result, color=color), file)
     for line in tripped:
         notice(f"policy: {line}")
     return result.exit_code
@@ -138,10 +135,8 @@ def _render(
 ) -> str:
     if format == "text":
         color = color and not os.environ.get("NO_COLOR")
-        texts = [
-            *(render.text(r, lang, color=color) for r in reports),
-            *(f"{clean(r.path)}: {problem(r.error or '', lang)}\n" for r in unopened),
-        ]
+        texts = [render.text(r, lang, color=color) for r in reports]
+        texts += [f"{clean(r.path)}: {problem(r.error or '', lang)}\n" for r in unopened]
         return ("\n" + "─" * 80 + "\n\n").join(texts)
     if format in ("json", "jsonl"):  # a document a file: where there is no report, the row that an audit would have
         documents = [*(document(r, lang) for r in reports), *map(plain, unopened)]
@@ -149,13 +144,10 @@ def _render(
             return "".join(to_json(one) + "\n" for one in documents)
         documents = [one | {"outcome": plain(result)} for one in documents]
         return to_json(documents[0] if len(documents) == 1 else documents, indent=1)
-    from gioconda.report.as_html import html
+    if format == "html":
+        from gioconda.report.as_html import html
 
-    return html(reports, lang, [(row.path, problem(row.error or "", lang)) for row in unopened])
-
-
-def _table(format: str, reports: Sequence[Report], unopened: Sequence[rows.Row], lang: str) -> str:
-    """A line a file, those included of which there is no report."""
+        return html(reports, lang, [(row.path, problem(row.error or "", lang)) for row in unopened])
     from gioconda.report.as_sarif import log
 
     table = [*(rows.row(report, lang) for report in reports), *unopened]

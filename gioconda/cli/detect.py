@@ -130,11 +130,9 @@ def _card_text(shown: DetectorCard) -> str:
         missed = "" if own.missed is None else f"{own.missed:.0f} of "
         lines.append(f"  {method:<24}{own.auc:.2f}  {missed}{own.fakes}")
     lines += [f"limit        {limit}" for limit in card.limits]
-    lines.append(f"licence      {card.licence}")
-    lines.append(f"recipe       {card.recipe or 'not recorded'}")
-    lines.append(f"weights      {shown.weights_sha256 or 'none'}")
-    if card.network:
-        lines.append("network      frames leave this computer")
+    lines += [f"licence      {card.licence}", f"recipe       {card.recipe or 'not recorded'}"]
+    lines += [f"weights      {shown.weights_sha256 or 'none'}"]
+    lines += ["network      frames leave this computer"] if card.network else []
     return "\n".join([*lines, *_meaning_text(shown.calibration)])
 
 
@@ -335,7 +333,7 @@ def _network(job: NetworkTraining, dry_run: bool) -> None:
     with progress("training", job.steps, "steps") as advance:
         best = run(job, advance).figure
     interval = f"[{best.low:.3f}, {best.high:.3f}]"
-    return emit(f"{job.kind}: validation auc/video {best.value:.3f} {interval}, {best.reals} real clips")
+    emit(f"{job.kind}: validation auc/video {best.value:.3f} {interval}, {best.reals} real clips")
 
 
 @app.command("calibrate", 'cnn:runs/mine --index newsroom.parquet --name "newsroom 2026"')

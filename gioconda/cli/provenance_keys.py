@@ -233,9 +233,9 @@ def trust_update(
                 continue
             if old is not None:
                 _show_difference(old, fetched)
-            if old is not None and not yes:
-                notice(message("list-kept", name=name))
-                continue
+                if not yes:
+                    notice(message("list-kept", name=name))
+                    continue
             emit(clean(_line(_stored(lists.add(file, card, force=True)))))
 
 
@@ -251,9 +251,8 @@ def _show_difference(old: TrustList, new: TrustList) -> None:
         return lines + [f"a certificate by itself, sha256 {leaf}" for leaf in sorted(item.leaves)]
 
     before, after = held(old), held(new)
-    lines = [f"+ {line}" for line in after if line not in before] + [
-        f"- {line}" for line in before if line not in after
-    ]
+    lines = [f"+ {line}" for line in after if line not in before]
+    lines += [f"- {line}" for line in before if line not in after]
     emit("\n".join(map(clean, lines)) or message("list-same"))
 
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from gioconda.report.view import STEPS, Node, Strip, View, view
 from gioconda.report.wording import label, visible
@@ -110,10 +110,10 @@ def _readings(page: View, lines: _Lines) -> None:
         lines.heading("sound")
         lines.items(page.heard)
     rest = page.caveats[len(page.weak) :]
-    if rest or not page.caveats:
-        lines.heading("trust")
     if not page.caveats:
         rest = [label("nothing-to-trust" if page.readings else "nothing-assessed", lines.lang)]
+    if rest:
+        lines.heading("trust")
     lines.items(rest)
 
 
@@ -126,8 +126,9 @@ def _details(page: View, lines: _Lines) -> None:
     for name, value in page.credential:
         lines.pair(name, value, 4)
     lines.items((f"{code}: {sentence}" for code, sentence in failures), "!")
-    for depth, title, about in _flatten(page):
-        lines.pair(label("ingredients", lines.lang), f"{title} ({joined(about, lines.lang, '; ')})", 4 + 2 * depth)
+    for depth, node in _flatten(page.tree):
+        about = f"{node.title} ({joined(node.lines, lines.lang, '; ')})"
+        lines.pair(label("ingredients", lines.lang), about, 4 + 2 * depth)
     if page.signs:
         lines.heading("container")
         lines.items(page.signs)
@@ -183,13 +184,7 @@ def sparkline(strip: Strip, columns: int) -> str:
     return "".join(_BLOCKS[round((g - low) / span * (len(_BLOCKS) - 1))] for g in groups)
 
 
-def _flatten(page: View) -> list[tuple[int, str, list[str]]]:
-    found: list[tuple[int, str, list[str]]] = []
-
-    def walk(nodes: list[Node], depth: int) -> None:
-        for node in nodes:
-            found.append((depth, node.title, node.lines))
-            walk(node.children, depth + 1)
-
-    walk(page.tree, 0)
-    return found
+def _flatten(nodes: Iterable[Node], depth: int = 0) -> Iterator[tuple[int, Node]]:
+    for node in nodes:
+        yield depth, node
+        yield from _flatten(node.children, depth + 1)

@@ -18,6 +18,7 @@ from gioconda.report.wording import (
     say,
     templates,
     visible,
+    when,
 )
 from gioconda_core.types import (
     Calibrated,
@@ -139,24 +140,23 @@ class View:
 
 def view(report: Report, lang: str = "en") -> View:
     """Every sentence of a report in ``lang``, in reading order."""
-    v = report.verdict
+    v, p = report.verdict, report.provenance
     return View(
         lang=lang,
         title=visible(report.title),
         sha256=report.sha256,
         level=v.level,
         level_text=say(Sentence(f"level.{v.level}"), lang),
-        short=[*(say(s, lang) for s in v.sentences), *_declared_short(report, lang)],
+        # What the metadata declare of AI stands in a sentence of its own, never weighed with a score.
+        short=[say(s, lang) for s in (*v.sentences, declared.short(report.facts.get("declared") or ())) if s],
         scope=[say(s, lang) for s in v.scope],
         weak=[say(s, lang) for s in v.caveats[:WEAK]],
-        state=report.provenance.state,
-        state_text=say(Sentence(_state_key(report.provenance)), lang),
+        state=p.state,
+        state_text=say(Sentence(state_key(p.state, p.reason, p.development_key)), lang),
         origin=[say(s, lang) for s in origin(report)],
-        credential=_credential(report.provenance, lang),
-        codes=[
-            (visible(c.code), c.kind, visible(code_sentence(c.code, c.sentence, lang))) for c in report.provenance.codes
-        ],
-        tree=[_node(node, lang) for node in report.provenance.ingredients],
+        credential=_credential(p, lang),
+        codes=[(visible(c.code), c.kind, visible(code_sentence(c.code, c.sentence, lang))) for c in p.codes],
+        tree=[_node(node, lang) for node in p.ingredients],
         readings=[_reading(r, report, lang) for r in ordered(report.readings)],
         tracks=[_track(t, lang, still=bool(report.facts.get("still"))) for t in report.tracks],
         caveats=[say(s, lang) for s in v.caveats],
@@ -181,21 +181,19 @@ def heard(report: Report) -> list[Sentence]:
     sound = report.evidence.sound
     if sound is None:
         return []
-    tracks = int(report.facts.get("sounds") or 1)
-    several = [Sentence("sound.first-of", {"tracks": tracks})] if tracks > 1 else []
+    tracks, length = int(report.facts.get("sounds") or 1), float(report.facts.get("duration") or 0.0)
     late = round(sound.offset, 2)
     key = "none" if not late else "late" if late > 0 else "early"
-    said = [*several, Sentence(f"sound.offset-{key}", {"seconds": abs(late)} if late else {})]
-    if max(sound.peaks, default=0.0) < SILENT:
-        said.append(Sentence("sound.silent"))
-    else:
-        spans = [f"{clock(start)} – {clock(stop)}" for start, stop in sound.gaps]
-        said += [Sentence("sound.gaps", {"spans": spans})] if spans else []
-        said.append(Sentence("sound.unassessed"))
-    length = float(report.facts.get("duration") or 0.0)
-    if sound.seconds >= HEARD and length > sound.seconds:
-        said.append(Sentence("sound.part", {"seconds": clock(sound.seconds), "duration": clock(length)}))
-    return said
+    silent = max(sound.peaks, default=0.0) < SILENT
+    spans = [f"{clock(start)} – {clock(stop)}" for start, stop in sound.gaps]
+    part = {"seconds": clock(sound.seconds), "duration": clock(length)}
+    return [
+        *when(tracks > 1, "sound.first-of", tracks=tracks),
+        Sentence(f"sound.offset-{key}", {"seconds": abs(late)} if late else {}),
+        *when(spans and not silent, "sound.gaps", spans=spans),
+        Sentence("sound.silent" if silent else "sound.unassessed"),
+        *when(sound.seconds >= HEARD and length > sound.seconds, "sound.part", **part),
+    ]
 
 
 SILENT = 0.001  # of full scale: less than a 16-bit sound's last few steps
@@ -226,16 +224,6 @@ def state_key(state: str, reason: str | None, development: bool = False) -> str:
     if development and ProvenanceState(state).intact:
         return "state.development"
     return f"state.{reason_key(reason) or state}"
-
-
-def _state_key(p: Provenance) -> str:
-    return state_key(p.state, p.reason, p.development_key)
-
-
-def _declared_short(report: Report, lang: str) -> list[str]:
-    """What the metadata declares of AI, where it does, in a sentence of its own, never weighed with a score."""
-    mark = declared.short(report.facts.get("declared") or ())
-    return [say(mark, lang)] if mark else []
 
 
 def clips(stratum: str | None) -> dict[str, Any]:
@@ -342,8 +330,10 @@ def _reading(item: Calibrated, report: Report, lang: str) -> ReadingView:
         if len(series.times) > 1  # one moment is the score itself; a strip of it would show nothing
     ]
     lines = [say(s, lang) for s in reading_sentences(item)]
-    own = [other for other in report.facts.get("others", ()) if other["detector"] == reading.detector]
-    lines += [say(_whose(other, item), lang) for other in own]
+    for other in report.facts.get("others", ()):
+        if other["detector"] == reading.detector:  # one that does not come with the package
+            whose = {"summary": other["summary"], "licence": other["licence"], "seconds": reading.seconds or 0.0}
+            lines.append(say(Sentence("reading.others", whose), lang))
     read = sorted(item.faces, key=lambda face: face.track)
     lines += [say(_face_sentence(face, item, faces.get(face.track, "")), lang) for face in read]
     looked = {face.track for face in read} | {series.track for series in reading.series}
@@ -366,12 +356,6 @@ def _passed(faces: Sequence[int], item: Calibrated, report: Report) -> Sentence:
     if item.reading.detector in {other["detector"] for other in report.facts.get("others", ())}:
         return Sentence("reading.faces-not-read", {"tracks": faces})
     return Sentence("reading.faces-left-out", {"tracks": faces, "most": MAX_FACES})
-
-
-def _whose(other: Mapping[str, str], item: Calibrated) -> Sentence:
-    """What a detector is that does not come with the package, its licence, and how long it took."""
-    args = {"summary": other["summary"], "licence": other["licence"], "seconds": item.reading.seconds or 0.0}
-    return Sentence("reading.others", args)
 
 
 def _face_sentence(face: FaceCalibrated, item: Calibrated, where: str) -> Sentence:
@@ -411,23 +395,14 @@ def _strip(item: Calibrated, series: TrackScore, name: str, where: str, report: 
     line = "uncalibrated" if item.false_alarm is None else "unlined" if threshold is None else "calibrated"
     args |= {} if threshold is None else {"over": len(over), "n": item.of_reals or 0}
     description = say(Sentence(f"strip.{line}", args), lang) + ("" if lang == "ja" else " ") + highest
-    note = highest if threshold is None else _marked(over, top, lang)
-    return Strip(
-        series.track,
-        tuple(series.times),
-        tuple(series.scores),
-        threshold,
-        description,
-        note,
-        f"{label('face', lang)} {series.track + 1}" + (f" · {where}" if where else ""),
-        _unexamined(report.facts),
-    )
-
-
-def _unexamined(facts: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
-    """The spans of a clip between those that were examined."""
-    spans, end = facts.get("examined", {}).get("spans", ()), float(facts.get("duration") or 0.0)
-    return tuple(gap for gap in gaps(spans, end) if gap[1] - gap[0] > GAP) if spans else ()
+    marked = {"moments": named_moments(over)} if over else {}
+    key = "strip.marked" if over else "strip.unmarked"
+    note = highest if threshold is None else say(Sentence(key, marked | {"time": top}), lang)
+    face = f"{label('face', lang)} {series.track + 1}" + (f" · {where}" if where else "")
+    spans, end = report.facts.get("examined", {}).get("spans", ()), float(report.facts.get("duration") or 0.0)
+    unexamined = tuple(gap for gap in gaps(spans, end) if gap[1] - gap[0] > GAP) if spans else ()
+    shown = tuple(series.times), tuple(series.scores), threshold
+    return Strip(series.track, *shown, description, note, face, unexamined)
 
 
 def gaps(spans: Iterable[tuple[float, float]], end: float) -> list[tuple[float, float]]:
@@ -456,12 +431,6 @@ def named_moments(moments: Sequence[float]) -> list[str]:
     return [*first, "…"] if len(moments) > 8 else first
 
 
-def _marked(over: Sequence[float], top: float, lang: str) -> str:
-    if not over:
-        return say(Sentence("strip.unmarked", {"time": top}), lang)
-    return say(Sentence("strip.marked", {"moments": named_moments(over), "time": top}), lang)
-
-
 def _track(track: FaceSummary, lang: str, *, still: bool) -> TrackView:
     args = {key: getattr(track, key) for key in ("seen", "start", "end", "face_px")}
     key = "face.still" if still else "face.once" if track.seen == 1 else "face.seen"
@@ -486,13 +455,11 @@ def _mark(report: Report) -> list[Sentence]:
     """The mark that was read, and whether it is the one that the credential names; a credential may be another file's, and so may a mark."""
     mark, p = report.mark, report.provenance
     own, inherited = (_named_marks(found) for found in (p.soft_bindings, p.inherited_soft_bindings))
-    said = []
-    if mark:
-        said.append(Sentence("mark.found", {"mark": f"{mark.value} ({mark.algorithm})"}))
+    said = [Sentence("mark.found", {"mark": f"{mark.value} ({mark.algorithm})"})] if mark else []
     if p.state in (ProvenanceState.ABSENT, ProvenanceState.UNREADABLE):
         return said
     if not mark:
-        return [Sentence("mark.unread", {"named": own})] if own and "examined" in report.facts else []
+        return when(own and "examined" in report.facts, "mark.unread", named=own)
     value = mark.value.casefold()
     if value in own or value in inherited:
         return [*said, Sentence("mark.named" if value in own else "mark.inherited")]
@@ -529,40 +496,36 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
     else:
         said.append(Sentence("provenance.valid-no-list", {"signer": p.signer or "?"}))
     if p.state.intact:
-        if p.says_ai:  # second, so that the first screen has it
-            said.append(Sentence(f"provenance.says-ai{'-inherited' if p.ai_inherited else ''}"))
-        if p.development_key:
-            said.append(Sentence("provenance.development"))
+        # second, so that the first screen has it
+        said += when(p.says_ai, f"provenance.says-ai{'-inherited' if p.ai_inherited else ''}")
+        said += when(p.development_key, "provenance.development")
         if p.label:
-            args = {"task": p.label.get("task", "?"), "generator": _generator(p.label)}
-            said.append(Sentence("provenance.label", args))
+            generator = p.label.get("generator", "?")
+            name = str(generator.get("name", "?") if isinstance(generator, Mapping) else generator)
+            said.append(Sentence("provenance.label", {"task": p.label.get("task", "?"), "generator": name}))
         if p.signed_at:
             stamped = any(code.code.startswith("timeStamp.") for code in p.codes)
             key = "timestamped" if p.timestamped else "stamped" if stamped else "signed-at"
             said.append(Sentence(f"provenance.{key}", {"signed_at": moment(p.signed_at)}))
-            if _to_come(p.signed_at):
-                said.append(Sentence("provenance.signed-later"))
+            said += when(_to_come(p.signed_at), "provenance.signed-later")
         said += [Sentence("provenance.uncovered", {"where": c.where}) for c in p.codes if c.code == PARTIAL]
-        if uses := _limited(p):
-            said.append(Sentence("provenance.training", {"uses": uses}))
-        if p.redacted:
-            taken = list(dict.fromkeys(uri.rsplit("/", 1)[-1] for uri in p.redacted))
-            listed = [*taken[:_TAKEN], *(["…"] if len(taken) > _TAKEN else [])]
-            said.append(Sentence("provenance.redacted", {"statements": listed}))
+        uses = _limited(p)
+        said += when(uses, "provenance.training", uses=uses)
+        taken = list(dict.fromkeys(uri.rsplit("/", 1)[-1] for uri in p.redacted))
+        listed = [*taken[:_TAKEN], *(["…"] if len(taken) > _TAKEN else [])]
+        said += when(taken, "provenance.redacted", statements=listed)
         for node in _walk(p.ingredients):
-            if node.failures:
-                codes = [c.code for c in node.failures]
-                said.append(Sentence("provenance.ingredient-failure", {"title": node.title, "codes": codes}))
+            codes = [c.code for c in node.failures]
+            said += when(codes, "provenance.ingredient-failure", title=node.title, codes=codes)
     for item in p.identities:
-        if set(item.get("failures") or ()) & set(p.decided_by):
-            said.append(Sentence("provenance.identity-failed", {"name": item.get("name") or "?"}))
+        failed = set(item.get("failures") or ()) & set(p.decided_by)
+        said += when(failed, "provenance.identity-failed", name=item.get("name") or "?")
     said += [
         Sentence("provenance.clock", {"reason": [{"code": c.code, "sentence": c.sentence}]}) for c in clock_faults(p)
     ]
-    if p.sidecar:
-        said.append(Sentence("provenance.sidecar"))
+    said += when(p.sidecar, "provenance.sidecar")
     doubted = [item.get("name") or "?" for item in p.identities if set(item.get("doubts") or ()) & set(p.decided_by)]
-    said += [Sentence("provenance.identity-one-failed", {"names": sorted(doubted)})] if doubted else []
+    said += when(doubted, "provenance.identity-one-failed", names=sorted(doubted))
     beside = {ELSEWHERE: "provenance.unread", ANOTHERS: "provenance.anothers", PRIVATE: "provenance.private"}
     return said + [Sentence(beside[c.code], {"where": c.where}) for c in p.codes if c.code in beside]
 
@@ -580,12 +543,10 @@ def _listed(p: Provenance) -> dict[str, Any]:
 
 def _of_list(p: Provenance) -> list[Sentence]:
     """Whose list names the signer, where that says something, and whether it is older than it was meant to get."""
-    said = [Sentence(f"provenance.list-{p.trust_scheme}")] if p.trust_scheme in _TELLING else []
-    if any(code.code == "gioconda.list.overdue" for code in p.codes):
-        said.append(
-            Sentence("provenance.list-overdue", {"list": _listed(p)["list"], "date": p.trust_list_update or "?"})
-        )
-    return said
+    overdue = any(code.code == "gioconda.list.overdue" for code in p.codes)
+    facts = {"list": _listed(p)["list"], "date": p.trust_list_update or "?"}
+    known = when(p.trust_scheme in _TELLING, f"provenance.list-{p.trust_scheme}")
+    return [*known, *when(overdue, "provenance.list-overdue", **facts)]
 
 
 _TAKEN = 8  # redacted statements named in a sentence
@@ -610,12 +571,10 @@ def _invalid(p: Provenance) -> list[Sentence]:
         # The certificate is valid now, and was not when the file was signed.
         if p.signed_at and (p.timestamped or "gioconda.signer.expired" not in {code.code for code in p.codes}):
             key, args = "outside-validity", args | {"signed_at": moment(p.signed_at)}
-    said = [Sentence(f"provenance.{key}", args)]
-    if p.trust_list:
-        # What lies beside a file by its name may be a third one's, and nobody altered anything.
-        altered = p.reason == CredentialReason.ALTERED and not p.sidecar
-        said.append(Sentence("provenance.altered-by" if altered else "provenance.listed-by", _listed(p)))
-    return said
+    # What lies beside a file by its name may be a third one's, and nobody altered anything.
+    altered = p.reason == CredentialReason.ALTERED and not p.sidecar
+    by = when(p.trust_list, "provenance.altered-by" if altered else "provenance.listed-by", **_listed(p))
+    return [Sentence(f"provenance.{key}", args), *by]
 
 
 def _limited(p: Provenance) -> list[str]:
@@ -625,16 +584,8 @@ def _limited(p: Provenance) -> list[str]:
     return [f"{name}: {use}" for name, entry in entries if (use := table(entry).get("use")) not in (None, "allowed")]
 
 
-def _generator(claim: Mapping[str, Any]) -> str:
-    value = claim.get("generator", "?")
-    return str(value.get("name", "?")) if isinstance(value, Mapping) else str(value)
-
-
 def _walk(nodes: Sequence[IngredientNode]) -> list[IngredientNode]:
-    found = []
-    for node in nodes:
-        found += [node, *_walk(node.children)]
-    return found
+    return [one for node in nodes for one in (node, *_walk(node.children))]
 
 
 def _node(node: IngredientNode, lang: str) -> Node:
@@ -650,9 +601,11 @@ def _credential(p: Provenance, lang: str) -> Pairs:
     if p.state in (ProvenanceState.ABSENT, ProvenanceState.UNREADABLE):
         return []
     actions = [_named("action", str(a.get("action", a)), lang) for a in p.actions]
+    name, date = describe.named_list(str(p.trust_list), lang), p.trust_list_date or "–"
+    listed = name if date in name else f"{name} ({date})"
     rows = [
         ("signer", p.signer),
-        ("list", _dated(p, lang) if p.trust_list else p.reason != CredentialReason.DOUBTED and label("none", lang)),
+        ("list", listed if p.trust_list else p.reason != CredentialReason.DOUBTED and label("none", lang)),
         *(("identity", _actor(item, lang)) for item in p.identities),
         ("signed-at", p.timestamped and p.signed_at and local(moment(p.signed_at), lang)),
         ("expires-at", p.expires_at and local(moment(p.expires_at), lang)),
@@ -675,11 +628,6 @@ def _actor(identity: Mapping[str, Any], lang: str) -> str:
     said = [str(role).removeprefix("cawg.") for role in identity.get("roles") or ()]
     said.append(f"{label('identity-by', lang)} {joined(lists, lang)}" if lists else label("identity-unknown", lang))
     return f"{identity.get('name') or '?'} ({joined(said, lang, '; ')})"
-
-
-def _dated(p: Provenance, lang: str) -> str:
-    name, date = describe.named_list(str(p.trust_list), lang), p.trust_list_date or "–"
-    return name if date in name else f"{name} ({date})"
 
 
 # Demuxers' names for containers → what people call them.
@@ -720,33 +668,33 @@ def _details(report: Report, lang: str) -> Pairs:
         ("metadata-reader", report.facts.get("reader")),
         ("versions", ", ".join(f"{k} {v}" for k, v in report.versions.items())),
     ]
-    weights = [
-        (f"{visible(item.reading.detector, 80)} sha256", visible(item.reading.weights_sha256))
-        for item in report.readings
-        if item.reading.weights_sha256
-    ]
+    read = [item.reading for item in report.readings if item.reading.weights_sha256]
+    weights = [(f"{visible(one.detector, 80)} sha256", visible(one.weights_sha256)) for one in read]
     whose = [(label("file", lang), visible(report.title)), ("sha256", report.sha256)]
     return [*whose, *_labelled(rows, lang), *weights]
 
 
 def moment(text: str) -> str:
     """An ISO 8601 moment as a person writes it, in UTC; what is not one is returned as it stands."""
-    try:
-        when = datetime.datetime.fromisoformat(text)
-    except ValueError:
+    at = _parsed(text)
+    if at is None:
         return text
-    if when.tzinfo is None:
-        return when.strftime("%Y-%m-%d %H:%M")
-    return when.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if at.tzinfo is None:
+        return at.strftime("%Y-%m-%d %H:%M")
+    return at.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _parsed(text: str) -> datetime.datetime | None:
+    try:
+        return datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _to_come(text: str) -> bool:
     """Whether an ISO 8601 moment with its zone lies in the future, by this computer's clock."""
-    try:
-        when = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return when.tzinfo is not None and when > datetime.datetime.now(datetime.UTC)
+    at = _parsed(text)
+    return at is not None and at.tzinfo is not None and at > datetime.datetime.now(datetime.UTC)
 
 
 def now() -> str:

@@ -267,6 +267,11 @@ def say(sentence: Sentence, lang: str = "en") -> str:
     return _Formatter(lang, numbers).vformat(template.texts[lang], (), sentence.args)
 
 
+def when(holds: object, key: str, **args: Any) -> list[Sentence]:
+    """A sentence where something holds, else none: for lists of what is said."""
+    return [Sentence(key, args)] if holds else []
+
+
 def label(key: str, lang: str = "en", **values: Any) -> str:
     """A heading, field name or notice of the interface."""
     return say(Sentence(f"label.{key}", values), lang)

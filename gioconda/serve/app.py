@@ -142,8 +142,9 @@ class Site:
         return self.render(
             request,
             "index.html.jinja",
-            rows=[(clip, _BLANK | json.loads(clip.summary), _label_level(clip, lang)) for clip in clips],
-            when=_when,
+            rows=[(clip, _BLANK | json.loads(clip.summary)) for clip in clips],
+            level_text=lambda level: say(Sentence(f"level.{level}"), lang) if level else "",
+            when=lambda seconds: time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)),
             limit=bytes_text(self.page.limit, lang),
             hours=f"{self.page.hours:g}",
             active=ACTIVE,
@@ -398,16 +399,6 @@ def draw_example(target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_video(Path(folder) / "drawn.mp4", take.frames, fps=take.fps)
         sign.sign_file(Path(folder) / "drawn.mp4", target, claim)
-
-
-def _label_level(clip: Clip, lang: str) -> str:
-    """What the list says of an examined clip: its level in words."""
-    level = json.loads(clip.summary).get("level")
-    return say(Sentence(f"level.{level}"), lang) if level else ""
-
-
-def _when(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
 def _rendered(template: str, lang: str, **values: Any) -> str:

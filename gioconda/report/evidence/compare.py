@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gioconda.report.examine import clip_facts
 from gioconda.report.view import gaps, now
-from gioconda.report.wording import clock, visible
+from gioconda.report.wording import clock, visible, when
 from gioconda_core.files import sha256_of
 from gioconda_core.media.clip import Clip
 from gioconda_core.media.fingerprint import bits
@@ -152,8 +152,8 @@ def compare(
     other = _look(b, names[1])
     step("align", 0.8)
     matrix, mirrored = _place(one, other)
-    region_a, region_b = _common(matrix)
-    parts = _parts(one, region_a), _parts(other, region_b, flip=mirrored)
+    regions = _common(matrix)
+    parts = _parts(one, regions[0]), _parts(other, regions[1], flip=mirrored)
     links, moves = _links(*parts)
     spans = _spans(one, other, parts, links, still=not moves)
     pairs = _matched(one, other, spans)
@@ -165,8 +165,7 @@ def compare(
         matrix is not None,
         moves,
         mirrored,
-        region_a,
-        region_b,
+        *regions,
         tuple(spans),
         _without([(s.a, s.a_end) for s in spans], one.end),
         _without([(s.b, s.b_end) for s in spans], other.end),
@@ -334,8 +333,8 @@ def _spans(
     for span in sorted(found, key=lambda s: s.a - s.a_end):  # the longer one is believed where two cannot both be
         if all(not _overlap(span, k) for k in kept):
             kept.append(span)
-    for i in range(len(kept)):
-        kept[i] = _grown(kept[i], [k for k in kept if k is not kept[i]], a, b, parts, tick)
+    for i, span in enumerate(kept):
+        kept[i] = _grown(span, [k for k in kept if k is not span], a, b, parts, tick)
     joined: list[Span] = []
     for span in sorted(kept, key=lambda s: s.a):
         last = joined[-1] if joined else None
@@ -431,30 +430,25 @@ def sentences(c: Comparison) -> list[Sentence]:
     if not c.spans:
         return [Sentence(f"compare.{'nothing' if c.moves else 'picture-nothing' if pictures else 'still-nothing'}")]
     said: list[Sentence] = []
-    both = sum(s.a_end - s.a for s in c.spans)
-    if pictures:
-        key = "compare.picture-same" if c.equal == c.matched else "compare.picture-alike"
-        said.append(Sentence(key, {} if c.equal == c.matched else {"levels": c.difference or 0.0}))
+    if pictures and c.equal == c.matched:
+        said.append(Sentence("compare.picture-same"))
+    elif pictures:
+        said.append(Sentence("compare.picture-alike", {"levels": c.difference or 0.0}))
     elif c.matched and c.equal == c.matched:
         said.append(Sentence("compare.same-frames", {"frames": c.matched}))
     elif c.difference is not None:
         said.append(Sentence("compare.recoded", {"frames": c.matched, "equal": c.equal, "levels": c.difference}))
     if c.moves:
-        one = len(c.spans) == 1
-        told: dict[str, Any] = {"seconds": clock(both)} | ({} if one else {"count": len(c.spans)})
-        said.append(Sentence("compare.common-one" if one else "compare.common", told))
+        both = clock(sum(s.a_end - s.a for s in c.spans))
+        count = {"count": len(c.spans)} if len(c.spans) > 1 else {}
+        said.append(Sentence("compare.common" if count else "compare.common-one", {"seconds": both} | count))
         for name, spans in (("a", c.only_a), ("b", c.only_b)):
-            if spans:
-                said.append(Sentence(f"compare.only-{name}", {"spans": [f"{clock(x)} – {clock(y)}" for x, y in spans]}))
+            said += when(spans, f"compare.only-{name}", spans=[f"{clock(x)} – {clock(y)}" for x, y in spans])
         order = [s.b for s in c.spans]
-        if order != sorted(order):
-            said.append(Sentence("compare.order"))
-    elif not pictures:
-        said.append(Sentence("compare.still"))
-    if c.mirrored:
-        said.append(Sentence("compare.mirrored"))
-    if not c.placed:
-        said.append(Sentence("compare.unplaced"))
+        said += when(order != sorted(order), "compare.order")
+    said += when(not c.moves and not pictures, "compare.still")
+    said += when(c.mirrored, "compare.mirrored")
+    said += when(not c.placed, "compare.unplaced")
     for name, region in (("a", c.region_a), ("b", c.region_b)):
         if c.placed and region.share < WHOLE:
             args = {"share": region.share, "left": region.left, "right": 1 - region.right}
