@@ -10,7 +10,6 @@ same *content*: the same bytes, the same sidecar and the same suffix, by which r
 
 import contextlib
 import errno
-import itertools
 import json
 import os
 import sqlite3
@@ -37,12 +36,11 @@ PRAGMA user_version = {_VERSION};
 """
 _BY_CONTENT = "CREATE INDEX IF NOT EXISTS content ON rows (content, config) WHERE failed = 0"
 _INSERT = "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_BATCH = 1_000  # rows that are noted at once
 _SEEN = "CREATE TEMP TABLE seen (path TEXT PRIMARY KEY) WITHOUT ROWID"
 _CIRCUMSTANCES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _NO_ROW = (ValueError, KeyError, TypeError, AttributeError)
-# A value that is none of SQLite's.
-_UNBOUND = (OverflowError, UnicodeError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+# What SQLite takes, and which of a row's values may be numbers that it does not.
+_KINDS, _MOST, _NUMBERS = frozenset((str, int, float, type(None))), 1 << 63, (2, 3, 6)
 _GOOD = "failed = 0 AND config = ? AND (until IS NULL OR until > ?)"
 _DAMAGED = "its row in readings.jsonl is damaged; run again"
 
@@ -139,15 +137,7 @@ class Journal:
             base.execute("DROP INDEX IF EXISTS content")  # quicker made at the end
         self._file.seek(place)
         base.execute("CREATE TEMP TABLE late AS SELECT * FROM rows WHERE 0")
-        noted = self._noted(place)
-        while batch := list(itertools.islice(noted, _BATCH)):
-            try:
-                base.executemany(f"INSERT INTO late {_INSERT}", batch)
-            except _UNBOUND:
-                base.execute("DELETE FROM late WHERE place >= ?", (batch[0][-2],))
-                for values in batch:
-                    with contextlib.suppress(*_UNBOUND):
-                        base.execute(f"INSERT INTO late {_INSERT}", values)
+        base.executemany(f"INSERT INTO late {_INSERT}", self._noted(place))
         base.execute("INSERT OR REPLACE INTO rows SELECT * FROM late ORDER BY path, place")
         base.execute("DROP TABLE late")
         base.execute(_BY_CONTENT)
@@ -158,12 +148,10 @@ class Journal:
         from pydantic_core import from_json  # half the time of json.loads
 
         for line in self._file:
-            try:
+            with contextlib.suppress(*_NO_ROW):  # a torn line of a killed run, or bytes that somebody changed
                 values = _values(from_json(line, cache_strings="keys"), place, run=0)
-            except _NO_ROW:  # a torn line of a killed run, or bytes that somebody changed
-                values = None
-            if values is not None:
-                yield values
+                if _KINDS.issuperset(map(type, values)) and all(-_MOST < (values[i] or 0) < _MOST for i in _NUMBERS):
+                    yield values
             place += len(line)
 
     def append(self, row: Row) -> None:

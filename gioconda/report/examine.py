@@ -203,8 +203,12 @@ class Examiner:
             if other := misnamed(name, opened.read(HEAD)):
                 facts["misnamed"] = other
             facts["clip_behind"] = clip_behind(opened)
-        facts["trust_lists"] = self._lists()
-        facts["others"] = _others(self.detectors)
+        if self.trust is None:
+            self.trust = lists.load()
+        facts["trust_lists"] = [list(named) for named in self.trust.dated("manifest")]
+        own = registry.shipped()
+        others = [(d.id, d.card) for d in self.detectors if d.id not in own]
+        facts["others"] = [{"detector": n, "summary": c.summary, "licence": c.licence} for n, c in others]
         facts["learned_by"] = [d.id for d in self.detectors if d.card.learned(digest)]
         if (start := seen.facts.get("start", 0.0)) > _LATE:
             facts["signs"].append({"key": "sign.begins-late", "args": {"seconds": start}})
@@ -258,12 +262,6 @@ class Examiner:
         problem = Problem(ProblemReason.CREDENTIALS_FAILED, {"text": what})
         return Provenance(ProvenanceState.UNREADABLE, CredentialReason.UNJUDGED, what), problem
 
-    def _lists(self) -> list[list[str]]:
-        """(name, date) of the lists a claim's signer was looked for on."""
-        if self.trust is None:
-            self.trust = lists.load()
-        return [list(named) for named in self.trust.dated("manifest")]
-
     def _observe(self, clip: Any, step: Progress) -> Footage:
         def watch(done: int, of: int) -> None:
             step("faces", 0.15 + 0.4 * min(1.0, done / max(1, of)), done=done, of=max(done, of))
@@ -293,14 +291,6 @@ def unread(report: Report) -> MediaError | None:
     if report.errors and "width" not in report.facts and report.provenance.state in nothing:
         return MediaError(report.errors[-1].text, report.title)
     return None
-
-
-def _others(detectors: Sequence[Any]) -> list[dict[str, str]]:
-    """What the detectors are that do not come with the package, and under which licence."""
-    own = registry.shipped()
-    return [
-        {"detector": d.id, "summary": d.card.summary, "licence": d.card.licence} for d in detectors if d.id not in own
-    ]
 
 
 def readable(path: str | os.PathLike[str]) -> os.stat_result:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gioconda.report.view import figure, leading, named_moments, same_headline, sealed_figure, standing_out
-from gioconda.report.wording import clock
+from gioconda.report.wording import clock, when
 from gioconda_core.reasons import AbstentionReason, MediaWarning, UnreadReason
 from gioconda_core.types import (
     MOST_FACES,
@@ -53,14 +53,14 @@ def sentences(
     if unread:
         return (Sentence("short.none-run", {"reason": {"key": f"reason.{unread}"}}),)
     said: list[Sentence] = []
-    if facts and facts.get("still"):
+    facts = facts or {}
+    if facts.get("still"):
         said.append(Sentence("short.still"))
-    elif facts and facts.get("frame_count") == 1:
+    elif facts.get("frame_count") == 1:
         said.append(Sentence("short.one-frame"))
-    elif facts and facts.get("moves") is False:
+    elif facts.get("moves") is False:
         said.append(Sentence("short.frozen", {"frames": facts["examined"]["frames"]}))
-    if facts and facts.get("plain"):
-        said.append(Sentence("short.plain"))
+    said += when(facts.get("plain"), "short.plain")
     if not readings:
         return (*said, Sentence("short.none-run", {"reason": {"key": "reason.none-asked"}}))
     lead = leading(readings)
@@ -68,8 +68,7 @@ def sentences(
         said += _headline(lead, readings)
         said += _by_face(lead)
     rank_only = [r for r in readings if r.reading.score is not None and r.false_alarm is None]
-    if rank_only:
-        said.append(Sentence("short.uncalibrated", {"detectors": _names(rank_only)}))
+    said += when(rank_only, "short.uncalibrated", detectors=_names(rank_only))
     silent = [r for r in readings if r.reading.score is None]
     if silent and len(silent) == len(readings):
         reasons = [r.reading.abstained.document() for r in silent if r.reading.abstained is not None]
@@ -104,21 +103,17 @@ def _headline(lead: Calibrated, readings: Sequence[Calibrated]) -> list[Sentence
             args: dict[str, Any] = {"track": track + 1, "moments": named_moments(times), "n": lead.of_reals or 0}
             said.append(Sentence("short.moments", args))
         differing = [r for r in others if r.level.found]
-        if differing:
-            said.append(Sentence("short.disagree", {"high": _names(differing), "low": [lead.reading.detector]}))
-        return said
+        return said + when(differing, "short.disagree", high=_names(differing), low=[lead.reading.detector])
     args = {"detector": name, "set": lead.calibration_set or "?", "date": lead.date or "?", "same": same_headline(lead)}
-    said = [Sentence(f"short.{lead.level}", args)]
     differing = [r for r in others if r.level == Level.NO_STRONG_SIGNAL]
-    if differing:
-        said.append(Sentence("short.disagree", {"high": [lead.reading.detector], "low": _names(differing)}))
-    return said
+    disagree = when(differing, "short.disagree", high=[lead.reading.detector], low=_names(differing))
+    return [Sentence(f"short.{lead.level}", args), *disagree]
 
 
 def _by_face(item: Calibrated) -> list[Sentence]:
     """Where several faces were read: which of them have a signal, and which were not assessed and why."""
     found = [face.track + 1 for face in sorted(item.faces, key=lambda face: face.track) if face.level.found]
-    said = [Sentence("short.with-signal", {"tracks": found, "assessed": item.faces_assessed})] if found else []
+    said = when(found, "short.with-signal", tracks=found, assessed=item.faces_assessed)
     for face in item.faces:
         if face.abstained is not None:
             said.append(Sentence("face.not-assessed", {"track": face.track + 1, "reason": face.abstained.document()}))
@@ -301,44 +296,37 @@ def next_steps(
     unread: UnreadReason | None = None,
 ) -> tuple[Sentence, ...]:
     """What a person does now, most useful first; never empty. unread : why no picture could be looked at."""
-    steps: list[Sentence] = []
-    readable = unread is None
-    if unread is not None:
-        steps.append(Sentence(f"next.{unread}"))
-    if level.found:
-        steps.append(Sentence("next.lead" if any(map(marked, readings)) else "next.lead-whole"))
-    elif any(map(marked, readings)) and level == Level.NO_STRONG_SIGNAL:
-        steps.append(Sentence("next.moments"))
-    if any(s.key == "short.disagree" for s in sentences(readings)):
-        steps.append(Sentence("next.disagree"))
+    readable, moments = unread is None, any(map(marked, readings))
+    steps = [
+        *when(not readable, f"next.{unread}"),
+        *when(level.found, "next.lead" if moments else "next.lead-whole"),
+        *when(moments and level == Level.NO_STRONG_SIGNAL, "next.moments"),
+        *when(any(s.key == "short.disagree" for s in sentences(readings)), "next.disagree"),
+    ]
     if provenance.state == ProvenanceState.INVALID:
         step = _NEXT.get(provenance.reason, "malformed") if provenance.reason else "malformed"
         # Where a trusted timestamp shows that the certificate was not valid then, another one helps nobody.
         steps.append(Sentence(f"next.{'certificate' if step == 'expired' and provenance.timestamped else step}"))
     elif provenance.state.intact:
-        if provenance.says_ai:
-            steps.append(Sentence(f"next.say-ai{'-inherited' if provenance.ai_inherited else ''}"))
-        if _broken_ingredient(provenance):
-            steps.append(Sentence("next.ingredient"))
-        if provenance.signer and not provenance.development_key:
-            steps.append(Sentence("next.signer", {"signer": provenance.signer}))
+        steps += when(provenance.says_ai, f"next.say-ai{'-inherited' if provenance.ai_inherited else ''}")
+        steps += when(_broken_ingredient(provenance), "next.ingredient")
+        named = provenance.signer and not provenance.development_key
+        steps += when(named, "next.signer", signer=provenance.signer)
     weak = {"caveat.face-small", "caveat.compressed", "caveat.picture-small", "caveat.blurred"}
     lasting = all(r.reading.abstained is not None and r.reading.abstained.code in _IN_EVERY_COPY for r in readings)
-    if readable and not lasting and any(s.key in weak for s in said):
-        steps.append(Sentence("next.better-copy"))
-    if readable and any(s.key == "caveat.short" for s in said):
-        steps.append(Sentence("next.longer-copy"))
-    if provenance.state != ProvenanceState.TRUSTED:
-        steps.append(Sentence("next.original"))
-        if readable:
-            still, heard = facts.get("still"), facts.get("has_audio")
-            steps.append(Sentence(f"next.earliest{'-still' if still else '' if heard else '-silent'}"))
-    if readable:
-        steps.append(Sentence("next.context-still" if facts.get("still") else "next.context"))
-    if any(r.reading.score is not None and r.false_alarm is None for r in readings):
-        steps.append(Sentence("next.calibrate"))
-    steps.append(Sentence("next.keep"))
-    return tuple(steps)
+    keys, still = {s.key for s in said}, facts.get("still")
+    kind = "-still" if still else "" if facts.get("has_audio") else "-silent"
+    elsewhere = provenance.state != ProvenanceState.TRUSTED
+    return (
+        *steps,
+        *when(readable and not lasting and weak & keys, "next.better-copy"),
+        *when(readable and "caveat.short" in keys, "next.longer-copy"),
+        *when(elsewhere, "next.original"),
+        *when(elsewhere and readable, f"next.earliest{kind}"),
+        *when(readable, "next.context-still" if still else "next.context"),
+        *when(any(r.reading.score is not None and r.false_alarm is None for r in readings), "next.calibrate"),
+        Sentence("next.keep"),
+    )
 
 
 def verdict(
@@ -399,10 +387,9 @@ def editor(level: Level, readings: Sequence[Calibrated], provenance: Provenance)
         else:  # intact, and the name is anybody's
             doubt = "doubted" if provenance.reason == CredentialReason.DOUBTED else "signer"
             said += [Sentence("editor.may-unchanged"), Sentence(f"editor.not-{doubt}", signer)]
-    if provenance.state.intact and provenance.says_ai:
-        said.append(Sentence(f"editor.may-ai{'-inherited' if provenance.ai_inherited else ''}"))
-    if provenance.state.intact and _broken_ingredient(provenance):
-        said.append(Sentence("editor.not-ingredient"))
+    intact, inherited = provenance.state.intact, "-inherited" if provenance.ai_inherited else ""
+    said += when(intact and provenance.says_ai, f"editor.may-ai{inherited}")
+    said += when(intact and _broken_ingredient(provenance), "editor.not-ingredient")
     return tuple(said)
 
 

@@ -16,10 +16,6 @@ def _clips() -> Path:
     return config.core().cache / "serve"
 
 
-def _cases() -> Path:
-    return config.home() / "cases"
-
-
 @dataclass(frozen=True)
 class Page(Judges):
     """How the local page is served. folder : of clips that wait and their reports; cases : of case folders, beside the clips where none is named.
@@ -39,7 +35,7 @@ class Page(Judges):
         default_factory=_clips
     )
     cases: Annotated[
-        Path | None, Option("Where cases are kept; the user's Gioconda folder by default.", unset=_cases)
+        Path | None, Option("Where cases are kept; the user's Gioconda folder by default.", unset=lambda: config.home() / "cases")
     ] = None
     seconds: Annotated[float, Option("Seconds one clip may take.", flag="--timeout", minimum=0.1)] = 900.0
     archive: Annotated[

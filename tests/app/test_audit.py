@@ -158,10 +158,8 @@ def test_a_killed_run_loses_at_most_one_row(tree, tmp_path):
 
 
 def test_an_index_made_anew_is_the_one_that_was_lost(tmp_path):
-    """Last row of a path, in any order, across batches; rows that are none cost themselves only; a half-made index is not taken."""
-    from gioconda.audit import journal as module
-
-    n = 2 * module._BATCH + 3
+    """Last row of a path, in any order; rows that are none cost themselves only; a half-made index is not taken."""
+    n = 2003
 
     def row(i, **more):
         known = {
