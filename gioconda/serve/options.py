@@ -35,7 +35,8 @@ class Page(Judges):
         default_factory=_clips
     )
     cases: Annotated[
-        Path | None, Option("Where cases are kept; the user's Gioconda folder by default.", unset=lambda: config.home() / "cases")
+        Path | None,
+        Option("Where cases are kept; the user's Gioconda folder by default.", unset=lambda: config.home() / "cases"),
     ] = None
     seconds: Annotated[float, Option("Seconds one clip may take.", flag="--timeout", minimum=0.1)] = 900.0
     archive: Annotated[

@@ -68,12 +68,12 @@ def find(frames: Sequence[Picture], times: Sequence[float]) -> tuple[Keyframe, .
         if not others:
             break
         chosen.append(max(others, key=news))
-    found = []
-    for i in sorted(chosen):
-        exported = hashlib.sha256(jpeg(frames[i], quality=QUALITY)).hexdigest()
-        shown = f"{hashes[i]:016x}", jpeg(frames[i], SIDE)
-        found.append(Keyframe(round(float(times[i]), 4), int(shots[i]), exported, *shown))
-    return tuple(found)
+    return tuple(_keyframe(frames[i], float(times[i]), int(shots[i]), hashes[i]) for i in sorted(chosen))
+
+
+def _keyframe(frame: Picture, time: float, shot: int, phash: int) -> Keyframe:
+    exported = hashlib.sha256(jpeg(frame, quality=QUALITY)).hexdigest()
+    return Keyframe(round(time, 4), shot, exported, f"{phash:016x}", jpeg(frame, SIDE))
 
 
 def _far(a: int, b: int) -> int:
