@@ -100,7 +100,9 @@ def unpack(channel: Channel) -> None:
                 if why := kind or _passed_over(raw, size, walk):
                     tell(name, size=size, skipped=why)
                     continue
-                target = Path(order["folder"], f"member{_suffix(raw)}")
+                # A media file keeps its suffix, by which readers choose how to read it.
+                suffix = os.path.splitext(raw)[1].lower() if is_media_name(raw, hidden=True) else ""
+                target = Path(order["folder"], f"member{suffix}")
                 error, got = _copied(opened, target, order["most"], left)
                 left -= got
                 if left < 0:
@@ -119,11 +121,6 @@ def _passed_over(name: str, size: int, walk: Walk) -> PassedOver | None:
         return PassedOver.NESTED_ARCHIVE
     most = walk.filter.max_size
     return walk.passed_over(name) or (PassedOver.TOO_LARGE if most is not None and size > most else None)
-
-
-def _suffix(name: str) -> str:
-    """The suffix of a media file's name, by which readers choose how to read it; empty for any other file."""
-    return os.path.splitext(name)[1].lower() if is_media_name(name, hidden=True) else ""
 
 
 def _entries(file: IO[bytes]) -> Iterator[tuple[str, int, PassedOver | None, Any]]:

@@ -176,8 +176,11 @@ class Site:
             return self.render(request, "waiting.html.jinja", clip=found, error=error, active=ACTIVE)
         lang = self.lang(request)
         cases = await asyncio.to_thread(self.cases.shown, lang)
-        if found.other:
-            body = compare_pages.fragment(compare_pages.from_document(document), lang, self._two_players(found, lang))
+        if found.other:  # both clips are played together, along what they have in common
+            both = [one for identity in found.other.split() if (one := self.jobs.get(identity))]
+            spans = json.dumps(document.get("spans", []))
+            player = _rendered("players.html.jinja", lang, clips=both, spans=spans)
+            body = compare_pages.fragment(compare_pages.from_document(document), lang, player)
             return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=safe(body))
         report = as_json.from_document(document)
         kind = TYPES.get(Path(found.file).suffix, "")
@@ -186,12 +189,6 @@ class Site:
         player = _rendered("player.html.jinja", lang, clip=found, **facts)
         body = as_html.fragment(report, lang, seek=True, player=player, frames=f"/clips/{found.id}")
         return self.render(request, "clip.html.jinja", clip=found, cases=cases, body=safe(body))
-
-    def _two_players(self, found: Clip, lang: str) -> str:
-        """Both clips of a comparison, played together along what they have in common."""
-        both = [self.jobs.get(identity) for identity in found.other.split()]
-        spans = json.dumps((self.jobs.report(found.id) or {}).get("spans", []))
-        return _rendered("players.html.jinja", lang, clips=[one for one in both if one is not None], spans=spans)
 
     # ------------------------------------------------------------------ facts
 

@@ -111,7 +111,9 @@ class Cases:
         who = sent.get("by", "")
         if path is None:
             name = sent.get("name", "")
-            path = case.new(self._free(name), name, who)
+            path = self.folder / case.plain_name(name)
+            free = path.with_name(f"{path.name}-{secrets.token_hex(3)}") if path.exists() else path
+            path = case.new(free, name, who)
         if clip is not None:
             with tempfile.TemporaryDirectory() as temporary:
                 files = self._files(clip, Path(temporary), lang)
@@ -133,11 +135,6 @@ class Cases:
             (folder / f"made.{suffix}").write_text(made(), encoding="utf-8")
             files[f"{stem}-{kind}.{suffix}"] = folder / f"made.{suffix}"
         return files
-
-    def _free(self, name: str) -> Path:
-        """A folder for a new case that no other has."""
-        path = self.folder / case.plain_name(name)
-        return path if not path.exists() else path.with_name(f"{path.name}-{secrets.token_hex(3)}")
 
     async def export(self, request: Request) -> Response:
         """The signed ZIP, made anew since its log says who took it; its address holds for ten minutes."""

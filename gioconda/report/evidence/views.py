@@ -34,6 +34,8 @@ def _grid(grey: NDArray[np.float32]) -> Picture:
 
     A part that was pasted in often keeps a grid of its own, and shows none of the picture's.
     """
+    import cv2
+
     along = [np.abs(np.diff(grey, 2, axis=axis)) for axis in (0, 1)]
     offsets = [
         int(np.argmax([a.mean(axis=1 - axis)[k::BLOCK].mean() for k in range(BLOCK)])) for axis, a in enumerate(along)
@@ -47,7 +49,7 @@ def _grid(grey: NDArray[np.float32]) -> Picture:
         wide = np.repeat(more, BLOCK, axis=axis)
         part = tuple(slice(0, m) for m in np.minimum(wide.shape, strength.shape))
         strength[part] += wide[part]
-    return _shown(_smooth(strength, 2 * BLOCK))
+    return _shown(np.asarray(cv2.blur(strength, (2 * BLOCK, 2 * BLOCK)), np.float32))
 
 
 def _noise(grey: NDArray[np.float32]) -> Picture:
@@ -63,9 +65,3 @@ def _error_level(frame: Picture) -> Picture:
 
     recoded = np.asarray(Image.open(io.BytesIO(jpeg(frame, quality=QUALITY))).convert("RGB"), np.float32)
     return _shown(np.abs(frame.astype(np.float32) - recoded).max(-1))
-
-
-def _smooth(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    import cv2
-
-    return np.asarray(cv2.blur(values, (size, size)), np.float32)
