@@ -157,7 +157,7 @@ class Journal:
     def append(self, row: Row) -> None:
         """Write a row in one piece, and remember where. What is examined in each run, an error say, is not written again."""
         with _disk_errors(self.path):
-            if (row.error or row.until == 0) and self._repeated(row):
+            if (row.error or row.until == 0) and self.same(row):
                 return
             text = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_default)
             line = text.encode() + b"\n"
@@ -171,18 +171,15 @@ class Journal:
         if self._uncommitted >= 200 or time.monotonic() - self._committed > 1.0:
             self.commit()
 
-    def _repeated(self, row: Row) -> bool:
-        found = self._base.execute("SELECT place FROM rows WHERE path = ?", (row.path,)).fetchone()
-        before = self._read(found[0], row.path) if found else None
-        if before is None or replace(before, seconds=None) != replace(row, seconds=None):
-            return False
-        self._base.execute("UPDATE rows SET run = ? WHERE path = ?", (self.run, row.path))
-        return True
-
     def same(self, row: Row) -> bool:
         """Whether a path's row is this one already; then it is counted as seen in this run."""
         with _disk_errors(self.index):
-            return self._repeated(row)
+            found = self._base.execute("SELECT place FROM rows WHERE path = ?", (row.path,)).fetchone()
+            before = self._read(found[0], row.path) if found else None
+            if before is None or replace(before, seconds=None) != replace(row, seconds=None):
+                return False
+            self._base.execute("UPDATE rows SET run = ? WHERE path = ?", (self.run, row.path))
+        return True
 
     def commit(self) -> None:
         """Commit the index, so that workers see the rows that were written."""
@@ -268,15 +265,6 @@ class Journal:
                     row = error_row(path, _DAMAGED)
                 yield row
             self._base.executemany("UPDATE rows SET failed = 1, level = ?, state = NULL WHERE path = ?", lost)
-
-    def counts(self) -> tuple[dict[str, int], int]:
-        """How many files of this run have each level, and how many failed."""
-        self.commit()
-        with _disk_errors(self.index):
-            query = "SELECT level, COUNT(*) FROM rows WHERE run = ? GROUP BY level"
-            levels = {str(k or "not-read"): n for k, n in self._base.execute(query, (self.run,))}
-            (failed,) = self._base.execute("SELECT COUNT(*) FROM rows WHERE run = ? AND failed", (self.run,)).fetchone()
-        return levels, failed
 
     def close(self) -> None:
         """Commit, and let another run have the folder."""

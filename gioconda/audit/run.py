@@ -283,9 +283,11 @@ class Audit:
         """Count what the rows say, and write the tables."""
         journal, summary = self._journal, self._summary
         detectors: set[str] = set()
-        states: Counter[str] = Counter()
+        levels, states, failed = Counter[str](), Counter[str](), 0
         for row in journal.rows():
+            levels[row.level] += 1
             states[tables.state_of(row)] += 1
+            failed += bool(row.error)
             detectors.update(row.detectors)
             for fault in tables.findings(self.policy, row):
                 if self._baseline.accepts(row, fault) is not None:
@@ -298,9 +300,8 @@ class Audit:
         if states.total() != summary.seen:
             what = f"{summary.seen:,} files have {states.total():,} rows"
             raise ResourceError(what, str(journal.path), "run again; tables were not written")
-        summary.states = dict(states)
-        # After all rows were read back: one that cannot be is a failure.
-        summary.levels, summary.failed = journal.counts()
+        # A row that cannot be read back is a failure.
+        summary.levels, summary.states, summary.failed = dict(sorted(levels.items())), dict(states), failed
         summary.notes = self._baseline.notes()
         told = self.lang, sorted(detectors), self.policy, self._baseline, self.shard, self._body
         summary.files = tables.write(tables.Job(journal, self.folder, summary, *told), self.formats)
