@@ -9,6 +9,7 @@ from typing import Any
 
 from gioconda.audit.journal import KnownContent, content_key
 from gioconda.report import metadata, rows
+from gioconda.report.view import credential_sentences
 from gioconda.report.wording import say, visible
 from gioconda_core.errors import GiocondaError, MediaError
 from gioconda_core.files import INSIDE, sha256_of
@@ -135,7 +136,8 @@ class Work:
         if self.orders.declared:
             row = replace(row, **rows.declared_columns(metadata.inspect(path).get("declared", [])))
         if p is not None:
-            sentences = rows.origin_text(p, self.orders.lang, self.trust.dated("manifest"))
+            told = credential_sentences(p, self.trust.dated("manifest"))
+            sentences = tuple(say(sentence, self.orders.lang) for sentence in told)
             row = replace(row, **rows.credential_columns(p), sentences=sentences, until=_until(p))
             if p.state == ProvenanceState.UNREADABLE and p.reason not in _UNASKED:
                 row = replace(row, error=str(p.reason or CredentialReason.UNJUDGED))

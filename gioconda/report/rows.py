@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gioconda.report import declared
-from gioconda.report.view import credential_sentences, origin
+from gioconda.report.view import origin
 from gioconda.report.wording import say, visible
 from gioconda_core.reasons import MediaWarning
 from gioconda_core.types import Calibrated, CredentialReason, Level, Provenance, ProvenanceState, Report
@@ -136,11 +136,6 @@ def declared_columns(found: Sequence[Mapping[str, Any]] | None) -> dict[str, Any
         return {}
     marks = [f"{mark['kind']}:{mark['value']}" for mark in found]
     return {"declared_ai": declared.names_ai(found), "declared": "; ".join(marks) or None}
-
-
-def origin_text(provenance: Provenance, lang: str, lists: Sequence[Sequence[str]] = ()) -> tuple[str, ...]:
-    """What the credentials say, where nothing else was looked at. lists : (name, date) of the trust lists used."""
-    return tuple(say(s, lang) for s in credential_sentences(provenance, lists))
 
 
 def error_row(path: str, error: str, *, size: int | None = None) -> Row:

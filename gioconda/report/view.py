@@ -22,7 +22,6 @@ from gioconda.report.wording import (
 )
 from gioconda_core.types import (
     Calibrated,
-    Code,
     CredentialReason,
     FaceCalibrated,
     FaceSummary,
@@ -520,19 +519,14 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
     for item in p.identities:
         failed = set(item.get("failures") or ()) & set(p.decided_by)
         said += when(failed, "provenance.identity-failed", name=item.get("name") or "?")
-    said += [
-        Sentence("provenance.clock", {"reason": [{"code": c.code, "sentence": c.sentence}]}) for c in clock_faults(p)
-    ]
+    for c in p.codes:  # what is wrong with the timestamp decides no state by itself, and a reader must know
+        reason = [{"code": c.code, "sentence": c.sentence}]
+        said += when(c.code in CLOCK_FAULTS, "provenance.clock", reason=reason)
     said += when(p.sidecar, "provenance.sidecar")
     doubted = [item.get("name") or "?" for item in p.identities if set(item.get("doubts") or ()) & set(p.decided_by)]
     said += when(doubted, "provenance.identity-one-failed", names=sorted(doubted))
     beside = {ELSEWHERE: "provenance.unread", ANOTHERS: "provenance.anothers", PRIVATE: "provenance.private"}
     return said + [Sentence(beside[c.code], {"where": c.where}) for c in p.codes if c.code in beside]
-
-
-def clock_faults(p: Provenance) -> list[Code]:
-    """What is wrong with the timestamp: it decides no state by itself, and a reader must know."""
-    return [code for code in p.codes if code.code in CLOCK_FAULTS]
 
 
 def _listed(p: Provenance) -> dict[str, Any]:
