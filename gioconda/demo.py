@@ -34,7 +34,7 @@ from gioconda.report.view import Node, view
 from gioconda_core.datasets.index import Index
 from gioconda_core.documents import plain, read
 from gioconda_core.errors import UsageError
-from gioconda_core.files import atomic_path, sha256_of, write_json, write_text
+from gioconda_core.files import atomic_path, write_json, write_text
 from gioconda_core.media.clip import Clip, write_image
 from gioconda_core.media.pictures import grid
 from gioconda_core.page import safe
@@ -132,9 +132,8 @@ def puppets(stage: Stage) -> dict[str, Any]:
     spec = f"puppets:{people.start}-{people.stop - 1}x{stage.scale.takes}"
     job = Prepare(sources=(spec,), size=size, puppet_frames=stage.scale.shots + stage.scale.frames)
     done = prepare(job, stage.folder / "shards", jobs=stage.threads)
-    drawn = {"people": len(people), "size": size, "picture": _jpeg(stage, "puppets", sheet)}
-    rate = round(done.frames_per_second, 1)
-    return {**drawn, "frames": done.frames, "kept": done.kept, "clips": done.clips, "rate": rate}
+    picture = _jpeg(stage, "puppets", sheet)
+    return {"people": len(people), "size": size, "picture": picture, "frames": done.frames}
 
 
 def training(stage: Stage) -> dict[str, Any]:
@@ -179,7 +178,6 @@ def training(stage: Stage) -> dict[str, Any]:
         "picture": _jpeg(stage, "training", np.asarray(sheet, np.uint8), made="training"),
         "parameters": sum(row["parameters"] for row in table(model.config)),  # type: ignore[misc]
         "preset": model.config.name,
-        "weights": sha256_of(weights),
     }
 
 
@@ -268,13 +266,8 @@ def fakes(stage: Stage) -> dict[str, Any]:
     if result.index is None:
         raise UsageError("the labelled set is not complete", where=str(out), hint="run again to go on")
     held = asdict(Index.read(result.index).summary())
-    total = sum(result.stages.values()) or 1.0
-    return {
-        **{key: held[key] for key in ("samples", "labels", "generators", "splits", "identities")},
-        "index": str(result.index.relative_to(stage.folder)),
-        "rate": round(result.made / result.seconds, 2) if result.made else None,
-        "stages": {name: round(100 * value / total) for name, value in result.stages.items()},
-    }
+    index = str(result.index.relative_to(stage.folder))
+    return {"index": index, **{key: held[key] for key in ("samples", "labels", "identities")}}
 
 
 def detector(stage: Stage) -> dict[str, Any]:
@@ -309,7 +302,7 @@ def benchmark(stage: Stage) -> dict[str, Any]:
     for kind, name in (("html", "benchmark.html"), ("json", "benchmark.json")):
         write_text(out / name, benchmark_report.render(document, kind))
     roc = _plot(stage, "roc", figures.roc(shown)) if any(d.curves for d in shown.detectors) else ""
-    counts = {"rows": done.rows, "failed": done.failed, "abstained": done.abstained}
+    counts = {"failed": done.failed, "abstained": done.abstained}
     return {**counts, "report": "benchmark/benchmark.html", "board": _board(document), "roc": roc, "names": names}
 
 
