@@ -129,7 +129,9 @@ def set_with_trouble(tmp_path, monkeypatch):
     from gioconda_core.faces import observe
 
     monkeypatch.setattr(observe, "track", lambda *a, **k: ())
-    monkeypatch.setattr(observe, "_resolve", lambda name: type("Mark", (), {"name": "none", "version": "0"})())
+    monkeypatch.setattr(
+        observe, "_resolve", lambda name: type("Mark", (), {"name": "none", "version": "0", "glance": lambda *_: 0.0})()
+    )
     samples = []
     for i in range(24):
         rng = np.random.default_rng(7 if i == 23 else i)  # the last is the eighth again

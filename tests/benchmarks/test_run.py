@@ -82,7 +82,9 @@ def clips(written, tmp_path, monkeypatch):
     from gioconda_core.faces import observe
 
     monkeypatch.setattr(observe, "track", lambda *a, **k: ())
-    monkeypatch.setattr(observe, "_resolve", lambda name: type("Mark", (), {"name": "none", "version": "0"})())
+    monkeypatch.setattr(
+        observe, "_resolve", lambda name: type("Mark", (), {"name": "none", "version": "0", "glance": lambda *_: 0.0})()
+    )
     return replace(written, root=shutil.copytree(written.root, tmp_path / "set"))
 
 
