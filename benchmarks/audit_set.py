@@ -125,8 +125,8 @@ def audit(index: Index, job: AuditSet | None = None, advance: Callable[..., None
             sentence = p.told + (f" ({p.tell})" if p.tell else "")
             findings.append(Finding("shortcut", p.probe, p.n, sentence))
     return SetAudit(
-        _first_line(probed, findings), len(samples), index.summary(), tuple(findings), tuple(probed),
-        tuple(unread[:_SHOWN]), len(unread), tuple(_not_checked(samples)),
+        _first_line(probed, findings, len(rows), len(unread)), len(samples), index.summary(), tuple(findings), tuple(probed),
+        tuple(unread[:_SHOWN]), len(unread), tuple(_not_checked(samples, job.probes)),
     )  # fmt: skip
 
 
@@ -215,9 +215,9 @@ def _encoder_tells(seen: Sequence[Sample], facts: Sequence[Mapping[str, Any]]) -
     return out
 
 
-def _not_checked(samples: Sequence[Sample]) -> list[str]:
+def _not_checked(samples: Sequence[Sample], opened: bool) -> list[str]:
     """What could not be looked at, said plainly: an absent column is not a clean bill."""
-    out = []
+    out = [] if opened else ["clips are not opened (--no-probes): shortcuts and traces of encoders cannot be found"]
     for name, sentence in (
         ("identity", "identities are not given: shared people cannot be found"),
         ("source", "source videos are not given: shared sources cannot be found"),
@@ -232,7 +232,7 @@ def _not_checked(samples: Sequence[Sample]) -> list[str]:
     return out
 
 
-def _first_line(probed: Sequence[Probe], findings: Sequence[Finding]) -> str:
+def _first_line(probed: Sequence[Probe], findings: Sequence[Finding], read: int, unread: int) -> str:
     leaks = [f"{f.sentence} ({f.count})" for f in findings if f.kind == "leak"]
     if solved := probes.warning(probed):
         return solved
@@ -240,6 +240,9 @@ def _first_line(probed: Sequence[Probe], findings: Sequence[Finding]) -> str:
         return f"The splits leak: {'; '.join(leaks)}."
     if findings:
         return f"{counted(len(findings), 'finding')}: " + "; ".join(f.sentence for f in findings) + "."
+    if unread:
+        where = f"in {read:,} of the {read + unread:,} clips; the others" if read else "in the list; the clips"
+        return f"Nothing was found {where} could not be read."
     return "Nothing was found of what was looked for."
 
 
@@ -259,8 +262,9 @@ def to_text(document: SetAudit) -> str:
     for p in document.probes:
         value = f"{p.value:.3f}" if p.value is not None else "refused"
         span = f" [{p.low:.3f}, {p.high:.3f}]" if p.low is not None else ""
-        tail = f"  {p.reason}" if p.reason else ("  solves the set" if p.solved else "")
-        lines.append(f"  {p.title:<26} {value}{span}{tail}")
+        tail = f"  {p.reason}" if p.value is None else "  solves the set" if p.solved else ""
+        lines.append(f"  {p.title:<26} {value}{span}  {counted(p.n, 'clip')}{tail}")
+    lines += dict.fromkeys(f"  no interval: {p.reason}" for p in document.probes if p.reason and p.value is not None)
     lines += [f"Not checked: {sentence}" for sentence in document.not_checked]
     if document.unread:
         first = document.unread[0]

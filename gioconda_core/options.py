@@ -87,6 +87,10 @@ class Option:
                 raise UsageError(error.what, where=self.placed(error, field), hint=error.hint) from error
 
 
+Force = Annotated[bool, Option("Replace what is already there.")]
+Engine = Annotated[str, Option("local or ray.", choices=("local", "ray"))]
+
+
 def argument(help: str, metavar: str | None = None, **more: Any) -> Option:
     """A value that is given without a flag."""
     return Option(help, metavar=metavar, positional=True, **more)

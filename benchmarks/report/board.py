@@ -8,6 +8,7 @@ from benchmarks.report.words import found, kept, over, part, read_as, share, sho
 from benchmarks.stats.beside import RATE
 from benchmarks.stats.compare import Difference, Finding, Standing
 from gioconda_core.stats.cues import ALL
+from gioconda_core.stats.metrics import parse
 
 SYMBOLS = {Finding.A_BETTER: "+", Finding.B_BETTER: "−", Finding.UNRESOLVED: "·", Finding.REFUSED: "?"}
 
@@ -139,7 +140,8 @@ def beside_lines(document: Benchmark) -> list[str]:
             for d in row.figures:
                 if d.metric != "auc":
                     alone = "refused" if d.value_b is None else f"{d.value_b:.4f}"
-                    lines.append(f"{d.a} {d.metric}: {d.b} {alone}; over it {over(d)}")
+                    turned = "" if parse(d.metric).higher_is_better else ", of which less is better"
+                    lines.append(f"{d.a} {d.metric}{turned}: {d.b} {alone}; over it {over(d)}")
     return [*lines, *reasons]
 
 
@@ -164,10 +166,10 @@ def stated_lines(document: Benchmark) -> list[str]:
 def matrix_lines(document: Benchmark) -> list[str]:
     """Who is better than whom, a character a pair."""
     rows = matrix(document)
-    if len(rows) < 3 or not document.pairs:
+    asked = max((d.asked for d in document.pairs), default=0)
+    if len(rows) < 3 or not asked:
         return []
     wide = max(len(name) for name, _ in rows)
-    asked = max(d.asked for d in document.pairs)
     head = " ".join(str(i % 10) for i in range(1, len(rows) + 1))
     lines = [
         f"every pair ({asked} asked, Holm): + the row's is better, − the column's, · left open, ? not compared",
@@ -187,7 +189,7 @@ def difference_lines(differences: Sequence[Difference]) -> list[str]:
         if x.difference is None:
             lines.append(f"{head} not compared: {x.reason}")
             continue
-        span = f" [{x.low:+.4f}, {x.high:+.4f}]" if x.low is not None else f" no interval: {x.reason}"
+        span = f" [{x.low:+.4f}, {x.high:+.4f}]" if x.low is not None else ""
         p = f"  p {small(x.p_corrected)} (Holm, {x.asked} asked)" if x.p_corrected is not None else ""
         apart = f"  left out: {x.only_a} only {x.a}, {x.only_b} only {x.b}" if x.only_a or x.only_b else ""
         note = f"  note: {x.note}" if x.note else ""

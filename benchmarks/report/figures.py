@@ -9,6 +9,8 @@ from typing import Any
 
 from benchmarks.report.document import Benchmark
 
+FEWEST = 10  # clips, below which a share of them is not drawn
+
 # Stand-in colours that matplotlib accepts; each becomes a CSS variable of the page.
 _INK, _MUTED, _RULE = "#010101", "#020202", "#030303"
 _SERIES = [f"#0401{i:02x}" for i in range(1, 9)]
@@ -140,7 +142,7 @@ def det(document: Benchmark) -> str:
 
 def calibration(document: Benchmark) -> str:
     """Reliability diagram: said probability against the share of fakes."""
-    found = [(d.name, d.calibration.bins) for d in document.detectors if d.calibration]
+    found = [(d.name, [b for b in d.calibration.bins if b.n >= FEWEST]) for d in document.detectors if d.calibration]
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=_MUTED, linewidth=0.8, linestyle=":")
@@ -150,7 +152,9 @@ def calibration(document: Benchmark) -> str:
         if found:
             axes.legend(frameon=False, fontsize=10, loc="upper left", handlelength=2.6)
 
-    summary = "; ".join(f"{n} is off by at most {max(abs(b.p - b.fakes) for b in bins):.2f}" for n, bins in found)
+    summary = "; ".join(
+        f"{n} is off by at most {max(abs(b.p - b.fakes) for b in bins):.2f}" for n, bins in found if bins
+    )
     return _svg(draw, "Calibration", summary)
 
 
@@ -199,13 +203,16 @@ def forest(document: Benchmark) -> str:
             if low is not None:
                 axes.plot([low, high], [i, i], color=_SERIES[i % 8], linewidth=3, solid_capstyle="round", alpha=0.55)
             axes.plot([value], [i], "o", color=_SERIES[i % 8], markersize=6)
-        axes.set_yticks(range(len(rows)), [r[0] for r in rows])
-        axes.tick_params(axis="y", length=0)
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.grid(visible=False, axis="y")
+            axes.text(
+                0, i - 0.28, rows[i][0], transform=axes.get_yaxis_transform()
+            )  # beside the axis, names leave a phone no room
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.set_ylim(len(rows) - 0.6, -0.8)
         axes.axvline(0.5, color=_MUTED, linewidth=0.8, linestyle=":")
         axes.set_xlim(min([0.48] + [r[2] if r[2] is not None else r[1] for r in rows]) - 0.01, 1.005)
-        axes.set_xlabel("AUC, with 95 % interval; 0.5 is chance")
+        shown = ", with 95 % interval" if any(low is not None for _, _, low, _ in rows) else ""
+        axes.set_xlabel(f"AUC{shown}; 0.5 is chance")
 
     summary = "; ".join(f"{n} {v:.3f}" + (f", {lo:.3f} to {hi:.3f}" if lo is not None else "") for n, v, lo, hi in rows)
-    return _svg(draw, "Leaderboard by AUC", summary, width=8.6, height=0.8 + 0.36 * len(rows))
+    return _svg(draw, "Leaderboard by AUC", summary, height=0.8 + 0.42 * len(rows))

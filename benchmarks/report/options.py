@@ -17,6 +17,7 @@ def named(text: str) -> tuple[str, ...]:
     return names
 
 
+METRICS = Option("Figures by name, separated by semicolons.", parse=named)
 Resamples = Annotated[int, Option("Bootstrap resamples.", minimum=100)]
 
 
@@ -45,7 +46,7 @@ class Scores:
 class Figures:
     """Which figures a report shows. metrics : those of the suite, or the usual ones, when not given."""
 
-    metrics: Annotated[tuple[str, ...], Option("Figures by name, separated by semicolons.", parse=named)] = ()
+    metrics: Annotated[tuple[str, ...], METRICS] = ()
     prevalence: Annotated[
         float | None, Option("Share of fakes where you work; for PPV and cost.", minimum=0, maximum=1)
     ] = None

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from benchmarks.report import board as tables
 from benchmarks.report import figures, words
 from benchmarks.report.document import Benchmark, Figure, SliceRow
 from benchmarks.stats.beside import RATE
 from benchmarks.stats.compare import Finding
 from gioconda_core import page as shell
+from gioconda_core.stats.metrics import parse
 
 MOST_ACROSS = 6  # slices laid side by side; more go down the page, which paper can follow
 MOST_SPACED = 8  # columns whose cells have room for an interval
@@ -33,12 +32,6 @@ def _number(value: float | None) -> str:
 
 def _p(value: float | None) -> str:
     return "–" if value is None else words.small(value)
-
-
-def _breakable(name: str) -> Markup:
-    """A figure's name that a narrow column may break before its protocol."""
-    measure, slash, protocol = name.partition("/")
-    return Markup("<span>{}</span><wbr><span>{}{}</span>").format(measure, slash, protocol)
 
 
 def _counts(figure: Figure | None) -> str:
@@ -63,7 +56,8 @@ def _refusals(document: Benchmark) -> list[_Refusal]:
         for figure in entry.figures:
             for what, reason in (("refused", figure.refused), ("no interval", figure.no_interval)):
                 if reason:
-                    row = found.setdefault((figure.name, what), _Refusal(what, reason, [figure.name], []))
+                    name = figure.metric + (" (frame by frame)" if "/frame@" in figure.name else "")
+                    row = found.setdefault((name, what), _Refusal(what, reason, [name], []))
                     row.detectors.append(entry.name)
     merged: dict[tuple[str, str, tuple[str, ...]], _Refusal] = {}
     for row in found.values():
@@ -158,7 +152,7 @@ def _told(cell: _Heat) -> str:
 def to_html(document: Benchmark, *, thumbs: Sequence[Path] = (), signed: str = "") -> str:
     """The page. thumbs : folders with thumbnails of clips, by id. signed : name of the signed copy beside the page, or empty."""
     environment = shell.environment(("benchmarks.report", ""))
-    environment.filters |= {"percent": _percent, "number": _number, "p": _p, "breakable": _breakable, "told": _told}
+    environment.filters |= {"percent": _percent, "number": _number, "p": _p, "told": _told, "parse": parse}
     environment.filters |= {
         n: getattr(words, n) for n in ("found", "kept", "over", "part", "read_as", "share", "shows")
     }

@@ -363,8 +363,10 @@ def to_text(found: Benchmark) -> str:
         lines += ["", *board.matrix_lines(found)]
     if len(found.detectors) <= MOST_IN_FULL:
         for entry in (e for e in found.detectors if any(f.value is not None for f in e.figures)):
-            lines += ["", f"{entry.name} {entry.version}".rstrip()]
+            lines += ["", entry.name + (f", version {entry.version}" if entry.version else "")]
             lines += [f"  {f.name:<58} {_figure(f)}" for f in entry.figures]
+        bare = dict.fromkeys(f.no_interval for entry in found.detectors for f in entry.figures if f.no_interval)
+        lines += ["", *(f"no interval: {reason}" for reason in bare)] if bare else []
     else:
         lines += ["", "every figure of each detector: -o csv=figures.csv, or the page: -o html=report.html"]
     return "\n".join(lines) + "\n"
@@ -374,7 +376,7 @@ def _figure(f: Figure) -> str:
     if f.value is None:
         return f"refused: {f.refused}"
     if f.low is None:
-        return f"{f.value:.4f}  no interval: {f.no_interval}"
+        return f"{f.value:.4f}  no interval"
     return f"{f.value:.4f}  [{f.low:.4f}, {f.high:.4f}]"
 
 

@@ -42,6 +42,7 @@ from benchmarks.stats.thresholds import choose
 from gioconda_core.media.degrade import CLEAN
 from gioconda_core.stats import bootstrap, metrics
 from gioconda_core.stats.metrics import DEFAULT_METRICS, Metric, Protocol
+from gioconda_core.stats.shares import threshold
 
 Floats = NDArray[np.float64]
 SLICE_METRICS = ("auc", "tpr@fpr=0.01")
@@ -158,7 +159,8 @@ def _reliability(scored: _Scored) -> Reliability | None:
     if p is None:
         return None
     coverage, risk = metrics.risk_coverage(scored.labels, p)
-    keep = np.unique(np.linspace(0, len(coverage) - 1, 100).round().astype(int))
+    first = min(metrics.FEWEST_PER_CLASS, len(coverage)) - 1  # of fewer clips an error rate is an anecdote
+    keep = np.unique(np.linspace(first, len(coverage) - 1, 100).round().astype(int))
     bins = tuple(Bin(b["p"], b["fakes"], int(b["n"])) for b in metrics.calibration_bins(scored.labels, p, 10))
     return Reliability(
         bins,
@@ -239,22 +241,19 @@ def held_threshold(clean: Table, detector: str) -> float | None:
     """The threshold whose alarms (scores at or above it) stay within ``HELD_FPR`` of the reals; None where they are too few."""
     column = clean.detectors[detector]
     reals = column.scores[(clean.labels == 0) & column.scored]
-    if HELD_FPR * len(reals) < 1:
-        return None
-    allowed = int(np.floor(HELD_FPR * len(reals) + 1e-9))
-    return float(np.nextafter(np.sort(reals)[::-1][allowed], np.inf))
+    return threshold(reals, HELD_FPR) if HELD_FPR * len(reals) >= 1 else None
 
 
 def _held(clean: Table, degraded: Table, detector: str) -> Held | None:
-    threshold = held_threshold(clean, detector)
-    if threshold is None:
+    cut = held_threshold(clean, detector)
+    if cut is None:
         return None
     other = degraded.detectors[detector]
     real = other.scores[(degraded.labels == 0) & other.scored]
     fake = other.scores[(degraded.labels == 1) & other.scored]
     if not len(real) or not len(fake):
         return None
-    return Held(threshold, float(np.mean(real >= threshold)), float(np.mean(fake >= threshold)), len(real), len(fake))
+    return Held(cut, float(np.mean(real >= cut)), float(np.mean(fake >= cut)), len(real), len(fake))
 
 
 def _slices(
@@ -377,7 +376,7 @@ def build(table: Table, asked: Figures, slices: Sequence[str] = (), frames: Tabl
     detectors = [_entry(table, main, name, wanted, frames, asked) for name in table.detectors]
     detectors.sort(key=lambda d: -d.auc.value if d.auc and d.auc.value is not None else 1.0)
     order = [d.name for d in detectors]
-    board = leaderboard(table, order, against=asked.against, resamples=asked.resamples, seed=asked.seed)
+    board = leaderboard(table, order, against=asked.against)
     spans = {d.name: (d.auc.value, d.auc.low, d.auc.high) for d in detectors if d.auc}
     cues, rows = beside(main, wanted, spans, resamples=asked.resamples, seed=asked.seed)
     sliced = _slices(table, [m for m in wanted if m.name in SLICE_METRICS] or wanted[:1], asked, axes)

@@ -136,6 +136,8 @@ def first_line(document: Benchmark) -> str:
         return f"Not comparable: {document.not_comparable}."
     card = document.data
     clips = f"{card.fake:,} fakes and {card.real:,} reals of {card.identities:,} identities"
+    if 0 < card.sources < card.identities:  # intervals then rest on the sources
+        clips += f" from {counted(card.sources, 'source')}"
     if not card.identities:
         clips = f"{card.fake:,} fakes and {card.real:,} reals, identities not given"
     best = next((d for d in document.detectors if d.auc), None)

@@ -5,6 +5,7 @@ it comes, and the report says which. Weights lie in the run's folder, so that a 
 """
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -141,13 +142,21 @@ def train_one(spec: str, index: Path, out: Path) -> str:
     return f"{spec}:{folder}"
 
 
-def _prepared(fold: Fold, detectors: Sequence[str], home: Path) -> list[str]:
+def _prepared(fold: Fold, detectors: Sequence[str], home: Path, force: bool) -> list[str]:
     if fold.train is None:
         return list(detectors)
     where = home / "weights" / (_slug(fold.name) or "trained")
     path = where / "train.parquet"
+    train = fold.train.rebased(where)
+    if path.exists() and runs.listed(Index.read(path)) != runs.listed(train):
+        if not force:
+            raise UsageError(
+                "was trained on other clips or labels than the set has now", where=str(where),
+                hint="give another --out, or --force to train and measure anew",
+            )  # fmt: skip
+        shutil.rmtree(where)
     where.mkdir(parents=True, exist_ok=True)
-    fold.train.rebased(where).write(path)
+    train.write(path)
     return [train_one(spec, path, where) if trainable(spec) else spec for spec in detectors]
 
 
@@ -166,10 +175,10 @@ def run_suite(
 ) -> runs.Outcome:
     """Run a suite with whatever training it asks for; the rest as in :func:`benchmarks.run.run.run`."""
     home = Path(out)
-    found = folds_of(suite, indexes)
+    found, force = folds_of(suite, indexes), job is not None and job.force
     if len(found) == 1 and not found[0].name:
         fold = found[0]
-        specs = _prepared(fold, detectors, home)
+        specs = _prepared(fold, detectors, home, force)
         return runs.run(suite, specs, home, fold.test, job, progress)
     home.mkdir(parents=True, exist_ok=True)
     names = {fold.name: f"fold-{_slug(fold.name)}" for fold in found}
@@ -179,7 +188,7 @@ def run_suite(
     )
     totals = [0, 0, 0, 0]
     for fold in found:
-        specs = _prepared(fold, detectors, home)
+        specs = _prepared(fold, detectors, home, force)
         done = runs.run(suite, specs, home / names[fold.name], fold.test, job, progress)
         totals = [a + b for a, b in zip(totals, (done.rows, done.done, done.failed, done.abstained), strict=True)]
     return runs.Outcome(home, *totals)

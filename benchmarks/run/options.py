@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 from gioconda_core.errors import UsageError
-from gioconda_core.options import Option, check
+from gioconda_core.options import Engine, Force, Option, check
 from gioconda_core.options import shard as shard_of
 
+Jobs = Annotated[int, Option("Worker processes; 0 = as many as cores are free.", minimum=0)]
 SUITES = Path(__file__).parents[1] / "suites"
 
 
@@ -26,8 +27,8 @@ def suite_file(name: str) -> Path:
 class Measure:
     """How a suite is run. command : what was typed, for the record."""
 
-    jobs: Annotated[int, Option("Worker processes; 0 = as many as cores are free.", minimum=0)] = 0
-    engine_name: Annotated[str, Option("local or ray.", flag="--engine", choices=("local", "ray"))] = "local"
+    jobs: Jobs = 0
+    engine: Engine = "local"
     shard: Annotated[
         tuple[int, int], Option("This machine's part of the samples.", metavar="I/N", parse=shard_of, shown="1/1")
     ] = (1, 1)
@@ -36,7 +37,7 @@ class Measure:
     ] = None
     timeout: Annotated[float | None, Option("Seconds a detector may take for one clip.", minimum=0.1)] = None
     retry: Annotated[bool, Option("Measure rows that failed once more.")] = False
-    force: Annotated[bool, Option("Replace what is already there.")] = False
+    force: Force = False
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -49,7 +50,7 @@ class AuditSet:
 
     near: Annotated[int, Option("Bits of 64 near-duplicates may differ in.", minimum=0, maximum=16)] = 3
     probes: Annotated[bool, Option("Decode clips, for probes and near-duplicates.")] = True
-    jobs: Annotated[int, Option("Worker processes; 0 = as many as cores are free.", minimum=0)] = 0
+    jobs: Jobs = 0
     seed: int = 0
     resamples: int = 1000
 

@@ -8,7 +8,7 @@ by another. Detectors get frames and tracks, never a path.
 import functools
 import json
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice, zip_longest
@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.run.environment import environment
 from benchmarks.run.options import Measure
-from benchmarks.run.rows import FeatureRow, ReadingRow, SampleRow, readings
+from benchmarks.run.rows import FeatureRow, ReadingRow, SampleRow, readings, samples_in
 from benchmarks.run.suite import NATIVE, Suite
 from benchmarks.stats import probes
 from detect.base import Detector
@@ -232,6 +232,11 @@ def _names(detectors: Mapping[str, Any]) -> None:
         seen[d.id] = spec
 
 
+def listed(samples: Iterable[Sample]) -> list[list[str]]:
+    """What makes a list of samples another one: their contents, and what is said of them that figures rest on."""
+    return sorted([s.sha256, str(s.label), s.generator, s.identity, s.source] for s in samples)
+
+
 @dataclass
 class _Ledger:
     """Rows that are there. A row counts by (sample, degradation, detector id), and only with the versions of this run."""
@@ -276,9 +281,7 @@ class _Run:
     @property
     def identity(self) -> dict[str, Any]:
         """What must be the same for two runs to be one."""
-        listing = json.dumps(
-            sorted([s.sha256, str(s.label), s.generator, s.identity, s.source] for s, _ in self.samples)
-        )
+        listing = json.dumps(listed(s for s, _ in self.samples))
         return {
             "suite": self.suite.identity,
             "detectors": [
@@ -291,24 +294,39 @@ class _Run:
             "limit": self.limit,
         }
 
+    def _unlike(self, folder: Path) -> str | None:
+        """Why the readings in the folder are none of this run's; empty where they are, None where the very same run wrote them.
+
+        Clips may have come, gone, or be labelled otherwise, and detectors may have come: what was read of a clip is read of its bytes.
+        """
+        now = json.loads(json.dumps(self.identity))
+        try:
+            then = json.loads((folder / "config.json").read_text(encoding="utf-8"))["identity"]
+            if then == now:
+                return None
+            if any(detector not in now["detectors"] for detector in then["detectors"]):
+                return "its detectors differ"
+            if then["data"] != now["data"] and not {s.sha256 for s, _ in self.samples} & {
+                s.id for s in samples_in(folder)
+            }:
+                return "its data differs"
+            return next((f"its {k} differs" for k in ("suite", "sampling", "degradations") if then[k] != now[k]), "")
+        except (OSError, ValueError, TypeError, KeyError):
+            return "its config.json or samples.jsonl is damaged"
+
     def claim(self, folder: Path, job: Measure) -> None:
-        """Write the configuration before any work, or check that the folder holds the same run."""
+        """Write the configuration before any work; refuse a folder that holds another run."""
         path = folder / "config.json"
-        identity = self.identity
-        if path.exists():
-            earlier = json.loads(path.read_text(encoding="utf-8"))
-            if earlier.get("identity") == json.loads(json.dumps(identity)):
-                return
-            if not job.force:
-                differs = next((k for k in identity if earlier.get("identity", {}).get(k) != identity[k]), "schema")
-                raise UsageError(
-                    f"holds another run (its {differs} differs)",
-                    where=str(folder),
-                    hint="give another --out, or --force to start over",
-                )
-            for old in folder.glob("readings*.jsonl"):
-                old.unlink()
-            (folder / "complete.json").unlink(missing_ok=True)
+        why = self._unlike(folder) if path.exists() else ""
+        if why is None:
+            return
+        if why and not job.force:
+            raise UsageError(
+                f"holds another run ({why})", where=str(folder), hint="give another --out, or --force to start over"
+            )
+        for old in folder.glob("readings*.jsonl") if why else ():
+            old.unlink()
+        (folder / "complete.json").unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "environment.json", environment())
         write_json(
@@ -316,7 +334,7 @@ class _Run:
             {
                 "schema": SCHEMA,
                 "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "identity": identity,
+                "identity": self.identity,
                 "suite": {**asdict(self.suite), "data": dict(self.suite.data)},
                 "cards": {d.id: plain(d.card) for d in self.detectors.values()},
                 "samples_in_set": self.whole,
@@ -380,8 +398,9 @@ def run(
     this.claim(folder, job)
     write_samples(folder, this.samples)
     ledger = _Ledger()
+    wanted = {sample.sha256 for sample, _ in this.samples}
     for row in readings(folder):
-        if not (job.retry and row.error):
+        if row.id in wanted and not (job.retry and row.error):
             ledger.add(row)
     tasks, rows = this.tasks(ledger.known, job.shard)
     progress.begin(sum(len(t.missing) for t in tasks))
@@ -393,7 +412,7 @@ def run(
         "thumbs": str(folder / "thumbs"),
         "timeout": job.timeout,
     }
-    with workers(job.engine_name, "benchmarks.run.run:Work", plan, max(1, job.jobs), Measured) as pool:
+    with workers(job.engine, "benchmarks.run.run:Work", plan, max(1, job.jobs), Measured) as pool:
         for task, answer, failure in pool.map(tasks):
             measured = answer or Measured(_failed(task, this.detectors, str(failure)))
             for kept in measured.features:

@@ -177,9 +177,9 @@ class _Asked:
                 return None
         return float(metrics.value(metric, labels, scores, probabilities))
 
-    def against(self, detector: str, cue: str, metric: metrics.Metric, drawn: bool) -> Difference:
+    def against(self, detector: str, cue: str, metric: metrics.Metric) -> Difference:
         """The paired difference over persons; not corrected, since each asks of one detector whether it shows anything at all."""
-        (found,) = corrected(self.pairs.compare(detector, cue, [metric], drawn=drawn))
+        (found,) = corrected(self.pairs.compare(detector, cue, [metric]))
         # How a cue samples is no question.
         return replace(
             found, b=self.names[cue], note="", reason=found.reason and found.reason.replace(cue, self.names[cue])
@@ -190,12 +190,12 @@ class _Asked:
         column = self.part.detectors[detector]
         rows = np.flatnonzero(column.scored)
         figures = [
-            self.against(detector, cue, metric, True)
+            self.against(detector, cue, metric)
             for metric in self.wanted
             if (cue := self.best(rows, metric)) is not None
         ]
         cues = sorted(
-            (self.against(detector, key, AUC, False) for key in self.names),
+            (self.against(detector, key, AUC) for key in self.names),
             key=lambda d: -(d.value_b if d.value_b is not None else -1.0),
         )
         best = next((d for d in cues if d.difference is not None), None)
@@ -211,8 +211,8 @@ class _Asked:
         refused = metrics.refusal(AUC, n_real, n_fake)
         if refused:
             return Part(n_real=n_real, n_fake=n_fake, reason=refused)
-        share = share_of(labels, scores[rows])
         resampler = self.part.resampler(rows, self.seed)
+        share = share_of(labels, scores[rows], resampler.axes)
         clusters = independent(labels, resampler)
         error = delong.standard_error(share.influence, resampler.axes)
         reason = bootstrap.too_few(clusters) or (None if error > 1e-12 else bootstrap.NOTHING_VARIES)
@@ -229,7 +229,7 @@ class _Asked:
         mixed = {n for n in set(names[labels == 0]) & set(names[labels == 1]) if n}
         kept = rows[np.isin(names, list(mixed))] if mixed else rows[:0]
         strata = bootstrap.codes(self.part.columns[origin][kept]) if len(kept) else kept
-        found = self._part(kept, lambda y, s: delong.within_shares(y, s, strata), scores)
+        found = self._part(kept, lambda y, s, axes: delong.within_shares(y, s, strata, axes), scores)
         return (
             replace(found, reason=f"of origins that hold both real and fake: {found.reason}")
             if found.value is None
@@ -260,7 +260,7 @@ class _Asked:
             return Part(n_real=worth[0], n_fake=worth[1], reason=f"clips of equal cues are too few: {refused}")
         if max(left) > UNBALANCED:
             return Part(n_real=worth[0], n_fake=worth[1], reason="weighting does not make the cues equal")
-        found = self._part(rows, lambda y, s: delong.auc_shares(y, s, weights), scores)
+        found = self._part(rows, lambda y, s, _: delong.auc_shares(y, s, weights), scores)
         return replace(found, n_real=worth[0], n_fake=worth[1])
 
 

@@ -96,6 +96,33 @@ def _note(*sides: tuple[str, Column]) -> str:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """One detector's figure over some rows. of : (n,) each row's share of an AUC's error, or (resamples,) what another figure was drawn as."""
+
+    value: float
+    of: Floats
+
+    @classmethod
+    def measured(
+        cls, column: Column, metric: metrics.Metric, rows: NDArray[np.int64], labels: NDArray[Any],
+        resampler: bootstrap.Resampler, resamples: int,
+    ) -> "_Side | None":  # fmt: skip
+        """None where raw scores cannot be made the probabilities that the figure needs. resamples : 0 where nothing is drawn."""
+        scores, probabilities = column.scores[rows], None
+        if metric.base == "auc":
+            share = delong.auc_shares(labels, scores)
+            return cls(share.auc, share.influence)
+        if metric.needs_probability:
+            probabilities = probabilities_of(scores, labels, column.probability, resampler)
+            if probabilities is None:
+                return None
+        drawn = {metric.name: np.empty(0)}
+        if resamples:
+            drawn = bootstrap.distribution([metric], labels, scores, probabilities, resampler, resamples)
+        return cls(metrics.value(metric, labels, scores, probabilities), drawn[metric.name])
+
+
 class Pairs:
     """Paired comparisons over one table; what is computed of a detector on the same rows is computed once."""
 
@@ -112,8 +139,8 @@ class Pairs:
         made: bootstrap.Resampler = self._once(("resampler", key), lambda: self.table.resampler(rows, self.seed))
         return made
 
-    def compare(self, a: str, b: str, wanted: Sequence[metrics.Metric], *, drawn: bool) -> list[Difference]:
-        """One difference a metric. drawn : intervals by bootstrap; else an AUC's by its standard error, which takes no time."""
+    def compare(self, a: str, b: str, wanted: Sequence[metrics.Metric]) -> list[Difference]:
+        """One difference a metric, with its interval: an AUC's by its standard error, another figure's by bootstrap."""
         one, two = self.table.detectors[a], self.table.detectors[b]
         unit_a, unit_b = (metrics.Protocol.parse(c.protocol) for c in (one, two))
         labelled = self.table.labelled
@@ -146,7 +173,7 @@ class Pairs:
             reason = metrics.refusal(metric, reals, fakes)
             if reason is None:
                 named = replace(base, metric=metric.name, clusters=clusters)
-                out.append(self._one(named, metric, key, rows, resampler, drawn))
+                out.append(self._one(named, metric, key, rows, resampler))
             else:
                 out.append(replace(base, metric=metric.name, clusters=clusters, reason=reason))
         return out
@@ -158,53 +185,32 @@ class Pairs:
         key: bytes,
         rows: NDArray[np.int64],
         resampler: bootstrap.Resampler,
-        drawn: bool,
     ) -> Difference:
-        labels = self.table.labels[rows]
         few = bootstrap.too_few(base.clusters)
 
-        def side(name: str) -> tuple[float, Floats | None, Floats | None] | None:
-            """Value, influence (of an AUC) and draws of one detector on these rows; None where it has no probabilities."""
-            column = self.table.detectors[name]
-            scores = column.scores[rows]
-            share = None
-            if metric.base == "auc":
-                share = self._once(("share", name, key), lambda: delong.auc_shares(labels, scores))
-            if share is not None and not drawn:
-                return share.auc, share.influence, None
-            probabilities = None
-            if metric.needs_probability:
-                probabilities = probabilities_of(scores, labels, column.probability, resampler)
-                if probabilities is None:
-                    return None
-            value = share.auc if share is not None else metrics.value(metric, labels, scores, probabilities)
-            made = None
-            if few is None:
-                made = bootstrap.distribution([metric], labels, scores, probabilities, resampler, self.resamples)
-            return value, share.influence if share is not None else None, made[metric.name] if made else None
+        def side(name: str) -> _Side | None:
+            asked = 0 if few else self.resamples
+            return _Side.measured(self.table.detectors[name], metric, rows, self.table.labels[rows], resampler, asked)
 
-        first, second = (self._once((n, metric.name, drawn, key), lambda n=n: side(n)) for n in (base.a, base.b))  # type: ignore[misc]
+        first, second = (self._once((n, metric.name, key), lambda n=n: side(n)) for n in (base.a, base.b))  # type: ignore[misc]
         if first is None or second is None:
             return replace(base, reason="too few identities to calibrate on")
-        difference = first[0] - second[0]
-        base = replace(base, value_a=first[0], value_b=second[0], difference=difference, finding=Finding.UNRESOLVED)
+        difference = first.value - second.value
+        base = replace(
+            base, value_a=first.value, value_b=second.value, difference=difference, finding=Finding.UNRESOLVED
+        )
         if few is not None:
             return replace(base, reason=few)
-        error, low, high, reason = 0.0, None, None, None
-        if first[2] is not None and second[2] is not None:
-            differences = first[2] - second[2]
-            span = bootstrap.interval(differences, base.clusters)
-            low, high, reason = span.low, span.high, span.reason
-            kept = differences[np.isfinite(differences)]
-            error = float(kept.std()) if len(kept) else 0.0
-        if first[1] is not None and second[1] is not None:
-            error = delong.standard_error(first[1] - second[1], resampler.axes)
-            if not drawn:
-                low, high = delong.t_interval(difference, error, base.clusters)
-        if reason is not None:
-            return replace(base, reason=reason)
+        if metric.base == "auc":
+            error = delong.standard_error(first.of - second.of, resampler.axes)
+            span = bootstrap.Interval(*delong.t_interval(difference, error, base.clusters))
+        else:
+            error = float(np.nanstd(first.of - second.of))
+            span = bootstrap.interval(first.of - second.of, base.clusters)
         p = delong.p_value(difference, error, base.clusters)
-        return replace(base, low=low, high=high, p=p, reason=None if p is not None else bootstrap.NOTHING_VARIES)
+        if span.reason or p is None:
+            return replace(base, reason=span.reason or bootstrap.NOTHING_VARIES)
+        return replace(base, low=span.low, high=span.high, p=p)
 
 
 def corrected(found: Sequence[Difference]) -> list[Difference]:
@@ -234,7 +240,7 @@ def compare(
             raise UsageError(f"no scores of {name!r}", hint=f"there are {', '.join(table.detectors)}")
     wanted = [metrics.parse(n) for n in names]
     made = Pairs(table, resamples, seed)
-    return corrected([d for a, b in pairs for d in made.compare(a, b, wanted, drawn=True)])
+    return corrected([d for a, b in pairs for d in made.compare(a, b, wanted)])
 
 
 def apart(
@@ -283,28 +289,22 @@ class _Alone:
 def _alone(name: str, table: Table, metric: metrics.Metric, resamples: int, seed: int) -> _Alone:
     column = table.detectors[name]
     rows = np.flatnonzero(table.labelled & column.scored)
-    labels, scores = table.labels[rows], column.scores[rows]
+    labels = table.labels[rows]
     n_real, n_fake = counts(labels)
     refused = metrics.refusal(metric, n_real, n_fake)
     if refused is not None:
         return _Alone(None, 0.0, n_real, n_fake, 0, f"{name}: {refused}")
     resampler = table.resampler(rows, seed)
     clusters = independent(labels, resampler)
-    probabilities = (
-        probabilities_of(scores, labels, column.probability, resampler) if metric.needs_probability else None
-    )
-    if metric.needs_probability and probabilities is None:
-        return _Alone(None, 0.0, n_real, n_fake, clusters, "too few identities to calibrate on")
-    value = metrics.value(metric, labels, scores, probabilities)
     few = bootstrap.too_few(clusters)
-    if few is not None:
-        return _Alone(value, 0.0, n_real, n_fake, clusters, few)
-    if metric.base == "auc":
-        error = delong.standard_error(delong.auc_shares(labels, scores).influence, resampler.axes)
-    else:
-        drawn = bootstrap.distribution([metric], labels, scores, probabilities, resampler, resamples)[metric.name]
-        error = float(np.nanstd(drawn))
-    return _Alone(value, error, n_real, n_fake, clusters, None if error > 0 else bootstrap.NOTHING_VARIES)
+    side = _Side.measured(column, metric, rows, labels, resampler, 0 if few else resamples)
+    if side is None:
+        return _Alone(None, 0.0, n_real, n_fake, clusters, "too few identities to calibrate on")
+    error = 0.0
+    if few is None:
+        by_rows = metric.base == "auc"
+        error = delong.standard_error(side.of, resampler.axes) if by_rows else float(np.nanstd(side.of))
+    return _Alone(side.value, error, n_real, n_fake, clusters, few or (None if error > 0 else bootstrap.NOTHING_VARIES))
 
 
 def probabilities_of(
@@ -327,8 +327,7 @@ def probabilities_of(
 class Leaderboard:
     """first : the one the others are measured against. named : it was named beforehand, so that only k − 1 questions are asked.
 
-    differences : first against each other, with bootstrap intervals. pairs : every pair, with intervals from standard errors.
-    standings : one a detector that has an AUC.
+    differences : first against each other. pairs : every pair. standings : one a detector that has an AUC.
     """
 
     first: str
@@ -338,12 +337,9 @@ class Leaderboard:
     standings: tuple[Standing, ...]
 
 
-def leaderboard(
-    table: Table, order: Sequence[str], *, against: str = "", resamples: int = bootstrap.RESAMPLES, seed: int = 0
-) -> Leaderboard | None:
-    """The first of ``order`` (best first) against each other, and every pair, on the undegraded rows (all where none is undegraded).
+def leaderboard(table: Table, order: Sequence[str], *, against: str = "") -> Leaderboard | None:
+    """The first of ``order`` (best first) against each other, and every pair, by AUC on the undegraded rows (all where none is undegraded).
 
-    resamples : for the intervals of the first against each other; 0 = by standard errors, as those of every pair.
     against : the detector the others are compared with, named before the scores were seen: k − 1 questions. Without it the leader
     is found in these very scores, and whoever leads k equal detectors by luck leads by more than k − 1 questions allow for: its
     comparisons are then corrected as part of all k (k − 1) / 2. Ranks are each detector's own k − 1 questions.
@@ -354,22 +350,14 @@ def leaderboard(
     if len(order) < 2:
         return None
     table = headline(table)
-    wanted = [metrics.parse("auc")]
-    made = Pairs(table, resamples, seed)
-    pairs = corrected([made.compare(a, b, wanted, drawn=False)[0] for a, b in combinations(order, 2)])
-    # The leader's own comparisons once more with bootstrap intervals; whether it is better was settled among all that were asked.
+    auc = metrics.parse("auc")
+    made = Pairs(table, 0, 0)
+    pairs = corrected([made.compare(a, b, [auc])[0] for a, b in combinations(order, 2)])
     first = against or order[0]
     of_first = [d.over(first) for d in pairs if first in (d.a, d.b)]
-    drawn = [made.compare(first, d.b, wanted, drawn=True)[0] for d in of_first] if resamples else of_first
-    if against:
-        differences = corrected(drawn)
-    else:
-        differences = [
-            replace(with_interval, p=d.p, p_corrected=d.p_corrected, asked=d.asked, finding=d.finding)
-            for with_interval, d in zip(drawn, of_first, strict=True)
-        ]
+    differences = corrected(of_first) if against else of_first
     # Ranks that the pairs leave open, among those that have an AUC.
-    able = [n for n in order if metrics.refusal(wanted[0], *_scored(table, n)) is None]
+    able = [n for n in order if metrics.refusal(auc, *_scored(table, n)) is None]
     spots = delong.ranks(
         len(able),
         [

@@ -173,7 +173,7 @@ def tells(rows: Sequence[Mapping[str, Any]], sides: NDArray[Any], least: float =
 @dataclass(frozen=True)
 class Probe:
     """What one shortcut reaches. value, low, high : AUC on other identities than it was fitted on. solved : it reaches ``limit``. tell :
-    the container's field that it mostly goes by. reason : why there is no figure."""
+    the container's field that it mostly goes by. reason : why there is no figure, or no interval."""
 
     probe: str
     title: str
@@ -252,4 +252,6 @@ def _probe(
     if value >= LIMIT and probe == "metadata":
         name, strength = _single_tells(columns, y)[0]
         tell = f"mostly by {name}" if strength > 0.5 else ""
-    return Probe(probe, TITLES[probe], value, span.low, span.high, solved=value >= LIMIT, tell=tell)
+    return Probe(
+        probe, TITLES[probe], value, span.low, span.high, solved=value >= LIMIT, tell=tell, reason=span.reason or ""
+    )

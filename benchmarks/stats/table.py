@@ -332,7 +332,7 @@ class _Growing:
             self.problems.append(Problem("learned", sentence, len(learned), tuple(sorted(learned)[:3])))
         first = self.first[detector]
         return Column(
-            scores, status, reasons, first.version or "", first.weights_sha256, protocol, first.probability,
+            scores, status, reasons, "" if first.version == "0" else first.version, first.weights_sha256, protocol, first.probability,
             levels if (levels != "").any() else None, learned=len(learned),
             **{name: values if np.isfinite(values).any() else None for name, values in measured.items()},
         )  # fmt: skip

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from benchmarks.stats.table import independent
 from gioconda_core.stats import bootstrap, metrics
+from gioconda_core.stats.shares import threshold
 
 Floats = NDArray[np.float64]
 CONFIDENCE = 0.9  # of the promise that new real clips alarm no oftener
@@ -35,21 +35,6 @@ class Choice:
     false_alarms: float
     found: float
     promise: float | None
-
-
-def promised(reals: Floats, fpr: float, confidence: float = CONFIDENCE) -> float | None:
-    """The least threshold whose false-alarm rate on new clips is at most ``fpr`` with this confidence; None for too few reals.
-
-    As many reals may alarm as a rate of exactly ``fpr`` would exceed with that confidence. Source: Angelopoulos 2021 (learn then
-    test, fixed sequence, exact binomial).
-    """
-    n = len(reals)
-    allowed = int(stats.binom.ppf(1 - confidence, n, fpr))
-    if stats.binom.cdf(allowed, n, fpr) > 1 - confidence:
-        allowed -= 1
-    if allowed < 0 or allowed >= n:
-        return None
-    return float(np.nextafter(np.sort(reals)[::-1][allowed], np.inf))
 
 
 def _place(metric: metrics.Metric, tp: Floats, fp: Floats) -> NDArray[np.int64]:
@@ -100,7 +85,7 @@ def choose(
                 high,
                 float(fp[at] / fp[-1]),
                 float(tp[at] / tp[-1]),
-                None if fpr is None else promised(scores[labels == 0], fpr),
+                None if fpr is None else threshold(scores[labels == 0], fpr, CONFIDENCE),
             )
         )
     return out

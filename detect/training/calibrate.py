@@ -4,10 +4,9 @@ A calibration set is real clips the weights were not fitted on (for the shipped 
 the person nor, in turn, each method). Outside what it holds, a reading is withheld: an abstention that names the measure and its range.
 """
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from gioconda_core.datasets.index import Index
 from gioconda_core.errors import UsageError
 from gioconda_core.files import refuse_overwrite
 from gioconda_core.media.clip import Clip
+from gioconda_core.stats.shares import threshold
 from gioconda_core.types import Label, Level
 
 FEWEST = 20  # real clips a calibration set needs at all
@@ -34,39 +34,6 @@ class Scored(NamedTuple):
 
 
 # --------------------------------------------------------------------------- making a card
-
-
-def threshold(real: Array, rate: float, confidence: float = 0.9) -> float | None:
-    """The least score at which the false-positive rate of new real clips stays at or below ``rate`` with this confidence.
-
-    None where the set is too small to promise it (0.1 % needs thousands). By MAPIE's risk control, thresholds tested from the
-    highest down (fixed sequence), so that looking at many costs nothing.
-    """
-    from mapie.risk_control import BinaryClassificationController
-
-    unit = max(1.0, float(np.subtract(*np.quantile(real, [0.75, 0.25]))))
-    grid = np.linspace(0.005, 0.995, 199)  # of the squashed score, fixed beforehand
-
-    def squashed(x: Any) -> Array:
-        p = 1 / (1 + np.exp(-np.asarray(x, float).ravel() / unit))
-        return np.stack([1 - p, p], 1)
-
-    controller = BinaryClassificationController(
-        squashed,
-        risk="fpr",
-        target_level=rate,
-        confidence_level=confidence,
-        list_predict_params=grid,
-        fwer_method="fixed_sequence",
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "no threshold found" is an answer here, and is returned as None
-        controller.calibrate(np.asarray(real)[:, None], np.zeros(len(real), int))
-    valid = np.asarray(controller.valid_predict_params, float).ravel()
-    if not len(valid):
-        return None
-    cut = float(valid.min())
-    return float(np.log(cut / (1 - cut)) * unit)
 
 
 # How far beyond what was seen a clip may lie and still be read. Larger faces are shrunk to the size of those measured, and longer
@@ -130,7 +97,7 @@ def make(
         clips={key: len(set(ids[mask].tolist())) for key, mask in rows.items()},
         edges=edges,
         span=span,
-        thresholds={f"{rate:g}": threshold(alone, rate) for rate in (0.1, 0.05, 0.01, 0.001)},
+        thresholds={f"{rate:g}": threshold(alone, rate, 0.9) for rate in (0.1, 0.05, 0.01, 0.001)},
     )
     return replace(card, headlines=_headlines(card, real, rows))
 

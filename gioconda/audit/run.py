@@ -26,7 +26,7 @@ from gioconda.report.requirements import DECLARED_AI, Policy
 from gioconda_core.errors import ResourceError, UsageError
 from gioconda_core.files import path_text, sha256_of, write_json
 from gioconda_core.media.suffixes import is_archive_name
-from gioconda_core.options import Option, argument, check, size
+from gioconda_core.options import Engine, Option, argument, check, size
 from gioconda_core.options import shard as parse_shard
 from gioconda_core.reasons import PassedOver
 from gioconda_core.version import __version__, installed
@@ -50,7 +50,7 @@ class Audit:
     )
     detectors: Detectors = None
     jobs: Annotated[int, Option("Worker processes; default one a core.", short="-j", minimum=1, unset=cores)] = 1
-    engine: Annotated[str, Option("local or ray.", choices=("local", "ray"))] = "local"
+    engine: Engine = "local"
     shard: Annotated[
         tuple[int, int], Option("Only the I-th of N parts of the paths.", metavar="I/N", parse=parse_shard, shown="1/1")
     ] = (1, 1)

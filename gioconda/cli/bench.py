@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from benchmarks.report.options import Figures, Resamples, Scores, named
+from benchmarks.report.options import METRICS, Figures, Resamples, Scores
 from benchmarks.run.options import AuditSet, Measure, suite_file
 from gioconda.cli.build import Commands, Rows
 from gioconda.cli.common import (
@@ -146,9 +146,7 @@ def report(
 def compare(
     a: Annotated[str, argument("A run's folder, a CSV of scores, or either with :DETECTOR.")],
     others: Annotated[list[str], argument("The other one, or several, each compared with the first.")],
-    metrics: Annotated[
-        tuple[str, ...], Option("Figures by name, separated by semicolons.", parse=named, shown="auc;tpr@fpr=0.01")
-    ] = ("auc", "tpr@fpr=0.01"),
+    metrics: Annotated[tuple[str, ...], replace(METRICS, shown="auc;tpr@fpr=0.01")] = ("auc", "tpr@fpr=0.01"),
     resamples: Resamples = 2000,
 ) -> Result:
     """Compare detectors by paired differences over the clips that both scored, corrected for the number of comparisons.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from gioconda_core.documents import to_json
 from gioconda_core.errors import ExitCode, UsageError
 from gioconda_core.files import atomic_path, refuse_overwrite
+from gioconda_core.options import Force as Force
 from gioconda_core.options import Option
 from gioconda_core.words import counted
 from gioconda_core.workers.cpu import cores
@@ -41,7 +42,6 @@ class Settings:
 
 settings = Settings()
 
-Force = Annotated[bool, Option("Replace what is already there.")]
 JsonFlag = Annotated[bool, Option("Short for -o json.")]
 Seconds = Annotated[float, Option("Seconds a detector may take for a clip.", minimum=0.1)]
 Threads = Annotated[int | None, Option("CPU threads; default: what is free.", minimum=1)]

@@ -58,6 +58,10 @@ class Indexing:
     jobs: Annotated[int, Option("Threads.", minimum=1)] = 2
 
 
+def _told(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} {name}" for name, n in counts.items())
+
+
 @app.command("index", "~/FaceForensics --layout faceforensics --out ff.parquet")
 def index_(
     folder: Annotated[Path, argument("The set's folder, or a CSV list.")],
@@ -84,7 +88,7 @@ def index_(
         notice(f"{path}: {what}")
     held = index.summary()
     emit(
-        f"{out}: {held.samples} samples, labels {held.labels}, {held.identities} identities, "
+        f"{out}: {held.samples} samples ({_told(held.labels)}), {held.identities} identities, "
         f"{held.sources} sources, {len(failures)} unreadable (kept, without a fingerprint)"
     )
     return incomplete(failures)
@@ -144,7 +148,7 @@ def split(
     parts = {name: value for name, value in shares.items() if value > 0}
     done = loaded.split(parts, seed=settings.seed, near=None if job.near < 0 else job.near).rebased(out.parent)
     done.write(out)
-    emit(f"{out}: {done.summary().splits}, {done.card['split']['groups']} disjoint groups")
+    emit(f"{out}: {_told(done.summary().splits)}, in {done.card['split']['groups']} disjoint groups")
 
 
 @app.command("export", "fakes.parquet out/ --layout faceforensics")

@@ -57,11 +57,13 @@ def _outscored(values: Floats, among: Floats, weights: Floats) -> Floats:
     return out
 
 
-def within_shares(labels: NDArray[Any], scores: Floats, strata: Ints) -> Share | None:
+def within_shares(labels: NDArray[Any], scores: Floats, strata: Ints, axes: Sequence[Ints] = ()) -> Share | None:
     """The AUC over pairs of a fake and a real of the same stratum alone; None where no stratum holds both.
 
-    strata : (n,) codes. A sample whose stratum lacks the other class has no influence.
+    strata : (n,) codes. A sample whose stratum lacks the other class has no influence. axes : the clusters that the influence will be
+    summed over: where each stratum lies in one cluster, another draw of it brings its pairs once more, not the square of them.
     """
+    whole = len(axes) == 1 and len(np.unique([strata, axes[0]], axis=1).T) == len(np.unique(strata))
     influence = np.zeros(len(scores))
     parts: list[tuple[NDArray[np.int64], int, Share]] = []
     for stratum in np.unique(strata):
@@ -76,7 +78,7 @@ def within_shares(labels: NDArray[Any], scores: Floats, strata: Ints) -> Share |
     auc = sum(pairs * share.auc for _, pairs, share in parts) / total
     for rows, pairs, share in parts:  # a stratum's own pull towards its own mean, in proportion to its pairs
         fake = labels[rows] == 1
-        pull = np.where(fake, 1 / fake.sum(), 1 / (~fake).sum()) * (share.auc - auc)
+        pull = np.where(fake, 1 / fake.sum(), 1 / (~fake).sum()) * (share.auc - auc) / (1 + whole)
         influence[rows] = (share.influence + pull) * pairs / total
     return Share(float(auc), influence)
 

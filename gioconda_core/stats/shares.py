@@ -1,4 +1,4 @@
-"""Exact intervals of a share: alarms among clips, counted clip by clip or with people whose clips go together."""
+"""Exact intervals of a share: alarms among clips, counted clip by clip or with people whose clips go together; thresholds that keep it."""
 
 import math
 from collections.abc import Sequence
@@ -74,3 +74,19 @@ def of_people(hit: NDArray[np.bool_], axes: Sequence[NDArray[np.int64]]) -> tupl
         error = delong.standard_error((hit - share) / n, axes)
         worth = min(float(n), share * (1 - share) / error**2) if error > 0 else worth
     return clopper_pearson(share * worth, worth)
+
+
+def threshold(reals: NDArray[np.float64], rate: float, confidence: float | None = None) -> float | None:
+    """The least threshold at which no more than ``rate`` of these (n,) real clips alarm, an alarm being a score at or above it.
+
+    confidence : that *new* real clips alarm no oftener, if clips are independent: as many of these may alarm as a rate of exactly ``rate``
+    would exceed with it; None where they are too few for that. Source: Angelopoulos 2021 (learn then test, fixed sequence, exact
+    binomial); MAPIE's bound is a little looser, and its thresholds lie on a grid.
+    """
+    n = len(reals)
+    allowed = int(rate * n + 1e-9)
+    if confidence is not None:
+        from scipy import special  # all of scipy.stats would take a second to import
+
+        allowed = int(np.sum(special.bdtr(np.arange(allowed + 1), n, rate) <= 1 - confidence)) - 1
+    return float(np.nextafter(np.sort(reals)[::-1][allowed], np.inf)) if 0 <= allowed < n else None

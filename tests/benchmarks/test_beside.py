@@ -161,6 +161,21 @@ def test_the_auc_within_strata_is_that_of_their_own_pairs_and_its_interval_cover
     assert inside >= 150 * 0.95 - 3 * np.sqrt(150 * 0.95 * 0.05)
 
 
+def test_the_error_within_pages_is_that_of_drawing_other_pages():
+    """A page drawn twice brings its pairs twice, not the square of them."""
+    rng = np.random.default_rng(2)
+    pages = np.repeat(np.arange(40), 10)
+    labels = rng.integers(2, size=400)
+    scores = rng.normal(size=40)[pages] * labels + labels + rng.normal(size=400)
+    share = delong.within_shares(labels, scores, pages, [pages])
+    fake, real = labels == 1, labels == 0
+    won = (scores[fake][:, None] > scores[real]) & (pairs := pages[fake][:, None] == pages[real])
+    own = [np.bincount(pages[fake], each.sum(1), 40) for each in (won, pairs)]
+    times = rng.multinomial(40, np.full(40, 1 / 40), 4000)
+    drawn = (times @ own[0]) / (times @ own[1])
+    assert delong.standard_error(share.influence, [pages]) == pytest.approx(drawn.std(), rel=0.1)
+
+
 def test_weights_count_as_copies():
     rng = np.random.default_rng(1)
     labels, scores, times = rng.integers(2, size=50), np.round(rng.normal(size=50), 1), rng.integers(1, 4, size=50)
@@ -179,7 +194,7 @@ def test_figures_are_given_by_frame_rate_to_the_nearest():
         "near 60",
         "",
     ]
-    assert "fps near 25" in report.to_text(document) and "Near 30 a second" in report.render(document, "html")
+    assert "fps near 25" in report.to_text(document) and "Near 30 frames a second" in report.render(document, "html")
 
 
 def test_cues_that_a_table_lacks_are_named_and_not_made_up(tmp_path):

@@ -11,9 +11,10 @@ from score_table import table_of
 from benchmarks.report import report, results
 from benchmarks.report.options import Figures
 from benchmarks.stats.gaps import gaps
-from benchmarks.stats.thresholds import choose, promised
+from benchmarks.stats.thresholds import choose
 from gioconda_core.errors import UsageError
 from gioconda_core.stats import bootstrap, metrics
+from gioconda_core.stats.shares import threshold
 
 
 def rows(n=1200, seed=0, shift=1.5, people=4, worse="", **more):
@@ -29,29 +30,49 @@ def test_a_promised_rate_holds_on_new_clips_as_often_as_promised():
     rng = np.random.default_rng(0)
     kept = []
     for _ in range(400):
-        cut = promised(rng.normal(size=400), 0.05)
+        cut = threshold(rng.normal(size=400), 0.05, 0.9)
         kept.append(1 - _normal(cut) <= 0.05)
     assert np.mean(kept) >= 0.9 - 3 * np.sqrt(0.09 / 400)
-    assert promised(np.arange(10.0), 0.01) is None, "ten reals promise nothing about one in a hundred"
-    assert promised(rng.normal(size=3000), 0.01) is not None
+    assert threshold(np.arange(10.0), 0.01, 0.9) is None, "ten reals promise nothing about one in a hundred"
+    assert threshold(rng.normal(size=3000), 0.01, 0.9) is not None
 
 
-def test_a_promise_is_never_looser_than_the_exact_bound_and_hardly_tighter_than_mapies():
-    """Two ways to promise a rate on new clips: the exact binomial one, and MAPIE's, which calibration cards use."""
+def test_a_promise_is_the_exact_bound_and_hardly_less_than_mapies():
     from scipy import stats
-
-    from detect.training.calibrate import threshold
 
     rng = np.random.default_rng(3)
     for n, rate in ((100, 0.1), (400, 0.05), (1000, 0.01)):
         reals = rng.normal(size=n)
-        ours, theirs = promised(reals, rate), threshold(reals, rate)
+        ours, theirs = threshold(reals, rate, 0.9), mapies(reals, rate)
         assert ours <= theirs <= ours + 0.15, (
             "MAPIE's bound is a little looser on top, and its thresholds lie on a grid"
         )
         alarms = int((reals >= ours).sum())
         assert stats.binom.cdf(alarms, n, rate) <= 0.1 < stats.binom.cdf(alarms + 1, n, rate)
-    assert promised(rng.normal(size=100), 0.01) is threshold(rng.normal(size=100), 0.01) is None
+        kept = threshold(reals, rate)
+        assert np.mean(reals >= kept) == rate and kept < ours, "these very clips keep to the rate sooner"
+    assert threshold(rng.normal(size=100), 0.01, 0.9) is mapies(rng.normal(size=100), 0.01) is None
+
+
+def mapies(real, rate):
+    """The same promise by MAPIE's risk control: thresholds on a grid of the squashed score, tested from the highest down."""
+    import warnings
+
+    from mapie.risk_control import BinaryClassificationController
+
+    def squashed(x):
+        p = 1 / (1 + np.exp(-np.asarray(x, float).ravel()))
+        return np.stack([1 - p, p], 1)
+
+    controller = BinaryClassificationController(
+        squashed, risk="fpr", target_level=rate, confidence_level=0.9,
+        list_predict_params=np.linspace(0.005, 0.995, 199), fwer_method="fixed_sequence",
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "no threshold found" is an answer here
+        controller.calibrate(np.asarray(real)[:, None], np.zeros(len(real), int))
+    valid = np.asarray(controller.valid_predict_params, float).ravel()
+    return float(np.log(valid.min() / (1 - valid.min()))) if len(valid) else None
 
 
 def _normal(x):

@@ -126,6 +126,10 @@ def test_a_run_of_folds_and_its_report(tmp_path, monkeypatch):
     done = folds.run_suite(suite, ["knows"], tmp_path / "out", {"set": whole})
     assert trained == [{"warp"}, {"glow"}] and done.rows == 2 * 40 and done.complete
     assert folds.run_suite(suite, ["knows"], tmp_path / "out", {"set": whole}).rows == 80
+    taught = next(s for s in whole if s.split == "train" and s.label == Label.FAKE)
+    corrected = whole.with_samples(replace(s, label=Label.REAL, generator="") if s is taught else s for s in whole)
+    with pytest.raises(UsageError, match="trained on other clips or labels"):
+        folds.run_suite(suite, ["knows"], tmp_path / "out", {"set": corrected})
     document = report.document(Scores(tmp_path / "out"), Figures(resamples=100, metrics=["auc"]))
     slices = {e.slice: e.figures[0] for e in document.slices["generator held out"]}
     assert set(slices) == {"glow", "warp"} and "generator" not in document.slices

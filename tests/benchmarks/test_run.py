@@ -286,11 +286,37 @@ def test_interrupted_runs_resume_and_measure_nothing_twice(clips, tiny, tmp_path
 
 def test_another_run_in_the_same_folder_is_refused(clips, tiny, tmp_path, monkeypatch):
     names = use(monkeypatch, Brightness(), Brightness("other"))
-    runs.run(tiny, names[:1], tmp_path / "out", {"set": clips}, Measure(limit=4))
-    with pytest.raises(UsageError, match="detectors"):
-        runs.run(tiny, names, tmp_path / "out", {"set": clips}, Measure(limit=4))
-    runs.run(tiny, names, tmp_path / "out", {"set": clips}, Measure(limit=4, force=True))
-    assert len(list(read_rows(tmp_path / "out" / "readings.jsonl"))) == 16
+    out, others = tmp_path / "out", clips.with_samples(list(clips)[6:])
+    runs.run(tiny, names[:1], out, {"set": clips.with_samples(list(clips)[:6])})
+    other = replace(tiny, degradations=("none",))
+    for suite, given, index, why in (
+        (tiny, names[1:], clips, "detectors"),
+        (tiny, names, others, "data"),
+        (other, names, clips, "degradations"),
+    ):
+        with pytest.raises(UsageError, match=f"its {why} differ"):
+            runs.run(suite, given, out, {"set": index})
+    (out / "config.json").write_text("{")
+    with pytest.raises(UsageError, match="damaged"):
+        runs.run(tiny, names, out, {"set": clips})
+    runs.run(tiny, names, out, {"set": clips}, Measure(limit=4, force=True))
+    assert len(list(read_rows(out / "readings.jsonl"))) == 16
+
+
+def test_a_corrected_label_a_new_clip_and_a_new_detector_keep_what_was_measured(clips, tiny, tmp_path, monkeypatch):
+    first, second = Brightness(), Brightness("other")
+    names = use(monkeypatch, first, second)
+    out, some = tmp_path / "out", list(clips)[:8]
+    runs.run(tiny, names[:1], out, {"set": clips.with_samples(some)})
+    corrected = [replace(some[1], label=Label.REAL, generator=""), *some[2:]]
+    done = runs.run(tiny, names[:1], out, {"set": clips.with_samples(corrected)})
+    assert first.calls == 16 and done.rows == 14
+    found = report.document(Scores(out), Figures(resamples=100))
+    assert found.comparable and (found.data.real, found.data.fake) == (4, 3)
+    listing = json.loads((out / "config.json").read_text())["identity"]["data"]["sha256"]
+    assert listing in found.card["List of samples"]
+    runs.run(tiny, names, out, {"set": clips})
+    assert (first.calls, second.calls) == (24, 24), "what is new is measured, and nothing twice"
 
 
 def test_a_new_version_of_a_detector_is_another_run(clips, tiny, tmp_path, monkeypatch):

@@ -211,7 +211,7 @@ def of_protocols(*names):
 def test_how_a_black_box_samples_is_a_note_and_the_unit_must_match():
     """Five vendors of one run, one protocol each: all pairs are listed; images are not compared with videos."""
     table = of_protocols("video@32f-even", "video@8f-even", "video@theirs", "video@32f-even+theirs", "image@given")
-    board = compare.leaderboard(table, list("abcde"), resamples=100)
+    board = compare.leaderboard(table, list("abcde"))
     assert len(board.pairs) == 10 and len(board.differences) == 4
     refused = [d for d in board.pairs if d.finding == "refused"]
     assert {frozenset((d.a, d.b)) for d in refused} == {frozenset((x, "e")) for x in "abcd"}
@@ -258,7 +258,7 @@ def test_significance_does_not_run_out_over_many_pairs():
     strengths = [1.0] * 10 + [0.6] * 10
     table = simulated(strengths, 2000)
     order = [f"d{i:02d}" for i in range(20)]
-    board = compare.leaderboard(table, order, resamples=100)
+    board = compare.leaderboard(table, order)
     shown = {(d.a, d.b) for d in board.pairs if d.finding == "a-better"}
     true = {(a, b) for a in order[:10] for b in order[10:]}
     assert len(board.pairs) == 190 and shown == true, "every difference there is, and none that is not"
@@ -278,7 +278,7 @@ def test_errors_and_power_of_twenty_detectors_on_two_thousand_clips(gap, least, 
         table = simulated([1.0 + gap] + [1.0] * 19, 2000, seed)
         values = {n: delong.auc_shares(table.labels, table.detectors[n].scores).auc for n in order}
         ranked = sorted(order, key=lambda n: -values[n])
-        board = compare.leaderboard(table, ranked, resamples=0)
+        board = compare.leaderboard(table, ranked)
         better = [{"a-better": d.a, "b-better": d.b}[d.finding] for d in board.pairs if d.finding.endswith("better")]
         wrong.append(any(name != "d00" or not gap for name in better))
         found.append(better.count("d00") / 19)
@@ -291,8 +291,8 @@ def test_errors_and_power_of_twenty_detectors_on_two_thousand_clips(gap, least, 
 def test_naming_one_beforehand_asks_fewer_questions():
     table = simulated([0.9] * 6, 600, seed=2)
     order = [f"d{i:02d}" for i in range(6)]
-    named = compare.leaderboard(table, order, against="d03", resamples=200)
-    open_ = compare.leaderboard(table, order, resamples=200)
+    named = compare.leaderboard(table, order, against="d03")
+    open_ = compare.leaderboard(table, order)
     assert named.first == "d03" and {d.asked for d in named.differences} == {5}
     assert {d.asked for d in open_.differences} == {15}
     with pytest.raises(UsageError, match="no scores"):

@@ -115,7 +115,7 @@ def test_a_benchmark(tmp_path):
             detectors,
             tmp_path / name,
             {"set": index},
-            Measure(jobs=2, engine_name=name),
+            Measure(jobs=2, engine=name),
         )
         assert done.rows == 12 and not done.failed
         rows = [{k: v for k, v in r.items() if k != "seconds"} for r in read_rows(tmp_path / name / "readings.jsonl")]

@@ -24,7 +24,7 @@ from gioconda.report.view import moment, now
 from gioconda.report.wording import label, local
 from gioconda_core.errors import MediaError, UsageError
 from gioconda_core.files import alone, atomic_path, refuse_overwrite, sha256_of, write_json
-from gioconda_core.options import Option
+from gioconda_core.options import Force, Option
 from gioconda_core.version import __version__
 from provenance import vocabulary
 
@@ -204,7 +204,7 @@ class Export:
     who: By = ""
     signer: Annotated[str, Option("Signer, as `provenance sign` takes it; the development key by default.")] = ""
     lang: Lang = "en"
-    force: Annotated[bool, Option("Replace what is already there.")] = False
+    force: Force = False
     named: str = ""
 
 
