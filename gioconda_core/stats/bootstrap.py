@@ -8,7 +8,6 @@ Scores are sorted once; a resample is a vector of integer cluster weights. AUC u
 wᵀMw with M[c, d] = pairs won by fakes of c over reals of d, so with few clusters 10,000 resamples are one matrix product.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +24,6 @@ Ints = NDArray[np.int64]
 RESAMPLES = 2000
 FEWEST_CLUSTERS = 10  # identities per class; below, a percentile interval over them is fiction
 NOTHING_VARIES = "every resample gives the same value: these clips cannot say how far others would differ"
-MANY = 1 << 12  # clusters from which resamples are drawn, and AUC counted, one at a time and inside a core's cache
 KEPT, MOST_KEPT = 16 << 20, 6  # bytes of draws remembered at a time, and how many such
 _kept: dict[tuple[Any, ...], list[list[NDArray[Any]]]] = {}
 BLOCK_BYTES = 32 << 20  # of weights and counts held at a time
@@ -47,43 +45,6 @@ def _nested(inner: Ints, outer: Ints) -> bool:
     """Does every inner cluster lie in one outer cluster?"""
     pairs = np.unique(np.stack([inner, outer]), axis=1).shape[1]
     return bool(pairs == len(np.unique(inner)))
-
-
-class _EqualCounts:
-    """Draws of a multinomial of K items over K ≥ ``MANY`` clusters of equal chance, in an eighth of numpy's time for it.
-
-    Independent Poisson counts, given that they sum to s, are such a draw of s items. Their mean is set six standard deviations
-    below one, so that the sum hardly ever exceeds K (then it is drawn again), and the missing K − s items are drawn one by one.
-    A count is looked up in a table by 16 random bits; where a step of the distribution falls inside a cell, 53 more bits decide.
-    """
-
-    UNSURE = 255
-
-    def __init__(self, seed: Sequence[int], k: int) -> None:
-        from scipy import stats
-
-        self.k, self.bits = k, np.random.SFC64(seed)
-        self.rng = np.random.Generator(self.bits)
-        self.cdf = stats.poisson.cdf(np.arange(40), 1 - 6 / np.sqrt(k))
-        cells = np.arange(1 << 16)
-        count = np.searchsorted(self.cdf, cells / (1 << 16), "right")
-        crossed = np.searchsorted(self.cdf, (cells + 1) / (1 << 16), "left") != count
-        self.table = np.where(crossed, self.UNSURE, count).astype(np.uint8)
-
-    def draw(self) -> NDArray[np.uint8]:
-        """(K,) counts that sum to K."""
-        missing = -1
-        while missing < 0:  # the sum exceeds K: one draw in a billion, and not one to be mended
-            cells = self.bits.random_raw(-(-self.k // 4)).view(np.uint16)[: self.k]
-            out = np.take(self.table, cells)
-            # In these cells of the table one count ends and the next begins: more bits say on which side it falls.
-            unsure = np.flatnonzero(out == self.UNSURE)
-            finer = (cells[unsure] + self.rng.random(len(unsure))) / (1 << 16)
-            out[unsure] = np.searchsorted(self.cdf, finer, "left")
-            missing = self.k - int(out.sum(dtype=np.uint32))
-        # What the lowered mean left out, drawn one by one: the whole is then an exact draw of K.
-        np.add.at(out, self.rng.integers(self.k, size=missing), np.uint8(1))
-        return np.asarray(out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +81,7 @@ class Resampler:
         """Blocks of cluster weights, integers (b, K) for each axis; rows sum to K (a multinomial with equal chances)."""
         sizes = [int(axis.max()) + 1 for axis in self.axes]
         # The block depends on the clusters alone, so that a figure does not change with how many rows it is computed on.
-        most = max(sizes)
-        block = max(1, 32 * MANY // most) if most >= MANY else int(np.clip(BLOCK_BYTES // (16 * most), 1, 1024))
+        block = int(np.clip(BLOCK_BYTES // (16 * max(sizes)), 1, 1024))
         drawers = [_drawer([self.seed, i], k, block) for i, k in enumerate(sizes)]
         for start in range(0, resamples, block):
             b = min(block, resamples - start)
@@ -144,9 +104,6 @@ class Resampler:
 
 def _drawer(seed: Sequence[int], k: int, block: int) -> Callable[[int], NDArray[Any]]:
     """Rows of the next block: b ↦ (b, K), b at most ``block`` and less only in the last one."""
-    if k >= MANY:
-        counts = _EqualCounts(seed, k)
-        return lambda b: np.stack([counts.draw() for _ in range(b)])
     rng = np.random.Generator(np.random.SFC64(seed))
 
     def draw(b: int) -> NDArray[Any]:
@@ -197,7 +154,7 @@ def _pairs_pay(resampler: Resampler, n: int, resamples: int) -> bool:
     if len(resampler.axes) != 1:
         return False
     k = resampler.clusters
-    return k <= 6000 and 15.0 * k * n / 2 + resamples * k * k * 0.1 < resamples * n * 4.0
+    return k <= 6000 and 15.0 * k * n / 2 + resamples * k * k * 0.1 < resamples * n * 10.0
 
 
 def distribution(
@@ -245,148 +202,16 @@ def weighted_counts(ranking: m.Ranking, weights: Callable[[Ints], Ints]) -> tupl
 
 
 def _ranked(wanted: Sequence[m.Metric], ranking: m.Ranking, resampler: Resampler, resamples: int) -> dict[str, Floats]:
-    """Figures that depend on the order of scores, under each resample.
-
-    All follow from the weighted counts of fakes and reals at or above each threshold. AUC needs less than those (:class:`_Sides`,
-    :class:`_AucByRow`), and so does a figure at a small rate of false alarms (:class:`_Head`).
-    """
+    """Figures that depend on the order of scores, under each resample: from the weighted counts of fakes and reals at or above each
+    threshold."""
     found: dict[str, list[Floats]] = {metric.name: [] for metric in wanted}
-    n = len(ranking.order)
-    step = max(1, BLOCK_BYTES // (8 * 8 * max(n, 1)))
-    areas = [metric for metric in wanted if metric.base == "auc"]
-    early = [metric for metric in wanted if metric.base in ("tpr", "ppv", "pauc")]
-    rest = [metric for metric in wanted if metric not in areas and metric not in early]
-    by_row = None
-    if areas and len(resampler.axes) == 1 and resampler.clusters >= MANY and n < _AucByRow.MOST and ranking.strict:
-        by_row = _AucByRow(ranking, resampler.axes[0])
-    sides = _Sides.of(ranking) if areas and by_row is None else None
-    head = _Head.of(ranking, max(metric.params["fpr"] for metric in early)) if early else None
+    step = max(1, BLOCK_BYTES // (8 * 8 * max(len(ranking.order), 1)))
     for draw in resampler.kept_draws(resamples):
-        if by_row is not None:
-            found[areas[0].name].append(np.array([by_row.auc(row) for row in draw[0]]))
         for start in range(0, len(draw[0]), step):
-            weights = partial(row_weights, resampler, draw, slice(start, start + step))
-            if sides is not None:
-                found[areas[0].name].append(sides.auc(weights))
-            if rest:
-                tp, fp = weighted_counts(ranking, weights)
-                for metric in (*rest, *early):
-                    found[metric.name].append(m.from_counts(metric, tp, fp))
-            elif head is not None:
-                tp, fp = head.counts(ranking, weights)
-                for metric in early:
-                    found[metric.name].append(m.from_counts(metric, tp, fp))
+            tp, fp = weighted_counts(ranking, partial(row_weights, resampler, draw, slice(start, start + step)))
+            for metric in wanted:
+                found[metric.name].append(m.from_counts(metric, tp, fp))
     return {name: np.concatenate(values) for name, values in found.items()}
-
-
-@dataclass(frozen=True, eq=False)
-class _Sides:
-    """The two classes in order of score, and where those of the smaller one lie in the larger: AUC takes one running sum over the
-    larger class and a look-up for each of the smaller.
-
-    low, high : how many of the larger class lie below each of the smaller, and below or level with it.
-    """
-
-    larger: Ints
-    smaller: Ints
-    low: Ints
-    high: Ints
-    fakes_smaller: bool
-
-    @classmethod
-    def of(cls, ranking: m.Ranking) -> "_Sides":
-        # Which group of equal scores, highest first.
-        place = np.searchsorted(ranking.ends, np.arange(len(ranking.order)))
-        level = -place
-        fake = ranking.fake == 1
-        fakes_smaller = bool(fake.sum() <= (~fake).sum())
-        small = np.flatnonzero(fake == fakes_smaller)[::-1]
-        large = np.flatnonzero(fake != fakes_smaller)[::-1]
-        low, high = (np.searchsorted(level[large], level[small], side) for side in ("left", "right"))
-        return cls(ranking.order[large], ranking.order[small], low, high, fakes_smaller)
-
-    def auc(self, weights: Callable[[Ints], Ints]) -> Floats:
-        """AUC of each resample: NaN where one lacks a class. Integer sums, exact."""
-        large, small = weights(self.larger), weights(self.smaller)
-        # Running sums are looked up at a few places only: sum what lies between those, then add along them.
-        edges, at = np.unique(np.concatenate([self.low, self.high, [0, len(large)]]), return_inverse=True)
-        parts = [large[i:j].sum(axis=0, dtype=np.int64) for i, j in itertools.pairwise(edges)]
-        below = np.concatenate([np.zeros((1, large.shape[1]), np.int64), np.cumsum(parts, axis=0)])
-        n = len(self.low)
-        won = below[at[:n]].astype(np.float64)
-        tied = self.low != self.high
-        if tied.any():
-            won[tied] = (won[tied] + below[at[n : 2 * n][tied]]) / 2
-        pairs = below[-1].astype(np.float64) * small.sum(axis=0, dtype=np.int64)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = np.einsum("nb,nb->b", won, small.astype(np.float64)) / pairs
-        return np.asarray(share if self.fakes_smaller else 1 - share)
-
-
-@dataclass(frozen=True, eq=False)
-class _Head:
-    """The top of a ranking, deep enough that a false-alarm rate is reached in it: figures at that rate need no more.
-
-    top : of the ranking. rest : rows below it, none where the top would be most of it. fpr : the rate.
-    """
-
-    top: m.Ranking
-    rest: Ints
-    fpr: float
-
-    @classmethod
-    def of(cls, ranking: m.Ranking, fpr: float) -> "_Head":
-        reals = np.cumsum(1 - ranking.fake)
-        n = len(reals)
-        # So many reals are alarmed on at the rate; a resample that weighs the top lightly needs more rows, ten deviations at most.
-        mean = fpr * float(reals[-1]) if n else 0.0
-        cut = int(np.searchsorted(reals, mean + 10 * np.sqrt(mean + 1) + 10))
-        group = min(int(np.searchsorted(ranking.ends, cut)), len(ranking.ends) - 1)
-        cut = int(ranking.ends[group]) + 1 if n else 0
-        if cut > 0.8 * n:
-            cut = n
-        top = m.Ranking(ranking.order[:cut], ranking.ends[ranking.ends < cut], ranking.fake[:cut])
-        return cls(top, ranking.order[cut:], fpr)
-
-    def counts(self, ranking: m.Ranking, weights: Callable[[Ints], Ints]) -> tuple[Floats, Floats]:
-        """As ``metrics.counts`` over the top, with the totals at the end; over all of it where a resample needs that."""
-        tp, fp = weighted_counts(self.top, weights)
-        if not len(self.rest):
-            return tp, fp
-        fake = ranking.fake[len(self.top.order) :] == 1
-        all_fake = tp[:, -1] + weights(self.rest[fake]).sum(axis=0, dtype=np.int64)
-        all_real = fp[:, -1] + weights(self.rest[~fake]).sum(axis=0, dtype=np.int64)
-        if np.any(fp[:, -1] <= self.fpr * all_real + 1e-6):  # the rate is not reached in the top
-            return weighted_counts(ranking, weights)
-        return np.column_stack([tp, all_fake]), np.column_stack([fp, all_real])
-
-
-class _AucByRow:
-    """AUC of one resample at a time when no two scores are equal, in the same few buffers: eight bits a weight, so that what is
-    read in random order fits a core's cache: a resample of 100,000 scores takes 0.3 ms instead of 49. Exact, as every sum stays below 2⁵³.
-    """
-
-    MOST = 2**31 // 255  # rows whose weights surely sum to less than 2³¹
-
-    def __init__(self, ranking: m.Ranking, axis: Ints) -> None:
-        fake = ranking.fake == 1
-        cluster = axis[ranking.order]
-        self.fakes, self.reals = cluster[fake], cluster[~fake]
-        self.above = np.cumsum(fake)[~fake]  # fakes that outscore each real
-        self.fake, self.real = np.empty(len(self.fakes), np.uint8), np.empty(len(self.reals), np.uint8)
-        self.count = np.zeros(len(self.fakes) + 1, np.int32)
-        self.won = np.empty(len(self.reals), np.int32)
-        self.x, self.y = np.empty(len(self.reals)), np.empty(len(self.reals))
-
-    def auc(self, draw: NDArray[np.uint8]) -> float:
-        """draw : (K,) weights of clusters. NaN where the resample lacks a class."""
-        np.take(draw, self.fakes, mode="clip", out=self.fake)
-        np.take(draw, self.reals, mode="clip", out=self.real)
-        np.cumsum(self.fake, dtype=np.int32, out=self.count[1:])
-        np.take(self.count, self.above, mode="clip", out=self.won)
-        self.x[:], self.y[:] = self.won, self.real
-        pairs = float(self.count[-1]) * float(self.real.sum(dtype=np.uint32))
-        return float(self.x @ self.y) / pairs if pairs else float("nan")
 
 
 def _summed(
