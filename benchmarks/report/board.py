@@ -140,8 +140,8 @@ def beside_lines(document: Benchmark) -> list[str]:
             for d in row.figures:
                 if d.metric != "auc":
                     alone = "refused" if d.value_b is None else f"{d.value_b:.4f}"
-                    turned = "" if parse(d.metric).higher_is_better else ", of which less is better"
-                    lines.append(f"{d.a} {d.metric}{turned}: {d.b} {alone}; over it {over(d)}")
+                    turned = "" if parse(d.metric).higher_is_better else " (less is better)"
+                    lines.append(f"{d.a} {d.metric}: {d.b} {alone}; over it {over(d)}{turned}")
     return [*lines, *reasons]
 
 

@@ -16,7 +16,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import LinearNDInterpolator
 
 from gioconda_core import config
 from gioconda_core.datasets.index import Index
@@ -26,31 +25,10 @@ from gioconda_core.media.clip import write_video
 from gioconda_core.types import Claim, Ingredient, Label, Sample
 from provenance.signing import sign
 from synth.puppets.perform import LICENCE, Performance, perform
+from synth.warp import warp
 
-_VERSION = 4
+_VERSION = 5
 Frames = NDArray[np.uint8]
-
-
-def _edges(size: int) -> NDArray[np.float32]:
-    """Points of the picture's border that stay where they are."""
-    t = np.linspace(0, size - 1, 5)
-    rim = [(x, y) for x in t for y in t if x in (t[0], t[-1]) or y in (t[0], t[-1])]
-    return np.array(rim, np.float32)
-
-
-def _moved(picture: Frames, source: NDArray[np.float32], target: NDArray[np.float32]) -> Frames:
-    """The picture with the points ``source`` (n, 2) carried to ``target``, linear between them."""
-    size = picture.shape[0]
-    fixed = _edges(size)
-    to = np.concatenate([target, fixed]).astype(np.float64)
-    back = np.concatenate([source, fixed]) - to
-    to += np.linspace(0, 1e-4, len(to))[:, None]  # points exactly on one line make the triangulation fail
-    y, x = np.mgrid[0:size, 0:size]
-    shift = LinearNDInterpolator(to, back, fill_value=0.0)(np.c_[x.ravel(), y.ravel()]).reshape(size, size, 2)
-    grid = np.stack([x, y], -1).astype(np.float32) + shift.astype(np.float32)
-    return np.asarray(
-        cv2.remap(picture, grid[..., 0], grid[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT), np.uint8
-    )
 
 
 def reenacted(name: str, take: Performance) -> Frames:
@@ -76,7 +54,7 @@ def face_swap(target: Performance, donor: Performance) -> Frames:
     size = target.frames.shape[1]
     out = []
     for picture, points in zip(target.frames, target.landmarks, strict=True):
-        laid = _moved(donor.frames[0], donor.landmarks[0], points)
+        laid = warp(donor.frames[0], donor.landmarks[0], points)
         mask = np.zeros((size, size), np.uint8)
         cv2.fillConvexPoly(mask, cv2.convexHull(points[:68].astype(np.int32)), 255)
         inner = cv2.erode(mask, np.ones((max(3, size // 24),) * 2, np.uint8)) > 0
