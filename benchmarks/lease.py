@@ -342,7 +342,8 @@ def _timed(rented: Rented, work: Callable[[], Any], times: int) -> float:
 
 def _figures(rented: Rented, name: str) -> dict[str, Any]:
     """Frames a second of a personal model of the paper's size (or the preset's, on a CPU), alone and in batches, with a CUDA graph."""
-    from benchmarks.speed.synth import graphed, personal
+    from benchmarks.speed.cuda import graphed
+    from benchmarks.speed.synth import personal
 
     config = preset("paper" if rented.device.type == "cuda" else name)
     dtype = compute_dtype("auto", rented.device)

@@ -121,11 +121,14 @@ def documents_page() -> str:
                 schema = {item.name: item.default for item in dataclasses.fields(value)}.get("schema")
                 if isinstance(schema, str) and value.__module__.startswith("gioconda.cli"):
                     found[schema] = value
+    from benchmarks.audit_set import SetAudit
+    from benchmarks.report.report import Comparison
+    from benchmarks.run.run import Outcome
     from gioconda.report.rows import Row  # a line of ``audit -o jsonl``, and of readings.jsonl
     from synth.fakes.make import Result
     from synth.fakes.prepare import Prepared
 
-    found |= {kind.schema: kind for kind in (Row, Result, Prepared)}
+    found |= {kind.schema: kind for kind in (Row, Result, Prepared, Outcome, SetAudit, Comparison)}
     lines = [
         "# Documents",
         "",

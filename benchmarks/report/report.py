@@ -21,6 +21,7 @@ from benchmarks.run.environment import environment
 from benchmarks.run.rows import FeatureRow, SampleRow, features_in, readings, samples_in
 from benchmarks.stats import compare as comparisons
 from benchmarks.stats import probes
+from benchmarks.stats.compare import Difference
 from benchmarks.stats.looks import look
 from benchmarks.stats.scores import read_scores
 from benchmarks.stats.table import Problem, ScoreRow, Table
@@ -400,19 +401,19 @@ def _side(spec: str) -> tuple[Path, str]:
 
 def comparison(
     a: str, others: Sequence[str], names: Sequence[str], *, resamples: int = 2000, seed: int = 0
-) -> list[comparisons.Difference]:
+) -> list[Difference]:
     """Every detector of A against every detector of each other one (or the one named); all corrected together.
 
     On the samples both scored; two that share none are compared where a detector of one name is in both, as sets of their own: that is
     how a detector's dated runs over changing clips show whether it drifts.
     """
-    found: list[comparisons.Difference] = []
+    found: list[Difference] = []
     for b in others:
         found += _two(a, b, names, resamples, seed)
     return comparisons.corrected(found)
 
 
-def _two(a: str, b: str, names: Sequence[str], resamples: int, seed: int) -> list[comparisons.Difference]:
+def _two(a: str, b: str, names: Sequence[str], resamples: int, seed: int) -> list[Difference]:
     (path_a, name_a), (path_b, name_b) = _side(a), _side(b)
     table_a, table_b = load(Scores(path_a)), load(Scores(path_b))
     table_a, table_b = _called_alike(table_a, table_b), _called_alike(table_b, table_a)
@@ -493,11 +494,11 @@ def _joined(
 class Comparison:
     """What ``bench compare`` prints."""
 
-    differences: Sequence[comparisons.Difference]
+    differences: Sequence[Difference]
     schema: str = "gioconda.comparison/1"
 
 
-def render_comparison(found: Sequence[comparisons.Difference], form: str) -> str:
+def render_comparison(found: Sequence[Difference], form: str) -> str:
     """Comparisons as ``json``, or as a line each."""
     if form == "json":
         return to_json(Comparison(found), indent=1) + "\n"

@@ -57,18 +57,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did. rows : rows wanted in all; done : rows there now; failed : of them, failures."""
+    """What ``bench run`` prints. rows : there now, of every sample, degradation and detector; failed : of them, failures."""
 
     folder: Path
     rows: int
-    done: int
     failed: int
     abstained: int
-
-    @property
-    def complete(self) -> bool:
-        """Whether every row wanted is there."""
-        return self.done >= self.rows
+    schema: str = "gioconda.run-outcome/1"
 
 
 # --------------------------------------------------------------------------- in the worker
@@ -424,7 +419,7 @@ def run(
     degrade.trim()
     if shards == 1:
         write_json(folder / "complete.json", {"rows": rows, "failed": ledger.failed, "abstained": ledger.abstained})
-    return Outcome(folder, rows, rows, ledger.failed, ledger.abstained)
+    return Outcome(folder, rows, ledger.failed, ledger.abstained)
 
 
 def _failed(task: Task, detectors: Mapping[str, Any], why: str) -> list[ReadingRow]:

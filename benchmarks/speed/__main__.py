@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.speed import arms
 
 # Each is a module with ``cases(folder, …)``: rows, or cases that are yet to be measured; its further parameters are the options.
-BENCHMARKS = ("audit", "detect", "faces", "fakes", "marks", "media", "overhead", "provenance", "stats", "synth")
+BENCHMARKS = ("audit", "cuda", "detect", "faces", "fakes", "marks", "media", "overhead", "provenance", "stats", "synth")
 
 
 def main(arguments: list[str]) -> int:

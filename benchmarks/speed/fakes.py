@@ -11,24 +11,25 @@ from pathlib import Path
 from benchmarks.speed.arms import drawn, take
 from synth import consent
 from synth.fakes.make import make
-from synth.fakes.options import Fakes, Part, Prepare
+from synth.fakes.options import Fakes, Prepare
 from synth.fakes.prepare import prepare
 from synth.generators import generator
 from synth.session import Session
 
+FRAMES = 40  # of each clip that is drawn
+
 
 def cases(
-    folder: Path, people: int = 3, frames: int = 40, size: int = 128, model: str = "", mode: str = "ff", device: str = "cpu",
-    writers: int | None = None,
-) -> Iterator[dict[str, object]]:  # fmt: skip
+    folder: Path, people: int = 3, size: int = 128, model: str = "", mode: str = "ff", device: str = "cpu"
+) -> Iterator[dict[str, object]]:
     """CPU milliseconds a clip of preparing and of making, the stages' shares of the latter, and the run by the clock."""
     heads = generator("few-shot", model=model, device=device) if model else generator("warp", size=size)
-    drawn(folder / "clips", people, frames, 256)
+    drawn(folder / "clips", people, FRAMES, 256)
     consent.template(folder / "c.toml", "puppets as clips", ["fakes"], "CC0-1.0", [])
     shards = str(folder / "shards")
     prepared = take(partial(prepare, Prepare(sources=(str(folder / "clips"),), size=heads.size), shards))
     job = Fakes(sources=(shards,), shots=(1, 8), modes=(mode,), frames=32, splits={"train": 1.0})
-    took = take(lambda: make(job, folder / "set", heads, Session(folder / "c.toml"), Part(writers=writers)))
+    took = take(lambda: make(job, folder / "set", heads, Session(folder / "c.toml")))
     done = took.result
     yield {
         "generator": heads.name,

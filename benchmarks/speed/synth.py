@@ -1,15 +1,13 @@
-"""Measures the generator's speed: training steps and rendering against the plain fp32 NCHW instance-norm build, and on CUDA against the ceilings.
+"""Measures the generator's speed: training steps and rendering against the plain fp32 NCHW instance-norm build; :mod:`benchmarks.speed.cuda` on a GPU.
 
-A training step is the trainer's own, on random frames: K = 8, two discriminator updates, VGG19 (random weights cost the same). On CUDA the
-bf16 matmul and copy ceilings are measured in the same run, and shares of them are told.
+A training step is the trainer's own, on random frames: K = 8, two discriminator updates, VGG19 (random weights cost the same).
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -17,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.speed.arms import Case, Work, take
-from synth.model import describe, layers, networks
+from benchmarks.speed.arms import Case, Work
+from synth.model import layers, networks
 from synth.model.config import Config
 from synth.model.config import preset as preset_of
 from synth.model.content_loss import VGG, Content
@@ -108,104 +106,19 @@ def rendering(config: Config) -> dict[str, Work]:
     return ways | {f"openvino {p}": partial(compile_openvino(model, precision=p), array) for p in ("f32", "bf16")}
 
 
-# --------------------------------------------------------------------------- CUDA
-
-
-def _timed(work: Callable[[], object], seconds: float = 1.0) -> float:
-    """Seconds a call on the GPU, after warming up, over about ``seconds``."""
-
-    def calls(n: int) -> float:
-        def all_of_them() -> None:
-            for _ in range(n):
-                work()
-            torch.cuda.synchronize()
-
-        return take(all_of_them).wall / n
-
-    calls(3)
-    return calls(max(3, min(2000, int(seconds / max(calls(1), 1e-6)))))
-
-
-def ceilings() -> dict[str, float]:
-    """What this GPU multiplies (bf16, 8192³, TFLOP/s) and copies (1 GiB, read and written, TB/s)."""
-    a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    source = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
-    target = torch.empty_like(source)
-    return {
-        "matmul_tflops": 2 * 8192**3 / _timed(lambda: a @ b) / 1e12,
-        "copy_tb_s": 2 * (1 << 30) / _timed(lambda: target.copy_(source)) / 1e12,
-    }
-
-
-def graphed(net: torch.nn.Module, batch: int, size: int) -> Callable[[], None]:
-    """The network's forward as one CUDA graph over fixed buffers."""
-    x = torch.zeros(batch, 3, size, size, device="cuda", dtype=torch.bfloat16)
-    x = x.contiguous(memory_format=torch.channels_last)
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.inference_mode(), torch.cuda.stream(side):
-        for _ in range(3):
-            net(x)
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.inference_mode(), torch.cuda.graph(graph):
-        net(x)
-    return graph.replay
-
-
-def cuda(
-    config: Config, folder: Path, batch: int, batches: Sequence[int], compile: bool
-) -> Iterator[dict[str, object]]:
-    """Frames a second at each batch with CUDA graphs, training samples a second, and shares of the measured ceilings."""
-    torch.backends.cudnn.benchmark = True
-    top, cost = ceilings(), describe.cost(config, folded=True)
-    yield {"gpu": torch.cuda.get_device_name(), **top} | {f"GFLOP of {net}, folded": flop for net, flop in cost.items()}
-    net: Any = personal(config).module.to("cuda", torch.bfloat16).to(memory_format=torch.channels_last)
-    net = torch.compile(net) if compile else net
-    for many in batches:
-        seconds = _timed(graphed(net, many, config.size))
-        share = many / seconds * cost["G"] / 1e3 / top["matmul_tflops"]
-        yield {"render, batch": many, "ms": seconds * 1e3, "frames/s": many / seconds, "share of matmul": share}
-    seconds = _timed(partial(training_step(config, "cuda", batch, folder, compile=compile), "bf16"), 5.0)
-    # Forward and backward are three forwards; E sees K frames; V: real and fake forward, the input gradient for G and both gradients of
-    # both for itself, then one more update on real and fake; VGG19 to its fifth block is 51 GFLOP at 256 px, three passes.
-    work = (
-        3 * SHOTS * cost["E"] + 3 * cost["G"] + (2 + 1 + 2 * 2 + 2 * 3) * cost["V"] + 3 * 51 * (config.size / 256) ** 2
-    )
-    row: dict[str, object] = {
-        "training, batch": batch,
-        "samples/s": batch / seconds,
-        "GFLOP a sample": work,
-        "share of matmul": batch * work / seconds / 1e3 / top["matmul_tflops"],
-        "peak GiB": torch.cuda.max_memory_allocated() / 2**30,
-    }
-    if not compile:
-        few = max(1, batch // 4)
-        step = partial(training_step(config, "cuda", few, folder / "plain"), "fp32")
-        row["plain, samples/s"] = few / _timed(plain()(step), 3.0)
-    yield row
-
-
 def cases(
-    folder: Path, preset: str = "half", device: str = "cpu", train: bool = False, render: bool = False, batch: int | None = None,
-    batches: Sequence[int] = (1, 32, 128), compile: bool = False, threads: int = 2, rounds: int = 3,
-) -> Iterator[Case | dict[str, object]]:  # fmt: skip
-    """Training and rendering on this processor, both unless one is asked for; or everything that a GPU can show.
-
-    batch : samples of a training step. batches : frames drawn at a time, on a GPU. compile : with ``torch.compile``, there.
-    """
+    folder: Path, preset: str = "half", only: str = "", batch: int = 1, threads: int = 2, rounds: int = 3
+) -> Iterator[Case]:
+    """Training steps of ``batch`` samples, and rendering; only : ``train`` or ``render``."""
     torch.set_num_threads(threads)
     config = preset_of(preset)
-    about = {"preset": config.name, "size": config.size, "width": config.width}
-    if device.startswith("cuda"):
-        yield from (about | row for row in cuda(config, folder, batch or 16, batches, compile))
-        return
-    about["threads"] = threads
-    if train or not render:
-        step = training_step(config, "cpu", batch or 1, folder)
+    about = {"preset": config.name, "size": config.size, "width": config.width, "threads": threads}
+    if only != "render":
+        step = training_step(config, "cpu", batch, folder)
         ways: dict[str, Work] = {"plain": plain()(partial(step, "fp32")), "ours": partial(step, "bf16")}
-        material = about | {"training, batch": batch or 1}
-        yield Case(material, ways, rounds, {"training, ours faster": ("plain", "ours")}, warm=True)
-    if render or not train:
+        yield Case(
+            about | {"training, batch": batch}, ways, rounds, {"training, ours faster": ("plain", "ours")}, warm=True
+        )
+    if only != "train":
         ways = rendering(config)
         yield Case(about, ways, rounds, {f"{way} faster": ("plain", way) for way in ways if way != "plain"}, warm=True)

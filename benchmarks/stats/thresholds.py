@@ -41,11 +41,8 @@ def _place(metric: metrics.Metric, tp: Floats, fp: Floats) -> NDArray[np.int64]:
     """Which of the counted thresholds the rule takes, 0 being above every score."""
     if metric.base == "tpr":
         return metrics.last_within(fp, metric.params["fpr"])
-    p = metric.params
     with np.errstate(invalid="ignore", divide="ignore"):
-        missed, alarms = 1 - tp / tp[..., -1:], fp / fp[..., -1:]
-    cost = p["prevalence"] * p["fn"] * missed + (1 - p["prevalence"]) * p["fp"] * alarms
-    return np.asarray(np.argmin(cost, axis=-1))
+        return np.asarray(metrics.costs(tp, fp, *metric.params.values()).argmin(axis=-1))
 
 
 def choose(

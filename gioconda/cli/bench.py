@@ -57,17 +57,6 @@ def list_suites() -> Result:
     return Result(lines, rows)
 
 
-@dataclass(frozen=True)
-class RunOutcome:
-    """What ``bench run`` prints."""
-
-    folder: Path
-    rows: int
-    failed: int
-    abstained: int
-    schema: str = "gioconda.run-outcome/1"
-
-
 @app.command("run", "puppets --detectors contrast --out runs/puppets", prints=JsonOption)
 def run(
     suite: Annotated[str, argument("A suite's name, or a TOML file.", valid=suite_file)],
@@ -106,7 +95,7 @@ def run(
         f"{counted(done.rows, 'reading')} in {out}: {done.failed} failed, {done.abstained} abstained. "
         f"Next: gioconda bench report {shlex.quote(str(out))} -o html=report.html"
     )
-    return Result(text, RunOutcome(out, done.rows, done.failed, done.abstained), incomplete(done.failed))
+    return Result(text, done, incomplete(done.failed))
 
 
 @app.command("report", "scores.csv -o html=report.html -o text")

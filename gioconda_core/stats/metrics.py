@@ -261,12 +261,10 @@ def ppv_from_counts(tp: Floats, fp: Floats, fpr: float, prevalence: float) -> Fl
     return right_alarms(tpr_from_counts(tp, fp, fpr), fpr, prevalence)
 
 
-def mincost_from_counts(tp: Floats, fp: Floats, fn_cost: float, fp_cost: float, prevalence: float) -> Floats:
-    """Lowest expected cost over thresholds, as a share of the better of "always alarm" and "never alarm" (NIST minDCF)."""
-    missed = 1 - tp / tp[..., -1:]
-    alarms = fp / fp[..., -1:]
-    cost = prevalence * fn_cost * missed + (1 - prevalence) * fp_cost * alarms
-    return np.asarray(np.min(cost, axis=-1) / min(prevalence * fn_cost, (1 - prevalence) * fp_cost))
+def costs(tp: Floats, fp: Floats, fn_cost: float, fp_cost: float, prevalence: float) -> Floats:
+    """Expected cost at each threshold, as a share of the better of "always alarm" and "never alarm" (NIST DCF): (..., U + 1)."""
+    cost = prevalence * fn_cost * (1 - tp / tp[..., -1:]) + (1 - prevalence) * fp_cost * fp / fp[..., -1:]
+    return np.asarray(cost / min(prevalence * fn_cost, (1 - prevalence) * fp_cost))
 
 
 def from_counts(metric: Metric, tp: Floats, fp: Floats) -> Floats:
@@ -287,7 +285,7 @@ _FROM_COUNTS: dict[str, Callable[..., Floats]] = {
     "pauc": pauc_from_counts,
     "tpr": tpr_from_counts,
     "ppv": ppv_from_counts,
-    "mincost": mincost_from_counts,
+    "mincost": lambda *counted: costs(*counted).min(axis=-1),
 }
 
 

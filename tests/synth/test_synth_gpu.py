@@ -53,7 +53,7 @@ def test_training_on_cuda_keeps_w_on_the_host(tmp_path, monkeypatch):
 
 
 def test_personal_model_renders_and_is_captured_as_a_graph():
-    from benchmarks.speed.synth import graphed
+    from benchmarks.speed.cuda import graphed
 
     generator = Generator(CONFIG).eval()
     with torch.no_grad():
