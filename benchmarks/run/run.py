@@ -317,7 +317,7 @@ class _Run:
             return
         if why and not job.force:
             raise UsageError(
-                f"holds another run ({why})", where=str(folder), hint="give another --out, or --force to start over"
+                f"holds another run: {why}", where=str(folder), hint="give another --out, or --force to start over"
             )
         for old in folder.glob("readings*.jsonl") if why else ():
             old.unlink()
