@@ -229,8 +229,8 @@ class Index:
         the same set with the same seed is split the same way whatever the order of its rows.
         """
         if abs(sum(fractions.values()) - 1) > 1e-6 or any(value < 0 for value in fractions.values()):
-            given = ", ".join(f"{name} {share:g}" for name, share in fractions.items()) or "no share"
-            raise UsageError("the shares must be positive and sum to 1", where=given)
+            shares = ", ".join(f"{name} {share:g}" for name, share in fractions.items()) or "no share"
+            raise UsageError("the shares must be positive and sum to 1", where=shares)
         names = self.groups(near)
         members: dict[str, list[int]] = defaultdict(list)
         for i, name in enumerate(names):
