@@ -191,4 +191,4 @@ def run_suite(
         specs = _prepared(fold, detectors, home, force)
         done = runs.run(suite, specs, home / names[fold.name], fold.test, job, progress)
         totals = [a + b for a, b in zip(totals, (done.rows, done.failed, done.abstained), strict=True)]
-    return runs.Outcome(home, *totals)
+    return runs.Outcome(home, totals[0], totals[1], totals[2])
