@@ -10,7 +10,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from detect.base import Abstain
 from detect.features import contrast
 from detect.reading import calibration
 from detect.training.dataset import Clips
-from detect.training.options import QUALITIES
+from detect.training.edits import COVERS, SURROUNDINGS, edited
+from detect.training.options import EDITS, QUALITIES
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.faces import families, observe
 from gioconda_core.faces.families import Take
@@ -82,6 +83,8 @@ def extract(path: Path, name: str, seed: int = 0, others: Sequence[Path] = ()) -
         return _family(path, name.removeprefix(FAMILY), seed, others)
     if name == LOOKS:
         return _looks(path)
+    if name in EDITS:
+        return _edited(path, name, others)
     out: dict[str, Array] = {}
     with degraded(path, name) as file:
         footage = _footage(file)
@@ -114,6 +117,25 @@ def _looks(path: Path) -> dict[str, Array]:
 
 
 @functools.lru_cache(maxsize=2)
+def _largest(path: Path) -> contrast.Pairs:
+    """The largest face of a clip as it came. Raises Abstain."""
+    return contrast.pairs(_footage(path))[0]
+
+
+def _edited(path: Path, name: str, others: Sequence[Path]) -> dict[str, Array]:
+    """Windows of the largest face after an edit, drawn by lot."""
+    try:
+        face = _largest(path)
+        other = _largest(others[0]).pictures[0, 0] if others else face.pictures[0, 0, :, ::-1]
+    except Abstain:
+        return {}
+    rng = np.random.default_rng(_lot(sha256_of(path), name))
+    kinds = COVERS if name == EDITS[0] else SURROUNDINGS
+    pictures = edited(kinds, face.pictures, np.stack([face.landmarks, face.second], 1), other, rng)
+    return {"contrast": np.stack(_windows(replace(face, pictures=pictures)))}
+
+
+@functools.lru_cache(maxsize=2)
 def _pictures(path: Path) -> tuple[Take, Array]:
     """What a family makes fakes of: both pictures of some of a clip's pairs, and the landmarks of the first of each, (M, 68, 2).
 
@@ -121,7 +143,7 @@ def _pictures(path: Path) -> tuple[Take, Array]:
     ------
     Abstain
     """
-    face = contrast.pairs(_footage(path))[0]
+    face = _largest(path)
     keep = np.sort(np.random.default_rng(_lot(path.name)).permutation(len(face))[:MOMENTS])
     both = np.stack([face.landmarks, face.second], 1)[keep]
     frames = face.pictures[keep]
@@ -242,13 +264,13 @@ def fill(
         path = clips.path(i)
         sha256 = sample.sha256 or sha256_of(path)
         names = [*qualities, *([LOOKS] if clips.labels[i] == 0 else [])]
-        tasks.append(_Task(str(path), sha256, names, 0, []))
-        for draw in range(draws):
-            strangers = [k for k in real if persons[k] != persons[i] and sources[k] != sources[i]]
+        strangers = [k for k in real if persons[k] != persons[i] and sources[k] != sources[i]]
+        for draw in range(max(1, draws)):
             chosen = np.random.default_rng(_lot("donor", sha256, draw)).permutation(len(strangers))[:1]
             donors = [str(clips.path(strangers[k])) for k in chosen]
-            names = shares(clips, made, draw)[i]
-            tasks.append(_Task(str(path), sha256, names, draw, donors))
+            if draw == 0:
+                tasks.append(_Task(str(path), sha256, names, 0, donors))
+            tasks.append(_Task(str(path), sha256, shares(clips, made, draw)[i], draw, donors))
     troubles = []
     with workers("local", "detect.training.extract:Fill", {"cache": str(cache)}, jobs, _Filled) as pool:
         for task, answer, failure in pool.map([task for task in tasks if task.names]):

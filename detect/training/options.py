@@ -20,6 +20,8 @@ QUALITIES = {
     **{f"h264-crf{crf}": f"h264:crf={crf}" for crf in (23, 32, 35, 40)},
     "half-crf23": "shrink:to=0.5|h264:crf=23",
 }
+# As they came, but for an edit that says nothing of how they were made (detect.training.edits).
+EDITS = ("face-covered", "surroundings-changed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +46,14 @@ class FeatureTraining(Training):
     families a draw, one difficulty each, and what comes out is trained on as fake."""
 
     detectors: tuple[str, ...] = ("contrast",)
-    rungs: Annotated[tuple[str, ...], Option("Qualities trained on.", choices=tuple(QUALITIES))] = (
+    rungs: Annotated[tuple[str, ...], Option("Qualities trained on.", choices=(*QUALITIES, *EDITS))] = (
         "clean",
         "h264-crf32",
+        *EDITS,
     )
-    tests: Annotated[tuple[str, ...], Option("Qualities measured on, clean among them.", choices=tuple(QUALITIES))] = (
-        "clean",
-        "h264-crf32",
-        "h264-crf35",
-    )
+    tests: Annotated[
+        tuple[str, ...], Option("Qualities measured on, clean among them.", choices=(*QUALITIES, *EDITS))
+    ] = ("clean", "h264-crf32", "h264-crf35", *EDITS)
     families: Annotated[
         tuple[str, ...],
         Option("Families of fakes that are made of each real clip and trained on; default all that are installed."),

@@ -22,7 +22,7 @@ from detect.figures import CueFigure, Evaluated, Figure, Kind, Validation
 from detect.reading import calibration
 from detect.training import calibrate, extract, validate
 from detect.training.dataset import Clips, gather
-from detect.training.options import FEATURES, FeatureTraining
+from detect.training.options import EDITS, FEATURES, FeatureTraining
 from gioconda_core import config
 from gioconda_core.documents import plain
 from gioconda_core.errors import UsageError
@@ -244,6 +244,8 @@ def _calibration(measured: _Measured, trained: _Trained, options: FeatureTrainin
     clips, real = measured.clips, measured.clips.labels == 0
     rows = []
     for quality, groups in trained.found.items():
+        if quality in EDITS:
+            continue  # rates are of clips as they come
         scores = validate.real_scores(groups, clips)
         values, of = measured.tables[quality].parts["measures"]
         rows += [

@@ -15,10 +15,10 @@ from detect.features.model import Model, fit, gaussian, remember
 from detect.reading import calibration, golden
 from detect.reading.calibration import Calibration, judge
 from detect.registry import WEIGHTS, load, shipped
-from detect.training import calibrate, extract, train_features, validate
+from detect.training import calibrate, edits, extract, train_features, validate
 from detect.training.calibrate import Scored
 from detect.training.dataset import Clips
-from detect.training.options import QUALITIES, FeatureTraining
+from detect.training.options import EDITS, QUALITIES, FeatureTraining
 from detect.training.validate import HoldOut
 from gioconda_core import lite0
 from gioconda_core.datasets.index import Index
@@ -349,6 +349,9 @@ def test_a_fake_is_made_of_the_very_pictures_that_are_measured_of_its_clip(tmp_p
     assert all(picture[:8, :8].tobytes() in real for picture in measured[1])
     assert np.array_equal(found(extract.FAMILY + "lowres")["contrast"], lowres)
     assert found(extract.FAMILY + "swap", ()) == {}  # nobody to swap with
+    for name in EDITS:
+        changed = found(name)["contrast"]
+        assert changed.shape == clean.shape and np.abs(changed - clean).mean() > 0.02
     looks = found(extract.LOOKS)["contrast"]  # the same clip at other moments, before and after
     assert looks.shape == (2, clean.shape[1]) and all(0 < np.abs(look - clean).mean() < 0.3 for look in looks)
 
@@ -368,6 +371,25 @@ def test_what_coded_a_picture_before_hardly_tells(face):
             return measured(pictures)
 
     assert np.abs(measured(once) - measured(grainy)).mean() < 0.3 * np.abs(uncoded(once) - uncoded(grainy)).mean()
+
+
+@pytest.mark.parametrize("kind", [*edits.COVERS, *edits.SURROUNDINGS])
+def test_an_edit_changes_the_face_or_what_surrounds_it_and_is_drawn_by_lot_alone(kind, face):
+    covers = kind in edits.COVERS
+    kinds = {kind: ((edits.COVERS if covers else edits.SURROUNDINGS)[kind][0], 1.0)}
+    landmarks = np.stack([face.landmarks, face.second], 1)
+    other = face.pictures[0, 0, ::-1]
+    hull = np.stack([contrast.masks(points)[0] for points in face.landmarks])[:, None] > 0
+    for lot in range(4):
+        found = edits.edited(kinds, face.pictures, landmarks, other, np.random.default_rng(lot))
+        assert found.dtype == np.uint8 and found.shape == face.pictures.shape
+        changed = (found != face.pictures).any(-1)
+        assert 0.003 < changed.mean() < 0.95
+        assert (changed & (hull if covers else ~hull)).any((2, 3)).all()
+        if not covers:
+            assert (changed & hull).sum() < 0.1 * changed.sum()
+        again = edits.edited(kinds, face.pictures, landmarks, other, np.random.default_rng(lot))
+        assert np.array_equal(found, again)
 
 
 def test_three_draws_pass_a_real_clip_through_every_family_once():
@@ -400,7 +422,7 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
         at = np.repeat(np.arange(len(of)), 2)
         if name.startswith(extract.FAMILY):
             at = np.flatnonzero(of.labels == 0)
-        fake = of.labels[at] if name in ("clean", "h264-crf32", extract.LOOKS) else np.ones(len(at))
+        fake = of.labels[at] if name in ("clean", "h264-crf32", *EDITS, extract.LOOKS) else np.ones(len(at))
         x = rng.normal(0, 1, (len(at), 26)) + 1.2 * fake[:, None] * (np.arange(26) < 4)
         if name.startswith(extract.FAMILY):
             return extract.Table(name, {"contrast": (x, at)})
@@ -419,7 +441,7 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
         index=(str(path),),
         out=tmp_path / "run",
         rungs=("clean",),
-        tests=("clean", "h264-crf32"),
+        tests=("clean", "h264-crf32", *EDITS),
         families=("lowres", "swap"),
         folds=3,
         name="a set",
