@@ -380,7 +380,7 @@ def _write(picture: Array, words: str, at: Array, scale: float, font: int, colou
 def _box(at: Array, wide: float, high: float, turned: float = 0.0) -> Array:
     """Corners (4, 2) of a rectangle, by half its width and height."""
     corners = np.array([(-wide, -high), (wide, -high), (wide, high), (-wide, high)])
-    return at + corners @ _turn(turned)
+    return np.asarray(at + corners @ _turn(turned))
 
 
 def _oval(at: Array, wide: float, high: float, turned: float = 0.0) -> Array:
