@@ -333,6 +333,8 @@ def _limits(figures: Validation) -> tuple[str, ...]:
     for asked, own in figures.figures.items():
         if own.value is not None and not asked.startswith("clean"):
             what = asked if asked.startswith("fitted") else f"after {asked}"
+            if asked in EDITS:
+                what = f"with the {asked.replace('-', ' ')}"
             limits.append(
                 f"{what[0].upper()}{what[1:]}: AUC {own.value:.2f}, on {own.reals} real and {own.fakes} fake clips."
             )
