@@ -244,9 +244,11 @@ class Stage:
     def _outline(self, marks: Array, screen: Array, normals: Array) -> NDArray[np.float32]:
         """Landmarks in pixels; jaw points that have turned behind the cheek are put on the visible outline at their height."""
         out = marks.astype(np.float32)
-        face = screen[: len(head.mesh().uv)][self.cheeks]
-        for i in (*range(7), *range(10, 17)):
-            if normals[i, 2] > 0.0:
+        face, hidden = screen[: len(head.mesh().uv)][self.cheeks], False
+        for i in (*range(6, -1, -1), *range(10, 17)):  # on each side from the chin to the ear
+            # Before the ear the skin turns to the front again: what lies beyond a point that is hidden is hidden too.
+            hidden = normals[i, 2] <= 0.0 or (hidden and abs(i - 8) > 5)
+            if not hidden:
                 continue
             near = face[np.abs(face[:, 1] - marks[i, 1]) < 0.07 * self.scale, 0]
             # Where hair covers that side's cheek, what is near is the other side's: an outline is never further in than the point.

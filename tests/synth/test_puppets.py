@@ -14,6 +14,7 @@ from gioconda_core.faces import align
 from gioconda_core.faces.landmarks import DlibLandmarker
 from synth.puppets import head
 from synth.puppets import perform as drawing
+from synth.reenact.motion import without_outliers
 
 perform = inspect.unwrap(drawing.perform)  # drawn anew each time, not kept from another test
 
@@ -101,10 +102,13 @@ def test_the_mouth_opens_and_shows_dark_and_the_eyes_blink():
     assert darkness(wide) < darkness(shut)
 
 
-def test_the_ends_of_the_jaw_stay_on_their_own_side_of_a_head_that_nods_and_turns():
-    points = perform(540, 2, frames=40, size=64).landmarks  # nods until hair covers the skin beside one eye
+@pytest.mark.parametrize(("identity", "motion"), [(540, 2), (61, 9)])
+def test_the_ends_of_the_jaw_stay_on_their_own_side_of_a_head_that_nods_and_turns(identity, motion):
+    """Of the first, hair covers the skin beside one eye; of the second, the cheek hides what lies before one ear."""
+    points = perform(identity, motion, frames=40, size=64).landmarks
     assert (points[:, 0, 0] < points[:, 36, 0]).all() and (points[:, 16, 0] > points[:, 45, 0]).all()
     assert np.abs(np.diff(points, axis=0)).max() < 3, "nothing leaps from one frame to the next"
+    assert without_outliers(points)[1] == 0, "nor leaves the face's outline"
 
 
 def test_landmarks_are_symmetric_under_the_mirror():
