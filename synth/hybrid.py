@@ -2,14 +2,16 @@
 
 Not the paper's method, and recorded as a departure from it. A trained network of 128 px knows how a head turns and not how this picture was
 painted; a smooth bend keeps every brush stroke and hair of the source at its own resolution, and cannot know what lies behind closed lips or a
-turned cheek. So each does what it can: the bend everywhere; inside lips that open wider than in the shot a cavity with teeth, drawn in the lips'
-own dark colour; lids that close over the eyeball, and irises that look where the driver's do; and from ``TURN`` on, where a bend is past
-mending, the tuned network, joined to the picture by low frequencies. The network is only tuned when a driver asks for it.
+turned cheek. So each does what it can: the bend of the person, before a background that stands still; inside lips that open wider than in the
+shot a cavity with teeth, drawn in the lips' own dark colour; lids that close over the eyeball, and irises that look where the driver's do; and
+from ``TURN`` on, where a bend is past mending, the tuned network, joined to the picture by low frequencies. The network is only tuned when a
+driver asks for it.
 """
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import cv2
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from gioconda_core.faces import align
 from synth.person.covered import covered
 from synth.person.eyes import Eyes, GazeTrack
+from synth.person.matte import matte
 from synth.person.model import PersonalModel
 from synth.person.mouth import INNER_LIPS, LIDS, Mouth, opening, ramp
 from synth.person.views import DEPTH
@@ -32,7 +35,7 @@ LARGEST = 1024  # pixels a side of the crop that is bent
 SHEARS = 15.0  # degrees out of the shot's pose from which a bend shears the head: nothing is taught by it beyond
 # Degrees at which the network begins to show, and at which it is all of the head: docs/decisions/hybrid.md.
 TURN = (28.0, 45.0)
-WIDE = (12.0, 26.0)  # degrees over which what moves with the head reaches further into its surroundings
+WIDE = (12.0, 26.0)  # degrees over which the edge of a head that is not cut out widens
 GRID = 65  # of the field
 CHUNK = 16  # frames drawn at a time
 WIDEN, RAISE = 1.2, 0.045  # most that an eye opens, × the shot's; most that a brow rises, in face squares
@@ -167,6 +170,7 @@ class _Bent:
         self.mouths = [Mouth(f, p) for f, p in zip(frames, self.points, strict=True)]
         self.eyes = [Eyes(f, p) for f, p in zip(frames, self.points, strict=True)]
         self.covered = [covered(f, p) for f, p in zip(frames, self.points, strict=True)]
+        self.matte = cache(lambda shot: matte(frames[shot], self.points[shot]))
         colour = frames.astype(np.int16)
         self.grey = bool(np.mean(np.ptp(colour, axis=-1)) < 4)
         self.parts = dict.fromkeys(("frames", "network", "cavity", "lids", "gaze", "shots_used"), 0)
@@ -260,8 +264,9 @@ class _Bent:
         slack = SLACK * (1 - ramp(pose.angle, *CALM)) * ~np.isin(np.arange(len(source) + len(before)), _FOLLOWED)
         coarse = field(size, np.concatenate([source, before]), np.concatenate([points, after]), GRID, slack)
         both = np.concatenate([points, source])[None] * ((GRID - 1) / (size - 1))
-        # A narrow edge keeps the background still; it cuts through the hair of a head that turns far, whose edge is wide and soft.
-        wide = ramp(pose.angle, *WIDE)
+        # A person who is cut out moves with a wide, soft edge. Else a narrow one keeps the background still, and cuts through hair.
+        frame, person = self.frames[pose.shot], self.matte(pose.shot)
+        wide = ramp(pose.angle, *WIDE) if person.all() else 1
         soft, reach = GRID / (24 - 17 * wide), 1.35 + 0.45 * wide
         head = face_mask(both.astype(np.float32), GRID, soft=soft, lift=2.6, reach=reach)[0].astype(np.float32) / 255
         coarse = coarse * np.clip(1.5 * head, 0, 1)[..., None]
@@ -269,7 +274,10 @@ class _Bent:
             points[None].astype(np.float32) * ((GRID - 1) / (size - 1)), GRID, soft=GRID / 32, lift=2.4, reach=1.2
         )[0]
         seen = cv2.resize(turned.astype(np.float32) / 255, (size, size), interpolation=cv2.INTER_LINEAR)
-        return bend(self.frames[pose.shot], coarse, sharp=True), np.asarray(seen, np.float32)
+        # What lies behind the person before and after stands still.
+        still = cv2.multiply(255 - person, 255 - bend(person, coarse), scale=1 / 255**2, dtype=cv2.CV_32F)
+        made = np.asarray(cv2.blendLinear(frame, bend(frame, coarse, sharp=True), still, 1 - still), np.uint8)
+        return made, np.asarray(seen, np.float32)
 
     def _drawn(self, landmarks: Points) -> list[Frames]:
         """The network's frames, at the crop's size."""

@@ -56,6 +56,27 @@ def test_around_the_head_nothing_moves_and_lips_open_on_a_dark_mouth(sitter):
     assert made[inside].mean() < 0.75 * lips.mean()
 
 
+def test_what_lies_behind_stands_still_beside_a_head_that_moves_and_none_of_its_hair_stays(sitter):
+    """Lines behind a head are not dragged along by it, however near; where the person cannot be told from the rest, all moves as one sheet."""
+    from synth.person.matte import matte
+
+    frames, marks = sitter
+    side = float(np.ptp(marks[0, :, 0]))
+    person = matte(frames[0], marks[0])
+    striped = frames[0].copy()
+    behind = person == 0
+    striped[behind & (np.arange(256) // 4 % 2 == 1)] //= 2
+    shift = round(0.12 * side)
+    moved = (marks[0] + [shift, 0])[None]
+    made = HybridGenerator(size=256).personalise(striped[None], marks, mode="ft", steps=None, seed=0).render(moved)[0]
+    row = slice(int(marks[0, 17:27, 1].min() - 0.2 * side), int(marks[0, 27, 1]))  # at the height of hair and brows
+    still = behind[row] & (np.roll(person, shift, 1) == 0)[row]
+    assert still[:, int(marks[0, 0, 0] - 0.6 * side) : int(marks[0, 16, 0] + 0.6 * side)].sum() > 1000
+    assert np.abs(made[row].astype(int) - striped[row])[still].mean() < 2
+    blank = np.full_like(frames[0], 128)
+    assert (matte(blank, marks[0]) == 255).all()
+
+
 def test_a_mouth_that_shows_its_teeth_keeps_them_when_it_opens_wider(sitter):
     import cv2
 
