@@ -36,7 +36,8 @@ def matte(frame: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> NDArray[
         return np.full((size, size), 255, np.uint8)
     # Whatever has the person's colours rather than the background's is the person's too: the network misses hair of drawn people.
     cv2.setRNGSeed(0)
-    cv2.grabCut(small, kinds, None, *np.zeros((2, 1, 65)), 3, cv2.GC_INIT_WITH_MASK)
+    colours = np.zeros((2, 1, 65))
+    cv2.grabCut(small, kinds, (0, 0, SIDE, SIDE), colours[0], colours[1], 3, cv2.GC_INIT_WITH_MASK)
     person = ((found > LEAST) | (kinds % 2 == 1)).astype(np.uint8)
     wide = cv2.GaussianBlur(cv2.dilate(255 * person, np.ones((GROWN, GROWN))), (0, 0), GROWN / 6)
     return np.asarray(cv2.resize(wide, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
