@@ -356,7 +356,8 @@ def turned(landmarker: Landmarker, frame: Frame, quarters: int, longest: int = 6
     import cv2
 
     scale = min(1.0, longest / max(frame.shape[:2]))
-    small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    size = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     lying = np.ascontiguousarray(np.rot90(small, quarters), np.uint8)
     own = getattr(landmarker, "glance", None)
     if own is not None:

@@ -258,3 +258,8 @@ def test_of_a_picture_without_a_face_it_is_known_how_to_turn_it_for_one(tmp_path
     assert footage.tracks == () and footage.facts["turned"] == degrees
     writer.write_image(tmp_path / "wall.png", np.full((64, 64, 3), 128, np.uint8))
     assert see(tmp_path / "wall.png").facts["turned"] == 0
+
+
+def test_a_picture_a_pixel_high_is_looked_at_like_any_other(tmp_path, kept):
+    writer.write_image(tmp_path / "thin.png", np.zeros((1, 4096, 3), np.uint8))
+    assert see(tmp_path / "thin.png").facts["turned"] == 0
