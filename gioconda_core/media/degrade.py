@@ -13,7 +13,6 @@ content, steps and encoder version; the same input gives the same bytes on the s
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -238,13 +237,16 @@ def apply(source: str | os.PathLike[str], how: Degradation, *, sha256: str = "",
         steps.append((len(steps), _STORE[0], dict(_STORE[1])))
     current = Path(source)
     pending: list[tuple[int, str, dict[str, float]]] = []
-    with tempfile.TemporaryDirectory(prefix="gioconda-") as between:
+    with contextlib.ExitStack() as between:
         for position, step, settings in steps:
             if step not in _CODECS:
                 pending.append((position, step, settings))
                 continue
             last = position == steps[-1][0]
-            target = (place / key if last else Path(between, str(position))).with_suffix(_CODECS[step])
+            # What a killed run leaves between two steps lies in the cache, which is kept below its bound.
+            target = place / f"{key if last else f'.{key}.{os.getpid()}.{position}'}{_CODECS[step]}"
+            if not last:
+                between.callback(target.unlink, missing_ok=True)
             with Clip.open(current) as clip:
                 rate = Fraction(clip.fps or 25)
                 frames, rate = _stage((frame for _, frame in clip.frames("all")), rate, pending, sha256)

@@ -143,10 +143,19 @@ def test_degradations_that_mean_nothing_are_refused(text):
         degrade.parse(text)
 
 
-def test_degraded_clips_are_deterministic_cached_and_touch_the_whole_video(clips, tmp_path):
-    source = clips.resolve(clips.samples[0])
-    how = degrade.parse("resize:scale=0.5|noise:sigma=8|h264:crf=30")
+def test_degraded_clips_are_deterministic_cached_and_touch_the_whole_video(clips, tmp_path, monkeypatch):
+    source, written = clips.resolve(clips.samples[0]), []
+
+    def noted(path, *args, **options):
+        written.append(path)
+        write_video(path, *args, **options)
+
+    monkeypatch.setattr(degrade, "write_video", noted)
+    how = degrade.parse("h264:crf=35|resize:scale=0.5|noise:sigma=8|h264:crf=30")
     first = degrade.apply(source, how, folder=tmp_path / "one")
+    assert [path.parent for path in written] == [first.parent] * 2, (
+        "what a killed run leaves is in the cache, and trimmed there"
+    )
     stamp = first.stat().st_mtime_ns
     again = degrade.apply(source, how, folder=tmp_path / "one")
     assert again == first and sha256_of(again) == sha256_of(first)
