@@ -21,8 +21,8 @@ from cryptography.x509.oid import NameOID
 
 from gioconda_core.errors import UsageError
 
-# Of cryptography, about what is odd in a stranger's certificate.
-warnings.filterwarnings("ignore", module=r"provenance\.")
+# Of cryptography, about what is odd in a stranger's certificate: its own kind of warning is one of the user's.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"provenance\.")
 
 EMAIL_PROTECTION = "1.3.6.1.5.5.7.3.4"
 TIME_STAMPING = "1.3.6.1.5.5.7.3.8"

@@ -173,16 +173,19 @@ def test_an_expired_root_is_no_authority(signed, tmp_path):
 
 
 def test_what_a_library_finds_odd_about_a_strangers_certificate_is_no_line_of_ours():
-    """Two warnings of its own with paths of this computer stood before the verdict."""
+    """Two warnings of its own with paths of this computer stood before the verdict. What our code is warned of is shown."""
     with pytest.warns(UserWarning, match="length"):
         name = x509.Name([x509.NameAttribute(x509.NameOID.COUNTRY_NAME, "Nowhere", _validate=False)])
     key, now = certificates.generate_key(), NOW.replace(microsecond=0)
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + days(1)).sign(key, hashes.SHA256())
-    program = "import sys; from provenance.reading import cose; print(cose._whole(sys.stdin.buffer.read()).subject)"
+    program = (
+        "import sys, warnings; from provenance.reading import cose; print(cose._whole(sys.stdin.buffer.read()).subject);"
+        "warnings.warn_explicit('overflow', RuntimeWarning, 'mark.py', 1, 'provenance.watermark.mark')"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], input=made.public_bytes(serialization.Encoding.DER), capture_output=True
     )
-    assert b"Nowhere" in done.stdout and done.stderr == b""
+    assert b"Nowhere" in done.stdout and done.stderr == b"mark.py:1: RuntimeWarning: overflow\n"
 
 
 def test_a_leaf_under_another_root_of_the_same_name_is_not_trusted(signed, tmp_path):
