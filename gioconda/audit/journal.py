@@ -39,8 +39,7 @@ _INSERT = "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SEEN = "CREATE TEMP TABLE seen (path TEXT PRIMARY KEY) WITHOUT ROWID"
 _CIRCUMSTANCES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _NO_ROW = (ValueError, KeyError, TypeError, AttributeError)
-# What SQLite takes, and which of a row's values may be numbers that it does not.
-_KINDS, _MOST, _NUMBERS = frozenset((str, int, float, type(None))), 1 << 63, (2, 3, 6)
+_KINDS, _MOST = frozenset((str, int, float, type(None))), 1 << 63  # what SQLite takes, and below which a number lies
 _GOOD = "failed = 0 AND config = ? AND (until IS NULL OR until > ?)"
 _DAMAGED = "its row in readings.jsonl is damaged; run again"
 
@@ -150,7 +149,9 @@ class Journal:
         for line in self._file:
             with contextlib.suppress(*_NO_ROW):  # a torn line of a killed run, or bytes that somebody changed
                 values = _values(from_json(line, cache_strings="keys"), place, run=0)
-                if _KINDS.issuperset(map(type, values)) and all(-_MOST < (values[i] or 0) < _MOST for i in _NUMBERS):
+                if _KINDS.issuperset(map(type, values)) and all(
+                    type(v) is str or -_MOST < (v or 0) < _MOST for v in values
+                ):
                     yield values
             place += len(line)
 

@@ -180,6 +180,7 @@ def test_an_index_made_anew_is_the_one_that_was_lost(tmp_path):
     journal.close()
     wrong = [
         *map(plain, (row(0, path="huge.png", size=1 << 70), row(1, path="list.png", size=[1]))),
+        plain(row(2, path="level.png", level=1 << 70)),
         {"path": "half.png"},
         3,
     ]
