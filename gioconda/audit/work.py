@@ -85,13 +85,13 @@ class Work:
         path, name = task.path, task.shown
         if task.archive:
             return self._archive(path, name)
-        digest, beside = _sha256(path), sidecar_of(path)
-        try:
-            sidecar = _sha256(str(beside)) if beside else None
-        except MediaError as error:
-            raise MediaError(
-                f"the credential beside it, {beside and beside.name}, cannot be read: {error.what}"
-            ) from error
+        digest, beside, sidecar = _sha256(path), sidecar_of(path), None
+        if beside:
+            try:
+                sidecar = _sha256(str(beside))
+            except MediaError as error:
+                what = f"the credential beside it, {beside.name}, cannot be read: {error.what}"
+                raise MediaError(what) from error
         if self.known(content_key(digest, sidecar, name)):
             return Answer(known=digest, sidecar=sidecar)
         return Answer(replace(self._row(path, name, digest), sidecar=sidecar))

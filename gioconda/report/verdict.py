@@ -173,9 +173,8 @@ def caveats(
         if len(footage.tracks) > 1 and any(r.reading.score is not None for r in readings):
             say("several-faces", faces=len(footage.tracks))
     _about(readings, facts.get("learned_by", ()), say)
-    return tuple(
-        sorted(said, key=lambda one: one.key != "caveat.overexposed")
-    )  # what most likely made a signal comes first
+    # What most likely made a signal comes first.
+    return tuple(sorted(said, key=lambda one: one.key != "caveat.overexposed"))
 
 
 def _picture(facts: Mapping[str, Any], say: Any, *, face: bool) -> None:
