@@ -13,7 +13,7 @@ from gioconda.report.wording import clock, label, number, visible
 from gioconda_core import page as shell
 from gioconda_core.page import safe
 from gioconda_core.types import Report
-from gioconda_core.words import joined
+from gioconda_core.words import colon, joined
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -48,9 +48,9 @@ def environment(*places: tuple[str, str]) -> "Environment":
 
 
 def rendered(template: str, lang: str, *places: tuple[str, str], **values: Any) -> str:
-    """A template's text in a language: ``t`` gives it labels. places : as of :func:`environment`."""
-    words = partial(label, lang=lang)
-    return environment(*places).get_template(template).render(lang=lang, t=words, **values)
+    """A template's text in a language: ``t`` gives it labels, ``colon`` stands before a value. places : as of :func:`environment`."""
+    own = {"lang": lang, "t": partial(label, lang=lang), "colon": colon(lang)}
+    return environment(*places).get_template(template).render(**own, **values)
 
 
 _TEXT = re.compile(r"(?<=>)[^<>]*\d{4}-\d\d-\d\d[^<>]*(?=<(?!/title|/text))")

@@ -84,6 +84,8 @@ def test_drop_watch_read_delete(client, page):
     assert 'role="slider"' in shown.text and "<script>" not in shown.text and " style=" not in shown.text
     assert "表情操作されたことを示す強い兆候が見つかりました" in client.get(f"/clips/{identity}?lang=ja").text
     assert "強い兆候" in client.get(f"/clips/{identity}", headers={"Accept-Language": "ja,en"}).text
+    french = client.get("/?lang=fr").text
+    assert 'data-refused="Le fichier n’a pas été pris : "' in french and 'aria-label="Supprimer : ' in french
     assert client.get(f"/clips/{identity}/report.json").json()["schema"] == "gioconda.report/1"
     saved = client.get(f"/clips/{identity}/report.html")
     assert "attachment" in saved.headers["content-disposition"] and "<script" not in saved.text

@@ -124,7 +124,7 @@ function refuse(...one) {
   refused.push(one);
   const name = document.createElement("strong");
   name.textContent = one[0];
-  say(name, " · ", drop.dataset.refused, ": ", one[1]);
+  say(name, " · ", drop.dataset.refused, one[1]);
 }
 
 let taking = 0, taken = [];  // files on their way; where the others are shown
