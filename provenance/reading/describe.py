@@ -45,6 +45,7 @@ def named_list(name: str, lang: str) -> str:
 def lines(found: Provenance, *, lang: str = "en", every_code: bool = False) -> Iterator[str]:
     """What a person needs, one fact a line, the most important first."""
     texts, sentence_of, wanted = sentences(lang), codes.sentences(lang), CLOCK_FAULTS + UNANSWERED
+    colon = words.colon(lang)
 
     def told(key: str, **args: object) -> str:
         return texts[key].format(**args)
@@ -52,13 +53,14 @@ def lines(found: Provenance, *, lang: str = "en", every_code: bool = False) -> I
     what = [reason(found.reason, lang)] if found.reason else []
     if found.reason in (None, CredentialReason.IDENTITY):  # an identity decides nothing of the rest
         what.insert(0, state(found.state, lang, found.trust_scheme))
-    yield f"{found.state}: {': '.join(what)}"
+    yield colon.join((found.state, *what))
     if found.state != ProvenanceState.ABSENT:
         yield from _facts(found, lang, told)
     for code in found.codes:
         if every_code or code.kind in ("failure", "policy") or code.code in wanted:
             kind, where = "note" if tolerated(code.code) else code.kind, f" [{code.where}]" if code.where else ""
-            yield f"{told(f'kind-{kind}')}: {code.code}: {sentence_of.get(code.code, code.sentence)}{where}"
+            sentence = sentence_of.get(code.code, code.sentence)
+            yield colon.join((told(f"kind-{kind}"), code.code, f"{sentence}{where}"))
     if found.sidecar:
         yield told("sidecar")
     if found.state != ProvenanceState.ABSENT:

@@ -219,7 +219,7 @@ def test_a_credential_is_told_in_japanese_too(tmp_path, capsys):
     assert main(["-q", "provenance", "read", str(path), "--lang", "ja"]) == 0
     told = capsys.readouterr().out
     assert "署名後に変更されたか、認証情報が別のファイルのものです" in told and "署名時のハッシュと一致しません" in told
-    assert "不適合: assertion.dataHash.mismatch" in told and "failure" not in told
+    assert "不適合：assertion.dataHash.mismatch" in told and "failure" not in told
     assert main(["-q", "explain", "assertion.dataHash.mismatch", "--lang", "ja"]) == 0
     assert "署名時のハッシュと一致しません" in capsys.readouterr().out
     for reason in ("altered", "identity", "unsupported"):
