@@ -22,13 +22,8 @@ WORDS = "breaking,news,live,today,watch until,the end,official,statement,what ha
 FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX)
 LETTER = 26.0  # pixels of a line of text of scale 1, about
 # Places on a face, by landmarks that lie around them.
-PLACES = {
-    "eyes": slice(36, 48),
-    "brows": slice(17, 27),
-    "nose": slice(29, 36),
-    "mouth": slice(48, 68),
-    "chin": slice(6, 11),
-}
+PLACES = {"eyes": slice(36, 48), "brows": slice(17, 27), "nose": slice(29, 36), "mouth": slice(48, 68)}
+PLACES |= {"chin": slice(6, 11)}
 CLOTHS = ((150, 190, 215), (225, 228, 230), (25, 25, 28), (200, 150, 160), (60, 80, 120))  # of masks, RGB
 SKIN = (205, 160, 135)
 SEEN = 96  # pixels at which a person is cut out
@@ -53,12 +48,8 @@ def _caption(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     extent = _extent(first)
     place = PLACES[rng.choice(["mouth", "chin", "nose", "brows", "eyes"], p=[0.35, 0.3, 0.1, 0.15, 0.1])]
     at = first[place].mean(0) + rng.normal(0, 0.05 * extent, 2)
-    scale, font, lines, thick = (
-        rng.uniform(0.4, 0.95),
-        int(rng.choice(FONTS)),
-        rng.integers(1, 3),
-        int(rng.integers(1, 3)),
-    )
+    scale, font = rng.uniform(0.4, 0.95), int(rng.choice(FONTS))
+    lines, thick = (int(number) for number in rng.integers(1, 3, 2))
     ink, edge = ((255, 255, 255), (0, 0, 0)) if rng.random() < 0.7 else (_colour(rng), (255, 255, 255))
     edged, changes = rng.random() < 0.75, rng.random() < 0.6
     said = [[_words(rng) for _ in range(lines)] for _ in range(8)]
@@ -82,9 +73,7 @@ def _sticker(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     off = rng.normal(0, 0.08 * extent, 2) + (first[30] - first[spot]) * rng.uniform(0, 0.5)
     radius, turned = extent * rng.uniform(0.08, 0.26), rng.uniform(0, 2 * np.pi)
     corners = int(rng.choice([3, 4, 5, 6, 40, 40, 40]))
-    dent = (
-        rng.uniform(0.4, 1.0) if corners < 40 else 1.0
-    )  # how far the middle of a side lies towards the centre: a star
+    dent = rng.uniform(0.4, 1.0) if corners < 40 else 1.0  # of the middles of sides, towards the centre: a star
     goes, opaque = rng.random() < 0.5, 1.0 if rng.random() < 0.8 else rng.uniform(0.5, 0.9)
     pattern = rng.integers(0, 256, (8, 8, 3)) if rng.random() < 0.3 else np.tile(_colour(rng), (8, 8, 1))
 
@@ -105,11 +94,8 @@ def _bar(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     wide, high, turned = extent * rng.uniform(0.3, 1.2), extent * rng.uniform(0.06, 0.17), rng.normal(0, 0.1)
     colour = (0, 0, 0) if rng.random() < 0.5 else _colour(rng)
     goes, opaque = rng.random() < 0.4, 1.0 if rng.random() < 0.7 else rng.uniform(0.4, 0.9)
-    off, words, font = (
-        rng.normal(0, 0.03 * extent, 2),
-        _words(rng) if rng.random() < 0.5 else "",
-        int(rng.choice(FONTS)),
-    )
+    off, words = rng.normal(0, 0.03 * extent, 2), _words(rng) if rng.random() < 0.5 else ""
+    font = int(rng.choice(FONTS))
     ink = (255, 255, 255) if sum(colour) < 380 else (0, 0, 0)
 
     def draw(picture: Array, points: Array, moment: int) -> Array:
@@ -152,12 +138,8 @@ def _mask(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     """A surgical or cloth mask over nose and mouth, flat or with shade, folds and grain."""
     extent = _extent(first)
     cloth = np.array(CLOTHS[rng.integers(len(CLOTHS))], np.float32) + rng.normal(0, 12, 3)
-    top, folds, grain, deep = (
-        int(rng.choice([28, 29, 30])),
-        rng.integers(0, 4),
-        rng.uniform(1, 6),
-        rng.uniform(0.1, 0.45),
-    )
+    top, folds = int(rng.choice([28, 29, 30])), int(rng.integers(0, 4))
+    grain, deep = rng.uniform(1, 6), rng.uniform(0.1, 0.45)
     flat, seed = rng.random() < 0.25, int(rng.integers(1 << 30))
 
     def draw(picture: Array, points: Array, moment: int) -> Array:
@@ -271,8 +253,7 @@ def _backdrop(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     kind = rng.choice(["blurred", "flat", "picture", "gradient"], p=[0.4, 0.2, 0.25, 0.15])
     blur, colours = rng.uniform(3, 12), np.array([_colour(rng), _colour(rng)], np.float32)
     grain, seed = rng.uniform(0, 3) if rng.random() < 0.5 else 0.0, int(rng.integers(1 << 30))
-    if rng.random() < 0.5:
-        other = other[:, ::-1]
+    elsewhere = other[:, ::-1] if rng.random() < 0.5 else other
 
     def draw(picture: Array, points: Array, moment: int) -> Array:
         size, room = len(picture), 1 - _person(picture, points)
@@ -280,7 +261,7 @@ def _backdrop(rng: np.random.Generator, first: Array, other: Array) -> Draw:
             own = cv2.GaussianBlur(picture * room[..., None], (0, 0), blur)
             paint = own / (cv2.GaussianBlur(room, (0, 0), blur)[..., None] + 0.02)
         elif kind == "picture":
-            paint = cv2.resize(other[: size // 3], (size, size), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+            paint = cv2.resize(elsewhere[: size // 3], (size, size), interpolation=cv2.INTER_CUBIC).astype(np.float32)
         else:
             share = np.linspace(0, 1, size)[:, None, None] if kind == "gradient" else np.zeros((size, 1, 1))
             paint = colours[0] * (1 - share) + colours[1] * share
@@ -318,23 +299,20 @@ def _person(picture: Array, points: Array) -> Array:
     extent, chin = _extent(points), points[8]
 
     def shoulders(neck: float, foot: float, rise: float) -> Array:
-        corners = [(-neck, -rise), (neck, -rise)]
-        upper = chin + np.array(corners) * extent
+        upper = chin + np.array([(-neck, -rise), (neck, -rise)]) * extent
         return np.array([*upper, (chin[0] + foot * extent, SEEN), (chin[0] - foot * extent, SEEN)])
 
     head = _oval(points[27:31].mean(0) - (0, 0.05 * extent), 0.78 * extent, 0.95 * extent)
-    sure = np.maximum(
-        _filled(cv2.convexHull(points.astype(np.float32))[:, 0], SEEN), _filled(shoulders(0.2, 0.4, 0.0), SEEN)
-    )
+    face = cv2.convexHull(points.astype(np.float32))[:, 0]
+    sure = np.maximum(_filled(face, SEEN), _filled(shoulders(0.2, 0.4, 0.0), SEEN))
     perhaps = np.maximum(_filled(head, SEEN), _filled(shoulders(0.45, 1.6, 0.2), SEEN))
     guess = np.where(sure > 0.5, cv2.GC_FGD, np.where(perhaps > 0.5, cv2.GC_PR_FGD, cv2.GC_BGD)).astype(np.uint8)
     guess[:2] = cv2.GC_BGD  # GrabCut needs some background
     cv2.setRNGSeed(0)
     cv2.grabCut(small, guess, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
     own = np.isin(guess, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
-    return np.clip(
-        cv2.resize(cv2.GaussianBlur(own, (0, 0), 0.8), picture.shape[:2], interpolation=cv2.INTER_CUBIC), 0, 1
-    )
+    soft = cv2.GaussianBlur(own, (0, 0), 0.8)
+    return np.clip(cv2.resize(soft, picture.shape[:2], interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
 # Kind → what makes it, and how often.

@@ -463,7 +463,8 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
     assert "scores of 2 trainings" in said[0]
     folder = tmp_path / "run" / "contrast"
     card = json.loads((folder / "card.json").read_text())
-    assert "2 methods (a, b)" in card["trained_on"] and card["limits"]
+    assert "2 methods (a, b)" in card["trained_on"]
+    assert any(limit.startswith("With the face covered: AUC 0.") for limit in card["limits"])
     assert "48 made of the real clips by 2 families (lowres 24, swap 24)" in card["trained_on"]
     assert card["trained_on"].endswith("at these qualities: clean (72 of the clips)")
     assert card["sealed"] is None and card["unseen"]["value"] == figures.figures["clean"].value
@@ -479,6 +480,7 @@ def test_a_training_run_leaves_weights_card_and_calibration(tmp_path, monkeypatc
     assert len(made.windows) == 24 and {len(own) for own in made.windows} == {4}
     assert made.any_window(-9.0, 1) == 1.0 and made.any_window(9.0, 4) == 0.0
     assert made.clips["clean"] == made.clips["h264-crf32"] == 24
+    assert not made.clips.keys() & set(EDITS), "rates are of clips as they come"
     assert made.clips["shorter side under 360 px"] == 24 and made.clips["shorter side from 720 px"] == 0
     assert "face spans 60 pixels" in str(made.unlike({"face_px": 60.0}))
     assert "1.0 s; calibrated for at least" in str(made.unlike({"seconds": 1.0}))
