@@ -64,20 +64,20 @@ def acme(served, tmp_path, monkeypatch):
             try:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 time.sleep(state.slow)
-                if self.headers.get("x-api-key") != KEY:
-                    return self.say(401)
-                with state.lock:
-                    state.busy -= 1
-                    busy = state.busy >= 0
-                if busy:
-                    return self.say(state.status, retry_after="0")
-                assert wire.unpack(body).frames.shape == (2, 16, 16, 3)
-                if state.batch:
-                    return self.say(202, location="/jobs/7", retry_after="0")
-                self.judged()
-            finally:
+            finally:  # before the answer: whoever has it makes room for the next
                 with state.lock:
                     state.now -= 1
+            if self.headers.get("x-api-key") != KEY:
+                return self.say(401)
+            with state.lock:
+                state.busy -= 1
+                busy = state.busy >= 0
+            if busy:
+                return self.say(state.status, retry_after="0")
+            assert wire.unpack(body).frames.shape == (2, 16, 16, 3)
+            if state.batch:
+                return self.say(202, location="/jobs/7", retry_after="0")
+            self.judged()
 
         def do_GET(self):
             assert self.path == "/jobs/7" and self.headers["x-api-key"] == KEY
