@@ -159,7 +159,7 @@ def observe(
 
 def _turned(frames: NDArray[np.uint8], mark: Landmarker) -> int:
     """Degrees, clockwise, by which pictures without a face must be turned for one to be found in them; 0 where none is."""
-    looked = frames[[len(frames) // 3, 2 * len(frames) // 3]]
+    looked = frames[sorted({len(frames) // 3, 2 * len(frames) // 3})]
     found = {quarters: max(turned(mark, frame, quarters) for frame in looked) for quarters in (1, 2, 3)}
     best = max(found, key=found.__getitem__)
     return 360 - 90 * best if found[best] >= UPRIGHT else 0

@@ -34,6 +34,10 @@ RECOGNISED = 40  # pixels of a face's box from which on its embedding tells anyt
 COAST = 0.6  # s: how long a face is believed that the detector no longer finds
 # Confidence from which on a face stands as it was found: chins of people upside down, taken for faces, got 0.66 at most (n = 76).
 UPRIGHT = 0.7
+ASIDE, LOOKED = (
+    1.5,
+    110,
+)  # of a face's sides, looked at on each side of one that is less sure; pixels that the face is shrunk to for it
 LIKE = 0.75  # correlation of the aligned face with its last detected look, above which following is trusted as it is
 
 
@@ -344,8 +348,8 @@ def _around(frame: Frame, box: NDArray[np.float32], share: float) -> tuple[Frame
 
 def _upside_down(landmarker: Landmarker, frame: Frame, look: _Look) -> bool:
     """Whether a surer face is about there where the picture is turned round."""
-    part, _, _ = _around(frame, look.box, 1.5)
-    return part.size > 0 and turned(landmarker, part, 2, 4 * 110) > look.confidence
+    part, _, _ = _around(frame, look.box, ASIDE)
+    return part.size > 0 and turned(landmarker, part, 2, round((1 + 2 * ASIDE) * LOOKED)) > look.confidence
 
 
 def turned(landmarker: Landmarker, frame: Frame, quarters: int, longest: int = 640) -> float:
