@@ -42,7 +42,14 @@ class AbstentionReason(StrEnum):
     NOT_FINITE = "not-finite"
 
 
-_FAILURES = frozenset(map(AbstentionReason, ("detector-error", "no-answer-in-time", "bad-answer", "not-finite")))
+_FAILURES = frozenset(
+    {
+        AbstentionReason.DETECTOR_ERROR,
+        AbstentionReason.NO_ANSWER_IN_TIME,
+        AbstentionReason.BAD_ANSWER,
+        AbstentionReason.NOT_FINITE,
+    }
+)
 
 
 class DifferenceReason(StrEnum):
@@ -81,8 +88,18 @@ class WarningReason(StrEnum):
     METADATA_UNREAD = "metadata-unread"
 
 
-_CUT = ("ends-early", "stopped", "stopped-there", "cut-off", "frames-lost")
-_OF_PICTURES = frozenset(map(WarningReason, (*_CUT, "frames-undecoded", "damaged-data", "damaged-data-skipped")))
+_OF_PICTURES = frozenset(
+    {
+        WarningReason.ENDS_EARLY,
+        WarningReason.STOPPED,
+        WarningReason.STOPPED_THERE,
+        WarningReason.CUT_OFF,
+        WarningReason.FRAMES_LOST,
+        WarningReason.FRAMES_UNDECODED,
+        WarningReason.DAMAGED_DATA,
+        WarningReason.DAMAGED_DATA_SKIPPED,
+    }
+)
 
 
 class UnreadReason(StrEnum):
