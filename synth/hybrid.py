@@ -266,7 +266,8 @@ class _Bent:
         both = np.concatenate([points, source])[None] * ((GRID - 1) / (size - 1))
         # A person who is cut out moves with a wide, soft edge. Else a narrow one keeps the background still, and cuts through hair.
         frame, person = self.frames[pose.shot], self.matte(pose.shot)
-        wide = ramp(pose.angle, *WIDE) if person.all() else 1
+        cut_out = not person.all()
+        wide = 1 if cut_out else ramp(pose.angle, *WIDE)
         soft, reach = GRID / (24 - 17 * wide), 1.35 + 0.45 * wide
         head = face_mask(both.astype(np.float32), GRID, soft=soft, lift=2.6, reach=reach)[0].astype(np.float32) / 255
         coarse = coarse * np.clip(1.5 * head, 0, 1)[..., None]
@@ -274,9 +275,10 @@ class _Bent:
             points[None].astype(np.float32) * ((GRID - 1) / (size - 1)), GRID, soft=GRID / 32, lift=2.4, reach=1.2
         )[0]
         seen = cv2.resize(turned.astype(np.float32) / 255, (size, size), interpolation=cv2.INTER_LINEAR)
-        # What lies behind the person before and after stands still.
-        still = cv2.multiply(255 - person, 255 - bend(person, coarse), scale=1 / 255**2, dtype=cv2.CV_32F)
-        made = np.asarray(cv2.blendLinear(frame, bend(frame, coarse, sharp=True), still, 1 - still), np.uint8)
+        made = bend(frame, coarse, sharp=True)
+        if cut_out:  # what lies behind the person before and after stands still
+            still = cv2.multiply(255 - person, 255 - bend(person, coarse), scale=1 / 255**2, dtype=cv2.CV_32F)
+            made = np.asarray(cv2.blendLinear(frame, made, still, 1 - still), np.uint8)
         return made, np.asarray(seen, np.float32)
 
     def _drawn(self, landmarks: Points) -> list[Frames]:
