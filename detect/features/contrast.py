@@ -17,6 +17,7 @@ from detect.base import Abstain, abstaining, read_once, reading, refuse_still
 from detect.face_crops import by_size, refuse_small, usable
 from detect.features import backbone
 from detect.features.model import Shipped
+from gioconda_core.faces import align
 from gioconda_core.reasons import AbstentionReason
 from gioconda_core.types import FaceTrack, Footage, Reading, TrackScore
 
@@ -121,7 +122,7 @@ def changes(landmarks: Array) -> float:
         x = np.c_[points, np.ones(len(points))]
         laid.append(x @ np.linalg.lstsq(x, first, rcond=None)[0])
     wander = np.stack(laid) - np.mean(laid, 0)
-    return float(np.sqrt((wander**2).sum(-1).mean()) / _extent(first))
+    return float(np.sqrt((wander**2).sum(-1).mean()) / align.extent(first))
 
 
 def _neighbours(times: Array) -> dict[int, int]:
@@ -183,18 +184,14 @@ def cut(frames: Sequence[Array], points: Array, extent: float) -> tuple[Array, A
 def masks(points: Array, size: int = backbone.SIDE) -> tuple[Array, Array]:
     """The face (the hull of its 68 points) and its surroundings (outside it by a quarter of its extent), float32 (S, S)."""
     face = _hull(points, size)
-    return face.astype(np.float32), (1 - _grown(face, AROUND * _extent(points))).astype(np.float32)
+    return face.astype(np.float32), (1 - _grown(face, AROUND * align.extent(points))).astype(np.float32)
 
 
 def regions(points: Array, size: int = backbone.SIDE) -> Array:
     """Face, surroundings, mouth, and the ring between face and surroundings (hair, neck, ears), float32 (4, S, S) in [0, 1]."""
     face, room = masks(points, size)
-    mouth = _grown(_hull(points[48:68], size), max(1.0, LIPS * _extent(points)))
+    mouth = _grown(_hull(points[48:68], size), max(1.0, LIPS * align.extent(points)))
     return np.stack([face, room, mouth.astype(np.float32), np.clip(1 - face - room, 0, 1)])
-
-
-def _extent(points: Array) -> float:
-    return float(np.ptp(points, axis=0).max())
 
 
 def _hull(points: Array, size: int) -> Array:

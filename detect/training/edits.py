@@ -13,6 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detect.training.options import EDITS
+from gioconda_core.faces import align, cut_out
+
 Array = NDArray[Any]
 # picture uint8 (S, S, 3), its landmarks (68, 2), number of the moment → the picture edited
 Draw = Callable[[Array, Array, int], Array]
@@ -30,11 +33,11 @@ SEEN = 96  # pixels at which a person is cut out
 
 
 def edited(
-    kinds: "Mapping[str, tuple[Edit, float]]", pictures: Array, landmarks: Array, other: Array, rng: np.random.Generator
+    kinds: Mapping[str, tuple[Edit, float]], pictures: Array, landmarks: Array, other: Array, rng: np.random.Generator
 ) -> Array:
     """A clip with one edit, drawn by lot, in all its pictures.
 
-    kinds : ``COVERS`` or ``SURROUNDINGS``. pictures : uint8 (M, 2, S, S, 3), pairs. landmarks : (M, 2, 68, 2), their pixels. other : uint8
+    kinds : of ``KINDS`` one. pictures : uint8 (M, 2, S, S, 3), pairs. landmarks : (M, 2, 68, 2), their pixels. other : uint8
     (S, S, 3) of somebody else.
     """
     kind = rng.choice(list(kinds), p=[share for _, share in kinds.values()])
@@ -45,7 +48,7 @@ def edited(
 
 def _caption(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     """One or two lines of text, mostly over mouth or chin; they stand still while the face moves, and may change."""
-    extent = _extent(first)
+    extent = align.extent(first)
     place = PLACES[rng.choice(["mouth", "chin", "nose", "brows", "eyes"], p=[0.35, 0.3, 0.1, 0.15, 0.1])]
     at = first[place].mean(0) + rng.normal(0, 0.05 * extent, 2)
     scale, font = rng.uniform(0.4, 0.95), int(rng.choice(FONTS))
@@ -68,7 +71,7 @@ def _caption(rng: np.random.Generator, first: Array, other: Array) -> Draw:
 
 def _sticker(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     """A flat or patterned shape anywhere on the face, which goes with it or stands still."""
-    extent = _extent(first)
+    extent = align.extent(first)
     spot = int(rng.integers(68))
     off = rng.normal(0, 0.08 * extent, 2) + (first[30] - first[spot]) * rng.uniform(0, 0.5)
     radius, turned = extent * rng.uniform(0.08, 0.26), rng.uniform(0, 2 * np.pi)
@@ -89,7 +92,7 @@ def _sticker(rng: np.random.Generator, first: Array, other: Array) -> Draw:
 
 def _bar(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     """A bar over the eyes or another place, with words or without."""
-    extent = _extent(first)
+    extent = align.extent(first)
     place = PLACES[rng.choice(["eyes", "mouth", "chin", "nose"])]
     wide, high, turned = extent * rng.uniform(0.3, 1.2), extent * rng.uniform(0.06, 0.17), rng.normal(0, 0.1)
     colour = (0, 0, 0) if rng.random() < 0.5 else _colour(rng)
@@ -109,7 +112,7 @@ def _bar(rng: np.random.Generator, first: Array, other: Array) -> Draw:
 
 def _veil(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     """A part of the face blurred or in squares."""
-    extent = _extent(first)
+    extent = align.extent(first)
     coarse, blurred, goes = rng.uniform(0.03, 0.12) * extent, rng.random() < 0.5, rng.random() < 0.7
     side, off = rng.choice([-0.4, 0.4]), rng.normal(0, 0.2 * extent, 2)
     parts: dict[str, Callable[[Array], Array]] = {
@@ -136,7 +139,7 @@ def _veil(rng: np.random.Generator, first: Array, other: Array) -> Draw:
 
 def _mask(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     """A surgical or cloth mask over nose and mouth, flat or with shade, folds and grain."""
-    extent = _extent(first)
+    extent = align.extent(first)
     cloth = np.array(CLOTHS[rng.integers(len(CLOTHS))], np.float32) + rng.normal(0, 12, 3)
     top, folds = int(rng.choice([28, 29, 30])), int(rng.integers(0, 4))
     grain, deep = rng.uniform(1, 6), rng.uniform(0.1, 0.45)
@@ -162,7 +165,7 @@ def _mask(rng: np.random.Generator, first: Array, other: Array) -> Draw:
 
 def _glasses(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     """Sunglasses, or glasses that shine a little."""
-    extent = _extent(first)
+    extent = align.extent(first)
     dark, tint, thick = rng.random() < 0.7, np.array(_colour(rng), np.float32) * 0.3, int(rng.integers(1, 4))
     opaque = rng.uniform(0.8, 1) if dark else rng.uniform(0.05, 0.3)
     wide, high, square = extent * rng.uniform(0.17, 0.22), extent * rng.uniform(0.11, 0.17), rng.random() < 0.4
@@ -185,7 +188,7 @@ def _glasses(rng: np.random.Generator, first: Array, other: Array) -> Draw:
 
 def _thing(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     """A microphone, a cup or a hand before the lower face: a shaded body, which drifts."""
-    extent = _extent(first)
+    extent = align.extent(first)
     at = first[8] + np.array([rng.uniform(-0.4, 0.4), rng.uniform(-0.35, 0.1)]) * extent
     wide, high, turned = extent * rng.uniform(0.12, 0.28), extent * rng.uniform(0.14, 0.3), rng.uniform(-0.7, 0.7)
     hand, held, grain = rng.random() < 0.45, rng.random() < 0.7, rng.uniform(1, 7)
@@ -212,7 +215,7 @@ def _thing(rng: np.random.Generator, first: Array, other: Array) -> Draw:
 
 def _shadow(rng: np.random.Generator, first: Array, other: Array) -> Draw:
     """Hard light from one side: a shadow or a patch of light with a soft edge."""
-    extent, angle = _extent(first), rng.uniform(0, 2 * np.pi)
+    extent, angle = align.extent(first), rng.uniform(0, 2 * np.pi)
     across, off = np.array([np.cos(angle), np.sin(angle)]), rng.normal(0, 0.15 * extent)
     gain = (rng.uniform(0.25, 0.65) if rng.random() < 0.6 else rng.uniform(1.3, 1.8)) * rng.uniform(0.85, 1.15, 3)
     soft = extent * rng.uniform(0.01, 0.1)
@@ -293,25 +296,17 @@ def _screen(rng: np.random.Generator, first: Array, other: Array) -> Draw:
 
 
 def _person(picture: Array, points: Array) -> Array:
-    """How much of each pixel is of the person, float32 (S, S) in [0, 1]: told roughly from the landmarks, then by colours (GrabCut)."""
-    small = cv2.resize(picture, (SEEN, SEEN), interpolation=cv2.INTER_AREA)
+    """How much of each pixel is of the person, float32 (S, S) in [0, 1]: told roughly from the landmarks, then by colours."""
+    small = np.asarray(cv2.resize(picture, (SEEN, SEEN), interpolation=cv2.INTER_AREA), np.uint8)
     points = points * (SEEN / len(picture))
-    extent, chin = _extent(points), points[8]
-
-    def shoulders(neck: float, foot: float, rise: float) -> Array:
-        upper = chin + np.array([(-neck, -rise), (neck, -rise)]) * extent
-        return np.array([*upper, (chin[0] + foot * extent, SEEN), (chin[0] - foot * extent, SEEN)])
-
+    extent = align.extent(points)
     head = _oval(points[27:31].mean(0) - (0, 0.05 * extent), 0.78 * extent, 0.95 * extent)
     face = cv2.convexHull(points.astype(np.float32))[:, 0]
-    sure = np.maximum(_filled(face, SEEN), _filled(shoulders(0.2, 0.4, 0.0), SEEN))
-    perhaps = np.maximum(_filled(head, SEEN), _filled(shoulders(0.45, 1.6, 0.2), SEEN))
+    sure = np.maximum(_filled(face, SEEN), _filled(cut_out.bust(points, SEEN, 0.2, 0.0, 0.4), SEEN))
+    perhaps = np.maximum(_filled(head, SEEN), _filled(cut_out.bust(points, SEEN, 0.45, 0.2, 1.6), SEEN))
     guess = np.where(sure > 0.5, cv2.GC_FGD, np.where(perhaps > 0.5, cv2.GC_PR_FGD, cv2.GC_BGD)).astype(np.uint8)
-    guess[:2] = cv2.GC_BGD  # GrabCut needs some background
-    cv2.setRNGSeed(0)
-    cv2.grabCut(small, guess, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
-    own = np.isin(guess, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
-    soft = cv2.GaussianBlur(own, (0, 0), 0.8)
+    guess[:2] = cv2.GC_BGD  # some background is needed
+    soft = cv2.GaussianBlur(cut_out.by_colours(small, guess, 2).astype(np.float32), (0, 0), 0.8)
     return np.clip(cv2.resize(soft, picture.shape[:2], interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
@@ -331,10 +326,7 @@ SURROUNDINGS: dict[str, tuple[Edit, float]] = {
     "banner": (_banner, 0.3),
     "screen": (_screen, 0.2),
 }
-
-
-def _extent(points: Array) -> float:
-    return float(np.ptp(points, 0).max())
+KINDS = dict(zip(EDITS, (COVERS, SURROUNDINGS), strict=True))
 
 
 def _colour(rng: np.random.Generator) -> tuple[int, ...]:

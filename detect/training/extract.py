@@ -21,7 +21,7 @@ from detect.base import Abstain
 from detect.features import contrast
 from detect.reading import calibration
 from detect.training.dataset import Clips
-from detect.training.edits import COVERS, SURROUNDINGS, edited
+from detect.training.edits import KINDS, edited
 from detect.training.options import EDITS, QUALITIES
 from gioconda_core.errors import GiocondaError, UsageError
 from gioconda_core.faces import families, observe
@@ -130,8 +130,7 @@ def _edited(path: Path, name: str, others: Sequence[Path]) -> dict[str, Array]:
     except Abstain:
         return {}
     rng = np.random.default_rng(_lot(sha256_of(path), name))
-    kinds = COVERS if name == EDITS[0] else SURROUNDINGS
-    pictures = edited(kinds, face.pictures, np.stack([face.landmarks, face.second], 1), other, rng)
+    pictures = edited(KINDS[name], face.pictures, np.stack([face.landmarks, face.second], 1), other, rng)
     return {"contrast": np.stack(_windows(replace(face, pictures=pictures)))}
 
 

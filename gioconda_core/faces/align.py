@@ -35,6 +35,11 @@ RIGID = np.array([*range(27, 48), 48, 54])
 MIRROR = np.linalg.norm(FACE_SHAPE[:, None] - (FACE_SHAPE * (-1, 1) + (1, 0)), axis=-1).argmin(1)
 
 
+def extent(points: NDArray[np.floating]) -> float:
+    """The longer side of the box around a face's landmarks (68, 2), which is what a face's size means wherever it is told."""
+    return float(np.ptp(points, axis=0).max())
+
+
 def _similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> Matrix:
     """Least-squares similarity (no reflection) from source (N, 2) to target (N, 2)."""
     a, b = source.mean(0), target.mean(0)

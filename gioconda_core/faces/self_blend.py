@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gioconda_core.faces import align
+
 Array = NDArray[Any]
 
 
@@ -32,7 +34,7 @@ class Blend:
 
     def __call__(self, frame: Array, landmarks: Array) -> tuple[Array, Array]:
         """frame uint8 (H, W, 3), landmarks (68, 2) → the blended frame and its mask, uint8 (H, W), 255 = replaced."""
-        extent = float(np.ptp(landmarks, axis=0).max())
+        extent = align.extent(landmarks)
         picture = frame.astype(np.float32)
         source: Array = picture * self.gain + self.shift
         if self.soften:

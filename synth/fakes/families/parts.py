@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gioconda_core.faces import align
 from gioconda_core.faces.families import Family, Made, Take
 
 Frames = NDArray[np.uint8]
@@ -36,7 +37,7 @@ def face_mask(points: Array, size: int, grow: float = 0.0, feather: float = 0.05
 
     grow, feather : shares of the face's extent.
     """
-    extent = float(np.ptp(points, axis=0).max())
+    extent = align.extent(points)
     own = np.asarray(points if rows is None else points[rows], np.float32)
     if rows is None:
         own = np.concatenate([own, points[17:27] + (points[17:27].mean(0) - points[8]) * 0.22])
