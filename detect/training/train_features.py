@@ -332,9 +332,10 @@ def _limits(figures: Validation) -> tuple[str, ...]:
         limits.append(most + (f"; weakest: {', '.join(weak)}." if weak else "."))
     for asked, own in figures.figures.items():
         if own.value is not None and not asked.startswith("clean"):
-            what = asked if asked.startswith("fitted") else f"after {asked}"
             if asked in EDITS:
                 what = f"with the {asked.replace('-', ' ')}"
+            else:
+                what = asked if asked.startswith("fitted") else f"after {asked}"
             limits.append(
                 f"{what[0].upper()}{what[1:]}: AUC {own.value:.2f}, on {own.reals} real and {own.fakes} fake clips."
             )
