@@ -210,25 +210,34 @@ def _job_options(job: type) -> Iterator[_Typed]:
             yield _Typed(kind, option, default, item.name)
 
 
-def _job(job: type, options: Mapping[str, _Typed], typed: Mapping[str, Any]) -> Any:
-    """A job made from the typed values of its options."""
-    values = {}
-    for item in fields(job):
-        kind, option = declared(job)[item.name]
-        if is_dataclass(kind):
-            values[item.name] = _job(kind, options, typed)  # type: ignore[arg-type]
-        elif option is not None:
-            values[item.name] = options[item.name].value(typed[item.name])
-        elif item.name in _FOLLOW:
-            values[item.name] = _FOLLOW[item.name]()
-    return job(**values)
-
-
-def _alone(name: str, hint: Any, taken: inspect.Parameter | None) -> _Typed:
-    """An option that is a parameter of its own, or that the body does not take."""
+def _options(name: str, hint: Any, taken: inspect.Parameter | None) -> Iterator[_Typed]:
+    """The options of a parameter: its job's, or itself. taken : the parameter; None where the body does not take it."""
+    if is_dataclass(hint):
+        yield from _job_options(hint)  # type: ignore[arg-type]
+        return
     kind, option = get_args(hint)
     default = taken.default if taken is not None else None
-    return _Typed(kind, option, MISSING if default is inspect.Parameter.empty else default, name)
+    yield _Typed(kind, option, MISSING if default is inspect.Parameter.empty else default, name)
+
+
+def _value(name: str, kind: Any, options: Mapping[str, _Typed], typed: Mapping[str, Any]) -> Any:
+    """What a parameter or a field of a job becomes: a job made from the typed values of its options, or the value of its own option."""
+    if not is_dataclass(kind):
+        return options[name].value(typed[name])
+    values = {}
+    for item in fields(kind):
+        inner, option = declared(kind)[item.name]  # type: ignore[arg-type]
+        if is_dataclass(inner) or option is not None:
+            values[item.name] = _value(item.name, inner, options, typed)
+        elif item.name in _FOLLOW:
+            values[item.name] = _FOLLOW[item.name]()
+    return kind(**values)  # type: ignore[operator]
+
+
+def _given(hints: Mapping[str, Any], options: Mapping[str, _Typed], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of each parameter; jobs last, since a job also refuses values that are right alone and do not go together."""
+    jobs_last = sorted(hints, key=lambda name: is_dataclass(hints[name]))
+    return {name: _value(name, hints[name], options, typed) for name in jobs_last}
 
 
 def built(
@@ -260,17 +269,14 @@ def built(
             hints["lang"] = speaks
         if printed:
             hints["results"] = prints
-        jobs: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
-        alone = {name: _alone(name, hint, taken.get(name)) for name, hint in hints.items() if name not in jobs}
-        listed = [o for name in hints for o in (_job_options(jobs[name]) if name in jobs else [alone[name]])]
+        listed = [option for name, hint in hints.items() for option in _options(name, hint, taken.get(name))]
         options = {option.name: option for option in listed}
         if len(options) < len(listed):
             raise TypeError(f"{body.__name__} declares an option twice")
 
         @functools.wraps(body)
         def command(**typed: Any) -> Any:
-            given = {name: option.value(typed[name]) for name, option in alone.items()}
-            given |= {name: _job(job, options, typed) for name, job in jobs.items()}
+            given = _given(hints, options, typed)
             asked = {name: given[name] for name in taken}
             if speaks is not None:
                 settings.lang = given["lang"]
