@@ -13,13 +13,10 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.speed.arms import Case
-from gioconda_core.media.clip import write_video
+from benchmarks.speed.provenance import make_video
 from gioconda_core.types import Claim
 from provenance.signing import sign
-from synth.puppets.perform import perform
 
 
 def read(path: str) -> None:
@@ -67,10 +64,9 @@ def command(path: Path, jobs: int) -> float:
 
 
 def tree_of(folder: Path, megabytes: int) -> Path:
-    """Large clips that are hardly compressed, of up to 24 s, every second of them signed."""
+    """Clips of up to 24 MB, every second of them signed."""
     small, signed, media = folder / "small.mp4", folder / "signed.mp4", folder / "media"
-    take = perform(1, 1, frames=25, size=256)
-    write_video(small, np.concatenate([take.frames] * min(24, megabytes)), fps=take.fps, crf=1)
+    make_video(small, min(24, megabytes))
     sign.sign_file(small, signed, Claim("speed", "control", "real", "speed", "1"))
     media.mkdir()
     for i in range(max(4, megabytes * 1_000_000 // small.stat().st_size)):

@@ -66,11 +66,8 @@ def cases(
     about = {"preset": config.name, "size": config.size, "width": config.width}
     torch.backends.cudnn.benchmark = True
     top, cost = ceilings(), describe.cost(config, folded=True)
-    yield (
-        about
-        | {"gpu": torch.cuda.get_device_name(), **top}
-        | {f"GFLOP of {net}, folded": flop for net, flop in cost.items()}
-    )
+    flop = {f"GFLOP of {net}, folded": each for net, each in cost.items()}
+    yield about | {"gpu": torch.cuda.get_device_name(), **top, **flop}
     net: Any = personal(config).module.to("cuda", torch.bfloat16).to(memory_format=torch.channels_last)
     net = torch.compile(net) if compile else net
     for many in batches:

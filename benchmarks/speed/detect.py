@@ -10,16 +10,13 @@ from statistics import median
 
 import cv2
 
-from benchmarks.speed.arms import Rounds, alternate, drawn
+from benchmarks.speed.arms import Rounds, Work, alternate, drawn
 from detect.base import Detector
 from detect.reading import observe as footages
 from detect.reading.guard import run
 from detect.registry import load
-from gioconda_core.faces import observe
 from gioconda_core.media.clip import Clip
 from gioconda_core.types import Footage
-
-STAGES = ("decode", "look", "read")
 
 
 def decode(path: Path, detector: Detector) -> int:
@@ -32,18 +29,17 @@ def decode(path: Path, detector: Detector) -> int:
 def look(path: Path, detector: Detector) -> Footage:
     """The clip decoded and its faces followed, nothing taken from a cache."""
     with Clip.open(path) as clip:
-        sampling, dense = footages.wanted([detector], clip.duration, float(clip.fps or 25))
-        return observe.observe(clip, sampling, dense=dense, cache=False)
+        return footages.observe(clip, [detector], cache=False)
 
 
 def stages(path: Path, detector: Detector, rounds: int) -> Rounds:
     """Decoding, looking and reading of one clip, in turn."""
-    ways = (
-        partial(decode, path, detector),
-        partial(look, path, detector),
-        partial(run, detector, look(path, detector)),
-    )
-    return alternate(rounds, dict(zip(STAGES, ways, strict=True)))
+    ways: dict[str, Work] = {
+        "decode": partial(decode, path, detector),
+        "look": partial(look, path, detector),
+        "read": partial(run, detector, look(path, detector)),
+    }
+    return alternate(rounds, ways)
 
 
 def cases(folder: Path, clips: int = 12, rounds: int = 2, detectors: str = "contrast") -> Iterator[dict[str, object]]:
@@ -52,7 +48,7 @@ def cases(folder: Path, clips: int = 12, rounds: int = 2, detectors: str = "cont
     paths = drawn(folder, clips, 200, 256)
     for name in detectors.split(","):
         found = [stages(path, load(name), rounds) for path in paths]
-        decoding, looking, reading = (median(each.seconds(stage) for each in found) for stage in STAGES)
+        decoding, looking, reading = (median(each.seconds(stage) for each in found) for stage in found[0].takes)
         total = looking + reading
         shares = {"decode": decoding, "faces": max(0.0, looking - decoding), "detector": reading}
         yield {

@@ -28,7 +28,6 @@ version = "1"
 kind = "index"
 [protocol]
 sampling = "even:8"
-degradations = ["none"]
 metrics = ["auc"]
 """
 
