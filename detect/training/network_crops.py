@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from detect.base import Abstain
 from detect.face_crops import prepare
 from detect.training.dataset import Clips
+from detect.training.options import NetworkTraining
 from gioconda_core.faces import observe
 from gioconda_core.faces import self_blend as blend
 from gioconda_core.files import atomic_path, sha256_of
@@ -155,20 +156,19 @@ def draw(
     pairs: dict[int, list[int]],
     rng: np.random.Generator,
     count: int,
-    frames: int,
-    self_blend: float,
+    job: NetworkTraining,
 ) -> tuple[Array, Array]:
-    """One batch of ``count`` real/fake pairs, ``frames`` crops each: uint8 (2·count, frames, S, S, 3) and labels (2·count,).
+    """One batch of ``count`` real/fake pairs, ``job.frames`` crops each: uint8 (2·count, frames, S, S, 3) and labels (2·count,).
 
     Both classes are half of every batch. Within a pair both are encoded and changed alike, so that the change tells nothing;
-    a share of the fakes are the real clip itself, self-blended.
+    the share ``job.self_blend`` of the fakes are the real clip itself, self-blended.
     """
     reals = sorted(pairs)
     methods = clips.methods
     pictures, labels = [], []
     for i in rng.choice(reals, count):
-        real = _window(crops[int(i)], frames, rng)
-        if rng.random() < self_blend or not pairs[int(i)]:
+        real = _window(crops[int(i)], job.frames, rng)
+        if rng.random() < job.self_blend or not pairs[int(i)]:
             swap = blend.draw(rng)
             fake = np.stack([swap(c, p)[0] for c, p in zip(*real, strict=True)])
         else:
@@ -176,7 +176,7 @@ def draw(
             names = sorted({str(methods[j]) for j in own})
             method = names[rng.integers(len(names))]  # by method first: the largest set must not be all there is
             j = int(rng.choice([j for j in own if methods[j] == method]))
-            fake = _window(crops[j], frames, rng)[0]
+            fake = _window(crops[j], job.frames, rng)[0]
         seed = int(rng.integers(2**31))
         for label, picture in ((0, real[0]), (1, fake)):
             pictures.append(augment(picture, np.random.default_rng(seed)))

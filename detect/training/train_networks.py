@@ -247,7 +247,7 @@ def _run(options: NetworkTraining, out: Path, process: _Process, advance: Callab
     while step < options.steps and waited < options.patience:
         rng = np.random.default_rng([options.seed, step, process.rank])
         share = max(1, options.pairs // process.world)
-        loss = learner.step(step, *frames.draw(clips, crops, pairs, rng, share, options.frames, options.self_blend))
+        loss = learner.step(step, *frames.draw(clips, crops, pairs, rng, share, options))
         step += 1
         if first:
             append_row(out / "stats.jsonl", {"step": step, "loss": round(loss, 5)})

@@ -104,13 +104,14 @@ def test_folds_by_origin_keep_person_and_origin_together(index):
 # --------------------------------------------------------------------------- batches
 
 
-def test_a_batch_is_half_real_in_pairs_of_one_source_and_depends_on_its_number_alone(index, drawn):
+def test_a_batch_is_half_real_in_pairs_of_one_source_and_depends_on_its_number_alone(index, drawn, tmp_path):
+    job = replace(options(index, tmp_path), frames=2, self_blend=0.5)
     clips = gather([index])
     rows = np.arange(len(clips))
     crops = {i: network_crops.cached(clips.path(i), "", None, 64, "aligned") for i in rows}
     pairs = network_crops.partners(clips, rows)
     assert all(clips.samples[j].pair == clips.samples[i].sha256 for i, own in pairs.items() for j in own)
-    batches = [network_crops.draw(clips, crops, pairs, np.random.default_rng([0, 7]), 5, 2, 0.5) for _ in range(2)]
+    batches = [network_crops.draw(clips, crops, pairs, np.random.default_rng([0, 7]), 5, job) for _ in range(2)]
     assert np.array_equal(batches[0][0], batches[1][0])
     assert batches[0][1].tolist() == [0, 1] * 5 and batches[0][0].shape == (10, 2, 64, 64, 3)
 
