@@ -90,17 +90,16 @@ def test_auc_by_pairs_and_auc_by_counting_agree(monkeypatch):
     np.testing.assert_allclose(by_pairs, by_counts, rtol=0, atol=1e-12)
 
 
-@pytest.mark.slow
-def test_ece_matches_torchmetrics():
-    import torch
-    from torchmetrics.functional.classification import binary_calibration_error
+def test_ece_is_that_of_scikit_learns_reliability_curve():
+    from sklearn.calibration import calibration_curve
 
     rng = np.random.default_rng(0)
     p = rng.random(500)
     labels = (rng.random(500) < p**2).astype(int)
-    theirs = binary_calibration_error(torch.tensor(p), torch.tensor(labels), n_bins=metrics.BINS, norm="l1")
-    # torchmetrics measures top-label confidence from p itself for a binary target: the same bins, the same gaps
-    assert metrics.value(metrics.parse("ece"), labels, p, p) == pytest.approx(float(theirs), abs=1e-5)
+    rate, mean = calibration_curve(labels, p, n_bins=metrics.BINS)
+    held, _ = np.histogram(p, metrics.BINS, (0, 1))
+    theirs = np.sum(held[held > 0] / len(p) * np.abs(rate - mean))
+    assert metrics.value(metrics.parse("ece"), labels, p, p) == pytest.approx(theirs, abs=1e-9)
 
 
 def test_constant_scores_rank_nothing_and_break_nothing():
@@ -236,7 +235,7 @@ def test_the_clustered_interval_covers_what_it_says():
     """1,000 simulated sets of 100 identities: 93–97 % of 95 % intervals hold the true AUC; iid ones hold far fewer."""
     from statistics import NormalDist
 
-    identities, each, effect = 100, 10, 1.0
+    identities, each, effect = 100, 6, 1.0
     rng = np.random.default_rng(11)
     identity = np.repeat(np.arange(identities), 2 * each)
     labels = np.tile(np.repeat([0, 1], each), identities)

@@ -1,4 +1,4 @@
-"""Minutes: mutated inputs in child processes, thousands of signatures on many threads, half a gigabyte in little memory."""
+"""Minutes: mutated inputs in child processes, hundreds of signatures on many threads, half a gigabyte in little memory."""
 
 import json
 import os
@@ -112,13 +112,13 @@ def test_mutated_files_neither_crash_nor_hang_nor_pass(tmp_path):
         (tmp_path / "bare.c2pa").write_bytes(found.store)
     known = json.dumps([*map(ranges, map(Path, names)), (".c2pa", [], [0, 0])])
     names.append(str(tmp_path / "bare.c2pa"))
-    total, each = 0, 640
-    for seed in range(8):
+    total, each = 0, 1280
+    for seed in range(4):
         done = subprocess.run(
             [sys.executable, "-c", CHILD, str(seed), str(each), *names],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=200,
             input=known,
         )
         assert done.returncode == 0, (seed, done.returncode, done.stderr[-2000:])
@@ -126,7 +126,7 @@ def test_mutated_files_neither_crash_nor_hang_nor_pass(tmp_path):
     assert total >= 5000
 
 
-def test_two_thousand_signatures_on_sixteen_threads(tmp_path):
+def test_hundreds_of_signatures_on_sixteen_threads(tmp_path):
     signer = signer_of(leaf(), tmp_path)
     plain = write_any(tmp_path / "plain.jpg")
     lists = trust_in(authority())
@@ -138,8 +138,8 @@ def test_two_thousand_signatures_on_sixteen_threads(tmp_path):
         return found.state, found.label
 
     with ThreadPoolExecutor(16) as pool:
-        states = [state for state, _ in pool.map(one, range(2000))]
-    assert states == [State.TRUSTED] * 2000
+        states = [state for state, _ in pool.map(one, range(800))]
+    assert states == [State.TRUSTED] * 800
     assert list((tmp_path / "out").iterdir()) == []
 
 
