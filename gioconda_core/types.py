@@ -360,6 +360,24 @@ class IngredientNode:
 
 
 @dataclass(frozen=True)
+class ListRead:
+    """A trust list that was looked through, as data: each language makes its own sentence of it.
+
+    kinds : what for (``manifest``, ``tsa``, ``cawg``). date, next_update : ISO, of this issue and of the next, which may not be stated.
+    unread : which of its certificates, counted from 1, could not be read. names_signer : whether the verdict's signer is by this one.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    date: str
+    sha256: str
+    scheme: TrustScheme = TrustScheme.OWN
+    next_update: str = ""
+    unread: tuple[int, ...] = ()
+    names_signer: bool = False
+
+
+@dataclass(frozen=True)
 class Provenance:
     """What a file's Content Credentials say, after our policy. All strings are sanitised; none is proof of anything.
 
@@ -392,6 +410,7 @@ class Provenance:
     trust_scheme: TrustScheme | None = None  # whose list that is
     trust_list_update: str | None = None  # when that list said that its next issue would come, ISO date
     trust_lists: tuple[str, ...] = ()  # every list looked through, with kind, date and hash
+    lists: tuple[ListRead, ...] = ()  # the same as data
     sidecar: bool = False
     sdk: str = ""
     manifest_count: int = 0

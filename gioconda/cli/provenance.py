@@ -265,7 +265,7 @@ def _verification_line(path: Path, found: Provenance | GiocondaError, met: bool 
     why = joined((code.code for code in found.codes if code.kind in ("failure", "policy")), settings.lang)
     listed = ""
     if found.trust_list and found.state == ProvenanceState.TRUSTED:  # a list calls nothing invalid
-        named = describe.named_list(found.trust_list, settings.lang)
+        named = describe.signers_list(found, settings.lang)
         listed = describe.sentences(settings.lang)["by"].format(list=named)
     reason = f": {describe.reason(found.reason, settings.lang)}" if found.reason and not found.state.intact else ""
     return f"{word}: {path}: {found.state}{listed}{reason}{f' ({why})' if why else ''}"

@@ -531,7 +531,7 @@ def credential_sentences(p: Provenance, lists: Sequence[Sequence[str]] = ()) -> 
 
 def _listed(p: Provenance) -> dict[str, Any]:
     """The signer and the list that names its authority; the list's date is said beside its name."""
-    name = (p.trust_list or "–").split(" (")[0]
+    name = next((one.name for one in p.lists if one.names_signer), p.trust_list or "–")
     return {"signer": p.signer or "?", "list": name, "list_date": p.trust_list_date or "–"}
 
 
@@ -595,7 +595,7 @@ def _credential(p: Provenance, lang: str) -> Pairs:
     if p.state in (ProvenanceState.ABSENT, ProvenanceState.UNREADABLE):
         return []
     actions = [_named("action", str(a.get("action", a)), lang) for a in p.actions]
-    name, date = describe.named_list(str(p.trust_list), lang), p.trust_list_date or "–"
+    name, date = describe.signers_list(p, lang), p.trust_list_date or "–"
     listed = name if date in name else f"{name} ({date})"
     rows = [
         ("signer", p.signer),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gioconda_core import words
-from gioconda_core.types import CredentialReason, IngredientNode, Provenance, ProvenanceState, TrustScheme
+from gioconda_core.types import CredentialReason, IngredientNode, ListRead, Provenance, ProvenanceState, TrustScheme
 from provenance import codes
 from provenance.codes import CLOCK_FAULTS, UNANSWERED
 from provenance.reading.rules import tolerated
@@ -31,15 +31,24 @@ def reason(why: CredentialReason, lang: str = "en") -> str:
     return sentences(lang)[f"reason-{why}"]
 
 
-_OF_LISTS = ("whose-c2pa", "whose-c2pa-interim", "whose-iptc", "next-due", "certificates-unread")
+def named_list(one: ListRead, lang: str = "en") -> str:
+    """A trust list by its name, with what is known of it in brackets, in a language."""
+    texts = sentences(lang)
+    about = [texts.get(f"whose-{one.scheme}"), one.date]
+    about += [texts["next-due"].format(date=one.next_update)] if one.next_update else []
+    about.append(f"sha256 {one.sha256[:12]}…")
+    about += [texts["certificates-unread"].format(numbers=words.joined(map(str, one.unread), lang))] if one.unread else []
+    return texts["list-named"].format(name=one.name, about=words.joined(filter(None, about), lang))
 
 
-def named_list(name: str, lang: str) -> str:
-    """A trust list as a verdict names it, with what is said of it in brackets in a language."""
-    own, english = sentences(lang), sentences()
-    for key in _OF_LISTS:
-        name = name.replace(english[key], own[key])
-    return name
+def searched(one: ListRead, lang: str = "en") -> str:
+    """A trust list that was looked through, after what it was looked through for."""
+    return words.colon(lang).join(("+".join(one.kinds), named_list(one, lang)))
+
+
+def signers_list(found: Provenance, lang: str) -> str:
+    """The list that names the signer; empty where none does."""
+    return next((named_list(one, lang) for one in found.lists if one.names_signer), found.trust_list or "")
 
 
 def lines(found: Provenance, *, lang: str = "en", every_code: bool = False) -> Iterator[str]:
@@ -75,9 +84,9 @@ def _facts(found: Provenance, lang: str, told: Said) -> Iterator[str]:
     if found.development_key:
         yield told("development")
     if found.trust_list:
-        yield told("list", list=named_list(found.trust_list, lang))
+        yield told("list", list=signers_list(found, lang))
     elif found.signer:
-        listed = words.joined((named_list(name, lang) for name in found.trust_lists), lang)
+        listed = words.joined((searched(one, lang) for one in found.lists), lang)
         yield told("lists", lists=listed or told("none"))
     if found.signed_at:
         yield told("signed-at-trusted" if found.timestamped else "signed-at-stated", time=found.signed_at)

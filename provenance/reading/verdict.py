@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography import x509
 
-from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState, TrustScheme
+from gioconda_core.types import Code, CredentialReason, ListRead, Provenance, ProvenanceState, TrustScheme
 from provenance import codes, sanitise
 from provenance.keys import certificates, keys
 from provenance.reading import cose, coverage, describe, ingredients, rules
@@ -119,7 +119,8 @@ def judge(found: Opened, trust: Trust, *, ask: Ask | None = None, thumbnails: bo
         label=_label(active),
         ingredients=tree.nodes,
         codes=tuple(dict.fromkeys([*listed, *ours, *found.notes])),  # the SDK reports some findings twice
-        trust_lists=tuple(f"{'+'.join(item.kinds)}: {_list_name(item)}" for item in trust.lists),
+        trust_lists=tuple(describe.searched(_read_of(item)) for item in trust.lists),
+        lists=tuple(_read_of(item, item is signer) for item in trust.lists),
         sidecar=found.sidecar,
         sdk=engine.sdk(),
         manifest_count=len(document["manifests"]),
@@ -182,7 +183,7 @@ def _known(results: Mapping[str, Any], evidence: _Evidence, trust: Trust) -> boo
 def _listed(signer: TrustList) -> dict[str, Any]:
     """The list that names the signer, as a verdict gives it."""
     return {
-        "trust_list": _list_name(signer),
+        "trust_list": describe.named_list(_read_of(signer)),
         "trust_list_date": signer.date,
         "trust_scheme": signer.scheme,
         "trust_list_update": signer.next_update or None,
@@ -227,13 +228,9 @@ def _clocked(clock: list[x509.Certificate], trust: Trust, stated: datetime.datet
     return certificates.valid(clock[0], stated) and certificates.TIME_STAMPING in certificates.purposes(clock[0])
 
 
-def _list_name(item: TrustList) -> str:
-    """A list as verdicts name it; :func:`provenance.reading.describe.named_list` says it in other languages."""
-    said = describe.sentences()
-    whose = said.get(f"whose-{item.scheme}", "")
-    following = said["next-due"] + item.next_update if item.next_update else ""
-    unread = said["certificates-unread"] + ", ".join(map(str, item.unread)) if item.unread else ""
-    return f"{item.name} ({whose}{item.date}{following}, sha256 {item.sha256[:12]}…{unread})"
+def _read_of(item: TrustList, names_signer: bool = False) -> ListRead:
+    stated = {name: getattr(item, name) for name in ("name", "kinds", "date", "sha256", "scheme", "next_update", "unread")}
+    return ListRead(**stated, names_signer=names_signer)
 
 
 def _time(value: object) -> datetime.datetime | None:

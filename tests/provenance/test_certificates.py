@@ -224,6 +224,14 @@ def test_the_verdict_names_the_list_that_matched(signed):
     assert "trust lists looked through: none" in lines(read(signed, trust=Trust()))
 
 
+def test_a_lists_own_name_is_never_cut_or_translated(signed):
+    name = "C2PA’s list, next due never (2)"
+    found = read(signed, trust=trust_in(authority(), name=name))
+    for lang in ("en", "ja", "es", "fr", "de"):
+        assert any(name in line for line in described(found, lang=lang))
+        assert any(name in say(item, lang) for item in credential_sentences(found))
+
+
 def expired_leaf():
     return leaf("was valid", root=old_root(), not_before=NOW - days(30), not_after=NOW - days(1))
 

@@ -191,7 +191,7 @@ def test_a_certificate_that_cannot_be_read_is_told_and_the_others_count(signed, 
     assert "not read, while the others count: certificate 2, 4" in capsys.readouterr().out
     found = read(signed, trust=lists.load())
     assert found.state == State.TRUSTED and found.trust_list.endswith("…, not read: certificate 2, 4)")
-    assert any(line.endswith("…、読み取れない証明書：2, 4)") for line in describe.lines(found, lang="ja"))
+    assert any(line.endswith("…、読み取れない証明書：2、4）") for line in describe.lines(found, lang="ja"))
     (tmp_path / "list.json").write_text(lote(authority().certificate).replace(b64(authority().certificate), "MIIB"))
     for name in ("torn.pem", "list.json"):
         (tmp_path / "torn.pem").write_text(torn)
