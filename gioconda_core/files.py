@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -164,6 +165,25 @@ def spooled(source: BinaryIO | bytes) -> Iterator[Path]:
         os.unlink(name)
 
 
+def read_bytes(file: str | os.PathLike[str], most: int = 64 << 20) -> bytes:
+    """A whole file that somebody gave, and that is small where it is what it should be.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, or holds more than ``most`` bytes: then it is not read, lest it fill the memory.
+    """
+    with open(file, "rb") as opened:
+        status = os.fstat(opened.fileno())
+        data = b""
+        if status.st_size <= most:  # a pipe or a device has no size
+            data = opened.read() if stat.S_ISREG(status.st_mode) else opened.read(most + 1)
+    if max(status.st_size, len(data)) > most:
+        limit = f"{most >> 30} GiB" if most >= 1 << 30 else f"{most >> 20} MiB"
+        raise OSError(errno.EOVERFLOW, f"larger than {limit}", os.fspath(file))
+    return data
+
+
 def read_text(file: str | os.PathLike[str]) -> str:
     """A text file in UTF-8 or UTF-16 (by BOM).
 
@@ -173,7 +193,7 @@ def read_text(file: str | os.PathLike[str]) -> str:
         It cannot be read, or is in another encoding.
     """
     try:
-        raw = Path(file).read_bytes()
+        raw = read_bytes(file)
         return raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from error

@@ -16,6 +16,11 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def whole(number: int, lang: str) -> str:
+    """A whole number as a language groups its figures: 1,200; with a space where a comma is a decimal sign."""
+    return f"{number:,}".replace(",", "\u202f" if lang in COMMA else ",")
+
+
 def colon(lang: str) -> str:
     """What stands between a name and its value in a language."""
     return {"ja": "：", "fr": " : "}.get(lang, ": ")

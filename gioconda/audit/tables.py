@@ -169,6 +169,8 @@ def _html(job: Job, file: Path) -> None:
 
     listed = [row for row in job.journal.rows(order="attention", limit=LISTED) if as_sarif.faults(row)]
     summary = job.summary
+    runs = [job.configuration, *(part for part in job.configuration.values() if isinstance(part, Mapping))]
+    read = "no-detector-run" if any(part.get("declared") for part in runs) else "credentials-only"
     body = rendered(
         "audit.html.jinja",
         lang,
@@ -177,6 +179,7 @@ def _html(job: Job, file: Path) -> None:
         levels=[(level, text("level", level), summary.levels.get(level, 0)) for level in reversed(list(Level))],
         states=[(state_text(state, lang), n) for state, n in Counter(summary.states).most_common()],
         judges=job.detectors,
+        unjudged="nothing-assessed" if any(part.get("detectors") for part in runs) else read,
         level_text=lambda level: text("level", level),
         state_text=lambda row: state_text(state_of(row), lang) if row.state else "–",
         say=lambda words: visible(problem(words, lang)),

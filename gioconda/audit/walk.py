@@ -198,7 +198,7 @@ class Walk:
         elif most is not None and status.st_size > most:
             self.skip(PassedOver.TOO_LARGE)
         else:
-            return Found(path, status.st_size, status.st_mtime_ns, _aside(path))
+            return Found(path, status.st_size, status.st_mtime_ns, aside_of(path))
         return None
 
     def _one(self, path: str) -> Found | None:
@@ -208,8 +208,8 @@ class Walk:
             return Found(path, -1, 0)  # a row will say that it is not there
 
 
-def _aside(path: str) -> str:
-    """What a resumed audit knows a sidecar by: which of the two names it has, its size and its time."""
+def aside_of(path: str) -> str:
+    """What a sidecar is known again by: which of the two names it has, its size and its time."""
     found = sidecar_of(path)
     if found is None:
         return ""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gioconda.audit.journal import KnownContent, content_key
+from gioconda.audit.walk import aside_of
 from gioconda.report import metadata, rows
 from gioconda.report.view import credential_sentences
 from gioconda.report.wording import say, visible
@@ -82,9 +83,14 @@ class Work:
             )
 
     def __call__(self, task: Task, progress: Callable[[str, float], None]) -> Answer:
-        path, name = task.path, task.shown
-        if task.archive:
-            return self._archive(path, name)
+        path = task.path
+        before = _status(path)
+        answer = self._archive(path, task.shown) if task.archive else self._answer(path, task.shown)
+        if _status(path) != before:  # its hash may be of other bytes than what was found in them
+            raise MediaError("changed while it was read")
+        return answer
+
+    def _answer(self, path: str, name: str) -> Answer:
         digest, beside, sidecar = _sha256(path), sidecar_of(path), None
         if beside:
             try:
@@ -196,10 +202,16 @@ def _opened(path: str) -> tuple[str | None, tuple[MediaWarning, ...]]:
 
 
 def _size(path: str) -> int:
+    return _status(path)[0]
+
+
+def _status(path: str) -> tuple[int, int, str]:
+    """What tells whether a file, or what lies beside it, has changed; its size first."""
     try:
-        return os.stat(path).st_size
+        found = os.stat(path)
     except OSError as error:
         raise MediaError(error.strerror or "cannot be read") from error
+    return found.st_size, found.st_mtime_ns, aside_of(path)
 
 
 def _sha256(path: str) -> str:

@@ -215,12 +215,11 @@ def trust_update(
     if kind and not url:
         raise UsageError("is known of a published list", where="--kind", hint="only with --url")
     stored = {item.name: item for item in lists.load().lists}
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
     for name in wanted:
         if not url and name not in KNOWN:
             raise UsageError("not a published list", where=name, hint=f"give --url, or one of {', '.join(KNOWN)}")
         address = url or f"{PUBLISHED}{name}.pem"
-        card = Card(name, kind or KNOWN.get(name, ""), today, source=address)
+        card = Card(name, kind or KNOWN.get(name, ""), source=address)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{name}.pem"
             file.write_bytes(online.fetch(address))

@@ -13,7 +13,7 @@ from gioconda.report.wording import clock, label, number, visible
 from gioconda_core import page as shell
 from gioconda_core.page import safe
 from gioconda_core.types import Report
-from gioconda_core.words import colon, joined
+from gioconda_core.words import colon, joined, whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -41,7 +41,7 @@ def environment(*places: tuple[str, str]) -> "Environment":
 
     env = shell.environment((ROOM, "templates"), *places)
     env.filters |= {"picture": _picture, "visible": visible}
-    for name, show in (("number", number), ("bytes", bytes_text), ("clock", clock)):
+    for name, show in (("number", number), ("whole", whole), ("bytes", bytes_text), ("clock", clock)):
         env.filters[name] = jinja2.pass_context(partial(_in_language, show))
     env.filters["paragraph"] = lambda text: visible(text, 5000)
     return env
@@ -49,7 +49,7 @@ def environment(*places: tuple[str, str]) -> "Environment":
 
 def rendered(template: str, lang: str, *places: tuple[str, str], **values: Any) -> str:
     """A template's text in a language: ``t`` gives it labels, ``colon`` stands before a value. places : as of :func:`environment`."""
-    own = {"lang": lang, "t": partial(label, lang=lang), "colon": colon(lang)}
+    own = {"lang": lang, "t": partial(label, lang=lang), "colon": colon(lang), "joined": partial(joined, lang=lang)}
     return environment(*places).get_template(template).render(**own, **values)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gioconda_core.errors import MediaError, UsageError
-from gioconda_core.files import sha256_of
+from gioconda_core.files import read_bytes, sha256_of
 from gioconda_core.types import Label, Sample
 
 LIMIT = 2 << 30  # bytes of a table once unpacked; a table of scores of ten million clips is smaller
@@ -196,9 +196,9 @@ def read_sheet(path: str | os.PathLike[str]) -> Sheet:
     """
     file = Path(path)
     try:
-        raw = file.read_bytes()
+        raw = read_bytes(file, LIMIT)
     except OSError as error:
-        raise MediaError(f"cannot be read: {error.strerror or error}".lower(), where=str(file)) from error
+        raise MediaError(f"cannot be read: {error.strerror or error}", where=str(file)) from error
     sha256 = sha256_of(raw)
     if raw[:4] == b"PAR1" or file.suffix.lower() in (".parquet", ".pq"):
         return _parquet(file, sha256)

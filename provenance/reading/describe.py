@@ -37,7 +37,9 @@ def named_list(one: ListRead, lang: str = "en") -> str:
     about = [texts.get(f"whose-{one.scheme}"), one.date]
     about += [texts["next-due"].format(date=one.next_update)] if one.next_update else []
     about.append(f"sha256 {one.sha256[:12]}…")
-    about += [texts["certificates-unread"].format(numbers=words.joined(map(str, one.unread), lang))] if one.unread else []
+    about += (
+        [texts["certificates-unread"].format(numbers=words.joined(map(str, one.unread), lang))] if one.unread else []
+    )
     return texts["list-named"].format(name=one.name, about=words.joined(filter(None, about), lang))
 
 

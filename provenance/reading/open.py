@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 from cryptography import x509
 
 from gioconda_core.errors import MediaError
+from gioconda_core.files import read_bytes
 from gioconda_core.media import containers
 from gioconda_core.media.sniff import lost_end, stream_part
 from gioconda_core.types import Code, CredentialReason, Provenance, ProvenanceState
@@ -118,11 +119,12 @@ def _media_of(sidecar: Path) -> list[Path]:
     return sorted(item for item in beside if engine.mime_of(item) and item.is_file())[:_ALIKE]
 
 
-def _bytes(file: Path) -> bytes | None:
-    """What a file holds; None where it cannot be read."""
-    with contextlib.suppress(OSError):
-        return file.read_bytes()
-    return None
+def _bytes(file: Path) -> tuple[bytes | None, str]:
+    """What a file holds; why it cannot be read, where that is so."""
+    try:
+        return read_bytes(file), ""
+    except OSError as error:
+        return None, str(error.strerror)
 
 
 def _made_for(store: bytes | None, media: Iterable[Path]) -> Path | None:
@@ -186,13 +188,14 @@ def _regular(file: Path) -> IO[bytes]:
 class _Source:
     """The media and the credential for it that is not in it.
 
-    aside, store : its place beside the file, and its bytes, None where they cannot be read. forced : it was asked about; alone : without its media.
+    aside, store : its place beside the file, and its bytes, None where they cannot be read; fault : why. forced : it was asked about; alone : without its media.
     used : nothing but it is read. remote : where the file says that its own credential is kept.
     """
 
     media: Path
     aside: Path | None = None
     store: bytes | None = None
+    fault: str = ""
     forced: bool = False
     alone: bool = False
     used: bool = False
@@ -205,12 +208,14 @@ class _Source:
             return cls(file, None, given)
         if file.suffix.lower() != ".c2pa" or not file.is_file():
             aside = sidecar_of(file)
-            return cls(file, aside, _bytes(aside) if aside else None)
-        media, store = _media_of(file), _bytes(file)
+            return cls(file, aside, *_bytes(aside)) if aside else cls(file)
+        media, (store, fault) = _media_of(file), _bytes(file)
         own = media[0] if len(media) == 1 else _made_for(store, media)
         # Where none of the small ones is it, a large one may be.
         own = own or next(filter(_large, media), None)
-        return cls(own, file, store, forced=True) if own else cls(file, alone=True)
+        if fault and not own:
+            raise MediaError(f"cannot be read: {fault}", where=str(file))
+        return cls(own, file, store, fault, forced=True) if own else cls(file, alone=True)
 
     def reader(self, stream: IO[bytes], context: "c2pa.Context") -> "c2pa.Reader | None":
         """The SDK's reader of the credential in the file, else of the one for it; None where there is neither."""
@@ -230,8 +235,8 @@ class _Source:
             elif self.aside:
                 self.remote = sanitise.text(faults.address(str(error)), 2000)
         if self.aside and self.store is None:
-            what = f"the credential beside it, {sanitise.text(self.aside.name, 300)}, cannot be read"
-            raise MediaError(what, where=str(self.media), hint="check its permissions")
+            what = f"the credential beside it, {sanitise.text(self.aside.name, 300)}, cannot be read: {self.fault}"
+            raise MediaError(what, where=str(self.media))
         self.used = self.store is not None
         return descriptors.reader(kind, stream, context, self.store) if self.used else None
 

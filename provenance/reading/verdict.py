@@ -229,7 +229,9 @@ def _clocked(clock: list[x509.Certificate], trust: Trust, stated: datetime.datet
 
 
 def _read_of(item: TrustList, names_signer: bool = False) -> ListRead:
-    stated = {name: getattr(item, name) for name in ("name", "kinds", "date", "sha256", "scheme", "next_update", "unread")}
+    stated = {
+        name: getattr(item, name) for name in ("name", "kinds", "date", "sha256", "scheme", "next_update", "unread")
+    }
     return ListRead(**stated, names_signer=names_signer)
 
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 
 from gioconda_core import plugins
 from gioconda_core.errors import CredentialError, UsageError
+from gioconda_core.files import read_bytes
 from provenance.keys import certificates, keys
 from provenance.sdk import descriptors
 
@@ -141,7 +142,7 @@ class PemSigner(_Signer):
         if not files:
             raise UsageError("no key file", where="pem signer", hint="pem:FILE, or pem:key=FILE;chain=FILE")
         try:
-            text = b"\n".join(item.read_bytes() for item in files)
+            text = b"\n".join(read_bytes(item) for item in files)
         except OSError as error:
             raise CredentialError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
         password = os.environ.get(password_env, "").encode() if password_env else None
@@ -328,7 +329,7 @@ class Pkcs11Signer(_Signer):
 
 def _chain_file(path: str | os.PathLike[str]) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
+        return read_bytes(path).decode("utf-8", errors="replace")
     except OSError as error:
         raise CredentialError(f"cannot be read: {error.strerror}", where=str(path)) from error
 

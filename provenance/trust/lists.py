@@ -19,7 +19,7 @@ from cryptography import x509
 
 from gioconda_core import config
 from gioconda_core.errors import CredentialError, UsageError
-from gioconda_core.files import atomic_path, refuse_overwrite, write_json, write_text
+from gioconda_core.files import atomic_path, read_bytes, refuse_overwrite, write_json, write_text
 from gioconda_core.options import Option, sha256
 from gioconda_core.types import TrustScheme
 from provenance.keys import certificates, keys
@@ -154,13 +154,20 @@ def read_list(path: str | os.PathLike[str], card: Card | None = None) -> TrustLi
     CredentialError
         It cannot be read, or holds no certificate.
     """
-    file, card = Path(path), card or Card()
+    return _list_of(Path(path), _data(path), card or Card())
+
+
+def _data(path: str | os.PathLike[str]) -> bytes:
     try:
-        data = file.read_bytes()
-        modified = datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).date().isoformat()
+        return read_bytes(path)
     except OSError as error:
-        raise CredentialError(f"cannot be read: {error.strerror}", where=str(file)) from error
+        raise CredentialError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _list_of(file: Path, data: bytes, card: Card) -> TrustList:
+    """The list that these bytes of a file are."""
     content = formats.parse(data, str(file))
+    modified = datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).date().isoformat()
     called = f"{card.name or file.name} {content.title}".lower()
     kind = card.kind or ("tsa" if "tsa" in called else "cawg" if "cawg" in called else "manifest")
     found = TrustList(
@@ -255,14 +262,14 @@ def _stored(path: Path) -> TrustList:
 
 def add(path: str | os.PathLike[str], card: Card | None = None, *, force: bool = False) -> TrustList:
     """Copy a list into the store with its card, and the sha256 of the file."""
-    found = read_list(path, card)
+    data = _data(path)
+    found = _list_of(Path(path), data, card or Card())
     if (
         not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", found.name)
         or found.name == DEVELOPMENT_LIST
         or found.name.endswith(".list")
     ):
         raise UsageError("not a name for a trust list", where=found.name[:80], hint="give --name")
-    data = Path(path).read_bytes()
     forms = [store() / f"{found.name}{suffix}" for suffix in (".pem", JSON_LIST)]
     if data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{"):
         forms.reverse()

@@ -315,6 +315,16 @@ def test_the_page_counts_credentials_by_what_decided_them_and_says_where_no_dete
         journal.append(Row(f"{i}.mkv", f"{i}", 1, state=state, reason=reason))
     journal.append(Row("3.zip", "3", 1, members=0))
     states = Counter(map(tables.state_of, journal.rows()))
+    bodies = ({}, {"declared": True}, {"shard": {"detectors": ["contrast ab12"]}})
+    said = ("only credentials were read", "and what files say of themselves", "No detector gave a reading")
+    for body, sentence in zip(bodies, said, strict=True):
+        tables.write(tables.Job(journal, tmp_path, Summary(states=states), configuration=body), ("html",))
+        page = (tmp_path / "index.html").read_text()
+        assert [text in page for text in said] == [text == sentence for text in said]
+    for lang, shown in {"ja": "：contrast、cnn<", "fr": " : contrast, cnn<", "de": "1\u202f200"}.items():
+        job = tables.Job(journal, tmp_path, Summary(seen=1200), lang, ("contrast", "cnn"))
+        tables.write(job, ("html",))
+        assert shown in (tmp_path / "index.html").read_text()
     for detectors in ((), ("contrast",)):
         tables.write(tables.Job(journal, tmp_path, Summary(states=states), detectors=detectors), ("html", "junit"))
         counted = (tmp_path / "index.html").read_text().split('id="rows"')[0]
@@ -555,6 +565,27 @@ def test_a_sidecar_that_comes_changes_or_goes_is_seen(copies, tmp_path):
     (root / f"{other}.c2pa").write_bytes(b"nonsense")
     audit(root, out)
     assert {os.path.basename(r["path"]): r["state"] for r in map(vars, rows_of(out))}[other] != "valid"
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("changed", ["a.png", "a.png.c2pa"])
+def test_what_was_found_in_other_bytes_than_were_hashed_is_told_of_none(changed, tmp_path, monkeypatch):
+    """The row had the hash of the one and the credential of the other, and was taken over for every copy."""
+    from gioconda.audit import work
+
+    root, out = tmp_path / "few", tmp_path / "out"
+    root.mkdir()
+    Image.new("RGB", (64, 64)).save(root / "a.png")
+    found = work.read.read
+
+    def read(path, **options):
+        (root / changed).write_bytes(b"being written")
+        return found(path, **options)
+
+    monkeypatch.setattr(work.read, "read", read)
+    assert audit(root, out).failed == 1
+    assert [(row["error"], row["sha256"]) for row in rows(out)] == [("changed while it was read", None)]
+    monkeypatch.undo()
 
 
 def test_two_names_never_share_a_row(tmp_path):

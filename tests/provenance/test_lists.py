@@ -3,6 +3,7 @@
 import base64
 import datetime
 import json
+import os
 import time
 
 import pytest
@@ -197,6 +198,15 @@ def test_a_certificate_that_cannot_be_read_is_told_and_the_others_count(signed, 
         (tmp_path / "torn.pem").write_text(torn)
         with pytest.raises(CredentialError, match="none of the certificates in it can be read"):
             lists.read_list(tmp_path / name)
+
+
+def test_a_list_from_a_pipe_is_stored_whole():
+    there, here = os.pipe()
+    os.write(here, certificates.pem(authority().certificate).encode())
+    os.close(here)
+    added = lists.add(f"/dev/fd/{there}", lists.Card("piped"))
+    os.close(there)
+    assert lists.load().lists[0].anchors == added.anchors != ()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-16"])

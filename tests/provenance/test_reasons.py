@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import re
 import shutil
 
 import pytest
@@ -23,7 +24,9 @@ from provenance_tsa import Authority
 from gioconda.report.examine import Examiner
 from gioconda.report.view import credential_sentences, state_key
 from gioconda.report.wording import say
-from gioconda_core.errors import MediaError
+from gioconda_core.datasets.tables import read_sheet
+from gioconda_core.errors import GiocondaError, MediaError
+from gioconda_core.files import read_toml
 from gioconda_core.types import CredentialReason, Ingredient
 from gioconda_core.types import ProvenanceState as State
 from provenance import codes
@@ -33,6 +36,8 @@ from provenance.reading import open as store
 from provenance.reading.read import read
 from provenance.sdk import engine
 from provenance.signing import claims, sign
+from provenance.signing.signers import PemSigner
+from provenance.trust.lists import read_list
 
 NOW = datetime.datetime.now(datetime.UTC)
 TRUST = trust_in(authority())
@@ -277,6 +282,18 @@ def test_an_empty_sidecar_is_told_and_not_taken_for_none(tmp_path):
     picture, sidecar = write_any(tmp_path / "p.jpg"), tmp_path / "p.jpg.c2pa"
     sidecar.touch()
     assert read(picture).reason == read(sidecar).reason == CredentialReason.MALFORMED
+
+
+@pytest.mark.parametrize("name", ["p.jpg.c2pa", "alone.c2pa", "list.pem", "key.pem", "config.toml", "scores.csv"])
+def test_what_is_too_large_to_be_what_it_is_named_is_not_read(name, tmp_path):
+    """A sidecar of any size was read whole, and so was whatever else a stranger sends beside a clip."""
+    write_any(tmp_path / "p.jpg")
+    (tmp_path / name).touch()
+    os.truncate(tmp_path / name, (2 << 30 if name == "scores.csv" else 64 << 20) + 1)  # no byte of it is on the disk
+    reads = {"list.pem": read_list, "key.pem": PemSigner, "config.toml": read_toml, "scores.csv": read_sheet}
+    reader = reads.get(name, read)
+    with pytest.raises(GiocondaError, match=f"{re.escape(name)}.*: larger than (64 M|2 G)iB"):
+        reader(tmp_path / ("p.jpg" if name == "p.jpg.c2pa" else name))
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that gives nobody its first byte")
