@@ -50,6 +50,11 @@ CALM = (8.0, 15.0)
 _EARS, APART = np.array([0, 1, 15, 16]), 0.5
 _FOLLOWED = np.arange(36, 68)  # eyes and lips, to the point
 _BROWS = np.array([17, 19, 21, 22, 24, 26])
+# How far shoulders move, sideways and down, in face squares: by the head's shift, by its turn (the third column of its rotation) and by the
+# logarithm of its size. Fitted to the optical flow of 66 people: docs/experiments.md.
+_SHIFT, _TURN, _SIZE = np.array([0.67, 0.30]), np.array([0.57, 0.23]), np.array([0.0, 0.22])
+# Face squares beyond the jaw at which all moves as shoulders do, above the chin in which that begins, and share of the crop in which it ends.
+_BODY = (0.7, 0.4, 0.1)
 # What moves with the skull: corners of the eyes, nose, and the jaw before the ears. A smile lifts corners of the mouth, and not hair.
 _SKULL = np.array([0, 1, 15, 16, *range(27, 36), 36, 39, 42, 45])
 _BEHIND_GLASS = np.array([*range(17, 27), *range(36, 48)])  # brows and eyes
@@ -111,6 +116,25 @@ def _unfolded(source: Points, matrix: NDArray[np.float64], target: Points) -> Po
     at = np.arange(len(_EARS)), (pull * far).argmax(1)
     out[_EARS] -= off[at] * pull[at][:, None]
     return out
+
+
+def _shoulders(
+    source: Points, matrix: NDArray[np.float64], target: Points, size: int
+) -> tuple[Points, NDArray[np.float32]]:
+    """How far shoulders move (2,), pixels, and by how much each place of the field moves as they do, (GRID, GRID, 1) in 0…1."""
+    side, scale = align.side(source), float(np.linalg.norm(matrix[0]))
+    shift = (target[_SKULL] - source[_SKULL]).mean(0) / side
+    moved = side * (_SHIFT * shift + _TURN * matrix[:, 2] / scale + _SIZE * np.log(scale))
+    pixels = (size - 1) / (GRID - 1)
+    face = face_mask(target[None].astype(np.float32) / np.float32(pixels), GRID, soft=0.5)[0]
+    away = cv2.distanceTransform((face < 128).astype(np.uint8), cv2.DIST_L2, 5) * pixels
+    at = np.linspace(0, size - 1, GRID)
+    across, down = np.minimum(at, at[::-1])[None], at[:, None]
+    beyond, above, edge = np.array(_BODY) * (side, side, size)
+    within = np.minimum(across, size - 1 - down) / edge  # at the crop's own edges nothing moves
+    parts = (away / beyond, 1 + (down - target[8, 1]) / above, within)
+    share = np.prod([np.clip(np.broadcast_to(p, face.shape), 0, 1) for p in parts], 0)
+    return moved, share[..., None].astype(np.float32)
 
 
 def _within(source: Points, target: Points) -> Points:
@@ -257,7 +281,7 @@ class _Bent:
         return out
 
     def _bend(self, pose: _Pose) -> tuple[Frames, NDArray[np.float32]]:
-        """The pose's shot, bent; and where its head is, (S, S) in 0…1. Outside of the head nothing moves."""
+        """The pose's shot, bent; and where its head is, (S, S) in 0…1. Outside of head and shoulders nothing moves."""
         size, points = self.frames.shape[1], pose.bent
         source = self.points[pose.shot]
         before, after = _crown(source, pose.matrix, points)
@@ -270,7 +294,8 @@ class _Bent:
         wide = 1 if cut_out else ramp(pose.angle, *WIDE)
         soft, reach = GRID / (24 - 17 * wide), 1.35 + 0.45 * wide
         head = face_mask(both.astype(np.float32), GRID, soft=soft, lift=2.6, reach=reach)[0].astype(np.float32) / 255
-        coarse = coarse * np.clip(1.5 * head, 0, 1)[..., None]
+        moved, body = _shoulders(source, pose.matrix, points, size)
+        coarse = ((1 - body) * np.clip(1.5 * head, 0, 1)[..., None] * coarse - body * moved).astype(np.float32)
         turned = face_mask(
             points[None].astype(np.float32) * ((GRID - 1) / (size - 1)), GRID, soft=GRID / 32, lift=2.4, reach=1.2
         )[0]

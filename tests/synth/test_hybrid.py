@@ -77,6 +77,24 @@ def test_what_lies_behind_stands_still_beside_a_head_that_moves_and_none_of_its_
     assert (matte(frames[0], close) == 255).all()
 
 
+def test_shoulders_go_along_in_part_and_nothing_moves_at_the_edges(sitter):
+    import cv2
+
+    frame = cv2.copyMakeBorder(sitter[0][0], 64, 128, 96, 96, cv2.BORDER_REPLICATE)
+    marks = sitter[1] + np.float32([96, 64])
+    spots = [(int(marks[0, 8, 0]) + x, int(marks[0, 8, 1]) + 65) for x in (-40, 40)]
+    for spot in spots:
+        cv2.circle(frame, spot, 3, (255, 0, 255), -1)
+    person = HybridGenerator(size=448).personalise(frame[None], marks, mode="ft", steps=None, seed=0)
+    made = person.render(marks + np.float32([15, 0]))[0].astype(int)
+    seen = (made[..., [0, 2]].min(-1) - made[..., 1] > 60).astype(np.uint8)
+    found = sorted(cv2.connectedComponentsWithStats(seen)[3][1:].tolist())
+    assert len(found) == 2
+    for (x, y), spot in zip(found, spots, strict=True):
+        assert 7 < x - spot[0] < 12 and abs(y - spot[1]) < 1.5
+    assert np.array_equal(made[-1], frame[-1]) and np.array_equal(made[:, [0, -1]], frame[:, [0, -1]])
+
+
 def test_a_mouth_that_shows_its_teeth_keeps_them_when_it_opens_wider(sitter):
     import cv2
 
